@@ -1,0 +1,104 @@
+//! What is kept of a stored response beside its content.
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// A stored response without its content, or the index of a response that varies.
+///
+/// Serializable, because every store keeps it as text beside the content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredMeta {
+    /// The version of this record's form.
+    pub v: u8,
+    /// The status of the response.
+    pub status: u16,
+    /// Its fields, end-to-end ones only, in order; values that are not UTF-8 are not stored at all.
+    pub fields: Vec<(String, String)>,
+    /// When it was stored or last validated.
+    pub stored_at: Timestamp,
+    /// Its age in milliseconds at `stored_at`, from the upstream's `Age` field.
+    pub initial_age_ms: u64,
+    /// How long it is fresh after `stored_at`, in milliseconds.
+    pub fresh_ms: u64,
+    /// Until when a store must keep it, counted from `stored_at` in milliseconds: fresh time and time for revalidation.
+    pub keep_ms: u64,
+    /// Length of the content in bytes, where known.
+    pub content_bytes: Option<u64>,
+    /// For the index of a response that varies: the names of its `Vary` field, sorted. Its content is empty.
+    pub varies_on: Option<Vec<String>>,
+}
+
+impl StoredMeta {
+    /// The version written today.
+    pub const VERSION: u8 = 1;
+
+    /// The text a store keeps.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads [`StoredMeta::to_text`]; text of another version or form is `None`, which is a miss.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        serde_json::from_str::<Self>(text).ok().filter(|meta| meta.v == Self::VERSION)
+    }
+
+    /// Whether the store may forget it.
+    #[must_use]
+    pub fn is_gone(&self, now: Timestamp) -> bool {
+        now >= self.stored_at.plus_millis(self.keep_ms)
+    }
+
+    /// The status as a type.
+    #[must_use]
+    pub fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK)
+    }
+
+    /// The fields as a map; a field no longer valid is left out.
+    #[must_use]
+    pub fn header_map(&self) -> HeaderMap {
+        self.fields
+            .iter()
+            .filter_map(|(n, v)| Some((HeaderName::try_from(n.as_str()).ok()?, HeaderValue::try_from(v.as_str()).ok()?)))
+            .fold(HeaderMap::new(), |mut map, (name, value)| {
+                map.append(name, value);
+                map
+            })
+    }
+
+    /// Milliseconds for which it may be kept from `now` on, for stores with an expiry of their own.
+    #[must_use]
+    pub fn keep_left_ms(&self, now: Timestamp) -> u64 {
+        self.stored_at.plus_millis(self.keep_ms).millis_since(now)
+    }
+}
+
+/// The key of a stored response: a digest, so that it says nothing of the request and has one length.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CacheKey(String);
+
+impl CacheKey {
+    /// The key for the given digest in lower-case hexadecimal.
+    pub(crate) fn from_digest(digest: [u8; 32]) -> Self {
+        Self(crate::hex::encode(&digest))
+    }
+
+    /// 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        hex.then(|| Self(text.to_owned()))
+    }
+}

@@ -1,0 +1,56 @@
+use bytes::Bytes;
+
+/// The content of a message as the platform streams it.
+///
+/// It passes through untouched unless the pipeline asks for one of these. Nothing here rules out an upgraded connection,
+/// trailers or server-sent events: an adapter's type may carry them beside the bytes.
+#[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
+pub trait Content: Sized + 'static {
+    /// A second reading of the content, filled while the first one streams; see [`Content::tee`].
+    type Copy: 'static;
+
+    /// No content.
+    fn empty() -> Self;
+
+    /// Content that is all here: problems and other answers of the gateway's own.
+    fn from_bytes(bytes: Bytes) -> Self;
+
+    /// Whether there is none, as far as is known without reading.
+    fn is_empty(&self) -> bool;
+
+    /// The same content, failing once more than `max_bytes` have passed; what follows is not read.
+    ///
+    /// Called only where the length is not declared. When the limit is hit while an upstream reads the content, the
+    /// adapter's [`super::Upstream::send`] answers [`tollgate_core::forward::UpstreamError::HttpRequestError`].
+    #[must_use]
+    fn limited(self, max_bytes: u64) -> Self;
+
+    /// Splits the content into one for the client and a copy for the cache, which gives up past `max_bytes`.
+    ///
+    /// The client's branch is never held up by the copy beyond what the platform's own tee does.
+    fn tee(self, max_bytes: u64) -> (Self, Self::Copy);
+
+    /// Watches the delivery to the client; the future resolves once the content has been delivered or given up.
+    ///
+    /// A platform whose streams pass through untouched answers [`Delivery::Unobserved`] at once.
+    fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static);
+}
+
+/// How the delivery of a response ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// All of it was handed to the connection.
+    Complete {
+        /// Bytes of content delivered.
+        bytes: u64,
+    },
+    /// The client went away, or the upstream broke off, before the end.
+    Aborted {
+        /// Bytes of content delivered until then.
+        bytes: u64,
+        /// Whether the upstream, not the client, broke off.
+        by_upstream: bool,
+    },
+    /// The platform streams past the gateway.
+    Unobserved,
+}

@@ -1,1 +1,96 @@
-fn main() {}
+//! Tasks of the Tollgate project, run as `cargo xtask <task>`.
+//!
+//! It does NOT know how to route, compile or serve anything, and it downloads nothing itself: it calls `cargo`,
+//! `rustup` and `npm`, says what it calls and why, and adds up what they report. Start reading at [`Task::parse`], then
+//! the file named after the task.
+
+mod args;
+mod build;
+mod layers;
+mod lint;
+mod place;
+mod run;
+mod setup;
+mod source;
+mod suite;
+
+use std::process::ExitCode;
+
+use args::{HELP, Task};
+use place::Place;
+
+fn main() -> ExitCode {
+    let task = match Task::parse(std::env::args().skip(1)) {
+        Ok(task) => task,
+        Err(complaint) => {
+            eprintln!("xtask: {complaint}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match perform(&task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: &Task) -> Result<(), String> {
+    let place = Place::find()?;
+    match task {
+        Task::Help => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Task::Setup => setup::prepare(&place, &args::Host::ALL),
+        Task::Build(hosts) => {
+            setup::prepare(&place, hosts)?;
+            build::artifacts(&place, hosts)
+        }
+        Task::Test(selection) => suite::test(&place, selection),
+        Task::Layers => layers::check(&place),
+        Task::Lint => lint::all(&place),
+        Task::Bench(rest) => bench(&place, rest),
+        Task::Ci => ci(&place),
+    }
+}
+
+/// What `.ci/run` does: every check, even after one has failed, so that a single run tells all there is to mend.
+fn ci(place: &Place) -> Result<(), String> {
+    setup::rust_parts(place, &args::Host::ALL)?;
+    let checks = [
+        ("lint", lint::all(place)),
+        ("layers", layers::check(place)),
+        ("test", suite::test(place, &args::Selection::default())),
+    ];
+    let failed: Vec<&str> = checks
+        .iter()
+        .filter(|(_, outcome)| outcome.is_err())
+        .map(|(name, _)| *name)
+        .collect();
+    for (name, outcome) in &checks {
+        if let Err(why) = outcome {
+            eprintln!("{name}: {why}");
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(format!("failed: {}", failed.join(", ")))
+}
+
+fn bench(place: &Place, rest: &[String]) -> Result<(), String> {
+    setup::prepare(place, &args::Host::ALL)?;
+    build::artifacts(place, &args::Host::ALL)?;
+    let mut command = run::cargo(place);
+    command.args([
+        "run",
+        "--locked",
+        "--release",
+        "--package",
+        "tollgate-bench",
+        "--",
+    ]);
+    run::announced("bench", command.args(rest))
+}

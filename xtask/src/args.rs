@@ -1,0 +1,228 @@
+//! The command line: which task, for which hosts.
+
+/// What `cargo xtask help` prints.
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask <task>
+
+  setup                      install what the other tasks need (wasm targets, wasm tools, npm packages)
+  build [native|cloudflare|spin]...
+                             build the artifacts of these hosts (all when none is named)
+  test [--host HOST]... [--only SUITE]... [E2E FILTER]
+                             run everything, or only these suites, or e2e on these hosts alone
+                             suites: unit, wasm, conformance, simulation, e2e
+  layers                     check who may depend on whom, and what core must not touch
+  lint                       formatting, clippy and docs with warnings denied, cargo-deny
+  bench [ARGS]...            measure, and print a table of ratios
+  ci                         lint, layers, test: what .ci/run does
+  help                       print this
+
+Environment: TOLLGATE_CACHE (tools that outlive the clone; ~/.cache/tollgate), CARGO_TARGET_DIR.";
+
+/// A platform Tollgate runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Host {
+    Native,
+    Cloudflare,
+    Spin,
+}
+
+impl Host {
+    pub(crate) const ALL: [Self; 3] = [Self::Native, Self::Cloudflare, Self::Spin];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Cloudflare => "cloudflare",
+            Self::Spin => "spin",
+        }
+    }
+
+    fn parse(word: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|host| host.name() == word)
+            .ok_or_else(|| format!("`{word}` is no host; the hosts are native, cloudflare, spin"))
+    }
+}
+
+/// A group of tests that can be asked for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suite {
+    Unit,
+    Wasm,
+    Conformance,
+    Simulation,
+    E2e,
+}
+
+impl Suite {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Unit,
+        Self::Wasm,
+        Self::Conformance,
+        Self::Simulation,
+        Self::E2e,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Unit => "unit",
+            Self::Wasm => "wasm",
+            Self::Conformance => "conformance",
+            Self::Simulation => "simulation",
+            Self::E2e => "e2e",
+        }
+    }
+
+    fn parse(word: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|suite| suite.name() == word)
+            .ok_or_else(|| {
+                format!(
+                    "`{word}` is no suite; the suites are unit, wasm, conformance, simulation, e2e"
+                )
+            })
+    }
+}
+
+/// Which part of the tests is wanted; empty lists mean all.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    hosts: Vec<Host>,
+    suites: Vec<Suite>,
+    /// Words a scenario's name has to contain.
+    pub(crate) filter: Vec<String>,
+}
+
+impl Selection {
+    pub(crate) fn hosts(&self) -> &[Host] {
+        if self.hosts.is_empty() {
+            &Host::ALL
+        } else {
+            &self.hosts
+        }
+    }
+
+    /// Whether a suite runs: those named; else, when a filter is given, e2e alone; else all.
+    pub(crate) fn wants(&self, suite: Suite) -> bool {
+        if !self.suites.is_empty() {
+            return self.suites.contains(&suite);
+        }
+        self.filter.is_empty() || suite == Suite::E2e
+    }
+}
+
+/// One task with its arguments.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    Help,
+    Setup,
+    Build(Vec<Host>),
+    Test(Selection),
+    Layers,
+    Lint,
+    Bench(Vec<String>),
+    Ci,
+}
+
+impl Task {
+    /// Reads the words after `cargo xtask`; the error says which word is wrong.
+    pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut words = words;
+        let Some(task) = words.next() else {
+            return Ok(Self::Help);
+        };
+        let rest: Vec<String> = words.collect();
+        match task.as_str() {
+            "build" => Ok(Self::Build(hosts_or_all(&rest)?)),
+            "test" => Ok(Self::Test(selection(&rest)?)),
+            "bench" => Ok(Self::Bench(rest)),
+            "help" | "--help" | "-h" => Ok(Self::Help),
+            "setup" => alone(&task, &rest, Self::Setup),
+            "layers" => alone(&task, &rest, Self::Layers),
+            "lint" => alone(&task, &rest, Self::Lint),
+            "ci" => alone(&task, &rest, Self::Ci),
+            other => Err(format!("there is no task `{other}`")),
+        }
+    }
+}
+
+fn alone(name: &str, rest: &[String], task: Task) -> Result<Task, String> {
+    match rest.first() {
+        None => Ok(task),
+        Some(word) => Err(format!("`{name}` takes no argument, got `{word}`")),
+    }
+}
+
+fn hosts_or_all(words: &[String]) -> Result<Vec<Host>, String> {
+    if words.is_empty() {
+        return Ok(Host::ALL.to_vec());
+    }
+    words.iter().map(|word| Host::parse(word)).collect()
+}
+
+fn selection(words: &[String]) -> Result<Selection, String> {
+    let mut selection = Selection::default();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--host" => selection
+                .hosts
+                .push(Host::parse(value(word, words.next())?)?),
+            "--only" => selection
+                .suites
+                .push(Suite::parse(value(word, words.next())?)?),
+            flag if flag.starts_with('-') => return Err(format!("`test` has no option `{flag}`")),
+            filter => selection.filter.push(filter.to_owned()),
+        }
+    }
+    Ok(selection)
+}
+
+fn value<'a>(option: &str, word: Option<&'a String>) -> Result<&'a str, String> {
+    word.map(String::as_str)
+        .ok_or_else(|| format!("`{option}` wants a value"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Task, String> {
+        Task::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn everything_is_tested_everywhere_unless_narrowed() {
+        let Ok(Task::Test(selection)) = parse("test") else {
+            panic!("a test task");
+        };
+        assert_eq!(selection.hosts(), Host::ALL);
+        assert!(Suite::ALL.iter().all(|suite| selection.wants(*suite)));
+    }
+
+    #[test]
+    fn a_filter_alone_means_e2e() {
+        let Ok(Task::Test(selection)) = parse("test --host spin cache") else {
+            panic!("a test task");
+        };
+        assert_eq!(selection.hosts(), [Host::Spin]);
+        assert_eq!(selection.filter, ["cache"]);
+        assert!(selection.wants(Suite::E2e) && !selection.wants(Suite::Unit));
+    }
+
+    #[test]
+    fn a_wrong_word_is_named() {
+        for (line, word) in [
+            ("fly", "`fly`"),
+            ("build worker", "`worker`"),
+            ("test --only smoke", "`smoke`"),
+            ("test --host", "`--host`"),
+            ("layers now", "`now`"),
+        ] {
+            let complaint = parse(line).expect_err(line);
+            assert!(complaint.contains(word), "{line}: {complaint}");
+        }
+    }
+}

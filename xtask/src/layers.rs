@@ -1,0 +1,372 @@
+//! Checks the walls between the crates: who may depend on whom, and what only an adapter may do.
+//!
+//! The table below is the "may depend on" column of docs/ARCHITECTURE.md. Dev-dependencies are free, because a test
+//! may use anything; build-dependencies count, because what they generate ships.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::place::Place;
+use crate::{run, source};
+
+/// One row: a package, the Tollgate packages it may use, and the platforms it may touch.
+struct Layer {
+    package: &'static str,
+    may_use: &'static [&'static str],
+    platforms: &'static [&'static str],
+}
+
+/// Every package that ships. Tests, benchmarks and tasks may use anything and have no row.
+const LAYERS: [Layer; 8] = [
+    Layer {
+        package: "tollgate-core",
+        may_use: &[],
+        platforms: &[],
+    },
+    Layer {
+        package: "tollgate-kv-schemas",
+        may_use: &["tollgate-core"],
+        platforms: &[],
+    },
+    Layer {
+        package: "tollgate-edge",
+        may_use: &["tollgate-core", "tollgate-kv-schemas"],
+        platforms: &[],
+    },
+    Layer {
+        package: "tollgate-config",
+        may_use: &["tollgate-core", "tollgate-kv-schemas"],
+        platforms: &[],
+    },
+    Layer {
+        package: "tollgate-native",
+        may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge"],
+        platforms: &["native"],
+    },
+    Layer {
+        package: "tollgate-cloudflare",
+        may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge"],
+        platforms: &["cloudflare"],
+    },
+    Layer {
+        package: "tollgate-spin",
+        may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge"],
+        platforms: &["spin"],
+    },
+    Layer {
+        package: "tollgate",
+        may_use: &[
+            "tollgate-core",
+            "tollgate-kv-schemas",
+            "tollgate-edge",
+            "tollgate-config",
+            "tollgate-native",
+        ],
+        platforms: &["native"],
+    },
+];
+
+/// Crates that are, or belong to, one platform. A package without that platform must not even reach them through others.
+const PLATFORM_CRATES: [(&str, &str); 17] = [
+    ("worker", "cloudflare"),
+    ("worker-sys", "cloudflare"),
+    ("wasm-bindgen", "cloudflare"),
+    ("wasm-bindgen-futures", "cloudflare"),
+    ("js-sys", "cloudflare"),
+    ("web-sys", "cloudflare"),
+    ("spin-sdk", "spin"),
+    ("wasip2", "spin"),
+    ("wasip3", "spin"),
+    ("tokio", "native"),
+    ("mio", "native"),
+    ("hyper", "native"),
+    ("hyper-util", "native"),
+    ("rustls", "native"),
+    ("rusqlite", "native"),
+    ("socket2", "native"),
+    ("getrandom", "any adapter"),
+];
+
+/// The packages whose whole dependency tree has to be free of platforms.
+const PURE: [&str; 4] = [
+    "tollgate-core",
+    "tollgate-kv-schemas",
+    "tollgate-edge",
+    "tollgate-config",
+];
+
+/// What `core/clippy.toml` has to ban by name.
+const BANNED_IN_CORE: [&str; 7] = [
+    "std::time::Instant::now",
+    "std::time::SystemTime::now",
+    "std::thread::spawn",
+    "std::thread::sleep",
+    "std::env::var",
+    "std::env::var_os",
+    "std::env::vars",
+];
+
+/// Words that only an adapter's code may say.
+const ADAPTER_WORDS: [&str; 2] = ["unsafe", "target_arch"];
+
+/// Checks all walls and reports every breach, not only the first.
+pub(crate) fn check(place: &Place) -> Result<(), String> {
+    println!("==> layers");
+    let mut breaches = Vec::new();
+    let direct = direct_dependencies(place)?;
+    breaches.extend(forbidden_edges(&direct));
+    for package in PURE {
+        breaches.extend(platforms_reached(package, &tree(place, package)?));
+    }
+    let clippy = fs::read_to_string(place.root.join("core/clippy.toml"))
+        .map_err(|error| format!("core/clippy.toml: {error}"))?;
+    breaches.extend(missing_bans(&clippy));
+    for file in rust_files(&place.root)? {
+        let text = fs::read_to_string(place.root.join(&file))
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+        breaches.extend(adapter_words(&file, &text));
+    }
+    for breach in &breaches {
+        eprintln!("layers: {breach}");
+    }
+    if breaches.is_empty() {
+        println!("    layers: {} packages keep to their walls", LAYERS.len());
+        return Ok(());
+    }
+    Err(format!("{} breaches of the layers", breaches.len()))
+}
+
+/// Package -> the names of its normal and build dependencies, as the manifests declare them.
+type Dependencies = BTreeMap<String, Vec<String>>;
+
+fn direct_dependencies(place: &Place) -> Result<Dependencies, String> {
+    let mut metadata = run::cargo(place);
+    metadata.args(["metadata", "--locked", "--no-deps", "--format-version", "1"]);
+    let said = run::answer(&mut metadata).ok_or("cargo metadata failed")?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&said).map_err(|error| format!("cargo metadata: {error}"))?;
+    Ok(declared(&metadata))
+}
+
+fn declared(metadata: &serde_json::Value) -> Dependencies {
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    packages
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().into_iter().flatten();
+            let names = dependencies
+                .filter(|dependency| dependency["kind"] != "dev")
+                .filter_map(|dependency| dependency["name"].as_str())
+                .map(str::to_owned)
+                .collect();
+            (text(&package["name"]), names)
+        })
+        .collect()
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// What the manifests declare and the table does not allow.
+fn forbidden_edges(direct: &Dependencies) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for layer in &LAYERS {
+        let Some(dependencies) = direct.get(layer.package) else {
+            breaches.push(format!("the workspace has no package {}", layer.package));
+            continue;
+        };
+        for name in dependencies {
+            let ours = direct.contains_key(name);
+            if ours && !layer.may_use.contains(&name.as_str()) {
+                breaches.push(format!("{} must not depend on {name}", layer.package));
+            }
+            if let Some(platform) = platform_of(name)
+                && !allowed(layer, platform)
+            {
+                breaches.push(format!(
+                    "{} must not depend on {name}, which belongs to {platform}",
+                    layer.package
+                ));
+            }
+        }
+    }
+    breaches
+}
+
+fn platform_of(name: &str) -> Option<&'static str> {
+    PLATFORM_CRATES
+        .iter()
+        .find(|(package, _)| *package == name)
+        .map(|(_, platform)| *platform)
+}
+
+fn allowed(layer: &Layer, platform: &str) -> bool {
+    layer.platforms.contains(&platform)
+        || (platform == "any adapter" && !layer.platforms.is_empty())
+}
+
+/// The names of all packages that `package` is built from, on any target.
+fn tree(place: &Place, package: &str) -> Result<Vec<String>, String> {
+    let mut tree = run::cargo(place);
+    tree.args(["tree", "--locked", "--package", package, "--target", "all"])
+        .args(["--edges", "normal,build", "--prefix", "none"])
+        .args(["--format", "{p}"]);
+    let said = run::answer(&mut tree).ok_or_else(|| format!("cargo tree of {package} failed"))?;
+    Ok(said
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect())
+}
+
+fn platforms_reached(package: &str, tree: &[String]) -> Vec<String> {
+    let mut breaches: Vec<String> = tree
+        .iter()
+        .filter_map(|name| {
+            let platform = platform_of(name)?;
+            Some(format!(
+                "{package} reaches {name}, which belongs to {platform}"
+            ))
+        })
+        .collect();
+    breaches.dedup();
+    breaches
+}
+
+fn missing_bans(clippy: &str) -> Vec<String> {
+    BANNED_IN_CORE
+        .iter()
+        .filter(|path| !clippy.contains(&format!("\"{path}\"")))
+        .map(|path| format!("core/clippy.toml does not ban {path}"))
+        .collect()
+}
+
+/// Every Rust file of the clone, relative to it, without build output and dependencies.
+fn rust_files(root: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let complain = |error| format!("{}: {error}", folder.display());
+        for entry in fs::read_dir(root.join(&folder)).map_err(complain)? {
+            let entry = entry.map_err(complain)?;
+            let name = entry.file_name();
+            let path = folder.join(&name);
+            let kind = entry.file_type().map_err(complain)?;
+            if kind.is_dir() && !skipped(&name.to_string_lossy()) {
+                folders.push(path);
+            } else if path.extension().is_some_and(|suffix| suffix == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn skipped(folder: &str) -> bool {
+    folder.starts_with('.') || ["target", "node_modules", "build"].contains(&folder)
+}
+
+fn adapter_words(file: &Path, text: &str) -> Vec<String> {
+    if file.starts_with("adapters") {
+        return Vec::new();
+    }
+    ADAPTER_WORDS
+        .iter()
+        .filter(|word| source::says(text, word))
+        .map(|word| format!("{} says `{word}`, which is for adapters", file.display()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A workspace in which every layer depends on exactly what it may.
+    fn sound() -> Dependencies {
+        LAYERS
+            .iter()
+            .map(|layer| {
+                let may_use = layer.may_use.iter().map(|name| (*name).to_owned());
+                (layer.package.to_owned(), may_use.collect())
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    fn breach(package: &str, dependency: &str) {
+        let mut direct = sound();
+        direct
+            .get_mut(package)
+            .expect("a layer")
+            .push(dependency.to_owned());
+        let breaches = forbidden_edges(&direct);
+        assert_eq!(breaches.len(), 1, "{breaches:?}");
+        assert!(breaches[0].contains(package) && breaches[0].contains(dependency));
+    }
+
+    #[test]
+    fn a_workspace_that_keeps_the_table_has_no_breach() {
+        assert_eq!(forbidden_edges(&sound()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_wall_is_guarded() {
+        breach("tollgate-core", "tollgate-kv-schemas");
+        breach("tollgate-core", "tokio");
+        breach("tollgate-edge", "tollgate-config");
+        breach("tollgate-edge", "worker");
+        breach("tollgate-config", "tollgate-edge");
+        breach("tollgate-native", "tollgate-spin");
+        breach("tollgate-native", "spin-sdk");
+        breach("tollgate-cloudflare", "tollgate-native");
+        breach("tollgate-spin", "tokio");
+        breach("tollgate", "tollgate-cloudflare");
+    }
+
+    #[test]
+    fn a_missing_layer_is_a_breach() {
+        let mut direct = sound();
+        direct.remove("tollgate-edge");
+        assert_eq!(forbidden_edges(&direct).len(), 1);
+    }
+
+    #[test]
+    fn dev_dependencies_are_free_and_build_dependencies_are_not() {
+        let metadata = serde_json::json!({"packages": [{"name": "tollgate-core", "dependencies": [
+            {"name": "http", "kind": null},
+            {"name": "wasm-bindgen-test", "kind": "dev"},
+            {"name": "cc", "kind": "build"},
+        ]}]});
+        assert_eq!(declared(&metadata)["tollgate-core"], ["http", "cc"]);
+    }
+
+    #[test]
+    fn a_platform_is_found_behind_another_crate() {
+        let tree = ["tollgate-edge", "http", "tokio"].map(str::to_owned);
+        assert_eq!(platforms_reached("tollgate-edge", &tree).len(), 1);
+        assert!(platforms_reached("tollgate-edge", &tree[..2]).is_empty());
+    }
+
+    #[test]
+    fn a_ban_that_is_lifted_is_noticed() {
+        let all: String = BANNED_IN_CORE
+            .iter()
+            .map(|path| format!("{{ path = \"{path}\" }}\n"))
+            .collect();
+        assert!(missing_bans(&all).is_empty());
+        let lifted = all.replace("\"std::env::var\"", "\"std::env::home_dir\"");
+        assert_eq!(
+            missing_bans(&lifted),
+            ["core/clippy.toml does not ban std::env::var"]
+        );
+    }
+
+    #[test]
+    fn only_adapters_may_be_unsafe() {
+        let code = "fn f() { unsafe { g() } }\n#[cfg(target_arch = \"wasm32\")] fn h() {}";
+        assert_eq!(adapter_words(Path::new("core/src/lib.rs"), code).len(), 2);
+        assert!(adapter_words(Path::new("adapters/spin/src/lib.rs"), code).is_empty());
+    }
+}

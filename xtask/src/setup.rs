@@ -1,0 +1,188 @@
+//! Installs what the builds and tests need; each step is announced, and skipped when it was done before.
+//!
+//! Only crates.io, the npm registry and rustup's components are reached. Versions come from `rust-toolchain.toml`,
+//! `Cargo.lock` and `package-lock.json`; nothing is chosen here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use crate::args::Host;
+use crate::place::Place;
+use crate::run;
+
+/// Node's oldest major version that the pinned npm packages run on.
+const NODE_MAJOR_MIN: u32 = 20;
+/// wasm-bindgen's programs, built from the crate beside this one.
+const WASM_TOOLS: [&str; 2] = ["wasm-bindgen", "wasm-bindgen-test-runner"];
+
+/// Prepares for these hosts and says plainly what is missing when it cannot.
+pub(crate) fn prepare(place: &Place, hosts: &[Host]) -> Result<(), String> {
+    rust_parts(place, hosts)?;
+    if !hosts.contains(&Host::Cloudflare) {
+        return Ok(());
+    }
+    // npm waits for the network while the tools are compiled.
+    thread::scope(|scope| {
+        let npm = scope.spawn(|| npm_packages(place));
+        let tools = wasm_tools(place);
+        let npm = npm
+            .join()
+            .unwrap_or_else(|_| Err("installing the npm packages panicked".to_owned()));
+        tools.and(npm)
+    })
+}
+
+/// The toolchain's components and the wasm targets of these hosts.
+///
+/// `rust-toolchain.toml` lists them, but rustup leaves that list alone where RUSTUP_AUTO_INSTALL=0 is set.
+pub(crate) fn rust_parts(place: &Place, hosts: &[Host]) -> Result<(), String> {
+    let mut targets = Vec::new();
+    if hosts.contains(&Host::Cloudflare) {
+        targets.push("wasm32-unknown-unknown");
+    }
+    if hosts.contains(&Host::Spin) {
+        targets.push("wasm32-wasip2");
+    }
+    let sysroot = run::answer(rustc(place).args(["--print", "sysroot"]))
+        .map(PathBuf::from)
+        .ok_or("rustc does not run; install Rust from https://rustup.rs")?;
+    let libraries = sysroot.join("lib").join("rustlib");
+    for target in targets {
+        if libraries.join(target).join("lib").is_dir() {
+            continue;
+        }
+        rustup(place, &["target", "add", target])?;
+    }
+    for (component, program) in [("rustfmt", "cargo-fmt"), ("clippy", "cargo-clippy")] {
+        let program = format!("{program}{}", std::env::consts::EXE_SUFFIX);
+        if !sysroot.join("bin").join(program).is_file() {
+            rustup(place, &["component", "add", component])?;
+        }
+    }
+    Ok(())
+}
+
+/// Builds wasm-bindgen's programs into the cache, unless those of this version are there.
+fn wasm_tools(place: &Place) -> Result<(), String> {
+    let wanted = locked_version(&place.root, "wasm-bindgen")?;
+    if WASM_TOOLS
+        .iter()
+        .all(|tool| tool_version(place, tool).as_deref() == Some(wanted.as_str()))
+    {
+        return Ok(());
+    }
+    // A folder of its own: another optimisation level in the common one would build all shared crates again.
+    let target = place.target.join("wasm-tools");
+    let mut build = run::cargo(place);
+    build
+        .args(["build", "--locked", "--package", "tollgate-wasm-tools"])
+        .args(["--bins", "--config", "profile.dev.opt-level=1"])
+        .arg("--target-dir")
+        .arg(&target);
+    run::announced(&format!("setup: wasm-bindgen {wanted}"), &mut build)?;
+    for tool in WASM_TOOLS {
+        let built = target
+            .join("debug")
+            .join(format!("{tool}{}", std::env::consts::EXE_SUFFIX));
+        install(&built, &place.tool(tool))?;
+    }
+    Ok(())
+}
+
+/// Copies beside, then renames: a reader never sees half a program.
+fn install(from: &Path, to: &Path) -> Result<(), String> {
+    let complain = |error| format!("installing {}: {error}", to.display());
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).map_err(complain)?;
+    }
+    let beside = to.with_extension("new");
+    fs::copy(from, &beside).map_err(complain)?;
+    fs::rename(&beside, to).map_err(complain)
+}
+
+fn tool_version(place: &Place, tool: &str) -> Option<String> {
+    let said = run::answer(Command::new(place.tool(tool)).arg("--version"))?;
+    said.split_whitespace().nth(1).map(str::to_owned)
+}
+
+/// Installs exactly what `package-lock.json` says, when it is not what was installed last.
+fn npm_packages(place: &Place) -> Result<(), String> {
+    let node = node_version()?;
+    let lock = fs::read_to_string(place.root.join("package-lock.json"))
+        .map_err(|error| format!("package-lock.json: {error}"))?;
+    let stamp = place.root.join("node_modules").join(".tollgate-stamp");
+    let wanted = format!("{node}\n{lock}");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    let mut npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
+    npm.args(["ci", "--no-audit", "--no-fund", "--no-progress"])
+        .current_dir(&place.root);
+    run::announced("setup: npm packages", &mut npm)?;
+    fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
+}
+
+fn node_version() -> Result<String, String> {
+    let remedy = format!(
+        "the Cloudflare host needs Node.js {NODE_MAJOR_MIN} or newer (https://nodejs.org); \
+         `cargo xtask test --host native` does without"
+    );
+    let version = run::answer(Command::new("node").arg("--version"))
+        .ok_or_else(|| format!("node is not installed: {remedy}"))?;
+    let major = version
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok())
+        .unwrap_or(0);
+    if major < NODE_MAJOR_MIN {
+        return Err(format!("node {version} is too old: {remedy}"));
+    }
+    Ok(version)
+}
+
+fn rustup(place: &Place, words: &[&str]) -> Result<(), String> {
+    let mut rustup = Command::new("rustup");
+    rustup.args(words).current_dir(&place.root);
+    run::announced(&format!("setup: rustup {}", words.join(" ")), &mut rustup)
+}
+
+fn rustc(place: &Place) -> Command {
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.current_dir(&place.root);
+    rustc
+}
+
+/// The version of a package in `Cargo.lock`.
+fn locked_version(root: &Path, package: &str) -> Result<String, String> {
+    let lock = fs::read_to_string(root.join("Cargo.lock"))
+        .map_err(|error| format!("Cargo.lock: {error}"))?;
+    version_in_lock(&lock, package)
+        .ok_or_else(|| format!("Cargo.lock names no version of {package}"))
+}
+
+fn version_in_lock(lock: &str, package: &str) -> Option<String> {
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock.lines().skip_while(|line| *line != name);
+    lines.next()?;
+    let version = lines.next()?.strip_prefix("version = \"")?;
+    version.strip_suffix('"').map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_that_of_the_named_package_alone() {
+        let lock = "[[package]]\nname = \"wasm-bindgen-macro\"\nversion = \"1.0.0\"\n\n\
+                    [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\n";
+        assert_eq!(
+            version_in_lock(lock, "wasm-bindgen").as_deref(),
+            Some("0.2.130")
+        );
+        assert_eq!(version_in_lock(lock, "bindgen"), None);
+    }
+}

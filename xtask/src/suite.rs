@@ -1,0 +1,242 @@
+//! `cargo xtask test`: runs the suites, adds up what they report, and ends with one line of numbers.
+
+use std::time::{Duration, Instant};
+
+use crate::args::{Host, Selection, Suite};
+use crate::place::Place;
+use crate::{build, run, setup};
+
+/// Packages that are no part of the unit tests: two compile for wasm alone, the suites have steps of their own.
+const NOT_UNIT: [&str; 5] = [
+    "tollgate-cloudflare",
+    "tollgate-spin",
+    "tollgate-spin-host",
+    "tollgate-tests",
+    "tollgate-wasm-tools",
+];
+
+/// What one step did.
+struct Outcome {
+    step: &'static str,
+    passed: u64,
+    failed: u64,
+    /// Why the step could not be run, or failed without naming a test.
+    broken: Option<String>,
+    took: Duration,
+}
+
+/// Sets up, builds and runs what was selected; the last line printed is `N passed, N failed`.
+pub(crate) fn test(place: &Place, selection: &Selection) -> Result<(), String> {
+    let mut outcomes = vec![step("setup", || {
+        setup::prepare(place, needed(selection)).map(|()| (0, 0))
+    })];
+    if outcomes.iter().all(|outcome| outcome.broken.is_none()) {
+        for suite in Suite::ALL
+            .into_iter()
+            .filter(|suite| runs(selection, *suite))
+        {
+            outcomes.push(step(suite.name(), || suite_of(place, selection, suite)));
+        }
+    }
+    conclude(&outcomes)
+}
+
+/// Core on wasm32 is the Cloudflare host's concern: who narrows to another host needs no Node.
+fn runs(selection: &Selection, suite: Suite) -> bool {
+    selection.wants(suite)
+        && (suite != Suite::Wasm || selection.hosts().contains(&Host::Cloudflare))
+}
+
+/// The hosts to set up for: unit tests alone need none.
+fn needed(selection: &Selection) -> &[Host] {
+    if selection.wants(Suite::E2e) {
+        selection.hosts()
+    } else if runs(selection, Suite::Wasm) {
+        &[Host::Cloudflare]
+    } else {
+        &[]
+    }
+}
+
+fn suite_of(place: &Place, selection: &Selection, suite: Suite) -> Result<(u64, u64), String> {
+    match suite {
+        Suite::Unit => unit(place),
+        Suite::Wasm => wasm(place),
+        Suite::Conformance => integration(place, "conformance"),
+        Suite::Simulation => integration(place, "simulation"),
+        Suite::E2e => e2e(place, selection),
+    }
+}
+
+/// Unit and property tests of every crate that runs on this machine, then the examples in their docs.
+fn unit(place: &Place) -> Result<(u64, u64), String> {
+    let mut command = runner(place);
+    command.args(["--locked", "--workspace"]);
+    for package in NOT_UNIT {
+        command.args(["--exclude", package]);
+    }
+    let (passed, failed) = counted(&mut command)?;
+    let mut docs = run::cargo(place);
+    docs.args(["test", "--locked", "--doc"]);
+    let (examples, wrong) = counted(&mut docs)?;
+    Ok((passed + examples, failed + wrong))
+}
+
+/// Core's own tests once more, compiled to the target that Workers run.
+fn wasm(place: &Place) -> Result<(u64, u64), String> {
+    let mut command = run::cargo(place);
+    command
+        .args(["test", "--locked", "--package", "tollgate-core", "--lib"])
+        .args(["--target", "wasm32-unknown-unknown", "--no-fail-fast"])
+        .env(
+            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER",
+            place.tool("wasm-bindgen-test-runner"),
+        );
+    let (passed, failed) = counted(&mut command)?;
+    if passed + failed == 0 {
+        return Err("no test of core ran on wasm32".to_owned());
+    }
+    Ok((passed, failed))
+}
+
+fn integration(place: &Place, name: &str) -> Result<(u64, u64), String> {
+    let mut command = runner(place);
+    command.args(["--locked", "--package", "tollgate-tests", "--test", name]);
+    counted(&mut command)
+}
+
+fn e2e(place: &Place, selection: &Selection) -> Result<(u64, u64), String> {
+    build::for_tests(place, selection.hosts())?;
+    let mut command = std::process::Command::new(place.debug_binary("e2e"));
+    command.current_dir(&place.root);
+    for host in selection.hosts() {
+        command.args(["--host", host.name()]);
+    }
+    command
+        .args(&selection.filter)
+        .env("TOLLGATE_TARGET", &place.target);
+    counted(&mut command)
+}
+
+/// nextest where it is installed, else cargo's own runner.
+fn runner(place: &Place) -> std::process::Command {
+    let mut command = run::cargo(place);
+    if run::answer(run::cargo(place).args(["nextest", "--version"])).is_some() {
+        command.args(["nextest", "run", "--no-fail-fast", "--status-level", "fail"]);
+        command.args(["--final-status-level", "fail", "--no-tests", "warn"]);
+    } else {
+        command.args(["test", "--no-fail-fast"]);
+    }
+    command
+}
+
+/// Runs a test program and reads its counts; a failure that names no test is an error.
+fn counted(command: &mut std::process::Command) -> Result<(u64, u64), String> {
+    let (success, said) = run::watched(command)?;
+    let (passed, failed) = counts(&said);
+    if !success && failed == 0 {
+        return Err("it failed without naming a test: see above".to_owned());
+    }
+    Ok((passed, failed))
+}
+
+/// Adds up the summary lines of nextest, of cargo's runner, of the wasm runner and of the e2e suite.
+fn counts(said: &str) -> (u64, u64) {
+    let mut sum = (0, 0);
+    for line in said.lines() {
+        let line = line.trim();
+        let summary = line.starts_with("test result:")
+            || line.starts_with("Summary [")
+            || line.starts_with("e2e: ");
+        if summary {
+            sum.0 += before(line, "passed");
+            sum.1 += before(line, "failed") + before(line, "timed out");
+        }
+    }
+    sum
+}
+
+/// The number that stands before a word, or nought.
+fn before(line: &str, word: &str) -> u64 {
+    line.split([',', ';', ':', '.'])
+        .filter_map(|part| part.trim().split_once(' '))
+        .find(|(_, rest)| rest.split(" (").next() == Some(word))
+        .and_then(|(number, _)| number.parse().ok())
+        .unwrap_or(0)
+}
+
+fn step(name: &'static str, run: impl FnOnce() -> Result<(u64, u64), String>) -> Outcome {
+    println!("\n==> test: {name}");
+    let started = Instant::now();
+    let result = run();
+    let (passed, failed) = result.as_ref().copied().unwrap_or((0, 0));
+    Outcome {
+        step: name,
+        passed,
+        failed,
+        broken: result.err(),
+        took: started.elapsed(),
+    }
+}
+
+fn conclude(outcomes: &[Outcome]) -> Result<(), String> {
+    println!();
+    let (mut passed, mut failed) = (0, 0);
+    for outcome in outcomes {
+        passed += outcome.passed;
+        failed += outcome.failed + u64::from(outcome.broken.is_some());
+        println!(
+            "{:<12} {:>5} passed {:>4} failed {:>7.1} s  {}",
+            outcome.step,
+            outcome.passed,
+            outcome.failed,
+            outcome.took.as_secs_f64(),
+            outcome.broken.as_deref().unwrap_or_default()
+        );
+    }
+    println!();
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 {
+        return Ok(());
+    }
+    Err("tests failed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summaries_of_all_runners_are_read() {
+        for (said, expected) in [
+            (
+                "     Summary [   0.021s] 42 tests run: 40 passed (1 slow), 2 failed, 3 skipped",
+                (40, 2),
+            ),
+            (
+                "Summary [  1s] 3 tests run: 1 passed, 1 failed, 1 timed out, 0 skipped",
+                (1, 2),
+            ),
+            (
+                "test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out",
+                (7, 0),
+            ),
+            (
+                "test result: FAILED. 3 passed; 4 failed; 0 ignored; finished in 0.1s",
+                (3, 4),
+            ),
+            ("e2e: 150 passed, 1 failed, 4 not applicable", (150, 1)),
+            ("90 passed, said a test that prints", (0, 0)),
+        ] {
+            assert_eq!(counts(said), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_step_that_cannot_run_counts_as_a_failure() {
+        let broken = step("setup", || Err("no network".to_owned()));
+        assert!(conclude(&[broken]).is_err());
+        assert!(conclude(&[step("unit", || Ok((3, 0)))]).is_ok());
+        assert!(conclude(&[step("unit", || Ok((3, 1)))]).is_err());
+    }
+}

@@ -1,0 +1,114 @@
+// Builds the worker: cargo, wasm-bindgen, esbuild. wrangler.toml names this file as its build command; run it from
+// anywhere as `node adapters/cloudflare/build.mjs`. What comes out, in build/ at the root of the repository:
+//
+//   worker.mjs      the entry module, bundled
+//   tollgate.wasm   the gateway
+//
+// `worker-build` does the same three steps, but downloads its tools from hosts that not every network reaches. Here the
+// tools come from Cargo.lock and package-lock.json. A build with nothing to do takes about a second.
+
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const ROOT = resolve(HERE, "../..");
+const OUT = join(ROOT, "build");
+const STAMP = join(OUT, ".stamp");
+const CACHE = process.env.TOLLGATE_CACHE ?? join(homedir(), ".cache", "tollgate");
+
+async function main() {
+  const esbuild = await load("esbuild");
+  const wasm = built(["-p", "tollgate-cloudflare", "--lib", "--profile", "wasm", "--target", "wasm32-unknown-unknown"])
+    .filenames.find((name) => name.endsWith(".wasm"));
+  const bindgen = bindgenProgram();
+  const stamp = digest([wasm, bindgen, fileURLToPath(import.meta.url), ...sources()]);
+  if (isDone(stamp)) return;
+  const generated = join(dirname(wasm), "cloudflare-bindgen");
+  rmSync(generated, { recursive: true, force: true });
+  run(bindgen, [wasm, "--out-dir", generated, "--out-name", "tollgate", "--target", "module", "--no-typescript",
+    "--remove-producers-section", "--experimental-reset-state-function"]);
+  usePlainImport(join(generated, "tollgate.js"));
+  await bundle(esbuild, generated);
+  writeFileSync(STAMP, stamp);
+}
+
+// wasm-bindgen's program, built by this workspace into the tools' own folder: once for all clones of the repository.
+function bindgenProgram() {
+  const target = join(CACHE, "tools", "target");
+  // Unoptimised it takes several times as long to read a module.
+  const env = { CARGO_PROFILE_DEV_OPT_LEVEL: "1", CARGO_PROFILE_DEV_DEBUG: "false" };
+  const quiet = ["--config", 'future-incompat-report.frequency="never"'];
+  return built(["-p", "tollgate-wasm-tools", "--bin", "wasm-bindgen", "--target-dir", target, ...quiet], env).executable;
+}
+
+// Has cargo build something; answers its message about the last artifact, which names the files.
+function built(args, env = {}) {
+  const messages = run("cargo", ["build", "--message-format=json-render-diagnostics", ...args], env);
+  const artifacts = messages.split("\n").filter((line) => line.includes('"compiler-artifact"'));
+  return JSON.parse(artifacts.at(-1));
+}
+
+function sources() {
+  return readdirSync(join(HERE, "js")).map((name) => join(HERE, "js", name)).concat(join(ROOT, "package-lock.json"));
+}
+
+function digest(files) {
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(readFileSync(file));
+  return hash.digest("hex");
+}
+
+function isDone(stamp) {
+  return existsSync(STAMP) && readFileSync(STAMP, "utf8") === stamp && existsSync(join(OUT, "worker.mjs"));
+}
+
+// The source phase import that wasm-bindgen writes is not known to every tool; in a worker the plain one is the same.
+function usePlainImport(file) {
+  writeFileSync(file, readFileSync(file, "utf8").replace("import source ", "import "));
+}
+
+async function bundle(esbuild, generated) {
+  rmSync(OUT, { recursive: true, force: true });
+  mkdirSync(OUT, { recursive: true });
+  await esbuild.build({
+    entryPoints: { worker: join(HERE, "js", "worker.mjs") },
+    outdir: OUT,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    external: ["cloudflare:*"],
+    alias: { "tollgate-wasm": join(generated, "tollgate.js") },
+    loader: { ".wasm": "copy" },
+    assetNames: "tollgate",
+    logLevel: "warning",
+  });
+}
+
+// Runs a program to its end and answers what it wrote; what it says on standard error is for the person who waits.
+function run(program, args, env = {}) {
+  const options = { cwd: ROOT, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28 };
+  const result = spawnSync(program, args, options);
+  if (result.error) fail(`${program} could not be started: ${result.error.message}`);
+  if (result.status !== 0) fail(`${program} failed; its words are above`);
+  return result.stdout.toString();
+}
+
+async function load(name) {
+  try {
+    return await import(name);
+  } catch (error) {
+    return fail(`the npm package ${name} is missing (${error.code}); run \`npm ci\` in ${ROOT}`);
+  }
+}
+
+function fail(reason) {
+  console.error(`the worker was not built: ${reason}`);
+  process.exit(1);
+}
+
+await main();

@@ -1,0 +1,169 @@
+// Runs the built worker on workerd, for the end-to-end suite, `tollgate dev --on cloudflare` and the benchmarks.
+//
+//   node tests/miniflare/launch.mjs [--port N] [--gateway NAME] [--dev] [--secret NAME=VALUE]... [--artifact DIR]
+//                                   [--bare]
+//
+// Lines of JSON on standard output say when it is ready, what the gateway logs, and how each command ended; commands
+// come in as lines of JSON on standard input, whose end shuts it down. `--artifact` is the folder of the built worker
+// (its `worker.mjs` is the entry), `build` at the root by default. `--bare` runs the worker without the wrapper that
+// makes `fault` and `trap` possible: what a benchmark wants.
+
+import { readFileSync, readdirSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const ROOT = resolve(HERE, "../..");
+
+async function main() {
+  const args = readArgs();
+  const { Miniflare, Log, LogLevel } = await miniflare();
+  const host = new Miniflare(options(args, new Log(LogLevel.NONE)));
+  const url = await host.unsafeGetDirectURL().catch((error) => fail(startProblem(error, args), 1));
+  tell({ ready: { url: url.origin } });
+  const commands = await commandsFor(host, args);
+  // One command after the other, in the order they came.
+  for await (const line of createInterface({ input: process.stdin })) await answer(commands, line);
+  await host.dispose();
+}
+
+function readArgs() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    return fail(`${error.message}; the options stand at the top of tests/miniflare/launch.mjs`, 2);
+  }
+}
+
+const OPTIONS = {
+  port: { type: "string", default: "0" },
+  gateway: { type: "string", default: "quickstart" },
+  dev: { type: "boolean", default: false },
+  secret: { type: "string", multiple: true, default: [] },
+  artifact: { type: "string", default: join(ROOT, "build") },
+  bare: { type: "boolean", default: false },
+};
+
+async function miniflare() {
+  try {
+    return await import("miniflare");
+  } catch (error) {
+    return fail(`the npm package miniflare is missing (${error.code}); run \`npm ci\` in ${ROOT}`, 1);
+  }
+}
+
+function options(args, log) {
+  // The worker's own socket: miniflare's front would take paths apart and set fields, which workerd does not.
+  const sockets = [{ host: "127.0.0.1", port: Number(args.port) }];
+  if (!args.bare) sockets.push({ host: "127.0.0.1", port: 0, entrypoint: "Control" });
+  return {
+    name: "tollgate",
+    log,
+    logRequests: false,
+    cf: false,
+    modules: modules(args),
+    compatibilityDate: /^compatibility_date = "(.+)"$/m.exec(readFileSync(join(ROOT, "wrangler.toml"), "utf8"))[1],
+    kvNamespaces: ["TOLLGATE_RECORDS"],
+    durableObjects: { TOLLGATE_COUNTERS: { className: "TollgateCounter", useSQLite: true } },
+    bindings: { ...secrets(args.secret), TOLLGATE_GATEWAY: args.gateway, ...(args.dev ? { TOLLGATE_DEV: "1" } : {}) },
+    stripCfConnectingIp: false,
+    unsafeDirectSockets: sockets,
+    handleStructuredLogs: passOn,
+  };
+}
+
+// The built modules, behind the wrapper unless `--bare`.
+function modules(args) {
+  const folder = resolve(args.artifact);
+  const built = filesIn(folder).map((name) => module(name, join(folder, name)));
+  if (args.bare) return built.sort((a) => (a.path === "worker.mjs" ? -1 : 1));
+  const ours = ["wrapper.mjs", "instances.mjs"].map((name) => module(name, join(HERE, name)));
+  return [...ours, { type: "CompiledWasm", path: "trap.wasm", contents: TRAP }, ...built];
+}
+
+// (module (func (export "unreachable") unreachable))
+const TRAP = Buffer.from("0061736d0100000001040160000003020100070f010b756e726561636861626c6500000a05010300000b", "hex");
+
+function filesIn(folder) {
+  try {
+    const names = readdirSync(folder).filter((name) => name.endsWith(".mjs") || name.endsWith(".wasm"));
+    if (names.includes("worker.mjs")) return names;
+  } catch {
+    // Said below: there is no built worker either way.
+  }
+  return fail(`${folder} holds no built worker; build it with \`node adapters/cloudflare/build.mjs\``, 1);
+}
+
+function module(name, file) {
+  const wasm = name.endsWith(".wasm");
+  return { type: wasm ? "CompiledWasm" : "ESModule", path: name, contents: readFileSync(file, wasm ? null : "utf8") };
+}
+
+function secrets(pairs) {
+  return Object.fromEntries(pairs.map((pair) => {
+    const at = pair.indexOf("=");
+    return at > 0 ? [pair.slice(0, at), pair.slice(at + 1)] : fail("a --secret is written NAME=VALUE", 2);
+  }));
+}
+
+// What the gateway logs goes to our reader; what workerd and the shim have to say, to the person.
+function passOn({ level, message }) {
+  if (level === "log" || level === "info" || level === "debug") tell({ log: message });
+  else console.error(message);
+}
+
+async function commandsFor(host, args) {
+  const records = await host.getKVNamespace("TOLLGATE_RECORDS").catch(() => undefined);
+  const control = args.bare ? undefined : await host.unsafeGetDirectURL(undefined, "Control");
+  return {
+    async put(entries) {
+      for (const { key, value } of entries) await records.put(key, value);
+    },
+    async delete(keys) {
+      for (const key of keys) await records.delete(key);
+    },
+    async get(key) {
+      return { value: await records.get(key) };
+    },
+    fault: (switches) => send(control, { fault: switches }),
+    trap: () => send(control, { trap: true }),
+  };
+}
+
+async function send(control, command) {
+  if (control === undefined) throw new Error("the host runs --bare");
+  const answer = await fetch(control, { method: "POST", body: JSON.stringify(command) });
+  if (!answer.ok) throw new Error(await answer.text());
+}
+
+async function answer(commands, line) {
+  let id = null;
+  try {
+    const { id: given, ...command } = JSON.parse(line);
+    id = given;
+    const [name, value] = Object.entries(command)[0] ?? [];
+    if (!Object.hasOwn(commands, name)) throw new Error(`no such command: ${name}`);
+    tell({ ack: id, ...(await commands[name](value)) });
+  } catch (error) {
+    tell({ nack: id, error: error.message });
+  }
+}
+
+function startProblem(error, args) {
+  return error.code === "ERR_ADDRESS_IN_USE"
+    ? `port ${args.port} is taken; give another with --port, or 0 for any free one`
+    : `workerd did not start: ${error.message}`;
+}
+
+function tell(message) {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+function fail(reason, code) {
+  tell({ failed: reason });
+  process.exit(code);
+}
+
+await main();

@@ -1,0 +1,65 @@
+// Stands in front of the built worker in tests: makes its stores fail and its module trap on command. Nothing of this is
+// in the product. It lends the worker a proxy of `env` and of `caches`, and never touches content.
+
+import { WorkerEntrypoint } from "cloudflare:workers";
+import { breakLatest } from "./instances.mjs";
+import worker from "./worker.mjs";
+
+export { TollgateCounter } from "./worker.mjs";
+
+const faults = { records: false, counters: false, cache: false };
+
+export default {
+  fetch(request, env, context) {
+    return worker.fetch(withAddress(request), withFaults(env), context);
+  },
+};
+
+// Takes the launcher's commands, on a socket of its own.
+export class Control extends WorkerEntrypoint {
+  async fetch(request) {
+    const command = await request.json();
+    if (command.fault) Object.assign(faults, command.fault);
+    if (command.trap) breakLatest();
+    return new Response("done");
+  }
+}
+
+// Cloudflare always names the client; a test may name one of its own choice.
+function withAddress(request) {
+  if (request.headers.has("cf-connecting-ip")) return request;
+  const headers = new Headers(request.headers);
+  headers.set("cf-connecting-ip", "127.0.0.1");
+  return new Request(request, { headers });
+}
+
+function withFaults(env) {
+  return {
+    ...env,
+    TOLLGATE_RECORDS: failing(env.TOLLGATE_RECORDS, "records", ["get", "getWithMetadata"]),
+    TOLLGATE_COUNTERS: failing(env.TOLLGATE_COUNTERS, "counters", ["get", "getByName"]),
+  };
+}
+
+const cache = failing(caches.default, "cache", ["match", "put", "delete"]);
+Object.defineProperty(globalThis, "caches", { value: { default: cache, open: async () => cache }, configurable: true });
+
+// The store, but while its fault is switched on the named methods fail as the platform's do: later, by rejection.
+function failing(store, name, methods) {
+  return new Proxy(store, {
+    get(target, property) {
+      const value = target[property];
+      if (typeof value !== "function") return value;
+      if (faults[name] && methods.includes(property)) return failure(name, property);
+      return value.bind(target);
+    },
+  });
+}
+
+function failure(name, method) {
+  const fail = async () => {
+    throw new Error(`${name} are switched off by the test`);
+  };
+  // A Durable Object's stub is had at once; it is the call on it that fails.
+  return name === "counters" ? () => new Proxy({}, { get: () => fail }) : fail;
+}

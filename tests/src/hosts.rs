@@ -1,1 +1,339 @@
-pub struct Host;
+//! Starts a host, one process each, and talks to it by the launchers' protocol.
+//!
+//! A launcher takes commands as JSON lines on stdin and tells events as JSON lines on stdout; the protocol is written
+//! down in tests/README.md. All three hosts speak it, so that what follows knows nothing of any platform.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::client::Client;
+
+/// How long a host may take to start: the component host compiles on its first start.
+const START_PATIENCE: Duration = Duration::from_secs(180);
+/// How long a host may take to carry out a command.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The platforms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Native,
+    Cloudflare,
+    Spin,
+}
+
+impl Kind {
+    pub const ALL: [Self; 3] = [Self::Native, Self::Cloudflare, Self::Spin];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Cloudflare => "cloudflare",
+            Self::Spin => "spin",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == word)
+    }
+}
+
+/// Where the things to run are.
+#[derive(Clone, Debug)]
+pub struct Artifacts {
+    /// The clone.
+    pub root: PathBuf,
+    /// Cargo's target folder.
+    pub target: PathBuf,
+}
+
+impl Artifacts {
+    /// From the environment that `cargo xtask` sets, else from where this program lies.
+    ///
+    /// # Errors
+    /// When the program lies in no target folder and the environment names none.
+    pub fn find() -> Result<Self, String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = root.parent().ok_or("the tests folder has no parent")?;
+        let named = std::env::var_os("TOLLGATE_TARGET").map(PathBuf::from);
+        let target = match named {
+            Some(target) => target,
+            None => target_of(&std::env::current_exe().map_err(|error| error.to_string())?)
+                .ok_or("this program lies in no target folder; set TOLLGATE_TARGET")?,
+        };
+        Ok(Self {
+            root: root.to_path_buf(),
+            target,
+        })
+    }
+
+    fn binary(&self, name: &str) -> PathBuf {
+        let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+        self.target.join("debug").join(file)
+    }
+
+    fn launcher(&self, kind: Kind) -> Command {
+        match kind {
+            Kind::Native => Command::new(self.binary("native-host")),
+            Kind::Cloudflare => {
+                let mut node = Command::new("node");
+                node.arg(self.root.join("tests/miniflare/launch.mjs"));
+                node
+            }
+            Kind::Spin => {
+                let component = "wasm32-wasip2/wasm/tollgate_spin.wasm";
+                let mut host = Command::new(self.binary("tollgate-spin-host"));
+                host.arg("--manifest").arg(self.root.join("spin.toml"));
+                host.arg("--component").arg(self.target.join(component));
+                host
+            }
+        }
+    }
+}
+
+/// `TARGET` of `TARGET/debug/program` and `TARGET/debug/deps/program`.
+fn target_of(program: &Path) -> Option<PathBuf> {
+    let profile = program.ancestors().find(|folder| folder.ends_with("debug"))?;
+    profile.parent().map(Path::to_path_buf)
+}
+
+/// How a host is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub gateway: String,
+    /// Whether configuration and credentials are read again for each request.
+    pub dev: bool,
+    pub secrets: Vec<(String, String)>,
+}
+
+/// Which stores answer with failure from now on; `None` leaves a switch as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fault {
+    pub records: Option<bool>,
+    pub counters: Option<bool>,
+    pub cache: Option<bool>,
+}
+
+impl Fault {
+    /// Everything works.
+    pub const NONE: Self = Self {
+        records: Some(false),
+        counters: Some(false),
+        cache: Some(false),
+    };
+}
+
+/// A running host; dropping it ends its process.
+pub struct Host {
+    kind: Kind,
+    url: String,
+    /// Where the native host's own endpoints are, such as its metrics.
+    admin: Option<String>,
+    child: RefCell<Child>,
+    stdin: tokio::sync::Mutex<ChildStdin>,
+    heard: Rc<Heard>,
+    next_id: Cell<u64>,
+}
+
+/// What the launcher said.
+#[derive(Default)]
+struct Heard {
+    logs: RefCell<Vec<String>>,
+    waiting: RefCell<HashMap<u64, oneshot::Sender<Value>>>,
+}
+
+impl Host {
+    /// Starts a host on a free port and waits until it is ready. Must be called within a tokio `LocalSet`.
+    ///
+    /// # Errors
+    /// What the launcher says is wrong, or that it says nothing.
+    pub async fn start(
+        kind: Kind,
+        artifacts: &Artifacts,
+        options: &Options,
+    ) -> Result<Self, String> {
+        let mut command = artifacts.launcher(kind);
+        command.args(["--port", "0", "--gateway", &options.gateway]);
+        if options.dev {
+            command.arg("--dev");
+        }
+        for (name, value) in &options.secrets {
+            command.args(["--secret", &format!("{name}={value}")]);
+        }
+        let mut child = command
+            .current_dir(&artifacts.root)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("the {} launcher: {error}", kind.name()))?;
+        let stdin = child.stdin.take().ok_or("the launcher has no stdin")?;
+        let stdout = child.stdout.take().ok_or("the launcher has no stdout")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let ready = timeout(START_PATIENCE, first_event(&mut lines))
+            .await
+            .map_err(|_| format!("{} was not ready in time", kind.name()))??;
+        let heard = Rc::new(Heard::default());
+        tokio::task::spawn_local(listen(lines, Rc::clone(&heard)));
+        Ok(Self {
+            kind,
+            url: ready["url"].as_str().unwrap_or_default().to_owned(),
+            admin: ready["admin"].as_str().map(str::to_owned),
+            child: RefCell::new(child),
+            stdin: tokio::sync::Mutex::new(stdin),
+            heard,
+            next_id: Cell::new(1),
+        })
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(&self.url)
+    }
+
+    /// A client of the host's own endpoints, where it has them.
+    #[must_use]
+    pub fn admin(&self) -> Option<Client> {
+        self.admin.as_deref().map(Client::new)
+    }
+
+    /// Whether its process still runs.
+    #[must_use]
+    pub fn alive(&self) -> bool {
+        matches!(self.child.borrow_mut().try_wait(), Ok(None))
+    }
+
+    /// The lines the gateway logged so far.
+    #[must_use]
+    pub fn logs(&self) -> Vec<String> {
+        self.heard.logs.borrow().clone()
+    }
+
+    /// Forgets the lines logged so far.
+    pub fn clear_logs(&self) {
+        self.heard.logs.borrow_mut().clear();
+    }
+
+    /// Writes records.
+    pub async fn put(&self, records: &[(String, String)]) -> Result<(), String> {
+        let records: Vec<Value> = records
+            .iter()
+            .map(|(key, value)| json!({"key": key, "value": value}))
+            .collect();
+        self.command(json!({"put": records})).await.map(drop)
+    }
+
+    pub async fn delete(&self, key: &str) -> Result<(), String> {
+        self.command(json!({"delete": [key]})).await.map(drop)
+    }
+
+    pub async fn get(&self, key: &str) -> Result<Option<String>, String> {
+        let answer = self.command(json!({"get": key})).await?;
+        Ok(answer["value"].as_str().map(str::to_owned))
+    }
+
+    pub async fn fault(&self, fault: Fault) -> Result<(), String> {
+        let switches = [
+            ("records", fault.records),
+            ("counters", fault.counters),
+            ("cache", fault.cache),
+        ];
+        let named: serde_json::Map<String, Value> = switches
+            .into_iter()
+            .filter_map(|(name, to)| Some((name.to_owned(), Value::Bool(to?))))
+            .collect();
+        self.command(json!({"fault": named})).await.map(drop)
+    }
+
+    /// Makes the next request trap.
+    pub async fn trap(&self) -> Result<(), String> {
+        self.command(json!({"trap": true})).await.map(drop)
+    }
+
+    async fn command(&self, mut command: Value) -> Result<Value, String> {
+        let id = self.next_id.replace(self.next_id.get() + 1);
+        command["id"] = json!(id);
+        let (sender, receiver) = oneshot::channel();
+        self.heard.waiting.borrow_mut().insert(id, sender);
+        let line = format!("{command}\n");
+        let mut stdin = self.stdin.lock().await;
+        stdin
+            .write_all(line.as_bytes())
+            .await
+            .map_err(|error| format!("{} takes no commands: {error}", self.kind.name()))?;
+        // The pipe may buffer: a launcher that answers late must not look like one that never got the line.
+        stdin.flush().await.map_err(|error| error.to_string())?;
+        drop(stdin);
+        let answer = timeout(COMMAND_PATIENCE, receiver)
+            .await
+            .map_err(|_| format!("{} does not answer {command}", self.kind.name()))?
+            .map_err(|_| format!("{} ended", self.kind.name()))?;
+        match answer["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(answer),
+        }
+    }
+}
+
+/// The launcher's first event: ready, or why not.
+async fn first_event(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<Value, String> {
+    while let Ok(Some(line)) = lines.next_line().await {
+        let mut event: Value = serde_json::from_str(&line).unwrap_or_default();
+        if let Some(why) = event["failed"].as_str() {
+            return Err(why.to_owned());
+        }
+        if event["ready"].is_object() {
+            return Ok(event["ready"].take());
+        }
+    }
+    Err("the launcher ended before it was ready".to_owned())
+}
+
+async fn listen(mut lines: Lines<BufReader<ChildStdout>>, heard: Rc<Heard>) {
+    while let Ok(Some(line)) = lines.next_line().await {
+        let event: Value = serde_json::from_str(&line).unwrap_or_default();
+        if let Some(logged) = event["log"].as_str() {
+            heard.logs.borrow_mut().push(logged.to_owned());
+        }
+        let id = event["ack"].as_u64().or_else(|| event["nack"].as_u64());
+        let waiting = id.and_then(|id| heard.waiting.borrow_mut().remove(&id));
+        if let Some(waiting) = waiting {
+            // Nobody waits any more where the command timed out.
+            let _ = waiting.send(event);
+        }
+    }
+    // Whoever still waits learns that the host ended.
+    heard.waiting.borrow_mut().clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_folder_is_found_from_any_program_in_it() {
+        for program in ["/x/target/debug/e2e", "/x/target/debug/deps/e2e-123"] {
+            assert_eq!(
+                target_of(Path::new(program)).as_deref(),
+                Some(Path::new("/x/target"))
+            );
+        }
+        assert_eq!(target_of(Path::new("/usr/bin/e2e")), None);
+    }
+}

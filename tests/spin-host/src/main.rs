@@ -1,1 +1,149 @@
-fn main() {}
+//! Runs the Spin artifact where no Spin is installed: a test tool, not a product.
+//!
+//! It reads `spin.toml`, compiles the component the manifest names, provides what the manifest asks for and serves
+//! HTTP/1.1, with instances reused and dropped as Spin 4.1 does: up to 128 requests each, 16 at once, dropped after a
+//! second without work, all requests of an instance lost when one of them traps.
+//!
+//! What it leaves out: several components and routes, other triggers, HTTP/2 and TLS towards clients, WASI 0.2
+//! HTTP, files, sockets, SQL, Redis and the other factors of Spin, runtime configuration, request deadlines and memory
+//! limits, pooled outbound connections, and persistence: the key-value stores live and die with the process. Where it
+//! differs from Spin in something it does have, the module says so.
+//!
+//! Begin with [`guest::Guest`], the component's life; [`protocol`] is what the launcher says and hears.
+
+mod capabilities;
+mod guest;
+mod logs;
+mod manifest;
+mod outbound;
+mod protocol;
+mod server;
+mod stores;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use clap::Parser;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::guest::{Guest, Shared};
+use crate::manifest::App;
+
+/// Runs the Spin artifact; speaks JSON lines on standard input and output.
+#[derive(Parser)]
+struct Arguments {
+    /// The port to listen on; 0 takes any.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// The gateway's name: the variable `tollgate_gateway`.
+    #[arg(long)]
+    gateway: Option<String>,
+    /// Configuration is read again for each request: the variable `tollgate_dev`.
+    #[arg(long)]
+    dev: bool,
+    /// A secret, as NAME=VALUE: the component's variable `name`, as if the manifest declared it.
+    #[arg(long = "secret", value_name = "NAME=VALUE", value_parser = named)]
+    secrets: Vec<(String, String)>,
+    /// The application's manifest.
+    #[arg(long, default_value = "spin.toml")]
+    manifest: PathBuf,
+    /// The component, where it is not the one the manifest names.
+    #[arg(long)]
+    component: Option<PathBuf>,
+}
+
+fn named(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is expected")?;
+    Ok((
+        name.to_ascii_lowercase().replace('-', "_"),
+        value.to_owned(),
+    ))
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            protocol::emit(&json!({"failed": reason}));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), String> {
+    let port = arguments.port;
+    let shared = Arc::new(Shared {
+        app: app(arguments)?,
+        stores: Default::default(),
+        faults: Default::default(),
+        trap_next: Default::default(),
+        stopping: Default::default(),
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no runtime: {error}"))?;
+    runtime.block_on(host(shared, port))
+}
+
+fn app(arguments: Arguments) -> Result<App, String> {
+    let mut given = BTreeMap::new();
+    given.extend(
+        arguments
+            .gateway
+            .map(|name| ("tollgate_gateway".to_owned(), name)),
+    );
+    if arguments.dev {
+        given.insert("tollgate_dev".to_owned(), "1".to_owned());
+    }
+    given.extend(arguments.secrets.iter().cloned());
+    let mut app = App::read(&arguments.manifest, &given)?;
+    app.variables.extend(arguments.secrets);
+    if let Some(component) = arguments.component {
+        app.source = component;
+    }
+    if !app.source.is_file() {
+        let source = app.source.display();
+        return Err(format!(
+            "{source} is not there: build it first (cargo build --profile wasm --target wasm32-wasip2 -p tollgate-spin)"
+        ));
+    }
+    Ok(app)
+}
+
+async fn host(shared: Arc<Shared>, port: u16) -> Result<(), String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(|error| {
+            format!("port {port} of 127.0.0.1 cannot be used: {error}; give another --port")
+        })?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let source = shared.app.source.display().to_string();
+    let handler = Guest::load(Arc::clone(&shared), &cache_folder())
+        .map_err(|error| format!("{source} cannot be run: {error:?}"))?;
+    let (stop, stopped) = watch::channel(false);
+    std::thread::spawn(move || {
+        protocol::obey(&shared);
+        shared.stopping.store(true, Ordering::Relaxed);
+        let _ = stop.send(true);
+    });
+    protocol::emit(&json!({"ready": {"url": format!("http://{address}")}}));
+    server::serve(listener, handler, stopped).await;
+    Ok(())
+}
+
+/// Where compiled components are kept: outside the clone, shared by all clones.
+fn cache_folder() -> PathBuf {
+    let home = || {
+        let home = std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from);
+        home.join(".cache/tollgate")
+    };
+    std::env::var_os("TOLLGATE_CACHE").map_or_else(home, PathBuf::from)
+}

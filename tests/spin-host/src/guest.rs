@@ -1,0 +1,204 @@
+//! The component's life: compiled once, instantiated on demand, reused and dropped as Spin does.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+use wasmtime::component::{Component, GuestTaskId, Linker, ResourceTable};
+use wasmtime::{Cache, CacheConfig, Config, Engine, Result, Store, StoreContextMut};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::handler::{
+    HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState,
+    WorkerStatus,
+};
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::capabilities;
+use crate::logs::Logs;
+use crate::manifest::App;
+use crate::outbound::Outbound;
+use crate::stores::{Faults, Stores};
+
+/// What all instances share, and the launcher's commands reach.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub app: App,
+    pub stores: Stores,
+    pub faults: Faults,
+    /// Makes the next request trap at its first step.
+    pub trap_next: AtomicBool,
+    /// The process is ending, so that instances cut short are no news.
+    pub stopping: AtomicBool,
+}
+
+/// What one instance owns.
+pub(crate) struct State {
+    pub shared: Arc<Shared>,
+    pub table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outbound: Outbound,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.outbound,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
+/// Requests one instance serves in its life.
+const REQUESTS_MAX: usize = 128;
+/// Requests one instance serves at once, interleaved where they wait.
+const CONCURRENT_MAX: usize = 16;
+/// How long an instance without work is kept.
+const IDLE_MAX: Duration = Duration::from_secs(1);
+/// Epochs never pass here, so a deadline of any length is never met, and one of none is met at once.
+const NO_DEADLINE: u64 = u64::MAX / 2;
+
+/// Makes instances of the component.
+pub(crate) struct Guest {
+    engine: Engine,
+    pre: ProxyPre<State>,
+    shared: Arc<Shared>,
+}
+
+impl Guest {
+    /// Compiles the component, or takes it from the cache folder where these very bytes were compiled before.
+    pub(crate) fn load(shared: Arc<Shared>, cache: &Path) -> Result<ProxyHandler<Self>> {
+        let mut cached = CacheConfig::new();
+        cached.with_directory(cache.join("wasmtime"));
+        let mut config = Config::new();
+        config
+            .cache(Some(Cache::new(cached)?))
+            .wasm_component_model_async(true)
+            .epoch_interruption(true);
+        let engine = Engine::new(&config)?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+        capabilities::add_to_linker(&mut linker)?;
+        let component = Component::from_file(&engine, &shared.app.source)?;
+        let pre = ServicePre::new(linker.instantiate_pre(&component)?)?;
+        Ok(ProxyHandler::new(Self {
+            engine,
+            pre: ProxyPre::P3(pre),
+            shared,
+        }))
+    }
+
+    fn new_store(&self) -> Store<State> {
+        let state = State {
+            shared: Arc::clone(&self.shared),
+            table: ResourceTable::new(),
+            wasi: WasiCtxBuilder::new().stdout(Logs).stderr(Logs).build(),
+            http: WasiHttpCtx::new(),
+            outbound: Outbound {
+                shared: Arc::clone(&self.shared),
+            },
+        };
+        let mut store = Store::new(&self.engine, state);
+        store.set_epoch_deadline(NO_DEADLINE);
+        store
+    }
+}
+
+impl HandlerState for Guest {
+    type StoreData = State;
+    type WorkerExpiration = IdleLimit;
+    type WorkerState = Reuse;
+
+    async fn instantiate(&self) -> Result<Instance<State, IdleLimit, Reuse>> {
+        let mut store = self.new_store();
+        let proxy = self.pre.instantiate_async(&mut store).await?;
+        Ok(Instance {
+            store,
+            proxy,
+            view: State::http,
+            expiration: IdleLimit(Box::pin(tokio::time::sleep(IDLE_MAX))),
+            state: Reuse(Arc::clone(&self.shared)),
+        })
+    }
+}
+
+/// Ends an instance that has been without work for too long; one with work is never ended.
+pub(crate) struct IdleLimit(Pin<Box<Sleep>>);
+
+impl WorkerExpiration for IdleLimit {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        status: WorkerStatus,
+        since: Instant,
+    ) -> Poll<()> {
+        match status {
+            WorkerStatus::Requests | WorkerStatus::PostReturn => Poll::Pending,
+            WorkerStatus::Idle => {
+                let deadline = (since + IDLE_MAX).into();
+                if self.0.deadline() != deadline {
+                    self.0.as_mut().reset(deadline);
+                }
+                ready!(self.0.as_mut().poll(context));
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+/// Decides what an instance still takes on.
+pub(crate) struct Reuse(Arc<Shared>);
+
+impl WorkerState for Reuse {
+    type StoreData = State;
+    type RequestData = ();
+
+    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        if total >= REQUESTS_MAX {
+            ShouldAccept::Never
+        } else if concurrent >= CONCURRENT_MAX {
+            ShouldAccept::No
+        } else {
+            ShouldAccept::Yes
+        }
+    }
+
+    fn on_request_start(
+        &self,
+        mut store: StoreContextMut<'_, State>,
+        (): (),
+        _: GuestTaskId,
+    ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
+        if self.0.trap_next.swap(false, Ordering::Relaxed) {
+            store.set_epoch_deadline(0);
+        }
+        // Spin has no limit to a request's time unless it is told one.
+        Box::pin(std::future::pending())
+    }
+
+    fn drop(&self, store: Store<State>, result: Result<()>) {
+        if let Err(error) = result
+            && !self.0.stopping.load(Ordering::Relaxed)
+        {
+            eprintln!("tollgate-spin-host: an instance ended: {error:?}");
+        }
+        drop(store);
+    }
+}

@@ -1,0 +1,178 @@
+//! The key-value stores: one map in memory behind both the `spin:key-value` and the `wasi:keyvalue` interface.
+//!
+//! Compare-and-swap behaves as Spin's SQLite store does, down to its weakness: a swap of a key that was absent when
+//! it was read writes without comparing. A component that needs the first write to be atomic must see to it itself,
+//! and a test host that compared would hide that it does not.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// An opened store, as a resource of the component.
+#[derive(Clone, Debug)]
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Handle {
+    pub label: String,
+}
+
+/// A compare-and-swap that was begun, as a resource of the component.
+#[derive(Clone, Debug)]
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Swap {
+    pub label: String,
+    pub key: String,
+    /// What the key held when it was last read through this resource.
+    pub seen: Option<Vec<u8>>,
+}
+
+/// Which stores answer with failure until told otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    /// `spin:key-value`, but for keys of the response cache.
+    pub records: AtomicBool,
+    /// `wasi:keyvalue`, both its store and its atomics.
+    pub counters: AtomicBool,
+    /// `spin:key-value`, for keys of the response cache alone.
+    pub cache: AtomicBool,
+}
+
+impl Faults {
+    /// Tells whether `spin:key-value` fails for the key.
+    pub(crate) fn hit_key(&self, key: &str) -> bool {
+        let fault = if key.contains(CACHE_KEY_PART) {
+            &self.cache
+        } else {
+            &self.records
+        };
+        fault.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn hit_counters(&self) -> bool {
+        self.counters.load(Ordering::Relaxed)
+    }
+}
+
+/// Every store of the application, shared by all instances.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stores {
+    by_label: Arc<Mutex<ByLabel>>,
+}
+
+type ByLabel = HashMap<String, BTreeMap<String, Vec<u8>>>;
+
+impl Stores {
+    pub(crate) fn get(&self, label: &str, key: &str) -> Option<Vec<u8>> {
+        self.lock().get(label)?.get(key).cloned()
+    }
+
+    pub(crate) fn set(&self, label: &str, key: String, value: Vec<u8>) {
+        self.lock()
+            .entry(label.to_owned())
+            .or_default()
+            .insert(key, value);
+    }
+
+    pub(crate) fn delete(&self, label: &str, key: &str) {
+        if let Some(store) = self.lock().get_mut(label) {
+            store.remove(key);
+        }
+    }
+
+    pub(crate) fn keys(&self, label: &str) -> Vec<String> {
+        let stores = self.lock();
+        stores
+            .get(label)
+            .map(|store| store.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Writes the value if the key still holds what the swap saw; a swap that saw nothing always writes.
+    pub(crate) fn swap(&self, swap: &Swap, value: Vec<u8>) -> bool {
+        let mut stores = self.lock();
+        let store = stores.entry(swap.label.clone()).or_default();
+        if swap.seen.is_some() && store.get(&swap.key) != swap.seen.as_ref() {
+            return false;
+        }
+        store.insert(swap.key.clone(), value);
+        true
+    }
+
+    /// Adds to a number of eight little-endian bytes, an absent key being zero.
+    ///
+    /// Spin's own store panics on a value of another length and stays broken until it is restarted; here it is only
+    /// the one call that fails.
+    pub(crate) fn increment(&self, label: &str, key: String, delta: i64) -> Result<i64, String> {
+        let mut stores = self.lock();
+        let store = stores.entry(label.to_owned()).or_default();
+        let old = match store.get(&key) {
+            None => 0,
+            Some(bytes) => i64::from_le_bytes(
+                bytes
+                    .as_slice()
+                    .try_into()
+                    .map_err(|_| format!("{key} is not a number of 8 bytes"))?,
+            ),
+        };
+        let new = old
+            .checked_add(delta)
+            .ok_or_else(|| format!("{key} would overflow"))?;
+        store.insert(key, new.to_le_bytes().to_vec());
+        Ok(new)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ByLabel> {
+        self.by_label.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the key of a stored response contains, and the key of no record does.
+const CACHE_KEY_PART: &str = ":cache:";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(stores: &Stores, key: &str) -> Swap {
+        Swap {
+            label: "default".into(),
+            key: key.into(),
+            seen: stores.get("default", key),
+        }
+    }
+
+    #[test]
+    fn a_swap_of_a_value_that_moved_on_is_refused() {
+        let stores = Stores::default();
+        stores.set("default", "k".into(), b"1".to_vec());
+        let late = begun(&stores, "k");
+        assert!(stores.swap(&begun(&stores, "k"), b"2".to_vec()));
+        assert!(!stores.swap(&late, b"3".to_vec()));
+        assert_eq!(stores.get("default", "k"), Some(b"2".to_vec()));
+    }
+
+    #[test]
+    fn a_swap_that_saw_nothing_overwrites_as_in_spin() {
+        let stores = Stores::default();
+        let late = begun(&stores, "k");
+        assert!(stores.swap(&begun(&stores, "k"), b"1".to_vec()));
+        assert!(stores.swap(&late, b"2".to_vec()));
+        assert_eq!(stores.get("default", "k"), Some(b"2".to_vec()));
+    }
+
+    #[test]
+    fn an_increment_counts_from_zero_and_refuses_what_is_no_number() {
+        let stores = Stores::default();
+        assert_eq!(stores.increment("default", "n".into(), 2), Ok(2));
+        assert_eq!(stores.increment("default", "n".into(), -3), Ok(-1));
+        stores.set("default", "n".into(), b"text".to_vec());
+        assert!(stores.increment("default", "n".into(), 1).is_err());
+    }
+
+    #[test]
+    fn a_fault_of_the_cache_leaves_the_records_alone() {
+        let faults = Faults::default();
+        faults.cache.store(true, Ordering::Relaxed);
+        assert!(faults.hit_key("acme:cache:1"));
+        assert!(!faults.hit_key("acme:config:active"));
+    }
+}

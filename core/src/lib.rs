@@ -1,1 +1,28 @@
-//! Placeholder.
+//! Every decision of the Tollgate gateway, as pure functions.
+//!
+//! Core decides; it does nothing else. It has no I/O, no clock, no randomness, no async and no unsafe code: time,
+//! random bytes and stored state are arguments, and what to do is the result. `tollgate-edge` asks it and does the
+//! waiting; adapters lend it a platform. So the same decisions are made in a Worker, in a Spin component, on a server,
+//! in the command line and in tests, and `core/clippy.toml` bans by name what would break that.
+//!
+//! It does not read YAML (`tollgate-config` does) and knows no store (`tollgate-kv-schemas` names its records).
+//!
+//! Where to start: [`settings::RouteSettings`] is what a route can say. Each phase of an exchange has a module here with
+//! the settings of its policies, the pure decision, and its tests: [`route`], [`authn`], [`limit`], [`cache`],
+//! [`forward`]. What they come to is a [`problem::Problem`] or a line in the [`trace::DecisionTrace`].
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod authn;
+pub mod bounds;
+pub mod cache;
+pub mod forward;
+pub mod hex;
+pub mod limit;
+pub mod problem;
+pub mod route;
+pub mod secret;
+pub mod settings;
+pub mod telemetry;
+pub mod time;
+pub mod trace;

@@ -141,7 +141,9 @@ fn millis_of(clock: &str) -> Option<i64> {
 }
 
 fn split_fraction(rest: &str) -> Option<(i64, &str)> {
-    let Some(fraction) = rest.strip_prefix('.') else { return Some((0, rest)) };
+    let Some(fraction) = rest.strip_prefix('.') else {
+        return Some((0, rest));
+    };
     let end = fraction.find(|c: char| !c.is_ascii_digit())?;
     let (figures, zone) = fraction.split_at(end);
     if figures.is_empty() {
@@ -193,7 +195,14 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn impossible_dates_are_refused() {
-        for text in ["2023-02-29T00:00:00Z", "2023-13-01T00:00:00Z", "2023-01-01T24:00:00Z", "2023-01-01", "x", "1969-12-31T23:59:59Z"] {
+        for text in [
+            "2023-02-29T00:00:00Z",
+            "2023-13-01T00:00:00Z",
+            "2023-01-01T24:00:00Z",
+            "2023-01-01",
+            "x",
+            "1969-12-31T23:59:59Z",
+        ] {
             assert_eq!(Timestamp::from_rfc3339(text), None, "{text}");
         }
     }

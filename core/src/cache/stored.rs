@@ -64,7 +64,9 @@ impl StoredMeta {
     pub fn header_map(&self) -> HeaderMap {
         self.fields
             .iter()
-            .filter_map(|(n, v)| Some((HeaderName::try_from(n.as_str()).ok()?, HeaderValue::try_from(v.as_str()).ok()?)))
+            .filter_map(|(n, v)| {
+                Some((HeaderName::try_from(n.as_str()).ok()?, HeaderValue::try_from(v.as_str()).ok()?))
+            })
             .fold(HeaderMap::new(), |mut map, (name, value)| {
                 map.append(name, value);
                 map

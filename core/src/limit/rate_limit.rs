@@ -247,7 +247,8 @@ mod tests {
     }
 
     fn one(rate: u32, period_ms: u32, burst: u32, cost: u32) -> ChargeRequest {
-        let charge = Charge { policy: "p".into(), rate: n(rate), period_ms: n(period_ms), burst: n(burst), cost: n(cost) };
+        let charge =
+            Charge { policy: "p".into(), rate: n(rate), period_ms: n(period_ms), burst: n(burst), cost: n(cost) };
         ChargeRequest { partition: "consumer=acme".into(), charges: vec![charge] }
     }
 

@@ -1,0 +1,315 @@
+//! The `api-key` policy: a key in a field or, where allowed, in the query.
+//!
+//! A key is `tg_` + environment + `_` + 32 characters of base 62 (190 bits) + 6 of checksum: a leak scanner recognises
+//! it, and a typo is refused without a look-up. It is stored only as its SHA-256; with that much entropy in the key no
+//! slow hash is called for. The look-up by digest takes the same steps for every key, so nothing compares secrets.
+
+use std::fmt;
+
+use http::{HeaderMap, HeaderName};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::hex;
+
+/// Settings of one `api-key` policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeySettings {
+    /// The field that carries the key, in lower case.
+    pub field: String,
+    /// The scheme before the key within the field, such as `Bearer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    /// The query parameter that may carry the key; absent, none may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+}
+
+/// A well-formed API key, its checksum verified. Does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+/// The SHA-256 of a key: the name its record is stored under.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyDigest(String);
+
+/// A text that is no API key of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// Not of the form `tg_<environment>_<38 characters>`.
+    #[error("an API key has the form tg_<environment>_<38 letters and digits>")]
+    Form,
+    /// Of the form, but the checksum does not fit: a typo or an invention.
+    #[error("the API key's checksum does not fit: a character is wrong or missing")]
+    Checksum,
+}
+
+/// What a request presents to an `api-key` policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presented {
+    /// Nothing where this policy looks.
+    Nothing,
+    /// A well-formed key.
+    Key(ApiKey),
+    /// Something that is no key.
+    Malformed(KeyError),
+    /// More than one key, or a field that is no text: ambiguous, so refused.
+    Ambiguous,
+    /// A key in the query, where this policy does not allow one.
+    WrongPlace,
+}
+
+impl ApiKey {
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// When the form or the checksum is wrong.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let body = text.strip_prefix("tg_").ok_or(KeyError::Form)?;
+        let (environment, tail) = body.split_once('_').ok_or(KeyError::Form)?;
+        let well_formed = is_environment(environment)
+            && tail.len() == RANDOM_CHARS + CHECKSUM_CHARS
+            && tail.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !well_formed {
+            return Err(KeyError::Form);
+        }
+        let (signed, sum) = text.split_at(text.len() - CHECKSUM_CHARS);
+        if checksum(signed) == sum { Ok(Self(text.to_owned())) } else { Err(KeyError::Checksum) }
+    }
+
+    /// Makes a key from 32 random bytes; `None` when the environment is not 1 to 12 lower-case letters and digits.
+    #[must_use]
+    pub fn generate(environment: &str, random: &[u8; 32]) -> Option<Self> {
+        if !is_environment(environment) {
+            return None;
+        }
+        let mut text = format!("tg_{environment}_{}", base62(random));
+        let sum = checksum(&text);
+        text.push_str(&sum);
+        Some(Self(text))
+    }
+
+    /// The key's digest.
+    #[must_use]
+    pub fn digest(&self) -> KeyDigest {
+        KeyDigest(hex::encode(&Sha256::digest(self.0.as_bytes())))
+    }
+
+    /// The key itself, to show once to its owner.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// A public id for records and logs: the beginning of the digest, which says nothing of the key.
+    #[must_use]
+    pub fn public_id(&self) -> String {
+        format!("key-{}", &self.digest().0[..12])
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(..)")
+    }
+}
+
+impl KeyDigest {
+    /// 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ApiKeySettings {
+    /// Looks for a key where this policy says one may be.
+    #[must_use]
+    pub fn presented(&self, fields: &HeaderMap, query: Option<&str>) -> Presented {
+        let in_query: Vec<&str> = query.into_iter().flat_map(|q| query_values(q, self.query_name())).collect();
+        match (self.in_field(fields), in_query.as_slice()) {
+            (Presented::Nothing, []) => Presented::Nothing,
+            (found, []) => found,
+            (Presented::Nothing, [_, ..]) if self.query.is_none() => Presented::WrongPlace,
+            (Presented::Nothing, [value]) => read(value),
+            (found, [_, ..]) if self.query.is_none() => found,
+            _ => Presented::Ambiguous,
+        }
+    }
+
+    /// The `WWW-Authenticate` challenge of this policy (RFC 9110, section 11.6.1).
+    #[must_use]
+    pub fn challenge(&self, realm: &str) -> String {
+        match &self.scheme {
+            Some(scheme) => format!("{scheme} realm=\"{realm}\""),
+            None => format!("ApiKey realm=\"{realm}\", header=\"{}\"", self.field),
+        }
+    }
+
+    /// The field as a type.
+    #[must_use]
+    pub fn field_name(&self) -> Option<HeaderName> {
+        HeaderName::try_from(self.field.as_str()).ok()
+    }
+
+    /// The query without this policy's parameter, so that no key reaches the upstream or a log.
+    #[must_use]
+    pub fn without_key(&self, query: &str) -> String {
+        let name = self.query_name();
+        let kept: Vec<&str> = query.split('&').filter(|pair| !is_parameter(pair, name)).collect();
+        kept.join("&")
+    }
+
+    /// The parameter a key may stand in; also looked at when not allowed, to tell the client what is wrong.
+    fn query_name(&self) -> &str {
+        self.query.as_deref().unwrap_or("api_key")
+    }
+
+    fn in_field(&self, fields: &HeaderMap) -> Presented {
+        let mut values = fields.get_all(self.field.as_str()).iter();
+        let Some(value) = values.next() else {
+            return Presented::Nothing;
+        };
+        if values.next().is_some() {
+            return Presented::Ambiguous;
+        }
+        let Ok(text) = value.to_str() else {
+            return Presented::Malformed(KeyError::Form);
+        };
+        match &self.scheme {
+            None => read(text.trim()),
+            Some(scheme) => match text.trim().split_once(' ') {
+                Some((given, key)) if given.eq_ignore_ascii_case(scheme) => read(key.trim()),
+                // Another scheme is another policy's business.
+                _ => Presented::Nothing,
+            },
+        }
+    }
+}
+
+fn read(text: &str) -> Presented {
+    if text.len() > crate::bounds::KEY_BYTES_MAX {
+        return Presented::Malformed(KeyError::Form);
+    }
+    match ApiKey::parse(text) {
+        Ok(key) => Presented::Key(key),
+        Err(error) => Presented::Malformed(error),
+    }
+}
+
+fn query_values<'a>(query: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    query
+        .split('&')
+        .filter(move |pair| is_parameter(pair, name))
+        .map(|pair| pair.split_once('=').map_or("", |(_, v)| v))
+}
+
+fn is_parameter(pair: &str, name: &str) -> bool {
+    pair.split_once('=').map_or(pair, |(n, _)| n) == name
+}
+
+fn is_environment(text: &str) -> bool {
+    (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+/// CRC-32 of what stands before it, in six characters of base 62.
+fn checksum(signed: &str) -> String {
+    let mut rest = u64::from(crc32fast::hash(signed.as_bytes()));
+    let mut out = [b'0'; CHECKSUM_CHARS];
+    for place in out.iter_mut().rev() {
+        *place = ALPHABET[usize::try_from(rest % 62).unwrap_or(0)];
+        rest /= 62;
+    }
+    out.iter().map(|b| char::from(*b)).collect()
+}
+
+/// The leading 32 base-62 digits of a 256-bit number: uniform but for a bias below 2^-64.
+fn base62(random: &[u8; 32]) -> String {
+    let mut number = *random;
+    let mut out = String::with_capacity(RANDOM_CHARS);
+    for _ in 0..RANDOM_CHARS {
+        let mut remainder = 0u16;
+        for byte in &mut number {
+            let value = remainder << 8 | u16::from(*byte);
+            *byte = u8::try_from(value / 62).unwrap_or(u8::MAX);
+            remainder = value % 62;
+        }
+        out.push(char::from(ALPHABET[usize::from(remainder)]));
+    }
+    out
+}
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const RANDOM_CHARS: usize = 32;
+const CHECKSUM_CHARS: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    fn key() -> ApiKey {
+        ApiKey::generate("dev", &[7; 32]).unwrap()
+    }
+
+    fn settings(query: Option<&str>, scheme: Option<&str>) -> ApiKeySettings {
+        ApiKeySettings { field: "x-api-key".into(), scheme: scheme.map(Into::into), query: query.map(Into::into) }
+    }
+
+    #[track_caller]
+    fn check(settings: &ApiKeySettings, field: Option<&str>, query: Option<&str>, want: &Presented) {
+        let mut fields = HeaderMap::new();
+        if let Some(value) = field {
+            fields.insert("x-api-key", value.parse().unwrap());
+        }
+        assert_eq!(&settings.presented(&fields, query), want, "{field:?} {query:?}");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_key_is_found_where_it_may_be_and_nowhere_else() {
+        let (key, text) = (key(), key().expose().to_owned());
+        let found = Presented::Key(key);
+        check(&settings(None, None), Some(&text), None, &found);
+        check(&settings(None, None), None, None, &Presented::Nothing);
+        check(&settings(None, None), None, Some(&format!("a=b&api_key={text}")), &Presented::WrongPlace);
+        check(&settings(Some("k"), None), None, Some(&format!("a=b&k={text}")), &found);
+        check(&settings(Some("k"), None), Some(&text), Some(&format!("k={text}")), &Presented::Ambiguous);
+        check(&settings(Some("k"), None), None, Some(&format!("k={text}&k={text}")), &Presented::Ambiguous);
+        check(&settings(None, Some("Bearer")), Some(&format!("bearer {text}")), None, &found);
+        check(&settings(None, Some("Bearer")), Some("Basic abc"), None, &Presented::Nothing);
+        check(&settings(None, None), Some("hello"), None, &Presented::Malformed(KeyError::Form));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_key_leaves_the_query() {
+        assert_eq!(settings(Some("k"), None).without_key("a=1&k=tg_x&b=2&k"), "a=1&b=2");
+        assert_eq!(settings(Some("k"), None).without_key("k=tg_x"), "");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_key_does_not_print() {
+        assert_eq!(format!("{:?}", key()), "ApiKey(..)");
+    }
+
+    proptest! {
+        #[test]
+        fn every_generated_key_is_read_back_and_no_typo_is(random in any::<[u8; 32]>(), at in 0usize..38, swap in any::<u8>()) {
+            let key = ApiKey::generate("live", &random).unwrap();
+            prop_assert_eq!(ApiKey::parse(key.expose()), Ok(key.clone()));
+            let mut typo = key.expose().as_bytes().to_vec();
+            let at = typo.len() - 38 + at;
+            typo[at] = ALPHABET[usize::from(swap) % 62];
+            let typo = String::from_utf8(typo).unwrap();
+            prop_assume!(typo != key.expose());
+            prop_assert!(ApiKey::parse(&typo).is_err());
+        }
+
+        #[test]
+        fn rubbish_is_refused_without_a_panic(text in ".{0,80}") {
+            prop_assert!(ApiKey::parse(&text).is_err());
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The bounds of everything that comes from outside; each says where its number comes from.
+
+/// Bytes of a request target (path and query): nginx and hyper accept 8 KiB by default, Cloudflare 16 KiB.
+pub const TARGET_BYTES_MAX: usize = 8 * 1024;
+
+/// Segments of a path: more than any real API has, few enough that a walk of the router is short.
+pub const PATH_SEGMENTS_MAX: usize = 128;
+
+/// Bytes of all request field names and values: nginx accepts 4 x 8 KiB, Cloudflare 128 KiB; ours fits both.
+pub const FIELD_BYTES_MAX: usize = 32 * 1024;
+
+/// Request field lines: hyper's own default for HTTP/1.1.
+pub const FIELD_LINES_MAX: usize = 100;
+
+/// Bytes of an API key: ours are 51; others in use are shorter than 256.
+pub const KEY_BYTES_MAX: usize = 256;
+
+/// Request content in bytes where the configuration says nothing; Kong and nginx users set 1 to 10 MiB.
+pub const CONTENT_BYTES_DEFAULT: u64 = 10 * 1024 * 1024;
+
+/// Content of one stored response: a Spin key-value or isolate can hold a few of these; Cloudflare's cache takes 512 MB.
+pub const STORED_CONTENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Time of an exchange with an upstream where the configuration says nothing.
+pub const TIMEOUT_MS_DEFAULT: u64 = 30_000;
+
+/// Time for a connection to an upstream where the configuration says nothing.
+pub const CONNECT_TIMEOUT_MS_DEFAULT: u64 = 5_000;
+
+/// Credentials remembered per isolate (about 300 bytes each): 128 MB isolates have other uses too.
+pub const CREDENTIALS_CACHED_MAX: usize = 10_000;
+
+/// How long a credential that exists is believed without asking again; also the longest a revocation takes to be
+/// seen by an isolate, on top of the store's own delay (Workers KV: up to 60 s).
+pub const CREDENTIAL_FRESH_MS: u64 = 30_000;
+
+/// How long a credential that does not exist is believed not to.
+pub const CREDENTIAL_ABSENT_MS: u64 = 5_000;
+
+/// How old the configuration pointer gets before it is read again behind a reply.
+pub const CONFIG_FRESH_MS: u64 = 10_000;
+
+/// Host parts of a bundle remembered per isolate.
+pub const SITES_CACHED_MAX: usize = 1_000;
+
+/// Bytes of one bundle part: Workers KV takes 25 MiB; a part this large would take too long to load.
+pub const PART_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Series of per-route metrics; what comes after is counted under one overflow series.
+pub const METRIC_SERIES_MAX: usize = 2_000;
+
+/// Finished exchanges waiting for export; the oldest are dropped and counted past it.
+pub const EXPORT_QUEUE_MAX: usize = 2_048;
+
+/// Finished exchanges in one export request: OpenTelemetry's batch processor default.
+pub const EXPORT_BATCH_MAX: usize = 512;
+
+/// Purges that an edge remembers: the oldest are dropped by the publisher once entries from before them are gone.
+pub const PURGES_MAX: usize = 1_000;
+
+/// Bytes of a `tracestate` field passed on (W3C Trace Context, section 3.3.1.1: at least 512).
+pub const TRACESTATE_BYTES_MAX: usize = 512;
+
+/// Times a `Vary` may lead from one stored entry to another.
+pub const VARY_NAMES_MAX: usize = 16;

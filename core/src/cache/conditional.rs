@@ -1,0 +1,120 @@
+//! Conditional requests: validating a stored response, and answering a client's own condition (RFC 9110, section 13).
+
+use http::header::{AGE, CONTENT_LENGTH, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{CacheSettings, StoredMeta, storable};
+use crate::forward::is_end_to_end;
+use crate::time::Timestamp;
+
+/// The fields that ask an upstream whether a stored response still holds; none when it has no validator.
+#[must_use]
+pub fn validators(meta: &StoredMeta) -> Vec<(HeaderName, HeaderValue)> {
+    let fields = meta.header_map();
+    let condition = |from: HeaderName, to: HeaderName| fields.get(from).map(|value| (to, value.clone()));
+    condition(ETAG, IF_NONE_MATCH).into_iter().chain(condition(LAST_MODIFIED, IF_MODIFIED_SINCE)).collect()
+}
+
+/// Whether a client's condition says that it already has the response with these fields: answer 304.
+///
+/// `If-None-Match` is compared weakly, and where it stands `If-Modified-Since` is ignored (section 13.2.2).
+#[must_use]
+pub fn not_modified(request: &HeaderMap, response: &HeaderMap) -> bool {
+    if request.contains_key(IF_NONE_MATCH) {
+        let Some(current) = response.get(ETAG).map(|v| opaque_tag(v.as_bytes())) else {
+            return false;
+        };
+        return request
+            .get_all(IF_NONE_MATCH)
+            .iter()
+            .flat_map(|line| line.as_bytes().split(|b| *b == b','))
+            .any(|tag| tag.trim_ascii() == b"*" || opaque_tag(tag.trim_ascii()) == current);
+    }
+    let date =
+        |fields: &HeaderMap, name: HeaderName| fields.get(name)?.to_str().ok().and_then(Timestamp::from_http_date);
+    match (date(request, IF_MODIFIED_SINCE), date(response, LAST_MODIFIED)) {
+        (Some(since), Some(modified)) => modified <= since,
+        _ => false,
+    }
+}
+
+/// The stored response after the upstream's 304 said that it holds: its fields updated, its lifetime begun anew
+/// (RFC 9111, section 4.3.4). `None` when the 304 forbids keeping it.
+#[must_use]
+pub fn freshen(settings: &CacheSettings, meta: &StoredMeta, update: &HeaderMap, now: Timestamp) -> Option<StoredMeta> {
+    let mut fields = meta.header_map();
+    for name in update.keys().filter(|n| is_end_to_end(n) && **n != CONTENT_LENGTH) {
+        fields.remove(name);
+        for value in update.get_all(name) {
+            fields.append(name, value.clone());
+        }
+    }
+    if !update.contains_key(AGE) {
+        fields.remove(AGE);
+    }
+    let fresh = storable(settings, meta.status_code(), &fields, now).ok()?;
+    Some(StoredMeta { content_bytes: meta.content_bytes, varies_on: meta.varies_on.clone(), ..fresh })
+}
+
+/// An entity tag without its weakness mark.
+fn opaque_tag(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::CacheCredentials;
+    use http::StatusCode;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    fn fields(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect()
+    }
+
+    #[track_caller]
+    fn check(request: &[(&'static str, &str)], response: &[(&'static str, &str)], want: bool) {
+        assert_eq!(not_modified(&fields(request), &fields(response)), want, "{request:?} {response:?}");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_condition_holds_when_the_client_has_the_current_response() {
+        check(&[("if-none-match", "\"a\", W/\"b\"")], &[("etag", "\"b\"")], true);
+        check(&[("if-none-match", "*")], &[("etag", "\"b\"")], true);
+        check(&[("if-none-match", "\"a\"")], &[("etag", "\"b\"")], false);
+        let (old, new) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:38 GMT");
+        check(&[("if-modified-since", new)], &[("last-modified", old)], true);
+        check(&[("if-modified-since", old)], &[("last-modified", new)], false);
+        check(
+            &[("if-none-match", "\"a\""), ("if-modified-since", new)],
+            &[("etag", "\"b\""), ("last-modified", old)],
+            false,
+        );
+        check(&[], &[("etag", "\"b\"")], false);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_304_begins_the_lifetime_anew_and_updates_fields() {
+        let settings =
+            CacheSettings { ttl_ms: None, vary: vec![], credentials: CacheCredentials::Never, key_query: None };
+        let old = storable(
+            &settings,
+            StatusCode::OK,
+            &fields(&[("cache-control", "max-age=1"), ("etag", "\"a\""), ("x-n", "1")]),
+            Timestamp::EPOCH,
+        )
+        .unwrap();
+        let now = Timestamp::from_millis(5_000);
+        let new = freshen(
+            &settings,
+            &old,
+            &fields(&[("cache-control", "max-age=9"), ("x-n", "2"), ("content-length", "0")]),
+            now,
+        )
+        .unwrap();
+        assert_eq!((new.stored_at, new.fresh_ms), (now, 9_000));
+        assert_eq!(new.header_map().get("x-n").unwrap(), "2");
+        assert_eq!(new.header_map().get("etag").unwrap(), "\"a\"");
+        assert!(freshen(&settings, &old, &fields(&[("cache-control", "no-store")]), now).is_none());
+    }
+}

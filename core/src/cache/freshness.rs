@@ -1,0 +1,249 @@
+//! Whether a stored response may be used, and whether a new one may be stored (RFC 9111, sections 3 and 4).
+
+use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, EXPIRES, LAST_MODIFIED, SET_COOKIE, VARY};
+use http::{HeaderMap, StatusCode};
+
+use super::{CacheControl, CacheSettings, StoredMeta};
+use crate::bounds::{STORED_CONTENT_BYTES_MAX, VARY_NAMES_MAX};
+use crate::forward::is_end_to_end;
+use crate::time::Timestamp;
+
+/// What a stored response is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assessment {
+    /// It may be used as it is.
+    Fresh {
+        /// Its age, in whole seconds.
+        age_s: u64,
+        /// How long it stays fresh, in whole seconds.
+        ttl_s: u64,
+    },
+    /// It must be validated first.
+    Stale,
+    /// The client wants it validated.
+    Unwanted,
+    /// It is past keeping.
+    Gone,
+}
+
+/// Why a response is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotStored {
+    /// The upstream says `no-store` or `private`.
+    Forbidden,
+    /// Its status is not one that is stored.
+    Status,
+    /// It sets a cookie.
+    SetCookie,
+    /// It varies on everything, or on too much.
+    Varies,
+    /// Nobody says for how long it is fresh, and it cannot be validated.
+    NoLifetime,
+    /// It is larger than what is stored.
+    TooLarge,
+    /// A field is not text.
+    NotText,
+}
+
+/// Judges a stored response for a request with these directives.
+#[must_use]
+pub fn assess(meta: &StoredMeta, request: &CacheControl, now: Timestamp) -> Assessment {
+    if meta.is_gone(now) {
+        return Assessment::Gone;
+    }
+    let age_ms = meta.initial_age_ms.saturating_add(now.millis_since(meta.stored_at));
+    let fresh_left_ms = meta.stored_at.plus_millis(meta.fresh_ms).millis_since(now);
+    let too_old = request.max_age.is_some_and(|s| age_ms > s.saturating_mul(1000));
+    let ends_too_soon = request.min_fresh.is_some_and(|s| fresh_left_ms < s.saturating_mul(1000));
+    if fresh_left_ms == 0 {
+        Assessment::Stale
+    } else if request.no_cache || too_old || ends_too_soon {
+        Assessment::Unwanted
+    } else {
+        Assessment::Fresh { age_s: age_ms / 1000, ttl_s: fresh_left_ms / 1000 }
+    }
+}
+
+/// What is stored of a response, or why it is not.
+///
+/// # Errors
+/// When the response must not be stored.
+pub fn storable(
+    settings: &CacheSettings,
+    status: StatusCode,
+    fields: &HeaderMap,
+    now: Timestamp,
+) -> Result<StoredMeta, NotStored> {
+    let control = CacheControl::of(fields);
+    if control.no_store || control.private {
+        return Err(NotStored::Forbidden);
+    }
+    if !STORED_STATUSES.contains(&status.as_u16()) {
+        return Err(NotStored::Status);
+    }
+    if fields.contains_key(SET_COOKIE) {
+        return Err(NotStored::SetCookie);
+    }
+    let content_bytes = number(fields, &CONTENT_LENGTH);
+    if content_bytes.is_some_and(|n| n > STORED_CONTENT_BYTES_MAX) {
+        return Err(NotStored::TooLarge);
+    }
+    let initial_age_ms = number(fields, &AGE).unwrap_or(0).saturating_mul(1000);
+    let lifetime_ms = lifetime_ms(settings, &control, fields);
+    let has_validator = fields.contains_key(ETAG) || fields.contains_key(LAST_MODIFIED);
+    let fresh_ms = lifetime_ms.unwrap_or(0).saturating_sub(if settings.ttl_ms.is_some() { 0 } else { initial_age_ms });
+    if fresh_ms == 0 && !has_validator {
+        return Err(NotStored::NoLifetime);
+    }
+    let keep_ms = fresh_ms.saturating_add(if has_validator { VALIDATION_KEEP_MS } else { 0 });
+    let varies_on = vary_names(fields)?;
+    let fields = stored_fields(fields)?;
+    let status = status.as_u16();
+    let v = StoredMeta::VERSION;
+    Ok(StoredMeta { v, status, fields, stored_at: now, initial_age_ms, fresh_ms, keep_ms, content_bytes, varies_on })
+}
+
+/// Final answers that a cache may keep (RFC 9110, section 15.1), without partial content.
+const STORED_STATUSES: [u16; 9] = [200, 203, 204, 300, 301, 308, 404, 405, 410];
+
+/// How long a stale response with a validator is kept for revalidation.
+const VALIDATION_KEEP_MS: u64 = 3_600_000;
+
+fn lifetime_ms(settings: &CacheSettings, control: &CacheControl, fields: &HeaderMap) -> Option<u64> {
+    if control.no_cache {
+        return Some(0);
+    }
+    let from_control = || control.s_maxage.or(control.max_age).map(|s| s.saturating_mul(1000));
+    let from_expires = || {
+        let expires = fields.get(EXPIRES)?;
+        let instant = |v: &http::HeaderValue| v.to_str().ok().and_then(Timestamp::from_http_date);
+        // An `Expires` that is no date means: already stale (RFC 9111, section 5.3).
+        let Some(end) = instant(expires) else {
+            return Some(0);
+        };
+        Some(end.millis_since(fields.get(DATE).and_then(instant)?))
+    };
+    settings.ttl_ms.or_else(from_control).or_else(from_expires)
+}
+
+fn vary_names(fields: &HeaderMap) -> Result<Option<Vec<String>>, NotStored> {
+    let mut names = Vec::new();
+    for line in fields.get_all(VARY) {
+        let line = line.to_str().map_err(|_| NotStored::NotText)?;
+        names.extend(line.split(',').map(|n| n.trim().to_ascii_lowercase()).filter(|n| !n.is_empty()));
+    }
+    names.sort_unstable();
+    names.dedup();
+    if names.iter().any(|n| n == "*") || names.len() > VARY_NAMES_MAX {
+        return Err(NotStored::Varies);
+    }
+    Ok((!names.is_empty()).then_some(names))
+}
+
+fn stored_fields(fields: &HeaderMap) -> Result<Vec<(String, String)>, NotStored> {
+    fields
+        .iter()
+        .filter(|(name, _)| is_end_to_end(name) && **name != AGE && **name != CONTENT_LENGTH)
+        .map(|(name, value)| {
+            let text = value.to_str().map_err(|_| NotStored::NotText)?;
+            Ok((name.as_str().to_owned(), text.to_owned()))
+        })
+        .collect()
+}
+
+fn number(fields: &HeaderMap, name: &http::HeaderName) -> Option<u64> {
+    fields.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::CacheCredentials;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    fn settings(ttl_ms: Option<u64>) -> CacheSettings {
+        CacheSettings { ttl_ms, vary: vec![], credentials: CacheCredentials::Never, key_query: None }
+    }
+
+    fn fields(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect()
+    }
+
+    #[track_caller]
+    fn check(ttl_ms: Option<u64>, status: u16, pairs: &[(&'static str, &str)], want: Result<(u64, u64), NotStored>) {
+        let got = storable(
+            &settings(ttl_ms),
+            StatusCode::from_u16(status).unwrap(),
+            &fields(pairs),
+            Timestamp::from_millis(1),
+        );
+        assert_eq!(got.map(|m| (m.fresh_ms, m.keep_ms)), want, "{status} {pairs:?}");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_may_be_stored_and_for_how_long() {
+        let cc = "cache-control";
+        check(None, 200, &[(cc, "max-age=60")], Ok((60_000, 60_000)));
+        check(None, 200, &[(cc, "max-age=60, s-maxage=5")], Ok((5_000, 5_000)));
+        check(None, 200, &[(cc, "max-age=60"), ("age", "20")], Ok((40_000, 40_000)));
+        check(None, 200, &[(cc, "max-age=60"), ("etag", "\"a\"")], Ok((60_000, 3_660_000)));
+        check(None, 200, &[(cc, "no-cache"), ("etag", "\"a\"")], Ok((0, 3_600_000)));
+        check(
+            None,
+            200,
+            &[("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("expires", "Sun, 06 Nov 1994 08:50:37 GMT")],
+            Ok((60_000, 60_000)),
+        );
+        check(None, 200, &[("expires", "0")], Err(NotStored::NoLifetime));
+        check(None, 200, &[], Err(NotStored::NoLifetime));
+        check(Some(9_000), 200, &[], Ok((9_000, 9_000)));
+        check(Some(9_000), 200, &[(cc, "max-age=1")], Ok((9_000, 9_000)));
+        check(Some(9_000), 200, &[(cc, "private")], Err(NotStored::Forbidden));
+        check(Some(9_000), 200, &[(cc, "no-store")], Err(NotStored::Forbidden));
+        check(Some(9_000), 500, &[], Err(NotStored::Status));
+        check(Some(9_000), 206, &[], Err(NotStored::Status));
+        check(Some(9_000), 200, &[("set-cookie", "a=b")], Err(NotStored::SetCookie));
+        check(Some(9_000), 200, &[("vary", "*")], Err(NotStored::Varies));
+        check(Some(9_000), 200, &[("content-length", "99999999")], Err(NotStored::TooLarge));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn only_end_to_end_fields_are_stored() {
+        let meta = storable(
+            &settings(Some(1)),
+            StatusCode::OK,
+            &fields(&[
+                ("x-a", "1"),
+                ("connection", "close"),
+                ("age", "0"),
+                ("transfer-encoding", "chunked"),
+                ("vary", "B, a"),
+            ]),
+            Timestamp::EPOCH,
+        )
+        .unwrap();
+        assert_eq!(meta.fields, [("x-a".to_owned(), "1".to_owned()), ("vary".to_owned(), "B, a".to_owned())]);
+        assert_eq!(meta.varies_on, Some(vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn fresh_until_its_lifetime_ends_and_kept_no_longer_than_it_says() {
+        let meta = storable(
+            &settings(None),
+            StatusCode::OK,
+            &fields(&[("cache-control", "max-age=10"), ("etag", "\"x\"")]),
+            Timestamp::from_millis(5_000),
+        )
+        .unwrap();
+        let at = |ms, directives: &str| {
+            assess(&meta, &CacheControl::of(&fields(&[("cache-control", directives)])), Timestamp::from_millis(ms))
+        };
+        assert_eq!(at(5_000, ""), Assessment::Fresh { age_s: 0, ttl_s: 10 });
+        assert_eq!(at(14_999, ""), Assessment::Fresh { age_s: 9, ttl_s: 0 });
+        assert_eq!(at(15_000, ""), Assessment::Stale);
+        assert_eq!(at(9_000, "max-age=3"), Assessment::Unwanted);
+        assert_eq!(at(9_000, "no-cache"), Assessment::Unwanted);
+        assert_eq!(at(9_000, "min-fresh=7"), Assessment::Unwanted);
+        assert_eq!(at(5_000 + 3_610_000, ""), Assessment::Gone);
+    }
+}

@@ -1,0 +1,218 @@
+//! Whether a request may use the cache, and under which key.
+
+use http::header::{AUTHORIZATION, COOKIE, RANGE};
+use http::{HeaderMap, Method};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{CacheControl, CacheKey, CacheSettings};
+
+/// What becomes of requests that carry credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheCredentials {
+    /// They pass by the cache.
+    Never,
+    /// Each consumer has stored responses of its own.
+    PerConsumer,
+    /// All consumers share them: for responses that do not depend on who asks.
+    Shared,
+}
+
+/// What a request may do with the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing: it is forwarded and its response is not stored.
+    Bypass(Bypass),
+    /// It may be answered from store.
+    Use(Reading),
+}
+
+/// Why a request passes by the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bypass {
+    /// Its method is neither GET nor HEAD.
+    Method,
+    /// It carries credentials, and the route does not say that such responses may be stored.
+    Credentials,
+    /// It asks for a range.
+    Range,
+    /// It says `no-store`.
+    NoStore,
+}
+
+/// How a request reads the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The resource: one per host, path and selected query, whatever the variant or consumer. What a purge names.
+    pub resource: CacheKey,
+    /// The key to look under first.
+    pub primary: CacheKey,
+    /// The request's own directives.
+    pub control: CacheControl,
+}
+
+/// Decides whether the request may use the cache.
+///
+/// `consumer` is the authenticated one; `host`, `path` and `query` are the canonical ones that are forwarded.
+#[must_use]
+pub fn plan(
+    settings: &CacheSettings,
+    method: &Method,
+    fields: &HeaderMap,
+    consumer: Option<&str>,
+    target: (&str, &str, Option<&str>),
+) -> Plan {
+    if method != Method::GET && method != Method::HEAD {
+        return Plan::Bypass(Bypass::Method);
+    }
+    if fields.contains_key(RANGE) {
+        return Plan::Bypass(Bypass::Range);
+    }
+    let with_credentials = consumer.is_some() || fields.contains_key(AUTHORIZATION) || fields.contains_key(COOKIE);
+    if with_credentials && settings.credentials == CacheCredentials::Never {
+        return Plan::Bypass(Bypass::Credentials);
+    }
+    let control = CacheControl::of(fields);
+    if control.no_store {
+        return Plan::Bypass(Bypass::NoStore);
+    }
+    let resource = resource_key(settings, target);
+    let mut hash = Hasher::new("primary");
+    hash.add(resource.as_str().as_bytes());
+    for name in &settings.vary {
+        hash.field(fields, name);
+    }
+    if settings.credentials == CacheCredentials::PerConsumer {
+        hash.add(consumer.unwrap_or_default().as_bytes());
+        hash.field(fields, AUTHORIZATION.as_str());
+        hash.field(fields, COOKIE.as_str());
+    }
+    Plan::Use(Reading { resource, primary: hash.key(), control })
+}
+
+/// The key of a resource, whatever the variant or the consumer.
+#[must_use]
+pub fn resource_key(settings: &CacheSettings, (host, path, query): (&str, &str, Option<&str>)) -> CacheKey {
+    let mut hash = Hasher::new("resource");
+    hash.add(host.as_bytes());
+    hash.add(path.as_bytes());
+    match (&settings.key_query, query) {
+        (None, None) => {}
+        (None, Some(query)) => hash.add(query.as_bytes()),
+        (Some(names), query) => {
+            let mut pairs: Vec<&str> = query
+                .into_iter()
+                .flat_map(|q| q.split('&'))
+                .filter(|pair| names.iter().any(|n| pair.split_once('=').map_or(*pair, |(k, _)| k) == n))
+                .collect();
+            // A stable sort by name alone: the order of one name's values can matter, that of names cannot.
+            pairs.sort_by_key(|pair| pair.split_once('=').map_or(*pair, |(k, _)| k));
+            pairs.iter().for_each(|pair| hash.add(pair.as_bytes()));
+        }
+    }
+    hash.key()
+}
+
+/// The key of the variant that this request selects, for a response whose `Vary` has these names.
+#[must_use]
+pub fn variant_key(primary: &CacheKey, varies_on: &[String], fields: &HeaderMap) -> CacheKey {
+    let mut hash = Hasher::new("variant");
+    hash.add(primary.as_str().as_bytes());
+    for name in varies_on {
+        hash.field(fields, name);
+    }
+    hash.key()
+}
+
+/// SHA-256 over length-prefixed pieces, so that no two lists of pieces run together.
+struct Hasher(Sha256);
+
+impl Hasher {
+    fn new(purpose: &str) -> Self {
+        let mut hasher = Self(Sha256::new());
+        hasher.add(purpose.as_bytes());
+        hasher
+    }
+
+    fn add(&mut self, piece: &[u8]) {
+        self.0.update((piece.len() as u64).to_be_bytes());
+        self.0.update(piece);
+    }
+
+    fn field(&mut self, fields: &HeaderMap, name: &str) {
+        self.add(name.as_bytes());
+        for value in fields.get_all(name) {
+            self.add(value.as_bytes().trim_ascii());
+        }
+        self.add(b"");
+    }
+
+    fn key(self) -> CacheKey {
+        CacheKey::from_digest(self.0.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    fn settings(credentials: CacheCredentials) -> CacheSettings {
+        CacheSettings { ttl_ms: None, vary: vec!["accept-language".into()], credentials, key_query: None }
+    }
+
+    fn fields(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect()
+    }
+
+    fn primary(
+        s: &CacheSettings,
+        pairs: &[(&'static str, &str)],
+        consumer: Option<&str>,
+        query: Option<&str>,
+    ) -> CacheKey {
+        match plan(s, &Method::GET, &fields(pairs), consumer, ("h", "/p", query)) {
+            Plan::Use(reading) => reading.primary,
+            Plan::Bypass(why) => panic!("{why:?}"),
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn credentials_pass_by_unless_the_route_says_so() {
+        let never = settings(CacheCredentials::Never);
+        for (pairs, consumer) in
+            [(vec![("authorization", "x")], None), (vec![("cookie", "a=b")], None), (vec![], Some("acme"))]
+        {
+            assert_eq!(
+                plan(&never, &Method::GET, &fields(&pairs), consumer, ("h", "/p", None)),
+                Plan::Bypass(Bypass::Credentials)
+            );
+        }
+        let own = settings(CacheCredentials::PerConsumer);
+        assert_ne!(primary(&own, &[], Some("a"), None), primary(&own, &[], Some("b"), None));
+        assert_ne!(primary(&own, &[("cookie", "a")], None, None), primary(&own, &[("cookie", "b")], None, None));
+        let shared = settings(CacheCredentials::Shared);
+        assert_eq!(primary(&shared, &[], Some("a"), None), primary(&shared, &[], Some("b"), None));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_key_holds_what_selects_the_response() {
+        let s = settings(CacheCredentials::Never);
+        assert_ne!(primary(&s, &[("accept-language", "fr")], None, None), primary(&s, &[], None, None));
+        assert_eq!(primary(&s, &[("accept", "x")], None, None), primary(&s, &[], None, None));
+        assert_ne!(primary(&s, &[], None, Some("")), primary(&s, &[], None, Some("a")));
+        let picky = CacheSettings { key_query: Some(vec!["q".into(), "page".into()]), ..s };
+        assert_eq!(
+            primary(&picky, &[], None, Some("q=1&page=2&utm=x")),
+            primary(&picky, &[], None, Some("page=2&q=1"))
+        );
+        assert_ne!(primary(&picky, &[], None, Some("q=1")), primary(&picky, &[], None, Some("q=2")));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn pieces_do_not_run_together() {
+        let s = settings(CacheCredentials::Never);
+        assert_ne!(resource_key(&s, ("ab", "/c", None)), resource_key(&s, ("a", "b/c", None)));
+    }
+}

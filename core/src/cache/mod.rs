@@ -1,0 +1,41 @@
+//! The response cache: what may be answered from store, what may be stored, and for how long (RFC 9111).
+//!
+//! A shared cache for GET and HEAD. Open [`plan`] first: it says whether a request may use the cache and under which
+//! key. [`assess`] judges a stored response, [`storable`] a new one. Stores only keep; they decide nothing.
+
+mod conditional;
+mod control;
+mod freshness;
+mod key;
+mod purge;
+mod status;
+mod stored;
+
+pub use conditional::{freshen, not_modified, validators};
+pub use control::CacheControl;
+pub use freshness::{Assessment, NotStored, assess, storable};
+pub use key::{Bypass, CacheCredentials, Plan, Reading, plan, resource_key, variant_key};
+pub use purge::{Purge, Purges};
+pub use status::{CacheOutcome, Forwarded};
+pub use stored::{CacheKey, StoredMeta};
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of a route's cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheSettings {
+    /// How long a response is fresh, whatever the upstream says; absent, the upstream's `Cache-Control` says it.
+    ///
+    /// An upstream's `no-store` or `private` is obeyed either way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_ms: Option<u64>,
+    /// Request fields that belong to the key, in lower case, beside the ones the upstream's `Vary` names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vary: Vec<String>,
+    /// What becomes of requests with credentials.
+    pub credentials: CacheCredentials,
+    /// The query parameters that belong to the key; absent, the whole query does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_query: Option<Vec<String>>,
+}

@@ -1,0 +1,77 @@
+//! Purges: resources whose stored responses from before an instant are not used any more.
+
+use serde::{Deserialize, Serialize};
+
+use super::CacheKey;
+use crate::bounds::PURGES_MAX;
+use crate::time::Timestamp;
+
+/// One purge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Purge {
+    /// The resource; absent, everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<CacheKey>,
+    /// Responses stored at this instant or before are purged.
+    pub at: Timestamp,
+}
+
+/// All purges an edge knows of, the newest last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Purges(Vec<Purge>);
+
+impl Purges {
+    /// Whether a stored response of that resource was purged after it was stored.
+    #[must_use]
+    pub fn covers(&self, resource: &CacheKey, stored_at: Timestamp) -> bool {
+        self.0.iter().any(|p| p.at >= stored_at && p.resource.as_ref().is_none_or(|r| r == resource))
+    }
+
+    /// Adds a purge, dropping an older one of the same resource.
+    ///
+    /// Past [`PURGES_MAX`] the older half of them becomes one purge of everything at their latest instant: more is
+    /// purged than was asked, never less.
+    pub fn add(&mut self, purge: Purge) {
+        self.0.retain(|p| p.resource != purge.resource && purge.resource.is_some() || p.at > purge.at);
+        self.0.push(purge);
+        if self.0.len() > PURGES_MAX {
+            let newer = self.0.split_off(PURGES_MAX / 2);
+            let at = self.0.iter().map(|p| p.at).max().unwrap_or_default();
+            self.0 = newer;
+            self.0.insert(0, Purge { resource: None, at });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    fn key(n: u64) -> CacheKey {
+        CacheKey::parse(&format!("{n:064x}")).unwrap()
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn covers_what_was_stored_before_and_nothing_later() {
+        let mut purges = Purges::default();
+        purges.add(Purge { resource: Some(key(1)), at: Timestamp::from_millis(10) });
+        assert!(purges.covers(&key(1), Timestamp::from_millis(10)));
+        assert!(!purges.covers(&key(1), Timestamp::from_millis(11)));
+        assert!(!purges.covers(&key(2), Timestamp::from_millis(5)));
+        purges.add(Purge { resource: None, at: Timestamp::from_millis(20) });
+        assert!(purges.covers(&key(2), Timestamp::from_millis(5)));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn stays_bounded_and_never_forgets_a_purge() {
+        let mut purges = Purges::default();
+        for n in 0..3_000 {
+            purges.add(Purge { resource: Some(key(n)), at: Timestamp::from_millis(n) });
+        }
+        assert!(purges.0.len() <= PURGES_MAX);
+        assert!((0..3_000).all(|n| purges.covers(&key(n), Timestamp::from_millis(n))));
+    }
+}

@@ -1,0 +1,177 @@
+//! Settings of an upstream, and the URL a request is sent to.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::Uri;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::route::{CanonicalPath, HostName};
+use crate::secret::SecretText;
+
+/// Settings of one upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamSettings {
+    /// The name it is referred to by.
+    pub name: String,
+    /// Where it is.
+    pub url: UpstreamUrl,
+    /// Time for a connection to it, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Fields set on every request to it, replacing the client's: name in lower case, value with secret references.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<(String, SecretText)>,
+}
+
+/// An `http` or `https` URL without user information, query or fragment; its path is put before forwarded paths.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UpstreamUrl {
+    https: bool,
+    authority: String,
+    /// Without a trailing slash: empty or `/prefix`.
+    prefix: String,
+}
+
+/// A URL that no upstream can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum UrlError {
+    /// Not an absolute URL.
+    #[error("not an absolute URL such as https://pets.internal:8443")]
+    Form,
+    /// Another scheme than `http` or `https`.
+    #[error("the scheme is neither http nor https")]
+    Scheme,
+    /// A user name or password.
+    #[error("a URL holds no user name or password; use `headers` with a secret")]
+    UserInfo,
+    /// A query or fragment.
+    #[error("an upstream's URL has no query and no fragment")]
+    Query,
+    /// A host that is none.
+    #[error("the host is not valid")]
+    Host,
+    /// A path that breaks the rule for paths.
+    #[error("the path is not valid")]
+    Path,
+}
+
+impl UpstreamUrl {
+    /// The URL for a canonical path and query.
+    ///
+    /// # Errors
+    /// When the whole is no URI; a canonical path and a query of a parsed request always are one.
+    pub fn target(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
+        let path = if self.prefix.is_empty() || path != "/" { path } else { "" };
+        let mut target = String::with_capacity(self.prefix.len() + path.len() + query.map_or(0, |q| q.len() + 1));
+        target.push_str(&self.prefix);
+        target.push_str(path);
+        if let Some(query) = query {
+            target.push('?');
+            target.push_str(query);
+        }
+        Uri::builder().scheme(self.scheme()).authority(self.authority.as_str()).path_and_query(target).build()
+    }
+
+    /// Host and port as written: the value of `Host`.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
+    }
+
+    /// Whether connections to it are encrypted.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+}
+
+impl FromStr for UpstreamUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Form)?;
+        let https = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(UrlError::Scheme),
+        };
+        if rest.contains(['?', '#']) {
+            return Err(UrlError::Query);
+        }
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(UrlError::UserInfo);
+        }
+        HostName::from_authority(authority).map_err(|_| UrlError::Host)?;
+        let prefix = path.trim_end_matches('/');
+        if !prefix.is_empty() {
+            let canonical = CanonicalPath::parse(prefix.as_bytes()).map_err(|_| UrlError::Path)?;
+            return Ok(Self {
+                https,
+                authority: authority.to_ascii_lowercase(),
+                prefix: canonical.as_str().to_owned(),
+            });
+        }
+        Ok(Self { https, authority: authority.to_ascii_lowercase(), prefix: String::new() })
+    }
+}
+
+impl TryFrom<String> for UpstreamUrl {
+    type Error = UrlError;
+
+    fn try_from(text: String) -> Result<Self, UrlError> {
+        text.parse()
+    }
+}
+
+impl From<UpstreamUrl> for String {
+    fn from(url: UpstreamUrl) -> Self {
+        url.to_string()
+    }
+}
+
+impl fmt::Display for UpstreamUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme(), self.authority, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[track_caller]
+    fn check(url: &str, path: &str, query: Option<&str>, want: &str) {
+        let url: UpstreamUrl = url.parse().unwrap();
+        assert_eq!(url.target(path, query).unwrap().to_string(), want);
+        assert_eq!(url.to_string().parse::<UpstreamUrl>(), Ok(url));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_path_is_put_below_the_upstreams_own() {
+        check("http://a:80", "/", None, "http://a:80/");
+        check("http://a", "/b", Some("c=d"), "http://a/b?c=d");
+        check("HTTPS://A.example/base/", "/b", None, "https://a.example/base/b");
+        check("https://a/base", "/", None, "https://a/base");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn urls_that_hide_something_are_refused() {
+        let error = |text: &str| text.parse::<UpstreamUrl>().unwrap_err();
+        assert_eq!(error("a.example"), UrlError::Form);
+        assert_eq!(error("ftp://a"), UrlError::Scheme);
+        assert_eq!(error("http://u:p@a"), UrlError::UserInfo);
+        assert_eq!(error("http://a/?q"), UrlError::Query);
+        assert_eq!(error("http://"), UrlError::Host);
+        assert_eq!(error("http://a:99999"), UrlError::Host);
+        assert_eq!(error("http://a/../b"), UrlError::Path);
+    }
+}

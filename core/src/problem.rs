@@ -1,0 +1,246 @@
+//! Problems: the answer every refusal and every failure owes the client (RFC 9457).
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+
+/// The kinds of problem. Each has a stable type URI, one status and one title; docs/problems.md lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProblemKind {
+    /// The request cannot be understood without guessing.
+    BadRequest,
+    /// The path was refused by the rule for paths.
+    BadPath,
+    /// The request target is too long.
+    TargetTooLong,
+    /// The request's fields are too many or too large.
+    FieldsTooLarge,
+    /// The request's content is too large.
+    ContentTooLarge,
+    /// No route has this host and path.
+    RouteNotFound,
+    /// The path is known, but not with this method.
+    MethodNotAllowed,
+    /// A credential is needed and none was presented.
+    CredentialMissing,
+    /// What was presented is no credential.
+    CredentialMalformed,
+    /// The credential stands where it may not.
+    CredentialMisplaced,
+    /// Nobody knows the credential.
+    CredentialUnknown,
+    /// The credential's time has not begun.
+    CredentialNotYetValid,
+    /// The credential's time is over.
+    CredentialExpired,
+    /// The credential was taken back.
+    CredentialRevoked,
+    /// The credential lacks a scope.
+    ScopeMissing,
+    /// A rate limit is used up.
+    RateLimitExceeded,
+    /// The client wants a stored response and there is none.
+    NotStored,
+    /// The upstream failed.
+    UpstreamFailed,
+    /// The upstream took too long.
+    UpstreamTimeout,
+    /// No bundle was published to this gateway yet.
+    NoConfiguration,
+    /// A store that a decision depends on is away.
+    StoreUnavailable,
+    /// A secret the configuration names is not there.
+    SecretMissing,
+    /// The gateway itself failed.
+    Internal,
+}
+
+impl ProblemKind {
+    /// Every kind, for docs and tests.
+    pub const ALL: [Self; 23] = [
+        Self::BadRequest,
+        Self::BadPath,
+        Self::TargetTooLong,
+        Self::FieldsTooLarge,
+        Self::ContentTooLarge,
+        Self::RouteNotFound,
+        Self::MethodNotAllowed,
+        Self::CredentialMissing,
+        Self::CredentialMalformed,
+        Self::CredentialMisplaced,
+        Self::CredentialUnknown,
+        Self::CredentialNotYetValid,
+        Self::CredentialExpired,
+        Self::CredentialRevoked,
+        Self::ScopeMissing,
+        Self::RateLimitExceeded,
+        Self::NotStored,
+        Self::UpstreamFailed,
+        Self::UpstreamTimeout,
+        Self::NoConfiguration,
+        Self::StoreUnavailable,
+        Self::SecretMissing,
+        Self::Internal,
+    ];
+
+    /// The last part of the type URI; also the label in metrics and logs.
+    #[must_use]
+    pub const fn slug(self) -> &'static str {
+        self.facts().0
+    }
+
+    /// The status it is answered with.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        self.facts().1
+    }
+
+    /// The title: the same for every occurrence.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        self.facts().2
+    }
+
+    /// The type URI, such as `urn:tollgate:problem:route-not-found`.
+    #[must_use]
+    pub fn type_uri(self) -> String {
+        format!("urn:tollgate:problem:{}", self.slug())
+    }
+
+    const fn facts(self) -> (&'static str, StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::BadRequest => ("bad-request", S::BAD_REQUEST, "The request cannot be understood"),
+            Self::BadPath => ("bad-path", S::BAD_REQUEST, "The path is ambiguous"),
+            Self::TargetTooLong => ("target-too-long", S::URI_TOO_LONG, "The URL is too long"),
+            Self::FieldsTooLarge => {
+                ("fields-too-large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's fields are too large")
+            }
+            Self::ContentTooLarge => ("content-too-large", S::PAYLOAD_TOO_LARGE, "The request's content is too large"),
+            Self::RouteNotFound => ("route-not-found", S::NOT_FOUND, "There is nothing at this URL"),
+            Self::MethodNotAllowed => ("method-not-allowed", S::METHOD_NOT_ALLOWED, "The method is not allowed here"),
+            Self::CredentialMissing => ("credential-missing", S::UNAUTHORIZED, "A credential is needed"),
+            Self::CredentialMalformed => ("credential-malformed", S::UNAUTHORIZED, "The credential is malformed"),
+            Self::CredentialMisplaced => {
+                ("credential-misplaced", S::UNAUTHORIZED, "The credential is in the wrong place")
+            }
+            Self::CredentialUnknown => ("credential-unknown", S::UNAUTHORIZED, "The credential is not known"),
+            Self::CredentialNotYetValid => {
+                ("credential-not-yet-valid", S::UNAUTHORIZED, "The credential is not valid yet")
+            }
+            Self::CredentialExpired => ("credential-expired", S::UNAUTHORIZED, "The credential has expired"),
+            Self::CredentialRevoked => ("credential-revoked", S::UNAUTHORIZED, "The credential was revoked"),
+            Self::ScopeMissing => ("scope-missing", S::FORBIDDEN, "The credential lacks a scope"),
+            Self::RateLimitExceeded => ("rate-limit-exceeded", S::TOO_MANY_REQUESTS, "The rate limit is used up"),
+            Self::NotStored => ("not-stored", S::GATEWAY_TIMEOUT, "No stored response is usable"),
+            Self::UpstreamFailed => ("upstream-failed", S::BAD_GATEWAY, "The service behind the gateway failed"),
+            Self::UpstreamTimeout => {
+                ("upstream-timeout", S::GATEWAY_TIMEOUT, "The service behind the gateway took too long")
+            }
+            Self::NoConfiguration => ("no-configuration", S::SERVICE_UNAVAILABLE, "The gateway has no configuration"),
+            Self::StoreUnavailable => {
+                ("store-unavailable", S::SERVICE_UNAVAILABLE, "The gateway cannot decide right now")
+            }
+            Self::SecretMissing => ("secret-missing", S::SERVICE_UNAVAILABLE, "The gateway is not fully set up"),
+            Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "The gateway failed"),
+        }
+    }
+}
+
+/// A refusal or an error on its way to the client: it carries the response it owes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Which problem.
+    pub kind: ProblemKind,
+    /// What went wrong this time and how to mend it, for the client. Says nothing internal.
+    pub detail: Cow<'static, str>,
+    /// What the log should know beyond that; never a secret.
+    pub log: Cow<'static, str>,
+    /// Fields of the response: challenges, `Allow`, `Retry-After`, `RateLimit`, `Proxy-Status`.
+    pub fields: HeaderMap,
+    /// The policy that decided, if one did.
+    pub policy: Option<String>,
+}
+
+impl Problem {
+    /// A problem with its text for the client.
+    pub fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, detail: detail.into(), log: Cow::Borrowed(""), fields: HeaderMap::new(), policy: None }
+    }
+
+    /// Adds a text for the log.
+    #[must_use]
+    pub fn logged(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.log = text.into();
+        self
+    }
+
+    /// Names the policy that decided.
+    #[must_use]
+    pub fn by(mut self, policy: impl Into<String>) -> Self {
+        self.policy = Some(policy.into());
+        self
+    }
+
+    /// Adds a field to the response; a value that is no field value is left out.
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: impl AsRef<str>) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
+            self.fields.append(name, value);
+        }
+        self
+    }
+
+    /// The content of the response: a problem document of type `application/problem+json`.
+    #[must_use]
+    pub fn document(&self, request_id: &str) -> Vec<u8> {
+        let document = Document {
+            type_uri: self.kind.type_uri(),
+            title: self.kind.title(),
+            status: self.kind.status().as_u16(),
+            detail: &self.detail,
+            request_id,
+            policy: self.policy.as_deref(),
+        };
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    type_uri: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn every_kind_has_a_type_of_its_own_and_an_error_status() {
+        let mut slugs: Vec<_> = ProblemKind::ALL.iter().map(|k| k.slug()).collect();
+        slugs.sort_unstable();
+        slugs.dedup();
+        assert_eq!(slugs.len(), ProblemKind::ALL.len());
+        assert!(ProblemKind::ALL.iter().all(|k| k.status().is_client_error() || k.status().is_server_error()));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_document_keeps_the_log_text_to_itself() {
+        let problem = Problem::new(ProblemKind::UpstreamFailed, "try again").logged("10.0.0.7 refused").by("p");
+        let text = String::from_utf8(problem.document("r1")).unwrap();
+        assert!(!text.contains("10.0.0.7"));
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["type"], "urn:tollgate:problem:upstream-failed");
+        assert_eq!((&json["status"], &json["request_id"], &json["policy"]), (&502.into(), &"r1".into(), &"p".into()));
+    }
+}

@@ -1,0 +1,262 @@
+//! The path of a request, taken apart once: what is routed on is what the upstream sees.
+//!
+//! The written rule:
+//! 1. The path begins with `/` and is divided at every literal `/`. An empty segment is refused, but for the last one
+//!    (a trailing slash, which is part of the path's identity).
+//! 2. Percent escapes must be whole, and decode to valid UTF-8 without control characters.
+//! 3. Refused, because two readers of the same bytes disagree about them: an escaped slash or backslash (`%2F`, `%5C`),
+//!    a literal backslash, NUL and other control characters however written, an escape that decodes to another escape
+//!    (`%25` followed by two hexadecimal digits), and dot segments in any spelling (`.`, `..`, `%2e%2E`, and with path
+//!    parameters as in `..;a=b`).
+//! 4. What remains is written in one form: unreserved characters literally, everything outside `pchar` (RFC 3986,
+//!    section 3.3) as upper-case escapes. That form goes to the upstream; its decoded segments are what is matched.
+
+use thiserror::Error;
+
+use crate::hex;
+
+/// A path that was refused, and by which clause of the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PathError {
+    /// Does not begin with a slash.
+    #[error("the path does not begin with `/`")]
+    NotAbsolute,
+    /// Longer than [`crate::bounds::TARGET_BYTES_MAX`].
+    #[error("the path is too long")]
+    TooLong,
+    /// More than [`crate::bounds::PATH_SEGMENTS_MAX`] segments.
+    #[error("the path has too many segments")]
+    TooManySegments,
+    /// `//` within the path.
+    #[error("the path has an empty segment (`//`)")]
+    EmptySegment,
+    /// `.` or `..` in any spelling.
+    #[error("the path has a dot segment (`.` or `..`)")]
+    DotSegment,
+    /// `%2F`, `%5C` or a backslash.
+    #[error("the path has an escaped slash or a backslash")]
+    EncodedSlash,
+    /// A control character, `%00` above all.
+    #[error("the path has a control character")]
+    Control,
+    /// An escape of an escape.
+    #[error("the path is percent-encoded twice")]
+    DoubleEncoding,
+    /// `%` without two hexadecimal digits.
+    #[error("the path has a `%` that is not followed by two hexadecimal digits")]
+    BrokenEscape,
+    /// The decoded bytes are not UTF-8.
+    #[error("the path is not valid UTF-8")]
+    NotUtf8,
+}
+
+/// A path that passed the rule of this module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CanonicalPath {
+    encoded: String,
+    segments: Vec<String>,
+}
+
+impl CanonicalPath {
+    /// Takes a request's raw path apart.
+    ///
+    /// # Errors
+    /// When a clause of the rule refuses it.
+    pub fn parse(raw: &[u8]) -> Result<Self, PathError> {
+        if raw.len() > crate::bounds::TARGET_BYTES_MAX {
+            return Err(PathError::TooLong);
+        }
+        let rest = raw.strip_prefix(b"/").ok_or(PathError::NotAbsolute)?;
+        let count = rest.iter().filter(|b| **b == b'/').count() + 1;
+        if count > crate::bounds::PATH_SEGMENTS_MAX {
+            return Err(PathError::TooManySegments);
+        }
+        let mut path = Self { encoded: String::with_capacity(raw.len() + 8), segments: Vec::with_capacity(count) };
+        for (index, segment) in rest.split(|b| *b == b'/').enumerate() {
+            let last = index + 1 == count;
+            if segment.is_empty() && !last {
+                return Err(PathError::EmptySegment);
+            }
+            path.push(decode(segment)?);
+        }
+        Ok(path)
+    }
+
+    /// The path as forwarded: canonical percent-encoding, beginning with `/`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.encoded
+    }
+
+    /// The decoded segments; a trailing slash is a last segment that is empty.
+    #[must_use]
+    pub fn segments(&self) -> &[String] {
+        &self.segments
+    }
+
+    /// The canonical path without its first `count` segments, still beginning with `/`.
+    #[must_use]
+    pub fn without_base(&self, count: usize) -> &str {
+        let mut slashes = self.encoded.match_indices('/').map(|(at, _)| at);
+        slashes.nth(count).map_or("/", |at| &self.encoded[at..])
+    }
+
+    fn push(&mut self, segment: String) {
+        self.encoded.push('/');
+        encode_into(&mut self.encoded, &segment);
+        self.segments.push(segment);
+    }
+}
+
+/// Writes one segment in canonical percent-encoding.
+pub(crate) fn encode_into(out: &mut String, segment: &str) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in segment.bytes() {
+        if is_pchar(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            out.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+    }
+}
+
+fn decode(segment: &[u8]) -> Result<String, PathError> {
+    let mut out = Vec::with_capacity(segment.len());
+    let mut rest = segment;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let (value, tail) = if byte == b'%' { unescape(tail)? } else { (byte, tail) };
+        match value {
+            b'/' | b'\\' => return Err(PathError::EncodedSlash),
+            0..=0x1f | 0x7f => return Err(PathError::Control),
+            b'%' if starts_with_hex_pair(tail) => return Err(PathError::DoubleEncoding),
+            _ => out.push(value),
+        }
+        rest = tail;
+    }
+    let text = String::from_utf8(out).map_err(|_| PathError::NotUtf8)?;
+    // U+0080 to U+009F are control characters too, and nothing else tells them from text.
+    if text.chars().any(char::is_control) {
+        return Err(PathError::Control);
+    }
+    let before_parameters = text.split(';').next().unwrap_or_default();
+    if before_parameters == "." || before_parameters == ".." {
+        return Err(PathError::DotSegment);
+    }
+    Ok(text)
+}
+
+fn unescape(tail: &[u8]) -> Result<(u8, &[u8]), PathError> {
+    let [high, low, tail @ ..] = tail else {
+        return Err(PathError::BrokenEscape);
+    };
+    let (high, low) = hex::digit(*high).zip(hex::digit(*low)).ok_or(PathError::BrokenEscape)?;
+    Ok((high << 4 | low, tail))
+}
+
+/// Whether a decoded `%` would be read as an escape by a second decoder: `%41` after it, or `%%34%31` spelt out.
+fn starts_with_hex_pair(tail: &[u8]) -> bool {
+    let Some((first, tail)) = next_decoded(tail) else {
+        return false;
+    };
+    let Some((second, _)) = next_decoded(tail) else {
+        return false;
+    };
+    first.is_ascii_hexdigit() && second.is_ascii_hexdigit()
+}
+
+fn next_decoded(tail: &[u8]) -> Option<(u8, &[u8])> {
+    match tail.split_first()? {
+        (b'%', rest) => unescape(rest).ok(),
+        (byte, rest) => Some((*byte, rest)),
+    }
+}
+
+/// `pchar` of RFC 3986, section 3.3, without `%`.
+fn is_pchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[track_caller]
+    fn check(raw: &str, want: Result<&str, PathError>) {
+        assert_eq!(
+            CanonicalPath::parse(raw.as_bytes()).as_ref().map(CanonicalPath::as_str),
+            want.as_ref().map(|s| *s),
+            "{raw}"
+        );
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn one_spelling_remains() {
+        check("/", Ok("/"));
+        check("/a/b", Ok("/a/b"));
+        check("/a/", Ok("/a/"));
+        check("/%61%7Eb", Ok("/a~b"));
+        check("/caf%c3%a9", Ok("/caf%C3%A9"));
+        check("/café", Ok("/caf%C3%A9"));
+        check("/a b|c", Ok("/a%20b%7Cc"));
+        check("/100%25", Ok("/100%25"));
+        check("/100%25.txt", Ok("/100%25.txt"));
+        check("/a;v=1/..b", Ok("/a;v=1/..b"));
+        check("/a%3Fb%23c", Ok("/a%3Fb%23c"));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_two_readers_could_read_differently_is_refused() {
+        for raw in ["/.", "/..", "/a/../b", "/%2e%2E/b", "/.%2e", "/..;/admin", "/..;a=b/admin", "/.;x", "/%2e%2e%3b/x"]
+        {
+            check(raw, Err(PathError::DotSegment));
+        }
+        for raw in ["/a%2fb", "/a%2Fb", "/a%5cb", "/a\\b"] {
+            check(raw, Err(PathError::EncodedSlash));
+        }
+        for raw in ["/%252e%252e/", "/%25%32%65", "/a%2541"] {
+            check(raw, Err(PathError::DoubleEncoding));
+        }
+        for raw in ["/%00", "/a%0d%0ab", "/\u{7f}", "/%c2%80"] {
+            check(raw, Err(PathError::Control));
+        }
+        for raw in ["/%", "/%4", "/%zz", "/%u0041"] {
+            check(raw, Err(PathError::BrokenEscape));
+        }
+        for raw in ["//", "//a", "/a//b", "/a//"] {
+            check(raw, Err(PathError::EmptySegment));
+        }
+        for raw in ["/%ff", "/%c0%ae%c0%ae", "/%e0%80%af"] {
+            check(raw, Err(PathError::NotUtf8));
+        }
+        check("", Err(PathError::NotAbsolute));
+        check("a/b", Err(PathError::NotAbsolute));
+        check(&"/a".repeat(300), Err(PathError::TooManySegments));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_base_is_taken_off_by_segments() {
+        let path = CanonicalPath::parse(b"/pets/v1/a%20b/").unwrap();
+        assert_eq!(path.without_base(0), "/pets/v1/a%20b/");
+        assert_eq!(path.without_base(2), "/a%20b/");
+        assert_eq!(path.without_base(4), "/");
+    }
+
+    proptest! {
+        #[test]
+        fn the_canonical_form_is_stable_and_free_of_traps(raw in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let mut bytes = b"/".to_vec();
+            bytes.extend(&raw);
+            if let Ok(path) = CanonicalPath::parse(&bytes) {
+                let again = CanonicalPath::parse(path.as_str().as_bytes()).unwrap();
+                prop_assert_eq!(&again, &path);
+                prop_assert!(path.as_str().is_ascii());
+                prop_assert!(!path.as_str().contains("//"));
+                prop_assert!(!path.segments().iter().any(|s| s == ".." || s == "." || s.contains(['/', '\\', '\0'])));
+            }
+        }
+    }
+}

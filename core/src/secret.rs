@@ -1,0 +1,124 @@
+//! Secrets and values that may name them; nothing here prints.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A secret value: it has no `Display`, and its `Debug` says nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret at the door.
+    #[must_use]
+    pub const fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The value, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// A configured text that may hold secret references, such as `Bearer ${secret.TOKEN}`, taken apart at compile time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretText {
+    /// The pieces, in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// A piece of a [`SecretText`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Piece {
+    /// Text as it stands.
+    Text(String),
+    /// The secret of this name, resolved by the host at run time.
+    Secret(String),
+}
+
+impl SecretText {
+    /// Takes a configured text apart; `None` when a `${` is not a whole `${secret.NAME}`.
+    ///
+    /// A name is upper-case letters, digits and `_`, at most 64.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some(at) = rest.find("${") {
+            if at > 0 {
+                pieces.push(Piece::Text(rest[..at].to_owned()));
+            }
+            let inner = rest[at..].strip_prefix("${secret.")?;
+            let end = inner.find('}')?;
+            let name = &inner[..end];
+            if !is_secret_name(name) {
+                return None;
+            }
+            pieces.push(Piece::Secret(name.to_owned()));
+            rest = &inner[end + 1..];
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(rest.to_owned()));
+        }
+        Some(Self { pieces })
+    }
+
+    /// The names of the secrets it needs.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Secret(name) => Some(name.as_str()),
+        })
+    }
+
+    /// The whole text with every reference resolved; `None` when one has no value.
+    #[must_use]
+    pub fn resolve(&self, value_of: impl Fn(&str) -> Option<Secret>) -> Option<Secret> {
+        let mut out = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Secret(name) => out.push_str(value_of(name)?.expose()),
+            }
+        }
+        Some(Secret(out))
+    }
+}
+
+fn is_secret_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn references_are_taken_apart_and_resolved() {
+        let text = SecretText::parse("Bearer ${secret.TOKEN}!").unwrap();
+        assert_eq!(text.secret_names().collect::<Vec<_>>(), ["TOKEN"]);
+        let resolved = text.resolve(|name| (name == "TOKEN").then(|| Secret::new("s3".into()))).unwrap();
+        assert_eq!(resolved.expose(), "Bearer s3!");
+        assert!(text.resolve(|_| None).is_none());
+        assert_eq!(format!("{resolved:?}"), "Secret(..)");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn anything_else_in_braces_is_refused() {
+        for text in ["${env.X}", "${secret.}", "${secret.a}", "${secret.A", "${", "x${secret.A B}"] {
+            assert!(SecretText::parse(text).is_none(), "{text}");
+        }
+        assert_eq!(SecretText::parse("$5 {x}").unwrap().pieces, [Piece::Text("$5 {x}".into())]);
+    }
+}

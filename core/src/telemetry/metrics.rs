@@ -1,0 +1,164 @@
+//! Metrics per route, bounded in number, and their Prometheus text form.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::ExchangeRecord;
+use crate::bounds::METRIC_SERIES_MAX;
+use crate::trace::Verdict;
+
+/// Counters and histograms since the start (or since they were last taken).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// By route id, method and status class.
+    pub(super) exchanges: BTreeMap<[String; 3], Histogram>,
+    /// By upstream name and outcome (status class or error type).
+    pub(super) upstream_calls: BTreeMap<[String; 2], Histogram>,
+    /// By route id, policy and problem.
+    pub(super) refusals: BTreeMap<[String; 3], u64>,
+    /// By route id and what the cache did.
+    pub(super) cache: BTreeMap<[String; 2], u64>,
+    /// By policy.
+    pub(super) open_on_failure: BTreeMap<[String; 1], u64>,
+}
+
+/// A histogram of durations in milliseconds, with the bucket bounds OpenTelemetry advises for HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Histogram {
+    /// Counts per bucket; the last one is above every bound.
+    pub(super) buckets: [u64; BOUNDS_MS.len() + 1],
+    /// The sum of all durations, in milliseconds.
+    pub(super) sum_ms: u64,
+}
+
+/// Upper bounds of the buckets, in milliseconds (OpenTelemetry HTTP metrics: 5 ms to 10 s).
+pub(super) const BOUNDS_MS: [u64; 14] = [5, 10, 25, 50, 75, 100, 250, 500, 750, 1_000, 2_500, 5_000, 7_500, 10_000];
+
+impl Metrics {
+    /// Counts a finished exchange.
+    pub fn observe(&mut self, record: &ExchangeRecord) {
+        let route = record.route.as_ref().map_or("none", |r| r.id.as_str());
+        let key = [route, record.method, record.status_class()].map(str::to_owned);
+        slot(&mut self.exchanges, key).add(record.duration_ms);
+        if let Some(call) = &record.upstream {
+            let outcome = match call.outcome {
+                Ok(status) => format!("{}xx", status / 100),
+                Err(error) => error.proxy_status().to_owned(),
+            };
+            slot(&mut self.upstream_calls, [call.name.clone(), outcome]).add(call.duration_ms);
+        }
+        if let Some(refusal) = &record.refusal {
+            let policy = refusal.policy.as_deref().unwrap_or("none");
+            *slot(&mut self.refusals, [route, policy, refusal.problem].map(str::to_owned)) += 1;
+        }
+        if let Some(cache) = record.cache {
+            *slot(&mut self.cache, [route, cache.label()].map(str::to_owned)) += 1;
+        }
+        for d in record.decisions.decisions().iter().filter(|d| d.verdict == Verdict::OpenOnFailure) {
+            *slot(&mut self.open_on_failure, [d.policy.as_deref().unwrap_or(d.phase.as_str()).to_owned()]) += 1;
+        }
+    }
+
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.exchanges.is_empty()
+    }
+
+    /// The text exposition format of Prometheus (version 0.0.4).
+    #[must_use]
+    pub fn to_prometheus(&self) -> String {
+        let mut out = String::new();
+        let labels = ["route_id", "http_request_method", "status_class"];
+        histograms(&mut out, "http_server_request_duration_seconds", "Duration of exchanges.", labels, &self.exchanges);
+        let labels = ["upstream", "outcome"];
+        histograms(
+            &mut out,
+            "http_client_request_duration_seconds",
+            "Duration of calls to upstreams.",
+            labels,
+            &self.upstream_calls,
+        );
+        let labels = ["route_id", "policy", "problem"];
+        counters(&mut out, "tollgate_refusals_total", "Refusals and errors.", labels, &self.refusals);
+        counters(
+            &mut out,
+            "tollgate_cache_outcomes_total",
+            "Exchanges by what the cache did.",
+            ["route_id", "outcome"],
+            &self.cache,
+        );
+        let help = "Decisions made without a store that was away.";
+        counters(&mut out, "tollgate_open_on_failure_total", help, ["policy"], &self.open_on_failure);
+        out
+    }
+}
+
+impl Histogram {
+    /// Counts one duration.
+    pub fn add(&mut self, duration_ms: u64) {
+        let bucket = BOUNDS_MS.iter().position(|bound| duration_ms <= *bound).unwrap_or(BOUNDS_MS.len());
+        self.buckets[bucket] += 1;
+        self.sum_ms = self.sum_ms.saturating_add(duration_ms);
+    }
+
+    /// How many durations were counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+}
+
+/// The value of a series; past [`METRIC_SERIES_MAX`] series, that of the one overflow series.
+fn slot<const N: usize, V: Default>(series: &mut BTreeMap<[String; N], V>, key: [String; N]) -> &mut V {
+    let full = series.len() >= METRIC_SERIES_MAX && !series.contains_key(&key);
+    let key = if full { std::array::from_fn(|_| "overflow".to_owned()) } else { key };
+    series.entry(key).or_default()
+}
+
+fn histograms<const N: usize>(
+    out: &mut String,
+    name: &str,
+    help: &str,
+    labels: [&str; N],
+    series: &BTreeMap<[String; N], Histogram>,
+) {
+    // Writing to a String does not fail.
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} histogram");
+    for (values, histogram) in series {
+        let set = label_set(labels, values);
+        let mut total = 0;
+        for (bound, count) in BOUNDS_MS.iter().zip(histogram.buckets) {
+            total += count;
+            let _ = writeln!(out, "{name}_bucket{{{set},le=\"{}\"}} {total}", seconds(*bound));
+        }
+        let count = histogram.count();
+        let _ = writeln!(out, "{name}_bucket{{{set},le=\"+Inf\"}} {count}");
+        let _ = writeln!(out, "{name}_sum{{{set}}} {}\n{name}_count{{{set}}} {count}", seconds(histogram.sum_ms));
+    }
+}
+
+fn counters<const N: usize>(
+    out: &mut String,
+    name: &str,
+    help: &str,
+    labels: [&str; N],
+    series: &BTreeMap<[String; N], u64>,
+) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
+    for (values, count) in series {
+        let _ = writeln!(out, "{name}{{{}}} {count}", label_set(labels, values));
+    }
+}
+
+fn label_set<const N: usize>(labels: [&str; N], values: &[String; N]) -> String {
+    let escape = |v: &str| v.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let pairs: Vec<String> = labels.iter().zip(values).map(|(l, v)| format!("{l}=\"{}\"", escape(v))).collect();
+    pairs.join(",")
+}
+
+/// Milliseconds written in seconds, exactly.
+fn seconds(ms: u64) -> String {
+    let text = format!("{}.{:03}", ms / 1000, ms % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

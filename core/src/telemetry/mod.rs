@@ -1,0 +1,45 @@
+//! Telemetry as data: what is known of a finished exchange, and its forms as log line, metrics and OTLP.
+//!
+//! Everything is made from one [`ExchangeRecord`] after the reply. It holds no key, no query and no content, so no form
+//! can leak them; the path appears only as the route's template.
+
+mod attributes;
+mod log_line;
+mod metrics;
+mod otlp;
+mod record;
+mod trace_context;
+
+pub use log_line::log_line;
+pub use metrics::{Histogram, Metrics};
+pub use otlp::{metrics_request, traces_request};
+pub use record::{ExchangeRecord, RefusalRecord, RouteLabel, UpstreamRecord};
+pub use trace_context::{SpanId, TRACEPARENT, TRACESTATE, TraceContext};
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::SecretText;
+
+/// What is told of exchanges, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetrySettings {
+    /// Whether each exchange writes one line to the platform's log.
+    pub log: bool,
+    /// Where batches go over OTLP/HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<OtlpSettings>,
+}
+
+/// An OTLP/HTTP receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtlpSettings {
+    /// Its base URL, such as `http://collector:4318`; `/v1/traces` and `/v1/metrics` are added.
+    pub endpoint: crate::forward::UpstreamUrl,
+    /// Fields set on every export.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<(String, SecretText)>,
+    /// How long finished exchanges are gathered before a batch is sent, in milliseconds.
+    pub interval_ms: u64,
+}

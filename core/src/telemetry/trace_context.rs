@@ -1,0 +1,141 @@
+//! W3C Trace Context: taken from the client, passed on to the upstream.
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::bounds::TRACESTATE_BYTES_MAX;
+use crate::hex;
+
+/// The field that carries the trace and the parent span.
+pub const TRACEPARENT: &str = "traceparent";
+/// The field that carries vendors' own state.
+pub const TRACESTATE: &str = "tracestate";
+
+/// The id of a span.
+pub type SpanId = [u8; 8];
+
+/// Where an exchange stands in a distributed trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    /// The trace.
+    pub trace_id: [u8; 16],
+    /// The client's span, if it sent one.
+    pub parent: Option<SpanId>,
+    /// This exchange's span.
+    pub span: SpanId,
+    /// Whether the trace is sampled: the client's word, or yes where it has none.
+    pub sampled: bool,
+}
+
+impl TraceContext {
+    /// Continues the client's trace, or begins one; `random` is 24 random bytes.
+    ///
+    /// A `traceparent` that is broken, all zeros or there twice is as none (section 3.2.2), and its `tracestate` too.
+    #[must_use]
+    pub fn of(fields: &HeaderMap, random: [u8; 24]) -> Self {
+        let mut trace_id = [0; 16];
+        let mut span = [0; 8];
+        trace_id.copy_from_slice(&random[..16]);
+        span.copy_from_slice(&random[16..]);
+        match parent(fields) {
+            Some((trace_id, parent, sampled)) => Self { trace_id, parent: Some(parent), span, sampled },
+            None => Self { trace_id, parent: None, span, sampled: true },
+        }
+    }
+
+    /// The value of `traceparent` for the upstream: this exchange's span becomes the parent.
+    #[must_use]
+    pub fn traceparent(&self, span: SpanId) -> String {
+        let flags = u8::from(self.sampled);
+        format!("00-{}-{}-{flags:02x}", hex::encode(&self.trace_id), hex::encode(&span))
+    }
+
+    /// Sets the fields of the forwarded request. `tracestate` stays as the client sent it, if it belongs to the trace.
+    pub fn propagate(&self, fields: &mut HeaderMap) {
+        let keep_state = self.parent.is_some() && {
+            let bytes: usize = fields.get_all(TRACESTATE).iter().map(HeaderValue::len).sum();
+            bytes <= TRACESTATE_BYTES_MAX
+        };
+        if !keep_state {
+            fields.remove(TRACESTATE);
+        }
+        if let Ok(value) = HeaderValue::from_str(&self.traceparent(self.span)) {
+            fields.insert(TRACEPARENT, value);
+        }
+    }
+}
+
+fn parent(fields: &HeaderMap) -> Option<([u8; 16], SpanId, bool)> {
+    let mut lines = fields.get_all(TRACEPARENT).iter();
+    let text = lines.next()?.to_str().ok()?;
+    if lines.next().is_some() {
+        return None;
+    }
+    let mut parts = text.split('-');
+    let version = bytes::<1>(parts.next()?)?[0];
+    let trace_id = bytes::<16>(parts.next()?)?;
+    let span = bytes::<8>(parts.next()?)?;
+    let flags = bytes::<1>(parts.next()?)?[0];
+    // Version 00 has four parts; later ones may have more; ff is forbidden.
+    let length_fits = version != 0 || parts.next().is_none();
+    let valid = version != 0xff && length_fits && trace_id != [0; 16] && span != [0; 8];
+    valid.then_some((trace_id, span, flags & 1 == 1))
+}
+
+/// Exactly `N` bytes of lower-case hexadecimal.
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != N * 2 || text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut out = [0; N];
+    for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = hex::digit(pair[0])? << 4 | hex::digit(pair[1])?;
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+
+    fn fields(lines: &[&str]) -> HeaderMap {
+        lines.iter().map(|v| (TRACEPARENT.parse().unwrap(), v.parse().unwrap())).collect()
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_trace_is_continued_with_this_exchange_as_the_parent() {
+        let context = TraceContext::of(&fields(&[PARENT]), [9; 24]);
+        assert!(!context.sampled);
+        let mut out = fields(&[PARENT]);
+        out.insert(TRACESTATE, "a=b".parse().unwrap());
+        context.propagate(&mut out);
+        assert_eq!(out[TRACEPARENT], "00-4bf92f3577b34da6a3ce929d0e0e4736-0909090909090909-00");
+        assert_eq!(out[TRACESTATE], "a=b");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_broken_parent_begins_a_new_trace_and_loses_its_state() {
+        for bad in [
+            "",
+            "00-0-0-0",
+            &PARENT.to_uppercase(),
+            &PARENT.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
+            &PARENT.replacen("00", "ff", 1),
+            &format!("{PARENT}-x"),
+        ] {
+            let mut out = fields(&[bad]);
+            out.insert(TRACESTATE, "a=b".parse().unwrap());
+            let context = TraceContext::of(&out, [9; 24]);
+            context.propagate(&mut out);
+            assert_eq!((context.parent, context.trace_id, out.get(TRACESTATE)), (None, [9; 16], None), "{bad}");
+        }
+        assert_eq!(TraceContext::of(&fields(&[PARENT, PARENT]), [9; 24]).parent, None);
+        assert!(
+            TraceContext::of(&fields(&[&PARENT.replacen("00", "01", 1).replace("-00", "-01-more")]), [9; 24])
+                .parent
+                .is_none()
+        );
+    }
+}

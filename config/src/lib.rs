@@ -1,1 +1,23 @@
-//! Placeholder.
+//! Compiles a Tollgate project to a bundle, with diagnostics that say where, what, why and how to mend it.
+//!
+//! This crate is the only reader of the authoring format: hosts read bundles. It decides nothing about requests (core
+//! does; paths, hosts, keys and times are read by core's own parsers here), and it talks to no store and no network:
+//! [`Compiled::records`] is what somebody else writes. Nothing outside the project folder is read, and consumers and
+//! keys are no part of a bundle: [`fixtures`] seeds those of a local gateway.
+//!
+//! Where to start: [`compile_dir`] and [`Compiled`]. Inside, a project goes through `source` (texts become placed,
+//! bounded trees), `model` (trees become what was written) and `lower` (what was written becomes core's settings).
+//! Each of them collects [`Diagnostics`], so that one mistake never hides another.
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod compile;
+mod diagnostic;
+pub mod fixtures;
+mod lower;
+mod model;
+mod source;
+
+pub use compile::{Compiled, compile_dir, compile_str};
+pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Severity, reference_page};
+pub use source::{FileId, Position, Span};

@@ -1,0 +1,126 @@
+//! From a project to a bundle: read, decode, lower, encode.
+
+use std::path::Path;
+
+use tollgate_core::bounds::PART_BYTES_MAX;
+use tollgate_core::settings::RouteSettings;
+use tollgate_kv_schemas::{Bundle, Id};
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
+use crate::lower::{self, Lowered};
+use crate::model::project::Project;
+use crate::source::{self, FileId, Files, Limits, Span};
+
+/// A compiled project.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    gateway: String,
+    bundle: Bundle,
+    routes: Vec<RouteSettings>,
+    warnings: Diagnostics,
+}
+
+impl Compiled {
+    /// The gateway's name, the prefix of all record keys.
+    #[must_use]
+    pub fn gateway(&self) -> &str {
+        &self.gateway
+    }
+
+    /// The bundle's name: the digest of its content, equal for equal projects on every machine.
+    #[must_use]
+    pub fn id(&self) -> &Id {
+        &self.bundle.id
+    }
+
+    /// The records of the bundle, in the order to write them: whoever reads meanwhile finds the old bundle or the new.
+    #[must_use]
+    pub fn records(&self) -> &[(String, Vec<u8>)] {
+        &self.bundle.records
+    }
+
+    /// The routes, each with everything that its levels gave it; one for each host pattern it answers on.
+    ///
+    /// Upstreams and policies are named by their places in the gateway's lists, sorted by name.
+    #[must_use]
+    pub fn routes(&self) -> &[RouteSettings] {
+        &self.routes
+    }
+
+    /// What is probably not meant.
+    #[must_use]
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
+    }
+}
+
+/// Compiles the project in a folder.
+///
+/// # Errors
+/// All mistakes of the project, with its warnings.
+pub fn compile_dir(project: &Path) -> Result<Compiled, Diagnostics> {
+    let (mut files, mut report) = (Files::new(), Report::default());
+    let name = project_file(project);
+    let file = source::load(project, name, &mut files, &mut report);
+    if name == FILE && project.join(JSON_FILE).exists() {
+        report_two_files(&mut files, &mut report);
+    }
+    compile(file, files, report)
+}
+
+/// Compiles a project that is one text; `name` is what diagnostics call it.
+///
+/// # Errors
+/// All mistakes of the project, with its warnings.
+pub fn compile_str(name: &str, text: &str) -> Result<Compiled, Diagnostics> {
+    let mut files = Files::new();
+    let file = files.add(name, text);
+    compile(Some(file), files, Report::default())
+}
+
+fn compile(file: Option<FileId>, files: Files, mut report: Report) -> Result<Compiled, Diagnostics> {
+    let compiled = file.and_then(|file| bundle(file, &files, &mut report));
+    let has_errors = report.has_errors();
+    let found = report.finish(files);
+    match compiled {
+        Some((lowered, bundle)) if !has_errors => {
+            Ok(Compiled { gateway: lowered.gateway.name, bundle, routes: lowered.routes, warnings: found })
+        }
+        _ => Err(found),
+    }
+}
+
+fn bundle(file: FileId, files: &Files, report: &mut Report) -> Option<(Lowered, Bundle)> {
+    let root = source::read(file, files.text(file), &Limits::AUTHORED, report)?;
+    let project = Project::decode(&root, report)?;
+    let lowered = lower::lower(&project, root.span, report)?;
+    let bundle = Bundle::new(&lowered.gateway, &lowered.sites);
+    if bundle.records.iter().any(|(_, value)| value.len() > PART_BYTES_MAX) {
+        report.push(
+            Diagnostic::error(Code::TooMany, root.span, "a part of the bundle is too large")
+                .why(format!("stores take parts of up to {} MiB", PART_BYTES_MAX >> 20))
+                .fix("split the routes over several hosts or gateways"),
+        );
+    }
+    Some((lowered, bundle))
+}
+
+/// The file that a folder's project begins with; the YAML name where there is neither, so that it is reported missing.
+fn project_file(project: &Path) -> &'static str {
+    if !project.join(FILE).exists() && project.join(JSON_FILE).exists() { JSON_FILE } else { FILE }
+}
+
+fn report_two_files(files: &mut Files, report: &mut Report) {
+    let at = Span::beginning_of(files.add(JSON_FILE, ""));
+    report.push(
+        Diagnostic::error(Code::UnreadableFile, at, format!("there is a `{FILE}` and a `{JSON_FILE}`"))
+            .why("which of them is the project cannot be known")
+            .fix("keep one of them"),
+    );
+}
+
+/// The file a project begins with.
+const FILE: &str = "tollgate.yaml";
+
+/// The same, for those who write JSON.
+const JSON_FILE: &str = "tollgate.json";

@@ -1,0 +1,227 @@
+//! The one table of diagnostic codes.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($name:ident $id:literal $title:literal $explanation:literal)*) => {
+        /// A stable diagnostic code, such as `TG0201`.
+        ///
+        /// A code keeps its meaning for ever; one that is no longer needed is never given to something else.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $name,)*
+        }
+
+        impl Code {
+            /// All codes in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The code as it is printed, such as `TG0201`.
+            #[must_use]
+            pub fn id(self) -> &'static str {
+                match self {
+                    $(Self::$name => $id,)*
+                }
+            }
+
+            /// What the code is about, in one sentence.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Self::$name => $title,)*
+                }
+            }
+
+            /// The long story: why the rule exists and how to live with it.
+            #[must_use]
+            pub fn explanation(self) -> &'static str {
+                match self {
+                    $(Self::$name => $explanation,)*
+                }
+            }
+        }
+    };
+}
+
+impl Code {
+    /// Finds a code by what is printed; letters may be small.
+    #[must_use]
+    pub fn find(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.id().eq_ignore_ascii_case(id.trim()))
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+codes! {
+    UnreadableFile "TG0101" "A file cannot be read."
+        "A project is a folder with a `tollgate.yaml` (or `tollgate.json`). Every file the project names must be \
+        a regular file inside that folder; links that lead outside are not followed, so that what is compiled is \
+        what is reviewed."
+    Syntax "TG0102" "A file is not well-formed YAML."
+        "Files are YAML 1.2, of which JSON is a part. Reading stops at the first place that cannot be understood, \
+        because everything behind it could mean anything. Frequent causes: a tab used for indentation, a `:` \
+        without a space behind it, an unquoted value that begins with `*`, `&`, `@`, `{` or `[`, a bracket or \
+        quote that is not closed."
+    DuplicateKey "TG0103" "A key is given twice in one mapping."
+        "Some readers keep the first of two equal keys, some the last, some both. A configuration that guards an \
+        API must not depend on the reader, so a duplicate key is an error."
+    Yaml11Boolean "TG0104" "An unquoted word is a boolean in YAML 1.1."
+        "`yes`, `no`, `on`, `off`, `y` and `n` are booleans to YAML 1.1 readers and text to YAML 1.2 readers: the \
+        country code `NO` famously became false. Write `true` or `false` where a boolean is meant, and quotes \
+        where text is meant."
+    Tag "TG0105" "A value carries a tag."
+        "A YAML tag (`!!str`, `!include`) changes how a value is read or what program runs on it. Here a value's \
+        type follows from its key alone, and a file says the same as its JSON form."
+    SeveralDocuments "TG0106" "A file holds several documents."
+        "`---` begins a further YAML document. Readers that stop after the first would overlook the rest, so a \
+        file holds exactly one."
+    TooLarge "TG0107" "A file is too large, too deep, or repeats too much."
+        "Files are bounded in bytes, nesting, number of values, and in what aliases repeat (\"billion laughs\"), \
+        so that a hostile or broken file cannot exhaust the machine that checks it. The bounds are far above \
+        what people write by hand."
+    NotUtf8 "TG0108" "A file is not UTF-8."
+        "The format is UTF-8 everywhere. A file in another encoding would mean something else on another machine."
+    MergeKey "TG0109" "A mapping uses the merge key `<<`."
+        "Merge keys belong to YAML 1.1. YAML 1.2 readers see an ordinary key named `<<`. What several APIs share \
+        is written once at the gateway level, or as a named policy."
+    KeyNotText "TG0110" "A key is not plain text."
+        "YAML allows lists and mappings as keys; JSON does not, and neither does this format."
+    EndlessAlias "TG0111" "An alias stands inside the value it repeats."
+        "An alias (`*name`) repeats a finished value. Inside its own anchor it would describe a value without an \
+        end."
+    EmptyFile "TG0112" "A file is empty."
+        "Every file begins with `format: 1`, so that a later version of Tollgate knows how to read it."
+
+    UnknownKey "TG0201" "A key is not known."
+        "A misspelt key that is silently ignored is a policy that silently does not run. Every key must be one \
+        the format knows at that place."
+    WrongType "TG0202" "A value has the wrong type."
+        "Each key takes one kind of value. Numbers and booleans are not turned into text or back: write quotes \
+        where text is meant."
+    MissingKey "TG0203" "A required key is missing."
+        "The key has no safe default, so it must be said."
+    FormatVersion "TG0204" "The format version is not one this compiler reads."
+        "`format` names the version of the authoring format. This compiler reads `format: 1`."
+    BadName "TG0205" "A name has characters that names do not have."
+        "Names of upstreams, policies, APIs and the gateway appear in record keys, metrics and logs: small \
+        letters, figures and hyphens, 1 to 40 of them. Route and consumer ids may also have capitals, `_` and \
+        `.`, and 80 of them."
+    BadDuration "TG0206" "A duration cannot be read."
+        "A duration is a whole number directly followed by its unit: `250ms`, `10s`, `5m`, `1h`, `7d`. A number \
+        without a unit would be seconds to one reader and milliseconds to another."
+    BadSize "TG0207" "A size cannot be read."
+        "A size is a whole number directly followed by its unit: `512B`, `64KiB`, `10MiB`, `1GiB`. Units are \
+        powers of 1024; `KB` and `MB` mean different things to different people and are refused."
+    BadRate "TG0208" "A rate cannot be read."
+        "A rate is a whole number, a slash and a period: `100/s`, `100/min`, `1000/h`, `5/10s`."
+    OutOfRange "TG0209" "A number is out of range."
+        "The value is smaller or larger than what can work."
+    UnknownValue "TG0210" "A word is not one of those allowed here."
+        "The key takes one of a few words."
+    BadSecretReference "TG0211" "A secret reference cannot be read."
+        "`${secret.NAME}` stands for a secret that the host resolves at run time: an environment variable, a \
+        Worker secret, a Spin variable. Names have letters, figures and underscores. No other `${...}` exists, \
+        and a literal `${` cannot be written."
+    EmptyValue "TG0212" "A key has no value."
+        "A key with nothing behind it is `null`. Whether its author meant a default, nothing or forgot to go on \
+        cannot be known."
+    Repeated "TG0213" "A list names the same thing twice."
+        "The second mention does nothing, or something else was meant."
+
+    UnknownUpstream "TG0301" "An API names an upstream that does not exist."
+        "Upstreams are defined under `upstreams:` and named by APIs."
+    UnknownPolicy "TG0302" "A list names a policy that does not exist."
+        "Policies are defined under `policies:` and named in the phase lists (`authn`, `limit`)."
+    WrongPolicyKind "TG0303" "A policy is named in a phase it does not belong to."
+        "Each kind of policy runs in one phase: `api-key` in `authn`, `rate-limit` in `limit`."
+    BadUrl "TG0304" "A URL cannot be used."
+        "An upstream's URL is `http://` or `https://`, a host, and perhaps a port and a path. User names, \
+        passwords, queries and fragments are refused: credentials belong into `headers` as secret references, \
+        and the rest would not reach the upstream."
+    BadHost "TG0305" "A host cannot be used."
+        "A host is a name (`api.example.com`), all names one label below another (`*.example.com`), or `*` for \
+        every host. Ports and schemes are not part of it."
+    BadPath "TG0306" "A path cannot be used."
+        "A path begins with `/`. `{name}` stands for one segment or a part of one, `{*rest}` at the end for the \
+        rest of the path. Dot segments, empty segments, queries and percent-encoded slashes cannot be matched by \
+        any request and are refused."
+    BadMethod "TG0307" "A method cannot be used."
+        "Methods are HTTP methods in capital letters, such as `GET`. Methods are case-sensitive: `get` is a \
+        different method that no client sends. `CONNECT` and `TRACE` are never routed."
+    BadField "TG0308" "A header field cannot be used."
+        "A field's name is a token (RFC 9110, section 5.1), its value printable text. Fields that belong to one \
+        connection (`Connection`, `Transfer-Encoding` ...) or that Tollgate writes itself (`Host`, `Content- \
+        Length`, `Forwarded` ...) cannot be set."
+    ScopesWithoutAuthn "TG0309" "A route asks for scopes but authenticates nobody."
+        "Scopes are what a credential was granted. Where no credential is asked for, nobody has any, and every \
+        request would be refused."
+    CostWithoutLimit "TG0310" "A route has a cost but no limit."
+        "`cost` says how much one request takes from the rate limits in force. Without a limit it does nothing."
+    BadQueryParameter "TG0311" "A query parameter's name cannot be used."
+        "A query parameter's name is compared with what stands before `=` in the query as it is sent, without decoding."
+
+    RouteConflict "TG0401" "Two routes could both win a request."
+        "The most specific route wins, whatever the order in the file. These two are equally specific and answer \
+        the same request, so which one wins would be chance. Change a path, or give them methods or hosts that \
+        do not overlap."
+    PublicRoute "TG0402" "A route is public, and nothing says so."
+        "Neither the route nor its API nor the gateway says who may call it. If everybody may, write `authn: \
+        none` where that was decided; the warning goes away and the reader knows."
+    AuthnWidened "TG0403" "A route accepts more credentials than its own `authn` says."
+        "Phase lists append: an `authn` at a lower level adds to what the higher levels accept. Where a narrower \
+        list was meant, that lets in callers whom the reader of the route would not expect. Write `{replace: \
+        true, any: [...]}` to accept only these, or `{replace: false, any: [...]}` to say that adding was meant."
+    DuplicateRouteId "TG0404" "Two routes have the same id."
+        "A route's id names it in logs, metrics and traces, so it is unique in the gateway. Where `id` is not \
+        given, it is made of the API's name, the methods and the path."
+    EmptyApi "TG0405" "An API has no routes."
+        "Anything that is not routed is denied, so this API answers nothing."
+    NoApis "TG0406" "The project has no APIs."
+        "Anything that is not routed is denied, so this gateway answers 404 to everything."
+    UnusedDefinition "TG0407" "A policy or upstream is defined but not used."
+        "A policy that is in no list does not run. Perhaps it was meant to."
+    HostOutsideGateway "TG0408" "An API answers on a host that is not one of the gateway's."
+        "`gateway.hosts` lists what this gateway answers on. An API can narrow that list, not widen it."
+    TooMany "TG0409" "There is more of something than can work."
+        "Numbers of hosts, routes and policies are bounded, so that a request's work is bounded."
+
+    BadKey "TG0501" "A key in the fixtures is not a valid API key."
+        "A key is `tg_`, an environment, a random part and a checksum. A key typed by hand has a wrong checksum \
+        and would be refused at the gate. Make one with `tollgate key`."
+    BadTimestamp "TG0502" "A time cannot be read."
+        "A time is written as in RFC 3339: `2026-01-31T23:59:50Z`."
+    DuplicateConsumer "TG0503" "Two consumers have the same id."
+        "A consumer's id names it in limits, logs and metrics."
+    DuplicateKeyText "TG0504" "Two credentials have the same key."
+        "A key belongs to one consumer; a request with it could not be told apart."
+    NeverValid "TG0505" "A key can never be used."
+        "It expires before it begins to be valid."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_sorted_and_found_by_what_is_printed() {
+        assert!(Code::ALL.is_sorted_by(|a, b| a.id() < b.id()), "two codes share a number or stand out of order");
+        for &code in Code::ALL {
+            assert_eq!(code.id().len(), 6, "{code}");
+            assert_eq!(Code::find(code.id()), Some(code));
+            assert!(code.title().ends_with('.') && code.explanation().ends_with('.'), "{code}");
+        }
+        assert_eq!(Code::find("tg0201"), Some(Code::UnknownKey));
+        assert_eq!(Code::find("TG9999"), None);
+    }
+}

@@ -1,0 +1,200 @@
+//! What the compiler says about a project: where, what is wrong, why it matters, and how to mend it.
+
+mod codes;
+mod reference;
+mod render;
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Serialize;
+
+pub use codes::Code;
+pub use reference::reference_page;
+
+use crate::source::{Files, Span};
+
+/// Whether a diagnostic stops the compilation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The project cannot be compiled until this is mended.
+    Error,
+    /// The project compiles; this is probably not what was meant.
+    Warning,
+}
+
+/// A second place that a diagnostic talks about, such as the other one of two routes in conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Related {
+    /// The place.
+    pub span: Span,
+    /// What stands there.
+    pub label: String,
+}
+
+/// One finding about a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The stable code; [`Code::explanation`] tells the long story.
+    pub code: Code,
+    /// Whether it stops the compilation.
+    pub severity: Severity,
+    /// The place it is about.
+    pub span: Span,
+    /// What is wrong, in one sentence without a full stop.
+    pub what: String,
+    /// Why that matters.
+    pub why: String,
+    /// What to write instead.
+    pub fix: String,
+    /// Other places it talks about.
+    pub related: Vec<Related>,
+}
+
+impl Diagnostic {
+    pub(crate) fn error(code: Code, span: Span, what: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, span, what.into())
+    }
+
+    pub(crate) fn warning(code: Code, span: Span, what: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, span, what.into())
+    }
+
+    pub(crate) fn why(mut self, why: impl Into<String>) -> Self {
+        self.why = why.into();
+        self
+    }
+
+    pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = fix.into();
+        self
+    }
+
+    pub(crate) fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.related.push(Related { span, label: label.into() });
+        self
+    }
+
+    fn new(severity: Severity, code: Code, span: Span, what: String) -> Self {
+        Self { code, severity, span, what, why: String::new(), fix: String::new(), related: Vec::new() }
+    }
+}
+
+/// Where diagnostics are collected while a project is read; one finding never hides another.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    list: Vec<Diagnostic>,
+    /// What was said already: a mistake at a higher level shows up in every route below it.
+    said: HashSet<(Span, Code, String)>,
+    omitted: usize,
+}
+
+impl Report {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        if self.said.contains(&(diagnostic.span, diagnostic.code, diagnostic.what.clone())) {
+            return;
+        }
+        if self.list.len() < DIAGNOSTICS_MAX {
+            self.said.insert((diagnostic.span, diagnostic.code, diagnostic.what.clone()));
+        }
+        if self.list.len() < DIAGNOSTICS_MAX {
+            self.list.push(diagnostic);
+        } else if diagnostic.severity == Severity::Error && !self.has_errors() {
+            // An error is never lost behind a wall of warnings.
+            self.list.pop();
+            self.list.push(diagnostic);
+            self.omitted += 1;
+        } else {
+            self.omitted += 1;
+        }
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.list.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// Puts the findings into the order of the files, whatever the order of the checks that made them.
+    pub(crate) fn finish(self, files: Files) -> Diagnostics {
+        let Self { mut list, omitted, .. } = self;
+        list.sort_by(|a, b| (a.span, a.code, &a.what).cmp(&(b.span, b.code, &b.what)));
+        Diagnostics { files, list, omitted }
+    }
+}
+
+/// All findings about a project, with the sources they quote; in the order of the files.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnostics {
+    files: Files,
+    list: Vec<Diagnostic>,
+    omitted: usize,
+}
+
+impl Diagnostics {
+    /// The findings.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.list.iter()
+    }
+
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many findings there are, those that were [omitted](Self::omitted) not counted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// How many findings were left out because there were more than can be of help.
+    #[must_use]
+    pub fn omitted(&self) -> usize {
+        self.omitted
+    }
+
+    /// Whether there is an error among them.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// The name of the file that a finding is in.
+    #[must_use]
+    pub fn file_of(&self, diagnostic: &Diagnostic) -> &str {
+        self.files.name(diagnostic.span.file)
+    }
+
+    /// The findings as text for people: source excerpt, caret, reason and fix; with terminal colours when `colour`.
+    #[must_use]
+    pub fn to_text(&self, colour: bool) -> String {
+        render::text(&self.files, &self.list, self.omitted, colour)
+    }
+
+    /// The findings as a JSON array, one object each, lines and columns counted from 1.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        render::json(&self.files, &self.list)
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text(false))
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+/// Findings kept; more than anybody reads, few enough that a hostile file cannot fill the memory with them.
+const DIAGNOSTICS_MAX: usize = 500;

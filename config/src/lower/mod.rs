@@ -1,0 +1,95 @@
+//! From what is written to what is run: names resolved, levels merged, values read by core's own parsers.
+//!
+//! [`lower`] goes through the parts in the order of the file and collects every mistake.
+
+mod conflicts;
+mod merge;
+mod policies;
+mod routes;
+mod sites;
+mod values;
+
+use std::collections::BTreeMap;
+
+use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
+use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
+
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::project::{Otlp, Project};
+use crate::source::Span;
+
+/// A whole project in core's terms.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    pub(crate) gateway: GatewaySettings,
+    /// The settings for each host pattern in use.
+    pub(crate) sites: BTreeMap<String, SiteSettings>,
+    /// All routes, in an order that depends on them alone.
+    pub(crate) routes: Vec<RouteSettings>,
+}
+
+/// Lowers a project; `None` when it has a mistake, which is then reported.
+pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Option<Lowered> {
+    let telemetry = telemetry(project, report);
+    let mut upstreams = policies::upstreams(project, report);
+    let mut policies = policies::policies(project, report);
+    let mut routes = routes::routes(project, &mut upstreams, &mut policies, report);
+    upstreams.report_unused(report);
+    policies.report_unused(report);
+    if project.apis.is_empty() {
+        report_no_apis(root, report);
+    }
+    let gateway = project.gateway.as_ref()?;
+    if report.has_errors() {
+        return None;
+    }
+    // The order of the file means nothing, so it must not show in the bundle.
+    routes.sort_by(|a, b| sites::order(&a.settings).cmp(&sites::order(&b.settings)));
+    let Some(sites) = sites::sites(&routes, &upstreams, &policies) else {
+        report_too_many(root, report);
+        return None;
+    };
+    Some(Lowered {
+        gateway: GatewaySettings {
+            name: gateway.name.value.clone(),
+            trust_forwarded: gateway.trust_forwarded,
+            telemetry: telemetry?,
+        },
+        sites,
+        routes: routes.into_iter().map(|route| route.settings).collect(),
+    })
+}
+
+fn telemetry(project: &Project, report: &mut Report) -> Option<TelemetrySettings> {
+    let otlp = match &project.telemetry.otlp {
+        Some(written) => Some(otlp(written, report)?),
+        None => None,
+    };
+    Some(TelemetrySettings { log: project.telemetry.log.unwrap_or(true), otlp })
+}
+
+fn otlp(written: &Otlp, report: &mut Report) -> Option<OtlpSettings> {
+    let endpoint = values::url(&written.endpoint, report);
+    let fields = values::fields(&written.headers, report);
+    let interval_ms = written.interval_ms.unwrap_or(OTLP_INTERVAL_MS_DEFAULT);
+    Some(OtlpSettings { endpoint: endpoint?, fields, interval_ms })
+}
+
+fn report_too_many(root: Span, report: &mut Report) {
+    report.push(
+        Diagnostic::error(Code::TooMany, root, "there are too many routes on too many hosts")
+            .why("each host's part of the bundle holds the routes of the patterns that cover it")
+            .fix("give routes narrower hosts, or split the gateway"),
+    );
+}
+
+fn report_no_apis(root: Span, report: &mut Report) {
+    report.push(
+        Diagnostic::warning(Code::NoApis, root, "the project has no APIs")
+            .why("what is not routed is denied, so the gateway answers 404 to everything")
+            .fix("add `apis:`"),
+    );
+}
+
+/// OpenTelemetry's batch processor waits 5 s; a second keeps a person who watches from waiting.
+const OTLP_INTERVAL_MS_DEFAULT: u64 = 1_000;

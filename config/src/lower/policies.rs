@@ -1,0 +1,182 @@
+//! Upstreams and policies, lowered into core's settings and found by name.
+
+use std::num::NonZeroU32;
+
+use tollgate_core::authn::ApiKeySettings;
+use tollgate_core::bounds::CONNECT_TIMEOUT_MS_DEFAULT;
+use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::limit::RateLimitSettings;
+use tollgate_core::settings::{PolicyKind, PolicySettings};
+
+use super::values;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::decode::{Named, closest, listed};
+use crate::model::level::Timeout;
+use crate::model::policy::{ApiKey, Policy, RateLimit};
+use crate::model::project::Project;
+use crate::model::upstream::Upstream;
+use crate::source::{Span, Spanned};
+
+/// An upstream and the time limit that routes to it have unless they say otherwise.
+#[derive(Clone, Debug)]
+pub(super) struct LoweredUpstream {
+    pub(super) settings: UpstreamSettings,
+    pub(super) timeout: Option<Timeout>,
+}
+
+/// Definitions by name; those that could not be lowered are there without a value, so that naming them is no mistake.
+#[derive(Debug)]
+pub(super) struct Definitions<T> {
+    /// What a definition is called, such as "upstream".
+    noun: &'static str,
+    unknown: Code,
+    list: Vec<Definition<T>>,
+}
+
+#[derive(Debug)]
+struct Definition<T> {
+    name: String,
+    span: Span,
+    value: Option<T>,
+    used: bool,
+}
+
+pub(super) fn upstreams(project: &Project, report: &mut Report) -> Definitions<LoweredUpstream> {
+    let default = project.gateway.as_ref().and_then(|gateway| gateway.connect_timeout_ms);
+    let default = default.unwrap_or(CONNECT_TIMEOUT_MS_DEFAULT);
+    Definitions::of("upstream", Code::UnknownUpstream, &project.upstreams, |name, upstream| {
+        lower_upstream(name, upstream, default, report)
+    })
+}
+
+pub(super) fn policies(project: &Project, report: &mut Report) -> Definitions<PolicySettings> {
+    Definitions::of("policy", Code::UnknownPolicy, &project.policies, |name, policy| {
+        let kind = match policy {
+            Policy::ApiKey(settings) => PolicyKind::ApiKey(api_key(settings, report)?),
+            Policy::RateLimit(settings) => PolicyKind::RateLimit(rate_limit(settings, report)?),
+        };
+        Some(PolicySettings { name: name.to_owned(), kind })
+    })
+}
+
+impl<T> Definitions<T> {
+    fn of<A>(
+        noun: &'static str,
+        unknown: Code,
+        named: &Named<A>,
+        mut lower: impl FnMut(&str, &A) -> Option<T>,
+    ) -> Self {
+        let definition = |(name, written): &(Spanned<String>, Option<A>)| Definition {
+            name: name.value.clone(),
+            span: name.span,
+            value: written.as_ref().and_then(|written| lower(&name.value, written)),
+            used: false,
+        };
+        let mut list: Vec<_> = named.iter().map(definition).collect();
+        // The order of the file means nothing, so it must not show in the bundle.
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { noun, unknown, list }
+    }
+
+    /// The place of the definition of that name; a name that is not defined is reported.
+    pub(super) fn find(&mut self, name: &Spanned<String>, report: &mut Report) -> Option<usize> {
+        let found = self.list.iter().position(|definition| definition.name == name.value);
+        match found {
+            Some(place) => self.list[place].used = true,
+            None => self.report_unknown(name, report),
+        }
+        found
+    }
+
+    /// The definition at a place, where it could be lowered.
+    pub(super) fn get(&self, place: usize) -> Option<&T> {
+        self.list.get(place).and_then(|definition| definition.value.as_ref())
+    }
+
+    /// Where the definition at a place is written.
+    pub(super) fn span(&self, place: usize) -> Option<Span> {
+        self.list.get(place).map(|definition| definition.span)
+    }
+
+    /// Warns of definitions that nothing named.
+    pub(super) fn report_unused(&self, report: &mut Report) {
+        for Definition { name, span, used, .. } in &self.list {
+            if !used {
+                report.push(
+                    Diagnostic::warning(Code::UnusedDefinition, *span, format!("{} `{name}` is not used", self.noun))
+                        .why("a definition does nothing until it is named where it should work")
+                        .fix("name it there, or remove it"),
+                );
+            }
+        }
+    }
+
+    fn report_unknown(&self, name: &Spanned<String>, report: &mut Report) {
+        let known = || self.list.iter().map(|definition| definition.name.as_str());
+        let fix = match closest(&name.value, known()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None if self.list.is_empty() => format!("define it; no {} is defined yet", self.noun),
+            None => format!("define it, or name one of {}", listed(known())),
+        };
+        report.push(
+            Diagnostic::error(self.unknown, name.span, format!("there is no {} `{}`", self.noun, name.value))
+                .why("what is named must be defined")
+                .fix(fix),
+        );
+    }
+}
+
+fn lower_upstream(
+    name: &str,
+    upstream: &Upstream,
+    connect_timeout_ms: u64,
+    report: &mut Report,
+) -> Option<LoweredUpstream> {
+    let url = values::url(&upstream.url, report);
+    let fields = values::fields(&upstream.headers, report);
+    Some(LoweredUpstream {
+        settings: UpstreamSettings {
+            name: name.to_owned(),
+            url: url?,
+            connect_timeout_ms: upstream.connect_timeout_ms.unwrap_or(connect_timeout_ms),
+            fields,
+        },
+        timeout: upstream.timeout,
+    })
+}
+
+fn api_key(policy: &ApiKey, report: &mut Report) -> Option<ApiKeySettings> {
+    let field = match &policy.header {
+        Some(name) => values::field_name(name, report),
+        None => Some("x-api-key".to_owned()),
+    };
+    let scheme = policy.scheme.as_ref().map(|scheme| values::token(scheme, report));
+    let query = policy.query.as_ref().map(|name| values::parameter_name(name, report));
+    Some(ApiKeySettings { field: field?, scheme: unless_refused(scheme)?, query: unless_refused(query)? })
+}
+
+fn rate_limit(policy: &RateLimit, report: &mut Report) -> Option<RateLimitSettings> {
+    let rate = NonZeroU32::new(policy.rate.value.count)?;
+    let period_ms = NonZeroU32::new(policy.rate.value.period_ms)?;
+    let burst = policy.burst.map_or(Some(rate), NonZeroU32::new)?;
+    if u64::from(burst.get()) * u64::from(period_ms.get()) / u64::from(rate.get()) > BURST_MS_MAX {
+        report.push(
+            Diagnostic::error(Code::OutOfRange, policy.rate.span, "a full burst takes longer than a year to come back")
+                .why("the counter would have to be kept that long")
+                .fix("lower `burst`, or raise `rate`"),
+        );
+        return None;
+    }
+    Some(RateLimitSettings { rate, period_ms, burst, by: policy.by, on_unavailable: policy.on_unavailable })
+}
+
+/// What was given, or that nothing was; `None` when what was given could not be read.
+fn unless_refused<T>(given: Option<Option<T>>) -> Option<Option<T>> {
+    match given {
+        None => Some(None),
+        Some(read) => read.map(Some),
+    }
+}
+
+/// A year: nobody limits by longer, and no store should keep a counter for longer.
+const BURST_MS_MAX: u64 = 366 * 86_400_000;

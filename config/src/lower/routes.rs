@@ -1,0 +1,377 @@
+//! Routes, with everything that the three levels give them merged.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+
+use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
+use tollgate_core::cache::{CacheCredentials, CacheSettings};
+use tollgate_core::route::{HostPattern, PathTemplate};
+use tollgate_core::settings::{PolicyKind, PolicySettings, RouteSettings};
+
+use super::conflicts::{Claim, conflicts};
+use super::merge::{Effective, merge};
+use super::policies::{Definitions, LoweredUpstream};
+use super::values;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::api::{Api, Route};
+use crate::model::level::{CacheFields, Level, Timeout};
+use crate::model::project::Project;
+use crate::source::{Span, Spanned};
+
+/// A route of the bundle, naming upstream and policies by their places in the whole gateway, and where it is written.
+#[derive(Debug)]
+pub(super) struct LoweredRoute {
+    pub(super) settings: RouteSettings,
+    pub(super) span: Span,
+}
+
+/// Lowers all routes of a project; on a conflict or a mistake, what can be lowered is.
+pub(super) fn routes(
+    project: &Project,
+    upstreams: &mut Definitions<LoweredUpstream>,
+    policies: &mut Definitions<PolicySettings>,
+    report: &mut Report,
+) -> Vec<LoweredRoute> {
+    let gateway_level = project.gateway.as_ref().map(|gateway| &gateway.level);
+    let gateway_hosts = gateway_hosts(project, report);
+    let mut lowering = Lowering {
+        gateway_level: gateway_level.unwrap_or(&Level::NOTHING),
+        gateway_hosts,
+        upstreams,
+        policies,
+        report,
+        ids: HashMap::new(),
+        routes: Vec::new(),
+    };
+    for (name, api) in &project.apis {
+        if let Some(api) = api {
+            lowering.api(name, api);
+        }
+    }
+    let Lowering { routes, .. } = lowering;
+    report_conflicts(&routes, report);
+    routes
+}
+
+struct Lowering<'p, 'w> {
+    gateway_level: &'p Level,
+    gateway_hosts: Vec<HostPattern>,
+    upstreams: &'w mut Definitions<LoweredUpstream>,
+    policies: &'w mut Definitions<PolicySettings>,
+    report: &'w mut Report,
+    ids: HashMap<String, Span>,
+    routes: Vec<LoweredRoute>,
+}
+
+/// What an API gives to each of its routes.
+struct Context<'p> {
+    name: &'p Spanned<String>,
+    api: &'p Api,
+    hosts: Vec<HostPattern>,
+    base: String,
+    base_segments: usize,
+    upstream: usize,
+}
+
+impl<'p> Lowering<'p, '_> {
+    fn api(&mut self, name: &'p Spanned<String>, api: &'p Api) {
+        let hosts = self.hosts(api);
+        let base = api.base.as_ref().map_or(Some((String::new(), 0)), |base| values::base(base, self.report));
+        let upstream = api.upstream.as_ref().and_then(|upstream| self.upstreams.find(upstream, self.report));
+        // Routes are read even where the API has a mistake, so that theirs are found too.
+        let complete = base.is_some() && upstream.is_some();
+        let (base, base_segments) = base.unwrap_or_default();
+        let context = Context { name, api, hosts, base, base_segments, upstream: upstream.unwrap_or_default() };
+        let mut public = Vec::new();
+        for route in &api.routes {
+            self.route(&context, route, complete, &mut public);
+        }
+        report_public(name, &public, self.report);
+        if api.routes.is_empty() {
+            report_empty(name, self.report);
+        }
+    }
+
+    fn hosts(&mut self, api: &Api) -> Vec<HostPattern> {
+        let Some(list) = &api.hosts else { return self.gateway_hosts.clone() };
+        let hosts = values::hosts(list, self.report);
+        for host in &hosts {
+            if !self.gateway_hosts.iter().any(|pattern| pattern.covers(&host.value)) {
+                self.report.push(
+                    Diagnostic::error(
+                        Code::HostOutsideGateway,
+                        host.span,
+                        format!("the gateway does not answer on `{}`", host.value),
+                    )
+                    .why("`gateway.hosts` lists every host it answers on")
+                    .fix("add the host to `gateway.hosts`, or remove it here"),
+                );
+            }
+        }
+        hosts.into_iter().map(|host| host.value).collect()
+    }
+
+    fn route(&mut self, context: &Context<'p>, route: &'p Route, complete: bool, public: &mut Vec<Public>) {
+        let path = self.path(context, route);
+        let methods = route.methods.as_ref().map(|list| values::methods(list, self.report)).unwrap_or_default();
+        let id = self.id(context, route, &methods);
+        let effective = merge(&[self.gateway_level, &context.api.level, &route.level]);
+        let authn = self.phase(&effective.authn, Phase::Authn);
+        let limit = self.phase(&effective.limit, Phase::Limit);
+        let scopes = scopes(route, self.report);
+        let internal = route.internal.unwrap_or(context.api.internal);
+        remarks(route, &effective, self.report);
+        if !effective.authn_stated && !internal {
+            public.push(Public { what: title(&methods, &route.path.value), span: route.path.span });
+        }
+        let cache = effective.cache.as_ref().map(|cache| cache_settings(cache, self.report));
+        let (Some(path), true) = (path, complete) else { return };
+        let settings = |host: &HostPattern| RouteSettings {
+            id: id.clone(),
+            api: context.name.value.clone(),
+            host: host.clone(),
+            path: path.clone(),
+            methods: methods.clone(),
+            internal,
+            authn: authn.clone(),
+            scopes: scopes.clone(),
+            limit: limit.clone(),
+            cost: route.cost.as_ref().and_then(|cost| NonZeroU32::new(cost.value)).unwrap_or(NonZeroU32::MIN),
+            cache: cache.clone(),
+            upstream: context.upstream,
+            strip_segments: if context.api.strip_base { context.base_segments } else { 0 },
+            content_bytes_max: effective.body_limit.unwrap_or(CONTENT_BYTES_DEFAULT),
+            timeout_ms: self.timeout_ms(context, route),
+        };
+        let lowered = context.hosts.iter().map(|host| LoweredRoute { settings: settings(host), span: route.path.span });
+        let lowered: Vec<_> = lowered.collect();
+        self.routes.extend(lowered);
+        self.check_count(route);
+    }
+
+    fn path(&mut self, context: &Context<'_>, route: &Route) -> Option<PathTemplate> {
+        let path = values::template(&route.path, self.report)?;
+        match path.below(&context.base) {
+            Ok(path) => Some(path),
+            Err(error) => {
+                values::bad_path(&route.path, &format!("below the base, {error}"), self.report);
+                None
+            }
+        }
+    }
+
+    /// The id of a route: given, or made of what tells it from the API's other routes.
+    fn id(&mut self, context: &Context<'_>, route: &Route, methods: &[String]) -> String {
+        let own = match &route.id {
+            Some(id) => id.value.clone(),
+            None => title(methods, &route.path.value),
+        };
+        let id = format!("{}.{own}", context.name.value);
+        let span = route.id.as_ref().map_or(route.path.span, |id| id.span);
+        match self.ids.get(&id) {
+            // Without an id, routes of the same id are in conflict, which is reported as such.
+            Some(first) if route.id.is_some() => self.report.push(
+                Diagnostic::error(Code::DuplicateRouteId, span, format!("there are two routes `{id}`"))
+                    .why("the id names a route in logs, metrics and traces")
+                    .fix("give one of them another id")
+                    .related(*first, "the other one"),
+            ),
+            Some(_) => {}
+            None => {
+                self.ids.insert(id.clone(), span);
+            }
+        }
+        id
+    }
+
+    /// Finds the policies of a phase; one of another phase's kind is reported.
+    fn phase(&mut self, names: &[&Spanned<String>], phase: Phase) -> Vec<usize> {
+        let mut places = Vec::with_capacity(names.len());
+        for name in names {
+            let Some(place) = self.policies.find(name, self.report) else { continue };
+            match self.policies.get(place) {
+                Some(policy) if !phase.takes(&policy.kind) => {
+                    let defined = self.policies.span(place).unwrap_or(name.span);
+                    self.report.push(
+                        Diagnostic::error(
+                            Code::WrongPolicyKind,
+                            name.span,
+                            format!("`{}` does not belong into `{}`", name.value, phase.key()),
+                        )
+                        .why(format!("`{}` takes policies of kind `{}`", phase.key(), phase.kind()))
+                        .fix(format!("name a policy of kind `{}`", phase.kind()))
+                        .related(defined, "defined here"),
+                    );
+                }
+                _ => places.push(place),
+            }
+        }
+        places
+    }
+
+    /// The nearest that is said: route, API, upstream, gateway, default.
+    fn timeout_ms(&self, context: &Context<'_>, route: &Route) -> Option<u64> {
+        let upstream = self.upstreams.get(context.upstream).and_then(|upstream| upstream.timeout);
+        let said = route.level.timeout.or(context.api.level.timeout).or(upstream).or(self.gateway_level.timeout);
+        match said.unwrap_or(Timeout::Millis(TIMEOUT_MS_DEFAULT)) {
+            Timeout::Unbounded => None,
+            Timeout::Millis(ms) => Some(ms),
+        }
+    }
+
+    fn check_count(&mut self, route: &Route) {
+        if self.routes.len() > ROUTES_MAX {
+            self.routes.truncate(ROUTES_MAX);
+            self.report.push(
+                Diagnostic::error(Code::TooMany, route.span, "there are too many routes")
+                    .why(format!("routes times the hosts they answer on may be {ROUTES_MAX}"))
+                    .fix("use a host pattern, or split the gateway"),
+            );
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Authn,
+    Limit,
+}
+
+impl Phase {
+    fn takes(self, kind: &PolicyKind) -> bool {
+        match (self, kind) {
+            (Self::Authn, PolicyKind::ApiKey(_)) | (Self::Limit, PolicyKind::RateLimit(_)) => true,
+            (Self::Authn, PolicyKind::RateLimit(_)) | (Self::Limit, PolicyKind::ApiKey(_)) => false,
+        }
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::Authn => "authn",
+            Self::Limit => "limit",
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Authn => "api-key",
+            Self::Limit => "rate-limit",
+        }
+    }
+}
+
+/// A route that nothing says about who may call it.
+struct Public {
+    what: String,
+    span: Span,
+}
+
+fn gateway_hosts(project: &Project, report: &mut Report) -> Vec<HostPattern> {
+    match project.gateway.as_ref().and_then(|gateway| gateway.hosts.as_ref()) {
+        Some(list) => values::hosts(list, report).into_iter().map(|host| host.value).collect(),
+        None => vec![HostPattern::Any],
+    }
+}
+
+fn cache_settings(cache: &CacheFields, report: &mut Report) -> CacheSettings {
+    let names = |list: &Option<Vec<Spanned<String>>>| list.clone().unwrap_or_default();
+    let mut vary: Vec<String> =
+        names(&cache.vary).iter().filter_map(|name| values::watched_field(name, report)).collect();
+    vary.sort_unstable();
+    vary.dedup();
+    let key_query = cache.key_query.as_ref().map(|list| {
+        let mut query: Vec<String> = list.iter().filter_map(|name| values::parameter_name(name, report)).collect();
+        query.sort_unstable();
+        query
+    });
+    CacheSettings {
+        ttl_ms: cache.ttl_ms,
+        vary,
+        credentials: cache.credentials.unwrap_or(CacheCredentials::Never),
+        key_query,
+    }
+}
+
+/// The scopes of a route, sorted: all of them are needed, so their order means nothing.
+fn scopes(route: &Route, report: &mut Report) -> Vec<String> {
+    let mut scopes: Vec<String> = route.scopes.iter().filter_map(|scope| values::scope(scope, report)).collect();
+    scopes.sort_unstable();
+    scopes
+}
+
+/// What a reader of the route would not expect.
+fn remarks(route: &Route, effective: &Effective<'_>, report: &mut Report) {
+    if let (Some(scope), true) = (route.scopes.first(), effective.authn.is_empty()) {
+        report.push(
+            Diagnostic::error(Code::ScopesWithoutAuthn, scope.span, "scopes are asked for, but no credential")
+                .why("a caller without a credential has no scopes, so every request would be refused")
+                .fix("add `authn:` to the route or its API, or remove `scopes:`"),
+        );
+    }
+    if let (Some(cost), true) = (&route.cost, effective.limit.is_empty()) {
+        report.push(
+            Diagnostic::warning(Code::CostWithoutLimit, cost.span, "`cost` does nothing without a limit")
+                .why("it says how much one request takes from the limits in force")
+                .fix("add `limit:` to the route or its API, or remove `cost:`"),
+        );
+    }
+    if let Some((span, inherited)) = &effective.authn_widened {
+        let names = crate::model::decode::listed(inherited.iter().map(|name| name.value.as_str()));
+        report.push(
+            Diagnostic::warning(Code::AuthnWidened, *span, format!("{names} of a higher level is accepted here too"))
+                .why("lists append, so this one adds ways to be let in and takes none away")
+                .fix("write `{replace: true, any: [...]}` to accept only these, `{replace: false, any: [...]}` if adding is meant")
+                .related(inherited.first().map_or(*span, |name| name.span), "accepted since here"),
+        );
+    }
+}
+
+fn report_public(api: &Spanned<String>, public: &[Public], report: &mut Report) {
+    let Some(first) = public.first() else { return };
+    let what = match public {
+        [only] => format!("route `{}` of API `{}` is public", only.what, api.value),
+        many => format!("{} routes of API `{}` are public", many.len(), api.value),
+    };
+    let mut diagnostic = Diagnostic::warning(Code::PublicRoute, first.span, what)
+        .why("nothing says who may call them: everybody may")
+        .fix("name a policy in `authn:`, or write `authn: none` if everybody may");
+    for other in public.iter().skip(1).take(RELATED_MAX) {
+        diagnostic = diagnostic.related(other.span, "this one too");
+    }
+    report.push(diagnostic);
+}
+
+fn report_empty(api: &Spanned<String>, report: &mut Report) {
+    report.push(
+        Diagnostic::warning(Code::EmptyApi, api.span, format!("API `{}` has no routes", api.value))
+            .why("what is not routed is denied, so it answers nothing")
+            .fix("add `routes:`, or remove the API"),
+    );
+}
+
+fn report_conflicts(routes: &[LoweredRoute], report: &mut Report) {
+    let claims: Vec<Claim<'_>> = routes.iter().map(|route| Claim::of(&route.settings)).collect();
+    for conflict in conflicts(&claims) {
+        let (first, second) = (&routes[conflict.first], &routes[conflict.second]);
+        report.push(
+            Diagnostic::error(
+                Code::RouteConflict,
+                second.span,
+                format!("two routes could both win `{}`", conflict.witness),
+            )
+            .why("neither is more specific, and the order in the file does not count")
+            .fix("change a path, a method or a host so that every request has one most specific route")
+            .related(first.span, "the other route"),
+        );
+    }
+}
+
+fn title(methods: &[String], path: &str) -> String {
+    if methods.is_empty() { format!("* {path}") } else { format!("{} {path}", methods.join(",")) }
+}
+
+/// Routes times hosts: twice the largest gateway that is planned for.
+const ROUTES_MAX: usize = 200_000;
+
+/// Other places shown with one finding.
+const RELATED_MAX: usize = 3;

@@ -1,0 +1,240 @@
+//! Single values: read by core's own parsers, and explained where core says no.
+
+use http::{HeaderName, HeaderValue, Method};
+use tollgate_core::forward::UpstreamUrl;
+use tollgate_core::route::{HostPattern, PathTemplate, Segment};
+use tollgate_core::secret::{Piece, SecretText};
+
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::source::Spanned;
+
+/// Reads the URL of an upstream or an exporter.
+pub(super) fn url(text: &Spanned<String>, report: &mut Report) -> Option<UpstreamUrl> {
+    match text.value.parse() {
+        Ok(url) => Some(url),
+        Err(error) => {
+            report.push(
+                Diagnostic::error(Code::BadUrl, text.span, format!("this URL cannot be used: {error}"))
+                    .why("the gateway calls exactly what is written here")
+                    .fix("write `http://` or `https://`, a host, and perhaps a port and a path"),
+            );
+            None
+        }
+    }
+}
+
+/// Reads a list of host patterns, the same host written twice counted once.
+pub(super) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanned<HostPattern>> {
+    let mut all: Vec<Spanned<HostPattern>> = Vec::new();
+    for text in list {
+        match text.value.parse::<HostPattern>() {
+            Ok(pattern) if all.iter().any(|known| known.value == pattern) => {}
+            Ok(pattern) => all.push(Spanned::new(pattern, text.span)),
+            Err(error) => report.push(
+                Diagnostic::error(Code::BadHost, text.span, format!("`{}` is not a host: {error}", text.value))
+                    .why("requests are told apart by their host")
+                    .fix("write `api.example.com`, `*.example.com` or `*`, without a port"),
+            ),
+        }
+    }
+    all
+}
+
+/// Reads a path template.
+pub(super) fn template(text: &Spanned<String>, report: &mut Report) -> Option<PathTemplate> {
+    match text.value.parse() {
+        Ok(template) => Some(template),
+        Err(error) => {
+            bad_path(text, &format!("{error}"), report);
+            None
+        }
+    }
+}
+
+/// Reads the base of an API: a path without parameters. The number is that of its segments.
+pub(super) fn base(text: &Spanned<String>, report: &mut Report) -> Option<(String, usize)> {
+    let trimmed = text.value.strip_suffix('/').unwrap_or(&text.value);
+    if trimmed.is_empty() && !text.value.is_empty() {
+        return Some((String::new(), 0));
+    }
+    match trimmed.parse::<PathTemplate>() {
+        Ok(path) if path.segments().iter().all(|segment| matches!(segment, Segment::Literal(_))) => {
+            Some((trimmed.to_owned(), path.segments().len()))
+        }
+        Ok(_) => {
+            bad_path(text, "a base has no parameters", report);
+            None
+        }
+        Err(error) => {
+            bad_path(text, &format!("{error}"), report);
+            None
+        }
+    }
+}
+
+pub(super) fn bad_path(text: &Spanned<String>, what: &str, report: &mut Report) {
+    report.push(
+        Diagnostic::error(Code::BadPath, text.span, format!("`{}` cannot be matched: {what}", text.value))
+            .why("no request would ever take this route")
+            .fix("write a path such as `/pets/{id}`, `/files/{name}.json` or `/assets/{*rest}`"),
+    );
+}
+
+/// Reads the methods of a route, sorted.
+pub(super) fn methods(list: &[Spanned<String>], report: &mut Report) -> Vec<String> {
+    let mut all: Vec<String> = list.iter().filter_map(|text| method(text, report)).collect();
+    all.sort_unstable();
+    all
+}
+
+fn method(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let upper = text.value.to_ascii_uppercase();
+    let fix = match Method::from_bytes(text.value.as_bytes()) {
+        Ok(Method::CONNECT | Method::TRACE) => "remove it: CONNECT and TRACE are never routed".to_owned(),
+        Ok(_) if text.value == upper => return Some(upper),
+        Ok(_) => format!("write `{upper}`: methods are case-sensitive"),
+        Err(_) => "write a method such as `GET`".to_owned(),
+    };
+    report.push(
+        Diagnostic::error(Code::BadMethod, text.span, format!("`{}` cannot be routed", text.value))
+            .why("no request would ever have this method, or none may")
+            .fix(fix),
+    );
+    None
+}
+
+/// Reads a field's name, in lower case.
+pub(super) fn field_name(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let problem = match HeaderName::from_bytes(text.value.as_bytes()) {
+        Ok(name) if RESERVED_FIELDS.contains(&name.as_str()) => "the gateway writes this field itself",
+        Ok(name) => return Some(name.as_str().to_owned()),
+        Err(_) => "a field's name consists of letters, figures and hyphens",
+    };
+    report.push(
+        Diagnostic::error(Code::BadField, text.span, format!("`{}` cannot be used as a header field", text.value))
+            .why(problem)
+            .fix("use another field"),
+    );
+    None
+}
+
+/// Reads a token, such as the scheme before a credential.
+pub(super) fn token(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    // Field names are tokens too (RFC 9110, section 5.6.2).
+    if HeaderName::from_bytes(text.value.as_bytes()).is_ok() {
+        return Some(text.value.clone());
+    }
+    report.push(
+        Diagnostic::error(Code::BadField, text.span, format!("`{}` is not a scheme", text.value))
+            .why("a scheme is one word, such as `Bearer`, followed by a space and the key")
+            .fix("write one word of letters, figures and hyphens"),
+    );
+    None
+}
+
+/// Reads names of request fields that only are looked at, in lower case.
+pub(super) fn watched_field(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let name = HeaderName::from_bytes(text.value.as_bytes()).ok().map(|name| name.as_str().to_owned());
+    if name.is_none() {
+        report.push(
+            Diagnostic::error(Code::BadField, text.span, format!("`{}` is not a header field", text.value))
+                .why("a field's name consists of letters, figures and hyphens")
+                .fix("write a name such as `Accept-Language`"),
+        );
+    }
+    name
+}
+
+/// Reads a scope (RFC 6749, section 3.3).
+pub(super) fn scope(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let valid = !text.value.is_empty() && text.value.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+    if !valid {
+        report.push(
+            Diagnostic::error(Code::BadName, text.span, format!("`{}` is not a scope", text.value))
+                .why("a scope is one word: scopes are separated by spaces")
+                .fix("write a word such as `pets.read`"),
+        );
+    }
+    valid.then(|| text.value.clone())
+}
+
+/// Reads header fields to be set; their values may hold secret references.
+pub(super) fn fields(list: &[(Spanned<String>, Spanned<String>)], report: &mut Report) -> Vec<(String, SecretText)> {
+    let mut all: Vec<(String, SecretText)> = Vec::new();
+    for (name, value) in list {
+        let (Some(field), Some(text)) = (field_name(name, report), secret_text(value, report)) else { continue };
+        if all.iter().any(|(known, _)| *known == field) {
+            report.push(
+                Diagnostic::error(Code::Repeated, name.span, format!("the field `{field}` is set twice"))
+                    .why("names of fields are the same in capitals and small letters")
+                    .fix("keep one of them"),
+            );
+            continue;
+        }
+        all.push((field, text));
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+fn secret_text(value: &Spanned<String>, report: &mut Report) -> Option<SecretText> {
+    let Some(text) = SecretText::parse(&value.value) else {
+        report.push(
+            Diagnostic::error(Code::BadSecretReference, value.span, "this is not a secret reference")
+                .why("`${` begins a reference, and `${secret.NAME}` is the only one there is")
+                .fix("write `${secret.NAME}`, the name in capitals, figures and `_`"),
+        );
+        return None;
+    };
+    let printable = |piece: &Piece| match piece {
+        Piece::Text(text) => HeaderValue::from_str(text).is_ok(),
+        Piece::Secret(_) => true,
+    };
+    if !text.pieces.iter().all(printable) {
+        report.push(
+            Diagnostic::error(Code::BadField, value.span, "this cannot be the value of a header field")
+                .why("a field's value is one line of printable text")
+                .fix("remove line breaks and control characters"),
+        );
+        return None;
+    }
+    Some(text)
+}
+
+/// Reads names of query parameters.
+pub(super) fn parameter_name(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let valid = !text.value.is_empty()
+        && text.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~[]$:@!*'()".contains(&b));
+    if !valid {
+        report.push(
+            Diagnostic::error(
+                Code::BadQueryParameter,
+                text.span,
+                format!("`{}` cannot name a query parameter", text.value),
+            )
+            .why("names are compared as they stand in the query, without decoding")
+            .fix("use letters, figures, `-`, `.`, `_` and `~`"),
+        );
+    }
+    valid.then(|| text.value.clone())
+}
+
+/// Fields that belong to one connection, or that the gateway writes itself.
+const RESERVED_FIELDS: &[&str] = &[
+    "connection",
+    "content-length",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "traceparent",
+    "tracestate",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+];

@@ -1,0 +1,71 @@
+//! `apis:`, what the gateway offers and how it guards it.
+
+use super::decode::{self, Fields};
+use super::level::Level;
+use crate::diagnostic::Report;
+use crate::source::{Node, Span, Spanned};
+
+/// One API as written.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    pub(crate) hosts: Option<Vec<Spanned<String>>>,
+    pub(crate) base: Option<Spanned<String>>,
+    pub(crate) upstream: Option<Spanned<String>>,
+    pub(crate) strip_base: bool,
+    pub(crate) internal: bool,
+    pub(crate) level: Level,
+    pub(crate) routes: Vec<Route>,
+}
+
+/// One route as written.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    /// Where the route stands in its list.
+    pub(crate) span: Span,
+    pub(crate) path: Spanned<String>,
+    pub(crate) methods: Option<Vec<Spanned<String>>>,
+    pub(crate) id: Option<Spanned<String>>,
+    pub(crate) scopes: Vec<Spanned<String>>,
+    pub(crate) cost: Option<Spanned<u32>>,
+    pub(crate) internal: Option<bool>,
+    pub(crate) level: Level,
+}
+
+impl Api {
+    pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, format!("API `{}`", name.value), name.span, report)?;
+        let api = Self {
+            hosts: fields.optional("hosts", report, decode::texts),
+            base: fields.optional("base", report, decode::text),
+            upstream: fields.required("upstream", report, decode::text),
+            strip_base: fields.optional("strip-base", report, decode::boolean).unwrap_or(true),
+            internal: fields.optional("internal", report, decode::boolean).unwrap_or(false),
+            level: Level::decode(&mut fields, report),
+            routes: fields
+                .required("routes", report, |node, report| decode::list(node, report, Route::decode))
+                .unwrap_or_default(),
+        };
+        fields.finish(report);
+        Some(api)
+    }
+}
+
+impl Route {
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, "this route", node.span, report)?;
+        let path = fields.required("path", report, decode::text);
+        let methods = fields.optional("methods", report, decode::texts);
+        let id = fields.optional("id", report, decode::text).filter(|id| decode::check_id(id, report));
+        let scopes = fields.optional("scopes", report, decode::texts).unwrap_or_default();
+        let cost = fields.optional("cost", report, |node, report| {
+            decode::integer(node, 1, COST_MAX, report).map(|cost| Spanned::new(cost, node.span))
+        });
+        let internal = fields.optional("internal", report, decode::boolean);
+        let level = Level::decode(&mut fields, report);
+        fields.finish(report);
+        Some(Self { span: node.span, path: path?, methods, id, scopes, cost, internal, level })
+    }
+}
+
+/// More than any burst that people set.
+const COST_MAX: u32 = 1_000_000;

@@ -1,0 +1,360 @@
+//! From nodes to typed values: the small decoder that every part of the model is read with.
+//!
+//! A decoder takes a node and answers with a value, or reports why there is none. Callers go on after a `None`, so that
+//! one mistake never hides another.
+
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::source::{Entry, Node, Span, Spanned, Value};
+
+/// The members of a mapping, taken out one by one; what was never asked for is unknown.
+pub(crate) struct Fields<'n> {
+    /// What the mapping describes, such as "API `pets`".
+    owner: String,
+    /// Where the owner is named: what is missing is reported there.
+    at: Span,
+    entries: &'n [Entry],
+    asked: Vec<&'static str>,
+}
+
+impl<'n> Fields<'n> {
+    pub(crate) fn open(node: &'n Node, owner: impl Into<String>, at: Span, report: &mut Report) -> Option<Self> {
+        let entries = mapping(node, report)?;
+        Some(Self { owner: owner.into(), at, entries, asked: Vec::new() })
+    }
+
+    /// The place of a key that is there.
+    pub(crate) fn key_span(&self, key: &str) -> Option<Span> {
+        self.entries.iter().find(|entry| entry.key.value == key).map(|entry| entry.key.span)
+    }
+
+    pub(crate) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        report: &mut Report,
+        decode: impl FnOnce(&'n Node, &mut Report) -> Option<T>,
+    ) -> Option<T> {
+        self.asked.push(key);
+        let entry = self.entries.iter().find(|entry| entry.key.value == key)?;
+        if entry.value.value == Value::Null {
+            empty(&entry.key, report);
+            return None;
+        }
+        decode(&entry.value, report)
+    }
+
+    pub(crate) fn required<T>(
+        &mut self,
+        key: &'static str,
+        report: &mut Report,
+        decode: impl FnOnce(&'n Node, &mut Report) -> Option<T>,
+    ) -> Option<T> {
+        if self.key_span(key).is_none() {
+            report.push(
+                Diagnostic::error(Code::MissingKey, self.at, format!("{} has no `{key}`", self.owner))
+                    .why("there is no safe default for it")
+                    .fix(format!("add `{key}:`")),
+            );
+        }
+        self.optional(key, report, decode)
+    }
+
+    /// Reports the members that nothing asked for.
+    pub(crate) fn finish(self, report: &mut Report) {
+        for Entry { key, .. } in self.entries {
+            if self.asked.contains(&key.value.as_str()) {
+                continue;
+            }
+            let fix = match closest(&key.value, self.asked.iter().copied()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("known here: {}", listed(self.asked.iter().copied())),
+            };
+            report.push(
+                Diagnostic::error(Code::UnknownKey, key.span, format!("{} has no key `{}`", self.owner, key.value))
+                    .why("a key that is not known would silently do nothing")
+                    .fix(fix),
+            );
+        }
+    }
+}
+
+/// Definitions by name, in the order of the file; a definition that could not be read keeps its name.
+pub(crate) type Named<T> = Vec<(Spanned<String>, Option<T>)>;
+
+/// A mapping from names to definitions, each read by `decode` under its name.
+pub(crate) fn named<T>(
+    node: &Node,
+    report: &mut Report,
+    decode: impl Fn(&Spanned<String>, &Node, &mut Report) -> Option<T>,
+) -> Option<Named<T>> {
+    let mut all = Vec::new();
+    for Entry { key, value } in mapping(node, report)? {
+        check_name(key, report);
+        let definition = if value.value == Value::Null {
+            empty(key, report);
+            None
+        } else {
+            decode(key, value, report)
+        };
+        all.push((key.clone(), definition));
+    }
+    Some(all)
+}
+
+pub(crate) fn text(node: &Node, report: &mut Report) -> Option<Spanned<String>> {
+    match &node.value {
+        Value::Text(text) => Some(Spanned::new(text.clone(), node.span)),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {
+            mistyped(node, "text", "put it into quotes if text is meant", report)
+        }
+        Value::List(_) | Value::Map(_) | Value::Refused => mistyped(node, "text", "write one text", report),
+    }
+}
+
+pub(crate) fn boolean(node: &Node, report: &mut Report) -> Option<bool> {
+    match &node.value {
+        Value::Bool(value) => Some(*value),
+        _ => mistyped(node, "`true` or `false`", "write `true` or `false`, without quotes", report),
+    }
+}
+
+/// A whole number of the range, ends included.
+pub(crate) fn integer(node: &Node, from: u32, to: u32, report: &mut Report) -> Option<u32> {
+    let Value::Integer(value) = node.value else {
+        return mistyped(node, "a whole number", "write a whole number, without quotes", report);
+    };
+    let found = u32::try_from(value).ok().filter(|n| (from..=to).contains(n));
+    if found.is_none() {
+        report.push(
+            Diagnostic::error(Code::OutOfRange, node.span, format!("{value} is out of range"))
+                .why(format!("it must be {from} to {to}"))
+                .fix("write a number in that range"),
+        );
+    }
+    found
+}
+
+pub(crate) fn list<T>(
+    node: &Node,
+    report: &mut Report,
+    mut decode: impl FnMut(&Node, &mut Report) -> Option<T>,
+) -> Option<Vec<T>> {
+    match &node.value {
+        Value::List(items) => Some(items.iter().filter_map(|item| decode(item, report)).collect()),
+        _ => mistyped(node, "a list", "write a list: `[a, b]`", report),
+    }
+}
+
+/// A list of texts without repetitions.
+pub(crate) fn texts(node: &Node, report: &mut Report) -> Option<Vec<Spanned<String>>> {
+    let items = list(node, report, text)?;
+    let mut kept: Vec<Spanned<String>> = Vec::with_capacity(items.len());
+    let mut seen = std::collections::HashMap::new();
+    for item in items {
+        match seen.get(&item.value) {
+            Some(first) => report.push(
+                Diagnostic::error(Code::Repeated, item.span, format!("`{}` is listed twice", item.value))
+                    .why("the second mention does nothing, or something else was meant")
+                    .fix("remove it")
+                    .related(*first, "first listed here"),
+            ),
+            None => {
+                seen.insert(item.value.clone(), item.span);
+                kept.push(item);
+            }
+        }
+    }
+    Some(kept)
+}
+
+/// One of a few words.
+pub(crate) fn word<T: Copy>(node: &Node, words: &[(&str, T)], report: &mut Report) -> Option<T> {
+    let given = text(node, report)?;
+    let found = words.iter().find(|(word, _)| *word == given.value).map(|(_, value)| *value);
+    if found.is_none() {
+        let known = || words.iter().map(|(word, _)| *word);
+        let fix = match closest(&given.value, known()) {
+            Some(word) => format!("did you mean `{word}`?"),
+            None => format!("write one of {}", listed(known())),
+        };
+        report.push(
+            Diagnostic::error(Code::UnknownValue, given.span, format!("`{}` is not known here", given.value))
+                .why(format!("it must be one of {}", listed(known())))
+                .fix(fix),
+        );
+    }
+    found
+}
+
+/// A quantity with its unit, read by one of the functions of [`super::units`].
+pub(crate) fn quantity<T>(node: &Node, unit: &Unit<T>, report: &mut Report) -> Option<Spanned<T>> {
+    let read = match &node.value {
+        Value::Text(text) => (unit.read)(text),
+        Value::Integer(number) => (unit.read)(&number.to_string()),
+        _ => return mistyped(node, unit.name, &format!("write it as in {}", unit.examples), report),
+    };
+    match read {
+        Ok(value) => Some(Spanned::new(value, node.span)),
+        Err(what) => {
+            report.push(
+                Diagnostic::error(unit.code, node.span, what)
+                    .why(unit.why)
+                    .fix(format!("write it as in {}", unit.examples)),
+            );
+            None
+        }
+    }
+}
+
+/// A duration that something may take, in milliseconds.
+pub(crate) fn time_limit(node: &Node, report: &mut Report) -> Option<u64> {
+    let duration = quantity(node, &DURATION, report)?;
+    if duration.value == 0 {
+        report.push(
+            Diagnostic::error(Code::OutOfRange, duration.span, "nothing can be done in no time")
+                .why("every exchange would fail")
+                .fix("write a longer time"),
+        );
+        return None;
+    }
+    Some(duration.value)
+}
+
+/// How one kind of quantity is read and explained.
+pub(crate) struct Unit<T> {
+    name: &'static str,
+    code: Code,
+    read: fn(&str) -> Result<T, String>,
+    why: &'static str,
+    examples: &'static str,
+}
+
+pub(crate) const DURATION: Unit<u64> = Unit {
+    name: "a duration",
+    code: Code::BadDuration,
+    read: super::units::duration_ms,
+    why: "a duration is a whole number directly followed by ms, s, m, h or d",
+    examples: "`250ms`, `10s`, `5m`, `1h`, `7d`",
+};
+
+pub(crate) const SIZE: Unit<u64> = Unit {
+    name: "a size",
+    code: Code::BadSize,
+    read: super::units::size_bytes,
+    why: "a size is a whole number directly followed by B, KiB, MiB or GiB",
+    examples: "`512B`, `64KiB`, `10MiB`",
+};
+
+pub(crate) const RATE: Unit<super::units::Rate> = Unit {
+    name: "a rate",
+    code: Code::BadRate,
+    read: super::units::rate,
+    why: "a rate is a whole number, a slash and a period",
+    examples: "`100/s`, `100/min`, `5/10s`",
+};
+
+/// Reports a name that cannot be used as one: small letters, figures and hyphens, 1 to 40 of them.
+pub(crate) fn check_name(name: &Spanned<String>, report: &mut Report) -> bool {
+    let valid = (1..=40).contains(&name.value.len())
+        && name.value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !valid {
+        bad_name(name, "small letters, figures and hyphens, 1 to 40 of them", report);
+    }
+    valid
+}
+
+/// Reports a gateway's name that record keys cannot begin with.
+pub(crate) fn check_gateway_name(name: &Spanned<String>, report: &mut Report) -> bool {
+    let valid = !name.value.is_empty() && tollgate_kv_schemas::keys::is_gateway_name(&name.value);
+    if !valid {
+        bad_name(name, "small letters, figures and hyphens, 1 to 40 of them, beginning with a letter", report);
+    }
+    valid
+}
+
+/// Reports an id that cannot be used as one: letters, figures, `-`, `_` and `.`, 1 to 80 of them.
+pub(crate) fn check_id(id: &Spanned<String>, report: &mut Report) -> bool {
+    let valid = (1..=80).contains(&id.value.len())
+        && id.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if !valid {
+        bad_name(id, "letters, figures, `-`, `_` and `.`, 1 to 80 of them", report);
+    }
+    valid
+}
+
+/// The one of `known` that was probably meant.
+pub(crate) fn closest<'k>(given: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let given = given.to_lowercase();
+    known
+        .map(|word| (strsim::damerau_levenshtein(&given, word), word))
+        .filter(|(distance, word)| *distance <= 1 + word.chars().count() / 4)
+        .min()
+        .map(|(_, word)| word)
+}
+
+/// Words as a reader wants them: "`a`, `b` and `c`".
+pub(crate) fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let mut words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+    let last = words.pop().unwrap_or_default();
+    if words.is_empty() { last } else { format!("{} and {last}", words.join(", ")) }
+}
+
+pub(crate) fn mistyped<T>(node: &Node, expected: &str, fix: &str, report: &mut Report) -> Option<T> {
+    let found = match &node.value {
+        Value::Refused => return None,
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Integer(_) | Value::Float(_) => "a number",
+        Value::Text(_) => "text",
+        Value::List(_) => "a list",
+        Value::Map(_) => "a mapping",
+    };
+    report.push(
+        Diagnostic::error(Code::WrongType, node.span, format!("expected {expected}, found {found}"))
+            .why("values are not turned from one type into another")
+            .fix(fix),
+    );
+    None
+}
+
+fn mapping<'n>(node: &'n Node, report: &mut Report) -> Option<&'n [Entry]> {
+    match &node.value {
+        Value::Map(entries) => Some(entries),
+        _ => mistyped(node, "a mapping", "write `key: value` pairs, one per line", report),
+    }
+}
+
+fn empty(key: &Spanned<String>, report: &mut Report) {
+    report.push(
+        Diagnostic::error(Code::EmptyValue, key.span, format!("`{}` has no value", key.value))
+            .why("whether nothing or a default was meant cannot be known")
+            .fix("give it a value, or remove the key"),
+    );
+}
+
+fn bad_name(name: &Spanned<String>, rule: &str, report: &mut Report) {
+    report.push(
+        Diagnostic::error(Code::BadName, name.span, format!("`{}` cannot be a name", name.value))
+            .why("names appear in record keys, logs and metrics")
+            .fix(format!("use {rule}")),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closest_word_is_found_unless_it_is_far() {
+        let known = ["upstream", "timeout", "authn", "limit", "base"];
+        for (given, expected) in [
+            ("uptream", Some("upstream")),
+            ("timeouts", Some("timeout")),
+            ("auhtn", Some("authn")),
+            ("Limit", Some("limit")),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(closest(given, known.into_iter()), expected, "{given}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `dev/fixtures.yaml`: consumers and keys for local use.
+
+use super::decode::{self, Fields};
+use super::project::format_version;
+use crate::diagnostic::Report;
+use crate::source::{Node, Spanned, Value};
+
+/// One consumer as written.
+#[derive(Clone, Debug)]
+pub(crate) struct Consumer {
+    pub(crate) id: Spanned<String>,
+    pub(crate) plan: Option<Spanned<String>>,
+    pub(crate) keys: Vec<Key>,
+}
+
+/// One key as written.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) key: Spanned<String>,
+    pub(crate) scopes: Vec<Spanned<String>>,
+    pub(crate) not_before: Option<Spanned<String>>,
+    pub(crate) expires: Option<Spanned<String>>,
+    pub(crate) revoked: bool,
+}
+
+/// Reads the root of a fixtures file.
+pub(crate) fn decode(root: &Node, report: &mut Report) -> Option<Vec<Consumer>> {
+    let mut fields = Fields::open(root, "the file", root.span, report)?;
+    format_version(&mut fields, report);
+    let consumers = fields.required("consumers", report, |node, report| decode::list(node, report, Consumer::decode));
+    fields.finish(report);
+    consumers
+}
+
+impl Consumer {
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, "this consumer", node.span, report)?;
+        let id = fields.required("id", report, decode::text).filter(|id| decode::check_id(id, report));
+        let plan = fields.optional("plan", report, decode::text).filter(|plan| decode::check_id(plan, report));
+        let keys =
+            fields.optional("keys", report, |node, report| decode::list(node, report, Key::decode)).unwrap_or_default();
+        fields.finish(report);
+        Some(Self { id: id?, plan, keys })
+    }
+}
+
+impl Key {
+    /// Reads a key alone, or a mapping with what is known of it.
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        if matches!(node.value, Value::Text(_)) {
+            let key = decode::text(node, report)?;
+            return Some(Self { key, scopes: Vec::new(), not_before: None, expires: None, revoked: false });
+        }
+        let mut fields = Fields::open(node, "this key", node.span, report)?;
+        let key = fields.required("key", report, decode::text);
+        let scopes = fields.optional("scopes", report, decode::texts).unwrap_or_default();
+        let not_before = fields.optional("not-before", report, decode::text);
+        let expires = fields.optional("expires", report, decode::text);
+        let revoked = fields.optional("revoked", report, decode::boolean).unwrap_or(false);
+        fields.finish(report);
+        Some(Self { key: key?, scopes, not_before, expires, revoked })
+    }
+}

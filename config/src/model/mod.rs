@@ -1,0 +1,13 @@
+//! What a project says, as written: types with the place of every part, before anything is resolved or merged.
+//!
+//! [`project`] is the whole; [`decode`] turns nodes into them. Everything that core has a type for (hosts, paths, keys)
+//! stays text here and is read by core's own parser when it is lowered, so that there is one reader of each.
+
+pub(crate) mod api;
+pub(crate) mod decode;
+pub(crate) mod fixtures;
+pub(crate) mod level;
+pub(crate) mod policy;
+pub(crate) mod project;
+pub(crate) mod units;
+pub(crate) mod upstream;

@@ -1,0 +1,81 @@
+//! `policies:`, named instances of policy kinds.
+
+use super::decode::{self, Fields, RATE};
+use super::units::Rate;
+use crate::diagnostic::Report;
+use crate::source::{Node, Spanned};
+
+use tollgate_core::limit::{LimitBy, OnUnavailable};
+
+/// One policy as written.
+#[derive(Clone, Debug)]
+pub(crate) enum Policy {
+    ApiKey(ApiKey),
+    RateLimit(RateLimit),
+}
+
+/// `kind: api-key`.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiKey {
+    pub(crate) header: Option<Spanned<String>>,
+    pub(crate) scheme: Option<Spanned<String>>,
+    pub(crate) query: Option<Spanned<String>>,
+}
+
+/// `kind: rate-limit`.
+#[derive(Clone, Debug)]
+pub(crate) struct RateLimit {
+    pub(crate) rate: Spanned<Rate>,
+    pub(crate) burst: Option<u32>,
+    pub(crate) by: LimitBy,
+    pub(crate) on_unavailable: OnUnavailable,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    ApiKey,
+    RateLimit,
+}
+
+const KINDS: &[(&str, Kind)] = &[("api-key", Kind::ApiKey), ("rate-limit", Kind::RateLimit)];
+
+impl Policy {
+    /// Reads one definition; its `kind` decides which keys it has.
+    pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, format!("policy `{}`", name.value), name.span, report)?;
+        // Without a kind nothing can be said about the other keys.
+        let policy = match fields.required("kind", report, |node, report| decode::word(node, KINDS, report))? {
+            Kind::ApiKey => Some(Self::ApiKey(ApiKey::decode(&mut fields, report))),
+            Kind::RateLimit => RateLimit::decode(&mut fields, report).map(Self::RateLimit),
+        };
+        fields.finish(report);
+        policy
+    }
+}
+
+impl ApiKey {
+    fn decode(fields: &mut Fields<'_>, report: &mut Report) -> Self {
+        Self {
+            header: fields.optional("header", report, decode::text),
+            scheme: fields.optional("scheme", report, decode::text),
+            query: fields.optional("query", report, decode::text),
+        }
+    }
+}
+
+impl RateLimit {
+    fn decode(fields: &mut Fields<'_>, report: &mut Report) -> Option<Self> {
+        const BY: &[(&str, LimitBy)] = &[("consumer", LimitBy::Consumer), ("address", LimitBy::Address)];
+        const ON: &[(&str, OnUnavailable)] = &[("open", OnUnavailable::Open), ("closed", OnUnavailable::Closed)];
+        let rate = fields.required("rate", report, |node, report| decode::quantity(node, &RATE, report));
+        let burst = fields.optional("burst", report, |node, report| decode::integer(node, 1, u32::MAX, report));
+        let by = fields.optional("by", report, |node, report| decode::word(node, BY, report));
+        let on_unavailable = fields.optional("on-unavailable", report, |node, report| decode::word(node, ON, report));
+        Some(Self {
+            rate: rate?,
+            burst,
+            by: by.unwrap_or(LimitBy::Consumer),
+            on_unavailable: on_unavailable.unwrap_or(OnUnavailable::Open),
+        })
+    }
+}

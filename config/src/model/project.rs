@@ -1,0 +1,115 @@
+//! The whole of a project: `tollgate.yaml`.
+
+use super::api::Api;
+use super::decode::{self, Fields, Named};
+use super::level::Level;
+use super::policy::Policy;
+use super::upstream::{self, Upstream};
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::source::{Node, Spanned, Value};
+
+/// A project as written; what could not be read is missing and was reported.
+#[derive(Clone, Debug)]
+pub(crate) struct Project {
+    pub(crate) gateway: Option<Gateway>,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) upstreams: Named<Upstream>,
+    pub(crate) policies: Named<Policy>,
+    pub(crate) apis: Named<Api>,
+}
+
+/// `gateway:`.
+#[derive(Clone, Debug)]
+pub(crate) struct Gateway {
+    pub(crate) name: Spanned<String>,
+    pub(crate) hosts: Option<Vec<Spanned<String>>>,
+    pub(crate) connect_timeout_ms: Option<u64>,
+    pub(crate) trust_forwarded: bool,
+    pub(crate) level: Level,
+}
+
+/// `telemetry:`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Telemetry {
+    pub(crate) log: Option<bool>,
+    pub(crate) otlp: Option<Otlp>,
+}
+
+/// `telemetry.otlp:`.
+#[derive(Clone, Debug)]
+pub(crate) struct Otlp {
+    pub(crate) endpoint: Spanned<String>,
+    pub(crate) headers: Vec<(Spanned<String>, Spanned<String>)>,
+    pub(crate) interval_ms: Option<u64>,
+}
+
+impl Project {
+    /// Reads the root of `tollgate.yaml`.
+    pub(crate) fn decode(root: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(root, "the project", root.span, report)?;
+        format_version(&mut fields, report);
+        let project = Self {
+            gateway: fields.required("gateway", report, Gateway::decode),
+            telemetry: fields.optional("telemetry", report, Telemetry::decode).unwrap_or_default(),
+            upstreams: fields
+                .optional("upstreams", report, |node, report| decode::named(node, report, Upstream::decode))
+                .unwrap_or_default(),
+            policies: fields
+                .optional("policies", report, |node, report| decode::named(node, report, Policy::decode))
+                .unwrap_or_default(),
+            apis: fields
+                .optional("apis", report, |node, report| decode::named(node, report, Api::decode))
+                .unwrap_or_default(),
+        };
+        fields.finish(report);
+        Some(project)
+    }
+}
+
+impl Gateway {
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, "the gateway", node.span, report)?;
+        let name =
+            fields.required("name", report, decode::text).filter(|name| decode::check_gateway_name(name, report));
+        let hosts = fields.optional("hosts", report, decode::texts);
+        let connect_timeout_ms = fields.optional("connect-timeout", report, decode::time_limit);
+        let trust_forwarded = fields.optional("trust-forwarded", report, decode::boolean).unwrap_or(false);
+        let level = Level::decode(&mut fields, report);
+        fields.finish(report);
+        Some(Self { name: name?, hosts, connect_timeout_ms, trust_forwarded, level })
+    }
+}
+
+impl Telemetry {
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, "`telemetry`", node.span, report)?;
+        let log = fields.optional("log", report, decode::boolean);
+        let otlp = fields.optional("otlp", report, Otlp::decode);
+        fields.finish(report);
+        Some(Self { log, otlp })
+    }
+}
+
+impl Otlp {
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, "`otlp`", node.span, report)?;
+        let endpoint = fields.required("endpoint", report, decode::text);
+        let headers = fields.optional("headers", report, upstream::headers).unwrap_or_default();
+        let interval_ms = fields.optional("interval", report, decode::time_limit);
+        fields.finish(report);
+        Some(Self { endpoint: endpoint?, headers, interval_ms })
+    }
+}
+
+/// Reads the two keys that every file has: `format`, and `$schema`, which is for editors.
+pub(crate) fn format_version(fields: &mut Fields<'_>, report: &mut Report) {
+    fields.optional("$schema", report, decode::text);
+    let known = fields.required("format", report, |node, _| Some((node.value == Value::Integer(1), node.span)));
+    if let Some((false, span)) = known {
+        report.push(
+            Diagnostic::error(Code::FormatVersion, span, "this version of the format is not known")
+                .why("what the file means cannot be known")
+                .fix("write `format: 1`, or use the version of Tollgate that the file was written for"),
+        );
+    }
+}

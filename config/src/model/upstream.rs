@@ -1,0 +1,41 @@
+//! `upstreams:`, the servers that the gateway calls.
+
+use super::decode::{self, Fields};
+use super::level::{self, Timeout};
+use crate::diagnostic::Report;
+use crate::source::{Entry, Node, Spanned, Value};
+
+/// One upstream as written.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream {
+    pub(crate) url: Spanned<String>,
+    pub(crate) timeout: Option<Timeout>,
+    pub(crate) connect_timeout_ms: Option<u64>,
+    pub(crate) headers: Vec<(Spanned<String>, Spanned<String>)>,
+}
+
+impl Upstream {
+    /// Reads `name: "http://..."` or `name: {url: ..., ...}`.
+    pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
+        if matches!(node.value, Value::Text(_)) {
+            let url = decode::text(node, report)?;
+            return Some(Self { url, timeout: None, connect_timeout_ms: None, headers: Vec::new() });
+        }
+        let mut fields = Fields::open(node, format!("upstream `{}`", name.value), name.span, report)?;
+        let url = fields.required("url", report, decode::text);
+        let timeout = fields.optional("timeout", report, level::timeout);
+        let connect_timeout_ms = fields.optional("connect-timeout", report, decode::time_limit);
+        let headers = fields.optional("headers", report, headers).unwrap_or_default();
+        fields.finish(report);
+        Some(Self { url: url?, timeout, connect_timeout_ms, headers })
+    }
+}
+
+/// A mapping of header fields to texts, which may hold secret references.
+pub(crate) fn headers(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Spanned<String>)>> {
+    let Value::Map(entries) = &node.value else {
+        return decode::mistyped(node, "a mapping of header fields", "write `{X-Name: value}`", report);
+    };
+    let pair = |Entry { key, value }: &Entry| Some((key.clone(), decode::text(value, report)?));
+    Some(entries.iter().filter_map(pair).collect())
+}

@@ -1,0 +1,79 @@
+//! What a file says: a tree of values, each knowing where it stands.
+
+use super::Span;
+
+/// A value and the place it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spanned<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
+impl<T> Spanned<T> {
+    pub(crate) fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+}
+
+/// One value of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) span: Span,
+}
+
+/// The JSON data model, to which YAML is held.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+    /// Something that was refused and reported; nothing more is to be said about it.
+    Refused,
+}
+
+/// One key of a mapping with its value; keys of a mapping differ from each other.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) key: Spanned<String>,
+    pub(crate) value: Node,
+}
+
+/// How much there is below a node, itself included; what repeating it by an alias costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Measure {
+    pub(super) nodes: usize,
+    pub(super) bytes: usize,
+    pub(super) depth: usize,
+}
+
+impl Node {
+    /// Measures the tree; it is not deeper than [`super::Limits::depth`], so recursion is bounded.
+    pub(super) fn measure(&self) -> Measure {
+        let mut sum = Measure { nodes: 1, bytes: 0, depth: 0 };
+        match &self.value {
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Refused => {}
+            Value::Text(text) => sum.bytes += text.len(),
+            Value::List(items) => items.iter().for_each(|item| sum.add(item.measure())),
+            Value::Map(entries) => {
+                for entry in entries {
+                    sum.bytes += entry.key.value.len();
+                    sum.add(entry.value.measure());
+                }
+            }
+        }
+        sum
+    }
+}
+
+impl Measure {
+    fn add(&mut self, child: Self) {
+        self.nodes += child.nodes;
+        self.bytes += child.bytes;
+        self.depth = self.depth.max(child.depth + 1);
+    }
+}

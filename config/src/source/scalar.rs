@@ -1,0 +1,95 @@
+//! What a plain scalar means: YAML 1.2's core schema, and what YAML 1.1 would have made of it.
+
+use super::Value;
+
+/// What a plain (unquoted) scalar means by the core schema (YAML 1.2.2, section 10.3.2).
+pub(super) fn resolve(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+        "true" | "True" | "TRUE" => Value::Bool(true),
+        "false" | "False" | "FALSE" => Value::Bool(false),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Value::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => Value::Float(f64::NEG_INFINITY),
+        ".nan" | ".NaN" | ".NAN" => Value::Float(f64::NAN),
+        _ => number(text).unwrap_or_else(|| Value::Text(text.to_owned())),
+    }
+}
+
+/// The boolean a YAML 1.1 reader would take a plain scalar for, where a YAML 1.2 reader takes it for text.
+pub(super) fn yaml_1_1_boolean(text: &str) -> Option<bool> {
+    match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
+    }
+}
+
+fn number(text: &str) -> Option<Value> {
+    if let Some(figures) = text.strip_prefix("0x") {
+        return radix(figures, 16);
+    }
+    if let Some(figures) = text.strip_prefix("0o") {
+        return radix(figures, 8);
+    }
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !unsigned.is_empty() && unsigned.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse().map(Value::Integer).or_else(|_| text.parse().map(Value::Float)).ok();
+    }
+    is_decimal(unsigned).then(|| text.parse().map(Value::Float).ok())?
+}
+
+fn radix(figures: &str, radix: u32) -> Option<Value> {
+    // `from_str_radix` takes a sign, which the schema does not allow here.
+    let plain = !figures.is_empty() && figures.bytes().all(|b| b.is_ascii_hexdigit());
+    plain.then(|| i64::from_str_radix(figures, radix).map(Value::Integer).ok())?
+}
+
+/// `( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?`
+fn is_decimal(text: &str) -> bool {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (text, None),
+    };
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let has_mantissa = digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty());
+    let has_exponent = exponent.is_none_or(|part| {
+        let figures = part.strip_prefix(['-', '+']).unwrap_or(part);
+        !figures.is_empty() && digits(figures)
+    });
+    has_mantissa && has_exponent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &Value) {
+        assert_eq!(&resolve(text), expected, "{text}");
+    }
+
+    #[test]
+    fn plain_scalars_mean_what_the_core_schema_says() {
+        for (text, value) in [("0", 0), ("-12", -12), ("+7", 7), ("010", 10), ("0o17", 15), ("0xfF", 255)] {
+            check(text, &Value::Integer(value));
+        }
+        for (text, value) in [("1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("-1e3", -1000.0), ("1E-2", 0.01)] {
+            check(text, &Value::Float(value));
+        }
+        for text in ["", "~", "null"] {
+            check(text, &Value::Null);
+        }
+        check("True", &Value::Bool(true));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_number_is_text() {
+        for text in [
+            "1_000", "0x", "0o8", "0x+1", "-", ".", "e3", "1e", "1.2.3", "12:30", "-0x1", "10s", "infinity", "nan",
+            "0b1",
+        ] {
+            check(text, &Value::Text(text.to_owned()));
+        }
+    }
+}

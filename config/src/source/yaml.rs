@@ -1,0 +1,314 @@
+//! The one reader of YAML and JSON: events of the parser become a bounded tree of placed values.
+//!
+//! Stricter than YAML 1.2 where files are known to surprise: keys are unique, tags, several documents, merge keys and the
+//! booleans of YAML 1.1 are refused. JSON is YAML 1.2, so the same reader reads it.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
+
+use super::node::Measure;
+use super::{Entry, FileId, Limits, Node, Position, Span, Spanned, Value, scalar};
+use crate::diagnostic::{Code, Diagnostic, Report};
+
+/// Reads a text into a tree; `None` when there is no tree to be had, which is then reported.
+///
+/// What can be refused by itself (a duplicate key, a tag) is reported, and the rest is read on.
+pub(crate) fn read(file: FileId, text: &str, limits: &Limits, report: &mut Report) -> Option<Node> {
+    let mut reader = Reader {
+        events: Parser::new_from_str(text),
+        file,
+        limits,
+        report,
+        anchors: HashMap::new(),
+        nodes: 0,
+        alias_bytes: 0,
+    };
+    if text.len() as u64 > limits.bytes {
+        return reader.too_large(Span::beginning_of(file), "the file is too large").ok();
+    }
+    reader.stream().ok()
+}
+
+/// The file cannot be read any further; the reason is in the report.
+struct Stop;
+
+type Placed<'t> = (Event<'t>, Span);
+
+struct Reader<'t, 'r> {
+    events: Parser<'t, StrInput<'t>>,
+    file: FileId,
+    limits: &'r Limits,
+    report: &'r mut Report,
+    /// Finished nodes by anchor; an anchor that is not here yet is being read.
+    anchors: HashMap<usize, (Node, Measure)>,
+    nodes: usize,
+    alias_bytes: usize,
+}
+
+impl<'t> Reader<'t, '_> {
+    fn stream(&mut self) -> Result<Node, Stop> {
+        self.next()?; // the start of the stream
+        let (event, span) = self.next()?;
+        if event == Event::StreamEnd {
+            return self.empty(span);
+        }
+        let (event, span) = self.next()?;
+        let root = self.node(event, span, 0)?;
+        self.next()?; // the end of the document
+        let (event, span) = self.next()?;
+        if event != Event::StreamEnd {
+            self.report.push(
+                Diagnostic::error(Code::SeveralDocuments, span, "a second document begins here")
+                    .why("a file holds one document, so that nothing in it can be overlooked")
+                    .fix("remove the `---` or `...`, or move the second document to a file of its own"),
+            );
+        }
+        Ok(root)
+    }
+
+    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, Stop> {
+        self.count(1, span)?;
+        match event {
+            Event::Alias(anchor) => self.repeat(anchor, span, depth),
+            Event::Scalar(text, style, anchor, tag) => {
+                let node = if tag.is_some() { self.refuse_tag(span) } else { self.scalar(&text, style, span) };
+                self.remember(anchor, node)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                let node = self.sequence(span, depth)?;
+                let node = if tag.is_some() { self.refuse_tag(span) } else { node };
+                self.remember(anchor, node)
+            }
+            Event::MappingStart(anchor, tag) => {
+                let node = self.mapping(span, depth)?;
+                let node = if tag.is_some() { self.refuse_tag(span) } else { node };
+                self.remember(anchor, node)
+            }
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd
+            | Event::SequenceEnd
+            | Event::MappingEnd => self.syntax(span, "a value was expected here"),
+        }
+    }
+
+    fn sequence(&mut self, start: Span, depth: usize) -> Result<Node, Stop> {
+        self.descend(start, depth)?;
+        let mut items = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::SequenceEnd {
+                return Ok(Node { value: Value::List(items), span: start });
+            }
+            items.push(self.node(event, span, depth + 1)?);
+        }
+    }
+
+    fn mapping(&mut self, start: Span, depth: usize) -> Result<Node, Stop> {
+        self.descend(start, depth)?;
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut seen: HashMap<String, Span> = HashMap::new();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::MappingEnd {
+                return Ok(Node { value: Value::Map(entries), span: start });
+            }
+            let key = self.key(event, span, depth)?;
+            let (event, span) = self.next()?;
+            let value = self.node(event, span, depth + 1)?;
+            let Some(key) = key else { continue };
+            match seen.get(&key.value) {
+                Some(first) => self.duplicate(&key, *first),
+                None => {
+                    seen.insert(key.value.clone(), key.span);
+                    entries.push(Entry { key, value });
+                }
+            }
+        }
+    }
+
+    /// A key as it is written: `200:` and `"200":` are the same key, as they are in JSON.
+    fn key(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Option<Spanned<String>>, Stop> {
+        self.count(1, span)?;
+        if let Event::Scalar(text, style, anchor, tag) = event {
+            self.remember(anchor, Node { value: Value::Text(text.clone().into_owned()), span })?;
+            if tag.is_some() {
+                self.refuse_tag(span);
+                return Ok(None);
+            }
+            return Ok(self.plain_key(&text, style, span).then(|| Spanned::new(text.into_owned(), span)));
+        }
+        // Read what stands there, so that the mapping goes on behind it.
+        self.node(event, span, depth + 1)?;
+        self.report.push(
+            Diagnostic::error(Code::KeyNotText, span, "a key must be plain text")
+                .why("lists, mappings and aliases as keys have no counterpart in JSON")
+                .fix("write the key as text"),
+        );
+        Ok(None)
+    }
+
+    fn plain_key(&mut self, text: &str, style: ScalarStyle, span: Span) -> bool {
+        if style != ScalarStyle::Plain {
+            return true;
+        }
+        if text == "<<" {
+            self.report.push(
+                Diagnostic::error(Code::MergeKey, span, "`<<` merges mappings in YAML 1.1 only")
+                    .why("YAML 1.2 has no merge keys, so tools disagree on what this file says")
+                    .fix("repeat the keys, or let the level above hold what its parts share"),
+            );
+            return false;
+        }
+        if scalar::yaml_1_1_boolean(text).is_some() {
+            self.yaml_1_1(text, span);
+            return false;
+        }
+        true
+    }
+
+    fn scalar(&mut self, text: &str, style: ScalarStyle, span: Span) -> Node {
+        if style != ScalarStyle::Plain {
+            return Node { value: Value::Text(text.to_owned()), span };
+        }
+        if scalar::yaml_1_1_boolean(text).is_some() {
+            self.yaml_1_1(text, span);
+            return Node { value: Value::Refused, span };
+        }
+        Node { value: scalar::resolve(text), span }
+    }
+
+    fn remember(&mut self, anchor: usize, node: Node) -> Result<Node, Stop> {
+        if anchor != 0 {
+            let measure = node.measure();
+            self.charge(measure, node.span)?;
+            self.anchors.insert(anchor, (node.clone(), measure));
+        }
+        Ok(node)
+    }
+
+    fn repeat(&mut self, anchor: usize, span: Span, depth: usize) -> Result<Node, Stop> {
+        let Some((_, measure)) = self.anchors.get(&anchor) else {
+            self.report.push(
+                Diagnostic::error(Code::EndlessAlias, span, "this alias stands inside the value it repeats")
+                    .why("the value would have no end")
+                    .fix("repeat a value that is complete before the alias"),
+            );
+            return Ok(Node { value: Value::Refused, span });
+        };
+        let measure = *measure;
+        self.charge(measure, span)?;
+        if measure.depth + depth > self.limits.depth {
+            return self.too_large(span, "lists and mappings are nested too deeply");
+        }
+        // The repeated value keeps its own places: a mistake in it is mended where it is written.
+        Ok(self.anchors.get(&anchor).map_or(Node { value: Value::Refused, span }, |(node, _)| node.clone()))
+    }
+
+    fn descend(&mut self, span: Span, depth: usize) -> Result<(), Stop> {
+        if depth < self.limits.depth {
+            Ok(())
+        } else {
+            self.too_large(span, "lists and mappings are nested too deeply")
+        }
+    }
+
+    fn charge(&mut self, measure: Measure, span: Span) -> Result<(), Stop> {
+        self.alias_bytes = self.alias_bytes.saturating_add(measure.bytes);
+        if self.alias_bytes > self.limits.alias_bytes {
+            return self.too_large(span, "aliases repeat too much text");
+        }
+        self.count(measure.nodes, span)
+    }
+
+    fn count(&mut self, nodes: usize, span: Span) -> Result<(), Stop> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes <= self.limits.nodes { Ok(()) } else { self.too_large(span, "the file holds too many values") }
+    }
+
+    fn next(&mut self) -> Result<Placed<'t>, Stop> {
+        match self.events.next_event() {
+            Some(Ok((event, span))) => {
+                let span = Span { file: self.file, start: position(&span.start), end: position(&span.end) };
+                Ok((event, span))
+            }
+            Some(Err(error)) => self.scan_error(&error),
+            None => self.syntax(Span::beginning_of(self.file), "the file ends too early"),
+        }
+    }
+
+    fn scan_error<T>(&mut self, error: &ScanError) -> Result<T, Stop> {
+        let start = position(error.marker());
+        let span = Span { file: self.file, start, end: Position { column: start.column.saturating_add(1), ..start } };
+        self.syntax(span, error.info())
+    }
+
+    fn syntax<T>(&mut self, span: Span, what: &str) -> Result<T, Stop> {
+        self.report.push(
+            Diagnostic::error(Code::Syntax, span, format!("this is not YAML: {what}"))
+                .why("what follows in the file cannot be understood")
+                .fix("check indentation, quotes and brackets here and on the line above; tabs cannot indent"),
+        );
+        Err(Stop)
+    }
+
+    fn empty(&mut self, span: Span) -> Result<Node, Stop> {
+        self.report.push(
+            Diagnostic::error(Code::EmptyFile, span, "the file is empty")
+                .why("every file says which format it is written in")
+                .fix("begin it with `format: 1`"),
+        );
+        Err(Stop)
+    }
+
+    fn too_large<T>(&mut self, span: Span, what: &str) -> Result<T, Stop> {
+        let Limits { bytes, depth, nodes, alias_bytes } = *self.limits;
+        self.report.push(
+            Diagnostic::error(Code::TooLarge, span, what)
+                .why(format!(
+                    "a file may have {bytes} bytes, {nodes} values, {depth} levels and {alias_bytes} bytes repeated by aliases"
+                ))
+                .fix("split the project, or write less into one file"),
+        );
+        Err(Stop)
+    }
+
+    fn duplicate(&mut self, key: &Spanned<String>, first: Span) {
+        self.report.push(
+            Diagnostic::error(Code::DuplicateKey, key.span, format!("`{}` is given twice", key.value))
+                .why("readers of YAML and JSON disagree on which of the two counts")
+                .fix("keep one of them")
+                .related(first, "first given here"),
+        );
+    }
+
+    fn yaml_1_1(&mut self, text: &str, span: Span) {
+        let boolean = scalar::yaml_1_1_boolean(text).unwrap_or_default();
+        self.report.push(
+            Diagnostic::error(
+                Code::Yaml11Boolean,
+                span,
+                format!("`{text}` is a boolean in YAML 1.1 and text in YAML 1.2"),
+            )
+            .why("tools disagree on what this file says")
+            .fix(format!("write `{boolean}` for the boolean, `\"{text}\"` for the text")),
+        );
+    }
+
+    fn refuse_tag(&mut self, span: Span) -> Node {
+        self.report.push(
+            Diagnostic::error(Code::Tag, span, "tags are not allowed")
+                .why("a value's type follows from its key; JSON has no tags")
+                .fix("remove the word that begins with `!`"),
+        );
+        Node { value: Value::Refused, span }
+    }
+}
+
+fn position(marker: &Marker) -> Position {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Position { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
+}

@@ -1,0 +1,46 @@
+//! The grammar of record keys: `<gateway>:<kind>[:<name>]`.
+//!
+//! The gateway's name comes first, so that several gateways share one store. It holds no colon, so no gateway can
+//! name another's records. Keys stay below 512 bytes, the limit of Workers KV.
+
+use tollgate_core::authn::KeyDigest;
+
+use crate::Id;
+
+/// The pointer to the active bundle.
+#[must_use]
+pub fn active(gateway: &str) -> String {
+    format!("{gateway}:config:active")
+}
+
+/// The manifest of a bundle.
+#[must_use]
+pub fn manifest(gateway: &str, bundle: &Id) -> String {
+    format!("{gateway}:manifest:{bundle}")
+}
+
+/// One part of a bundle.
+#[must_use]
+pub fn part(gateway: &str, part: &Id) -> String {
+    format!("{gateway}:part:{part}")
+}
+
+/// The credential of a key.
+#[must_use]
+pub fn credential(gateway: &str, digest: &KeyDigest) -> String {
+    format!("{gateway}:credential:{}", digest.as_str())
+}
+
+/// The purges of the response cache.
+#[must_use]
+pub fn purges(gateway: &str) -> String {
+    format!("{gateway}:purges")
+}
+
+/// Whether the text can be a gateway's name: 1 to 40 lower-case letters, digits and hyphens, beginning with a letter.
+#[must_use]
+pub fn is_gateway_name(text: &str) -> bool {
+    text.len() <= 40
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}

@@ -75,9 +75,7 @@ pub struct Sender(mpsc::UnboundedSender<Bytes>);
 impl Sender {
     /// Hands over a piece; an error when the request is gone.
     pub async fn send(&mut self, piece: Bytes) -> Result<(), Failed> {
-        self.0
-            .unbounded_send(piece)
-            .map_err(|_| Failed("the request's content is no longer read".to_owned()))?;
+        self.0.unbounded_send(piece).map_err(|_| Failed("the request's content is no longer read".to_owned()))?;
         tokio::task::yield_now().await;
         Ok(())
     }
@@ -93,9 +91,7 @@ impl futures_core::Stream for Pieces {
         mut self: std::pin::Pin<&mut Self>,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Self::Item>> {
-        std::pin::Pin::new(&mut self.0)
-            .poll_next(context)
-            .map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+        std::pin::Pin::new(&mut self.0).poll_next(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
     }
 }
 
@@ -153,11 +149,7 @@ impl Answer {
 }
 
 fn values<'a>(fields: &'a [(String, String)], name: &str) -> Vec<&'a str> {
-    fields
-        .iter()
-        .filter(|(field, _)| field.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str())
-        .collect()
+    fields.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
 }
 
 /// An answer whose head has come; dropping it closes the connection.
@@ -199,12 +191,7 @@ impl OpenAnswer {
         while let Some(piece) = self.piece().await {
             content.extend_from_slice(&piece);
         }
-        Answer {
-            status: self.status,
-            fields: std::mem::take(&mut self.fields),
-            content,
-            broken: self.broken,
-        }
+        Answer { status: self.status, fields: std::mem::take(&mut self.fields), content, broken: self.broken }
     }
 }
 
@@ -226,19 +213,13 @@ impl Client {
     #[must_use]
     pub fn new(url: &str) -> Self {
         let authority = url.trim_start_matches("http://").trim_end_matches('/');
-        Self {
-            authority: authority.to_owned(),
-            host: authority.to_owned(),
-        }
+        Self { authority: authority.to_owned(), host: authority.to_owned() }
     }
 
     /// The same server, asked for another host.
     #[must_use]
     pub fn for_host(&self, host: &str) -> Self {
-        Self {
-            authority: self.authority.clone(),
-            host: host.to_owned(),
-        }
+        Self { authority: self.authority.clone(), host: host.to_owned() }
     }
 
     /// The host that requests name.
@@ -257,12 +238,16 @@ impl Client {
         Ok(open.whole().await)
     }
 
+    /// The same, for callers that keep no client.
+    pub async fn send_owned(self, request: Request) -> Result<Answer, Failed> {
+        self.send(request).await
+    }
+
     /// Sends a request and waits for the head of its answer.
     pub async fn open(&self, request: Request) -> Result<OpenAnswer, Failed> {
         let io = TokioIo::new(self.connect().await?);
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(io)
-            .await
-            .map_err(|error| failed("handshake")(&error))?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(io).await.map_err(|error| failed("handshake")(&error))?;
         let connection = tokio::task::spawn_local(async move {
             // What goes wrong here is told by the answer's body.
             let _ = connection.await;
@@ -274,9 +259,8 @@ impl Client {
     /// The same over HTTP/2 without TLS, by prior knowledge.
     pub async fn open_http2(&self, request: Request) -> Result<OpenAnswer, Failed> {
         let io = TokioIo::new(self.connect().await?);
-        let (mut sender, connection) = hyper::client::conn::http2::handshake(Local, io)
-            .await
-            .map_err(|error| failed("handshake")(&error))?;
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(Local, io).await.map_err(|error| failed("handshake")(&error))?;
         let connection = tokio::task::spawn_local(async move {
             let _ = connection.await;
         });
@@ -306,19 +290,13 @@ impl Client {
             .await
             .map_err(|_| Failed("connecting hangs".to_owned()))?
             .map_err(|error| failed("connect")(&error))?;
-        stream
-            .set_nodelay(true)
-            .map_err(|error| failed("nodelay")(&error))?;
+        stream.set_nodelay(true).map_err(|error| failed("nodelay")(&error))?;
         Ok(stream)
     }
 
     fn built(&self, request: Request, absolute: bool) -> Result<http::Request<Content>, Failed> {
         let host = request.fields.iter().any(|(name, _)| name == "host");
-        let uri = if absolute {
-            format!("http://{}{}", self.host, request.target)
-        } else {
-            request.target
-        };
+        let uri = if absolute { format!("http://{}{}", self.host, request.target) } else { request.target };
         let mut builder = http::Request::builder().method(request.method).uri(uri);
         if !absolute && !host {
             builder = builder.header("host", &self.host);
@@ -326,9 +304,7 @@ impl Client {
         for (name, value) in &request.fields {
             builder = builder.header(name, value);
         }
-        builder
-            .body(request.content)
-            .map_err(|error| failed("request")(&error))
+        builder.body(request.content).map_err(|error| failed("request")(&error))
     }
 }
 
@@ -352,13 +328,7 @@ async fn finish(
             (name.to_string(), value)
         })
         .collect();
-    Ok(OpenAnswer {
-        status: head.status.as_u16(),
-        fields,
-        body,
-        broken: false,
-        connection,
-    })
+    Ok(OpenAnswer { status: head.status.as_u16(), fields, body, broken: false, connection })
 }
 
 /// Runs HTTP/2's background work on the test's own thread.
@@ -387,10 +357,7 @@ impl RawAnswer {
         if !version.starts_with("HTTP/") {
             return 0;
         }
-        words
-            .next()
-            .and_then(|status| status.parse().ok())
-            .unwrap_or(0)
+        words.next().and_then(|status| status.parse().ok()).unwrap_or(0)
     }
 
     /// How many answers it holds.

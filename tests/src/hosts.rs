@@ -72,10 +72,7 @@ impl Artifacts {
             None => target_of(&std::env::current_exe().map_err(|error| error.to_string())?)
                 .ok_or("this program lies in no target folder; set TOLLGATE_TARGET")?,
         };
-        Ok(Self {
-            root: root.to_path_buf(),
-            target,
-        })
+        Ok(Self { root: root.to_path_buf(), target })
     }
 
     fn binary(&self, name: &str) -> PathBuf {
@@ -127,11 +124,7 @@ pub struct Fault {
 
 impl Fault {
     /// Everything works.
-    pub const NONE: Self = Self {
-        records: Some(false),
-        counters: Some(false),
-        cache: Some(false),
-    };
+    pub const NONE: Self = Self { records: Some(false), counters: Some(false), cache: Some(false) };
 }
 
 /// A running host; dropping it ends its process.
@@ -158,11 +151,7 @@ impl Host {
     ///
     /// # Errors
     /// What the launcher says is wrong, or that it says nothing.
-    pub async fn start(
-        kind: Kind,
-        artifacts: &Artifacts,
-        options: &Options,
-    ) -> Result<Self, String> {
+    pub async fn start(kind: Kind, artifacts: &Artifacts, options: &Options) -> Result<Self, String> {
         let mut command = artifacts.launcher(kind);
         command.args(["--port", "0", "--gateway", &options.gateway]);
         if options.dev {
@@ -232,10 +221,7 @@ impl Host {
 
     /// Writes records.
     pub async fn put(&self, records: &[(String, String)]) -> Result<(), String> {
-        let records: Vec<Value> = records
-            .iter()
-            .map(|(key, value)| json!({"key": key, "value": value}))
-            .collect();
+        let records: Vec<Value> = records.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
         self.command(json!({"put": records})).await.map(drop)
     }
 
@@ -249,15 +235,9 @@ impl Host {
     }
 
     pub async fn fault(&self, fault: Fault) -> Result<(), String> {
-        let switches = [
-            ("records", fault.records),
-            ("counters", fault.counters),
-            ("cache", fault.cache),
-        ];
-        let named: serde_json::Map<String, Value> = switches
-            .into_iter()
-            .filter_map(|(name, to)| Some((name.to_owned(), Value::Bool(to?))))
-            .collect();
+        let switches = [("records", fault.records), ("counters", fault.counters), ("cache", fault.cache)];
+        let named: serde_json::Map<String, Value> =
+            switches.into_iter().filter_map(|(name, to)| Some((name.to_owned(), Value::Bool(to?)))).collect();
         self.command(json!({"fault": named})).await.map(drop)
     }
 
@@ -329,10 +309,7 @@ mod tests {
     #[test]
     fn the_target_folder_is_found_from_any_program_in_it() {
         for program in ["/x/target/debug/e2e", "/x/target/debug/deps/e2e-123"] {
-            assert_eq!(
-                target_of(Path::new(program)).as_deref(),
-                Some(Path::new("/x/target"))
-            );
+            assert_eq!(target_of(Path::new(program)).as_deref(), Some(Path::new("/x/target")));
         }
         assert_eq!(target_of(Path::new("/usr/bin/e2e")), None);
     }

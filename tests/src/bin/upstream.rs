@@ -5,14 +5,9 @@ use tollgate_tests::upstream::{self, Upstream};
 
 fn main() -> std::io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let port = words
-        .iter()
-        .find_map(|word| word.parse::<u16>().ok())
-        .unwrap_or(9000);
+    let port = words.iter().find_map(|word| word.parse::<u16>().ok()).unwrap_or(9000);
     let tls = words.iter().any(|word| word == "--tls");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;

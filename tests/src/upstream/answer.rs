@@ -12,6 +12,8 @@ use super::wire::{Head, Wire};
 
 /// Content of a given size is sent in pieces of this many bytes.
 const PIECE_BYTES: usize = 1 << 14;
+/// How much of a request's content is remembered.
+const REMEMBERED_BYTES: usize = 1 << 16;
 
 /// Answers one request after the other until the peer closes or a plan says to.
 pub(super) async fn requests(wire: &mut Wire, report: &Report, connection: u64) -> Result<()> {
@@ -38,13 +40,7 @@ fn noted(head: &Head, connection: u64) -> Received {
 }
 
 /// One exchange; whether the connection can serve another.
-async fn exchange(
-    wire: &mut Wire,
-    report: &Report,
-    index: usize,
-    head: &Head,
-    plan: &Plan,
-) -> Result<bool> {
+async fn exchange(wire: &mut Wire, report: &Report, index: usize, head: &Head, plan: &Plan) -> Result<bool> {
     let expects = head.field("expect").is_some();
     if expects && !plan.unread {
         wire.send(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
@@ -115,14 +111,10 @@ impl Answer<'_> {
             }
             Content::Size(size) => self.sized(wire, size).await,
             Content::Echo => self.echo(wire, report).await,
-            Content::Chunks(count) => {
-                self.stream(wire, count, None, |at| format!("chunk {at}\n"))
-                    .await
-            }
+            Content::Chunks(count) => self.stream(wire, count, None, |at| format!("chunk {at}\n")).await,
             Content::Events(count) => {
                 let kind = ("content-type", "text/event-stream");
-                self.stream(wire, count, Some(kind), |at| format!("data: event {at}\n\n"))
-                    .await
+                self.stream(wire, count, Some(kind), |at| format!("data: event {at}\n\n")).await
             }
         }
     }
@@ -142,12 +134,8 @@ impl Answer<'_> {
 
     async fn known(&self, wire: &mut Wire, content: &[u8]) -> Result<bool> {
         let length = content.len().to_string();
-        let own = [
-            ("content-type", "application/json"),
-            ("content-length", length.as_str()),
-        ];
-        wire.send(&head_bytes(self.plan.status, self.plan, &own))
-            .await?;
+        let own = [("content-type", "application/json"), ("content-length", length.as_str())];
+        wire.send(&head_bytes(self.plan.status, self.plan, &own)).await?;
         if self.bodiless() {
             return Ok(true);
         }
@@ -162,12 +150,8 @@ impl Answer<'_> {
 
     async fn sized(&self, wire: &mut Wire, size: u64) -> Result<bool> {
         let length = size.to_string();
-        let own = [
-            ("content-type", "application/octet-stream"),
-            ("content-length", length.as_str()),
-        ];
-        wire.send(&head_bytes(self.plan.status, self.plan, &own))
-            .await?;
+        let own = [("content-type", "application/octet-stream"), ("content-length", length.as_str())];
+        wire.send(&head_bytes(self.plan.status, self.plan, &own)).await?;
         if self.bodiless() {
             return Ok(true);
         }
@@ -181,8 +165,7 @@ impl Answer<'_> {
 
     async fn echo(&self, wire: &mut Wire, report: &Report) -> Result<bool> {
         let own = [("transfer-encoding", "chunked")];
-        wire.send(&head_bytes(self.plan.status, self.plan, &own))
-            .await?;
+        wire.send(&head_bytes(self.plan.status, self.plan, &own)).await?;
         let mut tally = Tally::default();
         while let Some(piece) = wire.content().await? {
             tally.add(&piece);
@@ -203,8 +186,7 @@ impl Answer<'_> {
     ) -> Result<bool> {
         let mut own = vec![("transfer-encoding", "chunked")];
         own.extend(kind);
-        wire.send(&head_bytes(self.plan.status, self.plan, &own))
-            .await?;
+        wire.send(&head_bytes(self.plan.status, self.plan, &own)).await?;
         if self.bodiless() {
             return Ok(true);
         }
@@ -212,9 +194,7 @@ impl Answer<'_> {
             if at > 0 && pause(wire, self.plan.every).await {
                 return Ok(false);
             }
-            if at == count / 2
-                && (self.plan.breaking == Break::Body || pause(wire, self.plan.body_delay).await)
-            {
+            if at == count / 2 && (self.plan.breaking == Break::Body || pause(wire, self.plan.body_delay).await) {
                 return Ok(false);
             }
             wire.send_chunk(line(at).as_bytes()).await?;
@@ -239,10 +219,7 @@ async fn filler(wire: &mut Wire, size: u64) -> Result<()> {
 fn head_bytes(status: u16, plan: &Plan, own: &[(&str, &str)]) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {status} Status\r\n");
     for (name, value) in own {
-        let replaced = plan
-            .fields
-            .iter()
-            .any(|(field, _)| field.eq_ignore_ascii_case(name));
+        let replaced = plan.fields.iter().any(|(field, _)| field.eq_ignore_ascii_case(name));
         if !replaced {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -265,12 +242,15 @@ fn head_bytes(status: u16, plan: &Plan, own: &[(&str, &str)]) -> Vec<u8> {
 struct Tally {
     length: u64,
     hash: Sha256,
+    beginning: Vec<u8>,
 }
 
 impl Tally {
     fn add(&mut self, piece: &[u8]) {
         self.length += piece.len() as u64;
         self.hash.update(piece);
+        let room = REMEMBERED_BYTES.saturating_sub(self.beginning.len());
+        self.beginning.extend_from_slice(&piece[..room.min(piece.len())]);
     }
 
     fn write_down(&self, report: &Report, index: usize, complete: bool) {
@@ -279,6 +259,7 @@ impl Tally {
             received.content_complete = complete;
             if complete {
                 received.content_sha256 = hex(&self.hash.clone().finalize());
+                received.content = String::from_utf8_lossy(&self.beginning).into_owned();
             }
         });
     }

@@ -40,20 +40,12 @@ impl Upstream {
     }
 
     /// Serves on a listener of the caller's.
-    pub fn listen(
-        listener: TcpListener,
-        tls: Option<tokio_rustls::TlsAcceptor>,
-    ) -> std::io::Result<Self> {
+    pub fn listen(listener: TcpListener, tls: Option<tokio_rustls::TlsAcceptor>) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let report = Rc::new(Report::default());
         let secured = tls.is_some();
         let accepting = tokio::task::spawn_local(accept(listener, tls, Rc::clone(&report)));
-        Ok(Self {
-            address,
-            report,
-            accepting,
-            tls: secured,
-        })
+        Ok(Self { address, report, accepting, tls: secured })
     }
 
     /// `http://127.0.0.1:PORT`, or `https://` behind TLS.
@@ -88,11 +80,7 @@ impl Drop for Upstream {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    tls: Option<tokio_rustls::TlsAcceptor>,
-    report: Rc<Report>,
-) {
+async fn accept(listener: TcpListener, tls: Option<tokio_rustls::TlsAcceptor>, report: Rc<Report>) {
     let mut connection = 0;
     while let Ok((stream, _)) = listener.accept().await {
         connection += 1;
@@ -100,12 +88,7 @@ async fn accept(
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    tls: Option<tokio_rustls::TlsAcceptor>,
-    report: Rc<Report>,
-    connection: u64,
-) {
+async fn serve(stream: TcpStream, tls: Option<tokio_rustls::TlsAcceptor>, report: Rc<Report>, connection: u64) {
     let _ = stream.set_nodelay(true);
     let io: Box<dyn wire::Io> = match tls {
         None => Box::new(stream),

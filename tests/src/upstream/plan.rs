@@ -63,10 +63,7 @@ impl Plan {
     /// Reads the query of a request target; what is not understood is left out.
     pub(super) fn of_target(target: &str) -> Self {
         let query = target.split_once('?').map_or("", |(_, query)| query);
-        let mut plan = Self {
-            status: 200,
-            ..Self::default()
-        };
+        let mut plan = Self { status: 200, ..Self::default() };
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             plan.take(name, &decoded(value));
@@ -77,11 +74,9 @@ impl Plan {
     fn take(&mut self, name: &str, value: &str) {
         match name {
             "status" => self.status = value.parse().unwrap_or(200),
-            "field" => self.fields.extend(
-                value
-                    .split_once(':')
-                    .map(|(name, value)| (name.to_owned(), value.trim().to_owned())),
-            ),
+            "field" => self
+                .fields
+                .extend(value.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()))),
             "head_ms" => self.head_delay = millis(value),
             "body_ms" => self.body_delay = millis(value),
             "every_ms" => self.every = millis(value),
@@ -119,10 +114,8 @@ fn decoded(value: &str) -> String {
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let escape = value
-            .get(at + 1..at + 3)
-            .filter(|_| bytes[at] == b'%')
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let escape =
+            value.get(at + 1..at + 3).filter(|_| bytes[at] == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match (escape, bytes[at]) {
             (Some(byte), _) => {
                 plain.push(byte);

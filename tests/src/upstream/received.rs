@@ -20,6 +20,9 @@ pub struct Received {
     pub content_length: u64,
     /// SHA-256 of the content, in hexadecimal.
     pub content_sha256: String,
+    /// The beginning of the content, as text.
+    #[serde(skip)]
+    pub content: String,
     /// Whether the content came to its end.
     pub content_complete: bool,
     /// Which connection it came on, counted from 1.
@@ -78,10 +81,7 @@ impl Report {
     #[must_use]
     pub fn count(&self, path: &str) -> usize {
         let requests = self.requests.borrow();
-        requests
-            .iter()
-            .filter(|request| request.path() == path)
-            .count()
+        requests.iter().filter(|request| request.path() == path).count()
     }
 
     /// How many requests came in all.
@@ -120,10 +120,7 @@ impl Report {
     pub(super) fn update(&self, index: usize, change: impl FnOnce(&mut Received)) {
         let forgotten = *self.forgotten.borrow();
         let mut requests = self.requests.borrow_mut();
-        if let Some(received) = index
-            .checked_sub(forgotten)
-            .and_then(|at| requests.get_mut(at))
-        {
+        if let Some(received) = index.checked_sub(forgotten).and_then(|at| requests.get_mut(at)) {
             change(received);
         }
     }

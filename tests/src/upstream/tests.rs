@@ -5,10 +5,7 @@ use crate::client::{Client, Request};
 
 /// Runs a test on one thread, as the hosts' isolates run.
 fn on_one_thread(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, test);
 }
 
@@ -81,10 +78,7 @@ fn a_client_that_leaves_is_noticed() {
     on_one_thread(async {
         let upstream = Upstream::start().await.expect("a port");
         let client = Client::new(&upstream.url());
-        let mut answer = client
-            .open(Request::get("/?chunks=100&every_ms=20"))
-            .await
-            .expect("a head");
+        let mut answer = client.open(Request::get("/?chunks=100&every_ms=20")).await.expect("a head");
         assert!(answer.piece().await.is_some());
         drop(answer);
         tokio::time::sleep(Duration::from_millis(200)).await;

@@ -24,16 +24,12 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn field(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     fn framing(&self) -> Framing {
-        let chunked = self
-            .field("transfer-encoding")
-            .is_some_and(|codings| codings.to_ascii_lowercase().contains("chunked"));
+        let chunked =
+            self.field("transfer-encoding").is_some_and(|codings| codings.to_ascii_lowercase().contains("chunked"));
         if chunked {
             return Framing::ChunkHead;
         }
@@ -59,11 +55,7 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(io: Box<dyn Io>) -> Self {
-        Self {
-            io,
-            held: Vec::new(),
-            framing: Framing::Done,
-        }
+        Self { io, held: Vec::new(), framing: Framing::Done }
     }
 
     /// The next request's head; `None` when the peer closed instead.
@@ -101,8 +93,7 @@ impl Wire {
                 Framing::ChunkHead => {
                     let line = self.line().await?;
                     let size = line.split(';').next().unwrap_or_default().trim();
-                    let size =
-                        u64::from_str_radix(size, 16).map_err(|_| nonsense("bad chunk size"))?;
+                    let size = u64::from_str_radix(size, 16).map_err(|_| nonsense("bad chunk size"))?;
                     if size == 0 {
                         while !self.line().await?.is_empty() {}
                         self.framing = Framing::Done;
@@ -175,26 +166,18 @@ impl Wire {
 fn parse(text: &str) -> Result<Head> {
     let mut lines = text.split("\r\n");
     let mut words = lines.next().unwrap_or_default().splitn(3, ' ');
-    let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next())
-    else {
+    let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
         return Err(nonsense("no request line"));
     };
     let fields = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
-    Ok(Head {
-        method: method.to_owned(),
-        target: target.to_owned(),
-        version: version.to_owned(),
-        fields,
-    })
+    Ok(Head { method: method.to_owned(), target: target.to_owned(), version: version.to_owned(), fields })
 }
 
 fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
-    bytes
-        .windows(pattern.len())
-        .position(|window| window == pattern)
+    bytes.windows(pattern.len()).position(|window| window == pattern)
 }
 
 fn nonsense(what: &str) -> Error {

@@ -1,0 +1,105 @@
+//! Lanes: host processes that work side by side, each taking one scenario after the other.
+//!
+//! A scenario has its host to itself while it runs, so its faults and its log lines are its own.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tollgate_tests::hosts::{Artifacts, Fault, Host, Kind, Options};
+
+use crate::scenario::{self, Scenario, Verdict};
+use crate::world::World;
+
+/// The name of the gateway that the scenarios configure.
+pub(crate) const GATEWAY: &str = "e2e";
+
+/// One scenario's verdict on one host.
+pub(crate) struct Judged {
+    pub(crate) title: String,
+    pub(crate) verdict: Verdict,
+    pub(crate) took: Duration,
+}
+
+/// Runs all scenarios on one host; the order of the answer is that of the scenarios.
+pub(crate) async fn run(kind: Kind, artifacts: &Artifacts, scenarios: &[Scenario], lanes: usize) -> Vec<Judged> {
+    let queue: VecDeque<(usize, Scenario)> = scenarios.iter().copied().enumerate().collect();
+    let lanes = lanes.min(queue.len());
+    let queue = Rc::new(RefCell::new(queue));
+    let tasks: Vec<_> =
+        (0..lanes).map(|_| tokio::task::spawn_local(lane(kind, artifacts.clone(), Rc::clone(&queue)))).collect();
+    let mut judged = Vec::new();
+    for task in tasks {
+        // A lane does not panic: scenarios do so in tasks of their own.
+        judged.extend(task.await.unwrap_or_default());
+    }
+    judged.sort_by_key(|(index, _)| *index);
+    judged.into_iter().map(|(_, judged)| judged).collect()
+}
+
+async fn lane(
+    kind: Kind,
+    artifacts: Artifacts,
+    queue: Rc<RefCell<VecDeque<(usize, Scenario)>>>,
+) -> Vec<(usize, Judged)> {
+    let mut judged = Vec::new();
+    let mut host: Option<Rc<Host>> = None;
+    loop {
+        let next = queue.borrow_mut().pop_front();
+        let Some((index, scenario)) = next else {
+            return judged;
+        };
+        let started = Instant::now();
+        let verdict = match scenario.cannot_hold_on(kind) {
+            Some(why) => Verdict::NotApplicable(why),
+            None => match usable(host.take(), kind, &artifacts).await {
+                Ok(running) => {
+                    host = Some(Rc::clone(&running));
+                    on(&scenario, index, running, &artifacts).await
+                }
+                Err(why) => Verdict::Failed(format!("the host does not start: {why}")),
+            },
+        };
+        let one = Judged { title: scenario.title(), verdict, took: started.elapsed() };
+        tell(kind, &one);
+        judged.push((index, one));
+    }
+}
+
+/// The lane's host, made whole again; a new one where it ended or takes no commands any more.
+async fn usable(host: Option<Rc<Host>>, kind: Kind, artifacts: &Artifacts) -> Result<Rc<Host>, String> {
+    if let Some(host) = host {
+        let whole = host.alive() && host.fault(Fault::NONE).await.is_ok();
+        if whole {
+            return Ok(host);
+        }
+    }
+    let options = Options {
+        gateway: GATEWAY.to_owned(),
+        dev: true,
+        secrets: vec![("UPSTREAM_TOKEN".to_owned(), "s3cr3t-of-the-host".to_owned())],
+    };
+    Ok(Rc::new(Host::start(kind, artifacts, &options).await?))
+}
+
+async fn on(scenario: &Scenario, index: usize, host: Rc<Host>, artifacts: &Artifacts) -> Verdict {
+    host.clear_logs();
+    match World::new(host, index, artifacts.clone()).await {
+        Ok(world) => scenario::run(scenario, Rc::new(world)).await,
+        Err(error) => Verdict::Failed(error.to_string()),
+    }
+}
+
+fn tell(kind: Kind, judged: &Judged) {
+    let host = kind.name();
+    let took = judged.took.as_secs_f64();
+    match &judged.verdict {
+        Verdict::Held => println!("ok      {host:<10} {:>5.1} s  {}", took, judged.title),
+        Verdict::NotApplicable(_) => {}
+        Verdict::Failed(why) => {
+            println!("FAILED  {host:<10} {:>5.1} s  {}", took, judged.title);
+            println!("        {}", why.replace('\n', "\n        "));
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Input that is too much or makes no sense: refused early, with a problem where the host lets us, never forwarded.
+
+use std::rc::Rc;
+
+use tollgate_tests::client::Request;
+use tollgate_tests::hosts::Kind;
+
+use crate::project::Project;
+use crate::scenario::{Outcome, scenarios};
+use crate::world::{World, assert_problem};
+
+scenarios! { "guard";
+    content_over_the_limit_is_413_and_not_forwarded,
+    content_of_unknown_length_is_cut_off_at_the_limit,
+    content_at_the_limit_passes,
+    an_over_long_url_is_refused,
+    large_fields_are_refused,
+    many_fields_are_refused,
+    bytes_that_are_no_text_in_fields_do_no_harm,
+    bad_chunking_is_refused
+        except (Cloudflare, "the platform's own front reads HTTP/1.1")
+        (Spin, "the platform's own front reads HTTP/1.1"),
+    two_lengths_are_refused
+        except (Cloudflare, "the platform's own front reads HTTP/1.1")
+        (Spin, "the platform's own front reads HTTP/1.1"),
+    two_hosts_are_refused
+        except (Cloudflare, "the platform's own front reads HTTP/1.1")
+        (Spin, "the platform's own front reads HTTP/1.1"),
+    a_length_beside_chunking_is_no_way_to_smuggle,
+    what_is_no_http_is_refused,
+}
+
+async fn open(world: &World) -> Outcome {
+    let project = Project::new(world).route("{path: \"/{*rest}\", body-limit: 10KiB}");
+    world.publish(project).await
+}
+
+async fn content_over_the_limit_is_413_and_not_forwarded(world: Rc<World>) -> Outcome {
+    open(&world).await?;
+    let answer = world.client().send(Request::post("/a", vec![b'x'; 10_241])).await?;
+    assert_problem(&answer, 413, "content-too-large");
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn content_of_unknown_length_is_cut_off_at_the_limit(world: Rc<World>) -> Outcome {
+    open(&world).await?;
+    let (request, mut content) = Request::post("/a", "").streaming();
+    let client = world.client();
+    let answering = tokio::task::spawn_local(async move { client.send(request).await });
+    for _ in 0..50 {
+        if content.send(vec![b'x'; 1024].into()).await.is_err() {
+            break;
+        }
+    }
+    drop(content);
+    // A server that refuses early may close before the client has sent all; then there is no answer to read.
+    if let Ok(answer) = answering.await? {
+        assert_eq!(answer.status, 413, "{}", answer.text());
+    }
+    let whole = world.upstream.report().last().is_some_and(|got| got.content_complete);
+    assert!(!whole, "the upstream took cut-off content for the whole");
+    assert_eq!(world.client().get("/a").await?.status, 200);
+    Ok(())
+}
+
+async fn content_at_the_limit_passes(world: Rc<World>) -> Outcome {
+    open(&world).await?;
+    let answer = world.client().send(Request::post("/a", vec![b'x'; 10_240])).await?;
+    assert_eq!(answer.status, 200);
+    let (request, mut content) = Request::post("/a", "").streaming();
+    let client = world.client();
+    let answering = tokio::task::spawn_local(async move { client.send(request).await });
+    for _ in 0..10 {
+        content.send(vec![b'x'; 1024].into()).await?;
+    }
+    drop(content);
+    assert_eq!(answering.await??.status, 200);
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    assert_eq!((received.content_length, received.content_complete), (10_240, true));
+    Ok(())
+}
+
+async fn an_over_long_url_is_refused(world: Rc<World>) -> Outcome {
+    open(&world).await?;
+    for target in [format!("/{}", "a".repeat(9_000)), format!("/a?q={}", "a".repeat(9_000))] {
+        let answer = world.client().get(&target).await?;
+        assert_problem(&answer, 414, "target-too-long");
+    }
+    let answer = world.client().get(&format!("/{}", "a/".repeat(400))).await?;
+    assert_problem(&answer, 400, "bad-path");
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn large_fields_are_refused(world: Rc<World>) -> Outcome {
+    open(&world).await?;
+    let bomb = (0..6).fold(Request::get("/a"), |request, at| request.field(&format!("x-{at}"), &"v".repeat(7_000)));
+    let answer = world.client().send(bomb).await?;
+    assert_eq!(answer.status, 431, "{}", answer.text());
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn many_fields_are_refused(world: Rc<World>) -> Outcome {
+    open(&world).await?;
+    let bomb = (0..150).fold(Request::get("/a"), |request, at| request.field(&format!("x-{at}"), "v"));
+    let answer = world.client().send(bomb).await?;
+    assert_eq!(answer.status, 431, "{}", answer.text());
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn bytes_that_are_no_text_in_fields_do_no_harm(world: Rc<World>) -> Outcome {
+    let project = Project::new(&world).route("{path: /open}").route("{path: /keyed, authn: keys}");
+    world.publish(project).await?;
+    for path in ["/open", "/keyed"] {
+        let mut bytes = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nX-API-Key: ", world.domain).into_bytes();
+        bytes.extend_from_slice(b"\xff\xfe\x80tg_\r\nX-Odd: \xc3\x28\r\nConnection: close\r\n\r\n");
+        let answer = world.client().raw(&bytes).await?;
+        let expected: &[u16] = if path == "/open" { &[200, 400] } else { &[400, 401] };
+        assert!(expected.contains(&answer.status()), "{path}: {}", answer.0);
+    }
+    Ok(())
+}
+
+/// Sends bytes after the usual beginning; the answer must be a refusal, and nothing may be forwarded.
+async fn refused_raw(world: &World, rest: &str) -> Outcome {
+    let bytes = rest.replace("HOST", &world.domain);
+    let answer = world.client().raw(bytes.as_bytes()).await?;
+    assert!([0, 400].contains(&answer.status()), "{bytes:?}: {}", answer.0);
+    Ok(())
+}
+
+async fn bad_chunking_is_refused(world: Rc<World>) -> Outcome {
+    assert!(world.on(Kind::Native));
+    open(&world).await?;
+    for content in ["zz\r\nab\r\n0\r\n\r\n", "ffffffffffffffffff\r\na", "-1\r\na\r\n0\r\n\r\n", "2\r\nabc\r\n0\r\n\r\n"]
+    {
+        let head = format!("POST /a HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n", world.domain);
+        let answer = world.client().raw(format!("{head}{content}").as_bytes()).await?;
+        assert_ne!(answer.status(), 200, "{content:?}: {}", answer.0);
+    }
+    let whole = world.upstream.report().requests().iter().any(|received| received.content_complete);
+    assert!(!whole, "the upstream took broken content for the whole");
+    assert_eq!(world.client().get("/a").await?.status, 200);
+    Ok(())
+}
+
+async fn two_lengths_are_refused(world: Rc<World>) -> Outcome {
+    open(&world).await?;
+    refused_raw(&world, "POST /a HTTP/1.1\r\nHost: HOST\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde")
+        .await?;
+    refused_raw(&world, "POST /a HTTP/1.1\r\nHost: HOST\r\nContent-Length: 3, 5\r\n\r\nabcde").await?;
+    refused_raw(&world, "POST /a HTTP/1.1\r\nHost: HOST\r\nContent-Length: +3\r\n\r\nabc").await?;
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn two_hosts_are_refused(world: Rc<World>) -> Outcome {
+    open(&world).await?;
+    refused_raw(&world, "GET /a HTTP/1.1\r\nHost: HOST\r\nHost: other.test\r\n\r\n").await?;
+    refused_raw(&world, "GET /a HTTP/1.1\r\nHost: HOST\r\nHost: HOST\r\n\r\n").await?;
+    refused_raw(&world, "GET /a HTTP/1.1\r\n\r\n").await?;
+    refused_raw(&world, "GET /a HTTP/1.1\r\nHost: HOST, other.test\r\n\r\n").await?;
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn a_length_beside_chunking_is_no_way_to_smuggle(world: Rc<World>) -> Outcome {
+    open(&world).await?;
+    let hidden = "0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: HOST\r\n\r\n".replace("HOST", &world.domain);
+    for coding in ["chunked", "identity, chunked", "xchunked", "chunked, identity"] {
+        let head = format!(
+            "POST /a HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nTransfer-Encoding: {coding}\r\n\r\n",
+            world.domain,
+            hidden.len()
+        );
+        let before = world.upstream.report().total();
+        // Whatever the front makes of it, the upstream gets the requests that the gateway answered, no others.
+        let answer = world.client().raw(format!("{head}{hidden}").as_bytes()).await?;
+        let forwarded = world.upstream.report().total() - before;
+        assert!(forwarded <= answer.answers(), "{coding}: {forwarded} forwarded, {}", answer.0);
+    }
+    Ok(())
+}
+
+async fn what_is_no_http_is_refused(world: Rc<World>) -> Outcome {
+    open(&world).await?;
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"[..],
+        b"HELLO\r\n\r\n",
+        b"GET /a\r\n\r\n",
+        b"GET  /a  HTTP/9.9\r\n\r\n",
+        b"\r\n\r\n\r\n",
+    ] {
+        let answer = world.client().raw(bytes).await?;
+        assert!(answer.status() == 0 || answer.status() >= 400, "{}", answer.0);
+    }
+    assert_eq!(world.upstream.report().total(), 0);
+    assert_eq!(world.client().get("/a").await?.status, 200);
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! The response cache: what is answered from store, for whom, and for how long.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tollgate_tests::client::{Answer, Request};
+use tollgate_tests::hosts::Fault;
+
+use crate::project::Project;
+use crate::scenario::{Outcome, scenarios};
+use crate::world::World;
+
+scenarios! { "cache";
+    a_miss_is_stored_and_the_next_is_a_hit_with_age,
+    the_upstreams_lifetime_counts_where_none_is_set,
+    what_the_upstream_forbids_is_not_stored,
+    variants_are_kept_apart,
+    the_query_belongs_to_the_key,
+    named_query_parameters_alone_belong_to_the_key,
+    credentials_pass_by_the_cache,
+    consumers_share_only_where_the_route_says_so,
+    a_stale_response_is_validated,
+    a_validator_of_the_client_gets_304_from_store,
+    head_is_answered_from_what_get_stored,
+    other_methods_pass_by,
+    a_server_error_is_not_stored,
+    a_response_that_breaks_off_is_not_stored,
+    a_purge_takes_effect,
+    a_cache_that_is_away_is_a_miss,
+    a_cookie_is_never_shared,
+}
+
+const HOUR: &str = "field=Cache-Control:max-age%3D3600";
+
+async fn cached(world: &World, cache: &str) -> Outcome {
+    let route = format!("{{path: \"/{{*rest}}\", cache: {cache}}}");
+    world.publish(Project::new(world).route(&route)).await
+}
+
+/// What the cache says it did, such as `hit` or `fwd=uri-miss`.
+fn did(answer: &Answer) -> String {
+    let status = answer.field("cache-status").unwrap_or("no cache-status");
+    let mut parts = status.split(';').map(str::trim);
+    assert_eq!(parts.next(), Some("tollgate"), "{status}");
+    parts.next().unwrap_or_default().to_owned()
+}
+
+/// Asks until the response is stored: that happens after the reply.
+async fn until_hit(world: &World, target: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+    for _ in 0..100 {
+        let answer = world.client().get(target).await?;
+        if did(&answer) == "hit" {
+            return Ok(answer);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err(format!("{target} never became a hit").into())
+}
+
+/// Gives what should not happen the time to happen.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(400)).await;
+}
+
+async fn a_miss_is_stored_and_the_next_is_a_hit_with_age(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    let first = world.client().get("/a?field=X-Own:1").await?;
+    assert_eq!(did(&first), "fwd=uri-miss");
+    assert_eq!(first.field("age"), None);
+    let hit = until_hit(&world, "/a?field=X-Own:1").await?;
+    assert_eq!((hit.status, hit.field("x-own")), (200, Some("1")));
+    let calls = world.upstream.report().count("/a");
+    assert!(hit.field("age").and_then(|age| age.parse::<u64>().ok()).is_some(), "{hit:?}");
+    for _ in 0..3 {
+        let again = world.client().get("/a?field=X-Own:1").await?;
+        assert_eq!(did(&again), "hit");
+        assert_eq!(again.content, hit.content);
+    }
+    assert_eq!(world.upstream.report().count("/a"), calls);
+    Ok(())
+}
+
+async fn the_upstreams_lifetime_counts_where_none_is_set(world: Rc<World>) -> Outcome {
+    cached(&world, "{}").await?;
+    until_hit(&world, &format!("/long?{HOUR}")).await?;
+    world.client().get("/none").await?;
+    settle().await;
+    assert_ne!(did(&world.client().get("/none").await?), "hit");
+    until_hit(&world, "/short?field=Cache-Control:s-maxage%3D2,max-age%3D3600").await?;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let later = world.client().get("/short?field=Cache-Control:s-maxage%3D2,max-age%3D3600").await?;
+    assert_ne!(did(&later), "hit");
+    Ok(())
+}
+
+async fn what_the_upstream_forbids_is_not_stored(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    for control in ["no-store", "private", "max-age%3D60,private"] {
+        let target = format!("/{}?field=Cache-Control:{control}", control.len());
+        world.client().get(&target).await?;
+        settle().await;
+        assert_ne!(did(&world.client().get(&target).await?), "hit", "{control}");
+    }
+    Ok(())
+}
+
+async fn variants_are_kept_apart(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    let get = |language: &str| {
+        let request = Request::get("/a?field=Vary:Accept-Language");
+        world.client().send_owned(request.field("Accept-Language", language))
+    };
+    get("de").await?;
+    settle().await;
+    assert_eq!(did(&get("fr").await?), "fwd=vary-miss");
+    settle().await;
+    for language in ["de", "fr"] {
+        let answer = get(language).await?;
+        assert_eq!(did(&answer), "hit", "{language}");
+        assert!(answer.text().contains(&format!("\"{language}\"")), "{}", answer.text());
+    }
+    get("any").await?;
+    world.client().get("/star?field=Vary:*").await?;
+    settle().await;
+    assert_ne!(did(&world.client().get("/star?field=Vary:*").await?), "hit");
+    Ok(())
+}
+
+async fn the_query_belongs_to_the_key(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    until_hit(&world, "/a?n=1").await?;
+    let other = world.client().get("/a?n=2").await?;
+    assert_eq!(did(&other), "fwd=uri-miss");
+    assert!(other.text().contains("n=2"));
+    Ok(())
+}
+
+async fn named_query_parameters_alone_belong_to_the_key(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h, key-query: [page]}").await?;
+    until_hit(&world, "/a?page=1&session=x").await?;
+    assert_eq!(did(&world.client().get("/a?session=y&page=1").await?), "hit");
+    assert_ne!(did(&world.client().get("/a?page=2&session=x").await?), "hit");
+    Ok(())
+}
+
+async fn credentials_pass_by_the_cache(world: Rc<World>) -> Outcome {
+    let project = Project::new(&world).route("{path: /open, cache: {ttl: 1h}}");
+    let project = project.route("{path: /keyed, authn: keys, cache: {ttl: 1h}}");
+    world.publish(project).await?;
+    let key = world.plain_key("acme").await?;
+    for (path, name, value) in [
+        ("/open", "Authorization", "Bearer something"),
+        ("/open", "Cookie", "session=1"),
+        ("/keyed", "X-API-Key", key.as_str()),
+    ] {
+        for _ in 0..2 {
+            let answer = world.client().send(Request::get(path).field(name, value)).await?;
+            assert_eq!((answer.status, did(&answer).as_str()), (200, "fwd=bypass"), "{name}");
+            settle().await;
+        }
+    }
+    assert_eq!(did(&world.client().get("/open").await?), "fwd=uri-miss", "nothing was stored");
+    Ok(())
+}
+
+async fn consumers_share_only_where_the_route_says_so(world: Rc<World>) -> Outcome {
+    let project =
+        Project::new(&world).api("authn: keys").route("{path: /shared, cache: {ttl: 1h, with-credentials: true}}");
+    world.publish(project).await?;
+    let (one, two) = (world.plain_key("one").await?, world.plain_key("two").await?);
+    let get = |key: &str| world.client().send_owned(Request::get("/shared").field("X-API-Key", key));
+    assert_eq!(did(&get(&one).await?), "fwd=uri-miss");
+    settle().await;
+    assert_eq!(did(&get(&one).await?), "hit");
+    assert_eq!(did(&get(&two).await?), "hit");
+    assert_eq!(world.client().get("/shared").await?.status, 401, "a hit needs a key, too");
+    Ok(())
+}
+
+async fn a_stale_response_is_validated(world: Rc<World>) -> Outcome {
+    cached(&world, "{}").await?;
+    let target = "/a?etag=v1&field=Cache-Control:max-age%3D1";
+    let first = until_hit(&world, target).await?;
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    let again = world.client().get(target).await?;
+    assert_eq!((again.status, did(&again).as_str()), (200, "fwd=stale"), "{again:?}");
+    assert_eq!(again.content, first.content, "the stored content, made fresh");
+    let status = again.field("cache-status").unwrap_or_default();
+    assert!(status.contains("fwd-status=304"), "{status}");
+    let last = world.upstream.report().last().ok_or("not forwarded")?;
+    assert_eq!(last.field("if-none-match"), Some("\"v1\""));
+    Ok(())
+}
+
+async fn a_validator_of_the_client_gets_304_from_store(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    until_hit(&world, "/a?etag=v1").await?;
+    let calls = world.upstream.report().total();
+    let with = |tag: &str| world.client().send_owned(Request::get("/a?etag=v1").field("If-None-Match", tag));
+    for tag in ["\"v1\"", "W/\"v1\"", "\"v0\", \"v1\"", "*"] {
+        let answer = with(tag).await?;
+        assert_eq!((answer.status, answer.content.len()), (304, 0), "{tag}");
+        assert_eq!(answer.field("etag"), Some("\"v1\""));
+        assert_eq!(did(&answer), "hit");
+    }
+    assert_eq!(with("\"v0\"").await?.status, 200);
+    assert_eq!(world.upstream.report().total(), calls);
+    Ok(())
+}
+
+async fn head_is_answered_from_what_get_stored(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    until_hit(&world, "/a?size=1234").await?;
+    let head = world.client().send(Request::of("HEAD", "/a?size=1234")).await?;
+    assert_eq!((head.status, head.content.len(), did(&head).as_str()), (200, 0, "hit"));
+    Ok(())
+}
+
+async fn other_methods_pass_by(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    for _ in 0..2 {
+        let answer = world.client().send(Request::post("/a", "x")).await?;
+        assert_eq!((answer.status, did(&answer).as_str()), (200, "fwd=method"));
+        settle().await;
+    }
+    assert_eq!(did(&world.client().get("/a").await?), "fwd=uri-miss");
+    Ok(())
+}
+
+async fn a_server_error_is_not_stored(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    for _ in 0..2 {
+        let answer = world.client().get("/a?status=503").await?;
+        assert_eq!(answer.status, 503);
+        assert_ne!(did(&answer), "hit");
+        settle().await;
+    }
+    Ok(())
+}
+
+async fn a_response_that_breaks_off_is_not_stored(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    for target in ["/a?size=100000&break=body", "/b?chunks=6&break=body"] {
+        for _ in 0..2 {
+            if let Ok(answer) = world.client().get(target).await {
+                assert!(answer.status != 200 || did(&answer) != "hit", "{target}");
+            }
+            settle().await;
+        }
+    }
+    assert_eq!(world.upstream.report().count("/a"), 2);
+    assert_eq!(world.upstream.report().count("/b"), 2);
+    Ok(())
+}
+
+async fn a_purge_takes_effect(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    let hit = until_hit(&world, "/a").await?;
+    until_hit(&world, "/b").await?;
+    let status = hit.field("cache-status").unwrap_or_default();
+    let key = status.split("key=\"").nth(1).and_then(|rest| rest.split('"').next());
+    world.purge(key.ok_or("no key in Cache-Status")?).await?;
+    assert_ne!(did(&world.client().get("/a").await?), "hit");
+    assert_eq!(did(&world.client().get("/b").await?), "hit", "the others stay");
+    until_hit(&world, "/a").await?;
+    Ok(())
+}
+
+async fn a_cache_that_is_away_is_a_miss(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    until_hit(&world, "/a").await?;
+    world.host.fault(Fault { cache: Some(true), ..Fault::default() }).await?;
+    let answer = world.client().get("/a").await?;
+    assert_eq!(answer.status, 200);
+    assert_ne!(did(&answer), "hit");
+    world.host.fault(Fault::NONE).await?;
+    until_hit(&world, "/a").await?;
+    Ok(())
+}
+
+async fn a_cookie_is_never_shared(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    for _ in 0..2 {
+        let answer = world.client().get("/a?field=Set-Cookie:session%3Dsecret").await?;
+        assert_ne!(did(&answer), "hit");
+        settle().await;
+    }
+    Ok(())
+}

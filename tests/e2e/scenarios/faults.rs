@@ -1,0 +1,125 @@
+//! Faults around an exchange: stores that are away, clients that leave, instances that trap.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tollgate_tests::client::Request;
+use tollgate_tests::hosts::{Fault, Kind};
+
+use crate::project::Project;
+use crate::scenario::{Outcome, scenarios};
+use crate::world::{World, assert_problem};
+
+scenarios! { "faults";
+    a_key_that_cannot_be_looked_up_is_503_not_401,
+    a_key_seen_before_outlives_the_records,
+    all_stores_away_still_serve_a_public_route,
+    a_client_that_leaves_is_recorded_once,
+    a_client_that_leaves_before_the_answer_is_recorded_once,
+    a_trap_in_one_request_does_not_lose_the_next
+        except (Native, "native code does not trap; nothing in it panics"),
+}
+
+async fn a_key_that_cannot_be_looked_up_is_503_not_401(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /a, authn: keys}").route("{path: /b}")).await?;
+    // The configuration is read once before the records go away.
+    assert_eq!(world.client().get("/b").await?.status, 200);
+    let key = world.plain_key("acme").await?;
+    world.host.fault(Fault { records: Some(true), ..Fault::default() }).await?;
+    let answer = world.client().send(Request::get("/a").field("X-API-Key", &key)).await?;
+    assert_problem(&answer, 503, "store-unavailable");
+    assert_eq!(world.upstream.report().count("/a"), 0);
+    world.host.fault(Fault::NONE).await?;
+    let answer = world.client().send(Request::get("/a").field("X-API-Key", &key)).await?;
+    assert_eq!(answer.status, 200);
+    Ok(())
+}
+
+async fn a_key_seen_before_outlives_the_records(world: Rc<World>) -> Outcome {
+    // Not `--dev`: what is remembered counts here.
+    let host = world.start_host(false, &[]).await?;
+    world.publish_to(&host, &Project::new(&world).route("{path: /a, authn: keys}").yaml()).await?;
+    let key = crate::project::Key::new(&world.name, 7, "acme");
+    host.put(&key.records()?).await?;
+    let client = host.client().for_host(&world.domain);
+    let get = || client.clone().send_owned(Request::get("/a").field("X-API-Key", &key.text));
+    // Every isolate of a host has a memory of its own; ask until all have seen the key.
+    for _ in 0..12 {
+        assert_eq!(get().await?.status, 200);
+    }
+    host.fault(Fault { records: Some(true), ..Fault::default() }).await?;
+    for _ in 0..4 {
+        assert_eq!(get().await?.status, 200);
+    }
+    Ok(())
+}
+
+async fn all_stores_away_still_serve_a_public_route(world: Rc<World>) -> Outcome {
+    let limit = format!("{}-limit", world.name);
+    let project = Project::new(&world)
+        .policy(&format!("{limit}: {{kind: rate-limit, rate: 100/s, by: address}}"))
+        .route(&format!("{{path: /a, limit: {limit}, cache: {{ttl: 1h}}}}"));
+    world.publish(project).await?;
+    assert_eq!(world.client().get("/a?first").await?.status, 200);
+    let all = Fault { records: Some(true), counters: Some(true), cache: Some(true) };
+    world.host.fault(all).await?;
+    for at in 0..4 {
+        let answer = world.client().get(&format!("/a?n={at}")).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    Ok(())
+}
+
+async fn a_client_that_leaves_is_recorded_once(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /a}")).await?;
+    let mut answer = world.client().open(Request::get("/a?chunks=100&every_ms=100")).await?;
+    assert!(answer.piece().await.is_some());
+    drop(answer);
+    let left = || !world.upstream.report().last().is_some_and(|received| received.answered);
+    assert!(left());
+    world.records(1).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let records = world.records(1).await?;
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert!(left(), "the upstream sent all of it to nobody");
+    assert_eq!(world.client().get("/a").await?.status, 200);
+    Ok(())
+}
+
+async fn a_client_that_leaves_before_the_answer_is_recorded_once(world: Rc<World>) -> Outcome {
+    let limit = format!("{}-limit", world.name);
+    let project = Project::new(&world)
+        .policy(&format!("{limit}: {{kind: rate-limit, rate: 5/d, burst: 5, by: address}}"))
+        .route(&format!("{{path: /a, limit: {limit}}}"));
+    world.publish(project).await?;
+    let client = world.client();
+    let waiting = tokio::task::spawn_local(async move { client.get("/a?head_ms=2000").await });
+    world.eventually("the request at the upstream", || world.upstream.report().total() == 1).await?;
+    waiting.abort();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let answer = world.client().get("/a").await?;
+    let state = answer.field("ratelimit").unwrap_or_default();
+    assert!(state.contains("r=3;"), "charged once for each of two: {state}");
+    // A platform may end the work for a client that left; it never records it twice.
+    let records = world.records(1).await?;
+    assert!(records.len() <= 2, "{records:?}");
+    Ok(())
+}
+
+async fn a_trap_in_one_request_does_not_lose_the_next(world: Rc<World>) -> Outcome {
+    assert!(!world.on(Kind::Native));
+    let project = Project::new(&world).route("{path: /a, authn: keys}");
+    world.publish(project).await?;
+    let key = world.plain_key("acme").await?;
+    let get = || world.client().send_owned(Request::get("/a").field("X-API-Key", &key));
+    assert_eq!(get().await?.status, 200);
+    for _ in 0..3 {
+        world.host.trap().await?;
+        let trapped = get().await.map(|answer| answer.status).unwrap_or(0);
+        assert!(trapped == 0 || trapped >= 500, "the trap did not happen: {trapped}");
+        for _ in 0..3 {
+            assert_eq!(get().await?.status, 200);
+        }
+    }
+    Ok(())
+}

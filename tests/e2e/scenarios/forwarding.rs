@@ -1,0 +1,348 @@
+//! Forwarding: streams both ways, fields that go and come, and an upstream that fails in every way.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use tollgate_tests::client::{Answer, Request};
+use tollgate_tests::hosts::Kind;
+use tollgate_tests::upstream::Upstream;
+
+use crate::project::Project;
+use crate::scenario::{Outcome, scenarios};
+use crate::world::{World, assert_problem};
+
+scenarios! { "forward";
+    a_response_streams_through,
+    server_sent_events_arrive_as_they_are_sent,
+    a_request_streams_through,
+    content_arrives_whole_both_ways,
+    status_and_fields_pass,
+    redirects_are_not_followed,
+    content_encoding_is_left_alone,
+    hop_by_hop_fields_go_no_further,
+    the_upstream_learns_who_asked,
+    what_a_client_claims_of_earlier_hops_is_replaced,
+    what_a_trusted_hop_claims_is_kept,
+    a_secret_is_set_and_never_told,
+    a_missing_secret_is_a_problem_that_names_nothing,
+    a_slow_upstream_is_504,
+    a_stream_without_timeout_outlives_it,
+    a_refused_connection_is_502,
+    an_upstream_that_closes_is_502,
+    an_upstream_that_answers_garbage_is_502,
+    two_content_lengths_are_502,
+    an_upstream_that_breaks_off_breaks_the_answer,
+    an_untrusted_certificate_is_502,
+    connections_are_reused
+        except (Cloudflare, "the platform keeps its connections out of sight")
+        (Spin, "the platform keeps its connections out of sight"),
+}
+
+async fn open(world: &World, route: &str) -> Outcome {
+    world.publish(Project::new(world).route(route)).await
+}
+
+const EVERYTHING: &str = "{path: \"/{*rest}\"}";
+
+/// The error type that `Proxy-Status` names.
+fn proxy_error(answer: &Answer) -> String {
+    let status = answer.field("proxy-status").unwrap_or_default();
+    let error = status.split("error=").nth(1).unwrap_or(status);
+    error.split(';').next().unwrap_or_default().trim().to_owned()
+}
+
+async fn a_response_streams_through(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    let mut answer = world.client().open(Request::get("/a?chunks=3&every_ms=1500")).await?;
+    let started = Instant::now();
+    let first = answer.piece().await.ok_or("no first chunk")?;
+    assert!(first.starts_with(b"chunk 0"), "{first:?}");
+    // Two pauses are still to come: had it been gathered, they would be over.
+    let sent = world.upstream.report().last().is_some_and(|received| received.answered);
+    assert!(!sent, "the first chunk came after the last was sent");
+    let rest = answer.whole().await;
+    assert!(rest.text().ends_with("chunk 2\n") && !rest.broken);
+    assert!(started.elapsed() > Duration::from_secs(2));
+    Ok(())
+}
+
+async fn server_sent_events_arrive_as_they_are_sent(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    let mut answer = world.client().open(Request::get("/a?events=3&every_ms=1500")).await?;
+    assert_eq!(answer.field("content-type"), Some("text/event-stream"));
+    let first = answer.piece().await.ok_or("no first event")?;
+    assert!(first.starts_with(b"data: event 0"));
+    assert!(!world.upstream.report().last().is_some_and(|received| received.answered));
+    assert!(answer.whole().await.text().ends_with("data: event 2\n\n"));
+    Ok(())
+}
+
+async fn a_request_streams_through(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    let (request, mut content) = Request::post("/a", "").streaming();
+    let client = world.client();
+    let answering = tokio::task::spawn_local(async move { client.send(request).await });
+    content.send("first".into()).await?;
+    let arrived = || world.upstream.report().last().is_some_and(|got| got.content_length == 5);
+    world.eventually("the first piece at the upstream", arrived).await?;
+    content.send("second".into()).await?;
+    drop(content);
+    let answer = answering.await??;
+    assert_eq!(answer.status, 200);
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    assert_eq!((received.content_length, received.content_complete), (11, true));
+    Ok(())
+}
+
+async fn content_arrives_whole_both_ways(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    for (at, size) in [0_usize, 1, 65_536, 3_000_000].into_iter().enumerate() {
+        let content: Vec<u8> = (0..size).map(|byte| (byte % 251) as u8).collect();
+        let sent = Request::post(&format!("/{at}"), content.clone());
+        assert_eq!(world.client().send(sent).await?.status, 200);
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert_eq!(received.content_sha256, World::sha256(&content), "{size}");
+        let answer = world.client().get(&format!("/{at}?size={size}")).await?;
+        assert_eq!((answer.content.len(), answer.broken), (size, false));
+        let echoed = world.client().send_owned(Request::post(&format!("/{at}?echo"), content.clone()));
+        assert!(echoed.await?.content == content, "{size} echoed");
+    }
+    Ok(())
+}
+
+async fn status_and_fields_pass(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    for status in [200, 201, 204, 206, 302, 400, 404, 418, 429, 500, 503] {
+        let answer = world.client().get(&format!("/a?status={status}&field=X-Own:v")).await?;
+        assert_eq!((answer.status, answer.field("x-own")), (status, Some("v")));
+        assert_ne!(answer.field("content-type"), Some("application/problem+json"));
+    }
+    let answer = world.client().get("/a?field=Set-Cookie:a%3D1&field=Set-Cookie:b%3D2").await?;
+    assert_eq!(answer.all("set-cookie"), ["a=1", "b=2"]);
+    let request = Request::get("/a").field("X-Two", "1").field("X-Two", "2").field("Accept", "text/x");
+    world.client().send(request).await?;
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    assert_eq!(received.all("x-two").join(", "), "1, 2");
+    assert_eq!(received.field("accept"), Some("text/x"));
+    Ok(())
+}
+
+async fn redirects_are_not_followed(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    let answer = world.client().get("/a?status=302&field=Location:/b").await?;
+    assert_eq!((answer.status, answer.field("location")), (302, Some("/b")));
+    assert_eq!(world.upstream.report().count("/b"), 0);
+    Ok(())
+}
+
+async fn content_encoding_is_left_alone(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    // "hello", gzipped: were it decoded, other bytes would arrive.
+    let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36\x05\x00\x00\x00";
+    let target = "/a?echo&field=Content-Encoding:gzip&field=Content-Type:text/plain";
+    let request = Request::post(target, gzip.to_vec()).field("Accept-Encoding", "gzip");
+    let answer = world.client().send(request).await?;
+    assert_eq!(answer.field("content-encoding"), Some("gzip"));
+    assert_eq!(answer.content, gzip);
+    Ok(())
+}
+
+async fn hop_by_hop_fields_go_no_further(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    let target = "/a?field=Connection:X-Up&field=X-Up:1&field=Keep-Alive:timeout%3D5&field=X-Stays:1\
+                  &field=Proxy-Authenticate:Basic";
+    let request = Request::get(target)
+        .field("Connection", "close, X-Down")
+        .field("X-Down", "1")
+        .field("Proxy-Authorization", "Basic x")
+        .field("Upgrade", "h2c")
+        .field("TE", "gzip")
+        .field("X-Stays", "1");
+    let answer = world.client().send(request).await?;
+    assert_eq!(answer.status, 200);
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    for gone in ["x-down", "proxy-authorization", "upgrade", "te"] {
+        assert_eq!(received.field(gone), None, "{gone} reached the upstream");
+    }
+    for gone in ["x-up", "keep-alive", "proxy-authenticate"] {
+        assert_eq!(answer.field(gone), None, "{gone} reached the client");
+    }
+    assert_eq!((received.field("x-stays"), answer.field("x-stays")), (Some("1"), Some("1")));
+    Ok(())
+}
+
+async fn the_upstream_learns_who_asked(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    let answer = world.client().get("/a").await?;
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    assert_eq!(received.field("host"), Some(world.upstream.authority().as_str()));
+    assert_eq!(received.field("x-forwarded-host"), Some(world.domain.as_str()));
+    assert_eq!(received.field("x-forwarded-proto"), Some("http"));
+    let forwarded = received.field("forwarded").unwrap_or_default();
+    assert!(forwarded.contains(&format!("host=\"{}\"", world.domain)), "{forwarded}");
+    assert!(forwarded.contains("proto=http"), "{forwarded}");
+    let via = received.field("via").unwrap_or_default();
+    assert!(via.ends_with("1.1 tollgate"), "{via}");
+    assert!(answer.field("via").unwrap_or_default().ends_with("tollgate"), "{answer:?}");
+    for ours in ["spin-client-addr", "spin-full-url", "cf-connecting-ip", "cf-ray"] {
+        assert_eq!(received.field(ours), None, "{ours} is the platform's own");
+    }
+    let id = received.field("x-request-id").unwrap_or_default();
+    assert!(!id.is_empty() && answer.field("x-request-id") == Some(id), "{id}");
+    Ok(())
+}
+
+async fn what_a_client_claims_of_earlier_hops_is_replaced(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    let names = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "X-Original-URL"];
+    let claims = names.into_iter().fold(Request::get("/a"), |request, name| request.field(name, "claimed"));
+    let claims = claims.field("Forwarded", "for=claimed").field("Spin-Client-Addr", "9.9.9.9:9");
+    assert_eq!(world.client().send(claims).await?.status, 200);
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    let claimed = |value: &str| value.contains("claimed") || value.contains("9.9.9.9");
+    let found: Vec<_> = received.fields.iter().filter(|(_, value)| claimed(value)).collect();
+    assert!(found.is_empty(), "{found:?}");
+    Ok(())
+}
+
+async fn what_a_trusted_hop_claims_is_kept(world: Rc<World>) -> Outcome {
+    let project = Project::new(&world).gateway("trust-forwarded: true").route(EVERYTHING);
+    world.publish(project).await?;
+    let request = Request::get("/a")
+        .field("X-Forwarded-For", "203.0.113.7")
+        .field("X-Forwarded-Proto", "https")
+        .field("Forwarded", "for=203.0.113.7");
+    assert_eq!(world.client().send(request).await?.status, 200);
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    let addresses = received.field("x-forwarded-for").unwrap_or_default();
+    assert!(addresses.starts_with("203.0.113.7, "), "{addresses}");
+    assert_eq!(received.field("x-forwarded-proto"), Some("https"));
+    assert!(received.field("forwarded").unwrap_or_default().starts_with("for=203.0.113.7, for="));
+    Ok(())
+}
+
+async fn a_secret_is_set_and_never_told(world: Rc<World>) -> Outcome {
+    let upstream = format!(
+        "{{url: \"{}\", headers: {{Authorization: \"Bearer ${{secret.UPSTREAM_TOKEN}}\"}}}}",
+        world.upstream.url()
+    );
+    world.publish(Project::new(&world).upstream(&upstream).route(EVERYTHING)).await?;
+    let answer = world.client().get("/a?size=5").await?;
+    assert_eq!(answer.status, 200);
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    assert_eq!(received.field("authorization"), Some("Bearer s3cr3t-of-the-host"));
+    world.records(1).await?;
+    assert!(!world.host.logs().concat().contains("s3cr3t"));
+    Ok(())
+}
+
+async fn a_missing_secret_is_a_problem_that_names_nothing(world: Rc<World>) -> Outcome {
+    let upstream =
+        format!("{{url: \"{}\", headers: {{Authorization: \"Bearer ${{secret.NOT_THERE}}\"}}}}", world.upstream.url());
+    world.publish(Project::new(&world).upstream(&upstream).route(EVERYTHING)).await?;
+    let answer = world.client().get("/a").await?;
+    assert_problem(&answer, 503, "secret-missing");
+    assert!(!answer.text().contains("NOT_THERE"), "{}", answer.text());
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn a_slow_upstream_is_504(world: Rc<World>) -> Outcome {
+    open(&world, "{path: \"/{*rest}\", timeout: 1s}").await?;
+    let started = Instant::now();
+    let answer = world.client().get("/a?head_ms=15000").await?;
+    assert_problem(&answer, 504, "upstream-timeout");
+    assert_eq!(proxy_error(&answer), "http_response_timeout");
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    Ok(())
+}
+
+async fn a_stream_without_timeout_outlives_it(world: Rc<World>) -> Outcome {
+    let project =
+        Project::new(&world).api("timeout: 1s").route("{path: /bounded}").route("{path: /stream, timeout: none}");
+    world.publish(project).await?;
+    let asked = "?chunks=4&every_ms=800";
+    let stream = world.client().get(&format!("/stream{asked}")).await?;
+    assert!(stream.text().ends_with("chunk 3\n") && !stream.broken);
+    let bounded = world.client().get(&format!("/bounded{asked}")).await?;
+    assert!(bounded.broken || !bounded.text().ends_with("chunk 3\n"), "{}", bounded.text());
+    Ok(())
+}
+
+async fn a_refused_connection_is_502(world: Rc<World>) -> Outcome {
+    // A port that was free a moment ago, and that nobody listens on now.
+    let closed = Upstream::start().await?.url();
+    tokio::task::yield_now().await;
+    let project = Project::new(&world).upstream(&format!("\"{closed}\"")).route(EVERYTHING);
+    world.publish(project).await?;
+    let answer = world.client().get("/a").await?;
+    assert_problem(&answer, 502, "upstream-failed");
+    let error = proxy_error(&answer);
+    let known = ["connection_refused", "destination_unavailable", "proxy_internal_error"];
+    assert!(known.contains(&error.as_str()), "{error}");
+    Ok(())
+}
+
+async fn an_upstream_that_closes_is_502(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    let answer = world.client().get("/a?break=head").await?;
+    assert_problem(&answer, 502, "upstream-failed");
+    assert!(!proxy_error(&answer).is_empty(), "{answer:?}");
+    Ok(())
+}
+
+async fn an_upstream_that_answers_garbage_is_502(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    let answer = world.client().get("/a?break=garbage").await?;
+    assert_problem(&answer, 502, "upstream-failed");
+    assert!(!proxy_error(&answer).is_empty(), "{answer:?}");
+    Ok(())
+}
+
+async fn two_content_lengths_are_502(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    let answer = world.client().get("/a?break=length").await?;
+    assert_problem(&answer, 502, "upstream-failed");
+    Ok(())
+}
+
+async fn an_upstream_that_breaks_off_breaks_the_answer(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    for target in ["/a?size=200000&break=body", "/a?chunks=10&break=body"] {
+        if let Ok(answer) = timeout(Duration::from_secs(15), world.client().get(target)).await? {
+            assert!(answer.broken, "{target}: a part passed for the whole");
+        }
+    }
+    assert_eq!(world.client().get("/a").await?.status, 200, "the next one is served");
+    Ok(())
+}
+
+async fn an_untrusted_certificate_is_502(world: Rc<World>) -> Outcome {
+    let secured = Upstream::start_tls().await?;
+    let url = secured.url().replace("127.0.0.1", "localhost");
+    let project = Project::new(&world).upstream(&format!("\"{url}\"")).route(EVERYTHING);
+    world.publish(project).await?;
+    let answer = world.client().get("/a").await?;
+    assert_problem(&answer, 502, "upstream-failed");
+    let error = proxy_error(&answer);
+    let known = ["tls_certificate_error", "tls_protocol_error", "proxy_internal_error"];
+    assert!(known.contains(&error.as_str()), "{error}");
+    if world.on(Kind::Native) {
+        assert_eq!(error, "tls_certificate_error");
+    }
+    assert_eq!(secured.report().total(), 0, "a request went to whom nobody vouches for");
+    Ok(())
+}
+
+async fn connections_are_reused(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    for _ in 0..20 {
+        assert_eq!(world.client().get("/a").await?.status, 200);
+    }
+    let connections: std::collections::BTreeSet<u64> =
+        world.upstream.report().requests().iter().map(|received| received.connection).collect();
+    // One per isolate at most, and each isolate is asked several times.
+    assert!(connections.len() < 10, "{} connections for 20 requests", connections.len());
+    Ok(())
+}

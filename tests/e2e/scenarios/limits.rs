@@ -1,0 +1,206 @@
+//! Rate limits: exactly as many as promised, told in fields, and what happens while the counters are away.
+
+use std::rc::Rc;
+
+use tollgate_tests::client::{Answer, Request};
+use tollgate_tests::hosts::Fault;
+
+use crate::project::Project;
+use crate::scenario::{Outcome, scenarios};
+use crate::world::{World, assert_problem};
+
+scenarios! { "limit";
+    a_burst_passes_and_the_next_is_429_with_retry_after,
+    every_answer_tells_what_is_left,
+    exactly_as_many_as_promised_pass_side_by_side,
+    an_operation_costs_what_it_says,
+    consumers_do_not_share_a_quota,
+    keys_of_one_consumer_share_a_quota,
+    the_client_address_counts_where_nobody_is_known,
+    the_tightest_of_several_limits_refuses,
+    a_refused_request_is_not_forwarded,
+    counters_away_and_open_lets_pass_visibly,
+    counters_away_and_closed_refuses,
+}
+
+/// A quota that a test can use up, and that does not come back while it runs.
+const FIVE_A_DAY: &str = "{kind: rate-limit, rate: 5/d, burst: 5}";
+
+async fn limited(world: &World, limit: &str) -> Outcome {
+    let project = Project::new(world)
+        .policy(&format!("{}-limit: {limit}", world.name))
+        .route(&format!("{{path: /a, authn: keys, limit: {}-limit}}", world.name));
+    world.publish(project).await
+}
+
+async fn with_key(world: &World, key: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+    Ok(world.client().send(Request::get("/a").field("X-API-Key", key)).await?)
+}
+
+#[track_caller]
+fn assert_limited(answer: &Answer) {
+    assert_problem(answer, 429, "rate-limit-exceeded");
+    let wait: u64 = answer.field("retry-after").and_then(|s| s.parse().ok()).unwrap_or(0);
+    assert!((1..=17_280).contains(&wait), "{answer:?}");
+}
+
+async fn a_burst_passes_and_the_next_is_429_with_retry_after(world: Rc<World>) -> Outcome {
+    limited(&world, FIVE_A_DAY).await?;
+    let key = world.plain_key("acme").await?;
+    for _ in 0..5 {
+        assert_eq!(with_key(&world, &key).await?.status, 200);
+    }
+    assert_limited(&with_key(&world, &key).await?);
+    Ok(())
+}
+
+async fn every_answer_tells_what_is_left(world: Rc<World>) -> Outcome {
+    limited(&world, FIVE_A_DAY).await?;
+    let key = world.plain_key("acme").await?;
+    let name = format!("{}-limit", world.name);
+    for left in [4, 3, 2, 1, 0, 0] {
+        let answer = with_key(&world, &key).await?;
+        let policy = answer.field("ratelimit-policy").unwrap_or_default();
+        assert_eq!(policy, format!("\"{name}\";q=5;w=86400"));
+        let state = answer.field("ratelimit").unwrap_or_default();
+        assert!(state.starts_with(&format!("\"{name}\";r={left};t=")), "{state}");
+    }
+    Ok(())
+}
+
+async fn exactly_as_many_as_promised_pass_side_by_side(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: rate-limit, rate: 20/d, burst: 20}").await?;
+    let key = world.plain_key("acme").await?;
+    let requests: Vec<_> = (0..50)
+        .map(|_| {
+            let (client, key) = (world.client(), key.clone());
+            tokio::task::spawn_local(async move {
+                let request = Request::get("/a").field("X-API-Key", &key);
+                client.send(request).await.map(|answer| answer.status)
+            })
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for request in requests {
+        statuses.push(request.await??);
+    }
+    let passed = statuses.iter().filter(|status| **status == 200).count();
+    let refused = statuses.iter().filter(|status| **status == 429).count();
+    assert_eq!((passed, refused), (20, 30), "{statuses:?}");
+    assert_eq!(world.upstream.report().total(), 20);
+    Ok(())
+}
+
+async fn an_operation_costs_what_it_says(world: Rc<World>) -> Outcome {
+    let limit = format!("{}-limit", world.name);
+    let project = Project::new(&world)
+        .policy(&format!("{limit}: {FIVE_A_DAY}"))
+        .api(&format!("authn: keys\n    limit: {limit}"))
+        .route("{path: /a, cost: 1}")
+        .route("{path: /dear, cost: 3}")
+        .route("{path: /never, cost: 6}");
+    world.publish(project).await?;
+    let key = world.plain_key("acme").await?;
+    let get = |path: &'static str| world.client().send_owned(Request::get(path).field("X-API-Key", &key));
+    let never = get("/never").await?;
+    assert_problem(&never, 429, "rate-limit-exceeded");
+    assert_eq!(get("/dear").await?.status, 200);
+    assert_eq!(get("/dear").await?.status, 429, "2 left, 3 asked");
+    assert_eq!(get("/a").await?.status, 200, "what is refused is not charged");
+    assert_eq!(get("/a").await?.status, 200);
+    assert_eq!(get("/a").await?.status, 429);
+    Ok(())
+}
+
+async fn consumers_do_not_share_a_quota(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: rate-limit, rate: 1/d, burst: 1}").await?;
+    let (one, two) = (world.plain_key("one").await?, world.plain_key("two").await?);
+    assert_eq!(with_key(&world, &one).await?.status, 200);
+    assert_eq!(with_key(&world, &one).await?.status, 429);
+    assert_eq!(with_key(&world, &two).await?.status, 200);
+    Ok(())
+}
+
+async fn keys_of_one_consumer_share_a_quota(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: rate-limit, rate: 1/d, burst: 1}").await?;
+    let (one, two) = (world.plain_key("acme").await?, world.plain_key("acme").await?);
+    assert_eq!(with_key(&world, &one).await?.status, 200);
+    assert_eq!(with_key(&world, &two).await?.status, 429);
+    Ok(())
+}
+
+async fn the_client_address_counts_where_nobody_is_known(world: Rc<World>) -> Outcome {
+    let limit = format!("{}-limit", world.name);
+    let project = Project::new(&world)
+        .policy(&format!("{limit}: {{kind: rate-limit, rate: 2/d, burst: 2, by: address}}"))
+        .route(&format!("{{path: /a, limit: {limit}}}"));
+    world.publish(project).await?;
+    // A client cannot give itself another address by naming one.
+    let names = ["x-forwarded-for", "forwarded", "x-real-ip", "spin-client-addr"];
+    let mut statuses = Vec::new();
+    for (at, name) in names.into_iter().enumerate() {
+        let request = Request::get("/a").field(name, &format!("203.0.113.{at}"));
+        statuses.push(world.client().send(request).await?.status);
+    }
+    assert_eq!(statuses, [200, 200, 429, 429]);
+    Ok(())
+}
+
+async fn the_tightest_of_several_limits_refuses(world: Rc<World>) -> Outcome {
+    let (wide, tight) = (format!("{}-wide", world.name), format!("{}-tight", world.name));
+    let project = Project::new(&world)
+        .policy(&format!("{wide}: {{kind: rate-limit, rate: 100/d, burst: 100}}"))
+        .policy(&format!("{tight}: {{kind: rate-limit, rate: 2/d, burst: 2}}"))
+        .route(&format!("{{path: /a, authn: keys, limit: [{wide}, {tight}]}}"));
+    world.publish(project).await?;
+    let key = world.plain_key("acme").await?;
+    for _ in 0..2 {
+        assert_eq!(with_key(&world, &key).await?.status, 200);
+    }
+    for _ in 0..2 {
+        let refused = with_key(&world, &key).await?;
+        assert_problem(&refused, 429, "rate-limit-exceeded");
+        let state = refused.field("ratelimit").unwrap_or_default();
+        assert!(state.contains(&format!("\"{wide}\";r=98;")), "the wide one is not charged: {state}");
+        assert!(state.contains(&format!("\"{tight}\";r=0;")), "{state}");
+    }
+    Ok(())
+}
+
+async fn a_refused_request_is_not_forwarded(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: rate-limit, rate: 1/d, burst: 1}").await?;
+    let key = world.plain_key("acme").await?;
+    for _ in 0..4 {
+        with_key(&world, &key).await?;
+    }
+    assert_eq!(world.upstream.report().total(), 1);
+    Ok(())
+}
+
+async fn counters_away_and_open_lets_pass_visibly(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: rate-limit, rate: 1/d, burst: 1, on-unavailable: open}").await?;
+    let key = world.plain_key("acme").await?;
+    world.host.fault(Fault { counters: Some(true), ..Fault::default() }).await?;
+    for _ in 0..3 {
+        assert_eq!(with_key(&world, &key).await?.status, 200);
+    }
+    let records = world.records(3).await?;
+    let text = records[0].to_string();
+    assert!(text.contains("unavailable"), "{text}");
+    world.host.fault(Fault::NONE).await?;
+    assert_eq!(with_key(&world, &key).await?.status, 200);
+    assert_eq!(with_key(&world, &key).await?.status, 429);
+    Ok(())
+}
+
+async fn counters_away_and_closed_refuses(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: rate-limit, rate: 5/d, burst: 5, on-unavailable: closed}").await?;
+    let key = world.plain_key("acme").await?;
+    world.host.fault(Fault { counters: Some(true), ..Fault::default() }).await?;
+    let refused = with_key(&world, &key).await?;
+    assert_problem(&refused, 503, "store-unavailable");
+    assert_eq!(world.upstream.report().total(), 0);
+    world.host.fault(Fault::NONE).await?;
+    assert_eq!(with_key(&world, &key).await?.status, 200);
+    Ok(())
+}

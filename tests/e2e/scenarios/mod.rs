@@ -1,0 +1,36 @@
+//! All scenarios, in the order of the phases a request goes through.
+
+mod api_keys;
+mod bad_input;
+mod bundle;
+mod cache;
+mod faults;
+mod forwarding;
+mod limits;
+mod problems;
+mod routing;
+mod telemetry;
+
+use crate::scenario::Scenario;
+
+/// The scenarios whose title contains every one of these words; all, where there is none.
+pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
+    let files = [
+        routing::ALL,
+        bad_input::ALL,
+        api_keys::ALL,
+        limits::ALL,
+        cache::ALL,
+        forwarding::ALL,
+        problems::ALL,
+        telemetry::ALL,
+        bundle::ALL,
+        faults::ALL,
+    ];
+    let all = files.into_iter().flatten().copied();
+    all.filter(|scenario| {
+        let title = scenario.title();
+        filter.iter().all(|word| title.contains(word.as_str()))
+    })
+    .collect()
+}

@@ -1,0 +1,262 @@
+//! Host, path and method: which route takes a request, and that nothing else does.
+
+use std::rc::Rc;
+
+use tollgate_tests::client::Request;
+use tollgate_tests::hosts::Kind;
+
+use crate::project::Project;
+use crate::scenario::{Outcome, scenarios};
+use crate::world::{World, assert_problem};
+
+scenarios! { "route";
+    an_exact_host_beats_a_wildcard_host,
+    hosts_are_compared_without_case_and_port,
+    an_unknown_host_is_404,
+    the_most_specific_path_wins_whatever_the_order,
+    an_unknown_path_is_404_and_never_forwarded,
+    a_trailing_slash_is_another_path,
+    a_wrong_method_is_405_with_allow,
+    head_is_answered_where_get_is,
+    options_tells_the_methods,
+    an_internal_route_never_answers,
+    the_base_is_stripped_and_the_path_is_canonical,
+    the_query_is_passed_on_as_it_is,
+    no_spelling_of_a_path_reaches_a_guarded_route,
+    ambiguous_paths_are_refused
+        except (Cloudflare, "workerd resolves dot segments before the Worker sees the URL"),
+    http2_is_served_beside_http1
+        except (Cloudflare, "the platform's edge speaks HTTP/2, workerd's plain socket does not")
+        (Spin, "the platform's front speaks HTTP/2, the test host does not"),
+}
+
+async fn an_exact_host_beats_a_wildcard_host(world: Rc<World>) -> Outcome {
+    let (name, domain) = (&world.name, &world.domain);
+    let yaml = format!(
+        "format: 1\ngateway: {{name: e2e, hosts: [\"*.{domain}\"]}}\nupstreams: {{up: \"{}\"}}\napis:\n  \
+         {name}: {{upstream: up, base: /wild, strip-base: false, routes: [{{path: \"/{{*rest}}\"}}]}}\n  \
+         {name}-exact: {{upstream: up, hosts: [api.{domain}], base: /, routes: [{{path: /exact}}]}}\n",
+        world.upstream.url()
+    );
+    world.publish_yaml(&yaml).await?;
+    let at = |host: &str| world.client().for_host(&format!("{host}.{domain}"));
+    assert_eq!(at("api").get("/exact").await?.status, 200);
+    assert_eq!(at("other").get("/exact").await?.status, 404);
+    assert_eq!(at("other").get("/wild/x").await?.status, 200);
+    assert_eq!(at("a.b").get("/wild/x").await?.status, 404, "one label only");
+    assert_eq!(world.client().get("/wild/x").await?.status, 404);
+    Ok(())
+}
+
+async fn hosts_are_compared_without_case_and_port(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /x}")).await?;
+    let domain = &world.domain;
+    for host in [domain.to_uppercase(), format!("{domain}:8443")] {
+        let answer = world.client().for_host(&host).get("/x").await?;
+        assert_eq!(answer.status, 200, "{host}");
+    }
+    Ok(())
+}
+
+async fn an_unknown_host_is_404(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /x}")).await?;
+    for host in ["unknown.test", "127.0.0.1", "xn--nxasmq6b.test"] {
+        let answer = world.client().for_host(host).get("/x").await?;
+        assert_problem(&answer, 404, "route-not-found");
+    }
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn the_most_specific_path_wins_whatever_the_order(world: Rc<World>) -> Outcome {
+    let routes = ["{path: \"/pets/{*rest}\", id: rest}", "{path: \"/pets/{id}\", id: one}"];
+    let literal = ["{path: /pets/mine, id: mine}", "{path: \"/pets/{id}/toys\", id: toys}"];
+    let project = Project::new(&world);
+    let all = routes.iter().chain(&literal);
+    let project =
+        all.fold(project, |project, route| project.route(&route.replace("id: ", &format!("id: {}-", world.name))));
+    world.publish(project).await?;
+    let paths = ["/pets/mine", "/pets/7", "/pets/7/toys", "/pets/7/toys/9"];
+    for path in paths {
+        assert_eq!(world.client().get(path).await?.status, 200, "{path}");
+    }
+    let routes: Vec<String> = world.records(paths.len()).await?.iter().map(World::route_of).collect();
+    for (route, end) in routes.iter().zip(["mine", "one", "toys", "rest"]) {
+        assert!(route.ends_with(end), "{routes:?}");
+    }
+    Ok(())
+}
+
+async fn an_unknown_path_is_404_and_never_forwarded(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /known}")).await?;
+    for path in ["/", "/unknown", "/known/more", "/know", "/KNOWN"] {
+        assert_problem(&world.client().get(path).await?, 404, "route-not-found");
+    }
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn a_trailing_slash_is_another_path(world: Rc<World>) -> Outcome {
+    let project = Project::new(&world).route("{path: /a}").route("{path: /b/}");
+    world.publish(project).await?;
+    for (path, status) in [("/a", 200), ("/a/", 404), ("/b/", 200), ("/b", 404)] {
+        assert_eq!(world.client().get(path).await?.status, status, "{path}");
+    }
+    Ok(())
+}
+
+async fn a_wrong_method_is_405_with_allow(world: Rc<World>) -> Outcome {
+    let project = Project::new(&world).route("{path: /a, methods: [GET]}").route("{path: /a, methods: [PUT]}");
+    world.publish(project).await?;
+    let answer = world.client().send(Request::post("/a", "x")).await?;
+    assert_problem(&answer, 405, "method-not-allowed");
+    let allow = answer.field("allow").unwrap_or_default();
+    for method in ["GET", "HEAD", "PUT", "OPTIONS"] {
+        assert!(allow.split(", ").any(|one| one == method), "{method} in {allow}");
+    }
+    assert!(!allow.contains("POST"), "{allow}");
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn head_is_answered_where_get_is(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /a, methods: [GET]}")).await?;
+    let answer = world.client().send(Request::of("HEAD", "/a?size=77")).await?;
+    assert_eq!((answer.status, answer.content.len()), (200, 0));
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    assert_eq!(received.method, "HEAD");
+    let refused = world.client().send(Request::of("HEAD", "/b")).await?;
+    assert_eq!((refused.status, refused.content.len()), (404, 0));
+    Ok(())
+}
+
+async fn options_tells_the_methods(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /a, methods: [GET, POST]}")).await?;
+    let answer = world.client().send(Request::of("OPTIONS", "/a")).await?;
+    assert_eq!(answer.status, 204, "{}", answer.text());
+    let allow = answer.field("allow").unwrap_or_default();
+    assert!(["GET", "HEAD", "POST", "OPTIONS"].iter().all(|one| allow.contains(one)), "{allow}");
+    assert_eq!(world.upstream.report().total(), 0);
+    assert_eq!(world.client().send(Request::of("OPTIONS", "/b")).await?.status, 404);
+    Ok(())
+}
+
+async fn an_internal_route_never_answers(world: Rc<World>) -> Outcome {
+    let project = Project::new(&world).route("{path: /public}").route("{path: /internal, internal: true}");
+    world.publish(project).await?;
+    assert_eq!(world.client().get("/public").await?.status, 200);
+    assert_problem(&world.client().get("/internal").await?, 404, "route-not-found");
+    let answer = world.client().send(Request::of("OPTIONS", "/internal")).await?;
+    assert_eq!(answer.status, 404);
+    assert_eq!(world.upstream.report().count("/internal"), 0);
+    Ok(())
+}
+
+async fn the_base_is_stripped_and_the_path_is_canonical(world: Rc<World>) -> Outcome {
+    let project = Project::new(&world)
+        .upstream(&format!("\"{}/root\"", world.upstream.url()))
+        .api("base: /pets/v1")
+        .route("{path: \"/{*rest}\"}");
+    world.publish(project).await?;
+    for (asked, seen) in [
+        ("/pets/v1/a", "/root/a"),
+        ("/pets/v1/%61%7E/b%20c", "/root/a~/b%20c"),
+        ("/pets/v1/caf%c3%a9", "/root/caf%C3%A9"),
+        ("/p%65ts/v1/a;v=1", "/root/a;v=1"),
+    ] {
+        assert_eq!(world.client().get(asked).await?.status, 200, "{asked}");
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert_eq!(received.target, seen, "{asked}");
+    }
+    Ok(())
+}
+
+async fn the_query_is_passed_on_as_it_is(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /a}")).await?;
+    for query in ["?a=1&b=2", "?a=%2e%2e%2f&b=%00", "?a=b=c;d&&e", "?x=/../y", "?", ""] {
+        assert_eq!(world.client().get(&format!("/a{query}")).await?.status, 200, "{query}");
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        let seen = received.target.trim_end_matches('?');
+        assert_eq!(seen, format!("/a{query}").trim_end_matches('?'));
+    }
+    Ok(())
+}
+
+/// What people have tried on gateways to get from an open route to a guarded one.
+const ATTACKS: [&str; 22] = [
+    "/open/../admin/x",
+    "/open/./../admin/x",
+    "/open/%2e%2e/admin/x",
+    "/open/%2E./admin/x",
+    "/open/.%2e/admin/x",
+    "/open/..%2fadmin/x",
+    "/open/..%5cadmin/x",
+    "/open/..\\admin/x",
+    "/open/..;/admin/x",
+    "/open/..;a=b/admin/x",
+    "/open/%2e%2e%3b/admin/x",
+    "/open/%252e%252e/admin/x",
+    "/open/%25%32%65%25%32%65/admin/x",
+    "/open/..%252fadmin/x",
+    "/open//../admin/x",
+    "/open/%c0%ae%c0%ae/admin/x",
+    "/open/%u002e%u002e/admin/x",
+    "/open/x%00/../../admin/x",
+    "//admin/x",
+    "/./admin/x",
+    "/%61dmin/x",
+    "/admin%2fx",
+];
+
+async fn no_spelling_of_a_path_reaches_a_guarded_route(world: Rc<World>) -> Outcome {
+    let project =
+        Project::new(&world).route("{path: \"/open/{*rest}\"}").route("{path: \"/admin/{*rest}\", authn: keys}");
+    world.publish(project).await?;
+    assert_eq!(world.client().get("/open/x").await?.status, 200);
+    for path in ATTACKS {
+        let answer = world.get_raw(path).await?;
+        assert!([400, 401, 404].contains(&answer.status()), "{path}: {}", answer.0);
+    }
+    assert_eq!(world.upstream.report().total(), 1, "{:?}", world.upstream.report());
+    Ok(())
+}
+
+async fn ambiguous_paths_are_refused(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: \"/{*rest}\"}")).await?;
+    for path in [
+        "/a/../b",
+        "/a/./b",
+        "/a/%2e%2e/b",
+        "/a//b",
+        "//",
+        "/a%2fb",
+        "/a%5cb",
+        "/a%00b",
+        "/a%0d%0ab",
+        "/%252e",
+        "/a/..;/b",
+        "/%ff",
+        "/%zz",
+        "/%",
+        "/a%7f",
+    ] {
+        let answer = world.get_raw(path).await?;
+        assert_eq!(answer.status(), 400, "{path}: {}", answer.0);
+        assert!(answer.0.contains("application/problem+json"), "{path}: {}", answer.0);
+    }
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn http2_is_served_beside_http1(world: Rc<World>) -> Outcome {
+    assert!(world.on(Kind::Native));
+    world.publish(Project::new(&world).route("{path: /a}")).await?;
+    let request = Request::post("/a?size=200000", "hello").field("x-test", "1");
+    let answer = world.client().open_http2(request).await?.whole().await;
+    assert_eq!((answer.status, answer.content.len()), (200, 200_000));
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    assert_eq!((received.version.as_str(), received.content_length), ("HTTP/1.1", 5));
+    let refused = world.client().open_http2(Request::get("/b")).await?.whole().await;
+    assert_problem(&refused, 404, "route-not-found");
+    Ok(())
+}

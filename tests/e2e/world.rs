@@ -1,0 +1,167 @@
+//! What a scenario has at hand: a host, an upstream of its own, a domain nobody else uses, consumers and keys.
+
+use std::cell::Cell;
+use std::error::Error;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{Instant, sleep};
+use tollgate_core::cache::{CacheKey, Purge, Purges};
+use tollgate_core::time::Timestamp;
+use tollgate_kv_schemas::{Id, encode, keys};
+use tollgate_tests::client::{Answer, Client, PATIENCE, RawAnswer};
+use tollgate_tests::hosts::{Artifacts, Host, Kind, Options};
+use tollgate_tests::upstream::Upstream;
+
+use crate::lane::GATEWAY;
+use crate::project::{self, Key, Project};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The surroundings of one scenario.
+pub(crate) struct World {
+    pub(crate) host: Rc<Host>,
+    pub(crate) upstream: Upstream,
+    /// A host name of this scenario's own; its subdomains are, too.
+    pub(crate) domain: String,
+    /// A name of this scenario's own, for APIs and consumers.
+    pub(crate) name: String,
+    artifacts: Artifacts,
+    keys_made: Cell<u8>,
+}
+
+impl World {
+    pub(crate) async fn new(host: Rc<Host>, index: usize, artifacts: Artifacts) -> Result<Self> {
+        let name = format!("s{index}");
+        Ok(Self {
+            host,
+            upstream: Upstream::start().await?,
+            domain: format!("{name}.test"),
+            name,
+            artifacts,
+            keys_made: Cell::new(0),
+        })
+    }
+
+    pub(crate) fn on(&self, kind: Kind) -> bool {
+        self.host.kind() == kind
+    }
+
+    /// A client that asks for the scenario's domain.
+    pub(crate) fn client(&self) -> Client {
+        self.host.client().for_host(&self.domain)
+    }
+
+    /// Compiles and publishes a project.
+    pub(crate) async fn publish(&self, project: Project) -> Result<()> {
+        self.publish_yaml(&project.yaml()).await
+    }
+
+    /// Compiles and publishes a whole `tollgate.yaml`.
+    pub(crate) async fn publish_yaml(&self, yaml: &str) -> Result<()> {
+        self.publish_to(&self.host, yaml).await
+    }
+
+    pub(crate) async fn publish_to(&self, host: &Host, yaml: &str) -> Result<()> {
+        let records = project::compile(yaml)?;
+        Ok(host.put(&records).await?)
+    }
+
+    /// A host of the scenario's own, started with these options and ended with the scenario.
+    pub(crate) async fn start_host(&self, dev: bool, secrets: &[(&str, &str)]) -> Result<Host> {
+        let options = Options {
+            gateway: GATEWAY.to_owned(),
+            dev,
+            secrets: secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        };
+        Ok(Host::start(self.host.kind(), &self.artifacts, &options).await?)
+    }
+
+    /// A key of a consumer, with its record stored; `change` says what is special about it.
+    pub(crate) async fn key(&self, consumer: &str, change: impl FnOnce(&mut Key)) -> Result<String> {
+        let made = self.keys_made.replace(self.keys_made.get() + 1);
+        let mut key = Key::new(&self.name, made, &format!("{}-{consumer}", self.name));
+        change(&mut key);
+        self.host.put(&key.records()?).await?;
+        Ok(key.text)
+    }
+
+    /// A key that holds, of a consumer that nobody else is.
+    pub(crate) async fn plain_key(&self, consumer: &str) -> Result<String> {
+        self.key(consumer, |_| {}).await
+    }
+
+    /// The gateway's log lines about this scenario's exchanges, as JSON, once there are `count` of them.
+    pub(crate) async fn records(&self, count: usize) -> Result<Vec<serde_json::Value>> {
+        let mine = || -> Vec<serde_json::Value> {
+            let lines = self.host.logs();
+            lines.iter().filter_map(|line| serde_json::from_str(line).ok()).filter(|line| self.is_mine(line)).collect()
+        };
+        self.eventually(&format!("{count} log records"), || mine().len() >= count).await?;
+        Ok(mine())
+    }
+
+    /// Whether a line is about an exchange of this scenario, or of no route at all.
+    fn is_mine(&self, line: &serde_json::Value) -> bool {
+        let route = line["route_id"].as_str();
+        line["event"] == "exchange" && route.is_none_or(|route| route.starts_with(&self.name))
+    }
+
+    /// The route that a log line names.
+    pub(crate) fn route_of(line: &serde_json::Value) -> String {
+        line["route_id"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// SHA-256 in hexadecimal, as the upstream reports it.
+    pub(crate) fn sha256(content: &[u8]) -> String {
+        Id::of(content).to_string()
+    }
+
+    /// Purges a resource by the key that `Cache-Status` names, as the admin port does.
+    pub(crate) async fn purge(&self, key: &str) -> Result<()> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        let mut purges = Purges::default();
+        purges.add(Purge {
+            resource: Some(CacheKey::parse(key).ok_or("that is no cache key")?),
+            at: Timestamp::from_millis(u64::try_from(now.as_millis())?),
+        });
+        let record = String::from_utf8(encode(&purges))?;
+        Ok(self.host.put(&[(keys::purges(GATEWAY), record)]).await?)
+    }
+
+    /// Asks for a target exactly as it is spelt.
+    pub(crate) async fn get_raw(&self, target: &str) -> Result<RawAnswer> {
+        let host = &self.domain;
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        Ok(self.client().raw(request.as_bytes()).await?)
+    }
+
+    /// Waits until something holds; gives up after the usual patience.
+    pub(crate) async fn eventually(&self, what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        while !holds() {
+            if Instant::now() > end {
+                return Err(format!("waited in vain for {what}").into());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Checks that an answer is a problem of this status and type, and gives nothing internal away.
+#[track_caller]
+pub(crate) fn assert_problem(answer: &Answer, status: u16, kind: &str) {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert_eq!(answer.field("content-type"), Some("application/problem+json"), "{answer:?}");
+    let problem = answer.json();
+    let text = answer.text();
+    assert_eq!(problem["status"], status, "{text}");
+    let given = problem["type"].as_str().unwrap_or_default();
+    assert!(given.ends_with(kind), "type {given}, wanted {kind}");
+    assert!(problem["title"].is_string(), "{text}");
+    assert!(!answer.broken);
+    for internal in ["127.0.0.1", "panicked", ".rs:", "hyper", "sqlite", "e2e:"] {
+        assert!(!text.contains(internal), "{internal} in {text}");
+    }
+}

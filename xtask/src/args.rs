@@ -56,13 +56,7 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Unit,
-        Self::Wasm,
-        Self::Conformance,
-        Self::Simulation,
-        Self::E2e,
-    ];
+    pub(crate) const ALL: [Self; 5] = [Self::Unit, Self::Wasm, Self::Conformance, Self::Simulation, Self::E2e];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -78,11 +72,7 @@ impl Suite {
         Self::ALL
             .into_iter()
             .find(|suite| suite.name() == word)
-            .ok_or_else(|| {
-                format!(
-                    "`{word}` is no suite; the suites are unit, wasm, conformance, simulation, e2e"
-                )
-            })
+            .ok_or_else(|| format!("`{word}` is no suite; the suites are unit, wasm, conformance, simulation, e2e"))
     }
 }
 
@@ -97,11 +87,7 @@ pub(crate) struct Selection {
 
 impl Selection {
     pub(crate) fn hosts(&self) -> &[Host] {
-        if self.hosts.is_empty() {
-            &Host::ALL
-        } else {
-            &self.hosts
-        }
+        if self.hosts.is_empty() { &Host::ALL } else { &self.hosts }
     }
 
     /// Whether a suite runs: those named; else, when a filter is given, e2e alone; else all.
@@ -167,12 +153,8 @@ fn selection(words: &[String]) -> Result<Selection, String> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
-            "--host" => selection
-                .hosts
-                .push(Host::parse(value(word, words.next())?)?),
-            "--only" => selection
-                .suites
-                .push(Suite::parse(value(word, words.next())?)?),
+            "--host" => selection.hosts.push(Host::parse(value(word, words.next())?)?),
+            "--only" => selection.suites.push(Suite::parse(value(word, words.next())?)?),
             flag if flag.starts_with('-') => return Err(format!("`test` has no option `{flag}`")),
             filter => selection.filter.push(filter.to_owned()),
         }
@@ -181,8 +163,7 @@ fn selection(words: &[String]) -> Result<Selection, String> {
 }
 
 fn value<'a>(option: &str, word: Option<&'a String>) -> Result<&'a str, String> {
-    word.map(String::as_str)
-        .ok_or_else(|| format!("`{option}` wants a value"))
+    word.map(String::as_str).ok_or_else(|| format!("`{option}` wants a value"))
 }
 
 #[cfg(test)]

@@ -10,10 +10,9 @@ use crate::run;
 pub(crate) fn artifacts(place: &Place, hosts: &[Host]) -> Result<(), String> {
     for host in hosts {
         match host {
-            Host::Native => run::announced(
-                "build native: the tollgate program",
-                run::cargo(place).args(["build", "--locked"]),
-            )?,
+            Host::Native => {
+                run::announced("build native: the tollgate program", run::cargo(place).args(["build", "--locked"]))?;
+            }
             Host::Cloudflare => worker(place)?,
             Host::Spin => component(place)?,
         }
@@ -43,24 +42,13 @@ pub(crate) fn for_tests(place: &Place, hosts: &[Host]) -> Result<(), String> {
 /// The Worker: the same script that `wrangler dev` and `wrangler deploy` call.
 fn worker(place: &Place) -> Result<(), String> {
     let mut node = Command::new("node");
-    node.arg("adapters/cloudflare/build.mjs")
-        .current_dir(&place.root)
-        .env("TOLLGATE_CACHE", &place.cache);
+    node.arg("adapters/cloudflare/build.mjs").current_dir(&place.root).env("TOLLGATE_CACHE", &place.cache);
     run::announced("build cloudflare: the Worker", &mut node)
 }
 
 /// The component, as `spin build` makes it.
 fn component(place: &Place) -> Result<(), String> {
     let mut build = run::cargo(place);
-    build.args([
-        "build",
-        "--locked",
-        "--package",
-        "tollgate-spin",
-        "--target",
-        "wasm32-wasip2",
-        "--profile",
-        "wasm",
-    ]);
+    build.args(["build", "--locked", "--package", "tollgate-spin", "--target", "wasm32-wasip2", "--profile", "wasm"]);
     run::announced("build spin: the component", &mut build)
 }

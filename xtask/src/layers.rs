@@ -19,26 +19,10 @@ struct Layer {
 
 /// Every package that ships. Tests, benchmarks and tasks may use anything and have no row.
 const LAYERS: [Layer; 8] = [
-    Layer {
-        package: "tollgate-core",
-        may_use: &[],
-        platforms: &[],
-    },
-    Layer {
-        package: "tollgate-kv-schemas",
-        may_use: &["tollgate-core"],
-        platforms: &[],
-    },
-    Layer {
-        package: "tollgate-edge",
-        may_use: &["tollgate-core", "tollgate-kv-schemas"],
-        platforms: &[],
-    },
-    Layer {
-        package: "tollgate-config",
-        may_use: &["tollgate-core", "tollgate-kv-schemas"],
-        platforms: &[],
-    },
+    Layer { package: "tollgate-core", may_use: &[], platforms: &[] },
+    Layer { package: "tollgate-kv-schemas", may_use: &["tollgate-core"], platforms: &[] },
+    Layer { package: "tollgate-edge", may_use: &["tollgate-core", "tollgate-kv-schemas"], platforms: &[] },
+    Layer { package: "tollgate-config", may_use: &["tollgate-core", "tollgate-kv-schemas"], platforms: &[] },
     Layer {
         package: "tollgate-native",
         may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge"],
@@ -56,13 +40,7 @@ const LAYERS: [Layer; 8] = [
     },
     Layer {
         package: "tollgate",
-        may_use: &[
-            "tollgate-core",
-            "tollgate-kv-schemas",
-            "tollgate-edge",
-            "tollgate-config",
-            "tollgate-native",
-        ],
+        may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge", "tollgate-config", "tollgate-native"],
         platforms: &["native"],
     },
 ];
@@ -89,12 +67,7 @@ const PLATFORM_CRATES: [(&str, &str); 17] = [
 ];
 
 /// The packages whose whole dependency tree has to be free of platforms.
-const PURE: [&str; 4] = [
-    "tollgate-core",
-    "tollgate-kv-schemas",
-    "tollgate-edge",
-    "tollgate-config",
-];
+const PURE: [&str; 4] = ["tollgate-core", "tollgate-kv-schemas", "tollgate-edge", "tollgate-config"];
 
 /// What `core/clippy.toml` has to ban by name.
 const BANNED_IN_CORE: [&str; 7] = [
@@ -123,8 +96,8 @@ pub(crate) fn check(place: &Place) -> Result<(), String> {
         .map_err(|error| format!("core/clippy.toml: {error}"))?;
     breaches.extend(missing_bans(&clippy));
     for file in rust_files(&place.root)? {
-        let text = fs::read_to_string(place.root.join(&file))
-            .map_err(|error| format!("{}: {error}", file.display()))?;
+        let text =
+            fs::read_to_string(place.root.join(&file)).map_err(|error| format!("{}: {error}", file.display()))?;
         breaches.extend(adapter_words(&file, &text));
     }
     for breach in &breaches {
@@ -184,10 +157,7 @@ fn forbidden_edges(direct: &Dependencies) -> Vec<String> {
             if let Some(platform) = platform_of(name)
                 && !allowed(layer, platform)
             {
-                breaches.push(format!(
-                    "{} must not depend on {name}, which belongs to {platform}",
-                    layer.package
-                ));
+                breaches.push(format!("{} must not depend on {name}, which belongs to {platform}", layer.package));
             }
         }
     }
@@ -195,15 +165,11 @@ fn forbidden_edges(direct: &Dependencies) -> Vec<String> {
 }
 
 fn platform_of(name: &str) -> Option<&'static str> {
-    PLATFORM_CRATES
-        .iter()
-        .find(|(package, _)| *package == name)
-        .map(|(_, platform)| *platform)
+    PLATFORM_CRATES.iter().find(|(package, _)| *package == name).map(|(_, platform)| *platform)
 }
 
 fn allowed(layer: &Layer, platform: &str) -> bool {
-    layer.platforms.contains(&platform)
-        || (platform == "any adapter" && !layer.platforms.is_empty())
+    layer.platforms.contains(&platform) || (platform == "any adapter" && !layer.platforms.is_empty())
 }
 
 /// The names of all packages that `package` is built from, on any target.
@@ -213,11 +179,7 @@ fn tree(place: &Place, package: &str) -> Result<Vec<String>, String> {
         .args(["--edges", "normal,build", "--prefix", "none"])
         .args(["--format", "{p}"]);
     let said = run::answer(&mut tree).ok_or_else(|| format!("cargo tree of {package} failed"))?;
-    Ok(said
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .map(str::to_owned)
-        .collect())
+    Ok(said.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
 
 fn platforms_reached(package: &str, tree: &[String]) -> Vec<String> {
@@ -225,9 +187,7 @@ fn platforms_reached(package: &str, tree: &[String]) -> Vec<String> {
         .iter()
         .filter_map(|name| {
             let platform = platform_of(name)?;
-            Some(format!(
-                "{package} reaches {name}, which belongs to {platform}"
-            ))
+            Some(format!("{package} reaches {name}, which belongs to {platform}"))
         })
         .collect();
     breaches.dedup();
@@ -297,10 +257,7 @@ mod tests {
     #[track_caller]
     fn breach(package: &str, dependency: &str) {
         let mut direct = sound();
-        direct
-            .get_mut(package)
-            .expect("a layer")
-            .push(dependency.to_owned());
+        direct.get_mut(package).expect("a layer").push(dependency.to_owned());
         let breaches = forbidden_edges(&direct);
         assert_eq!(breaches.len(), 1, "{breaches:?}");
         assert!(breaches[0].contains(package) && breaches[0].contains(dependency));
@@ -351,16 +308,10 @@ mod tests {
 
     #[test]
     fn a_ban_that_is_lifted_is_noticed() {
-        let all: String = BANNED_IN_CORE
-            .iter()
-            .map(|path| format!("{{ path = \"{path}\" }}\n"))
-            .collect();
+        let all: String = BANNED_IN_CORE.iter().map(|path| format!("{{ path = \"{path}\" }}\n")).collect();
         assert!(missing_bans(&all).is_empty());
         let lifted = all.replace("\"std::env::var\"", "\"std::env::home_dir\"");
-        assert_eq!(
-            missing_bans(&lifted),
-            ["core/clippy.toml does not ban std::env::var"]
-        );
+        assert_eq!(missing_bans(&lifted), ["core/clippy.toml does not ban std::env::var"]);
     }
 
     #[test]

@@ -6,10 +6,8 @@ use crate::place::Place;
 use crate::run;
 
 /// What only compiles for its own platform, with that platform's target.
-const WASM_PACKAGES: [(&str, &str); 2] = [
-    ("tollgate-cloudflare", "wasm32-unknown-unknown"),
-    ("tollgate-spin", "wasm32-wasip2"),
-];
+const WASM_PACKAGES: [(&str, &str); 2] =
+    [("tollgate-cloudflare", "wasm32-unknown-unknown"), ("tollgate-spin", "wasm32-wasip2")];
 
 /// Runs every check and names those that failed.
 pub(crate) fn all(place: &Place) -> Result<(), String> {
@@ -27,10 +25,7 @@ pub(crate) fn all(place: &Place) -> Result<(), String> {
 }
 
 fn format(place: &Place) -> Result<(), String> {
-    run::announced(
-        "lint: formatting",
-        run::cargo(place).args(["fmt", "--all", "--check"]),
-    )
+    run::announced("lint: formatting", run::cargo(place).args(["fmt", "--all", "--check"]))
 }
 
 fn clippy(place: &Place) -> Result<(), String> {
@@ -38,38 +33,27 @@ fn clippy(place: &Place) -> Result<(), String> {
     host.args(["clippy", "--locked", "--workspace", "--all-targets"]);
     except_wasm(&mut host);
     let host = run::announced("lint: clippy", host.args(["--", "-D", "warnings"]));
-    WASM_PACKAGES
-        .iter()
-        .fold(host, |before, (package, target)| {
-            let mut command = run::cargo(place);
-            command.args(["clippy", "--locked", "--package", package]);
-            command.args(["--target", target, "--", "-D", "warnings"]);
-            before.and(run::announced(
-                &format!("lint: clippy {package}"),
-                &mut command,
-            ))
-        })
+    WASM_PACKAGES.iter().fold(host, |before, (package, target)| {
+        let mut command = run::cargo(place);
+        command.args(["clippy", "--locked", "--package", package]);
+        command.args(["--target", target, "--", "-D", "warnings"]);
+        before.and(run::announced(&format!("lint: clippy {package}"), &mut command))
+    })
 }
 
 fn docs(place: &Place) -> Result<(), String> {
     let mut host = run::cargo(place);
-    host.args(["doc", "--locked", "--no-deps", "--workspace"])
-        .env("RUSTDOCFLAGS", "-D warnings");
+    host.args(["doc", "--locked", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings");
     except_wasm(&mut host);
     let host = run::announced("lint: docs", &mut host);
-    WASM_PACKAGES
-        .iter()
-        .fold(host, |before, (package, target)| {
-            let mut command = run::cargo(place);
-            command
-                .args(["doc", "--locked", "--no-deps", "--package", package])
-                .args(["--target", target])
-                .env("RUSTDOCFLAGS", "-D warnings");
-            before.and(run::announced(
-                &format!("lint: docs {package}"),
-                &mut command,
-            ))
-        })
+    WASM_PACKAGES.iter().fold(host, |before, (package, target)| {
+        let mut command = run::cargo(place);
+        command
+            .args(["doc", "--locked", "--no-deps", "--package", package])
+            .args(["--target", target])
+            .env("RUSTDOCFLAGS", "-D warnings");
+        before.and(run::announced(&format!("lint: docs {package}"), &mut command))
+    })
 }
 
 fn except_wasm(command: &mut Command) {
@@ -90,15 +74,8 @@ fn deny(place: &Place) -> Result<(), String> {
         run::cargo(place).args(["deny", "check", "licenses", "bans", "sources"]),
     )?;
     let mut fetch = run::cargo(place);
-    if run::announced(
-        "lint: cargo-deny advisories (fetch)",
-        fetch.args(["deny", "fetch", "db"]),
-    )
-    .is_err()
-    {
-        println!(
-            "    the advisory database cannot be fetched here, so advisories were NOT checked"
-        );
+    if run::announced("lint: cargo-deny advisories (fetch)", fetch.args(["deny", "fetch", "db"])).is_err() {
+        println!("    the advisory database cannot be fetched here, so advisories were NOT checked");
         return Ok(());
     }
     run::announced(

@@ -64,11 +64,7 @@ fn ci(place: &Place) -> Result<(), String> {
         ("layers", layers::check(place)),
         ("test", suite::test(place, &args::Selection::default())),
     ];
-    let failed: Vec<&str> = checks
-        .iter()
-        .filter(|(_, outcome)| outcome.is_err())
-        .map(|(name, _)| *name)
-        .collect();
+    let failed: Vec<&str> = checks.iter().filter(|(_, outcome)| outcome.is_err()).map(|(name, _)| *name).collect();
     for (name, outcome) in &checks {
         if let Err(why) = outcome {
             eprintln!("{name}: {why}");
@@ -84,13 +80,6 @@ fn bench(place: &Place, rest: &[String]) -> Result<(), String> {
     setup::prepare(place, &args::Host::ALL)?;
     build::artifacts(place, &args::Host::ALL)?;
     let mut command = run::cargo(place);
-    command.args([
-        "run",
-        "--locked",
-        "--release",
-        "--package",
-        "tollgate-bench",
-        "--",
-    ]);
+    command.args(["run", "--locked", "--release", "--package", "tollgate-bench", "--"]);
     run::announced("bench", command.args(rest))
 }

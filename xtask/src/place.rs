@@ -17,37 +17,25 @@ pub(crate) struct Place {
 impl Place {
     /// Finds the folders from the environment; creates none of them.
     pub(crate) fn find() -> Result<Self, String> {
-        let manifest = env::var_os("CARGO_MANIFEST_DIR")
-            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let root = manifest
-            .parent()
-            .ok_or("the folder of xtask has no parent")?
-            .to_path_buf();
+        let manifest =
+            env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = manifest.parent().ok_or("the folder of xtask has no parent")?.to_path_buf();
         let cache = match env::var_os("TOLLGATE_CACHE") {
             Some(folder) => absolute(&root, Path::new(&folder)),
             None => home_cache().unwrap_or_else(|| root.join("target").join("tollgate-cache")),
         };
         let target = target_directory(&root)?;
-        Ok(Self {
-            root,
-            cache,
-            target,
-        })
+        Ok(Self { root, cache, target })
     }
 
     /// The folder of the tools set-up builds, by the name the tools have.
     pub(crate) fn tool(&self, name: &str) -> PathBuf {
-        self.cache
-            .join("tools")
-            .join("bin")
-            .join(format!("{name}{}", env::consts::EXE_SUFFIX))
+        self.cache.join("tools").join("bin").join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
     /// What cargo built in the dev profile for this machine.
     pub(crate) fn debug_binary(&self, name: &str) -> PathBuf {
-        self.target
-            .join("debug")
-            .join(format!("{name}{}", env::consts::EXE_SUFFIX))
+        self.target.join("debug").join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 }
 
@@ -71,8 +59,8 @@ fn target_directory(root: &Path) -> Result<PathBuf, String> {
         let why = String::from_utf8_lossy(&output.stderr);
         return Err(format!("cargo metadata failed: {}", why.trim()));
     }
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("cargo metadata answered no JSON: {error}"))?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata answered no JSON: {error}"))?;
     metadata["target_directory"]
         .as_str()
         .map(PathBuf::from)

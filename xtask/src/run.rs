@@ -25,15 +25,9 @@ pub(crate) fn cargo(place: &Place) -> Command {
 pub(crate) fn announced(what: &str, command: &mut Command) -> Result<(), String> {
     println!("==> {what}");
     let started = Instant::now();
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|error| could_not_start(command, &error))?;
+    let status = command.stdin(Stdio::null()).status().map_err(|error| could_not_start(command, &error))?;
     if status.success() {
-        println!(
-            "    {what}: done in {:.1} s",
-            started.elapsed().as_secs_f64()
-        );
+        println!("    {what}: done in {:.1} s", started.elapsed().as_secs_f64());
         return Ok(());
     }
     Err(format!("{what} failed ({status})"))
@@ -56,12 +50,9 @@ pub(crate) fn watched(command: &mut Command) -> Result<(bool, String), String> {
         pumps.push(pump(stderr, std::io::stderr(), Arc::clone(&kept)));
     }
     for pump in pumps {
-        pump.join()
-            .map_err(|_| "reading a program's output failed")?;
+        pump.join().map_err(|_| "reading a program's output failed")?;
     }
-    let status = child
-        .wait()
-        .map_err(|error| format!("waiting for {command:?}: {error}"))?;
+    let status = child.wait().map_err(|error| format!("waiting for {command:?}: {error}"))?;
     let text = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
     Ok((status.success(), text))
 }
@@ -69,10 +60,7 @@ pub(crate) fn watched(command: &mut Command) -> Result<(bool, String), String> {
 /// Runs a program quietly; `None` when it is absent or fails.
 pub(crate) fn answer(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn pump(
@@ -86,17 +74,12 @@ fn pump(
         while matches!(from.read_until(b'\n', &mut line), Ok(1..)) {
             // A closed stdout is no reason to stop reading: the child would block on a full pipe.
             let _ = to.write_all(&line);
-            kept.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push_str(&String::from_utf8_lossy(&line));
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&line));
             line.clear();
         }
     })
 }
 
 fn could_not_start(command: &Command, error: &std::io::Error) -> String {
-    format!(
-        "{} could not start: {error}",
-        command.get_program().to_string_lossy()
-    )
+    format!("{} could not start: {error}", command.get_program().to_string_lossy())
 }

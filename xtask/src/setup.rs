@@ -17,6 +17,10 @@ const NODE_MAJOR_MIN: u32 = 20;
 /// wasm-bindgen's programs, built from the crate beside this one.
 const WASM_TOOLS: [&str; 2] = ["wasm-bindgen", "wasm-bindgen-test-runner"];
 
+/// Unoptimised, the tools take several times as long to read a module.
+const TOOLS_CONFIG: [&str; 3] =
+    ["profile.dev.opt-level=1", "profile.dev.debug=false", "future-incompat-report.frequency=\"never\""];
+
 /// Prepares for these hosts and says plainly what is missing when it cannot.
 pub(crate) fn prepare(place: &Place, hosts: &[Host]) -> Result<(), String> {
     rust_parts(place, hosts)?;
@@ -27,9 +31,7 @@ pub(crate) fn prepare(place: &Place, hosts: &[Host]) -> Result<(), String> {
     thread::scope(|scope| {
         let npm = scope.spawn(|| npm_packages(place));
         let tools = wasm_tools(place);
-        let npm = npm
-            .join()
-            .unwrap_or_else(|_| Err("installing the npm packages panicked".to_owned()));
+        let npm = npm.join().unwrap_or_else(|_| Err("installing the npm packages panicked".to_owned()));
         tools.and(npm)
     })
 }
@@ -67,25 +69,20 @@ pub(crate) fn rust_parts(place: &Place, hosts: &[Host]) -> Result<(), String> {
 /// Builds wasm-bindgen's programs into the cache, unless those of this version are there.
 fn wasm_tools(place: &Place) -> Result<(), String> {
     let wanted = locked_version(&place.root, "wasm-bindgen")?;
-    if WASM_TOOLS
-        .iter()
-        .all(|tool| tool_version(place, tool).as_deref() == Some(wanted.as_str()))
-    {
+    if WASM_TOOLS.iter().all(|tool| tool_version(place, tool).as_deref() == Some(wanted.as_str())) {
         return Ok(());
     }
-    // A folder of its own: another optimisation level in the common one would build all shared crates again.
-    let target = place.target.join("wasm-tools");
+    // The folder and the settings of adapters/cloudflare/build.mjs, which builds the same where this was not run.
+    let target = place.cache.join("tools").join("target");
     let mut build = run::cargo(place);
-    build
-        .args(["build", "--locked", "--package", "tollgate-wasm-tools"])
-        .args(["--bins", "--config", "profile.dev.opt-level=1"])
-        .arg("--target-dir")
-        .arg(&target);
+    build.args(["build", "--locked", "--package", "tollgate-wasm-tools", "--bins"]);
+    for setting in TOOLS_CONFIG {
+        build.args(["--config", setting]);
+    }
+    build.arg("--target-dir").arg(&target);
     run::announced(&format!("setup: wasm-bindgen {wanted}"), &mut build)?;
     for tool in WASM_TOOLS {
-        let built = target
-            .join("debug")
-            .join(format!("{tool}{}", std::env::consts::EXE_SUFFIX));
+        let built = target.join("debug").join(format!("{tool}{}", std::env::consts::EXE_SUFFIX));
         install(&built, &place.tool(tool))?;
     }
     Ok(())
@@ -118,8 +115,7 @@ fn npm_packages(place: &Place) -> Result<(), String> {
         return Ok(());
     }
     let mut npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
-    npm.args(["ci", "--no-audit", "--no-fund", "--no-progress"])
-        .current_dir(&place.root);
+    npm.args(["ci", "--no-audit", "--no-fund", "--no-progress"]).current_dir(&place.root);
     run::announced("setup: npm packages", &mut npm)?;
     fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
 }
@@ -129,14 +125,10 @@ fn node_version() -> Result<String, String> {
         "the Cloudflare host needs Node.js {NODE_MAJOR_MIN} or newer (https://nodejs.org); \
          `cargo xtask test --host native` does without"
     );
-    let version = run::answer(Command::new("node").arg("--version"))
-        .ok_or_else(|| format!("node is not installed: {remedy}"))?;
-    let major = version
-        .trim_start_matches('v')
-        .split('.')
-        .next()
-        .and_then(|major| major.parse::<u32>().ok())
-        .unwrap_or(0);
+    let version =
+        run::answer(Command::new("node").arg("--version")).ok_or_else(|| format!("node is not installed: {remedy}"))?;
+    let major =
+        version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok()).unwrap_or(0);
     if major < NODE_MAJOR_MIN {
         return Err(format!("node {version} is too old: {remedy}"));
     }
@@ -157,10 +149,8 @@ fn rustc(place: &Place) -> Command {
 
 /// The version of a package in `Cargo.lock`.
 fn locked_version(root: &Path, package: &str) -> Result<String, String> {
-    let lock = fs::read_to_string(root.join("Cargo.lock"))
-        .map_err(|error| format!("Cargo.lock: {error}"))?;
-    version_in_lock(&lock, package)
-        .ok_or_else(|| format!("Cargo.lock names no version of {package}"))
+    let lock = fs::read_to_string(root.join("Cargo.lock")).map_err(|error| format!("Cargo.lock: {error}"))?;
+    version_in_lock(&lock, package).ok_or_else(|| format!("Cargo.lock names no version of {package}"))
 }
 
 fn version_in_lock(lock: &str, package: &str) -> Option<String> {
@@ -179,10 +169,7 @@ mod tests {
     fn the_version_is_that_of_the_named_package_alone() {
         let lock = "[[package]]\nname = \"wasm-bindgen-macro\"\nversion = \"1.0.0\"\n\n\
                     [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\n";
-        assert_eq!(
-            version_in_lock(lock, "wasm-bindgen").as_deref(),
-            Some("0.2.130")
-        );
+        assert_eq!(version_in_lock(lock, "wasm-bindgen").as_deref(), Some("0.2.130"));
         assert_eq!(version_in_lock(lock, "bindgen"), None);
     }
 }

@@ -71,11 +71,7 @@ fn raw_string(text: &str, before: Option<char>) -> Option<usize> {
     fence[hashes..].strip_prefix('"')?;
     let closing = format!("\"{}", "#".repeat(hashes));
     let inside = 1 + hashes + 1;
-    Some(
-        text[inside..]
-            .find(&closing)
-            .map_or(text.len(), |end| inside + end + closing.len()),
-    )
+    Some(text[inside..].find(&closing).map_or(text.len(), |end| inside + end + closing.len()))
 }
 
 fn string(text: &str) -> usize {

@@ -7,13 +7,8 @@ use crate::place::Place;
 use crate::{build, run, setup};
 
 /// Packages that are no part of the unit tests: two compile for wasm alone, the suites have steps of their own.
-const NOT_UNIT: [&str; 5] = [
-    "tollgate-cloudflare",
-    "tollgate-spin",
-    "tollgate-spin-host",
-    "tollgate-tests",
-    "tollgate-wasm-tools",
-];
+const NOT_UNIT: [&str; 5] =
+    ["tollgate-cloudflare", "tollgate-spin", "tollgate-spin-host", "tollgate-tests", "tollgate-wasm-tools"];
 
 /// What one step did.
 struct Outcome {
@@ -27,14 +22,9 @@ struct Outcome {
 
 /// Sets up, builds and runs what was selected; the last line printed is `N passed, N failed`.
 pub(crate) fn test(place: &Place, selection: &Selection) -> Result<(), String> {
-    let mut outcomes = vec![step("setup", || {
-        setup::prepare(place, needed(selection)).map(|()| (0, 0))
-    })];
+    let mut outcomes = vec![step("setup", || setup::prepare(place, needed(selection)).map(|()| (0, 0)))];
     if outcomes.iter().all(|outcome| outcome.broken.is_none()) {
-        for suite in Suite::ALL
-            .into_iter()
-            .filter(|suite| runs(selection, *suite))
-        {
+        for suite in Suite::ALL.into_iter().filter(|suite| runs(selection, *suite)) {
             outcomes.push(step(suite.name(), || suite_of(place, selection, suite)));
         }
     }
@@ -43,8 +33,7 @@ pub(crate) fn test(place: &Place, selection: &Selection) -> Result<(), String> {
 
 /// Core on wasm32 is the Cloudflare host's concern: who narrows to another host needs no Node.
 fn runs(selection: &Selection, suite: Suite) -> bool {
-    selection.wants(suite)
-        && (suite != Suite::Wasm || selection.hosts().contains(&Host::Cloudflare))
+    selection.wants(suite) && (suite != Suite::Wasm || selection.hosts().contains(&Host::Cloudflare))
 }
 
 /// The hosts to set up for: unit tests alone need none.
@@ -88,10 +77,7 @@ fn wasm(place: &Place) -> Result<(u64, u64), String> {
     command
         .args(["test", "--locked", "--package", "tollgate-core", "--lib"])
         .args(["--target", "wasm32-unknown-unknown", "--no-fail-fast"])
-        .env(
-            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER",
-            place.tool("wasm-bindgen-test-runner"),
-        );
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", place.tool("wasm-bindgen-test-runner"));
     let (passed, failed) = counted(&mut command)?;
     if passed + failed == 0 {
         return Err("no test of core ran on wasm32".to_owned());
@@ -112,9 +98,7 @@ fn e2e(place: &Place, selection: &Selection) -> Result<(u64, u64), String> {
     for host in selection.hosts() {
         command.args(["--host", host.name()]);
     }
-    command
-        .args(&selection.filter)
-        .env("TOLLGATE_TARGET", &place.target);
+    command.args(&selection.filter).env("TOLLGATE_TARGET", &place.target);
     counted(&mut command)
 }
 
@@ -145,9 +129,7 @@ fn counts(said: &str) -> (u64, u64) {
     let mut sum = (0, 0);
     for line in said.lines() {
         let line = line.trim();
-        let summary = line.starts_with("test result:")
-            || line.starts_with("Summary [")
-            || line.starts_with("e2e: ");
+        let summary = line.starts_with("test result:") || line.starts_with("Summary [") || line.starts_with("e2e: ");
         if summary {
             sum.0 += before(line, "passed");
             sum.1 += before(line, "failed") + before(line, "timed out");
@@ -170,13 +152,7 @@ fn step(name: &'static str, run: impl FnOnce() -> Result<(u64, u64), String>) ->
     let started = Instant::now();
     let result = run();
     let (passed, failed) = result.as_ref().copied().unwrap_or((0, 0));
-    Outcome {
-        step: name,
-        passed,
-        failed,
-        broken: result.err(),
-        took: started.elapsed(),
-    }
+    Outcome { step: name, passed, failed, broken: result.err(), took: started.elapsed() }
 }
 
 fn conclude(outcomes: &[Outcome]) -> Result<(), String> {
@@ -209,22 +185,10 @@ mod tests {
     #[test]
     fn the_summaries_of_all_runners_are_read() {
         for (said, expected) in [
-            (
-                "     Summary [   0.021s] 42 tests run: 40 passed (1 slow), 2 failed, 3 skipped",
-                (40, 2),
-            ),
-            (
-                "Summary [  1s] 3 tests run: 1 passed, 1 failed, 1 timed out, 0 skipped",
-                (1, 2),
-            ),
-            (
-                "test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out",
-                (7, 0),
-            ),
-            (
-                "test result: FAILED. 3 passed; 4 failed; 0 ignored; finished in 0.1s",
-                (3, 4),
-            ),
+            ("     Summary [   0.021s] 42 tests run: 40 passed (1 slow), 2 failed, 3 skipped", (40, 2)),
+            ("Summary [  1s] 3 tests run: 1 passed, 1 failed, 1 timed out, 0 skipped", (1, 2)),
+            ("test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out", (7, 0)),
+            ("test result: FAILED. 3 passed; 4 failed; 0 ignored; finished in 0.1s", (3, 4)),
             ("e2e: 150 passed, 1 failed, 4 not applicable", (150, 1)),
             ("90 passed, said a test that prints", (0, 0)),
         ] {

@@ -133,7 +133,7 @@ codes! {
         "`${secret.NAME}` stands for a secret that the host resolves at run time: an environment variable, a \
         Worker secret, a Spin variable. Names have letters, figures and underscores. No other `${...}` exists, \
         and a literal `${` cannot be written."
-    EmptyValue "TG0212" "A key has no value."
+    EmptyValue "TG0212" "A key has no value, or an empty list."
         "A key with nothing behind it is `null`. Whether its author meant a default, nothing or forgot to go on \
         cannot be known."
     Repeated "TG0213" "A list names the same thing twice."

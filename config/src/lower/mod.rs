@@ -34,8 +34,11 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Optio
     let mut upstreams = policies::upstreams(project, report);
     let mut policies = policies::policies(project, report);
     let mut routes = routes::routes(project, &mut upstreams, &mut policies, report);
-    upstreams.report_unused(report);
-    policies.report_unused(report);
+    // A name that is misspelt leaves its definition unused; that is one mistake, not two.
+    if !report.has_errors() {
+        upstreams.report_unused(report);
+        policies.report_unused(report);
+    }
     if project.apis.is_empty() {
         report_no_apis(root, report);
     }

@@ -43,6 +43,7 @@ pub(super) fn routes(
         ids: HashMap::new(),
         routes: Vec::new(),
     };
+    lowering.names(lowering.gateway_level);
     for (name, api) in &project.apis {
         if let Some(api) = api {
             lowering.api(name, api);
@@ -78,13 +79,14 @@ impl<'p> Lowering<'p, '_> {
         let hosts = self.hosts(api);
         let base = api.base.as_ref().map_or(Some((String::new(), 0)), |base| values::base(base, self.report));
         let upstream = api.upstream.as_ref().and_then(|upstream| self.upstreams.find(upstream, self.report));
+        self.names(&api.level);
         // Routes are read even where the API has a mistake, so that theirs are found too.
-        let complete = base.is_some() && upstream.is_some();
+        let has_base = base.is_some();
         let (base, base_segments) = base.unwrap_or_default();
         let context = Context { name, api, hosts, base, base_segments, upstream: upstream.unwrap_or_default() };
         let mut public = Vec::new();
         for route in &api.routes {
-            self.route(&context, route, complete, &mut public);
+            self.route(&context, route, has_base, &mut public);
         }
         report_public(name, &public, self.report);
         if api.routes.is_empty() {
@@ -111,7 +113,7 @@ impl<'p> Lowering<'p, '_> {
         hosts.into_iter().map(|host| host.value).collect()
     }
 
-    fn route(&mut self, context: &Context<'p>, route: &'p Route, complete: bool, public: &mut Vec<Public>) {
+    fn route(&mut self, context: &Context<'p>, route: &'p Route, has_base: bool, public: &mut Vec<Public>) {
         let path = self.path(context, route);
         let methods = route.methods.as_ref().map(|list| values::methods(list, self.report)).unwrap_or_default();
         let id = self.id(context, route, &methods);
@@ -125,7 +127,7 @@ impl<'p> Lowering<'p, '_> {
             public.push(Public { what: title(&methods, &route.path.value), span: route.path.span });
         }
         let cache = effective.cache.as_ref().map(|cache| cache_settings(cache, self.report));
-        let (Some(path), true) = (path, complete) else { return };
+        let (Some(path), true) = (path, has_base) else { return };
         let settings = |host: &HostPattern| RouteSettings {
             id: id.clone(),
             api: context.name.value.clone(),
@@ -182,6 +184,14 @@ impl<'p> Lowering<'p, '_> {
             }
         }
         id
+    }
+
+    /// Finds what a level names, whether or not a route is left that it holds for.
+    fn names(&mut self, level: &Level) {
+        for (statement, phase) in [(&level.authn, Phase::Authn), (&level.limit, Phase::Limit)] {
+            let items: Vec<_> = statement.iter().flat_map(|statement| &statement.items).collect();
+            self.phase(&items, phase);
+        }
     }
 
     /// Finds the policies of a phase; one of another phase's kind is reported.
@@ -268,7 +278,14 @@ struct Public {
 
 fn gateway_hosts(project: &Project, report: &mut Report) -> Vec<HostPattern> {
     match project.gateway.as_ref().and_then(|gateway| gateway.hosts.as_ref()) {
-        Some(list) => values::hosts(list, report).into_iter().map(|host| host.value).collect(),
+        Some(list) => {
+            let mut hosts: Vec<_> = values::hosts(list, report).into_iter().map(|host| host.value).collect();
+            if hosts.len() < list.len() {
+                // One was refused. Which hosts it meant is not known, so nothing is said about APIs on other hosts.
+                hosts.push(HostPattern::Any);
+            }
+            hosts
+        }
         None => vec![HostPattern::Any],
     }
 }

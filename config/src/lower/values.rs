@@ -23,13 +23,20 @@ pub(super) fn url(text: &Spanned<String>, report: &mut Report) -> Option<Upstrea
     }
 }
 
-/// Reads a list of host patterns, the same host written twice counted once.
+/// Reads a list of host patterns, which differ from each other.
 pub(super) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanned<HostPattern>> {
     let mut all: Vec<Spanned<HostPattern>> = Vec::new();
     for text in list {
         match text.value.parse::<HostPattern>() {
-            Ok(pattern) if all.iter().any(|known| known.value == pattern) => {}
-            Ok(pattern) => all.push(Spanned::new(pattern, text.span)),
+            Ok(pattern) => match all.iter().find(|known| known.value == pattern) {
+                Some(known) => report.push(
+                    Diagnostic::error(Code::Repeated, text.span, format!("`{pattern}` is listed twice"))
+                        .why("hosts are the same in capitals and small letters, and with a dot at their end")
+                        .fix("remove it")
+                        .related(known.span, "first listed here"),
+                ),
+                None => all.push(Spanned::new(pattern, text.span)),
+            },
             Err(error) => report.push(
                 Diagnostic::error(Code::BadHost, text.span, format!("`{}` is not a host: {error}", text.value))
                     .why("requests are told apart by their host")

@@ -35,7 +35,7 @@ impl Api {
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, format!("API `{}`", name.value), name.span, report)?;
         let api = Self {
-            hosts: fields.optional("hosts", report, decode::texts),
+            hosts: fields.optional("hosts", report, decode::some_texts),
             base: fields.optional("base", report, decode::text),
             upstream: fields.required("upstream", report, decode::text),
             strip_base: fields.optional("strip-base", report, decode::boolean).unwrap_or(true),
@@ -54,7 +54,7 @@ impl Route {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, "this route", node.span, report)?;
         let path = fields.required("path", report, decode::text);
-        let methods = fields.optional("methods", report, decode::texts);
+        let methods = fields.optional("methods", report, decode::some_texts);
         let id = fields.optional("id", report, decode::text).filter(|id| decode::check_id(id, report));
         let scopes = fields.optional("scopes", report, decode::texts).unwrap_or_default();
         let cost = fields.optional("cost", report, |node, report| {

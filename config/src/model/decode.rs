@@ -166,6 +166,19 @@ pub(crate) fn texts(node: &Node, report: &mut Report) -> Option<Vec<Spanned<Stri
     Some(kept)
 }
 
+/// A list of texts that says something: where an empty list could be read as nothing or as everything.
+pub(crate) fn some_texts(node: &Node, report: &mut Report) -> Option<Vec<Spanned<String>>> {
+    if matches!(&node.value, Value::List(items) if items.is_empty()) {
+        report.push(
+            Diagnostic::error(Code::EmptyValue, node.span, "the list is empty")
+                .why("whether nothing or everything was meant cannot be known")
+                .fix("list something, remove the key, or write `none` where that is allowed"),
+        );
+        return None;
+    }
+    texts(node, report)
+}
+
 /// One of a few words.
 pub(crate) fn word<T: Copy>(node: &Node, words: &[(&str, T)], report: &mut Report) -> Option<T> {
     let given = text(node, report)?;

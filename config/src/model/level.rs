@@ -87,10 +87,10 @@ fn list_statement(node: &Node, key: &'static str, report: &mut Report) -> Option
             let item = decode::text(node, report)?;
             Some(ListStatement { span, items: vec![item], replace: None })
         }
-        Value::List(_) => Some(ListStatement { span, items: decode::texts(node, report)?, replace: None }),
+        Value::List(_) => Some(ListStatement { span, items: decode::some_texts(node, report)?, replace: None }),
         Value::Map(_) => {
             let mut fields = Fields::open(node, "this list", span, report)?;
-            let items = fields.required(key, report, decode::texts);
+            let items = fields.required(key, report, decode::some_texts);
             let replace = fields.optional("replace", report, decode::boolean);
             fields.finish(report);
             Some(ListStatement { span, items: items?, replace })

@@ -71,7 +71,7 @@ impl Gateway {
         let mut fields = Fields::open(node, "the gateway", node.span, report)?;
         let name =
             fields.required("name", report, decode::text).filter(|name| decode::check_gateway_name(name, report));
-        let hosts = fields.optional("hosts", report, decode::texts);
+        let hosts = fields.optional("hosts", report, decode::some_texts);
         let connect_timeout_ms = fields.optional("connect-timeout", report, decode::time_limit);
         let trust_forwarded = fields.optional("trust-forwarded", report, decode::boolean).unwrap_or(false);
         let level = Level::decode(&mut fields, report);

@@ -83,21 +83,24 @@ impl Files {
 
     /// One line of a file, counted from 1, without its line break.
     pub(crate) fn line(&self, id: FileId, number: u32) -> Option<&str> {
-        let index = usize::try_from(number.checked_sub(1)?).ok()?;
-        let (_, text) = self.get(id)?;
-        // YAML ends a line by CR alone too; the empty pieces between CR and LF are not lines of their own.
-        let mut rest = text.as_str();
-        for _ in 0..index {
-            let at = rest.find(['\n', '\r'])?;
-            let width = if rest[at..].starts_with("\r\n") { 2 } else { 1 };
-            rest = &rest[at + width..];
-        }
-        Some(rest.split(['\n', '\r']).next().unwrap_or(rest))
+        self.get(id).and_then(|(_, text)| line(text, number))
     }
 
     fn get(&self, id: FileId) -> Option<&(String, String)> {
         usize::try_from(id.0).ok().and_then(|index| self.files.get(index))
     }
+}
+
+/// One line of a text, counted from 1, without its line break; YAML ends a line by CR alone too.
+fn line(text: &str, number: u32) -> Option<&str> {
+    let index = usize::try_from(number.checked_sub(1)?).ok()?;
+    let mut rest = text;
+    for _ in 0..index {
+        let at = rest.find(['\n', '\r'])?;
+        let width = if rest[at..].starts_with("\r\n") { 2 } else { 1 };
+        rest = &rest[at + width..];
+    }
+    Some(rest.split(['\n', '\r']).next().unwrap_or(rest))
 }
 
 /// How large a file may be and how deep its nesting.

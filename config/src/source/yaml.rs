@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
 
 use super::node::Measure;
-use super::{Entry, FileId, Limits, Node, Position, Span, Spanned, Value, scalar};
+use super::{Entry, FileId, Limits, Node, Position, Span, Spanned, Value, line, scalar};
 use crate::diagnostic::{Code, Diagnostic, Report};
 
 /// Reads a text into a tree; `None` when there is no tree to be had, which is then reported.
@@ -17,6 +17,7 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 pub(crate) fn read(file: FileId, text: &str, limits: &Limits, report: &mut Report) -> Option<Node> {
     let mut reader = Reader {
         events: Parser::new_from_str(text),
+        text,
         file,
         limits,
         report,
@@ -37,6 +38,7 @@ type Placed<'t> = (Event<'t>, Span);
 
 struct Reader<'t, 'r> {
     events: Parser<'t, StrInput<'t>>,
+    text: &'t str,
     file: FileId,
     limits: &'r Limits,
     report: &'r mut Report,
@@ -242,17 +244,39 @@ impl<'t> Reader<'t, '_> {
 
     fn scan_error<T>(&mut self, error: &ScanError) -> Result<T, Stop> {
         let start = position(error.marker());
+        let start = if error.info().contains("tab") { self.tab_from(start).unwrap_or(start) } else { start };
         let span = Span { file: self.file, start, end: Position { column: start.column.saturating_add(1), ..start } };
         self.syntax(span, error.info())
     }
 
     fn syntax<T>(&mut self, span: Span, what: &str) -> Result<T, Stop> {
+        let fix = match self.character(span.start) {
+            Some('{') => "put a text with `{` into quotes where it stands inside `{...}` or `[...]`",
+            Some('\t') => "indent with spaces: tabs cannot indent",
+            _ => "check indentation, quotes and brackets here and on the line above",
+        };
         self.report.push(
             Diagnostic::error(Code::Syntax, span, format!("this is not YAML: {what}"))
                 .why("what follows in the file cannot be understood")
-                .fix("check indentation, quotes and brackets here and on the line above; tabs cannot indent"),
+                .fix(fix),
         );
         Err(Stop)
+    }
+
+    /// The first tab that indents, from a line on: the scanner names the place before it.
+    fn tab_from(&self, start: Position) -> Option<Position> {
+        let lines = (start.line..).map_while(|number| line(self.text, number).map(|text| (number, text)));
+        lines.take(TAB_LINES_MAX).find_map(|(line, text)| {
+            let indent = text.chars().take_while(|c| c.is_whitespace());
+            let before = indent.take_while(|c| *c != '\t').count();
+            let column = u32::try_from(before).ok()?.checked_add(1)?;
+            (text.chars().nth(before) == Some('\t')).then_some(Position { line, column })
+        })
+    }
+
+    fn character(&self, at: Position) -> Option<char> {
+        let line = line(self.text, at.line)?;
+        line.chars().nth(usize::try_from(at.column.checked_sub(1)?).ok()?)
     }
 
     fn empty(&mut self, span: Span) -> Result<Node, Stop> {
@@ -312,3 +336,6 @@ fn position(marker: &Marker) -> Position {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Position { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
 }
+
+/// Lines looked at for the tab that the scanner complains of.
+const TAB_LINES_MAX: usize = 3;

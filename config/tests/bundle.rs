@@ -1,0 +1,257 @@
+//! What a project becomes: records that mean what was written, the same for the same project.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use tollgate_config::{Compiled, compile_dir, compile_str, fixtures};
+use tollgate_core::authn::Credential;
+use tollgate_core::cache::CacheCredentials;
+use tollgate_core::settings::{PolicyKind, RouteSettings, SiteSettings};
+use tollgate_kv_schemas::{Manifest, Pointer, decode, decode_named, keys};
+
+const PROJECT: &str = r#"
+format: 1
+gateway:
+  name: acme
+  hosts: [api.example.com, "*.example.com", "*"]
+  timeout: 20s
+  connect-timeout: 2s
+  body-limit: 1MiB
+  limit: [burst]
+  cache: {vary: [Accept-Language], ttl: 1m}
+upstreams:
+  pets: {url: "https://pets.internal:8443/base", timeout: 5s, headers: {X-Token: "Bearer ${secret.PETS}"}}
+  shop: "http://127.0.0.1:9000"
+policies:
+  partners: {kind: api-key, header: Authorization, scheme: Bearer}
+  staff: {kind: api-key}
+  burst: {kind: rate-limit, rate: 100/min, burst: 200, on-unavailable: closed}
+  slow: {kind: rate-limit, rate: 1/s, by: address}
+apis:
+  pets:
+    hosts: [api.example.com]
+    base: /pets/v1
+    upstream: pets
+    authn: partners
+    routes:
+      - {path: /pets, methods: [POST, GET], id: list, limit: [slow], cost: 5, scopes: [b, a]}
+      - path: /pets/{id}
+        methods: [GET]
+        authn: {any: [staff], replace: true}
+        limit: {use: [slow], replace: true}
+        cache: {ttl: 10m, credentials: per-consumer, key-query: [q, page]}
+        timeout: none
+        body-limit: 1KiB
+      - {path: /, cache: none}
+  shop:
+    hosts: ["*.example.com"]
+    upstream: shop
+    strip-base: false
+    base: /shop
+    authn: none
+    routes:
+      - {path: "/{*rest}", timeout: 1s, cache: {replace: true}}
+  rest:
+    hosts: ["*"]
+    upstream: shop
+    internal: true
+    limit: none
+    routes:
+      - {path: /ping}
+      - {path: /pong, internal: false, authn: none}
+"#;
+
+fn compiled(text: &str) -> Compiled {
+    compile_str("tollgate.yaml", text).unwrap_or_else(|found| panic!("{found}"))
+}
+
+/// Reads the bundle as an edge does: pointer, manifest, parts, each checked against its name.
+fn parts(compiled: &Compiled) -> (Manifest, BTreeMap<String, SiteSettings>) {
+    let records: BTreeMap<_, _> = compiled.records().iter().cloned().collect();
+    let gateway = compiled.gateway();
+    let pointer: Pointer = decode(&records[&keys::active(gateway)]).expect("the pointer");
+    assert_eq!(&pointer.bundle, compiled.id());
+    let manifest = &records[&keys::manifest(gateway, &pointer.bundle)];
+    let manifest: Manifest = decode_named(manifest, &pointer.bundle).expect("the manifest");
+    let part = |id| decode_named(&records[&keys::part(gateway, id)], id).expect("a part");
+    let parts = manifest.hosts.iter().map(|(host, id)| (host.clone(), part(id))).collect();
+    (manifest, parts)
+}
+
+fn route<'s>(site: &'s SiteSettings, id: &str) -> &'s RouteSettings {
+    site.routes.iter().find(|route| route.id == id).unwrap_or_else(|| panic!("no route {id}"))
+}
+
+fn policies<'s>(site: &'s SiteSettings, places: &[usize]) -> Vec<&'s str> {
+    places.iter().map(|place| site.policies[*place].name.as_str()).collect()
+}
+
+#[test]
+fn every_host_pattern_has_a_part_with_the_routes_that_cover_it_and_no_others() {
+    let compiled = compiled(PROJECT);
+    let (_, parts) = parts(&compiled);
+    let apis = |host: &str| {
+        let mut apis: Vec<_> = parts[host].routes.iter().map(|route| route.api.as_str()).collect();
+        apis.dedup();
+        apis
+    };
+    assert_eq!(parts.keys().collect::<Vec<_>>(), ["*", "*.example.com", "api.example.com"]);
+    assert_eq!(apis("*"), ["rest"]);
+    assert_eq!(apis("*.example.com"), ["shop", "rest"]);
+    assert_eq!(apis("api.example.com"), ["pets", "shop", "rest"]);
+    assert!(parts.values().all(SiteSettings::is_coherent));
+    let names = |host: &str| parts[host].upstreams.iter().map(|upstream| upstream.name.as_str()).collect::<Vec<_>>();
+    assert_eq!(names("*"), ["shop"]);
+    assert_eq!(names("api.example.com"), ["pets", "shop"]);
+}
+
+#[test]
+fn a_route_has_what_its_levels_gave_it() {
+    let compiled = compiled(PROJECT);
+    let (_, parts) = parts(&compiled);
+    let site = &parts["api.example.com"];
+
+    let list = route(site, "pets.list");
+    assert_eq!(list.path.as_str(), "/pets/v1/pets");
+    assert_eq!((list.methods.as_slice(), list.strip_segments), (&["GET".to_owned(), "POST".to_owned()][..], 2));
+    assert_eq!(policies(site, &list.authn), ["partners"]);
+    assert_eq!(policies(site, &list.limit), ["burst", "slow"]);
+    assert_eq!((list.cost.get(), list.scopes.as_slice()), (5, &["a".to_owned(), "b".to_owned()][..]));
+    assert_eq!((list.timeout_ms, list.content_bytes_max), (Some(5_000), 1 << 20));
+    let cache = list.cache.as_ref().unwrap();
+    assert_eq!((cache.ttl_ms, cache.vary.as_slice()), (Some(60_000), &["accept-language".to_owned()][..]));
+    assert_eq!((cache.credentials, &cache.key_query), (CacheCredentials::Never, &None));
+
+    let one = route(site, "pets.GET /pets/{id}");
+    assert_eq!(policies(site, &one.authn), ["staff"]);
+    assert_eq!(policies(site, &one.limit), ["slow"]);
+    assert_eq!((one.timeout_ms, one.content_bytes_max), (None, 1024));
+    let cache = one.cache.as_ref().unwrap();
+    assert_eq!((cache.ttl_ms, cache.vary.len()), (Some(600_000), 1));
+    assert_eq!(cache.credentials, CacheCredentials::PerConsumer);
+    assert_eq!(cache.key_query.as_deref(), Some(&["page".to_owned(), "q".to_owned()][..]));
+
+    let root = route(site, "pets.* /");
+    assert_eq!((root.path.as_str(), root.cache.is_none()), ("/pets/v1", true));
+
+    let shop = route(site, "shop.* /{*rest}");
+    assert_eq!((shop.strip_segments, shop.timeout_ms, shop.authn.len()), (0, Some(1_000), 0));
+    assert_eq!(shop.cache.as_ref().map(|cache| (cache.ttl_ms, cache.vary.len())), Some((None, 0)));
+
+    let (ping, pong) = (route(site, "rest.* /ping"), route(site, "rest.* /pong"));
+    assert_eq!((ping.internal, pong.internal, ping.limit.len()), (true, false, 0));
+    assert_eq!(ping.timeout_ms, Some(20_000));
+}
+
+#[test]
+fn upstreams_and_policies_are_as_written_and_defaults_are_filled_in() {
+    let compiled = compiled(PROJECT);
+    let (manifest, parts) = parts(&compiled);
+    let site = &parts["api.example.com"];
+    let pets = &site.upstreams[0];
+    assert_eq!((pets.url.to_string().as_str(), pets.connect_timeout_ms), ("https://pets.internal:8443/base", 2_000));
+    assert_eq!(pets.fields[0].0, "x-token");
+    assert_eq!(pets.fields[0].1.secret_names().collect::<Vec<_>>(), ["PETS"]);
+    let policy = |name: &str| &site.policies.iter().find(|policy| policy.name == name).unwrap().kind;
+    let PolicyKind::RateLimit(slow) = policy("slow") else { panic!("a rate limit") };
+    assert_eq!((slow.rate.get(), slow.period_ms.get(), slow.burst.get()), (1, 1_000, 1));
+    let PolicyKind::ApiKey(staff) = policy("staff") else { panic!("an API key") };
+    assert_eq!((staff.field.as_str(), &staff.scheme, &staff.query), ("x-api-key", &None, &None));
+    assert!(manifest.gateway.telemetry.log && !manifest.gateway.trust_forwarded);
+}
+
+#[test]
+fn the_order_of_a_file_its_comments_and_its_syntax_do_not_change_the_bundle() {
+    let yaml = "format: 1\ngateway: {name: a, authn: none}\nupstreams: {u: \"http://u\", v: \"http://v\"}\npolicies:\n  p: {kind: rate-limit, rate: 60/min}\n  q: {kind: rate-limit, rate: 1/s}\napis:\n  b: {upstream: u, limit: [p, q], routes: [{path: /b, id: b}, {path: /c}]}\n  d: {upstream: v, routes: [{path: /d, methods: [GET, PUT]}]}\n";
+    let reordered = "# a comment\napis:\n  d: {routes: [{methods: [PUT, GET], path: \"/d\"}], upstream: v}\n  b:\n    limit: &both [p, q]\n    routes:\n    - path: /c\n    - {id: b, path: /b}\n    upstream: u\npolicies:\n  q: {rate: 1/s, kind: rate-limit}\n  p: {kind: rate-limit, rate: 60/m}\nupstreams: {v: {url: \"http://v\"}, u: \"http://U/\"}\ngateway: {authn: none, name: a, timeout: 30000ms}\nformat: 1\n";
+    let json = r#"{"format": 1, "gateway": {"name": "a", "authn": "none"}, "upstreams": {"u": "http://u", "v": "http://v"},
+        "policies": {"p": {"kind": "rate-limit", "rate": "60/min"}, "q": {"kind": "rate-limit", "rate": "1/s"}},
+        "apis": {"b": {"upstream": "u", "limit": ["p", "q"], "routes": [{"path": "/b", "id": "b"}, {"path": "/c"}]},
+        "d": {"upstream": "v", "routes": [{"path": "/d", "methods": ["GET", "PUT"]}]}}}"#;
+    let records = |text: &str| compiled(text).records().to_vec();
+    assert_eq!(records(yaml), records(reordered));
+    assert_eq!(records(yaml), records(json));
+}
+
+#[test]
+fn what_changes_a_requests_way_changes_the_bundle() {
+    let original = compiled(PROJECT).id().clone();
+    for (from, to) in [
+        ("timeout: 20s", "timeout: 21s"),
+        ("rate: 1/s", "rate: 2/s"),
+        ("limit: [burst]", "limit: [slow, burst]"),
+        ("/ping", "/pings"),
+        ("internal: true", "internal: false"),
+        ("secret.PETS", "secret.CATS"),
+    ] {
+        assert!(PROJECT.contains(from), "{from}");
+        assert_ne!(compiled(&PROJECT.replacen(from, to, 1)).id(), &original, "{from} -> {to}");
+    }
+}
+
+#[test]
+fn records_are_written_so_that_no_name_is_found_without_its_record() {
+    let compiled = compiled(PROJECT);
+    let kinds: Vec<_> = compiled.records().iter().map(|(key, _)| key.split(':').nth(1).unwrap()).collect();
+    assert_eq!(kinds, ["part", "part", "part", "manifest", "config"]);
+    assert!(compiled.records().iter().all(|(key, _)| key.starts_with("acme:")));
+}
+
+#[test]
+fn a_project_may_be_written_in_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = r#"{"format": 1, "gateway": {"name": "a"}}"#;
+    std::fs::write(folder.path().join("tollgate.json"), json).unwrap();
+    assert_eq!(compile_dir(folder.path()).unwrap().id(), compiled(json).id());
+}
+
+#[test]
+fn fixtures_become_credentials_that_do_not_hold_the_key() {
+    const KEY: &str = "tg_dev_PWu2EyAB2NTHRtw96AWiraT6d9dxTqt420E1EW";
+    let text = format!(
+        "format: 1\nconsumers:\n- id: acme\n  plan: gold\n  keys:\n  - {{key: {KEY}, scopes: [a], not-before: 2026-01-01T00:00:00Z, expires: 2027-01-01T01:00:00+01:00, revoked: true}}\n  - tg_dev_cNzxJ5nA2B1CWcbUz6kONrshOamxdly83lBy6z\n"
+    );
+    let fixtures = fixtures::load_str("dev/fixtures.yaml", &text).unwrap_or_else(|found| panic!("{found}"));
+    let records = fixtures.records("acme");
+    assert_eq!(records.len(), 2);
+    let (key, value) = &records[0];
+    let digest = tollgate_core::authn::ApiKey::parse(KEY).unwrap().digest();
+    assert_eq!(key, &keys::credential("acme", &digest));
+    assert!(!String::from_utf8_lossy(value).contains(&KEY[8..]));
+    let credential: Credential = decode(value).unwrap();
+    assert_eq!((credential.consumer.as_str(), credential.plan.as_deref()), ("acme", Some("gold")));
+    assert_eq!((credential.scopes.as_slice(), credential.revoked), (&["a".to_owned()][..], true));
+    assert_eq!(credential.not_before.unwrap().to_rfc3339(), "2026-01-01T00:00:00.000Z");
+    assert_eq!(credential.expires.unwrap().to_rfc3339(), "2027-01-01T00:00:00.000Z");
+    assert!(fixtures.sample.unwrap().key.expose().starts_with("tg_dev_cNzx"));
+}
+
+#[test]
+fn a_folder_without_fixtures_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(fixtures::load_dir(folder.path()).unwrap().credentials.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    /// A project with pieces cut out, doubled and swapped for others compiles or is refused; it never panics, and what
+    /// compiles is coherent.
+    #[test]
+    fn no_damage_to_a_project_makes_the_compiler_panic(
+        cuts in prop::collection::vec((0usize..2200, 0usize..40, prop::sample::select(vec![
+            "", "\n", "none", "[]", "{}", "-1", "99999999999999999999", "*", "${", "é", "pets", "/{*a}", "\"", ": ", "- ", "true", "GET", "1/s",
+        ])), 1..4),
+    ) {
+        let mut text = PROJECT.to_owned();
+        for (start, length, with) in cuts {
+            let start = text.floor_char_boundary(start.min(text.len()));
+            let end = text.floor_char_boundary((start + length).min(text.len()));
+            text.replace_range(start..end, with);
+        }
+        match compile_str("tollgate.yaml", &text) {
+            Ok(compiled) => prop_assert!(parts(&compiled).1.values().all(SiteSettings::is_coherent)),
+            Err(found) => prop_assert!(found.has_errors() && !found.to_text(true).is_empty()),
+        }
+    }
+}

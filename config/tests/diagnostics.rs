@@ -1,0 +1,353 @@
+//! Every mistake is found, at its place, under its code.
+
+use tollgate_config::{Code, Diagnostics, Severity, compile_dir, compile_str, fixtures};
+
+/// A project that is right, for mistakes to be added to.
+const RIGHT: &str = "\
+format: 1
+gateway: {name: acme, authn: none}
+upstreams:
+  pets: \"http://127.0.0.1:9000\"
+policies: {keys: {kind: api-key}, burst: {kind: rate-limit, rate: 5/s}}
+apis:
+  used: {upstream: pets, routes: [{path: /used, authn: keys, limit: burst}]}
+";
+
+/// The lines of [`RIGHT`].
+const RIGHT_LINES: u32 = 7;
+
+fn findings(text: &str) -> Diagnostics {
+    match compile_str("tollgate.yaml", text) {
+        Ok(compiled) => compiled.warnings().clone(),
+        Err(found) => {
+            assert!(found.has_errors(), "refused without an error:\n{found}");
+            found
+        }
+    }
+}
+
+#[track_caller]
+fn check_found(found: &Diagnostics, expected: &[(&str, u32, u32)]) {
+    let places: Vec<_> = found.iter().map(|d| (d.code.id(), d.span.start.line, d.span.start.column)).collect();
+    assert_eq!(places, expected, "\n{found}");
+    for finding in found {
+        assert!(!finding.what.is_empty() && !finding.why.is_empty() && !finding.fix.is_empty(), "{finding:?}");
+    }
+}
+
+/// Checks a whole project.
+#[track_caller]
+fn check(text: &str, expected: &[(&str, u32, u32)]) {
+    check_found(&findings(text), expected);
+}
+
+/// The right project with further APIs.
+fn with_apis(apis: &str) -> String {
+    let indented: String = apis.lines().map(|line| format!("  {line}\n")).collect();
+    format!("{RIGHT}{indented}")
+}
+
+/// Checks the right project with further APIs; lines and columns are counted within what is added.
+#[track_caller]
+fn check_api(apis: &str, expected: &[(&str, u32, u32)]) {
+    let expected: Vec<_> =
+        expected.iter().map(|(code, line, column)| (*code, RIGHT_LINES + line, 2 + column)).collect();
+    check(&with_apis(apis), &expected);
+}
+
+#[test]
+fn a_project_without_mistakes_has_no_findings() {
+    assert_eq!(RIGHT.lines().count(), 7);
+    check_api("", &[]);
+}
+
+#[test]
+fn the_shape_of_a_project_is_checked() {
+    check("[]\n", &[("TG0202", 1, 1)]);
+    check("gateway: {name: a}\n", &[("TG0203", 1, 1), ("TG0406", 1, 1)]);
+    check("format: 2\ngateway: {name: a}\n", &[("TG0406", 1, 1), ("TG0204", 1, 9)]);
+    check("format: \"1\"\ngateway: {name: a}\n", &[("TG0406", 1, 1), ("TG0204", 1, 9)]);
+    check("format: 1\n", &[("TG0203", 1, 1), ("TG0406", 1, 1)]);
+    check("format: 1\ngateway: {}\n", &[("TG0406", 1, 1), ("TG0203", 2, 10)]);
+    check("format: 1\ngatway: {name: a}\n", &[("TG0203", 1, 1), ("TG0406", 1, 1), ("TG0201", 2, 1)]);
+    check("format: 1\ngateway:\n", &[("TG0406", 1, 1), ("TG0212", 2, 1)]);
+    check("$schema: x\nformat: 1\ngateway: {name: a}\n", &[("TG0406", 1, 1)]);
+    for name in ["A", "1a", "a b", "\"\"", "a:b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
+        check(&format!("format: 1\ngateway: {{name: {name}}}\n"), &[("TG0406", 1, 1), ("TG0205", 2, 17)]);
+    }
+}
+
+#[test]
+fn a_text_that_is_no_yaml_is_refused_where_it_breaks() {
+    check("format: 1\ngateway: {name: a\n", &[("TG0102", 3, 1)]);
+    check("format: 1\n\tgateway: 1\n", &[("TG0102", 2, 1)]);
+    check_api("a: {upstream: pets, routes: [{path: /{x}}]}", &[("TG0102", 1, 38)]);
+}
+
+#[test]
+fn quantities_are_checked() {
+    let gateway = |member: &str| format!("format: 1\ngateway:\n  name: a\n  {member}\n");
+    let found = |member: &str, code, column| check(&gateway(member), &[("TG0406", 1, 1), (code, 4, column)]);
+    found("timeout: 10", "TG0206", 12);
+    found("timeout: 10x", "TG0206", 12);
+    found("timeout: 0s", "TG0209", 12);
+    found("timeout: [1]", "TG0202", 12);
+    found("timeout: nome", "TG0206", 12);
+    found("connect-timeout: none", "TG0206", 20);
+    found("body-limit: 10MB", "TG0207", 15);
+    found("trust-forwarded: 1", "TG0202", 20);
+    found("trust-forwarded: yes", "TG0104", 20);
+    found("hosts: []", "TG0212", 10);
+    found("hosts: x.org", "TG0202", 10);
+    found("hosts: [x.org, X.org.]", "TG0213", 18);
+    found("hosts: [\"a.*\"]", "TG0305", 11);
+    found("hosts: [\"http://a\"]", "TG0305", 11);
+    found("hosts: [1]", "TG0202", 11);
+}
+
+#[test]
+fn telemetry_is_checked() {
+    let text = |otlp: &str| format!("format: 1\ngateway: {{name: a}}\ntelemetry:\n  otlp: {otlp}\n");
+    check(&text("{}"), &[("TG0406", 1, 1), ("TG0203", 4, 9)]);
+    check(&text("{endpoint: collector}"), &[("TG0406", 1, 1), ("TG0304", 4, 20)]);
+    check(&text("{endpoint: \"http://c\", headers: {a b: c}}"), &[("TG0406", 1, 1), ("TG0308", 4, 42)]);
+    check(&text("{endpoint: \"http://c\", headers: {a: \"${secret.}\"}}"), &[("TG0406", 1, 1), ("TG0211", 4, 45)]);
+    check(&text("{endpoint: \"http://c\", interval: 1}"), &[("TG0406", 1, 1), ("TG0206", 4, 42)]);
+}
+
+#[test]
+fn upstreams_are_checked() {
+    let text = |upstream: &str| {
+        format!(
+            "format: 1\ngateway: {{name: a, authn: none}}\nupstreams:\n  u: {upstream}\napis: {{a: {{upstream: u, routes: [{{path: /}}]}}}}\n"
+        )
+    };
+    let found = |upstream: &str, code, column| check(&text(upstream), &[(code, 4, column)]);
+    check(&text("{url: \"https://u:8443/base\", headers: {X-A: \"Bearer ${secret.A}\"}}"), &[]);
+    found("{}", "TG0203", 3);
+    found("ftp://u", "TG0304", 6);
+    found("\"http://user:pw@u\"", "TG0304", 6);
+    found("{url: \"http://u/#x\"}", "TG0304", 12);
+    found("{url: \"http://u\", headers: {Host: x}}", "TG0308", 34);
+    found("{url: \"http://u\", headers: {X-A: x, x-a: z}}", "TG0213", 42);
+    found("{url: \"http://u\", headers: {X-A: \"a\\nb\"}}", "TG0308", 39);
+    found("{url: \"http://u\", headers: {X-A: 1}}", "TG0202", 39);
+    found("{url: \"http://u\", time-out: 1s}", "TG0201", 24);
+    found("[]", "TG0202", 6);
+}
+
+#[test]
+fn policies_are_checked() {
+    let text = |policy: &str| {
+        format!(
+            "format: 1\ngateway: {{name: a, authn: none}}\nupstreams: {{u: \"http://u\"}}\npolicies:\n  p: {policy}\napis: {{a: {{upstream: u, routes: [{{path: /}}]}}}}\n"
+        )
+    };
+    let found = |policy: &str, code, column| check(&text(policy), &[(code, 5, column)]);
+    found("{kind: api-key}", "TG0407", 3);
+    found("{kind: apikey}", "TG0210", 13);
+    found("{rate: 5/s}", "TG0203", 3);
+    found("{kind: api-key, header: \"a b\"}", "TG0308", 30);
+    found("{kind: api-key, header: Transfer-Encoding}", "TG0308", 30);
+    found("{kind: api-key, scheme: \"a b\"}", "TG0308", 30);
+    found("{kind: api-key, query: a&b}", "TG0311", 29);
+    found("{kind: api-key, rate: 5/s}", "TG0201", 22);
+    found("{kind: rate-limit}", "TG0203", 3);
+    found("{kind: rate-limit, rate: 5}", "TG0208", 31);
+    found("{kind: rate-limit, rate: 0/s}", "TG0208", 31);
+    found("{kind: rate-limit, rate: 5/s, burst: 0}", "TG0209", 43);
+    found("{kind: rate-limit, rate: 5/s, burst: 1.5}", "TG0202", 43);
+    found("{kind: rate-limit, rate: 1/d, burst: 4000000000}", "TG0209", 31);
+    found("{kind: rate-limit, rate: 5/s, by: ip}", "TG0210", 40);
+    found("{kind: rate-limit, rate: 5/s, on-unavailable: close}", "TG0210", 52);
+}
+
+#[test]
+fn apis_and_routes_are_checked() {
+    check_api("a: {}", &[("TG0203", 1, 1), ("TG0203", 1, 1), ("TG0405", 1, 1)]);
+    check_api("a: {upstream: pats, routes: [{path: /}]}", &[("TG0301", 1, 15)]);
+    check_api("a: {upstream: pets, routes: []}", &[("TG0405", 1, 1)]);
+    check_api("a: {upstream: pets, routes: [{}]}", &[("TG0405", 1, 1), ("TG0203", 1, 30)]);
+    check_api("A: {upstream: pets, routes: [{path: /}]}", &[("TG0205", 1, 1)]);
+    check_api("a: {upstream: pets, base: x, routes: [{path: /}]}", &[("TG0306", 1, 27)]);
+    check_api("a: {upstream: pets, base: \"/{x}\", routes: [{path: /}]}", &[("TG0306", 1, 27)]);
+    for path in ["a", "//", "/../a", "/a%2Fb", "\"/{a\"", "\"/{a}{b}\"", "\"/{*a}/b\"", "\"/{a}/{a}\"", "/%zz"] {
+        check_api(&format!("a: {{upstream: pets, routes: [{{path: {path}}}]}}"), &[("TG0306", 1, 37)]);
+    }
+    let route = |members: &str, code: &'static str, column| {
+        check_api(&format!("a: {{upstream: pets, routes: [{{path: /, {members}}}]}}"), &[(code, 1, column)]);
+    };
+    route("methods: [get]", "TG0307", 50);
+    route("methods: [CONNECT]", "TG0307", 50);
+    route("methods: [G T]", "TG0307", 50);
+    route("methods: []", "TG0212", 49);
+    route("methods: GET", "TG0202", 49);
+    route("methods: [GET, GET]", "TG0213", 55);
+    route("id: \"a b\"", "TG0205", 44);
+    route("scopes: [a]", "TG0309", 49);
+    route("authn: keys, scopes: [\"a b\"]", "TG0205", 62);
+    route("cost: 5", "TG0310", 46);
+    route("limit: burst, cost: 0", "TG0209", 60);
+    route("authn: burst", "TG0303", 47);
+    route("limit: keys", "TG0303", 47);
+    route("limit: bust", "TG0302", 47);
+    route("limit: {use: [burst], any: []}", "TG0201", 62);
+    route("limit: [burst, burst]", "TG0213", 55);
+    route("authn: []", "TG0212", 47);
+    route("authn: {any: []}", "TG0212", 53);
+    route("authn: 1", "TG0202", 47);
+    route("cache: on", "TG0104", 47);
+    route("cache: {ttl: 1}", "TG0206", 53);
+    route("cache: {credentials: all}", "TG0210", 61);
+    route("cache: {vary: [a b]}", "TG0308", 55);
+    route("cache: {key-query: [a=b]}", "TG0311", 60);
+}
+
+#[test]
+fn hosts_of_an_api_are_the_gateways() {
+    let text = |gateway: &str, api: &str| {
+        format!(
+            "format: 1\ngateway: {{name: a, authn: none, hosts: [{gateway}]}}\nupstreams: {{u: \"http://u\"}}\napis:\n  a: {{upstream: u, routes: [{{path: /}}], hosts: [{api}]}}\n"
+        )
+    };
+    check(&text("\"*.example.com\"", "api.example.com"), &[]);
+    check(&text("\"*.example.com\"", "example.com"), &[("TG0408", 5, 49)]);
+    check(&text("api.example.com", "\"*\""), &[("TG0408", 5, 49)]);
+}
+
+#[test]
+fn routes_that_could_both_win_are_shown_with_such_a_request() {
+    let api = "a: {upstream: pets, base: /p, routes: [\n  {path: \"/{id}\", methods: [GET]},\n  {path: \"/{name}\", methods: [POST, GET]}]}";
+    check_api(api, &[("TG0401", 3, 10)]);
+    let found = findings(&with_apis(api));
+    let conflict = found.iter().next().unwrap();
+    assert!(conflict.what.contains("GET /p/a"), "{}", conflict.what);
+    assert_eq!(conflict.related[0].span.start.line, 9);
+    check_api(
+        "a: {upstream: pets, routes: [{path: /x}]}\nb: {upstream: pets, base: /x, routes: [{path: /}]}",
+        &[("TG0401", 2, 47)],
+    );
+    check_api("a: {upstream: pets, routes: [{path: /x, id: i}, {path: /y, id: i}]}", &[("TG0404", 1, 64)]);
+}
+
+#[test]
+fn a_public_route_that_nothing_is_said_about_is_remarked_on_once_for_its_api() {
+    let text = |api: &str, route: &str| {
+        format!(
+            "format: 1\ngateway: {{name: a}}\nupstreams: {{u: \"http://u\"}}\napis:\n  a:\n    upstream: u\n{api}    routes:\n      - {{path: /a{route}}}\n      - {{path: /b{route}}}\n"
+        )
+    };
+    check(&text("", ""), &[("TG0402", 8, 16)]);
+    check(&text("    authn: none\n", ""), &[]);
+    check(&text("", ", authn: none"), &[]);
+    check(&text("    internal: true\n", ""), &[]);
+}
+
+#[test]
+fn an_authn_that_adds_to_a_higher_one_must_say_so() {
+    let text = |route: &str| {
+        format!(
+            "format: 1\ngateway: {{name: a, authn: one}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{one: {{kind: api-key}}, two: {{kind: api-key, header: X-Two}}}}\napis: {{a: {{upstream: u, routes: [{{path: /, authn: {route}}}]}}}}\n"
+        )
+    };
+    check(&text("two"), &[("TG0403", 5, 51)]);
+    check(&text("{any: [two], replace: false}"), &[]);
+    check(&text("{any: [two], replace: true}"), &[]);
+    check(&text("[one, two]"), &[]);
+}
+
+#[test]
+fn what_a_higher_level_names_is_checked_though_every_route_replaces_it() {
+    let text = "format: 1\ngateway: {name: a, authn: nobody}\nupstreams: {u: \"http://u\"}\napis: {a: {upstream: u, limit: nothing, routes: [{path: /, authn: none, limit: none}]}}\n";
+    check(text, &[("TG0302", 2, 27), ("TG0302", 4, 32)]);
+}
+
+#[test]
+fn one_bad_api_does_not_hide_the_mistakes_of_another() {
+    check_api(
+        "a: {upstream: nowhere, colour: red, routes: [{path: x}]}\nb: {upstream: pets, routes: [{path: /, methods: [get]}]}",
+        &[("TG0301", 1, 15), ("TG0201", 1, 24), ("TG0306", 1, 53), ("TG0307", 2, 50)],
+    );
+}
+
+#[test]
+fn fixtures_are_checked() {
+    const KEY: &str = "tg_dev_PWu2EyAB2NTHRtw96AWiraT6d9dxTqt420E1EW";
+    let found = |consumer: &str, expected: &[(&str, u32, u32)]| {
+        let text = format!("format: 1\nconsumers:\n- {consumer}\n");
+        match fixtures::load_str("dev/fixtures.yaml", &text) {
+            Ok(fixtures) => check_found(&fixtures.warnings, expected),
+            Err(found) => check_found(&found, expected),
+        }
+    };
+    found(&format!("{{id: a, keys: [{KEY}]}}"), &[]);
+    found("{keys: []}", &[("TG0203", 3, 3)]);
+    found("{id: a, keys: [hello]}", &[("TG0501", 3, 18)]);
+    found("{id: a, keys: [{key: tg_dev_PWu2EyAB2NTHRtw96AWiraT6d9dxTqt420E1EX}]}", &[("TG0501", 3, 24)]);
+    found(&format!("{{id: a, keys: [{{key: {KEY}, expires: tomorrow}}]}}"), &[("TG0502", 3, 80)]);
+    found(
+        &format!("{{id: a, keys: [{{key: {KEY}, not-before: 2026-01-02T00:00:00Z, expires: 2026-01-01T00:00:00Z}}]}}"),
+        &[("TG0505", 3, 24)],
+    );
+    found(&format!("{{id: a, keys: [{KEY}, {KEY}]}}"), &[("TG0504", 3, 65)]);
+    found("{id: a}\n- {id: a}", &[("TG0503", 4, 8)]);
+}
+
+#[test]
+fn a_folder_without_a_project_says_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = compile_dir(folder.path()).unwrap_err();
+    assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::UnreadableFile]);
+    std::fs::write(folder.path().join("tollgate.yaml"), "format: 1\n").unwrap();
+    std::fs::write(folder.path().join("tollgate.json"), "{}").unwrap();
+    let found = compile_dir(folder.path()).unwrap_err();
+    assert!(found.to_string().contains("there is a `tollgate.yaml` and a `tollgate.json`"), "{found}");
+}
+
+#[test]
+fn findings_read_like_a_compilers() {
+    let text = "format: 1\ngateway: {name: a}\nupstreams: {pets: \"http://u\"}\napis:\n  a:\n    upstream: pet\n    authn: none\n    routes: [{path: /}]\n";
+    let expected = "\
+error[TG0301]: there is no upstream `pet`
+ --> tollgate.yaml:6:15
+  |
+6 |     upstream: pet
+  |               ^^^
+  |
+  = why: what is named must be defined
+  = fix: did you mean `pets`?
+
+1 error
+";
+    assert_eq!(findings(text).to_string(), expected);
+}
+
+#[test]
+fn findings_as_json_have_all_that_the_text_has() {
+    let text = "format: 1\ngateway: {name: a}\na: 1\na: 2\n";
+    let found = findings(text).to_json();
+    let duplicate = found.as_array().unwrap().iter().find(|d| d["code"] == "TG0103").unwrap();
+    assert_eq!(duplicate["severity"], "error");
+    assert_eq!(
+        duplicate["location"],
+        serde_json::json!({"file": "tollgate.yaml", "line": 4, "column": 1, "endLine": 4, "endColumn": 2})
+    );
+    assert_eq!(duplicate["related"][0]["location"]["line"], 3);
+    assert!(["what", "why", "fix"].iter().all(|key| duplicate[key].as_str().is_some_and(|text| !text.is_empty())));
+}
+
+#[test]
+fn a_finding_prints_no_control_characters_of_the_project() {
+    let found = findings("format: 1\ngateway: {name: \"a\\e[31m\"}\n\"\\e]0;x\\a\": 1\n");
+    let text = found.to_string();
+    assert!(found.has_errors() && !text.contains('\u{1b}') && !text.contains('\u{7}'), "{text:?}");
+}
+
+#[test]
+fn warnings_do_not_stop_a_project() {
+    let text =
+        "format: 1\ngateway: {name: a}\nupstreams: {u: \"http://u\"}\napis: {a: {upstream: u, routes: [{path: /}]}}\n";
+    let compiled = compile_str("tollgate.yaml", text).unwrap();
+    assert!(compiled.warnings().iter().all(|d| d.severity == Severity::Warning));
+    assert_eq!(compiled.warnings().len(), 1);
+}

@@ -1,0 +1,65 @@
+//! What the repository shows to people is what the compiler takes and prints.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tollgate_config::{compile_dir, compile_str, fixtures, reference_page};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+#[test]
+fn every_example_compiles_without_a_remark() {
+    let mut seen = 0;
+    for entry in fs::read_dir(root().join("examples")).unwrap() {
+        let project = entry.unwrap().path();
+        if !project.join("tollgate.yaml").exists() {
+            continue;
+        }
+        let compiled = compile_dir(&project).unwrap_or_else(|found| panic!("{}:\n{found}", project.display()));
+        assert!(compiled.warnings().is_empty(), "{}:\n{}", project.display(), compiled.warnings());
+        let fixtures = fixtures::load_dir(&project).unwrap_or_else(|found| panic!("{}:\n{found}", project.display()));
+        assert!(fixtures.warnings.is_empty(), "{}:\n{}", project.display(), fixtures.warnings);
+        seen += 1;
+    }
+    assert!(seen > 0, "no example was found");
+}
+
+#[test]
+fn the_quickstart_has_a_key_to_try() {
+    let fixtures = fixtures::load_dir(&root().join("examples/quickstart")).unwrap();
+    let sample = fixtures.sample.expect("a key that holds at all times");
+    assert_eq!(sample.consumer, "acme");
+    assert!(sample.key.expose().starts_with("tg_dev_"));
+}
+
+#[test]
+fn the_reference_of_diagnostics_is_the_table() {
+    let path = root().join("docs/diagnostics.md");
+    if std::env::var_os("TOLLGATE_BLESS").is_some() {
+        fs::write(&path, reference_page()).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == reference_page(),
+        "docs/diagnostics.md is stale: TOLLGATE_BLESS=1 cargo test -p tollgate-config --test documents"
+    );
+}
+
+/// Examples in the reference are whole projects where they begin with `format: 1`.
+#[test]
+fn every_project_in_the_reference_of_the_format_compiles() {
+    let page = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let mut seen = 0;
+    for block in page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        if !block.contains("\ngateway:") {
+            continue;
+        }
+        let found = compile_str("docs/configuration.md", block).map(|compiled| compiled.warnings().clone());
+        let found = found.unwrap_or_else(|found| found);
+        assert!(found.is_empty(), "{found}\n{block}");
+        seen += 1;
+    }
+    assert!(seen > 0, "no project was found");
+}

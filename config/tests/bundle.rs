@@ -62,7 +62,7 @@ apis:
 "#;
 
 fn compiled(text: &str) -> Compiled {
-    compile_str("tollgate.yaml", text).unwrap_or_else(|found| panic!("{found}"))
+    compile_str("tollgate.yaml", text).expect("a project that compiles")
 }
 
 /// Reads the bundle as an edge does: pointer, manifest, parts, each checked against its name.
@@ -79,7 +79,7 @@ fn parts(compiled: &Compiled) -> (Manifest, BTreeMap<String, SiteSettings>) {
 }
 
 fn route<'s>(site: &'s SiteSettings, id: &str) -> &'s RouteSettings {
-    site.routes.iter().find(|route| route.id == id).unwrap_or_else(|| panic!("no route {id}"))
+    site.routes.iter().find(|route| route.id == id).expect(id)
 }
 
 fn policies<'s>(site: &'s SiteSettings, places: &[usize]) -> Vec<&'s str> {
@@ -211,7 +211,7 @@ fn fixtures_become_credentials_that_do_not_hold_the_key() {
     let text = format!(
         "format: 1\nconsumers:\n- id: acme\n  plan: gold\n  keys:\n  - {{key: {KEY}, scopes: [a], not-before: 2026-01-01T00:00:00Z, expires: 2027-01-01T01:00:00+01:00, revoked: true}}\n  - tg_dev_cNzxJ5nA2B1CWcbUz6kONrshOamxdly83lBy6z\n"
     );
-    let fixtures = fixtures::load_str("dev/fixtures.yaml", &text).unwrap_or_else(|found| panic!("{found}"));
+    let fixtures = fixtures::load_str("dev/fixtures.yaml", &text).unwrap();
     let records = fixtures.records("acme");
     assert_eq!(records.len(), 2);
     let (key, value) = &records[0];

@@ -123,7 +123,9 @@ impl Report {
 }
 
 /// All findings about a project, with the sources they quote; in the order of the files.
-#[derive(Clone, Debug, Default)]
+///
+/// Prints as [`to_text`](Self::to_text) without colours, as `Debug` too: an `expect` on a compilation then reads well.
+#[derive(Clone, Default)]
 pub struct Diagnostics {
     files: Files,
     list: Vec<Diagnostic>,
@@ -191,6 +193,12 @@ impl<'a> IntoIterator for &'a Diagnostics {
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_text(false))
+    }
+}
+
+impl fmt::Debug for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{self}")
     }
 }
 

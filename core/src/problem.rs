@@ -158,7 +158,7 @@ pub struct Problem {
     /// What the log should know beyond that; never a secret.
     pub log: Cow<'static, str>,
     /// Fields of the response: challenges, `Allow`, `Retry-After`, `RateLimit`, `Proxy-Status`.
-    pub fields: HeaderMap,
+    pub fields: Box<HeaderMap>,
     /// The policy that decided, if one did.
     pub policy: Option<String>,
 }
@@ -166,7 +166,7 @@ pub struct Problem {
 impl Problem {
     /// A problem with its text for the client.
     pub fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), log: Cow::Borrowed(""), fields: HeaderMap::new(), policy: None }
+        Self { kind, detail: detail.into(), log: Cow::Borrowed(""), fields: Box::default(), policy: None }
     }
 
     /// Adds a text for the log.

@@ -53,7 +53,7 @@ pub fn freshen(settings: &CacheSettings, meta: &StoredMeta, update: &HeaderMap, 
         fields.remove(AGE);
     }
     let fresh = storable(settings, meta.status_code(), &fields, now).ok()?;
-    Some(StoredMeta { content_bytes: meta.content_bytes, varies_on: meta.varies_on.clone(), ..fresh })
+    Some(StoredMeta { content_bytes: meta.content_bytes, ..fresh })
 }
 
 /// An entity tag without its weakness mark.

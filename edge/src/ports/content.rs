@@ -4,7 +4,6 @@ use bytes::Bytes;
 ///
 /// It passes through untouched unless the pipeline asks for one of these. Nothing here rules out an upgraded connection,
 /// trailers or server-sent events: an adapter's type may carry them beside the bytes.
-#[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait Content: Sized + 'static {
     /// A second reading of the content, filled while the first one streams; see [`Content::tee`].
     type Copy: 'static;

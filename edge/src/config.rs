@@ -1,0 +1,234 @@
+//! The configuration an isolate runs on: the last good bundle, loaded part by part as hosts are asked for.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use futures_util::future::join;
+use http::Method;
+use serde_json::json;
+use tollgate_core::bounds::{PART_BYTES_MAX, SITES_CACHED_MAX};
+use tollgate_core::cache::{CacheKey, Purges};
+use tollgate_core::route::{HostName, HostPattern, Router};
+use tollgate_core::settings::{GatewaySettings, SiteSettings};
+use tollgate_core::time::Timestamp;
+use tollgate_kv_schemas::{Id, Manifest, Pointer, Record, RecordError, decode, decode_named, keys};
+
+use crate::patience::within;
+use crate::ports::{Host, Records, TelemetrySink, Unavailable};
+
+/// The configuration of one isolate.
+#[derive(Debug)]
+pub(crate) struct Config {
+    gateway: String,
+    active: RefCell<Option<Rc<Active>>>,
+    /// The last part that served each host pattern: it serves on when a newer bundle's part cannot be used, however many
+    /// broken bundles come in a row.
+    last_good: RefCell<HashMap<String, Rc<Site>>>,
+    purges: RefCell<Purges>,
+    /// The last complaint, so that each is logged once and not with every request.
+    complaint: RefCell<String>,
+}
+
+/// A bundle in use.
+#[derive(Debug)]
+struct Active {
+    bundle: Id,
+    manifest: Manifest,
+    /// Parts loaded so far.
+    sites: RefCell<HashMap<Id, Rc<Site>>>,
+}
+
+/// One host part, compiled.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) gateway: GatewaySettings,
+    pub(crate) settings: SiteSettings,
+    pub(crate) router: Router,
+}
+
+/// Why there is nothing to serve a request with.
+#[derive(Debug)]
+pub(crate) enum NoSite {
+    /// Nothing was published under this gateway's name.
+    Unpublished,
+    /// The bundle has no routes for this host.
+    UnknownHost,
+    /// A store is away, and nothing was loaded before.
+    Unavailable(String),
+    /// What was published cannot be used, and nothing was loaded before.
+    Unusable(String),
+}
+
+/// Why a record was not read.
+enum Failure {
+    Absent,
+    Away(Unavailable),
+    Bad(RecordError),
+}
+
+impl Config {
+    pub(crate) fn new(gateway: String) -> Self {
+        Self {
+            gateway,
+            active: RefCell::default(),
+            last_good: RefCell::default(),
+            purges: RefCell::default(),
+            complaint: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.active.borrow().is_some()
+    }
+
+    pub(crate) fn is_purged(&self, resource: &CacheKey, stored_at: Timestamp) -> bool {
+        self.purges.borrow().covers(resource, stored_at)
+    }
+
+    /// Settings of the gateway as a whole, once a bundle was loaded.
+    pub(crate) fn gateway(&self) -> Option<GatewaySettings> {
+        self.active.borrow().as_ref().map(|active| active.manifest.gateway.clone())
+    }
+
+    /// Looks at the pointer and the purges, and moves to another bundle if there is one that can be used.
+    pub(crate) async fn refresh<H: Host>(&self, host: &H) {
+        if let Err(failure) = self.load(host).await {
+            let reason = match failure {
+                Failure::Absent => return,
+                Failure::Away(away) => away.to_string(),
+                Failure::Bad(error) => error.to_string(),
+            };
+            self.complain(host, &reason);
+        }
+    }
+
+    /// The part for a host, loading what is missing.
+    pub(crate) async fn site<H: Host>(&self, host: &H, name: &HostName) -> Result<Rc<Site>, NoSite> {
+        if !self.is_loaded() {
+            self.load(host).await.map_err(|failure| self.explain(host, failure))?;
+        }
+        let Some(active) = self.active.borrow().clone() else { return Err(NoSite::Unpublished) };
+        match self.site_of(host, &active, name).await {
+            Ok(site) => site.ok_or(NoSite::UnknownHost),
+            Err(failure) => {
+                let reason = self.explain(host, failure);
+                let last_good = self.last_good.borrow();
+                HostPattern::candidates(name).find_map(|pattern| last_good.get(&pattern).cloned()).ok_or(reason)
+            }
+        }
+    }
+
+    async fn load<H: Host>(&self, host: &H) -> Result<(), Failure> {
+        let (pointer, purges) =
+            join(self.read(host, keys::active(&self.gateway)), self.read(host, keys::purges(&self.gateway))).await;
+        if let Ok(purges) = purges.and_then(|bytes| decode::<Purges>(&bytes).map_err(Failure::Bad)) {
+            self.purges.replace(purges);
+        }
+        let pointer: Pointer = decode(&pointer?).map_err(Failure::Bad)?;
+        if self.active.borrow().as_ref().is_some_and(|active| active.bundle == pointer.bundle) {
+            return Ok(());
+        }
+        let key = keys::manifest(&self.gateway, &pointer.bundle);
+        let manifest: Manifest = self.read_named(host, key, &pointer.bundle).await?;
+        self.activate(pointer.bundle, manifest);
+        self.complaint.borrow_mut().clear();
+        Ok(())
+    }
+
+    fn activate(&self, bundle: Id, manifest: Manifest) {
+        let old = self.active.take();
+        // Parts that both bundles share need not be loaded again, unless the gateway's own settings changed.
+        let shared: HashMap<Id, Rc<Site>> = old
+            .iter()
+            .filter(|old| old.manifest.gateway == manifest.gateway)
+            .flat_map(|old| old.sites.borrow().clone())
+            .filter(|(id, _)| manifest.hosts.values().any(|part| part == id))
+            .collect();
+        self.active.replace(Some(Rc::new(Active { bundle, manifest, sites: RefCell::new(shared) })));
+    }
+
+    async fn site_of<H: Host>(&self, host: &H, active: &Active, name: &HostName) -> Result<Option<Rc<Site>>, Failure> {
+        let hosts = &active.manifest.hosts;
+        let Some((pattern, id)) = HostPattern::candidates(name).find_map(|p| hosts.get(&p).map(|id| (p, id))) else {
+            return Ok(None);
+        };
+        if let Some(site) = active.sites.borrow().get(id) {
+            return Ok(Some(Rc::clone(site)));
+        }
+        let settings: SiteSettings = self.read_named(host, keys::part(&self.gateway, id), id).await?;
+        if !settings.is_coherent() {
+            let reason = "a route names a policy or an upstream that is not there".to_owned();
+            return Err(Failure::Bad(RecordError::Damaged { kind: SiteSettings::KIND, reason }));
+        }
+        let site = Rc::new(Site::compile(active.manifest.gateway.clone(), settings));
+        insert_bounded(&mut active.sites.borrow_mut(), id.clone(), &site);
+        insert_bounded(&mut self.last_good.borrow_mut(), pattern, &site);
+        Ok(Some(site))
+    }
+
+    async fn read<H: Host>(&self, host: &H, key: String) -> Result<Vec<u8>, Failure> {
+        let answer = within(host, "the record store", host.records().read(&key)).await;
+        answer.map_err(Failure::Away)?.ok_or(Failure::Absent)
+    }
+
+    async fn read_named<H: Host, T: Record>(&self, host: &H, key: String, id: &Id) -> Result<T, Failure> {
+        let bytes = self.read(host, key).await.map_err(|failure| match failure {
+            // A name without its record: written in the wrong order, or not here yet.
+            Failure::Absent => {
+                Failure::Bad(RecordError::Damaged { kind: T::KIND, reason: "there is no such record".to_owned() })
+            }
+            other => other,
+        })?;
+        if bytes.len() > PART_BYTES_MAX {
+            let reason = format!("longer than {PART_BYTES_MAX} bytes");
+            return Err(Failure::Bad(RecordError::Damaged { kind: T::KIND, reason }));
+        }
+        decode_named(&bytes, id).map_err(Failure::Bad)
+    }
+
+    fn explain<H: Host>(&self, host: &H, failure: Failure) -> NoSite {
+        match failure {
+            Failure::Absent => NoSite::Unpublished,
+            Failure::Away(away) => {
+                self.complain(host, &away.to_string());
+                NoSite::Unavailable(away.to_string())
+            }
+            Failure::Bad(error) => {
+                self.complain(host, &error.to_string());
+                NoSite::Unusable(error.to_string())
+            }
+        }
+    }
+
+    fn complain<H: Host>(&self, host: &H, reason: &str) {
+        if *self.complaint.borrow() == reason {
+            return;
+        }
+        reason.clone_into(&mut self.complaint.borrow_mut());
+        let serving = self.active.borrow().as_ref().map(|active| active.bundle.to_string());
+        let line = json!({"level": "error", "event": "configuration-refused", "gateway": self.gateway, "reason": reason, "serving_bundle": serving});
+        host.telemetry_sink().log(&line.to_string());
+    }
+}
+
+/// Remembers a part; a map that is full begins anew, as its parts can be read again.
+fn insert_bounded<K: std::hash::Hash + Eq>(sites: &mut HashMap<K, Rc<Site>>, key: K, site: &Rc<Site>) {
+    if sites.len() >= SITES_CACHED_MAX {
+        sites.clear();
+    }
+    sites.insert(key, Rc::clone(site));
+}
+
+impl Site {
+    fn compile(gateway: GatewaySettings, settings: SiteSettings) -> Self {
+        let methods: Vec<Vec<Method>> = settings
+            .routes
+            .iter()
+            .map(|route| route.methods.iter().filter_map(|m| Method::from_bytes(m.as_bytes()).ok()).collect())
+            .collect();
+        let routes = settings.routes.iter().zip(&methods).map(|(r, m)| (&r.host, &r.path, m.as_slice()));
+        let router = Router::new(routes);
+        Self { gateway, settings, router }
+    }
+}

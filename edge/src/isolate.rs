@@ -1,0 +1,108 @@
+//! What outlives requests within one isolate.
+
+use std::cell::{Cell, RefCell};
+
+use http::Method;
+use tollgate_core::cache::{CacheKey, Purge, Purges, resource_key};
+use tollgate_core::route::{CanonicalPath, HostName, Matched};
+use tollgate_core::time::Timestamp;
+
+use crate::config::Config;
+use crate::credentials::Credentials;
+use crate::exporter::Exporter;
+use crate::ports::Host;
+use crate::secrets::SecretCache;
+
+/// One isolate's memory: a Worker isolate, a Spin instance, a thread of the native host.
+///
+/// Holds no I/O object, so it may be shared by requests whose I/O must not mix. Everything in it is bounded and may be
+/// lost at any time; the truth is in the stores.
+#[derive(Debug)]
+pub struct Isolate {
+    pub(crate) settings: IsolateSettings,
+    pub(crate) config: Config,
+    pub(crate) credentials: RefCell<Credentials>,
+    pub(crate) secrets: RefCell<SecretCache>,
+    pub(crate) exporter: RefCell<Exporter>,
+    /// Resources that this isolate saw changed by an unsafe method (RFC 9111, section 4.4).
+    pub(crate) invalidated: RefCell<Purges>,
+    /// The instant of the last look at the configuration pointer.
+    pub(crate) checked_at: Cell<Timestamp>,
+}
+
+/// How an isolate is set up.
+#[derive(Clone, Debug)]
+pub struct IsolateSettings {
+    /// The gateway's name, the prefix of its record keys.
+    pub gateway: String,
+    /// How current configuration and credentials are.
+    pub freshness: Freshness,
+}
+
+/// How current configuration and credentials are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Read before each request: for development, where an edit must show at once.
+    EachRequest,
+    /// Remembered for the times stated in `tollgate_core::bounds`, and read again behind a reply, never in front of it.
+    Behind,
+}
+
+impl Isolate {
+    /// An isolate that has seen nothing yet.
+    #[must_use]
+    pub fn new(settings: IsolateSettings) -> Self {
+        Self {
+            config: Config::new(settings.gateway.clone()),
+            settings,
+            credentials: RefCell::default(),
+            secrets: RefCell::default(),
+            exporter: RefCell::default(),
+            invalidated: RefCell::default(),
+            checked_at: Cell::default(),
+        }
+    }
+
+    /// Reads the configuration pointer and the purges again; what cannot be read or used leaves the last good ones.
+    pub async fn refresh<H: Host>(&self, host: &H) {
+        self.config.refresh(host).await;
+    }
+
+    /// Whether there is a configuration to serve with.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.config.is_loaded()
+    }
+
+    /// The resource under which a GET for this URL would be stored, as `Cache-Status` names it and a purge takes it.
+    ///
+    /// `None` when the URL is on no cached route.
+    pub async fn resource<H: Host>(
+        &self,
+        host: &H,
+        name: &HostName,
+        path: &CanonicalPath,
+        query: Option<&str>,
+    ) -> Option<CacheKey> {
+        let site = self.config.site(host, name).await.ok()?;
+        site.resource(name, path, query)
+    }
+
+    pub(crate) fn is_purged(&self, resource: &CacheKey, stored_at: Timestamp) -> bool {
+        self.config.is_purged(resource, stored_at) || self.invalidated.borrow().covers(resource, stored_at)
+    }
+
+    /// Notes that a resource was changed through this isolate.
+    pub(crate) fn invalidate(&self, resource: CacheKey, at: Timestamp) {
+        self.invalidated.borrow_mut().add(Purge { resource: Some(resource), at });
+    }
+}
+
+impl crate::config::Site {
+    /// The resource of a GET for this URL, if its route is cached.
+    pub(crate) fn resource(&self, name: &HostName, path: &CanonicalPath, query: Option<&str>) -> Option<CacheKey> {
+        let Matched::Route { index, .. } = self.router.find(name, path, &Method::GET) else { return None };
+        let cache = self.settings.routes.get(index)?.cache.as_ref()?;
+        Some(resource_key(cache, (name.as_str(), path.as_str(), query)))
+    }
+}

@@ -1,0 +1,111 @@
+//! Reference ports in memory, with a virtual clock and fault switches.
+//!
+//! What the contracts of [`crate::ports`] mean, in the simplest form: `explain`, policy tests and simulations run the
+//! production pipeline on these, and the conformance suite holds every adapter to what these do. Not for serving.
+
+mod clock;
+mod content;
+mod sink;
+mod stores;
+mod upstream;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+pub use clock::{SeededEntropy, VirtualClock};
+pub use content::{Content, Copy};
+pub use sink::{MemorySink, Post};
+pub use stores::{MemoryCache, MemoryCounters, MemoryRecords, MemorySecrets};
+pub use upstream::{Script, ScriptedUpstream};
+
+use crate::ports::{Host, Unavailable};
+
+/// A switch that makes a port answer [`Unavailable`] while it is on.
+#[derive(Clone, Debug, Default)]
+pub struct Fault(Rc<Cell<bool>>);
+
+impl Fault {
+    /// Turns the fault on or off.
+    pub fn set(&self, on: bool) {
+        self.0.set(on);
+    }
+
+    fn check(&self, what: &str) -> Result<(), Unavailable> {
+        if self.0.get() { Err(Unavailable::new(format!("{what} is switched off"))) } else { Ok(()) }
+    }
+}
+
+/// All reference ports together.
+#[derive(Clone, Debug)]
+pub struct MemoryHost {
+    /// The clock; stands still until moved.
+    pub clock: VirtualClock,
+    /// Random bytes from a seed.
+    pub entropy: SeededEntropy,
+    /// The records.
+    pub records: MemoryRecords,
+    /// The counters.
+    pub counters: MemoryCounters,
+    /// The stored responses.
+    pub cache: MemoryCache,
+    /// The upstreams.
+    pub upstream: ScriptedUpstream,
+    /// The secrets.
+    pub secrets: MemorySecrets,
+    /// What was logged and exported.
+    pub sink: MemorySink,
+}
+
+impl MemoryHost {
+    /// Empty stores, the given clock and seed, and upstreams that answer by the script.
+    #[must_use]
+    pub fn new(clock: VirtualClock, seed: u64, script: impl Script + 'static) -> Self {
+        Self {
+            entropy: SeededEntropy::new(seed),
+            records: MemoryRecords::default(),
+            counters: MemoryCounters::default(),
+            cache: MemoryCache::default(),
+            upstream: ScriptedUpstream::new(clock.clone(), script),
+            secrets: MemorySecrets::default(),
+            sink: MemorySink::default(),
+            clock,
+        }
+    }
+}
+
+impl Host for MemoryHost {
+    type Content = Content;
+    type Clock = VirtualClock;
+    type Entropy = SeededEntropy;
+    type Records = MemoryRecords;
+    type Counters = MemoryCounters;
+    type ResponseCache = MemoryCache;
+    type Upstream = ScriptedUpstream;
+    type Secrets = MemorySecrets;
+    type TelemetrySink = MemorySink;
+
+    fn clock(&self) -> &VirtualClock {
+        &self.clock
+    }
+    fn entropy(&self) -> &SeededEntropy {
+        &self.entropy
+    }
+    fn records(&self) -> &MemoryRecords {
+        &self.records
+    }
+    fn counters(&self) -> &MemoryCounters {
+        &self.counters
+    }
+    fn response_cache(&self) -> &MemoryCache {
+        &self.cache
+    }
+    fn upstream(&self) -> &ScriptedUpstream {
+        &self.upstream
+    }
+    fn secrets(&self) -> &MemorySecrets {
+        &self.secrets
+    }
+    fn telemetry_sink(&self) -> &MemorySink {
+        &self.sink
+    }
+}

@@ -1,0 +1,67 @@
+use std::cell::RefCell;
+use std::fmt;
+use std::pin::pin;
+use std::rc::Rc;
+
+use futures_util::future::{Either, select};
+use http::{Request, Response};
+use tollgate_core::forward::UpstreamError;
+
+use super::{Content, VirtualClock};
+use crate::ports::{Clock, Upstream, UpstreamCall};
+
+/// What upstreams answer: a function from the request to a delay in milliseconds and an answer.
+pub trait Script: Fn(&Request<Content>) -> (u64, Result<Response<Content>, UpstreamError>) {}
+
+impl<F: Fn(&Request<Content>) -> (u64, Result<Response<Content>, UpstreamError>)> Script for F {}
+
+/// Upstreams that answer by a script and keep what they received.
+#[derive(Clone)]
+pub struct ScriptedUpstream {
+    clock: VirtualClock,
+    script: Rc<dyn Script>,
+    received: Rc<RefCell<Vec<Request<Content>>>>,
+}
+
+impl ScriptedUpstream {
+    /// Upstreams that answer by the script.
+    pub fn new(clock: VirtualClock, script: impl Script + 'static) -> Self {
+        Self { clock, script: Rc::new(script), received: Rc::default() }
+    }
+
+    /// What was received since this was last asked.
+    pub fn take_received(&self) -> Vec<Request<Content>> {
+        std::mem::take(&mut self.received.borrow_mut())
+    }
+}
+
+impl fmt::Debug for ScriptedUpstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptedUpstream").field("received", &self.received.borrow().len()).finish_non_exhaustive()
+    }
+}
+
+impl Upstream for ScriptedUpstream {
+    type Content = Content;
+
+    async fn send(&self, request: Request<Content>, call: &UpstreamCall) -> Result<Response<Content>, UpstreamError> {
+        if request.body().is_broken() {
+            return Err(UpstreamError::HttpRequestError);
+        }
+        let (delay_ms, answer) = (self.script)(&request);
+        self.received.borrow_mut().push(request);
+        let delay = pin!(async {
+            if delay_ms > 0 {
+                self.clock.sleep(delay_ms).await;
+            }
+        });
+        let Some(timeout_ms) = call.timeout_ms else {
+            delay.await;
+            return answer;
+        };
+        match select(delay, pin!(self.clock.sleep(timeout_ms))).await {
+            Either::Left(((), _)) => answer,
+            Either::Right(((), _)) => Err(UpstreamError::HttpResponseTimeout),
+        }
+    }
+}

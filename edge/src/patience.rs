@@ -1,0 +1,23 @@
+//! Bounded waiting: a store that takes too long counts as one that is away.
+
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+
+use crate::ports::{Clock, Host, Unavailable};
+
+/// The longest wait for one answer of a store; stores answer in milliseconds or are in trouble.
+pub(crate) const STORE_TIMEOUT_MS: u64 = 3_000;
+
+/// The store's answer, or its absence once [`STORE_TIMEOUT_MS`] have passed.
+pub(crate) async fn within<H: Host, T>(
+    host: &H,
+    store: &'static str,
+    answer: impl Future<Output = Result<T, Unavailable>>,
+) -> Result<T, Unavailable> {
+    // The answer is polled first, so that one that is already there never loses.
+    match select(pin!(answer), pin!(host.clock().sleep(STORE_TIMEOUT_MS))).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(((), _)) => Err(Unavailable::new(format!("{store} did not answer within {STORE_TIMEOUT_MS} ms"))),
+    }
+}

@@ -1,0 +1,81 @@
+//! After the reply: refunds, the cache, the record of the exchange, its export, and a look at the configuration.
+
+use std::rc::Rc;
+
+use futures_util::future::join;
+use tollgate_core::bounds::CONFIG_FRESH_MS;
+use tollgate_core::telemetry::{ExchangeRecord, log_line};
+use tollgate_core::time::Timestamp;
+
+use super::exchange::Journal;
+use super::respond::Left;
+use crate::exporter::export;
+use crate::isolate::{Freshness, Isolate};
+use crate::ports::{Clock, Counters, Delivery, Host, ResponseCache, TelemetrySink};
+
+/// Does what is left of an exchange, each thing once, and yields its record.
+pub(super) async fn after<H: Host>(
+    isolate: Rc<Isolate>,
+    host: H,
+    mut journal: Journal,
+    left: Left<H::Content, impl Future<Output = Delivery>>,
+) -> ExchangeRecord {
+    settle(&host, &mut journal).await;
+    let ((), delivery) = join(store(&host, left.to_store), left.delivery).await;
+    let mut record = journal.into_record();
+    note_delivery(&mut record, delivery, host.clock().now());
+    tell(&isolate, &host, &record).await;
+    refresh(&isolate, &host).await;
+    record
+}
+
+/// Gives back charges of a request that was refused by another quota.
+async fn settle<H: Host>(host: &H, journal: &mut Journal) {
+    for request in std::mem::take(&mut journal.refunds) {
+        // A lost refund costs the client a little of its quota until the quota is whole again.
+        let _ = host.counters().refund(&request, host.clock().now()).await;
+    }
+}
+
+async fn store<H: Host>(host: &H, entries: Vec<super::exchange::ToStore<H::Content>>) {
+    for entry in entries {
+        // A response that could not be stored is a miss next time.
+        let _ = host.response_cache().store(&entry.key, &entry.meta, entry.copy).await;
+    }
+}
+
+fn note_delivery(record: &mut ExchangeRecord, delivery: Delivery, now: Timestamp) {
+    match delivery {
+        Delivery::Unobserved => return,
+        Delivery::Complete { bytes } => record.content_bytes = Some(bytes),
+        Delivery::Aborted { bytes, by_upstream } => {
+            record.content_bytes = Some(bytes);
+            record.aborted_by_upstream = Some(by_upstream);
+        }
+    }
+    record.duration_ms = now.millis_since(record.started);
+}
+
+/// Tells of the exchange: the log, the host's own metrics, and the export.
+async fn tell<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
+    let sink = host.telemetry_sink();
+    sink.record(record);
+    let settings = isolate.config.gateway().map(|gateway| gateway.telemetry);
+    if settings.as_ref().is_none_or(|settings| settings.log) {
+        sink.log(&log_line(record, &isolate.settings.gateway));
+    }
+    if let Some(otlp) = settings.and_then(|settings| settings.otlp) {
+        isolate.exporter.borrow_mut().add(record.clone());
+        export(isolate, host, &otlp).await;
+    }
+}
+
+/// Looks at the configuration again when it is due, so that no request waits for it.
+async fn refresh<H: Host>(isolate: &Isolate, host: &H) {
+    let now = host.clock().now();
+    let due = now.millis_since(isolate.checked_at.get()) >= CONFIG_FRESH_MS;
+    if isolate.settings.freshness == Freshness::Behind && isolate.is_ready() && due {
+        isolate.checked_at.set(now);
+        isolate.refresh(host).await;
+    }
+}

@@ -1,0 +1,202 @@
+//! What is known of an exchange while it passes through the phases.
+
+use std::rc::Rc;
+
+use http::{HeaderMap, Method, Response, Version};
+use tollgate_core::authn::Principal;
+use tollgate_core::cache::{CacheKey, CacheOutcome, StoredMeta};
+use tollgate_core::forward::UpstreamError;
+use tollgate_core::hex;
+use tollgate_core::limit::ChargeRequest;
+use tollgate_core::problem::Problem;
+use tollgate_core::route::{CanonicalPath, HostName};
+use tollgate_core::settings::{PolicySettings, RouteSettings};
+use tollgate_core::telemetry::{ExchangeRecord, RouteLabel, SpanId, TraceContext, UpstreamRecord};
+use tollgate_core::time::Timestamp;
+use tollgate_core::trace::DecisionTrace;
+
+use super::Client;
+use crate::config::Site;
+use crate::ports::{Clock, Content, Entropy, Host};
+
+/// What the phases come to.
+pub(super) type Outcome<H> = Result<Answer<<H as Host>::Content>, Problem>;
+
+/// A response on its way to the client.
+pub(super) struct Answer<C: Content> {
+    pub(super) response: Response<C>,
+    /// What is to be stored once the content has streamed.
+    pub(super) to_store: Vec<ToStore<C>>,
+}
+
+/// An entry for the response cache, its content a copy that fills while the client's streams.
+pub(super) struct ToStore<C: Content> {
+    pub(super) key: CacheKey,
+    pub(super) meta: StoredMeta,
+    pub(super) copy: Option<C::Copy>,
+}
+
+impl<C: Content> Answer<C> {
+    pub(super) const fn new(response: Response<C>) -> Self {
+        Self { response, to_store: Vec::new() }
+    }
+}
+
+/// A request taken apart, without its content.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) method: Method,
+    pub(super) version: Version,
+    pub(super) host: HostName,
+    /// Host and port as the client wrote them.
+    pub(super) authority: String,
+    pub(super) path: CanonicalPath,
+    pub(super) query: Option<String>,
+    pub(super) fields: HeaderMap,
+    pub(super) client: Client,
+}
+
+/// A request with its route.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) received: Received,
+    pub(super) site: Rc<Site>,
+    /// The route's place in the site's settings; the router only gives places that exist.
+    index: usize,
+}
+
+impl Exchange {
+    pub(super) fn new(received: Received, site: Rc<Site>, index: usize) -> Self {
+        debug_assert!(index < site.settings.routes.len(), "the router names routes of its own site");
+        Self { received, site, index }
+    }
+
+    pub(super) fn route(&self) -> &RouteSettings {
+        &self.site.settings.routes[self.index]
+    }
+
+    pub(super) fn policy(&self, place: usize) -> &PolicySettings {
+        // `SiteSettings::is_coherent` was checked when the site was loaded.
+        &self.site.settings.policies[place]
+    }
+
+    /// The query as the upstream sees it: without the parameters that may carry a key.
+    pub(super) fn forwarded_query(&self) -> Option<String> {
+        let mut query = self.received.query.clone()?;
+        for settings in self.key_settings() {
+            query = settings.without_key(&query);
+        }
+        (!query.is_empty()).then_some(query)
+    }
+
+    /// The settings of the route's `api-key` policies.
+    pub(super) fn key_settings(&self) -> impl Iterator<Item = &tollgate_core::authn::ApiKeySettings> {
+        self.route().authn.iter().filter_map(|place| match &self.policy(*place).kind {
+            tollgate_core::settings::PolicyKind::ApiKey(settings) => Some(settings),
+            tollgate_core::settings::PolicyKind::RateLimit(_) => None,
+        })
+    }
+}
+
+/// What an exchange writes down about itself on its way.
+#[derive(Debug)]
+pub(super) struct Journal {
+    pub(super) request_id: String,
+    pub(super) trace: TraceContext,
+    pub(super) started: Timestamp,
+    pub(super) method: Method,
+    pub(super) decisions: DecisionTrace,
+    pub(super) route: Option<RouteLabel>,
+    pub(super) principal: Option<Principal>,
+    pub(super) cache: Option<CacheOutcome>,
+    /// The resource's key, told in `Cache-Status`.
+    pub(super) resource: Option<CacheKey>,
+    pub(super) upstream: Option<UpstreamRecord>,
+    /// Fields for the response, whatever it comes to be.
+    pub(super) response_fields: HeaderMap,
+    /// Charges to give back after the reply.
+    pub(super) refunds: Vec<ChargeRequest>,
+    /// A resource that this exchange changed.
+    pub(super) invalidated: Option<CacheKey>,
+    /// The problem it ended with.
+    pub(super) problem: Option<Problem>,
+    /// The status it was answered with.
+    pub(super) status: u16,
+    /// When the response's head was ready.
+    pub(super) answered: Timestamp,
+    upstream_span: SpanId,
+}
+
+impl Journal {
+    pub(super) fn begin<H: Host>(host: &H, method: &Method, fields: &HeaderMap) -> Self {
+        let mut random = [0u8; 48];
+        host.entropy().fill(&mut random);
+        let mut trace = [0u8; 24];
+        let mut upstream_span = [0u8; 8];
+        trace.copy_from_slice(&random[..24]);
+        upstream_span.copy_from_slice(&random[24..32]);
+        let started = host.clock().now();
+        Self {
+            request_id: hex::encode(&random[32..]),
+            trace: TraceContext::of(fields, trace),
+            started,
+            method: method.clone(),
+            decisions: DecisionTrace::default(),
+            route: None,
+            principal: None,
+            cache: None,
+            resource: None,
+            upstream: None,
+            response_fields: HeaderMap::new(),
+            refunds: Vec::new(),
+            invalidated: None,
+            problem: None,
+            status: 0,
+            answered: started,
+            upstream_span,
+        }
+    }
+
+    /// Notes the call to the upstream: its span is the one that was sent as `traceparent`.
+    pub(super) fn called(
+        &mut self,
+        name: &str,
+        started: Timestamp,
+        ended: Timestamp,
+        outcome: Result<u16, UpstreamError>,
+    ) {
+        let duration_ms = ended.millis_since(started);
+        self.upstream =
+            Some(UpstreamRecord { name: name.to_owned(), span: self.upstream_span, started, duration_ms, outcome });
+    }
+
+    /// The span of the call to the upstream.
+    pub(super) const fn upstream_span(&self) -> SpanId {
+        self.upstream_span
+    }
+
+    /// The record of the finished exchange.
+    pub(super) fn into_record(self) -> ExchangeRecord {
+        let refusal = self.problem.map(|problem| tollgate_core::telemetry::RefusalRecord {
+            problem: problem.kind.slug(),
+            policy: problem.policy,
+            log: problem.log.into_owned(),
+        });
+        ExchangeRecord {
+            request_id: self.request_id,
+            trace: self.trace,
+            started: self.started,
+            duration_ms: self.answered.millis_since(self.started),
+            method: ExchangeRecord::known_method(&self.method),
+            route: self.route,
+            status: self.status,
+            principal: self.principal,
+            refusal,
+            cache: self.cache,
+            upstream: self.upstream,
+            content_bytes: None,
+            aborted_by_upstream: None,
+            decisions: self.decisions,
+        }
+    }
+}

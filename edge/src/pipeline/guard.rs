@@ -1,0 +1,30 @@
+//! guard: the size of the content is checked against the route's limit, before anything is paid for the request.
+
+use http::header::CONTENT_LENGTH;
+use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_core::trace::{Phase, Verdict};
+
+use super::exchange::{Exchange, Journal};
+use crate::ports::Content;
+
+/// The content, held to the route's limit while it streams where its length was not declared.
+pub(super) fn guard<C: Content>(exchange: &Exchange, content: C, journal: &mut Journal) -> Result<C, Problem> {
+    let max = exchange.route().content_bytes_max;
+    let declared = exchange.received.fields.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    match declared {
+        Some(bytes) if bytes > max => {
+            journal.decisions.note(Phase::Guard, Verdict::Refuse, format!("{bytes} bytes declared, {max} allowed"));
+            Err(too_large(max))
+        }
+        Some(_) => Ok(content),
+        None if content.is_empty() => Ok(content),
+        // A length of more digits than a number has counts as not declared: it is held to the limit as it streams.
+        None => Ok(content.limited(max)),
+    }
+}
+
+/// The problem of content that is too large, declared or found out while streaming.
+pub(super) fn too_large(max: u64) -> Problem {
+    Problem::new(ProblemKind::ContentTooLarge, format!("This URL takes content of up to {max} bytes."))
+        .logged("content over the limit")
+}

@@ -1,0 +1,159 @@
+//! look up: the response cache is asked, where the route has one and the request may use it.
+
+use std::rc::Rc;
+
+use http::header::{AGE, CONTENT_LENGTH};
+use http::{HeaderValue, Method, Response, StatusCode};
+use tollgate_core::authn::Principal;
+use tollgate_core::cache::{
+    Assessment, Bypass, CacheOutcome, CacheSettings, Forwarded, Plan, Reading, StoredMeta, assess, not_modified, plan,
+    variant_key,
+};
+use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_core::trace::{Phase, Verdict};
+
+use super::exchange::{Answer, Exchange, Journal};
+use crate::isolate::Isolate;
+use crate::patience::within;
+use crate::ports::{Clock, Content, Host, ResponseCache, Stored};
+
+/// What the cache says.
+pub(super) enum LookedUp<C: Content> {
+    /// Here is the response.
+    Hit(Box<Answer<C>>),
+    /// Forward; with a cache in use, this is how its response is stored.
+    Forward(Option<Box<CacheUse<C>>>),
+}
+
+/// How a forwarded request uses the cache.
+pub(super) struct CacheUse<C> {
+    pub(super) reading: Reading,
+    pub(super) settings: Rc<CacheSettings>,
+    pub(super) why: Forwarded,
+    /// A stored response to validate.
+    pub(super) stale: Option<Stored<C>>,
+}
+
+pub(super) async fn look_up<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    exchange: &Exchange,
+    principal: Option<&Principal>,
+    journal: &mut Journal,
+) -> Result<LookedUp<H::Content>, Problem> {
+    let Some(settings) = &exchange.route().cache else { return Ok(LookedUp::Forward(None)) };
+    let received = &exchange.received;
+    let query = exchange.forwarded_query();
+    let target = (received.host.as_str(), received.path.as_str(), query.as_deref());
+    let consumer = principal.map(|p| p.consumer.as_str());
+    let reading = match plan(settings, &received.method, &received.fields, consumer, target) {
+        Plan::Use(reading) => reading,
+        Plan::Bypass(why) => {
+            bypass(why, journal);
+            note_change(exchange, query.as_deref(), journal);
+            return Ok(LookedUp::Forward(None));
+        }
+    };
+    journal.resource = Some(reading.resource.clone());
+    let (found, missing) = match find(isolate, host, exchange, &reading).await {
+        Ok(Found::Stored(stored)) => (Some(stored), Forwarded::UriMiss),
+        Ok(Found::Nothing(why)) => (None, why),
+        Err(away) => {
+            journal.decisions.note(Phase::LookUp, Verdict::OpenOnFailure, away.to_string());
+            journal.cache = Some(forwarded(Forwarded::Bypass));
+            return Ok(LookedUp::Forward(None));
+        }
+    };
+    let cache_use = |why, stale| CacheUse { reading: reading.clone(), settings: Rc::new(settings.clone()), why, stale };
+    let now = host.clock().now();
+    let next = match found {
+        None => cache_use(missing, None),
+        Some(stored) => match assess(&stored.meta, &reading.control, now) {
+            Assessment::Fresh { age_s, ttl_s } => {
+                journal.decisions.note(Phase::LookUp, Verdict::Answer, format!("hit, fresh for {ttl_s} s"));
+                journal.cache = Some(CacheOutcome::Hit { ttl_s });
+                return Ok(LookedUp::Hit(Box::new(Answer::new(stored_response(exchange, stored, age_s)))));
+            }
+            Assessment::Stale => cache_use(Forwarded::Stale, Some(stored)),
+            Assessment::Unwanted => cache_use(Forwarded::Request, Some(stored)),
+            Assessment::Gone => cache_use(Forwarded::UriMiss, None),
+        },
+    };
+    if reading.control.only_if_cached {
+        journal.decisions.note(Phase::LookUp, Verdict::Refuse, "only-if-cached, and nothing usable is stored");
+        let detail = "The request says only-if-cached, and no stored response can be used.";
+        return Err(Problem::new(ProblemKind::NotStored, detail).logged("only-if-cached"));
+    }
+    journal.decisions.note(Phase::LookUp, Verdict::Pass, format!("fwd={}", next.why.as_str()));
+    journal.cache = Some(forwarded(next.why));
+    Ok(LookedUp::Forward(Some(Box::new(next))))
+}
+
+/// The answer made of a stored response, or a 304 where the client already has it.
+pub(super) fn stored_response<C: Content>(exchange: &Exchange, stored: Stored<C>, age_s: u64) -> Response<C> {
+    let received = &exchange.received;
+    let mut fields = stored.meta.header_map();
+    fields.insert(AGE, HeaderValue::from(age_s));
+    let mut response = Response::new(C::empty());
+    if stored.meta.status == StatusCode::OK && not_modified(&received.fields, &fields) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.headers_mut() = fields;
+        return response;
+    }
+    if let Some(bytes) = stored.meta.content_bytes {
+        fields.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
+    }
+    *response.status_mut() = stored.meta.status_code();
+    *response.headers_mut() = fields;
+    if received.method != Method::HEAD {
+        *response.body_mut() = stored.content;
+    }
+    response
+}
+
+/// What is stored for a request.
+enum Found<C> {
+    Stored(Stored<C>),
+    Nothing(Forwarded),
+}
+
+async fn find<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    exchange: &Exchange,
+    reading: &Reading,
+) -> Result<Found<H::Content>, crate::ports::Unavailable> {
+    let cache = host.response_cache();
+    let usable = |meta: &StoredMeta| !isolate.is_purged(&reading.resource, meta.stored_at);
+    let first = within(host, "the response cache", cache.look_up(&reading.primary)).await?;
+    let Some(stored) = first.filter(|s| usable(&s.meta)) else { return Ok(Found::Nothing(Forwarded::UriMiss)) };
+    let Some(names) = &stored.meta.varies_on else { return Ok(Found::Stored(stored)) };
+    let key = variant_key(&reading.primary, names, &exchange.received.fields);
+    let variant = within(host, "the response cache", cache.look_up(&key)).await?;
+    Ok(variant.filter(|s| usable(&s.meta)).map_or(Found::Nothing(Forwarded::VaryMiss), Found::Stored))
+}
+
+fn bypass(why: Bypass, journal: &mut Journal) {
+    let (outcome, reason) = match why {
+        Bypass::Method => (Forwarded::Method, "neither GET nor HEAD"),
+        Bypass::Credentials => {
+            (Forwarded::Bypass, "the request carries credentials, and the route does not say to cache those")
+        }
+        Bypass::Range => (Forwarded::Bypass, "the request asks for a range"),
+        Bypass::NoStore => (Forwarded::Bypass, "the request says no-store"),
+    };
+    journal.decisions.note(Phase::LookUp, Verdict::Skip, reason);
+    journal.cache = Some(forwarded(outcome));
+}
+
+const fn forwarded(why: Forwarded) -> CacheOutcome {
+    CacheOutcome::Forwarded { why, revalidated: false, stored: false }
+}
+
+/// Notes which stored resource an unsafe method changes, should it succeed.
+fn note_change(exchange: &Exchange, query: Option<&str>, journal: &mut Journal) {
+    let received = &exchange.received;
+    if !received.method.is_safe() {
+        journal.invalidated = exchange.site.resource(&received.host, &received.path, query);
+    }
+}

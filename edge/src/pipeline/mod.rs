@@ -1,0 +1,95 @@
+//! The way of a request, from the socket to the reply: [`serve`] reads top to bottom as the list of phases.
+
+mod after;
+mod authenticate;
+mod authorize;
+mod exchange;
+mod forward;
+mod guard;
+mod limit;
+mod look_up;
+mod receive;
+mod respond;
+mod route;
+mod store;
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use http::{Request, Response};
+use tollgate_core::telemetry::ExchangeRecord;
+
+use crate::isolate::Isolate;
+use crate::ports::{Content, Host};
+use exchange::{Journal, Outcome};
+
+/// What the adapter knows of the client's connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// The client's address; absent where the platform does not tell it.
+    pub address: Option<IpAddr>,
+    /// Whether the connection was encrypted.
+    pub https: bool,
+}
+
+/// The answer to a request, and what is left to do once it is sent.
+#[derive(Debug)]
+pub struct Served<C, A> {
+    /// The response.
+    pub response: Response<C>,
+    /// What comes after the reply: the adapter runs it to its end (`wait_until`, a spawned task). Yields the record of
+    /// the exchange, which is also logged and exported.
+    pub after: A,
+}
+
+/// Serves one request.
+///
+/// Never fails and never panics on what comes from outside: every refusal and every failure is a response. Dropping the
+/// future loses the exchange's record; dropping the response's content does not.
+pub async fn serve<H: Host>(
+    isolate: &Rc<Isolate>,
+    host: &H,
+    request: Request<H::Content>,
+    client: Client,
+) -> Served<H::Content, impl Future<Output = ExchangeRecord> + use<H> + 'static> {
+    let mut journal = Journal::begin(host, request.method(), request.headers());
+    let outcome = phases(isolate, host, request, client, &mut journal).await;
+    let (response, left) = respond::respond(host, outcome, &mut journal);
+    Served { response, after: after::after(Rc::clone(isolate), host.clone(), journal, left) }
+}
+
+/// The phases in order. Each returns what the next one needs, or the problem that ends the exchange.
+async fn phases<H: Host>(
+    isolate: &Rc<Isolate>,
+    host: &H,
+    request: Request<H::Content>,
+    client: Client,
+    journal: &mut Journal,
+) -> Outcome<H> {
+    let (received, content) = receive::receive(request, client, journal)?;
+    let site = route::site(isolate, host, &received, journal).await?;
+    let exchange = match route::route(site, received, journal)? {
+        route::Routed::Exchange(exchange) => exchange,
+        route::Routed::Options(answer) => return Ok(answer),
+    };
+    let content = guard::guard(&exchange, content, journal)?;
+    let principal = authenticate::authenticate(isolate, host, &exchange, journal).await?;
+    authorize::authorize(&exchange, principal.as_ref(), journal)?;
+    limit::limit(host, &exchange, principal.as_ref(), journal).await?;
+    let looked_up = match look_up::look_up(isolate, host, &exchange, principal.as_ref(), journal).await? {
+        look_up::LookedUp::Hit(answer) => return Ok(*answer),
+        look_up::LookedUp::Forward(looked_up) => looked_up,
+    };
+    let response = forward::forward(isolate, host, &exchange, content, looked_up.as_deref(), journal).await?;
+    Ok(store::store(isolate, host, &exchange, response, looked_up.map(|cache| *cache), journal))
+}
+
+/// The answer to a request that the adapter cannot even hand over: `detail` says what is wrong with it.
+#[must_use]
+pub fn unreadable<C: Content>(detail: &'static str) -> Response<C> {
+    respond::problem_response(
+        tollgate_core::problem::Problem::new(tollgate_core::problem::ProblemKind::BadRequest, detail),
+        "",
+        false,
+    )
+}

@@ -1,0 +1,66 @@
+//! respond: the answer gets the gateway's own fields; a problem becomes its document.
+
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Response};
+use tollgate_core::problem::Problem;
+use tollgate_core::trace::{Phase, Verdict};
+
+use super::exchange::{Answer, Journal, Outcome, ToStore};
+use super::forward::REQUEST_ID;
+use crate::ports::{Clock, Content, Delivery, Host};
+
+/// What is left to do for a response once it is on its way.
+pub(super) struct Left<C: Content, D> {
+    pub(super) to_store: Vec<ToStore<C>>,
+    pub(super) delivery: D,
+}
+
+pub(super) fn respond<H: Host>(
+    host: &H,
+    outcome: Outcome<H>,
+    journal: &mut Journal,
+) -> (Response<H::Content>, Left<H::Content, impl Future<Output = Delivery> + use<H> + 'static>) {
+    let Answer { mut response, to_store } = outcome.unwrap_or_else(|problem| {
+        journal.problem = Some(problem.clone());
+        let is_head = journal.method == Method::HEAD;
+        Answer::new(problem_response(problem, &journal.request_id, is_head))
+    });
+    add_fields(&mut response, journal);
+    journal.status = response.status().as_u16();
+    journal.answered = host.clock().now();
+    journal.decisions.note(Phase::Respond, Verdict::Pass, response.status().as_str().to_owned());
+    let (parts, content) = response.into_parts();
+    let (content, delivery) = content.watched();
+    (Response::from_parts(parts, content), Left { to_store, delivery })
+}
+
+/// The response a problem owes the client.
+pub(super) fn problem_response<C: Content>(problem: Problem, request_id: &str, is_head: bool) -> Response<C> {
+    let document = problem.document(request_id);
+    let bytes = document.len();
+    let mut response = Response::new(if is_head { C::empty() } else { C::from_bytes(document.into()) });
+    *response.status_mut() = problem.kind.status();
+    *response.headers_mut() = *problem.fields;
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    fields.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
+    // Only this client's problem, at this instant.
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn add_fields<C>(response: &mut Response<C>, journal: &mut Journal) {
+    let fields = response.headers_mut();
+    fields.extend(std::mem::take(&mut journal.response_fields));
+    if let Ok(value) = HeaderValue::from_str(&journal.request_id) {
+        fields.insert(HeaderName::from_static(REQUEST_ID), value);
+    }
+    if let Some(outcome) = journal.cache
+        && let Ok(value) = HeaderValue::from_str(&outcome.field(journal.resource.as_ref().map(|r| r.as_str())))
+    {
+        fields.append(HeaderName::from_static(CACHE_STATUS), value);
+    }
+}
+
+/// RFC 9211.
+const CACHE_STATUS: &str = "cache-status";

@@ -1,0 +1,114 @@
+//! store: the response is looked at for the cache; its content is copied to it while it streams to the client.
+
+use http::{Method, Response, StatusCode};
+use tollgate_core::bounds::STORED_CONTENT_BYTES_MAX;
+use tollgate_core::cache::{CacheKey, CacheOutcome, NotStored, StoredMeta, freshen, storable, variant_key};
+use tollgate_core::time::Timestamp;
+use tollgate_core::trace::{Phase, Verdict};
+
+use super::exchange::{Answer, Exchange, Journal, ToStore};
+use super::look_up::{CacheUse, stored_response};
+use crate::isolate::Isolate;
+use crate::ports::{Clock, Content, Host, Stored};
+
+/// The answer: the upstream's response, or the stored one that it confirmed.
+pub(super) fn store<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    exchange: &Exchange,
+    response: Response<H::Content>,
+    cache: Option<CacheUse<H::Content>>,
+    journal: &mut Journal,
+) -> Answer<H::Content> {
+    let now = host.clock().now();
+    invalidate(isolate, response.status(), now, journal);
+    let Some(mut cache) = cache else { return Answer::new(response) };
+    match cache.stale.take() {
+        Some(stale) if response.status() == StatusCode::NOT_MODIFIED => {
+            confirmed(exchange, stale, &response, &cache, now, journal)
+        }
+        _ => new_response(exchange, response, &cache, now, journal),
+    }
+}
+
+/// An unsafe method that succeeded makes what is stored of the resource unusable (RFC 9111, section 4.4).
+fn invalidate(isolate: &Isolate, status: StatusCode, now: Timestamp, journal: &mut Journal) {
+    if let Some(resource) = journal.invalidated.take()
+        && (status.is_success() || status.is_redirection())
+    {
+        isolate.invalidate(resource, now);
+    }
+}
+
+/// The upstream said 304: the stored response is answered, and kept with its lifetime begun anew.
+fn confirmed<C: Content>(
+    exchange: &Exchange,
+    stale: Stored<C>,
+    response: &Response<C>,
+    cache: &CacheUse<C>,
+    now: Timestamp,
+    journal: &mut Journal,
+) -> Answer<C> {
+    let fresh = freshen(&cache.settings, &stale.meta, response.headers(), now);
+    journal.cache = Some(CacheOutcome::Forwarded { why: cache.why, revalidated: true, stored: fresh.is_some() });
+    journal.decisions.note(Phase::Store, Verdict::Pass, "confirmed by the upstream");
+    let Some(meta) = fresh else {
+        return Answer::new(stored_response(exchange, stale, 0));
+    };
+    let (content, copy) = stale.content.tee(STORED_CONTENT_BYTES_MAX);
+    let to_store = entries(exchange, cache, meta.clone(), copy);
+    let answer = stored_response(exchange, Stored { meta, content }, 0);
+    Answer { response: answer, to_store }
+}
+
+fn new_response<C: Content>(
+    exchange: &Exchange,
+    response: Response<C>,
+    cache: &CacheUse<C>,
+    now: Timestamp,
+    journal: &mut Journal,
+) -> Answer<C> {
+    let judged = if exchange.received.method == Method::GET {
+        storable(&cache.settings, response.status(), response.headers(), now)
+    } else {
+        Err(NotStored::Status)
+    };
+    let stored = judged.is_ok();
+    journal.cache = Some(CacheOutcome::Forwarded { why: cache.why, revalidated: false, stored });
+    let meta = match judged {
+        Ok(meta) => meta,
+        Err(why) => {
+            journal.decisions.note(Phase::Store, Verdict::Skip, format!("not stored: {}", reason(why)));
+            return Answer::new(response);
+        }
+    };
+    journal.decisions.note(Phase::Store, Verdict::Pass, format!("stored, fresh for {} s", meta.fresh_ms / 1000));
+    let (parts, content) = response.into_parts();
+    let (content, copy) = content.tee(STORED_CONTENT_BYTES_MAX);
+    let to_store = entries(exchange, cache, meta, copy);
+    Answer { response: Response::from_parts(parts, content), to_store }
+}
+
+/// What goes under which key: the response itself, and for one that varies the index that leads to its variants.
+fn entries<C: Content>(exchange: &Exchange, cache: &CacheUse<C>, meta: StoredMeta, copy: C::Copy) -> Vec<ToStore<C>> {
+    let primary = &cache.reading.primary;
+    let Some(names) = meta.varies_on.clone() else {
+        return vec![ToStore { key: primary.clone(), meta, copy: Some(copy) }];
+    };
+    let key: CacheKey = variant_key(primary, &names, &exchange.received.fields);
+    let variant = StoredMeta { varies_on: None, ..meta };
+    let index = StoredMeta { fields: Vec::new(), content_bytes: None, varies_on: Some(names), ..variant.clone() };
+    vec![ToStore { key: primary.clone(), meta: index, copy: None }, ToStore { key, meta: variant, copy: Some(copy) }]
+}
+
+const fn reason(why: NotStored) -> &'static str {
+    match why {
+        NotStored::Forbidden => "the upstream says no-store or private",
+        NotStored::Status => "its method or status is not stored",
+        NotStored::SetCookie => "it sets a cookie",
+        NotStored::Varies => "it varies on everything or on too much",
+        NotStored::NoLifetime => "nobody says for how long it is fresh",
+        NotStored::TooLarge => "it is too large",
+        NotStored::NotText => "a field is not text",
+    }
+}

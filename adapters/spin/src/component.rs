@@ -1,0 +1,66 @@
+//! The component's one export: a request in, an answer out, and the rest of the work behind the answer.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use spin_sdk::variables;
+use spin_sdk::wasip3::exports::http::handler::Guest;
+use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+use spin_sdk::wasip3::spawn;
+use tollgate_edge::{Freshness, Isolate, IsolateSettings, serve};
+
+use crate::host::SpinHost;
+use crate::message::{from_host, to_host};
+
+/// What Spin calls.
+pub struct Component;
+
+// Linkers of other targets stumble over the names that this exports.
+#[cfg(target_arch = "wasm32")]
+spin_sdk::wasip3::http::service::export!(Component);
+
+thread_local! {
+    /// What the requests of an instance share, for as long as Spin keeps it.
+    static KEPT: OnceCell<(Rc<Isolate>, SpinHost)> = const { OnceCell::new() };
+}
+
+impl Guest for Component {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        let (isolate, host) = kept().await?;
+        let (request, client) = match from_host(request) {
+            Ok(taken) => taken,
+            Err(unreadable) => return Ok(to_host(tollgate_edge::unreadable(unreadable.0))),
+        };
+        let served = serve(&isolate, &host, request, client).await;
+        spawn(async {
+            served.after.await;
+        });
+        Ok(to_host(served.response))
+    }
+}
+
+async fn kept() -> Result<(Rc<Isolate>, SpinHost), ErrorCode> {
+    if let Some(kept) = KEPT.with(|kept| kept.get().cloned()) {
+        return Ok(kept);
+    }
+    let gateway = variable("tollgate_gateway").await?;
+    let freshness = match variable("tollgate_dev").await?.as_str() {
+        "1" => Freshness::EachRequest,
+        _ => Freshness::Behind,
+    };
+    let new = || {
+        let host = SpinHost::new(&gateway);
+        let settings = IsolateSettings { gateway: gateway.clone(), freshness };
+        (Rc::new(Isolate::new(settings)), host)
+    };
+    // Another request may have been faster while this one waited.
+    Ok(KEPT.with(|kept| kept.get_or_init(new).clone()))
+}
+
+async fn variable(name: &str) -> Result<String, ErrorCode> {
+    variables::get(name).await.map_err(|error| {
+        let reason = format!("spin.toml must give the component the variable {name}: {error}");
+        eprintln!("{reason}");
+        ErrorCode::InternalError(Some(reason))
+    })
+}

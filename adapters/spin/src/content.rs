@@ -1,0 +1,345 @@
+//! Content as Spin streams it: passed through as the host's own stream, or taken in steps where somebody looks.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use futures_util::future::{Either, FutureExt, select};
+use futures_util::stream::{self, LocalBoxStream, StreamExt};
+use spin_sdk::wasip3::http::types::{ErrorCode, Trailers};
+use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
+use tollgate_edge::ports::{Content, Delivery};
+
+/// The content of a request or a response.
+///
+/// As long as nobody counts, copies or times it, it is the host's own stream and never enters the component.
+pub struct SpinContent(pub(crate) Source);
+
+pub(crate) enum Source {
+    Nothing,
+    Bytes(Bytes),
+    Raw(Raw),
+    Steps(Steps),
+}
+
+/// The host's own stream; its trailers also say whether it broke off.
+pub(crate) struct Raw {
+    pub(crate) stream: StreamReader<u8>,
+    pub(crate) trailers: FutureReader<Result<Option<Trailers>, ErrorCode>>,
+    /// Tells the sender, when dropped, that the content was taken.
+    pub(crate) _taken: FutureWriter<Result<(), ErrorCode>>,
+}
+
+/// Content read through the component, ended by its last step or the first failure.
+pub(crate) type Steps = LocalBoxStream<'static, Result<Step, Broken>>;
+
+pub(crate) enum Step {
+    Data(Bytes),
+    Trailers(Trailers),
+}
+
+/// Why content ended early.
+#[derive(Clone, Debug)]
+pub(crate) enum Broken {
+    /// Whoever sends it broke off.
+    BySender(ErrorCode),
+    /// More came than is let through.
+    AtLimit,
+    /// It took too long.
+    AtDeadline,
+}
+
+/// What a copy holds once the content has passed; nothing when it gave up.
+pub struct ContentCopy(oneshot::Receiver<Bytes>);
+
+impl ContentCopy {
+    /// Waits until the content has passed; `None` if it broke off or was too long.
+    pub(crate) async fn whole(self) -> Option<Bytes> {
+        self.0.await.ok()
+    }
+}
+
+/// Bytes taken from the host at once: few crossings, and bounded memory with 16 exchanges in an instance.
+const READ_BYTES: usize = 64 * 1024;
+
+impl Content for SpinContent {
+    type Copy = ContentCopy;
+
+    fn empty() -> Self {
+        Self(Source::Nothing)
+    }
+
+    fn from_bytes(bytes: Bytes) -> Self {
+        if bytes.is_empty() {
+            return Self::empty();
+        }
+        Self(Source::Bytes(bytes))
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self.0, Source::Nothing)
+    }
+
+    fn limited(self, max_bytes: u64) -> Self {
+        match self.0 {
+            Source::Nothing => self,
+            source => Self(Source::Steps(limited(source.into_steps(), max_bytes))),
+        }
+    }
+
+    fn tee(self, max_bytes: u64) -> (Self, ContentCopy) {
+        let (sender, receiver) = oneshot::channel();
+        let copying =
+            Copying { done: Some(sender), bytes: Vec::new(), max: usize::try_from(max_bytes).unwrap_or(usize::MAX) };
+        let steps = copied(self.0.into_steps(), copying);
+        (Self(Source::Steps(steps)), ContentCopy(receiver))
+    }
+
+    fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
+        let (sender, receiver) = oneshot::channel();
+        let source = match self.0 {
+            // The sender is dropped: what passes through untouched is not observed.
+            Source::Raw(raw) => Source::Raw(raw),
+            source => Source::Steps(watched(source.into_steps(), Watch::new(sender))),
+        };
+        let delivery = receiver.map(|told| told.unwrap_or(Delivery::Unobserved));
+        (Self(source), delivery)
+    }
+}
+
+impl SpinContent {
+    /// The same content, breaking off when `end` comes.
+    pub(crate) fn until(self, end: Pin<Box<dyn Future<Output = ()>>>) -> Self {
+        match self.0 {
+            Source::Nothing => self,
+            source => Self(Source::Steps(timed(source.into_steps(), end))),
+        }
+    }
+}
+
+impl Source {
+    pub(crate) fn into_steps(self) -> Steps {
+        match self {
+            Self::Nothing => stream::empty().boxed_local(),
+            Self::Bytes(bytes) => stream::iter([Ok(Step::Data(bytes))]).boxed_local(),
+            Self::Raw(raw) => raw.into_steps(),
+            Self::Steps(steps) => steps,
+        }
+    }
+}
+
+impl Raw {
+    fn into_steps(self) -> Steps {
+        stream::unfold(Some(self), |raw| async {
+            let mut raw = raw?;
+            let buffer = Vec::with_capacity(READ_BYTES);
+            let (result, read) = raw.stream.read(buffer).await;
+            if let StreamResult::Complete(_) = result {
+                return Some((Ok(Step::Data(read.into())), Some(raw)));
+            }
+            let last = match raw.trailers.await {
+                Ok(None) => return None,
+                Ok(Some(trailers)) => Ok(Step::Trailers(trailers)),
+                Err(code) => Err(Broken::BySender(code)),
+            };
+            Some((last, None))
+        })
+        .boxed_local()
+    }
+}
+
+fn limited(steps: Steps, max_bytes: u64) -> Steps {
+    stream::unfold(Some((steps, max_bytes)), |state| async {
+        let (mut steps, left) = state?;
+        let step = steps.next().await?;
+        let Ok(Step::Data(data)) = &step else {
+            return Some((step, Some((steps, left))));
+        };
+        match left.checked_sub(data.len() as u64) {
+            Some(left) => Some((step, Some((steps, left)))),
+            None => Some((Err(Broken::AtLimit), None)),
+        }
+    })
+    .boxed_local()
+}
+
+fn timed(steps: Steps, end: Pin<Box<dyn Future<Output = ()>>>) -> Steps {
+    stream::unfold(Some((steps, end)), |state| async {
+        let (mut steps, end) = state?;
+        let (step, end) = match select(steps.next(), end).await {
+            Either::Left((step, end)) => (step?, end),
+            Either::Right(((), _)) => return Some((Err(Broken::AtDeadline), None)),
+        };
+        Some((step, Some((steps, end))))
+    })
+    .boxed_local()
+}
+
+fn copied(steps: Steps, copying: Copying) -> Steps {
+    stream::unfold((steps, copying), |(mut steps, mut copying)| async {
+        let step = steps.next().await;
+        copying.note(step.as_ref());
+        Some((step?, (steps, copying)))
+    })
+    .boxed_local()
+}
+
+/// A copy in the making; dropping it unfinished gives it up.
+struct Copying {
+    done: Option<oneshot::Sender<Bytes>>,
+    bytes: Vec<u8>,
+    max: usize,
+}
+
+impl Copying {
+    fn note(&mut self, step: Option<&Result<Step, Broken>>) {
+        match step {
+            Some(Ok(Step::Data(data))) if self.done.is_some() => {
+                if self.bytes.len() + data.len() > self.max {
+                    self.give_up();
+                } else {
+                    self.bytes.extend_from_slice(data);
+                }
+            }
+            Some(Ok(_)) => {}
+            Some(Err(_)) => self.give_up(),
+            None => {
+                if let Some(done) = self.done.take() {
+                    let _ = done.send(std::mem::take(&mut self.bytes).into());
+                }
+            }
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.done = None;
+        self.bytes = Vec::new();
+    }
+}
+
+fn watched(steps: Steps, watch: Watch) -> Steps {
+    stream::unfold((steps, watch), |(mut steps, mut watch)| async {
+        let step = steps.next().await;
+        watch.note(step.as_ref());
+        Some((step?, (steps, watch)))
+    })
+    .boxed_local()
+}
+
+/// Counts what is delivered; dropped before the end, it tells that the client went away.
+struct Watch {
+    tell: Option<oneshot::Sender<Delivery>>,
+    bytes: u64,
+}
+
+impl Watch {
+    fn new(tell: oneshot::Sender<Delivery>) -> Self {
+        let tell = Some(tell);
+        Self { tell, bytes: 0 }
+    }
+
+    fn note(&mut self, step: Option<&Result<Step, Broken>>) {
+        let bytes = self.bytes;
+        match step {
+            Some(Ok(Step::Data(data))) => self.bytes += data.len() as u64,
+            Some(Ok(Step::Trailers(_))) => {}
+            Some(Err(_)) => self.end(Delivery::Aborted { bytes, by_upstream: true }),
+            None => self.end(Delivery::Complete { bytes }),
+        }
+    }
+
+    fn end(&mut self, delivery: Delivery) {
+        if let Some(tell) = self.tell.take() {
+            let _ = tell.send(delivery);
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end(Delivery::Aborted { bytes: self.bytes, by_upstream: false });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_executor::block_on;
+    use futures_util::stream::StreamExt;
+
+    use super::*;
+
+    fn of(chunks: &[&'static str]) -> SpinContent {
+        let steps: Vec<_> = chunks.iter().map(|chunk| Ok(Step::Data(Bytes::from_static(chunk.as_bytes())))).collect();
+        SpinContent(Source::Steps(stream::iter(steps).boxed_local()))
+    }
+
+    fn broken_after(chunk: &'static str) -> SpinContent {
+        let steps = of(&[chunk]).0.into_steps();
+        let end = stream::iter([Err(Broken::BySender(ErrorCode::ConnectionTerminated))]);
+        SpinContent(Source::Steps(steps.chain(end).boxed_local()))
+    }
+
+    /// Reads to the end: the text, and whether the end was a good one.
+    fn read(content: SpinContent) -> (String, bool) {
+        let mut text = String::new();
+        let mut steps = content.0.into_steps();
+        while let Some(step) = block_on(steps.next()) {
+            match step {
+                Ok(Step::Data(data)) => text.push_str(&String::from_utf8_lossy(&data)),
+                Ok(Step::Trailers(_)) => {}
+                Err(_) => return (text, false),
+            }
+        }
+        (text, true)
+    }
+
+    #[test]
+    fn a_limit_lets_its_last_byte_through_and_nothing_after() {
+        assert_eq!(read(of(&["ab", "cd"]).limited(4)), ("abcd".into(), true));
+        assert_eq!(read(of(&["ab", "cd"]).limited(3)), ("ab".into(), false));
+        assert_eq!(read(SpinContent::empty().limited(0)), (String::new(), true));
+    }
+
+    #[test]
+    fn a_copy_is_whole_or_absent() {
+        let (content, copy) = of(&["ab", "cd"]).tee(4);
+        assert_eq!(read(content), ("abcd".into(), true));
+        assert_eq!(block_on(copy.whole()).unwrap(), "abcd");
+
+        let (content, copy) = of(&["ab", "cd"]).tee(3);
+        assert_eq!(read(content), ("abcd".into(), true));
+        assert_eq!(block_on(copy.whole()), None);
+
+        let (content, copy) = broken_after("ab").tee(9);
+        assert_eq!(read(content), ("ab".into(), false));
+        assert_eq!(block_on(copy.whole()), None);
+
+        let (content, copy) = of(&["ab"]).tee(9);
+        drop(content);
+        assert_eq!(block_on(copy.whole()), None);
+    }
+
+    #[test]
+    fn a_watch_tells_how_the_delivery_ended() {
+        let (content, delivery) = of(&["ab", "cd"]).watched();
+        read(content);
+        assert_eq!(block_on(delivery), Delivery::Complete { bytes: 4 });
+
+        let (content, delivery) = broken_after("ab").watched();
+        read(content);
+        let by_upstream = Delivery::Aborted { bytes: 2, by_upstream: true };
+        assert_eq!(block_on(delivery), by_upstream);
+
+        let (content, delivery) = of(&["ab"]).watched();
+        drop(content);
+        let by_client = Delivery::Aborted { bytes: 0, by_upstream: false };
+        assert_eq!(block_on(delivery), by_client);
+    }
+
+    #[test]
+    fn content_breaks_off_at_its_deadline() {
+        let slow = of(&["ab"]).0.into_steps().chain(stream::pending()).boxed_local();
+        let content = SpinContent(Source::Steps(slow)).until(Box::pin(async {}));
+        assert_eq!(read(content), ("ab".into(), false));
+    }
+}

@@ -1,0 +1,164 @@
+//! All ports of one instance, and the small ones among them.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use spin_sdk::variables;
+use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
+use spin_sdk::wasip3::random::random::get_random_bytes;
+use tollgate_core::secret::Secret;
+use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_core::time::Timestamp;
+use tollgate_edge::ports::{
+    Clock, Content, Entropy, Host, Secrets, TelemetrySink, Unavailable, Upstream, UpstreamCall,
+};
+
+use crate::content::SpinContent;
+use crate::counters::SpinCounters;
+use crate::store::{SpinRecords, SpinResponseCache};
+use crate::upstream::{NANOS_PER_MS, SpinUpstream};
+
+/// The ports of one component instance; a clone is the same ports.
+#[derive(Clone)]
+pub struct SpinHost(Rc<Ports>);
+
+struct Ports {
+    clock: SpinClock,
+    entropy: SpinEntropy,
+    records: SpinRecords,
+    counters: SpinCounters,
+    cache: SpinResponseCache,
+    upstream: SpinUpstream,
+    secrets: SpinSecrets,
+    sink: SpinTelemetrySink,
+}
+
+impl SpinHost {
+    /// Ports whose stored keys begin with the gateway's name.
+    pub fn new(gateway: &str) -> Self {
+        Self(Rc::new(Ports {
+            clock: SpinClock,
+            entropy: SpinEntropy,
+            records: SpinRecords::default(),
+            counters: SpinCounters::new(gateway),
+            cache: SpinResponseCache::new(gateway),
+            upstream: SpinUpstream,
+            secrets: SpinSecrets,
+            sink: SpinTelemetrySink,
+        }))
+    }
+}
+
+impl Host for SpinHost {
+    type Content = SpinContent;
+    type Clock = SpinClock;
+    type Entropy = SpinEntropy;
+    type Records = SpinRecords;
+    type Counters = SpinCounters;
+    type ResponseCache = SpinResponseCache;
+    type Upstream = SpinUpstream;
+    type Secrets = SpinSecrets;
+    type TelemetrySink = SpinTelemetrySink;
+
+    fn clock(&self) -> &SpinClock {
+        &self.0.clock
+    }
+    fn entropy(&self) -> &SpinEntropy {
+        &self.0.entropy
+    }
+    fn records(&self) -> &SpinRecords {
+        &self.0.records
+    }
+    fn counters(&self) -> &SpinCounters {
+        &self.0.counters
+    }
+    fn response_cache(&self) -> &SpinResponseCache {
+        &self.0.cache
+    }
+    fn upstream(&self) -> &SpinUpstream {
+        &self.0.upstream
+    }
+    fn secrets(&self) -> &SpinSecrets {
+        &self.0.secrets
+    }
+    fn telemetry_sink(&self) -> &SpinTelemetrySink {
+        &self.0.sink
+    }
+}
+
+/// The host's clocks.
+pub struct SpinClock;
+
+impl Clock for SpinClock {
+    fn now(&self) -> Timestamp {
+        let instant = system_clock::now();
+        let seconds = u64::try_from(instant.seconds).unwrap_or(0);
+        let since_epoch = Duration::new(seconds, instant.nanoseconds);
+        Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    async fn sleep(&self, ms: u64) {
+        monotonic_clock::wait_for(ms.saturating_mul(NANOS_PER_MS)).await;
+    }
+}
+
+/// The host's random bytes.
+pub struct SpinEntropy;
+
+impl Entropy for SpinEntropy {
+    fn fill(&self, mut buffer: &mut [u8]) {
+        while !buffer.is_empty() {
+            // The host may answer with fewer than asked for, but with one at least.
+            let bytes = get_random_bytes(buffer.len() as u64);
+            let (filled, rest) = buffer.split_at_mut(bytes.len().min(buffer.len()));
+            filled.copy_from_slice(&bytes[..filled.len()]);
+            buffer = rest;
+        }
+    }
+}
+
+/// Secrets from the component's variables: `PETS_TOKEN` is the variable `pets_token`.
+pub struct SpinSecrets;
+
+impl Secrets for SpinSecrets {
+    async fn secret(&self, name: &str) -> Result<Option<Secret>, Unavailable> {
+        match variables::get(name.to_ascii_lowercase()).await {
+            Ok(value) => Ok(Some(Secret::new(value))),
+            Err(variables::Error::Undefined(_) | variables::Error::InvalidName(_)) => Ok(None),
+            // The provider's own text may tell of the secret's place, so it stays out.
+            Err(variables::Error::Provider(_) | variables::Error::Other(_)) => {
+                Err(Unavailable::new("secrets: the variable provider failed"))
+            }
+        }
+    }
+}
+
+/// The component's standard output, which Spin writes to its logs, and outbound HTTP for batches.
+pub struct SpinTelemetrySink;
+
+/// How long one export may take.
+const EXPORT_TIMEOUT_MS: u64 = 10_000;
+
+impl TelemetrySink for SpinTelemetrySink {
+    #[expect(clippy::print_stdout, reason = "standard output is the component's log")]
+    fn log(&self, line: &str) {
+        println!("{line}");
+    }
+
+    /// An instance lives for seconds and has no endpoint to read metrics from: they go out as OTLP.
+    fn record(&self, _: &ExchangeRecord) {}
+
+    async fn post(&self, endpoint: &Uri, fields: HeaderMap, content: Vec<u8>) -> Result<StatusCode, Unavailable> {
+        let mut request = Request::new(SpinContent::from_bytes(Bytes::from(content)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = endpoint.clone();
+        *request.headers_mut() = fields;
+        let call = UpstreamCall { connect_timeout_ms: EXPORT_TIMEOUT_MS, timeout_ms: Some(EXPORT_TIMEOUT_MS) };
+        match SpinUpstream.send(request, &call).await {
+            Ok(response) => Ok(response.status()),
+            Err(error) => Err(Unavailable::new(format!("telemetry: {error}"))),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Upstreams over Spin's outbound HTTP.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use futures_util::future::{Either, select};
+use http::{Request, Response};
+use spin_sdk::wasip3::clocks::monotonic_clock;
+use spin_sdk::wasip3::http::client;
+use spin_sdk::wasip3::http::types::{ErrorCode, RequestOptions};
+use tollgate_core::forward::UpstreamError;
+use tollgate_edge::ports::{Upstream, UpstreamCall};
+
+use crate::content::{Broken, SpinContent};
+use crate::message::{from_host_response, to_host_request};
+
+/// Outbound HTTP, as far as `allowed_outbound_hosts` in spin.toml goes.
+///
+/// The field `Host` is always the authority of the URI: the interface has no other.
+pub struct SpinUpstream;
+
+impl Upstream for SpinUpstream {
+    type Content = SpinContent;
+
+    async fn send(
+        &self,
+        request: Request<SpinContent>,
+        call: &UpstreamCall,
+    ) -> Result<Response<SpinContent>, UpstreamError> {
+        let past_limit = Rc::new(Cell::new(false));
+        let told = Rc::clone(&past_limit);
+        let broke = move |broken: &Broken| told.set(matches!(broken, Broken::AtLimit));
+        let request = to_host_request(request, options(call), broke).map_err(|code| error(&code))?;
+        let answer = |answer: Result<_, ErrorCode>| {
+            answer.and_then(from_host_response).map_err(|code| {
+                if past_limit.get() {
+                    return UpstreamError::HttpRequestError;
+                }
+                error(&code)
+            })
+        };
+        let sending = Box::pin(client::send(request));
+        let Some(ms) = call.timeout_ms else {
+            return answer(sending.await);
+        };
+        let end = Box::pin(monotonic_clock::wait_for(ms.saturating_mul(NANOS_PER_MS)));
+        match select(sending, end).await {
+            Either::Left((response, end)) => {
+                answer(response).map(|response| response.map(|content| content.until(end)))
+            }
+            Either::Right(((), _)) => Err(UpstreamError::HttpResponseTimeout),
+        }
+    }
+}
+
+pub(crate) const NANOS_PER_MS: u64 = 1_000_000;
+
+fn options(call: &UpstreamCall) -> RequestOptions {
+    let options = RequestOptions::new();
+    let connect = call.connect_timeout_ms.saturating_mul(NANOS_PER_MS);
+    // A host that has no such limit leaves only the whole exchange's, which is the component's own.
+    let _ = options.set_connect_timeout(Some(connect));
+    options
+}
+
+/// The RFC 9209 error type of the host's error.
+///
+/// Spin 4 itself tells little apart: a name, a refusal, TLS, two timeouts; all else is a protocol error.
+fn error(code: &ErrorCode) -> UpstreamError {
+    match code {
+        ErrorCode::DnsTimeout => UpstreamError::DnsTimeout,
+        ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => UpstreamError::DnsError,
+        ErrorCode::DestinationUnavailable | ErrorCode::DestinationIpUnroutable => UpstreamError::DestinationUnavailable,
+        ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => UpstreamError::DestinationIpProhibited,
+        ErrorCode::ConnectionRefused => UpstreamError::ConnectionRefused,
+        ErrorCode::ConnectionTerminated => UpstreamError::ConnectionTerminated,
+        ErrorCode::ConnectionTimeout => UpstreamError::ConnectionTimeout,
+        ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
+            UpstreamError::HttpResponseTimeout
+        }
+        ErrorCode::ConnectionLimitReached => UpstreamError::ConnectionLimitReached,
+        ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => UpstreamError::TlsProtocolError,
+        ErrorCode::TlsCertificateError => UpstreamError::TlsCertificateError,
+        ErrorCode::HttpResponseIncomplete => UpstreamError::HttpResponseIncomplete,
+        ErrorCode::HttpProtocolError
+        | ErrorCode::HttpResponseHeaderSectionSize(_)
+        | ErrorCode::HttpResponseHeaderSize(_)
+        | ErrorCode::HttpResponseBodySize(_)
+        | ErrorCode::HttpResponseTrailerSectionSize(_)
+        | ErrorCode::HttpResponseTrailerSize(_)
+        | ErrorCode::HttpResponseTransferCoding(_)
+        | ErrorCode::HttpResponseContentCoding(_) => UpstreamError::HttpProtocolError,
+        _ => UpstreamError::ProxyInternalError,
+    }
+}

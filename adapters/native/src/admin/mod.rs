@@ -1,0 +1,202 @@
+//! The listener for operators: health, metrics, purges.
+
+mod guard;
+mod purge;
+
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tollgate_edge::Isolate;
+use tollgate_edge::ports::Content;
+
+use crate::content::NativeContent;
+use crate::host::NativeHost;
+use crate::local::Tracker;
+use crate::log::LogHandle;
+use crate::server::{Shared, StateParts};
+use crate::store::RecordStore;
+use guard::Guard;
+pub use purge::{PurgeError, publish_purge};
+
+/// What the admin listener's thread is given to start with.
+pub(crate) struct AdminParts {
+    pub(crate) listener: TcpListener,
+    pub(crate) state: StateParts,
+    pub(crate) store: RecordStore,
+    pub(crate) log: LogHandle,
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// What the admin listener shows and does.
+///
+/// It has an isolate of its own, to know what the others know: whether there is a configuration, and what a URL is stored
+/// under.
+pub(crate) struct Admin {
+    gateway: String,
+    isolate: Isolate,
+    host: NativeHost,
+    store: RecordStore,
+    shared: Shared,
+    log: LogHandle,
+    stopping: watch::Receiver<bool>,
+    guard: Guard,
+}
+
+/// An answer of the admin listener: a status, a media type, a text.
+type Answer = Response<NativeContent>;
+
+impl Admin {
+    /// Serves until its task is dropped.
+    pub(crate) async fn serve(parts: AdminParts) {
+        let Ok(listener) = tokio::net::TcpListener::from_std(parts.listener) else {
+            return;
+        };
+        let settings = Arc::clone(&parts.state.settings);
+        let shared = parts.state.shared.clone();
+        let (isolate, host) = parts.state.open();
+        let token = settings.admin.as_ref().and_then(|a| a.token.clone());
+        let admin = Rc::new(Self {
+            gateway: settings.gateway.clone(),
+            isolate,
+            host,
+            store: parts.store,
+            shared,
+            log: parts.log,
+            stopping: parts.stopping,
+            guard: Guard::new(listener.local_addr().ok(), token),
+        });
+        let connections = Tracker::default();
+        loop {
+            connections.below(CONNECTIONS_MAX).await;
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let tracking = connections.track();
+            let conversation = converse(Rc::clone(&admin), stream);
+            tokio::task::spawn_local(async move {
+                let _ = tokio::time::timeout(CONVERSATION_MAX, conversation).await;
+                drop(tracking);
+            });
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        if let Err(refusal) = self.guard.check_origin(request.headers()) {
+            return refusal.answer();
+        }
+        let is_get = request.method() == Method::GET;
+        match (request.uri().path(), is_get) {
+            ("/healthz", true) => text(StatusCode::OK, "ok\n"),
+            ("/readyz", true) => self.readiness().await,
+            ("/metrics", true) => match self.guard.check_token(request.headers()) {
+                Ok(()) => self.metrics(),
+                Err(refusal) => refusal.answer(),
+            },
+            ("/purge", false) if request.method() == Method::POST => match self.guard.check_token(request.headers()) {
+                Ok(()) => self.purge(request).await,
+                Err(refusal) => refusal.answer(),
+            },
+            ("/purge", _) => not_allowed("POST"),
+            ("/healthz" | "/readyz" | "/metrics", false) => not_allowed("GET"),
+            _ => problem(StatusCode::NOT_FOUND, "there are /healthz, /readyz, /metrics and /purge"),
+        }
+    }
+
+    /// Ready while there is a bundle to serve and the server is not ending.
+    async fn readiness(&self) -> Answer {
+        if *self.stopping.borrow() {
+            return problem(StatusCode::SERVICE_UNAVAILABLE, "the server is ending");
+        }
+        self.isolate.refresh(&self.host).await;
+        if self.isolate.is_ready() {
+            text(StatusCode::OK, "ready\n")
+        } else {
+            let detail = "there is no bundle to serve; publish one to this gateway";
+            problem(StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
+    }
+
+    fn metrics(&self) -> Answer {
+        let mut out = self.shared.metrics.lock().unwrap_or_else(PoisonError::into_inner).to_prometheus();
+        let (cache_bytes, cache_entries) = self.shared.response_cache.size();
+        let gauges = [
+            ("tollgate_response_cache_bytes", "gauge", "Bytes of stored responses.", cache_bytes as u64),
+            ("tollgate_response_cache_entries", "gauge", "Stored responses.", cache_entries as u64),
+            ("tollgate_counter_partitions", "gauge", "Counter partitions held.", self.shared.counters.len() as u64),
+            ("tollgate_log_lines_dropped_total", "counter", "Log lines that could not be written.", self.log.dropped()),
+        ];
+        for (name, kind, help, value) in gauges {
+            // Writing to a String does not fail.
+            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+        }
+        respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", out.into())
+    }
+}
+
+async fn converse(admin: Rc<Admin>, stream: TcpStream) {
+    let service = service_fn(|request| {
+        let admin = Rc::clone(&admin);
+        async move { Ok::<_, Infallible>(admin.answer(request).await) }
+    });
+    // How a connection ended is its client's affair.
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_READ_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+fn not_allowed(allow: &'static str) -> Answer {
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "this method is not for this path");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    answer
+}
+
+fn problem(status: StatusCode, detail: &str) -> Answer {
+    let title = status.canonical_reason().unwrap_or_default();
+    let document =
+        serde_json::json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
+    respond(status, "application/problem+json", document.to_string().into())
+}
+
+fn text(status: StatusCode, content: &'static str) -> Answer {
+    respond(status, "text/plain; charset=utf-8", Bytes::from_static(content.as_bytes()))
+}
+
+fn respond(status: StatusCode, media_type: &'static str, content: Bytes) -> Answer {
+    let mut answer = Response::new(NativeContent::from_bytes(content));
+    *answer.status_mut() = status;
+    let nosniff = HeaderName::from_static("x-content-type-options");
+    for (name, value) in [(CONTENT_TYPE, media_type), (CACHE_CONTROL, "no-store"), (nosniff, "nosniff")] {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// Operators, a metrics collector and probes: far fewer than this.
+const CONNECTIONS_MAX: usize = 64;
+
+/// A collector comes anew every 15 s to 60 s; a connection kept longer is closed.
+const CONVERSATION_MAX: Duration = Duration::from_secs(300);
+
+const HEAD_READ_MAX: Duration = Duration::from_secs(10);
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! The time of day and random bytes, from the operating system.
+
+use std::cell::RefCell;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tollgate_core::time::Timestamp;
+use tollgate_edge::ports::{Clock, Entropy};
+
+/// The operating system's clock, and tokio's timer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl SystemClock {
+    /// The current time; the epoch itself where the system's clock stands before it.
+    #[must_use]
+    pub fn now() -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Self::now()
+    }
+
+    async fn sleep(&self, ms: u64) {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
+
+/// The operating system's random source, read in blocks so that not every request id costs a system call.
+///
+/// Bytes are handed out once and overwritten when handed out.
+#[derive(Debug)]
+pub struct SystemEntropy {
+    block: RefCell<Block>,
+}
+
+#[derive(Debug)]
+struct Block {
+    bytes: [u8; BLOCK_BYTES],
+    used: usize,
+}
+
+/// 16 requests' worth of ids; one system call for as many.
+const BLOCK_BYTES: usize = 512;
+
+impl Default for SystemEntropy {
+    fn default() -> Self {
+        let block = Block { bytes: [0; BLOCK_BYTES], used: BLOCK_BYTES };
+        Self { block: RefCell::new(block) }
+    }
+}
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, buffer: &mut [u8]) {
+        let mut block = self.block.borrow_mut();
+        for part in buffer.chunks_mut(BLOCK_BYTES) {
+            block.take(part);
+        }
+    }
+}
+
+impl Block {
+    fn take(&mut self, part: &mut [u8]) {
+        if self.used + part.len() > self.bytes.len() {
+            // Without random bytes ids would repeat and be foreseen: there is no honest way on, and on the systems
+            // this host runs on the source does not fail once the system is up.
+            getrandom::fill(&mut self.bytes).expect("the operating system has a random source");
+            self.used = 0;
+        }
+        let taken = &mut self.bytes[self.used..self.used + part.len()];
+        part.copy_from_slice(taken);
+        taken.fill(0);
+        self.used += part.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_bytes_are_never_handed_out_twice() {
+        let entropy = SystemEntropy::default();
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..1000 {
+            let mut id = [0u8; 16];
+            entropy.fill(&mut id);
+            assert!(seen.insert(id));
+        }
+    }
+
+    #[test]
+    fn a_buffer_larger_than_a_block_is_filled_to_its_end() {
+        let mut long = vec![0u8; 3 * BLOCK_BYTES + 7];
+        SystemEntropy::default().fill(&mut long);
+        assert!(long.rchunks(64).all(|chunk| chunk.len() < 8 || chunk.iter().any(|b| *b != 0)));
+    }
+}

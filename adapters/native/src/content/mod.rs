@@ -1,0 +1,248 @@
+//! Content as this host streams it: hyper's bodies and bytes at hand, observed in passing, never gathered.
+
+mod copy;
+mod source;
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tollgate_edge::ports::{Content, Delivery};
+
+pub use copy::ContentCopy;
+use copy::CopySink;
+use source::Source;
+pub(crate) use source::UpstreamContent;
+
+/// The content of a request or response.
+///
+/// Frames pass as they come, trailers too; chunks are handed on, not copied. Whoever polls sets the pace.
+#[derive(Debug)]
+pub struct NativeContent {
+    source: Source,
+    limit: Option<Limit>,
+    copy: Option<CopySink>,
+    watch: Option<Watch>,
+    fault: Option<FaultCell>,
+}
+
+/// Why content broke off.
+#[derive(Debug, Error)]
+pub enum ContentError {
+    /// More came than allowed.
+    #[error("the content passed its limit")]
+    LimitPassed,
+    /// The client went away, or sent no valid content.
+    #[error("the client's content broke off: {0}")]
+    Client(#[source] hyper::Error),
+    /// The upstream went away, or sent no valid content.
+    #[error("the upstream's content broke off: {0}")]
+    Upstream(#[source] hyper::Error),
+    /// The time for the whole exchange has passed.
+    #[error("the upstream's content took longer than the exchange may")]
+    Deadline,
+}
+
+/// What was wrong with a request's content, told to those who see only that their reader failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestFault {
+    /// More came than allowed.
+    LimitPassed,
+    /// It broke off or was malformed.
+    Broken,
+}
+
+/// Where the fault is left: the reader of the content may be a connection that swallows its errors.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FaultCell(Rc<Cell<Option<RequestFault>>>);
+
+impl FaultCell {
+    pub(crate) fn get(&self) -> Option<RequestFault> {
+        self.0.get()
+    }
+}
+
+#[derive(Debug)]
+struct Limit {
+    left: u64,
+}
+
+#[derive(Debug)]
+struct Watch {
+    delivered: u64,
+    told: oneshot::Sender<Delivery>,
+}
+
+impl NativeContent {
+    /// The content of a request as hyper received it.
+    pub(crate) fn from_client(incoming: hyper::body::Incoming) -> Self {
+        if incoming.is_end_stream() {
+            return Self::empty();
+        }
+        let mut content = Self::of(Source::Client(incoming));
+        content.fault = Some(FaultCell::default());
+        content
+    }
+
+    pub(crate) fn from_upstream(content: UpstreamContent) -> Self {
+        Self::of(Source::Upstream(content))
+    }
+
+    /// The cell in which this content leaves its fault, if it is a request's.
+    pub(crate) fn fault(&self) -> Option<FaultCell> {
+        self.fault.clone()
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, limit: None, copy: None, watch: None, fault: None }
+    }
+
+    /// Content observed twice in the same way stands inside content of its own.
+    fn nested(self) -> Self {
+        let fault = self.fault.clone();
+        let mut outer = Self::of(Source::Nested(Box::new(self)));
+        outer.fault = fault;
+        outer
+    }
+
+    fn checked(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, ContentError> {
+        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        if let Some(limit) = &mut self.limit {
+            limit.left = limit.left.checked_sub(length).ok_or(ContentError::LimitPassed)?;
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.delivered += length;
+        }
+        if let (Some(sink), Some(data)) = (&mut self.copy, frame.data_ref())
+            && sink.push(data).is_err()
+        {
+            self.copy = None;
+        }
+        Ok(frame)
+    }
+
+    fn failed(&mut self, error: &ContentError) {
+        let (fault, by_upstream) = match error {
+            ContentError::LimitPassed => (RequestFault::LimitPassed, false),
+            ContentError::Client(_) => (RequestFault::Broken, false),
+            ContentError::Upstream(_) | ContentError::Deadline => (RequestFault::Broken, true),
+        };
+        if let Some(cell) = &self.fault {
+            cell.0.set(Some(fault));
+        }
+        self.source = Source::Ended;
+        self.copy = None;
+        if let Some(watch) = self.watch.take() {
+            let bytes = watch.delivered;
+            let _ = watch.told.send(Delivery::Aborted { bytes, by_upstream });
+        }
+    }
+
+    /// The end was reached, or the content is dropped: whoever observes it is told how far it came.
+    fn ended(&mut self, complete: bool) {
+        if let Some(sink) = self.copy.take()
+            && complete
+        {
+            sink.finish();
+        }
+        if let Some(watch) = self.watch.take() {
+            let bytes = watch.delivered;
+            let delivery =
+                if complete { Delivery::Complete { bytes } } else { Delivery::Aborted { bytes, by_upstream: false } };
+            // Nobody may be waiting any more: a process that drains has let go of the work after the reply.
+            let _ = watch.told.send(delivery);
+        }
+    }
+}
+
+impl Drop for NativeContent {
+    // hyper drops a body without asking for the end where the length told it that it has all.
+    fn drop(&mut self) {
+        if self.copy.is_some() || self.watch.is_some() {
+            let complete = self.source.is_end_stream();
+            self.ended(complete);
+        }
+    }
+}
+
+impl Body for NativeContent {
+    type Data = Bytes;
+    type Error = ContentError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ContentError>>> {
+        let this = self.get_mut();
+        let Some(polled) = ready!(this.source.poll_frame(cx)) else {
+            this.ended(true);
+            return Poll::Ready(None);
+        };
+        let checked = polled.and_then(|frame| this.checked(frame));
+        if let Err(error) = &checked {
+            this.failed(error);
+        }
+        Poll::Ready(Some(checked))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.source.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.source.size_hint()
+    }
+}
+
+impl Content for NativeContent {
+    type Copy = ContentCopy;
+
+    fn empty() -> Self {
+        Self::of(Source::Ended)
+    }
+
+    fn from_bytes(bytes: Bytes) -> Self {
+        if bytes.is_empty() {
+            return Self::empty();
+        }
+        Self::of(Source::Bytes(bytes))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.source.is_end_stream()
+    }
+
+    fn limited(self, max_bytes: u64) -> Self {
+        if self.limit.is_some() {
+            return self.nested().limited(max_bytes);
+        }
+        let fault = self.fault.clone().unwrap_or_default();
+        let mut limited = self;
+        limited.limit = Some(Limit { left: max_bytes });
+        limited.fault = Some(fault);
+        limited
+    }
+
+    fn tee(self, max_bytes: u64) -> (Self, ContentCopy) {
+        if self.copy.is_some() {
+            return self.nested().tee(max_bytes);
+        }
+        let (sink, copy) = CopySink::new(max_bytes);
+        let mut teed = self;
+        teed.copy = Some(sink);
+        (teed, copy)
+    }
+
+    fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
+        let mut watched = if self.watch.is_some() { self.nested() } else { self };
+        let (told, delivery) = oneshot::channel();
+        watched.watch = Some(Watch { delivered: 0, told });
+        let never_told = Delivery::Aborted { bytes: 0, by_upstream: false };
+        (watched, async move { delivery.await.unwrap_or(never_told) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+use super::*;
+use http_body_util::BodyExt;
+
+fn bytes(text: &'static str) -> NativeContent {
+    NativeContent::from_bytes(Bytes::from_static(text.as_bytes()))
+}
+
+async fn read(content: NativeContent) -> Result<Bytes, ContentError> {
+    content.collect().await.map(|all| all.to_bytes())
+}
+
+#[tokio::test]
+async fn content_within_its_limit_passes_and_a_byte_more_breaks_it_off() {
+    assert_eq!(read(bytes("abc").limited(3)).await.unwrap(), "abc");
+    let content = bytes("abcd").limited(3);
+    let fault = content.fault().unwrap();
+    assert_eq!(fault.get(), None);
+    assert!(matches!(read(content).await, Err(ContentError::LimitPassed)));
+    assert_eq!(fault.get(), Some(RequestFault::LimitPassed));
+}
+
+#[tokio::test]
+async fn the_copy_is_what_the_client_got_or_nothing() {
+    let (client, copy) = bytes("abc").tee(3);
+    assert_eq!(read(client).await.unwrap(), "abc");
+    assert_eq!(copy.complete().await.unwrap(), "abc");
+
+    let (client, copy) = bytes("abcd").tee(3);
+    assert_eq!(read(client).await.unwrap(), "abcd");
+    assert_eq!(copy.complete().await, None);
+
+    let (client, copy) = bytes("abc").limited(2).tee(10);
+    assert!(read(client).await.is_err());
+    assert_eq!(copy.complete().await, None);
+
+    let (client, copy) = NativeContent::empty().tee(10);
+    drop(client);
+    assert_eq!(copy.complete().await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn delivery_is_told_once_it_is_over() {
+    let (client, delivery) = bytes("abc").watched();
+    assert_eq!(read(client).await.unwrap(), "abc");
+    assert_eq!(delivery.await, Delivery::Complete { bytes: 3 });
+
+    let (client, delivery) = bytes("abc").watched();
+    drop(client);
+    let aborted = |bytes| Delivery::Aborted { bytes, by_upstream: false };
+    assert_eq!(delivery.await, aborted(0));
+
+    let (client, delivery) = NativeContent::empty().watched();
+    drop(client);
+    assert_eq!(delivery.await, Delivery::Complete { bytes: 0 });
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_at_the_declared_length_has_all() {
+    let (mut client, delivery) = bytes("abc").watched();
+    let frame = client.frame().await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "abc");
+    assert!(client.is_end_stream());
+    drop(client);
+    assert_eq!(delivery.await, Delivery::Complete { bytes: 3 });
+}
+
+#[tokio::test]
+async fn observers_of_one_kind_may_stand_behind_each_other() {
+    let (client, narrow) = bytes("abcd").tee(3);
+    let (client, wide) = client.tee(10);
+    let (client, first) = client.watched();
+    let (client, second) = client.watched();
+    assert_eq!(client.size_hint().exact(), Some(4));
+    assert_eq!(read(client.limited(9).limited(8)).await.unwrap(), "abcd");
+    assert_eq!((narrow.complete().await, wide.complete().await.unwrap()), (None, Bytes::from("abcd")));
+    assert_eq!(first.await, Delivery::Complete { bytes: 4 });
+    assert_eq!(second.await, Delivery::Complete { bytes: 4 });
+}

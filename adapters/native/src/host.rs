@@ -1,0 +1,82 @@
+//! All ports of this host, for one isolate.
+
+use std::rc::Rc;
+
+use tollgate_edge::ports::Host;
+
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::content::NativeContent;
+use crate::counters::NativeCounters;
+use crate::response_cache::NativeResponseCache;
+use crate::secrets::SecretSource;
+use crate::store::NativeRecords;
+use crate::telemetry::NativeTelemetrySink;
+use crate::upstream::NativeUpstream;
+
+/// The ports of one isolate; clones are handles to the same.
+#[derive(Clone, Debug)]
+pub struct NativeHost {
+    ports: Rc<Ports>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Ports {
+    pub(crate) clock: SystemClock,
+    pub(crate) entropy: SystemEntropy,
+    pub(crate) records: NativeRecords,
+    pub(crate) counters: NativeCounters,
+    pub(crate) response_cache: NativeResponseCache,
+    pub(crate) upstream: NativeUpstream,
+    pub(crate) secrets: SecretSource,
+    pub(crate) telemetry_sink: NativeTelemetrySink,
+}
+
+impl NativeHost {
+    pub(crate) fn new(ports: Ports) -> Self {
+        Self { ports: Rc::new(ports) }
+    }
+}
+
+impl Host for NativeHost {
+    type Content = NativeContent;
+    type Clock = SystemClock;
+    type Entropy = SystemEntropy;
+    type Records = NativeRecords;
+    type Counters = NativeCounters;
+    type ResponseCache = NativeResponseCache;
+    type Upstream = NativeUpstream;
+    type Secrets = SecretSource;
+    type TelemetrySink = NativeTelemetrySink;
+
+    fn clock(&self) -> &SystemClock {
+        &self.ports.clock
+    }
+
+    fn entropy(&self) -> &SystemEntropy {
+        &self.ports.entropy
+    }
+
+    fn records(&self) -> &NativeRecords {
+        &self.ports.records
+    }
+
+    fn counters(&self) -> &NativeCounters {
+        &self.ports.counters
+    }
+
+    fn response_cache(&self) -> &NativeResponseCache {
+        &self.ports.response_cache
+    }
+
+    fn upstream(&self) -> &NativeUpstream {
+        &self.ports.upstream
+    }
+
+    fn secrets(&self) -> &SecretSource {
+        &self.ports.secrets
+    }
+
+    fn telemetry_sink(&self) -> &NativeTelemetrySink {
+        &self.ports.telemetry_sink
+    }
+}

@@ -1,0 +1,90 @@
+//! Secrets from the environment or a folder of files.
+
+use std::path::PathBuf;
+
+use tollgate_core::secret::Secret;
+use tollgate_edge::ports::{Secrets, Unavailable};
+
+/// Where `${secret.NAME}` is looked up. Its values are never printed.
+#[derive(Clone, Debug)]
+pub enum SecretSource {
+    /// `TOLLGATE_SECRET_<NAME>`, the name in upper case and every character that is no letter or digit as `_`.
+    Environment,
+    /// A file of the secret's name in this folder, as Kubernetes and Docker mount them; one line end at its end is dropped.
+    Folder(PathBuf),
+    /// Values given by the program that embeds the server: tests, and the local launcher.
+    Given(std::collections::BTreeMap<String, Secret>),
+}
+
+impl Secrets for SecretSource {
+    async fn secret(&self, name: &str) -> Result<Option<Secret>, Unavailable> {
+        if !is_plain(name) {
+            return Ok(None);
+        }
+        match self {
+            Self::Environment => from_environment(name),
+            Self::Folder(folder) => from_file(&folder.join(name)),
+            Self::Given(values) => Ok(values.get(name).cloned()),
+        }
+    }
+}
+
+/// Whether the name can stand for a variable or a file as it is: it reaches no other folder.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
+fn from_environment(name: &str) -> Result<Option<Secret>, Unavailable> {
+    let variable = format!("TOLLGATE_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"));
+    match std::env::var(variable) {
+        Ok(value) => Ok(Some(Secret::new(value))),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Unavailable::new("a secret in the environment is not UTF-8")),
+    }
+}
+
+fn from_file(path: &std::path::Path) -> Result<Option<Secret>, Unavailable> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let value = text.strip_suffix('\n').unwrap_or(&text);
+            let value = value.strip_suffix('\r').unwrap_or(value);
+            Ok(Some(Secret::new(value.to_owned())))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Unavailable::new(format!("a secret's file cannot be read: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn value(source: &SecretSource, name: &str) -> Option<String> {
+        let secret = source.secret(name).await.unwrap();
+        secret.map(|s| s.expose().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_mounted_file_is_read_without_its_line_end() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("TOKEN"), "s3cret\n").unwrap();
+        let source = SecretSource::Folder(folder.path().to_owned());
+        assert_eq!(value(&source, "TOKEN").await.as_deref(), Some("s3cret"));
+        assert_eq!(value(&source, "OTHER").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_name_reaches_no_other_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("in")).unwrap();
+        std::fs::write(folder.path().join("TOKEN"), "s3cret").unwrap();
+        let source = SecretSource::Folder(folder.path().join("in"));
+        assert_eq!(value(&source, "../TOKEN").await, None);
+        assert_eq!(value(&source, "").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_missing_variable_is_no_secret() {
+        assert_eq!(value(&SecretSource::Environment, "NOT_SET_ANYWHERE").await, None);
+    }
+}

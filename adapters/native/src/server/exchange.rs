@@ -1,0 +1,63 @@
+//! One exchange: from hyper's request to the pipeline and back, in a task of its own.
+
+use std::rc::Rc;
+
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
+use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_edge::Client;
+use tollgate_edge::ports::Content;
+
+use super::isolate::Serving;
+use crate::content::{FaultCell, NativeContent, RequestFault};
+
+/// Answers the request.
+///
+/// The pipeline runs in a task of its own, to its end: a client that goes away takes neither the record nor the refund
+/// with it, and a panic costs this exchange alone.
+pub(super) async fn answer(
+    serving: Rc<Serving>,
+    client: Client,
+    request: Request<Incoming>,
+) -> Response<NativeContent> {
+    if request.headers().get_all(HOST).iter().nth(1).is_some() {
+        return tollgate_edge::unreadable("The request has more than one Host field.");
+    }
+    let request = request.map(NativeContent::from_client);
+    let fault = request.body().fault();
+    let (sender, response) = oneshot::channel();
+    let tracking = serving.exchanges.track();
+    tokio::task::spawn_local(async move {
+        let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;
+        // The client may have gone; then the response ends here, and its delivery is told as broken off.
+        let _ = sender.send(served.response);
+        served.after.await;
+        drop(tracking);
+    });
+    match response.await {
+        Ok(response) => malformed_or(response, fault),
+        Err(_) => internal_error(),
+    }
+}
+
+/// The answer, unless its failure is the client's: content that is no valid chunked coding breaks the upstream's call off.
+fn malformed_or(response: Response<NativeContent>, fault: Option<FaultCell>) -> Response<NativeContent> {
+    let broken = fault.and_then(|cell| cell.get()) == Some(RequestFault::Broken);
+    if broken && response.status().is_server_error() {
+        return tollgate_edge::unreadable("The request's content is not whole or not valid.");
+    }
+    response
+}
+
+/// The answer to an exchange whose task panicked; what happened stands on standard error.
+fn internal_error() -> Response<NativeContent> {
+    let problem = Problem::new(ProblemKind::Internal, "The gateway failed at this request.");
+    let document = problem.document("");
+    let mut response = Response::new(NativeContent::from_bytes(document.into()));
+    *response.status_mut() = ProblemKind::Internal.status();
+    let media_type = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    response
+}

@@ -1,0 +1,168 @@
+//! One isolate: a thread with a runtime, ports and gateway state of its own.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tollgate_edge::ports::Host;
+use tollgate_edge::{Freshness, Isolate};
+
+use super::Listeners;
+use super::connection::{http, serve_connection};
+use super::state::StateParts;
+use crate::host::NativeHost;
+use crate::local::{LocalExecutor, Tracker};
+
+/// What an isolate's thread is given to start with.
+pub(super) struct IsolateParts {
+    pub(super) state: StateParts,
+    pub(super) listeners: Listeners,
+    pub(super) connections_max: usize,
+}
+
+/// What every connection of the isolate shares.
+pub(super) struct Serving {
+    pub(super) isolate: Isolate,
+    pub(super) host: NativeHost,
+    pub(super) http: auto::Builder<LocalExecutor>,
+    pub(super) connections: Tracker,
+    pub(super) exchanges: Tracker,
+    pub(super) drain: Drain,
+}
+
+/// Whether the isolate is ending.
+#[derive(Debug, Default)]
+pub(super) struct Drain {
+    begun: Cell<bool>,
+    changed: Notify,
+}
+
+impl Drain {
+    /// Returns once the isolate is ending.
+    pub(super) async fn begun(&self) {
+        while !self.begun.get() {
+            self.changed.notified().await;
+        }
+    }
+
+    fn begin(&self) {
+        self.begun.set(true);
+        self.changed.notify_waiters();
+    }
+}
+
+/// Serves until told to stop, and then until what is open has ended or the grace is over.
+pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
+    let settings = Arc::clone(&parts.state.settings);
+    let (isolate, host) = parts.state.open();
+    let serving = Rc::new(Serving {
+        isolate,
+        host,
+        http: http(),
+        connections: Tracker::default(),
+        exchanges: Tracker::default(),
+        drain: Drain::default(),
+    });
+    let housekeeping = tokio::task::spawn_local(keep_house(Rc::clone(&serving), settings.freshness));
+    for (listener, tls) in parts.listeners {
+        let accepting = accept(Rc::clone(&serving), listener, tls, parts.connections_max);
+        tokio::task::spawn_local(accepting);
+    }
+    // An error says that the server is gone, which is a reason to stop, too.
+    let _ = stop.wait_for(|stop| *stop).await;
+    housekeeping.abort();
+    serving.drain.begin();
+    drain(&serving, settings.grace).await;
+}
+
+async fn drain(serving: &Serving, grace: Duration) {
+    let end = Instant::now() + grace;
+    // What is still open then is cut off; it has had its time.
+    let _ = tokio::time::timeout_at(end, async {
+        serving.connections.below(1).await;
+        serving.exchanges.below(1).await;
+    })
+    .await;
+    serving.host.telemetry_sink().flush();
+}
+
+/// Accepts connections at one address until the isolate ends.
+async fn accept(
+    serving: Rc<Serving>,
+    listener: std::net::TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    connections_max: usize,
+) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+        return;
+    };
+    let converse = |(stream, peer): (TcpStream, SocketAddr)| {
+        // Inherited from the listener on Linux; where neither works, answers may wait for acknowledgements.
+        let _ = stream.set_nodelay(true);
+        let tracking = serving.connections.track();
+        let conversation = serve_connection(Rc::clone(&serving), stream, peer, tls.clone());
+        tokio::task::spawn_local(async move {
+            conversation.await;
+            drop(tracking);
+        });
+    };
+    loop {
+        let next = async {
+            serving.connections.below(connections_max).await;
+            listener.accept().await
+        };
+        tokio::select! {
+            biased;
+            () = serving.drain.begun() => break,
+            accepted = next => match accepted {
+                Ok(accepted) => converse(accepted),
+                // Too many open files, most likely; some will be closed.
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
+        }
+    }
+    // Who has connected already is answered, too.
+    for _ in serving.connections.count()..connections_max {
+        match tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+            Ok(Ok(accepted)) => converse(accepted),
+            Ok(Err(_)) | Err(_) => break,
+        }
+    }
+}
+
+/// What is done by the clock: notice new configuration, let go of idle connections.
+async fn keep_house(serving: Rc<Serving>, freshness: Freshness) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut seen = None;
+    for tick in 0u64.. {
+        ticks.tick().await;
+        if tick % IDLE_TICKS == 0 {
+            serving.host.upstream().drop_idle();
+        }
+        let version = serving.host.records().version();
+        if freshness == Freshness::Behind && (version != seen || tick % REFRESH_TICKS == 0) {
+            seen = version;
+            serving.isolate.refresh(&serving.host).await;
+        }
+    }
+}
+
+/// How often the record store is asked whether anything was written; asking costs some microseconds.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Every 10 s: a refresh that failed is tried again though nothing was written since.
+const REFRESH_TICKS: u64 = 20;
+
+/// Every 5 s.
+const IDLE_TICKS: u64 = 10;
+
+/// How long no connection is accepted after one could not be.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -1,0 +1,294 @@
+//! The server: isolates on threads, the admin listener, start and end.
+
+mod connection;
+mod exchange;
+mod isolate;
+mod listen;
+mod state;
+mod tls;
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ClientConfig, ServerConfig};
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+
+use crate::admin::{Admin, AdminParts};
+use crate::clock::SystemClock;
+use crate::counters::NativeCounters;
+use crate::faults::Faults;
+use crate::log::{LogHandle, LogWriter};
+use crate::response_cache::NativeResponseCache;
+use crate::settings::Settings;
+use crate::store::{NativeRecords, RecordStore, StoreError};
+use crate::telemetry::SharedMetrics;
+use crate::upstream::{TrustError, client_config};
+use isolate::IsolateParts;
+pub use listen::ListenError;
+pub(crate) use state::{Shared, StateParts};
+pub use tls::TlsError;
+
+/// A server that listens, and serves once it runs.
+pub struct Server {
+    settings: Arc<Settings>,
+    records: RecordStore,
+    addresses: Vec<SocketAddr>,
+    admin_address: Option<SocketAddr>,
+    isolates: Vec<(NativeRecords, Listeners)>,
+    admin: Option<(TcpListener, NativeRecords)>,
+    shared: Shared,
+    upstream_tls: Arc<ClientConfig>,
+    log: Box<dyn Write + Send>,
+}
+
+type Listeners = Vec<(TcpListener, Option<Arc<ServerConfig>>)>;
+
+/// Puts a server together.
+pub struct ServerBuilder {
+    settings: Settings,
+    records: RecordStore,
+    log: Box<dyn Write + Send>,
+    faults: Faults,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address cannot be listened at.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// TLS with clients cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The authorities for upstreams cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The record store or the counters' file cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gives no thread or no event queue.
+    #[error("the system refused a thread or an event queue: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl ServerBuilder {
+    /// Writes the log there instead of to standard output; each write is of whole lines.
+    #[must_use]
+    pub fn log_to(mut self, output: Box<dyn Write + Send>) -> Self {
+        self.log = output;
+        self
+    }
+
+    /// Makes stores fail as the handle says; for tests.
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Opens what the server needs and listens; connections wait until it runs.
+    ///
+    /// # Errors
+    /// [`StartError`], whose text says what to do about it.
+    pub fn bind(self) -> Result<Server, StartError> {
+        let settings = self.settings;
+        let isolates = settings.isolates.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
+        let mut addresses = Vec::new();
+        let mut listeners: Vec<Listeners> = (0..isolates).map(|_| Vec::new()).collect();
+        for listen in &settings.listen {
+            let tls = listen.tls.as_ref().map(tls::server_config).transpose()?;
+            let bound = listen::listen(listen.address, isolates)?;
+            addresses.extend(bound.first().map(TcpListener::local_addr).transpose()?);
+            for (all, one) in listeners.iter_mut().zip(bound) {
+                all.push((one, tls.clone()));
+            }
+        }
+        let admin = match &settings.admin {
+            None => None,
+            Some(admin) => listen::listen(admin.address, 1)?.pop(),
+        };
+        let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
+        let admin = admin
+            .map(|listener| Ok::<_, StoreError>((listener, self.records.reader(self.faults.clone())?)))
+            .transpose()?;
+        let isolates = listeners
+            .into_iter()
+            .map(|l| Ok((self.records.reader(self.faults.clone())?, l)))
+            .collect::<Result<_, StoreError>>()?;
+        let upstream_tls = client_config(settings.upstream_authorities.as_deref())?;
+        Ok(Server {
+            shared: Shared::open(&settings, &self.faults)?,
+            settings: Arc::new(settings),
+            records: self.records,
+            addresses,
+            admin_address,
+            isolates,
+            admin,
+            upstream_tls,
+            log: self.log,
+        })
+    }
+}
+
+impl Shared {
+    fn open(settings: &Settings, faults: &Faults) -> Result<Self, StoreError> {
+        let most = settings.counter_partitions_max;
+        let counters = match &settings.counters_file {
+            None => NativeCounters::in_memory(most),
+            Some(path) => NativeCounters::in_file(path, &settings.gateway, most, SystemClock::now())?,
+        };
+        let response_cache = NativeResponseCache::new(settings.response_cache_bytes_max);
+        Ok(Self {
+            counters: counters.with_faults(faults.clone()),
+            response_cache: response_cache.with_faults(faults.clone()),
+            metrics: SharedMetrics::default(),
+        })
+    }
+}
+
+impl Server {
+    /// A builder of a server that reads this store.
+    #[must_use]
+    pub fn builder(settings: Settings, records: RecordStore) -> ServerBuilder {
+        ServerBuilder { settings, records, log: Box::new(std::io::stdout()), faults: Faults::default() }
+    }
+
+    /// The addresses listened at, in the order of the settings, with the ports that were given.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The admin listener's address.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// The response cache, for purges that come another way than by the admin listener.
+    #[must_use]
+    pub fn response_cache(&self) -> &NativeResponseCache {
+        &self.shared.response_cache
+    }
+
+    /// Serves until `shutdown` resolves, then ends open exchanges within the grace period, and returns.
+    ///
+    /// # Errors
+    /// [`StartError::System`] when the threads cannot be started.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+        let Self { isolates, admin, records: store, log, .. } = self;
+        let log = LogWriter::start(log)?;
+        let common = Common { settings: self.settings, shared: self.shared, upstream_tls: self.upstream_tls };
+        let (stop, stopped) = watch::channel(false);
+        let most = common.settings.connections_max;
+        let connections_max = most.div_ceil(isolates.len()).max(1);
+        let mut ended = Vec::new();
+        for (number, (records, listeners)) in isolates.into_iter().enumerate() {
+            let parts = IsolateParts { state: common.state(records, log.handle()), listeners, connections_max };
+            let stopped = stopped.clone();
+            let name = format!("tollgate-{number}");
+            ended.push(on_thread(name, move || isolate::run(parts, stopped))?);
+        }
+        // Ends after the isolates: what they counted last is persisted, too, and health is answered until the end.
+        let (stop_house, house_stopped) = watch::channel(false);
+        let house = House {
+            counters: common.shared.counters.clone(),
+            admin: admin.map(|(listener, records)| AdminParts {
+                listener,
+                state: common.state(records, log.handle()),
+                store,
+                log: log.handle(),
+                stopping: stopped,
+            }),
+        };
+        let house = on_thread("tollgate-house".into(), move || house.keep(house_stopped))?;
+        shutdown.await;
+        let _ = stop.send(true);
+        for isolate in ended {
+            // An isolate that panicked has said so on standard error; the others end as they should.
+            let _ = isolate.await;
+        }
+        let _ = stop_house.send(true);
+        let _ = house.await;
+        tokio::task::spawn_blocking(move || log.finish()).await.map_err(std::io::Error::other)?;
+        Ok(())
+    }
+}
+
+/// Runs the future on a thread and a runtime of its own; the receiver resolves when it has ended.
+fn on_thread<F: Future<Output = ()>>(
+    name: String,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> std::io::Result<oneshot::Receiver<()>> {
+    let (done, ended) = oneshot::channel::<()>();
+    let runtime = move || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default())
+    };
+    std::thread::Builder::new().name(name).spawn(move || {
+        match runtime() {
+            Ok(runtime) => {
+                runtime.block_on(work());
+                // Name look-ups may still run on other threads; their answers are not waited for.
+                runtime.shutdown_background();
+            }
+            Err(error) => eprintln!("tollgate: a thread has no event queue: {error}"),
+        }
+        drop(done);
+    })?;
+    Ok(ended)
+}
+
+/// What the threads of a server have in common.
+struct Common {
+    settings: Arc<Settings>,
+    shared: Shared,
+    upstream_tls: Arc<ClientConfig>,
+}
+
+impl Common {
+    fn state(&self, records: NativeRecords, log: LogHandle) -> StateParts {
+        StateParts {
+            settings: Arc::clone(&self.settings),
+            shared: self.shared.clone(),
+            records,
+            upstream_tls: Arc::clone(&self.upstream_tls),
+            log,
+        }
+    }
+}
+
+/// What is done once for a server, on a thread beside the isolates: the admin listener, the counters' file.
+struct House {
+    counters: NativeCounters,
+    admin: Option<AdminParts>,
+}
+
+impl House {
+    async fn keep(self, mut stop: watch::Receiver<bool>) {
+        if let Some(parts) = self.admin {
+            tokio::task::spawn_local(Admin::serve(parts));
+        }
+        let mut ticks = tokio::time::interval(PERSIST_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                _ = ticks.tick() => persist(&self.counters),
+            }
+        }
+        persist(&self.counters);
+    }
+}
+
+fn persist(counters: &NativeCounters) {
+    // The gateway serves on: the changes stay marked, and are written when the file can be.
+    if let Err(error) = counters.persist(SystemClock::now()) {
+        eprintln!("tollgate: counters are not persisted: {error}");
+    }
+}
+
+/// How many charges a killed process may forget: those of one second.
+const PERSIST_INTERVAL: Duration = Duration::from_secs(1);

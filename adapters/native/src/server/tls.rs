@@ -1,0 +1,64 @@
+//! TLS with clients.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use thiserror::Error;
+
+use crate::settings::TlsFiles;
+
+/// Why TLS with clients cannot be set up.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// A file cannot be read as PEM.
+    #[error("{} cannot be read: {source}; it must be a PEM file with {content}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        content: &'static str,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// Certificate and key do not fit each other, or are of a kind not supported.
+    #[error("the certificate in {} and its key cannot be used: {source}", path.display())]
+    Unusable {
+        /// The certificate's file.
+        path: PathBuf,
+        /// Why not.
+        source: rustls::Error,
+    },
+}
+
+/// The settings for TLS with clients, HTTP/2 preferred.
+pub(super) fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+    let certificates = certificates(&files.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|source| TlsError::Unreadable {
+        path: files.key.clone(),
+        content: "a private key",
+        source,
+    })?;
+    let unusable = |source| TlsError::Unusable { path: files.certificate.clone(), source };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .map_err(unusable)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unreadable = |source| TlsError::Unreadable { path: path.to_owned(), content: "certificates", source };
+    let found: Vec<_> =
+        CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)?;
+    if found.is_empty() {
+        return Err(unreadable(pem::Error::NoItemsFound));
+    }
+    Ok(found)
+}

@@ -1,0 +1,161 @@
+//! Opening an SQLite database that is ours, and saying plainly what is wrong with one that is not.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use thiserror::Error;
+
+/// Why a store could not be opened or used. The texts name the file, never a key or a value.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// There is no file.
+    #[error("there is no store at {}; publishing to it makes one", .0.display())]
+    Missing(PathBuf),
+    /// The file is something else.
+    #[error("{} is not a Tollgate store: {detail}; name another file", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        detail: String,
+    },
+    /// The file was written by a newer Tollgate.
+    #[error("the store {} has version {version}, newer than this program's {SCHEMA_VERSION}; use the newer program", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// The version it says it has.
+        version: i64,
+    },
+    /// The file's content is broken.
+    #[error("the store {} is damaged: {detail}; put a copy of it back, or delete it and publish again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says about it.
+        detail: String,
+    },
+    /// SQLite could not do what was asked.
+    #[error("the store {} failed: {source}", path.display())]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's reason.
+        source: rusqlite::Error,
+    },
+}
+
+/// Where a database is kept, and what kind it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    path: PathBuf,
+    in_memory: bool,
+    application_id: i64,
+}
+
+impl Database {
+    pub(crate) fn file(path: &Path, application_id: i64) -> Self {
+        Self { path: path.to_owned(), in_memory: false, application_id }
+    }
+
+    /// A database that lives as long as a connection to it is open, and that any thread of this process can open.
+    pub(crate) fn in_memory(application_id: i64) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = PathBuf::from(format!("file:/tollgate-{number}?vfs=memdb"));
+        Self { path, in_memory: true, application_id }
+    }
+
+    /// Opens it, and makes it where it does not exist.
+    pub(crate) fn create(&self, tables: &str) -> Result<Connection, StoreError> {
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_CREATE)?;
+        if self.is_new(&connection)? {
+            let mark = format!(
+                "BEGIN IMMEDIATE; PRAGMA application_id = {}; PRAGMA user_version = {SCHEMA_VERSION}; {tables} COMMIT;",
+                self.application_id
+            );
+            connection.execute_batch(&mark).map_err(|e| self.error(e))?;
+        }
+        self.check(&connection)?;
+        Ok(connection)
+    }
+
+    /// Opens it, if it exists, and looks it through.
+    pub(crate) fn open(&self) -> Result<Connection, StoreError> {
+        if !self.in_memory && !self.path.exists() {
+            return Err(StoreError::Missing(self.path.clone()));
+        }
+        let connection = self.connect(OpenFlags::empty())?;
+        self.check(&connection)?;
+        Ok(connection)
+    }
+
+    /// A further connection to a database that has been opened and checked.
+    pub(crate) fn again(&self) -> Result<Connection, StoreError> {
+        self.connect(OpenFlags::empty())
+    }
+
+    pub(crate) fn error(&self, source: rusqlite::Error) -> StoreError {
+        let path = self.path.clone();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => {
+                StoreError::Foreign { path, detail: "it is not an SQLite database, or its beginning is damaged".into() }
+            }
+            Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, detail: source.to_string() },
+            _ => StoreError::Failed { path, source },
+        }
+    }
+
+    fn connect(&self, more: OpenFlags) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | if self.in_memory { OpenFlags::SQLITE_OPEN_URI } else { OpenFlags::empty() }
+            | more;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(|e| self.error(e))?;
+        connection
+            .busy_timeout(BUSY_TIMEOUT)
+            .and_then(|()| connection.execute_batch("PRAGMA synchronous = NORMAL;"))
+            .map_err(|e| self.error(e))?;
+        if !self.in_memory {
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).map_err(|e| self.error(e))?;
+        }
+        Ok(connection)
+    }
+
+    fn is_new(&self, connection: &Connection) -> Result<bool, StoreError> {
+        let tables: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(|e| self.error(e))?;
+        Ok(tables == 0)
+    }
+
+    fn check(&self, connection: &Connection) -> Result<(), StoreError> {
+        let number = |name: &str| {
+            connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(|e| self.error(e))
+        };
+        if number("application_id")? != self.application_id {
+            return Err(StoreError::Foreign {
+                path: self.path.clone(),
+                detail: "it is an SQLite database of another kind".into(),
+            });
+        }
+        let version = number("user_version")?;
+        if version > SCHEMA_VERSION {
+            return Err(StoreError::TooNew { path: self.path.clone(), version });
+        }
+        let verdict: String =
+            connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(|e| self.error(e))?;
+        if verdict != "ok" {
+            return Err(StoreError::Damaged { path: self.path.clone(), detail: verdict });
+        }
+        Ok(())
+    }
+}
+
+/// The version of the tables' form.
+const SCHEMA_VERSION: i64 = 1;
+
+/// Longer than any write of ours takes, shorter than a client waits.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

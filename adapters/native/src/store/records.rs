@@ -1,0 +1,301 @@
+//! The record store: a table of keys and values, read by every isolate, written by whoever publishes.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use tollgate_edge::ports::{Records, Unavailable};
+
+use super::{Database, StoreError};
+use crate::faults::{Faults, FaultyStore};
+
+/// The record store of this host, with the right to write; clones are the same store.
+///
+/// Readers never wait for a writer: the file is in write-ahead mode. Other processes may write to the same file while a
+/// server runs; isolates notice within their refresh interval.
+#[derive(Clone, Debug)]
+pub struct RecordStore {
+    database: Database,
+    writer: Arc<Mutex<Connection>>,
+}
+
+/// One change of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordChange<'a> {
+    /// Writes the value under the key, in place of what is there.
+    Put {
+        /// The key, as `tollgate_kv_schemas::keys` makes it.
+        key: &'a str,
+        /// The value.
+        value: &'a [u8],
+    },
+    /// Removes the key; one that is not there is no error.
+    Delete {
+        /// The key.
+        key: &'a str,
+    },
+}
+
+impl RecordStore {
+    /// A store in memory, gone with the last handle.
+    ///
+    /// # Errors
+    /// [`StoreError`] when SQLite refuses.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let database = Database::in_memory(APPLICATION_ID);
+        Self::new(database.create(TABLES)?, database)
+    }
+
+    /// The store in an existing file.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file is missing, damaged or something else.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let database = Database::file(path, APPLICATION_ID);
+        Self::new(database.open()?, database)
+    }
+
+    /// The store in a file, which is made where it does not exist.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file is damaged or something else, or cannot be made.
+    pub fn create(path: &Path) -> Result<Self, StoreError> {
+        let database = Database::file(path, APPLICATION_ID);
+        Self::new(database.create(TABLES)?, database)
+    }
+
+    fn new(writer: Connection, database: Database) -> Result<Self, StoreError> {
+        let writer = Arc::new(Mutex::new(writer));
+        Ok(Self { database, writer })
+    }
+
+    /// Makes all changes, in order, or none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be written.
+    pub fn write(&self, changes: &[RecordChange<'_>]) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        write_all(&mut writer, changes).map_err(|e| self.database.error(e))
+    }
+
+    /// The value under a key.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        read_one(&writer, key).map_err(|e| self.database.error(e))
+    }
+
+    /// The keys that begin with `prefix`, sorted, `max` of them at most.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub fn keys(&self, prefix: &str, max: usize) -> Result<Vec<String>, StoreError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        list_keys(&writer, prefix, max).map_err(|e| self.database.error(e))
+    }
+
+    /// A connection of its own for one isolate.
+    pub(crate) fn reader(&self, faults: Faults) -> Result<NativeRecords, StoreError> {
+        let connection = self.database.again()?;
+        Ok(NativeRecords { connection, faults })
+    }
+}
+
+/// The record store as one isolate reads it.
+#[derive(Debug)]
+pub struct NativeRecords {
+    connection: Connection,
+    faults: Faults,
+}
+
+impl NativeRecords {
+    /// A number that changes when another connection has written; it stays where the store cannot be read.
+    pub(crate) fn version(&self) -> Option<i64> {
+        self.connection
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .ok()
+    }
+}
+
+impl Records for NativeRecords {
+    // A read is a few microseconds from the page cache, less than handing it to another thread takes.
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.faults.check(FaultyStore::Records)?;
+        read_one(&self.connection, key).map_err(|error| Unavailable::new(format!("the record store failed: {error}")))
+    }
+}
+
+fn read_one(connection: &Connection, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection.prepare_cached("SELECT value FROM record WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
+}
+
+fn write_all(connection: &mut Connection, changes: &[RecordChange<'_>]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    for change in changes {
+        match *change {
+            RecordChange::Put { key, value } => transaction
+                .prepare_cached("INSERT OR REPLACE INTO record (key, value) VALUES (?1, ?2)")?
+                .execute(params![key, value])?,
+            RecordChange::Delete { key } => {
+                transaction.prepare_cached("DELETE FROM record WHERE key = ?1")?.execute([key])?
+            }
+        };
+    }
+    transaction.commit()
+}
+
+fn list_keys(connection: &Connection, prefix: &str, max: usize) -> rusqlite::Result<Vec<String>> {
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "SELECT key FROM record WHERE key >= ?1 AND substr(key, 1, length(?1)) = ?1 ORDER BY key LIMIT ?2",
+        )?
+        .query_map(params![prefix, max], |row| row.get(0))?
+        .collect()
+}
+
+/// "TGRS": the kind of SQLite database this is.
+const APPLICATION_ID: i64 = 0x5447_5253;
+const TABLES: &str = "CREATE TABLE record (key TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put<'a>(key: &'a str, value: &'a str) -> RecordChange<'a> {
+        RecordChange::Put { key, value: value.as_bytes() }
+    }
+
+    fn read(records: &NativeRecords, key: &str) -> Option<Vec<u8>> {
+        let waiting = std::pin::pin!(records.read(key));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match waiting.poll(&mut context) {
+            std::task::Poll::Ready(answer) => answer.unwrap(),
+            std::task::Poll::Pending => panic!("reads are direct"),
+        }
+    }
+
+    fn check_store(store: &RecordStore) {
+        let reader = store.reader(Faults::default()).unwrap();
+        let before = reader.version();
+        assert_eq!(read(&reader, "g:a"), None);
+        store.write(&[put("g:a", "1"), put("g:b", "2"), put("h:a", "3")]).unwrap();
+        assert_eq!(read(&reader, "g:a").as_deref(), Some(&b"1"[..]));
+        assert_ne!(reader.version(), before);
+        assert_eq!(store.keys("g:", 10).unwrap(), ["g:a", "g:b"]);
+        store.write(&[put("g:a", "9"), RecordChange::Delete { key: "g:b" }]).unwrap();
+        assert_eq!(read(&reader, "g:a").as_deref(), Some(&b"9"[..]));
+        assert_eq!(read(&reader, "g:b"), None);
+        assert_eq!(store.read("h:a").unwrap().as_deref(), Some(&b"3"[..]));
+    }
+
+    #[test]
+    fn a_store_in_memory_is_shared_by_its_readers_on_any_thread() {
+        let store = RecordStore::in_memory().unwrap();
+        check_store(&store);
+        let other = store.clone();
+        let there = std::thread::spawn(move || {
+            let reader = other.reader(Faults::default()).unwrap();
+            read(&reader, "g:a")
+        });
+        assert_eq!(there.join().unwrap().as_deref(), Some(&b"9"[..]));
+        assert_eq!(RecordStore::in_memory().unwrap().read("g:a").unwrap(), None);
+    }
+
+    #[test]
+    fn a_store_in_a_file_outlives_the_process_that_wrote_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.db");
+        check_store(&RecordStore::create(&path).unwrap());
+        let again = RecordStore::open(&path).unwrap();
+        assert_eq!(again.read("g:a").unwrap().as_deref(), Some(&b"9"[..]));
+    }
+
+    #[test]
+    fn readers_on_many_threads_read_while_another_writes() {
+        for store in [RecordStore::in_memory().unwrap(), {
+            let folder = tempfile::tempdir().unwrap().keep();
+            RecordStore::create(&folder.join("r.db")).unwrap()
+        }] {
+            store.write(&[put("k", "00000000")]).unwrap();
+            let readers: Vec<_> = (0..3)
+                .map(|_| {
+                    let store = store.clone();
+                    std::thread::spawn(move || {
+                        let reader = store.reader(Faults::default()).unwrap();
+                        (0..2000).for_each(|_| assert_eq!(read(&reader, "k").unwrap().len(), 8));
+                    })
+                })
+                .collect();
+            for n in 0..200 {
+                store.write(&[put("k", &format!("{n:08}"))]).unwrap();
+            }
+            readers.into_iter().for_each(|r| r.join().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_batch_that_fails_leaves_nothing_behind() {
+        let store = RecordStore::in_memory().unwrap();
+        store
+            .writer
+            .lock()
+            .unwrap()
+            .execute_batch(
+                "CREATE TRIGGER t BEFORE INSERT ON record WHEN NEW.key = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END;",
+            )
+            .unwrap();
+        assert!(store.write(&[put("good", "1"), put("bad", "2")]).is_err());
+        assert_eq!(store.read("good").unwrap(), None);
+    }
+
+    #[test]
+    fn a_switched_store_answers_unavailable() {
+        let store = RecordStore::in_memory().unwrap();
+        let faults = Faults::default();
+        let reader = store.reader(faults.clone()).unwrap();
+        faults.set(FaultyStore::Records, true);
+        let waiting = std::pin::pin!(reader.read("k"));
+        let answer = waiting.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        assert!(matches!(answer, std::task::Poll::Ready(Err(_))));
+    }
+
+    #[track_caller]
+    fn check_refused(content: &[u8], expected: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.db");
+        std::fs::write(&path, content).unwrap();
+        let error = RecordStore::open(&path).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("records.db"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_store_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = RecordStore::open(&folder.path().join("none.db")).unwrap_err();
+        assert!(missing.to_string().contains("there is no store at"));
+        check_refused(b"this is a text file, and long enough to be looked at as one", "not an SQLite database");
+        check_refused(b"", "another kind");
+    }
+
+    #[test]
+    fn a_damaged_store_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.db");
+        let store = RecordStore::create(&path).unwrap();
+        let value = "x".repeat(3000);
+        let keys: Vec<String> = (0..200).map(|n| format!("key-{n}")).collect();
+        let changes: Vec<_> = keys.iter().map(|k| put(k, &value)).collect();
+        store.write(&changes).unwrap();
+        drop(store);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 8192].fill(0xa5);
+        std::fs::write(&path, bytes).unwrap();
+        let error = RecordStore::open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    }
+}

@@ -1,0 +1,134 @@
+//! Making a connection: name, TCP, TLS, HTTP.
+
+use std::cell::Cell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tollgate_core::forward::UpstreamError;
+
+use super::error;
+use super::pool::{Lease, OpenConnection, Origin, Pool, Sender};
+use crate::content::NativeContent;
+use crate::local::LocalExecutor;
+
+/// A new connection for one request.
+pub(super) async fn connect(
+    pool: &Rc<Pool>,
+    tls: &Arc<ClientConfig>,
+    origin: &Origin,
+    timeout: Duration,
+) -> Result<(Sender, Lease), UpstreamError> {
+    let stage = Cell::new(Stage::Name);
+    let open = pool.open_one()?;
+    let connecting = async {
+        let addresses = resolve(origin).await?;
+        stage.set(Stage::Connection);
+        let stream = connect_any(&addresses, timeout).await?;
+        if origin.https {
+            let name =
+                ServerName::try_from(origin.host().to_owned()).map_err(|_| UpstreamError::TlsCertificateError)?;
+            let stream =
+                TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.map_err(|e| error::of_tls(&e))?;
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            handshake(pool, origin, stream, is_http2, open).await
+        } else {
+            handshake(pool, origin, stream, false, open).await
+        }
+    };
+    match tokio::time::timeout(timeout, connecting).await {
+        Ok(connected) => connected,
+        Err(_) => Err(match stage.get() {
+            Stage::Name => UpstreamError::DnsTimeout,
+            Stage::Connection => UpstreamError::ConnectionTimeout,
+        }),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Name,
+    Connection,
+}
+
+async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, UpstreamError> {
+    let (host, port) = (origin.host(), origin.port());
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let found = tokio::net::lookup_host((host, port)).await.map_err(|_| UpstreamError::DnsError)?;
+    let addresses: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
+    if addresses.is_empty() {
+        return Err(UpstreamError::DnsError);
+    }
+    Ok(addresses)
+}
+
+/// Tries the addresses in turn, none of them for longer than its share of the time.
+async fn connect_any(addresses: &[SocketAddr], timeout: Duration) -> Result<TcpStream, UpstreamError> {
+    let share = timeout / u32::try_from(addresses.len()).unwrap_or(1).max(1);
+    let mut last = UpstreamError::DestinationUnavailable;
+    for address in addresses {
+        match tokio::time::timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Where it cannot be set, small requests may wait for an acknowledgement: slower, not wrong.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Ok(Err(reason)) => last = error::of_connect(&reason),
+            Err(_) => last = UpstreamError::ConnectionTimeout,
+        }
+    }
+    Err(last)
+}
+
+async fn handshake<S>(
+    pool: &Rc<Pool>,
+    origin: &Origin,
+    stream: S,
+    is_http2: bool,
+    open: OpenConnection,
+) -> Result<(Sender, Lease), UpstreamError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let io = TokioIo::new(stream);
+    if is_http2 {
+        let (sender, connection) = http2::Builder::new(LocalExecutor)
+            .handshake::<_, NativeContent>(io)
+            .await
+            .map_err(|e| error::of_request(&e))?;
+        drive(connection, open);
+        return Ok(pool.share(origin, sender));
+    }
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(RESPONSE_HEAD_BYTES_MAX)
+        .handshake::<_, NativeContent>(io)
+        .await
+        .map_err(|e| error::of_request(&e))?;
+    drive(connection, open);
+    sender.ready().await.map_err(|e| error::of_request(&e))?;
+    Ok((Sender::Http1(sender), pool.exclusive_lease(origin)))
+}
+
+/// Runs the connection in a task of its own until it closes; its errors reach the exchange that meets them.
+fn drive(connection: impl Future<Output = hyper::Result<()>> + 'static, open: OpenConnection) {
+    tokio::task::spawn_local(async move {
+        let _ = connection.await;
+        drop(open);
+    });
+}
+
+/// Addresses of one name that are tried; more would leave each too little of the time.
+const ADDRESSES_MAX: usize = 4;
+
+/// The size of a response's head, and of what is read ahead of a slow client: hyper's own default is 400 KiB.
+const RESPONSE_HEAD_BYTES_MAX: usize = 128 * 1024;

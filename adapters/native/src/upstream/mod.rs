@@ -1,0 +1,79 @@
+//! The way to upstreams: connections of one isolate, kept and used again, over HTTP/1.1 or HTTP/2, plain or TLS.
+
+mod connect;
+mod error;
+mod pool;
+mod send;
+mod tls;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use rustls::ClientConfig;
+use tollgate_core::forward::UpstreamError;
+use tollgate_edge::ports::{Upstream, UpstreamCall};
+
+use crate::content::{NativeContent, RequestFault, UpstreamContent};
+pub(crate) use pool::Lease;
+use pool::Pool;
+pub use tls::TrustError;
+pub(crate) use tls::client_config;
+
+/// The upstreams as one isolate reaches them; clones share its connections.
+///
+/// A pooled connection that turns out to be dead costs the request nothing where sending it again is safe: when it was not
+/// sent at all, or has no content and a method that may be repeated (RFC 9110, section 9.2.2).
+#[derive(Clone, Debug)]
+pub struct NativeUpstream {
+    pool: Rc<Pool>,
+    tls: Arc<ClientConfig>,
+}
+
+impl NativeUpstream {
+    pub(crate) fn new(tls: Arc<ClientConfig>) -> Self {
+        Self { pool: Rc::default(), tls }
+    }
+
+    /// Lets go of connections that have been idle for long.
+    pub(crate) fn drop_idle(&self) {
+        self.pool.drop_idle();
+    }
+}
+
+impl Upstream for NativeUpstream {
+    type Content = NativeContent;
+
+    async fn send(
+        &self,
+        request: Request<NativeContent>,
+        call: &UpstreamCall,
+    ) -> Result<Response<NativeContent>, UpstreamError> {
+        let fault = request.body().fault();
+        let connect_timeout = Duration::from_millis(call.connect_timeout_ms);
+        let mut deadline = call.timeout_ms.map(|ms| Box::pin(tokio::time::sleep(Duration::from_millis(ms))));
+        let exchange = send::exchange(&self.pool, &self.tls, request, connect_timeout);
+        let answer = match &mut deadline {
+            None => exchange.await,
+            Some(deadline) => tokio::select! {
+                biased;
+                answer = exchange => answer,
+                () = deadline.as_mut() => Err(UpstreamError::HttpResponseTimeout),
+            },
+        };
+        match answer {
+            Ok((response, lease)) => {
+                Ok(response
+                    .map(|incoming| NativeContent::from_upstream(UpstreamContent::new(incoming, lease, deadline))))
+            }
+            Err(error) => Err(match fault.and_then(|cell| cell.get()) {
+                Some(RequestFault::LimitPassed) => UpstreamError::HttpRequestError,
+                Some(RequestFault::Broken) | None => error,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! The connections of one isolate.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
+use hyper::client::conn::{http1, http2};
+use std::time::Duration;
+use tokio::time::Instant;
+use tollgate_core::forward::UpstreamError;
+
+use crate::content::NativeContent;
+
+/// Idle connections by origin, and the number of open ones.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    shelves: RefCell<HashMap<Origin, Shelf>>,
+    open: Rc<Cell<usize>>,
+}
+
+/// What connections are kept apart by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Origin {
+    pub(super) https: bool,
+    pub(super) authority: Authority,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    /// Used last, taken first: what is not needed grows old and goes.
+    exclusive: Vec<Idle>,
+    shared: Vec<SharedConnection>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: http1::SendRequest<NativeContent>,
+    since: Instant,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SharedConnection {
+    sender: http2::SendRequest<NativeContent>,
+    in_flight: Rc<Cell<usize>>,
+    last_used: Rc<Cell<Instant>>,
+}
+
+/// A connection for one request.
+#[derive(Debug)]
+pub(super) enum Sender {
+    Http1(http1::SendRequest<NativeContent>),
+    Http2(http2::SendRequest<NativeContent>),
+}
+
+/// The hold one exchange has on its connection; dropping it makes the connection free for the next.
+#[derive(Debug)]
+pub(crate) struct Lease(Hold);
+
+#[derive(Debug)]
+enum Hold {
+    Exclusive { sender: Option<http1::SendRequest<NativeContent>>, origin: Origin, pool: Weak<Pool> },
+    Shared(SharedConnection),
+}
+
+/// Counts an open connection for as long as it lives.
+#[derive(Debug)]
+pub(super) struct OpenConnection(Rc<Cell<usize>>);
+
+impl Pool {
+    /// A connection that can take a request now, if there is one.
+    pub(super) fn take(self: &Rc<Self>, origin: &Origin) -> Option<(Sender, Lease)> {
+        let mut shelves = self.shelves.borrow_mut();
+        let shelf = shelves.get_mut(origin)?;
+        if let Some(sender) = shelf.take_exclusive() {
+            drop(shelves);
+            return Some((Sender::Http1(sender), self.exclusive_lease(origin)));
+        }
+        let shared = shelf.choose_shared()?;
+        drop(shelves);
+        Some(shared.lease())
+    }
+
+    /// The lease of a new connection of one request at a time; [`Lease::returns`] gives it the sender to bring back.
+    pub(super) fn exclusive_lease(self: &Rc<Self>, origin: &Origin) -> Lease {
+        Lease(Hold::Exclusive { sender: None, origin: origin.clone(), pool: Rc::downgrade(self) })
+    }
+
+    /// Makes a new HTTP/2 connection known, and takes a place on it.
+    pub(super) fn share(&self, origin: &Origin, sender: http2::SendRequest<NativeContent>) -> (Sender, Lease) {
+        let shared =
+            SharedConnection { sender, in_flight: Rc::default(), last_used: Rc::new(Cell::new(Instant::now())) };
+        let mut shelves = self.shelves.borrow_mut();
+        shelves.entry(origin.clone()).or_default().shared.push(shared.clone());
+        shared.lease()
+    }
+
+    /// Counts a connection about to be opened, unless there are too many.
+    pub(super) fn open_one(&self) -> Result<OpenConnection, UpstreamError> {
+        if self.open.get() >= CONNECTIONS_MAX {
+            return Err(UpstreamError::ConnectionLimitReached);
+        }
+        self.open.set(self.open.get() + 1);
+        Ok(OpenConnection(Rc::clone(&self.open)))
+    }
+
+    /// Lets go of what has been idle for [`IDLE_MAX`], and of closed connections.
+    pub(super) fn drop_idle(&self) {
+        self.shelves.borrow_mut().retain(|_, shelf| {
+            shelf.exclusive.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < IDLE_MAX);
+            shelf.shared.retain(|shared| {
+                let idle = shared.in_flight.get() == 0 && shared.last_used.get().elapsed() >= IDLE_MAX;
+                !shared.sender.is_closed() && !idle
+            });
+            !shelf.exclusive.is_empty() || !shelf.shared.is_empty()
+        });
+    }
+
+    fn put_back(&self, origin: Origin, sender: http1::SendRequest<NativeContent>) {
+        let mut shelves = self.shelves.borrow_mut();
+        let shelf = shelves.entry(origin).or_default();
+        if shelf.exclusive.len() < IDLE_PER_ORIGIN_MAX {
+            let since = Instant::now();
+            shelf.exclusive.push(Idle { sender, since });
+        }
+    }
+}
+
+impl Shelf {
+    fn take_exclusive(&mut self) -> Option<http1::SendRequest<NativeContent>> {
+        self.exclusive.retain(|idle| !idle.sender.is_closed());
+        // One that is not ready is still busy with the end of its last exchange.
+        let ready = self.exclusive.iter().rposition(|idle| idle.sender.is_ready())?;
+        Some(self.exclusive.remove(ready).sender)
+    }
+
+    fn choose_shared(&mut self) -> Option<SharedConnection> {
+        self.shared.retain(|shared| !shared.sender.is_closed());
+        self.shared.iter().find(|shared| shared.in_flight.get() < STREAMS_MAX).cloned()
+    }
+}
+
+impl SharedConnection {
+    fn lease(self) -> (Sender, Lease) {
+        self.in_flight.set(self.in_flight.get() + 1);
+        (Sender::Http2(self.sender.clone()), Lease(Hold::Shared(self)))
+    }
+}
+
+impl Lease {
+    /// Gives the lease the sender to bring back.
+    pub(super) fn returns(&mut self, used: Sender) {
+        if let (Hold::Exclusive { sender, .. }, Sender::Http1(used)) = (&mut self.0, used) {
+            *sender = Some(used);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        match &mut self.0 {
+            Hold::Exclusive { sender, origin, pool } => {
+                if let (Some(sender), Some(pool)) = (sender.take(), pool.upgrade())
+                    && !sender.is_closed()
+                {
+                    pool.put_back(origin.clone(), sender);
+                }
+            }
+            Hold::Shared(shared) => {
+                shared.in_flight.set(shared.in_flight.get() - 1);
+                shared.last_used.set(Instant::now());
+            }
+        }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Origin {
+    /// The origin of an absolute URI.
+    pub(super) fn of(uri: &Uri) -> Option<Self> {
+        let https = match uri.scheme()? {
+            scheme if *scheme == Scheme::HTTPS => true,
+            scheme if *scheme == Scheme::HTTP => false,
+            _ => return None,
+        };
+        let authority = uri.authority()?.clone();
+        Some(Self { https, authority })
+    }
+
+    /// The host's name or address, brackets of an IPv6 address taken off.
+    pub(super) fn host(&self) -> &str {
+        let host = self.authority.host();
+        host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        let default = if self.https { 443 } else { 80 };
+        self.authority.port_u16().unwrap_or(default)
+    }
+}
+
+/// Below the 5 s to 75 s after which common servers close, less than which a race with their closing is seldom.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// Idle connections kept for a burst to come; what nginx documents as usual is 32 for each worker.
+const IDLE_PER_ORIGIN_MAX: usize = 256;
+
+/// Open connections of one isolate: far below what file descriptors (often 65,536 a process) and local ports allow.
+const CONNECTIONS_MAX: usize = 8_192;
+
+/// Streams at once on one HTTP/2 connection: what RFC 9113, section 6.5.2, recommends every server allows.
+const STREAMS_MAX: usize = 100;

@@ -1,0 +1,140 @@
+//! One exchange: on a pooled connection where there is one, on a new one otherwise.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderValue, Method, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use rustls::ClientConfig;
+use tollgate_core::forward::UpstreamError;
+use tollgate_edge::ports::Content;
+
+use super::connect::connect;
+use super::error;
+use super::pool::{Lease, Origin, Pool, Sender};
+use crate::content::NativeContent;
+
+/// Sends the request and waits for the response's head.
+pub(super) async fn exchange(
+    pool: &Rc<Pool>,
+    tls: &Arc<ClientConfig>,
+    mut request: Request<NativeContent>,
+    connect_timeout: Duration,
+) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+    let origin = Origin::of(request.uri()).ok_or(UpstreamError::ProxyInternalError)?;
+    while let Some(pooled) = pool.take(&origin) {
+        let spare = spare(&request);
+        match send_over(pooled, &origin, request).await {
+            Ok(answer) => return Ok(answer),
+            Err(Failure::Unsent(unsent)) => request = *unsent,
+            Err(Failure::Sent(reason)) => match spare {
+                Some(spare) if error::is_closed(&reason) => {
+                    request = spare;
+                    break;
+                }
+                Some(_) | None => return Err(error::of_request(&reason)),
+            },
+        }
+    }
+    let fresh = connect(pool, tls, &origin, connect_timeout).await?;
+    match send_over(fresh, &origin, request).await {
+        Ok(answer) => Ok(answer),
+        Err(Failure::Unsent(_)) => Err(UpstreamError::ConnectionTerminated),
+        Err(Failure::Sent(reason)) => Err(error::of_request(&reason)),
+    }
+}
+
+enum Failure {
+    /// Not a byte of it was sent.
+    Unsent(Box<Request<NativeContent>>),
+    /// It was sent, in part at least.
+    Sent(hyper::Error),
+}
+
+async fn send_over(
+    (mut sender, mut lease): (Sender, Lease),
+    origin: &Origin,
+    mut request: Request<NativeContent>,
+) -> Result<(Response<Incoming>, Lease), Failure> {
+    let sent = match &mut sender {
+        Sender::Http1(sender) => {
+            fit_http1(&mut request, origin);
+            sender.try_send_request(request).await
+        }
+        Sender::Http2(sender) => {
+            fit_http2(&mut request, origin);
+            sender.try_send_request(request).await
+        }
+    };
+    match sent {
+        Ok(response) => {
+            lease.returns(sender);
+            Ok((response, lease))
+        }
+        Err(failure) => Err(unsent_or_sent(failure)),
+    }
+}
+
+fn unsent_or_sent(mut failure: TrySendError<Request<NativeContent>>) -> Failure {
+    match failure.take_message() {
+        Some(request) => Failure::Unsent(Box::new(request)),
+        None => Failure::Sent(failure.into_error()),
+    }
+}
+
+/// The request once more, if sending it twice does what sending it once does, and nothing of it is used up by sending.
+fn spare(request: &Request<NativeContent>) -> Option<Request<NativeContent>> {
+    let repeatable = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
+    );
+    if !repeatable || !request.body().is_empty() {
+        return None;
+    }
+    let mut spare = Request::new(NativeContent::empty());
+    spare.method_mut().clone_from(request.method());
+    spare.uri_mut().clone_from(request.uri());
+    spare.headers_mut().clone_from(request.headers());
+    Some(spare)
+}
+
+/// Origin-form target and a Host field, as HTTP/1.1 wants it.
+fn fit_http1(request: &mut Request<NativeContent>, origin: &Origin) {
+    *request.version_mut() = Version::HTTP_11;
+    if !request.headers().contains_key(HOST) {
+        // One that went by way of a closed HTTP/2 connection has its host in the target.
+        let authority = request.uri().authority().unwrap_or(&origin.authority);
+        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+            request.headers_mut().insert(HOST, host);
+        }
+    }
+    let target = take_target(request);
+    *request.uri_mut() = Uri::from(target);
+}
+
+/// Absolute target whose authority is the Host field's, and no Host field, as HTTP/2 wants it.
+fn fit_http2(request: &mut Request<NativeContent>, origin: &Origin) {
+    *request.version_mut() = Version::HTTP_2;
+    let host = request.headers_mut().remove(HOST);
+    let authority = host.and_then(|host| host.to_str().ok()?.parse().ok()).unwrap_or_else(|| origin.authority.clone());
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(if origin.https { Scheme::HTTPS } else { Scheme::HTTP });
+    parts.authority = Some(authority);
+    parts.path_and_query = Some(take_target(request));
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    // HTTP/2 frames its own content; a length that is known goes along as it was.
+    request.headers_mut().remove(TRANSFER_ENCODING);
+    if request.body().is_empty() {
+        request.headers_mut().remove(CONTENT_LENGTH);
+    }
+}
+
+fn take_target(request: &mut Request<NativeContent>) -> PathAndQuery {
+    std::mem::take(request.uri_mut()).into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"))
+}

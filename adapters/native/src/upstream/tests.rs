@@ -1,0 +1,348 @@
+use super::*;
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tollgate_edge::ports::Content;
+
+const CALL: UpstreamCall = UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(5_000) };
+
+/// Runs on one thread, as an isolate does.
+fn run(test: impl AsyncFnOnce()) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .unwrap();
+    runtime.block_on(test());
+}
+
+fn upstream() -> NativeUpstream {
+    NativeUpstream::new(client_config(None).unwrap())
+}
+
+fn request(method: Method, url: &str, content: &'static str) -> Request<NativeContent> {
+    let mut request = Request::new(NativeContent::from_bytes(Bytes::from(content)));
+    *request.method_mut() = method;
+    *request.uri_mut() = url.parse().unwrap();
+    request
+}
+
+fn get(url: &str) -> Request<NativeContent> {
+    request(Method::GET, url, "")
+}
+
+async fn text(response: Response<NativeContent>) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// An upstream that handles each connection, in turn numbered from 0, as told; the base URL leads to it.
+async fn listen<F: Future<Output = ()> + 'static>(handle: impl Fn(usize, TcpStream) -> F + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::task::spawn_local(async move {
+        for number in 0.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::task::spawn_local(handle(number, stream));
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Reads a head, and answers it with the given bytes; whether there was a head.
+async fn answer(stream: &mut TcpStream, bytes: &str) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let byte = stream.read_u8().await.ok()?;
+        head.push(byte);
+    }
+    stream.write_all(bytes.as_bytes()).await.ok()?;
+    String::from_utf8(head).ok()
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+#[test]
+fn a_connection_is_used_again_once_its_content_was_read() {
+    run(async || {
+        let base = listen(async |number, mut stream| {
+            let number = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{number}");
+            while answer(&mut stream, &number).await.is_some() {}
+        })
+        .await;
+        let upstream = upstream();
+        for _ in 0..5 {
+            assert_eq!(text(upstream.send(get(&base), &CALL).await.unwrap()).await, "0");
+        }
+        let held = upstream.send(get(&base), &CALL).await.unwrap();
+        assert_eq!(text(upstream.send(get(&base), &CALL).await.unwrap()).await, "1");
+        assert_eq!(text(held).await, "0");
+    });
+}
+
+#[test]
+fn the_request_goes_out_in_origin_form_with_a_host_and_a_length() {
+    run(async || {
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let heads = Rc::clone(&seen);
+        let base = listen(move |_, mut stream| {
+            let heads = Rc::clone(&heads);
+            async move {
+                while let Some(head) = answer(&mut stream, OK).await {
+                    heads.borrow_mut().push(head);
+                    stream.readable().await.unwrap();
+                    let mut rest = [0; 3];
+                    let _ = stream.try_read(&mut rest);
+                }
+            }
+        })
+        .await;
+        let upstream = upstream();
+        let send = async |method, content| {
+            let url = format!("{base}/a?b=c");
+            let response = upstream.send(request(method, &url, content), &CALL).await;
+            assert_eq!(text(response.unwrap()).await, "ok");
+        };
+        send(Method::POST, "abc").await;
+        let head = seen.borrow_mut().remove(0);
+        let host = base.strip_prefix("http://").unwrap();
+        assert!(head.starts_with("POST /a?b=c HTTP/1.1\r\n"), "{head}");
+        assert!(head.contains(&format!("host: {host}\r\n")) && head.contains("content-length: 3\r\n"), "{head}");
+    });
+}
+
+#[test]
+fn a_connection_that_died_idle_does_not_cost_the_next_request() {
+    run(async || {
+        // Every connection answers once and closes, unannounced.
+        let base = listen(async |_, mut stream| {
+            answer(&mut stream, OK).await;
+        })
+        .await;
+        let upstream = upstream();
+        for n in 0..20 {
+            let request = if n % 2 == 0 { get(&base) } else { request(Method::POST, &base, "abc") };
+            let response = upstream.send(request, &CALL).await.unwrap();
+            assert_eq!(text(response).await, "ok");
+            // The closing may or may not have been seen by then: both must do, but a POST is sent once at most.
+            tokio::time::sleep(Duration::from_millis(if n % 4 == 0 { 0 } else { 10 })).await;
+            if n % 2 == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_request_is_repeated_only_where_that_is_safe() {
+    run(async || {
+        // The first connection answers once, then closes as soon as it has read the second request.
+        let base = listen(async |number, mut stream| {
+            answer(&mut stream, OK).await;
+            if number == 0 {
+                answer(&mut stream, "").await;
+                return;
+            }
+            while answer(&mut stream, OK).await.is_some() {}
+        });
+        let base = base.await;
+        for (method, expected) in [(Method::GET, Ok(())), (Method::POST, Err(UpstreamError::ConnectionTerminated))] {
+            let upstream = upstream();
+            assert_eq!(text(upstream.send(get(&base), &CALL).await.unwrap()).await, "ok");
+            let second = upstream.send(request(method.clone(), &base, ""), &CALL).await;
+            // Only the very first connection closes early, so only the first of the two methods meets it.
+            if method == Method::GET {
+                assert_eq!(second.map(drop), expected);
+            }
+        }
+        let base = listen(async |_, mut stream| {
+            answer(&mut stream, OK).await;
+            answer(&mut stream, "").await;
+        })
+        .await;
+        let upstream = upstream();
+        assert_eq!(text(upstream.send(get(&base), &CALL).await.unwrap()).await, "ok");
+        let second = upstream.send(request(Method::POST, &base, ""), &CALL).await;
+        assert_eq!(second.map(drop), Err(UpstreamError::ConnectionTerminated));
+    });
+}
+
+#[track_caller]
+fn check_error(expected: UpstreamError, call: UpstreamCall, base: impl AsyncFnOnce() -> String) {
+    let got = RefCell::new(None);
+    run(async || {
+        let base = base().await;
+        let answer = upstream().send(get(&base), &call).await;
+        *got.borrow_mut() = Some(answer.map(|r| r.status()));
+    });
+    assert_eq!(got.into_inner(), Some(Err(expected)));
+}
+
+#[test]
+fn failures_have_their_names() {
+    check_error(UpstreamError::ConnectionRefused, CALL, async || {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    });
+    check_error(UpstreamError::DnsError, CALL, async || "http://no-such-name.invalid/".into());
+    check_error(UpstreamError::ConnectionTerminated, CALL, async || {
+        listen(async |_, mut stream| drop(answer(&mut stream, "").await)).await
+    });
+    check_error(UpstreamError::HttpProtocolError, CALL, async || {
+        listen(async |_, mut stream| drop(answer(&mut stream, "SSH-2.0-OpenSSH_9.2\r\n\r\n").await)).await
+    });
+    let impatient = UpstreamCall { timeout_ms: Some(50), ..CALL };
+    check_error(UpstreamError::HttpResponseTimeout, impatient, async || {
+        listen(async |_, mut stream| {
+            answer(&mut stream, "").await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        })
+        .await
+    });
+    check_error(UpstreamError::TlsProtocolError, CALL, async || {
+        let base = listen(async |_, mut stream| {
+            let _ = stream.write_all(b"this is no TLS\r\n").await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        })
+        .await;
+        base.replace("http://", "https://")
+    });
+}
+
+#[test]
+fn content_that_breaks_off_is_an_error_not_an_end() {
+    run(async || {
+        let base = listen(async |_, mut stream| {
+            answer(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await;
+        })
+        .await;
+        let response = upstream().send(get(&base), &CALL).await.unwrap();
+        let (content, delivery) = response.into_body().watched();
+        assert!(content.collect().await.is_err());
+        let broken = tollgate_edge::ports::Delivery::Aborted { bytes: 4, by_upstream: true };
+        assert_eq!(delivery.await, broken);
+    });
+}
+
+#[test]
+fn content_past_the_time_of_the_exchange_is_broken_off() {
+    run(async || {
+        let base = listen(async |_, mut stream| {
+            answer(&mut stream, "HTTP/1.1 200 OK\r\n\r\n").await;
+            loop {
+                if stream.write_all(b"again and again ").await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        let call = UpstreamCall { timeout_ms: Some(100), ..CALL };
+        let response = upstream().send(get(&base), &call).await.unwrap();
+        let error = response.into_body().collect().await.unwrap_err();
+        assert!(matches!(error, crate::ContentError::Deadline), "{error}");
+    });
+}
+
+#[test]
+fn content_past_its_limit_is_the_requests_error() {
+    run(async || {
+        let base = listen(async |_, mut stream| {
+            answer(&mut stream, "").await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        })
+        .await;
+        let request = request(Method::POST, &base, "too long").map(|content| content.limited(3));
+        let answer = upstream().send(request, &CALL).await;
+        assert_eq!(answer.map(drop), Err(UpstreamError::HttpRequestError));
+    });
+}
+
+/// A TLS server of the given name, with the PEM file of whom it is signed by.
+async fn listen_tls(name: &str, protocols: &[&[u8]]) -> (SocketAddr, tempfile::NamedTempFile) {
+    let signed = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), signed.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![signed.cert.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::task::spawn_local(async move {
+        for number in 0.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::task::spawn_local(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| async move {
+                    let told = format!(
+                        "{number} {:?} {}",
+                        request.version(),
+                        request.uri().authority().map_or("", |a| a.as_str())
+                    );
+                    Ok::<_, std::convert::Infallible>(Response::new(http_body_util::Full::new(Bytes::from(told))))
+                });
+                let http = hyper_util::server::conn::auto::Builder::new(crate::local::LocalExecutor);
+                let _ = http.serve_connection(hyper_util::rt::TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    (address, file)
+}
+
+#[test]
+fn tls_speaks_the_version_agreed_and_shares_an_http2_connection() {
+    run(async || {
+        for (protocols, expected) in [
+            (&[&b"h2"[..], b"http/1.1"][..], "0 HTTP/2.0 pets.internal"),
+            (&[b"http/1.1"], "0 HTTP/1.1 "),
+            (&[], "0 HTTP/1.1 "),
+        ] {
+            let (address, authority) = listen_tls("localhost", protocols).await;
+            let upstream = NativeUpstream::new(client_config(Some(authority.path())).unwrap());
+            let url = format!("https://localhost:{}/", address.port());
+            for _ in 0..3 {
+                let mut request = get(&url);
+                request.headers_mut().insert("host", "pets.internal".parse().unwrap());
+                let response = upstream.send(request, &CALL).await.unwrap();
+                assert_eq!(response.status(), StatusCode::OK);
+                assert_eq!(text(response).await, expected);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_certificate_that_does_not_prove_the_name_is_refused() {
+    run(async || {
+        let (address, authority) = listen_tls("elsewhere.example", &[]).await;
+        let url = format!("https://localhost:{}/", address.port());
+        for tls in [client_config(None), client_config(Some(authority.path()))] {
+            let upstream = NativeUpstream::new(tls.unwrap());
+            let answer = upstream.send(get(&url), &CALL).await;
+            assert_eq!(answer.map(drop), Err(UpstreamError::TlsCertificateError));
+        }
+    });
+}
+
+#[test]
+fn a_file_of_authorities_that_is_none_is_refused_by_name() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "no certificate").unwrap();
+    let error = client_config(Some(file.path())).unwrap_err().to_string();
+    assert!(error.contains("holds no certificate"), "{error}");
+    let error = client_config(Some(std::path::Path::new("/no/such.pem"))).unwrap_err().to_string();
+    assert!(error.contains("/no/such.pem cannot be read"), "{error}");
+}

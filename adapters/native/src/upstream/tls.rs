@@ -1,0 +1,54 @@
+//! Whom this host trusts as an upstream over TLS.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use thiserror::Error;
+
+/// Why the certificates to trust could not be read.
+#[derive(Debug, Error)]
+pub enum TrustError {
+    /// The file of further authorities is not readable as PEM.
+    #[error("the certificate authorities in {} cannot be read: {source}; it must be a PEM file", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// The file holds no usable certificate.
+    #[error("{} holds no certificate that can be an authority", .0.display())]
+    Empty(PathBuf),
+    /// The cryptography this program was built with does not support the protocol versions asked for.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(#[from] rustls::Error),
+}
+
+/// The settings for TLS with upstreams: the platform's authorities, and those of one file besides.
+///
+/// A platform without any is no error: then every upstream over TLS is one whose certificate is not trusted.
+pub(crate) fn client_config(extra: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = extra {
+        let (added, _) = roots.add_parsable_certificates(authorities(path)?);
+        if added == 0 {
+            return Err(TrustError::Empty(path.to_owned()));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let unreadable = |source| TrustError::Unreadable { path: path.to_owned(), source };
+    CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)
+}

@@ -36,18 +36,24 @@ async function main() {
   writeFileSync(STAMP, stamp);
 }
 
-// wasm-bindgen's program, built by this workspace into the tools' own folder: once for all clones of the repository.
+// wasm-bindgen's program at exactly Cargo.lock's version: the one that `cargo xtask setup` installed, or else one built
+// here, into a folder that serves all clones of the repository.
 function bindgenProgram() {
-  const target = join(CACHE, "tools", "target");
+  const lock = readFileSync(join(ROOT, "Cargo.lock"), "utf8");
+  const [, version] = /name = "wasm-bindgen"\nversion = "(.+)"/.exec(lock);
+  const installed = join(CACHE, "tools", "bin", process.platform === "win32" ? "wasm-bindgen.exe" : "wasm-bindgen");
+  const said = spawnSync(installed, ["--version"], { encoding: "utf8" }).stdout;
+  if (said?.trim() === `wasm-bindgen ${version}`) return installed;
   // Unoptimised it takes several times as long to read a module.
-  const env = { CARGO_PROFILE_DEV_OPT_LEVEL: "1", CARGO_PROFILE_DEV_DEBUG: "false" };
-  const quiet = ["--config", 'future-incompat-report.frequency="never"'];
-  return built(["-p", "tollgate-wasm-tools", "--bin", "wasm-bindgen", "--target-dir", target, ...quiet], env).executable;
+  const config = ["profile.dev.opt-level=1", "profile.dev.debug=false", 'future-incompat-report.frequency="never"'];
+  const target = ["--target-dir", join(CACHE, "tools", "target")];
+  return built(["-p", "tollgate-wasm-tools", "--bin", "wasm-bindgen", ...target, ...config.flatMap((c) => ["--config", c])])
+    .executable;
 }
 
 // Has cargo build something; answers its message about the last artifact, which names the files.
-function built(args, env = {}) {
-  const messages = run("cargo", ["build", "--message-format=json-render-diagnostics", ...args], env);
+function built(args) {
+  const messages = run("cargo", ["build", "--message-format=json-render-diagnostics", ...args]);
   const artifacts = messages.split("\n").filter((line) => line.includes('"compiler-artifact"'));
   return JSON.parse(artifacts.at(-1));
 }
@@ -90,8 +96,8 @@ async function bundle(esbuild, generated) {
 }
 
 // Runs a program to its end and answers what it wrote; what it says on standard error is for the person who waits.
-function run(program, args, env = {}) {
-  const options = { cwd: ROOT, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28 };
+function run(program, args) {
+  const options = { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28 };
   const result = spawnSync(program, args, options);
   if (result.error) fail(`${program} could not be started: ${result.error.message}`);
   if (result.status !== 0) fail(`${program} failed; its words are above`);

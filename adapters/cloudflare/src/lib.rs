@@ -1,16 +1,18 @@
-//! Placeholder.
-use wasm_bindgen::prelude::*;
+//! The Cloudflare Workers host of Tollgate: the ports implemented with KV, Durable Objects, the Cache API and `fetch`.
+//!
+//! It does NOT decide anything: every decision is `tollgate-core`'s, asked by the one pipeline in `tollgate-edge`. It does
+//! not touch content: the platform's streams pass by it, and only fields cross between JavaScript and wasm. It does not
+//! build itself: `build.mjs` beside it does, and `js/worker.mjs` is the entry that Cloudflare calls.
+//!
+//! Start at [`CloudflareHost`], then read one file of `ports/` for each port.
 
-#[wasm_bindgen]
-pub async fn fetch(request: web_sys::Request, _env: worker::Env, _context: worker::worker_sys::Context) -> Result<web_sys::Response, JsValue> {
-    wasm_bindgen_futures::JsFuture::from(js_sys::Promise::resolve(&JsValue::NULL)).await?;
-    web_sys::Response::new_with_opt_str(Some(&request.url()))
-}
-#[wasm_bindgen]
-pub fn charge_counter(state: &str, request: &str, now: f64) -> Vec<JsValue> {
-    vec![request.into(), format!("{state}{now}").into()]
-}
-#[wasm_bindgen]
-pub fn refund_counter(state: &str, _request: &str, _now: f64) -> String { state.into() }
-#[wasm_bindgen]
-pub fn counter_idle_at(_state: &str) -> f64 { 0.0 }
+mod content;
+pub mod counter;
+mod entry;
+mod fields;
+mod host;
+mod platform;
+pub mod ports;
+
+pub use content::{ContentCopy, WorkerContent};
+pub use host::CloudflareHost;

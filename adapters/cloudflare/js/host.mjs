@@ -1,0 +1,126 @@
+// What the Rust side of the adapter asks of the platform: one call each, so that a request crosses between wasm and
+// JavaScript a few times and its content never. Fields cross as one string, `name\nvalue\n` for each line of a message.
+
+// Records
+
+export async function kvGet(env, key, cacheTtl) {
+  const value = await bound(env, "TOLLGATE_RECORDS").get(key, { type: "arrayBuffer", cacheTtl });
+  return value === null ? undefined : new Uint8Array(value);
+}
+
+function bound(env, name) {
+  if (env[name] === undefined) throw new Error(`nothing is bound to ${name}; wrangler.toml names what should be`);
+  return env[name];
+}
+
+// Counters
+
+export const charge = (env, name, request) => bound(env, "TOLLGATE_COUNTERS").getByName(name).charge(request);
+
+export const refund = (env, name, request) => bound(env, "TOLLGATE_COUNTERS").getByName(name).refund(request);
+
+// Messages
+
+export function fieldsOf(message) {
+  let fields = "";
+  for (const [name, value] of message.headers) fields += `${name}\n${value}\n`;
+  return fields;
+}
+
+export const socketOf = (response) => response.webSocket ?? undefined;
+
+// `encodeBody: "manual"`: content is sent as it came, encoded or not.
+export function respond(status, fields, body, webSocket) {
+  return new Response(body, { status, headers: pairs(fields), encodeBody: "manual", webSocket });
+}
+
+// Redirects are the client's to follow, encoded content is the client's to decode. The timeout covers the content too.
+// `carrier` is the client's own request where its content goes on untouched.
+export async function send(method, url, fields, body, carrier, timeoutMs) {
+  const init = { method, headers: pairs(fields), redirect: "manual", encodeResponseBody: "manual" };
+  const overflow = overflows.get(body);
+  const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
+  init.signal = overflow && timeout ? AbortSignal.any([overflow.signal, timeout]) : overflow?.signal ?? timeout;
+  try {
+    // A GET or HEAD can carry content only as a copy of the request that brought it.
+    if (carrier && (method === "GET" || method === "HEAD")) return await fetch(new Request(url, carrier), init);
+    init.body = carrier ? carrier.body : body;
+    return await fetch(url, init);
+  } catch (error) {
+    throw overflow?.signal.aborted ? overflow.signal.reason : error;
+  }
+}
+
+// An array, because filling a `Headers` line by line takes several times as long.
+function pairs(fields) {
+  const parts = fields.split("\n");
+  const lines = [];
+  for (let at = 0; at + 1 < parts.length; at += 2) lines.push([parts[at], parts[at + 1]]);
+  return lines;
+}
+
+// Content
+
+// The same content, failing once more than `max` bytes have passed. The failure has to break off the request that
+// carries it: an upstream takes a stream that merely fails for a whole one.
+export function limited(stream, max) {
+  const overflow = new AbortController();
+  let bytes = 0;
+  const counted = stream.pipeThrough(new TransformStream({
+    transform(chunk, controller) {
+      bytes += chunk.byteLength;
+      if (bytes <= max) return controller.enqueue(chunk);
+      overflow.abort(new DOMException("the content passed its limit", OVERFLOW));
+      throw overflow.signal.reason;
+    },
+  }));
+  overflows.set(counted, overflow);
+  return counted;
+}
+
+const OVERFLOW = "QuotaExceededError";
+
+// What breaks off the request that a limited stream is sent with.
+const overflows = new WeakMap();
+
+// Response cache
+
+export const cacheMatch = (url) => caches.default.match(url);
+
+// Stores an entry with its content once all of that is here: a stream that breaks off would be stored in part. Answers
+// whether it was stored; content of more than `max` bytes is not.
+export async function cachePut(url, meta, maxAge, copy, max) {
+  const content = copy instanceof ReadableStream ? await gathered(copy, max) : copy;
+  if (content === undefined) return false;
+  const headers = { "cache-control": `public, max-age=${maxAge}`, [META]: meta, "content-type": "application/octet-stream" };
+  await caches.default.put(url, new Response(content, { headers, encodeBody: "manual" }));
+  return true;
+}
+
+async function gathered(stream, max) {
+  const reader = stream.getReader();
+  const chunks = [];
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return new Blob(chunks);
+    bytes += value.byteLength;
+    if (bytes > max) return void reader.cancel().catch(() => {});
+    chunks.push(value);
+  }
+}
+
+export const cachedMeta = (response) => response.headers.get(META) ?? undefined;
+
+const META = "tollgate-meta";
+
+// Clock, entropy, telemetry
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export async function post(url, fields, content, timeoutMs) {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const response = await fetch(url, { method: "POST", headers: pairs(fields), body: content, redirect: "manual", signal });
+  await response.body?.cancel();
+  return response.status;
+}

@@ -1,0 +1,78 @@
+//! The fetch event: one request in, one response out, and what comes after handed to `wait_until`.
+
+use std::cell::OnceCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use http::uri::Scheme;
+use http::{HeaderMap, Method, Request, Response, Uri};
+use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve, unreadable};
+use worker::{Context, Env};
+
+use crate::content::WorkerContent;
+use crate::host::CloudflareHost;
+use crate::{fields, platform};
+
+#[worker::event(fetch)]
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+    let Memory { isolate, gateway } = memory(&env)?;
+    let host = CloudflareHost::new(&env, &gateway);
+    match incoming(request) {
+        Ok((request, client)) => {
+            let served = serve(&isolate, &host, request, client).await;
+            context.wait_until(async move {
+                served.after.await;
+            });
+            outgoing(served.response)
+        }
+        Err(detail) => outgoing(unreadable(detail)),
+    }
+}
+
+/// What this isolate remembers from request to request. No I/O object is in it.
+#[derive(Clone)]
+struct Memory {
+    isolate: Rc<Isolate>,
+    gateway: Rc<str>,
+}
+
+thread_local! {
+    static MEMORY: OnceCell<Memory> = const { OnceCell::new() };
+}
+
+/// The isolate's memory, set up from the first request's variables: they are the same for all.
+fn memory(env: &Env) -> worker::Result<Memory> {
+    if let Some(memory) = MEMORY.with(|cell| cell.get().cloned()) {
+        return Ok(memory);
+    }
+    let gateway = env.var("TOLLGATE_GATEWAY")?.to_string();
+    let dev = env.var("TOLLGATE_DEV").is_ok_and(|value| value.to_string() == "1");
+    let freshness = if dev { Freshness::EachRequest } else { Freshness::Behind };
+    let isolate = Rc::new(Isolate::new(IsolateSettings { gateway: gateway.clone(), freshness }));
+    let memory = Memory { isolate, gateway: gateway.into() };
+    Ok(MEMORY.with(|cell| cell.get_or_init(|| memory).clone()))
+}
+
+/// The platform's request in our terms; the error says what is wrong with it.
+fn incoming(raw: web_sys::Request) -> Result<(Request<WorkerContent>, Client), &'static str> {
+    let uri: Uri = raw.url().parse().map_err(|_| "The request target is not a valid URL.")?;
+    let method = Method::from_bytes(raw.method().as_bytes()).map_err(|_| "The request method is not a token.")?;
+    let fields = fields::parse(&platform::request_fields(&raw));
+    let client = Client { address: address(&fields), https: uri.scheme() == Some(&Scheme::HTTPS) };
+    let mut request = Request::new(WorkerContent::of_request(raw));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = fields;
+    Ok((request, client))
+}
+
+/// The client's address, which Cloudflare writes over whatever the client sent.
+fn address(fields: &HeaderMap) -> Option<IpAddr> {
+    fields.get("cf-connecting-ip")?.to_str().ok()?.parse().ok()
+}
+
+fn outgoing(response: Response<WorkerContent>) -> worker::Result<web_sys::Response> {
+    let (head, content) = response.into_parts();
+    let (body, socket) = content.into_response_parts();
+    Ok(platform::respond(head.status.as_u16(), &fields::write(&head.headers), body, socket)?)
+}

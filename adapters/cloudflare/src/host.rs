@@ -1,0 +1,86 @@
+//! The host: all ports of one Worker.
+
+use std::rc::Rc;
+
+use tollgate_edge::ports::Host;
+use worker::Env;
+
+use crate::content::WorkerContent;
+use crate::ports::{
+    CacheApi, FetchUpstream, KvRecords, ObjectCounters, WorkerClock, WorkerEntropy, WorkerSecrets, WorkerTelemetry,
+};
+
+/// The ports as one request has them: the bindings of `env` are that request's own.
+#[derive(Clone, Debug)]
+pub struct CloudflareHost(Rc<Ports>);
+
+#[derive(Debug)]
+struct Ports {
+    clock: WorkerClock,
+    entropy: WorkerEntropy,
+    records: KvRecords,
+    counters: ObjectCounters,
+    response_cache: CacheApi,
+    upstream: FetchUpstream,
+    secrets: WorkerSecrets,
+    telemetry_sink: WorkerTelemetry,
+}
+
+impl CloudflareHost {
+    pub(crate) fn new(env: &Env, gateway: &str) -> Self {
+        Self(Rc::new(Ports {
+            clock: WorkerClock,
+            entropy: WorkerEntropy,
+            records: KvRecords(env.clone()),
+            counters: ObjectCounters { env: env.clone(), gateway: gateway.to_owned() },
+            response_cache: CacheApi { gateway: gateway.to_owned() },
+            upstream: FetchUpstream,
+            secrets: WorkerSecrets(env.clone()),
+            telemetry_sink: WorkerTelemetry,
+        }))
+    }
+}
+
+impl Host for CloudflareHost {
+    type Content = WorkerContent;
+    type Clock = WorkerClock;
+    type Entropy = WorkerEntropy;
+    type Records = KvRecords;
+    type Counters = ObjectCounters;
+    type ResponseCache = CacheApi;
+    type Upstream = FetchUpstream;
+    type Secrets = WorkerSecrets;
+    type TelemetrySink = WorkerTelemetry;
+
+    fn clock(&self) -> &WorkerClock {
+        &self.0.clock
+    }
+
+    fn entropy(&self) -> &WorkerEntropy {
+        &self.0.entropy
+    }
+
+    fn records(&self) -> &KvRecords {
+        &self.0.records
+    }
+
+    fn counters(&self) -> &ObjectCounters {
+        &self.0.counters
+    }
+
+    fn response_cache(&self) -> &CacheApi {
+        &self.0.response_cache
+    }
+
+    fn upstream(&self) -> &FetchUpstream {
+        &self.0.upstream
+    }
+
+    fn secrets(&self) -> &WorkerSecrets {
+        &self.0.secrets
+    }
+
+    fn telemetry_sink(&self) -> &WorkerTelemetry {
+        &self.0.telemetry_sink
+    }
+}

@@ -1,0 +1,80 @@
+//! What `js/host.mjs` offers: the platform's calls, each made by one crossing from wasm to JavaScript.
+
+use wasm_bindgen::prelude::*;
+use web_sys::{ReadableStream, Request, Response, WebSocket};
+use worker::Env;
+
+#[wasm_bindgen(module = "/js/host.mjs")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = kvGet)]
+    pub(crate) async fn kv_get(env: &Env, key: &str, cache_ttl_secs: u32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) async fn charge(env: &Env, name: &str, request: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) async fn refund(env: &Env, name: &str, request: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(js_name = fieldsOf)]
+    pub(crate) fn request_fields(request: &Request) -> String;
+
+    #[wasm_bindgen(js_name = fieldsOf)]
+    pub(crate) fn response_fields(response: &Response) -> String;
+
+    #[wasm_bindgen(js_name = socketOf)]
+    pub(crate) fn socket_of(response: &Response) -> Option<WebSocket>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) fn respond(
+        status: u16,
+        fields: &str,
+        body: JsValue,
+        socket: Option<WebSocket>,
+    ) -> Result<Response, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) async fn send(
+        method: &str,
+        url: &str,
+        fields: &str,
+        body: JsValue,
+        carrier: Option<Request>,
+        timeout_ms: Option<f64>,
+    ) -> Result<JsValue, JsValue>;
+
+    pub(crate) fn limited(stream: &ReadableStream, max_bytes: f64) -> ReadableStream;
+
+    #[wasm_bindgen(catch, js_name = cacheMatch)]
+    pub(crate) async fn cache_match(url: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = cachePut)]
+    pub(crate) async fn cache_put(
+        url: &str,
+        meta: &str,
+        max_age_secs: f64,
+        copy: JsValue,
+        max_bytes: f64,
+    ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(js_name = cachedMeta)]
+    pub(crate) fn cached_meta(response: &Response) -> Option<String>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) async fn sleep(ms: f64) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) async fn post(url: &str, fields: &str, content: Vec<u8>, timeout_ms: f64) -> Result<JsValue, JsValue>;
+}
+
+/// What an error of the platform says, for the log.
+pub(crate) fn message_of(error: &JsValue) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.message()),
+        None => error.as_string().unwrap_or_else(|| "an error without a message".to_owned()),
+    }
+}
+
+/// What kind of error it is, such as `TimeoutError`.
+pub(crate) fn name_of(error: &JsValue) -> String {
+    error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.name())).unwrap_or_default()
+}

@@ -1,0 +1,36 @@
+use tollgate_core::time::Timestamp;
+use tollgate_edge::ports::{Clock, Entropy};
+
+use crate::content::to_number;
+use crate::platform;
+
+/// `Date` and timers. The time stands still between two answers of the platform, as it does for every Worker.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerClock;
+
+impl Clock for WorkerClock {
+    fn now(&self) -> Timestamp {
+        timestamp(js_sys::Date::now())
+    }
+
+    async fn sleep(&self, ms: u64) {
+        // A timer does not fail; if one did, waking early is within the port's contract for what comes next.
+        drop(platform::sleep(to_number(ms)).await);
+    }
+}
+
+/// `crypto.getRandomValues`.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerEntropy;
+
+impl Entropy for WorkerEntropy {
+    fn fill(&self, buffer: &mut [u8]) {
+        getrandom::fill(buffer).expect("every Worker has crypto.getRandomValues");
+    }
+}
+
+/// The instant of a JavaScript time value.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float is cut to the range of u64")]
+pub(crate) fn timestamp(ms: f64) -> Timestamp {
+    Timestamp::from_millis(ms as u64)
+}

@@ -1,0 +1,28 @@
+//! The ports on Cloudflare, one file each, named as in `tollgate_edge::ports`.
+
+mod clock;
+mod counters;
+mod records;
+mod response_cache;
+mod secrets;
+mod telemetry_sink;
+mod upstream;
+
+pub(crate) use clock::timestamp;
+pub use clock::{WorkerClock, WorkerEntropy};
+pub use counters::ObjectCounters;
+pub use records::KvRecords;
+pub use response_cache::CacheApi;
+pub use secrets::WorkerSecrets;
+pub use telemetry_sink::WorkerTelemetry;
+pub use upstream::FetchUpstream;
+
+use tollgate_edge::ports::Unavailable;
+use wasm_bindgen::JsValue;
+
+use crate::platform;
+
+/// No answer from the named store, with what the platform says about it.
+fn unavailable(store: &str, error: &JsValue) -> Unavailable {
+    Unavailable::new(format!("{store}: {}", platform::message_of(error)))
+}

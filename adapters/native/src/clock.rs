@@ -1,16 +1,27 @@
 //! The time of day and random bytes, from the operating system.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::{Clock, Entropy};
 
+use crate::local::Drain;
+
 /// The operating system's clock, and tokio's timer.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
+///
+/// Once its isolate is ending, waits are cut short: telemetry that is being gathered must not hold up the end.
+#[derive(Clone, Debug, Default)]
+pub struct SystemClock {
+    drain: Rc<Drain>,
+}
 
 impl SystemClock {
+    pub(crate) fn until(drain: &Rc<Drain>) -> Self {
+        Self { drain: Rc::clone(drain) }
+    }
+
     /// The current time; the epoch itself where the system's clock stands before it.
     #[must_use]
     pub fn now() -> Timestamp {
@@ -25,7 +36,11 @@ impl Clock for SystemClock {
     }
 
     async fn sleep(&self, ms: u64) {
-        tokio::time::sleep(Duration::from_millis(ms)).await;
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep(Duration::from_millis(ms)) => {}
+            () = self.drain.begun() => {}
+        }
     }
 }
 

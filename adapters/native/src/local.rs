@@ -19,6 +19,27 @@ where
     }
 }
 
+/// Whether the isolate is ending.
+#[derive(Debug, Default)]
+pub(crate) struct Drain {
+    begun: Cell<bool>,
+    changed: Notify,
+}
+
+impl Drain {
+    /// Returns once the isolate is ending.
+    pub(crate) async fn begun(&self) {
+        while !self.begun.get() {
+            self.changed.notified().await;
+        }
+    }
+
+    pub(crate) fn begin(&self) {
+        self.begun.set(true);
+        self.changed.notify_waiters();
+    }
+}
+
 /// Counts what must end before the isolate may; clones are the same count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tracker(Rc<Tracked>);

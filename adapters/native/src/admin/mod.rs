@@ -66,7 +66,7 @@ impl Admin {
         };
         let settings = Arc::clone(&parts.state.settings);
         let shared = parts.state.shared.clone();
-        let (isolate, host) = parts.state.open();
+        let (isolate, host) = parts.state.open(&Rc::default());
         let token = settings.admin.as_ref().and_then(|a| a.token.clone());
         let admin = Rc::new(Self {
             gateway: settings.gateway.clone(),

@@ -52,7 +52,7 @@ where
     let activity = Rc::new(Activity::new());
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let busy = activity.begin();
-        let answered = answer(Rc::clone(serving), client.clone(), request);
+        let answered = answer(Rc::clone(serving), client, request);
         async move {
             let response = answered.await;
             Ok::<_, Infallible>(response.map(|content| Answer { content, _busy: busy }))

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
@@ -22,9 +22,6 @@ pub(super) async fn answer(
     client: Client,
     request: Request<Incoming>,
 ) -> Response<NativeContent> {
-    if request.headers().get_all(HOST).iter().nth(1).is_some() {
-        return tollgate_edge::unreadable("The request has more than one Host field.");
-    }
     let request = request.map(NativeContent::from_client);
     let fault = request.body().fault();
     let (sender, response) = oneshot::channel();

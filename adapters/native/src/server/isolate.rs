@@ -1,6 +1,5 @@
 //! One isolate: a thread with a runtime, ports and gateway state of its own.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tollgate_edge::ports::Host;
 use tollgate_edge::{Freshness, Isolate};
@@ -18,7 +17,7 @@ use super::Listeners;
 use super::connection::{http, serve_connection};
 use super::state::StateParts;
 use crate::host::NativeHost;
-use crate::local::{LocalExecutor, Tracker};
+use crate::local::{Drain, LocalExecutor, Tracker};
 
 /// What an isolate's thread is given to start with.
 pub(super) struct IsolateParts {
@@ -29,46 +28,26 @@ pub(super) struct IsolateParts {
 
 /// What every connection of the isolate shares.
 pub(super) struct Serving {
-    pub(super) isolate: Isolate,
+    pub(super) isolate: Rc<Isolate>,
     pub(super) host: NativeHost,
     pub(super) http: auto::Builder<LocalExecutor>,
     pub(super) connections: Tracker,
     pub(super) exchanges: Tracker,
-    pub(super) drain: Drain,
-}
-
-/// Whether the isolate is ending.
-#[derive(Debug, Default)]
-pub(super) struct Drain {
-    begun: Cell<bool>,
-    changed: Notify,
-}
-
-impl Drain {
-    /// Returns once the isolate is ending.
-    pub(super) async fn begun(&self) {
-        while !self.begun.get() {
-            self.changed.notified().await;
-        }
-    }
-
-    fn begin(&self) {
-        self.begun.set(true);
-        self.changed.notify_waiters();
-    }
+    pub(super) drain: Rc<Drain>,
 }
 
 /// Serves until told to stop, and then until what is open has ended or the grace is over.
 pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
     let settings = Arc::clone(&parts.state.settings);
-    let (isolate, host) = parts.state.open();
+    let drain = Rc::<Drain>::default();
+    let (isolate, host) = parts.state.open(&drain);
     let serving = Rc::new(Serving {
-        isolate,
+        isolate: Rc::new(isolate),
         host,
         http: http(),
         connections: Tracker::default(),
         exchanges: Tracker::default(),
-        drain: Drain::default(),
+        drain,
     });
     let housekeeping = tokio::task::spawn_local(keep_house(Rc::clone(&serving), settings.freshness));
     for (listener, tls) in parts.listeners {
@@ -79,10 +58,10 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
     housekeeping.abort();
     serving.drain.begin();
-    drain(&serving, settings.grace).await;
+    end(&serving, settings.grace).await;
 }
 
-async fn drain(serving: &Serving, grace: Duration) {
+async fn end(serving: &Serving, grace: Duration) {
     let end = Instant::now() + grace;
     // What is still open then is cut off; it has had its time.
     let _ = tokio::time::timeout_at(end, async {

@@ -1,5 +1,6 @@
 //! What a thread needs to be an isolate: ports and gateway state, made on the thread that uses them.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -8,6 +9,7 @@ use tollgate_edge::{Isolate, IsolateSettings};
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::counters::NativeCounters;
 use crate::host::{NativeHost, Ports};
+use crate::local::Drain;
 use crate::log::{IsolateLog, LogHandle};
 use crate::response_cache::NativeResponseCache;
 use crate::settings::Settings;
@@ -35,12 +37,12 @@ pub(crate) struct StateParts {
 
 impl StateParts {
     /// The state itself, which stays on this thread.
-    pub(crate) fn open(self) -> (Isolate, NativeHost) {
+    pub(crate) fn open(self, drain: &Rc<Drain>) -> (Isolate, NativeHost) {
         let upstream = NativeUpstream::new(self.upstream_tls);
         let log = IsolateLog::new(self.log);
         let telemetry_sink = NativeTelemetrySink::new(log, self.shared.metrics, upstream.clone());
         let host = NativeHost::new(Ports {
-            clock: SystemClock,
+            clock: SystemClock::until(drain),
             entropy: SystemEntropy::default(),
             records: self.records,
             counters: self.shared.counters,

@@ -231,6 +231,30 @@ fn routes_that_could_both_win_are_shown_with_such_a_request() {
 }
 
 #[test]
+fn routes_in_conflict_on_several_hosts_are_reported_once() {
+    let text = "format: 1\ngateway: {name: a, authn: none, hosts: [x.org, y.org]}\nupstreams: {u: \"http://u\"}\napis: {a: {upstream: u, routes: [{path: /x}, {path: /x}]}}\n";
+    check(text, &[("TG0401", 4, 53)]);
+}
+
+#[test]
+fn what_would_take_too_much_work_is_refused() {
+    let many = |from: usize, to: usize, item: &str| -> String {
+        (from..to).map(|n| item.replace("NNNN", &format!("{n:04}"))).collect::<Vec<_>>().join(", ")
+    };
+    let list = many(0, 33, "pNNNN");
+    check_api(&format!("a: {{upstream: pets, limit: [{list}], routes: [{{path: /}}]}}"), &[("TG0409", 1, 28)]);
+    let list = many(0, 10_001, "hNNNN.org");
+    check_api(&format!("a: {{upstream: pets, hosts: [{list}], routes: [{{path: /}}]}}"), &[("TG0409", 1, 28)]);
+    let ties = many(0, 1_001, "{path: \"/{x}NNNN\"}");
+    let found = findings(&with_apis(&format!("a: {{upstream: pets, routes: [{ties}]}}")));
+    assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::TooMany]);
+    let headers = many(0, 65, "X-NNNN: a");
+    let text =
+        format!("format: 1\ngateway: {{name: a}}\nupstreams: {{u: {{url: \"http://u\", headers: {{{headers}}}}}}}\n");
+    assert!(findings(&text).iter().any(|d| d.code == Code::TooMany));
+}
+
+#[test]
 fn a_public_route_that_nothing_is_said_about_is_remarked_on_once_for_its_api() {
     let text = |api: &str, route: &str| {
         format!(

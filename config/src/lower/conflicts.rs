@@ -4,7 +4,7 @@
 //! parameter with more fixed text before one with less, the rest of the path last; then a named method before all
 //! methods. Two routes are in conflict when that order does not decide between them and one request matches both.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tollgate_core::route::{HostPattern, PathTemplate, Segment};
 use tollgate_core::settings::RouteSettings;
@@ -32,31 +32,93 @@ pub(super) struct Conflict {
     pub(super) witness: String,
 }
 
-/// Finds the conflicts; a route that conflicts with several is reported with the first.
-pub(super) fn conflicts(claims: &[Claim<'_>]) -> Vec<Conflict> {
-    let mut groups: HashMap<String, Vec<usize>> = HashMap::new();
-    for (index, claim) in claims.iter().enumerate() {
-        groups.entry(group(claim)).or_default().push(index);
-    }
-    let mut found: Vec<Conflict> = groups.values().flat_map(|members| within(claims, members)).collect();
-    found.sort_by_key(|conflict| (conflict.second, conflict.first));
-    found
+/// There are so many templates between which precedence might not decide that they are not compared.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooManyTies {
+    /// One of them.
+    pub(super) example: usize,
 }
 
-fn within(claims: &[Claim<'_>], members: &[usize]) -> Vec<Conflict> {
-    let against_earlier = |(place, &second): (usize, &usize)| {
-        members[..place].iter().find_map(|&first| {
-            witness(&claims[first], &claims[second]).map(|witness| Conflict { first, second, witness })
-        })
-    };
-    members.iter().enumerate().filter_map(against_earlier).collect()
+/// Finds the conflicts; a route that conflicts with several is reported with one of them.
+pub(super) fn conflicts(claims: &[Claim<'_>]) -> Result<Vec<Conflict>, TooManyTies> {
+    let mut groups: HashMap<String, Group<'_>> = HashMap::new();
+    let mut found = Vec::new();
+    for (index, claim) in claims.iter().enumerate() {
+        let group = groups.entry(group_key(claim)).or_default();
+        if let Some((first, method)) = group.add(index, claim) {
+            found.push(Conflict { first, second: index, witness: witness(claim, method, &claim.path.witness()) });
+        }
+    }
+    for group in groups.values() {
+        group.ties(claims, &mut found)?;
+    }
+    found.sort_by(|a, b| (a.second, a.first, &a.witness).cmp(&(b.second, b.first, &b.witness)));
+    Ok(found)
+}
+
+/// Claims that precedence might not tell apart.
+#[derive(Default)]
+struct Group<'r> {
+    places: HashMap<String, usize>,
+    shapes: Vec<Shape<'r>>,
+}
+
+/// Claims that match the same paths, by method.
+struct Shape<'r> {
+    segments: &'r [Segment],
+    by_method: BTreeMap<&'r str, usize>,
+}
+
+/// The key of claims for all methods; a named method goes before all methods, so only like meets like.
+const ALL_METHODS: &str = "";
+
+impl<'r> Group<'r> {
+    /// Adds a claim; answers with an earlier one of the same shape and method, where there is one.
+    fn add(&mut self, index: usize, claim: &Claim<'r>) -> Option<(usize, &'r str)> {
+        let place = *self.places.entry(claim.path.shape()).or_insert(self.shapes.len());
+        if place == self.shapes.len() {
+            self.shapes.push(Shape { segments: claim.path.segments(), by_method: BTreeMap::new() });
+        }
+        let by_method = &mut self.shapes[place].by_method;
+        let all: &[String] = &[];
+        let (named, all_methods) =
+            if claim.methods.is_empty() { (all, Some(ALL_METHODS)) } else { (claim.methods, None) };
+        let mut taken = None;
+        for method in named.iter().map(String::as_str).chain(all_methods) {
+            let first = *by_method.entry(method).or_insert(index);
+            if first != index {
+                taken = taken.or(Some((first, method)));
+            }
+        }
+        taken
+    }
+
+    /// Finds conflicts between different shapes that are as specific as each other.
+    fn ties(&self, claims: &[Claim<'_>], found: &mut Vec<Conflict>) -> Result<(), TooManyTies> {
+        if self.shapes.len() > TIED_SHAPES_MAX {
+            let example = self.shapes.last().and_then(|shape| shape.by_method.values().next());
+            return Err(TooManyTies { example: example.copied().unwrap_or_default() });
+        }
+        for (place, b) in self.shapes.iter().enumerate() {
+            for a in &self.shapes[..place] {
+                let Some(path) = tied_path(a.segments, b.segments) else { continue };
+                let shared =
+                    b.by_method.iter().find_map(|(method, y)| a.by_method.get(method).map(|x| (method, *x, *y)));
+                if let Some((method, x, y)) = shared {
+                    let witness = witness(&claims[y], method, &path);
+                    found.push(Conflict { first: x.min(y), second: x.max(y), witness });
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A key that is equal for all claims that precedence might not tell apart, so that few pairs are compared.
 ///
-/// Templates whose first difference is a tie agree on host and on every segment's kind up to there; the kinds of what
-/// follows may differ, so the key ends at the first parameter with fixed text, the only segment that can tie unequally.
-fn group(claim: &Claim<'_>) -> String {
+/// Templates whose first difference is a tie agree on host and on every segment before it, and the segments that differ
+/// are parameters with as much fixed text; so the key ends at the first such parameter.
+fn group_key(claim: &Claim<'_>) -> String {
     let mut key = format!("{} ", claim.host);
     for segment in claim.path.segments() {
         match segment {
@@ -72,23 +134,14 @@ fn group(claim: &Claim<'_>) -> String {
     key
 }
 
-fn witness(a: &Claim<'_>, b: &Claim<'_>) -> Option<String> {
-    let method = shared_method(a.methods, b.methods)?;
-    let path = tied_path(a.path.segments(), b.path.segments())?;
-    let host = match a.host {
+fn witness(claim: &Claim<'_>, method: &str, path: &str) -> String {
+    let method = if method == ALL_METHODS { "GET" } else { method };
+    let host = match claim.host {
         HostPattern::Exact(name) => name.to_string(),
         HostPattern::Wildcard(suffix) => format!("any.{suffix}"),
         HostPattern::Any => "any host".to_owned(),
     };
-    (a.host == b.host).then(|| format!("{method} {path} on {host}"))
-}
-
-/// A named method goes before all methods, so only like meets like.
-fn shared_method<'m>(a: &'m [String], b: &[String]) -> Option<&'m str> {
-    if a.is_empty() && b.is_empty() {
-        return Some("GET");
-    }
-    a.iter().find(|method| b.contains(method)).map(String::as_str)
+    format!("{method} {path} on {host}")
 }
 
 /// A path that both match, where precedence does not decide between them.
@@ -166,6 +219,9 @@ fn matches(parameter: &Segment, text: &str) -> bool {
     }
 }
 
+/// Templates of as much fixed text at the same place; comparing them takes a time that grows with the square.
+const TIED_SHAPES_MAX: usize = 1_000;
+
 fn example(segment: &Segment) -> String {
     match segment {
         Segment::Literal(text) => text.clone(),
@@ -192,7 +248,7 @@ mod tests {
         let claim = |(methods, path): &(Vec<String>, PathTemplate)| (methods.clone(), path.clone());
         let owned = [claim(&first), claim(&second)];
         let claims: Vec<_> = owned.iter().map(|(methods, path)| Claim { host: &host, path, methods }).collect();
-        let found = conflicts(&claims);
+        let found = conflicts(&claims).unwrap();
         assert_eq!(found.first().map(|c| c.witness.as_str()), expected, "{owned:?}");
     }
 
@@ -240,7 +296,7 @@ mod tests {
             let paths: [PathTemplate; 2] = [a.parse().unwrap(), b.parse().unwrap()];
             let methods = ["GET".to_owned()];
             let claims: Vec<_> = paths.iter().map(|path| Claim { host: &host, path, methods: &methods }).collect();
-            let found = conflicts(&claims);
+            let found = conflicts(&claims).unwrap();
             let winner = |order: [usize; 2]| {
                 let router = Router::new(order.map(|n| (&host, &paths[n], &[Method::GET][..])));
                 let path = CanonicalPath::parse(request.as_bytes()).unwrap();

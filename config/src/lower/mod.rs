@@ -5,6 +5,7 @@
 mod conflicts;
 mod merge;
 mod policies;
+mod remarks;
 mod routes;
 mod sites;
 mod values;

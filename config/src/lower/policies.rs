@@ -80,7 +80,7 @@ impl<T> Definitions<T> {
 
     /// The place of the definition of that name; a name that is not defined is reported.
     pub(super) fn find(&mut self, name: &Spanned<String>, report: &mut Report) -> Option<usize> {
-        let found = self.list.iter().position(|definition| definition.name == name.value);
+        let found = self.list.binary_search_by(|definition| definition.name.cmp(&name.value)).ok();
         match found {
             Some(place) => self.list[place].used = true,
             None => self.report_unknown(name, report),

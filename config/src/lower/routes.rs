@@ -1,16 +1,18 @@
 //! Routes, with everything that the three levels give them merged.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
+use std::rc::Rc;
 
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::route::{HostPattern, PathTemplate};
 use tollgate_core::settings::{PolicyKind, PolicySettings, RouteSettings};
 
-use super::conflicts::{Claim, conflicts};
-use super::merge::{Effective, merge};
+use super::merge::merge;
 use super::policies::{Definitions, LoweredUpstream};
+use super::remarks::{Public, remarks, report_conflicts, report_empty, report_public};
+use super::sites::covering;
 use super::values;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::{Api, Route};
@@ -33,10 +35,11 @@ pub(super) fn routes(
     report: &mut Report,
 ) -> Vec<LoweredRoute> {
     let gateway_level = project.gateway.as_ref().map(|gateway| &gateway.level);
-    let gateway_hosts = gateway_hosts(project, report);
+    let default_hosts: Rc<[HostPattern]> = gateway_hosts(project, report).into();
     let mut lowering = Lowering {
         gateway_level: gateway_level.unwrap_or(&Level::NOTHING),
-        gateway_hosts,
+        gateway_hosts: default_hosts.iter().cloned().collect(),
+        default_hosts,
         upstreams,
         policies,
         report,
@@ -56,7 +59,8 @@ pub(super) fn routes(
 
 struct Lowering<'p, 'w> {
     gateway_level: &'p Level,
-    gateway_hosts: Vec<HostPattern>,
+    default_hosts: Rc<[HostPattern]>,
+    gateway_hosts: HashSet<HostPattern>,
     upstreams: &'w mut Definitions<LoweredUpstream>,
     policies: &'w mut Definitions<PolicySettings>,
     report: &'w mut Report,
@@ -68,7 +72,7 @@ struct Lowering<'p, 'w> {
 struct Context<'p> {
     name: &'p Spanned<String>,
     api: &'p Api,
-    hosts: Vec<HostPattern>,
+    hosts: Rc<[HostPattern]>,
     base: String,
     base_segments: usize,
     upstream: usize,
@@ -94,11 +98,11 @@ impl<'p> Lowering<'p, '_> {
         }
     }
 
-    fn hosts(&mut self, api: &Api) -> Vec<HostPattern> {
-        let Some(list) = &api.hosts else { return self.gateway_hosts.clone() };
+    fn hosts(&mut self, api: &Api) -> Rc<[HostPattern]> {
+        let Some(list) = &api.hosts else { return Rc::clone(&self.default_hosts) };
         let hosts = values::hosts(list, self.report);
         for host in &hosts {
-            if !self.gateway_hosts.iter().any(|pattern| pattern.covers(&host.value)) {
+            if !covering(&host.value).iter().any(|pattern| self.gateway_hosts.contains(pattern)) {
                 self.report.push(
                     Diagnostic::error(
                         Code::HostOutsideGateway,
@@ -270,12 +274,6 @@ impl Phase {
     }
 }
 
-/// A route that nothing says about who may call it.
-struct Public {
-    what: String,
-    span: Span,
-}
-
 fn gateway_hosts(project: &Project, report: &mut Report) -> Vec<HostPattern> {
     match project.gateway.as_ref().and_then(|gateway| gateway.hosts.as_ref()) {
         Some(list) => {
@@ -316,79 +314,9 @@ fn scopes(route: &Route, report: &mut Report) -> Vec<String> {
     scopes
 }
 
-/// What a reader of the route would not expect.
-fn remarks(route: &Route, effective: &Effective<'_>, report: &mut Report) {
-    if let (Some(scope), true) = (route.scopes.first(), effective.authn.is_empty()) {
-        report.push(
-            Diagnostic::error(Code::ScopesWithoutAuthn, scope.span, "scopes are asked for, but no credential")
-                .why("a caller without a credential has no scopes, so every request would be refused")
-                .fix("add `authn:` to the route or its API, or remove `scopes:`"),
-        );
-    }
-    if let (Some(cost), true) = (&route.cost, effective.limit.is_empty()) {
-        report.push(
-            Diagnostic::warning(Code::CostWithoutLimit, cost.span, "`cost` does nothing without a limit")
-                .why("it says how much one request takes from the limits in force")
-                .fix("add `limit:` to the route or its API, or remove `cost:`"),
-        );
-    }
-    if let Some((span, inherited)) = &effective.authn_widened {
-        let names = crate::model::decode::listed(inherited.iter().map(|name| name.value.as_str()));
-        report.push(
-            Diagnostic::warning(Code::AuthnWidened, *span, format!("{names} of a higher level is accepted here too"))
-                .why("lists append, so this one adds ways to be let in and takes none away")
-                .fix("write `{replace: true, any: [...]}` to accept only these, `{replace: false, any: [...]}` if adding is meant")
-                .related(inherited.first().map_or(*span, |name| name.span), "accepted since here"),
-        );
-    }
-}
-
-fn report_public(api: &Spanned<String>, public: &[Public], report: &mut Report) {
-    let Some(first) = public.first() else { return };
-    let what = match public {
-        [only] => format!("route `{}` of API `{}` is public", only.what, api.value),
-        many => format!("{} routes of API `{}` are public", many.len(), api.value),
-    };
-    let mut diagnostic = Diagnostic::warning(Code::PublicRoute, first.span, what)
-        .why("nothing says who may call them: everybody may")
-        .fix("name a policy in `authn:`, or write `authn: none` if everybody may");
-    for other in public.iter().skip(1).take(RELATED_MAX) {
-        diagnostic = diagnostic.related(other.span, "this one too");
-    }
-    report.push(diagnostic);
-}
-
-fn report_empty(api: &Spanned<String>, report: &mut Report) {
-    report.push(
-        Diagnostic::warning(Code::EmptyApi, api.span, format!("API `{}` has no routes", api.value))
-            .why("what is not routed is denied, so it answers nothing")
-            .fix("add `routes:`, or remove the API"),
-    );
-}
-
-fn report_conflicts(routes: &[LoweredRoute], report: &mut Report) {
-    let claims: Vec<Claim<'_>> = routes.iter().map(|route| Claim::of(&route.settings)).collect();
-    for conflict in conflicts(&claims) {
-        let (first, second) = (&routes[conflict.first], &routes[conflict.second]);
-        report.push(
-            Diagnostic::error(
-                Code::RouteConflict,
-                second.span,
-                format!("two routes could both win `{}`", conflict.witness),
-            )
-            .why("neither is more specific, and the order in the file does not count")
-            .fix("change a path, a method or a host so that every request has one most specific route")
-            .related(first.span, "the other route"),
-        );
-    }
-}
-
 fn title(methods: &[String], path: &str) -> String {
     if methods.is_empty() { format!("* {path}") } else { format!("{} {path}", methods.join(",")) }
 }
 
 /// Routes times hosts: twice the largest gateway that is planned for.
 const ROUTES_MAX: usize = 200_000;
-
-/// Other places shown with one finding.
-const RELATED_MAX: usize = 3;

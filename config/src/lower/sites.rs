@@ -38,7 +38,7 @@ pub(super) fn sites(
 }
 
 /// The patterns that cover one, itself first.
-fn covering(host: &HostPattern) -> Vec<HostPattern> {
+pub(super) fn covering(host: &HostPattern) -> Vec<HostPattern> {
     let wider = |name: &HostName| HostPattern::candidates(name).skip(1).filter_map(|text| text.parse().ok()).collect();
     let mut all = vec![host.clone()];
     let wider: Vec<HostPattern> = match host {

@@ -1,12 +1,14 @@
 //! Single values: read by core's own parsers, and explained where core says no.
 
+use std::collections::HashMap;
+
 use http::{HeaderName, HeaderValue, Method};
 use tollgate_core::forward::UpstreamUrl;
 use tollgate_core::route::{HostPattern, PathTemplate, Segment};
 use tollgate_core::secret::{Piece, SecretText};
 
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 /// Reads the URL of an upstream or an exporter.
 pub(super) fn url(text: &Spanned<String>, report: &mut Report) -> Option<UpstreamUrl> {
@@ -26,16 +28,20 @@ pub(super) fn url(text: &Spanned<String>, report: &mut Report) -> Option<Upstrea
 /// Reads a list of host patterns, which differ from each other.
 pub(super) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanned<HostPattern>> {
     let mut all: Vec<Spanned<HostPattern>> = Vec::new();
+    let mut seen: HashMap<HostPattern, Span> = HashMap::new();
     for text in list {
         match text.value.parse::<HostPattern>() {
-            Ok(pattern) => match all.iter().find(|known| known.value == pattern) {
-                Some(known) => report.push(
+            Ok(pattern) => match seen.get(&pattern) {
+                Some(first) => report.push(
                     Diagnostic::error(Code::Repeated, text.span, format!("`{pattern}` is listed twice"))
                         .why("hosts are the same in capitals and small letters, and with a dot at their end")
                         .fix("remove it")
-                        .related(known.span, "first listed here"),
+                        .related(*first, "first listed here"),
                 ),
-                None => all.push(Spanned::new(pattern, text.span)),
+                None => {
+                    seen.insert(pattern.clone(), text.span);
+                    all.push(Spanned::new(pattern, text.span));
+                }
             },
             Err(error) => report.push(
                 Diagnostic::error(Code::BadHost, text.span, format!("`{}` is not a host: {error}", text.value))

@@ -35,7 +35,7 @@ impl Api {
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, format!("API `{}`", name.value), name.span, report)?;
         let api = Self {
-            hosts: fields.optional("hosts", report, decode::some_texts),
+            hosts: fields.optional("hosts", report, |node, report| decode::some_texts(node, HOSTS_MAX, report)),
             base: fields.optional("base", report, decode::text),
             upstream: fields.required("upstream", report, decode::text),
             strip_base: fields.optional("strip-base", report, decode::boolean).unwrap_or(true),
@@ -54,9 +54,11 @@ impl Route {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, "this route", node.span, report)?;
         let path = fields.required("path", report, decode::text);
-        let methods = fields.optional("methods", report, decode::some_texts);
+        let methods = fields.optional("methods", report, |node, report| decode::some_texts(node, METHODS_MAX, report));
         let id = fields.optional("id", report, decode::text).filter(|id| decode::check_id(id, report));
-        let scopes = fields.optional("scopes", report, decode::texts).unwrap_or_default();
+        let scopes = fields
+            .optional("scopes", report, |node, report| decode::texts(node, SCOPES_MAX, report))
+            .unwrap_or_default();
         let cost = fields.optional("cost", report, |node, report| {
             decode::integer(node, 1, COST_MAX, report).map(|cost| Spanned::new(cost, node.span))
         });
@@ -66,6 +68,15 @@ impl Route {
         Some(Self { span: node.span, path: path?, methods, id, scopes, cost, internal, level })
     }
 }
+
+/// Hosts of one list: ten times the hosts of the largest gateway that is planned for.
+pub(crate) const HOSTS_MAX: usize = 10_000;
+
+/// Methods of one route: more than are registered and in use.
+const METHODS_MAX: usize = 32;
+
+/// Scopes of one route or key.
+pub(crate) const SCOPES_MAX: usize = 64;
 
 /// More than any burst that people set.
 const COST_MAX: u32 = 1_000_000;

@@ -144,9 +144,17 @@ pub(crate) fn list<T>(
     }
 }
 
-/// A list of texts without repetitions.
-pub(crate) fn texts(node: &Node, report: &mut Report) -> Option<Vec<Spanned<String>>> {
+/// A list of at most `max` texts without repetitions.
+pub(crate) fn texts(node: &Node, max: usize, report: &mut Report) -> Option<Vec<Spanned<String>>> {
     let items = list(node, report, text)?;
+    if items.len() > max {
+        report.push(
+            Diagnostic::error(Code::TooMany, node.span, format!("the list has {} items", items.len()))
+                .why(format!("it may have {max}, so that the work for a request is bounded"))
+                .fix("list fewer"),
+        );
+        return None;
+    }
     let mut kept: Vec<Spanned<String>> = Vec::with_capacity(items.len());
     let mut seen = std::collections::HashMap::new();
     for item in items {
@@ -167,7 +175,7 @@ pub(crate) fn texts(node: &Node, report: &mut Report) -> Option<Vec<Spanned<Stri
 }
 
 /// A list of texts that says something: where an empty list could be read as nothing or as everything.
-pub(crate) fn some_texts(node: &Node, report: &mut Report) -> Option<Vec<Spanned<String>>> {
+pub(crate) fn some_texts(node: &Node, max: usize, report: &mut Report) -> Option<Vec<Spanned<String>>> {
     if matches!(&node.value, Value::List(items) if items.is_empty()) {
         report.push(
             Diagnostic::error(Code::EmptyValue, node.span, "the list is empty")
@@ -176,7 +184,7 @@ pub(crate) fn some_texts(node: &Node, report: &mut Report) -> Option<Vec<Spanned
         );
         return None;
     }
-    texts(node, report)
+    texts(node, max, report)
 }
 
 /// One of a few words.
@@ -296,8 +304,13 @@ pub(crate) fn check_id(id: &Spanned<String>, report: &mut Report) -> bool {
 
 /// The one of `known` that was probably meant.
 pub(crate) fn closest<'k>(given: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    if given.len() > COMPARED_BYTES_MAX {
+        return None;
+    }
     let given = given.to_lowercase();
     known
+        .filter(|word| word.len() <= COMPARED_BYTES_MAX)
+        .take(COMPARED_WORDS_MAX)
         .map(|word| (strsim::damerau_levenshtein(&given, word), word))
         .filter(|(distance, word)| *distance <= 1 + word.chars().count() / 4)
         .min()
@@ -306,8 +319,11 @@ pub(crate) fn closest<'k>(given: &str, known: impl Iterator<Item = &'k str>) -> 
 
 /// Words as a reader wants them: "`a`, `b` and `c`".
 pub(crate) fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
-    let mut words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+    let mut words: Vec<String> = words.take(LISTED_MAX + 1).map(|word| format!("`{word}`")).collect();
     let last = words.pop().unwrap_or_default();
+    if words.len() == LISTED_MAX {
+        return format!("{} and others", words.join(", "));
+    }
     if words.is_empty() { last } else { format!("{} and {last}", words.join(", ")) }
 }
 
@@ -328,6 +344,15 @@ pub(crate) fn mistyped<T>(node: &Node, expected: &str, fix: &str, report: &mut R
     );
     None
 }
+
+/// Names are shorter; comparing longer texts would only take time.
+const COMPARED_BYTES_MAX: usize = 80;
+
+/// Words among which a misspelt one is looked for.
+const COMPARED_WORDS_MAX: usize = 1_000;
+
+/// Words that a sentence lists.
+const LISTED_MAX: usize = 16;
 
 fn mapping<'n>(node: &'n Node, report: &mut Report) -> Option<&'n [Entry]> {
     match &node.value {

@@ -1,5 +1,6 @@
 //! `dev/fixtures.yaml`: consumers and keys for local use.
 
+use super::api::SCOPES_MAX;
 use super::decode::{self, Fields};
 use super::project::format_version;
 use crate::diagnostic::Report;
@@ -53,7 +54,9 @@ impl Key {
         }
         let mut fields = Fields::open(node, "this key", node.span, report)?;
         let key = fields.required("key", report, decode::text);
-        let scopes = fields.optional("scopes", report, decode::texts).unwrap_or_default();
+        let scopes = fields
+            .optional("scopes", report, |node, report| decode::texts(node, SCOPES_MAX, report))
+            .unwrap_or_default();
         let not_before = fields.optional("not-before", report, decode::text);
         let expires = fields.optional("expires", report, decode::text);
         let revoked = fields.optional("revoked", report, decode::boolean).unwrap_or(false);

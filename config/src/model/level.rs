@@ -87,10 +87,12 @@ fn list_statement(node: &Node, key: &'static str, report: &mut Report) -> Option
             let item = decode::text(node, report)?;
             Some(ListStatement { span, items: vec![item], replace: None })
         }
-        Value::List(_) => Some(ListStatement { span, items: decode::some_texts(node, report)?, replace: None }),
+        Value::List(_) => {
+            Some(ListStatement { span, items: decode::some_texts(node, POLICIES_MAX, report)?, replace: None })
+        }
         Value::Map(_) => {
             let mut fields = Fields::open(node, "this list", span, report)?;
-            let items = fields.required(key, report, decode::some_texts);
+            let items = fields.required(key, report, |node, report| decode::some_texts(node, POLICIES_MAX, report));
             let replace = fields.optional("replace", report, decode::boolean);
             fields.finish(report);
             Some(ListStatement { span, items: items?, replace })
@@ -120,14 +122,23 @@ fn cache_statement(node: &Node, report: &mut Report) -> Option<CacheStatement> {
         ttl_ms: fields.optional("ttl", report, |node, report| {
             decode::quantity(node, &DURATION, report).map(|duration| duration.value)
         }),
-        vary: fields.optional("vary", report, decode::texts),
+        vary: fields.optional("vary", report, |node, report| decode::texts(node, VARY_MAX, report)),
         credentials: fields.optional("credentials", report, |node, report| decode::word(node, CREDENTIALS, report)),
-        key_query: fields.optional("key-query", report, decode::texts),
+        key_query: fields.optional("key-query", report, |node, report| decode::texts(node, QUERY_MAX, report)),
         replace: fields.optional("replace", report, decode::boolean).unwrap_or(false),
     };
     fields.finish(report);
     Some(CacheStatement::On(cache))
 }
+
+/// Policies in one list: each of them costs every request a look-up or a charge.
+const POLICIES_MAX: usize = 32;
+
+/// Request fields of a cache key.
+const VARY_MAX: usize = 16;
+
+/// Query parameters of a cache key.
+const QUERY_MAX: usize = 64;
 
 fn is_none(node: &Node) -> bool {
     matches!(&node.value, Value::Text(text) if text == "none")

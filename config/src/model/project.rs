@@ -1,6 +1,6 @@
 //! The whole of a project: `tollgate.yaml`.
 
-use super::api::Api;
+use super::api::{Api, HOSTS_MAX};
 use super::decode::{self, Fields, Named};
 use super::level::Level;
 use super::policy::Policy;
@@ -71,7 +71,7 @@ impl Gateway {
         let mut fields = Fields::open(node, "the gateway", node.span, report)?;
         let name =
             fields.required("name", report, decode::text).filter(|name| decode::check_gateway_name(name, report));
-        let hosts = fields.optional("hosts", report, decode::some_texts);
+        let hosts = fields.optional("hosts", report, |node, report| decode::some_texts(node, HOSTS_MAX, report));
         let connect_timeout_ms = fields.optional("connect-timeout", report, decode::time_limit);
         let trust_forwarded = fields.optional("trust-forwarded", report, decode::boolean).unwrap_or(false);
         let level = Level::decode(&mut fields, report);

@@ -2,7 +2,7 @@
 
 use super::decode::{self, Fields};
 use super::level::{self, Timeout};
-use crate::diagnostic::Report;
+use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::source::{Entry, Node, Spanned, Value};
 
 /// One upstream as written.
@@ -36,6 +36,17 @@ pub(crate) fn headers(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<S
     let Value::Map(entries) = &node.value else {
         return decode::mistyped(node, "a mapping of header fields", "write `{X-Name: value}`", report);
     };
+    if entries.len() > HEADERS_MAX {
+        report.push(
+            Diagnostic::error(Code::TooMany, node.span, format!("there are {} header fields", entries.len()))
+                .why(format!("{HEADERS_MAX} may be set"))
+                .fix("set fewer"),
+        );
+        return None;
+    }
     let pair = |Entry { key, value }: &Entry| Some((key.clone(), decode::text(value, report)?));
     Some(entries.iter().filter_map(pair).collect())
 }
+
+/// Header fields set on a request; servers take about 100 in all.
+const HEADERS_MAX: usize = 64;

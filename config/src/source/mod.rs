@@ -15,7 +15,7 @@ pub(crate) use yaml::read;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
 
-/// Which file of a project; an index into [`Files`].
+/// Which file of a project; a place in the compilation's list of files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(u32);
 

@@ -57,6 +57,13 @@ fn json_escapes_read_as_json_says() {
     reads(json, &serde_json::from_str(json).unwrap());
 }
 
+/// A limit of the scanner, said here so that it is noticed when it goes away.
+#[test]
+fn a_character_in_two_json_escapes_is_refused_with_a_place() {
+    refuses("{\"a\": \"\\ud83d\\ude00\"}", &[(Code::Syntax, 1, 7)]);
+    reads("{\"a\": \"😀\"}", &serde_json::json!({"a": "😀"}));
+}
+
 #[test]
 fn quoted_words_are_text_whatever_yaml_1_1_thinks() {
     reads("a: \"yes\"\nb: 'off'\n\"on\": 'null'\n", &serde_json::json!({"a": "yes", "b": "off", "on": "null"}));

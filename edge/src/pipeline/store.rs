@@ -97,7 +97,7 @@ fn entries<C: Content>(exchange: &Exchange, cache: &CacheUse<C>, meta: StoredMet
     };
     let key: CacheKey = variant_key(primary, &names, &exchange.received.fields);
     let variant = StoredMeta { varies_on: None, ..meta };
-    let index = StoredMeta { fields: Vec::new(), content_bytes: None, varies_on: Some(names), ..variant.clone() };
+    let index = StoredMeta { fields: Vec::new(), content_bytes: None, varies_on: Some(names), ..variant };
     vec![ToStore { key: primary.clone(), meta: index, copy: None }, ToStore { key, meta: variant, copy: Some(copy) }]
 }
 

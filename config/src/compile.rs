@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tollgate_core::bounds::PART_BYTES_MAX;
-use tollgate_core::settings::RouteSettings;
+use tollgate_core::settings::SiteSettings;
 use tollgate_kv_schemas::{Bundle, Id};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
@@ -16,7 +16,7 @@ use crate::source::{self, FileId, Files, Limits, Span};
 pub struct Compiled {
     gateway: String,
     bundle: Bundle,
-    routes: Vec<RouteSettings>,
+    whole: SiteSettings,
     warnings: Diagnostics,
 }
 
@@ -39,12 +39,12 @@ impl Compiled {
         &self.bundle.records
     }
 
-    /// The routes, each with everything that its levels gave it; one for each host pattern it answers on.
+    /// The whole gateway as if it were one site: what there is to list or to count.
     ///
-    /// Upstreams and policies are named by their places in the gateway's lists, sorted by name.
+    /// Every route has everything that its levels gave it, and is there once for each host pattern it answers on.
     #[must_use]
-    pub fn routes(&self) -> &[RouteSettings] {
-        &self.routes
+    pub fn whole(&self) -> &SiteSettings {
+        &self.whole
     }
 
     /// What is probably not meant.
@@ -84,7 +84,7 @@ fn compile(file: Option<FileId>, files: Files, mut report: Report) -> Result<Com
     let found = report.finish(files);
     match compiled {
         Some((lowered, bundle)) if !has_errors => {
-            Ok(Compiled { gateway: lowered.gateway.name, bundle, routes: lowered.routes, warnings: found })
+            Ok(Compiled { gateway: lowered.gateway.name, bundle, whole: lowered.whole, warnings: found })
         }
         _ => Err(found),
     }

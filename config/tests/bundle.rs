@@ -190,6 +190,16 @@ fn what_changes_a_requests_way_changes_the_bundle() {
 }
 
 #[test]
+fn the_whole_gateway_is_there_to_be_listed() {
+    let compiled = compiled(PROJECT);
+    let whole = compiled.whole();
+    assert!(whole.is_coherent());
+    assert_eq!((whole.routes.len(), whole.upstreams.len(), whole.policies.len()), (6, 2, 4));
+    assert_eq!(policies(whole, &route(whole, "pets.list").limit), ["burst", "slow"]);
+    assert_eq!(whole.upstreams[route(whole, "shop.* /{*rest}").upstream].name, "shop");
+}
+
+#[test]
 fn records_are_written_so_that_no_name_is_found_without_its_record() {
     let compiled = compiled(PROJECT);
     let kinds: Vec<_> = compiled.records().iter().map(|(key, _)| key.split(':').nth(1).unwrap()).collect();

@@ -114,6 +114,11 @@ impl Report {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
+    /// Whether what is pushed from now on is only counted; what costs time to say need not be said then.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= DIAGNOSTICS_MAX
+    }
+
     /// Puts the findings into the order of the files, whatever the order of the checks that made them.
     pub(crate) fn finish(self, files: Files) -> Diagnostics {
         let Self { mut list, omitted, .. } = self;

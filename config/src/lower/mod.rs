@@ -12,7 +12,7 @@ mod values;
 
 use std::collections::BTreeMap;
 
-use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
+use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -25,8 +25,8 @@ pub(crate) struct Lowered {
     pub(crate) gateway: GatewaySettings,
     /// The settings for each host pattern in use.
     pub(crate) sites: BTreeMap<String, SiteSettings>,
-    /// All routes, in an order that depends on them alone.
-    pub(crate) routes: Vec<RouteSettings>,
+    /// The whole gateway as if it were one site.
+    pub(crate) whole: SiteSettings,
 }
 
 /// Lowers a project; `None` when it has a mistake, which is then reported.
@@ -60,7 +60,11 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Optio
             telemetry: telemetry?,
         },
         sites,
-        routes: routes.into_iter().map(|route| route.settings).collect(),
+        whole: SiteSettings {
+            upstreams: upstreams.all().map(|upstream| upstream.settings.clone()).collect(),
+            policies: policies.all().cloned().collect(),
+            routes: routes.into_iter().map(|route| route.settings).collect(),
+        },
     })
 }
 

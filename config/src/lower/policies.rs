@@ -93,6 +93,11 @@ impl<T> Definitions<T> {
         self.list.get(place).and_then(|definition| definition.value.as_ref())
     }
 
+    /// All definitions, in the order of their places; complete where nothing was refused.
+    pub(super) fn all(&self) -> impl Iterator<Item = &T> {
+        self.list.iter().filter_map(|definition| definition.value.as_ref())
+    }
+
     /// Where the definition at a place is written.
     pub(super) fn span(&self, place: usize) -> Option<Span> {
         self.list.get(place).map(|definition| definition.span)
@@ -113,7 +118,8 @@ impl<T> Definitions<T> {
 
     fn report_unknown(&self, name: &Spanned<String>, report: &mut Report) {
         let known = || self.list.iter().map(|definition| definition.name.as_str());
-        let fix = match closest(&name.value, known()) {
+        let meant = if report.is_full() { None } else { closest(&name.value, known()) };
+        let fix = match meant {
             Some(known) => format!("did you mean `{known}`?"),
             None if self.list.is_empty() => format!("define it; no {} is defined yet", self.noun),
             None => format!("define it, or name one of {}", listed(known())),

@@ -39,7 +39,7 @@ apis:
         methods: [GET]
         authn: {any: [staff], replace: true}
         limit: {use: [slow], replace: true}
-        cache: {ttl: 10m, credentials: per-consumer, key-query: [q, page]}
+        cache: {ttl: 10m, with-credentials: per-consumer, key-query: [q, page]}
         timeout: none
         body-limit: 1KiB
       - {path: /, cache: none}

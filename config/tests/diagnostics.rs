@@ -198,7 +198,8 @@ fn apis_and_routes_are_checked() {
     route("authn: 1", "TG0202", 47);
     route("cache: on", "TG0104", 47);
     route("cache: {ttl: 1}", "TG0206", 53);
-    route("cache: {credentials: all}", "TG0210", 61);
+    route("cache: {with-credentials: all}", "TG0210", 66);
+    route("cache: {with-credentials: true}", "TG0202", 66);
     route("cache: {vary: [a b]}", "TG0308", 55);
     route("cache: {key-query: [a=b]}", "TG0311", 60);
 }

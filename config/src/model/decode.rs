@@ -189,6 +189,10 @@ pub(crate) fn some_texts(node: &Node, max: usize, report: &mut Report) -> Option
 
 /// One of a few words.
 pub(crate) fn word<T: Copy>(node: &Node, words: &[(&str, T)], report: &mut Report) -> Option<T> {
+    if !matches!(node.value, Value::Text(_)) {
+        let words = listed(words.iter().map(|(word, _)| *word));
+        return mistyped(node, &format!("one of {words}"), "write one of these words", report);
+    }
     let given = text(node, report)?;
     let found = words.iter().find(|(word, _)| *word == given.value).map(|(_, value)| *value);
     if found.is_none() {

@@ -123,7 +123,8 @@ fn cache_statement(node: &Node, report: &mut Report) -> Option<CacheStatement> {
             decode::quantity(node, &DURATION, report).map(|duration| duration.value)
         }),
         vary: fields.optional("vary", report, |node, report| decode::texts(node, VARY_MAX, report)),
-        credentials: fields.optional("credentials", report, |node, report| decode::word(node, CREDENTIALS, report)),
+        credentials: fields
+            .optional("with-credentials", report, |node, report| decode::word(node, CREDENTIALS, report)),
         key_query: fields.optional("key-query", report, |node, report| decode::texts(node, QUERY_MAX, report)),
         replace: fields.optional("replace", report, decode::boolean).unwrap_or(false),
     };

@@ -1,7 +1,7 @@
 //! The configuration an isolate runs on: the last good bundle, loaded part by part as hosts are asked for.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use futures_util::future::join;
@@ -26,8 +26,8 @@ pub(crate) struct Config {
     /// broken bundles come in a row.
     last_good: RefCell<HashMap<String, Rc<Site>>>,
     purges: RefCell<Purges>,
-    /// The last complaint, so that each is logged once and not with every request.
-    complaint: RefCell<String>,
+    /// Complaints since the last new bundle, so that each is logged once and not with every request.
+    complaints: RefCell<HashSet<String>>,
 }
 
 /// A bundle in use.
@@ -37,6 +37,8 @@ struct Active {
     manifest: Manifest,
     /// Parts loaded so far.
     sites: RefCell<HashMap<Id, Rc<Site>>>,
+    /// Parts that cannot be used; read again only once the pointer has been looked at again.
+    unusable: RefCell<HashMap<Id, RecordError>>,
 }
 
 /// One host part, compiled.
@@ -60,6 +62,9 @@ pub(crate) enum NoSite {
     Unusable(String),
 }
 
+/// Different complaints logged per bundle: more say nothing new.
+const COMPLAINTS_MAX: usize = 16;
+
 /// Why a record was not read.
 enum Failure {
     Absent,
@@ -74,7 +79,7 @@ impl Config {
             active: RefCell::default(),
             last_good: RefCell::default(),
             purges: RefCell::default(),
-            complaint: RefCell::default(),
+            complaints: RefCell::default(),
         }
     }
 
@@ -126,13 +131,14 @@ impl Config {
             self.purges.replace(purges);
         }
         let pointer: Pointer = decode(&pointer?).map_err(Failure::Bad)?;
-        if self.active.borrow().as_ref().is_some_and(|active| active.bundle == pointer.bundle) {
+        if let Some(active) = self.active.borrow().as_ref().filter(|active| active.bundle == pointer.bundle) {
+            active.unusable.borrow_mut().clear();
             return Ok(());
         }
         let key = keys::manifest(&self.gateway, &pointer.bundle);
         let manifest: Manifest = self.read_named(host, key, &pointer.bundle).await?;
         self.activate(pointer.bundle, manifest);
-        self.complaint.borrow_mut().clear();
+        self.complaints.borrow_mut().clear();
         Ok(())
     }
 
@@ -145,7 +151,12 @@ impl Config {
             .flat_map(|old| old.sites.borrow().clone())
             .filter(|(id, _)| manifest.hosts.values().any(|part| part == id))
             .collect();
-        self.active.replace(Some(Rc::new(Active { bundle, manifest, sites: RefCell::new(shared) })));
+        self.active.replace(Some(Rc::new(Active {
+            bundle,
+            manifest,
+            sites: RefCell::new(shared),
+            unusable: RefCell::default(),
+        })));
     }
 
     async fn site_of<H: Host>(&self, host: &H, active: &Active, name: &HostName) -> Result<Option<Rc<Site>>, Failure> {
@@ -156,15 +167,27 @@ impl Config {
         if let Some(site) = active.sites.borrow().get(id) {
             return Ok(Some(Rc::clone(site)));
         }
-        let settings: SiteSettings = self.read_named(host, keys::part(&self.gateway, id), id).await?;
-        if !settings.is_coherent() {
-            let reason = "a route names a policy or an upstream that is not there".to_owned();
-            return Err(Failure::Bad(RecordError::Damaged { kind: SiteSettings::KIND, reason }));
+        if let Some(error) = active.unusable.borrow().get(id) {
+            return Err(Failure::Bad(error.clone()));
         }
+        let settings = self.read_site(host, id).await.inspect_err(|failure| {
+            if let Failure::Bad(error) = failure {
+                active.unusable.borrow_mut().insert(id.clone(), error.clone());
+            }
+        })?;
         let site = Rc::new(Site::compile(active.manifest.gateway.clone(), settings));
         insert_bounded(&mut active.sites.borrow_mut(), id.clone(), &site);
         insert_bounded(&mut self.last_good.borrow_mut(), pattern, &site);
         Ok(Some(site))
+    }
+
+    async fn read_site<H: Host>(&self, host: &H, id: &Id) -> Result<SiteSettings, Failure> {
+        let settings: SiteSettings = self.read_named(host, keys::part(&self.gateway, id), id).await?;
+        if settings.is_coherent() {
+            return Ok(settings);
+        }
+        let reason = "a route names a policy or an upstream that is not there".to_owned();
+        Err(Failure::Bad(RecordError::Damaged { kind: SiteSettings::KIND, reason }))
     }
 
     async fn read<H: Host>(&self, host: &H, key: String) -> Result<Vec<u8>, Failure> {
@@ -202,10 +225,10 @@ impl Config {
     }
 
     fn complain<H: Host>(&self, host: &H, reason: &str) {
-        if *self.complaint.borrow() == reason {
+        let mut complaints = self.complaints.borrow_mut();
+        if complaints.len() >= COMPLAINTS_MAX || !complaints.insert(reason.to_owned()) {
             return;
         }
-        reason.clone_into(&mut self.complaint.borrow_mut());
         let serving = self.active.borrow().as_ref().map(|active| active.bundle.to_string());
         let line = json!({"level": "error", "event": "configuration-refused", "gateway": self.gateway, "reason": reason, "serving_bundle": serving});
         host.telemetry_sink().log(&line.to_string());

@@ -35,14 +35,14 @@ pub(super) async fn limit<H: Host>(
     let charged = Charged::of(requests, answers);
     charged.write_fields(journal);
     charged.note_refused(journal);
-    if let Some(problem) = charged.refusal() {
+    let refused = charged.refusal().map_or(Ok(()), Err);
+    let decided = refused.and_then(|()| {
+        charged.away.iter().try_for_each(|(request, away)| decide_without(exchange, &limits, request, away, journal))
+    });
+    if decided.is_err() {
         journal.refunds = charged.granted();
-        return Err(problem);
     }
-    for (request, away) in &charged.away {
-        decide_without(exchange, &limits, request, away, journal)?;
-    }
-    Ok(())
+    decided
 }
 
 /// A rate limit of the route, with its name.

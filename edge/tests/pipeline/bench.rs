@@ -1,0 +1,203 @@
+//! A gateway on a bench: a site, a virtual clock, upstreams by script.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures_executor::block_on;
+use http::{HeaderMap, Request, Response};
+use tollgate_core::authn::{ApiKey, ApiKeySettings, Credential};
+use tollgate_core::cache::{CacheCredentials, CacheSettings};
+use tollgate_core::forward::{UpstreamError, UpstreamSettings};
+use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
+use tollgate_core::settings::{GatewaySettings, PolicyKind, PolicySettings, RouteSettings, SiteSettings};
+use tollgate_core::telemetry::{ExchangeRecord, TelemetrySettings};
+use tollgate_core::time::Timestamp;
+use tollgate_edge::memory::{Content, MemoryHost, VirtualClock};
+use tollgate_edge::ports::Content as _;
+use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
+use tollgate_kv_schemas::{Bundle, encode, keys};
+
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+pub(crate) struct Bench {
+    pub(crate) isolate: Rc<Isolate>,
+    pub(crate) host: MemoryHost,
+}
+
+/// An answer with its content read and its record taken.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) fields: HeaderMap,
+    pub(crate) content: Bytes,
+    pub(crate) record: ExchangeRecord,
+}
+
+impl Answer {
+    pub(crate) fn field(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+
+    /// The problem's slug, or nothing.
+    pub(crate) fn problem(&self) -> String {
+        let Ok(json) = serde_json::from_slice::<serde_json::Value>(&self.content) else { return String::new() };
+        json["type"].as_str().unwrap_or_default().replace("urn:tollgate:problem:", "")
+    }
+}
+
+type Scripted = (u64, Result<Response<Content>, UpstreamError>);
+
+impl Bench {
+    /// Serves the routes, forwarding to an upstream that answers by the script.
+    pub(crate) fn new(routes: Vec<RouteSettings>, script: impl Fn(&Request<Content>) -> Scripted + 'static) -> Self {
+        Self::with_freshness(Freshness::Behind, routes, script)
+    }
+
+    pub(crate) fn with_freshness(
+        freshness: Freshness,
+        routes: Vec<RouteSettings>,
+        script: impl Fn(&Request<Content>) -> Scripted + 'static,
+    ) -> Self {
+        let host = MemoryHost::new(VirtualClock::at(NOW), 7, script);
+        let isolate = Rc::new(Isolate::new(IsolateSettings { gateway: "acme".into(), freshness }));
+        let bench = Self { isolate, host };
+        bench.publish(&BTreeMap::from([("*".to_owned(), site(routes))]));
+        bench
+    }
+
+    pub(crate) fn publish(&self, sites: &BTreeMap<String, SiteSettings>) {
+        for (key, value) in Bundle::new(&gateway(), sites).records {
+            self.host.records.put(key, value);
+        }
+    }
+
+    pub(crate) fn add(&self, key: &ApiKey, credential: &Credential) {
+        self.host.records.put(keys::credential("acme", &key.digest()), encode(credential));
+    }
+
+    pub(crate) fn send(&self, request: Request<Content>) -> Answer {
+        block_on(async {
+            let client = Client { address: Some("192.0.2.7".parse().unwrap()), https: true };
+            let served = serve(&self.isolate, &self.host, request, client).await;
+            let (parts, content) = served.response.into_parts();
+            let record = served.after.await;
+            Answer { status: parts.status.as_u16(), fields: parts.headers, content: content.bytes().clone(), record }
+        })
+    }
+
+    pub(crate) fn get(&self, target: &str, fields: &[(&str, &str)]) -> Answer {
+        self.send(request("GET", target, fields, ""))
+    }
+}
+
+pub(crate) fn request(method: &str, target: &str, fields: &[(&str, &str)], content: &'static str) -> Request<Content> {
+    let mut builder = Request::builder().method(method).uri(target);
+    if !fields.iter().any(|(name, _)| *name == "host") {
+        builder = builder.header("host", "api.example.com");
+    }
+    for (name, value) in fields {
+        builder = builder.header(*name, *value);
+    }
+    builder.body(Content::from_bytes(Bytes::from_static(content.as_bytes()))).unwrap()
+}
+
+/// An upstream that answers 200 with these fields and content, at once.
+pub(crate) fn ok(
+    fields: &'static [(&'static str, &'static str)],
+    content: &'static str,
+) -> impl Fn(&Request<Content>) -> Scripted {
+    move |_| (0, Ok(answer(200, fields, content)))
+}
+
+pub(crate) fn answer(status: u16, fields: &[(&str, &str)], content: &'static str) -> Response<Content> {
+    let builder = Response::builder().status(status);
+    fields.iter().fold(builder, |b, (n, v)| b.header(*n, *v)).body(content.into()).unwrap()
+}
+
+pub(crate) fn key() -> ApiKey {
+    ApiKey::generate("dev", &[3; 32]).unwrap()
+}
+
+pub(crate) fn credential() -> Credential {
+    Credential {
+        id: "key-1".into(),
+        consumer: "acme-inc".into(),
+        plan: Some("gold".into()),
+        scopes: vec!["pets.read".into()],
+        not_before: None,
+        expires: None,
+        revoked: false,
+    }
+}
+
+/// A public route to the one upstream; tests change what they are about.
+pub(crate) fn route(path: &str, methods: &[&str]) -> RouteSettings {
+    RouteSettings {
+        id: format!("api.{path}"),
+        api: "api".into(),
+        host: "*".parse().unwrap(),
+        path: path.parse().unwrap(),
+        methods: methods.iter().map(|m| (*m).to_owned()).collect(),
+        internal: false,
+        authn: vec![],
+        scopes: vec![],
+        limit: vec![],
+        cost: NonZeroU32::MIN,
+        cache: None,
+        upstream: 0,
+        strip_segments: 0,
+        content_bytes_max: 16,
+        timeout_ms: Some(1_000),
+    }
+}
+
+pub(crate) fn cached(route: RouteSettings, credentials: CacheCredentials) -> RouteSettings {
+    RouteSettings { cache: Some(CacheSettings { ttl_ms: None, vary: vec![], credentials, key_query: None }), ..route }
+}
+
+/// Places of policies in [`site`].
+pub(crate) const KEYS: usize = 0;
+pub(crate) const BY_CONSUMER: usize = 1;
+pub(crate) const BY_ADDRESS: usize = 2;
+pub(crate) const QUERY_KEYS: usize = 3;
+
+pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
+    let limit = |rate, by, on_unavailable| {
+        PolicyKind::RateLimit(RateLimitSettings {
+            rate: NonZeroU32::new(rate).unwrap(),
+            period_ms: NonZeroU32::new(60_000).unwrap(),
+            burst: NonZeroU32::new(rate).unwrap(),
+            by,
+            on_unavailable,
+        })
+    };
+    let keys = |query: Option<&str>| {
+        PolicyKind::ApiKey(ApiKeySettings { field: "x-api-key".into(), scheme: None, query: query.map(Into::into) })
+    };
+    let policies = [
+        ("keys", keys(None)),
+        ("by-consumer", limit(2, LimitBy::Consumer, OnUnavailable::Open)),
+        ("by-address", limit(3, LimitBy::Address, OnUnavailable::Closed)),
+        ("query-keys", keys(Some("k"))),
+    ];
+    SiteSettings {
+        upstreams: vec![UpstreamSettings {
+            name: "pets".into(),
+            url: "http://pets.internal:8080/base".parse().unwrap(),
+            connect_timeout_ms: 100,
+            fields: vec![],
+        }],
+        policies: policies.into_iter().map(|(name, kind)| PolicySettings { name: name.into(), kind }).collect(),
+        routes,
+    }
+}
+
+pub(crate) fn gateway() -> GatewaySettings {
+    GatewaySettings {
+        name: "acme".into(),
+        trust_forwarded: false,
+        telemetry: TelemetrySettings { log: true, otlp: None },
+    }
+}

@@ -1,0 +1,144 @@
+use http::Request;
+use tollgate_core::cache::{CacheCredentials, CacheKey, Purge, Purges};
+use tollgate_core::settings::RouteSettings;
+use tollgate_edge::memory::Content;
+use tollgate_kv_schemas::{encode, keys};
+
+use crate::bench::{Bench, KEYS, NOW, answer, cached, credential, key, ok, request, route};
+
+const CC: &str = "cache-control";
+
+fn bench(
+    script: impl Fn(&Request<Content>) -> (u64, Result<http::Response<Content>, tollgate_core::forward::UpstreamError>)
+    + 'static,
+) -> Bench {
+    Bench::new(vec![cached(route("/c", &["GET", "POST"]), CacheCredentials::Never)], script)
+}
+
+/// The Cache-Status without its key.
+fn status(answer: &crate::bench::Answer) -> String {
+    answer.field("cache-status").split("; key=").next().unwrap().to_owned()
+}
+
+#[test]
+fn stored_on_a_miss_and_answered_until_stale() {
+    let bench = bench(ok(&[(CC, "max-age=10"), ("connection", "x-gone"), ("x-gone", "1")], "hello"));
+    let miss = bench.get("/c", &[]);
+    assert_eq!(status(&miss), "tollgate; fwd=uri-miss; stored");
+    bench.host.clock.advance(4_000);
+    let hit = bench.get("/c", &[]);
+    assert_eq!(
+        (status(&hit).as_str(), hit.field("age"), &hit.content[..]),
+        ("tollgate; hit; ttl=6", "4", &b"hello"[..])
+    );
+    assert_eq!((hit.field("content-length"), hit.fields.get("x-gone")), ("", None));
+    assert_ne!(hit.field("x-request-id"), miss.field("x-request-id"));
+    let head = bench.send(request("HEAD", "/c", &[], ""));
+    assert_eq!((status(&head).as_str(), head.content.len()), ("tollgate; hit; ttl=6", 0));
+    bench.host.clock.advance(6_000);
+    assert_eq!(status(&bench.get("/c", &[])), "tollgate; fwd=uri-miss; stored");
+    assert_eq!(bench.host.upstream.take_received().len(), 2);
+}
+
+#[test]
+fn a_stale_response_is_validated_and_kept_when_confirmed() {
+    let bench = bench(|request| {
+        let held = request.headers().get("if-none-match").is_some_and(|tag| tag == "\"v1\"");
+        let fields = [(CC, "max-age=1"), ("etag", "\"v1\"")];
+        (0, Ok(if held { answer(304, &fields, "") } else { answer(200, &fields, "hello") }))
+    });
+    bench.get("/c", &[]);
+    bench.host.clock.advance(2_000);
+    let confirmed = bench.get("/c", &[]);
+    assert_eq!((confirmed.status, status(&confirmed).as_str()), (200, "tollgate; fwd=stale; fwd-status=304; stored"));
+    assert_eq!(&confirmed.content[..], b"hello");
+    assert_eq!(status(&bench.get("/c", &[])), "tollgate; hit; ttl=1");
+    let conditional = bench.get("/c", &[("if-none-match", "\"v1\"")]);
+    assert_eq!((conditional.status, conditional.content.len()), (304, 0));
+}
+
+#[test]
+fn variants_are_kept_apart() {
+    let bench = bench(|request| {
+        let french = request.headers().get("accept-language").is_some_and(|l| l == "fr");
+        (
+            0,
+            Ok(answer(
+                200,
+                &[(CC, "max-age=10"), ("vary", "Accept-Language")],
+                if french { "bonjour" } else { "hello" },
+            )),
+        )
+    });
+    let get = |language: &str| bench.get("/c", &[("accept-language", language)]);
+    assert_eq!(status(&get("fr")), "tollgate; fwd=uri-miss; stored");
+    assert_eq!(status(&get("en")), "tollgate; fwd=vary-miss; stored");
+    let (french, english) = (get("fr"), get("en"));
+    assert_eq!((&french.content[..], &english.content[..]), (&b"bonjour"[..], &b"hello"[..]));
+    assert_eq!(
+        (status(&french).as_str(), status(&english).as_str()),
+        ("tollgate; hit; ttl=10", "tollgate; hit; ttl=10")
+    );
+}
+
+#[test]
+fn requests_with_credentials_pass_by_unless_the_route_says_so() {
+    let keyed =
+        |path: &str, credentials| cached(RouteSettings { authn: vec![KEYS], ..route(path, &["GET"]) }, credentials);
+    let routes = vec![keyed("/never", CacheCredentials::Never), keyed("/own", CacheCredentials::PerConsumer)];
+    let bench = Bench::new(routes, ok(&[(CC, "max-age=10")], "hello"));
+    bench.add(&key(), &credential());
+    let get = |target: &str| status(&bench.get(target, &[("x-api-key", key().expose())]));
+    assert_eq!((get("/never").as_str(), get("/never").as_str()), ("tollgate; fwd=bypass", "tollgate; fwd=bypass"));
+    assert_eq!(
+        (get("/own").as_str(), get("/own").as_str()),
+        ("tollgate; fwd=uri-miss; stored", "tollgate; hit; ttl=10")
+    );
+}
+
+#[test]
+fn purged_and_changed_resources_are_fetched_again() {
+    let bench = bench(ok(&[(CC, "max-age=100")], "hello"));
+    let miss = bench.get("/c", &[]);
+    let resource = miss.field("cache-status").split("key=\"").nth(1).unwrap().trim_end_matches('"').to_owned();
+    assert_eq!(status(&bench.get("/c", &[])), "tollgate; hit; ttl=100");
+    let mut purges = Purges::default();
+    purges.add(Purge { resource: CacheKey::parse(&resource), at: NOW });
+    bench.host.records.put(keys::purges("acme"), encode(&purges));
+    futures_executor::block_on(bench.isolate.refresh(&bench.host));
+    bench.host.clock.advance(1);
+    assert_eq!(status(&bench.get("/c", &[])), "tollgate; fwd=uri-miss; stored");
+    assert_eq!(status(&bench.get("/c", &[])), "tollgate; hit; ttl=100");
+    bench.send(request("POST", "/c", &[], "x"));
+    bench.host.clock.advance(1);
+    assert_eq!(status(&bench.get("/c", &[])), "tollgate; fwd=uri-miss; stored", "an unsafe method invalidates");
+}
+
+#[test]
+fn a_cache_that_is_away_is_a_bypass_and_nothing_more() {
+    let bench = bench(ok(&[(CC, "max-age=100")], "hello"));
+    bench.host.cache.fault.set(true);
+    let answer = bench.get("/c", &[]);
+    assert_eq!((answer.status, status(&answer).as_str()), (200, "tollgate; fwd=bypass"));
+}
+
+#[test]
+fn content_that_breaks_off_is_not_stored() {
+    let bench = bench(|_| {
+        let mut response = answer(200, &[(CC, "max-age=100")], "");
+        *response.body_mut() = Content::breaking_after("hel");
+        (0, Ok(response))
+    });
+    let answer = bench.get("/c", &[]);
+    assert_eq!(answer.record.aborted_by_upstream, Some(true));
+    assert!(bench.host.cache.is_empty());
+}
+
+#[test]
+fn only_if_cached_is_obeyed() {
+    let bench = bench(ok(&[(CC, "max-age=100")], "hello"));
+    let refused = bench.get("/c", &[(CC, "only-if-cached")]);
+    assert_eq!((refused.status, refused.problem().as_str()), (504, "not-stored"));
+    bench.get("/c", &[]);
+    assert_eq!(bench.get("/c", &[(CC, "only-if-cached")]).status, 200);
+}

@@ -1,0 +1,107 @@
+use std::collections::BTreeMap;
+
+use futures_executor::block_on;
+use tollgate_edge::Freshness;
+use tollgate_kv_schemas::{Bundle, keys};
+
+use crate::bench::{Bench, gateway, ok, route, site};
+
+fn bench() -> Bench {
+    Bench::with_freshness(Freshness::EachRequest, vec![route("/old", &["GET"])], ok(&[], "hello"))
+}
+
+fn sites(path: &str) -> BTreeMap<String, tollgate_core::settings::SiteSettings> {
+    BTreeMap::from([("*".to_owned(), site(vec![route(path, &["GET"])]))])
+}
+
+#[test]
+fn nothing_published_is_503_and_says_how_to_publish() {
+    let bench = bench();
+    bench.host.records.remove(&keys::active("acme"));
+    let answer = bench.get("/old", &[]);
+    assert_eq!((answer.status, answer.problem().as_str(), answer.field("retry-after")), (503, "no-configuration", "5"));
+    assert!(String::from_utf8_lossy(&answer.content).contains("tollgate publish"));
+}
+
+#[test]
+fn an_edit_takes_effect_with_the_next_request() {
+    let bench = bench();
+    assert_eq!(bench.get("/old", &[]).status, 200);
+    bench.publish(&sites("/new"));
+    assert_eq!((bench.get("/new", &[]).status, bench.get("/old", &[]).status), (200, 404));
+}
+
+#[test]
+fn the_last_good_one_serves_on_through_any_number_of_broken_ones() {
+    let bench = bench();
+    assert_eq!(bench.get("/old", &[]).status, 200);
+    for (n, damage) in ["part", "manifest", "active", "part"].iter().enumerate() {
+        let bundle = Bundle::new(&gateway(), &sites(&format!("/new{n}")));
+        for (key, value) in bundle.records {
+            let broken = key.contains(damage);
+            bench.host.records.put(key, if broken { value[..value.len() / 2].to_vec() } else { value });
+        }
+        assert_eq!(bench.get("/old", &[]).status, 200, "{damage}");
+    }
+    let complaints = bench.host.sink.lines().iter().filter(|l| l.contains("configuration-refused")).count();
+    assert!((3..=5).contains(&complaints), "each is told once: {complaints}");
+    bench.publish(&sites("/mended"));
+    assert_eq!(bench.get("/mended", &[]).status, 200);
+}
+
+#[test]
+fn a_newer_format_is_refused_by_name_and_the_last_good_one_serves_on() {
+    let bench = bench();
+    bench.get("/old", &[]);
+    bench.host.records.put(keys::active("acme"), r#"{"kind":"pointer","v":9,"data":{"surprise":true}}"#);
+    assert_eq!(bench.get("/old", &[]).status, 200);
+    assert!(bench.host.sink.lines().iter().any(|line| line.contains("version 9")));
+}
+
+#[test]
+fn the_record_store_may_go_away_once_a_bundle_is_loaded() {
+    let bench = bench();
+    bench.host.records.fault.set(true);
+    let before = bench.get("/old", &[]);
+    assert_eq!((before.status, before.problem().as_str()), (503, "store-unavailable"));
+    bench.host.records.fault.set(false);
+    assert_eq!(bench.get("/old", &[]).status, 200);
+    bench.host.records.fault.set(true);
+    assert_eq!(bench.get("/old", &[]).status, 200);
+}
+
+#[test]
+fn outside_of_development_the_pointer_is_read_behind_the_reply_only() {
+    let bench = Bench::new(vec![route("/old", &["GET"])], ok(&[], "hello"));
+    bench.get("/old", &[]);
+    bench.publish(&sites("/new"));
+    assert_eq!(bench.get("/old", &[]).status, 200, "remembered");
+    bench.host.clock.advance(10_000);
+    assert_eq!(bench.get("/old", &[]).status, 200, "served by what is there, read again behind it");
+    assert_eq!(bench.get("/old", &[]).status, 404);
+}
+
+#[test]
+fn a_host_has_its_own_part() {
+    let bench = bench();
+    let part = |path: &str| site(vec![route(path, &["GET"])]);
+    let sites = [("api.example.com", part("/exact")), ("*.example.com", part("/wildcard"))];
+    bench.publish(&sites.map(|(host, part)| (host.to_owned(), part)).into());
+    assert_eq!(bench.get("/exact", &[]).status, 200);
+    assert_eq!(bench.get("/wildcard", &[("host", "B.example.com:443")]).status, 200);
+    assert_eq!(bench.get("/exact", &[("host", "b.example.com")]).status, 404);
+    let elsewhere = bench.get("/exact", &[("host", "example.org")]);
+    assert_eq!((elsewhere.status, elsewhere.problem().as_str()), (404, "route-not-found"));
+}
+
+#[test]
+fn a_part_that_names_what_is_not_there_is_refused() {
+    let bench = bench();
+    bench.get("/old", &[]);
+    let mut broken = sites("/new");
+    broken.get_mut("*").unwrap().routes[0].upstream = 7;
+    bench.publish(&broken);
+    assert_eq!(bench.get("/old", &[]).status, 200);
+    block_on(bench.isolate.refresh(&bench.host));
+    assert!(bench.host.sink.lines().iter().any(|line| line.contains("configuration-refused")));
+}

@@ -1,0 +1,98 @@
+use tollgate_core::authn::Credential;
+use tollgate_core::settings::RouteSettings;
+
+use crate::bench::{Bench, KEYS, NOW, QUERY_KEYS, credential, key, ok, route};
+
+fn bench() -> Bench {
+    let keyed = RouteSettings { authn: vec![KEYS], ..route("/keyed", &["GET"]) };
+    let by_query = RouteSettings { authn: vec![QUERY_KEYS], ..route("/query", &["GET"]) };
+    let scoped = RouteSettings { authn: vec![KEYS], scopes: vec!["pets.write".into()], ..route("/scoped", &["GET"]) };
+    let bench = Bench::new(vec![keyed, by_query, scoped], ok(&[], "hello"));
+    bench.add(&key(), &credential());
+    bench
+}
+
+#[track_caller]
+fn check(stored: &Credential, want: (u16, &str)) {
+    let bench = bench();
+    bench.add(&key(), stored);
+    let answer = bench.get("/keyed", &[("x-api-key", key().expose())]);
+    assert_eq!((answer.status, answer.problem().as_str()), want);
+}
+
+#[test]
+fn a_key_holds_within_its_time_and_until_revoked() {
+    let now = NOW;
+    check(&credential(), (200, ""));
+    check(&Credential { revoked: true, ..credential() }, (401, "credential-revoked"));
+    check(&Credential { expires: Some(now), ..credential() }, (401, "credential-expired"));
+    check(&Credential { expires: Some(now.plus_millis(1)), ..credential() }, (200, ""));
+    check(&Credential { not_before: Some(now.plus_millis(1)), ..credential() }, (401, "credential-not-yet-valid"));
+}
+
+#[test]
+fn what_is_no_key_is_told_apart_and_challenged() {
+    let bench = bench();
+    let text = key().expose().to_owned();
+    let typo = format!("{}{}", &text[..text.len() - 1], if text.ends_with('a') { 'b' } else { 'a' });
+    let in_query = format!("/keyed?api_key={text}");
+    for (target, fields, problem) in [
+        ("/keyed", &[][..], "credential-missing"),
+        ("/keyed", &[("x-api-key", "hello")], "credential-malformed"),
+        ("/keyed", &[("x-api-key", &typo)], "credential-malformed"),
+        (&in_query, &[], "credential-misplaced"),
+    ] {
+        let answer = bench.get(target, fields);
+        assert_eq!((answer.status, answer.problem().as_str()), (401, problem));
+        assert_eq!(answer.field("www-authenticate"), "ApiKey realm=\"acme\", header=\"x-api-key\"");
+        assert!(!String::from_utf8_lossy(&answer.content).contains(&text), "a key is never echoed");
+    }
+    assert!(bench.host.upstream.take_received().is_empty());
+}
+
+#[test]
+fn a_key_never_reaches_the_upstream_or_the_log() {
+    let bench = bench();
+    let text = key().expose().to_owned();
+    assert_eq!(bench.get("/keyed", &[("x-api-key", &text)]).status, 200);
+    assert_eq!(bench.get(&format!("/query?a=1&k={text}&b=2"), &[]).status, 200);
+    let received = bench.host.upstream.take_received();
+    assert_eq!(received[1].uri(), "http://pets.internal:8080/base/query?a=1&b=2");
+    assert!(received.iter().all(|r| !format!("{r:?}").contains(&text)));
+    assert!(bench.host.sink.lines().iter().all(|line| !line.contains(&text) && !line.contains("a=1")));
+}
+
+#[test]
+fn a_missing_scope_is_403_and_named() {
+    let answer = bench().get("/scoped", &[("x-api-key", key().expose())]);
+    assert_eq!((answer.status, answer.problem().as_str()), (403, "scope-missing"));
+    assert!(answer.field("www-authenticate").contains("scope=\"pets.write\""));
+}
+
+#[test]
+fn nobody_is_let_in_while_the_store_is_away() {
+    let bench = bench();
+    bench.get("/query", &[]);
+    bench.host.records.fault.set(true);
+    let answer = bench.get("/keyed", &[("x-api-key", key().expose())]);
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "store-unavailable"));
+    assert_eq!(answer.field("retry-after"), "1");
+}
+
+#[test]
+fn known_and_unknown_keys_are_remembered_for_their_times_only() {
+    let bench = bench();
+    let send = || bench.get("/keyed", &[("x-api-key", key().expose())]).status;
+    assert_eq!(send(), 200);
+    bench.add(&key(), &Credential { revoked: true, ..credential() });
+    assert_eq!(send(), 200, "remembered");
+    bench.host.clock.advance(30_000);
+    assert_eq!(send(), 401, "asked again");
+    let other = tollgate_core::authn::ApiKey::generate("dev", &[9; 32]).unwrap();
+    let send = || bench.get("/keyed", &[("x-api-key", other.expose())]).status;
+    assert_eq!(send(), 401);
+    bench.add(&other, &credential());
+    assert_eq!(send(), 401, "remembered as unknown");
+    bench.host.clock.advance(5_000);
+    assert_eq!(send(), 200, "asked again");
+}

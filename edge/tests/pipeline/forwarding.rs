@@ -1,0 +1,83 @@
+use std::collections::BTreeMap;
+
+use tollgate_core::forward::UpstreamError;
+use tollgate_core::secret::SecretText;
+use tollgate_core::settings::RouteSettings;
+
+use crate::bench::{Bench, answer, ok, request, route, site};
+
+#[test]
+fn the_upstream_gets_the_request_with_its_own_host_and_ours_in_forwarded() {
+    let routes = vec![RouteSettings { strip_segments: 1, ..route("/v1/{*rest}", &["POST"]) }];
+    let bench = Bench::new(routes, ok(&[("server", "pets"), ("keep-alive", "1")], "hello"));
+    let sent =
+        [("x-forwarded-for", "9.9.9.9"), ("te", "gzip"), ("connection", "x-hop"), ("x-hop", "1"), ("x-end", "1")];
+    let answer = bench.send(request("POST", "/v1/a%7eb/?q=1", &sent, "ping"));
+    let received = bench.host.upstream.take_received().remove(0);
+    assert_eq!(received.uri(), "http://pets.internal:8080/base/a~b/?q=1");
+    let field = |name: &str| received.headers().get(name).map_or("", |v| v.to_str().unwrap());
+    assert_eq!(field("host"), "pets.internal:8080");
+    assert_eq!(field("forwarded"), "for=192.0.2.7;host=\"api.example.com\";proto=https");
+    assert_eq!((field("x-forwarded-for"), field("x-forwarded-proto")), ("192.0.2.7", "https"));
+    assert_eq!((field("via"), field("te"), field("x-hop"), field("x-end")), ("1.1 tollgate", "", "", "1"));
+    assert_eq!(field("x-request-id"), answer.field("x-request-id"));
+    assert_eq!(&received.body().bytes()[..], b"ping");
+    assert_eq!((answer.field("via"), answer.field("server"), answer.field("keep-alive")), ("1.1 tollgate", "pets", ""));
+}
+
+#[test]
+fn upstream_failures_are_problems_with_their_rfc_9209_type() {
+    for (error, status, problem) in [
+        (UpstreamError::ConnectionRefused, 502, "upstream-failed"),
+        (UpstreamError::HttpProtocolError, 502, "upstream-failed"),
+        (UpstreamError::TlsCertificateError, 502, "upstream-failed"),
+        (UpstreamError::HttpResponseTimeout, 504, "upstream-timeout"),
+        (UpstreamError::ConnectionTimeout, 504, "upstream-timeout"),
+        (UpstreamError::HttpRequestError, 413, "content-too-large"),
+    ] {
+        let bench = Bench::new(vec![route("/a", &[])], move |_| (0, Err(error)));
+        let answer = bench.get("/a", &[]);
+        assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{error:?}");
+        if status != 413 {
+            assert_eq!(answer.field("proxy-status"), format!("tollgate; error={}", error.proxy_status()));
+        }
+        assert!(!String::from_utf8_lossy(&answer.content).contains("pets"), "nothing internal in {answer:?}");
+        assert_eq!(answer.record.upstream.unwrap().outcome, Err(error));
+    }
+}
+
+#[test]
+fn content_over_the_limit_is_413_declared_or_found_out() {
+    let bench = Bench::new(vec![route("/a", &[])], ok(&[], ""));
+    let long = "0123456789abcdefg";
+    let declared = bench.send(request("POST", "/a", &[("content-length", "17")], long));
+    let streamed = bench.send(request("POST", "/a", &[], long));
+    assert_eq!((declared.status, streamed.status), (413, 413));
+    assert_eq!((declared.problem().as_str(), streamed.problem().as_str()), ("content-too-large", "content-too-large"));
+    assert!(bench.host.upstream.take_received().is_empty());
+    assert_eq!(bench.send(request("POST", "/a", &[], "0123456789abcdef")).status, 200);
+}
+
+#[test]
+fn configured_fields_carry_their_secrets_and_a_missing_one_is_503_without_its_name() {
+    let bench = Bench::new(vec![], ok(&[], "hello"));
+    let mut settings = site(vec![route("/a", &[])]);
+    settings.upstreams[0].fields = vec![("authorization".into(), SecretText::parse("Bearer ${secret.TOKEN}").unwrap())];
+    bench.publish(&BTreeMap::from([("*".to_owned(), settings)]));
+    let refused = bench.get("/a", &[]);
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "secret-missing"));
+    assert!(!String::from_utf8_lossy(&refused.content).contains("TOKEN"));
+    assert!(bench.host.sink.lines()[0].contains("TOKEN"), "the operator is told");
+    bench.host.secrets.put("TOKEN", "s3cret");
+    assert_eq!(bench.get("/a", &[("authorization", "mine")]).status, 200);
+    let received = bench.host.upstream.take_received().remove(0);
+    assert_eq!(received.headers().get_all("authorization").iter().collect::<Vec<_>>(), ["Bearer s3cret"]);
+    assert!(bench.host.sink.lines().iter().all(|line| !line.contains("s3cret")));
+}
+
+#[test]
+fn a_response_of_any_status_passes_through() {
+    let bench = Bench::new(vec![route("/a", &[])], |_| (0, Ok(answer(418, &[("x-tea", "pot")], "short and stout"))));
+    let got = bench.get("/a", &[]);
+    assert_eq!((got.status, got.field("x-tea"), &got.content[..]), (418, "pot", &b"short and stout"[..]));
+}

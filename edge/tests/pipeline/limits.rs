@@ -1,0 +1,70 @@
+use std::num::NonZeroU32;
+
+use tollgate_core::settings::RouteSettings;
+
+use crate::bench::{BY_ADDRESS, BY_CONSUMER, Bench, KEYS, credential, key, ok, route};
+
+fn bench(limit: Vec<usize>, cost: u32) -> Bench {
+    let cost = NonZeroU32::new(cost).unwrap();
+    let limited = RouteSettings { authn: vec![KEYS], limit, cost, ..route("/limited", &["GET"]) };
+    let bench = Bench::new(vec![limited], ok(&[], "hello"));
+    bench.add(&key(), &credential());
+    bench
+}
+
+fn send(bench: &Bench) -> crate::bench::Answer {
+    bench.get("/limited", &[("x-api-key", key().expose())])
+}
+
+#[test]
+fn refused_until_the_promised_instant_and_told_in_fields() {
+    let bench = bench(vec![BY_CONSUMER], 1);
+    let first = send(&bench);
+    assert_eq!((first.status, first.field("ratelimit-policy")), (200, "\"by-consumer\";q=2;w=60"));
+    assert_eq!(first.field("ratelimit"), "\"by-consumer\";r=1;t=30");
+    assert_eq!(send(&bench).status, 200);
+    let refused = send(&bench);
+    assert_eq!(
+        (refused.status, refused.problem().as_str(), refused.field("retry-after")),
+        (429, "rate-limit-exceeded", "30")
+    );
+    bench.host.clock.advance(29_999);
+    assert_eq!(send(&bench).status, 429);
+    bench.host.clock.advance(1);
+    assert_eq!(send(&bench).status, 200);
+}
+
+#[test]
+fn a_cost_is_charged_whole_and_one_that_never_fits_says_so() {
+    let twice = bench(vec![BY_CONSUMER], 2);
+    assert_eq!((send(&twice).status, send(&twice).status), (200, 429));
+    let never = bench(vec![BY_CONSUMER], 3);
+    let refused = send(&never);
+    assert_eq!((refused.status, refused.field("retry-after")), (429, "86400"));
+}
+
+#[test]
+fn what_one_quota_refused_is_given_back_to_the_other() {
+    let bench = bench(vec![BY_ADDRESS, BY_CONSUMER], 1);
+    let statuses: Vec<u16> = (0..5).map(|_| send(&bench).status).collect();
+    assert_eq!(statuses, [200, 200, 429, 429, 429]);
+    bench.host.clock.advance(30_000);
+    let after = send(&bench);
+    assert_eq!(after.status, 200, "the refused ones cost the address nothing: {:?}", after.record.decisions);
+}
+
+#[test]
+fn counters_away_is_open_or_closed_as_the_policy_says_and_visible() {
+    let open = bench(vec![BY_CONSUMER], 1);
+    open.host.counters.fault.set(true);
+    let passed = send(&open);
+    assert_eq!(passed.status, 200);
+    assert!(open.host.sink.lines()[0].contains("\"open_on_failure\":[\"by-consumer\"]"));
+    assert!(
+        open.host.sink.metrics().to_prometheus().contains("tollgate_open_on_failure_total{policy=\"by-consumer\"} 1")
+    );
+    let closed = bench(vec![BY_ADDRESS], 1);
+    closed.host.counters.fault.set(true);
+    let refused = send(&closed);
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "store-unavailable"));
+}

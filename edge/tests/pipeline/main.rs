@@ -1,0 +1,12 @@
+//! The pipeline on its reference ports: what each phase does to an exchange, seen from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
+
+mod bench;
+mod caching;
+mod configuration;
+mod credentials;
+mod forwarding;
+mod limits;
+mod routing;
+mod telemetry;

@@ -1,0 +1,87 @@
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_executor::LocalPool;
+use futures_util::task::LocalSpawnExt;
+use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
+use tollgate_edge::{Client, serve};
+use tollgate_kv_schemas::Bundle;
+
+use crate::bench::{Bench, gateway, ok, request, route, site};
+
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[test]
+fn one_line_per_exchange_with_the_template_and_no_query() {
+    let bench = Bench::new(vec![route("/pets/{id}", &["GET"])], ok(&[], "hello"));
+    let answer = bench.get("/pets/secret-cat?token=hunter2", &[]);
+    let lines = bench.host.sink.lines();
+    assert_eq!(lines.len(), 1);
+    let line: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!(
+        (&line["route"], &line["status"], &line["content_bytes"]),
+        (&"/pets/{id}".into(), &200.into(), &5.into())
+    );
+    assert_eq!(line["request_id"], answer.field("x-request-id"));
+    for secret in ["hunter2", "secret-cat", "192.0.2.7"] {
+        assert!(!lines[0].contains(secret), "{}", lines[0]);
+    }
+}
+
+#[test]
+fn the_clients_trace_goes_on_through_the_call_to_the_upstream() {
+    let bench = Bench::new(vec![route("/a", &["GET"])], ok(&[], ""));
+    let answer = bench.get("/a", &[("traceparent", PARENT), ("tracestate", "x=y")]);
+    let received = bench.host.upstream.take_received().remove(0);
+    let passed_on = received.headers()["traceparent"].to_str().unwrap().to_owned();
+    let span = tollgate_core::hex::encode(&answer.record.upstream.unwrap().span);
+    assert_eq!(passed_on, format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{span}-01"));
+    assert_eq!(received.headers()["tracestate"], "x=y");
+}
+
+#[test]
+fn metrics_count_by_route_method_and_class() {
+    let bench = Bench::new(vec![route("/a", &["GET"])], ok(&[], ""));
+    bench.get("/a", &[]);
+    bench.get("/a", &[]);
+    bench.get("/nothing", &[]);
+    let text = bench.host.sink.metrics().to_prometheus();
+    let series = "route_id=\"api./a\",http_request_method=\"GET\",status_class=\"2xx\"";
+    assert!(text.contains(&format!("http_server_request_duration_seconds_count{{{series}}} 2")), "{text}");
+    assert!(text.contains("tollgate_refusals_total{route_id=\"none\",policy=\"none\",problem=\"route-not-found\"} 1"));
+}
+
+#[test]
+fn exchanges_are_exported_in_one_batch_after_the_interval() {
+    let bench = Bench::new(vec![], ok(&[], ""));
+    let otlp = OtlpSettings { endpoint: "http://collector:4318".parse().unwrap(), fields: vec![], interval_ms: 1_000 };
+    let settings = tollgate_core::settings::GatewaySettings {
+        telemetry: TelemetrySettings { log: false, otlp: Some(otlp) },
+        ..gateway()
+    };
+    let sites = BTreeMap::from([("*".to_owned(), site(vec![route("/a", &["GET"])]))]);
+    for (key, value) in Bundle::new(&settings, &sites).records {
+        bench.host.records.put(key, value);
+    }
+    let mut pool = LocalPool::new();
+    for _ in 0..3 {
+        let (isolate, host) = (Rc::clone(&bench.isolate), bench.host.clone());
+        let task = async move {
+            let client = Client { address: None, https: false };
+            let served = serve(&isolate, &host, request("GET", "/a", &[], ""), client).await;
+            served.after.await;
+        };
+        pool.spawner().spawn_local(task).unwrap();
+    }
+    pool.run_until_stalled();
+    assert!(bench.host.sink.posts().is_empty(), "gathered first");
+    bench.host.clock.advance(1_000);
+    pool.run_until_stalled();
+    let posts = bench.host.sink.posts();
+    let paths: Vec<&str> = posts.iter().map(|(uri, _)| uri.path()).collect();
+    assert_eq!(paths, ["/v1/traces", "/v1/metrics"]);
+    let traces: serde_json::Value = serde_json::from_slice(&posts[0].1).unwrap();
+    let spans = traces["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
+    assert_eq!(spans.len(), 6, "a server span and a client span each");
+    assert_eq!(spans[1]["parentSpanId"], spans[0]["spanId"]);
+}

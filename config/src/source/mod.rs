@@ -166,10 +166,11 @@ fn read_bounded(root: &Path, name: &str) -> Result<Vec<u8>, String> {
     if !path.starts_with(&root) {
         return Err("it is a link that leads outside the project folder".to_owned());
     }
-    let file = File::open(&path).map_err(|error| error.to_string())?;
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+    // Asked before it is opened: to open a pipe waits for its other end.
+    if !path.is_file() {
         return Err("it is not a regular file".to_owned());
     }
+    let file = File::open(&path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     file.take(Limits::AUTHORED.bytes + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > Limits::AUTHORED.bytes {

@@ -32,6 +32,8 @@ pub struct Settings {
     pub secrets: SecretSource,
     /// A PEM file of certificate authorities that upstreams are trusted by, besides the platform's.
     pub upstream_authorities: Option<PathBuf>,
+    /// How long a client may take to send a request's head, and stay silent before its first one.
+    pub head_timeout: Duration,
     /// Connections from clients held at most, all isolates together.
     pub connections_max: usize,
     /// The listener for operators.
@@ -81,12 +83,16 @@ impl Settings {
             response_cache_bytes_max: response_cache::BYTES_MAX,
             secrets: SecretSource::Environment,
             upstream_authorities: None,
+            head_timeout: HEAD_TIMEOUT,
             connections_max: CONNECTIONS_MAX,
             admin: None,
             grace: GRACE,
         }
     }
 }
+
+/// hyper's default, and of the order of Apache's.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a machine with the usual 65,536 file descriptors a process can hold beside as many to upstreams.
 const CONNECTIONS_MAX: usize = 16_384;

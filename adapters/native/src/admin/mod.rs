@@ -197,6 +197,3 @@ const CONVERSATION_MAX: Duration = Duration::from_secs(300);
 const HEAD_READ_MAX: Duration = Duration::from_secs(10);
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-#[cfg(test)]
-mod tests;

@@ -49,7 +49,7 @@ async fn converse<S>(serving: &Rc<Serving>, stream: S, client: Client)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let activity = Rc::new(Activity::new());
+    let activity = Rc::new(Activity::new(serving.head_timeout));
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let busy = activity.begin();
         let answered = answer(Rc::clone(serving), client, request);
@@ -59,7 +59,7 @@ where
         }
     });
     let mut connection = std::pin::pin!(serving.http.serve_connection(TokioIo::new(stream), service));
-    let mut idle = std::pin::pin!(tokio::time::sleep(HEAD_READ_MAX));
+    let mut idle = std::pin::pin!(tokio::time::sleep(serving.head_timeout));
     let mut closing = false;
     loop {
         tokio::select! {
@@ -88,6 +88,7 @@ where
 
 /// What is known of a connection's use: whether it is idle, and since when.
 struct Activity {
+    first_within: Duration,
     open: Cell<usize>,
     used: Cell<bool>,
     since: Cell<Instant>,
@@ -103,8 +104,8 @@ struct Answer {
 }
 
 impl Activity {
-    fn new() -> Self {
-        Self { open: Cell::new(0), used: Cell::new(false), since: Cell::new(Instant::now()) }
+    fn new(first_within: Duration) -> Self {
+        Self { first_within, open: Cell::new(0), used: Cell::new(false), since: Cell::new(Instant::now()) }
     }
 
     fn begin(self: &Rc<Self>) -> Busy {
@@ -115,7 +116,7 @@ impl Activity {
 
     /// When the connection will have been idle for too long; `None` while it is in use.
     fn idle_until(&self) -> Option<Instant> {
-        let most = if self.used.get() { IDLE_MAX } else { HEAD_READ_MAX };
+        let most = if self.used.get() { IDLE_MAX } else { self.first_within };
         (self.open.get() == 0).then(|| self.since.get() + most)
     }
 }
@@ -145,9 +146,9 @@ impl Drop for Busy {
 }
 
 /// The HTTP of all connections.
-pub(super) fn http() -> auto::Builder<LocalExecutor> {
+pub(super) fn http(head_timeout: Duration) -> auto::Builder<LocalExecutor> {
     let mut http = auto::Builder::new(LocalExecutor);
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_READ_MAX).max_buf_size(HEAD_BYTES_MAX);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(HEAD_BYTES_MAX);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
@@ -159,9 +160,6 @@ pub(super) fn http() -> auto::Builder<LocalExecutor> {
 
 /// Bytes of a request's head; twice what the pipeline accepts, so that its problem is what most clients see.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-
-/// How long a client may take to send a head; hyper's and Apache's default order of magnitude.
-const HEAD_READ_MAX: Duration = Duration::from_secs(30);
 
 /// How long a client may take for a TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);

@@ -24,19 +24,26 @@ pub(super) async fn answer(
 ) -> Response<NativeContent> {
     let request = request.map(NativeContent::from_client);
     let fault = request.body().fault();
-    let (sender, response) = oneshot::channel();
     let tracking = serving.exchanges.track();
-    tokio::task::spawn_local(async move {
+    let response = apart(async move |sender| {
         let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;
         // The client may have gone; then the response ends here, and its delivery is told as broken off.
         let _ = sender.send(served.response);
         served.after.await;
         drop(tracking);
-    });
-    match response.await {
-        Ok(response) => malformed_or(response, fault),
-        Err(_) => internal_error(),
-    }
+    })
+    .await;
+    malformed_or(response, fault)
+}
+
+/// Runs the work in a task of its own and waits for the response it hands over before its end.
+async fn apart<W>(work: W) -> Response<NativeContent>
+where
+    W: AsyncFnOnce(oneshot::Sender<Response<NativeContent>>) + 'static,
+{
+    let (sender, response) = oneshot::channel();
+    tokio::task::spawn_local(async move { work(sender).await });
+    response.await.unwrap_or_else(|_| internal_error())
 }
 
 /// The answer, unless its failure is the client's: content that is no valid chunked coding breaks the upstream's call off.
@@ -57,4 +64,23 @@ fn internal_error() -> Response<NativeContent> {
     let media_type = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(CONTENT_TYPE, media_type);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::StatusCode;
+
+    #[test]
+    fn a_panic_costs_one_exchange_and_is_answered_with_a_problem() {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().build_local(tokio::runtime::LocalOptions::default()).unwrap();
+        runtime.block_on(async {
+            let lost = apart(async |_| panic!("this is part of a test")).await;
+            assert_eq!(lost.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(lost.headers()[CONTENT_TYPE], "application/problem+json");
+            let next = apart(async |sender| drop(sender.send(Response::new(NativeContent::empty())))).await;
+            assert_eq!(next.status(), StatusCode::OK);
+        });
+    }
 }

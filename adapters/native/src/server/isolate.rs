@@ -31,6 +31,7 @@ pub(super) struct Serving {
     pub(super) isolate: Rc<Isolate>,
     pub(super) host: NativeHost,
     pub(super) http: auto::Builder<LocalExecutor>,
+    pub(super) head_timeout: Duration,
     pub(super) connections: Tracker,
     pub(super) exchanges: Tracker,
     pub(super) drain: Rc<Drain>,
@@ -44,7 +45,8 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
     let serving = Rc::new(Serving {
         isolate: Rc::new(isolate),
         host,
-        http: http(),
+        http: http(settings.head_timeout),
+        head_timeout: settings.head_timeout,
         connections: Tracker::default(),
         exchanges: Tracker::default(),
         drain,

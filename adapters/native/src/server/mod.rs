@@ -24,7 +24,6 @@ use crate::log::{LogHandle, LogWriter};
 use crate::response_cache::NativeResponseCache;
 use crate::settings::Settings;
 use crate::store::{NativeRecords, RecordStore, StoreError};
-use crate::telemetry::SharedMetrics;
 use crate::upstream::{TrustError, client_config};
 use isolate::IsolateParts;
 pub use listen::ListenError;
@@ -129,22 +128,6 @@ impl ServerBuilder {
             admin,
             upstream_tls,
             log: self.log,
-        })
-    }
-}
-
-impl Shared {
-    fn open(settings: &Settings, faults: &Faults) -> Result<Self, StoreError> {
-        let most = settings.counter_partitions_max;
-        let counters = match &settings.counters_file {
-            None => NativeCounters::in_memory(most),
-            Some(path) => NativeCounters::in_file(path, &settings.gateway, most, SystemClock::now())?,
-        };
-        let response_cache = NativeResponseCache::new(settings.response_cache_bytes_max);
-        Ok(Self {
-            counters: counters.with_faults(faults.clone()),
-            response_cache: response_cache.with_faults(faults.clone()),
-            metrics: SharedMetrics::default(),
         })
     }
 }

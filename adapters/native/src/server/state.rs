@@ -6,16 +6,18 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use tollgate_edge::{Isolate, IsolateSettings};
 
+use super::StartError;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::counters::NativeCounters;
+use crate::faults::Faults;
 use crate::host::{NativeHost, Ports};
 use crate::local::Drain;
 use crate::log::{IsolateLog, LogHandle};
 use crate::response_cache::NativeResponseCache;
 use crate::settings::Settings;
-use crate::store::NativeRecords;
+use crate::store::{NativeRecords, RecordStore, StoreError};
 use crate::telemetry::{NativeTelemetrySink, SharedMetrics};
-use crate::upstream::NativeUpstream;
+use crate::upstream::{NativeUpstream, client_config};
 
 /// What the isolates of a server share.
 #[derive(Clone, Debug)]
@@ -23,6 +25,22 @@ pub(crate) struct Shared {
     pub(crate) counters: NativeCounters,
     pub(crate) response_cache: NativeResponseCache,
     pub(crate) metrics: SharedMetrics,
+}
+
+impl Shared {
+    pub(super) fn open(settings: &Settings, faults: &Faults) -> Result<Self, StoreError> {
+        let most = settings.counter_partitions_max;
+        let counters = match &settings.counters_file {
+            None => NativeCounters::in_memory(most),
+            Some(path) => NativeCounters::in_file(path, &settings.gateway, most, SystemClock::now())?,
+        };
+        let response_cache = NativeResponseCache::new(settings.response_cache_bytes_max);
+        Ok(Self {
+            counters: counters.with_faults(faults.clone()),
+            response_cache: response_cache.with_faults(faults.clone()),
+            metrics: SharedMetrics::default(),
+        })
+    }
 }
 
 /// What can be handed to the thread.
@@ -56,5 +74,22 @@ impl StateParts {
             freshness: self.settings.freshness,
         });
         (isolate, host)
+    }
+}
+
+impl NativeHost {
+    /// The ports of one isolate without a server around it, for tests of the ports themselves; its log goes nowhere.
+    ///
+    /// # Errors
+    /// [`StartError`] when a store or the authorities for upstreams cannot be opened.
+    pub fn unserved(settings: &Settings, records: &RecordStore, faults: Faults) -> Result<Self, StartError> {
+        let parts = StateParts {
+            settings: Arc::new(settings.clone()),
+            shared: Shared::open(settings, &faults)?,
+            records: records.reader(faults)?,
+            upstream_tls: client_config(settings.upstream_authorities.as_deref())?,
+            log: LogHandle::nowhere(),
+        };
+        Ok(parts.open(&Rc::default()).1)
     }
 }

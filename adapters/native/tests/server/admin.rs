@@ -1,0 +1,110 @@
+//! The admin listener.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tollgate_core::secret::Secret;
+
+use crate::running::{Running, head, plain_upstream, send, upstream};
+
+async fn ask(server: &Running, line: &str, fields: &str, content: &str) -> String {
+    let host = if fields.contains("host:") { "" } else { "host: localhost\r\n" };
+    let length = content.len();
+    let request =
+        format!("{line} HTTP/1.1\r\n{host}{fields}connection: close\r\ncontent-length: {length}\r\n\r\n{content}");
+    send(server.admin, request).await
+}
+
+#[track_caller]
+fn check(answer: &str, status: u16) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status} was expected: {answer}");
+}
+
+#[tokio::test]
+async fn health_is_at_once_and_readiness_comes_with_a_bundle() {
+    let server = Running::start().await;
+    check(&ask(&server, "GET /healthz", "", "").await, 200);
+    check(&ask(&server, "GET /readyz", "", "").await, 503);
+    server.publish(&plain_upstream().await, json!({})).await;
+    check(&ask(&server, "GET /readyz", "", "").await, 200);
+    check(&ask(&server, "POST /readyz", "", "").await, 405);
+    check(&ask(&server, "GET /", "", "").await, 404);
+}
+
+#[tokio::test]
+async fn metrics_count_exchanges_of_every_isolate() {
+    let server = Running::start().await;
+    server.publish(&plain_upstream().await, json!({})).await;
+    for _ in 0..7 {
+        check(&server.get("/api/x").await, 200);
+    }
+    server.log.wait_for(7).await;
+    let metrics = ask(&server, "GET /metrics", "", "").await;
+    assert!(metrics.contains("http_server_request_duration_seconds_count"), "{metrics}");
+    let count = metrics.lines().find(|l| l.starts_with("http_server_request_duration_seconds_count")).unwrap();
+    assert!(count.contains("api.all") && count.ends_with(" 7"), "{count}");
+    assert!(metrics.contains("tollgate_response_cache_entries 0"), "{metrics}");
+}
+
+#[tokio::test]
+async fn pages_in_a_browser_and_names_that_lead_here_are_refused() {
+    let server = Running::start().await;
+    let json = "content-type: application/json\r\n";
+    let key = format!(r#"{{"key":"{}"}}"#, "0".repeat(64));
+    check(&ask(&server, "POST /purge", &format!("{json}origin: http://evil.example\r\n"), &key).await, 403);
+    check(&ask(&server, "POST /purge", &format!("{json}sec-fetch-site: cross-site\r\n"), &key).await, 403);
+    check(&ask(&server, "GET /metrics", "host: rebound.example\r\n", "").await, 421);
+    check(&ask(&server, "POST /purge", "content-type: text/plain\r\n", &key).await, 415);
+    check(&ask(&server, "POST /purge", json, "{}").await, 400);
+    check(&ask(&server, "POST /purge", json, &"x".repeat(20_000)).await, 413);
+    check(&ask(&server, "POST /purge", json, &key).await, 200);
+}
+
+#[tokio::test]
+async fn a_token_once_set_is_asked_for() {
+    let server = Running::with(|settings| {
+        settings.admin.as_mut().unwrap().token = Some(Secret::new("s3cret".into()));
+    })
+    .await;
+    check(&ask(&server, "GET /metrics", "", "").await, 401);
+    check(&ask(&server, "GET /metrics", "authorization: Bearer s3creT\r\n", "").await, 401);
+    check(&ask(&server, "GET /metrics", "authorization: Bearer s3cret\r\n", "").await, 200);
+    check(&ask(&server, "GET /healthz", "", "").await, 200);
+}
+
+#[tokio::test]
+async fn a_purged_url_is_fetched_anew_by_every_isolate() {
+    let server = Running::start().await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let counted = upstream(move |mut stream| {
+        let count = Arc::clone(&count);
+        async move {
+            while head(&mut stream).await.is_some() {
+                let number = count.fetch_add(1, Ordering::Relaxed);
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{number}");
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        }
+    })
+    .await;
+    server.publish(&counted, json!({"cache": {"ttl_ms": 600_000, "credentials": "never"}})).await;
+    check(&server.get("/api/x?a=1").await, 200);
+    server.log.wait_for(1).await;
+    for _ in 0..8 {
+        assert!(server.get("/api/x?a=1").await.ends_with("\r\n\r\n0"));
+    }
+    let purge = |url: &str| format!(r#"{{"url":"{url}"}}"#);
+    let fields = "content-type: application/json\r\n";
+    check(&ask(&server, "POST /purge", fields, &purge("http://h/elsewhere")).await, 404);
+    let answer = ask(&server, "POST /purge", fields, &purge("http://h/api/x?a=1")).await;
+    check(&answer, 200);
+    let body: Value = serde_json::from_str(answer.rsplit("\r\n\r\n").next().unwrap()).unwrap();
+    assert_eq!(body["purged"].as_str().unwrap().len(), 64);
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    for _ in 0..8 {
+        assert!(server.get("/api/x?a=1").await.ends_with("\r\n\r\n1"));
+    }
+}

@@ -1,0 +1,157 @@
+//! Connections: versions of HTTP, TLS, malformed and slow clients.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, StatusCode, Version};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tollgate_native::{Server, TlsFiles};
+
+use crate::running::{Running, plain_upstream, rest, until};
+
+#[tokio::test]
+async fn a_kept_alive_connection_serves_request_after_request() {
+    let server = Running::start().await;
+    server.publish(&plain_upstream().await, json!({})).await;
+    let mut stream = server.connect().await;
+    for _ in 0..3 {
+        stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+        assert!(until(&mut stream, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn ambiguous_heads_are_refused() {
+    let server = Running::start().await;
+    server.publish(&plain_upstream().await, json!({})).await;
+    let cases = [
+        ("GET /api/x HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", "400"),
+        ("GET /api/x HTTP/1.1\r\n\r\n", "400"),
+        ("POST /api/x HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", "400"),
+        ("POST /api/x HTTP/1.1\r\nhost: h\r\ncontent-length: +1\r\n\r\na", "400"),
+        ("POST /api/x HTTP/1.0\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
+        ("POST /api/x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: gzip\r\n\r\n", "400"),
+        ("GET /api/x HTTP/1.1\r\nhost: h\r\nbad name: x\r\n\r\n", "400"),
+        ("GET /api/x HTTP/1.1\r\nhost: h\r\n x: folded\r\n\r\n", "400"),
+        ("nonsense\r\n\r\n", "400"),
+    ];
+    for (request, status) in cases {
+        let closing = request.replacen("\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1);
+        let answer = server.send(closing).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn heads_past_their_bounds_are_refused() {
+    let server = Running::start().await;
+    server.publish(&plain_upstream().await, json!({})).await;
+    let large = format!("GET /api/x HTTP/1.1\r\nhost: h\r\nx: {}\r\nconnection: close\r\n\r\n", "y".repeat(100_000));
+    let many = format!("GET /api/x HTTP/1.1\r\nhost: h\r\n{}\r\n", "x: y\r\n".repeat(200));
+    let long = format!("GET /api/{} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n", "y".repeat(20_000));
+    for (request, status) in [(large, "431"), (many, "431"), (long, "414")] {
+        let answer = server.send(&request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_costs_the_connection() {
+    let server = Running::with(|settings| settings.head_timeout = Duration::from_millis(300)).await;
+    for beginning in ["", "PRI", "GET /api/x HTTP/1.1\r\nhost: h\r\nx-slow: "] {
+        let begun = Instant::now();
+        let mut stream = server.connect().await;
+        stream.write_all(beginning.as_bytes()).await.unwrap();
+        let answer = rest(&mut stream).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{beginning:?}");
+    }
+}
+
+#[tokio::test]
+async fn connections_past_the_bound_wait_for_their_turn() {
+    let server = Running::with(|settings| {
+        settings.isolates = std::num::NonZeroUsize::new(1);
+        settings.connections_max = 2;
+    })
+    .await;
+    server.publish(&plain_upstream().await, json!({})).await;
+    let (first, _second) = (server.connect().await, server.connect().await);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut third = server.connect().await;
+    third.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(200), third.readable()).await;
+    assert!(early.is_err(), "the third is answered while two are open");
+    drop(first);
+    assert!(until(&mut third, "ok").await.starts_with("HTTP/1.1 200"));
+}
+
+async fn http2_get<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, url: &str) -> (StatusCode, Bytes) {
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get(url).version(Version::HTTP_2).body(Empty::<Bytes>::new()).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    (response.status(), response.into_body().collect().await.unwrap().to_bytes())
+}
+
+#[tokio::test]
+async fn http2_is_spoken_to_those_who_begin_with_it() {
+    let server = Running::start().await;
+    server.publish(&plain_upstream().await, json!({})).await;
+    let answer = http2_get(server.connect().await, "http://h/api/x").await;
+    assert_eq!(answer, (StatusCode::OK, Bytes::from("ok")));
+}
+
+#[tokio::test]
+async fn tls_offers_http2_and_serves_both() {
+    let signed = rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let files = TlsFiles { certificate: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+    std::fs::write(&files.certificate, signed.cert.pem()).unwrap();
+    std::fs::write(&files.key, signed.signing_key.serialize_pem()).unwrap();
+    let server = Running::with(|settings| settings.listen[0].tls = Some(files)).await;
+    server.publish(&plain_upstream().await, json!({})).await;
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(signed.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    for (offer, expected) in [(&[&b"h2"[..], b"http/1.1"][..], Some(&b"h2"[..])), (&[b"http/1.1"], Some(b"http/1.1"))] {
+        config.alpn_protocols = offer.iter().map(|p| p.to_vec()).collect();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config.clone()));
+        let name = "gateway.test".try_into().unwrap();
+        let mut stream = connector.connect(name, server.connect().await).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), expected);
+        if expected == Some(b"h2") {
+            let answer = http2_get(stream, "https://gateway.test/api/x").await;
+            assert_eq!(answer, (StatusCode::OK, Bytes::from("ok")));
+        } else {
+            stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
+            let mut all = String::new();
+            let _ = tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut all).await;
+            assert!(all.starts_with("HTTP/1.1 200"), "{all}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_for_tls_that_are_none_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = TlsFiles { certificate: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+    let records = tollgate_native::RecordStore::in_memory().unwrap();
+    let mut settings = tollgate_native::Settings::new("test", ([127, 0, 0, 1], 0).into());
+    settings.listen[0].tls = Some(files.clone());
+    let refused = || Server::builder(settings.clone(), records.clone()).bind().err().unwrap().to_string();
+    assert!(refused().contains("cert.pem cannot be read"), "{}", refused());
+    std::fs::write(&files.certificate, "no certificate").unwrap();
+    assert!(refused().contains("must be a PEM file with certificates"), "{}", refused());
+}

@@ -1,0 +1,70 @@
+//! The end of a server: what is open ends well, what is counted is kept.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::running::{PATIENCE, Running, head, plain_upstream, rest, until, upstream};
+
+#[tokio::test]
+async fn open_exchanges_end_and_nobody_new_is_let_in() {
+    let server = Running::start().await;
+    let slow = upstream(async |mut stream| {
+        head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf").await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let _ = stream.write_all(b"done").await;
+    })
+    .await;
+    server.publish(&slow, json!({})).await;
+    let address = server.address;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    until(&mut stream, "half").await;
+    let idle = server.connect().await;
+    let (ended, log) = server.stop();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(TcpStream::connect(address).await.is_err(), "a newcomer is let in");
+    assert_eq!(rest(&mut stream).await, "done");
+    tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+    assert_eq!(log.all().len(), 1, "the exchange's record is written");
+    drop(idle);
+}
+
+#[tokio::test]
+async fn the_grace_is_the_longest_an_end_takes() {
+    let server = Running::with(|settings| settings.grace = Duration::from_millis(300)).await;
+    let endless = upstream(async |mut stream| {
+        head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nbegun").await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    })
+    .await;
+    server.publish(&endless, json!({})).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    until(&mut stream, "begun").await;
+    let begun = Instant::now();
+    let (ended, _) = server.stop();
+    tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(3), "{took:?}");
+}
+
+#[tokio::test]
+async fn counters_outlive_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("counters.db");
+    let mut granted = 0;
+    for _ in 0..2 {
+        let server = Running::with(|settings| settings.counters_file = Some(file.clone())).await;
+        server.publish(&plain_upstream().await, json!({"limit": [0]})).await;
+        for _ in 0..4 {
+            granted += usize::from(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
+        }
+        server.stop().0.await.unwrap().unwrap();
+    }
+    assert_eq!(granted, 5);
+}

@@ -1,0 +1,177 @@
+//! What becomes of requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tollgate_native::faults::FaultyStore;
+
+use crate::running::{Running, head, plain_upstream, rest, until, upstream};
+
+#[tokio::test]
+async fn without_a_bundle_there_is_a_503_and_publishing_mends_it() {
+    let server = Running::start().await;
+    let answer = server.get("/api/x").await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("application/problem+json"), "{answer}");
+    server.publish(&plain_upstream().await, json!({})).await;
+    for _ in 0..8 {
+        let answer = server.get("/api/x").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn content_streams_both_ways_while_it_comes() {
+    let server = Running::start().await;
+    // Sends back each byte it gets, at once, as a chunk.
+    let echo = upstream(async |mut stream| {
+        let Some(head) = head(&mut stream).await else { return };
+        assert!(head.contains("transfer-encoding: chunked"), "{head}");
+        stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+        let mut chunk = [0; 6];
+        while stream.read_exact(&mut chunk).await.is_ok() && &chunk != b"0\r\n\r\n\0" {
+            stream.write_all(&chunk).await.unwrap();
+        }
+    })
+    .await;
+    server.publish(&echo, json!({})).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"POST /api/x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+    stream.write_all(b"1\r\na\r\n").await.unwrap();
+    let answer = until(&mut stream, "1\r\na\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    stream.write_all(b"1\r\nb\r\n").await.unwrap();
+    assert_eq!(until(&mut stream, "1\r\nb\r\n").await, "1\r\nb\r\n");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_the_upstream_back() {
+    let server = Running::start().await;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let flood = upstream(move |mut stream| {
+        let count = Arc::clone(&count);
+        async move {
+            head(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            let block = vec![b'x'; 64 * 1024];
+            while stream.write_all(&block).await.is_ok() {
+                count.fetch_add(block.len(), Ordering::Relaxed);
+            }
+        }
+    })
+    .await;
+    server.publish(&flood, json!({})).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let after_a_second = sent.load(Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Socket buffers take some megabytes; then nothing moves.
+    assert_eq!(sent.load(Ordering::Relaxed), after_a_second);
+    assert!(after_a_second < 32 * 1024 * 1024, "{after_a_second}");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_one_record_and_frees_the_upstream() {
+    let server = Running::start().await;
+    let (closed, mut seen) = tokio::sync::mpsc::channel(1);
+    let endless = upstream(move |mut stream| {
+        let closed = closed.clone();
+        async move {
+            head(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            while stream.write_all(b"more").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let _ = closed.send(()).await;
+        }
+    })
+    .await;
+    server.publish(&endless, json!({})).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    until(&mut stream, "more").await;
+    drop(stream);
+    let closed = tokio::time::timeout(Duration::from_secs(5), seen.recv()).await;
+    assert!(closed.is_ok(), "the upstream's connection is closed");
+    let lines = server.log.wait_for(1).await;
+    assert!(lines[0].contains("api.all"), "{lines:?}");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(server.log.all().len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_before_the_answer_leaves_its_record_too() {
+    let server = Running::start().await;
+    let slow = upstream(async |mut stream| {
+        head(&mut stream).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    })
+    .await;
+    server.publish(&slow, json!({})).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(stream);
+    let lines = server.log.wait_for(1).await;
+    assert!(lines[0].contains("200"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn isolates_share_counters() {
+    let server = Running::start().await;
+    server.publish(&plain_upstream().await, json!({"limit": [0]})).await;
+    let mut granted = 0;
+    for _ in 0..16 {
+        granted += usize::from(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
+    }
+    assert_eq!(granted, 5);
+}
+
+#[tokio::test]
+async fn a_store_switched_off_is_felt_and_felt_no_more_once_on() {
+    let server = Running::start().await;
+    server.publish(&plain_upstream().await, json!({"limit": [0]})).await;
+    server.faults.set(FaultyStore::Counters, true);
+    assert!(server.get("/api/x").await.starts_with("HTTP/1.1 503"));
+    server.faults.set(FaultyStore::Counters, false);
+    assert!(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn chunked_coding_that_is_none_is_the_clients_error() {
+    let server = Running::start().await;
+    let patient = upstream(async |mut stream| {
+        head(&mut stream).await;
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all).await;
+    })
+    .await;
+    server.publish(&patient, json!({})).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"POST /api/x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    stream.write_all(b"not a length\r\n").await.unwrap();
+    let answer = rest(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("application/problem+json"), "{answer}");
+}
+
+#[tokio::test]
+async fn content_past_its_limit_is_413_while_it_streams() {
+    let server = Running::start().await;
+    let patient = upstream(async |mut stream| {
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all).await;
+    })
+    .await;
+    server.publish(&patient, json!({"content_bytes_max": 10})).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"POST /api/x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+    stream.write_all(b"b\r\nelevenbytes\r\n").await.unwrap();
+    let answer = until(&mut stream, "\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}

@@ -1,0 +1,8 @@
+//! The server as its clients meet it: real sockets, a real store, the production pipeline.
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod admin;
+mod connections;
+mod end;
+mod exchanges;
+mod running;

@@ -1,0 +1,197 @@
+//! A server that runs, an upstream behind it, and a client that sends the bytes it is given.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tollgate_kv_schemas::Bundle;
+use tollgate_native::faults::Faults;
+use tollgate_native::{AdminSettings, RecordChange, RecordStore, Server, Settings, StartError};
+
+/// A running server.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) records: RecordStore,
+    pub(crate) faults: Faults,
+    pub(crate) log: Lines,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<Result<(), StartError>>,
+}
+
+impl Running {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut settings = Settings::new("test", any);
+        settings.isolates = NonZeroUsize::new(2);
+        settings.admin = Some(AdminSettings { address: any, token: None });
+        change(&mut settings);
+        let records = RecordStore::in_memory().unwrap();
+        let (faults, log) = (Faults::default(), Lines::default());
+        let builder = Server::builder(settings, records.clone());
+        let server = builder.log_to(Box::new(log.clone())).faults(faults.clone()).bind().unwrap();
+        let (address, admin) = (server.addresses()[0], server.admin_address().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let ended = tokio::spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        Self { address, admin, records, faults, log, stop, ended }
+    }
+
+    /// Publishes a gateway of one route, `/api/*rest`, to this upstream; `more` is merged into the route's settings.
+    pub(crate) async fn publish(&self, upstream: &str, more: serde_json::Value) {
+        let gateway = json!({"name": "test", "trust_forwarded": false, "telemetry": {"log": true}});
+        let mut route = json!({
+            "id": "api.all", "api": "api", "host": "*", "path": "/api/{rest...}", "methods": [], "internal": false,
+            "authn": [], "scopes": [], "limit": [], "cost": 1, "cache": null, "upstream": 0, "strip_segments": 1,
+            "content_bytes_max": 1_000_000, "timeout_ms": 5_000,
+        });
+        for (name, value) in more.as_object().unwrap() {
+            route[name] = value.clone();
+        }
+        let limit = json!({"name": "burst", "kind": {"rate-limit": {
+            "rate": 1, "period_ms": 600_000, "burst": 5, "by": "address", "on_unavailable": "closed",
+        }}});
+        let upstream = json!({"name": "up", "url": upstream, "connect_timeout_ms": 1_000});
+        let site = json!({"upstreams": [upstream], "policies": [limit], "routes": [route]});
+        let sites = BTreeMap::from([("*".to_owned(), serde_json::from_value(site).unwrap())]);
+        let bundle = Bundle::new(&serde_json::from_value(gateway).unwrap(), &sites);
+        let puts = bundle.records.iter().map(|(key, value)| RecordChange::Put { key, value });
+        self.records.write(&puts.collect::<Vec<_>>()).unwrap();
+        self.wait_until_ready().await;
+    }
+
+    /// Waits until every isolate has noticed: each looks at the store twice a second.
+    async fn wait_until_ready(&self) {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends the bytes on a connection of their own and returns all that comes until it closes.
+    pub(crate) async fn send(&self, bytes: impl AsRef<[u8]>) -> String {
+        send(self.address, bytes).await
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> String {
+        self.send(format!("GET {target} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")).await
+    }
+
+    /// Tells the server to stop; what is returned ends with it.
+    pub(crate) fn stop(self) -> (JoinHandle<Result<(), StartError>>, Lines) {
+        let _ = self.stop.send(());
+        (self.ended, self.log)
+    }
+}
+
+pub(crate) async fn send(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // A server that has answered may close before all is sent.
+    let _ = stream.write_all(bytes.as_ref()).await;
+    rest(&mut stream).await
+}
+
+/// All that comes until the connection closes.
+pub(crate) async fn rest(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    let reading = stream.read_to_end(&mut all);
+    // A connection that is reset has said what it had to say.
+    let _ = tokio::time::timeout(PATIENCE, reading).await.expect("the server closes in time");
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// Bytes up to and including the given ones.
+pub(crate) async fn until(stream: &mut TcpStream, end: &str) -> String {
+    let mut got = Vec::new();
+    let reading = async {
+        while !got.ends_with(end.as_bytes()) {
+            got.push(stream.read_u8().await.expect("more comes"));
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading).await.expect("it comes in time");
+    String::from_utf8(got).unwrap()
+}
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The log, as lines.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    pub(crate) fn all(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits for as many lines.
+    pub(crate) async fn wait_for(&self, count: usize) -> Vec<String> {
+        let waiting = async {
+            while self.all().len() < count {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(in_time.is_ok(), "{count} lines were awaited: {:?}", self.all());
+        self.all()
+    }
+}
+
+/// An upstream that handles each connection as told; its URL.
+pub(crate) async fn upstream<F>(handle: impl Fn(TcpStream) -> F + Send + 'static) -> String
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(handle(stream));
+        }
+    });
+    url
+}
+
+/// An upstream that answers every request with `ok`.
+pub(crate) async fn plain_upstream() -> String {
+    upstream(async |mut stream| {
+        while head(&mut stream).await.is_some() {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        }
+    })
+    .await
+}
+
+/// The head of a request, or `None` when the connection closed.
+pub(crate) async fn head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    String::from_utf8(head).ok()
+}

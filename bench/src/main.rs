@@ -1,1 +1,42 @@
-fn main() {}
+//! Benchmarks of Tollgate: always a ratio to something else measured in the same run, never a number alone.
+//!
+//! `cargo xtask bench [workerd|native|sizes]...` builds what is measured and runs this. Two programs take turns (A B A B
+//! …), and the median of the pairwise ratios is printed: a machine that gets slower in between slows both. It does not
+//! judge and is no test. Start with [`compare`], then the file named after the benchmark.
+
+mod compare;
+mod load;
+mod native;
+mod project;
+mod server;
+mod sizes;
+mod workerd;
+
+use std::process::ExitCode;
+
+use compare::Row;
+
+fn main() -> ExitCode {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let unknown = asked.iter().find(|name| !["workerd", "native", "sizes"].contains(&name.as_str()));
+    if let Some(name) = unknown {
+        eprintln!("bench: there is no benchmark `{name}`; there are workerd, native and sizes");
+        return ExitCode::from(2);
+    }
+    let wanted = |name: &str| asked.is_empty() || asked.iter().any(|a| a == name);
+    let mut rows: Vec<Row> = Vec::new();
+    let mut failed = false;
+    let benches: [(&str, fn() -> Result<Vec<Row>, String>); 3] =
+        [("sizes", sizes::measure), ("workerd", workerd::measure), ("native", native::measure)];
+    for (name, measure) in benches.into_iter().filter(|(name, _)| wanted(name)) {
+        match measure() {
+            Ok(measured) => rows.extend(measured),
+            Err(why) => {
+                failed = true;
+                eprintln!("bench: {name}: {why}");
+            }
+        }
+    }
+    compare::print(&rows);
+    ExitCode::from(u8::from(failed))
+}

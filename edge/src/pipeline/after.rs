@@ -11,6 +11,7 @@ use super::exchange::Journal;
 use super::respond::Left;
 use crate::exporter::export;
 use crate::isolate::{Freshness, Isolate};
+use crate::patience::within;
 use crate::ports::{Clock, Counters, Delivery, Host, ResponseCache, TelemetrySink};
 
 /// Does what is left of an exchange, each thing once, and yields its record.
@@ -20,11 +21,16 @@ pub(super) async fn after<H: Host>(
     mut journal: Journal,
     left: Left<H::Content, impl Future<Output = Delivery>>,
 ) -> ExchangeRecord {
-    settle(&host, &mut journal).await;
-    let ((), delivery) = join(store(&host, left.to_store), left.delivery).await;
-    let mut record = journal.into_record();
-    note_delivery(&mut record, delivery, host.clock().now());
-    tell(&isolate, &host, &record).await;
+    let told = async {
+        settle(&host, &mut journal).await;
+        let delivery = left.delivery.await;
+        let mut record = journal.into_record();
+        note_delivery(&mut record, delivery, host.clock().now());
+        tell(&isolate, &host, &record).await;
+        record
+    };
+    // Side by side: a cache that hangs must not hold back the record.
+    let (record, ()) = join(told, store(&host, left.to_store)).await;
     refresh(&isolate, &host).await;
     record
 }
@@ -33,7 +39,7 @@ pub(super) async fn after<H: Host>(
 async fn settle<H: Host>(host: &H, journal: &mut Journal) {
     for request in std::mem::take(&mut journal.refunds) {
         // A lost refund costs the client a little of its quota until the quota is whole again.
-        let _ = host.counters().refund(&request, host.clock().now()).await;
+        let _ = within(host, "the counter store", host.counters().refund(&request, host.clock().now())).await;
     }
 }
 

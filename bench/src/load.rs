@@ -1,0 +1,128 @@
+//! Load: a fixed number of kept-alive connections, each sending the next request once the last answer is whole.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What to send, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    pub(crate) address: SocketAddr,
+    pub(crate) path: String,
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+/// What one measurement came to.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
+
+/// Connections at once: enough to keep one core of gateway busy.
+const CONNECTIONS: usize = 32;
+
+/// Sends requests for a time; any answer but 200 is an error, as it would be measured as speed.
+pub(crate) fn run(load: &Load, time: Duration) -> Result<Sample, String> {
+    let over = AtomicBool::new(false);
+    let begun = Instant::now();
+    let taken: Vec<Result<Vec<Duration>, String>> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(|| connection(load, &over))).collect();
+        thread::sleep(time);
+        over.store(true, Ordering::Relaxed);
+        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a connection panicked".into()))).collect()
+    });
+    let seconds = begun.elapsed().as_secs_f64();
+    let mut times: Vec<Duration> = taken.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+    times.sort_unstable();
+    let at = |share: usize| times.get(times.len() * share / 100).map_or(0.0, |t| t.as_secs_f64() * 1000.0);
+    #[expect(clippy::cast_precision_loss, reason = "a count of requests is far below 2^52")]
+    let per_second = times.len() as f64 / seconds;
+    Ok(Sample { per_second, p50_ms: at(50), p99_ms: at(99) })
+}
+
+/// One request on a connection of its own; returns the time until the first byte of the answer.
+pub(crate) fn first_byte(load: &Load) -> Result<Duration, String> {
+    let say = |error: std::io::Error| format!("{}: {error}", load.address);
+    let begun = Instant::now();
+    let mut stream = TcpStream::connect(load.address).map_err(say)?;
+    stream.write_all(&head(load)).map_err(say)?;
+    let mut byte = [0];
+    stream.read_exact(&mut byte).map_err(say)?;
+    Ok(begun.elapsed())
+}
+
+fn connection(load: &Load, over: &AtomicBool) -> Result<Vec<Duration>, String> {
+    let say = |error: std::io::Error| format!("{}: {error}", load.address);
+    let mut stream = TcpStream::connect(load.address).map_err(say)?;
+    stream.set_nodelay(true).map_err(say)?;
+    let mut answers = BufReader::new(stream.try_clone().map_err(say)?);
+    let request = head(load);
+    let mut times = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        let begun = Instant::now();
+        stream.write_all(&request).map_err(say)?;
+        answer(&mut answers).map_err(|why| format!("{}{}: {why}", load.address, load.path))?;
+        times.push(begun.elapsed());
+    }
+    Ok(times)
+}
+
+fn head(load: &Load) -> Vec<u8> {
+    let fields: String = load.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("GET {} HTTP/1.1\r\nhost: {}\r\n{fields}\r\n", load.path, load.address).into_bytes()
+}
+
+/// Reads one answer whole: 200, with a length or in chunks.
+fn answer(from: &mut impl BufRead) -> Result<(), String> {
+    let mut line = String::new();
+    let (mut length, mut chunked, mut first) = (0usize, false, true);
+    loop {
+        line.clear();
+        if from.read_line(&mut line).map_err(|e| e.to_string())? == 0 {
+            return Err("the connection was closed".into());
+        }
+        let text = line.trim_end();
+        if first && text.split(' ').nth(1) != Some("200") {
+            return Err(format!("answered {text}"));
+        }
+        first = false;
+        if text.is_empty() {
+            break;
+        }
+        let (name, value) = text.split_once(':').unwrap_or((text, ""));
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().map_err(|_| "a content-length that is no number")?;
+        }
+        chunked |= name.eq_ignore_ascii_case("transfer-encoding");
+    }
+    if chunked { chunks(from) } else { skip(from, length) }
+}
+
+fn chunks(from: &mut impl BufRead) -> Result<(), String> {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        from.read_line(&mut line).map_err(|e| e.to_string())?;
+        let size = usize::from_str_radix(line.trim_end(), 16).map_err(|_| "a chunk without a size")?;
+        skip(from, size + 2)?;
+        if size == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn skip(from: &mut impl BufRead, mut bytes: usize) -> Result<(), String> {
+    while bytes > 0 {
+        let have = from.fill_buf().map_err(|e| e.to_string())?.len().min(bytes);
+        if have == 0 {
+            return Err("the connection was closed within an answer".into());
+        }
+        from.consume(have);
+        bytes -= have;
+    }
+    Ok(())
+}

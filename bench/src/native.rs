@@ -1,0 +1,86 @@
+//! Tollgate on the native host beside nginx with `proxy_pass`, each with one worker.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::compare::{Row, compare};
+use crate::load::Load;
+use crate::project;
+use crate::server::{Program, free_port, upstream, wait_for};
+
+pub(crate) fn measure() -> Result<Vec<Row>, String> {
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let upstream = upstream()?;
+    let (nginx, _nginx) = start_nginx(folder.path(), upstream)?;
+    let (tollgate, _tollgate) = start_tollgate(folder.path(), upstream)?;
+    let load = |address, path: &str, fields| Load { address, path: path.to_owned(), fields };
+    let passed = load(nginx, "/keyed", vec![]);
+    let forward = load(tollgate, "/public", vec![]);
+    let keyed = load(tollgate, "/keyed", vec![("x-api-key".to_owned(), project::key())]);
+    Ok(vec![
+        compare("native: forward, against nginx proxy_pass", &forward, &passed)?,
+        compare("native: key + limit + forward, against the same", &keyed, &passed)?,
+    ])
+}
+
+fn start_nginx(folder: &Path, upstream: SocketAddr) -> Result<(SocketAddr, Program), String> {
+    let port = free_port()?;
+    let at = folder.display();
+    let config = format!(
+        "worker_processes 1;\ndaemon off;\npid {at}/nginx.pid;\nerror_log {at}/error.log;\nevents {{ worker_connections 1024; }}\n\
+         http {{\n access_log off;\n client_body_temp_path {at}/a;\n proxy_temp_path {at}/b;\n fastcgi_temp_path {at}/c;\n\
+         uwsgi_temp_path {at}/d;\n scgi_temp_path {at}/e;\n keepalive_requests 100000000;\n\
+         upstream u {{ server {upstream}; keepalive 64; keepalive_requests 100000000; }}\n\
+         server {{ listen 127.0.0.1:{port};\n location / {{ proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection \"\"; }} }}\n}}\n"
+    );
+    let path = folder.join("nginx.conf");
+    fs::write(&path, config).map_err(|e| e.to_string())?;
+    let child = Command::new("nginx")
+        .arg("-c")
+        .arg(&path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|e| format!("nginx: {e}; install nginx to be measured against it"))?;
+    started(child, port)
+}
+
+fn start_tollgate(folder: &Path, upstream: SocketAddr) -> Result<(SocketAddr, Program), String> {
+    let project = folder.join("project");
+    let write = |path: PathBuf, text: String| fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()));
+    fs::create_dir_all(project.join("dev")).map_err(|e| e.to_string())?;
+    write(project.join("tollgate.yaml"), project::tollgate_yaml(upstream))?;
+    write(project.join("dev/fixtures.yaml"), project::fixtures_yaml())?;
+    let store = folder.join("tollgate.db");
+    let binary = crate::workerd::artifact_folder("target/release").join("tollgate");
+    let missing =
+        |e: std::io::Error| format!("{}: {e}; `cargo build --release -p tollgate` makes it", binary.display());
+    let published = Command::new(&binary)
+        .args(["publish", "--to", "native", "--fixtures", "--store"])
+        .arg(&store)
+        .arg(&project)
+        .stdout(Stdio::null())
+        .status()
+        .map_err(missing)?;
+    if !published.success() {
+        return Err("tollgate publish failed".into());
+    }
+    let port = free_port()?;
+    let child = Command::new(&binary)
+        .args(["serve", "--gateway", project::GATEWAY, "--workers", "1", "--listen", &format!("127.0.0.1:{port}")])
+        .args(["--admin", &format!("127.0.0.1:{}", free_port()?), "--store"])
+        .arg(&store)
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(missing)?;
+    started(child, port)
+}
+
+fn started(child: std::process::Child, port: u16) -> Result<(SocketAddr, Program), String> {
+    let program = Program(child);
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    wait_for(address)?;
+    Ok((address, program))
+}

@@ -1,0 +1,76 @@
+//! The upstream of benchmarks, and programs started for one.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStdout};
+use std::thread;
+
+/// Starts an upstream that answers every request with the same few bytes, on a thread per connection.
+pub(crate) fn upstream() -> Result<SocketAddr, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("the upstream cannot listen: {e}"))?;
+    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || answer_all(&stream));
+        }
+    });
+    Ok(address)
+}
+
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"answer\":true}";
+
+/// Answers each head on a connection; benchmarks send GET only.
+fn answer_all(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        match reader.read_line(&mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) if line == "\r\n" => {
+                let mut out = stream;
+                if out.write_all(ANSWER).is_err() {
+                    return;
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+/// A port that nothing listens on right now.
+pub(crate) fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
+    Ok(listener.local_addr().map_err(|e| e.to_string())?.port())
+}
+
+/// A child that is ended when dropped.
+#[derive(Debug)]
+pub(crate) struct Program(pub(crate) Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until something answers on the address, for up to ten seconds.
+pub(crate) fn wait_for(address: SocketAddr) -> Result<(), String> {
+    for _ in 0..200 {
+        if TcpStream::connect(address).is_ok() {
+            return Ok(());
+        }
+        thread::sleep(std::time::Duration::from_millis(50));
+    }
+    Err(format!("nothing listens on {address} after ten seconds"))
+}
+
+/// The next line of a program's output as JSON.
+pub(crate) fn next_json(out: &mut BufReader<ChildStdout>) -> Result<serde_json::Value, String> {
+    let mut line = String::new();
+    out.read_line(&mut line).map_err(|e| e.to_string())?;
+    serde_json::from_str(&line).map_err(|_| format!("not the JSON that was expected: {line:?}"))
+}

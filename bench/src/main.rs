@@ -16,6 +16,9 @@ use std::process::ExitCode;
 
 use compare::Row;
 
+/// A benchmark: what it measured, or why it could not.
+type Measure = fn() -> Result<Vec<Row>, String>;
+
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).collect();
     let unknown = asked.iter().find(|name| !["workerd", "native", "sizes"].contains(&name.as_str()));
@@ -26,7 +29,7 @@ fn main() -> ExitCode {
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|a| a == name);
     let mut rows: Vec<Row> = Vec::new();
     let mut failed = false;
-    let benches: [(&str, fn() -> Result<Vec<Row>, String>); 3] =
+    let benches: [(&str, Measure); 3] =
         [("sizes", sizes::measure), ("workerd", workerd::measure), ("native", native::measure)];
     for (name, measure) in benches.into_iter().filter(|(name, _)| wanted(name)) {
         match measure() {

@@ -70,9 +70,8 @@ impl Worker {
     fn tollgate(upstream: SocketAddr) -> Result<Self, String> {
         let compiled = tollgate_config::compile_str("tollgate.yaml", &project::tollgate_yaml(upstream))
             .map_err(|found| format!("the benchmark's own project does not compile: {found:?}"))?;
-        let fixtures =
-            tollgate_config::fixtures::records_str(project::GATEWAY, "fixtures.yaml", &project::fixtures_yaml())
-                .map_err(|found| format!("the benchmark's own fixtures do not compile: {found:?}"))?;
+        let fixtures = tollgate_config::fixtures::load_str("fixtures.yaml", &project::fixtures_yaml())
+            .map_err(|found| format!("the benchmark's own fixtures do not compile: {found:?}"))?;
         let mut worker = Self::start("build", &[("--gateway", project::GATEWAY)])?;
         let fixtures = fixtures.records(project::GATEWAY);
         let records = compiled.records().iter().chain(&fixtures);

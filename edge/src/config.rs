@@ -8,8 +8,8 @@ use futures_util::future::join;
 use http::Method;
 use serde_json::json;
 use tollgate_core::bounds::{PART_BYTES_MAX, SITES_CACHED_MAX};
-use tollgate_core::cache::{CacheKey, Purges};
-use tollgate_core::route::{HostName, HostPattern, Router};
+use tollgate_core::cache::{CacheKey, Purges, resource_key};
+use tollgate_core::route::{CanonicalPath, HostName, HostPattern, Matched, Router};
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{Id, Manifest, Pointer, Record, RecordError, decode, decode_named, keys};
@@ -253,5 +253,12 @@ impl Site {
         let routes = settings.routes.iter().zip(&methods).map(|(r, m)| (&r.host, &r.path, m.as_slice()));
         let router = Router::new(routes);
         Self { gateway, settings, router }
+    }
+
+    /// The resource of a GET for this URL, if its route is cached.
+    pub(crate) fn resource(&self, name: &HostName, path: &CanonicalPath, query: Option<&str>) -> Option<CacheKey> {
+        let Matched::Route { index, .. } = self.router.find(name, path, &Method::GET) else { return None };
+        let cache = self.settings.routes.get(index)?.cache.as_ref()?;
+        Some(resource_key(cache, (name.as_str(), path.as_str(), query)))
     }
 }

@@ -2,9 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use http::Method;
-use tollgate_core::cache::{CacheKey, Purge, Purges, resource_key};
-use tollgate_core::route::{CanonicalPath, HostName, Matched};
+use tollgate_core::cache::{CacheKey, Purge, Purges};
+use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::time::Timestamp;
 
 use crate::config::Config;
@@ -95,14 +94,5 @@ impl Isolate {
     /// Notes that a resource was changed through this isolate.
     pub(crate) fn invalidate(&self, resource: CacheKey, at: Timestamp) {
         self.invalidated.borrow_mut().add(Purge { resource: Some(resource), at });
-    }
-}
-
-impl crate::config::Site {
-    /// The resource of a GET for this URL, if its route is cached.
-    pub(crate) fn resource(&self, name: &HostName, path: &CanonicalPath, query: Option<&str>) -> Option<CacheKey> {
-        let Matched::Route { index, .. } = self.router.find(name, path, &Method::GET) else { return None };
-        let cache = self.settings.routes.get(index)?.cache.as_ref()?;
-        Some(resource_key(cache, (name.as_str(), path.as_str(), query)))
     }
 }

@@ -37,13 +37,14 @@ export function respond(status, fields, body, webSocket) {
 // Redirects are the client's to follow, encoded content is the client's to decode. The timeout covers the content too.
 // `carrier` is the client's own request where its content goes on untouched.
 export async function send(method, url, fields, body, carrier, timeoutMs) {
-  const init = { method, headers: pairs(fields), redirect: "manual", encodeResponseBody: "manual" };
+  const init = { headers: pairs(fields), redirect: "manual", encodeResponseBody: "manual" };
   const overflow = overflows.get(body);
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
   init.signal = overflow && timeout ? AbortSignal.any([overflow.signal, timeout]) : overflow?.signal ?? timeout;
   try {
     // A GET or HEAD can carry content only as a copy of the request that brought it.
     if (carrier && (method === "GET" || method === "HEAD")) return await fetch(new Request(url, carrier), init);
+    init.method = method;
     init.body = carrier ? carrier.body : body;
     return await fetch(url, init);
   } catch (error) {

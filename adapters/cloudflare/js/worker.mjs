@@ -49,9 +49,9 @@ function isTrap(error) {
     || (error instanceof RangeError && error.message.includes("call stack"));
 }
 
-// The one answer that does not come from the gateway: a problem (RFC 9457) that says no more than that.
+// The one answer that does not come from the gateway: the problem (RFC 9457) that it calls internal.
 function failed() {
-  const problem = { type: "about:blank", title: "Internal Server Error", status: 500 };
+  const problem = { type: "urn:tollgate:problem:internal", title: "The gateway failed", status: 500 };
   const headers = { "content-type": "application/problem+json", "cache-control": "no-store" };
   return new Response(JSON.stringify(problem), { status: 500, headers });
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{Id, encode, keys};
-use tollgate_tests::client::{Answer, Client, PATIENCE, RawAnswer};
+use tollgate_tests::client::{Answer, Client, PATIENCE, RawAnswer, Request};
 use tollgate_tests::hosts::{Artifacts, Host, Kind, Options};
 use tollgate_tests::upstream::Upstream;
 
@@ -91,7 +91,7 @@ impl World {
         self.key(consumer, |_| {}).await
     }
 
-    /// The gateway's log lines about this scenario's exchanges, as JSON, once there are `count` of them.
+    /// The gateway's log lines about exchanges on the scenario's routes, once there are `count` of them, in any order.
     pub(crate) async fn records(&self, count: usize) -> Result<Vec<serde_json::Value>> {
         let mine = || -> Vec<serde_json::Value> {
             let lines = self.host.logs();
@@ -101,10 +101,22 @@ impl World {
         Ok(mine())
     }
 
-    /// Whether a line is about an exchange of this scenario, or of no route at all.
+    /// Whether a line is about an exchange on a route of this scenario; a late line of the one before it is not.
     fn is_mine(&self, line: &serde_json::Value) -> bool {
-        let route = line["route_id"].as_str();
-        line["event"] == "exchange" && route.is_none_or(|route| route.starts_with(&self.name))
+        let api = line["route_id"].as_str().and_then(|route| route.split('.').next());
+        line["event"] == "exchange" && api == Some(self.name.as_str())
+    }
+
+    /// Asks for a target until every isolate of a host has answered it: each remembers for itself.
+    pub(crate) async fn warm(&self, client: &Client, request: impl Fn() -> Request) -> Result<()> {
+        // Of two isolates, one would be left out by all of these once in eight million times.
+        for _ in 0..24 {
+            let answer = client.send(request()).await?;
+            if answer.status != 200 {
+                return Err(format!("{} {}", answer.status, answer.text()).into());
+            }
+        }
+        Ok(())
     }
 
     /// The route that a log line names.

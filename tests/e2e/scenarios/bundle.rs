@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use tollgate_tests::client::Request;
 use tollgate_tests::hosts::{Fault, Host};
 
 use crate::lane::GATEWAY;
@@ -56,17 +57,14 @@ async fn a_route_that_is_taken_away_is_gone(world: Rc<World>) -> Outcome {
 async fn good(world: &World) -> Result<Host, Box<dyn std::error::Error>> {
     let host = world.start_host(true, &[]).await?;
     world.publish_to(&host, &Project::new(world).route("{path: /good}").yaml()).await?;
-    let answer = host.client().for_host(&world.domain).get("/good").await?;
-    assert_eq!(answer.status, 200);
+    world.warm(&host.client().for_host(&world.domain), || Request::get("/good")).await?;
     Ok(host)
 }
 
 /// Checks that the good configuration still serves, and that another good one is taken up at once.
 async fn serves_on(world: &World, host: &Host) -> Outcome {
     let client = host.client().for_host(&world.domain);
-    for _ in 0..3 {
-        assert_eq!(client.get("/good").await?.status, 200);
-    }
+    world.warm(&client, || Request::get("/good")).await?;
     let mended = Project::new(world).route("{path: /good}").route("{path: /mended}");
     world.publish_to(host, &mended.yaml()).await?;
     assert_eq!(client.get("/mended").await?.status, 200, "it recovers");
@@ -134,7 +132,7 @@ async fn two_broken_ones_in_a_row_leave_the_last_good_one_serving(world: Rc<Worl
             if key.contains(":part:") { project::of_version(value, version) } else { value.to_owned() }
         };
         host.put(&project::rewritten(&other(&world)?, newer)).await?;
-        assert_eq!(client.get("/good").await?.status, 200, "after version {version}");
+        world.warm(&client, || Request::get("/good")).await?;
     }
     serves_on(&world, &host).await
 }
@@ -142,10 +140,7 @@ async fn two_broken_ones_in_a_row_leave_the_last_good_one_serving(world: Rc<Worl
 async fn records_that_are_away_leave_the_last_good_one_serving(world: Rc<World>) -> Outcome {
     let host = good(&world).await?;
     host.fault(Fault { records: Some(true), ..Fault::default() }).await?;
-    let client = host.client().for_host(&world.domain);
-    for _ in 0..3 {
-        assert_eq!(client.get("/good").await?.status, 200);
-    }
+    world.warm(&host.client().for_host(&world.domain), || Request::get("/good")).await?;
     host.fault(Fault::NONE).await?;
     serves_on(&world, &host).await
 }

@@ -19,6 +19,7 @@ scenarios! { "cache";
     named_query_parameters_alone_belong_to_the_key,
     credentials_pass_by_the_cache,
     consumers_share_only_where_the_route_says_so,
+    consumers_may_have_stored_responses_of_their_own,
     a_stale_response_is_validated,
     a_validator_of_the_client_gets_304_from_store,
     head_is_answered_from_what_get_stored,
@@ -165,7 +166,7 @@ async fn credentials_pass_by_the_cache(world: Rc<World>) -> Outcome {
 
 async fn consumers_share_only_where_the_route_says_so(world: Rc<World>) -> Outcome {
     let project =
-        Project::new(&world).api("authn: keys").route("{path: /shared, cache: {ttl: 1h, with-credentials: true}}");
+        Project::new(&world).api("authn: keys").route("{path: /shared, cache: {ttl: 1h, with-credentials: shared}}");
     world.publish(project).await?;
     let (one, two) = (world.plain_key("one").await?, world.plain_key("two").await?);
     let get = |key: &str| world.client().send_owned(Request::get("/shared").field("X-API-Key", key));
@@ -174,6 +175,24 @@ async fn consumers_share_only_where_the_route_says_so(world: Rc<World>) -> Outco
     assert_eq!(did(&get(&one).await?), "hit");
     assert_eq!(did(&get(&two).await?), "hit");
     assert_eq!(world.client().get("/shared").await?.status, 401, "a hit needs a key, too");
+    Ok(())
+}
+
+async fn consumers_may_have_stored_responses_of_their_own(world: Rc<World>) -> Outcome {
+    let project =
+        Project::new(&world).api("authn: keys").route("{path: /own, cache: {ttl: 1h, with-credentials: per-consumer}}");
+    world.publish(project).await?;
+    let (one, two) = (world.plain_key("one").await?, world.plain_key("two").await?);
+    let get = |key: &str| world.client().send_owned(Request::get("/own").field("X-API-Key", key));
+    get(&one).await?;
+    settle().await;
+    let mine = get(&one).await?;
+    assert_eq!(did(&mine), "hit");
+    let theirs = get(&two).await?;
+    assert_eq!(did(&theirs), "fwd=uri-miss");
+    settle().await;
+    assert_eq!(did(&get(&two).await?), "hit");
+    assert_eq!(get(&one).await?.content, mine.content);
     Ok(())
 }
 

@@ -22,8 +22,7 @@ scenarios! { "faults";
 
 async fn a_key_that_cannot_be_looked_up_is_503_not_401(world: Rc<World>) -> Outcome {
     world.publish(Project::new(&world).route("{path: /a, authn: keys}").route("{path: /b}")).await?;
-    // The configuration is read once before the records go away.
-    assert_eq!(world.client().get("/b").await?.status, 200);
+    world.warm(&world.client(), || Request::get("/b")).await?;
     let key = world.plain_key("acme").await?;
     world.host.fault(Fault { records: Some(true), ..Fault::default() }).await?;
     let answer = world.client().send(Request::get("/a").field("X-API-Key", &key)).await?;
@@ -42,16 +41,10 @@ async fn a_key_seen_before_outlives_the_records(world: Rc<World>) -> Outcome {
     let key = crate::project::Key::new(&world.name, 7, "acme");
     host.put(&key.records()?).await?;
     let client = host.client().for_host(&world.domain);
-    let get = || client.clone().send_owned(Request::get("/a").field("X-API-Key", &key.text));
-    // Every isolate of a host has a memory of its own; ask until all have seen the key.
-    for _ in 0..12 {
-        assert_eq!(get().await?.status, 200);
-    }
+    let request = || Request::get("/a").field("X-API-Key", &key.text);
+    world.warm(&client, request).await?;
     host.fault(Fault { records: Some(true), ..Fault::default() }).await?;
-    for _ in 0..4 {
-        assert_eq!(get().await?.status, 200);
-    }
-    Ok(())
+    world.warm(&client, request).await
 }
 
 async fn all_stores_away_still_serve_a_public_route(world: Rc<World>) -> Outcome {
@@ -60,7 +53,7 @@ async fn all_stores_away_still_serve_a_public_route(world: Rc<World>) -> Outcome
         .policy(&format!("{limit}: {{kind: rate-limit, rate: 100/s, by: address}}"))
         .route(&format!("{{path: /a, limit: {limit}, cache: {{ttl: 1h}}}}"));
     world.publish(project).await?;
-    assert_eq!(world.client().get("/a?first").await?.status, 200);
+    world.warm(&world.client(), || Request::get("/a?first")).await?;
     let all = Fault { records: Some(true), counters: Some(true), cache: Some(true) };
     world.host.fault(all).await?;
     for at in 0..4 {

@@ -43,7 +43,7 @@ async fn an_exact_host_beats_a_wildcard_host(world: Rc<World>) -> Outcome {
     assert_eq!(at("api").get("/exact").await?.status, 200);
     assert_eq!(at("other").get("/exact").await?.status, 404);
     assert_eq!(at("other").get("/wild/x").await?.status, 200);
-    assert_eq!(at("a.b").get("/wild/x").await?.status, 404, "one label only");
+    assert_eq!(at("a.b").get("/wild/x").await?.status, 200, "labels, one or more");
     assert_eq!(world.client().get("/wild/x").await?.status, 404);
     Ok(())
 }
@@ -80,8 +80,9 @@ async fn the_most_specific_path_wins_whatever_the_order(world: Rc<World>) -> Out
     for path in paths {
         assert_eq!(world.client().get(path).await?.status, 200, "{path}");
     }
-    let routes: Vec<String> = world.records(paths.len()).await?.iter().map(World::route_of).collect();
-    for (route, end) in routes.iter().zip(["mine", "one", "toys", "rest"]) {
+    let mut routes: Vec<String> = world.records(paths.len()).await?.iter().map(World::route_of).collect();
+    routes.sort();
+    for (route, end) in routes.iter().zip(["mine", "one", "rest", "toys"]) {
         assert!(route.ends_with(end), "{routes:?}");
     }
     Ok(())

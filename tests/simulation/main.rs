@@ -1,0 +1,44 @@
+//! The pipeline under random faults, on a virtual clock: the same seed is the same run, on every machine.
+//!
+//! Each run publishes a project, lets clients do sensible and senseless things side by side, makes stores and
+//! upstreams dawdle, fail and break off, and checks after every exchange what must hold whatever happens (see
+//! [`check`]). It does NOT prove what an adapter does: its ports are the reference ones. A failure names its seed:
+//! `TOLLGATE_SIMULATION_SEED=N cargo test -p tollgate-tests --test simulation` runs that one alone.
+
+mod check;
+mod clients;
+mod dice;
+mod run;
+mod shaky;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// How many runs a test makes: some seconds' worth. `TOLLGATE_SIMULATION_RUNS` asks for more.
+const RUNS: u64 = 60;
+
+#[test]
+fn what_must_hold_holds_whatever_fails() {
+    each_seed(0, run::Weather::STORMY);
+}
+
+#[test]
+fn without_faults_everybody_is_served() {
+    each_seed(1_000_000, run::Weather::CALM);
+}
+
+fn each_seed(first: u64, weather: run::Weather) {
+    if let Some(seed) = number("TOLLGATE_SIMULATION_SEED") {
+        run::run(seed, weather);
+        return;
+    }
+    for seed in first..first + number("TOLLGATE_SIMULATION_RUNS").unwrap_or(RUNS) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run::run(seed, weather))) {
+            eprintln!("\nthe seed of this failure: TOLLGATE_SIMULATION_SEED={seed}");
+            resume_unwind(panic);
+        }
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}

@@ -1,0 +1,209 @@
+//! One run: a gateway of two isolates, clients side by side, weather.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::sync::OnceLock;
+
+use futures_executor::LocalPool;
+use futures_util::task::LocalSpawnExt;
+use tollgate_config::fixtures;
+use tollgate_core::time::Timestamp;
+use tollgate_edge::memory::{MemoryHost, VirtualClock};
+use tollgate_edge::ports::Clock;
+use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
+
+use crate::check;
+use crate::clients::{self, CONSUMERS, PER_DAY};
+use crate::dice::Dice;
+use crate::shaky::ShakyHost;
+
+/// How much goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weather {
+    /// How often a call of a store fails.
+    store_fails_percent: u64,
+    /// Whether upstreams fail, dawdle and break off, and bundles are damaged.
+    trouble: bool,
+}
+
+impl Weather {
+    pub(crate) const CALM: Self = Self { store_fails_percent: 0, trouble: false };
+    pub(crate) const STORMY: Self = Self { store_fails_percent: 6, trouble: true };
+}
+
+/// Exchanges of one run.
+const EXCHANGES: u64 = 120;
+/// Steps of the clock after which every exchange has ended: stores and upstreams are waited for some seconds each.
+const STEPS_MAX: u64 = 20_000;
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// Everything of a run that several exchanges touch.
+struct Simulation {
+    dice: Dice,
+    weather: Weather,
+    host: ShakyHost,
+    isolates: Vec<Rc<Isolate>>,
+    /// The request ids of ended exchanges.
+    ended: RefCell<BTreeSet<String>>,
+    /// How often each consumer's request passed the closed limit and was forwarded.
+    forwarded: RefCell<BTreeMap<String, u64>>,
+}
+
+/// Runs a seed to its end; panics where something does not hold.
+pub(crate) fn run(seed: u64, weather: Weather) {
+    let simulation = Rc::new(Simulation::new(seed, weather));
+    simulation.publish(0);
+    let mut pool = LocalPool::new();
+    let spawner = pool.spawner();
+    let mut begun = 0;
+    for _ in 0..STEPS_MAX {
+        if begun < EXCHANGES && simulation.dice.percent(40) {
+            begun += 1;
+            let exchange = exchange(Rc::clone(&simulation), begun);
+            spawner.spawn_local(exchange).expect("the pool takes tasks");
+        }
+        simulation.happen();
+        pool.run_until_stalled();
+        simulation.host.inner.clock.advance(1 + simulation.dice.below(40));
+        if begun == EXCHANGES && simulation.ended.borrow().len() as u64 == EXCHANGES {
+            break;
+        }
+    }
+    simulation.conclude();
+}
+
+/// The records of the project and of everybody's keys.
+fn compiled(version: u64) -> Records {
+    let project = clients::project(version);
+    let compiled = tollgate_config::compile_str("tollgate.yaml", &project).expect("a project without mistakes");
+    let mut yaml = "format: 1\nconsumers:\n".to_owned();
+    for consumer in CONSUMERS {
+        yaml.push_str(&format!("  - {{id: {consumer}, keys: [{}]}}\n", clients::key(consumer)));
+    }
+    let fixtures = fixtures::load_str("fixtures.yaml", &yaml).expect("fixtures without mistakes");
+    compiled.records().iter().cloned().chain(fixtures.records("sim")).collect()
+}
+
+type Records = Vec<(String, Vec<u8>)>;
+
+async fn exchange(simulation: Rc<Simulation>, number: u64) {
+    let dice = &simulation.dice;
+    let mut request = clients::request(dice);
+    let id = format!("exchange-{number}");
+    if let Ok(value) = id.parse() {
+        request.headers_mut().insert("x-exchange", value);
+    }
+    let asked = format!("{} {}", request.method(), request.uri());
+    let is_head = request.method() == "HEAD";
+    let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    let client = Client { address: Some(address), https: dice.percent(50) };
+    let isolate = dice.one_of(&simulation.isolates);
+    let served = serve(&isolate, &simulation.host, request, client).await;
+    check::response(&asked, &served.response, is_head);
+    let record = served.after.await;
+    check::record(&asked, &record, &served.response);
+    let limited = record.route.as_ref().is_some_and(|route| ["/limited", "/both"].contains(&route.template.as_str()));
+    if let Some(principal) = record.principal.filter(|_| limited && record.upstream.is_some()) {
+        *simulation.forwarded.borrow_mut().entry(principal.consumer).or_default() += 1;
+    }
+    let new = simulation.ended.borrow_mut().insert(record.request_id);
+    assert!(new, "{asked}: its request id was given before");
+}
+
+impl Simulation {
+    fn new(seed: u64, weather: Weather) -> Self {
+        let dice = Dice::new(seed);
+        let (upstream_dice, trouble) = (dice.clone(), weather.trouble);
+        let script = move |request: &http::Request<_>| clients::answer(request, &upstream_dice, trouble);
+        let inner = MemoryHost::new(VirtualClock::at(START), seed, script);
+        inner.secrets.put("TOKEN", "s3cret");
+        let host = ShakyHost::new(inner, &dice, weather.store_fails_percent);
+        let freshness = if dice.percent(50) { Freshness::EachRequest } else { Freshness::Behind };
+        let isolate = || Rc::new(Isolate::new(IsolateSettings { gateway: "sim".to_owned(), freshness }));
+        Self {
+            isolates: vec![isolate(), isolate()],
+            dice,
+            weather,
+            host,
+            ended: RefCell::default(),
+            forwarded: RefCell::default(),
+        }
+    }
+
+    /// Publishes a version of the project, and everybody's keys.
+    fn publish(&self, version: usize) {
+        static VERSIONS: OnceLock<[Records; 2]> = OnceLock::new();
+        let versions = VERSIONS.get_or_init(|| [compiled(0), compiled(1)]);
+        for (key, value) in &versions[version] {
+            self.host.inner.records.put(key.as_str(), value.as_slice());
+        }
+    }
+
+    /// Lets something happen between two steps, perhaps.
+    fn happen(&self) {
+        if self.dice.percent(1) {
+            self.publish(self.dice.one_of(&[0, 1]));
+        }
+        if self.weather.trouble && self.dice.percent(1) {
+            let damaged = self.dice.one_of(&["", "{", "{\"kind\":\"pointer\",\"v\":9,\"data\":{}}"]);
+            self.host.inner.records.put("sim:config:active", damaged);
+        }
+        for fault in [&self.host.inner.records.fault, &self.host.inner.counters.fault, &self.host.inner.cache.fault] {
+            if self.weather.trouble && self.dice.percent(2) {
+                fault.set(self.dice.percent(30));
+            }
+        }
+    }
+
+    /// Checks what holds over the whole run.
+    fn conclude(&self) {
+        let ended = self.ended.borrow().len() as u64;
+        assert_eq!(ended, EXCHANGES, "exchanges that never ended");
+        let lines: Vec<serde_json::Value> =
+            self.host.inner.sink.lines().iter().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+        let logged = lines.iter().filter(|line| line["event"] == "exchange").count() as u64;
+        assert_eq!(logged, EXCHANGES, "one record per exchange");
+        self.nothing_secret(&lines);
+        self.forwarded_well();
+        self.limits_held();
+        if !self.weather.trouble {
+            let failed: Vec<_> = lines.iter().filter(|line| line["status"] == 502 || line["status"] == 503).collect();
+            assert!(failed.is_empty(), "{failed:?}");
+        }
+    }
+
+    fn nothing_secret(&self, lines: &[serde_json::Value]) {
+        let mut told: String = lines.iter().map(ToString::to_string).collect();
+        for (_, batch) in self.host.inner.sink.posts() {
+            told.push_str(&String::from_utf8_lossy(&batch));
+        }
+        for consumer in CONSUMERS {
+            assert!(!told.contains(&clients::key(consumer)), "a key in telemetry");
+        }
+        assert!(!told.contains("s3cret") && !told.contains("q=1"));
+    }
+
+    /// What reached the upstream is fit for it.
+    fn forwarded_well(&self) {
+        for request in self.host.inner.upstream.take_received() {
+            let fields = request.headers();
+            assert_eq!(fields.get("x-token").map(|token| token.as_bytes()), Some(&b"s3cret"[..]));
+            let target = request.uri().to_string();
+            assert!(!target.contains(".."), "{target} reached the upstream");
+            let keyed = ["/keyed", "/limited", "/both"].contains(&request.uri().path());
+            let has_key = fields.contains_key("x-api-key") || target.contains("key=");
+            assert!(!(keyed && has_key), "a key reached the upstream with {target}");
+        }
+    }
+
+    /// A closed limit never lets more pass than the burst and what time paid back, whichever isolate was asked.
+    fn limits_held(&self) {
+        let elapsed_ms = self.host.inner.clock.now().millis_since(START);
+        let most = PER_DAY + elapsed_ms * PER_DAY / 86_400_000;
+        for (consumer, passed) in self.forwarded.borrow().iter() {
+            assert!(*passed <= most, "{passed} of {consumer} passed, {most} allowed");
+        }
+    }
+}

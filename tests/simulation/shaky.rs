@@ -1,0 +1,178 @@
+//! Reference ports that dawdle and fail as the dice say.
+
+use http::{HeaderMap, StatusCode, Uri};
+use tollgate_core::cache::{CacheKey, StoredMeta};
+use tollgate_core::limit::{ChargeOutcome, ChargeRequest};
+use tollgate_core::secret::Secret;
+use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_core::time::Timestamp;
+use tollgate_edge::memory::{
+    Content, Copy, MemoryCache, MemoryCounters, MemoryHost, MemoryRecords, MemorySecrets, MemorySink, ScriptedUpstream,
+    SeededEntropy, VirtualClock,
+};
+use tollgate_edge::ports::{
+    Clock, Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable,
+};
+
+use crate::dice::Dice;
+
+/// A port behind trouble.
+#[derive(Clone, Debug)]
+pub(crate) struct Shaky<P> {
+    pub(crate) port: P,
+    trouble: Trouble,
+}
+
+/// How a store behaves.
+#[derive(Clone, Debug)]
+struct Trouble {
+    clock: VirtualClock,
+    dice: Dice,
+    fails_percent: u64,
+}
+
+impl Trouble {
+    /// Waits a while; longer, now and then, than anybody waits for a store.
+    async fn wait(&self) {
+        let ms = if self.fails_percent > 0 && self.dice.percent(2) { 60_000 } else { self.dice.below(12) };
+        if ms > 0 {
+            self.clock.sleep(ms).await;
+        }
+    }
+
+    fn strike(&self) -> Result<(), Unavailable> {
+        if self.dice.percent(self.fails_percent) { Err(Unavailable::new("struck by the simulation")) } else { Ok(()) }
+    }
+}
+
+/// All ports of one host.
+#[derive(Clone, Debug)]
+pub(crate) struct ShakyHost {
+    pub(crate) inner: MemoryHost,
+    records: Shaky<MemoryRecords>,
+    counters: Shaky<MemoryCounters>,
+    cache: Shaky<MemoryCache>,
+    secrets: Shaky<MemorySecrets>,
+    sink: Shaky<MemorySink>,
+}
+
+impl ShakyHost {
+    pub(crate) fn new(inner: MemoryHost, dice: &Dice, fails_percent: u64) -> Self {
+        let trouble = Trouble { clock: inner.clock.clone(), dice: dice.clone(), fails_percent };
+        Self {
+            records: Shaky { port: inner.records.clone(), trouble: trouble.clone() },
+            counters: Shaky { port: inner.counters.clone(), trouble: trouble.clone() },
+            cache: Shaky { port: inner.cache.clone(), trouble: trouble.clone() },
+            secrets: Shaky { port: inner.secrets.clone(), trouble: trouble.clone() },
+            sink: Shaky { port: inner.sink.clone(), trouble },
+            inner,
+        }
+    }
+}
+
+impl Records for Shaky<MemoryRecords> {
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.trouble.wait().await;
+        self.trouble.strike()?;
+        self.port.read(key).await
+    }
+}
+
+impl Counters for Shaky<MemoryCounters> {
+    async fn charge(&self, request: &ChargeRequest, now: Timestamp) -> Result<ChargeOutcome, Unavailable> {
+        self.trouble.wait().await;
+        self.trouble.strike()?;
+        let outcome = self.port.charge(request, now).await;
+        // The charge was made, and the answer is lost on the way.
+        self.trouble.wait().await;
+        self.trouble.strike()?;
+        outcome
+    }
+
+    async fn refund(&self, request: &ChargeRequest, now: Timestamp) -> Result<(), Unavailable> {
+        self.trouble.wait().await;
+        self.trouble.strike()?;
+        self.port.refund(request, now).await
+    }
+}
+
+impl ResponseCache for Shaky<MemoryCache> {
+    type Content = Content;
+
+    async fn look_up(&self, key: &CacheKey) -> Result<Option<Stored<Content>>, Unavailable> {
+        self.trouble.wait().await;
+        self.trouble.strike()?;
+        // A store may forget anything at any time.
+        if self.trouble.fails_percent > 0 && self.trouble.dice.percent(5) {
+            return Ok(None);
+        }
+        self.port.look_up(key).await
+    }
+
+    async fn store(&self, key: &CacheKey, meta: &StoredMeta, content: Option<Copy>) -> Result<(), Unavailable> {
+        self.trouble.wait().await;
+        self.trouble.strike()?;
+        self.port.store(key, meta, content).await
+    }
+}
+
+impl Secrets for Shaky<MemorySecrets> {
+    async fn secret(&self, name: &str) -> Result<Option<Secret>, Unavailable> {
+        self.trouble.wait().await;
+        self.trouble.strike()?;
+        self.port.secret(name).await
+    }
+}
+
+impl TelemetrySink for Shaky<MemorySink> {
+    fn log(&self, line: &str) {
+        self.port.log(line);
+    }
+
+    fn record(&self, record: &ExchangeRecord) {
+        self.port.record(record);
+    }
+
+    async fn post(&self, endpoint: &Uri, fields: HeaderMap, content: Vec<u8>) -> Result<StatusCode, Unavailable> {
+        self.trouble.wait().await;
+        self.trouble.strike()?;
+        self.port.post(endpoint, fields, content).await
+    }
+}
+
+impl Host for ShakyHost {
+    type Content = Content;
+    type Clock = VirtualClock;
+    type Entropy = SeededEntropy;
+    type Records = Shaky<MemoryRecords>;
+    type Counters = Shaky<MemoryCounters>;
+    type ResponseCache = Shaky<MemoryCache>;
+    type Upstream = ScriptedUpstream;
+    type Secrets = Shaky<MemorySecrets>;
+    type TelemetrySink = Shaky<MemorySink>;
+
+    fn clock(&self) -> &VirtualClock {
+        &self.inner.clock
+    }
+    fn entropy(&self) -> &SeededEntropy {
+        &self.inner.entropy
+    }
+    fn records(&self) -> &Shaky<MemoryRecords> {
+        &self.records
+    }
+    fn counters(&self) -> &Shaky<MemoryCounters> {
+        &self.counters
+    }
+    fn response_cache(&self) -> &Shaky<MemoryCache> {
+        &self.cache
+    }
+    fn upstream(&self) -> &ScriptedUpstream {
+        &self.inner.upstream
+    }
+    fn secrets(&self) -> &Shaky<MemorySecrets> {
+        &self.secrets
+    }
+    fn telemetry_sink(&self) -> &Shaky<MemorySink> {
+        &self.sink
+    }
+}

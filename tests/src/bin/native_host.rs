@@ -1,0 +1,145 @@
+//! The launcher of the native host: the adapter as a library, spoken to by the protocol of tests/README.md.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tollgate_core::secret::Secret;
+use tollgate_edge::Freshness;
+use tollgate_native::faults::{Faults, FaultyStore};
+use tollgate_native::{AdminSettings, RecordChange, RecordStore, SecretSource, Server, Settings};
+
+/// Two, so that whatever isolates do not share shows.
+const ISOLATES: usize = 2;
+/// How long open exchanges may go on once stdin has ended.
+const GRACE: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            emit(&json!({"failed": error.to_string()}));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let settings = settings(std::env::args().skip(1))?;
+    let records = RecordStore::in_memory()?;
+    let faults = Faults::default();
+    let server = Server::builder(settings, records.clone()).log_to(Box::new(LogLines)).faults(faults.clone()).bind()?;
+    let address = server.addresses().first().ok_or("the server listens nowhere")?;
+    let admin = server.admin_address().map(|admin| format!("http://{admin}"));
+    emit(&json!({"ready": {"url": format!("http://{address}"), "admin": admin}}));
+    let (stop, stopped) = oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        obey(&records, &faults);
+        // The server may have ended by itself.
+        let _ = stop.send(());
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(server.run(async {
+        let _ = stopped.await;
+    }))?;
+    Ok(())
+}
+
+fn settings(mut words: impl Iterator<Item = String>) -> Result<Settings, String> {
+    let (mut port, mut gateway, mut dev) = (0_u16, "quickstart".to_owned(), false);
+    let mut secrets = BTreeMap::new();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or(format!("{word} wants a value"));
+        match word.as_str() {
+            "--port" => port = value()?.parse().map_err(|_| "--port wants a number".to_owned())?,
+            "--gateway" => gateway = value()?,
+            "--dev" => dev = true,
+            "--secret" => {
+                let pair = value()?;
+                let (name, text) = pair.split_once('=').ok_or("a --secret is written NAME=VALUE")?;
+                secrets.insert(name.to_owned(), Secret::new(text.to_owned()));
+            }
+            other => return Err(format!("no option {other}; see tests/README.md")),
+        }
+    }
+    let mut settings = Settings::new(gateway, SocketAddr::from(([127, 0, 0, 1], port)));
+    settings.isolates = NonZeroUsize::new(ISOLATES);
+    settings.freshness = if dev { Freshness::EachRequest } else { Freshness::Behind };
+    settings.secrets = SecretSource::Given(secrets);
+    settings.admin = Some(AdminSettings { address: SocketAddr::from(([127, 0, 0, 1], 0)), token: None });
+    settings.grace = GRACE;
+    Ok(settings)
+}
+
+/// Carries out commands until stdin ends.
+fn obey(records: &RecordStore, faults: &Faults) {
+    for line in std::io::stdin().lock().lines() {
+        let Ok(line) = line else { return };
+        let command: Value = serde_json::from_str(&line).unwrap_or_default();
+        let id = command["id"].clone();
+        let answer = match carry_out(&command, records, faults) {
+            Ok(None) => json!({"ack": id}),
+            Ok(Some(value)) => json!({"ack": id, "value": value}),
+            Err(error) => json!({"nack": id, "error": error}),
+        };
+        emit(&answer);
+    }
+}
+
+fn carry_out(command: &Value, records: &RecordStore, faults: &Faults) -> Result<Option<Value>, String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    if let Some(entries) = command["put"].as_array() {
+        let pairs: Vec<_> = entries.iter().map(|entry| (text(&entry["key"]), text(&entry["value"]))).collect();
+        let put = pairs.iter().map(|(key, value)| RecordChange::Put { key, value: value.as_bytes() });
+        let changes: Vec<_> = put.collect();
+        records.write(&changes).map_err(|error| error.to_string())?;
+    } else if let Some(keys) = command["delete"].as_array() {
+        let keys: Vec<String> = keys.iter().map(text).collect();
+        let changes: Vec<_> = keys.iter().map(|key| RecordChange::Delete { key }).collect();
+        records.write(&changes).map_err(|error| error.to_string())?;
+    } else if let Some(key) = command["get"].as_str() {
+        let value = records.read(key).map_err(|error| error.to_string())?;
+        return Ok(Some(value.map_or(Value::Null, |value| String::from_utf8_lossy(&value).into())));
+    } else if let Some(switches) = command["fault"].as_object() {
+        let stores = [
+            ("records", FaultyStore::Records),
+            ("counters", FaultyStore::Counters),
+            ("cache", FaultyStore::ResponseCache),
+        ];
+        for (name, store) in stores {
+            if let Some(failing) = switches.get(name).and_then(Value::as_bool) {
+                faults.set(store, failing);
+            }
+        }
+    } else {
+        return Err("this host knows put, delete, get and fault".to_owned());
+    }
+    Ok(None)
+}
+
+/// Writes one event; a reader that went away is no concern of this process.
+fn emit(event: &Value) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{event}").and_then(|()| out.flush());
+}
+
+/// The gateway's log, each line as an event.
+struct LogLines;
+
+impl Write for LogLines {
+    fn write(&mut self, lines: &[u8]) -> std::io::Result<usize> {
+        for line in String::from_utf8_lossy(lines).lines() {
+            emit(&json!({"log": line}));
+        }
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

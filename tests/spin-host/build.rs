@@ -8,20 +8,14 @@ use std::process::Command;
 use std::{env, fs};
 
 /// The packages of the SDK's WIT that the host implements itself.
-const WIT_PACKAGES: [&str; 3] = [
-    "spin-key-value@3.0.0",
-    "spin-variables@3.0.0",
-    "wasi-keyvalue-2024-10-17",
-];
+const WIT_PACKAGES: [&str; 3] = ["spin-key-value@3.0.0", "spin-variables@3.0.0", "wasi-keyvalue-2024-10-17"];
 
 fn main() -> Result<(), String> {
     let here = required("CARGO_MANIFEST_DIR")?;
     println!("cargo::rerun-if-changed={here}/../../Cargo.lock");
     let wit = sdk_folder(&here)?.join("wit/deps");
-    let paths: Vec<String> = WIT_PACKAGES
-        .iter()
-        .map(|package| format!("{:?}", wit.join(package).display().to_string()))
-        .collect();
+    let paths: Vec<String> =
+        WIT_PACKAGES.iter().map(|package| format!("{:?}", wit.join(package).display().to_string())).collect();
     let bindings = format!(
         r#"wasmtime::component::bindgen!({{
     path: [{}],
@@ -71,10 +65,7 @@ fn sdk_folder(here: &str) -> Result<PathBuf, String> {
         .find(|package| package["name"] == "spin-sdk")
         .and_then(|package| package["manifest_path"].as_str())
         .ok_or("adapters/spin does not depend on spin-sdk, whose WIT this host implements")?;
-    Path::new(manifest)
-        .parent()
-        .map(Path::to_path_buf)
-        .ok_or_else(|| format!("{manifest} has no folder"))
+    Path::new(manifest).parent().map(Path::to_path_buf).ok_or_else(|| format!("{manifest} has no folder"))
 }
 
 fn required(name: &str) -> Result<String, String> {

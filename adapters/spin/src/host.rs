@@ -142,7 +142,6 @@ pub struct SpinTelemetrySink;
 const EXPORT_TIMEOUT_MS: u64 = 10_000;
 
 impl TelemetrySink for SpinTelemetrySink {
-    #[expect(clippy::print_stdout, reason = "standard output is the component's log")]
     fn log(&self, line: &str) {
         println!("{line}");
     }

@@ -37,11 +37,7 @@ impl State {
     }
 
     /// The label of an opened store, unless the stores fail for the key.
-    fn label_for(
-        &mut self,
-        handle: &Resource<Handle>,
-        key: &str,
-    ) -> Result<Result<String, key_value::Error>> {
+    fn label_for(&mut self, handle: &Resource<Handle>, key: &str) -> Result<Result<String, key_value::Error>> {
         if self.shared.faults.hit_key(key) {
             return Ok(Err(key_value::Error::Other(FAULT.into())));
         }
@@ -112,10 +108,7 @@ impl key_value::HostStoreWithStore<State> for Spin {
     async fn get_keys(
         accessor: &Accessor<State, Self>,
         handle: Resource<Handle>,
-    ) -> Result<(
-        StreamReader<String>,
-        FutureReader<Result<(), key_value::Error>>,
-    )> {
+    ) -> Result<(StreamReader<String>, FutureReader<Result<(), key_value::Error>>)> {
         accessor.with(|mut access| {
             let state = access.get();
             let label = state.label_for(&handle, "")?;
@@ -140,10 +133,7 @@ impl key_value::HostStore for State {
 impl key_value::Host for State {}
 
 impl variables::HostWithStore<State> for Spin {
-    async fn get(
-        accessor: &Accessor<State, Self>,
-        name: String,
-    ) -> Result<Result<String, variables::Error>> {
+    async fn get(accessor: &Accessor<State, Self>, name: String) -> Result<Result<String, variables::Error>> {
         accessor.with(|mut access| {
             let state = access.get();
             if !is_variable_name(&name) {
@@ -160,12 +150,9 @@ impl variables::Host for State {}
 /// Spin's rule: lower-case words of letters and digits joined by single underscores, a letter first.
 fn is_variable_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.split('_').all(|word| {
-            !word.is_empty()
-                && word
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        })
+        && name
+            .split('_')
+            .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
 }
 
 impl State {
@@ -188,39 +175,22 @@ impl store::Host for State {
 }
 
 impl store::HostBucket for State {
-    fn get(
-        &mut self,
-        bucket: Resource<Handle>,
-        key: String,
-    ) -> Result<Result<Option<Vec<u8>>, store::Error>> {
+    fn get(&mut self, bucket: Resource<Handle>, key: String) -> Result<Result<Option<Vec<u8>>, store::Error>> {
         let label = self.bucket(&bucket)?;
         Ok(label.map(|label| self.shared.stores.get(&label, &key)))
     }
 
-    fn set(
-        &mut self,
-        bucket: Resource<Handle>,
-        key: String,
-        value: Vec<u8>,
-    ) -> Result<Result<(), store::Error>> {
+    fn set(&mut self, bucket: Resource<Handle>, key: String, value: Vec<u8>) -> Result<Result<(), store::Error>> {
         let label = self.bucket(&bucket)?;
         Ok(label.map(|label| self.shared.stores.set(&label, key, value)))
     }
 
-    fn delete(
-        &mut self,
-        bucket: Resource<Handle>,
-        key: String,
-    ) -> Result<Result<(), store::Error>> {
+    fn delete(&mut self, bucket: Resource<Handle>, key: String) -> Result<Result<(), store::Error>> {
         let label = self.bucket(&bucket)?;
         Ok(label.map(|label| self.shared.stores.delete(&label, &key)))
     }
 
-    fn exists(
-        &mut self,
-        bucket: Resource<Handle>,
-        key: String,
-    ) -> Result<Result<bool, store::Error>> {
+    fn exists(&mut self, bucket: Resource<Handle>, key: String) -> Result<Result<bool, store::Error>> {
         let value = store::HostBucket::get(self, bucket, key)?;
         Ok(value.map(|value| value.is_some()))
     }
@@ -231,10 +201,7 @@ impl store::HostBucket for State {
         _cursor: Option<String>,
     ) -> Result<Result<store::KeyResponse, store::Error>> {
         let label = self.bucket(&bucket)?;
-        Ok(label.map(|label| store::KeyResponse {
-            keys: self.shared.stores.keys(&label),
-            cursor: None,
-        }))
+        Ok(label.map(|label| store::KeyResponse { keys: self.shared.stores.keys(&label), cursor: None }))
     }
 
     fn drop(&mut self, bucket: Resource<Handle>) -> Result<()> {
@@ -244,12 +211,7 @@ impl store::HostBucket for State {
 }
 
 impl atomics::Host for State {
-    fn increment(
-        &mut self,
-        bucket: Resource<Handle>,
-        key: String,
-        delta: i64,
-    ) -> Result<Result<i64, store::Error>> {
+    fn increment(&mut self, bucket: Resource<Handle>, key: String, delta: i64) -> Result<Result<i64, store::Error>> {
         let label = self.bucket(&bucket)?;
         Ok(label.and_then(|label| {
             let sum = self.shared.stores.increment(&label, key, delta);
@@ -257,11 +219,7 @@ impl atomics::Host for State {
         }))
     }
 
-    fn swap(
-        &mut self,
-        swap: Resource<Swap>,
-        value: Vec<u8>,
-    ) -> Result<Result<(), atomics::CasError>> {
+    fn swap(&mut self, swap: Resource<Swap>, value: Vec<u8>) -> Result<Result<(), atomics::CasError>> {
         let swap = self.table.delete(swap)?;
         if self.shared.faults.hit_counters() {
             let error = store::Error::Other(FAULT.into());
@@ -276,11 +234,7 @@ impl atomics::Host for State {
 }
 
 impl atomics::HostCas for State {
-    fn new(
-        &mut self,
-        bucket: Resource<Handle>,
-        key: String,
-    ) -> Result<Result<Resource<Swap>, store::Error>> {
+    fn new(&mut self, bucket: Resource<Handle>, key: String) -> Result<Result<Resource<Swap>, store::Error>> {
         let label = match self.bucket(&bucket)? {
             Ok(label) => label,
             Err(error) => return Ok(Err(error)),

@@ -12,8 +12,7 @@ use wasmtime::component::{Component, GuestTaskId, Linker, ResourceTable};
 use wasmtime::{Cache, CacheConfig, Config, Engine, Result, Store, StoreContextMut};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::handler::{
-    HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState,
-    WorkerStatus,
+    HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
 };
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -47,20 +46,13 @@ pub(crate) struct State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            hooks: &mut self.outbound,
-            table: &mut self.table,
-            ctx: &mut self.http,
-        }
+        WasiHttpCtxView { hooks: &mut self.outbound, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
@@ -86,10 +78,7 @@ impl Guest {
         let mut cached = CacheConfig::new();
         cached.with_directory(cache.join("wasmtime"));
         let mut config = Config::new();
-        config
-            .cache(Some(Cache::new(cached)?))
-            .wasm_component_model_async(true)
-            .epoch_interruption(true);
+        config.cache(Some(Cache::new(cached)?)).wasm_component_model_async(true).epoch_interruption(true);
         let engine = Engine::new(&config)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -98,11 +87,7 @@ impl Guest {
         capabilities::add_to_linker(&mut linker)?;
         let component = Component::from_file(&engine, &shared.app.source)?;
         let pre = ServicePre::new(linker.instantiate_pre(&component)?)?;
-        Ok(ProxyHandler::new(Self {
-            engine,
-            pre: ProxyPre::P3(pre),
-            shared,
-        }))
+        Ok(ProxyHandler::new(Self { engine, pre: ProxyPre::P3(pre), shared }))
     }
 
     fn new_store(&self) -> Store<State> {
@@ -111,9 +96,7 @@ impl Guest {
             table: ResourceTable::new(),
             wasi: WasiCtxBuilder::new().stdout(Logs).stderr(Logs).build(),
             http: WasiHttpCtx::new(),
-            outbound: Outbound {
-                shared: Arc::clone(&self.shared),
-            },
+            outbound: Outbound { shared: Arc::clone(&self.shared) },
         };
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline(NO_DEADLINE);
@@ -143,12 +126,7 @@ impl HandlerState for Guest {
 pub(crate) struct IdleLimit(Pin<Box<Sleep>>);
 
 impl WorkerExpiration for IdleLimit {
-    fn poll(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        status: WorkerStatus,
-        since: Instant,
-    ) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, since: Instant) -> Poll<()> {
         match status {
             WorkerStatus::Requests | WorkerStatus::PostReturn => Poll::Pending,
             WorkerStatus::Idle => {

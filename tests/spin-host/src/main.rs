@@ -60,10 +60,7 @@ struct Arguments {
 
 fn named(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("NAME=VALUE is expected")?;
-    Ok((
-        name.to_ascii_lowercase().replace('-', "_"),
-        value.to_owned(),
-    ))
+    Ok((name.to_ascii_lowercase().replace('-', "_"), value.to_owned()))
 }
 
 fn main() -> ExitCode {
@@ -95,11 +92,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
 
 fn app(arguments: Arguments) -> Result<App, String> {
     let mut given = BTreeMap::new();
-    given.extend(
-        arguments
-            .gateway
-            .map(|name| ("tollgate_gateway".to_owned(), name)),
-    );
+    given.extend(arguments.gateway.map(|name| ("tollgate_gateway".to_owned(), name)));
     if arguments.dev {
         given.insert("tollgate_dev".to_owned(), "1".to_owned());
     }
@@ -121,9 +114,7 @@ fn app(arguments: Arguments) -> Result<App, String> {
 async fn host(shared: Arc<Shared>, port: u16) -> Result<(), String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
-        .map_err(|error| {
-            format!("port {port} of 127.0.0.1 cannot be used: {error}; give another --port")
-        })?;
+        .map_err(|error| format!("port {port} of 127.0.0.1 cannot be used: {error}; give another --port"))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let source = shared.app.source.display().to_string();
     let handler = Guest::load(Arc::clone(&shared), &cache_folder())

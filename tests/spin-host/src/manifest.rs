@@ -21,8 +21,8 @@ pub(crate) struct App {
 impl App {
     /// Reads the manifest; `given` are application variables that win over the manifest's defaults.
     pub(crate) fn read(path: &Path, given: &BTreeMap<String, String>) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         Self::parse(&text, folder, given).map_err(|error| format!("{}: {error}", path.display()))
     }
@@ -93,9 +93,7 @@ fn application_values(
             match value {
                 Some(value) => Ok((name, value)),
                 None if variable.required => Err(format!("variable {name} is required")),
-                None => Err(format!(
-                    "variable {name} has no default and is not required"
-                )),
+                None => Err(format!("variable {name} has no default and is not required")),
             }
         })
         .collect()
@@ -106,13 +104,9 @@ fn expand(template: &str, values: &BTreeMap<String, String>) -> Result<String, S
     let mut filled = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
-        let (name, after) = after
-            .split_once("}}")
-            .ok_or_else(|| format!("{template:?} has an open {{{{"))?;
+        let (name, after) = after.split_once("}}").ok_or_else(|| format!("{template:?} has an open {{{{"))?;
         let name = name.trim();
-        let value = values
-            .get(name)
-            .ok_or_else(|| format!("{template:?} names the unknown variable {name}"))?;
+        let value = values.get(name).ok_or_else(|| format!("{template:?} names the unknown variable {name}"))?;
         filled.push_str(before);
         filled.push_str(value);
         rest = after;
@@ -145,10 +139,7 @@ mod tests {
     "#;
 
     fn given(values: &[(&str, &str)]) -> BTreeMap<String, String> {
-        values
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
+        values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]

@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use http::header::CONNECTION;
-use wasmtime_wasi_http::{
-    Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks, default_send_request,
-};
+use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
 use crate::guest::Shared;
 
@@ -88,11 +86,8 @@ impl AllowedHosts {
         let entries = entries
             .iter()
             .map(|entry| {
-                Entry::parse(entry).ok_or_else(|| {
-                    format!(
-                        "allowed_outbound_hosts has {entry:?}, which this host does not understand"
-                    )
-                })
+                Entry::parse(entry)
+                    .ok_or_else(|| format!("allowed_outbound_hosts has {entry:?}, which this host does not understand"))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { entries })
@@ -121,11 +116,7 @@ impl Entry {
             Some((host, port)) if !port.ends_with(']') => (host, PortRule::parse(port)?),
             _ => (rest, PortRule::Default),
         };
-        Some(Self {
-            scheme: (scheme != "*").then(|| scheme.to_owned()),
-            host: HostRule::parse(host)?,
-            port,
-        })
+        Some(Self { scheme: (scheme != "*").then(|| scheme.to_owned()), host: HostRule::parse(host)?, port })
     }
 }
 
@@ -134,9 +125,7 @@ impl HostRule {
         let host = host.to_ascii_lowercase();
         match host.strip_prefix('*') {
             Some("") => Some(Self::Any),
-            Some(domain) => domain
-                .starts_with('.')
-                .then(|| Self::Below(domain.to_owned())),
+            Some(domain) => domain.starts_with('.').then(|| Self::Below(domain.to_owned())),
             None if host.is_empty() || host == "self" => None,
             None => Some(Self::Exactly(host)),
         }
@@ -158,10 +147,7 @@ impl PortRule {
         }
         let (first, last) = match port.split_once("..") {
             // Spin's range leaves its end out.
-            Some((first, end)) => (
-                first.parse().ok()?,
-                end.parse::<u16>().ok()?.checked_sub(1)?,
-            ),
+            Some((first, end)) => (first.parse().ok()?, end.parse::<u16>().ok()?.checked_sub(1)?),
             None => (port.parse().ok()?, port.parse().ok()?),
         };
         Some(Self::Between(first..=last))
@@ -198,11 +184,7 @@ mod tests {
     fn only_what_an_entry_names_is_allowed() {
         check("https://a.example", ("https", "a.example", None), true);
         check("https://a.example", ("https", "A.example", Some(443)), true);
-        check(
-            "https://a.example",
-            ("https", "a.example", Some(8443)),
-            false,
-        );
+        check("https://a.example", ("https", "a.example", Some(8443)), false);
         check("https://a.example", ("http", "a.example", None), false);
         check("https://a.example", ("https", "b.example", None), false);
         check("https://*.example:*", ("https", "a.example", Some(9)), true);
@@ -216,13 +198,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused_at_the_start() {
-        for entry in [
-            "example.com",
-            "http://self",
-            "http://10.0.0.0/8",
-            "http://*x",
-            "http://a:b",
-        ] {
+        for entry in ["example.com", "http://self", "http://10.0.0.0/8", "http://*x", "http://a:b"] {
             assert!(AllowedHosts::parse(&[entry.to_owned()]).is_err(), "{entry}");
         }
     }

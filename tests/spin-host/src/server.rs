@@ -24,11 +24,7 @@ use crate::guest::Guest;
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// Serves until `stop` says so, then lets open requests finish.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    handler: ProxyHandler<Guest>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve(listener: TcpListener, handler: ProxyHandler<Guest>, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -59,8 +55,7 @@ async fn connection(
         let handler = handler.clone();
         async move { Ok::<_, Error>(answer(request, client, &handler).await) }
     });
-    let mut serving =
-        std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let mut serving = std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     // A connection that broke is the client's affair; the component has been told by then.
     tokio::select! {
         _ = serving.as_mut() => return,
@@ -69,11 +64,7 @@ async fn connection(
     let _ = serving.await;
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    client: SocketAddr,
-    handler: &ProxyHandler<Guest>,
-) -> Response<WasiBody> {
+async fn answer(request: Request<Incoming>, client: SocketAddr, handler: &ProxyHandler<Guest>) -> Response<WasiBody> {
     let (mut head, content) = request.into_parts();
     // Spin breaks the connection off here; an answer makes the reason visible.
     let Some(uri) = absolute(&head.uri, &head.headers) else {
@@ -97,11 +88,7 @@ fn absolute(uri: &Uri, fields: &HeaderMap) -> Option<Uri> {
         Some(host) => Some(Authority::try_from(host.as_bytes()).ok()?),
         None => None,
     };
-    let Parts {
-        authority,
-        path_and_query,
-        ..
-    } = uri.clone().into_parts();
+    let Parts { authority, path_and_query, .. } = uri.clone().into_parts();
     let authority = match (named, authority) {
         (Some(named), Some(authority)) if named != authority => return None,
         (named, authority) => named.or(authority)?,
@@ -154,16 +141,8 @@ mod tests {
 
     #[test]
     fn the_component_sees_an_absolute_uri_whose_path_nobody_touched() {
-        check(
-            "/a/../%2e/b?c",
-            &["a.example"],
-            Some("http://a.example/a/../%2e/b?c"),
-        );
-        check(
-            "http://a.example/b",
-            &["a.example"],
-            Some("http://a.example/b"),
-        );
+        check("/a/../%2e/b?c", &["a.example"], Some("http://a.example/a/../%2e/b?c"));
+        check("http://a.example/b", &["a.example"], Some("http://a.example/b"));
         check("http://a.example/b", &[], Some("http://a.example/b"));
         check("http://a.example/b", &["b.example"], None);
         check("/b", &[], None);

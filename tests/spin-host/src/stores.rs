@@ -39,11 +39,7 @@ pub(crate) struct Faults {
 impl Faults {
     /// Tells whether `spin:key-value` fails for the key.
     pub(crate) fn hit_key(&self, key: &str) -> bool {
-        let fault = if key.contains(CACHE_KEY_PART) {
-            &self.cache
-        } else {
-            &self.records
-        };
+        let fault = if key.contains(CACHE_KEY_PART) { &self.cache } else { &self.records };
         fault.load(Ordering::Relaxed)
     }
 
@@ -66,10 +62,7 @@ impl Stores {
     }
 
     pub(crate) fn set(&self, label: &str, key: String, value: Vec<u8>) {
-        self.lock()
-            .entry(label.to_owned())
-            .or_default()
-            .insert(key, value);
+        self.lock().entry(label.to_owned()).or_default().insert(key, value);
     }
 
     pub(crate) fn delete(&self, label: &str, key: &str) {
@@ -80,10 +73,7 @@ impl Stores {
 
     pub(crate) fn keys(&self, label: &str) -> Vec<String> {
         let stores = self.lock();
-        stores
-            .get(label)
-            .map(|store| store.keys().cloned().collect())
-            .unwrap_or_default()
+        stores.get(label).map(|store| store.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// Writes the value if the key still holds what the swap saw; a swap that saw nothing always writes.
@@ -107,15 +97,10 @@ impl Stores {
         let old = match store.get(&key) {
             None => 0,
             Some(bytes) => i64::from_le_bytes(
-                bytes
-                    .as_slice()
-                    .try_into()
-                    .map_err(|_| format!("{key} is not a number of 8 bytes"))?,
+                bytes.as_slice().try_into().map_err(|_| format!("{key} is not a number of 8 bytes"))?,
             ),
         };
-        let new = old
-            .checked_add(delta)
-            .ok_or_else(|| format!("{key} would overflow"))?;
+        let new = old.checked_add(delta).ok_or_else(|| format!("{key} would overflow"))?;
         store.insert(key, new.to_le_bytes().to_vec());
         Ok(new)
     }
@@ -133,11 +118,7 @@ mod tests {
     use super::*;
 
     fn begun(stores: &Stores, key: &str) -> Swap {
-        Swap {
-            label: "default".into(),
-            key: key.into(),
-            seen: stores.get("default", key),
-        }
+        Swap { label: "default".into(), key: key.into(), seen: stores.get("default", key) }
     }
 
     #[test]

@@ -128,13 +128,14 @@ impl ApiKeySettings {
     /// Looks for a key where this policy says one may be.
     #[must_use]
     pub fn presented(&self, fields: &HeaderMap, query: Option<&str>) -> Presented {
-        let in_query: Vec<&str> = query.into_iter().flat_map(|q| query_values(q, self.query_name())).collect();
+        let in_query: Vec<&str> = match &self.query {
+            Some(name) => query_values(query, name).collect(),
+            None => Vec::new(),
+        };
         match (self.in_field(fields), in_query.as_slice()) {
-            (Presented::Nothing, []) => Presented::Nothing,
+            (Presented::Nothing, []) if query.is_some_and(holds_key) => Presented::WrongPlace,
             (found, []) => found,
-            (Presented::Nothing, [_, ..]) if self.query.is_none() => Presented::WrongPlace,
             (Presented::Nothing, [value]) => read(value),
-            (found, [_, ..]) if self.query.is_none() => found,
             _ => Presented::Ambiguous,
         }
     }
@@ -154,17 +155,11 @@ impl ApiKeySettings {
         HeaderName::try_from(self.field.as_str()).ok()
     }
 
-    /// The query without this policy's parameter, so that no key reaches the upstream or a log.
+    /// The query without this policy's parameter, so that no key reaches the upstream or a cache key.
     #[must_use]
     pub fn without_key(&self, query: &str) -> String {
-        let name = self.query_name();
-        let kept: Vec<&str> = query.split('&').filter(|pair| !is_parameter(pair, name)).collect();
-        kept.join("&")
-    }
-
-    /// The parameter a key may stand in; also looked at when not allowed, to tell the client what is wrong.
-    fn query_name(&self) -> &str {
-        self.query.as_deref().unwrap_or("api_key")
+        let kept = query.split('&').filter(|pair| self.query.as_ref().is_none_or(|name| name_of(pair) != name));
+        kept.collect::<Vec<_>>().join("&")
     }
 
     fn in_field(&self, fields: &HeaderMap) -> Presented {
@@ -199,15 +194,33 @@ fn read(text: &str) -> Presented {
     }
 }
 
-fn query_values<'a>(query: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
-    query
-        .split('&')
-        .filter(move |pair| is_parameter(pair, name))
-        .map(|pair| pair.split_once('=').map_or("", |(_, v)| v))
+/// The query without anything that is a key of ours, wherever it stands; `None` when it holds none.
+///
+/// A client that sends its key to a route that asks for none still does not hand it to that route's upstream.
+#[must_use]
+pub fn query_without_keys(query: &str) -> Option<String> {
+    let kept = || query.split('&').filter(|pair| !is_key(value_of(pair))).collect::<Vec<_>>().join("&");
+    holds_key(query).then(kept)
 }
 
-fn is_parameter(pair: &str, name: &str) -> bool {
-    pair.split_once('=').map_or(pair, |(n, _)| n) == name
+fn holds_key(query: &str) -> bool {
+    query.split('&').any(|pair| is_key(value_of(pair)))
+}
+
+fn is_key(text: &str) -> bool {
+    text.starts_with("tg_") && text.len() <= crate::bounds::KEY_BYTES_MAX && ApiKey::parse(text).is_ok()
+}
+
+fn query_values<'a>(query: Option<&'a str>, name: &str) -> impl Iterator<Item = &'a str> {
+    query.into_iter().flat_map(|q| q.split('&')).filter(move |pair| name_of(pair) == name).map(value_of)
+}
+
+fn name_of(pair: &str) -> &str {
+    pair.split_once('=').map_or(pair, |(name, _)| name)
+}
+
+fn value_of(pair: &str) -> &str {
+    pair.split_once('=').map_or("", |(_, value)| value)
 }
 
 fn is_environment(text: &str) -> bool {
@@ -275,6 +288,8 @@ mod tests {
         check(&settings(None, None), Some(&text), None, &found);
         check(&settings(None, None), None, None, &Presented::Nothing);
         check(&settings(None, None), None, Some(&format!("a=b&api_key={text}")), &Presented::WrongPlace);
+        check(&settings(None, None), None, Some(&format!("a=b&any={text}")), &Presented::WrongPlace);
+        check(&settings(None, None), None, Some("api_key=something-else"), &Presented::Nothing);
         check(&settings(Some("k"), None), None, Some(&format!("a=b&k={text}")), &found);
         check(&settings(Some("k"), None), Some(&text), Some(&format!("k={text}")), &Presented::Ambiguous);
         check(&settings(Some("k"), None), None, Some(&format!("k={text}&k={text}")), &Presented::Ambiguous);
@@ -287,6 +302,10 @@ mod tests {
     fn the_key_leaves_the_query() {
         assert_eq!(settings(Some("k"), None).without_key("a=1&k=tg_x&b=2&k"), "a=1&b=2");
         assert_eq!(settings(Some("k"), None).without_key("k=tg_x"), "");
+        assert_eq!(settings(None, None).without_key("api_key=theirs"), "api_key=theirs");
+        let query = format!("a=1&x={}&b=2", key().expose());
+        assert_eq!(query_without_keys(&query).as_deref(), Some("a=1&b=2"));
+        assert_eq!(query_without_keys("a=tg_dev_nothing"), None);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

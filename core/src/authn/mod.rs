@@ -3,7 +3,7 @@
 pub mod api_key;
 mod credential;
 
-pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, Presented};
+pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, Presented, query_without_keys};
 pub use credential::{Credential, CredentialState};
 
 use serde::{Deserialize, Serialize};

@@ -3,14 +3,14 @@
 use std::rc::Rc;
 
 use http::{HeaderMap, Method, Response, Version};
-use tollgate_core::authn::Principal;
+use tollgate_core::authn::{ApiKeySettings, Principal, query_without_keys};
 use tollgate_core::cache::{CacheKey, CacheOutcome, StoredMeta};
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::hex;
 use tollgate_core::limit::ChargeRequest;
 use tollgate_core::problem::Problem;
 use tollgate_core::route::{CanonicalPath, HostName};
-use tollgate_core::settings::{PolicySettings, RouteSettings};
+use tollgate_core::settings::{PolicyKind, PolicySettings, RouteSettings};
 use tollgate_core::telemetry::{ExchangeRecord, RouteLabel, SpanId, TraceContext, UpstreamRecord};
 use tollgate_core::time::Timestamp;
 use tollgate_core::trace::DecisionTrace;
@@ -80,21 +80,31 @@ impl Exchange {
         &self.site.settings.policies[place]
     }
 
-    /// The query as the upstream sees it: without the parameters that may carry a key.
+    /// The query as the upstream sees it: without keys.
     pub(super) fn forwarded_query(&self) -> Option<String> {
         let mut query = self.received.query.clone()?;
         for settings in self.key_settings() {
             query = settings.without_key(&query);
         }
+        let query = query_without_keys(&query).unwrap_or(query);
         (!query.is_empty()).then_some(query)
     }
 
     /// The settings of the route's `api-key` policies.
-    pub(super) fn key_settings(&self) -> impl Iterator<Item = &tollgate_core::authn::ApiKeySettings> {
-        self.route().authn.iter().filter_map(|place| match &self.policy(*place).kind {
-            tollgate_core::settings::PolicyKind::ApiKey(settings) => Some(settings),
-            tollgate_core::settings::PolicyKind::RateLimit(_) => None,
-        })
+    pub(super) fn key_settings(&self) -> impl Iterator<Item = &ApiKeySettings> {
+        self.route().authn.iter().filter_map(|place| key_settings(self.policy(*place)))
+    }
+
+    /// The settings of all `api-key` policies of the site, whether this route asks for them or not.
+    pub(super) fn site_key_settings(&self) -> impl Iterator<Item = &ApiKeySettings> {
+        self.site.settings.policies.iter().filter_map(key_settings)
+    }
+}
+
+fn key_settings(policy: &PolicySettings) -> Option<&ApiKeySettings> {
+    match &policy.kind {
+        PolicyKind::ApiKey(settings) => Some(settings),
+        PolicyKind::RateLimit(_) => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use http::header::{HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
+use tollgate_core::authn::{ApiKeySettings, Presented};
 use tollgate_core::cache::validators;
 use tollgate_core::forward::{
     ForwardedFor, PSEUDONYM, UpstreamError, UpstreamSettings, request_fields, response_fields,
@@ -71,8 +72,13 @@ fn fields<C>(
 ) -> HeaderMap {
     let received = &exchange.received;
     let mut fields = received.fields.clone();
-    for key_settings in exchange.key_settings() {
-        if let Some(name) = key_settings.field_name() {
+    let asked_for: Vec<&ApiKeySettings> = exchange.key_settings().collect();
+    for settings in exchange.site_key_settings() {
+        // A route's own key fields go in any case; those of other routes, where they hold a key.
+        let holds_key = || matches!(settings.presented(&received.fields, None), Presented::Key(_));
+        if (asked_for.contains(&settings) || holds_key())
+            && let Some(name) = settings.field_name()
+        {
             fields.remove(name);
         }
     }

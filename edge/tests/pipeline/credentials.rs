@@ -6,8 +6,9 @@ use crate::bench::{Bench, KEYS, NOW, QUERY_KEYS, credential, key, ok, route};
 fn bench() -> Bench {
     let keyed = RouteSettings { authn: vec![KEYS], ..route("/keyed", &["GET"]) };
     let by_query = RouteSettings { authn: vec![QUERY_KEYS], ..route("/query", &["GET"]) };
+    let public = route("/public", &["GET"]);
     let scoped = RouteSettings { authn: vec![KEYS], scopes: vec!["pets.write".into()], ..route("/scoped", &["GET"]) };
-    let bench = Bench::new(vec![keyed, by_query, scoped], ok(&[], "hello"));
+    let bench = Bench::new(vec![keyed, by_query, public, scoped], ok(&[], "hello"));
     bench.add(&key(), &credential());
     bench
 }
@@ -56,7 +57,9 @@ fn a_key_never_reaches_the_upstream_or_the_log() {
     let text = key().expose().to_owned();
     assert_eq!(bench.get("/keyed", &[("x-api-key", &text)]).status, 200);
     assert_eq!(bench.get(&format!("/query?a=1&k={text}&b=2"), &[]).status, 200);
+    assert_eq!(bench.get(&format!("/public?k={text}"), &[("x-api-key", &text)]).status, 200);
     let received = bench.host.upstream.take_received();
+    assert_eq!(received.len(), 3);
     assert_eq!(received[1].uri(), "http://pets.internal:8080/base/query?a=1&b=2");
     assert!(received.iter().all(|r| !format!("{r:?}").contains(&text)));
     assert!(bench.host.sink.lines().iter().all(|line| !line.contains(&text) && !line.contains("a=1")));

@@ -145,7 +145,7 @@ impl World {
     pub(crate) async fn get_raw(&self, target: &str) -> Result<RawAnswer> {
         let host = &self.domain;
         let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        Ok(self.client().raw(request.as_bytes()).await?)
+        Ok(self.client().raw_one(request.as_bytes()).await?)
     }
 
     /// Waits until something holds; gives up after the usual patience.

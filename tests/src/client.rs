@@ -270,13 +270,25 @@ impl Client {
 
     /// Sends these bytes and reads until the server closes, or has been silent for a while.
     pub async fn raw(&self, bytes: &[u8]) -> Result<RawAnswer, Failed> {
+        self.raw_answer(bytes, RAW_SILENCE, false).await
+    }
+
+    /// The same, for bytes that get one answer: reads no further than that.
+    pub async fn raw_one(&self, bytes: &[u8]) -> Result<RawAnswer, Failed> {
+        self.raw_answer(bytes, PATIENCE, true).await
+    }
+
+    async fn raw_answer(&self, bytes: &[u8], silence: Duration, first_only: bool) -> Result<RawAnswer, Failed> {
         let mut stream = self.connect().await?;
         // A server may refuse, and close, before it has read everything.
         let written = stream.write_all(bytes).await;
         let mut text = Vec::new();
         let mut piece = [0; 8192];
-        while let Ok(Ok(read @ 1..)) = timeout(RAW_SILENCE, stream.read(&mut piece)).await {
+        while let Ok(Ok(read @ 1..)) = timeout(silence, stream.read(&mut piece)).await {
             text.extend_from_slice(&piece[..read]);
+            if first_only && is_whole(&text) {
+                break;
+            }
         }
         if text.is_empty() {
             written.map_err(|error| failed("write")(&error))?;
@@ -340,6 +352,20 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
         tokio::task::spawn_local(async move {
             future.await;
         });
+    }
+}
+
+/// Whether the bytes are an answer with as much content as it declares.
+fn is_whole(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Some((head, content)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let head = head.to_ascii_lowercase();
+    let declared = head.split("content-length:").nth(1).and_then(|rest| rest.lines().next());
+    match declared.and_then(|length| length.trim().parse::<usize>().ok()) {
+        Some(length) => content.len() >= length,
+        None => content.ends_with("0\r\n\r\n"),
     }
 }
 

@@ -216,9 +216,13 @@ async fn no_spelling_of_a_path_reaches_a_guarded_route(world: Rc<World>) -> Outc
     assert_eq!(world.client().get("/open/x").await?.status, 200);
     for path in ATTACKS {
         let answer = world.get_raw(path).await?;
-        assert!([400, 401, 404].contains(&answer.status()), "{path}: {}", answer.0);
+        // A platform may have resolved the path before the gateway sees it; then that path is the one that counts.
+        let harmless = world.on(Kind::Cloudflare) && answer.status() == 200;
+        assert!(harmless || [400, 401, 404].contains(&answer.status()), "{path}: {}", answer.0);
     }
-    assert_eq!(world.upstream.report().total(), 1, "{:?}", world.upstream.report());
+    for received in world.upstream.report().requests() {
+        assert!(received.path().starts_with("/open/") && !received.path().contains(".."), "{}", received.target);
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use http::uri::Scheme;
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve, unreadable};
 use worker::{Context, Env};
 
@@ -58,7 +58,8 @@ fn incoming(raw: web_sys::Request) -> Result<(Request<WorkerContent>, Client), &
     let uri: Uri = raw.url().parse().map_err(|_| "The request target is not a valid URL.")?;
     let method = Method::from_bytes(raw.method().as_bytes()).map_err(|_| "The request method is not a token.")?;
     let fields = fields::parse(&platform::request_fields(&raw));
-    let client = Client { address: address(&fields), https: uri.scheme() == Some(&Scheme::HTTPS) };
+    let (fields, address) = without_platform_fields(fields);
+    let client = Client { address, https: uri.scheme() == Some(&Scheme::HTTPS) };
     let mut request = Request::new(WorkerContent::of_request(raw));
     *request.method_mut() = method;
     *request.uri_mut() = uri;
@@ -66,13 +67,39 @@ fn incoming(raw: web_sys::Request) -> Result<(Request<WorkerContent>, Client), &
     Ok((request, client))
 }
 
-/// The client's address, which Cloudflare writes over whatever the client sent.
-fn address(fields: &HeaderMap) -> Option<IpAddr> {
-    fields.get("cf-connecting-ip")?.to_str().ok()?.parse().ok()
+/// Takes out what Cloudflare says of the client beside the request, and reads the address in it.
+///
+/// The platform writes these fields over whatever the client sent. They are not the client's, so they go no further.
+fn without_platform_fields(mut fields: HeaderMap) -> (HeaderMap, Option<IpAddr>) {
+    let address = fields.get("cf-connecting-ip").and_then(|value| value.to_str().ok()?.parse().ok());
+    let ours: Vec<HeaderName> = fields.keys().filter(|name| name.as_str().starts_with("cf-")).cloned().collect();
+    for name in &ours {
+        fields.remove(name);
+    }
+    (fields, address)
 }
 
 fn outgoing(response: Response<WorkerContent>) -> worker::Result<web_sys::Response> {
     let (head, content) = response.into_parts();
     let (body, socket) = content.into_response_parts();
     Ok(platform::respond(head.status.as_u16(), &fields::write(&head.headers), body, socket)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cloudflare_adds_goes_no_further() {
+        let fields = fields::parse("cf-connecting-ip\n2001:db8::1\ncf-ray\n8a\naccept\n*/*\n");
+        let (kept, address) = without_platform_fields(fields);
+        assert_eq!(address, Some("2001:db8::1".parse().unwrap()));
+        assert_eq!(fields::write(&kept), "accept\n*/*\n");
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_no_address() {
+        assert_eq!(without_platform_fields(fields::parse("cf-connecting-ip\nx\n")).1, None);
+        assert_eq!(without_platform_fields(HeaderMap::new()).1, None);
+    }
 }

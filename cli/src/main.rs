@@ -1,1 +1,101 @@
-fn main() {}
+//! The `tollgate` command: runs a gateway on one's own machine, checks and explains its project, publishes it.
+//!
+//! It decides nothing about requests (`tollgate-core` does), reads no YAML itself (`tollgate-config` does) and is no host
+//! (`tollgate-native` is one; those of Cloudflare and Spin are processes of their own that it starts for development).
+//! It puts these together for a person at a terminal.
+//!
+//! Where to start: [`Command`] lists what it can do, and each has a file in `commands/`. [`project::Project`] is what
+//! most of them read, [`target::Target`] where some of them write; `dev/` is the development server.
+
+mod commands;
+mod dev;
+mod failure;
+mod project;
+mod quickstart;
+mod route_table;
+mod target;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use commands::{bundle, check, explain, key, publish, purge, routes, serve};
+use dev::DevOptions;
+use failure::Failure;
+use project::Project;
+
+/// Tollgate, an API-management gateway for your own machines, Cloudflare Workers and Spin.
+///
+/// Without a command, runs the project in the current folder, or the quickstart where there is none, as `tollgate dev`
+/// does.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    dev: DevOptions,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  tollgate                                 run the project here, or the quickstart
+  tollgate dev shop --port 9000            run the project in ./shop, and follow its edits
+  tollgate check shop                      say what is wrong with it
+  tollgate explain GET /pets/7 shop        say what would become of a request
+  tollgate publish shop --to native --store shop.db
+  tollgate serve --store shop.db --gateway shop
+
+Exit codes: 0 done, 1 a problem was found, 2 the command line is wrong.
+The reference is docs/cli.md.";
+
+/// What it can do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Dev(dev::DevArgs),
+    Check(check::CheckArgs),
+    Routes(routes::RoutesArgs),
+    Explain(explain::ExplainArgs),
+    Bundle(bundle::BundleArgs),
+    Publish(publish::PublishArgs),
+    Key(key::KeyArgs),
+    Purge(purge::PurgeArgs),
+    Serve(serve::ServeArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match perform(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn perform(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        None => dev::run(&Project::found(), cli.dev),
+        Some(Command::Dev(args)) => {
+            let project = args.project.as_deref().map_or_else(Project::found, Project::at);
+            dev::run(&project, args.options)
+        }
+        Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Routes(args)) => routes::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Bundle(args)) => bundle::run(&args),
+        Some(Command::Publish(args)) => publish::run(&args),
+        Some(Command::Key(args)) => key::run(&args),
+        Some(Command::Purge(args)) => purge::run(&args),
+        Some(Command::Serve(args)) => serve::run(args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_put_together_soundly() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,210 @@
+//! The answer, as text and as JSON. Keys, secrets and credentials are not in it.
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+use tollgate_core::authn::ApiKey;
+use tollgate_core::settings::{RouteSettings, SiteSettings};
+
+use super::ask::{Explained, Question};
+use crate::commands::routes::route_json;
+use crate::route_table::{authn, cache, duration, methods, policies, upstream};
+use crate::terminal::{heading, printable, table};
+
+/// What was asked.
+pub(super) struct Asked {
+    method: String,
+    host: String,
+    target: String,
+    https: bool,
+    at: String,
+    fields: Vec<(String, String)>,
+}
+
+impl Asked {
+    pub(super) fn of(question: &Question) -> Self {
+        let fields = question.request.headers();
+        Self {
+            method: question.request.method().to_string(),
+            host: fields.get("host").map_or_else(String::new, |host| shown_bytes(host.as_bytes())),
+            target: redact(&question.request.uri().to_string()),
+            https: question.client.https,
+            at: question.at.to_rfc3339(),
+            fields: shown_fields(fields),
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("{}://{}{}", if self.https { "https" } else { "http" }, self.host, self.target)
+    }
+}
+
+pub(super) fn text(asked: &Asked, explained: &Explained, whole: &SiteSettings) -> String {
+    let mut out = format!("{} {} at {}\n", heading(&asked.method), asked.url(), asked.at);
+    out.push_str(&section("route"));
+    match route(explained, whole) {
+        None => out.push_str("  none\n"),
+        Some(route) => out.push_str(&indented(&route_text(whole, route))),
+    }
+    out.push_str(&section("decisions"));
+    out.push_str(&indented(&decisions(explained)));
+    out.push_str(&section("response"));
+    let status = explained.response.status();
+    out.push_str(&format!("  {status}\n"));
+    out.push_str(&indented(&fields_text(explained.response.headers())));
+    if let Some(problem) = problem(explained) {
+        out.push_str(&format!("\n{}", indented(&format!("{problem:#}\n"))));
+    }
+    out.push_str(&section("upstream"));
+    if explained.forwarded.is_empty() {
+        out.push_str("  not called\n");
+    }
+    for request in &explained.forwarded {
+        out.push_str(&format!("  {} {}\n", request.method(), redact(&request.uri().to_string())));
+        out.push_str(&indented(&fields_text(request.headers())));
+    }
+    out
+}
+
+pub(super) fn json(asked: &Asked, explained: &Explained, whole: &SiteSettings) -> String {
+    let upstream: Vec<Value> = explained
+        .forwarded
+        .iter()
+        .map(|request| {
+            json!({
+                "method": request.method().as_str(),
+                "url": redact(&request.uri().to_string()),
+                "fields": shown_fields(request.headers()),
+            })
+        })
+        .collect();
+    let answer = json!({
+        "request": {"method": asked.method, "url": asked.url(), "at": asked.at, "fields": asked.fields},
+        "route": route(explained, whole).map(|route| route_json(whole, route)),
+        "decisions": explained.record.decisions,
+        "response": {
+            "status": explained.response.status().as_u16(),
+            "fields": shown_fields(explained.response.headers()),
+            "problem": problem(explained),
+        },
+        "upstream": upstream,
+    });
+    format!("{answer:#}\n")
+}
+
+/// The route that was taken. One id can answer on several hosts; all of them say the same.
+fn route<'a>(explained: &Explained, whole: &'a SiteSettings) -> Option<&'a RouteSettings> {
+    let label = explained.record.route.as_ref()?;
+    whole.routes.iter().find(|route| route.id == label.id)
+}
+
+fn route_text(whole: &SiteSettings, route: &RouteSettings) -> String {
+    let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
+    let upstream = format!("{}{}", upstream(whole, route), stripped(route));
+    let rows = [
+        ("id", route.id.clone()),
+        ("matches", format!("{} {} on {}", methods(route), route.path, route.host)),
+        ("authn", authn(whole, route)),
+        ("limit", format!("{}, cost {}", or_none(policies(whole, &route.limit)), route.cost)),
+        ("cache", if route.cache.is_some() { cache(route) } else { "none".to_owned() }),
+        ("timeout", route.timeout_ms.map_or_else(|| "none".to_owned(), duration)),
+        ("upstream", upstream),
+    ];
+    table(&rows.map(|(name, value)| vec![name.to_owned(), value]))
+}
+
+fn stripped(route: &RouteSettings) -> String {
+    match route.strip_segments {
+        0 => String::new(),
+        1 => ", without the first segment of the path".to_owned(),
+        n => format!(", without the first {n} segments of the path"),
+    }
+}
+
+fn decisions(explained: &Explained) -> String {
+    let row = |d: &tollgate_core::trace::Decision| {
+        let policy = d.policy.clone().unwrap_or_else(|| "-".to_owned());
+        vec![d.phase.as_str().to_owned(), policy, d.verdict.as_str().to_owned(), redact(&d.reason)]
+    };
+    let head = ["PHASE", "POLICY", "VERDICT", "REASON"].map(str::to_owned).to_vec();
+    let rows: Vec<Vec<String>> =
+        std::iter::once(head).chain(explained.record.decisions.decisions().iter().map(row)).collect();
+    table(&rows)
+}
+
+/// The problem's document, if the response is one.
+fn problem(explained: &Explained) -> Option<Value> {
+    let media_type = explained.response.headers().get(CONTENT_TYPE)?;
+    if media_type != "application/problem+json" {
+        return None;
+    }
+    serde_json::from_slice(explained.response.body().bytes()).ok()
+}
+
+fn fields_text(fields: &HeaderMap) -> String {
+    shown_fields(fields).into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+}
+
+fn shown_fields(fields: &HeaderMap) -> Vec<(String, String)> {
+    fields.iter().map(|(name, value)| (name.to_string(), shown(name, value))).collect()
+}
+
+/// The value of a field, unless it is somebody's secret.
+fn shown(name: &HeaderName, value: &HeaderValue) -> String {
+    let secret = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name) || value.is_sensitive();
+    if secret { "(secret)".to_owned() } else { shown_bytes(value.as_bytes()) }
+}
+
+fn shown_bytes(bytes: &[u8]) -> String {
+    redact(&printable(&String::from_utf8_lossy(bytes)))
+}
+
+/// The text with every API key in it cut down to its environment; what merely looks like one, too.
+fn redact(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("tg_") {
+        let (before, found) = rest.split_at(at);
+        let end = found.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(found.len());
+        let (word, after) = found.split_at(end);
+        out.push_str(before);
+        out.push_str(&redacted_word(word));
+        rest = after;
+    }
+    out + rest
+}
+
+fn redacted_word(word: &str) -> String {
+    let environment = word.split('_').nth(1).filter(|_| word.matches('_').count() >= 2);
+    match environment {
+        Some(environment) if ApiKey::parse(word).is_ok() || word.len() > KEY_LIKE => {
+            format!("tg_{environment}_(secret)")
+        }
+        _ => word.to_owned(),
+    }
+}
+
+fn section(name: &str) -> String {
+    format!("\n{}\n", heading(name))
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+/// A word longer than this that begins as a key does is one, perhaps with a typo.
+const KEY_LIKE: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_cut_out_wherever_they_stand() {
+        let key = "tg_dev_PWu2EyAB2NTHRtw96AWiraT6d9dxTqt420E1EW";
+        assert_eq!(redact(&format!("/a?k={key}&b=tg_x")), "/a?k=tg_dev_(secret)&b=tg_x");
+        assert_eq!(redact(&format!("{key}{key}")), "tg_dev_(secret)");
+        assert_eq!(redact(&key.replace('W', "x")), "tg_dev_(secret)");
+        assert_eq!(redact("no key"), "no key");
+    }
+}

@@ -1,0 +1,113 @@
+//! The question put to the pipeline, on ports in memory.
+
+use std::rc::Rc;
+
+use http::header::HOST;
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+use tollgate_config::Compiled;
+use tollgate_config::fixtures::Fixtures;
+use tollgate_core::route::HostPattern;
+use tollgate_core::settings::SiteSettings;
+use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_core::time::Timestamp;
+use tollgate_edge::memory::{Content, MemoryHost, VirtualClock};
+use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings};
+
+use crate::failure::Failure;
+
+/// A request, who sends it, and when.
+pub(super) struct Question {
+    pub(super) request: Request<Content>,
+    pub(super) client: Client,
+    pub(super) at: Timestamp,
+}
+
+/// What became of it.
+pub(super) struct Explained {
+    pub(super) response: Response<Content>,
+    pub(super) record: ExchangeRecord,
+    /// What the upstream received, if it was called.
+    pub(super) forwarded: Vec<Request<Content>>,
+}
+
+/// Runs the pipeline to its end.
+pub(super) fn ask(question: Question, compiled: &Compiled, fixtures: &Fixtures) -> Result<Explained, Failure> {
+    let host = MemoryHost::new(VirtualClock::at(question.at), SEED, |_: &Request<Content>| {
+        (0, Ok(Response::new(Content::default())))
+    });
+    let records = compiled.records().iter().cloned().chain(fixtures.records(compiled.gateway()));
+    records.for_each(|(key, value)| host.records.put(key, value));
+    let upstreams = &compiled.whole().upstreams;
+    for name in upstreams.iter().flat_map(|upstream| &upstream.fields).flat_map(|(_, text)| text.secret_names()) {
+        host.secrets.put(name, "not-a-secret");
+    }
+    let isolate = Rc::new(Isolate::new(IsolateSettings {
+        gateway: compiled.gateway().to_owned(),
+        freshness: Freshness::EachRequest,
+    }));
+    // The ports in memory answer at once and nothing sleeps, so there is nothing to wait for but the answer.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|error| Failure::problem(format!("the system gives no event queue: {error}")))?;
+    let (response, record) = runtime.block_on(async {
+        let served = tollgate_edge::serve(&isolate, &host, question.request, question.client).await;
+        (served.response, served.after.await)
+    });
+    Ok(Explained { response, record, forwarded: host.upstream.take_received() })
+}
+
+/// Puts a request together from the words of the command line.
+pub(super) fn request(
+    method: &str,
+    url: &str,
+    fields: &[String],
+    whole: &SiteSettings,
+) -> Result<Request<Content>, Failure> {
+    let method = Method::from_bytes(method.as_bytes())
+        .map_err(|_| Failure::usage(format!("`{}` is no method", crate::terminal::printable(method))))?;
+    let uri: Uri = url.parse().map_err(|error| Failure::usage(format!("this is no URL ({error}): {url}")))?;
+    let authority = match (uri.authority(), url.starts_with('/')) {
+        (Some(authority), _) if matches!(uri.scheme_str(), Some("http" | "https")) => authority.to_string(),
+        (None, true) => some_host(whole),
+        _ => return Err(Failure::usage(format!("write the URL as in http://host/path or /path, not {url}"))),
+    };
+    let mut request = Request::new(Content::default());
+    *request.method_mut() = method;
+    // As it comes over a connection: the target is the path, the host stands in its field.
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    *request.uri_mut() = target.parse().map_err(Failure::usage)?;
+    for line in fields {
+        let (name, value) = field(line)?;
+        request.headers_mut().append(name, value);
+    }
+    if !request.headers().contains_key(HOST) {
+        request.headers_mut().insert(HOST, HeaderValue::try_from(authority).map_err(Failure::usage)?);
+    }
+    Ok(request)
+}
+
+/// Whether the client's connection is meant to be encrypted.
+pub(super) fn is_https(url: &str) -> bool {
+    url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+}
+
+/// A host the gateway answers on: where any will do, `localhost`.
+fn some_host(whole: &SiteSettings) -> String {
+    let hosts = whole.routes.iter().map(|route| &route.host);
+    match hosts.min() {
+        None | Some(HostPattern::Any) => "localhost".to_owned(),
+        Some(HostPattern::Exact(host)) => host.to_string(),
+        Some(HostPattern::Wildcard(suffix)) => format!("any.{suffix}"),
+    }
+}
+
+fn field(line: &str) -> Result<(HeaderName, HeaderValue), Failure> {
+    let parsed = line.split_once(':').and_then(|(name, value)| {
+        let name = HeaderName::try_from(name.trim()).ok()?;
+        Some((name, HeaderValue::try_from(value.trim()).ok()?))
+    });
+    parsed.ok_or_else(|| Failure::usage("a field is written -H 'Name: value'"))
+}
+
+/// The same question has the same answer, its request id included.
+const SEED: u64 = 1;

@@ -1,0 +1,227 @@
+//! `tollgate key`: makes API keys and takes them back.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use tollgate_core::authn::{ApiKey, Credential};
+use tollgate_core::time::Timestamp;
+use tollgate_kv_schemas::{decode, encode, keys};
+
+use super::Output;
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::target::{Place, StoreArgs, Target};
+use crate::terminal;
+
+/// Make an API key, or take one back.
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    New(NewArgs),
+    Revoke(RevokeArgs),
+}
+
+/// Make a key: it is shown once, on standard output; its record holds only its digest.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollgate key new --consumer acme --plan gold --gateway shop --to native --store shop.db
+  tollgate key new --consumer acme --scope pets.read --scope pets.write --expires 2027-01-01T00:00:00Z
+  KEY=$(tollgate key new --consumer ci --gateway shop --to spin)")]
+struct NewArgs {
+    /// Whose key it is.
+    #[arg(long, value_name = "ID")]
+    consumer: String,
+    /// The plan it is issued for.
+    #[arg(long)]
+    plan: Option<String>,
+    /// What it may do; repeatable.
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// The environment named within the key: 1 to 12 small letters and figures.
+    #[arg(long, default_value = "live")]
+    env: String,
+    /// From when it holds (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    not_before: Option<Timestamp>,
+    /// Until when it holds (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    expires: Option<Timestamp>,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    /// Write its record to the store of this host; otherwise the record is shown, to be written by other means.
+    #[arg(long, value_enum, value_name = "HOST")]
+    to: Option<Place>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The form of the answer: the key alone, or a JSON object of key, id and record.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// Take a key back: its record stays, marked as revoked. Hosts notice within 30 seconds, and what their store needs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollgate key revoke --key-id key-0123456789ab --gateway shop --to native --store shop.db
+  tollgate key revoke --digest 1f3a... --gateway shop --to cloudflare --remote")]
+struct RevokeArgs {
+    /// The public id, as logs show it: key- and 12 hexadecimal digits.
+    #[arg(long, value_name = "ID", required_unless_present = "digest", conflicts_with = "digest")]
+    key_id: Option<String>,
+    /// The SHA-256 of the key: 64 hexadecimal digits.
+    #[arg(long, value_name = "HEX")]
+    digest: Option<String>,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    /// Whose store holds its record.
+    #[arg(long, value_enum, value_name = "HOST")]
+    to: Place,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Which gateway the key is for.
+#[derive(Debug, Args)]
+struct GatewayArgs {
+    /// The gateway's name; that of the project where it is left out.
+    #[arg(long, value_name = "NAME", conflicts_with = "project")]
+    gateway: Option<String>,
+    /// The project to take the gateway's name from.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    project: PathBuf,
+}
+
+pub(crate) fn run(args: &KeyArgs) -> Result<(), Failure> {
+    match &args.command {
+        KeyCommand::New(args) => new(args),
+        KeyCommand::Revoke(args) => revoke(args),
+    }
+}
+
+fn new(args: &NewArgs) -> Result<(), Failure> {
+    check_names(args)?;
+    let gateway = args.gateway.name()?;
+    let target = args.to.map(|place| Target::of(place, &args.store)).transpose()?;
+    let mut random = [0u8; 32];
+    getrandom::fill(&mut random).map_err(|error| Failure::problem(format!("the system has no entropy: {error}")))?;
+    let key = ApiKey::generate(&args.env, &random)
+        .ok_or_else(|| Failure::usage("--env is 1 to 12 small letters and figures"))?;
+    let credential = Credential {
+        id: key.public_id(),
+        consumer: args.consumer.clone(),
+        plan: args.plan.clone(),
+        scopes: args.scopes.clone(),
+        not_before: args.not_before,
+        expires: args.expires,
+        revoked: false,
+    };
+    let record = (keys::credential(&gateway, &key.digest()), encode(&credential));
+    if let Some(target) = &target {
+        target.put(std::slice::from_ref(&record))?;
+    }
+    let value = String::from_utf8_lossy(&record.1);
+    match (args.output, target) {
+        (Output::Json, _) => {
+            let record = json!({"key": record.0, "value": value});
+            let answer = json!({"key": key.expose(), "id": credential.id, "record": record});
+            terminal::print(&format!("{answer:#}\n"));
+        }
+        (Output::Text, target) => {
+            terminal::print(&format!("{}\n", key.expose()));
+            terminal::tell(&format!("{} of {}; the key is not shown again", credential.id, credential.consumer));
+            match target {
+                Some(target) => terminal::tell(&format!("its record is in {}", target.name())),
+                None => terminal::tell(&format!("the record to publish:\n  key    {}\n  value  {value}", record.0)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What records, logs and limits can carry: the same as in fixtures.
+fn check_names(args: &NewArgs) -> Result<(), Failure> {
+    let is_id = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    for id in std::iter::once(&args.consumer).chain(&args.plan) {
+        if !(1..=NAME_BYTES_MAX).contains(&id.len()) || !is_id(id) {
+            let id = terminal::printable(id);
+            return Err(Failure::usage(format!(
+                "`{id}` is no id: write 1 to {NAME_BYTES_MAX} letters, figures, `-`, `_` and `.`"
+            )));
+        }
+    }
+    let is_scope = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b));
+    if args.scopes.iter().any(|scope| !(1..=NAME_BYTES_MAX).contains(&scope.len()) || !is_scope(scope)) {
+        return Err(Failure::usage("a scope has no blanks, quotes and backslashes (RFC 6749, section 3.3)"));
+    }
+    match (args.not_before, args.expires) {
+        (Some(start), Some(end)) if end <= start => Err(Failure::usage("--expires is not after --not-before")),
+        _ => Ok(()),
+    }
+}
+
+fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
+    let gateway = args.gateway.name()?;
+    let digest = digest_prefix(args)?;
+    let target = Target::of(args.to, &args.store)?;
+    let prefix = format!("{gateway}:credential:{digest}");
+    let found = target.keys(&prefix)?;
+    let [key] = found.as_slice() else {
+        let many = if found.is_empty() { "no key" } else { "more than one key" };
+        let place = target.name();
+        return Err(Failure::problem(format!("{place} holds {many} of gateway {gateway} with that id or digest")));
+    };
+    let value = target.get(key)?.ok_or_else(|| Failure::problem(format!("{key} was removed meanwhile")))?;
+    let mut credential: Credential = decode(&value).map_err(|error| Failure::problem(format!("{key}: {error}")))?;
+    let (id, consumer) = (credential.id.clone(), credential.consumer.clone());
+    if credential.revoked {
+        terminal::tell(&format!("{id} of {consumer} was revoked before"));
+        return Ok(());
+    }
+    credential.revoked = true;
+    target.put(&[(key.clone(), encode(&credential))])?;
+    terminal::tell(&format!("{id} of {consumer} is revoked in {}", target.name()));
+    Ok(())
+}
+
+/// The beginning of the digest that the record is stored under.
+fn digest_prefix(args: &RevokeArgs) -> Result<&str, Failure> {
+    let is_hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    match (&args.digest, &args.key_id) {
+        (Some(digest), _) if is_hex(digest, 64) => Ok(digest),
+        (Some(_), _) => Err(Failure::usage("--digest is 64 hexadecimal digits: the SHA-256 of the key")),
+        (None, Some(id)) => id
+            .strip_prefix("key-")
+            .filter(|hex| is_hex(hex, 12))
+            .ok_or_else(|| Failure::usage("--key-id is `key-` and 12 hexadecimal digits, as logs show it")),
+        (None, None) => Err(Failure::usage("--key-id or --digest is needed")),
+    }
+}
+
+impl GatewayArgs {
+    fn name(&self) -> Result<String, Failure> {
+        match &self.gateway {
+            None => Ok(Project::at(&self.project).compiled()?.gateway().to_owned()),
+            Some(name) if keys::is_gateway_name(name) => Ok(name.clone()),
+            Some(_) => Err(Failure::usage(
+                "a gateway's name is 1 to 40 small letters, figures and hyphens, beginning with a letter",
+            )),
+        }
+    }
+}
+
+/// Reads a time of the command line.
+pub(crate) fn timestamp(text: &str) -> Result<Timestamp, String> {
+    Timestamp::from_rfc3339(text).ok_or_else(|| "write a time as in 2026-01-31T23:59:50Z".to_owned())
+}
+
+/// As long as an id may be in fixtures.
+const NAME_BYTES_MAX: usize = 80;

@@ -1,0 +1,21 @@
+//! The commands, a file each.
+
+pub(crate) mod bundle;
+pub(crate) mod check;
+pub(crate) mod explain;
+pub(crate) mod key;
+pub(crate) mod publish;
+pub(crate) mod purge;
+pub(crate) mod routes;
+pub(crate) mod serve;
+
+use clap::ValueEnum;
+
+/// The form a command's answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}

@@ -1,0 +1,104 @@
+//! What is told when a project is up: where it is, what it routes, and lines to paste.
+
+use std::net::SocketAddr;
+
+use tollgate_core::authn::{ApiKeySettings, Credential};
+use tollgate_core::route::HostPattern;
+use tollgate_core::settings::{PolicyKind, RouteSettings, SiteSettings};
+
+use super::Session;
+use crate::project::Project;
+use crate::route_table::{duration, route_table};
+use crate::terminal::{heading, print};
+
+/// Tells that the project is served at `url`.
+pub(super) fn show(session: &Session, url: &str, admin: Option<SocketAddr>) {
+    let Session { snapshot, options, project, .. } = session;
+    let mut out = format!(
+        "\n{} serves the gateway {} ({}) on {}\n\n",
+        heading(&format!("Tollgate {}", env!("CARGO_PKG_VERSION"))),
+        snapshot.gateway,
+        project.name(),
+        options.on.name()
+    );
+    out.push_str(&format!("  gateway  {url}\n"));
+    if let Some(admin) = admin {
+        let what = if options.on == super::On::Native { "metrics, health, purges" } else { "purges" };
+        out.push_str(&format!("  admin    http://{admin}  ({what})\n"));
+    }
+    if let Some(echo) = &session.echo {
+        out.push_str(&format!("  echo     http://{}  (answers with what it was asked; --no-echo)\n", echo.address));
+    }
+    out.push_str(&format!("\n{}\n", route_table(&snapshot.whole)));
+    if let Some((sample, _)) = &snapshot.sample {
+        let line = format!("A key that works (consumer {}, from dev/fixtures.yaml):", sample.consumer);
+        out.push_str(&format!("{}\n  {}\n\n", heading(&line), sample.key.expose()));
+    }
+    let lines = curl_lines(session, url);
+    if !lines.is_empty() {
+        out.push_str(&format!("{}\n", heading("Try:")));
+        lines.iter().for_each(|line| out.push_str(&format!("  {line}\n")));
+        out.push('\n');
+    }
+    if let Project::Folder(_) = project {
+        out.push_str("Edit the project's files: it takes effect at once. ");
+    }
+    out.push_str("Ctrl-C ends, once open requests are finished.\n\n");
+    print(&out);
+}
+
+/// A public route, one that asks for a key, a cached one: of each the first there is.
+fn curl_lines(session: &Session, url: &str) -> Vec<String> {
+    let whole = &session.snapshot.whole;
+    let sample = session.snapshot.sample.as_ref();
+    let is_public = |route: &&RouteSettings| route.authn.is_empty();
+    let mut usable: Vec<&RouteSettings> = whole.routes.iter().filter(|route| is_plain_get(route)).collect();
+    // A limited route says more about keys than one that is not.
+    usable.sort_by_key(|route| route.limit.is_empty());
+    let public = usable.iter().filter(|route| is_public(route) && route.cache.is_none()).take(1);
+    let cached = usable.iter().filter(|route| is_public(route) && route.cache.is_some()).take(1);
+    let keyed = usable.iter().find_map(|route| {
+        let (key, credential) = sample?;
+        let settings = key_settings(whole, route).filter(|_| may(credential, route))?;
+        Some(curl(route, url, Some((settings, key.key.expose()))))
+    });
+    let mut lines: Vec<String> = public.map(|route| curl(route, url, None)).collect();
+    lines.extend(keyed);
+    lines.extend(cached.map(|route| {
+        let ttl = route.cache.as_ref().and_then(|cache| cache.ttl_ms);
+        let hint = ttl.map_or_else(String::new, |ttl| format!("   # twice within {}: a hit", duration(ttl)));
+        curl(route, url, None) + &hint
+    }));
+    lines
+}
+
+fn is_plain_get(route: &RouteSettings) -> bool {
+    !route.internal && (route.methods.is_empty() || route.methods.iter().any(|method| method == "GET"))
+}
+
+fn may(credential: &Credential, route: &RouteSettings) -> bool {
+    route.scopes.iter().all(|scope| credential.scopes.contains(scope))
+}
+
+fn key_settings<'a>(whole: &'a SiteSettings, route: &RouteSettings) -> Option<&'a ApiKeySettings> {
+    route.authn.iter().find_map(|place| match &whole.policies.get(*place)?.kind {
+        PolicyKind::ApiKey(settings) => Some(settings),
+        PolicyKind::RateLimit(_) => None,
+    })
+}
+
+fn curl(route: &RouteSettings, url: &str, key: Option<(&ApiKeySettings, &str)>) -> String {
+    let mut line = "curl -i".to_owned();
+    match &route.host {
+        HostPattern::Any => {}
+        HostPattern::Exact(host) => line.push_str(&format!(" -H 'Host: {host}'")),
+        HostPattern::Wildcard(suffix) => line.push_str(&format!(" -H 'Host: any.{suffix}'")),
+    }
+    if let Some((settings, key)) = key {
+        let scheme = settings.scheme.as_ref().map_or_else(String::new, |scheme| format!("{scheme} "));
+        line.push_str(&format!(" -H '{}: {scheme}{key}'", settings.field));
+    }
+    // The shape's literals are percent-encoded, so that no quote is needed within a shell.
+    let path = route.path.shape().replace("{*}", "hello").replace("{}", "hello");
+    line + &format!(" {url}{path}")
+}

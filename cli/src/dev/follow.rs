@@ -1,0 +1,98 @@
+//! Follows the edits of a project: what compiles is published, what does not is reported and the last good one serves on.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use super::snapshot::{LoadError, Snapshot};
+use super::store::Store;
+use super::watch::{INTERVAL, Watch};
+use crate::project::{Project, tell_found};
+use crate::terminal::{mark_error, tell};
+
+/// Publishes a project again and again.
+pub(super) struct Follower {
+    project: Project,
+    echo: Option<SocketAddr>,
+    watch: Watch,
+    store: Store,
+    published: Rc<RefCell<Snapshot>>,
+    /// Keys of the bundle before the published one: a request may still be reading it.
+    older: BTreeSet<String>,
+    is_broken: bool,
+}
+
+impl Follower {
+    /// Publishes the first snapshot.
+    pub(super) async fn publish_first(
+        project: Project,
+        echo: Option<SocketAddr>,
+        watch: Watch,
+        store: Store,
+        snapshot: Snapshot,
+    ) -> Result<Self, String> {
+        store.write(&snapshot.all_records(), &[]).await?;
+        let published = Rc::new(RefCell::new(snapshot));
+        Ok(Self { project, echo, watch, store, published, older: BTreeSet::new(), is_broken: false })
+    }
+
+    /// What is published; it changes with every edit.
+    pub(super) fn published(&self) -> Rc<RefCell<Snapshot>> {
+        Rc::clone(&self.published)
+    }
+
+    /// Follows the edits for ever.
+    pub(super) async fn follow(mut self) -> std::convert::Infallible {
+        let mut looks = tokio::time::interval(INTERVAL);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            if self.watch.has_changed() {
+                self.edited().await;
+            }
+        }
+    }
+
+    async fn edited(&mut self) {
+        match Snapshot::load(&self.project, self.echo) {
+            Ok(snapshot) if snapshot.gateway != self.published.borrow().gateway => {
+                let (old, new) = (self.published.borrow().gateway.clone(), snapshot.gateway);
+                self.refuse(&format!(
+                    "the gateway's name changed from {old} to {new}: start `tollgate dev` anew for that"
+                ));
+            }
+            Ok(snapshot) => self.publish(snapshot).await,
+            Err(LoadError::Mistakes(found)) => {
+                tell_found(&found);
+                self.refuse("the edit has mistakes");
+            }
+            Err(LoadError::Record(error)) => self.refuse(&error.to_string()),
+        }
+    }
+
+    fn refuse(&mut self, why: &str) {
+        self.is_broken = true;
+        let serving = self.published.borrow().id.clone();
+        tell(&format!("{} {why}; the last good configuration ({serving:.12}) serves on", mark_error("not published:")));
+    }
+
+    async fn publish(&mut self, snapshot: Snapshot) {
+        let keys = |records: &[(String, Vec<u8>)]| records.iter().map(|(key, _)| key.clone()).collect::<BTreeSet<_>>();
+        let (current, withdrawn) = {
+            let published = self.published.borrow();
+            let withdrawn = &keys(&published.credentials) - &keys(&snapshot.credentials);
+            (keys(&published.records), withdrawn)
+        };
+        let kept = &current | &keys(&snapshot.records);
+        let gone: Vec<String> = self.older.difference(&kept).chain(&withdrawn).cloned().collect();
+        if let Err(error) = self.store.write(&snapshot.all_records(), &gone).await {
+            return self.refuse(&format!("the host took no records: {error}"));
+        }
+        self.older = current;
+        snapshot.tell_warnings();
+        let mended = if std::mem::take(&mut self.is_broken) { "mended: the project is sound again; " } else { "" };
+        tell(&format!("{mended}the edit is in force (bundle {:.12})", snapshot.id));
+        self.published.replace(snapshot);
+    }
+}

@@ -1,0 +1,71 @@
+//! The project on a host in a process of its own: workerd, or the component host.
+
+use std::net::SocketAddr;
+
+use tokio::process::Command;
+
+use super::admin::Admin;
+use super::follow::Follower;
+use super::launcher::Launcher;
+use super::store::Store;
+use super::workspace::{LAUNCHER, Workspace};
+use super::{On, Session, StopSignal, banner, secrets, start};
+use crate::failure::Failure;
+use crate::terminal;
+
+pub(super) async fn run(session: Session) -> Result<(), Failure> {
+    let on = session.options.on;
+    let admin_listener = listen_admin(session.options.admin_address())?;
+    let workspace = Workspace::find(on)?;
+    workspace.prepare(on)?;
+    terminal::tell(&format!("starting the {} host", on.name()));
+    let mut launcher = Launcher::start(command(&session, &workspace)).await.map_err(Failure::problem)?;
+    let stop = StopSignal::listen()?;
+    banner::show(&session, &launcher.url, admin_listener.local_addr().ok());
+    let Session { project, snapshot, echo, watch, .. } = session;
+    let moved = echo.as_ref().and_then(super::Echo::moved_to);
+    let store = Store::Launched(launcher.handle.clone());
+    let follower = Follower::publish_first(project, moved, watch, store, snapshot).await.map_err(Failure::problem)?;
+    let admin = Admin::new(follower.published(), launcher.handle.clone());
+    tokio::task::spawn_local(admin.serve(admin_listener));
+    tokio::select! {
+        () = stop.wait() => {}
+        () = launcher.ended() => return Err(Failure::problem(format!("the {} host has ended by itself; see above", on.name()))),
+        never = follower.follow() => match never {},
+    }
+    launcher.end().await;
+    Ok(())
+}
+
+fn command(session: &Session, workspace: &Workspace) -> Command {
+    let mut command = match session.options.on {
+        On::Native | On::Cloudflare => {
+            let mut node = Command::new("node");
+            node.arg(workspace.root.join(LAUNCHER));
+            node
+        }
+        On::Spin => {
+            let mut host = Command::new(workspace.spin_host());
+            host.arg("--manifest").arg(workspace.root.join("spin.toml")).arg("--component").arg(workspace.component());
+            host
+        }
+    };
+    command.args(["--port", &session.options.port.to_string(), "--gateway", &session.snapshot.gateway, "--dev"]);
+    for (name, value) in secrets() {
+        command.arg("--secret").arg(format!("{name}={}", value.expose()));
+    }
+    command.current_dir(&workspace.root);
+    command
+}
+
+fn listen_admin(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
+    let listen = || {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        tokio::net::TcpListener::from_std(listener)
+    };
+    listen().map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => start::taken(address, "--admin-port"),
+        _ => Failure::problem(format!("the admin port {address} cannot be listened at: {error}")),
+    })
+}

@@ -1,0 +1,164 @@
+//! `tollgate dev`: runs a project on any host and follows its edits.
+
+mod admin;
+mod banner;
+mod echo;
+mod follow;
+mod launched;
+mod launcher;
+mod native;
+mod snapshot;
+mod start;
+mod store;
+mod watch;
+mod workspace;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use tollgate_core::secret::Secret;
+
+use crate::failure::Failure;
+use crate::project::Project;
+use echo::Echo;
+use snapshot::{LoadError, Snapshot};
+pub(crate) use start::{StopSignal, explain_start};
+use watch::Watch;
+
+/// Run a project on this machine and follow its edits.
+///
+/// An edit takes effect within a second and drops no request; one with a mistake is reported, and the last good
+/// configuration serves on. Keys of dev/fixtures.yaml are stored. Secrets that the project names as ${secret.NAME} are the
+/// environment's TOLLGATE_SECRET_NAME.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollgate dev
+  tollgate dev shop --port 9000
+  tollgate dev shop --on cloudflare
+  TOLLGATE_SECRET_PETS_TOKEN=s3cret tollgate dev shop --on spin")]
+pub(crate) struct DevArgs {
+    /// The project's folder; the current one, or the quickstart, where it is left out.
+    pub(crate) project: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) options: DevOptions,
+}
+
+/// How a project is run.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DevOptions {
+    /// The port to serve on, of 127.0.0.1; 0 takes any that is free.
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    port: u16,
+    /// The port of purges and, on native, metrics; the one after --port where it is left out.
+    #[arg(long, value_name = "PORT")]
+    admin_port: Option<u16>,
+    /// The host to run on. Those of Cloudflare and Spin are built where needed, which takes a clone of Tollgate.
+    #[arg(long, value_enum, value_name = "HOST", default_value_t = On::Native)]
+    on: On,
+    /// A file for the records, to keep them (native only); in memory where it is left out.
+    #[arg(long, value_name = "PATH")]
+    store: Option<PathBuf>,
+    /// Another port for the echo upstream, to which upstreams at http://127.0.0.1:8082 then lead; 0 takes any.
+    #[arg(long, value_name = "PORT")]
+    echo_port: Option<u16>,
+    /// Start no echo upstream: http://127.0.0.1:8082 is a server of your own.
+    #[arg(long, conflicts_with = "echo_port")]
+    no_echo: bool,
+}
+
+/// The hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum On {
+    Native,
+    Cloudflare,
+    Spin,
+}
+
+/// What every host is started with.
+struct Session {
+    project: Project,
+    options: DevOptions,
+    snapshot: Snapshot,
+    echo: Option<Echo>,
+    watch: Watch,
+}
+
+/// Runs until it is told to end.
+pub(crate) fn run(project: &Project, options: DevOptions) -> Result<(), Failure> {
+    if options.store.is_some() && options.on != On::Native {
+        return Err(Failure::usage("--store goes with --on native"));
+    }
+    let watch = Watch::of(project);
+    let load = |echo| Snapshot::load(project, echo).map_err(|error| refuse(project, error));
+    let mut snapshot = load(None)?;
+    // Before anything is started or built for it.
+    start::check_free(options.address(), "--port")?;
+    let echo = echo(&snapshot, &options)?;
+    if let Some(address) = echo.as_ref().and_then(Echo::moved_to) {
+        snapshot = load(Some(address))?;
+    }
+    snapshot.tell_warnings();
+    let session = Session { project: project.clone(), options, snapshot, echo, watch };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .map_err(|error| Failure::problem(format!("the system gives no event queue: {error}")))?;
+    runtime.block_on(async {
+        match session.options.on {
+            On::Native => native::run(session).await,
+            On::Cloudflare | On::Spin => launched::run(session).await,
+        }
+    })
+}
+
+fn refuse(project: &Project, error: LoadError) -> Failure {
+    match error {
+        LoadError::Mistakes(found) => project.refuse(&found),
+        LoadError::Record(error) => Failure::problem(error),
+    }
+}
+
+/// The echo upstream, where the project has use for it.
+fn echo(snapshot: &Snapshot, options: &DevOptions) -> Result<Option<Echo>, Failure> {
+    if options.no_echo || !snapshot.calls_echo() {
+        return Ok(None);
+    }
+    Echo::start(options.echo_port).map(Some)
+}
+
+impl DevOptions {
+    fn address(&self) -> SocketAddr {
+        loopback(self.port)
+    }
+
+    fn admin_address(&self) -> SocketAddr {
+        let next = if self.port == 0 { 0 } else { self.port.checked_add(1).unwrap_or(0) };
+        loopback(self.admin_port.unwrap_or(next))
+    }
+}
+
+impl On {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Cloudflare => "cloudflare",
+            Self::Spin => "spin",
+        }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// The secrets that the environment gives, by name.
+fn secrets() -> BTreeMap<String, Secret> {
+    let of_ours = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        let name = name.to_str()?.strip_prefix("TOLLGATE_SECRET_")?.to_owned();
+        Some((name, Secret::new(value.into_string().ok()?)))
+    };
+    std::env::vars_os().filter_map(of_ours).collect()
+}

@@ -1,0 +1,41 @@
+//! The project on the native host, within this process.
+
+use tollgate_edge::Freshness;
+use tollgate_native::{AdminSettings, RecordStore, SecretSource, Server, Settings};
+
+use super::follow::Follower;
+use super::store::Store;
+use super::{Session, StopSignal, banner, explain_start, secrets};
+use crate::failure::Failure;
+
+pub(super) async fn run(session: Session) -> Result<(), Failure> {
+    let records = match &session.options.store {
+        None => RecordStore::in_memory(),
+        Some(path) => RecordStore::create(path),
+    };
+    let records = records.map_err(Failure::problem)?;
+    let admin = session.options.admin_address();
+    let server = Server::builder(settings(&session), records.clone())
+        .bind()
+        .map_err(|error| explain_start(&error, "--port", Some((admin, "--admin-port"))))?;
+    let stop = StopSignal::listen()?;
+    let url = server.addresses().first().map(|address| format!("http://{address}")).unwrap_or_default();
+    banner::show(&session, &url, server.admin_address());
+    let Session { project, snapshot, echo, watch, .. } = session;
+    let moved = echo.as_ref().and_then(super::Echo::moved_to);
+    let follower = Follower::publish_first(project, moved, watch, Store::Native(records), snapshot)
+        .await
+        .map_err(Failure::problem)?;
+    tokio::select! {
+        ended = server.run(stop.wait()) => ended.map_err(Failure::problem),
+        never = follower.follow() => match never {},
+    }
+}
+
+fn settings(session: &Session) -> Settings {
+    let mut settings = Settings::new(&session.snapshot.gateway, session.options.address());
+    settings.freshness = Freshness::EachRequest;
+    settings.secrets = SecretSource::Given(secrets());
+    settings.admin = Some(AdminSettings { address: session.options.admin_address(), token: None });
+    settings
+}

@@ -1,0 +1,128 @@
+//! A project as it stood when its files were read: what is published, and what there is to show of it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use thiserror::Error;
+use tollgate_config::Diagnostics;
+use tollgate_config::fixtures::{Fixtures, SampleKey};
+use tollgate_core::authn::Credential;
+use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::settings::SiteSettings;
+use tollgate_kv_schemas::{Bundle, Id, Manifest, RecordError, decode, keys};
+
+use super::echo;
+use crate::project::{Project, tell_found};
+use crate::target::KeyValue;
+
+/// A project as it stood.
+pub(super) struct Snapshot {
+    pub(super) gateway: String,
+    pub(super) id: Id,
+    pub(super) whole: SiteSettings,
+    /// The bundle, in the order to write it.
+    pub(super) records: Vec<KeyValue>,
+    /// The fixtures' credentials.
+    pub(super) credentials: Vec<KeyValue>,
+    pub(super) sample: Option<(SampleKey, Credential)>,
+    warnings: [Diagnostics; 2],
+}
+
+/// Why a project cannot be run.
+#[derive(Debug, Error)]
+pub(super) enum LoadError {
+    #[error("the project has mistakes")]
+    Mistakes(Box<Diagnostics>),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+impl Snapshot {
+    /// Reads the project; `echo` is where the echo upstream is, when it is not where the project says.
+    pub(super) fn load(project: &Project, echo: Option<SocketAddr>) -> Result<Self, LoadError> {
+        let mistakes = |found| LoadError::Mistakes(Box::new(found));
+        let compiled = project.compile().map_err(mistakes)?;
+        let fixtures = project.fixtures().map_err(mistakes)?;
+        let mut snapshot = Self {
+            gateway: compiled.gateway().to_owned(),
+            id: compiled.id().clone(),
+            whole: compiled.whole().clone(),
+            records: compiled.records().to_vec(),
+            credentials: fixtures.records(compiled.gateway()),
+            sample: sample(&fixtures),
+            warnings: [compiled.warnings().clone(), fixtures.warnings],
+        };
+        if let Some(address) = echo {
+            snapshot.redirect(address)?;
+        }
+        Ok(snapshot)
+    }
+
+    /// Whether an upstream is where the echo upstream is.
+    pub(super) fn calls_echo(&self) -> bool {
+        self.whole.upstreams.iter().any(is_echo)
+    }
+
+    pub(super) fn tell_warnings(&self) {
+        self.warnings.iter().for_each(tell_found);
+    }
+
+    /// All records, keys before the configuration that asks for them.
+    pub(super) fn all_records(&self) -> Vec<KeyValue> {
+        self.credentials.iter().chain(&self.records).cloned().collect()
+    }
+
+    /// Lets the upstreams at the echo's usual address lead to another.
+    fn redirect(&mut self, address: SocketAddr) -> Result<(), RecordError> {
+        let records: BTreeMap<_, _> =
+            self.records.iter().map(|(key, value)| (key.as_str(), value.as_slice())).collect();
+        let read = |key: String| records.get(key.as_str()).copied().unwrap_or_default();
+        let manifest: Manifest = decode(read(keys::manifest(&self.gateway, &self.id)))?;
+        let mut sites = BTreeMap::new();
+        for (pattern, part) in &manifest.hosts {
+            let mut site: SiteSettings = decode(read(keys::part(&self.gateway, part)))?;
+            move_echo(&mut site.upstreams, address);
+            sites.insert(pattern.clone(), site);
+        }
+        let bundle = Bundle::new(&manifest.gateway, &sites);
+        move_echo(&mut self.whole.upstreams, address);
+        (self.id, self.records) = (bundle.id, bundle.records);
+        Ok(())
+    }
+}
+
+fn is_echo(upstream: &UpstreamSettings) -> bool {
+    !upstream.url.is_https() && upstream.url.authority() == echo::AUTHORITY
+}
+
+fn move_echo(upstreams: &mut [UpstreamSettings], address: SocketAddr) {
+    for upstream in upstreams.iter_mut().filter(|upstream| is_echo(upstream)) {
+        let moved = upstream.url.to_string().replacen(echo::AUTHORITY, &address.to_string(), 1);
+        if let Ok(url) = moved.parse() {
+            upstream.url = url;
+        }
+    }
+}
+
+fn sample(fixtures: &Fixtures) -> Option<(SampleKey, Credential)> {
+    let sample = fixtures.sample.clone()?;
+    let digest = sample.key.digest();
+    let (_, credential) = fixtures.credentials.iter().find(|(of, _)| *of == digest)?;
+    Some((sample, credential.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_echo_upstream_can_be_somewhere_else() {
+        let plain = Snapshot::load(&Project::BuiltIn, None).unwrap();
+        assert!(plain.calls_echo());
+        let moved = Snapshot::load(&Project::BuiltIn, Some(SocketAddr::from(([127, 0, 0, 1], 9)))).unwrap();
+        assert_eq!(moved.whole.upstreams[0].url.to_string(), "http://127.0.0.1:9");
+        assert_ne!(moved.id, plain.id);
+        let part = String::from_utf8(moved.records[0].1.clone()).unwrap();
+        assert!(part.contains("http://127.0.0.1:9\"") && !part.contains("8082"), "{part}");
+    }
+}

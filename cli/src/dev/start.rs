@@ -1,0 +1,84 @@
+//! Starting and ending, as `dev` and `serve` both do it.
+
+use std::net::SocketAddr;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tollgate_native::{ListenError, StartError};
+
+use crate::failure::Failure;
+use crate::terminal;
+
+/// Ctrl-C or SIGTERM.
+pub(crate) struct StopSignal {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignal {
+    /// From now on these signals do not end the process by themselves.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let refused = |error| Failure::problem(format!("the system gives no signals: {error}"));
+        let interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
+        let terminate = signal(SignalKind::terminate()).map_err(refused)?;
+        Ok(Self { interrupt, terminate })
+    }
+
+    /// Resolves with the first signal; a second one ends the process without waiting for anything.
+    pub(crate) async fn wait(mut self) {
+        self.next().await;
+        terminal::tell("ending: open requests are finished first; Ctrl-C again ends at once");
+        tokio::task::spawn_local(async move {
+            self.next().await;
+            std::process::exit(INTERRUPTED);
+        });
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Says why a server cannot start, and which flag mends it.
+pub(crate) fn explain_start(
+    error: &StartError,
+    listen_flag: &str,
+    admin: Option<(SocketAddr, &'static str)>,
+) -> Failure {
+    let StartError::Listen(error) = error else { return Failure::problem(error) };
+    let flag = |address: &SocketAddr| admin.filter(|(admin, _)| admin == address).map_or(listen_flag, |(_, flag)| flag);
+    match error {
+        ListenError::Taken(address) => taken(*address, flag(address)),
+        ListenError::NotAllowed(address) => Failure::problem(format!(
+            "port {} on {} is not allowed to this program: ports below 1024 often need more rights; choose another with {}",
+            address.port(),
+            address.ip(),
+            flag(address)
+        )),
+        ListenError::NoSuchAddress(address) => Failure::problem(format!(
+            "this machine has no address {}; choose one it has with {}",
+            address.ip(),
+            flag(address)
+        )),
+        ListenError::Failed { .. } => Failure::problem(error),
+    }
+}
+
+/// Refuses a port that is taken; whatever else is wrong with it, the host will say.
+pub(super) fn check_free(address: SocketAddr, flag: &str) -> Result<(), Failure> {
+    match std::net::TcpListener::bind(address) {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(taken(address, flag)),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Says that a port is taken.
+pub(super) fn taken(address: SocketAddr, flag: &str) -> Failure {
+    let (port, host) = (address.port(), address.ip());
+    Failure::problem(format!("port {port} on {host} is taken by another program; choose another with {flag}"))
+}
+
+/// What shells report of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;

@@ -1,0 +1,128 @@
+//! The project a command works on: where it is, and what it compiles to.
+
+use std::path::{Path, PathBuf};
+
+use tollgate_config::fixtures::{self, Fixtures};
+use tollgate_config::{Compiled, Diagnostics, compile_dir, compile_str};
+
+use crate::failure::Failure;
+use crate::quickstart;
+use crate::terminal;
+
+/// Where a project is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Project {
+    /// A folder with a `tollgate.yaml`.
+    Folder(PathBuf),
+    /// The quickstart as it was when this program was built.
+    BuiltIn,
+}
+
+impl Project {
+    /// The project in a folder; its project file may be named instead.
+    pub(crate) fn at(path: &Path) -> Self {
+        let is_project_file = path.is_file() && FILES.iter().any(|name| path.ends_with(name));
+        let folder = if is_project_file { path.parent().unwrap_or(path) } else { path };
+        Self::Folder(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
+    }
+
+    /// The project in the current folder; else the quickstart of the clone that the folder is in; else the built-in one.
+    pub(crate) fn found() -> Self {
+        let here = Path::new(".");
+        if has_project(here) {
+            return Self::Folder(here.to_owned());
+        }
+        let current = std::env::current_dir().unwrap_or_default();
+        let beside = current.ancestors().map(|folder| folder.join(QUICKSTART)).find(|folder| has_project(folder));
+        beside.map_or(Self::BuiltIn, |folder| {
+            let short = folder.strip_prefix(&current).map(Path::to_owned);
+            Self::Folder(short.unwrap_or(folder))
+        })
+    }
+
+    /// Compiles it.
+    pub(crate) fn compile(&self) -> Result<Compiled, Diagnostics> {
+        match self {
+            Self::Folder(folder) => compile_dir(folder),
+            Self::BuiltIn => compile_str(quickstart::PROJECT_NAME, quickstart::PROJECT),
+        }
+    }
+
+    /// Its consumers and keys for local use.
+    pub(crate) fn fixtures(&self) -> Result<Fixtures, Diagnostics> {
+        match self {
+            Self::Folder(folder) => fixtures::load_dir(folder),
+            Self::BuiltIn => fixtures::load_str(quickstart::FIXTURES_NAME, quickstart::FIXTURES),
+        }
+    }
+
+    /// Compiles it for a command that needs it whole: warnings and mistakes are told on standard error.
+    pub(crate) fn compiled(&self) -> Result<Compiled, Failure> {
+        let compiled = self.compile().map_err(|found| self.refuse(&found))?;
+        tell_found(compiled.warnings());
+        Ok(compiled)
+    }
+
+    /// Its fixtures, in the same way.
+    pub(crate) fn whole_fixtures(&self) -> Result<Fixtures, Failure> {
+        let fixtures = self.fixtures().map_err(|found| self.refuse(&found))?;
+        tell_found(&fixtures.warnings);
+        Ok(fixtures)
+    }
+
+    /// How it is called when it is talked about.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.display().to_string(),
+            Self::BuiltIn => "the built-in quickstart".to_owned(),
+        }
+    }
+
+    /// Tells the mistakes, and what else may be behind them.
+    pub(crate) fn refuse(&self, found: &Diagnostics) -> Failure {
+        tell_found(found);
+        match self {
+            Self::Folder(folder) if !has_project(folder) => Failure::problem(format!(
+                "{} is no project: it has no tollgate.yaml; examples/quickstart is one to copy",
+                folder.display()
+            )),
+            Self::Folder(_) | Self::BuiltIn => Failure::told(),
+        }
+    }
+}
+
+/// Tells diagnostics on standard error.
+pub(crate) fn tell_found(found: &Diagnostics) {
+    if !found.is_empty() {
+        terminal::tell(&found.to_text(terminal::colour_err()));
+    }
+}
+
+fn has_project(folder: &Path) -> bool {
+    FILES.iter().any(|name| folder.join(name).is_file())
+}
+
+/// The files a project can begin with.
+const FILES: [&str; 2] = ["tollgate.yaml", "tollgate.json"];
+
+/// The quickstart within a clone.
+const QUICKSTART: &str = "examples/quickstart";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_quickstart_compiles_and_has_a_key() {
+        let project = Project::BuiltIn;
+        assert!(project.compile().is_ok_and(|compiled| compiled.warnings().is_empty()));
+        assert!(project.fixtures().is_ok_and(|fixtures| fixtures.sample.is_some()));
+    }
+
+    #[test]
+    fn a_project_may_be_named_by_its_file() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/quickstart");
+        assert_eq!(Project::at(&root.join("tollgate.yaml")), Project::Folder(root.clone()));
+        assert_eq!(Project::at(&root), Project::Folder(root));
+    }
+}

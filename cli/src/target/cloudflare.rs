@@ -1,0 +1,118 @@
+//! A Workers KV namespace, by way of `npx wrangler`, which knows the account and its rights.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::{KeyValue, bulk_json};
+use crate::failure::Failure;
+use crate::terminal;
+
+/// A namespace as wrangler.toml of the current folder binds it.
+pub(crate) struct KvNamespace {
+    binding: String,
+    remote: bool,
+}
+
+impl KvNamespace {
+    pub(super) fn new(binding: &str, remote: bool) -> Self {
+        Self { binding: binding.to_owned(), remote }
+    }
+
+    pub(super) fn name(&self) -> String {
+        let where_ =
+            if self.remote { "at Cloudflare" } else { "of wrangler's local store (--remote for Cloudflare's)" };
+        format!("the namespace {} {where_}", self.binding)
+    }
+
+    /// One bulk write does not keep an order, so the last record, which names the others, has a write of its own.
+    pub(super) fn put(&self, records: &[KeyValue]) -> Result<(), Failure> {
+        let Some((last, before)) = records.split_last() else { return Ok(()) };
+        for batch in before.chunks(BULK_MAX).chain([std::slice::from_ref(last)]) {
+            let file = BulkFile::write(batch)?;
+            let path = file.0.to_string_lossy();
+            let words = ["kv", "bulk", "put", &path];
+            let command = self.command(&words);
+            terminal::tell(&format!("$ {}", shown(&command)));
+            run(command, Stdio::inherit())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        if !self.keys(key)?.iter().any(|found| found == key) {
+            return Ok(None);
+        }
+        let mut command = self.command(&["kv", "key", "get", key]);
+        command.arg("--text");
+        let mut value = run(command, Stdio::piped())?;
+        value.truncate(value.trim_ascii_end().len());
+        Ok(Some(value))
+    }
+
+    pub(super) fn keys(&self, prefix: &str) -> Result<Vec<String>, Failure> {
+        let listed = run(self.command(&["kv", "key", "list", "--prefix", prefix]), Stdio::piped())?;
+        let listed: Value = serde_json::from_slice(&listed)
+            .map_err(|error| Failure::problem(format!("wrangler listed keys in an unknown form: {error}")))?;
+        let names = listed.as_array().into_iter().flatten().filter_map(|entry| entry["name"].as_str());
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("npx");
+        let place = if self.remote { "--remote" } else { "--local" };
+        command.arg("wrangler").args(words).args(["--binding", &self.binding, place]);
+        command
+    }
+}
+
+/// Runs wrangler to its end; what it says besides its answer goes to the person.
+fn run(mut command: Command, answer: Stdio) -> Result<Vec<u8>, Failure> {
+    let said = shown(&command);
+    let output = command.stdin(Stdio::null()).stdout(answer).stderr(Stdio::inherit()).output().map_err(|error| {
+        Failure::problem(format!("npx could not be started ({error}): install Node.js 20 or newer, then run `npm ci`"))
+    })?;
+    if !output.status.success() {
+        let why = "see what wrangler says above; it reads wrangler.toml of the current folder";
+        return Err(Failure::problem(format!("`{said}` failed ({}): {why}", output.status)));
+    }
+    Ok(output.stdout)
+}
+
+fn shown(command: &Command) -> String {
+    let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
+    std::iter::once("npx".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// A file for wrangler to read, removed when it is done. It holds digests of keys, never keys.
+struct BulkFile(PathBuf);
+
+impl BulkFile {
+    fn write(records: &[KeyValue]) -> Result<Self, Failure> {
+        let mut random = [0u8; 8];
+        getrandom::fill(&mut random)
+            .map_err(|error| Failure::problem(format!("the system has no entropy: {error}")))?;
+        let name = format!("tollgate-{}.json", tollgate_core::hex::encode(&random));
+        let path = std::env::temp_dir().join(name);
+        let failed = |error| Failure::problem(format!("{}: {error}", path.display()));
+        create(&path).and_then(|mut file| file.write_all(bulk_json(records).as_bytes())).map_err(failed)?;
+        Ok(Self(path))
+    }
+}
+
+/// A new file, never one that somebody has put there before.
+fn create(path: &Path) -> std::io::Result<std::fs::File> {
+    std::fs::OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+impl Drop for BulkFile {
+    fn drop(&mut self) {
+        // A file left in the system's folder for such files is the system's to remove.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Pairs in one bulk write: Cloudflare's limit is 10,000 and 100 MB; parts of 8 MiB are rare.
+const BULK_MAX: usize = 1000;

@@ -1,0 +1,117 @@
+//! Where records are published to: the store that a host reads.
+
+mod cloudflare;
+mod native;
+mod spin;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use cloudflare::KvNamespace;
+use spin::SpinStore;
+use tollgate_native::RecordStore;
+
+/// A key and a value.
+pub(crate) type KeyValue = (String, Vec<u8>);
+
+/// The platforms with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Place {
+    /// The SQLite file that `tollgate serve` reads.
+    Native,
+    /// The Workers KV namespace, by way of `npx wrangler`.
+    Cloudflare,
+    /// The SQLite file of Spin's default key-value store.
+    Spin,
+}
+
+/// Which store of a platform.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// The store's file (native: required; spin: .spin/sqlite_key_value.db where it is left out).
+    #[arg(long, value_name = "PATH")]
+    store: Option<PathBuf>,
+    /// The KV namespace's binding in wrangler.toml (cloudflare).
+    #[arg(long, value_name = "NAME", default_value = "TOLLGATE_RECORDS")]
+    binding: String,
+    /// Write to the local store of `wrangler dev` (cloudflare; the default).
+    #[arg(long, conflicts_with = "remote")]
+    local: bool,
+    /// Write to Cloudflare itself (cloudflare).
+    #[arg(long)]
+    remote: bool,
+}
+
+/// A store to write to.
+pub(crate) enum Target {
+    Native { store: RecordStore, path: PathBuf },
+    Cloudflare(KvNamespace),
+    Spin(SpinStore),
+}
+
+impl Target {
+    /// Opens the store that the command line names; what does not fit the platform is refused.
+    pub(crate) fn of(place: Place, args: &StoreArgs) -> Result<Self, Failure> {
+        if place != Place::Cloudflare && (args.local || args.remote) {
+            return Err(Failure::usage("--local and --remote go with --to cloudflare"));
+        }
+        match (place, &args.store) {
+            (Place::Native, None) => Err(Failure::usage("--to native needs --store PATH: the file the host reads")),
+            (Place::Native, Some(path)) => native::open(path),
+            (Place::Cloudflare, Some(_)) => {
+                Err(Failure::usage("--store does not go with --to cloudflare; see --binding"))
+            }
+            (Place::Cloudflare, None) => Ok(Self::Cloudflare(KvNamespace::new(&args.binding, args.remote))),
+            (Place::Spin, path) => {
+                let path = path.clone().unwrap_or_else(|| PathBuf::from(spin::DEFAULT_FILE));
+                SpinStore::open(path).map(Self::Spin)
+            }
+        }
+    }
+
+    /// Where that is, for a message.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Native { path, .. } => path.display().to_string(),
+            Self::Cloudflare(namespace) => namespace.name(),
+            Self::Spin(store) => store.name(),
+        }
+    }
+
+    /// Writes the records so that a reader never finds a name without its record: all at once, or in their order.
+    pub(crate) fn put(&self, records: &[KeyValue]) -> Result<(), Failure> {
+        match self {
+            Self::Native { store, .. } => native::put(store, records),
+            Self::Cloudflare(namespace) => namespace.put(records),
+            Self::Spin(store) => store.put(records),
+        }
+    }
+
+    /// The value under a key.
+    pub(crate) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        match self {
+            Self::Native { store, .. } => store.read(key).map_err(Failure::problem),
+            Self::Cloudflare(namespace) => namespace.get(key),
+            Self::Spin(store) => store.get(key),
+        }
+    }
+
+    /// The keys that begin so; two are enough to know that there is more than one.
+    pub(crate) fn keys(&self, prefix: &str) -> Result<Vec<String>, Failure> {
+        match self {
+            Self::Native { store, .. } => store.keys(prefix, 2).map_err(Failure::problem),
+            Self::Cloudflare(namespace) => namespace.keys(prefix),
+            Self::Spin(store) => store.keys(prefix),
+        }
+    }
+}
+
+/// Records in the form of `wrangler kv bulk put`.
+pub(crate) fn bulk_json(records: &[KeyValue]) -> String {
+    let entry = |(key, value): &KeyValue| json!({"key": key, "value": String::from_utf8_lossy(value)});
+    let all: Value = records.iter().map(entry).collect();
+    format!("{all:#}\n")
+}

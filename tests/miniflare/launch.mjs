@@ -8,6 +8,7 @@
 // (its `worker.mjs` is the entry), `build` at the root by default. `--bare` runs the worker without the wrapper that
 // makes `fault` and `trap` possible: what a benchmark wants.
 
+import childProcess from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -18,6 +19,9 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = resolve(HERE, "../..");
 
 async function main() {
+  // A reader that went away has no more use for us.
+  process.stdout.on("error", () => process.exit(0));
+  takeChildrenAlong();
   const args = readArgs();
   const { Miniflare, Log, LogLevel } = await miniflare();
   const host = new Miniflare(options(args, new Log(LogLevel.NONE)));
@@ -45,6 +49,21 @@ const OPTIONS = {
   artifact: { type: "string", default: join(ROOT, "build") },
   bare: { type: "boolean", default: false },
 };
+
+// Who stops us may leave no time for goodbyes, and workerd would then run on for ever. So a shell waits beside each
+// child for our end of a pipe to close, and ends the child if it is still there.
+function takeChildrenAlong() {
+  if (process.platform === "win32") return;
+  const spawn = childProcess.spawn;
+  childProcess.spawn = (...args) => {
+    const child = spawn(...args);
+    const options = { stdio: ["pipe", "ignore", "ignore"], detached: true };
+    const watcher = spawn("sh", ["-c", `read -r _ || kill ${child.pid}`], options);
+    watcher.unref();
+    child.once("exit", () => watcher.stdin.end("over\n"));
+    return child;
+  };
+}
 
 async function miniflare() {
   try {

@@ -3,6 +3,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import * as gateway from "tollgate-wasm";
+import { atOnce } from "./instance.mjs";
 
 // Charges are kept in memory and written at most this often, so that a busy partition costs one row a second, not one a
 // request. A machine that fails in between forgets at most the charges of this long. A quiet object writes before it
@@ -10,39 +11,41 @@ import * as gateway from "tollgate-wasm";
 const WRITE_EVERY_MS = 1000;
 
 export class TollgateCounter extends DurableObject {
-  #state;
+  // As it is now, and as it is stored.
+  #state = "";
+  #written = "";
   #writing = false;
   #alarmed = false;
 
   constructor(context, env) {
     super(context, env);
     context.blockConcurrencyWhile(async () => {
-      this.#state = (await context.storage.get("state")) ?? "";
+      this.#state = this.#written = (await context.storage.get("state")) ?? "";
       this.#alarmed = (await context.storage.getAlarm()) !== null;
     });
   }
 
   // Makes all charges of the request, or none; answers the outcome. Both are the core's types as JSON.
   charge(request) {
-    const [outcome, state] = gateway.charge_counter(this.#state, request, Date.now());
+    const [outcome, state] = atOnce(() => gateway.charge_counter(this.#state, request, Date.now()));
     this.#keep(state);
     return outcome;
   }
 
   // Gives back what the request charged.
   refund(request) {
-    this.#keep(gateway.refund_counter(this.#state, request, Date.now()));
+    this.#keep(atOnce(() => gateway.refund_counter(this.#state, request, Date.now())));
   }
 
   // Deletes a state that says nothing any more, so that an idle partition costs nothing.
   async alarm() {
     this.#alarmed = false;
-    const idleAt = gateway.counter_idle_at(this.#state);
+    const idleAt = this.#idleAt();
     if (idleAt > Date.now()) {
       this.#wakeAt(idleAt);
       return;
     }
-    this.#state = "";
+    this.#state = this.#written = "";
     await this.ctx.storage.deleteAll();
   }
 
@@ -58,13 +61,15 @@ export class TollgateCounter extends DurableObject {
     }, WRITE_EVERY_MS);
   }
 
-  #written = "";
-
   #write() {
     if (this.#state === this.#written) return;
     this.#written = this.#state;
     this.ctx.storage.put("state", this.#state, { allowUnconfirmed: true });
-    if (!this.#alarmed) this.#wakeAt(gateway.counter_idle_at(this.#state));
+    if (!this.#alarmed) this.#wakeAt(this.#idleAt());
+  }
+
+  #idleAt() {
+    return atOnce(() => gateway.counter_idle_at(this.#state));
   }
 
   #wakeAt(time) {

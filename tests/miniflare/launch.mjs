@@ -26,12 +26,17 @@ async function main() {
   const { Miniflare, Log, LogLevel } = await miniflare();
   const host = new Miniflare(options(args, new Log(LogLevel.NONE)));
   const url = await host.unsafeGetDirectURL().catch((error) => fail(startProblem(error, args), 1));
+  phase = "ready";
   tell({ ready: { url: url.origin } });
   const commands = await commandsFor(host, args);
   // One command after the other, in the order they came.
   for await (const line of createInterface({ input: process.stdin })) await answer(commands, line);
+  phase = "ending";
   await host.dispose();
 }
+
+// What we are at: "starting", "ready" or "ending".
+let phase = "starting";
 
 function readArgs() {
   try {
@@ -50,8 +55,8 @@ const OPTIONS = {
   bare: { type: "boolean", default: false },
 };
 
-// Who stops us may leave no time for goodbyes, and workerd would then run on for ever. So a shell waits beside each
-// child for our end of a pipe to close, and ends the child if it is still there.
+// Who stops us may leave no time for goodbyes, and workerd would then run on for ever. So a shell waits beside the
+// child for our end of a pipe to close, and ends the child if it is still there. The other way round we end with it.
 function takeChildrenAlong() {
   if (process.platform === "win32") return;
   const spawn = childProcess.spawn;
@@ -60,7 +65,10 @@ function takeChildrenAlong() {
     const options = { stdio: ["pipe", "ignore", "ignore"], detached: true };
     const watcher = spawn("sh", ["-c", `read -r _ || kill ${child.pid}`], options);
     watcher.unref();
-    child.once("exit", () => watcher.stdin.end("over\n"));
+    child.once("exit", (code, signal) => {
+      watcher.stdin.end("over\n");
+      if (phase === "ready") fail(`workerd ended by itself (${signal ?? code}); its last words are above`, 1);
+    });
     return child;
   };
 }
@@ -129,7 +137,7 @@ function secrets(pairs) {
 
 // What the gateway logs goes to our reader; what workerd and the shim have to say, to the person.
 function passOn({ level, message }) {
-  if (level === "log" || level === "info" || level === "debug") tell({ log: message });
+  if (phase !== "starting" && ["log", "info", "debug"].includes(level)) tell({ log: message });
   else console.error(message);
 }
 

@@ -50,11 +50,15 @@ impl TelemetrySink for NativeTelemetrySink {
         *request.method_mut() = Method::POST;
         request.uri_mut().clone_from(endpoint);
         *request.headers_mut() = fields;
-        let response =
-            self.upstream.send(request, &POST_CALL).await.map_err(|error| Unavailable::new(error.to_string()))?;
-        let status = response.status();
-        read_away(response.into_body()).await;
-        Ok(status)
+        // On the heap, because it is large and seldom, and part of what comes after every exchange.
+        Box::pin(async {
+            let answer = self.upstream.send(request, &POST_CALL).await;
+            let response = answer.map_err(|error| Unavailable::new(error.to_string()))?;
+            let status = response.status();
+            read_away(response.into_body()).await;
+            Ok(status)
+        })
+        .await
     }
 }
 

@@ -6,8 +6,11 @@ mod pool;
 mod send;
 mod tls;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -53,16 +56,14 @@ impl Upstream for NativeUpstream {
         let fault = request.body().fault();
         let connect_timeout = Duration::from_millis(call.connect_timeout_ms);
         let mut deadline = call.timeout_ms.map(|ms| Box::pin(tokio::time::sleep(Duration::from_millis(ms))));
-        let exchange = send::exchange(&self.pool, &self.tls, request, connect_timeout);
-        let answer = match &mut deadline {
-            None => exchange.await,
-            Some(deadline) => tokio::select! {
-                biased;
-                answer = exchange => answer,
-                () = deadline.as_mut() => Err(UpstreamError::HttpResponseTimeout),
-            },
-        };
-        match answer {
+        let mut exchange = pin!(send::exchange(&self.pool, &self.tls, request, connect_timeout));
+        let answer = poll_fn(|cx| match (exchange.as_mut().poll(cx), &mut deadline) {
+            (Poll::Pending, Some(deadline)) => {
+                deadline.as_mut().poll(cx).map(|()| Err(UpstreamError::HttpResponseTimeout))
+            }
+            (answer, _) => answer,
+        });
+        match answer.await {
             Ok((response, lease)) => {
                 Ok(response
                     .map(|incoming| NativeContent::from_upstream(UpstreamContent::new(incoming, lease, deadline))))

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::Either;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, Uri, Version};
@@ -33,14 +34,15 @@ pub(super) async fn exchange(
             Err(Failure::Unsent(unsent)) => request = *unsent,
             Err(Failure::Sent(reason)) => match spare {
                 Some(spare) if error::is_closed(&reason) => {
-                    request = spare;
+                    request = *spare;
                     break;
                 }
                 Some(_) | None => return Err(error::of_request(&reason)),
             },
         }
     }
-    let fresh = connect(pool, tls, &origin, connect_timeout).await?;
+    // On the heap, because it is large and seldom: it would be moved about with every request that finds a connection.
+    let fresh = Box::pin(connect(pool, tls, &origin, connect_timeout)).await?;
     match send_over(fresh, &origin, request).await {
         Ok(answer) => Ok(answer),
         Err(Failure::Unsent(_)) => Err(UpstreamError::ConnectionTerminated),
@@ -55,27 +57,26 @@ enum Failure {
     Sent(hyper::Error),
 }
 
-async fn send_over(
+/// Hands the request to the connection at once: what waits for the answer holds no copy of it.
+fn send_over(
     (mut sender, mut lease): (Sender, Lease),
     origin: &Origin,
     mut request: Request<NativeContent>,
-) -> Result<(Response<Incoming>, Lease), Failure> {
+) -> impl Future<Output = Result<(Response<Incoming>, Lease), Failure>> + use<> {
     let sent = match &mut sender {
         Sender::Http1(sender) => {
             fit_http1(&mut request, origin);
-            sender.try_send_request(request).await
+            Either::Left(sender.try_send_request(request))
         }
         Sender::Http2(sender) => {
             fit_http2(&mut request, origin);
-            sender.try_send_request(request).await
+            Either::Right(sender.try_send_request(request))
         }
     };
-    match sent {
-        Ok(response) => {
-            lease.returns(sender);
-            Ok((response, lease))
-        }
-        Err(failure) => Err(unsent_or_sent(failure)),
+    async move {
+        let response = sent.await.map_err(unsent_or_sent)?;
+        lease.returns(sender);
+        Ok((response, lease))
     }
 }
 
@@ -87,7 +88,7 @@ fn unsent_or_sent(mut failure: TrySendError<Request<NativeContent>>) -> Failure 
 }
 
 /// The request once more, if sending it twice does what sending it once does, and nothing of it is used up by sending.
-fn spare(request: &Request<NativeContent>) -> Option<Request<NativeContent>> {
+fn spare(request: &Request<NativeContent>) -> Option<Box<Request<NativeContent>>> {
     let repeatable = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
@@ -99,7 +100,7 @@ fn spare(request: &Request<NativeContent>) -> Option<Request<NativeContent>> {
     spare.method_mut().clone_from(request.method());
     spare.uri_mut().clone_from(request.uri());
     spare.headers_mut().clone_from(request.headers());
-    Some(spare)
+    Some(Box::new(spare))
 }
 
 /// Origin-form target and a Host field, as HTTP/1.1 wants it.

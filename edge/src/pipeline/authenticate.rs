@@ -44,6 +44,7 @@ pub(super) async fn authenticate<H: Host>(
             }
         }
     }
+    journal.decisions.note(Phase::Authenticate, Verdict::Refuse, "no policy let the caller in");
     let missing =
         || Problem::new(ProblemKind::CredentialMissing, "A credential is needed.").logged("no policy applied");
     Err(challenged(refusal.unwrap_or_else(missing), exchange))

@@ -11,7 +11,7 @@ use tollgate_edge::Freshness;
 use tollgate_kv_schemas::keys;
 use tollgate_native::{AdminSettings, Listen, RecordStore, SecretSource, Server, Settings, TlsFiles};
 
-use crate::dev::{StopSignal, explain_start};
+use crate::dev::{DRAINING, StopSignal, explain_start};
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -88,7 +88,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::problem(format!("the system gives no event queue: {error}")))?;
     runtime.block_on(async {
         let stop = StopSignal::listen()?;
-        server.run(stop.wait()).await.map_err(Failure::problem)
+        server.run(stop.wait(DRAINING)).await.map_err(Failure::problem)
     })
 }
 

@@ -9,10 +9,10 @@ use tollgate_core::settings::{PolicyKind, RouteSettings, SiteSettings};
 use super::Session;
 use crate::project::Project;
 use crate::route_table::{duration, route_table};
-use crate::terminal::{heading, print};
+use crate::terminal::heading;
 
 /// Tells that the project is served at `url`.
-pub(super) fn show(session: &Session, url: &str, admin: Option<SocketAddr>) {
+pub(super) fn banner(session: &Session, url: &str, admin: Option<SocketAddr>) -> String {
     let Session { snapshot, options, project, .. } = session;
     let mut out = format!(
         "\n{} serves the gateway {} ({}) on {}\n\n",
@@ -43,8 +43,8 @@ pub(super) fn show(session: &Session, url: &str, admin: Option<SocketAddr>) {
     if let Project::Folder(_) = project {
         out.push_str("Edit the project's files: it takes effect at once. ");
     }
-    out.push_str("Ctrl-C ends, once open requests are finished.\n\n");
-    print(&out);
+    out.push_str("Ctrl-C ends.\n\n");
+    out
 }
 
 /// A public route, one that asks for a key, a cached one: of each the first there is.

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use tollgate_kv_schemas::Id;
+
 use super::snapshot::{LoadError, Snapshot};
 use super::store::Store;
 use super::watch::{INTERVAL, Watch};
@@ -73,8 +75,9 @@ impl Follower {
 
     fn refuse(&mut self, why: &str) {
         self.is_broken = true;
-        let serving = self.published.borrow().id.clone();
-        tell(&format!("{} {why}; the last good configuration ({serving:.12}) serves on", mark_error("not published:")));
+        let mark = mark_error("not published:");
+        let serving = short(&self.published.borrow().id).to_owned();
+        tell(&format!("{mark} {why}; the last good configuration ({serving}) serves on"));
     }
 
     async fn publish(&mut self, snapshot: Snapshot) {
@@ -92,7 +95,12 @@ impl Follower {
         self.older = current;
         snapshot.tell_warnings();
         let mended = if std::mem::take(&mut self.is_broken) { "mended: the project is sound again; " } else { "" };
-        tell(&format!("{mended}the edit is in force (bundle {:.12})", snapshot.id));
+        tell(&format!("{mended}the edit is in force (bundle {})", short(&snapshot.id)));
         self.published.replace(snapshot);
     }
+}
+
+/// Enough of a bundle's name to tell it from the others of a day.
+fn short(id: &Id) -> &str {
+    id.as_str().get(..12).unwrap_or_default()
 }

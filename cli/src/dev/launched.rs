@@ -9,7 +9,7 @@ use super::follow::Follower;
 use super::launcher::Launcher;
 use super::store::Store;
 use super::workspace::{LAUNCHER, Workspace};
-use super::{On, Session, StopSignal, banner, secrets, start};
+use super::{DRAINING, On, Session, StopSignal, banner::banner, secrets, start};
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -21,20 +21,29 @@ pub(super) async fn run(session: Session) -> Result<(), Failure> {
     terminal::tell(&format!("starting the {} host", on.name()));
     let mut launcher = Launcher::start(command(&session, &workspace)).await.map_err(Failure::problem)?;
     let stop = StopSignal::listen()?;
-    banner::show(&session, &launcher.url, admin_listener.local_addr().ok());
+    let banner = banner(&session, &launcher.url, admin_listener.local_addr().ok());
     let Session { project, snapshot, echo, watch, .. } = session;
     let moved = echo.as_ref().and_then(super::Echo::moved_to);
     let store = Store::Launched(launcher.handle.clone());
     let follower = Follower::publish_first(project, moved, watch, store, snapshot).await.map_err(Failure::problem)?;
+    terminal::print(&banner);
     let admin = Admin::new(follower.published(), launcher.handle.clone());
     tokio::task::spawn_local(admin.serve(admin_listener));
     tokio::select! {
-        () = stop.wait() => {}
+        () = stop.wait(ending(on)) => {}
         () = launcher.ended() => return Err(Failure::problem(format!("the {} host has ended by itself; see above", on.name()))),
         never = follower.follow() => match never {},
     }
     launcher.end().await;
     Ok(())
+}
+
+/// The component host finishes what is open; workerd is stopped, and what is open with it.
+fn ending(on: On) -> &'static str {
+    match on {
+        On::Native | On::Spin => DRAINING,
+        On::Cloudflare => "ending: workerd is stopped, and requests that are open with it",
+    }
 }
 
 fn command(session: &Session, workspace: &Workspace) -> Command {

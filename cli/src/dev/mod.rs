@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::project::Project;
 use echo::Echo;
 use snapshot::{LoadError, Snapshot};
-pub(crate) use start::{StopSignal, explain_start};
+pub(crate) use start::{DRAINING, StopSignal, explain_start};
 use watch::Watch;
 
 /// Run a project on this machine and follow its edits.

@@ -5,8 +5,9 @@ use tollgate_native::{AdminSettings, RecordStore, SecretSource, Server, Settings
 
 use super::follow::Follower;
 use super::store::Store;
-use super::{Session, StopSignal, banner, explain_start, secrets};
+use super::{DRAINING, Session, StopSignal, banner::banner, explain_start, secrets};
 use crate::failure::Failure;
+use crate::terminal;
 
 pub(super) async fn run(session: Session) -> Result<(), Failure> {
     let records = match &session.options.store {
@@ -20,14 +21,15 @@ pub(super) async fn run(session: Session) -> Result<(), Failure> {
         .map_err(|error| explain_start(&error, "--port", Some((admin, "--admin-port"))))?;
     let stop = StopSignal::listen()?;
     let url = server.addresses().first().map(|address| format!("http://{address}")).unwrap_or_default();
-    banner::show(&session, &url, server.admin_address());
+    let banner = banner(&session, &url, server.admin_address());
     let Session { project, snapshot, echo, watch, .. } = session;
     let moved = echo.as_ref().and_then(super::Echo::moved_to);
     let follower = Follower::publish_first(project, moved, watch, Store::Native(records), snapshot)
         .await
         .map_err(Failure::problem)?;
+    terminal::print(&banner);
     tokio::select! {
-        ended = server.run(stop.wait()) => ended.map_err(Failure::problem),
+        ended = server.run(stop.wait(DRAINING)) => ended.map_err(Failure::problem),
         never = follower.follow() => match never {},
     }
 }

@@ -23,10 +23,10 @@ impl StopSignal {
         Ok(Self { interrupt, terminate })
     }
 
-    /// Resolves with the first signal; a second one ends the process without waiting for anything.
-    pub(crate) async fn wait(mut self) {
+    /// Resolves with the first signal, and says so; a second one ends the process without waiting for anything.
+    pub(crate) async fn wait(mut self, ending: &str) {
         self.next().await;
-        terminal::tell("ending: open requests are finished first; Ctrl-C again ends at once");
+        terminal::tell(ending);
         tokio::task::spawn_local(async move {
             self.next().await;
             std::process::exit(INTERRUPTED);
@@ -79,6 +79,9 @@ pub(super) fn taken(address: SocketAddr, flag: &str) -> Failure {
     let (port, host) = (address.port(), address.ip());
     Failure::problem(format!("port {port} on {host} is taken by another program; choose another with {flag}"))
 }
+
+/// What is said when open requests are finished before the end.
+pub(crate) const DRAINING: &str = "ending: open requests are finished first; Ctrl-C again ends at once";
 
 /// What shells report of a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;

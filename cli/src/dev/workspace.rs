@@ -29,7 +29,8 @@ impl Workspace {
         })?;
         let named = std::env::var_os("CARGO_TARGET_DIR").map(|folder| current.join(folder));
         let root = root.to_path_buf();
-        Ok(Self { target: named.unwrap_or_else(|| root.join("target")), root })
+        let target = named.or_else(|| target_of(&program)).unwrap_or_else(|| root.join("target"));
+        Ok(Self { root, target })
     }
 
     /// Builds what is missing or older than its sources.
@@ -81,6 +82,12 @@ impl Workspace {
 
 fn is_clone(folder: &Path) -> bool {
     folder.join("xtask/Cargo.toml").is_file() && folder.join(LAUNCHER).is_file()
+}
+
+/// Cargo's target folder that a program lies in, wherever the user's settings have put it.
+fn target_of(program: &Path) -> Option<PathBuf> {
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file())?;
+    Some(target.to_path_buf())
 }
 
 /// When the newest file in it was written.

@@ -1,0 +1,204 @@
+//! `tollgate dev` as a person meets it: what it shows, how it follows edits, how it ends.
+
+mod support;
+
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use support::{KEY, Project, Running, get, quickstart, run, tollgate, try_get};
+
+/// The lines to paste, each as a URL and its fields.
+fn curl_lines(out: &str) -> Vec<(String, Vec<String>)> {
+    let lines = out.lines().filter_map(|line| line.trim().strip_prefix("curl -i "));
+    lines.map(|line| curl_line(line.split("   #").next().expect("a first part"))).collect()
+}
+
+fn curl_line(line: &str) -> (String, Vec<String>) {
+    let mut pieces: Vec<&str> = line.split(" -H ").flat_map(|piece| piece.split("-H ")).collect();
+    pieces.retain(|piece| !piece.is_empty());
+    let mut fields = Vec::new();
+    let mut url = String::new();
+    for piece in pieces {
+        match piece.strip_prefix('\'').and_then(|quoted| quoted.split_once('\'')) {
+            Some((field, rest)) => {
+                fields.push(field.to_owned());
+                url.push_str(rest.trim());
+            }
+            None => url.push_str(piece.trim()),
+        }
+    }
+    (url, fields)
+}
+
+#[test]
+fn the_quickstart_shows_routes_a_key_and_three_lines_that_work() {
+    let running = Running::start(tollgate(&["--port", "0", "--echo-port", "0"]));
+    running.url();
+    let out = running.out();
+    assert!(out.contains("/echo/private/{name}") && out.contains("gentle"), "{out}");
+    assert!(out.contains(KEY), "{out}");
+    let lines = curl_lines(&out);
+    assert_eq!(lines.len(), 3, "{out}");
+    for (url, fields) in &lines {
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        assert_eq!(get(url, &fields).status, 200, "{url} {fields:?}");
+    }
+    let limited = get(&lines[1].0, &[&lines[1].1[0]]);
+    assert!(limited.field("ratelimit").is_some(), "{limited:?}");
+    assert_eq!(get(&lines[1].0, &[]).status, 401);
+    let cached = get(&lines[2].0, &[]);
+    assert!(cached.field("cache-status").is_some_and(|field| field.contains("hit")), "{cached:?}");
+    let logged = running.wait_for("a log line of each exchange", || {
+        let out = running.out();
+        (out.matches(r#""event":"exchange""#).count() >= 6).then_some(out)
+    });
+    let logged = logged.split_once("Ctrl-C ends").map_or("", |(_, log)| log);
+    assert!(!logged.contains(KEY), "a key in the log: {logged}");
+}
+
+#[test]
+fn an_edit_is_in_force_within_a_second_and_drops_no_request() {
+    let project = Project::new();
+    let running = Running::dev(&project.path());
+    let url = running.url();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut answers = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                answers.push(get(&format!("{url}/echo/cached?q=1"), &[]).status);
+            }
+            answers
+        });
+        assert_eq!(get(&format!("{url}/echo/open"), &[]).status, 404);
+        project.edit("path: /public", "path: /open");
+        let edited = Instant::now();
+        running.wait_for("the new route", || (get(&format!("{url}/echo/open"), &[]).status == 200).then_some(()));
+        assert!(edited.elapsed() < Duration::from_secs(1), "{:?}", edited.elapsed());
+        stop.store(true, Ordering::Relaxed);
+        let answers = asking.join().expect("no request failed");
+        assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
+    });
+    assert_eq!(get(&format!("{url}/echo/public"), &[]).status, 404);
+}
+
+#[test]
+fn a_broken_edit_is_reported_the_last_good_one_serves_on_and_a_mended_one_is_told() {
+    let project = Project::new();
+    let running = Running::dev(&project.path());
+    let url = running.url();
+    project.edit("path: /public", "pth: /public");
+    running.wait_for("a report", || running.err().contains("the last good configuration").then_some(()));
+    assert!(running.err().contains("TG0201") && running.err().contains("did you mean `path`?"), "{}", running.err());
+    assert_eq!(get(&format!("{url}/echo/public"), &[]).status, 200);
+    project.edit("pth: /public", "path: /other");
+    running.wait_for("the mended one", || running.err().contains("mended").then_some(()));
+    assert_eq!(get(&format!("{url}/echo/other"), &[]).status, 200);
+}
+
+#[test]
+fn a_key_added_to_the_fixtures_works_and_one_removed_does_not() {
+    let project = Project::new();
+    let running = Running::dev(&project.path());
+    let (url, field) = (running.url(), format!("x-api-key: {KEY}"));
+    let ask = || get(&format!("{url}/echo/private/x"), &[&field]).status;
+    assert_eq!(ask(), 200);
+    let file = project.file("dev/fixtures.yaml");
+    let before = std::fs::read_to_string(&file).expect("the fixtures");
+    std::fs::write(&file, before.replace(&format!("- {KEY}"), "[]")).expect("fixtures");
+    running.wait_for("the key to be refused", || (ask() == 401).then_some(()));
+    std::fs::write(&file, before).expect("fixtures");
+    running.wait_for("the key to be taken", || (ask() == 200).then_some(()));
+}
+
+#[test]
+fn a_changed_name_of_the_gateway_asks_for_a_new_start() {
+    let project = Project::new();
+    let running = Running::dev(&project.path());
+    let url = running.url();
+    project.edit("name: quickstart", "name: other");
+    running.wait_for("a report", || running.err().contains("from quickstart to other").then_some(()));
+    assert_eq!(get(&format!("{url}/echo/public"), &[]).status, 200);
+}
+
+#[test]
+fn ctrl_c_finishes_an_open_request_and_then_ends_well() {
+    let mut running = Running::dev(&quickstart());
+    let url = running.url();
+    let slow = std::thread::spawn({
+        let url = url.clone();
+        move || get(&format!("{url}/echo/public?delay=1500"), &[])
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    running.interrupt();
+    running.wait_for("the drain", || running.err().contains("open requests are finished first").then_some(()));
+    assert_eq!(slow.join().expect("an answer").status, 200);
+    assert_eq!(running.ended().code(), Some(0));
+    assert!(try_get(&format!("{url}/echo/public"), &[]).is_err());
+}
+
+#[test]
+fn a_second_ctrl_c_ends_at_once() {
+    let mut running = Running::dev(&quickstart());
+    let url = running.url();
+    std::thread::spawn(move || try_get(&format!("{url}/echo/public?delay=15000"), &[]));
+    std::thread::sleep(Duration::from_millis(500));
+    running.interrupt();
+    running.wait_for("the drain", || running.err().contains("Ctrl-C again").then_some(()));
+    let asked = Instant::now();
+    running.interrupt();
+    assert_eq!(running.ended().code(), Some(130));
+    assert!(asked.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_taken_port_is_told_with_the_flag_that_changes_it() {
+    let holder = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = holder.local_addr().expect("an address").port().to_string();
+    for (flags, flag) in [
+        (vec!["--port", &port, "--echo-port", "0"], "--port"),
+        (vec!["--port", "0", "--admin-port", &port, "--echo-port", "0"], "--admin-port"),
+        (vec!["--port", "0", "--echo-port", &port], "--echo-port"),
+    ] {
+        let ran = run(&flags);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let told = format!("port {port} on 127.0.0.1 is taken by another program; choose another with {flag}");
+        assert!(ran.err.contains(&told), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_broken_project_is_not_started() {
+    let project = Project::new();
+    project.edit("path: /public", "pth: /public");
+    let ran = run(&["dev", &project.path(), "--port", "0"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("TG0201") && ran.out.is_empty(), "{ran:?}");
+    let ran = run(&["dev", "/nowhere", "--port", "0"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("/nowhere is no project"), "{ran:?}");
+}
+
+#[test]
+fn a_purge_takes_the_stored_response_out_of_use() {
+    let running = Running::dev(&quickstart());
+    let url = format!("{}/echo/cached?q=purge", running.url());
+    let admin = running.told("admin    ");
+    let outcome = || get(&url, &[]).field("cache-status").expect("a cached route").to_owned();
+    assert!(outcome().contains("fwd=uri-miss"));
+    assert!(outcome().contains("hit"));
+    let ran = run(&["purge", &url, "--admin", &admin]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let stored_again = outcome();
+    assert!(stored_again.contains("fwd="), "{stored_again}");
+    assert!(outcome().contains("hit"));
+    let key = stored_again.split("key=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a key");
+    assert_eq!(run(&["purge", "--key", key, "--admin", &admin]).code, Some(0));
+    assert!(outcome().contains("fwd="));
+    let ran = run(&["purge", &url.replace("/cached", "/public"), "--admin", &admin]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("no cached route"), "{ran:?}");
+    let metrics = get(&format!("{admin}/metrics"), &[]);
+    assert!(metrics.content.contains("http_server_request_duration"), "{metrics:?}");
+}

@@ -1,0 +1,178 @@
+//! The commands that need no running host.
+
+mod support;
+
+use serde_json::Value;
+use support::{KEY, Project, quickstart, run};
+
+#[test]
+fn a_sound_project_passes_the_check() {
+    let ran = run(&["check", &quickstart()]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("is sound"), "{ran:?}");
+    let ran = run(&["check", &quickstart(), "--output", "json"]);
+    assert_eq!(ran.json(), Value::Array(Vec::new()));
+}
+
+#[test]
+fn mistakes_are_told_with_their_places_and_end_with_1() {
+    let project = Project::new();
+    project.edit("upstream: echo", "upstream: ecko");
+    let ran = run(&["check", &project.path()]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("did you mean `echo`?") && ran.out.contains("tollgate.yaml:"), "{ran:?}");
+    let ran = run(&["check", &project.path(), "--output", "json"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let found = &ran.json()[0];
+    assert_eq!(found["severity"], "error");
+    assert!(found["location"]["line"].as_u64().is_some_and(|line| line > 1), "{found}");
+}
+
+#[test]
+fn mistakes_of_the_fixtures_are_told_beside_those_of_the_project() {
+    let project = Project::new();
+    project.edit("upstream: echo", "upstream: ecko");
+    std::fs::write(project.file("dev/fixtures.yaml"), "format: 1\nconsumers: [{id: a, keys: [tg_x]}]\n")
+        .expect("fixtures");
+    let ran = run(&["check", &project.path(), "--output", "json"]);
+    let found = ran.json();
+    let codes: Vec<_> = found.as_array().expect("a list").iter().map(|d| d["code"].clone()).collect();
+    assert!(codes.contains(&"TG0501".into()) && codes.len() >= 2, "{codes:?}");
+}
+
+#[test]
+fn wrong_command_lines_end_with_2() {
+    for words in [
+        vec!["fly"],
+        vec!["check", "--output", "xml"],
+        vec!["explain", "GET"],
+        vec!["explain", "GET", "no-url", &quickstart()],
+        vec!["explain", "GET", "/", &quickstart(), "-H", "nocolon"],
+        vec!["publish", &quickstart(), "--to", "native"],
+        vec!["publish", &quickstart(), "--to", "spin", "--remote"],
+        vec!["purge"],
+        vec!["purge", "/path"],
+        vec!["purge", "--key", "x"],
+        vec!["key", "new", "--consumer", "a b", "--gateway", "g"],
+        vec!["key", "new", "--consumer", "a", "--gateway", "Ä"],
+        vec!["key", "new", "--consumer", "a", "--gateway", "g", "--expires", "tomorrow"],
+        vec!["key", "new", "--consumer", "a", "--gateway", "g", "--env", "TEST"],
+        vec!["key", "revoke", "--key-id", "key-1", "--gateway", "g", "--to", "spin"],
+        vec!["serve", "--store", "x.db", "--gateway", "g", "--tls-cert", "c.pem"],
+    ] {
+        let ran = run(&words);
+        assert_eq!(ran.code, Some(2), "{words:?}: {ran:?}");
+        assert!(!ran.err.is_empty(), "{words:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    for words in [vec!["--help"], vec!["dev", "--help"], vec!["explain", "--help"], vec!["key", "new", "--help"]] {
+        let ran = run(&words);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.out.contains("Examples:") && ran.out.contains("tollgate "), "{ran:?}");
+    }
+    assert_eq!(run(&["--version"]).out, format!("tollgate {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn explain_shows_the_way_of_a_request_with_a_key_and_never_the_key() {
+    let field = format!("X-API-Key: {KEY}");
+    let words = ["explain", "POST", "/echo/private/hello?a=b", &quickstart(), "-H", &field];
+    let text = run(&words);
+    assert_eq!(text.code, Some(0), "{text:?}");
+    for part in ["consumer acme", "gentle", "9 left", "POST http://127.0.0.1:8082/private/hello?a=b", "200 OK"] {
+        assert!(text.out.contains(part), "no {part} in {}", text.out);
+    }
+    let json = run(&[&words[..], &["--output", "json"]].concat());
+    let answer = json.json();
+    assert_eq!(answer["route"]["id"], "echo.private");
+    assert_eq!(answer["response"]["status"], 200);
+    assert_eq!(answer["upstream"][0]["url"], "http://127.0.0.1:8082/private/hello?a=b");
+    let phases: Vec<_> = answer["decisions"].as_array().expect("a list").iter().map(|d| d["phase"].clone()).collect();
+    assert!(phases.contains(&"limit".into()) && phases.contains(&"forward".into()), "{phases:?}");
+    for ran in [text, json] {
+        assert!(!(ran.out + &ran.err).contains(&KEY[7..]), "the key is shown");
+    }
+}
+
+#[test]
+fn explain_shows_a_refusal_with_its_problem_and_that_no_upstream_is_called() {
+    let ran = run(&["explain", "GET", "http://127.0.0.1:8080/echo/private/hello", &quickstart(), "--output", "json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let answer = ran.json();
+    assert_eq!(answer["response"]["problem"]["status"], 401);
+    assert_eq!(answer["upstream"], Value::Array(Vec::new()));
+    let ran = run(&["explain", "GET", "/nowhere", &quickstart()]);
+    assert!(ran.out.contains("404 Not Found") && ran.out.contains("not called"), "{ran:?}");
+}
+
+#[test]
+fn explain_is_asked_at_an_instant() {
+    let field = "X-API-Key: tg_dev_P7HDodjyWl2vQRmOyIfg6e6Z8jWAuMUN3MCOgP";
+    let at = |time: &str| {
+        let ran =
+            run(&["explain", "GET", "/echo/private/x", &quickstart(), "-H", field, "--at", time, "--output", "json"]);
+        ran.json()["response"]["status"].clone()
+    };
+    assert_eq!(at("2019-12-31T23:59:59Z"), 200);
+    assert_eq!(at("2020-01-01T00:00:00Z"), 401);
+}
+
+#[test]
+fn explain_has_the_same_answer_twice() {
+    let words = ["explain", "GET", "/echo/cached?q=1", &quickstart(), "--at", "2026-01-01T00:00:00Z"];
+    assert_eq!(run(&words).out, run(&words).out);
+}
+
+#[test]
+fn a_secret_of_an_upstream_is_not_shown() {
+    let project = Project::new();
+    project.edit(
+        "echo: \"http://127.0.0.1:8082\"",
+        "echo: {url: \"http://127.0.0.1:8082\", headers: {X-Token: \"Bearer ${secret.TOKEN}\"}}",
+    );
+    let ran = run(&["explain", "GET", "/echo/public", &project.path(), "-H", "Cookie: session=1"]);
+    assert!(ran.out.contains("x-token: (secret)") && ran.out.contains("cookie: (secret)"), "{ran:?}");
+    assert!(!ran.out.contains("session=1"), "{ran:?}");
+}
+
+#[test]
+fn explain_tells_the_long_story_of_a_code() {
+    let ran = run(&["explain", "tg0102"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.starts_with("TG0102: A file is not well-formed YAML."), "{ran:?}");
+    assert!(ran.out.lines().all(|line| line.len() <= 100), "{ran:?}");
+    assert_eq!(run(&["explain", "TG9999"]).code, Some(1));
+}
+
+#[test]
+fn routes_are_listed_with_what_guards_them() {
+    let ran = run(&["routes", &quickstart()]);
+    let row = ran.out.lines().find(|line| line.contains("/echo/private/{name}")).expect("a row");
+    for cell in ["GET,POST", "echo.private", "keys", "gentle", "http://127.0.0.1:8082"] {
+        assert!(row.contains(cell), "no {cell} in {row}");
+    }
+    let routes = run(&["routes", &quickstart(), "--output", "json"]).json();
+    assert_eq!(routes.as_array().map(Vec::len), Some(3));
+    assert!(routes.as_array().is_some_and(|all| all.iter().any(|r| r["limit"][0] == "gentle")), "{routes}");
+}
+
+#[test]
+fn a_bundle_is_a_list_of_records_with_the_pointer_last() {
+    let ran = run(&["bundle", &quickstart()]);
+    let bundle = ran.json();
+    let keys: Vec<&str> =
+        bundle.as_array().expect("a list").iter().map(|r| r["key"].as_str().expect("a key")).collect();
+    let kinds: Vec<&str> = keys.iter().filter_map(|key| key.split(':').nth(1)).collect();
+    assert_eq!(kinds, ["part", "manifest", "config"]);
+    for record in bundle.as_array().expect("a list") {
+        let value = record["value"].as_str().expect("a text");
+        assert!(serde_json::from_str::<Value>(value).is_ok_and(|value| value["v"] == 1), "{value}");
+    }
+    let project = Project::new();
+    let out = project.file("bundle.json").display().to_string();
+    assert_eq!(run(&["bundle", &quickstart(), "--out", &out]).code, Some(0));
+    assert_eq!(std::fs::read_to_string(out).expect("the file"), ran.out);
+}

@@ -1,0 +1,169 @@
+//! Publishing, keys and serving: what is written to a store is what hosts read.
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use support::{KEY, Project, Ran, Running, get, quickstart, run, tollgate};
+
+#[test]
+fn what_is_published_is_served_and_keys_come_and_go_while_it_runs() {
+    let project = Project::new();
+    let echo = Running::dev(&quickstart());
+    let upstream = echo.told("echo     ");
+    echo.url();
+    project.edit("http://127.0.0.1:8082", &upstream);
+    let store = project.file("shop.db").display().to_string();
+    let ran = run(&["publish", &project.path(), "--to", "native", "--store", &store]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let mut serving = Running::start(tollgate(&[
+        "serve",
+        "--store",
+        &store,
+        "--gateway",
+        "quickstart",
+        "--listen",
+        "127.0.0.1:0",
+        "--workers",
+        "1",
+    ]));
+    let url = format!("http://{}", serving.told("listening on "));
+    assert_eq!(get(&format!("{url}/echo/public"), &[]).status, 200);
+    let field = |key: &str| format!("X-API-Key: {key}");
+    assert_eq!(get(&format!("{url}/echo/private/x"), &[&field(KEY)]).status, 401, "fixtures are not published");
+
+    let new = ["key", "new", "--consumer", "acme", "--gateway", "quickstart", "--to", "native", "--store", &store];
+    let key = run(&new).out;
+    let key = key.trim();
+    assert!(key.starts_with("tg_live_"), "{key}");
+    assert_eq!(get(&format!("{url}/echo/private/x"), &[&field(key)]).status, 200);
+    let id = run(&["explain", "GET", "/echo/private/x", &project.path(), "-H", &field(key)]);
+    assert!(!id.out.contains(key), "{id:?}");
+
+    project.edit("path: /public", "path: /open");
+    assert_eq!(run(&["publish", &project.path(), "--to", "native", "--store", &store]).code, Some(0));
+    serving.wait_for("the new bundle", || (get(&format!("{url}/echo/open"), &[]).status == 200).then_some(()));
+    serving.interrupt();
+    assert_eq!(serving.ended().code(), Some(0));
+}
+
+#[test]
+fn a_store_without_the_gateway_is_warned_of_and_answers_503() {
+    let project = Project::new();
+    let store = project.file("shop.db").display().to_string();
+    let missing = run(&["serve", "--store", &store, "--gateway", "shop"]);
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+    assert!(missing.err.contains("there is no store"), "{missing:?}");
+    assert_eq!(run(&["publish", &project.path(), "--to", "native", "--store", &store]).code, Some(0));
+    let serving =
+        Running::start(tollgate(&["serve", "--store", &store, "--gateway", "shop", "--listen", "127.0.0.1:0"]));
+    let url = format!("http://{}", serving.told("listening on "));
+    assert!(serving.err().contains("holds nothing for gateway shop"), "{}", serving.err());
+    assert_eq!(get(&url, &[]).status, 503);
+}
+
+#[test]
+fn an_admin_port_that_others_reach_needs_a_token() {
+    let project = Project::new();
+    let store = project.file("shop.db").display().to_string();
+    assert_eq!(run(&["publish", &project.path(), "--to", "native", "--store", &store]).code, Some(0));
+    let words = ["serve", "--store", &store, "--gateway", "shop", "--listen", "127.0.0.1:0", "--admin", "0.0.0.0:0"];
+    let ran = run(&words);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("--admin-token-file"), "{ran:?}");
+}
+
+#[test]
+fn a_key_is_revoked_by_its_id_in_the_stores_of_native_and_spin() {
+    let project = Project::new();
+    for host in ["native", "spin"] {
+        let store = project.file(&format!("{host}.db")).display().to_string();
+        let place = ["--gateway", "shop", "--to", host, "--store", &store];
+        let new = run(&[&["key", "new", "--consumer", "acme", "--output", "json"][..], &place].concat()).json();
+        let id = new["id"].as_str().expect("an id");
+        let revoke = |id: &str| run(&[&["key", "revoke", "--key-id", id][..], &place].concat());
+        let ran = revoke(id);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.err.contains("is revoked"), "{ran:?}");
+        assert!(revoke(id).err.contains("was revoked before"));
+        let digest = new["record"]["key"].as_str().and_then(|key| key.rsplit(':').next()).expect("a digest");
+        let by_digest = run(&[&["key", "revoke", "--digest", digest][..], &place].concat());
+        assert!(by_digest.err.contains("was revoked before"), "{by_digest:?}");
+        assert_eq!(revoke("key-000000000000").code, Some(1));
+    }
+}
+
+#[test]
+fn a_new_key_is_alone_on_standard_output_and_its_record_has_no_key() {
+    let new = ["key", "new", "--consumer", "acme", "--plan", "gold", "--scope", "a.b", "--gateway", "shop"];
+    let ran = run(&[&new[..], &["--env", "test", "--expires", "2030-01-01T00:00:00Z"]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let key = ran.out.trim();
+    assert_eq!(ran.out.lines().count(), 1);
+    assert!(key.starts_with("tg_test_") && !ran.err.contains(key), "{ran:?}");
+    assert!(ran.err.contains("shop:credential:") && ran.err.contains(r#""expires":1893456000000"#), "{ran:?}");
+    assert_ne!(run(&new).out, run(&new).out);
+}
+
+#[test]
+fn what_is_published_for_spin_stands_in_its_default_store() {
+    let project = Project::new();
+    let store = project.file(".spin/sqlite_key_value.db").display().to_string();
+    let ran = run(&["publish", &quickstart(), "--to", "spin", "--store", &store, "--fixtures"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains("3 keys of the fixtures"), "{ran:?}");
+    let rows = rusqlite::Connection::open(store).expect("the store");
+    let mut rows =
+        rows.prepare("SELECT key FROM spin_key_value WHERE store = 'default' ORDER BY rowid").expect("a table");
+    let keys: Vec<String> =
+        rows.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("keys");
+    assert_eq!(keys.len(), 6, "{keys:?}");
+    assert_eq!(keys.last().map(String::as_str), Some("quickstart:config:active"));
+}
+
+/// A folder with an `npx` of ours, which writes down how it was called and with which file.
+fn fake_npx(folder: &Path) {
+    let script = "#!/bin/sh\necho \"$@\" >> \"$NPX_LOG\"\nif [ \"$4\" = put ]; then cat \"$5\" >> \"$NPX_LOG\"; fi\n";
+    let npx = folder.join("npx");
+    std::fs::write(&npx, script).expect("a script");
+    assert!(Command::new("chmod").arg("+x").arg(&npx).status().is_ok_and(|status| status.success()));
+}
+
+fn published_to_cloudflare(words: &[&str]) -> (Ran, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    fake_npx(folder.path());
+    let log = folder.path().join("log");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = tollgate(&[&["publish", &quickstart(), "--to", "cloudflare"][..], words].concat());
+    command.env("PATH", format!("{}:{path}", folder.path().display())).env("NPX_LOG", &log);
+    let ran = Ran::of(command.output().expect("the program starts"));
+    (ran, std::fs::read_to_string(log).unwrap_or_default())
+}
+
+#[test]
+fn wrangler_is_given_the_parts_first_and_the_pointer_in_a_write_of_its_own() {
+    let (ran, log) = published_to_cloudflare(&["--remote", "--binding", "RECORDS"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let calls: Vec<&str> = log.split("wrangler kv bulk put ").skip(1).collect();
+    assert_eq!(calls.len(), 2, "{log}");
+    let records = |call: &str| -> Vec<Value> {
+        let (words, file) = call.split_once('\n').expect("a file");
+        assert!(words.ends_with("--binding RECORDS --remote"), "{words}");
+        assert!(!Path::new(words.split(' ').next().expect("its name")).exists(), "the file is left behind");
+        serde_json::from_str(file).expect("a list")
+    };
+    assert_eq!(records(calls[0]).len(), 2);
+    assert_eq!(records(calls[1])[0]["key"], json!("quickstart:config:active"));
+    assert!(ran.err.contains("$ npx wrangler kv bulk put "), "{ran:?}");
+}
+
+#[test]
+fn without_npx_it_is_told_what_to_install() {
+    let mut command = tollgate(&["publish", &quickstart(), "--to", "cloudflare"]);
+    command.env("PATH", "/nowhere");
+    let ran = Ran::of(command.output().expect("the program starts"));
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("install Node.js"), "{ran:?}");
+}

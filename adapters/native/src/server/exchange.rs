@@ -42,7 +42,8 @@ where
     W: AsyncFnOnce(oneshot::Sender<Response<NativeContent>>) + 'static,
 {
     let (sender, response) = oneshot::channel();
-    tokio::task::spawn_local(async move { work(sender).await });
+    // Some kilobytes of state: on the heap at once, where the runtime has no need to move them about.
+    tokio::task::spawn_local(Box::pin(async move { work(sender).await }));
     response.await.unwrap_or_else(|_| internal_error())
 }
 

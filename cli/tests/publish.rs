@@ -125,7 +125,7 @@ fn what_is_published_for_spin_stands_in_its_default_store() {
 
 /// A folder with an `npx` of ours, which writes down how it was called and with which file.
 fn fake_npx(folder: &Path) {
-    let script = "#!/bin/sh\necho \"$@\" >> \"$NPX_LOG\"\nif [ \"$4\" = put ]; then cat \"$5\" >> \"$NPX_LOG\"; fi\n";
+    let script = "#!/bin/sh\necho Success!\necho \"$@\" >> \"$NPX_LOG\"\nif [ \"$4\" = put ]; then cat \"$5\" >> \"$NPX_LOG\"; fi\n";
     let npx = folder.join("npx");
     std::fs::write(&npx, script).expect("a script");
     assert!(Command::new("chmod").arg("+x").arg(&npx).status().is_ok_and(|status| status.success()));
@@ -146,6 +146,7 @@ fn published_to_cloudflare(words: &[&str]) -> (Ran, String) {
 fn wrangler_is_given_the_parts_first_and_the_pointer_in_a_write_of_its_own() {
     let (ran, log) = published_to_cloudflare(&["--remote", "--binding", "RECORDS"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.is_empty() && ran.err.contains("Success!"), "wrangler's own words are no answer: {ran:?}");
     let calls: Vec<&str> = log.split("wrangler kv bulk put ").skip(1).collect();
     assert_eq!(calls.len(), 2, "{log}");
     let records = |call: &str| -> Vec<Value> {

@@ -36,7 +36,8 @@ impl KvNamespace {
             let words = ["kv", "bulk", "put", &path];
             let command = self.command(&words);
             terminal::tell(&format!("$ {}", shown(&command)));
-            run(command, Stdio::inherit())?;
+            // Standard output is for our own answer.
+            run(command, Stdio::from(std::io::stderr()))?;
         }
         Ok(())
     }

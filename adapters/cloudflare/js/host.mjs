@@ -34,7 +34,8 @@ export function respond(status, fields, body, webSocket) {
   return new Response(body, { status, headers: pairs(fields), encodeBody: "manual", webSocket });
 }
 
-// Redirects are the client's to follow, encoded content is the client's to decode. The timeout covers the content too.
+// Redirects are the client's to follow, encoded content is the client's to decode. The timeout covers the head: once the
+// reply is given the platform streams on by itself, and no timer of this request lives any more.
 // `carrier` is the client's own request where its content goes on untouched.
 export async function send(method, url, fields, body, carrier, timeoutMs) {
   const init = { headers: pairs(fields), redirect: "manual", encodeResponseBody: "manual" };

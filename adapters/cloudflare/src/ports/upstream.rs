@@ -7,6 +7,9 @@ use crate::content::{WorkerContent, to_number};
 use crate::{fields, platform};
 
 /// `fetch`. The platform makes and keeps the connections, so there is no connect timeout; it verifies TLS always.
+///
+/// The total timeout holds until the response's head: once the reply is given, its content streams past the Worker, and
+/// what would break it off (a timer, kept alive by `wait_until`) would hold memory for each response that streams.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchUpstream;
 

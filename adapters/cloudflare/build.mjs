@@ -9,7 +9,7 @@
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -78,9 +78,7 @@ function usePlainImport(file) {
 }
 
 async function bundle(esbuild, generated) {
-  rmSync(OUT, { recursive: true, force: true });
-  mkdirSync(OUT, { recursive: true });
-  await esbuild.build({
+  const { outputFiles } = await esbuild.build({
     entryPoints: { worker: join(HERE, "js", "worker.mjs") },
     outdir: OUT,
     outExtension: { ".js": ".mjs" },
@@ -92,7 +90,14 @@ async function bundle(esbuild, generated) {
     loader: { ".wasm": "copy" },
     assetNames: "tollgate",
     logLevel: "warning",
+    write: false,
   });
+  mkdirSync(OUT, { recursive: true });
+  for (const { path, contents } of outputFiles) {
+    // Whoever reads meanwhile sees the old file or the new one.
+    writeFileSync(`${path}.new`, contents);
+    renameSync(`${path}.new`, path);
+  }
 }
 
 // Runs a program to its end and answers what it wrote; what it says on standard error is for the person who waits.

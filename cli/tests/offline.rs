@@ -103,6 +103,8 @@ fn explain_shows_a_refusal_with_its_problem_and_that_no_upstream_is_called() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let answer = ran.json();
     assert_eq!(answer["response"]["problem"]["status"], 401);
+    let refused = |decision: &Value| decision["phase"] == "authenticate" && decision["verdict"] == "refuse";
+    assert!(answer["decisions"].as_array().is_some_and(|all| all.iter().any(refused)), "{answer}");
     assert_eq!(answer["upstream"], Value::Array(Vec::new()));
     let ran = run(&["explain", "GET", "/nowhere", &quickstart()]);
     assert!(ran.out.contains("404 Not Found") && ran.out.contains("not called"), "{ran:?}");

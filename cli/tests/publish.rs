@@ -47,6 +47,7 @@ fn what_is_published_is_served_and_keys_come_and_go_while_it_runs() {
     serving.wait_for("the new bundle", || (get(&format!("{url}/echo/open"), &[]).status == 200).then_some(()));
     serving.interrupt();
     assert_eq!(serving.ended().code(), Some(0));
+    assert!(project.file("shop.counters.db").is_file(), "counters outlive the process");
 }
 
 #[test]

@@ -53,7 +53,8 @@ pub(crate) struct ServeArgs {
     /// Isolates, each a thread; as many as there are cores where it is left out.
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
-    /// A file that keeps the counters of limits over a restart; they start anew where it is left out.
+    /// The file that keeps the counters of limits over a restart; beside the store, as STORE.counters.db, where it is
+    /// left out.
     #[arg(long, value_name = "PATH")]
     counters: Option<PathBuf>,
     /// A folder with a file for each secret, instead of the environment.
@@ -101,7 +102,7 @@ fn settings(args: ServeArgs) -> Result<Settings, Failure> {
     settings.listen = listen.collect();
     settings.isolates = args.workers;
     settings.freshness = Freshness::Behind;
-    settings.counters_file = args.counters;
+    settings.counters_file = Some(args.counters.unwrap_or_else(|| args.store.with_extension("counters.db")));
     settings.secrets = args.secrets.map_or(SecretSource::Environment, SecretSource::Folder);
     settings.upstream_authorities = args.upstream_ca;
     settings.admin = admin;

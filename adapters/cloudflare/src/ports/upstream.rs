@@ -1,4 +1,5 @@
-use http::{Request, Response, StatusCode};
+use http::header::SERVER;
+use http::{HeaderMap, Request, Response, StatusCode};
 use tollgate_core::forward::UpstreamError;
 use tollgate_edge::ports::{Upstream, UpstreamCall};
 use wasm_bindgen::{JsCast, JsValue};
@@ -35,10 +36,36 @@ impl Upstream for FetchUpstream {
 
 fn response_of(answer: &JsValue) -> Result<Response<WorkerContent>, UpstreamError> {
     let raw: &web_sys::Response = answer.unchecked_ref();
+    let status = StatusCode::from_u16(raw.status()).map_err(|_| UpstreamError::HttpProtocolError)?;
+    let fields = fields::parse(&platform::response_fields(raw));
+    if let Some(error) = error_in_place_of_response(status, &fields) {
+        return Err(error);
+    }
     let mut response = Response::new(WorkerContent::of_response(raw));
-    *response.status_mut() = StatusCode::from_u16(raw.status()).map_err(|_| UpstreamError::HttpProtocolError)?;
-    *response.headers_mut() = fields::parse(&platform::response_fields(raw));
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
     Ok(response)
+}
+
+/// Recognises the page that Cloudflare's edge answers where it could not reach an origin: there `fetch` does not fail.
+///
+/// The statuses are Cloudflare's own (its documentation calls them 5xx errors of Cloudflare); an upstream that answers
+/// one of them by itself has another `Server` field.
+fn error_in_place_of_response(status: StatusCode, fields: &HeaderMap) -> Option<UpstreamError> {
+    if fields.get(SERVER).is_none_or(|server| server != "cloudflare") {
+        return None;
+    }
+    match status.as_u16() {
+        520 => Some(UpstreamError::HttpProtocolError),
+        521 => Some(UpstreamError::ConnectionRefused),
+        522 => Some(UpstreamError::ConnectionTimeout),
+        523 => Some(UpstreamError::DestinationUnavailable),
+        524 => Some(UpstreamError::HttpResponseTimeout),
+        525 => Some(UpstreamError::TlsProtocolError),
+        526 => Some(UpstreamError::TlsCertificateError),
+        530 => Some(UpstreamError::DnsError),
+        _ => None,
+    }
 }
 
 /// Tells the failures of `fetch` apart as far as their names and messages do.
@@ -71,5 +98,18 @@ mod tests {
         ] {
             assert_eq!(kind_of(name, message), kind, "{name}: {message}");
         }
+    }
+
+    #[test]
+    fn the_pages_of_cloudflare_are_errors_and_an_upstreams_own_are_not() {
+        let page = |status, server: &str| {
+            let fields = fields::parse(&format!("server\n{server}\n"));
+            error_in_place_of_response(StatusCode::from_u16(status).unwrap(), &fields)
+        };
+        assert_eq!(page(526, "cloudflare"), Some(UpstreamError::TlsCertificateError));
+        assert_eq!(page(530, "cloudflare"), Some(UpstreamError::DnsError));
+        assert_eq!(page(502, "cloudflare"), None);
+        assert_eq!(page(526, "nginx"), None);
+        assert_eq!(error_in_place_of_response(StatusCode::from_u16(526).unwrap(), &HeaderMap::new()), None);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It exists to be behind a gateway. It does NOT speak HTTP/2 and is no model of a good server: it will close early,
 //! answer garbage and dawdle when asked to. [`Upstream::start`] runs one on a free port; the program `upstream` runs
-//! one for people. What can be asked for stands in [`plan::Plan`]; without a query it reports the request as JSON.
+//! one for people. What can be asked for stands in `plan.rs`; without a query it reports the request as JSON.
 
 mod answer;
 mod plan;

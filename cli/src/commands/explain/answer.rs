@@ -27,7 +27,7 @@ impl Asked {
         Self {
             method: question.request.method().to_string(),
             host: fields.get("host").map_or_else(String::new, |host| shown_bytes(host.as_bytes())),
-            target: redact(&question.request.uri().to_string()),
+            target: question.request.uri().to_string(),
             https: question.client.https,
             at: question.at.to_rfc3339(),
             fields: shown_fields(fields),
@@ -60,10 +60,10 @@ pub(super) fn text(asked: &Asked, explained: &Explained, whole: &SiteSettings) -
         out.push_str("  not called\n");
     }
     for request in &explained.forwarded {
-        out.push_str(&format!("  {} {}\n", request.method(), redact(&request.uri().to_string())));
+        out.push_str(&format!("  {} {}\n", request.method(), request.uri()));
         out.push_str(&indented(&fields_text(request.headers())));
     }
-    out
+    redact(&out)
 }
 
 pub(super) fn json(asked: &Asked, explained: &Explained, whole: &SiteSettings) -> String {
@@ -73,7 +73,7 @@ pub(super) fn json(asked: &Asked, explained: &Explained, whole: &SiteSettings) -
         .map(|request| {
             json!({
                 "method": request.method().as_str(),
-                "url": redact(&request.uri().to_string()),
+                "url": request.uri().to_string(),
                 "fields": shown_fields(request.headers()),
             })
         })
@@ -89,7 +89,7 @@ pub(super) fn json(asked: &Asked, explained: &Explained, whole: &SiteSettings) -
         },
         "upstream": upstream,
     });
-    format!("{answer:#}\n")
+    redact(&format!("{answer:#}\n"))
 }
 
 /// The route that was taken. One id can answer on several hosts; all of them say the same.
@@ -124,7 +124,7 @@ fn stripped(route: &RouteSettings) -> String {
 fn decisions(explained: &Explained) -> String {
     let row = |d: &tollgate_core::trace::Decision| {
         let policy = d.policy.clone().unwrap_or_else(|| "-".to_owned());
-        vec![d.phase.as_str().to_owned(), policy, d.verdict.as_str().to_owned(), redact(&d.reason)]
+        vec![d.phase.as_str().to_owned(), policy, d.verdict.as_str().to_owned(), d.reason.to_string()]
     };
     let head = ["PHASE", "POLICY", "VERDICT", "REASON"].map(str::to_owned).to_vec();
     let rows: Vec<Vec<String>> =
@@ -156,7 +156,7 @@ fn shown(name: &HeaderName, value: &HeaderValue) -> String {
 }
 
 fn shown_bytes(bytes: &[u8]) -> String {
-    redact(&printable(&String::from_utf8_lossy(bytes)))
+    printable(&String::from_utf8_lossy(bytes))
 }
 
 /// The text with every API key in it cut down to its environment; what merely looks like one, too.

@@ -9,8 +9,8 @@ use crate::{fields, platform};
 
 /// `fetch`. The platform makes and keeps the connections, so there is no connect timeout; it verifies TLS always.
 ///
-/// The total timeout holds until the response's head: once the reply is given, its content streams past the Worker, and
-/// what would break it off (a timer, kept alive by `wait_until`) would hold memory for each response that streams.
+/// The total timeout holds until the response's head. To break content off later, each response would have to be piped
+/// through the Worker (half as much work again), and workerd would end it for the client as if it were whole.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchUpstream;
 

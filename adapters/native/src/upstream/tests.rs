@@ -125,15 +125,14 @@ fn a_connection_that_died_idle_does_not_cost_the_next_request() {
         })
         .await;
         let upstream = upstream();
-        for n in 0..20 {
-            let request = if n % 2 == 0 { get(&base) } else { request(Method::POST, &base, "abc") };
-            let response = upstream.send(request, &CALL).await.unwrap();
-            assert_eq!(text(response).await, "ok");
-            // The closing may or may not have been seen by then: both must do, but a POST is sent once at most.
-            tokio::time::sleep(Duration::from_millis(if n % 4 == 0 { 0 } else { 10 })).await;
-            if n % 2 == 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+        // Whether the closing has been seen when the next GET goes out is left to chance; before a POST it has been.
+        for (method, pause) in [(Method::GET, Duration::ZERO), (Method::POST, Duration::from_millis(20))] {
+            for _ in 0..10 {
+                let response = upstream.send(request(method.clone(), &base, ""), &CALL).await.unwrap();
+                assert_eq!(text(response).await, "ok");
+                tokio::time::sleep(pause).await;
             }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
 }
@@ -141,34 +140,25 @@ fn a_connection_that_died_idle_does_not_cost_the_next_request() {
 #[test]
 fn a_request_is_repeated_only_where_that_is_safe() {
     run(async || {
-        // The first connection answers once, then closes as soon as it has read the second request.
-        let base = listen(async |number, mut stream| {
-            answer(&mut stream, OK).await;
-            if number == 0 {
-                answer(&mut stream, "").await;
-                return;
-            }
-            while answer(&mut stream, OK).await.is_some() {}
-        });
-        let base = base.await;
-        for (method, expected) in [(Method::GET, Ok(())), (Method::POST, Err(UpstreamError::ConnectionTerminated))] {
+        for (method, expected) in [
+            (Method::GET, Ok(StatusCode::OK)),
+            (Method::DELETE, Ok(StatusCode::OK)),
+            (Method::POST, Err(UpstreamError::ConnectionTerminated)),
+            (Method::PATCH, Err(UpstreamError::ConnectionTerminated)),
+        ] {
+            // The first connection answers one request, and closes when it has read the second.
+            let base = listen(async |number, mut stream| {
+                answer(&mut stream, OK).await;
+                if number == 0 {
+                    answer(&mut stream, "").await;
+                }
+            })
+            .await;
             let upstream = upstream();
             assert_eq!(text(upstream.send(get(&base), &CALL).await.unwrap()).await, "ok");
-            let second = upstream.send(request(method.clone(), &base, ""), &CALL).await;
-            // Only the very first connection closes early, so only the first of the two methods meets it.
-            if method == Method::GET {
-                assert_eq!(second.map(drop), expected);
-            }
+            let second = upstream.send(request(method, &base, ""), &CALL).await;
+            assert_eq!(second.map(|response| response.status()), expected);
         }
-        let base = listen(async |_, mut stream| {
-            answer(&mut stream, OK).await;
-            answer(&mut stream, "").await;
-        })
-        .await;
-        let upstream = upstream();
-        assert_eq!(text(upstream.send(get(&base), &CALL).await.unwrap()).await, "ok");
-        let second = upstream.send(request(Method::POST, &base, ""), &CALL).await;
-        assert_eq!(second.map(drop), Err(UpstreamError::ConnectionTerminated));
     });
 }
 

@@ -16,7 +16,7 @@ use crate::running::{Running, plain_upstream, rest, until};
 #[tokio::test]
 async fn a_kept_alive_connection_serves_request_after_request() {
     let server = Running::start().await;
-    server.publish(&plain_upstream().await, json!({})).await;
+    server.publish(&plain_upstream().await, json!({}));
     let mut stream = server.connect().await;
     for _ in 0..3 {
         stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
@@ -27,7 +27,7 @@ async fn a_kept_alive_connection_serves_request_after_request() {
 #[tokio::test]
 async fn ambiguous_heads_are_refused() {
     let server = Running::start().await;
-    server.publish(&plain_upstream().await, json!({})).await;
+    server.publish(&plain_upstream().await, json!({}));
     let cases = [
         ("GET /api/x HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", "400"),
         ("GET /api/x HTTP/1.1\r\n\r\n", "400"),
@@ -49,7 +49,7 @@ async fn ambiguous_heads_are_refused() {
 #[tokio::test]
 async fn heads_past_their_bounds_are_refused() {
     let server = Running::start().await;
-    server.publish(&plain_upstream().await, json!({})).await;
+    server.publish(&plain_upstream().await, json!({}));
     let large = format!("GET /api/x HTTP/1.1\r\nhost: h\r\nx: {}\r\nconnection: close\r\n\r\n", "y".repeat(100_000));
     let many = format!("GET /api/x HTTP/1.1\r\nhost: h\r\n{}\r\n", "x: y\r\n".repeat(200));
     let long = format!("GET /api/{} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n", "y".repeat(20_000));
@@ -79,7 +79,7 @@ async fn connections_past_the_bound_wait_for_their_turn() {
         settings.connections_max = 2;
     })
     .await;
-    server.publish(&plain_upstream().await, json!({})).await;
+    server.publish(&plain_upstream().await, json!({}));
     let (first, _second) = (server.connect().await, server.connect().await);
     tokio::time::sleep(Duration::from_millis(50)).await;
     let mut third = server.connect().await;
@@ -102,7 +102,7 @@ async fn http2_get<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S
 #[tokio::test]
 async fn http2_is_spoken_to_those_who_begin_with_it() {
     let server = Running::start().await;
-    server.publish(&plain_upstream().await, json!({})).await;
+    server.publish(&plain_upstream().await, json!({}));
     let answer = http2_get(server.connect().await, "http://h/api/x").await;
     assert_eq!(answer, (StatusCode::OK, Bytes::from("ok")));
 }
@@ -115,7 +115,7 @@ async fn tls_offers_http2_and_serves_both() {
     std::fs::write(&files.certificate, signed.cert.pem()).unwrap();
     std::fs::write(&files.key, signed.signing_key.serialize_pem()).unwrap();
     let server = Running::with(|settings| settings.listen[0].tls = Some(files)).await;
-    server.publish(&plain_upstream().await, json!({})).await;
+    server.publish(&plain_upstream().await, json!({}));
 
     let mut roots = rustls::RootCertStore::empty();
     roots.add(signed.cert.der().clone()).unwrap();

@@ -18,7 +18,7 @@ async fn open_exchanges_end_and_nobody_new_is_let_in() {
         let _ = stream.write_all(b"done").await;
     })
     .await;
-    server.publish(&slow, json!({})).await;
+    server.publish(&slow, json!({}));
     let address = server.address;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
@@ -42,7 +42,7 @@ async fn the_grace_is_the_longest_an_end_takes() {
         tokio::time::sleep(Duration::from_secs(60)).await;
     })
     .await;
-    server.publish(&endless, json!({})).await;
+    server.publish(&endless, json!({}));
     let mut stream = server.connect().await;
     stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     until(&mut stream, "begun").await;
@@ -60,7 +60,7 @@ async fn counters_outlive_the_server() {
     let mut granted = 0;
     for _ in 0..2 {
         let server = Running::with(|settings| settings.counters_file = Some(file.clone())).await;
-        server.publish(&plain_upstream().await, json!({"limit": [0]})).await;
+        server.publish(&plain_upstream().await, json!({"limit": [0]}));
         for _ in 0..4 {
             granted += usize::from(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
         }

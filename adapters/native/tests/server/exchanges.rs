@@ -15,7 +15,7 @@ async fn without_a_bundle_there_is_a_503_and_publishing_mends_it() {
     let server = Running::start().await;
     let answer = server.get("/api/x").await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("application/problem+json"), "{answer}");
-    server.publish(&plain_upstream().await, json!({})).await;
+    server.publish(&plain_upstream().await, json!({}));
     for _ in 0..8 {
         let answer = server.get("/api/x").await;
         assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok"), "{answer}");
@@ -36,7 +36,7 @@ async fn content_streams_both_ways_while_it_comes() {
         }
     })
     .await;
-    server.publish(&echo, json!({})).await;
+    server.publish(&echo, json!({}));
     let mut stream = server.connect().await;
     stream.write_all(b"POST /api/x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
     stream.write_all(b"1\r\na\r\n").await.unwrap();
@@ -63,7 +63,7 @@ async fn a_client_that_does_not_read_holds_the_upstream_back() {
         }
     })
     .await;
-    server.publish(&flood, json!({})).await;
+    server.publish(&flood, json!({}));
     let mut stream = server.connect().await;
     stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -90,7 +90,7 @@ async fn a_client_that_goes_away_leaves_one_record_and_frees_the_upstream() {
         }
     })
     .await;
-    server.publish(&endless, json!({})).await;
+    server.publish(&endless, json!({}));
     let mut stream = server.connect().await;
     stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     until(&mut stream, "more").await;
@@ -112,7 +112,7 @@ async fn a_client_that_goes_away_before_the_answer_leaves_its_record_too() {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
     })
     .await;
-    server.publish(&slow, json!({})).await;
+    server.publish(&slow, json!({}));
     let mut stream = server.connect().await;
     stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -124,7 +124,7 @@ async fn a_client_that_goes_away_before_the_answer_leaves_its_record_too() {
 #[tokio::test]
 async fn isolates_share_counters() {
     let server = Running::start().await;
-    server.publish(&plain_upstream().await, json!({"limit": [0]})).await;
+    server.publish(&plain_upstream().await, json!({"limit": [0]}));
     let mut granted = 0;
     for _ in 0..16 {
         granted += usize::from(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
@@ -135,7 +135,7 @@ async fn isolates_share_counters() {
 #[tokio::test]
 async fn a_store_switched_off_is_felt_and_felt_no_more_once_on() {
     let server = Running::start().await;
-    server.publish(&plain_upstream().await, json!({"limit": [0]})).await;
+    server.publish(&plain_upstream().await, json!({"limit": [0]}));
     server.faults.set(FaultyStore::Counters, true);
     assert!(server.get("/api/x").await.starts_with("HTTP/1.1 503"));
     server.faults.set(FaultyStore::Counters, false);
@@ -151,7 +151,7 @@ async fn chunked_coding_that_is_none_is_the_clients_error() {
         let _ = stream.read_to_end(&mut all).await;
     })
     .await;
-    server.publish(&patient, json!({})).await;
+    server.publish(&patient, json!({}));
     let mut stream = server.connect().await;
     stream.write_all(b"POST /api/x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n").await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -168,7 +168,7 @@ async fn content_past_its_limit_is_413_while_it_streams() {
         let _ = stream.read_to_end(&mut all).await;
     })
     .await;
-    server.publish(&patient, json!({"content_bytes_max": 10})).await;
+    server.publish(&patient, json!({"content_bytes_max": 10}));
     let mut stream = server.connect().await;
     stream.write_all(b"POST /api/x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
     stream.write_all(b"b\r\nelevenbytes\r\n").await.unwrap();

@@ -50,16 +50,17 @@ impl Running {
         Self { address, admin, records, faults, log, stop, ended }
     }
 
-    /// Publishes a gateway of one route, `/api/*rest`, to this upstream; `more` is merged into the route's settings.
-    pub(crate) async fn publish(&self, upstream: &str, more: serde_json::Value) {
+    /// Publishes, for the first time, a gateway of one route, `/api/*rest`, to this upstream; `more` is merged into the route's settings.
+    pub(crate) fn publish(&self, upstream: &str, more: serde_json::Value) {
         let gateway = json!({"name": "test", "trust_forwarded": false, "telemetry": {"log": true}});
         let mut route = json!({
             "id": "api.all", "api": "api", "host": "*", "path": "/api/{rest...}", "methods": [], "internal": false,
             "authn": [], "scopes": [], "limit": [], "cost": 1, "cache": null, "upstream": 0, "strip_segments": 1,
             "content_bytes_max": 1_000_000, "timeout_ms": 5_000,
         });
-        for (name, value) in more.as_object().unwrap() {
-            route[name] = value.clone();
+        let serde_json::Value::Object(more) = more else { panic!("settings are an object") };
+        for (name, value) in more {
+            route[name] = value;
         }
         let limit = json!({"name": "burst", "kind": {"rate-limit": {
             "rate": 1, "period_ms": 600_000, "burst": 5, "by": "address", "on_unavailable": "closed",
@@ -70,12 +71,6 @@ impl Running {
         let bundle = Bundle::new(&serde_json::from_value(gateway).unwrap(), &sites);
         let puts = bundle.records.iter().map(|(key, value)| RecordChange::Put { key, value });
         self.records.write(&puts.collect::<Vec<_>>()).unwrap();
-        self.wait_until_ready().await;
-    }
-
-    /// Waits until every isolate has noticed: each looks at the store twice a second.
-    async fn wait_until_ready(&self) {
-        tokio::time::sleep(Duration::from_millis(600)).await;
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {

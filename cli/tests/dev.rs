@@ -47,8 +47,8 @@ fn the_quickstart_shows_routes_a_key_and_three_lines_that_work() {
     let limited = get(&lines[1].0, &[&lines[1].1[0]]);
     assert!(limited.field("ratelimit").is_some(), "{limited:?}");
     assert_eq!(get(&lines[1].0, &[]).status, 401);
-    let cached = get(&lines[2].0, &[]);
-    assert!(cached.field("cache-status").is_some_and(|field| field.contains("hit")), "{cached:?}");
+    let is_hit = || get(&lines[2].0, &[]).field("cache-status").is_some_and(|field| field.contains("hit"));
+    running.wait_for("a hit", || is_hit().then_some(()));
     let logged = running.wait_for("a log line of each exchange", || {
         let out = running.out();
         (out.matches(r#""event":"exchange""#).count() >= 6).then_some(out)
@@ -186,13 +186,15 @@ fn a_purge_takes_the_stored_response_out_of_use() {
     let url = format!("{}/echo/cached?q=purge", running.url());
     let admin = running.told("admin    ");
     let outcome = || get(&url, &[]).field("cache-status").expect("a cached route").to_owned();
+    // A response is stored after its reply.
+    let until_hit = || running.wait_for("a hit", || outcome().contains("hit").then_some(()));
     assert!(outcome().contains("fwd=uri-miss"));
-    assert!(outcome().contains("hit"));
+    until_hit();
     let ran = run(&["purge", &url, "--admin", &admin]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let stored_again = outcome();
     assert!(stored_again.contains("fwd="), "{stored_again}");
-    assert!(outcome().contains("hit"));
+    until_hit();
     let key = stored_again.split("key=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a key");
     assert_eq!(run(&["purge", "--key", key, "--admin", &admin]).code, Some(0));
     assert!(outcome().contains("fwd="));

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
+use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tollgate_edge::ports::Host;
+use tollgate_edge::ports::{Host, TelemetrySink};
 use tollgate_edge::{Freshness, Isolate};
 
 use super::Listeners;
@@ -94,6 +95,7 @@ async fn accept(
             drop(tracking);
         });
     };
+    let mut complaint = Complaint::default();
     loop {
         let next = async {
             serving.connections.below(connections_max).await;
@@ -104,8 +106,10 @@ async fn accept(
             () = serving.drain.begun() => break,
             accepted = next => match accepted {
                 Ok(accepted) => converse(accepted),
-                // Too many open files, most likely; some will be closed.
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                Err(error) => {
+                    complaint.about(&serving.host, &error);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             },
         }
     }
@@ -114,6 +118,23 @@ async fn accept(
         match tokio::time::timeout(Duration::ZERO, listener.accept()).await {
             Ok(Ok(accepted)) => converse(accepted),
             Ok(Err(_)) | Err(_) => break,
+        }
+    }
+}
+
+/// Tells the log that connections cannot be accepted, now and then while that lasts.
+#[derive(Default)]
+struct Complaint {
+    last: Option<Instant>,
+}
+
+impl Complaint {
+    /// Too many open files, most likely; some will be closed.
+    fn about(&mut self, host: &NativeHost, error: &std::io::Error) {
+        if self.last.is_none_or(|last| last.elapsed() >= COMPLAINT_INTERVAL) {
+            self.last = Some(Instant::now());
+            let line = json!({"level": "warn", "event": "accept-failed", "reason": error.to_string()});
+            host.telemetry_sink().log(&line.to_string());
         }
     }
 }
@@ -144,6 +165,9 @@ const REFRESH_TICKS: u64 = 20;
 
 /// Every 5 s.
 const IDLE_TICKS: u64 = 10;
+
+/// How often the same trouble is told.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long no connection is accepted after one could not be.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

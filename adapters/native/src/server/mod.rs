@@ -3,6 +3,7 @@
 mod connection;
 mod exchange;
 mod isolate;
+mod limits;
 mod listen;
 mod state;
 mod tls;
@@ -90,9 +91,12 @@ impl ServerBuilder {
 
     /// Opens what the server needs and listens; connections wait until it runs.
     ///
+    /// Raises the process's bound on open files to what the system allows.
+    ///
     /// # Errors
     /// [`StartError`], whose text says what to do about it.
     pub fn bind(self) -> Result<Server, StartError> {
+        limits::raise_open_files();
         let settings = self.settings;
         let isolates = settings.isolates.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
         let mut addresses = Vec::new();

@@ -58,7 +58,7 @@ impl Running {
             "authn": [], "scopes": [], "limit": [], "cost": 1, "cache": null, "upstream": 0, "strip_segments": 1,
             "content_bytes_max": 1_000_000, "timeout_ms": 5_000,
         });
-        let serde_json::Value::Object(more) = more else { panic!("settings are an object") };
+        let more: serde_json::Map<String, serde_json::Value> = serde_json::from_value(more).unwrap();
         for (name, value) in more {
             route[name] = value;
         }

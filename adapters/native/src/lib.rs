@@ -13,7 +13,9 @@
 //!   panic costs one exchange.
 //! - [`faults`] is for tests: switches that make a store fail. A server that was given none has them off.
 //!
-//! Left out: upgrades (WebSocket), HTTP/3, client certificates, `PROXY` protocol, a bound on how slowly content may come.
+//! Left out: upgrades (WebSocket), HTTP/3, client certificates, the `PROXY` protocol, reloading a certificate, a bound on
+//! how slowly a client may send content. A head that hyper cannot read is answered by hyper: 400, 414 or 431 without a
+//! problem document, and without a record.
 
 mod admin;
 mod clock;

@@ -68,3 +68,26 @@ async fn counters_outlive_the_server() {
     }
     assert_eq!(granted, 5);
 }
+
+#[tokio::test]
+async fn what_waits_to_be_exported_is_sent_at_the_end() {
+    let server = Running::start().await;
+    let (posted, mut seen) = tokio::sync::mpsc::channel(10);
+    let collector = upstream(move |mut stream| {
+        let posted = posted.clone();
+        async move {
+            if let Some(head) = head(&mut stream).await {
+                let _ = posted.send(head).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+            }
+        }
+    })
+    .await;
+    let hour = json!({"log": true, "otlp": {"endpoint": collector, "interval_ms": 3_600_000}});
+    server.publish_telling(&plain_upstream().await, json!({}), &hour);
+    assert!(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
+    let (ended, _) = server.stop();
+    tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+    let first = seen.try_recv().unwrap();
+    assert!(first.starts_with("POST /v1/traces "), "{first}");
+}

@@ -52,7 +52,12 @@ impl Running {
 
     /// Publishes, for the first time, a gateway of one route, `/api/*rest`, to this upstream; `more` is merged into the route's settings.
     pub(crate) fn publish(&self, upstream: &str, more: serde_json::Value) {
-        let gateway = json!({"name": "test", "trust_forwarded": false, "telemetry": {"log": true}});
+        self.publish_telling(upstream, more, &json!({"log": true}));
+    }
+
+    /// The same, with these settings of telemetry.
+    pub(crate) fn publish_telling(&self, upstream: &str, more: serde_json::Value, telemetry: &serde_json::Value) {
+        let gateway = json!({"name": "test", "trust_forwarded": false, "telemetry": telemetry});
         let mut route = json!({
             "id": "api.all", "api": "api", "host": "*", "path": "/api/{rest...}", "methods": [], "internal": false,
             "authn": [], "scopes": [], "limit": [], "cost": 1, "cache": null, "upstream": 0, "strip_segments": 1,

@@ -8,7 +8,8 @@
 //! [`ServerBuilder::bind`] on and serves in [`Server::run`].
 //!
 //! - Each isolate is a thread with a runtime, listeners, upstream connections and gateway state of its own; the kernel
-//!   spreads connections over them. They share counters and stored responses, behind sharded locks, and nothing else.
+//!   spreads connections over them. They share counters and stored responses behind sharded locks, metrics
+//!   behind one that is taken after the reply, and nothing else.
 //! - An exchange runs in a task of its own, to its end: a client that goes away loses no record and keeps no refund, and a
 //!   panic costs one exchange.
 //! - [`faults`] is for tests: switches that make a store fail. A server that was given none has them off.

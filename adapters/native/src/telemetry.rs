@@ -15,7 +15,7 @@ use crate::content::NativeContent;
 use crate::log::IsolateLog;
 use crate::upstream::NativeUpstream;
 
-/// The metrics of one isolate, which the admin listener reads: only the two of them ever wait for each other.
+/// The metrics of all isolates, behind one lock that each takes for about a microsecond after a reply.
 pub(crate) type SharedMetrics = Arc<Mutex<Metrics>>;
 
 /// The telemetry of one isolate.

@@ -34,7 +34,7 @@ impl Upstream for SpinUpstream {
         let answer = |answer: Result<_, ErrorCode>| {
             answer.and_then(from_host_response).map_err(|code| {
                 if past_limit.get() {
-                    return UpstreamError::HttpRequestError;
+                    return UpstreamError::RequestContentTooLarge;
                 }
                 error(&code)
             })

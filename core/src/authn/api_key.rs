@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -147,12 +147,6 @@ impl ApiKeySettings {
             Some(scheme) => format!("{scheme} realm=\"{realm}\""),
             None => format!("ApiKey realm=\"{realm}\", header=\"{}\"", self.field),
         }
-    }
-
-    /// The field as a type.
-    #[must_use]
-    pub fn field_name(&self) -> Option<HeaderName> {
-        HeaderName::try_from(self.field.as_str()).ok()
     }
 
     /// The query without this policy's parameter, so that no key reaches the upstream or a cache key.

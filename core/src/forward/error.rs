@@ -51,7 +51,10 @@ pub enum UpstreamError {
     HttpProtocolError,
     /// The client's content passed its limit while it was being forwarded.
     #[error("the request's content passed the limit while it was forwarded")]
-    HttpRequestError,
+    RequestContentTooLarge,
+    /// The client's content broke off or is no valid chunked coding.
+    #[error("the request's content is not whole")]
+    RequestContentBroken,
     /// Anything the platform does not tell apart.
     #[error("the upstream could not be called")]
     ProxyInternalError,
@@ -75,17 +78,18 @@ impl UpstreamError {
             Self::HttpResponseTimeout => "http_response_timeout",
             Self::HttpResponseIncomplete => "http_response_incomplete",
             Self::HttpProtocolError => "http_protocol_error",
-            Self::HttpRequestError => "http_request_error",
+            Self::RequestContentTooLarge | Self::RequestContentBroken => "http_request_error",
             Self::ProxyInternalError => "proxy_internal_error",
         }
     }
 
-    /// The status the client gets: 504 for what took too long, 413 for its own content, 502 for the rest.
+    /// The status the client gets: 504 for what took too long, 413 or 400 for its own content, 502 for the rest.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
             Self::DnsTimeout | Self::ConnectionTimeout | Self::HttpResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::HttpRequestError => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RequestContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RequestContentBroken => StatusCode::BAD_REQUEST,
             Self::ConnectionLimitReached => StatusCode::SERVICE_UNAVAILABLE,
             Self::DnsError
             | Self::DestinationIpProhibited

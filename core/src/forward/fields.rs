@@ -1,9 +1,8 @@
 //! The fields of a forwarded message: what is taken off, what is put on (RFC 9110, section 7.6; RFC 7239).
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, EXPECT, FORWARDED, HOST, TE, VIA};
+use http::header::{CONNECTION, FORWARDED, TE, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 /// The name this gateway goes by in `Via`, `Cache-Status` and `Proxy-Status`.
@@ -24,28 +23,34 @@ pub struct ForwardedFor<'a> {
     pub version: Version,
 }
 
-/// Makes a request's fields fit for the upstream, in place.
+/// The fields of the forwarded request, made from the client's in one pass.
 ///
-/// Hop-by-hop fields go, and those that `Connection` names; `Host` is left for the caller to set to the upstream's.
-pub fn request_fields(fields: &mut HeaderMap, client: &ForwardedFor<'_>) {
-    let trailers = fields.get_all(TE).iter().any(|v| v.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    strip_hop_by_hop(fields);
-    fields.remove(EXPECT);
-    fields.remove(HOST);
-    if trailers {
-        fields.insert(TE, HeaderValue::from_static("trailers"));
-    }
-    if !client.trusted {
-        for name in CLIENT_CLAIMS {
-            fields.remove(name);
+/// Hop-by-hop fields are left out, and those that `Connection` names; so is `Host`, which the caller sets to the
+/// upstream's.
+#[must_use]
+pub fn request_fields(received: &HeaderMap, client: &ForwardedFor<'_>) -> HeaderMap {
+    let nominated = nominated(received);
+    let mut fields = HeaderMap::with_capacity(received.len() + FIELDS_ADDED);
+    for (name, value) in received {
+        let text = name.as_str();
+        let dropped = is_hop_by_hop(text)
+            || matches!(text, "host" | "expect")
+            || (!client.trusted && is_client_claim(text))
+            || nominated.contains(name);
+        if !dropped {
+            fields.append(name.clone(), value.clone());
         }
     }
-    append_list(fields, FORWARDED, &forwarded_element(client));
+    if received.get_all(TE).iter().any(|v| v.as_bytes().eq_ignore_ascii_case(b"trailers")) {
+        fields.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    append_list(&mut fields, FORWARDED, &forwarded_element(client));
     let address = client.address.map(|a| a.to_string());
-    append_list(fields, HeaderName::from_static(X_FORWARDED_FOR), address.as_deref().unwrap_or("unknown"));
-    set_absent(fields, X_FORWARDED_HOST, client.host);
-    set_absent(fields, X_FORWARDED_PROTO, if client.https { "https" } else { "http" });
-    append_list(fields, VIA, &via(client.version));
+    append_list(&mut fields, X_FORWARDED_FOR, address.as_deref().unwrap_or("unknown"));
+    set_absent(&mut fields, X_FORWARDED_HOST, client.host);
+    set_absent(&mut fields, X_FORWARDED_PROTO, if client.https { "https" } else { "http" });
+    append_list(&mut fields, VIA, &via(client.version));
+    fields
 }
 
 /// Makes a response's fields fit for the client, in place.
@@ -57,59 +62,59 @@ pub fn response_fields(fields: &mut HeaderMap, version: Version) {
 /// Whether a field is for the far end; the others are for one connection only and are not stored or forwarded.
 #[must_use]
 pub fn is_end_to_end(name: &HeaderName) -> bool {
-    !HOP_BY_HOP.contains(&name.as_str())
+    !is_hop_by_hop(name.as_str())
 }
 
 /// RFC 9110, section 7.6.1, and what older proxies invented.
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-authentication-info",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-authentication-info"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// What a client may claim of earlier hops, believed only where the configuration says so.
-const CLIENT_CLAIMS: [&str; 10] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-server",
-    "x-real-ip",
-    "x-original-url",
-    "x-rewrite-url",
-];
+fn is_client_claim(name: &str) -> bool {
+    name == "forwarded"
+        || name.starts_with("x-forwarded-")
+        || matches!(name, "x-real-ip" | "x-original-url" | "x-rewrite-url")
+}
 
 /// Fields that `Connection` cannot take off: without them the message would mean something else.
 const NEVER_NOMINATED: [&str; 7] =
     ["host", "content-length", "content-type", "content-encoding", "cache-control", "authorization", "cookie"];
 
-const X_FORWARDED_FOR: &str = "x-forwarded-for";
-const X_FORWARDED_HOST: &str = "x-forwarded-host";
-const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Room for what the gateway puts on: the fields above, `Via`, `Host`, the request id and the trace.
+const FIELDS_ADDED: usize = 10;
+
+/// The fields that `Connection` names as belonging to this connection only.
+fn nominated(fields: &HeaderMap) -> Vec<HeaderName> {
+    fields
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
+        .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
+        .filter(|name| !NEVER_NOMINATED.contains(&name.as_str()))
+        .collect()
+}
 
 fn strip_hop_by_hop(fields: &mut HeaderMap) {
-    if fields.contains_key(CONNECTION) {
-        let nominated: HashSet<HeaderName> = fields
-            .get_all(CONNECTION)
-            .iter()
-            .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-            .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
-            .filter(|name| !NEVER_NOMINATED.contains(&name.as_str()))
-            .collect();
-        for name in nominated {
-            fields.remove(name);
-        }
-    }
-    for name in HOP_BY_HOP {
+    let mut dropped = nominated(fields);
+    dropped.extend(fields.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned());
+    for name in dropped {
         fields.remove(name);
     }
 }
@@ -138,6 +143,9 @@ fn via(version: Version) -> String {
 
 /// Adds an element to a list field, in one line with what is there.
 fn append_list(fields: &mut HeaderMap, name: HeaderName, element: &str) {
+    if !fields.contains_key(&name) {
+        return set_absent(fields, name, element);
+    }
     let mut line: Vec<u8> = Vec::new();
     for value in fields.get_all(&name) {
         line.extend(value.as_bytes());
@@ -149,8 +157,8 @@ fn append_list(fields: &mut HeaderMap, name: HeaderName, element: &str) {
     }
 }
 
-fn set_absent(fields: &mut HeaderMap, name: &'static str, value: &str) {
-    if !fields.contains_key(name)
+fn set_absent(fields: &mut HeaderMap, name: HeaderName, value: &str) {
+    if !fields.contains_key(&name)
         && let Ok(value) = HeaderValue::from_str(value)
     {
         fields.insert(name, value);
@@ -178,7 +186,7 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn hop_by_hop_fields_go_and_what_connection_names_with_them() {
-        let mut f = fields(&[
+        let f = fields(&[
             ("connection", "close, X-Gone, host, authorization"),
             ("x-gone", "1"),
             ("te", "trailers"),
@@ -189,7 +197,7 @@ mod tests {
             ("expect", "100-continue"),
             ("x-kept", "1"),
         ]);
-        request_fields(&mut f, &client(false));
+        let f = request_fields(&f, &client(false));
         for gone in ["connection", "x-gone", "upgrade", "transfer-encoding", "keep-alive", "expect", "host"] {
             assert!(!f.contains_key(gone), "{gone}");
         }
@@ -206,16 +214,16 @@ mod tests {
             ("x-forwarded-proto", "http"),
             ("x-real-ip", "9.9.9.9"),
         ];
-        let mut f = fields(&claims);
-        request_fields(&mut f, &client(false));
+        let f = fields(&claims);
+        let f = request_fields(&f, &client(false));
         assert_eq!(f["forwarded"], "for=192.0.2.1;host=\"api.example.com:8443\";proto=https");
         assert_eq!(
             (&f["x-forwarded-for"], &f["x-forwarded-proto"], f.get("x-real-ip")),
             (&"192.0.2.1".parse().unwrap(), &"https".parse().unwrap(), None)
         );
         assert_eq!(f["via"], "2 tollgate");
-        let mut f = fields(&claims);
-        request_fields(&mut f, &client(true));
+        let f = fields(&claims);
+        let f = request_fields(&f, &client(true));
         assert_eq!(f["x-forwarded-for"], "9.9.9.9, 192.0.2.1");
         assert_eq!(f["x-forwarded-proto"], "http");
     }

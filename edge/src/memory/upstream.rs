@@ -46,7 +46,7 @@ impl Upstream for ScriptedUpstream {
 
     async fn send(&self, request: Request<Content>, call: &UpstreamCall) -> Result<Response<Content>, UpstreamError> {
         if request.body().is_broken() {
-            return Err(UpstreamError::HttpRequestError);
+            return Err(UpstreamError::RequestContentTooLarge);
         }
         let (delay_ms, answer) = (self.script)(&request);
         self.received.borrow_mut().push(request);

@@ -71,17 +71,6 @@ fn fields<C>(
     journal: &Journal,
 ) -> HeaderMap {
     let received = &exchange.received;
-    let mut fields = received.fields.clone();
-    let asked_for: Vec<&ApiKeySettings> = exchange.key_settings().collect();
-    for settings in exchange.site_key_settings() {
-        // A route's own key fields go in any case; those of other routes, where they hold a key.
-        let holds_key = || matches!(settings.presented(&received.fields, None), Presented::Key(_));
-        if (asked_for.contains(&settings) || holds_key())
-            && let Some(name) = settings.field_name()
-        {
-            fields.remove(name);
-        }
-    }
     let client = ForwardedFor {
         address: received.client.address,
         host: &received.authority,
@@ -89,7 +78,8 @@ fn fields<C>(
         trusted: exchange.site.gateway.trust_forwarded,
         version: received.version,
     };
-    request_fields(&mut fields, &client);
+    let mut fields = request_fields(&received.fields, &client);
+    remove_keys(exchange, &mut fields);
     let call = TraceContext { span: journal.upstream_span(), ..journal.trace.clone() };
     call.propagate(&mut fields);
     if let Some(stale) = cache.and_then(|cache| cache.stale.as_ref()) {
@@ -98,16 +88,31 @@ fn fields<C>(
         fields.remove(IF_MODIFIED_SINCE);
         fields.extend(validators(&stale.meta));
     }
-    for (name, value) in [(REQUEST_ID, journal.request_id.as_str()), (HOST.as_str(), settings.url.authority())] {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
-            fields.insert(name, value);
-        }
-    }
+    set(&mut fields, REQUEST_ID, &journal.request_id);
+    set(&mut fields, HOST, settings.url.authority());
     fields
 }
 
+/// Takes off every key: a route's own key fields go in any case, those of other routes where they hold a key.
+fn remove_keys(exchange: &Exchange, fields: &mut HeaderMap) {
+    let asked_for: Vec<&ApiKeySettings> = exchange.key_settings().collect();
+    for settings in exchange.site_key_settings() {
+        let holds_key = || matches!(settings.presented(&exchange.received.fields, None), Presented::Key(_));
+        if asked_for.contains(&settings) || holds_key() {
+            fields.remove(settings.field.as_str());
+        }
+    }
+}
+
+/// Sets a field to a text that is a field value by construction; another is left out.
+pub(super) fn set(fields: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        fields.insert(name, value);
+    }
+}
+
 /// The field that carries the request id, to the upstream and to the client.
-pub(super) const REQUEST_ID: &str = "x-request-id";
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The fields that the configuration sets for this upstream, their secrets resolved.
 async fn add_configured<H: Host>(
@@ -133,13 +138,17 @@ async fn add_configured<H: Host>(
 }
 
 fn failed(error: UpstreamError, exchange: &Exchange, upstream: &str) -> Problem {
-    let status = match error {
-        UpstreamError::HttpRequestError => return too_large(exchange.route().content_bytes_max),
+    let kind = match error {
+        UpstreamError::RequestContentTooLarge => return too_large(exchange.route().content_bytes_max),
+        UpstreamError::RequestContentBroken => {
+            return Problem::new(ProblemKind::BadRequest, "The request's content is not whole or not valid.")
+                .logged("the client's content broke off");
+        }
         timeout if timeout.status() == http::StatusCode::GATEWAY_TIMEOUT => ProblemKind::UpstreamTimeout,
         _ => ProblemKind::UpstreamFailed,
     };
     let detail = format!("{}. Trying again later may help.", sentence(error));
-    Problem::new(status, detail)
+    Problem::new(kind, detail)
         .with(HeaderName::from_static("proxy-status"), format!("{PSEUDONYM}; error={}", error.proxy_status()))
         .logged(format!("upstream {upstream}: {}", error.proxy_status()))
 }

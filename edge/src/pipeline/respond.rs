@@ -6,7 +6,7 @@ use tollgate_core::problem::Problem;
 use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Answer, Journal, Outcome, ToStore};
-use super::forward::REQUEST_ID;
+use super::forward::{REQUEST_ID, set};
 use crate::ports::{Clock, Content, Delivery, Host};
 
 /// What is left to do for a response once it is on its way.
@@ -52,9 +52,7 @@ pub(super) fn problem_response<C: Content>(problem: Problem, request_id: &str, i
 fn add_fields<C>(response: &mut Response<C>, journal: &mut Journal) {
     let fields = response.headers_mut();
     fields.extend(std::mem::take(&mut journal.response_fields));
-    if let Ok(value) = HeaderValue::from_str(&journal.request_id) {
-        fields.insert(HeaderName::from_static(REQUEST_ID), value);
-    }
+    set(fields, REQUEST_ID, &journal.request_id);
     if let Some(outcome) = journal.cache
         && let Ok(value) = HeaderValue::from_str(&outcome.field(journal.resource.as_ref().map(|r| r.as_str())))
     {

@@ -20,7 +20,7 @@ pub trait Content: Sized + 'static {
     /// The same content, failing once more than `max_bytes` have passed; what follows is not read.
     ///
     /// Called only where the length is not declared. When the limit is hit while an upstream reads the content, the
-    /// adapter's [`super::Upstream::send`] answers [`tollgate_core::forward::UpstreamError::HttpRequestError`].
+    /// adapter's [`super::Upstream::send`] answers [`tollgate_core::forward::UpstreamError::RequestContentTooLarge`].
     #[must_use]
     fn limited(self, max_bytes: u64) -> Self;
 

@@ -33,12 +33,13 @@ fn upstream_failures_are_problems_with_their_rfc_9209_type() {
         (UpstreamError::TlsCertificateError, 502, "upstream-failed"),
         (UpstreamError::HttpResponseTimeout, 504, "upstream-timeout"),
         (UpstreamError::ConnectionTimeout, 504, "upstream-timeout"),
-        (UpstreamError::HttpRequestError, 413, "content-too-large"),
+        (UpstreamError::RequestContentTooLarge, 413, "content-too-large"),
+        (UpstreamError::RequestContentBroken, 400, "bad-request"),
     ] {
         let bench = Bench::new(vec![route("/a", &[])], move |_| (0, Err(error)));
         let answer = bench.get("/a", &[]);
         assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{error:?}");
-        if status != 413 {
+        if status >= 500 {
             assert_eq!(answer.field("proxy-status"), format!("tollgate; error={}", error.proxy_status()));
         }
         assert!(!String::from_utf8_lossy(&answer.content).contains("pets"), "nothing internal in {answer:?}");

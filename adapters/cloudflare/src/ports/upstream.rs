@@ -75,7 +75,7 @@ fn error_in_place_of_response(status: StatusCode, fields: &HeaderMap) -> Option<
 fn kind_of(name: &str, message: &str) -> UpstreamError {
     match name {
         "TimeoutError" => UpstreamError::HttpResponseTimeout,
-        "QuotaExceededError" => UpstreamError::HttpRequestError,
+        "QuotaExceededError" => UpstreamError::RequestContentTooLarge,
         _ if message.contains("Network connection lost") => UpstreamError::ConnectionTerminated,
         _ if message.contains("Too many subrequests") => UpstreamError::ConnectionLimitReached,
         _ => UpstreamError::ProxyInternalError,
@@ -90,7 +90,7 @@ mod tests {
     fn the_sentences_workerd_says_are_told_apart() {
         for (name, message, kind) in [
             ("TimeoutError", "The operation was aborted due to timeout", UpstreamError::HttpResponseTimeout),
-            ("QuotaExceededError", "the content passed its limit", UpstreamError::HttpRequestError),
+            ("QuotaExceededError", "the content passed its limit", UpstreamError::RequestContentTooLarge),
             ("Error", "Network connection lost.", UpstreamError::ConnectionTerminated),
             ("Error", "Too many subrequests.", UpstreamError::ConnectionLimitReached),
             ("Error", "internal error; reference = 2a0p6e6knivffgqo3tv8ff3j", UpstreamError::ProxyInternalError),

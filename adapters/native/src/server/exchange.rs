@@ -11,7 +11,7 @@ use tollgate_edge::Client;
 use tollgate_edge::ports::Content;
 
 use super::isolate::Serving;
-use crate::content::{FaultCell, NativeContent, RequestFault};
+use crate::content::NativeContent;
 
 /// Answers the request.
 ///
@@ -23,17 +23,15 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Response<NativeContent> {
     let request = request.map(NativeContent::from_client);
-    let fault = request.body().fault();
     let tracking = serving.exchanges.track();
-    let response = apart(async move |sender| {
+    apart(async move |sender| {
         let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;
         // The client may have gone; then the response ends here, and its delivery is told as broken off.
         let _ = sender.send(served.response);
         served.after.await;
         drop(tracking);
     })
-    .await;
-    malformed_or(response, fault)
+    .await
 }
 
 /// Runs the work in a task of its own and waits for the response it hands over before its end.
@@ -45,15 +43,6 @@ where
     // Some kilobytes of state: on the heap at once, where the runtime has no need to move them about.
     tokio::task::spawn_local(Box::pin(async move { work(sender).await }));
     response.await.unwrap_or_else(|_| internal_error())
-}
-
-/// The answer, unless its failure is the client's: content that is no valid chunked coding breaks the upstream's call off.
-fn malformed_or(response: Response<NativeContent>, fault: Option<FaultCell>) -> Response<NativeContent> {
-    let broken = fault.and_then(|cell| cell.get()) == Some(RequestFault::Broken);
-    if broken && response.status().is_server_error() {
-        return tollgate_edge::unreadable("The request's content is not whole or not valid.");
-    }
-    response
 }
 
 /// The answer to an exchange whose task panicked; what happened stands on standard error.

@@ -69,8 +69,9 @@ impl Upstream for NativeUpstream {
                     .map(|incoming| NativeContent::from_upstream(UpstreamContent::new(incoming, lease, deadline))))
             }
             Err(error) => Err(match fault.and_then(|cell| cell.get()) {
-                Some(RequestFault::LimitPassed) => UpstreamError::HttpRequestError,
-                Some(RequestFault::Broken) | None => error,
+                Some(RequestFault::LimitPassed) => UpstreamError::RequestContentTooLarge,
+                Some(RequestFault::Broken) => UpstreamError::RequestContentBroken,
+                None => error,
             }),
         }
     }

@@ -249,7 +249,7 @@ fn content_past_its_limit_is_the_requests_error() {
         .await;
         let request = request(Method::POST, &base, "too long").map(|content| content.limited(3));
         let answer = upstream().send(request, &CALL).await;
-        assert_eq!(answer.map(drop), Err(UpstreamError::HttpRequestError));
+        assert_eq!(answer.map(drop), Err(UpstreamError::RequestContentTooLarge));
     });
 }
 

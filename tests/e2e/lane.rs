@@ -86,7 +86,13 @@ async fn usable(host: Option<Rc<Host>>, kind: Kind, artifacts: &Artifacts) -> Re
 async fn on(scenario: &Scenario, index: usize, host: Rc<Host>, artifacts: &Artifacts) -> Verdict {
     host.clear_logs();
     match World::new(host, index, artifacts.clone()).await {
-        Ok(world) => scenario::run(scenario, Rc::new(world)).await,
+        Ok(world) => {
+            let world = Rc::new(world);
+            match scenario::run(scenario, Rc::clone(&world)).await {
+                Verdict::Failed(why) => Verdict::Failed(format!("{why}\n{}", world.host.stderr()).trim().to_owned()),
+                other => other,
+            }
+        }
         Err(error) => Verdict::Failed(error.to_string()),
     }
 }

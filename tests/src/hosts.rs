@@ -4,7 +4,7 @@
 //! down in tests/README.md. All three hosts speak it, so that what follows knows nothing of any platform.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -139,10 +139,14 @@ pub struct Host {
     next_id: Cell<u64>,
 }
 
+/// How many lines of stderr are kept.
+const STDERR_LINES_MAX: usize = 40;
+
 /// What the launcher said.
 #[derive(Default)]
 struct Heard {
     logs: RefCell<Vec<String>>,
+    stderr: RefCell<VecDeque<String>>,
     waiting: RefCell<HashMap<u64, oneshot::Sender<Value>>>,
 }
 
@@ -164,16 +168,21 @@ impl Host {
             .current_dir(&artifacts.root)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("the {} launcher: {error}", kind.name()))?;
         let stdin = child.stdin.take().ok_or("the launcher has no stdin")?;
         let stdout = child.stdout.take().ok_or("the launcher has no stdout")?;
+        let stderr = child.stderr.take().ok_or("the launcher has no stderr")?;
+        let heard = Rc::new(Heard::default());
+        tokio::task::spawn_local(keep(stderr, Rc::clone(&heard)));
         let mut lines = BufReader::new(stdout).lines();
         let ready = timeout(START_PATIENCE, first_event(&mut lines))
             .await
-            .map_err(|_| format!("{} was not ready in time", kind.name()))??;
-        let heard = Rc::new(Heard::default());
+            .map_err(|_| format!("{} was not ready in time", kind.name()))
+            .flatten()
+            .map_err(|why| format!("{why}\n{}", heard.stderr()))?;
         tokio::task::spawn_local(listen(lines, Rc::clone(&heard)));
         Ok(Self {
             kind,
@@ -214,9 +223,16 @@ impl Host {
         self.heard.logs.borrow().clone()
     }
 
+    /// The end of what the launcher and its platform had to say to people.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.heard.stderr()
+    }
+
     /// Forgets the lines logged so far.
     pub fn clear_logs(&self) {
         self.heard.logs.borrow_mut().clear();
+        self.heard.stderr.borrow_mut().clear();
     }
 
     /// Writes records.
@@ -268,6 +284,25 @@ impl Host {
             Some(error) => Err(error.to_owned()),
             None => Ok(answer),
         }
+    }
+}
+
+impl Heard {
+    fn stderr(&self) -> String {
+        let lines: Vec<String> = self.stderr.borrow().iter().cloned().collect();
+        lines.join("\n")
+    }
+}
+
+/// Keeps the end of stderr, for whoever asks why a scenario failed.
+async fn keep(stderr: ChildStderr, heard: Rc<Heard>) {
+    let mut lines = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let mut kept = heard.stderr.borrow_mut();
+        if kept.len() == STDERR_LINES_MAX {
+            kept.pop_front();
+        }
+        kept.push_back(line);
     }
 }
 

@@ -39,6 +39,16 @@ pub(crate) fn for_tests(place: &Place, hosts: &[Host]) -> Result<(), String> {
     Ok(())
 }
 
+/// The artifacts that are measured, each as it is deployed.
+pub(crate) fn for_bench(place: &Place) -> Result<(), String> {
+    worker(place)?;
+    component(place)?;
+    run::announced(
+        "build native: the tollgate program, for release",
+        run::cargo(place).args(["build", "--locked", "--release", "--package", "tollgate"]),
+    )
+}
+
 /// The Worker: the same script that `wrangler dev` and `wrangler deploy` call.
 fn worker(place: &Place) -> Result<(), String> {
     let mut node = Command::new("node");

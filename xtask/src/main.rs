@@ -78,8 +78,8 @@ fn ci(place: &Place) -> Result<(), String> {
 
 fn bench(place: &Place, rest: &[String]) -> Result<(), String> {
     setup::prepare(place, &args::Host::ALL)?;
-    build::artifacts(place, &args::Host::ALL)?;
+    build::for_bench(place)?;
     let mut command = run::cargo(place);
     command.args(["run", "--locked", "--release", "--package", "tollgate-bench", "--"]);
-    run::announced("bench", command.args(rest))
+    run::announced("bench", command.args(rest).env("CARGO_TARGET_DIR", &place.target))
 }

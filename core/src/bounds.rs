@@ -58,8 +58,8 @@ pub const EXPORT_BATCH_MAX: usize = 512;
 /// Purges that an edge remembers: the oldest are dropped by the publisher once entries from before them are gone.
 pub const PURGES_MAX: usize = 1_000;
 
-/// Bytes of a `tracestate` field passed on (W3C Trace Context, section 3.3.1.1: at least 512).
-pub const TRACESTATE_BYTES_MAX: usize = 512;
+/// Bytes of a `tracestate` field passed on: W3C Trace Context asks for 512 at least (section 3.3.1.5).
+pub const TRACESTATE_BYTES_MAX: usize = 4 * 1024;
 
-/// Times a `Vary` may lead from one stored entry to another.
+/// Field names of a `Vary` that a response may be stored with.
 pub const VARY_NAMES_MAX: usize = 16;

@@ -49,19 +49,54 @@ impl TraceContext {
         format!("00-{}-{}-{flags:02x}", hex::encode(&self.trace_id), hex::encode(&span))
     }
 
-    /// Sets the fields of the forwarded request. `tracestate` stays as the client sent it, if it belongs to the trace.
+    /// Sets the fields of the forwarded request. `tracestate` goes on if it is valid and belongs to the trace.
     pub fn propagate(&self, fields: &mut HeaderMap) {
-        let keep_state = self.parent.is_some() && {
-            let bytes: usize = fields.get_all(TRACESTATE).iter().map(HeaderValue::len).sum();
-            bytes <= TRACESTATE_BYTES_MAX
-        };
-        if !keep_state {
-            fields.remove(TRACESTATE);
+        let state = self.parent.and_then(|_| state(fields));
+        fields.remove(TRACESTATE);
+        if let Some(Ok(value)) = state.map(|state| HeaderValue::from_str(&state)) {
+            fields.insert(TRACESTATE, value);
         }
         if let Ok(value) = HeaderValue::from_str(&self.traceparent(self.span)) {
             fields.insert(TRACEPARENT, value);
         }
     }
+}
+
+/// The client's `tracestate` in one line; `None` when there is none or it breaks the rules (section 3.3.1): then no
+/// part of it goes on, as nobody can tell what it was meant to say.
+fn state(fields: &HeaderMap) -> Option<String> {
+    let mut members = Vec::new();
+    for line in fields.get_all(TRACESTATE) {
+        let line = line.to_str().ok()?;
+        members.extend(line.split(',').map(str::trim).filter(|member| !member.is_empty()));
+    }
+    let valid = members.len() <= MEMBERS_MAX && members.iter().all(|member| is_member(member));
+    let state = members.join(",");
+    (valid && !state.is_empty() && state.len() <= TRACESTATE_BYTES_MAX).then_some(state)
+}
+
+/// List members of `tracestate` (section 3.3.1.1).
+const MEMBERS_MAX: usize = 32;
+
+fn is_member(member: &str) -> bool {
+    let Some((key, value)) = member.split_once('=') else { return false };
+    let value_valid = (1..=256).contains(&value.len()) && value.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'=');
+    let key_valid = match key.split_once('@') {
+        // Level 2 of the specification lets a key begin with a digit.
+        None => is_state_name(key, 256),
+        Some((tenant, system)) => {
+            is_state_name(tenant, 241)
+                && is_state_name(system, 14)
+                && system.starts_with(|c: char| c.is_ascii_lowercase())
+        }
+    };
+    key_valid && value_valid
+}
+
+fn is_state_name(name: &str, max: usize) -> bool {
+    (1..=max).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-*/".contains(&b))
 }
 
 fn parent(fields: &HeaderMap) -> Option<([u8; 16], SpanId, bool)> {
@@ -113,6 +148,33 @@ mod tests {
         context.propagate(&mut out);
         assert_eq!(out[TRACEPARENT], "00-4bf92f3577b34da6a3ce929d0e0e4736-0909090909090909-00");
         assert_eq!(out[TRACESTATE], "a=b");
+    }
+
+    #[track_caller]
+    fn check_state(lines: &[&str], want: Option<&str>) {
+        let mut out = fields(&[PARENT]);
+        for line in lines {
+            out.append(TRACESTATE, line.parse().unwrap());
+        }
+        TraceContext::of(&out, [9; 24]).propagate(&mut out);
+        assert_eq!(out.get(TRACESTATE).map(|v| v.to_str().unwrap()), want, "{lines:?}");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_state_goes_on_whole_or_not_at_all() {
+        check_state(&["a=1, b=2 ", "c@d=3"], Some("a=1,b=2,c@d=3"));
+        check_state(&["a=1,,b=2"], Some("a=1,b=2"));
+        check_state(&["1t-_*/@sys=x y"], Some("1t-_*/@sys=x y"));
+        check_state(
+            &[&format!("{}=1", "z".repeat(256)), &format!("{}@{}=1", "t".repeat(241), "v".repeat(14))],
+            Some(&format!("{}=1,{}@{}=1", "z".repeat(256), "t".repeat(241), "v".repeat(14))),
+        );
+        for bad in ["Foo=1", "foo", "foo=", "foo=a=b", "foo@=1", "@foo=1", "foo@@bar=1", "f o=1", "=1"] {
+            check_state(&["a=1", bad], None);
+        }
+        check_state(&[&format!("{}=1", "z".repeat(257))], None);
+        check_state(&[&(0..33).map(|n| format!("k{n}=1")).collect::<Vec<_>>().join(",")], None);
+        check_state(&[""], None);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

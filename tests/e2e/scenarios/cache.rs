@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tollgate_tests::client::{Answer, Request};
+use tollgate_tests::client::{Answer, Failed, Request};
 use tollgate_tests::hosts::Fault;
 
 use crate::project::Project;
@@ -48,14 +48,21 @@ fn did(answer: &Answer) -> String {
 
 /// Asks until the response is stored: that happens after the reply.
 async fn until_hit(world: &World, target: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+    until_stored(target, || world.client().send_owned(Request::get(target))).await
+}
+
+async fn until_stored<F>(what: &str, ask: impl Fn() -> F) -> Result<Answer, Box<dyn std::error::Error>>
+where
+    F: Future<Output = Result<Answer, Failed>>,
+{
     for _ in 0..100 {
-        let answer = world.client().get(target).await?;
+        let answer = ask().await?;
         if did(&answer) == "hit" {
             return Ok(answer);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Err(format!("{target} never became a hit").into())
+    Err(format!("{what} never became a hit").into())
 }
 
 /// Gives what should not happen the time to happen.
@@ -111,13 +118,10 @@ async fn variants_are_kept_apart(world: Rc<World>) -> Outcome {
         let request = Request::get("/a?field=Vary:Accept-Language");
         world.client().send_owned(request.field("Accept-Language", language))
     };
-    get("de").await?;
-    settle().await;
+    until_stored("de", || get("de")).await?;
     assert_eq!(did(&get("fr").await?), "fwd=vary-miss");
-    settle().await;
     for language in ["de", "fr"] {
-        let answer = get(language).await?;
-        assert_eq!(did(&answer), "hit", "{language}");
+        let answer = until_stored(language, || get(language)).await?;
         assert!(answer.text().contains(&format!("\"{language}\"")), "{}", answer.text());
     }
     get("any").await?;
@@ -171,8 +175,7 @@ async fn consumers_share_only_where_the_route_says_so(world: Rc<World>) -> Outco
     let (one, two) = (world.plain_key("one").await?, world.plain_key("two").await?);
     let get = |key: &str| world.client().send_owned(Request::get("/shared").field("X-API-Key", key));
     assert_eq!(did(&get(&one).await?), "fwd=uri-miss");
-    settle().await;
-    assert_eq!(did(&get(&one).await?), "hit");
+    until_stored("one's response", || get(&one)).await?;
     assert_eq!(did(&get(&two).await?), "hit");
     assert_eq!(world.client().get("/shared").await?.status, 401, "a hit needs a key, too");
     Ok(())
@@ -184,14 +187,9 @@ async fn consumers_may_have_stored_responses_of_their_own(world: Rc<World>) -> O
     world.publish(project).await?;
     let (one, two) = (world.plain_key("one").await?, world.plain_key("two").await?);
     let get = |key: &str| world.client().send_owned(Request::get("/own").field("X-API-Key", key));
-    get(&one).await?;
-    settle().await;
-    let mine = get(&one).await?;
-    assert_eq!(did(&mine), "hit");
-    let theirs = get(&two).await?;
-    assert_eq!(did(&theirs), "fwd=uri-miss");
-    settle().await;
-    assert_eq!(did(&get(&two).await?), "hit");
+    let mine = until_stored("one's response", || get(&one)).await?;
+    assert_eq!(did(&get(&two).await?), "fwd=uri-miss");
+    until_stored("two's response", || get(&two)).await?;
     assert_eq!(get(&one).await?.content, mine.content);
     Ok(())
 }

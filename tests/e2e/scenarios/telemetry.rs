@@ -18,6 +18,7 @@ scenarios! { "telemetry";
     a_trace_of_the_client_goes_on,
     a_broken_traceparent_begins_a_new_trace,
     batches_arrive_at_the_collector_after_the_reply,
+    a_batch_that_the_collector_refuses_is_sent_again,
     a_collector_that_fails_does_not_touch_exchanges,
     metrics_are_served_to_prometheus
         except (Cloudflare, "a Worker has no endpoint of its own; it exports over OTLP")
@@ -140,6 +141,27 @@ async fn batches_arrive_at_the_collector_after_the_reply(world: Rc<World>) -> Ou
         assert!(batch.content_complete && batch.content_length > 100);
         assert!(batch.content.contains(&world.name) && !batch.content.contains("query-of-mine"), "{}", batch.content);
     }
+    Ok(())
+}
+
+async fn a_batch_that_the_collector_refuses_is_sent_again(world: Rc<World>) -> Outcome {
+    let collector = Upstream::start().await?;
+    collector.report().refuse_next(2);
+    let telemetry = format!("{{otlp: {{endpoint: \"{}\", interval: 1s}}}}", collector.url());
+    world.publish(Project::new(&world).telemetry(&telemetry).route("{path: /a}")).await?;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let traced = Request::get("/a").field("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01"));
+    assert_eq!(world.client().send(traced).await?.status, 200);
+    let told = || collector.report().requests().iter().filter(|batch| batch.content.contains(trace)).count();
+    let accepted = || collector.report().requests().iter().skip(2).any(|batch| batch.content.contains(trace));
+    for _ in 0..60 {
+        if accepted() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.client().get("/a").await?;
+    }
+    assert!(accepted(), "told {} times, never accepted", told());
     Ok(())
 }
 

@@ -18,7 +18,10 @@ const REMEMBERED_BYTES: usize = 1 << 16;
 /// Answers one request after the other until the peer closes or a plan says to.
 pub(super) async fn requests(wire: &mut Wire, report: &Report, connection: u64) -> Result<()> {
     while let Some(head) = wire.head().await? {
-        let plan = Plan::of_target(&head.target);
+        let mut plan = Plan::of_target(&head.target);
+        if report.refuses() {
+            plan.status = 503;
+        }
         let index = report.add(noted(&head, connection));
         let open = exchange(wire, report, index, &head, &plan).await?;
         if !open {

@@ -62,6 +62,8 @@ pub struct Report {
     /// How many were forgotten, so that an index stays what it was.
     forgotten: RefCell<usize>,
     handshakes_refused: RefCell<usize>,
+    /// How many requests are still to be answered 503, whatever they ask for.
+    to_refuse: RefCell<usize>,
 }
 
 impl Report {
@@ -100,6 +102,18 @@ impl Report {
     pub fn clear(&self) {
         *self.forgotten.borrow_mut() += self.requests.borrow().len();
         self.requests.borrow_mut().clear();
+    }
+
+    /// Answers the next requests with 503, for callers that cannot say so in a query.
+    pub fn refuse_next(&self, count: usize) {
+        *self.to_refuse.borrow_mut() = count;
+    }
+
+    pub(super) fn refuses(&self) -> bool {
+        let mut left = self.to_refuse.borrow_mut();
+        let refuses = *left > 0;
+        *left = left.saturating_sub(1);
+        refuses
     }
 
     pub(super) fn refused_handshake(&self) {

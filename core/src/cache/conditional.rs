@@ -1,6 +1,6 @@
 //! Conditional requests: validating a stored response, and answering a client's own condition (RFC 9110, section 13).
 
-use http::header::{AGE, CONTENT_LENGTH, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{CacheSettings, StoredMeta, storable};
@@ -49,8 +49,9 @@ pub fn freshen(settings: &CacheSettings, meta: &StoredMeta, update: &HeaderMap, 
             fields.append(name, value.clone());
         }
     }
-    if !update.contains_key(AGE) {
-        fields.remove(AGE);
+    // How old the old response was says nothing of one confirmed just now.
+    for name in [AGE, DATE].iter().filter(|name| !update.contains_key(*name)) {
+        fields.remove(name);
     }
     let fresh = storable(settings, meta.status_code(), &fields, now).ok()?;
     Some(StoredMeta { content_bytes: meta.content_bytes, ..fresh })

@@ -78,7 +78,8 @@ pub fn storable(
     if control.no_store || control.private {
         return Err(NotStored::Forbidden);
     }
-    if !STORED_STATUSES.contains(&status.as_u16()) {
+    let by_upstream_only = settings.ttl_ms.is_none() && STORED_IF_UPSTREAM_SAYS.contains(&status.as_u16());
+    if !STORED_STATUSES.contains(&status.as_u16()) && !by_upstream_only {
         return Err(NotStored::Status);
     }
     if fields.contains_key(SET_COOKIE) {
@@ -88,8 +89,8 @@ pub fn storable(
     if content_bytes.is_some_and(|n| n > STORED_CONTENT_BYTES_MAX) {
         return Err(NotStored::TooLarge);
     }
-    let initial_age_ms = number(fields, &AGE).unwrap_or(0).saturating_mul(1000);
-    let lifetime_ms = lifetime_ms(settings, &control, fields);
+    let initial_age_ms = initial_age_ms(fields, now);
+    let lifetime_ms = lifetime_ms(settings, &control, fields, now);
     let has_validator = fields.contains_key(ETAG) || fields.contains_key(LAST_MODIFIED);
     let fresh_ms = lifetime_ms.unwrap_or(0).saturating_sub(if settings.ttl_ms.is_some() { 0 } else { initial_age_ms });
     if fresh_ms == 0 && !has_validator {
@@ -106,22 +107,34 @@ pub fn storable(
 /// Final answers that a cache may keep (RFC 9110, section 15.1), without partial content.
 const STORED_STATUSES: [u16; 9] = [200, 203, 204, 300, 301, 308, 404, 405, 410];
 
+/// Final answers that are kept only where the upstream itself says for how long, not by a configured lifetime.
+const STORED_IF_UPSTREAM_SAYS: [u16; 6] = [302, 303, 307, 414, 451, 501];
+
 /// How long a stale response with a validator is kept for revalidation.
 const VALIDATION_KEEP_MS: u64 = 3_600_000;
 
-fn lifetime_ms(settings: &CacheSettings, control: &CacheControl, fields: &HeaderMap) -> Option<u64> {
+/// The age on arrival: what upstream caches say, or the time since the response was made, whichever is more
+/// (RFC 9111, section 4.2.3).
+fn initial_age_ms(fields: &HeaderMap, now: Timestamp) -> u64 {
+    let told_ms = number(fields, &AGE).unwrap_or(0).saturating_mul(1000);
+    // `Date` counts whole seconds: what is less than one is no age.
+    let apparent_ms = instant(fields, &DATE).map_or(0, |date| now.millis_since(date) / 1000 * 1000);
+    told_ms.max(apparent_ms)
+}
+
+fn instant(fields: &HeaderMap, name: &http::HeaderName) -> Option<Timestamp> {
+    Timestamp::from_http_date(fields.get(name)?.to_str().ok()?)
+}
+
+fn lifetime_ms(settings: &CacheSettings, control: &CacheControl, fields: &HeaderMap, now: Timestamp) -> Option<u64> {
     if control.no_cache {
         return Some(0);
     }
     let from_control = || control.s_maxage.or(control.max_age).map(|s| s.saturating_mul(1000));
     let from_expires = || {
-        let expires = fields.get(EXPIRES)?;
-        let instant = |v: &http::HeaderValue| v.to_str().ok().and_then(Timestamp::from_http_date);
         // An `Expires` that is no date means: already stale (RFC 9111, section 5.3).
-        let Some(end) = instant(expires) else {
-            return Some(0);
-        };
-        Some(end.millis_since(fields.get(DATE).and_then(instant)?))
+        let Some(end) = instant(fields, &EXPIRES) else { return fields.contains_key(EXPIRES).then_some(0) };
+        Some(end.millis_since(instant(fields, &DATE).unwrap_or(now)))
     };
     settings.ttl_ms.or_else(from_control).or_else(from_expires)
 }
@@ -200,11 +213,23 @@ mod tests {
         check(Some(9_000), 200, &[(cc, "max-age=1")], Ok((9_000, 9_000)));
         check(Some(9_000), 200, &[(cc, "private")], Err(NotStored::Forbidden));
         check(Some(9_000), 200, &[(cc, "no-store")], Err(NotStored::Forbidden));
+        check(None, 302, &[(cc, "max-age=60")], Ok((60_000, 60_000)));
+        check(Some(9_000), 302, &[], Err(NotStored::Status));
         check(Some(9_000), 500, &[], Err(NotStored::Status));
         check(Some(9_000), 206, &[], Err(NotStored::Status));
         check(Some(9_000), 200, &[("set-cookie", "a=b")], Err(NotStored::SetCookie));
         check(Some(9_000), 200, &[("vary", "*")], Err(NotStored::Varies));
         check(Some(9_000), 200, &[("content-length", "99999999")], Err(NotStored::TooLarge));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_response_is_as_old_as_its_date_or_its_age_says() {
+        let made = Timestamp::from_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let now = made.plus_millis(30_900);
+        for (age, want_ms) in [("0", 30_000), ("50", 10_000), ("x", 30_000)] {
+            let fields = fields(&[("cache-control", "max-age=60"), ("date", &made.to_http_date()), ("age", age)]);
+            assert_eq!(storable(&settings(None), StatusCode::OK, &fields, now).unwrap().fresh_ms, want_ms, "{age}");
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

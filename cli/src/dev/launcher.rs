@@ -164,7 +164,7 @@ fn show_log(event: &Value) {
 const GONE: &str = "the host has ended";
 
 /// The component host compiles on its first start, which takes a minute or two.
-const START_PATIENCE: Duration = Duration::from_secs(180);
+const START_PATIENCE: Duration = Duration::from_secs(300);
 const ASK_PATIENCE: Duration = Duration::from_secs(20);
 const END_PATIENCE: Duration = Duration::from_secs(10);
 

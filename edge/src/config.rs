@@ -8,7 +8,7 @@ use futures_util::future::join;
 use http::Method;
 use serde_json::json;
 use tollgate_core::bounds::{PART_BYTES_MAX, SITES_CACHED_MAX};
-use tollgate_core::cache::{CacheKey, Purges, resource_key};
+use tollgate_core::cache::{CacheKey, CacheSettings, Purges, resource_key};
 use tollgate_core::route::{CanonicalPath, HostName, HostPattern, Matched, Router};
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_core::time::Timestamp;
@@ -255,10 +255,15 @@ impl Site {
         Self { gateway, settings, router }
     }
 
-    /// The resource of a GET for this URL, if its route is cached.
-    pub(crate) fn resource(&self, name: &HostName, path: &CanonicalPath, query: Option<&str>) -> Option<CacheKey> {
+    /// The cache settings of a GET for this URL and its resource, if its route is cached.
+    pub(crate) fn cached(
+        &self,
+        name: &HostName,
+        path: &CanonicalPath,
+        query: Option<&str>,
+    ) -> Option<(&CacheSettings, CacheKey)> {
         let Matched::Route { index, .. } = self.router.find(name, path, &Method::GET) else { return None };
-        let cache = self.settings.routes.get(index)?.cache.as_ref()?;
-        Some(resource_key(cache, (name.as_str(), path.as_str(), query)))
+        let settings = self.settings.routes.get(index)?.cache.as_ref()?;
+        Some((settings, resource_key(settings, (name.as_str(), path.as_str(), query))))
     }
 }

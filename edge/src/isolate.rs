@@ -84,7 +84,7 @@ impl Isolate {
         query: Option<&str>,
     ) -> Option<CacheKey> {
         let site = self.config.site(host, name).await.ok()?;
-        site.resource(name, path, query)
+        site.cached(name, path, query).map(|(_, resource)| resource)
     }
 
     pub(crate) fn is_purged(&self, resource: &CacheKey, stored_at: Timestamp) -> bool {

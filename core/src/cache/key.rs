@@ -78,6 +78,18 @@ pub fn plan(
         return Plan::Bypass(Bypass::NoStore);
     }
     let resource = resource_key(settings, target);
+    let primary = primary_key(settings, fields, consumer, &resource);
+    Plan::Use(Reading { resource, primary, control })
+}
+
+/// The key that a GET for the resource with these fields is looked up under first.
+#[must_use]
+pub fn primary_key(
+    settings: &CacheSettings,
+    fields: &HeaderMap,
+    consumer: Option<&str>,
+    resource: &CacheKey,
+) -> CacheKey {
     let mut hash = Hasher::new("primary");
     hash.add(resource.as_str().as_bytes());
     for name in &settings.vary {
@@ -88,7 +100,7 @@ pub fn plan(
         hash.field(fields, AUTHORIZATION.as_str());
         hash.field(fields, COOKIE.as_str());
     }
-    Plan::Use(Reading { resource, primary: hash.key(), control })
+    hash.key()
 }
 
 /// The key of a resource, whatever the variant or the consumer.

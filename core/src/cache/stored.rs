@@ -27,13 +27,37 @@ pub struct StoredMeta {
     pub keep_ms: u64,
     /// Length of the content in bytes, where known.
     pub content_bytes: Option<u64>,
-    /// For the index of a response that varies: the names of its `Vary` field, sorted. Its content is empty.
+    /// For the index of a response that varies: the names of its `Vary` field, sorted. Its content is empty, and only
+    /// variants stored at its `stored_at` or later belong to it. No names: nothing is stored, see [`Self::nothing`].
     pub varies_on: Option<Vec<String>>,
 }
 
 impl StoredMeta {
     /// The version written today.
     pub const VERSION: u8 = 1;
+
+    /// An entry that takes the place of a response that was changed: an index without variants.
+    #[must_use]
+    pub const fn nothing(now: Timestamp) -> Self {
+        Self {
+            v: Self::VERSION,
+            status: 200,
+            fields: Vec::new(),
+            stored_at: now,
+            initial_age_ms: 0,
+            fresh_ms: 0,
+            keep_ms: NOTHING_KEEP_MS,
+            content_bytes: None,
+            varies_on: Some(Vec::new()),
+        }
+    }
+
+    /// The index that leads to this response, a variant: begun at `since`, kept as long as the variant.
+    #[must_use]
+    pub fn index(&self, names: Vec<String>, since: Timestamp) -> Self {
+        let keep_ms = self.stored_at.millis_since(since).saturating_add(self.keep_ms);
+        Self { stored_at: since, keep_ms, varies_on: Some(names), content_bytes: None, fields: Vec::new(), ..*self }
+    }
 
     /// The text a store keeps.
     #[must_use]
@@ -79,6 +103,9 @@ impl StoredMeta {
         self.stored_at.plus_millis(self.keep_ms).millis_since(now)
     }
 }
+
+/// How long a store has to keep an entry that stands for nothing; forgotten, it says the same.
+const NOTHING_KEEP_MS: u64 = 60_000;
 
 /// The key of a stored response: a digest, so that it says nothing of the request and has one length.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -36,6 +36,14 @@ pub(super) struct ToStore<C: Content> {
     pub(super) copy: Option<C::Copy>,
 }
 
+/// What is stored of a resource that an unsafe method changes (RFC 9111, section 4.4).
+#[derive(Debug)]
+pub(super) struct Changes {
+    pub(super) resource: CacheKey,
+    /// The key that the same client's GET is looked up under.
+    pub(super) primary: CacheKey,
+}
+
 impl<C: Content> Answer<C> {
     pub(super) const fn new(response: Response<C>) -> Self {
         Self { response, to_store: Vec::new() }
@@ -126,8 +134,8 @@ pub(super) struct Journal {
     pub(super) response_fields: HeaderMap,
     /// Charges to give back after the reply.
     pub(super) refunds: Vec<ChargeRequest>,
-    /// A resource that this exchange changed.
-    pub(super) invalidated: Option<CacheKey>,
+    /// What this exchange changes of what is stored, should it succeed.
+    pub(super) changes: Option<Changes>,
     /// The problem it ended with.
     pub(super) problem: Option<Problem>,
     /// The status it was answered with.
@@ -159,7 +167,7 @@ impl Journal {
             upstream: None,
             response_fields: HeaderMap::new(),
             refunds: Vec::new(),
-            invalidated: None,
+            changes: None,
             problem: None,
             status: 0,
             answered: started,

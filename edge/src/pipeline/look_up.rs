@@ -7,15 +7,16 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use tollgate_core::authn::Principal;
 use tollgate_core::cache::{
     Assessment, Bypass, CacheOutcome, CacheSettings, Forwarded, Plan, Reading, StoredMeta, assess, not_modified, plan,
-    variant_key,
+    primary_key, variant_key,
 };
 use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_core::time::Timestamp;
 use tollgate_core::trace::{Phase, Verdict};
 
-use super::exchange::{Answer, Exchange, Journal};
+use super::exchange::{Answer, Changes, Exchange, Journal};
 use crate::isolate::Isolate;
 use crate::patience::within;
-use crate::ports::{Clock, Content, Host, ResponseCache, Stored};
+use crate::ports::{Clock, Content, Host, ResponseCache, Stored, Unavailable};
 
 /// What the cache says.
 pub(super) enum LookedUp<C: Content> {
@@ -32,6 +33,8 @@ pub(super) struct CacheUse<C> {
     pub(super) why: Forwarded,
     /// A stored response to validate.
     pub(super) stale: Option<Stored<C>>,
+    /// When the index of the resource's variants was begun, if there is one.
+    pub(super) index_since: Option<Timestamp>,
 }
 
 pub(super) async fn look_up<H: Host>(
@@ -41,30 +44,33 @@ pub(super) async fn look_up<H: Host>(
     principal: Option<&Principal>,
     journal: &mut Journal,
 ) -> Result<LookedUp<H::Content>, Problem> {
-    let Some(settings) = &exchange.route().cache else { return Ok(LookedUp::Forward(None)) };
     let received = &exchange.received;
+    let consumer = principal.map(|p| p.consumer.as_str());
+    if !received.method.is_safe() {
+        journal.changes = changed_by(exchange, consumer);
+    }
+    let Some(settings) = &exchange.route().cache else { return Ok(LookedUp::Forward(None)) };
     let query = exchange.forwarded_query();
     let target = (received.host.as_str(), received.path.as_str(), query.as_deref());
-    let consumer = principal.map(|p| p.consumer.as_str());
     let reading = match plan(settings, &received.method, &received.fields, consumer, target) {
         Plan::Use(reading) => reading,
         Plan::Bypass(why) => {
             bypass(why, journal);
-            note_change(exchange, query.as_deref(), journal);
             return Ok(LookedUp::Forward(None));
         }
     };
     journal.resource = Some(reading.resource.clone());
-    let (found, missing) = match find(isolate, host, exchange, &reading).await {
-        Ok(Found::Stored(stored)) => (Some(stored), Forwarded::UriMiss),
-        Ok(Found::Nothing(why)) => (None, why),
+    let Found { stored: found, why: missing, index_since } = match find(isolate, host, exchange, &reading).await {
+        Ok(found) => found,
         Err(away) => {
             journal.decisions.note(Phase::LookUp, Verdict::OpenOnFailure, away.to_string());
             journal.cache = Some(forwarded(Forwarded::Bypass));
             return Ok(LookedUp::Forward(None));
         }
     };
-    let cache_use = |why, stale| CacheUse { reading: reading.clone(), settings: Rc::new(settings.clone()), why, stale };
+    let settings = Rc::new(settings.clone());
+    let cache_use =
+        |why, stale| CacheUse { reading: reading.clone(), settings: Rc::clone(&settings), why, stale, index_since };
     let now = host.clock().now();
     let next = match found {
         None => cache_use(missing, None),
@@ -112,9 +118,11 @@ pub(super) fn stored_response<C: Content>(exchange: &Exchange, stored: Stored<C>
 }
 
 /// What is stored for a request.
-enum Found<C> {
-    Stored(Stored<C>),
-    Nothing(Forwarded),
+struct Found<C> {
+    stored: Option<Stored<C>>,
+    /// Why it has to be forwarded, where nothing is stored.
+    why: Forwarded,
+    index_since: Option<Timestamp>,
 }
 
 async fn find<H: Host>(
@@ -122,15 +130,24 @@ async fn find<H: Host>(
     host: &H,
     exchange: &Exchange,
     reading: &Reading,
-) -> Result<Found<H::Content>, crate::ports::Unavailable> {
+) -> Result<Found<H::Content>, Unavailable> {
     let cache = host.response_cache();
     let usable = |meta: &StoredMeta| !isolate.is_purged(&reading.resource, meta.stored_at);
+    let nothing = Found { stored: None, why: Forwarded::UriMiss, index_since: None };
     let first = within(host, "the response cache", cache.look_up(&reading.primary)).await?;
-    let Some(stored) = first.filter(|s| usable(&s.meta)) else { return Ok(Found::Nothing(Forwarded::UriMiss)) };
-    let Some(names) = &stored.meta.varies_on else { return Ok(Found::Stored(stored)) };
-    let key = variant_key(&reading.primary, names, &exchange.received.fields);
-    let variant = within(host, "the response cache", cache.look_up(&key)).await?;
-    Ok(variant.filter(|s| usable(&s.meta)).map_or(Found::Nothing(Forwarded::VaryMiss), Found::Stored))
+    let Some(stored) = first.filter(|s| usable(&s.meta)) else { return Ok(nothing) };
+    match &stored.meta.varies_on {
+        None => Ok(Found { stored: Some(stored), ..nothing }),
+        // It was changed, and nothing has been stored since.
+        Some(names) if names.is_empty() => Ok(nothing),
+        Some(names) => {
+            let since = stored.meta.stored_at;
+            let key = variant_key(&reading.primary, names, &exchange.received.fields);
+            let variant = within(host, "the response cache", cache.look_up(&key)).await?;
+            let stored = variant.filter(|v| usable(&v.meta) && v.meta.stored_at >= since);
+            Ok(Found { stored, why: Forwarded::VaryMiss, index_since: Some(since) })
+        }
+    }
 }
 
 fn bypass(why: Bypass, journal: &mut Journal) {
@@ -150,10 +167,11 @@ const fn forwarded(why: Forwarded) -> CacheOutcome {
     CacheOutcome::Forwarded { why, revalidated: false, stored: false }
 }
 
-/// Notes which stored resource an unsafe method changes, should it succeed.
-fn note_change(exchange: &Exchange, query: Option<&str>, journal: &mut Journal) {
+/// What an unsafe method changes, should it succeed: what a GET for the same URL would be answered from.
+fn changed_by(exchange: &Exchange, consumer: Option<&str>) -> Option<Changes> {
     let received = &exchange.received;
-    if !received.method.is_safe() {
-        journal.invalidated = exchange.site.resource(&received.host, &received.path, query);
-    }
+    let query = exchange.forwarded_query();
+    let (settings, resource) = exchange.site.cached(&received.host, &received.path, query.as_deref())?;
+    let primary = primary_key(settings, &received.fields, consumer, &resource);
+    Some(Changes { resource, primary })
 }

@@ -81,7 +81,7 @@ async fn phases<H: Host>(
         look_up::LookedUp::Forward(looked_up) => looked_up,
     };
     let response = forward::forward(isolate, host, &exchange, content, looked_up.as_deref(), journal).await?;
-    Ok(store::store(isolate, host, &exchange, response, looked_up.map(|cache| *cache), journal))
+    Ok(store::store(isolate, host, &exchange, response, looked_up.map(|cache| *cache), journal).await)
 }
 
 /// The answer to a request that the adapter cannot even hand over: `detail` says what is wrong with it.

@@ -6,13 +6,14 @@ use tollgate_core::cache::{CacheKey, CacheOutcome, NotStored, StoredMeta, freshe
 use tollgate_core::time::Timestamp;
 use tollgate_core::trace::{Phase, Verdict};
 
-use super::exchange::{Answer, Exchange, Journal, ToStore};
+use super::exchange::{Answer, Changes, Exchange, Journal, ToStore};
 use super::look_up::{CacheUse, stored_response};
 use crate::isolate::Isolate;
-use crate::ports::{Clock, Content, Host, Stored};
+use crate::patience::within;
+use crate::ports::{Clock, Content, Host, ResponseCache, Stored};
 
 /// The answer: the upstream's response, or the stored one that it confirmed.
-pub(super) fn store<H: Host>(
+pub(super) async fn store<H: Host>(
     isolate: &Isolate,
     host: &H,
     exchange: &Exchange,
@@ -21,7 +22,11 @@ pub(super) fn store<H: Host>(
     journal: &mut Journal,
 ) -> Answer<H::Content> {
     let now = host.clock().now();
-    invalidate(isolate, response.status(), now, journal);
+    if let Some(changes) = journal.changes.take()
+        && (response.status().is_success() || response.status().is_redirection())
+    {
+        invalidate(isolate, host, changes, now).await;
+    }
     let Some(mut cache) = cache else { return Answer::new(response) };
     match cache.stale.take() {
         Some(stale) if response.status() == StatusCode::NOT_MODIFIED => {
@@ -31,13 +36,13 @@ pub(super) fn store<H: Host>(
     }
 }
 
-/// An unsafe method that succeeded makes what is stored of the resource unusable (RFC 9111, section 4.4).
-fn invalidate(isolate: &Isolate, status: StatusCode, now: Timestamp, journal: &mut Journal) {
-    if let Some(resource) = journal.invalidated.take()
-        && (status.is_success() || status.is_redirection())
-    {
-        isolate.invalidate(resource, now);
-    }
+/// What is stored of a changed resource is not used any more: by this isolate whatever the variant or the consumer, by
+/// those that share its store for what the same client would read. Before the reply, so that it reads what it wrote.
+async fn invalidate<H: Host>(isolate: &Isolate, host: &H, changes: Changes, now: Timestamp) {
+    isolate.invalidate(changes.resource, now);
+    let nothing = StoredMeta::nothing(now);
+    // Where the cache is away, nothing is answered from it either; should it come back, lifetimes bound the harm.
+    let _ = within(host, "the response cache", host.response_cache().store(&changes.primary, &nothing, None)).await;
 }
 
 /// The upstream said 304: the stored response is answered, and kept with its lifetime begun anew.
@@ -96,8 +101,8 @@ fn entries<C: Content>(exchange: &Exchange, cache: &CacheUse<C>, meta: StoredMet
         return vec![ToStore { key: primary.clone(), meta, copy: Some(copy) }];
     };
     let key: CacheKey = variant_key(primary, &names, &exchange.received.fields);
+    let index = meta.index(names, cache.index_since.unwrap_or(meta.stored_at));
     let variant = StoredMeta { varies_on: None, ..meta };
-    let index = StoredMeta { fields: Vec::new(), content_bytes: None, varies_on: Some(names), ..variant };
     vec![ToStore { key: primary.clone(), meta: index, copy: None }, ToStore { key, meta: variant, copy: Some(copy) }]
 }
 

@@ -67,6 +67,11 @@ impl Bench {
         bench
     }
 
+    /// Another isolate of the same gateway, with nothing remembered.
+    pub(crate) fn another_isolate(&self) -> Rc<Isolate> {
+        Rc::new(Isolate::new(IsolateSettings { gateway: "acme".into(), freshness: Freshness::Behind }))
+    }
+
     pub(crate) fn publish(&self, sites: &BTreeMap<String, SiteSettings>) {
         for (key, value) in Bundle::new(&gateway(), sites).records {
             self.host.records.put(key, value);

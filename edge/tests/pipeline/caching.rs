@@ -115,6 +115,32 @@ fn purged_and_changed_resources_are_fetched_again() {
 }
 
 #[test]
+fn a_change_reaches_isolates_that_share_the_store_and_leaves_no_old_variant_behind() {
+    let uncached = route("/c", &["POST"]);
+    let script = ok(&[(CC, "max-age=100"), ("vary", "accept-language")], "hello");
+    let bench = Bench::new(vec![cached(route("/c", &["GET"]), CacheCredentials::Never), uncached], script);
+    let other = Bench { isolate: bench.another_isolate(), host: bench.host.clone() };
+    let get = |bench: &Bench, language: &str| status(&bench.get("/c", &[("accept-language", language)]));
+    assert_eq!(
+        (get(&bench, "fr").as_str(), get(&bench, "en").as_str()),
+        ("tollgate; fwd=uri-miss; stored", "tollgate; fwd=vary-miss; stored")
+    );
+    assert_eq!(
+        (get(&other, "fr").as_str(), get(&other, "en").as_str()),
+        ("tollgate; hit; ttl=100", "tollgate; hit; ttl=100")
+    );
+    bench.host.clock.advance(1_000);
+    bench.send(request("POST", "/c", &[], "x"));
+    bench.host.clock.advance(1_000);
+    assert_eq!(get(&other, "fr"), "tollgate; fwd=uri-miss; stored");
+    assert_eq!(get(&other, "en"), "tollgate; fwd=vary-miss; stored");
+    assert_eq!(
+        (get(&other, "fr").as_str(), get(&bench, "en").as_str()),
+        ("tollgate; hit; ttl=100", "tollgate; hit; ttl=100")
+    );
+}
+
+#[test]
 fn a_cache_that_is_away_is_a_bypass_and_nothing_more() {
     let bench = bench(ok(&[(CC, "max-age=100")], "hello"));
     bench.host.cache.fault.set(true);

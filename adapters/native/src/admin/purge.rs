@@ -21,6 +21,8 @@ use crate::store::{RecordChange, RecordStore};
 /// What is to be purged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum PurgeTarget {
+    /// Everything.
+    All,
     /// The resource of this key.
     Key(CacheKey),
     /// The resource that this URL names; an answer to HEAD is stored under the same.
@@ -32,14 +34,14 @@ enum PurgeTarget {
 #[error("the purge could not be published: {0}")]
 pub struct PurgeError(String);
 
-/// Writes a purge of the resource into the gateway's purges record.
+/// Writes a purge of the resource, or of everything where there is none, into the gateway's purges record.
 ///
 /// # Errors
 /// [`PurgeError`] when the store cannot be read or written, or holds purges of an unknown form.
 pub fn publish_purge(
     store: &RecordStore,
     gateway: &str,
-    resource: &CacheKey,
+    resource: Option<&CacheKey>,
     now: Timestamp,
 ) -> Result<(), PurgeError> {
     let unpublished = |error: &dyn std::fmt::Display| PurgeError(error.to_string());
@@ -48,7 +50,7 @@ pub fn publish_purge(
         None => Purges::default(),
         Some(bytes) => tollgate_kv_schemas::decode(&bytes).map_err(|e| unpublished(&e))?,
     };
-    purges.add(Purge { resource: Some(resource.clone()), at: now });
+    purges.add(Purge { resource: resource.cloned(), at: now });
     let value = tollgate_kv_schemas::encode(&purges);
     let change = RecordChange::Put { key: &key, value: &value };
     store.write(&[change]).map_err(|e| unpublished(&e))
@@ -64,28 +66,32 @@ impl Admin {
             return problem(StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than any purge");
         };
         let Some(target) = target(&content) else {
-            let detail = r#"send {"key": "<64 hexadecimal digits>"} or {"url": "https://host/path", "method": "GET"}"#;
+            let detail = r#"send {"key": "<64 hexadecimal digits>"}, {"url": "https://host/path", "method": "GET"} or {"all": true}"#;
             return problem(StatusCode::BAD_REQUEST, detail);
         };
-        let Some(resource) = self.resource(target).await else {
-            return problem(StatusCode::NOT_FOUND, "responses of this URL are on no cached route");
+        let resource = match target {
+            PurgeTarget::All => None,
+            PurgeTarget::Key(key) => Some(key),
+            PurgeTarget::Url(url) => match self.resource(&url).await {
+                Some(resource) => Some(resource),
+                None => return problem(StatusCode::NOT_FOUND, "responses of this URL are on no cached route"),
+            },
         };
-        match publish_purge(&self.store, &self.gateway, &resource, SystemClock::now()) {
+        match publish_purge(&self.store, &self.gateway, resource.as_ref(), SystemClock::now()) {
             Ok(()) => {
-                // Its variants stay in memory, but no isolate answers with them any more.
-                self.shared.response_cache.purge(&resource);
-                let done = serde_json::json!({"purged": resource.as_str()});
+                // Variants stay in memory, but no isolate answers with them any more.
+                match &resource {
+                    Some(resource) => drop(self.shared.response_cache.purge(resource)),
+                    None => self.shared.response_cache.clear(),
+                }
+                let done = serde_json::json!({"purged": resource.as_ref().map_or("all", CacheKey::as_str)});
                 respond(StatusCode::OK, "application/json", done.to_string().into())
             }
             Err(error) => problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
         }
     }
 
-    async fn resource(&self, target: PurgeTarget) -> Option<CacheKey> {
-        let url = match target {
-            PurgeTarget::Key(key) => return Some(key),
-            PurgeTarget::Url(url) => url,
-        };
+    async fn resource(&self, url: &Uri) -> Option<CacheKey> {
         self.isolate.refresh(&self.host).await;
         let name = HostName::from_authority(url.authority()?.as_str()).ok()?;
         let path = CanonicalPath::parse(url.path().as_bytes()).ok()?;
@@ -117,6 +123,9 @@ fn target(content: &[u8]) -> Option<PurgeTarget> {
         return None;
     };
     let field = |name: &str| asked.get(name).and_then(Value::as_str);
+    if asked.get("all").is_some_and(|all| *all == Value::Bool(true)) && asked.len() == 1 {
+        return Some(PurgeTarget::All);
+    }
     let known = asked.keys().all(|name| matches!(name.as_str(), "key" | "url" | "method"));
     match (field("key"), field("url")) {
         (Some(key), None) if asked.len() == 1 => CacheKey::parse(key).map(PurgeTarget::Key),
@@ -146,8 +155,11 @@ mod tests {
         let url = Some(PurgeTarget::Url("http://h/p?q".parse().unwrap()));
         assert_eq!(json(r#"{"url":"http://h/p?q"}"#), url);
         assert_eq!(json(r#"{"url":"http://h/p?q","method":"HEAD"}"#), url);
+        assert_eq!(json(r#"{"all":true}"#), Some(PurgeTarget::All));
         for bad in [
             "",
+            r#"{"all":false}"#,
+            r#"{"all":true,"url":"http://h/"}"#,
             "[]",
             "{}",
             r#"{"key":"x"}"#,
@@ -164,7 +176,7 @@ mod tests {
         let store = RecordStore::in_memory().unwrap();
         let key = |n: u8| CacheKey::parse(&format!("{n:064x}")).unwrap();
         for n in [1, 2] {
-            publish_purge(&store, "g", &key(n), Timestamp::from_millis(100)).unwrap();
+            publish_purge(&store, "g", Some(&key(n)), Timestamp::from_millis(100)).unwrap();
         }
         let bytes = store.read(&keys::purges("g")).unwrap().unwrap();
         let purges: Purges = tollgate_kv_schemas::decode(&bytes).unwrap();

@@ -137,7 +137,7 @@ fn api_key(text: &Spanned<String>, report: &mut Report) -> Option<ApiKey> {
             report.push(
                 Diagnostic::error(Code::BadKey, text.span, format!("this is not a key: {error}"))
                     .why("the gateway refuses it before it looks for its record")
-                    .fix("make a key with `tollgate key`"),
+                    .fix("make a key with `tollgate key new`"),
             );
             None
         }

@@ -20,5 +20,5 @@ pub mod ports;
 mod secrets;
 
 pub use isolate::{Freshness, Isolate, IsolateSettings};
-pub use pipeline::{Client, Served, serve, unreadable};
+pub use pipeline::{Client, Served, failed, serve, unreadable};
 pub use ports::Host;

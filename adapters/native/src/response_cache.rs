@@ -69,12 +69,6 @@ impl NativeResponseCache {
         self
     }
 
-    /// Forgets one stored response; whether there was one.
-    pub fn purge(&self, key: &CacheKey) -> bool {
-        let mut shard = self.shard(key).write().unwrap_or_else(PoisonError::into_inner);
-        shard.remove(key)
-    }
-
     /// Forgets everything.
     pub fn clear(&self) {
         for shard in self.shards.iter() {
@@ -264,13 +258,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_purged_response_is_gone_and_its_bytes_are_free() {
+    async fn nothing_is_left_of_what_was_cleared() {
         let cache = NativeResponseCache::new(1024 * 1024);
-        insert(&cache, 1, 100);
-        assert!(cache.purge(&key(1)) && !cache.purge(&key(1)));
-        assert_eq!(cache.size(), (0, 0));
         insert(&cache, 2, 100);
         cache.clear();
+        assert_eq!(cache.size(), (0, 0));
         assert!(!holds(&cache, 2).await);
     }
 

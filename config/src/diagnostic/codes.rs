@@ -198,7 +198,7 @@ codes! {
 
     BadKey "TG0501" "A key in the fixtures is not a valid API key."
         "A key is `tg_`, an environment, a random part and a checksum. A key typed by hand has a wrong checksum \
-        and would be refused at the gate. Make one with `tollgate key`."
+        and would be refused at the gate. Make one with `tollgate key new`."
     BadTimestamp "TG0502" "A time cannot be read."
         "A time is written as in RFC 3339: `2026-01-31T23:59:50Z`."
     DuplicateConsumer "TG0503" "Two consumers have the same id."

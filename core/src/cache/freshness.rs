@@ -78,8 +78,10 @@ pub fn storable(
     if control.no_store || control.private {
         return Err(NotStored::Forbidden);
     }
-    let by_upstream_only = settings.ttl_ms.is_none() && STORED_IF_UPSTREAM_SAYS.contains(&status.as_u16());
-    if !STORED_STATUSES.contains(&status.as_u16()) && !by_upstream_only {
+    let lifetime_ms = lifetime_ms(settings, &control, fields, now);
+    let by_upstream = settings.ttl_ms.is_none() && lifetime_ms.is_some();
+    let more: &[u16] = if by_upstream { &STORED_IF_UPSTREAM_SAYS } else { &[] };
+    if !STORED_STATUSES.contains(&status.as_u16()) && !more.contains(&status.as_u16()) {
         return Err(NotStored::Status);
     }
     if fields.contains_key(SET_COOKIE) {
@@ -90,7 +92,6 @@ pub fn storable(
         return Err(NotStored::TooLarge);
     }
     let initial_age_ms = initial_age_ms(fields, now);
-    let lifetime_ms = lifetime_ms(settings, &control, fields, now);
     let has_validator = fields.contains_key(ETAG) || fields.contains_key(LAST_MODIFIED);
     let fresh_ms = lifetime_ms.unwrap_or(0).saturating_sub(if settings.ttl_ms.is_some() { 0 } else { initial_age_ms });
     if fresh_ms == 0 && !has_validator {
@@ -215,6 +216,7 @@ mod tests {
         check(Some(9_000), 200, &[(cc, "no-store")], Err(NotStored::Forbidden));
         check(None, 302, &[(cc, "max-age=60")], Ok((60_000, 60_000)));
         check(Some(9_000), 302, &[], Err(NotStored::Status));
+        check(None, 302, &[("etag", "\"a\"")], Err(NotStored::Status));
         check(Some(9_000), 500, &[], Err(NotStored::Status));
         check(Some(9_000), 206, &[], Err(NotStored::Status));
         check(Some(9_000), 200, &[("set-cookie", "a=b")], Err(NotStored::SetCookie));

@@ -90,8 +90,8 @@ impl UpstreamError {
             Self::DnsTimeout | Self::ConnectionTimeout | Self::HttpResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestContentBroken => StatusCode::BAD_REQUEST,
-            Self::ConnectionLimitReached => StatusCode::SERVICE_UNAVAILABLE,
             Self::DnsError
+            | Self::ConnectionLimitReached
             | Self::DestinationIpProhibited
             | Self::DestinationUnavailable
             | Self::ConnectionRefused

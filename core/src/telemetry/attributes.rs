@@ -16,6 +16,8 @@ pub(super) const PROBLEM: &str = "tollgate.problem";
 pub(super) const POLICY: &str = "tollgate.policy";
 pub(super) const CACHE: &str = "tollgate.cache";
 pub(super) const UPSTREAM: &str = "tollgate.upstream";
+/// A status class, or the error type where there was no response.
+pub(super) const UPSTREAM_OUTCOME: &str = "tollgate.upstream.outcome";
 pub(super) const PHASE: &str = "tollgate.phase";
 pub(super) const VERDICT: &str = "tollgate.verdict";
 pub(super) const REASON: &str = "tollgate.reason";

@@ -33,7 +33,7 @@ pub fn metrics_request(gateway: &str, metrics: &Metrics, from: Timestamp, to: Ti
     let span = (nanos(from), nanos(to));
     let labels = [attr::ROUTE_ID, attr::METHOD, attr::STATUS_CLASS];
     let exchanges = metrics.exchanges.iter().map(|(k, h)| histogram_point(&attributes(labels, k), h, &span));
-    let labels = [attr::UPSTREAM, attr::ERROR_TYPE];
+    let labels = [attr::UPSTREAM, attr::UPSTREAM_OUTCOME];
     let calls = metrics.upstream_calls.iter().map(|(k, h)| histogram_point(&attributes(labels, k), h, &span));
     let labels = [attr::ROUTE_ID, attr::POLICY, attr::PROBLEM];
     let refusals = metrics.refusals.iter().map(|(k, n)| sum_point(&attributes(labels, k), *n, &span));

@@ -17,6 +17,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use http::{Request, Response};
+use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::telemetry::ExchangeRecord;
 
 use crate::isolate::Isolate;
@@ -87,9 +88,11 @@ async fn phases<H: Host>(
 /// The answer to a request that the adapter cannot even hand over: `detail` says what is wrong with it.
 #[must_use]
 pub fn unreadable<C: Content>(detail: &'static str) -> Response<C> {
-    respond::problem_response(
-        tollgate_core::problem::Problem::new(tollgate_core::problem::ProblemKind::BadRequest, detail),
-        "",
-        false,
-    )
+    respond::problem_response(Problem::new(ProblemKind::BadRequest, detail), "", false)
+}
+
+/// The answer to an exchange that was lost: a panic was caught, or the platform ended it.
+#[must_use]
+pub fn failed<C: Content>() -> Response<C> {
+    respond::problem_response(Problem::new(ProblemKind::Internal, "The gateway failed at this request."), "", false)
 }

@@ -2,13 +2,10 @@
 
 use std::rc::Rc;
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
-use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_edge::Client;
-use tollgate_edge::ports::Content;
 
 use super::isolate::Serving;
 use crate::content::NativeContent;
@@ -42,24 +39,16 @@ where
     let (sender, response) = oneshot::channel();
     // Some kilobytes of state: on the heap at once, where the runtime has no need to move them about.
     tokio::task::spawn_local(Box::pin(async move { work(sender).await }));
-    response.await.unwrap_or_else(|_| internal_error())
-}
-
-/// The answer to an exchange whose task panicked; what happened stands on standard error.
-fn internal_error() -> Response<NativeContent> {
-    let problem = Problem::new(ProblemKind::Internal, "The gateway failed at this request.");
-    let document = problem.document("");
-    let mut response = Response::new(NativeContent::from_bytes(document.into()));
-    *response.status_mut() = ProblemKind::Internal.status();
-    let media_type = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(CONTENT_TYPE, media_type);
-    response
+    // The task panicked; what happened stands on standard error.
+    response.await.unwrap_or_else(|_| tollgate_edge::failed())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use http::StatusCode;
+    use http::header::CONTENT_TYPE;
+    use tollgate_edge::ports::Content;
 
     #[test]
     fn a_panic_costs_one_exchange_and_is_answered_with_a_problem() {

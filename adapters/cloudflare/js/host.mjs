@@ -31,14 +31,14 @@ export const socketOf = (response) => response.webSocket ?? undefined;
 
 // `encodeBody: "manual"`: content is sent as it came, encoded or not.
 export function respond(status, fields, body, webSocket) {
-  return new Response(body, { status, headers: pairs(fields), encodeBody: "manual", webSocket });
+  return new Response(body, { status, headers: headersInit(fields.split("\n")), encodeBody: "manual", webSocket });
 }
 
 // Redirects are the client's to follow, encoded content is the client's to decode. The timeout covers the head: once the
 // reply is given the platform streams on by itself, and no timer of this request lives any more.
 // `carrier` is the client's own request where its content goes on untouched.
 export async function send(method, url, fields, body, carrier, timeoutMs) {
-  const init = { headers: pairs(fields), redirect: "manual", encodeResponseBody: "manual" };
+  const init = { headers: headersInit(fields.split("\n")), redirect: "manual", encodeResponseBody: "manual" };
   const overflow = overflows.get(body);
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
   init.signal = overflow && timeout ? AbortSignal.any([overflow.signal, timeout]) : overflow?.signal ?? timeout;
@@ -53,12 +53,22 @@ export async function send(method, url, fields, body, carrier, timeoutMs) {
   }
 }
 
-// An array, because filling a `Headers` line by line takes several times as long.
-function pairs(fields) {
-  const parts = fields.split("\n");
-  const lines = [];
-  for (let at = 0; at + 1 < parts.length; at += 2) lines.push([parts[at], parts[at + 1]]);
-  return lines;
+// What a request or response takes as its fields: an object where it can, because of an array of pairs the platform
+// takes each apart by JavaScript's iteration protocol. A name that the object has already (the same field again, or a
+// name that every object has) makes it an array.
+function headersInit(lines) {
+  const fields = {};
+  for (let at = 0; at + 1 < lines.length; at += 2) {
+    if (fields[lines[at]] !== undefined) return pairs(lines);
+    fields[lines[at]] = lines[at + 1];
+  }
+  return fields;
+}
+
+function pairs(lines) {
+  const fields = [];
+  for (let at = 0; at + 1 < lines.length; at += 2) fields.push([lines[at], lines[at + 1]]);
+  return fields;
 }
 
 // Content
@@ -122,7 +132,7 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export async function post(url, fields, content, timeoutMs) {
   const signal = AbortSignal.timeout(timeoutMs);
-  const response = await fetch(url, { method: "POST", headers: pairs(fields), body: content, redirect: "manual", signal });
+  const response = await fetch(url, { method: "POST", headers: headersInit(fields.split("\n")), body: content, redirect: "manual", signal });
   await response.body?.cancel();
   return response.status;
 }

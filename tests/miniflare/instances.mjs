@@ -3,31 +3,25 @@
 import trap from "./trap.wasm";
 
 const Real = WebAssembly.Instance;
+const { unreachable } = new Real(trap).exports;
 let latest;
 
 WebAssembly.Instance = class extends Real {
-  constructor(...args) {
-    super(...args);
-    latest = this;
+  constructor(module, imports) {
+    const state = { broken: false };
+    super(module, breakable(imports, state));
+    latest = state;
   }
 };
 
-// Puts a function that traps in every place of the newest instance's function table: its next indirect call is a trap
-// in wasm, as a panic is.
+// Has the newest instance trap in wasm the next time that it calls out to JavaScript, as a panic would.
 export function breakLatest() {
-  const tables = Object.values(latest?.exports ?? {}).filter((value) => value instanceof WebAssembly.Table);
-  const broken = tables.filter((table) => breakTable(table));
-  if (broken.length === 0) throw new Error("the instance exports no function table");
+  if (latest === undefined) throw new Error("the worker made no instance");
+  latest.broken = true;
 }
 
-function breakTable(table) {
-  let functions = 0;
-  for (let at = 0; at < table.length; at++) {
-    if (typeof table.get(at) !== "function") continue;
-    table.set(at, unreachable);
-    functions++;
-  }
-  return functions > 0;
+function breakable(imports, state) {
+  const guarded = (call) => (...args) => state.broken ? unreachable() : call(...args);
+  const entries = (of, change) => Object.fromEntries(Object.entries(of).map(([name, value]) => [name, change(value)]));
+  return entries(imports, (module) => entries(module, (value) => typeof value === "function" ? guarded(value) : value));
 }
-
-const { unreachable } = new Real(trap).exports;

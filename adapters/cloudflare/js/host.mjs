@@ -1,6 +1,22 @@
 // What the Rust side of the adapter asks of the platform: one call each, so that a request crosses between wasm and
 // JavaScript a few times and its content never. Fields cross as one string, `name\nvalue\n` for each line of a message.
 
+import * as gateway from "tollgate-wasm";
+
+// Promises
+
+// Has the gateway told what the promise settles to; answers the number that it is told by. A trap on the way rejects
+// the promise made here, which nobody else has: `js/instance.mjs` listens for that.
+export function settleLater(promise) {
+  const number = next;
+  next = (next + 1) >>> 0;
+  promise.then((value) => gateway.settle(number, value, true), (error) => gateway.settle(number, error, false));
+  return number;
+}
+
+// Counted here and not in the gateway: an instance must not take what an earlier one waited for as its own.
+let next = 0;
+
 // Records
 
 export async function kvGet(env, key, cacheTtl) {
@@ -21,7 +37,11 @@ export const refund = (env, name, request) => bound(env, "TOLLGATE_COUNTERS").ge
 
 // Messages
 
-export function fieldsOf(message) {
+export const requestHead = (request) => `${request.method}\n${request.url}\n${request.body !== null}\n${fieldsOf(request)}`;
+
+export const responseHead = (response) => `${response.status}\n${fieldsOf(response)}`;
+
+function fieldsOf(message) {
   let fields = "";
   for (const [name, value] of message.headers) fields += `${name}\n${value}\n`;
   return fields;
@@ -30,44 +50,63 @@ export function fieldsOf(message) {
 export const socketOf = (response) => response.webSocket ?? undefined;
 
 // `encodeBody: "manual"`: content is sent as it came, encoded or not.
-export function respond(status, fields, body, webSocket) {
-  return new Response(body, { status, headers: headersInit(fields.split("\n")), encodeBody: "manual", webSocket });
+export function answer(exchange, status, fields, body, webSocket) {
+  try {
+    const headers = headersInit(fields.split("\n"), 0);
+    exchange.resolve(new Response(body, { status, headers, encodeBody: "manual", webSocket }));
+  } catch (error) {
+    exchange.reject(error);
+  }
+}
+
+// Asks for time after the reply; the function that is answered says that it is over.
+export function keepAlive(exchange) {
+  const { promise, resolve } = Promise.withResolvers();
+  exchange.context.waitUntil(promise);
+  return resolve;
 }
 
 // Redirects are the client's to follow, encoded content is the client's to decode. The timeout covers the head: once the
 // reply is given the platform streams on by itself, and no timer of this request lives any more.
 // `carrier` is the client's own request where its content goes on untouched.
-export async function send(method, url, fields, body, carrier, timeoutMs) {
-  const init = { headers: headersInit(fields.split("\n")), redirect: "manual", encodeResponseBody: "manual" };
-  const overflow = overflows.get(body);
+export function send(head, body, carrier, timeoutMs) {
+  const lines = head.split("\n");
+  const [method, url] = lines;
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-  init.signal = overflow && timeout ? AbortSignal.any([overflow.signal, timeout]) : overflow?.signal ?? timeout;
+  const headers = headersInit(lines, 2);
+  const init = { method, headers, redirect: "manual", encodeResponseBody: "manual", signal: timeout };
+  const overflow = overflows.get(body);
+  if (overflow) return sendLimited(url, { ...init, body }, overflow);
+  if (!carrier) return fetch(url, body === null ? init : { ...init, body });
+  // A GET or HEAD can carry content only as a copy of the request that brought it.
+  if (method === "GET" || method === "HEAD") return fetch(new Request(url, carrier), { ...init, method: undefined });
+  return fetch(url, { ...init, body: carrier.body });
+}
+
+async function sendLimited(url, init, overflow) {
+  const signal = init.signal ? AbortSignal.any([overflow.signal, init.signal]) : overflow.signal;
   try {
-    // A GET or HEAD can carry content only as a copy of the request that brought it.
-    if (carrier && (method === "GET" || method === "HEAD")) return await fetch(new Request(url, carrier), init);
-    init.method = method;
-    init.body = carrier ? carrier.body : body;
-    return await fetch(url, init);
+    return await fetch(url, { ...init, signal });
   } catch (error) {
-    throw overflow?.signal.aborted ? overflow.signal.reason : error;
+    throw overflow.signal.aborted ? overflow.signal.reason : error;
   }
 }
 
 // What a request or response takes as its fields: an object where it can, because of an array of pairs the platform
 // takes each apart by JavaScript's iteration protocol. A name that the object has already (the same field again, or a
 // name that every object has) makes it an array.
-function headersInit(lines) {
+function headersInit(lines, from) {
   const fields = {};
-  for (let at = 0; at + 1 < lines.length; at += 2) {
-    if (fields[lines[at]] !== undefined) return pairs(lines);
+  for (let at = from; at + 1 < lines.length; at += 2) {
+    if (fields[lines[at]] !== undefined) return pairs(lines, from);
     fields[lines[at]] = lines[at + 1];
   }
   return fields;
 }
 
-function pairs(lines) {
+function pairs(lines, from) {
   const fields = [];
-  for (let at = 0; at + 1 < lines.length; at += 2) fields.push([lines[at], lines[at + 1]]);
+  for (let at = from; at + 1 < lines.length; at += 2) fields.push([lines[at], lines[at + 1]]);
   return fields;
 }
 
@@ -132,7 +171,7 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export async function post(url, fields, content, timeoutMs) {
   const signal = AbortSignal.timeout(timeoutMs);
-  const response = await fetch(url, { method: "POST", headers: headersInit(fields.split("\n")), body: content, redirect: "manual", signal });
+  const response = await fetch(url, { method: "POST", headers: headersInit(fields.split("\n"), 0), body: content, redirect: "manual", signal });
   await response.body?.cancel();
   return response.status;
 }

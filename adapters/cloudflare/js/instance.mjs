@@ -6,17 +6,48 @@
 
 import * as gateway from "tollgate-wasm";
 
-// Settles as the call does, or fails when the instance traps meanwhile.
-export async function untilTrapped(call) {
-  const { promise, resolve, reject } = Promise.withResolvers();
-  inFlight.add(reject);
+// Has the gateway answer a request; fails when the instance traps meanwhile.
+export function serve(request, env, context) {
+  const exchange = new Exchange(context);
+  inFlight.add(exchange);
   try {
-    call().then(resolve, reject);
-    return await promise;
+    gateway.fetch(request, env, exchange);
   } catch (error) {
-    return replaceAndThrow(error);
-  } finally {
-    inFlight.delete(reject);
+    exchange.reject(error);
+    replaceIfTrapped(error);
+  }
+  return exchange.answer;
+}
+
+// Settles as a call that answers a promise does, or fails when the instance traps meanwhile.
+export function untilTrapped(call) {
+  const exchange = new Exchange();
+  inFlight.add(exchange);
+  call().then((value) => exchange.resolve(value), (error) => exchange.reject(error));
+  return exchange.answer;
+}
+
+// A request that the gateway is to answer: once, and the first answer counts.
+class Exchange {
+  #settle;
+
+  constructor(context) {
+    this.context = context;
+    this.#settle = Promise.withResolvers();
+  }
+
+  get answer() {
+    return this.#settle.promise;
+  }
+
+  resolve(response) {
+    inFlight.delete(this);
+    this.#settle.resolve(response);
+  }
+
+  reject(error) {
+    inFlight.delete(this);
+    this.#settle.reject(error);
   }
 }
 
@@ -25,20 +56,16 @@ export function atOnce(call) {
   try {
     return call();
   } catch (error) {
-    return replaceAndThrow(error);
+    replaceIfTrapped(error);
+    throw error;
   }
 }
 
-function replaceAndThrow(error) {
-  replaceIfTrapped(error);
-  throw error;
-}
-
-// A trap inside a future that is polled from the microtask queue reaches no caller, only these events.
+// A trap where the platform calls the gateway back reaches no caller, only these events.
 addEventListener("error", (event) => replaceIfTrapped(event.error));
 addEventListener("unhandledrejection", (event) => replaceIfTrapped(event.reason));
 
-// Rejects the answer of one call each.
+// Requests without an answer.
 const inFlight = new Set();
 
 // One trap can arrive by several ways; it replaces the instance once.
@@ -50,8 +77,7 @@ function replaceIfTrapped(error) {
   seen.add(error);
   console.error(`the gateway's module trapped and is replaced: ${error.message}`);
   gateway.__wbg_reset_state();
-  for (const reject of inFlight) reject(error);
-  inFlight.clear();
+  for (const exchange of inFlight) exchange.reject(error);
 }
 
 function isTrap(error) {

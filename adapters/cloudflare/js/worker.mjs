@@ -1,13 +1,12 @@
 // The worker's entry: hands requests to the gateway, and answers for it where it cannot.
 
-import * as gateway from "tollgate-wasm";
-import { untilTrapped } from "./instance.mjs";
+import { serve } from "./instance.mjs";
 
 export { TollgateCounter } from "./counter.mjs";
 
 export default {
   fetch(request, env, context) {
-    return untilTrapped(() => gateway.fetch(request, env, context)).catch(failed);
+    return serve(request, env, context).catch(failed);
   },
 };
 

@@ -1,6 +1,7 @@
 //! The content of messages: the platform's own stream, which never passes through wasm.
 
 use bytes::Bytes;
+use http::StatusCode;
 use js_sys::Uint8Array;
 use tollgate_edge::ports::{Content, Delivery};
 use wasm_bindgen::{JsCast, JsValue};
@@ -33,12 +34,14 @@ pub struct ContentCopy {
 }
 
 impl WorkerContent {
-    pub(crate) fn of_request(request: Request) -> Self {
-        Self(if request.body().is_some() { Form::Request(request) } else { Form::Empty })
+    pub(crate) fn of_request(request: Request, has_content: bool) -> Self {
+        Self(if has_content { Form::Request(request) } else { Form::Empty })
     }
 
-    pub(crate) fn of_response(response: &Response) -> Self {
-        if let Some(socket) = platform::socket_of(response) {
+    pub(crate) fn of_response(response: &Response, status: StatusCode) -> Self {
+        if status == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(socket) = platform::socket_of(response)
+        {
             return Self(Form::Socket(socket));
         }
         Self(response.body().map_or(Form::Empty, Form::Stream))

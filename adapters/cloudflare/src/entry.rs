@@ -1,31 +1,47 @@
-//! The fetch event: one request in, one response out, and what comes after handed to `wait_until`.
+//! The fetch event: one request in, one response out, and what comes after it.
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 
+use futures_util::poll;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
+use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve, unreadable};
-use worker::{Context, Env};
+use wasm_bindgen::prelude::*;
+use worker::Env;
 
 use crate::content::WorkerContent;
 use crate::host::CloudflareHost;
-use crate::{fields, platform};
+use crate::platform::Exchange;
+use crate::{fields, platform, task};
 
-#[worker::event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
-    let Memory { isolate, gateway } = memory(&env)?;
-    let host = CloudflareHost::new(&env, &gateway);
+/// Serves a request; the answer goes to `exchange` (`js/instance.mjs`).
+#[wasm_bindgen]
+pub fn fetch(request: web_sys::Request, env: &Env, exchange: Exchange) -> Result<(), JsError> {
+    let Memory { isolate, gateway } = memory(env)?;
+    let host = CloudflareHost::new(env, &gateway);
     match incoming(request) {
-        Ok((request, client)) => {
+        Ok((request, client)) => task::start(async move {
             let served = serve(&isolate, &host, request, client).await;
-            context.wait_until(async move {
-                served.after.await;
-            });
-            outgoing(served.response)
-        }
-        Err(detail) => outgoing(unreadable(detail)),
+            answer(&exchange, served.response);
+            finish(&exchange, served.after).await;
+        }),
+        Err(detail) => answer(&exchange, unreadable(detail)),
+    }
+    Ok(())
+}
+
+/// Runs what comes after the reply. Only where it has to wait is the platform asked for more time.
+async fn finish(exchange: &Exchange, after: impl Future<Output = ExchangeRecord>) {
+    let mut after = pin!(after);
+    if poll!(after.as_mut()).is_pending() {
+        let done = platform::keep_alive(exchange);
+        after.await;
+        // Without more time it went as far as it could; and to say that it is over does not fail.
+        let _ = done.and_then(|done| done.call0(&JsValue::UNDEFINED));
     }
 }
 
@@ -55,12 +71,16 @@ fn memory(env: &Env) -> worker::Result<Memory> {
 
 /// The platform's request in our terms; the error says what is wrong with it.
 fn incoming(raw: web_sys::Request) -> Result<(Request<WorkerContent>, Client), &'static str> {
-    let uri: Uri = raw.url().parse().map_err(|_| "The request target is not a valid URL.")?;
-    let method = Method::from_bytes(raw.method().as_bytes()).map_err(|_| "The request method is not a token.")?;
-    let fields = fields::parse(&platform::request_fields(&raw));
+    let head = platform::request_head(&raw);
+    let mut lines = head.splitn(4, '\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let method = Method::from_bytes(line().as_bytes()).map_err(|_| "The request method is not a token.")?;
+    let uri: Uri = line().parse().map_err(|_| "The request target is not a valid URL.")?;
+    let has_content = line() == "true";
+    let fields = fields::parse(line());
     let (fields, address) = without_platform_fields(fields);
     let client = Client { address, https: uri.scheme() == Some(&Scheme::HTTPS) };
-    let mut request = Request::new(WorkerContent::of_request(raw));
+    let mut request = Request::new(WorkerContent::of_request(raw, has_content));
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.headers_mut() = fields;
@@ -79,10 +99,10 @@ fn without_platform_fields(mut fields: HeaderMap) -> (HeaderMap, Option<IpAddr>)
     (fields, address)
 }
 
-fn outgoing(response: Response<WorkerContent>) -> worker::Result<web_sys::Response> {
+fn answer(exchange: &Exchange, response: Response<WorkerContent>) {
     let (head, content) = response.into_parts();
     let (body, socket) = content.into_response_parts();
-    Ok(platform::respond(head.status.as_u16(), &fields::write(&head.headers), body, socket)?)
+    platform::answer(exchange, head.status.as_u16(), &fields::write(&head.headers), body, socket);
 }
 
 #[cfg(test)]

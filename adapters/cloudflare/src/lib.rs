@@ -8,11 +8,12 @@
 
 mod content;
 pub mod counter;
-mod entry;
+pub mod entry;
 mod fields;
 mod host;
 mod platform;
 pub mod ports;
+pub mod task;
 
 pub use content::{ContentCopy, WorkerContent};
 pub use host::CloudflareHost;

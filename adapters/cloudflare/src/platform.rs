@@ -1,69 +1,72 @@
 //! What `js/host.mjs` offers: the platform's calls, each made by one crossing from wasm to JavaScript.
 
+use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::{ReadableStream, Request, Response, WebSocket};
 use worker::Env;
 
 #[wasm_bindgen(module = "/js/host.mjs")]
 extern "C" {
+    /// A request as `js/instance.mjs` keeps it until it is answered.
+    #[derive(Debug)]
+    pub type Exchange;
+
+    #[wasm_bindgen(catch, js_name = settleLater)]
+    pub(crate) fn settle_later(promise: &Promise) -> Result<u32, JsValue>;
+
     #[wasm_bindgen(catch, js_name = kvGet)]
-    pub(crate) async fn kv_get(env: &Env, key: &str, cache_ttl_secs: u32) -> Result<JsValue, JsValue>;
+    pub(crate) fn kv_get(env: &Env, key: &str, cache_ttl_secs: u32) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub(crate) async fn charge(env: &Env, name: &str, request: &str) -> Result<JsValue, JsValue>;
+    pub(crate) fn charge(env: &Env, name: &str, request: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub(crate) async fn refund(env: &Env, name: &str, request: &str) -> Result<JsValue, JsValue>;
+    pub(crate) fn refund(env: &Env, name: &str, request: &str) -> Result<Promise, JsValue>;
 
-    #[wasm_bindgen(js_name = fieldsOf)]
-    pub(crate) fn request_fields(request: &Request) -> String;
+    #[wasm_bindgen(js_name = requestHead)]
+    pub(crate) fn request_head(request: &Request) -> String;
 
-    #[wasm_bindgen(js_name = fieldsOf)]
-    pub(crate) fn response_fields(response: &Response) -> String;
+    #[wasm_bindgen(js_name = responseHead)]
+    pub(crate) fn response_head(response: &Response) -> String;
 
     #[wasm_bindgen(js_name = socketOf)]
     pub(crate) fn socket_of(response: &Response) -> Option<WebSocket>;
 
-    #[wasm_bindgen(catch)]
-    pub(crate) fn respond(
-        status: u16,
-        fields: &str,
-        body: JsValue,
-        socket: Option<WebSocket>,
-    ) -> Result<Response, JsValue>;
+    pub(crate) fn answer(exchange: &Exchange, status: u16, fields: &str, body: JsValue, socket: Option<WebSocket>);
+
+    #[wasm_bindgen(catch, js_name = keepAlive)]
+    pub(crate) fn keep_alive(exchange: &Exchange) -> Result<Function, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub(crate) async fn send(
-        method: &str,
-        url: &str,
-        fields: &str,
+    pub(crate) fn send(
+        head: &str,
         body: JsValue,
         carrier: Option<Request>,
         timeout_ms: Option<f64>,
-    ) -> Result<JsValue, JsValue>;
+    ) -> Result<Promise, JsValue>;
 
     pub(crate) fn limited(stream: &ReadableStream, max_bytes: f64) -> ReadableStream;
 
     #[wasm_bindgen(catch, js_name = cacheMatch)]
-    pub(crate) async fn cache_match(url: &str) -> Result<JsValue, JsValue>;
+    pub(crate) fn cache_match(url: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = cachePut)]
-    pub(crate) async fn cache_put(
+    pub(crate) fn cache_put(
         url: &str,
         meta: &str,
         max_age_secs: f64,
         copy: JsValue,
         max_bytes: f64,
-    ) -> Result<JsValue, JsValue>;
+    ) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(js_name = cachedMeta)]
     pub(crate) fn cached_meta(response: &Response) -> Option<String>;
 
     #[wasm_bindgen(catch)]
-    pub(crate) async fn sleep(ms: f64) -> Result<JsValue, JsValue>;
+    pub(crate) fn sleep(ms: f64) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub(crate) async fn post(url: &str, fields: &str, content: Vec<u8>, timeout_ms: f64) -> Result<JsValue, JsValue>;
+    pub(crate) fn post(url: &str, fields: &str, content: Vec<u8>, timeout_ms: f64) -> Result<Promise, JsValue>;
 }
 
 /// What an error of the platform says, for the log.

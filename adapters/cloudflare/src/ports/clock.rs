@@ -3,6 +3,7 @@ use tollgate_edge::ports::{Clock, Entropy};
 
 use crate::content::to_number;
 use crate::platform;
+use crate::task::settled;
 
 /// `Date` and timers. The time stands still between two answers of the platform, as it does for every Worker.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +16,7 @@ impl Clock for WorkerClock {
 
     async fn sleep(&self, ms: u64) {
         // A timer does not fail; if one did, waking early is within the port's contract for what comes next.
-        drop(platform::sleep(to_number(ms)).await);
+        drop(settled(platform::sleep(to_number(ms))).await);
     }
 }
 

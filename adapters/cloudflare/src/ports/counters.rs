@@ -5,6 +5,7 @@ use worker::Env;
 
 use super::unavailable;
 use crate::platform;
+use crate::task::settled;
 
 /// Durable Objects: one for each partition, of the class bound as `TOLLGATE_COUNTERS`.
 ///
@@ -17,7 +18,7 @@ pub struct ObjectCounters {
 
 impl Counters for ObjectCounters {
     async fn charge(&self, request: &ChargeRequest, _now: Timestamp) -> Result<ChargeOutcome, Unavailable> {
-        let answer = platform::charge(&self.env, &self.name_of(request), &json_of(request)?)
+        let answer = settled(platform::charge(&self.env, &self.name_of(request), &json_of(request)?))
             .await
             .map_err(|error| unavailable(STORE, &error))?;
         let outcome = answer.as_string().and_then(|text| serde_json::from_str(&text).ok());
@@ -25,7 +26,7 @@ impl Counters for ObjectCounters {
     }
 
     async fn refund(&self, request: &ChargeRequest, _now: Timestamp) -> Result<(), Unavailable> {
-        platform::refund(&self.env, &self.name_of(request), &json_of(request)?)
+        settled(platform::refund(&self.env, &self.name_of(request), &json_of(request)?))
             .await
             .map_err(|error| unavailable(STORE, &error))?;
         Ok(())

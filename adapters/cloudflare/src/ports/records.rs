@@ -5,6 +5,7 @@ use worker::Env;
 
 use super::unavailable;
 use crate::platform;
+use crate::task::settled;
 
 /// Workers KV: the namespace bound as `TOLLGATE_RECORDS`.
 #[derive(Clone, Debug)]
@@ -12,8 +13,9 @@ pub struct KvRecords(pub(crate) Env);
 
 impl Records for KvRecords {
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
-        let value =
-            platform::kv_get(&self.0, key, CACHE_TTL_SECS).await.map_err(|error| unavailable("Workers KV", &error))?;
+        let value = settled(platform::kv_get(&self.0, key, CACHE_TTL_SECS))
+            .await
+            .map_err(|error| unavailable("Workers KV", &error))?;
         Ok(value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec))
     }
 }

@@ -1,3 +1,4 @@
+use http::StatusCode;
 use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::{ResponseCache, Stored, Unavailable};
@@ -6,6 +7,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::{timestamp, unavailable};
 use crate::content::{ContentCopy, WorkerContent, to_number};
 use crate::platform;
+use crate::task::settled;
 
 /// The Cache API: one cache in each data centre, none on workers.dev.
 ///
@@ -20,13 +22,13 @@ impl ResponseCache for CacheApi {
     type Content = WorkerContent;
 
     async fn look_up(&self, key: &CacheKey) -> Result<Option<Stored<WorkerContent>>, Unavailable> {
-        let found = platform::cache_match(&self.url(key)).await.map_err(|error| unavailable(STORE, &error))?;
+        let found = settled(platform::cache_match(&self.url(key))).await.map_err(|error| unavailable(STORE, &error))?;
         if found.is_undefined() {
             return Ok(None);
         }
         let entry: &web_sys::Response = found.unchecked_ref();
         let meta = platform::cached_meta(entry).and_then(|text| StoredMeta::from_text(&text));
-        Ok(meta.map(|meta| Stored { meta, content: WorkerContent::of_response(entry) }))
+        Ok(meta.map(|meta| Stored { meta, content: WorkerContent::of_response(entry, StatusCode::OK) }))
     }
 
     async fn store(&self, key: &CacheKey, meta: &StoredMeta, content: Option<ContentCopy>) -> Result<(), Unavailable> {
@@ -36,7 +38,7 @@ impl ResponseCache for CacheApi {
         }
         let (copy, max_bytes) = content.map_or((JsValue::NULL, 0), |copy| (copy.content, copy.max_bytes));
         let max_age = to_number(seconds_left(meta, timestamp(js_sys::Date::now())));
-        platform::cache_put(&self.url(key), &text, max_age, copy, to_number(max_bytes))
+        settled(platform::cache_put(&self.url(key), &text, max_age, copy, to_number(max_bytes)))
             .await
             .map_err(|error| unavailable(STORE, &error))?;
         Ok(())

@@ -4,6 +4,7 @@ use tollgate_edge::ports::{TelemetrySink, Unavailable};
 use wasm_bindgen::JsValue;
 
 use super::unavailable;
+use crate::task::settled;
 use crate::{fields, platform};
 
 /// Lines go to the Worker's log, batches by `fetch`. There is no endpoint to read metrics from.
@@ -18,7 +19,7 @@ impl TelemetrySink for WorkerTelemetry {
     fn record(&self, _record: &ExchangeRecord) {}
 
     async fn post(&self, endpoint: &Uri, fields: HeaderMap, content: Vec<u8>) -> Result<StatusCode, Unavailable> {
-        let status = platform::post(&endpoint.to_string(), &fields::write(&fields), content, POST_TIMEOUT_MS)
+        let status = settled(platform::post(&endpoint.to_string(), &fields::write(&fields), content, POST_TIMEOUT_MS))
             .await
             .map_err(|error| unavailable("the telemetry endpoint", &error))?;
         let status = status.as_f64().unwrap_or_default();

@@ -5,6 +5,7 @@ use tollgate_edge::ports::{Upstream, UpstreamCall};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::content::{WorkerContent, to_number};
+use crate::task::settled;
 use crate::{fields, platform};
 
 /// `fetch`. The platform makes and keeps the connections, so there is no connect timeout; it verifies TLS always.
@@ -24,10 +25,9 @@ impl Upstream for FetchUpstream {
     ) -> Result<Response<WorkerContent>, UpstreamError> {
         let (head, content) = request.into_parts();
         let (body, carrier) = content.into_request_parts();
-        let url = head.uri.to_string();
-        let fields = fields::write(&head.headers);
+        let lines = format!("{}\n{}\n{}", head.method, head.uri, fields::write(&head.headers));
         let timeout_ms = call.timeout_ms.map(to_number);
-        let answer = platform::send(head.method.as_str(), &url, &fields, body, carrier, timeout_ms)
+        let answer = settled(platform::send(&lines, body, carrier, timeout_ms))
             .await
             .map_err(|error| kind_of(&platform::name_of(&error), &platform::message_of(&error)))?;
         response_of(&answer)
@@ -36,12 +36,14 @@ impl Upstream for FetchUpstream {
 
 fn response_of(answer: &JsValue) -> Result<Response<WorkerContent>, UpstreamError> {
     let raw: &web_sys::Response = answer.unchecked_ref();
-    let status = StatusCode::from_u16(raw.status()).map_err(|_| UpstreamError::HttpProtocolError)?;
-    let fields = fields::parse(&platform::response_fields(raw));
+    let head = platform::response_head(raw);
+    let (status, lines) = head.split_once('\n').ok_or(UpstreamError::HttpProtocolError)?;
+    let status = StatusCode::from_bytes(status.as_bytes()).map_err(|_| UpstreamError::HttpProtocolError)?;
+    let fields = fields::parse(lines);
     if let Some(error) = error_in_place_of_response(status, &fields) {
         return Err(error);
     }
-    let mut response = Response::new(WorkerContent::of_response(raw));
+    let mut response = Response::new(WorkerContent::of_response(raw, status));
     *response.status_mut() = status;
     *response.headers_mut() = fields;
     Ok(response)

@@ -1,0 +1,117 @@
+//! Runs the futures of requests: at once where JavaScript calls, and again where a promise that they await settles.
+//!
+//! `wasm-bindgen-futures` would do, but it schedules every poll with the platform's `queueMicrotask` and makes two
+//! closures for every promise. On workerd that takes longer than the gateway's own work.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+
+use futures_channel::oneshot;
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+
+use crate::platform;
+
+/// Runs a future as far as it goes now; promises that settle carry it on.
+pub(crate) fn start(future: impl Future<Output = ()> + 'static) {
+    let id = NEXT.get();
+    NEXT.set(id + 1);
+    TASKS.with_borrow_mut(|tasks| tasks.insert(id, Box::pin(future)));
+    READY.with_borrow_mut(|ready| ready.push_back(id));
+    run_ready();
+}
+
+/// What a promise settles to; a call that fails before there is a promise counts as one that fails.
+pub(crate) async fn settled(promise: Result<Promise, JsValue>) -> Result<JsValue, JsValue> {
+    let (sender, receiver) = oneshot::channel();
+    let awaited = Awaited(platform::settle_later(&promise?)?);
+    AWAITED.with_borrow_mut(|all| all.insert(awaited.0, sender));
+    // The sender stays in the map as long as `awaited` lives, so it is not dropped unused.
+    receiver.await.unwrap_or_else(|_| Err(JsValue::UNDEFINED))
+}
+
+/// Tells what the promise with this number settled to (`settleLater` in `js/host.mjs`).
+///
+/// It runs in the context of the request that made the promise, and wakes nothing but that request's future.
+#[wasm_bindgen]
+pub fn settle(number: u32, value: JsValue, fulfilled: bool) {
+    let Some(sender) = AWAITED.with_borrow_mut(|all| all.remove(&number)) else { return };
+    // Whoever awaited it may have gone.
+    let _ = sender.send(if fulfilled { Ok(value) } else { Err(value) });
+    run_ready();
+}
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+thread_local! {
+    static NEXT: Cell<u64> = const { Cell::new(0) };
+    /// Futures that are not being polled.
+    static TASKS: RefCell<HashMap<u64, Task>> = RefCell::default();
+    static READY: RefCell<VecDeque<u64>> = const { RefCell::new(VecDeque::new()) };
+    static AWAITED: RefCell<HashMap<u32, oneshot::Sender<Result<JsValue, JsValue>>>> = RefCell::default();
+}
+
+/// A promise that is awaited; forgotten when its future is dropped, as a timer is that nobody waits for any more.
+struct Awaited(u32);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        AWAITED.with_borrow_mut(|all| all.remove(&self.0));
+    }
+}
+
+fn run_ready() {
+    while let Some(id) = READY.with_borrow_mut(VecDeque::pop_front) {
+        let Some(mut task) = TASKS.with_borrow_mut(|tasks| tasks.remove(&id)) else { continue };
+        let waker = Waker::from(Arc::new(Ready(id)));
+        if task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            TASKS.with_borrow_mut(|tasks| tasks.insert(id, task));
+        }
+    }
+}
+
+/// Marks a task as ready to go on.
+struct Ready(u64);
+
+impl Wake for Ready {
+    fn wake(self: Arc<Self>) {
+        READY.with_borrow_mut(|ready| ready.push_back(self.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::rc::Rc;
+    use std::task::Poll;
+
+    #[test]
+    fn a_task_runs_as_far_as_it_goes_and_on_when_it_is_woken() {
+        let (sender, receiver) = oneshot::channel::<u8>();
+        let got = Rc::new(Cell::new(0));
+        let seen = Rc::clone(&got);
+        start(async move { seen.set(receiver.await.unwrap_or_default()) });
+        assert_eq!(got.get(), 0);
+        sender.send(7).unwrap();
+        run_ready();
+        assert_eq!(got.get(), 7);
+        assert!(TASKS.with_borrow(HashMap::is_empty));
+    }
+
+    #[test]
+    fn a_task_that_wakes_itself_is_polled_again_at_once() {
+        let polls = Rc::new(Cell::new(0));
+        let seen = Rc::clone(&polls);
+        start(poll_fn(move |context| {
+            seen.set(seen.get() + 1);
+            context.waker().wake_by_ref();
+            if seen.get() < 3 { Poll::Pending } else { Poll::Ready(()) }
+        }));
+        assert_eq!(polls.get(), 3);
+        assert!(READY.with_borrow(VecDeque::is_empty) && TASKS.with_borrow(HashMap::is_empty));
+    }
+}

@@ -15,6 +15,9 @@ use std::process::ExitCode;
 
 use tollgate_tests::hosts::{Artifacts, Kind};
 
+use lane::Judged;
+use scenario::Scenario;
+
 const USAGE: &str = "e2e [--host native|cloudflare|spin]... [--lanes N] [--repeat N] [FILTER]...";
 
 /// What to run.
@@ -84,13 +87,27 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     let mut table = table::Table::new(&arguments.hosts);
     for _ in 0..arguments.repeat {
-        for host in &arguments.hosts {
-            let local = tokio::task::LocalSet::new();
-            let lanes = arguments.lanes;
-            let verdicts = local.block_on(&runtime, lane::run(*host, &artifacts, &scenarios, lanes));
-            table.add(*host, verdicts);
+        // The hosts run side by side: most of a scenario's time goes by in waiting.
+        let local = tokio::task::LocalSet::new();
+        let all = local.block_on(&runtime, on_all(arguments, &artifacts, &scenarios));
+        for (host, verdicts) in all {
+            table.add(host, verdicts);
         }
     }
     table.print();
     Ok(table.failed() == 0)
+}
+
+async fn on_all(arguments: &Arguments, artifacts: &Artifacts, scenarios: &[Scenario]) -> Vec<(Kind, Vec<Judged>)> {
+    let lanes = arguments.lanes;
+    let each = arguments.hosts.iter().map(|host| {
+        let (host, artifacts, scenarios) = (*host, artifacts.clone(), scenarios.to_vec());
+        tokio::task::spawn_local(async move { (host, lane::run(host, &artifacts, &scenarios, lanes).await) })
+    });
+    let mut all = Vec::new();
+    for host in each.collect::<Vec<_>>() {
+        // A lane does not panic: scenarios do so in tasks of their own.
+        all.extend(host.await.ok());
+    }
+    all
 }

@@ -56,6 +56,8 @@ pub struct Artifacts {
     pub root: PathBuf,
     /// Cargo's target folder.
     pub target: PathBuf,
+    /// Whether hosts run the contracts of the ports in place of the gateway.
+    contracts: bool,
 }
 
 impl Artifacts {
@@ -72,7 +74,13 @@ impl Artifacts {
             None => target_of(&std::env::current_exe().map_err(|error| error.to_string())?)
                 .ok_or("this program lies in no target folder; set TOLLGATE_TARGET")?,
         };
-        Ok(Self { root: root.to_path_buf(), target })
+        Ok(Self { root: root.to_path_buf(), target, contracts: false })
+    }
+
+    /// The same, but hosts run the contracts of their ports; the native one has them in the suite's own process.
+    #[must_use]
+    pub fn with_contracts(self) -> Self {
+        Self { contracts: true, ..self }
     }
 
     fn binary(&self, name: &str) -> PathBuf {
@@ -86,10 +94,17 @@ impl Artifacts {
             Kind::Cloudflare => {
                 let mut node = Command::new("node");
                 node.arg(self.root.join("tests/miniflare/launch.mjs"));
+                if self.contracts {
+                    node.arg("--artifact").arg(self.target.join("contracts-cloudflare"));
+                }
                 node
             }
             Kind::Spin => {
-                let component = "wasm32-wasip2/wasm/tollgate_spin.wasm";
+                let component = if self.contracts {
+                    "wasm32-wasip2/debug/tollgate_contracts_spin.wasm"
+                } else {
+                    "wasm32-wasip2/wasm/tollgate_spin.wasm"
+                };
                 let mut host = Command::new(self.binary("tollgate-spin-host"));
                 host.arg("--manifest").arg(self.root.join("spin.toml"));
                 host.arg("--component").arg(self.target.join(component));

@@ -48,7 +48,8 @@ impl WorkerContent {
     }
 
     /// What a `Response` is made with: its body, and the upgraded connection.
-    pub(crate) fn into_response_parts(self) -> (JsValue, Option<WebSocket>) {
+    #[must_use]
+    pub fn into_response_parts(self) -> (JsValue, Option<WebSocket>) {
         match self.0 {
             Form::Socket(socket) => (JsValue::NULL, Some(socket)),
             Form::Request(request) => (request.body().into(), None),

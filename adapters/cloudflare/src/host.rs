@@ -27,7 +27,9 @@ struct Ports {
 }
 
 impl CloudflareHost {
-    pub(crate) fn new(env: &Env, gateway: &str) -> Self {
+    /// The ports of one request, whose stored keys begin with the gateway's name.
+    #[must_use]
+    pub fn new(env: &Env, gateway: &str) -> Self {
         Self(Rc::new(Ports {
             clock: WorkerClock,
             entropy: WorkerEntropy,

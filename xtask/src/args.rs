@@ -8,7 +8,7 @@ Usage: cargo xtask <task>
   build [native|cloudflare|spin]...
                              build the artifacts of these hosts (all when none is named)
   test [--host HOST]... [--only SUITE]... [E2E FILTER]
-                             run everything, or only these suites, or e2e on these hosts alone
+                             run everything, or only these suites, on these hosts alone
                              suites: unit, wasm, conformance, simulation, e2e
   layers                     check who may depend on whom, and what core must not touch
   lint                       formatting, clippy and docs with warnings denied, cargo-deny

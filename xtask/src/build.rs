@@ -31,12 +31,46 @@ pub(crate) fn for_tests(place: &Place, hosts: &[Host]) -> Result<(), String> {
     }
     if hosts.contains(&Host::Spin) {
         component(place)?;
-        run::announced(
-            "build: the component host of the tests",
-            run::cargo(place).args(["build", "--locked", "--package", "tollgate-spin-host"]),
-        )?;
+        component_host(place)?;
     }
     Ok(())
+}
+
+/// The artifacts that check the ports from within a host, with their launchers and the suite.
+pub(crate) fn for_contracts(place: &Place, hosts: &[Host]) -> Result<(), String> {
+    run::announced(
+        "build: conformance suite",
+        run::cargo(place).args(["build", "--locked", "--package", "tollgate-tests", "--bin", "conformance"]),
+    )?;
+    if hosts.contains(&Host::Cloudflare) {
+        contracts_of(place, "tollgate-contracts-cloudflare", "wasm32-unknown-unknown")?;
+        let mut node = Command::new("node");
+        node.arg("tests/contracts-cloudflare/build.mjs")
+            .arg(place.target.join("wasm32-unknown-unknown/debug/tollgate_contracts_cloudflare.wasm"))
+            .arg(place.tool("wasm-bindgen"))
+            .arg(place.target.join("contracts-cloudflare"))
+            .current_dir(&place.root);
+        run::announced("build cloudflare: the Worker of the contracts", &mut node)?;
+    }
+    if hosts.contains(&Host::Spin) {
+        contracts_of(place, "tollgate-contracts-spin", "wasm32-wasip2")?;
+        component_host(place)?;
+    }
+    Ok(())
+}
+
+/// In the dev profile: checks need not be small or fast, and this is built in a fraction of the time.
+fn contracts_of(place: &Place, package: &str, target: &str) -> Result<(), String> {
+    let mut build = run::cargo(place);
+    build.args(["build", "--locked", "--package", package, "--target", target]);
+    run::announced(&format!("build: {package}"), &mut build)
+}
+
+fn component_host(place: &Place) -> Result<(), String> {
+    run::announced(
+        "build: the component host of the tests",
+        run::cargo(place).args(["build", "--locked", "--package", "tollgate-spin-host"]),
+    )
 }
 
 /// The artifacts that are measured, each as it is deployed.

@@ -6,8 +6,12 @@ use crate::place::Place;
 use crate::run;
 
 /// What is made for another target, checked for that one, too.
-const WASM_PACKAGES: [(&str, &str); 2] =
-    [("tollgate-cloudflare", "wasm32-unknown-unknown"), ("tollgate-spin", "wasm32-wasip2")];
+const WASM_PACKAGES: [(&str, &str); 4] = [
+    ("tollgate-cloudflare", "wasm32-unknown-unknown"),
+    ("tollgate-contracts-cloudflare", "wasm32-unknown-unknown"),
+    ("tollgate-spin", "wasm32-wasip2"),
+    ("tollgate-contracts-spin", "wasm32-wasip2"),
+];
 
 /// Runs every check and names those that failed.
 pub(crate) fn all(place: &Place) -> Result<(), String> {

@@ -7,7 +7,13 @@ use crate::place::Place;
 use crate::{build, run, setup};
 
 /// Packages that no unit test step asks for: the suites have steps of their own, the tools have no tests.
-const NOT_UNIT: [&str; 2] = ["tollgate-tests", "tollgate-wasm-tools"];
+const NOT_UNIT: [&str; 5] = [
+    "tollgate-contracts",
+    "tollgate-contracts-cloudflare",
+    "tollgate-contracts-spin",
+    "tollgate-tests",
+    "tollgate-wasm-tools",
+];
 /// Packages that only matter to one host, whose tests run where that host is selected.
 const OF_A_HOST: [(&str, Host); 3] =
     [("tollgate-cloudflare", Host::Cloudflare), ("tollgate-spin", Host::Spin), ("tollgate-spin-host", Host::Spin)];
@@ -43,7 +49,7 @@ fn runs(selection: &Selection, suite: Suite) -> bool {
 
 /// The hosts to set up for: unit tests alone need none.
 fn needed(selection: &Selection) -> &[Host] {
-    if selection.wants(Suite::E2e) {
+    if selection.wants(Suite::E2e) || selection.wants(Suite::Conformance) {
         selection.hosts()
     } else if runs(selection, Suite::Wasm) {
         &[Host::Cloudflare]
@@ -56,7 +62,7 @@ fn suite_of(place: &Place, selection: &Selection, suite: Suite) -> Result<(u64, 
     match suite {
         Suite::Unit => unit(place, selection.hosts()),
         Suite::Wasm => wasm(place),
-        Suite::Conformance => integration(place, "conformance"),
+        Suite::Conformance => conformance(place, selection),
         Suite::Simulation => integration(place, "simulation"),
         Suite::E2e => e2e(place, selection),
     }
@@ -102,9 +108,19 @@ fn integration(place: &Place, name: &str) -> Result<(u64, u64), String> {
     counted(&mut command)
 }
 
+fn conformance(place: &Place, selection: &Selection) -> Result<(u64, u64), String> {
+    build::for_contracts(place, selection.hosts())?;
+    on_hosts(place, selection, "conformance")
+}
+
 fn e2e(place: &Place, selection: &Selection) -> Result<(u64, u64), String> {
     build::for_tests(place, selection.hosts())?;
-    let mut command = std::process::Command::new(place.debug_binary("e2e"));
+    on_hosts(place, selection, "e2e")
+}
+
+/// Runs one of the suites that are programs, on the hosts selected.
+fn on_hosts(place: &Place, selection: &Selection, program: &str) -> Result<(u64, u64), String> {
+    let mut command = std::process::Command::new(place.debug_binary(program));
     command.current_dir(&place.root);
     for host in selection.hosts() {
         command.args(["--host", host.name()]);
@@ -135,13 +151,14 @@ fn counted(command: &mut std::process::Command) -> Result<(u64, u64), String> {
     Ok((passed, failed))
 }
 
-/// Adds up the summary lines of nextest, of cargo's runner, of the wasm runner and of the e2e suite.
+const SUMMARIES: [&str; 4] = ["test result:", "Summary [", "conformance: ", "e2e: "];
+
+/// Adds up the summary lines of nextest, of cargo's runner, of the wasm runner and of the suites that are programs.
 fn counts(said: &str) -> (u64, u64) {
     let mut sum = (0, 0);
     for line in said.lines() {
         let line = line.trim();
-        let summary = line.starts_with("test result:") || line.starts_with("Summary [") || line.starts_with("e2e: ");
-        if summary {
+        if SUMMARIES.iter().any(|start| line.starts_with(start)) {
             sum.0 += before(line, "passed");
             sum.1 += before(line, "failed") + before(line, "timed out");
         }
@@ -200,6 +217,7 @@ mod tests {
             ("Summary [  1s] 3 tests run: 1 passed, 1 failed, 1 timed out, 0 skipped", (1, 2)),
             ("test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out", (7, 0)),
             ("test result: FAILED. 3 passed; 4 failed; 0 ignored; finished in 0.1s", (3, 4)),
+            ("conformance: 142 passed, 2 failed, 28 not applicable", (142, 2)),
             ("e2e: 150 passed, 1 failed, 4 not applicable", (150, 1)),
             ("90 passed, said a test that prints", (0, 0)),
         ] {

@@ -16,7 +16,7 @@ use crate::message::{from_host, to_host};
 pub struct Component;
 
 // Linkers of other targets stumble over the names that this exports.
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "component"))]
 spin_sdk::wasip3::http::service::export!(Component);
 
 thread_local! {

@@ -108,6 +108,21 @@ impl Content for SpinContent {
 }
 
 impl SpinContent {
+    /// Reads all of it, without its trailers.
+    ///
+    /// # Errors
+    /// When it breaks off; what came until then is dropped.
+    pub async fn whole(self) -> Result<Bytes, ErrorCode> {
+        let mut steps = self.0.into_steps();
+        let mut whole = Vec::new();
+        while let Some(step) = steps.next().await {
+            if let Step::Data(data) = step.map_err(Broken::into_code)? {
+                whole.extend_from_slice(&data);
+            }
+        }
+        Ok(whole.into())
+    }
+
     /// The same content, breaking off when `end` comes.
     pub(crate) fn until(self, end: Pin<Box<dyn Future<Output = ()>>>) -> Self {
         match self.0 {

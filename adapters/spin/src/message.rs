@@ -263,7 +263,7 @@ async fn write(
 }
 
 impl Broken {
-    fn into_code(self) -> ErrorCode {
+    pub(crate) fn into_code(self) -> ErrorCode {
         match self {
             Self::BySender(code) => code,
             Self::AtLimit => ErrorCode::HttpRequestBodySize(None),

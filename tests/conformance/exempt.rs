@@ -1,0 +1,85 @@
+//! What cannot hold somewhere, and why.
+
+use crate::lane::Lane;
+
+/// Why a check cannot hold on a lane, if it cannot.
+pub(crate) fn why(lane: Lane, name: &str) -> Option<&'static str> {
+    let listed = EXEMPT.iter().find(|(on, names, _)| *on == lane && names.contains(&name));
+    listed.map(|(_, _, why)| *why)
+}
+
+type Exemption = (Lane, &'static [&'static str], &'static str);
+
+const EXEMPT: &[Exemption] = &[
+    (
+        Lane::Memory,
+        &["clock/waits_as_long_as_asked", "clock/tells_the_time_of_day", "counters/time_pays_back"],
+        "its clock moves only when a test moves it",
+    ),
+    (
+        Lane::Memory,
+        &[
+            "content/a_stream_fails_past_a_limit",
+            "content/watched_hands_on_the_same",
+            "response_cache/gives_up_on_a_stream_that_is_too_long",
+            "response_cache/keeps_nothing_of_what_breaks_off",
+            "response_cache/stores_what_streams",
+            "telemetry_sink/posts_a_batch",
+            "telemetry_sink/says_that_nobody_took_it",
+            "upstream/broken_content_is_seen",
+            "upstream/content_past_its_time_breaks_off",
+            "upstream/failures_are_no_answers",
+            "upstream/names_a_bad_certificate",
+            "upstream/names_a_timeout",
+            "upstream/names_a_refused_connection",
+            "upstream/names_an_early_end",
+            "upstream/names_garbage",
+            "upstream/neither_follows_nor_decodes",
+            "upstream/never_sends_again",
+            "upstream/never_takes_a_bad_certificate",
+            "upstream/passes_messages_as_they_are",
+        ],
+        "it has no network: its upstreams answer what a test scripted",
+    ),
+    (
+        Lane::Cloudflare,
+        &["counters/a_day_pays_back_by_the_callers_clock"],
+        "a Durable Object charges by its own clock, which no caller moves",
+    ),
+    (
+        Lane::Cloudflare,
+        &[
+            "content/bytes_fail_past_a_limit",
+            "response_cache/gives_up_on_bytes_that_are_too_many",
+            "response_cache/keeps_nothing_of_what_passes_a_limit",
+        ],
+        "only streams are limited and bounded: whoever has bytes knows their length, and what comes in always streams",
+    ),
+    (
+        Lane::Cloudflare,
+        &["content/watched_tells_the_delivery"],
+        "streams pass by the gateway, so that content watched is always Delivery::Unobserved",
+    ),
+    (
+        Lane::Cloudflare,
+        &["upstream/names_a_bad_certificate", "upstream/names_a_refused_connection", "upstream/names_garbage"],
+        "workerd says the same of a refused connection as of one that ends, and calls the others an internal error",
+    ),
+    (
+        Lane::Spin,
+        &["upstream/names_a_bad_certificate", "upstream/names_an_early_end"],
+        "Spin calls every TLS failure a TLS protocol error, and every end before the head a protocol error",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exemption_is_of_a_check_that_exists() {
+        for name in EXEMPT.iter().flat_map(|(_, names, _)| *names) {
+            assert!(tollgate_contracts::NAMES.contains(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! One implementation of the ports, and what is found of it.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tollgate_contracts::{Breach, Outcome, Subject, run};
+use tollgate_tests::hosts::Kind;
+
+use crate::launched::Launched;
+use crate::{exempt, memory, native};
+
+/// Whose ports are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// The reference.
+    Memory,
+    Native,
+    Cloudflare,
+    Spin,
+}
+
+/// What was found of one check.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Kept,
+    /// How it was broken.
+    Broken(String),
+    /// Why it cannot hold.
+    NotApplicable(&'static str),
+}
+
+/// How long a check may take: one that traps in a Worker never answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Lane {
+    pub(crate) const ALL: [Self; 4] = [Self::Memory, Self::Native, Self::Cloudflare, Self::Spin];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Native => Kind::Native.name(),
+            Self::Cloudflare => Kind::Cloudflare.name(),
+            Self::Spin => Kind::Spin.name(),
+        }
+    }
+
+    pub(crate) fn of_host(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| *lane != Self::Memory && lane.name() == name)
+    }
+
+    /// Runs the checks one after the other, because a store that is switched off is so for all.
+    pub(crate) async fn judge(self, names: &[&'static str]) -> Vec<Verdict> {
+        match self {
+            Self::Memory => self.judge_here(names, &memory::Reference::new()).await,
+            Self::Native => self.judge_here(names, &native::Isolate::new()).await,
+            Self::Cloudflare => self.judge_there(names, Kind::Cloudflare).await,
+            Self::Spin => self.judge_there(names, Kind::Spin).await,
+        }
+    }
+
+    async fn judge_here(self, names: &[&'static str], subject: &impl Subject) -> Vec<Verdict> {
+        let mut verdicts = Vec::new();
+        for name in names {
+            let check = async { run(name, subject).await.unwrap_or_else(|| Err(Breach("no such check".to_owned()))) };
+            verdicts.push(self.verdict(name, check).await);
+        }
+        verdicts
+    }
+
+    async fn judge_there(self, names: &[&'static str], kind: Kind) -> Vec<Verdict> {
+        let launched = match Launched::start(kind).await {
+            Ok(launched) => launched,
+            Err(why) => return names.iter().map(|_| Verdict::Broken(why.clone())).collect(),
+        };
+        let mut verdicts = Vec::new();
+        for name in names {
+            let verdict = self.verdict(name, launched.check(name)).await;
+            verdicts.push(match (verdict, launched.mend().await) {
+                (Verdict::Kept, Err(why)) => Verdict::Broken(why),
+                (verdict, _) => verdict,
+            });
+        }
+        verdicts
+    }
+
+    async fn verdict(self, name: &str, check: impl Future<Output = Outcome>) -> Verdict {
+        if let Some(why) = exempt::why(self, name) {
+            return Verdict::NotApplicable(why);
+        }
+        match timeout(PATIENCE, check).await {
+            Ok(Ok(())) => Verdict::Kept,
+            Ok(Err(breach)) => Verdict::Broken(breach.to_string()),
+            Err(_) => Verdict::Broken("no answer in time".to_owned()),
+        }
+    }
+}

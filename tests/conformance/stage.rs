@@ -1,0 +1,123 @@
+//! What happens around a subject: its stores are written and switched off, upstreams come and go.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tollgate_contracts::Breach;
+use tollgate_contracts::stage::{Answer, Order, Received, Store};
+use tollgate_tests::upstream::Upstream;
+
+/// The stores of a subject, as its operator and its misfortunes reach them.
+pub(crate) trait Stores {
+    /// Writes a record, or deletes it.
+    async fn write(&self, key: &str, value: Option<&str>) -> Result<(), String>;
+
+    /// Makes a store fail, or work again.
+    async fn away(&self, store: Store, away: bool) -> Result<(), String>;
+}
+
+/// The stage of one subject.
+pub(crate) struct Stage<S> {
+    stores: S,
+    servers: RefCell<BTreeMap<String, Upstream>>,
+}
+
+impl<S: Stores> Stage<S> {
+    pub(crate) fn new(stores: S) -> Self {
+        Self { stores, servers: RefCell::default() }
+    }
+
+    pub(crate) async fn order(&self, order: &Order) -> Result<Answer, Breach> {
+        match order {
+            Order::Write { key, value } => done(self.stores.write(key, value.as_deref()).await),
+            Order::Away { store, away } => done(self.stores.away(*store, *away).await),
+            Order::Time => {
+                let now_ms = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+                Ok(Answer { now_ms, ..Answer::default() })
+            }
+            Order::Serve { tls } => {
+                let server = if *tls { Upstream::start_tls().await? } else { Upstream::start().await? };
+                let url = server.url();
+                self.servers.borrow_mut().insert(url.clone(), server);
+                Ok(Answer { url, ..Answer::default() })
+            }
+            Order::Stop { url } => {
+                drop(self.servers.borrow_mut().remove(url));
+                // The accept loop ends, and with it the port, when its task is next run.
+                tokio::task::yield_now().await;
+                Ok(Answer::default())
+            }
+            Order::Report { url } => self.report(url),
+        }
+    }
+
+    /// Lets all stores work again and ends the upstreams that are left over.
+    pub(crate) async fn mend(&self) -> Result<(), String> {
+        self.servers.borrow_mut().clear();
+        for store in [Store::Records, Store::Counters, Store::ResponseCache] {
+            self.stores.away(store, false).await?;
+        }
+        Ok(())
+    }
+
+    fn report(&self, url: &str) -> Result<Answer, Breach> {
+        let servers = self.servers.borrow();
+        let report = servers.get(url).ok_or_else(|| Breach(format!("no upstream at {url}")))?.report();
+        let last = report.last().map(|last| Received {
+            method: last.method,
+            target: last.target,
+            fields: last.fields,
+            content: last.content,
+        });
+        Ok(Answer { total: report.total(), last, ..Answer::default() })
+    }
+}
+
+fn done(result: Result<(), String>) -> Result<Answer, Breach> {
+    result.map(|()| Answer::default()).map_err(Breach)
+}
+
+/// Takes orders over HTTP from subjects in other processes; answers its URL. Must be called within a `LocalSet`.
+pub(crate) async fn listen<S: Stores + 'static>(stage: Rc<Stage<S>>) -> std::io::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tokio::task::spawn_local(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let stage = Rc::clone(&stage);
+            let service = service_fn(move |request| answer(Rc::clone(&stage), request));
+            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            // A subject that leaves early has said so in its outcome.
+            tokio::task::spawn_local(async move { drop(connection.await) });
+        }
+    });
+    Ok(url)
+}
+
+async fn answer<S: Stores>(
+    stage: Rc<Stage<S>>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (status, text) = match carry_out(&stage, request).await {
+        Ok(text) => (200, text),
+        Err(breach) => (500, breach.to_string()),
+    };
+    let mut response = Response::new(Full::from(text));
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
+    Ok(response)
+}
+
+async fn carry_out<S: Stores>(stage: &Stage<S>, request: Request<Incoming>) -> Result<String, Breach> {
+    let content = request.into_body().collect().await?.to_bytes();
+    let order = serde_json::from_slice(&content)?;
+    Ok(serde_json::to_string(&stage.order(&order).await?)?)
+}

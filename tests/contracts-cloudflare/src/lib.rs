@@ -1,0 +1,63 @@
+//! The contracts of the ports inside a Worker, on the adapter's own ports and the platform's own stores.
+//!
+//! It does NOT hold checks (`tollgate-contracts` does) and is never deployed. `worker.mjs` beside it is the entry that
+//! calls [`contract`]; the Durable Object of the counters is the adapter's, exported by the same module.
+
+use js_sys::Uint8Array;
+use tollgate_cloudflare::{CloudflareHost, WorkerContent};
+use tollgate_contracts::stage::{Answer, Order, ask};
+use tollgate_contracts::{Breach, NAMES, Subject, run};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::Response;
+use worker::Env;
+
+/// The names of all checks.
+#[wasm_bindgen]
+#[must_use]
+pub fn names() -> Vec<String> {
+    NAMES.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Runs a check; answers how it was broken, or nothing.
+///
+/// # Errors
+/// When there is no check of that name.
+#[wasm_bindgen]
+pub async fn contract(name: String, stage: String, env: Env) -> Result<Option<String>, JsError> {
+    let subject = Worker { host: CloudflareHost::new(&env, "contracts"), stage };
+    let outcome = run(&name, &subject).await.ok_or_else(|| JsError::new("no such check"))?;
+    Ok(outcome.err().map(|breach| breach.to_string()))
+}
+
+struct Worker {
+    host: CloudflareHost,
+    /// Where the stage takes orders.
+    stage: String,
+}
+
+impl Subject for Worker {
+    type Host = CloudflareHost;
+
+    fn host(&self) -> &CloudflareHost {
+        &self.host
+    }
+
+    async fn read(&self, content: WorkerContent) -> Result<Vec<u8>, Breach> {
+        let (body, _) = content.into_response_parts();
+        let body = if body.is_null() { None } else { Some(body) };
+        // Whatever JavaScript makes a response of: a stream or bytes.
+        let response = Response::new_with_opt_readable_stream(body.as_ref().map(JsCast::unchecked_ref));
+        let reading = response.and_then(|response| response.array_buffer()).map_err(|error| broke_off(&error))?;
+        let buffer = JsFuture::from(reading).await.map_err(|error| broke_off(&error))?;
+        Ok(Uint8Array::new(&buffer).to_vec())
+    }
+
+    async fn order(&self, order: &Order) -> Result<Answer, Breach> {
+        ask(self, &self.stage, order).await
+    }
+}
+
+fn broke_off(error: &JsValue) -> Breach {
+    Breach(format!("content broke off: {error:?}"))
+}

@@ -1,0 +1,70 @@
+//! The contracts of the ports inside a Spin component, on the adapter's own ports and Spin's own store.
+//!
+//! It does NOT hold checks (`tollgate-contracts` does) and is never deployed. `GET /` lists the checks,
+//! `GET /NAME?stage=URL` runs one. It stands where `spin.toml` puts the gateway, without the gateway's handler.
+
+use spin_sdk::wasip3::exports::http::handler::Guest;
+use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Request, Response};
+use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
+use tollgate_contracts::stage::{Answer, Order, ask};
+use tollgate_contracts::{Breach, NAMES, Subject, run};
+use tollgate_spin::{SpinContent, SpinHost};
+
+struct Contracts;
+
+// Linkers of other targets stumble over the names that this exports.
+#[cfg(target_family = "wasm")]
+spin_sdk::wasip3::http::service::export!(Contracts);
+
+impl Guest for Contracts {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        let target = request.get_path_with_query().unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let name = path.trim_start_matches('/');
+        if name.is_empty() {
+            return Ok(answer(200, NAMES.join("\n")));
+        }
+        let stage = query.strip_prefix("stage=").unwrap_or_default().to_owned();
+        let subject = Component { host: SpinHost::new("contracts"), stage };
+        Ok(match run(name, &subject).await {
+            None => answer(500, "no such check".to_owned()),
+            Some(Ok(())) => answer(200, String::new()),
+            Some(Err(breach)) => answer(500, breach.to_string()),
+        })
+    }
+}
+
+fn answer(status: u16, text: String) -> Response {
+    let (mut writer, content) = wit_stream::new();
+    spawn(async move {
+        writer.write_all(text.into_bytes()).await;
+    });
+    let (_, trailers) = wit_future::new(|| Ok(None));
+    let (response, _sent) = Response::new(Fields::new(), Some(content), trailers);
+    // Both statuses are ones that the host knows.
+    let _ = response.set_status_code(status);
+    response
+}
+
+struct Component {
+    host: SpinHost,
+    /// Where the stage takes orders.
+    stage: String,
+}
+
+impl Subject for Component {
+    type Host = SpinHost;
+
+    fn host(&self) -> &SpinHost {
+        &self.host
+    }
+
+    async fn read(&self, content: SpinContent) -> Result<Vec<u8>, Breach> {
+        let whole = content.whole().await.map_err(|code| Breach(format!("content broke off: {code:?}")))?;
+        Ok(whole.into())
+    }
+
+    async fn order(&self, order: &Order) -> Result<Answer, Breach> {
+        ask(self, &self.stage, order).await
+    }
+}

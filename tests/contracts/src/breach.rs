@@ -1,0 +1,52 @@
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+
+/// How a promise was broken.
+#[derive(Debug)]
+pub struct Breach(pub String);
+
+/// What a check found.
+pub type Outcome = Result<(), Breach>;
+
+impl Display for Breach {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// An answer of a port that a check cannot go on without.
+impl<E: Error> From<E> for Breach {
+    fn from(error: E) -> Self {
+        Self(format!("unexpected: {error}"))
+    }
+}
+
+/// Goes on if the condition holds, else answers the breach.
+macro_rules! ensure {
+    ($holds:expr, $($why:tt)+) => {
+        if !$holds {
+            return Err($crate::Breach(format!($($why)+)));
+        }
+    };
+}
+
+/// Goes on if the values are equal, else answers the breach.
+macro_rules! ensure_eq {
+    ($found:expr, $expected:expr, $($what:tt)+) => {{
+        let (found, expected) = (&$found, &$expected);
+        ensure!(*found == *expected, "{}: {found:?} instead of {expected:?}", format_args!($($what)+));
+    }};
+}
+
+/// What is there, or a breach that names what is missing.
+pub(crate) fn present<T>(found: Option<T>, what: &str) -> Result<T, Breach> {
+    found.ok_or_else(|| Breach(format!("{what} is missing")))
+}
+
+/// Compares content that is too long to be shown.
+pub(crate) fn same_bytes(found: &[u8], expected: &[u8], what: &str) -> Outcome {
+    ensure_eq!(found.len(), expected.len(), "{what}: bytes");
+    let differs = found.iter().zip(expected).position(|(one, other)| one != other);
+    ensure_eq!(differs, None, "{what}: the first byte that differs");
+    Ok(())
+}

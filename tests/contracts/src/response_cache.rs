@@ -1,0 +1,152 @@
+//! What [`ResponseCache`] promises, together with the content it stores.
+
+use bytes::Bytes;
+use futures_util::future::join;
+use tollgate_core::cache::{CacheKey, StoredMeta};
+use tollgate_edge::ports::{Clock, Content, Host, ResponseCache, Stored};
+
+use crate::breach::{present, same_bytes};
+use crate::stage::{Server, Store, away};
+use crate::upstream::stream;
+use crate::{Breach, ContentOf, Outcome, Subject};
+
+/// What was stored is found again, with its metadata, under its own key alone.
+pub(crate) async fn finds_what_was_stored<S: Subject>(subject: &S) -> Outcome {
+    absent(subject, 1).await?;
+    let (content, meta) = (vec![b'x'; 300_000], meta(subject, 203));
+    let sent = store(subject, 1, &meta, bytes::<S>(&content), 1 << 20).await?;
+    same_bytes(&sent, &content, "what the client gets")?;
+    for _ in 0..2 {
+        let found = found(subject, 1).await?;
+        ensure_eq!(found.meta, meta, "the metadata");
+        same_bytes(&subject.read(found.content).await?, &content, "the stored content")?;
+    }
+    absent(subject, 2).await
+}
+
+/// A later response replaces an earlier one, whole.
+pub(crate) async fn replaces<S: Subject>(subject: &S) -> Outcome {
+    for text in ["a longer first one", "second"] {
+        store(subject, 3, &meta(subject, 200), bytes::<S>(text.as_bytes()), 1 << 20).await?;
+        let found = found(subject, 3).await?;
+        same_bytes(&subject.read(found.content).await?, text.as_bytes(), text)?;
+    }
+    Ok(())
+}
+
+/// An entry without content, such as the index of a response that varies, is one.
+pub(crate) async fn stores_an_entry_without_content<S: Subject>(subject: &S) -> Outcome {
+    let index = StoredMeta { varies_on: Some(vec!["accept".into()]), ..meta(subject, 200) };
+    subject.host().response_cache().store(&key(4)?, &index, None).await?;
+    let found = found(subject, 4).await?;
+    ensure_eq!(found.meta, index, "the metadata");
+    same_bytes(&subject.read(found.content).await?, b"", "no content")
+}
+
+/// What an upstream streams reaches the client and the store, both whole.
+pub(crate) async fn stores_what_streams<S: Subject>(subject: &S) -> Outcome {
+    let server = Server::start(subject).await?;
+    let content = stream(subject, &server, "chunks=5&every_ms=20").await?;
+    let sent = store(subject, 9, &meta(subject, 200), content, 1 << 20).await?;
+    ensure!(!sent.is_empty(), "the client gets nothing");
+    same_bytes(&subject.read(found(subject, 9).await?.content).await?, &sent, "the stored content")
+}
+
+/// Bytes past the bound reach the client whole and the store not at all.
+pub(crate) async fn gives_up_on_bytes_that_are_too_many<S: Subject>(subject: &S) -> Outcome {
+    let content = vec![b'y'; 10_000];
+    let sent = store(subject, 5, &meta(subject, 200), bytes::<S>(&content), 9_999).await?;
+    same_bytes(&sent, &content, "what the client gets")?;
+    absent(subject, 5).await
+}
+
+/// A stream past the bound reaches the client whole and the store not at all.
+pub(crate) async fn gives_up_on_a_stream_that_is_too_long<S: Subject>(subject: &S) -> Outcome {
+    let server = Server::start(subject).await?;
+    let content = stream(subject, &server, "size=200000").await?;
+    let sent = store(subject, 10, &meta(subject, 200), content, 199_999).await?;
+    ensure_eq!(sent.len(), 200_000, "the bytes the client gets");
+    absent(subject, 10).await
+}
+
+/// Content that its upstream breaks off leaves nothing behind.
+pub(crate) async fn keeps_nothing_of_what_breaks_off<S: Subject>(subject: &S) -> Outcome {
+    let server = Server::start(subject).await?;
+    for query in ["size=100000&break=body", "chunks=9&break=body"] {
+        let content = stream(subject, &server, query).await?;
+        let sent = store(subject, 11, &meta(subject, 200), content, 1 << 20).await;
+        ensure!(sent.is_err(), "{query}: the client takes it for whole");
+        absent(subject, 11).await?;
+    }
+    Ok(())
+}
+
+/// Content that fails at a limit leaves nothing behind.
+pub(crate) async fn keeps_nothing_of_what_passes_a_limit<S: Subject>(subject: &S) -> Outcome {
+    let content = bytes::<S>(&[b'z'; 10_000]).limited(5_000);
+    let sent = store(subject, 6, &meta(subject, 200), content, 1 << 20).await;
+    ensure!(sent.is_err(), "the client takes it for whole");
+    absent(subject, 6).await
+}
+
+/// A store that is away says so.
+pub(crate) async fn away_is_an_answer<S: Subject>(subject: &S) -> Outcome {
+    let (cache, meta) = (subject.host().response_cache(), meta(subject, 200));
+    store(subject, 7, &meta, bytes::<S>(b"kept"), 1 << 20).await?;
+    away(subject, Store::ResponseCache, true).await?;
+    ensure!(cache.look_up(&key(7)?).await.is_err(), "found while the store was away");
+    ensure!(cache.store(&key(8)?, &meta, None).await.is_err(), "stored while the store was away");
+    away(subject, Store::ResponseCache, false).await?;
+    found(subject, 7).await?;
+    absent(subject, 8).await
+}
+
+/// Sends content to a client while it is stored, as the pipeline does; answers what the client got.
+async fn store<S: Subject>(
+    subject: &S,
+    number: u64,
+    meta: &StoredMeta,
+    content: ContentOf<S>,
+    bytes_max: u64,
+) -> Result<Vec<u8>, Breach> {
+    let (for_client, copy) = content.tee(bytes_max);
+    let key = key(number)?;
+    let storing = subject.host().response_cache().store(&key, meta, Some(copy));
+    let (read, stored) = join(subject.read(for_client), storing).await;
+    let read = read?;
+    stored?;
+    Ok(read)
+}
+
+async fn found<S: Subject>(subject: &S, number: u64) -> Result<Stored<ContentOf<S>>, Breach> {
+    present(subject.host().response_cache().look_up(&key(number)?).await?, "the entry")
+}
+
+async fn absent<S: Subject>(subject: &S, number: u64) -> Outcome {
+    let found = subject.host().response_cache().look_up(&key(number)?).await?;
+    ensure!(found.is_none(), "entry {number} is there");
+    Ok(())
+}
+
+/// A key whose slot, where a store has slots, is that of no other number.
+fn key(number: u64) -> Result<CacheKey, Breach> {
+    present(CacheKey::parse(&format!("{number:03x}{number:061x}")), "a key")
+}
+
+fn meta<S: Subject>(subject: &S, status: u16) -> StoredMeta {
+    StoredMeta {
+        v: StoredMeta::VERSION,
+        status,
+        fields: vec![("content-type".into(), "text/plain".into()), ("x-two".into(), "é".into())],
+        stored_at: subject.host().clock().now(),
+        initial_age_ms: 0,
+        fresh_ms: 3_600_000,
+        keep_ms: 3_600_000,
+        content_bytes: None,
+        varies_on: None,
+    }
+}
+
+fn bytes<S: Subject>(content: &[u8]) -> ContentOf<S> {
+    ContentOf::<S>::from_bytes(Bytes::copy_from_slice(content))
+}

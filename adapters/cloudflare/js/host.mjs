@@ -1,5 +1,6 @@
 // What the Rust side of the adapter asks of the platform: one call each, so that a request crosses between wasm and
-// JavaScript a few times and its content never. Fields cross as one string, `name\nvalue\n` for each line of a message.
+// JavaScript a few times and its content never. Fields come to Rust as one string, `name\nvalue\n` for each line, and come
+// back as JSON, as an object or as pairs: the platform takes both.
 
 import * as gateway from "tollgate-wasm";
 
@@ -52,8 +53,8 @@ export const socketOf = (response) => response.webSocket ?? undefined;
 // `encodeBody: "manual"`: content is sent as it came, encoded or not.
 export function answer(exchange, status, fields, body, webSocket) {
   try {
-    const headers = headersInit(fields.split("\n"), 0);
-    exchange.resolve(new Response(body, { status, headers, encodeBody: "manual", webSocket }));
+    const init = { status, headers: JSON.parse(fields), encodeBody: "manual", webSocket };
+    exchange.resolve(new Response(body, init));
   } catch (error) {
     exchange.reject(error);
   }
@@ -70,11 +71,9 @@ export function keepAlive(exchange) {
 // reply is given the platform streams on by itself, and no timer of this request lives any more.
 // `carrier` is the client's own request where its content goes on untouched.
 export function send(head, body, carrier, timeoutMs) {
-  const lines = head.split("\n");
-  const [method, url] = lines;
+  const [method, url, fields] = head.split("\n");
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-  const headers = headersInit(lines, 2);
-  const init = { method, headers, redirect: "manual", encodeResponseBody: "manual", signal: timeout };
+  const init = { method, headers: JSON.parse(fields), redirect: "manual", encodeResponseBody: "manual", signal: timeout };
   const overflow = overflows.get(body);
   if (overflow) return sendLimited(url, { ...init, body }, overflow);
   if (!carrier) return fetch(url, body === null ? init : { ...init, body });
@@ -90,24 +89,6 @@ async function sendLimited(url, init, overflow) {
   } catch (error) {
     throw overflow.signal.aborted ? overflow.signal.reason : error;
   }
-}
-
-// What a request or response takes as its fields: an object where it can, because of an array of pairs the platform
-// takes each apart by JavaScript's iteration protocol. A name that the object has already (the same field again, or a
-// name that every object has) makes it an array.
-function headersInit(lines, from) {
-  const fields = {};
-  for (let at = from; at + 1 < lines.length; at += 2) {
-    if (fields[lines[at]] !== undefined) return pairs(lines, from);
-    fields[lines[at]] = lines[at + 1];
-  }
-  return fields;
-}
-
-function pairs(lines, from) {
-  const fields = [];
-  for (let at = from; at + 1 < lines.length; at += 2) fields.push([lines[at], lines[at + 1]]);
-  return fields;
 }
 
 // Content
@@ -171,7 +152,7 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export async function post(url, fields, content, timeoutMs) {
   const signal = AbortSignal.timeout(timeoutMs);
-  const response = await fetch(url, { method: "POST", headers: headersInit(fields.split("\n"), 0), body: content, redirect: "manual", signal });
+  const response = await fetch(url, { method: "POST", headers: JSON.parse(fields), body: content, redirect: "manual", signal });
   await response.body?.cancel();
   return response.status;
 }

@@ -102,7 +102,7 @@ fn without_platform_fields(mut fields: HeaderMap) -> (HeaderMap, Option<IpAddr>)
 fn answer(exchange: &Exchange, response: Response<WorkerContent>) {
     let (head, content) = response.into_parts();
     let (body, socket) = content.into_response_parts();
-    platform::answer(exchange, head.status.as_u16(), &fields::write(&head.headers), body, socket);
+    platform::answer(exchange, head.status.as_u16(), &fields::to_json(&head.headers), body, socket);
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
         let fields = fields::parse("cf-connecting-ip\n2001:db8::1\ncf-ray\n8a\naccept\n*/*\n");
         let (kept, address) = without_platform_fields(fields);
         assert_eq!(address, Some("2001:db8::1".parse().unwrap()));
-        assert_eq!(fields::write(&kept), "accept\n*/*\n");
+        assert_eq!(fields::to_json(&kept), r#"{"accept":"*/*"}"#);
     }
 
     #[test]

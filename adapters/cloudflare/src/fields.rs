@@ -1,4 +1,4 @@
-//! Header fields on their way between the platform and `http`, as one string of `name\nvalue\n` lines.
+//! Header fields on their way between the platform and `http`: here as lines, `name\nvalue\n`, and back as JSON.
 //!
 //! The platform reads and writes field values as UTF-8; bytes that are none reach us as U+FFFD, and leave so too.
 
@@ -17,16 +17,24 @@ pub(crate) fn parse(text: &str) -> HeaderMap {
     fields
 }
 
-/// Writes fields.
-pub(crate) fn write(fields: &HeaderMap) -> String {
-    let mut text = String::with_capacity(fields.len() * FIELD_BYTES_USUAL);
+/// Writes fields as JSON that JavaScript makes a `Headers` of: an object, which the platform reads fastest, or pairs
+/// where a name stands more than once.
+pub(crate) fn to_json(fields: &HeaderMap) -> String {
+    let is_object = fields.keys_len() == fields.len();
+    let (open, between, close, end) = if is_object { ("", ":", "", "{}") } else { ("[", ",", "]", "[]") };
+    let mut json = String::with_capacity(fields.len() * FIELD_BYTES_USUAL);
+    json.push_str(&end[..1]);
     for (name, value) in fields {
-        text.push_str(name.as_str());
-        text.push('\n');
-        text.push_str(&String::from_utf8_lossy(value.as_bytes()));
-        text.push('\n');
+        json.push_str(if json.len() > 1 { "," } else { "" });
+        // A name is a token: there is nothing in it to escape.
+        for part in [open, "\"", name.as_str(), "\"", between] {
+            json.push_str(part);
+        }
+        json.push_str(&serde_json::to_string(&String::from_utf8_lossy(value.as_bytes())).unwrap_or_default());
+        json.push_str(close);
     }
-    text
+    json.push_str(&end[1..]);
+    json
 }
 
 /// Room for a usual field line.
@@ -43,12 +51,18 @@ mod tests {
         let cookies: Vec<_> = fields.get_all("set-cookie").iter().collect();
         assert_eq!(cookies, ["a=1", "b=2"]);
         assert_eq!(fields["x"].as_bytes(), "é".as_bytes());
-        assert_eq!(parse(&write(&fields)), fields);
+        assert_eq!(to_json(&fields), r#"[["set-cookie","a=1"],["set-cookie","b=2"],["x","é"],["empty",""]]"#);
+    }
+
+    #[test]
+    fn what_json_escapes_is_escaped() {
+        assert_eq!(to_json(&parse("a\nfor=\"x\\\t\"\n__proto__\n1\n")), r#"{"a":"for=\"x\\\t\"","__proto__":"1"}"#);
+        assert_eq!(to_json(&HeaderMap::new()), "{}");
     }
 
     #[test]
     fn a_field_that_is_not_valid_is_left_out() {
-        assert_eq!(write(&parse("bad name\nx\nok\n1\nctl\na\u{1}b\n")), "ok\n1\n");
+        assert_eq!(to_json(&parse("bad name\nx\nok\n1\nctl\na\u{1}b\n")), r#"{"ok":"1"}"#);
         assert!(parse("").is_empty() && parse("name").is_empty());
     }
 
@@ -56,6 +70,6 @@ mod tests {
     fn bytes_that_are_not_utf8_are_written_as_the_platform_would() {
         let mut fields = HeaderMap::new();
         fields.insert("x", HeaderValue::from_bytes(b"a\xffb").unwrap());
-        assert_eq!(write(&fields), "x\na\u{fffd}b\n");
+        assert_eq!(to_json(&fields), "{\"x\":\"a\u{fffd}b\"}");
     }
 }

@@ -19,9 +19,10 @@ impl TelemetrySink for WorkerTelemetry {
     fn record(&self, _record: &ExchangeRecord) {}
 
     async fn post(&self, endpoint: &Uri, fields: HeaderMap, content: Vec<u8>) -> Result<StatusCode, Unavailable> {
-        let status = settled(platform::post(&endpoint.to_string(), &fields::write(&fields), content, POST_TIMEOUT_MS))
-            .await
-            .map_err(|error| unavailable("the telemetry endpoint", &error))?;
+        let status =
+            settled(platform::post(&endpoint.to_string(), &fields::to_json(&fields), content, POST_TIMEOUT_MS))
+                .await
+                .map_err(|error| unavailable("the telemetry endpoint", &error))?;
         let status = status.as_f64().unwrap_or_default();
         #[expect(
             clippy::cast_possible_truncation,

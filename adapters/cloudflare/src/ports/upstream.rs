@@ -25,7 +25,7 @@ impl Upstream for FetchUpstream {
     ) -> Result<Response<WorkerContent>, UpstreamError> {
         let (head, content) = request.into_parts();
         let (body, carrier) = content.into_request_parts();
-        let lines = format!("{}\n{}\n{}", head.method, head.uri, fields::write(&head.headers));
+        let lines = format!("{}\n{}\n{}", head.method, head.uri, fields::to_json(&head.headers));
         let timeout_ms = call.timeout_ms.map(to_number);
         let answer = settled(platform::send(&lines, body, carrier, timeout_ms))
             .await

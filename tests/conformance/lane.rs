@@ -1,5 +1,6 @@
 //! One implementation of the ports, and what is found of it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -51,17 +52,23 @@ impl Lane {
     /// Runs the checks one after the other, because a store that is switched off is so for all.
     pub(crate) async fn judge(self, names: &[&'static str]) -> Vec<Verdict> {
         match self {
-            Self::Memory => self.judge_here(names, &memory::Reference::new()).await,
-            Self::Native => self.judge_here(names, &native::Isolate::new()).await,
+            Self::Memory => self.judge_here(names, memory::Reference::new()).await,
+            Self::Native => self.judge_here(names, native::Isolate::new()).await,
             Self::Cloudflare => self.judge_there(names, Kind::Cloudflare).await,
             Self::Spin => self.judge_there(names, Kind::Spin).await,
         }
     }
 
-    async fn judge_here(self, names: &[&'static str], subject: &impl Subject) -> Vec<Verdict> {
+    async fn judge_here(self, names: &[&'static str], subject: impl Subject + 'static) -> Vec<Verdict> {
+        let subject = Rc::new(subject);
         let mut verdicts = Vec::new();
-        for name in names {
-            let check = async { run(name, subject).await.unwrap_or_else(|| Err(Breach("no such check".to_owned()))) };
+        for name in names.iter().copied() {
+            let subject = Rc::clone(&subject);
+            // A task of its own, so that a port that panics fails this check alone.
+            let check = async move {
+                let running = tokio::task::spawn_local(async move { run(name, &*subject).await });
+                running.await?.unwrap_or_else(|| Err(Breach("no such check".to_owned())))
+            };
             verdicts.push(self.verdict(name, check).await);
         }
         verdicts

@@ -4,7 +4,7 @@
 //! not touch content: the platform's streams pass by it, and only fields cross between JavaScript and wasm. It does not
 //! build itself: `build.mjs` beside it does, and `js/worker.mjs` is the entry that Cloudflare calls.
 //!
-//! Start at [`CloudflareHost`], then read one file of `ports/` for each port.
+//! Start at [`CloudflareHost`], then read one file of `ports/` for each port; [`task`] says what runs the futures.
 
 mod content;
 pub mod counter;

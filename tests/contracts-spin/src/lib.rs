@@ -10,7 +10,8 @@ use tollgate_contracts::stage::{Answer, Order, ask};
 use tollgate_contracts::{Breach, NAMES, Subject, run};
 use tollgate_spin::{SpinContent, SpinHost};
 
-struct Contracts;
+/// What Spin calls.
+pub struct Contracts;
 
 // Linkers of other targets stumble over the names that this exports.
 #[cfg(target_family = "wasm")]

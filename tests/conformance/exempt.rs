@@ -48,12 +48,8 @@ const EXEMPT: &[Exemption] = &[
     ),
     (
         Lane::Cloudflare,
-        &[
-            "content/bytes_fail_past_a_limit",
-            "response_cache/gives_up_on_bytes_that_are_too_many",
-            "response_cache/keeps_nothing_of_what_passes_a_limit",
-        ],
-        "only streams are limited and bounded: whoever has bytes knows their length, and what comes in always streams",
+        &["content/bytes_fail_past_a_limit", "response_cache/keeps_nothing_of_what_passes_a_limit"],
+        "only streams are limited: whoever has bytes knows their length, and what comes in always streams",
     ),
     (
         Lane::Cloudflare,

@@ -123,7 +123,7 @@ export const cacheMatch = (url) => caches.default.match(url);
 // whether it was stored; content of more than `max` bytes is not.
 export async function cachePut(url, meta, maxAge, copy, max) {
   const content = copy instanceof ReadableStream ? await gathered(copy, max) : copy;
-  if (content === undefined) return false;
+  if (content === undefined || content?.byteLength > max) return false;
   const headers = { "cache-control": `public, max-age=${maxAge}`, [META]: meta, "content-type": "application/octet-stream" };
   await caches.default.put(url, new Response(content, { headers, encodeBody: "manual" }));
   return true;

@@ -4,7 +4,7 @@
 //! closures for every promise. On workerd that takes longer than the gateway's own work.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
@@ -19,10 +19,18 @@ use crate::platform;
 pub(crate) fn start(future: impl Future<Output = ()> + 'static) {
     let id = NEXT.get();
     NEXT.set(id + 1);
-    TASKS.with_borrow_mut(|tasks| tasks.insert(id, Box::pin(future)));
+    let abandoned = TASKS.with_borrow_mut(|tasks| {
+        tasks.insert(id, Box::pin(future));
+        if tasks.len() > TASKS_MAX { tasks.pop_first() } else { None }
+    });
+    drop(abandoned);
     READY.with_borrow_mut(|ready| ready.push_back(id));
     run_ready();
 }
+
+/// Futures kept at once, more than an isolate has requests in flight. A request whose client has gone is ended by the
+/// platform without a word and leaves its future behind; past this number the oldest is taken for one of those.
+const TASKS_MAX: usize = 4096;
 
 /// What a promise settles to; a call that fails before there is a promise counts as one that fails.
 pub(crate) async fn settled(promise: Result<Promise, JsValue>) -> Result<JsValue, JsValue> {
@@ -49,7 +57,7 @@ type Task = Pin<Box<dyn Future<Output = ()>>>;
 thread_local! {
     static NEXT: Cell<u64> = const { Cell::new(0) };
     /// Futures that are not being polled.
-    static TASKS: RefCell<HashMap<u64, Task>> = RefCell::default();
+    static TASKS: RefCell<BTreeMap<u64, Task>> = const { RefCell::new(BTreeMap::new()) };
     static READY: RefCell<VecDeque<u64>> = const { RefCell::new(VecDeque::new()) };
     static AWAITED: RefCell<HashMap<u32, oneshot::Sender<Result<JsValue, JsValue>>>> = RefCell::default();
 }

@@ -148,7 +148,11 @@ impl Drop for Busy {
 /// The HTTP of all connections.
 pub(super) fn http(head_timeout: Duration) -> auto::Builder<LocalExecutor> {
     let mut http = auto::Builder::new(LocalExecutor);
-    http.http1().timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(HEAD_BYTES_MAX);
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_timeout)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEAD_LINES_MAX);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
@@ -160,6 +164,9 @@ pub(super) fn http(head_timeout: Duration) -> auto::Builder<LocalExecutor> {
 
 /// Bytes of a request's head; twice what the pipeline accepts, so that its problem is what most clients see.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Field lines of a request's head; more than the pipeline accepts, for the same reason.
+const HEAD_LINES_MAX: usize = 4 * tollgate_core::bounds::FIELD_LINES_MAX;
 
 /// How long a client may take for a TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);

@@ -1,12 +1,13 @@
 // Runs the built worker on workerd, for the end-to-end suite, `tollgate dev --on cloudflare` and the benchmarks.
 //
 //   node tests/miniflare/launch.mjs [--port N] [--gateway NAME] [--dev] [--secret NAME=VALUE]... [--artifact DIR]
-//                                   [--bare]
+//                                   [--bare] [--await-records]
 //
 // Lines of JSON on standard output say when it is ready, what the gateway logs, and how each command ended; commands
 // come in as lines of JSON on standard input, whose end shuts it down. `--artifact` is the folder of the built worker
 // (its `worker.mjs` is the entry), `build` at the root by default. `--bare` runs the worker without the wrapper that
-// makes `fault` and `trap` possible: what a benchmark wants.
+// makes `fault` and `trap` possible: what a benchmark wants. `--await-records` lets the first requests wait for the first
+// bundle to be put: what a person wants.
 
 import childProcess from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
@@ -53,6 +54,7 @@ const OPTIONS = {
   secret: { type: "string", multiple: true, default: [] },
   artifact: { type: "string", default: join(ROOT, "build") },
   bare: { type: "boolean", default: false },
+  "await-records": { type: "boolean", default: false },
 };
 
 // Who stops us may leave no time for goodbyes, and workerd would then run on for ever. So a shell waits beside the
@@ -94,7 +96,12 @@ function options(args, log) {
     compatibilityDate: /^compatibility_date = "(.+)"$/m.exec(readFileSync(join(ROOT, "wrangler.toml"), "utf8"))[1],
     kvNamespaces: ["TOLLGATE_RECORDS"],
     durableObjects: { TOLLGATE_COUNTERS: { className: "TollgateCounter", useSQLite: true } },
-    bindings: { ...secrets(args.secret), TOLLGATE_GATEWAY: args.gateway, ...(args.dev ? { TOLLGATE_DEV: "1" } : {}) },
+    bindings: {
+      ...secrets(args.secret),
+      TOLLGATE_GATEWAY: args.gateway,
+      ...(args.dev ? { TOLLGATE_DEV: "1" } : {}),
+      ...(args["await-records"] ? { TOLLGATE_AWAIT_RECORDS: "1" } : {}),
+    },
     stripCfConnectingIp: false,
     unsafeDirectSockets: sockets,
     handleStructuredLogs: passOn,

@@ -10,10 +10,25 @@ export { TollgateCounter } from "./worker.mjs";
 const faults = { records: false, counters: false, cache: false };
 
 export default {
-  fetch(request, env, context) {
+  async fetch(request, env, context) {
+    if (env.TOLLGATE_AWAIT_RECORDS && !published) await untilPublished(env);
     return worker.fetch(withAddress(request), withFaults(env), context);
   },
 };
+
+// The socket is open before anything can be stored: the first requests wait for the first bundle, but not for ever.
+let published = false;
+
+async function untilPublished(env) {
+  const end = Date.now() + PUBLISHED_WITHIN_MS;
+  while (!published && Date.now() < end) {
+    published = (await env.TOLLGATE_RECORDS.get(`${env.TOLLGATE_GATEWAY}:config:active`)) !== null;
+    if (!published) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  published = true;
+}
+
+const PUBLISHED_WITHIN_MS = 5000;
 
 // Takes the launcher's commands, on a socket of its own.
 export class Control extends WorkerEntrypoint {

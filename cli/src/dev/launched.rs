@@ -51,7 +51,7 @@ fn command(session: &Session, workspace: &Workspace) -> Command {
     let mut command = match session.options.on {
         On::Native | On::Cloudflare => {
             let mut node = Command::new("node");
-            node.arg(workspace.root.join(LAUNCHER));
+            node.arg(workspace.root.join(LAUNCHER)).arg("--await-records");
             node
         }
         On::Spin => {

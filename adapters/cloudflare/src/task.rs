@@ -107,7 +107,7 @@ mod tests {
         sender.send(7).unwrap();
         run_ready();
         assert_eq!(got.get(), 7);
-        assert!(TASKS.with_borrow(HashMap::is_empty));
+        assert!(TASKS.with_borrow(BTreeMap::is_empty));
     }
 
     #[test]
@@ -120,6 +120,15 @@ mod tests {
             if seen.get() < 3 { Poll::Pending } else { Poll::Ready(()) }
         }));
         assert_eq!(polls.get(), 3);
-        assert!(READY.with_borrow(VecDeque::is_empty) && TASKS.with_borrow(HashMap::is_empty));
+        assert!(READY.with_borrow(VecDeque::is_empty) && TASKS.with_borrow(BTreeMap::is_empty));
+    }
+
+    #[test]
+    fn what_abandoned_requests_leave_is_bounded() {
+        for _ in 0..=TASKS_MAX {
+            start(std::future::pending());
+        }
+        assert_eq!(TASKS.with_borrow(BTreeMap::len), TASKS_MAX);
+        TASKS.with_borrow_mut(BTreeMap::clear);
     }
 }

@@ -1,7 +1,7 @@
 //! The configuration an isolate runs on: the last good bundle, loaded part by part as hosts are asked for.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use futures_util::future::join;
@@ -34,7 +34,9 @@ pub(crate) struct Config {
 #[derive(Debug)]
 struct Active {
     bundle: Id,
-    manifest: Manifest,
+    /// Shared with its sites and with what comes after replies.
+    gateway: Rc<GatewaySettings>,
+    hosts: BTreeMap<String, Id>,
     /// Parts loaded so far.
     sites: RefCell<HashMap<Id, Rc<Site>>>,
     /// Parts that cannot be used; read again only once the pointer has been looked at again.
@@ -44,7 +46,7 @@ struct Active {
 /// One host part, compiled.
 #[derive(Debug)]
 pub(crate) struct Site {
-    pub(crate) gateway: GatewaySettings,
+    pub(crate) gateway: Rc<GatewaySettings>,
     pub(crate) settings: SiteSettings,
     pub(crate) router: Router,
 }
@@ -92,8 +94,8 @@ impl Config {
     }
 
     /// Settings of the gateway as a whole, once a bundle was loaded.
-    pub(crate) fn gateway(&self) -> Option<GatewaySettings> {
-        self.active.borrow().as_ref().map(|active| active.manifest.gateway.clone())
+    pub(crate) fn gateway(&self) -> Option<Rc<GatewaySettings>> {
+        self.active.borrow().as_ref().map(|active| Rc::clone(&active.gateway))
     }
 
     /// Looks at the pointer and the purges, and moves to another bundle if there is one that can be used.
@@ -145,22 +147,24 @@ impl Config {
     fn activate(&self, bundle: Id, manifest: Manifest) {
         let old = self.active.take();
         // Parts that both bundles share need not be loaded again, unless the gateway's own settings changed.
+        let wanted: HashSet<&Id> = manifest.hosts.values().collect();
         let shared: HashMap<Id, Rc<Site>> = old
             .iter()
-            .filter(|old| old.manifest.gateway == manifest.gateway)
+            .filter(|old| *old.gateway == manifest.gateway)
             .flat_map(|old| old.sites.borrow().clone())
-            .filter(|(id, _)| manifest.hosts.values().any(|part| part == id))
+            .filter(|(id, _)| wanted.contains(id))
             .collect();
         self.active.replace(Some(Rc::new(Active {
             bundle,
-            manifest,
+            gateway: Rc::new(manifest.gateway),
+            hosts: manifest.hosts,
             sites: RefCell::new(shared),
             unusable: RefCell::default(),
         })));
     }
 
     async fn site_of<H: Host>(&self, host: &H, active: &Active, name: &HostName) -> Result<Option<Rc<Site>>, Failure> {
-        let hosts = &active.manifest.hosts;
+        let hosts = &active.hosts;
         let Some((pattern, id)) = HostPattern::candidates(name).find_map(|p| hosts.get(&p).map(|id| (p, id))) else {
             return Ok(None);
         };
@@ -175,7 +179,7 @@ impl Config {
                 active.unusable.borrow_mut().insert(id.clone(), error.clone());
             }
         })?;
-        let site = Rc::new(Site::compile(active.manifest.gateway.clone(), settings));
+        let site = Rc::new(Site::compile(Rc::clone(&active.gateway), settings));
         insert_bounded(&mut active.sites.borrow_mut(), id.clone(), &site);
         insert_bounded(&mut self.last_good.borrow_mut(), pattern, &site);
         Ok(Some(site))
@@ -244,7 +248,7 @@ fn insert_bounded<K: std::hash::Hash + Eq>(sites: &mut HashMap<K, Rc<Site>>, key
 }
 
 impl Site {
-    fn compile(gateway: GatewaySettings, settings: SiteSettings) -> Self {
+    fn compile(gateway: Rc<GatewaySettings>, settings: SiteSettings) -> Self {
         let methods: Vec<Vec<Method>> = settings
             .routes
             .iter()

@@ -66,13 +66,14 @@ fn note_delivery(record: &mut ExchangeRecord, delivery: Delivery, now: Timestamp
 async fn tell<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
     let sink = host.telemetry_sink();
     sink.record(record);
-    let settings = isolate.config.gateway().map(|gateway| gateway.telemetry);
-    if settings.as_ref().is_none_or(|settings| settings.log) {
+    let gateway = isolate.config.gateway();
+    let settings = gateway.as_ref().map(|gateway| &gateway.telemetry);
+    if settings.is_none_or(|settings| settings.log) {
         sink.log(&log_line(record, &isolate.settings.gateway));
     }
-    if let Some(otlp) = settings.and_then(|settings| settings.otlp) {
+    if let Some(otlp) = settings.and_then(|settings| settings.otlp.as_ref()) {
         isolate.exporter.borrow_mut().add(record.clone());
-        export(isolate, host, &otlp).await;
+        export(isolate, host, otlp).await;
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) struct Received {
 pub(super) struct Exchange {
     pub(super) received: Received,
     pub(super) site: Rc<Site>,
+    /// The query as the upstream sees it: without keys.
+    pub(super) forwarded_query: Option<String>,
     /// The route's place in the site's settings; the router only gives places that exist.
     index: usize,
 }
@@ -76,7 +78,18 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn new(received: Received, site: Rc<Site>, index: usize) -> Self {
         debug_assert!(index < site.settings.routes.len(), "the router names routes of its own site");
-        Self { received, site, index }
+        let mut exchange = Self { received, site, index, forwarded_query: None };
+        exchange.forwarded_query = exchange.query_without_keys();
+        exchange
+    }
+
+    fn query_without_keys(&self) -> Option<String> {
+        let mut query = self.received.query.clone()?;
+        for settings in self.key_settings() {
+            query = settings.without_key(&query);
+        }
+        let query = query_without_keys(&query).unwrap_or(query);
+        (!query.is_empty()).then_some(query)
     }
 
     pub(super) fn route(&self) -> &RouteSettings {
@@ -86,16 +99,6 @@ impl Exchange {
     pub(super) fn policy(&self, place: usize) -> &PolicySettings {
         // `SiteSettings::is_coherent` was checked when the site was loaded.
         &self.site.settings.policies[place]
-    }
-
-    /// The query as the upstream sees it: without keys.
-    pub(super) fn forwarded_query(&self) -> Option<String> {
-        let mut query = self.received.query.clone()?;
-        for settings in self.key_settings() {
-            query = settings.without_key(&query);
-        }
-        let query = query_without_keys(&query).unwrap_or(query);
-        (!query.is_empty()).then_some(query)
     }
 
     /// The settings of the route's `api-key` policies.

@@ -24,7 +24,7 @@ pub(super) async fn forward<H: Host>(
     host: &H,
     exchange: &Exchange,
     content: H::Content,
-    cache: Option<&CacheUse<H::Content>>,
+    cache: Option<&CacheUse<'_, H::Content>>,
     journal: &mut Journal,
 ) -> Result<Response<H::Content>, Problem> {
     let settings = &exchange.site.settings.upstreams[exchange.route().upstream];
@@ -58,7 +58,7 @@ pub(super) async fn forward<H: Host>(
 
 fn target(exchange: &Exchange, settings: &UpstreamSettings) -> Result<Uri, Problem> {
     let path = exchange.received.path.without_base(exchange.route().strip_segments);
-    settings.url.target(path, exchange.forwarded_query().as_deref()).map_err(|error| {
+    settings.url.target(path, exchange.forwarded_query.as_deref()).map_err(|error| {
         Problem::new(ProblemKind::BadRequest, "The URL cannot be forwarded.").logged(error.to_string())
     })
 }
@@ -67,7 +67,7 @@ fn target(exchange: &Exchange, settings: &UpstreamSettings) -> Result<Uri, Probl
 fn fields<C>(
     exchange: &Exchange,
     settings: &UpstreamSettings,
-    cache: Option<&CacheUse<C>>,
+    cache: Option<&CacheUse<'_, C>>,
     journal: &Journal,
 ) -> HeaderMap {
     let received = &exchange.received;

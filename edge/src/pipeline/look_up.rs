@@ -1,7 +1,5 @@
 //! look up: the response cache is asked, where the route has one and the request may use it.
 
-use std::rc::Rc;
-
 use http::header::{AGE, CONTENT_LENGTH};
 use http::{HeaderValue, Method, Response, StatusCode};
 use tollgate_core::authn::Principal;
@@ -19,17 +17,17 @@ use crate::patience::within;
 use crate::ports::{Clock, Content, Host, ResponseCache, Stored, Unavailable};
 
 /// What the cache says.
-pub(super) enum LookedUp<C: Content> {
+pub(super) enum LookedUp<'a, C: Content> {
     /// Here is the response.
     Hit(Box<Answer<C>>),
     /// Forward; with a cache in use, this is how its response is stored.
-    Forward(Option<Box<CacheUse<C>>>),
+    Forward(Option<Box<CacheUse<'a, C>>>),
 }
 
 /// How a forwarded request uses the cache.
-pub(super) struct CacheUse<C> {
+pub(super) struct CacheUse<'a, C> {
     pub(super) reading: Reading,
-    pub(super) settings: Rc<CacheSettings>,
+    pub(super) settings: &'a CacheSettings,
     pub(super) why: Forwarded,
     /// A stored response to validate.
     pub(super) stale: Option<Stored<C>>,
@@ -37,21 +35,21 @@ pub(super) struct CacheUse<C> {
     pub(super) index_since: Option<Timestamp>,
 }
 
-pub(super) async fn look_up<H: Host>(
+pub(super) async fn look_up<'a, H: Host>(
     isolate: &Isolate,
     host: &H,
-    exchange: &Exchange,
+    exchange: &'a Exchange,
     principal: Option<&Principal>,
     journal: &mut Journal,
-) -> Result<LookedUp<H::Content>, Problem> {
+) -> Result<LookedUp<'a, H::Content>, Problem> {
     let received = &exchange.received;
     let consumer = principal.map(|p| p.consumer.as_str());
     if !received.method.is_safe() {
         journal.changes = changed_by(exchange, consumer);
     }
     let Some(settings) = &exchange.route().cache else { return Ok(LookedUp::Forward(None)) };
-    let query = exchange.forwarded_query();
-    let target = (received.host.as_str(), received.path.as_str(), query.as_deref());
+    let query = exchange.forwarded_query.as_deref();
+    let target = (received.host.as_str(), received.path.as_str(), query);
     let reading = match plan(settings, &received.method, &received.fields, consumer, target) {
         Plan::Use(reading) => reading,
         Plan::Bypass(why) => {
@@ -68,9 +66,7 @@ pub(super) async fn look_up<H: Host>(
             return Ok(LookedUp::Forward(None));
         }
     };
-    let settings = Rc::new(settings.clone());
-    let cache_use =
-        |why, stale| CacheUse { reading: reading.clone(), settings: Rc::clone(&settings), why, stale, index_since };
+    let cache_use = |why, stale| CacheUse { reading: reading.clone(), settings, why, stale, index_since };
     let now = host.clock().now();
     let next = match found {
         None => cache_use(missing, None),
@@ -170,8 +166,8 @@ const fn forwarded(why: Forwarded) -> CacheOutcome {
 /// What an unsafe method changes, should it succeed: what a GET for the same URL would be answered from.
 fn changed_by(exchange: &Exchange, consumer: Option<&str>) -> Option<Changes> {
     let received = &exchange.received;
-    let query = exchange.forwarded_query();
-    let (settings, resource) = exchange.site.cached(&received.host, &received.path, query.as_deref())?;
+    let query = exchange.forwarded_query.as_deref();
+    let (settings, resource) = exchange.site.cached(&received.host, &received.path, query)?;
     let primary = primary_key(settings, &received.fields, consumer, &resource);
     Some(Changes { resource, primary })
 }

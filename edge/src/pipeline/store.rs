@@ -18,7 +18,7 @@ pub(super) async fn store<H: Host>(
     host: &H,
     exchange: &Exchange,
     response: Response<H::Content>,
-    cache: Option<CacheUse<H::Content>>,
+    cache: Option<CacheUse<'_, H::Content>>,
     journal: &mut Journal,
 ) -> Answer<H::Content> {
     let now = host.clock().now();
@@ -50,11 +50,11 @@ fn confirmed<C: Content>(
     exchange: &Exchange,
     stale: Stored<C>,
     response: &Response<C>,
-    cache: &CacheUse<C>,
+    cache: &CacheUse<'_, C>,
     now: Timestamp,
     journal: &mut Journal,
 ) -> Answer<C> {
-    let fresh = freshen(&cache.settings, &stale.meta, response.headers(), now);
+    let fresh = freshen(cache.settings, &stale.meta, response.headers(), now);
     journal.cache = Some(CacheOutcome::Forwarded { why: cache.why, revalidated: true, stored: fresh.is_some() });
     journal.decisions.note(Phase::Store, Verdict::Pass, "confirmed by the upstream");
     let Some(meta) = fresh else {
@@ -69,12 +69,12 @@ fn confirmed<C: Content>(
 fn new_response<C: Content>(
     exchange: &Exchange,
     response: Response<C>,
-    cache: &CacheUse<C>,
+    cache: &CacheUse<'_, C>,
     now: Timestamp,
     journal: &mut Journal,
 ) -> Answer<C> {
     let judged = if exchange.received.method == Method::GET {
-        storable(&cache.settings, response.status(), response.headers(), now)
+        storable(cache.settings, response.status(), response.headers(), now)
     } else {
         Err(NotStored::Status)
     };
@@ -95,7 +95,12 @@ fn new_response<C: Content>(
 }
 
 /// What goes under which key: the response itself, and for one that varies the index that leads to its variants.
-fn entries<C: Content>(exchange: &Exchange, cache: &CacheUse<C>, meta: StoredMeta, copy: C::Copy) -> Vec<ToStore<C>> {
+fn entries<C: Content>(
+    exchange: &Exchange,
+    cache: &CacheUse<'_, C>,
+    meta: StoredMeta,
+    copy: C::Copy,
+) -> Vec<ToStore<C>> {
     let primary = &cache.reading.primary;
     let Some(names) = meta.varies_on.clone() else {
         return vec![ToStore { key: primary.clone(), meta, copy: Some(copy) }];

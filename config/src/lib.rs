@@ -16,6 +16,7 @@ mod diagnostic;
 pub mod fixtures;
 mod lower;
 mod model;
+mod schema;
 mod source;
 
 pub use compile::{Compiled, compile_dir, compile_str};

@@ -3,6 +3,7 @@
 use super::decode::{self, Fields};
 use super::level::Level;
 use crate::diagnostic::Report;
+use crate::schema::tables;
 use crate::source::{Node, Span, Spanned};
 
 /// One API as written.
@@ -33,7 +34,7 @@ pub(crate) struct Route {
 
 impl Api {
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
-        let mut fields = Fields::open(node, format!("API `{}`", name.value), name.span, report)?;
+        let mut fields = Fields::open(node, &tables::API, format!("API `{}`", name.value), name.span, report)?;
         let api = Self {
             hosts: fields.optional("hosts", report, |node, report| decode::some_texts(node, HOSTS_MAX, report)),
             base: fields.optional("base", report, decode::text),
@@ -52,7 +53,7 @@ impl Api {
 
 impl Route {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
-        let mut fields = Fields::open(node, "this route", node.span, report)?;
+        let mut fields = Fields::open(node, &tables::ROUTE, "this route", node.span, report)?;
         let path = fields.required("path", report, decode::text);
         let methods = fields.optional("methods", report, |node, report| decode::some_texts(node, METHODS_MAX, report));
         let id = fields.optional("id", report, decode::text).filter(|id| decode::check_id(id, report));
@@ -73,10 +74,10 @@ impl Route {
 pub(crate) const HOSTS_MAX: usize = 10_000;
 
 /// Methods of one route: more than are registered and in use.
-const METHODS_MAX: usize = 32;
+pub(crate) const METHODS_MAX: usize = 32;
 
 /// Scopes of one route or key.
 pub(crate) const SCOPES_MAX: usize = 64;
 
 /// More than any burst that people set.
-const COST_MAX: u32 = 1_000_000;
+pub(crate) const COST_MAX: u32 = 1_000_000;

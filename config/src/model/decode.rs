@@ -4,10 +4,13 @@
 //! one mistake never hides another.
 
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::schema::Object;
 use crate::source::{Entry, Node, Span, Spanned, Value};
 
-/// The members of a mapping, taken out one by one; what was never asked for is unknown.
+/// The members of a mapping, taken out one by one; what its table does not have is unknown.
 pub(crate) struct Fields<'n> {
+    /// The keys there are.
+    object: &'static Object,
     /// What the mapping describes, such as "API `pets`".
     owner: String,
     /// Where the owner is named: what is missing is reported there.
@@ -17,9 +20,20 @@ pub(crate) struct Fields<'n> {
 }
 
 impl<'n> Fields<'n> {
-    pub(crate) fn open(node: &'n Node, owner: impl Into<String>, at: Span, report: &mut Report) -> Option<Self> {
+    pub(crate) fn open(
+        node: &'n Node,
+        object: &'static Object,
+        owner: impl Into<String>,
+        at: Span,
+        report: &mut Report,
+    ) -> Option<Self> {
         let entries = mapping(node, report)?;
-        Some(Self { owner: owner.into(), at, entries, asked: Vec::new() })
+        Some(Self { object, owner: owner.into(), at, entries, asked: Vec::new() })
+    }
+
+    /// Goes on with the table of the variant that a key decided for.
+    pub(crate) fn narrow(&mut self, object: &'static Object) {
+        self.object = object;
     }
 
     /// The place of a key that is there.
@@ -33,13 +47,8 @@ impl<'n> Fields<'n> {
         report: &mut Report,
         decode: impl FnOnce(&'n Node, &mut Report) -> Option<T>,
     ) -> Option<T> {
-        self.asked.push(key);
-        let entry = self.entries.iter().find(|entry| entry.key.value == key)?;
-        if entry.value.value == Value::Null {
-            empty(&entry.key, report);
-            return None;
-        }
-        decode(&entry.value, report)
+        self.asks(key, false);
+        self.take(key, report, decode)
     }
 
     pub(crate) fn required<T>(
@@ -48,6 +57,7 @@ impl<'n> Fields<'n> {
         report: &mut Report,
         decode: impl FnOnce(&'n Node, &mut Report) -> Option<T>,
     ) -> Option<T> {
+        self.asks(key, true);
         if self.key_span(key).is_none() {
             report.push(
                 Diagnostic::error(Code::MissingKey, self.at, format!("{} has no `{key}`", self.owner))
@@ -55,18 +65,25 @@ impl<'n> Fields<'n> {
                     .fix(format!("add `{key}:`")),
             );
         }
-        self.optional(key, report, decode)
+        self.take(key, report, decode)
     }
 
-    /// Reports the members that nothing asked for.
+    /// Reports the members that the table does not have.
     pub(crate) fn finish(self, report: &mut Report) {
+        debug_assert!(
+            self.object.all_keys().all(|key| self.asked.contains(&key.name)),
+            "the decoder of `{}` asks for {:?} only",
+            self.object.name,
+            self.asked
+        );
+        let known = || self.object.all_keys().map(|key| key.name);
         for Entry { key, .. } in self.entries {
-            if self.asked.contains(&key.value.as_str()) {
+            if self.object.key(&key.value).is_some() {
                 continue;
             }
-            let fix = match closest(&key.value, self.asked.iter().copied()) {
+            let fix = match closest(&key.value, known()) {
                 Some(known) => format!("did you mean `{known}`?"),
-                None => format!("known here: {}", listed(self.asked.iter().copied())),
+                None => format!("known here: {}", listed(known())),
             };
             report.push(
                 Diagnostic::error(Code::UnknownKey, key.span, format!("{} has no key `{}`", self.owner, key.value))
@@ -74,6 +91,30 @@ impl<'n> Fields<'n> {
                     .fix(fix),
             );
         }
+    }
+
+    fn take<T>(
+        &self,
+        key: &str,
+        report: &mut Report,
+        decode: impl FnOnce(&'n Node, &mut Report) -> Option<T>,
+    ) -> Option<T> {
+        let entry = self.entries.iter().find(|entry| entry.key.value == key)?;
+        if entry.value.value == Value::Null {
+            empty(&entry.key, report);
+            return None;
+        }
+        decode(&entry.value, report)
+    }
+
+    /// Notes that a key is asked for; the table must say the same of it, which tests assert wherever they decode.
+    fn asks(&mut self, key: &'static str, required: bool) {
+        debug_assert!(
+            self.object.key(key).is_some_and(|known| known.is_required() == required),
+            "the table `{}` does not have the key `{key}` with `required` being {required}",
+            self.object.name
+        );
+        self.asked.push(key);
     }
 }
 

@@ -4,6 +4,7 @@ use super::api::SCOPES_MAX;
 use super::decode::{self, Fields};
 use super::project::format_version;
 use crate::diagnostic::Report;
+use crate::schema::tables;
 use crate::source::{Node, Spanned, Value};
 
 /// One consumer as written.
@@ -26,7 +27,7 @@ pub(crate) struct Key {
 
 /// Reads the root of a fixtures file.
 pub(crate) fn decode(root: &Node, report: &mut Report) -> Option<Vec<Consumer>> {
-    let mut fields = Fields::open(root, "the file", root.span, report)?;
+    let mut fields = Fields::open(root, &tables::FIXTURES, "the file", root.span, report)?;
     format_version(&mut fields, report);
     let consumers = fields.required("consumers", report, |node, report| decode::list(node, report, Consumer::decode));
     fields.finish(report);
@@ -35,7 +36,7 @@ pub(crate) fn decode(root: &Node, report: &mut Report) -> Option<Vec<Consumer>> 
 
 impl Consumer {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
-        let mut fields = Fields::open(node, "this consumer", node.span, report)?;
+        let mut fields = Fields::open(node, &tables::CONSUMER, "this consumer", node.span, report)?;
         let id = fields.required("id", report, decode::text).filter(|id| decode::check_id(id, report));
         let plan = fields.optional("plan", report, decode::text).filter(|plan| decode::check_id(plan, report));
         let keys =
@@ -52,7 +53,7 @@ impl Key {
             let key = decode::text(node, report)?;
             return Some(Self { key, scopes: Vec::new(), not_before: None, expires: None, revoked: false });
         }
-        let mut fields = Fields::open(node, "this key", node.span, report)?;
+        let mut fields = Fields::open(node, &tables::CONSUMER_KEY, "this key", node.span, report)?;
         let key = fields.required("key", report, decode::text);
         let scopes = fields
             .optional("scopes", report, |node, report| decode::texts(node, SCOPES_MAX, report))

@@ -4,6 +4,7 @@ use tollgate_core::cache::CacheCredentials;
 
 use super::decode::{self, DURATION, Fields, SIZE};
 use crate::diagnostic::Report;
+use crate::schema::{Object, tables};
 use crate::source::{Node, Span, Spanned, Value};
 
 /// The settings that the levels share; merged from gateway over API to route.
@@ -58,8 +59,8 @@ impl Level {
 
     pub(crate) fn decode(fields: &mut Fields<'_>, report: &mut Report) -> Self {
         Self {
-            authn: fields.optional("authn", report, |node, report| list_statement(node, "any", report)),
-            limit: fields.optional("limit", report, |node, report| list_statement(node, "use", report)),
+            authn: fields.optional("authn", report, |node, report| list_statement(node, &tables::AUTHN, "any", report)),
+            limit: fields.optional("limit", report, |node, report| list_statement(node, &tables::LIMIT, "use", report)),
             cache: fields.optional("cache", report, cache_statement),
             timeout: fields.optional("timeout", report, timeout),
             body_limit: fields.optional("body-limit", report, |node, report| {
@@ -77,7 +78,12 @@ pub(crate) fn timeout(node: &Node, report: &mut Report) -> Option<Timeout> {
 }
 
 /// `name`, `[a, b]`, `none`, or `{<key>: [a, b], replace: true}`.
-fn list_statement(node: &Node, key: &'static str, report: &mut Report) -> Option<ListStatement> {
+fn list_statement(
+    node: &Node,
+    object: &'static Object,
+    key: &'static str,
+    report: &mut Report,
+) -> Option<ListStatement> {
     let span = node.span;
     if is_none(node) {
         return Some(ListStatement { span, items: Vec::new(), replace: Some(true) });
@@ -91,7 +97,7 @@ fn list_statement(node: &Node, key: &'static str, report: &mut Report) -> Option
             Some(ListStatement { span, items: decode::some_texts(node, POLICIES_MAX, report)?, replace: None })
         }
         Value::Map(_) => {
-            let mut fields = Fields::open(node, "this list", span, report)?;
+            let mut fields = Fields::open(node, object, "this list", span, report)?;
             let items = fields.required(key, report, |node, report| decode::some_texts(node, POLICIES_MAX, report));
             let replace = fields.optional("replace", report, decode::boolean);
             fields.finish(report);
@@ -117,7 +123,7 @@ fn cache_statement(node: &Node, report: &mut Report) -> Option<CacheStatement> {
     if !matches!(node.value, Value::Map(_)) {
         return decode::mistyped(node, "a mapping or `none`", "write `{ttl: 10m}`, `{}` or `none`", report);
     }
-    let mut fields = Fields::open(node, "`cache`", node.span, report)?;
+    let mut fields = Fields::open(node, &tables::CACHE, "`cache`", node.span, report)?;
     let cache = CacheFields {
         ttl_ms: fields.optional("ttl", report, |node, report| {
             decode::quantity(node, &DURATION, report).map(|duration| duration.value)
@@ -133,13 +139,13 @@ fn cache_statement(node: &Node, report: &mut Report) -> Option<CacheStatement> {
 }
 
 /// Policies in one list: each of them costs every request a look-up or a charge.
-const POLICIES_MAX: usize = 32;
+pub(crate) const POLICIES_MAX: usize = 32;
 
 /// Request fields of a cache key.
-const VARY_MAX: usize = 16;
+pub(crate) const VARY_MAX: usize = 16;
 
 /// Query parameters of a cache key.
-const QUERY_MAX: usize = 64;
+pub(crate) const QUERY_MAX: usize = 64;
 
 fn is_none(node: &Node) -> bool {
     matches!(&node.value, Value::Text(text) if text == "none")

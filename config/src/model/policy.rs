@@ -3,6 +3,7 @@
 use super::decode::{self, Fields, RATE};
 use super::units::Rate;
 use crate::diagnostic::Report;
+use crate::schema::tables;
 use crate::source::{Node, Spanned};
 
 use tollgate_core::limit::{LimitBy, OnUnavailable};
@@ -42,11 +43,18 @@ const KINDS: &[(&str, Kind)] = &[("api-key", Kind::ApiKey), ("rate-limit", Kind:
 impl Policy {
     /// Reads one definition; its `kind` decides which keys it has.
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
-        let mut fields = Fields::open(node, format!("policy `{}`", name.value), name.span, report)?;
+        let mut fields =
+            Fields::open(node, &tables::POLICY_HEAD, format!("policy `{}`", name.value), name.span, report)?;
         // Without a kind nothing can be said about the other keys.
         let policy = match fields.required("kind", report, |node, report| decode::word(node, KINDS, report))? {
-            Kind::ApiKey => Some(Self::ApiKey(ApiKey::decode(&mut fields, report))),
-            Kind::RateLimit => RateLimit::decode(&mut fields, report).map(Self::RateLimit),
+            Kind::ApiKey => {
+                fields.narrow(&tables::API_KEY);
+                Some(Self::ApiKey(ApiKey::decode(&mut fields, report)))
+            }
+            Kind::RateLimit => {
+                fields.narrow(&tables::RATE_LIMIT);
+                RateLimit::decode(&mut fields, report).map(Self::RateLimit)
+            }
         };
         fields.finish(report);
         policy

@@ -6,6 +6,7 @@ use super::level::Level;
 use super::policy::Policy;
 use super::upstream::{self, Upstream};
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::schema::tables;
 use crate::source::{Node, Spanned, Value};
 
 /// A project as written; what could not be read is missing and was reported.
@@ -46,7 +47,7 @@ pub(crate) struct Otlp {
 impl Project {
     /// Reads the root of `tollgate.yaml`.
     pub(crate) fn decode(root: &Node, report: &mut Report) -> Option<Self> {
-        let mut fields = Fields::open(root, "the project", root.span, report)?;
+        let mut fields = Fields::open(root, &tables::PROJECT, "the project", root.span, report)?;
         format_version(&mut fields, report);
         let project = Self {
             gateway: fields.required("gateway", report, Gateway::decode),
@@ -68,7 +69,7 @@ impl Project {
 
 impl Gateway {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
-        let mut fields = Fields::open(node, "the gateway", node.span, report)?;
+        let mut fields = Fields::open(node, &tables::GATEWAY, "the gateway", node.span, report)?;
         let name =
             fields.required("name", report, decode::text).filter(|name| decode::check_gateway_name(name, report));
         let hosts = fields.optional("hosts", report, |node, report| decode::some_texts(node, HOSTS_MAX, report));
@@ -82,7 +83,7 @@ impl Gateway {
 
 impl Telemetry {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
-        let mut fields = Fields::open(node, "`telemetry`", node.span, report)?;
+        let mut fields = Fields::open(node, &tables::TELEMETRY, "`telemetry`", node.span, report)?;
         let log = fields.optional("log", report, decode::boolean);
         let otlp = fields.optional("otlp", report, Otlp::decode);
         fields.finish(report);
@@ -92,7 +93,7 @@ impl Telemetry {
 
 impl Otlp {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
-        let mut fields = Fields::open(node, "`otlp`", node.span, report)?;
+        let mut fields = Fields::open(node, &tables::OTLP, "`otlp`", node.span, report)?;
         let endpoint = fields.required("endpoint", report, decode::text);
         let headers = fields.optional("headers", report, upstream::headers).unwrap_or_default();
         let interval_ms = fields.optional("interval", report, decode::time_limit);

@@ -3,6 +3,7 @@
 use super::decode::{self, Fields};
 use super::level::{self, Timeout};
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::schema::tables;
 use crate::source::{Entry, Node, Spanned, Value};
 
 /// One upstream as written.
@@ -21,7 +22,8 @@ impl Upstream {
             let url = decode::text(node, report)?;
             return Some(Self { url, timeout: None, connect_timeout_ms: None, headers: Vec::new() });
         }
-        let mut fields = Fields::open(node, format!("upstream `{}`", name.value), name.span, report)?;
+        let mut fields =
+            Fields::open(node, &tables::UPSTREAM, format!("upstream `{}`", name.value), name.span, report)?;
         let url = fields.required("url", report, decode::text);
         let timeout = fields.optional("timeout", report, level::timeout);
         let connect_timeout_ms = fields.optional("connect-timeout", report, decode::time_limit);
@@ -49,4 +51,4 @@ pub(crate) fn headers(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<S
 }
 
 /// Header fields set on a request; servers take about 100 in all.
-const HEADERS_MAX: usize = 64;
+pub(crate) const HEADERS_MAX: usize = 64;

@@ -1,0 +1,69 @@
+//! `apis:` and their routes.
+
+use super::level::LEVEL;
+use super::project::HOSTS;
+use super::texts::{BASE, ID, METHOD, NAME, PATH, SCOPE};
+use crate::model::api::{COST_MAX, METHODS_MAX, SCOPES_MAX};
+use crate::schema::{Key, List, Object, Shape};
+
+/// An API.
+pub(crate) static API: Object = Object {
+    name: "api",
+    doc: "What the gateway offers under one base path, and the middle one of the three levels.",
+    keys: &[
+        Key::optional("hosts", "The hosts it answers on, within the gateway's.", Shape::List(&HOSTS))
+            .absent("the gateway's")
+            .examples(&["[\"api.example.com\"]"]),
+        Key::optional("base", "What all its paths begin with.", Shape::Ruled(&BASE))
+            .absent("nothing")
+            .examples(&["\"/pets/v1\""]),
+        Key::required("upstream", "The upstream that is called, by name.", Shape::Ruled(&NAME)).examples(&["\"pets\""]),
+        Key::optional("strip-base", "Whether `base` is taken off the paths that the upstream sees.", Shape::Boolean)
+            .default("true"),
+        Key::optional(
+            "internal",
+            "Whether it is for callers inside only: it then never answers on a public host.",
+            Shape::Boolean,
+        )
+        .default("false"),
+        Key::required("routes", "What it answers; anything else is refused.", Shape::List(&ROUTES)),
+    ],
+    shared: &[LEVEL],
+    ..Object::PLAIN
+};
+
+static ROUTES: List = List::of(Shape::Object(&ROUTE));
+
+/// A route.
+pub(crate) static ROUTE: Object = Object {
+    name: "route",
+    doc: "Requests that are answered, by path and method, and the lowest of the three levels. The most specific route wins, \
+          whatever the order.",
+    keys: &[
+        Key::required("path", "The path, after the API's `base`.", Shape::Ruled(&PATH))
+            .examples(&["\"/pets/{id}\"", "\"/assets/{*rest}\""]),
+        Key::optional("methods", "The methods.", Shape::List(&METHODS)).absent("all methods").examples(&["[\"GET\"]"]),
+        Key::optional("id", "Its name in logs, metrics and traces, after the API's.", Shape::Ruled(&ID))
+            .absent("made of methods and path")
+            .examples(&["\"listPets\""]),
+        Key::optional("scopes", "What the credential must have been granted, all of it.", Shape::List(&SCOPES))
+            .absent("none")
+            .examples(&["[\"pets.read\"]"]),
+        Key::optional("cost", "What one request takes from each limit.", Shape::Integer(1, COST_MAX as i64))
+            .default("1"),
+        Key::optional(
+            "internal",
+            "Whether it is for callers inside only: it then never answers on a public host.",
+            Shape::Boolean,
+        )
+        .absent("the API's"),
+    ],
+    shared: &[LEVEL],
+    examples: &["{\"path\": \"/pets/{id}\", \"methods\": [\"GET\"], \"id\": \"getPet\"}"],
+    ..Object::PLAIN
+};
+
+static METHODS: List = List::some_texts(Shape::Ruled(&METHOD), METHODS_MAX);
+
+/// Scopes of a route or a key.
+pub(super) static SCOPES: List = List::texts(Shape::Ruled(&SCOPE), SCOPES_MAX);

@@ -1,0 +1,29 @@
+//! The tables: every object of every kind of file.
+
+mod api;
+mod fixtures;
+mod level;
+mod policy;
+mod project;
+mod texts;
+mod upstream;
+
+pub(crate) use api::{API, ROUTE};
+pub(crate) use fixtures::{CONSUMER, CONSUMER_KEY, FIXTURES};
+pub(crate) use level::{AUTHN, CACHE, LIMIT};
+pub(crate) use policy::{API_KEY, POLICY_HEAD, RATE_LIMIT};
+pub(crate) use project::{GATEWAY, OTLP, PROJECT, TELEMETRY};
+pub(crate) use upstream::UPSTREAM;
+
+use super::{Key, Shape};
+
+/// What every file has.
+const FILE: &[Key] = &[
+    Key::required("format", "The version of the format that the file is written in.", Shape::Format),
+    Key::optional(
+        "$schema",
+        "Where the JSON Schema of the file is, for editors; Tollgate does not read it.",
+        Shape::Text,
+    )
+    .examples(&["\"../../schemas/tollgate.schema.json\""]),
+];

@@ -1,0 +1,130 @@
+//! The rules for texts.
+//!
+//! Where core has a parser (hosts, paths, URLs), the pattern is what editors can check while typing: it takes everything
+//! that the parser takes, and the parser has the last word. The others are exactly what the decoder checks.
+
+use crate::schema::TextRule;
+
+/// The name of an upstream, policy, API, plan or value.
+pub(crate) static NAME: TextRule = TextRule {
+    name: "name",
+    doc: "Small letters, figures and hyphens, 1 to 40 of them.",
+    pattern: "^[a-z0-9-]{1,40}$",
+    examples: &["pets", "partner-keys"],
+};
+
+/// The gateway's name.
+pub(crate) static GATEWAY_NAME: TextRule = TextRule {
+    name: "gateway-name",
+    doc: "Small letters, figures and hyphens, 1 to 40 of them, beginning with a letter.",
+    pattern: "^[a-z][a-z0-9-]{0,39}$",
+    examples: &["acme"],
+};
+
+/// The id of a route, a consumer or a plan.
+pub(crate) static ID: TextRule = TextRule {
+    name: "id",
+    doc: "Letters, figures, `-`, `_` and `.`, 1 to 80 of them.",
+    pattern: "^[A-Za-z0-9_.-]{1,80}$",
+    examples: &["listPets"],
+};
+
+/// A pattern of hosts.
+pub(crate) static HOST: TextRule = TextRule {
+    name: "host",
+    doc: "A host (`api.example.com`), all hosts below one (`*.example.com`, any number of labels), or `*` for every host; \
+          without a port.",
+    pattern: r"^(\*|(\*\.)?[^*/@:?#\s]+|\[[0-9a-fA-F:.]+\])$",
+    examples: &["api.example.com", "*.example.com", "*"],
+};
+
+/// What an API's paths begin with.
+pub(crate) static BASE: TextRule = TextRule {
+    name: "base",
+    doc: "A path without parameters, beginning with `/`.",
+    pattern: r"^/[^{}?#]*$",
+    examples: &["/pets/v1"],
+};
+
+/// A path template.
+pub(crate) static PATH: TextRule = TextRule {
+    name: "path",
+    doc: "A path that begins with `/`. `{name}` stands for one segment that is not empty, or for a part of one; `{*rest}` at \
+          the end stands for one or more segments.",
+    pattern: r"^/[^?#]*$",
+    examples: &["/pets/{id}", "/files/{name}.json", "/assets/{*rest}"],
+};
+
+/// A method.
+pub(crate) static METHOD: TextRule = TextRule {
+    name: "method",
+    doc: "An HTTP method in capital letters; `GET` answers `HEAD` too. `CONNECT` and `TRACE` are never routed.",
+    pattern: "^[A-Z0-9!#$%&'*+.^_`|~-]+$",
+    examples: &["GET", "POST", "PUT", "PATCH", "DELETE"],
+};
+
+/// A scope.
+pub(crate) static SCOPE: TextRule = TextRule {
+    name: "scope",
+    doc: "One word of printable characters without `\"` and `\\` (RFC 6749, section 3.3).",
+    pattern: r"^[!#-\[\]-~]+$",
+    examples: &["pets.read"],
+};
+
+/// The URL of an upstream or an exporter.
+pub(crate) static URL: TextRule = TextRule {
+    name: "url",
+    doc: "`http://` or `https://` (certificates are verified), a host, and perhaps a port and a path; no user name, query or \
+          fragment.",
+    pattern: r"^[hH][tT][tT][pP][sS]?://[^?#\s]+$",
+    examples: &["https://pets.internal:8443"],
+};
+
+/// A field's name.
+pub(crate) static FIELD: TextRule = TextRule {
+    name: "field-name",
+    doc: "The name of a header field: letters, figures and hyphens.",
+    pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+    examples: &["X-API-Key"],
+};
+
+/// A field's value, which may hold references to secrets.
+pub(crate) static FIELD_VALUE: TextRule = TextRule {
+    name: "field-value",
+    doc: "One line of text. `${secret.NAME}` stands for a secret that the host resolves at run time; its name has capital \
+          letters, figures and `_`, at most 64.",
+    pattern: r"^([^$]|\$+[^${]|\$*\$\{secret\.[A-Z0-9_]{1,64}\})*\$*$",
+    examples: &["Bearer ${secret.PETS_TOKEN}"],
+};
+
+/// The scheme before a credential.
+pub(crate) static SCHEME: TextRule = TextRule {
+    name: "scheme",
+    doc: "One word, such as `Bearer`.",
+    pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+    examples: &["Bearer"],
+};
+
+/// The name of a query parameter.
+pub(crate) static QUERY_PARAMETER: TextRule = TextRule {
+    name: "query-parameter",
+    doc: "The name of a query parameter as it stands in a query: letters, figures and `-._~[]$:@!*'()`.",
+    pattern: r"^[A-Za-z0-9._~\[\]$:@!*'()-]+$",
+    examples: &["page"],
+};
+
+/// An API key.
+pub(crate) static KEY_TEXT: TextRule = TextRule {
+    name: "key-text",
+    doc: "An API key as `tollgate key new` makes it.",
+    pattern: "^tg_",
+    examples: &["tg_dev_PWu2EyAB2NTHRtw96AWiraT6d9dxTqt420E1EW"],
+};
+
+/// An instant.
+pub(crate) static INSTANT: TextRule = TextRule {
+    name: "instant",
+    doc: "An instant as in RFC 3339, with an offset.",
+    pattern: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
+    examples: &["2026-01-31T23:59:50Z"],
+};

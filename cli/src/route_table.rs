@@ -1,20 +1,23 @@
 //! The routes of a gateway as a table.
 
-use tollgate_core::settings::{PolicySettings, RouteSettings, SiteSettings};
+use tollgate_config::{CompiledRoute, Whole};
+use tollgate_core::settings::{PolicySettings, RouteSettings};
 
 use crate::terminal;
 
 /// The table, with its head.
-pub(crate) fn route_table(whole: &SiteSettings) -> String {
+pub(crate) fn route_table(whole: &Whole) -> String {
     let mut rows = vec![HEAD.iter().map(|head| (*head).to_owned()).collect()];
     rows.extend(whole.routes.iter().map(|route| row(whole, route)));
     terminal::table(&rows)
 }
 
-fn row(whole: &SiteSettings, route: &RouteSettings) -> Vec<String> {
+fn row(whole: &Whole, route: &CompiledRoute) -> Vec<String> {
+    let hosts = hosts(route);
+    let CompiledRoute { settings: route, .. } = route;
     vec![
         methods(route),
-        route.host.to_string(),
+        hosts,
         route.path.to_string(),
         route.id.clone(),
         authn(whole, route),
@@ -24,13 +27,23 @@ fn row(whole: &SiteSettings, route: &RouteSettings) -> Vec<String> {
     ]
 }
 
+/// The host patterns; of many, the first and how many more there are.
+pub(crate) fn hosts(route: &CompiledRoute) -> String {
+    match route.hosts.as_slice() {
+        [] => String::new(),
+        [first] => first.to_string(),
+        [first, second] => format!("{first},{second}"),
+        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+    }
+}
+
 /// The methods, separated by commas.
 pub(crate) fn methods(route: &RouteSettings) -> String {
     if route.methods.is_empty() { "*".to_owned() } else { route.methods.join(",") }
 }
 
 /// Who may call: policies and scopes.
-pub(crate) fn authn(whole: &SiteSettings, route: &RouteSettings) -> String {
+pub(crate) fn authn(whole: &Whole, route: &RouteSettings) -> String {
     let mut text = match policies(whole, &route.authn) {
         names if names.is_empty() => "public".to_owned(),
         names => names,
@@ -45,7 +58,7 @@ pub(crate) fn authn(whole: &SiteSettings, route: &RouteSettings) -> String {
 }
 
 /// The names of policies.
-pub(crate) fn policies(whole: &SiteSettings, places: &[usize]) -> String {
+pub(crate) fn policies(whole: &Whole, places: &[usize]) -> String {
     let policies = places.iter().filter_map(|place| whole.policies.get(*place));
     policies.map(|PolicySettings { name, .. }| name.as_str()).collect::<Vec<_>>().join(",")
 }
@@ -59,7 +72,7 @@ pub(crate) fn cache(route: &RouteSettings) -> String {
 }
 
 /// The upstream's URL.
-pub(crate) fn upstream(whole: &SiteSettings, route: &RouteSettings) -> String {
+pub(crate) fn upstream(whole: &Whole, route: &RouteSettings) -> String {
     whole.upstreams.get(route.upstream).map_or_else(String::new, |upstream| upstream.url.to_string())
 }
 

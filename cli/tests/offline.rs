@@ -171,7 +171,7 @@ fn a_bundle_is_a_list_of_records_with_the_pointer_last() {
     assert_eq!(kinds, ["part", "manifest", "config"]);
     for record in bundle.as_array().expect("a list") {
         let value = record["value"].as_str().expect("a text");
-        assert!(serde_json::from_str::<Value>(value).is_ok_and(|value| value["v"] == 1), "{value}");
+        assert!(serde_json::from_str::<Value>(value).is_ok_and(|value| value["v"].is_number()), "{value}");
     }
     let project = Project::new();
     let out = project.file("bundle.json").display().to_string();

@@ -1,9 +1,12 @@
 //! From a project to a bundle: read, decode, lower, encode.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tollgate_core::bounds::PART_BYTES_MAX;
-use tollgate_core::settings::SiteSettings;
+use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::route::HostPattern;
+use tollgate_core::settings::{GatewaySettings, PolicySettings, RouteSettings, SiteSettings};
 use tollgate_kv_schemas::{Bundle, Id};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
@@ -14,17 +17,52 @@ use crate::source::{self, FileId, Files, Limits, Span};
 /// A compiled project.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    gateway: String,
+    settings: GatewaySettings,
     bundle: Bundle,
-    whole: SiteSettings,
+    sites: BTreeMap<HostPattern, SiteSettings>,
+    whole: Whole,
     warnings: Diagnostics,
+}
+
+/// A gateway as compiled: what there is to list, to count and to analyse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// Every route once, with everything that its levels gave it.
+    pub routes: Vec<CompiledRoute>,
+    /// The policies, by name.
+    pub policies: Vec<PolicySettings>,
+    /// The upstreams, by name.
+    pub upstreams: Vec<UpstreamSettings>,
+}
+
+/// A route, with what a bundle does not hold in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledRoute {
+    /// The host patterns it answers on, the most specific first.
+    pub hosts: Vec<HostPattern>,
+    /// Its settings; they name upstream and policies by their places in [`Whole`].
+    pub settings: RouteSettings,
+    /// Where it is written.
+    pub span: Span,
 }
 
 impl Compiled {
     /// The gateway's name, the prefix of all record keys.
     #[must_use]
     pub fn gateway(&self) -> &str {
-        &self.gateway
+        &self.settings.name
+    }
+
+    /// Settings of the gateway as a whole.
+    #[must_use]
+    pub fn settings(&self) -> &GatewaySettings {
+        &self.settings
+    }
+
+    /// The settings of each host pattern, as the bundle holds them.
+    #[must_use]
+    pub fn sites(&self) -> &BTreeMap<HostPattern, SiteSettings> {
+        &self.sites
     }
 
     /// The bundle's name: the digest of its content, equal for equal projects on every machine.
@@ -39,12 +77,28 @@ impl Compiled {
         &self.bundle.records
     }
 
-    /// The whole gateway as if it were one site: what there is to list or to count.
-    ///
-    /// Every route has everything that its levels gave it, and is there once for each host pattern it answers on.
+    /// The whole gateway, each route once.
     #[must_use]
-    pub fn whole(&self) -> &SiteSettings {
+    pub fn whole(&self) -> &Whole {
         &self.whole
+    }
+
+    /// The routes, each once.
+    #[must_use]
+    pub fn routes(&self) -> &[CompiledRoute] {
+        &self.whole.routes
+    }
+
+    /// The policies, by name.
+    #[must_use]
+    pub fn policies(&self) -> &[PolicySettings] {
+        &self.whole.policies
+    }
+
+    /// The upstreams, by name.
+    #[must_use]
+    pub fn upstreams(&self) -> &[UpstreamSettings] {
+        &self.whole.upstreams
     }
 
     /// What is probably not meant.
@@ -84,7 +138,8 @@ fn compile(file: Option<FileId>, files: Files, mut report: Report) -> Result<Com
     let found = report.finish(files);
     match compiled {
         Some((lowered, bundle)) if !has_errors => {
-            Ok(Compiled { gateway: lowered.gateway.name, bundle, whole: lowered.whole, warnings: found })
+            let Lowered { gateway, sites, whole } = lowered;
+            Ok(Compiled { settings: gateway, bundle, sites, whole, warnings: found })
         }
         _ => Err(found),
     }

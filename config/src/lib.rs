@@ -19,6 +19,6 @@ mod model;
 mod schema;
 mod source;
 
-pub use compile::{Compiled, compile_dir, compile_str};
+pub use compile::{Compiled, CompiledRoute, Whole, compile_dir, compile_str};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Severity, reference_page};
 pub use source::{FileId, Position, Span};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tollgate_config::{Compiled, compile_dir, compile_str, fixtures};
+use tollgate_config::{Compiled, Whole, compile_dir, compile_str, fixtures};
 use tollgate_core::authn::Credential;
 use tollgate_core::cache::CacheCredentials;
 use tollgate_core::settings::{PolicyKind, RouteSettings, SiteSettings};
@@ -87,7 +87,7 @@ fn policies<'s>(site: &'s SiteSettings, places: &[usize]) -> Vec<&'s str> {
 }
 
 #[test]
-fn every_host_pattern_has_a_part_with_the_routes_that_cover_it_and_no_others() {
+fn every_host_pattern_has_a_part_with_its_own_routes_and_no_others() {
     let compiled = compiled(PROJECT);
     let (_, parts) = parts(&compiled);
     let apis = |host: &str| {
@@ -97,12 +97,27 @@ fn every_host_pattern_has_a_part_with_the_routes_that_cover_it_and_no_others() {
     };
     assert_eq!(parts.keys().collect::<Vec<_>>(), ["*", "*.example.com", "api.example.com"]);
     assert_eq!(apis("*"), ["rest"]);
-    assert_eq!(apis("*.example.com"), ["shop", "rest"]);
-    assert_eq!(apis("api.example.com"), ["pets", "shop", "rest"]);
+    assert_eq!(apis("*.example.com"), ["shop"]);
+    assert_eq!(apis("api.example.com"), ["pets"]);
     assert!(parts.values().all(SiteSettings::is_coherent));
     let names = |host: &str| parts[host].upstreams.iter().map(|upstream| upstream.name.as_str()).collect::<Vec<_>>();
     assert_eq!(names("*"), ["shop"]);
-    assert_eq!(names("api.example.com"), ["pets", "shop"]);
+    assert_eq!(names("api.example.com"), ["pets"]);
+    for (host, part) in compiled.sites() {
+        assert_eq!(&parts[&host.to_string()], part);
+    }
+}
+
+#[test]
+fn hosts_with_equal_routes_share_a_part() {
+    let hosts: Vec<String> = (0..50).map(|n| format!("h{n}.example.com")).collect();
+    let text = format!(
+        "format: 1\ngateway: {{name: a, authn: none, hosts: [{}]}}\nupstreams: {{u: \"http://u\"}}\napis:\n  b: {{upstream: u, routes: [{{path: /b}}]}}\n",
+        hosts.join(", ")
+    );
+    let compiled = compiled(&text);
+    assert_eq!((parts(&compiled).1.len(), compiled.records().len()), (50, 3));
+    assert_eq!((compiled.routes().len(), compiled.routes()[0].hosts.len()), (1, 50));
 }
 
 #[test]
@@ -134,11 +149,11 @@ fn a_route_has_what_its_levels_gave_it() {
     let root = route(site, "pets.* /");
     assert_eq!((root.path.as_str(), root.cache.is_none()), ("/pets/v1", true));
 
-    let shop = route(site, "shop.* /{*rest}");
+    let shop = route(&parts["*.example.com"], "shop.* /{*rest}");
     assert_eq!((shop.strip_segments, shop.timeout_ms, shop.authn.len()), (0, Some(1_000), 0));
     assert_eq!(shop.cache.as_ref().map(|cache| (cache.ttl_ms, cache.vary.len())), Some((None, 0)));
 
-    let (ping, pong) = (route(site, "rest.* /ping"), route(site, "rest.* /pong"));
+    let (ping, pong) = (route(&parts["*"], "rest.* /ping"), route(&parts["*"], "rest.* /pong"));
     assert_eq!((ping.internal, pong.internal, ping.limit.len()), (true, false, 0));
     assert_eq!(ping.timeout_ms, Some(20_000));
 }
@@ -192,11 +207,13 @@ fn what_changes_a_requests_way_changes_the_bundle() {
 #[test]
 fn the_whole_gateway_is_there_to_be_listed() {
     let compiled = compiled(PROJECT);
-    let whole = compiled.whole();
-    assert!(whole.is_coherent());
-    assert_eq!((whole.routes.len(), whole.upstreams.len(), whole.policies.len()), (6, 2, 4));
-    assert_eq!(policies(whole, &route(whole, "pets.list").limit), ["burst", "slow"]);
-    assert_eq!(whole.upstreams[route(whole, "shop.* /{*rest}").upstream].name, "shop");
+    let Whole { routes, policies, upstreams } = compiled.whole();
+    assert_eq!((routes.len(), upstreams.len(), policies.len()), (6, 2, 4));
+    let find = |id: &str| routes.iter().find(|route| route.settings.id == id).expect(id);
+    let list = find("pets.list");
+    let limits: Vec<_> = list.settings.limit.iter().map(|place| policies[*place].name.as_str()).collect();
+    assert_eq!((limits, list.hosts[0].to_string()), (vec!["burst", "slow"], "api.example.com".to_owned()));
+    assert_eq!(upstreams[find("shop.* /{*rest}").settings.upstream].name, "shop");
 }
 
 #[test]

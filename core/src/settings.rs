@@ -11,7 +11,7 @@ use crate::authn::ApiKeySettings;
 use crate::cache::CacheSettings;
 use crate::forward::UpstreamSettings;
 use crate::limit::RateLimitSettings;
-use crate::route::{HostPattern, PathTemplate};
+use crate::route::PathTemplate;
 use crate::telemetry::TelemetrySettings;
 
 /// Settings of the gateway as a whole.
@@ -26,9 +26,10 @@ pub struct GatewaySettings {
     pub telemetry: TelemetrySettings,
 }
 
-/// Settings for one host pattern: all that a request to such a host needs.
+/// Settings for one host pattern: its routes, and the upstreams and policies that they name.
 ///
-/// Holds the routes of every pattern that covers this one, so that one part is enough.
+/// Which pattern that is stands in the manifest, so patterns with equal settings share them. A request whose host several
+/// patterns match tries their routes in the order of the patterns, the most specific first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SiteSettings {
@@ -68,8 +69,6 @@ pub struct RouteSettings {
     pub id: String,
     /// The API it belongs to.
     pub api: String,
-    /// The hosts it is for.
-    pub host: HostPattern,
     /// The paths it is for.
     pub path: PathTemplate,
     /// The methods it is for, in upper case; none means all.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use http::Method;
 use serde_json::json;
 use tollgate_core::bounds::{PART_BYTES_MAX, SITES_CACHED_MAX};
@@ -110,20 +110,19 @@ impl Config {
         }
     }
 
-    /// The part for a host, loading what is missing.
-    pub(crate) async fn site<H: Host>(&self, host: &H, name: &HostName) -> Result<Rc<Site>, NoSite> {
+    /// The parts for a host, those of its most specific pattern first, loading what is missing; never empty.
+    ///
+    /// One that cannot be had fails the request: a wider pattern's routes must not stand in for what it may guard.
+    pub(crate) async fn sites<H: Host>(&self, host: &H, name: &HostName) -> Result<Vec<Rc<Site>>, NoSite> {
         if !self.is_loaded() {
             self.load(host).await.map_err(|failure| self.explain(host, failure))?;
         }
         let Some(active) = self.active.borrow().clone() else { return Err(NoSite::Unpublished) };
-        match self.site_of(host, &active, name).await {
-            Ok(site) => site.ok_or(NoSite::UnknownHost),
-            Err(failure) => {
-                let reason = self.explain(host, failure);
-                let last_good = self.last_good.borrow();
-                HostPattern::candidates(name).find_map(|pattern| last_good.get(&pattern).cloned()).ok_or(reason)
-            }
-        }
+        let hosts = &active.hosts;
+        let parts = HostPattern::candidates(name).filter_map(|pattern| hosts.get(&pattern).map(|id| (pattern, id)));
+        let sites = join_all(parts.map(|(pattern, id)| self.site_of(host, &active, pattern, id))).await;
+        let sites = sites.into_iter().collect::<Result<Vec<_>, _>>()?;
+        if sites.is_empty() { Err(NoSite::UnknownHost) } else { Ok(sites) }
     }
 
     async fn load<H: Host>(&self, host: &H) -> Result<(), Failure> {
@@ -163,13 +162,25 @@ impl Config {
         })));
     }
 
-    async fn site_of<H: Host>(&self, host: &H, active: &Active, name: &HostName) -> Result<Option<Rc<Site>>, Failure> {
-        let hosts = &active.hosts;
-        let Some((pattern, id)) = HostPattern::candidates(name).find_map(|p| hosts.get(&p).map(|id| (p, id))) else {
-            return Ok(None);
-        };
+    /// The part of a pattern; the last good one where it cannot be used.
+    async fn site_of<H: Host>(&self, host: &H, active: &Active, pattern: String, id: &Id) -> Result<Rc<Site>, NoSite> {
+        match self.loaded(host, active, id).await {
+            Ok(site) => {
+                if !self.last_good.borrow().get(&pattern).is_some_and(|known| Rc::ptr_eq(known, &site)) {
+                    insert_bounded(&mut self.last_good.borrow_mut(), pattern, &site);
+                }
+                Ok(site)
+            }
+            Err(failure) => {
+                let reason = self.explain(host, failure);
+                self.last_good.borrow().get(&pattern).cloned().ok_or(reason)
+            }
+        }
+    }
+
+    async fn loaded<H: Host>(&self, host: &H, active: &Active, id: &Id) -> Result<Rc<Site>, Failure> {
         if let Some(site) = active.sites.borrow().get(id) {
-            return Ok(Some(Rc::clone(site)));
+            return Ok(Rc::clone(site));
         }
         if let Some(error) = active.unusable.borrow().get(id) {
             return Err(Failure::Bad(error.clone()));
@@ -181,8 +192,7 @@ impl Config {
         })?;
         let site = Rc::new(Site::compile(Rc::clone(&active.gateway), settings));
         insert_bounded(&mut active.sites.borrow_mut(), id.clone(), &site);
-        insert_bounded(&mut self.last_good.borrow_mut(), pattern, &site);
-        Ok(Some(site))
+        Ok(site)
     }
 
     async fn read_site<H: Host>(&self, host: &H, id: &Id) -> Result<SiteSettings, Failure> {
@@ -254,20 +264,26 @@ impl Site {
             .iter()
             .map(|route| route.methods.iter().filter_map(|m| Method::from_bytes(m.as_bytes()).ok()).collect())
             .collect();
-        let routes = settings.routes.iter().zip(&methods).map(|(r, m)| (&r.host, &r.path, m.as_slice()));
+        let routes = settings.routes.iter().zip(&methods).map(|(r, m)| (&r.path, m.as_slice()));
         let router = Router::new(routes);
         Self { gateway, settings, router }
     }
 
     /// The cache settings of a GET for this URL and its resource, if its route is cached.
-    pub(crate) fn cached(
-        &self,
+    pub(crate) fn cached<'s>(
+        sites: &'s [Rc<Self>],
         name: &HostName,
         path: &CanonicalPath,
         query: Option<&str>,
-    ) -> Option<(&CacheSettings, CacheKey)> {
-        let Matched::Route { index, .. } = self.router.find(name, path, &Method::GET) else { return None };
-        let settings = self.settings.routes.get(index)?.cache.as_ref()?;
+    ) -> Option<(&'s CacheSettings, CacheKey)> {
+        let (place, found) = Self::find(sites, path, &Method::GET);
+        let Matched::Route { index, .. } = found else { return None };
+        let settings = sites.get(place)?.settings.routes.get(index)?.cache.as_ref()?;
         Some((settings, resource_key(settings, (name.as_str(), path.as_str(), query))))
+    }
+
+    /// The most specific route of a request among the parts for its host, and in which part it is.
+    pub(crate) fn find(sites: &[Rc<Self>], path: &CanonicalPath, method: &Method) -> (usize, Matched) {
+        Router::find_in(sites.iter().map(|site| &site.router), path, method)
     }
 }

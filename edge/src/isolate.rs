@@ -6,7 +6,7 @@ use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::time::Timestamp;
 
-use crate::config::Config;
+use crate::config::{Config, Site};
 use crate::credentials::Credentials;
 use crate::exporter::Exporter;
 use crate::ports::Host;
@@ -83,8 +83,8 @@ impl Isolate {
         path: &CanonicalPath,
         query: Option<&str>,
     ) -> Option<CacheKey> {
-        let site = self.config.site(host, name).await.ok()?;
-        site.cached(name, path, query).map(|(_, resource)| resource)
+        let sites = self.config.sites(host, name).await.ok()?;
+        Site::cached(&sites, name, path, query).map(|(_, resource)| resource)
     }
 
     pub(crate) fn is_purged(&self, resource: &CacheKey, stored_at: Timestamp) -> bool {

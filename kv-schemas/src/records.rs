@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tollgate_core::authn::Credential;
 use tollgate_core::cache::Purges;
+use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 
 use crate::{Id, Record, encode, keys};
@@ -41,13 +42,13 @@ pub struct Bundle {
 impl Bundle {
     /// Puts a bundle together from the settings per host pattern.
     #[must_use]
-    pub fn new(gateway: &GatewaySettings, sites: &BTreeMap<String, SiteSettings>) -> Self {
+    pub fn new(gateway: &GatewaySettings, sites: &BTreeMap<HostPattern, SiteSettings>) -> Self {
         let mut parts = BTreeMap::new();
         let mut hosts = BTreeMap::new();
         for (pattern, site) in sites {
             let bytes = encode(site);
             let id = Id::of(&bytes);
-            hosts.insert(pattern.clone(), id.clone());
+            hosts.insert(pattern.to_string(), id.clone());
             parts.insert(keys::part(&gateway.name, &id), bytes);
         }
         let manifest = encode(&Manifest { gateway: gateway.clone(), hosts });
@@ -71,7 +72,7 @@ impl Record for Manifest {
 
 impl Record for SiteSettings {
     const KIND: &'static str = "part";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 impl Record for Credential {

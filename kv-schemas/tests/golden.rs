@@ -13,7 +13,7 @@ use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{Bundle, Id, Manifest, Pointer, Record, RecordError, decode, decode_named, encode};
 
-const PART_V1: &str = include_str!("golden/part.v1.json");
+const PART_V2: &str = include_str!("golden/part.v2.json");
 const MANIFEST_V1: &str = include_str!("golden/manifest.v1.json");
 const CREDENTIAL_V1: &str = include_str!("golden/credential.v1.json");
 const PURGES_V1: &str = include_str!("golden/purges.v1.json");
@@ -29,7 +29,7 @@ fn check<T: Record + PartialEq + std::fmt::Debug>(golden: &str) -> T {
 
 #[test]
 fn every_version_is_read_and_the_newest_is_written() {
-    let part: SiteSettings = check(PART_V1);
+    let part: SiteSettings = check(PART_V2);
     assert!(part.is_coherent());
     check::<Manifest>(MANIFEST_V1);
     check::<Pointer>(POINTER_V1);
@@ -59,7 +59,7 @@ fn damage_is_told_without_quoting_the_record() {
 
 #[test]
 fn a_record_under_another_digest_is_refused() {
-    let bytes = PART_V1.trim_end().as_bytes();
+    let bytes = PART_V2.trim_end().as_bytes();
     assert!(decode_named::<SiteSettings>(bytes, &Id::of(bytes)).is_ok());
     assert_eq!(decode_named::<SiteSettings>(bytes, &Id::of(b"x")), Err(RecordError::Digest { kind: "part" }));
 }
@@ -67,8 +67,8 @@ fn a_record_under_another_digest_is_refused() {
 #[test]
 fn a_bundle_is_named_by_its_content_and_written_pointer_last() {
     let manifest: Manifest = check(MANIFEST_V1);
-    let site: SiteSettings = check(PART_V1);
-    let sites = BTreeMap::from([("*".to_owned(), site.clone()), ("api.example.com".to_owned(), site)]);
+    let site: SiteSettings = check(PART_V2);
+    let sites = BTreeMap::from(["*", "api.example.com"].map(|host| (host.parse().unwrap(), site.clone())));
     let bundle = Bundle::new(&manifest.gateway, &sites);
     assert_eq!(bundle, Bundle::new(&manifest.gateway, &sites));
     assert_eq!(bundle.records.len(), 3, "equal parts are stored once");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tollgate_core::settings::{RouteSettings, SiteSettings};
+use tollgate_config::{CompiledRoute, Whole};
 
 use super::Output;
 use crate::failure::Failure;
@@ -38,7 +38,8 @@ pub(crate) fn run(args: &RoutesArgs) -> Result<(), Failure> {
 }
 
 /// A route as JSON, its policies and upstream by name.
-pub(crate) fn route_json(whole: &SiteSettings, route: &RouteSettings) -> Value {
+pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
+    let CompiledRoute { hosts, settings: route, .. } = route;
     let names = |places: &[usize]| -> Vec<String> {
         let names = policies(whole, places);
         names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
@@ -46,7 +47,7 @@ pub(crate) fn route_json(whole: &SiteSettings, route: &RouteSettings) -> Value {
     json!({
         "id": route.id,
         "api": route.api,
-        "host": route.host.to_string(),
+        "hosts": hosts,
         "path": route.path.to_string(),
         "methods": route.methods,
         "internal": route.internal,

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use tollgate_config::{CompiledRoute, Whole};
 use tollgate_core::authn::{ApiKeySettings, Credential};
 use tollgate_core::route::HostPattern;
-use tollgate_core::settings::{PolicyKind, RouteSettings, SiteSettings};
+use tollgate_core::settings::{PolicyKind, RouteSettings};
 
 use super::Session;
 use crate::project::Project;
@@ -51,21 +52,21 @@ pub(super) fn banner(session: &Session, url: &str, admin: Option<SocketAddr>) ->
 fn curl_lines(session: &Session, url: &str) -> Vec<String> {
     let whole = &session.snapshot.whole;
     let sample = session.snapshot.sample.as_ref();
-    let is_public = |route: &&RouteSettings| route.authn.is_empty();
-    let mut usable: Vec<&RouteSettings> = whole.routes.iter().filter(|route| is_plain_get(route)).collect();
+    let is_public = |route: &&&CompiledRoute| route.settings.authn.is_empty();
+    let mut usable: Vec<&CompiledRoute> = whole.routes.iter().filter(|route| is_plain_get(&route.settings)).collect();
     // A limited route says more about keys than one that is not.
-    usable.sort_by_key(|route| route.limit.is_empty());
-    let public = usable.iter().filter(|route| is_public(route) && route.cache.is_none()).take(1);
-    let cached = usable.iter().filter(|route| is_public(route) && route.cache.is_some()).take(1);
+    usable.sort_by_key(|route| route.settings.limit.is_empty());
+    let public = usable.iter().filter(|route| is_public(route) && route.settings.cache.is_none()).take(1);
+    let cached = usable.iter().filter(|route| is_public(route) && route.settings.cache.is_some()).take(1);
     let keyed = usable.iter().find_map(|route| {
         let (key, credential) = sample?;
-        let settings = key_settings(whole, route).filter(|_| may(credential, route))?;
+        let settings = key_settings(whole, &route.settings).filter(|_| may(credential, &route.settings))?;
         Some(curl(route, url, Some((settings, key.key.expose()))))
     });
     let mut lines: Vec<String> = public.map(|route| curl(route, url, None)).collect();
     lines.extend(keyed);
     lines.extend(cached.map(|route| {
-        let ttl = route.cache.as_ref().and_then(|cache| cache.ttl_ms);
+        let ttl = route.settings.cache.as_ref().and_then(|cache| cache.ttl_ms);
         let hint = ttl.map_or_else(String::new, |ttl| format!("   # twice within {}: a hit", duration(ttl)));
         curl(route, url, None) + &hint
     }));
@@ -80,25 +81,25 @@ fn may(credential: &Credential, route: &RouteSettings) -> bool {
     route.scopes.iter().all(|scope| credential.scopes.contains(scope))
 }
 
-fn key_settings<'a>(whole: &'a SiteSettings, route: &RouteSettings) -> Option<&'a ApiKeySettings> {
+fn key_settings<'a>(whole: &'a Whole, route: &RouteSettings) -> Option<&'a ApiKeySettings> {
     route.authn.iter().find_map(|place| match &whole.policies.get(*place)?.kind {
         PolicyKind::ApiKey(settings) => Some(settings),
         PolicyKind::RateLimit(_) => None,
     })
 }
 
-fn curl(route: &RouteSettings, url: &str, key: Option<(&ApiKeySettings, &str)>) -> String {
+fn curl(route: &CompiledRoute, url: &str, key: Option<(&ApiKeySettings, &str)>) -> String {
     let mut line = "curl -i".to_owned();
-    match &route.host {
-        HostPattern::Any => {}
-        HostPattern::Exact(host) => line.push_str(&format!(" -H 'Host: {host}'")),
-        HostPattern::Wildcard(suffix) => line.push_str(&format!(" -H 'Host: any.{suffix}'")),
+    match route.hosts.last() {
+        None | Some(HostPattern::Any) => {}
+        Some(HostPattern::Exact(host)) => line.push_str(&format!(" -H 'Host: {host}'")),
+        Some(HostPattern::Wildcard(suffix)) => line.push_str(&format!(" -H 'Host: any.{suffix}'")),
     }
     if let Some((settings, key)) = key {
         let scheme = settings.scheme.as_ref().map_or_else(String::new, |scheme| format!("{scheme} "));
         line.push_str(&format!(" -H '{}: {scheme}{key}'", settings.field));
     }
     // The shape's literals are percent-encoded, so that no quote is needed within a shell.
-    let path = route.path.shape().replace("{*}", "hello").replace("{}", "hello");
+    let path = route.settings.path.shape().replace("{*}", "hello").replace("{}", "hello");
     line + &format!(" {url}{path}")
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use tollgate_kv_schemas::Id;
 
-use super::snapshot::{LoadError, Snapshot};
+use super::snapshot::Snapshot;
 use super::store::Store;
 use super::watch::{INTERVAL, Watch};
 use crate::project::{Project, tell_found};
@@ -65,11 +65,10 @@ impl Follower {
                 ));
             }
             Ok(snapshot) => self.publish(snapshot).await,
-            Err(LoadError::Mistakes(found)) => {
+            Err(found) => {
                 tell_found(&found);
                 self.refuse("the edit has mistakes");
             }
-            Err(LoadError::Record(error)) => self.refuse(&error.to_string()),
         }
     }
 

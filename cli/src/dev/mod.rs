@@ -23,7 +23,7 @@ use tollgate_core::secret::Secret;
 use crate::failure::Failure;
 use crate::project::Project;
 use echo::Echo;
-use snapshot::{LoadError, Snapshot};
+use snapshot::Snapshot;
 pub(crate) use start::{DRAINING, StopSignal, explain_start};
 use watch::Watch;
 
@@ -92,7 +92,7 @@ pub(crate) fn run(project: &Project, options: DevOptions) -> Result<(), Failure>
         return Err(Failure::usage("--store goes with --on native"));
     }
     let watch = Watch::of(project);
-    let load = |echo| Snapshot::load(project, echo).map_err(|error| refuse(project, error));
+    let load = |echo| Snapshot::load(project, echo).map_err(|found| project.refuse(&found));
     let mut snapshot = load(None)?;
     // Before anything is started or built for it.
     start::check_free(options.address(), "--port")?;
@@ -112,13 +112,6 @@ pub(crate) fn run(project: &Project, options: DevOptions) -> Result<(), Failure>
             On::Cloudflare | On::Spin => launched::run(session).await,
         }
     })
-}
-
-fn refuse(project: &Project, error: LoadError) -> Failure {
-    match error {
-        LoadError::Mistakes(found) => project.refuse(&found),
-        LoadError::Record(error) => Failure::problem(error),
-    }
 }
 
 /// The echo upstream, where the project has use for it.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use thiserror::Error;
-use tollgate_config::Diagnostics;
 use tollgate_config::fixtures::{Fixtures, SampleKey};
+use tollgate_config::{Diagnostics, Whole};
 use tollgate_core::authn::Credential;
 use tollgate_core::forward::UpstreamSettings;
-use tollgate_core::settings::SiteSettings;
-use tollgate_kv_schemas::{Bundle, Id, Manifest, RecordError, decode, keys};
+use tollgate_core::route::HostPattern;
+use tollgate_core::settings::{GatewaySettings, SiteSettings};
+use tollgate_kv_schemas::{Bundle, Id};
 
 use super::echo;
 use crate::project::{Project, tell_found};
@@ -19,7 +19,9 @@ use crate::target::KeyValue;
 pub(super) struct Snapshot {
     pub(super) gateway: String,
     pub(super) id: Id,
-    pub(super) whole: SiteSettings,
+    settings: GatewaySettings,
+    sites: BTreeMap<HostPattern, SiteSettings>,
+    pub(super) whole: Whole,
     /// The bundle, in the order to write it.
     pub(super) records: Vec<KeyValue>,
     /// The fixtures' credentials.
@@ -28,24 +30,19 @@ pub(super) struct Snapshot {
     warnings: [Diagnostics; 2],
 }
 
-/// Why a project cannot be run.
-#[derive(Debug, Error)]
-pub(super) enum LoadError {
-    #[error("the project has mistakes")]
-    Mistakes(Box<Diagnostics>),
-    #[error(transparent)]
-    Record(#[from] RecordError),
-}
-
 impl Snapshot {
     /// Reads the project; `echo` is where the echo upstream is, when it is not where the project says.
-    pub(super) fn load(project: &Project, echo: Option<SocketAddr>) -> Result<Self, LoadError> {
-        let mistakes = |found| LoadError::Mistakes(Box::new(found));
-        let compiled = project.compile().map_err(mistakes)?;
-        let fixtures = project.fixtures().map_err(mistakes)?;
+    ///
+    /// # Errors
+    /// The mistakes of a project that cannot be run.
+    pub(super) fn load(project: &Project, echo: Option<SocketAddr>) -> Result<Self, Box<Diagnostics>> {
+        let compiled = project.compile().map_err(Box::new)?;
+        let fixtures = project.fixtures().map_err(Box::new)?;
         let mut snapshot = Self {
             gateway: compiled.gateway().to_owned(),
             id: compiled.id().clone(),
+            settings: compiled.settings().clone(),
+            sites: compiled.sites().clone(),
             whole: compiled.whole().clone(),
             records: compiled.records().to_vec(),
             credentials: fixtures.records(compiled.gateway()),
@@ -53,7 +50,7 @@ impl Snapshot {
             warnings: [compiled.warnings().clone(), fixtures.warnings],
         };
         if let Some(address) = echo {
-            snapshot.redirect(address)?;
+            snapshot.redirect(address);
         }
         Ok(snapshot)
     }
@@ -73,21 +70,13 @@ impl Snapshot {
     }
 
     /// Lets the upstreams at the echo's usual address lead to another.
-    fn redirect(&mut self, address: SocketAddr) -> Result<(), RecordError> {
-        let records: BTreeMap<_, _> =
-            self.records.iter().map(|(key, value)| (key.as_str(), value.as_slice())).collect();
-        let read = |key: String| records.get(key.as_str()).copied().unwrap_or_default();
-        let manifest: Manifest = decode(read(keys::manifest(&self.gateway, &self.id)))?;
-        let mut sites = BTreeMap::new();
-        for (pattern, part) in &manifest.hosts {
-            let mut site: SiteSettings = decode(read(keys::part(&self.gateway, part)))?;
+    fn redirect(&mut self, address: SocketAddr) {
+        for site in self.sites.values_mut() {
             move_echo(&mut site.upstreams, address);
-            sites.insert(pattern.clone(), site);
         }
-        let bundle = Bundle::new(&manifest.gateway, &sites);
+        let bundle = Bundle::new(&self.settings, &self.sites);
         move_echo(&mut self.whole.upstreams, address);
         (self.id, self.records) = (bundle.id, bundle.records);
-        Ok(())
     }
 }
 

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use tollgate_core::route::{HostPattern, PathTemplate, Segment};
-use tollgate_core::settings::RouteSettings;
 
 /// What decides a request between two routes.
 #[derive(Clone, Copy, Debug)]
@@ -16,12 +15,6 @@ pub(super) struct Claim<'r> {
     pub(super) path: &'r PathTemplate,
     /// None means all methods.
     pub(super) methods: &'r [String],
-}
-
-impl<'r> Claim<'r> {
-    pub(super) fn of(route: &'r RouteSettings) -> Self {
-        Self { host: &route.host, path: &route.path, methods: &route.methods }
-    }
 }
 
 /// Two claims in conflict, by their places, and a request that both match.
@@ -235,7 +228,7 @@ mod tests {
     use super::*;
     use http::Method;
     use proptest::prelude::*;
-    use tollgate_core::route::{CanonicalPath, HostName, Matched, Router};
+    use tollgate_core::route::{CanonicalPath, Matched, Router};
 
     #[track_caller]
     fn check(first: (&str, &str), second: (&str, &str), expected: Option<&str>) {
@@ -298,9 +291,9 @@ mod tests {
             let claims: Vec<_> = paths.iter().map(|path| Claim { host: &host, path, methods: &methods }).collect();
             let found = conflicts(&claims).unwrap();
             let winner = |order: [usize; 2]| {
-                let router = Router::new(order.map(|n| (&host, &paths[n], &[Method::GET][..])));
+                let router = Router::new(order.map(|n| (&paths[n], &[Method::GET][..])));
                 let path = CanonicalPath::parse(request.as_bytes()).unwrap();
-                match router.find(&HostName::from_authority("x.org").unwrap(), &path, &Method::GET) {
+                match router.find(&path, &Method::GET) {
                     Matched::Route { index, .. } => Some(order[index]),
                     Matched::OtherMethods(_) | Matched::Nothing => None,
                 }
@@ -311,8 +304,8 @@ mod tests {
                     let path = conflict.witness.split(' ').nth(1).unwrap();
                     let path = CanonicalPath::parse(path.as_bytes()).unwrap();
                     for template in &paths {
-                        let router = Router::new([(&host, template, &[Method::GET][..])]);
-                        let found = router.find(&HostName::from_authority("x.org").unwrap(), &path, &Method::GET);
+                        let router = Router::new([(template, &[Method::GET][..])]);
+                        let found = router.find(&path, &Method::GET);
                         prop_assert!(matches!(found, Matched::Route { .. }), "the witness is none: {template}");
                     }
                 }

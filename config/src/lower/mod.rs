@@ -12,9 +12,11 @@ mod values;
 
 use std::collections::BTreeMap;
 
+use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 
+use crate::compile::Whole;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::project::{Otlp, Project};
 use crate::source::Span;
@@ -24,9 +26,9 @@ use crate::source::Span;
 pub(crate) struct Lowered {
     pub(crate) gateway: GatewaySettings,
     /// The settings for each host pattern in use.
-    pub(crate) sites: BTreeMap<String, SiteSettings>,
-    /// The whole gateway as if it were one site.
-    pub(crate) whole: SiteSettings,
+    pub(crate) sites: BTreeMap<HostPattern, SiteSettings>,
+    /// The whole gateway.
+    pub(crate) whole: Whole,
 }
 
 /// Lowers a project; `None` when it has a mistake, which is then reported.
@@ -48,10 +50,11 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Optio
         return None;
     }
     // The order of the file means nothing, so it must not show in the bundle.
-    routes.sort_by(|a, b| sites::order(&a.settings).cmp(&sites::order(&b.settings)));
-    let Some(sites) = sites::sites(&routes, &upstreams, &policies) else {
-        report_too_many(root, report);
-        return None;
+    routes.sort_by(|a, b| sites::order(a).cmp(&sites::order(b)));
+    let whole = Whole {
+        routes,
+        policies: policies.all().cloned().collect(),
+        upstreams: upstreams.all().map(|upstream| upstream.settings.clone()).collect(),
     };
     Some(Lowered {
         gateway: GatewaySettings {
@@ -59,12 +62,8 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Optio
             trust_forwarded: gateway.trust_forwarded,
             telemetry: telemetry?,
         },
-        sites,
-        whole: SiteSettings {
-            upstreams: upstreams.all().map(|upstream| upstream.settings.clone()).collect(),
-            policies: policies.all().cloned().collect(),
-            routes: routes.into_iter().map(|route| route.settings).collect(),
-        },
+        sites: sites::sites(&whole),
+        whole,
     })
 }
 
@@ -81,14 +80,6 @@ fn otlp(written: &Otlp, report: &mut Report) -> Option<OtlpSettings> {
     let fields = values::fields(&written.headers, report);
     let interval_ms = written.interval_ms.unwrap_or(OTLP_INTERVAL_MS_DEFAULT);
     Some(OtlpSettings { endpoint: endpoint?, fields, interval_ms })
-}
-
-fn report_too_many(root: Span, report: &mut Report) {
-    report.push(
-        Diagnostic::error(Code::TooMany, root, "there are too many routes on too many hosts")
-            .why("each host's part of the bundle holds the routes of the patterns that cover it")
-            .fix("give routes narrower hosts, or split the gateway"),
-    );
 }
 
 fn report_no_apis(root: Span, report: &mut Report) {

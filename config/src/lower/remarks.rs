@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::conflicts::{Claim, TooManyTies, conflicts};
 use super::merge::Effective;
-use super::routes::LoweredRoute;
+use crate::compile::CompiledRoute;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::Route;
 use crate::model::decode::listed;
@@ -66,16 +66,17 @@ pub(super) fn report_empty(api: &Spanned<String>, report: &mut Report) {
     );
 }
 
-pub(super) fn report_conflicts(routes: &[LoweredRoute], report: &mut Report) {
-    let claims: Vec<Claim<'_>> = routes.iter().map(|route| Claim::of(&route.settings)).collect();
-    let found = conflicts(&claims).unwrap_or_else(|TooManyTies { example }| {
-        let at = routes.get(example).map(|route| route.span);
+pub(super) fn report_conflicts(routes: &[CompiledRoute], report: &mut Report) {
+    let claimed: Vec<(&CompiledRoute, Claim<'_>)> = routes.iter().flat_map(claims).collect();
+    let of_all: Vec<Claim<'_>> = claimed.iter().map(|(_, claim)| *claim).collect();
+    let found = conflicts(&of_all).unwrap_or_else(|TooManyTies { example }| {
+        let at = claimed.get(example).map(|(route, _)| route.span);
         at.into_iter().for_each(|at| report_too_many_ties(at, report));
         Vec::new()
     });
     let mut told = HashSet::new();
     for conflict in found {
-        let (first, second) = (&routes[conflict.first], &routes[conflict.second]);
+        let (first, second) = (claimed[conflict.first].0, claimed[conflict.second].0);
         // Two routes that answer on several hosts are in conflict on each of them; one will do.
         if !told.insert(second.span) {
             continue;
@@ -91,6 +92,12 @@ pub(super) fn report_conflicts(routes: &[LoweredRoute], report: &mut Report) {
             .related(first.span, "the other route"),
         );
     }
+}
+
+/// What a route lays claim to, on each of its hosts.
+fn claims(route: &CompiledRoute) -> impl Iterator<Item = (&CompiledRoute, Claim<'_>)> {
+    let CompiledRoute { hosts, settings, .. } = route;
+    hosts.iter().map(move |host| (route, Claim { host, path: &settings.path, methods: &settings.methods }))
 }
 
 fn report_too_many_ties(at: Span, report: &mut Report) {

@@ -14,18 +14,12 @@ use super::policies::{Definitions, LoweredUpstream};
 use super::remarks::{Public, remarks, report_conflicts, report_empty, report_public};
 use super::sites::covering;
 use super::values;
+use crate::compile::CompiledRoute;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::{Api, Route};
 use crate::model::level::{CacheFields, Level, Timeout};
 use crate::model::project::Project;
 use crate::source::{Span, Spanned};
-
-/// A route of the bundle, naming upstream and policies by their places in the whole gateway, and where it is written.
-#[derive(Debug)]
-pub(super) struct LoweredRoute {
-    pub(super) settings: RouteSettings,
-    pub(super) span: Span,
-}
 
 /// Lowers all routes of a project; on a conflict or a mistake, what can be lowered is.
 pub(super) fn routes(
@@ -33,7 +27,7 @@ pub(super) fn routes(
     upstreams: &mut Definitions<LoweredUpstream>,
     policies: &mut Definitions<PolicySettings>,
     report: &mut Report,
-) -> Vec<LoweredRoute> {
+) -> Vec<CompiledRoute> {
     let gateway_level = project.gateway.as_ref().map(|gateway| &gateway.level);
     let default_hosts: Rc<[HostPattern]> = gateway_hosts(project, report).into();
     let mut lowering = Lowering {
@@ -45,6 +39,7 @@ pub(super) fn routes(
         report,
         ids: HashMap::new(),
         routes: Vec::new(),
+        count: 0,
     };
     lowering.names(lowering.gateway_level);
     for (name, api) in &project.apis {
@@ -65,7 +60,9 @@ struct Lowering<'p, 'w> {
     policies: &'w mut Definitions<PolicySettings>,
     report: &'w mut Report,
     ids: HashMap<String, Span>,
-    routes: Vec<LoweredRoute>,
+    routes: Vec<CompiledRoute>,
+    /// Routes times the hosts they answer on.
+    count: usize,
 }
 
 /// What an API gives to each of its routes.
@@ -132,27 +129,30 @@ impl<'p> Lowering<'p, '_> {
         }
         let cache = effective.cache.as_ref().map(|cache| cache_settings(cache, self.report));
         let (Some(path), true) = (path, has_base) else { return };
-        let settings = |host: &HostPattern| RouteSettings {
-            id: id.clone(),
+        let settings = RouteSettings {
+            id,
             api: context.name.value.clone(),
-            host: host.clone(),
-            path: path.clone(),
-            methods: methods.clone(),
+            path,
+            methods,
             internal,
-            authn: authn.clone(),
-            scopes: scopes.clone(),
-            limit: limit.clone(),
+            authn,
+            scopes,
+            limit,
             cost: route.cost.as_ref().and_then(|cost| NonZeroU32::new(cost.value)).unwrap_or(NonZeroU32::MIN),
-            cache: cache.clone(),
+            cache,
             upstream: context.upstream,
             strip_segments: if context.api.strip_base { context.base_segments } else { 0 },
             content_bytes_max: effective.body_limit.unwrap_or(CONTENT_BYTES_DEFAULT),
             timeout_ms: self.timeout_ms(context, route),
         };
-        let lowered = context.hosts.iter().map(|host| LoweredRoute { settings: settings(host), span: route.path.span });
-        let lowered: Vec<_> = lowered.collect();
-        self.routes.extend(lowered);
-        self.check_count(route);
+        let mut hosts = context.hosts.to_vec();
+        hosts.sort();
+        self.count += hosts.len();
+        if self.count <= ROUTES_MAX {
+            self.routes.push(CompiledRoute { hosts, settings, span: route.path.span });
+        } else {
+            self.report_count(route);
+        }
     }
 
     fn path(&mut self, context: &Context<'_>, route: &Route) -> Option<PathTemplate> {
@@ -233,15 +233,12 @@ impl<'p> Lowering<'p, '_> {
         }
     }
 
-    fn check_count(&mut self, route: &Route) {
-        if self.routes.len() > ROUTES_MAX {
-            self.routes.truncate(ROUTES_MAX);
-            self.report.push(
-                Diagnostic::error(Code::TooMany, route.span, "there are too many routes")
-                    .why(format!("routes times the hosts they answer on may be {ROUTES_MAX}"))
-                    .fix("use a host pattern, or split the gateway"),
-            );
-        }
+    fn report_count(&mut self, route: &Route) {
+        self.report.push(
+            Diagnostic::error(Code::TooMany, route.span, "there are too many routes")
+                .why(format!("routes times the hosts they answer on may be {ROUTES_MAX}"))
+                .fix("use a host pattern, or split the gateway"),
+        );
     }
 }
 

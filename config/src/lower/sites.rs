@@ -1,40 +1,27 @@
-//! The split by host: for each host pattern the settings that a request to such a host needs, and no others.
+//! The split by host: for each host pattern its routes, with the upstreams and policies they name and no others.
 
 use std::collections::BTreeMap;
 
-use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::route::{HostName, HostPattern};
-use tollgate_core::settings::{PolicySettings, RouteSettings, SiteSettings};
+use tollgate_core::settings::{RouteSettings, SiteSettings};
 
-use super::policies::{Definitions, LoweredUpstream};
-use super::routes::LoweredRoute;
+use crate::compile::{CompiledRoute, Whole};
 
 /// The order of routes in a bundle; it decides nothing, but it must depend on the routes alone.
-pub(super) fn order(route: &RouteSettings) -> (&HostPattern, &str, &[String], &str) {
-    (&route.host, route.path.as_str(), &route.methods, &route.id)
+pub(super) fn order(route: &CompiledRoute) -> (&[HostPattern], &str, &[String], &str) {
+    let CompiledRoute { hosts, settings, .. } = route;
+    (hosts, settings.path.as_str(), &settings.methods, &settings.id)
 }
 
-/// Builds the settings of every host pattern in use; `None` when that would be too much. `routes` are in [`order`].
-pub(super) fn sites(
-    routes: &[LoweredRoute],
-    upstreams: &Definitions<LoweredUpstream>,
-    policies: &Definitions<PolicySettings>,
-) -> Option<BTreeMap<String, SiteSettings>> {
+/// Builds the settings of every host pattern in use.
+pub(super) fn sites(whole: &Whole) -> BTreeMap<HostPattern, SiteSettings> {
     let mut by_host: BTreeMap<&HostPattern, Vec<&RouteSettings>> = BTreeMap::new();
-    for LoweredRoute { settings, .. } in routes {
-        by_host.entry(&settings.host).or_default().push(settings);
+    for CompiledRoute { hosts, settings, .. } in &whole.routes {
+        for host in hosts {
+            by_host.entry(host).or_default().push(settings);
+        }
     }
-    let mut left = SITE_ROUTES_MAX;
-    let mut sites = BTreeMap::new();
-    for &host in by_host.keys() {
-        // A request is given the part of its most specific pattern, so that part holds the wider patterns' routes too.
-        let covering: Vec<_> =
-            covering(host).iter().filter_map(|pattern| by_host.get(pattern)).flatten().copied().collect();
-        left = left.checked_sub(covering.len())?;
-        let site = Site { upstreams, policies, settings: EMPTY };
-        sites.insert(host.to_string(), site.with(&covering));
-    }
-    Some(sites)
+    by_host.into_iter().map(|(host, routes)| (host.clone(), Site { whole, settings: EMPTY }.with(&routes))).collect()
 }
 
 /// The patterns that cover one, itself first.
@@ -50,9 +37,8 @@ pub(super) fn covering(host: &HostPattern) -> Vec<HostPattern> {
 }
 
 /// A site being filled: places in the whole gateway become places in the site.
-struct Site<'l> {
-    upstreams: &'l Definitions<LoweredUpstream>,
-    policies: &'l Definitions<PolicySettings>,
+struct Site<'w> {
+    whole: &'w Whole,
     settings: SiteSettings,
 }
 
@@ -71,21 +57,17 @@ impl Site<'_> {
     }
 
     fn upstream(&mut self, place: usize) -> usize {
-        let found: Option<UpstreamSettings> = self.upstreams.get(place).map(|upstream| upstream.settings.clone());
-        self.settings.upstreams.extend(found);
+        self.settings.upstreams.extend(self.whole.upstreams.get(place).cloned());
         self.settings.upstreams.len().saturating_sub(1)
     }
 
     fn policy(&mut self, place: usize) -> usize {
-        self.settings.policies.extend(self.policies.get(place).cloned());
+        self.settings.policies.extend(self.whole.policies.get(place).cloned());
         self.settings.policies.len().saturating_sub(1)
     }
 }
 
 const EMPTY: SiteSettings = SiteSettings { upstreams: Vec::new(), policies: Vec::new(), routes: Vec::new() };
-
-/// Routes of all sites together, about 500 bytes each.
-const SITE_ROUTES_MAX: usize = 400_000;
 
 #[cfg(test)]
 mod tests {

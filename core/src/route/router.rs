@@ -1,6 +1,6 @@
-//! The router: a tree of segments per host pattern, walked from the most specific branch to the least.
+//! The router: a tree of segments, walked from the most specific branch to the least.
 //!
-//! A route is host, path and method together, so a branch whose route does not take the method is left for the next
+//! A route is path and method together, so a branch whose route does not take the method is left for the next
 //! one; the methods seen on the way are the `Allow` of a 405. Every node of the tree stands on one path from the root,
 //! so a walk visits each node at most once, however the templates overlap.
 
@@ -8,7 +8,6 @@ use std::collections::HashMap;
 
 use http::Method;
 
-use super::host::{HostName, HostPattern};
 use super::path::CanonicalPath;
 use super::template::{PathTemplate, Segment};
 
@@ -18,11 +17,10 @@ pub type RouteIndex = usize;
 /// Values of a matched template's parameters, in template order.
 pub type Captures = Vec<String>;
 
-/// Finds the route of a request.
+/// Finds the route of a request among those of one host pattern.
 #[derive(Debug, Default)]
 pub struct Router {
-    /// One tree per host pattern, the most specific first.
-    trees: Vec<(HostPattern, Node)>,
+    root: Node,
 }
 
 /// What a router answers.
@@ -37,7 +35,7 @@ pub enum Matched {
     },
     /// The path is known, but not with this method: these are, sorted.
     OtherMethods(Vec<Method>),
-    /// No route has this host and path.
+    /// No route has this path.
     Nothing,
 }
 
@@ -59,36 +57,54 @@ struct Leaf {
 
 impl Router {
     /// Builds the router; of two routes that tie, the first stands (the compiler refuses such projects).
-    pub fn new<'a>(routes: impl IntoIterator<Item = (&'a HostPattern, &'a PathTemplate, &'a [Method])>) -> Self {
-        let mut router = Self::default();
-        for (index, (host, template, methods)) in routes.into_iter().enumerate() {
-            router.tree(host).leaf(template).add(methods, index);
+    pub fn new<'a>(routes: impl IntoIterator<Item = (&'a PathTemplate, &'a [Method])>) -> Self {
+        let mut root = Node::default();
+        for (index, (template, methods)) in routes.into_iter().enumerate() {
+            root.leaf(template).add(methods, index);
         }
-        router.trees.sort_by(|a, b| a.0.cmp(&b.0));
-        router
+        Self { root }
     }
 
     /// The most specific route that takes the request.
     ///
     /// `HEAD` is taken by a route for `GET` where no route names it (RFC 9110, section 9.3.2).
     #[must_use]
-    pub fn find(&self, host: &HostName, path: &CanonicalPath, method: &Method) -> Matched {
+    pub fn find(&self, path: &CanonicalPath, method: &Method) -> Matched {
         let mut walk = Walk { method, captures: Vec::new(), allowed: Vec::new() };
-        for (_, tree) in self.trees.iter().filter(|(pattern, _)| pattern.matches(host)) {
-            if let Some(index) = walk.descend(tree, path.segments()) {
-                return Matched::Route { index, captures: walk.captures };
-            }
+        match walk.descend(&self.root, path.segments()) {
+            Some(index) => Matched::Route { index, captures: walk.captures },
+            None if walk.allowed.is_empty() => Matched::Nothing,
+            None => Matched::OtherMethods(walk.allow()),
         }
-        if walk.allowed.is_empty() { Matched::Nothing } else { Matched::OtherMethods(walk.allow()) }
     }
 
-    fn tree(&mut self, host: &HostPattern) -> &mut Node {
-        let at = self.trees.iter().position(|(pattern, _)| pattern == host).unwrap_or_else(|| {
-            self.trees.push((host.clone(), Node::default()));
-            self.trees.len() - 1
-        });
-        &mut self.trees[at].1
+    /// Asks several routers in turn: the most specific route of the first that has one, and which router that was.
+    ///
+    /// They are those of the host patterns that match a request's host, the most specific pattern first.
+    pub fn find_in<'r>(
+        routers: impl IntoIterator<Item = &'r Self>,
+        path: &CanonicalPath,
+        method: &Method,
+    ) -> (usize, Matched) {
+        let mut allowed: Vec<Method> = Vec::new();
+        for (place, router) in routers.into_iter().enumerate() {
+            match router.find(path, method) {
+                found @ Matched::Route { .. } => return (place, found),
+                Matched::OtherMethods(methods) => allowed.extend(methods),
+                Matched::Nothing => {}
+            }
+        }
+        if allowed.is_empty() {
+            return (0, Matched::Nothing);
+        }
+        sort(&mut allowed);
+        (0, Matched::OtherMethods(allowed))
     }
+}
+
+fn sort(methods: &mut Vec<Method>) {
+    methods.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    methods.dedup();
 }
 
 impl Node {
@@ -184,8 +200,7 @@ impl Walk<'_> {
             self.allowed.push(Method::HEAD);
         }
         self.allowed.push(Method::OPTIONS);
-        self.allowed.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-        self.allowed.dedup();
+        sort(&mut self.allowed);
         self.allowed
     }
 }
@@ -198,6 +213,7 @@ fn between<'a>(segment: &'a str, prefix: &str, suffix: &str) -> Option<&'a str> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::{HostName, HostPattern};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     const ROUTES: &[(&str, &str, &str)] = &[
@@ -211,19 +227,30 @@ mod tests {
         ("*.example.com", "/pets", "GET"),
     ];
 
-    fn router() -> Router {
-        let routes: Vec<(HostPattern, PathTemplate, Vec<Method>)> = ROUTES
-            .iter()
-            .map(|(h, p, m)| {
-                (h.parse().unwrap(), p.parse().unwrap(), m.split_whitespace().map(|m| m.parse().unwrap()).collect())
-            })
-            .collect();
-        Router::new(routes.iter().map(|(h, p, m)| (h, p, m.as_slice())))
-    }
-
+    /// Asks the routers of the patterns that match the host; an index is the place in [`ROUTES`].
     fn find(host: &str, path: &str, method: &str) -> Matched {
+        let host = HostName::from_authority(host).unwrap();
+        let mut patterns: Vec<HostPattern> = ROUTES.iter().map(|(pattern, ..)| pattern.parse().unwrap()).collect();
+        patterns.sort();
+        patterns.dedup();
+        patterns.retain(|pattern| pattern.matches(&host));
+        let of = |pattern: &HostPattern| -> Vec<usize> {
+            (0..ROUTES.len()).filter(|n| ROUTES[*n].0 == pattern.to_string()).collect()
+        };
+        let router = |pattern: &HostPattern| {
+            let methods = |text: &str| text.split_whitespace().map(|m| m.parse().unwrap()).collect::<Vec<Method>>();
+            let routes: Vec<(PathTemplate, Vec<Method>)> =
+                of(pattern).into_iter().map(|n| (ROUTES[n].1.parse().unwrap(), methods(ROUTES[n].2))).collect();
+            Router::new(routes.iter().map(|(path, methods)| (path, methods.as_slice())))
+        };
+        let routers: Vec<Router> = patterns.iter().map(router).collect();
         let path = CanonicalPath::parse(path.as_bytes()).unwrap();
-        router().find(&HostName::from_authority(host).unwrap(), &path, &method.parse().unwrap())
+        match Router::find_in(&routers, &path, &method.parse().unwrap()) {
+            (place, Matched::Route { index, captures }) => {
+                Matched::Route { index: of(&patterns[place])[index], captures }
+            }
+            (_, other) => other,
+        }
     }
 
     #[track_caller]

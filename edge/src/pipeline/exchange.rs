@@ -68,6 +68,9 @@ pub(super) struct Received {
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) received: Received,
+    /// The parts for the request's host, the most specific first.
+    pub(super) sites: Vec<Rc<Site>>,
+    /// The part that has the route.
     pub(super) site: Rc<Site>,
     /// The query as the upstream sees it: without keys.
     pub(super) forwarded_query: Option<String>,
@@ -76,9 +79,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(received: Received, site: Rc<Site>, index: usize) -> Self {
+    /// `place` is that of the part among those for the host, `index` that of the route in the part.
+    pub(super) fn new(received: Received, sites: Vec<Rc<Site>>, place: usize, index: usize) -> Self {
+        let site = Rc::clone(&sites[place]);
         debug_assert!(index < site.settings.routes.len(), "the router names routes of its own site");
-        let mut exchange = Self { received, site, index, forwarded_query: None };
+        let mut exchange = Self { received, sites, site, index, forwarded_query: None };
         exchange.forwarded_query = exchange.query_without_keys();
         exchange
     }
@@ -106,9 +111,9 @@ impl Exchange {
         self.route().authn.iter().filter_map(|place| key_settings(self.policy(*place)))
     }
 
-    /// The settings of all `api-key` policies of the site, whether this route asks for them or not.
+    /// The settings of all `api-key` policies for the host, whether this route asks for them or not.
     pub(super) fn site_key_settings(&self) -> impl Iterator<Item = &ApiKeySettings> {
-        self.site.settings.policies.iter().filter_map(key_settings)
+        self.sites.iter().flat_map(|site| &site.settings.policies).filter_map(key_settings)
     }
 }
 

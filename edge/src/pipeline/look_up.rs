@@ -12,6 +12,7 @@ use tollgate_core::time::Timestamp;
 use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Answer, Changes, Exchange, Journal};
+use crate::config::Site;
 use crate::isolate::Isolate;
 use crate::patience::within;
 use crate::ports::{Clock, Content, Host, ResponseCache, Stored, Unavailable};
@@ -167,7 +168,7 @@ const fn forwarded(why: Forwarded) -> CacheOutcome {
 fn changed_by(exchange: &Exchange, consumer: Option<&str>) -> Option<Changes> {
     let received = &exchange.received;
     let query = exchange.forwarded_query.as_deref();
-    let (settings, resource) = exchange.site.cached(&received.host, &received.path, query)?;
+    let (settings, resource) = Site::cached(&exchange.sites, &received.host, &received.path, query)?;
     let primary = primary_key(settings, &received.fields, consumer, &resource);
     Some(Changes { resource, primary })
 }

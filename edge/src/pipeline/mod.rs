@@ -68,8 +68,8 @@ async fn phases<H: Host>(
     journal: &mut Journal,
 ) -> Outcome<H> {
     let (received, content) = receive::receive(request, client, journal)?;
-    let site = route::site(isolate, host, &received, journal).await?;
-    let exchange = match route::route(site, received, journal)? {
+    let sites = route::sites(isolate, host, &received, journal).await?;
+    let exchange = match route::route(sites, received, journal)? {
         route::Routed::Exchange(exchange) => exchange,
         route::Routed::Options(answer) => return Ok(answer),
     };

@@ -22,17 +22,17 @@ pub(super) enum Routed<C: Content> {
     Options(Answer<C>),
 }
 
-/// The configuration for the request's host.
-pub(super) async fn site<H: Host>(
+/// The configuration for the request's host, that of the most specific pattern first.
+pub(super) async fn sites<H: Host>(
     isolate: &Isolate,
     host: &H,
     received: &Received,
     journal: &mut Journal,
-) -> Result<Rc<Site>, Problem> {
+) -> Result<Vec<Rc<Site>>, Problem> {
     if isolate.settings.freshness == Freshness::EachRequest && isolate.is_ready() {
         isolate.refresh(host).await;
     }
-    isolate.config.site(host, &received.host).await.map_err(|reason| {
+    isolate.config.sites(host, &received.host).await.map_err(|reason| {
         let problem = no_site(&reason, &isolate.settings.gateway);
         journal.decisions.note(Phase::Route, Verdict::Error, problem.log.clone());
         problem
@@ -41,13 +41,14 @@ pub(super) async fn site<H: Host>(
 
 /// The route of the request; `OPTIONS` that no route takes is answered here.
 pub(super) fn route<C: Content>(
-    site: Rc<Site>,
+    sites: Vec<Rc<Site>>,
     received: Received,
     journal: &mut Journal,
 ) -> Result<Routed<C>, Problem> {
-    match site.router.find(&received.host, &received.path, &received.method) {
+    let (place, found) = Site::find(&sites, &received.path, &received.method);
+    match found {
         Matched::Route { index, .. } => {
-            let exchange = Exchange::new(received, site, index);
+            let exchange = Exchange::new(received, sites, place, index);
             let route = exchange.route();
             if route.internal {
                 journal.decisions.note(Phase::Route, Verdict::Refuse, "the route is internal");

@@ -11,6 +11,7 @@ use tollgate_core::authn::{ApiKey, ApiKeySettings, Credential};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::{UpstreamError, UpstreamSettings};
 use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
+use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, PolicyKind, PolicySettings, RouteSettings, SiteSettings};
 use tollgate_core::telemetry::{ExchangeRecord, TelemetrySettings};
 use tollgate_core::time::Timestamp;
@@ -63,7 +64,7 @@ impl Bench {
         let host = MemoryHost::new(VirtualClock::at(NOW), 7, script);
         let isolate = Rc::new(Isolate::new(IsolateSettings { gateway: "acme".into(), freshness }));
         let bench = Self { isolate, host };
-        bench.publish(&BTreeMap::from([("*".to_owned(), site(routes))]));
+        bench.publish(&on_any_host(site(routes)));
         bench
     }
 
@@ -72,7 +73,7 @@ impl Bench {
         Rc::new(Isolate::new(IsolateSettings { gateway: "acme".into(), freshness: Freshness::Behind }))
     }
 
-    pub(crate) fn publish(&self, sites: &BTreeMap<String, SiteSettings>) {
+    pub(crate) fn publish(&self, sites: &BTreeMap<HostPattern, SiteSettings>) {
         for (key, value) in Bundle::new(&gateway(), sites).records {
             self.host.records.put(key, value);
         }
@@ -142,7 +143,6 @@ pub(crate) fn route(path: &str, methods: &[&str]) -> RouteSettings {
     RouteSettings {
         id: format!("api.{path}"),
         api: "api".into(),
-        host: "*".parse().unwrap(),
         path: path.parse().unwrap(),
         methods: methods.iter().map(|m| (*m).to_owned()).collect(),
         internal: false,
@@ -160,6 +160,11 @@ pub(crate) fn route(path: &str, methods: &[&str]) -> RouteSettings {
 
 pub(crate) fn cached(route: RouteSettings, credentials: CacheCredentials) -> RouteSettings {
     RouteSettings { cache: Some(CacheSettings { ttl_ms: None, vary: vec![], credentials, key_query: None }), ..route }
+}
+
+/// The settings for every host.
+pub(crate) fn on_any_host(site: SiteSettings) -> BTreeMap<HostPattern, SiteSettings> {
+    BTreeMap::from([(HostPattern::Any, site)])
 }
 
 /// Places of policies in [`site`].

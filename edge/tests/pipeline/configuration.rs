@@ -1,17 +1,18 @@
 use std::collections::BTreeMap;
 
 use futures_executor::block_on;
+use tollgate_core::route::HostPattern;
 use tollgate_edge::Freshness;
 use tollgate_kv_schemas::{Bundle, keys};
 
-use crate::bench::{Bench, gateway, ok, route, site};
+use crate::bench::{Bench, gateway, ok, on_any_host, route, site};
 
 fn bench() -> Bench {
     Bench::with_freshness(Freshness::EachRequest, vec![route("/old", &["GET"])], ok(&[], "hello"))
 }
 
-fn sites(path: &str) -> BTreeMap<String, tollgate_core::settings::SiteSettings> {
-    BTreeMap::from([("*".to_owned(), site(vec![route(path, &["GET"])]))])
+fn sites(path: &str) -> BTreeMap<HostPattern, tollgate_core::settings::SiteSettings> {
+    on_any_host(site(vec![route(path, &["GET"])]))
 }
 
 #[test]
@@ -86,12 +87,28 @@ fn a_host_has_its_own_part() {
     let bench = bench();
     let part = |path: &str| site(vec![route(path, &["GET"])]);
     let sites = [("api.example.com", part("/exact")), ("*.example.com", part("/wildcard"))];
-    bench.publish(&sites.map(|(host, part)| (host.to_owned(), part)).into());
+    bench.publish(&sites.map(|(host, part)| (host.parse().unwrap(), part)).into());
     assert_eq!(bench.get("/exact", &[]).status, 200);
     assert_eq!(bench.get("/wildcard", &[("host", "B.example.com:443")]).status, 200);
     assert_eq!(bench.get("/exact", &[("host", "b.example.com")]).status, 404);
+    assert_eq!(bench.get("/wildcard", &[]).status, 200, "what the host's own part does not have, a wider one may");
     let elsewhere = bench.get("/exact", &[("host", "example.org")]);
     assert_eq!((elsewhere.status, elsewhere.problem().as_str()), (404, "route-not-found"));
+}
+
+#[test]
+fn a_part_that_cannot_be_had_is_not_stood_in_for_by_a_wider_one() {
+    let bench = bench();
+    let part = |path: &str| site(vec![route(path, &["GET"])]);
+    let sites = [("api.example.com", part("/guarded")), ("*", part("/{*rest}"))].map(|(h, p)| (h.parse().unwrap(), p));
+    let bundle = Bundle::new(&gateway(), &sites.into());
+    for (key, value) in bundle.records {
+        let damaged = String::from_utf8_lossy(&value).contains("/guarded");
+        bench.host.records.put(key, if damaged { b"damaged".to_vec() } else { value });
+    }
+    let answer = bench.get("/guarded", &[]);
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "no-configuration"));
+    assert_eq!(bench.get("/guarded", &[("host", "example.org")]).status, 200);
 }
 
 #[test]
@@ -99,7 +116,7 @@ fn a_part_that_names_what_is_not_there_is_refused() {
     let bench = bench();
     bench.get("/old", &[]);
     let mut broken = sites("/new");
-    broken.get_mut("*").unwrap().routes[0].upstream = 7;
+    broken.get_mut(&HostPattern::Any).unwrap().routes[0].upstream = 7;
     bench.publish(&broken);
     assert_eq!(bench.get("/old", &[]).status, 200);
     block_on(bench.isolate.refresh(&bench.host));

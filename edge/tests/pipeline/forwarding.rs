@@ -1,10 +1,8 @@
-use std::collections::BTreeMap;
-
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::RouteSettings;
 
-use crate::bench::{Bench, answer, ok, request, route, site};
+use crate::bench::{Bench, answer, ok, on_any_host, request, route, site};
 
 #[test]
 fn the_upstream_gets_the_request_with_its_own_host_and_ours_in_forwarded() {
@@ -64,7 +62,7 @@ fn configured_fields_carry_their_secrets_and_a_missing_one_is_503_without_its_na
     let bench = Bench::new(vec![], ok(&[], "hello"));
     let mut settings = site(vec![route("/a", &[])]);
     settings.upstreams[0].fields = vec![("authorization".into(), SecretText::parse("Bearer ${secret.TOKEN}").unwrap())];
-    bench.publish(&BTreeMap::from([("*".to_owned(), settings)]));
+    bench.publish(&on_any_host(settings));
     let refused = bench.get("/a", &[]);
     assert_eq!((refused.status, refused.problem().as_str()), (503, "secret-missing"));
     assert!(!String::from_utf8_lossy(&refused.content).contains("TOKEN"));

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_executor::LocalPool;
@@ -7,7 +6,7 @@ use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 use tollgate_edge::{Client, serve};
 use tollgate_kv_schemas::Bundle;
 
-use crate::bench::{Bench, gateway, ok, request, route, site};
+use crate::bench::{Bench, gateway, ok, on_any_host, request, route, site};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -59,7 +58,7 @@ fn exchanges_are_exported_in_one_batch_after_the_interval() {
         telemetry: TelemetrySettings { log: false, otlp: Some(otlp) },
         ..gateway()
     };
-    let sites = BTreeMap::from([("*".to_owned(), site(vec![route("/a", &["GET"])]))]);
+    let sites = on_any_host(site(vec![route("/a", &["GET"])]));
     for (key, value) in Bundle::new(&settings, &sites).records {
         bench.host.records.put(key, value);
     }

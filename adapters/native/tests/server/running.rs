@@ -59,7 +59,7 @@ impl Running {
     pub(crate) fn publish_telling(&self, upstream: &str, more: serde_json::Value, telemetry: &serde_json::Value) {
         let gateway = json!({"name": "test", "trust_forwarded": false, "telemetry": telemetry});
         let mut route = json!({
-            "id": "api.all", "api": "api", "host": "*", "path": "/api/{rest...}", "methods": [], "internal": false,
+            "id": "api.all", "api": "api", "path": "/api/{rest...}", "methods": [], "internal": false,
             "authn": [], "scopes": [], "limit": [], "cost": 1, "cache": null, "upstream": 0, "strip_segments": 1,
             "content_bytes_max": 1_000_000, "timeout_ms": 5_000,
         });
@@ -72,7 +72,7 @@ impl Running {
         }}});
         let upstream = json!({"name": "up", "url": upstream, "connect_timeout_ms": 1_000});
         let site = json!({"upstreams": [upstream], "policies": [limit], "routes": [route]});
-        let sites = BTreeMap::from([("*".to_owned(), serde_json::from_value(site).unwrap())]);
+        let sites = BTreeMap::from([("*".parse().unwrap(), serde_json::from_value(site).unwrap())]);
         let bundle = Bundle::new(&serde_json::from_value(gateway).unwrap(), &sites);
         let puts = bundle.records.iter().map(|(key, value)| RecordChange::Put { key, value });
         self.records.write(&puts.collect::<Vec<_>>()).unwrap();

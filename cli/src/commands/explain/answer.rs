@@ -3,12 +3,12 @@
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
+use tollgate_config::{CompiledRoute, Whole};
 use tollgate_core::authn::ApiKey;
-use tollgate_core::settings::{RouteSettings, SiteSettings};
 
 use super::ask::{Explained, Question};
 use crate::commands::routes::route_json;
-use crate::route_table::{authn, cache, duration, methods, policies, upstream};
+use crate::route_table::{authn, cache, duration, hosts, methods, policies, upstream};
 use crate::terminal::{heading, printable, table};
 
 /// What was asked.
@@ -39,7 +39,7 @@ impl Asked {
     }
 }
 
-pub(super) fn text(asked: &Asked, explained: &Explained, whole: &SiteSettings) -> String {
+pub(super) fn text(asked: &Asked, explained: &Explained, whole: &Whole) -> String {
     let mut out = format!("{} {} at {}\n", heading(&asked.method), asked.url(), asked.at);
     out.push_str(&section("route"));
     match route(explained, whole) {
@@ -66,7 +66,7 @@ pub(super) fn text(asked: &Asked, explained: &Explained, whole: &SiteSettings) -
     redact(&out)
 }
 
-pub(super) fn json(asked: &Asked, explained: &Explained, whole: &SiteSettings) -> String {
+pub(super) fn json(asked: &Asked, explained: &Explained, whole: &Whole) -> String {
     let upstream: Vec<Value> = explained
         .forwarded
         .iter()
@@ -92,18 +92,20 @@ pub(super) fn json(asked: &Asked, explained: &Explained, whole: &SiteSettings) -
     redact(&format!("{answer:#}\n"))
 }
 
-/// The route that was taken. One id can answer on several hosts; all of them say the same.
-fn route<'a>(explained: &Explained, whole: &'a SiteSettings) -> Option<&'a RouteSettings> {
+/// The route that was taken.
+fn route<'a>(explained: &Explained, whole: &'a Whole) -> Option<&'a CompiledRoute> {
     let label = explained.record.route.as_ref()?;
-    whole.routes.iter().find(|route| route.id == label.id)
+    whole.routes.iter().find(|route| route.settings.id == label.id)
 }
 
-fn route_text(whole: &SiteSettings, route: &RouteSettings) -> String {
+fn route_text(whole: &Whole, route: &CompiledRoute) -> String {
+    let hosts = hosts(route);
+    let route = &route.settings;
     let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
     let upstream = format!("{}{}", upstream(whole, route), stripped(route));
     let rows = [
         ("id", route.id.clone()),
-        ("matches", format!("{} {} on {}", methods(route), route.path, route.host)),
+        ("matches", format!("{} {} on {hosts}", methods(route), route.path)),
         ("authn", authn(whole, route)),
         ("limit", format!("{}, cost {}", or_none(policies(whole, &route.limit)), route.cost)),
         ("cache", if route.cache.is_some() { cache(route) } else { "none".to_owned() }),
@@ -113,7 +115,7 @@ fn route_text(whole: &SiteSettings, route: &RouteSettings) -> String {
     table(&rows.map(|(name, value)| vec![name.to_owned(), value]))
 }
 
-fn stripped(route: &RouteSettings) -> String {
+fn stripped(route: &tollgate_core::settings::RouteSettings) -> String {
     match route.strip_segments {
         0 => String::new(),
         1 => ", without the first segment of the path".to_owned(),

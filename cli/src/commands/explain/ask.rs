@@ -4,10 +4,9 @@ use std::rc::Rc;
 
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
-use tollgate_config::Compiled;
 use tollgate_config::fixtures::Fixtures;
+use tollgate_config::{Compiled, Whole};
 use tollgate_core::route::HostPattern;
-use tollgate_core::settings::SiteSettings;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
 use tollgate_edge::memory::{Content, MemoryHost, VirtualClock};
@@ -57,12 +56,7 @@ pub(super) fn ask(question: Question, compiled: &Compiled, fixtures: &Fixtures) 
 }
 
 /// Puts a request together from the words of the command line.
-pub(super) fn request(
-    method: &str,
-    url: &str,
-    fields: &[String],
-    whole: &SiteSettings,
-) -> Result<Request<Content>, Failure> {
+pub(super) fn request(method: &str, url: &str, fields: &[String], whole: &Whole) -> Result<Request<Content>, Failure> {
     let method = Method::from_bytes(method.as_bytes())
         .map_err(|_| Failure::usage(format!("`{}` is no method", crate::terminal::printable(method))))?;
     let uri: Uri = url.parse().map_err(|error| Failure::usage(format!("this is no URL ({error}): {url}")))?;
@@ -92,8 +86,8 @@ pub(super) fn is_https(url: &str) -> bool {
 }
 
 /// A host the gateway answers on: where any will do, `localhost`.
-fn some_host(whole: &SiteSettings) -> String {
-    let hosts = whole.routes.iter().map(|route| &route.host);
+fn some_host(whole: &Whole) -> String {
+    let hosts = whole.routes.iter().flat_map(|route| &route.hosts);
     match hosts.min() {
         None | Some(HostPattern::Any) => "localhost".to_owned(),
         Some(HostPattern::Exact(host)) => host.to_string(),

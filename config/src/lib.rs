@@ -20,5 +20,5 @@ mod schema;
 mod source;
 
 pub use compile::{Compiled, CompiledRoute, Whole, compile_dir, compile_str};
-pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Severity, reference_page};
+pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Severity, reference_page, sarif};
 pub use source::{FileId, Position, Span};

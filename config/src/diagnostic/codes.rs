@@ -24,6 +24,14 @@ macro_rules! codes {
                 }
             }
 
+            /// The code's name for programs, such as `UnknownKey`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+
             /// What the code is about, in one sentence.
             #[must_use]
             pub fn title(self) -> &'static str {

@@ -3,6 +3,7 @@
 mod codes;
 mod reference;
 mod render;
+mod sarif;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 pub use codes::Code;
 pub use reference::reference_page;
+pub use sarif::sarif;
 
 use crate::source::{Files, Span};
 
@@ -183,6 +185,12 @@ impl Diagnostics {
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         render::json(&self.files, &self.list)
+    }
+
+    /// The findings as a SARIF 2.1.0 log; see [`sarif`] for several readings in one log.
+    #[must_use]
+    pub fn to_sarif(&self) -> serde_json::Value {
+        sarif([self], "")
     }
 }
 

@@ -16,9 +16,10 @@ mod diagnostic;
 pub mod fixtures;
 mod lower;
 mod model;
+pub mod policy_tests;
 mod schema;
 mod source;
 
 pub use compile::{Compiled, CompiledRoute, Whole, compile_dir, compile_str};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Severity, reference_page, sarif};
-pub use source::{FileId, Position, Span};
+pub use source::{FileId, Position, Span, Spanned};

@@ -215,6 +215,34 @@ codes! {
         "A key belongs to one consumer; a request with it could not be told apart."
     NeverValid "TG0505" "A key can never be used."
         "It expires before it begins to be valid."
+
+    EmptyTestFile "TG0901" "A test file tests nothing."
+        "It has neither cases nor invariants, or a case without steps. A test that cannot fail is taken for one \
+        that passed."
+    UnclearStep "TG0902" "A step does nothing, or several things."
+        "A step is one of: a `request`, `advance` or `at` (time passes), `purge`, `fault` or `restore`. Steps run \
+        in the order of the list; two things in one step would have no order."
+    BadRequest "TG0903" "A request of a policy test cannot be sent."
+        "A request is a method and a path, or a full URL: `GET /pets?limit=5`, `GET https://api.example.com/pets`. \
+        Its header fields must be ones that HTTP can carry."
+    BadExpectation "TG0904" "An expectation can never be met, or cannot be read."
+        "A status is `200`, a class such as `2xx`, or a list of these. The counts of `count` add up to `repeat`. A \
+        pattern is a regular expression. An expectation that no answer meets would fail for the wrong reason."
+    UnknownTestKey "TG0905" "A step uses a key that no consumer of the file has."
+        "Names of keys stand for real keys that are made for the test: `consumers: [{id: acme, keys: [k1]}]`. \
+        To send something that is no key, write it as a header field."
+    DuplicateTestName "TG0906" "Two cases, consumers or keys of a test file have the same name."
+        "The name tells cases apart in reports, and keys in steps."
+    TimeGoesBack "TG0907" "A step goes back in time."
+        "The clock of a case begins at the file's `clock` and only moves forward, as the clocks of counters and \
+        caches do. Put the steps in the order of their times, or begin a new case."
+    NothingExpected "TG0908" "A case expects nothing."
+        "Whatever the gateway answered, this case would pass. Say what its requests are expected to come to."
+    UnknownInProject "TG0909" "A test file names something that the project does not have."
+        "An expectation about a route or policy that does not exist is a typo or was left behind; so is a script \
+        for an upstream that nothing calls."
+    BadInvariant "TG0910" "An invariant says nothing."
+        "An invariant selects routes and says what all of them have (`have`) or none of them has (`not`)."
 }
 
 #[cfg(test)]

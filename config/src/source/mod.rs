@@ -10,7 +10,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-pub(crate) use node::{Entry, Node, Spanned, Value};
+pub use node::Spanned;
+pub(crate) use node::{Entry, Node, Value};
 pub(crate) use yaml::read;
 
 use crate::diagnostic::{Code, Diagnostic, Report};

@@ -4,9 +4,11 @@ use super::Span;
 
 /// A value and the place it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Spanned<T> {
-    pub(crate) value: T,
-    pub(crate) span: Span,
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// The place.
+    pub span: Span,
 }
 
 impl<T> Spanned<T> {

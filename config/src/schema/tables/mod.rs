@@ -4,6 +4,7 @@ mod api;
 mod fixtures;
 mod level;
 mod policy;
+mod policy_tests;
 mod project;
 mod texts;
 mod upstream;
@@ -12,6 +13,11 @@ pub(crate) use api::{API, ROUTE};
 pub(crate) use fixtures::{CONSUMER, CONSUMER_KEY, FIXTURES};
 pub(crate) use level::{AUTHN, CACHE, LIMIT};
 pub(crate) use policy::{API_KEY, POLICY_HEAD, RATE_LIMIT};
+pub(crate) use policy_tests::{
+    ANSWER, BODY_EXPECT, CASE, CLIENT, CONTENT, EXPECT, FAULT, INVARIANT, OTHER_STEP, QUOTA_EXPECT, REQUEST_STEP,
+    REQUIREMENT, ROUTE_SELECTION, RULE, SCRIPT, TEST_CONSUMER, TEST_FILE, TEST_KEY, TEXT_EXPECT, UPSTREAM_ERRORS,
+    UPSTREAM_EXPECT,
+};
 pub(crate) use project::{GATEWAY, OTLP, PROJECT, TELEMETRY};
 pub(crate) use upstream::UPSTREAM;
 

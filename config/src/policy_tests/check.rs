@@ -1,0 +1,96 @@
+//! What a test file names, held against the project.
+
+use std::collections::BTreeSet;
+
+use super::expect::{Expect, PolicyExpect};
+use super::file::TestFile;
+use super::invariant::Requirement;
+use super::step::Action;
+use crate::compile::Compiled;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
+use crate::model::decode;
+use crate::source::Spanned;
+
+/// The names of a project.
+struct Names {
+    routes: BTreeSet<String>,
+    policies: BTreeSet<String>,
+    upstreams: BTreeSet<String>,
+}
+
+impl TestFile {
+    /// Finds what the file names and the project does not have.
+    #[must_use]
+    pub fn check(&self, compiled: &Compiled) -> Diagnostics {
+        let names = Names::of(compiled);
+        let mut report = Report::default();
+        let scripts = self.upstreams.iter().chain(self.cases.iter().flat_map(|case| &case.upstreams));
+        for (name, _) in scripts {
+            names.check("upstream", &names.upstreams, name, &mut report);
+        }
+        for step in self.cases.iter().flat_map(|case| &case.steps) {
+            if let Action::Request(request) = &step.action {
+                let all = request.each.iter().chain(&request.first).chain(&request.last);
+                all.for_each(|expect| names.expectation(expect, &mut report));
+            }
+        }
+        for invariant in &self.invariants {
+            for requirement in invariant.have.iter().chain(&invariant.not) {
+                if let Requirement::Policy(name) = &requirement.value {
+                    let name = Spanned::new(name.clone(), requirement.span);
+                    names.check("policy", &names.policies, &name, &mut report);
+                }
+            }
+        }
+        report.finish(self.files.clone())
+    }
+}
+
+impl Names {
+    fn of(compiled: &Compiled) -> Self {
+        let whole = compiled.whole();
+        Self {
+            routes: whole.routes.iter().map(|route| route.settings.id.clone()).collect(),
+            policies: whole.policies.iter().map(|policy| policy.name.clone()).collect(),
+            upstreams: whole.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
+        }
+    }
+
+    fn expectation(&self, expect: &Expect, report: &mut Report) {
+        if let Some(Spanned { value: Some(route), span }) = &expect.route
+            && !is_operation(&self.routes, route)
+        {
+            self.check("route", &self.routes, &Spanned::new(route.clone(), *span), report);
+        }
+        if let Some(Spanned { value: PolicyExpect::Named(name), span }) = &expect.policy {
+            self.check("policy", &self.policies, &Spanned::new(name.clone(), *span), report);
+        }
+        for (name, _) in &expect.quota {
+            self.check("policy", &self.policies, name, report);
+        }
+        if let Some(name) = expect.upstream.as_ref().and_then(|upstream| upstream.name.as_ref()) {
+            self.check("upstream", &self.upstreams, name, report);
+        }
+    }
+
+    fn check(&self, what: &str, known: &BTreeSet<String>, name: &Spanned<String>, report: &mut Report) {
+        if known.contains(&name.value) {
+            return;
+        }
+        let fix = match decode::closest(&name.value, known.iter().map(String::as_str)) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None if known.is_empty() => format!("the project has no {what}"),
+            None => format!("known in the project: {}", decode::listed(known.iter().map(String::as_str))),
+        };
+        report.push(
+            Diagnostic::error(Code::UnknownInProject, name.span, format!("the project has no {what} `{}`", name.value))
+                .why("nothing could ever come of it")
+                .fix(fix),
+        );
+    }
+}
+
+/// Whether it is the id of a route, or the part of one behind the API's name.
+fn is_operation(routes: &BTreeSet<String>, name: &str) -> bool {
+    routes.iter().any(|id| id == name || id.split_once('.').is_some_and(|(_, operation)| operation == name))
+}

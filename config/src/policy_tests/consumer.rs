@@ -1,0 +1,139 @@
+//! Consumers of a test file and their keys: names that stand for real keys made for the test.
+
+use std::collections::BTreeMap;
+
+use tollgate_core::authn::{ApiKey, Credential};
+use tollgate_core::time::Timestamp;
+
+use super::file::duplicate;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::api::SCOPES_MAX;
+use crate::model::decode::{self, Fields};
+use crate::schema::tables;
+use crate::source::{Node, Span, Spanned, Value};
+
+/// A consumer.
+#[derive(Clone, Debug)]
+pub struct Consumer {
+    /// Its id.
+    pub id: Spanned<String>,
+    /// Its keys.
+    pub keys: Vec<TestKey>,
+}
+
+/// A key: the same name in a file of the same text is the same key on every machine.
+#[derive(Clone, Debug)]
+pub struct TestKey {
+    /// What steps call it.
+    pub name: Spanned<String>,
+    /// The key, made for the test.
+    pub key: ApiKey,
+    /// What the registry knows of it.
+    pub credential: Credential,
+}
+
+/// The keys of a file by name; `None` for one that could not be read, which was reported.
+pub(super) type Keys = BTreeMap<String, Option<ApiKey>>;
+
+/// Reads `consumers:`.
+pub(super) fn consumers(node: &Node, keys: &mut Keys, report: &mut Report) -> Option<Vec<Consumer>> {
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    let mut names: BTreeMap<String, Span> = BTreeMap::new();
+    decode::list(node, report, |node, report| {
+        let consumer = consumer(node, &mut names, keys, report)?;
+        if let Some(first) = seen.insert(consumer.id.value.clone(), consumer.id.span) {
+            report.push(duplicate("consumers", &consumer.id, first));
+        }
+        Some(consumer)
+    })
+}
+
+fn consumer(node: &Node, names: &mut BTreeMap<String, Span>, keys: &mut Keys, report: &mut Report) -> Option<Consumer> {
+    let mut fields = Fields::open(node, &tables::TEST_CONSUMER, "this consumer", node.span, report)?;
+    let id = fields.required("id", report, decode::text).filter(|id| decode::check_id(id, report));
+    let plan = fields.optional("plan", report, decode::text).filter(|plan| decode::check_id(plan, report));
+    let written = fields.optional("keys", report, |node, report| decode::list(node, report, Written::decode));
+    fields.finish(report);
+    let mut made = Vec::new();
+    for written in written.unwrap_or_default() {
+        if let Some(first) = names.insert(written.name.value.clone(), written.name.span) {
+            report.push(duplicate("keys", &written.name, first));
+        }
+        let key = id.as_ref().and_then(|id| generate(&id.value, &written.name.value));
+        keys.insert(written.name.value.clone(), key.clone());
+        let (Some(key), Some(id)) = (key, &id) else { continue };
+        made.push(written.credential(key, &id.value, plan.as_ref().map(|plan| plan.value.clone())));
+    }
+    Some(Consumer { id: id?, keys: made })
+}
+
+/// A key as written.
+struct Written {
+    name: Spanned<String>,
+    scopes: Vec<Spanned<String>>,
+    not_before: Option<Timestamp>,
+    expires: Option<Timestamp>,
+    revoked: bool,
+}
+
+impl Written {
+    /// Reads a name alone, or a mapping with what is known of the key.
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        if matches!(node.value, Value::Text(_)) {
+            let name = decode::text(node, report).filter(|name| decode::check_id(name, report))?;
+            return Some(Self { name, scopes: Vec::new(), not_before: None, expires: None, revoked: false });
+        }
+        let mut fields = Fields::open(node, &tables::TEST_KEY, "this key", node.span, report)?;
+        let name = fields.required("name", report, decode::text).filter(|name| decode::check_id(name, report));
+        let scopes = fields.optional("scopes", report, |node, report| decode::texts(node, SCOPES_MAX, report));
+        let not_before = fields.optional("not-before", report, timestamp);
+        let expires = fields.optional("expires", report, timestamp);
+        let revoked = fields.optional("revoked", report, decode::boolean).unwrap_or(false);
+        fields.finish(report);
+        Some(Self { name: name?, scopes: scopes.unwrap_or_default(), not_before, expires, revoked })
+    }
+
+    fn credential(self, key: ApiKey, consumer: &str, plan: Option<String>) -> TestKey {
+        let credential = Credential {
+            id: key.public_id(),
+            consumer: consumer.to_owned(),
+            plan,
+            scopes: self.scopes.into_iter().map(|scope| scope.value).collect(),
+            not_before: self.not_before,
+            expires: self.expires,
+            revoked: self.revoked,
+        };
+        TestKey { name: self.name, key, credential }
+    }
+}
+
+/// An instant in RFC 3339.
+pub(super) fn timestamp(node: &Node, report: &mut Report) -> Option<Timestamp> {
+    let text = decode::text(node, report)?;
+    let found = Timestamp::from_rfc3339(&text.value);
+    if found.is_none() {
+        report.push(
+            Diagnostic::error(Code::BadTimestamp, text.span, format!("`{}` is not a time", text.value))
+                .why("times are written as in RFC 3339, with an offset")
+                .fix("write it as in `2026-01-31T23:59:50Z`"),
+        );
+    }
+    found
+}
+
+/// The key of a name: as good as random, and the same in every run.
+fn generate(consumer: &str, name: &str) -> Option<ApiKey> {
+    let mut random = [0u8; 32];
+    // FNV-1a of the names, drawn out by SplitMix64.
+    let names = consumer.bytes().chain([0]).chain(name.bytes());
+    let mut state =
+        names.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    for chunk in random.chunks_mut(8) {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes());
+    }
+    ApiKey::generate("test", &random)
+}

@@ -1,0 +1,114 @@
+//! A test file as a whole.
+
+use std::collections::HashMap;
+
+use tollgate_core::time::Timestamp;
+
+use super::consumer::{self, Consumer, Keys};
+use super::invariant::Invariant;
+use super::step::Case;
+use super::upstream::{self, Script};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
+use crate::model::decode::{self, Fields};
+use crate::model::project::format_version;
+use crate::schema::tables;
+use crate::source::{Entry, Files, Node, Span, Spanned, Value};
+
+/// A test file.
+#[derive(Clone, Debug)]
+pub struct TestFile {
+    /// Its name within the project, such as `tests/pets.test.yaml`.
+    pub name: String,
+    /// The instant at which every case begins.
+    pub clock: Timestamp,
+    /// The environment that its project is compiled for, where it names one.
+    pub env: Option<Spanned<String>>,
+    /// Who may call.
+    pub consumers: Vec<Consumer>,
+    /// What upstreams answer, by their names, where no step says otherwise.
+    pub upstreams: Vec<(Spanned<String>, Script)>,
+    /// Values of secrets; every other secret that the project names has a made-up one.
+    pub secrets: Vec<(Spanned<String>, String)>,
+    /// What is tried out, each case from the beginning.
+    pub cases: Vec<Case>,
+    /// What is proved of the project without a request.
+    pub invariants: Vec<Invariant>,
+    /// What is probably not meant.
+    pub warnings: Diagnostics,
+    pub(super) files: Files,
+}
+
+impl TestFile {
+    pub(super) fn decode(name: &str, root: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(root, &tables::TEST_FILE, "the file", root.span, report)?;
+        format_version(&mut fields, report);
+        let clock = fields.optional("clock", report, consumer::timestamp).unwrap_or(CLOCK);
+        let env = fields.optional("env", report, decode::text);
+        let mut keys = Keys::new();
+        let consumers =
+            fields.optional("consumers", report, |node, report| consumer::consumers(node, &mut keys, report));
+        let upstreams = fields.optional("upstreams", report, upstream::scripts);
+        let secrets = fields.optional("secrets", report, secrets);
+        let cases = fields.optional("cases", report, |node, report| {
+            decode::list(node, report, |node, report| Case::decode(node, clock, &keys, report))
+        });
+        let invariants =
+            fields.optional("invariants", report, |node, report| decode::list(node, report, Invariant::decode));
+        fields.finish(report);
+        let (cases, invariants) = (cases.unwrap_or_default(), invariants.unwrap_or_default());
+        check_names(&cases, report);
+        if cases.is_empty() && invariants.is_empty() {
+            report.push(
+                Diagnostic::error(Code::EmptyTestFile, root.span, "the file has neither cases nor invariants")
+                    .why("it could never fail")
+                    .fix("add `cases:`, or remove the file"),
+            );
+        }
+        Some(Self {
+            name: name.to_owned(),
+            clock,
+            env,
+            consumers: consumers.unwrap_or_default(),
+            upstreams: upstreams.unwrap_or_default(),
+            secrets: secrets.unwrap_or_default(),
+            cases,
+            invariants,
+            warnings: Diagnostics::default(),
+            files: Files::new(),
+        })
+    }
+
+    /// One line of the file, for a report that quotes it.
+    #[must_use]
+    pub fn line(&self, at: Span) -> Option<&str> {
+        self.files.line(at.file, at.start.line)
+    }
+}
+
+fn secrets(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, String)>> {
+    let Value::Map(entries) = &node.value else {
+        return decode::mistyped(node, "a mapping of secrets", "write `{NAME: value}`", report);
+    };
+    let pair = |Entry { key, value }: &Entry| Some((key.clone(), decode::text(value, report)?.value));
+    Some(entries.iter().filter_map(pair).collect())
+}
+
+fn check_names(cases: &[Case], report: &mut Report) {
+    let mut seen = HashMap::new();
+    for case in cases {
+        if let Some(first) = seen.insert(case.name.value.as_str(), case.name.span) {
+            report.push(duplicate("cases", &case.name, first));
+        }
+    }
+}
+
+pub(super) fn duplicate(what: &str, name: &Spanned<String>, first: Span) -> Diagnostic {
+    let said = format!("there are two {what} `{}`", name.value);
+    Diagnostic::error(Code::DuplicateTestName, name.span, said)
+        .why("a report or a step that names it could mean either")
+        .fix("rename one of them")
+        .related(first, "the other one")
+}
+
+/// When cases begin where the file does not say: 2026-01-01T00:00:00Z.
+const CLOCK: Timestamp = Timestamp::from_millis(1_767_225_600_000);

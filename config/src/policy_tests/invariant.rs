@@ -1,0 +1,205 @@
+//! `invariants:`, rules that the routes of a project keep.
+
+use http::Method;
+
+use super::upstream::method;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::decode::{self, Fields};
+use crate::schema::tables;
+use crate::source::{Node, Span, Spanned, Value};
+
+/// A rule about the routes of a project.
+#[derive(Clone, Debug)]
+pub struct Invariant {
+    /// Its name in reports, where it has one.
+    pub name: Option<Spanned<String>>,
+    /// Where it stands.
+    pub span: Span,
+    /// The routes it is about.
+    pub routes: RouteSelection,
+    /// What each of them has.
+    pub have: Vec<Spanned<Requirement>>,
+    /// What none of them has.
+    pub not: Vec<Spanned<Requirement>>,
+}
+
+/// Which routes a rule is about: those to which all that is said applies; where nothing is said, all.
+#[derive(Clone, Debug, Default)]
+pub struct RouteSelection {
+    /// Requests of one of these methods.
+    pub methods: Vec<Method>,
+    /// Requests to this host, or to hosts of this pattern.
+    pub host: Option<Spanned<String>>,
+    /// Requests to this path, in which `*` stands for any text.
+    pub path: Option<Spanned<String>>,
+    /// Routes of this API.
+    pub api: Option<Spanned<String>>,
+    /// Routes made of operations with this tag.
+    pub tag: Option<Spanned<String>>,
+    /// The route of this id.
+    pub id: Option<Spanned<String>>,
+    /// Routes that are internal, or those that are not.
+    pub internal: Option<bool>,
+}
+
+/// Something that a route has or has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// Callers are authenticated.
+    Authn,
+    /// Callers need a scope.
+    Scopes,
+    /// Requests are counted.
+    Limit,
+    /// Responses are stored.
+    Cache,
+    /// The exchange with the upstream has a time limit.
+    Timeout,
+    /// It is internal.
+    Internal,
+    /// It names this policy, whatever its kind.
+    Policy(String),
+}
+
+const WORDS: &[(&str, Word)] = &[
+    ("authn", Word::Authn),
+    ("scopes", Word::Scopes),
+    ("limit", Word::Limit),
+    ("cache", Word::Cache),
+    ("timeout", Word::Timeout),
+    ("internal", Word::Internal),
+];
+
+#[derive(Clone, Copy)]
+enum Word {
+    Authn,
+    Scopes,
+    Limit,
+    Cache,
+    Timeout,
+    Internal,
+}
+
+impl Requirement {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Authn => "authn",
+            Self::Scopes => "scopes",
+            Self::Limit => "limit",
+            Self::Cache => "cache",
+            Self::Timeout => "timeout",
+            Self::Internal => "internal",
+            Self::Policy(name) => name,
+        }
+    }
+
+    /// Reads a word, or `{policy: name}`.
+    fn decode(node: &Node, report: &mut Report) -> Option<Spanned<Self>> {
+        if matches!(node.value, Value::Map(_)) {
+            let mut fields = Fields::open(node, &tables::REQUIREMENT, "this requirement", node.span, report)?;
+            let policy = fields.required("policy", report, decode::text);
+            fields.finish(report);
+            return policy.map(|policy| Spanned::new(Self::Policy(policy.value), policy.span));
+        }
+        let requirement = match decode::word(node, WORDS, report)? {
+            Word::Authn => Self::Authn,
+            Word::Scopes => Self::Scopes,
+            Word::Limit => Self::Limit,
+            Word::Cache => Self::Cache,
+            Word::Timeout => Self::Timeout,
+            Word::Internal => Self::Internal,
+        };
+        Some(Spanned::new(requirement, node.span))
+    }
+}
+
+impl Invariant {
+    /// What it says, in words, for one that has no name.
+    #[must_use]
+    pub fn title(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.value.clone();
+        }
+        let list = |all: &[Spanned<Requirement>]| {
+            all.iter().map(|requirement| requirement.value.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let mut title = format!("routes {}", self.routes.title());
+        if !self.have.is_empty() {
+            title.push_str(&format!("have {}", list(&self.have)));
+        }
+        if !self.not.is_empty() {
+            title.push_str(&format!("{}have no {}", if self.have.is_empty() { "" } else { " and " }, list(&self.not)));
+        }
+        title
+    }
+
+    pub(super) fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, &tables::INVARIANT, "this invariant", node.span, report)?;
+        let name = fields.optional("name", report, decode::text);
+        let routes = fields.optional("routes", report, RouteSelection::decode);
+        let have = fields.optional("have", report, |node, report| decode::list(node, report, Requirement::decode));
+        let not = fields.optional("not", report, |node, report| decode::list(node, report, Requirement::decode));
+        let says = fields.key_span("have").or(fields.key_span("not")).is_some();
+        fields.finish(report);
+        let (have, not) = (have.unwrap_or_default(), not.unwrap_or_default());
+        if !says {
+            report.push(
+                Diagnostic::error(Code::BadInvariant, node.span, "the invariant says nothing about the routes")
+                    .why("it could never fail")
+                    .fix("add `have: [authn]` or `not: [cache]`"),
+            );
+        }
+        Some(Self { name, span: node.span, routes: routes.unwrap_or_default(), have, not })
+    }
+}
+
+impl RouteSelection {
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        if matches!(&node.value, Value::Text(text) if text == "all") {
+            return Some(Self::default());
+        }
+        let mut fields = Fields::open(node, &tables::ROUTE_SELECTION, "`routes`", node.span, report)?;
+        let selection = Self {
+            methods: fields.optional("method", report, methods).unwrap_or_default(),
+            host: fields.optional("host", report, decode::text),
+            path: fields.optional("path", report, decode::text),
+            api: fields.optional("api", report, decode::text),
+            tag: fields.optional("tag", report, decode::text),
+            id: fields.optional("id", report, decode::text),
+            internal: fields.optional("internal", report, decode::boolean),
+        };
+        fields.finish(report);
+        Some(selection)
+    }
+
+    fn title(&self) -> String {
+        let mut title = String::new();
+        if !self.methods.is_empty() {
+            let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
+            title.push_str(&format!("for {} ", methods.join(", ")));
+        }
+        let named =
+            [("host", &self.host), ("path", &self.path), ("api", &self.api), ("tag", &self.tag), ("id", &self.id)];
+        for (word, value) in named {
+            if let Some(value) = value {
+                title.push_str(&format!("with {word} {} ", value.value));
+            }
+        }
+        match self.internal {
+            Some(true) => title.push_str("that are internal "),
+            Some(false) => title.push_str("that are not internal "),
+            None => {}
+        }
+        title
+    }
+}
+
+/// One method or a list of them.
+fn methods(node: &Node, report: &mut Report) -> Option<Vec<Method>> {
+    match &node.value {
+        Value::List(_) => decode::list(node, report, method),
+        _ => method(node, report).map(|method| vec![method]),
+    }
+}

@@ -1,0 +1,89 @@
+//! `tests/*.test.yaml`: what a policy test says, decoded.
+//!
+//! The types here are what was written, checked and owned, each part with its place, so that a failure can point at it.
+//! Nothing runs here: `tollgate test` sends the requests through the production pipeline. Every file has diagnostics of
+//! its own, so that one bad file never hides what the others say. Start with [`load_dir`] and [`TestFile`].
+
+mod check;
+mod consumer;
+mod expect;
+mod file;
+mod invariant;
+mod request;
+mod step;
+mod text;
+mod upstream;
+
+use std::path::Path;
+
+pub use consumer::{Consumer, TestKey};
+pub use expect::{
+    BodyExpect, CacheExpect, Expect, FieldExpect, Matcher, Pattern, PolicyExpect, QuotaExpect, StatusExpect,
+    TextExpect, UpstreamExpect,
+};
+pub use file::TestFile;
+pub use invariant::{Invariant, Requirement, RouteSelection};
+pub use request::{Content, RequestStep};
+pub use step::{Action, Case, Port, PurgeWhat, Step};
+pub use upstream::{Answer, Answers, Rule, Script, ScriptedAnswer};
+
+use crate::diagnostic::{Diagnostics, Report};
+use crate::source::{self, FileId, Files, Limits};
+
+/// A test file as it was found.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its name within the project, such as `tests/pets.test.yaml`.
+    pub name: String,
+    /// What it says, or its mistakes.
+    pub file: Result<TestFile, Diagnostics>,
+}
+
+/// Reads all test files of a project folder, in the order of their names; a project without a `tests` folder has none.
+#[must_use]
+pub fn load_dir(project: &Path) -> Vec<Loaded> {
+    let Ok(folder) = std::fs::read_dir(project.join(FOLDER)) else { return Vec::new() };
+    let named = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = named.filter(|name| ENDINGS.iter().any(|ending| name.ends_with(ending))).collect();
+    names.sort_unstable();
+    names.truncate(FILES_MAX);
+    let load = |name: String| {
+        let name = format!("{FOLDER}/{name}");
+        let (mut files, mut report) = (Files::new(), Report::default());
+        let file = source::load(project, &name, &mut files, &mut report);
+        Loaded { file: build(&name, file, files, report), name }
+    };
+    names.into_iter().map(load).collect()
+}
+
+/// Reads a test file from a text; `name` is what diagnostics call it.
+///
+/// # Errors
+/// When the text has a mistake.
+pub fn load_str(name: &str, text: &str) -> Result<TestFile, Diagnostics> {
+    let mut files = Files::new();
+    let file = files.add(name, text);
+    build(name, Some(file), files, Report::default())
+}
+
+fn build(name: &str, file: Option<FileId>, files: Files, mut report: Report) -> Result<TestFile, Diagnostics> {
+    let decoded = file.and_then(|file| {
+        let root = source::read(file, files.text(file), &Limits::AUTHORED, &mut report)?;
+        TestFile::decode(name, &root, &mut report)
+    });
+    let has_errors = report.has_errors();
+    let found = report.finish(files.clone());
+    match decoded {
+        Some(decoded) if !has_errors => Ok(TestFile { warnings: found, files, ..decoded }),
+        _ => Err(found),
+    }
+}
+
+/// Where test files stand in a project folder.
+pub const FOLDER: &str = "tests";
+
+/// How their names end.
+pub const ENDINGS: [&str; 3] = [".test.yaml", ".test.yml", ".test.json"];
+
+/// Test files of one project; more are not read.
+const FILES_MAX: usize = 10_000;

@@ -1,0 +1,181 @@
+//! What upstreams answer in a test.
+
+use http::{HeaderName, HeaderValue, Method};
+use tollgate_core::forward::UpstreamError;
+
+use super::request::{self, Content};
+use super::text::bad_request;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::decode::{self, DURATION, Fields};
+use crate::schema::tables;
+use crate::source::{Entry, Node, Spanned, Value};
+
+/// What one upstream answers.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// Answers to some requests, the first rule that applies.
+    pub rules: Vec<Rule>,
+    /// Answers to all others.
+    pub answers: Answers,
+}
+
+/// Answers to some requests.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The method, or any.
+    pub method: Option<Method>,
+    /// The path that the upstream receives, in which `*` stands for any text, or any path.
+    pub path: Option<String>,
+    /// The answers.
+    pub answers: Answers,
+}
+
+/// One answer after the other; the last one is given from then on. Nothing stands for 200 without content.
+#[derive(Clone, Debug, Default)]
+pub struct Answers(pub Vec<ScriptedAnswer>);
+
+/// One answer of an upstream.
+#[derive(Clone, Debug)]
+pub struct ScriptedAnswer {
+    /// After how many milliseconds it comes.
+    pub delay_ms: u64,
+    /// What comes, or why nothing does.
+    pub outcome: Result<Answer, UpstreamError>,
+}
+
+/// A response of an upstream.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its fields.
+    pub fields: Vec<(HeaderName, HeaderValue)>,
+    /// Its content.
+    pub content: Content,
+    /// Whether the content breaks off at its end.
+    pub breaks: bool,
+}
+
+/// Reads `upstreams:`.
+pub(super) fn scripts(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Script)>> {
+    let Value::Map(entries) = &node.value else {
+        return decode::mistyped(node, "a mapping of upstreams", "write `{name: {status: 200}}`", report);
+    };
+    let pair = |Entry { key, value }: &Entry| Some((key.clone(), script(key, value, report)?));
+    Some(entries.iter().filter_map(pair).collect())
+}
+
+fn script(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Script> {
+    if matches!(node.value, Value::List(_)) {
+        return Some(Script { rules: Vec::new(), answers: answers(node, report)? });
+    }
+    let mut fields = Fields::open(node, &tables::SCRIPT, format!("the script of `{}`", name.value), name.span, report)?;
+    let rules = fields.optional("rules", report, |node, report| decode::list(node, report, rule));
+    let answers = answers_of(&mut fields, node, report);
+    fields.finish(report);
+    Some(Script { rules: rules.unwrap_or_default(), answers: answers? })
+}
+
+fn rule(node: &Node, report: &mut Report) -> Option<Rule> {
+    let mut fields = Fields::open(node, &tables::RULE, "this rule", node.span, report)?;
+    let method = fields.optional("method", report, method);
+    let path = fields.optional("path", report, decode::text);
+    let answers = answers_of(&mut fields, node, report);
+    fields.finish(report);
+    Some(Rule { method, path: path.map(|path| path.value), answers: answers? })
+}
+
+/// A method in capitals.
+pub(super) fn method(node: &Node, report: &mut Report) -> Option<Method> {
+    let text = decode::text(node, report)?;
+    let found = Method::from_bytes(text.value.as_bytes()).ok().filter(|_| text.value == text.value.to_uppercase());
+    if found.is_none() {
+        report.push(bad_request(&text, format!("`{}` is no method", text.value), "write it as in `GET`"));
+    }
+    found
+}
+
+/// Answers of a step or script: one as a mapping, or several as a list.
+pub(super) fn answers(node: &Node, report: &mut Report) -> Option<Answers> {
+    let list = match &node.value {
+        Value::List(_) => decode::list(node, report, one)?,
+        _ => vec![one(node, report)?],
+    };
+    if list.is_empty() {
+        report.push(
+            Diagnostic::error(Code::EmptyValue, node.span, "the list is empty")
+                .why("the upstream must answer something")
+                .fix("list an answer: `[{status: 200}]`"),
+        );
+    }
+    Some(Answers(list))
+}
+
+fn one(node: &Node, report: &mut Report) -> Option<ScriptedAnswer> {
+    let mut fields = Fields::open(node, &tables::ANSWER, "this answer", node.span, report)?;
+    let answer = answer(&mut fields, report);
+    fields.finish(report);
+    answer
+}
+
+/// The answers of a script or rule: `answers:`, or the members of one answer.
+fn answers_of(fields: &mut Fields<'_>, node: &Node, report: &mut Report) -> Option<Answers> {
+    let sequence = fields.optional("answers", report, answers);
+    let single = answer(fields, report)?;
+    let said = ANSWER_KEYS.iter().find_map(|key| fields.key_span(key));
+    match (fields.key_span("answers"), said) {
+        (Some(at), Some(_)) => {
+            report.push(
+                Diagnostic::error(Code::BadRequest, at, "there are two answers")
+                    .why("`answers` lists all of them")
+                    .fix("put the answer beside it into the list"),
+            );
+            None
+        }
+        (Some(_), None) => sequence,
+        (None, Some(_)) => Some(Answers(vec![single])),
+        (None, None) if fields.key_span("rules").is_some() => Some(Answers::default()),
+        (None, None) => {
+            report.push(
+                Diagnostic::error(Code::EmptyValue, node.span, "no answer is given")
+                    .why("a script says what the upstream answers")
+                    .fix("write `status: 200`"),
+            );
+            None
+        }
+    }
+}
+
+const ANSWER_KEYS: [&str; 6] = ["status", "headers", "body", "delay", "fail", "breaks"];
+
+fn answer(fields: &mut Fields<'_>, report: &mut Report) -> Option<ScriptedAnswer> {
+    let status = fields.optional("status", report, |node, report| {
+        decode::integer(node, 200, 999, report).and_then(|status| u16::try_from(status).ok())
+    });
+    let given = fields.optional("headers", report, |node, report| request::fields(node, None, report));
+    let content = fields.optional("body", report, |node, report| request::content(node, None, report));
+    let delay = fields.optional("delay", report, |node, report| decode::quantity(node, &DURATION, report));
+    let fail = fields.optional("fail", report, |node, report| decode::word(node, &errors(), report));
+    let breaks = fields.optional("breaks", report, decode::boolean).unwrap_or(false);
+    let said = ["status", "headers", "body", "breaks"].iter().find_map(|key| fields.key_span(key));
+    if let (Some(at), Some(_)) = (fields.key_span("fail"), said) {
+        report.push(
+            Diagnostic::error(Code::BadRequest, at, "an upstream that fails answers nothing")
+                .why("`fail` stands for the answer")
+                .fix("remove `fail`, or `status`, `headers` and `body`"),
+        );
+    }
+    let answer = Answer {
+        status: status.unwrap_or(200),
+        fields: given.unwrap_or_default(),
+        content: content.unwrap_or_default(),
+        breaks,
+    };
+    let outcome = fail.map_or(Ok(answer), Err);
+    Some(ScriptedAnswer { delay_ms: delay.map_or(0, |delay| delay.value), outcome })
+}
+
+/// What can go wrong with an upstream, by the names of RFC 9209.
+fn errors() -> [(&'static str, UpstreamError); tables::UPSTREAM_ERRORS.len()] {
+    tables::UPSTREAM_ERRORS.map(|error| (error.proxy_status(), error))
+}

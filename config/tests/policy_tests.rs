@@ -1,0 +1,180 @@
+//! What test files say, and every mistake in one at its place, under its code.
+
+use tollgate_config::policy_tests::{Action, BodyExpect, Matcher, TestFile, load_str};
+use tollgate_config::{Diagnostics, compile_str};
+
+const PROJECT: &str = "\
+format: 1
+gateway: {name: acme, authn: none}
+upstreams: {pets: \"http://127.0.0.1:9000\"}
+policies: {keys: {kind: api-key}, burst: {kind: rate-limit, rate: 5/s}}
+apis: {shop: {upstream: pets, routes: [{path: /used, id: used, authn: keys, limit: burst}]}}
+";
+
+fn findings(text: &str) -> Diagnostics {
+    let compiled = compile_str("tollgate.yaml", PROJECT).expect("a sound project");
+    match load_str("tests/t.test.yaml", text) {
+        Ok(file) if file.warnings.is_empty() => file.check(&compiled),
+        Ok(file) => file.warnings,
+        Err(found) => {
+            assert!(found.has_errors(), "refused without an error:\n{found}");
+            found
+        }
+    }
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[(&str, u32, u32)]) {
+    let found = findings(text);
+    let places: Vec<_> = found.iter().map(|d| (d.code.id(), d.span.start.line, d.span.start.column)).collect();
+    assert_eq!(places, expected, "\n{found}");
+    for finding in &found {
+        assert!(!finding.what.is_empty() && !finding.why.is_empty() && !finding.fix.is_empty(), "{finding:?}");
+    }
+}
+
+/// Checks the steps of a case, each on a line of its own; the first is line 1, and columns begin behind `- `.
+#[track_caller]
+fn check_steps(steps: &str, expected: &[(&str, u32, u32)]) {
+    let lines: String = steps.lines().map(|line| format!("- {line}\n")).collect();
+    let head = "format: 1\nconsumers: [{id: acme, keys: [k1]}]\ncases:\n- name: c\n  steps:\n";
+    let sure = "- {request: GET /, expect: {status: 404}}\n";
+    let text = format!("{head}{}", indented(&format!("{lines}{sure}")));
+    let expected: Vec<_> = expected.iter().map(|(code, line, column)| (*code, 5 + line, 4 + column)).collect();
+    check(&text, &expected);
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+fn file(text: &str) -> TestFile {
+    load_str("tests/t.test.yaml", text).unwrap_or_else(|found| unreachable!("{found}"))
+}
+
+#[test]
+fn a_file_without_mistakes_has_no_findings() {
+    check_steps("{request: GET /used, key: k1, expect: {status: 200, route: shop.used, operation: used}}", &[]);
+    check_steps("{request: GET /used, repeat: 3, count: {200: 2, 429: 1}}\n{advance: 10s}\n{purge: all}", &[]);
+    check_steps("{fault: {counters: down}}\n{restore: all}\n{restore: [cache]}\n{at: 2030-01-01T00:00:00Z}", &[]);
+}
+
+#[test]
+fn the_shape_of_a_file_is_checked() {
+    check("[]\n", &[("TG0202", 1, 1)]);
+    check("format: 1\n", &[("TG0901", 1, 1)]);
+    check("format: 1\ncases: []\n", &[("TG0901", 1, 1)]);
+    check("format: 1\ncasses: []\n", &[("TG0901", 1, 1), ("TG0201", 2, 1)]);
+    check("format: 1\ncases: [{name: a, steps: []}]\n", &[("TG0901", 2, 19)]);
+    check("format: 1\ncases: [{name: a, steps: [{advance: 1s}]}]\n", &[("TG0908", 2, 16)]);
+    check("format: 1\nclock: noon\ncases: [{name: a, steps: []}]\n", &[("TG0502", 2, 8), ("TG0901", 3, 19)]);
+    let case = "{name: a, steps: [{request: GET /, expect: {status: 404}}]}";
+    check(&format!("format: 1\ncases:\n- {case}\n- {case}\n"), &[("TG0906", 4, 10)]);
+    check(&format!("format: 1\nupstreams: {{pest: {{status: 200}}}}\ncases: [{case}]\n"), &[("TG0909", 2, 13)]);
+    check(&format!("format: 1\nconsumers: [{{id: a, keys: [k, k]}}]\ncases: [{case}]\n"), &[("TG0906", 2, 31)]);
+    check(&format!("format: 1\nconsumers: [{{id: a}}, {{id: a}}]\ncases: [{case}]\n"), &[("TG0906", 2, 27)]);
+}
+
+#[test]
+fn mistakes_in_steps_are_found_where_they_stand() {
+    check_steps("{}", &[("TG0902", 1, 1)]);
+    check_steps("{expect: {status: 200}}", &[("TG0902", 1, 1)]);
+    check_steps("{advance: 1s, purge: all}", &[("TG0902", 1, 15)]);
+    check_steps("{advance: 10}", &[("TG0206", 1, 11)]);
+    check_steps("{at: 2020-01-01T00:00:00Z}", &[("TG0907", 1, 1)]);
+    check_steps("{fault: {conters: down}}", &[("TG0201", 1, 10)]);
+    check_steps("{restore: counter}", &[("TG0210", 1, 11)]);
+    check_steps("{request: /used}", &[("TG0903", 1, 11)]);
+    check_steps("{request: get /used}", &[("TG0903", 1, 11)]);
+    check_steps("{request: GET used}", &[("TG0903", 1, 11)]);
+    check_steps("{request: \"GET ftp://a/used\"}", &[("TG0903", 1, 11)]);
+    check_steps("{request: GET /used, key: k2}", &[("TG0905", 1, 27)]);
+    check_steps("{request: \"GET /used?a=${key.k2}\"}", &[("TG0905", 1, 11)]);
+    check_steps("{request: GET /used, headers: {\"a b\": c}}", &[("TG0903", 1, 32)]);
+    check_steps("{request: GET /used, headers: {a: \"b\\n\"}}", &[("TG0903", 1, 35)]);
+    check_steps("{request: GET /used, client: {address: here}}", &[("TG0903", 1, 40)]);
+    check_steps("{request: GET /used, from: nowhere}", &[("TG0210", 1, 28)]);
+    check_steps("{request: GET /used, repeat: 0}", &[("TG0209", 1, 30)]);
+    check_steps("{request: GET /used, body: {}}", &[("TG0903", 1, 28)]);
+    check_steps("{request: GET /used, body: {size: 1GiB}}", &[("TG0209", 1, 35)]);
+    check_steps("{request: GET /used, upstream: {fail: conection_refused}}", &[("TG0210", 1, 39)]);
+    check_steps("{request: GET /used, upstream: {fail: dns_error, status: 200}}", &[("TG0903", 1, 33)]);
+    check_steps("{request: GET /used, upstream: []}", &[("TG0212", 1, 32)]);
+}
+
+#[test]
+fn expectations_that_nothing_meets_are_mistakes() {
+    let expect = |text: &str| format!("{{request: GET /used, expect: {{{text}}}}}");
+    for (text, code, column) in [
+        ("", "TG0904", 30),
+        ("status: 42", "TG0904", 39),
+        ("status: 9xx", "TG0904", 39),
+        ("status: []", "TG0904", 39),
+        ("statsu: 200", "TG0201", 31),
+        ("body: {matching: \"(\"}", "TG0904", 48),
+        ("headers: {a: {}}", "TG0904", 44),
+        ("headers: {\"a b\": c}", "TG0903", 41),
+        ("problem: rate-limit-exceded", "TG0210", 40),
+        ("policy: burts", "TG0909", 39),
+        ("route: shop.usde", "TG0909", 38),
+        ("phase: limits", "TG0210", 38),
+        ("cache: hot", "TG0210", 38),
+        ("quota: {burts: {remaining: 1}}", "TG0909", 39),
+        ("quota: {burst: {}}", "TG0904", 46),
+        ("retry-after: 1500ms", "TG0904", 44),
+        ("upstream: {}", "TG0904", 41),
+        ("upstream: {name: pest}", "TG0909", 48),
+        ("upstream: {called: many}", "TG0202", 50),
+    ] {
+        check_steps(&expect(text), &[(code, 1, column)]);
+    }
+    check_steps("{request: GET /used, repeat: 3, count: {200: 2}}", &[("TG0904", 1, 33)]);
+    check_steps("{request: GET /used, count: {ok: 1}}", &[("TG0904", 1, 30)]);
+    check_steps("{request: GET /used, expect: {status: 200}, each: {status: 200}}", &[("TG0904", 1, 22)]);
+}
+
+#[test]
+fn mistakes_in_invariants_are_found() {
+    let invariant = |text: &str| format!("format: 1\ninvariants:\n- {text}\n");
+    check(&invariant("{routes: {method: POST}, have: [authn, {policy: burst}], not: [cache]}"), &[]);
+    check(&invariant("{routes: all, have: authn}"), &[("TG0202", 3, 23)]);
+    check(&invariant("{routes: {method: POST}}"), &[("TG0910", 3, 3)]);
+    check(&invariant("{have: [auth]}"), &[("TG0210", 3, 11)]);
+    check(&invariant("{have: [{policy: burts}]}"), &[("TG0909", 3, 20)]);
+    check(&invariant("{routes: {methods: POST}, have: [authn]}"), &[("TG0201", 3, 13)]);
+}
+
+#[test]
+fn an_invariant_without_a_name_is_told_in_words() {
+    let file = file("format: 1\ninvariants: [{routes: {method: [POST, PUT]}, have: [authn, limit], not: [cache]}]\n");
+    assert_eq!(file.invariants[0].title(), "routes for POST, PUT have authn, limit and have no cache");
+}
+
+#[test]
+fn the_key_of_a_name_is_real_and_always_the_same() {
+    let text = "format: 1\nconsumers: [{id: acme, keys: [k1, {name: k2, scopes: [read]}]}]\n\
+        cases: [{name: a, steps: [{request: \"GET /?k=${key.k1}\", expect: {status: 200}}]}]\n";
+    let (one, two) = (file(text), file(text));
+    let keys = |file: &TestFile| file.consumers[0].keys.iter().map(|k| k.key.expose().to_owned()).collect::<Vec<_>>();
+    assert_eq!(keys(&one), keys(&two));
+    assert_ne!(keys(&one)[0], keys(&one)[1]);
+    assert_eq!(one.consumers[0].keys[1].credential.scopes, ["read"]);
+    let Action::Request(request) = &one.cases[0].steps[0].action else { panic!("a request") };
+    assert_eq!(request.target, format!("/?k={}", keys(&one)[0]));
+}
+
+#[test]
+fn json_and_yaml_say_the_same() {
+    let yaml = "format: 1\ncases:\n- name: a\n  steps:\n  - request: POST /x\n    body: {json: {a: [1, null]}}\n    \
+        expect: {status: 2xx, body: {contains: b}}\n";
+    let json = r#"{"format": 1, "cases": [{"name": "a", "steps": [{"request": "POST /x",
+        "body": {"json": {"a": [1, null]}}, "expect": {"status": "2xx", "body": {"contains": "b"}}}]}]}"#;
+    for text in [yaml, json] {
+        let file = file(text);
+        let Action::Request(request) = &file.cases[0].steps[0].action else { panic!("a request") };
+        assert_eq!(request.content.bytes, r#"{"a":[1,null]}"#);
+        let body = request.each.as_ref().and_then(|expect| expect.body.as_ref()).map(|body| &body.value);
+        let Some(BodyExpect::Text(text)) = body else { panic!("a text") };
+        assert!(matches!(text.0.as_slice(), [Matcher::Contains(part)] if part == "b"));
+    }
+}

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{bundle, check, explain, key, publish, purge, routes, serve};
+use commands::{bundle, check, explain, key, publish, purge, routes, schema, serve};
 use dev::DevOptions;
 use failure::Failure;
 use project::Project;
@@ -61,6 +61,7 @@ enum Command {
     Check(check::CheckArgs),
     Routes(routes::RoutesArgs),
     Explain(explain::ExplainArgs),
+    Schema(schema::SchemaArgs),
     Bundle(bundle::BundleArgs),
     Publish(publish::PublishArgs),
     Key(key::KeyArgs),
@@ -86,6 +87,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Routes(args)) => routes::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Bundle(args)) => bundle::run(&args),
         Some(Command::Publish(args)) => publish::run(&args),
         Some(Command::Key(args)) => key::run(&args),

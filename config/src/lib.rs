@@ -22,4 +22,5 @@ mod source;
 
 pub use compile::{Compiled, CompiledRoute, Whole, compile_dir, compile_str};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Severity, reference_page, sarif};
+pub use schema::FileKind;
 pub use source::{FileId, Position, Span, Spanned};

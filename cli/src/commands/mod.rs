@@ -7,6 +7,7 @@ pub(crate) mod key;
 pub(crate) mod publish;
 pub(crate) mod purge;
 pub(crate) mod routes;
+pub(crate) mod schema;
 pub(crate) mod serve;
 
 use clap::ValueEnum;

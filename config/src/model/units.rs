@@ -23,14 +23,10 @@ pub(crate) fn duration_ms(text: &str) -> Result<u64, String> {
 /// Reads a size in bytes; `Err` says what is wrong with it.
 pub(crate) fn size_bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text).ok_or_else(|| format!("`{text}` is not a size"))?;
-    let factor = match unit {
-        "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        "" => return Err(format!("`{text}` has no unit")),
-        unit => return Err(format!("`{unit}` is not a unit of size")),
-    };
+    let factor = one_of(SIZE_UNITS, unit).ok_or_else(|| match unit {
+        "" => format!("`{text}` has no unit"),
+        unit => format!("`{unit}` is not a unit of size"),
+    })?;
     number
         .checked_mul(factor)
         .filter(|bytes| *bytes <= SIZE_BYTES_MAX)
@@ -66,21 +62,26 @@ pub(crate) fn rate(text: &str) -> Result<Rate, String> {
 }
 
 fn unit_ms(unit: &str) -> Option<u64> {
-    match unit {
-        "ms" => Some(1),
-        "s" => Some(1000),
-        "m" | "min" => Some(60_000),
-        "h" => Some(3_600_000),
-        "d" => Some(86_400_000),
-        _ => None,
-    }
+    one_of(TIME_UNITS, unit)
 }
 
+/// What one of a unit is.
+fn one_of(units: &[(&str, u64)], unit: &str) -> Option<u64> {
+    units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor)
+}
+
+/// Units of time, in milliseconds.
+pub(crate) const TIME_UNITS: &[(&str, u64)] =
+    &[("ms", 1), ("s", 1000), ("m", 60_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// Units of size, in bytes.
+pub(crate) const SIZE_UNITS: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+
 /// Ten years: nothing in a gateway lasts longer, and no arithmetic on it can overflow.
-const DURATION_MS_MAX: u64 = 10 * 366 * 86_400_000;
+pub(crate) const DURATION_MS_MAX: u64 = 10 * 366 * 86_400_000;
 
 /// One tebibyte.
-const SIZE_BYTES_MAX: u64 = 1 << 40;
+pub(crate) const SIZE_BYTES_MAX: u64 = 1 << 40;
 
 #[cfg(test)]
 mod tests {

@@ -13,10 +13,14 @@
 //! A table says what can be seen in one value without the rest of the project (codes `TG02..`). Whether a named thing
 //! exists, and whether hosts, paths and URLs can be used, is for `lower` to find.
 
-// The JSON Schema and the pages that read the rest of the tables follow.
-#![allow(dead_code, unused_imports)]
-
+mod json;
+mod kind;
+mod pattern;
 pub(crate) mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use kind::FileKind;
 
 /// A mapping with known keys.
 #[derive(Debug)]
@@ -113,17 +117,21 @@ impl Key {
 
 /// What keys of an object must be together; what a rule refuses is reported with a code `TG02..`.
 #[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "tables to come use them")]
 pub(crate) enum Rule {
     /// At least one of the keys is there.
     SomeOf(&'static [&'static str]),
     /// Exactly one of the keys is there.
     OneOf(&'static [&'static str]),
+    /// No two of the keys are there.
+    AtMostOneOf(&'static [&'static str]),
     /// Where the first key is, the second is too.
     Needs(&'static str, &'static str),
 }
 
 /// What a value is.
 #[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "tables to come use them")]
 pub(crate) enum Shape {
     /// The version of the format: `1`.
     Format,
@@ -153,6 +161,28 @@ pub(crate) enum Shape {
     AnyOf(&'static [Shape]),
     /// Any value of the JSON data model.
     Anything,
+}
+
+impl Shape {
+    /// The words that it takes, each with what it means.
+    pub(crate) fn words(self) -> Vec<(&'static str, &'static str)> {
+        match self {
+            Self::Word(words) => words.to_vec(),
+            Self::AnyOf(shapes) => shapes.iter().flat_map(|shape| shape.words()).collect(),
+            Self::Format
+            | Self::Text
+            | Self::Ruled(_)
+            | Self::Boolean
+            | Self::Integer(..)
+            | Self::Number(..)
+            | Self::Quantity(_)
+            | Self::List(_)
+            | Self::Object(_)
+            | Self::Tagged(_)
+            | Self::Named(_)
+            | Self::Anything => Vec::new(),
+        }
+    }
 }
 
 /// A rule for texts.
@@ -231,4 +261,40 @@ pub(crate) enum Quantity {
     Size,
     /// So many in a period.
     Rate,
+}
+
+impl Quantity {
+    /// What schema and reference call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Duration => "duration",
+            Self::Time => "time",
+            Self::Size => "size",
+            Self::Rate => "rate",
+        }
+    }
+
+    /// How it is written.
+    pub(crate) fn doc(self) -> &'static str {
+        match self {
+            Self::Duration => {
+                "A whole number directly followed by `ms`, `s`, `m` (or `min`), `h` or `d`; at most 10 years."
+            }
+            Self::Time => {
+                "A whole number directly followed by `ms`, `s`, `m` (or `min`), `h` or `d`; not zero, and at most 10 years."
+            }
+            Self::Size => "A whole number directly followed by `B`, `KiB`, `MiB` or `GiB`; at most 1 TiB.",
+            Self::Rate => "A whole number, `/` and a period: a unit of time, or a number with one; at most 49 days.",
+        }
+    }
+
+    /// Texts that are one.
+    pub(crate) fn examples(self) -> &'static [&'static str] {
+        match self {
+            Self::Duration => &["10m", "7d", "250ms"],
+            Self::Time => &["250ms", "10s", "5m"],
+            Self::Size => &["64KiB", "10MiB", "512B"],
+            Self::Rate => &["100/s", "100/min", "5/10s"],
+        }
+    }
 }

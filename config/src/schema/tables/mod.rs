@@ -6,7 +6,7 @@ mod level;
 mod policy;
 mod policy_tests;
 mod project;
-mod texts;
+pub(in crate::schema) mod texts;
 mod upstream;
 
 pub(crate) use api::{API, ROUTE};

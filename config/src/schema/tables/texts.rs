@@ -34,7 +34,7 @@ pub(crate) static HOST: TextRule = TextRule {
     name: "host",
     doc: "A host (`api.example.com`), all hosts below one (`*.example.com`, any number of labels), or `*` for every host; \
           without a port.",
-    pattern: r"^(\*|(\*\.)?[^*/@:?#\s]+|\[[0-9a-fA-F:.]+\])$",
+    pattern: r"^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9a-fA-F:.]+\])$",
     examples: &["api.example.com", "*.example.com", "*"],
 };
 
@@ -42,7 +42,7 @@ pub(crate) static HOST: TextRule = TextRule {
 pub(crate) static BASE: TextRule = TextRule {
     name: "base",
     doc: "A path without parameters, beginning with `/`.",
-    pattern: r"^/[^{}?#]*$",
+    pattern: "^/[^{}]*$",
     examples: &["/pets/v1"],
 };
 
@@ -51,7 +51,7 @@ pub(crate) static PATH: TextRule = TextRule {
     name: "path",
     doc: "A path that begins with `/`. `{name}` stands for one segment that is not empty, or for a part of one; `{*rest}` at \
           the end stands for one or more segments.",
-    pattern: r"^/[^?#]*$",
+    pattern: "^/",
     examples: &["/pets/{id}", "/files/{name}.json", "/assets/{*rest}"],
 };
 
@@ -76,7 +76,7 @@ pub(crate) static URL: TextRule = TextRule {
     name: "url",
     doc: "`http://` or `https://` (certificates are verified), a host, and perhaps a port and a path; no user name, query or \
           fragment.",
-    pattern: r"^[hH][tT][tT][pP][sS]?://[^?#\s]+$",
+    pattern: "^[hH][tT][tT][pP][sS]?://[^?#]+$",
     examples: &["https://pets.internal:8443"],
 };
 

@@ -1,0 +1,222 @@
+//! The tables as JSON Schema 2020-12.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{Absent, FileKind, Key, List, Named, Object, Rule, Shape, Tagged, TextRule, pattern};
+
+/// The schema of a kind of file.
+pub(super) fn document(kind: FileKind) -> Value {
+    let mut writer = Writer { with_values: kind.takes_values(), defs: BTreeMap::new() };
+    let mut root = Map::new();
+    root.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
+    root.insert("$id".to_owned(), format!("urn:tollgate:schema:{}", kind.name()).into());
+    root.insert("title".to_owned(), kind.path().into());
+    root.extend(writer.members(kind.root()));
+    let defs = writer.defs.into_iter().map(|(name, def)| (name, def.unwrap_or_default())).collect();
+    root.insert("$defs".to_owned(), Value::Object(defs));
+    Value::Object(root)
+}
+
+struct Writer {
+    /// Whether `${value.NAME}` may stand where a scalar stands.
+    with_values: bool,
+    /// The definitions; one that is being written is there without a value.
+    defs: BTreeMap<String, Option<Value>>,
+}
+
+impl Writer {
+    /// A mapping with known keys.
+    fn members(&mut self, object: &'static Object) -> Map<String, Value> {
+        let mut out = Map::new();
+        out.insert("description".to_owned(), object.doc.into());
+        out.insert("type".to_owned(), "object".into());
+        let properties = object.all_keys().map(|key| (key.name.to_owned(), self.key(key))).collect();
+        out.insert("properties".to_owned(), Value::Object(properties));
+        let required: Vec<_> = object.all_keys().filter(|key| key.is_required()).map(|key| key.name).collect();
+        if !required.is_empty() {
+            out.insert("required".to_owned(), json!(required));
+        }
+        out.insert("additionalProperties".to_owned(), false.into());
+        if !object.rules.is_empty() {
+            out.insert("allOf".to_owned(), object.rules.iter().map(rule).collect());
+        }
+        if !object.examples.is_empty() {
+            out.insert("examples".to_owned(), object.examples.iter().map(|example| parsed(example)).collect());
+        }
+        out
+    }
+
+    fn key(&mut self, key: &Key) -> Value {
+        let mut out = match self.shape(key.shape) {
+            Value::Object(members) => members,
+            other => Map::from_iter([("allOf".to_owned(), json!([other]))]),
+        };
+        out.insert("description".to_owned(), description(key).into());
+        if let Absent::Default(json) = key.absent {
+            out.insert("default".to_owned(), parsed(json));
+        }
+        if !key.examples.is_empty() {
+            out.insert("examples".to_owned(), key.examples.iter().map(|example| parsed(example)).collect());
+        }
+        Value::Object(out)
+    }
+
+    fn shape(&mut self, shape: Shape) -> Value {
+        let mut options = self.options(shape);
+        if self.with_values && is_scalar(shape) {
+            options.push(self.value_reference());
+        }
+        if options.len() > 1 { json!({ "anyOf": options }) } else { options.pop().unwrap_or_default() }
+    }
+
+    /// What a value may be, one schema for each way to write it.
+    fn options(&mut self, shape: Shape) -> Vec<Value> {
+        match shape {
+            Shape::Format => vec![json!({ "const": 1 })],
+            Shape::Text => vec![json!({ "type": "string" })],
+            Shape::Boolean => vec![json!({ "type": "boolean" })],
+            Shape::Integer(min, max) => vec![json!({ "type": "integer", "minimum": min, "maximum": max })],
+            Shape::Number(min, max) => vec![json!({ "type": "number", "minimum": min, "maximum": max })],
+            Shape::Word(words) => vec![json!({ "enum": words.iter().map(|(word, _)| word).collect::<Vec<_>>() })],
+            Shape::Ruled(rule) => vec![self.define(rule.name, |_| ruled(rule))],
+            Shape::Quantity(quantity) => vec![self.define(quantity.name(), |_| {
+                json!({
+                    "description": quantity.doc(),
+                    "type": "string",
+                    "pattern": pattern::of(quantity),
+                    "examples": quantity.examples(),
+                })
+            })],
+            Shape::List(list) => vec![self.list(list)],
+            Shape::Object(object) => vec![self.object(object)],
+            Shape::Tagged(tagged) => vec![self.define(tagged.head.name, |writer| writer.tagged(tagged))],
+            Shape::Named(named) => vec![self.named(named)],
+            Shape::AnyOf(shapes) => shapes.iter().flat_map(|shape| self.options(*shape)).collect(),
+            Shape::Anything => vec![json!({})],
+        }
+    }
+
+    fn object(&mut self, object: &'static Object) -> Value {
+        self.define(object.name, |writer| Value::Object(writer.members(object)))
+    }
+
+    fn list(&mut self, list: &List) -> Value {
+        let mut out = Map::new();
+        out.insert("type".to_owned(), "array".into());
+        out.insert("items".to_owned(), self.shape(list.of));
+        if list.min > 0 {
+            out.insert("minItems".to_owned(), list.min.into());
+        }
+        if list.max < usize::MAX {
+            out.insert("maxItems".to_owned(), list.max.into());
+        }
+        if list.unique {
+            out.insert("uniqueItems".to_owned(), true.into());
+        }
+        Value::Object(out)
+    }
+
+    fn named(&mut self, named: &Named) -> Value {
+        let mut out = Map::new();
+        out.insert("type".to_owned(), "object".into());
+        out.insert("propertyNames".to_owned(), self.define(named.names.name, |_| ruled(named.names)));
+        out.insert("additionalProperties".to_owned(), self.shape(named.of));
+        if named.max < usize::MAX {
+            out.insert("maxProperties".to_owned(), named.max.into());
+        }
+        Value::Object(out)
+    }
+
+    /// First the key that decides, so that editors offer its words; then for each word the whole object.
+    fn tagged(&mut self, tagged: &Tagged) -> Value {
+        let mut out = self.members(tagged.head);
+        out.remove("additionalProperties");
+        let variants = tagged.variants.iter().map(|(word, object)| {
+            json!({
+                "if": { "required": [tagged.tag], "properties": { tagged.tag: { "const": word } } },
+                "then": self.object(object),
+            })
+        });
+        out.insert("allOf".to_owned(), variants.collect());
+        Value::Object(out)
+    }
+
+    fn value_reference(&mut self) -> Value {
+        self.define("value-reference", |_| {
+            json!({
+                "description": "The value of that name, which an environment may set.",
+                "type": "string",
+                "pattern": pattern::VALUE_REFERENCE,
+            })
+        })
+    }
+
+    /// A reference to a definition, which is written where it is not there yet.
+    fn define(&mut self, name: &str, write: impl FnOnce(&mut Self) -> Value) -> Value {
+        if !self.defs.contains_key(name) {
+            self.defs.insert(name.to_owned(), None);
+            let def = write(self);
+            self.defs.insert(name.to_owned(), Some(def));
+        }
+        json!({ "$ref": format!("#/$defs/{name}") })
+    }
+}
+
+fn ruled(rule: &TextRule) -> Value {
+    let mut out = Map::new();
+    out.insert("description".to_owned(), rule.doc.into());
+    out.insert("type".to_owned(), "string".into());
+    if !rule.pattern.is_empty() {
+        out.insert("pattern".to_owned(), rule.pattern.into());
+    }
+    out.insert("examples".to_owned(), json!(rule.examples));
+    Value::Object(out)
+}
+
+fn rule(rule: &Rule) -> Value {
+    let each = |keys: &[&str]| keys.iter().map(|key| json!({ "required": [key] })).collect::<Vec<_>>();
+    match rule {
+        Rule::SomeOf(keys) => json!({ "anyOf": each(keys) }),
+        Rule::OneOf(keys) => json!({ "oneOf": each(keys) }),
+        Rule::AtMostOneOf(keys) => json!({ "anyOf": [{ "oneOf": each(keys) }, { "not": { "anyOf": each(keys) } }] }),
+        Rule::Needs(key, other) => json!({ "dependentRequired": { *key: [other] } }),
+    }
+}
+
+/// What an editor shows: the sentence, what each word means, and what the key's absence means.
+fn description(key: &Key) -> String {
+    let mut out = key.doc.to_owned();
+    for (word, means) in key.shape.words() {
+        out.push_str(&format!("\n`{word}`: {means}"));
+    }
+    match key.absent {
+        Absent::Refused => out.push_str("\nRequired."),
+        Absent::Default(_) => {}
+        Absent::Means(means) => out.push_str(&format!("\nIf it is left out: {means}.")),
+    }
+    out
+}
+
+/// Whether the shape can be written as a scalar, in whose place a value may stand.
+fn is_scalar(shape: Shape) -> bool {
+    match shape {
+        Shape::Ruled(_)
+        | Shape::Text
+        | Shape::Boolean
+        | Shape::Integer(..)
+        | Shape::Number(..)
+        | Shape::Quantity(_)
+        | Shape::Word(_) => true,
+        Shape::AnyOf(shapes) => shapes.iter().any(|shape| is_scalar(*shape)),
+        Shape::Format | Shape::List(_) | Shape::Object(_) | Shape::Tagged(_) | Shape::Named(_) | Shape::Anything => {
+            false
+        }
+    }
+}
+
+/// A value of the tables; a test reads them all.
+fn parsed(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_default()
+}

@@ -1,0 +1,73 @@
+//! The kinds of files that people write.
+
+use serde_json::Value;
+
+use super::{Object, json, tables};
+
+/// A kind of file of the authoring format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileKind {
+    /// The project.
+    Project,
+    /// Consumers and keys for local use.
+    Fixtures,
+}
+
+impl FileKind {
+    /// All kinds, the project first.
+    pub const ALL: &[Self] = &[Self::Project, Self::Fixtures];
+
+    /// The kind's name, such as `project`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::Fixtures => "fixtures",
+        }
+    }
+
+    /// Where such a file stands in a project's folder; words in `<>` are for the author to choose.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Project => "tollgate.yaml",
+            Self::Fixtures => "dev/fixtures.yaml",
+        }
+    }
+
+    /// What the file of its JSON Schema is called.
+    #[must_use]
+    pub fn schema_file(self) -> &'static str {
+        match self {
+            Self::Project => "tollgate.schema.json",
+            Self::Fixtures => "fixtures.schema.json",
+        }
+    }
+
+    /// Its JSON Schema (2020-12).
+    #[must_use]
+    pub fn schema(self) -> Value {
+        json::document(self)
+    }
+
+    /// Its JSON Schema as the text of a file.
+    #[must_use]
+    pub fn schema_text(self) -> String {
+        format!("{:#}\n", self.schema())
+    }
+
+    /// The table of the file's root.
+    pub(crate) fn root(self) -> &'static Object {
+        match self {
+            Self::Project => &tables::PROJECT,
+            Self::Fixtures => &tables::FIXTURES,
+        }
+    }
+
+    /// Whether `${value.NAME}` may stand in it.
+    pub(crate) fn takes_values(self) -> bool {
+        match self {
+            Self::Project | Self::Fixtures => false,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Regular expressions that take what the readers of quantities take, numbers' bounds included.
+//!
+//! They keep to what all dialects know: no look-around, no classes but those in brackets.
+
+use super::Quantity;
+use crate::model::units::{DURATION_MS_MAX, SIZE_BYTES_MAX, SIZE_UNITS, TIME_UNITS};
+
+/// A text that stands for a value.
+pub(super) const VALUE_REFERENCE: &str = r"^\$\{value\.[a-z0-9-]{1,40}\}$";
+
+/// The pattern of the texts that are such a quantity.
+pub(super) fn of(quantity: Quantity) -> String {
+    let body = match quantity {
+        Quantity::Duration => format!("{}|{}", zero(TIME_UNITS), at_most(DURATION_MS_MAX, TIME_UNITS)),
+        Quantity::Time => at_most(DURATION_MS_MAX, TIME_UNITS),
+        Quantity::Size => format!("{}|{}", zero(SIZE_UNITS), at_most(SIZE_BYTES_MAX, SIZE_UNITS)),
+        Quantity::Rate => {
+            let units = names(TIME_UNITS);
+            format!("0*({})/({units}|{})", positive(u32::MAX.into()), at_most(u32::MAX.into(), TIME_UNITS))
+        }
+    };
+    format!("^({body})$")
+}
+
+/// Units with what one of them is.
+type Units = [(&'static str, u64)];
+
+fn names(units: &Units) -> String {
+    units.iter().map(|(unit, _)| *unit).collect::<Vec<_>>().join("|")
+}
+
+fn zero(units: &Units) -> String {
+    format!("0+({})", names(units))
+}
+
+/// A number with a unit, together 1 to `max`.
+fn at_most(max: u64, units: &Units) -> String {
+    let option = |(unit, factor): &(&str, u64)| format!("0*({}){unit}", positive(max / factor));
+    units.iter().map(option).collect::<Vec<_>>().join("|")
+}
+
+/// The numbers 1 to `max` without leading zeros: those with fewer figures; those that differ first in the nth figure,
+/// which is smaller; and `max` itself.
+fn positive(max: u64) -> String {
+    let figures = max.to_string();
+    let mut options = Vec::new();
+    if figures.len() > 1 {
+        options.push(format!("[1-9]{}", any(figures.len() - 2, true)));
+    }
+    for (at, figure) in figures.bytes().enumerate() {
+        let smallest = if at == 0 { b'1' } else { b'0' };
+        if figure > smallest {
+            let (before, rest) = (&figures[..at], any(figures.len() - at - 1, false));
+            options.push(format!("{before}{}{rest}", class(smallest, figure - 1)));
+        }
+    }
+    options.push(figures);
+    options.join("|")
+}
+
+fn class(from: u8, to: u8) -> String {
+    let (from, to) = (char::from(from), char::from(to));
+    if from == to { from.to_string() } else { format!("[{from}-{to}]") }
+}
+
+/// So many figures, or up to so many.
+fn any(count: usize, or_fewer: bool) -> String {
+    match (count, or_fewer) {
+        (0, _) => String::new(),
+        (1, false) => "[0-9]".to_owned(),
+        (count, false) => format!("[0-9]{{{count}}}"),
+        (count, true) => format!("[0-9]{{0,{count}}}"),
+    }
+}

@@ -1,0 +1,65 @@
+//! The tables, the schemas and the compiler say the same.
+
+mod corpus;
+mod generated;
+mod patterns;
+mod sound;
+
+use std::sync::LazyLock;
+
+use serde_json::Value as Json;
+
+use super::FileKind;
+use crate::diagnostic::{Diagnostics, Report};
+use crate::source::{self, Files, Limits, Node, Value};
+use crate::{compile_str, fixtures};
+
+/// The JSON that a text stands for; what cannot be read at all stands for nothing.
+fn json(text: &str) -> Option<Json> {
+    let (mut files, mut report) = (Files::new(), Report::default());
+    let file = files.add("document", text);
+    let root = source::read(file, files.text(file), &Limits::AUTHORED, &mut report)?;
+    Some(of_node(&root))
+}
+
+fn of_node(node: &Node) -> Json {
+    match &node.value {
+        Value::Null | Value::Refused => Json::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Integer(value) => (*value).into(),
+        Value::Float(value) => (*value).into(),
+        Value::Text(value) => value.as_str().into(),
+        Value::List(items) => items.iter().map(of_node).collect(),
+        Value::Map(entries) => entries
+            .iter()
+            .map(|entry| (entry.key.value.clone(), of_node(&entry.value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+    }
+}
+
+fn validator(kind: FileKind) -> &'static jsonschema::Validator {
+    static ALL: LazyLock<Vec<jsonschema::Validator>> = LazyLock::new(|| {
+        let validator = |kind: &FileKind| jsonschema::draft202012::new(&kind.schema()).expect("a schema");
+        FileKind::ALL.iter().map(validator).collect()
+    });
+    let place = FileKind::ALL.iter().position(|known| *known == kind);
+    place.and_then(|place| ALL.get(place)).expect("a kind of the list")
+}
+
+/// What the schema says is wrong with a document.
+fn refusals(validator: &jsonschema::Validator, document: &Json) -> Vec<String> {
+    validator.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+/// What the compiler finds in a file of that kind, in a project that is otherwise right.
+fn findings(kind: FileKind, text: &str) -> Diagnostics {
+    match kind {
+        FileKind::Project => {
+            compile_str("tollgate.yaml", text).map_or_else(|found| found, |compiled| compiled.warnings().clone())
+        }
+        FileKind::Fixtures => {
+            fixtures::load_str("dev/fixtures.yaml", text).map_or_else(|found| found, |fixtures| fixtures.warnings)
+        }
+    }
+}

@@ -103,7 +103,7 @@ fn has_project(folder: &Path) -> bool {
 }
 
 /// The files a project can begin with.
-const FILES: [&str; 2] = ["tollgate.yaml", "tollgate.json"];
+const FILES: [&str; 3] = ["tollgate.yaml", "tollgate.yml", "tollgate.json"];
 
 /// The quickstart within a clone.
 const QUICKSTART: &str = "examples/quickstart";

@@ -9,10 +9,11 @@ use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, PolicySettings, RouteSettings, SiteSettings};
 use tollgate_kv_schemas::{Bundle, Id};
 
+use crate::assemble;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
 use crate::lower::{self, Lowered};
 use crate::model::project::Project;
-use crate::source::{self, FileId, Files, Limits, Span};
+use crate::source::{Folder, Layout, Loader, Span};
 
 /// A compiled project.
 #[derive(Clone, Debug)]
@@ -113,13 +114,15 @@ impl Compiled {
 /// # Errors
 /// All mistakes of the project, with its warnings.
 pub fn compile_dir(project: &Path) -> Result<Compiled, Diagnostics> {
-    let (mut files, mut report) = (Files::new(), Report::default());
-    let name = project_file(project);
-    let file = source::load(project, name, &mut files, &mut report);
-    if name == FILE && project.join(JSON_FILE).exists() {
-        report_two_files(&mut files, &mut report);
-    }
-    compile(file, files, report)
+    compile_folder(Folder::Disk(project.to_owned()))
+}
+
+/// Compiles a project whose files are in memory, by their paths in its folder: `tollgate.yaml`, `apis/pets/api.yaml`.
+///
+/// # Errors
+/// All mistakes of the project, with its warnings.
+pub fn compile_files(files: &BTreeMap<String, String>) -> Result<Compiled, Diagnostics> {
+    compile_folder(Folder::Memory(files.clone()))
 }
 
 /// Compiles a project that is one text; `name` is what diagnostics call it.
@@ -127,15 +130,23 @@ pub fn compile_dir(project: &Path) -> Result<Compiled, Diagnostics> {
 /// # Errors
 /// All mistakes of the project, with its warnings.
 pub fn compile_str(name: &str, text: &str) -> Result<Compiled, Diagnostics> {
-    let mut files = Files::new();
-    let file = files.add(name, text);
-    compile(Some(file), files, Report::default())
+    let (mut loader, mut report) = (Loader::new(Folder::Memory(BTreeMap::new())), Report::default());
+    let root = loader.add(name, text);
+    let project = assemble::join(Some(root), &Layout::default(), &mut loader, &mut report);
+    compile(project, loader, report)
 }
 
-fn compile(file: Option<FileId>, files: Files, mut report: Report) -> Result<Compiled, Diagnostics> {
-    let compiled = file.and_then(|file| bundle(file, &files, &mut report));
+fn compile_folder(folder: Folder) -> Result<Compiled, Diagnostics> {
+    let (mut loader, mut report) = (Loader::new(folder), Report::default());
+    let layout = Layout::find(&mut loader, &mut report);
+    let project = assemble::assemble(&layout, &mut loader, &mut report);
+    compile(project, loader, report)
+}
+
+fn compile(project: Option<(Project, Span)>, loader: Loader, mut report: Report) -> Result<Compiled, Diagnostics> {
+    let compiled = project.and_then(|(project, root)| bundle(&project, root, &mut report));
     let has_errors = report.has_errors();
-    let found = report.finish(files);
+    let found = report.finish(loader.into_files());
     match compiled {
         Some((lowered, bundle)) if !has_errors => {
             let Lowered { gateway, sites, whole } = lowered;
@@ -145,37 +156,15 @@ fn compile(file: Option<FileId>, files: Files, mut report: Report) -> Result<Com
     }
 }
 
-fn bundle(file: FileId, files: &Files, report: &mut Report) -> Option<(Lowered, Bundle)> {
-    let root = source::read(file, files.text(file), &Limits::AUTHORED, report)?;
-    let project = Project::decode(&root, report)?;
-    let lowered = lower::lower(&project, root.span, report)?;
+fn bundle(project: &Project, root: Span, report: &mut Report) -> Option<(Lowered, Bundle)> {
+    let lowered = lower::lower(project, root, report)?;
     let bundle = Bundle::new(&lowered.gateway, &lowered.sites);
     if bundle.records.iter().any(|(_, value)| value.len() > PART_BYTES_MAX) {
         report.push(
-            Diagnostic::error(Code::TooMany, root.span, "a part of the bundle is too large")
+            Diagnostic::error(Code::TooMany, root, "a part of the bundle is too large")
                 .why(format!("stores take parts of up to {} MiB", PART_BYTES_MAX >> 20))
                 .fix("split the routes over several hosts or gateways"),
         );
     }
     Some((lowered, bundle))
 }
-
-/// The file that a folder's project begins with; the YAML name where there is neither, so that it is reported missing.
-fn project_file(project: &Path) -> &'static str {
-    if !project.join(FILE).exists() && project.join(JSON_FILE).exists() { JSON_FILE } else { FILE }
-}
-
-fn report_two_files(files: &mut Files, report: &mut Report) {
-    let at = Span::beginning_of(files.add(JSON_FILE, ""));
-    report.push(
-        Diagnostic::error(Code::UnreadableFile, at, format!("there is a `{FILE}` and a `{JSON_FILE}`"))
-            .why("which of them is the project cannot be known")
-            .fix("keep one of them"),
-    );
-}
-
-/// The file a project begins with.
-const FILE: &str = "tollgate.yaml";
-
-/// The same, for those who write JSON.
-const JSON_FILE: &str = "tollgate.json";

@@ -11,7 +11,7 @@ use tollgate_kv_schemas::{encode, keys};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
 use crate::model::fixtures::{self as model, Consumer, Key};
-use crate::source::{self, FileId, Files, Limits, Span, Spanned};
+use crate::source::{self, FileId, Files, Folder, Limits, Loader, Span, Spanned};
 
 /// The consumers' credentials of a fixtures file.
 #[derive(Debug, Default)]
@@ -51,9 +51,9 @@ pub fn load_dir(project: &Path) -> Result<Fixtures, Diagnostics> {
     if !project.join(FILE).exists() {
         return Ok(Fixtures::default());
     }
-    let (mut files, mut report) = (Files::new(), Report::default());
-    let file = source::load(project, FILE, &mut files, &mut report);
-    build(file, files, report)
+    let (mut loader, mut report) = (Loader::new(Folder::Disk(project.to_owned())), Report::default());
+    let file = loader.load(FILE, &Limits::AUTHORED, &mut report);
+    build(file, loader.into_files(), report)
 }
 
 /// Reads fixtures from a text; `name` is what diagnostics call it.

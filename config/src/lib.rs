@@ -6,11 +6,13 @@
 //! keys are no part of a bundle: [`fixtures`] seeds those of a local gateway.
 //!
 //! Where to start: [`compile_dir`] and [`Compiled`]. Inside, a project goes through `source` (texts become placed,
-//! bounded trees), `model` (trees become what was written) and `lower` (what was written becomes core's settings).
+//! bounded trees), `assemble` and `model` (the trees of all files become what was written) and `lower` (what was written becomes
+//! core's settings).
 //! Each of them collects [`Diagnostics`], so that one mistake never hides another.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod assemble;
 mod compile;
 mod diagnostic;
 pub mod fixtures;
@@ -20,7 +22,7 @@ pub mod policy_tests;
 mod schema;
 mod source;
 
-pub use compile::{Compiled, CompiledRoute, Whole, compile_dir, compile_str};
+pub use compile::{Compiled, CompiledRoute, Whole, compile_dir, compile_files, compile_str};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Severity, reference_page, sarif};
 pub use schema::FileKind;
 pub use source::{FileId, Position, Span, Spanned};

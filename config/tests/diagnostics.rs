@@ -326,7 +326,7 @@ fn a_folder_without_a_project_says_what_is_missing() {
     std::fs::write(folder.path().join("tollgate.yaml"), "format: 1\n").unwrap();
     std::fs::write(folder.path().join("tollgate.json"), "{}").unwrap();
     let found = compile_dir(folder.path()).unwrap_err();
-    assert!(found.to_string().contains("there is a `tollgate.yaml` and a `tollgate.json`"), "{found}");
+    assert!(found.to_string().contains("there is a `tollgate.json` and a `tollgate.yaml`"), "{found}");
 }
 
 #[test]

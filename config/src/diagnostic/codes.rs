@@ -110,6 +110,13 @@ codes! {
         end."
     EmptyFile "TG0112" "A file is empty."
         "Every file begins with `format: 1`, so that a later version of Tollgate knows how to read it."
+    UnexpectedFile "TG0113" "A file is where no file of a project is read."
+        "Files of a project are found by their folders and names: `tollgate.yaml`, `apis/NAME/api.yaml`, \
+        `policies/*.yaml`, `plans/*.yaml`, `env/NAME.yaml`, each also as `.yml` or `.json`. A file next to them that \
+        is not read would silently do nothing. Files elsewhere, and with other endings, are left alone."
+    SeveralFiles "TG0114" "Two files stand for the same thing."
+        "`tollgate.yaml` beside `tollgate.json`, or `api.yml` beside `api.yaml`: which of the two counts cannot be \
+        known."
 
     UnknownKey "TG0201" "A key is not known."
         "A misspelt key that is silently ignored is a policy that silently does not run. Every key must be one \
@@ -178,6 +185,10 @@ codes! {
         "`cost` says how much one request takes from the rate limits in force. Without a limit it does nothing."
     BadQueryParameter "TG0311" "A query parameter's name cannot be used."
         "A query parameter's name is compared with what stands before `=` in the query as it is sent, without decoding."
+    DefinedTwice "TG0312" "A name is defined twice."
+        "Policies, plans, upstreams and APIs may be spread over several files, whose order means nothing, so a name is \
+        defined once. What an API's own file defines only that API sees, but it may not have the name of something \
+        that the whole project sees: a reader could not know which of them is meant."
 
     RouteConflict "TG0401" "Two routes could both win a request."
         "The most specific route wins, whatever the order in the file. These two are equally specific and answer \

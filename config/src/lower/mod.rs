@@ -42,7 +42,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Optio
         upstreams.report_unused(report);
         policies.report_unused(report);
     }
-    if project.apis.is_empty() {
+    if project.apis.is_empty() && project.is_whole {
         report_no_apis(root, report);
     }
     let gateway = project.gateway.as_ref()?;

@@ -10,6 +10,7 @@ use tollgate_core::settings::{PolicyKind, PolicySettings};
 
 use super::values;
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::api::Api;
 use crate::model::decode::{Named, closest, listed};
 use crate::model::level::Timeout;
 use crate::model::policy::{ApiKey, Policy, RateLimit};
@@ -30,8 +31,14 @@ pub(super) struct Definitions<T> {
     /// What a definition is called, such as "upstream".
     noun: &'static str,
     unknown: Code,
+    /// Sorted by name. What an API has of its own is named `api.name`, which no other name can be.
     list: Vec<Definition<T>>,
+    /// Whether there are no others; a name that is not known may be defined where nothing could be read.
+    is_whole: bool,
 }
+
+/// Definitions as written, each with its name and perhaps the API it belongs to.
+type Scoped<'p, A> = Vec<(Option<&'p str>, &'p Named<A>)>;
 
 #[derive(Debug)]
 struct Definition<T> {
@@ -44,13 +51,17 @@ struct Definition<T> {
 pub(super) fn upstreams(project: &Project, report: &mut Report) -> Definitions<LoweredUpstream> {
     let default = project.gateway.as_ref().and_then(|gateway| gateway.connect_timeout_ms);
     let default = default.unwrap_or(CONNECT_TIMEOUT_MS_DEFAULT);
-    Definitions::of("upstream", Code::UnknownUpstream, &project.upstreams, |name, upstream| {
+    let mut all: Scoped<'_, Upstream> = vec![(None, &project.upstreams)];
+    all.extend(own(project).map(|(name, api)| (Some(name), &api.upstreams)));
+    Definitions::of("upstream", Code::UnknownUpstream, project.is_whole, &all, |name, upstream| {
         lower_upstream(name, upstream, default, report)
     })
 }
 
 pub(super) fn policies(project: &Project, report: &mut Report) -> Definitions<PolicySettings> {
-    Definitions::of("policy", Code::UnknownPolicy, &project.policies, |name, policy| {
+    let mut all: Scoped<'_, Policy> = vec![(None, &project.policies)];
+    all.extend(own(project).map(|(name, api)| (Some(name), &api.policies)));
+    Definitions::of("policy", Code::UnknownPolicy, project.is_whole, &all, |name, policy| {
         let kind = match policy {
             Policy::ApiKey(settings) => PolicyKind::ApiKey(api_key(settings, report)?),
             Policy::RateLimit(settings) => PolicyKind::RateLimit(rate_limit(settings, report)?),
@@ -59,33 +70,47 @@ pub(super) fn policies(project: &Project, report: &mut Report) -> Definitions<Po
     })
 }
 
+/// The APIs, each with its name.
+fn own(project: &Project) -> impl Iterator<Item = (&str, &Api)> {
+    project.apis.iter().filter_map(|(name, api)| Some((name.value.as_str(), api.as_ref()?)))
+}
+
 impl<T> Definitions<T> {
     fn of<A>(
         noun: &'static str,
         unknown: Code,
-        named: &Named<A>,
+        is_whole: bool,
+        scoped: &Scoped<'_, A>,
         mut lower: impl FnMut(&str, &A) -> Option<T>,
     ) -> Self {
-        let definition = |(name, written): &(Spanned<String>, Option<A>)| Definition {
-            name: name.value.clone(),
-            span: name.span,
-            value: written.as_ref().and_then(|written| lower(&name.value, written)),
-            used: false,
-        };
-        let mut list: Vec<_> = named.iter().map(definition).collect();
+        let mut list = Vec::new();
+        for (api, named) in scoped {
+            for (name, written) in *named {
+                let full = api.map_or_else(|| name.value.clone(), |api| qualified(api, &name.value));
+                let value = written.as_ref().and_then(|written| lower(&full, written));
+                list.push(Definition { name: full, span: name.span, value, used: false });
+            }
+        }
         // The order of the file means nothing, so it must not show in the bundle.
         list.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { noun, unknown, list }
+        Self { noun, unknown, list, is_whole }
     }
 
-    /// The place of the definition of that name; a name that is not defined is reported.
-    pub(super) fn find(&mut self, name: &Spanned<String>, report: &mut Report) -> Option<usize> {
-        let found = self.list.binary_search_by(|definition| definition.name.cmp(&name.value)).ok();
+    /// The place of the definition of that name, as an API sees it; a name that is not defined is reported.
+    pub(super) fn find(&mut self, name: &Spanned<String>, api: Option<&str>, report: &mut Report) -> Option<usize> {
+        // No name of the project is also one of the API's, so it does not matter which of them is looked for first.
+        let own = || api.and_then(|api| self.place(&qualified(api, &name.value)));
+        let found = self.place(&name.value).or_else(own);
         match found {
             Some(place) => self.list[place].used = true,
-            None => self.report_unknown(name, report),
+            None if self.is_whole => self.report_unknown(name, api, report),
+            None => {}
         }
         found
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.list.binary_search_by(|definition| definition.name.as_str().cmp(name)).ok()
     }
 
     /// The definition at a place, where it could be lowered.
@@ -116,12 +141,17 @@ impl<T> Definitions<T> {
         }
     }
 
-    fn report_unknown(&self, name: &Spanned<String>, report: &mut Report) {
-        let known = || self.list.iter().map(|definition| definition.name.as_str());
+    fn report_unknown(&self, name: &Spanned<String>, api: Option<&str>, report: &mut Report) {
+        let seen = |definition: &'_ Definition<T>| match definition.name.split_once('.') {
+            None => true,
+            Some((owner, _)) => api == Some(owner),
+        };
+        let short = |name: &'_ str| name.find('.').map_or(0, |dot| dot + 1);
+        let known = || self.list.iter().filter(|d| seen(d)).map(|d| &d.name[short(&d.name)..]);
         let meant = if report.is_full() { None } else { closest(&name.value, known()) };
         let fix = match meant {
             Some(known) => format!("did you mean `{known}`?"),
-            None if self.list.is_empty() => format!("define it; no {} is defined yet", self.noun),
+            None if known().next().is_none() => format!("define it; no {} is defined yet", self.noun),
             None => format!("define it, or name one of {}", listed(known())),
         };
         report.push(
@@ -130,6 +160,11 @@ impl<T> Definitions<T> {
                 .fix(fix),
         );
     }
+}
+
+/// What a definition of an API's own is called in the gateway; names have no dot.
+fn qualified(api: &str, name: &str) -> String {
+    format!("{api}.{name}")
 }
 
 fn lower_upstream(

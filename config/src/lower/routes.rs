@@ -41,7 +41,7 @@ pub(super) fn routes(
         routes: Vec::new(),
         count: 0,
     };
-    lowering.names(lowering.gateway_level);
+    lowering.names(lowering.gateway_level, None);
     for (name, api) in &project.apis {
         if let Some(api) = api {
             lowering.api(name, api);
@@ -79,8 +79,9 @@ impl<'p> Lowering<'p, '_> {
     fn api(&mut self, name: &'p Spanned<String>, api: &'p Api) {
         let hosts = self.hosts(api);
         let base = api.base.as_ref().map_or(Some((String::new(), 0)), |base| values::base(base, self.report));
-        let upstream = api.upstream.as_ref().and_then(|upstream| self.upstreams.find(upstream, self.report));
-        self.names(&api.level);
+        let upstream =
+            api.upstream.as_ref().and_then(|upstream| self.upstreams.find(upstream, Some(&name.value), self.report));
+        self.names(&api.level, Some(&name.value));
         // Routes are read even where the API has a mistake, so that theirs are found too.
         let has_base = base.is_some();
         let (base, base_segments) = base.unwrap_or_default();
@@ -119,8 +120,9 @@ impl<'p> Lowering<'p, '_> {
         let methods = route.methods.as_ref().map(|list| values::methods(list, self.report)).unwrap_or_default();
         let id = self.id(context, route, &methods);
         let effective = merge(&[self.gateway_level, &context.api.level, &route.level]);
-        let authn = self.phase(&effective.authn, Phase::Authn);
-        let limit = self.phase(&effective.limit, Phase::Limit);
+        let api = Some(context.name.value.as_str());
+        let authn = self.phase(&effective.authn, api, Phase::Authn);
+        let limit = self.phase(&effective.limit, api, Phase::Limit);
         let scopes = scopes(route, self.report);
         let internal = route.internal.unwrap_or(context.api.internal);
         remarks(route, &effective, self.report);
@@ -191,18 +193,18 @@ impl<'p> Lowering<'p, '_> {
     }
 
     /// Finds what a level names, whether or not a route is left that it holds for.
-    fn names(&mut self, level: &Level) {
+    fn names(&mut self, level: &Level, api: Option<&str>) {
         for (statement, phase) in [(&level.authn, Phase::Authn), (&level.limit, Phase::Limit)] {
             let items: Vec<_> = statement.iter().flat_map(|statement| &statement.items).collect();
-            self.phase(&items, phase);
+            self.phase(&items, api, phase);
         }
     }
 
     /// Finds the policies of a phase; one of another phase's kind is reported.
-    fn phase(&mut self, names: &[&Spanned<String>], phase: Phase) -> Vec<usize> {
+    fn phase(&mut self, names: &[&Spanned<String>], api: Option<&str>, phase: Phase) -> Vec<usize> {
         let mut places = Vec::with_capacity(names.len());
         for name in names {
-            let Some(place) = self.policies.find(name, self.report) else { continue };
+            let Some(place) = self.policies.find(name, api, self.report) else { continue };
             match self.policies.get(place) {
                 Some(policy) if !phase.takes(&policy.kind) => {
                     let defined = self.policies.span(place).unwrap_or(name.span);

@@ -1,7 +1,10 @@
 //! `apis:`, what the gateway offers and how it guards it.
 
-use super::decode::{self, Fields};
+use super::decode::{self, Fields, Named};
 use super::level::Level;
+use super::policy::Policy;
+use super::project::format_version;
+use super::upstream::Upstream;
 use crate::diagnostic::Report;
 use crate::schema::tables;
 use crate::source::{Node, Span, Spanned};
@@ -16,6 +19,10 @@ pub(crate) struct Api {
     pub(crate) internal: bool,
     pub(crate) level: Level,
     pub(crate) routes: Vec<Route>,
+    /// Upstreams that only this API sees.
+    pub(crate) upstreams: Named<Upstream>,
+    /// Policies that only this API sees.
+    pub(crate) policies: Named<Policy>,
 }
 
 /// One route as written.
@@ -33,21 +40,43 @@ pub(crate) struct Route {
 }
 
 impl Api {
+    /// Reads an API within `tollgate.yaml`.
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, &tables::API, format!("API `{}`", name.value), name.span, report)?;
-        let api = Self {
+        let api = Self::members(&mut fields, report);
+        fields.finish(report);
+        Some(api)
+    }
+
+    /// Reads the root of an API's own file.
+    pub(crate) fn decode_file(name: &Spanned<String>, root: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(root, &tables::API_FILE, format!("API `{}`", name.value), name.span, report)?;
+        format_version(&mut fields, report);
+        let mut api = Self::members(&mut fields, report);
+        api.upstreams = fields
+            .optional("upstreams", report, |node, report| decode::named(node, report, Upstream::decode))
+            .unwrap_or_default();
+        api.policies = fields
+            .optional("policies", report, |node, report| decode::named(node, report, Policy::decode))
+            .unwrap_or_default();
+        fields.finish(report);
+        Some(api)
+    }
+
+    fn members(fields: &mut Fields<'_>, report: &mut Report) -> Self {
+        Self {
             hosts: fields.optional("hosts", report, |node, report| decode::some_texts(node, HOSTS_MAX, report)),
             base: fields.optional("base", report, decode::text),
             upstream: fields.required("upstream", report, decode::text),
             strip_base: fields.optional("strip-base", report, decode::boolean).unwrap_or(true),
             internal: fields.optional("internal", report, decode::boolean).unwrap_or(false),
-            level: Level::decode(&mut fields, report),
+            level: Level::decode(fields, report),
             routes: fields
                 .required("routes", report, |node, report| decode::list(node, report, Route::decode))
                 .unwrap_or_default(),
-        };
-        fields.finish(report);
-        Some(api)
+            upstreams: Named::new(),
+            policies: Named::new(),
+        }
     }
 }
 

@@ -10,13 +10,15 @@ use crate::schema::tables;
 use crate::source::{Node, Spanned, Value};
 
 /// A project as written; what could not be read is missing and was reported.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Project {
     pub(crate) gateway: Option<Gateway>,
     pub(crate) telemetry: Telemetry,
     pub(crate) upstreams: Named<Upstream>,
     pub(crate) policies: Named<Policy>,
     pub(crate) apis: Named<Api>,
+    /// Whether every file could be read; a name that is not known may be defined in one that could not.
+    pub(crate) is_whole: bool,
 }
 
 /// `gateway:`.
@@ -61,10 +63,22 @@ impl Project {
             apis: fields
                 .optional("apis", report, |node, report| decode::named(node, report, Api::decode))
                 .unwrap_or_default(),
+            is_whole: true,
         };
         fields.finish(report);
         Some(project)
     }
+}
+
+/// Reads the root of a file in `policies/`.
+pub(crate) fn decode_policies(root: &Node, report: &mut Report) -> Named<Policy> {
+    let Some(mut fields) = Fields::open(root, &tables::POLICIES_FILE, "the file", root.span, report) else {
+        return Named::new();
+    };
+    format_version(&mut fields, report);
+    let policies = fields.required("policies", report, |node, report| decode::named(node, report, Policy::decode));
+    fields.finish(report);
+    policies.unwrap_or_default()
 }
 
 impl Gateway {

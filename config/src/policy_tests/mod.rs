@@ -28,7 +28,7 @@ pub use step::{Action, Case, Port, PurgeWhat, Step};
 pub use upstream::{Answer, Answers, Rule, Script, ScriptedAnswer};
 
 use crate::diagnostic::{Diagnostics, Report};
-use crate::source::{self, FileId, Files, Limits};
+use crate::source::{self, FileId, Files, Folder, Limits, Loader};
 
 /// A test file as it was found.
 #[derive(Debug)]
@@ -49,9 +49,9 @@ pub fn load_dir(project: &Path) -> Vec<Loaded> {
     names.truncate(FILES_MAX);
     let load = |name: String| {
         let name = format!("{FOLDER}/{name}");
-        let (mut files, mut report) = (Files::new(), Report::default());
-        let file = source::load(project, &name, &mut files, &mut report);
-        Loaded { file: build(&name, file, files, report), name }
+        let (mut loader, mut report) = (Loader::new(Folder::Disk(project.to_owned())), Report::default());
+        let file = loader.load(&name, &Limits::AUTHORED, &mut report);
+        Loaded { file: build(&name, file, loader.into_files(), report), name }
     };
     names.into_iter().map(load).collect()
 }

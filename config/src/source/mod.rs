@@ -1,20 +1,20 @@
 //! The files of a project and what is written in them, with the place of every node.
 
+mod folder;
+mod layout;
+mod loader;
 mod node;
 #[cfg(test)]
 mod reader_tests;
 mod scalar;
 mod yaml;
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
+pub(crate) use folder::Folder;
+pub(crate) use layout::Layout;
+pub(crate) use loader::Loader;
 pub use node::Spanned;
 pub(crate) use node::{Entry, Node, Value};
 pub(crate) use yaml::read;
-
-use crate::diagnostic::{Code, Diagnostic, Report};
 
 /// Which file of a project; a place in the compilation's list of files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,62 +124,6 @@ impl Limits {
     pub(crate) const AUTHORED: Self = Self { bytes: 4 << 20, depth: 64, nodes: 400_000, alias_bytes: 1 << 20 };
 }
 
-/// Reads a file of the project folder `root` into `files`; `None` when it cannot be read, which is then reported.
-///
-/// `name` is relative to the folder. A link that leads outside the folder is refused.
-pub(crate) fn load(root: &Path, name: &str, files: &mut Files, report: &mut Report) -> Option<FileId> {
-    let bytes = match read_bounded(root, name) {
-        Ok(bytes) => bytes,
-        Err(reason) => {
-            let at = Span::beginning_of(files.add(name, ""));
-            report.push(
-                Diagnostic::error(Code::UnreadableFile, at, format!("`{name}` cannot be read: {reason}"))
-                    .why("the project cannot be compiled without it")
-                    .fix(format!(
-                        "see that {} is a readable file inside the project folder",
-                        root.join(name).display()
-                    )),
-            );
-            return None;
-        }
-    };
-    match String::from_utf8(bytes) {
-        Ok(text) => Some(files.add(name, text)),
-        Err(error) => {
-            let valid = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            let at = position_of(&text, valid);
-            let file = files.add(name, text);
-            let span = Span { file, start: at, end: Position { column: at.column + 1, ..at } };
-            report.push(
-                Diagnostic::error(Code::NotUtf8, span, format!("`{name}` is not UTF-8"))
-                    .why("the format is UTF-8 everywhere, so that a file means the same on every machine")
-                    .fix("save the file as UTF-8"),
-            );
-            None
-        }
-    }
-}
-
-fn read_bounded(root: &Path, name: &str) -> Result<Vec<u8>, String> {
-    let root = root.canonicalize().map_err(|error| error.to_string())?;
-    let path = root.join(name).canonicalize().map_err(|error| error.to_string())?;
-    if !path.starts_with(&root) {
-        return Err("it is a link that leads outside the project folder".to_owned());
-    }
-    // Asked before it is opened: to open a pipe waits for its other end.
-    if !path.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    let file = File::open(&path).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    file.take(Limits::AUTHORED.bytes + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > Limits::AUTHORED.bytes {
-        return Err(format!("it is larger than {} MiB", Limits::AUTHORED.bytes >> 20));
-    }
-    Ok(bytes)
-}
-
 fn position_of(text: &str, byte: usize) -> Position {
     let before = &text[..text.floor_char_boundary(byte)];
     let line = before.matches('\n').count() + 1;
@@ -198,28 +142,5 @@ mod tests {
         let id = files.add("t", "a\nb\r\nc\rd");
         let lines: Vec<_> = (0..6).map(|n| files.line(id, n)).collect();
         assert_eq!(lines, [None, Some("a"), Some("b"), Some("c"), Some("d"), None]);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_out_of_the_project_folder_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let project = folder.path().join("project");
-        std::fs::create_dir(&project).unwrap();
-        std::fs::write(folder.path().join("outside.yaml"), "a: 1").unwrap();
-        std::os::unix::fs::symlink("../outside.yaml", project.join("tollgate.yaml")).unwrap();
-        let (mut files, mut report) = (Files::new(), Report::default());
-        assert_eq!(load(&project, "tollgate.yaml", &mut files, &mut report), None);
-        assert!(report.finish(files).to_string().contains("outside the project folder"));
-    }
-
-    #[test]
-    fn a_file_that_is_not_utf8_is_refused_at_the_byte() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("t.yaml"), b"a: 1\nb: \xff\n").unwrap();
-        let (mut files, mut report) = (Files::new(), Report::default());
-        assert_eq!(load(folder.path(), "t.yaml", &mut files, &mut report), None);
-        let found = report.finish(files);
-        assert_eq!(found.iter().next().unwrap().span.start, Position { line: 2, column: 4 });
     }
 }

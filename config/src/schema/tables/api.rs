@@ -1,7 +1,8 @@
 //! `apis:` and their routes.
 
+use super::FILE;
 use super::level::LEVEL;
-use super::project::HOSTS;
+use super::project::{HOSTS, POLICIES, UPSTREAMS};
 use super::texts::{BASE, ID, METHOD, NAME, PATH, SCOPE};
 use crate::model::api::{COST_MAX, METHODS_MAX, SCOPES_MAX};
 use crate::schema::{Key, List, Object, Shape};
@@ -10,25 +11,39 @@ use crate::schema::{Key, List, Object, Shape};
 pub(crate) static API: Object = Object {
     name: "api",
     doc: "What the gateway offers under one base path, and the middle one of the three levels.",
+    shared: &[API_KEYS, LEVEL],
+    ..Object::PLAIN
+};
+
+const API_KEYS: &[Key] = &[
+    Key::optional("hosts", "The hosts it answers on, within the gateway's.", Shape::List(&HOSTS))
+        .absent("the gateway's")
+        .examples(&["[\"api.example.com\"]"]),
+    Key::optional("base", "What all its paths begin with.", Shape::Ruled(&BASE))
+        .absent("nothing")
+        .examples(&["\"/pets/v1\""]),
+    Key::required("upstream", "The upstream that is called, by name.", Shape::Ruled(&NAME)).examples(&["\"pets\""]),
+    Key::optional("strip-base", "Whether `base` is taken off the paths that the upstream sees.", Shape::Boolean)
+        .default("true"),
+    Key::optional(
+        "internal",
+        "Whether it is for callers inside only: it then never answers on a public host.",
+        Shape::Boolean,
+    )
+    .default("false"),
+    Key::required("routes", "What it answers; anything else is refused.", Shape::List(&ROUTES)),
+];
+
+/// The root of `apis/NAME/api.yaml`.
+pub(crate) static API_FILE: Object = Object {
+    name: "api-file",
+    doc: "An API in a file of its own, `apis/NAME/api.yaml`; the folder's name is the API's.",
     keys: &[
-        Key::optional("hosts", "The hosts it answers on, within the gateway's.", Shape::List(&HOSTS))
-            .absent("the gateway's")
-            .examples(&["[\"api.example.com\"]"]),
-        Key::optional("base", "What all its paths begin with.", Shape::Ruled(&BASE))
-            .absent("nothing")
-            .examples(&["\"/pets/v1\""]),
-        Key::required("upstream", "The upstream that is called, by name.", Shape::Ruled(&NAME)).examples(&["\"pets\""]),
-        Key::optional("strip-base", "Whether `base` is taken off the paths that the upstream sees.", Shape::Boolean)
-            .default("true"),
-        Key::optional(
-            "internal",
-            "Whether it is for callers inside only: it then never answers on a public host.",
-            Shape::Boolean,
-        )
-        .default("false"),
-        Key::required("routes", "What it answers; anything else is refused.", Shape::List(&ROUTES)),
+        Key::optional("upstreams", "Upstreams that only this API sees, by name.", Shape::Named(&UPSTREAMS))
+            .absent("none"),
+        Key::optional("policies", "Policies that only this API sees, by name.", Shape::Named(&POLICIES)).absent("none"),
     ],
-    shared: &[LEVEL],
+    shared: &[API_KEYS, LEVEL, FILE],
     ..Object::PLAIN
 };
 

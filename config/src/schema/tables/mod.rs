@@ -9,7 +9,7 @@ mod project;
 pub(in crate::schema) mod texts;
 mod upstream;
 
-pub(crate) use api::{API, ROUTE};
+pub(crate) use api::{API, API_FILE, ROUTE};
 pub(crate) use fixtures::{CONSUMER, CONSUMER_KEY, FIXTURES};
 pub(crate) use level::{AUTHN, CACHE, LIMIT};
 pub(crate) use policy::{API_KEY, POLICY_HEAD, RATE_LIMIT};
@@ -18,7 +18,7 @@ pub(crate) use policy_tests::{
     REQUIREMENT, ROUTE_SELECTION, RULE, SCRIPT, TEST_CONSUMER, TEST_FILE, TEST_KEY, TEXT_EXPECT, UPSTREAM_ERRORS,
     UPSTREAM_EXPECT,
 };
-pub(crate) use project::{GATEWAY, OTLP, PROJECT, TELEMETRY};
+pub(crate) use project::{GATEWAY, OTLP, POLICIES_FILE, PROJECT, TELEMETRY};
 pub(crate) use upstream::UPSTREAM;
 
 use super::{Key, Shape};

@@ -25,9 +25,18 @@ pub(crate) static PROJECT: Object = Object {
     ..Object::PLAIN
 };
 
-static UPSTREAMS: Named = Named { names: &NAME, of: UPSTREAM_OR_URL, max: usize::MAX };
-static POLICIES: Named = Named { names: &NAME, of: Shape::Tagged(&POLICY), max: usize::MAX };
+pub(super) static UPSTREAMS: Named = Named { names: &NAME, of: UPSTREAM_OR_URL, max: usize::MAX };
+pub(super) static POLICIES: Named = Named { names: &NAME, of: Shape::Tagged(&POLICY), max: usize::MAX };
 static APIS: Named = Named { names: &NAME, of: Shape::Object(&API), max: usize::MAX };
+
+/// The root of a file in `policies/`.
+pub(crate) static POLICIES_FILE: Object = Object {
+    name: "policies-file",
+    doc: "Policies of the project in a file of their own, `policies/*.yaml`.",
+    keys: &[Key::required("policies", "The policies, by name.", Shape::Named(&POLICIES))],
+    shared: &[FILE],
+    ..Object::PLAIN
+};
 
 /// `gateway:`.
 pub(crate) static GATEWAY: Object = Object {

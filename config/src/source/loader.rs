@@ -1,0 +1,222 @@
+//! Reads the files of a project, each once and all of them bounded together.
+
+use std::collections::HashMap;
+
+use super::folder::{Folder, Listed};
+use super::{FileId, Files, Limits, Position, Span, Spanned, position_of};
+use crate::diagnostic::{Code, Diagnostic, Report};
+
+/// The files of a project: where they are, and those that were read.
+#[derive(Debug)]
+pub(crate) struct Loader {
+    folder: Folder,
+    files: Files,
+    /// What was asked for already; `None` where it could not be read, which was reported then.
+    asked: HashMap<String, Option<FileId>>,
+    bytes_left: u64,
+    /// Whether everything could be read that was asked for.
+    is_whole: bool,
+}
+
+impl Loader {
+    pub(crate) fn new(folder: Folder) -> Self {
+        Self { folder, files: Files::new(), asked: HashMap::new(), bytes_left: PROJECT_BYTES_MAX, is_whole: true }
+    }
+
+    /// The texts that were read.
+    pub(crate) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    pub(crate) fn into_files(self) -> Files {
+        self.files
+    }
+
+    /// Whether every file and folder could be read so far.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Adds a text that is no file of the folder.
+    pub(crate) fn add(&mut self, name: &str, text: &str) -> FileId {
+        self.files.add(name, text)
+    }
+
+    /// The place of a file as a whole, whether or not it was read.
+    pub(crate) fn place(&mut self, path: &str) -> Span {
+        let known = self.asked.get(path).copied().flatten();
+        Span::beginning_of(known.unwrap_or_else(|| self.files.add(path, "")))
+    }
+
+    /// The entries of a folder; one that cannot be listed is reported.
+    pub(crate) fn list(&mut self, folder: &str, report: &mut Report) -> Vec<Listed> {
+        self.folder.list(folder).unwrap_or_else(|reason| {
+            self.is_whole = false;
+            let at = self.place(folder);
+            let what = format!("the folder `{folder}` cannot be read: {reason}");
+            report.push(
+                Diagnostic::error(Code::UnreadableFile, at, what)
+                    .why("the project cannot be compiled without what is in it")
+                    .fix(format!("see that {} is a readable folder inside the project", self.folder.shown(folder))),
+            );
+            Vec::new()
+        })
+    }
+
+    /// Reads a file; `None` when it cannot be read, which is then reported as being about that file.
+    pub(crate) fn load(&mut self, path: &str, limits: &Limits, report: &mut Report) -> Option<FileId> {
+        if let Some(known) = self.asked.get(path) {
+            return *known;
+        }
+        let read = self.read(path, limits.bytes, report);
+        let loaded = match read {
+            Ok(loaded) => loaded,
+            Err(reason) => {
+                let at = self.place(path);
+                let shown = self.folder.shown(path);
+                report.push(
+                    Diagnostic::error(Code::UnreadableFile, at, format!("`{path}` cannot be read: {reason}"))
+                        .why("the project cannot be compiled without it")
+                        .fix(format!("see that {shown} is a readable file inside the project folder")),
+                );
+                None
+            }
+        };
+        self.is_whole &= loaded.is_some();
+        self.asked.insert(path.to_owned(), loaded);
+        loaded
+    }
+
+    /// Reads a file that another file of the project names, relative to that file; whatever keeps it from being read is
+    /// reported where it is named.
+    #[allow(dead_code)] // For the files that an API names.
+    pub(crate) fn load_beside(
+        &mut self,
+        named: &Spanned<String>,
+        limits: &Limits,
+        report: &mut Report,
+    ) -> Option<FileId> {
+        let refused = match beside(self.files.name(named.span.file), &named.value) {
+            Ok(path) => match self.asked.get(&path) {
+                Some(known) => return *known,
+                None => match self.read(&path, limits.bytes, report) {
+                    Ok(loaded) => {
+                        self.asked.insert(path, loaded);
+                        return loaded;
+                    }
+                    Err(reason) => format!("`{path}` cannot be read: {reason}"),
+                },
+            },
+            Err(reason) => reason.to_owned(),
+        };
+        report.push(
+            Diagnostic::error(Code::UnreadableFile, named.span, refused)
+                .why("what is compiled is what is in the project folder, and nothing else")
+                .fix("name a file of the project, relative to the file that names it"),
+        );
+        None
+    }
+
+    fn read(&mut self, path: &str, bytes_max: u64, report: &mut Report) -> Result<Option<FileId>, String> {
+        if self.asked.len() >= FILES_MAX {
+            return Err(format!("a project may have {FILES_MAX} files"));
+        }
+        let bytes = self.folder.read(path, bytes_max.min(self.bytes_left))?;
+        self.bytes_left = self.bytes_left.saturating_sub(bytes.len() as u64);
+        Ok(match String::from_utf8(bytes) {
+            Ok(text) => Some(self.files.add(path, text)),
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                self.report_not_utf8(path, &String::from_utf8_lossy(error.as_bytes()), valid, report);
+                None
+            }
+        })
+    }
+
+    fn report_not_utf8(&mut self, path: &str, text: &str, valid: usize, report: &mut Report) {
+        let at = position_of(text, valid);
+        let file = self.files.add(path, text);
+        let span = Span { file, start: at, end: Position { column: at.column + 1, ..at } };
+        report.push(
+            Diagnostic::error(Code::NotUtf8, span, format!("`{path}` is not UTF-8"))
+                .why("the format is UTF-8 everywhere, so that a file means the same on every machine")
+                .fix("save the file as UTF-8"),
+        );
+    }
+}
+
+/// The path that `named` stands for in the file at `path`; `Err` where it leads out of the project.
+#[allow(dead_code)] // For the files that an API names.
+fn beside(path: &str, named: &str) -> Result<String, &'static str> {
+    if named.is_empty() {
+        return Err("a file's path is empty");
+    }
+    if named.starts_with('/') || named.contains('\\') || named.contains("://") || named.contains('\0') {
+        return Err("a path in a project is relative, with `/` between its parts");
+    }
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in named.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop().ok_or("the path leads outside the project folder")?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Ok(parts.join("/"))
+}
+
+/// Bytes of all files of a project together: the largest public API descriptions have 12 MiB each.
+const PROJECT_BYTES_MAX: u64 = 256 << 20;
+
+/// Files of a project: ten times those of the largest project that is planned for.
+const FILES_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_relative_to_the_file_that_names_it() {
+        for (path, named, expected) in [
+            ("tollgate.yaml", "openapi.yaml", Some("openapi.yaml")),
+            ("tollgate.yaml", "./specs//a.yaml", Some("specs/a.yaml")),
+            ("apis/pets/api.yaml", "openapi.yaml", Some("apis/pets/openapi.yaml")),
+            ("apis/pets/api.yaml", "../../specs/a.yaml", Some("specs/a.yaml")),
+            ("apis/pets/api.yaml", "../../../a.yaml", None),
+            ("tollgate.yaml", "../a.yaml", None),
+            ("tollgate.yaml", "/etc/passwd", None),
+            ("tollgate.yaml", "c:\\a", None),
+            ("tollgate.yaml", "http://a/b", None),
+            ("tollgate.yaml", "", None),
+        ] {
+            assert_eq!(beside(path, named).ok().as_deref(), expected, "{path} {named}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_utf8_is_refused_at_the_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("t.yaml"), b"a: 1\nb: \xff\n").unwrap();
+        let (mut loader, mut report) = (Loader::new(Folder::Disk(folder.path().to_owned())), Report::default());
+        assert_eq!(loader.load("t.yaml", &Limits::AUTHORED, &mut report), None);
+        let found = report.finish(loader.into_files());
+        assert_eq!(found.iter().next().unwrap().span.start, Position { line: 2, column: 4 });
+    }
+
+    #[test]
+    fn a_file_is_read_once_and_refused_once() {
+        let texts = [("a.yaml", "a"), ("dir/b.yaml", "b")].map(|(path, text)| (path.to_owned(), text.to_owned()));
+        let (mut loader, mut report) = (Loader::new(Folder::Memory(texts.into())), Report::default());
+        let b = loader.load("dir/b.yaml", &Limits::AUTHORED, &mut report).unwrap();
+        let named = |text: &str| Spanned::new(text.to_owned(), Span::beginning_of(b));
+        let a = loader.load_beside(&named("../a.yaml"), &Limits::AUTHORED, &mut report);
+        assert_eq!(a, loader.load("a.yaml", &Limits::AUTHORED, &mut report));
+        assert_eq!(loader.load_beside(&named("a.yaml"), &Limits::AUTHORED, &mut report), None);
+        assert_eq!(loader.load("c.yaml", &Limits::AUTHORED, &mut report), None);
+        assert_eq!(loader.load("c.yaml", &Limits::AUTHORED, &mut report), None);
+        assert_eq!(report.finish(loader.into_files()).len(), 2);
+    }
+}

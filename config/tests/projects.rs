@@ -1,0 +1,185 @@
+//! Projects of several files: which are read, what each may say, and what is said of those that are not read.
+
+use std::collections::BTreeMap;
+
+use tollgate_config::{Compiled, Diagnostics, compile_dir, compile_files, compile_str};
+
+const ROOT: &str = "\
+format: 1
+gateway: {name: acme, authn: none}
+upstreams: {pets: \"http://127.0.0.1:9000\"}
+";
+
+const PETS: &str = "format: 1\nupstream: pets\nroutes: [{path: /pets}]\n";
+
+const ROOT_JSON: &str =
+    r#"{"format": 1, "gateway": {"name": "acme", "authn": "none"}, "upstreams": {"pets": "http://127.0.0.1:9000"}}"#;
+
+type Files = BTreeMap<String, String>;
+
+fn files(list: &[(&str, &str)]) -> Files {
+    list.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+}
+
+#[track_caller]
+fn compiled(list: &[(&str, &str)]) -> Compiled {
+    compile_files(&files(list)).expect("a project that compiles")
+}
+
+fn found(list: &[(&str, &str)]) -> Diagnostics {
+    compile_files(&files(list)).map_or_else(|found| found, |compiled| compiled.warnings().clone())
+}
+
+/// Checks the findings: code, file and line.
+#[track_caller]
+fn check(list: &[(&str, &str)], expected: &[(&str, &str, u32)]) {
+    let found = found(list);
+    let mut places: Vec<_> = found.iter().map(|d| (d.code.id(), found.file_of(d), d.span.start.line)).collect();
+    places.sort_unstable_by_key(|(code, file, line)| (*file, *line, *code));
+    assert_eq!(places, expected, "\n{found}");
+    for finding in &found {
+        assert!(!finding.what.is_empty() && !finding.why.is_empty() && !finding.fix.is_empty(), "{finding:?}");
+    }
+}
+
+/// Checks the findings of a project with the usual root and API, and further files.
+#[track_caller]
+fn check_with(more: &[(&str, &str)], expected: &[(&str, &str, u32)]) {
+    let mut list = vec![("tollgate.yaml", ROOT), ("apis/pets/api.yaml", PETS)];
+    list.extend(more);
+    check(&list, expected);
+}
+
+#[test]
+fn a_folder_is_the_same_project_as_one_file_that_says_it_all() {
+    let whole = compile_str(
+        "tollgate.yaml",
+        &format!(
+            "{ROOT}policies: {{burst: {{kind: rate-limit, rate: 5/s}}}}\napis: {{pets: {{upstream: pets, limit: burst, routes: [{{path: /pets}}]}}}}\n"
+        ),
+    );
+    let split = compiled(&[
+        ("tollgate.yaml", ROOT),
+        ("policies/limits.yml", "format: 1\npolicies: {burst: {kind: rate-limit, rate: 5/s}}\n"),
+        ("apis/pets/api.json", r#"{"format": 1, "upstream": "pets", "limit": "burst", "routes": [{"path": "/pets"}]}"#),
+        ("README.md", "not read"),
+        ("apis/pets/openapi.yaml", "not: read"),
+    ]);
+    assert_eq!(whole.expect("a project that compiles").id(), split.id());
+    assert!(split.warnings().is_empty(), "{}", split.warnings());
+}
+
+#[test]
+fn what_an_api_defines_only_that_api_sees() {
+    let own = "format: 1\nupstream: own\nlimit: burst\nroutes: [{path: /NAME}]\nupstreams: {own: \"http://NAME\"}\npolicies: {burst: {kind: rate-limit, rate: 5/s}}\n";
+    let (a, b) = (own.replace("NAME", "a"), own.replace("NAME", "b"));
+    let both = compiled(&[
+        ("tollgate.yaml", "format: 1\ngateway: {name: acme, authn: none}\n"),
+        ("apis/a/api.yaml", &a),
+        ("apis/b/api.yaml", &b),
+    ]);
+    let names: Vec<_> = both.policies().iter().map(|policy| policy.name.as_str()).collect();
+    assert_eq!(names, ["a.burst", "b.burst"]);
+    let upstreams: Vec<_> = both.upstreams().iter().map(|u| (u.name.as_str(), u.url.to_string())).collect();
+    assert_eq!(upstreams, [("a.own", "http://a".to_owned()), ("b.own", "http://b".to_owned())]);
+    check_with(
+        &[
+            ("apis/a/api.yaml", &a),
+            ("apis/b/api.yaml", "format: 1\nupstream: pets\nlimit: burst\nroutes: [{path: /b}]\n"),
+        ],
+        &[("TG0302", "apis/b/api.yaml", 3)],
+    );
+    check_with(&[("apis/a/api.yaml", &a.replace("own", "pets"))], &[("TG0312", "apis/a/api.yaml", 5)]);
+}
+
+#[test]
+fn two_files_for_one_thing_are_refused() {
+    check_with(&[("tollgate.json", ROOT_JSON)], &[("TG0114", "tollgate.yaml", 1)]);
+    check_with(&[("apis/pets/api.yml", PETS)], &[("TG0114", "apis/pets/api.yml", 1)]);
+    check_with(&[("env/prod.yaml", "format: 1\n"), ("env/prod.yml", "format: 1\n")], &[("TG0114", "env/prod.yml", 1)]);
+    let twice = format!("{ROOT}apis: {{pets: {{upstream: pets, routes: [{{path: /a}}]}}}}\n");
+    check(&[("tollgate.yaml", &twice), ("apis/pets/api.yaml", PETS)], &[("TG0312", "apis/pets/api.yaml", 1)]);
+    let policy = "format: 1\npolicies: {p: {kind: api-key}}\n";
+    check_with(&[("policies/a.yaml", policy), ("policies/b.yaml", policy)], &[("TG0312", "policies/b.yaml", 2)]);
+}
+
+#[test]
+fn files_that_are_not_where_they_are_read_are_told_where_they_belong() {
+    for (path, expected) in [
+        ("apis/cats.yaml", true),
+        ("apis/cats/cats.yaml", true),
+        ("apis/cats/API.YAML", true),
+        ("policies/limits.YAML", true),
+        ("policies/team/limits.yaml", true),
+        ("policy/limits.yaml", true),
+        ("Policies/limits.yaml", true),
+        ("api/cats/api.yaml", true),
+        ("environments/prod.yaml", true),
+        ("policies.yaml", true),
+        ("api/openapi.yaml", false),
+        ("apis/README.md", false),
+        ("apis/shared/schemas.yaml", false),
+        ("apis/.git/api.yaml", false),
+        ("policies/notes.txt", false),
+        ("deploy/values.yaml", false),
+    ] {
+        let expected: &[_] = if expected { &[("TG0113", path, 1)] } else { &[] };
+        check_with(&[(path, "format: 1\n")], expected);
+    }
+    check(&[("tolgate.yaml", ROOT)], &[("TG0113", "tolgate.yaml", 1), ("TG0101", "tollgate.yaml", 1)]);
+}
+
+#[test]
+fn one_bad_file_hides_nothing_of_the_others() {
+    let bad = "format: 1\n\tx: 1\n";
+    let mistaken = "format: 1\nupstream: pets\nlimt: a\nroutes: [{path: x}]\n";
+    check(
+        &[
+            ("tollgate.yaml", bad),
+            ("apis/a/api.yaml", mistaken),
+            ("policies/a.yaml", "format: 1\npolicies: {p: {kind: nothing}}\n"),
+        ],
+        &[("TG0201", "apis/a/api.yaml", 3), ("TG0210", "policies/a.yaml", 2), ("TG0102", "tollgate.yaml", 2)],
+    );
+    // What the file that cannot be read may define is not reported as unknown.
+    let limited = "format: 1\nupstream: pets\nlimit: burst\nroutes: [{path: x}]\n";
+    check_with(
+        &[("policies/a.yaml", bad), ("apis/a/api.yaml", limited)],
+        &[("TG0306", "apis/a/api.yaml", 4), ("TG0102", "policies/a.yaml", 2)],
+    );
+}
+
+#[test]
+fn names_of_folders_are_names_of_apis() {
+    check_with(&[("apis/My API/api.yaml", &PETS.replace("/pets", "/mine"))], &[("TG0205", "apis/My API/api.yaml", 1)]);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_within_the_folder_is_not_read() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("project");
+    std::fs::create_dir_all(project.join("apis/pets")).unwrap();
+    std::fs::create_dir_all(project.join("policies")).unwrap();
+    std::fs::write(project.join("tollgate.yaml"), ROOT).unwrap();
+    std::fs::write(folder.path().join("api.yaml"), PETS).unwrap();
+    symlink("../../../api.yaml", project.join("apis/pets/api.yaml")).unwrap();
+    symlink("..", project.join("apis/out")).unwrap();
+    symlink("../..", project.join("apis/further")).unwrap();
+    symlink("api.yaml", project.join("apis/api.yaml")).unwrap();
+    symlink("../policies", project.join("policies/again")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(project.join("policies/pipe.yaml")).status().unwrap();
+    assert!(made.success());
+    let found = compile_dir(&project).unwrap_err();
+    let mut seen: Vec<_> = found.iter().map(|d| (d.code.id(), found.file_of(d))).collect();
+    seen.sort_unstable();
+    let expected = [
+        ("TG0101", "apis/further"),
+        ("TG0101", "apis/pets/api.yaml"),
+        ("TG0101", "policies/pipe.yaml"),
+        ("TG0113", "apis/api.yaml"),
+        ("TG0113", "policies/again/pipe.yaml"),
+    ];
+    assert_eq!(seen, expected, "{found}");
+}

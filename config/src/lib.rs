@@ -18,6 +18,7 @@ mod diagnostic;
 pub mod fixtures;
 mod lower;
 mod model;
+pub mod openapi;
 pub mod policy_tests;
 mod schema;
 mod source;

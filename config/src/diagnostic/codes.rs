@@ -227,6 +227,50 @@ codes! {
     NeverValid "TG0505" "A key can never be used."
         "It expires before it begins to be valid."
 
+    NoOpenApi "TG0701" "A file is not an OpenAPI document that can be read."
+        "`spec:` names an OpenAPI document of version 3.0 or 3.1, in YAML or JSON. Its first key is `openapi`, with the \
+        version as text. Swagger 2.0 is another format: converters such as swagger2openapi write an OpenAPI 3 \
+        document that means the same."
+    SpecShape "TG0702" "A part of an OpenAPI document is not what OpenAPI says it is."
+        "Documents are written for many tools, and few tools read all of one. What does not have the shape that \
+        OpenAPI gives it is left out, and the rest is read."
+    BrokenReference "TG0703" "A reference in an OpenAPI document leads nowhere."
+        "A `$ref` names a place in the same document (`#/components/...`), a file beside it, or a place in such a \
+        file. Files are looked for inside the project folder only, and URLs are not fetched, so that a project \
+        compiles offline and means the same tomorrow. References may be circular where schemas are; a reference \
+        that leads back to itself without saying anything is a mistake."
+    NotRouted "TG0704" "An operation cannot be routed."
+        "Some paths of OpenAPI cannot be told apart from others by a path alone: those with a `?` or `#`, two that \
+        differ only in the names of their parameters, or two parameters within one segment. `TRACE` is never routed. \
+        The operation is left out, and all others are routed. Where it is needed, write it under `routes:`."
+    DuplicateOperation "TG0705" "Two operations have the same operationId."
+        "An `operationId` names an operation in `operations:`, in logs, metrics and traces, so it is unique in a \
+        document. The first keeps the name; the route of the second is named by its method and path."
+    WeakerThanSpec "TG0706" "The gateway asks for less than the specification promises."
+        "Who reads the specification believes that an operation is protected as its `security` says. The gateway lets \
+        more callers in: it asks for no credential, for fewer scopes, or for no client certificate. Either the \
+        gateway's policy is to be tightened, or, where the upstream asks by itself, an overlay says what the gateway \
+        publishes."
+    OtherCredential "TG0707" "The specification tells clients to send another credential than the gateway reads."
+        "A client that follows the specification would be refused: the gateway looks for a key in one place, and the \
+        specification names another. Let the policy read the place that the specification names, or let an overlay \
+        name the one that the gateway reads."
+    BadOverlay "TG0708" "An overlay has a mistake."
+        "An overlay (OpenAPI Overlay Specification 1.0) is a list of actions, each with a JSONPath expression \
+        (RFC 9535) for its `target`, and an `update` or `remove: true`. An overlay often hides what is not for \
+        everybody, so one that cannot be applied as a whole stops the compilation."
+    OverlayTarget "TG0709" "An overlay's target matches nothing."
+        "The action does nothing. Often the document has changed since the overlay was written."
+    NothingSelected "TG0710" "An entry of `operations` selects nothing."
+        "An override that silently overrides nothing is a policy that silently does not run. `select` names an \
+        operation by its `operationId`, by a tag, or by method and path as the specification has them."
+    SelectConflict "TG0711" "Two entries of `operations` say different things of one operation."
+        "Entries apply by how specific they are: a tag first, then method and path, then the operation. Between two \
+        that are as specific as each other, the order in the file does not count, so they must not disagree."
+    NoOperations "TG0712" "A specification has no operations."
+        "Anything that is not routed is denied, so nothing comes of this specification. Webhooks and callbacks are \
+        requests that others receive, and are not routed."
+
     EmptyTestFile "TG0901" "A test file tests nothing."
         "It has neither cases nor invariants, or a case without steps. A test that cannot fail is taken for one \
         that passed."

@@ -89,7 +89,6 @@ impl Loader {
 
     /// Reads a file that another file of the project names, relative to that file; whatever keeps it from being read is
     /// reported where it is named.
-    #[allow(dead_code)] // For the files that an API names.
     pub(crate) fn load_beside(
         &mut self,
         named: &Spanned<String>,
@@ -115,6 +114,16 @@ impl Loader {
                 .fix("name a file of the project, relative to the file that names it"),
         );
         None
+    }
+
+    /// Reads a file that another document refers to; why it cannot be read is for the caller to tell.
+    pub(crate) fn try_load(&mut self, path: &str, limits: &Limits, report: &mut Report) -> Result<FileId, String> {
+        let loaded = match self.asked.get(path) {
+            Some(known) => *known,
+            None => self.read(path, limits.bytes, report)?,
+        };
+        self.asked.insert(path.to_owned(), loaded);
+        loaded.ok_or_else(|| "it cannot be read".to_owned())
     }
 
     fn read(&mut self, path: &str, bytes_max: u64, report: &mut Report) -> Result<Option<FileId>, String> {
@@ -146,7 +155,6 @@ impl Loader {
 }
 
 /// The path that `named` stands for in the file at `path`; `Err` where it leads out of the project.
-#[allow(dead_code)] // For the files that an API names.
 fn beside(path: &str, named: &str) -> Result<String, &'static str> {
     if named.is_empty() {
         return Err("a file's path is empty");

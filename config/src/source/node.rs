@@ -47,15 +47,15 @@ pub(crate) struct Entry {
 
 /// How much there is below a node, itself included; what repeating it by an alias costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Measure {
-    pub(super) nodes: usize,
-    pub(super) bytes: usize,
-    pub(super) depth: usize,
+pub(crate) struct Measure {
+    pub(crate) nodes: usize,
+    pub(crate) bytes: usize,
+    pub(crate) depth: usize,
 }
 
 impl Node {
     /// Measures the tree; it is not deeper than [`super::Limits::depth`], so recursion is bounded.
-    pub(super) fn measure(&self) -> Measure {
+    pub(crate) fn measure(&self) -> Measure {
         let mut sum = Measure { nodes: 1, bytes: 0, depth: 0 };
         match &self.value {
             Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Refused => {}

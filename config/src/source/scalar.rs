@@ -3,7 +3,7 @@
 use super::Value;
 
 /// What a plain (unquoted) scalar means by the core schema (YAML 1.2.2, section 10.3.2).
-pub(super) fn resolve(text: &str) -> Value {
+pub(crate) fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" => Value::Bool(true),

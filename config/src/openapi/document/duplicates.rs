@@ -1,0 +1,50 @@
+//! Keys that are given twice: the first is kept, and the reader is told.
+
+use std::collections::HashMap;
+
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::source::{Entry, Node, Span, Value};
+
+/// Removes entries whose key is taken; the tree is not deeper than the reader's limit, so recursion is bounded.
+pub(super) fn remove(node: &mut Node, report: &mut Report) {
+    match &mut node.value {
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::Refused => {}
+        Value::List(items) => items.iter_mut().for_each(|item| remove(item, report)),
+        Value::Map(entries) => {
+            if has_duplicates(entries) {
+                keep_first(entries, report);
+            }
+            entries.iter_mut().for_each(|entry| remove(&mut entry.value, report));
+        }
+    }
+}
+
+fn has_duplicates(entries: &[Entry]) -> bool {
+    if entries.len() <= COMPARED_MAX {
+        let is_taken = |place: usize| entries[..place].iter().any(|entry| entry.key.value == entries[place].key.value);
+        return (1..entries.len()).any(is_taken);
+    }
+    let mut keys: Vec<&str> = entries.iter().map(|entry| entry.key.value.as_str()).collect();
+    keys.sort_unstable();
+    keys.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+fn keep_first(entries: &mut Vec<Entry>, report: &mut Report) {
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    entries.retain(|Entry { key, .. }| {
+        let Some(first) = seen.get(&key.value) else {
+            seen.insert(key.value.clone(), key.span);
+            return true;
+        };
+        report.push(
+            Diagnostic::warning(Code::DuplicateKey, key.span, format!("`{}` is given twice", key.value))
+                .why("readers of YAML and JSON disagree on which of the two counts; the first is taken")
+                .fix("keep one of them")
+                .related(*first, "first given here"),
+        );
+        false
+    });
+}
+
+/// Mappings of so many keys are compared pair by pair, which takes no memory.
+const COMPARED_MAX: usize = 12;

@@ -1,0 +1,93 @@
+//! Reads the text of an OpenAPI or Overlay document into a placed tree.
+//!
+//! Others wrote these documents, for other tools. So this reader forgives what the reader of the authoring format
+//! refuses: tags, merge keys, words that were booleans in YAML 1.1. Only what cannot be understood at all is an error.
+
+mod duplicates;
+mod json;
+mod write;
+mod yaml;
+
+pub(super) use write::json_text;
+
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::source::{FileId, Limits, Node, Position, Span};
+
+/// The limits for a specification: the largest that are published have 50 MB and two million values.
+pub(crate) const LIMITS: Limits = Limits { bytes: 64 << 20, depth: 256, nodes: 4_000_000, alias_bytes: 16 << 20 };
+
+/// Reads a text into a tree; `None` when there is no tree to be had, which is then reported.
+///
+/// `nodes` is how many values may still be read, over all files of one specification.
+pub(super) fn read(
+    file: FileId,
+    name: &str,
+    text: &str,
+    limits: &Limits,
+    nodes: &mut usize,
+    report: &mut Report,
+) -> Option<Node> {
+    let mut root = read_tree(file, name, text, limits, nodes, report)?;
+    duplicates::remove(&mut root, report);
+    Some(root)
+}
+
+fn read_tree(
+    file: FileId,
+    name: &str,
+    text: &str,
+    limits: &Limits,
+    nodes: &mut usize,
+    report: &mut Report,
+) -> Option<Node> {
+    let text_start = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.len() as u64 > limits.bytes {
+        too_large(Span::beginning_of(file), "the file is too large", limits, report);
+        return None;
+    }
+    let is_json = name.ends_with(".json");
+    if is_json || text_start.trim_start().starts_with('{') {
+        let mut left = *nodes;
+        match json::read(file, text, limits, &mut left) {
+            Ok(root) => {
+                *nodes = left;
+                return Some(root);
+            }
+            // A YAML file may begin with a brace, too.
+            Err(json::Refusal::Syntax { .. }) if !is_json => {}
+            Err(refusal) => {
+                refuse(file, refusal, limits, report);
+                return None;
+            }
+        }
+    }
+    yaml::read(file, text, limits, nodes, report)
+}
+
+fn refuse(file: FileId, refusal: json::Refusal, limits: &Limits, report: &mut Report) {
+    match refusal {
+        json::Refusal::Syntax { at, what } => {
+            let end = Position { column: at.column.saturating_add(1), ..at };
+            report.push(
+                Diagnostic::error(Code::Syntax, Span { file, start: at, end }, format!("this is not JSON: {what}"))
+                    .why("what follows in the file cannot be understood")
+                    .fix("check commas, quotes and brackets here and on the line above"),
+            );
+        }
+        json::Refusal::TooLarge { at, what } => too_large(Span { file, start: at, end: at }, what, limits, report),
+    }
+}
+
+fn too_large(span: Span, what: &str, limits: &Limits, report: &mut Report) {
+    let Limits { bytes, depth, nodes, alias_bytes } = *limits;
+    report.push(
+        Diagnostic::error(Code::TooLarge, span, what)
+            .why(format!(
+                "a specification may have {} MiB a file, {nodes} values in all, {depth} levels and {} MiB repeated by \
+                 aliases",
+                bytes >> 20,
+                alias_bytes >> 20
+            ))
+            .fix("split the specification, and give each part an API of its own"),
+    );
+}

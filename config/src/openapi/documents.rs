@@ -1,0 +1,239 @@
+//! The files of one specification, all read before any reference is followed.
+
+use std::collections::HashMap;
+
+use super::document::{self, LIMITS};
+use super::reference::{Broken, Place, Reference, beside};
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::source::{Entry, Loader, Node, Span, Value};
+
+/// The documents of a specification; the first is the one that everything begins with.
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    all: Vec<Document>,
+    places: HashMap<String, Result<usize, String>>,
+}
+
+#[derive(Debug)]
+struct Document {
+    name: String,
+    /// Nothing, for a file that is no YAML or JSON: text that a description refers to.
+    root: Option<Node>,
+}
+
+/// A node, and the document that its references are relative to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site<'d> {
+    pub(super) document: usize,
+    pub(super) node: &'d Node,
+}
+
+impl<'d> Site<'d> {
+    /// A member of a mapping.
+    pub(super) fn get(self, key: &str) -> Option<Self> {
+        get(self.node, key).map(|node| Self { node, ..self })
+    }
+}
+
+/// A member of a mapping.
+pub(super) fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    entries(node).iter().find(|entry| entry.key.value == key).map(|entry| &entry.value)
+}
+
+/// The members of a mapping; none of anything else.
+pub(super) fn entries(node: &Node) -> &[Entry] {
+    match &node.value {
+        Value::Map(entries) => entries,
+        _ => &[],
+    }
+}
+
+/// A text; `None` for anything else.
+pub(super) fn text(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+impl Documents {
+    /// Begins with a root document that was read, and reads everything that it refers to.
+    ///
+    /// What cannot be read is remembered, and reported where it is referred to.
+    pub(super) fn load(name: &str, root: Node, nodes: &mut usize, loader: &mut Loader, report: &mut Report) -> Self {
+        let mut documents = Self::default();
+        documents.places.insert(name.to_owned(), Ok(0));
+        documents.all.push(Document { name: name.to_owned(), root: Some(root) });
+        let mut next = 0;
+        while next < documents.all.len() {
+            for Found { name, .. } in documents.referred(next) {
+                if documents.places.contains_key(&name) {
+                    continue;
+                }
+                let place = documents.all.len();
+                let read = if place < FILES_MAX {
+                    read(&name, nodes, loader, report)
+                } else {
+                    Err(format!("the specification has more than {FILES_MAX} files"))
+                };
+                documents.places.insert(
+                    name.clone(),
+                    read.map(|root| {
+                        documents.all.push(Document { name, root });
+                        place
+                    }),
+                );
+            }
+            next += 1;
+        }
+        documents.report_missing(report);
+        documents
+    }
+
+    /// The document that everything begins with.
+    pub(super) fn root(&self) -> Option<Site<'_>> {
+        self.root_of(0)
+    }
+
+    /// The files, by their names below the project folder.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().map(|document| document.name.as_str())
+    }
+
+    /// The document that a reference names, seen from another one.
+    pub(super) fn find(&self, from: usize, reference: &Reference<'_>) -> Result<Site<'_>, Broken> {
+        let document = match &reference.file {
+            None => from,
+            Some(file) => {
+                let from = self.all.get(from).map_or("", |document| &document.name);
+                let name = beside(from, file).ok_or(Broken::Outside)?;
+                match self.places.get(&name) {
+                    Some(Ok(place)) => *place,
+                    Some(Err(reason)) => return Err(Broken::NoFile(reason.clone())),
+                    None => return Err(Broken::NoFile("it was not read".to_owned())),
+                }
+            }
+        };
+        self.root_of(document).ok_or_else(|| Broken::NoFile("it is neither YAML nor JSON".to_owned()))
+    }
+
+    fn root_of(&self, document: usize) -> Option<Site<'_>> {
+        let node = self.all.get(document)?.root.as_ref()?;
+        Some(Site { document, node })
+    }
+
+    /// The files that a document refers to, wherever in it.
+    fn referred(&self, document: usize) -> Vec<Found> {
+        let Some(Document { name, root: Some(root) }) = self.all.get(document) else { return Vec::new() };
+        let mut found = HashMap::new();
+        collect(root, name, false, &mut found);
+        let mut found: Vec<Found> = found.into_values().collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found
+    }
+
+    /// Reports files that are not there, where schemas and the like refer to them.
+    fn report_missing(&self, report: &mut Report) {
+        for document in 0..self.all.len() {
+            for found in self.referred(document).into_iter().filter(|found| !found.in_data) {
+                if let Some(Err(reason)) = self.places.get(&found.name) {
+                    report_broken(&Broken::NoFile(reason.clone()), &found.text, found.span, report);
+                }
+            }
+        }
+    }
+}
+
+/// Tells of a reference that leads nowhere.
+pub(super) fn report_broken(broken: &Broken, text: &str, span: Span, report: &mut Report) {
+    let (what, why, fix) = broken.told(text);
+    report.push(Diagnostic::warning(Code::BrokenReference, span, what).why(why).fix(fix));
+}
+
+/// A file that a document refers to, and where it does so first.
+struct Found {
+    name: String,
+    text: String,
+    span: Span,
+    /// Whether it is only found in examples and defaults, where `$ref` may be anything.
+    in_data: bool,
+}
+
+/// Collects the files referred to below a node; trees are not deeper than [`LIMITS`], so recursion is bounded.
+fn collect(node: &Node, from: &str, in_data: bool, found: &mut HashMap<String, Found>) {
+    match &node.value {
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::Refused => {}
+        Value::List(items) => items.iter().for_each(|item| collect(item, from, in_data, found)),
+        Value::Map(entries) => {
+            for Entry { key, value } in entries {
+                let is_data = in_data || key.value.starts_with("x-") || DATA_KEYS.contains(&key.value.as_str());
+                if key.value != "$ref" {
+                    collect(value, from, is_data, found);
+                } else if let Some(text) = text(value)
+                    && !text.starts_with('#')
+                    && let Ok(Reference { file: Some(file), .. }) = Reference::parse(text)
+                    && let Some(name) = beside(from, &file)
+                {
+                    let first = Found { name: name.clone(), text: text.to_owned(), span: value.span, in_data };
+                    let known = found.entry(name).or_insert(first);
+                    if known.in_data && !in_data {
+                        (known.in_data, known.span) = (false, value.span);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Reads a file; `None` when it is one of those that are not read as a document.
+fn read(name: &str, nodes: &mut usize, loader: &mut Loader, report: &mut Report) -> Result<Option<Node>, String> {
+    if !DOCUMENT_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+        return Ok(None);
+    }
+    let file = loader.try_load(name, &LIMITS, report)?;
+    let root = document::read(file, name, loader.files().text(file), &LIMITS, nodes, report);
+    root.map(Some).ok_or_else(|| "it cannot be understood".to_owned())
+}
+
+/// A JSON pointer's or an anchor's place below the root of a document.
+///
+/// Large mappings are searched once and remembered, so that many references into one of them stay cheap.
+#[derive(Debug, Default)]
+pub(super) struct Index<'d> {
+    members: HashMap<*const Node, HashMap<&'d str, &'d Node>>,
+}
+
+impl<'d> Index<'d> {
+    pub(super) fn find(&mut self, root: &'d Node, place: &Place<'_>) -> Result<&'d Node, Broken> {
+        let Place::Pointer(parts) = place else { return Err(Broken::Anchor) };
+        let mut node = root;
+        for part in parts {
+            node = self.member(node, part).ok_or_else(|| Broken::NoPlace(part.clone().into_owned()))?;
+        }
+        Ok(node)
+    }
+
+    fn member(&mut self, node: &'d Node, key: &str) -> Option<&'d Node> {
+        match &node.value {
+            Value::Map(all) if all.len() <= SEARCHED_MAX => get(node, key),
+            Value::Map(all) => {
+                let index = || all.iter().map(|entry| (entry.key.value.as_str(), &entry.value)).collect();
+                self.members.entry(std::ptr::from_ref(node)).or_insert_with(index).get(key).copied()
+            }
+            Value::List(items) => items.get(key.parse::<usize>().ok()?),
+            _ => None,
+        }
+    }
+}
+
+/// Keys whose values are data: a `$ref` in them need not be a reference.
+const DATA_KEYS: &[&str] = &["example", "examples", "default", "enum", "const", "value"];
+
+/// Files that are read as documents; others are only named.
+const DOCUMENT_ENDINGS: &[&str] = &[".yaml", ".yml", ".json"];
+
+/// Files of one specification: the largest that are published in parts have some thousands.
+const FILES_MAX: usize = 10_000;
+
+/// Mappings with more keys are searched by an index.
+const SEARCHED_MAX: usize = 32;

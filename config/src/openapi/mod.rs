@@ -1,0 +1,240 @@
+//! Reads OpenAPI documents (3.0 and 3.1, YAML or JSON): their operations become routes.
+//!
+//! Only what routing and policy need is looked at: paths, methods, ids, tags, path parameters, `security` and
+//! `x-tollgate`. `servers`, bodies and responses are not. Whatever a document holds, reading it ends: sizes, depths, the
+//! number of references followed and the work for overlays are bounded, and a circle of references is told, not
+//! followed. What cannot be routed is a warning with its reason, and the rest is routed.
+//!
+//! Where to start: [`import`]. Inside, texts become trees (`document`), overlays change the first of them (`overlay`),
+//! all files are read (`documents`), and operations are made of them (`operations`).
+
+mod document;
+mod documents;
+mod narrowing;
+mod operations;
+mod overlay;
+mod path;
+mod reference;
+mod resolver;
+mod security;
+mod strip;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use operations::Operation;
+pub use security::{Scheme, SchemeKind};
+
+use self::document::LIMITS;
+use self::documents::{Documents, entries, get, text};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
+use crate::source::{FileId, Files, Folder, Loader, Node, Span, Spanned, Value};
+
+/// A specification as far as a gateway needs it.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    title: Option<String>,
+    servers: Vec<String>,
+    operations: Vec<Operation>,
+    schemes: Vec<Scheme>,
+    files: Vec<String>,
+    refused: usize,
+}
+
+impl Spec {
+    /// Its title.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// The URLs of its servers, as they are written; they play no part in routing.
+    #[must_use]
+    pub fn servers(&self) -> &[String] {
+        &self.servers
+    }
+
+    /// The operations that can be routed, in the order of the document.
+    #[must_use]
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// The ways to authenticate that it defines, by name.
+    #[must_use]
+    pub fn schemes(&self) -> &[Scheme] {
+        &self.schemes
+    }
+
+    /// Its files, by their names below the project folder; the one that everything begins with comes first.
+    #[must_use]
+    pub fn files(&self) -> &[String] {
+        &self.files
+    }
+
+    /// How many operations there are, or paths of which nothing is known, that are not routed.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.refused
+    }
+}
+
+/// Reads a specification that is one text; `name` is what diagnostics call it.
+///
+/// # Errors
+/// When the text is no OpenAPI document that can be read.
+pub fn import(name: &str, text: &str) -> Result<(Spec, Diagnostics), Diagnostics> {
+    let (mut loader, mut report) = (Loader::new(Folder::Memory(BTreeMap::new())), Report::default());
+    let file = loader.add(name, text);
+    let spec = build(file, &[], &mut loader, &mut report);
+    finish(spec, loader, report)
+}
+
+/// Reads a specification in a folder; `name` is that of its first file below the folder, with `/` between folders.
+///
+/// # Errors
+/// When it cannot be read, or is no OpenAPI document.
+pub fn import_dir(folder: &Path, name: &str) -> Result<(Spec, Diagnostics), Diagnostics> {
+    let (mut loader, mut report) = (Loader::new(Folder::Disk(folder.to_owned())), Report::default());
+    let spec = match loader.load(name, &LIMITS, &mut report) {
+        Some(file) => build(file, &[], &mut loader, &mut report),
+        None => None,
+    };
+    finish(spec, loader, report)
+}
+
+/// A document as JSON without anything that is only for Tollgate: the keys `x-tollgate`, wherever they are.
+///
+/// # Errors
+/// When the text cannot be read.
+pub fn published(name: &str, text: &str) -> Result<String, Diagnostics> {
+    let (mut files, mut report) = (Files::new(), Report::default());
+    let file = files.add(name, text);
+    let root = document::read(file, name, files.text(file), &LIMITS, &mut { LIMITS.nodes }, &mut report);
+    root.map(|mut root| {
+        strip::strip(&mut root);
+        document::json_text(&root)
+    })
+    .ok_or_else(|| report.finish(files))
+}
+
+fn finish(spec: Option<Spec>, loader: Loader, report: Report) -> Result<(Spec, Diagnostics), Diagnostics> {
+    let has_errors = report.has_errors();
+    let found = report.finish(loader.into_files());
+    match spec {
+        Some(spec) if !has_errors => Ok((spec, found)),
+        _ => Err(found),
+    }
+}
+
+/// Reads the specification that a project names; overlays apply to it in their order.
+fn build(file: FileId, overlays: &[Spanned<String>], loader: &mut Loader, report: &mut Report) -> Option<Spec> {
+    let mut nodes = LIMITS.nodes;
+    let name = loader.files().name(file).to_owned();
+    let mut root = document::read(file, &name, loader.files().text(file), &LIMITS, &mut nodes, report)?;
+    check_version(&root, report)?;
+    let mut work = OVERLAY_STEPS_MAX;
+    for named in overlays {
+        let Some(file) = loader.load_beside(named, &LIMITS, report) else { continue };
+        let files = loader.files();
+        let overlay = document::read(file, files.name(file), files.text(file), &LIMITS, &mut nodes, report);
+        if let Some(overlay) = overlay {
+            overlay::apply(&overlay, &mut root, &mut work, report);
+        }
+    }
+    let (title, servers) = (title(&root), servers(&root));
+    let documents = Documents::load(&name, root, &mut nodes, loader, report);
+    let offered = operations::operations(&documents, report);
+    if offered.operations.is_empty() && offered.refused == 0 {
+        report_empty(file, report);
+    }
+    Some(Spec {
+        title,
+        servers,
+        operations: offered.operations,
+        schemes: offered.schemes,
+        files: documents.names().map(str::to_owned).collect(),
+        refused: offered.refused,
+    })
+}
+
+fn check_version(root: &Node, report: &mut Report) -> Option<()> {
+    let (span, what, fix) = if let Some(swagger) = get(root, "swagger") {
+        (
+            swagger.span,
+            "this is a Swagger 2.0 document".to_owned(),
+            "convert it to OpenAPI 3, for example by `npx swagger2openapi -o openapi.yaml FILE`",
+        )
+    } else {
+        let Some(version) = get(root, "openapi") else {
+            refuse(root.span, "this is not an OpenAPI document: it has no `openapi`", WRITE_VERSION, report);
+            return None;
+        };
+        // 3.1 without quotes is a number to YAML.
+        let written = match &version.value {
+            Value::Text(text) => text.clone(),
+            Value::Float(number) => number.to_string(),
+            Value::Integer(number) => number.to_string(),
+            _ => String::new(),
+        };
+        if VERSIONS.iter().any(|known| written == *known || written.starts_with(&format!("{known}."))) {
+            return Some(());
+        }
+        let what = format!("version `{}` of OpenAPI is not known here", reference::short(&written));
+        (version.span, what, "write the document for version 3.0 or 3.1, and name that version")
+    };
+    refuse(span, &what, fix, report);
+    None
+}
+
+fn refuse(span: Span, what: &str, fix: &str, report: &mut Report) {
+    report
+        .push(Diagnostic::error(Code::NoOpenApi, span, what).why("documents of OpenAPI 3.0 and 3.1 are read").fix(fix));
+}
+
+fn report_empty(file: FileId, report: &mut Report) {
+    report.push(
+        Diagnostic::warning(Code::NoOperations, Span::beginning_of(file), "the specification has no operations")
+            .why("what is not routed is refused, so nothing comes of it")
+            .fix("add `paths:`, or remove the specification"),
+    );
+}
+
+fn title(root: &Node) -> Option<String> {
+    get(root, "info").and_then(|info| get(info, "title")).and_then(text).map(str::to_owned)
+}
+
+/// The URLs of the servers, with the defaults of their variables.
+fn servers(root: &Node) -> Vec<String> {
+    let Some(Node { value: Value::List(servers), .. }) = get(root, "servers") else { return Vec::new() };
+    let url = |server: &Node| {
+        let mut url = get(server, "url").and_then(text)?.to_owned();
+        for variable in get(server, "variables").map_or(&[][..], entries).iter().take(VARIABLES_MAX) {
+            if let Some(default) = get(&variable.value, "default").and_then(text) {
+                url = url.replace(&format!("{{{}}}", variable.key.value), default);
+            }
+            if url.len() > URL_BYTES_MAX {
+                return None;
+            }
+        }
+        Some(url)
+    };
+    servers.iter().take(SERVERS_MAX).filter_map(url).collect()
+}
+
+const WRITE_VERSION: &str = "begin it with `openapi: 3.1.0`, or name another file";
+
+/// The versions that are read.
+const VERSIONS: &[&str] = &["3.0", "3.1"];
+
+/// Nodes that the overlays of one specification may look at or write.
+const OVERLAY_STEPS_MAX: usize = 200_000_000;
+
+/// Servers that are shown.
+const SERVERS_MAX: usize = 16;
+
+/// Variables of a server's URL.
+const VARIABLES_MAX: usize = 16;
+
+/// Longer than any URL that can be called.
+const URL_BYTES_MAX: usize = 8_192;

@@ -1,0 +1,207 @@
+//! Paths of OpenAPI as path templates of the router.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+
+use thiserror::Error;
+use tollgate_core::route::{PathTemplate, TemplateError};
+
+use super::narrowing::Narrowing;
+
+/// Why no route can be made of a path.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum Unroutable {
+    #[error("the path does not begin with `/`")]
+    NotAbsolute,
+    #[error("the path has a `?`: a path does not tell queries apart")]
+    Query,
+    #[error("the path has a `#`, which no request carries")]
+    Fragment,
+    #[error("a segment of the path has two parameters, and where one ends cannot be known")]
+    TwoParameters,
+    #[error("`{{{0}}}` stands for more than one segment, which OpenAPI does not know")]
+    Expression(String),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+impl Unroutable {
+    /// What to do about it.
+    pub(super) fn fix(&self) -> &'static str {
+        match self {
+            Self::NotAbsolute => "begin the path with `/`; an overlay can do so without touching the document",
+            Self::Query => "route the path under `routes:` with `when: {query: ...}`",
+            Self::Fragment => "remove what follows the `#`; an overlay can do so without touching the document",
+            Self::TwoParameters => "route it under `routes:` with one parameter for the whole segment",
+            Self::Expression(_) => "route it under `routes:` with `{*name}` at the end",
+            Self::Template(_) => "correct the path, or route it under `routes:`",
+        }
+    }
+}
+
+/// A path that can be routed.
+#[derive(Clone, Debug)]
+pub(super) struct RoutablePath {
+    /// The texts before, between and after the parameters.
+    texts: Vec<String>,
+    /// The parameters: as they are written, and as templates name them.
+    parameters: Vec<(String, String)>,
+}
+
+impl RoutablePath {
+    pub(super) fn parse(path: &str) -> Result<Self, Unroutable> {
+        if !path.starts_with('/') {
+            return Err(Unroutable::NotAbsolute);
+        }
+        let (mut names, mut parsed) = (Names::default(), Self { texts: Vec::new(), parameters: Vec::new() });
+        for piece in pieces(path)? {
+            match piece {
+                Piece::Text(text) => parsed.texts.push(text.to_owned()),
+                Piece::Parameter(name) => parsed.parameters.push((name.to_owned(), names.safe(name))),
+            }
+        }
+        parsed.plain().map_err(|error| match error {
+            TemplateError::TwoParameters => Unroutable::TwoParameters,
+            error => Unroutable::Template(error),
+        })?;
+        Ok(parsed)
+    }
+
+    /// The names of its parameters, as they are written.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.parameters.iter().map(|(written, _)| written.as_str())
+    }
+
+    /// The path with the names of its parameters left out.
+    pub(super) fn shape(&self) -> String {
+        self.text(|_, out| out.push_str("{}"))
+    }
+
+    /// The template, each parameter narrowed to the values that there can be.
+    pub(super) fn template(&self, narrowings: &[Option<Narrowing>]) -> Result<PathTemplate, TemplateError> {
+        let narrowed = self.text(|place, out| {
+            let name = &self.parameters[place].1;
+            // Writing to a text does not fail.
+            let _ = match narrowings.get(place) {
+                Some(Some(narrowing)) => write!(out, "{{{name}:{narrowing}}}"),
+                _ => write!(out, "{{{name}}}"),
+            };
+        });
+        // Where the narrower form is no template, the wider one loses nothing: the upstream checks its parameters itself.
+        narrowed.parse().or_else(|_| self.plain())
+    }
+
+    fn plain(&self) -> Result<PathTemplate, TemplateError> {
+        self.text(|place, out| out.extend(["{", &self.parameters[place].1, "}"])).parse()
+    }
+
+    fn text(&self, parameter: impl Fn(usize, &mut String)) -> String {
+        let mut out = String::new();
+        for (place, text) in self.texts.iter().enumerate() {
+            out.push_str(text);
+            if place < self.parameters.len() {
+                parameter(place, &mut out);
+            }
+        }
+        out
+    }
+}
+
+enum Piece<'t> {
+    Text(&'t str),
+    Parameter(&'t str),
+}
+
+fn pieces(path: &str) -> Result<Vec<Piece<'_>>, Unroutable> {
+    let mut pieces = Vec::new();
+    let mut rest = path;
+    while let Some(open) = rest.find('{') {
+        let (before, tail) = rest.split_at(open);
+        let close = tail.find('}').ok_or(TemplateError::Brace)?;
+        let name = &tail[1..close];
+        pieces.push(Piece::Text(literal(before)?));
+        if is_expression(name) {
+            return Err(Unroutable::Expression(super::reference::short(name).into_owned()));
+        }
+        if name.is_empty() || name.contains(['{', '/']) {
+            return Err(TemplateError::Brace.into());
+        }
+        pieces.push(Piece::Parameter(name));
+        rest = &tail[close + 1..];
+    }
+    pieces.push(Piece::Text(literal(rest)?));
+    Ok(pieces)
+}
+
+fn literal(text: &str) -> Result<&str, Unroutable> {
+    match text.find(['?', '#', '}']).map(|at| &text[at..=at]) {
+        Some("?") => Err(Unroutable::Query),
+        Some("#") => Err(Unroutable::Fragment),
+        Some(_) => Err(TemplateError::Brace.into()),
+        None => Ok(text),
+    }
+}
+
+/// Whether a name is an expression of a URI template (RFC 6570), or a parameter of other tools for the rest of a path.
+fn is_expression(name: &str) -> bool {
+    name.starts_with(['+', '#', '.', '/', ';', '?', '&', '*']) || name.ends_with(['*', '+'])
+}
+
+/// Names of parameters as templates have them: OpenAPI's may have any characters.
+#[derive(Default)]
+struct Names {
+    taken: HashSet<String>,
+}
+
+impl Names {
+    fn safe(&mut self, name: &str) -> String {
+        let is_safe = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        let safe: String = name.chars().map(|c| if is_safe(c) { c } else { '_' }).collect();
+        if safe == name || self.taken.insert(safe.clone()) {
+            self.taken.insert(safe.clone());
+            return safe;
+        }
+        // Two names that differ in what was replaced.
+        let numbered = (2..).map(|number| format!("{safe}{number}")).find(|name| !self.taken.contains(name));
+        let numbered = numbered.unwrap_or(safe);
+        self.taken.insert(numbered.clone());
+        numbered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, expected: impl Into<Result<&'static str, Unroutable>>) {
+        let expected = expected.into();
+        let found = RoutablePath::parse(path).map(|path| path.template(&[]).unwrap());
+        assert_eq!(found.as_ref().map(PathTemplate::as_str), expected.as_ref().map(|text| *text), "{path}");
+    }
+
+    #[test]
+    fn paths_become_templates() {
+        check("/pets/{petId}", Ok("/pets/{petId}"));
+        check("/apis/", Ok("/apis/"));
+        check("/2010-04-01/Accounts/{Sid}.json", Ok("/2010-04-01/Accounts/{Sid}.json"));
+        check("/a/{user id}/{user:id}", Ok("/a/{user_id}/{user_id2}"));
+        check("/a/{é}", Ok("/a/{_}"));
+    }
+
+    #[test]
+    fn what_cannot_be_routed_says_why() {
+        check("pets", Err(Unroutable::NotAbsolute));
+        check("", Err(Unroutable::NotAbsolute));
+        check("/#X-Amz-Target=a", Err(Unroutable::Fragment));
+        check("/a?b=c", Err(Unroutable::Query));
+        check("/a/{x}{y}", Err(Unroutable::TwoParameters));
+        check("/a/f(a='{x}',b='{y}')", Err(Unroutable::TwoParameters));
+        check("/a/{x", Err(TemplateError::Brace.into()));
+        check("/a/x}", Err(TemplateError::Brace.into()));
+        check("/a/{}", Err(TemplateError::Brace.into()));
+        check("/a/{x}/{x}", Err(TemplateError::DuplicateName.into()));
+        check("/{proxy+}", Err(Unroutable::Expression("proxy+".to_owned())));
+        check("/a{?q}", Err(Unroutable::Expression("?q".to_owned())));
+    }
+}

@@ -1,0 +1,157 @@
+//! What a specification promises about who may call.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::documents::{Site, entries, get, text};
+use super::reference::short;
+use super::resolver::Resolver;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::source::{Entry, Node, Span, Value};
+
+/// A way to authenticate that a specification defines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scheme {
+    /// Its name within the specification.
+    pub name: String,
+    /// How the credential is sent.
+    pub kind: SchemeKind,
+    pub(crate) span: Span,
+}
+
+/// How a credential is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemeKind {
+    /// A key in a header field.
+    HeaderKey(String),
+    /// A key in a query parameter.
+    QueryKey(String),
+    /// A key in a cookie.
+    CookieKey(String),
+    /// `Authorization: Basic`.
+    Basic,
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// `Authorization` with another scheme.
+    OtherHttp(String),
+    /// OAuth 2: an access token, with scopes.
+    OAuth2,
+    /// OpenID Connect: a token, with scopes.
+    OpenIdConnect,
+    /// A client certificate.
+    MutualTls,
+    /// Something that is not known here.
+    Unknown,
+}
+
+/// What a specification demands of the callers of an operation: one of its alternatives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Promise {
+    /// Each is what has to be shown together; one of nothing lets everybody in, as does it to have no alternatives.
+    pub(crate) alternatives: Vec<Vec<Need>>,
+    pub(crate) span: Span,
+}
+
+/// A credential of one scheme, with what it must have been granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Need {
+    pub(crate) scheme: Rc<Scheme>,
+    pub(crate) scopes: Vec<String>,
+}
+
+impl Promise {
+    /// Whether a request without any credential is refused.
+    #[expect(dead_code, reason = "asked when routes are compared with what is promised")]
+    pub(crate) fn demands_credential(&self) -> bool {
+        !self.alternatives.is_empty() && self.alternatives.iter().all(|needs| !needs.is_empty())
+    }
+}
+
+/// The schemes of a specification by name.
+pub(super) type Schemes = HashMap<String, Rc<Scheme>>;
+
+/// Reads `components.securitySchemes`.
+pub(super) fn schemes<'d>(root: Site<'d>, resolver: &mut Resolver<'d>) -> Schemes {
+    let Some(all) = root.get("components").and_then(|components| components.get("securitySchemes")) else {
+        return Schemes::new();
+    };
+    let mut schemes = Schemes::new();
+    for Entry { key, value } in entries(all.node).iter().take(SCHEMES_MAX) {
+        let site = Site { node: value, ..all };
+        // A scheme that cannot be found still asks for something.
+        let kind = resolver.follow(site).map_or(SchemeKind::Unknown, |site| scheme_kind(site.node));
+        let scheme = Scheme { name: key.value.clone(), kind, span: key.span };
+        schemes.insert(key.value.clone(), Rc::new(scheme));
+    }
+    schemes
+}
+
+fn scheme_kind(node: &Node) -> SchemeKind {
+    let word = |key| get(node, key).and_then(text).unwrap_or_default();
+    match word("type") {
+        "apiKey" => {
+            let name = short(word("name")).into_owned();
+            match word("in") {
+                "header" => SchemeKind::HeaderKey(name),
+                "query" => SchemeKind::QueryKey(name),
+                "cookie" => SchemeKind::CookieKey(name),
+                _ => SchemeKind::Unknown,
+            }
+        }
+        "http" => match word("scheme").to_ascii_lowercase().as_str() {
+            "basic" => SchemeKind::Basic,
+            "bearer" => SchemeKind::Bearer,
+            other => SchemeKind::OtherHttp(short(other).into_owned()),
+        },
+        "oauth2" => SchemeKind::OAuth2,
+        "openIdConnect" => SchemeKind::OpenIdConnect,
+        "mutualTLS" => SchemeKind::MutualTls,
+        _ => SchemeKind::Unknown,
+    }
+}
+
+/// Reads a `security` list; `None` where it is no list of requirements, which is reported.
+pub(super) fn promise(node: &Node, schemes: &Schemes, report: &mut Report) -> Option<Rc<Promise>> {
+    let Value::List(items) = &node.value else {
+        report.push(
+            Diagnostic::warning(Code::SpecShape, node.span, "`security` is not a list")
+                .why("what it promises cannot be known, so it is not compared with the gateway's policies")
+                .fix("write a list of requirements: `[{scheme: []}]`, or `[]` for none"),
+        );
+        return None;
+    };
+    let alternatives = items.iter().take(ALTERNATIVES_MAX).map(|item| needs(item, schemes, report)).collect();
+    Some(Rc::new(Promise { alternatives, span: node.span }))
+}
+
+fn needs(item: &Node, schemes: &Schemes, report: &mut Report) -> Vec<Need> {
+    let need = |Entry { key, value }: &Entry| {
+        let scheme = schemes.get(&key.value).cloned().unwrap_or_else(|| {
+            report_undefined(key.span, &key.value, report);
+            Rc::new(Scheme { name: short(&key.value).into_owned(), kind: SchemeKind::Unknown, span: key.span })
+        });
+        let scopes = match &value.value {
+            Value::List(items) => items.iter().filter_map(text).take(SCOPES_MAX).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        Need { scheme, scopes }
+    };
+    entries(item).iter().take(SCHEMES_MAX).map(need).collect()
+}
+
+fn report_undefined(span: Span, name: &str, report: &mut Report) {
+    report.push(
+        Diagnostic::warning(Code::SpecShape, span, format!("there is no security scheme `{}`", short(name)))
+            .why("clients cannot know which credential is asked for")
+            .fix("define it under `components.securitySchemes`"),
+    );
+}
+
+/// Schemes of one specification, or of one alternative.
+const SCHEMES_MAX: usize = 64;
+
+/// Alternatives of one list.
+const ALTERNATIVES_MAX: usize = 64;
+
+/// Scopes of one requirement.
+const SCOPES_MAX: usize = 64;

@@ -222,7 +222,7 @@ fn routes_that_could_both_win_are_shown_with_such_a_request() {
     check_api(api, &[("TG0401", 3, 10)]);
     let found = findings(&with_apis(api));
     let conflict = found.iter().next().unwrap();
-    assert!(conflict.what.contains("GET /p/a"), "{}", conflict.what);
+    assert!(conflict.what.contains("GET https://any.example/p/a"), "{}", conflict.what);
     assert_eq!(conflict.related[0].span.start.line, 9);
     check_api(
         "a: {upstream: pets, routes: [{path: /x}]}\nb: {upstream: pets, base: /x, routes: [{path: /}]}",

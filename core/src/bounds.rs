@@ -6,6 +6,12 @@ pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 /// Segments of a path: more than any real API has, few enough that a walk of the router is short.
 pub const PATH_SEGMENTS_MAX: usize = 128;
 
+/// Digits of an integer in a path: the most that 64 bits have.
+pub const INT_DIGITS_MAX: usize = 20;
+
+/// Values of one parameter that takes one of a few: more than there are country codes.
+pub const ONE_OF_MAX: usize = 256;
+
 /// Bytes of all request field names and values: nginx accepts 4 x 8 KiB, Cloudflare 128 KiB; ours fits both.
 pub const FIELD_BYTES_MAX: usize = 32 * 1024;
 

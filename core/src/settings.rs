@@ -11,7 +11,7 @@ use crate::authn::ApiKeySettings;
 use crate::cache::CacheSettings;
 use crate::forward::UpstreamSettings;
 use crate::limit::RateLimitSettings;
-use crate::route::PathTemplate;
+use crate::route::{HostPattern, PathTemplate, Predicate};
 use crate::telemetry::TelemetrySettings;
 
 /// Settings of the gateway as a whole.
@@ -24,6 +24,9 @@ pub struct GatewaySettings {
     pub trust_forwarded: bool,
     /// What is told of exchanges, and to whom.
     pub telemetry: TelemetrySettings,
+    /// Those of its host patterns that answer only callers inside, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub internal_hosts: Vec<HostPattern>,
 }
 
 /// Settings for one host pattern: its routes, and the upstreams and policies that they name.
@@ -73,6 +76,9 @@ pub struct RouteSettings {
     pub path: PathTemplate,
     /// The methods it is for, in upper case; none means all.
     pub methods: Vec<String>,
+    /// What else a request must meet, sorted; at most one predicate of each part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<Predicate>,
     /// Whether it exists for callers inside only; it never answers on a public host.
     pub internal: bool,
     /// Policies of which one must authenticate the caller (places in [`SiteSettings::policies`]); none: public.
@@ -106,6 +112,7 @@ impl SiteSettings {
                 && route.limit.iter().all(is_limit)
                 && route.upstream < self.upstreams.len()
                 && (route.scopes.is_empty() || !route.authn.is_empty())
+                && route.when.is_sorted_by(|a, b| a.of < b.of)
         })
     }
 }

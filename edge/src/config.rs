@@ -9,8 +9,8 @@ use http::Method;
 use serde_json::json;
 use tollgate_core::bounds::{PART_BYTES_MAX, SITES_CACHED_MAX};
 use tollgate_core::cache::{CacheKey, CacheSettings, Purges, resource_key};
-use tollgate_core::route::{CanonicalPath, HostName, HostPattern, Matched, Router};
-use tollgate_core::settings::{GatewaySettings, SiteSettings};
+use tollgate_core::route::{CanonicalPath, Entry, HostName, HostPattern, Matched, RequestHead, Router};
+use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{Id, Manifest, Pointer, Record, RecordError, decode, decode_named, keys};
 
@@ -37,6 +37,8 @@ struct Active {
     /// Shared with its sites and with what comes after replies.
     gateway: Rc<GatewaySettings>,
     hosts: BTreeMap<String, Id>,
+    /// The host patterns that answer only callers inside.
+    internal: HashSet<String>,
     /// Parts loaded so far.
     sites: RefCell<HashMap<Id, Rc<Site>>>,
     /// Parts that cannot be used; read again only once the pointer has been looked at again.
@@ -113,13 +115,26 @@ impl Config {
     /// The parts for a host, those of its most specific pattern first, loading what is missing; never empty.
     ///
     /// One that cannot be had fails the request: a wider pattern's routes must not stand in for what it may guard.
-    pub(crate) async fn sites<H: Host>(&self, host: &H, name: &HostName) -> Result<Vec<Rc<Site>>, NoSite> {
+    ///
+    /// To a caller outside, the patterns that are internal are not there; a host whose most specific pattern is one is not
+    /// known, whatever wider pattern would match it.
+    pub(crate) async fn sites<H: Host>(
+        &self,
+        host: &H,
+        name: &HostName,
+        inside: bool,
+    ) -> Result<Vec<Rc<Site>>, NoSite> {
         if !self.is_loaded() {
             self.load(host).await.map_err(|failure| self.explain(host, failure))?;
         }
         let Some(active) = self.active.borrow().clone() else { return Err(NoSite::Unpublished) };
-        let hosts = &active.hosts;
-        let parts = HostPattern::candidates(name).filter_map(|pattern| hosts.get(&pattern).map(|id| (pattern, id)));
+        let Active { hosts, internal, .. } = active.as_ref();
+        let is_known = |pattern: &String| hosts.contains_key(pattern) || internal.contains(pattern);
+        if !inside && HostPattern::candidates(name).find(is_known).is_some_and(|first| internal.contains(&first)) {
+            return Err(NoSite::UnknownHost);
+        }
+        let patterns = HostPattern::candidates(name).filter(|pattern| inside || !internal.contains(pattern));
+        let parts = patterns.filter_map(|pattern| hosts.get(&pattern).map(|id| (pattern, id)));
         let sites = join_all(parts.map(|(pattern, id)| self.site_of(host, &active, pattern, id))).await;
         let sites = sites.into_iter().collect::<Result<Vec<_>, _>>()?;
         if sites.is_empty() { Err(NoSite::UnknownHost) } else { Ok(sites) }
@@ -153,8 +168,10 @@ impl Config {
             .flat_map(|old| old.sites.borrow().clone())
             .filter(|(id, _)| wanted.contains(id))
             .collect();
+        let internal = manifest.gateway.internal_hosts.iter().map(HostPattern::to_string).collect();
         self.active.replace(Some(Rc::new(Active {
             bundle,
+            internal,
             gateway: Rc::new(manifest.gateway),
             hosts: manifest.hosts,
             sites: RefCell::new(shared),
@@ -264,26 +281,39 @@ impl Site {
             .iter()
             .map(|route| route.methods.iter().filter_map(|m| Method::from_bytes(m.as_bytes()).ok()).collect())
             .collect();
-        let routes = settings.routes.iter().zip(&methods).map(|(r, m)| (&r.path, m.as_slice()));
-        let router = Router::new(routes);
+        let routes = settings.routes.iter().zip(&methods);
+        let router = Router::new(routes.map(|(r, methods)| Entry { path: &r.path, methods, when: &r.when }));
         Self { gateway, settings, router }
     }
 
-    /// The cache settings of a GET for this URL and its resource, if its route is cached.
+    /// The routes of GETs for this URL that are cached, whatever their fields.
     pub(crate) fn cached<'s>(
         sites: &'s [Rc<Self>],
+        path: &'s CanonicalPath,
+    ) -> impl Iterator<Item = (&'s RouteSettings, &'s CacheSettings)> {
+        let routes = move |site: &'s Rc<Self>| {
+            let all = site.router.find_all(path, &Method::GET);
+            all.into_iter().filter_map(|index| site.settings.routes.get(index))
+        };
+        sites.iter().flat_map(routes).filter_map(|route| route.cache.as_ref().map(|cache| (route, cache)))
+    }
+
+    /// The resources under which GETs for this URL are stored.
+    pub(crate) fn resources(
+        sites: &[Rc<Self>],
         name: &HostName,
         path: &CanonicalPath,
         query: Option<&str>,
-    ) -> Option<(&'s CacheSettings, CacheKey)> {
-        let (place, found) = Self::find(sites, path, &Method::GET);
-        let Matched::Route { index, .. } = found else { return None };
-        let settings = sites.get(place)?.settings.routes.get(index)?.cache.as_ref()?;
-        Some((settings, resource_key(settings, (name.as_str(), path.as_str(), query))))
+    ) -> Vec<CacheKey> {
+        let resource = |cache| resource_key(cache, (name.as_str(), path.as_str(), query));
+        let mut resources: Vec<CacheKey> = Self::cached(sites, path).map(|(_, cache)| resource(cache)).collect();
+        resources.sort_unstable();
+        resources.dedup();
+        resources
     }
 
     /// The most specific route of a request among the parts for its host, and in which part it is.
-    pub(crate) fn find(sites: &[Rc<Self>], path: &CanonicalPath, method: &Method) -> (usize, Matched) {
-        Router::find_in(sites.iter().map(|site| &site.router), path, method)
+    pub(crate) fn find(sites: &[Rc<Self>], request: &RequestHead<'_>) -> (usize, Matched) {
+        Router::find_in(sites.iter().map(|site| &site.router), request)
     }
 }

@@ -73,18 +73,18 @@ impl Isolate {
         self.config.is_loaded()
     }
 
-    /// The resource under which a GET for this URL would be stored, as `Cache-Status` names it and a purge takes it.
+    /// The resources under which GETs for this URL are stored, as `Cache-Status` names them and a purge takes them.
     ///
-    /// `None` when the URL is on no cached route.
-    pub async fn resource<H: Host>(
+    /// One, unless header fields decide between cached routes of the URL; none when it is on no cached route.
+    pub async fn resources<H: Host>(
         &self,
         host: &H,
         name: &HostName,
         path: &CanonicalPath,
         query: Option<&str>,
-    ) -> Option<CacheKey> {
-        let sites = self.config.sites(host, name).await.ok()?;
-        Site::cached(&sites, name, path, query).map(|(_, resource)| resource)
+    ) -> Vec<CacheKey> {
+        let sites = self.config.sites(host, name, true).await.unwrap_or_default();
+        Site::resources(&sites, name, path, query)
     }
 
     pub(crate) fn is_purged(&self, resource: &CacheKey, stored_at: Timestamp) -> bool {

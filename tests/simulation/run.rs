@@ -98,7 +98,7 @@ async fn exchange(simulation: Rc<Simulation>, number: u64) {
     let asked = format!("{} {}", request.method(), request.uri());
     let is_head = request.method() == "HEAD";
     let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-    let client = Client { address: Some(address), https: dice.percent(50) };
+    let client = Client { address: Some(address), https: dice.percent(50), inside: false };
     let isolate = dice.one_of(&simulation.isolates);
     let served = serve(&isolate, &simulation.host, request, client).await;
     check::response(&asked, &served.response, is_head);

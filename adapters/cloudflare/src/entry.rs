@@ -79,7 +79,7 @@ fn incoming(raw: web_sys::Request) -> Result<(Request<WorkerContent>, Client), &
     let has_content = line() == "true";
     let fields = fields::parse(line());
     let (fields, address) = without_platform_fields(fields);
-    let client = Client { address, https: uri.scheme() == Some(&Scheme::HTTPS) };
+    let client = Client { address, https: uri.scheme() == Some(&Scheme::HTTPS), inside: false };
     let mut request = Request::new(WorkerContent::of_request(raw, has_content));
     *request.method_mut() = method;
     *request.uri_mut() = uri;

@@ -49,6 +49,9 @@ pub struct Listen {
     pub address: SocketAddr,
     /// The certificate to speak TLS with; plain HTTP without it.
     pub tls: Option<TlsFiles>,
+    /// Whether those who reach the address are inside: only they are answered on internal hosts. Give it an address that
+    /// other clients cannot reach.
+    pub inside: bool,
 }
 
 /// A certificate and its key, as PEM files.
@@ -75,7 +78,7 @@ impl Settings {
     pub fn new(gateway: impl Into<String>, address: SocketAddr) -> Self {
         Self {
             gateway: gateway.into(),
-            listen: vec![Listen { address, tls: None }],
+            listen: vec![Listen { address, tls: None, inside: false }],
             isolates: None,
             freshness: Freshness::Behind,
             counters_file: None,

@@ -40,7 +40,7 @@ pub(crate) fn from_host(request: types::Request) -> Result<(Request<SpinContent>
     *taken.uri_mut() = uri;
     *taken.version_mut() = version;
     *taken.headers_mut() = fields;
-    Ok((taken, Client { address, https }))
+    Ok((taken, Client { address, https, inside: false }))
 }
 
 /// The answer in the host's form.

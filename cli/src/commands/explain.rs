@@ -58,7 +58,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let fixtures = project.whole_fixtures()?;
     let question = ask::Question {
         request: ask::request(&args.what, url, &args.fields, compiled.whole())?,
-        client: tollgate_edge::Client { address: Some(args.client), https: ask::is_https(url) },
+        client: tollgate_edge::Client { address: Some(args.client), https: ask::is_https(url), inside: false },
         at: args.at.unwrap_or_else(now),
     };
     let asked = answer::Asked::of(&question);

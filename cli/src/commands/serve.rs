@@ -38,6 +38,10 @@ pub(crate) struct ServeArgs {
     /// The address to listen at; repeatable.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: Vec<SocketAddr>,
+    /// An address whose callers are inside, and are answered on `gateway.internal-hosts`; repeatable. Other clients must
+    /// not reach it.
+    #[arg(long, value_name = "ADDRESS")]
+    internal_listen: Vec<SocketAddr>,
     /// The address of metrics, health and purges; none where it is left out. Clients must not reach it.
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<SocketAddr>,
@@ -75,10 +79,12 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
     let store = RecordStore::open(&args.store).map_err(Failure::problem)?;
     warn_unpublished(&store, &args);
     let admin = args.admin.map(|address| (address, "--admin"));
+    let public = args.listen.len();
     let server =
         Server::builder(settings(args)?, store).bind().map_err(|error| explain_start(&error, "--listen", admin))?;
-    for address in server.addresses() {
-        terminal::tell(&format!("listening on {address}"));
+    for (place, address) in server.addresses().iter().enumerate() {
+        let whom = if place < public { "" } else { " for callers inside" };
+        terminal::tell(&format!("listening on {address}{whom}"));
     }
     if let Some(admin) = server.admin_address() {
         terminal::tell(&format!("metrics, health and purges on http://{admin}"));
@@ -96,7 +102,9 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
 fn settings(args: ServeArgs) -> Result<Settings, Failure> {
     let admin = args.admin.map(|address| admin(address, args.admin_token_file.as_deref())).transpose()?;
     let tls = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
-    let listen = args.listen.iter().map(|address| Listen { address: *address, tls: tls.clone() });
+    let listen = |inside: bool| move |address: &SocketAddr| (*address, inside);
+    let addresses = args.listen.iter().map(listen(false)).chain(args.internal_listen.iter().map(listen(true)));
+    let listen = addresses.map(|(address, inside)| Listen { address, tls: tls.clone(), inside });
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut settings = Settings::new(args.gateway, any);
     settings.listen = listen.collect();

@@ -81,32 +81,34 @@ impl Admin {
         let content = Limited::new(request.into_body(), PURGE_BYTES_MAX).collect().await;
         let content = content.map_err(|_| problem(StatusCode::PAYLOAD_TOO_LARGE, "longer than any purge"))?;
         let asked: Value = serde_json::from_slice(&content.to_bytes()).unwrap_or_default();
-        let resource = self.resource(&asked).await?;
-        let named = resource.as_ref().map_or_else(|| "everything".to_owned(), |key| key.as_str().to_owned());
-        let written = self.write(Purge { resource, at: now() }).await;
+        let resources = self.resources(&asked).await?;
+        let names: Vec<&str> =
+            resources.iter().map(|key| key.as_ref().map_or("everything", CacheKey::as_str)).collect();
+        let named = names.join(", ");
+        let at = now();
+        let written = self.write(resources.into_iter().map(|resource| Purge { resource, at })).await;
         written.map_err(|error| problem(StatusCode::SERVICE_UNAVAILABLE, &error))?;
         Ok((StatusCode::OK, json!({"purged": named})))
     }
 
     /// What is to be purged; `None` is everything.
-    async fn resource(&self, asked: &Value) -> Result<Option<CacheKey>, Answer> {
+    async fn resources(&self, asked: &Value) -> Result<Vec<Option<CacheKey>>, Answer> {
         let text = |name: &str| asked[name].as_str();
         match (text("url"), text("key"), asked["all"] == true) {
-            (None, None, true) => Ok(None),
+            (None, None, true) => Ok(vec![None]),
             (None, Some(key), false) => CacheKey::parse(key)
-                .map(Some)
+                .map(|key| vec![Some(key)])
                 .ok_or_else(|| problem(StatusCode::BAD_REQUEST, "a key is 64 hexadecimal digits")),
-            (Some(url), None, false) => self
-                .resource_of(url)
-                .await
-                .map(Some)
-                .ok_or_else(|| problem(StatusCode::NOT_FOUND, "responses of this URL are on no cached route")),
+            (Some(url), None, false) => match self.resources_of(url).await {
+                Some(keys) if !keys.is_empty() => Ok(keys.into_iter().map(Some).collect()),
+                _ => Err(problem(StatusCode::NOT_FOUND, "responses of this URL are on no cached route")),
+            },
             _ => Err(problem(StatusCode::BAD_REQUEST, r#"send {"url": "…"}, {"key": "…"} or {"all": true}"#)),
         }
     }
 
-    /// The key under which the project stores a URL: asked of the pipeline's own isolate, on ports in memory.
-    async fn resource_of(&self, url: &str) -> Option<CacheKey> {
+    /// The keys under which the project stores a URL: asked of the pipeline's own isolate, on ports in memory.
+    async fn resources_of(&self, url: &str) -> Option<Vec<CacheKey>> {
         let url: Uri = url.parse().ok()?;
         let name = HostName::from_authority(url.authority()?.as_str()).ok()?;
         let path = CanonicalPath::parse(url.path().as_bytes()).ok()?;
@@ -117,17 +119,17 @@ impl Admin {
             published.gateway.clone()
         };
         let isolate = Isolate::new(IsolateSettings { gateway, freshness: Freshness::EachRequest });
-        isolate.resource(&host, &name, &path, url.query()).await
+        Some(isolate.resources(&host, &name, &path, url.query()).await)
     }
 
-    async fn write(&self, purge: Purge) -> Result<(), String> {
+    async fn write(&self, added: impl Iterator<Item = Purge>) -> Result<(), String> {
         let _one = self.purging.lock().await;
         let key = keys::purges(&self.published.borrow().gateway);
         let mut purges = match self.host.get(&key).await? {
             None => Purges::default(),
             Some(text) => decode(text.as_bytes()).map_err(|error| error.to_string())?,
         };
-        purges.add(purge);
+        added.for_each(|purge| purges.add(purge));
         self.host.put(&[(key, encode(&purges))]).await
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! [`lower`] goes through the parts in the order of the file and collects every mistake.
 
-mod conflicts;
 mod merge;
 mod policies;
 mod remarks;
@@ -61,6 +60,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Optio
             name: gateway.name.value.clone(),
             trust_forwarded: gateway.trust_forwarded,
             telemetry: telemetry?,
+            internal_hosts: Vec::new(),
         },
         sites: sites::sites(&whole),
         whole,

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::conflicts::{Claim, TooManyTies, conflicts};
 use super::merge::Effective;
+use crate::analysis::conflicts::{Claim, TooManyTies, conflicts};
 use crate::compile::CompiledRoute;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::Route;
@@ -87,8 +87,11 @@ pub(super) fn report_conflicts(routes: &[CompiledRoute], report: &mut Report) {
                 second.span,
                 format!("two routes could both win `{}`", conflict.witness),
             )
-            .why("neither is more specific, and the order in the file does not count")
-            .fix("change a path, a method or a host so that every request has one most specific route")
+            .why(format!(
+                "neither is more specific, and the order in the file does not count: {}",
+                conflict.witness.curl()
+            ))
+            .fix("change a host, a path, a method or `when` so that every request has one most specific route")
             .related(first.span, "the other route"),
         );
     }
@@ -97,7 +100,9 @@ pub(super) fn report_conflicts(routes: &[CompiledRoute], report: &mut Report) {
 /// What a route lays claim to, on each of its hosts.
 fn claims(route: &CompiledRoute) -> impl Iterator<Item = (&CompiledRoute, Claim<'_>)> {
     let CompiledRoute { hosts, settings, .. } = route;
-    hosts.iter().map(move |host| (route, Claim { host, path: &settings.path, methods: &settings.methods }))
+    hosts.iter().map(move |host| {
+        (route, Claim { host, path: &settings.path, methods: &settings.methods, when: &settings.when })
+    })
 }
 
 fn report_too_many_ties(at: Span, report: &mut Report) {

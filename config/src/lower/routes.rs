@@ -136,6 +136,7 @@ impl<'p> Lowering<'p, '_> {
             api: context.name.value.clone(),
             path,
             methods,
+            when: Vec::new(),
             internal,
             authn,
             scopes,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{CacheControl, CacheKey, CacheSettings};
+use crate::route::{Predicate, Subject, Test};
 
 /// What becomes of requests that carry credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,12 +53,22 @@ pub struct Reading {
     pub control: CacheControl,
 }
 
+/// What beside its URL decides which route a request took. Routes that share a URL share no stored response.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken<'r> {
+    /// The predicates of the route.
+    pub when: &'r [Predicate],
+    /// Whether the client is inside: to it, a URL may be another route's.
+    pub inside: bool,
+}
+
 /// Decides whether the request may use the cache.
 ///
 /// `consumer` is the authenticated one; `host`, `path` and `query` are the canonical ones that are forwarded.
 #[must_use]
 pub fn plan(
     settings: &CacheSettings,
+    taken: Taken<'_>,
     method: &Method,
     fields: &HeaderMap,
     consumer: Option<&str>,
@@ -78,7 +89,7 @@ pub fn plan(
         return Plan::Bypass(Bypass::NoStore);
     }
     let resource = resource_key(settings, target);
-    let primary = primary_key(settings, fields, consumer, &resource);
+    let primary = primary_key(settings, taken, fields, consumer, &resource);
     Plan::Use(Reading { resource, primary, control })
 }
 
@@ -86,12 +97,17 @@ pub fn plan(
 #[must_use]
 pub fn primary_key(
     settings: &CacheSettings,
+    taken: Taken<'_>,
     fields: &HeaderMap,
     consumer: Option<&str>,
     resource: &CacheKey,
 ) -> CacheKey {
     let mut hash = Hasher::new("primary");
     hash.add(resource.as_str().as_bytes());
+    if taken.inside {
+        hash.add(b"inside");
+    }
+    taken.when.iter().for_each(|predicate| hash.predicate(predicate));
     for name in &settings.vary {
         hash.field(fields, name);
     }
@@ -160,6 +176,20 @@ impl Hasher {
         self.add(b"");
     }
 
+    fn predicate(&mut self, predicate: &Predicate) {
+        let (part, name) = match &predicate.of {
+            Subject::Header(name) => ("when header", name),
+            Subject::Query(name) => ("when query", name),
+        };
+        self.add(part.as_bytes());
+        self.add(name.as_bytes());
+        match &predicate.test {
+            Test::OneOf(values) => values.iter().for_each(|value| self.add(format!("={value}").as_bytes())),
+            Test::Present => self.add(b"present"),
+            Test::Absent => self.add(b"absent"),
+        }
+    }
+
     fn key(self) -> CacheKey {
         CacheKey::from_digest(self.0.finalize().into())
     }
@@ -169,6 +199,8 @@ impl Hasher {
 mod tests {
     use super::*;
     use wasm_bindgen_test::wasm_bindgen_test;
+
+    const PLAIN: Taken<'static> = Taken { when: &[], inside: false };
 
     fn settings(credentials: CacheCredentials) -> CacheSettings {
         CacheSettings { ttl_ms: None, vary: vec!["accept-language".into()], credentials, key_query: None }
@@ -184,7 +216,7 @@ mod tests {
         consumer: Option<&str>,
         query: Option<&str>,
     ) -> CacheKey {
-        match plan(s, &Method::GET, &fields(pairs), consumer, ("h", "/p", query)) {
+        match plan(s, PLAIN, &Method::GET, &fields(pairs), consumer, ("h", "/p", query)) {
             Plan::Use(reading) => reading.primary,
             Plan::Bypass(why) => panic!("{why:?}"),
         }
@@ -197,7 +229,7 @@ mod tests {
             [(vec![("authorization", "x")], None), (vec![("cookie", "a=b")], None), (vec![], Some("acme"))]
         {
             assert_eq!(
-                plan(&never, &Method::GET, &fields(&pairs), consumer, ("h", "/p", None)),
+                plan(&never, PLAIN, &Method::GET, &fields(&pairs), consumer, ("h", "/p", None)),
                 Plan::Bypass(Bypass::Credentials)
             );
         }
@@ -220,6 +252,31 @@ mod tests {
             primary(&picky, &[], None, Some("page=2&q=1"))
         );
         assert_ne!(primary(&picky, &[], None, Some("q=1")), primary(&picky, &[], None, Some("q=2")));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn routes_that_share_a_url_have_keys_of_their_own_and_one_resource() {
+        let s = settings(CacheCredentials::Never);
+        let (header, query) = (Subject::Header("v".into()), Subject::Query("v".into()));
+        let one_of = |values: &[&str]| Test::OneOf(values.iter().map(|v| (*v).to_owned()).collect());
+        let mut taken: Vec<(Vec<Predicate>, bool)> = vec![(vec![], false), (vec![], true)];
+        for of in [header, query] {
+            for test in [Test::Present, Test::Absent, one_of(&["1"]), one_of(&["1", "2"]), one_of(&["present"])] {
+                taken.push((vec![Predicate { of: of.clone(), test }], false));
+            }
+        }
+        let reading = |(when, inside): &(Vec<Predicate>, bool)| {
+            let taken = Taken { when, inside: *inside };
+            match plan(&s, taken, &Method::GET, &fields(&[]), None, ("h", "/p", None)) {
+                Plan::Use(reading) => reading,
+                Plan::Bypass(why) => panic!("{why:?}"),
+            }
+        };
+        let readings: Vec<Reading> = taken.iter().map(reading).collect();
+        for (place, reading) in readings.iter().enumerate() {
+            assert_eq!(reading.resource, readings[0].resource);
+            assert!(readings[..place].iter().all(|other| other.primary != reading.primary), "{:?}", taken[place]);
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -14,7 +14,7 @@ mod stored;
 pub use conditional::{freshen, not_modified, validators};
 pub use control::CacheControl;
 pub use freshness::{Assessment, NotStored, assess, storable};
-pub use key::{Bypass, CacheCredentials, Plan, Reading, plan, primary_key, resource_key, variant_key};
+pub use key::{Bypass, CacheCredentials, Plan, Reading, Taken, plan, primary_key, resource_key, variant_key};
 pub use purge::{Purge, Purges};
 pub use status::{CacheOutcome, Forwarded};
 pub use stored::{CacheKey, StoredMeta};

@@ -1,11 +1,16 @@
-//! Which route a request takes: host, path and method, taken apart once and strictly; the most specific route wins.
+//! Which route a request takes: host, path, method and predicates, taken apart once and strictly; the most specific
+//! route wins.
 
 mod host;
+mod parameter;
 mod path;
+mod predicate;
 mod router;
 mod template;
 
 pub use host::{HostError, HostName, HostPattern};
+pub use parameter::ParameterType;
 pub use path::{CanonicalPath, PathError};
-pub use router::{Captures, Matched, RouteIndex, Router};
-pub use template::{PathTemplate, Segment, TemplateError};
+pub use predicate::{Predicate, PredicatePrecedence, Subject, Test};
+pub use router::{Captures, Entry, Matched, RequestHead, RouteIndex, Router};
+pub use template::{PathTemplate, Precedence, Segment, TemplateError};

@@ -1,15 +1,18 @@
 //! The router: a tree of segments, walked from the most specific branch to the least.
 //!
-//! A route is path and method together, so a branch whose route does not take the method is left for the next
-//! one; the methods seen on the way are the `Allow` of a 405. Every node of the tree stands on one path from the root,
-//! so a walk visits each node at most once, however the templates overlap.
+//! A route is path, method and predicates together, so a branch whose route does not take the request is left for the
+//! next one; the methods seen on the way are the `Allow` of a 405. A route whose predicates fail is as if it were not
+//! there. Every node of the tree stands on one path from the root, so a walk visits each node at most once, however the
+//! templates overlap.
 
 use std::collections::HashMap;
 
-use http::Method;
+use http::{HeaderMap, Method};
 
+use super::parameter::ParameterType;
 use super::path::CanonicalPath;
-use super::template::{PathTemplate, Segment};
+use super::predicate::Predicate;
+use super::template::{PathTemplate, Precedence, Segment, between};
 
 /// The place of a route in the settings it was compiled from.
 pub type RouteIndex = usize;
@@ -21,6 +24,30 @@ pub type Captures = Vec<String>;
 #[derive(Debug, Default)]
 pub struct Router {
     root: Node,
+}
+
+/// What of a route decides the requests it takes, within its host patterns.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'r> {
+    /// The paths.
+    pub path: &'r PathTemplate,
+    /// The methods; none means all.
+    pub methods: &'r [Method],
+    /// What else a request must meet; at most one predicate of each part.
+    pub when: &'r [Predicate],
+}
+
+/// What of a request decides its route, within a host.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'r> {
+    /// The method.
+    pub method: &'r Method,
+    /// The path.
+    pub path: &'r CanonicalPath,
+    /// The query as it was sent.
+    pub query: Option<&'r str>,
+    /// The header fields.
+    pub fields: &'r HeaderMap,
 }
 
 /// What a router answers.
@@ -43,24 +70,43 @@ pub enum Matched {
 struct Node {
     literals: HashMap<String, Node>,
     /// Ordered by precedence, the most specific first.
-    parameters: Vec<(String, String, Node)>,
+    parameters: Vec<Branch>,
     rest: Option<Leaf>,
     leaf: Option<Leaf>,
+}
+
+/// What follows a parameter.
+#[derive(Debug)]
+struct Branch {
+    precedence: Precedence,
+    prefix: String,
+    of: ParameterType,
+    suffix: String,
+    node: Node,
 }
 
 /// The routes of one path shape: by method, or for all methods.
 #[derive(Debug, Default)]
 struct Leaf {
-    by_method: Vec<(Method, RouteIndex)>,
-    any_method: Option<RouteIndex>,
+    by_method: Vec<(Method, Choice)>,
+    any_method: Choice,
+}
+
+/// The routes of one path shape and method.
+#[derive(Debug, Default)]
+struct Choice {
+    /// Those with predicates, the most specific first.
+    conditional: Vec<(Vec<Predicate>, RouteIndex)>,
+    /// The one without.
+    plain: Option<RouteIndex>,
 }
 
 impl Router {
     /// Builds the router; of two routes that tie, the first stands (the compiler refuses such projects).
-    pub fn new<'a>(routes: impl IntoIterator<Item = (&'a PathTemplate, &'a [Method])>) -> Self {
+    pub fn new<'r>(routes: impl IntoIterator<Item = Entry<'r>>) -> Self {
         let mut root = Node::default();
-        for (index, (template, methods)) in routes.into_iter().enumerate() {
-            root.leaf(template).add(methods, index);
+        for (index, entry) in routes.into_iter().enumerate() {
+            root.leaf(entry.path).add(entry, index);
         }
         Self { root }
     }
@@ -69,9 +115,9 @@ impl Router {
     ///
     /// `HEAD` is taken by a route for `GET` where no route names it (RFC 9110, section 9.3.2).
     #[must_use]
-    pub fn find(&self, path: &CanonicalPath, method: &Method) -> Matched {
-        let mut walk = Walk { method, captures: Vec::new(), allowed: Vec::new() };
-        match walk.descend(&self.root, path.segments()) {
+    pub fn find(&self, request: &RequestHead<'_>) -> Matched {
+        let mut walk = Walk { request, captures: Vec::new(), allowed: Vec::new() };
+        match walk.descend(&self.root, request.path.segments()) {
             Some(index) => Matched::Route { index, captures: walk.captures },
             None if walk.allowed.is_empty() => Matched::Nothing,
             None => Matched::OtherMethods(walk.allow()),
@@ -81,14 +127,10 @@ impl Router {
     /// Asks several routers in turn: the most specific route of the first that has one, and which router that was.
     ///
     /// They are those of the host patterns that match a request's host, the most specific pattern first.
-    pub fn find_in<'r>(
-        routers: impl IntoIterator<Item = &'r Self>,
-        path: &CanonicalPath,
-        method: &Method,
-    ) -> (usize, Matched) {
+    pub fn find_in<'r>(routers: impl IntoIterator<Item = &'r Self>, request: &RequestHead<'_>) -> (usize, Matched) {
         let mut allowed: Vec<Method> = Vec::new();
         for (place, router) in routers.into_iter().enumerate() {
-            match router.find(path, method) {
+            match router.find(request) {
                 found @ Matched::Route { .. } => return (place, found),
                 Matched::OtherMethods(methods) => allowed.extend(methods),
                 Matched::Nothing => {}
@@ -99,6 +141,14 @@ impl Router {
         }
         sort(&mut allowed);
         (0, Matched::OtherMethods(allowed))
+    }
+
+    /// Every route that takes a request with this path and method for some query and fields, the most specific first.
+    #[must_use]
+    pub fn find_all(&self, path: &CanonicalPath, method: &Method) -> Vec<RouteIndex> {
+        let mut found = Vec::new();
+        self.root.gather(path.segments(), method, &mut found);
+        found
     }
 }
 
@@ -113,52 +163,99 @@ impl Node {
         for segment in template.segments() {
             node = match segment {
                 Segment::Literal(text) => node.literals.entry(text.clone()).or_default(),
-                Segment::Parameter { prefix, suffix, .. } => node.parameter(prefix, suffix),
+                Segment::Parameter { prefix, of, suffix, .. } => {
+                    node.parameter(segment.precedence(), prefix, of, suffix)
+                }
                 Segment::Rest { .. } => return node.rest.get_or_insert_default(),
             };
         }
         node.leaf.get_or_insert_default()
     }
 
-    fn parameter(&mut self, prefix: &str, suffix: &str) -> &mut Self {
-        let fixed = prefix.len() + suffix.len();
-        let same = self.parameters.iter().position(|(p, s, _)| p == prefix && s == suffix);
-        let at = same.unwrap_or_else(|| {
-            let at = self.parameters.partition_point(|(p, s, _)| (p.len() + s.len(), p.as_str()) >= (fixed, prefix));
-            self.parameters.insert(at, (prefix.to_owned(), suffix.to_owned(), Self::default()));
-            at
-        });
-        &mut self.parameters[at].2
+    fn parameter(&mut self, precedence: Precedence, prefix: &str, of: &ParameterType, suffix: &str) -> &mut Self {
+        let from = self.parameters.partition_point(|branch| branch.precedence < precedence);
+        let tied = self.parameters[from..].iter().take_while(|branch| branch.precedence == precedence);
+        let same = tied.clone().position(|b| b.prefix == prefix && b.suffix == suffix && b.of == *of);
+        let at = from + same.unwrap_or_else(|| tied.count());
+        if same.is_none() {
+            let (prefix, of, suffix) = (prefix.to_owned(), of.clone(), suffix.to_owned());
+            self.parameters.insert(at, Branch { precedence, prefix, of, suffix, node: Self::default() });
+        }
+        &mut self.parameters[at].node
+    }
+
+    /// Gathers in the order of a walk; answers whether a request cannot come past what was found.
+    fn gather(&self, segments: &[String], method: &Method, found: &mut Vec<RouteIndex>) -> bool {
+        let Some((first, rest)) = segments.split_first() else {
+            return self.leaf.as_ref().is_some_and(|leaf| leaf.gather(method, found));
+        };
+        let literal = self.literals.get(first.as_str()).into_iter();
+        let branches = self.parameters.iter().filter(|branch| branch.value(first).is_some());
+        literal.chain(branches.map(|branch| &branch.node)).any(|node| node.gather(rest, method, found))
+            || self.rest.as_ref().is_some_and(|leaf| leaf.gather(method, found))
+    }
+}
+
+impl Branch {
+    fn value<'t>(&self, text: &'t str) -> Option<&'t str> {
+        between(text, &self.prefix, &self.of, &self.suffix)
     }
 }
 
 impl Leaf {
-    fn add(&mut self, methods: &[Method], index: RouteIndex) {
-        if methods.is_empty() {
-            self.any_method.get_or_insert(index);
+    fn add(&mut self, entry: Entry<'_>, index: RouteIndex) {
+        if entry.methods.is_empty() {
+            self.any_method.add(entry.when, index);
         }
-        for method in methods {
-            if !self.by_method.iter().any(|(m, _)| m == method) {
-                self.by_method.push((method.clone(), index));
-            }
+        for method in entry.methods {
+            let known = self.by_method.iter().position(|(m, _)| m == method);
+            let at = known.unwrap_or_else(|| {
+                self.by_method.push((method.clone(), Choice::default()));
+                self.by_method.len() - 1
+            });
+            self.by_method[at].1.add(entry.when, index);
         }
     }
 
-    fn named(&self, method: &Method) -> Option<RouteIndex> {
-        self.by_method.iter().find(|(m, _)| m == method).map(|(_, index)| *index)
+    /// What there is for a method, in the order in which it is asked.
+    fn choices(&self, method: &Method) -> impl Iterator<Item = &Choice> {
+        let named = |method: &Method| self.by_method.iter().find(|(m, _)| m == method).map(|(_, choice)| choice);
+        let as_get = (method == Method::HEAD).then(|| named(&Method::GET)).flatten();
+        named(method).into_iter().chain(as_get).chain([&self.any_method])
     }
 
-    fn find(&self, method: &Method) -> Option<RouteIndex> {
-        let as_get = || {
-            if method == Method::HEAD { self.named(&Method::GET) } else { None }
-        };
-        self.named(method).or_else(as_get).or(self.any_method)
+    fn find(&self, request: &RequestHead<'_>) -> Option<RouteIndex> {
+        self.choices(request.method).find_map(|choice| choice.find(request))
+    }
+
+    fn gather(&self, method: &Method, found: &mut Vec<RouteIndex>) -> bool {
+        self.choices(method).any(|choice| {
+            found.extend(choice.conditional.iter().map(|(_, index)| *index).chain(choice.plain));
+            choice.plain.is_some()
+        })
+    }
+}
+
+impl Choice {
+    fn add(&mut self, when: &[Predicate], index: RouteIndex) {
+        if when.is_empty() {
+            self.plain.get_or_insert(index);
+            return;
+        }
+        let precedence = Predicate::precedence(when);
+        let at = self.conditional.partition_point(|(known, _)| Predicate::precedence(known) <= precedence);
+        self.conditional.insert(at, (when.to_vec(), index));
+    }
+
+    fn find(&self, request: &RequestHead<'_>) -> Option<RouteIndex> {
+        let meets = |when: &[Predicate]| when.iter().all(|p| p.holds(request.query, request.fields));
+        self.conditional.iter().find(|(when, _)| meets(when)).map(|(_, index)| *index).or(self.plain)
     }
 }
 
 /// One search: what it looks for and what it has gathered.
 struct Walk<'a> {
-    method: &'a Method,
+    request: &'a RequestHead<'a>,
     captures: Captures,
     allowed: Vec<Method>,
 }
@@ -171,12 +268,12 @@ impl Walk<'_> {
         if let Some(index) = node.literals.get(first.as_str()).and_then(|child| self.descend(child, rest)) {
             return Some(index);
         }
-        for (prefix, suffix, child) in &node.parameters {
-            let Some(value) = between(first, prefix, suffix) else {
+        for branch in &node.parameters {
+            let Some(value) = branch.value(first) else {
                 continue;
             };
             self.captures.push(value.to_owned());
-            if let Some(index) = self.descend(child, rest) {
+            if let Some(index) = self.descend(&branch.node, rest) {
                 return Some(index);
             }
             self.captures.pop();
@@ -187,9 +284,10 @@ impl Walk<'_> {
     }
 
     fn accept(&mut self, leaf: &Leaf) -> Option<RouteIndex> {
-        let found = leaf.find(self.method);
+        let found = leaf.find(self.request);
         if found.is_none() {
-            self.allowed.extend(leaf.by_method.iter().map(|(m, _)| m.clone()));
+            let takes = |(_, choice): &&(Method, Choice)| choice.find(self.request).is_some();
+            self.allowed.extend(leaf.by_method.iter().filter(takes).map(|(m, _)| m.clone()));
         }
         found
     }
@@ -205,15 +303,10 @@ impl Walk<'_> {
     }
 }
 
-fn between<'a>(segment: &'a str, prefix: &str, suffix: &str) -> Option<&'a str> {
-    let value = segment.strip_prefix(prefix)?.strip_suffix(suffix)?;
-    (!value.is_empty()).then_some(value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::{HostName, HostPattern};
+    use crate::route::{HostName, HostPattern, Subject, Test};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     const ROUTES: &[(&str, &str, &str)] = &[
@@ -241,11 +334,13 @@ mod tests {
             let methods = |text: &str| text.split_whitespace().map(|m| m.parse().unwrap()).collect::<Vec<Method>>();
             let routes: Vec<(PathTemplate, Vec<Method>)> =
                 of(pattern).into_iter().map(|n| (ROUTES[n].1.parse().unwrap(), methods(ROUTES[n].2))).collect();
-            Router::new(routes.iter().map(|(path, methods)| (path, methods.as_slice())))
+            Router::new(routes.iter().map(|(path, methods)| Entry { path, methods, when: &[] }))
         };
         let routers: Vec<Router> = patterns.iter().map(router).collect();
         let path = CanonicalPath::parse(path.as_bytes()).unwrap();
-        match Router::find_in(&routers, &path, &method.parse().unwrap()) {
+        let fields = HeaderMap::new();
+        let request = RequestHead { method: &method.parse().unwrap(), path: &path, query: None, fields: &fields };
+        match Router::find_in(&routers, &request) {
             (place, Matched::Route { index, captures }) => {
                 Matched::Route { index: of(&patterns[place])[index], captures }
             }
@@ -295,5 +390,96 @@ mod tests {
             let found = find("x.org", path, "GET");
             assert!(matches!(found, Matched::Nothing) || path == "/pets/", "{path}: {found:?}");
         }
+    }
+
+    /// Asks one router of routes written as `METHODS PATH when`; the predicates are `v=1|2`, `v` or `!v`, of the query
+    /// or, with a capital, of a field.
+    fn ask(routes: &[&str], method: &str, target: &str, fields: &[(&'static str, &str)]) -> (Matched, Vec<RouteIndex>) {
+        let predicate = |text: &str| {
+            let (text, test) = match (text.strip_prefix('!'), text.split_once('=')) {
+                (Some(name), _) => (name, Test::Absent),
+                (None, Some((name, values))) => (name, Test::OneOf(values.split('|').map(str::to_owned).collect())),
+                (None, None) => (text, Test::Present),
+            };
+            let is_field = text.starts_with(char::is_uppercase);
+            let name = text.to_ascii_lowercase();
+            Predicate { of: if is_field { Subject::Header(name) } else { Subject::Query(name) }, test }
+        };
+        let parse = |text: &&str| {
+            let mut words = text.split(' ');
+            let methods: Vec<Method> = words.next().unwrap().split(',').map(|m| m.parse().unwrap()).collect();
+            let path: PathTemplate = words.next().unwrap().parse().unwrap();
+            (path, methods, words.map(predicate).collect::<Vec<_>>())
+        };
+        let routes: Vec<_> = routes.iter().map(parse).collect();
+        let router = Router::new(routes.iter().map(|(path, methods, when)| Entry { path, methods, when }));
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let path = CanonicalPath::parse(path.as_bytes()).unwrap();
+        let method: Method = method.parse().unwrap();
+        let fields: HeaderMap = fields.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect();
+        let head = RequestHead { method: &method, path: &path, query, fields: &fields };
+        (router.find(&head), router.find_all(&path, &method))
+    }
+
+    #[track_caller]
+    fn check_winner(routes: &[&str], method: &str, target: &str, fields: &[(&'static str, &str)], want: Option<usize>) {
+        let mut reversed = routes.to_vec();
+        reversed.reverse();
+        for (routes, place) in [(routes, want), (&reversed, want.map(|n| routes.len() - 1 - n))] {
+            let (found, all) = ask(routes, method, target, fields);
+            let index = match found {
+                Matched::Route { index, .. } => Some(index),
+                Matched::OtherMethods(_) | Matched::Nothing => None,
+            };
+            assert_eq!(index, place, "{method} {target} {fields:?} of {routes:?}");
+            assert!(index.is_none_or(|index| all.contains(&index)), "find_all has what find finds");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_typed_parameter_goes_before_any_text() {
+        let routes =
+            &["GET /p/{x}", "GET /p/{x:int}", "GET /p/{x:uuid}", "GET /p/{x:bool}", "GET /p/true", "GET /p/{x}.json"];
+        check_winner(routes, "GET", "/p/7", &[], Some(1));
+        check_winner(routes, "GET", "/p/0188d0f2-0000-7000-8000-00000000000A", &[], Some(2));
+        check_winner(routes, "GET", "/p/false", &[], Some(3));
+        check_winner(routes, "GET", "/p/true", &[], Some(4));
+        check_winner(routes, "GET", "/p/7.json", &[], Some(5));
+        check_winner(routes, "GET", "/p/seven", &[], Some(0));
+        check_winner(&["GET /p/{x:int}/a", "GET /p/{x}/b"], "GET", "/p/7/b", &[], Some(1));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_asks_for_more_goes_first_and_fails_as_if_it_were_not_there() {
+        let routes =
+            &["GET /a", "GET /a X-V", "GET /a X-V=1|2", "GET /a X-V=1", "GET /a X-V=1 q", "GET /{any} q=1", "PUT /a q"];
+        check_winner(routes, "GET", "/a", &[], Some(0));
+        check_winner(routes, "GET", "/a", &[("x-v", "3")], Some(1));
+        check_winner(routes, "HEAD", "/a", &[("x-v", "2")], Some(2));
+        check_winner(routes, "GET", "/a", &[("x-v", "1")], Some(3));
+        check_winner(routes, "GET", "/a?q=1", &[("x-v", "1")], Some(4));
+        check_winner(routes, "GET", "/a?q=1", &[], Some(0));
+        check_winner(routes, "GET", "/b?q=1", &[], Some(5));
+        check_winner(routes, "GET", "/b", &[], None);
+        check_winner(routes, "PUT", "/a", &[], None);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn methods_of_routes_whose_predicates_fail_are_not_allowed() {
+        let routes = &["GET /a", "PUT /a q=1"];
+        let allowed = |target: &str| match ask(routes, "POST", target, &[]).0 {
+            Matched::OtherMethods(methods) => methods.iter().map(Method::to_string).collect::<Vec<_>>().join(","),
+            Matched::Route { .. } | Matched::Nothing => String::new(),
+        };
+        assert_eq!((allowed("/a").as_str(), allowed("/a?q=1").as_str()), ("GET,HEAD,OPTIONS", "GET,HEAD,OPTIONS,PUT"));
+        assert_eq!(ask(&["GET /a q=1"], "POST", "/a", &[]).0, Matched::Nothing);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn all_that_could_take_a_request_are_found_up_to_the_one_that_always_does() {
+        let routes = &["GET /a q=1", "GET /{x} q", "GET /{x:(a|b)}", "GET /{*x}", "PUT /a"];
+        assert_eq!(ask(routes, "GET", "/a", &[]).1, [0, 2]);
+        assert_eq!(ask(routes, "GET", "/c", &[]).1, [1, 3]);
+        assert_eq!(ask(routes, "DELETE", "/a", &[]).1, [0usize; 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! Path templates: `/pets/{id}`, `/files/{name}.json`, `/assets/{*rest}`.
+//! Path templates: `/pets/{id}`, `/pets/{id:int}`, `/files/{name}.json`, `/assets/{*rest}`.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::parameter::ParameterType;
 use super::path::{CanonicalPath, PathError, encode_into};
 
 /// A parsed path template; compares and prints as the text it was written as.
@@ -14,6 +15,8 @@ use super::path::{CanonicalPath, PathError, encode_into};
 #[serde(try_from = "String", into = "String")]
 pub struct PathTemplate {
     text: String,
+    /// The text without types, where it has some.
+    untyped: Option<String>,
     segments: Vec<Segment>,
 }
 
@@ -22,12 +25,14 @@ pub struct PathTemplate {
 pub enum Segment {
     /// Exactly this decoded text.
     Literal(String),
-    /// Any one segment that is not empty, between a fixed beginning and end (either may be empty).
+    /// One segment: a value of the type between a fixed beginning and end (either may be empty).
     Parameter {
         /// What the segment begins with.
         prefix: String,
         /// The parameter's name.
         name: String,
+        /// The values it takes.
+        of: ParameterType,
         /// What the segment ends with.
         suffix: String,
     },
@@ -36,6 +41,40 @@ pub enum Segment {
         /// The parameter's name.
         name: String,
     },
+}
+
+/// How specific a segment is within its place of a path; the smallest is tried first.
+///
+/// A literal, then the types with the narrower before the wider, then any text; among parameters of one type the one with
+/// more fixed text; the rest of the path last. Whatever one segment takes another takes too, it is not after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Precedence {
+    /// One text.
+    Literal,
+    /// One of so many values.
+    OneOf {
+        /// How many.
+        values: usize,
+        /// Bytes of fixed text around the value.
+        fixed: Reverse<usize>,
+    },
+    /// A UUID.
+    Uuid {
+        /// Bytes of fixed text around the value.
+        fixed: Reverse<usize>,
+    },
+    /// An integer.
+    Int {
+        /// Bytes of fixed text around the value.
+        fixed: Reverse<usize>,
+    },
+    /// Any text.
+    Any {
+        /// Bytes of fixed text around the value.
+        fixed: Reverse<usize>,
+    },
+    /// The rest of the path.
+    Rest,
 }
 
 /// A path template that is none.
@@ -56,6 +95,15 @@ pub enum TemplateError {
     /// The same name twice.
     #[error("a parameter's name appears twice")]
     DuplicateName,
+    /// Behind the colon of a parameter stands no type.
+    #[error("a parameter's type is `int`, `uuid`, `bool`, or values as in `(open|closed)`")]
+    Type,
+    /// The same value twice in one list.
+    #[error("a parameter's list has the same value twice")]
+    DuplicateValue,
+    /// A list of more than [`crate::bounds::ONE_OF_MAX`] values.
+    #[error("a parameter's list has too many values")]
+    TooManyValues,
     /// `{*rest}` that is not the whole last segment.
     #[error("`{{*name}}` stands alone in the last segment")]
     RestPlace,
@@ -68,10 +116,16 @@ impl PathTemplate {
         &self.segments
     }
 
-    /// The template as written: the value of `http.route`.
+    /// The template as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The template without the types of its parameters: the value of `http.route`.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.untyped.as_deref().unwrap_or(&self.text)
     }
 
     /// The template with its parameter names left out: two templates of one shape match the same paths.
@@ -82,9 +136,9 @@ impl PathTemplate {
             out.push('/');
             match segment {
                 Segment::Literal(text) => encode_into(&mut out, text),
-                Segment::Parameter { prefix, suffix, .. } => {
+                Segment::Parameter { prefix, of, suffix, .. } => {
                     encode_into(&mut out, prefix);
-                    out.push_str("{}");
+                    push_type(&mut out, of);
                     encode_into(&mut out, suffix);
                 }
                 Segment::Rest { .. } => out.push_str("{*}"),
@@ -96,7 +150,12 @@ impl PathTemplate {
     /// A path that the template matches, for diagnostics.
     #[must_use]
     pub fn witness(&self) -> String {
-        self.shape().replace("{*}", "a").replace("{}", "a")
+        let mut out = String::with_capacity(self.text.len());
+        for segment in &self.segments {
+            out.push('/');
+            encode_into(&mut out, &segment.example());
+        }
+        out
     }
 
     /// This template below a base such as `/pets/v1` (itself a template without parameters).
@@ -117,15 +176,39 @@ impl PathTemplate {
 }
 
 impl Segment {
-    /// Order of specificity within one place of a path: the smallest is tried first.
-    ///
-    /// A literal before a parameter, a parameter with more fixed text before one with less, the rest of the path last.
+    /// How specific it is.
     #[must_use]
-    pub fn precedence(&self) -> (u8, Reverse<usize>) {
+    pub fn precedence(&self) -> Precedence {
+        let (of, fixed) = match self {
+            Self::Literal(_) => return Precedence::Literal,
+            Self::Rest { .. } => return Precedence::Rest,
+            Self::Parameter { prefix, of, suffix, .. } => (of, Reverse(prefix.len() + suffix.len())),
+        };
+        match of {
+            ParameterType::OneOf(values) => Precedence::OneOf { values: values.len(), fixed },
+            ParameterType::Uuid => Precedence::Uuid { fixed },
+            ParameterType::Int => Precedence::Int { fixed },
+            ParameterType::Any => Precedence::Any { fixed },
+        }
+    }
+
+    /// The value that a decoded segment of a path has here, if it is one that this segment takes; a rest takes all.
+    #[must_use]
+    pub fn value_of<'t>(&self, text: &'t str) -> Option<&'t str> {
         match self {
-            Self::Literal(_) => (0, Reverse(0)),
-            Self::Parameter { prefix, suffix, .. } => (1, Reverse(prefix.len() + suffix.len())),
-            Self::Rest { .. } => (2, Reverse(0)),
+            Self::Literal(literal) => (literal == text).then_some(""),
+            Self::Parameter { prefix, of, suffix, .. } => between(text, prefix, of, suffix),
+            Self::Rest { .. } => Some(text),
+        }
+    }
+
+    /// A decoded segment that it takes.
+    #[must_use]
+    pub fn example(&self) -> String {
+        match self {
+            Self::Literal(text) => text.clone(),
+            Self::Parameter { prefix, of, suffix, .. } => format!("{prefix}{}{suffix}", of.example()),
+            Self::Rest { .. } => "a".to_owned(),
         }
     }
 
@@ -145,8 +228,57 @@ impl Segment {
             let alone = last && prefix.is_empty() && suffix.is_empty();
             return if alone { Ok(Self::Rest { name: parameter(name)? }) } else { Err(TemplateError::RestPlace) };
         }
-        Ok(Self::Parameter { prefix: literal(prefix)?, name: parameter(name)?, suffix: literal(suffix)? })
+        let (name, of) = match name.split_once(':') {
+            Some((name, of)) => (name, ParameterType::parse(of)?),
+            None => (name, ParameterType::Any),
+        };
+        Ok(Self::Parameter { prefix: literal(prefix)?, name: parameter(name)?, of, suffix: literal(suffix)? })
     }
+}
+
+/// The value between a fixed beginning and end, if the type takes it.
+pub(super) fn between<'t>(text: &'t str, prefix: &str, of: &ParameterType, suffix: &str) -> Option<&'t str> {
+    let value = text.strip_prefix(prefix)?.strip_suffix(suffix)?;
+    of.takes(value).then_some(value)
+}
+
+fn push_type(out: &mut String, of: &ParameterType) {
+    match of {
+        ParameterType::Any => out.push_str("{}"),
+        ParameterType::Int => out.push_str("{:int}"),
+        ParameterType::Uuid => out.push_str("{:uuid}"),
+        ParameterType::OneOf(values) => {
+            out.push_str("{:(");
+            for (place, value) in values.iter().enumerate() {
+                if place > 0 {
+                    out.push('|');
+                }
+                encode_into(out, value);
+            }
+            out.push_str(")}");
+        }
+    }
+}
+
+/// The text without what stands behind colons in braces, where there is such.
+fn without_types(text: &str, segments: &[Segment]) -> Option<String> {
+    let is_typed = |segment: &Segment| match segment {
+        Segment::Parameter { of, .. } => *of != ParameterType::Any,
+        Segment::Literal(_) | Segment::Rest { .. } => false,
+    };
+    if !segments.iter().any(is_typed) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    for (place, piece) in text.split('{').enumerate() {
+        let Some((inside, behind)) = piece.split_once('}').filter(|_| place > 0) else {
+            out.push_str(piece);
+            continue;
+        };
+        let name = inside.split_once(':').map_or(inside, |(name, _)| name);
+        out.extend(["{", name, "}", behind]);
+    }
+    Some(out)
 }
 
 fn parameter(name: &str) -> Result<String, TemplateError> {
@@ -180,7 +312,7 @@ impl FromStr for PathTemplate {
             }
             segments.push(Segment::parse(part, last)?);
         }
-        let template = Self { text: text.to_owned(), segments };
+        let template = Self { text: text.to_owned(), untyped: without_types(text, &segments), segments };
         let mut names: Vec<&str> = template.names().collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -229,6 +361,51 @@ mod tests {
         check("/v1/{op}:cancel", Ok("/v1/{}:cancel"));
         check("/assets/{*rest}", Ok("/assets/{*}"));
         check("/a b/", Ok("/a%20b/"));
+        check("/pets/{id:int}", Ok("/pets/{:int}"));
+        check("/pets/{id:uuid}.json", Ok("/pets/{:uuid}.json"));
+        check("/jobs/v{on:bool}", Ok("/jobs/v{:(false|true)}"));
+        check("/jobs/{state:(open|half%20open|closed)}", Ok("/jobs/{:(closed|half%20open|open)}"));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_label_has_no_types() {
+        let label = |text: &str| text.parse::<PathTemplate>().unwrap().label().to_owned();
+        assert_eq!(label("/pets/{id}"), "/pets/{id}");
+        assert_eq!(label("/{a:int}/x{b:(p|q)}y/{c}:z/{*rest}"), "/{a}/x{b}y/{c}:z/{*rest}");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_narrower_segment_is_tried_first() {
+        let order = [
+            "a",
+            "{x:(a)}",
+            "b{x:bool}",
+            "{x:bool}",
+            "{x:(a|b|c)}",
+            "{x:uuid}.json",
+            "{x:uuid}",
+            "v{x:int}",
+            "{x:int}",
+            "{x}.json",
+            "v{x}",
+            "{x}",
+            "{*x}",
+        ];
+        let precedence = |text: &&str| {
+            let template: PathTemplate = format!("/{text}").parse().unwrap();
+            template.segments()[0].precedence()
+        };
+        assert!(order.iter().map(precedence).is_sorted_by(|a, b| a < b));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_example_is_taken() {
+        for text in ["/", "/a b/{x}.json/{y:int}", "/{x:uuid}/a{y:(p%7Cq|r)}b/{*z}"] {
+            let template: PathTemplate = text.parse().unwrap();
+            let path = CanonicalPath::parse(template.witness().as_bytes()).unwrap();
+            let taken = |(segment, text): (&Segment, &String)| segment.value_of(text).is_some();
+            assert!(template.segments().iter().zip(path.segments()).all(taken), "{text}");
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -239,6 +416,9 @@ mod tests {
         check("/{a}{b}", Err(TemplateError::TwoParameters));
         check("/{}", Err(TemplateError::Name));
         check("/{a}/{a}", Err(TemplateError::DuplicateName));
+        check("/{a:integer}", Err(TemplateError::Type));
+        check("/{:int}", Err(TemplateError::Name));
+        check("/{a:(x/y)}", Err(TemplateError::Brace));
         check("/{*rest}/more", Err(TemplateError::RestPlace));
         check("/a//b", Err(PathError::EmptySegment.into()));
         check("/../a", Err(PathError::DotSegment.into()));

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use http::{HeaderMap, Method, Response, Version};
 use tollgate_core::authn::{ApiKeySettings, Principal, query_without_keys};
-use tollgate_core::cache::{CacheKey, CacheOutcome, StoredMeta};
+use tollgate_core::cache::{CacheKey, CacheOutcome, StoredMeta, Taken};
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::hex;
 use tollgate_core::limit::ChargeRequest;
 use tollgate_core::problem::Problem;
-use tollgate_core::route::{CanonicalPath, HostName};
+use tollgate_core::route::{CanonicalPath, HostName, Matched, RequestHead};
 use tollgate_core::settings::{PolicyKind, PolicySettings, RouteSettings};
 use tollgate_core::telemetry::{ExchangeRecord, RouteLabel, SpanId, TraceContext, UpstreamRecord};
 use tollgate_core::time::Timestamp;
@@ -39,9 +39,10 @@ pub(super) struct ToStore<C: Content> {
 /// What is stored of a resource that an unsafe method changes (RFC 9111, section 4.4).
 #[derive(Debug)]
 pub(super) struct Changes {
-    pub(super) resource: CacheKey,
-    /// The key that the same client's GET is looked up under.
-    pub(super) primary: CacheKey,
+    /// Those of all routes that a GET for the same URL could take.
+    pub(super) resources: Vec<CacheKey>,
+    /// The key that the same client's GET is looked up under, where its route is cached.
+    pub(super) primary: Option<CacheKey>,
 }
 
 impl<C: Content> Answer<C> {
@@ -62,6 +63,13 @@ pub(super) struct Received {
     pub(super) query: Option<String>,
     pub(super) fields: HeaderMap,
     pub(super) client: Client,
+}
+
+impl Received {
+    /// What decides its route, had it this method.
+    pub(super) fn head<'r>(&'r self, method: &'r Method) -> RequestHead<'r> {
+        RequestHead { method, path: &self.path, query: self.query.as_deref(), fields: &self.fields }
+    }
 }
 
 /// A request with its route.
@@ -99,6 +107,20 @@ impl Exchange {
 
     pub(super) fn route(&self) -> &RouteSettings {
         &self.site.settings.routes[self.index]
+    }
+
+    /// The route that a GET with the same URL and fields would take.
+    pub(super) fn route_of_get(&self) -> Option<&RouteSettings> {
+        let (place, found) = Site::find(&self.sites, &self.received.head(&Method::GET));
+        match found {
+            Matched::Route { index, .. } => self.sites.get(place)?.settings.routes.get(index),
+            Matched::OtherMethods(_) | Matched::Nothing => None,
+        }
+    }
+
+    /// What decided for a route of this exchange, beside the URL.
+    pub(super) fn taken<'r>(&self, route: &'r RouteSettings) -> Taken<'r> {
+        Taken { when: &route.when, inside: self.received.client.inside }
     }
 
     pub(super) fn policy(&self, place: usize) -> &PolicySettings {

@@ -5,7 +5,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use tollgate_core::authn::Principal;
 use tollgate_core::cache::{
     Assessment, Bypass, CacheOutcome, CacheSettings, Forwarded, Plan, Reading, StoredMeta, assess, not_modified, plan,
-    primary_key, variant_key,
+    primary_key, resource_key, variant_key,
 };
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::Timestamp;
@@ -51,13 +51,14 @@ pub(super) async fn look_up<'a, H: Host>(
     let Some(settings) = &exchange.route().cache else { return Ok(LookedUp::Forward(None)) };
     let query = exchange.forwarded_query.as_deref();
     let target = (received.host.as_str(), received.path.as_str(), query);
-    let reading = match plan(settings, &received.method, &received.fields, consumer, target) {
-        Plan::Use(reading) => reading,
-        Plan::Bypass(why) => {
-            bypass(why, journal);
-            return Ok(LookedUp::Forward(None));
-        }
-    };
+    let reading =
+        match plan(settings, exchange.taken(exchange.route()), &received.method, &received.fields, consumer, target) {
+            Plan::Use(reading) => reading,
+            Plan::Bypass(why) => {
+                bypass(why, journal);
+                return Ok(LookedUp::Forward(None));
+            }
+        };
     journal.resource = Some(reading.resource.clone());
     let Found { stored: found, why: missing, index_since } = match find(isolate, host, exchange, &reading).await {
         Ok(found) => found,
@@ -168,7 +169,14 @@ const fn forwarded(why: Forwarded) -> CacheOutcome {
 fn changed_by(exchange: &Exchange, consumer: Option<&str>) -> Option<Changes> {
     let received = &exchange.received;
     let query = exchange.forwarded_query.as_deref();
-    let (settings, resource) = Site::cached(&exchange.sites, &received.host, &received.path, query)?;
-    let primary = primary_key(settings, &received.fields, consumer, &resource);
-    Some(Changes { resource, primary })
+    let resources = Site::resources(&exchange.sites, &received.host, &received.path, query);
+    if resources.is_empty() {
+        return None;
+    }
+    let primary = exchange.route_of_get().and_then(|route| {
+        let cache = route.cache.as_ref()?;
+        let resource = resource_key(cache, (received.host.as_str(), received.path.as_str(), query));
+        Some(primary_key(cache, exchange.taken(route), &received.fields, consumer, &resource))
+    });
+    Some(Changes { resources, primary })
 }

@@ -31,6 +31,8 @@ pub struct Client {
     pub address: Option<IpAddr>,
     /// Whether the connection was encrypted.
     pub https: bool,
+    /// Whether it came by a way that only callers inside can take; never so on a public listener, whatever it sends.
+    pub inside: bool,
 }
 
 /// The answer to a request, and what is left to do once it is sent.

@@ -32,7 +32,7 @@ pub(super) async fn sites<H: Host>(
     if isolate.settings.freshness == Freshness::EachRequest && isolate.is_ready() {
         isolate.refresh(host).await;
     }
-    isolate.config.sites(host, &received.host).await.map_err(|reason| {
+    isolate.config.sites(host, &received.host, received.client.inside).await.map_err(|reason| {
         let problem = no_site(&reason, &isolate.settings.gateway);
         journal.decisions.note(Phase::Route, Verdict::Error, problem.log.clone());
         problem
@@ -45,17 +45,18 @@ pub(super) fn route<C: Content>(
     received: Received,
     journal: &mut Journal,
 ) -> Result<Routed<C>, Problem> {
-    let (place, found) = Site::find(&sites, &received.path, &received.method);
+    let (place, found) = Site::find(&sites, &received.head(&received.method));
     match found {
         Matched::Route { index, .. } => {
             let exchange = Exchange::new(received, sites, place, index);
             let route = exchange.route();
-            if route.internal {
+            // The compiler puts internal routes on internal hosts only; that they stay there does not rest on it alone.
+            if route.internal && !exchange.received.client.inside {
                 journal.decisions.note(Phase::Route, Verdict::Refuse, "the route is internal");
                 return Err(not_found());
             }
             journal.decisions.note(Phase::Route, Verdict::Pass, format!("{} ({})", route.id, route.path));
-            let template = route.path.as_str().to_owned();
+            let template = route.path.label().to_owned();
             journal.route = Some(RouteLabel { id: route.id.clone(), api: route.api.clone(), template });
             Ok(Routed::Exchange(Box::new(exchange)))
         }

@@ -39,10 +39,13 @@ pub(super) async fn store<H: Host>(
 /// What is stored of a changed resource is not used any more: by this isolate whatever the variant or the consumer, by
 /// those that share its store for what the same client would read. Before the reply, so that it reads what it wrote.
 async fn invalidate<H: Host>(isolate: &Isolate, host: &H, changes: Changes, now: Timestamp) {
-    isolate.invalidate(changes.resource, now);
+    for resource in changes.resources {
+        isolate.invalidate(resource, now);
+    }
+    let Some(primary) = changes.primary else { return };
     let nothing = StoredMeta::nothing(now);
     // Where the cache is away, nothing is answered from it either; should it come back, lifetimes bound the harm.
-    let _ = within(host, "the response cache", host.response_cache().store(&changes.primary, &nothing, None)).await;
+    let _ = within(host, "the response cache", host.response_cache().store(&primary, &nothing, None)).await;
 }
 
 /// The upstream said 304: the stored response is answered, and kept with its lifetime begun anew.

@@ -84,8 +84,13 @@ impl Bench {
     }
 
     pub(crate) fn send(&self, request: Request<Content>) -> Answer {
+        self.send_from(false, request)
+    }
+
+    /// Sends it as a client that is inside, or is not.
+    pub(crate) fn send_from(&self, inside: bool, request: Request<Content>) -> Answer {
         block_on(async {
-            let client = Client { address: Some("192.0.2.7".parse().unwrap()), https: true };
+            let client = Client { address: Some("192.0.2.7".parse().unwrap()), https: true, inside };
             let served = serve(&self.isolate, &self.host, request, client).await;
             let (parts, content) = served.response.into_parts();
             let record = served.after.await;
@@ -145,6 +150,7 @@ pub(crate) fn route(path: &str, methods: &[&str]) -> RouteSettings {
         api: "api".into(),
         path: path.parse().unwrap(),
         methods: methods.iter().map(|m| (*m).to_owned()).collect(),
+        when: vec![],
         internal: false,
         authn: vec![],
         scopes: vec![],
@@ -209,5 +215,6 @@ pub(crate) fn gateway() -> GatewaySettings {
         name: "acme".into(),
         trust_forwarded: false,
         telemetry: TelemetrySettings { log: true, otlp: None },
+        internal_hosts: vec!["ops.internal".parse().unwrap(), "*.svc.internal".parse().unwrap()],
     }
 }

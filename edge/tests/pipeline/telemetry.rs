@@ -66,7 +66,7 @@ fn exchanges_are_exported_in_one_batch_after_the_interval() {
     for _ in 0..3 {
         let (isolate, host) = (Rc::clone(&bench.isolate), bench.host.clone());
         let task = async move {
-            let client = Client { address: None, https: false };
+            let client = Client { address: None, https: false, inside: false };
             let served = serve(&isolate, &host, request("GET", "/a", &[], ""), client).await;
             served.after.await;
         };

@@ -69,32 +69,34 @@ impl Admin {
             let detail = r#"send {"key": "<64 hexadecimal digits>"}, {"url": "https://host/path", "method": "GET"} or {"all": true}"#;
             return problem(StatusCode::BAD_REQUEST, detail);
         };
-        let resource = match target {
-            PurgeTarget::All => None,
-            PurgeTarget::Key(key) => Some(key),
-            PurgeTarget::Url(url) => match self.resource(&url).await {
-                Some(resource) => Some(resource),
-                None => return problem(StatusCode::NOT_FOUND, "responses of this URL are on no cached route"),
+        let resources = match target {
+            PurgeTarget::All => vec![None],
+            PurgeTarget::Key(key) => vec![Some(key)],
+            PurgeTarget::Url(url) => match self.resources(&url).await {
+                Some(resources) if !resources.is_empty() => resources.into_iter().map(Some).collect(),
+                _ => return problem(StatusCode::NOT_FOUND, "responses of this URL are on no cached route"),
             },
         };
-        match publish_purge(&self.store, &self.gateway, resource.as_ref(), SystemClock::now()) {
-            Ok(()) => {
-                // Entries lie under keys of their own; isolates pass by purged ones, and they go when their time is over.
-                if resource.is_none() {
-                    self.shared.response_cache.clear();
-                }
-                let done = serde_json::json!({"purged": resource.as_ref().map_or("all", CacheKey::as_str)});
-                respond(StatusCode::OK, "application/json", done.to_string().into())
+        let now = SystemClock::now();
+        for resource in &resources {
+            if let Err(error) = publish_purge(&self.store, &self.gateway, resource.as_ref(), now) {
+                return problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
             }
-            Err(error) => problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
         }
+        // Entries lie under keys of their own; isolates pass by purged ones, and they go when their time is over.
+        if resources.contains(&None) {
+            self.shared.response_cache.clear();
+        }
+        let names: Vec<&str> = resources.iter().map(|key| key.as_ref().map_or("all", CacheKey::as_str)).collect();
+        let done = serde_json::json!({"purged": names.join(", ")});
+        respond(StatusCode::OK, "application/json", done.to_string().into())
     }
 
-    async fn resource(&self, url: &Uri) -> Option<CacheKey> {
+    async fn resources(&self, url: &Uri) -> Option<Vec<CacheKey>> {
         self.isolate.refresh(&self.host).await;
         let name = HostName::from_authority(url.authority()?.as_str()).ok()?;
         let path = CanonicalPath::parse(url.path().as_bytes()).ok()?;
-        self.isolate.resource(&self.host, &name, &path, url.query()).await
+        Some(self.isolate.resources(&self.host, &name, &path, url.query()).await)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,10 +30,9 @@ use crate::local::LocalExecutor;
 pub(super) async fn serve_connection(
     serving: Rc<Serving>,
     stream: TcpStream,
-    peer: SocketAddr,
+    client: Client,
     tls: Option<Arc<ServerConfig>>,
 ) {
-    let client = Client { address: Some(peer.ip().to_canonical()), https: tls.is_some() };
     let Some(tls) = tls else {
         return converse(&serving, stream, client).await;
     };

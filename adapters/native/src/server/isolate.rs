@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::server::conn::auto;
-use rustls::ServerConfig;
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tollgate_edge::ports::{Host, TelemetrySink};
-use tollgate_edge::{Freshness, Isolate};
+use tollgate_edge::{Client, Freshness, Isolate};
 
-use super::Listeners;
 use super::connection::{http, serve_connection};
 use super::state::StateParts;
+use super::{Listener, Listeners};
 use crate::host::NativeHost;
 use crate::local::{Drain, LocalExecutor, Tracker};
 
@@ -53,8 +52,8 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
         drain,
     });
     let housekeeping = tokio::task::spawn_local(keep_house(Rc::clone(&serving), settings.freshness));
-    for (listener, tls) in parts.listeners {
-        let accepting = accept(Rc::clone(&serving), listener, tls, parts.connections_max);
+    for listener in parts.listeners {
+        let accepting = accept(Rc::clone(&serving), listener, parts.connections_max);
         tokio::task::spawn_local(accepting);
     }
     // An error says that the server is gone, which is a reason to stop, too.
@@ -76,20 +75,17 @@ async fn end(serving: &Serving, grace: Duration) {
 }
 
 /// Accepts connections at one address until the isolate ends.
-async fn accept(
-    serving: Rc<Serving>,
-    listener: std::net::TcpListener,
-    tls: Option<Arc<ServerConfig>>,
-    connections_max: usize,
-) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+async fn accept(serving: Rc<Serving>, listener: Listener, connections_max: usize) {
+    let Listener { socket, tls, inside } = listener;
+    let Ok(listener) = tokio::net::TcpListener::from_std(socket) else {
         return;
     };
     let converse = |(stream, peer): (TcpStream, SocketAddr)| {
         // Inherited from the listener on Linux; where neither works, answers may wait for acknowledgements.
         let _ = stream.set_nodelay(true);
         let tracking = serving.connections.track();
-        let conversation = serve_connection(Rc::clone(&serving), stream, peer, tls.clone());
+        let client = Client { address: Some(peer.ip().to_canonical()), https: tls.is_some(), inside };
+        let conversation = serve_connection(Rc::clone(&serving), stream, client, tls.clone());
         tokio::task::spawn_local(async move {
             conversation.await;
             drop(tracking);

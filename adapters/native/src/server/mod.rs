@@ -44,7 +44,15 @@ pub struct Server {
     log: Box<dyn Write + Send>,
 }
 
-type Listeners = Vec<(TcpListener, Option<Arc<ServerConfig>>)>;
+type Listeners = Vec<Listener>;
+
+/// A listening socket of one isolate.
+struct Listener {
+    socket: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    /// Whether who connects here is inside.
+    inside: bool,
+}
 
 /// Puts a server together.
 pub struct ServerBuilder {
@@ -105,8 +113,8 @@ impl ServerBuilder {
             let tls = listen.tls.as_ref().map(tls::server_config).transpose()?;
             let bound = listen::listen(listen.address, isolates)?;
             addresses.extend(bound.first().map(TcpListener::local_addr).transpose()?);
-            for (all, one) in listeners.iter_mut().zip(bound) {
-                all.push((one, tls.clone()));
+            for (all, socket) in listeners.iter_mut().zip(bound) {
+                all.push(Listener { socket, tls: tls.clone(), inside: listen.inside });
             }
         }
         let admin = match &settings.admin {

@@ -144,7 +144,7 @@ fn a_secret_of_an_upstream_is_not_shown() {
 fn explain_tells_the_long_story_of_a_code() {
     let ran = run(&["explain", "tg0102"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.out.starts_with("TG0102: A file is not well-formed YAML."), "{ran:?}");
+    assert!(ran.out.starts_with("TG0102: A file is not well-formed YAML\n"), "{ran:?}");
     assert!(ran.out.lines().all(|line| line.len() <= 100), "{ran:?}");
     assert_eq!(run(&["explain", "TG9999"]).code, Some(1));
 }

@@ -25,6 +25,6 @@ mod schema;
 mod source;
 
 pub use compile::{Compiled, CompiledRoute, Whole, compile_dir, compile_files, compile_str};
-pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Severity, reference_page, sarif};
+pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Severity, sarif};
 pub use schema::FileKind;
 pub use source::{FileId, Position, Span, Spanned};

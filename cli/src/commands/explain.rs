@@ -2,13 +2,13 @@
 
 mod answer;
 mod ask;
+mod code;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::Args;
-use tollgate_config::Code;
 use tollgate_core::time::Timestamp;
 
 use super::Output;
@@ -52,7 +52,7 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
-    let Some(url) = &args.url else { return explain_code(&args.what) };
+    let Some(url) = &args.url else { return code::explain(&args.what, args.output) };
     let project = Project::at(&args.project);
     let compiled = project.compiled()?;
     let fixtures = project.whole_fixtures()?;
@@ -68,39 +68,6 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
         Output::Json => answer::json(&asked, &explained, compiled.whole()),
     });
     Ok(())
-}
-
-fn explain_code(text: &str) -> Result<(), Failure> {
-    let looks_like_code = text.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("tg"));
-    let Some(code) = Code::find(text) else {
-        return Err(if looks_like_code {
-            Failure::problem(format!("there is no diagnostic {text}; docs/diagnostics.md lists them"))
-        } else {
-            Failure::usage(format!("explain {text} what? Name a URL: tollgate explain {text} /path"))
-        });
-    };
-    let head = terminal::heading(&format!("{}: {}", code.id(), code.title()));
-    terminal::print(&format!("{head}\n\n{}\n", fold(code.explanation())));
-    Ok(())
-}
-
-/// The text in lines of at most 100 characters.
-fn fold(text: &str) -> String {
-    let mut out = String::new();
-    let mut width = 0;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if width > 0 && width + 1 + length > 100 {
-            out.push('\n');
-            width = 0;
-        } else if width > 0 {
-            out.push(' ');
-            width += 1;
-        }
-        out.push_str(word);
-        width += length;
-    }
-    out
 }
 
 fn now() -> Timestamp {

@@ -1,7 +1,6 @@
 //! What the compiler says about a project: where, what is wrong, why it matters, and how to mend it.
 
 mod codes;
-mod reference;
 mod render;
 mod sarif;
 
@@ -11,7 +10,6 @@ use std::fmt;
 use serde::Serialize;
 
 pub use codes::Code;
-pub use reference::reference_page;
 pub use sarif::sarif;
 
 use crate::source::{Files, Span};

@@ -17,6 +17,7 @@ mod assemble;
 mod compile;
 mod diagnostic;
 pub mod fixtures;
+pub mod fmt;
 mod lower;
 mod model;
 pub mod openapi;

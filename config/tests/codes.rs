@@ -13,6 +13,8 @@ use tollgate_config::{Code, Diagnostics, compile_dir, fixtures, policy_tests};
 /// Codes without an example, each with the reason.
 const WITHOUT: &[(&str, &str)] = &[
     ("TG0101", "What the file system refuses cannot be shown in a file."),
+    ("TG0118", "`tollgate fmt` says it; `tollgate check` reads the file as YAML."),
+    ("TG0119", "`tollgate fmt` says it, of a file that nobody knows yet."),
     ("TG0701", "The example follows."),
     ("TG0702", "The example follows."),
     ("TG0703", "The example follows."),

@@ -117,6 +117,12 @@ codes! {
     SeveralFiles "TG0114" "Two files stand for the same thing."
         "`tollgate.yaml` beside `tollgate.json`, or `api.yml` beside `api.yaml`: which of the two counts cannot be \
         known."
+    NotJson "TG0118" "A file named `.json` is not JSON."
+        "YAML is read from a file of any name, but editors and tools believe the name. `tollgate fmt` writes a file named \
+        `.json` as JSON, which has no comments and no anchors, so it refuses one that holds them."
+    NotFormatted "TG0119" "A file cannot be formatted."
+        "The formatter reads what it has written and compares: the same values, the same comments. If there is a \
+        difference, the file is left as it is. This should not happen: please report it with the file."
 
     UnknownKey "TG0201" "A key is not known."
         "A misspelt key that is silently ignored is a policy that silently does not run. Every key must be one \

@@ -14,7 +14,7 @@ pub(crate) use layout::Layout;
 pub(crate) use loader::Loader;
 pub use node::Spanned;
 pub(crate) use node::{Entry, Measure, Node, Value};
-pub(crate) use scalar::resolve;
+pub(crate) use scalar::{resolve, yaml_1_1_boolean};
 pub(crate) use yaml::read;
 
 /// Which file of a project; a place in the compilation's list of files.

@@ -16,7 +16,7 @@ pub(crate) fn resolve(text: &str) -> Value {
 }
 
 /// The boolean a YAML 1.1 reader would take a plain scalar for, where a YAML 1.2 reader takes it for text.
-pub(super) fn yaml_1_1_boolean(text: &str) -> Option<bool> {
+pub(crate) fn yaml_1_1_boolean(text: &str) -> Option<bool> {
     match text {
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
         "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),

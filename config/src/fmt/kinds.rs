@@ -1,0 +1,159 @@
+//! Which files of a folder belong to a project, and of which kind they are.
+
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+
+use crate::schema::{FileKind, Object};
+
+/// Whether a path within a project is one where the format has a file.
+#[must_use]
+pub fn is_project_file(name: &str) -> bool {
+    patterns().any(|pattern| is_of(pattern, Path::new(name)))
+}
+
+/// The files of the project in a folder, by their paths within it, sorted. Links are not followed.
+///
+/// Folders that cannot be read have no files; that there is a project at all is for others to see.
+#[must_use]
+pub fn project_files(project: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for pattern in patterns() {
+        let (folder, _) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+        for folder in folders(project, folder) {
+            found.extend(entries(project, &folder, false).into_iter().filter(|file| is_of(pattern, file)));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The table of what a file holds.
+pub(super) fn object_of(name: &str) -> Option<&'static Object> {
+    FileKind::ALL.iter().find(|kind| is_of(kind.path(), Path::new(name))).map(|kind| kind.root())
+}
+
+/// Whether a file's name says that it is JSON.
+pub(super) fn is_json(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
+}
+
+/// Where files of a project stand: paths ending in `.yaml`, in which `<...>` is for the author to choose.
+fn patterns() -> impl Iterator<Item = &'static str> {
+    FileKind::ALL.iter().map(|kind| kind.path()).chain(OTHERS)
+}
+
+/// Whether a path is one of a pattern; a file may be `.yml` or `.json`, too.
+fn is_of(pattern: &str, path: &Path) -> bool {
+    let without_extension = |extension: &&str| path.to_str()?.strip_suffix(*extension);
+    let Some(stem) = EXTENSIONS.iter().find_map(without_extension) else { return false };
+    let names: Vec<&str> = stem.split(['/', MAIN_SEPARATOR]).filter(|name| *name != ".").collect();
+    let wanted: Vec<&str> = pattern.strip_suffix(".yaml").unwrap_or(pattern).split('/').collect();
+    wanted.len() == names.len() && wanted.iter().zip(names).all(|(wanted, name)| is_name(wanted, name))
+}
+
+fn is_name(wanted: &str, name: &str) -> bool {
+    match wanted.split_once('>') {
+        Some((_, rest)) => name.strip_suffix(rest).is_some_and(|name| !name.is_empty() && !name.starts_with('.')),
+        None => wanted == name,
+    }
+}
+
+/// The folders of a pattern that there are.
+fn folders(project: &Path, pattern: &str) -> Vec<PathBuf> {
+    let mut found = vec![PathBuf::new()];
+    for wanted in pattern.split('/').filter(|name| !name.is_empty()) {
+        found = found
+            .iter()
+            .flat_map(|folder| entries(project, folder, true))
+            .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| is_name(wanted, name)))
+            .collect();
+    }
+    found
+}
+
+fn entries(project: &Path, folder: &Path, is_folder: bool) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(project.join(folder)) else { return Vec::new() };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| if is_folder { kind.is_dir() } else { kind.is_file() }))
+        .map(|entry| folder.join(entry.file_name()))
+        .collect()
+}
+
+/// How the names of files end that are read.
+const EXTENSIONS: [&str; 3] = [".yaml", ".yml", ".json"];
+
+/// Where there are files that have no table yet.
+const OTHERS: [&str; 6] = [
+    "apis/<name>/api.yaml",
+    "policies/<name>.yaml",
+    "plans/<name>.yaml",
+    "env/<name>.yaml",
+    "tests/<name>.test.yaml",
+    "prices.yaml",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, expected: bool) {
+        assert_eq!(is_project_file(name), expected, "{name}");
+    }
+
+    #[test]
+    fn a_projects_files_are_known_by_where_they_stand() {
+        for name in [
+            "tollgate.yaml",
+            "tollgate.json",
+            "./tollgate.yml",
+            "dev/fixtures.yaml",
+            "apis/pets/api.yaml",
+            "policies/limits.yml",
+            "plans/gold.json",
+            "env/production.yaml",
+            "tests/first.test.yaml",
+            "prices.yaml",
+        ] {
+            check(name, true);
+        }
+        for name in [
+            "openapi.yaml",
+            "apis/pets/openapi.yaml",
+            "apis/api.yaml",
+            "a/tollgate.yaml",
+            "tests/data.yaml",
+            "tests/.test.yaml",
+            "tollgate.toml",
+            "policies/a/b.yaml",
+            "policies/.yaml",
+            "../tollgate.yaml",
+            ".github/workflows/ci.yaml",
+        ] {
+            check(name, false);
+        }
+    }
+
+    #[test]
+    fn the_files_of_a_folder_are_found_without_following_links() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "tollgate.yaml",
+            "apis/b/api.yaml",
+            "apis/a/api.json",
+            "apis/a/openapi.yaml",
+            "tests/x.test.yaml",
+            "README.yaml",
+        ] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "format: 1\n").unwrap();
+        }
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("../tollgate.yaml", folder.path().join("tests/link.test.yaml")).unwrap();
+        let found = project_files(folder.path());
+        let expected = ["apis/a/api.json", "apis/b/api.yaml", "tests/x.test.yaml", "tollgate.yaml"];
+        assert_eq!(found, expected.map(PathBuf::from));
+    }
+}

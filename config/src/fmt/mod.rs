@@ -1,0 +1,122 @@
+//! The canonical form of a project's files, with every comment kept: what `tollgate fmt` writes.
+//!
+//! A text becomes a [tree] that forgets nothing, comments are [attached](attach) to what they stand by, keys are put into
+//! the [order] of the format's tables, and the tree is [printed](print). Lists are never reordered, and neither are
+//! mappings of names. What is written with brackets stays so while it fits on a line and has no comments inside.
+//!
+//! The result is read again and compared with what was given: a text that would come to mean something else, or lose a
+//! comment, is refused.
+
+mod attach;
+mod build;
+mod json;
+mod kinds;
+mod lines;
+mod order;
+mod print;
+mod scalar;
+mod tree;
+
+#[cfg(test)]
+mod generated;
+#[cfg(test)]
+mod tests;
+
+use serde::de::IgnoredAny;
+
+pub use kinds::{is_project_file, project_files};
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
+use crate::source::{self, FileId, Files, Limits, Node, Position, Span, Value};
+
+/// The canonical form of a text.
+///
+/// `name` is the file's path within its project: it says which kind of file it is, and thereby the order of its keys, and
+/// whether it is JSON. The keys of a file of no known kind keep their order. The result ends with a line break; it is
+/// its own canonical form, it is read as the same values, and it has the same comments.
+///
+/// # Errors
+/// When the text is not one that the compiler's reader takes, or is YAML in a file named `.json`.
+pub fn format_text(name: &str, text: &str) -> Result<String, Diagnostics> {
+    let (mut files, mut report) = (Files::new(), Report::default());
+    let file = files.add(name, text);
+    let root = source::read(file, text, &Limits::AUTHORED, &mut report);
+    let is_json = kinds::is_json(name);
+    if is_json && !report.has_errors() {
+        check_json(file, text, &mut report);
+    }
+    let formatted = root.filter(|_| !report.has_errors()).and_then(|root| {
+        let formatted = write(name, text, is_json).filter(|formatted| says_the_same(&root, text, formatted));
+        if formatted.is_none() {
+            report.push(
+                Diagnostic::error(Code::NotFormatted, Span::beginning_of(file), "this file cannot be formatted")
+                    .why("what was written anew would not say the same, or would lose a comment")
+                    .fix("leave it as it is; this is a mistake of Tollgate's, so please report it with the file"),
+            );
+        }
+        formatted
+    });
+    formatted.ok_or_else(|| report.finish(files))
+}
+
+fn write(name: &str, text: &str, is_json: bool) -> Option<String> {
+    let mut tree = build::build(text)?;
+    let rest = attach::attach(&mut tree);
+    if let Some(object) = kinds::object_of(name) {
+        order::sort(&mut tree.root.value, object);
+    }
+    Some(if is_json { json::print(&tree.root) } else { print::print(&tree.root, &rest) })
+}
+
+/// The reader takes JSON as the YAML that it is, and so YAML in a file that says it is JSON.
+fn check_json(file: FileId, text: &str, report: &mut Report) {
+    let Err(error) = serde_json::from_str::<IgnoredAny>(text.trim_start_matches('\u{feff}')) else { return };
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).max(1);
+    let start = Position { line: number(error.line()), column: number(error.column()) };
+    let span = Span { file, start, end: Position { column: start.column.saturating_add(1), ..start } };
+    report.push(
+        Diagnostic::error(Code::NotJson, span, format!("this is not JSON: {error}"))
+            .why("the file's name says that it is, and editors and tools will believe it")
+            .fix("write it as JSON, or name the file `.yaml`"),
+    );
+}
+
+fn says_the_same(root: &Node, text: &str, formatted: &str) -> bool {
+    let (mut files, mut report) = (Files::new(), Report::default());
+    let file = files.add("", "");
+    let anew = source::read(file, formatted, &Limits::AUTHORED, &mut report);
+    !report.has_errors()
+        && anew.is_some_and(|anew| is_same(root, &anew))
+        && comments(text).is_some_and(|before| comments(formatted).is_some_and(|after| before == after))
+}
+
+/// The comments of a text, sorted.
+fn comments(text: &str) -> Option<Vec<String>> {
+    let tree = build::build(text)?;
+    let mut comments: Vec<String> = tree.comments.iter().map(|comment| comment.text.to_owned()).collect();
+    comments.sort_unstable();
+    Some(comments)
+}
+
+/// Whether two trees are equal but for their places and the order of keys.
+fn is_same(one: &Node, other: &Node) -> bool {
+    match (&one.value, &other.value) {
+        (Value::List(one), Value::List(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+        }
+        (Value::Map(one), Value::Map(other)) => {
+            let sorted = |entries: &[source::Entry]| {
+                let mut places: Vec<usize> = (0..entries.len()).collect();
+                places.sort_by(|a, b| entries[*a].key.value.cmp(&entries[*b].key.value));
+                places
+            };
+            one.len() == other.len()
+                && sorted(one).into_iter().zip(sorted(other)).all(|(a, b)| {
+                    let (a, b) = (&one[a], &other[b]);
+                    a.key.value == b.key.value && is_same(&a.value, &b.value)
+                })
+        }
+        (Value::Float(one), Value::Float(other)) => one.to_bits() == other.to_bits(),
+        (one, other) => one == other,
+    }
+}

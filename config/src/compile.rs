@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use tollgate_core::bounds::PART_BYTES_MAX;
 use tollgate_core::forward::UpstreamSettings;
@@ -13,6 +14,7 @@ use crate::assemble;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
 use crate::lower::{self, Lowered};
 use crate::model::project::Project;
+use crate::origins::{Finder, Origin, Place, Substituted};
 use crate::source::{Folder, Layout, Loader, Span};
 
 /// A compiled project.
@@ -22,6 +24,8 @@ pub struct Compiled {
     bundle: Bundle,
     sites: BTreeMap<HostPattern, SiteSettings>,
     whole: Whole,
+    written: Arc<Project>,
+    substituted: Arc<Substituted>,
     warnings: Diagnostics,
 }
 
@@ -45,6 +49,16 @@ pub struct CompiledRoute {
     pub settings: RouteSettings,
     /// Where it is written.
     pub span: Span,
+    pub(crate) written: WrittenRoute,
+}
+
+/// Where a route is in what was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WrittenRoute {
+    /// The API, in the order of the project.
+    pub(crate) api: usize,
+    /// The route, in the order of the API.
+    pub(crate) route: usize,
 }
 
 impl Compiled {
@@ -102,6 +116,20 @@ impl Compiled {
         &self.whole.upstreams
     }
 
+    /// Where each part of a route's settings comes from.
+    #[must_use]
+    pub fn origins(&self, route: &CompiledRoute) -> Vec<Origin> {
+        let Self { written, whole, substituted, .. } = self;
+        Finder { project: written, whole, substituted }.find(route)
+    }
+
+    /// A place for people: file, line and column.
+    #[must_use]
+    pub fn place(&self, span: Span) -> Place {
+        let Span { file, start, .. } = span;
+        Place { file: self.warnings.file_name(file).to_owned(), line: start.line, column: start.column }
+    }
+
     /// What is probably not meant.
     #[must_use]
     pub fn warnings(&self) -> &Diagnostics {
@@ -144,13 +172,17 @@ fn compile_folder(folder: Folder) -> Result<Compiled, Diagnostics> {
 }
 
 fn compile(project: Option<(Project, Span)>, loader: Loader, mut report: Report) -> Result<Compiled, Diagnostics> {
-    let compiled = project.and_then(|(project, root)| bundle(&project, root, &mut report));
+    let compiled = project.and_then(|(project, root)| {
+        let (lowered, bundle) = bundle(&project, root, &mut report)?;
+        Some((project, lowered, bundle))
+    });
     let has_errors = report.has_errors();
     let found = report.finish(loader.into_files());
     match compiled {
-        Some((lowered, bundle)) if !has_errors => {
+        Some((project, lowered, bundle)) if !has_errors => {
             let Lowered { gateway, sites, whole } = lowered;
-            Ok(Compiled { settings: gateway, bundle, sites, whole, warnings: found })
+            let (written, substituted) = (Arc::new(project), Arc::default());
+            Ok(Compiled { settings: gateway, bundle, sites, whole, written, substituted, warnings: found })
         }
         _ => Err(found),
     }

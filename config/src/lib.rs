@@ -21,11 +21,13 @@ pub mod fmt;
 mod lower;
 mod model;
 pub mod openapi;
+mod origins;
 pub mod policy_tests;
 mod schema;
 mod source;
 
 pub use compile::{Compiled, CompiledRoute, Whole, compile_dir, compile_files, compile_str};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Severity, sarif};
+pub use origins::{Origin, OriginLevel, Overridden, Place};
 pub use schema::FileKind;
 pub use source::{FileId, Position, Span, Spanned};

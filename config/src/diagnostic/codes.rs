@@ -233,6 +233,12 @@ codes! {
     NeverValid "TG0505" "A key can never be used."
         "It expires before it begins to be valid."
 
+    Locked "TG0601" "A lower level overrides what a higher one locked."
+        "`locked: true` keeps what a level says in force below it. A locked list of `authn` takes neither replacement nor \
+        additions, which would let more callers in; a locked `limit` may be added to, which only tightens; locked members \
+        of `cache`, and a locked `timeout` or `body-limit`, may not be said again, an upstream's `timeout` included. \
+        Remove what is said below, or have the lock lifted where it is."
+
     NoOpenApi "TG0701" "A file is not an OpenAPI document that can be read."
         "`spec:` names an OpenAPI document of version 3.0 or 3.1, in YAML or JSON. Its first key is `openapi`, with the \
         version as text. Swagger 2.0 is another format: converters such as swagger2openapi write an OpenAPI 3 \

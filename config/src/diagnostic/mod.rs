@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use codes::Code;
 pub use sarif::sarif;
 
-use crate::source::{Files, Span};
+use crate::source::{FileId, Files, Span};
 
 /// Whether a diagnostic stops the compilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -165,6 +165,11 @@ impl Diagnostics {
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// The name of a file that was read.
+    pub(crate) fn file_name(&self, file: FileId) -> &str {
+        self.files.name(file)
     }
 
     /// The name of the file that a finding is in.

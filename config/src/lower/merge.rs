@@ -1,131 +1,249 @@
-//! The fixed merge of the three levels: gateway, API, route.
+//! The fixed merge of the levels: gateway, upstream (which has a timeout only), API, operation.
 //!
 //! Maps merge key by key, the lower level's key counts. Phase lists append, higher levels first; `replace: true` or
-//! `none` starts a list anew. A single value of a lower level takes the place of the higher one's.
+//! `none` starts a list anew. A single value of a lower level takes the place of the higher one's. What a level locks, a
+//! lower one does not override: what tries to is left out, and reported.
 
-use crate::model::level::{CacheFields, CacheStatement, Level, ListStatement};
+use tollgate_core::cache::CacheCredentials;
+
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::level::{CacheFields, CacheStatement, Level, ListStatement, Setting, Timeout};
+use crate::origins::OriginLevel;
 use crate::source::{Span, Spanned};
 
+/// Something that a level said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct At<T> {
+    pub(crate) level: OriginLevel,
+    pub(crate) value: T,
+}
+
 /// What is in force for a route.
+#[derive(Debug, Default)]
+pub(crate) struct Effective<'p> {
+    pub(crate) authn: List<'p>,
+    pub(crate) limit: List<'p>,
+    pub(crate) cache: Option<Cache<'p>>,
+    /// The level that turned caching off, where it is off.
+    pub(crate) cache_off: Option<At<Span>>,
+    pub(crate) timeout: Single<'p, Timeout>,
+    pub(crate) body_limit: Single<'p, u64>,
+    pub(crate) violations: Vec<Violation>,
+}
+
+/// A phase's list in force.
+#[derive(Debug, Default)]
+pub(crate) struct List<'p> {
+    pub(crate) items: Vec<At<&'p Spanned<String>>>,
+    /// The lowest level that says something.
+    pub(crate) last: Option<At<Span>>,
+    /// What higher levels said and lower ones replaced.
+    pub(crate) lost: Vec<At<&'p Spanned<String>>>,
+    /// The lowest list, where it adds to a higher one without saying that adding is meant, and what it adds to.
+    pub(crate) widened: Option<(Span, Vec<&'p Spanned<String>>)>,
+    locked: Option<At<Span>>,
+}
+
+/// A single value in force.
 #[derive(Debug)]
-pub(super) struct Effective<'p> {
-    pub(super) authn: Vec<&'p Spanned<String>>,
-    /// Whether any level says who may call.
-    pub(super) authn_stated: bool,
-    /// A list that adds to a higher one without saying that adding is meant, and the policies that it adds to.
-    pub(super) authn_widened: Option<(Span, Vec<&'p Spanned<String>>)>,
-    pub(super) limit: Vec<&'p Spanned<String>>,
-    pub(super) cache: Option<CacheFields>,
-    pub(super) body_limit: Option<u64>,
+pub(crate) struct Single<'p, T> {
+    pub(crate) value: Option<At<&'p Setting<T>>>,
+    /// What higher levels said.
+    pub(crate) lost: Vec<At<&'p Setting<T>>>,
+}
+
+/// Caching in force.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cache<'p> {
+    pub(crate) ttl_ms: Member<'p, u64>,
+    pub(crate) vary: Member<'p, Vec<Spanned<String>>>,
+    pub(crate) credentials: Member<'p, CacheCredentials>,
+    pub(crate) key_query: Member<'p, Vec<Spanned<String>>>,
+}
+
+/// A member of `cache`, where a level says it, and where it is locked.
+#[derive(Clone, Debug)]
+pub(crate) struct Member<'p, T> {
+    pub(crate) value: Option<At<&'p Spanned<T>>>,
+    /// What higher levels said.
+    pub(crate) lost: Vec<At<&'p Spanned<T>>>,
+    locked: Option<Span>,
+}
+
+/// What a lower level says against a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) span: Span,
+    pub(crate) key: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) locked: Span,
 }
 
 /// Merges the levels, the highest first.
-pub(super) fn merge<'p>(levels: &[&'p Level]) -> Effective<'p> {
-    let authn: Vec<_> = levels.iter().filter_map(|level| level.authn.as_ref()).collect();
-    let limit: Vec<_> = levels.iter().filter_map(|level| level.limit.as_ref()).collect();
-    Effective {
-        authn_stated: !authn.is_empty(),
-        authn_widened: widened(&authn),
-        authn: append(&authn),
-        limit: append(&limit),
-        cache: cache(levels.iter().filter_map(|level| level.cache.as_ref())),
-        body_limit: levels.iter().rev().find_map(|level| level.body_limit),
+pub(crate) fn merge<'p>(levels: &[At<&'p Level>]) -> Effective<'p> {
+    let mut effective = Effective::default();
+    let Effective { authn, limit, cache, cache_off, timeout, body_limit, violations } = &mut effective;
+    for At { level, value } in levels.iter().copied() {
+        if let Some(statement) = &value.authn {
+            authn.add(At { level, value: statement }, "authn", false, violations);
+        }
+        if let Some(statement) = &value.limit {
+            limit.add(At { level, value: statement }, "limit", true, violations);
+        }
+        if let Some(statement) = &value.timeout {
+            timeout.add(At { level, value: statement }, "timeout", violations);
+        }
+        if let Some(statement) = &value.body_limit {
+            body_limit.add(At { level, value: statement }, "body-limit", violations);
+        }
+    }
+    (*cache, *cache_off) = merge_cache(levels, violations);
+    effective
+}
+
+/// Reports what is said against locks.
+pub(crate) fn report_violations(violations: &[Violation], report: &mut Report) {
+    for Violation { span, key, what, locked } in violations {
+        report.push(
+            Diagnostic::error(Code::Locked, *span, format!("`{key}` is locked by a higher level, and this {what}"))
+                .why("`locked: true` keeps what is said there in force for everything below")
+                .fix("remove it here, or have the lock lifted there")
+                .related(*locked, "locked here"),
+        );
     }
 }
 
-fn append<'p>(statements: &[&'p ListStatement]) -> Vec<&'p Spanned<String>> {
-    let mut items: Vec<&Spanned<String>> = Vec::new();
-    for statement in statements {
-        if statement.replace == Some(true) {
-            items.clear();
+impl<'p> List<'p> {
+    fn add(
+        &mut self,
+        statement: At<&'p ListStatement>,
+        key: &'static str,
+        may_add: bool,
+        violations: &mut Vec<Violation>,
+    ) {
+        let At { level, value: ListStatement { span, items, replace, locked } } = statement;
+        let is_new = |item: &&Spanned<String>| !self.items.iter().any(|known| known.value.value == item.value);
+        if let Some(At { value: lock, .. }) = self.locked {
+            if *replace == Some(true) {
+                violations.push(Violation { span: *span, key, what: "replaces it", locked: lock });
+                return;
+            }
+            if let Some(added) = items.iter().find(is_new).filter(|_| !may_add) {
+                violations.push(Violation { span: added.span, key, what: "adds to it", locked: lock });
+                return;
+            }
         }
-        for item in &statement.items {
+        if *replace == Some(true) {
+            self.lost.append(&mut self.items);
+        }
+        let inherited: Vec<_> = self.items.iter().map(|known| known.value).collect();
+        for value in items {
             // A policy that a higher level put in force already is in force.
-            if !items.iter().any(|known| known.value == item.value) {
-                items.push(item);
+            if !self.items.iter().any(|known| known.value.value == value.value) {
+                self.items.push(At { level, value });
+            }
+        }
+        let others = inherited.into_iter().filter(|known| !items.iter().any(|item| item.value == known.value));
+        let others: Vec<_> = others.collect();
+        self.widened = (replace.is_none() && !others.is_empty()).then_some((*span, others));
+        self.last = Some(At { level, value: *span });
+        self.locked = self.locked.or(locked.map(|value| At { level, value }));
+    }
+
+    /// Whether what a level says here may not be overridden.
+    pub(crate) fn is_locked_from(&self, level: OriginLevel) -> bool {
+        self.locked.is_some_and(|lock| level <= lock.level)
+    }
+
+    /// The policies' names, in force in this order.
+    pub(crate) fn names(&self) -> Vec<&'p Spanned<String>> {
+        self.items.iter().map(|item| item.value).collect()
+    }
+}
+
+impl<'p, T> Single<'p, T> {
+    fn add(&mut self, said: At<&'p Setting<T>>, key: &'static str, violations: &mut Vec<Violation>) {
+        if let Some(At { value: Setting { locked: Some(lock), .. }, .. }) = self.value {
+            violations.push(Violation { span: said.value.span, key, what: "says it again", locked: *lock });
+            return;
+        }
+        self.lost.extend(self.value.replace(said));
+    }
+}
+
+impl<T> Default for Single<'_, T> {
+    fn default() -> Self {
+        Self { value: None, lost: Vec::new() }
+    }
+}
+
+impl<T> Default for Member<'_, T> {
+    fn default() -> Self {
+        Self { value: None, lost: Vec::new(), locked: None }
+    }
+}
+
+fn merge_cache<'p>(levels: &[At<&'p Level>], violations: &mut Vec<Violation>) -> (Option<Cache<'p>>, Option<At<Span>>) {
+    let (mut cache, mut off, mut lock) = (None, None, None);
+    for At { level, value } in levels.iter().copied() {
+        let Some(CacheStatement { span, fields, replace, locked }) = &value.cache else { continue };
+        if let (Some(lock), true) = (lock, *replace) {
+            let what = if fields.is_some() { "replaces it" } else { "turns it off" };
+            violations.push(Violation { span: *span, key: "cache", what, locked: lock });
+            continue;
+        }
+        let Some(fields) = fields else {
+            (cache, off) = (None, Some(At { level, value: *span }));
+            continue;
+        };
+        let mut merged: Cache<'_> = if *replace { Cache::default() } else { cache.take().unwrap_or_default() };
+        merged.add(level, fields, *locked, violations);
+        (cache, off) = (Some(merged), None);
+        lock = lock.or(*locked);
+    }
+    (cache, off)
+}
+
+impl<'p> Cache<'p> {
+    fn add(
+        &mut self,
+        level: OriginLevel,
+        fields: &'p CacheFields,
+        lock: Option<Span>,
+        violations: &mut Vec<Violation>,
+    ) {
+        let CacheFields { ttl_ms, vary, credentials, key_query } = fields;
+        self.ttl_ms.add(level, ttl_ms.as_ref(), "cache.ttl", lock, violations);
+        self.vary.add(level, vary.as_ref(), "cache.vary", lock, violations);
+        self.credentials.add(level, credentials.as_ref(), "cache.with-credentials", lock, violations);
+        self.key_query.add(level, key_query.as_ref(), "cache.key-query", lock, violations);
+    }
+}
+
+impl<'p, T> Member<'p, T> {
+    /// Whether no lower level may say it again.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.locked.is_some()
+    }
+
+    fn add(
+        &mut self,
+        level: OriginLevel,
+        said: Option<&'p Spanned<T>>,
+        key: &'static str,
+        lock: Option<Span>,
+        violations: &mut Vec<Violation>,
+    ) {
+        let Some(said) = said else { return };
+        match self.locked {
+            Some(locked) => violations.push(Violation { span: said.span, key, what: "says it again", locked }),
+            None => {
+                self.lost.extend(self.value.replace(At { level, value: said }));
+                self.locked = lock;
             }
         }
     }
-    items
-}
-
-fn widened<'p>(statements: &[&'p ListStatement]) -> Option<(Span, Vec<&'p Spanned<String>>)> {
-    let (last, higher) = statements.split_last()?;
-    let inherited: Vec<_> =
-        append(higher).into_iter().filter(|known| !last.items.iter().any(|item| item.value == known.value)).collect();
-    (last.replace.is_none() && !inherited.is_empty()).then_some((last.span, inherited))
-}
-
-fn cache<'p>(statements: impl Iterator<Item = &'p CacheStatement>) -> Option<CacheFields> {
-    statements.fold(None, |higher, statement| match statement {
-        CacheStatement::Off => None,
-        CacheStatement::On(fields) if fields.replace => Some(fields.clone()),
-        CacheStatement::On(fields) => {
-            let higher = higher.unwrap_or_default();
-            Some(CacheFields {
-                ttl_ms: fields.ttl_ms.or(higher.ttl_ms),
-                vary: fields.vary.clone().or(higher.vary),
-                credentials: fields.credentials.or(higher.credentials),
-                key_query: fields.key_query.clone().or(higher.key_query),
-                replace: false,
-            })
-        }
-    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::source::{FileId, Span};
-
-    fn list(items: &[&str], replace: Option<bool>) -> Option<ListStatement> {
-        let span = Span::beginning_of(FileId::default());
-        let items = items.iter().map(|item| Spanned::new((*item).to_owned(), span)).collect();
-        Some(ListStatement { span, items, replace })
-    }
-
-    #[track_caller]
-    fn check(statements: [Option<ListStatement>; 3], expected: &[&str], widens: &[&str]) {
-        let levels = statements.map(|authn| Level { authn, ..Level::default() });
-        let effective = merge(&[&levels[0], &levels[1], &levels[2]]);
-        let names = |items: &[&Spanned<String>]| items.iter().map(|i| i.value.clone()).collect::<Vec<_>>();
-        assert_eq!(names(&effective.authn), expected);
-        assert_eq!(names(&effective.authn_widened.map_or(vec![], |(_, items)| items)), widens);
-    }
-
-    #[test]
-    fn lists_append_from_the_gateway_down() {
-        check([list(&["a"], None), None, list(&["b"], None)], &["a", "b"], &["a"]);
-        check([list(&["a"], None), list(&["a", "b"], None), None], &["a", "b"], &[]);
-        check([None, list(&["b"], None), None], &["b"], &[]);
-    }
-
-    #[test]
-    fn replacing_and_none_start_anew() {
-        check([list(&["a"], None), None, list(&["b"], Some(true))], &["b"], &[]);
-        check([list(&["a"], None), list(&[], Some(true)), list(&["b"], None)], &["b"], &[]);
-        check([list(&["a"], None), list(&["b"], Some(true)), list(&[], Some(true))], &[], &[]);
-    }
-
-    #[test]
-    fn adding_on_purpose_is_not_remarked_on() {
-        check([list(&["a"], None), None, list(&["b"], Some(false))], &["a", "b"], &[]);
-    }
-
-    #[test]
-    fn cache_members_merge_and_none_turns_it_off() {
-        let on = |ttl_ms, vary: bool, replace| {
-            let vary = vary.then(Vec::new);
-            Some(CacheStatement::On(CacheFields { ttl_ms, vary, replace, ..CacheFields::default() }))
-        };
-        let merged = |api: Option<CacheStatement>, route: Option<CacheStatement>| {
-            let levels = [api, route].map(|cache| Level { cache, ..Level::default() });
-            merge(&[&levels[0], &levels[1]]).cache.map(|c| (c.ttl_ms, c.vary.is_some()))
-        };
-        assert_eq!(merged(on(Some(1), true, false), on(Some(2), false, false)), Some((Some(2), true)));
-        assert_eq!(merged(on(Some(1), true, false), on(None, false, false)), Some((Some(1), true)));
-        assert_eq!(merged(on(Some(1), true, false), on(None, false, true)), Some((None, false)));
-        assert_eq!(merged(on(Some(1), true, false), Some(CacheStatement::Off)), None);
-        assert_eq!(merged(Some(CacheStatement::Off), on(None, false, false)), Some((None, false)));
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! [`lower`] goes through the parts in the order of the file and collects every mistake.
 
-mod merge;
+pub(crate) mod merge;
 mod policies;
 mod remarks;
 mod routes;
@@ -15,9 +15,16 @@ use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 
+use merge::At;
+pub(crate) use policies::written;
+
 use crate::compile::Whole;
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::api::{Api, Route};
+use crate::model::level::Level;
 use crate::model::project::{Otlp, Project};
+use crate::model::upstream::Upstream;
+use crate::origins::OriginLevel;
 use crate::source::Span;
 
 /// A whole project in core's terms.
@@ -50,11 +57,8 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Optio
     }
     // The order of the file means nothing, so it must not show in the bundle.
     routes.sort_by(|a, b| sites::order(a).cmp(&sites::order(b)));
-    let whole = Whole {
-        routes,
-        policies: policies.all().cloned().collect(),
-        upstreams: upstreams.all().map(|upstream| upstream.settings.clone()).collect(),
-    };
+    let whole =
+        Whole { routes, policies: policies.all().cloned().collect(), upstreams: upstreams.all().cloned().collect() };
     Some(Lowered {
         gateway: GatewaySettings {
             name: gateway.name.value.clone(),
@@ -65,6 +69,23 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Optio
         sites: sites::sites(&whole),
         whole,
     })
+}
+
+/// What the levels of a route say, the highest first; every merge begins with this.
+pub(crate) fn levels<'p>(
+    project: &'p Project,
+    upstream: Option<&'p Upstream>,
+    api: &'p Api,
+    route: &'p Route,
+) -> Vec<At<&'p Level>> {
+    let gateway = project.gateway.as_ref().map(|gateway| &gateway.level);
+    let all = [
+        (OriginLevel::Gateway, gateway),
+        (OriginLevel::Upstream, upstream.map(|upstream| &upstream.level)),
+        (OriginLevel::Api, Some(&api.level)),
+        (OriginLevel::Operation, Some(&route.level)),
+    ];
+    all.into_iter().filter_map(|(level, value)| Some(At { level, value: value? })).collect()
 }
 
 fn telemetry(project: &Project, report: &mut Report) -> Option<TelemetrySettings> {

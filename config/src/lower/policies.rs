@@ -5,25 +5,17 @@ use std::num::NonZeroU32;
 use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::bounds::CONNECT_TIMEOUT_MS_DEFAULT;
 use tollgate_core::forward::UpstreamSettings;
-use tollgate_core::limit::RateLimitSettings;
+use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
 use tollgate_core::settings::{PolicyKind, PolicySettings};
 
 use super::values;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::Api;
 use crate::model::decode::{Named, closest, listed};
-use crate::model::level::Timeout;
 use crate::model::policy::{ApiKey, Policy, RateLimit};
 use crate::model::project::Project;
 use crate::model::upstream::Upstream;
 use crate::source::{Span, Spanned};
-
-/// An upstream and the time limit that routes to it have unless they say otherwise.
-#[derive(Clone, Debug)]
-pub(super) struct LoweredUpstream {
-    pub(super) settings: UpstreamSettings,
-    pub(super) timeout: Option<Timeout>,
-}
 
 /// Definitions by name; those that could not be lowered are there without a value, so that naming them is no mistake.
 #[derive(Debug)]
@@ -48,9 +40,9 @@ struct Definition<T> {
     used: bool,
 }
 
-pub(super) fn upstreams(project: &Project, report: &mut Report) -> Definitions<LoweredUpstream> {
-    let default = project.gateway.as_ref().and_then(|gateway| gateway.connect_timeout_ms);
-    let default = default.unwrap_or(CONNECT_TIMEOUT_MS_DEFAULT);
+pub(super) fn upstreams(project: &Project, report: &mut Report) -> Definitions<UpstreamSettings> {
+    let default = project.gateway.as_ref().and_then(|gateway| gateway.connect_timeout_ms.as_ref());
+    let default = default.map_or(CONNECT_TIMEOUT_MS_DEFAULT, |ms| ms.value);
     let mut all: Scoped<'_, Upstream> = vec![(None, &project.upstreams)];
     all.extend(own(project).map(|(name, api)| (Some(name), &api.upstreams)));
     Definitions::of("upstream", Code::UnknownUpstream, project.is_whole, &all, |name, upstream| {
@@ -162,8 +154,26 @@ impl<T> Definitions<T> {
     }
 }
 
+/// What is written of a definition by the name it has in the gateway: `name`, or `api.name`.
+pub(crate) fn written<'p, T>(
+    project: &'p Project,
+    name: &str,
+    of_project: impl Fn(&'p Project) -> &'p Named<T>,
+    of_api: impl Fn(&'p Api) -> &'p Named<T>,
+) -> Option<(&'p Spanned<String>, &'p T)> {
+    let (named, name) = match name.split_once('.') {
+        None => (of_project(project), name),
+        Some((api, name)) => {
+            let (_, api) = project.apis.iter().find(|(known, _)| known.value == api)?;
+            (of_api(api.as_ref()?), name)
+        }
+    };
+    let (defined, written) = named.iter().find(|(known, _)| known.value == name)?;
+    Some((defined, written.as_ref()?))
+}
+
 /// What a definition of an API's own is called in the gateway; names have no dot.
-fn qualified(api: &str, name: &str) -> String {
+pub(super) fn qualified(api: &str, name: &str) -> String {
     format!("{api}.{name}")
 }
 
@@ -172,17 +182,15 @@ fn lower_upstream(
     upstream: &Upstream,
     connect_timeout_ms: u64,
     report: &mut Report,
-) -> Option<LoweredUpstream> {
+) -> Option<UpstreamSettings> {
     let url = values::url(&upstream.url, report);
     let fields = values::fields(&upstream.headers, report);
-    Some(LoweredUpstream {
-        settings: UpstreamSettings {
-            name: name.to_owned(),
-            url: url?,
-            connect_timeout_ms: upstream.connect_timeout_ms.unwrap_or(connect_timeout_ms),
-            fields,
-        },
-        timeout: upstream.timeout,
+    let own = upstream.connect_timeout_ms.as_ref().map(|ms| ms.value);
+    Some(UpstreamSettings {
+        name: name.to_owned(),
+        url: url?,
+        connect_timeout_ms: own.unwrap_or(connect_timeout_ms),
+        fields,
     })
 }
 
@@ -199,7 +207,7 @@ fn api_key(policy: &ApiKey, report: &mut Report) -> Option<ApiKeySettings> {
 fn rate_limit(policy: &RateLimit, report: &mut Report) -> Option<RateLimitSettings> {
     let rate = NonZeroU32::new(policy.rate.value.count)?;
     let period_ms = NonZeroU32::new(policy.rate.value.period_ms)?;
-    let burst = policy.burst.map_or(Some(rate), NonZeroU32::new)?;
+    let burst = policy.burst.as_ref().map_or(Some(rate), |burst| NonZeroU32::new(burst.value))?;
     if u64::from(burst.get()) * u64::from(period_ms.get()) / u64::from(rate.get()) > BURST_MS_MAX {
         report.push(
             Diagnostic::error(Code::OutOfRange, policy.rate.span, "a full burst takes longer than a year to come back")
@@ -208,7 +216,9 @@ fn rate_limit(policy: &RateLimit, report: &mut Report) -> Option<RateLimitSettin
         );
         return None;
     }
-    Some(RateLimitSettings { rate, period_ms, burst, by: policy.by, on_unavailable: policy.on_unavailable })
+    let by = policy.by.as_ref().map_or(LimitBy::Consumer, |by| by.value);
+    let on_unavailable = policy.on_unavailable.as_ref().map_or(OnUnavailable::Open, |on| on.value);
+    Some(RateLimitSettings { rate, period_ms, burst, by, on_unavailable })
 }
 
 /// What was given, or that nothing was; `None` when what was given could not be read.

@@ -18,21 +18,21 @@ pub(super) struct Public {
 
 /// What a reader of the route would not expect.
 pub(super) fn remarks(route: &Route, effective: &Effective<'_>, report: &mut Report) {
-    if let (Some(scope), true) = (route.scopes.first(), effective.authn.is_empty()) {
+    if let (Some(scope), true) = (route.scopes.first(), effective.authn.items.is_empty()) {
         report.push(
             Diagnostic::error(Code::ScopesWithoutAuthn, scope.span, "scopes are asked for, but no credential")
                 .why("a caller without a credential has no scopes, so every request would be refused")
                 .fix("add `authn:` to the route or its API, or remove `scopes:`"),
         );
     }
-    if let (Some(cost), true) = (&route.cost, effective.limit.is_empty()) {
+    if let (Some(cost), true) = (&route.cost, effective.limit.items.is_empty()) {
         report.push(
             Diagnostic::warning(Code::CostWithoutLimit, cost.span, "`cost` does nothing without a limit")
                 .why("it says how much one request takes from the limits in force")
                 .fix("add `limit:` to the route or its API, or remove `cost:`"),
         );
     }
-    if let Some((span, inherited)) = &effective.authn_widened {
+    if let Some((span, inherited)) = &effective.authn.widened {
         let names = listed(inherited.iter().map(|name| name.value.as_str()));
         report.push(
             Diagnostic::warning(Code::AuthnWidened, *span, format!("{names} of a higher level is accepted here too"))

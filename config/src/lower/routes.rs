@@ -6,32 +6,34 @@ use std::rc::Rc;
 
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
+use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::route::{HostPattern, PathTemplate};
 use tollgate_core::settings::{PolicyKind, PolicySettings, RouteSettings};
 
-use super::merge::merge;
-use super::policies::{Definitions, LoweredUpstream};
+use super::merge::{Cache, Single, merge, report_violations};
+use super::policies::Definitions;
 use super::remarks::{Public, remarks, report_conflicts, report_empty, report_public};
 use super::sites::covering;
 use super::values;
-use crate::compile::CompiledRoute;
+use crate::compile::{CompiledRoute, WrittenRoute};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::{Api, Route};
-use crate::model::level::{CacheFields, Level, Timeout};
+use crate::model::level::{Level, Timeout};
 use crate::model::project::Project;
+use crate::model::upstream::Upstream;
 use crate::source::{Span, Spanned};
 
 /// Lowers all routes of a project; on a conflict or a mistake, what can be lowered is.
 pub(super) fn routes(
     project: &Project,
-    upstreams: &mut Definitions<LoweredUpstream>,
+    upstreams: &mut Definitions<UpstreamSettings>,
     policies: &mut Definitions<PolicySettings>,
     report: &mut Report,
 ) -> Vec<CompiledRoute> {
-    let gateway_level = project.gateway.as_ref().map(|gateway| &gateway.level);
     let default_hosts: Rc<[HostPattern]> = gateway_hosts(project, report).into();
     let mut lowering = Lowering {
-        gateway_level: gateway_level.unwrap_or(&Level::NOTHING),
+        project,
+        written: project.upstreams.iter().filter_map(|(name, u)| Some((name.value.as_str(), u.as_ref()?))).collect(),
         gateway_hosts: default_hosts.iter().cloned().collect(),
         default_hosts,
         upstreams,
@@ -41,10 +43,12 @@ pub(super) fn routes(
         routes: Vec::new(),
         count: 0,
     };
-    lowering.names(lowering.gateway_level, None);
-    for (name, api) in &project.apis {
+    if let Some(gateway) = &project.gateway {
+        lowering.names(&gateway.level, None);
+    }
+    for (place, (name, api)) in project.apis.iter().enumerate() {
         if let Some(api) = api {
-            lowering.api(name, api);
+            lowering.api(place, name, api);
         }
     }
     let Lowering { routes, .. } = lowering;
@@ -53,10 +57,12 @@ pub(super) fn routes(
 }
 
 struct Lowering<'p, 'w> {
-    gateway_level: &'p Level,
+    project: &'p Project,
+    /// The project's upstreams as written, by name.
+    written: HashMap<&'p str, &'p Upstream>,
     default_hosts: Rc<[HostPattern]>,
     gateway_hosts: HashSet<HostPattern>,
-    upstreams: &'w mut Definitions<LoweredUpstream>,
+    upstreams: &'w mut Definitions<UpstreamSettings>,
     policies: &'w mut Definitions<PolicySettings>,
     report: &'w mut Report,
     ids: HashMap<String, Span>,
@@ -68,15 +74,18 @@ struct Lowering<'p, 'w> {
 /// What an API gives to each of its routes.
 struct Context<'p> {
     name: &'p Spanned<String>,
+    /// Its place in the project.
+    place: usize,
     api: &'p Api,
     hosts: Rc<[HostPattern]>,
     base: String,
     base_segments: usize,
     upstream: usize,
+    written_upstream: Option<&'p Upstream>,
 }
 
 impl<'p> Lowering<'p, '_> {
-    fn api(&mut self, name: &'p Spanned<String>, api: &'p Api) {
+    fn api(&mut self, place: usize, name: &'p Spanned<String>, api: &'p Api) {
         let hosts = self.hosts(api);
         let base = api.base.as_ref().map_or(Some((String::new(), 0)), |base| values::base(base, self.report));
         let upstream =
@@ -85,10 +94,11 @@ impl<'p> Lowering<'p, '_> {
         // Routes are read even where the API has a mistake, so that theirs are found too.
         let has_base = base.is_some();
         let (base, base_segments) = base.unwrap_or_default();
-        let context = Context { name, api, hosts, base, base_segments, upstream: upstream.unwrap_or_default() };
+        let (upstream, written_upstream) = (upstream.unwrap_or_default(), self.written_upstream(api));
+        let context = Context { name, place, api, hosts, base, base_segments, upstream, written_upstream };
         let mut public = Vec::new();
-        for route in &api.routes {
-            self.route(&context, route, has_base, &mut public);
+        for (place, route) in api.routes.iter().enumerate() {
+            self.route(&context, (place, route), has_base, &mut public);
         }
         report_public(name, &public, self.report);
         if api.routes.is_empty() {
@@ -115,18 +125,25 @@ impl<'p> Lowering<'p, '_> {
         hosts.into_iter().map(|host| host.value).collect()
     }
 
-    fn route(&mut self, context: &Context<'p>, route: &'p Route, has_base: bool, public: &mut Vec<Public>) {
+    fn route(
+        &mut self,
+        context: &Context<'p>,
+        (place, route): (usize, &'p Route),
+        has_base: bool,
+        public: &mut Vec<Public>,
+    ) {
         let path = self.path(context, route);
         let methods = route.methods.as_ref().map(|list| values::methods(list, self.report)).unwrap_or_default();
         let id = self.id(context, route, &methods);
-        let effective = merge(&[self.gateway_level, &context.api.level, &route.level]);
+        let effective = merge(&super::levels(self.project, context.written_upstream, context.api, route));
+        report_violations(&effective.violations, self.report);
         let api = Some(context.name.value.as_str());
-        let authn = self.phase(&effective.authn, api, Phase::Authn);
-        let limit = self.phase(&effective.limit, api, Phase::Limit);
+        let authn = self.phase(&effective.authn.names(), api, Phase::Authn);
+        let limit = self.phase(&effective.limit.names(), api, Phase::Limit);
         let scopes = scopes(route, self.report);
         let internal = route.internal.unwrap_or(context.api.internal);
         remarks(route, &effective, self.report);
-        if !effective.authn_stated && !internal {
+        if effective.authn.last.is_none() && !internal {
             public.push(Public { what: title(&methods, &route.path.value), span: route.path.span });
         }
         let cache = effective.cache.as_ref().map(|cache| cache_settings(cache, self.report));
@@ -145,17 +162,24 @@ impl<'p> Lowering<'p, '_> {
             cache,
             upstream: context.upstream,
             strip_segments: if context.api.strip_base { context.base_segments } else { 0 },
-            content_bytes_max: effective.body_limit.unwrap_or(CONTENT_BYTES_DEFAULT),
-            timeout_ms: self.timeout_ms(context, route),
+            content_bytes_max: effective.body_limit.value.map_or(CONTENT_BYTES_DEFAULT, |at| at.value.value),
+            timeout_ms: timeout_ms(&effective.timeout),
         };
         let mut hosts = context.hosts.to_vec();
         hosts.sort();
         self.count += hosts.len();
         if self.count <= ROUTES_MAX {
-            self.routes.push(CompiledRoute { hosts, settings, span: route.path.span });
+            let written = WrittenRoute { api: context.place, route: place };
+            self.routes.push(CompiledRoute { hosts, settings, span: route.path.span, written });
         } else {
             self.report_count(route);
         }
+    }
+
+    fn written_upstream(&self, api: &'p Api) -> Option<&'p Upstream> {
+        let name = api.upstream.as_ref()?.value.as_str();
+        let own = api.upstreams.iter().find(|(own, _)| own.value == name);
+        self.written.get(name).copied().or_else(|| own?.1.as_ref())
     }
 
     fn path(&mut self, context: &Context<'_>, route: &Route) -> Option<PathTemplate> {
@@ -226,16 +250,6 @@ impl<'p> Lowering<'p, '_> {
         places
     }
 
-    /// The nearest that is said: route, API, upstream, gateway, default.
-    fn timeout_ms(&self, context: &Context<'_>, route: &Route) -> Option<u64> {
-        let upstream = self.upstreams.get(context.upstream).and_then(|upstream| upstream.timeout);
-        let said = route.level.timeout.or(context.api.level.timeout).or(upstream).or(self.gateway_level.timeout);
-        match said.unwrap_or(Timeout::Millis(TIMEOUT_MS_DEFAULT)) {
-            Timeout::Unbounded => None,
-            Timeout::Millis(ms) => Some(ms),
-        }
-    }
-
     fn report_count(&mut self, route: &Route) {
         self.report.push(
             Diagnostic::error(Code::TooMany, route.span, "there are too many routes")
@@ -288,21 +302,29 @@ fn gateway_hosts(project: &Project, report: &mut Report) -> Vec<HostPattern> {
     }
 }
 
-fn cache_settings(cache: &CacheFields, report: &mut Report) -> CacheSettings {
-    let names = |list: &Option<Vec<Spanned<String>>>| list.clone().unwrap_or_default();
-    let mut vary: Vec<String> =
-        names(&cache.vary).iter().filter_map(|name| values::watched_field(name, report)).collect();
+/// The nearest that is said.
+fn timeout_ms(timeout: &Single<'_, Timeout>) -> Option<u64> {
+    match timeout.value.map_or(Timeout::Millis(TIMEOUT_MS_DEFAULT), |at| at.value.value) {
+        Timeout::Unbounded => None,
+        Timeout::Millis(ms) => Some(ms),
+    }
+}
+
+fn cache_settings(cache: &Cache<'_>, report: &mut Report) -> CacheSettings {
+    let names = cache.vary.value.iter().flat_map(|at| &at.value.value);
+    let mut vary: Vec<String> = names.filter_map(|name| values::watched_field(name, report)).collect();
     vary.sort_unstable();
     vary.dedup();
-    let key_query = cache.key_query.as_ref().map(|list| {
-        let mut query: Vec<String> = list.iter().filter_map(|name| values::parameter_name(name, report)).collect();
+    let key_query = cache.key_query.value.map(|at| {
+        let mut query: Vec<String> =
+            at.value.value.iter().filter_map(|name| values::parameter_name(name, report)).collect();
         query.sort_unstable();
         query
     });
     CacheSettings {
-        ttl_ms: cache.ttl_ms,
+        ttl_ms: cache.ttl_ms.value.map(|at| at.value.value),
         vary,
-        credentials: cache.credentials.unwrap_or(CacheCredentials::Never),
+        credentials: cache.credentials.value.map_or(CacheCredentials::Never, |at| at.value.value),
         key_query,
     }
 }

@@ -16,7 +16,9 @@ pub(crate) struct Api {
     pub(crate) base: Option<Spanned<String>>,
     pub(crate) upstream: Option<Spanned<String>>,
     pub(crate) strip_base: bool,
+    pub(crate) strip_base_at: Option<Span>,
     pub(crate) internal: bool,
+    pub(crate) internal_at: Option<Span>,
     pub(crate) level: Level,
     pub(crate) routes: Vec<Route>,
     /// Upstreams that only this API sees.
@@ -36,6 +38,7 @@ pub(crate) struct Route {
     pub(crate) scopes: Vec<Spanned<String>>,
     pub(crate) cost: Option<Spanned<u32>>,
     pub(crate) internal: Option<bool>,
+    pub(crate) internal_at: Option<Span>,
     pub(crate) level: Level,
 }
 
@@ -69,7 +72,9 @@ impl Api {
             base: fields.optional("base", report, decode::text),
             upstream: fields.required("upstream", report, decode::text),
             strip_base: fields.optional("strip-base", report, decode::boolean).unwrap_or(true),
+            strip_base_at: fields.key_span("strip-base"),
             internal: fields.optional("internal", report, decode::boolean).unwrap_or(false),
+            internal_at: fields.key_span("internal"),
             level: Level::decode(fields, report),
             routes: fields
                 .required("routes", report, |node, report| decode::list(node, report, Route::decode))
@@ -92,10 +97,11 @@ impl Route {
         let cost = fields.optional("cost", report, |node, report| {
             decode::integer(node, 1, COST_MAX, report).map(|cost| Spanned::new(cost, node.span))
         });
+        let internal_at = fields.key_span("internal");
         let internal = fields.optional("internal", report, decode::boolean);
         let level = Level::decode(&mut fields, report);
         fields.finish(report);
-        Some(Self { span: node.span, path: path?, methods, id, scopes, cost, internal, level })
+        Some(Self { span: node.span, path: path?, methods, id, scopes, cost, internal, internal_at, level })
     }
 }
 

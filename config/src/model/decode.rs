@@ -285,6 +285,11 @@ pub(crate) fn time_limit(node: &Node, report: &mut Report) -> Option<u64> {
     Some(duration.value)
 }
 
+/// The same with its place.
+pub(crate) fn placed_time_limit(node: &Node, report: &mut Report) -> Option<Spanned<u64>> {
+    time_limit(node, report).map(|ms| Spanned::new(ms, node.span))
+}
+
 /// How one kind of quantity is read and explained.
 pub(crate) struct Unit<T> {
     name: &'static str,

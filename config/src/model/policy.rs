@@ -27,9 +27,9 @@ pub(crate) struct ApiKey {
 #[derive(Clone, Debug)]
 pub(crate) struct RateLimit {
     pub(crate) rate: Spanned<Rate>,
-    pub(crate) burst: Option<u32>,
-    pub(crate) by: LimitBy,
-    pub(crate) on_unavailable: OnUnavailable,
+    pub(crate) burst: Option<Spanned<u32>>,
+    pub(crate) by: Option<Spanned<LimitBy>>,
+    pub(crate) on_unavailable: Option<Spanned<OnUnavailable>>,
 }
 
 #[derive(Clone, Copy)]
@@ -73,17 +73,26 @@ impl ApiKey {
 
 impl RateLimit {
     fn decode(fields: &mut Fields<'_>, report: &mut Report) -> Option<Self> {
-        const BY: &[(&str, LimitBy)] = &[("consumer", LimitBy::Consumer), ("address", LimitBy::Address)];
-        const ON: &[(&str, OnUnavailable)] = &[("open", OnUnavailable::Open), ("closed", OnUnavailable::Closed)];
         let rate = fields.required("rate", report, |node, report| decode::quantity(node, &RATE, report));
-        let burst = fields.optional("burst", report, |node, report| decode::integer(node, 1, u32::MAX, report));
-        let by = fields.optional("by", report, |node, report| decode::word(node, BY, report));
-        let on_unavailable = fields.optional("on-unavailable", report, |node, report| decode::word(node, ON, report));
-        Some(Self {
-            rate: rate?,
-            burst,
-            by: by.unwrap_or(LimitBy::Consumer),
-            on_unavailable: on_unavailable.unwrap_or(OnUnavailable::Open),
-        })
+        let burst = fields.optional("burst", report, burst);
+        let by = fields.optional("by", report, |node, report| spanned(node, decode::word(node, BY, report)));
+        let on_unavailable = fields.optional("on-unavailable", report, |node, report| {
+            spanned(node, decode::word(node, ON_UNAVAILABLE, report))
+        });
+        Some(Self { rate: rate?, burst, by, on_unavailable })
     }
 }
+
+/// Reads a burst: the most at once.
+pub(crate) fn burst(node: &Node, report: &mut Report) -> Option<Spanned<u32>> {
+    spanned(node, decode::integer(node, 1, u32::MAX, report))
+}
+
+fn spanned<T>(node: &Node, value: Option<T>) -> Option<Spanned<T>> {
+    value.map(|value| Spanned::new(value, node.span))
+}
+
+pub(crate) const BY: &[(&str, LimitBy)] = &[("consumer", LimitBy::Consumer), ("address", LimitBy::Address)];
+
+pub(crate) const ON_UNAVAILABLE: &[(&str, OnUnavailable)] =
+    &[("open", OnUnavailable::Open), ("closed", OnUnavailable::Closed)];

@@ -26,7 +26,7 @@ pub(crate) struct Project {
 pub(crate) struct Gateway {
     pub(crate) name: Spanned<String>,
     pub(crate) hosts: Option<Vec<Spanned<String>>>,
-    pub(crate) connect_timeout_ms: Option<u64>,
+    pub(crate) connect_timeout_ms: Option<Spanned<u64>>,
     pub(crate) trust_forwarded: bool,
     pub(crate) level: Level,
 }
@@ -87,7 +87,7 @@ impl Gateway {
         let name =
             fields.required("name", report, decode::text).filter(|name| decode::check_gateway_name(name, report));
         let hosts = fields.optional("hosts", report, |node, report| decode::some_texts(node, HOSTS_MAX, report));
-        let connect_timeout_ms = fields.optional("connect-timeout", report, decode::time_limit);
+        let connect_timeout_ms = fields.optional("connect-timeout", report, decode::placed_time_limit);
         let trust_forwarded = fields.optional("trust-forwarded", report, decode::boolean).unwrap_or(false);
         let level = Level::decode(&mut fields, report);
         fields.finish(report);

@@ -1,7 +1,7 @@
 //! `upstreams:`, the servers that the gateway calls.
 
 use super::decode::{self, Fields};
-use super::level::{self, Timeout};
+use super::level::{self, Level, Setting};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::schema::tables;
 use crate::source::{Entry, Node, Spanned, Value};
@@ -10,8 +10,9 @@ use crate::source::{Entry, Node, Spanned, Value};
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     pub(crate) url: Spanned<String>,
-    pub(crate) timeout: Option<Timeout>,
-    pub(crate) connect_timeout_ms: Option<u64>,
+    /// A level of which only the timeout may be said.
+    pub(crate) level: Level,
+    pub(crate) connect_timeout_ms: Option<Spanned<u64>>,
     pub(crate) headers: Vec<(Spanned<String>, Spanned<String>)>,
 }
 
@@ -20,16 +21,18 @@ impl Upstream {
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
         if matches!(node.value, Value::Text(_)) {
             let url = decode::text(node, report)?;
-            return Some(Self { url, timeout: None, connect_timeout_ms: None, headers: Vec::new() });
+            return Some(Self { url, level: Level::default(), connect_timeout_ms: None, headers: Vec::new() });
         }
         let mut fields =
             Fields::open(node, &tables::UPSTREAM, format!("upstream `{}`", name.value), name.span, report)?;
         let url = fields.required("url", report, decode::text);
-        let timeout = fields.optional("timeout", report, level::timeout);
-        let connect_timeout_ms = fields.optional("connect-timeout", report, decode::time_limit);
+        let timeout = fields.optional("timeout", report, |node, report| {
+            level::timeout(node, report).map(|value| Setting { value, span: node.span, locked: None })
+        });
+        let connect_timeout_ms = fields.optional("connect-timeout", report, decode::placed_time_limit);
         let headers = fields.optional("headers", report, headers).unwrap_or_default();
         fields.finish(report);
-        Some(Self { url: url?, timeout, connect_timeout_ms, headers })
+        Some(Self { url: url?, level: Level { timeout, ..Level::default() }, connect_timeout_ms, headers })
     }
 }
 

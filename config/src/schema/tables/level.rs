@@ -32,13 +32,13 @@ pub(crate) const LEVEL: &[Key] = &[
         "timeout",
         "The total time of an exchange with an upstream, content included (on Workers up to the head of the response). \
          `none` is for streams without an end.",
-        TIMEOUT,
+        TIMEOUT_STATEMENT,
     )
     .absent("what the higher level says; `30s` where no level says it")
-    .examples(&["\"10s\"", "\"none\""]),
-    Key::optional("body-limit", "The largest content of a request.", Shape::Quantity(Quantity::Size))
+    .examples(&["\"10s\"", "\"none\"", "{\"value\": \"10s\", \"locked\": true}"]),
+    Key::optional("body-limit", "The largest content of a request.", SIZE_STATEMENT)
         .absent("what the higher level says; `10MiB` where no level says it")
-        .examples(&["\"64KiB\""]),
+        .examples(&["\"64KiB\"", "{\"value\": \"1MiB\", \"locked\": true}"]),
 ];
 
 const AUTHN_STATEMENT: Shape =
@@ -48,6 +48,11 @@ const LIMIT_STATEMENT: Shape =
     Shape::AnyOf(&[Shape::Ruled(&NAME), Shape::List(&POLICIES), Shape::Object(&LIMIT), Shape::Word(NO_LIMIT)]);
 
 const CACHE_STATEMENT: Shape = Shape::AnyOf(&[Shape::Object(&CACHE), Shape::Word(NO_CACHE)]);
+
+const TIMEOUT_STATEMENT: Shape =
+    Shape::AnyOf(&[Shape::Quantity(Quantity::Time), Shape::Object(&LOCKABLE_TIMEOUT), Shape::Word(UNBOUNDED)]);
+
+const SIZE_STATEMENT: Shape = Shape::AnyOf(&[Shape::Quantity(Quantity::Size), Shape::Object(&LOCKABLE_SIZE)]);
 
 /// A time limit, or that there is none.
 pub(crate) const TIMEOUT: Shape = Shape::AnyOf(&[Shape::Quantity(Quantity::Time), Shape::Word(UNBOUNDED)]);
@@ -66,6 +71,25 @@ const REPLACE_LIST: Key = Key::optional(
 )
 .absent("the list is added; for `authn` with a warning where it lets more callers in");
 
+const LOCKED: Key =
+    Key::optional("locked", "Whether lower levels may not override it.", Shape::Boolean).default("false");
+
+/// `timeout` as a mapping.
+pub(crate) static LOCKABLE_TIMEOUT: Object = Object {
+    name: "lockable-timeout",
+    doc: "A time limit that lower levels may not override.",
+    keys: &[Key::required("value", "The time limit.", TIMEOUT).examples(&["\"10s\""]), LOCKED],
+    ..Object::PLAIN
+};
+
+/// `body-limit` as a mapping.
+pub(crate) static LOCKABLE_SIZE: Object = Object {
+    name: "lockable-size",
+    doc: "A size that lower levels may not override.",
+    keys: &[Key::required("value", "The size.", Shape::Quantity(Quantity::Size)).examples(&["\"1MiB\""]), LOCKED],
+    ..Object::PLAIN
+};
+
 /// `authn` as a mapping.
 pub(crate) static AUTHN: Object = Object {
     name: "authn",
@@ -74,6 +98,8 @@ pub(crate) static AUTHN: Object = Object {
         Key::required("any", "Policies of which one must let the caller in.", Shape::List(&POLICIES))
             .examples(&["[\"partner-keys\", \"staff\"]"]),
         REPLACE_LIST,
+        Key::optional("locked", "Whether lower levels may neither replace the list nor add to it.", Shape::Boolean)
+            .default("false"),
     ],
     ..Object::PLAIN
 };
@@ -85,6 +111,8 @@ pub(crate) static LIMIT: Object = Object {
     keys: &[
         Key::required("use", "Policies that are all charged.", Shape::List(&POLICIES)).examples(&["[\"burst\"]"]),
         REPLACE_LIST,
+        Key::optional("locked", "Whether lower levels may add to the list, but not replace it.", Shape::Boolean)
+            .default("false"),
     ],
     ..Object::PLAIN
 };
@@ -123,6 +151,12 @@ pub(crate) static CACHE: Object = Object {
         .default("\"never\""),
         Key::optional("replace", "Whether what higher levels say about caching is forgotten.", Shape::Boolean)
             .default("false"),
+        Key::optional(
+            "locked",
+            "Whether lower levels may neither say these keys again nor turn caching off.",
+            Shape::Boolean,
+        )
+        .default("false"),
     ],
     ..Object::PLAIN
 };

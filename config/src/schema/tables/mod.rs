@@ -11,7 +11,7 @@ mod upstream;
 
 pub(crate) use api::{API, API_FILE, ROUTE};
 pub(crate) use fixtures::{CONSUMER, CONSUMER_KEY, FIXTURES};
-pub(crate) use level::{AUTHN, CACHE, LIMIT};
+pub(crate) use level::{AUTHN, CACHE, LIMIT, LOCKABLE_SIZE, LOCKABLE_TIMEOUT};
 pub(crate) use policy::{API_KEY, POLICY_HEAD, RATE_LIMIT};
 pub(crate) use policy_tests::{
     ANSWER, BODY_EXPECT, CASE, CLIENT, CONTENT, EXPECT, FAULT, INVARIANT, OTHER_STEP, QUOTA_EXPECT, REQUEST_STEP,

@@ -1,0 +1,189 @@
+//! Origins of one route.
+
+use tollgate_core::bounds::{CONNECT_TIMEOUT_MS_DEFAULT, CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
+
+use super::{Origin, OriginLevel, Overridden, Substituted, policy, show};
+use crate::compile::{CompiledRoute, Whole};
+use crate::lower;
+use crate::lower::merge::{At, Effective, List, Member, Single};
+use crate::model::api::{Api, Route};
+use crate::model::level::Setting;
+use crate::model::project::Project;
+use crate::model::upstream::Upstream;
+use crate::source::Spanned;
+
+/// What origins are found in.
+pub(crate) struct Finder<'w> {
+    pub(crate) project: &'w Project,
+    pub(crate) whole: &'w Whole,
+    pub(crate) substituted: &'w Substituted,
+}
+
+impl Finder<'_> {
+    /// The origins of a route, in the order in which people read settings.
+    pub(crate) fn find(&self, route: &CompiledRoute) -> Vec<Origin> {
+        let Some((_, Some(api))) = self.project.apis.get(route.written.api) else { return Vec::new() };
+        let Some(written) = api.routes.get(route.written.route) else { return Vec::new() };
+        let upstream = self.upstream(route);
+        let levels = lower::levels(self.project, upstream, api, written);
+        let effective = lower::merge::merge(&levels);
+        let mut all = self.of_route(route, api, written);
+        all.extend(self.of_upstream(api, upstream));
+        all.extend(lists(&effective));
+        all.extend(singles(&effective));
+        all.extend(caching(&effective));
+        let places = route.settings.authn.iter().chain(&route.settings.limit);
+        let named = places.filter_map(|place| self.whole.policies.get(*place));
+        named.for_each(|settings| all.extend(policy::origins(self.project, settings)));
+        for origin in &mut all {
+            let given = origin.span.and_then(|span| self.substituted.get(&span));
+            origin.given = given.map(|given| given.span);
+        }
+        all
+    }
+
+    fn of_route(&self, route: &CompiledRoute, api: &Api, written: &Route) -> Vec<Origin> {
+        use OriginLevel::{Api as OfApi, Gateway, Operation};
+        let settings = &route.settings;
+        let gateway_hosts = self.project.gateway.as_ref().and_then(|gateway| gateway.hosts.as_ref());
+        let first = |hosts: Option<&Vec<Spanned<String>>>| hosts.and_then(|hosts| hosts.first()).map(|host| host.span);
+        let (level, span) = match (first(api.hosts.as_ref()), first(gateway_hosts)) {
+            (Some(span), _) => (OfApi, Some(span)),
+            (None, Some(span)) => (Gateway, Some(span)),
+            (None, None) => (OriginLevel::Default, None),
+        };
+        let hosts: Vec<String> = route.hosts.iter().map(ToString::to_string).collect();
+        let mut all = vec![Origin::new("hosts", show::texts(hosts.iter().map(String::as_str)), level, span)];
+        if let Some(base) = &api.base {
+            all.push(Origin::new("base", base.value.clone(), OfApi, Some(base.span)));
+        }
+        all.push(Origin::new("path", written.path.value.clone(), Operation, Some(written.path.span)));
+        let methods = written.methods.as_ref();
+        all.push(match methods {
+            Some(methods) => Origin::new("methods", show::list(methods), Operation, first(Some(methods))),
+            None => Origin::default("methods", "all"),
+        });
+        let (level, span) = match (written.internal_at, api.internal_at) {
+            (Some(span), _) => (Operation, Some(span)),
+            (None, Some(span)) => (OfApi, Some(span)),
+            (None, None) => (OriginLevel::Default, None),
+        };
+        all.push(Origin::new("internal", settings.internal.to_string(), level, span));
+        if let Some(first) = written.scopes.first() {
+            all.push(Origin::new("scopes", show::list(&written.scopes), Operation, Some(first.span)));
+        }
+        if let Some(cost) = &written.cost {
+            all.push(Origin::new("cost", cost.value.to_string(), Operation, Some(cost.span)));
+        } else if !settings.limit.is_empty() {
+            all.push(Origin::default("cost", "1"));
+        }
+        all
+    }
+
+    fn of_upstream(&self, api: &Api, upstream: Option<&Upstream>) -> Vec<Origin> {
+        let Some(name) = &api.upstream else { return Vec::new() };
+        let mut all = vec![Origin::new("upstream", name.value.clone(), OriginLevel::Api, Some(name.span))];
+        let Some(upstream) = upstream else { return all };
+        let url = &upstream.url;
+        all.push(Origin::new("upstream.url", url.value.clone(), OriginLevel::Upstream, Some(url.span)));
+        all.push(match api.strip_base_at {
+            Some(span) => Origin::new("strip-base", api.strip_base.to_string(), OriginLevel::Api, Some(span)),
+            None => Origin::default("strip-base", "true"),
+        });
+        let own = upstream.connect_timeout_ms.as_ref().map(|own| (own, OriginLevel::Upstream));
+        let gateway = self.project.gateway.as_ref().and_then(|gateway| gateway.connect_timeout_ms.as_ref());
+        all.push(match own.or(gateway.map(|ms| (ms, OriginLevel::Gateway))) {
+            Some((ms, level)) => Origin::new("connect-timeout", show::duration(ms.value), level, Some(ms.span)),
+            None => Origin::default("connect-timeout", &show::duration(CONNECT_TIMEOUT_MS_DEFAULT)),
+        });
+        let header = |(name, value): &(Spanned<String>, Spanned<String>)| {
+            let setting = format!("upstream.headers.{}", name.value);
+            Origin::new(&setting, value.value.clone(), OriginLevel::Upstream, Some(value.span))
+        };
+        all.extend(upstream.headers.iter().map(header));
+        all
+    }
+
+    /// The upstream of a route as it is written.
+    fn upstream(&self, route: &CompiledRoute) -> Option<&Upstream> {
+        let name = self.whole.upstreams.get(route.settings.upstream)?.name.as_str();
+        lower::written(self.project, name, |project| &project.upstreams, |api| &api.upstreams).map(|(_, found)| found)
+    }
+}
+
+fn lists(effective: &Effective<'_>) -> Vec<Origin> {
+    [list("authn", &effective.authn), list("limit", &effective.limit)].concat()
+}
+
+fn list(key: &str, list: &List<'_>) -> Vec<Origin> {
+    let origin = |at: &At<&Spanned<String>>| Origin {
+        is_locked: list.is_locked_from(at.level),
+        ..Origin::new(key, at.value.value.clone(), at.level, Some(at.value.span))
+    };
+    let mut all: Vec<Origin> = list.items.iter().map(origin).collect();
+    if all.is_empty() {
+        all.push(match list.last {
+            Some(At { level, value }) => Origin::new(key, "none".to_owned(), level, Some(value)),
+            None => Origin::default(key, "none"),
+        });
+    }
+    // What was replaced is told once, with the first of what replaced it.
+    if let Some(first) = all.first_mut() {
+        let lost = |at: &At<&Spanned<String>>| Overridden {
+            value: at.value.value.clone(),
+            level: at.level,
+            span: at.value.span,
+        };
+        first.overridden = list.lost.iter().map(lost).collect();
+    }
+    all
+}
+
+fn singles(effective: &Effective<'_>) -> Vec<Origin> {
+    vec![
+        single("timeout", &effective.timeout, |value| show::timeout(*value), &show::duration(TIMEOUT_MS_DEFAULT)),
+        single("body-limit", &effective.body_limit, |value| show::size(*value), &show::size(CONTENT_BYTES_DEFAULT)),
+    ]
+}
+
+fn single<T>(key: &str, found: &Single<'_, T>, show: impl Fn(&T) -> String, default: &str) -> Origin {
+    let Some(At { level, value: Setting { value, span, locked } }) = found.value else {
+        return Origin::default(key, default);
+    };
+    let lost = found.lost.iter();
+    Origin {
+        is_locked: locked.is_some(),
+        overridden: lost
+            .map(|at| Overridden { value: show(&at.value.value), level: at.level, span: at.value.span })
+            .collect(),
+        ..Origin::new(key, show(value), level, Some(*span))
+    }
+}
+
+fn caching(effective: &Effective<'_>) -> Vec<Origin> {
+    let Some(cache) = &effective.cache else {
+        return vec![match effective.cache_off {
+            Some(At { level, value }) => Origin::new("cache", "none".to_owned(), level, Some(value)),
+            None => Origin::default("cache", "none"),
+        }];
+    };
+    vec![
+        member("cache.ttl", &cache.ttl_ms, |ms| show::duration(*ms), "the upstream's"),
+        member("cache.vary", &cache.vary, |list| show::list(list), "[]"),
+        member("cache.key-query", &cache.key_query, |list| show::list(list), "the whole query"),
+        member("cache.with-credentials", &cache.credentials, |word| show::credentials(*word), "never"),
+    ]
+}
+
+fn member<T>(key: &str, found: &Member<'_, T>, show: impl Fn(&T) -> String, default: &str) -> Origin {
+    let Some(At { level, value }) = found.value else { return Origin::default(key, default) };
+    Origin {
+        is_locked: found.is_locked(),
+        overridden: found
+            .lost
+            .iter()
+            .map(|at| Overridden { value: show(&at.value.value), level: at.level, span: at.value.span })
+            .collect(),
+        ..Origin::new(key, show(&value.value), level, Some(value.span))
+    }
+}

@@ -1,0 +1,58 @@
+//! Origins of a policy's own settings.
+
+use tollgate_core::settings::PolicySettings;
+
+use super::{Origin, OriginLevel, show};
+use crate::lower;
+use crate::model::policy::{ApiKey, Policy, RateLimit};
+use crate::model::project::Project;
+use crate::source::Spanned;
+
+/// The origins of a policy that a route names.
+pub(super) fn origins(project: &Project, settings: &PolicySettings) -> Vec<Origin> {
+    let name = settings.name.as_str();
+    let found = lower::written(project, name, |project| &project.policies, |api| &api.policies);
+    let Some((defined, policy)) = found else { return Vec::new() };
+    let owner = Owner { prefix: format!("policies.{name}") };
+    let kind = |kind: &str| Origin::new(&owner.key("kind"), kind.to_owned(), OriginLevel::Policy, Some(defined.span));
+    match policy {
+        Policy::ApiKey(written) => [vec![kind("api-key")], owner.api_key(written)].concat(),
+        Policy::RateLimit(written) => [vec![kind("rate-limit")], owner.rate_limit(written)].concat(),
+    }
+}
+
+struct Owner {
+    prefix: String,
+}
+
+impl Owner {
+    fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.prefix)
+    }
+
+    fn setting<T>(&self, key: &str, said: Option<&Spanned<T>>, show: impl Fn(&T) -> String, default: &str) -> Origin {
+        match said {
+            Some(said) => Origin::new(&self.key(key), show(&said.value), OriginLevel::Policy, Some(said.span)),
+            None => Origin::default(&self.key(key), default),
+        }
+    }
+
+    fn api_key(&self, written: &ApiKey) -> Vec<Origin> {
+        let ApiKey { header, scheme, query } = written;
+        vec![
+            self.setting("header", header.as_ref(), String::clone, "X-API-Key"),
+            self.setting("scheme", scheme.as_ref(), String::clone, "none"),
+            self.setting("query", query.as_ref(), String::clone, "none"),
+        ]
+    }
+
+    fn rate_limit(&self, written: &RateLimit) -> Vec<Origin> {
+        let RateLimit { rate, burst, by, on_unavailable } = written;
+        vec![
+            self.setting("rate", Some(rate), |rate| show::rate(*rate), ""),
+            self.setting("burst", burst.as_ref(), u32::to_string, &rate.value.count.to_string()),
+            self.setting("by", by.as_ref(), |by| show::by(*by), "consumer"),
+            self.setting("on-unavailable", on_unavailable.as_ref(), |on| show::on_unavailable(*on), "open"),
+        ]
+    }
+}

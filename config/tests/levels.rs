@@ -1,0 +1,141 @@
+//! The three levels: what is locked, and where each part of a route's settings comes from.
+
+use tollgate_config::{Compiled, Diagnostics, Origin, OriginLevel, compile_str};
+
+/// A project with what the gateway, the API and the route say of their own.
+fn project(gateway: &str, api: &str, route: &str) -> String {
+    format!(
+        "\
+format: 1
+gateway: {{name: acme{gateway}}}
+upstreams: {{u: {{url: \"http://u\", timeout: 7s}}}}
+policies:
+  staff: {{kind: api-key}}
+  partners: {{kind: api-key, scheme: Bearer, header: Authorization}}
+  burst: {{kind: rate-limit, rate: 5/s, burst: 9}}
+  slow: {{kind: rate-limit, rate: 90/min, by: address}}
+apis:
+  a:
+    {{upstream: u, authn: {{any: [staff], replace: false}}, limit: slow{api}, routes: [
+      {{path: /x, id: x, limit: burst{route}}},
+      {{path: /all, authn: {{any: [staff, partners], replace: true}}}}]}}
+"
+    )
+}
+
+fn found(gateway: &str, api: &str, route: &str) -> Diagnostics {
+    let text = project(gateway, api, route);
+    compile_str("tollgate.yaml", &text).map_or_else(|found| found, |compiled| compiled.warnings().clone())
+}
+
+/// Checks the findings: code and line, and the line of the first related place.
+#[track_caller]
+fn check(gateway: &str, api: &str, route: &str, expected: &[(&str, u32, u32)]) {
+    let found = found(gateway, api, route);
+    let related = |d: &tollgate_config::Diagnostic| d.related.first().map_or(0, |related| related.span.start.line);
+    let places: Vec<_> = found.iter().map(|d| (d.code.id(), d.span.start.line, related(d))).collect();
+    assert_eq!(places, expected, "\n{found}");
+}
+
+#[test]
+fn what_is_locked_is_not_overridden_and_both_places_are_shown() {
+    check("", "", "", &[]);
+    check(", timeout: {value: 5s, locked: true}", "", "", &[("TG0601", 3, 2)]);
+    check("", ", timeout: {value: 5s, locked: true}", ", timeout: 9s", &[("TG0601", 12, 11)]);
+    check("", ", timeout: {value: none, locked: false}", ", timeout: 9s", &[]);
+    check(", body-limit: {value: 1MiB, locked: true}", "", ", body-limit: 1KiB", &[("TG0601", 12, 2)]);
+    check(", cache: {ttl: 1m, locked: true}", "", ", cache: {vary: [Accept]}", &[]);
+    check(", cache: {ttl: 1m, locked: true}", ", cache: {ttl: 2m}", "", &[("TG0601", 11, 2)]);
+    check(", cache: {ttl: 1m, locked: true}", "", ", cache: none", &[("TG0601", 12, 2)]);
+    check(", limit: {use: [burst], locked: true}", "", "", &[]);
+    let none = ", authn: {any: [staff], locked: true}";
+    check(none, "", "", &[("TG0601", 13, 2)]);
+    check(none, "", ", authn: none", &[("TG0601", 12, 2), ("TG0601", 13, 2)]);
+}
+
+#[test]
+fn a_violation_at_a_higher_level_is_told_once() {
+    let found = found(", body-limit: {value: 1MiB, locked: true}", ", body-limit: 1KiB", "");
+    assert_eq!(found.len(), 1, "{found}");
+    assert!(found.to_string().contains("`body-limit` is locked by a higher level"), "{found}");
+}
+
+#[test]
+fn a_lockable_value_has_the_keys_of_its_mapping_only() {
+    check(", timeout: {value: 5s, lock: true}", "", "", &[("TG0201", 2, 0)]);
+    check(", timeout: {locked: true}", "", "", &[("TG0203", 2, 0)]);
+    check(", body-limit: {value: 5s}", "", "", &[("TG0207", 2, 0)]);
+}
+
+fn compiled(gateway: &str, api: &str, route: &str) -> Compiled {
+    compile_str("tollgate.yaml", &project(gateway, api, route)).expect("a project that compiles")
+}
+
+/// Checks the origins of one setting: value, level and line.
+#[track_caller]
+fn check_origin(compiled: &Compiled, route: &str, setting: &str, expected: &[(&str, OriginLevel, u32)]) {
+    let route = compiled.routes().iter().find(|known| known.settings.id == route).expect("a route");
+    let origins = compiled.origins(route);
+    let line = |origin: &Origin| origin.span.map_or(0, |span| compiled.place(span).line);
+    let found: Vec<_> = origins
+        .iter()
+        .filter(|origin| origin.setting == setting)
+        .map(|origin| (origin.value.as_str(), origin.level, line(origin)))
+        .collect();
+    assert_eq!(found, expected, "{setting} of {origins:#?}");
+}
+
+#[test]
+fn every_part_of_a_route_knows_where_it_comes_from() {
+    use OriginLevel::{Api, Default, Gateway, Operation, Policy, Upstream};
+    let compiled =
+        compiled(", limit: burst, body-limit: 1MiB, connect-timeout: 1500ms", ", cache: {ttl: 90s}", ", cost: 2");
+    let check = |setting, expected: &[_]| check_origin(&compiled, "a.x", setting, expected);
+    check("hosts", &[("[*]", Default, 0)]);
+    check("path", &[("/x", Operation, 12)]);
+    check("methods", &[("all", Default, 0)]);
+    check("internal", &[("false", Default, 0)]);
+    check("cost", &[("2", Operation, 12)]);
+    check("upstream", &[("u", Api, 11)]);
+    check("upstream.url", &[("http://u", Upstream, 3)]);
+    check("connect-timeout", &[("1500ms", Gateway, 2)]);
+    check("authn", &[("staff", Api, 11)]);
+    check("limit", &[("burst", Gateway, 2), ("slow", Api, 11)]);
+    check("timeout", &[("7s", Upstream, 3)]);
+    check("body-limit", &[("1MiB", Gateway, 2)]);
+    check("cache.ttl", &[("90s", Api, 11)]);
+    check("cache.vary", &[("[]", Default, 0)]);
+    check("cache.with-credentials", &[("never", Default, 0)]);
+    check("policies.burst.rate", &[("5/s", Policy, 7)]);
+    check("policies.burst.burst", &[("9", Policy, 7)]);
+    check("policies.slow.rate", &[("90/min", Policy, 8)]);
+    check("policies.slow.by", &[("address", Policy, 8)]);
+    check("policies.staff.header", &[("X-API-Key", Default, 0)]);
+    check("policies.partners.header", &[]);
+    check_origin(&compiled, "a.* /all", "policies.partners.scheme", &[("Bearer", Policy, 6)]);
+}
+
+#[test]
+fn what_lost_is_told_with_what_won() {
+    let compiled = compiled(", timeout: 1s, authn: partners", ", timeout: 2s", ", authn: none, timeout: none");
+    let route = compiled.routes().iter().find(|route| route.settings.id == "a.x").expect("a route");
+    let lost = |setting: &str| {
+        let origins = compiled.origins(route);
+        let origin = origins.into_iter().find(|origin| origin.setting == setting).expect("an origin");
+        let lost: Vec<_> = origin.overridden.into_iter().map(|lost| (lost.value, lost.level)).collect();
+        (origin.value, lost)
+    };
+    use OriginLevel::{Api, Gateway, Upstream};
+    let named = |list: &[(&str, OriginLevel)]| list.iter().map(|(v, l)| ((*v).to_owned(), *l)).collect::<Vec<_>>();
+    assert_eq!(lost("timeout"), ("none".to_owned(), named(&[("1s", Gateway), ("7s", Upstream), ("2s", Api)])));
+    assert_eq!(lost("authn"), ("none".to_owned(), named(&[("partners", Gateway), ("staff", Api)])));
+    assert_eq!(lost("cache"), ("none".to_owned(), vec![]));
+}
+
+#[test]
+fn what_is_locked_says_so() {
+    let compiled = compiled(", limit: {use: [burst], locked: true}, body-limit: {value: 1MiB, locked: true}", "", "");
+    let route = compiled.routes().first().expect("a route");
+    let locked: Vec<_> = compiled.origins(route).into_iter().filter(|o| o.is_locked).map(|o| o.setting).collect();
+    assert_eq!(locked, ["limit", "body-limit"]);
+}

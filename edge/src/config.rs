@@ -87,6 +87,11 @@ impl Config {
         }
     }
 
+    /// The same bundle, its parts shared, and nothing else.
+    pub(crate) fn renewed(&self) -> Self {
+        Self { active: self.active.clone(), ..Self::new(self.gateway.clone()) }
+    }
+
     pub(crate) fn is_loaded(&self) -> bool {
         self.active.borrow().is_some()
     }

@@ -1,7 +1,10 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use tollgate_core::time::Timestamp;
 
@@ -14,7 +17,16 @@ pub struct VirtualClock(Rc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     now: Cell<Timestamp>,
-    sleepers: RefCell<Vec<Waker>>,
+    sleepers: RefCell<Vec<Sleeper>>,
+    /// Sleeps so far, to tell them apart.
+    sleeps: Cell<u64>,
+}
+
+#[derive(Debug)]
+struct Sleeper {
+    id: u64,
+    until: Timestamp,
+    waker: Waker,
 }
 
 impl VirtualClock {
@@ -29,8 +41,44 @@ impl VirtualClock {
     /// Moves the clock forward.
     pub fn advance(&self, ms: u64) {
         self.0.now.set(self.0.now.get().plus_millis(ms));
-        for sleeper in self.0.sleepers.borrow_mut().drain(..) {
-            sleeper.wake();
+        self.wake();
+    }
+
+    /// Moves the clock forward to an instant; one that has passed leaves it where it is.
+    pub fn advance_to(&self, instant: Timestamp) {
+        self.advance(instant.millis_since(self.0.now.get()));
+    }
+
+    /// Runs a future to its end; whenever all of it waits, the clock moves to the instant that the next sleeper waits for.
+    ///
+    /// Time-outs take no time to test then. `None` when the future waits for something else than this clock.
+    pub fn drive<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                return Some(output);
+            }
+            if !woken.0.swap(false, Ordering::Relaxed) {
+                let next = self.0.sleepers.borrow().iter().map(|sleeper| sleeper.until).min();
+                self.advance_to(next?);
+            }
+        }
+    }
+
+    fn wake(&self) {
+        // Taken out first: a waker may run what sleeps again.
+        let wakers: Vec<Waker> = self.0.sleepers.borrow().iter().map(|sleeper| sleeper.waker.clone()).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn put_to_sleep(&self, id: u64, until: Timestamp, waker: &Waker) {
+        let mut sleepers = self.0.sleepers.borrow_mut();
+        match sleepers.iter_mut().find(|sleeper| sleeper.id == id) {
+            Some(sleeper) => sleeper.waker.clone_from(waker),
+            None => sleepers.push(Sleeper { id, until, waker: waker.clone() }),
         }
     }
 }
@@ -42,14 +90,39 @@ impl Clock for VirtualClock {
 
     async fn sleep(&self, ms: u64) {
         let until = self.now().plus_millis(ms);
+        let id = self.0.sleeps.get();
+        self.0.sleeps.set(id.wrapping_add(1));
+        let _bed = Bed { clock: self, id };
         poll_fn(|context| {
             if self.now() >= until {
                 return Poll::Ready(());
             }
-            self.0.sleepers.borrow_mut().push(context.waker().clone());
+            self.put_to_sleep(id, until, context.waker());
             Poll::Pending
         })
         .await;
+    }
+}
+
+/// Forgets a sleeper once its sleep is over or given up, so that no clock moves for it.
+struct Bed<'c> {
+    clock: &'c VirtualClock,
+    id: u64,
+}
+
+impl Drop for Bed<'_> {
+    fn drop(&mut self) {
+        self.clock.0.sleepers.borrow_mut().retain(|sleeper| sleeper.id != self.id);
+    }
+}
+
+/// Whether a driven future wants to be looked at again.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -77,5 +150,55 @@ impl Entropy for SeededEntropy {
             let bytes = (z ^ (z >> 31)).to_le_bytes();
             chunk.copy_from_slice(&bytes[..chunk.len()]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::future::{Either, join, pending, select};
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    #[test]
+    fn a_driven_future_moves_the_clock_as_far_as_it_waits() {
+        let clock = VirtualClock::at(at(10));
+        let ended = clock.drive(async {
+            join(clock.sleep(30), clock.sleep(50)).await;
+            clock.sleep(0).await;
+            clock.now()
+        });
+        assert_eq!(ended, Some(at(60)));
+    }
+
+    #[test]
+    fn a_sleep_that_was_given_up_holds_nothing_back() {
+        let clock = VirtualClock::at(at(0));
+        let first = clock
+            .drive(async { matches!(select(pin!(clock.sleep(5)), pin!(clock.sleep(1_000))).await, Either::Left(_)) });
+        assert_eq!((first, clock.now()), (Some(true), at(5)));
+        clock.drive(clock.sleep(1));
+        assert_eq!(clock.now(), at(6));
+    }
+
+    #[test]
+    fn a_future_that_waits_for_nothing_ever_is_told_apart() {
+        let clock = VirtualClock::at(at(7));
+        assert_eq!(clock.drive(pending::<()>()), None);
+        assert_eq!(clock.now(), at(7));
+    }
+
+    #[test]
+    fn a_future_that_only_yields_takes_no_time() {
+        let clock = VirtualClock::at(at(7));
+        let mut yields = 3;
+        let ended = clock.drive(poll_fn(|context| {
+            yields -= 1;
+            context.waker().wake_by_ref();
+            if yields == 0 { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        assert_eq!((ended, clock.now()), (Some(()), at(7)));
     }
 }

@@ -33,6 +33,12 @@ impl MemorySink {
         self.metrics.borrow().clone()
     }
 
+    /// Forgets the lines and batches so far.
+    pub fn clear(&self) {
+        self.lines.borrow_mut().clear();
+        self.posts.borrow_mut().clear();
+    }
+
     /// The batches exported so far.
     #[must_use]
     pub fn posts(&self) -> Vec<Post> {

@@ -15,17 +15,25 @@ use crate::ports::{Content as _, Counters, Records, ResponseCache, Secrets, Stor
 #[derive(Clone, Debug, Default)]
 pub struct MemoryRecords {
     records: Rc<RefCell<HashMap<String, Vec<u8>>>>,
+    /// What is read where `records` has nothing.
+    base: Rc<HashMap<String, Vec<u8>>>,
     /// Makes reading fail.
     pub fault: Fault,
 }
 
 impl MemoryRecords {
+    /// A store that begins with these records; many stores share them, and what is written to one is not in the others.
+    #[must_use]
+    pub fn over(base: Rc<HashMap<String, Vec<u8>>>) -> Self {
+        Self { base, ..Self::default() }
+    }
+
     /// Writes a record.
     pub fn put(&self, key: impl Into<String>, value: impl Into<Vec<u8>>) {
         self.records.borrow_mut().insert(key.into(), value.into());
     }
 
-    /// Removes a record.
+    /// Removes a record that was written; one of those it began with stays.
     pub fn remove(&self, key: &str) {
         self.records.borrow_mut().remove(key);
     }
@@ -34,7 +42,7 @@ impl MemoryRecords {
 impl Records for MemoryRecords {
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         self.fault.check("the record store")?;
-        Ok(self.records.borrow().get(key).cloned())
+        Ok(self.records.borrow().get(key).or_else(|| self.base.get(key)).cloned())
     }
 }
 

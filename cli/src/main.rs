@@ -10,8 +10,10 @@
 mod commands;
 mod dev;
 mod failure;
+mod policy_test;
 mod project;
 mod quickstart;
+mod redaction;
 mod route_table;
 mod target;
 mod terminal;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{bundle, check, explain, key, publish, purge, routes, schema, serve};
+use commands::{bundle, check, explain, key, publish, purge, routes, schema, serve, test};
 use dev::DevOptions;
 use failure::Failure;
 use project::Project;
@@ -48,6 +50,7 @@ Examples:
   tollgate dev shop --port 9000            run the project in ./shop, and follow its edits
   tollgate check shop                      say what is wrong with it
   tollgate explain GET /pets/7 shop        say what would become of a request
+  tollgate test shop --coverage            run its policy tests
   tollgate publish shop --to native --store shop.db
   tollgate serve --store shop.db --gateway shop
 
@@ -62,6 +65,7 @@ enum Command {
     Routes(routes::RoutesArgs),
     Explain(explain::ExplainArgs),
     Schema(schema::SchemaArgs),
+    Test(test::TestArgs),
     Bundle(bundle::BundleArgs),
     Publish(publish::PublishArgs),
     Key(key::KeyArgs),
@@ -88,6 +92,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         Some(Command::Routes(args)) => routes::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
+        Some(Command::Test(args)) => test::run(&args),
         Some(Command::Bundle(args)) => bundle::run(&args),
         Some(Command::Publish(args)) => publish::run(&args),
         Some(Command::Key(args)) => key::run(&args),

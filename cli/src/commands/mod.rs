@@ -9,6 +9,7 @@ pub(crate) mod purge;
 pub(crate) mod routes;
 pub(crate) mod schema;
 pub(crate) mod serve;
+pub(crate) mod test;
 
 use clap::ValueEnum;
 

@@ -1,0 +1,104 @@
+//! `tollgate test`: runs the policy tests of a project.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use clap::Args;
+use tollgate_config::Compiled;
+
+use crate::failure::Failure;
+use crate::policy_test::{self, Form, Plan};
+use crate::project::Project;
+use crate::terminal;
+
+/// Run the policy tests of a project, tests/*.test.yaml; exit with 1 when one fails.
+///
+/// Every request passes through the production pipeline in memory, on a clock of its own, with upstreams that answer by
+/// script. No network is touched, and no time is waited for.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollgate test
+  tollgate test shop quota 'stranger'      only tests whose name or file has one of the words
+  tollgate test shop --coverage-min 90%    and fail when less is reached
+  tollgate test shop --output junit > report.xml
+
+The files are described in docs/policy-tests.md.")]
+pub(crate) struct TestArgs {
+    /// The project's folder.
+    #[arg(default_value = ".")]
+    project: PathBuf,
+    /// Run only tests whose name or file has one of these words.
+    words: Vec<String>,
+    /// The form of the report.
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    output: Form,
+    /// Tell which routes, policies and branches no test reached.
+    #[arg(long)]
+    coverage: bool,
+    /// Fail when less than this share of the branches is reached; implies --coverage.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    coverage_min: Option<f64>,
+    /// List the tests without running them.
+    #[arg(long)]
+    list: bool,
+}
+
+pub(crate) fn run(args: &TestArgs) -> Result<(), Failure> {
+    let project = Project::at(&args.project);
+    let folder = folder(&args.project);
+    if args.list {
+        terminal::print(&policy_test::list(folder, &args.words, args.output));
+        return Ok(());
+    }
+    let mut known: BTreeMap<Option<String>, Rc<Compiled>> = BTreeMap::new();
+    let mut compile = |env: Option<&str>| -> Result<Rc<Compiled>, Failure> {
+        if let Some(compiled) = known.get(&env.map(str::to_owned)) {
+            return Ok(Rc::clone(compiled));
+        }
+        let compiled = Rc::new(project.compiled()?);
+        known.insert(env.map(str::to_owned), Rc::clone(&compiled));
+        Ok(compiled)
+    };
+    // A project that does not compile is told as such, whether it has tests or not.
+    compile(None)?;
+    let coverage = args.coverage || args.coverage_min.is_some();
+    let runs = policy_test::run(&Plan { folder, words: &args.words, coverage }, &mut compile)?;
+    if runs.is_empty() {
+        return Err(nothing(&project, &args.words));
+    }
+    terminal::print(&policy_test::render(&runs, args.output, terminal::colour_out()));
+    if runs.has_failed() {
+        return Err(Failure::told());
+    }
+    match (args.coverage_min, &runs.coverage) {
+        (Some(min), Some(reached)) if !reached.reaches(min) => Err(Failure::problem(format!(
+            "the tests reach {} of the branches, and --coverage-min asks for {min} %",
+            reached.percent_text()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Nobody learns anything from no test, so that is no success.
+fn nothing(project: &Project, words: &[String]) -> Failure {
+    if words.is_empty() {
+        return Failure::problem(format!(
+            "{} has no tests: write tests/first.test.yaml; docs/policy-tests.md shows how",
+            project.name()
+        ));
+    }
+    Failure::problem(format!("no test has {} in its name or file; --list lists them", words.join(" or ")))
+}
+
+fn folder(project: &Path) -> &Path {
+    let folder = if project.is_file() { project.parent().unwrap_or(project) } else { project };
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
+/// `80%` or `80`.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>();
+    number.ok().filter(|n| (0.0..=100.0).contains(n)).ok_or_else(|| "write it as in 80%".to_owned())
+}

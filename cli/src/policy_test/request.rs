@@ -1,0 +1,81 @@
+//! The request that a step sends.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::{HeaderName, HeaderValue, Request, Uri};
+use tollgate_config::policy_tests::RequestStep;
+use tollgate_edge::Client;
+use tollgate_edge::memory::Content;
+use tollgate_edge::ports::Content as _;
+
+use super::stage::Stage;
+
+/// A request ready to be sent, as often as the step says.
+pub(super) struct Prepared {
+    pub(super) request: Request<Content>,
+    pub(super) client: Client,
+}
+
+/// Puts the request of a step together; `Err` says what the project has not.
+pub(super) fn prepare(stage: &Stage<'_>, step: &RequestStep) -> Result<Prepared, String> {
+    let client = Client { address: Some(step.address.unwrap_or(ADDRESS)), https: step.https };
+    let mut request = Request::new(Content::from_bytes(step.content.bytes.clone()));
+    *request.method_mut() = step.method.clone();
+    *request.uri_mut() = step.target.parse::<Uri>().map_err(|error| format!("the URL cannot be sent: {error}"))?;
+    let fields = request.headers_mut();
+    if let Some(media_type) = step.content.media_type {
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    }
+    if !step.content.bytes.is_empty() && !step.content.undeclared {
+        fields.insert(CONTENT_LENGTH, HeaderValue::from(step.content.bytes.len()));
+    }
+    for name in [CONTENT_TYPE, CONTENT_LENGTH] {
+        if step.fields.iter().any(|(given, _)| *given == name) {
+            fields.remove(name);
+        }
+    }
+    for (name, value) in &step.fields {
+        fields.append(name, value.clone());
+    }
+    put_host(stage, step, &mut request, client);
+    put_key(stage, step, &mut request, client)?;
+    Ok(Prepared { request, client })
+}
+
+fn put_host(stage: &Stage<'_>, step: &RequestStep, request: &mut Request<Content>, client: Client) {
+    if request.headers().contains_key(HOST) {
+        return;
+    }
+    let host = match &step.host {
+        Some(host) => host.as_str(),
+        None => stage.host_for(request, client),
+    };
+    if let Ok(value) = HeaderValue::from_str(host) {
+        request.headers_mut().insert(HOST, value);
+    }
+}
+
+/// Puts the step's key where the route's policy looks for it.
+fn put_key(
+    stage: &Stage<'_>,
+    step: &RequestStep,
+    request: &mut Request<Content>,
+    client: Client,
+) -> Result<(), String> {
+    let Some(key) = step.key.as_ref().and_then(|name| stage.key(&name.value)) else { return Ok(()) };
+    let place = stage.key_place(request, client).ok_or("no policy of the project takes an API key")?;
+    let text = match &place.scheme {
+        Some(scheme) => format!("{scheme} {}", key.key.expose()),
+        None => key.key.expose().to_owned(),
+    };
+    let (Ok(name), Ok(mut value)) = (HeaderName::try_from(place.field.as_str()), HeaderValue::try_from(text)) else {
+        return Err(format!("the key cannot stand in the field {}", place.field));
+    };
+    value.set_sensitive(true);
+    request.headers_mut().insert(name, value);
+    Ok(())
+}
+
+/// A client's address where a step says none; of the block for documentation (RFC 5737).
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));

@@ -1,0 +1,165 @@
+//! Upstreams that answer by the scripts of a test.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use tollgate_config::Spanned;
+use tollgate_config::policy_tests::{Answer, Answers, Rule, Script, ScriptedAnswer};
+use tollgate_core::forward::{UpstreamError, UpstreamSettings};
+use tollgate_edge::memory::Content;
+use tollgate_edge::ports::Content as _;
+
+/// The scripts of a case and how far each has got.
+#[derive(Default)]
+pub(super) struct Scripts {
+    /// Each upstream with its URL, the longest first: of two that begin a request's URL, the longer one is meant.
+    upstreams: Vec<(String, String)>,
+    scripts: HashMap<String, Script>,
+    /// What the step says, in place of the scripts.
+    step: RefCell<Option<Answers>>,
+    given: RefCell<HashMap<Place, usize>>,
+    /// The upstreams called since this was last asked.
+    called: RefCell<Vec<String>>,
+}
+
+/// A sequence of answers: the step's own, or that of an upstream's rule, or of the upstream itself.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Place {
+    Step,
+    Rule(String, usize),
+    Upstream(String),
+}
+
+type Scripted = (u64, Result<Response<Content>, UpstreamError>);
+
+impl Scripts {
+    pub(super) fn new(
+        upstreams: &[UpstreamSettings],
+        of_file: &[(Spanned<String>, Script)],
+        of_case: &[(Spanned<String>, Script)],
+    ) -> Self {
+        let mut upstreams: Vec<(String, String)> =
+            upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.url.to_string())).collect();
+        upstreams.sort_by_key(|(_, url)| std::cmp::Reverse(url.len()));
+        let scripts = of_file.iter().chain(of_case).map(|(name, script)| (name.value.clone(), script.clone()));
+        Self { upstreams, scripts: scripts.collect(), ..Self::default() }
+    }
+
+    /// Begins a step.
+    pub(super) fn begin_step(&self, answers: Option<&Answers>) {
+        self.step.replace(answers.cloned());
+        self.given.borrow_mut().remove(&Place::Step);
+    }
+
+    /// The names of the upstreams called since this was last asked.
+    pub(super) fn take_called(&self) -> Vec<String> {
+        std::mem::take(&mut self.called.borrow_mut())
+    }
+
+    pub(super) fn answer(&self, request: &Request<Content>) -> Scripted {
+        let name = self.name_of(request);
+        self.called.borrow_mut().push(name.clone());
+        let step = self.step.borrow();
+        let (place, answers) = match (step.as_ref(), self.scripts.get(&name)) {
+            (Some(answers), _) => (Place::Step, answers),
+            (None, None) => return (0, Ok(Response::new(Content::empty()))),
+            (None, Some(script)) => match script.rules.iter().position(|rule| applies(rule, request)) {
+                Some(at) => (Place::Rule(name, at), &script.rules[at].answers),
+                None => (Place::Upstream(name), &script.answers),
+            },
+        };
+        self.next(place, answers).map_or_else(
+            || (0, Ok(Response::new(Content::empty()))),
+            |answer| (answer.delay_ms, answer.outcome.as_ref().map_err(|e| *e).map(|a| response(a, request.method()))),
+        )
+    }
+
+    /// The next answer of a sequence; its last one once it has come to its end.
+    fn next<'a>(&self, place: Place, answers: &'a Answers) -> Option<&'a ScriptedAnswer> {
+        if answers.0.len() < 2 {
+            return answers.0.first();
+        }
+        let mut given = self.given.borrow_mut();
+        let count = given.entry(place).or_insert(0);
+        let answer = answers.0.get(*count).or(answers.0.last());
+        *count += 1;
+        answer
+    }
+
+    fn name_of(&self, request: &Request<Content>) -> String {
+        let url = request.uri().to_string();
+        let begins =
+            |base: &str| url.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        let found = self.upstreams.iter().find(|(_, base)| begins(base.trim_end_matches('/')));
+        found.map_or_else(String::new, |(name, _)| name.clone())
+    }
+}
+
+fn applies(rule: &Rule, request: &Request<Content>) -> bool {
+    rule.method.as_ref().is_none_or(|method| method == request.method())
+        && rule.path.as_ref().is_none_or(|pattern| fits(pattern, request.uri().path()))
+}
+
+/// Whether a path fits a pattern in which `*` stands for any text.
+fn fits(pattern: &str, path: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == path };
+    let Some(mut left) = path.strip_prefix(head) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let Some(tail) = parts.pop() else { return true };
+    for part in parts {
+        match left.split_once(part) {
+            Some((_, behind)) => left = behind,
+            None => return false,
+        }
+    }
+    left.ends_with(tail)
+}
+
+fn response(answer: &Answer, method: &Method) -> Response<Content> {
+    let bytes = answer.content.bytes.clone();
+    let mut response = Response::new(Content::empty());
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or_default();
+    let fields = response.headers_mut();
+    if let Some(media_type) = answer.content.media_type {
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    }
+    if !answer.content.undeclared && !bytes.is_empty() {
+        fields.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    }
+    for (at, (name, value)) in answer.fields.iter().enumerate() {
+        // What the test says replaces what follows from the content; several lines of one name stay several.
+        if answer.fields[..at].iter().any(|(earlier, _)| earlier == name) {
+            fields.append(name, value.clone());
+        } else {
+            fields.insert(name, value.clone());
+        }
+    }
+    if method != Method::HEAD {
+        *response.body_mut() = if answer.breaks { Content::breaking_after(bytes) } else { Content::from_bytes(bytes) };
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, path, expected) in [
+            ("/a", "/a", true),
+            ("/a", "/a/b", false),
+            ("/a/*", "/a/b/c", true),
+            ("/a/*", "/a", false),
+            ("*", "/anything", true),
+            ("/*/c", "/a/b/c", true),
+            ("/*/x", "/a/b/c", false),
+            ("/a*c*e", "/abcde", true),
+            ("/a*e*c", "/abcde", false),
+        ] {
+            assert_eq!(fits(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+}

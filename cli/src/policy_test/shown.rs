@@ -1,0 +1,50 @@
+//! Values as a report shows them: short, and harmless to a terminal.
+
+use crate::terminal::printable;
+
+/// A text in quotes, so that blanks at its ends are seen.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", cut(&printable(text)))
+}
+
+/// JSON in lines, for a comparison line by line.
+pub(super) fn json_text(value: &serde_json::Value) -> String {
+    cut(&format!("{value:#}"))
+}
+
+/// Content: JSON in lines, other text in quotes, anything else counted.
+pub(super) fn content_text(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "no content".to_owned();
+    }
+    match (serde_json::from_slice::<serde_json::Value>(bytes), std::str::from_utf8(bytes)) {
+        (Ok(value), _) => json_text(&value),
+        (Err(_), Ok(text)) => quoted(text),
+        (Err(_), Err(_)) => format!("{} bytes that are no text", bytes.len()),
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.len() <= SHOWN_BYTES_MAX {
+        return text.to_owned();
+    }
+    format!("{}... ({} bytes)", &text[..text.floor_char_boundary(SHOWN_BYTES_MAX)], text.len())
+}
+
+/// More of a text than this helps nobody to see a difference.
+const SHOWN_BYTES_MAX: usize = 2_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_shown_as_what_it_is() {
+        assert_eq!(content_text(b""), "no content");
+        assert_eq!(content_text(b"{\"a\":1}"), "{\n  \"a\": 1\n}");
+        assert_eq!(content_text(b"a\x1b[0m"), "\"a\u{fffd}[0m\"");
+        assert_eq!(content_text(b"\xff\xfe"), "2 bytes that are no text");
+        let long = content_text(&[b'x'; 5_000]);
+        assert!(long.len() < 2_100 && long.ends_with("... (5000 bytes)\""), "{long}");
+    }
+}

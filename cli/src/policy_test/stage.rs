@@ -1,0 +1,186 @@
+//! A gateway set up for the cases of a file: the bundle compiled once, everything else anew for each case.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use http::header::HOST;
+use http::{HeaderValue, Request, Response};
+use tollgate_config::policy_tests::{Case, TestFile, TestKey};
+use tollgate_config::{Compiled, CompiledRoute};
+use tollgate_core::authn::ApiKeySettings;
+use tollgate_core::route::HostPattern;
+use tollgate_core::settings::PolicyKind;
+use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_edge::memory::{Content, MemoryHost, MemoryRecords, VirtualClock};
+use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
+use tollgate_kv_schemas::{encode, keys};
+
+use super::script::Scripts;
+
+/// What the cases of one file share.
+pub(super) struct Stage<'f> {
+    pub(super) file: &'f TestFile,
+    pub(super) compiled: &'f Compiled,
+    /// The bundle and the credentials.
+    records: Rc<HashMap<String, Vec<u8>>>,
+    /// An isolate that has loaded the bundle.
+    isolate: Rc<Isolate>,
+    /// A gateway of its own that is asked where a request would go; what it counts and stores matters to nobody.
+    scout: Bench,
+    /// The hosts that are asked where no host is named, the most specific pattern first.
+    hosts: Vec<String>,
+    /// The places that the project's policies look for keys in.
+    key_places: Vec<&'f ApiKeySettings>,
+}
+
+/// One gateway with its clock, stores and upstreams.
+pub(super) struct Bench {
+    pub(super) host: MemoryHost,
+    pub(super) isolate: Rc<Isolate>,
+    pub(super) scripts: Rc<Scripts>,
+}
+
+impl<'f> Stage<'f> {
+    pub(super) fn new(compiled: &'f Compiled, file: &'f TestFile) -> Self {
+        let records = Rc::new(records(compiled, file));
+        let gateway = compiled.gateway().to_owned();
+        let isolate = Rc::new(Isolate::new(IsolateSettings { gateway, freshness: Freshness::Behind }));
+        let scout = bench(file, compiled, &records, &isolate, &[]);
+        // Whatever was compiled of the bundle from here on is shared by all cases.
+        let _ = scout.host.clock.drive(isolate.refresh(&scout.host));
+        let scout = Bench { isolate: Rc::new(isolate.renewed()), ..scout };
+        let mut patterns: Vec<&HostPattern> = compiled.sites().keys().collect();
+        patterns.sort();
+        let hosts = patterns.into_iter().map(some_host).collect();
+        Self { file, compiled, records, isolate, scout, hosts, key_places: key_places(compiled) }
+    }
+
+    /// A gateway at the beginning of a case.
+    pub(super) fn bench(&self, case: &Case) -> Bench {
+        bench(self.file, self.compiled, &self.records, &self.isolate, &case.upstreams)
+    }
+
+    /// The key of a name; the file was checked to have it.
+    pub(super) fn key(&self, name: &str) -> Option<&'f TestKey> {
+        self.file.consumers.iter().flat_map(|consumer| &consumer.keys).find(|key| key.name.value == name)
+    }
+
+    /// The host for a request that names none: the first that has a route for it.
+    pub(super) fn host_for(&self, request: &Request<Content>, client: Client) -> &str {
+        let first = self.hosts.first().map_or("localhost", String::as_str);
+        if self.hosts.len() < 2 {
+            return first;
+        }
+        let takes = |host: &&String| {
+            let mut request = request.clone();
+            if let Ok(value) = HeaderValue::from_str(host) {
+                request.headers_mut().insert(HOST, value);
+            }
+            self.route_of(request, client).is_some()
+        };
+        self.hosts.iter().take(HOSTS_TRIED_MAX).find(takes).map_or(first, String::as_str)
+    }
+
+    /// The hosts that the project answers on, one for each pattern.
+    pub(super) fn hosts(&self) -> Vec<&str> {
+        self.hosts.iter().take(HOSTS_TRIED_MAX).map(String::as_str).collect()
+    }
+
+    /// Where the route of a request looks for a key; where it looks for none, where any route does.
+    pub(super) fn key_place(&self, request: &Request<Content>, client: Client) -> Option<&'f ApiKeySettings> {
+        let any = self.key_places.first().copied();
+        if self.key_places.len() < 2 {
+            return any;
+        }
+        let policies = &self.compiled.whole().policies;
+        let route = self.route_of(request.clone(), client)?;
+        let asked = route.settings.authn.iter().filter_map(|place| match &policies.get(*place)?.kind {
+            PolicyKind::ApiKey(settings) => Some(settings),
+            PolicyKind::RateLimit(_) => None,
+        });
+        asked.into_iter().next().or(any)
+    }
+
+    /// The route that the gateway takes for a request.
+    fn route_of(&self, request: Request<Content>, client: Client) -> Option<&'f CompiledRoute> {
+        let (_, record) = self.scout.serve(request, client)?;
+        self.scout.host.sink.clear();
+        let _ = self.scout.host.upstream.take_received();
+        let taken = record.route?;
+        self.compiled.routes().iter().find(|route| route.settings.id == taken.id)
+    }
+}
+
+impl Bench {
+    /// Serves one request to the end of what comes after its reply, moving the clock as far as anything waits.
+    ///
+    /// `None` when the pipeline waits for something that never comes.
+    pub(super) fn serve(
+        &self,
+        request: Request<Content>,
+        client: Client,
+    ) -> Option<(Response<Content>, ExchangeRecord)> {
+        self.host.clock.drive(async {
+            let served = serve(&self.isolate, &self.host, request, client).await;
+            (served.response, served.after.await)
+        })
+    }
+}
+
+fn bench(
+    file: &TestFile,
+    compiled: &Compiled,
+    records: &Rc<HashMap<String, Vec<u8>>>,
+    isolate: &Isolate,
+    of_case: &[(tollgate_config::Spanned<String>, tollgate_config::policy_tests::Script)],
+) -> Bench {
+    let scripts = Rc::new(Scripts::new(&compiled.whole().upstreams, &file.upstreams, of_case));
+    let answering = Rc::clone(&scripts);
+    let mut host = MemoryHost::new(VirtualClock::at(file.clock), SEED, move |request: &Request<Content>| {
+        answering.answer(request)
+    });
+    host.records = MemoryRecords::over(Rc::clone(records));
+    let fields = compiled.whole().upstreams.iter().flat_map(|upstream| &upstream.fields);
+    for name in fields.flat_map(|(_, text)| text.secret_names()) {
+        host.secrets.put(name, format!("made-up-{name}"));
+    }
+    for (name, value) in &file.secrets {
+        host.secrets.put(&name.value, value);
+    }
+    Bench { host, isolate: Rc::new(isolate.renewed()), scripts }
+}
+
+fn records(compiled: &Compiled, file: &TestFile) -> HashMap<String, Vec<u8>> {
+    let credentials = file.consumers.iter().flat_map(|consumer| &consumer.keys);
+    let credentials =
+        credentials.map(|key| (keys::credential(compiled.gateway(), &key.key.digest()), encode(&key.credential)));
+    compiled.records().iter().cloned().chain(credentials).collect()
+}
+
+/// The different places that policies look for keys in.
+fn key_places(compiled: &Compiled) -> Vec<&ApiKeySettings> {
+    let mut places: Vec<&ApiKeySettings> = Vec::new();
+    for policy in &compiled.whole().policies {
+        if let PolicyKind::ApiKey(settings) = &policy.kind
+            && !places.iter().any(|known| known.field == settings.field && known.scheme == settings.scheme)
+        {
+            places.push(settings);
+        }
+    }
+    places
+}
+
+/// A host of a pattern: where any will do, `localhost`.
+fn some_host(pattern: &HostPattern) -> String {
+    match pattern {
+        HostPattern::Any => "localhost".to_owned(),
+        HostPattern::Exact(host) => host.to_string(),
+        HostPattern::Wildcard(suffix) => format!("any.{suffix}"),
+    }
+}
+
+/// The same test has the same answer, its request ids included.
+const SEED: u64 = 1;
+
+/// Hosts tried for a request that names none; a project with more of them has tests that name theirs.
+const HOSTS_TRIED_MAX: usize = 64;

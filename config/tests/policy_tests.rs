@@ -65,9 +65,10 @@ fn the_shape_of_a_file_is_checked() {
     check("format: 1\n", &[("TG0901", 1, 1)]);
     check("format: 1\ncases: []\n", &[("TG0901", 1, 1)]);
     check("format: 1\ncasses: []\n", &[("TG0901", 1, 1), ("TG0201", 2, 1)]);
-    check("format: 1\ncases: [{name: a, steps: []}]\n", &[("TG0901", 2, 19)]);
+    check("format: 1\ncases: [{name: a, steps: []}]\n", &[("TG0901", 2, 26)]);
     check("format: 1\ncases: [{name: a, steps: [{advance: 1s}]}]\n", &[("TG0908", 2, 16)]);
-    check("format: 1\nclock: noon\ncases: [{name: a, steps: []}]\n", &[("TG0502", 2, 8), ("TG0901", 3, 19)]);
+    check("format: 1\nclock: noon\ncases: [{name: a, steps: []}]\n", &[("TG0502", 2, 8), ("TG0901", 3, 26)]);
+    check("format: 1\ncases: [{name: a, steps: [{}]}]\n", &[("TG0902", 2, 27)]);
     let case = "{name: a, steps: [{request: GET /, expect: {status: 404}}]}";
     check(&format!("format: 1\ncases:\n- {case}\n- {case}\n"), &[("TG0906", 4, 10)]);
     check(&format!("format: 1\nupstreams: {{pest: {{status: 200}}}}\ncases: [{case}]\n"), &[("TG0909", 2, 13)]);

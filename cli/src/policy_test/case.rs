@@ -6,7 +6,7 @@ use std::time::Instant;
 use http::{Request, Response};
 use tollgate_config::Span;
 use tollgate_config::policy_tests::{Action, Case, Expect, Port, PurgeWhat, RequestStep, Step};
-use tollgate_core::cache::{Purge, Purges};
+use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_edge::memory::{Content, Fault};
@@ -126,31 +126,37 @@ impl Running<'_, '_> {
     /// Publishes a purge and lets the isolate see it, as it would within the time that purges take.
     fn purge(&mut self, what: &PurgeWhat, at: Span, number: usize) -> Result<(), TestFailure> {
         let host = &self.bench.host;
-        let resource = match what {
-            PurgeWhat::All => None,
+        let now = host.clock.now();
+        let resources = match what {
+            PurgeWhat::All => vec![None],
             PurgeWhat::Url { host: named, target } => {
-                let found = self.resource(named.as_deref(), &target.value);
-                let expected = "a URL of a cached route".to_owned();
-                let got = format!("nothing is ever stored for {}", target.value);
-                let mismatch = Mismatch { what: "purge".into(), at: target.span, expected, got };
-                Some(found.ok_or_else(|| failure(at, format!("step {number}, purge"), mismatch))?)
+                self.resources(named.as_deref(), &target.value).into_iter().map(Some).collect()
             }
         };
-        self.purges.add(Purge { resource, at: host.clock.now() });
+        if let (true, PurgeWhat::Url { target, .. }) = (resources.is_empty(), what) {
+            let expected = "a URL of a cached route".to_owned();
+            let got = format!("nothing is ever stored for {}", target.value);
+            let mismatch = Mismatch { what: "purge".into(), at: target.span, expected, got };
+            return Err(failure(at, format!("step {number}, purge"), mismatch));
+        }
+        resources.into_iter().for_each(|resource| self.purges.add(Purge { resource, at: now }));
         host.records.put(keys::purges(self.stage.compiled.gateway()), encode(&self.purges));
         let _ = host.clock.drive(self.bench.isolate.refresh(host));
         Ok(())
     }
 
-    fn resource(&self, host: Option<&str>, target: &str) -> Option<tollgate_core::cache::CacheKey> {
+    /// What is stored for a URL, on the first host that stores anything for it.
+    fn resources(&self, host: Option<&str>, target: &str) -> Vec<CacheKey> {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        let path = CanonicalPath::parse(path.as_bytes()).ok()?;
-        let hosts = host.map_or_else(|| self.stage.hosts(), |host| vec![host]);
-        hosts.into_iter().find_map(|host| {
+        let Ok(path) = CanonicalPath::parse(path.as_bytes()) else { return Vec::new() };
+        let Bench { host: ports, isolate, .. } = &self.bench;
+        let of_host = |host: &str| {
             let name = HostName::from_authority(host).ok()?;
-            let bench = &self.bench;
-            bench.host.clock.drive(bench.isolate.resource(&bench.host, &name, &path, query)).flatten()
-        })
+            let found = ports.clock.drive(isolate.resources(ports, &name, &path, query))?;
+            (!found.is_empty()).then_some(found)
+        };
+        let hosts = host.map_or_else(|| self.stage.hosts(true), |host| vec![host]);
+        hosts.into_iter().find_map(of_host).unwrap_or_default()
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Prepared {
 
 /// Puts the request of a step together; `Err` says what the project has not.
 pub(super) fn prepare(stage: &Stage<'_>, step: &RequestStep) -> Result<Prepared, String> {
-    let client = Client { address: Some(step.address.unwrap_or(ADDRESS)), https: step.https };
+    let client = Client { address: Some(step.address.unwrap_or(ADDRESS)), https: step.https, inside: step.inside };
     let mut request = Request::new(Content::from_bytes(step.content.bytes.clone()));
     *request.method_mut() = step.method.clone();
     *request.uri_mut() = step.target.parse::<Uri>().map_err(|error| format!("the URL cannot be sent: {error}"))?;

@@ -27,8 +27,10 @@ pub(super) struct Stage<'f> {
     isolate: Rc<Isolate>,
     /// A gateway of its own that is asked where a request would go; what it counts and stores matters to nobody.
     scout: Bench,
-    /// The hosts that are asked where no host is named, the most specific pattern first.
-    hosts: Vec<String>,
+    /// Hosts for everybody, one for each pattern, the most specific pattern first.
+    public_hosts: Vec<String>,
+    /// Hosts for callers inside.
+    internal_hosts: Vec<String>,
     /// The places that the project's policies look for keys in.
     key_places: Vec<&'f ApiKeySettings>,
 }
@@ -51,8 +53,11 @@ impl<'f> Stage<'f> {
         let scout = Bench { isolate: Rc::new(isolate.renewed()), ..scout };
         let mut patterns: Vec<&HostPattern> = compiled.sites().keys().collect();
         patterns.sort();
-        let hosts = patterns.into_iter().map(some_host).collect();
-        Self { file, compiled, records, isolate, scout, hosts, key_places: key_places(compiled) }
+        let is_internal = |pattern: &&HostPattern| compiled.settings().internal_hosts.contains(pattern);
+        let (internal, public): (Vec<_>, Vec<_>) = patterns.into_iter().partition(is_internal);
+        let some = |patterns: Vec<&HostPattern>| patterns.into_iter().map(some_host).collect();
+        let (public_hosts, internal_hosts) = (some(public), some(internal));
+        Self { file, compiled, records, isolate, scout, public_hosts, internal_hosts, key_places: key_places(compiled) }
     }
 
     /// A gateway at the beginning of a case.
@@ -67,23 +72,25 @@ impl<'f> Stage<'f> {
 
     /// The host for a request that names none: the first that has a route for it.
     pub(super) fn host_for(&self, request: &Request<Content>, client: Client) -> &str {
-        let first = self.hosts.first().map_or("localhost", String::as_str);
-        if self.hosts.len() < 2 {
+        let hosts = self.hosts(client.inside);
+        let first = hosts.first().copied().unwrap_or("localhost");
+        if hosts.len() < 2 {
             return first;
         }
-        let takes = |host: &&String| {
+        let takes = |host: &&str| {
             let mut request = request.clone();
             if let Ok(value) = HeaderValue::from_str(host) {
                 request.headers_mut().insert(HOST, value);
             }
             self.route_of(request, client).is_some()
         };
-        self.hosts.iter().take(HOSTS_TRIED_MAX).find(takes).map_or(first, String::as_str)
+        hosts.into_iter().find(takes).unwrap_or(first)
     }
 
-    /// The hosts that the project answers on, one for each pattern.
-    pub(super) fn hosts(&self) -> Vec<&str> {
-        self.hosts.iter().take(HOSTS_TRIED_MAX).map(String::as_str).collect()
+    /// The hosts that a client can ask, those that are more its own first.
+    pub(super) fn hosts(&self, inside: bool) -> Vec<&str> {
+        let internal = self.internal_hosts.iter().filter(|_| inside);
+        internal.chain(&self.public_hosts).take(HOSTS_TRIED_MAX).map(String::as_str).collect()
     }
 
     /// Where the route of a request looks for a key; where it looks for none, where any route does.

@@ -1,6 +1,6 @@
 //! From a project to a bundle: read, decode, lower, encode.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,11 +11,12 @@ use tollgate_core::settings::{GatewaySettings, PolicySettings, RouteSettings, Si
 use tollgate_kv_schemas::{Bundle, Id};
 
 use crate::assemble;
+use crate::bounds::{Counted, RouteBounds, Target, count, report_limits};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
 use crate::lower::{self, Lowered};
 use crate::model::project::Project;
 use crate::origins::{Finder, Origin, Place, Substituted};
-use crate::source::{Folder, Layout, Loader, Span};
+use crate::source::{FileId, Folder, Layout, Loader, Span};
 
 /// A compiled project.
 #[derive(Clone, Debug)]
@@ -130,6 +131,24 @@ impl Compiled {
         Place { file: self.warnings.file_name(file).to_owned(), line: start.line, column: start.column }
     }
 
+    /// What one request can cause at most, for each of the [routes](Self::routes).
+    #[must_use]
+    pub fn bounds(&self) -> Vec<RouteBounds> {
+        count(&self.counted())
+    }
+
+    /// What can pass a limit of these platforms, whatever `gateway.target` says.
+    #[must_use]
+    pub fn past_limits(&self, targets: &BTreeSet<Target>) -> Diagnostics {
+        let mut report = Report::default();
+        report_limits(&self.counted(), targets, Span::beginning_of(FileId::default()), &mut report);
+        report.finish(self.warnings.files().clone())
+    }
+
+    fn counted(&self) -> Counted<'_> {
+        Counted { gateway: &self.settings, whole: &self.whole, bundle: &self.bundle }
+    }
+
     /// What is probably not meant.
     #[must_use]
     pub fn warnings(&self) -> &Diagnostics {
@@ -191,6 +210,10 @@ fn compile(project: Option<(Project, Span)>, loader: Loader, mut report: Report)
 fn bundle(project: &Project, root: Span, report: &mut Report) -> Option<(Lowered, Bundle)> {
     let lowered = lower::lower(project, root, report)?;
     let bundle = Bundle::new(&lowered.gateway, &lowered.sites);
+    if let Some(targets) = project.gateway.as_ref().map(|gateway| &gateway.targets) {
+        let counted = Counted { gateway: &lowered.gateway, whole: &lowered.whole, bundle: &bundle };
+        report_limits(&counted, &targets.value, targets.span, report);
+    }
     if bundle.records.iter().any(|(_, value)| value.len() > PART_BYTES_MAX) {
         report.push(
             Diagnostic::error(Code::TooMany, root, "a part of the bundle is too large")

@@ -14,6 +14,7 @@
 
 pub mod analysis;
 mod assemble;
+pub mod bounds;
 mod compile;
 mod diagnostic;
 pub mod fixtures;

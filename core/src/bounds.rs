@@ -61,6 +61,13 @@ pub const EXPORT_QUEUE_MAX: usize = 2_048;
 /// Finished exchanges in one export request: OpenTelemetry's batch processor default.
 pub const EXPORT_BATCH_MAX: usize = 512;
 
+/// Batches of one export: as many as the queue holds. An exchange that is the one to export would otherwise go on for as
+/// long as others finish meanwhile, and platforms count what one request sends (Workers: 50 on the free plan).
+pub const EXPORT_BATCHES_MAX: usize = EXPORT_QUEUE_MAX.div_ceil(EXPORT_BATCH_MAX);
+
+/// Tries of one batch, the first included.
+pub const EXPORT_ATTEMPTS_MAX: usize = 4;
+
 /// Purges that an edge remembers: the oldest are dropped by the publisher once entries from before them are gone.
 pub const PURGES_MAX: usize = 1_000;
 

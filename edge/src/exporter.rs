@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::json;
-use tollgate_core::bounds::{EXPORT_BATCH_MAX, EXPORT_QUEUE_MAX};
+use tollgate_core::bounds::{EXPORT_ATTEMPTS_MAX, EXPORT_BATCH_MAX, EXPORT_BATCHES_MAX, EXPORT_QUEUE_MAX};
 use tollgate_core::telemetry::{ExchangeRecord, Metrics, OtlpSettings, metrics_request, traces_request};
 use tollgate_core::time::Timestamp;
 
@@ -29,7 +29,7 @@ pub(crate) struct Exporter {
 const CLAIM_MS: u64 = 30_000;
 
 /// Waits before the second, third and fourth try of a batch, in milliseconds.
-const RETRY_WAITS_MS: [u64; 3] = [500, 1_000, 2_000];
+const RETRY_WAITS_MS: [u64; EXPORT_ATTEMPTS_MAX - 1] = [500, 1_000, 2_000];
 
 impl Exporter {
     /// Adds a finished exchange; the oldest one is dropped when the queue is full.
@@ -60,14 +60,15 @@ impl Exporter {
     }
 }
 
-/// Gathers what finishes within the interval and sends it, unless another exchange is about to.
+/// Gathers what finishes within the interval and sends it, unless another exchange is about to. What comes while it sends
+/// and is more than the batches it may send is left to the next exchange.
 pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings) {
     if !isolate.exporter.borrow_mut().claim(host.clock().now()) {
         return;
     }
     host.clock().sleep(otlp.interval_ms).await;
     let fields = fields(isolate, host, otlp).await;
-    loop {
+    for _ in 0..EXPORT_BATCHES_MAX {
         let batch = isolate.exporter.borrow_mut().take_batch();
         if batch.is_empty() {
             break;

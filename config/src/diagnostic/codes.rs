@@ -283,6 +283,15 @@ codes! {
         "Anything that is not routed is denied, so nothing comes of this specification. Webhooks and callbacks are \
         requests that others receive, and are not routed."
 
+    PastPlatformLimit "TG0801" "A request can pass a limit of the platform that the gateway is meant for."
+        "`gateway.target` and `check --target` name platforms. What one request can cause at most follows from the \
+        configuration: how many policies may look up a key, how many counters are charged, whether responses are \
+        stored. Platforms fail a request that passes their limits, and it is seldom the first request of a test that \
+        does. `tollgate cost` shows the numbers of every route; docs/bounds.md says how they come about."
+    NearPlatformLimit "TG0802" "A request perhaps passes a limit of the platform."
+        "Cloudflare's free plan allows 50 subrequests to the Internet and 1,000 to its own services, and its page can \
+        be read as if all of them counted towards the 50. A gateway that stays below 50 in all is safe in any case."
+
     EmptyTestFile "TG0901" "A test file tests nothing."
         "It has neither cases nor invariants, or a case without steps. A test that cannot fail is taken for one \
         that passed."

@@ -172,6 +172,10 @@ impl Diagnostics {
         self.files.name(file)
     }
 
+    pub(crate) fn files(&self) -> &Files {
+        &self.files
+    }
+
     /// The name of the file that a finding is in.
     #[must_use]
     pub fn file_of(&self, diagnostic: &Diagnostic) -> &str {

@@ -1,10 +1,13 @@
 //! The whole of a project: `tollgate.yaml`.
 
+use std::collections::BTreeSet;
+
 use super::api::{Api, HOSTS_MAX};
 use super::decode::{self, Fields, Named};
 use super::level::Level;
 use super::policy::Policy;
 use super::upstream::{self, Upstream};
+use crate::bounds::Target;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::schema::tables;
 use crate::source::{Node, Spanned, Value};
@@ -28,6 +31,7 @@ pub(crate) struct Gateway {
     pub(crate) hosts: Option<Vec<Spanned<String>>>,
     pub(crate) connect_timeout_ms: Option<Spanned<u64>>,
     pub(crate) trust_forwarded: bool,
+    pub(crate) targets: Spanned<BTreeSet<Target>>,
     pub(crate) level: Level,
 }
 
@@ -89,10 +93,23 @@ impl Gateway {
         let hosts = fields.optional("hosts", report, |node, report| decode::some_texts(node, HOSTS_MAX, report));
         let connect_timeout_ms = fields.optional("connect-timeout", report, decode::placed_time_limit);
         let trust_forwarded = fields.optional("trust-forwarded", report, decode::boolean).unwrap_or(false);
+        let targets = fields.optional("target", report, targets);
+        let targets = targets.unwrap_or_else(|| Spanned::new(BTreeSet::new(), node.span));
         let level = Level::decode(&mut fields, report);
         fields.finish(report);
-        Some(Self { name: name?, hosts, connect_timeout_ms, trust_forwarded, level })
+        Some(Self { name: name?, hosts, connect_timeout_ms, trust_forwarded, targets, level })
     }
+}
+
+/// One platform, or a list of them.
+fn targets(node: &Node, report: &mut Report) -> Option<Spanned<BTreeSet<Target>>> {
+    let words = Target::ALL.map(|target| (target.as_str(), target));
+    let one = |node: &Node, report: &mut Report| decode::word(node, &words, report);
+    let all = match &node.value {
+        Value::List(_) => decode::list(node, report, one)?.into_iter().collect(),
+        _ => BTreeSet::from([one(node, report)?]),
+    };
+    Some(Spanned::new(all, node.span))
 }
 
 impl Telemetry {

@@ -56,10 +56,26 @@ pub(crate) static GATEWAY: Object = Object {
             Shape::Boolean,
         )
         .default("false"),
+        Key::optional(
+            "target",
+            "The platforms it is meant for. A configuration with which a request can pass their limits is refused.",
+            Shape::AnyOf(&[Shape::Word(TARGETS), Shape::List(&TARGET_LIST)]),
+        )
+        .absent("no platform's limits are looked at")
+        .examples(&["\"workers-free\"", "[\"workers-paid\", \"native\"]"]),
     ],
     shared: &[LEVEL],
     ..Object::PLAIN
 };
+
+const TARGETS: &[(&str, &str)] = &[
+    ("workers-free", "Cloudflare Workers, the free plan"),
+    ("workers-paid", "Cloudflare Workers, the paid plan with its default limits"),
+    ("spin", "Spin"),
+    ("native", "`tollgate serve`, which has no limits of its own"),
+];
+
+static TARGET_LIST: List = List::of(Shape::Word(TARGETS));
 
 /// Hosts of the gateway or of an API.
 pub(super) static HOSTS: List = List::some_texts(Shape::Ruled(&HOST), HOSTS_MAX);

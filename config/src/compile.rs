@@ -190,8 +190,9 @@ fn compile_folder(folder: Folder) -> Result<Compiled, Diagnostics> {
     compile(project, loader, report)
 }
 
-fn compile(project: Option<(Project, Span)>, loader: Loader, mut report: Report) -> Result<Compiled, Diagnostics> {
-    let compiled = project.and_then(|(project, root)| {
+fn compile(project: Option<(Project, Span)>, mut loader: Loader, mut report: Report) -> Result<Compiled, Diagnostics> {
+    let compiled = project.and_then(|(mut project, root)| {
+        lower::operations::expand(&mut project, &mut loader, &mut report);
         let (lowered, bundle) = bundle(&project, root, &mut report)?;
         Some((project, lowered, bundle))
     });

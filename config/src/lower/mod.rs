@@ -3,13 +3,16 @@
 //! [`lower`] goes through the parts in the order of the file and collects every mistake.
 
 pub(crate) mod merge;
+pub(crate) mod operations;
 mod policies;
+mod promises;
 mod remarks;
 mod routes;
 mod sites;
 mod values;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
@@ -79,13 +82,15 @@ pub(crate) fn levels<'p>(
     route: &'p Route,
 ) -> Vec<At<&'p Level>> {
     let gateway = project.gateway.as_ref().map(|gateway| &gateway.level);
-    let all = [
+    let above = [
         (OriginLevel::Gateway, gateway),
         (OriginLevel::Upstream, upstream.map(|upstream| &upstream.level)),
         (OriginLevel::Api, Some(&api.level)),
-        (OriginLevel::Operation, Some(&route.level)),
     ];
-    all.into_iter().filter_map(|(level, value)| Some(At { level, value: value? })).collect()
+    // What entries of `operations` say comes before what a route says itself.
+    let of_operation = route.between.iter().map(Arc::as_ref).chain([&route.level]);
+    let own = of_operation.map(|value| (OriginLevel::Operation, Some(value)));
+    above.into_iter().chain(own).filter_map(|(level, value)| Some(At { level, value: value? })).collect()
 }
 
 fn telemetry(project: &Project, report: &mut Report) -> Option<TelemetrySettings> {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::rc::Rc;
 
+use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::UpstreamSettings;
@@ -12,6 +13,7 @@ use tollgate_core::settings::{PolicyKind, PolicySettings, RouteSettings};
 
 use super::merge::{Cache, Single, merge, report_violations};
 use super::policies::Definitions;
+use super::promises::{Asked, Weaknesses};
 use super::remarks::{Public, remarks, report_conflicts, report_empty, report_public};
 use super::sites::covering;
 use super::values;
@@ -96,12 +98,14 @@ impl<'p> Lowering<'p, '_> {
         let (base, base_segments) = base.unwrap_or_default();
         let (upstream, written_upstream) = (upstream.unwrap_or_default(), self.written_upstream(api));
         let context = Context { name, place, api, hosts, base, base_segments, upstream, written_upstream };
-        let mut public = Vec::new();
+        let (mut public, mut weaknesses) = (Vec::new(), Weaknesses::default());
         for (place, route) in api.routes.iter().enumerate() {
-            self.route(&context, (place, route), has_base, &mut public);
+            self.route(&context, (place, route), has_base, &mut public, &mut weaknesses);
         }
         report_public(name, &public, self.report);
-        if api.routes.is_empty() {
+        weaknesses.report(name, self.report);
+        // What keeps a specification from giving routes is told there.
+        if api.routes.is_empty() && api.spec.is_none() {
             report_empty(name, self.report);
         }
     }
@@ -131,6 +135,7 @@ impl<'p> Lowering<'p, '_> {
         (place, route): (usize, &'p Route),
         has_base: bool,
         public: &mut Vec<Public>,
+        weaknesses: &mut Weaknesses,
     ) {
         let path = self.path(context, route);
         let methods = route.methods.as_ref().map(|list| values::methods(list, self.report)).unwrap_or_default();
@@ -146,6 +151,7 @@ impl<'p> Lowering<'p, '_> {
         if effective.authn.last.is_none() && !internal {
             public.push(Public { what: title(&methods, &route.path.value), span: route.path.span });
         }
+        weaknesses.judge(route, &Asked { keys: self.keys(&authn), scopes: &scopes, is_internal: internal });
         let cache = effective.cache.as_ref().map(|cache| cache_settings(cache, self.report));
         let (Some(path), true) = (path, has_base) else { return };
         let settings = RouteSettings {
@@ -187,7 +193,12 @@ impl<'p> Lowering<'p, '_> {
         match path.below(&context.base) {
             Ok(path) => Some(path),
             Err(error) => {
-                values::bad_path(&route.path, &format!("below the base, {error}"), self.report);
+                let what = format!("below the base, {error}");
+                if route.is_operation {
+                    values::not_routed(&route.path, &what, self.report);
+                } else {
+                    values::bad_path(&route.path, &what, self.report);
+                }
                 None
             }
         }
@@ -248,6 +259,17 @@ impl<'p> Lowering<'p, '_> {
             }
         }
         places
+    }
+
+    /// Where the policies of a route look for keys.
+    fn keys(&self, authn: &[usize]) -> Vec<&ApiKeySettings> {
+        let policies = authn.iter().filter_map(|place| self.policies.get(*place));
+        policies
+            .filter_map(|policy| match &policy.kind {
+                PolicyKind::ApiKey(settings) => Some(settings),
+                PolicyKind::RateLimit(_) => None,
+            })
+            .collect()
     }
 
     fn report_count(&mut self, route: &Route) {

@@ -93,6 +93,15 @@ pub(super) fn bad_path(text: &Spanned<String>, what: &str, report: &mut Report) 
     );
 }
 
+/// Tells of an operation of a specification that is left out.
+pub(super) fn not_routed(text: &Spanned<String>, what: &str, report: &mut Report) {
+    report.push(
+        Diagnostic::warning(Code::NotRouted, text.span, format!("`{}` is not routed: {what}", text.value))
+            .why("what is not routed is refused; the other operations are")
+            .fix("give the API a shorter `base`"),
+    );
+}
+
 /// Reads the methods of a route, sorted.
 pub(super) fn methods(list: &[Spanned<String>], report: &mut Report) -> Vec<String> {
     let mut all: Vec<String> = list.iter().filter_map(|text| method(text, report)).collect();

@@ -1,11 +1,15 @@
 //! `apis:`, what the gateway offers and how it guards it.
 
+use std::sync::Arc;
+
 use super::decode::{self, Fields, Named};
 use super::level::Level;
+use super::operations::Override;
 use super::policy::Policy;
 use super::project::format_version;
 use super::upstream::Upstream;
-use crate::diagnostic::Report;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::openapi::Promise;
 use crate::schema::tables;
 use crate::source::{Node, Span, Spanned};
 
@@ -20,6 +24,11 @@ pub(crate) struct Api {
     pub(crate) internal: bool,
     pub(crate) internal_at: Option<Span>,
     pub(crate) level: Level,
+    /// The OpenAPI document whose operations become routes.
+    pub(crate) spec: Option<Spanned<String>>,
+    pub(crate) overlays: Vec<Spanned<String>>,
+    pub(crate) operations: Vec<Override>,
+    /// The routes as written, and then those of the operations.
     pub(crate) routes: Vec<Route>,
     /// Upstreams that only this API sees.
     pub(crate) upstreams: Named<Upstream>,
@@ -39,7 +48,12 @@ pub(crate) struct Route {
     pub(crate) cost: Option<Spanned<u32>>,
     pub(crate) internal: Option<bool>,
     pub(crate) internal_at: Option<Span>,
+    /// What is said of the route between its API and itself, the highest first.
+    pub(crate) between: Vec<Arc<Level>>,
     pub(crate) level: Level,
+    /// What the specification promises about its callers, for a route that is an operation.
+    pub(crate) promise: Option<Arc<Promise>>,
+    pub(crate) is_operation: bool,
 }
 
 impl Api {
@@ -67,6 +81,7 @@ impl Api {
     }
 
     fn members(fields: &mut Fields<'_>, report: &mut Report) -> Self {
+        check_source(fields, report);
         Self {
             hosts: fields.optional("hosts", report, |node, report| decode::some_texts(node, HOSTS_MAX, report)),
             base: fields.optional("base", report, decode::text),
@@ -76,8 +91,15 @@ impl Api {
             internal: fields.optional("internal", report, decode::boolean).unwrap_or(false),
             internal_at: fields.key_span("internal"),
             level: Level::decode(fields, report),
+            spec: fields.optional("spec", report, decode::text),
+            overlays: fields
+                .optional("overlays", report, |node, report| decode::texts(node, OVERLAYS_MAX, report))
+                .unwrap_or_default(),
+            operations: fields
+                .optional("operations", report, |node, report| decode::list(node, report, Override::decode))
+                .unwrap_or_default(),
             routes: fields
-                .required("routes", report, |node, report| decode::list(node, report, Route::decode))
+                .optional("routes", report, |node, report| decode::list(node, report, Route::decode))
                 .unwrap_or_default(),
             upstreams: Named::new(),
             policies: Named::new(),
@@ -101,7 +123,47 @@ impl Route {
         let internal = fields.optional("internal", report, decode::boolean);
         let level = Level::decode(&mut fields, report);
         fields.finish(report);
-        Some(Self { span: node.span, path: path?, methods, id, scopes, cost, internal, internal_at, level })
+        Some(Self {
+            span: node.span,
+            path: path?,
+            methods,
+            id,
+            scopes,
+            cost,
+            internal,
+            internal_at,
+            between: Vec::new(),
+            level,
+            promise: None,
+            is_operation: false,
+        })
+    }
+}
+
+/// Reports an API without anything that it answers, and what means nothing without a specification.
+fn check_source(fields: &Fields<'_>, report: &mut Report) {
+    if fields.key_span("spec").is_some() {
+        return;
+    }
+    for key in ["overlays", "operations"] {
+        if let Some(span) = fields.key_span(key) {
+            report.push(
+                Diagnostic::error(Code::MissingKey, span, format!("there is `{key}`, but no `spec`"))
+                    .why("it is about the operations of a specification")
+                    .fix("add `spec:` with the path of an OpenAPI document"),
+            );
+        }
+    }
+    if fields.key_span("routes").is_none() {
+        report.push(
+            Diagnostic::error(
+                Code::MissingKey,
+                fields.at(),
+                format!("{} has neither `routes` nor `spec`", fields.owner()),
+            )
+            .why("what is not routed is refused, so it would answer nothing")
+            .fix("add `routes:`, or `spec:` with the path of an OpenAPI document"),
+        );
     }
 }
 
@@ -110,6 +172,9 @@ pub(crate) const HOSTS_MAX: usize = 10_000;
 
 /// Methods of one route: more than are registered and in use.
 pub(crate) const METHODS_MAX: usize = 32;
+
+/// Overlays of one specification.
+pub(crate) const OVERLAYS_MAX: usize = 32;
 
 /// Scopes of one route or key.
 pub(crate) const SCOPES_MAX: usize = 64;

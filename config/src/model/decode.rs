@@ -41,6 +41,16 @@ impl<'n> Fields<'n> {
         self.entries.iter().find(|entry| entry.key.value == key).map(|entry| entry.key.span)
     }
 
+    /// What the mapping describes.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// Where the owner is named.
+    pub(crate) fn at(&self) -> Span {
+        self.at
+    }
+
     pub(crate) fn optional<T>(
         &mut self,
         key: &'static str,

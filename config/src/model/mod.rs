@@ -7,6 +7,7 @@ pub(crate) mod api;
 pub(crate) mod decode;
 pub(crate) mod fixtures;
 pub(crate) mod level;
+pub(crate) mod operations;
 pub(crate) mod policy;
 pub(crate) mod project;
 pub(crate) mod units;

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use operations::Operation;
+pub(crate) use security::{Need, Promise};
 pub use security::{Scheme, SchemeKind};
 
 use self::document::LIMITS;
@@ -127,7 +128,17 @@ fn finish(spec: Option<Spec>, loader: Loader, report: Report) -> Result<(Spec, D
     }
 }
 
-/// Reads the specification that a project names; overlays apply to it in their order.
+/// Reads the specification that a project names, relative to the file that names it; overlays apply in their order.
+pub(crate) fn load(
+    written: &Spanned<String>,
+    overlays: &[Spanned<String>],
+    loader: &mut Loader,
+    report: &mut Report,
+) -> Option<Spec> {
+    let file = loader.load_beside(written, &LIMITS, report)?;
+    build(file, overlays, loader, report)
+}
+
 fn build(file: FileId, overlays: &[Spanned<String>], loader: &mut Loader, report: &mut Report) -> Option<Spec> {
     let mut nodes = LIMITS.nodes;
     let name = loader.files().name(file).to_owned();

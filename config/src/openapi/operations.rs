@@ -1,7 +1,7 @@
 //! The operations of a specification, as routes can be made of them.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tollgate_core::route::PathTemplate;
 
@@ -22,12 +22,10 @@ pub struct Operation {
     pub(crate) method: &'static str,
     pub(crate) path: Spanned<String>,
     pub(crate) template: PathTemplate,
-    pub(crate) tags: Rc<[String]>,
-    #[expect(dead_code, reason = "compared with the routes of a project that names the specification")]
-    pub(crate) promise: Option<Rc<Promise>>,
+    pub(crate) tags: Arc<[String]>,
+    pub(crate) promise: Option<Arc<Promise>>,
     /// The `x-tollgate` of the document, the path item and the operation, the widest first.
-    #[expect(dead_code, reason = "lowered with the routes of a project that names the specification")]
-    pub(crate) extensions: Vec<Rc<Node>>,
+    pub(crate) extensions: Vec<Arc<Node>>,
     /// Where the operation stands: its method.
     pub(crate) span: Span,
 }
@@ -108,8 +106,8 @@ pub(super) fn operations(documents: &Documents, report: &mut Report) -> Offered 
 
 struct Walk<'d, 'w> {
     resolver: Resolver<'d>,
-    promise: Option<Rc<Promise>>,
-    extension: Option<Rc<Node>>,
+    promise: Option<Arc<Promise>>,
+    extension: Option<Arc<Node>>,
     ids: HashMap<String, Span>,
     shapes: HashMap<(String, &'static str), (Span, &'d str)>,
     /// What is known of the parameters of all operations of a shape.
@@ -126,7 +124,7 @@ struct Path<'d> {
     text: &'d str,
     span: Span,
     parameters: Vec<Site<'d>>,
-    extension: Option<Rc<Node>>,
+    extension: Option<Arc<Node>>,
 }
 
 impl<'d> Walk<'d, '_> {
@@ -294,8 +292,8 @@ impl<'d> Walk<'d, '_> {
         Some((id, false))
     }
 
-    fn tags(&mut self, node: &Node) -> Rc<[String]> {
-        let Some(Value::List(items)) = get(node, "tags").map(|node| &node.value) else { return Rc::new([]) };
+    fn tags(&mut self, node: &Node) -> Arc<[String]> {
+        let Some(Value::List(items)) = get(node, "tags").map(|node| &node.value) else { return Arc::new([]) };
         self.resolver.spend(items.len());
         items.iter().filter_map(text).take(TAGS_MAX).map(str::to_owned).collect()
     }
@@ -409,8 +407,8 @@ fn route_id(operation_id: &str) -> Option<String> {
     (says_something && id.len() <= ID_BYTES_MAX).then_some(id)
 }
 
-fn extension(node: &Node) -> Option<Rc<Node>> {
-    get(node, EXTENSION).map(|node| Rc::new(node.clone()))
+fn extension(node: &Node) -> Option<Arc<Node>> {
+    get(node, EXTENSION).map(|node| Arc::new(node.clone()))
 }
 
 /// The key of what Tollgate reads within a specification.

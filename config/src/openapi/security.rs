@@ -1,7 +1,7 @@
 //! What a specification promises about who may call.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::documents::{Site, entries, get, text};
 use super::reference::short;
@@ -55,20 +55,19 @@ pub(crate) struct Promise {
 /// A credential of one scheme, with what it must have been granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Need {
-    pub(crate) scheme: Rc<Scheme>,
+    pub(crate) scheme: Arc<Scheme>,
     pub(crate) scopes: Vec<String>,
 }
 
 impl Promise {
     /// Whether a request without any credential is refused.
-    #[expect(dead_code, reason = "asked when routes are compared with what is promised")]
     pub(crate) fn demands_credential(&self) -> bool {
         !self.alternatives.is_empty() && self.alternatives.iter().all(|needs| !needs.is_empty())
     }
 }
 
 /// The schemes of a specification by name.
-pub(super) type Schemes = HashMap<String, Rc<Scheme>>;
+pub(super) type Schemes = HashMap<String, Arc<Scheme>>;
 
 /// Reads `components.securitySchemes`.
 pub(super) fn schemes<'d>(root: Site<'d>, resolver: &mut Resolver<'d>) -> Schemes {
@@ -81,7 +80,7 @@ pub(super) fn schemes<'d>(root: Site<'d>, resolver: &mut Resolver<'d>) -> Scheme
         // A scheme that cannot be found still asks for something.
         let kind = resolver.follow(site).map_or(SchemeKind::Unknown, |site| scheme_kind(site.node));
         let scheme = Scheme { name: key.value.clone(), kind, span: key.span };
-        schemes.insert(key.value.clone(), Rc::new(scheme));
+        schemes.insert(key.value.clone(), Arc::new(scheme));
     }
     schemes
 }
@@ -111,7 +110,7 @@ fn scheme_kind(node: &Node) -> SchemeKind {
 }
 
 /// Reads a `security` list; `None` where it is no list of requirements, which is reported.
-pub(super) fn promise(node: &Node, schemes: &Schemes, report: &mut Report) -> Option<Rc<Promise>> {
+pub(super) fn promise(node: &Node, schemes: &Schemes, report: &mut Report) -> Option<Arc<Promise>> {
     let Value::List(items) = &node.value else {
         report.push(
             Diagnostic::warning(Code::SpecShape, node.span, "`security` is not a list")
@@ -121,14 +120,14 @@ pub(super) fn promise(node: &Node, schemes: &Schemes, report: &mut Report) -> Op
         return None;
     };
     let alternatives = items.iter().take(ALTERNATIVES_MAX).map(|item| needs(item, schemes, report)).collect();
-    Some(Rc::new(Promise { alternatives, span: node.span }))
+    Some(Arc::new(Promise { alternatives, span: node.span }))
 }
 
 fn needs(item: &Node, schemes: &Schemes, report: &mut Report) -> Vec<Need> {
     let need = |Entry { key, value }: &Entry| {
         let scheme = schemes.get(&key.value).cloned().unwrap_or_else(|| {
             report_undefined(key.span, &key.value, report);
-            Rc::new(Scheme { name: short(&key.value).into_owned(), kind: SchemeKind::Unknown, span: key.span })
+            Arc::new(Scheme { name: short(&key.value).into_owned(), kind: SchemeKind::Unknown, span: key.span })
         });
         let scopes = match &value.value {
             Value::List(items) => items.iter().filter_map(text).take(SCOPES_MAX).map(str::to_owned).collect(),

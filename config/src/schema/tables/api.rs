@@ -4,16 +4,23 @@ use super::FILE;
 use super::level::LEVEL;
 use super::project::{HOSTS, POLICIES, UPSTREAMS};
 use super::texts::{BASE, ID, METHOD, NAME, PATH, SCOPE};
-use crate::model::api::{COST_MAX, METHODS_MAX, SCOPES_MAX};
-use crate::schema::{Key, List, Object, Shape};
+use crate::model::api::{COST_MAX, METHODS_MAX, OVERLAYS_MAX, SCOPES_MAX};
+use crate::schema::{Key, List, Object, Rule, Shape};
 
 /// An API.
 pub(crate) static API: Object = Object {
     name: "api",
     doc: "What the gateway offers under one base path, and the middle one of the three levels.",
     shared: &[API_KEYS, LEVEL],
+    rules: API_RULES,
     ..Object::PLAIN
 };
+
+const API_RULES: &[Rule] =
+    &[Rule::SomeOf(&["routes", "spec"]), Rule::Needs("overlays", "spec"), Rule::Needs("operations", "spec")];
+
+static OVERLAYS: List = List::texts(Shape::Text, OVERLAYS_MAX);
+static OPERATIONS: List = List::of(Shape::Object(&OPERATION));
 
 const API_KEYS: &[Key] = &[
     Key::optional("hosts", "The hosts it answers on, within the gateway's.", Shape::List(&HOSTS))
@@ -31,7 +38,22 @@ const API_KEYS: &[Key] = &[
         Shape::Boolean,
     )
     .default("false"),
-    Key::required("routes", "What it answers; anything else is refused.", Shape::List(&ROUTES)),
+    Key::optional(
+        "spec",
+        "An OpenAPI document (3.0 or 3.1, YAML or JSON) whose operations become routes, relative to this file.",
+        Shape::Text,
+    )
+    .examples(&["\"./openapi.yaml\""]),
+    Key::optional(
+        "overlays",
+        "Overlays (1.0) that are applied to the document, in this order; their files and the document stay untouched.",
+        Shape::List(&OVERLAYS),
+    )
+    .absent("none")
+    .examples(&["[\"./public.overlay.yaml\"]"]),
+    Key::optional("operations", "What is said of single operations of the document.", Shape::List(&OPERATIONS))
+        .absent("nothing"),
+    Key::optional("routes", "What it answers; anything else is refused.", Shape::List(&ROUTES)).absent("none"),
 ];
 
 /// The root of `apis/NAME/api.yaml`.
@@ -44,6 +66,7 @@ pub(crate) static API_FILE: Object = Object {
         Key::optional("policies", "Policies that only this API sees, by name.", Shape::Named(&POLICIES)).absent("none"),
     ],
     shared: &[API_KEYS, LEVEL, FILE],
+    rules: API_RULES,
     ..Object::PLAIN
 };
 
@@ -75,6 +98,62 @@ pub(crate) static ROUTE: Object = Object {
     ],
     shared: &[LEVEL],
     examples: &["{\"path\": \"/pets/{id}\", \"methods\": [\"GET\"], \"id\": \"getPet\"}"],
+    ..Object::PLAIN
+};
+
+/// An entry of `operations:`.
+pub(crate) static OPERATION: Object = Object {
+    name: "operation",
+    doc: "What is said of operations of a specification. Where several entries select one operation, they apply by how \
+          specific they are, whatever the order: a tag, then a path, then the operation; with a method after without one.",
+    keys: &[Key::required("select", "The operations that are meant.", Shape::Object(&SELECT))
+        .examples(&["{\"operation\": \"listPets\"}"])],
+    shared: &[OPERATION_KEYS, LEVEL],
+    examples: &["{\"select\": {\"operation\": \"listPets\"}, \"cache\": {\"ttl\": \"10m\"}}"],
+    ..Object::PLAIN
+};
+
+/// `x-tollgate` within a specification.
+pub(crate) static EXTENSION: Object = Object {
+    name: "extension",
+    doc: "`x-tollgate` at the root of a specification, in a path item or an operation: what an entry of `operations` can \
+          say. Entries of `operations` count more.",
+    shared: &[OPERATION_KEYS, LEVEL],
+    ..Object::PLAIN
+};
+
+const OPERATION_KEYS: &[Key] = &[
+    Key::optional(
+        "scopes",
+        "What the credential must have been granted, all of it and what wider entries say.",
+        Shape::List(&SCOPES),
+    )
+    .absent("none")
+    .examples(&["[\"pets.read\"]"]),
+    Key::optional("cost", "What one request takes from each limit.", Shape::Integer(1, COST_MAX as i64)).default("1"),
+    Key::optional(
+        "internal",
+        "Whether it is for callers inside only: it then never answers on a public host.",
+        Shape::Boolean,
+    )
+    .absent("the API's"),
+    Key::optional("hidden", "Whether the operation is not routed at all.", Shape::Boolean).default("false"),
+];
+
+/// `select` of an entry of `operations:`.
+pub(crate) static SELECT: Object = Object {
+    name: "select",
+    doc: "Which operations are meant: one by its `operationId`, those with a tag, or those of a path.",
+    keys: &[
+        Key::optional("operation", "The `operationId`, as the specification has it.", Shape::Text)
+            .examples(&["\"listPets\""]),
+        Key::optional("tag", "A tag.", Shape::Text).examples(&["\"pets\""]),
+        Key::optional("path", "A path, as the specification has it.", Shape::Text).examples(&["\"/pets/{id}\""]),
+        Key::optional("method", "Only those with one of these methods.", Shape::List(&METHODS))
+            .absent("all methods")
+            .examples(&["[\"POST\"]"]),
+    ],
+    rules: &[Rule::OneOf(&["operation", "tag", "path"]), Rule::AtMostOneOf(&["operation", "method"])],
     ..Object::PLAIN
 };
 

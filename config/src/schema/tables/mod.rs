@@ -9,7 +9,7 @@ mod project;
 pub(in crate::schema) mod texts;
 mod upstream;
 
-pub(crate) use api::{API, API_FILE, ROUTE};
+pub(crate) use api::{API, API_FILE, EXTENSION, OPERATION, ROUTE, SELECT};
 pub(crate) use fixtures::{CONSUMER, CONSUMER_KEY, FIXTURES};
 pub(crate) use level::{AUTHN, CACHE, LIMIT, LOCKABLE_SIZE, LOCKABLE_TIMEOUT};
 pub(crate) use policy::{API_KEY, POLICY_HEAD, RATE_LIMIT};

@@ -1,0 +1,217 @@
+//! From the operations of specifications to routes, with what `operations:` and `x-tollgate` say of them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::values;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::api::{Api, Route};
+use crate::model::decode::closest;
+use crate::model::level::Level;
+use crate::model::operations::{By, Override, Settings};
+use crate::model::project::Project;
+use crate::openapi::{self, Operation, Spec};
+use crate::source::{Entry, Loader, Node, Span, Spanned, Value};
+
+/// Reads the specifications that APIs name, and gives each API a route for each operation.
+pub(crate) fn expand(project: &mut Project, loader: &mut Loader, report: &mut Report) {
+    for api in project.apis.iter_mut().filter_map(|(_, api)| api.as_mut()) {
+        let Some(written) = &api.spec else { continue };
+        let Some(spec) = openapi::load(written, &api.overlays, loader, report) else { continue };
+        let routes = routes(api, &spec, report);
+        api.routes.extend(routes);
+    }
+}
+
+fn routes(api: &Api, spec: &Spec, report: &mut Report) -> Vec<Route> {
+    for methods in api.operations.iter().filter_map(|entry| entry.select.methods.as_ref()) {
+        values::methods(methods, report);
+    }
+    let mut overrides = Overrides::new(&api.operations);
+    let mut extensions = Extensions::default();
+    let mut told = HashSet::new();
+    let mut routes = Vec::with_capacity(spec.operations().len());
+    for operation in spec.operations() {
+        let selected = overrides.of(operation);
+        report_disagreements(operation, &selected, &mut told, report);
+        let mut layers: Vec<Arc<Settings>> =
+            operation.extensions.iter().filter_map(|node| extensions.settings(node, report)).collect();
+        layers.extend(selected.iter().map(|entry| Arc::clone(&entry.settings)));
+        routes.extend(route(operation, &layers));
+    }
+    overrides.report_unused(spec, report);
+    routes
+}
+
+/// The route of an operation; none for one that is hidden. The last of the layers counts most.
+fn route(operation: &Operation, layers: &[Arc<Settings>]) -> Option<Route> {
+    if layers.iter().rev().find_map(|layer| layer.hidden) == Some(true) {
+        return None;
+    }
+    let mut scopes: Vec<Spanned<String>> = Vec::new();
+    for scope in layers.iter().flat_map(|layer| &layer.scopes) {
+        if !scopes.iter().any(|known| known.value == scope.value) {
+            scopes.push(scope.clone());
+        }
+    }
+    let internal = layers.iter().rev().find_map(|layer| layer.internal.clone());
+    let unnamed = || format!("{} {}", operation.method(), operation.template().label());
+    let id = operation.id().map_or_else(unnamed, str::to_owned);
+    let at = operation.operation_id.as_ref().map_or(operation.span, |id| id.span);
+    Some(Route {
+        span: operation.span,
+        path: Spanned::new(operation.template().as_str().to_owned(), operation.span),
+        methods: Some(vec![Spanned::new(operation.method().to_owned(), operation.span)]),
+        id: Some(Spanned::new(id, at)),
+        scopes,
+        cost: layers.iter().rev().find_map(|layer| layer.cost.clone()),
+        internal: internal.as_ref().map(|internal| internal.value),
+        internal_at: internal.map(|internal| internal.span),
+        between: layers.iter().map(|layer| layer.level.clone()).map(Arc::new).collect(),
+        level: Level::default(),
+        promise: operation.promise.clone(),
+        is_operation: true,
+    })
+}
+
+/// An entry that selects an operation.
+struct Selected<'a> {
+    entry: &'a Override,
+    settings: Arc<Settings>,
+}
+
+/// The entries of `operations:`, found by what they select by.
+struct Overrides<'a> {
+    entries: Vec<(&'a Override, Arc<Settings>, bool)>,
+    by_tag: HashMap<&'a str, Vec<usize>>,
+    by_path: HashMap<&'a str, Vec<usize>>,
+    by_operation: HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Overrides<'a> {
+    fn new(entries: &'a [Override]) -> Self {
+        let (mut by_tag, mut by_path, mut by_operation) = (HashMap::new(), HashMap::new(), HashMap::new());
+        for (place, entry) in entries.iter().enumerate() {
+            let (index, key): (&mut HashMap<&str, Vec<usize>>, &str) = match &entry.select.by {
+                By::Tag(tag) => (&mut by_tag, &tag.value),
+                By::Path(path) => (&mut by_path, &path.value),
+                By::Operation(id) => (&mut by_operation, &id.value),
+            };
+            index.entry(key).or_default().push(place);
+        }
+        let entries = entries.iter().map(|entry| (entry, Arc::new(entry.settings.clone()), false)).collect();
+        Self { entries, by_tag, by_path, by_operation }
+    }
+
+    /// The entries that select an operation, the most specific last.
+    fn of(&mut self, operation: &Operation) -> Vec<Selected<'a>> {
+        let by_id = operation.operation_id().and_then(|id| self.by_operation.get(id));
+        let by_path = self.by_path.get(operation.path());
+        let by_tag = operation.tags().iter().filter_map(|tag| self.by_tag.get(tag.as_str()));
+        let mut places: Vec<usize> = by_tag.chain(by_path).chain(by_id).flatten().copied().collect();
+        places.sort_unstable();
+        places.dedup();
+        let mut selected = Vec::new();
+        for place in places {
+            let Some((entry, settings, used)) = self.entries.get_mut(place) else { continue };
+            let takes = |methods: &Vec<Spanned<String>>| methods.iter().any(|m| m.value == operation.method());
+            if entry.select.methods.as_ref().is_none_or(takes) {
+                *used = true;
+                selected.push(Selected { entry, settings: Arc::clone(settings) });
+            }
+        }
+        selected.sort_by_key(|selected| selected.entry.select.rank());
+        selected
+    }
+
+    fn report_unused(&self, spec: &Spec, report: &mut Report) {
+        for (entry, ..) in self.entries.iter().filter(|(_, _, used)| !used) {
+            let operations = spec.operations().iter();
+            let (name, meant) = match &entry.select.by {
+                By::Tag(tag) => {
+                    (tag, closest(&tag.value, operations.flat_map(|operation| operation.tags()).map(String::as_str)))
+                }
+                By::Path(path) => (path, closest(&path.value, operations.map(Operation::path))),
+                By::Operation(id) => (id, closest(&id.value, operations.filter_map(Operation::operation_id))),
+            };
+            let fix = match meant.filter(|meant| *meant != name.value) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => {
+                    "name an operation, a tag or a path as the specification has it, or remove the entry".to_owned()
+                }
+            };
+            report.push(
+                Diagnostic::error(
+                    Code::NothingSelected,
+                    name.span,
+                    format!("nothing that is routed has {}", entry.select.told()),
+                )
+                .why("an entry that selects nothing is a policy that silently does not run")
+                .fix(fix),
+            );
+        }
+    }
+}
+
+/// Two entries that are as specific as each other must not say different things; of one operation is told.
+fn report_disagreements(
+    operation: &Operation,
+    selected: &[Selected<'_>],
+    told: &mut HashSet<(Span, Span)>,
+    report: &mut Report,
+) {
+    for (place, second) in selected.iter().enumerate() {
+        for first in selected[..place].iter().filter(|first| first.entry.select.rank() == second.entry.select.rank()) {
+            for theirs in &second.entry.written {
+                let same_key = first.entry.written.iter().find(|ours| ours.key.value == theirs.key.value);
+                let Some(ours) = same_key.filter(|ours| !is_same(&ours.value, &theirs.value)) else { continue };
+                if !told.insert((ours.key.span, theirs.key.span)) {
+                    continue;
+                }
+                let key = &theirs.key.value;
+                report.push(
+                    Diagnostic::error(
+                        Code::SelectConflict,
+                        theirs.key.span,
+                        format!("two entries say different things of `{key}`, for `{}`", name_of(operation)),
+                    )
+                    .why("they are as specific as each other, and the order in the file does not count")
+                    .fix(format!("say `{key}` in an entry that selects the operation"))
+                    .related(ours.key.span, "the other one"),
+                );
+            }
+        }
+    }
+}
+
+fn name_of(operation: &Operation) -> String {
+    match operation.operation_id() {
+        Some(id) => id.to_owned(),
+        None => format!("{} {}", operation.method(), operation.path()),
+    }
+}
+
+/// Whether two nodes say the same, wherever they stand.
+fn is_same(a: &Node, b: &Node) -> bool {
+    match (&a.value, &b.value) {
+        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b)),
+        (Value::Map(a), Value::Map(b)) => {
+            let has_same = |a: &Entry| b.iter().any(|b| a.key.value == b.key.value && is_same(&a.value, &b.value));
+            a.len() == b.len() && a.iter().all(has_same)
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// What `x-tollgate` says, each read once: those of the document are met with every operation.
+#[derive(Default)]
+struct Extensions {
+    read: HashMap<*const Node, Option<Arc<Settings>>>,
+}
+
+impl Extensions {
+    fn settings(&mut self, node: &Arc<Node>, report: &mut Report) -> Option<Arc<Settings>> {
+        let decode = || Settings::decode(node, report).map(Arc::new);
+        self.read.entry(Arc::as_ptr(node)).or_insert_with(decode).clone()
+    }
+}

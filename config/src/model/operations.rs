@@ -1,0 +1,142 @@
+//! `operations:`, what a project says of the operations of a specification.
+
+use super::api::{COST_MAX, METHODS_MAX, SCOPES_MAX};
+use super::decode::{self, Fields};
+use super::level::Level;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::schema::tables;
+use crate::source::{Entry, Node, Span, Spanned, Value};
+
+/// An entry of `operations:` as written.
+#[derive(Clone, Debug)]
+pub(crate) struct Override {
+    pub(crate) select: Select,
+    pub(crate) settings: Settings,
+    /// What it says, key by key, to be compared with what others say.
+    pub(crate) written: Vec<Entry>,
+}
+
+/// The operations that an entry is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Select {
+    pub(crate) by: By,
+    /// Only those with one of these methods.
+    pub(crate) methods: Option<Vec<Spanned<String>>>,
+}
+
+/// What operations are selected by.
+#[derive(Clone, Debug)]
+pub(crate) enum By {
+    Tag(Spanned<String>),
+    Path(Spanned<String>),
+    Operation(Spanned<String>),
+}
+
+/// What can be said of operations, in the project or as `x-tollgate` in the specification.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) scopes: Vec<Spanned<String>>,
+    pub(crate) cost: Option<Spanned<u32>>,
+    pub(crate) internal: Option<Spanned<bool>>,
+    /// Whether the operation is not routed.
+    pub(crate) hidden: Option<bool>,
+    pub(crate) level: Level,
+}
+
+impl Override {
+    pub(crate) fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, &tables::OPERATION, "this entry", node.span, report)?;
+        let select = fields.required("select", report, Select::decode);
+        let settings = Settings::members(&mut fields, report);
+        fields.finish(report);
+        let written = match &node.value {
+            Value::Map(entries) => entries.iter().filter(|entry| entry.key.value != "select").cloned().collect(),
+            _ => Vec::new(),
+        };
+        Some(Self { select: select?, settings, written })
+    }
+}
+
+impl Settings {
+    /// Reads an `x-tollgate` of a specification.
+    pub(crate) fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, &tables::EXTENSION, "`x-tollgate`", node.span, report)?;
+        let settings = Self::members(&mut fields, report);
+        fields.finish(report);
+        Some(settings)
+    }
+
+    fn members(fields: &mut Fields<'_>, report: &mut Report) -> Self {
+        Self {
+            scopes: fields
+                .optional("scopes", report, |node, report| decode::texts(node, SCOPES_MAX, report))
+                .unwrap_or_default(),
+            cost: fields.optional("cost", report, |node, report| {
+                decode::integer(node, 1, COST_MAX, report).map(|cost| Spanned::new(cost, node.span))
+            }),
+            internal: fields.optional("internal", report, |node, report| {
+                decode::boolean(node, report).map(|internal| Spanned::new(internal, node.span))
+            }),
+            hidden: fields.optional("hidden", report, decode::boolean),
+            level: Level::decode(fields, report),
+        }
+    }
+}
+
+impl Select {
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, &tables::SELECT, "`select`", node.span, report)?;
+        let operation = fields.optional("operation", report, decode::text);
+        let tag = fields.optional("tag", report, decode::text);
+        let path = fields.optional("path", report, decode::text);
+        let methods = fields.optional("method", report, |node, report| decode::some_texts(node, METHODS_MAX, report));
+        let has_method = fields.key_span("method").is_some();
+        let named = ["operation", "tag", "path"].iter().filter(|key| fields.key_span(key).is_some()).count();
+        let by_operation = fields.key_span("operation").is_some();
+        fields.finish(report);
+        if named != 1 || (has_method && by_operation) {
+            report_unclear(node.span, report);
+            return None;
+        }
+        let by = match (operation, tag, path) {
+            (Some(operation), _, _) => By::Operation(operation),
+            (None, Some(tag), _) => By::Tag(tag),
+            (None, None, Some(path)) => By::Path(path),
+            (None, None, None) => return None,
+        };
+        (methods.is_some() == has_method).then_some(Self { by, methods })
+    }
+
+    /// How specific it is: what is more specific counts more.
+    pub(crate) fn rank(&self) -> u8 {
+        let by = match self.by {
+            By::Tag(_) => 0,
+            By::Path(_) => 2,
+            By::Operation(_) => 4,
+        };
+        by + u8::from(self.methods.is_some())
+    }
+
+    /// What it selects by, as people say it.
+    pub(crate) fn told(&self) -> String {
+        let by = match &self.by {
+            By::Tag(tag) => format!("the tag `{}`", tag.value),
+            By::Path(path) => format!("the path `{}`", path.value),
+            By::Operation(id) => format!("the operation `{}`", id.value),
+        };
+        match &self.methods {
+            Some(methods) => {
+                format!("{} of {by}", decode::listed(methods.iter().map(|method| method.value.as_str())))
+            }
+            None => by,
+        }
+    }
+}
+
+fn report_unclear(span: Span, report: &mut Report) {
+    report.push(
+        Diagnostic::error(Code::MissingKey, span, "`select` has to name an operation, a tag or a path")
+            .why("which operations are meant cannot be known")
+            .fix("write one of `{operation: listPets}`, `{tag: pets}` and `{method: [POST], path: /pets}`"),
+    );
+}

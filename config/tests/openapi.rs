@@ -1,0 +1,294 @@
+//! Projects whose routes come from OpenAPI documents.
+
+use std::collections::BTreeMap;
+
+use tollgate_config::{Code, Compiled, Diagnostics, Severity, compile_files};
+
+const PROJECT: &str = "format: 1
+gateway: {name: test, hosts: [api.example.com]}
+upstreams: {pets: \"http://localhost:9000\"}
+policies:
+  keys: {kind: api-key, header: X-API-Key}
+  burst: {kind: rate-limit, rate: 10/s, burst: 10}
+apis:
+  spare: {upstream: pets, base: /spare, authn: keys, limit: burst, routes: [{path: /x, id: x}]}
+  pets:
+    upstream: pets
+    base: /v1
+";
+
+const SPEC: &str = "openapi: 3.1.0
+info: {title: Pets, version: 1.0.0}
+servers: [{url: https://elsewhere.example/api}]
+paths:
+  /pets:
+    get: {operationId: listPets, tags: [pets, reading]}
+    post: {operationId: addPet, tags: [pets, writing]}
+  /pets/{id}:
+    parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+    get: {operationId: getPet, tags: [pets, reading]}
+  /health:
+    get: {}
+";
+
+fn files(api: &str, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    let api: String = api.lines().map(|line| format!("    {line}\n")).collect();
+    files.insert("tollgate.yaml".to_owned(), format!("{PROJECT}{api}"));
+    files.insert("openapi.yaml".to_owned(), SPEC.to_owned());
+    for (name, text) in more {
+        files.insert((*name).to_owned(), (*text).to_owned());
+    }
+    files
+}
+
+#[track_caller]
+fn compiled(api: &str, more: &[(&str, &str)]) -> Compiled {
+    compile_files(&files(api, more)).expect("the project compiles")
+}
+
+/// Routes as `id METHOD path`, with what each is guarded by.
+fn routes(compiled: &Compiled) -> Vec<String> {
+    let names = |places: &[usize]| {
+        let names = places.iter().map(|place| compiled.policies()[*place].name.clone());
+        names.collect::<Vec<_>>().join("+")
+    };
+    let line = |route: &tollgate_config::CompiledRoute| {
+        let settings = &route.settings;
+        let (id, methods, path) = (&settings.id, settings.methods.join(","), &settings.path);
+        format!("{id} {methods} {path} [{}] [{}]", names(&settings.authn), names(&settings.limit))
+    };
+    let of_pets = compiled.routes().iter().filter(|route| route.settings.api == "pets");
+    let mut routes: Vec<String> = of_pets.map(line).collect();
+    routes.sort();
+    routes
+}
+
+fn codes(found: &Diagnostics) -> Vec<(Code, Severity)> {
+    found.iter().map(|found| (found.code, found.severity)).collect()
+}
+
+#[track_caller]
+fn check_error(api: &str, more: &[(&str, &str)], code: Code, says: &str) {
+    let found = compile_files(&files(api, more)).expect_err(api);
+    let errors: Vec<_> = found.iter().filter(|found| found.severity == Severity::Error).collect();
+    assert_eq!(errors.iter().map(|found| found.code).collect::<Vec<_>>(), [code], "{found}");
+    assert!(found.to_string().contains(says), "{found}");
+}
+
+#[test]
+fn operations_become_routes_below_the_base() {
+    let compiled = compiled("spec: ./openapi.yaml\nauthn: keys\n", &[]);
+    assert_eq!(
+        routes(&compiled),
+        [
+            "pets.GET /health GET /v1/health [keys] []",
+            "pets.addPet POST /v1/pets [keys] []",
+            "pets.getPet GET /v1/pets/{id} [keys] []",
+            "pets.listPets GET /v1/pets [keys] []",
+        ]
+    );
+    assert!(compiled.warnings().is_empty(), "{}", compiled.warnings());
+}
+
+#[test]
+fn a_specification_and_routes_of_ones_own_stand_side_by_side() {
+    let compiled =
+        compiled("spec: openapi.yaml\nauthn: none\nroutes: [{path: /more, methods: [GET], id: more}]\n", &[]);
+    assert!(routes(&compiled).contains(&"pets.more GET /v1/more [] []".to_owned()));
+    assert_eq!(routes(&compiled).len(), 5);
+}
+
+#[test]
+fn entries_apply_by_how_specific_they_are_and_not_by_their_order() {
+    let entries = [
+        "{select: {operation: listPets}, authn: none, timeout: 1s}",
+        "{select: {method: [GET], path: /pets}, limit: burst, timeout: 2s}",
+        "{select: {tag: pets}, authn: keys, timeout: 3s, cost: 5}",
+    ];
+    let mut ids = Vec::new();
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let list: String = order.iter().map(|place| format!("  - {}\n", entries[*place])).collect();
+        let compiled = compiled(&format!("spec: openapi.yaml\nlimit: burst\nauthn: none\noperations:\n{list}"), &[]);
+        let all = routes(&compiled);
+        assert!(all.contains(&"pets.listPets GET /v1/pets [] [burst]".to_owned()), "{all:?}");
+        assert!(all.contains(&"pets.addPet POST /v1/pets [keys] [burst]".to_owned()), "{all:?}");
+        let timeouts: Vec<_> =
+            compiled.routes().iter().map(|route| (&route.settings.id, route.settings.timeout_ms)).collect();
+        assert!(timeouts.contains(&(&"pets.listPets".to_owned(), Some(1_000))), "{timeouts:?}");
+        assert!(timeouts.contains(&(&"pets.getPet".to_owned(), Some(3_000))), "{timeouts:?}");
+        ids.push(compiled.id().to_string());
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+}
+
+#[test]
+fn entries_that_are_as_specific_must_not_disagree() {
+    let api = |second: &str| {
+        format!(
+            "spec: openapi.yaml\nauthn: none\noperations:\n  - {{select: {{tag: pets}}, cache: {{ttl: 1m}}}}\n  - {second}\n"
+        )
+    };
+    check_error(&api("{select: {tag: reading}, cache: {ttl: 2m}}"), &[], Code::SelectConflict, "`cache`");
+    compiled(&api("{select: {tag: reading}, cache: {ttl: 1m}}"), &[]);
+    compiled(&api("{select: {tag: writing}, cost: 1}"), &[("x", "")]);
+}
+
+#[test]
+fn an_entry_that_selects_nothing_is_an_error_with_what_was_meant() {
+    for (select, says) in [
+        ("{operation: listPet}", "did you mean `listPets`?"),
+        ("{tag: petz}", "did you mean `pets`?"),
+        ("{path: /pet}", "did you mean `/pets`?"),
+        ("{path: /pets, method: [DELETE]}", "`DELETE` of the path `/pets`"),
+    ] {
+        let api = format!("spec: openapi.yaml\nauthn: none\noperations: [{{select: {select}, timeout: 1s}}]\n");
+        check_error(&api, &[], Code::NothingSelected, says);
+    }
+    check_error(
+        "spec: openapi.yaml\nauthn: none\noperations: [{select: {}, timeout: 1s}]\n",
+        &[],
+        Code::MissingKey,
+        "select",
+    );
+    let api = "spec: openapi.yaml\nauthn: none\noperations: [{select: {path: /pets, method: [get]}, timeout: 1s}]\n";
+    let found = compile_files(&files(api, &[])).expect_err(api);
+    assert!(found.iter().any(|found| found.code == Code::BadMethod), "{found}");
+}
+
+#[test]
+fn hidden_operations_are_not_routed_and_internal_ones_are_internal() {
+    let api = "spec: openapi.yaml\nauthn: none\noperations:
+  - {select: {tag: pets}, hidden: true}
+  - {select: {operation: getPet}, hidden: false, internal: true}\n";
+    let compiled = compiled(api, &[]);
+    assert_eq!(routes(&compiled), ["pets.GET /health GET /v1/health [] []", "pets.getPet GET /v1/pets/{id} [] []"]);
+    assert!(compiled.routes().iter().any(|route| route.settings.internal));
+}
+
+#[test]
+fn what_a_specification_says_for_tollgate_counts_less_than_the_project() {
+    let spec = "openapi: 3.0.3
+x-tollgate: {limit: burst, timeout: 1s}
+paths:
+  /a:
+    x-tollgate: {timeout: 2s}
+    get: {operationId: a, x-tollgate: {timeout: 3s, scopes: [read]}}
+    put: {operationId: b}
+  /c: {get: {operationId: c}}
+";
+    let api = "spec: s.yaml\nauthn: keys\noperations: [{select: {path: /c}, timeout: 4s}]\n";
+    let compiled = compiled(api, &[("s.yaml", spec)]);
+    let found: Vec<_> = compiled.routes().iter().map(|r| (r.settings.id.as_str(), r.settings.timeout_ms)).collect();
+    for expected in [("pets.a", Some(3_000)), ("pets.b", Some(2_000)), ("pets.c", Some(4_000))] {
+        assert!(found.contains(&expected), "{found:?}");
+    }
+    assert!(routes(&compiled).iter().all(|route| route.ends_with("[burst]")));
+    let api = "spec: s.yaml\nauthn: keys\n";
+    let spec = "openapi: 3.0.3\npaths: {/a: {get: {x-tollgate: {timeot: 1s}}}}\n";
+    check_error(api, &[("s.yaml", spec)], Code::UnknownKey, "did you mean `timeout`?");
+}
+
+#[test]
+fn overlays_apply_in_their_order_and_leave_the_file_alone() {
+    let overlay = |actions: &str| format!("overlay: 1.0.0\ninfo: {{title: t, version: 1.0.0}}\nactions: {actions}\n");
+    let hide = overlay("[{target: '$.paths.*[?@.tags[?@ == \"writing\"]]', remove: true}]");
+    let add = overlay("[{target: $.paths, update: {/toys: {get: {operationId: toys}}}}]");
+    let then = overlay("[{target: \"$.paths['/toys'].get\", update: {operationId: listToys}}]");
+    let compiled = compiled(
+        "spec: openapi.yaml\nauthn: keys\noverlays: [o/hide.yaml, add.yml, then.yaml]\n",
+        &[("o/hide.yaml", &hide), ("add.yml", &add), ("then.yaml", &then)],
+    );
+    let ids: Vec<_> = compiled.routes().iter().map(|route| route.settings.id.as_str()).collect();
+    assert!(ids.contains(&"pets.listToys") && !ids.contains(&"pets.addPet"), "{ids:?}");
+}
+
+#[test]
+fn files_and_documents_that_cannot_be_used_are_told() {
+    for (spec, text, code, says) in [
+        ("missing.yaml", "", Code::UnreadableFile, "missing.yaml"),
+        ("../outside.yaml", "", Code::UnreadableFile, "outside the project folder"),
+        ("s.yaml", "swagger: '2.0'\n", Code::NoOpenApi, "swagger2openapi"),
+        ("s.yaml", "openapi: 3.2.0\n", Code::NoOpenApi, "3.2.0"),
+        ("s.yaml", "openapi: [3]\n", Code::NoOpenApi, "not known"),
+        ("s.yaml", "a: 1\n", Code::NoOpenApi, "no `openapi`"),
+        ("s.yaml", "", Code::EmptyFile, "empty"),
+        ("s.json", "{\"openapi\": \"3.0.0\",}", Code::Syntax, "not JSON"),
+        ("s.yaml", "openapi: 3.0.0\npaths: {a: {\n", Code::Syntax, "not YAML"),
+    ] {
+        check_error(&format!("spec: {spec}\nauthn: none\n"), &[("s.yaml", text), ("s.json", text)], code, says);
+    }
+    check_error("authn: none\n", &[], Code::MissingKey, "neither `routes` nor `spec`");
+    let overlays = "spec: openapi.yaml\nauthn: none\noverlays: [o.yaml]\n";
+    check_error(overlays, &[("o.yaml", "overlay: 3.0.0\n")], Code::BadOverlay, "overlay: 1.0.0");
+    check_error(overlays, &[], Code::UnreadableFile, "o.yaml");
+    check_error("routes: []\nauthn: none\noverlays: [o.yaml]\n", &[], Code::MissingKey, "no `spec`");
+}
+
+/// Warnings about a specification whose only operation promises `security`, with `api` as the gateway's policy.
+#[track_caller]
+fn check_promise(api: &str, security: &str, expected: &[Code], says: &str) {
+    let spec = format!(
+        "openapi: 3.1.0
+security: {security}
+components:
+  securitySchemes:
+    key: {{type: apiKey, in: header, name: X-Api-Key}}
+    query: {{type: apiKey, in: query, name: key}}
+    cookie: {{type: apiKey, in: cookie, name: sid}}
+    basic: {{type: http, scheme: basic}}
+    bearer: {{type: http, scheme: Bearer}}
+    oauth: {{type: oauth2, flows: {{}}}}
+    oidc: {{type: openIdConnect, openIdConnectUrl: https://id.example.com}}
+    tls: {{type: mutualTLS}}
+paths: {{/a: {{get: {{operationId: a}}}}}}
+"
+    );
+    let compiled = compiled(&format!("spec: s.yaml\n{api}\n"), &[("s.yaml", &spec)]);
+    let found = compiled.warnings();
+    assert_eq!(codes(found), expected.iter().map(|code| (*code, Severity::Warning)).collect::<Vec<_>>(), "{found}");
+    assert!(found.to_string().contains(says), "{found}");
+}
+
+#[test]
+fn a_gateway_that_asks_for_less_than_is_promised_is_told() {
+    use Code::{OtherCredential, WeakerThanSpec};
+    for nothing in ["[]", "[{}]", "[{key: []}, {}]"] {
+        check_promise("authn: none", nothing, &[], "");
+    }
+    check_promise("authn: none", "[{key: []}, {oauth: [read]}]", &[WeakerThanSpec], "(`key` and `oauth`)");
+    check_promise("authn: none\ninternal: true", "[{key: []}]", &[], "");
+    check_promise("authn: keys", "[{key: []}]", &[], "");
+    check_promise("authn: keys", "[{key: []}, {basic: []}]", &[], "");
+    check_promise("authn: keys", "[{tls: []}]", &[WeakerThanSpec], "client certificate");
+    check_promise("authn: keys", "[{tls: []}, {key: []}]", &[], "");
+    check_promise("authn: keys", "[{key: [], bearer: []}]", &[WeakerThanSpec], "several credentials");
+    check_promise("authn: keys", "[{query: []}]", &[OtherCredential], "query parameter `key`");
+    check_promise("authn: keys", "[{cookie: []}]", &[OtherCredential], "cookie `sid`");
+    check_promise("authn: keys", "[{basic: []}]", &[OtherCredential], "Basic");
+    check_promise("authn: keys", "[{oidc: []}]", &[OtherCredential], "OpenID Connect");
+    check_promise("authn: keys", "[{unheard: []}]", &[Code::SpecShape], "no security scheme `unheard`");
+    check_promise("authn: none", "[{unheard: []}]", &[Code::SpecShape, WeakerThanSpec], "");
+}
+
+#[test]
+fn promised_scopes_are_asked_for_or_told() {
+    let api = |scopes: &str| format!("authn: keys\noperations: [{{select: {{operation: a}}, scopes: {scopes}}}]");
+    use Code::WeakerThanSpec;
+    check_promise(&api("[other]"), "[{key: [read, write]}]", &[WeakerThanSpec], "`read` and `write`");
+    check_promise(&api("[write]"), "[{key: [read, write]}]", &[WeakerThanSpec], ": `read`");
+    check_promise(&api("[read, write]"), "[{key: [read, write]}]", &[], "");
+    check_promise(&api("[admin]"), "[{key: [read]}, {key: [admin]}]", &[], "");
+}
+
+#[test]
+fn a_weakness_of_many_operations_is_told_once() {
+    let paths: String = (0..50).map(|n| format!("  /p{n}: {{get: {{operationId: o{n}}}}}\n")).collect();
+    let spec = format!(
+        "openapi: 3.0.0\nsecurity: [{{k: []}}]\ncomponents: {{securitySchemes: {{k: {{type: apiKey, in: header, name: k}}}}}}\npaths:\n{paths}"
+    );
+    let compiled = compiled("spec: s.yaml\nauthn: none\n", &[("s.yaml", &spec)]);
+    assert_eq!(codes(compiled.warnings()), [(Code::WeakerThanSpec, Severity::Warning)]);
+    assert!(compiled.warnings().to_string().contains("50 operations"));
+}

@@ -14,7 +14,7 @@ use tollgate_edge::memory::Content;
 
 use super::case::Exchanged;
 use super::outcome::Mismatch;
-use super::shown::{content_text, json_text, quoted};
+use super::shown::{content_text, json_content, json_text, quoted};
 use crate::redaction::shown;
 
 /// What of an answer is not as expected.
@@ -144,6 +144,8 @@ impl Judge {
     fn body(&mut self, what: &str, at: Span, expected: &BodyExpect, content: &Content) {
         let bytes = content.bytes();
         let json = || serde_json::from_slice::<serde_json::Value>(bytes).ok();
+        let is_json = matches!(expected, BodyExpect::Json(_) | BodyExpect::JsonHas(_));
+        let got = if is_json { json_content(bytes) } else { content_text(bytes) };
         let (fits, expected) = match expected {
             BodyExpect::Empty => (bytes.is_empty(), "no content".to_owned()),
             BodyExpect::Text(text) => {
@@ -157,7 +159,7 @@ impl Judge {
             }
         };
         if !fits {
-            self.differs(what, at, expected, content_text(bytes));
+            self.differs(what, at, expected, got);
         }
     }
 

@@ -12,15 +12,17 @@ pub(super) fn json_text(value: &serde_json::Value) -> String {
     cut(&format!("{value:#}"))
 }
 
-/// Content: JSON in lines, other text in quotes, anything else counted.
+/// Content that was to be JSON: in lines where it is.
+pub(super) fn json_content(bytes: &[u8]) -> String {
+    serde_json::from_slice(bytes).map_or_else(|_| content_text(bytes), |value| json_text(&value))
+}
+
+/// Content as text, or counted where it is none.
 pub(super) fn content_text(bytes: &[u8]) -> String {
-    if bytes.is_empty() {
-        return "no content".to_owned();
-    }
-    match (serde_json::from_slice::<serde_json::Value>(bytes), std::str::from_utf8(bytes)) {
-        (Ok(value), _) => json_text(&value),
-        (Err(_), Ok(text)) => quoted(text),
-        (Err(_), Err(_)) => format!("{} bytes that are no text", bytes.len()),
+    match std::str::from_utf8(bytes) {
+        Ok("") => "no content".to_owned(),
+        Ok(text) => quoted(text),
+        Err(_) => format!("{} bytes that are no text", bytes.len()),
     }
 }
 
@@ -41,7 +43,9 @@ mod tests {
     #[test]
     fn content_is_shown_as_what_it_is() {
         assert_eq!(content_text(b""), "no content");
-        assert_eq!(content_text(b"{\"a\":1}"), "{\n  \"a\": 1\n}");
+        assert_eq!(content_text(b"{\"a\":1}"), "\"{\"a\":1}\"");
+        assert_eq!(json_content(b"{\"a\":1}"), "{\n  \"a\": 1\n}");
+        assert_eq!(json_content(b"a"), "\"a\"");
         assert_eq!(content_text(b"a\x1b[0m"), "\"a\u{fffd}[0m\"");
         assert_eq!(content_text(b"\xff\xfe"), "2 bytes that are no text");
         let long = content_text(&[b'x'; 5_000]);

@@ -93,13 +93,21 @@ impl Writer {
             Shape::Object(object) => vec![self.object(object)],
             Shape::Tagged(tagged) => vec![self.define(tagged.head.name, |writer| writer.tagged(tagged))],
             Shape::Named(named) => vec![self.named(named)],
+            Shape::AnyOf([Shape::Object(object), Shape::Object(other)]) => vec![self.either(object, other)],
             Shape::AnyOf(shapes) => shapes.iter().flat_map(|shape| self.options(*shape)).collect(),
-            Shape::Anything => vec![json!({})],
+            Shape::Anything => vec![json!({ "type": ["object", "array", "string", "number", "boolean"] })],
         }
     }
 
     fn object(&mut self, object: &'static Object) -> Value {
         self.define(object.name, |writer| Value::Object(writer.members(object)))
+    }
+
+    /// Objects told apart by what the first of them requires, so that an editor complains about the one that is meant.
+    fn either(&mut self, object: &'static Object, other: &'static Object) -> Value {
+        let required: Vec<_> = object.all_keys().filter(|key| key.is_required()).map(|key| key.name).collect();
+        let (then, otherwise) = (self.object(object), self.object(other));
+        json!({ "if": { "required": required }, "then": then, "else": otherwise })
     }
 
     fn list(&mut self, list: &List) -> Value {
@@ -182,6 +190,9 @@ fn rule(rule: &Rule) -> Value {
         Rule::OneOf(keys) => json!({ "oneOf": each(keys) }),
         Rule::AtMostOneOf(keys) => json!({ "anyOf": [{ "oneOf": each(keys) }, { "not": { "anyOf": each(keys) } }] }),
         Rule::Needs(key, other) => json!({ "dependentRequired": { *key: [other] } }),
+        Rule::Excludes(key, others) => {
+            json!({ "if": { "required": [key] }, "then": { "not": { "anyOf": each(others) } } })
+        }
     }
 }
 

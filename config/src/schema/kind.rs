@@ -9,19 +9,28 @@ use super::{Object, json, tables};
 pub enum FileKind {
     /// The project.
     Project,
+    /// One API.
+    Api,
+    /// Policies of the project.
+    Policies,
+    /// Policy tests.
+    Test,
     /// Consumers and keys for local use.
     Fixtures,
 }
 
 impl FileKind {
     /// All kinds, the project first.
-    pub const ALL: &[Self] = &[Self::Project, Self::Fixtures];
+    pub const ALL: &[Self] = &[Self::Project, Self::Api, Self::Policies, Self::Test, Self::Fixtures];
 
     /// The kind's name, such as `project`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Project => "project",
+            Self::Api => "api",
+            Self::Policies => "policies",
+            Self::Test => "test",
             Self::Fixtures => "fixtures",
         }
     }
@@ -31,6 +40,9 @@ impl FileKind {
     pub fn path(self) -> &'static str {
         match self {
             Self::Project => "tollgate.yaml",
+            Self::Api => "apis/<name>/api.yaml",
+            Self::Policies => "policies/<any>.yaml",
+            Self::Test => "tests/<any>.test.yaml",
             Self::Fixtures => "dev/fixtures.yaml",
         }
     }
@@ -40,6 +52,9 @@ impl FileKind {
     pub fn schema_file(self) -> &'static str {
         match self {
             Self::Project => "tollgate.schema.json",
+            Self::Api => "api.schema.json",
+            Self::Policies => "policies.schema.json",
+            Self::Test => "test.schema.json",
             Self::Fixtures => "fixtures.schema.json",
         }
     }
@@ -60,6 +75,9 @@ impl FileKind {
     pub(crate) fn root(self) -> &'static Object {
         match self {
             Self::Project => &tables::PROJECT,
+            Self::Api => &tables::API_FILE,
+            Self::Policies => &tables::POLICIES_FILE,
+            Self::Test => &tables::TEST_FILE,
             Self::Fixtures => &tables::FIXTURES,
         }
     }
@@ -67,7 +85,7 @@ impl FileKind {
     /// Whether `${value.NAME}` may stand in it.
     pub(crate) fn takes_values(self) -> bool {
         match self {
-            Self::Project | Self::Fixtures => false,
+            Self::Project | Self::Api | Self::Policies | Self::Test | Self::Fixtures => false,
         }
     }
 }

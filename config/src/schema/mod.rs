@@ -127,6 +127,8 @@ pub(crate) enum Rule {
     AtMostOneOf(&'static [&'static str]),
     /// Where the first key is, the second is too.
     Needs(&'static str, &'static str),
+    /// Where the first key is, none of the others are.
+    Excludes(&'static str, &'static [&'static str]),
 }
 
 /// What a value is.
@@ -159,7 +161,7 @@ pub(crate) enum Shape {
     Named(&'static Named),
     /// One of several shapes, the usual one first.
     AnyOf(&'static [Shape]),
-    /// Any value of the JSON data model.
+    /// Any value of the JSON data model but `null`.
     Anything,
 }
 

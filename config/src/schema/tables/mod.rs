@@ -11,6 +11,8 @@ mod upstream;
 
 pub(crate) use api::{API, API_FILE, EXTENSION, OPERATION, ROUTE, SELECT};
 pub(crate) use fixtures::{CONSUMER, CONSUMER_KEY, FIXTURES};
+#[cfg(test)]
+pub(in crate::schema) use level::LEVEL;
 pub(crate) use level::{AUTHN, CACHE, LIMIT, LOCKABLE_SIZE, LOCKABLE_TIMEOUT};
 pub(crate) use policy::{API_KEY, POLICY_HEAD, RATE_LIMIT};
 pub(crate) use policy_tests::{
@@ -24,7 +26,7 @@ pub(crate) use upstream::UPSTREAM;
 use super::{Key, Shape};
 
 /// What every file has.
-const FILE: &[Key] = &[
+pub(in crate::schema) const FILE: &[Key] = &[
     Key::required("format", "The version of the format that the file is written in.", Shape::Format),
     Key::optional(
         "$schema",

@@ -7,7 +7,7 @@ use super::FILE;
 use super::api::SCOPES;
 use super::texts::{FIELD, ID, INSTANT, METHOD, NAME};
 use crate::model::api::SCOPES_MAX;
-use crate::schema::{Key, List, Named, Object, Quantity, Shape, TextRule};
+use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, TextRule};
 
 /// The root of a test file.
 pub(crate) static TEST_FILE: Object = Object {
@@ -28,6 +28,7 @@ pub(crate) static TEST_FILE: Object = Object {
             .absent("none"),
     ],
     shared: &[FILE],
+    rules: &[Rule::SomeOf(&["cases", "invariants"])],
     ..Object::PLAIN
 };
 
@@ -92,7 +93,7 @@ pub(crate) static SCRIPT: Object = Object {
     ],
     shared: &[ANSWER_KEYS],
     examples: &["{\"status\": 200, \"delay\": \"50ms\"}"],
-    ..Object::PLAIN
+    rules: &[Rule::SomeOf(SCRIPT_SAYS), Rule::Excludes("answers", ANSWER_SAYS), FAILING],
 };
 
 /// A rule of a script.
@@ -107,6 +108,7 @@ pub(crate) static RULE: Object = Object {
         SEQUENCE,
     ],
     shared: &[ANSWER_KEYS],
+    rules: &[Rule::SomeOf(RULE_SAYS), Rule::Excludes("answers", ANSWER_SAYS), FAILING],
     ..Object::PLAIN
 };
 
@@ -119,8 +121,21 @@ pub(crate) static ANSWER: Object = Object {
     doc: "An answer of an upstream.",
     shared: &[ANSWER_KEYS],
     examples: &["{\"status\": 503}", "{\"fail\": \"connection_refused\"}"],
+    rules: &[FAILING],
     ..Object::PLAIN
 };
+
+/// The keys of which a script has one at least.
+const SCRIPT_SAYS: &[&str] = &["rules", "answers", "status", "headers", "body", "delay", "fail", "breaks"];
+
+/// The keys of which a rule has one at least.
+const RULE_SAYS: &[&str] = &["answers", "status", "headers", "body", "delay", "fail", "breaks"];
+
+/// The keys of an answer, beside which there is no list of answers.
+const ANSWER_SAYS: &[&str] = &["status", "headers", "body", "delay", "fail", "breaks"];
+
+/// An upstream that fails answers nothing.
+const FAILING: Rule = Rule::Excludes("fail", &["status", "headers", "body", "breaks"]);
 
 const ANSWER_KEYS: &[Key] = &[
     Key::optional("status", "The status.", Shape::Integer(200, 999)).default("200"),
@@ -179,6 +194,7 @@ pub(crate) static CONTENT: Object = Object {
         Key::optional("size", "So much of anything.", Shape::Quantity(Quantity::Size)).examples(&["\"2MiB\""]),
         Key::optional("declared", "Whether its length is sent with it.", Shape::Boolean).default("true"),
     ],
+    rules: &[Rule::OneOf(&["text", "json", "size"])],
     ..Object::PLAIN
 };
 
@@ -224,6 +240,7 @@ pub(crate) static REQUEST_STEP: Object = Object {
             .examples(&["{\"200\": 1000, \"429\": 1}"]),
     ],
     examples: &["{\"request\": \"GET /pets\", \"key\": \"k1\", \"expect\": {\"status\": 200}}"],
+    rules: &[Rule::AtMostOneOf(&["expect", "each"])],
     ..Object::PLAIN
 };
 
@@ -261,6 +278,7 @@ pub(crate) static OTHER_STEP: Object = Object {
         Key::optional("restore", "These stores answer again.", Shape::AnyOf(&[PORT, Shape::List(&PORTS)]))
             .examples(&["\"all\"", "[\"counters\"]"]),
     ],
+    rules: &[Rule::OneOf(&["advance", "at", "purge", "fault", "restore"])],
     ..Object::PLAIN
 };
 
@@ -454,6 +472,7 @@ pub(crate) static INVARIANT: Object = Object {
         Key::optional("not", "What none of them has.", Shape::List(&REQUIREMENTS)).absent("nothing"),
     ],
     examples: &["{\"routes\": {\"method\": [\"POST\", \"PUT\", \"DELETE\"]}, \"have\": [\"authn\", \"limit\"]}"],
+    rules: &[Rule::SomeOf(&["have", "not"])],
     ..Object::PLAIN
 };
 

@@ -27,13 +27,17 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The kind of a file of a project.
+/// The kind of a file of a project, by its path.
 fn kind_of(path: &Path) -> Option<FileKind> {
-    let name = path.file_name()?.to_str()?;
-    let folder = path.parent()?.file_name()?.to_str()?;
-    match (folder, name) {
-        (_, "tollgate.yaml" | "tollgate.json") => Some(FileKind::Project),
-        ("dev", "fixtures.yaml") => Some(FileKind::Fixtures),
+    let mut names = path.iter().rev().filter_map(|name| name.to_str());
+    let (name, folder, above) = (names.next()?, names.next()?, names.next()?);
+    let (stem, _) = name.rsplit_once('.').filter(|(_, ending)| ["yaml", "yml", "json"].contains(ending))?;
+    match (above, folder, stem) {
+        (_, _, "tollgate") => Some(FileKind::Project),
+        ("apis", _, "api") => Some(FileKind::Api),
+        (_, "policies", _) => Some(FileKind::Policies),
+        (_, "tests", stem) if stem.ends_with(".test") => Some(FileKind::Test),
+        (_, "dev", "fixtures") => Some(FileKind::Fixtures),
         _ => None,
     }
 }

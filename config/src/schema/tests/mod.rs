@@ -2,6 +2,7 @@
 
 mod corpus;
 mod generated;
+mod page;
 mod patterns;
 mod sound;
 
@@ -12,7 +13,7 @@ use serde_json::Value as Json;
 use super::FileKind;
 use crate::diagnostic::{Diagnostics, Report};
 use crate::source::{self, Files, Limits, Node, Value};
-use crate::{compile_str, fixtures};
+use crate::{compile_files, compile_str, fixtures, policy_tests};
 
 /// The JSON that a text stands for; what cannot be read at all stands for nothing.
 fn json(text: &str) -> Option<Json> {
@@ -58,8 +59,26 @@ fn findings(kind: FileKind, text: &str) -> Diagnostics {
         FileKind::Project => {
             compile_str("tollgate.yaml", text).map_or_else(|found| found, |compiled| compiled.warnings().clone())
         }
+        FileKind::Api => beside_the_project("apis/pets/api.yaml", text),
+        FileKind::Policies => beside_the_project("policies/more.yaml", text),
+        FileKind::Test => {
+            policy_tests::load_str("tests/pets.test.yaml", text).map_or_else(|found| found, |file| file.warnings)
+        }
         FileKind::Fixtures => {
             fixtures::load_str("dev/fixtures.yaml", text).map_or_else(|found| found, |fixtures| fixtures.warnings)
         }
     }
 }
+
+/// What is found in a project with one more file.
+fn beside_the_project(name: &str, text: &str) -> Diagnostics {
+    let files = [("tollgate.yaml", PROJECT), (name, text)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+    compile_files(&files.into()).map_or_else(|found| found, |compiled| compiled.warnings().clone())
+}
+
+const PROJECT: &str = "\
+format: 1
+gateway: {name: acme, authn: none}
+upstreams: {pets: \"http://127.0.0.1:9000\"}
+policies: {keys: {kind: api-key}, burst: {kind: rate-limit, rate: 5/s}}
+";

@@ -72,6 +72,7 @@ fn what_rules_and_tags_name_is_there() {
             let keys = match rule {
                 Rule::SomeOf(keys) | Rule::OneOf(keys) | Rule::AtMostOneOf(keys) => keys.to_vec(),
                 Rule::Needs(key, other) => vec![*key, *other],
+                Rule::Excludes(key, others) => [&[*key], *others].concat(),
             };
             assert!(keys.iter().all(|key| object.key(key).is_some_and(|key| !key.is_required())), "{}", object.name);
         }

@@ -275,15 +275,13 @@ pub(crate) static OTHER_STEP: Object = Object {
             .examples(&["\"all\"", "\"/pets?page=1\""]),
         Key::optional("fault", "These stores answer nothing from now on.", Shape::Object(&FAULT))
             .examples(&["{\"counters\": \"down\"}"]),
-        Key::optional("restore", "These stores answer again.", Shape::AnyOf(&[PORT, Shape::List(&PORTS)]))
-            .examples(&["\"all\"", "[\"counters\"]"]),
+        Key::optional("restore", "These stores answer again.", RESTORED).examples(&["\"all\"", "[\"counters\"]"]),
     ],
     rules: &[Rule::OneOf(&["advance", "at", "purge", "fault", "restore"])],
     ..Object::PLAIN
 };
 
 const PORT: Shape = Shape::Word(&[
-    ("all", "all of them"),
     ("records", "credentials, the configuration, purges"),
     ("counters", "the counters of limits"),
     ("cache", "stored responses"),
@@ -291,6 +289,7 @@ const PORT: Shape = Shape::Word(&[
     ("telemetry", "the receiver of telemetry"),
 ]);
 
+const RESTORED: Shape = Shape::AnyOf(&[PORT, Shape::List(&PORTS), Shape::Word(&[("all", "all of them")])]);
 static PORTS: List = List::of(PORT);
 
 const DOWN: Shape = Shape::Word(&[("down", "it answers nothing")]);

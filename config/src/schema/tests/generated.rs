@@ -134,7 +134,7 @@ fn check(kind: FileKind, document: &Json) {
 const DEPTH_MAX: usize = 6;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_a_schema_takes_has_a_shape_that_the_compiler_takes(

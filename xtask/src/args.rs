@@ -9,7 +9,7 @@ Usage: cargo xtask <task>
                              build the artifacts of these hosts (all when none is named)
   test [--host HOST]... [--only SUITE]... [E2E FILTER]
                              run everything, or only these suites, on these hosts alone
-                             suites: unit, wasm, conformance, simulation, e2e
+                             suites: unit, wasm, conformance, simulation, examples, e2e
   layers                     check who may depend on whom, and what core must not touch
   lint                       formatting, clippy and docs with warnings denied, cargo-deny
   bench [ARGS]...            measure, and print a table of ratios
@@ -52,11 +52,13 @@ pub(crate) enum Suite {
     Wasm,
     Conformance,
     Simulation,
+    Examples,
     E2e,
 }
 
 impl Suite {
-    pub(crate) const ALL: [Self; 5] = [Self::Unit, Self::Wasm, Self::Conformance, Self::Simulation, Self::E2e];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Unit, Self::Wasm, Self::Conformance, Self::Simulation, Self::Examples, Self::E2e];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -64,15 +66,15 @@ impl Suite {
             Self::Wasm => "wasm",
             Self::Conformance => "conformance",
             Self::Simulation => "simulation",
+            Self::Examples => "examples",
             Self::E2e => "e2e",
         }
     }
 
     fn parse(word: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|suite| suite.name() == word)
-            .ok_or_else(|| format!("`{word}` is no suite; the suites are unit, wasm, conformance, simulation, e2e"))
+        Self::ALL.into_iter().find(|suite| suite.name() == word).ok_or_else(|| {
+            format!("`{word}` is no suite; the suites are unit, wasm, conformance, simulation, examples, e2e")
+        })
     }
 }
 

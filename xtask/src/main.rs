@@ -6,6 +6,7 @@
 
 mod args;
 mod build;
+mod examples;
 mod layers;
 mod lint;
 mod place;

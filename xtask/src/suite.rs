@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::args::{Host, Selection, Suite};
 use crate::place::Place;
-use crate::{build, run, setup};
+use crate::{build, examples, run, setup};
 
 /// Packages that no unit test step asks for: the suites have steps of their own, the tools have no tests.
 const NOT_UNIT: [&str; 5] = [
@@ -64,6 +64,7 @@ fn suite_of(place: &Place, selection: &Selection, suite: Suite) -> Result<(u64, 
         Suite::Wasm => wasm(place),
         Suite::Conformance => conformance(place, selection),
         Suite::Simulation => integration(place, "simulation"),
+        Suite::Examples => examples::test(place),
         Suite::E2e => e2e(place, selection),
     }
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 
 use crate::compare::{Row, compare};
@@ -75,8 +77,8 @@ impl Worker {
         let mut worker = Self::start("build", &[("--gateway", project::GATEWAY)])?;
         let fixtures = fixtures.records(project::GATEWAY);
         let records = compiled.records().iter().chain(&fixtures);
-        let put: Vec<_> =
-            records.map(|(key, value)| json!({"key": key, "value": String::from_utf8_lossy(value)})).collect();
+        let entry = |(key, value): &(String, Vec<u8>)| json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true});
+        let put: Vec<_> = records.map(entry).collect();
         worker.command(&json!({"id": 1, "put": put}))?;
         Ok(worker)
     }

@@ -7,7 +7,7 @@ use tollgate_config::{Compiled, Whole, compile_dir, compile_str, fixtures};
 use tollgate_core::authn::Credential;
 use tollgate_core::cache::CacheCredentials;
 use tollgate_core::settings::{PolicyKind, RouteSettings, SiteSettings};
-use tollgate_kv_schemas::{Manifest, Pointer, decode, decode_named, keys};
+use tollgate_kv_schemas::{Manifest, Pointer, decode, decode_part, keys};
 
 const PROJECT: &str = r#"
 format: 1
@@ -72,9 +72,10 @@ fn parts(compiled: &Compiled) -> (Manifest, BTreeMap<String, SiteSettings>) {
     let pointer: Pointer = decode(&records[&keys::active(gateway)]).expect("the pointer");
     assert_eq!(&pointer.bundle, compiled.id());
     let manifest = &records[&keys::manifest(gateway, &pointer.bundle)];
-    let manifest: Manifest = decode_named(manifest, &pointer.bundle).expect("the manifest");
-    let part = |id| decode_named(&records[&keys::part(gateway, id)], id).expect("a part");
-    let parts = manifest.hosts.iter().map(|(host, id)| (host.clone(), part(id))).collect();
+    let manifest = Manifest::decode(manifest.clone(), &pointer.bundle).expect("the manifest");
+    let part = |host: &str, id| decode_part(&records[&keys::part(gateway, &id)], &id, host).expect("a part");
+    let parts = manifest.parts().expect("its pages").into_iter().map(|(host, id)| (host.to_owned(), part(host, id)));
+    let parts = parts.collect();
     (manifest, parts)
 }
 

@@ -46,11 +46,27 @@ pub const CREDENTIAL_ABSENT_MS: u64 = 5_000;
 /// How old the configuration pointer gets before it is read again behind a reply.
 pub const CONFIG_FRESH_MS: u64 = 10_000;
 
-/// Host parts of a bundle remembered per isolate.
-pub const SITES_CACHED_MAX: usize = 1_000;
+/// Host parts of a bundle remembered per isolate, as bytes of their stored form, where the host says no other: routes take
+/// ten times that in memory, and a Worker's isolate has 128 MB for all it does.
+pub const PARTS_REMEMBERED_BYTES: usize = 4 * 1024 * 1024;
 
-/// Bytes of one bundle part: Workers KV takes 25 MiB; a part this large would take too long to load.
-pub const PART_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Hosts whose parts are remembered together; clients may ask for any name below a wildcard.
+pub const HOSTS_REMEMBERED_MAX: usize = 4_096;
+
+/// Bytes of one bundle part: some 40,000 routes, which take an instance a tenth of a second to load.
+pub const PART_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Memory that may be made of one part, whatever its bytes say: half of what an isolate has (128 MB).
+pub const PART_DECODED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Entries of one list of a route or upstream (methods, scopes, limits): three levels of what the compiler takes, and more.
+pub const ROUTE_LIST_MAX: usize = 256;
+
+/// Bytes of a bundle's manifest: 200,000 host patterns; Workers KV takes 25 MiB a value.
+pub const MANIFEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Memory that may be made of a manifest's head; its pages are searched where they lie.
+pub const MANIFEST_DECODED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Series of per-route metrics; what comes after is counted under one overflow series.
 pub const METRIC_SERIES_MAX: usize = 2_000;

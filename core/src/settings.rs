@@ -1,13 +1,16 @@
 //! The settings a bundle holds: what the compiler produces and every host runs on.
 //!
-//! They are data; each policy's own settings stand beside its decision. Unknown members are refused, so that an edge
-//! never runs half of a configuration that a newer compiler wrote.
+//! They are data; each policy's own settings stand beside its decision. A bundle stores them in a form that names no
+//! members (see `tollgate-kv-schemas`), so the order of members and variants is part of it: a change of one is a new
+//! version, and nothing here may be skipped, flattened or untagged for serde.
 
 use std::num::NonZeroU32;
 
+use http::{HeaderName, Method};
 use serde::{Deserialize, Serialize};
 
 use crate::authn::ApiKeySettings;
+use crate::bounds::{PATH_SEGMENTS_MAX, ROUTE_LIST_MAX};
 use crate::cache::CacheSettings;
 use crate::forward::UpstreamSettings;
 use crate::limit::RateLimitSettings;
@@ -25,7 +28,7 @@ pub struct GatewaySettings {
     /// What is told of exchanges, and to whom.
     pub telemetry: TelemetrySettings,
     /// Those of its host patterns that answer only callers inside, sorted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub internal_hosts: Vec<HostPattern>,
 }
 
@@ -77,7 +80,7 @@ pub struct RouteSettings {
     /// The methods it is for, in upper case; none means all.
     pub methods: Vec<String>,
     /// What else a request must meet, sorted; at most one predicate of each part.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub when: Vec<Predicate>,
     /// Whether it exists for callers inside only; it never answers on a public host.
     pub internal: bool,
@@ -102,17 +105,53 @@ pub struct RouteSettings {
 }
 
 impl SiteSettings {
-    /// Checks what serde cannot: that every place named exists and holds the kind of policy named there.
+    /// Checks what serde cannot: that every place named exists and holds the kind of policy named there, that methods and
+    /// fields have names that HTTP allows, and that no list makes a request do more than a gateway should.
+    ///
+    /// What a compiler writes passes; it is here for what is damaged or made up.
     #[must_use]
     pub fn is_coherent(&self) -> bool {
+        self.upstreams.iter().all(is_coherent_upstream)
+            && self.policies.iter().all(is_coherent_policy)
+            && self.routes.iter().all(|route| self.holds(route))
+    }
+
+    fn holds(&self, route: &RouteSettings) -> bool {
         let is_key = |p: &usize| matches!(self.policies.get(*p).map(|p| &p.kind), Some(PolicyKind::ApiKey(_)));
         let is_limit = |p: &usize| matches!(self.policies.get(*p).map(|p| &p.kind), Some(PolicyKind::RateLimit(_)));
-        self.routes.iter().all(|route| {
-            route.authn.iter().all(is_key)
-                && route.limit.iter().all(is_limit)
-                && route.upstream < self.upstreams.len()
-                && (route.scopes.is_empty() || !route.authn.is_empty())
-                && route.when.is_sorted_by(|a, b| a.of < b.of)
-        })
+        route.authn.len() <= ROUTE_LIST_MAX
+            && route.authn.iter().all(is_key)
+            && route.limit.len() <= ROUTE_LIST_MAX
+            && route.limit.iter().all(is_limit)
+            && route.upstream < self.upstreams.len()
+            && (route.scopes.is_empty() || !route.authn.is_empty())
+            && route.scopes.len() <= ROUTE_LIST_MAX
+            && route.methods.len() <= ROUTE_LIST_MAX
+            && route.methods.iter().all(|method| Method::from_bytes(method.as_bytes()).is_ok())
+            && route.when.len() <= ROUTE_LIST_MAX
+            && route.when.is_sorted_by(|a, b| a.of < b.of)
+            && route.strip_segments <= PATH_SEGMENTS_MAX
+            && route.cache.as_ref().is_none_or(is_coherent_cache)
     }
+}
+
+fn is_coherent_upstream(upstream: &UpstreamSettings) -> bool {
+    upstream.fields.len() <= ROUTE_LIST_MAX && upstream.fields.iter().all(|(name, _)| is_field_name(name))
+}
+
+fn is_coherent_policy(policy: &PolicySettings) -> bool {
+    match &policy.kind {
+        PolicyKind::ApiKey(settings) => is_field_name(&settings.field),
+        PolicyKind::RateLimit(_) => true,
+    }
+}
+
+fn is_coherent_cache(cache: &CacheSettings) -> bool {
+    let keys = cache.key_query.as_ref().map_or(0, Vec::len);
+    cache.vary.len() <= ROUTE_LIST_MAX && keys <= ROUTE_LIST_MAX && cache.vary.iter().all(|name| is_field_name(name))
+}
+
+/// Settings have names in lower case.
+fn is_field_name(name: &str) -> bool {
+    HeaderName::from_lowercase(name.as_bytes()).is_ok()
 }

@@ -1,21 +1,21 @@
 //! The configuration an isolate runs on: the last good bundle, loaded part by part as hosts are asked for.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use futures_util::future::{join, join_all};
-use http::Method;
 use serde_json::json;
-use tollgate_core::bounds::{PART_BYTES_MAX, SITES_CACHED_MAX};
-use tollgate_core::cache::{CacheKey, CacheSettings, Purges, resource_key};
-use tollgate_core::route::{CanonicalPath, Entry, HostName, HostPattern, Matched, RequestHead, Router};
-use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
+use tollgate_core::bounds::HOSTS_REMEMBERED_MAX;
+use tollgate_core::cache::{CacheKey, Purges};
+use tollgate_core::route::{HostName, HostPattern};
+use tollgate_core::settings::GatewaySettings;
 use tollgate_core::time::Timestamp;
-use tollgate_kv_schemas::{Id, Manifest, Pointer, Record, RecordError, decode, decode_named, keys};
+use tollgate_kv_schemas::{Id, Manifest, Pointer, RecordError, decode, decode_part, keys};
 
 use crate::patience::within;
 use crate::ports::{Host, Records, TelemetrySink, Unavailable};
+use crate::site::{Remembered, Site, Sites};
 
 /// The configuration of one isolate.
 #[derive(Debug)]
@@ -24,7 +24,9 @@ pub(crate) struct Config {
     active: RefCell<Option<Rc<Active>>>,
     /// The last part that served each host pattern: it serves on when a newer bundle's part cannot be used, however many
     /// broken bundles come in a row.
-    last_good: RefCell<HashMap<String, Rc<Site>>>,
+    last_good: RefCell<Remembered<String>>,
+    /// Bytes of parts that are remembered.
+    room: usize,
     purges: RefCell<Purges>,
     /// Complaints since the last new bundle, so that each is logged once and not with every request.
     complaints: RefCell<HashSet<String>>,
@@ -36,21 +38,16 @@ struct Active {
     bundle: Id,
     /// Shared with its sites and with what comes after replies.
     gateway: Rc<GatewaySettings>,
-    hosts: BTreeMap<String, Id>,
+    manifest: Manifest,
     /// The host patterns that answer only callers inside.
     internal: HashSet<String>,
     /// Parts loaded so far.
-    sites: RefCell<HashMap<Id, Rc<Site>>>,
+    parts: RefCell<Remembered<Id>>,
     /// Parts that cannot be used; read again only once the pointer has been looked at again.
     unusable: RefCell<HashMap<Id, RecordError>>,
-}
-
-/// One host part, compiled.
-#[derive(Debug)]
-pub(crate) struct Site {
-    pub(crate) gateway: Rc<GatewaySettings>,
-    pub(crate) settings: SiteSettings,
-    pub(crate) router: Router,
+    /// The parts of the hosts asked for so far: what most requests need is one look-up away.
+    of_callers_inside: RefCell<HashMap<HostName, Sites>>,
+    of_callers_outside: RefCell<HashMap<HostName, Sites>>,
 }
 
 /// Why there is nothing to serve a request with.
@@ -77,11 +74,12 @@ enum Failure {
 }
 
 impl Config {
-    pub(crate) fn new(gateway: String) -> Self {
+    pub(crate) fn new(gateway: String, room: usize) -> Self {
         Self {
             gateway,
             active: RefCell::default(),
             last_good: RefCell::default(),
+            room,
             purges: RefCell::default(),
             complaints: RefCell::default(),
         }
@@ -89,7 +87,11 @@ impl Config {
 
     /// The same bundle, its parts shared, and nothing else.
     pub(crate) fn renewed(&self) -> Self {
-        Self { active: self.active.clone(), ..Self::new(self.gateway.clone()) }
+        Self { active: self.active.clone(), ..Self::new(self.gateway.clone(), self.room) }
+    }
+
+    pub(crate) fn set_room(&mut self, room: usize) {
+        self.room = room;
     }
 
     pub(crate) fn is_loaded(&self) -> bool {
@@ -117,32 +119,37 @@ impl Config {
         }
     }
 
-    /// The parts for a host, those of its most specific pattern first, loading what is missing; never empty.
+    /// The parts for a host, loading what is missing.
     ///
     /// One that cannot be had fails the request: a wider pattern's routes must not stand in for what it may guard.
     ///
     /// To a caller outside, the patterns that are internal are not there; a host whose most specific pattern is one is not
     /// known, whatever wider pattern would match it.
-    pub(crate) async fn sites<H: Host>(
-        &self,
-        host: &H,
-        name: &HostName,
-        inside: bool,
-    ) -> Result<Vec<Rc<Site>>, NoSite> {
+    pub(crate) async fn sites<H: Host>(&self, host: &H, name: &HostName, inside: bool) -> Result<Sites, NoSite> {
+        if let Some(sites) = self.known(name, inside) {
+            return Ok(sites);
+        }
         if !self.is_loaded() {
             self.load(host).await.map_err(|failure| self.explain(host, failure))?;
         }
         let Some(active) = self.active.borrow().clone() else { return Err(NoSite::Unpublished) };
-        let Active { hosts, internal, .. } = active.as_ref();
-        let is_known = |pattern: &String| hosts.contains_key(pattern) || internal.contains(pattern);
-        if !inside && HostPattern::candidates(name).find(is_known).is_some_and(|first| internal.contains(&first)) {
+        let parts = active.parts_for(name, inside).map_err(|error| self.explain(host, Failure::Bad(error)))?;
+        let found = parts.iter().map(|(pattern, id)| self.site_of(host, &active, pattern, *id));
+        let sites: Sites = join_all(found).await.into_iter().collect::<Result<_, _>>()?;
+        if sites.is_empty() {
             return Err(NoSite::UnknownHost);
         }
-        let patterns = HostPattern::candidates(name).filter(|pattern| inside || !internal.contains(pattern));
-        let parts = patterns.filter_map(|pattern| hosts.get(&pattern).map(|id| (pattern, id)));
-        let sites = join_all(parts.map(|(pattern, id)| self.site_of(host, &active, pattern, id))).await;
-        let sites = sites.into_iter().collect::<Result<Vec<_>, _>>()?;
-        if sites.is_empty() { Err(NoSite::UnknownHost) } else { Ok(sites) }
+        // Where a last good part stands in, its own may be mended: that is not to be remembered.
+        if sites.iter().zip(&parts).all(|(site, (_, id))| site.id == *id) {
+            active.remember(name, inside, &sites);
+        }
+        Ok(sites)
+    }
+
+    /// The parts for a host that was asked for before.
+    fn known(&self, name: &HostName, inside: bool) -> Option<Sites> {
+        let active = self.active.borrow();
+        active.as_ref()?.hosts(inside).borrow().get(name).map(Rc::clone)
     }
 
     async fn load<H: Host>(&self, host: &H) -> Result<(), Failure> {
@@ -156,74 +163,58 @@ impl Config {
             active.unusable.borrow_mut().clear();
             return Ok(());
         }
-        let key = keys::manifest(&self.gateway, &pointer.bundle);
-        let manifest: Manifest = self.read_named(host, key, &pointer.bundle).await?;
-        self.activate(pointer.bundle, manifest);
+        let record = self.read_named(host, keys::manifest(&self.gateway, &pointer.bundle), "manifest").await?;
+        let manifest = Manifest::decode(record, &pointer.bundle).map_err(Failure::Bad)?;
+        self.active.replace(Some(Rc::new(Active::new(pointer.bundle, manifest))));
         self.complaints.borrow_mut().clear();
         Ok(())
     }
 
-    fn activate(&self, bundle: Id, manifest: Manifest) {
-        let old = self.active.take();
-        // Parts that both bundles share need not be loaded again, unless the gateway's own settings changed.
-        let wanted: HashSet<&Id> = manifest.hosts.values().collect();
-        let shared: HashMap<Id, Rc<Site>> = old
-            .iter()
-            .filter(|old| *old.gateway == manifest.gateway)
-            .flat_map(|old| old.sites.borrow().clone())
-            .filter(|(id, _)| wanted.contains(id))
-            .collect();
-        let internal = manifest.gateway.internal_hosts.iter().map(HostPattern::to_string).collect();
-        self.active.replace(Some(Rc::new(Active {
-            bundle,
-            internal,
-            gateway: Rc::new(manifest.gateway),
-            hosts: manifest.hosts,
-            sites: RefCell::new(shared),
-            unusable: RefCell::default(),
-        })));
-    }
-
     /// The part of a pattern; the last good one where it cannot be used.
-    async fn site_of<H: Host>(&self, host: &H, active: &Active, pattern: String, id: &Id) -> Result<Rc<Site>, NoSite> {
-        match self.loaded(host, active, id).await {
+    async fn site_of<H: Host>(&self, host: &H, active: &Active, pattern: &str, id: Id) -> Result<Rc<Site>, NoSite> {
+        match self.loaded(host, active, pattern, id).await {
             Ok(site) => {
-                if !self.last_good.borrow().get(&pattern).is_some_and(|known| Rc::ptr_eq(known, &site)) {
-                    insert_bounded(&mut self.last_good.borrow_mut(), pattern, &site);
-                }
+                let made_room = self.last_good.borrow_mut().insert(pattern.to_owned(), &site, self.room);
+                active.forget_hosts_if(made_room);
                 Ok(site)
             }
             Err(failure) => {
                 let reason = self.explain(host, failure);
-                self.last_good.borrow().get(&pattern).cloned().ok_or(reason)
+                self.last_good.borrow().get(pattern).map(Rc::clone).ok_or(reason)
             }
         }
     }
 
-    async fn loaded<H: Host>(&self, host: &H, active: &Active, id: &Id) -> Result<Rc<Site>, Failure> {
-        if let Some(site) = active.sites.borrow().get(id) {
+    async fn loaded<H: Host>(&self, host: &H, active: &Active, pattern: &str, id: Id) -> Result<Rc<Site>, Failure> {
+        if let Some(site) = active.parts.borrow().get(&id) {
             return Ok(Rc::clone(site));
         }
-        if let Some(error) = active.unusable.borrow().get(id) {
-            return Err(Failure::Bad(error.clone()));
-        }
-        let settings = self.read_site(host, id).await.inspect_err(|failure| {
-            if let Failure::Bad(error) = failure {
-                active.unusable.borrow_mut().insert(id.clone(), error.clone());
-            }
-        })?;
-        let site = Rc::new(Site::compile(Rc::clone(&active.gateway), settings));
-        insert_bounded(&mut active.sites.borrow_mut(), id.clone(), &site);
+        // A part that the bundle before had for this pattern need not be loaded again.
+        let same = |site: &&Rc<Site>| site.id == id && *site.gateway == *active.gateway;
+        let known = self.last_good.borrow().get(pattern).filter(same).map(Rc::clone);
+        let site = match known {
+            Some(site) => site,
+            None => Rc::new(self.read_site(host, active, pattern, id).await?),
+        };
+        let made_room = active.parts.borrow_mut().insert(id, &site, self.room);
+        active.forget_hosts_if(made_room);
         Ok(site)
     }
 
-    async fn read_site<H: Host>(&self, host: &H, id: &Id) -> Result<SiteSettings, Failure> {
-        let settings: SiteSettings = self.read_named(host, keys::part(&self.gateway, id), id).await?;
-        if settings.is_coherent() {
-            return Ok(settings);
+    async fn read_site<H: Host>(&self, host: &H, active: &Active, pattern: &str, id: Id) -> Result<Site, Failure> {
+        if let Some(error) = active.unusable.borrow().get(&id) {
+            return Err(Failure::Bad(error.clone()));
         }
-        let reason = "a route names a policy or an upstream that is not there".to_owned();
-        Err(Failure::Bad(RecordError::Damaged { kind: SiteSettings::KIND, reason }))
+        let read = async {
+            let record = self.read_named(host, keys::part(&self.gateway, &id), "part").await?;
+            let settings = decode_part(&record, &id, pattern).map_err(Failure::Bad)?;
+            Ok(Site::compile(Rc::clone(&active.gateway), settings, id, record.len()))
+        };
+        read.await.inspect_err(|failure| {
+            if let Failure::Bad(error) = failure {
+                active.unusable.borrow_mut().insert(id, error.clone());
+            }
+        })
     }
 
     async fn read<H: Host>(&self, host: &H, key: String) -> Result<Vec<u8>, Failure> {
@@ -231,19 +222,14 @@ impl Config {
         answer.map_err(Failure::Away)?.ok_or(Failure::Absent)
     }
 
-    async fn read_named<H: Host, T: Record>(&self, host: &H, key: String, id: &Id) -> Result<T, Failure> {
-        let bytes = self.read(host, key).await.map_err(|failure| match failure {
+    async fn read_named<H: Host>(&self, host: &H, key: String, kind: &'static str) -> Result<Vec<u8>, Failure> {
+        self.read(host, key).await.map_err(|failure| match failure {
             // A name without its record: written in the wrong order, or not here yet.
             Failure::Absent => {
-                Failure::Bad(RecordError::Damaged { kind: T::KIND, reason: "there is no such record".to_owned() })
+                Failure::Bad(RecordError::Damaged { kind, reason: "there is no such record".to_owned() })
             }
-            other => other,
-        })?;
-        if bytes.len() > PART_BYTES_MAX {
-            let reason = format!("longer than {PART_BYTES_MAX} bytes");
-            return Err(Failure::Bad(RecordError::Damaged { kind: T::KIND, reason }));
-        }
-        decode_named(&bytes, id).map_err(Failure::Bad)
+            Failure::Away(_) | Failure::Bad(_) => failure,
+        })
     }
 
     fn explain<H: Host>(&self, host: &H, failure: Failure) -> NoSite {
@@ -271,54 +257,54 @@ impl Config {
     }
 }
 
-/// Remembers a part; a map that is full begins anew, as its parts can be read again.
-fn insert_bounded<K: std::hash::Hash + Eq>(sites: &mut HashMap<K, Rc<Site>>, key: K, site: &Rc<Site>) {
-    if sites.len() >= SITES_CACHED_MAX {
-        sites.clear();
-    }
-    sites.insert(key, Rc::clone(site));
-}
-
-impl Site {
-    fn compile(gateway: Rc<GatewaySettings>, settings: SiteSettings) -> Self {
-        let methods: Vec<Vec<Method>> = settings
-            .routes
-            .iter()
-            .map(|route| route.methods.iter().filter_map(|m| Method::from_bytes(m.as_bytes()).ok()).collect())
-            .collect();
-        let routes = settings.routes.iter().zip(&methods);
-        let router = Router::new(routes.map(|(r, methods)| Entry { path: &r.path, methods, when: &r.when }));
-        Self { gateway, settings, router }
+impl Active {
+    fn new(bundle: Id, manifest: Manifest) -> Self {
+        Self {
+            bundle,
+            gateway: Rc::new(manifest.gateway.clone()),
+            internal: manifest.gateway.internal_hosts.iter().map(HostPattern::to_string).collect(),
+            manifest,
+            parts: RefCell::default(),
+            unusable: RefCell::default(),
+            of_callers_inside: RefCell::default(),
+            of_callers_outside: RefCell::default(),
+        }
     }
 
-    /// The routes of GETs for this URL that are cached, whatever their fields.
-    pub(crate) fn cached<'s>(
-        sites: &'s [Rc<Self>],
-        path: &'s CanonicalPath,
-    ) -> impl Iterator<Item = (&'s RouteSettings, &'s CacheSettings)> {
-        let routes = move |site: &'s Rc<Self>| {
-            let all = site.router.find_all(path, &Method::GET);
-            all.into_iter().filter_map(|index| site.settings.routes.get(index))
-        };
-        sites.iter().flat_map(routes).filter_map(|route| route.cache.as_ref().map(|cache| (route, cache)))
+    /// The patterns that match a host, the most specific first, and the names of their parts.
+    fn parts_for(&self, name: &HostName, inside: bool) -> Result<Vec<(String, Id)>, RecordError> {
+        let mut parts = Vec::new();
+        for pattern in HostPattern::candidates(name) {
+            let part = self.manifest.part(&pattern)?;
+            if !inside && self.internal.contains(&pattern) {
+                if parts.is_empty() {
+                    return Ok(parts);
+                }
+            } else if let Some(id) = part {
+                parts.push((pattern, id));
+            }
+        }
+        Ok(parts)
     }
 
-    /// The resources under which GETs for this URL are stored.
-    pub(crate) fn resources(
-        sites: &[Rc<Self>],
-        name: &HostName,
-        path: &CanonicalPath,
-        query: Option<&str>,
-    ) -> Vec<CacheKey> {
-        let resource = |cache| resource_key(cache, (name.as_str(), path.as_str(), query));
-        let mut resources: Vec<CacheKey> = Self::cached(sites, path).map(|(_, cache)| resource(cache)).collect();
-        resources.sort_unstable();
-        resources.dedup();
-        resources
+    fn hosts(&self, inside: bool) -> &RefCell<HashMap<HostName, Sites>> {
+        if inside { &self.of_callers_inside } else { &self.of_callers_outside }
     }
 
-    /// The most specific route of a request among the parts for its host, and in which part it is.
-    pub(crate) fn find(sites: &[Rc<Self>], request: &RequestHead<'_>) -> (usize, Matched) {
-        Router::find_in(sites.iter().map(|site| &site.router), request)
+    /// Lets go of parts that were forgotten to make room for others; the hosts that still need them bring them back.
+    fn forget_hosts_if(&self, made_room: bool) {
+        if made_room {
+            self.of_callers_inside.borrow_mut().clear();
+            self.of_callers_outside.borrow_mut().clear();
+        }
+    }
+
+    /// Remembers what a host's requests are routed by.
+    fn remember(&self, name: &HostName, inside: bool, sites: &Sites) {
+        let mut hosts = self.hosts(inside).borrow_mut();
+        if hosts.len() >= HOSTS_REMEMBERED_MAX {
+            hosts.clear();
+        }
+        hosts.insert(name.clone(), Rc::clone(sites));
     }
 }

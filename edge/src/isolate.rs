@@ -2,15 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 
+use tollgate_core::bounds::PARTS_REMEMBERED_BYTES;
 use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::time::Timestamp;
 
-use crate::config::{Config, Site};
+use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::exporter::Exporter;
 use crate::ports::Host;
 use crate::secrets::SecretCache;
+use crate::site::Site;
 
 /// One isolate's memory: a Worker isolate, a Spin instance, a thread of the native host.
 ///
@@ -52,7 +54,7 @@ impl Isolate {
     #[must_use]
     pub fn new(settings: IsolateSettings) -> Self {
         Self {
-            config: Config::new(settings.gateway.clone()),
+            config: Config::new(settings.gateway.clone(), PARTS_REMEMBERED_BYTES),
             settings,
             credentials: RefCell::default(),
             secrets: RefCell::default(),
@@ -69,6 +71,13 @@ impl Isolate {
     pub fn renewed(&self) -> Self {
         let config = self.config.renewed();
         Self { config, ..Self::new(self.settings.clone()) }
+    }
+
+    /// Remembers parts of the bundle up to this many bytes of stored form; in memory they take ten times that.
+    #[must_use]
+    pub fn with_room_for_parts(mut self, bytes: usize) -> Self {
+        self.config.set_room(bytes);
+        self
     }
 
     /// Reads the configuration pointer and the purges again; what cannot be read or used leaves the last good ones.

@@ -18,6 +18,7 @@ mod patience;
 mod pipeline;
 pub mod ports;
 mod secrets;
+mod site;
 
 pub use isolate::{Freshness, Isolate, IsolateSettings};
 pub use pipeline::{Client, Served, failed, serve, unreadable};

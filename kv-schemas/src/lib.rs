@@ -1,20 +1,31 @@
 //! What Tollgate stores: the names of its records, their versioned form, and how old versions are read.
 //!
-//! Every record is one JSON document `{"kind": …, "v": …, "data": …}`. The kind and version are looked at before the
-//! data: an edge refuses a record newer than itself with [`RecordError::Version`] and serves on with what it has. A
-//! bundle is a [`Pointer`] to a [`Manifest`] that names [`SiteSettings`] parts, each under the SHA-256 of its bytes,
-//! so that the same configuration has the same name everywhere and a damaged one is noticed.
+//! A bundle is a [`Pointer`] to a [`Manifest`] that names the parts ([`SiteSettings`]) of the host patterns. Manifest and
+//! parts are named by the SHA-256 of their content, so that the same configuration has the same name everywhere and a
+//! damaged one is noticed; they are binary (postcard behind four bytes of kind and version). The pointer, credentials and
+//! purges are JSON documents `{"kind": …, "v": …, "data": …}`. Kind and version are always looked at before the data: an
+//! edge refuses a record newer than itself with [`RecordError::Version`] and serves on with what it has.
 //!
-//! It does not store anything (ports do) and decides nothing (core does). Start with [`keys`] and [`Record`].
+//! Whatever the bytes, reading them neither panics nor makes more memory of them than the bounds of core say.
+//!
+//! It does not store anything (ports do) and decides nothing (core does). Start with [`keys`] and [`Bundle`].
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod binary;
+mod id;
 pub mod keys;
+mod manifest;
+mod part;
 mod record;
 mod records;
+mod v1;
 
-pub use record::{Id, Record, RecordError, decode, decode_named, encode};
-pub use records::{Bundle, Manifest, Pointer};
+pub use id::Id;
+pub use manifest::Manifest;
+pub use part::{decode_part, decode_part_unnamed, encode_part};
+pub use record::{Record, RecordError, decode, encode};
+pub use records::{Bundle, Pointer};
 
 #[doc(no_inline)]
 pub use tollgate_core::{authn::Credential, cache::Purges, settings::SiteSettings};

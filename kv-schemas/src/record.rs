@@ -1,20 +1,18 @@
-//! The versioned form of records.
-
-use std::fmt;
+//! The versioned form of records in JSON: `{"kind": …, "v": …, "data": …}`.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
-use tollgate_core::hex;
 
-/// A record: data with a kind and a version.
+/// A record in JSON: data with a kind and a version.
 pub trait Record: Serialize + DeserializeOwned {
     /// The kind, part of the stored form.
     const KIND: &'static str;
     /// The version written today.
     const VERSION: u32;
+    /// The oldest version whose data has the same form.
+    const SINCE: u32 = Self::VERSION;
 }
 
 /// Why a stored record cannot be used.
@@ -56,75 +54,43 @@ pub enum RecordError {
     },
 }
 
-/// The SHA-256 of a record's bytes, in lower-case hexadecimal: its name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Id(String);
-
-impl Id {
-    /// The name of these bytes.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(hex::encode(&Sha256::digest(bytes)))
-    }
-
-    /// 64 lower-case hexadecimal digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl RecordError {
+    pub(crate) fn damaged(kind: &'static str, reason: impl Into<String>) -> Self {
+        Self::Damaged { kind, reason: reason.into() }
     }
 }
 
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for Id {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if hex { Ok(Self(text)) } else { Err("not 64 lower-case hexadecimal digits") }
-    }
-}
-
-impl From<Id> for String {
-    fn from(id: Id) -> Self {
-        id.0
-    }
-}
-
-/// The stored form of a record: the same data has the same bytes on every machine.
+/// The stored form of a record in JSON: the same data has the same bytes on every machine.
 #[must_use]
 pub fn encode<T: Record>(data: &T) -> Vec<u8> {
     // Our own data has string keys only and no failing Serialize, so this cannot fail.
     serde_json::to_vec(&Written { kind: T::KIND, v: T::VERSION, data }).unwrap_or_default()
 }
 
-/// Reads a stored record.
+/// Reads a stored record in JSON.
 ///
 /// # Errors
 /// When it is damaged, of another kind, or of a version not known here.
 pub fn decode<T: Record>(bytes: &[u8]) -> Result<T, RecordError> {
-    let damaged = |error: serde_json::Error| RecordError::Damaged { kind: T::KIND, reason: place(&error) };
-    let read: Read<'_> = serde_json::from_slice(bytes).map_err(damaged)?;
-    if read.kind != T::KIND {
-        return Err(RecordError::Kind { expected: T::KIND, found: read.kind.chars().take(40).collect() });
-    }
-    if read.v != T::VERSION {
+    let read = open(bytes, T::KIND)?;
+    if !(T::SINCE..=T::VERSION).contains(&read.v) {
         return Err(RecordError::Version { kind: T::KIND, found: read.v, known: T::VERSION });
     }
-    serde_json::from_str(read.data.get()).map_err(damaged)
+    from_json(read.data, T::KIND)
 }
 
-/// Reads a stored record that is named by its digest.
-///
-/// # Errors
-/// As [`decode`], and when the bytes do not have that digest.
-pub fn decode_named<T: Record>(bytes: &[u8], id: &Id) -> Result<T, RecordError> {
-    if Id::of(bytes) == *id { decode(bytes) } else { Err(RecordError::Digest { kind: T::KIND }) }
+/// Takes the envelope off; the data stays unread until its version is known to be one of ours.
+pub(crate) fn open<'b>(bytes: &'b [u8], kind: &'static str) -> Result<Envelope<'b>, RecordError> {
+    let read: Envelope<'b> =
+        serde_json::from_slice(bytes).map_err(|error| RecordError::damaged(kind, place(&error)))?;
+    if read.kind != kind {
+        return Err(RecordError::Kind { expected: kind, found: read.kind.chars().take(40).collect() });
+    }
+    Ok(read)
+}
+
+pub(crate) fn from_json<'b, T: Deserialize<'b>>(data: &'b RawValue, kind: &'static str) -> Result<T, RecordError> {
+    serde_json::from_str(data.get()).map_err(|error| RecordError::damaged(kind, place(&error)))
 }
 
 #[derive(Serialize)]
@@ -134,13 +100,12 @@ struct Written<'a, T> {
     data: &'a T,
 }
 
-/// The data stays unread until kind and version are known to be ours.
 #[derive(Deserialize)]
-struct Read<'a> {
+pub(crate) struct Envelope<'a> {
     kind: String,
-    v: u32,
+    pub(crate) v: u32,
     #[serde(borrow)]
-    data: &'a RawValue,
+    pub(crate) data: &'a RawValue,
 }
 
 /// Where the text stops making sense, without quoting it: records may hold what logs must not.

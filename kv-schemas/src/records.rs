@@ -8,24 +8,17 @@ use tollgate_core::cache::Purges;
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 
-use crate::{Id, Record, encode, keys};
+use crate::{Id, Manifest, Record, encode, encode_part, keys};
 
 /// Says which bundle is active.
+///
+/// It is JSON in every version, so that an edge of any version can read which version it is: one that knows no bundles of
+/// today's form stops here, and serves on with what it has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pointer {
-    /// The bundle: the digest of its manifest.
+    /// The bundle: the name of its manifest.
     pub bundle: Id,
-}
-
-/// The table of contents of a bundle.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// Settings of the gateway as a whole.
-    pub gateway: GatewaySettings,
-    /// The part for each host pattern.
-    pub hosts: BTreeMap<String, Id>,
 }
 
 /// A whole bundle as records, ready to be written: parts first, the manifest after them, the pointer last.
@@ -40,39 +33,31 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Puts a bundle together from the settings per host pattern.
+    /// Puts a bundle together from the settings per host pattern; equal settings become one part.
     #[must_use]
     pub fn new(gateway: &GatewaySettings, sites: &BTreeMap<HostPattern, SiteSettings>) -> Self {
+        let mut records = BTreeMap::new();
         let mut parts = BTreeMap::new();
-        let mut hosts = BTreeMap::new();
         for (pattern, site) in sites {
-            let bytes = encode(site);
+            let bytes = encode_part(site);
             let id = Id::of(&bytes);
-            hosts.insert(pattern.to_string(), id.clone());
-            parts.insert(keys::part(&gateway.name, &id), bytes);
+            parts.insert(pattern.clone(), id);
+            records.entry(id).or_insert(bytes);
         }
-        let manifest = encode(&Manifest { gateway: gateway.clone(), hosts });
-        let id = Id::of(&manifest);
-        let mut records: Vec<_> = parts.into_iter().collect();
+        let (id, manifest) = Manifest::encode(gateway, &parts);
+        let mut records: Vec<_> =
+            records.into_iter().map(|(id, bytes)| (keys::part(&gateway.name, &id), bytes)).collect();
         records.push((keys::manifest(&gateway.name, &id), manifest));
-        records.push((keys::active(&gateway.name), encode(&Pointer { bundle: id.clone() })));
+        records.push((keys::active(&gateway.name), encode(&Pointer { bundle: id })));
         Self { id, records }
     }
 }
 
 impl Record for Pointer {
     const KIND: &'static str = "pointer";
-    const VERSION: u32 = 1;
-}
-
-impl Record for Manifest {
-    const KIND: &'static str = "manifest";
-    const VERSION: u32 = 1;
-}
-
-impl Record for SiteSettings {
-    const KIND: &'static str = "part";
+    /// Version 2 leads to bundles in binary. What it says itself is what version 1 said.
     const VERSION: u32 = 2;
+    const SINCE: u32 = 1;
 }
 
 impl Record for Credential {

@@ -54,7 +54,7 @@ impl Launched {
 impl Stores for Rc<Host> {
     async fn write(&self, key: &str, value: Option<&str>) -> Result<(), String> {
         match value {
-            Some(value) => self.put(&[(key.to_owned(), value.to_owned())]).await,
+            Some(value) => self.put(&[(key.to_owned(), value.into())]).await,
             None => self.delete(key).await,
         }
     }

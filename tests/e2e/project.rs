@@ -1,17 +1,18 @@
 //! The configuration of scenarios: `tollgate.yaml` texts, keys, and the records a host reads.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write;
 
 use tollgate_config::fixtures;
 use tollgate_core::authn::ApiKey;
-use tollgate_kv_schemas::Id;
+use tollgate_kv_schemas::{Id, Manifest, Pointer, encode, keys};
 
 use crate::lane::GATEWAY;
 use crate::world::World;
 
 /// Records as keys and values.
-pub(crate) type Records = Vec<(String, String)>;
+pub(crate) type Records = Vec<(String, Vec<u8>)>;
 
 /// A project of one API, in parts that a scenario may replace or add to; lines are YAML in flow style.
 pub(crate) struct Project {
@@ -103,41 +104,48 @@ fn lines(text: &mut String, indent: &str, lines: &[String]) {
 /// Compiles a project as `tollgate publish` does.
 pub(crate) fn compile(yaml: &str) -> Result<Records, Box<dyn Error>> {
     let compiled = tollgate_config::compile_str("tollgate.yaml", yaml).map_err(|found| format!("{yaml}\n{found}"))?;
-    texts(compiled.records())
+    Ok(compiled.records().to_vec())
 }
 
-fn texts(records: &[(String, Vec<u8>)]) -> Result<Records, Box<dyn Error>> {
-    let text = |(key, value): &(String, Vec<u8>)| Ok((key.clone(), String::from_utf8(value.clone())?));
-    records.iter().map(text).collect()
-}
-
-/// The records with their content changed, each again under the digest of what it holds, and named so by the others.
+/// The records of a bundle with their content changed, each again under the name of what it holds, and named so by the
+/// others.
 ///
 /// Without that, what a change is about would never be looked at: the digest would not fit.
-pub(crate) fn rewritten(records: &Records, change: impl Fn(&str, &str) -> String) -> Records {
-    let mut renamed: Vec<(String, String)> = Vec::new();
-    let mut all = Vec::new();
+pub(crate) fn rewritten(records: &Records, change: impl Fn(&str, &[u8]) -> Vec<u8>) -> Result<Records, Box<dyn Error>> {
+    let (mut renamed, mut bundle, mut all) = (BTreeMap::new(), None, Records::new());
     for (key, value) in records {
-        let mut value = value.clone();
-        for (old, new) in &renamed {
-            value = value.replace(old, new);
-        }
-        let value = change(key, &value);
-        let mut key = key.clone();
-        let named = key.rsplit(':').next().filter(|name| name.len() == 64);
-        if let Some(old) = named.map(str::to_owned) {
-            let new = Id::of(value.as_bytes()).to_string();
-            key = key.replace(&old, &new);
-            renamed.push((old, new));
-        }
+        let id = key.rsplit(':').next().and_then(|name| Id::try_from(name).ok());
+        let (key, value) = match id {
+            Some(old) if key.contains(":part:") => {
+                let value = change(key, value);
+                let new = Id::of(&value);
+                renamed.insert(old, new);
+                (keys::part(GATEWAY, &new), value)
+            }
+            Some(_) => {
+                let manifest = Manifest::decode_unnamed(value.clone())?;
+                let parts = manifest.parts()?.into_iter().map(|(host, id)| Ok((host.parse()?, renamed[&id])));
+                let parts = parts.collect::<Result<_, Box<dyn Error>>>()?;
+                let (id, value) = Manifest::encode(&manifest.gateway, &parts);
+                bundle = Some(id);
+                (keys::manifest(GATEWAY, &id), change(key, &value))
+            }
+            None => {
+                let bundle = bundle.ok_or("the pointer stands before the manifest")?;
+                (key.clone(), change(key, &encode(&Pointer { bundle })))
+            }
+        };
         all.push((key, value));
     }
-    all
+    Ok(all)
 }
 
-/// A record's text with another version number.
-pub(crate) fn of_version(text: &str, version: u32) -> String {
-    text.replacen("\"v\":1", &format!("\"v\":{version}"), 1)
+/// A record of a bundle with another version number.
+pub(crate) fn of_version(record: &[u8], version: u8) -> Vec<u8> {
+    match record {
+        [b'T', b'G', kind, _, data @ ..] => [b"TG", &[*kind, version], data].concat(),
+        json => String::from_utf8_lossy(json).replacen("\"v\":2", &format!("\"v\":{version}"), 1).into_bytes(),
+    }
 }
 
 /// A consumer's key, and what its record says.
@@ -185,7 +193,7 @@ impl Key {
         }
         let read = fixtures::load_str("fixtures.yaml", &yaml);
         let read = read.map_err(|found| format!("{yaml}\n{found}"))?;
-        texts(&read.records(GATEWAY))
+        Ok(read.records(GATEWAY))
     }
 }
 
@@ -203,7 +211,7 @@ mod tests {
         key.scopes = vec!["read", "write"];
         let records = key.records().expect("a fixtures file");
         assert!(records[0].0.starts_with("e2e:credential:"));
-        assert!(!records[0].1.contains(&key.text));
+        assert!(!String::from_utf8_lossy(&records[0].1).contains(&key.text));
         assert_ne!(key.text, Key::new("s1", 2, "acme").text);
         assert_ne!(key.text, Key::new("s2", 1, "acme").text);
     }
@@ -211,22 +219,22 @@ mod tests {
     #[test]
     fn rewritten_records_are_named_by_their_new_content() {
         let records = compile(PROJECT).expect("a project");
-        assert_eq!(rewritten(&records, |_, value| value.to_owned()), records);
+        let same = rewritten(&records, |_, value| value.to_vec()).expect("a bundle");
+        assert_eq!(same, records);
         let newer = rewritten(
             &records,
             |key, value| {
-                if key.contains(":part:") { of_version(value, 99) } else { value.to_owned() }
+                if key.contains(":part:") { of_version(value, 99) } else { value.to_vec() }
             },
         );
-        assert_eq!(newer.len(), records.len());
-        let part = newer.iter().find(|(key, _)| key.contains(":part:")).expect("a part");
-        assert!(part.1.contains("\"v\":99"));
-        for (key, value) in &newer {
-            if key.len() > 64 {
-                assert!(key.ends_with(Id::of(value.as_bytes()).as_str()), "{key}");
-            }
-        }
-        let (active, manifest) = (&newer[newer.len() - 1], &newer[newer.len() - 2]);
-        assert!(active.1.contains(manifest.0.rsplit(':').next().expect("an id")));
+        let newer = newer.expect("a bundle");
+        let [(part_key, part), (manifest_key, manifest), (_, active)] = &newer[..] else { panic!("three records") };
+        assert_eq!(part[3], 99);
+        assert!(part_key.ends_with(&Id::of(part).to_string()), "{part_key}");
+        let id = Id::try_from(&manifest_key[manifest_key.len() - 64..]).expect("an id");
+        let manifest = Manifest::decode(manifest.clone(), &id).expect("a manifest");
+        assert_eq!(manifest.part("a.test"), Ok(Some(Id::of(part))));
+        assert!(String::from_utf8_lossy(active).contains(&id.to_string()));
+        assert!(String::from_utf8_lossy(&of_version(active, 99)).contains("\"v\":99"));
     }
 }

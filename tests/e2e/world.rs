@@ -137,7 +137,7 @@ impl World {
             resource: Some(CacheKey::parse(key).ok_or("that is no cache key")?),
             at: Timestamp::from_millis(u64::try_from(now.as_millis())?),
         });
-        let record = String::from_utf8(encode(&purges))?;
+        let record = encode(&purges);
         Ok(self.host.put(&[(keys::purges(GATEWAY), record)]).await?)
     }
 

@@ -9,6 +9,7 @@
 // makes `fault` and `trap` possible: what a benchmark wants. `--await-records` lets the first requests wait for the first
 // bundle to be put: what a person wants.
 
+import { isUtf8 } from "node:buffer";
 import childProcess from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -153,13 +154,16 @@ async function commandsFor(host, args) {
   const control = args.bare ? undefined : await host.unsafeGetDirectURL(undefined, "Control");
   return {
     async put(entries) {
-      for (const { key, value } of entries) await records.put(key, value);
+      for (const { key, value, base64 } of entries) await records.put(key, base64 ? Buffer.from(value, "base64") : value);
     },
     async delete(keys) {
       for (const key of keys) await records.delete(key);
     },
     async get(key) {
-      return { value: await records.get(key) };
+      const value = await records.get(key, "arrayBuffer");
+      if (value === null) return { value };
+      const bytes = Buffer.from(value);
+      return isUtf8(bytes) ? { value: bytes.toString() } : { value: bytes.toString("base64"), base64: true };
     },
     fault: (switches) => send(control, { fault: switches }),
     trap: () => send(control, { trap: true }),

@@ -10,6 +10,8 @@ use std::process::Stdio;
 use std::rc::Rc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
@@ -251,8 +253,12 @@ impl Host {
     }
 
     /// Writes records.
-    pub async fn put(&self, records: &[(String, String)]) -> Result<(), String> {
-        let records: Vec<Value> = records.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+    pub async fn put(&self, records: &[(String, Vec<u8>)]) -> Result<(), String> {
+        let entry = |(key, value): &(String, Vec<u8>)| match std::str::from_utf8(value) {
+            Ok(text) => json!({"key": key, "value": text}),
+            Err(_) => json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true}),
+        };
+        let records: Vec<Value> = records.iter().map(entry).collect();
         self.command(json!({"put": records})).await.map(drop)
     }
 
@@ -260,9 +266,13 @@ impl Host {
         self.command(json!({"delete": [key]})).await.map(drop)
     }
 
-    pub async fn get(&self, key: &str) -> Result<Option<String>, String> {
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
         let answer = self.command(json!({"get": key})).await?;
-        Ok(answer["value"].as_str().map(str::to_owned))
+        let Some(value) = answer["value"].as_str() else { return Ok(None) };
+        if answer["base64"] == true {
+            return BASE64_STANDARD.decode(value).map(Some).map_err(|error| error.to_string());
+        }
+        Ok(Some(value.into()))
     }
 
     pub async fn fault(&self, fault: Fault) -> Result<(), String> {

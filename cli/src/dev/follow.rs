@@ -75,7 +75,7 @@ impl Follower {
     fn refuse(&mut self, why: &str) {
         self.is_broken = true;
         let mark = mark_error("not published:");
-        let serving = short(&self.published.borrow().id).to_owned();
+        let serving = short(&self.published.borrow().id);
         tell(&format!("{mark} {why}; the last good configuration ({serving}) serves on"));
     }
 
@@ -100,6 +100,8 @@ impl Follower {
 }
 
 /// Enough of a bundle's name to tell it from the others of a day.
-fn short(id: &Id) -> &str {
-    id.as_str().get(..12).unwrap_or_default()
+fn short(id: &Id) -> String {
+    let mut name = id.to_string();
+    name.truncate(12);
+    name
 }

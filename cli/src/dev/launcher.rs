@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::target::KeyValue;
+use crate::target::{KeyValue, entry_json};
 use crate::terminal;
 
 /// A running host.
@@ -70,8 +70,7 @@ impl Launcher {
 impl Handle {
     /// Writes records, in their order.
     pub(super) async fn put(&self, records: &[KeyValue]) -> Result<(), String> {
-        let entry = |(key, value): &KeyValue| json!({"key": key, "value": String::from_utf8_lossy(value)});
-        let entries: Vec<Value> = records.iter().map(entry).collect();
+        let entries: Vec<Value> = records.iter().map(entry_json).collect();
         self.ask(json!({"put": entries})).await.map(drop)
     }
 
@@ -79,6 +78,7 @@ impl Handle {
         self.ask(json!({"delete": keys})).await.map(drop)
     }
 
+    /// A record that is text.
     pub(super) async fn get(&self, key: &str) -> Result<Option<String>, String> {
         let answer = self.ask(json!({"get": key})).await?;
         Ok(answer["value"].as_str().map(str::to_owned))

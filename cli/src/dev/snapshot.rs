@@ -111,7 +111,7 @@ mod tests {
         let moved = Snapshot::load(&Project::BuiltIn, Some(SocketAddr::from(([127, 0, 0, 1], 9)))).unwrap();
         assert_eq!(moved.whole.upstreams[0].url.to_string(), "http://127.0.0.1:9");
         assert_ne!(moved.id, plain.id);
-        let part = String::from_utf8(moved.records[0].1.clone()).unwrap();
-        assert!(part.contains("http://127.0.0.1:9\"") && !part.contains("8082"), "{part}");
+        let part = String::from_utf8_lossy(&moved.records[0].1);
+        assert!(part.contains("http://127.0.0.1:9") && !part.contains("8082"), "{part}");
     }
 }

@@ -6,6 +6,8 @@ mod spin;
 
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -111,7 +113,14 @@ impl Target {
 
 /// Records in the form of `wrangler kv bulk put`.
 pub(crate) fn bulk_json(records: &[KeyValue]) -> String {
-    let entry = |(key, value): &KeyValue| json!({"key": key, "value": String::from_utf8_lossy(value)});
-    let all: Value = records.iter().map(entry).collect();
+    let all: Value = records.iter().map(entry_json).collect();
     format!("{all:#}\n")
+}
+
+/// A record in the form of `wrangler kv bulk put` and of our launchers: bytes that are no text are told in base64.
+pub(crate) fn entry_json((key, value): &KeyValue) -> Value {
+    match std::str::from_utf8(value) {
+        Ok(text) => json!({"key": key, "value": text}),
+        Err(_) => json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true}),
+    }
 }

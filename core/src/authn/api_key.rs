@@ -20,10 +20,10 @@ pub struct ApiKeySettings {
     /// The field that carries the key, in lower case.
     pub field: String,
     /// The scheme before the key within the field, such as `Bearer`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub scheme: Option<String>,
     /// The query parameter that may carry the key; absent, none may.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub query: Option<String>,
 }
 

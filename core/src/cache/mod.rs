@@ -28,14 +28,14 @@ pub struct CacheSettings {
     /// How long a response is fresh, whatever the upstream says; absent, the upstream's `Cache-Control` says it.
     ///
     /// An upstream's `no-store` or `private` is obeyed either way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub ttl_ms: Option<u64>,
     /// Request fields that belong to the key, in lower case, beside the ones the upstream's `Vary` names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub vary: Vec<String>,
     /// What becomes of requests with credentials.
     pub credentials: CacheCredentials,
     /// The query parameters that belong to the key; absent, the whole query does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub key_query: Option<Vec<String>>,
 }

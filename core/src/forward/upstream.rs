@@ -21,7 +21,7 @@ pub struct UpstreamSettings {
     /// Time for a connection to it, in milliseconds.
     pub connect_timeout_ms: u64,
     /// Fields set on every request to it, replacing the client's: name in lower case, value with secret references.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub fields: Vec<(String, SecretText)>,
 }
 

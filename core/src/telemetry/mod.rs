@@ -27,7 +27,7 @@ pub struct TelemetrySettings {
     /// Whether each exchange writes one line to the platform's log.
     pub log: bool,
     /// Where batches go over OTLP/HTTP.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub otlp: Option<OtlpSettings>,
 }
 
@@ -38,7 +38,7 @@ pub struct OtlpSettings {
     /// Its base URL, such as `http://collector:4318`; `/v1/traces` and `/v1/metrics` are added.
     pub endpoint: crate::forward::UpstreamUrl,
     /// Fields set on every export.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub fields: Vec<(String, SecretText)>,
     /// How long finished exchanges are gathered before a batch is sent, in milliseconds.
     pub interval_ms: u64,

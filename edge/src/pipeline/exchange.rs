@@ -16,8 +16,8 @@ use tollgate_core::time::Timestamp;
 use tollgate_core::trace::DecisionTrace;
 
 use super::Client;
-use crate::config::Site;
 use crate::ports::{Clock, Content, Entropy, Host};
+use crate::site::{Site, Sites};
 
 /// What the phases come to.
 pub(super) type Outcome<H> = Result<Answer<<H as Host>::Content>, Problem>;
@@ -77,7 +77,7 @@ impl Received {
 pub(super) struct Exchange {
     pub(super) received: Received,
     /// The parts for the request's host, the most specific first.
-    pub(super) sites: Vec<Rc<Site>>,
+    pub(super) sites: Sites,
     /// The part that has the route.
     pub(super) site: Rc<Site>,
     /// The query as the upstream sees it: without keys.
@@ -88,7 +88,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// `place` is that of the part among those for the host, `index` that of the route in the part.
-    pub(super) fn new(received: Received, sites: Vec<Rc<Site>>, place: usize, index: usize) -> Self {
+    pub(super) fn new(received: Received, sites: Sites, place: usize, index: usize) -> Self {
         let site = Rc::clone(&sites[place]);
         debug_assert!(index < site.settings.routes.len(), "the router names routes of its own site");
         let mut exchange = Self { received, sites, site, index, forwarded_query: None };

@@ -12,10 +12,10 @@ use tollgate_core::time::Timestamp;
 use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Answer, Changes, Exchange, Journal};
-use crate::config::Site;
 use crate::isolate::Isolate;
 use crate::patience::within;
 use crate::ports::{Clock, Content, Host, ResponseCache, Stored, Unavailable};
+use crate::site::Site;
 
 /// What the cache says.
 pub(super) enum LookedUp<'a, C: Content> {

@@ -1,7 +1,5 @@
 //! route: the configuration for the host is found, and in it the most specific route.
 
-use std::rc::Rc;
-
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -10,9 +8,10 @@ use tollgate_core::telemetry::RouteLabel;
 use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Answer, Exchange, Journal, Received};
-use crate::config::{NoSite, Site};
+use crate::config::NoSite;
 use crate::isolate::{Freshness, Isolate};
 use crate::ports::{Content, Host};
+use crate::site::{Site, Sites};
 
 /// What routing comes to.
 pub(super) enum Routed<C: Content> {
@@ -28,7 +27,7 @@ pub(super) async fn sites<H: Host>(
     host: &H,
     received: &Received,
     journal: &mut Journal,
-) -> Result<Vec<Rc<Site>>, Problem> {
+) -> Result<Sites, Problem> {
     if isolate.settings.freshness == Freshness::EachRequest && isolate.is_ready() {
         isolate.refresh(host).await;
     }
@@ -40,11 +39,7 @@ pub(super) async fn sites<H: Host>(
 }
 
 /// The route of the request; `OPTIONS` that no route takes is answered here.
-pub(super) fn route<C: Content>(
-    sites: Vec<Rc<Site>>,
-    received: Received,
-    journal: &mut Journal,
-) -> Result<Routed<C>, Problem> {
+pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut Journal) -> Result<Routed<C>, Problem> {
     let (place, found) = Site::find(&sites, &received.head(&received.method));
     match found {
         Matched::Route { index, .. } => {

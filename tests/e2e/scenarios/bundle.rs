@@ -1,8 +1,11 @@
 //! Configuration at the edge: none, new, broken, of another version; the last good one serves on.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+use tollgate_kv_schemas::{Id, keys};
 use tollgate_tests::client::Request;
 use tollgate_tests::hosts::{Fault, Host};
 
@@ -18,6 +21,7 @@ scenarios! { "configuration";
     a_truncated_pointer_leaves_the_last_good_one_serving,
     a_truncated_part_leaves_the_last_good_one_serving,
     an_unknown_version_leaves_the_last_good_one_serving,
+    a_bundle_of_version_1_is_served,
     a_missing_part_leaves_the_last_good_one_serving,
     two_broken_ones_in_a_row_leave_the_last_good_one_serving,
     records_that_are_away_leave_the_last_good_one_serving,
@@ -77,20 +81,20 @@ fn other(world: &World) -> Result<Records, Box<dyn std::error::Error>> {
 }
 
 /// Puts what `spoil` makes of each record; `None` leaves it out.
-async fn put_spoilt(world: &World, host: &Host, spoil: impl Fn(&str, &str) -> Option<String>) -> Outcome {
+async fn put_spoilt(world: &World, host: &Host, spoil: impl Fn(&str, &[u8]) -> Option<Vec<u8>>) -> Outcome {
     let spoilt: Records =
         other(world)?.into_iter().filter_map(|(key, value)| Some((key.clone(), spoil(&key, &value)?))).collect();
     Ok(host.put(&spoilt).await?)
 }
 
-fn half(value: &str) -> String {
+fn half(value: &[u8]) -> Vec<u8> {
     value[..value.len() / 2].to_owned()
 }
 
 async fn a_truncated_pointer_leaves_the_last_good_one_serving(world: Rc<World>) -> Outcome {
     let host = good(&world).await?;
     put_spoilt(&world, &host, |key, value| {
-        Some(if key.ends_with("config:active") { half(value) } else { value.to_owned() })
+        Some(if key.ends_with("config:active") { half(value) } else { value.to_vec() })
     })
     .await?;
     serves_on(&world, &host).await
@@ -99,7 +103,7 @@ async fn a_truncated_pointer_leaves_the_last_good_one_serving(world: Rc<World>) 
 async fn a_truncated_part_leaves_the_last_good_one_serving(world: Rc<World>) -> Outcome {
     for kind in [":part:", ":manifest:"] {
         let host = good(&world).await?;
-        put_spoilt(&world, &host, |key, value| Some(if key.contains(kind) { half(value) } else { value.to_owned() }))
+        put_spoilt(&world, &host, |key, value| Some(if key.contains(kind) { half(value) } else { value.to_vec() }))
             .await?;
         serves_on(&world, &host).await?;
     }
@@ -109,18 +113,55 @@ async fn a_truncated_part_leaves_the_last_good_one_serving(world: Rc<World>) -> 
 async fn an_unknown_version_leaves_the_last_good_one_serving(world: Rc<World>) -> Outcome {
     for kind in [":part:", ":manifest:", ":config:active"] {
         let host = good(&world).await?;
-        let newer = |key: &str, value: &str| {
-            if key.contains(kind) { project::of_version(value, 99) } else { value.to_owned() }
+        let newer = |key: &str, value: &[u8]| {
+            if key.contains(kind) { project::of_version(value, 99) } else { value.to_vec() }
         };
-        host.put(&project::rewritten(&other(&world)?, newer)).await?;
+        host.put(&project::rewritten(&other(&world)?, newer)?).await?;
+        world.warm(&host.client().for_host(&world.domain), || Request::get("/good")).await?;
+        let told = |line: &String| line.contains("configuration-refused") && line.contains("has version 99");
+        world.eventually("a log line that says the version", || host.logs().iter().any(told)).await?;
         serves_on(&world, &host).await?;
     }
     Ok(())
 }
 
+async fn a_bundle_of_version_1_is_served(world: Rc<World>) -> Outcome {
+    let host = world.start_host(true, &[]).await?;
+    let route = |pattern: &str, path: &str| {
+        json!({"id": path, "api": "a", "host": pattern, "path": path, "methods": ["GET"], "internal": false, "authn": [],
+            "scopes": [], "limit": [], "cost": 1, "cache": null, "upstream": 0, "strip_segments": 0,
+            "content_bytes_max": 1000, "timeout_ms": 5000})
+    };
+    let upstream = json!({"name": "up", "url": world.upstream.url(), "connect_timeout_ms": 1000});
+    let part = |routes: Vec<Value>| {
+        let data = json!({"upstreams": [upstream], "policies": [], "routes": routes});
+        json!({"kind": "part", "v": 1, "data": data}).to_string().into_bytes()
+    };
+    let domain = world.domain.as_str();
+    let parts =
+        [(domain, part(vec![route(domain, "/own"), route("*", "/wide")])), ("*", part(vec![route("*", "/wide")]))];
+    let hosts: BTreeMap<&str, Id> = parts.iter().map(|(pattern, part)| (*pattern, Id::of(part))).collect();
+    let gateway = json!({"name": GATEWAY, "trust_forwarded": false, "telemetry": {"log": true}});
+    let manifest = json!({"kind": "manifest", "v": 1, "data": {"gateway": gateway, "hosts": hosts}}).to_string();
+    let id = Id::of(manifest.as_bytes());
+    let pointer = json!({"kind": "pointer", "v": 1, "data": {"bundle": id}}).to_string();
+    let mut records: Records = parts.into_iter().map(|(_, part)| (keys::part(GATEWAY, &Id::of(&part)), part)).collect();
+    records.push((keys::manifest(GATEWAY, &id), manifest.into_bytes()));
+    records.push((keys::active(GATEWAY), pointer.into_bytes()));
+    host.put(&records).await?;
+    let client = host.client().for_host(domain);
+    for (path, status) in [("/own", 200), ("/wide", 200), ("/none", 404)] {
+        assert_eq!(client.get(path).await?.status, status, "{path}");
+    }
+    assert_eq!(host.client().for_host("elsewhere.test").get("/own").await?.status, 404);
+    world.publish_to(&host, &Project::new(&world).route("{path: /new}").yaml()).await?;
+    assert_eq!(client.get("/new").await?.status, 200, "one of today replaces it");
+    Ok(())
+}
+
 async fn a_missing_part_leaves_the_last_good_one_serving(world: Rc<World>) -> Outcome {
     let host = good(&world).await?;
-    put_spoilt(&world, &host, |key, value| (!key.contains(":part:")).then(|| value.to_owned())).await?;
+    put_spoilt(&world, &host, |key, value| (!key.contains(":part:")).then(|| value.to_vec())).await?;
     serves_on(&world, &host).await
 }
 
@@ -128,10 +169,10 @@ async fn two_broken_ones_in_a_row_leave_the_last_good_one_serving(world: Rc<Worl
     let host = good(&world).await?;
     let client = host.client().for_host(&world.domain);
     for version in [98, 99] {
-        let newer = |key: &str, value: &str| {
-            if key.contains(":part:") { project::of_version(value, version) } else { value.to_owned() }
+        let newer = |key: &str, value: &[u8]| {
+            if key.contains(":part:") { project::of_version(value, version) } else { value.to_vec() }
         };
-        host.put(&project::rewritten(&other(&world)?, newer)).await?;
+        host.put(&project::rewritten(&other(&world)?, newer)?).await?;
         world.warm(&client, || Request::get("/good")).await?;
     }
     serves_on(&world, &host).await

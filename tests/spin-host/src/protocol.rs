@@ -3,6 +3,8 @@
 use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -35,7 +37,7 @@ fn answer(line: &str, shared: &Shared) -> Value {
     let id = command.id.clone();
     match command.carry_out(shared) {
         Ok(Answer::Done) => json!({"ack": id}),
-        Ok(Answer::Value(value)) => json!({"ack": id, "value": value}),
+        Ok(Answer::Value(value)) => told(&id, value),
         Err(error) => json!({"nack": id, "error": error}),
     }
 }
@@ -60,6 +62,9 @@ struct Command {
 struct Put {
     key: String,
     value: String,
+    /// Whether the value is told in base64.
+    #[serde(default)]
+    base64: bool,
 }
 
 /// An absent switch stays as it is.
@@ -73,13 +78,14 @@ struct Fault {
 
 enum Answer {
     Done,
-    Value(Option<String>),
+    Value(Option<Vec<u8>>),
 }
 
 impl Command {
     fn carry_out(self, shared: &Shared) -> Result<Answer, String> {
         for put in self.put {
-            shared.stores.set(STORE, put.key, put.value.into_bytes());
+            let (key, value) = put.pair()?;
+            shared.stores.set(STORE, key, value);
         }
         for key in &self.delete {
             shared.stores.delete(STORE, key);
@@ -95,11 +101,26 @@ impl Command {
         let Some(key) = self.get else {
             return Ok(Answer::Done);
         };
-        let value = shared.stores.get(STORE, &key).map(String::from_utf8);
-        match value.transpose() {
-            Ok(value) => Ok(Answer::Value(value)),
-            Err(_) => Err(format!("the value of {key} is not UTF-8")),
+        Ok(Answer::Value(shared.stores.get(STORE, &key)))
+    }
+}
+
+impl Put {
+    fn pair(self) -> Result<(String, Vec<u8>), String> {
+        if !self.base64 {
+            return Ok((self.key, self.value.into_bytes()));
         }
+        let value =
+            BASE64_STANDARD.decode(&self.value).map_err(|error| format!("the value of {}: {error}", self.key))?;
+        Ok((self.key, value))
+    }
+}
+
+/// A value as it is told: bytes that are no text in base64.
+fn told(id: &Value, value: Option<Vec<u8>>) -> Value {
+    match value.map(String::from_utf8).transpose() {
+        Ok(text) => json!({"ack": id, "value": text}),
+        Err(bytes) => json!({"ack": id, "value": BASE64_STANDARD.encode(bytes.as_bytes()), "base64": true}),
     }
 }
 

@@ -7,6 +7,8 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tollgate_core::secret::Secret;
@@ -84,7 +86,10 @@ fn obey(records: &RecordStore, faults: &Faults) {
         let id = command["id"].clone();
         let answer = match carry_out(&command, records, faults) {
             Ok(None) => json!({"ack": id}),
-            Ok(Some(value)) => json!({"ack": id, "value": value}),
+            Ok(Some(mut told)) => {
+                told["ack"] = id;
+                told
+            }
             Err(error) => json!({"nack": id, "error": error}),
         };
         emit(&answer);
@@ -94,8 +99,8 @@ fn obey(records: &RecordStore, faults: &Faults) {
 fn carry_out(command: &Value, records: &RecordStore, faults: &Faults) -> Result<Option<Value>, String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if let Some(entries) = command["put"].as_array() {
-        let pairs: Vec<_> = entries.iter().map(|entry| (text(&entry["key"]), text(&entry["value"]))).collect();
-        let put = pairs.iter().map(|(key, value)| RecordChange::Put { key, value: value.as_bytes() });
+        let pairs = entries.iter().map(pair).collect::<Result<Vec<_>, _>>()?;
+        let put = pairs.iter().map(|(key, value)| RecordChange::Put { key, value });
         let changes: Vec<_> = put.collect();
         records.write(&changes).map_err(|error| error.to_string())?;
     } else if let Some(keys) = command["delete"].as_array() {
@@ -104,7 +109,7 @@ fn carry_out(command: &Value, records: &RecordStore, faults: &Faults) -> Result<
         records.write(&changes).map_err(|error| error.to_string())?;
     } else if let Some(key) = command["get"].as_str() {
         let value = records.read(key).map_err(|error| error.to_string())?;
-        return Ok(Some(value.map_or(Value::Null, |value| String::from_utf8_lossy(&value).into())));
+        return Ok(Some(value.map_or_else(|| json!({"value": null}), told)));
     } else if let Some(switches) = command["fault"].as_object() {
         let stores = [
             ("records", FaultyStore::Records),
@@ -120,6 +125,23 @@ fn carry_out(command: &Value, records: &RecordStore, faults: &Faults) -> Result<
         return Err("this host knows put, delete, get and fault".to_owned());
     }
     Ok(None)
+}
+
+fn pair(entry: &Value) -> Result<(String, Vec<u8>), String> {
+    let text = |name: &str| entry[name].as_str().unwrap_or_default();
+    let value = match entry["base64"].as_bool() {
+        Some(true) => BASE64_STANDARD.decode(text("value")).map_err(|error| error.to_string())?,
+        Some(false) | None => text("value").into(),
+    };
+    Ok((text("key").to_owned(), value))
+}
+
+/// A value as it is told: bytes that are no text in base64.
+fn told(value: Vec<u8>) -> Value {
+    match String::from_utf8(value) {
+        Ok(text) => json!({"value": text}),
+        Err(bytes) => json!({"value": BASE64_STANDARD.encode(bytes.as_bytes()), "base64": true}),
+    }
 }
 
 /// Writes one event; a reader that went away is no concern of this process.

@@ -1,0 +1,111 @@
+//! One part of a bundle, ready to route with.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::rc::Rc;
+
+use http::Method;
+use tollgate_core::cache::{CacheKey, CacheSettings, resource_key};
+use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, Router};
+use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
+use tollgate_kv_schemas::Id;
+
+/// One host part, compiled.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) gateway: Rc<GatewaySettings>,
+    pub(crate) settings: SiteSettings,
+    pub(crate) router: Router,
+    /// The name of its stored form.
+    pub(crate) id: Id,
+    /// Bytes of its stored form; they stand for the memory that it takes.
+    size: usize,
+}
+
+/// The parts for a host, those of its most specific pattern first; never empty.
+pub(crate) type Sites = Rc<[Rc<Site>]>;
+
+impl Site {
+    pub(crate) fn compile(gateway: Rc<GatewaySettings>, settings: SiteSettings, id: Id, size: usize) -> Self {
+        let methods: Vec<Vec<Method>> = settings
+            .routes
+            .iter()
+            .map(|route| route.methods.iter().filter_map(|m| Method::from_bytes(m.as_bytes()).ok()).collect())
+            .collect();
+        let routes = settings.routes.iter().zip(&methods);
+        let router = Router::new(routes.map(|(r, methods)| Entry { path: &r.path, methods, when: &r.when }));
+        Self { gateway, settings, router, id, size }
+    }
+
+    /// The routes of GETs for this URL that are cached, whatever their fields.
+    pub(crate) fn cached<'s>(
+        sites: &'s [Rc<Self>],
+        path: &'s CanonicalPath,
+    ) -> impl Iterator<Item = (&'s RouteSettings, &'s CacheSettings)> {
+        let routes = move |site: &'s Rc<Self>| {
+            let all = site.router.find_all(path, &Method::GET);
+            all.into_iter().filter_map(|index| site.settings.routes.get(index))
+        };
+        sites.iter().flat_map(routes).filter_map(|route| route.cache.as_ref().map(|cache| (route, cache)))
+    }
+
+    /// The resources under which GETs for this URL are stored.
+    pub(crate) fn resources(
+        sites: &[Rc<Self>],
+        name: &HostName,
+        path: &CanonicalPath,
+        query: Option<&str>,
+    ) -> Vec<CacheKey> {
+        let resource = |cache| resource_key(cache, (name.as_str(), path.as_str(), query));
+        let mut resources: Vec<CacheKey> = Self::cached(sites, path).map(|(_, cache)| resource(cache)).collect();
+        resources.sort_unstable();
+        resources.dedup();
+        resources
+    }
+
+    /// The most specific route of a request among the parts for its host, and in which part it is.
+    pub(crate) fn find(sites: &[Rc<Self>], request: &RequestHead<'_>) -> (usize, Matched) {
+        Router::find_in(sites.iter().map(|site| &site.router), request)
+    }
+}
+
+/// Parts remembered up to a size; when it is full it begins anew, as parts can be read again.
+#[derive(Debug)]
+pub(crate) struct Remembered<K> {
+    sites: HashMap<K, Rc<Site>>,
+    size: usize,
+}
+
+impl<K> Default for Remembered<K> {
+    fn default() -> Self {
+        Self { sites: HashMap::new(), size: 0 }
+    }
+}
+
+impl<K: Hash + Eq> Remembered<K> {
+    pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&Rc<Site>>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.sites.get(key)
+    }
+
+    /// Remembers a part within `room` bytes, one that is larger alone; answers whether others were forgotten for it.
+    pub(crate) fn insert(&mut self, key: K, site: &Rc<Site>, room: usize) -> bool {
+        let size = |site: &Site| site.size + SITE_SIZE;
+        if let Some(before) = self.sites.remove(&key) {
+            self.size -= size(&before);
+        }
+        let full = self.size + size(site) > room && !self.sites.is_empty();
+        if full {
+            self.sites.clear();
+            self.size = 0;
+        }
+        self.size += size(site);
+        self.sites.insert(key, Rc::clone(site));
+        full
+    }
+}
+
+/// What a part without routes takes, as bytes of stored form.
+const SITE_SIZE: usize = 256;

@@ -1,0 +1,80 @@
+//! The names of records that are named by their content.
+
+use std::fmt;
+
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+use tollgate_core::hex;
+
+/// The SHA-256 of a record's content: its name.
+///
+/// Prints as 64 lower-case hexadecimal digits, as keys and JSON have it; in binary it is its 32 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id([u8; 32]);
+
+impl Id {
+    /// The name of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+impl TryFrom<&str> for Id {
+    type Error = &'static str;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        let wrong = "not 64 lower-case hexadecimal digits";
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != 32 || !rest.is_empty() || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(wrong);
+        }
+        let mut bytes = [0; 32];
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = hex::digit(*high).zip(hex::digit(*low)).ok_or(wrong)?;
+            *byte = high << 4 | low;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_bytes(&self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_str(Read)
+        } else {
+            deserializer.deserialize_bytes(Read)
+        }
+    }
+}
+
+struct Read;
+
+impl Visitor<'_> for Read {
+    type Value = Id;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a SHA-256")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Id, E> {
+        Id::try_from(text).map_err(E::custom)
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Id, E> {
+        bytes.try_into().map(Id).map_err(|_| E::invalid_length(bytes.len(), &self))
+    }
+}

@@ -1,0 +1,108 @@
+//! Bytes that nobody should have written: refused within bounds, whatever they are.
+
+use proptest::prelude::*;
+use tollgate_core::bounds::{PART_BYTES_MAX, PATH_SEGMENTS_MAX};
+use tollgate_kv_schemas::{
+    Credential, Manifest, Pointer, RecordError, SiteSettings, decode, decode_part_unnamed, encode_part,
+};
+
+use crate::sample;
+
+#[track_caller]
+fn check_part(record: &[u8], reason: &str) {
+    let Err(RecordError::Damaged { reason: found, .. }) = decode_part_unnamed(record, "*") else {
+        panic!("it is taken");
+    };
+    assert!(found.contains(reason), "{found}");
+}
+
+#[test]
+fn a_part_has_bounds() {
+    check_part(&[b"TGp\x02".to_vec(), vec![0; PART_BYTES_MAX]].concat(), "longer than");
+    check_part(&[b"TGp\x02".to_vec(), vec![0; 100]].concat(), "something follows it");
+    check_part(b"TGp\x02\x00\x00\xff\xff\xff\xff\x0f", "cut off");
+    let mut scopes = sample::site();
+    scopes.routes[0].scopes = vec![String::new(); 3_000_000];
+    check_part(&encode_part(&scopes), "too much memory");
+}
+
+#[test]
+fn templates_cannot_blow_a_part_up() {
+    let mut site = sample::small_site("/a");
+    let route = |n: usize| sample::route("r", &format!("/{n}{}", "/a".repeat(PATH_SEGMENTS_MAX - 1)));
+    site.routes = (0..5_000).map(route).collect();
+    let record = encode_part(&site);
+    assert!(record.len() < PART_BYTES_MAX);
+    check_part(&record, "too much memory");
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused() {
+    let spoil: [fn(&mut SiteSettings); 12] = [
+        |site| site.routes[0].upstream = 2,
+        |site| site.routes[0].authn = vec![1],
+        |site| site.routes[0].authn = vec![9],
+        |site| site.routes[0].authn = vec![],
+        |site| site.routes[0].limit = vec![0],
+        |site| site.routes[0].limit = vec![1; 300],
+        |site| site.routes[0].methods = vec!["GE T".into()],
+        |site| site.routes[0].methods = vec![String::new()],
+        |site| site.routes[0].strip_segments = usize::MAX,
+        |site| site.upstreams[0].fields[0].0 = "X-Token".into(),
+        |site| site.upstreams[0].fields[0].0 = "x\ntoken".into(),
+        |site| site.routes[0].cache.as_mut().unwrap().vary = vec!["a b".into()],
+    ];
+    for (place, spoil) in spoil.iter().enumerate() {
+        let mut site = sample::site();
+        spoil(&mut site);
+        let found = decode_part_unnamed(&encode_part(&site), "*");
+        assert!(matches!(found, Err(RecordError::Damaged { .. })), "{place}: {found:?}");
+    }
+}
+
+/// Reads the record as whatever it could be taken for.
+fn read_all(record: &[u8]) {
+    let _ = decode::<Pointer>(record);
+    let _ = decode::<Credential>(record);
+    if let Ok(part) = decode_part_unnamed(record, "*") {
+        assert!(part.is_coherent());
+    }
+    if let Ok(manifest) = Manifest::decode_unnamed(record.to_vec()) {
+        let _ = manifest.part("api.example.com");
+        if let Ok(parts) = manifest.parts() {
+            assert!(parts.is_sorted_by(|a, b| a.0 < b.0));
+            for (pattern, id) in parts {
+                assert_eq!(manifest.part(pattern), Ok(Some(id)));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_damage_to_a_record_makes_reading_it_panic(
+        which in any::<prop::sample::Index>(),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let records = sample::bundle().records;
+        let mut record = which.get(&records).1.clone();
+        for (place, byte) in flips {
+            let place = place.index(record.len());
+            record[place] = byte;
+        }
+        if let Some(cut) = cut {
+            record.truncate(cut.index(record.len()));
+        }
+        read_all(&record);
+    }
+
+    #[test]
+    fn no_bytes_make_reading_them_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), letter in "[mp]") {
+        read_all(&bytes);
+        bytes.splice(0..0, [b'T', b'G', letter.as_bytes()[0], 2]);
+        read_all(&bytes);
+    }
+}

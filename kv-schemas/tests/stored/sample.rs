@@ -1,0 +1,130 @@
+//! Settings with everything in them that settings can have.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use tollgate_core::authn::ApiKeySettings;
+use tollgate_core::cache::{CacheCredentials, CacheSettings};
+use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
+use tollgate_core::route::{HostPattern, Predicate, Subject, Test};
+use tollgate_core::secret::SecretText;
+use tollgate_core::settings::{GatewaySettings, PolicyKind, PolicySettings, RouteSettings, SiteSettings};
+use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
+use tollgate_kv_schemas::Bundle;
+
+pub(crate) fn gateway() -> GatewaySettings {
+    let fields = vec![("authorization".to_owned(), SecretText::parse("Bearer ${secret.OTLP_TOKEN}").unwrap())];
+    let otlp = OtlpSettings { endpoint: "http://127.0.0.1:4318".parse().unwrap(), fields, interval_ms: 1_000 };
+    GatewaySettings {
+        name: "acme".into(),
+        trust_forwarded: false,
+        telemetry: TelemetrySettings { log: true, otlp: Some(otlp) },
+        internal_hosts: vec!["ops.internal".parse().unwrap()],
+    }
+}
+
+/// A part with a route that has everything, and one that has nothing.
+pub(crate) fn site() -> SiteSettings {
+    let policies = [
+        ("partner-keys", keys(Some("Bearer"), Some("api_key"))),
+        ("burst", limit(200, LimitBy::Consumer, OnUnavailable::Open)),
+        ("public-keys", keys(None, None)),
+        ("slow", limit(1, LimitBy::Address, OnUnavailable::Closed)),
+    ];
+    let fields = vec![("x-token".to_owned(), SecretText::parse("${secret.PETS}").unwrap())];
+    SiteSettings {
+        upstreams: vec![upstream("pets", "https://pets.internal:8443/base", fields), upstream("b", "http://b", vec![])],
+        policies: policies.into_iter().map(|(name, kind)| PolicySettings { name: name.into(), kind }).collect(),
+        routes: vec![full_route(), chosen_route(), route("pets.* /{*rest}", "/{*rest}")],
+    }
+}
+
+fn full_route() -> RouteSettings {
+    RouteSettings {
+        methods: vec!["GET".into()],
+        authn: vec![0],
+        scopes: vec!["pets.read".into()],
+        limit: vec![1],
+        cost: NonZeroU32::new(300).unwrap(),
+        cache: Some(CacheSettings {
+            ttl_ms: Some(600_000),
+            vary: vec!["accept-language".into()],
+            credentials: CacheCredentials::PerConsumer,
+            key_query: Some(vec!["page".into()]),
+        }),
+        strip_segments: 2,
+        timeout_ms: Some(10_000),
+        ..route("pets.listPets", "/pets/v1/pets/{id}")
+    }
+}
+
+/// A route that looks at more than path and method.
+fn chosen_route() -> RouteSettings {
+    let tests = [
+        (Subject::Header("x-version".into()), Test::OneOf(vec!["1".into(), "2".into()])),
+        (Subject::Query("debug".into()), Test::Absent),
+        (Subject::Query("page".into()), Test::Present),
+    ];
+    let when = tests.into_iter().map(|(of, test)| Predicate { of, test }).collect();
+    RouteSettings { when, internal: true, ..route("pets.chosen", "/pets/{id:int}/{state:(open|closed)}.json") }
+}
+
+/// A route for all methods with nothing more.
+pub(crate) fn route(id: &str, path: &str) -> RouteSettings {
+    RouteSettings {
+        id: id.into(),
+        api: "pets".into(),
+        path: path.parse().unwrap(),
+        methods: vec![],
+        when: vec![],
+        internal: false,
+        authn: vec![],
+        scopes: vec![],
+        limit: vec![],
+        cost: NonZeroU32::MIN,
+        cache: None,
+        upstream: 0,
+        strip_segments: 0,
+        content_bytes_max: 1 << 20,
+        timeout_ms: None,
+    }
+}
+
+fn upstream(name: &str, url: &str, fields: Vec<(String, SecretText)>) -> UpstreamSettings {
+    UpstreamSettings { name: name.into(), url: url.parse().unwrap(), connect_timeout_ms: 1_000, fields }
+}
+
+fn keys(scheme: Option<&str>, query: Option<&str>) -> PolicyKind {
+    let (scheme, query) = (scheme.map(Into::into), query.map(Into::into));
+    PolicyKind::ApiKey(ApiKeySettings { field: "x-api-key".into(), scheme, query })
+}
+
+fn limit(burst: u32, by: LimitBy, on_unavailable: OnUnavailable) -> PolicyKind {
+    let of = |number| NonZeroU32::new(number).unwrap();
+    PolicyKind::RateLimit(RateLimitSettings {
+        rate: of(100),
+        period_ms: of(1_000),
+        burst: of(burst),
+        by,
+        on_unavailable,
+    })
+}
+
+/// A part with one small route.
+pub(crate) fn small_site(path: &str) -> SiteSettings {
+    SiteSettings {
+        upstreams: vec![upstream("b", "http://b", vec![])],
+        policies: vec![],
+        routes: vec![route("r", path)],
+    }
+}
+
+/// A bundle for `api.example.com` and `*`.
+pub(crate) fn bundle() -> Bundle {
+    Bundle::new(&gateway(), &sites())
+}
+
+pub(crate) fn sites() -> BTreeMap<HostPattern, SiteSettings> {
+    BTreeMap::from([("api.example.com".parse().unwrap(), site()), (HostPattern::Any, small_site("/small"))])
+}

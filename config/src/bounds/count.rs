@@ -8,7 +8,7 @@ use tollgate_core::limit::LimitBy;
 use tollgate_core::route::{HostName, HostPattern};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{GatewaySettings, PolicyKind, RouteSettings};
-use tollgate_kv_schemas::{Bundle, Manifest, decode, keys};
+use tollgate_kv_schemas::{Bundle, Id, Manifest, keys};
 
 use super::overlap::Overlaps;
 use super::{MIRRORS, RETRIES, RouteBounds, Usage, Way};
@@ -66,12 +66,14 @@ impl Loads {
         let manifest_key = keys::manifest(gateway, &counted.bundle.id);
         let head = size(keys::active(gateway)) + size(manifest_key.clone());
         let manifest = counted.bundle.records.iter().find(|(key, _)| *key == manifest_key);
-        let hosts = manifest.and_then(|(_, value)| decode::<Manifest>(value).ok()).map(|m| m.hosts).unwrap_or_default();
+        let manifest = manifest.and_then(|(_, value)| Manifest::decode_unnamed(value.clone()).ok());
+        let parts = manifest.as_ref().and_then(|manifest| manifest.parts().ok()).unwrap_or_default();
+        let hosts: BTreeMap<&str, Id> = parts.into_iter().collect();
         let mut most: BTreeMap<HostPattern, Load> = BTreeMap::new();
         for pattern in hosts.keys().filter_map(|text| text.parse::<HostPattern>().ok()) {
-            let chain = covering(&pattern).filter_map(|cover| Some((cover.clone(), hosts.get(&cover)?)));
+            let chain = covering(&pattern).filter_map(|cover| Some((cover.clone(), hosts.get(cover.as_str())?)));
             let chain: Vec<_> = chain.collect();
-            let part = |id: &tollgate_kv_schemas::Id| size(keys::part(gateway, id));
+            let part = |id: &Id| size(keys::part(gateway, id));
             let load = Load {
                 parts: chain.len() as u64,
                 bytes: chain.iter().map(|(_, id)| part(id)).sum::<u64>().saturating_add(head),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tollgate_config::{compile_dir, compile_str, fixtures};
+use tollgate_config::{compile_dir, compile_str, fixtures, policy_tests};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -49,4 +49,17 @@ fn every_project_in_the_reference_of_the_format_compiles() {
         seen += 1;
     }
     assert!(seen > 0, "no project was found");
+}
+
+/// The example of the page is a test of the quickstart.
+#[test]
+fn the_test_file_in_the_page_about_policy_tests_is_sound() {
+    let page = fs::read_to_string(root().join("docs/policy-tests.md")).unwrap();
+    let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut files = blocks.filter(|block| block.starts_with("format: 1"));
+    let text = files.next().expect("a whole file");
+    let file = policy_tests::load_str("docs/policy-tests.md", text).unwrap_or_else(|found| panic!("{found}"));
+    let compiled = compile_dir(&root().join("examples/quickstart")).unwrap_or_else(|found| panic!("{found}"));
+    let found = file.check(&compiled);
+    assert!(file.warnings.is_empty() && found.is_empty(), "{}{found}", file.warnings);
 }

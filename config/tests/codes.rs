@@ -8,25 +8,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tollgate_config::fmt::format_text;
 use tollgate_config::{Code, Diagnostics, compile_dir, fixtures, policy_tests};
 
 /// Codes without an example, each with the reason.
 const WITHOUT: &[(&str, &str)] = &[
     ("TG0101", "What the file system refuses cannot be shown in a file."),
-    ("TG0118", "`tollgate fmt` says it; `tollgate check` reads the file as YAML."),
-    ("TG0119", "`tollgate fmt` says it, of a file that nobody knows yet."),
-    ("TG0701", "The example follows."),
-    ("TG0702", "The example follows."),
-    ("TG0703", "The example follows."),
-    ("TG0704", "The example follows."),
-    ("TG0705", "The example follows."),
-    ("TG0706", "The example follows."),
-    ("TG0707", "The example follows."),
-    ("TG0708", "The example follows."),
-    ("TG0709", "The example follows."),
-    ("TG0710", "The example follows."),
-    ("TG0711", "The example follows."),
-    ("TG0712", "The example follows."),
+    ("TG0119", "No file is known that shows it."),
+    ("TG0802", "It takes more policies and hosts than an example can have."),
 ];
 
 fn root() -> PathBuf {
@@ -59,7 +48,7 @@ fn example(code: &str, part: &str) -> Option<Files> {
     (!files.is_empty()).then_some(files)
 }
 
-/// Everything that is said about a project: by the compiler, about its fixtures, about its tests.
+/// Everything that is said about a project: by the compiler, about its fixtures and tests, by the formatter of JSON.
 fn findings(files: &Files) -> Vec<Diagnostics> {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, text) in files {
@@ -82,6 +71,9 @@ fn findings(files: &Files) -> Vec<Diagnostics> {
             (Ok(file), _) => found.push(file.warnings.clone()),
             (Err(errors), _) => found.push(errors.clone()),
         }
+    }
+    for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".json")) {
+        found.extend(format_text(name, &String::from_utf8_lossy(text)).err());
     }
     found.retain(|found| !found.is_empty());
     found
@@ -160,7 +152,7 @@ fn page(code: Code) -> String {
     if let (Some(wrong), Some(right)) = (example(code.id(), "wrong"), example(code.id(), "right")) {
         page.push_str(&format!("\n## Wrong\n{}", listing(&wrong, &wrong)));
         let said: String = findings(&wrong).iter().map(Diagnostics::to_string).collect();
-        page.push_str(&format!("\n`tollgate check` says:\n\n```text\n{}\n```\n", said.trim_end()));
+        page.push_str(&format!("\nTollgate says:\n\n```text\n{}\n```\n", said.trim_end()));
         page.push_str(&format!("\n## Right\n{}", listing(&differing(&right, &wrong), &right)));
     }
     page.push_str("\n[All diagnostics](README.md)\n");
@@ -221,7 +213,7 @@ const AREAS: &[(&str, &str)] = &[
 const HEAD: &str = "# Diagnostics
 
 What Tollgate says about a project, by code. A code keeps its meaning for ever. Each has a page with its story, an example, what
-`tollgate check` says to it, and the example put right; `tollgate explain TG0102` prints the same.
+is said to it, and the example put right; `tollgate explain TG0102` prints the same.
 
 These pages are written from the table in `config/src/diagnostic/codes.rs` and the examples in `config/tests/codes/`; a test
 compares them. To write them anew: `TOLLGATE_BLESS=1 cargo test -p tollgate-config --test codes`.

@@ -20,9 +20,9 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use commands::{bundle, check, explain, key, publish, purge, routes, schema, serve, test};
+use commands::{bundle, check, completions, explain, fmt, key, man, publish, purge, routes, schema, serve, test};
 use dev::DevOptions;
 use failure::Failure;
 use project::Project;
@@ -62,6 +62,7 @@ The reference is docs/cli.md.";
 enum Command {
     Dev(dev::DevArgs),
     Check(check::CheckArgs),
+    Fmt(fmt::FmtArgs),
     Routes(routes::RoutesArgs),
     Explain(explain::ExplainArgs),
     Schema(schema::SchemaArgs),
@@ -71,6 +72,8 @@ enum Command {
     Key(key::KeyArgs),
     Purge(purge::PurgeArgs),
     Serve(serve::ServeArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -89,6 +92,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
             dev::run(&project, args.options)
         }
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Fmt(args)) => fmt::run(&args),
         Some(Command::Routes(args)) => routes::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
@@ -98,6 +102,11 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         Some(Command::Key(args)) => key::run(&args),
         Some(Command::Purge(args)) => purge::run(&args),
         Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Completions(args)) => {
+            completions::run(&args, Cli::command());
+            Ok(())
+        }
+        Some(Command::Man(args)) => man::run(&args, Cli::command()),
     }
 }
 

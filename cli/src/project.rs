@@ -98,7 +98,8 @@ pub(crate) fn tell_found(found: &Diagnostics) {
     }
 }
 
-fn has_project(folder: &Path) -> bool {
+/// Whether a folder has a project file.
+pub(crate) fn has_project(folder: &Path) -> bool {
     FILES.iter().any(|name| folder.join(name).is_file())
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tollgate_config::{compile_dir, compile_str, fixtures, policy_tests};
+use tollgate_config::{compile_dir, compile_str, fixtures, fmt, policy_tests};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -24,6 +24,22 @@ fn every_example_compiles_without_a_remark() {
         seen += 1;
     }
     assert!(seen > 0, "no example was found");
+}
+
+#[test]
+fn every_file_of_every_example_is_formatted() {
+    let mut untidy = Vec::new();
+    for entry in fs::read_dir(root().join("examples")).unwrap() {
+        let project = entry.unwrap().path();
+        for name in fmt::project_files(&project) {
+            let path = project.join(&name);
+            let formatted = fmt::format_file(&project, name.to_str().unwrap()).unwrap();
+            if formatted.before != formatted.after {
+                untidy.push(path);
+            }
+        }
+    }
+    assert!(untidy.is_empty(), "not formatted, run `tollgate fmt` on the example: {untidy:?}");
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 pub(crate) mod bundle;
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod explain;
+pub(crate) mod fmt;
 pub(crate) mod key;
+pub(crate) mod man;
 pub(crate) mod publish;
 pub(crate) mod purge;
 pub(crate) mod routes;

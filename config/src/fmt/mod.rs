@@ -22,12 +22,23 @@ mod generated;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use serde::de::IgnoredAny;
 
 pub use kinds::{is_project_file, project_files};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
-use crate::source::{self, FileId, Files, Limits, Node, Position, Span, Value};
+use crate::source::{self, FileId, Files, Folder, Limits, Loader, Node, Position, Span, Value};
+
+/// A file as it is, and as it would be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Formatted {
+    /// What is in the file.
+    pub before: String,
+    /// Its canonical form.
+    pub after: String,
+}
 
 /// The canonical form of a text.
 ///
@@ -40,23 +51,40 @@ use crate::source::{self, FileId, Files, Limits, Node, Position, Span, Value};
 pub fn format_text(name: &str, text: &str) -> Result<String, Diagnostics> {
     let (mut files, mut report) = (Files::new(), Report::default());
     let file = files.add(name, text);
-    let root = source::read(file, text, &Limits::AUTHORED, &mut report);
+    canonical(file, name, text, &mut report).ok_or_else(|| report.finish(files))
+}
+
+/// The canonical form of a file of the project in a folder; `name` is its path within it. Nothing is written.
+///
+/// # Errors
+/// As [`format_text`], and when the file cannot be read or lies outside of the folder.
+pub fn format_file(project: &Path, name: &str) -> Result<Formatted, Diagnostics> {
+    let (mut loader, mut report) = (Loader::new(Folder::Disk(project.to_owned())), Report::default());
+    let formatted = loader.load(name, &Limits::AUTHORED, &mut report).and_then(|file| {
+        let before = loader.files().text(file).to_owned();
+        let after = canonical(file, name, &before, &mut report)?;
+        Some(Formatted { before, after })
+    });
+    formatted.ok_or_else(|| report.finish(loader.into_files()))
+}
+
+/// `None` when there is no such form, which is then reported.
+fn canonical(file: FileId, name: &str, text: &str, report: &mut Report) -> Option<String> {
+    let root = source::read(file, text, &Limits::AUTHORED, report);
     let is_json = kinds::is_json(name);
     if is_json && !report.has_errors() {
-        check_json(file, text, &mut report);
+        check_json(file, text, report);
     }
-    let formatted = root.filter(|_| !report.has_errors()).and_then(|root| {
-        let formatted = write(name, text, is_json).filter(|formatted| says_the_same(&root, text, formatted));
-        if formatted.is_none() {
-            report.push(
-                Diagnostic::error(Code::NotFormatted, Span::beginning_of(file), "this file cannot be formatted")
-                    .why("what was written anew would not say the same, or would lose a comment")
-                    .fix("leave it as it is; this is a mistake of Tollgate's, so please report it with the file"),
-            );
-        }
-        formatted
-    });
-    formatted.ok_or_else(|| report.finish(files))
+    let root = root.filter(|_| !report.has_errors())?;
+    let formatted = write(name, text, is_json).filter(|formatted| says_the_same(&root, text, formatted));
+    if formatted.is_none() {
+        report.push(
+            Diagnostic::error(Code::NotFormatted, Span::beginning_of(file), "this file cannot be formatted")
+                .why("what was written anew would not say the same, or would lose a comment")
+                .fix("leave it as it is; this is a mistake of Tollgate's, so please report it with the file"),
+        );
+    }
+    formatted
 }
 
 fn write(name: &str, text: &str, is_json: bool) -> Option<String> {

@@ -1,0 +1,84 @@
+//! What the fuzz targets do with an input: hand it to a door through which outside input comes, and check what the door
+//! promises of any input.
+//!
+//! `fuzz/` calls these functions with inputs that it makes up, `tests/replay.rs` with those of `fuzz/corpus/`. They panic
+//! where a promise is broken, and never else. Where to start: [`TARGETS`].
+#![forbid(unsafe_code)]
+
+use tollgate_config::{Code, Diagnostics, compile_str, fixtures, fmt, openapi, policy_tests};
+
+/// A target by its name, which is that of its program in `fuzz/fuzz_targets/` and of its folder in `fuzz/corpus/`.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("yaml_reader", yaml_reader),
+    ("openapi_import", openapi_import),
+    ("formatter", formatter),
+    ("policy_tests", policy_tests),
+];
+
+/// A project of one file, and the same text as fixtures: whatever it is, it is compiled or refused with a reason.
+pub fn yaml_reader(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    match compile_str("tollgate.yaml", &text) {
+        Ok(compiled) => {
+            assert!(!compiled.records().is_empty(), "a compiled project has records");
+            printable(compiled.warnings());
+        }
+        Err(found) => refused(&found),
+    }
+    match fixtures::load_str("dev/fixtures.yaml", &text) {
+        Ok(fixtures) => printable(&fixtures.warnings),
+        Err(found) => refused(&found),
+    }
+}
+
+/// A specification: whatever it is, it is imported or refused with a reason.
+pub fn openapi_import(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let name = if text.trim_start().starts_with('{') { "openapi.json" } else { "openapi.yaml" };
+    match openapi::import(name, &text) {
+        Ok((spec, found)) => {
+            assert!(spec.files().len() <= 1, "a text has no further files");
+            printable(&found);
+        }
+        Err(found) => refused(&found),
+    }
+    if let Ok(published) = openapi::published(name, &text) {
+        assert!(serde_json::from_str::<serde::de::IgnoredAny>(&published).is_ok(), "what is published is JSON");
+    }
+}
+
+/// A file to format: the result is its own canonical form, or there is a reason why there is none.
+pub fn formatter(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    for name in ["tollgate.yaml", "tollgate.json"] {
+        match fmt::format_text(name, &text) {
+            Ok(formatted) => {
+                let again = fmt::format_text(name, &formatted).ok();
+                assert_eq!(again.as_deref(), Some(formatted.as_str()), "formatting is idempotent");
+            }
+            Err(found) => {
+                assert!(found.iter().all(|finding| finding.code != Code::NotFormatted), "the reader takes it: {found}");
+                refused(&found);
+            }
+        }
+    }
+}
+
+/// A file of policy tests: whatever it is, it is read or refused with a reason.
+pub fn policy_tests(input: &[u8]) {
+    match policy_tests::load_str("tests/a.test.yaml", &String::from_utf8_lossy(input)) {
+        Ok(file) => printable(&file.warnings),
+        Err(found) => refused(&found),
+    }
+}
+
+fn refused(found: &Diagnostics) {
+    assert!(found.has_errors(), "what is refused has a reason");
+    printable(found);
+}
+
+/// Findings can be shown in every form, whatever they quote.
+fn printable(found: &Diagnostics) {
+    assert_eq!(found.to_text(true).is_empty(), found.is_empty());
+    assert_eq!(found.to_json().as_array().map(Vec::len), Some(found.len()));
+}

@@ -131,6 +131,12 @@ impl Compiled {
         Place { file: self.warnings.file_name(file).to_owned(), line: start.line, column: start.column }
     }
 
+    /// The platforms that `gateway.target` names.
+    #[must_use]
+    pub fn targets(&self) -> BTreeSet<Target> {
+        self.written.gateway.as_ref().map(|gateway| gateway.targets.value.clone()).unwrap_or_default()
+    }
+
     /// What one request can cause at most, for each of the [routes](Self::routes).
     #[must_use]
     pub fn bounds(&self) -> Vec<RouteBounds> {

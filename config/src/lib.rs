@@ -24,6 +24,7 @@ mod model;
 pub mod openapi;
 mod origins;
 pub mod policy_tests;
+pub mod prices;
 mod schema;
 mod source;
 

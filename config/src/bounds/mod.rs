@@ -144,6 +144,14 @@ impl RouteBounds {
     }
 }
 
+impl Usage {
+    /// What is left of it where the response comes from the cache: nobody else is asked then.
+    #[must_use]
+    pub fn of_hit(self) -> Self {
+        Self { cache_stores: 0, upstream_attempts: 0, secret_reads: 0, copied_bytes: 0, ..self }
+    }
+}
+
 /// How often a request is sent to an upstream at most; this version never repeats one.
 pub const RETRIES: u64 = 1;
 

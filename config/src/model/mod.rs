@@ -9,6 +9,7 @@ pub(crate) mod fixtures;
 pub(crate) mod level;
 pub(crate) mod operations;
 pub(crate) mod policy;
+pub(crate) mod prices;
 pub(crate) mod project;
 pub(crate) mod units;
 pub(crate) mod upstream;

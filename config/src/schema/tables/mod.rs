@@ -5,6 +5,7 @@ mod fixtures;
 mod level;
 mod policy;
 mod policy_tests;
+mod prices;
 mod project;
 pub(in crate::schema) mod texts;
 mod upstream;
@@ -20,6 +21,7 @@ pub(crate) use policy_tests::{
     REQUIREMENT, ROUTE_SELECTION, RULE, SCRIPT, TEST_CONSUMER, TEST_FILE, TEST_KEY, TEXT_EXPECT, UPSTREAM_ERRORS,
     UPSTREAM_EXPECT,
 };
+pub(crate) use prices::{PRICES, TARGET_PRICES};
 pub(crate) use project::{GATEWAY, OTLP, POLICIES_FILE, PROJECT, TELEMETRY};
 pub(crate) use upstream::UPSTREAM;
 

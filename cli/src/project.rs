@@ -7,7 +7,7 @@ use tollgate_config::{Compiled, Diagnostics, compile_dir, compile_str};
 
 use crate::failure::Failure;
 use crate::quickstart;
-use crate::terminal;
+use crate::terminal::{self, Progress};
 
 /// Where a project is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,7 @@ impl Project {
 
     /// Compiles it.
     pub(crate) fn compile(&self) -> Result<Compiled, Diagnostics> {
+        let _progress = Progress::of("compiling");
         match self {
             Self::Folder(folder) => compile_dir(folder),
             Self::BuiltIn => compile_str(quickstart::PROJECT_NAME, quickstart::PROJECT),

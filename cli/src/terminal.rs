@@ -1,6 +1,40 @@
 //! Writing to the person: colour only where a terminal shows it, and no failure when nobody reads.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+/// How every command talks.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Manner {
+    /// Say no more on standard error than what is wrong.
+    #[arg(short, long, global = true, display_order = 900)]
+    quiet: bool,
+    /// Whether to use colours; `auto` does on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto, display_order = 901)]
+    color: Colour,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Sets how this process talks, from the command line.
+pub(crate) fn set_manner(manner: Manner) {
+    QUIET.store(manner.quiet, Ordering::Relaxed);
+    COLOUR.store(manner.color as u8, Ordering::Relaxed);
+}
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+static COLOUR: AtomicU8 = AtomicU8::new(Colour::Auto as u8);
 
 /// Writes to standard output; a reader that has gone away is no error.
 pub(crate) fn print(text: &str) {
@@ -14,15 +48,74 @@ pub(crate) fn tell(text: &str) {
     let _ = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
 }
 
+/// Writes a line to standard error that says what was done; not where the person wants it quiet.
+pub(crate) fn note(text: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        tell(text);
+    }
+}
+
+/// Whether the person wants it quiet.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// Whether standard output shows colours.
 pub(crate) fn colour_out() -> bool {
-    std::io::stdout().is_terminal() && is_wanted()
+    is_coloured(std::io::stdout().is_terminal())
 }
 
 /// Whether standard error shows colours.
 pub(crate) fn colour_err() -> bool {
-    std::io::stderr().is_terminal() && is_wanted()
+    is_coloured(std::io::stderr().is_terminal())
 }
+
+fn is_coloured(is_terminal: bool) -> bool {
+    match COLOUR.load(Ordering::Relaxed) {
+        always if always == Colour::Always as u8 => true,
+        never if never == Colour::Never as u8 => false,
+        _ => is_terminal && is_wanted(),
+    }
+}
+
+/// Says on a terminal what is being done, once it takes longer than a second, until it is dropped.
+pub(crate) struct Progress {
+    done: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
+}
+
+impl Progress {
+    pub(crate) fn of(what: &'static str) -> Self {
+        if is_quiet() || !std::io::stderr().is_terminal() {
+            return Self { done: None };
+        }
+        let (sender, receiver) = mpsc::channel::<()>();
+        let show = move || {
+            let mut turns = SPINNER.iter().cycle();
+            let mut wait = Duration::from_secs(1);
+            while receiver.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                wait = Duration::from_millis(120);
+                let mut err = std::io::stderr().lock();
+                let _ = write!(err, "\r{} {what} ", turns.next().unwrap_or(&'|')).and_then(|()| err.flush());
+            }
+            if wait < Duration::from_secs(1) {
+                let mut err = std::io::stderr().lock();
+                let _ = write!(err, "\r\x1b[K").and_then(|()| err.flush());
+            }
+        };
+        Self { done: Some((sender, std::thread::spawn(show))) }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some((sender, thread)) = self.done.take() {
+            drop(sender);
+            let _ = thread.join();
+        }
+    }
+}
+
+const SPINNER: [char; 4] = ['|', '/', '-', '\\'];
 
 /// By <https://no-color.org>.
 fn is_wanted() -> bool {

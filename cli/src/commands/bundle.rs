@@ -35,6 +35,6 @@ pub(crate) fn run(args: &BundleArgs) -> Result<(), Failure> {
     };
     std::fs::write(out, text).map_err(|error| Failure::problem(format!("{}: {error}", out.display())))?;
     let (count, id) = (compiled.records().len(), compiled.id());
-    terminal::tell(&format!("{}: {count} records of bundle {id}", out.display()));
+    terminal::note(&format!("{}: {count} records of bundle {id}", out.display()));
     Ok(())
 }

@@ -135,9 +135,9 @@ fn new(args: &NewArgs) -> Result<(), Failure> {
         }
         (Output::Text, target) => {
             terminal::print(&format!("{}\n", key.expose()));
-            terminal::tell(&format!("{} of {}; the key is not shown again", credential.id, credential.consumer));
+            terminal::note(&format!("{} of {}; the key is not shown again", credential.id, credential.consumer));
             match target {
-                Some(target) => terminal::tell(&format!("its record is in {}", target.name())),
+                Some(target) => terminal::note(&format!("its record is in {}", target.name())),
                 None => terminal::tell(&format!("the record to publish:\n  key    {}\n  value  {value}", record.0)),
             }
         }
@@ -181,12 +181,12 @@ fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
     let mut credential: Credential = decode(&value).map_err(|error| Failure::problem(format!("{key}: {error}")))?;
     let (id, consumer) = (credential.id.clone(), credential.consumer.clone());
     if credential.revoked {
-        terminal::tell(&format!("{id} of {consumer} was revoked before"));
+        terminal::note(&format!("{id} of {consumer} was revoked before"));
         return Ok(());
     }
     credential.revoked = true;
     target.put(&[(key.clone(), encode(&credential))])?;
-    terminal::tell(&format!("{id} of {consumer} is revoked in {}", target.name()));
+    terminal::note(&format!("{id} of {consumer} is revoked in {}", target.name()));
     Ok(())
 }
 

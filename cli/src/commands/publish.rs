@@ -43,7 +43,7 @@ pub(crate) fn run(args: &PublishArgs) -> Result<(), Failure> {
     let credentials = records.len();
     records.extend_from_slice(compiled.records());
     target.put(&records)?;
-    terminal::tell(&format!(
+    terminal::note(&format!(
         "published to {}: gateway {}, bundle {}{}",
         target.name(),
         compiled.gateway(),

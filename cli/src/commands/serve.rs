@@ -84,10 +84,10 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
         Server::builder(settings(args)?, store).bind().map_err(|error| explain_start(&error, "--listen", admin))?;
     for (place, address) in server.addresses().iter().enumerate() {
         let whom = if place < public { "" } else { " for callers inside" };
-        terminal::tell(&format!("listening on {address}{whom}"));
+        terminal::note(&format!("listening on {address}{whom}"));
     }
     if let Some(admin) = server.admin_address() {
-        terminal::tell(&format!("metrics, health and purges on http://{admin}"));
+        terminal::note(&format!("metrics, health and purges on http://{admin}"));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

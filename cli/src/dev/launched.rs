@@ -19,7 +19,7 @@ pub(super) async fn run(session: Session) -> Result<(), Failure> {
     let workspace = Workspace::find(on)?;
     workspace.prepare(on)?;
     let hint = if on == On::Spin { " (the first start compiles the component: a minute or two)" } else { "" };
-    terminal::tell(&format!("starting the {} host{hint}", on.name()));
+    terminal::note(&format!("starting the {} host{hint}", on.name()));
     let mut launcher = Launcher::start(command(&session, &workspace)).await.map_err(Failure::problem)?;
     let stop = StopSignal::listen()?;
     let banner = banner(&session, &launcher.url, admin_listener.local_addr().ok());

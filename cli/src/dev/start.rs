@@ -26,7 +26,7 @@ impl StopSignal {
     /// Resolves with the first signal, and says so; a second one ends the process without waiting for anything.
     pub(crate) async fn wait(mut self, ending: &str) {
         self.next().await;
-        terminal::tell(ending);
+        terminal::note(ending);
         tokio::task::spawn_local(async move {
             self.next().await;
             std::process::exit(INTERRUPTED);

@@ -66,7 +66,7 @@ impl Workspace {
     /// Runs cargo; what it says goes to standard error.
     fn build(&self, words: &[&str]) -> Result<(), Failure> {
         let said = format!("cargo {}", words.join(" "));
-        terminal::tell(&format!("$ {said}   (missing, or older than its sources)"));
+        terminal::note(&format!("$ {said}   (missing, or older than its sources)"));
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(words).current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target).stdin(Stdio::null());
         cargo.stdout(std::io::stderr());

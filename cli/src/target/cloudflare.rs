@@ -35,7 +35,7 @@ impl KvNamespace {
             let path = file.0.to_string_lossy();
             let words = ["kv", "bulk", "put", &path];
             let command = self.command(&words);
-            terminal::tell(&format!("$ {}", shown(&command)));
+            terminal::note(&format!("$ {}", shown(&command)));
             // Standard output is for our own answer.
             run(command, Stdio::from(std::io::stderr()))?;
         }

@@ -1,0 +1,173 @@
+//! `tollgate cost`: what a request can cause at most, route by route, and what a million of them cost.
+
+mod table;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tollgate_config::bounds::{RouteBounds, State, Target, Usage, Way};
+use tollgate_config::prices::{BUILT_IN, Estimate, Mix, Prices, TargetPrices};
+use tollgate_config::{Compiled, CompiledRoute};
+
+use super::Output;
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::terminal;
+
+/// Show the most that a request can cause on each route, and what a million of them cost.
+///
+/// The first table is the worst case: a request that finds an isolate which knows nothing, on the longest way. The second
+/// is the typical one: configuration, credential and secrets are known. Prices are those of prices.yaml in the project, or
+/// a dated list that is built in.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollgate cost
+  tollgate cost shop --target workers-free
+  tollgate cost shop --hit-ratio 80%
+  tollgate cost --print-prices > prices.yaml
+  tollgate cost shop --output json | jq '.[].routes[].typical.per_million'
+
+docs/bounds.md says how the numbers come about.")]
+pub(crate) struct CostArgs {
+    /// The project's folder.
+    #[arg(default_value = ".")]
+    project: PathBuf,
+    /// The platform; those of `gateway.target` where it is left out, else workers-paid. Repeatable.
+    #[arg(long, value_name = "TARGET")]
+    target: Vec<Target>,
+    /// A price list, in place of the project's.
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
+    /// How many requests to cached routes are answered from the cache, as in 80% or 0.8.
+    #[arg(long, value_name = "RATIO", value_parser = ratio, default_value = "0%")]
+    hit_ratio: u32,
+    /// Print the list that is built in, to be edited.
+    #[arg(long)]
+    print_prices: bool,
+    /// The form of the answer.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// A gateway's costs on one platform.
+struct Costs<'c> {
+    target: Target,
+    prices: &'c Prices,
+    of_target: TargetPrices,
+    hits: u32,
+    routes: Vec<RouteCosts<'c>>,
+}
+
+struct RouteCosts<'c> {
+    route: &'c CompiledRoute,
+    worst: Case,
+    typical: Case,
+}
+
+/// What a request to a route comes to in one of the two cases.
+struct Case {
+    usage: Usage,
+    estimate: Estimate,
+}
+
+pub(crate) fn run(args: &CostArgs) -> Result<(), Failure> {
+    if args.print_prices {
+        terminal::print(BUILT_IN);
+        return Ok(());
+    }
+    let project = Project::at(&args.project);
+    let compiled = project.compiled()?;
+    let prices = prices(args, &project)?;
+    let bounds = compiled.bounds();
+    let costs: Vec<Costs<'_>> =
+        targets(args, &compiled).into_iter().map(|target| costs(&compiled, &bounds, &prices, target, args)).collect();
+    terminal::print(&match args.output {
+        Output::Text => costs.iter().map(table::text).collect::<Vec<_>>().join("\n"),
+        Output::Json => table::json(&costs),
+    });
+    Ok(())
+}
+
+fn targets(args: &CostArgs, compiled: &Compiled) -> Vec<Target> {
+    let named = if args.target.is_empty() { compiled.targets().into_iter().collect() } else { args.target.clone() };
+    if named.is_empty() { vec![Target::WorkersPaid] } else { named }
+}
+
+fn prices(args: &CostArgs, project: &Project) -> Result<Prices, Failure> {
+    let refuse = |found| project.refuse(&found);
+    if let Some(path) = &args.prices {
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| Failure::problem(format!("{}: {error}", path.display())))?;
+        return Prices::read(&path.display().to_string(), &text).map_err(refuse);
+    }
+    let own = match project {
+        Project::Folder(folder) => Prices::of_project(folder).map_err(refuse)?,
+        Project::BuiltIn => None,
+    };
+    own.map_or_else(|| Prices::built_in().map_err(refuse), Ok)
+}
+
+fn costs<'c>(
+    compiled: &'c Compiled,
+    bounds: &[RouteBounds],
+    prices: &'c Prices,
+    target: Target,
+    args: &CostArgs,
+) -> Costs<'c> {
+    let of_target = prices.targets.get(&target).cloned().unwrap_or_default();
+    let routes = compiled.routes().iter().zip(bounds).map(|(route, bounds)| {
+        let hits = if route.settings.cache.is_some() { args.hit_ratio } else { 0 };
+        RouteCosts {
+            route,
+            worst: worst(bounds, &of_target, target),
+            typical: typical(bounds, &of_target, target, hits),
+        }
+    });
+    let routes = routes.collect();
+    Costs { target, prices, of_target, hits: args.hit_ratio, routes }
+}
+
+/// Of each kind the most, whatever the way; what it costs is that of the most expensive way.
+fn worst(bounds: &RouteBounds, prices: &TargetPrices, target: Target) -> Case {
+    let mix = |usage: &Usage| Mix { hit: *usage, miss: *usage, hits: 0 };
+    let rank = |usage: &Usage| (prices.per_million(&mix(usage)).total_micro, target.buffered_bytes(usage));
+    let ways = bounds.ways(State::Cold).iter().map(|(_, usage)| *usage);
+    let dearest = ways.max_by_key(|usage| rank(usage)).unwrap_or_default();
+    Case { usage: bounds.most(State::Cold), estimate: prices.per_million(&mix(&dearest)) }
+}
+
+/// A request that is let through in a warm isolate; `hits` of a million are answered from the cache.
+fn typical(bounds: &RouteBounds, prices: &TargetPrices, target: Target, hits: u32) -> Case {
+    let forwarded = bounds.ways(State::Warm).iter().filter(|(way, _)| *way != Way::Refused).map(|(_, usage)| *usage);
+    let mix = |usage: Usage| Mix { hit: usage.of_hit(), miss: usage, hits };
+    let rank = |usage: &Usage| (prices.per_million(&mix(*usage)).total_micro, target.buffered_bytes(usage));
+    let usage = forwarded.max_by_key(|usage| rank(usage)).unwrap_or_default();
+    Case { usage, estimate: prices.per_million(&mix(usage)) }
+}
+
+/// `80%`, `0.8` or `1`, in millionths.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the range that is checked")]
+fn ratio(text: &str) -> Result<u32, String> {
+    let (number, whole) = text.strip_suffix('%').map_or((text, 1_000_000.0), |number| (number, 10_000.0));
+    let millionths = number.trim().parse::<f64>().ok().map(|number| number * whole);
+    let millionths = millionths.filter(|millionths| (0.0..=1_000_000.0).contains(millionths));
+    millionths.map(|millionths| millionths.round() as u32).ok_or_else(|| "write it as in 80% or 0.8".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_a_share_of_all() {
+        for (text, millionths) in
+            [("80%", 800_000), ("0.8", 800_000), ("1", 1_000_000), ("0%", 0), ("100 %", 1_000_000)]
+        {
+            assert_eq!(ratio(text), Ok(millionths), "{text}");
+        }
+        for text in ["2", "101%", "-1%", "x", "%", "NaN"] {
+            assert!(ratio(text).is_err(), "{text}");
+        }
+    }
+}

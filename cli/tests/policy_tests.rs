@@ -455,10 +455,11 @@ fn keys_stand_where_the_routes_policy_looks_and_wherever_a_text_names_them() {
 #[test]
 fn upstreams_answer_by_rule_and_in_order() {
     let ran = Tested::with_cases(
-        "- name: scripts\n  upstreams:\n    pets:\n      rules:\n      - {method: POST, status: 201}\n      \
+        "- name: scripts\n  upstreams:\n    pets:\n      rules:\n      - {method: POST, status: 201}\n      - {route: cached, status: 202}\n      \
          - {path: /pub*, answers: [{status: 500}, {fail: connection_refused}, {status: 204}]}\n      status: 203\n  steps:\n  \
          - {request: POST /shop/private, key: k1, expect: {status: 201}}\n  \
          - {request: GET /shop/private, key: k1, expect: {status: 203}}\n  \
+         - {request: GET /shop/cached, expect: {status: 202}}\n  \
          - {request: GET /shop/public, expect: {status: 500}}\n  \
          - {request: GET /shop/public, expect: {status: 502, headers: {proxy-status: {contains: connection_refused}}}}\n  \
          - {request: GET /shop/public, repeat: 2, expect: {status: 204}}\n  \

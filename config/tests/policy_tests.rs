@@ -72,6 +72,8 @@ fn the_shape_of_a_file_is_checked() {
     let case = "{name: a, steps: [{request: GET /, expect: {status: 404}}]}";
     check(&format!("format: 1\ncases:\n- {case}\n- {case}\n"), &[("TG0906", 4, 10)]);
     check(&format!("format: 1\nupstreams: {{pest: {{status: 200}}}}\ncases: [{case}]\n"), &[("TG0909", 2, 13)]);
+    let rule = "upstreams: {pets: {rules: [{route: shop.usde, status: 200}]}}";
+    check(&format!("format: 1\n{rule}\ncases: [{case}]\n"), &[("TG0909", 2, 36)]);
     check(&format!("format: 1\nconsumers: [{{id: a, keys: [k, k]}}]\ncases: [{case}]\n"), &[("TG0906", 2, 31)]);
     check(&format!("format: 1\nconsumers: [{{id: a}}, {{id: a}}]\ncases: [{case}]\n"), &[("TG0906", 2, 27)]);
 }

@@ -85,9 +85,12 @@ impl Running<'_, '_> {
             let expected = "a request that can be sent".to_owned();
             failure(step.span, what, Mismatch { what: "request".into(), at: step.span, expected, got: got.to_owned() })
         };
-        self.bench.scripts.begin_step(step.upstream.as_ref());
         let line = format!("step {number}, {} {}", step.method, step.target);
         let prepared = prepare(self.stage, step).map_err(|got| failed(line.clone(), &got))?;
+        let scripts = &self.bench.scripts;
+        let route = || self.stage.route_of(prepared.request.clone(), prepared.client);
+        let route = scripts.ask_for_routes().then(route).flatten().map(|route| route.settings.id.clone());
+        scripts.begin_step(step.upstream.as_ref(), route);
         let mut counts: BTreeMap<u16, u32> = BTreeMap::new();
         for nth in 1..=step.repeat {
             let Some(exchanged) = self.send(&prepared) else {

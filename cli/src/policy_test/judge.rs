@@ -14,6 +14,7 @@ use tollgate_edge::memory::Content;
 
 use super::case::Exchanged;
 use super::outcome::Mismatch;
+use super::script::is_route;
 use super::shown::{content_text, json_content, json_text, quoted};
 use crate::redaction::shown;
 
@@ -109,9 +110,7 @@ impl Judge {
         if let Some(route) = &expect.route {
             let got = record.route.as_ref().map(|route| route.id.as_str());
             let expected = route.value.as_deref();
-            // The part of an id behind the API's name is enough.
-            let is_operation = |id: &str| id.split_once('.').is_some_and(|(_, operation)| Some(operation) == expected);
-            if !got.is_some_and(is_operation) {
+            if !got.zip(expected).is_some_and(|(got, expected)| is_route(got, expected)) {
                 self.name("route", route.span, expected, got);
             }
         }

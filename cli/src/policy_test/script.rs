@@ -19,6 +19,8 @@ pub(super) struct Scripts {
     scripts: HashMap<String, Script>,
     /// What the step says, in place of the scripts.
     step: RefCell<Option<Answers>>,
+    /// The route that the step's requests take, where a rule asks for it.
+    route: RefCell<Option<String>>,
     given: RefCell<HashMap<Place, usize>>,
     /// The upstreams called since this was last asked.
     called: RefCell<Vec<String>>,
@@ -47,9 +49,15 @@ impl Scripts {
         Self { upstreams, scripts: scripts.collect(), ..Self::default() }
     }
 
+    /// Whether a rule asks for the route of a request.
+    pub(super) fn ask_for_routes(&self) -> bool {
+        self.scripts.values().flat_map(|script| &script.rules).any(|rule| rule.route.is_some())
+    }
+
     /// Begins a step.
-    pub(super) fn begin_step(&self, answers: Option<&Answers>) {
+    pub(super) fn begin_step(&self, answers: Option<&Answers>, route: Option<String>) {
         self.step.replace(answers.cloned());
+        self.route.replace(route);
         self.given.borrow_mut().remove(&Place::Step);
     }
 
@@ -65,10 +73,12 @@ impl Scripts {
         let (place, answers) = match (step.as_ref(), self.scripts.get(&name)) {
             (Some(answers), _) => (Place::Step, answers),
             (None, None) => return (0, Ok(Response::new(Content::empty()))),
-            (None, Some(script)) => match script.rules.iter().position(|rule| applies(rule, request)) {
-                Some(at) => (Place::Rule(name, at), &script.rules[at].answers),
-                None => (Place::Upstream(name), &script.answers),
-            },
+            (None, Some(script)) => {
+                match script.rules.iter().position(|rule| applies(rule, request, self.route.borrow().as_deref())) {
+                    Some(at) => (Place::Rule(name, at), &script.rules[at].answers),
+                    None => (Place::Upstream(name), &script.answers),
+                }
+            }
         };
         self.next(place, answers).map_or_else(
             || (0, Ok(Response::new(Content::empty()))),
@@ -97,9 +107,15 @@ impl Scripts {
     }
 }
 
-fn applies(rule: &Rule, request: &Request<Content>) -> bool {
+fn applies(rule: &Rule, request: &Request<Content>, route: Option<&str>) -> bool {
     rule.method.as_ref().is_none_or(|method| method == request.method())
         && rule.path.as_ref().is_none_or(|pattern| fits(pattern, request.uri().path()))
+        && rule.route.as_ref().is_none_or(|wanted| route.is_some_and(|id| is_route(id, &wanted.value)))
+}
+
+/// Whether a name is that of a route: its id, or the part of it behind the API's name.
+pub(super) fn is_route(id: &str, name: &str) -> bool {
+    id == name || id.split_once('.').is_some_and(|(_, operation)| operation == name)
 }
 
 /// Whether a path fits a pattern in which `*` stands for any text.

@@ -109,7 +109,7 @@ impl<'f> Stage<'f> {
     }
 
     /// The route that the gateway takes for a request.
-    fn route_of(&self, request: Request<Content>, client: Client) -> Option<&'f CompiledRoute> {
+    pub(super) fn route_of(&self, request: Request<Content>, client: Client) -> Option<&'f CompiledRoute> {
         let (_, record) = self.scout.serve(request, client)?;
         self.scout.host.sink.clear();
         let _ = self.scout.host.upstream.take_received();

@@ -25,8 +25,11 @@ impl TestFile {
         let names = Names::of(compiled);
         let mut report = Report::default();
         let scripts = self.upstreams.iter().chain(self.cases.iter().flat_map(|case| &case.upstreams));
-        for (name, _) in scripts {
+        for (name, script) in scripts {
             names.check("upstream", &names.upstreams, name, &mut report);
+            for route in script.rules.iter().filter_map(|rule| rule.route.as_ref()) {
+                names.route(route, &mut report);
+            }
         }
         for step in self.cases.iter().flat_map(|case| &case.steps) {
             if let Action::Request(request) = &step.action {
@@ -57,10 +60,8 @@ impl Names {
     }
 
     fn expectation(&self, expect: &Expect, report: &mut Report) {
-        if let Some(Spanned { value: Some(route), span }) = &expect.route
-            && !is_operation(&self.routes, route)
-        {
-            self.check("route", &self.routes, &Spanned::new(route.clone(), *span), report);
+        if let Some(Spanned { value: Some(route), span }) = &expect.route {
+            self.route(&Spanned::new(route.clone(), *span), report);
         }
         if let Some(Spanned { value: PolicyExpect::Named(name), span }) = &expect.policy {
             self.check("policy", &self.policies, &Spanned::new(name.clone(), *span), report);
@@ -70,6 +71,12 @@ impl Names {
         }
         if let Some(name) = expect.upstream.as_ref().and_then(|upstream| upstream.name.as_ref()) {
             self.check("upstream", &self.upstreams, name, report);
+        }
+    }
+
+    fn route(&self, name: &Spanned<String>, report: &mut Report) {
+        if !is_operation(&self.routes, &name.value) {
+            self.check("route", &self.routes, name, report);
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Script {
 pub struct Rule {
     /// The method, or any.
     pub method: Option<Method>,
+    /// The id of the route that the request took, with or without the API's name, or any route.
+    pub route: Option<Spanned<String>>,
     /// The path that the upstream receives, in which `*` stands for any text, or any path.
     pub path: Option<String>,
     /// The answers.
@@ -80,9 +82,10 @@ fn rule(node: &Node, report: &mut Report) -> Option<Rule> {
     let mut fields = Fields::open(node, &tables::RULE, "this rule", node.span, report)?;
     let method = fields.optional("method", report, method);
     let path = fields.optional("path", report, decode::text);
+    let route = fields.optional("route", report, decode::text);
     let answers = answers_of(&mut fields, node, report);
     fields.finish(report);
-    Some(Rule { method, path: path.map(|path| path.value), answers: answers? })
+    Some(Rule { method, route, path: path.map(|path| path.value), answers: answers? })
 }
 
 /// A method in capitals.

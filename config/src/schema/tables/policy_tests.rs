@@ -105,6 +105,7 @@ pub(crate) static RULE: Object = Object {
         Key::optional("path", "The path that the upstream receives; `*` stands for any text.", Shape::Text)
             .absent("any")
             .examples(&["\"/pets/*\""]),
+        Key::optional("route", "The id of the route that the request took.", Shape::Text).absent("any"),
         SEQUENCE,
     ],
     shared: &[ANSWER_KEYS],

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Absent, FileKind, Key, List, Named, Object, Rule, Shape, Tagged, TextRule, pattern};
+use super::{Absent, FileKind, Key, List, Named, Object, Rule, Shape, Tagged, TextRule, pattern, tables};
 
 /// The schema of a kind of file.
 pub(super) fn document(kind: FileKind) -> Value {
@@ -32,7 +32,7 @@ impl Writer {
         let mut out = Map::new();
         out.insert("description".to_owned(), object.doc.into());
         out.insert("type".to_owned(), "object".into());
-        let properties = object.all_keys().map(|key| (key.name.to_owned(), self.key(key))).collect();
+        let properties = object.all_keys().map(|key| (key.name.to_owned(), self.key(key, object))).collect();
         out.insert("properties".to_owned(), Value::Object(properties));
         let required: Vec<_> = object.all_keys().filter(|key| key.is_required()).map(|key| key.name).collect();
         if !required.is_empty() {
@@ -48,8 +48,14 @@ impl Writer {
         out
     }
 
-    fn key(&mut self, key: &Key) -> Value {
-        let mut out = match self.shape(key.shape) {
+    fn key(&mut self, key: &Key, object: &'static Object) -> Value {
+        // Declarations of values are read before there are values.
+        let declares = std::ptr::eq(object, &tables::PROJECT) && key.name == "values";
+        let outer = self.with_values;
+        self.with_values = outer && !declares;
+        let shape = self.shape(key.shape);
+        self.with_values = outer;
+        let mut out = match shape {
             Value::Object(members) => members,
             other => Map::from_iter([("allOf".to_owned(), json!([other]))]),
         };
@@ -65,7 +71,7 @@ impl Writer {
 
     fn shape(&mut self, shape: Shape) -> Value {
         let mut options = self.options(shape);
-        if self.with_values && is_scalar(shape) {
+        if self.with_values && takes_value(shape) {
             options.push(self.value_reference());
         }
         if options.len() > 1 { json!({ "anyOf": options }) } else { options.pop().unwrap_or_default() }
@@ -139,7 +145,9 @@ impl Writer {
 
     /// First the key that decides, so that editors offer its words; then for each word the whole object.
     fn tagged(&mut self, tagged: &Tagged) -> Value {
+        let outer = std::mem::replace(&mut self.with_values, false);
         let mut out = self.members(tagged.head);
+        self.with_values = outer;
         out.remove("additionalProperties");
         let variants = tagged.variants.iter().map(|(word, object)| {
             json!({
@@ -210,20 +218,18 @@ fn description(key: &Key) -> String {
     out
 }
 
-/// Whether the shape can be written as a scalar, in whose place a value may stand.
-fn is_scalar(shape: Shape) -> bool {
+/// Whether a value may stand in the place of the shape: a scalar, or a list of scalars. Any text is one already.
+fn takes_value(shape: Shape) -> bool {
     match shape {
         Shape::Ruled(_)
-        | Shape::Text
         | Shape::Boolean
         | Shape::Integer(..)
         | Shape::Number(..)
         | Shape::Quantity(_)
         | Shape::Word(_) => true,
-        Shape::AnyOf(shapes) => shapes.iter().any(|shape| is_scalar(*shape)),
-        Shape::Format | Shape::List(_) | Shape::Object(_) | Shape::Tagged(_) | Shape::Named(_) | Shape::Anything => {
-            false
-        }
+        Shape::List(list) => matches!(list.of, Shape::Text) || takes_value(list.of),
+        Shape::AnyOf(shapes) => shapes.iter().any(|shape| takes_value(*shape)),
+        Shape::Format | Shape::Text | Shape::Object(_) | Shape::Tagged(_) | Shape::Named(_) | Shape::Anything => false,
     }
 }
 

@@ -17,11 +17,13 @@ pub enum FileKind {
     Test,
     /// Consumers and keys for local use.
     Fixtures,
+    /// What platforms charge.
+    Prices,
 }
 
 impl FileKind {
     /// All kinds, the project first.
-    pub const ALL: &[Self] = &[Self::Project, Self::Api, Self::Policies, Self::Test, Self::Fixtures];
+    pub const ALL: &[Self] = &[Self::Project, Self::Api, Self::Policies, Self::Test, Self::Fixtures, Self::Prices];
 
     /// The kind's name, such as `project`.
     #[must_use]
@@ -32,6 +34,7 @@ impl FileKind {
             Self::Policies => "policies",
             Self::Test => "test",
             Self::Fixtures => "fixtures",
+            Self::Prices => "prices",
         }
     }
 
@@ -44,6 +47,7 @@ impl FileKind {
             Self::Policies => "policies/<any>.yaml",
             Self::Test => "tests/<any>.test.yaml",
             Self::Fixtures => "dev/fixtures.yaml",
+            Self::Prices => "prices.yaml",
         }
     }
 
@@ -56,6 +60,7 @@ impl FileKind {
             Self::Policies => "policies.schema.json",
             Self::Test => "test.schema.json",
             Self::Fixtures => "fixtures.schema.json",
+            Self::Prices => "prices.schema.json",
         }
     }
 
@@ -79,13 +84,14 @@ impl FileKind {
             Self::Policies => &tables::POLICIES_FILE,
             Self::Test => &tables::TEST_FILE,
             Self::Fixtures => &tables::FIXTURES,
+            Self::Prices => &tables::PRICES,
         }
     }
 
     /// Whether `${value.NAME}` may stand in it.
     pub(crate) fn takes_values(self) -> bool {
         match self {
-            Self::Project | Self::Api | Self::Policies | Self::Test | Self::Fixtures => false,
+            Self::Project | Self::Api | Self::Policies | Self::Test | Self::Fixtures | Self::Prices => false,
         }
     }
 }

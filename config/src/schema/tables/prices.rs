@@ -1,7 +1,7 @@
 //! `prices.yaml`.
 
 use super::FILE;
-use super::texts::NAME;
+use super::texts::TARGET;
 use crate::schema::{Key, Named, Object, Quantity, Shape};
 
 /// The root of `prices.yaml`.
@@ -17,7 +17,7 @@ pub(crate) static PRICES: Object = Object {
     ..Object::PLAIN
 };
 
-static TARGETS: Named = Named { names: &NAME, of: Shape::Object(&TARGET_PRICES), max: usize::MAX };
+static TARGETS: Named = Named { names: &TARGET, of: Shape::Object(&TARGET_PRICES), max: usize::MAX };
 
 /// Prices of one platform.
 pub(crate) static TARGET_PRICES: Object = Object {

@@ -128,3 +128,11 @@ pub(crate) static INSTANT: TextRule = TextRule {
     pattern: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
     examples: &["2026-01-31T23:59:50Z"],
 };
+
+/// The name of a platform.
+pub(crate) static TARGET: TextRule = TextRule {
+    name: "target",
+    doc: "A platform: `workers-free`, `workers-paid`, `spin` or `native`.",
+    pattern: "^(workers-free|workers-paid|spin|native)$",
+    examples: &["workers-paid"],
+};

@@ -38,6 +38,7 @@ fn kind_of(path: &Path) -> Option<FileKind> {
         (_, "policies", _) => Some(FileKind::Policies),
         (_, "tests", stem) if stem.ends_with(".test") => Some(FileKind::Test),
         (_, "dev", "fixtures") => Some(FileKind::Fixtures),
+        (_, _, "prices") => Some(FileKind::Prices),
         _ => None,
     }
 }

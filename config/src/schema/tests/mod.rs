@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 use super::FileKind;
 use crate::diagnostic::{Diagnostics, Report};
+use crate::prices::Prices;
 use crate::source::{self, Files, Limits, Node, Value};
 use crate::{compile_files, compile_str, fixtures, policy_tests};
 
@@ -67,6 +68,7 @@ fn findings(kind: FileKind, text: &str) -> Diagnostics {
         FileKind::Fixtures => {
             fixtures::load_str("dev/fixtures.yaml", text).map_or_else(|found| found, |fixtures| fixtures.warnings)
         }
+        FileKind::Prices => Prices::read("prices.yaml", text).map_or_else(|found| found, |_| Diagnostics::default()),
     }
 }
 

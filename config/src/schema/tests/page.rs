@@ -13,7 +13,7 @@ const PAGES: &[(&str, &str, &[FileKind])] = &[
     (
         "configuration.md",
         "Reference of the configuration",
-        &[FileKind::Project, FileKind::Api, FileKind::Policies, FileKind::Fixtures],
+        &[FileKind::Project, FileKind::Api, FileKind::Policies, FileKind::Fixtures, FileKind::Prices],
     ),
     ("policy-tests.md", "Reference of policy tests", &[FileKind::Test]),
 ];

@@ -11,6 +11,7 @@ use tollgate_core::route::{HostPattern, PathTemplate};
 use tollgate_core::secret::SecretText;
 use tollgate_core::time::Timestamp;
 
+use crate::bounds::Target;
 use crate::model::units;
 use crate::schema::tables::texts;
 use crate::schema::{Quantity, TextRule, pattern};
@@ -77,6 +78,7 @@ const RULES: &[Read] = &[
     exactly(&texts::GATEWAY_NAME, |text| !text.is_empty() && tollgate_kv_schemas::keys::is_gateway_name(text)),
     exactly(&texts::FIELD_VALUE, |text| SecretText::parse(text).is_some()),
     exactly(&texts::FIELD, |text| http::HeaderName::from_bytes(text.as_bytes()).is_ok()),
+    exactly(&texts::TARGET, |text| text.parse::<Target>().is_ok()),
     at_least(&texts::HOST, |text| text.parse::<HostPattern>().is_ok()),
     at_least(&texts::PATH, |text| text.parse::<PathTemplate>().is_ok()),
     at_least(&texts::URL, |text| text.parse::<UpstreamUrl>().is_ok()),
@@ -133,6 +135,9 @@ fn patterns_of_texts_take_what_the_readers_take() {
         "a-b",
         "-",
         "",
+        "spin",
+        "workers-free",
+        "workers",
     ] {
         check_rules(text);
     }

@@ -2,16 +2,33 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use tollgate_config::fixtures::{self, Fixtures};
-use tollgate_config::{Compiled, Diagnostics, compile_dir, compile_str};
+use tollgate_config::{Compiled, Diagnostics, Options, Outcome};
 
 use crate::failure::Failure;
 use crate::quickstart;
 use crate::terminal::{self, Progress};
 
+/// A project, and the environment that it is compiled for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Project {
+    pub(crate) place: Place,
+    /// `None` for the defaults of its values.
+    pub(crate) environment: Option<String>,
+}
+
+/// The environment that a command is about.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct EnvArgs {
+    /// The environment whose values count, env/NAME.yaml; the defaults of the values where it is left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+}
+
 /// Where a project is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Project {
+pub(crate) enum Place {
     /// A folder with a `tollgate.yaml`.
     Folder(PathBuf),
     /// The quickstart as it was when this program was built.
@@ -23,37 +40,67 @@ impl Project {
     pub(crate) fn at(path: &Path) -> Self {
         let is_project_file = path.is_file() && FILES.iter().any(|name| path.ends_with(name));
         let folder = if is_project_file { path.parent().unwrap_or(path) } else { path };
-        Self::Folder(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
+        Self::of(Place::Folder(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() }))
+    }
+
+    fn of(place: Place) -> Self {
+        Self { place, environment: None }
+    }
+
+    /// The quickstart as it was when this program was built.
+    #[cfg(test)]
+    pub(crate) fn built_in() -> Self {
+        Self::of(Place::BuiltIn)
+    }
+
+    /// The same for an environment.
+    pub(crate) fn in_environment(self, env: &EnvArgs) -> Self {
+        Self { environment: env.env.clone(), ..self }
     }
 
     /// The project in the current folder; else the quickstart of the clone that the folder is in; else the built-in one.
     pub(crate) fn found() -> Self {
         let here = Path::new(".");
         if has_project(here) {
-            return Self::Folder(here.to_owned());
+            return Self::of(Place::Folder(here.to_owned()));
         }
         let current = std::env::current_dir().unwrap_or_default();
         let beside = current.ancestors().map(|folder| folder.join(QUICKSTART)).find(|folder| has_project(folder));
-        beside.map_or(Self::BuiltIn, |folder| {
+        Self::of(beside.map_or(Place::BuiltIn, |folder| {
             let short = folder.strip_prefix(&current).map(Path::to_owned);
-            Self::Folder(short.unwrap_or(folder))
-        })
+            Place::Folder(short.unwrap_or(folder))
+        }))
     }
 
     /// Compiles it.
     pub(crate) fn compile(&self) -> Result<Compiled, Diagnostics> {
         let _progress = Progress::of("compiling");
-        match self {
-            Self::Folder(folder) => compile_dir(folder),
-            Self::BuiltIn => compile_str(quickstart::PROJECT_NAME, quickstart::PROJECT),
+        self.files().compile(&Options { environment: self.environment.clone() })
+    }
+
+    /// Compiles it for each of its environments, or for the one that was chosen.
+    pub(crate) fn compile_each(&self) -> Vec<Outcome> {
+        match &self.environment {
+            Some(name) => vec![(Some(name.clone()), self.compile())],
+            None => {
+                let _progress = Progress::of("compiling for each environment");
+                self.files().compile_each()
+            }
+        }
+    }
+
+    fn files(&self) -> tollgate_config::Project {
+        match &self.place {
+            Place::Folder(folder) => tollgate_config::Project::at(folder),
+            Place::BuiltIn => tollgate_config::Project::of(quickstart::files()),
         }
     }
 
     /// Its consumers and keys for local use.
     pub(crate) fn fixtures(&self) -> Result<Fixtures, Diagnostics> {
-        match self {
-            Self::Folder(folder) => fixtures::load_dir(folder),
-            Self::BuiltIn => fixtures::load_str(quickstart::FIXTURES_NAME, quickstart::FIXTURES),
+        match &self.place {
+            Place::Folder(folder) => fixtures::load_dir(folder),
+            Place::BuiltIn => fixtures::load_str(quickstart::FIXTURES_NAME, quickstart::FIXTURES),
         }
     }
 
@@ -73,21 +120,25 @@ impl Project {
 
     /// How it is called when it is talked about.
     pub(crate) fn name(&self) -> String {
-        match self {
-            Self::Folder(folder) => folder.display().to_string(),
-            Self::BuiltIn => "the built-in quickstart".to_owned(),
+        let name = match &self.place {
+            Place::Folder(folder) => folder.display().to_string(),
+            Place::BuiltIn => "the built-in quickstart".to_owned(),
+        };
+        match &self.environment {
+            Some(environment) => format!("{name} ({environment})"),
+            None => name,
         }
     }
 
     /// Tells the mistakes, and what else may be behind them.
     pub(crate) fn refuse(&self, found: &Diagnostics) -> Failure {
         tell_found(found);
-        match self {
-            Self::Folder(folder) if !has_project(folder) => Failure::problem(format!(
+        match &self.place {
+            Place::Folder(folder) if !has_project(folder) => Failure::problem(format!(
                 "{} is no project: it has no tollgate.yaml; examples/quickstart is one to copy",
                 folder.display()
             )),
-            Self::Folder(_) | Self::BuiltIn => Failure::told(),
+            Place::Folder(_) | Place::BuiltIn => Failure::told(),
         }
     }
 }
@@ -116,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_built_in_quickstart_compiles_and_has_a_key() {
-        let project = Project::BuiltIn;
+        let project = Project::of(Place::BuiltIn);
         assert!(project.compile().is_ok_and(|compiled| compiled.warnings().is_empty()));
         assert!(project.fixtures().is_ok_and(|fixtures| fixtures.sample.is_some()));
     }
@@ -124,7 +175,8 @@ mod tests {
     #[test]
     fn a_project_may_be_named_by_its_file() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/quickstart");
-        assert_eq!(Project::at(&root.join("tollgate.yaml")), Project::Folder(root.clone()));
-        assert_eq!(Project::at(&root), Project::Folder(root));
+        let expected = Project::of(Place::Folder(root.clone()));
+        assert_eq!(Project::at(&root.join("tollgate.yaml")), expected);
+        assert_eq!(Project::at(&root), expected);
     }
 }

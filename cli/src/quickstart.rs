@@ -1,10 +1,13 @@
 //! The quickstart project, for where its folder is not at hand.
 
-/// What diagnostics call the project's file.
-pub(crate) const PROJECT_NAME: &str = "examples/quickstart/tollgate.yaml";
+use std::collections::BTreeMap;
 
-/// The project.
-pub(crate) const PROJECT: &str = include_str!("../../examples/quickstart/tollgate.yaml");
+/// The files of the project.
+pub(crate) fn files() -> BTreeMap<String, String> {
+    BTreeMap::from([("tollgate.yaml".to_owned(), PROJECT.to_owned())])
+}
+
+const PROJECT: &str = include_str!("../../examples/quickstart/tollgate.yaml");
 
 /// What diagnostics call its fixtures.
 pub(crate) const FIXTURES_NAME: &str = "examples/quickstart/dev/fixtures.yaml";

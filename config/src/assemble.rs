@@ -3,26 +3,35 @@
 
 use std::collections::HashMap;
 
+use crate::Options;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::Api;
 use crate::model::decode::{Named, check_name};
 use crate::model::project::{self, Project};
 use crate::source::{self, FileId, Layout, Limits, Loader, Node, Span, Spanned};
+use crate::values::{self, Environment, Values, declarations};
 
 /// Reads and decodes all files; `None` when nothing can be said without the file that the project begins with.
-pub(crate) fn assemble(layout: &Layout, loader: &mut Loader, report: &mut Report) -> Option<(Project, Span)> {
+pub(crate) fn assemble(
+    layout: &Layout,
+    options: &Options,
+    loader: &mut Loader,
+    report: &mut Report,
+) -> Option<(Project, Span)> {
     let root = loader.load(&layout.project, &Limits::AUTHORED, report);
-    join(root, layout, loader, report)
+    join(root, layout, options, loader, report)
 }
 
 /// The same for a project whose first file is read already.
 pub(crate) fn join(
     root: Option<FileId>,
     layout: &Layout,
+    options: &Options,
     loader: &mut Loader,
     report: &mut Report,
 ) -> Option<(Project, Span)> {
-    let trees = Trees::read(root, layout, loader, report);
+    let mut trees = Trees::read(root, layout, loader, report);
+    trees.fill(options, Span::beginning_of(root.unwrap_or_default()), report);
     let project = trees.project.as_ref().and_then(|root| Some((Project::decode(root, report)?, root.span)));
     let (mut project, span) = match project {
         Some((project, span)) => (Some(project), span),
@@ -43,6 +52,7 @@ struct Trees {
     project: Option<Node>,
     apis: Vec<(Spanned<String>, Node)>,
     policies: Vec<Node>,
+    environments: Vec<(Spanned<String>, Option<Node>)>,
     /// Whether every file could be read.
     is_whole: bool,
 }
@@ -58,6 +68,11 @@ impl Trees {
             trees.is_whole &= read.is_some();
             trees.policies.extend(read);
         }
+        for (name, path) in &layout.environments {
+            let file = loader.load(path, &Limits::AUTHORED, report);
+            let at = file.map_or_else(|| loader.place(path), Span::beginning_of);
+            trees.environments.push((Spanned::new(name.clone(), at), tree(file, loader, report)));
+        }
         for (name, path) in &layout.apis {
             let file = loader.load(path, &Limits::AUTHORED, report);
             let read = tree(file, loader, report);
@@ -67,6 +82,34 @@ impl Trees {
         }
         trees.is_whole &= loader.is_whole();
         trees
+    }
+
+    /// Puts the values of the environment in the place of their references.
+    fn fill(&mut self, options: &Options, root: Span, report: &mut Report) {
+        let declared = self.project.as_ref().map(|root| declarations(root, report));
+        let names: Vec<_> = self.environments.iter().map(|(name, _)| name.clone()).collect();
+        let mut environments = Vec::new();
+        for (name, node) in &self.environments {
+            check_name(name, report);
+            let node = node.as_ref();
+            environments.extend(node.map(|node| Environment::decode(name.clone(), node, declared.as_ref(), report)));
+        }
+        let chosen = options.environment.as_ref().map(|name| values::choose(name, &environments, &names, root, report));
+        let mut values = match (&declared, chosen) {
+            (Some(declared), None) => Values::of(declared, None, &names, report),
+            (Some(declared), Some(Some(chosen))) => Values::of(declared, Some(chosen), &names, report),
+            // What was not to be had is reported; what refers to it is not.
+            (None, _) | (_, Some(None)) => Values::unknown(),
+        };
+        if let Some(root) = &mut self.project {
+            values.fill_project(root, report);
+        }
+        self.policies.iter_mut().for_each(|node| values.fill(node, report));
+        self.apis.iter_mut().for_each(|(_, node)| values.fill(node, report));
+        // A name that is misspelt leaves its value unused; that is one mistake, not two.
+        if self.is_whole && !report.has_errors() {
+            values.report_unused(report);
+        }
     }
 
     /// Decodes all files but the first into the project.

@@ -10,6 +10,7 @@ use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, PolicySettings, RouteSettings, SiteSettings};
 use tollgate_kv_schemas::{Bundle, Id};
 
+use crate::Options;
 use crate::assemble;
 use crate::bounds::{Counted, RouteBounds, Target, count, report_limits};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
@@ -162,12 +163,12 @@ impl Compiled {
     }
 }
 
-/// Compiles the project in a folder.
+/// Compiles the project in a folder, with the defaults of its values.
 ///
 /// # Errors
 /// All mistakes of the project, with its warnings.
 pub fn compile_dir(project: &Path) -> Result<Compiled, Diagnostics> {
-    compile_folder(Folder::Disk(project.to_owned()))
+    crate::Project::at(project).compile(&Options::default())
 }
 
 /// Compiles a project whose files are in memory, by their paths in its folder: `tollgate.yaml`, `apis/pets/api.yaml`.
@@ -175,7 +176,7 @@ pub fn compile_dir(project: &Path) -> Result<Compiled, Diagnostics> {
 /// # Errors
 /// All mistakes of the project, with its warnings.
 pub fn compile_files(files: &BTreeMap<String, String>) -> Result<Compiled, Diagnostics> {
-    compile_folder(Folder::Memory(files.clone()))
+    crate::Project::of(files.clone()).compile(&Options::default())
 }
 
 /// Compiles a project that is one text; `name` is what diagnostics call it.
@@ -185,14 +186,15 @@ pub fn compile_files(files: &BTreeMap<String, String>) -> Result<Compiled, Diagn
 pub fn compile_str(name: &str, text: &str) -> Result<Compiled, Diagnostics> {
     let (mut loader, mut report) = (Loader::new(Folder::Memory(BTreeMap::new())), Report::default());
     let root = loader.add(name, text);
-    let project = assemble::join(Some(root), &Layout::default(), &mut loader, &mut report);
+    let project = assemble::join(Some(root), &Layout::default(), &Options::default(), &mut loader, &mut report);
     compile(project, loader, report)
 }
 
-fn compile_folder(folder: Folder) -> Result<Compiled, Diagnostics> {
+/// Compiles the project in a folder.
+pub(crate) fn compile_folder(folder: Folder, options: &Options) -> Result<Compiled, Diagnostics> {
     let (mut loader, mut report) = (Loader::new(folder), Report::default());
     let layout = Layout::find(&mut loader, &mut report);
-    let project = assemble::assemble(&layout, &mut loader, &mut report);
+    let project = assemble::assemble(&layout, options, &mut loader, &mut report);
     compile(project, loader, report)
 }
 
@@ -203,11 +205,12 @@ fn compile(project: Option<(Project, Span)>, mut loader: Loader, mut report: Rep
         Some((project, lowered, bundle))
     });
     let has_errors = report.has_errors();
+    let substituted = report.all_substituted().clone();
     let found = report.finish(loader.into_files());
     match compiled {
         Some((project, lowered, bundle)) if !has_errors => {
             let Lowered { gateway, sites, whole } = lowered;
-            let (written, substituted) = (Arc::new(project), Arc::default());
+            let (written, substituted) = (Arc::new(project), Arc::new(substituted));
             Ok(Compiled { settings: gateway, bundle, sites, whole, written, substituted, warnings: found })
         }
         _ => Err(found),

@@ -25,11 +25,14 @@ pub mod openapi;
 mod origins;
 pub mod policy_tests;
 pub mod prices;
+mod project;
 mod schema;
 mod source;
+mod values;
 
 pub use compile::{Compiled, CompiledRoute, Whole, compile_dir, compile_files, compile_str};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Severity, sarif};
 pub use origins::{Origin, OriginLevel, Overridden, Place};
+pub use project::{Options, Outcome, Project};
 pub use schema::FileKind;
 pub use source::{FileId, Position, Span, Spanned};

@@ -15,6 +15,7 @@ use tollgate_config::{Code, Diagnostics, compile_dir, fixtures, policy_tests};
 const WITHOUT: &[(&str, &str)] = &[
     ("TG0101", "What the file system refuses cannot be shown in a file."),
     ("TG0119", "No file is known that shows it."),
+    ("TG0605", "Which environment is chosen is said when it is compiled."),
     ("TG0802", "It takes more policies and hosts than an example can have."),
 ];
 

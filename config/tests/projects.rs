@@ -96,7 +96,10 @@ fn what_an_api_defines_only_that_api_sees() {
 fn two_files_for_one_thing_are_refused() {
     check_with(&[("tollgate.json", ROOT_JSON)], &[("TG0114", "tollgate.yaml", 1)]);
     check_with(&[("apis/pets/api.yml", PETS)], &[("TG0114", "apis/pets/api.yml", 1)]);
-    check_with(&[("env/prod.yaml", "format: 1\n"), ("env/prod.yml", "format: 1\n")], &[("TG0114", "env/prod.yml", 1)]);
+    check_with(
+        &[("env/prod.yaml", "format: 1\nvalues: {}\n"), ("env/prod.yml", "format: 1\n")],
+        &[("TG0114", "env/prod.yml", 1)],
+    );
     let twice = format!("{ROOT}apis: {{pets: {{upstream: pets, routes: [{{path: /a}}]}}}}\n");
     check(&[("tollgate.yaml", &twice), ("apis/pets/api.yaml", PETS)], &[("TG0312", "apis/pets/api.yaml", 1)]);
     let policy = "format: 1\npolicies: {p: {kind: api-key}}\n";

@@ -8,7 +8,7 @@ use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{PolicyKind, RouteSettings};
 
 use super::Session;
-use crate::project::Project;
+use crate::project::Place;
 use crate::route_table::{duration, route_table};
 use crate::terminal::heading;
 
@@ -41,7 +41,7 @@ pub(super) fn banner(session: &Session, url: &str, admin: Option<SocketAddr>) ->
         lines.iter().for_each(|line| out.push_str(&format!("  {line}\n")));
         out.push('\n');
     }
-    if let Project::Folder(_) = project {
+    if let Place::Folder(_) = project.place {
         out.push_str("Edit the project's files: it takes effect at once. ");
     }
     out.push_str("Ctrl-C ends.\n\n");

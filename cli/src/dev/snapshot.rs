@@ -106,9 +106,9 @@ mod tests {
 
     #[test]
     fn the_echo_upstream_can_be_somewhere_else() {
-        let plain = Snapshot::load(&Project::BuiltIn, None).unwrap();
+        let plain = Snapshot::load(&Project::built_in(), None).unwrap();
         assert!(plain.calls_echo());
-        let moved = Snapshot::load(&Project::BuiltIn, Some(SocketAddr::from(([127, 0, 0, 1], 9)))).unwrap();
+        let moved = Snapshot::load(&Project::built_in(), Some(SocketAddr::from(([127, 0, 0, 1], 9)))).unwrap();
         assert_eq!(moved.whole.upstreams[0].url.to_string(), "http://127.0.0.1:9");
         assert_ne!(moved.id, plain.id);
         let part = String::from_utf8_lossy(&moved.records[0].1);

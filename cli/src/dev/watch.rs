@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::project::Project;
+use crate::project::{Place, Project};
 
 /// The files of a project, as they were seen last.
 pub(super) struct Watch {
@@ -22,9 +22,9 @@ type Marks = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 impl Watch {
     /// Begins with the files as they are.
     pub(super) fn of(project: &Project) -> Self {
-        let folder = match project {
-            Project::Folder(folder) => Some(folder.clone()),
-            Project::BuiltIn => None,
+        let folder = match &project.place {
+            Place::Folder(folder) => Some(folder.clone()),
+            Place::BuiltIn => None,
         };
         let marks = folder.as_deref().map(look).unwrap_or_default();
         Self { folder, settled: marks.clone(), last: marks }
@@ -94,7 +94,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tollgate.yaml");
         std::fs::write(&file, "a").unwrap();
-        let mut watch = Watch::of(&Project::Folder(folder.path().to_owned()));
+        let mut watch = Watch::of(&Project::at(folder.path()));
         assert!(!watch.has_changed());
         std::fs::write(&file, "ab").unwrap();
         assert!(!watch.has_changed(), "it may not be finished");
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn files_in_folders_of_the_project_count_and_others_do_not() {
         let folder = tempfile::tempdir().unwrap();
-        let mut watch = Watch::of(&Project::Folder(folder.path().to_owned()));
+        let mut watch = Watch::of(&Project::at(folder.path()));
         for (name, counts) in [("dev/fixtures.yaml", true), ("node_modules/a.json", false), ("notes.txt", false)] {
             let file = folder.path().join(name);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();

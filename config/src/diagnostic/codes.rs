@@ -238,6 +238,19 @@ codes! {
         additions, which would let more callers in; a locked `limit` may be added to, which only tightens; locked members \
         of `cache`, and a locked `timeout` or `body-limit`, may not be said again, an upstream's `timeout` included. \
         Remove what is said below, or have the lock lifted where it is."
+    UndeclaredValue "TG0602" "A value is not declared."
+        "A project declares its values under `values:`, with their types; environments give them, and `${value.NAME}` \
+        stands for them. So an environment can change only what the project says may differ."
+    MissingValue "TG0603" "A value has no default and is not given."
+        "A value without a `default` must be given by every environment, and a project with such a value is compiled \
+        for one of them: `--env NAME`."
+    ValueWithinText "TG0604" "A value stands within a longer text, or within a value."
+        "`${value.NAME}` stands for a whole setting. Texts that are put together from pieces cannot be checked where \
+        they are given, and nobody sees what they become. Let the value hold the whole text."
+    UnknownEnvironment "TG0605" "The project has no such environment."
+        "An environment is a file in `env/`, named after it: `env/production.yaml` is chosen by `--env production`."
+    UnusedValue "TG0606" "A value is declared but not used."
+        "What environments give for it does nothing. Perhaps `${value.NAME}` was meant to stand somewhere."
 
     NoOpenApi "TG0701" "A file is not an OpenAPI document that can be read."
         "`spec:` names an OpenAPI document of version 3.0 or 3.1, in YAML or JSON. Its first key is `openapi`, with the \

@@ -12,7 +12,8 @@ use serde::Serialize;
 pub use codes::Code;
 pub use sarif::sarif;
 
-use crate::source::{FileId, Files, Span};
+use crate::origins::Substituted;
+use crate::source::{FileId, Files, Span, Spanned};
 
 /// Whether a diagnostic stops the compilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -76,6 +77,15 @@ impl Diagnostic {
         self
     }
 
+    /// The same with its files at other places.
+    fn moved(mut self, places: &[FileId]) -> Self {
+        self.span = self.span.moved(places);
+        for related in &mut self.related {
+            related.span = related.span.moved(places);
+        }
+        self
+    }
+
     fn new(severity: Severity, code: Code, span: Span, what: String) -> Self {
         Self { code, severity, span, what, why: String::new(), fix: String::new(), related: Vec::new() }
     }
@@ -88,10 +98,24 @@ pub(crate) struct Report {
     /// What was said already: a mistake at a higher level shows up in every route below it.
     said: HashSet<(Span, Code, String)>,
     omitted: usize,
+    errors: usize,
+    /// Where values stand for references to them, with where they are given.
+    substituted: Substituted,
 }
 
 impl Report {
+    /// Notes that what is at a place is given elsewhere: findings about the one show the other.
+    pub(crate) fn substituted(&mut self, at: Span, given: Spanned<String>) {
+        self.substituted.insert(at, given);
+    }
+
+    /// What was noted.
+    pub(crate) fn all_substituted(&self) -> &Substituted {
+        &self.substituted
+    }
+
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.errors += usize::from(diagnostic.severity == Severity::Error);
         if self.said.contains(&(diagnostic.span, diagnostic.code, diagnostic.what.clone())) {
             return;
         }
@@ -114,6 +138,11 @@ impl Report {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
+    /// How many errors were pushed so far; it grows whenever something is refused.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
+    }
+
     /// Whether what is pushed from now on is only counted; what costs time to say need not be said then.
     pub(crate) fn is_full(&self) -> bool {
         self.list.len() >= DIAGNOSTICS_MAX
@@ -121,7 +150,13 @@ impl Report {
 
     /// Puts the findings into the order of the files, whatever the order of the checks that made them.
     pub(crate) fn finish(self, files: Files) -> Diagnostics {
-        let Self { mut list, omitted, .. } = self;
+        let Self { mut list, omitted, substituted, .. } = self;
+        for diagnostic in &mut list {
+            if let Some(given) = substituted.get(&diagnostic.span) {
+                let label = format!("`${{value.{}}}` is given here", given.value);
+                diagnostic.related.push(Related { span: given.span, label });
+            }
+        }
         list.sort_by(|a, b| (a.span, a.code, &a.what).cmp(&(b.span, b.code, &b.what)));
         Diagnostics { files, list, omitted }
     }
@@ -165,6 +200,31 @@ impl Diagnostics {
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// The findings of one project compiled for several environments, each told once; one that the first compilation
+    /// does not have says for which environment it was found.
+    pub(crate) fn merged(all: Vec<(Option<String>, Self)>) -> Self {
+        let mut merged = Self::default();
+        let mut seen = HashSet::new();
+        for (n, (environment, found)) in all.into_iter().enumerate() {
+            let Self { files, list, omitted } = found;
+            merged.omitted = merged.omitted.max(omitted);
+            let places = merged.files.join(&files);
+            for diagnostic in list {
+                let mut diagnostic = diagnostic.moved(&places);
+                let is_new = seen.insert((diagnostic.span, diagnostic.code, diagnostic.what.clone()));
+                if !is_new {
+                    continue;
+                }
+                if let (Some(name), true) = (&environment, n > 0) {
+                    diagnostic.what = format!("in environment `{name}`, {}", diagnostic.what);
+                }
+                merged.list.push(diagnostic);
+            }
+        }
+        merged.list.sort_by(|a, b| (a.span, a.code, &a.what).cmp(&(b.span, b.code, &b.what)));
+        merged
     }
 
     /// The name of a file that was read.

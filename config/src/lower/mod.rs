@@ -9,7 +9,7 @@ mod promises;
 mod remarks;
 mod routes;
 mod sites;
-mod values;
+pub(crate) mod values;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

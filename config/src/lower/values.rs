@@ -11,7 +11,7 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::source::{Span, Spanned};
 
 /// Reads the URL of an upstream or an exporter.
-pub(super) fn url(text: &Spanned<String>, report: &mut Report) -> Option<UpstreamUrl> {
+pub(crate) fn url(text: &Spanned<String>, report: &mut Report) -> Option<UpstreamUrl> {
     match text.value.parse() {
         Ok(url) => Some(url),
         Err(error) => {
@@ -26,7 +26,7 @@ pub(super) fn url(text: &Spanned<String>, report: &mut Report) -> Option<Upstrea
 }
 
 /// Reads a list of host patterns, which differ from each other.
-pub(super) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanned<HostPattern>> {
+pub(crate) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanned<HostPattern>> {
     let mut all: Vec<Spanned<HostPattern>> = Vec::new();
     let mut seen: HashMap<HostPattern, Span> = HashMap::new();
     for text in list {

@@ -69,6 +69,8 @@ impl Project {
                 .unwrap_or_default(),
             is_whole: true,
         };
+        // Read before everything else, to stand where they are used.
+        fields.optional("values", report, |_, _| Some(()));
         fields.finish(report);
         Some(project)
     }

@@ -9,6 +9,8 @@ mod reader_tests;
 mod scalar;
 mod yaml;
 
+use std::collections::HashMap;
+
 pub(crate) use folder::Folder;
 pub(crate) use layout::Layout;
 pub(crate) use loader::Loader;
@@ -52,6 +54,12 @@ impl Span {
     pub fn beginning_of(file: FileId) -> Self {
         Self { file, start: Position::START, end: Position::START }
     }
+
+    /// The same place where files are at other places.
+    pub(crate) fn moved(self, places: &[FileId]) -> Self {
+        let place = usize::try_from(self.file.0).ok().and_then(|place| places.get(place));
+        Self { file: place.copied().unwrap_or(self.file), ..self }
+    }
 }
 
 /// The texts of a project, in memory.
@@ -71,6 +79,19 @@ impl Files {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
         self.files.push((name.into(), text.into()));
         id
+    }
+
+    /// Adds the files that are not there yet, by name and text; answers with the place of each.
+    pub(crate) fn join(&mut self, others: &Self) -> Vec<FileId> {
+        let id = |place: usize| FileId(u32::try_from(place).unwrap_or(u32::MAX));
+        let mut known: HashMap<(String, String), FileId> =
+            self.files.iter().enumerate().map(|(place, file)| (file.clone(), id(place))).collect();
+        let mut places = Vec::with_capacity(others.files.len());
+        for file in &others.files {
+            let place = *known.entry(file.clone()).or_insert_with(|| self.add(file.0.clone(), file.1.clone()));
+            places.push(place);
+        }
+        places
     }
 
     /// The name of a file.

@@ -7,7 +7,7 @@ use super::policy::POLICY;
 use super::texts::{GATEWAY_NAME, HOST, NAME, URL};
 use super::upstream::{HEADERS, UPSTREAM_OR_URL};
 use crate::model::api::HOSTS_MAX;
-use crate::schema::{Key, List, Named, Object, Quantity, Shape};
+use crate::schema::{Key, List, Named, Object, Quantity, Shape, Tagged};
 
 /// The root of `tollgate.yaml`.
 pub(crate) static PROJECT: Object = Object {
@@ -20,6 +20,8 @@ pub(crate) static PROJECT: Object = Object {
             .absent("none"),
         Key::optional("policies", "The policies that levels name, by name.", Shape::Named(&POLICIES)).absent("none"),
         Key::optional("apis", "The APIs that the gateway offers, by name.", Shape::Named(&APIS)).absent("none"),
+        Key::optional("values", "What may differ from one environment to another, by name.", Shape::Named(&VALUES))
+            .absent("nothing may"),
     ],
     shared: &[FILE],
     ..Object::PLAIN
@@ -37,6 +39,178 @@ pub(crate) static POLICIES_FILE: Object = Object {
     shared: &[FILE],
     ..Object::PLAIN
 };
+
+static VALUES: Named = Named { names: &NAME, of: Shape::Tagged(&VALUE), max: usize::MAX };
+
+/// A value as the project declares it; its `type` says what its default is.
+pub(crate) static VALUE: Tagged = Tagged { head: &VALUE_HEAD, tag: "type", variants: VALUE_TYPES };
+
+/// A value before its type is known.
+pub(crate) static VALUE_HEAD: Object = Object {
+    name: "value",
+    doc: "What may differ from one environment to another. `${value.NAME}` stands for it, as a whole setting.",
+    keys: &[Key::required("type", "What it is.", Shape::Word(TYPES))],
+    examples: &["{\"type\": \"url\", \"default\": \"http://localhost:9000\"}"],
+    ..Object::PLAIN
+};
+
+const TYPES: &[(&str, &str)] = &[
+    ("text", "any text; it may hold `${secret.NAME}`"),
+    ("url", "the URL of an upstream"),
+    ("host", "a host"),
+    ("hosts", "a list of hosts"),
+    ("duration", "a duration, such as `10s`"),
+    ("size", "a size, such as `64KiB`"),
+    ("rate", "a rate, such as `100/s`"),
+    ("integer", "a whole number"),
+    ("boolean", "`true` or `false`"),
+    ("list", "a list of texts"),
+];
+
+/// The types of values, each with its table.
+pub(crate) const VALUE_TYPES: &[(&str, &Object)] = &[
+    ("text", &VALUE_TEXT),
+    ("url", &VALUE_URL),
+    ("host", &VALUE_HOST),
+    ("hosts", &VALUE_HOSTS),
+    ("duration", &VALUE_DURATION),
+    ("size", &VALUE_SIZE),
+    ("rate", &VALUE_RATE),
+    ("integer", &VALUE_INTEGER),
+    ("boolean", &VALUE_BOOLEAN),
+    ("list", &VALUE_LIST),
+];
+
+const DESCRIPTION: Key = Key::optional("description", "What it is for.", Shape::Text);
+
+const fn default_of(shape: Shape) -> Key {
+    Key::optional("default", "What it is where no environment gives it.", shape)
+        .absent("every environment must give it")
+}
+
+static VALUE_TEXT: Object = Object {
+    name: "text-value",
+    doc: "A value that is any text; it may hold `${secret.NAME}`.",
+    keys: &[
+        Key::required("type", "What it is.", Shape::Word(&[("text", "any text; it may hold `${secret.NAME}`")])),
+        default_of(Shape::Text).examples(&["\"some text\""]),
+        DESCRIPTION,
+    ],
+    ..Object::PLAIN
+};
+
+static VALUE_URL: Object = Object {
+    name: "url-value",
+    doc: "A value that is the URL of an upstream.",
+    keys: &[
+        Key::required("type", "What it is.", Shape::Word(&[("url", "the URL of an upstream")])),
+        default_of(Shape::Ruled(&URL)).examples(&["\"http://localhost:9000\""]),
+        DESCRIPTION,
+    ],
+    ..Object::PLAIN
+};
+
+static VALUE_HOST: Object = Object {
+    name: "host-value",
+    doc: "A value that is a host.",
+    keys: &[
+        Key::required("type", "What it is.", Shape::Word(&[("host", "a host")])),
+        default_of(Shape::Ruled(&HOST)).examples(&["\"api.example.com\""]),
+        DESCRIPTION,
+    ],
+    ..Object::PLAIN
+};
+
+static VALUE_HOSTS: Object = Object {
+    name: "hosts-value",
+    doc: "A value that is a list of hosts.",
+    keys: &[
+        Key::required("type", "What it is.", Shape::Word(&[("hosts", "a list of hosts")])),
+        default_of(Shape::List(&HOSTS)).examples(&["[\"api.example.com\"]"]),
+        DESCRIPTION,
+    ],
+    ..Object::PLAIN
+};
+
+static VALUE_DURATION: Object = Object {
+    name: "duration-value",
+    doc: "A value that is a duration, such as `10s`.",
+    keys: &[
+        Key::required("type", "What it is.", Shape::Word(&[("duration", "a duration, such as `10s`")])),
+        default_of(Shape::Quantity(Quantity::Duration)).examples(&["\"10s\""]),
+        DESCRIPTION,
+    ],
+    ..Object::PLAIN
+};
+
+static VALUE_SIZE: Object = Object {
+    name: "size-value",
+    doc: "A value that is a size, such as `64KiB`.",
+    keys: &[
+        Key::required("type", "What it is.", Shape::Word(&[("size", "a size, such as `64KiB`")])),
+        default_of(Shape::Quantity(Quantity::Size)).examples(&["\"64KiB\""]),
+        DESCRIPTION,
+    ],
+    ..Object::PLAIN
+};
+
+static VALUE_RATE: Object = Object {
+    name: "rate-value",
+    doc: "A value that is a rate, such as `100/s`.",
+    keys: &[
+        Key::required("type", "What it is.", Shape::Word(&[("rate", "a rate, such as `100/s`")])),
+        default_of(Shape::Quantity(Quantity::Rate)).examples(&["\"100/s\""]),
+        DESCRIPTION,
+    ],
+    ..Object::PLAIN
+};
+
+static VALUE_INTEGER: Object = Object {
+    name: "integer-value",
+    doc: "A value that is a whole number.",
+    keys: &[
+        Key::required("type", "What it is.", Shape::Word(&[("integer", "a whole number")])),
+        default_of(Shape::Integer(0, u32::MAX as i64)).examples(&["5"]),
+        DESCRIPTION,
+    ],
+    ..Object::PLAIN
+};
+
+static VALUE_BOOLEAN: Object = Object {
+    name: "boolean-value",
+    doc: "A value that is `true` or `false`.",
+    keys: &[
+        Key::required("type", "What it is.", Shape::Word(&[("boolean", "`true` or `false`")])),
+        default_of(Shape::Boolean).examples(&["true"]),
+        DESCRIPTION,
+    ],
+    ..Object::PLAIN
+};
+
+static VALUE_LIST: Object = Object {
+    name: "list-value",
+    doc: "A value that is a list of texts.",
+    keys: &[
+        Key::required("type", "What it is.", Shape::Word(&[("list", "a list of texts")])),
+        default_of(Shape::List(&TEXTS)).examples(&["[\"a\", \"b\"]"]),
+        DESCRIPTION,
+    ],
+    ..Object::PLAIN
+};
+
+static TEXTS: List = List::of(Shape::Text);
+
+/// The root of `env/NAME.yaml`.
+pub(crate) static ENVIRONMENT_FILE: Object = Object {
+    name: "environment-file",
+    doc: "What an environment gives for the values that the project declares, `env/NAME.yaml`; chosen by `--env NAME`.",
+    keys: &[Key::required("values", "The values, by name.", Shape::Named(&GIVEN))
+        .examples(&["{\"pets-url\": \"https://pets.internal:8443\"}"])],
+    shared: &[FILE],
+    ..Object::PLAIN
+};
+
+static GIVEN: Named = Named { names: &NAME, of: Shape::Anything, max: usize::MAX };
 
 /// `gateway:`.
 pub(crate) static GATEWAY: Object = Object {

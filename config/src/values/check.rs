@@ -1,0 +1,49 @@
+//! Whether what is given for a value is of its type.
+
+use super::declare::ValueType;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::lower::values as read;
+use crate::model::api::HOSTS_MAX;
+use crate::model::decode::{self, DURATION, RATE, SIZE};
+use crate::source::{Node, Value};
+
+/// Checks what is given; a mistake is reported where it is given.
+pub(super) fn check(kind: ValueType, node: &Node, report: &mut Report) -> bool {
+    let before = report.errors();
+    read_as(kind, node, report) && report.errors() == before
+}
+
+fn read_as(kind: ValueType, node: &Node, report: &mut Report) -> bool {
+    if let Some(reference) = reference(node) {
+        report.push(
+            Diagnostic::error(Code::ValueWithinText, reference.span, "a value cannot refer to a value")
+                .why("what a value is must be seen where it is given")
+                .fix("write the value out"),
+        );
+        return false;
+    }
+    match kind {
+        ValueType::Text => decode::text(node, report).is_some(),
+        ValueType::Url => decode::text(node, report).is_some_and(|text| read::url(&text, report).is_some()),
+        ValueType::Host => decode::text(node, report).is_some_and(|text| !read::hosts(&[text], report).is_empty()),
+        ValueType::Hosts => {
+            decode::some_texts(node, HOSTS_MAX, report).is_some_and(|hosts| !read::hosts(&hosts, report).is_empty())
+        }
+        ValueType::Duration => decode::quantity(node, &DURATION, report).is_some(),
+        ValueType::Size => decode::quantity(node, &SIZE, report).is_some(),
+        ValueType::Rate => decode::quantity(node, &RATE, report).is_some(),
+        ValueType::Integer => decode::integer(node, 0, u32::MAX, report).is_some(),
+        ValueType::Boolean => decode::boolean(node, report).is_some(),
+        ValueType::List => decode::list(node, report, decode::text).is_some(),
+    }
+}
+
+/// The first text in which `${value.` stands.
+fn reference(node: &Node) -> Option<&Node> {
+    match &node.value {
+        Value::Text(text) => text.contains("${value.").then_some(node),
+        Value::List(items) => items.iter().find_map(reference),
+        Value::Map(entries) => entries.iter().find_map(|entry| reference(&entry.value)),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Refused => None,
+    }
+}

@@ -1,0 +1,117 @@
+//! Puts values in the place of their references.
+
+use super::{Values, report_undeclared};
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::decode::closest;
+use crate::source::{Node, Span, Spanned, Value};
+
+impl Values<'_> {
+    /// Fills the root of a project, whose declarations are left alone.
+    pub(crate) fn fill_project(&mut self, root: &mut Node, report: &mut Report) {
+        if let Value::Map(entries) = &mut root.value {
+            for entry in entries.iter_mut().filter(|entry| entry.key.value != "values") {
+                self.fill(&mut entry.value, report);
+            }
+        }
+    }
+
+    /// Fills a tree; it is not deeper than [`crate::source::Limits::depth`], so recursion is bounded.
+    pub(crate) fn fill(&mut self, node: &mut Node, report: &mut Report) {
+        match &mut node.value {
+            Value::Text(text) => {
+                let Some(reference) = reference(text) else { return };
+                node.value = self.value(&reference, node.span, report);
+            }
+            Value::List(items) => items.iter_mut().for_each(|item| self.fill(item, report)),
+            Value::Map(entries) => entries.iter_mut().for_each(|entry| self.fill(&mut entry.value, report)),
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Refused => {}
+        }
+    }
+
+    fn value(&mut self, reference: &Reference<'_>, span: Span, report: &mut Report) -> Value {
+        let name = match reference {
+            Reference::Whole(name) => *name,
+            Reference::Within(name) => {
+                report_within(name, span, report);
+                return Value::Refused;
+            }
+            Reference::Unknown { word, meant, rest } => {
+                report_unknown(word, meant, rest, span, report);
+                return Value::Refused;
+            }
+        };
+        let Some(given) = self.given.get(name) else {
+            if self.is_whole {
+                let known = self.declared.iter().map(|(name, _)| name.value.as_str());
+                report_undeclared(&Spanned::new(name.to_owned(), span), known, report);
+            }
+            return Value::Refused;
+        };
+        self.used[given.place] = true;
+        let Some(node) = &given.node else { return Value::Refused };
+        let Some(left) = self.nodes_left.checked_sub(given.size) else {
+            report.push(
+                Diagnostic::error(Code::TooLarge, span, "values repeat too much")
+                    .why("what stands for values is bounded, as what aliases repeat is")
+                    .fix("use shorter lists as values"),
+            );
+            return Value::Refused;
+        };
+        self.nodes_left = left;
+        report.substituted(span, Spanned::new(name.to_owned(), node.span));
+        placed_at(node, span).value
+    }
+}
+
+/// A text that refers to a value, or looks as if it were meant to.
+enum Reference<'t> {
+    /// It is exactly `${value.NAME}`.
+    Whole(&'t str),
+    /// `${value.NAME}` is a part of it.
+    Within(&'t str),
+    /// It is exactly `${WORD.NAME}`, with a word that is none.
+    Unknown { word: String, meant: &'static str, rest: String },
+}
+
+fn reference(text: &str) -> Option<Reference<'_>> {
+    let start = text.find("${")?;
+    if let Some(at) = text.find("${value.") {
+        let rest = &text[at + "${value.".len()..];
+        let (name, behind) = rest.split_once('}').unwrap_or((rest, ""));
+        let is_whole = at == 0 && behind.is_empty() && rest.len() > name.len();
+        return Some(if is_whole { Reference::Whole(name) } else { Reference::Within(name) });
+    }
+    let inner = text.strip_prefix("${")?.strip_suffix('}')?;
+    let (word, rest) = inner.split_once('.')?;
+    if start > 0 || word == "secret" {
+        return None;
+    }
+    let meant = closest(word, ["value", "secret"].into_iter()).unwrap_or("value");
+    let meant = if meant == "secret" { "secret" } else { "value" };
+    Some(Reference::Unknown { word: word.to_owned(), meant, rest: rest.to_owned() })
+}
+
+fn report_within(name: &str, span: Span, report: &mut Report) {
+    report.push(
+        Diagnostic::error(Code::ValueWithinText, span, format!("`${{value.{name}}}` stands within a longer text"))
+            .why("a value stands for a whole setting: texts that are put together from pieces cannot be checked")
+            .fix("let the value hold the whole text, and write nothing but the reference here"),
+    );
+}
+
+fn report_unknown(word: &str, meant: &str, rest: &str, span: Span, report: &mut Report) {
+    report.push(
+        Diagnostic::error(Code::UndeclaredValue, span, format!("`${{{word}.{rest}}}` stands for nothing"))
+            .why("`${value.NAME}` stands for a value of the project, `${secret.NAME}` for a secret of the host")
+            .fix(format!("did you mean `${{{meant}.{rest}}}`?")),
+    );
+}
+
+/// The tree as if it were written at a place.
+fn placed_at(node: &Node, span: Span) -> Node {
+    let value = match &node.value {
+        Value::List(items) => Value::List(items.iter().map(|item| placed_at(item, span)).collect()),
+        value => value.clone(),
+    };
+    Node { value, span }
+}

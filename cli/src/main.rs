@@ -91,10 +91,10 @@ fn main() -> ExitCode {
 
 fn perform(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        None => dev::run(&Project::found(), cli.dev),
+        None => dev::run(Project::found(), cli.dev),
         Some(Command::Dev(args)) => {
             let project = args.project.as_deref().map_or_else(Project::found, Project::at);
-            dev::run(&project, args.options)
+            dev::run(project, args.options)
         }
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Fmt(args)) => fmt::run(&args),

@@ -26,6 +26,13 @@ pub(crate) struct EnvArgs {
     pub(crate) env: Option<String>,
 }
 
+impl EnvArgs {
+    /// The environment of that name.
+    pub(crate) fn of(name: &str) -> Self {
+        Self { env: Some(name.to_owned()) }
+    }
+}
+
 /// Where a project is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -109,6 +116,12 @@ impl Project {
         let compiled = self.compile().map_err(|found| self.refuse(&found))?;
         tell_found(compiled.warnings());
         Ok(compiled)
+    }
+
+    /// The name of its gateway, in whichever environment it compiles.
+    pub(crate) fn gateway(&self) -> Result<String, Failure> {
+        let sound = self.compile_each().into_iter().find_map(|(_, compiled)| compiled.ok());
+        sound.map_or_else(|| self.compiled(), Ok).map(|compiled| compiled.gateway().to_owned())
     }
 
     /// Its fixtures, in the same way.

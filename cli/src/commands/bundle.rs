@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::project::{EnvArgs, Project};
 use crate::target::bulk_json;
 use crate::terminal;
 
@@ -21,13 +21,15 @@ pub(crate) struct BundleArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
     project: PathBuf,
+    #[command(flatten)]
+    env: EnvArgs,
     /// The file to write; standard output where it is left out.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &BundleArgs) -> Result<(), Failure> {
-    let compiled = Project::at(&args.project).compiled()?;
+    let compiled = Project::at(&args.project).in_environment(&args.env).compiled()?;
     let text = bulk_json(compiled.records());
     let Some(out) = &args.out else {
         terminal::print(&text);

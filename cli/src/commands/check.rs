@@ -8,7 +8,7 @@ use tollgate_config::Diagnostics;
 
 use super::Output;
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::project::{EnvArgs, Project};
 use crate::terminal;
 
 /// Check a project and its fixtures; exit with 1 when there is a mistake.
@@ -18,19 +18,28 @@ pub(crate) struct CheckArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
     project: PathBuf,
+    #[command(flatten)]
+    env: EnvArgs,
     /// The form of the answer: text with excerpts, or a JSON array of diagnostics.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
-    let project = Project::at(&args.project);
-    let (compiled, id) = match project.compile() {
-        Ok(compiled) => (compiled.warnings().clone(), Some(compiled.id().clone())),
-        Err(found) => (found, None),
-    };
+    let project = Project::at(&args.project).in_environment(&args.env);
+    let mut ids = Vec::new();
+    let mut found = Vec::new();
+    for (environment, compiled) in project.compile_each() {
+        found.push(match compiled {
+            Ok(compiled) => {
+                ids.push((environment.clone(), compiled.id().clone()));
+                (environment, compiled.warnings().clone())
+            }
+            Err(mistakes) => (environment, mistakes),
+        });
+    }
     let fixtures = project.fixtures().map_or_else(|found| found, |fixtures| fixtures.warnings);
-    let found = [compiled, fixtures];
+    let found = [Diagnostics::merged(found), fixtures];
     match args.output {
         Output::Text => terminal::print(&text(&found)),
         Output::Json => terminal::print(&json(&found)),
@@ -38,8 +47,12 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     if found.iter().any(Diagnostics::has_errors) {
         return Err(Failure::told());
     }
-    if let (Output::Text, Some(id)) = (args.output, id) {
-        terminal::print(&format!("{} is sound; its bundle is {id}\n", project.name()));
+    if args.output == Output::Text {
+        for (environment, id) in ids {
+            let of = environment.filter(|_| project.environment.is_none());
+            let of = of.map_or_else(String::new, |name| format!(" for {name}"));
+            terminal::print(&format!("{} is sound; its bundle{of} is {id}\n", project.name()));
+        }
     }
     Ok(())
 }

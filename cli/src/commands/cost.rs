@@ -11,7 +11,7 @@ use tollgate_config::{Compiled, CompiledRoute};
 
 use super::Output;
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::project::{EnvArgs, Place, Project};
 use crate::terminal;
 
 /// Show the most that a request can cause on each route, and what a million of them cost.
@@ -33,6 +33,8 @@ pub(crate) struct CostArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
     project: PathBuf,
+    #[command(flatten)]
+    env: EnvArgs,
     /// The platform; those of `gateway.target` where it is left out, else workers-paid. Repeatable.
     #[arg(long, value_name = "TARGET")]
     target: Vec<Target>,
@@ -76,7 +78,7 @@ pub(crate) fn run(args: &CostArgs) -> Result<(), Failure> {
         terminal::print(BUILT_IN);
         return Ok(());
     }
-    let project = Project::at(&args.project);
+    let project = Project::at(&args.project).in_environment(&args.env);
     let compiled = project.compiled()?;
     let prices = prices(args, &project)?;
     let bounds = compiled.bounds();
@@ -101,9 +103,9 @@ fn prices(args: &CostArgs, project: &Project) -> Result<Prices, Failure> {
         let text = text.map_err(|error| Failure::problem(format!("{}: {error}", path.display())))?;
         return Prices::read(&path.display().to_string(), &text).map_err(refuse);
     }
-    let own = match project {
-        Project::Folder(folder) => Prices::of_project(folder).map_err(refuse)?,
-        Project::BuiltIn => None,
+    let own = match &project.place {
+        Place::Folder(folder) => Prices::of_project(folder).map_err(refuse)?,
+        Place::BuiltIn => None,
     };
     own.map_or_else(|| Prices::built_in().map_err(refuse), Ok)
 }

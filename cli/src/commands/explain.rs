@@ -14,7 +14,7 @@ use tollgate_core::time::Timestamp;
 use super::Output;
 use super::key::timestamp;
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::project::{EnvArgs, Project};
 use crate::terminal;
 
 /// Say what would become of a request, phase by phase; or tell the long story of a diagnostic's code.
@@ -37,6 +37,8 @@ pub(crate) struct ExplainArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
     project: PathBuf,
+    #[command(flatten)]
+    env: EnvArgs,
     /// A field of the request; repeatable.
     #[arg(short = 'H', long = "header", value_name = "K: V")]
     fields: Vec<String>,
@@ -53,7 +55,7 @@ pub(crate) struct ExplainArgs {
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let Some(url) = &args.url else { return code::explain(&args.what, args.output) };
-    let project = Project::at(&args.project);
+    let project = Project::at(&args.project).in_environment(&args.env);
     let compiled = project.compiled()?;
     let fixtures = project.whole_fixtures()?;
     let question = ask::Question {

@@ -209,7 +209,7 @@ fn digest_prefix(args: &RevokeArgs) -> Result<&str, Failure> {
 impl GatewayArgs {
     fn name(&self) -> Result<String, Failure> {
         match &self.gateway {
-            None => Ok(Project::at(&self.project).compiled()?.gateway().to_owned()),
+            None => Project::at(&self.project).gateway(),
             Some(name) if keys::is_gateway_name(name) => Ok(name.clone()),
             Some(_) => Err(Failure::usage(
                 "a gateway's name is 1 to 40 small letters, figures and hyphens, beginning with a letter",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::project::{EnvArgs, Project};
 use crate::target::{Place, StoreArgs, Target};
 use crate::terminal;
 
@@ -22,6 +22,8 @@ pub(crate) struct PublishArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
     project: PathBuf,
+    #[command(flatten)]
+    env: EnvArgs,
     /// Whose store to write to.
     #[arg(long, value_enum, value_name = "HOST")]
     to: Place,
@@ -34,7 +36,7 @@ pub(crate) struct PublishArgs {
 
 pub(crate) fn run(args: &PublishArgs) -> Result<(), Failure> {
     let target = Target::of(args.to, &args.store)?;
-    let project = Project::at(&args.project);
+    let project = Project::at(&args.project).in_environment(&args.env);
     let compiled = project.compiled()?;
     let mut records = Vec::new();
     if args.fixtures {

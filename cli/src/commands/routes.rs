@@ -8,7 +8,7 @@ use tollgate_config::{CompiledRoute, Whole};
 
 use super::Output;
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::project::{EnvArgs, Project};
 use crate::route_table::{policies, route_table, upstream};
 use crate::terminal;
 
@@ -19,13 +19,15 @@ pub(crate) struct RoutesArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
     project: PathBuf,
+    #[command(flatten)]
+    env: EnvArgs,
     /// The form of the answer.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
 pub(crate) fn run(args: &RoutesArgs) -> Result<(), Failure> {
-    let compiled = Project::at(&args.project).compiled()?;
+    let compiled = Project::at(&args.project).in_environment(&args.env).compiled()?;
     let whole = compiled.whole();
     match args.output {
         Output::Text => terminal::print(&route_table(whole)),

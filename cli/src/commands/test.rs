@@ -9,7 +9,7 @@ use tollgate_config::Compiled;
 
 use crate::failure::Failure;
 use crate::policy_test::{self, Form, Plan};
-use crate::project::Project;
+use crate::project::{EnvArgs, Project};
 use crate::terminal;
 
 /// Run the policy tests of a project, tests/*.test.yaml; exit with 1 when one fails.
@@ -29,6 +29,8 @@ pub(crate) struct TestArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
     project: PathBuf,
+    #[command(flatten)]
+    env: EnvArgs,
     /// Run only tests whose name or file has one of these words.
     words: Vec<String>,
     /// The form of the report.
@@ -46,7 +48,7 @@ pub(crate) struct TestArgs {
 }
 
 pub(crate) fn run(args: &TestArgs) -> Result<(), Failure> {
-    let project = Project::at(&args.project);
+    let project = Project::at(&args.project).in_environment(&args.env);
     let folder = folder(&args.project);
     if args.list {
         terminal::print(&policy_test::list(folder, &args.words, args.output));
@@ -57,7 +59,8 @@ pub(crate) fn run(args: &TestArgs) -> Result<(), Failure> {
         if let Some(compiled) = known.get(&env.map(str::to_owned)) {
             return Ok(Rc::clone(compiled));
         }
-        let compiled = Rc::new(project.compiled()?);
+        let chosen = env.map_or_else(|| args.env.clone(), EnvArgs::of);
+        let compiled = Rc::new(project.clone().in_environment(&chosen).compiled()?);
         known.insert(env.map(str::to_owned), Rc::clone(&compiled));
         Ok(compiled)
     };

@@ -21,7 +21,7 @@ use clap::{Args, ValueEnum};
 use tollgate_core::secret::Secret;
 
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::project::{EnvArgs, Project};
 use echo::Echo;
 use snapshot::Snapshot;
 pub(crate) use start::{DRAINING, StopSignal, explain_start};
@@ -49,6 +49,8 @@ pub(crate) struct DevArgs {
 /// How a project is run.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DevOptions {
+    #[command(flatten)]
+    pub(crate) env: EnvArgs,
     /// The port to serve on, of 127.0.0.1; 0 takes any that is free.
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     port: u16,
@@ -87,7 +89,8 @@ struct Session {
 }
 
 /// Runs until it is told to end.
-pub(crate) fn run(project: &Project, options: DevOptions) -> Result<(), Failure> {
+pub(crate) fn run(project: Project, options: DevOptions) -> Result<(), Failure> {
+    let project = &project.in_environment(&options.env);
     if options.store.is_some() && options.on != On::Native {
         return Err(Failure::usage("--store goes with --on native"));
     }

@@ -204,7 +204,8 @@ impl Diagnostics {
 
     /// The findings of one project compiled for several environments, each told once; one that the first compilation
     /// does not have says for which environment it was found.
-    pub(crate) fn merged(all: Vec<(Option<String>, Self)>) -> Self {
+    #[must_use]
+    pub fn merged(all: Vec<(Option<String>, Self)>) -> Self {
         let mut merged = Self::default();
         let mut seen = HashSet::new();
         for (n, (environment, found)) in all.into_iter().enumerate() {

@@ -472,6 +472,25 @@ fn upstreams_answer_by_rule_and_in_order() {
 }
 
 #[test]
+fn a_host_is_found_for_a_request_that_names_none() {
+    let project = "
+format: 1
+gateway: {name: acme, hosts: [\"*.example.com\", api.example.com], authn: none}
+upstreams: {pets: \"http://pets.internal\"}
+apis:
+  shop: {hosts: [\"*.example.com\"], upstream: pets, routes: [{path: /shop, methods: [GET], id: shop}]}
+  main: {hosts: [api.example.com], upstream: pets, routes: [{path: /main, methods: [GET], id: main}]}
+";
+    let file = "format: 1\ncases:\n- name: hosts\n  steps:\n  \
+        - {request: GET /shop, expect: {route: shop.shop, upstream: {headers: {x-forwarded-host: any.example.com}}}}\n  \
+        - {request: GET /main, expect: {route: main.main, upstream: {headers: {x-forwarded-host: api.example.com}}}}\n  \
+        - {request: \"GET http://b.example.com/shop\", expect: {upstream: {headers: {x-forwarded-host: b.example.com, x-forwarded-proto: http}}}}\n  \
+        - {request: GET /shop, host: c.example.com, expect: {upstream: {headers: {x-forwarded-host: c.example.com}}}}\n";
+    let ran = Tested::new(project).file("t", file).run(&[]);
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.err);
+}
+
+#[test]
 fn one_bad_file_never_hides_what_the_others_say() {
     let good = format!("{HEAD}cases:\n{}", case("good", "{request: GET /shop/public, expect: {status: 200}}"));
     let bad = good.replace("status: 200}}", "statsu: 200}}");

@@ -1,5 +1,6 @@
 //! What test files say, and every mistake in one at its place, under its code.
 
+use proptest::prelude::*;
 use tollgate_config::policy_tests::{Action, BodyExpect, Matcher, TestFile, load_str};
 use tollgate_config::{Diagnostics, compile_str};
 
@@ -103,6 +104,8 @@ fn mistakes_in_steps_are_found_where_they_stand() {
     check_steps("{request: GET /used, upstream: {fail: conection_refused}}", &[("TG0210", 1, 39)]);
     check_steps("{request: GET /used, upstream: {fail: dns_error, status: 200}}", &[("TG0903", 1, 33)]);
     check_steps("{request: GET /used, upstream: []}", &[("TG0212", 1, 32)]);
+    let many: String = (0..1001).map(|n| format!("a{n}: b, ")).collect();
+    check_steps(&format!("{{request: GET /used, headers: {{{many}}}}}"), &[("TG0409", 1, 31)]);
 }
 
 #[test]
@@ -181,3 +184,31 @@ fn json_and_yaml_say_the_same() {
         assert!(matches!(text.0.as_slice(), [Matcher::Contains(part)] if part == "b"));
     }
 }
+
+proptest! {
+    #[test]
+    fn no_text_in_any_place_makes_the_decoder_panic(text in "[ -~é\n]{0,40}", place in 0usize..PLACES.len()) {
+        let text = serde_json::to_string(&text).expect("a text");
+        let file = format!("{{\"format\": 1, \"cases\": [{{\"name\": \"a\", \"steps\": [{}]}}]}}", PLACES[place].replace("HOLE", &text));
+        let _ = findings(&file);
+    }
+}
+
+/// Steps with a hole for a text, as JSON.
+const PLACES: &[&str] = &[
+    r#"{"request": HOLE}"#,
+    r#"{"request": "GET /", "host": HOLE}"#,
+    r#"{"request": "GET /", "headers": {HOLE: HOLE}}"#,
+    r#"{"request": "GET /", "body": HOLE, "key": HOLE}"#,
+    r#"{"request": "GET /", "body": {"size": HOLE}}"#,
+    r#"{"request": "GET /", "client": {"address": HOLE}}"#,
+    r#"{"request": "GET /", "upstream": {"delay": HOLE, "fail": HOLE}}"#,
+    r#"{"request": "GET /", "count": {HOLE: 1}}"#,
+    r#"{"request": "GET /", "expect": {"status": HOLE, "route": HOLE, "policy": HOLE}}"#,
+    r#"{"request": "GET /", "expect": {"headers": {"a": {"matching": HOLE}}}}"#,
+    r#"{"request": "GET /", "expect": {"retry-after": HOLE, "duration": HOLE}}"#,
+    r#"{"advance": HOLE}"#,
+    r#"{"at": HOLE}"#,
+    r#"{"purge": HOLE}"#,
+    r#"{HOLE: HOLE}"#,
+];

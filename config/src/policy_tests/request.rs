@@ -206,19 +206,31 @@ pub(super) fn fields(node: &Node, keys: Option<&Keys>, report: &mut Report) -> O
     let Value::Map(entries) = &node.value else {
         return decode::mistyped(node, "a mapping of header fields", "write `{X-Name: value}`", report);
     };
+    let count: usize = entries.iter().map(|entry| lines(&entry.value).len()).sum();
+    if count > FIELD_LINES_MAX {
+        report.push(
+            Diagnostic::error(Code::TooMany, node.span, format!("there are {count} field lines"))
+                .why(format!("the gateway takes far fewer, and {FIELD_LINES_MAX} are enough to see what it says"))
+                .fix("write fewer"),
+        );
+        return None;
+    }
     let mut out = Vec::new();
     for Entry { key, value } in entries {
         let name = field_name(key, report);
-        let lines = match &value.value {
-            Value::List(items) => items.iter().collect(),
-            _ => vec![value],
-        };
-        for line in lines {
+        for line in lines(value) {
             let value = field_value(line, keys, report);
             out.extend(name.clone().zip(value));
         }
     }
     Some(out)
+}
+
+fn lines(value: &Node) -> &[Node] {
+    match &value.value {
+        Value::List(items) => items,
+        _ => std::slice::from_ref(value),
+    }
 }
 
 pub(super) fn field_name(name: &Spanned<String>, report: &mut Report) -> Option<HeaderName> {
@@ -323,6 +335,9 @@ fn address(node: &Node, report: &mut Report) -> Option<IpAddr> {
 
 /// How often one step sends: more would take longer than a test may.
 const REPEAT_MAX: u32 = 1_000_000;
+
+/// Field lines of one message: ten times what the gateway takes.
+const FIELD_LINES_MAX: usize = 10 * tollgate_core::bounds::FIELD_LINES_MAX;
 
 /// Content made for one message.
 const CONTENT_BYTES_MAX: usize = 64 << 20;

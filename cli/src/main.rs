@@ -22,7 +22,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use commands::{bundle, check, completions, cost, explain, fmt, key, man, publish, purge, routes, schema, serve, test};
+use commands::{
+    bundle, check, completions, cost, explain, fmt, init, key, man, publish, purge, routes, schema, serve, test,
+};
 use dev::DevOptions;
 use failure::Failure;
 use project::Project;
@@ -49,6 +51,7 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 Examples:
+  tollgate init shop                       make a project in ./shop
   tollgate                                 run the project here, or the quickstart
   tollgate dev shop --port 9000            run the project in ./shop, and follow its edits
   tollgate check shop                      say what is wrong with it
@@ -63,6 +66,7 @@ The reference is docs/cli.md.";
 /// What it can do.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::InitArgs),
     Dev(dev::DevArgs),
     Check(check::CheckArgs),
     Fmt(fmt::FmtArgs),
@@ -92,6 +96,7 @@ fn main() -> ExitCode {
 fn perform(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         None => dev::run(Project::found(), cli.dev),
+        Some(Command::Init(args)) => init::run(&args),
         Some(Command::Dev(args)) => {
             let project = args.project.as_deref().map_or_else(Project::found, Project::at);
             dev::run(project, args.options)

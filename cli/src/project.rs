@@ -148,7 +148,7 @@ impl Project {
         tell_found(found);
         match &self.place {
             Place::Folder(folder) if !has_project(folder) => Failure::problem(format!(
-                "{} is no project: it has no tollgate.yaml; examples/quickstart is one to copy",
+                "{} is no project: it has no tollgate.yaml; `tollgate init` makes one",
                 folder.display()
             )),
             Place::Folder(_) | Place::BuiltIn => Failure::told(),

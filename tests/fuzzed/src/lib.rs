@@ -7,8 +7,11 @@
 
 use tollgate_config::{Code, Diagnostics, compile_str, fixtures, fmt, openapi, policy_tests};
 
+/// What a target does with an input.
+pub type Target = fn(&[u8]);
+
 /// A target by its name, which is that of its program in `fuzz/fuzz_targets/` and of its folder in `fuzz/corpus/`.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("yaml_reader", yaml_reader),
     ("openapi_import", openapi_import),
     ("formatter", formatter),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use peak_alloc::PeakAlloc;
-use tollgate_fuzzed::TARGETS;
+use tollgate_fuzzed::{TARGETS, Target};
 
 /// Counts what is allocated. Nothing else runs in this program while an input is looked at.
 #[global_allocator]
@@ -28,7 +28,7 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 /// How much more is allocated at once while a target looks at an input.
-fn peak(target: fn(&[u8]), input: &[u8]) -> usize {
+fn peak(target: Target, input: &[u8]) -> usize {
     let before = ALLOCATOR.current_usage();
     ALLOCATOR.reset_peak_usage();
     target(input);

@@ -13,6 +13,8 @@ pub enum FileKind {
     Api,
     /// Policies of the project.
     Policies,
+    /// What an environment gives.
+    Environment,
     /// Policy tests.
     Test,
     /// Consumers and keys for local use.
@@ -23,7 +25,8 @@ pub enum FileKind {
 
 impl FileKind {
     /// All kinds, the project first.
-    pub const ALL: &[Self] = &[Self::Project, Self::Api, Self::Policies, Self::Test, Self::Fixtures, Self::Prices];
+    pub const ALL: &[Self] =
+        &[Self::Project, Self::Api, Self::Policies, Self::Environment, Self::Test, Self::Fixtures, Self::Prices];
 
     /// The kind's name, such as `project`.
     #[must_use]
@@ -32,6 +35,7 @@ impl FileKind {
             Self::Project => "project",
             Self::Api => "api",
             Self::Policies => "policies",
+            Self::Environment => "env",
             Self::Test => "test",
             Self::Fixtures => "fixtures",
             Self::Prices => "prices",
@@ -45,6 +49,7 @@ impl FileKind {
             Self::Project => "tollgate.yaml",
             Self::Api => "apis/<name>/api.yaml",
             Self::Policies => "policies/<any>.yaml",
+            Self::Environment => "env/<name>.yaml",
             Self::Test => "tests/<any>.test.yaml",
             Self::Fixtures => "dev/fixtures.yaml",
             Self::Prices => "prices.yaml",
@@ -58,6 +63,7 @@ impl FileKind {
             Self::Project => "tollgate.schema.json",
             Self::Api => "api.schema.json",
             Self::Policies => "policies.schema.json",
+            Self::Environment => "env.schema.json",
             Self::Test => "test.schema.json",
             Self::Fixtures => "fixtures.schema.json",
             Self::Prices => "prices.schema.json",
@@ -82,6 +88,7 @@ impl FileKind {
             Self::Project => &tables::PROJECT,
             Self::Api => &tables::API_FILE,
             Self::Policies => &tables::POLICIES_FILE,
+            Self::Environment => &tables::ENVIRONMENT_FILE,
             Self::Test => &tables::TEST_FILE,
             Self::Fixtures => &tables::FIXTURES,
             Self::Prices => &tables::PRICES,
@@ -91,7 +98,8 @@ impl FileKind {
     /// Whether `${value.NAME}` may stand in it.
     pub(crate) fn takes_values(self) -> bool {
         match self {
-            Self::Project | Self::Api | Self::Policies | Self::Test | Self::Fixtures | Self::Prices => false,
+            Self::Project | Self::Api | Self::Policies => true,
+            Self::Environment | Self::Test | Self::Fixtures | Self::Prices => false,
         }
     }
 }

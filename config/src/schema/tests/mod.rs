@@ -14,7 +14,7 @@ use super::FileKind;
 use crate::diagnostic::{Diagnostics, Report};
 use crate::prices::Prices;
 use crate::source::{self, Files, Limits, Node, Value};
-use crate::{compile_files, compile_str, fixtures, policy_tests};
+use crate::{Options, Project, compile_files, compile_str, fixtures, policy_tests};
 
 /// The JSON that a text stands for; what cannot be read at all stands for nothing.
 fn json(text: &str) -> Option<Json> {
@@ -62,6 +62,7 @@ fn findings(kind: FileKind, text: &str) -> Diagnostics {
         }
         FileKind::Api => beside_the_project("apis/pets/api.yaml", text),
         FileKind::Policies => beside_the_project("policies/more.yaml", text),
+        FileKind::Environment => in_environment(text),
         FileKind::Test => {
             policy_tests::load_str("tests/pets.test.yaml", text).map_or_else(|found| found, |file| file.warnings)
         }
@@ -77,6 +78,22 @@ fn beside_the_project(name: &str, text: &str) -> Diagnostics {
     let files = [("tollgate.yaml", PROJECT), (name, text)].map(|(name, text)| (name.to_owned(), text.to_owned()));
     compile_files(&files.into()).map_or_else(|found| found, |compiled| compiled.warnings().clone())
 }
+
+/// What is found in a project with an environment, compiled for it.
+fn in_environment(text: &str) -> Diagnostics {
+    let files = [("tollgate.yaml", DIFFERING), ("env/production.yaml", text)];
+    let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let compiled = Project::of(files.into()).compile(&Options::of_environment("production"));
+    compiled.map_or_else(|found| found, |compiled| compiled.warnings().clone())
+}
+
+const DIFFERING: &str = "\
+format: 1
+values: {pets-url: {type: url}, patience: {type: duration, default: 10s}, hosts: {type: hosts, default: [\"*\"]}}
+gateway: {name: acme, authn: none, hosts: \"${value.hosts}\", timeout: \"${value.patience}\"}
+upstreams: {pets: \"${value.pets-url}\"}
+apis: {pets: {upstream: pets, routes: [{path: /pets}]}}
+";
 
 const PROJECT: &str = "\
 format: 1

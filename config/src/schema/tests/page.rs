@@ -13,7 +13,14 @@ const PAGES: &[(&str, &str, &[FileKind])] = &[
     (
         "configuration.md",
         "Reference of the configuration",
-        &[FileKind::Project, FileKind::Api, FileKind::Policies, FileKind::Fixtures, FileKind::Prices],
+        &[
+            FileKind::Project,
+            FileKind::Api,
+            FileKind::Policies,
+            FileKind::Environment,
+            FileKind::Fixtures,
+            FileKind::Prices,
+        ],
     ),
     ("policy-tests.md", "Reference of policy tests", &[FileKind::Test]),
 ];

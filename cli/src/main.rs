@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use commands::{
-    bundle, check, completions, cost, explain, fmt, init, key, man, publish, purge, routes, schema, serve, test,
+    bundle, check, completions, cost, explain, fmt, import, init, key, man, publish, purge, routes, schema, serve, test,
 };
 use dev::DevOptions;
 use failure::Failure;
@@ -54,6 +54,7 @@ Examples:
   tollgate init shop                       make a project in ./shop
   tollgate                                 run the project here, or the quickstart
   tollgate dev shop --port 9000            run the project in ./shop, and follow its edits
+  tollgate import openapi openapi.yaml     start a project from an OpenAPI document
   tollgate check shop                      say what is wrong with it
   tollgate explain GET /pets/7 shop        say what would become of a request
   tollgate test shop --coverage            run its policy tests
@@ -77,6 +78,7 @@ enum Command {
     Test(test::TestArgs),
     Bundle(bundle::BundleArgs),
     Publish(publish::PublishArgs),
+    Import(import::ImportArgs),
     Key(key::KeyArgs),
     Purge(purge::PurgeArgs),
     Serve(serve::ServeArgs),
@@ -110,6 +112,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         Some(Command::Test(args)) => test::run(&args),
         Some(Command::Bundle(args)) => bundle::run(&args),
         Some(Command::Publish(args)) => publish::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
         Some(Command::Key(args)) => key::run(&args),
         Some(Command::Purge(args)) => purge::run(&args),
         Some(Command::Serve(args)) => serve::run(args),

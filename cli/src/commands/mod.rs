@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod cost;
 pub(crate) mod explain;
 pub(crate) mod fmt;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod man;

@@ -99,6 +99,10 @@ fn window(line: &str, start: usize, end: usize) -> (usize, usize, &str) {
 
 fn byte_of(line: &str, column: u32) -> usize {
     let characters = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
+    // Of a document of one line, which can be very long, this is all there is to do.
+    if line.as_bytes().get(..characters).is_some_and(<[u8]>::is_ascii) {
+        return characters;
+    }
     line.char_indices().nth(characters).map_or(line.len(), |(at, _)| at)
 }
 

@@ -61,6 +61,20 @@ impl Operation {
         &self.template
     }
 
+    /// Whether the specification promises that a request without a credential is refused.
+    #[must_use]
+    pub fn demands_credential(&self) -> bool {
+        self.promise.as_ref().is_some_and(|promise| promise.demands_credential())
+    }
+
+    /// The scopes that the specification promises to be asked for, of the alternative with the fewest.
+    #[must_use]
+    pub fn promised_scopes(&self) -> Vec<String> {
+        let all = self.promise.iter().flat_map(|promise| &promise.alternatives);
+        let scopes = all.map(|needs| needs.iter().flat_map(|need| need.scopes.clone()).collect::<Vec<_>>());
+        scopes.min_by_key(Vec::len).unwrap_or_default()
+    }
+
     /// Its tags.
     #[must_use]
     pub fn tags(&self) -> &[String] {

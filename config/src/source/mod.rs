@@ -10,6 +10,7 @@ mod scalar;
 mod yaml;
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 pub(crate) use folder::Folder;
 pub(crate) use layout::Layout;
@@ -65,7 +66,15 @@ impl Span {
 /// The texts of a project, in memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Files {
-    files: Vec<(String, String)>,
+    files: Vec<Text>,
+}
+
+/// A text with its name, and where its lines begin, once somebody asked for one: a specification has a million of them.
+#[derive(Clone, Debug)]
+struct Text {
+    name: String,
+    text: String,
+    lines: OnceLock<Vec<usize>>,
 }
 
 impl Files {
@@ -77,18 +86,20 @@ impl Files {
     /// Adds a file by the name that diagnostics print.
     pub(crate) fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        self.files.push((name.into(), text.into()));
+        self.files.push(Text { name: name.into(), text: text.into(), lines: OnceLock::new() });
         id
     }
 
     /// Adds the files that are not there yet, by name and text; answers with the place of each.
     pub(crate) fn join(&mut self, others: &Self) -> Vec<FileId> {
         let id = |place: usize| FileId(u32::try_from(place).unwrap_or(u32::MAX));
+        let named = |file: &Text| (file.name.clone(), file.text.clone());
         let mut known: HashMap<(String, String), FileId> =
-            self.files.iter().enumerate().map(|(place, file)| (file.clone(), id(place))).collect();
+            self.files.iter().enumerate().map(|(place, file)| (named(file), id(place))).collect();
         let mut places = Vec::with_capacity(others.files.len());
         for file in &others.files {
-            let place = *known.entry(file.clone()).or_insert_with(|| self.add(file.0.clone(), file.1.clone()));
+            let add = || self.add(file.name.as_str(), file.text.as_str());
+            let place = *known.entry(named(file)).or_insert_with(add);
             places.push(place);
         }
         places
@@ -96,22 +107,35 @@ impl Files {
 
     /// The name of a file.
     pub(crate) fn name(&self, id: FileId) -> &str {
-        self.get(id).map_or("", |(name, _)| name)
+        self.get(id).map_or("", |file| &file.name)
     }
 
     /// The text of a file.
     pub(crate) fn text(&self, id: FileId) -> &str {
-        self.get(id).map_or("", |(_, text)| text)
+        self.get(id).map_or("", |file| &file.text)
     }
 
     /// One line of a file, counted from 1, without its line break.
     pub(crate) fn line(&self, id: FileId, number: u32) -> Option<&str> {
-        self.get(id).and_then(|(_, text)| line(text, number))
+        let Text { text, lines, .. } = self.get(id)?;
+        let start = *lines.get_or_init(|| line_starts(text)).get(usize::try_from(number.checked_sub(1)?).ok()?)?;
+        text[start..].split(['\n', '\r']).next()
     }
 
-    fn get(&self, id: FileId) -> Option<&(String, String)> {
+    fn get(&self, id: FileId) -> Option<&Text> {
         usize::try_from(id.0).ok().and_then(|index| self.files.get(index))
     }
+}
+
+/// Where the lines of a text begin.
+fn line_starts(text: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let ends = |at: &usize| match bytes[*at] {
+        b'\n' => true,
+        b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    std::iter::once(0).chain((0..bytes.len()).filter(ends).map(|at| at + 1)).collect()
 }
 
 /// One line of a text, counted from 1, without its line break; YAML ends a line by CR alone too.

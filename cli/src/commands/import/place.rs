@@ -1,0 +1,83 @@
+//! Where a document is read from, and where a project is written to.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Component, Path, PathBuf};
+
+use tollgate_config::openapi::Spec;
+
+use crate::failure::Failure;
+use crate::terminal::printable;
+
+/// A document within the folder that its references may not leave.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) root: PathBuf,
+    /// The document's name below the folder, with `/` between folders.
+    pub(super) name: String,
+}
+
+impl Source {
+    /// A file below the current folder may refer to others anywhere below it, any other to files beside and below itself.
+    pub(super) fn of(file: &Path) -> Result<Self, Failure> {
+        let shown = printable(&file.display().to_string());
+        if !file.is_file() {
+            return Err(Failure::problem(format!("{shown} is no file: name an OpenAPI document")));
+        }
+        let parts: Vec<Component<'_>> = file.components().filter(|part| *part != Component::CurDir).collect();
+        let is_below = parts.iter().all(|part| matches!(part, Component::Normal(_)));
+        let (root, below) = if is_below {
+            (PathBuf::from("."), parts.iter().collect::<PathBuf>())
+        } else {
+            let name = file.file_name().map(PathBuf::from).unwrap_or_default();
+            (file.parent().map_or_else(|| PathBuf::from("."), Path::to_owned), name)
+        };
+        let names: Option<Vec<&str>> = below.iter().map(|part| part.to_str()).collect();
+        let names = names.ok_or_else(|| Failure::problem(format!("the name {shown} is not UTF-8: rename the file")))?;
+        Ok(Self { root, name: names.join("/") })
+    }
+
+    /// The name of a file below the folder that all files of the specification have in common.
+    pub(super) fn below_common(&self, spec: &Spec, name: &str) -> String {
+        let folders = |name: &str| -> Vec<String> {
+            let mut parts: Vec<String> = name.split('/').map(str::to_owned).collect();
+            parts.pop();
+            parts
+        };
+        let mut common = folders(&self.name);
+        for other in spec.files() {
+            let shared = common.iter().zip(folders(other)).take_while(|(a, b)| **a == *b).count();
+            common.truncate(shared);
+        }
+        name.split('/').skip(common.len()).collect::<Vec<_>>().join("/")
+    }
+
+    /// A file of the specification; nothing where it cannot be read, which was told where it is referred to.
+    pub(super) fn read(&self, name: &str) -> Option<Vec<u8>> {
+        fs::read(self.root.join(name)).ok()
+    }
+}
+
+/// Writes the files of a new project; nothing is written when one of them is there already.
+pub(super) fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<(), Failure> {
+    if let Some((name, _)) = files.iter().find(|(name, _)| folder.join(name).symlink_metadata().is_ok()) {
+        return Err(Failure::problem(format!(
+            "{} is there already, and nothing is overwritten: name another folder with --into",
+            folder.join(name).display()
+        )));
+    }
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| write_new(&path, bytes));
+        written.map_err(|error| Failure::problem(format!("{} cannot be written: {error}", path.display())))?;
+    }
+    Ok(())
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), std::io::Error> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    match file.write_all(bytes) {
+        Err(error) if error.kind() == ErrorKind::Interrupted => file.write_all(bytes),
+        result => result,
+    }
+}

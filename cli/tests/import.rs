@@ -1,0 +1,111 @@
+//! `tollgate import`: a project from what a team has.
+
+mod support;
+
+use std::path::Path;
+
+use support::run;
+
+const SPEC: &str = "openapi: 3.1.0
+info: {title: Pet Shop, version: 1.0.0}
+servers: [{url: https://pets.example.com/v1}]
+security: [{partner: [pets.read]}]
+components: {securitySchemes: {partner: {type: apiKey, in: header, name: X-Partner-Key}}}
+paths:
+  /pets: {$ref: 'parts/paths.yaml#/pets'}
+  /health: {get: {security: []}}
+  /x/{a}{b}: {get: {}}
+";
+
+const PATHS: &str = "pets: {get: {operationId: listPets}}\n";
+
+fn written(folder: &Path) -> String {
+    std::fs::create_dir_all(folder.join("specs/parts")).expect("a folder");
+    std::fs::write(folder.join("specs/openapi.yaml"), SPEC).expect("a file");
+    std::fs::write(folder.join("specs/parts/paths.yaml"), PATHS).expect("a file");
+    folder.join("specs/openapi.yaml").display().to_string()
+}
+
+#[test]
+fn a_specification_becomes_a_project_that_is_sound_and_passes_its_test() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (spec, into) = (written(folder.path()), folder.path().join("made"));
+    let into = into.display().to_string();
+    let ran = run(&["import", "openapi", &spec, "--into", &into, "--host", "api.example.com"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("2 operations are routed, 1 is not") && ran.err.contains("TG0704"), "{ran:?}");
+    let project = std::fs::read_to_string(format!("{into}/tollgate.yaml")).expect("the project");
+    for part in
+        ["$schema: ", "name: pet-shop", "https://pets.example.com/v1", "header: X-Partner-Key", "[\"api.example.com\"]"]
+    {
+        assert!(project.contains(part), "{part} is not in\n{project}");
+    }
+    assert_eq!(std::fs::read_to_string(format!("{into}/spec/openapi.yaml")).expect("the copy"), SPEC);
+    assert_eq!(std::fs::read_to_string(format!("{into}/spec/parts/paths.yaml")).expect("the copy"), PATHS);
+    assert_eq!(run(&["check", &into]).code, Some(0));
+    let ran = run(&["test", &into]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (spec, into) = (written(folder.path()), folder.path().display().to_string());
+    std::fs::create_dir(folder.path().join("tests")).expect("a folder");
+    std::fs::write(folder.path().join("tests/first.test.yaml"), "mine").expect("a file");
+    let ran = run(&["import", "openapi", &spec, "--into", &into]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("nothing is overwritten"), "{ran:?}");
+    assert!(!folder.path().join("tollgate.yaml").exists());
+    assert_eq!(std::fs::read_to_string(folder.path().join("tests/first.test.yaml")).expect("it"), "mine");
+}
+
+#[test]
+fn the_answer_for_programs_has_the_files_and_the_findings() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (spec, into) = (written(folder.path()), folder.path().join("made").display().to_string());
+    let args = [
+        "import",
+        "openapi",
+        &spec,
+        "--into",
+        &into,
+        "--name",
+        "shop",
+        "--upstream",
+        "http://localhost:1",
+        "--output",
+        "json",
+    ];
+    let answer = run(&args).json();
+    assert_eq!((&answer["routed"], &answer["notRouted"]), (&2.into(), &1.into()));
+    assert_eq!(answer["upstreamIsPlaceholder"], false);
+    assert!(
+        answer["files"].as_array().is_some_and(|files| files.contains(&"spec/parts/paths.yaml".into())),
+        "{answer}"
+    );
+    assert_eq!(answer["diagnostics"][0]["code"], "TG0704");
+}
+
+#[test]
+fn what_cannot_be_imported_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let swagger = folder.path().join("swagger.json");
+    std::fs::write(&swagger, "{\"swagger\": \"2.0\"}").expect("a file");
+    let swagger = swagger.display().to_string();
+    for (args, code, says) in [
+        (vec!["import", "openapi", swagger.as_str()], 1, "swagger2openapi"),
+        (vec!["import", "openapi", "nowhere.yaml"], 1, "no file"),
+        (vec!["import", "openapi"], 2, "FILE"),
+        (vec!["import"], 2, "openapi"),
+    ] {
+        let ran = run(&args);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        assert!(ran.err.contains(says), "{ran:?}");
+    }
+    let spec = written(folder.path());
+    for (flag, value) in [("--name", "A B"), ("--upstream", "ftp://x"), ("--host", "a:1")] {
+        let ran = run(&["import", "openapi", &spec, flag, value]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+    }
+}

@@ -31,7 +31,7 @@ fn depth_is_bounded_in_either_form() {
         assert_eq!(read("s.json", &text).0, 0);
         assert_eq!(read("s.yaml", &text).0, 0);
     }
-    check(&format!("openapi: 3.0.0\nx: {}", "- ".repeat(100_000)), 0, &[Code::TooLarge]);
+    check(&format!("openapi: 3.0.0\nx:\n {}", "- ".repeat(100_000)), 0, &[Code::TooLarge]);
 }
 
 #[test]
@@ -49,9 +49,9 @@ fn aliases_that_multiply_are_bounded() {
 fn references_in_a_circle_are_told() {
     check("openapi: 3.0.0\npaths: {/a: {$ref: '#/paths/~1a'}}", 0, &[Code::NotRouted]);
     check("openapi: 3.0.0\npaths: {/a: {$ref: '#/paths/~1b'}, /b: {$ref: '#/paths/~1a'}}", 0, &[Code::NotRouted]);
-    check("openapi: 3.0.0\npaths: {/a: {$ref: '#'}}", 0, &[]);
+    check("openapi: 3.0.0\npaths: {/a: {$ref: '#'}}", 0, &[Code::NoOperations]);
     check(
-        "openapi: 3.0.0\npaths: {/a/{x}: {get: {parameters: [{$ref: '#/components/parameters/x'}]}}}\n\
+        "openapi: 3.0.0\npaths: {'/a/{x}': {get: {parameters: [{$ref: '#/components/parameters/x'}]}}}\n\
          components: {parameters: {x: {$ref: '#/components/parameters/x'}}}",
         1,
         &[Code::BrokenReference],
@@ -61,7 +61,7 @@ fn references_in_a_circle_are_told() {
 #[test]
 fn circular_schemas_are_no_mistake() {
     check(
-        "openapi: 3.1.0\npaths: {/a/{x}: {get: {parameters: [{name: x, in: path, schema: {$ref: '#/components/schemas/x'}}]}}}\n\
+        "openapi: 3.1.0\npaths: {'/a/{x}': {get: {parameters: [{name: x, in: path, schema: {$ref: '#/components/schemas/x'}}]}}}\n\
          components: {schemas: {x: {$ref: '#/components/schemas/y'}, y: {$ref: '#/components/schemas/x'}, \
          t: {properties: {t: {$ref: '#/components/schemas/t'}}}}}",
         1,
@@ -80,7 +80,7 @@ fn chains_of_references_are_followed_so_far() {
         text
     };
     check(&chain(50), 1, &[]);
-    check(&chain(100_000), 0, &[Code::NotRouted]);
+    check(&chain(10_000), 0, &[Code::NotRouted]);
 }
 
 #[test]
@@ -121,11 +121,10 @@ fn wrong_types_everywhere_leave_the_rest_alone() {
         ("/a: {$ref: 'https://example.com/a.yaml'}", &[Code::NotRouted]),
         ("/a: {$ref: '../../etc/passwd'}", &[Code::NotRouted]),
         ("/a: {GET: {}}", &[Code::SpecShape]),
-        ("/a: {get: {operationId: 7}}", &[Code::SpecShape]),
         ("/a: {trace: {}}", &[Code::NotRouted]),
         ("a: {get: {}}", &[Code::NotRouted]),
         ("'': {get: {}}", &[Code::NotRouted]),
-        ("/a/{b}{c}: {get: {}}", &[Code::NotRouted]),
+        ("'/a/{b}{c}': {get: {}}", &[Code::NotRouted]),
         ("/a?b=c: {get: {}}", &[Code::NotRouted]),
         ("'/a#b': {get: {}}", &[Code::NotRouted]),
     ] {
@@ -133,9 +132,10 @@ fn wrong_types_everywhere_leave_the_rest_alone() {
     }
     for (part, codes) in [
         ("/a: {get: {tags: 1, parameters: 1, x-tollgate: 1}}", &[][..]),
+        ("/a: {get: {operationId: 7}}", &[Code::SpecShape]),
         ("/a: {get: {security: 1}}", &[Code::SpecShape]),
         ("/a: {get: {security: [1, [], {a: 1}]}}", &[Code::SpecShape]),
-        ("/a/{b}: {get: {parameters: [1, {}, {in: path}, {in: path, name: b, schema: []}]}}", &[]),
+        ("'/a/{b}': {get: {parameters: [1, {}, {in: path}, {in: path, name: b, schema: []}]}}", &[]),
         ("/a: {parameters: [{$ref: '#/nowhere'}], get: {}}", &[Code::BrokenReference]),
         ("/a: {get: {operationId: kept}}", &[Code::DuplicateOperation]),
     ] {
@@ -207,8 +207,7 @@ paths:
 
 #[test]
 fn paths_that_differ_in_names_alone_are_one_path() {
-    let text =
-        "openapi: 3.0.0\npaths: {/a/{x}: {get: {operationId: x}, put: {}}, /a/{y}: {get: {operationId: y}, post: {}}}";
+    let text = "openapi: 3.0.0\npaths: {'/a/{x}': {get: {operationId: x}, put: {}}, '/a/{y}': {get: {operationId: y}, post: {}}}";
     let (spec, found) = import("s.yaml", text).unwrap();
     assert_eq!(spec.operations().len(), 3);
     let said = found.to_string();

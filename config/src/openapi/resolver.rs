@@ -72,5 +72,5 @@ impl<'d> Resolver<'d> {
 /// References that lead from one to the next.
 const HOPS_MAX: usize = 64;
 
-/// Nodes looked at for one specification: forty times what the largest that are published take.
-const STEPS_MAX: usize = 20_000_000;
+/// Paths, parameters and tags looked at for one specification: twenty times what the largest that are published take.
+const STEPS_MAX: usize = 4_000_000;

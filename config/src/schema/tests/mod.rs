@@ -89,7 +89,10 @@ fn in_environment(text: &str) -> Diagnostics {
 
 const DIFFERING: &str = "\
 format: 1
-values: {pets-url: {type: url}, patience: {type: duration, default: 10s}, hosts: {type: hosts, default: [\"*\"]}}
+values:
+  pets-url: {type: url, default: \"http://127.0.0.1:9000\"}
+  patience: {type: duration, default: 10s}
+  hosts: {type: hosts, default: [\"*\"]}
 gateway: {name: acme, authn: none, hosts: \"${value.hosts}\", timeout: \"${value.patience}\"}
 upstreams: {pets: \"${value.pets-url}\"}
 apis: {pets: {upstream: pets, routes: [{path: /pets}]}}

@@ -475,17 +475,17 @@ fn upstreams_answer_by_rule_and_in_order() {
 fn a_host_is_found_for_a_request_that_names_none() {
     let project = "
 format: 1
-gateway: {name: acme, hosts: [\"*.example.com\", api.example.com], authn: none}
+gateway: {name: acme, hosts: [\"*.example.org\", api.example.com], authn: none}
 upstreams: {pets: \"http://pets.internal\"}
 apis:
-  shop: {hosts: [\"*.example.com\"], upstream: pets, routes: [{path: /shop, methods: [GET], id: shop}]}
+  shop: {hosts: [\"*.example.org\"], upstream: pets, routes: [{path: /shop, methods: [GET], id: shop}]}
   main: {hosts: [api.example.com], upstream: pets, routes: [{path: /main, methods: [GET], id: main}]}
 ";
     let file = "format: 1\ncases:\n- name: hosts\n  steps:\n  \
-        - {request: GET /shop, expect: {route: shop.shop, upstream: {headers: {x-forwarded-host: any.example.com}}}}\n  \
+        - {request: GET /shop, expect: {route: shop.shop, upstream: {headers: {x-forwarded-host: any.example.org}}}}\n  \
         - {request: GET /main, expect: {route: main.main, upstream: {headers: {x-forwarded-host: api.example.com}}}}\n  \
-        - {request: \"GET http://b.example.com/shop\", expect: {upstream: {headers: {x-forwarded-host: b.example.com, x-forwarded-proto: http}}}}\n  \
-        - {request: GET /shop, host: c.example.com, expect: {upstream: {headers: {x-forwarded-host: c.example.com}}}}\n";
+        - {request: \"GET http://b.example.org/shop\", expect: {upstream: {headers: {x-forwarded-host: b.example.org, x-forwarded-proto: http}}}}\n  \
+        - {request: GET /shop, host: c.example.org, expect: {upstream: {headers: {x-forwarded-host: c.example.org}}}}\n";
     let ran = Tested::new(project).file("t", file).run(&[]);
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.err);
 }
@@ -637,6 +637,34 @@ fn a_project_with_a_mistake_is_told_as_such() {
         .run(&[]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("did you mean `pets`?"), "{ran:?}");
+}
+
+#[test]
+fn a_file_is_run_in_the_environment_it_names_and_the_others_in_the_one_that_is_chosen() {
+    let project = "
+format: 1
+gateway: {name: acme, authn: none}
+values: {rate: {type: rate, default: 1/s}}
+upstreams: {pets: \"http://pets.internal\"}
+policies: {burst: {kind: rate-limit, rate: \"${value.rate}\"}}
+apis: {shop: {upstream: pets, routes: [{path: /a, methods: [GET], id: a, limit: burst}]}}
+";
+    let limit = |env: &str, limit: u32| {
+        let step = format!("{{request: GET /a, expect: {{quota: {{burst: {{limit: {limit}}}}}}}}}");
+        format!("format: 1\n{env}cases:\n{}", case("limit", &step))
+    };
+    let tested = Tested::new(project)
+        .file("a", &limit("", 1))
+        .file("b", &limit("env: busy\n", 9))
+        .file("c", &limit("env: unknown\n", 1));
+    std::fs::create_dir(tested.path().join("env")).expect("a folder");
+    std::fs::write(tested.path().join("env/busy.yaml"), "format: 1\nvalues: {rate: 9/s}\n").expect("an environment");
+    let ran = tested.run(&[]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("2 passed, 0 failed, 1 file not run"), "{}", ran.out);
+    let busy = tested.run(&["--env", "busy", "--output", "json"]).json();
+    let mismatch = &busy["files"][0]["tests"][0]["failure"]["mismatches"][0];
+    assert_eq!((&mismatch["expected"], &mismatch["got"]), (&"1".into(), &"9".into()), "{busy:#}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use clap::Args;
-use tollgate_config::Compiled;
+use tollgate_config::{Compiled, Diagnostics};
 
 use crate::failure::Failure;
 use crate::policy_test::{self, Form, Plan};
@@ -54,21 +54,24 @@ pub(crate) fn run(args: &TestArgs) -> Result<(), Failure> {
         terminal::print(&policy_test::list(folder, &args.words, args.output));
         return Ok(());
     }
-    let mut known: BTreeMap<Option<String>, Rc<Compiled>> = BTreeMap::new();
-    let mut compile = |env: Option<&str>| -> Result<Rc<Compiled>, Failure> {
+    let mut known: BTreeMap<Option<String>, Result<Rc<Compiled>, Diagnostics>> = BTreeMap::new();
+    let mut compile = |env: Option<&str>| {
         if let Some(compiled) = known.get(&env.map(str::to_owned)) {
-            return Ok(Rc::clone(compiled));
+            return Ok(compiled.clone());
         }
-        let chosen = env.map_or_else(|| args.env.clone(), EnvArgs::of);
-        let compiled = Rc::new(project.clone().in_environment(&chosen).compiled()?);
-        known.insert(env.map(str::to_owned), Rc::clone(&compiled));
+        // A project that does not compile is told once; an environment that a file names is that file's own matter.
+        let compiled = match env {
+            None => Ok(project.compiled()?),
+            Some(name) => project.clone().in_environment(&EnvArgs::of(name)).compile(),
+        };
+        let compiled = compiled.map(Rc::new);
+        known.insert(env.map(str::to_owned), compiled.clone());
         Ok(compiled)
     };
-    // A project that does not compile is told as such, whether it has tests or not.
-    compile(None)?;
     let coverage = args.coverage || args.coverage_min.is_some();
     let runs = policy_test::run(&Plan { folder, words: &args.words, coverage }, &mut compile)?;
     if runs.is_empty() {
+        project.compiled()?;
         return Err(nothing(&project, &args.words));
     }
     terminal::print(&policy_test::render(&runs, args.output, terminal::colour_out()));

@@ -15,10 +15,10 @@ mod shown;
 mod stage;
 
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
-
-use tollgate_config::Compiled;
 use tollgate_config::policy_tests::{Case, Invariant, Loaded, TestFile, load_dir};
+use tollgate_config::{Compiled, Diagnostics};
 
 use crate::failure::Failure;
 use coverage::Coverage;
@@ -38,8 +38,8 @@ pub(crate) struct Plan<'p> {
     pub(crate) coverage: bool,
 }
 
-/// How a project is compiled for an environment.
-pub(crate) type Compile<'c> = &'c mut dyn FnMut(Option<&str>) -> Result<std::rc::Rc<Compiled>, Failure>;
+/// How a project is compiled for the environment that a file names; a failure ends the run, mistakes only the file.
+pub(crate) type Compile<'c> = &'c mut dyn FnMut(Option<&str>) -> Result<Result<Rc<Compiled>, Diagnostics>, Failure>;
 
 /// Runs the tests of a project.
 pub(crate) fn run(plan: &Plan<'_>, compile: Compile<'_>) -> Result<Runs, Failure> {
@@ -54,11 +54,18 @@ pub(crate) fn run(plan: &Plan<'_>, compile: Compile<'_>) -> Result<Runs, Failure
                 continue;
             }
         };
-        let compiled = compile(file.env.as_ref().map(|env| env.value.as_str()))?;
-        if let Some(coverage) = &mut coverage {
-            coverage.enumerate(&compiled);
+        if !has_wanted(plan, &file) {
+            continue;
         }
-        files.push(run_file(file, &compiled, plan, coverage.as_mut()));
+        match compile(file.env.as_ref().map(|env| env.value.as_str()))? {
+            Ok(compiled) => {
+                if let Some(coverage) = &mut coverage {
+                    coverage.enumerate(&compiled);
+                }
+                files.push(run_file(file, &compiled, plan, coverage.as_mut()));
+            }
+            Err(found) => files.push(FileRun::refused(name, found)),
+        }
     }
     Ok(Runs { files, coverage: coverage.map(Coverage::summed), took: started.elapsed() })
 }
@@ -76,6 +83,12 @@ fn run_file(file: TestFile, compiled: &Compiled, plan: &Plan<'_>, mut coverage: 
     let invariants = file.invariants.iter().filter(|invariant| wanted(&invariant.title()));
     tests.extend(invariants.map(|invariant| prove(compiled, invariant)));
     FileRun::of(file, tests)
+}
+
+fn has_wanted(plan: &Plan<'_>, file: &TestFile) -> bool {
+    let cases = file.cases.iter().map(|case| case.name.value.clone());
+    let mut names = cases.chain(file.invariants.iter().map(|invariant| invariant.title()));
+    names.any(|name| is_wanted(plan.words, &file.name, &name))
 }
 
 /// Whether a test is among those asked for.

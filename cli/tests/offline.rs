@@ -171,10 +171,28 @@ fn a_bundle_is_a_list_of_records_with_the_pointer_last() {
     assert_eq!(kinds, ["part", "manifest", "config"]);
     for record in bundle.as_array().expect("a list") {
         let value = record["value"].as_str().expect("a text");
-        assert!(serde_json::from_str::<Value>(value).is_ok_and(|value| value["v"].is_number()), "{value}");
+        let is_json = serde_json::from_str::<Value>(value).is_ok_and(|value| value["v"].is_number());
+        assert!(is_json || record["base64"] == true, "{value}");
     }
     let project = Project::new();
     let out = project.file("bundle.json").display().to_string();
     assert_eq!(run(&["bundle", &quickstart(), "--out", &out]).code, Some(0));
-    assert_eq!(std::fs::read_to_string(out).expect("the file"), ran.out);
+    assert_eq!(std::fs::read_to_string(&out).expect("the file"), ran.out);
+    let of_project = run(&["bundle", "show", "--project", &quickstart()]);
+    assert_eq!(run(&["bundle", "show", "--file", &out]).out, of_project.out);
+}
+
+#[test]
+fn every_record_of_a_bundle_can_be_read() {
+    let quickstart = quickstart();
+    let listed = run(&["bundle", "show", "--project", &quickstart, "--output", "json"]).json();
+    for record in listed.as_array().expect("a list") {
+        let (key, bytes) = (record["key"].as_str().expect("a key"), record["bytes"].as_u64().expect("a size"));
+        let shown = run(&["bundle", "show", key, "--project", &quickstart]).json();
+        assert!(bytes > 0 && shown["v"] == 2, "{key}: {shown}");
+    }
+    let part = run(&["bundle", "show", ":part:", "--project", &quickstart]).json();
+    assert!(part["data"]["routes"].as_array().is_some_and(|routes| !routes.is_empty()), "{part}");
+    let missing = run(&["bundle", "show", "nothing", "--project", &quickstart]);
+    assert!(missing.code == Some(1) && missing.err.contains("nothing"), "{}", missing.err);
 }

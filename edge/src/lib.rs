@@ -13,6 +13,7 @@ mod config;
 mod credentials;
 mod exporter;
 mod isolate;
+mod loading;
 pub mod memory;
 mod patience;
 mod pipeline;
@@ -21,5 +22,6 @@ mod secrets;
 mod site;
 
 pub use isolate::{Freshness, Isolate, IsolateSettings};
+pub use loading::BundleRecords;
 pub use pipeline::{Client, Served, failed, serve, unreadable};
 pub use ports::Host;

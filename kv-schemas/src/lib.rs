@@ -19,6 +19,7 @@ mod manifest;
 mod part;
 mod record;
 mod records;
+mod show;
 mod v1;
 
 pub use id::Id;
@@ -26,6 +27,7 @@ pub use manifest::Manifest;
 pub use part::{decode_part, decode_part_unnamed, encode_part};
 pub use record::{Record, RecordError, decode, encode};
 pub use records::{Bundle, Pointer};
+pub use show::readable;
 
 #[doc(no_inline)]
 pub use tollgate_core::{authn::Credential, cache::Purges, settings::SiteSettings};

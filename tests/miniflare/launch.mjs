@@ -154,7 +154,10 @@ async function commandsFor(host, args) {
   const control = args.bare ? undefined : await host.unsafeGetDirectURL(undefined, "Control");
   return {
     async put(entries) {
-      for (const { key, value, base64 } of entries) await records.put(key, base64 ? Buffer.from(value, "base64") : value);
+      for (const { key, value, base64 } of entries) {
+        // The store takes bytes as an Uint8Array, not as a Buffer.
+        await records.put(key, base64 ? new Uint8Array(Buffer.from(value, "base64")) : value);
+      }
     },
     async delete(keys) {
       for (const key of keys) await records.delete(key);

@@ -1,23 +1,36 @@
-//! `tollgate bundle`: writes a project's records as a file.
+//! `tollgate bundle`: writes a project's records as a file, and shows what records say.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tollgate_kv_schemas::{Manifest, Pointer, decode, keys, readable};
 
+use super::Output;
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
-use crate::target::bulk_json;
+use crate::target::{KeyValue, Place, StoreArgs, Target, bulk_json};
 use crate::terminal;
 
 /// Compile a project to records: a JSON array of {key, value}, as `wrangler kv bulk put` reads it.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   tollgate bundle shop --out shop.json
   tollgate bundle shop | jq -r '.[].key'
+  tollgate bundle show --project shop
 
-The records stand in the order to write them: parts, manifest, pointer.")]
+The records stand in the order to write them: parts, manifest, pointer. Values that are no text are in base64, marked with
+\"base64\": true."
+)]
 pub(crate) struct BundleArgs {
+    #[command(subcommand)]
+    command: Option<BundleCommand>,
     /// The project's folder.
     #[arg(default_value = ".")]
     project: PathBuf,
@@ -28,7 +41,48 @@ pub(crate) struct BundleArgs {
     out: Option<PathBuf>,
 }
 
+#[derive(Debug, Subcommand)]
+enum BundleCommand {
+    Show(ShowArgs),
+}
+
+/// Show what records say, as JSON; without a record's name, list them with their sizes and the hosts they are for.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollgate bundle show --project shop                       the records, the largest part first
+  tollgate bundle show part:3f2a --project shop             one of them, by a piece of its key
+  tollgate bundle show --file shop.json --output json
+  tollgate bundle show --from native --store shop.db --gateway shop
+  tollgate bundle show shop:config:active --from cloudflare --remote --gateway shop")]
+struct ShowArgs {
+    /// A record, by its key or a piece of it that no other has.
+    record: Option<String>,
+    /// The project to compile.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    project: PathBuf,
+    #[command(flatten)]
+    env: EnvArgs,
+    /// A file that `tollgate bundle --out` wrote, instead of a project.
+    #[arg(long, value_name = "FILE", conflicts_with = "project")]
+    file: Option<PathBuf>,
+    /// The store to read, instead of a project.
+    #[arg(long, value_enum, value_name = "HOST", conflicts_with_all = ["project", "file"], requires = "gateway")]
+    from: Option<Place>,
+    /// The gateway whose records to read from the store.
+    #[arg(long, value_name = "NAME", requires = "from")]
+    gateway: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The form of the list; a record is always JSON.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
 pub(crate) fn run(args: &BundleArgs) -> Result<(), Failure> {
+    if let Some(BundleCommand::Show(args)) = &args.command {
+        return show(args);
+    }
     let compiled = Project::at(&args.project).in_environment(&args.env).compiled()?;
     let text = bulk_json(compiled.records());
     let Some(out) = &args.out else {
@@ -40,3 +94,121 @@ pub(crate) fn run(args: &BundleArgs) -> Result<(), Failure> {
     terminal::note(&format!("{}: {count} records of bundle {id}", out.display()));
     Ok(())
 }
+
+fn show(args: &ShowArgs) -> Result<(), Failure> {
+    let records = match (&args.file, args.from, &args.gateway) {
+        (Some(file), ..) => records_in(file)?,
+        (None, Some(place), Some(gateway)) => {
+            stored(&Target::of(place, &args.store)?, gateway, args.record.as_deref())?
+        }
+        (None, Some(_), None) | (None, None, _) => {
+            Project::at(&args.project).in_environment(&args.env).compiled()?.records().to_vec()
+        }
+    };
+    let text = match (&args.record, args.output) {
+        (Some(name), _) => {
+            let (key, value) = one(&records, name)?;
+            format!("{:#}\n", readable(value).map_err(|error| Failure::problem(format!("{key}: {error}")))?)
+        }
+        (None, Output::Json) => format!("{:#}\n", Value::from_iter(list(&records).iter().map(Listed::to_json))),
+        (None, Output::Text) => list(&records).iter().map(Listed::to_line).collect(),
+    };
+    terminal::print(&text);
+    Ok(())
+}
+
+/// The record with this key, or the one whose key holds it.
+fn one<'r>(records: &'r [KeyValue], name: &str) -> Result<&'r KeyValue, Failure> {
+    if let Some(found) = records.iter().find(|(key, _)| key == name) {
+        return Ok(found);
+    }
+    let mut found = records.iter().filter(|(key, _)| key.contains(name));
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(Failure::problem(format!("no record's key is or holds `{name}`; leave it out to see them"))),
+        (Some(_), Some(_)) => Err(Failure::problem(format!("several records' keys hold `{name}`; give more of it"))),
+    }
+}
+
+/// The records in a file of `tollgate bundle`.
+fn records_in(file: &Path) -> Result<Vec<KeyValue>, Failure> {
+    let failed = |why: String| Failure::problem(format!("{}: {why}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+    let entries: Vec<Value> = serde_json::from_str(&text).map_err(|error| failed(format!("no list: {error}")))?;
+    let record = |entry: &Value| {
+        let (key, value) = (entry["key"].as_str()?, entry["value"].as_str()?);
+        let value = if entry["base64"] == true { BASE64_STANDARD.decode(value).ok()? } else { value.into() };
+        Some((key.to_owned(), value))
+    };
+    let records = entries.iter().map(record).collect::<Option<Vec<_>>>();
+    records.ok_or_else(|| failed("not the records that `tollgate bundle --out` writes".to_owned()))
+}
+
+/// A whole bundle in a store; only the record asked for where its key is given whole.
+fn stored(target: &Target, gateway: &str, asked: Option<&str>) -> Result<Vec<KeyValue>, Failure> {
+    let read = |key: String| match target.get(&key)? {
+        Some(value) => Ok((key, value)),
+        None => Err(Failure::problem(format!("{} holds no record {key}", target.name()))),
+    };
+    if let Some(key) = asked.filter(|key| key.starts_with(&format!("{gateway}:"))) {
+        return Ok(vec![read(key.to_owned())?]);
+    }
+    let refused = |key: &str, error| Failure::problem(format!("{key}: {error}"));
+    let pointer = read(keys::active(gateway))?;
+    let bundle = decode::<Pointer>(&pointer.1).map_err(|error| refused(&pointer.0, error))?.bundle;
+    let manifest = read(keys::manifest(gateway, &bundle))?;
+    let decoded = Manifest::decode(manifest.1.clone(), &bundle).map_err(|error| refused(&manifest.0, error))?;
+    let mut ids: Vec<_> =
+        decoded.parts().map_err(|error| refused(&manifest.0, error))?.into_iter().map(|(_, id)| id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let parts = ids.iter().map(|id| read(keys::part(gateway, id))).collect::<Result<Vec<_>, _>>()?;
+    Ok(parts.into_iter().chain([manifest, pointer]).collect())
+}
+
+/// A record in a list.
+struct Listed<'r> {
+    key: &'r str,
+    bytes: usize,
+    /// The patterns whose part it is.
+    hosts: Vec<String>,
+}
+
+/// The records, the largest first.
+fn list(records: &[KeyValue]) -> Vec<Listed<'_>> {
+    let mut hosts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (key, value) in records.iter().filter(|(key, _)| key.contains(":manifest:")) {
+        let gateway = key.split(':').next().unwrap_or_default();
+        let manifest = Manifest::decode_unnamed(value.clone()).ok();
+        for (host, id) in manifest.iter().filter_map(|manifest| manifest.parts().ok()).flatten() {
+            hosts.entry(keys::part(gateway, &id)).or_default().push(host.to_owned());
+        }
+    }
+    let listed = |(key, value): &'_ KeyValue| (value.len(), hosts.get(key).cloned().unwrap_or_default());
+    let mut all: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let (bytes, hosts) = listed(record);
+            Listed { key: &record.0, bytes, hosts }
+        })
+        .collect();
+    all.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.key.cmp(b.key)));
+    all
+}
+
+impl Listed<'_> {
+    fn to_json(&self) -> Value {
+        json!({"key": self.key, "bytes": self.bytes, "hosts": self.hosts})
+    }
+
+    fn to_line(&self) -> String {
+        let mut hosts = self.hosts.iter().take(HOSTS_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+        if self.hosts.len() > HOSTS_SHOWN {
+            hosts.push_str(&format!(" and {} more", self.hosts.len() - HOSTS_SHOWN));
+        }
+        format!("{:>9}  {}  {hosts}", self.bytes, self.key).trim_end().to_owned() + "\n"
+    }
+}
+
+/// Hosts named in a line of the list.
+const HOSTS_SHOWN: usize = 3;

@@ -120,7 +120,7 @@ pub(crate) fn bulk_json(records: &[KeyValue]) -> String {
 /// A record in the form of `wrangler kv bulk put` and of our launchers: bytes that are no text are told in base64.
 pub(crate) fn entry_json((key, value): &KeyValue) -> Value {
     match std::str::from_utf8(value) {
-        Ok(text) => json!({"key": key, "value": text}),
-        Err(_) => json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true}),
+        Ok(text) if !text.contains(char::is_control) => json!({"key": key, "value": text}),
+        Ok(_) | Err(_) => json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true}),
     }
 }

@@ -6,6 +6,9 @@
 #![forbid(unsafe_code)]
 
 use tollgate_config::{Code, Diagnostics, compile_str, fixtures, fmt, openapi, policy_tests};
+use tollgate_core::route::HostName;
+use tollgate_edge::BundleRecords;
+use tollgate_kv_schemas::readable;
 
 /// What a target does with an input.
 pub type Target = fn(&[u8]);
@@ -16,6 +19,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("openapi_import", openapi_import),
     ("formatter", formatter),
     ("policy_tests", policy_tests),
+    ("bundle_loader", bundle_loader),
 ];
 
 /// A project of one file, and the same text as fixtures: whatever it is, it is compiled or refused with a reason.
@@ -73,6 +77,27 @@ pub fn policy_tests(input: &[u8]) {
         Ok(file) => printable(&file.warnings),
         Err(found) => refused(&found),
     }
+}
+
+/// The records of a bundle: whatever they are, they are loaded as an edge does, the router included, or refused.
+///
+/// The input begins with the lengths of pointer and manifest, two bytes each; the part is the rest.
+pub fn bundle_loader(input: &[u8]) {
+    let Some((lengths, records)) = input.split_first_chunk::<4>() else { return };
+    let length = |low: u8, high: u8| usize::from(u16::from_le_bytes([low, high]));
+    let [a, b, c, d] = *lengths;
+    let (pointer, rest) = records.split_at(length(a, b).min(records.len()));
+    let (manifest, part) = rest.split_at(length(c, d).min(rest.len()));
+    for record in [pointer, manifest, part] {
+        if let Err(refused) = readable(record) {
+            assert!(!refused.to_string().is_empty(), "what is refused has a reason");
+        }
+    }
+    let Ok(host) = HostName::from_authority("api.example.com") else { return };
+    // What an edge loads it can load again, and nothing of it depends on the name.
+    let bundle = BundleRecords { pointer, manifest, part };
+    assert_eq!(bundle.load_unnamed(&host), bundle.load_unnamed(&host));
+    let _ = bundle.load(&host);
 }
 
 fn refused(found: &Diagnostics) {

@@ -1,0 +1,59 @@
+//! What loading a bundle takes, by itself: for measuring it, and for trying it on bytes that nobody should have written.
+
+use std::rc::Rc;
+
+use tollgate_core::route::{HostName, HostPattern};
+use tollgate_kv_schemas::{Id, Manifest, Pointer, RecordError, decode, decode_part, decode_part_unnamed};
+
+use crate::site::Site;
+
+/// The records that a fresh isolate reads for its first request.
+#[derive(Clone, Copy, Debug)]
+pub struct BundleRecords<'r> {
+    /// The pointer.
+    pub pointer: &'r [u8],
+    /// The manifest.
+    pub manifest: &'r [u8],
+    /// The part of the first pattern that matches the request's host.
+    pub part: &'r [u8],
+}
+
+impl BundleRecords<'_> {
+    /// Does with them what a fresh isolate does for a request to this host, the router included; answers how many routes
+    /// there are.
+    ///
+    /// # Errors
+    /// What is wrong with a record.
+    pub fn load(self, host: &HostName) -> Result<usize, RecordError> {
+        let pointer: Pointer = decode(self.pointer)?;
+        let manifest = Manifest::decode(self.manifest.to_vec(), &pointer.bundle)?;
+        let Some((pattern, id)) = first_part(&manifest, host)? else { return Ok(0) };
+        let settings = decode_part(self.part, &id, &pattern)?;
+        Ok(compiled(manifest, settings, id))
+    }
+
+    /// The same, whatever the records are named: a digest would keep all that is made up from being looked at.
+    ///
+    /// # Errors
+    /// What is wrong with a record.
+    pub fn load_unnamed(self, host: &HostName) -> Result<usize, RecordError> {
+        let _: Pointer = decode(self.pointer)?;
+        let manifest = Manifest::decode_unnamed(self.manifest.to_vec())?;
+        let (pattern, id) = first_part(&manifest, host)?.unwrap_or_else(|| (host.to_string(), Id::of(self.part)));
+        let settings = decode_part_unnamed(self.part, &pattern)?;
+        Ok(compiled(manifest, settings, id))
+    }
+}
+
+fn first_part(manifest: &Manifest, host: &HostName) -> Result<Option<(String, Id)>, RecordError> {
+    for pattern in HostPattern::candidates(host) {
+        if let Some(id) = manifest.part(&pattern)? {
+            return Ok(Some((pattern, id)));
+        }
+    }
+    Ok(None)
+}
+
+fn compiled(manifest: Manifest, settings: tollgate_kv_schemas::SiteSettings, id: Id) -> usize {
+    Site::compile(Rc::new(manifest.gateway), settings, id, 0).settings.routes.len()
+}

@@ -117,7 +117,6 @@ impl Key {
 
 /// What keys of an object must be together; what a rule refuses is reported with a code `TG02..`.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "tables to come use them")]
 pub(crate) enum Rule {
     /// At least one of the keys is there.
     SomeOf(&'static [&'static str]),
@@ -133,7 +132,6 @@ pub(crate) enum Rule {
 
 /// What a value is.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "tables to come use them")]
 pub(crate) enum Shape {
     /// The version of the format: `1`.
     Format,

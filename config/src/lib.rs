@@ -7,7 +7,7 @@
 //!
 //! Where to start: [`compile_dir`] and [`Compiled`]. Inside, a project goes through `source` (texts become placed,
 //! bounded trees), `assemble` and `model` (the trees of all files become what was written) and `lower` (what was written becomes
-//! core's settings).
+//! core's settings). [`analysis`] then proves what there is to prove about the routes of the whole.
 //! Each of them collects [`Diagnostics`], so that one mistake never hides another.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]

@@ -14,6 +14,7 @@ format: 1
 gateway:
   name: acme
   hosts: [api.example.com, "*.example.com", "*"]
+  internal-hosts: [ops.internal, unused.internal]
   timeout: 20s
   connect-timeout: 2s
   body-limit: 1MiB
@@ -54,11 +55,16 @@ apis:
   rest:
     hosts: ["*"]
     upstream: shop
+    limit: none
+    routes:
+      - {path: /pong, authn: none}
+  ops:
+    hosts: [ops.internal]
+    upstream: shop
     internal: true
     limit: none
     routes:
       - {path: /ping}
-      - {path: /pong, internal: false, authn: none}
 "#;
 
 fn compiled(text: &str) -> Compiled {
@@ -96,8 +102,9 @@ fn every_host_pattern_has_a_part_with_its_own_routes_and_no_others() {
         apis.dedup();
         apis
     };
-    assert_eq!(parts.keys().collect::<Vec<_>>(), ["*", "*.example.com", "api.example.com"]);
+    assert_eq!(parts.keys().collect::<Vec<_>>(), ["*", "*.example.com", "api.example.com", "ops.internal"]);
     assert_eq!(apis("*"), ["rest"]);
+    assert_eq!(apis("ops.internal"), ["ops"]);
     assert_eq!(apis("*.example.com"), ["shop"]);
     assert_eq!(apis("api.example.com"), ["pets"]);
     assert!(parts.values().all(SiteSettings::is_coherent));
@@ -154,7 +161,7 @@ fn a_route_has_what_its_levels_gave_it() {
     assert_eq!((shop.strip_segments, shop.timeout_ms, shop.authn.len()), (0, Some(1_000), 0));
     assert_eq!(shop.cache.as_ref().map(|cache| (cache.ttl_ms, cache.vary.len())), Some((None, 0)));
 
-    let (ping, pong) = (route(&parts["*"], "rest.* /ping"), route(&parts["*"], "rest.* /pong"));
+    let (ping, pong) = (route(&parts["ops.internal"], "ops.* /ping"), route(&parts["*"], "rest.* /pong"));
     assert_eq!((ping.internal, pong.internal, ping.limit.len()), (true, false, 0));
     assert_eq!(ping.timeout_ms, Some(20_000));
 }
@@ -174,6 +181,8 @@ fn upstreams_and_policies_are_as_written_and_defaults_are_filled_in() {
     let PolicyKind::ApiKey(staff) = policy("staff") else { panic!("an API key") };
     assert_eq!((staff.field.as_str(), &staff.scheme, &staff.query), ("x-api-key", &None, &None));
     assert!(manifest.gateway.telemetry.log && !manifest.gateway.trust_forwarded);
+    let internal: Vec<String> = manifest.gateway.internal_hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(internal, ["ops.internal", "unused.internal"]);
 }
 
 #[test]
@@ -221,7 +230,7 @@ fn the_whole_gateway_is_there_to_be_listed() {
 fn records_are_written_so_that_no_name_is_found_without_its_record() {
     let compiled = compiled(PROJECT);
     let kinds: Vec<_> = compiled.records().iter().map(|(key, _)| key.split(':').nth(1).unwrap()).collect();
-    assert_eq!(kinds, ["part", "part", "part", "manifest", "config"]);
+    assert_eq!(kinds, ["part", "part", "part", "part", "manifest", "config"]);
     assert!(compiled.records().iter().all(|(key, _)| key.starts_with("acme:")));
 }
 

@@ -119,7 +119,7 @@ fn telemetry_is_checked() {
 fn upstreams_are_checked() {
     let text = |upstream: &str| {
         format!(
-            "format: 1\ngateway: {{name: a, authn: none}}\nupstreams:\n  u: {upstream}\napis: {{a: {{upstream: u, routes: [{{path: /}}]}}}}\n"
+            "format: 1\ngateway: {{name: a, authn: none}}\nupstreams:\n  u: {upstream}\napis: {{a: {{upstream: u, routes: [{{path: /, methods: [GET]}}]}}}}\n"
         )
     };
     let found = |upstream: &str, code, column| check(&text(upstream), &[(code, 4, column)]);
@@ -140,7 +140,7 @@ fn upstreams_are_checked() {
 fn policies_are_checked() {
     let text = |policy: &str| {
         format!(
-            "format: 1\ngateway: {{name: a, authn: none}}\nupstreams: {{u: \"http://u\"}}\npolicies:\n  p: {policy}\napis: {{a: {{upstream: u, routes: [{{path: /}}]}}}}\n"
+            "format: 1\ngateway: {{name: a, authn: none}}\nupstreams: {{u: \"http://u\"}}\npolicies:\n  p: {policy}\napis: {{a: {{upstream: u, routes: [{{path: /, methods: [GET]}}]}}}}\n"
         )
     };
     let found = |policy: &str, code, column| check(&text(policy), &[(code, 5, column)]);
@@ -186,7 +186,7 @@ fn apis_and_routes_are_checked() {
     route("id: \"a b\"", "TG0205", 44);
     route("scopes: [a]", "TG0309", 49);
     route("authn: keys, scopes: [\"a b\"]", "TG0205", 62);
-    route("cost: 5", "TG0310", 46);
+    route("methods: [GET], cost: 5", "TG0310", 62);
     route("limit: burst, cost: 0", "TG0209", 60);
     route("authn: burst", "TG0303", 47);
     route("limit: keys", "TG0303", 47);
@@ -208,12 +208,12 @@ fn apis_and_routes_are_checked() {
 fn hosts_of_an_api_are_the_gateways() {
     let text = |gateway: &str, api: &str| {
         format!(
-            "format: 1\ngateway: {{name: a, authn: none, hosts: [{gateway}]}}\nupstreams: {{u: \"http://u\"}}\napis:\n  a: {{upstream: u, routes: [{{path: /}}], hosts: [{api}]}}\n"
+            "format: 1\ngateway: {{name: a, authn: none, hosts: [{gateway}]}}\nupstreams: {{u: \"http://u\"}}\napis:\n  a: {{upstream: u, routes: [{{path: /, methods: [GET]}}], hosts: [{api}]}}\n"
         )
     };
     check(&text("\"*.example.com\"", "api.example.com"), &[]);
-    check(&text("\"*.example.com\"", "example.com"), &[("TG0408", 5, 49)]);
-    check(&text("api.example.com", "\"*\""), &[("TG0408", 5, 49)]);
+    check(&text("\"*.example.com\"", "example.com"), &[("TG0408", 5, 65)]);
+    check(&text("api.example.com", "\"*\""), &[("TG0408", 5, 65)]);
 }
 
 #[test]
@@ -259,23 +259,140 @@ fn what_would_take_too_much_work_is_refused() {
 fn a_public_route_that_nothing_is_said_about_is_remarked_on_once_for_its_api() {
     let text = |api: &str, route: &str| {
         format!(
-            "format: 1\ngateway: {{name: a}}\nupstreams: {{u: \"http://u\"}}\napis:\n  a:\n    upstream: u\n{api}    routes:\n      - {{path: /a{route}}}\n      - {{path: /b{route}}}\n"
+            "format: 1\ngateway: {{name: a}}\nupstreams: {{u: \"http://u\"}}\napis:\n  a:\n    upstream: u\n{api}    routes:\n      - {{path: /a, methods: [GET]{route}}}\n      - {{path: /b, methods: [GET]{route}}}\n"
         )
     };
     check(&text("", ""), &[("TG0402", 8, 16)]);
     check(&text("    authn: none\n", ""), &[]);
     check(&text("", ", authn: none"), &[]);
-    check(&text("    internal: true\n", ""), &[]);
+    check(&text("    internal: true\n", ""), &[("TG0413", 9, 16)]);
+}
+
+#[test]
+fn a_route_that_writes_without_a_guard_is_remarked_on_unless_that_was_said() {
+    let text = |gateway: &str, api: &str, routes: &str| {
+        format!(
+            "format: 1\ngateway: {{name: a{gateway}}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{k: {{kind: api-key}}, b: {{kind: rate-limit, rate: 5/s}}}}\napis:\n  used: {{upstream: u, authn: k, limit: b, routes: [{{path: /used}}]}}\n  a:\n    upstream: u\n{api}    routes:\n{routes}"
+        )
+    };
+    let write = "      - {path: /a, methods: [POST]}\n";
+    let (open, free) = ("    authn: none\n", "    limit: none\n");
+    check(&text("", "    authn: k\n", write), &[("TG0416", 11, 16)]);
+    check(&text("", &format!("    authn: k\n{free}"), write), &[]);
+    check(&text(", authn: none", free, write), &[("TG0415", 11, 16)]);
+    check(&text(", authn: none", &format!("{open}{free}"), write), &[]);
+    check(&text(", authn: none, limit: none", "", write), &[("TG0415", 10, 16), ("TG0416", 10, 16)]);
+    check(&text(", authn: none, limit: none", "", "      - {path: /a, methods: [GET, PURGE]}\n"), &[]);
+    // What nothing is said about is one finding, not two; and one for an API, whatever the number of its routes.
+    check(&text("", free, "      - {path: /a}\n      - {path: /b}\n"), &[("TG0402", 11, 16)]);
+    check(&text(", authn: k", "", "      - {path: /a, limit: none}\n      - {path: /b}\n"), &[("TG0416", 11, 16)]);
+    let found = findings(&text(", authn: k", "", "      - {path: /a}\n      - {path: \"/{b}\", methods: [DELETE]}\n"));
+    let only = found.iter().next().unwrap();
+    assert_eq!((found.len(), only.related.len()), (1, 1));
+    assert!(only.why.contains("curl -X POST https://any.example/a"), "{}", only.why);
+}
+
+#[test]
+fn internal_routes_answer_on_internal_hosts() {
+    let text = |gateway: &str, api: &str| {
+        format!(
+            "format: 1\ngateway: {{name: a, authn: none, {gateway}}}\nupstreams: {{u: \"http://u\"}}\napis:\n  a: {{upstream: u, {api}routes: [{{path: /open, methods: [GET]}}, {{path: /in, methods: [GET], internal: true}}]}}\n"
+        )
+    };
+    let hosts = |text: &str| -> Vec<(String, Vec<String>)> {
+        let compiled = compile_str("tollgate.yaml", text).unwrap();
+        assert!(compiled.warnings().is_empty(), "{}", compiled.warnings());
+        let of = |route: &tollgate_config::CompiledRoute| {
+            (route.settings.id.clone(), route.hosts.iter().map(ToString::to_string).collect())
+        };
+        compiled.routes().iter().map(of).collect()
+    };
+    let both = "hosts: [x.org], internal-hosts: [ops.internal, \"*.svc.internal\"]";
+    let on = |id: &str, hosts: &[&str]| (format!("a.GET {id}"), hosts.iter().map(|h| (*h).to_owned()).collect());
+    assert_eq!(hosts(&text(both, "")), [on("/in", &["ops.internal", "*.svc.internal"]), on("/open", &["x.org"])]);
+    let inside = text(both, "hosts: [a.svc.internal], ");
+    assert_eq!(hosts(&inside), [on("/in", &["a.svc.internal"]), on("/open", &["a.svc.internal"])]);
+    let gateway = compile_str("tollgate.yaml", &inside).unwrap().settings().clone();
+    let internal: Vec<String> = gateway.internal_hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(internal, ["a.svc.internal", "ops.internal", "*.svc.internal"]);
+    // A more specific public host within an internal pattern is public, and the other way round.
+    check(
+        &text("hosts: [open.internal], internal-hosts: [\"*.internal\"]", "hosts: [open.internal], "),
+        &[("TG0410", 5, 91)],
+    );
+    assert_eq!(hosts(&text("internal-hosts: [ops.internal]", "hosts: [ops.internal], ")).len(), 2);
+    check(&text(both, "hosts: [x.org, ops.internal], "), &[("TG0410", 5, 97)]);
+    check(&text(both, "hosts: [y.org], "), &[("TG0408", 5, 28)]);
+    check(&text("internal-hosts: [\"*\"]", ""), &[("TG0411", 2, 50)]);
+    check(&text("hosts: [x.org]", ""), &[("TG0413", 5, 67)]);
+}
+
+#[test]
+fn routes_may_ask_for_fields_and_parameters() {
+    let route = |when: &str| format!("a: {{upstream: pets, routes: [{{path: /, methods: [GET], when: {when}}}]}}");
+    let found = |when: &str, code: &'static str, column: u32| check_api(&route(when), &[(code, 1, 61 + column)]);
+    check_api(&route("{header: {X-Version: \"2\", X-Debug: absent}, query: {action: [a, b], q: present}}"), &[]);
+    found("{}", "TG0203", 1);
+    found("[]", "TG0202", 1);
+    check_api(&route("{head: {}}"), &[("TG0203", 1, 62), ("TG0201", 1, 63)]);
+    found("{header: {X-V: 2}}", "TG0202", 16);
+    found("{header: {X-V: []}}", "TG0212", 16);
+    found("{header: {X-V: [a, a]}}", "TG0213", 20);
+    found("{header: {\"X V\": a}}", "TG0308", 11);
+    found("{header: {Host: a}}", "TG0308", 11);
+    found("{header: {X-V: a, x-v: b}}", "TG0213", 19);
+    found("{header: {X-V: \" a\"}}", "TG0308", 16);
+    found("{query: {a&b: x}}", "TG0311", 10);
+    found("{query: {a: \"x y\"}}", "TG0311", 13);
+    // Routes that differ in what they ask for are told apart, and have ids of their own.
+    let pair = |a: &str, b: &str| {
+        format!(
+            "a: {{upstream: pets, routes: [\n  {{path: /, methods: [GET], when: {a}}},\n  {{path: /, methods: [GET], when: {b}}}]}}"
+        )
+    };
+    check_api(&pair("{header: {X-V: a}}", "{header: {X-V: b}}"), &[]);
+    check_api(&pair("{header: {X-V: a}}", "{header: {X-V: present}}"), &[]);
+    check_api(&pair("{header: {X-V: a}}", "{query: {v: a}}"), &[("TG0401", 3, 10)]);
+    let found = findings(&with_apis(&pair("{header: {X-V: a}}", "{query: {v: a}}")));
+    let why = &found.iter().next().unwrap().why;
+    assert!(why.ends_with("curl -H 'x-v: a' 'https://any.example/?v=a'"), "{why}");
+}
+
+#[test]
+fn a_public_route_that_reaches_what_is_internal_is_shown() {
+    let text = |upstream: &str, public: &str, internal: &str| {
+        format!(
+            "format: 1\ngateway: {{name: a, authn: none, hosts: [x.org], internal-hosts: [ops.internal]}}\nupstreams: {{u: \"http://u/v1\", w: \"{upstream}\"}}\napis:\n  a: {{upstream: u, base: /a, routes: [{{path: /a, methods: [GET]}}, {public}]}}\n  b: {{upstream: w, internal: true, routes: [{internal}]}}\n"
+        )
+    };
+    #[track_caller]
+    fn check_shown(text: &str, expected: Option<&str>) {
+        let found = findings(text);
+        let shown: Vec<_> = found.iter().map(|d| (d.code.id(), d.why.rsplit(' ').next().unwrap_or_default())).collect();
+        assert_eq!(shown, expected.map(|url| ("TG0414", url)).into_iter().collect::<Vec<_>>(), "{found}");
+    }
+    let rest = "{path: \"/{*rest}\", methods: [GET]}";
+    let admin = "{path: \"/v1/admin/{page}\", methods: [GET]}";
+    check_shown(&text("http://u", rest, admin), Some("https://x.org/a/admin/a"));
+    check_shown(&text("http://u:80", rest, admin), Some("https://x.org/a/admin/a"));
+    check_shown(&text("https://u", rest, admin), None);
+    check_shown(&text("http://u/v1", rest, "{path: \"/admin/{page}\"}"), Some("https://x.org/a/admin/a"));
+    check_shown(&text("http://u/v2", rest, "{path: \"/admin/{page}\"}"), None);
+    check_shown(&text("http://u", rest, "{path: \"/v1/admin\", methods: [POST]}"), None);
+    check_shown(&text("http://u", "{path: /pets, methods: [GET]}", admin), None);
+    let apart = format!("{rest}, {{path: \"/admin/{{*x}}\", methods: [GET]}}");
+    check_shown(&text("http://u", &apart, "{path: \"/v1/admin/{page:int}\"}"), Some("https://x.org/a/admin/1"));
+    check_shown(&text("http://u", "{path: \"/\", methods: [GET]}", "{path: /v1}"), Some("https://x.org/a"));
 }
 
 #[test]
 fn an_authn_that_adds_to_a_higher_one_must_say_so() {
     let text = |route: &str| {
         format!(
-            "format: 1\ngateway: {{name: a, authn: one}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{one: {{kind: api-key}}, two: {{kind: api-key, header: X-Two}}}}\napis: {{a: {{upstream: u, routes: [{{path: /, authn: {route}}}]}}}}\n"
+            "format: 1\ngateway: {{name: a, authn: one}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{one: {{kind: api-key}}, two: {{kind: api-key, header: X-Two}}}}\napis: {{a: {{upstream: u, routes: [{{path: /, methods: [GET], authn: {route}}}]}}}}\n"
         )
     };
-    check(&text("two"), &[("TG0403", 5, 51)]);
+    check(&text("two"), &[("TG0403", 5, 67)]);
     check(&text("{any: [two], replace: false}"), &[]);
     check(&text("{any: [two], replace: true}"), &[]);
     check(&text("[one, two]"), &[]);
@@ -370,8 +487,7 @@ fn a_finding_prints_no_control_characters_of_the_project() {
 
 #[test]
 fn warnings_do_not_stop_a_project() {
-    let text =
-        "format: 1\ngateway: {name: a}\nupstreams: {u: \"http://u\"}\napis: {a: {upstream: u, routes: [{path: /}]}}\n";
+    let text = "format: 1\ngateway: {name: a}\nupstreams: {u: \"http://u\"}\napis: {a: {upstream: u, routes: [{path: /, methods: [GET]}]}}\n";
     let compiled = compile_str("tollgate.yaml", text).unwrap();
     assert!(compiled.warnings().iter().all(|d| d.severity == Severity::Warning));
     assert_eq!(compiled.warnings().len(), 1);

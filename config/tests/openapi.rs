@@ -78,7 +78,7 @@ fn check_error(api: &str, more: &[(&str, &str)], code: Code, says: &str) {
 
 #[test]
 fn operations_become_routes_below_the_base() {
-    let compiled = compiled("spec: ./openapi.yaml\nauthn: keys\n", &[]);
+    let compiled = compiled("spec: ./openapi.yaml\nauthn: keys\nlimit: none\n", &[]);
     assert_eq!(
         routes(&compiled),
         [
@@ -258,7 +258,7 @@ fn a_gateway_that_asks_for_less_than_is_promised_is_told() {
         check_promise("authn: none", nothing, &[], "");
     }
     check_promise("authn: none", "[{key: []}, {oauth: [read]}]", &[WeakerThanSpec], "(`key` and `oauth`)");
-    check_promise("authn: none\ninternal: true", "[{key: []}]", &[], "");
+    check_promise("authn: none\ninternal: true", "[{key: []}]", &[Code::NoHost], "");
     check_promise("authn: keys", "[{key: []}]", &[], "");
     check_promise("authn: keys", "[{key: []}, {basic: []}]", &[], "");
     check_promise("authn: keys", "[{tls: []}]", &[WeakerThanSpec], "client certificate");

@@ -10,7 +10,7 @@ gateway: {name: acme, authn: none}
 upstreams: {pets: \"http://127.0.0.1:9000\"}
 ";
 
-const PETS: &str = "format: 1\nupstream: pets\nroutes: [{path: /pets}]\n";
+const PETS: &str = "format: 1\nupstream: pets\nroutes: [{path: /pets, methods: [GET]}]\n";
 
 const ROOT_JSON: &str =
     r#"{"format": 1, "gateway": {"name": "acme", "authn": "none"}, "upstreams": {"pets": "http://127.0.0.1:9000"}}"#;
@@ -55,13 +55,16 @@ fn a_folder_is_the_same_project_as_one_file_that_says_it_all() {
     let whole = compile_str(
         "tollgate.yaml",
         &format!(
-            "{ROOT}policies: {{burst: {{kind: rate-limit, rate: 5/s}}}}\napis: {{pets: {{upstream: pets, limit: burst, routes: [{{path: /pets}}]}}}}\n"
+            "{ROOT}policies: {{burst: {{kind: rate-limit, rate: 5/s}}}}\napis: {{pets: {{upstream: pets, limit: burst, routes: [{{path: /pets, methods: [GET]}}]}}}}\n"
         ),
     );
     let split = compiled(&[
         ("tollgate.yaml", ROOT),
         ("policies/limits.yml", "format: 1\npolicies: {burst: {kind: rate-limit, rate: 5/s}}\n"),
-        ("apis/pets/api.json", r#"{"format": 1, "upstream": "pets", "limit": "burst", "routes": [{"path": "/pets"}]}"#),
+        (
+            "apis/pets/api.json",
+            r#"{"format": 1, "upstream": "pets", "limit": "burst", "routes": [{"path": "/pets", "methods": ["GET"]}]}"#,
+        ),
         ("README.md", "not read"),
         ("apis/pets/openapi.yaml", "not: read"),
     ]);

@@ -6,6 +6,7 @@
 
 mod case;
 mod coverage;
+mod invariant;
 mod judge;
 mod outcome;
 mod report;
@@ -14,15 +15,18 @@ mod script;
 mod shown;
 mod stage;
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
-use tollgate_config::policy_tests::{Case, Invariant, Loaded, TestFile, load_dir};
+
+use tollgate_config::analysis::Analysis;
+use tollgate_config::policy_tests::{Case, Loaded, TestFile, load_dir};
 use tollgate_config::{Compiled, Diagnostics};
 
 use crate::failure::Failure;
 use coverage::Coverage;
-use outcome::{FileRun, Kind, TestRun};
+use outcome::{FileRun, TestRun};
 use stage::Stage;
 
 pub(crate) use outcome::Runs;
@@ -81,7 +85,12 @@ fn run_file(file: TestFile, compiled: &Compiled, plan: &Plan<'_>, mut coverage: 
     let mut tests: Vec<TestRun> =
         cases.into_iter().map(|case| case::run(&stage, case, coverage.as_deref_mut())).collect();
     let invariants = file.invariants.iter().filter(|invariant| wanted(&invariant.title()));
-    tests.extend(invariants.map(|invariant| prove(compiled, invariant)));
+    let analysis = OnceCell::new();
+    let proved = invariants.map(|invariant| {
+        let of_gateway = || Analysis::new(compiled.whole(), &compiled.settings().internal_hosts);
+        invariant::prove(analysis.get_or_init(of_gateway), compiled, invariant)
+    });
+    tests.extend(proved);
     FileRun::of(file, tests)
 }
 
@@ -94,15 +103,4 @@ fn has_wanted(plan: &Plan<'_>, file: &TestFile) -> bool {
 /// Whether a test is among those asked for.
 fn is_wanted(words: &[String], file: &str, name: &str) -> bool {
     words.is_empty() || words.iter().any(|word| name.contains(word.as_str()) || file.contains(word.as_str()))
-}
-
-fn prove(_: &Compiled, invariant: &Invariant) -> TestRun {
-    TestRun {
-        name: invariant.title(),
-        kind: Kind::Invariant,
-        at: invariant.span,
-        took: std::time::Duration::ZERO,
-        requests: 0,
-        failure: None,
-    }
 }

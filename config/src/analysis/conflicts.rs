@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use tollgate_core::route::{HostPattern, ParameterType, PathTemplate, Predicate, Segment};
 
-use super::segment::shared_path;
+use super::segment::{is_same, shared_path};
 use super::witness::Witness;
 
 /// What decides a request between two routes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Claim<'r> {
+pub(super) struct Claim<'r> {
     pub(crate) host: &'r HostPattern,
     pub(crate) path: &'r PathTemplate,
     /// None means all methods.
@@ -25,7 +25,7 @@ pub(crate) struct Claim<'r> {
 
 /// Two claims in conflict, by their places, and a request that both match.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Conflict {
+pub(super) struct Conflict {
     pub(crate) first: usize,
     pub(crate) second: usize,
     pub(crate) witness: Witness,
@@ -33,13 +33,13 @@ pub(crate) struct Conflict {
 
 /// There are so many templates between which precedence might not decide that they are not compared.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooManyTies {
+pub(super) struct TooManyTies {
     /// One of them.
     pub(crate) example: usize,
 }
 
 /// Finds the conflicts; a route that conflicts with several is reported with one of them.
-pub(crate) fn conflicts(claims: &[Claim<'_>]) -> Result<Vec<Conflict>, TooManyTies> {
+pub(super) fn conflicts(claims: &[Claim<'_>]) -> Result<Vec<Conflict>, TooManyTies> {
     let mut groups: HashMap<String, Group<'_>> = HashMap::new();
     for (index, claim) in claims.iter().enumerate() {
         groups.entry(group_key(claim)).or_default().add(index, claim);
@@ -180,19 +180,6 @@ fn tied_path(a: &[Segment], b: &[Segment]) -> Option<String> {
         (None, Some(_)) | (Some(_), None) => false,
     };
     if tie { shared_path(a, b) } else { None }
-}
-
-/// Whether both take the same texts.
-fn is_same(a: &Segment, b: &Segment) -> bool {
-    match (a, b) {
-        (Segment::Literal(x), Segment::Literal(y)) => x == y,
-        (
-            Segment::Parameter { prefix: p, of: x, suffix: s, .. },
-            Segment::Parameter { prefix: q, of: y, suffix: t, .. },
-        ) => p == q && s == t && x == y,
-        (Segment::Rest { .. }, Segment::Rest { .. }) => true,
-        (Segment::Literal(_) | Segment::Parameter { .. } | Segment::Rest { .. }, _) => false,
-    }
 }
 
 /// Claims as specific as each other at the same place; comparing them takes a time that grows with the square.

@@ -72,6 +72,19 @@ pub(crate) fn shared_text(a: &Segment, b: &Segment) -> Option<String> {
     }
 }
 
+/// Whether both take the same texts.
+pub(crate) fn is_same(a: &Segment, b: &Segment) -> bool {
+    match (a, b) {
+        (Segment::Literal(x), Segment::Literal(y)) => x == y,
+        (
+            Segment::Parameter { prefix: p, of: x, suffix: s, .. },
+            Segment::Parameter { prefix: q, of: y, suffix: t, .. },
+        ) => p == q && s == t && x == y,
+        (Segment::Rest { .. }, Segment::Rest { .. }) => true,
+        (Segment::Literal(_) | Segment::Parameter { .. } | Segment::Rest { .. }, _) => false,
+    }
+}
+
 /// A UUID between `prefix` and `suffix` that, as a whole, begins and ends with the other texts.
 fn uuid_within(prefix: &str, suffix: &str, begins: &str, ends: &str) -> Option<String> {
     let begins = begins.strip_prefix(prefix).unwrap_or_default();

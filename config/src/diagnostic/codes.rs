@@ -174,7 +174,8 @@ codes! {
         "A host is a name (`api.example.com`), all names one label below another (`*.example.com`), or `*` for \
         every host. Ports and schemes are not part of it."
     BadPath "TG0306" "A path cannot be used."
-        "A path begins with `/`. `{name}` stands for one segment or a part of one, `{*rest}` at the end for the \
+        "A path begins with `/`. `{name}` stands for one segment or a part of one, `{name:int}`, `{name:uuid}`, \
+        `{name:bool}` and `{name:(a|b)}` for such values only, `{*rest}` at the end for the \
         rest of the path. Dot segments, empty segments, queries and percent-encoded slashes cannot be matched by \
         any request and are refused."
     BadMethod "TG0307" "A method cannot be used."
@@ -198,7 +199,7 @@ codes! {
 
     RouteConflict "TG0401" "Two routes could both win a request."
         "The most specific route wins, whatever the order in the file. These two are equally specific and answer \
-        the same request, so which one wins would be chance. Change a path, or give them methods or hosts that \
+        the same request, so which one wins would be chance. Change a path, or give them methods, hosts or `when` that \
         do not overlap."
     PublicRoute "TG0402" "A route is public, and nothing says so."
         "Neither the route nor its API nor the gateway says who may call it. If everybody may, write `authn: \
@@ -220,6 +221,29 @@ codes! {
         "`gateway.hosts` lists what this gateway answers on. An API can narrow that list, not widen it."
     TooMany "TG0409" "There is more of something than can work."
         "Numbers of hosts, routes and policies are bounded, so that a request's work is bounded."
+    InternalOnPublicHost "TG0410" "An internal route is listed on a public host."
+        "An internal route answers on the hosts of `gateway.internal-hosts` alone, and there only callers inside. An \
+        API that lists a public host for one would open it to everybody. List internal hosts only, or leave `hosts` \
+        out: public routes then answer on the public hosts, internal ones on the internal hosts."
+    PublicAndInternalHost "TG0411" "A host is both public and internal."
+        "`gateway.hosts` are for everybody, `gateway.internal-hosts` for callers inside. The same pattern in both \
+        would be either. A more specific pattern in one of the lists is fine: the most specific one counts."
+    NeverWins "TG0412" "A route can never win a request."
+        "Every request that it matches goes to a more specific route: `{on:bool}` beside `/true` and `/false`, a \
+        path for all of whose header fields there are other routes. The compiler has proved it, and shows who takes \
+        one of them."
+    NoHost "TG0413" "A route answers on no host."
+        "An internal route answers on the hosts of `gateway.internal-hosts` alone; where there are none, nobody can \
+        reach it."
+    InternalReachable "TG0414" "A public route reaches what an internal route is for."
+        "Both forward to the same URL of the same upstream. Whoever calls the public route gets what the internal one \
+        was to keep inside. Narrow the public route, or give the public hosts a more specific route for those paths."
+    WriteWithoutAuthn "TG0415" "A route that writes lets everybody in."
+        "It takes `POST`, `PUT`, `PATCH` or `DELETE`, and asks for no credential because the gateway as a whole says \
+        `authn: none`. Where that is meant for a route that changes something, its API or the route itself says so."
+    WriteWithoutLimit "TG0416" "A route that writes has no limit."
+        "It takes `POST`, `PUT`, `PATCH` or `DELETE`, and no limit holds for it, so one client can call it as often as \
+        it likes. Name a `rate-limit` policy, or write `limit: none` on the API or the route where that is meant."
 
     BadKey "TG0501" "A key in the fixtures is not a valid API key."
         "A key is `tg_`, an environment, a random part and a checksum. A key typed by hand has a wrong checksum \

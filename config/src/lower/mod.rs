@@ -2,6 +2,7 @@
 //!
 //! [`lower`] goes through the parts in the order of the file and collects every mistake.
 
+mod hosts;
 pub(crate) mod merge;
 pub(crate) mod operations;
 mod policies;
@@ -10,6 +11,7 @@ mod remarks;
 mod routes;
 mod sites;
 pub(crate) mod values;
+mod when;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 use merge::At;
 pub(crate) use policies::written;
 
+use crate::analysis;
 use crate::compile::Whole;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::{Api, Route};
@@ -45,7 +48,8 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Optio
     let telemetry = telemetry(project, report);
     let mut upstreams = policies::upstreams(project, report);
     let mut policies = policies::policies(project, report);
-    let mut routes = routes::routes(project, &mut upstreams, &mut policies, report);
+    let hosts = hosts::Hosts::new(project, report);
+    let mut routes = routes::routes(project, &hosts, &mut upstreams, &mut policies, report);
     // A name that is misspelt leaves its definition unused; that is one mistake, not two.
     if !report.has_errors() {
         upstreams.report_unused(report);
@@ -54,20 +58,23 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Optio
     if project.apis.is_empty() && project.is_whole {
         report_no_apis(root, report);
     }
+    // The order of the file means nothing, so it must not show in the bundle.
+    routes.sort_by(|(a, _), (b, _)| sites::order(a).cmp(&sites::order(b)));
+    let (routes, said): (Vec<_>, Vec<_>) = routes.into_iter().unzip();
+    let whole =
+        Whole { routes, policies: policies.all().cloned().collect(), upstreams: upstreams.all().cloned().collect() };
+    let internal_hosts = hosts.all_internal();
+    analysis::report(&whole, &internal_hosts, &said, report);
     let gateway = project.gateway.as_ref()?;
     if report.has_errors() {
         return None;
     }
-    // The order of the file means nothing, so it must not show in the bundle.
-    routes.sort_by(|a, b| sites::order(a).cmp(&sites::order(b)));
-    let whole =
-        Whole { routes, policies: policies.all().cloned().collect(), upstreams: upstreams.all().cloned().collect() };
     Some(Lowered {
         gateway: GatewaySettings {
             name: gateway.name.value.clone(),
             trust_forwarded: gateway.trust_forwarded,
             telemetry: telemetry?,
-            internal_hosts: Vec::new(),
+            internal_hosts,
         },
         sites: sites::sites(&whole),
         whole,

@@ -61,6 +61,7 @@ fn route(operation: &Operation, layers: &[Arc<Settings>]) -> Option<Route> {
     Some(Route {
         span: operation.span,
         path: Spanned::new(operation.template().as_str().to_owned(), operation.span),
+        when: None,
         methods: Some(vec![Spanned::new(operation.method().to_owned(), operation.span)]),
         id: Some(Spanned::new(id, at)),
         scopes,

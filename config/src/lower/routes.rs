@@ -1,22 +1,23 @@
 //! Routes, with everything that the three levels give them merged.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::rc::Rc;
 
 use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::UpstreamSettings;
-use tollgate_core::route::{HostPattern, PathTemplate};
+use tollgate_core::route::{PathTemplate, Predicate};
 use tollgate_core::settings::{PolicyKind, PolicySettings, RouteSettings};
 
+use super::hosts::{ApiHosts, Hosts};
 use super::merge::{Cache, Single, merge, report_violations};
 use super::policies::Definitions;
 use super::promises::{Asked, Weaknesses};
-use super::remarks::{Public, remarks, report_conflicts, report_empty, report_public};
-use super::sites::covering;
+use super::remarks::{remarks, report_empty};
 use super::values;
+use super::when::{self, predicates};
+use crate::analysis::Said;
 use crate::compile::{CompiledRoute, WrittenRoute};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::{Api, Route};
@@ -28,16 +29,15 @@ use crate::source::{Span, Spanned};
 /// Lowers all routes of a project; on a conflict or a mistake, what can be lowered is.
 pub(super) fn routes(
     project: &Project,
+    hosts: &Hosts,
     upstreams: &mut Definitions<UpstreamSettings>,
     policies: &mut Definitions<PolicySettings>,
     report: &mut Report,
-) -> Vec<CompiledRoute> {
-    let default_hosts: Rc<[HostPattern]> = gateway_hosts(project, report).into();
+) -> Vec<(CompiledRoute, Said)> {
     let mut lowering = Lowering {
         project,
         written: project.upstreams.iter().filter_map(|(name, u)| Some((name.value.as_str(), u.as_ref()?))).collect(),
-        gateway_hosts: default_hosts.iter().cloned().collect(),
-        default_hosts,
+        hosts,
         upstreams,
         policies,
         report,
@@ -53,22 +53,20 @@ pub(super) fn routes(
             lowering.api(place, name, api);
         }
     }
-    let Lowering { routes, .. } = lowering;
-    report_conflicts(&routes, report);
-    routes
+    lowering.routes
 }
 
 struct Lowering<'p, 'w> {
     project: &'p Project,
     /// The project's upstreams as written, by name.
     written: HashMap<&'p str, &'p Upstream>,
-    default_hosts: Rc<[HostPattern]>,
-    gateway_hosts: HashSet<HostPattern>,
+    hosts: &'w Hosts,
     upstreams: &'w mut Definitions<UpstreamSettings>,
     policies: &'w mut Definitions<PolicySettings>,
     report: &'w mut Report,
-    ids: HashMap<String, Span>,
-    routes: Vec<CompiledRoute>,
+    /// Where an id was first used, and whether that route is internal.
+    ids: HashMap<String, (Span, bool)>,
+    routes: Vec<(CompiledRoute, Said)>,
     /// Routes times the hosts they answer on.
     count: usize,
 }
@@ -79,7 +77,7 @@ struct Context<'p> {
     /// Its place in the project.
     place: usize,
     api: &'p Api,
-    hosts: Rc<[HostPattern]>,
+    hosts: ApiHosts,
     base: String,
     base_segments: usize,
     upstream: usize,
@@ -88,7 +86,7 @@ struct Context<'p> {
 
 impl<'p> Lowering<'p, '_> {
     fn api(&mut self, place: usize, name: &'p Spanned<String>, api: &'p Api) {
-        let hosts = self.hosts(api);
+        let hosts = self.hosts.of(api, self.report);
         let base = api.base.as_ref().map_or(Some((String::new(), 0)), |base| values::base(base, self.report));
         let upstream =
             api.upstream.as_ref().and_then(|upstream| self.upstreams.find(upstream, Some(&name.value), self.report));
@@ -98,11 +96,11 @@ impl<'p> Lowering<'p, '_> {
         let (base, base_segments) = base.unwrap_or_default();
         let (upstream, written_upstream) = (upstream.unwrap_or_default(), self.written_upstream(api));
         let context = Context { name, place, api, hosts, base, base_segments, upstream, written_upstream };
-        let (mut public, mut weaknesses) = (Vec::new(), Weaknesses::default());
+        let mut weaknesses = Weaknesses::default();
         for (place, route) in api.routes.iter().enumerate() {
-            self.route(&context, (place, route), has_base, &mut public, &mut weaknesses);
+            self.route(&context, (place, route), has_base, &mut weaknesses);
         }
-        report_public(name, &public, self.report);
+        context.hosts.report_internal(api, self.report);
         weaknesses.report(name, self.report);
         // What keeps a specification from giving routes is told there.
         if api.routes.is_empty() && api.spec.is_none() {
@@ -110,36 +108,17 @@ impl<'p> Lowering<'p, '_> {
         }
     }
 
-    fn hosts(&mut self, api: &Api) -> Rc<[HostPattern]> {
-        let Some(list) = &api.hosts else { return Rc::clone(&self.default_hosts) };
-        let hosts = values::hosts(list, self.report);
-        for host in &hosts {
-            if !covering(&host.value).iter().any(|pattern| self.gateway_hosts.contains(pattern)) {
-                self.report.push(
-                    Diagnostic::error(
-                        Code::HostOutsideGateway,
-                        host.span,
-                        format!("the gateway does not answer on `{}`", host.value),
-                    )
-                    .why("`gateway.hosts` lists every host it answers on")
-                    .fix("add the host to `gateway.hosts`, or remove it here"),
-                );
-            }
-        }
-        hosts.into_iter().map(|host| host.value).collect()
-    }
-
     fn route(
         &mut self,
         context: &Context<'p>,
         (place, route): (usize, &'p Route),
         has_base: bool,
-        public: &mut Vec<Public>,
         weaknesses: &mut Weaknesses,
     ) {
         let path = self.path(context, route);
         let methods = route.methods.as_ref().map(|list| values::methods(list, self.report)).unwrap_or_default();
-        let id = self.id(context, route, &methods);
+        let when = route.when.as_ref().map(|when| predicates(when, self.report)).unwrap_or_default();
+        let id = self.id(context, route, &methods, &when);
         let effective = merge(&super::levels(self.project, context.written_upstream, context.api, route));
         report_violations(&effective.violations, self.report);
         let api = Some(context.name.value.as_str());
@@ -148,9 +127,6 @@ impl<'p> Lowering<'p, '_> {
         let scopes = scopes(route, self.report);
         let internal = route.internal.unwrap_or(context.api.internal);
         remarks(route, &effective, self.report);
-        if effective.authn.last.is_none() && !internal {
-            public.push(Public { what: title(&methods, &route.path.value), span: route.path.span });
-        }
         weaknesses.judge(route, &Asked { keys: self.keys(&authn), scopes: &scopes, is_internal: internal });
         let cache = effective.cache.as_ref().map(|cache| cache_settings(cache, self.report));
         let (Some(path), true) = (path, has_base) else { return };
@@ -159,7 +135,7 @@ impl<'p> Lowering<'p, '_> {
             api: context.name.value.clone(),
             path,
             methods,
-            when: Vec::new(),
+            when,
             internal,
             authn,
             scopes,
@@ -171,12 +147,17 @@ impl<'p> Lowering<'p, '_> {
             content_bytes_max: effective.body_limit.value.map_or(CONTENT_BYTES_DEFAULT, |at| at.value.value),
             timeout_ms: timeout_ms(&effective.timeout),
         };
-        let mut hosts = context.hosts.to_vec();
-        hosts.sort();
-        self.count += hosts.len();
+        let hosts = context.hosts.of_route(internal);
+        self.count += hosts.len().max(1);
         if self.count <= ROUTES_MAX {
+            let here = || [&context.api.level, &route.level].into_iter().chain(route.between.iter().map(AsRef::as_ref));
+            let said = Said {
+                authn: effective.authn.last.is_some(),
+                authn_here: here().any(|level| level.authn.is_some()),
+                limit_here: here().any(|level| level.limit.is_some()),
+            };
             let written = WrittenRoute { api: context.place, route: place };
-            self.routes.push(CompiledRoute { hosts, settings, span: route.path.span, written });
+            self.routes.push((CompiledRoute { hosts, settings, span: route.path.span, written }, said));
         } else {
             self.report_count(route);
         }
@@ -205,24 +186,25 @@ impl<'p> Lowering<'p, '_> {
     }
 
     /// The id of a route: given, or made of what tells it from the API's other routes.
-    fn id(&mut self, context: &Context<'_>, route: &Route, methods: &[String]) -> String {
+    fn id(&mut self, context: &Context<'_>, route: &Route, methods: &[String], when: &[Predicate]) -> String {
         let own = match &route.id {
             Some(id) => id.value.clone(),
-            None => title(methods, &route.path.value),
+            None => title(methods, &route.path.value) + &when::title(when),
         };
+        let internal = route.internal.unwrap_or(context.api.internal);
         let id = format!("{}.{own}", context.name.value);
         let span = route.id.as_ref().map_or(route.path.span, |id| id.span);
         match self.ids.get(&id) {
-            // Without an id, routes of the same id are in conflict, which is reported as such.
-            Some(first) if route.id.is_some() => self.report.push(
+            // Without an id, routes of the same id are in conflict, which is reported as such; unless they answer elsewhere.
+            Some((first, other)) if route.id.is_some() || *other != internal => self.report.push(
                 Diagnostic::error(Code::DuplicateRouteId, span, format!("there are two routes `{id}`"))
                     .why("the id names a route in logs, metrics and traces")
-                    .fix("give one of them another id")
+                    .fix("give one of them another `id`")
                     .related(*first, "the other one"),
             ),
             Some(_) => {}
             None => {
-                self.ids.insert(id.clone(), span);
+                self.ids.insert(id.clone(), (span, internal));
             }
         }
         id
@@ -307,20 +289,6 @@ impl Phase {
             Self::Authn => "api-key",
             Self::Limit => "rate-limit",
         }
-    }
-}
-
-fn gateway_hosts(project: &Project, report: &mut Report) -> Vec<HostPattern> {
-    match project.gateway.as_ref().and_then(|gateway| gateway.hosts.as_ref()) {
-        Some(list) => {
-            let mut hosts: Vec<_> = values::hosts(list, report).into_iter().map(|host| host.value).collect();
-            if hosts.len() < list.len() {
-                // One was refused. Which hosts it meant is not known, so nothing is said about APIs on other hosts.
-                hosts.push(HostPattern::Any);
-            }
-            hosts
-        }
-        None => vec![HostPattern::Any],
     }
 }
 

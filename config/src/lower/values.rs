@@ -64,6 +64,11 @@ pub(super) fn template(text: &Spanned<String>, report: &mut Report) -> Option<Pa
     }
 }
 
+/// Reads a path template of which mistakes are reported elsewhere.
+pub(super) fn quiet_template(text: &str) -> Option<PathTemplate> {
+    text.parse().ok()
+}
+
 /// Reads the base of an API: a path without parameters. The number is that of its segments.
 pub(super) fn base(text: &Spanned<String>, report: &mut Report) -> Option<(String, usize)> {
     let trimmed = text.value.strip_suffix('/').unwrap_or(&text.value);

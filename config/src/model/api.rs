@@ -8,6 +8,7 @@ use super::operations::Override;
 use super::policy::Policy;
 use super::project::format_version;
 use super::upstream::Upstream;
+use super::when::When;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::openapi::Promise;
 use crate::schema::tables;
@@ -43,6 +44,7 @@ pub(crate) struct Route {
     pub(crate) span: Span,
     pub(crate) path: Spanned<String>,
     pub(crate) methods: Option<Vec<Spanned<String>>>,
+    pub(crate) when: Option<When>,
     pub(crate) id: Option<Spanned<String>>,
     pub(crate) scopes: Vec<Spanned<String>>,
     pub(crate) cost: Option<Spanned<u32>>,
@@ -112,6 +114,7 @@ impl Route {
         let mut fields = Fields::open(node, &tables::ROUTE, "this route", node.span, report)?;
         let path = fields.required("path", report, decode::text);
         let methods = fields.optional("methods", report, |node, report| decode::some_texts(node, METHODS_MAX, report));
+        let when = fields.optional("when", report, When::decode);
         let id = fields.optional("id", report, decode::text).filter(|id| decode::check_id(id, report));
         let scopes = fields
             .optional("scopes", report, |node, report| decode::texts(node, SCOPES_MAX, report))
@@ -127,6 +130,7 @@ impl Route {
             span: node.span,
             path: path?,
             methods,
+            when,
             id,
             scopes,
             cost,

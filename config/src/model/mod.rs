@@ -13,3 +13,4 @@ pub(crate) mod prices;
 pub(crate) mod project;
 pub(crate) mod units;
 pub(crate) mod upstream;
+pub(crate) mod when;

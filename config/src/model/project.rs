@@ -29,6 +29,7 @@ pub(crate) struct Project {
 pub(crate) struct Gateway {
     pub(crate) name: Spanned<String>,
     pub(crate) hosts: Option<Vec<Spanned<String>>>,
+    pub(crate) internal_hosts: Option<Vec<Spanned<String>>>,
     pub(crate) connect_timeout_ms: Option<Spanned<u64>>,
     pub(crate) trust_forwarded: bool,
     pub(crate) targets: Spanned<BTreeSet<Target>>,
@@ -93,13 +94,15 @@ impl Gateway {
         let name =
             fields.required("name", report, decode::text).filter(|name| decode::check_gateway_name(name, report));
         let hosts = fields.optional("hosts", report, |node, report| decode::some_texts(node, HOSTS_MAX, report));
+        let internal_hosts =
+            fields.optional("internal-hosts", report, |node, report| decode::some_texts(node, HOSTS_MAX, report));
         let connect_timeout_ms = fields.optional("connect-timeout", report, decode::placed_time_limit);
         let trust_forwarded = fields.optional("trust-forwarded", report, decode::boolean).unwrap_or(false);
         let targets = fields.optional("target", report, targets);
         let targets = targets.unwrap_or_else(|| Spanned::new(BTreeSet::new(), node.span));
         let level = Level::decode(&mut fields, report);
         fields.finish(report);
-        Some(Self { name: name?, hosts, connect_timeout_ms, trust_forwarded, targets, level })
+        Some(Self { name: name?, hosts, internal_hosts, connect_timeout_ms, trust_forwarded, targets, level })
     }
 }
 

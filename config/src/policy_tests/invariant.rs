@@ -4,7 +4,7 @@ use http::Method;
 
 use super::upstream::method;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::model::decode::{self, Fields};
+use crate::model::decode::{self, Fields, SIZE};
 use crate::schema::tables;
 use crate::source::{Node, Span, Spanned, Value};
 
@@ -21,6 +21,8 @@ pub struct Invariant {
     pub have: Vec<Spanned<Requirement>>,
     /// What none of them has.
     pub not: Vec<Spanned<Requirement>>,
+    /// Whether it holds where it is about no route.
+    pub may_be_empty: bool,
 }
 
 /// Which routes a rule is about: those to which all that is said applies; where nothing is said, all.
@@ -38,6 +40,8 @@ pub struct RouteSelection {
     pub tag: Option<Spanned<String>>,
     /// The route of this id.
     pub id: Option<Spanned<String>>,
+    /// Routes that forward to this upstream.
+    pub upstream: Option<Spanned<String>>,
     /// Routes that are internal, or those that are not.
     pub internal: Option<bool>,
 }
@@ -59,6 +63,10 @@ pub enum Requirement {
     Internal,
     /// It names this policy, whatever its kind.
     Policy(String),
+    /// It has a time limit of so many milliseconds or fewer.
+    TimeoutAtMost(u64),
+    /// It takes content of so many bytes or fewer.
+    BodyLimitAtMost(u64),
 }
 
 const WORDS: &[(&str, Word)] = &[
@@ -83,15 +91,17 @@ enum Word {
 impl Requirement {
     /// As it is written.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub fn title(&self) -> String {
         match self {
-            Self::Authn => "authn",
-            Self::Scopes => "scopes",
-            Self::Limit => "limit",
-            Self::Cache => "cache",
-            Self::Timeout => "timeout",
-            Self::Internal => "internal",
-            Self::Policy(name) => name,
+            Self::Authn => "authn".to_owned(),
+            Self::Scopes => "scopes".to_owned(),
+            Self::Limit => "limit".to_owned(),
+            Self::Cache => "cache".to_owned(),
+            Self::Timeout => "timeout".to_owned(),
+            Self::Internal => "internal".to_owned(),
+            Self::Policy(name) => name.clone(),
+            Self::TimeoutAtMost(ms) => format!("a timeout of at most {ms} ms"),
+            Self::BodyLimitAtMost(bytes) => format!("a body-limit of at most {bytes} bytes"),
         }
     }
 
@@ -99,9 +109,23 @@ impl Requirement {
     fn decode(node: &Node, report: &mut Report) -> Option<Spanned<Self>> {
         if matches!(node.value, Value::Map(_)) {
             let mut fields = Fields::open(node, &tables::REQUIREMENT, "this requirement", node.span, report)?;
-            let policy = fields.required("policy", report, decode::text);
+            let policy = fields.optional("policy", report, decode::text);
+            let policy = policy.map(|name| Spanned::new(Self::Policy(name.value), name.span));
+            let timeout = fields.optional("timeout-at-most", report, decode::time_limit).map(Self::TimeoutAtMost);
+            let body = fields.optional("body-limit-at-most", report, |node, report| {
+                decode::quantity(node, &SIZE, report).map(|size| Self::BodyLimitAtMost(size.value))
+            });
+            let said = ["policy", "timeout-at-most", "body-limit-at-most"].map(|key| fields.key_span(key));
             fields.finish(report);
-            return policy.map(|policy| Spanned::new(Self::Policy(policy.value), policy.span));
+            if said.into_iter().flatten().count() != 1 {
+                report.push(
+                    Diagnostic::error(Code::BadInvariant, node.span, "a requirement is one of a policy and a bound")
+                        .why("what is required cannot be known")
+                        .fix("write `{policy: name}`, `{timeout-at-most: 10s}` or `{body-limit-at-most: 1MiB}`"),
+                );
+                return None;
+            }
+            return policy.or(timeout.or(body).map(|requirement| Spanned::new(requirement, node.span)));
         }
         let requirement = match decode::word(node, WORDS, report)? {
             Word::Authn => Self::Authn,
@@ -123,7 +147,7 @@ impl Invariant {
             return name.value.clone();
         }
         let list = |all: &[Spanned<Requirement>]| {
-            all.iter().map(|requirement| requirement.value.as_str()).collect::<Vec<_>>().join(", ")
+            all.iter().map(|requirement| requirement.value.title()).collect::<Vec<_>>().join(", ")
         };
         let mut title = format!("routes {}", self.routes.title());
         if !self.have.is_empty() {
@@ -141,6 +165,7 @@ impl Invariant {
         let routes = fields.optional("routes", report, RouteSelection::decode);
         let have = fields.optional("have", report, |node, report| decode::list(node, report, Requirement::decode));
         let not = fields.optional("not", report, |node, report| decode::list(node, report, Requirement::decode));
+        let may_be_empty = fields.optional("may-be-empty", report, decode::boolean).unwrap_or(false);
         let says = fields.key_span("have").or(fields.key_span("not")).is_some();
         fields.finish(report);
         let (have, not) = (have.unwrap_or_default(), not.unwrap_or_default());
@@ -151,7 +176,7 @@ impl Invariant {
                     .fix("add `have: [authn]` or `not: [cache]`"),
             );
         }
-        Some(Self { name, span: node.span, routes: routes.unwrap_or_default(), have, not })
+        Some(Self { name, span: node.span, routes: routes.unwrap_or_default(), have, not, may_be_empty })
     }
 }
 
@@ -168,6 +193,7 @@ impl RouteSelection {
             api: fields.optional("api", report, decode::text),
             tag: fields.optional("tag", report, decode::text),
             id: fields.optional("id", report, decode::text),
+            upstream: fields.optional("upstream", report, decode::text),
             internal: fields.optional("internal", report, decode::boolean),
         };
         fields.finish(report);
@@ -180,8 +206,14 @@ impl RouteSelection {
             let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
             title.push_str(&format!("for {} ", methods.join(", ")));
         }
-        let named =
-            [("host", &self.host), ("path", &self.path), ("api", &self.api), ("tag", &self.tag), ("id", &self.id)];
+        let named = [
+            ("host", &self.host),
+            ("path", &self.path),
+            ("api", &self.api),
+            ("tag", &self.tag),
+            ("id", &self.id),
+            ("upstream", &self.upstream),
+        ];
         for (word, value) in named {
             if let Some(value) = value {
                 title.push_str(&format!("with {word} {} ", value.value));

@@ -81,6 +81,14 @@ impl UpstreamUrl {
         &self.authority
     }
 
+    /// The server, whatever the path, and the path that is put before forwarded ones (empty or `/prefix`).
+    #[must_use]
+    pub fn parts(&self) -> (String, &str) {
+        let default = if self.https { ":443" } else { ":80" };
+        let authority = self.authority.strip_suffix(default).unwrap_or(&self.authority);
+        (format!("{}://{authority}", self.scheme()), &self.prefix)
+    }
+
     fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
     }

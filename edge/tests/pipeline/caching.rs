@@ -1,5 +1,6 @@
 use http::Request;
 use tollgate_core::cache::{CacheCredentials, CacheKey, Purge, Purges};
+use tollgate_core::route::{HostName, Predicate, Subject, Test};
 use tollgate_core::settings::RouteSettings;
 use tollgate_edge::memory::Content;
 use tollgate_kv_schemas::{encode, keys};
@@ -167,4 +168,57 @@ fn only_if_cached_is_obeyed() {
     assert_eq!((refused.status, refused.problem().as_str()), (504, "not-stored"));
     bench.get("/c", &[]);
     assert_eq!(bench.get("/c", &[(CC, "only-if-cached")]).status, 200);
+}
+
+/// Routes of one URL: for everybody, for a header field, for a query parameter that the key leaves out.
+fn split() -> Vec<RouteSettings> {
+    let when = |of: Subject| vec![Predicate { of, test: Test::OneOf(vec!["2".into()]) }];
+    let plain = cached(route("/c", &["GET"]), CacheCredentials::Never);
+    let mut by_query = RouteSettings { when: when(Subject::Query("v".into())), ..plain.clone() };
+    by_query.cache.as_mut().unwrap().key_query = Some(vec![]);
+    let by_field = RouteSettings { when: when(Subject::Header("x-v".into())), ..plain.clone() };
+    let both = RouteSettings { when: [by_field.when.clone(), by_query.when.clone()].concat(), ..plain.clone() };
+    vec![plain, by_field, by_query, both, route("/c", &["POST"])]
+}
+
+#[test]
+fn routes_that_share_a_url_share_no_stored_response() {
+    let bench = Bench::new(split(), ok(&[(CC, "max-age=60")], "hello"));
+    let get = |target: &str, fields: &[(&str, &str)]| status(&bench.get(target, fields));
+    let requests: [(&str, &[(&str, &str)]); 4] =
+        [("/c", &[]), ("/c", &[("x-v", "2")]), ("/c?v=2", &[]), ("/c?v=2", &[("x-v", "2")])];
+    for (target, fields) in requests {
+        assert_eq!(get(target, fields), "tollgate; fwd=uri-miss; stored", "{target} {fields:?}");
+    }
+    for (target, fields) in requests {
+        assert_eq!(get(target, fields), "tollgate; hit; ttl=60", "{target} {fields:?}");
+    }
+    // Without the value that the route asks for, the URL is the plain route's, whose key has the whole query.
+    assert_eq!(get("/c?v=3", &[]), "tollgate; fwd=uri-miss; stored");
+}
+
+#[test]
+fn a_purge_of_a_url_and_a_change_of_it_are_for_all_its_routes() {
+    let bench = Bench::new(split(), ok(&[(CC, "max-age=60")], "hello"));
+    let get = |fields: &[(&str, &str)]| status(&bench.get("/c?v=2", fields));
+    let fill = || [get(&[]), get(&[("x-v", "2")])];
+    fill();
+    let name = HostName::from_authority("api.example.com").unwrap();
+    let path = tollgate_core::route::CanonicalPath::parse(b"/c").unwrap();
+    let keys_of = bench.isolate.resources(&bench.host, &name, &path, Some("v=2"));
+    let resources = futures_executor::block_on(keys_of);
+    assert_eq!(resources.len(), 2, "one with the whole query, one without");
+    let mut purges = Purges::default();
+    for resource in resources {
+        purges.add(Purge { resource: Some(resource), at: NOW });
+    }
+    bench.host.records.put(keys::purges("acme"), encode(&purges));
+    futures_executor::block_on(bench.isolate.refresh(&bench.host));
+    bench.host.clock.advance(1_000);
+    let missed = "tollgate; fwd=uri-miss; stored";
+    assert_eq!(fill(), [missed, missed]);
+    assert_eq!(fill(), ["tollgate; hit; ttl=60", "tollgate; hit; ttl=60"]);
+    assert_eq!(bench.send(request("POST", "/c?v=2", &[], "")).status, 200);
+    bench.host.clock.advance(1);
+    assert_eq!(fill(), [missed, missed]);
 }

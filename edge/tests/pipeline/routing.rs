@@ -1,4 +1,9 @@
-use crate::bench::{Bench, ok, request, route};
+use std::collections::BTreeMap;
+
+use tollgate_core::route::{Predicate, Subject, Test};
+use tollgate_core::settings::RouteSettings;
+
+use crate::bench::{Bench, ok, request, route, site};
 
 fn bench() -> Bench {
     let internal = tollgate_core::settings::RouteSettings { internal: true, ..route("/internal", &["GET"]) };
@@ -63,4 +68,69 @@ fn the_trace_tells_what_was_decided() {
         assert!(trace.contains(phase), "{trace}");
     }
     assert_eq!(answer.record.route.unwrap().template, "/pets/{id}");
+}
+
+#[test]
+fn types_choose_the_route_and_stay_out_of_telemetry() {
+    let bench = Bench::new(vec![route("/pets/{id:int}", &["GET"]), route("/pets/{name}", &["GET"])], ok(&[], "hello"));
+    let label = |target: &str| bench.get(target, &[]).record.route.unwrap();
+    assert_eq!(
+        (label("/pets/7").id.as_str(), label("/pets/7").template.as_str()),
+        ("api./pets/{id:int}", "/pets/{id}")
+    );
+    assert_eq!(label("/pets/rex").template, "/pets/{name}");
+}
+
+fn when(of: Subject, values: &[&str]) -> Vec<Predicate> {
+    vec![Predicate { of, test: Test::OneOf(values.iter().map(|v| (*v).to_owned()).collect()) }]
+}
+
+#[test]
+fn predicates_choose_the_route_and_else_it_is_not_there() {
+    let second = RouteSettings {
+        id: "second".into(),
+        when: when(Subject::Header("x-version".into()), &["2"]),
+        ..route("/a", &["GET"])
+    };
+    let write = RouteSettings {
+        id: "start".into(),
+        when: when(Subject::Query("action".into()), &["start"]),
+        ..route("/a", &["POST"])
+    };
+    let bench = Bench::new(vec![route("/a", &["GET"]), second, write], ok(&[], "hello"));
+    let id = |fields: &[(&str, &str)]| bench.get("/a", fields).record.route.unwrap().id;
+    assert_eq!(id(&[]), "api./a");
+    assert_eq!(id(&[("x-version", "2")]), "second");
+    assert_eq!(id(&[("x-version", "2"), ("x-version", "2")]), "api./a");
+    let answer = bench.send(request("POST", "/a?action=start", &[], ""));
+    assert_eq!((answer.status, answer.record.route.unwrap().id.as_str()), (200, "start"));
+    let answer = bench.send(request("POST", "/a?action=stop", &[], ""));
+    assert_eq!((answer.status, answer.field("allow")), (405, "GET, HEAD, OPTIONS"));
+}
+
+#[test]
+fn internal_hosts_answer_only_callers_inside() {
+    let internal = RouteSettings { internal: true, ..route("/stats", &["GET"]) };
+    let bench = Bench::new(vec![], ok(&[], "hello"));
+    bench.publish(&BTreeMap::from([
+        ("*".parse().unwrap(), site(vec![route("/open", &["GET"])])),
+        ("ops.internal".parse().unwrap(), site(vec![internal.clone()])),
+        ("*.svc.internal".parse().unwrap(), site(vec![internal])),
+        ("open.svc.internal".parse().unwrap(), site(vec![route("/open", &["GET"])])),
+    ]));
+    let status = |inside: bool, host: &str, path: &str| {
+        bench.send_from(inside, request("GET", path, &[("host", host)], "")).status
+    };
+    for (host, path) in [("ops.internal", "/stats"), ("a.svc.internal:8080", "/stats"), ("open.svc.internal", "/stats")]
+    {
+        assert_eq!((status(false, host, path), status(true, host, path)), (404, 200), "{host}{path}");
+    }
+    // What is public is so to all, but for hosts that are internal themselves: they are not known outside.
+    for (host, outside) in [("x.org", 200), ("ops.internal", 404), ("a.svc.internal", 404), ("open.svc.internal", 200)]
+    {
+        assert_eq!((status(false, host, "/open"), status(true, host, "/open")), (outside, 200), "{host}");
+    }
+    assert_eq!(status(true, "x.org", "/stats"), 404);
+    let refused = bench.send(request("OPTIONS", "/stats", &[("host", "ops.internal")], ""));
+    assert_eq!((refused.status, refused.problem().as_str()), (404, "route-not-found"));
 }

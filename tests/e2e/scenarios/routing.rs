@@ -146,12 +146,20 @@ async fn options_tells_the_methods(world: Rc<World>) -> Outcome {
 }
 
 async fn an_internal_route_never_answers(world: Rc<World>) -> Outcome {
-    let project = Project::new(&world).route("{path: /public}").route("{path: /internal, internal: true}");
+    // The route is there, on a host for callers inside; every listener of the suite is one for callers outside.
+    let inside = format!("ops.{}", world.domain);
+    let project = Project::new(&world)
+        .gateway(&format!("internal-hosts: [{inside}]"))
+        .route("{path: /public}")
+        .route("{path: /internal, internal: true}");
     world.publish(project).await?;
     assert_eq!(world.client().get("/public").await?.status, 200);
-    assert_problem(&world.client().get("/internal").await?, 404, "route-not-found");
-    let answer = world.client().send(Request::of("OPTIONS", "/internal")).await?;
-    assert_eq!(answer.status, 404);
+    for client in [world.client(), world.client().for_host(&inside), world.client().for_host(&format!("{inside}:80"))] {
+        assert_problem(&client.get("/internal").await?, 404, "route-not-found");
+        assert_eq!(client.send(Request::of("OPTIONS", "/internal")).await?.status, 404);
+    }
+    // Not even what is public answers there: outside, the host is unknown.
+    assert_problem(&world.client().for_host(&inside).get("/public").await?, 404, "route-not-found");
     assert_eq!(world.upstream.report().count("/internal"), 0);
     Ok(())
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tollgate_native::Listen;
 use tollgate_native::faults::FaultyStore;
 
-use crate::running::{Running, head, plain_upstream, rest, until, upstream};
+use crate::running::{Running, head, plain_upstream, rest, send, until, upstream};
 
 #[tokio::test]
 async fn without_a_bundle_there_is_a_503_and_publishing_mends_it() {
@@ -20,6 +21,25 @@ async fn without_a_bundle_there_is_a_503_and_publishing_mends_it() {
         let answer = server.get("/api/x").await;
         assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn internal_hosts_answer_at_internal_addresses_alone() {
+    let server = Running::with(|settings| {
+        let address = settings.listen[0].address;
+        settings.listen.push(Listen { address, tls: None, inside: true });
+    })
+    .await;
+    server.publish(&plain_upstream().await, json!({}));
+    let status = async |inside: bool, host: &str| {
+        let address = server.addresses[usize::from(inside)];
+        let request = format!("GET /api/x HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        send(address, request).await.split(' ').nth(1).map(str::to_owned).unwrap_or_default()
+    };
+    assert_eq!(status(true, "ops.internal").await, "200");
+    assert_eq!(status(false, "ops.internal").await, "404");
+    assert_eq!(status(false, "OPS.internal.:80").await, "404");
+    assert_eq!((status(true, "h").await, status(false, "h").await), ("200".to_owned(), "200".to_owned()));
 }
 
 #[tokio::test]

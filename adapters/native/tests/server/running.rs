@@ -20,6 +20,8 @@ use tollgate_native::{AdminSettings, RecordChange, RecordStore, Server, Settings
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// All addresses, in the order of the settings.
+    pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) records: RecordStore,
     pub(crate) faults: Faults,
     pub(crate) log: Lines,
@@ -42,22 +44,25 @@ impl Running {
         let (faults, log) = (Faults::default(), Lines::default());
         let builder = Server::builder(settings, records.clone());
         let server = builder.log_to(Box::new(log.clone())).faults(faults.clone()).bind().unwrap();
-        let (address, admin) = (server.addresses()[0], server.admin_address().unwrap());
+        let (addresses, admin) = (server.addresses().to_vec(), server.admin_address().unwrap());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        Self { address, admin, records, faults, log, stop, ended }
+        Self { address: addresses[0], admin, addresses, records, faults, log, stop, ended }
     }
 
-    /// Publishes, for the first time, a gateway of one route, `/api/*rest`, to this upstream; `more` is merged into the route's settings.
+    /// Publishes, for the first time, a gateway of one route, `/api/*rest`, to this upstream, which is internal on the host
+    /// `ops.internal`; `more` is merged into the route's settings.
     pub(crate) fn publish(&self, upstream: &str, more: serde_json::Value) {
         self.publish_telling(upstream, more, &json!({"log": true}));
     }
 
     /// The same, with these settings of telemetry.
     pub(crate) fn publish_telling(&self, upstream: &str, more: serde_json::Value, telemetry: &serde_json::Value) {
-        let gateway = json!({"name": "test", "trust_forwarded": false, "telemetry": telemetry});
+        let gateway = json!({
+            "name": "test", "trust_forwarded": false, "telemetry": telemetry, "internal_hosts": ["ops.internal"],
+        });
         let mut route = json!({
             "id": "api.all", "api": "api", "path": "/api/{rest...}", "methods": [], "internal": false,
             "authn": [], "scopes": [], "limit": [], "cost": 1, "cache": null, "upstream": 0, "strip_segments": 1,
@@ -72,7 +77,12 @@ impl Running {
         }}});
         let upstream = json!({"name": "up", "url": upstream, "connect_timeout_ms": 1_000});
         let site = json!({"upstreams": [upstream], "policies": [limit], "routes": [route]});
-        let sites = BTreeMap::from([("*".parse().unwrap(), serde_json::from_value(site).unwrap())]);
+        let mut inside = site.clone();
+        inside["routes"][0]["internal"] = json!(true);
+        let sites = BTreeMap::from([
+            ("*".parse().unwrap(), serde_json::from_value(site).unwrap()),
+            ("ops.internal".parse().unwrap(), serde_json::from_value(inside).unwrap()),
+        ]);
         let bundle = Bundle::new(&serde_json::from_value(gateway).unwrap(), &sites);
         let puts = bundle.records.iter().map(|(key, value)| RecordChange::Put { key, value });
         self.records.write(&puts.collect::<Vec<_>>()).unwrap();

@@ -3,9 +3,10 @@
 use super::FILE;
 use super::level::LEVEL;
 use super::project::{HOSTS, POLICIES, UPSTREAMS};
-use super::texts::{BASE, ID, METHOD, NAME, PATH, SCOPE};
+use super::texts::{BASE, FIELD, ID, METHOD, NAME, PATH, QUERY_PARAMETER, SCOPE};
 use crate::model::api::{COST_MAX, METHODS_MAX, OVERLAYS_MAX, SCOPES_MAX};
-use crate::schema::{Key, List, Object, Rule, Shape};
+use crate::model::when::{ASKED_MAX, VALUES_MAX};
+use crate::schema::{Key, List, Named, Object, Rule, Shape};
 
 /// An API.
 pub(crate) static API: Object = Object {
@@ -34,7 +35,7 @@ const API_KEYS: &[Key] = &[
         .default("true"),
     Key::optional(
         "internal",
-        "Whether it is for callers inside only: it then never answers on a public host.",
+        "Whether it is for callers inside only: it then answers on the gateway's internal hosts alone.",
         Shape::Boolean,
     )
     .default("false"),
@@ -81,6 +82,8 @@ pub(crate) static ROUTE: Object = Object {
         Key::required("path", "The path, after the API's `base`.", Shape::Ruled(&PATH))
             .examples(&["\"/pets/{id}\"", "\"/assets/{*rest}\""]),
         Key::optional("methods", "The methods.", Shape::List(&METHODS)).absent("all methods").examples(&["[\"GET\"]"]),
+        Key::optional("when", "What else a request must have to take it.", Shape::Object(&WHEN))
+            .examples(&["{\"header\": {\"X-Version\": \"2\"}}"]),
         Key::optional("id", "Its name in logs, metrics and traces, after the API's.", Shape::Ruled(&ID))
             .absent("made of methods and path")
             .examples(&["\"listPets\""]),
@@ -91,7 +94,7 @@ pub(crate) static ROUTE: Object = Object {
             .default("1"),
         Key::optional(
             "internal",
-            "Whether it is for callers inside only: it then never answers on a public host.",
+            "Whether it is for callers inside only: it then answers on the gateway's internal hosts alone.",
             Shape::Boolean,
         )
         .absent("the API's"),
@@ -133,7 +136,7 @@ const OPERATION_KEYS: &[Key] = &[
     Key::optional("cost", "What one request takes from each limit.", Shape::Integer(1, COST_MAX as i64)).default("1"),
     Key::optional(
         "internal",
-        "Whether it is for callers inside only: it then never answers on a public host.",
+        "Whether it is for callers inside only: it then answers on the gateway's internal hosts alone.",
         Shape::Boolean,
     )
     .absent("the API's"),
@@ -156,6 +159,29 @@ pub(crate) static SELECT: Object = Object {
     rules: &[Rule::OneOf(&["operation", "tag", "path"]), Rule::AtMostOneOf(&["operation", "method"])],
     ..Object::PLAIN
 };
+
+/// `when:`.
+pub(crate) static WHEN: Object = Object {
+    name: "when",
+    doc: "Conditions on a request beside host, path and method; all of them must hold. Of routes that differ in nothing else, \
+          the one that asks for more goes first.",
+    keys: &[
+        Key::optional("header", "Header fields, by name.", Shape::Named(&ASKED_FIELDS))
+            .examples(&["{\"X-Version\": \"2\"}"]),
+        Key::optional("query", "Query parameters, by name.", Shape::Named(&ASKED_PARAMETERS))
+            .examples(&["{\"action\": [\"start\", \"stop\"], \"debug\": \"absent\"}"]),
+    ],
+    rules: &[Rule::SomeOf(&["header", "query"])],
+    examples: &["{\"header\": {\"X-Version\": \"2\"}, \"query\": {\"debug\": \"absent\"}}"],
+    ..Object::PLAIN
+};
+
+static ASKED_FIELDS: Named = Named { names: &FIELD, of: ASKED, max: ASKED_MAX };
+static ASKED_PARAMETERS: Named = Named { names: &QUERY_PARAMETER, of: ASKED, max: ASKED_MAX };
+
+/// `present`, `absent`, a value or several.
+const ASKED: Shape = Shape::AnyOf(&[Shape::Text, Shape::List(&ASKED_VALUES)]);
+static ASKED_VALUES: List = List::some_texts(Shape::Text, VALUES_MAX);
 
 static METHODS: List = List::some_texts(Shape::Ruled(&METHOD), METHODS_MAX);
 

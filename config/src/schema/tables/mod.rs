@@ -10,7 +10,7 @@ mod project;
 pub(in crate::schema) mod texts;
 mod upstream;
 
-pub(crate) use api::{API, API_FILE, EXTENSION, OPERATION, ROUTE, SELECT};
+pub(crate) use api::{API, API_FILE, EXTENSION, OPERATION, ROUTE, SELECT, WHEN};
 pub(crate) use fixtures::{CONSUMER, CONSUMER_KEY, FIXTURES};
 #[cfg(test)]
 pub(in crate::schema) use level::LEVEL;

@@ -470,6 +470,12 @@ pub(crate) static INVARIANT: Object = Object {
             .absent("nothing")
             .examples(&["[\"authn\", \"limit\"]"]),
         Key::optional("not", "What none of them has.", Shape::List(&REQUIREMENTS)).absent("nothing"),
+        Key::optional(
+            "may-be-empty",
+            "Whether it holds where it is about no route; else that is a failure, as nothing was proved.",
+            Shape::Boolean,
+        )
+        .default("false"),
     ],
     examples: &["{\"routes\": {\"method\": [\"POST\", \"PUT\", \"DELETE\"]}, \"have\": [\"authn\", \"limit\"]}"],
     rules: &[Rule::SomeOf(&["have", "not"])],
@@ -489,11 +495,18 @@ const WORDS: &[(&str, &str)] = &[
     ("internal", "it is for callers inside only"),
 ];
 
-/// A policy as a requirement.
+/// A requirement that has a name or a number.
 pub(crate) static REQUIREMENT: Object = Object {
     name: "requirement",
-    doc: "A policy that a route names.",
-    keys: &[Key::required("policy", "Its name.", Shape::Ruled(&NAME))],
+    doc: "A policy that a route names, or a bound that it keeps.",
+    keys: &[
+        Key::optional("policy", "The name of a policy that holds for it.", Shape::Ruled(&NAME)).absent("any"),
+        Key::optional("timeout-at-most", "The longest time limit.", Shape::Quantity(Quantity::Time)).absent("any"),
+        Key::optional("body-limit-at-most", "The largest limit of content.", Shape::Quantity(Quantity::Size))
+            .absent("any"),
+    ],
+    rules: &[Rule::OneOf(&["policy", "timeout-at-most", "body-limit-at-most"])],
+    examples: &["{\"policy\": \"partner-keys\"}", "{\"timeout-at-most\": \"10s\"}"],
     ..Object::PLAIN
 };
 
@@ -508,6 +521,7 @@ pub(crate) static ROUTE_SELECTION: Object = Object {
         Key::optional("api", "They belong to this API.", Shape::Ruled(&NAME)).absent("any"),
         Key::optional("tag", "Their operation has this tag.", Shape::Text).absent("any"),
         Key::optional("id", "The route of this id.", Shape::Ruled(&ID)).absent("any"),
+        Key::optional("upstream", "They forward to this upstream.", Shape::Ruled(&NAME)).absent("any"),
         Key::optional("internal", "Whether they are for callers inside only.", Shape::Boolean).absent("either"),
     ],
     ..Object::PLAIN

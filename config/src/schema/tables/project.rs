@@ -222,6 +222,13 @@ pub(crate) static GATEWAY: Object = Object {
         Key::optional("hosts", "The hosts it answers on.", Shape::List(&HOSTS))
             .default("[\"*\"]")
             .examples(&["[\"api.example.com\"]"]),
+        Key::optional(
+            "internal-hosts",
+            "The hosts that answer only callers inside; internal routes answer on no others.",
+            Shape::List(&HOSTS),
+        )
+        .absent("none")
+        .examples(&["[\"ops.internal\"]"]),
         Key::optional("connect-timeout", "The time for a connection to an upstream.", Shape::Quantity(Quantity::Time))
             .default("\"5s\""),
         Key::optional(

@@ -49,10 +49,11 @@ pub(crate) static BASE: TextRule = TextRule {
 /// A path template.
 pub(crate) static PATH: TextRule = TextRule {
     name: "path",
-    doc: "A path that begins with `/`. `{name}` stands for one segment that is not empty, or for a part of one; `{*rest}` at \
-          the end stands for one or more segments.",
+    doc: "A path that begins with `/`. `{name}` stands for one segment that is not empty, or for a part of one; `{name:int}`, \
+          `{name:uuid}`, `{name:bool}` and `{name:(a|b)}` take such values only; `{*rest}` at the end stands for one or more \
+          segments.",
     pattern: "^/",
-    examples: &["/pets/{id}", "/files/{name}.json", "/assets/{*rest}"],
+    examples: &["/pets/{id}", "/pets/{id:int}", "/files/{name}.json", "/assets/{*rest}"],
 };
 
 /// A method.

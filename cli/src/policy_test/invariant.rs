@@ -1,0 +1,56 @@
+//! What is told of invariants: proved by the compiler's analysis, or refuted with a request that anybody can send.
+
+use std::time::Instant;
+
+use tollgate_config::Compiled;
+use tollgate_config::analysis::{Analysis, Counterexample, Proof};
+use tollgate_config::policy_tests::Invariant;
+
+use super::outcome::{Kind, Mismatch, TestFailure, TestRun};
+
+/// Proves an invariant of the gateway.
+pub(super) fn prove(analysis: &Analysis<'_>, compiled: &Compiled, invariant: &Invariant) -> TestRun {
+    let started = Instant::now();
+    let (what, mismatches) = match analysis.prove(invariant) {
+        Proof::Holds { .. } => (String::new(), Vec::new()),
+        Proof::Vacuous => ("it is about no route".to_owned(), vec![nothing_selected(invariant)]),
+        Proof::Refuted { routes, counterexamples } => {
+            let mut broken: Vec<usize> = counterexamples.iter().map(|c| c.route).collect();
+            broken.dedup();
+            let what = format!("{} of {routes} routes break it", broken.len());
+            let shown = counterexamples.iter().take(SHOWN_MAX);
+            (what, shown.map(|c| mismatch(compiled, invariant, c)).collect())
+        }
+    };
+    let failure =
+        (!mismatches.is_empty()).then(|| TestFailure { at: invariant.span, what, mismatches, decisions: None });
+    TestRun {
+        name: invariant.title(),
+        kind: Kind::Invariant,
+        at: invariant.span,
+        took: started.elapsed(),
+        requests: 0,
+        failure,
+    }
+}
+
+fn nothing_selected(invariant: &Invariant) -> Mismatch {
+    Mismatch {
+        what: "routes".to_owned(),
+        at: invariant.span,
+        expected: "a route that it is about".to_owned(),
+        got: "none, so nothing is proved; write `may-be-empty: true` where that is meant".to_owned(),
+    }
+}
+
+fn mismatch(compiled: &Compiled, invariant: &Invariant, counterexample: &Counterexample) -> Mismatch {
+    let requirement = counterexample.requirement.title();
+    let (expected, got) =
+        if counterexample.wanted { (requirement, "not so") } else { (format!("no {requirement}"), "it has that") };
+    let request = counterexample.witness.as_ref().map(|witness| format!(": {}", witness.curl())).unwrap_or_default();
+    let route = compiled.routes().get(counterexample.route).map_or("", |route| route.settings.id.as_str());
+    Mismatch { what: format!("`{route}`"), at: invariant.span, expected, got: format!("{got}{request}") }
+}
+
+/// Counterexamples that are shown: more say nothing new.
+const SHOWN_MAX: usize = 5;

@@ -1,0 +1,161 @@
+//! The hosts of the gateway and of its APIs, and which of them are for callers inside.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashSet};
+
+use tollgate_core::route::HostPattern;
+
+use super::sites::covering;
+use super::values;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::api::Api;
+use crate::model::project::Project;
+use crate::source::{Span, Spanned};
+
+/// The hosts of the gateway.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    public: Vec<HostPattern>,
+    internal: Vec<HostPattern>,
+    known_public: HashSet<HostPattern>,
+    known_internal: HashSet<HostPattern>,
+    /// Internal hosts that APIs list, which the gateway's internal hosts cover.
+    listed: RefCell<BTreeSet<HostPattern>>,
+}
+
+/// The hosts of an API, sorted.
+#[derive(Debug)]
+pub(super) struct ApiHosts {
+    public: Vec<HostPattern>,
+    internal: Vec<HostPattern>,
+    /// A public host that the API lists.
+    listed_public: Option<Span>,
+}
+
+impl Hosts {
+    pub(super) fn new(project: &Project, report: &mut Report) -> Self {
+        let gateway = project.gateway.as_ref();
+        let public = match gateway.and_then(|gateway| gateway.hosts.as_ref()) {
+            Some(list) => read(list, report),
+            None => vec![HostPattern::Any],
+        };
+        let internal = gateway.and_then(|gateway| gateway.internal_hosts.as_ref());
+        let internal: Vec<Spanned<HostPattern>> = internal.map(|list| values::hosts(list, report)).unwrap_or_default();
+        let known_public: HashSet<HostPattern> = public.iter().cloned().collect();
+        for host in internal.iter().filter(|host| known_public.contains(&host.value)) {
+            report.push(
+                Diagnostic::error(
+                    Code::PublicAndInternalHost,
+                    host.span,
+                    format!("`{}` is both public and internal", host.value),
+                )
+                .why("`gateway.hosts`, which is `*` where it is left out, are for everybody")
+                .fix("keep it in one of the two lists"),
+            );
+        }
+        let internal: Vec<HostPattern> = internal.into_iter().map(|host| host.value).collect();
+        let known_internal = internal.iter().cloned().collect();
+        Self { public, internal, known_public, known_internal, listed: RefCell::default() }
+    }
+
+    /// The patterns that answer only callers inside, sorted.
+    pub(super) fn all_internal(&self) -> Vec<HostPattern> {
+        let all: BTreeSet<HostPattern> = self.internal.iter().chain(self.listed.borrow().iter()).cloned().collect();
+        all.into_iter().collect()
+    }
+
+    /// The hosts of an API: those it lists, or all.
+    pub(super) fn of(&self, api: &Api, report: &mut Report) -> ApiHosts {
+        let sorted = |mut hosts: Vec<HostPattern>| {
+            hosts.sort();
+            hosts
+        };
+        let Some(list) = &api.hosts else {
+            let (public, internal) = (sorted(self.public.clone()), sorted(self.internal.clone()));
+            return ApiHosts { public, internal, listed_public: None };
+        };
+        let hosts = values::hosts(list, report);
+        let mut listed_public = None;
+        let mut internal = Vec::new();
+        for host in &hosts {
+            match self.is_internal(&host.value) {
+                Some(true) => internal.push(host.value.clone()),
+                Some(false) => listed_public = listed_public.or(Some(host.span)),
+                None => report_outside(host, report),
+            }
+        }
+        self.listed.borrow_mut().extend(internal.iter().cloned());
+        // Public routes may be listed on internal hosts as well.
+        ApiHosts {
+            public: sorted(hosts.into_iter().map(|host| host.value).collect()),
+            internal: sorted(internal),
+            listed_public,
+        }
+    }
+
+    /// Whether a host is for callers inside: its most specific pattern decides. None where it is not the gateway's.
+    fn is_internal(&self, host: &HostPattern) -> Option<bool> {
+        covering(host).iter().find_map(|pattern| {
+            let known = self.known_internal.contains(pattern).then_some(true);
+            known.or_else(|| self.known_public.contains(pattern).then_some(false))
+        })
+    }
+}
+
+impl ApiHosts {
+    /// The hosts of one of its routes, the most specific first.
+    pub(super) fn of_route(&self, internal: bool) -> Vec<HostPattern> {
+        if internal { self.internal.clone() } else { self.public.clone() }
+    }
+
+    /// Reports internal routes of an API that lists a public host.
+    pub(super) fn report_internal(&self, api: &Api, report: &mut Report) {
+        let Some(listed) = self.listed_public else { return };
+        let mut routes = api.routes.iter().filter(|route| route.internal.unwrap_or(api.internal));
+        let Some(first) = routes.next() else { return };
+        let method = first.methods.iter().flatten().next().map_or("GET", |method| method.value.as_str());
+        let base = api.base.as_ref().map_or("", |base| base.value.trim_end_matches('/'));
+        let host = self.public.iter().find(|host| !self.internal.contains(host));
+        let witness = host.zip(values::quiet_template(&first.path.value)).map(|(host, path)| {
+            let path = format!("{base}{}", path.witness());
+            crate::analysis::Witness::new(method, host, path, &[]).curl()
+        });
+        let shown = witness.map(|curl| format!(": {curl}")).unwrap_or_default();
+        let mut diagnostic = Diagnostic::error(
+            Code::InternalOnPublicHost,
+            first.path.span,
+            "this route is internal, and its API lists a public host",
+        )
+        .why(format!("it would answer everybody{shown}"))
+        .fix("list hosts of `gateway.internal-hosts` only, or leave `hosts` out: each route then has the hosts of its kind")
+        .related(listed, "a public host");
+        for other in routes.take(RELATED_MAX) {
+            diagnostic = diagnostic.related(other.path.span, "internal, too");
+        }
+        report.push(diagnostic);
+    }
+}
+
+fn read(list: &[Spanned<String>], report: &mut Report) -> Vec<HostPattern> {
+    let mut hosts: Vec<_> = values::hosts(list, report).into_iter().map(|host| host.value).collect();
+    if hosts.len() < list.len() {
+        // One was refused. Which hosts it meant is not known, so nothing is said about APIs on other hosts.
+        hosts.push(HostPattern::Any);
+    }
+    hosts
+}
+
+fn report_outside(host: &Spanned<HostPattern>, report: &mut Report) {
+    report.push(
+        Diagnostic::error(
+            Code::HostOutsideGateway,
+            host.span,
+            format!("the gateway does not answer on `{}`", host.value),
+        )
+        .why("`gateway.hosts` and `gateway.internal-hosts` list every host it answers on")
+        .fix("add the host to one of them, or remove it here"),
+    );
+}
+
+/// Other places shown with one finding.
+const RELATED_MAX: usize = 3;

@@ -84,14 +84,7 @@ fn entries(project: &Path, folder: &Path, is_folder: bool) -> Vec<PathBuf> {
 const EXTENSIONS: [&str; 3] = [".yaml", ".yml", ".json"];
 
 /// Where there are files that have no table yet.
-const OTHERS: [&str; 6] = [
-    "apis/<name>/api.yaml",
-    "policies/<name>.yaml",
-    "plans/<name>.yaml",
-    "env/<name>.yaml",
-    "tests/<name>.test.yaml",
-    "prices.yaml",
-];
+const OTHERS: [&str; 2] = ["plans/<any>.yaml", "env/<name>.yaml"];
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@
 
 mod commands;
 mod dev;
+mod diff;
 mod failure;
 mod policy_test;
 mod project;
@@ -23,7 +24,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use commands::{
-    bundle, check, completions, cost, explain, fmt, import, init, key, man, publish, purge, routes, schema, serve, test,
+    bundle, check, completions, cost, diff as diff_command, explain, fmt, import, init, key, man, publish, purge,
+    routes, schema, serve, test,
 };
 use dev::DevOptions;
 use failure::Failure;
@@ -73,6 +75,7 @@ enum Command {
     Fmt(fmt::FmtArgs),
     Routes(routes::RoutesArgs),
     Explain(explain::ExplainArgs),
+    Diff(diff_command::DiffArgs),
     Cost(cost::CostArgs),
     Schema(schema::SchemaArgs),
     Test(test::TestArgs),
@@ -107,6 +110,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         Some(Command::Fmt(args)) => fmt::run(&args),
         Some(Command::Routes(args)) => routes::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Diff(args)) => diff_command::run(&args),
         Some(Command::Cost(args)) => cost::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Test(args)) => test::run(&args),

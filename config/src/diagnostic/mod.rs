@@ -243,6 +243,19 @@ impl Diagnostics {
         self.files.name(diagnostic.span.file)
     }
 
+    /// The findings with the severity that somebody gives them; those that get none are left out.
+    #[must_use]
+    pub fn judged(mut self, judge: impl Fn(&Diagnostic) -> Option<Severity>) -> Self {
+        self.list.retain_mut(|finding| match judge(finding) {
+            Some(severity) => {
+                finding.severity = severity;
+                true
+            }
+            None => false,
+        });
+        self
+    }
+
     /// The findings as text for people: source excerpt, caret, reason and fix; with terminal colours when `colour`.
     #[must_use]
     pub fn to_text(&self, colour: bool) -> String {

@@ -1,0 +1,56 @@
+//! `tollgate diff`: what a request would see differently of two projects.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Output;
+use crate::diff::{Effect, diff, json, text};
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::terminal;
+
+/// Say what a request would see differently of project B than of project A.
+///
+/// Routes are matched by the requests they answer, which the production router decides. Order, comments and names do not
+/// show. Each difference is breaking (requests that were answered may not be), to be reviewed, or compatible; and marked
+/// where it loosens what protects.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollgate diff shop-before shop
+  tollgate diff main-checkout . --breaking      fail when callers may notice
+  tollgate diff shop-before shop --output json | jq '.changes[] | select(.loosens)'
+
+It ends with 0 whatever differs, unless --exit-code or --breaking is given.")]
+pub(crate) struct DiffArgs {
+    /// The folder of the project as it was.
+    #[arg(value_name = "A")]
+    from: PathBuf,
+    /// The folder of the project as it is to be.
+    #[arg(value_name = "B")]
+    to: PathBuf,
+    /// End with 1 when there is any difference.
+    #[arg(long)]
+    exit_code: bool,
+    /// End with 1 when there is a breaking difference.
+    #[arg(long)]
+    breaking: bool,
+    /// The form of the answer.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+pub(crate) fn run(args: &DiffArgs) -> Result<(), Failure> {
+    let (from, to) = (Project::at(&args.from).compiled()?, Project::at(&args.to).compiled()?);
+    let changes = diff(&from, &to);
+    terminal::print(&match args.output {
+        Output::Text => text(&changes),
+        Output::Json => format!("{:#}\n", json(&changes)),
+    });
+    let breaks = changes.iter().any(|change| change.effect == Effect::Breaking);
+    if (args.exit_code && !changes.is_empty()) || (args.breaking && breaks) {
+        return Err(Failure::told());
+    }
+    Ok(())
+}

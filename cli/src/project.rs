@@ -145,14 +145,25 @@ impl Project {
 
     /// Tells the mistakes, and what else may be behind them.
     pub(crate) fn refuse(&self, found: &Diagnostics) -> Failure {
-        tell_found(found);
-        match &self.place {
-            Place::Folder(folder) if !has_project(folder) => Failure::problem(format!(
-                "{} is no project: it has no tollgate.yaml; `tollgate init` makes one",
-                folder.display()
-            )),
-            Place::Folder(_) | Place::BuiltIn => Failure::told(),
+        if !self.exists() {
+            return self.missing();
         }
+        tell_found(found);
+        Failure::told()
+    }
+
+    /// Whether there is one.
+    pub(crate) fn exists(&self) -> bool {
+        match &self.place {
+            Place::Folder(folder) => has_project(folder),
+            Place::BuiltIn => true,
+        }
+    }
+
+    /// That there is none.
+    pub(crate) fn missing(&self) -> Failure {
+        let name = self.name();
+        Failure::problem(format!("{name} is no project: it has no tollgate.yaml; `tollgate init` makes one"))
     }
 }
 

@@ -1,14 +1,22 @@
 //! The routes of a gateway as a table.
 
 use tollgate_config::{CompiledRoute, Whole};
+use tollgate_core::route::Subject;
 use tollgate_core::settings::{PolicySettings, RouteSettings};
 
 use crate::terminal;
 
-/// The table, with its head.
-pub(crate) fn route_table(whole: &Whole) -> String {
-    let mut rows = vec![HEAD.iter().map(|head| (*head).to_owned()).collect()];
-    rows.extend(whole.routes.iter().map(|route| row(whole, route)));
+/// The table of some routes, with its head; with more columns where it may be wide.
+pub(crate) fn route_table(whole: &Whole, routes: &[&CompiledRoute], wide: bool) -> String {
+    let head = HEAD.iter().chain(WIDE.iter().filter(|_| wide)).map(|head| (*head).to_owned());
+    let mut rows = vec![head.collect()];
+    rows.extend(routes.iter().map(|route| {
+        let mut row = row(whole, route);
+        if wide {
+            row.extend(more(&route.settings));
+        }
+        row
+    }));
     terminal::table(&rows)
 }
 
@@ -24,6 +32,20 @@ fn row(whole: &Whole, route: &CompiledRoute) -> Vec<String> {
         or_dash(policies(whole, &route.limit)),
         cache(route),
         upstream(whole, route),
+    ]
+}
+
+/// What a wide table shows beside.
+fn more(route: &RouteSettings) -> [String; 4] {
+    let when = route.when.iter().map(|predicate| match &predicate.of {
+        Subject::Header(name) => format!("{name}:"),
+        Subject::Query(name) => format!("?{name}"),
+    });
+    [
+        route.timeout_ms.map_or_else(|| "none".to_owned(), duration),
+        format!("{}", route.content_bytes_max),
+        route.cost.to_string(),
+        or_dash(when.collect::<Vec<_>>().join(",")),
     ]
 }
 
@@ -86,6 +108,8 @@ pub(crate) fn duration(ms: u64) -> String {
 fn or_dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }
+
+const WIDE: [&str; 4] = ["TIMEOUT", "BODY-LIMIT", "COST", "WHEN"];
 
 const HEAD: [&str; 8] = ["METHODS", "HOST", "PATH", "ROUTE", "AUTHN", "LIMIT", "CACHE", "UPSTREAM"];
 

@@ -200,7 +200,7 @@ fn the_order_of_a_file_its_comments_and_its_syntax_do_not_change_the_bundle() {
 
 #[test]
 fn what_changes_a_requests_way_changes_the_bundle() {
-    let original = compiled(PROJECT).id().clone();
+    let original = *compiled(PROJECT).id();
     for (from, to) in [
         ("timeout: 20s", "timeout: 21s"),
         ("rate: 1/s", "rate: 2/s"),

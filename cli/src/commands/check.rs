@@ -1,68 +1,191 @@
 //! `tollgate check`: says what is wrong with a project.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::Value;
-use tollgate_config::Diagnostics;
+use tollgate_config::bounds::Target;
+use tollgate_config::prices::Prices;
+use tollgate_config::{Code, Compiled, Diagnostic, Diagnostics, Outcome, Severity, policy_tests, sarif};
 
-use super::Output;
 use crate::failure::Failure;
-use crate::project::{EnvArgs, Project};
+use crate::project::{EnvArgs, Place, Project};
 use crate::terminal;
 
-/// Check a project and its fixtures; exit with 1 when there is a mistake.
+/// Check a project with its fixtures, policy tests and prices; exit with 1 when there is a mistake.
+///
+/// Without --env, every environment is checked.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  tollgate check\n  tollgate check shop --output json | jq '.[].code'")]
+#[command(after_help = "\
+Examples:
+  tollgate check
+  tollgate check shop --deny warnings              in a pipeline: nothing may be remarked on
+  tollgate check shop --deny TG0403 --allow TG0402
+  tollgate check shop --target workers-free        hold it to the limits of a platform
+  tollgate check shop --output json | jq '.[].code'
+  tollgate check shop --output sarif > check.sarif")]
 pub(crate) struct CheckArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
     project: PathBuf,
     #[command(flatten)]
     env: EnvArgs,
-    /// The form of the answer: text with excerpts, or a JSON array of diagnostics.
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    /// What counts as a mistake though it is a warning: `warnings` for all, or a code. Repeatable.
+    #[arg(long, value_name = "warnings|CODE", value_parser = what)]
+    deny: Vec<What>,
+    /// A warning not to be told. Repeatable.
+    #[arg(long, value_name = "CODE", value_parser = code)]
+    allow: Vec<Code>,
+    /// A platform whose limits no request may pass, beside those of `gateway.target`. Repeatable.
+    #[arg(long, value_name = "TARGET")]
+    target: Vec<Target>,
+    /// The form of the answer: text with excerpts, a JSON array of diagnostics, or SARIF 2.1.0.
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    output: Form,
+}
+
+/// The form of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+    Sarif,
+}
+
+/// What is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Warnings,
+    Code(Code),
 }
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let project = Project::at(&args.project).in_environment(&args.env);
-    let mut ids = Vec::new();
-    let mut found = Vec::new();
-    for (environment, compiled) in project.compile_each() {
-        found.push(match compiled {
-            Ok(compiled) => {
-                ids.push((environment.clone(), compiled.id().clone()));
-                (environment, compiled.warnings().clone())
-            }
-            Err(mistakes) => (environment, mistakes),
-        });
+    if !project.exists() {
+        return Err(project.missing());
     }
-    let fixtures = project.fixtures().map_or_else(|found| found, |fixtures| fixtures.warnings);
-    let found = [Diagnostics::merged(found), fixtures];
+    let outcomes = project.compile_each();
+    let found = findings(args, &project, &outcomes).into_iter().map(|found| judged(args, found));
+    let found: Vec<Diagnostics> = found.collect();
     match args.output {
-        Output::Text => terminal::print(&text(&found)),
-        Output::Json => terminal::print(&json(&found)),
+        Form::Text => terminal::print(&text(&found)),
+        Form::Json => terminal::print(&json(&found)),
+        Form::Sarif => terminal::print(&format!("{:#}\n", sarif(&found, &folder(args)))),
     }
     if found.iter().any(Diagnostics::has_errors) {
         return Err(Failure::told());
     }
-    if args.output == Output::Text {
-        for (environment, id) in ids {
-            let of = environment.filter(|_| project.environment.is_none());
-            let of = of.map_or_else(String::new, |name| format!(" for {name}"));
-            terminal::print(&format!("{} is sound; its bundle{of} is {id}\n", project.name()));
-        }
+    if args.output == Form::Text && !terminal::is_quiet() {
+        terminal::print(&summary(&project, &outcomes, &found));
     }
     Ok(())
 }
 
+/// Everything that is found, file by file.
+fn findings(args: &CheckArgs, project: &Project, outcomes: &[Outcome]) -> Vec<Diagnostics> {
+    let targets: BTreeSet<Target> = args.target.iter().copied().collect();
+    let of = |compiled: &Result<Compiled, Diagnostics>| match compiled {
+        Ok(compiled) => compiled.warnings().clone(),
+        Err(found) => found.clone(),
+    };
+    let merged = |of: &dyn Fn(&Result<Compiled, Diagnostics>) -> Diagnostics| {
+        Diagnostics::merged(outcomes.iter().map(|(name, compiled)| (name.clone(), of(compiled))).collect())
+    };
+    let past_limits = |compiled: &Result<Compiled, Diagnostics>| {
+        compiled.as_ref().map_or_else(|_| Diagnostics::default(), |compiled| compiled.past_limits(&targets))
+    };
+    let mut all = vec![merged(&of), merged(&past_limits)];
+    all.push(project.fixtures().map_or_else(|found| found, |fixtures| fixtures.warnings));
+    if let Place::Folder(folder) = &project.place {
+        all.extend(tests(folder, outcomes));
+        all.extend(Prices::of_project(folder).err());
+    }
+    all.retain(|found| !found.is_empty());
+    all
+}
+
+/// What is found in the policy tests, each held to the project in the environment that it names.
+fn tests(folder: &Path, outcomes: &[Outcome]) -> Vec<Diagnostics> {
+    let compiled = |env: Option<&str>| {
+        let named = outcomes.iter().find(|(name, _)| name.as_deref() == env);
+        named.or_else(|| outcomes.first().filter(|_| env.is_none())).and_then(|(_, compiled)| compiled.as_ref().ok())
+    };
+    let mut all = Vec::new();
+    for loaded in policy_tests::load_dir(folder) {
+        match loaded.file {
+            Ok(file) => {
+                let env = file.env.as_ref().map(|env| env.value.as_str());
+                all.extend(compiled(env).map(|compiled| file.check(compiled)));
+                all.push(file.warnings);
+            }
+            Err(found) => all.push(found),
+        }
+    }
+    all
+}
+
+/// What is found, without the warnings that are allowed, and with those as errors that are denied.
+fn judged(args: &CheckArgs, found: Diagnostics) -> Diagnostics {
+    let is_denied = |finding: &Diagnostic| {
+        args.deny.iter().any(|what| match what {
+            What::Warnings => true,
+            What::Code(code) => *code == finding.code,
+        })
+    };
+    found.judged(|finding| match finding.severity {
+        Severity::Error => Some(Severity::Error),
+        Severity::Warning if args.allow.contains(&finding.code) => None,
+        Severity::Warning if is_denied(finding) => Some(Severity::Error),
+        Severity::Warning => Some(Severity::Warning),
+    })
+}
+
 fn text(found: &[Diagnostics]) -> String {
-    found.iter().map(|found| found.to_text(terminal::colour_out())).collect()
+    let texts = found.iter().filter(|found| !found.is_empty()).map(|found| found.to_text(terminal::colour_out()));
+    texts.collect::<Vec<_>>().join("\n")
 }
 
 /// One array over all files.
 fn json(found: &[Diagnostics]) -> String {
     let all: Value = found.iter().flat_map(|found| found.to_json().as_array().cloned().unwrap_or_default()).collect();
     format!("{all:#}\n")
+}
+
+/// One line for each environment.
+fn summary(project: &Project, outcomes: &[Outcome], found: &[Diagnostics]) -> String {
+    let warnings: usize = found.iter().map(|found| found.len() + found.omitted()).sum();
+    let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let verdict = match warnings {
+        0 => "is sound".to_owned(),
+        _ => format!("compiles, with {}", counted(warnings, "warning")),
+    };
+    let line = |(environment, compiled): &Outcome| {
+        let compiled = compiled.as_ref().ok()?;
+        let of = environment.as_ref().filter(|_| project.environment.is_none());
+        Some(format!(
+            "{} {verdict}: {} on {}; its bundle{} is {}\n",
+            project.name(),
+            counted(compiled.routes().len(), "route"),
+            counted(compiled.sites().len(), "host pattern"),
+            of.map_or_else(String::new, |name| format!(" for {name}")),
+            compiled.id()
+        ))
+    };
+    outcomes.iter().filter_map(line).collect()
+}
+
+/// Where the project is, as code hosts name its files.
+fn folder(args: &CheckArgs) -> String {
+    let text = args.project.to_string_lossy();
+    let text = text.trim_start_matches("./").trim_end_matches('/');
+    if text == "." { String::new() } else { text.to_owned() }
+}
+
+fn what(text: &str) -> Result<What, String> {
+    if text == "warnings" { Ok(What::Warnings) } else { code(text).map(What::Code) }
+}
+
+fn code(text: &str) -> Result<Code, String> {
+    Code::find(text).ok_or_else(|| "there is no such code; docs/diagnostics/README.md lists them".to_owned())
 }

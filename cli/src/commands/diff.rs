@@ -1,13 +1,13 @@
 //! `tollgate diff`: what a request would see differently of two projects.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::Output;
 use crate::diff::{Effect, diff, json, text};
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::project::{EnvArgs, Project};
 use crate::terminal;
 
 /// Say what a request would see differently of project B than of project A.
@@ -20,16 +20,20 @@ use crate::terminal;
 Examples:
   tollgate diff shop-before shop
   tollgate diff main-checkout . --breaking      fail when callers may notice
+  tollgate diff shop --env staging --env production
   tollgate diff shop-before shop --output json | jq '.changes[] | select(.loosens)'
 
 It ends with 0 whatever differs, unless --exit-code or --breaking is given.")]
 pub(crate) struct DiffArgs {
     /// The folder of the project as it was.
-    #[arg(value_name = "A")]
+    #[arg(id = "A")]
     from: PathBuf,
-    /// The folder of the project as it is to be.
-    #[arg(value_name = "B")]
-    to: PathBuf,
+    /// The folder of the project as it is to be; A again where it is left out.
+    #[arg(id = "B", required_unless_present = "env")]
+    to: Option<PathBuf>,
+    /// The environment of both; given twice, that of A and that of B.
+    #[arg(long, value_name = "NAME")]
+    env: Vec<String>,
     /// End with 1 when there is any difference.
     #[arg(long)]
     exit_code: bool,
@@ -42,7 +46,16 @@ pub(crate) struct DiffArgs {
 }
 
 pub(crate) fn run(args: &DiffArgs) -> Result<(), Failure> {
-    let (from, to) = (Project::at(&args.from).compiled()?, Project::at(&args.to).compiled()?);
+    let of = |folder: &Path, env: Option<&String>| {
+        Project::at(folder).in_environment(&EnvArgs { env: env.cloned() }).compiled()
+    };
+    let (from, to) = match args.env.as_slice() {
+        [] => (None, None),
+        [both] => (Some(both), Some(both)),
+        [from, to] => (Some(from), Some(to)),
+        _ => return Err(Failure::usage("--env is given once or twice")),
+    };
+    let (from, to) = (of(&args.from, from)?, of(args.to.as_deref().unwrap_or(&args.from), to)?);
     let changes = diff(&from, &to);
     terminal::print(&match args.output {
         Output::Text => text(&changes),

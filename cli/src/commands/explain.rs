@@ -3,9 +3,10 @@
 mod answer;
 mod ask;
 mod code;
+mod origins;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::Args;
@@ -17,21 +18,24 @@ use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
 use crate::terminal;
 
-/// Say what would become of a request, phase by phase; or tell the long story of a diagnostic's code.
+/// Say what would become of a request, phase by phase; or show the settings of a route with where each comes from; or tell
+/// the long story of a diagnostic's code.
 ///
-/// Runs the production pipeline in memory, on a clock that stands still, with the keys of dev/fixtures.yaml and upstreams
-/// that answer 200. No network is touched.
+/// A request runs through the production pipeline in memory, on a clock that stands still, with the keys of
+/// dev/fixtures.yaml and upstreams that answer 200. No network is touched.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tollgate explain GET /echo/public examples/quickstart
   tollgate explain GET https://api.example.com/pets/7 shop -H 'X-API-Key: tg_dev_...'
+  tollgate explain GET /pets shop --times 12            the twelfth of them: what a limit says
   tollgate explain POST /orders shop --at 2026-12-31T23:59:59Z --output json
+  tollgate explain pets.listPets shop                   the settings of a route
   tollgate explain TG0102")]
 pub(crate) struct ExplainArgs {
-    /// The request's method; or a diagnostic's code.
-    #[arg(value_name = "METHOD|CODE")]
-    what: String,
+    /// The request's method; or the id of a route; or a diagnostic's code.
+    #[arg(value_name = "METHOD|ROUTE|CODE", required_unless_present = "route")]
+    what: Option<String>,
     /// The URL as a client asks for it; a path alone means a host that the project answers on.
     url: Option<String>,
     /// The project's folder.
@@ -39,38 +43,87 @@ pub(crate) struct ExplainArgs {
     project: PathBuf,
     #[command(flatten)]
     env: EnvArgs,
+    /// The id of a route, to show its settings.
+    #[arg(long, value_name = "ID")]
+    route: Option<String>,
     /// A field of the request; repeatable.
     #[arg(short = 'H', long = "header", value_name = "K: V")]
     fields: Vec<String>,
     /// The instant of the request (RFC 3339); now where it is left out.
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     at: Option<Timestamp>,
+    /// Send the request so many times, and explain the last.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    times: u32,
     /// The client's address.
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     client: IpAddr,
+    /// Ask as a caller inside, whom internal hosts and routes answer.
+    #[arg(long)]
+    inside: bool,
     /// The form of the answer.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
-    let Some(url) = &args.url else { return code::explain(&args.what, args.output) };
-    let project = Project::at(&args.project).in_environment(&args.env);
-    let compiled = project.compiled()?;
-    let fixtures = project.whole_fixtures()?;
-    let question = ask::Question {
-        request: ask::request(&args.what, url, &args.fields, compiled.whole())?,
-        client: tollgate_edge::Client { address: Some(args.client), https: ask::is_https(url), inside: false },
-        at: args.at.unwrap_or_else(now),
-    };
-    let asked = answer::Asked::of(&question);
-    let explained = ask::ask(question, &compiled, &fixtures)?;
+    let what = args.what.as_deref();
+    match (&args.route, what, &args.url) {
+        (Some(id), project, None) => explain_route(args, id, project.map_or(args.project.as_path(), Path::new)),
+        (Some(_), ..) => Err(Failure::usage("--route takes a project's folder beside it, and no request")),
+        // Ids of routes begin with their API's name; methods and codes have no dot.
+        (None, Some(id), project) if id.contains('.') => {
+            explain_route(args, id, project.as_ref().map_or(args.project.as_path(), Path::new))
+        }
+        (None, Some(code), None) => code::explain(code, args.output),
+        (None, Some(method), Some(url)) => explain_request(args, method, url),
+        (None, None, _) => Err(Failure::usage("explain what? Name a request, a route or a code")),
+    }
+}
+
+fn explain_route(args: &ExplainArgs, id: &str, project: &Path) -> Result<(), Failure> {
+    let compiled = Project::at(project).in_environment(&args.env).compiled()?;
+    let route = compiled.routes().iter().find(|route| route.settings.id == id).ok_or_else(|| {
+        let api = id.split('.').next().unwrap_or_default();
+        let known: Vec<&str> = compiled.routes().iter().map(|route| route.settings.id.as_str()).collect();
+        let near: Vec<&str> = known.iter().copied().filter(|known| known.split('.').next() == Some(api)).collect();
+        let shown = if near.is_empty() { known } else { near };
+        let shown: Vec<&str> = shown.into_iter().take(SHOWN_MAX).collect();
+        let id = terminal::printable(id);
+        Failure::problem(format!(
+            "there is no route `{id}`; there are {} (tollgate routes lists all)",
+            shown.join(", ")
+        ))
+    })?;
     terminal::print(&match args.output {
-        Output::Text => answer::text(&asked, &explained, compiled.whole()),
-        Output::Json => answer::json(&asked, &explained, compiled.whole()),
+        Output::Text => origins::text(&compiled, route),
+        Output::Json => format!("{:#}\n", origins::json(&compiled, route)),
     });
     Ok(())
 }
+
+fn explain_request(args: &ExplainArgs, method: &str, url: &str) -> Result<(), Failure> {
+    let project = Project::at(&args.project).in_environment(&args.env);
+    let compiled = project.compiled()?;
+    let fixtures = project.whole_fixtures()?;
+    let https = ask::is_https(url);
+    let question = ask::Question {
+        request: ask::request(method, url, &args.fields, compiled.whole())?,
+        client: tollgate_edge::Client { address: Some(args.client), https, inside: args.inside },
+        at: args.at.unwrap_or_else(now),
+        times: args.times,
+    };
+    let asked = answer::Asked::of(&question);
+    let explained = ask::ask(&question, &compiled, &fixtures)?;
+    terminal::print(&match args.output {
+        Output::Text => answer::text(&asked, &explained, &compiled),
+        Output::Json => answer::json(&asked, &explained, &compiled),
+    });
+    Ok(())
+}
+
+/// Ids that are shown where one is not known.
+const SHOWN_MAX: usize = 12;
 
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

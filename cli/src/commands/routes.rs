@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 use tollgate_config::{CompiledRoute, Whole};
+use tollgate_core::route::HostName;
 
 use super::Output;
 use crate::failure::Failure;
@@ -13,30 +14,137 @@ use crate::route_table::{policies, route_table, upstream};
 use crate::terminal;
 
 /// List the routes of a project with what guards them.
+///
+/// Filters that are given together must all hold; one that is given several times, one of its values.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  tollgate routes\n  tollgate routes shop --output json")]
+#[command(after_help = "\
+Examples:
+  tollgate routes
+  tollgate routes shop --api pets --method POST
+  tollgate routes shop --path '/pets/**' --public         what everybody may call there
+  tollgate routes shop --host api.example.com --policy burst --wide
+  tollgate routes shop --output json | jq '.[].id'")]
 pub(crate) struct RoutesArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
     project: PathBuf,
     #[command(flatten)]
     env: EnvArgs,
+    #[command(flatten)]
+    filter: Filter,
+    /// Show more of each route.
+    #[arg(long)]
+    wide: bool,
     /// The form of the answer.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
+/// Which routes are listed.
+#[derive(Debug, Default, Args)]
+struct Filter {
+    /// Those of an API.
+    #[arg(long, value_name = "NAME")]
+    api: Vec<String>,
+    /// Those that answer on a host, or have the pattern.
+    #[arg(long, value_name = "HOST")]
+    host: Vec<String>,
+    /// Those that take a method.
+    #[arg(long, value_name = "METHOD")]
+    method: Vec<String>,
+    /// Those whose path begins so; or, with `*` (one segment) and `**` (any rest), looks so.
+    #[arg(long, value_name = "PREFIX|GLOB")]
+    path: Vec<String>,
+    /// Those that name a policy.
+    #[arg(long, value_name = "NAME")]
+    policy: Vec<String>,
+    /// Those to an upstream.
+    #[arg(long, value_name = "NAME")]
+    upstream: Vec<String>,
+    /// Those that everybody may call.
+    #[arg(long)]
+    public: bool,
+    /// Those that are internal.
+    #[arg(long)]
+    internal: bool,
+}
+
 pub(crate) fn run(args: &RoutesArgs) -> Result<(), Failure> {
     let compiled = Project::at(&args.project).in_environment(&args.env).compiled()?;
     let whole = compiled.whole();
+    let routes: Vec<&CompiledRoute> = whole.routes.iter().filter(|route| args.filter.takes(whole, route)).collect();
     match args.output {
-        Output::Text => terminal::print(&route_table(whole)),
+        Output::Text => terminal::print(&route_table(whole, &routes, args.wide)),
         Output::Json => {
-            let routes: Value = whole.routes.iter().map(|route| route_json(whole, route)).collect();
+            let routes: Value = routes.into_iter().map(|route| route_json(whole, route)).collect();
             terminal::print(&format!("{routes:#}\n"));
         }
     }
     Ok(())
+}
+
+impl Filter {
+    fn takes(&self, whole: &Whole, route: &CompiledRoute) -> bool {
+        let CompiledRoute { hosts, settings, .. } = route;
+        let any = |wanted: &[String], holds: &dyn Fn(&str) -> bool| {
+            wanted.is_empty() || wanted.iter().any(|wanted| holds(wanted))
+        };
+        let host = |wanted: &str| {
+            let name = HostName::from_authority(wanted);
+            hosts.iter().any(|host| host.to_string() == wanted || name.as_ref().is_ok_and(|name| host.matches(name)))
+        };
+        let method = |wanted: &str| {
+            let named = |method: &String| method.eq_ignore_ascii_case(wanted);
+            let head = wanted.eq_ignore_ascii_case("HEAD") && settings.methods.iter().any(|method| method == "GET");
+            settings.methods.is_empty() || head || settings.methods.iter().any(named)
+        };
+        let policy = |wanted: &str| {
+            let mut places = settings.authn.iter().chain(&settings.limit);
+            places.any(|place| whole.policies.get(*place).is_some_and(|policy| policy.name == wanted))
+        };
+        let upstream = |wanted: &str| whole.upstreams.get(settings.upstream).is_some_and(|u| u.name == wanted);
+        any(&self.api, &|wanted| settings.api == wanted)
+            && any(&self.host, &host)
+            && any(&self.method, &method)
+            && any(&self.path, &|wanted| path_matches(wanted, settings.path.as_str()))
+            && any(&self.policy, &policy)
+            && any(&self.upstream, &upstream)
+            && (!self.public || settings.authn.is_empty() && !settings.internal)
+            && (!self.internal || settings.internal)
+    }
+}
+
+/// Whether a template begins with the text; or, where that has a `*`, is of its form.
+fn path_matches(wanted: &str, path: &str) -> bool {
+    if !wanted.contains('*') {
+        return path.starts_with(wanted);
+    }
+    let (wanted, path): (Vec<&str>, Vec<&str>) = (wanted.split('/').collect(), path.split('/').collect());
+    segments_match(&wanted, &path)
+}
+
+fn segments_match(wanted: &[&str], path: &[&str]) -> bool {
+    match (wanted.split_first(), path.split_first()) {
+        (Some((&"**", [])), _) => true,
+        (Some((&"**", rest)), _) => (0..=path.len()).any(|skipped| segments_match(rest, &path[skipped..])),
+        (Some((first, rest)), Some((segment, others))) => {
+            segment_matches(first, segment) && segments_match(rest, others)
+        }
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+/// Each `*` stands for any characters of the segment.
+fn segment_matches(wanted: &str, segment: &str) -> bool {
+    let mut pieces = wanted.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| segment.strip_prefix(first)) else { return false };
+    let Some(last) = pieces.next_back() else { return rest.is_empty() };
+    for piece in pieces {
+        let Some(at) = rest.find(piece) else { return false };
+        rest = &rest[at + piece.len()..];
+    }
+    rest.ends_with(last)
 }
 
 /// A route as JSON, its policies and upstream by name.
@@ -62,4 +170,28 @@ pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
         "content_bytes_max": route.content_bytes_max,
         "timeout_ms": route.timeout_ms,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path_matches;
+
+    #[test]
+    fn a_path_is_chosen_by_how_it_begins_or_looks() {
+        for (wanted, path, expected) in [
+            ("/pets", "/pets/{id}", true),
+            ("/pets", "/pet", false),
+            ("/pets/*", "/pets/{id}", true),
+            ("/pets/*", "/pets", false),
+            ("/pets/*", "/pets/{id}/toys", false),
+            ("/pets/**", "/pets/{id}/toys", true),
+            ("/**/toys", "/pets/{id}/toys", true),
+            ("/**/toys", "/pets", false),
+            ("/*.json", "/pets.json", true),
+            ("/*a*b", "/xaxb", true),
+            ("/*a*b", "/xbxa", false),
+        ] {
+            assert_eq!(path_matches(wanted, path), expected, "{wanted} {path}");
+        }
+    }
 }

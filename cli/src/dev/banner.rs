@@ -30,7 +30,8 @@ pub(super) fn banner(session: &Session, url: &str, admin: Option<SocketAddr>) ->
     if let Some(echo) = &session.echo {
         out.push_str(&format!("  echo     http://{}  (answers with what it was asked; --no-echo)\n", echo.address));
     }
-    out.push_str(&format!("\n{}\n", route_table(&snapshot.whole)));
+    let routes: Vec<_> = snapshot.whole.routes.iter().collect();
+    out.push_str(&format!("\n{}\n", route_table(&snapshot.whole, &routes, false)));
     if let Some((sample, _)) = &snapshot.sample {
         let line = format!("A key that works (consumer {}, from dev/fixtures.yaml):", sample.consumer);
         out.push_str(&format!("{}\n  {}\n\n", heading(&line), sample.key.expose()));

@@ -3,9 +3,10 @@
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
-use tollgate_config::{CompiledRoute, Whole};
+use tollgate_config::{Compiled, CompiledRoute, Whole};
 
 use super::ask::{Explained, Question};
+use super::origins;
 use crate::commands::routes::route_json;
 use crate::redaction::{redact, shown, shown_bytes};
 use crate::route_table::{authn, cache, duration, hosts, methods, policies, upstream};
@@ -18,6 +19,7 @@ pub(super) struct Asked {
     target: String,
     https: bool,
     at: String,
+    times: u32,
     fields: Vec<(String, String)>,
 }
 
@@ -30,6 +32,7 @@ impl Asked {
             target: question.request.uri().to_string(),
             https: question.client.https,
             at: question.at.to_rfc3339(),
+            times: question.times,
             fields: shown_fields(fields),
         }
     }
@@ -39,12 +42,22 @@ impl Asked {
     }
 }
 
-pub(super) fn text(asked: &Asked, explained: &Explained, whole: &Whole) -> String {
+pub(super) fn text(asked: &Asked, explained: &Explained, compiled: &Compiled) -> String {
+    let whole = compiled.whole();
     let mut out = format!("{} {} at {}\n", heading(&asked.method), asked.url(), asked.at);
+    if asked.times > 1 {
+        let counted = explained.statuses.iter().map(|(status, count)| format!("{status} {count} times"));
+        let counted: Vec<String> = counted.collect();
+        out.push_str(&format!("sent {} times: {}; this is the last\n", asked.times, counted.join(", ")));
+    }
     out.push_str(&section("route"));
     match route(explained, whole) {
         None => out.push_str("  none\n"),
         Some(route) => out.push_str(&indented(&route_text(whole, route))),
+    }
+    if let Some(route) = route(explained, whole) {
+        out.push_str(&section("settings"));
+        out.push_str(&indented(&origins::table_of(compiled, route)));
     }
     out.push_str(&section("decisions"));
     out.push_str(&indented(&decisions(explained)));
@@ -66,7 +79,8 @@ pub(super) fn text(asked: &Asked, explained: &Explained, whole: &Whole) -> Strin
     redact(&out)
 }
 
-pub(super) fn json(asked: &Asked, explained: &Explained, whole: &Whole) -> String {
+pub(super) fn json(asked: &Asked, explained: &Explained, compiled: &Compiled) -> String {
+    let whole = compiled.whole();
     let upstream: Vec<Value> = explained
         .forwarded
         .iter()
@@ -80,7 +94,10 @@ pub(super) fn json(asked: &Asked, explained: &Explained, whole: &Whole) -> Strin
         .collect();
     let answer = json!({
         "request": {"method": asked.method, "url": asked.url(), "at": asked.at, "fields": asked.fields},
+        "times": asked.times,
+        "statuses": explained.statuses,
         "route": route(explained, whole).map(|route| route_json(whole, route)),
+        "settings": route(explained, whole).map(|route| origins::json(compiled, route)["settings"].clone()),
         "decisions": explained.record.decisions,
         "response": {
             "status": explained.response.status().as_u16(),

@@ -1,5 +1,6 @@
 //! The question put to the pipeline, on ports in memory.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use http::header::HOST;
@@ -19,6 +20,8 @@ pub(super) struct Question {
     pub(super) request: Request<Content>,
     pub(super) client: Client,
     pub(super) at: Timestamp,
+    /// How often it is sent; the last time is explained.
+    pub(super) times: u32,
 }
 
 /// What became of it.
@@ -27,10 +30,12 @@ pub(super) struct Explained {
     pub(super) record: ExchangeRecord,
     /// What the upstream received, if it was called.
     pub(super) forwarded: Vec<Request<Content>>,
+    /// The statuses that it was answered with, and how often each, all times counted.
+    pub(super) statuses: BTreeMap<u16, u32>,
 }
 
 /// Runs the pipeline to its end.
-pub(super) fn ask(question: Question, compiled: &Compiled, fixtures: &Fixtures) -> Result<Explained, Failure> {
+pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures) -> Result<Explained, Failure> {
     let host = MemoryHost::new(VirtualClock::at(question.at), SEED, |_: &Request<Content>| {
         (0, Ok(Response::new(Content::default())))
     });
@@ -48,11 +53,21 @@ pub(super) fn ask(question: Question, compiled: &Compiled, fixtures: &Fixtures) 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(|error| Failure::problem(format!("the system gives no event queue: {error}")))?;
-    let (response, record) = runtime.block_on(async {
-        let served = tollgate_edge::serve(&isolate, &host, question.request, question.client).await;
-        (served.response, served.after.await)
-    });
-    Ok(Explained { response, record, forwarded: host.upstream.take_received() })
+    let mut statuses = BTreeMap::new();
+    let mut once = || {
+        host.upstream.take_received();
+        let (response, record) = runtime.block_on(async {
+            let served = tollgate_edge::serve(&isolate, &host, question.request.clone(), question.client).await;
+            (served.response, served.after.await)
+        });
+        *statuses.entry(record.status).or_default() += 1;
+        (response, record)
+    };
+    for _ in 1..question.times {
+        once();
+    }
+    let (response, record) = once();
+    Ok(Explained { response, record, forwarded: host.upstream.take_received(), statuses })
 }
 
 /// Puts a request together from the words of the command line.

@@ -1,0 +1,85 @@
+//! The settings of a route, each with who says so and where, and what does not count any more.
+
+use serde_json::{Value, json};
+use tollgate_config::{Compiled, CompiledRoute, Origin, OriginLevel, Span};
+
+use crate::redaction::redact;
+use crate::terminal::{heading, table};
+
+/// The settings as a whole answer.
+pub(super) fn text(compiled: &Compiled, route: &CompiledRoute) -> String {
+    let place = place(compiled, route.span);
+    redact(&format!("{} {place}\n\n{}", heading(&route.settings.id), table_of(compiled, route)))
+}
+
+/// The settings as rows.
+pub(super) fn table_of(compiled: &Compiled, route: &CompiledRoute) -> String {
+    let mut rows = vec![["SETTING", "VALUE", "FROM", "WHERE", ""].map(str::to_owned).to_vec()];
+    for origin in compiled.origins(route) {
+        let at = origin.span.map_or_else(String::new, |span| place(compiled, span));
+        rows.push(vec![
+            origin.setting.clone(),
+            origin.value.clone(),
+            level(origin.level).to_owned(),
+            at,
+            remark(compiled, &origin),
+        ]);
+        for lost in &origin.overridden {
+            let what = format!("overridden by the {}", level(origin.level));
+            rows.push(vec![
+                String::new(),
+                lost.value.clone(),
+                level(lost.level).to_owned(),
+                place(compiled, lost.span),
+                what,
+            ]);
+        }
+    }
+    table(&rows)
+}
+
+fn remark(compiled: &Compiled, origin: &Origin) -> String {
+    let given = origin.given.map(|span| format!("given at {}", place(compiled, span)));
+    let locked = origin.is_locked.then(|| "locked".to_owned());
+    given.into_iter().chain(locked).collect::<Vec<_>>().join(", ")
+}
+
+/// The settings for programs.
+pub(super) fn json(compiled: &Compiled, route: &CompiledRoute) -> Value {
+    let place = |span: Span| compiled.place(span);
+    let setting = |origin: Origin| {
+        let overridden: Vec<Value> = origin
+            .overridden
+            .iter()
+            .map(|lost| json!({"value": lost.value, "level": lost.level, "place": place(lost.span)}))
+            .collect();
+        json!({
+            "setting": origin.setting,
+            "value": origin.value,
+            "level": origin.level,
+            "place": origin.span.map(place),
+            "given": origin.given.map(place),
+            "locked": origin.is_locked,
+            "overridden": overridden,
+        })
+    };
+    let settings: Vec<Value> = compiled.origins(route).into_iter().map(setting).collect();
+    json!({"route": route.settings.id, "place": place(route.span), "settings": settings})
+}
+
+fn place(compiled: &Compiled, span: Span) -> String {
+    let place = compiled.place(span);
+    format!("{}:{}:{}", place.file, place.line, place.column)
+}
+
+const fn level(level: OriginLevel) -> &'static str {
+    match level {
+        OriginLevel::Default => "default",
+        OriginLevel::Gateway => "gateway",
+        OriginLevel::Upstream => "upstream",
+        OriginLevel::Api => "api",
+        OriginLevel::Operation => "route",
+        OriginLevel::Policy => "policy",
+        OriginLevel::Plan => "plan",
+    }
+}

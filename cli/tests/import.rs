@@ -36,13 +36,14 @@ fn a_specification_becomes_a_project_that_is_sound_and_passes_its_test() {
     assert!(ran.out.contains("2 operations are routed, 1 is not") && ran.err.contains("TG0704"), "{ran:?}");
     let project = std::fs::read_to_string(format!("{into}/tollgate.yaml")).expect("the project");
     for part in
-        ["$schema: ", "name: pet-shop", "https://pets.example.com/v1", "header: X-Partner-Key", "[\"api.example.com\"]"]
+        ["$schema: ", "name: pet-shop", "https://pets.example.com/v1", "header: X-Partner-Key", "[api.example.com]"]
     {
         assert!(project.contains(part), "{part} is not in\n{project}");
     }
     assert_eq!(std::fs::read_to_string(format!("{into}/spec/openapi.yaml")).expect("the copy"), SPEC);
     assert_eq!(std::fs::read_to_string(format!("{into}/spec/parts/paths.yaml")).expect("the copy"), PATHS);
     assert_eq!(run(&["check", &into]).code, Some(0));
+    assert_eq!(run(&["fmt", "--check", &into]).code, Some(0));
     let ran = run(&["test", &into]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }

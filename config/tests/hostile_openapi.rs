@@ -74,9 +74,9 @@ fn chains_of_references_are_followed_so_far() {
     let chain = |length: usize| {
         let mut text = String::from("openapi: 3.0.0\npaths: {/a: {$ref: '#/x-c/0'}}\nx-c:\n");
         for place in 0..length {
-            writeln!(text, "  '{place}': {{$ref: '#/x-c/{}'}}", place + 1).unwrap();
+            writeln!(text, "  '{place}': {{$ref: '#/x-c/{}'}}", place + 1).expect("it is written");
         }
-        write!(text, "  '{length}': {{get: {{}}}}\n").unwrap();
+        writeln!(text, "  '{length}': {{get: {{}}}}").expect("it is written");
         text
     };
     check(&chain(50), 1, &[]);
@@ -90,6 +90,17 @@ fn a_large_part_that_is_referred_to_very_often_is_not_read_as_often() {
     let text = format!("openapi: 3.0.0\nx-item:\n  get: {{}}\n  put: {{}}\n  parameters:\n{parameters}paths:\n{paths}");
     let (_, codes) = read("s.yaml", &text);
     assert_eq!(codes, [Code::TooMany]);
+}
+
+#[test]
+fn what_many_paths_share_is_copied_once() {
+    let words: String = (0..2_000).map(|n| format!("w{n}, ")).collect();
+    let paths: String = (0..20_000).map(|n| format!("  /p{n}: {{$ref: '#/x-item'}}\n")).collect();
+    let text = format!(
+        "openapi: 3.0.0\nx-item:\n  x-tollgate: {{a: [{words}]}}\n  get: {{security: [{{k: [{words}]}}], x-tollgate: [{words}]}}\npaths:\n{paths}"
+    );
+    let (routed, codes) = read("s.yaml", &text);
+    assert_eq!((routed, codes), (20_000, vec![Code::SpecShape]));
 }
 
 #[test]
@@ -155,7 +166,7 @@ fn check_template(version: &str, schema: &str, template: &str) {
         "openapi: {version}\npaths:\n  /a/{{x}}:\n    get:\n      parameters: [{{name: x, in: path, required: true, schema: {schema}}}]\n\
          components: {{schemas: {{id: {{type: string, format: uuid}}}}}}\n"
     );
-    let (spec, _) = import("s.yaml", &text).unwrap_or_else(|found| panic!("{found}"));
+    let (spec, _) = import("s.yaml", &text).expect("it is read");
     assert_eq!(spec.operations()[0].template().as_str(), template, "{schema}");
 }
 
@@ -233,11 +244,12 @@ fn synthetic() -> String {
              \"get\":{{\"operationId\":\"group/get-{n}\",\"tags\":[\"t{}\"]}},\"put\":{{\"operationId\":\"group/put-{n}\"}}}}",
             n % 20
         )
-        .unwrap();
+        .expect("it is written");
     }
     text.push_str("},\"components\":{\"parameters\":{\"x\":{}");
     for n in 0..1_000 {
-        write!(text, ",\"id{n}\":{{\"name\":\"id\",\"in\":\"path\",\"schema\":{{\"type\":\"integer\"}}}}").unwrap();
+        write!(text, ",\"id{n}\":{{\"name\":\"id\",\"in\":\"path\",\"schema\":{{\"type\":\"integer\"}}}}")
+            .expect("it is written");
     }
     text.push_str("},\"schemas\":{\"x\":{}");
     for n in 0..20_000 {
@@ -248,7 +260,7 @@ fn synthetic() -> String {
              \"b\":{{\"type\":\"array\",\"items\":{{\"$ref\":\"#/components/schemas/s{n}\"}}}}}}}}",
             "words ".repeat(20)
         )
-        .unwrap();
+        .expect("it is written");
     }
     text.push_str("}}}");
     text

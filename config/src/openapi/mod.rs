@@ -6,7 +6,7 @@
 //! followed. What cannot be routed is a warning with its reason, and the rest is routed.
 //!
 //! Where to start: [`import`]. Inside, texts become trees (`document`), overlays change the first of them (`overlay`),
-//! all files are read (`documents`), and operations are made of them (`operations`).
+//! all files are read (`documents`), and operations are made of them (`walk`).
 
 mod document;
 mod documents;
@@ -18,6 +18,7 @@ mod reference;
 mod resolver;
 mod security;
 mod strip;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -155,7 +156,7 @@ fn build(file: FileId, overlays: &[Spanned<String>], loader: &mut Loader, report
     }
     let (title, servers) = (title(&root), servers(&root));
     let documents = Documents::load(&name, root, &mut nodes, loader, report);
-    let offered = operations::operations(&documents, report);
+    let offered = walk::operations(&documents, report);
     if offered.operations.is_empty() && offered.refused == 0 {
         report_empty(file, report);
     }

@@ -1,6 +1,5 @@
 //! Takes out of a document what is only for Tollgate.
 
-use super::operations::EXTENSION;
 use crate::source::{Node, Value};
 
 /// Removes the keys `x-tollgate`; the tree is not deeper than the reader's limit, so recursion is bounded.
@@ -16,3 +15,6 @@ pub(super) fn strip(node: &mut Node) {
         }
     }
 }
+
+/// The key of what Tollgate reads within a specification.
+pub(super) const EXTENSION: &str = "x-tollgate";

@@ -1,7 +1,7 @@
 //! What a project that is made of a specification says at first.
 
-use tollgate_config::FileKind;
 use tollgate_config::openapi::{Operation, Scheme, SchemeKind, Spec};
+use tollgate_config::{FileKind, fmt};
 use tollgate_core::authn::ApiKey;
 use tollgate_core::forward::UpstreamUrl;
 use tollgate_core::route::HostPattern;
@@ -75,6 +75,12 @@ impl Draft {
         ];
         if guarded {
             files.push(("dev/fixtures.yaml".to_owned(), fixtures(spec)?));
+        }
+        for (name, text) in &mut files {
+            // What cannot be formatted is told when the project is compiled.
+            if let Ok(formatted) = fmt::format_text(name, text) {
+                *text = formatted;
+            }
         }
         for kind in FileKind::ALL {
             files.push((format!("{SCHEMA_FOLDER}/{}", kind.schema_file()), kind.schema_text()));
@@ -210,9 +216,8 @@ fn quoted(text: &str) -> String {
 }
 
 fn test(spec: &Spec, choices: &Choices, guarded: bool) -> String {
-    let mut out = String::from(
-        "# Run by `tollgate test`: on the production engine, with a clock of its own and without a network.\nformat: 1\n",
-    );
+    let schema = FileKind::Test.schema_file();
+    let mut out = format!("{TEST_HEAD}\n$schema: ../{SCHEMA_FOLDER}/{schema}\nformat: 1\n");
     let tried = |operation: &&Operation| operation.method() == "GET" && operation.demands_credential() == guarded;
     let operation =
         spec.operations().iter().filter(tried).min_by_key(|operation| operation.path().matches('{').count());
@@ -295,6 +300,9 @@ const PLACEHOLDER: &str = "http://127.0.0.1:8082";
 
 const TOKENS: &str =
     "The specification names tokens of an identity provider; this reads keys of Tollgate in the same place.";
+
+const TEST_HEAD: &str =
+    "# Run by `tollgate test`: on the production engine, with a clock of its own and without a network.";
 
 /// As names of policies have.
 const NAME_BYTES_MAX: usize = 40;

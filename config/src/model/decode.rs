@@ -28,11 +28,15 @@ impl<'n> Fields<'n> {
         report: &mut Report,
     ) -> Option<Self> {
         let entries = mapping(node, report)?;
+        #[cfg(test)]
+        tests::opened(object);
         Some(Self { object, owner: owner.into(), at, entries, asked: Vec::new() })
     }
 
     /// Goes on with the table of the variant that a key decided for.
     pub(crate) fn narrow(&mut self, object: &'static Object) {
+        #[cfg(test)]
+        tests::opened(object);
         self.object = object;
     }
 
@@ -438,8 +442,52 @@ fn bad_name(name: &Spanned<String>, rule: &str, report: &mut Report) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::schema::tables;
+    use crate::source::FileId;
+
+    thread_local! {
+        /// The tables that decoders were opened with on this thread, by name.
+        pub(crate) static OPENED: RefCell<BTreeSet<&'static str>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    pub(super) fn opened(object: &'static Object) {
+        OPENED.with_borrow_mut(|opened| opened.insert(object.name));
+    }
+
+    fn nothing() -> Node {
+        Node { value: Value::Map(Vec::new()), span: Span::beginning_of(FileId::default()) }
+    }
+
+    #[test]
+    #[should_panic(expected = "does not have the key `colour`")]
+    fn a_decoder_asks_for_no_key_that_its_table_does_not_have() {
+        let (node, mut report) = (nothing(), Report::default());
+        let fields = Fields::open(&node, &tables::OTLP, "it", node.span, &mut report);
+        fields.map(|mut fields| fields.optional("colour", &mut report, text));
+    }
+
+    #[test]
+    #[should_panic(expected = "`required` being false")]
+    fn a_decoder_requires_what_its_table_requires() {
+        let (node, mut report) = (nothing(), Report::default());
+        let fields = Fields::open(&node, &tables::OTLP, "it", node.span, &mut report);
+        fields.map(|mut fields| fields.optional("endpoint", &mut report, text));
+    }
+
+    #[test]
+    #[should_panic(expected = "asks for [\"endpoint\"] only")]
+    fn a_decoder_asks_for_every_key_of_its_table() {
+        let (node, mut report) = (nothing(), Report::default());
+        if let Some(mut fields) = Fields::open(&node, &tables::OTLP, "it", node.span, &mut report) {
+            fields.required("endpoint", &mut report, text);
+            fields.finish(&mut report);
+        }
+    }
 
     #[test]
     fn the_closest_word_is_found_unless_it_is_far() {

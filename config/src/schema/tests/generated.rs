@@ -1,14 +1,19 @@
 //! Documents made from the tables: the schema takes them, and the compiler finds nothing wrong with their shape.
 
+use std::collections::BTreeSet;
+
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
-use proptest::strategy::Union;
+use proptest::strategy::{Union, ValueTree};
 use proptest::string::string_regex;
+use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value as Json};
 
+use super::sound::objects;
 use super::{findings, refusals, validator};
 use crate::diagnostic::Diagnostic;
+use crate::model::decode::tests::OPENED;
 use crate::schema::{FileKind, Object, Rule, Shape, pattern};
 
 type Values = BoxedStrategy<Json>;
@@ -132,6 +137,28 @@ fn check(kind: FileKind, document: &Json) {
 
 /// Objects inside each other, below which documents have what is required only.
 const DEPTH_MAX: usize = 6;
+
+/// With what decoders assert of their tables, this ties every table to its decoder.
+#[test]
+fn a_decoder_is_opened_with_every_table() {
+    let mut runner = TestRunner::deterministic();
+    let mut missing: BTreeSet<&str> = objects().iter().map(|object| object.name).collect();
+    for kind in FileKind::ALL {
+        let documents = values(Shape::Object(kind.root()), 0);
+        for _ in 0..SAMPLES {
+            let document = documents.new_tree(&mut runner).unwrap().current();
+            findings(*kind, &document.to_string());
+            OPENED.with_borrow(|opened| missing.retain(|name| !opened.contains(name)));
+            if missing.is_empty() {
+                return;
+            }
+        }
+    }
+    panic!("no decoder was opened with {missing:?}");
+}
+
+/// Documents of each kind, enough for every alternative of the tables to be among them.
+const SAMPLES: usize = 300;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 300, failure_persistence: None, ..ProptestConfig::default() })]

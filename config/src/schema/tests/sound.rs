@@ -8,7 +8,7 @@ use super::refusals;
 use crate::schema::{Absent, FileKind, Object, Rule, Shape};
 
 /// Every object that a kind of file can hold.
-fn objects() -> Vec<&'static Object> {
+pub(super) fn objects() -> Vec<&'static Object> {
     let mut found: Vec<&'static Object> = Vec::new();
     let mut open: Vec<Shape> = FileKind::ALL.iter().map(|kind| Shape::Object(kind.root())).collect();
     while let Some(shape) = open.pop() {

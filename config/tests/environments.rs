@@ -14,7 +14,7 @@ values:
 upstreams:
   pets: {url: \"${value.pets-url}\"}
 apis:
-  pets: {upstream: pets, routes: [{path: /pets}]}
+  pets: {upstream: pets, routes: [{path: /pets, methods: [GET]}]}
 ";
 
 const DEV: &str = "format: 1\nvalues: {pets-url: \"http://127.0.0.1:9000\"}\n";
@@ -124,7 +124,7 @@ fn check_use(setting: &str, expected: &[&str]) {
          values:\n  t: {{type: text, default: some text}}\n  num: {{type: integer, default: 7}}\n  list: {{type: list, default: [A, B]}}\n  \
          flag: {{type: boolean, default: true}}\n  s: {{type: text, default: \"${{secret.S}}\"}}\n  r: {{type: rate, default: 5/s}}\n\
          policies: {{burst: {{kind: rate-limit, rate: \"${{value.r}}\"}}}}\n\
-         apis: {{a: {{upstream: u, strip-base: \"${{value.flag}}\", limit: burst, routes: [{{path: /x, cost: \"${{value.num}}\", cache: {{vary: \"${{value.list}}\"}}, {setting}}}]}}}}\n"
+         apis: {{a: {{upstream: u, strip-base: \"${{value.flag}}\", authn: none, limit: burst, routes: [{{path: /x, cost: \"${{value.num}}\", cache: {{vary: \"${{value.list}}\"}}, {setting}}}]}}}}\n"
     );
     let found = found(&project(&[("tollgate.yaml", &text)]), None);
     let codes: Vec<_> = found.iter().filter(|d| d.code != Code::UnusedValue).map(|d| d.code.id()).collect();
@@ -163,7 +163,7 @@ fn a_mistake_in_a_value_shows_where_it_is_used_and_where_it_is_given() {
 #[test]
 fn a_secret_may_come_from_a_value_of_type_text() {
     let text = "format: 1\ngateway: {name: a, authn: none}\nvalues: {token: {type: text, default: \"Bearer ${secret.DEV}\"}}\n\
-                upstreams: {u: {url: \"http://u\", headers: {Authorization: \"${value.token}\"}}}\napis: {a: {upstream: u, routes: [{path: /}]}}\n";
+                upstreams: {u: {url: \"http://u\", headers: {Authorization: \"${value.token}\"}}}\napis: {a: {upstream: u, routes: [{path: /, methods: [GET]}]}}\n";
     let compiled = project(&[("tollgate.yaml", text)]).compile(&Options::default()).expect("a project");
     let part = String::from_utf8_lossy(&compiled.records()[0].1).into_owned();
     assert!(!part.contains("value.token"), "{part}");
@@ -200,10 +200,13 @@ fn declarations_have_a_type_and_a_default_of_it() {
 #[test]
 fn a_check_of_all_environments_tells_each_finding_once() {
     let prod = PROD.replace("api.example.com, www", "www.example.com, www");
-    let text = ROOT.replace("routes: [{path: /pets}]", "routes: [{path: /pets}], limit: brst");
+    let text =
+        ROOT.replace("routes: [{path: /pets, methods: [GET]}]", "routes: [{path: /pets, methods: [GET]}], limit: brst");
     let project = self::project(&[("tollgate.yaml", &text), ("env/dev.yaml", DEV), ("env/prod.yaml", &prod)]);
     check(&project.check(), &[("TG0302", "tollgate.yaml", 10), ("TG0213", "env/prod.yaml", 4)]);
-    let route = |path: &str| format!("{{upstream: pets, hosts: \"${{value.hosts}}\", routes: [{{path: {path}}}]}}");
+    let route = |path: &str| {
+        format!("{{upstream: pets, hosts: \"${{value.hosts}}\", routes: [{{path: {path}, methods: [GET]}}]}}")
+    };
     let text = format!(
         "{}  more: {}\n",
         ROOT.replace("pets: {upstream: pets, ", "pets: {upstream: pets, hosts: [www.example.com], "),

@@ -268,7 +268,7 @@ fn synthetic() -> String {
 
 #[test]
 fn a_document_as_large_as_the_largest_is_routed_whole() {
-    let project = "format: 1\ngateway: {name: t}\nupstreams: {u: \"http://localhost:1\"}\napis:\n  a: {upstream: u, spec: s.json, authn: none}\n";
+    let project = "format: 1\ngateway: {name: t}\nupstreams: {u: \"http://localhost:1\"}\napis:\n  a: {upstream: u, spec: s.json, authn: none, limit: none}\n";
     let files: BTreeMap<String, String> =
         [("tollgate.yaml".to_owned(), project.to_owned()), ("s.json".to_owned(), synthetic())].into();
     let compiled = compile_files(&files).expect("it compiles");

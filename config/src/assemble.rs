@@ -7,6 +7,7 @@ use crate::Options;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::Api;
 use crate::model::decode::{Named, check_name};
+use crate::model::plan::decode_plans;
 use crate::model::project::{self, Project};
 use crate::source::{self, FileId, Layout, Limits, Loader, Node, Span, Spanned};
 use crate::values::{self, Environment, Values, declarations};
@@ -52,6 +53,7 @@ struct Trees {
     project: Option<Node>,
     apis: Vec<(Spanned<String>, Node)>,
     policies: Vec<Node>,
+    plans: Vec<Node>,
     environments: Vec<(Spanned<String>, Option<Node>)>,
     /// Whether every file could be read.
     is_whole: bool,
@@ -67,6 +69,10 @@ impl Trees {
             let read = tree(file, loader, report);
             trees.is_whole &= read.is_some();
             trees.policies.extend(read);
+        }
+        for path in &layout.plans {
+            let file = loader.load(path, &Limits::AUTHORED, report);
+            trees.plans.extend(tree(file, loader, report));
         }
         for (name, path) in &layout.environments {
             let file = loader.load(path, &Limits::AUTHORED, report);
@@ -104,7 +110,7 @@ impl Trees {
         if let Some(root) = &mut self.project {
             values.fill_project(root, report);
         }
-        self.policies.iter_mut().for_each(|node| values.fill(node, report));
+        self.policies.iter_mut().chain(&mut self.plans).for_each(|node| values.fill(node, report));
         self.apis.iter_mut().for_each(|(_, node)| values.fill(node, report));
         // A name that is misspelt leaves its value unused; that is one mistake, not two.
         if self.is_whole && !report.has_errors() {
@@ -116,6 +122,9 @@ impl Trees {
     fn decode(&self, project: &mut Project, report: &mut Report) {
         for node in &self.policies {
             project.policies.extend(project::decode_policies(node, report));
+        }
+        for node in &self.plans {
+            project.plans.extend(decode_plans(node, report));
         }
         for (name, node) in &self.apis {
             check_name(name, report);
@@ -132,6 +141,7 @@ fn tree(file: Option<FileId>, loader: &Loader, report: &mut Report) -> Option<No
 /// Reports what several files define, and keeps the first of each.
 fn unique(project: &mut Project, report: &mut Report) {
     unique_names("policy", &mut project.policies, report);
+    unique_names("plan", &mut project.plans, report);
     unique_names("API", &mut project.apis, report);
     let policies = spans(&project.policies);
     let upstreams = spans(&project.upstreams);

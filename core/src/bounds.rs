@@ -62,6 +62,9 @@ pub const PART_DECODED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Entries of one list of a route or upstream (methods, scopes, limits): three levels of what the compiler takes, and more.
 pub const ROUTE_LIST_MAX: usize = 256;
 
+/// Plans that one policy has numbers for: ten times what API products offer.
+pub const PLANS_MAX: usize = 256;
+
 /// Bytes of a bundle's manifest: 200,000 host patterns; Workers KV takes 25 MiB a value.
 pub const MANIFEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 

@@ -10,7 +10,7 @@ use http::{HeaderName, Method};
 use serde::{Deserialize, Serialize};
 
 use crate::authn::ApiKeySettings;
-use crate::bounds::{PATH_SEGMENTS_MAX, ROUTE_LIST_MAX};
+use crate::bounds::{PATH_SEGMENTS_MAX, PLANS_MAX, ROUTE_LIST_MAX};
 use crate::cache::CacheSettings;
 use crate::forward::UpstreamSettings;
 use crate::limit::RateLimitSettings;
@@ -142,7 +142,7 @@ fn is_coherent_upstream(upstream: &UpstreamSettings) -> bool {
 fn is_coherent_policy(policy: &PolicySettings) -> bool {
     match &policy.kind {
         PolicyKind::ApiKey(settings) => is_field_name(&settings.field),
-        PolicyKind::RateLimit(_) => true,
+        PolicyKind::RateLimit(settings) => settings.plans.len() <= PLANS_MAX,
     }
 }
 

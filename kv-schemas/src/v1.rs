@@ -234,7 +234,7 @@ impl From<RateLimit> for RateLimitSettings {
             Unavailable::Open => OnUnavailable::Open,
             Unavailable::Closed => OnUnavailable::Closed,
         };
-        Self { rate, period_ms, burst, by, on_unavailable }
+        Self { rate, period_ms, burst, by, on_unavailable, plans: BTreeMap::new() }
     }
 }
 

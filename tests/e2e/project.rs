@@ -23,6 +23,7 @@ pub(crate) struct Project {
     /// `name: definition`
     pub(crate) upstreams: Vec<String>,
     pub(crate) policies: Vec<String>,
+    pub(crate) plans: Vec<String>,
     /// Further members of the API.
     pub(crate) api: Vec<String>,
     pub(crate) routes: Vec<String>,
@@ -38,6 +39,7 @@ impl Project {
             telemetry: None,
             upstreams: vec![format!("up: \"{}\"", world.upstream.url())],
             policies: vec!["keys: {kind: api-key, header: X-API-Key}".to_owned()],
+            plans: Vec::new(),
             api: Vec::new(),
             routes: Vec::new(),
             name: world.name.clone(),
@@ -65,6 +67,11 @@ impl Project {
         self
     }
 
+    pub(crate) fn plan(mut self, plan: &str) -> Self {
+        self.plans.push(plan.to_owned());
+        self
+    }
+
     pub(crate) fn api(mut self, member: &str) -> Self {
         self.api.push(member.to_owned());
         self
@@ -85,6 +92,10 @@ impl Project {
         lines(&mut text, "  ", &self.upstreams);
         text.push_str("policies:\n");
         lines(&mut text, "  ", &self.policies);
+        if !self.plans.is_empty() {
+            text.push_str("plans:\n");
+            lines(&mut text, "  ", &self.plans);
+        }
         lines(&mut text, "", &["apis:".to_owned(), format!("  {}:", self.name)]);
         lines(&mut text, "    ", &["upstream: up".to_owned()]);
         lines(&mut text, "    ", &self.api);
@@ -153,6 +164,7 @@ pub(crate) struct Key {
     /// The key itself.
     pub(crate) text: String,
     pub(crate) consumer: String,
+    pub(crate) plan: Option<&'static str>,
     pub(crate) scopes: Vec<&'static str>,
     pub(crate) not_before: Option<&'static str>,
     pub(crate) expires: Option<&'static str>,
@@ -170,6 +182,7 @@ impl Key {
         Self {
             text: key.map_or_else(String::new, |key| key.expose().to_owned()),
             consumer: consumer.to_owned(),
+            plan: None,
             scopes: Vec::new(),
             not_before: None,
             expires: None,
@@ -180,8 +193,9 @@ impl Key {
     /// Its record, by way of a fixtures file.
     pub(crate) fn records(&self) -> Result<Records, Box<dyn Error>> {
         let mut yaml = format!(
-            "format: 1\nconsumers:\n  - id: {}\n    keys:\n      - key: {}\n        scopes: [{}]\n        revoked: {}\n",
+            "format: 1\nconsumers:\n  - id: {}\n{}    keys:\n      - key: {}\n        scopes: [{}]\n        revoked: {}\n",
             self.consumer,
+            self.plan.map_or_else(String::new, |plan| format!("    plan: {plan}\n")),
             self.text,
             self.scopes.join(", "),
             self.revoked

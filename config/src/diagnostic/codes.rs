@@ -275,6 +275,9 @@ codes! {
         "An environment is a file in `env/`, named after it: `env/production.yaml` is chosen by `--env production`."
     UnusedValue "TG0606" "A value is declared but not used."
         "What environments give for it does nothing. Perhaps `${value.NAME}` was meant to stand somewhere."
+    PlanWithoutLimit "TG0607" "A plan has numbers for a policy that has none."
+        "`limits` of a plan names policies of kind `rate-limit`, and says which numbers its consumers have in place of \
+        the policy's own."
 
     NoOpenApi "TG0701" "A file is not an OpenAPI document that can be read."
         "`spec:` names an OpenAPI document of version 3.0 or 3.1, in YAML or JSON. Its first key is `openapi`, with the \

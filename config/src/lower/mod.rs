@@ -5,6 +5,7 @@
 mod hosts;
 pub(crate) mod merge;
 pub(crate) mod operations;
+mod plans;
 mod policies;
 mod promises;
 mod remarks;
@@ -48,6 +49,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Optio
     let telemetry = telemetry(project, report);
     let mut upstreams = policies::upstreams(project, report);
     let mut policies = policies::policies(project, report);
+    plans::plans(project, &mut policies, report);
     let hosts = hosts::Hosts::new(project, report);
     let mut routes = routes::routes(project, &hosts, &mut upstreams, &mut policies, report);
     // A name that is misspelt leaves its definition unused; that is one mistake, not two.

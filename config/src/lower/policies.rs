@@ -1,5 +1,6 @@
 //! Upstreams and policies, lowered into core's settings and found by name.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use tollgate_core::authn::ApiKeySettings;
@@ -8,12 +9,14 @@ use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
 use tollgate_core::settings::{PolicyKind, PolicySettings};
 
+use super::plans::Numbers;
 use super::values;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::Api;
 use crate::model::decode::{Named, closest, listed};
 use crate::model::policy::{ApiKey, Policy, RateLimit};
 use crate::model::project::Project;
+use crate::model::units::Rate;
 use crate::model::upstream::Upstream;
 use crate::source::{Span, Spanned};
 
@@ -99,6 +102,20 @@ impl<T> Definitions<T> {
             None => {}
         }
         found
+    }
+
+    /// The place of the definition of that full name, without using it; a name that is not defined is reported.
+    pub(super) fn look_up(&self, name: &Spanned<String>, report: &mut Report) -> Option<usize> {
+        let found = self.place(&name.value);
+        if found.is_none() && self.is_whole {
+            self.report_unknown(name, None, report);
+        }
+        found
+    }
+
+    /// The definition at a place, to be completed.
+    pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut T> {
+        self.list.get_mut(place).and_then(|definition| definition.value.as_mut())
     }
 
     fn place(&self, name: &str) -> Option<usize> {
@@ -205,20 +222,26 @@ fn api_key(policy: &ApiKey, report: &mut Report) -> Option<ApiKeySettings> {
 }
 
 fn rate_limit(policy: &RateLimit, report: &mut Report) -> Option<RateLimitSettings> {
-    let rate = NonZeroU32::new(policy.rate.value.count)?;
-    let period_ms = NonZeroU32::new(policy.rate.value.period_ms)?;
-    let burst = policy.burst.as_ref().map_or(Some(rate), |burst| NonZeroU32::new(burst.value))?;
+    let (rate, period_ms, burst) = numbers(&policy.rate, policy.burst.as_ref(), report)?;
+    let by = policy.by.as_ref().map_or(LimitBy::Consumer, |by| by.value);
+    let on_unavailable = policy.on_unavailable.as_ref().map_or(OnUnavailable::Open, |on| on.value);
+    Some(RateLimitSettings { rate, period_ms, burst, by, on_unavailable, plans: BTreeMap::new() })
+}
+
+/// Reads the numbers of a limit, which must work together.
+pub(super) fn numbers(rate: &Spanned<Rate>, burst: Option<&Spanned<u32>>, report: &mut Report) -> Option<Numbers> {
+    let (span, Rate { count, period_ms }) = (rate.span, rate.value);
+    let (rate, period_ms) = (NonZeroU32::new(count)?, NonZeroU32::new(period_ms)?);
+    let burst = burst.map_or(Some(rate), |burst| NonZeroU32::new(burst.value))?;
     if u64::from(burst.get()) * u64::from(period_ms.get()) / u64::from(rate.get()) > BURST_MS_MAX {
         report.push(
-            Diagnostic::error(Code::OutOfRange, policy.rate.span, "a full burst takes longer than a year to come back")
+            Diagnostic::error(Code::OutOfRange, span, "a full burst takes longer than a year to come back")
                 .why("the counter would have to be kept that long")
                 .fix("lower `burst`, or raise `rate`"),
         );
         return None;
     }
-    let by = policy.by.as_ref().map_or(LimitBy::Consumer, |by| by.value);
-    let on_unavailable = policy.on_unavailable.as_ref().map_or(OnUnavailable::Open, |on| on.value);
-    Some(RateLimitSettings { rate, period_ms, burst, by, on_unavailable })
+    Some((rate, period_ms, burst))
 }
 
 /// What was given, or that nothing was; `None` when what was given could not be read.

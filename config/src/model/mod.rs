@@ -8,6 +8,7 @@ pub(crate) mod decode;
 pub(crate) mod fixtures;
 pub(crate) mod level;
 pub(crate) mod operations;
+pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod prices;
 pub(crate) mod project;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::api::{Api, HOSTS_MAX};
 use super::decode::{self, Fields, Named};
 use super::level::Level;
+use super::plan::Plan;
 use super::policy::Policy;
 use super::upstream::{self, Upstream};
 use crate::bounds::Target;
@@ -19,6 +20,7 @@ pub(crate) struct Project {
     pub(crate) telemetry: Telemetry,
     pub(crate) upstreams: Named<Upstream>,
     pub(crate) policies: Named<Policy>,
+    pub(crate) plans: Named<Plan>,
     pub(crate) apis: Named<Api>,
     /// Whether every file could be read; a name that is not known may be defined in one that could not.
     pub(crate) is_whole: bool,
@@ -64,6 +66,9 @@ impl Project {
                 .unwrap_or_default(),
             policies: fields
                 .optional("policies", report, |node, report| decode::named(node, report, Policy::decode))
+                .unwrap_or_default(),
+            plans: fields
+                .optional("plans", report, |node, report| decode::named(node, report, Plan::decode))
                 .unwrap_or_default(),
             apis: fields
                 .optional("apis", report, |node, report| decode::named(node, report, Api::decode))

@@ -4,6 +4,7 @@ use tollgate_core::settings::PolicySettings;
 
 use super::{Origin, OriginLevel, show};
 use crate::lower;
+use crate::model::plan::PlanLimit;
 use crate::model::policy::{ApiKey, Policy, RateLimit};
 use crate::model::project::Project;
 use crate::source::Spanned;
@@ -17,7 +18,9 @@ pub(super) fn origins(project: &Project, settings: &PolicySettings) -> Vec<Origi
     let kind = |kind: &str| Origin::new(&owner.key("kind"), kind.to_owned(), OriginLevel::Policy, Some(defined.span));
     match policy {
         Policy::ApiKey(written) => [vec![kind("api-key")], owner.api_key(written)].concat(),
-        Policy::RateLimit(written) => [vec![kind("rate-limit")], owner.rate_limit(written)].concat(),
+        Policy::RateLimit(written) => {
+            [vec![kind("rate-limit")], owner.rate_limit(written), owner.plans(project, name)].concat()
+        }
     }
 }
 
@@ -54,5 +57,21 @@ impl Owner {
             self.setting("by", by.as_ref(), |by| show::by(*by), "consumer"),
             self.setting("on-unavailable", on_unavailable.as_ref(), |on| show::on_unavailable(*on), "open"),
         ]
+    }
+
+    fn plans(&self, project: &Project, policy: &str) -> Vec<Origin> {
+        let plans = project.plans.iter().filter_map(|(name, plan)| Some((name, plan.as_ref()?)));
+        let limits = plans.flat_map(|(name, plan)| plan.limits.iter().map(move |(of, limit)| (name, of, limit)));
+        limits
+            .filter(|(_, of, _)| of.value == policy)
+            .flat_map(|(name, _, PlanLimit { rate, burst })| {
+                let key = |key: &str| self.key(&format!("plans.{}.{key}", name.value));
+                let plan = OriginLevel::Plan;
+                let rate = Origin::new(&key("rate"), show::rate(rate.value), plan, Some(rate.span));
+                let burst = burst.as_ref();
+                let burst = burst.map(|b| Origin::new(&key("burst"), b.value.to_string(), plan, Some(b.span)));
+                [Some(rate), burst].into_iter().flatten().collect::<Vec<_>>()
+            })
+            .collect()
     }
 }

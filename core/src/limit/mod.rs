@@ -4,6 +4,6 @@ pub mod fields;
 pub mod rate_limit;
 
 pub use rate_limit::{
-    Charge, ChargeOutcome, ChargeRequest, ChargeVerdict, CounterState, LimitBy, OnUnavailable, RateLimitSettings,
-    charge, refund,
+    Charge, ChargeOutcome, ChargeRequest, ChargeVerdict, CounterState, LimitBy, OnUnavailable, PlanLimit,
+    RateLimitSettings, charge, refund,
 };

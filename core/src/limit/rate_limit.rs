@@ -25,6 +25,20 @@ pub struct RateLimitSettings {
     pub by: LimitBy,
     /// What happens while the counter store does not answer.
     pub on_unavailable: OnUnavailable,
+    /// Other numbers for consumers of a plan, by the plan's name.
+    pub plans: BTreeMap<String, PlanLimit>,
+}
+
+/// What a plan has in place of a policy's own numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanLimit {
+    /// Charges of cost 1 that are paid back within `period_ms`.
+    pub rate: NonZeroU32,
+    /// The period `rate` is counted over, in milliseconds.
+    pub period_ms: NonZeroU32,
+    /// The most that can be charged at once after a rest.
+    pub burst: NonZeroU32,
 }
 
 /// What shares one quota: the partition key of a rate limit.
@@ -163,10 +177,20 @@ impl CounterState {
 }
 
 impl RateLimitSettings {
-    /// The charge this policy makes for an operation of the given cost.
+    /// The charge this policy makes for an operation of the given cost, by a principal of a plan.
+    ///
+    /// A plan that the policy does not know has the policy's own numbers. All plans share the quota's name, so a consumer
+    /// that goes over to another plan keeps what is charged already.
     #[must_use]
-    pub fn charge(&self, policy: &str, cost: NonZeroU32) -> Charge {
-        Charge { policy: policy.to_owned(), rate: self.rate, period_ms: self.period_ms, burst: self.burst, cost }
+    pub fn charge(&self, policy: &str, plan: Option<&str>, cost: NonZeroU32) -> Charge {
+        let PlanLimit { rate, period_ms, burst } = self.numbers(plan);
+        Charge { policy: policy.to_owned(), rate, period_ms, burst, cost }
+    }
+
+    fn numbers(&self, plan: Option<&str>) -> PlanLimit {
+        let Self { rate, period_ms, burst, .. } = *self;
+        let of_plan = plan.and_then(|plan| self.plans.get(plan)).copied();
+        of_plan.unwrap_or(PlanLimit { rate, period_ms, burst })
     }
 }
 

@@ -60,9 +60,10 @@ fn limits(exchange: &Exchange) -> Vec<Limit<'_>> {
 
 fn requests(exchange: &Exchange, limits: &[Limit<'_>], principal: Option<&Principal>) -> Vec<ChargeRequest> {
     let mut requests: Vec<ChargeRequest> = Vec::new();
+    let plan = principal.and_then(|principal| principal.plan.as_deref());
     for (name, settings) in limits {
         let partition = partition(settings.by, principal, exchange.received.client.address);
-        let charge = settings.charge(name, exchange.route().cost);
+        let charge = settings.charge(name, plan, exchange.route().cost);
         match requests.iter_mut().find(|request| request.partition == partition) {
             Some(request) => request.charges.push(charge),
             None => requests.push(ChargeRequest { partition, charges: vec![charge] }),

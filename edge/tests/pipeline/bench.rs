@@ -10,7 +10,7 @@ use http::{HeaderMap, Request, Response};
 use tollgate_core::authn::{ApiKey, ApiKeySettings, Credential};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::{UpstreamError, UpstreamSettings};
-use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
+use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, PolicyKind, PolicySettings, RouteSettings, SiteSettings};
 use tollgate_core::telemetry::{ExchangeRecord, TelemetrySettings};
@@ -173,6 +173,12 @@ pub(crate) fn on_any_host(site: SiteSettings) -> BTreeMap<HostPattern, SiteSetti
     BTreeMap::from([(HostPattern::Any, site)])
 }
 
+/// What consumers of the plan `silver` have of every limit.
+fn silver() -> PlanLimit {
+    let of = |number| NonZeroU32::new(number).unwrap();
+    PlanLimit { rate: of(4), period_ms: of(60_000), burst: of(4) }
+}
+
 /// Places of policies in [`site`].
 pub(crate) const KEYS: usize = 0;
 pub(crate) const BY_CONSUMER: usize = 1;
@@ -187,6 +193,7 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
             burst: NonZeroU32::new(rate).unwrap(),
             by,
             on_unavailable,
+            plans: BTreeMap::from([("silver".to_owned(), silver())]),
         })
     };
     let keys = |query: Option<&str>| {

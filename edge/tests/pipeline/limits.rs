@@ -1,5 +1,7 @@
 use std::num::NonZeroU32;
 
+use tollgate_core::authn::Credential;
+use tollgate_core::bounds::CREDENTIAL_FRESH_MS;
 use tollgate_core::settings::RouteSettings;
 
 use crate::bench::{BY_ADDRESS, BY_CONSUMER, Bench, KEYS, credential, key, ok, route};
@@ -32,6 +34,17 @@ fn refused_until_the_promised_instant_and_told_in_fields() {
     assert_eq!(send(&bench).status, 429);
     bench.host.clock.advance(1);
     assert_eq!(send(&bench).status, 200);
+}
+
+#[test]
+fn a_plan_has_numbers_of_its_own() {
+    let bench = bench(vec![BY_CONSUMER], 1);
+    assert_eq!(send(&bench).field("ratelimit-policy"), "\"by-consumer\";q=2;w=60", "a plan without numbers");
+    bench.add(&key(), &Credential { plan: Some("silver".into()), ..credential() });
+    bench.host.clock.advance(CREDENTIAL_FRESH_MS + 30_000);
+    let statuses: Vec<u16> = (0..6).map(|_| send(&bench).status).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 429, 429]);
+    assert_eq!(send(&bench).field("ratelimit-policy"), "\"by-consumer\";q=4;w=60");
 }
 
 #[test]

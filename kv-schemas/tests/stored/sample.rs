@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::UpstreamSettings;
-use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
+use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
 use tollgate_core::route::{HostPattern, Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{GatewaySettings, PolicyKind, PolicySettings, RouteSettings, SiteSettings};
@@ -108,6 +108,7 @@ fn limit(burst: u32, by: LimitBy, on_unavailable: OnUnavailable) -> PolicyKind {
         burst: of(burst),
         by,
         on_unavailable,
+        plans: BTreeMap::from([("gold".into(), PlanLimit { rate: of(1_000), period_ms: of(1_000), burst: of(2_000) })]),
     })
 }
 

@@ -16,6 +16,7 @@ scenarios! { "limit";
     an_operation_costs_what_it_says,
     consumers_do_not_share_a_quota,
     keys_of_one_consumer_share_a_quota,
+    a_consumers_plan_has_numbers_of_its_own,
     the_client_address_counts_where_nobody_is_known,
     the_tightest_of_several_limits_refuses,
     a_refused_request_is_not_forwarded,
@@ -126,6 +127,26 @@ async fn keys_of_one_consumer_share_a_quota(world: Rc<World>) -> Outcome {
     let (one, two) = (world.plain_key("acme").await?, world.plain_key("acme").await?);
     assert_eq!(with_key(&world, &one).await?.status, 200);
     assert_eq!(with_key(&world, &two).await?.status, 429);
+    Ok(())
+}
+
+async fn a_consumers_plan_has_numbers_of_its_own(world: Rc<World>) -> Outcome {
+    let limit = format!("{}-limit", world.name);
+    let project = Project::new(&world)
+        .policy(&format!("{limit}: {FIVE_A_DAY}"))
+        .plan(&format!("gold: {{limits: {{{limit}: {{rate: 7/d, burst: 7}}}}}}"))
+        .route(&format!("{{path: /a, authn: keys, limit: {limit}}}"));
+    world.publish(project).await?;
+    for (consumer, plan, quota) in [("acme", Some("gold"), 7), ("zoo", Some("unknown"), 5), ("solo", None, 5)] {
+        let key = world.key(consumer, |key| key.plan = plan).await?;
+        for _ in 0..quota {
+            assert_eq!(with_key(&world, &key).await?.status, 200, "{consumer}");
+        }
+        let refused = with_key(&world, &key).await?;
+        assert_limited(&refused);
+        let said = refused.field("ratelimit-policy").unwrap_or_default().to_owned();
+        assert!(said.contains(&format!("q={quota}")), "{consumer}: {said}");
+    }
     Ok(())
 }
 

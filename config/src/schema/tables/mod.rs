@@ -22,7 +22,10 @@ pub(crate) use policy_tests::{
     UPSTREAM_EXPECT,
 };
 pub(crate) use prices::{PRICES, TARGET_PRICES};
-pub(crate) use project::{ENVIRONMENT_FILE, GATEWAY, OTLP, POLICIES_FILE, PROJECT, TELEMETRY, VALUE_HEAD, VALUE_TYPES};
+pub(crate) use project::{
+    ENVIRONMENT_FILE, GATEWAY, OTLP, PLAN, PLAN_LIMIT, PLANS_FILE, POLICIES_FILE, PROJECT, TELEMETRY, VALUE_HEAD,
+    VALUE_TYPES,
+};
 pub(crate) use upstream::UPSTREAM;
 
 use super::{Key, Shape};

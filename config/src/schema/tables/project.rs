@@ -4,7 +4,7 @@ use super::FILE;
 use super::api::API;
 use super::level::LEVEL;
 use super::policy::POLICY;
-use super::texts::{GATEWAY_NAME, HOST, NAME, URL};
+use super::texts::{GATEWAY_NAME, HOST, NAME, QUALIFIED_NAME, URL};
 use super::upstream::{HEADERS, UPSTREAM_OR_URL};
 use crate::model::api::HOSTS_MAX;
 use crate::schema::{Key, List, Named, Object, Quantity, Shape, Tagged};
@@ -19,6 +19,12 @@ pub(crate) static PROJECT: Object = Object {
         Key::optional("upstreams", "The servers that the gateway calls, by name.", Shape::Named(&UPSTREAMS))
             .absent("none"),
         Key::optional("policies", "The policies that levels name, by name.", Shape::Named(&POLICIES)).absent("none"),
+        Key::optional(
+            "plans",
+            "What consumers of a plan have in place of policies' own numbers.",
+            Shape::Named(&PLANS),
+        )
+        .absent("none"),
         Key::optional("apis", "The APIs that the gateway offers, by name.", Shape::Named(&APIS)).absent("none"),
         Key::optional("values", "What may differ from one environment to another, by name.", Shape::Named(&VALUES))
             .absent("nothing may"),
@@ -36,6 +42,47 @@ pub(crate) static POLICIES_FILE: Object = Object {
     name: "policies-file",
     doc: "Policies of the project in a file of their own, `policies/*.yaml`.",
     keys: &[Key::required("policies", "The policies, by name.", Shape::Named(&POLICIES))],
+    shared: &[FILE],
+    ..Object::PLAIN
+};
+
+static PLANS: Named = Named { names: &NAME, of: Shape::Object(&PLAN), max: usize::MAX };
+
+/// A plan.
+pub(crate) static PLAN: Object = Object {
+    name: "plan",
+    doc: "What consumers of the plan have in place of policies' own numbers; a consumer's plan stands in its credential.",
+    keys: &[Key::optional(
+        "limits",
+        "Other numbers for rate limits, by the policy's name.",
+        Shape::Named(&PLAN_LIMITS),
+    )
+    .absent("the policies' own numbers")
+    .examples(&["{\"burst\": {\"rate\": \"1000/s\", \"burst\": 2000}}"])],
+    ..Object::PLAIN
+};
+
+static PLAN_LIMITS: Named = Named { names: &QUALIFIED_NAME, of: Shape::Object(&PLAN_LIMIT), max: usize::MAX };
+
+/// A plan's numbers for one rate limit.
+pub(crate) static PLAN_LIMIT: Object = Object {
+    name: "plan-limit",
+    doc: "Numbers in place of a rate limit's own; whose requests are counted together stays the policy's.",
+    keys: &[
+        Key::required("rate", "How many come back in a period.", Shape::Quantity(Quantity::Rate))
+            .examples(&["\"1000/s\""]),
+        Key::optional("burst", "The most at once after a rest.", Shape::Integer(1, u32::MAX as i64))
+            .absent("the count of `rate`")
+            .examples(&["2000"]),
+    ],
+    ..Object::PLAIN
+};
+
+/// The root of a file in `plans/`.
+pub(crate) static PLANS_FILE: Object = Object {
+    name: "plans-file",
+    doc: "Plans of the project in a file of their own, `plans/*.yaml`.",
+    keys: &[Key::required("plans", "The plans, by name.", Shape::Named(&PLANS))],
     shared: &[FILE],
     ..Object::PLAIN
 };

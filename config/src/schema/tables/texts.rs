@@ -13,6 +13,14 @@ pub(crate) static NAME: TextRule = TextRule {
     examples: &["pets", "partner-keys"],
 };
 
+/// The name of a policy that a plan has numbers for.
+pub(crate) static QUALIFIED_NAME: TextRule = TextRule {
+    name: "qualified-name",
+    doc: "The name of a policy; `api.policy` for one that is an API's own.",
+    pattern: "^[a-z0-9-]{1,40}(\\.[a-z0-9-]{1,40})?$",
+    examples: &["burst", "pets.burst"],
+};
+
 /// The gateway's name.
 pub(crate) static GATEWAY_NAME: TextRule = TextRule {
     name: "gateway-name",

@@ -1,0 +1,62 @@
+//! `plans:`, what consumers of a plan have in place of a policy's own numbers.
+
+use super::decode::{self, Fields, Named, RATE};
+use super::policy::burst;
+use super::project::format_version;
+use super::units::Rate;
+use crate::diagnostic::Report;
+use crate::schema::tables;
+use crate::source::{Entry, Node, Spanned, Value};
+
+/// One plan as written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    /// The policies that it has other numbers for; a policy of an API's own is named `api.policy`.
+    pub(crate) limits: Vec<(Spanned<String>, PlanLimit)>,
+}
+
+/// The numbers of a plan for one policy.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanLimit {
+    pub(crate) rate: Spanned<Rate>,
+    pub(crate) burst: Option<Spanned<u32>>,
+}
+
+impl Plan {
+    pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, &tables::PLAN, format!("plan `{}`", name.value), name.span, report)?;
+        let limits = fields.optional("limits", report, limits).unwrap_or_default();
+        fields.finish(report);
+        Some(Self { limits })
+    }
+}
+
+/// Reads the root of a file in `plans/`.
+pub(crate) fn decode_plans(root: &Node, report: &mut Report) -> Named<Plan> {
+    let Some(mut fields) = Fields::open(root, &tables::PLANS_FILE, "the file", root.span, report) else {
+        return Named::new();
+    };
+    format_version(&mut fields, report);
+    let plans = fields.required("plans", report, |node, report| decode::named(node, report, Plan::decode));
+    fields.finish(report);
+    plans.unwrap_or_default()
+}
+
+fn limits(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, PlanLimit)>> {
+    let Value::Map(entries) = &node.value else {
+        return decode::mistyped(node, "a mapping of policies", "write `{policy: {rate: 100/s}}`", report);
+    };
+    let limit = |Entry { key, value }: &Entry| Some((key.clone(), PlanLimit::decode(key, value, report)?));
+    Some(entries.iter().filter_map(limit).collect())
+}
+
+impl PlanLimit {
+    fn decode(policy: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
+        let owner = format!("the plan's limit `{}`", policy.value);
+        let mut fields = Fields::open(node, &tables::PLAN_LIMIT, owner, policy.span, report)?;
+        let rate = fields.required("rate", report, |node, report| decode::quantity(node, &RATE, report));
+        let burst = fields.optional("burst", report, burst);
+        fields.finish(report);
+        Some(Self { rate: rate?, burst })
+    }
+}

@@ -1,0 +1,87 @@
+//! Plans: other numbers for the consumers of a plan.
+
+use std::collections::BTreeMap;
+
+use tollgate_config::{Compiled, Diagnostics, OriginLevel, compile_files, compile_str};
+use tollgate_core::settings::PolicyKind;
+
+/// A project with what it says under `plans:`.
+fn project(plans: &str) -> String {
+    format!(
+        "format: 1\ngateway: {{name: acme}}\nupstreams: {{u: \"http://u\"}}\npolicies:\n  keys: {{kind: api-key}}\n  \
+         burst: {{kind: rate-limit, rate: 100/s, by: address, on-unavailable: closed}}\nplans:\n  {plans}\n\
+         apis: {{a: {{upstream: u, authn: keys, limit: burst, routes: [{{path: /x, id: x}}]}}}}\n"
+    )
+}
+
+fn found(text: &str) -> Diagnostics {
+    compile_str("tollgate.yaml", text).map_or_else(|found| found, |compiled| compiled.warnings().clone())
+}
+
+/// Checks the codes and columns of what is found in the plans.
+#[track_caller]
+fn check(plans: &str, expected: &[(&str, u32)]) {
+    let found = found(&project(plans));
+    let places: Vec<_> = found.iter().map(|d| (d.code.id(), d.span.start.column)).collect();
+    assert_eq!(places, expected, "{plans}\n{found}");
+    assert!(found.iter().all(|d| d.span.start.line == 8), "{found}");
+}
+
+/// The numbers that plans have for a policy: rate, period and burst.
+fn numbers(compiled: &Compiled, policy: &str) -> Vec<(String, u32, u32, u32)> {
+    let policy = compiled.policies().iter().find(|known| known.name == policy).expect("a policy");
+    let PolicyKind::RateLimit(settings) = &policy.kind else { return Vec::new() };
+    let shown = settings.plans.iter();
+    shown.map(|(plan, of)| (plan.clone(), of.rate.get(), of.period_ms.get(), of.burst.get())).collect()
+}
+
+#[test]
+fn a_plan_has_numbers_in_place_of_a_limits_own() {
+    let text = project(
+        "{gold: {limits: {burst: {rate: 1000/min, burst: 2000}}}, free: {limits: {burst: {rate: 1/s}}}, none: {}}",
+    );
+    let compiled = compile_str("tollgate.yaml", &text).expect("a project that compiles");
+    let expected = [("free".to_owned(), 1, 1_000, 1), ("gold".to_owned(), 1_000, 60_000, 2_000)];
+    assert_eq!(numbers(&compiled, "burst"), expected);
+    let origins = compiled.origins(&compiled.routes()[0]);
+    let gold: Vec<_> = origins.iter().filter(|o| o.level == OriginLevel::Plan && o.setting.contains("gold")).collect();
+    let shown: Vec<_> = gold.iter().map(|origin| (origin.setting.as_str(), origin.value.as_str())).collect();
+    assert_eq!(shown, [("policies.burst.plans.gold.rate", "1000/min"), ("policies.burst.plans.gold.burst", "2000")]);
+}
+
+#[test]
+fn mistakes_in_plans_are_found() {
+    check("gold: {limits: {burst: {rate: 5/s}}}", &[]);
+    check("gold: {limits: {brst: {rate: 5/s}}}", &[("TG0302", 19)]);
+    check("gold: {limits: {keys: {rate: 5/s}}}", &[("TG0607", 19)]);
+    check("gold: {limits: {burst: {burst: 5}}}", &[("TG0203", 19)]);
+    check("gold: {limits: {burst: {rate: 5}}}", &[("TG0208", 33)]);
+    check("gold: {limits: {burst: {rate: 1/d, burst: 4000000000}}}", &[("TG0209", 33)]);
+    check("gold: {limits: {burst: {rate: 5/s, by: address}}}", &[("TG0201", 38)]);
+    check("gold: {limit: {burst: {rate: 5/s}}}", &[("TG0201", 10)]);
+    check("gold: {limits: [burst]}", &[("TG0202", 18)]);
+    check("Gold: {}", &[("TG0205", 3)]);
+    let many: Vec<String> = (0..257).map(|n| format!("p{n}: {{}}")).collect();
+    check(&format!("{{{}}}", many.join(", ")), &[("TG0409", 2454)]);
+}
+
+#[test]
+fn plans_may_stand_in_files_and_name_what_is_an_apis_own() {
+    let files: BTreeMap<String, String> = [
+        ("tollgate.yaml", "format: 1\ngateway: {name: acme, authn: none}\nupstreams: {u: \"http://u\"}\n"),
+        (
+            "apis/a/api.yaml",
+            "format: 1\nupstream: u\nlimit: burst\nroutes: [{path: /x}]\npolicies: {burst: {kind: rate-limit, rate: 5/s}}\n",
+        ),
+        ("plans/gold.yaml", "format: 1\nplans: {gold: {limits: {a.burst: {rate: 9/s}}}}\n"),
+        ("plans/free.yaml", "format: 1\nplans: {free: {limits: {a.burst: {rate: 1/s}}}}\n"),
+    ]
+    .map(|(path, text)| (path.to_owned(), text.to_owned()))
+    .into();
+    let compiled = compile_files(&files).expect("a project that compiles");
+    let expected = [("free".to_owned(), 1, 1_000, 1), ("gold".to_owned(), 9, 1_000, 9)];
+    assert_eq!(numbers(&compiled, "a.burst"), expected);
+    let twice = files.clone().into_iter().chain([("plans/more.yaml".to_owned(), files["plans/gold.yaml"].clone())]);
+    let found = compile_files(&twice.collect()).expect_err("a plan that is defined twice");
+    assert_eq!(found.iter().map(|d| d.code.id()).collect::<Vec<_>>(), ["TG0312"], "{found}");
+}

@@ -25,6 +25,7 @@ use tollgate_config::policy_tests::{Case, Loaded, TestFile, load_dir};
 use tollgate_config::{Compiled, Diagnostics};
 
 use crate::failure::Failure;
+use crate::terminal::Progress;
 use coverage::Coverage;
 use outcome::{FileRun, TestRun};
 use stage::Stage;
@@ -66,6 +67,7 @@ pub(crate) fn run(plan: &Plan<'_>, compile: Compile<'_>) -> Result<Runs, Failure
                 if let Some(coverage) = &mut coverage {
                     coverage.enumerate(&compiled);
                 }
+                let _progress = Progress::of("testing");
                 files.push(run_file(file, &compiled, plan, coverage.as_mut()));
             }
             Err(found) => files.push(FileRun::refused(name, found)),

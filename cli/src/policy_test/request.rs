@@ -20,15 +20,15 @@ pub(super) struct Prepared {
 /// Puts the request of a step together; `Err` says what the project has not.
 pub(super) fn prepare(stage: &Stage<'_>, step: &RequestStep) -> Result<Prepared, String> {
     let client = Client { address: Some(step.address.unwrap_or(ADDRESS)), https: step.https, inside: step.inside };
-    let mut request = Request::new(Content::from_bytes(step.content.bytes.clone()));
+    let mut request = Request::new(Content::from_bytes(step.content.bytes()));
     *request.method_mut() = step.method.clone();
     *request.uri_mut() = step.target.parse::<Uri>().map_err(|error| format!("the URL cannot be sent: {error}"))?;
     let fields = request.headers_mut();
     if let Some(media_type) = step.content.media_type {
         fields.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     }
-    if !step.content.bytes.is_empty() && !step.content.undeclared {
-        fields.insert(CONTENT_LENGTH, HeaderValue::from(step.content.bytes.len()));
+    if !step.content.is_empty() && !step.content.undeclared {
+        fields.insert(CONTENT_LENGTH, HeaderValue::from(step.content.len()));
     }
     for name in [CONTENT_TYPE, CONTENT_LENGTH] {
         if step.fields.iter().any(|(given, _)| *given == name) {

@@ -134,7 +134,7 @@ fn fits(pattern: &str, path: &str) -> bool {
 }
 
 fn response(answer: &Answer, method: &Method) -> Response<Content> {
-    let bytes = answer.content.bytes.clone();
+    let bytes = answer.content.bytes();
     let mut response = Response::new(Content::empty());
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or_default();
     let fields = response.headers_mut();

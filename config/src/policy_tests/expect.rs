@@ -320,7 +320,7 @@ fn with_keys(text: &Spanned<String>, keys: Option<&Keys>, report: &mut Report) -
 
 fn pattern(node: &Node, report: &mut Report) -> Option<Pattern> {
     let text = decode::text(node, report)?;
-    match regex_lite::Regex::new(&text.value) {
+    match regex_lite::RegexBuilder::new(&text.value).size_limit(PATTERN_BYTES_MAX).build() {
         Ok(regex) => Some(Pattern(regex)),
         Err(error) => {
             report.push(bad(text.span, format!("this is no pattern: {error}"), "mend the regular expression"));
@@ -328,6 +328,9 @@ fn pattern(node: &Node, report: &mut Report) -> Option<Pattern> {
         }
     }
 }
+
+/// What one compiled pattern may take: some hundred states, and a file of nothing but patterns stays harmless.
+const PATTERN_BYTES_MAX: usize = 16 << 10;
 
 fn body(node: &Node, keys: &Keys, report: &mut Report) -> Option<Spanned<BodyExpect>> {
     if !matches!(node.value, Value::Map(_)) {

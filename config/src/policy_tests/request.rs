@@ -54,12 +54,38 @@ pub struct RequestStep {
 /// The content of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
-    /// The bytes.
-    pub bytes: Bytes,
+    text: Bytes,
+    /// So many bytes of anything in place of the text: made when they are sent, so that a file cannot ask for more memory
+    /// than one message has.
+    filler_bytes: Option<usize>,
     /// The media type that is sent with it where no field says otherwise.
     pub media_type: Option<&'static str>,
     /// Whether its length is kept to itself: no `Content-Length` is sent.
     pub undeclared: bool,
+}
+
+impl Content {
+    fn of(text: Bytes) -> Self {
+        Self { text, ..Self::default() }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        self.filler_bytes.map_or_else(|| self.text.clone(), |bytes| Bytes::from(vec![b'x'; bytes]))
+    }
+
+    /// How many they are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.filler_bytes.unwrap_or(self.text.len())
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// A request line taken apart.
@@ -265,20 +291,22 @@ pub(super) fn scalar(node: &Node, report: &mut Report) -> Option<Spanned<String>
 
 /// Content: a text, `{json: ...}`, or `{size: 2MiB}`; `declared: false` keeps its length to itself.
 pub(super) fn content(node: &Node, keys: Option<&Keys>, report: &mut Report) -> Option<Content> {
-    if matches!(node.value, Value::Text(_)) {
+    let with_keys = |node: &Node, report: &mut Report| {
         let text = decode::text(node, report)?;
-        let text = match keys {
-            Some(keys) => filled(&text, keys, report)?,
-            None => text.value,
-        };
-        return Some(Content { bytes: text.into(), media_type: None, undeclared: false });
+        let text = keys.map_or_else(|| Some(text.value.clone()), |keys| filled(&text, keys, report))?;
+        Some(Content::of(text.into()))
+    };
+    if matches!(node.value, Value::Text(_)) {
+        return with_keys(node, report);
     }
     let mut fields = Fields::open(node, &tables::CONTENT, "`body`", node.span, report)?;
-    let text = fields.optional("text", report, decode::text).map(|text| (Bytes::from(text.value), None));
-    let json = fields
-        .optional("json", report, |node, _| json(node))
-        .map(|value| (Bytes::from(serde_json::to_vec(&value).unwrap_or_default()), Some("application/json")));
-    let size = fields.optional("size", report, size).map(|bytes| (bytes, None));
+    let text = fields.optional("text", report, with_keys);
+    let json = fields.optional("json", report, |node, _| json(node)).map(|value| {
+        let text = serde_json::to_vec(&value).unwrap_or_default().into();
+        Content { media_type: Some("application/json"), ..Content::of(text) }
+    });
+    let size = fields.optional("size", report, size);
+    let size = size.map(|bytes| Content { filler_bytes: Some(bytes), ..Content::default() });
     let undeclared = !fields.optional("declared", report, decode::boolean).unwrap_or(true);
     let given = ["text", "json", "size"].iter().filter(|key| fields.key_span(key).is_some()).count();
     fields.finish(report);
@@ -290,11 +318,10 @@ pub(super) fn content(node: &Node, keys: Option<&Keys>, report: &mut Report) -> 
         );
         return None;
     }
-    let (bytes, media_type) = text.or(json).or(size)?;
-    Some(Content { bytes, media_type, undeclared })
+    Some(Content { undeclared, ..text.or(json).or(size)? })
 }
 
-fn size(node: &Node, report: &mut Report) -> Option<Bytes> {
+fn size(node: &Node, report: &mut Report) -> Option<usize> {
     let size = decode::quantity(node, &SIZE, report)?;
     let bytes = usize::try_from(size.value).ok().filter(|bytes| *bytes <= CONTENT_BYTES_MAX);
     if bytes.is_none() {
@@ -304,7 +331,7 @@ fn size(node: &Node, report: &mut Report) -> Option<Bytes> {
                 .fix("ask for less"),
         );
     }
-    bytes.map(|bytes| Bytes::from(vec![b'x'; bytes]))
+    bytes
 }
 
 fn key(node: &Node, keys: &Keys, report: &mut Report) -> Option<Spanned<String>> {

@@ -59,6 +59,7 @@ Examples:
   tollgate import openapi openapi.yaml     start a project from an OpenAPI document
   tollgate check shop                      say what is wrong with it
   tollgate explain GET /pets/7 shop        say what would become of a request
+  tollgate diff shop-before shop           say what a request would see differently
   tollgate test shop --coverage            run its policy tests
   tollgate publish shop --to native --store shop.db
   tollgate serve --store shop.db --gateway shop
@@ -130,10 +131,67 @@ fn perform(cli: Cli) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{Command, CommandFactory};
+
+    /// Commands without `--output`, each with the reason.
+    const WITHOUT_OUTPUT: &[(&str, &str)] = &[
+        ("tollgate", "it is `dev`"),
+        ("tollgate dev", "its output is the gateway's log, which is JSON"),
+        ("tollgate serve", "its output is the gateway's log, which is JSON"),
+        ("tollgate bundle", "its answer is JSON in any case"),
+        ("tollgate completions", "its answer is a program for a shell"),
+        ("tollgate man", "its answer is a page for man"),
+        ("tollgate key", "its commands have it"),
+        ("tollgate import", "its commands have it"),
+    ];
+
+    /// Every command of the tree, with its whole name.
+    fn all(command: &Command, name: String, into: &mut Vec<(String, Command)>) {
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help" && !sub.is_hide_set()) {
+            all(sub, format!("{name} {}", sub.get_name()), into);
+        }
+        into.push((name, command.clone()));
+    }
+
+    fn commands() -> Vec<(String, Command)> {
+        let mut command = super::Cli::command();
+        command.build();
+        let mut commands = Vec::new();
+        all(&command, "tollgate".to_owned(), &mut commands);
+        commands
+    }
 
     #[test]
     fn the_command_line_is_put_together_soundly() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_that_name_it() {
+        for (name, mut command) in commands() {
+            let help = command.render_long_help().to_string();
+            let examples = help.split_once("Examples:").map(|(_, examples)| examples.to_owned());
+            assert!(examples.is_some_and(|examples| examples.contains(&name)), "{name}:\n{help}");
+        }
+    }
+
+    #[test]
+    fn every_answer_can_be_had_as_json_or_it_is_said_why_not() {
+        for (name, command) in commands() {
+            let has_output = command.get_arguments().any(|argument| argument.get_long() == Some("output"));
+            let excused = WITHOUT_OUTPUT.iter().any(|(without, reason)| *without == name && !reason.is_empty());
+            assert_ne!(has_output, excused, "{name}");
+        }
+    }
+
+    #[test]
+    fn help_fits_a_narrow_terminal() {
+        for (name, command) in commands() {
+            let help = command.term_width(80).render_long_help().to_string();
+            // Examples are lines to copy, so they are not folded where that would break them.
+            let told = help.split_once("Examples:").map_or(help.as_str(), |(told, _)| told);
+            let long: Vec<&str> = told.lines().filter(|line| line.chars().count() > 80).collect();
+            assert!(long.is_empty(), "{name}: {long:#?}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use place::Source;
 
 /// Start a project from what a team has already.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tollgate import openapi petstore.yaml --into shop")]
 pub(crate) struct ImportArgs {
     #[command(subcommand)]
     command: ImportCommand,

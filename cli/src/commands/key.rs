@@ -85,6 +85,9 @@ struct RevokeArgs {
     to: Place,
     #[command(flatten)]
     store: StoreArgs,
+    /// The form of the answer.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
 }
 
 /// Which gateway the key is for.
@@ -180,13 +183,18 @@ fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
     let value = target.get(key)?.ok_or_else(|| Failure::problem(format!("{key} was removed meanwhile")))?;
     let mut credential: Credential = decode(&value).map_err(|error| Failure::problem(format!("{key}: {error}")))?;
     let (id, consumer) = (credential.id.clone(), credential.consumer.clone());
-    if credential.revoked {
-        terminal::note(&format!("{id} of {consumer} was revoked before"));
-        return Ok(());
+    let was_revoked = std::mem::replace(&mut credential.revoked, true);
+    if !was_revoked {
+        target.put(&[(key.clone(), encode(&credential))])?;
     }
-    credential.revoked = true;
-    target.put(&[(key.clone(), encode(&credential))])?;
-    terminal::note(&format!("{id} of {consumer} is revoked in {}", target.name()));
+    match (args.output, was_revoked) {
+        (Output::Text, true) => terminal::note(&format!("{id} of {consumer} was revoked before")),
+        (Output::Text, false) => terminal::note(&format!("{id} of {consumer} is revoked in {}", target.name())),
+        (Output::Json, _) => {
+            let answer = json!({"id": id, "consumer": consumer, "target": target.name(), "was_revoked": was_revoked});
+            terminal::print(&format!("{answer:#}\n"));
+        }
+    }
     Ok(())
 }
 

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
+use super::Output;
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
 use crate::target::{Place, StoreArgs, Target};
@@ -32,6 +34,9 @@ pub(crate) struct PublishArgs {
     /// Write the consumers' keys of dev/fixtures.yaml, too; for tries, never for a gateway that others reach.
     #[arg(long)]
     fixtures: bool,
+    /// The form of the answer.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
 }
 
 pub(crate) fn run(args: &PublishArgs) -> Result<(), Failure> {
@@ -45,12 +50,22 @@ pub(crate) fn run(args: &PublishArgs) -> Result<(), Failure> {
     let credentials = records.len();
     records.extend_from_slice(compiled.records());
     target.put(&records)?;
-    terminal::note(&format!(
-        "published to {}: gateway {}, bundle {}{}",
-        target.name(),
-        compiled.gateway(),
-        compiled.id(),
-        if credentials > 0 { format!(", {credentials} keys of the fixtures") } else { String::new() }
-    ));
+    let (gateway, bundle) = (compiled.gateway(), compiled.id());
+    match args.output {
+        Output::Text => {
+            let keys = if credentials > 0 { format!(", {credentials} keys of the fixtures") } else { String::new() };
+            terminal::note(&format!("published to {}: gateway {gateway}, bundle {bundle}{keys}", target.name()));
+        }
+        Output::Json => {
+            let answer = json!({
+                "target": target.name(),
+                "gateway": gateway,
+                "bundle": bundle.to_string(),
+                "records": records.len(),
+                "keys": credentials,
+            });
+            terminal::print(&format!("{answer:#}\n"));
+        }
+    }
     Ok(())
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tollgate_core::cache::CacheKey;
 
+use super::Output;
 use super::serve::token;
 use crate::failure::Failure;
 use crate::terminal;
@@ -39,6 +40,9 @@ pub(crate) struct PurgeArgs {
     /// A file with the admin port's bearer token.
     #[arg(long, value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
+    /// The form of the answer.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
 }
 
 pub(crate) fn run(args: &PurgeArgs) -> Result<(), Failure> {
@@ -52,7 +56,11 @@ pub(crate) fn run(args: &PurgeArgs) -> Result<(), Failure> {
         .map_err(|_| Failure::problem(format!("{} did not answer within {} s", args.admin, PATIENCE.as_secs())))??;
     let document: Value = serde_json::from_slice(&content).unwrap_or_default();
     if status == StatusCode::OK {
-        terminal::print(&format!("purged {}\n", document["purged"].as_str().unwrap_or_default()));
+        let purged = document["purged"].as_str().unwrap_or_default();
+        terminal::print(&match args.output {
+            Output::Text => format!("purged {purged}\n"),
+            Output::Json => format!("{:#}\n", json!({"purged": purged})),
+        });
         return Ok(());
     }
     let detail = terminal::printable(document["detail"].as_str().unwrap_or("no reason was given"));

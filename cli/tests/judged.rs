@@ -1,0 +1,199 @@
+//! The commands that judge a project: check, routes, explain of routes, diff, cost.
+
+mod support;
+
+use std::fs;
+use std::process::Stdio;
+
+use serde_json::Value;
+use support::{KEY, Project, quickstart, run, tollgate};
+
+#[test]
+fn a_warning_is_an_error_where_it_is_denied_and_nothing_where_it_is_allowed() {
+    let project = Project::new();
+    project.edit("policies:\n", "policies:\n  unused: {kind: api-key}\n");
+    let path = project.path();
+    let plain = run(&["check", &path]);
+    assert_eq!(plain.code, Some(0), "{plain:?}");
+    assert!(plain.out.contains("warning[TG0407]") && plain.out.contains("compiles, with 1 warning"), "{plain:?}");
+    for denied in ["warnings", "TG0407"] {
+        let ran = run(&["check", &path, "--deny", denied]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.out.contains("error[TG0407]"), "{ran:?}");
+    }
+    assert_eq!(run(&["check", &path, "--deny", "TG0408"]).code, Some(0));
+    let allowed = run(&["check", &path, "--deny", "warnings", "--allow", "tg0407"]);
+    assert_eq!(allowed.code, Some(0), "{allowed:?}");
+    assert!(allowed.out.contains("is sound: 3 routes on 1 host pattern"), "{allowed:?}");
+    assert_eq!(run(&["check", &path, "--deny", "TG9999"]).code, Some(2));
+    assert_eq!(run(&["check", &path, "-q", "--allow", "TG0407"]).out, "");
+}
+
+#[test]
+fn what_is_found_can_be_had_as_sarif_and_whatever_the_file() {
+    let project = Project::new();
+    fs::create_dir_all(project.file("tests")).expect("a folder");
+    fs::write(project.file("tests/a.test.yaml"), "format: 1\ncases: [{name: a, stepz: []}]\n").expect("a test");
+    fs::write(project.file("prices.yaml"), "format: 1\ncurrency: EUR\n").expect("prices");
+    let path = project.path();
+    let ran = run(&["check", &path, "--output", "sarif"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let log = ran.json();
+    assert_eq!(log["version"], "2.1.0");
+    let uris: Vec<String> = log["runs"][0]["results"]
+        .as_array()
+        .expect("results")
+        .iter()
+        .map(|result| result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].to_string())
+        .collect();
+    for name in ["tests/a.test.yaml", "prices.yaml"] {
+        assert!(uris.iter().any(|uri| uri.contains(name)), "no {name} in {uris:?}");
+    }
+}
+
+#[test]
+fn a_project_is_held_to_a_platform_that_is_named() {
+    let project = Project::new();
+    project.edit("timeout: 10s\n", "timeout: 10s\n  body-limit: 1GiB\n");
+    assert_eq!(run(&["check", &project.path()]).code, Some(0));
+    let ran = run(&["check", &project.path(), "--target", "workers-free"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("TG0801") && ran.out.contains("100000000"), "{ran:?}");
+    assert_eq!(run(&["check", &project.path(), "--target", "wasm"]).code, Some(2));
+}
+
+#[test]
+fn every_environment_is_checked_unless_one_is_named() {
+    let project = Project::new();
+    project.edit("policies:\n", "values: {burst: {type: integer, default: 3}}\n\npolicies:\n");
+    project.edit("burst: 10", "burst: \"${value.burst}\"");
+    fs::create_dir_all(project.file("env")).expect("a folder");
+    fs::write(project.file("env/good.yaml"), "format: 1\nvalues: {burst: 7}\n").expect("an environment");
+    fs::write(project.file("env/bad.yaml"), "format: 1\nvalues: {burst: none}\n").expect("an environment");
+    assert_eq!(run(&["check", &project.path()]).code, Some(1));
+    fs::write(project.file("env/bad.yaml"), "format: 1\nvalues: {burst: 8}\n").expect("an environment");
+    let ran = run(&["check", &project.path()]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("its bundle for good is") && ran.out.contains("its bundle for bad is"), "{ran:?}");
+    let ran = run(&["diff", &project.path(), "--env", "good", "--env", "bad", "--output", "json"]);
+    let changes = ran.json();
+    assert_eq!((&changes["changes"][0]["from"], &changes["changes"][0]["to"]), (&"7".into(), &"8".into()), "{changes}");
+}
+
+#[test]
+fn routes_are_filtered_by_what_they_take_and_who_may_call() {
+    let ids = |words: &[&str]| -> Vec<String> {
+        let ran = run(&[&["routes", &quickstart(), "--output", "json"], words].concat());
+        let routes = ran.json();
+        routes.as_array().expect("a list").iter().map(|r| r["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    for (words, expected) in [
+        (vec!["--method", "POST"], vec!["echo.private"]),
+        (vec!["--public", "--path", "/echo/c"], vec!["echo.cached"]),
+        (vec!["--policy", "gentle"], vec!["echo.private"]),
+        (vec!["--path", "/*/private/*"], vec!["echo.private"]),
+        (
+            vec!["--upstream", "echo", "--api", "echo", "--host", "any.example", "--method", "HEAD", "--public"],
+            vec!["echo.cached", "echo.public"],
+        ),
+        (vec!["--internal"], vec![]),
+    ] {
+        assert_eq!(ids(&words), expected, "{words:?}");
+    }
+    assert!(run(&["routes", &quickstart(), "--wide"]).out.contains("BODY-LIMIT"));
+}
+
+#[test]
+fn the_settings_of_a_route_are_shown_with_where_they_are_from() {
+    let project = Project::new();
+    project.edit("        limit: gentle\n", "        limit: gentle\n        timeout: 3s\n");
+    let words = ["explain", "echo.private", &project.path()];
+    let text = run(&words);
+    let row = |setting: &str| text.out.lines().find(|line| line.starts_with(setting)).unwrap_or_default().to_owned();
+    assert!(row("timeout").contains("3s") && row("timeout").contains("route"), "{text:?}");
+    assert!(text.out.contains("overridden by the route") && text.out.contains("10s"), "{text:?}");
+    assert!(row("body-limit").contains("default"), "{text:?}");
+    let json = run(&["explain", "--route", "echo.private", &project.path(), "--output", "json"]).json();
+    let settings = json["settings"].as_array().expect("settings");
+    let timeout = settings.iter().find(|setting| setting["setting"] == "timeout").expect("the timeout");
+    assert_eq!((&timeout["value"], &timeout["level"]), (&"3s".into(), &"operation".into()));
+    assert!(timeout["place"]["line"].as_u64().is_some_and(|line| line > 10), "{timeout}");
+    assert_eq!(timeout["overridden"][0]["value"], "10s");
+    let unknown = run(&["explain", "echo.none", &project.path()]);
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    assert!(unknown.err.contains("echo.private"), "{unknown:?}");
+}
+
+#[test]
+fn the_last_of_many_requests_is_explained() {
+    let field = format!("X-API-Key: {KEY}");
+    let words = ["explain", "GET", "/echo/private/x", &quickstart(), "-H", &field, "--times", "11", "--output", "json"];
+    let answer = run(&words).json();
+    assert_eq!(answer["statuses"], serde_json::json!({"200": 10, "429": 1}));
+    assert_eq!(answer["response"]["status"], 429);
+    assert!(answer["upstream"].as_array().is_some_and(Vec::is_empty), "{answer}");
+}
+
+#[test]
+fn a_difference_is_told_with_its_effect_and_ends_as_was_asked_for() {
+    let changed = Project::new();
+    changed.edit("burst: 10", "burst: 5");
+    let (from, to) = (quickstart(), changed.path());
+    let ran = run(&["diff", &from, &to]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("breaking") && ran.out.contains("burst: 10 -> 5"), "{ran:?}");
+    let json = run(&["diff", &from, &to, "--output", "json"]).json();
+    assert_eq!((&json["breaking"], &json["loosens"]), (&Value::Bool(true), &Value::Bool(false)));
+    for (words, code) in [
+        (vec!["diff", &from, &to, "--exit-code"], 1),
+        (vec!["diff", &from, &to, "--breaking"], 1),
+        (vec!["diff", &to, &from, "--exit-code"], 1),
+        (vec!["diff", &to, &from, "--breaking"], 0),
+        (vec!["diff", &from, &from, "--exit-code"], 0),
+        (vec!["diff", &from], 2),
+        (vec!["diff", &from, "/nowhere"], 1),
+    ] {
+        assert_eq!(run(&words).code, Some(code), "{words:?}");
+    }
+}
+
+#[test]
+fn costs_are_estimated_by_a_list_that_can_be_edited() {
+    let project = Project::new();
+    let total = |project: &Project, words: &[&str]| -> u64 {
+        let ran = run(&[&["cost", &project.path(), "--output", "json"], words].concat());
+        let costs = ran.json();
+        let routes = costs[0]["routes"].as_array().expect("routes");
+        let cached = routes.iter().find(|route| route["id"] == "echo.cached").expect("the route");
+        cached["typical"]["per_million"]["total_micro"].as_u64().expect("a total")
+    };
+    assert_eq!(total(&project, &[]), 340_000);
+    let printed = run(&["cost", "--print-prices"]).out;
+    fs::write(project.file("prices.yaml"), printed.replace("upstream-requests: 0", "upstream-requests: 2"))
+        .expect("prices");
+    assert_eq!(total(&project, &[]), 2_340_000);
+    assert_eq!(total(&project, &["--hit-ratio", "75%"]), 840_000);
+    assert_eq!(total(&project, &["--target", "native"]), 0);
+    let text = run(&["cost", &project.path(), "--target", "workers-free"]).out;
+    assert!(text.contains("workers-free") && text.contains("echo.private") && text.contains("OUTSIDE"), "{text}");
+    assert_eq!(run(&["cost", &project.path(), "--hit-ratio", "2"]).code, Some(2));
+}
+
+#[test]
+fn colours_are_as_the_person_wants_them() {
+    let coloured = run(&["explain", "TG0102", "--color", "always"]);
+    assert!(coloured.out.contains("\x1b["), "{coloured:?}");
+    for never in [["--color", "never"], ["--color", "auto"]] {
+        let plain = run(&[&["explain", "TG0102"][..], &never].concat());
+        assert!(!plain.out.contains("\x1b["), "{plain:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut child =
+        tollgate(&["explain", "TG0102"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start");
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().expect("an end");
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
+}

@@ -1,10 +1,11 @@
 //! Policies: those that a route names, and the settings of those that both gateways have by one name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
 use tollgate_config::Compiled;
 use tollgate_core::authn::ApiKeySettings;
-use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
+use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
 use tollgate_core::settings::{PolicyKind, PolicySettings, RouteSettings};
 
 use super::{Change, Differing, Effect};
@@ -100,24 +101,16 @@ fn rate_limit(subject: &str, old: &RateLimitSettings, new: &RateLimitSettings) -
     let say = |setting: &str, from: String, to: String, effect, reason: &str| {
         Change::of(subject, setting, Differing { from: Some(from), to: Some(to) }, effect, reason)
     };
-    let judged = |is_tighter: bool, setting: &str, from: String, to: String| {
-        if is_tighter {
-            say(setting, from, to, Effect::Breaking, "requests that passed may be refused")
-        } else {
-            say(setting, from, to, Effect::Compatible, "more requests pass").loosening()
-        }
+    let own = |settings: &RateLimitSettings| PlanLimit {
+        rate: settings.rate,
+        period_ms: settings.period_ms,
+        burst: settings.burst,
     };
-    let mut all = Vec::new();
-    // 60/min and 1/s are the same rate: they are compared as fractions.
-    let (was, is) = (
-        u64::from(old.rate.get()) * u64::from(new.period_ms.get()),
-        u64::from(new.rate.get()) * u64::from(old.period_ms.get()),
-    );
-    if was != is {
-        all.push(judged(is < was, "rate", rate(old), rate(new)));
-    }
-    if old.burst != new.burst {
-        all.push(judged(new.burst < old.burst, "burst", old.burst.to_string(), new.burst.to_string()));
+    let mut all = numbers(subject, "", own(old), own(new));
+    // What a plan does not say of a policy, the policy says itself.
+    for plan in old.plans.keys().chain(new.plans.keys()).collect::<BTreeSet<_>>() {
+        let of = |settings: &RateLimitSettings| settings.plans.get(plan).copied().unwrap_or_else(|| own(settings));
+        all.extend(numbers(subject, &format!("plans.{plan}."), of(old), of(new)));
     }
     if old.by != new.by {
         let reason = "other requests share the limit";
@@ -133,17 +126,42 @@ fn rate_limit(subject: &str, old: &RateLimitSettings, new: &RateLimitSettings) -
     all
 }
 
-fn shown(settings: &RateLimitSettings) -> String {
-    format!("{}, burst {}, by {}", rate(settings), settings.burst, by(settings.by))
+/// Rate and burst, of a policy or of a plan.
+fn numbers(subject: &str, prefix: &str, old: PlanLimit, new: PlanLimit) -> Vec<Change> {
+    let judged = |is_tighter: bool, setting: &str, from: String, to: String| {
+        let values = Differing { from: Some(from), to: Some(to) };
+        let setting = format!("{prefix}{setting}");
+        if is_tighter {
+            Change::of(subject, &setting, values, Effect::Breaking, "requests that passed may be refused")
+        } else {
+            Change::of(subject, &setting, values, Effect::Compatible, "more requests pass").loosening()
+        }
+    };
+    let mut all = Vec::new();
+    // 60/min and 1/s are the same rate: they are compared as fractions.
+    let (was, is) = (
+        u64::from(old.rate.get()) * u64::from(new.period_ms.get()),
+        u64::from(new.rate.get()) * u64::from(old.period_ms.get()),
+    );
+    if was != is {
+        all.push(judged(is < was, "rate", rate(old.rate, old.period_ms), rate(new.rate, new.period_ms)));
+    }
+    if old.burst != new.burst {
+        all.push(judged(new.burst < old.burst, "burst", old.burst.to_string(), new.burst.to_string()));
+    }
+    all
 }
 
-fn rate(settings: &RateLimitSettings) -> String {
-    let period = duration(u64::from(settings.period_ms.get()));
-    format!(
-        "{}/{}",
-        settings.rate,
-        period.strip_prefix('1').filter(|unit| !unit.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(&period)
-    )
+fn shown(settings: &RateLimitSettings) -> String {
+    let rate = rate(settings.rate, settings.period_ms);
+    format!("{rate}, burst {}, by {}", settings.burst, by(settings.by))
+}
+
+/// As a project writes it: `60/m`, `5/10s`.
+fn rate(rate: NonZeroU32, period_ms: NonZeroU32) -> String {
+    let period = duration(u64::from(period_ms.get()));
+    let unit = period.strip_prefix('1').filter(|unit| !unit.starts_with(|c: char| c.is_ascii_digit()));
+    format!("{rate}/{}", unit.unwrap_or(&period))
 }
 
 const fn by(by: LimitBy) -> &'static str {

@@ -87,6 +87,29 @@ fn a_limit_is_compared_across_periods_and_told_once() {
     check((BURST, routes), (looser, routes), &[("rate", Compatible, true)]);
 }
 
+#[test]
+fn what_a_plan_has_is_compared_for_its_consumers() {
+    use Effect::{Breaking, Compatible};
+    let with = |plans: &str| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{keys: {{kind: api-key}}, {BURST}}}\n\
+            plans: {{{plans}}}\napis: {{a: {{upstream: u, authn: keys, limit: burst, routes: [{{path: /a}}]}}}}\n"
+        );
+        compile_str("tollgate.yaml", &text).unwrap_or_else(|found| unreachable!("{text}{found}"))
+    };
+    let gold = |rate: &str| format!("gold: {{limits: {{burst: {{rate: {rate}, burst: 60}}}}}}");
+    for (from, to, expected) in [
+        (gold("2/s"), gold("3/s"), vec![("plans.gold.rate", Compatible)]),
+        (gold("2/s"), gold("120/min"), vec![]),
+        (gold("2/s"), String::new(), vec![("plans.gold.rate", Breaking)]),
+        (String::new(), gold("1/min"), vec![("plans.gold.rate", Breaking)]),
+    ] {
+        let changes = diff(&with(&from), &with(&to));
+        let found: Vec<_> = changes.iter().map(|c| (c.setting.as_str(), c.effect)).collect();
+        assert_eq!(found, expected, "{from} {to}");
+    }
+}
+
 fn routes() -> impl Strategy<Value = Vec<String>> {
     let path = prop::sample::select(vec!["/a", "/b", "/{x}", "/a/{x}", "/a/b", "/a/{*rest}", "/{x:int}"]);
     let methods = prop::sample::select(vec!["", ", methods: [GET]", ", methods: [GET, POST]"]);

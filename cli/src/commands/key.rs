@@ -16,6 +16,10 @@ use crate::terminal;
 
 /// Make an API key, or take one back.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollgate key new --consumer acme --plan gold --to native --store shop.db
+  tollgate key revoke --key-id key-0123456789ab --gateway shop --to native --store shop.db")]
 pub(crate) struct KeyArgs {
     #[command(subcommand)]
     command: KeyCommand,

@@ -46,7 +46,7 @@ fn no_input_breaks_a_promise_or_takes_more_memory_than_its_size_allows() {
         target(b"format: 1\n");
         for (file, input) in inputs {
             let peak = peak(*target, &input);
-            let bound = bytes_max(name) + BYTES_PER_BYTE * input.len();
+            let bound = BYTES_MAX + BYTES_PER_BYTE * input.len();
             assert!(
                 peak <= bound,
                 "{name}/{file}: {peak} bytes at once for {} bytes of input, {bound} allowed",
@@ -62,10 +62,8 @@ fn no_input_breaks_a_promise_or_takes_more_memory_than_its_size_allows() {
 }
 
 /// What an input may take whatever its size, which is what aliases may repeat: 400,000 values of about a hundred bytes each,
-/// and a mebibyte of text; specifications, which are larger than what people write, ten times that.
-fn bytes_max(target: &str) -> usize {
-    if target == "openapi_import" { 512 << 20 } else { 64 << 20 }
-}
+/// and some mebibytes of text.
+const BYTES_MAX: usize = 96 << 20;
 
 /// What each byte of an input may take: a value of two bytes becomes a node of about a hundred, held in several forms.
 const BYTES_PER_BYTE: usize = 1024;

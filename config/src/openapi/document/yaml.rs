@@ -12,7 +12,8 @@ use crate::source::{Entry, FileId, Limits, Measure, Node, Position, Span, Spanne
 pub(super) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize, report: &mut Report) -> Option<Node> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let events = Parser::new_from_str(text);
-    let mut reader = Reader { events, file, limits, nodes, report, anchors: HashMap::new(), alias_bytes: 0 };
+    let mut reader =
+        Reader { events, file, limits, nodes, report, anchors: HashMap::new(), alias_bytes: 0, alias_nodes: 0 };
     reader.stream().ok()
 }
 
@@ -27,6 +28,7 @@ struct Reader<'t, 'r> {
     report: &'r mut Report,
     anchors: HashMap<usize, (Node, Measure)>,
     alias_bytes: usize,
+    alias_nodes: usize,
 }
 
 impl<'t> Reader<'t, '_> {
@@ -180,6 +182,10 @@ impl<'t> Reader<'t, '_> {
         if self.alias_bytes > self.limits.alias_bytes {
             return self.too_large(span, "aliases repeat too much text");
         }
+        self.alias_nodes = self.alias_nodes.saturating_add(measure.nodes);
+        if self.alias_nodes > ALIAS_NODES_MAX {
+            return self.too_large(span, "aliases repeat too many values");
+        }
         self.count(measure.nodes, span)
     }
 
@@ -252,3 +258,7 @@ fn position(marker: &Marker) -> Position {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Position { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
 }
+
+/// Values that aliases may repeat: as many as a project may have. Specifications are large because much is written in them, and
+/// a few lines of aliases are not to take as much as that.
+const ALIAS_NODES_MAX: usize = 400_000;

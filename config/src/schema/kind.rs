@@ -13,6 +13,8 @@ pub enum FileKind {
     Api,
     /// Policies of the project.
     Policies,
+    /// Plans of the project.
+    Plans,
     /// What an environment gives.
     Environment,
     /// Policy tests.
@@ -25,8 +27,16 @@ pub enum FileKind {
 
 impl FileKind {
     /// All kinds, the project first.
-    pub const ALL: &[Self] =
-        &[Self::Project, Self::Api, Self::Policies, Self::Environment, Self::Test, Self::Fixtures, Self::Prices];
+    pub const ALL: &[Self] = &[
+        Self::Project,
+        Self::Api,
+        Self::Policies,
+        Self::Plans,
+        Self::Environment,
+        Self::Test,
+        Self::Fixtures,
+        Self::Prices,
+    ];
 
     /// The kind's name, such as `project`.
     #[must_use]
@@ -35,6 +45,7 @@ impl FileKind {
             Self::Project => "project",
             Self::Api => "api",
             Self::Policies => "policies",
+            Self::Plans => "plans",
             Self::Environment => "env",
             Self::Test => "test",
             Self::Fixtures => "fixtures",
@@ -49,6 +60,7 @@ impl FileKind {
             Self::Project => "tollgate.yaml",
             Self::Api => "apis/<name>/api.yaml",
             Self::Policies => "policies/<any>.yaml",
+            Self::Plans => "plans/<any>.yaml",
             Self::Environment => "env/<name>.yaml",
             Self::Test => "tests/<any>.test.yaml",
             Self::Fixtures => "dev/fixtures.yaml",
@@ -63,6 +75,7 @@ impl FileKind {
             Self::Project => "tollgate.schema.json",
             Self::Api => "api.schema.json",
             Self::Policies => "policies.schema.json",
+            Self::Plans => "plans.schema.json",
             Self::Environment => "env.schema.json",
             Self::Test => "test.schema.json",
             Self::Fixtures => "fixtures.schema.json",
@@ -88,6 +101,7 @@ impl FileKind {
             Self::Project => &tables::PROJECT,
             Self::Api => &tables::API_FILE,
             Self::Policies => &tables::POLICIES_FILE,
+            Self::Plans => &tables::PLANS_FILE,
             Self::Environment => &tables::ENVIRONMENT_FILE,
             Self::Test => &tables::TEST_FILE,
             Self::Fixtures => &tables::FIXTURES,
@@ -98,7 +112,7 @@ impl FileKind {
     /// Whether `${value.NAME}` may stand in it.
     pub(crate) fn takes_values(self) -> bool {
         match self {
-            Self::Project | Self::Api | Self::Policies => true,
+            Self::Project | Self::Api | Self::Policies | Self::Plans => true,
             Self::Environment | Self::Test | Self::Fixtures | Self::Prices => false,
         }
     }

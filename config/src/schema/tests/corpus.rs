@@ -36,6 +36,7 @@ fn kind_of(path: &Path) -> Option<FileKind> {
         (_, _, "tollgate") => Some(FileKind::Project),
         ("apis", _, "api") => Some(FileKind::Api),
         (_, "policies", _) => Some(FileKind::Policies),
+        (_, "plans", _) => Some(FileKind::Plans),
         (_, "env", _) => Some(FileKind::Environment),
         (_, "tests", stem) if stem.ends_with(".test") => Some(FileKind::Test),
         (_, "dev", "fixtures") => Some(FileKind::Fixtures),

@@ -62,6 +62,7 @@ fn findings(kind: FileKind, text: &str) -> Diagnostics {
         }
         FileKind::Api => beside_the_project("apis/pets/api.yaml", text),
         FileKind::Policies => beside_the_project("policies/more.yaml", text),
+        FileKind::Plans => beside_the_project("plans/more.yaml", text),
         FileKind::Environment => in_environment(text),
         FileKind::Test => {
             policy_tests::load_str("tests/pets.test.yaml", text).map_or_else(|found| found, |file| file.warnings)

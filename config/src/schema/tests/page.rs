@@ -17,6 +17,7 @@ const PAGES: &[(&str, &str, &[FileKind])] = &[
             FileKind::Project,
             FileKind::Api,
             FileKind::Policies,
+            FileKind::Plans,
             FileKind::Environment,
             FileKind::Fixtures,
             FileKind::Prices,

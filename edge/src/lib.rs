@@ -22,6 +22,6 @@ mod secrets;
 mod site;
 
 pub use isolate::{Freshness, Isolate, IsolateSettings};
-pub use loading::BundleRecords;
+pub use loading::{BundleRecords, LoadedPart};
 pub use pipeline::{Client, Served, failed, serve, unreadable};
 pub use ports::Host;

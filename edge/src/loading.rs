@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use tollgate_core::route::{HostName, HostPattern};
-use tollgate_kv_schemas::{Id, Manifest, Pointer, RecordError, decode, decode_part, decode_part_unnamed};
+use tollgate_kv_schemas::{Id, Manifest, Pointer, RecordError, SiteSettings, decode, decode_part, decode_part_unnamed};
 
 use crate::site::Site;
 
@@ -19,29 +19,44 @@ pub struct BundleRecords<'r> {
 }
 
 impl BundleRecords<'_> {
-    /// Does with them what a fresh isolate does for a request to this host, the router included; answers how many routes
-    /// there are.
+    /// Does with them what a fresh isolate does for a request to this host, the router included.
     ///
     /// # Errors
     /// What is wrong with a record.
-    pub fn load(self, host: &HostName) -> Result<usize, RecordError> {
+    pub fn load(self, host: &HostName) -> Result<LoadedPart, RecordError> {
         let pointer: Pointer = decode(self.pointer)?;
         let manifest = Manifest::decode(self.manifest.to_vec(), &pointer.bundle)?;
-        let Some((pattern, id)) = first_part(&manifest, host)? else { return Ok(0) };
+        let Some((pattern, id)) = first_part(&manifest, host)? else { return Ok(LoadedPart(None)) };
         let settings = decode_part(self.part, &id, &pattern)?;
-        Ok(compiled(manifest, settings, id))
+        Ok(LoadedPart::of(manifest, settings, id))
     }
 
     /// The same, whatever the records are named: a digest would keep all that is made up from being looked at.
     ///
     /// # Errors
     /// What is wrong with a record.
-    pub fn load_unnamed(self, host: &HostName) -> Result<usize, RecordError> {
+    pub fn load_unnamed(self, host: &HostName) -> Result<LoadedPart, RecordError> {
         let _: Pointer = decode(self.pointer)?;
         let manifest = Manifest::decode_unnamed(self.manifest.to_vec())?;
         let (pattern, id) = first_part(&manifest, host)?.unwrap_or_else(|| (host.to_string(), Id::of(self.part)));
         let settings = decode_part_unnamed(self.part, &pattern)?;
-        Ok(compiled(manifest, settings, id))
+        Ok(LoadedPart::of(manifest, settings, id))
+    }
+}
+
+/// A part that requests could be routed by.
+#[derive(Debug)]
+pub struct LoadedPart(Option<Site>);
+
+impl LoadedPart {
+    fn of(manifest: Manifest, settings: SiteSettings, id: Id) -> Self {
+        Self(Some(Site::compile(Rc::new(manifest.gateway), settings, id, 0)))
+    }
+
+    /// How many routes it has; none where the bundle has no part for the host.
+    #[must_use]
+    pub fn routes(&self) -> usize {
+        self.0.as_ref().map_or(0, |site| site.settings.routes.len())
     }
 }
 
@@ -52,8 +67,4 @@ fn first_part(manifest: &Manifest, host: &HostName) -> Result<Option<(String, Id
         }
     }
     Ok(None)
-}
-
-fn compiled(manifest: Manifest, settings: tollgate_kv_schemas::SiteSettings, id: Id) -> usize {
-    Site::compile(Rc::new(manifest.gateway), settings, id, 0).settings.routes.len()
 }

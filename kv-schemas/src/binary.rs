@@ -114,8 +114,8 @@ impl<'b> Flavor<'b> for Budgeted<'b> {
 
     fn try_take_n(&mut self, count: usize) -> postcard::Result<&'b [u8]> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
-        let slashes = taken.iter().filter(|byte| **byte == b'/').count();
-        self.spend(TEXT_COST + count + slashes * SEGMENT_COST)?;
+        let parts = |of: u8| taken.iter().filter(|byte| **byte == of).count();
+        self.spend(TEXT_COST + count + parts(b'/') * SEGMENT_COST + parts(b'|') * CHOICE_COST)?;
         self.rest = rest;
         Ok(taken)
     }
@@ -135,6 +135,9 @@ const TEXT_COST: usize = 16;
 
 /// A segment of a path template, and the node of the router that it may come to.
 const SEGMENT_COST: usize = 320;
+
+/// A value of a parameter that takes one of a few, there and in the router.
+const CHOICE_COST: usize = 96;
 
 #[cfg(test)]
 mod tests {

@@ -31,3 +31,22 @@ pub use show::readable;
 
 #[doc(no_inline)]
 pub use tollgate_core::{authn::Credential, cache::Purges, settings::SiteSettings};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    const PART: &[u8] = include_bytes!("../tests/golden/part.v2.bin");
+    const MANIFEST: &[u8] = include_bytes!("../tests/golden/manifest.v2.bin");
+
+    /// The bytes were written where a `usize` has 64 bits; this runs where it has 32, too.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_same_settings_have_the_same_bytes_on_every_machine() {
+        let part = decode_part_unnamed(PART, "*").unwrap();
+        assert!(encode_part(&part) == PART);
+        let manifest = Manifest::decode_unnamed(MANIFEST.to_vec()).unwrap();
+        let parts = manifest.parts().unwrap().into_iter().map(|(pattern, id)| (pattern.parse().unwrap(), id)).collect();
+        assert!(Manifest::encode(&manifest.gateway, &parts).1 == MANIFEST);
+    }
+}

@@ -77,10 +77,24 @@ fn component_host(place: &Place) -> Result<(), String> {
 pub(crate) fn for_bench(place: &Place) -> Result<(), String> {
     worker(place)?;
     component(place)?;
+    bench_loader(place)?;
     run::announced(
         "build native: the tollgate program, for release",
         run::cargo(place).args(["build", "--locked", "--release", "--package", "tollgate"]),
     )
+}
+
+/// The loader of bundles, with the bindings that Node takes.
+fn bench_loader(place: &Place) -> Result<(), String> {
+    let mut build = run::cargo(place);
+    build.args(["build", "--locked", "--package", "tollgate-bench-loader", "--lib"]);
+    build.args(["--target", "wasm32-unknown-unknown", "--profile", "wasm"]);
+    run::announced("build: the loader of bundles, for wasm", &mut build)?;
+    let mut bind = Command::new(place.tool("wasm-bindgen"));
+    bind.args(["--target", "web", "--no-typescript", "--out-dir"])
+        .arg(place.target.join("bench-loader"))
+        .arg(place.target.join("wasm32-unknown-unknown/wasm/tollgate_bench_loader.wasm"));
+    run::announced("build: its bindings", &mut bind)
 }
 
 /// The Worker: the same script that `wrangler dev` and `wrangler deploy` call.

@@ -89,11 +89,11 @@ fn unit(place: &Place, hosts: &[Host]) -> Result<(u64, u64), String> {
     Ok(sum)
 }
 
-/// Core's own tests once more, compiled to the target that Workers run.
+/// Core's own tests once more, and those of stored bytes, compiled to the target that Workers run.
 fn wasm(place: &Place) -> Result<(u64, u64), String> {
     let mut command = run::cargo(place);
     command
-        .args(["test", "--locked", "--package", "tollgate-core", "--lib"])
+        .args(["test", "--locked", "--package", "tollgate-core", "--package", "tollgate-kv-schemas", "--lib"])
         .args(["--target", "wasm32-unknown-unknown", "--no-fail-fast"])
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", place.tool("wasm-bindgen-test-runner"));
     let (passed, failed) = counted(&mut command)?;

@@ -288,6 +288,10 @@ fn parameter(name: &str) -> Result<String, TemplateError> {
 
 /// The decoded form of a literal; it must be a segment that a request could carry.
 fn literal(raw: &str) -> Result<String, TemplateError> {
+    // Most are of this kind, and a bundle has thousands.
+    if raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+        return Ok(raw.to_owned());
+    }
     let path = CanonicalPath::parse(format!("/{raw}").as_bytes())?;
     Ok(path.segments().first().cloned().unwrap_or_default())
 }

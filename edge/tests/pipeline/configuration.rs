@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use futures_executor::block_on;
 use tollgate_core::route::HostPattern;
-use tollgate_edge::Freshness;
+use tollgate_edge::{Freshness, Isolate, IsolateSettings};
 use tollgate_kv_schemas::{Bundle, keys};
 
 use crate::bench::{Bench, gateway, ok, on_any_host, route, site};
@@ -94,6 +95,23 @@ fn a_host_has_its_own_part() {
     assert_eq!(bench.get("/wildcard", &[]).status, 200, "what the host's own part does not have, a wider one may");
     let elsewhere = bench.get("/exact", &[("host", "example.org")]);
     assert_eq!((elsewhere.status, elsewhere.problem().as_str()), (404, "route-not-found"));
+}
+
+#[test]
+fn hosts_are_served_however_few_of_their_parts_are_remembered() {
+    let isolate = Isolate::new(IsolateSettings { gateway: "acme".into(), freshness: Freshness::Behind });
+    let bench = Bench { isolate: Rc::new(isolate.with_room_for_parts(1_000)), ..bench() };
+    let host = |n: usize| format!("t{n}.example.com");
+    let part = |n: usize| (host(n).parse().unwrap(), site(vec![route(&format!("/{n}"), &["GET"])]));
+    bench.publish(&(0..300).map(part).collect());
+    for n in (0..300).chain([7, 7, 299, 0]) {
+        let fields = [("host", host(n))];
+        let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+        assert_eq!(bench.get(&format!("/{n}"), &fields).status, 200, "{n}");
+        assert_eq!(bench.get("/other", &fields).status, 404, "{n}");
+    }
+    bench.host.records.fault.set(true);
+    assert_eq!(bench.get("/0", &[("host", "t0.example.com")]).status, 200, "what was asked for last is remembered");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What is stored: its bytes in every version, what an old edge makes of a new bundle, and what damage does.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
 
 mod golden;
 mod hostile;

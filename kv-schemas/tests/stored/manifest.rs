@@ -6,7 +6,8 @@ use tollgate_kv_schemas::{Id, Manifest, RecordError};
 use crate::sample;
 
 fn parts(count: usize) -> BTreeMap<HostPattern, Id> {
-    let host = |n: usize| if n % 10 == 0 { format!("*.t{n}.example.com") } else { format!("t{n}.example.com") };
+    let host =
+        |n: usize| if n.is_multiple_of(10) { format!("*.t{n}.example.com") } else { format!("t{n}.example.com") };
     (0..count).map(|n| (host(n).parse().unwrap(), Id::of(&n.to_le_bytes()))).collect()
 }
 

@@ -73,9 +73,12 @@ impl StateParts {
             gateway: self.settings.gateway.clone(),
             freshness: self.settings.freshness,
         });
-        (isolate, host)
+        (isolate.with_room_for_parts(PARTS_REMEMBERED_BYTES), host)
     }
 }
+
+/// Parts that a thread remembers: those of 300,000 routes, as a process has other memory than a Worker's isolate.
+const PARTS_REMEMBERED_BYTES: usize = 32 * 1024 * 1024;
 
 impl NativeHost {
     /// The ports of one isolate without a server around it, for tests of the ports themselves; its log goes nowhere.

@@ -1,0 +1,185 @@
+//! Loads bundles as a fresh isolate does for its first request, natively and in wasm, to be measured by `bench`.
+//!
+//! [`pack`] makes what is stored, [`load`] is what is measured; between them goes one list of bytes, which a fresh wasm
+//! instance can be handed.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use http::Method;
+use tollgate_core::authn::ApiKeySettings;
+use tollgate_core::cache::{CacheCredentials, CacheSettings};
+use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
+use tollgate_core::route::{Entry, HostName, Router};
+use tollgate_core::settings::{GatewaySettings, PolicyKind, PolicySettings, RouteSettings, SiteSettings};
+use tollgate_core::telemetry::TelemetrySettings;
+use tollgate_edge::BundleRecords;
+use tollgate_kv_schemas::{Bundle, Id};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// The host that asks.
+const HOST: &str = "t0.example.com";
+
+/// What is stored for a gateway with so many hosts and routes on each; `json` has the part alone as JSON.
+#[wasm_bindgen]
+#[must_use]
+pub fn pack(hosts: usize, routes: usize, json: bool) -> Vec<u8> {
+    let site = site(routes);
+    if json {
+        return packed(&[&serde_json::to_vec(&site).unwrap_or_default()]);
+    }
+    let small = SiteSettings { routes: site.routes.iter().take(1).cloned().collect(), ..site.clone() };
+    let host = |n: usize| format!("t{n}.example.com").parse().ok();
+    let sites: BTreeMap<_, _> =
+        (0..hosts).filter_map(|n| Some((host(n)?, if n == 0 { site.clone() } else { small.clone() }))).collect();
+    let records = Bundle::new(&gateway(), &sites).records;
+    packed(&["part", "manifest", "config"].map(|kind| largest(&records, kind)))
+}
+
+/// The largest record of a kind.
+fn largest<'r>(records: &'r [(String, Vec<u8>)], kind: &str) -> &'r [u8] {
+    let of_kind = records.iter().filter(|(key, _)| key.split(':').nth(1) == Some(kind));
+    of_kind.map(|(_, value)| value.as_slice()).max_by_key(|value| value.len()).unwrap_or_default()
+}
+
+/// Loads what was packed, the router included, and keeps it for good; answers how many routes there are.
+///
+/// An isolate keeps what it has loaded, so what it takes to let go of it is not to be measured.
+#[wasm_bindgen]
+#[must_use]
+pub fn load(packed: &[u8]) -> usize {
+    let records = unpacked(packed);
+    match records[..] {
+        [part, manifest, pointer] => {
+            let bundle = BundleRecords { pointer, manifest, part };
+            let loaded = HostName::from_authority(HOST).ok().and_then(|host| bundle.load(&host).ok());
+            loaded.map_or(0, |part| kept(part).routes())
+        }
+        [json] => load_json(json).unwrap_or_default(),
+        _ => 0,
+    }
+}
+
+/// As the edge loaded parts when they were JSON.
+fn load_json(json: &[u8]) -> Option<usize> {
+    let _ = Id::of(json);
+    let site: SiteSettings = serde_json::from_slice(json).ok().filter(SiteSettings::is_coherent)?;
+    let method = |method: &String| Method::from_bytes(method.as_bytes()).ok();
+    let methods: Vec<Vec<Method>> = site.routes.iter().map(|r| r.methods.iter().filter_map(method).collect()).collect();
+    let entries = site.routes.iter().zip(&methods);
+    let router = Router::new(entries.map(|(r, methods)| Entry { path: &r.path, methods, when: &r.when }));
+    Some(kept((site, router)).0.routes.len())
+}
+
+fn kept<T>(loaded: T) -> &'static T {
+    Box::leak(Box::new(loaded))
+}
+
+fn packed(records: &[&[u8]]) -> Vec<u8> {
+    let length = |record: &&[u8]| u32::try_from(record.len()).unwrap_or(u32::MAX).to_le_bytes();
+    records.iter().flat_map(|record| [length(record).to_vec(), record.to_vec()].concat()).collect()
+}
+
+fn unpacked(mut packed: &[u8]) -> Vec<&[u8]> {
+    let mut records = Vec::new();
+    while let Some((length, rest)) = packed.split_first_chunk() {
+        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX).min(rest.len());
+        let (record, rest) = rest.split_at(length);
+        records.push(record);
+        packed = rest;
+    }
+    records
+}
+
+fn gateway() -> GatewaySettings {
+    GatewaySettings {
+        name: "bench".into(),
+        trust_forwarded: false,
+        telemetry: TelemetrySettings { log: true, otlp: None },
+        internal_hosts: vec![],
+    }
+}
+
+/// A part as a gateway of a few APIs has it.
+fn site(routes: usize) -> SiteSettings {
+    let limit = RateLimitSettings {
+        rate: NonZeroU32::MIN,
+        period_ms: NonZeroU32::MIN,
+        burst: NonZeroU32::MIN,
+        by: LimitBy::Consumer,
+        on_unavailable: OnUnavailable::Open,
+        plans: BTreeMap::new(),
+    };
+    let keys = ApiKeySettings { field: "x-api-key".into(), scheme: None, query: None };
+    let policies = [("keys", PolicyKind::ApiKey(keys)), ("burst", PolicyKind::RateLimit(limit))];
+    let upstream = |n: usize| {
+        let url = format!("https://up{n}.internal:8443/base").parse().ok()?;
+        Some(UpstreamSettings { name: format!("up{n}"), url, connect_timeout_ms: 5_000, fields: vec![] })
+    };
+    SiteSettings {
+        upstreams: (0..4).filter_map(upstream).collect(),
+        policies: policies.into_iter().map(|(name, kind)| PolicySettings { name: name.into(), kind }).collect(),
+        routes: (0..routes).filter_map(route).collect(),
+    }
+}
+
+fn route(n: usize) -> Option<RouteSettings> {
+    let (of, below, method) = (WORDS[n % 16], WORDS[n / 16 % 16], METHODS[n / 256 % 4]);
+    let last = if n.is_multiple_of(2) { "/{id}" } else { "" };
+    let cache = CacheSettings {
+        ttl_ms: Some(60_000),
+        vary: vec!["accept-language".into()],
+        credentials: CacheCredentials::PerConsumer,
+        key_query: None,
+    };
+    Some(RouteSettings {
+        id: format!("api{}.{}-{of}-{n}", n / 50, method.to_ascii_lowercase()),
+        api: format!("api{}", n / 50),
+        path: format!("/api/v{}/{of}/{{owner}}/{below}{last}", n / 1_024 + 1).parse().ok()?,
+        methods: vec![method.into()],
+        when: vec![],
+        internal: false,
+        authn: vec![0],
+        scopes: if n.is_multiple_of(3) { vec![format!("{of}.read")] } else { vec![] },
+        limit: vec![1],
+        cost: NonZeroU32::MIN,
+        cache: (method == "GET" && n.is_multiple_of(2)).then_some(cache),
+        upstream: n % 4,
+        strip_segments: 2,
+        content_bytes_max: 1 << 20,
+        timeout_ms: Some(30_000),
+    })
+}
+
+const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
+const WORDS: [&str; 16] = [
+    "users",
+    "orders",
+    "items",
+    "accounts",
+    "invoices",
+    "customers",
+    "subscriptions",
+    "payments",
+    "products",
+    "events",
+    "reports",
+    "files",
+    "messages",
+    "projects",
+    "teams",
+    "members",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_is_loaded_whole() {
+        assert_eq!(load(&pack(1, 100, false)), 100);
+        assert_eq!(load(&pack(1, 100, true)), 100);
+        assert_eq!(load(&pack(300, 10, false)), 10);
+    }
+}

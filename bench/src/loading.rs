@@ -1,0 +1,89 @@
+//! What the first request of a fresh instance pays for its configuration: natively, and in wasm.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use tollgate_bench_loader::{load, pack};
+
+use crate::compare::Row;
+use crate::workerd::{artifact_folder, root};
+
+/// Two bundles compared: hosts, routes on the host that asks, whether as JSON.
+struct Pair {
+    what: &'static str,
+    one: (usize, usize, bool),
+    other: (usize, usize, bool),
+}
+
+const PAIRS: [Pair; 5] = [
+    Pair { what: "1,000 routes, against the same as JSON", one: (1, 1_000, false), other: (1, 1_000, true) },
+    Pair { what: "10,000 routes, against the same as JSON", one: (1, 10_000, false), other: (1, 10_000, true) },
+    Pair { what: "1,000 routes, against 100", one: (1, 1_000, false), other: (1, 100, false) },
+    Pair {
+        what: "100 routes on each of 1,000 hosts, against 1 host",
+        one: (1_000, 100, false),
+        other: (1, 100, false),
+    },
+    Pair {
+        what: "100 routes on each of 10,000 hosts, against 1 host",
+        one: (10_000, 100, false),
+        other: (1, 100, false),
+    },
+];
+
+/// How often each bundle is loaded; the first few are warm-up.
+const ROUNDS: usize = 25;
+
+pub(crate) fn measure() -> Result<Vec<Row>, String> {
+    let mut rows: Vec<Row> =
+        PAIRS.iter().map(|pair| row("native", pair, &native(pair.one), &native(pair.other))).collect();
+    let folder = artifact_folder("target/bench-loader");
+    for pair in &PAIRS {
+        let (one, other) = in_wasm(&folder, pair)?;
+        rows.push(row("wasm", pair, &one, &other));
+    }
+    Ok(rows)
+}
+
+fn native((hosts, routes, json): (usize, usize, bool)) -> Vec<f64> {
+    let packed = pack(hosts, routes, json);
+    let once = || {
+        let begun = Instant::now();
+        black_box(load(black_box(&packed)));
+        begun.elapsed().as_secs_f64() * 1000.0
+    };
+    (0..ROUNDS).map(|_| once()).collect()
+}
+
+fn in_wasm(folder: &Path, pair: &Pair) -> Result<(Vec<f64>, Vec<f64>), String> {
+    let words = [pair.one, pair.other].map(|(hosts, routes, json)| format!("{hosts},{routes},{}", u8::from(json)));
+    let mut node = Command::new("node");
+    node.arg(root().join("bench/loader/measure.mjs")).arg(folder).arg(ROUNDS.to_string()).args(words);
+    let output = node.output().map_err(|e| format!("node: {e}; it runs wasm"))?;
+    if !output.status.success() {
+        return Err(format!("measure.mjs: {}", String::from_utf8_lossy(&output.stderr).trim_end()));
+    }
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|e| format!("measure.mjs: {e}"))?;
+    let times =
+        |place: usize| said[place]["times"].as_array().into_iter().flatten().filter_map(|t| t.as_f64()).collect();
+    Ok((times(0), times(1)))
+}
+
+fn row(where_: &str, pair: &Pair, one: &[f64], other: &[f64]) -> Row {
+    let mut ratios: Vec<f64> = one.iter().zip(other).skip(ROUNDS / 5).map(|(one, other)| one / other).collect();
+    let ratio = median(&mut ratios);
+    let time = |times: &[f64]| format!("{:.3} ms", median(&mut times[ROUNDS / 5..].to_vec()));
+    Row {
+        what: format!("loading, {where_}: {}", pair.what),
+        tollgate: time(one),
+        other: time(other),
+        ratio: format!("{ratio:.2} (more is slower)"),
+    }
+}
+
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -441,6 +441,7 @@ fn keys_stand_where_the_routes_policy_looks_and_wherever_a_text_names_them() {
         "- name: keys\n  steps:\n  - {request: GET /shop/private, key: k1, expect: {consumer: acme}}\n  \
          - {request: GET /shop/bearer, key: k1, expect: {consumer: acme, upstream: {headers: {authorization: {absent: true}}}}}\n  \
          - {request: GET /shop/private, headers: {x-api-key: \"${key.k1}\"}, expect: {consumer: acme}}\n  \
+         - {request: GET /nowhere, key: k1, expect: {status: 404, upstream: {called: false}}}\n  \
          - {request: \"GET /shop/private?k=${key.k1}\", expect: {status: 401, problem: credential-misplaced}}\n  \
          - {request: GET /shop/private, key: old, expect: {problem: credential-expired}}\n  \
          - {request: POST /shop/scoped, key: k1, expect: {status: 403, problem: scope-missing}}\n  \
@@ -488,6 +489,40 @@ apis:
         - {request: GET /shop, host: c.example.org, expect: {upstream: {headers: {x-forwarded-host: c.example.org}}}}\n";
     let ran = Tested::new(project).file("t", file).run(&[]);
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.err);
+}
+
+#[test]
+fn callers_inside_are_answered_where_others_are_not() {
+    let project = "
+format: 1
+gateway: {name: acme, hosts: [api.example.com], internal-hosts: [ops.internal], authn: none}
+upstreams: {pets: \"http://pets.internal\"}
+apis:
+  shop: {upstream: pets, routes: [{path: /shop, methods: [GET], id: shop}]}
+  ops: {internal: true, upstream: pets, routes: [{path: /ops, methods: [GET], id: ops}]}
+";
+    let file = "format: 1\ncases:\n- name: hosts\n  steps:\n  \
+        - {request: GET /shop, expect: {status: 200}}\n  \
+        - {request: GET /ops, from: inside, expect: {status: 200, route: ops.ops}}\n  \
+        - {request: GET /ops, expect: {status: 404, upstream: {called: false}}}\n  \
+        - {request: GET /ops, host: ops.internal, expect: {status: 404, problem: route-not-found}}\n";
+    let ran = Tested::new(project).file("t", file).run(&[]);
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.err);
+}
+
+#[test]
+fn invariants_pass_when_they_are_proved_and_fail_with_a_request_that_breaks_them() {
+    let rules = "format: 1\ninvariants:\n- {name: proved, routes: {method: POST}, have: [authn]}\n\
+        - {name: refuted, routes: {method: POST}, have: [authn, limit]}\n- {name: about nothing, routes: {method: PATCH}, have: [authn]}\n";
+    let ran = Tested::new(PROJECT).file("t", rules).run(&["--output", "json"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let tests = &ran.json()["files"][0]["tests"];
+    assert_eq!((&tests[0]["kind"], &tests[0]["passed"]), (&"invariant".into(), &true.into()));
+    let mismatches = tests[1]["failure"]["mismatches"].as_array().expect("a list");
+    assert_eq!(mismatches.len(), 1, "{tests:#}");
+    let got = mismatches[0]["got"].as_str().expect("a text");
+    assert!(mismatches[0]["what"] == "`shop.scoped`" && got.contains("curl") && got.contains("/shop/scoped"), "{got}");
+    assert_eq!(tests[2]["passed"], false);
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn project_of(place: &Place, project: &str) -> Result<(u64, u64), String> {
         program.current_dir(&place.root);
         program
     };
-    let (is_sound, _) = run::watched(program().args(["check", project]))?;
+    let (is_sound, _) = run::watched(program().args(["check", "--deny", "warnings", project]))?;
     let checked = (u64::from(is_sound), u64::from(!is_sound));
     if !place.root.join(project).join("tests").is_dir() {
         return Ok(checked);

@@ -93,14 +93,14 @@ impl<'f> Stage<'f> {
         internal.chain(&self.public_hosts).take(HOSTS_TRIED_MAX).map(String::as_str).collect()
     }
 
-    /// Where the route of a request looks for a key; where it looks for none, where any route does.
+    /// Where the route of a request looks for a key; where none does, the first place that any policy looks in.
     pub(super) fn key_place(&self, request: &Request<Content>, client: Client) -> Option<&'f ApiKeySettings> {
         let any = self.key_places.first().copied();
         if self.key_places.len() < 2 {
             return any;
         }
         let policies = &self.compiled.whole().policies;
-        let route = self.route_of(request.clone(), client)?;
+        let Some(route) = self.route_of(request.clone(), client) else { return any };
         let asked = route.settings.authn.iter().filter_map(|place| match &policies.get(*place)?.kind {
             PolicyKind::ApiKey(settings) => Some(settings),
             PolicyKind::RateLimit(_) => None,

@@ -117,6 +117,9 @@ codes! {
     SeveralFiles "TG0114" "Two files stand for the same thing."
         "`tollgate.yaml` beside `tollgate.json`, or `api.yml` beside `api.yaml`: which of the two counts cannot be \
         known."
+    Yaml11Number "TG0115" "An unquoted number means something else in YAML 1.1."
+        "`0777` is 511 to YAML 1.1 readers and 777 to YAML 1.2 readers; `1_000` and `12:30` are numbers to the one and \
+        text to the other. Write a number in plain figures, and quotes where text is meant."
     NotJson "TG0118" "A file named `.json` is not JSON."
         "YAML is read from a file of any name, but editors and tools believe the name. `tollgate fmt` writes a file named \
         `.json` as JSON, which has no comments and no anchors, so it refuses one that holds them."

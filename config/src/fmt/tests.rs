@@ -64,7 +64,7 @@ fn brackets_stay_while_they_fit() {
 #[test]
 fn scalars_have_one_form() {
     check("a: 'b'\nc: \"d\"\n'e': \"f: g\"\n", "a: b\nc: d\ne: \"f: g\"\n");
-    check("a: '1'\nb: \"yes\"\nc: 010\nd: ~\ne:\n", "a: \"1\"\nb: \"yes\"\nc: 010\nd: ~\ne:\n");
+    check("a: '1'\nb: \"yes\"\nc: 10\nd: ~\ne:\n", "a: \"1\"\nb: \"yes\"\nc: 10\nd: ~\ne:\n");
     check("a: [ '{b}', /c, \"d,e\" ]\nf: /c/{d}\n", "a: [\"{b}\", /c, \"d,e\"]\nf: /c/{d}\n");
     check(
         "a: \"one\n  two\\\n   three\"\nb: one\n  two\n\n   three  # c\nd: 1\n",

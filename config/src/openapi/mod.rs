@@ -8,7 +8,7 @@
 //! Where to start: [`import`]. Inside, texts become trees (`document`), overlays change the first of them (`overlay`),
 //! all files are read (`documents`), and operations are made of them (`walk`).
 
-mod document;
+pub(crate) mod document;
 mod documents;
 mod narrowing;
 mod operations;

@@ -1,6 +1,7 @@
 //! The files of a project and what is written in them, with the place of every node.
 
 mod folder;
+pub(crate) mod json;
 mod layout;
 mod loader;
 mod node;

@@ -57,11 +57,18 @@ fn json_escapes_read_as_json_says() {
     reads(json, &serde_json::from_str(json).unwrap());
 }
 
-/// A limit of the scanner, said here so that it is noticed when it goes away.
 #[test]
-fn a_character_in_two_json_escapes_is_refused_with_a_place() {
-    refuses("{\"a\": \"\\ud83d\\ude00\"}", &[(Code::Syntax, 1, 7)]);
-    reads("{\"a\": \"😀\"}", &serde_json::json!({"a": "😀"}));
+fn a_character_in_two_json_escapes_is_read() {
+    reads("{\"a\": \"\\ud83d\\ude00\"}", &serde_json::json!({"a": "😀"}));
+    reads("\u{feff}[\"\\ud83d\\ude00\"]\r\n", &serde_json::json!(["😀"]));
+}
+
+#[test]
+fn numbers_of_yaml_1_1_are_refused_where_they_stand() {
+    refuses(
+        "a: 0777\nb: [1_000, \"0777\", 12:30]\n",
+        &[(Code::Yaml11Number, 1, 4), (Code::Yaml11Number, 2, 5), (Code::Yaml11Number, 2, 20)],
+    );
 }
 
 #[test]

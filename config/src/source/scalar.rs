@@ -24,6 +24,34 @@ pub(crate) fn yaml_1_1_boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// Whether a plain scalar is a number to a YAML 1.1 reader and something else to a YAML 1.2 reader: `0777` is octal there,
+/// `1_000` has a separator, `12:30` is in sixties, `0b1` is binary.
+pub(super) fn is_yaml_1_1_number(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let octal = unsigned.len() > 1 && unsigned.starts_with('0') && digits(unsigned);
+    let separated = unsigned.contains('_')
+        && unsigned.starts_with(|c: char| c.is_ascii_digit())
+        && unsigned.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    let binary = unsigned
+        .strip_prefix("0b")
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b == b'0' || b == b'1'));
+    octal || separated || binary || is_sexagesimal(unsigned)
+}
+
+/// `[1-9][0-9]*(:[0-5]?[0-9])+`
+fn is_sexagesimal(text: &str) -> bool {
+    let mut parts = text.split(':');
+    let first = parts.next().unwrap_or_default();
+    let is_first = first.bytes().all(|b| b.is_ascii_digit()) && first.starts_with(|c: char| ('1'..='9').contains(&c));
+    let sixties = |part: &str| {
+        (1..=2).contains(&part.len())
+            && part.bytes().all(|b| b.is_ascii_digit())
+            && part.parse().is_ok_and(|n: u8| n < 60)
+    };
+    is_first && text.contains(':') && parts.all(sixties)
+}
+
 fn number(text: &str) -> Option<Value> {
     if let Some(figures) = text.strip_prefix("0x") {
         return radix(figures, 16);
@@ -81,6 +109,18 @@ mod tests {
             check(text, &Value::Null);
         }
         check("True", &Value::Bool(true));
+    }
+
+    #[test]
+    fn numbers_that_yaml_1_1_reads_otherwise_are_told_apart() {
+        for text in ["0777", "-010", "08", "1_000", "1__0", "12:30", "12:30:45", "0b101"] {
+            assert!(is_yaml_1_1_number(text), "{text}");
+        }
+        for text in
+            ["0", "7", "-1", "0x1F", "0o17", "1.5", "_1", "1:60", "01:30:99", "::1", "a:1", "12:", ":30", "10s", ""]
+        {
+            assert!(!is_yaml_1_1_number(text), "{text}");
+        }
     }
 
     #[test]

@@ -1,20 +1,23 @@
 //! The one reader of YAML and JSON: events of the parser become a bounded tree of placed values.
 //!
 //! Stricter than YAML 1.2 where files are known to surprise: keys are unique, tags, several documents, merge keys and the
-//! booleans of YAML 1.1 are refused. JSON is YAML 1.2, so the same reader reads it.
+//! booleans and numbers of YAML 1.1 are refused. Sound JSON has a reader of its own, whose trees are the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
 
 use super::node::Measure;
-use super::{Entry, FileId, Limits, Node, Position, Span, Spanned, Value, line, scalar};
+use super::{Entry, FileId, Limits, Node, Position, Span, Spanned, Value, json, line, scalar};
 use crate::diagnostic::{Code, Diagnostic, Report};
 
 /// Reads a text into a tree; `None` when there is no tree to be had, which is then reported.
 ///
 /// What can be refused by itself (a duplicate key, a tag) is reported, and the rest is read on.
 pub(crate) fn read(file: FileId, text: &str, limits: &Limits, report: &mut Report) -> Option<Node> {
+    if let Some(root) = sound_json(file, text, limits) {
+        return Some(root);
+    }
     let mut reader = Reader {
         events: Parser::new_from_str(text),
         text,
@@ -29,6 +32,29 @@ pub(crate) fn read(file: FileId, text: &str, limits: &Limits, report: &mut Repor
         return reader.too_large(Span::beginning_of(file), "the file is too large").ok();
     }
     reader.stream().ok()
+}
+
+/// The tree of a text that is JSON without a mistake: JSON has escapes that the scanner does not know, pairs of surrogates.
+/// What is wrong with any other text is for the reader of YAML to say.
+fn sound_json(file: FileId, text: &str, limits: &Limits) -> Option<Node> {
+    let start = text.trim_start_matches('\u{feff}').trim_start();
+    if !start.starts_with(['{', '[']) || text.len() as u64 > limits.bytes {
+        return None;
+    }
+    let mut nodes = limits.nodes;
+    let root = json::read(file, text, limits, &mut nodes).ok()?;
+    has_unique_keys(&root).then_some(root)
+}
+
+fn has_unique_keys(node: &Node) -> bool {
+    match &node.value {
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::Refused => true,
+        Value::List(items) => items.iter().all(has_unique_keys),
+        Value::Map(entries) => {
+            let keys: HashSet<&str> = entries.iter().map(|entry| entry.key.value.as_str()).collect();
+            keys.len() == entries.len() && entries.iter().all(|entry| has_unique_keys(&entry.value))
+        }
+    }
 }
 
 /// The file cannot be read any further; the reason is in the report.
@@ -180,6 +206,10 @@ impl<'t> Reader<'t, '_> {
             self.yaml_1_1(text, span);
             return Node { value: Value::Refused, span };
         }
+        if scalar::is_yaml_1_1_number(text) {
+            self.yaml_1_1_number(text, span);
+            return Node { value: Value::Refused, span };
+        }
         Node { value: scalar::resolve(text), span }
     }
 
@@ -319,6 +349,18 @@ impl<'t> Reader<'t, '_> {
             )
             .why("tools disagree on what this file says")
             .fix(format!("write `{boolean}` for the boolean, `\"{text}\"` for the text")),
+        );
+    }
+
+    fn yaml_1_1_number(&mut self, text: &str, span: Span) {
+        self.report.push(
+            Diagnostic::error(
+                Code::Yaml11Number,
+                span,
+                format!("`{text}` is another number in YAML 1.1 than it is in YAML 1.2, or none"),
+            )
+            .why("tools disagree on what this file says")
+            .fix(format!("write the number in plain figures, `\"{text}\"` for the text")),
         );
     }
 

@@ -4,14 +4,13 @@
 //! refuses: tags, merge keys, words that were booleans in YAML 1.1. Only what cannot be understood at all is an error.
 
 mod duplicates;
-mod json;
 mod write;
 mod yaml;
 
-pub(super) use write::json_text;
+pub(crate) use write::json_text;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::source::{FileId, Limits, Node, Position, Span};
+use crate::source::{FileId, Limits, Node, Position, Span, json};
 
 /// The limits for a specification: the largest that are published have 50 MB and two million values.
 pub(crate) const LIMITS: Limits = Limits { bytes: 64 << 20, depth: 256, nodes: 4_000_000, alias_bytes: 16 << 20 };

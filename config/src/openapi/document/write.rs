@@ -3,7 +3,7 @@
 use crate::source::{Node, Value};
 
 /// The tree as JSON text; it is not deeper than the reader's limit, so recursion is bounded.
-pub(in crate::openapi) fn json_text(node: &Node) -> String {
+pub(crate) fn json_text(node: &Node) -> String {
     let mut out = String::new();
     write(&mut out, node);
     out

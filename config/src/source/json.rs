@@ -9,13 +9,13 @@ use crate::source::{Entry, FileId, Limits, Node, Position, Span, Spanned, Value}
 
 /// Why a text is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     Syntax { at: Position, what: &'static str },
     TooLarge { at: Position, what: &'static str },
 }
 
 /// Reads a text; of `nodes`, what it holds is taken.
-pub(super) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize) -> Result<Node, Refusal> {
+pub(crate) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize) -> Result<Node, Refusal> {
     let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut reader = Reader { text, bytes: text.as_bytes(), at, file, limits, nodes, line: 1, mark: at, column: 1 };
     reader.space();
@@ -43,10 +43,8 @@ struct Reader<'t, 'n> {
 impl<'t> Reader<'t, '_> {
     fn value(&mut self, depth: usize) -> Result<Node, Refusal> {
         let start = self.position();
-        *self.nodes = self
-            .nodes
-            .checked_sub(1)
-            .ok_or(Refusal::TooLarge { at: start, what: "the specification holds too many values" })?;
+        *self.nodes =
+            self.nodes.checked_sub(1).ok_or(Refusal::TooLarge { at: start, what: "the file holds too many values" })?;
         let (value, end) = match self.bytes.get(self.at) {
             Some(b'{') => (Value::Map(self.object(depth, start)?), None),
             Some(b'[') => (Value::List(self.array(depth, start)?), None),

@@ -32,9 +32,10 @@ pub(super) fn cover(
     competitors: &[Competitor<'_>],
     budget: &Budget,
 ) -> Result<Cover, Spent> {
-    let runners = competitors.iter().map(|c| Runner { left: c.segments, in_rest: false, when: c.when }).collect();
+    let runners: Vec<Runner<'_>> =
+        competitors.iter().map(|c| Runner { left: c.segments, in_rest: false, when: c.when }).collect();
     let mut search = Search { when, texts: Vec::new(), budget };
-    Ok(match search.escape(segments, runners)? {
+    Ok(match search.escape(segments, &runners)? {
         Some(predicates) => Cover::Escape(search.texts, predicates),
         None => Cover::Covered,
     })
@@ -73,7 +74,7 @@ struct Search<'s> {
 
 impl Search<'_> {
     /// Predicates of a request that escapes, its segments in `texts`; none where there is no such request.
-    fn escape(&mut self, left: &[Segment], runners: Vec<Runner<'_>>) -> Result<Option<Vec<Predicate>>, Spent> {
+    fn escape(&mut self, left: &[Segment], runners: &[Runner<'_>]) -> Result<Option<Vec<Predicate>>, Spent> {
         self.budget.spend(1 + runners.len())?;
         if runners.is_empty() {
             self.texts.extend(left.iter().map(Segment::example));
@@ -85,11 +86,11 @@ impl Search<'_> {
             return distinct(self.when, &lists, self.budget);
         };
         match first {
-            Segment::Literal(text) => self.past(text.clone(), rest, &runners, |s| s.value_of(text).is_some()),
+            Segment::Literal(text) => self.past(text.clone(), rest, runners, |s| s.value_of(text).is_some()),
             Segment::Parameter { prefix, of: ParameterType::OneOf(values), suffix, .. } => {
                 for value in values {
                     let text = format!("{prefix}{value}{suffix}");
-                    let found = self.past(text.clone(), rest, &runners, |s| s.value_of(&text).is_some())?;
+                    let found = self.past(text.clone(), rest, runners, |s| s.value_of(&text).is_some())?;
                     if found.is_some() {
                         return Ok(found);
                     }
@@ -97,10 +98,10 @@ impl Search<'_> {
                 Ok(None)
             }
             Segment::Parameter { .. } => {
-                let text = unusual(first, &runners);
-                self.past(text, rest, &runners, |segment| takes_all(segment, first))
+                let text = unusual(first, runners);
+                self.past(text, rest, runners, |segment| takes_all(segment, first))
             }
-            Segment::Rest { .. } => self.past_rest(left, &runners),
+            Segment::Rest { .. } => self.past_rest(left, runners),
         }
     }
 
@@ -138,8 +139,8 @@ impl Search<'_> {
         takes: impl Fn(&Segment) -> bool,
     ) -> Result<Option<Vec<Predicate>>, Spent> {
         self.texts.push(text);
-        let still = runners.iter().filter_map(|runner| runner.step(&takes)).collect();
-        let found = self.escape(rest, still)?;
+        let still: Vec<Runner<'_>> = runners.iter().filter_map(|runner| runner.step(&takes)).collect();
+        let found = self.escape(rest, &still)?;
         Ok(self.keep(found))
     }
 

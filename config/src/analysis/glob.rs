@@ -51,7 +51,7 @@ fn steps(segments: &[Segment]) -> Vec<Step> {
                 all.extend(fixed(prefix));
                 match of {
                     ParameterType::OneOf(values) if values.len() == 1 => {
-                        all.extend(values.iter().flat_map(|v| fixed(v)))
+                        all.extend(values.iter().flat_map(|v| fixed(v)));
                     }
                     ParameterType::OneOf(_) | ParameterType::Uuid | ParameterType::Int | ParameterType::Any => {
                         all.extend([Step::NotSlash, Step::WithoutSlash]);

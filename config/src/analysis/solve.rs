@@ -29,14 +29,14 @@ pub(super) fn distinct(
     }
     let subjects: Vec<&Subject> = subjects.into_iter().collect();
     let mut chosen = Vec::with_capacity(subjects.len());
-    let found = choose(met, unmet.to_vec(), &subjects, &mut chosen, budget)?;
+    let found = choose(met, unmet, &subjects, &mut chosen, budget)?;
     Ok(found.then(|| subjects.into_iter().zip(chosen).map(|(of, held)| exactly(of, held)).collect()))
 }
 
 /// Chooses for one part after the other; what was chosen when it answers yes is such a request.
 fn choose(
     met: &[Predicate],
-    unmet: Vec<&[Predicate]>,
+    unmet: &[&[Predicate]],
     subjects: &[&Subject],
     chosen: &mut Vec<Held>,
     budget: &Budget,
@@ -44,7 +44,7 @@ fn choose(
     budget.spend(1 + unmet.len())?;
     let Some((subject, rest)) = subjects.split_first() else { return Ok(unmet.is_empty()) };
     let mine = met.iter().find(|predicate| predicate.of == **subject);
-    for held in values(subject, mine, &unmet) {
+    for held in values(subject, mine, unmet) {
         if mine.is_some_and(|predicate| !holds(&predicate.test, &held)) {
             continue;
         }
@@ -52,11 +52,11 @@ fn choose(
         let still: Vec<&[Predicate]> = unmet.iter().copied().filter(is_open).collect();
         // A list all of whose parts are chosen for is met, and so is one that is empty.
         let is_decided = |list: &&[Predicate]| list.iter().all(|p| !rest.contains(&&p.of));
-        if still.iter().any(|list| is_decided(list)) {
+        if still.iter().any(is_decided) {
             continue;
         }
         chosen.push(held);
-        if choose(met, still, rest, chosen, budget)? {
+        if choose(met, &still, rest, chosen, budget)? {
             return Ok(true);
         }
         chosen.pop();

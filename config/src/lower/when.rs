@@ -21,12 +21,12 @@ pub(super) fn predicates(when: &When, report: &mut Report) -> Vec<Predicate> {
             );
             continue;
         }
-        let test = test(asked, report, |value, report| is_field_value(value, report));
+        let test = test(asked, report, is_field_value);
         all.push(Predicate { of: Subject::Header(field), test });
     }
     for (name, asked) in &when.query {
         let Some(parameter) = values::parameter_name(name, report) else { continue };
-        let test = test(asked, report, |value, report| is_query_value(value, report));
+        let test = test(asked, report, is_query_value);
         all.push(Predicate { of: Subject::Query(parameter), test });
     }
     all.sort();

@@ -73,7 +73,7 @@ impl Running {
             route[name] = value;
         }
         let limit = json!({"name": "burst", "kind": {"rate-limit": {
-            "rate": 1, "period_ms": 600_000, "burst": 5, "by": "address", "on_unavailable": "closed",
+            "rate": 1, "period_ms": 600_000, "burst": 5, "by": "address", "on_unavailable": "closed", "plans": {},
         }}});
         let upstream = json!({"name": "up", "url": upstream, "connect_timeout_ms": 1_000});
         let site = json!({"upstreams": [upstream], "policies": [limit], "routes": [route]});

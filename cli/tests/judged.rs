@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Stdio;
 
 use serde_json::Value;
-use support::{KEY, Project, quickstart, run, tollgate};
+use support::{KEY, Project, example, quickstart, run, tollgate};
 
 #[test]
 fn a_warning_is_an_error_where_it_is_denied_and_nothing_where_it_is_allowed() {
@@ -101,6 +101,9 @@ fn routes_are_filtered_by_what_they_take_and_who_may_call() {
         assert_eq!(ids(&words), expected, "{words:?}");
     }
     assert!(run(&["routes", &quickstart(), "--wide"]).out.contains("BODY-LIMIT"));
+    let tagged = run(&["routes", &example("multi-team"), "--tag", "write", "--output", "json"]).json();
+    let ids: Vec<&str> = tagged.as_array().expect("a list").iter().filter_map(|r| r["id"].as_str()).collect();
+    assert_eq!(ids, ["catalog.createProduct", "catalog.replaceProduct"]);
 }
 
 #[test]

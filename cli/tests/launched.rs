@@ -5,6 +5,8 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use support::{Project, Running, run, tollgate};
 
@@ -68,6 +70,16 @@ fn keys(put: &Value) -> Vec<String> {
     put["put"].as_array().expect("a list").iter().map(key).collect()
 }
 
+/// What is put, the texts and what is marked as base64 alike.
+fn values(put: &Value) -> String {
+    let value = |record: &Value| {
+        let text = record["value"].as_str().expect("a value");
+        let bytes = if record["base64"] == true { BASE64_STANDARD.decode(text).expect("base64") } else { text.into() };
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    put["put"].as_array().expect("a list").iter().map(value).collect()
+}
+
 #[test]
 fn records_are_pushed_logs_are_shown_and_ctrl_c_ends_the_host() {
     let (clone, project) = (Clone::new(), Project::new());
@@ -85,7 +97,7 @@ fn records_are_pushed_logs_are_shown_and_ctrl_c_ends_the_host() {
 
     project.edit("path: /public", "path: /open");
     running.wait_for("the edit", || running.err().contains("the edit is in force").then_some(()));
-    let second = clone.commands()[1].to_string();
+    let second = values(&clone.commands()[1]);
     assert!(second.contains("/echo/open"), "{second}");
 
     let admin = running.told("admin    ");

@@ -49,6 +49,8 @@ pub struct CompiledRoute {
     pub hosts: Vec<HostPattern>,
     /// Its settings; they name upstream and policies by their places in [`Whole`].
     pub settings: RouteSettings,
+    /// The tags that its specification gives it.
+    pub tags: Arc<[String]>,
     /// Where it is written.
     pub span: Span,
     pub(crate) written: WrittenRoute,

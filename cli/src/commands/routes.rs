@@ -58,6 +58,9 @@ struct Filter {
     /// Those that name a policy.
     #[arg(long, value_name = "NAME")]
     policy: Vec<String>,
+    /// Those that their specification gives a tag.
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
     /// Those to an upstream.
     #[arg(long, value_name = "NAME")]
     upstream: Vec<String>,
@@ -85,7 +88,7 @@ pub(crate) fn run(args: &RoutesArgs) -> Result<(), Failure> {
 
 impl Filter {
     fn takes(&self, whole: &Whole, route: &CompiledRoute) -> bool {
-        let CompiledRoute { hosts, settings, .. } = route;
+        let CompiledRoute { hosts, settings, tags, .. } = route;
         let any = |wanted: &[String], holds: &dyn Fn(&str) -> bool| {
             wanted.is_empty() || wanted.iter().any(|wanted| holds(wanted))
         };
@@ -108,6 +111,7 @@ impl Filter {
             && any(&self.method, &method)
             && any(&self.path, &|wanted| path_matches(wanted, settings.path.as_str()))
             && any(&self.policy, &policy)
+            && any(&self.tag, &|wanted| tags.iter().any(|tag| tag == wanted))
             && any(&self.upstream, &upstream)
             && (!self.public || settings.authn.is_empty() && !settings.internal)
             && (!self.internal || settings.internal)
@@ -149,7 +153,7 @@ fn segment_matches(wanted: &str, segment: &str) -> bool {
 
 /// A route as JSON, its policies and upstream by name.
 pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
-    let CompiledRoute { hosts, settings: route, .. } = route;
+    let CompiledRoute { hosts, settings: route, tags, .. } = route;
     let names = |places: &[usize]| -> Vec<String> {
         let names = policies(whole, places);
         names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
@@ -158,6 +162,7 @@ pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
         "id": route.id,
         "api": route.api,
         "hosts": hosts,
+        "tags": tags.as_ref(),
         "path": route.path.to_string(),
         "methods": route.methods,
         "internal": route.internal,

@@ -50,8 +50,13 @@ impl Ran {
 
 /// The quickstart's folder.
 pub(crate) fn quickstart() -> String {
+    example("quickstart")
+}
+
+/// The folder of an example.
+pub(crate) fn example(name: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the clone");
-    root.join("examples/quickstart").display().to_string()
+    root.join("examples").join(name).display().to_string()
 }
 
 /// A copy of the quickstart to edit.

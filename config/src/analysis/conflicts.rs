@@ -89,7 +89,7 @@ impl<'r> Group<'r> {
         for (place, b) in self.shapes.iter().enumerate() {
             b.conflicts(claims, found)?;
             for a in &self.shapes[..place] {
-                found.extend(a.tie(b, claims));
+                found.extend(a.tie(b, claims)?);
             }
         }
         Ok(())
@@ -124,17 +124,21 @@ impl Shape<'_> {
     }
 
     /// A conflict with another shape that is as specific.
-    fn tie(&self, other: &Self, claims: &[Claim<'_>]) -> Option<Conflict> {
-        let path = tied_path(self.segments, other.segments)?;
-        other.by_method.iter().find_map(|(method, ys)| {
-            let xs = self.by_method.get(method)?;
-            let pairs = xs.iter().flat_map(|x| ys.iter().map(move |y| (*x, *y)));
-            let (x, y, when) = pairs
-                .take(TIED_MAX)
-                .find_map(|(x, y)| Some((x, y, Predicate::both(claims[x].when, claims[y].when)?)))?;
-            let witness = Witness::new(method, claims[y].host, path.clone(), &when);
-            Some(Conflict { first: x.min(y), second: x.max(y), witness })
-        })
+    fn tie(&self, other: &Self, claims: &[Claim<'_>]) -> Result<Option<Conflict>, TooManyTies> {
+        let Some(path) = tied_path(self.segments, other.segments) else { return Ok(None) };
+        for (method, ys) in &other.by_method {
+            let Some(xs) = self.by_method.get(method) else { continue };
+            if xs.len().saturating_mul(ys.len()) > TIED_MAX {
+                return Err(TooManyTies { example: ys[0] });
+            }
+            let mut pairs = xs.iter().flat_map(|x| ys.iter().map(move |y| (*x, *y)));
+            let met = pairs.find_map(|(x, y)| Some((x, y, Predicate::both(claims[x].when, claims[y].when)?)));
+            if let Some((x, y, when)) = met {
+                let witness = Witness::new(method, claims[y].host, path, &when);
+                return Ok(Some(Conflict { first: x.min(y), second: x.max(y), witness }));
+            }
+        }
+        Ok(None)
     }
 }
 

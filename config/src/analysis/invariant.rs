@@ -107,7 +107,7 @@ impl<'s> Selection<'s> {
 
     /// Whether some request that is selected is one of the route's.
     fn takes(&self, route: &CompiledRoute, analysis: &Analysis<'_>) -> bool {
-        let CompiledRoute { hosts, settings, .. } = route;
+        let CompiledRoute { hosts, settings, tags, .. } = route;
         let RouteSelection { methods, api, id, internal, upstream, .. } = self.written;
         let upstream_of = || analysis.whole.upstreams.get(settings.upstream).map(|upstream| upstream.name.as_str());
         let on_host = |pattern: &HostPattern| hosts.iter().any(|host| host.covers(pattern) || pattern.covers(host));
@@ -118,7 +118,7 @@ impl<'s> Selection<'s> {
             && id.as_ref().is_none_or(|id| id.value == settings.id)
             && internal.is_none_or(|internal| internal == settings.internal)
             && upstream.as_ref().is_none_or(|upstream| upstream_of() == Some(upstream.value.as_str()))
-            && self.written.tag.is_none()
+            && self.written.tag.as_ref().is_none_or(|tag| tags.contains(&tag.value))
     }
 
     /// A method that is selected and that the route takes.

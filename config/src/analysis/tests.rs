@@ -43,7 +43,7 @@ fn whole(drawn: &[Drawn]) -> Whole {
         let mut hosts: Vec<HostPattern> = drawn.hosts.iter().map(|host| host.parse().unwrap()).collect();
         hosts.sort();
         let span = Span::beginning_of(FileId::default());
-        CompiledRoute { hosts, settings, span, written: WrittenRoute::default() }
+        CompiledRoute { hosts, settings, tags: [].into(), span, written: WrittenRoute::default() }
     };
     Whole { routes: drawn.iter().enumerate().map(route).collect(), policies: vec![], upstreams: vec![] }
 }
@@ -136,6 +136,36 @@ fn world() -> Vec<Witness> {
         }
     }
     all
+}
+
+/// 40 routes of two tied paths each ask for another value, so that every pair would have to be looked at.
+#[test]
+fn more_ties_than_are_compared_are_refused_and_not_passed_over() {
+    let when = |header: &str, n: usize| {
+        vec![Predicate { of: Subject::Header(header.to_owned()), test: Test::OneOf(vec![n.to_string()]) }]
+    };
+    let drawn = |path: &str, header: &str, n: usize| Drawn {
+        hosts: vec!["*"],
+        path: path.to_owned(),
+        methods: vec!["GET"],
+        when: when(header, n),
+    };
+    let all: Vec<Drawn> =
+        (0..40).flat_map(|n| [drawn("/ab{x}", "x-one", n), drawn("/{x}cd", "x-one", n + 100)]).collect();
+    let whole = whole(&all);
+    let host = HostPattern::Any;
+    let claims: Vec<Claim<'_>> = whole
+        .routes
+        .iter()
+        .map(|CompiledRoute { settings, .. }| Claim {
+            host: &host,
+            path: &settings.path,
+            methods: &settings.methods,
+            when: &settings.when,
+        })
+        .collect();
+    assert!(conflicts(&claims).is_err());
+    assert_eq!(conflicts(&claims[..40]).map(|found| found.len()).ok(), Some(0), "400 pairs are looked at");
 }
 
 proptest! {

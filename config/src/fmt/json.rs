@@ -1,7 +1,10 @@
 //! Writes a tree as JSON: two spaces, one member a line.
 
+use std::borrow::Cow;
+
 use serde_json::Value as Json;
 
+use super::build;
 use super::tree::{Child, Collection, Kind, Node};
 
 /// The text of a document that was read from JSON, so it has no comments and no aliases.
@@ -52,3 +55,39 @@ fn pad(indent: usize, out: &mut String) {
 
 /// Spaces of one level.
 const INDENT: usize = 2;
+
+/// The text with JSON's pairs of surrogate escapes as the characters they are, which is all that YAML knows.
+///
+/// Half a pair is what the reader makes of it, the replacement character. Outside of JSON's texts nothing is changed that
+/// would be found the same by the caller's comparison.
+pub(super) fn spelled_out(text: &str) -> Cow<'_, str> {
+    if !text.contains("\\ud") && !text.contains("\\uD") || build::build(text).is_some() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        let (character, length) = match (unit(escape), escape.get(6..).and_then(unit)) {
+            (Some(high @ 0xD800..=0xDBFF), Some(low @ 0xDC00..=0xDFFF)) => {
+                (char::from_u32(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)), 12)
+            }
+            (Some(0xD800..=0xDFFF), _) => (Some(char::REPLACEMENT_CHARACTER), 6),
+            _ => (None, escape.chars().take(2).map(char::len_utf8).sum()),
+        };
+        match character {
+            Some(character) => out.push(character),
+            None => out.push_str(&escape[..length]),
+        }
+        rest = &escape[length..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// The number of an escape `\uXXXX` at the beginning of a text.
+fn unit(text: &str) -> Option<u32> {
+    let figures = text.strip_prefix("\\u")?.get(..4)?;
+    figures.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(figures, 16).ok())?
+}

@@ -76,6 +76,7 @@ fn canonical(file: FileId, name: &str, text: &str, report: &mut Report) -> Optio
         check_json(file, text, report);
     }
     let root = root.filter(|_| !report.has_errors())?;
+    let text = &*json::spelled_out(text);
     let formatted = write(name, text, is_json).filter(|formatted| says_the_same(&root, text, formatted));
     if formatted.is_none() {
         report.push(

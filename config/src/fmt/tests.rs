@@ -167,6 +167,8 @@ fn json_is_formatted_as_json() {
         "{\"gateway\": {\"timeout\":\"1s\",\"name\" :\"\\u0078\\n\"}, \"apis\":{},\t\"x\":[1.0, 1e3,[], null],\r\n\"format\": 1}",
         "{\n  \"format\": 1,\n  \"gateway\": {\n    \"name\": \"x\\n\",\n    \"timeout\": \"1s\"\n  },\n  \"apis\": {},\n  \"x\": [\n    1.0,\n    1e3,\n    [],\n    null\n  ]\n}\n",
     );
+    check_named("other.json", r#"{"a": "\ud83d\ude00 \\ud83d \u00e9"}"#, "{\n  \"a\": \"\u{1f600} \\\\ud83d é\"\n}\n");
+    check_named("other.yaml", r#"{"a": "\ud83d\ude00"}"#, "{a: \"\u{1f600}\"}\n");
     refuses("tollgate.json", "# c\n{\"a\": 1}\n", Code::NotJson);
     refuses("tollgate.json", "a: 1\n", Code::NotJson);
     refuses("tollgate.json", "{\"a\": 1,}", Code::NotJson);

@@ -72,6 +72,7 @@ fn route(operation: &Operation, layers: &[Arc<Settings>]) -> Option<Route> {
         level: Level::default(),
         promise: operation.promise.clone(),
         is_operation: true,
+        tags: Arc::clone(&operation.tags),
     })
 }
 

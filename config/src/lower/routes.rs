@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
@@ -157,7 +158,8 @@ impl<'p> Lowering<'p, '_> {
                 limit_here: here().any(|level| level.limit.is_some()),
             };
             let written = WrittenRoute { api: context.place, route: place };
-            self.routes.push((CompiledRoute { hosts, settings, span: route.path.span, written }, said));
+            let tags = Arc::clone(&route.tags);
+            self.routes.push((CompiledRoute { hosts, settings, tags, span: route.path.span, written }, said));
         } else {
             self.report_count(route);
         }

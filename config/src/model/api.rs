@@ -56,6 +56,8 @@ pub(crate) struct Route {
     /// What the specification promises about its callers, for a route that is an operation.
     pub(crate) promise: Option<Arc<Promise>>,
     pub(crate) is_operation: bool,
+    /// The operation's tags.
+    pub(crate) tags: Arc<[String]>,
 }
 
 impl Api {
@@ -140,6 +142,7 @@ impl Route {
             level,
             promise: None,
             is_operation: false,
+            tags: Arc::new([]),
         })
     }
 }

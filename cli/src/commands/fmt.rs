@@ -59,7 +59,7 @@ pub(crate) fn run(args: &FmtArgs) -> Result<(), Failure> {
     files.dedup();
     let mut answers = Vec::new();
     for file in files {
-        answers.push(Answer::of(file, args)?);
+        answers.push(Answer::of(&file, args)?);
     }
     match args.output {
         Output::Text => tell(&answers, args),
@@ -100,7 +100,7 @@ enum Outcome {
 }
 
 impl Answer {
-    fn of(file: File, args: &FmtArgs) -> Result<Self, Failure> {
+    fn of(file: &File, args: &FmtArgs) -> Result<Self, Failure> {
         let path = file.project.join(&file.name);
         let shown = path.strip_prefix(".").unwrap_or(&path).display().to_string();
         let name = file.name.to_str().ok_or_else(|| Failure::problem(format!("the name {shown} is not UTF-8")))?;

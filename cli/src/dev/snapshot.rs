@@ -40,7 +40,7 @@ impl Snapshot {
         let fixtures = project.fixtures().map_err(Box::new)?;
         let mut snapshot = Self {
             gateway: compiled.gateway().to_owned(),
-            id: compiled.id().clone(),
+            id: *compiled.id(),
             settings: compiled.settings().clone(),
             sites: compiled.sites().clone(),
             whole: compiled.whole().clone(),

@@ -1,8 +1,8 @@
 //! What is proved of a gateway's routes: over hosts, paths, methods and predicates, with requests to show for it.
 //!
 //! [`Analysis`] is the gateway as requests meet it: it asks the production router, and where the router's answer to one
-//! request is not enough, [`cover`] decides about all of them. The compiler's findings are in [`findings`], [`exposure`]
-//! and [`guards`]; [`invariant`] proves what a project asks for itself.
+//! request is not enough, `cover` decides about all of them. The compiler's findings are in `findings`, `exposure`
+//! and `guards`; `invariant` proves what a project asks for itself.
 
 mod budget;
 mod conflicts;

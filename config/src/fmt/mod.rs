@@ -1,7 +1,7 @@
 //! The canonical form of a project's files, with every comment kept: what `tollgate fmt` writes.
 //!
-//! A text becomes a [tree] that forgets nothing, comments are [attached](attach) to what they stand by, keys are put into
-//! the [order] of the format's tables, and the tree is [printed](print). Lists are never reordered, and neither are
+//! A text becomes a tree that forgets nothing, comments are attached to what they stand by, keys are put into
+//! the order of the format's tables, and the tree is printed. Lists are never reordered, and neither are
 //! mappings of names. What is written with brackets stays so while it fits on a line and has no comments inside.
 //!
 //! The result is read again and compared with what was given: a text that would come to mean something else, or lose a

@@ -152,12 +152,19 @@ fn counted(command: &mut std::process::Command) -> Result<(u64, u64), String> {
     Ok((passed, failed))
 }
 
-const SUMMARIES: [&str; 4] = ["test result:", "Summary [", "conformance: ", "e2e: "];
+/// How cargo's own runner begins its summary.
+const OWN_RUNNER: &str = "test result:";
+
+const SUMMARIES: [&str; 4] = [OWN_RUNNER, "Summary [", "conformance: ", "e2e: "];
 
 /// Adds up the summary lines of nextest, of cargo's runner, of the wasm runner and of the suites that are programs.
 fn counts(said: &str) -> (u64, u64) {
     let mut sum = (0, 0);
     for line in said.lines() {
+        // nextest repeats what a failed test's own runner said, indented.
+        if line.starts_with(' ') && line.trim_start().starts_with(OWN_RUNNER) {
+            continue;
+        }
         let line = line.trim();
         if SUMMARIES.iter().any(|start| line.starts_with(start)) {
             sum.0 += before(line, "passed");
@@ -221,6 +228,7 @@ mod tests {
             ("conformance: 142 passed, 2 failed, 28 not applicable", (142, 2)),
             ("e2e: 150 passed, 1 failed, 4 not applicable", (150, 1)),
             ("90 passed, said a test that prints", (0, 0)),
+            ("    test result: FAILED. 0 passed; 1 failed\n     Summary [ 1s] 2 tests run: 1 passed, 1 failed", (1, 1)),
         ] {
             assert_eq!(counts(said), expected, "{said}");
         }

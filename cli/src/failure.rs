@@ -3,6 +3,9 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+use tollgate_config::Diagnostics;
+
 use crate::terminal;
 
 /// What a command ends with.
@@ -10,6 +13,8 @@ use crate::terminal;
 pub(crate) struct Failure {
     text: String,
     kind: Kind,
+    /// What programs get in place of an answer.
+    instead: Option<Value>,
 }
 
 #[derive(Debug)]
@@ -25,21 +30,35 @@ enum Kind {
 impl Failure {
     /// What was asked for could not be done; the text says what, why and how to mend it.
     pub(crate) fn problem(text: impl Display) -> Self {
-        Self { text: text.to_string(), kind: Kind::Problem }
+        Self::with(text.to_string(), Kind::Problem)
     }
 
     /// The command line is wrong in a way that its parser cannot know.
     pub(crate) fn usage(text: impl Display) -> Self {
-        Self { text: text.to_string(), kind: Kind::Usage }
+        Self::with(text.to_string(), Kind::Usage)
+    }
+
+    fn with(text: String, kind: Kind) -> Self {
+        let instead = json!({ "error": text });
+        Self { text, kind, instead: Some(instead) }
     }
 
     /// The command found problems, and has said which.
     pub(crate) fn told() -> Self {
-        Self { text: String::new(), kind: Kind::Told }
+        Self { text: String::new(), kind: Kind::Told, instead: None }
     }
 
-    /// Says it on standard error; the code is what the process ends with.
+    /// The project does not compile, and people have been told why.
+    pub(crate) fn refused(found: &Diagnostics) -> Self {
+        Self { instead: Some(json!({ "diagnostics": found.to_json() })), ..Self::told() }
+    }
+
+    /// Says it on standard error, and to a program that waits for JSON on standard output too; the code is what the process
+    /// ends with.
     pub(crate) fn tell(self) -> ExitCode {
+        if let Some(instead) = &self.instead {
+            terminal::print_instead(instead);
+        }
         if !self.text.is_empty() {
             terminal::tell(&format!("{} {}", terminal::mark_error("error:"), self.text));
         }

@@ -21,7 +21,7 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
     bundle, check, completions, cost, diff as diff_command, explain, fmt, import, init, key, man, publish, purge,
@@ -91,12 +91,27 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let words = Cli::command().get_matches();
+    if is_json(&words) {
+        terminal::answer_json();
+    }
+    let cli = Cli::from_arg_matches(&words).unwrap_or_else(|error| error.exit());
     terminal::set_manner(cli.manner);
-    match perform(cli) {
+    let done = perform(cli).and_then(|()| match terminal::unwritten() {
+        None => Ok(()),
+        Some(why) => Err(Failure::problem(format!("standard output cannot be written: {why}"))),
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),
     }
+}
+
+/// Whether the command that is asked for answers in JSON.
+fn is_json(words: &ArgMatches) -> bool {
+    let deepest = std::iter::successors(Some(words), |words| words.subcommand().map(|(_, words)| words)).last();
+    let form = deepest.and_then(|words| words.try_get_raw("output").ok().flatten());
+    form.is_some_and(|mut form| form.any(|form| form == "json"))
 }
 
 fn perform(cli: Cli) -> Result<(), Failure> {

@@ -149,7 +149,7 @@ impl Project {
             return self.missing();
         }
         tell_found(found);
-        Failure::told()
+        Failure::refused(found)
     }
 
     /// Whether there is one.
@@ -162,8 +162,17 @@ impl Project {
 
     /// That there is none.
     pub(crate) fn missing(&self) -> Failure {
-        let name = self.name();
-        Failure::problem(format!("{name} is no project: it has no tollgate.yaml; `tollgate init` makes one"))
+        let Place::Folder(folder) = &self.place else {
+            return Failure::problem(format!("{} is no project", self.name()));
+        };
+        let name = folder.display();
+        let why = match folder.metadata() {
+            Ok(found) if found.is_dir() => "it has no tollgate.yaml".to_owned(),
+            Ok(_) => "it is no folder".to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such folder".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Failure::problem(format!("{name} is no project: {why}; `tollgate init` makes one"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writing to the person: colour only where a terminal shows it, and no failure when nobody reads.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -35,11 +36,40 @@ pub(crate) fn set_manner(manner: Manner) {
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 static COLOUR: AtomicU8 = AtomicU8::new(Colour::Auto as u8);
+/// Whether a program reads the answer, as JSON.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+/// Whether anything of an answer has been written.
+static HAS_ANSWERED: AtomicBool = AtomicBool::new(false);
+/// Why the answer could not be written.
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
 
-/// Writes to standard output; a reader that has gone away is no error.
+/// Sets that the answer is JSON, which holds for failures too.
+pub(crate) fn answer_json() {
+    IS_JSON.store(true, Ordering::Relaxed);
+}
+
+/// Writes to standard output; a reader that has gone away is no error, a full disk is ([`unwritten`]).
 pub(crate) fn print(text: &str) {
+    HAS_ANSWERED.store(true, Ordering::Relaxed);
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let _ = UNWRITTEN.set(error.to_string());
+    }
+}
+
+/// Writes JSON to standard output in place of an answer, where one was to come and none has.
+pub(crate) fn print_instead(json: &serde_json::Value) {
+    if IS_JSON.load(Ordering::Relaxed) && !HAS_ANSWERED.load(Ordering::Relaxed) {
+        print(&format!("{json:#}\n"));
+    }
+}
+
+/// Why an answer is not on standard output, or not all of it.
+pub(crate) fn unwritten() -> Option<&'static str> {
+    UNWRITTEN.get().map(String::as_str)
 }
 
 /// Writes a line to standard error, which is where everything goes that is not the answer itself.

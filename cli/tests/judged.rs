@@ -200,3 +200,40 @@ fn a_reader_that_goes_away_is_no_error() {
     let ended = child.wait_with_output().expect("an end");
     assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
 }
+
+#[test]
+fn what_cannot_be_answered_is_json_too_where_json_is_asked_for() {
+    let broken = Project::new();
+    broken.edit("gateway:", "gatewy:");
+    let (broken, sound) = (broken.path(), quickstart());
+    let commands: [&[&str]; 6] =
+        [&["routes"], &["cost"], &["test"], &["diff", &sound], &["explain", "GET", "/"], &["check"]];
+    for command in commands {
+        let ran = run(&[command, &["no-such-folder", "--output", "json"]].concat());
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let error = ran.json()["error"].to_string();
+        assert!(error.contains("no-such-folder is no project: there is no such folder"), "{error}");
+        let ran = run(&[command, &[&broken, "--output", "json"]].concat());
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let found = ran.json();
+        let found = if found.is_array() { &found } else { &found["diagnostics"] };
+        assert!(found.as_array().is_some_and(|found| found.iter().any(|d| d["code"] == "TG0201")), "{ran:?}");
+        assert_eq!(run(&[command, &["no-such-folder"]].concat()).out, "");
+    }
+}
+
+#[test]
+fn a_name_that_is_no_route_is_told_as_such_whatever_stands_behind_it() {
+    let ran = run(&["explain", "listPets", "shop"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("pets.listPets"), "{ran:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_a_full_disk_has_no_place_for_is_a_failure() {
+    let full = fs::File::options().write(true).open("/dev/full").expect("a full disk");
+    let ended = tollgate(&["bundle", &quickstart()]).stdout(full).output().expect("an end");
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("standard output cannot be written"), "{ended:?}");
+}

@@ -171,7 +171,22 @@ fn apis_and_routes_are_checked() {
     check_api("A: {upstream: pets, routes: [{path: /}]}", &[("TG0205", 1, 1)]);
     check_api("a: {upstream: pets, base: x, routes: [{path: /}]}", &[("TG0306", 1, 27)]);
     check_api("a: {upstream: pets, base: \"/{x}\", routes: [{path: /}]}", &[("TG0306", 1, 27)]);
-    for path in ["a", "//", "/../a", "/a%2Fb", "\"/{a\"", "\"/{a}{b}\"", "\"/{*a}/b\"", "\"/{a}/{a}\"", "/%zz"] {
+    check_api("a: {upstream: pets, base: \"/x?y\", routes: [{path: /}]}", &[("TG0306", 1, 27)]);
+    check_api("a: {upstream: pets, routes: [{path: \"/%3F/{a:(b?|c)}\", methods: [GET], authn: none}]}", &[]);
+    for path in [
+        "a",
+        "//",
+        "/../a",
+        "/a%2Fb",
+        "\"/{a\"",
+        "\"/{a}{b}\"",
+        "\"/{*a}/b\"",
+        "\"/{a}/{a}\"",
+        "/%zz",
+        "/a?b=c",
+        "\"/{a}?b\"",
+        "\"/a#b\"",
+    ] {
         check_api(&format!("a: {{upstream: pets, routes: [{{path: {path}}}]}}"), &[("TG0306", 1, 37)]);
     }
     let route = |members: &str, code: &'static str, column| {

@@ -76,6 +76,10 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
             explain_route(args, id, project.as_ref().map_or(args.project.as_path(), Path::new))
         }
         (None, Some(code), None) => code::explain(code, args.output),
+        (None, Some(_), Some(url)) if !url.starts_with('/') && !url.contains("://") => Err(Failure::usage(format!(
+            "write the URL as in http://host/path or /path, not {}; routes are named as in pets.listPets",
+            terminal::printable(url)
+        ))),
         (None, Some(method), Some(url)) => explain_request(args, method, url),
         (None, None, _) => Err(Failure::usage("explain what? Name a request, a route or a code")),
     }

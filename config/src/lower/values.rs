@@ -56,6 +56,10 @@ pub(crate) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanne
 /// Reads a path template.
 pub(super) fn template(text: &Spanned<String>, report: &mut Report) -> Option<PathTemplate> {
     match text.value.parse() {
+        Ok(_) if has_query(&text.value) => {
+            bad_path(text, NO_QUERY, report);
+            None
+        }
         Ok(template) => Some(template),
         Err(error) => {
             bad_path(text, &format!("{error}"), report);
@@ -63,6 +67,17 @@ pub(super) fn template(text: &Spanned<String>, report: &mut Report) -> Option<Pa
         }
     }
 }
+
+/// Whether a template has a `?` or `#` outside of its parameters: a request has it there only as `%3F` or `%23`.
+fn has_query(template: &str) -> bool {
+    let outside = template.split('{').enumerate().map(|(place, piece)| match piece.split_once('}') {
+        Some((_, outside)) if place > 0 => outside,
+        _ => piece,
+    });
+    outside.into_iter().any(|piece| piece.contains(['?', '#']))
+}
+
+const NO_QUERY: &str = "a path ends before `?` and `#`; `when` asks for query parameters";
 
 /// Reads a path template of which mistakes are reported elsewhere.
 pub(super) fn quiet_template(text: &str) -> Option<PathTemplate> {
@@ -76,6 +91,10 @@ pub(super) fn base(text: &Spanned<String>, report: &mut Report) -> Option<(Strin
         return Some((String::new(), 0));
     }
     match trimmed.parse::<PathTemplate>() {
+        Ok(_) if has_query(trimmed) => {
+            bad_path(text, NO_QUERY, report);
+            None
+        }
         Ok(path) if path.segments().iter().all(|segment| matches!(segment, Segment::Literal(_))) => {
             Some((trimmed.to_owned(), path.segments().len()))
         }

@@ -76,7 +76,7 @@ impl<'n> Fields<'n> {
             report.push(
                 Diagnostic::error(Code::MissingKey, self.at, format!("{} has no `{key}`", self.owner))
                     .why("there is no safe default for it")
-                    .fix(format!("add `{key}:`")),
+                    .fix(format!("add `{key}:{}`", if key == "format" { " 1" } else { "" })),
             );
         }
         self.take(key, report, decode)

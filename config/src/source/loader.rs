@@ -77,7 +77,10 @@ impl Loader {
                 report.push(
                     Diagnostic::error(Code::UnreadableFile, at, format!("`{path}` cannot be read: {reason}"))
                         .why("the project cannot be compiled without it")
-                        .fix(format!("see that {shown} is a readable file inside the project folder")),
+                        .fix(format!(
+                            "see that {shown} is a readable file inside the project folder, of at most {} MiB",
+                            limits.bytes >> 20
+                        )),
                 );
                 None
             }

@@ -276,13 +276,20 @@ impl<'t> Reader<'t, '_> {
         let start = position(error.marker());
         let start = if error.info().contains("tab") { self.tab_from(start).unwrap_or(start) } else { start };
         let span = Span { file: self.file, start, end: Position { column: start.column.saturating_add(1), ..start } };
-        self.syntax(span, error.info())
+        match error.info() {
+            // The scanner has a bound of its own for `[[[[`, which it counts before anything is asked of it.
+            "recursion limit exceeded" => self.too_large(span, "lists and mappings are nested too deeply"),
+            info => self.syntax(span, info),
+        }
     }
 
     fn syntax<T>(&mut self, span: Span, what: &str) -> Result<T, Stop> {
         let fix = match self.character(span.start) {
             Some('{') => "put a text with `{` into quotes where it stands inside `{...}` or `[...]`",
             Some('\t') => "indent with spaces: tabs cannot indent",
+            _ if what.ends_with("unknown anchor") => {
+                "define the anchor (`&name`) above the alias, or put a text with `*` into quotes"
+            }
             _ => "check indentation, quotes and brackets here and on the line above",
         };
         self.report.push(

@@ -47,6 +47,7 @@ impl Undo {
             fs::create_dir(folder).map_err(|error| (folder.to_owned(), error))?;
             self.folders.push(folder.to_owned());
         }
+        is_inside(folder, parent).map_err(|error| (path.clone(), error))?;
         let mut new = fs::File::create_new(&path).map_err(|error| (path.clone(), error))?;
         self.files.push(path.clone());
         new.write_all(file.text.as_bytes()).map_err(|error| (path, error))
@@ -66,6 +67,18 @@ impl Drop for Undo {
     }
 }
 
+/// Refuses a folder that a link puts somewhere else.
+fn is_inside(root: &Path, folder: &Path) -> Result<(), std::io::Error> {
+    // The current folder may be named by nothing at all.
+    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    if folder.canonicalize()?.starts_with(root.canonicalize()?) {
+        Ok(())
+    } else {
+        Err(std::io::Error::other("a link leads outside of the project's folder"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +95,18 @@ mod tests {
         let files = [file("x/one", false), file("x/one/two", false), file("three", false)];
         assert!(put(&folder, &files).is_err());
         assert_eq!(fs::read_dir(root.path()).expect("the folder").count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_leads_nothing_out_of_the_folder() {
+        let (root, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        std::os::unix::fs::symlink(outside.path(), root.path().join("tests")).expect("a link");
+        let files = [file("one", false), file("tests/two", false)];
+        let failure = put(root.path(), &files);
+        assert!(failure.is_err_and(|failure| failure.to_string().contains("outside")));
+        assert_eq!(fs::read_dir(outside.path()).expect("the folder").count(), 0);
+        assert!(!root.path().join("one").exists());
     }
 
     #[test]

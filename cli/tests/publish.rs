@@ -5,6 +5,8 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use support::{KEY, Project, Ran, Running, get, quickstart, run, tollgate};
 
@@ -126,7 +128,7 @@ fn what_is_published_for_spin_stands_in_its_default_store() {
 
 /// A folder with an `npx` of ours, which writes down how it was called and with which file.
 fn fake_npx(folder: &Path) {
-    let script = "#!/bin/sh\necho Success!\necho \"$@\" >> \"$NPX_LOG\"\nif [ \"$4\" = put ]; then cat \"$5\" >> \"$NPX_LOG\"; fi\n";
+    let script = "#!/bin/sh\necho Success!\necho \"$@\" >> \"$NPX_LOG\"\ncase \"$3 $4\" in\n\"bulk put\") cat \"$5\" >> \"$NPX_LOG\" ;;\n\"key put\") cp \"$7\" \"$NPX_LOG.$5\" ;;\nesac\n";
     let npx = folder.join("npx");
     std::fs::write(&npx, script).expect("a script");
     assert!(Command::new("chmod").arg("+x").arg(&npx).status().is_ok_and(|status| status.success()));
@@ -159,6 +161,48 @@ fn wrangler_is_given_the_parts_first_and_the_pointer_in_a_write_of_its_own() {
     assert_eq!(records(calls[0]).len(), 2);
     assert_eq!(records(calls[1])[0]["key"], json!("quickstart:config:active"));
     assert!(ran.err.contains("$ npx wrangler kv bulk put "), "{ran:?}");
+}
+
+#[test]
+fn wranglers_local_store_is_given_bytes_that_are_no_text_one_by_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fake_npx(folder.path());
+    let log = folder.path().join("log");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = tollgate(&["publish", &quickstart(), "--to", "cloudflare", "--fixtures"]);
+    command.env("PATH", format!("{}:{path}", folder.path().display())).env("NPX_LOG", &log);
+    let ran = Ran::of(command.output().expect("the program starts"));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+
+    let said = std::fs::read_to_string(&log).expect("a log");
+    assert!(!said.contains("base64"), "wrangler would put its bytes as text: {said}");
+    assert!(said.contains("quickstart:credential:"), "{said}");
+    let calls: Vec<&str> = said.lines().filter(|line| line.starts_with("wrangler ")).collect();
+    assert!(calls.iter().all(|call| call.ends_with("--binding TOLLGATE_RECORDS --local")), "{calls:?}");
+    assert!(calls.last().is_some_and(|call| call.starts_with("wrangler kv bulk put ")), "the pointer: {calls:?}");
+
+    let bundle = Ran::of(tollgate(&["bundle", &quickstart()]).output().expect("the program starts"));
+    let records: Vec<Value> = serde_json::from_str(&bundle.out).expect("records");
+    let binary: Vec<&Value> = records.iter().filter(|record| record["base64"] == true).collect();
+    assert!(!binary.is_empty());
+    for record in binary {
+        let stored = std::fs::read(format!("{}.{}", log.display(), record["key"].as_str().expect("a key")));
+        let value = BASE64_STANDARD.decode(record["value"].as_str().expect("a value")).expect("base64");
+        assert_eq!(stored.expect("what was put"), value, "{}", record["key"]);
+    }
+}
+
+#[test]
+fn to_look_at_a_store_that_is_not_there_makes_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("none.db");
+    for place in ["native", "spin"] {
+        let words = ["bundle", "show", "--from", place, "--gateway", "quickstart", "--store", &store.to_string_lossy()];
+        let ran = Ran::of(tollgate(&words).output().expect("the program starts"));
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains("there is no such store"), "{ran:?}");
+        assert!(!store.exists(), "{place}");
+    }
 }
 
 #[test]

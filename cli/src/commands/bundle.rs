@@ -99,7 +99,7 @@ fn show(args: &ShowArgs) -> Result<(), Failure> {
     let records = match (&args.file, args.from, &args.gateway) {
         (Some(file), ..) => records_in(file)?,
         (None, Some(place), Some(gateway)) => {
-            stored(&Target::of(place, &args.store)?, gateway, args.record.as_deref())?
+            stored(&Target::existing(place, &args.store)?, gateway, args.record.as_deref())?
         }
         (None, Some(_), None) | (None, None, _) => {
             Project::at(&args.project).in_environment(&args.env).compiled()?.records().to_vec()

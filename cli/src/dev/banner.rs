@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tollgate_config::{CompiledRoute, Whole};
 use tollgate_core::authn::{ApiKeySettings, Credential};
-use tollgate_core::route::HostPattern;
+use tollgate_core::route::{HostPattern, PathTemplate};
 use tollgate_core::settings::{PolicyKind, RouteSettings};
 
 use super::Session;
@@ -75,7 +75,9 @@ fn curl_lines(session: &Session, url: &str) -> Vec<String> {
 }
 
 fn is_plain_get(route: &RouteSettings) -> bool {
-    !route.internal && (route.methods.is_empty() || route.methods.iter().any(|method| method == "GET"))
+    !route.internal
+        && route.when.is_empty()
+        && (route.methods.is_empty() || route.methods.iter().any(|method| method == "GET"))
 }
 
 fn may(credential: &Credential, route: &RouteSettings) -> bool {
@@ -100,7 +102,31 @@ fn curl(route: &CompiledRoute, url: &str, key: Option<(&ApiKeySettings, &str)>) 
         let scheme = settings.scheme.as_ref().map_or_else(String::new, |scheme| format!("{scheme} "));
         line.push_str(&format!(" -H '{}: {scheme}{key}'", settings.field));
     }
-    // The shape's literals are percent-encoded, so that no quote is needed within a shell.
-    let path = route.settings.path.shape().replace("{*}", "hello").replace("{}", "hello");
-    line + &format!(" {url}{path}")
+    line + &format!(" {url}{}", sample_path(&route.settings.path))
+}
+
+/// A path to paste. Its literals are percent-encoded, so that no quote is needed within a shell.
+fn sample_path(template: &PathTemplate) -> String {
+    let path = template.shape().replace("{*}", "hello").replace("{}", "hello");
+    // What is left are parameters that take certain values only.
+    if path.contains('{') { template.witness() } else { path }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(template: &str, path: &str) {
+        let template: PathTemplate = template.parse().expect("a template");
+        assert_eq!(sample_path(&template), path);
+    }
+
+    #[test]
+    fn what_is_shown_to_paste_is_a_path_that_the_route_takes() {
+        check("/pets", "/pets");
+        check("/pets/{id}/toys/{*rest}", "/pets/hello/toys/hello");
+        check("/categories/{category:(books|games)}", "/categories/books");
+        check("/a/{n:int}", &PathTemplate::witness(&"/a/{n:int}".parse().expect("a template")));
+    }
 }

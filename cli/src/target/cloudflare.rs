@@ -30,27 +30,39 @@ impl KvNamespace {
     /// One bulk write does not keep an order, so the last record, which names the others, has a write of its own.
     pub(super) fn put(&self, records: &[KeyValue]) -> Result<(), Failure> {
         let Some((last, before)) = records.split_last() else { return Ok(()) };
-        for batch in before.chunks(BULK_MAX).chain([std::slice::from_ref(last)]) {
-            let file = BulkFile::write(batch)?;
-            let path = file.0.to_string_lossy();
-            let words = ["kv", "bulk", "put", &path];
-            let command = self.command(&words);
-            terminal::note(&format!("$ {}", shown(&command)));
-            // Standard output is for our own answer.
-            run(command, Stdio::from(std::io::stderr()))?;
+        for records in [before, std::slice::from_ref(last)] {
+            let (alone, bulk): (Vec<_>, Vec<_>) = records.iter().partition(|record| !self.goes_in_bulk(record));
+            for (key, value) in alone {
+                self.write(&["kv", "key", "put", key, "--path"], value)?;
+            }
+            for batch in batches(&bulk) {
+                self.write(&["kv", "bulk", "put"], bulk_json(batch.iter().copied()).as_bytes())?;
+            }
         }
         Ok(())
+    }
+
+    /// Into its local store, wrangler's bulk write puts what is in base64 as text, which damages bytes that are none.
+    fn goes_in_bulk(&self, (_, value): &KeyValue) -> bool {
+        self.remote || std::str::from_utf8(value).is_ok()
+    }
+
+    /// Has wrangler read a file with this content, which the words end with.
+    fn write(&self, words: &[&str], content: &[u8]) -> Result<(), Failure> {
+        let file = HandedFile::write(content)?;
+        let path = file.0.to_string_lossy();
+        let command = self.command(&[words, &[&*path]].concat());
+        terminal::note(&format!("$ {}", shown(&command)));
+        // Standard output is for our own answer.
+        run(command, Stdio::from(std::io::stderr())).map(drop)
     }
 
     pub(super) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
         if !self.keys(key)?.iter().any(|found| found == key) {
             return Ok(None);
         }
-        let mut command = self.command(&["kv", "key", "get", key]);
-        command.arg("--text");
-        let mut value = run(command, Stdio::piped())?;
-        value.truncate(value.trim_ascii_end().len());
-        Ok(Some(value))
+        // Without `--text`, which would damage bytes that are none and add a line break.
+        run(self.command(&["kv", "key", "get", key]), Stdio::piped()).map(Some)
     }
 
     pub(super) fn keys(&self, prefix: &str) -> Result<Vec<String>, Failure> {
@@ -88,17 +100,17 @@ fn shown(command: &Command) -> String {
 }
 
 /// A file for wrangler to read, removed when it is done. It holds digests of keys, never keys.
-struct BulkFile(PathBuf);
+struct HandedFile(PathBuf);
 
-impl BulkFile {
-    fn write(records: &[KeyValue]) -> Result<Self, Failure> {
+impl HandedFile {
+    fn write(content: &[u8]) -> Result<Self, Failure> {
         let mut random = [0u8; 8];
         getrandom::fill(&mut random)
             .map_err(|error| Failure::problem(format!("the system has no entropy: {error}")))?;
-        let name = format!("tollgate-{}.json", tollgate_core::hex::encode(&random));
+        let name = format!("tollgate-{}", tollgate_core::hex::encode(&random));
         let path = std::env::temp_dir().join(name);
         let failed = |error| Failure::problem(format!("{}: {error}", path.display()));
-        create(&path).and_then(|mut file| file.write_all(bulk_json(records).as_bytes())).map_err(failed)?;
+        create(&path).and_then(|mut file| file.write_all(content)).map_err(failed)?;
         Ok(Self(path))
     }
 }
@@ -108,12 +120,27 @@ fn create(path: &Path) -> std::io::Result<std::fs::File> {
     std::fs::OpenOptions::new().write(true).create_new(true).open(path)
 }
 
-impl Drop for BulkFile {
+impl Drop for HandedFile {
     fn drop(&mut self) {
         // A file left in the system's folder for such files is the system's to remove.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// Pairs in one bulk write: Cloudflare's limit is 10,000 and 100 MB; parts of 8 MiB are rare.
+/// Cuts records into bulk writes that Cloudflare takes.
+fn batches<'b, 'r>(records: &'b [&'r KeyValue]) -> impl Iterator<Item = &'b [&'r KeyValue]> {
+    let (mut pairs, mut bytes) = (0, 0);
+    records.chunk_by(move |_, (key, value)| {
+        let size = key.len() + value.len();
+        (pairs, bytes) = (pairs + 1, bytes + size);
+        let fits = pairs < BULK_MAX && bytes <= BULK_BYTES_MAX;
+        if !fits {
+            (pairs, bytes) = (0, size);
+        }
+        fits
+    })
+}
+
+/// Pairs and bytes in one bulk write: Cloudflare's limit is 10,000 and 100 MB, of which base64 takes a third more.
 const BULK_MAX: usize = 1000;
+const BULK_BYTES_MAX: usize = 50_000_000;

@@ -58,19 +58,31 @@ impl Target {
     /// Opens the store that the command line names; what does not fit the platform is refused.
     pub(crate) fn of(place: Place, args: &StoreArgs) -> Result<Self, Failure> {
         if place != Place::Cloudflare && (args.local || args.remote) {
-            return Err(Failure::usage("--local and --remote go with --to cloudflare"));
+            return Err(Failure::usage("--local and --remote go with cloudflare"));
         }
         match (place, &args.store) {
-            (Place::Native, None) => Err(Failure::usage("--to native needs --store PATH: the file the host reads")),
+            (Place::Native, None) => Err(Failure::usage("native needs --store PATH: the file the host reads")),
             (Place::Native, Some(path)) => native::open(path),
-            (Place::Cloudflare, Some(_)) => {
-                Err(Failure::usage("--store does not go with --to cloudflare; see --binding"))
-            }
+            (Place::Cloudflare, Some(_)) => Err(Failure::usage("--store does not go with cloudflare; see --binding")),
             (Place::Cloudflare, None) => Ok(Self::Cloudflare(KvNamespace::new(&args.binding, args.remote))),
             (Place::Spin, path) => {
                 let path = path.clone().unwrap_or_else(|| PathBuf::from(spin::DEFAULT_FILE));
                 SpinStore::open(path).map(Self::Spin)
             }
+        }
+    }
+
+    /// The same, to be read: a file that is not there is not made.
+    pub(crate) fn existing(place: Place, args: &StoreArgs) -> Result<Self, Failure> {
+        let file = match (place, &args.store) {
+            (Place::Native | Place::Cloudflare, path) => path.clone(),
+            (Place::Spin, path) => Some(path.clone().unwrap_or_else(|| PathBuf::from(spin::DEFAULT_FILE))),
+        };
+        match file.filter(|file| !file.exists()) {
+            Some(missing) if place != Place::Cloudflare => {
+                Err(Failure::problem(format!("{}: there is no such store", missing.display())))
+            }
+            Some(_) | None => Self::of(place, args),
         }
     }
 
@@ -112,8 +124,8 @@ impl Target {
 }
 
 /// Records in the form of `wrangler kv bulk put`.
-pub(crate) fn bulk_json(records: &[KeyValue]) -> String {
-    let all: Value = records.iter().map(entry_json).collect();
+pub(crate) fn bulk_json<'r>(records: impl IntoIterator<Item = &'r KeyValue>) -> String {
+    let all: Value = records.into_iter().map(entry_json).collect();
     format!("{all:#}\n")
 }
 

@@ -47,6 +47,9 @@ fn prices_that_are_none_are_refused_where_they_stand() {
         let first = found.iter().next().expect("a finding");
         assert_eq!((first.code.id(), first.span.start.line), (code, 4), "{found}");
     }
+    let found = Prices::read("p", "format: 1\ncurrency: \"U\\x1b[2JD\"\nas-of: x\ntargets: {native: {cpu: 6m}}\n");
+    let codes: Vec<_> = found.expect_err("two mistakes").iter().map(|found| found.code.id()).collect();
+    assert_eq!(codes, ["TG0209", "TG0209"], "a name that moves the cursor, and a time that would make sums overflow");
     let found = Prices::read("p", "format: 1\ncurrency: EUR\nas-of: x\ntargets: {wasm: {}}\n").expect_err("a mistake");
     assert!(found.to_text(false).contains("workers-free"), "{found}");
 }

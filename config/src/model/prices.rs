@@ -12,7 +12,7 @@ use crate::source::{Node, Spanned, Value};
 pub(crate) fn decode(root: &Node, report: &mut Report) -> Option<Prices> {
     let mut fields = Fields::open(root, &tables::PRICES, "the file", root.span, report)?;
     format_version(&mut fields, report);
-    let currency = fields.required("currency", report, decode::text);
+    let currency = fields.required("currency", report, currency);
     let as_of = fields.required("as-of", report, decode::text);
     let targets: Option<Named<(Target, TargetPrices)>> =
         fields.required("targets", report, |node, report| decode::named(node, report, target));
@@ -33,7 +33,7 @@ fn target(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<(T
     let owner = format!("target `{}`", name.value);
     let mut fields = Fields::open(node, &tables::TARGET_PRICES, owner, name.span, report)?;
     let source = fields.optional("source", report, decode::text).map(|text| text.value);
-    let cpu = fields.optional("cpu", report, |node, report| decode::quantity(node, &DURATION, report));
+    let cpu = fields.optional("cpu", report, cpu);
     let response = fields.optional("response", report, |node, report| decode::quantity(node, &SIZE, report));
     let micro = Unit::ALL.map(|unit| fields.optional(unit.as_str(), report, price).unwrap_or_default());
     fields.finish(report);
@@ -44,6 +44,34 @@ fn target(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<(T
         micro,
     };
     Some((target.ok()?, prices))
+}
+
+/// A name such as `USD`, which is printed as it is.
+fn currency(node: &Node, report: &mut Report) -> Option<Spanned<String>> {
+    let text = decode::text(node, report)?;
+    let is_name = (1..=CURRENCY_MAX).contains(&text.value.len()) && !text.value.contains(char::is_control);
+    if !is_name {
+        report.push(
+            Diagnostic::error(Code::OutOfRange, node.span, "this cannot be the name of a currency")
+                .why(format!("it is printed beside every price: 1 to {CURRENCY_MAX} bytes, without control characters"))
+                .fix("write a name such as `USD`"),
+        );
+    }
+    is_name.then_some(text)
+}
+
+/// The time of a processor that one request takes.
+fn cpu(node: &Node, report: &mut Report) -> Option<Spanned<u64>> {
+    let cpu = decode::quantity(node, &DURATION, report)?;
+    let is_one = cpu.value <= CPU_MS_MAX;
+    if !is_one {
+        report.push(
+            Diagnostic::error(Code::OutOfRange, node.span, "no request takes a processor for so long")
+                .why("it is at most 5m, what platforms allow at most")
+                .fix("write what you measured of one request, such as `2ms`"),
+        );
+    }
+    is_one.then_some(cpu)
 }
 
 /// A price in millionths of the currency; the number as written has six decimals at most.
@@ -72,5 +100,7 @@ fn price(node: &Node, report: &mut Report) -> Option<u64> {
 /// The most that a million of anything costs.
 const PRICE_MAX: u64 = 1_000_000;
 
+const CURRENCY_MAX: usize = 16;
+const CPU_MS_MAX: u64 = 5 * 60 * 1_000;
 const CPU_MS_DEFAULT: u64 = 1;
 const RESPONSE_BYTES_DEFAULT: u64 = 10 << 10;

@@ -6,11 +6,16 @@
 //!
 //! [`Precedence`]: tollgate_core::route::Precedence
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use tollgate_core::route::{HostPattern, ParameterType, PathTemplate, Predicate, Segment};
 
-use super::segment::{is_same, shared_path};
+use super::budget::Budget;
+use super::cover::{Competitor, Cover, cover};
+use super::meet::meets;
+use super::routes::path_order;
+use super::segment::{is_same, path_of, shared_path};
 use super::witness::Witness;
 
 /// What decides a request between two routes.
@@ -40,13 +45,15 @@ pub(super) struct TooManyTies {
 
 /// Finds the conflicts; a route that conflicts with several is reported with one of them.
 pub(super) fn conflicts(claims: &[Claim<'_>]) -> Result<Vec<Conflict>, TooManyTies> {
-    let mut groups: HashMap<String, Group<'_>> = HashMap::new();
+    // In order, so that the same of them are looked at wherever the budget ends.
+    let mut groups: BTreeMap<String, Group<'_>> = BTreeMap::new();
     for (index, claim) in claims.iter().enumerate() {
         groups.entry(group_key(claim)).or_default().add(index, claim);
     }
+    let budget = Budget::default();
     let mut found = Vec::new();
     for group in groups.values() {
-        group.conflicts(claims, &mut found)?;
+        group.conflicts(claims, &budget, &mut found)?;
     }
     found.sort_by(|a, b| (a.second, a.first, &a.witness).cmp(&(b.second, b.first, &b.witness)));
     Ok(found)
@@ -81,7 +88,7 @@ impl<'r> Group<'r> {
         }
     }
 
-    fn conflicts(&self, claims: &[Claim<'_>], found: &mut Vec<Conflict>) -> Result<(), TooManyTies> {
+    fn conflicts(&self, claims: &[Claim<'_>], budget: &Budget, found: &mut Vec<Conflict>) -> Result<(), TooManyTies> {
         if self.shapes.len() > TIED_MAX {
             let example = self.shapes.last().and_then(|shape| shape.by_method.values().flatten().next());
             return Err(TooManyTies { example: example.copied().unwrap_or_default() });
@@ -89,7 +96,7 @@ impl<'r> Group<'r> {
         for (place, b) in self.shapes.iter().enumerate() {
             b.conflicts(claims, found)?;
             for a in &self.shapes[..place] {
-                found.extend(a.tie(b, claims)?);
+                found.extend(a.tie(b, claims, budget)?);
             }
         }
         Ok(())
@@ -124,7 +131,7 @@ impl Shape<'_> {
     }
 
     /// A conflict with another shape that is as specific.
-    fn tie(&self, other: &Self, claims: &[Claim<'_>]) -> Result<Option<Conflict>, TooManyTies> {
+    fn tie(&self, other: &Self, claims: &[Claim<'_>], budget: &Budget) -> Result<Option<Conflict>, TooManyTies> {
         let Some(path) = tied_path(self.segments, other.segments) else { return Ok(None) };
         for (method, ys) in &other.by_method {
             let Some(xs) = self.by_method.get(method) else { continue };
@@ -132,9 +139,11 @@ impl Shape<'_> {
                 return Err(TooManyTies { example: ys[0] });
             }
             let mut pairs = xs.iter().flat_map(|x| ys.iter().map(move |y| (*x, *y)));
-            let met = pairs.find_map(|(x, y)| Some((x, y, Predicate::both(claims[x].when, claims[y].when)?)));
-            if let Some((x, y, when)) = met {
-                let witness = Witness::new(method, claims[y].host, path, &when);
+            let met = pairs.find_map(|(x, y)| {
+                let when = Predicate::both(claims[x].when, claims[y].when)?;
+                Some((x, y, tied_request(claims, (x, y), method, (&path, &when), budget)?))
+            });
+            if let Some((x, y, witness)) = met {
                 return Ok(Some(Conflict { first: x.min(y), second: x.max(y), witness }));
             }
         }
@@ -151,6 +160,48 @@ fn undecided(claims: &[Claim<'_>], all: &[usize], x: usize, y: usize) -> Option<
     let both = Predicate::both(a, b)?;
     let decided = |z: &usize| *z != x && *z != y && claims[*z].when == both;
     (!all.iter().any(decided)).then_some(both)
+}
+
+/// A request that two tied claims both take, and that no more specific claim is known to take; none where those take all
+/// of them. Where finding out takes too long, a tie is a conflict. `plain` is a path that both take, and what both ask for.
+fn tied_request(
+    claims: &[Claim<'_>],
+    (x, y): (usize, usize),
+    method: &str,
+    plain: (&str, &[Predicate]),
+    budget: &Budget,
+) -> Option<Witness> {
+    let (path, when) = plain;
+    let host = claims[x].host;
+    let shown = || Some(Witness::new(method, host, path, when));
+    let [a, b] = [x, y].map(|place| claims[place].path.segments());
+    let goes_first = |z: &&Claim<'_>| {
+        let is_first = |of: &[Segment]| path_order(z.path.segments(), of) == Some(Ordering::Less);
+        let takes_method = z.methods.is_empty() || z.methods.iter().any(|named| named == method);
+        takes_method && z.host == host && is_first(a) && is_first(b)
+    };
+    if budget.spend(claims.len()).is_err() {
+        return shown();
+    }
+    let competitors: Vec<Competitor<'_>> = claims
+        .iter()
+        .filter(goes_first)
+        .map(|claim| Competitor { segments: claim.path.segments(), when: claim.when })
+        .collect();
+    if competitors.is_empty() {
+        return shown();
+    }
+    let Some(met) = meets(a, b) else { return shown() };
+    for segments in met {
+        match cover(&segments, when, &competitors, budget) {
+            Ok(Cover::Covered) => {}
+            Ok(Cover::Escape(texts, when)) => {
+                return path_of(&texts).map_or_else(shown, |path| Some(Witness::new(method, host, path, &when)));
+            }
+            Err(_) => return shown(),
+        }
+    }
+    None
 }
 
 /// A key that is equal for all claims that precedence might not tell apart, so that few pairs are compared.
@@ -280,6 +331,27 @@ mod tests {
     #[test]
     fn what_a_third_route_takes_is_no_conflict() {
         check_all(&[("GET", "/ v=1"), ("GET", "/ w=2"), ("GET", "/ v=1 w=2")], None);
+        let tied = [("GET", "/{x:(a|b)}/{y}"), ("GET", "/{x:(b|c)}/{y}")];
+        let check = |others: &[(&'static str, &'static str)], expected| {
+            check_all(&[&tied[..], others].concat(), expected);
+        };
+        check(&[("GET", "/b/{y}")], None);
+        check(&[("", "/b/{*y}")], None);
+        check(&[("GET", "/b/{y} v"), ("GET", "/b/{y} w=1")], Some("GET https://h.example/b/a"));
+        check(&[("PUT", "/b/{y}")], Some("GET https://h.example/b/a"));
+        check(&[("GET", "/b/{y:int}")], Some("GET https://h.example/b/a"));
+        check(&[("GET", "/b/a")], Some("GET https://h.example/b/q7-zx"));
+    }
+
+    #[test]
+    fn what_a_third_route_leaves_is_shown() {
+        let tied = [("GET", "/{x}b"), ("GET", "/c{x}")];
+        check_all(&[&tied[..], &[("GET", "/c{x}b")]].concat(), Some("GET https://h.example/cb"));
+        check_all(&[&tied[..], &[("GET", "/c{x}b"), ("GET", "/cb")]].concat(), None);
+        let lists = [("", "/{x:(a|b|c)}"), ("", "/{x:(b|c|d)}")];
+        check_all(&[&lists[..], &[("", "/b")]].concat(), Some("GET https://h.example/c"));
+        check_all(&[&lists[..], &[("", "/{x:(b|c)}")]].concat(), None);
+        check_all(&[&lists[..], &[("GET", "/{x:(b|c)}")]].concat(), Some("GET https://h.example/b"));
     }
 
     fn template() -> impl Strategy<Value = String> {

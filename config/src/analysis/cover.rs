@@ -154,7 +154,7 @@ impl Search<'_> {
 }
 
 /// Whether one segment takes every text that the other takes. Never said of one that does not; of some that do, too.
-fn takes_all(segment: &Segment, other: &Segment) -> bool {
+pub(super) fn takes_all(segment: &Segment, other: &Segment) -> bool {
     match (segment, other) {
         (Segment::Rest { .. }, _) => true,
         (

@@ -12,6 +12,7 @@ mod findings;
 mod glob;
 mod guards;
 mod invariant;
+mod meet;
 mod routes;
 mod segment;
 mod solve;

@@ -231,7 +231,7 @@ fn goes_before(route: &CompiledRoute, other: &CompiledRoute, method: &str) -> bo
 }
 
 /// Which of two templates goes first for the paths that both match; none where precedence does not say.
-fn path_order(a: &[Segment], b: &[Segment]) -> Option<Ordering> {
+pub(super) fn path_order(a: &[Segment], b: &[Segment]) -> Option<Ordering> {
     let same = a.iter().zip(b).take_while(|(x, y)| is_same(x, y)).count();
     match (a.get(same), b.get(same)) {
         (None, None) => Some(Ordering::Equal),

@@ -66,7 +66,8 @@ pub(crate) fn shared_text(a: &Segment, b: &Segment) -> Option<String> {
             (ParameterType::Int | ParameterType::Any, ParameterType::Int | ParameterType::Any) => {
                 let prefix = if p.len() >= q.len() { p } else { q };
                 let suffix = if s.len() >= t.len() { s } else { t };
-                FILLERS.iter().find_map(|filler| both(format!("{prefix}{filler}{suffix}")))
+                let filled = FILLERS.iter().map(|filler| format!("{prefix}{filler}{suffix}"));
+                filled.chain(overlaps(prefix, suffix)).find_map(both)
             }
         },
     }
@@ -83,6 +84,14 @@ pub(crate) fn is_same(a: &Segment, b: &Segment) -> bool {
         (Segment::Rest { .. }, Segment::Rest { .. }) => true,
         (Segment::Literal(_) | Segment::Parameter { .. } | Segment::Rest { .. }, _) => false,
     }
+}
+
+/// Texts that begin and end so, with nothing in between: what is the beginning of one may be the end of the other.
+pub(super) fn overlaps<'t>(prefix: &'t str, suffix: &'t str) -> impl Iterator<Item = String> + 't {
+    (0..=prefix.len().min(suffix.len())).filter_map(move |shared| {
+        let (both, rest) = suffix.split_at_checked(shared)?;
+        prefix.ends_with(both).then(|| format!("{prefix}{rest}"))
+    })
 }
 
 /// A UUID between `prefix` and `suffix` that, as a whole, begins and ends with the other texts.
@@ -123,6 +132,7 @@ mod tests {
         check("/{x:int}", "/{y:uuid}", None);
         check("/{x:int}", "/4{y}2", Some("/412"));
         check("/{x:int}", "/v{y:int}", None);
+        check("/a{x:int}", "/{y}-1", Some("/a-1"));
         check("/{x:int}", "/-{y:int}", Some("/-1"));
         check("/{x:bool}", "/{y}e", Some("/false"));
         check("/{x:(a|b)}", "/{y:(b|c)}", Some("/b"));

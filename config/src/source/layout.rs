@@ -4,6 +4,7 @@ use super::folder::Listed;
 use super::{Loader, Span};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::decode::closest;
+use crate::policy_tests::ENDINGS;
 
 /// The files of a project, each list in the order of its paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,7 @@ impl Layout {
         let root = loader.list("", report);
         let mut look = Look { loader, report };
         look.lookalikes(&root);
+        look.tests();
         Self {
             project: look.project(&root),
             apis: look.apis(),
@@ -158,6 +160,24 @@ impl Look<'_> {
         all
     }
 
+    /// Files in `tests` that no test is read from, and would be by another name: what they say is never proved.
+    fn tests(&mut self) {
+        for entry in self.loader.glance("tests") {
+            let path = format!("tests/{}", entry.name);
+            if entry.is_folder {
+                let inner = self.loader.glance(&path);
+                if let Some(file) = inner.iter().find(|entry| is_test(&entry.name)) {
+                    let fix = format!("folders in `tests` are not read: move the file to `tests/{}`", file.name);
+                    self.unread(&format!("{path}/{}", file.name), &fix);
+                }
+            } else if let Some(stem) = stem_of(&entry).filter(|stem| !is_hidden(&entry) && is_nearly_test(stem)) {
+                let own = stem.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end_matches(['.', '-', '_']);
+                let own = if own.is_empty() { stem } else { own };
+                self.unread(&path, &format!("rename it to `tests/{own}.test.yaml`"));
+            }
+        }
+    }
+
     /// Files and folders of the root that are named almost like those that are read.
     fn lookalikes(&mut self, root: &[Listed]) {
         for entry in root {
@@ -250,6 +270,15 @@ fn stem_of(entry: &Listed) -> Option<&str> {
 fn has_kind(name: &str) -> bool {
     let kind = name.rsplit_once('.').map(|(_, kind)| kind);
     kind.is_some_and(|kind| KINDS.iter().any(|known| known.eq_ignore_ascii_case(kind)))
+}
+
+fn is_test(name: &str) -> bool {
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// Whether a name without its kind is almost that of a test: `pets_test`, `pets.tests`, `test`.
+fn is_nearly_test(stem: &str) -> bool {
+    !stem.ends_with(".test") && stem.rsplit(['.', '-', '_']).next().is_some_and(|last| matches!(last, "test" | "tests"))
 }
 
 /// What a project begins with where nothing else is there.

@@ -48,6 +48,11 @@ impl Loader {
         Span::beginning_of(known.unwrap_or_else(|| self.files.add(path, "")))
     }
 
+    /// The entries of a folder that the project is whole without; none if it cannot be listed.
+    pub(crate) fn glance(&self, folder: &str) -> Vec<Listed> {
+        self.folder.list(folder).unwrap_or_default()
+    }
+
     /// The entries of a folder; one that cannot be listed is reported.
     pub(crate) fn list(&mut self, folder: &str, report: &mut Report) -> Vec<Listed> {
         self.folder.list(folder).unwrap_or_else(|reason| {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
+    /// Asked in turn; the address where there are none.
+    pub(crate) hosts: Vec<String>,
     pub(crate) path: String,
     pub(crate) fields: Vec<(String, String)>,
 }
@@ -30,7 +32,14 @@ pub(crate) fn run(load: &Load, time: Duration) -> Result<Sample, String> {
     let over = AtomicBool::new(false);
     let begun = Instant::now();
     let taken: Vec<Result<Vec<Duration>, String>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(|| connection(load, &over))).collect();
+        let threads: Vec<_> = (0..CONNECTIONS)
+            .map(|n| {
+                scope.spawn({
+                    let over = &over;
+                    move || connection(load, n, over)
+                })
+            })
+            .collect();
         thread::sleep(time);
         over.store(true, Ordering::Relaxed);
         threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a connection panicked".into()))).collect()
@@ -49,31 +58,40 @@ pub(crate) fn first_byte(load: &Load) -> Result<Duration, String> {
     let say = |error: std::io::Error| format!("{}: {error}", load.address);
     let begun = Instant::now();
     let mut stream = TcpStream::connect(load.address).map_err(say)?;
-    stream.write_all(&head(load)).map_err(say)?;
+    let host = load.hosts.first().cloned().unwrap_or_else(|| load.address.to_string());
+    stream.write_all(&head(load, &host)).map_err(say)?;
     let mut byte = [0];
     stream.read_exact(&mut byte).map_err(say)?;
     Ok(begun.elapsed())
 }
 
-fn connection(load: &Load, over: &AtomicBool) -> Result<Vec<Duration>, String> {
+/// One connection; each begins with another host, and goes through all of them.
+fn connection(load: &Load, number: usize, over: &AtomicBool) -> Result<Vec<Duration>, String> {
     let say = |error: std::io::Error| format!("{}: {error}", load.address);
     let mut stream = TcpStream::connect(load.address).map_err(say)?;
     stream.set_nodelay(true).map_err(say)?;
     let mut answers = BufReader::new(stream.try_clone().map_err(say)?);
-    let request = head(load);
+    let mut requests: Vec<Vec<u8>> = load.hosts.iter().map(|host| head(load, host)).collect();
+    if requests.is_empty() {
+        requests.push(head(load, &load.address.to_string()));
+    }
+    let first = number * requests.len() / CONNECTIONS;
     let mut times = Vec::new();
-    while !over.load(Ordering::Relaxed) {
+    for request in requests.iter().cycle().skip(first) {
+        if over.load(Ordering::Relaxed) {
+            break;
+        }
         let begun = Instant::now();
-        stream.write_all(&request).map_err(say)?;
+        stream.write_all(request).map_err(say)?;
         answer(&mut answers).map_err(|why| format!("{}{}: {why}", load.address, load.path))?;
         times.push(begun.elapsed());
     }
     Ok(times)
 }
 
-fn head(load: &Load) -> Vec<u8> {
+fn head(load: &Load, host: &str) -> Vec<u8> {
     let fields: String = load.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    format!("GET {} HTTP/1.1\r\nhost: {}\r\n{fields}\r\n", load.path, load.address).into_bytes()
+    format!("GET {} HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n", load.path).into_bytes()
 }
 
 /// Reads one answer whole: 200, with a length or in chunks.

@@ -1,6 +1,6 @@
 //! Benchmarks of Tollgate: always a ratio to something else measured in the same run, never a number alone.
 //!
-//! `cargo xtask bench [workerd|native|sizes|loading]...` builds what is measured and runs this. Two programs take turns (A B A B
+//! `cargo xtask bench [workerd|native|hosts|sizes|loading]...` builds what is measured and runs this. Two programs take turns (A B A B
 //! …), and the median of the pairwise ratios is printed: a machine that gets slower in between slows both. It does not
 //! judge and is no test. Start with [`compare`], then the file named after the benchmark.
 
@@ -22,19 +22,21 @@ type Measure = fn() -> Result<Vec<Row>, String>;
 
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).collect();
-    let unknown = asked.iter().find(|name| !["workerd", "native", "sizes", "loading"].contains(&name.as_str()));
+    let unknown =
+        asked.iter().find(|name| !["workerd", "native", "hosts", "sizes", "loading"].contains(&name.as_str()));
     if let Some(name) = unknown {
-        eprintln!("bench: there is no benchmark `{name}`; there are workerd, native, sizes and loading");
+        eprintln!("bench: there is no benchmark `{name}`; there are workerd, native, hosts, sizes and loading");
         return ExitCode::from(2);
     }
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|a| a == name);
     let mut rows: Vec<Row> = Vec::new();
     let mut failed = false;
-    let benches: [(&str, Measure); 4] = [
+    let benches: [(&str, Measure); 5] = [
         ("sizes", sizes::measure),
         ("loading", loading::measure),
         ("workerd", workerd::measure),
         ("native", native::measure),
+        ("hosts", native::many_hosts),
     ];
     for (name, measure) in benches.into_iter().filter(|(name, _)| wanted(name)) {
         match measure() {

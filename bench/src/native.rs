@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::compare::{Row, compare};
@@ -14,8 +14,12 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let upstream = upstream()?;
     let (nginx, _nginx) = start_nginx(folder.path(), upstream)?;
-    let (tollgate, _tollgate) = start_tollgate(folder.path(), upstream)?;
-    let load = |address, path: &str, fields| Load { address, path: path.to_owned(), fields };
+    let files = [
+        ("tollgate.yaml".to_owned(), project::tollgate_yaml(upstream)),
+        ("dev/fixtures.yaml".to_owned(), project::fixtures_yaml()),
+    ];
+    let (tollgate, _tollgate) = start_tollgate(folder.path(), &files)?;
+    let load = |address, path: &str, fields| Load { address, hosts: vec![], path: path.to_owned(), fields };
     let passed = load(nginx, "/keyed", vec![]);
     let forward = load(tollgate, "/public", vec![]);
     let keyed = load(tollgate, "/keyed", vec![("x-api-key".to_owned(), project::key())]);
@@ -47,18 +51,38 @@ fn start_nginx(folder: &Path, upstream: SocketAddr) -> Result<(SocketAddr, Progr
     started(child, port)
 }
 
-fn start_tollgate(folder: &Path, upstream: SocketAddr) -> Result<(SocketAddr, Program), String> {
+/// The same requests to two gateways: one of a host, one of many, each host with routes of its own.
+pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
+    let (folder, upstream) = (tempfile::tempdir().map_err(|e| e.to_string())?, upstream()?);
+    let load = |name: &str, hosts: usize| {
+        let hosts: Vec<String> = (0..hosts).map(|n| format!("h{n}.example.com")).collect();
+        let mut files = vec![("tollgate.yaml".to_owned(), project::hosts_yaml(upstream))];
+        let api = |(n, host): (usize, &String)| (format!("apis/h{n}/api.yaml"), project::api_yaml(host, ROUTES));
+        files.extend(hosts.iter().enumerate().map(api));
+        let (address, program) = start_tollgate(&folder.path().join(name), &files)?;
+        Ok::<_, String>((Load { address, hosts, path: format!("/r{}/7", ROUTES - 1), fields: vec![] }, program))
+    };
+    let ((many, _many), (one, _one)) = (load("many", HOSTS)?, load("one", 1)?);
+    let what = "hosts: warm requests, 100 routes on each of 1,000 hosts, against 1 host";
+    Ok(vec![compare(what, &many, &one)?])
+}
+
+/// What [`many_hosts`] asks, as its row says.
+const HOSTS: usize = 1_000;
+const ROUTES: usize = 100;
+
+/// Publishes a project of these files to a store of its own, and serves it.
+fn start_tollgate(folder: &Path, files: &[(String, String)]) -> Result<(SocketAddr, Program), String> {
     let project = folder.join("project");
-    let write = |path: PathBuf, text: String| fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()));
-    fs::create_dir_all(project.join("dev")).map_err(|e| e.to_string())?;
-    write(project.join("tollgate.yaml"), project::tollgate_yaml(upstream))?;
-    write(project.join("dev/fixtures.yaml"), project::fixtures_yaml())?;
+    for (name, text) in files {
+        write(&project.join(name), text)?;
+    }
     let store = folder.join("tollgate.db");
     let binary = crate::workerd::artifact_folder("target/release").join("tollgate");
     let missing =
         |e: std::io::Error| format!("{}: {e}; `cargo build --release -p tollgate` makes it", binary.display());
     let published = Command::new(&binary)
-        .args(["publish", "--to", "native", "--fixtures", "--store"])
+        .args(["publish", "--quiet", "--to", "native", "--fixtures", "--store"])
         .arg(&store)
         .arg(&project)
         .stdout(Stdio::null())
@@ -76,6 +100,11 @@ fn start_tollgate(folder: &Path, upstream: SocketAddr) -> Result<(SocketAddr, Pr
         .spawn()
         .map_err(missing)?;
     started(child, port)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).and_then(|()| fs::write(path, text)).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 fn started(child: std::process::Child, port: u16) -> Result<(SocketAddr, Program), String> {

@@ -27,6 +27,20 @@ apis:
     )
 }
 
+/// `tollgate.yaml` of a gateway whose APIs are [`api_yaml`].
+pub(crate) fn hosts_yaml(upstream: SocketAddr) -> String {
+    format!(
+        "format: 1\ngateway: {{name: {GATEWAY}}}\ntelemetry: {{log: false}}\nupstreams: {{one: \"http://{upstream}\"}}\n"
+    )
+}
+
+/// A host with routes, none of them like those of another.
+pub(crate) fn api_yaml(host: &str, routes: usize) -> String {
+    let head = format!("format: 1\nhosts: [{host}]\nupstream: one\nauthn: none\nroutes:\n");
+    let route = |n| format!("  - {{path: \"/r{n}/{{id}}\", methods: [GET]}}\n");
+    std::iter::once(head).chain((0..routes).map(route)).collect()
+}
+
 /// `dev/fixtures.yaml` with the key.
 pub(crate) fn fixtures_yaml() -> String {
     format!("format: 1\nconsumers:\n  - {{id: acme, keys: [{}]}}\n", key())

@@ -120,7 +120,7 @@ impl Worker {
 
     fn load(&self, path: &str, fields: &[(&str, &str)]) -> Load {
         let fields = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        Load { address: self.address, path: path.to_owned(), fields }
+        Load { address: self.address, hosts: vec![], path: path.to_owned(), fields }
     }
 }
 

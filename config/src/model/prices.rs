@@ -49,15 +49,19 @@ fn target(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<(T
 /// A name such as `USD`, which is printed as it is.
 fn currency(node: &Node, report: &mut Report) -> Option<Spanned<String>> {
     let text = decode::text(node, report)?;
-    let is_name = (1..=CURRENCY_MAX).contains(&text.value.len()) && !text.value.contains(char::is_control);
+    let is_name = is_currency(&text.value);
     if !is_name {
         report.push(
             Diagnostic::error(Code::OutOfRange, node.span, "this cannot be the name of a currency")
-                .why(format!("it is printed beside every price: 1 to {CURRENCY_MAX} bytes, without control characters"))
+                .why("it is printed beside every price: 1 to 16 letters")
                 .fix("write a name such as `USD`"),
         );
     }
     is_name.then_some(text)
+}
+
+pub(crate) fn is_currency(text: &str) -> bool {
+    (1..=CURRENCY_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
 /// The time of a processor that one request takes.

@@ -1,7 +1,7 @@
 //! `prices.yaml`.
 
 use super::FILE;
-use super::texts::TARGET;
+use super::texts::{CURRENCY, TARGET};
 use crate::schema::{Key, Named, Object, Quantity, Shape};
 
 /// The root of `prices.yaml`.
@@ -9,7 +9,7 @@ pub(crate) static PRICES: Object = Object {
     name: "prices",
     doc: "What platforms charge, for `tollgate cost`.",
     keys: &[
-        Key::required("currency", "The currency of all prices.", Shape::Text).examples(&["\"USD\""]),
+        Key::required("currency", "The currency of all prices.", Shape::Ruled(&CURRENCY)).examples(&["\"USD\""]),
         Key::required("as-of", "The day from which the prices are.", Shape::Text).examples(&["\"2026-11-23\""]),
         Key::required("targets", "Prices by platform.", Shape::Named(&TARGETS)),
     ],

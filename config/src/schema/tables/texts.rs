@@ -29,6 +29,10 @@ pub(crate) static GATEWAY_NAME: TextRule = TextRule {
     examples: &["acme"],
 };
 
+/// The name of a currency.
+pub(crate) static CURRENCY: TextRule =
+    TextRule { name: "currency", doc: "1 to 16 letters.", pattern: "^[A-Za-z]{1,16}$", examples: &["USD"] };
+
 /// The id of a route, a consumer or a plan.
 pub(crate) static ID: TextRule = TextRule {
     name: "id",

@@ -124,7 +124,8 @@ fn by_name(entries: Vec<(String, Json)>) -> Json {
 
 /// Whether a finding is about the shape of what is written, and of one value by itself: a schema cannot do arithmetic.
 fn is_about_shape(finding: &Diagnostic) -> bool {
-    let arithmetic = ["a full burst", "so much content"].iter().any(|what| finding.what.contains(what));
+    let arithmetic =
+        ["a full burst", "so much content", "a processor for so long"].iter().any(|what| finding.what.contains(what));
     finding.code.id().starts_with("TG02") && !arithmetic
 }
 

@@ -75,6 +75,7 @@ const fn at_least(rule: &'static TextRule, is_read: fn(&str) -> bool) -> Read {
 
 const RULES: &[Read] = &[
     exactly(&texts::NAME, |text| (1..=40).contains(&text.len()) && text.bytes().all(is_name_byte)),
+    exactly(&texts::CURRENCY, crate::model::prices::is_currency),
     exactly(&texts::GATEWAY_NAME, |text| !text.is_empty() && tollgate_kv_schemas::keys::is_gateway_name(text)),
     exactly(&texts::FIELD_VALUE, |text| SecretText::parse(text).is_some()),
     exactly(&texts::FIELD, |text| http::HeaderName::from_bytes(text.as_bytes()).is_ok()),

@@ -133,8 +133,10 @@ impl Shape<'_> {
     /// A conflict with another shape that is as specific.
     fn tie(&self, other: &Self, claims: &[Claim<'_>], budget: &Budget) -> Result<Option<Conflict>, TooManyTies> {
         let Some(path) = tied_path(self.segments, other.segments) else { return Ok(None) };
-        for (method, ys) in &other.by_method {
-            let Some(xs) = self.by_method.get(method) else { continue };
+        // Which of two shapes is tried first is decided before methods are looked at, so unlike methods meet, too.
+        let unlike = self.by_method.iter().flat_map(|x| other.by_method.iter().map(move |y| (x, y)));
+        for ((one, xs), (two, ys)) in unlike {
+            let Some(method) = shared_method(one, two) else { continue };
             if xs.len().saturating_mul(ys.len()) > TIED_MAX {
                 return Err(TooManyTies { example: ys[0] });
             }
@@ -202,6 +204,15 @@ fn tied_request(
         }
     }
     None
+}
+
+/// A method that both take; a route for `GET` takes `HEAD`.
+fn shared_method<'m>(one: &'m str, two: &'m str) -> Option<&'m str> {
+    match (one, two) {
+        (ALL_METHODS, method) | (method, ALL_METHODS) => Some(method),
+        ("GET", "HEAD") | ("HEAD", "GET") => Some("HEAD"),
+        (one, two) => (one == two).then_some(one),
+    }
 }
 
 /// A key that is equal for all claims that precedence might not tell apart, so that few pairs are compared.

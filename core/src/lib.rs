@@ -16,6 +16,7 @@
 pub mod authn;
 pub mod bounds;
 pub mod cache;
+pub mod cell;
 pub mod forward;
 pub mod hex;
 pub mod limit;

@@ -23,6 +23,12 @@ pub struct Purge {
 pub struct Purges(Vec<Purge>);
 
 impl Purges {
+    /// All of them, the newest last.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Purge] {
+        &self.0
+    }
+
     /// Whether a stored response of that resource was purged after it was stored.
     #[must_use]
     pub fn covers(&self, resource: &CacheKey, stored_at: Timestamp) -> bool {
@@ -42,6 +48,13 @@ impl Purges {
             self.0 = newer;
             self.0.insert(0, Purge { resource: None, at });
         }
+    }
+}
+
+/// As many purges as there are, as they are: for what reads them back.
+impl FromIterator<Purge> for Purges {
+    fn from_iter<I: IntoIterator<Item = Purge>>(purges: I) -> Self {
+        Self(purges.into_iter().collect())
     }
 }
 

@@ -38,7 +38,7 @@ fn check<T: Record + PartialEq + std::fmt::Debug>(golden: &str) -> T {
 
 /// Compares with a golden file, or writes it where that was asked for.
 #[track_caller]
-fn check_golden(name: &str, is: &[u8]) {
+pub(crate) fn check_golden(name: &str, is: &[u8]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("TOLLGATE_GOLDEN").is_some() {
         std::fs::write(&path, is).unwrap();

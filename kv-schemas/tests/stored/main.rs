@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
 
+mod cells;
 mod golden;
 mod hostile;
 mod manifest;

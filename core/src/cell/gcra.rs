@@ -1,0 +1,111 @@
+//! The generic cell rate algorithm, in nanoseconds.
+//!
+//! A quota is one instant, the theoretical arrival time (TAT): when it would be whole again. A charge moves it forward; it
+//! is refused if that would put it further ahead of now than the burst allows. There is no window edge, so no double burst
+//! at one, and the refusal knows the earliest instant at which the same charge would pass.
+
+use std::num::NonZeroU32;
+
+use minicbor::{Decode, Encode};
+
+/// One charge against one quota.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Gcra {
+    /// The quota's name within the cell.
+    #[n(0)]
+    pub quota: String,
+    /// Charges of cost 1 that are paid back within `period_ms`.
+    #[n(1)]
+    pub rate: NonZeroU32,
+    /// The period `rate` is counted over, in milliseconds.
+    #[n(2)]
+    pub period_ms: NonZeroU32,
+    /// The most that can be charged at once.
+    #[n(3)]
+    pub burst: NonZeroU32,
+    /// The cost of this operation.
+    #[n(4)]
+    pub cost: NonZeroU32,
+}
+
+/// What one quota says after a charge.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Verdict {
+    /// Whether this quota allows the charge.
+    #[n(0)]
+    pub allowed: bool,
+    /// Cost that could still be charged at once.
+    #[n(1)]
+    pub remaining: u32,
+    /// Microseconds until the quota is whole again.
+    #[n(2)]
+    pub reset_us: u64,
+    /// Microseconds until the same charge would pass; 0 when allowed; `None` when it never can (cost above burst).
+    #[n(3)]
+    pub retry_after_us: Option<u64>,
+}
+
+/// What a charge would do to a quota.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    pub(super) allowed: bool,
+    pub(super) old_tat_ns: u64,
+    pub(super) new_tat_ns: u64,
+}
+
+impl Gcra {
+    /// What the charge would do to a quota that is whole again at `tat_ns`.
+    pub(super) fn charge(&self, tat_ns: u64, now_ns: u64) -> Move {
+        // May be further ahead than this burst allows, where the quota was charged by larger numbers. It is not cut: one
+        // consumer may have keys of two plans, and the smaller one must not reset the larger.
+        let old_tat_ns = tat_ns.max(now_ns);
+        let new_tat_ns = old_tat_ns.saturating_add(self.increment_ns());
+        let allowed = self.cost <= self.burst && new_tat_ns - now_ns <= self.capacity_ns();
+        Move { allowed, old_tat_ns, new_tat_ns }
+    }
+
+    /// What the quota says of the charge; `tat_ns` is its state after it.
+    pub(super) fn verdict(&self, charge: &Move, tat_ns: u64, now_ns: u64) -> Verdict {
+        let ahead_ns = tat_ns.saturating_sub(now_ns);
+        let retry_after_us = if charge.allowed {
+            Some(0)
+        } else if self.cost > self.burst {
+            None
+        } else {
+            Some((charge.new_tat_ns - now_ns).saturating_sub(self.capacity_ns()).div_ceil(NANOS_PER_US))
+        };
+        Verdict {
+            allowed: charge.allowed,
+            remaining: self.units(self.capacity_ns().saturating_sub(ahead_ns)),
+            reset_us: ahead_ns.div_ceil(NANOS_PER_US),
+            retry_after_us,
+        }
+    }
+
+    /// How far the charge moves the theoretical arrival time.
+    fn increment_ns(&self) -> u64 {
+        self.cost_ns(self.cost.get())
+    }
+
+    fn capacity_ns(&self) -> u64 {
+        self.cost_ns(self.burst.get())
+    }
+
+    fn cost_ns(&self, cost: u32) -> u64 {
+        // u32 x u32 x 10^6 fits in u128; at least one nanosecond, so that every charge counts.
+        let ns = self.period_ns() * u128::from(cost) / u128::from(self.rate.get());
+        u64::try_from(ns.max(1)).unwrap_or(u64::MAX / 4)
+    }
+
+    fn units(&self, ns: u64) -> u32 {
+        let units = u128::from(ns) * u128::from(self.rate.get()) / self.period_ns();
+        u32::try_from(units).unwrap_or(u32::MAX).min(self.burst.get())
+    }
+
+    fn period_ns(&self) -> u128 {
+        u128::from(self.period_ms.get()) * u128::from(NANOS_PER_MS)
+    }
+}
+
+pub(super) const NANOS_PER_US: u64 = 1_000;
+const NANOS_PER_MS: u64 = 1_000_000;

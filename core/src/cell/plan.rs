@@ -1,0 +1,249 @@
+//! An update in two steps, so that cells of one owner change all together or not at all: what it would do to each cell, and
+//! doing it.
+
+use super::gcra::{Gcra, Move};
+use super::holds::{Held, Hold};
+use super::recent::Fate;
+use super::state::Quota;
+use super::time::{MICROS_PER_MS, nanos};
+use super::{Cell, CellError, Operation, Outcome, Reply, Terms};
+use crate::bounds::ROUTE_LIST_MAX;
+use crate::cache::{Purge, Purges};
+use crate::time::Timestamp;
+
+/// What an update would do to one cell.
+#[derive(Debug)]
+pub struct Plan<'o> {
+    terms: Terms,
+    arrival: Arrival,
+    steps: Vec<Step<'o>>,
+    clock_set_back: bool,
+}
+
+/// What a committed plan came to.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// Whether the cell has to be stored again.
+    pub changed: bool,
+    /// Whether it has to be stored before the answer is given.
+    pub write_through: bool,
+}
+
+/// Whether the update was seen before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    First,
+    /// It took effect, and takes none again.
+    Repeated,
+    /// It was released before it arrived, or after.
+    Withdrawn,
+}
+
+#[derive(Debug)]
+enum Step<'o> {
+    Charge {
+        gcra: &'o Gcra,
+        quota: Option<usize>,
+        charge: Move,
+    },
+    /// Whether there is something held.
+    Confirm {
+        held: bool,
+    },
+    Release {
+        held: bool,
+    },
+    AppendPurge(&'o Purge),
+    ReadPurges,
+}
+
+impl Cell {
+    /// Applies an update that concerns this cell alone.
+    ///
+    /// # Errors
+    /// [`CellError::Full`]; the cell is then as it was.
+    pub fn update(
+        &mut self,
+        terms: Terms,
+        operations: &[Operation],
+        now: Timestamp,
+    ) -> Result<(Outcome, Committed), CellError> {
+        let plan = self.plan(terms, operations, now)?;
+        let granted = plan.granted();
+        let mut replies = Vec::with_capacity(operations.len());
+        let committed = self.commit(&plan, granted, &mut replies);
+        Ok((Outcome { granted, replies }, committed))
+    }
+
+    /// Brings the cell up to `now` and says what the update would do to it.
+    ///
+    /// Every plan is committed before the next one is made, granted or not. `now` may be older than what the cell has seen:
+    /// that is a late arrival or a clock that stepped back, and no time has passed then.
+    ///
+    /// # Errors
+    /// [`CellError::Full`] when the cell cannot hold what the update adds.
+    pub fn plan<'o>(
+        &mut self,
+        terms: Terms,
+        operations: &'o [Operation],
+        now: Timestamp,
+    ) -> Result<Plan<'o>, CellError> {
+        let clock_set_back = self.advance(now);
+        let mut steps = Vec::with_capacity(operations.len());
+        for operation in operations {
+            let step = self.step(terms, operation, &steps);
+            steps.push(step);
+        }
+        let plan = Plan { terms, arrival: self.arrival(terms), steps, clock_set_back };
+        if self.has_room(&plan) { Ok(plan) } else { Err(CellError::Full) }
+    }
+
+    /// Does what was planned if the whole update is `granted`, and adds a reply for each operation.
+    pub fn commit(&mut self, plan: &Plan<'_>, granted: bool, replies: &mut Vec<Reply>) -> Committed {
+        let takes_effect = granted && plan.arrival == Arrival::First;
+        let mut committed = Committed { changed: plan.clock_set_back, write_through: false };
+        let mut charges = Vec::new();
+        for step in &plan.steps {
+            if takes_effect {
+                self.apply(step, &plan.terms, &mut charges, &mut committed);
+            }
+            replies.push(self.reply(step, plan.arrival, takes_effect));
+        }
+        if takes_effect {
+            self.remember(plan, charges);
+        }
+        committed
+    }
+
+    fn arrival(&self, terms: Terms) -> Arrival {
+        match self.recent.fate(terms.id) {
+            Some(Fate::Applied) => Arrival::Repeated,
+            Some(Fate::Released) => Arrival::Withdrawn,
+            None if terms.hold_ms.is_some() && self.holds.find(terms.id).is_some() => Arrival::Repeated,
+            None => Arrival::First,
+        }
+    }
+
+    fn step<'o>(&self, terms: Terms, operation: &'o Operation, before: &[Step<'o>]) -> Step<'o> {
+        match operation {
+            Operation::Charge(gcra) => {
+                let earlier = before.iter().rev().find_map(|step| step.tat_of(&gcra.quota));
+                let quota = self.quotas.iter().position(|quota| *quota.name == *gcra.quota);
+                let tat_ns = earlier.or_else(|| Some(self.quotas.get(quota?)?.tat_ns)).unwrap_or(0);
+                Step::Charge { gcra, quota, charge: gcra.charge(tat_ns, nanos(self.at_us)) }
+            }
+            Operation::Confirm => Step::Confirm { held: self.holds.find(terms.id).is_some() },
+            Operation::Release => Step::Release { held: self.holds.find(terms.id).is_some() },
+            Operation::AppendPurge(purge) => Step::AppendPurge(purge),
+            Operation::ReadPurges => Step::ReadPurges,
+        }
+    }
+
+    fn has_room(&self, plan: &Plan<'_>) -> bool {
+        let added = plan.steps.iter().filter(|step| matches!(step, Step::Charge { quota: None, .. })).count();
+        self.quotas.len() + added <= QUOTAS_MAX && (plan.terms.hold_ms.is_none() || self.holds.have_room())
+    }
+
+    fn apply(&mut self, step: &Step<'_>, terms: &Terms, charges: &mut Vec<Held>, committed: &mut Committed) {
+        match step {
+            Step::Charge { gcra, charge, .. } => {
+                self.holds.charged(&gcra.quota, charge.old_tat_ns - nanos(self.at_us));
+                self.set_tat(&gcra.quota, charge.new_tat_ns);
+                if terms.hold_ms.is_some() {
+                    charges.push(Held::new(gcra.quota.clone(), charge.new_tat_ns - charge.old_tat_ns));
+                }
+            }
+            Step::Confirm { .. } => {
+                committed.changed |= self.holds.confirm(terms.id);
+                return;
+            }
+            Step::Release { .. } => {
+                self.pay_time();
+                let worth = self.holds.release(terms.id);
+                self.give_back(worth);
+                self.drop_whole();
+                self.recent.add(terms.id, Fate::Released, self.at_us);
+            }
+            Step::AppendPurge(purge) => {
+                self.purges.get_or_insert_default().append(purge);
+                committed.write_through = true;
+            }
+            Step::ReadPurges => return,
+        }
+        committed.changed = true;
+    }
+
+    fn set_tat(&mut self, name: &str, tat_ns: u64) {
+        match self.quotas.iter_mut().find(|quota| *quota.name == *name) {
+            Some(quota) => quota.tat_ns = tat_ns,
+            None => self.quotas.push(Quota { name: name.into(), tat_ns }),
+        }
+    }
+
+    /// Remembers an update that took effect: by what it holds, or by its id.
+    fn remember(&mut self, plan: &Plan<'_>, charges: Vec<Held>) {
+        if let Some(hold_ms) = plan.terms.hold_ms.filter(|_| !charges.is_empty()) {
+            let until_us = self.at_us.saturating_add(u64::from(hold_ms.get()).saturating_mul(MICROS_PER_MS));
+            self.holds.add(Hold { id: plan.terms.id, until_us, confirmed: false, charges });
+        } else if plan.steps.iter().any(|step| matches!(step, Step::Charge { .. } | Step::AppendPurge(_))) {
+            self.recent.add(plan.terms.id, Fate::Applied, self.at_us);
+        }
+    }
+
+    fn reply(&self, step: &Step<'_>, arrival: Arrival, takes_effect: bool) -> Reply {
+        match step {
+            Step::Charge { gcra, charge, .. } => {
+                let charge = Move { allowed: arrival.decides(charge.allowed), ..*charge };
+                let tat_ns = if takes_effect { charge.new_tat_ns } else { charge.old_tat_ns };
+                Reply::Charged(gcra.verdict(&charge, tat_ns, nanos(self.at_us)))
+            }
+            Step::Confirm { held: true } => Reply::Confirmed,
+            Step::Release { held: true } => Reply::Released,
+            Step::Confirm { held: false } | Step::Release { held: false } => Reply::NotHeld,
+            Step::AppendPurge(_) => Reply::Purged { sequence: self.purges.as_ref().map_or(0, |log| log.sequence) },
+            Step::ReadPurges => match &self.purges {
+                Some(log) => Reply::Purges { sequence: log.sequence, purges: log.purges.clone() },
+                None => Reply::Purges { sequence: 0, purges: Purges::default() },
+            },
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// Whether the cell grants its part of the update.
+    #[must_use]
+    pub fn granted(&self) -> bool {
+        self.steps.iter().all(|step| match step {
+            Step::Charge { charge, .. } => self.arrival.decides(charge.allowed),
+            Step::Confirm { .. } | Step::Release { .. } | Step::AppendPurge(_) | Step::ReadPurges => true,
+        })
+    }
+}
+
+impl Arrival {
+    /// Whether a charge is allowed that would be `allowed` by its quota.
+    const fn decides(self, allowed: bool) -> bool {
+        match self {
+            Self::First => allowed,
+            Self::Repeated => true,
+            Self::Withdrawn => false,
+        }
+    }
+}
+
+impl Step<'_> {
+    /// When a quota would be whole again after this step, if the step charges it.
+    fn tat_of(&self, quota: &str) -> Option<u64> {
+        match self {
+            Self::Charge { gcra, charge, .. } if gcra.quota == quota => Some(charge.new_tat_ns),
+            Self::Charge { .. }
+            | Self::Confirm { .. }
+            | Self::Release { .. }
+            | Self::AppendPurge(_)
+            | Self::ReadPurges => None,
+        }
+    }
+}
+
+/// Quotas of one cell that are not whole: as many as a route can have limits.
+const QUOTAS_MAX: usize = ROUTE_LIST_MAX;

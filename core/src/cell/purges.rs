@@ -1,0 +1,57 @@
+//! The log of purges: a cell with several writers, so that purges that are made at once are all kept.
+
+use minicbor::decode::{Decoder, Error};
+use minicbor::encode::{Encoder, Write};
+use minicbor::{Decode, Encode};
+
+use super::time::{micros, timestamp};
+use crate::cache::{CacheKey, Purge, Purges};
+
+/// The purges of a cell, and how many there ever were.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(super) struct PurgeLog {
+    #[n(0)]
+    pub(super) sequence: u64,
+    #[n(1)]
+    pub(super) purges: Purges,
+}
+
+impl PurgeLog {
+    /// Adds a purge; the log stays bounded as [`Purges::add`] says.
+    pub(super) fn append(&mut self, purge: &Purge) {
+        self.purges.add(purge.clone());
+        self.sequence = self.sequence.saturating_add(1);
+    }
+}
+
+/// As the key's text, or null for everything, and the instant in microseconds.
+impl<C> Encode<C> for Purge {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.array(2)?.encode_with(self.resource.as_ref().map(CacheKey::as_str), ctx)?.u64(micros(self.at))?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Purge {
+    fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, Error> {
+        if d.array()? != Some(2) {
+            return Err(Error::message("a purge has two members"));
+        }
+        let resource = match d.decode_with::<C, Option<&str>>(ctx)? {
+            Some(text) => Some(CacheKey::parse(text).ok_or_else(|| Error::message("a resource that is no key"))?),
+            None => None,
+        };
+        Ok(Self { resource, at: timestamp(d.u64()?) })
+    }
+}
+
+impl<C> Encode<C> for Purges {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.encode_with(self.as_slice(), ctx)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Purges {
+    fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, Error> {
+        d.array_iter_with::<C, Purge>(ctx)?.collect()
+    }
+}

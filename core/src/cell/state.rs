@@ -1,0 +1,147 @@
+use minicbor::{Decode, Encode};
+
+use super::CellError;
+use super::holds::Holds;
+use super::purges::PurgeLog;
+use super::recent::Recent;
+use super::time::{Reading, micros, nanos, timestamp};
+use crate::time::Timestamp;
+
+/// The state of one cell.
+///
+/// Whoever keeps it keeps the only copy: two updates must never both see the same state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Cell {
+    /// When it was last brought up to date, by the clocks of its writers.
+    #[n(0)]
+    pub(super) at_us: u64,
+    /// The quotas that are not whole.
+    #[n(1)]
+    pub(super) quotas: Vec<Quota>,
+    #[n(2)]
+    pub(super) recent: Recent,
+    #[n(3)]
+    pub(super) holds: Holds,
+    #[n(4)]
+    pub(super) purges: Option<Box<PurgeLog>>,
+}
+
+/// A quota that is not whole.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Quota {
+    #[n(0)]
+    pub(super) name: Box<str>,
+    #[n(1)]
+    pub(super) tat_ns: u64,
+}
+
+impl Cell {
+    /// The version of the bytes that are written today. A state is written in the oldest version that can say it, so that
+    /// only what uses a new kind of state cannot be read after a rollback.
+    pub const VERSION: u8 = 1;
+
+    /// Reads bytes of [`Cell::to_bytes`].
+    ///
+    /// # Errors
+    /// [`CellError::NewerVersion`] and [`CellError::Damaged`]; neither may be taken for an empty cell.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CellError> {
+        match bytes.split_first() {
+            Some((&Self::VERSION, state)) => whole(state).ok_or(CellError::Damaged),
+            Some((&found, _)) if found > Self::VERSION => Err(CellError::NewerVersion { found, known: Self::VERSION }),
+            Some(_) | None => Err(CellError::Damaged),
+        }
+    }
+
+    /// The state as bytes for a store: the version, then CBOR.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(64);
+        bytes.push(Self::VERSION);
+        // Writing to memory does not fail.
+        let _ = minicbor::encode(self, &mut bytes);
+        bytes
+    }
+
+    /// Whether the cell says nothing, so that a store may forget it.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.quotas.is_empty() && self.holds.is_empty() && self.purges.is_none()
+    }
+
+    /// The instant from which the cell says nothing; `None` if it never stops by itself.
+    #[must_use]
+    pub fn idle_at(&self) -> Option<Timestamp> {
+        if self.purges.is_some() {
+            return None;
+        }
+        let whole_us = self.quotas.iter().map(|quota| quota.tat_ns.div_ceil(nanos(1)));
+        let held_us = self.holds.last_until_us();
+        Some(timestamp(whole_us.chain(held_us).max().unwrap_or(0)))
+    }
+
+    /// Brings the cell up to `now`: what is whole, over or forgotten by then is dropped, orphaned holds are given back.
+    ///
+    /// Says whether the clock was set back, which has to be stored. All else that this does follows from the state and
+    /// the time, so it need not be.
+    pub(super) fn advance(&mut self, now: Timestamp) -> bool {
+        let now_us = micros(now);
+        let reading = Reading::of(self.at_us, now_us);
+        match reading {
+            Reading::Forward => self.at_us = now_us,
+            Reading::Late => {}
+            Reading::SetBack { by_us } => self.set_back(by_us),
+        }
+        self.expire();
+        self.recent.forget(self.at_us);
+        self.drop_whole();
+        matches!(reading, Reading::SetBack { .. })
+    }
+
+    fn set_back(&mut self, by_us: u64) {
+        self.at_us -= by_us;
+        for quota in &mut self.quotas {
+            quota.tat_ns = quota.tat_ns.saturating_sub(nanos(by_us));
+        }
+        self.holds.set_back(by_us);
+        self.recent.set_back(by_us);
+    }
+
+    fn expire(&mut self) {
+        self.pay_time();
+        while let Some(worth) = self.holds.expire(self.at_us) {
+            self.give_back(worth);
+        }
+    }
+
+    /// Gives back what a hold was worth.
+    pub(super) fn give_back(&mut self, worth: Vec<(String, u64)>) {
+        for (name, ns) in worth {
+            if let Some(quota) = self.quotas.iter_mut().find(|quota| *quota.name == *name) {
+                quota.tat_ns = quota.tat_ns.saturating_sub(ns);
+            }
+        }
+    }
+
+    /// Lets holds be worth no more than what time has left to be paid back.
+    pub(super) fn pay_time(&mut self) {
+        if self.holds.is_empty() {
+            return;
+        }
+        let now_ns = nanos(self.at_us);
+        for quota in &self.quotas {
+            self.holds.charged(&quota.name, quota.tat_ns.saturating_sub(now_ns));
+        }
+    }
+
+    pub(super) fn drop_whole(&mut self) {
+        let now_ns = nanos(self.at_us);
+        self.quotas.retain(|quota| quota.tat_ns > now_ns);
+    }
+}
+
+/// What all of the bytes say, if they say one thing.
+pub(super) fn whole<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Option<T> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let value = decoder.decode().ok()?;
+    (decoder.position() == bytes.len()).then_some(value)
+}

@@ -1,0 +1,144 @@
+use proptest::prelude::*;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::*;
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_burst_passes_and_the_refusal_says_when_the_next_does() {
+    let (mut subject, charge) = (Subject::default(), [gcra("p", 10, 1_000, 3, 1)]);
+    for remaining in [2, 1, 0] {
+        let outcome = subject.charge(&charge, NOW);
+        assert!(outcome.granted);
+        assert_eq!(only_verdict(&outcome).remaining, remaining);
+    }
+    let outcome = subject.charge(&charge, NOW);
+    assert!(!outcome.granted);
+    let verdict = only_verdict(&outcome);
+    assert_eq!((verdict.retry_after_us, verdict.reset_us), (Some(100_000), 300_000));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_cost_above_the_burst_can_never_pass() {
+    let mut subject = Subject::default();
+    let outcome = subject.charge(&[gcra("p", 1, 1_000, 3, 4)], NOW);
+    assert_eq!(only_verdict(&outcome).retry_after_us, None);
+    assert!(!outcome.granted && subject.cell.is_idle());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn one_refusal_leaves_every_quota_of_the_update_uncharged() {
+    let (mut subject, both) = (Subject::default(), [gcra("tight", 1, 1_000, 1, 1), gcra("wide", 100, 1_000, 100, 1)]);
+    assert!(subject.charge(&both, NOW).granted);
+    let before = subject.cell.clone();
+    let outcome = subject.charge(&both, NOW);
+    assert!(!outcome.granted);
+    assert_eq!(subject.cell, before);
+    let allowed: Vec<(bool, u32)> = outcome.verdicts().map(|verdict| (verdict.allowed, verdict.remaining)).collect();
+    assert_eq!(allowed, [(false, 0), (true, 99)]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_quota_that_is_named_twice_is_charged_twice() {
+    let (mut subject, twice) = (Subject::default(), [gcra("p", 1, 1_000, 3, 1), gcra("p", 1, 1_000, 3, 1)]);
+    let outcome = subject.charge(&twice, NOW);
+    assert_eq!(outcome.verdicts().map(|verdict| verdict.remaining).collect::<Vec<_>>(), [2, 1]);
+    assert!(!subject.charge(&twice, NOW).granted, "1 left, 2 asked");
+    assert!(subject.charge(&twice[..1], NOW).granted);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_cell_is_idle_once_its_quotas_are_whole() {
+    let mut subject = Subject::default();
+    subject.charge(&[gcra("p", 1, 1_000, 3, 2)], NOW);
+    assert_eq!(subject.cell.idle_at(), Some(NOW.plus_millis(2_000)));
+    subject.charge(&[gcra("q", 1, 1_000, 1, 2)], NOW.plus_millis(1_999));
+    assert!(!subject.cell.is_idle());
+    subject.charge(&[gcra("q", 1, 1_000, 1, 2)], NOW.plus_millis(2_000));
+    assert!(subject.cell.is_idle());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_late_writer_is_not_refused_where_nothing_is_used() {
+    let (mut subject, charge) = (Subject::default(), [gcra("p", 1_000_000, 1_000, 1_000_000, 1)]);
+    for late_ms in [0, 2_000, 5_000, 59_000] {
+        assert!(subject.charge(&charge, NOW.minus_millis(late_ms)).granted, "{late_ms} ms late");
+    }
+    let outcome = subject.charge(&charge, NOW.minus_millis(3_600_000));
+    assert!(outcome.granted, "a clock that was set back by an hour");
+    assert_eq!(only_verdict(&outcome).remaining, 1_000_000 - 5);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_backward_clock_pays_nothing_back() {
+    let (mut subject, charge) = (Subject::default(), [gcra("p", 1, 1_000, 2, 1)]);
+    subject.charge(&charge, NOW);
+    subject.charge(&charge, NOW);
+    for earlier in [NOW.minus_millis(999), NOW, NOW.minus_millis(59_000), NOW.plus_millis(999)] {
+        assert!(!subject.charge(&charge, earlier).granted);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_clock_that_was_set_back_pays_back_from_then_on() {
+    let (mut subject, charge) = (Subject::default(), [gcra("p", 1, 60_000, 1, 1)]);
+    assert!(subject.charge(&charge, NOW).granted);
+    let earlier = NOW.minus_millis(3_600_000);
+    assert!(!subject.charge(&charge, earlier).granted);
+    assert!(!subject.charge(&charge, earlier.plus_millis(59_999)).granted);
+    assert!(subject.charge(&charge, earlier.plus_millis(60_000)).granted);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn smaller_numbers_wait_for_what_larger_ones_charged_and_do_not_reset_them() {
+    let (mut subject, large, small) =
+        (Subject::default(), [gcra("p", 1, 1_000, 1_000, 998)], [gcra("p", 1, 1_000, 2, 1)]);
+    assert!(subject.charge(&large, NOW).granted);
+    let outcome = subject.charge(&small, NOW);
+    let verdict = only_verdict(&outcome);
+    assert_eq!((verdict.remaining, verdict.retry_after_us), (0, Some(997_000_000)));
+    assert!(!subject.charge(&large, NOW).granted);
+    assert!(!subject.charge(&small, NOW.plus_millis(996_999)).granted);
+    assert!(subject.charge(&small, NOW.plus_millis(997_000)).granted);
+}
+
+proptest! {
+    #[test]
+    fn denied_until_the_promised_instant_and_allowed_at_it(
+        rate in 1u32..5_000, period_ms in 1u32..100_000, burst in 1u32..200,
+        costs in proptest::collection::vec((1u32..5, 0u64..500), 1..60),
+    ) {
+        let (mut subject, mut now) = (Subject::default(), NOW);
+        for (cost, wait) in costs {
+            now = now.plus_millis(wait);
+            let charge = [gcra("p", rate, period_ms, burst, cost)];
+            let outcome = subject.charge(&charge, now);
+            if let Some(us) = only_verdict(&outcome).retry_after_us && us > 0 {
+                let ms = us.div_ceil(1_000);
+                prop_assert!(!subject.clone().charge(&charge, now.plus_millis(ms - 1)).granted);
+                prop_assert!(subject.clone().charge(&charge, now.plus_millis(ms)).granted);
+            }
+        }
+    }
+
+    #[test]
+    fn never_more_than_burst_plus_rate_within_any_span(
+        rate in 1u32..500, burst in 1u32..50, waits in proptest::collection::vec((0u64..50, 0u64..200), 1..200),
+    ) {
+        let charge = [gcra("p", rate, 1_000, burst, 1)];
+        let (mut subject, mut now, mut granted) = (Subject::default(), NOW, Vec::new());
+        for (wait, late) in waits {
+            now = now.plus_millis(wait);
+            if subject.charge(&charge, now.minus_millis(late)).granted {
+                granted.push(now);
+            }
+        }
+        for (place, first) in granted.iter().enumerate() {
+            for (count, last) in (1u64..).zip(&granted[place..]) {
+                // The writers are up to 200 ms late, so a span may look that much shorter than the cell saw it.
+                let span_ms = last.millis_since(*first) + 200;
+                let most = u64::from(burst) + span_ms * u64::from(rate) / 1_000;
+                prop_assert!(count <= most, "{count} passed in {span_ms} ms, {most} allowed");
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+use proptest::prelude::*;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::*;
+
+fn charge() -> Operation {
+    Operation::Charge(gcra("p", 1, 60_000, 3, 1))
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_state_survives_its_bytes() {
+    let mut subject = Subject::default();
+    subject.charge(&[gcra("p", 1, 1_000, 5, 2), gcra("q", 7, 1_000, 5, 2)], NOW);
+    subject.apply(held_of(1, 500), &[charge()], NOW);
+    subject.apply(held_of(2, 500), &[charge()], NOW.plus_millis(7));
+    subject.apply(final_of(3), &[Operation::Release], NOW);
+    assert_eq!(Cell::from_bytes(&subject.cell.to_bytes()), Ok(subject.cell));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_newer_state_is_refused_and_left_as_it_is() {
+    let mut bytes = Cell::default().to_bytes();
+    bytes[0] = Cell::VERSION + 1;
+    let newer = CellError::NewerVersion { found: Cell::VERSION + 1, known: Cell::VERSION };
+    assert_eq!(apply(Some(&bytes), final_of(1), &[charge()], NOW), Err(newer));
+    let served = serve(Some(&bytes), &write_request(final_of(1), &[charge()]), NOW);
+    assert_eq!((read_answer(&served.answer), served.state), (Err(newer), StateChange::None));
+    assert_eq!(idle_at(&bytes), None);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_damaged_state_is_no_empty_one() {
+    let good = Cell::default().to_bytes();
+    for bytes in [&b""[..], b"\0", b"\x01", b"\x01{}", &good[..good.len() - 1], &[good.as_slice(), b"\0"].concat()] {
+        assert_eq!(apply(Some(bytes), final_of(1), &[charge()], NOW), Err(CellError::Damaged), "{bytes:?}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_owner_in_another_place_answers_as_the_cell_does() {
+    let request = write_request(final_of(1), &[charge()]);
+    let served = serve(None, &request, NOW);
+    let applied = apply(None, final_of(1), &[charge()], NOW).unwrap();
+    assert_eq!((read_answer(&served.answer), &served.state), (Ok(applied.outcome), &applied.state));
+    let StateChange::Replace(state) = served.state else { panic!("nothing was charged") };
+    assert_eq!(idle_at(&state), Some(NOW.plus_millis(60_000)));
+    assert_eq!(serve(Some(&state), &request, NOW).state, StateChange::None, "a repetition changes nothing");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_request_or_an_answer_of_another_version_is_reported() {
+    let mut request = write_request(final_of(1), &[charge()]);
+    request[0] += 1;
+    let served = serve(None, &request, NOW);
+    assert_eq!(read_answer(&served.answer), Err(CellError::UnknownRequest));
+    assert_eq!(read_answer(b"\x02"), Err(CellError::UnknownRequest));
+    assert_eq!(read_answer(b""), Err(CellError::UnknownRequest));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_a_cell_or_a_request_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        if let Some(first) = bytes.first_mut() { *first &= 1; }
+        let _ = apply(Some(&bytes), final_of(1), &[charge(), Operation::Release], NOW);
+        let _ = serve(None, &bytes, NOW);
+        let _ = read_answer(&bytes);
+    }
+
+    #[test]
+    fn no_damage_makes_a_cell_panic(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut subject = Subject::default();
+        subject.charge(&[gcra("p", 1, 1_000, 5, 2)], NOW);
+        subject.apply(held_of(1, 500), &[charge()], NOW);
+        let mut bytes = subject.cell.to_bytes();
+        let place = at.index(bytes.len());
+        bytes[place] = byte;
+        for operation in [charge(), Operation::Confirm, Operation::Release] {
+            let _ = apply(Some(&bytes), final_of(1), &[operation], NOW.plus_millis(600));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use proptest::prelude::*;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::*;
+
+fn charge(cost: u32) -> Vec<Operation> {
+    vec![Operation::Charge(gcra("p", 1, 1_000, 2, cost))]
+}
+
+#[track_caller]
+fn replies(subject: &mut Subject, number: u64, operation: Operation, reply: &Reply) {
+    let outcome = subject.apply(final_of(number), &[operation], NOW);
+    assert_eq!(outcome.replies, std::slice::from_ref(reply));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_held_counts_until_it_is_released() {
+    let mut subject = Subject::default();
+    assert!(subject.apply(held_of(1, 1_000), &charge(2), NOW).granted);
+    assert!(!subject.apply(final_of(2), &charge(1), NOW).granted);
+    replies(&mut subject, 1, Operation::Release, &Reply::Released);
+    replies(&mut subject, 1, Operation::Release, &Reply::NotHeld);
+    assert!(subject.apply(final_of(2), &charge(2), NOW).granted);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_confirmed_stands_when_its_time_is_over() {
+    let (mut confirmed, hour) = (Subject::default(), [Operation::Charge(gcra("p", 1, 3_600_000, 1, 1))]);
+    assert!(confirmed.apply(held_of(1, 1_000), &hour, NOW).granted);
+    let mut orphaned = confirmed.clone();
+    replies(&mut confirmed, 1, Operation::Confirm, &Reply::Confirmed);
+    replies(&mut confirmed, 1, Operation::Confirm, &Reply::Confirmed);
+    let over = NOW.plus_millis(1_000);
+    assert!(!confirmed.apply(final_of(2), &hour, over).granted);
+    assert!(!orphaned.apply(final_of(2), &hour, NOW.plus_millis(999)).granted);
+    assert!(orphaned.apply(final_of(3), &hour, over).granted, "an orphan is given back");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_confirmed_can_be_released_within_its_time() {
+    let mut subject = Subject::default();
+    assert!(subject.apply(held_of(1, 1_000), &charge(2), NOW).granted);
+    replies(&mut subject, 1, Operation::Confirm, &Reply::Confirmed);
+    replies(&mut subject, 1, Operation::Release, &Reply::Released);
+    assert!(subject.apply(final_of(2), &charge(2), NOW).granted);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_charge_that_arrives_after_its_release_takes_no_effect() {
+    let mut subject = Subject::default();
+    replies(&mut subject, 1, Operation::Release, &Reply::NotHeld);
+    assert!(!subject.apply(held_of(1, 1_000), &charge(1), NOW).granted);
+    assert!(subject.apply(final_of(2), &charge(2), NOW).granted);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_final_charge_cannot_be_released() {
+    let mut subject = Subject::default();
+    assert!(subject.apply(final_of(1), &charge(2), NOW).granted);
+    replies(&mut subject, 1, Operation::Release, &Reply::NotHeld);
+    assert!(!subject.apply(final_of(2), &charge(1), NOW).granted);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn holds_beyond_their_bound_are_refused_as_full_until_some_are_confirmed() {
+    let (mut cell, cheap) = (Cell::default(), [Operation::Charge(gcra("p", 1, 1_000, 10_000, 1))]);
+    let mut most = 0;
+    let full = loop {
+        match cell.update(held_of(most, 1_000), &cheap, NOW) {
+            Ok(_) => most += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((full, most), (CellError::Full, 256));
+    cell.update(final_of(7), &[Operation::Confirm], NOW).unwrap();
+    assert!(cell.update(held_of(most, 1_000), &cheap, NOW).is_ok());
+}
+
+/// What happens to the cell of the property below.
+#[derive(Clone, Debug)]
+enum Event {
+    Wait(u64),
+    Charge(u32),
+    Hold(u32, u32),
+    Confirm(prop::sample::Index),
+    Release(prop::sample::Index),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        (0u64..1_500).prop_map(Event::Wait),
+        (1u32..3).prop_map(Event::Charge),
+        (1u32..3, 1u32..4_000).prop_map(|(cost, ms)| Event::Hold(cost, ms)),
+        any::<prop::sample::Index>().prop_map(Event::Confirm),
+        any::<prop::sample::Index>().prop_map(Event::Release),
+    ];
+    proptest::collection::vec(event, 1..80)
+}
+
+/// A charge that stands: when it was made, and by how much.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    number: u64,
+    at: Timestamp,
+    ns: u64,
+    until: Option<Timestamp>,
+}
+
+/// When a quota is whole again that only these charges were made to.
+fn tat_of(standing: &[Standing]) -> u64 {
+    standing.iter().fold(0, |tat, charge| tat.max(charge.at.as_millis() * 1_000_000) + charge.ns)
+}
+
+proptest! {
+    /// The reference keeps every charge that stands and nothing else: what was given back was never made.
+    #[test]
+    fn a_cell_is_as_if_what_was_given_back_had_never_been_charged(events in events(), burst in 2u32..6) {
+        let gcra = |cost| gcra("p", 3, 1_000, burst, cost);
+        let (mut cell, mut now, mut standing) = (Cell::default(), NOW, Vec::<Standing>::new());
+        let mut holds: Vec<u64> = Vec::new();
+        for (number, event) in (0u64..).zip(events) {
+            let pick = |index: prop::sample::Index| holds.get(index.index(holds.len().max(1))).copied();
+            let (terms, operation) = match event {
+                Event::Wait(ms) => { now = now.plus_millis(ms); continue }
+                Event::Charge(cost) => (final_of(number), Operation::Charge(gcra(cost))),
+                Event::Hold(cost, ms) => (held_of(number, ms), Operation::Charge(gcra(cost))),
+                Event::Confirm(index) => (final_of(pick(index).unwrap_or(9_999)), Operation::Confirm),
+                Event::Release(index) => (final_of(pick(index).unwrap_or(9_999)), Operation::Release),
+            };
+            standing.retain(|charge| charge.until.is_none_or(|until| until > now));
+            let (outcome, _) = cell.update(terms, std::slice::from_ref(&operation), now).unwrap();
+            match (&operation, &outcome.replies[0]) {
+                (Operation::Charge(charged), _) if outcome.granted => {
+                    let ns = charged.charge(0, 0).new_tat_ns;
+                    let until = terms.hold_ms.map(|ms| now.plus_millis(ms.get().into()));
+                    holds.extend(until.map(|_| number));
+                    standing.push(Standing { number, at: now, ns, until });
+                }
+                (Operation::Confirm, Reply::Confirmed) => {
+                    let confirmed = standing.iter_mut().find(|charge| id(charge.number) == terms.id);
+                    if let Some(charge) = confirmed { charge.until = None; }
+                }
+                (Operation::Release, Reply::Released) => standing.retain(|charge| id(charge.number) != terms.id),
+                _ => {}
+            }
+            let now_ns = now.as_millis() * 1_000_000;
+            let real = cell.quotas.first().map_or(0, |quota| quota.tat_ns);
+            prop_assert_eq!(real.max(now_ns), tat_of(&standing).max(now_ns), "after {:?}", operation);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::*;
+use crate::cache::{CacheKey, Purge};
+
+fn charge() -> Vec<Operation> {
+    vec![Operation::Charge(gcra("p", 1, 60_000, 3, 1))]
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_update_that_arrives_twice_charges_once_and_is_granted_twice() {
+    let mut subject = Subject::default();
+    let first = subject.apply(final_of(1), &charge(), NOW);
+    let again = subject.apply(final_of(1), &charge(), NOW.plus_millis(RECENT_MS - 1));
+    assert!(first.granted && again.granted);
+    assert_eq!(only_verdict(&again).remaining, 2);
+    assert!(subject.charge(&[gcra("p", 1, 60_000, 3, 2)], NOW).granted, "one was charged, two are left");
+    let spent = subject.apply(final_of(1), &charge(), NOW);
+    assert!(spent.granted && only_verdict(&spent).allowed, "also where nothing is left");
+    assert_eq!(only_verdict(&spent).remaining, 0);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_refused_update_is_decided_anew() {
+    let mut subject = Subject::default();
+    subject.charge(&[gcra("p", 1, 60_000, 3, 3)], NOW);
+    assert!(!subject.apply(final_of(1), &charge(), NOW).granted);
+    assert!(subject.apply(final_of(1), &charge(), NOW.plus_millis(60_000)).granted);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_remembered_is_bounded_in_number_and_time() {
+    let mut subject = Subject::default();
+    let cheap = [Operation::Charge(gcra("p", 1, 60_000, 1_000, 1))];
+    for number in 0..=RECENT_MAX as u64 {
+        subject.apply(final_of(number), &cheap, NOW);
+    }
+    let used = |subject: &mut Subject, now| {
+        1_000 - only_verdict(&subject.charge(&[gcra("p", 1, 60_000, 1_000, 1)], now)).remaining
+    };
+    assert_eq!(used(&mut subject.clone(), NOW), RECENT_MAX as u32 + 2);
+    subject.apply(final_of(1), &cheap, NOW);
+    assert_eq!(used(&mut subject.clone(), NOW), RECENT_MAX as u32 + 2, "remembered");
+    subject.apply(final_of(0), &cheap, NOW);
+    assert_eq!(used(&mut subject.clone(), NOW), RECENT_MAX as u32 + 3, "charged again: towards fewer permits");
+    let later = NOW.plus_millis(RECENT_MS + 1);
+    subject.apply(final_of(5), &cheap, later);
+    assert_eq!(used(&mut subject, later), RECENT_MAX as u32 + 4);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_purge_is_logged_once_and_stored_before_it_is_answered() {
+    let (mut cell, purge) =
+        (Cell::default(), |n: u64| Purge { resource: CacheKey::parse(&format!("{n:064x}")), at: NOW.plus_millis(n) });
+    for (number, n, sequence) in [(1, 1, 1), (2, 2, 2), (1, 1, 2)] {
+        let (outcome, committed) = cell.update(final_of(number), &[Operation::AppendPurge(purge(n))], NOW).unwrap();
+        assert_eq!(outcome.replies, [Reply::Purged { sequence }]);
+        assert_eq!(committed.write_through, (number, sequence) != (1, 2));
+    }
+    let (outcome, committed) = cell.update(final_of(9), &[Operation::ReadPurges], NOW).unwrap();
+    let purges = [purge(1), purge(2)].into_iter().collect();
+    assert_eq!(outcome.replies, [Reply::Purges { sequence: 2, purges }]);
+    assert!(!committed.changed);
+    assert!(!cell.is_idle() && cell.idle_at().is_none(), "purges are not forgotten by time");
+}

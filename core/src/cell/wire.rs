@@ -1,0 +1,120 @@
+//! Updates of one cell as bytes, for an owner in another process or module.
+//!
+//! Both ends are deployed together but not in the same instant, so requests and answers say their version.
+
+use minicbor::{Decode, Encode};
+
+use super::state::whole;
+use super::{Cell, CellError, Operation, Outcome, Terms};
+use crate::time::Timestamp;
+
+/// What an owner does with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The answer, for [`read_answer`].
+    pub answer: Vec<u8>,
+    /// What becomes of the stored state.
+    pub state: StateChange,
+    /// Whether the state has to be stored before the answer is given.
+    pub write_through: bool,
+}
+
+/// What an update makes of stored bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The answer.
+    pub outcome: Outcome,
+    /// What becomes of the stored state.
+    pub state: StateChange,
+    /// Whether the state has to be stored before the answer is given.
+    pub write_through: bool,
+}
+
+/// What becomes of a stored state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateChange {
+    /// It stays.
+    None,
+    /// It is replaced by these bytes.
+    Replace(Vec<u8>),
+}
+
+#[derive(Debug, Encode, Decode)]
+struct Request {
+    #[n(0)]
+    terms: Terms,
+    #[n(1)]
+    operations: Vec<Operation>,
+}
+
+/// A request as bytes.
+#[must_use]
+pub fn write_request(terms: Terms, operations: &[Operation]) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    // As the derived form of `Request`, without taking the operations. Writing to memory does not fail.
+    let mut encoder = minicbor::Encoder::new(&mut bytes);
+    let _ = encoder.array(2).and_then(|e| e.encode(terms)).and_then(|e| e.encode(operations));
+    bytes
+}
+
+/// Applies a request to the state of its cell; no bytes are an empty cell.
+#[must_use]
+pub fn serve(state: Option<&[u8]>, request: &[u8], now: Timestamp) -> Served {
+    let applied = read_request(request).and_then(|request| apply(state, request.terms, &request.operations, now));
+    match applied {
+        Ok(Applied { outcome, state, write_through }) => {
+            Served { answer: write_answer(Ok(outcome)), state, write_through }
+        }
+        Err(error) => Served { answer: write_answer(Err(error)), state: StateChange::None, write_through: false },
+    }
+}
+
+/// Applies operations to stored bytes: the whole arithmetic of cells as one pure function. No bytes are an empty cell.
+///
+/// # Errors
+/// [`CellError`]; the stored bytes stay as they are.
+pub fn apply(
+    state: Option<&[u8]>,
+    terms: Terms,
+    operations: &[Operation],
+    now: Timestamp,
+) -> Result<Applied, CellError> {
+    let mut cell = state.map_or_else(|| Ok(Cell::default()), Cell::from_bytes)?;
+    let (outcome, committed) = cell.update(terms, operations, now)?;
+    let state = if committed.changed { StateChange::Replace(cell.to_bytes()) } else { StateChange::None };
+    Ok(Applied { outcome, state, write_through: committed.write_through })
+}
+
+/// When a stored state may be deleted; `None` if not by time, because it is never idle or cannot be read.
+#[must_use]
+pub fn idle_at(state: &[u8]) -> Option<Timestamp> {
+    Cell::from_bytes(state).ok()?.idle_at()
+}
+
+/// Reads the answer of [`serve`].
+///
+/// # Errors
+/// The [`CellError`] that the owner answered; [`CellError::UnknownRequest`] if the bytes are no answer that is known here.
+pub fn read_answer(bytes: &[u8]) -> Result<Outcome, CellError> {
+    match bytes.split_first() {
+        Some((&VERSION, answer)) => whole(answer).unwrap_or(Err(CellError::UnknownRequest)),
+        Some(_) | None => Err(CellError::UnknownRequest),
+    }
+}
+
+fn read_request(bytes: &[u8]) -> Result<Request, CellError> {
+    match bytes.split_first() {
+        Some((&VERSION, request)) => whole(request).ok_or(CellError::UnknownRequest),
+        Some(_) | None => Err(CellError::UnknownRequest),
+    }
+}
+
+fn write_answer(answer: Result<Outcome, CellError>) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    // Writing to memory does not fail.
+    let _ = minicbor::encode(answer, &mut bytes);
+    bytes
+}
+
+/// The version of requests and answers.
+const VERSION: u8 = 1;

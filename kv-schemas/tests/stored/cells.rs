@@ -1,0 +1,75 @@
+//! The bytes of cells. They are written and read by core, because whoever keeps a cell applies operations to its bytes.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use tollgate_core::cache::{CacheKey, Purge};
+use tollgate_core::cell::{
+    Cell, CellKey, CellOperations, Gcra, Operation, OperationId, Reply, StateChange, Table, Terms, Update, apply,
+};
+use tollgate_core::time::Timestamp;
+
+use crate::golden::check_golden;
+
+const CELL_V1: &[u8] = include_bytes!("../golden/cell.v1.bin");
+const TABLE_V1: &[u8] = include_bytes!("../golden/cell-table.v1.bin");
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn terms(number: u8, hold_ms: Option<u32>) -> Terms {
+    Terms { id: OperationId::new([number; 16]), hold_ms: hold_ms.and_then(NonZeroU32::new) }
+}
+
+fn charge(quota: &str, cost: u32) -> Operation {
+    let n = |value| NonZeroU32::new(value).unwrap();
+    let gcra = Gcra { quota: quota.into(), rate: n(100), period_ms: n(60_000), burst: n(20), cost: n(cost) };
+    Operation::Charge(gcra)
+}
+
+/// A cell with something of each kind in it.
+fn sample() -> Cell {
+    let mut cell = Cell::default();
+    let resource = CacheKey::parse(&"ab".repeat(32));
+    let updates = [
+        (terms(1, None), vec![charge("burst", 3), charge("hourly", 1)]),
+        (terms(2, Some(10_000)), vec![charge("burst", 2)]),
+        (terms(3, Some(10_000)), vec![charge("burst", 2)]),
+        (terms(2, None), vec![Operation::Confirm]),
+        (terms(4, None), vec![Operation::Release]),
+        (terms(5, None), vec![Operation::AppendPurge(Purge { resource, at: NOW })]),
+        (terms(6, None), vec![Operation::AppendPurge(Purge { resource: None, at: NOW.minus_millis(5) })]),
+    ];
+    for (terms, operations) in updates {
+        cell.update(terms, &operations, NOW).unwrap();
+    }
+    cell
+}
+
+#[test]
+fn a_cell_has_these_bytes() {
+    check_golden("cell.v1.bin", &sample().to_bytes());
+    assert_eq!(Cell::from_bytes(CELL_V1), Ok(sample()));
+}
+
+#[test]
+fn a_stored_cell_goes_on_as_it_was() {
+    let held = apply(Some(CELL_V1), terms(3, None), &[Operation::Confirm], NOW).unwrap();
+    assert_eq!(held.outcome.replies, [Reply::Confirmed]);
+    let repeated = apply(Some(CELL_V1), terms(1, None), &[charge("burst", 20)], NOW).unwrap();
+    assert!(repeated.outcome.granted && repeated.state == StateChange::None);
+    let purges = apply(Some(CELL_V1), terms(9, None), &[Operation::ReadPurges], NOW).unwrap().outcome.replies;
+    assert!(matches!(&purges[..], [Reply::Purges { sequence: 2, purges }] if purges.as_slice().len() == 2));
+    let spent = apply(Some(CELL_V1), terms(9, None), &[charge("burst", 20)], NOW).unwrap().outcome;
+    assert_eq!(spent.verdicts().next().unwrap().remaining, 13);
+}
+
+#[test]
+fn a_table_of_cells_has_these_bytes() {
+    let cells = ["consumer=acme", "address=192.0.2.1"]
+        .map(|cell| CellOperations { cell: CellKey::new(cell), operations: vec![charge("burst", 3)] });
+    let update = Update { terms: terms(1, None), cells: cells.to_vec() };
+    let most = NonZeroUsize::new(256).unwrap();
+    let applied = Table::apply(None, &update, NOW, most).unwrap();
+    let StateChange::Replace(bytes) = applied.state else { panic!("nothing was charged") };
+    check_golden("cell-table.v1.bin", &bytes);
+    let repeated = Table::apply(Some(TABLE_V1), &update, NOW, most).unwrap();
+    assert!(repeated.outcome.granted && repeated.state == StateChange::None);
+}

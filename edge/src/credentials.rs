@@ -5,20 +5,20 @@ use std::rc::Rc;
 
 use tollgate_core::authn::{Credential, KeyDigest};
 use tollgate_core::bounds::{CREDENTIAL_ABSENT_MS, CREDENTIAL_FRESH_MS, CREDENTIALS_CACHED_MAX};
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::MonotonicInstant;
 use tollgate_kv_schemas::{RecordError, decode, keys};
 
 use crate::isolate::{Freshness, Isolate};
 use crate::patience::within;
-use crate::ports::{Host, Records, Unavailable};
+use crate::ports::{Clock, Host, Records, Unavailable};
 
 /// What an isolate remembers of credentials.
 ///
 /// The two kinds are bounded apart: keys that somebody makes up cannot push out those that exist.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
-    present: HashMap<KeyDigest, (Rc<Credential>, Timestamp)>,
-    absent: HashMap<KeyDigest, Timestamp>,
+    present: HashMap<KeyDigest, (Rc<Credential>, MonotonicInstant)>,
+    absent: HashMap<KeyDigest, MonotonicInstant>,
 }
 
 /// Why a credential could not be looked up.
@@ -33,8 +33,8 @@ pub(crate) async fn credential<H: Host>(
     isolate: &Isolate,
     host: &H,
     digest: KeyDigest,
-    now: Timestamp,
 ) -> Result<Option<Rc<Credential>>, LookUpFailed> {
+    let now = host.clock().instant();
     let remember = isolate.settings.freshness == Freshness::Behind;
     if remember && let Some(known) = isolate.credentials.borrow().get(&digest, now) {
         return Ok(known);
@@ -50,7 +50,7 @@ pub(crate) async fn credential<H: Host>(
 
 impl Credentials {
     #[expect(clippy::option_option, reason = "known to exist, known not to, or not known")]
-    fn get(&self, digest: &KeyDigest, now: Timestamp) -> Option<Option<Rc<Credential>>> {
+    fn get(&self, digest: &KeyDigest, now: MonotonicInstant) -> Option<Option<Rc<Credential>>> {
         if let Some((credential, at)) = self.present.get(digest) {
             return (now.millis_since(*at) < CREDENTIAL_FRESH_MS).then(|| Some(Rc::clone(credential)));
         }
@@ -58,7 +58,7 @@ impl Credentials {
         (now.millis_since(*at) < CREDENTIAL_ABSENT_MS).then_some(None)
     }
 
-    fn put(&mut self, digest: KeyDigest, found: Option<Rc<Credential>>, now: Timestamp) {
+    fn put(&mut self, digest: KeyDigest, found: Option<Rc<Credential>>, now: MonotonicInstant) {
         match found {
             Some(credential) => {
                 self.absent.remove(&digest);

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::json;
 use tollgate_core::bounds::{EXPORT_ATTEMPTS_MAX, EXPORT_BATCH_MAX, EXPORT_BATCHES_MAX, EXPORT_QUEUE_MAX};
 use tollgate_core::telemetry::{ExchangeRecord, Metrics, OtlpSettings, metrics_request, traces_request};
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use crate::isolate::Isolate;
 use crate::ports::{Clock, Host, TelemetrySink};
@@ -22,7 +22,7 @@ pub(crate) struct Exporter {
     dropped: u64,
     /// The exchange that gathers and sends began at this instant. It may have been ended by its platform, so the claim
     /// lapses after [`CLAIM_MS`].
-    claimed_at: Option<Timestamp>,
+    claimed_at: Option<MonotonicInstant>,
 }
 
 /// How long a claim to be the sender holds: Workers end what comes after a reply after 30 s.
@@ -46,7 +46,7 @@ impl Exporter {
     }
 
     /// Claims to be the one who sends; `false` when another exchange already does.
-    fn claim(&mut self, now: Timestamp) -> bool {
+    fn claim(&mut self, now: MonotonicInstant) -> bool {
         if self.claimed_at.is_some_and(|at| now.millis_since(at) < CLAIM_MS) {
             return false;
         }
@@ -63,7 +63,7 @@ impl Exporter {
 /// Gathers what finishes within the interval and sends it, unless another exchange is about to. What comes while it sends
 /// and is more than the batches it may send is left to the next exchange.
 pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings) {
-    if !isolate.exporter.borrow_mut().claim(host.clock().now()) {
+    if !isolate.exporter.borrow_mut().claim(host.clock().instant()) {
         return;
     }
     host.clock().sleep(otlp.interval_ms).await;

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use tollgate_core::bounds::PARTS_REMEMBERED_BYTES;
 use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::route::{CanonicalPath, HostName};
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use crate::config::Config;
 use crate::credentials::Credentials;
@@ -27,8 +27,8 @@ pub struct Isolate {
     pub(crate) exporter: RefCell<Exporter>,
     /// Resources that this isolate saw changed by an unsafe method (RFC 9111, section 4.4).
     pub(crate) invalidated: RefCell<Purges>,
-    /// The instant of the last look at the configuration pointer.
-    pub(crate) checked_at: Cell<Timestamp>,
+    /// The instant of the last look at the configuration pointer, if there was one.
+    pub(crate) checked_at: Cell<Option<MonotonicInstant>>,
 }
 
 /// How an isolate is set up.

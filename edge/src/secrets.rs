@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use tollgate_core::secret::{Secret, SecretText};
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::MonotonicInstant;
 
 use crate::isolate::Isolate;
 use crate::patience::within;
@@ -13,7 +13,7 @@ use crate::ports::{Clock, Host, Secrets, Unavailable};
 const SECRET_FRESH_MS: u64 = 60_000;
 
 /// What an isolate remembers of secrets; as many as the configuration names.
-pub(crate) type SecretCache = HashMap<String, (Secret, Timestamp)>;
+pub(crate) type SecretCache = HashMap<String, (Secret, MonotonicInstant)>;
 
 /// A configured text with its references resolved; `Ok(None)` names no secret that is missing, it only says that one is.
 pub(crate) async fn resolve<H: Host>(
@@ -21,7 +21,7 @@ pub(crate) async fn resolve<H: Host>(
     host: &H,
     text: &SecretText,
 ) -> Result<Option<Secret>, Unavailable> {
-    let now = host.clock().now();
+    let now = host.clock().instant();
     for name in text.secret_names() {
         let known = isolate.secrets.borrow().get(name).is_some_and(|(_, at)| now.millis_since(*at) < SECRET_FRESH_MS);
         if !known && let Some(secret) = within(host, "the secret store", host.secrets().secret(name)).await? {

@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_edge::ports::{Clock, Entropy};
 
 use crate::local::Drain;
@@ -12,27 +12,39 @@ use crate::local::Drain;
 /// The operating system's clock, and tokio's timer.
 ///
 /// Once its isolate is ending, waits are cut short: telemetry that is being gathered must not hold up the end.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SystemClock {
     drain: Rc<Drain>,
+    /// What the monotonic clock counts from.
+    start: Instant,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::until(&Rc::default())
+    }
 }
 
 impl SystemClock {
     pub(crate) fn until(drain: &Rc<Drain>) -> Self {
-        Self { drain: Rc::clone(drain) }
+        Self { drain: Rc::clone(drain), start: Instant::now() }
     }
 
     /// The current time; the epoch itself where the system's clock stands before it.
     #[must_use]
     pub fn now() -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Self::now()
+    }
+
+    fn instant(&self) -> MonotonicInstant {
+        MonotonicInstant::from_micros(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
     async fn sleep(&self, ms: u64) {

@@ -10,7 +10,7 @@ use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
 use spin_sdk::wasip3::random::random::get_random_bytes;
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_edge::ports::{
     Clock, Content, Entropy, Host, Secrets, TelemetrySink, Unavailable, Upstream, UpstreamCall,
 };
@@ -96,7 +96,11 @@ impl Clock for SpinClock {
         let instant = system_clock::now();
         let seconds = u64::try_from(instant.seconds).unwrap_or(0);
         let since_epoch = Duration::new(seconds, instant.nanoseconds);
-        Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+        Timestamp::from_micros(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn instant(&self) -> MonotonicInstant {
+        MonotonicInstant::from_micros(monotonic_clock::now() / 1_000)
     }
 
     async fn sleep(&self, ms: u64) {

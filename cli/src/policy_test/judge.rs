@@ -9,6 +9,7 @@ use tollgate_config::policy_tests::{
 use tollgate_core::cache::{CacheOutcome, Forwarded};
 use tollgate_core::limit::fields::{RATELIMIT, RATELIMIT_POLICY};
 use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_core::time::micros_as_millis;
 use tollgate_core::trace::{Phase, Verdict};
 use tollgate_edge::memory::Content;
 
@@ -83,9 +84,10 @@ impl Judge {
             }
         }
         if let Some(duration) = &expect.duration_ms {
-            let got = came.record.duration_ms;
-            if got != duration.value {
-                self.differs("duration", duration.span, format!("{}ms", duration.value), format!("{got}ms"));
+            let got_us = came.record.duration_us;
+            if got_us != duration.value.saturating_mul(1_000) {
+                let got_ms = micros_as_millis(got_us);
+                self.differs("duration", duration.span, format!("{}ms", duration.value), format!("{got_ms}ms"));
             }
         }
         if let Some(wait) = &expect.retry_after_s {

@@ -4,11 +4,11 @@ use super::gcra::NANOS_PER_US;
 use crate::time::Timestamp;
 
 pub(super) const fn micros(instant: Timestamp) -> u64 {
-    instant.as_millis().saturating_mul(MICROS_PER_MS)
+    instant.as_micros()
 }
 
 pub(super) const fn timestamp(us: u64) -> Timestamp {
-    Timestamp::from_millis(us.div_ceil(MICROS_PER_MS))
+    Timestamp::from_micros(us)
 }
 
 pub(super) const fn nanos(us: u64) -> u64 {

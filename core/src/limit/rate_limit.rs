@@ -255,9 +255,10 @@ impl Move {
 }
 
 const NANOS_PER_MS: u64 = 1_000_000;
+const NANOS_PER_US: u64 = 1_000;
 
 fn nanos(now: Timestamp) -> u64 {
-    now.as_millis().saturating_mul(NANOS_PER_MS)
+    now.as_micros().saturating_mul(NANOS_PER_US)
 }
 
 #[cfg(test)]

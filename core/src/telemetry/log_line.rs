@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::ExchangeRecord;
 use crate::hex;
+use crate::time::micros_as_millis;
 
 /// One JSON object in one line, without a line end: no key, no query, no client address, no content.
 #[must_use]
@@ -21,7 +22,7 @@ pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
         route: record.route.as_ref().map(|r| r.template.as_str()),
         route_id: record.route.as_ref().map(|r| r.id.as_str()),
         status: record.status,
-        duration_ms: record.duration_ms,
+        duration_ms: micros_as_millis(record.duration_us),
         content_bytes: record.content_bytes,
         aborted_by: record.aborted_by_upstream.map(|upstream| if upstream { "upstream" } else { "client" }),
         consumer: record.principal.as_ref().map(|p| p.consumer.as_str()),
@@ -32,7 +33,7 @@ pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
         detail: record.refusal.as_ref().map(|r| r.log.as_str()).filter(|text| !text.is_empty()),
         upstream: record.upstream.as_ref().map(|u| {
             let (status, error) = (u.outcome.ok(), u.outcome.err().map(crate::forward::UpstreamError::proxy_status));
-            json!({"name": u.name, "duration_ms": u.duration_ms, "status": status, "error": error})
+            json!({"name": u.name, "duration_ms": micros_as_millis(u.duration_us), "status": status, "error": error})
         }),
         open_on_failure: record
             .decisions
@@ -60,7 +61,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     route_id: Option<&'a str>,
     status: u16,
-    duration_ms: u64,
+    duration_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     content_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

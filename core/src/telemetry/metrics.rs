@@ -22,30 +22,34 @@ pub struct Metrics {
     pub(super) open_on_failure: BTreeMap<[String; 1], u64>,
 }
 
-/// A histogram of durations in milliseconds, with the bucket bounds OpenTelemetry advises for HTTP.
+/// A histogram of durations, with the bucket bounds OpenTelemetry advises for HTTP and three below them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     /// Counts per bucket; the last one is above every bound.
-    pub(super) buckets: [u64; BOUNDS_MS.len() + 1],
-    /// The sum of all durations, in milliseconds.
-    pub(super) sum_ms: u64,
+    pub(super) buckets: [u64; BOUNDS_US.len() + 1],
+    /// The sum of all durations, in microseconds.
+    pub(super) sum_us: u64,
 }
 
-/// Upper bounds of the buckets, in milliseconds (OpenTelemetry HTTP metrics: 5 ms to 10 s).
-pub(super) const BOUNDS_MS: [u64; 14] = [5, 10, 25, 50, 75, 100, 250, 500, 750, 1_000, 2_500, 5_000, 7_500, 10_000];
+/// Upper bounds of the buckets, in microseconds: those of OpenTelemetry's HTTP metrics, 5 ms to 10 s, and below them 0.5, 1 and
+/// 2.5 ms, where most exchanges of a gateway near its upstreams are.
+pub(super) const BOUNDS_US: [u64; 17] = [
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 250_000, 500_000, 750_000, 1_000_000, 2_500_000,
+    5_000_000, 7_500_000, 10_000_000,
+];
 
 impl Metrics {
     /// Counts a finished exchange.
     pub fn observe(&mut self, record: &ExchangeRecord) {
         let route = record.route.as_ref().map_or("none", |r| r.id.as_str());
         let key = [route, record.method, record.status_class()].map(str::to_owned);
-        slot(&mut self.exchanges, key).add(record.duration_ms);
+        slot(&mut self.exchanges, key).add(record.duration_us);
         if let Some(call) = &record.upstream {
             let outcome = match call.outcome {
                 Ok(status) => format!("{}xx", status / 100),
                 Err(error) => error.proxy_status().to_owned(),
             };
-            slot(&mut self.upstream_calls, [call.name.clone(), outcome]).add(call.duration_ms);
+            slot(&mut self.upstream_calls, [call.name.clone(), outcome]).add(call.duration_us);
         }
         if let Some(refusal) = &record.refusal {
             let policy = refusal.policy.as_deref().unwrap_or("none");
@@ -95,11 +99,11 @@ impl Metrics {
 }
 
 impl Histogram {
-    /// Counts one duration.
-    pub fn add(&mut self, duration_ms: u64) {
-        let bucket = BOUNDS_MS.iter().position(|bound| duration_ms <= *bound).unwrap_or(BOUNDS_MS.len());
+    /// Counts one duration, in microseconds.
+    pub fn add(&mut self, duration_us: u64) {
+        let bucket = BOUNDS_US.iter().position(|bound| duration_us <= *bound).unwrap_or(BOUNDS_US.len());
         self.buckets[bucket] += 1;
-        self.sum_ms = self.sum_ms.saturating_add(duration_ms);
+        self.sum_us = self.sum_us.saturating_add(duration_us);
     }
 
     /// How many durations were counted.
@@ -128,13 +132,13 @@ fn histograms<const N: usize>(
     for (values, histogram) in series {
         let set = label_set(labels, values);
         let mut total = 0;
-        for (bound, count) in BOUNDS_MS.iter().zip(histogram.buckets) {
+        for (bound, count) in BOUNDS_US.iter().zip(histogram.buckets) {
             total += count;
             let _ = writeln!(out, "{name}_bucket{{{set},le=\"{}\"}} {total}", seconds(*bound));
         }
         let count = histogram.count();
         let _ = writeln!(out, "{name}_bucket{{{set},le=\"+Inf\"}} {count}");
-        let _ = writeln!(out, "{name}_sum{{{set}}} {}\n{name}_count{{{set}}} {count}", seconds(histogram.sum_ms));
+        let _ = writeln!(out, "{name}_sum{{{set}}} {}\n{name}_count{{{set}}} {count}", seconds(histogram.sum_us));
     }
 }
 
@@ -157,8 +161,8 @@ fn label_set<const N: usize>(labels: [&str; N], values: &[String; N]) -> String 
     pairs.join(",")
 }
 
-/// Milliseconds written in seconds, exactly.
-fn seconds(ms: u64) -> String {
-    let text = format!("{}.{:03}", ms / 1000, ms % 1000);
+/// Microseconds written in seconds, exactly.
+fn seconds(us: u64) -> String {
+    let text = format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::attributes as attr;
-use super::metrics::BOUNDS_MS;
+use super::metrics::BOUNDS_US;
 use super::{ExchangeRecord, Histogram, Metrics, UpstreamRecord};
 use crate::hex;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, micros_as_secs};
 
 /// The content of a request to `/v1/traces`: a server span per exchange, a client span per call to an upstream.
 ///
@@ -25,12 +25,14 @@ pub fn traces_request(gateway: &str, records: &[ExchangeRecord]) -> Option<Vec<u
 }
 
 /// The content of a request to `/v1/metrics`: what was counted between two instants.
+///
+/// The period begins at its end at the latest: the wall clock may have stepped back in between.
 #[must_use]
 pub fn metrics_request(gateway: &str, metrics: &Metrics, from: Timestamp, to: Timestamp) -> Option<Vec<u8>> {
     if metrics.is_empty() {
         return None;
     }
-    let span = (nanos(from), nanos(to));
+    let span = (nanos(from.min(to)), nanos(to));
     let labels = [attr::ROUTE_ID, attr::METHOD, attr::STATUS_CLASS];
     let exchanges = metrics.exchanges.iter().map(|(k, h)| histogram_point(&attributes(labels, k), h, &span));
     let labels = [attr::UPSTREAM, attr::UPSTREAM_OUTCOME];
@@ -84,7 +86,7 @@ fn server_span(record: &ExchangeRecord) -> Value {
     }
     attributes.extend(record.cache.map(|cache| text(attr::CACHE, cache.label())));
     let name = route.map_or_else(|| record.method.to_owned(), |r| format!("{} {}", record.method, r.template));
-    let end = record.started.plus_millis(record.duration_ms);
+    let end = record.started.plus_micros(record.duration_us);
     let events: Vec<Value> = record.decisions.decisions().iter().map(|d| event(d, end)).collect();
     let parent = record.trace.parent.map(|p| hex::encode(&p)).unwrap_or_default();
     json!({
@@ -106,7 +108,7 @@ fn client_span(record: &ExchangeRecord, call: &UpstreamRecord) -> Value {
             true
         }
     };
-    let end = call.started.plus_millis(call.duration_ms);
+    let end = call.started.plus_micros(call.duration_us);
     json!({
         "traceId": hex::encode(&record.trace.trace_id), "spanId": hex::encode(&call.span),
         "parentSpanId": hex::encode(&record.trace.span), "name": record.method, "kind": CLIENT,
@@ -142,11 +144,11 @@ fn sum(name: &str, points: &[Value]) -> Option<Value> {
 }
 
 fn histogram_point(attributes: &[Value], histogram: &Histogram, (from, to): &(String, String)) -> Value {
-    let bounds: Vec<f64> = BOUNDS_MS.iter().map(|ms| seconds(*ms)).collect();
+    let bounds: Vec<f64> = BOUNDS_US.iter().map(|us| micros_as_secs(*us)).collect();
     let buckets: Vec<String> = histogram.buckets.iter().map(u64::to_string).collect();
     json!({
         "attributes": attributes, "startTimeUnixNano": from, "timeUnixNano": to, "count": histogram.count().to_string(),
-        "sum": seconds(histogram.sum_ms), "bucketCounts": buckets, "explicitBounds": bounds,
+        "sum": micros_as_secs(histogram.sum_us), "bucketCounts": buckets, "explicitBounds": bounds,
     })
 }
 
@@ -174,10 +176,5 @@ fn scope() -> Value {
 
 /// Nanoseconds since the epoch as OTLP's JSON writes 64-bit numbers: a string.
 fn nanos(at: Timestamp) -> String {
-    at.as_millis().saturating_mul(1_000_000).to_string()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "durations in milliseconds are far below 2^52")]
-fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1000.0
+    at.as_micros().saturating_mul(1_000).to_string()
 }

@@ -17,8 +17,9 @@ pub struct ExchangeRecord {
     pub trace: TraceContext,
     /// When it was received.
     pub started: Timestamp,
-    /// Until the response's head was ready, or its content delivered where the platform lets that be seen.
-    pub duration_ms: u64,
+    /// Until the response's head was ready, or its content delivered where the platform lets that be seen, in
+    /// microseconds. On a platform whose clock stands still between I/O, only waiting counts.
+    pub duration_us: u64,
     /// The method, or `_OTHER` where it is none of the registered ones (bounded cardinality).
     pub method: &'static str,
     /// The route it took.
@@ -72,8 +73,8 @@ pub struct UpstreamRecord {
     pub span: SpanId,
     /// When it began.
     pub started: Timestamp,
-    /// Until its head came, or until it failed.
-    pub duration_ms: u64,
+    /// Until its head came, or until it failed, in microseconds.
+    pub duration_us: u64,
     /// Its status, or why there is none.
     pub outcome: Result<u16, UpstreamError>,
 }

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use crate::ports::{Clock, Entropy};
 
-/// A clock that moves only when told to; sleepers wake when their time has come.
+/// A clock that moves only when a test moves it; sleepers wake when their time has come.
+///
+/// As on a real machine, its wall clock may step back ([`Self::step_back`]) while its monotonic clock goes on.
 #[derive(Clone, Debug, Default)]
 pub struct VirtualClock(Rc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     now: Cell<Timestamp>,
+    instant: Cell<MonotonicInstant>,
     sleepers: RefCell<Vec<Sleeper>>,
     /// Sleeps so far, to tell them apart.
     sleeps: Cell<u64>,
@@ -25,7 +28,7 @@ struct Inner {
 #[derive(Debug)]
 struct Sleeper {
     id: u64,
-    until: Timestamp,
+    until: MonotonicInstant,
     waker: Waker,
 }
 
@@ -38,15 +41,26 @@ impl VirtualClock {
         clock
     }
 
-    /// Moves the clock forward.
+    /// Moves both clocks forward by milliseconds.
     pub fn advance(&self, ms: u64) {
-        self.0.now.set(self.0.now.get().plus_millis(ms));
+        self.advance_micros(ms.saturating_mul(1_000));
+    }
+
+    /// Moves both clocks forward by microseconds.
+    pub fn advance_micros(&self, us: u64) {
+        self.0.now.set(self.0.now.get().plus_micros(us));
+        self.0.instant.set(self.0.instant.get().plus_micros(us));
         self.wake();
     }
 
-    /// Moves the clock forward to an instant; one that has passed leaves it where it is.
-    pub fn advance_to(&self, instant: Timestamp) {
-        self.advance(instant.millis_since(self.0.now.get()));
+    /// Moves both clocks forward until the wall clock shows a time; one that has passed leaves them where they are.
+    pub fn advance_to(&self, time: Timestamp) {
+        self.advance_micros(time.micros_since(self.0.now.get()));
+    }
+
+    /// Sets the wall clock back, as a correction by its time server does; the monotonic clock stays where it is.
+    pub fn step_back(&self, ms: u64) {
+        self.0.now.set(self.0.now.get().minus_millis(ms));
     }
 
     /// Runs a future to its end; whenever all of it waits, the clock moves to the instant that the next sleeper waits for.
@@ -63,7 +77,7 @@ impl VirtualClock {
             }
             if !woken.0.swap(false, Ordering::Relaxed) {
                 let next = self.0.sleepers.borrow().iter().map(|sleeper| sleeper.until).min();
-                self.advance_to(next?);
+                self.advance_micros(next?.micros_since(self.instant()));
             }
         }
     }
@@ -74,7 +88,7 @@ impl VirtualClock {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn put_to_sleep(&self, id: u64, until: Timestamp, waker: &Waker) {
+    fn put_to_sleep(&self, id: u64, until: MonotonicInstant, waker: &Waker) {
         let mut sleepers = self.0.sleepers.borrow_mut();
         match sleepers.iter_mut().find(|sleeper| sleeper.id == id) {
             Some(sleeper) => sleeper.waker.clone_from(waker),
@@ -88,13 +102,17 @@ impl Clock for VirtualClock {
         self.0.now.get()
     }
 
+    fn instant(&self) -> MonotonicInstant {
+        self.0.instant.get()
+    }
+
     async fn sleep(&self, ms: u64) {
-        let until = self.now().plus_millis(ms);
+        let until = self.instant().plus_millis(ms);
         let id = self.0.sleeps.get();
         self.0.sleeps.set(id.wrapping_add(1));
-        let _bed = Bed { clock: self, id };
+        let _registered = Registered { clock: self, id };
         poll_fn(|context| {
-            if self.now() >= until {
+            if self.instant() >= until {
                 return Poll::Ready(());
             }
             self.put_to_sleep(id, until, context.waker());
@@ -104,13 +122,13 @@ impl Clock for VirtualClock {
     }
 }
 
-/// Forgets a sleeper once its sleep is over or given up, so that no clock moves for it.
-struct Bed<'c> {
+/// Removes a sleeper once its sleep is over or given up, so that no clock moves for it.
+struct Registered<'c> {
     clock: &'c VirtualClock,
     id: u64,
 }
 
-impl Drop for Bed<'_> {
+impl Drop for Registered<'_> {
     fn drop(&mut self) {
         self.clock.0.sleepers.borrow_mut().retain(|sleeper| sleeper.id != self.id);
     }
@@ -188,6 +206,17 @@ mod tests {
         let clock = VirtualClock::at(at(7));
         assert_eq!(clock.drive(pending::<()>()), None);
         assert_eq!(clock.now(), at(7));
+    }
+
+    #[test]
+    fn a_step_back_of_the_wall_clock_holds_no_sleeper_back() {
+        let clock = VirtualClock::at(at(1_000));
+        let before = clock.instant();
+        clock.drive(async {
+            clock.step_back(900);
+            clock.sleep(30).await;
+        });
+        assert_eq!((clock.now(), clock.instant().millis_since(before)), (at(130), 30));
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use futures_util::future::join;
 use tollgate_core::bounds::CONFIG_FRESH_MS;
 use tollgate_core::telemetry::{ExchangeRecord, log_line};
-use tollgate_core::time::Timestamp;
 
 use super::exchange::Journal;
 use super::respond::Left;
@@ -24,8 +23,9 @@ pub(super) async fn after<H: Host>(
     let told = async {
         settle(&host, &mut journal).await;
         let delivery = left.delivery.await;
+        let begun = journal.begun;
         let mut record = journal.into_record();
-        note_delivery(&mut record, delivery, host.clock().now());
+        note_delivery(&mut record, delivery, host.clock().instant().micros_since(begun));
         tell(&isolate, &host, &record).await;
         record
     };
@@ -50,7 +50,7 @@ async fn store<H: Host>(host: &H, entries: Vec<super::exchange::ToStore<H::Conte
     }
 }
 
-fn note_delivery(record: &mut ExchangeRecord, delivery: Delivery, now: Timestamp) {
+fn note_delivery(record: &mut ExchangeRecord, delivery: Delivery, elapsed_us: u64) {
     match delivery {
         Delivery::Unobserved => return,
         Delivery::Complete { bytes } => record.content_bytes = Some(bytes),
@@ -59,7 +59,7 @@ fn note_delivery(record: &mut ExchangeRecord, delivery: Delivery, now: Timestamp
             record.aborted_by_upstream = Some(by_upstream);
         }
     }
-    record.duration_ms = now.millis_since(record.started);
+    record.duration_us = elapsed_us;
 }
 
 /// Tells of the exchange: the log, the host's own metrics, and the export.
@@ -79,10 +79,10 @@ async fn tell<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
 
 /// Looks at the configuration again when it is due, so that no request waits for it.
 async fn refresh<H: Host>(isolate: &Isolate, host: &H) {
-    let now = host.clock().now();
-    let due = now.millis_since(isolate.checked_at.get()) >= CONFIG_FRESH_MS;
+    let now = host.clock().instant();
+    let due = isolate.checked_at.get().is_none_or(|at| now.millis_since(at) >= CONFIG_FRESH_MS);
     if isolate.settings.freshness == Freshness::Behind && isolate.is_ready() && due {
-        isolate.checked_at.set(now);
+        isolate.checked_at.set(Some(now));
         isolate.refresh(host).await;
     }
 }

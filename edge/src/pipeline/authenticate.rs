@@ -58,14 +58,12 @@ async fn by_key<H: Host>(
     settings: &ApiKeySettings,
 ) -> Result<Principal, Problem> {
     let key = presented(settings, exchange).map_err(|problem| problem.by(policy))?;
-    let now = host.clock().now();
-    let found =
-        credential(isolate, host, key.digest(), now).await.map_err(|failed| store_failed(&failed).by(policy))?;
+    let found = credential(isolate, host, key.digest()).await.map_err(|failed| store_failed(&failed).by(policy))?;
     let Some(found) = found else {
         let detail = "Nobody has this API key here. Check that it belongs to this environment.";
         return Err(Problem::new(ProblemKind::CredentialUnknown, detail).logged("unknown key").by(policy));
     };
-    match found.state(now) {
+    match found.state(host.clock().now()) {
         CredentialState::Valid => Ok(principal(&found, policy)),
         state => Err(not_valid(state, &found).by(policy)),
     }

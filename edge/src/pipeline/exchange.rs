@@ -12,7 +12,7 @@ use tollgate_core::problem::Problem;
 use tollgate_core::route::{CanonicalPath, HostName, Matched, RequestHead};
 use tollgate_core::settings::{PolicyKind, PolicySettings, RouteSettings};
 use tollgate_core::telemetry::{ExchangeRecord, RouteLabel, SpanId, TraceContext, UpstreamRecord};
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_core::trace::DecisionTrace;
 
 use super::Client;
@@ -151,7 +151,10 @@ fn key_settings(policy: &PolicySettings) -> Option<&ApiKeySettings> {
 pub(super) struct Journal {
     pub(super) request_id: String,
     pub(super) trace: TraceContext,
+    /// When it was received, for people.
     pub(super) started: Timestamp,
+    /// When it was received, for durations.
+    pub(super) begun: MonotonicInstant,
     pub(super) method: Method,
     pub(super) decisions: DecisionTrace,
     pub(super) route: Option<RouteLabel>,
@@ -171,7 +174,7 @@ pub(super) struct Journal {
     /// The status it was answered with.
     pub(super) status: u16,
     /// When the response's head was ready.
-    pub(super) answered: Timestamp,
+    pub(super) answered: MonotonicInstant,
     upstream_span: SpanId,
 }
 
@@ -183,11 +186,12 @@ impl Journal {
         let mut upstream_span = [0u8; 8];
         trace.copy_from_slice(&random[..24]);
         upstream_span.copy_from_slice(&random[24..32]);
-        let started = host.clock().now();
+        let begun = host.clock().instant();
         Self {
             request_id: hex::encode(&random[32..]),
             trace: TraceContext::of(fields, trace),
-            started,
+            started: host.clock().now(),
+            begun,
             method: method.clone(),
             decisions: DecisionTrace::default(),
             route: None,
@@ -200,7 +204,7 @@ impl Journal {
             changes: None,
             problem: None,
             status: 0,
-            answered: started,
+            answered: begun,
             upstream_span,
         }
     }
@@ -210,12 +214,11 @@ impl Journal {
         &mut self,
         name: &str,
         started: Timestamp,
-        ended: Timestamp,
+        duration_us: u64,
         outcome: Result<u16, UpstreamError>,
     ) {
-        let duration_ms = ended.millis_since(started);
         self.upstream =
-            Some(UpstreamRecord { name: name.to_owned(), span: self.upstream_span, started, duration_ms, outcome });
+            Some(UpstreamRecord { name: name.to_owned(), span: self.upstream_span, started, duration_us, outcome });
     }
 
     /// The span of the call to the upstream.
@@ -234,7 +237,7 @@ impl Journal {
             request_id: self.request_id,
             trace: self.trace,
             started: self.started,
-            duration_ms: self.answered.millis_since(self.started),
+            duration_us: self.answered.micros_since(self.begun),
             method: ExchangeRecord::known_method(&self.method),
             route: self.route,
             status: self.status,

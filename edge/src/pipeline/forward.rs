@@ -37,10 +37,10 @@ pub(super) async fn forward<H: Host>(
     })?;
     let call =
         UpstreamCall { connect_timeout_ms: settings.connect_timeout_ms, timeout_ms: exchange.route().timeout_ms };
-    let started = host.clock().now();
+    let (started, since) = (host.clock().now(), host.clock().instant());
     let answer = host.upstream().send(request, &call).await;
-    let ended = host.clock().now();
-    journal.called(&settings.name, started, ended, answer.as_ref().map(|r| r.status().as_u16()).map_err(|e| *e));
+    let duration_us = host.clock().instant().micros_since(since);
+    journal.called(&settings.name, started, duration_us, answer.as_ref().map(|r| r.status().as_u16()).map_err(|e| *e));
     match answer {
         Ok(mut response) => {
             let reason = format!("{} answered {}", settings.name, response.status().as_u16());

@@ -27,7 +27,7 @@ pub(super) fn respond<H: Host>(
     });
     add_fields(&mut response, journal);
     journal.status = response.status().as_u16();
-    journal.answered = host.clock().now();
+    journal.answered = host.clock().instant();
     journal.decisions.note(Phase::Respond, Verdict::Pass, response.status().as_str().to_owned());
     let (parts, content) = response.into_parts();
     let (content, delivery) = content.watched();

@@ -1,13 +1,21 @@
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::{MonotonicInstant, Timestamp};
 
-/// The time of day, and waiting.
+/// The wall clock, a monotonic clock, and waiting.
 ///
-/// A wrong clock moves token lifetimes and quotas, so it is the platform's own, never the client's. It may stand still
-/// between two I/O answers (Workers) and may step back; core's arithmetic saturates.
+/// A wrong clock moves token lifetimes and quotas, so it is the platform's own, never the client's. Both clocks may stand
+/// still between two I/O answers (Workers). The wall clock may step back: it is for what is stored, shared with other
+/// processes or shown. Every age and deadline in an isolate's memory is taken from the monotonic clock, so that nobody
+/// who can move the wall clock keeps a revoked credential alive.
 #[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait Clock {
-    /// The current time.
+    /// The current time of the wall clock.
     fn now(&self) -> Timestamp;
+
+    /// The current instant of the monotonic clock; comparable only with others of the same isolate.
+    ///
+    /// A platform without such a clock sums up the forward steps of its wall clock
+    /// ([`tollgate_core::time::ForwardSteps`]).
+    fn instant(&self) -> MonotonicInstant;
 
     /// Returns after `ms` milliseconds or somewhat later.
     async fn sleep(&self, ms: u64);

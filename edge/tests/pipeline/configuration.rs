@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_executor::block_on;
+use tollgate_core::bounds::CONFIG_FRESH_MS;
 use tollgate_core::route::HostPattern;
 use tollgate_edge::{Freshness, Isolate, IsolateSettings};
 use tollgate_kv_schemas::{Bundle, keys};
@@ -139,4 +140,15 @@ fn a_part_that_names_what_is_not_there_is_refused() {
     assert_eq!(bench.get("/old", &[]).status, 200);
     block_on(bench.isolate.refresh(&bench.host));
     assert!(bench.host.sink.lines().iter().any(|line| line.contains("configuration-refused")));
+}
+
+#[test]
+fn a_wall_clock_that_steps_back_does_not_hold_up_a_new_configuration() {
+    let bench = Bench::new(vec![route("/old", &["GET"])], ok(&[], "hello"));
+    assert_eq!(bench.get("/old", &[]).status, 200);
+    bench.publish(&sites("/new"));
+    bench.host.clock.step_back(3_600_000);
+    bench.host.clock.advance(CONFIG_FRESH_MS);
+    assert_eq!(bench.get("/old", &[]).status, 200, "looked at behind the reply");
+    assert_eq!((bench.get("/new", &[]).status, bench.get("/old", &[]).status), (200, 404));
 }

@@ -1,4 +1,5 @@
 use tollgate_core::authn::Credential;
+use tollgate_core::bounds::CREDENTIAL_FRESH_MS;
 use tollgate_core::settings::RouteSettings;
 
 use crate::bench::{Bench, KEYS, NOW, QUERY_KEYS, credential, key, ok, route};
@@ -81,6 +82,18 @@ fn nobody_is_let_in_while_the_store_is_away() {
     let answer = bench.get("/keyed", &[("x-api-key", key().expose())]);
     assert_eq!((answer.status, answer.problem().as_str()), (503, "store-unavailable"));
     assert_eq!(answer.field("retry-after"), "1");
+}
+
+#[test]
+fn a_wall_clock_that_steps_back_keeps_no_revoked_key_alive() {
+    let bench = bench();
+    let send = || bench.get("/keyed", &[("x-api-key", key().expose())]).status;
+    assert_eq!(send(), 200);
+    bench.add(&key(), &Credential { revoked: true, ..credential() });
+    bench.host.clock.step_back(3_600_000);
+    assert_eq!(send(), 200, "remembered");
+    bench.host.clock.advance(CREDENTIAL_FRESH_MS);
+    assert_eq!(send(), 401, "asked again");
 }
 
 #[test]

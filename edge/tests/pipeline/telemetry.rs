@@ -1,8 +1,10 @@
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use futures_executor::LocalPool;
 use futures_util::task::LocalSpawnExt;
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
+use tollgate_edge::memory::VirtualClock;
 use tollgate_edge::{Client, serve};
 use tollgate_kv_schemas::Bundle;
 
@@ -48,6 +50,30 @@ fn metrics_count_by_route_method_and_class() {
     let series = "route_id=\"api./a\",http_request_method=\"GET\",status_class=\"2xx\"";
     assert!(text.contains(&format!("http_server_request_duration_seconds_count{{{series}}} 2")), "{text}");
     assert!(text.contains("tollgate_refusals_total{route_id=\"none\",policy=\"none\",problem=\"route-not-found\"} 1"));
+}
+
+#[test]
+fn an_exchange_of_a_fraction_of_a_millisecond_is_recorded_as_one() {
+    let clock: Rc<OnceCell<VirtualClock>> = Rc::default();
+    let (passing, answer) = (Rc::clone(&clock), ok(&[], ""));
+    let bench = Bench::new(vec![route("/a", &["GET"])], move |request| {
+        passing.get().unwrap().advance_micros(300);
+        answer(request)
+    });
+    clock.set(bench.host.clock.clone()).unwrap();
+    bench.get("/a", &[]);
+    // The wall clock that is corrected meanwhile changes no duration.
+    bench.host.clock.step_back(3_600_000);
+    bench.get("/a", &[]);
+    for line in bench.host.sink.lines() {
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&line["duration_ms"], &line["upstream"]["duration_ms"]), (&0.3.into(), &0.3.into()));
+    }
+    let text = bench.host.sink.metrics().to_prometheus();
+    let series = "route_id=\"api./a\",http_request_method=\"GET\",status_class=\"2xx\"";
+    for end in [format!("_sum{{{series}}} 0.0006"), format!("_bucket{{{series},le=\"0.0005\"}} 2")] {
+        assert!(text.contains(&format!("http_server_request_duration_seconds{end}\n")), "{text}");
+    }
 }
 
 #[test]

@@ -127,7 +127,8 @@ fn credentials_and_purges_are_what_they_were() {
     assert!(purges.covers(&CacheKey::parse(&"ab".repeat(32)).unwrap(), Timestamp::from_millis(5)));
     let mut everything = Purges::default();
     everything.add(Purge { resource: None, at: Timestamp::from_millis(7) });
-    assert_eq!(String::from_utf8(encode(&everything)).unwrap(), r#"{"kind":"purges","v":1,"data":[{"at":7}]}"#);
+    let text = r#"{"kind":"purges","v":1,"data":[{"at":"1970-01-01T00:00:00.007Z"}]}"#;
+    assert_eq!(String::from_utf8(encode(&everything)).unwrap(), text);
 }
 
 #[test]

@@ -43,7 +43,7 @@ async fn one_log_line_per_exchange_says_what_happened(world: Rc<World>) -> Outco
     assert_eq!(passed["upstream"]["status"], 200);
     assert_eq!(passed["cache"], "bypass");
     assert_eq!((&refused["status"], &refused["problem"]), (&401.into(), &"credential-missing".into()));
-    assert!(passed["duration_ms"].is_u64() && refused["upstream"].is_null());
+    assert!(passed["duration_ms"].is_number() && refused["upstream"].is_null());
     Ok(())
 }
 

@@ -1,4 +1,6 @@
-use tollgate_core::time::Timestamp;
+use std::cell::RefCell;
+
+use tollgate_core::time::{ForwardSteps, MonotonicInstant, Timestamp};
 use tollgate_edge::ports::{Clock, Entropy};
 
 use crate::content::to_number;
@@ -6,6 +8,9 @@ use crate::platform;
 use crate::task::settled;
 
 /// `Date` and timers. The time stands still between two answers of the platform, as it does for every Worker.
+///
+/// The monotonic clock is the sum of the forward steps of `Date.now()` that this isolate has seen: what passes without
+/// I/O is not in it, so what takes no I/O cannot be measured here.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerClock;
 
@@ -14,10 +19,18 @@ impl Clock for WorkerClock {
         timestamp(js_sys::Date::now())
     }
 
+    fn instant(&self) -> MonotonicInstant {
+        STEPS.with_borrow_mut(|steps| steps.read(self.now().as_micros()))
+    }
+
     async fn sleep(&self, ms: u64) {
         // A timer does not fail; if one did, waking early is within the port's contract for what comes next.
         drop(settled(platform::sleep(to_number(ms))).await);
     }
+}
+
+thread_local! {
+    static STEPS: RefCell<ForwardSteps> = const { RefCell::new(ForwardSteps::new()) };
 }
 
 /// `crypto.getRandomValues`.

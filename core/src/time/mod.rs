@@ -1,0 +1,29 @@
+//! Instants, in microseconds; core never reads a clock, every instant is an argument.
+//!
+//! Two kinds that the type system keeps apart: a [`Timestamp`] is a reading of the wall clock, which is shared between
+//! processes, stored and shown, and may step back. A [`MonotonicInstant`] is a reading of a clock that only moves
+//! forward; it means nothing outside of the isolate that took it, and every age and deadline kept in memory is one.
+
+mod calendar;
+mod monotonic;
+mod timestamp;
+
+pub use monotonic::{ForwardSteps, MonotonicInstant};
+pub use timestamp::Timestamp;
+
+const MICROS_PER_MS: u64 = 1_000;
+const MICROS_PER_S: u64 = 1_000_000;
+
+/// Microseconds as seconds, for what is written in seconds.
+#[expect(clippy::cast_precision_loss, reason = "durations in microseconds are far below 2^52: 142 years")]
+#[must_use]
+pub const fn micros_as_secs(us: u64) -> f64 {
+    us as f64 / 1e6
+}
+
+/// Microseconds as milliseconds with a fraction, for what is written in milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "durations in microseconds are far below 2^52: 142 years")]
+#[must_use]
+pub const fn micros_as_millis(us: u64) -> f64 {
+    us as f64 / 1e3
+}

@@ -70,7 +70,7 @@ struct Worker {
 
 impl Worker {
     fn tollgate(upstream: SocketAddr) -> Result<Self, String> {
-        let compiled = tollgate_config::compile_str("tollgate.yaml", &project::tollgate_yaml(upstream))
+        let compiled = tollgate_analysis::compile_str("tollgate.yaml", &project::tollgate_yaml(upstream))
             .map_err(|found| format!("the benchmark's own project does not compile: {found:?}"))?;
         let fixtures = tollgate_config::fixtures::load_str("fixtures.yaml", &project::fixtures_yaml())
             .map_err(|found| format!("the benchmark's own fixtures do not compile: {found:?}"))?;

@@ -9,7 +9,6 @@
 
 mod commands;
 mod dev;
-mod diff;
 mod failure;
 mod policy_test;
 mod project;
@@ -22,7 +21,6 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
-
 use commands::{
     bundle, check, completions, cost, diff as diff_command, explain, fmt, import, init, key, man, publish, purge,
     routes, schema, serve, test,

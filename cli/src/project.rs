@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tollgate_analysis::Outcome;
 use tollgate_config::fixtures::{self, Fixtures};
-use tollgate_config::{Compiled, Diagnostics, Options, Outcome};
+use tollgate_config::{Compiled, Diagnostics, Options};
 
 use crate::failure::Failure;
 use crate::quickstart;
@@ -82,7 +83,7 @@ impl Project {
     /// Compiles it.
     pub(crate) fn compile(&self) -> Result<Compiled, Diagnostics> {
         let _progress = Progress::of("compiling");
-        self.files().compile(&Options { environment: self.environment.clone() })
+        tollgate_analysis::compile(&self.files(), &Options { environment: self.environment.clone() })
     }
 
     /// Compiles it for each of its environments, or for the one that was chosen.
@@ -91,7 +92,7 @@ impl Project {
             Some(name) => vec![(Some(name.clone()), self.compile())],
             None => {
                 let _progress = Progress::of("compiling for each environment");
-                self.files().compile_each()
+                tollgate_analysis::compile_each(&self.files())
             }
         }
     }

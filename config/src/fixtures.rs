@@ -11,7 +11,8 @@ use tollgate_kv_schemas::{encode, keys};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
 use crate::model::fixtures::{self as model, Consumer, Key};
-use crate::source::{self, FileId, Files, Folder, Limits, Loader, Span, Spanned};
+use crate::place::{FileId, Files, Span, Spanned};
+use crate::source::{self, Folder, Limits, Loader};
 
 /// The consumers' credentials of a fixtures file.
 #[derive(Debug, Default)]

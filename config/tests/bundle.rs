@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tollgate_config::{Compiled, Whole, compile_dir, compile_str, fixtures};
+use tollgate_analysis::{compile_dir, compile_str};
+use tollgate_config::{Compiled, Whole, fixtures};
 use tollgate_core::authn::Credential;
 use tollgate_core::cache::CacheCredentials;
 use tollgate_core::settings::{PolicyKind, RouteSettings, SiteSettings};

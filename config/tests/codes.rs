@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tollgate_analysis::compile_dir;
 use tollgate_config::fmt::format_text;
-use tollgate_config::{Code, Diagnostics, compile_dir, fixtures, policy_tests};
+use tollgate_config::{Code, Diagnostics, fixtures, policy_tests};
 
 /// Codes without an example, each with the reason.
 const WITHOUT: &[(&str, &str)] = &[

@@ -1,6 +1,7 @@
 //! Every mistake is found, at its place, under its code.
 
-use tollgate_config::{Code, Diagnostics, Severity, compile_dir, compile_str, fixtures};
+use tollgate_analysis::{compile_dir, compile_str};
+use tollgate_config::{Code, Diagnostics, Severity, fixtures};
 
 /// A project that is right, for mistakes to be added to.
 const RIGHT: &str = "\

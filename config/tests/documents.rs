@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tollgate_config::{compile_dir, compile_str, fixtures, fmt, policy_tests};
+use tollgate_analysis::{compile_dir, compile_str};
+use tollgate_config::{fixtures, fmt, policy_tests};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

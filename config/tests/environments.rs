@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tollgate_analysis::{check as check_all, compile};
 use tollgate_config::{Code, Compiled, Diagnostics, Options, Project};
 
 const ROOT: &str = "\
@@ -31,12 +32,12 @@ fn usual() -> Project {
 
 #[track_caller]
 fn compiled(project: &Project, environment: &str) -> Compiled {
-    project.compile(&Options::of_environment(environment)).expect("a project that compiles")
+    compile(project, &Options::of_environment(environment)).expect("a project that compiles")
 }
 
 fn found(project: &Project, environment: Option<&str>) -> Diagnostics {
     let options = environment.map_or_else(Options::default, Options::of_environment);
-    project.compile(&options).map_or_else(|found| found, |compiled| compiled.warnings().clone())
+    compile(project, &options).map_or_else(|found| found, |compiled| compiled.warnings().clone())
 }
 
 /// Checks the findings: code, file and line.
@@ -72,7 +73,7 @@ fn what_an_environment_gives_is_the_same_as_what_is_written() {
         .replace("${value.pets-url}", "https://pets.internal");
     let (head, rest) = written.split_once("values:").expect("the values");
     let written = format!("{head}upstreams:{}", rest.split_once("upstreams:").expect("the upstreams").1);
-    let whole = project(&[("tollgate.yaml", &written)]).compile(&Options::default()).expect("a project");
+    let whole = compile(&project(&[("tollgate.yaml", &written)]), &Options::default()).expect("a project");
     assert_eq!(whole.id(), compiled(&usual(), "prod").id());
 }
 
@@ -164,7 +165,7 @@ fn a_mistake_in_a_value_shows_where_it_is_used_and_where_it_is_given() {
 fn a_secret_may_come_from_a_value_of_type_text() {
     let text = "format: 1\ngateway: {name: a, authn: none}\nvalues: {token: {type: text, default: \"Bearer ${secret.DEV}\"}}\n\
                 upstreams: {u: {url: \"http://u\", headers: {Authorization: \"${value.token}\"}}}\napis: {a: {upstream: u, routes: [{path: /, methods: [GET]}]}}\n";
-    let compiled = project(&[("tollgate.yaml", text)]).compile(&Options::default()).expect("a project");
+    let compiled = compile(&project(&[("tollgate.yaml", text)]), &Options::default()).expect("a project");
     let part = String::from_utf8_lossy(&compiled.records()[0].1).into_owned();
     assert!(!part.contains("value.token"), "{part}");
 }
@@ -203,7 +204,7 @@ fn a_check_of_all_environments_tells_each_finding_once() {
     let text =
         ROOT.replace("routes: [{path: /pets, methods: [GET]}]", "routes: [{path: /pets, methods: [GET]}], limit: brst");
     let project = self::project(&[("tollgate.yaml", &text), ("env/dev.yaml", DEV), ("env/prod.yaml", &prod)]);
-    check(&project.check(), &[("TG0302", "tollgate.yaml", 10), ("TG0213", "env/prod.yaml", 4)]);
+    check(&check_all(&project), &[("TG0302", "tollgate.yaml", 10), ("TG0213", "env/prod.yaml", 4)]);
     let route = |path: &str| {
         format!("{{upstream: pets, hosts: \"${{value.hosts}}\", routes: [{{path: {path}, methods: [GET]}}]}}")
     };
@@ -213,7 +214,7 @@ fn a_check_of_all_environments_tells_each_finding_once() {
         route("/pets")
     );
     let project = self::project(&[("tollgate.yaml", &text), ("env/dev.yaml", DEV), ("env/prod.yaml", PROD)]);
-    let found = project.check();
+    let found = check_all(&project);
     assert_eq!(found.len(), 1, "{found}");
     assert!(found.to_string().contains("in environment `prod`, two routes could both win"), "{found}");
 }

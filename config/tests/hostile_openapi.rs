@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use proptest::prelude::*;
+use tollgate_analysis::compile_files;
+use tollgate_config::Code;
 use tollgate_config::openapi::{import, published};
-use tollgate_config::{Code, compile_files};
 
 /// How many operations are routed, and the codes of what is said.
 fn read(name: &str, text: &str) -> (usize, Vec<Code>) {

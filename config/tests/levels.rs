@@ -1,6 +1,7 @@
 //! The three levels: what is locked, and where each part of a route's settings comes from.
 
-use tollgate_config::{Compiled, Diagnostics, Origin, OriginLevel, compile_str};
+use tollgate_analysis::compile_str;
+use tollgate_config::{Compiled, Diagnostics, Origin, OriginLevel};
 
 /// A project with what the gateway, the API and the route say of their own.
 fn project(gateway: &str, api: &str, route: &str) -> String {

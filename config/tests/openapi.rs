@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_config::{Code, Compiled, Diagnostics, Severity, compile_files};
+use tollgate_analysis::compile_files;
+use tollgate_config::{Code, Compiled, Diagnostics, Severity};
 
 const PROJECT: &str = "format: 1
 gateway: {name: test, hosts: [api.example.com]}

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_config::{Compiled, Diagnostics, OriginLevel, compile_files, compile_str};
+use tollgate_analysis::{compile_files, compile_str};
+use tollgate_config::{Compiled, Diagnostics, OriginLevel};
 use tollgate_core::settings::PolicyKind;
 
 /// A project with what it says under `plans:`.

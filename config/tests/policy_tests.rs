@@ -1,8 +1,9 @@
 //! What test files say, and every mistake in one at its place, under its code.
 
 use proptest::prelude::*;
+use tollgate_analysis::compile_str;
+use tollgate_config::Diagnostics;
 use tollgate_config::policy_tests::{Action, BodyExpect, Matcher, TestFile, load_str};
-use tollgate_config::{Diagnostics, compile_str};
 
 const PROJECT: &str = "\
 format: 1

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_config::{Compiled, Diagnostics, compile_dir, compile_files, compile_str};
+use tollgate_analysis::{compile_dir, compile_files, compile_str};
+use tollgate_config::{Compiled, Diagnostics};
 
 const ROOT: &str = "\
 format: 1

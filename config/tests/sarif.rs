@@ -1,7 +1,8 @@
 //! Findings as SARIF have the shape that code hosts and editors read.
 
 use serde_json::{Value, json};
-use tollgate_config::{Diagnostics, compile_str, fixtures, sarif};
+use tollgate_analysis::compile_str;
+use tollgate_config::{Diagnostics, fixtures, sarif};
 
 /// What SARIF 2.1.0 says of the properties in use: their types, which are required, and that there are no others.
 fn shape() -> Value {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Instant;
 
-use tollgate_config::compile_files;
+use tollgate_analysis::compile_files;
 
 /// A project of so many APIs in folders of their own, each with 100 routes.
 fn project(apis: usize) -> BTreeMap<String, String> {

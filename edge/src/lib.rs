@@ -10,15 +10,12 @@
 #![forbid(unsafe_code)]
 
 mod config;
-mod credentials;
-mod exporter;
 mod isolate;
 mod loading;
 pub mod memory;
 mod patience;
 mod pipeline;
 pub mod ports;
-mod secrets;
 mod site;
 
 pub use isolate::{Freshness, Isolate, IsolateSettings};

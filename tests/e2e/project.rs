@@ -114,7 +114,7 @@ fn lines(text: &mut String, indent: &str, lines: &[String]) {
 
 /// Compiles a project as `tollgate publish` does.
 pub(crate) fn compile(yaml: &str) -> Result<Records, Box<dyn Error>> {
-    let compiled = tollgate_config::compile_str("tollgate.yaml", yaml).map_err(|found| format!("{yaml}\n{found}"))?;
+    let compiled = tollgate_analysis::compile_str("tollgate.yaml", yaml).map_err(|found| format!("{yaml}\n{found}"))?;
     Ok(compiled.records().to_vec())
 }
 

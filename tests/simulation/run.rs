@@ -77,7 +77,7 @@ pub(crate) fn run(seed: u64, weather: Weather) {
 /// The records of the project and of everybody's keys.
 fn compiled(version: u64) -> Records {
     let project = clients::project(version);
-    let compiled = tollgate_config::compile_str("tollgate.yaml", &project).expect("a project without mistakes");
+    let compiled = tollgate_analysis::compile_str("tollgate.yaml", &project).expect("a project without mistakes");
     let mut yaml = "format: 1\nconsumers:\n".to_owned();
     for consumer in CONSUMERS {
         yaml.push_str(&format!("  - {{id: {consumer}, keys: [{}]}}\n", clients::key(consumer)));

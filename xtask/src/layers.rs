@@ -1,4 +1,4 @@
-//! Checks the walls between the crates: who may depend on whom, and what only an adapter may do.
+//! Checks the walls between the crates: who may depend on whom, what only an adapter may do, and the floors in crates.
 //!
 //! The table below is the "may depend on" column of docs/ARCHITECTURE.md. Dev-dependencies are free, because a test
 //! may use anything; build-dependencies count, because what they generate ships.
@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::floors::{self, Order, SourceFile};
 use crate::place::Place;
 use crate::{run, source};
 
@@ -18,11 +19,16 @@ struct Layer {
 }
 
 /// Every package that ships. Tests, benchmarks and tasks may use anything and have no row.
-const LAYERS: [Layer; 8] = [
+const LAYERS: [Layer; 9] = [
     Layer { package: "tollgate-core", may_use: &[], platforms: &[] },
     Layer { package: "tollgate-kv-schemas", may_use: &["tollgate-core"], platforms: &[] },
     Layer { package: "tollgate-edge", may_use: &["tollgate-core", "tollgate-kv-schemas"], platforms: &[] },
     Layer { package: "tollgate-config", may_use: &["tollgate-core", "tollgate-kv-schemas"], platforms: &[] },
+    Layer {
+        package: "tollgate-analysis",
+        may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-config"],
+        platforms: &[],
+    },
     Layer {
         package: "tollgate-native",
         may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge"],
@@ -40,7 +46,14 @@ const LAYERS: [Layer; 8] = [
     },
     Layer {
         package: "tollgate",
-        may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge", "tollgate-config", "tollgate-native"],
+        may_use: &[
+            "tollgate-core",
+            "tollgate-kv-schemas",
+            "tollgate-edge",
+            "tollgate-config",
+            "tollgate-analysis",
+            "tollgate-native",
+        ],
         platforms: &["native"],
     },
 ];
@@ -67,7 +80,47 @@ const PLATFORM_CRATES: [(&str, &str); 17] = [
 ];
 
 /// The packages whose whole dependency tree has to be free of platforms.
-const PURE: [&str; 4] = ["tollgate-core", "tollgate-kv-schemas", "tollgate-edge", "tollgate-config"];
+const PURE: [&str; 5] =
+    ["tollgate-core", "tollgate-kv-schemas", "tollgate-edge", "tollgate-config", "tollgate-analysis"];
+
+/// A crate whose units (folders and files beside `lib.rs`) may not use each other in circles.
+struct Floors {
+    folder: &'static str,
+    /// The order of its floors, where one is stated; the lowest first.
+    order: Option<Order>,
+    /// Pairs of units that may know each other, with the reason.
+    pairs: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const FLOORS: [Floors; 5] = [
+    Floors { folder: "core/src", order: None, pairs: &[] },
+    Floors { folder: "edge/src", order: None, pairs: &[] },
+    Floors {
+        folder: "adapters/native/src",
+        order: None,
+        pairs: &[
+            ("content", "upstream", "an answer's content holds the connection that it streams from"),
+            ("admin", "server", "the server listens for the admin port, which reports the server's state"),
+        ],
+    },
+    Floors {
+        folder: "config/src",
+        order: Some(&[
+            &["place"],
+            &["diagnostic"],
+            &["source"],
+            &["openapi", "schema"],
+            &["decode"],
+            &["model"],
+            &["values"],
+            &["lower"],
+            &["compile"],
+            &["fixtures", "fmt", "origins", "policy_tests", "prices"],
+        ]),
+        pairs: &[],
+    },
+    Floors { folder: "config/analysis/src", order: Some(&[&["bounds", "diff", "proofs"], &["compile"]]), pairs: &[] },
+];
 
 /// What `core/clippy.toml` has to ban by name.
 const BANNED_IN_CORE: [&str; 7] = [
@@ -100,11 +153,14 @@ pub(crate) fn check(place: &Place) -> Result<(), String> {
             fs::read_to_string(place.root.join(&file)).map_err(|error| format!("{}: {error}", file.display()))?;
         breaches.extend(adapter_words(&file, &text));
     }
+    for floors in &FLOORS {
+        breaches.extend(off_their_floors(place, floors)?);
+    }
     for breach in &breaches {
         eprintln!("layers: {breach}");
     }
     if breaches.is_empty() {
-        println!("    layers: {} packages keep to their walls", LAYERS.len());
+        println!("    layers: {} packages keep to their walls, {} crates to their floors", LAYERS.len(), FLOORS.len());
         return Ok(());
     }
     Err(format!("{} breaches of the layers", breaches.len()))
@@ -202,6 +258,24 @@ fn missing_bans(clippy: &str) -> Vec<String> {
         .collect()
 }
 
+/// What a crate's units use against their order, or in circles.
+fn off_their_floors(place: &Place, floors: &Floors) -> Result<Vec<String>, String> {
+    let Floors { folder, order, pairs } = floors;
+    let root = place.root.join(folder);
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(root.join(&path)).map_err(|error| format!("{folder}: {error}"))?;
+        Ok(SourceFile { path: path.to_string_lossy().replace('\\', "/"), text })
+    };
+    let files = rust_files(&root)?.into_iter().map(read).collect::<Result<Vec<_>, String>>()?;
+    let (units, mut arrows) = floors::arrows(&files);
+    arrows.retain(|arrow| !pairs.iter().any(|(a, b, _)| arrow.is_between(a, b)));
+    let breaches = match order {
+        Some(order) => floors::against(order, &units, &arrows),
+        None => floors::circles(&arrows),
+    };
+    Ok(breaches.into_iter().map(|breach| format!("{folder}: {breach}")).collect())
+}
+
 /// Every Rust file of the clone, relative to it, without build output and dependencies.
 fn rust_files(root: &Path) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
@@ -275,6 +349,7 @@ mod tests {
         breach("tollgate-edge", "tollgate-config");
         breach("tollgate-edge", "worker");
         breach("tollgate-config", "tollgate-edge");
+        breach("tollgate-config", "tollgate-analysis");
         breach("tollgate-native", "tollgate-spin");
         breach("tollgate-native", "spin-sdk");
         breach("tollgate-cloudflare", "tollgate-native");

@@ -7,6 +7,7 @@
 mod args;
 mod build;
 mod examples;
+mod floors;
 mod layers;
 mod lint;
 mod place;

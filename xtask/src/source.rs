@@ -10,6 +10,44 @@ pub(crate) fn says(source: &str, word: &str) -> bool {
     })
 }
 
+/// A word or a single mark of the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Token<'c> {
+    /// A name, a keyword or a number.
+    Word(&'c str),
+    /// Anything else but white space.
+    Mark(char),
+}
+
+/// Code without comments and without what is inside string literals.
+pub(crate) struct Code(String);
+
+impl Code {
+    pub(crate) fn of(source: &str) -> Self {
+        Self(code_of(source))
+    }
+
+    /// Its words and marks, in order.
+    pub(crate) fn tokens(&self) -> Vec<Token<'_>> {
+        let mut tokens = Vec::new();
+        let mut rest = self.0.as_str();
+        while let Some(first) = rest.chars().next() {
+            let length = if in_word(first) {
+                let length = rest.find(|letter| !in_word(letter)).unwrap_or(rest.len());
+                tokens.push(Token::Word(&rest[..length]));
+                length
+            } else {
+                if !first.is_whitespace() {
+                    tokens.push(Token::Mark(first));
+                }
+                first.len_utf8()
+            };
+            rest = &rest[length..];
+        }
+        tokens
+    }
+}
+
 fn in_word(letter: char) -> bool {
     letter == '_' || letter.is_alphanumeric()
 }
@@ -27,10 +65,8 @@ fn code_of(source: &str) -> String {
             length
         } else if first == '"' {
             string(rest)
-        } else if rest.starts_with("'\"'") {
-            3
-        } else if rest.starts_with("'\\\"'") {
-            4
+        } else if let Some(length) = letter(rest) {
+            length
         } else {
             code.push(first);
             first.len_utf8()
@@ -74,6 +110,15 @@ fn raw_string(text: &str, before: Option<char>) -> Option<usize> {
     Some(text[inside..].find(&closing).map_or(text.len(), |end| inside + end + closing.len()))
 }
 
+/// The length of the letter in quotes at the start, if it is one and no lifetime.
+fn letter(text: &str) -> Option<usize> {
+    let inside = text.strip_prefix('\'')?;
+    let first = inside.chars().next()?;
+    let skipped = if first == '\\' { 2 } else { first.len_utf8() };
+    let length = inside.get(skipped..)?.find('\'')?;
+    (length == 0 || first == '\\').then_some(1 + skipped + length + 1)
+}
+
 fn string(text: &str) -> usize {
     let mut escaped = false;
     for (at, letter) in text.char_indices().skip(1) {
@@ -108,5 +153,14 @@ mod tests {
         check("let q = '\"'; unsafe {}", "unsafe", true);
         check("let q = '\\\"'; unsafe {}", "unsafe", true);
         check("let s = \"a\"; unsafe {}", "unsafe", true);
+        check("let q = '\\u{22}'; unsafe {}", "unsafe", true);
+        check("fn f<'a>(x: &'a str, y: char) { y == '\"'; unsafe {} }", "unsafe", true);
+    }
+
+    #[test]
+    fn tokens_are_words_and_marks() {
+        use Token::{Mark, Word};
+        let code = Code::of("use a::B; // c\n'\"'");
+        assert_eq!(code.tokens(), [Word("use"), Word("a"), Mark(':'), Mark(':'), Word("B"), Mark(';')]);
     }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
-use tollgate_config::bounds::Target;
+use tollgate_analysis::Outcome;
+use tollgate_analysis::bounds::past_limits;
 use tollgate_config::prices::Prices;
-use tollgate_config::{Code, Compiled, Diagnostic, Diagnostics, Outcome, Severity, policy_tests, sarif};
+use tollgate_config::{Code, Compiled, Diagnostic, Diagnostics, Severity, Target, policy_tests, sarif};
 
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Place, Project};
@@ -93,7 +94,7 @@ fn findings(args: &CheckArgs, project: &Project, outcomes: &[Outcome]) -> Vec<Di
         Diagnostics::merged(outcomes.iter().map(|(name, compiled)| (name.clone(), of(compiled))).collect())
     };
     let past_limits = |compiled: &Result<Compiled, Diagnostics>| {
-        compiled.as_ref().map_or_else(|_| Diagnostics::default(), |compiled| compiled.past_limits(&targets))
+        compiled.as_ref().map_or_else(|_| Diagnostics::default(), |compiled| past_limits(compiled, &targets))
     };
     let mut all = vec![merged(&of), merged(&past_limits)];
     all.push(project.fixtures().map_or_else(|found| found, |fixtures| fixtures.warnings));

@@ -5,9 +5,9 @@ mod table;
 use std::path::PathBuf;
 
 use clap::Args;
-use tollgate_config::bounds::{RouteBounds, State, Target, Usage, Way};
-use tollgate_config::prices::{BUILT_IN, Estimate, Mix, Prices, TargetPrices};
-use tollgate_config::{Compiled, CompiledRoute};
+use tollgate_analysis::bounds::{Estimate, Mix, Platform, RouteBounds, State, Usage, Way, count};
+use tollgate_config::prices::{BUILT_IN, Prices, TargetPrices};
+use tollgate_config::{Compiled, CompiledRoute, Target};
 
 use super::Output;
 use crate::failure::Failure;
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &CostArgs) -> Result<(), Failure> {
     let project = Project::at(&args.project).in_environment(&args.env);
     let compiled = project.compiled()?;
     let prices = prices(args, &project)?;
-    let bounds = compiled.bounds();
+    let bounds = count(&compiled);
     let costs: Vec<Costs<'_>> =
         targets(args, &compiled).into_iter().map(|target| costs(&compiled, &bounds, &prices, target, args)).collect();
     terminal::print(&match args.output {
@@ -92,7 +92,11 @@ pub(crate) fn run(args: &CostArgs) -> Result<(), Failure> {
 }
 
 fn targets(args: &CostArgs, compiled: &Compiled) -> Vec<Target> {
-    let named = if args.target.is_empty() { compiled.targets().into_iter().collect() } else { args.target.clone() };
+    let named = if args.target.is_empty() {
+        compiled.targets().iter().flat_map(|named| named.value.iter().copied()).collect()
+    } else {
+        args.target.clone()
+    };
     if named.is_empty() { vec![Target::WorkersPaid] } else { named }
 }
 
@@ -133,19 +137,19 @@ fn costs<'c>(
 /// Of each kind the most, whatever the way; what it costs is that of the most expensive way.
 fn worst(bounds: &RouteBounds, prices: &TargetPrices, target: Target) -> Case {
     let mix = |usage: &Usage| Mix { hit: *usage, miss: *usage, hits: 0 };
-    let rank = |usage: &Usage| (prices.per_million(&mix(usage)).total_micro, target.buffered_bytes(usage));
+    let rank = |usage: &Usage| (Estimate::per_million(prices, &mix(usage)).total_micro, target.buffered_bytes(usage));
     let ways = bounds.ways(State::Cold).iter().map(|(_, usage)| *usage);
     let dearest = ways.max_by_key(|usage| rank(usage)).unwrap_or_default();
-    Case { usage: bounds.most(State::Cold), estimate: prices.per_million(&mix(&dearest)) }
+    Case { usage: bounds.most(State::Cold), estimate: Estimate::per_million(prices, &mix(&dearest)) }
 }
 
 /// A request that is let through in a warm isolate; `hits` of a million are answered from the cache.
 fn typical(bounds: &RouteBounds, prices: &TargetPrices, target: Target, hits: u32) -> Case {
     let forwarded = bounds.ways(State::Warm).iter().filter(|(way, _)| *way != Way::Refused).map(|(_, usage)| *usage);
     let mix = |usage: Usage| Mix { hit: usage.of_hit(), miss: usage, hits };
-    let rank = |usage: &Usage| (prices.per_million(&mix(*usage)).total_micro, target.buffered_bytes(usage));
+    let rank = |usage: &Usage| (Estimate::per_million(prices, &mix(*usage)).total_micro, target.buffered_bytes(usage));
     let usage = forwarded.max_by_key(|usage| rank(usage)).unwrap_or_default();
-    Case { usage, estimate: prices.per_million(&mix(usage)) }
+    Case { usage, estimate: Estimate::per_million(prices, &mix(usage)) }
 }
 
 /// `80%`, `0.8` or `1`, in millionths.

@@ -1,11 +1,14 @@
 //! `tollgate diff`: what a request would see differently of two projects.
 
+mod report;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use report::{json, text};
+use tollgate_analysis::diff::{Effect, diff};
 
 use super::Output;
-use crate::diff::{Effect, diff, json, text};
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
 use crate::terminal;

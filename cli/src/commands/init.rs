@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use tollgate_config::compile_files;
+use tollgate_analysis::compile_files;
 use tollgate_kv_schemas::keys;
 
 use super::Output;

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use tollgate_analysis::proofs::{Analysis, Counterexample, Proof};
 use tollgate_config::Compiled;
-use tollgate_config::analysis::{Analysis, Counterexample, Proof};
 use tollgate_config::policy_tests::Invariant;
 
 use super::outcome::{Kind, Mismatch, TestFailure, TestRun};

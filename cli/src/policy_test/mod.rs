@@ -20,15 +20,15 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
-use tollgate_config::analysis::Analysis;
+use coverage::Coverage;
+use outcome::{FileRun, TestRun};
+use stage::Stage;
+use tollgate_analysis::proofs::Analysis;
 use tollgate_config::policy_tests::{Case, Loaded, TestFile, load_dir};
 use tollgate_config::{Compiled, Diagnostics};
 
 use crate::failure::Failure;
 use crate::terminal::Progress;
-use coverage::Coverage;
-use outcome::{FileRun, TestRun};
-use stage::Stage;
 
 pub(crate) use outcome::Runs;
 pub(crate) use report::{Form, list, render};

@@ -3,17 +3,18 @@
 mod codes;
 mod render;
 mod sarif;
+mod words;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Serialize;
 
 pub use codes::Code;
 pub use sarif::sarif;
+pub(crate) use words::{closest, listed};
 
-use crate::origins::Substituted;
-use crate::source::{FileId, Files, Span, Spanned};
+use crate::place::{FileId, Files, Span, Spanned};
 
 /// Whether a diagnostic stops the compilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -54,25 +55,33 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(crate) fn error(code: Code, span: Span, what: impl Into<String>) -> Self {
+    /// A finding that stops the compilation.
+    pub fn error(code: Code, span: Span, what: impl Into<String>) -> Self {
         Self::new(Severity::Error, code, span, what.into())
     }
 
-    pub(crate) fn warning(code: Code, span: Span, what: impl Into<String>) -> Self {
+    /// A finding that does not.
+    pub fn warning(code: Code, span: Span, what: impl Into<String>) -> Self {
         Self::new(Severity::Warning, code, span, what.into())
     }
 
-    pub(crate) fn why(mut self, why: impl Into<String>) -> Self {
+    /// The same with the reason why it matters.
+    #[must_use]
+    pub fn why(mut self, why: impl Into<String>) -> Self {
         self.why = why.into();
         self
     }
 
-    pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
+    /// The same with what to write instead.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = fix.into();
         self
     }
 
-    pub(crate) fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+    /// The same with another place that it talks about.
+    #[must_use]
+    pub fn related(mut self, span: Span, label: impl Into<String>) -> Self {
         self.related.push(Related { span, label: label.into() });
         self
     }
@@ -91,9 +100,12 @@ impl Diagnostic {
     }
 }
 
+/// Places at which `${value.NAME}` is written, with the name, and where the value is given.
+pub(crate) type Substituted = HashMap<Span, Spanned<String>>;
+
 /// Where diagnostics are collected while a project is read; one finding never hides another.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub struct Report {
     list: Vec<Diagnostic>,
     /// What was said already: a mistake at a higher level shows up in every route below it.
     said: HashSet<(Span, Code, String)>,
@@ -114,7 +126,8 @@ impl Report {
         &self.substituted
     }
 
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+    /// Adds a finding, unless the same was added for the same place.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
         self.errors += usize::from(diagnostic.severity == Severity::Error);
         if self.said.contains(&(diagnostic.span, diagnostic.code, diagnostic.what.clone())) {
             return;
@@ -134,7 +147,9 @@ impl Report {
         }
     }
 
-    pub(crate) fn has_errors(&self) -> bool {
+    /// Whether one of the findings is an error.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
@@ -144,7 +159,8 @@ impl Report {
     }
 
     /// Whether what is pushed from now on is only counted; what costs time to say need not be said then.
-    pub(crate) fn is_full(&self) -> bool {
+    #[must_use]
+    pub fn is_full(&self) -> bool {
         self.list.len() >= DIAGNOSTICS_MAX
     }
 

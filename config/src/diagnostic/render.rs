@@ -4,7 +4,7 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer,
 use serde_json::{Value, json};
 
 use super::{Diagnostic, Related, Severity};
-use crate::source::{Files, Span};
+use crate::place::{Files, Span};
 
 pub(super) fn text(files: &Files, list: &[Diagnostic], omitted: usize, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Code, Diagnostic, Diagnostics, Related, Severity};
-use crate::source::{Files, Span};
+use crate::place::{Files, Span};
 
 /// One log with the findings of several readings, such as those of a project and of its fixtures.
 ///

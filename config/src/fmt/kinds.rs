@@ -2,7 +2,8 @@
 
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
-use crate::schema::{FileKind, Object};
+use crate::model::FileKind;
+use crate::schema::Object;
 
 /// Whether a path within a project is one where the format has a file.
 #[must_use]

@@ -29,7 +29,8 @@ use serde::de::IgnoredAny;
 pub use kinds::{is_project_file, project_files};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
-use crate::source::{self, FileId, Files, Folder, Limits, Loader, Node, Position, Span, Value};
+use crate::place::{FileId, Files, Position, Span};
+use crate::source::{self, Folder, Limits, Loader, Node, Value};
 
 /// A file as it is, and as it would be.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::format_text;
 use super::generated::Writer;
 use crate::diagnostic::{Code, Report};
-use crate::source::{Files, Limits, Node, Value, read};
+use crate::place::Files;
+use crate::source::{Limits, Node, Value, read};
 
 #[track_caller]
 fn check_named(name: &str, given: &str, expected: &str) {

@@ -6,11 +6,11 @@ use std::collections::{BTreeSet, HashSet};
 use tollgate_core::route::HostPattern;
 
 use super::sites::covering;
-use super::values;
+use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::Api;
 use crate::model::project::Project;
-use crate::source::{Span, Spanned};
+use crate::place::{Span, Spanned};
 
 /// The hosts of the gateway.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Hosts {
             None => vec![HostPattern::Any],
         };
         let internal = gateway.and_then(|gateway| gateway.internal_hosts.as_ref());
-        let internal: Vec<Spanned<HostPattern>> = internal.map(|list| values::hosts(list, report)).unwrap_or_default();
+        let internal: Vec<Spanned<HostPattern>> = internal.map(|list| parsed::hosts(list, report)).unwrap_or_default();
         let known_public: HashSet<HostPattern> = public.iter().cloned().collect();
         for host in internal.iter().filter(|host| known_public.contains(&host.value)) {
             report.push(
@@ -74,7 +74,7 @@ impl Hosts {
             let (public, internal) = (sorted(self.public.clone()), sorted(self.internal.clone()));
             return ApiHosts { public, internal, listed_public: None };
         };
-        let hosts = values::hosts(list, report);
+        let hosts = parsed::hosts(list, report);
         let mut listed_public = None;
         let mut internal = Vec::new();
         for host in &hosts {
@@ -116,9 +116,9 @@ impl ApiHosts {
         let method = first.methods.iter().flatten().next().map_or("GET", |method| method.value.as_str());
         let base = api.base.as_ref().map_or("", |base| base.value.trim_end_matches('/'));
         let host = self.public.iter().find(|host| !self.internal.contains(host));
-        let witness = host.zip(values::quiet_template(&first.path.value)).map(|(host, path)| {
+        let witness = host.zip(parsed::quiet_template(&first.path.value)).map(|(host, path)| {
             let path = format!("{base}{}", path.witness());
-            crate::analysis::Witness::new(method, host, path, &[]).curl()
+            super::Witness::new(method, host, path, &[]).curl()
         });
         let shown = witness.map(|curl| format!(": {curl}")).unwrap_or_default();
         let mut diagnostic = Diagnostic::error(
@@ -137,7 +137,7 @@ impl ApiHosts {
 }
 
 fn read(list: &[Spanned<String>], report: &mut Report) -> Vec<HostPattern> {
-    let mut hosts: Vec<_> = values::hosts(list, report).into_iter().map(|host| host.value).collect();
+    let mut hosts: Vec<_> = parsed::hosts(list, report).into_iter().map(|host| host.value).collect();
     if hosts.len() < list.len() {
         // One was refused. Which hosts it meant is not known, so nothing is said about APIs on other hosts.
         hosts.push(HostPattern::Any);

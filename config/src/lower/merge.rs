@@ -7,9 +7,8 @@
 use tollgate_core::cache::CacheCredentials;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::model::level::{CacheFields, CacheStatement, Level, ListStatement, Setting, Timeout};
-use crate::origins::OriginLevel;
-use crate::source::{Span, Spanned};
+use crate::model::level::{CacheFields, CacheStatement, Level, ListStatement, OriginLevel, Setting, Timeout};
+use crate::place::{Span, Spanned};
 
 /// Something that a level said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,41 +11,31 @@ mod promises;
 mod remarks;
 mod routes;
 mod sites;
-pub(crate) mod values;
 mod when;
+mod whole;
+mod witness;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tollgate_core::route::HostPattern;
-use tollgate_core::settings::{GatewaySettings, SiteSettings};
+use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 
 use merge::At;
 pub(crate) use policies::written;
+pub(crate) use sites::sites;
+pub use whole::{CompiledRoute, Lowered, Stated, Whole, WrittenRoute};
+pub use witness::Witness;
 
-use crate::analysis;
-use crate::compile::Whole;
+use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::{Api, Route};
-use crate::model::level::Level;
+use crate::model::level::{Level, OriginLevel};
 use crate::model::project::{Otlp, Project};
 use crate::model::upstream::Upstream;
-use crate::origins::OriginLevel;
-use crate::source::Span;
+use crate::place::Span;
 
-/// A whole project in core's terms.
-#[derive(Debug)]
-pub(crate) struct Lowered {
-    pub(crate) gateway: GatewaySettings,
-    /// The settings for each host pattern in use.
-    pub(crate) sites: BTreeMap<HostPattern, SiteSettings>,
-    /// The whole gateway.
-    pub(crate) whole: Whole,
-}
-
-/// Lowers a project; `None` when it has a mistake, which is then reported.
-pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Option<Lowered> {
+/// Lowers a project, as far as it can be.
+pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lowered {
     let telemetry = telemetry(project, report);
     let mut upstreams = policies::upstreams(project, report);
     let mut policies = policies::policies(project, report);
@@ -62,25 +52,17 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Optio
     }
     // The order of the file means nothing, so it must not show in the bundle.
     routes.sort_by(|(a, _), (b, _)| sites::order(a).cmp(&sites::order(b)));
-    let (routes, said): (Vec<_>, Vec<_>) = routes.into_iter().unzip();
+    let (routes, stated): (Vec<_>, Vec<_>) = routes.into_iter().unzip();
     let whole =
         Whole { routes, policies: policies.all().cloned().collect(), upstreams: upstreams.all().cloned().collect() };
     let internal_hosts = hosts.all_internal();
-    analysis::report(&whole, &internal_hosts, &said, report);
-    let gateway = project.gateway.as_ref()?;
-    if report.has_errors() {
-        return None;
-    }
-    Some(Lowered {
-        gateway: GatewaySettings {
-            name: gateway.name.value.clone(),
-            trust_forwarded: gateway.trust_forwarded,
-            telemetry: telemetry?,
-            internal_hosts,
-        },
-        sites: sites::sites(&whole),
-        whole,
-    })
+    let gateway = project.gateway.as_ref().zip(telemetry).map(|(gateway, telemetry)| GatewaySettings {
+        name: gateway.name.value.clone(),
+        trust_forwarded: gateway.trust_forwarded,
+        telemetry,
+        internal_hosts: internal_hosts.clone(),
+    });
+    Lowered { gateway, whole, internal_hosts, stated }
 }
 
 /// What the levels of a route say, the highest first; every merge begins with this.
@@ -111,8 +93,8 @@ fn telemetry(project: &Project, report: &mut Report) -> Option<TelemetrySettings
 }
 
 fn otlp(written: &Otlp, report: &mut Report) -> Option<OtlpSettings> {
-    let endpoint = values::url(&written.endpoint, report);
-    let fields = values::fields(&written.headers, report);
+    let endpoint = parsed::url(&written.endpoint, report);
+    let fields = parsed::fields(&written.headers, report);
     let interval_ms = written.interval_ms.unwrap_or(OTLP_INTERVAL_MS_DEFAULT);
     Some(OtlpSettings { endpoint: endpoint?, fields, interval_ms })
 }

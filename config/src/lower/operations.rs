@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::values;
-use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::decode::parsed;
+use crate::diagnostic::{Code, Diagnostic, Report, closest};
 use crate::model::api::{Api, Route};
-use crate::model::decode::closest;
 use crate::model::level::Level;
 use crate::model::operations::{By, Override, Settings};
 use crate::model::project::Project;
 use crate::openapi::{self, Operation, Spec};
-use crate::source::{Entry, Loader, Node, Span, Spanned, Value};
+use crate::place::{Span, Spanned};
+use crate::source::{Entry, Loader, Node, Value};
 
 /// Reads the specifications that APIs name, and gives each API a route for each operation.
 pub(crate) fn expand(project: &mut Project, loader: &mut Loader, report: &mut Report) {
@@ -25,7 +25,7 @@ pub(crate) fn expand(project: &mut Project, loader: &mut Loader, report: &mut Re
 
 fn routes(api: &Api, spec: &Spec, report: &mut Report) -> Vec<Route> {
     for methods in api.operations.iter().filter_map(|entry| entry.select.methods.as_ref()) {
-        values::methods(methods, report);
+        parsed::methods(methods, report);
     }
     let mut overrides = Overrides::new(&api.operations);
     let mut extensions = Extensions::default();

@@ -10,7 +10,7 @@ use super::policies::{Definitions, numbers};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::plan::PlanLimit;
 use crate::model::project::Project;
-use crate::source::Spanned;
+use crate::place::{Span, Spanned};
 
 /// Gives each policy the numbers that plans have for it.
 pub(super) fn plans(project: &Project, policies: &mut Definitions<PolicySettings>, report: &mut Report) {
@@ -48,7 +48,7 @@ fn report_too_many(plan: &Spanned<String>, report: &mut Report) {
     );
 }
 
-fn report_no_limit(policy: &Spanned<String>, defined: Option<crate::source::Span>, report: &mut Report) {
+fn report_no_limit(policy: &Spanned<String>, defined: Option<Span>, report: &mut Report) {
     report.push(
         Diagnostic::error(Code::PlanWithoutLimit, policy.span, format!("`{}` is no rate limit", policy.value))
             .why("a plan has numbers for policies of kind `rate-limit`")

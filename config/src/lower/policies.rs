@@ -10,15 +10,14 @@ use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
 use tollgate_core::settings::{PolicyKind, PolicySettings};
 
 use super::plans::Numbers;
-use super::values;
-use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::decode::{Named, parsed};
+use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::model::api::Api;
-use crate::model::decode::{Named, closest, listed};
 use crate::model::policy::{ApiKey, Policy, RateLimit};
 use crate::model::project::Project;
-use crate::model::units::Rate;
 use crate::model::upstream::Upstream;
-use crate::source::{Span, Spanned};
+use crate::place::{Span, Spanned};
+use crate::schema::units::Rate;
 
 /// Definitions by name; those that could not be lowered are there without a value, so that naming them is no mistake.
 #[derive(Debug)]
@@ -200,8 +199,8 @@ fn lower_upstream(
     connect_timeout_ms: u64,
     report: &mut Report,
 ) -> Option<UpstreamSettings> {
-    let url = values::url(&upstream.url, report);
-    let fields = values::fields(&upstream.headers, report);
+    let url = parsed::url(&upstream.url, report);
+    let fields = parsed::fields(&upstream.headers, report);
     let own = upstream.connect_timeout_ms.as_ref().map(|ms| ms.value);
     Some(UpstreamSettings {
         name: name.to_owned(),
@@ -213,11 +212,11 @@ fn lower_upstream(
 
 fn api_key(policy: &ApiKey, report: &mut Report) -> Option<ApiKeySettings> {
     let field = match &policy.header {
-        Some(name) => values::field_name(name, report),
+        Some(name) => parsed::field_name(name, report),
         None => Some("x-api-key".to_owned()),
     };
-    let scheme = policy.scheme.as_ref().map(|scheme| values::token(scheme, report));
-    let query = policy.query.as_ref().map(|name| values::parameter_name(name, report));
+    let scheme = policy.scheme.as_ref().map(|scheme| parsed::token(scheme, report));
+    let query = policy.query.as_ref().map(|name| parsed::parameter_name(name, report));
     Some(ApiKeySettings { field: field?, scheme: unless_refused(scheme)?, query: unless_refused(query)? })
 }
 

@@ -4,11 +4,10 @@
 
 use tollgate_core::authn::ApiKeySettings;
 
-use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::model::api::Route;
-use crate::model::decode::listed;
 use crate::openapi::{Need, Promise, SchemeKind};
-use crate::source::{Span, Spanned};
+use crate::place::{Span, Spanned};
 
 /// What the gateway asks of the callers of a route.
 pub(super) struct Asked<'a> {

@@ -1,10 +1,9 @@
 //! What is said about routes that can be read but should not be left as they are.
 
 use super::merge::Effective;
-use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::model::api::Route;
-use crate::model::decode::listed;
-use crate::source::Spanned;
+use crate::place::Spanned;
 
 /// What a reader of the route would not expect.
 pub(super) fn remarks(route: &Route, effective: &Effective<'_>, report: &mut Report) {

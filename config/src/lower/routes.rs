@@ -16,16 +16,16 @@ use super::merge::{Cache, Single, merge, report_violations};
 use super::policies::Definitions;
 use super::promises::{Asked, Weaknesses};
 use super::remarks::{remarks, report_empty};
-use super::values;
 use super::when::{self, predicates};
-use crate::analysis::Said;
-use crate::compile::{CompiledRoute, WrittenRoute};
+use super::whole::Stated;
+use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::lower::{CompiledRoute, WrittenRoute};
 use crate::model::api::{Api, Route};
 use crate::model::level::{Level, Timeout};
 use crate::model::project::Project;
 use crate::model::upstream::Upstream;
-use crate::source::{Span, Spanned};
+use crate::place::{Span, Spanned};
 
 /// Lowers all routes of a project; on a conflict or a mistake, what can be lowered is.
 pub(super) fn routes(
@@ -34,7 +34,7 @@ pub(super) fn routes(
     upstreams: &mut Definitions<UpstreamSettings>,
     policies: &mut Definitions<PolicySettings>,
     report: &mut Report,
-) -> Vec<(CompiledRoute, Said)> {
+) -> Vec<(CompiledRoute, Stated)> {
     let mut lowering = Lowering {
         project,
         written: project.upstreams.iter().filter_map(|(name, u)| Some((name.value.as_str(), u.as_ref()?))).collect(),
@@ -67,7 +67,7 @@ struct Lowering<'p, 'w> {
     report: &'w mut Report,
     /// Where an id was first used, and whether that route is internal.
     ids: HashMap<String, (Span, bool)>,
-    routes: Vec<(CompiledRoute, Said)>,
+    routes: Vec<(CompiledRoute, Stated)>,
     /// Routes times the hosts they answer on.
     count: usize,
 }
@@ -88,7 +88,7 @@ struct Context<'p> {
 impl<'p> Lowering<'p, '_> {
     fn api(&mut self, place: usize, name: &'p Spanned<String>, api: &'p Api) {
         let hosts = self.hosts.of(api, self.report);
-        let base = api.base.as_ref().map_or(Some((String::new(), 0)), |base| values::base(base, self.report));
+        let base = api.base.as_ref().map_or(Some((String::new(), 0)), |base| parsed::base(base, self.report));
         let upstream =
             api.upstream.as_ref().and_then(|upstream| self.upstreams.find(upstream, Some(&name.value), self.report));
         self.names(&api.level, Some(&name.value));
@@ -117,7 +117,7 @@ impl<'p> Lowering<'p, '_> {
         weaknesses: &mut Weaknesses,
     ) {
         let path = self.path(context, route);
-        let methods = route.methods.as_ref().map(|list| values::methods(list, self.report)).unwrap_or_default();
+        let methods = route.methods.as_ref().map(|list| parsed::methods(list, self.report)).unwrap_or_default();
         let when = route.when.as_ref().map(|when| predicates(when, self.report)).unwrap_or_default();
         let id = self.id(context, route, &methods, &when);
         let effective = merge(&super::levels(self.project, context.written_upstream, context.api, route));
@@ -152,14 +152,14 @@ impl<'p> Lowering<'p, '_> {
         self.count += hosts.len().max(1);
         if self.count <= ROUTES_MAX {
             let here = || [&context.api.level, &route.level].into_iter().chain(route.between.iter().map(AsRef::as_ref));
-            let said = Said {
+            let stated = Stated {
                 authn: effective.authn.last.is_some(),
                 authn_here: here().any(|level| level.authn.is_some()),
                 limit_here: here().any(|level| level.limit.is_some()),
             };
             let written = WrittenRoute { api: context.place, route: place };
             let tags = Arc::clone(&route.tags);
-            self.routes.push((CompiledRoute { hosts, settings, tags, span: route.path.span, written }, said));
+            self.routes.push((CompiledRoute { hosts, settings, tags, span: route.path.span, written }, stated));
         } else {
             self.report_count(route);
         }
@@ -172,15 +172,15 @@ impl<'p> Lowering<'p, '_> {
     }
 
     fn path(&mut self, context: &Context<'_>, route: &Route) -> Option<PathTemplate> {
-        let path = values::template(&route.path, self.report)?;
+        let path = parsed::template(&route.path, self.report)?;
         match path.below(&context.base) {
             Ok(path) => Some(path),
             Err(error) => {
                 let what = format!("below the base, {error}");
                 if route.is_operation {
-                    values::not_routed(&route.path, &what, self.report);
+                    parsed::not_routed(&route.path, &what, self.report);
                 } else {
-                    values::bad_path(&route.path, &what, self.report);
+                    parsed::bad_path(&route.path, &what, self.report);
                 }
                 None
             }
@@ -304,12 +304,12 @@ fn timeout_ms(timeout: &Single<'_, Timeout>) -> Option<u64> {
 
 fn cache_settings(cache: &Cache<'_>, report: &mut Report) -> CacheSettings {
     let names = cache.vary.value.iter().flat_map(|at| &at.value.value);
-    let mut vary: Vec<String> = names.filter_map(|name| values::watched_field(name, report)).collect();
+    let mut vary: Vec<String> = names.filter_map(|name| parsed::watched_field(name, report)).collect();
     vary.sort_unstable();
     vary.dedup();
     let key_query = cache.key_query.value.map(|at| {
         let mut query: Vec<String> =
-            at.value.value.iter().filter_map(|name| values::parameter_name(name, report)).collect();
+            at.value.value.iter().filter_map(|name| parsed::parameter_name(name, report)).collect();
         query.sort_unstable();
         query
     });
@@ -323,7 +323,7 @@ fn cache_settings(cache: &Cache<'_>, report: &mut Report) -> CacheSettings {
 
 /// The scopes of a route, sorted: all of them are needed, so their order means nothing.
 fn scopes(route: &Route, report: &mut Report) -> Vec<String> {
-    let mut scopes: Vec<String> = route.scopes.iter().filter_map(|scope| values::scope(scope, report)).collect();
+    let mut scopes: Vec<String> = route.scopes.iter().filter_map(|scope| parsed::scope(scope, report)).collect();
     scopes.sort_unstable();
     scopes
 }

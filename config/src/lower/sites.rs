@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tollgate_core::route::{HostName, HostPattern};
 use tollgate_core::settings::{RouteSettings, SiteSettings};
 
-use crate::compile::{CompiledRoute, Whole};
+use crate::lower::{CompiledRoute, Whole};
 
 /// The order of routes in a bundle; it decides nothing, but it must depend on the routes alone.
 pub(super) fn order(route: &CompiledRoute) -> (&[HostPattern], &str, &[String], &str) {
@@ -14,7 +14,7 @@ pub(super) fn order(route: &CompiledRoute) -> (&[HostPattern], &str, &[String], 
 }
 
 /// Builds the settings of every host pattern in use.
-pub(super) fn sites(whole: &Whole) -> BTreeMap<HostPattern, SiteSettings> {
+pub(crate) fn sites(whole: &Whole) -> BTreeMap<HostPattern, SiteSettings> {
     let mut by_host: BTreeMap<&HostPattern, Vec<&RouteSettings>> = BTreeMap::new();
     for CompiledRoute { hosts, settings, .. } in &whole.routes {
         for host in hosts {

@@ -3,16 +3,16 @@
 use http::HeaderValue;
 use tollgate_core::route::{Predicate, Subject, Test};
 
-use super::values;
+use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::when::{Asked, When};
-use crate::source::Spanned;
+use crate::place::Spanned;
 
 /// Reads the predicates of a route, sorted, one of each part.
 pub(super) fn predicates(when: &When, report: &mut Report) -> Vec<Predicate> {
     let mut all: Vec<Predicate> = Vec::new();
     for (name, asked) in &when.header {
-        let Some(field) = values::field_name(name, report) else { continue };
+        let Some(field) = parsed::field_name(name, report) else { continue };
         if all.iter().any(|known| known.of == Subject::Header(field.clone())) {
             report.push(
                 Diagnostic::error(Code::Repeated, name.span, format!("the field `{field}` is asked for twice"))
@@ -25,7 +25,7 @@ pub(super) fn predicates(when: &When, report: &mut Report) -> Vec<Predicate> {
         all.push(Predicate { of: Subject::Header(field), test });
     }
     for (name, asked) in &when.query {
-        let Some(parameter) = values::parameter_name(name, report) else { continue };
+        let Some(parameter) = parsed::parameter_name(name, report) else { continue };
         let test = test(asked, report, is_query_value);
         all.push(Predicate { of: Subject::Query(parameter), test });
     }

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use super::decode::{self, Fields, Named};
 use super::level::Level;
 use super::operations::Override;
 use super::policy::Policy;
 use super::project::format_version;
 use super::upstream::Upstream;
 use super::when::When;
+use crate::decode::{self, Fields, Named};
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::tables;
 use crate::openapi::Promise;
-use crate::schema::tables;
-use crate::source::{Node, Span, Spanned};
+use crate::place::{Span, Spanned};
+use crate::source::Node;
 
 /// One API as written.
 #[derive(Clone, Debug)]

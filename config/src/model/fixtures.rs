@@ -1,11 +1,12 @@
 //! `dev/fixtures.yaml`: consumers and keys for local use.
 
 use super::api::SCOPES_MAX;
-use super::decode::{self, Fields};
 use super::project::format_version;
+use crate::decode::{self, Fields};
 use crate::diagnostic::Report;
-use crate::schema::tables;
-use crate::source::{Node, Spanned, Value};
+use crate::model::tables;
+use crate::place::Spanned;
+use crate::source::{Node, Value};
 
 /// One consumer as written.
 #[derive(Clone, Debug)]

@@ -1,11 +1,14 @@
 //! What can be said at each of the three levels: gateway, API and route.
 
+use serde::Serialize;
 use tollgate_core::cache::CacheCredentials;
 
-use super::decode::{self, DURATION, Fields, SIZE};
+use crate::decode::{self, DURATION, Fields, SIZE};
 use crate::diagnostic::Report;
-use crate::schema::{Object, tables};
-use crate::source::{Node, Span, Spanned, Value};
+use crate::model::tables;
+use crate::place::{Span, Spanned};
+use crate::schema::Object;
+use crate::source::{Node, Value};
 
 /// The settings that the levels share; merged from gateway over API to operation.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +18,26 @@ pub(crate) struct Level {
     pub(crate) cache: Option<CacheStatement>,
     pub(crate) timeout: Option<Setting<Timeout>>,
     pub(crate) body_limit: Option<Setting<u64>>,
+}
+
+/// Who gives a setting its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OriginLevel {
+    /// Nobody: it is Tollgate's default.
+    Default,
+    /// `gateway:`.
+    Gateway,
+    /// The upstream's definition.
+    Upstream,
+    /// The API.
+    Api,
+    /// The operation or route itself.
+    Operation,
+    /// The policy's definition.
+    Policy,
+    /// A plan.
+    Plan,
 }
 
 /// A single value that a level gives.

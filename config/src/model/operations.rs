@@ -1,11 +1,12 @@
 //! `operations:`, what a project says of the operations of a specification.
 
 use super::api::{COST_MAX, METHODS_MAX, SCOPES_MAX};
-use super::decode::{self, Fields};
 use super::level::Level;
-use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::schema::tables;
-use crate::source::{Entry, Node, Span, Spanned, Value};
+use crate::decode::{self, Fields};
+use crate::diagnostic::{Code, Diagnostic, Report, listed};
+use crate::model::tables;
+use crate::place::{Span, Spanned};
+use crate::source::{Entry, Node, Value};
 
 /// An entry of `operations:` as written.
 #[derive(Clone, Debug)]
@@ -126,7 +127,7 @@ impl Select {
         };
         match &self.methods {
             Some(methods) => {
-                format!("{} of {by}", decode::listed(methods.iter().map(|method| method.value.as_str())))
+                format!("{} of {by}", listed(methods.iter().map(|method| method.value.as_str())))
             }
             None => by,
         }

@@ -1,12 +1,13 @@
 //! `plans:`, what consumers of a plan have in place of a policy's own numbers.
 
-use super::decode::{self, Fields, Named, RATE};
 use super::policy::burst;
 use super::project::format_version;
-use super::units::Rate;
+use crate::decode::{self, Fields, Named, RATE};
 use crate::diagnostic::Report;
-use crate::schema::tables;
-use crate::source::{Entry, Node, Spanned, Value};
+use crate::model::tables;
+use crate::place::Spanned;
+use crate::schema::units::Rate;
+use crate::source::{Entry, Node, Value};
 
 /// One plan as written.
 #[derive(Clone, Debug, Default)]

@@ -1,10 +1,11 @@
 //! `policies:`, named instances of policy kinds.
 
-use super::decode::{self, Fields, RATE};
-use super::units::Rate;
+use crate::decode::{self, Fields, RATE};
 use crate::diagnostic::Report;
-use crate::schema::tables;
-use crate::source::{Node, Spanned};
+use crate::model::tables;
+use crate::place::Spanned;
+use crate::schema::units::Rate;
+use crate::source::Node;
 
 use tollgate_core::limit::{LimitBy, OnUnavailable};
 

@@ -1,12 +1,100 @@
 //! `prices.yaml`: what platforms charge.
 
-use super::decode::{self, DURATION, Fields, Named, SIZE};
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
 use super::project::format_version;
-use crate::bounds::Target;
+use crate::decode::{self, DURATION, Fields, Named, SIZE};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::prices::{MICRO, Prices, TargetPrices, Unit};
-use crate::schema::tables;
-use crate::source::{Node, Spanned, Value};
+use crate::model::tables;
+use crate::model::target::Target;
+use crate::place::Spanned;
+use crate::source::{Node, Value};
+
+/// A price list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prices {
+    /// The currency, such as `USD`.
+    pub currency: String,
+    /// The day from which the prices are.
+    pub as_of: String,
+    /// The prices of each target that it has.
+    pub targets: BTreeMap<Target, TargetPrices>,
+}
+
+/// What one platform charges, and what is assumed of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetPrices {
+    /// Where the prices are from.
+    pub source: Option<String>,
+    /// The time of a processor that one request takes, in milliseconds.
+    pub cpu_ms: u64,
+    /// The content of a response, in bytes.
+    pub response_bytes: u64,
+    /// The prices, in the order of [`Unit::ALL`], in millionths of the currency.
+    micro: [u64; Unit::ALL.len()],
+}
+
+/// What is charged for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Requests.
+    Requests,
+    /// Milliseconds of a processor.
+    CpuMs,
+    /// Records read.
+    RecordReads,
+    /// Calls of counters.
+    CounterCalls,
+    /// Calls of the response cache.
+    CacheCalls,
+    /// Requests to upstreams.
+    UpstreamRequests,
+    /// Batches of telemetry.
+    Exports,
+    /// What goes to clients; its price is that of one GiB.
+    EgressGib,
+}
+
+impl Unit {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Requests,
+        Self::CpuMs,
+        Self::RecordReads,
+        Self::CounterCalls,
+        Self::CacheCalls,
+        Self::UpstreamRequests,
+        Self::Exports,
+        Self::EgressGib,
+    ];
+
+    /// The key of its price in a price list.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::CpuMs => "cpu-ms",
+            Self::RecordReads => "record-reads",
+            Self::CounterCalls => "counter-calls",
+            Self::CacheCalls => "cache-calls",
+            Self::UpstreamRequests => "upstream-requests",
+            Self::Exports => "exports",
+            Self::EgressGib => "egress-gib",
+        }
+    }
+}
+
+impl TargetPrices {
+    /// The price of a million of a unit (of one GiB of egress), in millionths of the currency.
+    #[must_use]
+    pub fn micro(&self, unit: Unit) -> u64 {
+        let place = Unit::ALL.iter().position(|known| *known == unit);
+        place.and_then(|place| self.micro.get(place)).copied().unwrap_or_default()
+    }
+}
 
 /// Reads the root of a price list.
 pub(crate) fn decode(root: &Node, report: &mut Report) -> Option<Prices> {
@@ -100,6 +188,9 @@ fn price(node: &Node, report: &mut Report) -> Option<u64> {
     }
     micro
 }
+
+/// A million: requests of an estimate, and parts of the currency.
+pub const MICRO: u64 = 1_000_000;
 
 /// The most that a million of anything costs.
 const PRICE_MAX: u64 = 1_000_000;

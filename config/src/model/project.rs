@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::api::{Api, HOSTS_MAX};
-use super::decode::{self, Fields, Named};
 use super::level::Level;
 use super::plan::Plan;
 use super::policy::Policy;
 use super::upstream::{self, Upstream};
-use crate::bounds::Target;
+use crate::decode::{self, Fields, Named};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::schema::tables;
-use crate::source::{Node, Spanned, Value};
+use crate::model::tables;
+use crate::model::target::Target;
+use crate::place::Spanned;
+use crate::source::{Node, Value};
 
 /// A project as written; what could not be read is missing and was reported.
 #[derive(Clone, Debug, Default)]

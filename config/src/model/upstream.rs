@@ -1,10 +1,11 @@
 //! `upstreams:`, the servers that the gateway calls.
 
-use super::decode::{self, Fields};
 use super::level::{self, Level, Setting};
+use crate::decode::{self, Fields};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::schema::tables;
-use crate::source::{Entry, Node, Spanned, Value};
+use crate::model::tables;
+use crate::place::Spanned;
+use crate::source::{Entry, Node, Value};
 
 /// One upstream as written.
 #[derive(Clone, Debug)]

@@ -1,9 +1,10 @@
 //! `when:`, what a route asks of a request besides method and path.
 
-use super::decode::{self, Fields};
+use crate::decode::{self, Fields};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::schema::tables;
-use crate::source::{Entry, Node, Spanned, Value};
+use crate::model::tables;
+use crate::place::Spanned;
+use crate::source::{Entry, Node, Value};
 
 /// What is asked of the header fields and query parameters of a request, by their names.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::document::{self, LIMITS};
 use super::reference::{Broken, Place, Reference, beside};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::source::{Entry, Loader, Node, Span, Value};
+use crate::place::Span;
+use crate::source::{Entry, Loader, Node, Value};
 
 /// The documents of a specification; the first is the one that everything begins with.
 #[derive(Debug, Default)]

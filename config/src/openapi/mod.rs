@@ -30,7 +30,8 @@ pub use security::{Scheme, SchemeKind};
 use self::document::LIMITS;
 use self::documents::{Documents, entries, get, text};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
-use crate::source::{FileId, Files, Folder, Loader, Node, Span, Spanned, Value};
+use crate::place::{FileId, Files, Span, Spanned};
+use crate::source::{Folder, Loader, Node, Value};
 
 /// A specification as far as a gateway needs it.
 #[derive(Clone, Debug)]

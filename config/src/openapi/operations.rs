@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tollgate_core::route::PathTemplate;
 
 use super::security::Promise;
-use crate::source::{Node, Span, Spanned};
+use crate::place::{Span, Spanned};
+use crate::source::Node;
 
 /// An operation of a specification that can be routed.
 #[derive(Clone, Debug)]

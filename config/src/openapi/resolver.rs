@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::documents::{Documents, Index, Site, text};
 use super::reference::{Broken, Reference};
-use crate::source::Span;
+use crate::place::Span;
 
 /// Follows the references of a specification.
 #[derive(Debug)]

@@ -7,7 +7,8 @@ use super::documents::{Site, entries, get, text};
 use super::reference::short;
 use super::resolver::Resolver;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::source::{Entry, Node, Span, Value};
+use crate::place::Span;
+use crate::source::{Entry, Node, Value};
 
 /// A way to authenticate that a specification defines.
 #[derive(Clone, Debug, PartialEq, Eq)]

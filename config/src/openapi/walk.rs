@@ -12,7 +12,8 @@ use super::resolver::{Dangling, Resolver};
 use super::security::{self, Promise, Scheme, Schemes};
 use super::strip::EXTENSION;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::source::{Entry, Node, Span, Spanned, Value};
+use crate::place::{Span, Spanned};
+use crate::source::{Entry, Node, Value};
 
 /// What a specification offers.
 #[derive(Debug, Default)]

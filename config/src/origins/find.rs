@@ -2,15 +2,16 @@
 
 use tollgate_core::bounds::{CONNECT_TIMEOUT_MS_DEFAULT, CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 
-use super::{Origin, OriginLevel, Overridden, Substituted, policy, show};
-use crate::compile::{CompiledRoute, Whole};
+use super::{Origin, Overridden, policy, show};
+use crate::diagnostic::Substituted;
 use crate::lower;
 use crate::lower::merge::{At, Effective, List, Member, Single};
+use crate::lower::{CompiledRoute, Whole};
 use crate::model::api::{Api, Route};
-use crate::model::level::Setting;
+use crate::model::level::{OriginLevel, Setting};
 use crate::model::project::Project;
 use crate::model::upstream::Upstream;
-use crate::source::Spanned;
+use crate::place::Spanned;
 
 /// What origins are found in.
 pub(crate) struct Finder<'w> {

@@ -7,13 +7,12 @@ mod find;
 mod policy;
 mod show;
 
-use std::collections::HashMap;
+use find::Finder;
 
-use serde::Serialize;
-
-pub(crate) use find::Finder;
-
-use crate::source::{Span, Spanned};
+use crate::compile::Compiled;
+use crate::lower::CompiledRoute;
+use crate::model::level::OriginLevel;
+use crate::place::Span;
 
 /// Where one part of a route's settings comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,39 +46,14 @@ pub struct Overridden {
     pub span: Span,
 }
 
-/// Who gives a setting its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OriginLevel {
-    /// Nobody: it is Tollgate's default.
-    Default,
-    /// `gateway:`.
-    Gateway,
-    /// The upstream's definition.
-    Upstream,
-    /// The API.
-    Api,
-    /// The operation or route itself.
-    Operation,
-    /// The policy's definition.
-    Policy,
-    /// A plan.
-    Plan,
+impl Compiled {
+    /// Where each part of a route's settings comes from.
+    #[must_use]
+    pub fn origins(&self, route: &CompiledRoute) -> Vec<Origin> {
+        let Self { written, substituted, .. } = self;
+        Finder { project: written, whole: self.whole(), substituted }.find(route)
+    }
 }
-
-/// A place for people: where a span begins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Place {
-    /// The file's path in the project.
-    pub file: String,
-    /// The line, from 1.
-    pub line: u32,
-    /// The character in the line, from 1.
-    pub column: u32,
-}
-
-/// Places at which `${value.NAME}` is written, with the name, and where the value is given.
-pub(crate) type Substituted = HashMap<Span, Spanned<String>>;
 
 impl Origin {
     fn new(setting: &str, value: String, level: OriginLevel, span: Option<Span>) -> Self {

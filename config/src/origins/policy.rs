@@ -2,12 +2,13 @@
 
 use tollgate_core::settings::PolicySettings;
 
-use super::{Origin, OriginLevel, show};
+use super::{Origin, show};
 use crate::lower;
+use crate::model::level::OriginLevel;
 use crate::model::plan::PlanLimit;
 use crate::model::policy::{ApiKey, Policy, RateLimit};
 use crate::model::project::Project;
-use crate::source::Spanned;
+use crate::place::Spanned;
 
 /// The origins of a policy that a route names.
 pub(super) fn origins(project: &Project, settings: &PolicySettings) -> Vec<Origin> {

@@ -7,9 +7,8 @@ use super::file::TestFile;
 use super::invariant::Requirement;
 use super::step::Action;
 use crate::compile::Compiled;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
-use crate::model::decode;
-use crate::source::Spanned;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report, closest, listed};
+use crate::place::Spanned;
 
 /// The names of a project.
 struct Names {
@@ -84,10 +83,10 @@ impl Names {
         if known.contains(&name.value) {
             return;
         }
-        let fix = match decode::closest(&name.value, known.iter().map(String::as_str)) {
+        let fix = match closest(&name.value, known.iter().map(String::as_str)) {
             Some(known) => format!("did you mean `{known}`?"),
             None if known.is_empty() => format!("the project has no {what}"),
-            None => format!("known in the project: {}", decode::listed(known.iter().map(String::as_str))),
+            None => format!("known in the project: {}", listed(known.iter().map(String::as_str))),
         };
         report.push(
             Diagnostic::error(Code::UnknownInProject, name.span, format!("the project has no {what} `{}`", name.value))

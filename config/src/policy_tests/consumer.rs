@@ -6,11 +6,12 @@ use tollgate_core::authn::{ApiKey, Credential};
 use tollgate_core::time::Timestamp;
 
 use super::file::duplicate;
+use crate::decode::{self, Fields};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::SCOPES_MAX;
-use crate::model::decode::{self, Fields};
-use crate::schema::tables;
-use crate::source::{Node, Span, Spanned, Value};
+use crate::model::tables;
+use crate::place::{Span, Spanned};
+use crate::source::{Node, Value};
 
 /// A consumer.
 #[derive(Clone, Debug)]

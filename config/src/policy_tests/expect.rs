@@ -8,10 +8,11 @@ use super::consumer::Keys;
 use super::request::{self, scalar};
 use super::text::{filled, json};
 use super::upstream::method;
+use crate::decode::{self, DURATION, Fields};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::model::decode::{self, DURATION, Fields};
-use crate::schema::tables;
-use crate::source::{Entry, Node, Span, Spanned, Value};
+use crate::model::tables;
+use crate::place::{Span, Spanned};
+use crate::source::{Entry, Node, Value};
 
 /// What is expected of one answer; what is not said may be anything.
 #[derive(Clone, Debug)]

@@ -8,11 +8,12 @@ use super::consumer::{self, Consumer, Keys};
 use super::invariant::Invariant;
 use super::step::Case;
 use super::upstream::{self, Script};
+use crate::decode::{self, Fields};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
-use crate::model::decode::{self, Fields};
 use crate::model::project::format_version;
-use crate::schema::tables;
-use crate::source::{Entry, Files, Node, Span, Spanned, Value};
+use crate::model::tables;
+use crate::place::{Files, Span, Spanned};
+use crate::source::{Entry, Node, Value};
 
 /// A test file.
 #[derive(Clone, Debug)]

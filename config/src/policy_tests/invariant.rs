@@ -3,10 +3,11 @@
 use http::Method;
 
 use super::upstream::method;
+use crate::decode::{self, Fields, SIZE};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::model::decode::{self, Fields, SIZE};
-use crate::schema::tables;
-use crate::source::{Node, Span, Spanned, Value};
+use crate::model::tables;
+use crate::place::{Span, Spanned};
+use crate::source::{Node, Value};
 
 /// A rule about the routes of a project.
 #[derive(Clone, Debug)]

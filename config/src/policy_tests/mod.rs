@@ -28,7 +28,8 @@ pub use step::{Action, Case, Port, PurgeWhat, Step};
 pub use upstream::{Answer, Answers, Rule, Script, ScriptedAnswer};
 
 use crate::diagnostic::{Diagnostics, Report};
-use crate::source::{self, FileId, Files, Folder, Limits, Loader};
+use crate::place::{FileId, Files};
+use crate::source::{self, Folder, Limits, Loader, TEST_ENDINGS};
 
 /// A test file as it was found.
 #[derive(Debug)]
@@ -44,7 +45,8 @@ pub struct Loaded {
 pub fn load_dir(project: &Path) -> Vec<Loaded> {
     let Ok(folder) = std::fs::read_dir(project.join(FOLDER)) else { return Vec::new() };
     let named = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut names: Vec<String> = named.filter(|name| ENDINGS.iter().any(|ending| name.ends_with(ending))).collect();
+    let mut names: Vec<String> =
+        named.filter(|name| TEST_ENDINGS.iter().any(|ending| name.ends_with(ending))).collect();
     names.sort_unstable();
     names.truncate(FILES_MAX);
     let load = |name: String| {
@@ -81,9 +83,6 @@ fn build(name: &str, file: Option<FileId>, files: Files, mut report: Report) -> 
 
 /// Where test files stand in a project folder.
 pub const FOLDER: &str = "tests";
-
-/// How their names end.
-pub const ENDINGS: [&str; 3] = [".test.yaml", ".test.yml", ".test.json"];
 
 /// Test files of one project; more are not read.
 const FILES_MAX: usize = 10_000;

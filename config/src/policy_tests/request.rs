@@ -9,10 +9,11 @@ use super::consumer::Keys;
 use super::expect::{self, Expect};
 use super::text::{bad_request, filled, json, unknown_key};
 use super::upstream::{self, Answers};
+use crate::decode::{self, Fields, SIZE};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::model::decode::{self, Fields, SIZE};
-use crate::schema::tables;
-use crate::source::{Entry, Node, Span, Spanned, Value};
+use crate::model::tables;
+use crate::place::{Span, Spanned};
+use crate::source::{Entry, Node, Value};
 
 /// A request, sent once or often, and what is expected of the answers.
 #[derive(Clone, Debug)]

@@ -5,10 +5,11 @@ use tollgate_core::time::Timestamp;
 use super::consumer::{self, Keys};
 use super::request::{self, RequestStep};
 use super::upstream::{self, Script};
-use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::model::decode::{self, DURATION, Fields};
-use crate::schema::tables;
-use crate::source::{Entry, Node, Span, Spanned, Value};
+use crate::decode::{self, DURATION, Fields};
+use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
+use crate::model::tables;
+use crate::place::{Span, Spanned};
+use crate::source::{Entry, Node, Value};
 
 /// One case: it begins with empty stores at the file's clock.
 #[derive(Clone, Debug)]
@@ -178,10 +179,10 @@ fn step(node: &Node, keys: &Keys, report: &mut Report) -> Option<Step> {
 fn other(node: &Node, entries: &[Entry], is_nothing: bool, report: &mut Report) -> Option<Action> {
     if is_nothing {
         let given = entries.iter().map(|entry| entry.key.value.as_str());
-        let meant = given.filter_map(|key| decode::closest(key, ACTIONS.into_iter())).next();
+        let meant = given.filter_map(|key| closest(key, ACTIONS.into_iter())).next();
         let fix = match meant {
             Some(action) => format!("did you mean `{action}`?"),
-            None => format!("write one of {}", decode::listed(ACTIONS.into_iter())),
+            None => format!("write one of {}", listed(ACTIONS.into_iter())),
         };
         report.push(unclear(node.span, "the step does nothing".to_owned()).fix(fix));
         return None;

@@ -3,9 +3,9 @@
 use serde_json::{Map, Number};
 
 use super::consumer::Keys;
-use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::model::decode;
-use crate::source::{Entry, Node, Spanned, Value};
+use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
+use crate::place::Spanned;
+use crate::source::{Entry, Node, Value};
 
 /// The text with its keys put in.
 pub(super) fn filled(text: &Spanned<String>, keys: &Keys, report: &mut Report) -> Option<String> {
@@ -28,10 +28,10 @@ pub(super) fn filled(text: &Spanned<String>, keys: &Keys, report: &mut Report) -
 /// Reports a key that no consumer has.
 pub(super) fn unknown_key(name: &Spanned<String>, keys: &Keys, report: &mut Report) {
     let known = || keys.keys().map(String::as_str);
-    let fix = match decode::closest(&name.value, known()) {
+    let fix = match closest(&name.value, known()) {
         Some(known) => format!("did you mean `{known}`?"),
         None if keys.is_empty() => format!("add `consumers: [{{id: acme, keys: [{}]}}]`", name.value),
-        None => format!("the keys of this file: {}", decode::listed(known())),
+        None => format!("the keys of this file: {}", listed(known())),
     };
     report.push(
         Diagnostic::error(Code::UnknownTestKey, name.span, format!("there is no key `{}`", name.value))

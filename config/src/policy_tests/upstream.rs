@@ -5,10 +5,11 @@ use tollgate_core::forward::UpstreamError;
 
 use super::request::{self, Content};
 use super::text::bad_request;
+use crate::decode::{self, DURATION, Fields};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::model::decode::{self, DURATION, Fields};
-use crate::schema::tables;
-use crate::source::{Entry, Node, Spanned, Value};
+use crate::model::tables;
+use crate::place::Spanned;
+use crate::source::{Entry, Node, Value};
 
 /// What one upstream answers.
 #[derive(Clone, Debug, Default)]

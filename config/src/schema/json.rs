@@ -4,19 +4,31 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Absent, FileKind, Key, List, Named, Object, Rule, Shape, Tagged, TextRule, pattern, tables};
+use super::{Absent, Key, List, Named, Object, Rule, Shape, Tagged, TextRule, pattern};
 
-/// The schema of a kind of file.
-pub(super) fn document(kind: FileKind) -> Value {
-    let mut writer = Writer { with_values: kind.takes_values(), defs: BTreeMap::new() };
-    let mut root = Map::new();
-    root.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
-    root.insert("$id".to_owned(), format!("urn:tollgate:schema:{}", kind.name()).into());
-    root.insert("title".to_owned(), kind.path().into());
-    root.extend(writer.members(kind.root()));
-    let defs = writer.defs.into_iter().map(|(name, def)| (name, def.unwrap_or_default())).collect();
-    root.insert("$defs".to_owned(), Value::Object(defs));
-    Value::Object(root)
+/// What the schema of a kind of file says of it, beside the table of its root.
+pub(crate) struct Document {
+    /// The kind's name, a part of the schema's identifier.
+    pub(crate) name: &'static str,
+    /// The schema's title.
+    pub(crate) title: &'static str,
+    /// Whether `${value.NAME}` may stand in such a file.
+    pub(crate) takes_values: bool,
+}
+
+impl Document {
+    /// The schema of files with that root.
+    pub(crate) fn schema(&self, root: &'static Object) -> Value {
+        let mut writer = Writer { with_values: self.takes_values, defs: BTreeMap::new() };
+        let mut out = Map::new();
+        out.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
+        out.insert("$id".to_owned(), format!("urn:tollgate:schema:{}", self.name).into());
+        out.insert("title".to_owned(), self.title.into());
+        out.extend(writer.members(root));
+        let defs = writer.defs.into_iter().map(|(name, def)| (name, def.unwrap_or_default())).collect();
+        out.insert("$defs".to_owned(), Value::Object(defs));
+        Value::Object(out)
+    }
 }
 
 struct Writer {
@@ -49,10 +61,8 @@ impl Writer {
     }
 
     fn key(&mut self, key: &Key, object: &'static Object) -> Value {
-        // Declarations of values are read before there are values.
-        let declares = std::ptr::eq(object, &tables::PROJECT) && key.name == "values";
         let outer = self.with_values;
-        self.with_values = outer && !declares;
+        self.with_values = outer && !object.without_values.contains(&key.name);
         let shape = self.shape(key.shape);
         self.with_values = outer;
         let mut out = match shape {

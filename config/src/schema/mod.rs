@@ -1,8 +1,8 @@
 //! The authoring format, described once: which objects there are, their keys, and what each key takes.
 //!
-//! The tables in [`tables`] are all there is to say about the format's shape. Three things come from them, so that they
-//! cannot differ:
-//! - the decoder ([`crate::model::decode::Fields`]) knows the keys of an object from its table; in tests it also asserts
+//! The tables of each part of a project (`model/tables`, `policies`) are written in this language. They are all there is to
+//! say about the format's shape. Three things come from them, so that they cannot differ:
+//! - the decoder (`decode::Fields`) knows the keys of an object from its table; in tests it also asserts
 //!   that it asks for every key of the table and for no other, and that it requires what the table requires;
 //! - the JSON Schema of every kind of file;
 //! - the reference pages.
@@ -14,13 +14,12 @@
 //! exists, and whether hosts, paths and URLs can be used, is for `lower` to find.
 
 mod json;
-mod kind;
-mod pattern;
-pub(crate) mod tables;
-#[cfg(test)]
-mod tests;
+pub(crate) mod pattern;
+pub(crate) mod texts;
+pub(crate) mod units;
+pub(crate) mod written;
 
-pub use kind::FileKind;
+pub(crate) use json::Document;
 
 /// A mapping with known keys.
 #[derive(Debug)]
@@ -35,13 +34,16 @@ pub(crate) struct Object {
     pub(crate) shared: &'static [&'static [Key]],
     /// What its keys must be together.
     pub(crate) rules: &'static [Rule],
+    /// Its keys in which no `${value.NAME}` may stand.
+    pub(crate) without_values: &'static [&'static str],
     /// Whole values of it as JSON, for editors and readers.
     pub(crate) examples: &'static [&'static str],
 }
 
 impl Object {
     /// What a table begins with: `Object { name, doc, keys, ..Object::PLAIN }`.
-    pub(crate) const PLAIN: Self = Self { name: "", doc: "", keys: &[], shared: &[], rules: &[], examples: &[] };
+    pub(crate) const PLAIN: Self =
+        Self { name: "", doc: "", keys: &[], shared: &[], rules: &[], without_values: &[], examples: &[] };
 
     /// All its keys, the shared ones last.
     pub(crate) fn all_keys(&self) -> impl Iterator<Item = &'static Key> {
@@ -217,12 +219,12 @@ impl List {
         Self { of, min: 0, max: usize::MAX, unique: false }
     }
 
-    /// A list of at most `max` texts without repetitions, as [`crate::model::decode::texts`] reads it.
+    /// A list of at most `max` texts without repetitions, as `decode::texts` reads it.
     pub(crate) const fn texts(of: Shape, max: usize) -> Self {
         Self { of, min: 0, max, unique: true }
     }
 
-    /// The same with one text at least, as [`crate::model::decode::some_texts`] reads it.
+    /// The same with one text at least, as `decode::some_texts` reads it.
     pub(crate) const fn some_texts(of: Shape, max: usize) -> Self {
         Self { of, min: 1, max, unique: true }
     }
@@ -250,7 +252,7 @@ pub(crate) struct Named {
     pub(crate) max: usize,
 }
 
-/// A number with its unit, read by one of the functions of [`crate::model::units`].
+/// A number with its unit, read by one of the functions of [`units`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Quantity {
     /// A duration; it may be zero.

@@ -3,13 +3,13 @@
 //! They keep to what all dialects know: no look-around, no classes but those in brackets.
 
 use super::Quantity;
-use crate::model::units::{DURATION_MS_MAX, SIZE_BYTES_MAX, SIZE_UNITS, TIME_UNITS};
+use crate::schema::units::{DURATION_MS_MAX, SIZE_BYTES_MAX, SIZE_UNITS, TIME_UNITS};
 
 /// A text that stands for a value.
-pub(super) const VALUE_REFERENCE: &str = r"^\$\{value\.[a-z0-9-]{1,40}\}$";
+pub(crate) const VALUE_REFERENCE: &str = r"^\$\{value\.[a-z0-9-]{1,40}\}$";
 
 /// The pattern of the texts that are such a quantity.
-pub(super) fn of(quantity: Quantity) -> String {
+pub(crate) fn of(quantity: Quantity) -> String {
     let body = match quantity {
         Quantity::Duration => format!("{}|{}", zero(TIME_UNITS), at_most(DURATION_MS_MAX, TIME_UNITS)),
         Quantity::Time => at_most(DURATION_MS_MAX, TIME_UNITS),

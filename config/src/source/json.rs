@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use crate::source::{Entry, FileId, Limits, Node, Position, Span, Spanned, Value};
+use crate::place::{FileId, Position, Span, Spanned};
+use crate::source::{Entry, Limits, Node, Value};
 
 /// Why a text is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,9 @@
 //! Which files of a folder are a project's, by convention; and what looks as if it were meant to be one of them.
 
 use super::folder::Listed;
-use super::{Loader, Span};
-use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::model::decode::closest;
-use crate::policy_tests::ENDINGS;
+use super::{Loader, TEST_ENDINGS};
+use crate::diagnostic::{Code, Diagnostic, Report, closest};
+use crate::place::Span;
 
 /// The files of a project, each list in the order of its paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -273,7 +272,7 @@ fn has_kind(name: &str) -> bool {
 }
 
 fn is_test(name: &str) -> bool {
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
+    TEST_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 /// Whether a name without its kind is almost that of a test: `pets_test`, `pets.tests`, `test`.

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::Limits;
 use super::folder::{Folder, Listed};
-use super::{FileId, Files, Limits, Position, Span, Spanned, position_of};
+use super::position_of;
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::place::{FileId, Files, Position, Span, Spanned};
 
 /// The files of a project: where they are, and those that were read.
 #[derive(Debug)]

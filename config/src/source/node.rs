@@ -1,21 +1,6 @@
 //! What a file says: a tree of values, each knowing where it stands.
 
-use super::Span;
-
-/// A value and the place it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spanned<T> {
-    /// The value.
-    pub value: T,
-    /// The place.
-    pub span: Span,
-}
-
-impl<T> Spanned<T> {
-    pub(crate) fn new(value: T, span: Span) -> Self {
-        Self { value, span }
-    }
-}
+use crate::place::{Span, Spanned};
 
 /// One value of a file.
 #[derive(Clone, Debug, PartialEq)]

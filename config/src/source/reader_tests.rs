@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{Files, Limits, Node, Position, Value, read};
+use super::{Limits, Node, Value, read};
 use crate::diagnostic::{Code, Diagnostics, Report};
+use crate::place::{Files, Position};
 
 const SMALL: Limits = Limits { bytes: 1 << 16, depth: 16, nodes: 1000, alias_bytes: 4096 };
 

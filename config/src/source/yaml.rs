@@ -8,8 +8,10 @@ use std::collections::{HashMap, HashSet};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
 
 use super::node::Measure;
-use super::{Entry, FileId, Limits, Node, Position, Span, Spanned, Value, json, line, scalar};
+use super::{Entry, Limits, Node, Value, scalar};
+use super::{json, line};
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::place::{FileId, Position, Span, Spanned};
 
 /// Reads a text into a tree; `None` when there is no tree to be had, which is then reported.
 ///

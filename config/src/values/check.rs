@@ -1,10 +1,10 @@
 //! Whether what is given for a value is of its type.
 
 use super::declare::ValueType;
+use crate::decode::parsed as read;
+use crate::decode::{self, DURATION, RATE, SIZE};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::lower::values as read;
 use crate::model::api::HOSTS_MAX;
-use crate::model::decode::{self, DURATION, RATE, SIZE};
 use crate::source::{Node, Value};
 
 /// Checks what is given; a mistake is reported where it is given.

@@ -1,10 +1,11 @@
 //! `values:` of a project.
 
 use super::check;
+use crate::decode::{self, Fields, Named};
 use crate::diagnostic::Report;
-use crate::model::decode::{self, Fields, Named};
-use crate::schema::tables;
-use crate::source::{Node, Spanned, Value};
+use crate::model::tables;
+use crate::place::Spanned;
+use crate::source::{Node, Value};
 
 /// A value as the project declares it.
 #[derive(Clone, Debug)]

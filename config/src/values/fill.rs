@@ -1,9 +1,9 @@
 //! Puts values in the place of their references.
 
 use super::{Values, report_undeclared};
-use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::model::decode::closest;
-use crate::source::{Node, Span, Spanned, Value};
+use crate::diagnostic::{Code, Diagnostic, Report, closest};
+use crate::place::{Span, Spanned};
+use crate::source::{Node, Value};
 
 impl Values<'_> {
     /// Fills the root of a project, whose declarations are left alone.

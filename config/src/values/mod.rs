@@ -15,11 +15,12 @@ use std::collections::HashMap;
 
 pub(crate) use declare::{Declaration, declarations};
 
-use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::model::decode::{Fields, Named, closest, listed};
+use crate::decode::{Fields, Named};
+use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::model::project::format_version;
-use crate::schema::tables;
-use crate::source::{Entry, Node, Span, Spanned, Value};
+use crate::model::tables;
+use crate::place::{Span, Spanned};
+use crate::source::{Entry, Node, Value};
 
 /// The values of one environment, by name.
 #[derive(Debug, Default)]
@@ -98,7 +99,7 @@ impl Environment {
 fn entries<'n>(node: &'n Node, report: &mut Report) -> Option<&'n [Entry]> {
     match &node.value {
         Value::Map(entries) => Some(entries),
-        _ => crate::model::decode::mistyped(node, "a mapping of values", "write `name: value` pairs", report),
+        _ => crate::decode::mistyped(node, "a mapping of values", "write `name: value` pairs", report),
     }
 }
 

@@ -8,7 +8,7 @@ use tollgate_core::telemetry::{ExchangeRecord, log_line};
 
 use super::exchange::Journal;
 use super::respond::Left;
-use crate::exporter::export;
+use crate::isolate::exporter::export;
 use crate::isolate::{Freshness, Isolate};
 use crate::patience::within;
 use crate::ports::{Clock, Counters, Delivery, Host, ResponseCache, TelemetrySink};

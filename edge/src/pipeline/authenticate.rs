@@ -7,8 +7,8 @@ use tollgate_core::settings::PolicyKind;
 use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Exchange, Journal};
-use crate::credentials::{LookUpFailed, credential};
 use crate::isolate::Isolate;
+use crate::isolate::credentials::{LookUpFailed, credential};
 use crate::ports::{Clock, Host};
 
 /// The principal, or `None` on a public route.

@@ -15,8 +15,8 @@ use super::exchange::{Exchange, Journal};
 use super::guard::too_large;
 use super::look_up::CacheUse;
 use crate::isolate::Isolate;
+use crate::isolate::secrets::resolve;
 use crate::ports::{Clock, Host, Upstream, UpstreamCall};
-use crate::secrets::resolve;
 
 /// The upstream's response, its fields made fit for the client.
 pub(super) async fn forward<H: Host>(

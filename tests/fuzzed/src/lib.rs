@@ -5,7 +5,8 @@
 //! where a promise is broken, and never else. Where to start: [`TARGETS`].
 #![forbid(unsafe_code)]
 
-use tollgate_config::{Code, Diagnostics, compile_str, fixtures, fmt, openapi, policy_tests};
+use tollgate_analysis::compile_str;
+use tollgate_config::{Code, Diagnostics, fixtures, fmt, openapi, policy_tests};
 use tollgate_core::route::HostName;
 use tollgate_edge::BundleRecords;
 use tollgate_kv_schemas::readable;

@@ -1,7 +1,7 @@
 //! Costs as tables and as JSON.
 
 use serde_json::{Value, json};
-use tollgate_config::bounds::Counting;
+use tollgate_analysis::bounds::{Counting, Platform};
 
 use super::{Case, Costs, RouteCosts};
 use crate::terminal::{heading, table};

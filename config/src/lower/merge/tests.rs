@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::source::{FileId, Position, Span};
+use crate::place::{FileId, Position, Span};
 
 /// A place that differs from others.
 fn place(line: u32) -> Span {

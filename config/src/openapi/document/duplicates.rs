@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::source::{Entry, Node, Span, Value};
+use crate::place::Span;
+use crate::source::{Entry, Node, Value};
 
 /// Removes entries whose key is taken; the tree is not deeper than the reader's limit, so recursion is bounded.
 pub(super) fn remove(node: &mut Node, report: &mut Report) {

@@ -10,7 +10,8 @@ mod yaml;
 pub(crate) use write::json_text;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::source::{FileId, Limits, Node, Position, Span, json};
+use crate::place::{FileId, Position, Span};
+use crate::source::{Limits, Node, json};
 
 /// The limits for a specification: the largest that are published have 50 MB and two million values.
 pub(crate) const LIMITS: Limits = Limits { bytes: 64 << 20, depth: 256, nodes: 4_000_000, alias_bytes: 16 << 20 };

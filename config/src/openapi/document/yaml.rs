@@ -6,7 +6,8 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag};
 
 use super::too_large;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::source::{Entry, FileId, Limits, Measure, Node, Position, Span, Spanned, Value, resolve};
+use crate::place::{FileId, Position, Span, Spanned};
+use crate::source::{Entry, Limits, Measure, Node, Value, resolve};
 
 /// Reads a text into a tree; `None` when there is no tree to be had, which is then reported.
 pub(super) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize, report: &mut Report) -> Option<Node> {

@@ -8,7 +8,8 @@ use super::document::LIMITS;
 use super::documents::{entries, get, text};
 use super::reference::short;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::source::{Entry, Node, Span, Value};
+use crate::place::Span;
+use crate::source::{Entry, Node, Value};
 use target::{Unfound, Way};
 
 /// Applies the actions of an overlay to a document, in their order.
@@ -226,7 +227,7 @@ const COMPARED_MAX: usize = 1_024;
 mod tests {
     use super::*;
     use crate::openapi::document::{self, json_text};
-    use crate::source::{FileId, Files};
+    use crate::place::{FileId, Files};
 
     fn tree(text: &str) -> Node {
         document::read(FileId::default(), "t.yaml", text, &LIMITS, &mut 100_000, &mut Report::default()).unwrap()

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
     use crate::diagnostic::Report;
     use crate::openapi::document::{self, LIMITS};
-    use crate::source::FileId;
+    use crate::place::FileId;
 
     fn tree(text: &str) -> Node {
         document::read(FileId::default(), "t.yaml", text, &LIMITS, &mut 10_000, &mut Report::default()).unwrap()

@@ -1,0 +1,263 @@
+//! The counting, phase by phase. Each number names what in `tollgate_edge` it comes from.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use tollgate_config::Compiled;
+use tollgate_core::authn::ApiKeySettings;
+use tollgate_core::bounds::{EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX};
+use tollgate_core::limit::LimitBy;
+use tollgate_core::route::{HostName, HostPattern};
+use tollgate_core::secret::SecretText;
+use tollgate_core::settings::{PolicyKind, RouteSettings};
+use tollgate_kv_schemas::{Id, Manifest, keys};
+
+use super::overlap::Overlaps;
+use super::{MIRRORS, RETRIES, RouteBounds, Usage, Way};
+
+/// The bounds of every route, in the order of [`Whole::routes`](tollgate_config::Whole::routes).
+#[must_use]
+pub fn count(compiled: &Compiled) -> Vec<RouteBounds> {
+    let loads = Loads::of(compiled);
+    let mut cached = Overlaps::default();
+    for route in &compiled.whole().routes {
+        if route.settings.cache.is_some() && takes(&route.settings, "GET") {
+            cached.add(&route.settings.path, &route.hosts);
+        }
+    }
+    let counts = compiled.whole().routes.iter().map(|route| {
+        let load = route.hosts.iter().map(|host| loads.of_host(host)).fold(Load::default(), Load::max);
+        let changes = cached.meets(&route.settings.path, &route.hosts);
+        Count { compiled, route: &route.settings, load, changes }.bounds()
+    });
+    counts.collect()
+}
+
+/// What the configuration for a host is made of, at most.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    parts: u64,
+    bytes: u64,
+}
+
+impl Load {
+    fn max(self, other: Self) -> Self {
+        Self { parts: self.parts.max(other.parts), bytes: self.bytes.max(other.bytes) }
+    }
+}
+
+/// For each host pattern: the most that a request to a host of the pattern loads.
+///
+/// A request reads the parts of all patterns that match its host (`Config::sites`), also those more specific than the
+/// one whose route takes it.
+struct Loads(BTreeMap<HostPattern, Load>);
+
+impl Loads {
+    fn of(compiled: &Compiled) -> Self {
+        let bytes: HashMap<&str, u64> =
+            compiled.records().iter().map(|(key, value)| (key.as_str(), value.len() as u64)).collect();
+        let size = |key: String| bytes.get(key.as_str()).copied().unwrap_or_default();
+        let gateway = compiled.gateway();
+        let manifest_key = keys::manifest(gateway, compiled.id());
+        let head = size(keys::active(gateway)) + size(manifest_key.clone());
+        let manifest = compiled.records().iter().find(|(key, _)| *key == manifest_key);
+        let manifest = manifest.and_then(|(_, value)| Manifest::decode_unnamed(value.clone()).ok());
+        let parts = manifest.as_ref().and_then(|manifest| manifest.parts().ok()).unwrap_or_default();
+        let hosts: BTreeMap<&str, Id> = parts.into_iter().collect();
+        let mut most: BTreeMap<HostPattern, Load> = BTreeMap::new();
+        for pattern in hosts.keys().filter_map(|text| text.parse::<HostPattern>().ok()) {
+            let chain = covering(&pattern).filter_map(|cover| Some((cover.clone(), hosts.get(cover.as_str())?)));
+            let chain: Vec<_> = chain.collect();
+            let part = |id: &Id| size(keys::part(gateway, id));
+            let load = Load {
+                parts: chain.len() as u64,
+                bytes: chain.iter().map(|(_, id)| part(id)).sum::<u64>().saturating_add(head),
+            };
+            for cover in chain.iter().filter_map(|(cover, _)| cover.parse::<HostPattern>().ok()) {
+                let known = most.entry(cover).or_default();
+                *known = known.max(load);
+            }
+        }
+        Self(most)
+    }
+
+    fn of_host(&self, host: &HostPattern) -> Load {
+        self.0.get(host).copied().unwrap_or_default()
+    }
+}
+
+/// The patterns that match all hosts of one, itself first, as text.
+fn covering(host: &HostPattern) -> Box<dyn Iterator<Item = String> + '_> {
+    let wider = |name: &HostName| HostPattern::candidates(name).skip(1).collect::<Vec<_>>();
+    let all = match host {
+        HostPattern::Exact(name) | HostPattern::Wildcard(name) => wider(name),
+        HostPattern::Any => Vec::new(),
+    };
+    Box::new(std::iter::once(host.to_string()).chain(all))
+}
+
+/// One route being counted.
+struct Count<'c> {
+    compiled: &'c Compiled,
+    route: &'c RouteSettings,
+    load: Load,
+    /// Whether a cached route may answer a `GET` for a URL of this route.
+    changes: bool,
+}
+
+impl Count<'_> {
+    fn bounds(&self) -> RouteBounds {
+        let cold = Usage {
+            record_reads: self.record_reads(),
+            export_posts: self.export_posts(),
+            bundle_bytes: self.load.bytes,
+            ..Usage::default()
+        };
+        let ways = |start: Usage, is_cold: bool| -> Vec<(Way, Usage)> {
+            let ways = self.ways(is_cold).into_iter();
+            ways.map(|(way, usage)| (way, start.plus(usage))).collect()
+        };
+        RouteBounds { cold: ways(cold, true), warm: ways(Usage::default(), false) }
+    }
+
+    /// The ways the methods allow, without what only a cold isolate does before and after.
+    fn ways(&self, is_cold: bool) -> Vec<(Way, Usage)> {
+        let partitions = self.partitions();
+        let export_secrets = if is_cold { self.export_secrets() } else { 0 };
+        let refused = Usage {
+            // One partition at least has refused, so it has nothing to give back (`limit.rs`, `after.rs`).
+            counter_calls: partitions + partitions.saturating_sub(1),
+            secret_reads: export_secrets,
+            ..Usage::default()
+        };
+        let forwarded = Usage {
+            counter_calls: partitions,
+            secret_reads: export_secrets + if is_cold { self.upstream_secrets() } else { 0 },
+            upstream_attempts: RETRIES * MIRRORS,
+            ..Usage::default()
+        };
+        let mut ways = vec![(Way::Refused, refused)];
+        if takes(self.route, "GET") || takes(self.route, "HEAD") {
+            ways.push((Way::Read, forwarded.plus(self.cache())));
+        }
+        if self.route.methods.is_empty() || self.route.methods.iter().any(|m| m != "GET" && m != "HEAD") {
+            let cache_stores = u64::from(self.changes && takes_unsafe(self.route));
+            ways.push((Way::Change, forwarded.plus(Usage { cache_stores, ..Usage::default() })));
+        }
+        ways
+    }
+
+    /// `Config::load` and `Config::sites` before, `credential` for each policy tried, and `refresh` behind the reply.
+    fn record_reads(&self) -> u64 {
+        POINTER_AND_PURGES + MANIFEST + self.load.parts + self.keys() + POINTER_AND_PURGES + MANIFEST
+    }
+
+    /// How many `api-key` policies can be presented with something to look up, by one request.
+    ///
+    /// A field has one value, so policies that read it with different schemes cannot all find a key there.
+    fn keys(&self) -> u64 {
+        let policies = self.route.authn.iter().filter_map(|place| self.compiled.whole().policies.get(*place));
+        let keys = policies.filter_map(|policy| match &policy.kind {
+            PolicyKind::ApiKey(settings) => Some(settings),
+            PolicyKind::RateLimit(_) => None,
+        });
+        let mut by_field: BTreeMap<&str, Vec<&ApiKeySettings>> = BTreeMap::new();
+        for settings in keys {
+            by_field.entry(&settings.field).or_default().push(settings);
+        }
+        by_field.values().map(|settings| keys_of_field(settings)).sum()
+    }
+
+    /// `limit.rs` charges once for each partition; without a principal there is but the client's address.
+    fn partitions(&self) -> u64 {
+        let policies = self.route.limit.iter().filter_map(|place| self.compiled.whole().policies.get(*place));
+        let by: Vec<LimitBy> = policies
+            .filter_map(|policy| match &policy.kind {
+                PolicyKind::RateLimit(settings) => Some(settings.by),
+                PolicyKind::ApiKey(_) => None,
+            })
+            .collect();
+        let has_both = by.contains(&LimitBy::Consumer) && by.contains(&LimitBy::Address);
+        match (by.is_empty(), has_both && !self.route.authn.is_empty()) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+        }
+    }
+
+    /// `look_up.rs` asks for the entry and for its variant, `store.rs` writes the index and the variant.
+    fn cache(&self) -> Usage {
+        if self.route.cache.is_none() {
+            return Usage::default();
+        }
+        let stored = takes(self.route, "GET");
+        Usage {
+            cache_look_ups: 2,
+            cache_stores: if stored { 2 } else { 0 },
+            found_bytes: STORED_CONTENT_BYTES_MAX,
+            copied_bytes: if stored { STORED_CONTENT_BYTES_MAX } else { 0 },
+            ..Usage::default()
+        }
+    }
+
+    /// `forward.rs` resolves field by field and stops at the first secret that is missing.
+    fn upstream_secrets(&self) -> u64 {
+        let Some(upstream) = self.compiled.whole().upstreams.get(self.route.upstream) else { return 0 };
+        let mut known: BTreeSet<&str> = BTreeSet::new();
+        let mut most = 0;
+        for (_, text) in &upstream.fields {
+            let missing = text.secret_names().filter(|name| !known.contains(name)).count();
+            most = most.max(known.len() + missing);
+            known.extend(text.secret_names());
+        }
+        most.max(known.len()) as u64
+    }
+
+    /// `exporter.rs` resolves every field anew; a secret that is missing is asked for wherever it is named.
+    fn export_secrets(&self) -> u64 {
+        let otlp = self.compiled.settings().telemetry.otlp.as_ref();
+        let names = |text: &SecretText| text.secret_names().count() as u64;
+        otlp.map_or(0, |otlp| otlp.fields.iter().map(|(_, text)| names(text)).sum())
+    }
+
+    /// `exporter.rs`: the batches that gathered, and the metrics, each tried again where it fails.
+    fn export_posts(&self) -> u64 {
+        let exports = self.compiled.settings().telemetry.otlp.is_some();
+        if exports { (EXPORT_BATCHES_MAX + METRICS) as u64 * EXPORT_ATTEMPTS_MAX as u64 } else { 0 }
+    }
+}
+
+/// The most policies of one field that find a key: those of the scheme it has, and the others by their query parameters;
+/// but a policy without a scheme takes any value of the field for its own.
+fn keys_of_field(settings: &[&ApiKeySettings]) -> u64 {
+    let with = |scheme: &Option<String>| {
+        let finds = |s: &&&ApiKeySettings| same_scheme(&s.scheme, scheme) || (s.scheme.is_some() && s.query.is_some());
+        settings.iter().filter(finds).count()
+    };
+    let by_query = settings.iter().filter(|s| s.query.is_some()).count();
+    settings.iter().map(|s| with(&s.scheme)).fold(by_query, usize::max) as u64
+}
+
+fn same_scheme(a: &Option<String>, b: &Option<String>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+fn takes(route: &RouteSettings, method: &str) -> bool {
+    route.methods.is_empty() || route.methods.iter().any(|m| m == method) || (method == "HEAD" && takes(route, "GET"))
+}
+
+fn takes_unsafe(route: &RouteSettings) -> bool {
+    route.methods.is_empty() || route.methods.iter().any(|m| !["GET", "HEAD", "OPTIONS", "TRACE"].contains(&m.as_str()))
+}
+
+/// `Config::load` reads both side by side.
+const POINTER_AND_PURGES: u64 = 2;
+
+/// `Config::load` reads it where the pointer names another bundle than the one in use.
+const MANIFEST: u64 = 1;
+
+/// `export` sends the metrics once, after the batches.
+const METRICS: usize = 1;

@@ -1,0 +1,367 @@
+//! Routes that answer the same requests, setting by setting; upstreams and the gateway as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tollgate_config::{Compiled, CompiledRoute, duration};
+use tollgate_core::cache::CacheCredentials;
+use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::settings::RouteSettings;
+
+use super::ask::Answered;
+use super::policy::{authn, limits};
+use super::{Change, Differing, Effect};
+
+/// The differences of routes.
+pub(super) fn routes(from: &Compiled, to: &Compiled, asked: &[Answered]) -> Vec<Change> {
+    let mut pairs: BTreeMap<(Option<usize>, Option<usize>), Vec<&Answered>> = BTreeMap::new();
+    for answered in asked {
+        pairs.entry((answered.from, answered.to)).or_default().push(answered);
+    }
+    let kept: BTreeSet<_> = pairs.keys().filter_map(|(from, to)| from.zip(*to)).collect();
+    let mut changes = Vec::new();
+    for ((old, new), asked) in &pairs {
+        let (old, new) = (old.and_then(|place| from.routes().get(place)), new.and_then(|place| to.routes().get(place)));
+        let is_whole = |place: Option<usize>, side: fn(&(usize, usize)) -> usize| {
+            place.is_some_and(|place| !kept.iter().any(|pair| side(pair) == place))
+        };
+        match (old, new) {
+            (Some(old), None) => changes.push(gone(old, asked, is_whole(asked[0].from, |pair| pair.0))),
+            (None, Some(new)) => changes.push(come(to, new, asked, is_whole(asked[0].to, |pair| pair.1))),
+            (Some(old), Some(new)) => changes.extend(Pair { from, to, old, new, asked }.changes()),
+            (None, None) => {}
+        }
+    }
+    changes
+}
+
+fn gone(route: &CompiledRoute, asked: &[&Answered], is_whole: bool) -> Change {
+    let (setting, reason) = if is_whole {
+        ("route", "nothing answers its requests any more")
+    } else {
+        ("matches", "nothing answers these requests any more")
+    };
+    let values = Differing { from: Some(matches(asked)), to: None };
+    Change::of(&route.settings.id, setting, values, Effect::Breaking, reason).shown_by(&asked[0].request)
+}
+
+fn come(to: &Compiled, route: &CompiledRoute, asked: &[&Answered], is_whole: bool) -> Change {
+    let setting = if is_whole { "route" } else { "matches" };
+    let values = Differing { from: None, to: Some(matches(asked)) };
+    let is_public = authn(to, &route.settings).is_empty() && !route.settings.internal;
+    let reason =
+        if is_public { "requests that nothing answered; everybody may call" } else { "requests that nothing answered" };
+    let change = Change::of(&route.settings.id, setting, values, Effect::Compatible, reason);
+    let change = change.shown_by(&asked[0].request);
+    if is_public { change.loosening() } else { change }
+}
+
+/// What requests stand for; of many, the first and how many more there are.
+fn matches(asked: &[&Answered]) -> String {
+    let all: BTreeSet<&str> = asked.iter().map(|answered| answered.matches.as_str()).collect();
+    let first: Vec<&str> = all.iter().take(SHOWN_MAX).copied().collect();
+    match all.len().saturating_sub(SHOWN_MAX) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+const SHOWN_MAX: usize = 4;
+
+/// Two routes that answer the same requests.
+struct Pair<'c> {
+    from: &'c Compiled,
+    to: &'c Compiled,
+    old: &'c CompiledRoute,
+    new: &'c CompiledRoute,
+    asked: &'c [&'c Answered],
+}
+
+impl Pair<'_> {
+    fn changes(&self) -> Vec<Change> {
+        let mut all = self.route();
+        all.extend(self.authn());
+        all.extend(self.scopes());
+        all.extend(limits(self.from, self.to, &self.old.settings, &self.new.settings, self.subject()));
+        all.extend(self.cache());
+        all.extend(self.single_values());
+        all.extend(self.upstream());
+        let witness = &self.asked[0].request;
+        all.into_iter().map(|change| change.shown_by(witness)).collect()
+    }
+
+    fn subject(&self) -> &str {
+        &self.new.settings.id
+    }
+
+    fn say(&self, setting: &str, from: String, to: String, effect: Effect, reason: &str) -> Change {
+        Change::of(self.subject(), setting, Differing { from: Some(from), to: Some(to) }, effect, reason)
+    }
+
+    /// Another id, or another route altogether.
+    fn route(&self) -> Vec<Change> {
+        let (old, new) = (&self.old.settings, &self.new.settings);
+        if old.id == new.id {
+            return Vec::new();
+        }
+        let same = old.path.shape() == new.path.shape() && old.when == new.when;
+        let (old_id, new_id) = (old.id.clone(), new.id.clone());
+        vec![if same {
+            self.say("id", old_id, new_id, Effect::Compatible, "logs, metrics and traces name it otherwise")
+        } else {
+            let what = format!("{} goes to another route", matches(self.asked));
+            self.say("taken by", old_id, new_id, Effect::Review, &what)
+        }]
+    }
+
+    fn authn(&self) -> Option<Change> {
+        let (old, new) = (authn(self.from, &self.old.settings), authn(self.to, &self.new.settings));
+        if old.keys().eq(new.keys()) {
+            return None;
+        }
+        let shown = |policies: &BTreeMap<String, &str>| match policies.len() {
+            0 => "public".to_owned(),
+            _ => policies.values().copied().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(","),
+        };
+        let say = |effect, reason| self.say("authn", shown(&old), shown(&new), effect, reason);
+        let has_all = |some: &BTreeMap<String, &str>, others: &BTreeMap<String, &str>| {
+            others.keys().all(|key| some.contains_key(key))
+        };
+        Some(match (old.is_empty(), new.is_empty()) {
+            (true, _) => say(Effect::Breaking, "callers need a credential now"),
+            (_, true) => say(Effect::Compatible, "everybody may call now").loosening(),
+            _ if has_all(&new, &old) => say(Effect::Compatible, "more credentials are taken").loosening(),
+            _ if has_all(&old, &new) => say(Effect::Breaking, "fewer credentials are taken"),
+            _ => say(Effect::Breaking, "other credentials are taken").loosening(),
+        })
+    }
+
+    fn scopes(&self) -> Vec<Change> {
+        let set = |route: &CompiledRoute| route.settings.scopes.iter().cloned().collect::<BTreeSet<_>>();
+        let (old, new) = (set(self.old), set(self.new));
+        let subject = self.subject();
+        let added = new.difference(&old).map(|scope| {
+            let values = Differing { from: None, to: Some(scope.clone()) };
+            Change::of(
+                subject,
+                "scopes",
+                values,
+                Effect::Breaking,
+                "a credential must have been granted one more scope",
+            )
+        });
+        let removed = old.difference(&new).map(|scope| {
+            let values = Differing { from: Some(scope.clone()), to: None };
+            let reason = "credentials without the scope are let through";
+            Change::of(subject, "scopes", values, Effect::Compatible, reason).loosening()
+        });
+        added.chain(removed).collect()
+    }
+
+    fn cache(&self) -> Vec<Change> {
+        let on = |text: &str| text.to_owned();
+        let (old, new) = match (&self.old.settings.cache, &self.new.settings.cache) {
+            (None, None) => return Vec::new(),
+            (None, Some(_)) => {
+                return vec![self.say(
+                    "cache",
+                    on("off"),
+                    on("on"),
+                    Effect::Review,
+                    "responses may be answered from store",
+                )];
+            }
+            (Some(_), None) => {
+                return vec![self.say(
+                    "cache",
+                    on("on"),
+                    on("off"),
+                    Effect::Compatible,
+                    "every request reaches the upstream",
+                )];
+            }
+            (Some(old), Some(new)) => (old, new),
+        };
+        let mut all = Vec::new();
+        if old.ttl_ms != new.ttl_ms {
+            let shown = |ttl: Option<u64>| ttl.map_or_else(|| "the upstream's".to_owned(), duration);
+            let shorter = matches!((old.ttl_ms, new.ttl_ms), (Some(old), Some(new)) if new < old);
+            let (effect, reason) = if shorter {
+                (Effect::Compatible, "responses are fresh for less time")
+            } else {
+                (Effect::Review, "responses may be older")
+            };
+            all.push(self.say("cache.ttl", shown(old.ttl_ms), shown(new.ttl_ms), effect, reason));
+        }
+        if old.credentials != new.credentials {
+            let change = self.say(
+                "cache.with-credentials",
+                credentials(old.credentials).1.to_owned(),
+                credentials(new.credentials).1.to_owned(),
+                Effect::Review,
+                "who shares stored responses differs",
+            );
+            let loosens = credentials(new.credentials).0 > credentials(old.credentials).0;
+            all.push(if loosens { change.loosening() } else { change });
+        }
+        if old.vary != new.vary {
+            let is_less = old.vary.iter().any(|name| !new.vary.contains(name));
+            let change = self.say(
+                "cache.vary",
+                old.vary.join(","),
+                new.vary.join(","),
+                Effect::Review,
+                "requests that shared a stored response differ",
+            );
+            all.push(if is_less { change.loosening() } else { change });
+        }
+        if old.key_query != new.key_query {
+            let shown = |query: &Option<Vec<String>>| {
+                query.as_ref().map_or_else(|| "the whole query".to_owned(), |names| format!("[{}]", names.join(",")))
+            };
+            let reason = "requests that shared a stored response differ";
+            all.push(self.say("cache.key-query", shown(&old.key_query), shown(&new.key_query), Effect::Review, reason));
+        }
+        all
+    }
+
+    fn single_values(&self) -> Vec<Change> {
+        let (old, new) = (&self.old.settings, &self.new.settings);
+        let mut all = Vec::new();
+        if old.timeout_ms != new.timeout_ms {
+            let shown = |route: &RouteSettings| route.timeout_ms.map_or_else(|| "none".to_owned(), duration);
+            let time = |route: &RouteSettings| route.timeout_ms.unwrap_or(u64::MAX);
+            let (effect, reason) = if time(new) < time(old) {
+                (Effect::Breaking, "answers that take longer are broken off")
+            } else {
+                (Effect::Compatible, "answers may take longer")
+            };
+            all.push(self.say("timeout", shown(old), shown(new), effect, reason));
+        }
+        if old.content_bytes_max != new.content_bytes_max {
+            let (effect, reason) = if new.content_bytes_max < old.content_bytes_max {
+                (Effect::Breaking, "larger content is refused")
+            } else {
+                (Effect::Compatible, "larger content is taken")
+            };
+            let shown = |bytes: u64| format!("{bytes} bytes");
+            let change =
+                self.say("body-limit", shown(old.content_bytes_max), shown(new.content_bytes_max), effect, reason);
+            all.push(if effect == Effect::Compatible { change.loosening() } else { change });
+        }
+        if old.internal != new.internal {
+            let (from, to) = (old.internal.to_string(), new.internal.to_string());
+            all.push(if new.internal {
+                self.say("internal", from, to, Effect::Breaking, "callers outside are not answered any more")
+            } else {
+                self.say("internal", from, to, Effect::Compatible, "callers outside are answered").loosening()
+            });
+        }
+        all
+    }
+
+    fn upstream(&self) -> Vec<Change> {
+        let of =
+            |compiled: &Compiled, route: &CompiledRoute| compiled.upstreams().get(route.settings.upstream).cloned();
+        let (old, new) = (of(self.from, self.old), of(self.to, self.new));
+        let mut all = Vec::new();
+        // An upstream that keeps its name is compared once, for all routes to it.
+        let renamed = old.as_ref().map(|upstream| &upstream.name) != new.as_ref().map(|upstream| &upstream.name);
+        if let (true, Some(old), Some(new)) = (renamed, &old, &new) {
+            all.extend(upstream_changes(self.subject(), old, new));
+        }
+        let (old, new) = (self.old.settings.strip_segments, self.new.settings.strip_segments);
+        if old != new {
+            let reason = "the upstream sees another path";
+            all.push(self.say("strip-base", old.to_string(), new.to_string(), Effect::Review, reason));
+        }
+        all
+    }
+}
+
+/// How many may share a stored response, and the word for it.
+const fn credentials(credentials: CacheCredentials) -> (u8, &'static str) {
+    match credentials {
+        CacheCredentials::Never => (0, "never"),
+        CacheCredentials::PerConsumer => (1, "per-consumer"),
+        CacheCredentials::Shared => (2, "shared"),
+    }
+}
+
+/// Upstreams that both gateways have by one name.
+pub(super) fn upstreams(from: &Compiled, to: &Compiled) -> Vec<Change> {
+    let named = |old: &UpstreamSettings| to.upstreams().iter().find(|new| new.name == old.name);
+    let both = from.upstreams().iter().filter_map(|old| Some((old, named(old)?)));
+    both.flat_map(|(old, new)| upstream_changes(&format!("upstream {}", old.name), old, new)).collect()
+}
+
+fn upstream_changes(subject: &str, old: &UpstreamSettings, new: &UpstreamSettings) -> Vec<Change> {
+    let say = |setting: &str, from: Option<String>, to: Option<String>, effect, reason: &str| {
+        Change::of(subject, setting, Differing { from, to }, effect, reason)
+    };
+    let mut all = Vec::new();
+    if old.url != new.url {
+        let (from, to) = (Some(old.url.to_string()), Some(new.url.to_string()));
+        let change = say("upstream.url", from, to, Effect::Review, "requests go to another server");
+        let loosens = old.url.is_https() && !new.url.is_https();
+        all.push(if loosens { change.loosening() } else { change });
+    }
+    if old.connect_timeout_ms != new.connect_timeout_ms {
+        let (from, to) = (Some(duration(old.connect_timeout_ms)), Some(duration(new.connect_timeout_ms)));
+        let (effect, reason) = if new.connect_timeout_ms < old.connect_timeout_ms {
+            (Effect::Breaking, "connections that take longer are given up")
+        } else {
+            (Effect::Compatible, "connections may take longer")
+        };
+        all.push(say("upstream.connect-timeout", from, to, effect, reason));
+    }
+    let of = |upstream: &UpstreamSettings| upstream.fields.iter().cloned().collect::<BTreeMap<_, _>>();
+    let (old, new) = (of(old), of(new));
+    for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        if old.get(name) != new.get(name) {
+            // The value may be a secret in all but name.
+            let shown = |is_set: bool| is_set.then(|| "set".to_owned());
+            let (from, to) = (shown(old.contains_key(name)), shown(new.contains_key(name)));
+            let reason = "the upstream receives another header field";
+            all.push(say(&format!("upstream.headers.{name}"), from, to, Effect::Review, reason));
+        }
+    }
+    all
+}
+
+/// The gateway as a whole.
+pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
+    let (old, new) = (from.settings(), to.settings());
+    let say = |setting: &str, from: String, to: String, effect, reason: &str| {
+        Change::of("gateway", setting, Differing { from: Some(from), to: Some(to) }, effect, reason)
+    };
+    let mut all = Vec::new();
+    if old.name != new.name {
+        let reason = "keys, counters and stored responses belong to a gateway's name";
+        all.push(say("name", old.name.clone(), new.name.clone(), Effect::Breaking, reason));
+    }
+    if old.trust_forwarded != new.trust_forwarded {
+        let reason = "whether clients may say who they are differs for upstreams";
+        let values = (old.trust_forwarded.to_string(), new.trust_forwarded.to_string());
+        let change = say("trust-forwarded", values.0, values.1, Effect::Review, reason);
+        all.push(if new.trust_forwarded { change.loosening() } else { change });
+    }
+    if old.internal_hosts != new.internal_hosts {
+        let shown = |hosts: &[tollgate_core::route::HostPattern]| {
+            hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+        };
+        let is_less = old.internal_hosts.iter().any(|host| !new.internal_hosts.contains(host));
+        let reason = "which hosts answer callers inside only differs";
+        let change =
+            say("internal-hosts", shown(&old.internal_hosts), shown(&new.internal_hosts), Effect::Review, reason);
+        all.push(if is_less { change.loosening() } else { change });
+    }
+    if old.telemetry != new.telemetry {
+        let shown = |telemetry: &tollgate_core::telemetry::TelemetrySettings| {
+            let otlp = telemetry.otlp.as_ref().map_or_else(|| "no export".to_owned(), |otlp| otlp.endpoint.to_string());
+            format!("log {}, {otlp}", telemetry.log)
+        };
+        let reason = "no request is answered otherwise";
+        all.push(say("telemetry", shown(&old.telemetry), shown(&new.telemetry), Effect::Compatible, reason));
+    }
+    all
+}

@@ -1,0 +1,159 @@
+use proptest::prelude::*;
+use tollgate_config::Compiled;
+
+use super::{Change, Effect, diff};
+use crate::compile_str;
+
+/// A project with these routes of one API.
+fn project(policies: &str, routes: &str) -> Compiled {
+    let text = format!(
+        "format: 1\ngateway: {{name: g, hosts: [api.example.com, \"*.example.com\"]}}\n\
+        upstreams: {{u: \"http://u\", v: \"http://v\"}}\n\
+        policies: {{keys: {{kind: api-key}}, tokens: {{kind: api-key, header: X-Token}}, {policies}}}\n\
+        apis: {{a: {{upstream: u, authn: keys, routes: [{routes}]}}}}\n"
+    );
+    compile_str("tollgate.yaml", &text).unwrap_or_else(|found| unreachable!("{text}{found}"))
+}
+
+const BURST: &str = "burst: {kind: rate-limit, rate: 60/min}";
+
+/// The effects of what differs, with setting and whether protection is loosened.
+#[track_caller]
+fn check(from: (&str, &str), to: (&str, &str), expected: &[(&str, Effect, bool)]) {
+    let changes = diff(&project(from.0, from.1), &project(to.0, to.1));
+    let mut found: Vec<_> = changes.iter().map(|c| (c.setting.as_str(), c.effect, c.loosens)).collect();
+    found.sort_unstable();
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "{changes:#?}");
+}
+
+#[test]
+fn what_is_not_seen_by_a_request_is_no_difference() {
+    let routes = "{path: /a, methods: [GET, POST], limit: burst}, {path: \"/b/{id}\", id: b}";
+    check(
+        (BURST, routes),
+        (BURST, "{path: \"/b/{name}\", id: b}, {path: /a, methods: [POST, GET], limit: burst}"),
+        &[],
+    );
+    check((BURST, routes), ("burst: {kind: rate-limit, rate: 1/s, burst: 60}", routes), &[]);
+    check((BURST, routes), ("other: {kind: rate-limit, rate: 60/min}", &routes.replace("burst", "other")), &[]);
+}
+
+#[test]
+fn routes_are_matched_by_the_requests_they_answer() {
+    use Effect::{Breaking, Compatible, Review};
+    check(("", "{path: /a}"), ("", "{path: /a}, {path: /b}"), &[("route", Compatible, false)]);
+    check(("", "{path: /a}"), ("", "{path: /a}, {path: /b, authn: none}"), &[("route", Compatible, true)]);
+    check(("", "{path: /a}, {path: /b}"), ("", "{path: /a}"), &[("route", Breaking, false)]);
+    check(("", "{path: /a, id: x}"), ("", "{path: /a, id: z}"), &[("id", Compatible, false)]);
+    check(("", "{path: /a, id: x}"), ("", "{path: /a, id: x, methods: [GET]}"), &[("matches", Breaking, false)]);
+    let taken = [("taken by", Review, false), ("authn", Compatible, true)];
+    check(("", "{path: \"/a/{x}\"}"), ("", "{path: \"/a/{x}\"}, {path: /a/b, authn: none}"), &taken);
+}
+
+#[test]
+fn settings_are_judged_by_what_they_do_to_callers() {
+    use Effect::{Breaking, Compatible, Review};
+    for (from, to, expected) in [
+        ("authn: none", "authn: keys", ("authn", Breaking, false)),
+        ("", "authn: none", ("authn", Compatible, true)),
+        ("", "authn: {any: [tokens], replace: false}", ("authn", Compatible, true)),
+        ("", "authn: {any: [tokens], replace: true}", ("authn", Breaking, true)),
+        ("", "scopes: [a]", ("scopes", Breaking, false)),
+        ("scopes: [a]", "", ("scopes", Compatible, true)),
+        ("", "limit: burst", ("limit", Breaking, false)),
+        ("limit: burst", "", ("limit", Compatible, true)),
+        ("limit: burst", "limit: burst, cost: 2", ("cost", Breaking, false)),
+        ("", "cache: {}", ("cache", Review, false)),
+        ("cache: {}", "", ("cache", Compatible, false)),
+        ("cache: {ttl: 2s}", "cache: {ttl: 1s}", ("cache.ttl", Compatible, false)),
+        ("cache: {}", "cache: {with-credentials: shared}", ("cache.with-credentials", Review, true)),
+        ("timeout: 2s", "timeout: 1s", ("timeout", Breaking, false)),
+        ("timeout: 2s", "timeout: none", ("timeout", Compatible, false)),
+        ("body-limit: 2KiB", "body-limit: 1KiB", ("body-limit", Breaking, false)),
+    ] {
+        let route = |settings: &str| format!("{{path: /a, id: x, {settings}}}, {{path: /b, limit: burst}}");
+        check((BURST, &route(from)), (BURST, &route(to)), &[expected]);
+    }
+}
+
+#[test]
+fn a_limit_is_compared_across_periods_and_told_once() {
+    use Effect::{Breaking, Compatible};
+    let routes = "{path: /a, limit: burst}, {path: /b, limit: burst}";
+    let tighter = "burst: {kind: rate-limit, rate: 59/min, burst: 60}";
+    check((BURST, routes), (tighter, routes), &[("rate", Breaking, false)]);
+    let looser = "burst: {kind: rate-limit, rate: 2/s, burst: 60}";
+    check((BURST, routes), (looser, routes), &[("rate", Compatible, true)]);
+}
+
+#[test]
+fn what_a_plan_has_is_compared_for_its_consumers() {
+    use Effect::{Breaking, Compatible};
+    let with = |plans: &str| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{keys: {{kind: api-key}}, {BURST}}}\n\
+            plans: {{{plans}}}\napis: {{a: {{upstream: u, authn: keys, limit: burst, routes: [{{path: /a}}]}}}}\n"
+        );
+        compile_str("tollgate.yaml", &text).unwrap_or_else(|found| unreachable!("{text}{found}"))
+    };
+    let gold = |rate: &str| format!("gold: {{limits: {{burst: {{rate: {rate}, burst: 60}}}}}}");
+    for (from, to, expected) in [
+        (gold("2/s"), gold("3/s"), vec![("plans.gold.rate", Compatible)]),
+        (gold("2/s"), gold("120/min"), vec![]),
+        (gold("2/s"), String::new(), vec![("plans.gold.rate", Breaking)]),
+        (String::new(), gold("1/min"), vec![("plans.gold.rate", Breaking)]),
+    ] {
+        let changes = diff(&with(&from), &with(&to));
+        let found: Vec<_> = changes.iter().map(|c| (c.setting.as_str(), c.effect)).collect();
+        assert_eq!(found, expected, "{from} {to}");
+    }
+}
+
+fn routes() -> impl Strategy<Value = Vec<String>> {
+    let path = prop::sample::select(vec!["/a", "/b", "/{x}", "/a/{x}", "/a/b", "/a/{*rest}", "/{x:int}"]);
+    let methods = prop::sample::select(vec!["", ", methods: [GET]", ", methods: [GET, POST]"]);
+    let settings =
+        prop::sample::select(vec!["", ", authn: none", ", limit: burst", ", cache: {ttl: 1s}", ", timeout: 1s"]);
+    let host = prop::sample::select(vec!["", ", scopes: [s]"]);
+    prop::collection::btree_map(path, (methods, settings, host), 1..6).prop_map(|all| {
+        let route = |(path, (methods, settings, more)): (&str, (&str, &str, &str))| {
+            // What is public cannot ask for scopes.
+            let more = if settings.contains("none") { "" } else { more };
+            format!("{{path: \"{path}\"{methods}{settings}{more}}}")
+        };
+        all.into_iter().map(route).collect()
+    })
+}
+
+fn compiled(routes: &[String]) -> Compiled {
+    project(BURST, &format!("{{path: /used, limit: burst}}, {}", routes.join(", ")))
+}
+
+/// The same differences seen from the other side.
+fn mirrored(changes: &[Change]) -> Vec<(String, Option<String>, Option<String>)> {
+    let mut all: Vec<_> = changes.iter().map(|c| (c.setting.clone(), c.to.clone(), c.from.clone())).collect();
+    all.sort_unstable();
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_project_does_not_differ_from_itself_in_another_order(routes in routes()) {
+        let mut reversed = routes.clone();
+        reversed.reverse();
+        prop_assert_eq!(diff(&compiled(&routes), &compiled(&reversed)), Vec::<Change>::new());
+    }
+
+    #[test]
+    fn what_differs_one_way_differs_the_other_way_round(a in routes(), b in routes()) {
+        let (a, b) = (compiled(&a), compiled(&b));
+        let there = mirrored(&diff(&a, &b));
+        let mut back: Vec<_> = diff(&b, &a).into_iter().map(|c| (c.setting, c.from, c.to)).collect();
+        back.sort_unstable();
+        prop_assert_eq!(there, back);
+    }
+}

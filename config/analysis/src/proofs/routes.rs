@@ -1,0 +1,283 @@
+//! The routes of a whole gateway as requests meet them: the production router for every host pattern.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tollgate_config::{CompiledRoute, Whole, Witness};
+use tollgate_core::route::{
+    CanonicalPath, Entry, HostName, HostPattern, Matched, ParameterType, Predicate, RequestHead, Router, Segment,
+};
+
+use super::budget::Budget;
+use super::cover::{Competitor, Cover, cover};
+use super::segment::{is_same, path_of};
+
+/// A gateway whose routes can be asked about.
+#[derive(Debug)]
+pub struct Analysis<'w> {
+    pub(super) whole: &'w Whole,
+    /// By the text of the host pattern.
+    sites: HashMap<String, Site>,
+    internal: HashSet<String>,
+    pub(super) budget: Budget,
+}
+
+/// The routes on one host pattern.
+#[derive(Debug, Default)]
+struct Site {
+    router: Router,
+    /// Places in the whole gateway, in the router's order.
+    routes: Vec<usize>,
+    /// Places of routes whose first segment is a literal, by that literal.
+    by_first: HashMap<String, Vec<usize>>,
+    /// Places of the others.
+    others: Vec<usize>,
+}
+
+/// What is known of how a route wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Winning {
+    /// It wins this request.
+    Wins(Witness),
+    /// It wins none; this one of its requests goes to that route (a place in [`Whole::routes`]).
+    Never(Witness, usize),
+    /// Neither was found out.
+    Unknown,
+}
+
+impl<'w> Analysis<'w> {
+    /// Prepares the analysis of a gateway; `internal_hosts` are those of its settings.
+    #[must_use]
+    pub fn new(whole: &'w Whole, internal_hosts: &[HostPattern]) -> Self {
+        let methods: Vec<Vec<Method>> = whole.routes.iter().map(methods).collect();
+        let mut sites: HashMap<String, Site> = HashMap::new();
+        for (place, route) in whole.routes.iter().enumerate() {
+            for host in &route.hosts {
+                sites.entry(host.to_string()).or_default().add(place, route);
+            }
+        }
+        for site in sites.values_mut() {
+            let entry = |place: &usize| {
+                let settings = &whole.routes[*place].settings;
+                Entry { path: &settings.path, methods: &methods[*place], when: &settings.when }
+            };
+            site.router = Router::new(site.routes.iter().map(entry));
+        }
+        let internal = internal_hosts.iter().map(HostPattern::to_string).collect();
+        Self { whole, sites, internal, budget: Budget::default() }
+    }
+
+    /// The route that takes a request, as a place in [`Whole::routes`].
+    ///
+    /// A caller is taken to be inside if the most specific pattern of the request's host is internal, else outside.
+    #[must_use]
+    pub fn winner(&self, request: &Witness) -> Option<usize> {
+        let host = HostName::from_authority(&request.host).ok()?;
+        let path = CanonicalPath::parse(request.path.as_bytes()).ok()?;
+        let method = Method::from_bytes(request.method.as_bytes()).ok()?;
+        let mut fields = HeaderMap::new();
+        for (name, value) in &request.fields {
+            fields.append(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?);
+        }
+        let head = RequestHead { method: &method, path: &path, query: request.query.as_deref(), fields: &fields };
+        let sites = self.sites_of(&host);
+        match Router::find_in(sites.iter().map(|site| &site.router), &head) {
+            (place, Matched::Route { index, .. }) => sites.get(place)?.routes.get(index).copied(),
+            (_, Matched::OtherMethods(_) | Matched::Nothing) => None,
+        }
+    }
+
+    /// How a route wins, looked for on all its hosts and for all its methods.
+    #[must_use]
+    pub fn winning(&self, place: usize) -> Winning {
+        if let Some(witness) = self.request(place, None) {
+            return Winning::Wins(witness);
+        }
+        self.never(place).unwrap_or(Winning::Unknown)
+    }
+
+    /// A request that the route wins, with this method where one is given.
+    #[must_use]
+    pub fn request(&self, place: usize, method: Option<&str>) -> Option<Witness> {
+        let CompiledRoute { hosts, settings, .. } = self.whole.routes.get(place)?;
+        let own: Vec<&str> = match method {
+            Some(method) => vec![method],
+            None if settings.methods.is_empty() => vec!["GET", "POST", "PURGE", "ANY"],
+            None => settings.methods.iter().map(String::as_str).collect(),
+        };
+        let wins = |witness: &Witness| self.winner(witness) == Some(place);
+        for host in hosts.iter().take(HOSTS_TRIED).filter_map(|host| self.host_in(host)) {
+            for path in examples(settings.path.segments()) {
+                let made = own.iter().map(|method| Witness::new(method, &host, path.as_str(), &settings.when));
+                if let Some(witness) = made.into_iter().find(wins) {
+                    return Some(witness);
+                }
+            }
+        }
+        for host in hosts {
+            for method in &own {
+                let Ok(Cover::Escape(texts, when)) = self.cover(place, host, method) else { continue };
+                let Some((path, example)) = path_of(&texts).zip(self.host_in(host)) else { continue };
+                let witness = Witness::new(method, &example, path, &when);
+                if wins(&witness) {
+                    return Some(witness);
+                }
+            }
+        }
+        None
+    }
+
+    /// A host of the pattern that no more specific pattern has, as a pattern of that one host.
+    pub(super) fn host_in(&self, pattern: &HostPattern) -> Option<HostPattern> {
+        let numbered = |n: usize| if n == 0 { "any".to_owned() } else { format!("any{n}") };
+        let name = |n: usize| match pattern {
+            HostPattern::Exact(name) => name.to_string(),
+            HostPattern::Wildcard(suffix) => format!("{}.{suffix}", numbered(n)),
+            // No pattern is below a name of one label, which is why those come next.
+            HostPattern::Any if n == 0 => "any.example".to_owned(),
+            HostPattern::Any => numbered(n),
+        };
+        if let HostPattern::Exact(_) = pattern {
+            return Some(pattern.clone());
+        }
+        let hosts = (0..HOSTS_TRIED).filter_map(|n| HostName::from_authority(&name(n)).ok());
+        let text = pattern.to_string();
+        let mut free =
+            hosts.filter(|host| HostPattern::candidates(host).find(|p| self.is_known(p)) == Some(text.clone()));
+        free.next().map(HostPattern::Exact)
+    }
+
+    fn is_known(&self, pattern: &String) -> bool {
+        self.sites.contains_key(pattern) || self.internal.contains(pattern)
+    }
+
+    fn sites_of(&self, host: &HostName) -> Vec<&Site> {
+        let known: Vec<String> = HostPattern::candidates(host).filter(|pattern| self.is_known(pattern)).collect();
+        let inside = known.first().is_some_and(|first| self.internal.contains(first));
+        let seen = known.iter().filter(|pattern| inside || !self.internal.contains(*pattern));
+        seen.filter_map(|pattern| self.sites.get(pattern)).collect()
+    }
+
+    /// Proves that a route wins nothing.
+    fn never(&self, place: usize) -> Option<Winning> {
+        let CompiledRoute { hosts, settings, .. } = self.whole.routes.get(place)?;
+        for host in hosts {
+            for method in methods_or_any(&settings.methods) {
+                if self.cover(place, host, method) != Ok(Cover::Covered) {
+                    return None;
+                }
+            }
+        }
+        let method = methods_or_any(&settings.methods).next()?;
+        let method = if method == FRESH_METHOD { "GET" } else { method };
+        let host = self.host_in(hosts.first()?)?;
+        let made = examples(settings.path.segments()).map(|path| Witness::new(method, &host, path, &settings.when));
+        let taken = made.into_iter().find_map(|witness| Some((self.winner(&witness)?, witness)));
+        taken.filter(|(winner, _)| *winner != place).map(|(winner, witness)| Winning::Never(witness, winner))
+    }
+
+    fn cover(&self, place: usize, host: &HostPattern, method: &str) -> Result<Cover, super::budget::Spent> {
+        let own = &self.whole.routes[place];
+        let Some(site) = self.sites.get(&host.to_string()) else { return Ok(Cover::Covered) };
+        let near = match own.settings.path.segments().first() {
+            Some(Segment::Literal(text)) => site.by_first.get(text).map(Vec::as_slice).unwrap_or_default(),
+            _ => &site.routes,
+        };
+        let all: Box<dyn Iterator<Item = &usize>> = match own.settings.path.segments().first() {
+            Some(Segment::Literal(_)) => Box::new(near.iter().chain(&site.others)),
+            _ => Box::new(near.iter()),
+        };
+        self.budget.spend(near.len() + site.others.len())?;
+        let goes_first = |other: &&usize| **other != place && goes_before(&self.whole.routes[**other], own, method);
+        let competitors: Vec<Competitor<'_>> = all
+            .filter(goes_first)
+            .map(|other| {
+                let settings = &self.whole.routes[*other].settings;
+                Competitor { segments: settings.path.segments(), when: &settings.when }
+            })
+            .collect();
+        cover(own.settings.path.segments(), &own.settings.when, &competitors, &self.budget)
+    }
+}
+
+impl Site {
+    fn add(&mut self, place: usize, route: &CompiledRoute) {
+        self.routes.push(place);
+        match route.settings.path.segments().first() {
+            Some(Segment::Literal(text)) => self.by_first.entry(text.clone()).or_default().push(place),
+            _ => self.others.push(place),
+        }
+    }
+}
+
+/// Whether a route takes requests of this method and, of those that both match on one host, goes first.
+fn goes_before(route: &CompiledRoute, other: &CompiledRoute, method: &str) -> bool {
+    let (a, b) = (&route.settings, &other.settings);
+    let names = |methods: &[String]| methods.iter().any(|m| m == method || (method == "HEAD" && m == "GET"));
+    if !a.methods.is_empty() && !names(&a.methods) {
+        return false;
+    }
+    match path_order(a.path.segments(), b.path.segments()) {
+        Some(Ordering::Less) => true,
+        Some(Ordering::Greater) | None => false,
+        Some(Ordering::Equal) => match (names(&a.methods), names(&b.methods)) {
+            (true, false) => true,
+            (false, true) => false,
+            (_, _) => Predicate::precedence(&a.when) < Predicate::precedence(&b.when),
+        },
+    }
+}
+
+/// Which of two templates goes first for the paths that both match; none where precedence does not say.
+pub(super) fn path_order(a: &[Segment], b: &[Segment]) -> Option<Ordering> {
+    let same = a.iter().zip(b).take_while(|(x, y)| is_same(x, y)).count();
+    match (a.get(same), b.get(same)) {
+        (None, None) => Some(Ordering::Equal),
+        (Some(x), Some(y)) => Some(x.precedence().cmp(&y.precedence())).filter(|order| order.is_ne()),
+        (None, Some(_)) | (Some(_), None) => None,
+    }
+}
+
+fn methods_or_any(methods: &[String]) -> impl Iterator<Item = &str> {
+    let any = methods.is_empty().then_some(FRESH_METHOD);
+    methods.iter().map(String::as_str).chain(any)
+}
+
+fn methods(route: &CompiledRoute) -> Vec<Method> {
+    route.settings.methods.iter().filter_map(|m| Method::from_bytes(m.as_bytes()).ok()).collect()
+}
+
+/// Paths that a template matches, the plainest first.
+fn examples(segments: &[Segment]) -> impl Iterator<Item = String> + '_ {
+    (0..PATHS_TRIED).filter_map(move |nth| {
+        let texts: Vec<String> = segments.iter().map(|segment| example(segment, nth)).collect();
+        path_of(&texts)
+    })
+}
+
+fn example(segment: &Segment, nth: usize) -> String {
+    match segment {
+        Segment::Parameter { prefix, of: ParameterType::OneOf(values), suffix, .. } => {
+            let value = values.get(nth % values.len().max(1)).map_or("", String::as_str);
+            format!("{prefix}{value}{suffix}")
+        }
+        Segment::Parameter { prefix, of: ParameterType::Any, suffix, .. } if nth > 0 => {
+            format!("{prefix}q7-zx{suffix}")
+        }
+        Segment::Parameter { prefix, of: ParameterType::Int, suffix, .. } if nth > 0 => {
+            format!("{prefix}70077{suffix}")
+        }
+        Segment::Rest { .. } if nth > 0 => "q7-zx".to_owned(),
+        Segment::Literal(_) | Segment::Parameter { .. } | Segment::Rest { .. } => segment.example(),
+    }
+}
+
+/// A method that no route can name, and that stands for all that none does: whoever takes all methods takes it.
+const FRESH_METHOD: &str = "CONNECT";
+
+/// Paths tried before a request is looked for by deduction: enough for most.
+const PATHS_TRIED: usize = 4;
+
+/// Hosts tried likewise.
+const HOSTS_TRIED: usize = 8;

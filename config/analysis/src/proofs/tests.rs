@@ -1,0 +1,282 @@
+//! What is claimed of small gateways is compared with what the production router does with every request of a small world.
+
+use std::num::NonZeroU32;
+
+use proptest::prelude::*;
+use tollgate_config::{CompiledRoute, FileId, Span, Whole, Witness, WrittenRoute};
+use tollgate_core::route::{HostPattern, PathTemplate, Predicate, Subject, Test};
+use tollgate_core::settings::RouteSettings;
+
+use super::conflicts::{Claim, Conflict, conflicts};
+use super::routes::{Analysis, Winning};
+
+/// A route, as it is drawn.
+#[derive(Clone, Debug)]
+struct Drawn {
+    hosts: Vec<&'static str>,
+    path: String,
+    methods: Vec<&'static str>,
+    when: Vec<Predicate>,
+}
+
+fn whole(drawn: &[Drawn]) -> Whole {
+    let route = |(place, drawn): (usize, &Drawn)| {
+        let settings = RouteSettings {
+            id: format!("r{place}"),
+            api: "api".into(),
+            path: drawn.path.parse::<PathTemplate>().unwrap(),
+            methods: drawn.methods.iter().map(|m| (*m).to_owned()).collect(),
+            when: drawn.when.clone(),
+            internal: false,
+            authn: vec![],
+            scopes: vec![],
+            limit: vec![],
+            cost: NonZeroU32::MIN,
+            cache: None,
+            upstream: 0,
+            strip_segments: 0,
+            content_bytes_max: 0,
+            timeout_ms: None,
+        };
+        let mut hosts: Vec<HostPattern> = drawn.hosts.iter().map(|host| host.parse().unwrap()).collect();
+        hosts.sort();
+        let span = Span::beginning_of(FileId::default());
+        CompiledRoute { hosts, settings, tags: [].into(), span, written: WrittenRoute::default() }
+    };
+    Whole { routes: drawn.iter().enumerate().map(route).collect(), policies: vec![], upstreams: vec![] }
+}
+
+fn conflicts_of(whole: &Whole) -> Vec<(usize, usize, Witness)> {
+    let claims: Vec<(usize, Claim<'_>)> = whole
+        .routes
+        .iter()
+        .enumerate()
+        .flat_map(|(place, route)| {
+            let CompiledRoute { hosts, settings, .. } = route;
+            hosts.iter().map(move |host| {
+                (place, Claim { host, path: &settings.path, methods: &settings.methods, when: &settings.when })
+            })
+        })
+        .collect();
+    let alone: Vec<Claim<'_>> = claims.iter().map(|(_, claim)| *claim).collect();
+    let found = conflicts(&alone).unwrap();
+    found.into_iter().map(|Conflict { first, second, witness }| (claims[first].0, claims[second].0, witness)).collect()
+}
+
+fn drawn() -> impl Strategy<Value = Drawn> {
+    let hosts = prop::sample::select(vec![vec!["a.x"], vec!["*.x"], vec!["*"], vec!["a.x", "*"]]);
+    let segment = prop::sample::select(vec![
+        "a",
+        "b",
+        "true",
+        "{x}",
+        "{x:int}",
+        "{x:bool}",
+        "{x:(a|b)}",
+        "{x:(b|c)}",
+        "{x:(a|b|c)}",
+        "a{x}",
+        "{x}b",
+        "1{x:int}",
+    ]);
+    let last = prop::sample::select(vec!["", "", "/", "/{*rest}"]);
+    let methods = prop::sample::select(vec![vec![], vec!["GET"], vec!["PUT"], vec!["GET", "PUT"]]);
+    let test = |name: &'static str| {
+        let one_of = |values: &[&str]| Some(Test::OneOf(values.iter().map(|v| (*v).to_owned()).collect()));
+        let tests =
+            vec![None, None, None, Some(Test::Present), Some(Test::Absent), one_of(&["1"]), one_of(&["1", "2"])];
+        prop::sample::select(tests).prop_map(move |test| {
+            let of = if name == "x-v" { Subject::Header(name.into()) } else { Subject::Query(name.into()) };
+            test.map(|test| Predicate { of, test })
+        })
+    };
+    let path = (prop::collection::vec(segment, 0..3), last).prop_map(|(segments, last)| {
+        let named = segments.iter().enumerate().map(|(n, s)| format!("/{}", s.replace("{x", &format!("{{x{n}"))));
+        let path = named.collect::<String>() + last;
+        if path.is_empty() { "/".to_owned() } else { path }
+    });
+    (hosts, path, methods, test("x-v"), test("w")).prop_map(|(hosts, path, methods, v, w)| {
+        let mut when: Vec<Predicate> = v.into_iter().chain(w).collect();
+        when.sort();
+        Drawn { hosts, path, methods, when }
+    })
+}
+
+/// Requests that tell all drawn routes apart, or nearly.
+fn world() -> Vec<Witness> {
+    let texts = ["a", "b", "c", "true", "1", "12", "ab", "a1", "axb", "zz"];
+    let mut paths = vec!["/".to_owned()];
+    for one in texts {
+        paths.extend([format!("/{one}"), format!("/{one}/")]);
+        paths.extend(["a", "b", "true", "1b", "zz"].iter().map(|two| format!("/{one}/{two}")));
+        paths.extend(["/a", "/zz", "/"].iter().map(|three| format!("/{one}/b{three}")));
+    }
+    let mut all = Vec::new();
+    for path in &paths {
+        for host in ["a.x", "b.x", "y"] {
+            for method in ["GET", "PUT", "DELETE"] {
+                for (v, w) in [
+                    (None, None),
+                    (Some("1"), None),
+                    (None, Some("w=2")),
+                    (Some("2"), Some("w=1")),
+                    (Some("3"), Some("w=3")),
+                ] {
+                    all.push(Witness {
+                        method: method.into(),
+                        host: host.into(),
+                        path: path.clone(),
+                        query: w.map(str::to_owned),
+                        fields: v.map(|v| ("x-v".to_owned(), v.to_owned())).into_iter().collect(),
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+/// 40 routes of two tied paths each ask for another value, so that every pair would have to be looked at.
+#[test]
+fn more_ties_than_are_compared_are_refused_and_not_passed_over() {
+    let when = |header: &str, n: usize| {
+        vec![Predicate { of: Subject::Header(header.to_owned()), test: Test::OneOf(vec![n.to_string()]) }]
+    };
+    let drawn = |path: &str, header: &str, n: usize| Drawn {
+        hosts: vec!["*"],
+        path: path.to_owned(),
+        methods: vec!["GET"],
+        when: when(header, n),
+    };
+    let all: Vec<Drawn> =
+        (0..40).flat_map(|n| [drawn("/ab{x}", "x-one", n), drawn("/{x}cd", "x-one", n + 100)]).collect();
+    let whole = whole(&all);
+    let host = HostPattern::Any;
+    let claims: Vec<Claim<'_>> = whole
+        .routes
+        .iter()
+        .map(|CompiledRoute { settings, .. }| Claim {
+            host: &host,
+            path: &settings.path,
+            methods: &settings.methods,
+            when: &settings.when,
+        })
+        .collect();
+    assert!(conflicts(&claims).is_err());
+    assert_eq!(conflicts(&claims[..40]).map(|found| found.len()).ok(), Some(0), "400 pairs are looked at");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Where no conflict is found, every request has one winner whatever the order of the routes.
+    #[test]
+    fn without_a_conflict_the_order_decides_nothing(drawn in prop::collection::vec(drawn(), 2..6)) {
+        let forward = whole(&drawn);
+        prop_assume!(conflicts_of(&forward).is_empty());
+        let backward = whole(&drawn.iter().rev().cloned().collect::<Vec<_>>());
+        let (one, other) = (Analysis::new(&forward, &[]), Analysis::new(&backward, &[]));
+        for request in world() {
+            let mirrored = other.winner(&request).map(|place| drawn.len() - 1 - place);
+            prop_assert_eq!(one.winner(&request), mirrored, "{}", request);
+        }
+    }
+
+    /// A conflict's request is one that each of the two routes would win alone.
+    #[test]
+    fn both_routes_of_a_conflict_match_its_request(drawn in prop::collection::vec(drawn(), 2..5)) {
+        for (first, second, witness) in conflicts_of(&whole(&drawn)) {
+            for place in [first, second] {
+                let alone = whole(&drawn[place..=place]);
+                prop_assert_eq!(Analysis::new(&alone, &[]).winner(&witness), Some(0), "{}", witness);
+            }
+        }
+    }
+
+    /// What is said to win nothing wins nothing, and what is said to win a request wins it.
+    #[test]
+    fn what_can_never_win_never_does(drawn in prop::collection::vec(drawn(), 2..7)) {
+        let whole = whole(&drawn);
+        prop_assume!(conflicts_of(&whole).is_empty());
+        let analysis = Analysis::new(&whole, &[]);
+        let winners: std::collections::HashSet<usize> = world().iter().filter_map(|r| analysis.winner(r)).collect();
+        for place in 0..drawn.len() {
+            match analysis.winning(place) {
+                Winning::Wins(witness) => prop_assert_eq!(analysis.winner(&witness), Some(place)),
+                Winning::Never(witness, winner) => {
+                    prop_assert!(!winners.contains(&place), "{}", place);
+                    prop_assert_eq!(analysis.winner(&witness), Some(winner));
+                }
+                Winning::Unknown => prop_assert!(!winners.contains(&place), "{} wins, and that was not found", place),
+            }
+        }
+    }
+}
+
+fn route(path: &str, methods: &[&'static str], when: &[(&str, Test)]) -> Drawn {
+    let when = when.iter().map(|(name, test)| Predicate { of: Subject::Query((*name).into()), test: test.clone() });
+    Drawn { hosts: vec!["a.x"], path: path.into(), methods: methods.to_vec(), when: when.collect() }
+}
+
+/// Checks that of these routes the last one never wins, or does.
+#[track_caller]
+fn check(routes: &[Drawn], never: bool) {
+    let whole = whole(routes);
+    let found = Analysis::new(&whole, &[]).winning(routes.len() - 1);
+    assert_eq!(matches!(found, Winning::Never(..)), never, "{found:?}");
+    assert_ne!(found, Winning::Unknown);
+}
+
+#[test]
+fn a_route_whose_every_request_is_taken_can_never_win() {
+    let get = |path: &str| route(path, &["GET"], &[]);
+    check(&[get("/true"), get("/false"), get("/{x:bool}")], true);
+    check(&[get("/true"), get("/{x:bool}")], false);
+    check(&[get("/a"), get("/b"), get("/{x:(a|b)}")], true);
+    check(&[get("/{x:(a|b)}/c"), get("/{x:(a|b)}/d"), get("/{x:(a|b)}/{y:(c|d)}")], true);
+    check(&[get("/a/{y}"), get("/b/{y:int}"), get("/{x:(a|b)}/{y:int}")], true);
+    check(&[get("/a/{y}"), get("/b/{y:int}"), get("/{x:(a|b)}/{y}")], false);
+    check(&[get("/"), get("/{x}"), get("/{x}/{*y}"), get("/{*z}")], true);
+    check(&[get("/{x}"), get("/{x}/{*y}"), get("/{*z}")], false);
+    check(&[get("/"), get("/{x}"), get("/{*z}")], false);
+    check(&[get("/a"), route("/{x:(a)}", &[], &[])], false);
+    check(&[route("/a", &[], &[]), route("/{x:(a)}", &[], &[])], true);
+    check(&[get("/a"), route("/a", &["PUT"], &[]), route("/{x:(a)}", &["GET", "PUT"], &[])], true);
+}
+
+#[test]
+fn predicates_that_leave_nothing_leave_nothing_to_win() {
+    let one_of = |values: &[&str]| Test::OneOf(values.iter().map(|v| (*v).to_owned()).collect());
+    let get = |when: &[(&str, Test)]| route("/a", &["GET"], when);
+    check(&[get(&[("v", Test::Present)]), get(&[("v", Test::Absent)]), get(&[])], true);
+    check(&[get(&[("v", one_of(&["1"]))]), get(&[("v", Test::Absent)]), get(&[])], false);
+    check(&[get(&[("v", one_of(&["1"]))]), get(&[("v", one_of(&["2"]))]), get(&[("v", one_of(&["1", "2"]))])], true);
+    let with_w = |test: Test| get(&[("v", Test::Present), ("w", test)]);
+    check(&[with_w(Test::Absent), with_w(one_of(&["1"])), get(&[("v", Test::Present)])], false);
+    check(&[with_w(Test::Absent), with_w(Test::Present), get(&[("v", Test::Present)])], true);
+    check(&[get(&[("v", Test::Present)]), route("/{x:(a)}", &["GET"], &[])], false);
+}
+
+#[test]
+fn a_wildcard_host_is_never_taken_whole() {
+    let on = |host, path: &str| Drawn { hosts: vec![host], ..route(path, &["GET"], &[]) };
+    check(&[on("any.x", "/"), on("any0.x", "/"), on("*.any1.x", "/"), on("*.x", "/")], false);
+    check(&[on("*.example", "/"), on("*", "/")], false);
+}
+
+#[test]
+fn hostile_routes_end_without_a_claim() {
+    // Each of the lists looks at parts of its own, so that all choices would have to be tried.
+    let present = |n: usize| vec![(format!("p{n}"), Test::Present), (format!("q{n}"), Test::Absent)];
+    let mut routes: Vec<Drawn> = (0..400)
+        .map(|n| {
+            let when = present(n);
+            let when: Vec<(&str, Test)> = when.iter().map(|(name, test)| (name.as_str(), test.clone())).collect();
+            route("/{x:(a)}", &["GET"], &when)
+        })
+        .collect();
+    routes.push(route("/{*rest}", &["GET"], &[]));
+    let whole = whole(&routes);
+    let analysis = Analysis::new(&whole, &[]);
+    assert!((0..routes.len()).all(|place| !matches!(analysis.winning(place), Winning::Never(..))));
+}

@@ -1,0 +1,213 @@
+//! The ports in memory, each call counted, with the faults that make a request take its longest way.
+
+use std::cell::{Cell, RefCell};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use tollgate_analysis::bounds::Usage;
+use tollgate_core::cache::{CacheKey, StoredMeta};
+use tollgate_core::forward::UpstreamError;
+use tollgate_core::limit::{ChargeOutcome, ChargeRequest};
+use tollgate_core::secret::Secret;
+use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_core::time::Timestamp;
+use tollgate_edge::memory::{Content, Copy, MemoryHost, SeededEntropy, VirtualClock};
+use tollgate_edge::ports::{
+    Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable, Upstream, UpstreamCall,
+};
+
+/// A key and its value.
+type Record = (String, Vec<u8>);
+
+/// All ports, counting into `usage`.
+#[derive(Clone)]
+pub(crate) struct CountingHost {
+    pub(crate) inner: MemoryHost,
+    pub(crate) usage: Rc<Cell<Usage>>,
+    /// Credentials cannot be read.
+    pub(crate) credentials_away: bool,
+    /// A bundle that is published while the first request loads its own; its pointer's key and value.
+    pub(crate) publishes: Rc<RefCell<Option<Record>>>,
+}
+
+impl CountingHost {
+    pub(crate) fn new(inner: MemoryHost) -> Self {
+        Self { inner, usage: Rc::default(), credentials_away: false, publishes: Rc::default() }
+    }
+
+    /// The same stores, counting anew.
+    pub(crate) fn counting_anew(&self) -> Self {
+        Self { usage: Rc::default(), ..self.clone() }
+    }
+
+    fn add(&self, usage: Usage) {
+        self.usage.set(self.usage.get().plus(usage));
+    }
+}
+
+impl Records for CountingHost {
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        // As a store does: the answer is not there at once, so reads that are asked together are under way together.
+        once().await;
+        let value = self.inner.records.read(key).await?;
+        let is_first_of_bundle = key.contains(":part:") || self.publishes.borrow().is_some();
+        let is_bundle = [":part:", ":manifest:", ":config:"].iter().any(|kind| key.contains(kind));
+        let bundle_bytes = value.as_ref().filter(|_| is_bundle && is_first_of_bundle).map_or(0, Vec::len) as u64;
+        self.add(Usage { record_reads: 1, bundle_bytes, ..Usage::default() });
+        if key.contains(":manifest:")
+            && let Some((key, value)) = self.publishes.take()
+        {
+            self.inner.records.put(key, value);
+        }
+        if self.credentials_away && key.contains(":credential:") {
+            return Err(Unavailable::new("away"));
+        }
+        Ok(value)
+    }
+}
+
+impl Counters for CountingHost {
+    async fn charge(&self, request: &ChargeRequest, now: Timestamp) -> Result<ChargeOutcome, Unavailable> {
+        self.add(Usage { counter_calls: 1, ..Usage::default() });
+        self.inner.counters.charge(request, now).await
+    }
+
+    async fn refund(&self, request: &ChargeRequest, now: Timestamp) -> Result<(), Unavailable> {
+        self.add(Usage { counter_calls: 1, ..Usage::default() });
+        self.inner.counters.refund(request, now).await
+    }
+}
+
+impl ResponseCache for CountingHost {
+    type Content = Content;
+
+    async fn look_up(&self, key: &CacheKey) -> Result<Option<Stored<Content>>, Unavailable> {
+        let found = self.inner.cache.look_up(key).await?;
+        let found_bytes = found.as_ref().map_or(0, |stored| stored.content.bytes().len()) as u64;
+        self.add(Usage { cache_look_ups: 1, found_bytes, ..Usage::default() });
+        Ok(found)
+    }
+
+    async fn store(&self, key: &CacheKey, meta: &StoredMeta, content: Option<Copy>) -> Result<(), Unavailable> {
+        self.inner.cache.store(key, meta, content).await?;
+        let stored = self.inner.cache.look_up(key).await?;
+        let copied_bytes = stored.map_or(0, |stored| stored.content.bytes().len()) as u64;
+        self.add(Usage { cache_stores: 1, copied_bytes, ..Usage::default() });
+        Ok(())
+    }
+}
+
+impl Upstream for CountingHost {
+    type Content = Content;
+
+    async fn send(&self, request: Request<Content>, call: &UpstreamCall) -> Result<Response<Content>, UpstreamError> {
+        self.add(Usage { upstream_attempts: 1, ..Usage::default() });
+        self.inner.upstream.send(request, call).await
+    }
+}
+
+impl Secrets for CountingHost {
+    async fn secret(&self, name: &str) -> Result<Option<Secret>, Unavailable> {
+        self.add(Usage { secret_reads: 1, ..Usage::default() });
+        self.inner.secrets.secret(name).await
+    }
+}
+
+impl TelemetrySink for CountingHost {
+    fn log(&self, _: &str) {}
+
+    fn record(&self, _: &ExchangeRecord) {}
+
+    async fn post(&self, _: &Uri, _: HeaderMap, _: Vec<u8>) -> Result<StatusCode, Unavailable> {
+        self.add(Usage { export_posts: 1, ..Usage::default() });
+        Ok(StatusCode::SERVICE_UNAVAILABLE)
+    }
+}
+
+impl Host for CountingHost {
+    type Content = Content;
+    type Clock = VirtualClock;
+    type Entropy = SeededEntropy;
+    type Records = Self;
+    type Counters = Self;
+    type ResponseCache = Self;
+    type Upstream = Self;
+    type Secrets = Self;
+    type TelemetrySink = Self;
+
+    fn clock(&self) -> &VirtualClock {
+        &self.inner.clock
+    }
+    fn entropy(&self) -> &SeededEntropy {
+        &self.inner.entropy
+    }
+    fn records(&self) -> &Self {
+        self
+    }
+    fn counters(&self) -> &Self {
+        self
+    }
+    fn response_cache(&self) -> &Self {
+        self
+    }
+    fn upstream(&self) -> &Self {
+        self
+    }
+    fn secrets(&self) -> &Self {
+        self
+    }
+    fn telemetry_sink(&self) -> &Self {
+        self
+    }
+}
+
+/// Runs a future to its end; where it waits for the clock, time passes.
+pub(crate) fn run<T>(clock: &VirtualClock, future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(done) = poll(future.as_mut()) {
+            return done;
+        }
+        clock.advance(TICK_MS);
+    }
+}
+
+/// Polls a future until it waits for the clock.
+pub(crate) fn poll<T>(mut future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
+    let woken = Arc::new(Woken(AtomicBool::new(true)));
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    while woken.0.swap(false, Ordering::Relaxed) {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
+            return Poll::Ready(done);
+        }
+    }
+    Poll::Pending
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Pending once.
+async fn once() {
+    let mut polled = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut polled, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+const TICK_MS: u64 = 100;

@@ -1,0 +1,326 @@
+//! The bounds against the production pipeline: no request passes them, and some request reaches each.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its own data has failed")]
+
+mod counting;
+mod gateway;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use counting::{CountingHost, poll, run};
+use gateway::{Form, Place, forms};
+use http::{Request, Response, StatusCode};
+use proptest::prelude::*;
+use tollgate_analysis::bounds::{State, Usage, count};
+use tollgate_analysis::compile_str;
+use tollgate_config::Compiled;
+use tollgate_core::authn::{ApiKey, Credential};
+use tollgate_core::bounds::{EXPORT_QUEUE_MAX, STORED_CONTENT_BYTES_MAX};
+use tollgate_core::time::Timestamp;
+use tollgate_edge::memory::{Content, MemoryHost, VirtualClock};
+use tollgate_edge::ports::Content as _;
+use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
+use tollgate_kv_schemas::{encode, keys};
+
+/// A gateway on ports that count.
+struct Bench {
+    form: Form,
+    compiled: Compiled,
+    host: CountingHost,
+    /// Exchanges that are about to export, and never come to it.
+    exporting: RefCell<Vec<LeftOver>>,
+}
+
+type LeftOver = Pin<Box<dyn Future<Output = tollgate_core::telemetry::ExchangeRecord>>>;
+
+/// What is tried on a route.
+#[derive(Clone, Copy, Debug)]
+struct Try {
+    method: &'static str,
+    /// The consumer whose key the last policy finds; the others find keys that nobody has.
+    consumer: u8,
+    /// Whether every policy is presented with a key.
+    keys_everywhere: bool,
+    /// Whether many exchanges finish before the export.
+    crowded: bool,
+}
+
+const PLAIN: Try = Try { method: "GET", consumer: 0, keys_everywhere: false, crowded: false };
+
+impl Bench {
+    fn new(form: &Form) -> Self {
+        let text = form.yaml();
+        let compiled = compile_str("tollgate.yaml", &text).unwrap_or_else(|found| panic!("{text}{found}"));
+        let inner = MemoryHost::new(VirtualClock::at(NOW), 1, answer);
+        for (key, value) in compiled.records() {
+            inner.records.put(key.clone(), value.clone());
+        }
+        for consumer in 0..2 {
+            let key = key(consumer);
+            let credential = Credential {
+                id: key.public_id(),
+                consumer: format!("c{consumer}"),
+                plan: None,
+                scopes: Vec::new(),
+                not_before: None,
+                expires: None,
+                revoked: false,
+            };
+            inner.records.put(keys::credential("g", &key.digest()), encode(&credential));
+        }
+        for n in 0..4 {
+            inner.secrets.put(format!("U{n}"), "s");
+            inner.secrets.put(format!("E{n}"), "s");
+        }
+        Self { form: form.clone(), compiled, host: CountingHost::new(inner), exporting: RefCell::default() }
+    }
+
+    fn isolate() -> Rc<Isolate> {
+        Rc::new(Isolate::new(IsolateSettings { gateway: "g".into(), freshness: Freshness::Behind }))
+    }
+
+    /// An isolate in which another request is the one that exports.
+    fn busy_isolate(&self) -> Rc<Isolate> {
+        let isolate = Self::isolate();
+        let served = run(&self.host.inner.clock, serve(&isolate, &self.host, request("GET", "/nowhere"), CLIENT));
+        let mut after: LeftOver = Box::pin(served.after);
+        let _ = poll(after.as_mut());
+        self.exporting.borrow_mut().push(after);
+        isolate
+    }
+
+    /// One request to its end, on an isolate; what it caused.
+    fn ask(&self, isolate: &Rc<Isolate>, tried: Try) -> Usage {
+        let host = self.host.counting_anew();
+        let clock = host.inner.clock.clone();
+        let served = run(&clock, serve(isolate, &host, self.request(tried), CLIENT));
+        let mut after = pin!(served.after);
+        if tried.crowded && poll(after.as_mut()).is_pending() {
+            let others = self.host.counting_anew();
+            for _ in 0..EXPORT_QUEUE_MAX {
+                let served = run(&clock, serve(isolate, &others, request("GET", "/nowhere"), CLIENT));
+                run(&clock, served.after);
+            }
+        }
+        run(&clock, after);
+        host.usage.get()
+    }
+
+    fn request(&self, tried: Try) -> Request<Content> {
+        let Some(last) = self.form.keys.len().checked_sub(1) else { return request(tried.method, "/a") };
+        let mut fields: Vec<(String, String)> = Vec::new();
+        let mut query: Vec<String> = Vec::new();
+        let chosen = self.chosen_schemes();
+        for (n, place) in self.form.keys.iter().enumerate() {
+            if n != last && !tried.keys_everywhere {
+                continue;
+            }
+            let key = key(if n == last { tried.consumer } else { 100 + u8::try_from(n).unwrap_or(0) });
+            let by_scheme = chosen[usize::from(place.field)] == Some(place.scheme);
+            if by_scheme || !tried.keys_everywhere {
+                let (field, scheme) = (format!("x-k{}", place.field), place.scheme.map(|s| format!("S{s} ")));
+                fields.retain(|(name, _)| *name != field);
+                fields.push((field, format!("{}{}", scheme.unwrap_or_default(), key.expose())));
+            } else if let Some(q) = place.query {
+                query.push(format!("q{q}={}", key.expose()));
+            }
+        }
+        let target = if query.is_empty() { "/a".to_owned() } else { format!("/a?{}", query.join("&")) };
+        let mut request = request(tried.method, &target);
+        for (name, value) in fields {
+            request.headers_mut().append(http::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+        }
+        request
+    }
+
+    /// For each field the scheme by which most policies find a key, those with a parameter beside it; `None` where most
+    /// find one if the field is not there.
+    fn chosen_schemes(&self) -> [Option<Option<u8>>; 4] {
+        let mut chosen = [None; 4];
+        for (field, chosen) in (0u8..).zip(&mut chosen) {
+            let of: Vec<_> = self.form.keys.iter().filter(|place| place.field == field).collect();
+            let finds = |chosen: Option<Option<u8>>| {
+                let by_field = |place: &Place| chosen == Some(place.scheme);
+                let reads_any = |place: &Place| place.scheme.is_none() && chosen.is_some();
+                of.iter().filter(|place| by_field(place) || (place.query.is_some() && !reads_any(place))).count()
+            };
+            let schemes = of.iter().map(|place| Some(place.scheme)).chain([None]);
+            *chosen = schemes.max_by_key(|scheme| finds(*scheme)).flatten();
+        }
+        chosen
+    }
+
+    /// Lets another bundle be published while the next request loads this one.
+    fn publish_meanwhile(&self) {
+        let other = self.form.yaml().replace("http://u", "http://v");
+        let other = compile_str("tollgate.yaml", &other).unwrap();
+        let (pointer, rest) = other.records().split_last().unwrap();
+        for (key, value) in rest {
+            self.host.inner.records.put(key.clone(), value.clone());
+        }
+        *self.host.publishes.borrow_mut() = Some(pointer.clone());
+    }
+}
+
+/// The upstream: a response as large as is stored, with variants and a validator.
+fn answer(request: &Request<Content>) -> (u64, Result<Response<Content>, tollgate_core::forward::UpstreamError>) {
+    let mut response = Response::new(Content::empty());
+    if request.headers().contains_key("if-none-match") {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else if request.method() == "GET" {
+        *response.body_mut() = Content::from_bytes(LARGEST.clone());
+    }
+    for (name, value) in [("vary", "accept"), ("etag", "\"1\""), ("cache-control", "max-age=1")] {
+        response.headers_mut().insert(name, value.parse().unwrap());
+    }
+    (0, Ok(response))
+}
+
+static LARGEST: LazyLock<Bytes> = LazyLock::new(|| vec![0; usize::try_from(STORED_CONTENT_BYTES_MAX).unwrap()].into());
+
+fn request(method: &str, target: &str) -> Request<Content> {
+    let builder = Request::builder().method(method).uri(target).header("host", "api.example.com");
+    builder.body(Content::empty()).unwrap()
+}
+
+fn key(n: u8) -> ApiKey {
+    ApiKey::generate("dev", &[n; 32]).unwrap()
+}
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const CLIENT: Client =
+    Client { address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)), https: true, inside: false };
+
+/// Requests that take their longest ways, each on a new bench; what the isolates that knew nothing saw, and the others.
+fn measured(form: &Form) -> (Vec<Usage>, Vec<Usage>) {
+    let (mut cold, mut warm) = (Vec::new(), Vec::new());
+    cold.extend(methods(form).first().map(|method| crowded(form, Try { method, ..PLAIN })));
+    for method in methods(form) {
+        let plain = Try { method, ..PLAIN };
+        cold.push(reading_everything(form, plain));
+        for missing in 0..=form.upstream_secrets.len() {
+            cold.push(missing_secrets(form, plain, missing));
+        }
+        for (knowing_nothing, knowing_all) in [refused(form, plain), revalidated(form, plain), changed(form, plain)] {
+            cold.push(knowing_nothing);
+            warm.push(knowing_all);
+        }
+    }
+    (cold, warm)
+}
+
+fn methods(form: &Form) -> Vec<&'static str> {
+    ["GET", "HEAD", "POST", "PUT"].into_iter().filter(|m| form.methods.is_empty() || takes(form, m)).collect()
+}
+
+fn takes(form: &Form, method: &str) -> bool {
+    form.methods.contains(method) || (method == "HEAD" && form.methods.contains("GET"))
+}
+
+fn reading_everything(form: &Form, plain: Try) -> Usage {
+    let mut bench = Bench::new(form);
+    bench.host.credentials_away = true;
+    bench.publish_meanwhile();
+    bench.ask(&Bench::isolate(), Try { keys_everywhere: true, ..plain })
+}
+
+fn crowded(form: &Form, plain: Try) -> Usage {
+    Bench::new(form).ask(&Bench::isolate(), Try { crowded: form.export_secrets.is_some(), ..plain })
+}
+
+/// The secrets that the upstream's field of this number is the first to name are not there, nor are those of the export.
+fn missing_secrets(form: &Form, plain: Try, missing: usize) -> Usage {
+    let mut bench = Bench::new(form);
+    let known: BTreeSet<u8> = form.upstream_secrets.iter().take(missing).flatten().copied().collect();
+    bench.host.inner.secrets = tollgate_edge::memory::MemorySecrets::default();
+    let named = form.upstream_secrets.get(missing).cloned().unwrap_or_default();
+    for n in (0..4).filter(|n| known.contains(n) || !named.contains(n)) {
+        bench.host.inner.secrets.put(format!("U{n}"), "s");
+    }
+    bench.ask(&Bench::isolate(), plain)
+}
+
+/// The client's address has used up its limit, another consumer has not.
+fn refused(form: &Form, plain: Try) -> (Usage, Usage) {
+    let bench = Bench::new(form);
+    // An export would take its time, in which limits become whole.
+    bench.ask(&bench.busy_isolate(), plain);
+    let cold = bench.ask(&Bench::isolate(), Try { consumer: 1, ..plain });
+    let bench = Bench::new(form);
+    let isolate = bench.busy_isolate();
+    // Both callers are known, and their limits are whole again.
+    for consumer in [0, 1] {
+        bench.ask(&isolate, Try { consumer, ..plain });
+    }
+    bench.host.inner.clock.advance(RESTED_MS);
+    bench.ask(&isolate, plain);
+    (cold, bench.ask(&isolate, Try { consumer: 1, ..plain }))
+}
+
+/// A variant is stored, and stale.
+fn revalidated(form: &Form, plain: Try) -> (Usage, Usage) {
+    let prime = |bench: &Bench, isolate: &Rc<Isolate>| {
+        let method = if form.methods == "[HEAD]" { "HEAD" } else { "GET" };
+        bench.ask(isolate, Try { method, ..plain });
+        bench.host.inner.clock.advance(RESTED_MS);
+    };
+    let bench = Bench::new(form);
+    prime(&bench, &Bench::isolate());
+    let cold = bench.ask(&Bench::isolate(), plain);
+    let bench = Bench::new(form);
+    let isolate = bench.busy_isolate();
+    prime(&bench, &isolate);
+    (cold, bench.ask(&isolate, plain))
+}
+
+fn changed(form: &Form, plain: Try) -> (Usage, Usage) {
+    let bench = Bench::new(form);
+    let cold = bench.ask(&Bench::isolate(), plain);
+    let isolate = bench.busy_isolate();
+    bench.host.inner.clock.advance(RESTED_MS);
+    bench.ask(&isolate, plain);
+    bench.host.inner.clock.advance(RESTED_MS);
+    (cold, bench.ask(&isolate, plain))
+}
+
+/// Longer than the limits take to be whole and than responses are fresh, shorter than anything is remembered.
+const RESTED_MS: u64 = 2_000;
+
+/// The bounds of the form's route on the most specific host, which is the one that is asked.
+fn bounds(form: &Form, state: State) -> Usage {
+    let bench = Bench::new(form);
+    let bounds = count(&bench.compiled);
+    let own = bench.compiled.routes().iter().position(|route| route.settings.id == "a0.own").unwrap();
+    bounds[own].most(state)
+}
+
+fn below(measured: Usage, bound: Usage) -> bool {
+    measured.max(bound) == bound
+}
+
+/// A cached response is never found by a route that takes `HEAD` alone: nothing stores one.
+fn stores_nothing(form: &Form) -> bool {
+    form.cache && form.methods == "[HEAD]"
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_request_passes_a_bound_and_some_request_reaches_it(form in forms()) {
+        let (cold, warm) = measured(&form);
+        for (state, seen) in [(State::Cold, cold), (State::Warm, warm)] {
+            let bound = bounds(&form, state);
+            let most = seen.iter().fold(Usage::default(), |most, usage| most.max(*usage));
+            prop_assert!(below(most, bound), "{state:?} {most:?} {bound:?}\n{}", form.yaml());
+            if !stores_nothing(&form) {
+                prop_assert_eq!(most, bound, "{:?} is not reached\n{}", state, form.yaml());
+            }
+        }
+    }
+}

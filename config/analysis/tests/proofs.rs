@@ -1,0 +1,118 @@
+//! What is proved of a compiled project: rules of its own, and which route takes a request.
+
+use tollgate_analysis::compile_str;
+use tollgate_analysis::proofs::{Analysis, Proof, Winning};
+use tollgate_config::{Compiled, Witness, policy_tests};
+
+const PROJECT: &str = r#"
+format: 1
+gateway: {name: acme, hosts: [api.example.com, "*.partners.example.com"], internal-hosts: [ops.internal], timeout: 10s}
+upstreams: {pets: "https://pets.internal", ledger: {url: "https://ledger.internal", timeout: 2s}}
+policies: {keys: {kind: api-key}, burst: {kind: rate-limit, rate: 100/s}}
+apis:
+  pets:
+    hosts: [api.example.com]
+    upstream: pets
+    authn: keys
+    limit: burst
+    routes:
+      - {path: /pets, methods: [GET, POST]}
+      - {path: "/pets/{id:int}", methods: [GET], cache: {ttl: 1m}, limit: none}
+      - {path: "/health", methods: [GET], authn: none, limit: none, when: {header: {X-Probe: "1"}}}
+  books:
+    hosts: ["*.partners.example.com"]
+    upstream: ledger
+    authn: keys
+    limit: burst
+    body-limit: 64KiB
+    routes: [{path: "/books/{*rest}", methods: [PUT]}]
+  admin:
+    upstream: pets
+    internal: true
+    authn: none
+    routes: [{path: "/admin/{page}"}]
+"#;
+
+fn compiled() -> Compiled {
+    let compiled = compile_str("tollgate.yaml", PROJECT).expect("a project that compiles");
+    assert!(compiled.warnings().is_empty(), "{}", compiled.warnings());
+    compiled
+}
+
+/// Checks what becomes of an invariant: `holds N`, `vacuous`, or the routes that break it with a request for each.
+#[track_caller]
+fn check(invariant: &str, expected: &[&str]) {
+    let compiled = compiled();
+    let analysis = Analysis::new(compiled.whole(), &compiled.settings().internal_hosts);
+    let text = format!("format: 1\ninvariants:\n  - {invariant}\n");
+    let file = policy_tests::load_str("t.test.yaml", &text).expect("a test file");
+    let said: Vec<String> = match analysis.prove(&file.invariants[0]) {
+        Proof::Holds { routes } => vec![format!("holds {routes}")],
+        Proof::Vacuous => vec!["vacuous".to_owned()],
+        Proof::Refuted { counterexamples, .. } => counterexamples
+            .iter()
+            .map(|found| {
+                let witness = found.witness.as_ref().expect("a request");
+                assert_eq!(analysis.winner(witness), Some(found.route), "{witness}");
+                format!("{} {}", found.requirement.title(), witness.curl())
+            })
+            .collect(),
+    };
+    assert_eq!(said, expected, "{invariant}");
+}
+
+#[test]
+fn invariants_are_proved_for_all_routes_they_are_about() {
+    check("{routes: {method: [POST, PUT, PATCH, DELETE], internal: false}, have: [authn, limit]}", &["holds 2"]);
+    check("{routes: {path: \"/admin/*\"}, have: [internal]}", &["holds 1"]);
+    check(
+        "{routes: {host: \"*.partners.example.com\"}, have: [{policy: keys}, {policy: burst}], not: [cache]}",
+        &["holds 1"],
+    );
+    check("{routes: {upstream: ledger}, have: [{timeout-at-most: 2s}, {body-limit-at-most: 64KiB}]}", &["holds 1"]);
+    check("{routes: {api: pets}, have: [timeout], not: [internal, scopes]}", &["holds 3"]);
+    check("{routes: {method: HEAD, path: \"/pets*\"}, have: [authn]}", &["holds 2"]);
+    check("{routes: all, have: [{timeout-at-most: 10s}]}", &["holds 5"]);
+}
+
+#[test]
+fn what_breaks_an_invariant_is_shown_with_a_request_that_is_the_routes() {
+    check(
+        "{routes: all, have: [authn]}",
+        &["authn curl -H 'x-probe: 1' https://api.example.com/health", "authn curl https://ops.internal/admin/a"],
+    );
+    check("{routes: {method: POST}, have: [limit]}", &["limit curl -X POST https://ops.internal/admin/a"]);
+    check("{routes: {path: \"*/7\", api: pets}, have: [limit]}", &["limit curl https://api.example.com/pets/7"]);
+    check("{routes: {api: pets}, not: [cache]}", &["cache curl https://api.example.com/pets/1"]);
+    check(
+        "{routes: {api: books}, have: [{timeout-at-most: 1s}]}",
+        &["a timeout of at most 1000 ms curl -X PUT https://any.partners.example.com/books/a"],
+    );
+}
+
+#[test]
+fn an_invariant_about_no_route_proves_nothing_unless_that_is_fine() {
+    check("{routes: {path: \"/nowhere/*\"}, have: [authn]}", &["vacuous"]);
+    check("{routes: {host: elsewhere.org}, have: [authn], may-be-empty: true}", &["holds 0"]);
+    check("{routes: {method: PATCH, internal: false}, have: [authn]}", &["vacuous"]);
+    check("{routes: {tag: none-has-it}, have: [authn]}", &["vacuous"]);
+}
+
+#[test]
+fn the_route_of_a_request_is_the_one_that_production_takes() {
+    let compiled = compiled();
+    let analysis = Analysis::new(compiled.whole(), &compiled.settings().internal_hosts);
+    let winner = |host: &str, path: &str| {
+        let request =
+            Witness { method: "GET".into(), host: host.into(), path: path.into(), query: None, fields: vec![] };
+        analysis.winner(&request).map(|place| compiled.routes()[place].settings.id.as_str())
+    };
+    assert_eq!(winner("api.example.com", "/pets/7"), Some("pets.GET /pets/{id:int}"));
+    assert_eq!(winner("api.example.com", "/pets/seven"), None);
+    assert_eq!(winner("api.example.com", "/admin/x"), None);
+    assert_eq!(winner("ops.internal", "/admin/x"), Some("admin.* /admin/{page}"));
+    assert_eq!(winner("api.example.com", "/health"), None);
+    for place in 0..compiled.routes().len() {
+        assert!(matches!(analysis.winning(place), Winning::Wins(_)), "{}", compiled.routes()[place].settings.id);
+    }
+}

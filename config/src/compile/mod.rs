@@ -1,0 +1,206 @@
+//! From a project to a bundle: read, decode, lower, encode.
+//!
+//! [`Project::draft`] ends with the settings in core's terms, [`Draft::encode`] with the bundle. Between and after them,
+//! what stands above this crate reports what it finds.
+
+mod assemble;
+mod project;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tollgate_core::bounds::PART_BYTES_MAX;
+use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::route::HostPattern;
+use tollgate_core::settings::{GatewaySettings, PolicySettings, SiteSettings};
+use tollgate_kv_schemas::{Bundle, Id};
+
+pub use project::{Options, Project};
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report, Substituted};
+use crate::lower::{self, CompiledRoute, Lowered, Whole};
+use crate::model::project::Project as WrittenProject;
+use crate::model::target::Target;
+use crate::place::{Files, Place, Span, Spanned};
+use crate::source::Loader;
+
+/// A compiled project.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    settings: GatewaySettings,
+    bundle: Bundle,
+    sites: BTreeMap<HostPattern, SiteSettings>,
+    whole: Whole,
+    pub(crate) written: Arc<WrittenProject>,
+    pub(crate) substituted: Arc<Substituted>,
+    warnings: Diagnostics,
+}
+
+impl Compiled {
+    /// The gateway's name, the prefix of all record keys.
+    #[must_use]
+    pub fn gateway(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Settings of the gateway as a whole.
+    #[must_use]
+    pub fn settings(&self) -> &GatewaySettings {
+        &self.settings
+    }
+
+    /// The settings of each host pattern, as the bundle holds them.
+    #[must_use]
+    pub fn sites(&self) -> &BTreeMap<HostPattern, SiteSettings> {
+        &self.sites
+    }
+
+    /// The bundle's name: the digest of its content, equal for equal projects on every machine.
+    #[must_use]
+    pub fn id(&self) -> &Id {
+        &self.bundle.id
+    }
+
+    /// The records of the bundle, in the order to write them: whoever reads meanwhile finds the old bundle or the new.
+    #[must_use]
+    pub fn records(&self) -> &[(String, Vec<u8>)] {
+        &self.bundle.records
+    }
+
+    /// The whole gateway, each route once.
+    #[must_use]
+    pub fn whole(&self) -> &Whole {
+        &self.whole
+    }
+
+    /// The routes, each once.
+    #[must_use]
+    pub fn routes(&self) -> &[CompiledRoute] {
+        &self.whole.routes
+    }
+
+    /// The policies, by name.
+    #[must_use]
+    pub fn policies(&self) -> &[PolicySettings] {
+        &self.whole.policies
+    }
+
+    /// The upstreams, by name.
+    #[must_use]
+    pub fn upstreams(&self) -> &[UpstreamSettings] {
+        &self.whole.upstreams
+    }
+
+    /// A place for people: file, line and column.
+    #[must_use]
+    pub fn place(&self, span: Span) -> Place {
+        let Span { file, start, .. } = span;
+        Place { file: self.warnings.file_name(file).to_owned(), line: start.line, column: start.column }
+    }
+
+    /// The platforms that `gateway.target` names, with the place of that statement.
+    #[must_use]
+    pub fn targets(&self) -> Option<&Spanned<BTreeSet<Target>>> {
+        self.written.gateway.as_ref().map(|gateway| &gateway.targets)
+    }
+
+    /// The findings of a report about this project, in the order of its files.
+    #[must_use]
+    pub fn diagnostics(&self, report: Report) -> Diagnostics {
+        report.finish(self.warnings.files().clone())
+    }
+
+    /// What is probably not meant.
+    #[must_use]
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
+    }
+}
+
+/// A project that is read and lowered, with what was found so far.
+///
+/// What proves something about its routes adds its findings before the bundle is encoded.
+#[derive(Debug)]
+pub struct Draft {
+    project: Option<(WrittenProject, Span)>,
+    lowered: Option<Lowered>,
+    report: Report,
+    files: Files,
+}
+
+impl Draft {
+    /// Lowers a project that is read and decoded; `None` when nothing could be decoded.
+    fn of(project: Option<(WrittenProject, Span)>, mut loader: Loader, mut report: Report) -> Self {
+        let mut project = project;
+        let lowered = project.as_mut().map(|(project, root)| {
+            lower::operations::expand(project, &mut loader, &mut report);
+            lower::lower(project, *root, &mut report)
+        });
+        Self { project, lowered, report, files: loader.into_files() }
+    }
+
+    /// What could be lowered, also of a project with mistakes, and where to report what is found about it.
+    pub fn lowered(&mut self) -> Option<(&Lowered, &mut Report)> {
+        Some((self.lowered.as_ref()?, &mut self.report))
+    }
+
+    /// Encodes the bundle of a project without errors.
+    #[must_use]
+    pub fn encode(self) -> Encoded {
+        let Self { project, lowered, mut report, files } = self;
+        let compiled = match (project, lowered) {
+            (Some((project, root)), Some(lowered)) if !report.has_errors() => {
+                compiled(project, root, lowered, &mut report)
+            }
+            _ => None,
+        };
+        Encoded { compiled, report, files }
+    }
+}
+
+/// A project whose bundle is encoded, with what was found so far.
+///
+/// What counts by the bundle adds its findings before the compilation is finished.
+#[derive(Debug)]
+pub struct Encoded {
+    compiled: Option<Compiled>,
+    report: Report,
+    files: Files,
+}
+
+impl Encoded {
+    /// The project, where it has no errors so far, and where to report what is found about it.
+    pub fn compiled(&mut self) -> Option<(&Compiled, &mut Report)> {
+        Some((self.compiled.as_ref()?, &mut self.report))
+    }
+
+    /// The compiled project with its warnings.
+    ///
+    /// # Errors
+    /// All mistakes of the project, with its warnings.
+    pub fn finish(self) -> Result<Compiled, Diagnostics> {
+        let Self { compiled, report, files } = self;
+        let has_errors = report.has_errors();
+        let found = report.finish(files);
+        match compiled {
+            Some(compiled) if !has_errors => Ok(Compiled { warnings: found, ..compiled }),
+            _ => Err(found),
+        }
+    }
+}
+
+fn compiled(project: WrittenProject, root: Span, lowered: Lowered, report: &mut Report) -> Option<Compiled> {
+    let Lowered { gateway, whole, .. } = lowered;
+    let settings = gateway?;
+    let sites = lower::sites(&whole);
+    let bundle = Bundle::new(&settings, &sites);
+    if bundle.records.iter().any(|(_, value)| value.len() > PART_BYTES_MAX) {
+        report.push(
+            Diagnostic::error(Code::TooMany, root, "a part of the bundle is too large")
+                .why(format!("stores take parts of up to {} MiB", PART_BYTES_MAX >> 20))
+                .fix("split the routes over several hosts or gateways"),
+        );
+    }
+    let (written, substituted) = (Arc::new(project), Arc::new(report.all_substituted().clone()));
+    Some(Compiled { settings, bundle, sites, whole, written, substituted, warnings: Diagnostics::default() })
+}

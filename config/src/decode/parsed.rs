@@ -1,0 +1,286 @@
+//! Single values: read by core's own parsers, and explained where core says no.
+
+use std::collections::HashMap;
+
+use http::{HeaderName, HeaderValue, Method};
+use tollgate_core::forward::UpstreamUrl;
+use tollgate_core::route::{HostPattern, PathTemplate, Segment};
+use tollgate_core::secret::{Piece, SecretText};
+
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::place::{Span, Spanned};
+
+/// Reads the URL of an upstream or an exporter.
+pub(crate) fn url(text: &Spanned<String>, report: &mut Report) -> Option<UpstreamUrl> {
+    match text.value.parse() {
+        Ok(url) => Some(url),
+        Err(error) => {
+            report.push(
+                Diagnostic::error(Code::BadUrl, text.span, format!("this URL cannot be used: {error}"))
+                    .why("the gateway calls exactly what is written here")
+                    .fix("write `http://` or `https://`, a host, and perhaps a port and a path"),
+            );
+            None
+        }
+    }
+}
+
+/// Reads a list of host patterns, which differ from each other.
+pub(crate) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanned<HostPattern>> {
+    let mut all: Vec<Spanned<HostPattern>> = Vec::new();
+    let mut seen: HashMap<HostPattern, Span> = HashMap::new();
+    for text in list {
+        match text.value.parse::<HostPattern>() {
+            Ok(pattern) => match seen.get(&pattern) {
+                Some(first) => report.push(
+                    Diagnostic::error(Code::Repeated, text.span, format!("`{pattern}` is listed twice"))
+                        .why("hosts are the same in capitals and small letters, and with a dot at their end")
+                        .fix("remove it")
+                        .related(*first, "first listed here"),
+                ),
+                None => {
+                    seen.insert(pattern.clone(), text.span);
+                    all.push(Spanned::new(pattern, text.span));
+                }
+            },
+            Err(error) => report.push(
+                Diagnostic::error(Code::BadHost, text.span, format!("`{}` is not a host: {error}", text.value))
+                    .why("requests are told apart by their host")
+                    .fix("write `api.example.com`, `*.example.com` or `*`, without a port"),
+            ),
+        }
+    }
+    all
+}
+
+/// Reads a path template.
+pub(crate) fn template(text: &Spanned<String>, report: &mut Report) -> Option<PathTemplate> {
+    match text.value.parse() {
+        Ok(_) if has_query(&text.value) => {
+            bad_path(text, NO_QUERY, report);
+            None
+        }
+        Ok(template) => Some(template),
+        Err(error) => {
+            bad_path(text, &format!("{error}"), report);
+            None
+        }
+    }
+}
+
+/// Whether a template has a `?` or `#` outside of its parameters: a request has it there only as `%3F` or `%23`.
+fn has_query(template: &str) -> bool {
+    let outside = template.split('{').enumerate().map(|(place, piece)| match piece.split_once('}') {
+        Some((_, outside)) if place > 0 => outside,
+        _ => piece,
+    });
+    outside.into_iter().any(|piece| piece.contains(['?', '#']))
+}
+
+const NO_QUERY: &str = "a path ends before `?` and `#`; `when` asks for query parameters";
+
+/// Reads a path template of which mistakes are reported elsewhere.
+pub(crate) fn quiet_template(text: &str) -> Option<PathTemplate> {
+    text.parse().ok()
+}
+
+/// Reads the base of an API: a path without parameters. The number is that of its segments.
+pub(crate) fn base(text: &Spanned<String>, report: &mut Report) -> Option<(String, usize)> {
+    let trimmed = text.value.strip_suffix('/').unwrap_or(&text.value);
+    if trimmed.is_empty() && !text.value.is_empty() {
+        return Some((String::new(), 0));
+    }
+    match trimmed.parse::<PathTemplate>() {
+        Ok(_) if has_query(trimmed) => {
+            bad_path(text, NO_QUERY, report);
+            None
+        }
+        Ok(path) if path.segments().iter().all(|segment| matches!(segment, Segment::Literal(_))) => {
+            Some((trimmed.to_owned(), path.segments().len()))
+        }
+        Ok(_) => {
+            bad_path(text, "a base has no parameters", report);
+            None
+        }
+        Err(error) => {
+            bad_path(text, &format!("{error}"), report);
+            None
+        }
+    }
+}
+
+pub(crate) fn bad_path(text: &Spanned<String>, what: &str, report: &mut Report) {
+    report.push(
+        Diagnostic::error(Code::BadPath, text.span, format!("`{}` cannot be matched: {what}", text.value))
+            .why("no request would ever take this route")
+            .fix("write a path such as `/pets/{id}`, `/files/{name}.json` or `/assets/{*rest}`"),
+    );
+}
+
+/// Tells of an operation of a specification that is left out.
+pub(crate) fn not_routed(text: &Spanned<String>, what: &str, report: &mut Report) {
+    report.push(
+        Diagnostic::warning(Code::NotRouted, text.span, format!("`{}` is not routed: {what}", text.value))
+            .why("what is not routed is refused; the other operations are")
+            .fix("give the API a shorter `base`"),
+    );
+}
+
+/// Reads the methods of a route, sorted.
+pub(crate) fn methods(list: &[Spanned<String>], report: &mut Report) -> Vec<String> {
+    let mut all: Vec<String> = list.iter().filter_map(|text| method(text, report)).collect();
+    all.sort_unstable();
+    all
+}
+
+fn method(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let upper = text.value.to_ascii_uppercase();
+    let fix = match Method::from_bytes(text.value.as_bytes()) {
+        Ok(Method::CONNECT | Method::TRACE) => "remove it: CONNECT and TRACE are never routed".to_owned(),
+        Ok(_) if text.value == upper => return Some(upper),
+        Ok(_) => format!("write `{upper}`: methods are case-sensitive"),
+        Err(_) => "write a method such as `GET`".to_owned(),
+    };
+    report.push(
+        Diagnostic::error(Code::BadMethod, text.span, format!("`{}` cannot be routed", text.value))
+            .why("no request would ever have this method, or none may")
+            .fix(fix),
+    );
+    None
+}
+
+/// Reads a field's name, in lower case.
+pub(crate) fn field_name(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let problem = match HeaderName::from_bytes(text.value.as_bytes()) {
+        Ok(name) if RESERVED_FIELDS.contains(&name.as_str()) => "the gateway writes this field itself",
+        Ok(name) => return Some(name.as_str().to_owned()),
+        Err(_) => "a field's name consists of letters, figures and hyphens",
+    };
+    report.push(
+        Diagnostic::error(Code::BadField, text.span, format!("`{}` cannot be used as a header field", text.value))
+            .why(problem)
+            .fix("use another field"),
+    );
+    None
+}
+
+/// Reads a token, such as the scheme before a credential.
+pub(crate) fn token(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    // Field names are tokens too (RFC 9110, section 5.6.2).
+    if HeaderName::from_bytes(text.value.as_bytes()).is_ok() {
+        return Some(text.value.clone());
+    }
+    report.push(
+        Diagnostic::error(Code::BadField, text.span, format!("`{}` is not a scheme", text.value))
+            .why("a scheme is one word, such as `Bearer`, followed by a space and the key")
+            .fix("write one word of letters, figures and hyphens"),
+    );
+    None
+}
+
+/// Reads names of request fields that only are looked at, in lower case.
+pub(crate) fn watched_field(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let name = HeaderName::from_bytes(text.value.as_bytes()).ok().map(|name| name.as_str().to_owned());
+    if name.is_none() {
+        report.push(
+            Diagnostic::error(Code::BadField, text.span, format!("`{}` is not a header field", text.value))
+                .why("a field's name consists of letters, figures and hyphens")
+                .fix("write a name such as `Accept-Language`"),
+        );
+    }
+    name
+}
+
+/// Reads a scope (RFC 6749, section 3.3).
+pub(crate) fn scope(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let valid = !text.value.is_empty() && text.value.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+    if !valid {
+        report.push(
+            Diagnostic::error(Code::BadName, text.span, format!("`{}` is not a scope", text.value))
+                .why("a scope is one word: scopes are separated by spaces")
+                .fix("write a word such as `pets.read`"),
+        );
+    }
+    valid.then(|| text.value.clone())
+}
+
+/// Reads header fields to be set; their values may hold secret references.
+pub(crate) fn fields(list: &[(Spanned<String>, Spanned<String>)], report: &mut Report) -> Vec<(String, SecretText)> {
+    let mut all: Vec<(String, SecretText)> = Vec::new();
+    for (name, value) in list {
+        let (Some(field), Some(text)) = (field_name(name, report), secret_text(value, report)) else { continue };
+        if all.iter().any(|(known, _)| *known == field) {
+            report.push(
+                Diagnostic::error(Code::Repeated, name.span, format!("the field `{field}` is set twice"))
+                    .why("names of fields are the same in capitals and small letters")
+                    .fix("keep one of them"),
+            );
+            continue;
+        }
+        all.push((field, text));
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+fn secret_text(value: &Spanned<String>, report: &mut Report) -> Option<SecretText> {
+    let Some(text) = SecretText::parse(&value.value) else {
+        report.push(
+            Diagnostic::error(Code::BadSecretReference, value.span, "this is not a secret reference")
+                .why("`${` begins a reference, and `${secret.NAME}` is the only one there is")
+                .fix("write `${secret.NAME}`, the name in capitals, figures and `_`"),
+        );
+        return None;
+    };
+    let printable = |piece: &Piece| match piece {
+        Piece::Text(text) => HeaderValue::from_str(text).is_ok(),
+        Piece::Secret(_) => true,
+    };
+    if !text.pieces.iter().all(printable) {
+        report.push(
+            Diagnostic::error(Code::BadField, value.span, "this cannot be the value of a header field")
+                .why("a field's value is one line of printable text")
+                .fix("remove line breaks and control characters"),
+        );
+        return None;
+    }
+    Some(text)
+}
+
+/// Reads names of query parameters.
+pub(crate) fn parameter_name(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let valid = !text.value.is_empty()
+        && text.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~[]$:@!*'()".contains(&b));
+    if !valid {
+        report.push(
+            Diagnostic::error(
+                Code::BadQueryParameter,
+                text.span,
+                format!("`{}` cannot name a query parameter", text.value),
+            )
+            .why("names are compared as they stand in the query, without decoding")
+            .fix("use letters, figures, `-`, `.`, `_` and `~`"),
+        );
+    }
+    valid.then(|| text.value.clone())
+}
+
+/// Fields that belong to one connection, or that the gateway writes itself.
+const RESERVED_FIELDS: &[&str] = &[
+    "connection",
+    "content-length",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "traceparent",
+    "tracestate",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+];

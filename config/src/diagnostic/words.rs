@@ -1,0 +1,55 @@
+//! Words in diagnostics: the one that was probably meant, and lists.
+
+/// The one of `known` that was probably meant.
+pub(crate) fn closest<'k>(given: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    if given.len() > COMPARED_BYTES_MAX {
+        return None;
+    }
+    let given = given.to_lowercase();
+    known
+        .filter(|word| word.len() <= COMPARED_BYTES_MAX)
+        .take(COMPARED_WORDS_MAX)
+        .map(|word| (strsim::damerau_levenshtein(&given, word), word))
+        .filter(|(distance, word)| *distance <= 1 + word.chars().count() / 4)
+        .min()
+        .map(|(_, word)| word)
+}
+
+/// Words as a reader wants them: "`a`, `b` and `c`".
+pub(crate) fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let mut words: Vec<String> = words.take(LISTED_MAX + 1).map(|word| format!("`{word}`")).collect();
+    let last = words.pop().unwrap_or_default();
+    if words.len() == LISTED_MAX {
+        return format!("{} and others", words.join(", "));
+    }
+    if words.is_empty() { last } else { format!("{} and {last}", words.join(", ")) }
+}
+
+/// Names are shorter; comparing longer texts would only take time.
+const COMPARED_BYTES_MAX: usize = 80;
+
+/// Words among which a misspelt one is looked for.
+const COMPARED_WORDS_MAX: usize = 1_000;
+
+/// Words that a sentence lists.
+const LISTED_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closest_word_is_found_unless_it_is_far() {
+        let known = ["upstream", "timeout", "authn", "limit", "base"];
+        for (given, expected) in [
+            ("uptream", Some("upstream")),
+            ("timeouts", Some("timeout")),
+            ("auhtn", Some("authn")),
+            ("Limit", Some("limit")),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(closest(given, known.into_iter()), expected, "{given}");
+        }
+    }
+}

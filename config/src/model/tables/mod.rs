@@ -1,0 +1,41 @@
+//! The tables: every object of every kind of file.
+
+mod api;
+mod fixtures;
+mod level;
+mod policy;
+mod policy_tests;
+mod prices;
+mod project;
+mod upstream;
+
+pub(crate) use api::{API, API_FILE, EXTENSION, OPERATION, ROUTE, SELECT, WHEN};
+pub(crate) use fixtures::{CONSUMER, CONSUMER_KEY, FIXTURES};
+#[cfg(test)]
+pub(crate) use level::LEVEL;
+pub(crate) use level::{AUTHN, CACHE, LIMIT, LOCKABLE_SIZE, LOCKABLE_TIMEOUT};
+pub(crate) use policy::{API_KEY, POLICY_HEAD, RATE_LIMIT};
+pub(crate) use policy_tests::{
+    ANSWER, BODY_EXPECT, CASE, CLIENT, CONTENT, EXPECT, FAULT, INVARIANT, OTHER_STEP, QUOTA_EXPECT, REQUEST_STEP,
+    REQUIREMENT, ROUTE_SELECTION, RULE, SCRIPT, TEST_CONSUMER, TEST_FILE, TEST_KEY, TEXT_EXPECT, UPSTREAM_ERRORS,
+    UPSTREAM_EXPECT,
+};
+pub(crate) use prices::{PRICES, TARGET_PRICES};
+pub(crate) use project::{
+    ENVIRONMENT_FILE, GATEWAY, OTLP, PLAN, PLAN_LIMIT, PLANS_FILE, POLICIES_FILE, PROJECT, TELEMETRY, VALUE_HEAD,
+    VALUE_TYPES,
+};
+pub(crate) use upstream::UPSTREAM;
+
+use crate::schema::{Key, Shape};
+
+/// What every file has.
+pub(crate) const FILE: &[Key] = &[
+    Key::required("format", "The version of the format that the file is written in.", Shape::Format),
+    Key::optional(
+        "$schema",
+        "Where the JSON Schema of the file is, for editors; Tollgate does not read it.",
+        Shape::Text,
+    )
+    .examples(&["\"../../schemas/tollgate.schema.json\""]),
+];

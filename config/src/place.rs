@@ -1,0 +1,163 @@
+//! Files as texts with names, and places in them: what every other part points with.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use serde::Serialize;
+
+/// Which file of a project; a place in the compilation's list of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(u32);
+
+/// A place in a text; line and column are counted from 1, columns in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The line.
+    pub line: u32,
+    /// The character within the line.
+    pub column: u32,
+}
+
+impl Position {
+    /// The first character of a text.
+    pub const START: Self = Self { line: 1, column: 1 };
+}
+
+/// A stretch of a file, from `start` to just before `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// The first character.
+    pub start: Position,
+    /// The first character that no longer belongs to it.
+    pub end: Position,
+}
+
+impl Span {
+    /// The beginning of a file, for what is about the file as a whole.
+    #[must_use]
+    pub fn beginning_of(file: FileId) -> Self {
+        Self { file, start: Position::START, end: Position::START }
+    }
+
+    /// The same place where files are at other places.
+    pub(crate) fn moved(self, places: &[FileId]) -> Self {
+        let place = usize::try_from(self.file.0).ok().and_then(|place| places.get(place));
+        Self { file: place.copied().unwrap_or(self.file), ..self }
+    }
+}
+
+/// The texts of a project, in memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Files {
+    files: Vec<Text>,
+}
+
+/// A text with its name, and where its lines begin, once somebody asked for one: a specification has a million of them.
+#[derive(Clone, Debug)]
+struct Text {
+    name: String,
+    text: String,
+    lines: OnceLock<Vec<usize>>,
+}
+
+impl Files {
+    /// A map of no files.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file by the name that diagnostics print.
+    pub(crate) fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
+        let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        self.files.push(Text { name: name.into(), text: text.into(), lines: OnceLock::new() });
+        id
+    }
+
+    /// Adds the files that are not there yet, by name and text; answers with the place of each.
+    pub(crate) fn join(&mut self, others: &Self) -> Vec<FileId> {
+        let id = |place: usize| FileId(u32::try_from(place).unwrap_or(u32::MAX));
+        let named = |file: &Text| (file.name.clone(), file.text.clone());
+        let mut known: HashMap<(String, String), FileId> =
+            self.files.iter().enumerate().map(|(place, file)| (named(file), id(place))).collect();
+        let mut places = Vec::with_capacity(others.files.len());
+        for file in &others.files {
+            let add = || self.add(file.name.as_str(), file.text.as_str());
+            let place = *known.entry(named(file)).or_insert_with(add);
+            places.push(place);
+        }
+        places
+    }
+
+    /// The name of a file.
+    pub(crate) fn name(&self, id: FileId) -> &str {
+        self.get(id).map_or("", |file| &file.name)
+    }
+
+    /// The text of a file.
+    pub(crate) fn text(&self, id: FileId) -> &str {
+        self.get(id).map_or("", |file| &file.text)
+    }
+
+    /// One line of a file, counted from 1, without its line break.
+    pub(crate) fn line(&self, id: FileId, number: u32) -> Option<&str> {
+        let Text { text, lines, .. } = self.get(id)?;
+        let start = *lines.get_or_init(|| line_starts(text)).get(usize::try_from(number.checked_sub(1)?).ok()?)?;
+        text[start..].split(['\n', '\r']).next()
+    }
+
+    fn get(&self, id: FileId) -> Option<&Text> {
+        usize::try_from(id.0).ok().and_then(|index| self.files.get(index))
+    }
+}
+
+/// Where the lines of a text begin.
+fn line_starts(text: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let ends = |at: &usize| match bytes[*at] {
+        b'\n' => true,
+        b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    std::iter::once(0).chain((0..bytes.len()).filter(ends).map(|at| at + 1)).collect()
+}
+
+/// A value and the place it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// The place.
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    pub(crate) fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+}
+
+/// A place for people: where a span begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file's path in the project.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The character in the line, from 1.
+    pub column: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_by_any_of_the_breaks_that_yaml_knows() {
+        let mut files = Files::new();
+        let id = files.add("t", "a\nb\r\nc\rd");
+        let lines: Vec<_> = (0..6).map(|n| files.line(id, n)).collect();
+        assert_eq!(lines, [None, Some("a"), Some("b"), Some("c"), Some("d"), None]);
+    }
+}

@@ -1,0 +1,85 @@
+//! Credentials remembered by an isolate: those that exist and those that do not, bounded, for stated times.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use tollgate_core::authn::{Credential, KeyDigest};
+use tollgate_core::bounds::{CREDENTIAL_ABSENT_MS, CREDENTIAL_FRESH_MS, CREDENTIALS_CACHED_MAX};
+use tollgate_core::time::MonotonicInstant;
+use tollgate_kv_schemas::{RecordError, decode, keys};
+
+use super::{Freshness, Isolate};
+use crate::patience::within;
+use crate::ports::{Clock, Host, Records, Unavailable};
+
+/// What an isolate remembers of credentials.
+///
+/// The two kinds are bounded apart: keys that somebody makes up cannot push out those that exist.
+#[derive(Debug, Default)]
+pub(crate) struct Credentials {
+    present: HashMap<KeyDigest, (Rc<Credential>, MonotonicInstant)>,
+    absent: HashMap<KeyDigest, MonotonicInstant>,
+}
+
+/// Why a credential could not be looked up.
+#[derive(Debug)]
+pub(crate) enum LookUpFailed {
+    Away(Unavailable),
+    Bad(RecordError),
+}
+
+/// The credential of a key, from memory or from the store; `None` when there is none.
+pub(crate) async fn credential<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    digest: KeyDigest,
+) -> Result<Option<Rc<Credential>>, LookUpFailed> {
+    let now = host.clock().instant();
+    let remember = isolate.settings.freshness == Freshness::Behind;
+    if remember && let Some(known) = isolate.credentials.borrow().get(&digest, now) {
+        return Ok(known);
+    }
+    let key = keys::credential(&isolate.settings.gateway, &digest);
+    let bytes = within(host, "the record store", host.records().read(&key)).await.map_err(LookUpFailed::Away)?;
+    let found = bytes.map(|bytes| decode::<Credential>(&bytes)).transpose().map_err(LookUpFailed::Bad)?.map(Rc::new);
+    if remember {
+        isolate.credentials.borrow_mut().put(digest, found.clone(), now);
+    }
+    Ok(found)
+}
+
+impl Credentials {
+    #[expect(clippy::option_option, reason = "known to exist, known not to, or not known")]
+    fn get(&self, digest: &KeyDigest, now: MonotonicInstant) -> Option<Option<Rc<Credential>>> {
+        if let Some((credential, at)) = self.present.get(digest) {
+            return (now.millis_since(*at) < CREDENTIAL_FRESH_MS).then(|| Some(Rc::clone(credential)));
+        }
+        let at = self.absent.get(digest)?;
+        (now.millis_since(*at) < CREDENTIAL_ABSENT_MS).then_some(None)
+    }
+
+    fn put(&mut self, digest: KeyDigest, found: Option<Rc<Credential>>, now: MonotonicInstant) {
+        match found {
+            Some(credential) => {
+                self.absent.remove(&digest);
+                make_room(&mut self.present, |(_, at)| now.millis_since(*at) < CREDENTIAL_FRESH_MS);
+                self.present.insert(digest, (credential, now));
+            }
+            None => {
+                self.present.remove(&digest);
+                make_room(&mut self.absent, |at| now.millis_since(*at) < CREDENTIAL_ABSENT_MS);
+                self.absent.insert(digest, now);
+            }
+        }
+    }
+}
+
+/// Keeps a map below its bound: first without what is past its time, then, if need be, without anything.
+fn make_room<V>(map: &mut HashMap<KeyDigest, V>, is_fresh: impl Fn(&V) -> bool) {
+    if map.len() >= CREDENTIALS_CACHED_MAX {
+        map.retain(|_, value| is_fresh(value));
+    }
+    if map.len() >= CREDENTIALS_CACHED_MAX {
+        map.clear();
+    }
+}

@@ -1,0 +1,132 @@
+//! The export of telemetry: gathered for an interval, sent in batches behind replies, retried, bounded.
+
+use std::collections::VecDeque;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde_json::json;
+use tollgate_core::bounds::{EXPORT_ATTEMPTS_MAX, EXPORT_BATCH_MAX, EXPORT_BATCHES_MAX, EXPORT_QUEUE_MAX};
+use tollgate_core::telemetry::{ExchangeRecord, Metrics, OtlpSettings, metrics_request, traces_request};
+use tollgate_core::time::{MonotonicInstant, Timestamp};
+
+use super::Isolate;
+use super::secrets::resolve;
+use crate::ports::{Clock, Host, TelemetrySink};
+
+/// What waits to be exported.
+#[derive(Debug, Default)]
+pub(crate) struct Exporter {
+    queue: VecDeque<ExchangeRecord>,
+    metrics: Metrics,
+    /// From when the metrics count.
+    since: Timestamp,
+    dropped: u64,
+    /// The exchange that gathers and sends began at this instant. It may have been ended by its platform, so the claim
+    /// lapses after [`CLAIM_MS`].
+    claimed_at: Option<MonotonicInstant>,
+}
+
+/// How long a claim to be the sender holds: Workers end what comes after a reply after 30 s.
+const CLAIM_MS: u64 = 30_000;
+
+/// Waits before the second, third and fourth try of a batch, in milliseconds.
+const RETRY_WAITS_MS: [u64; EXPORT_ATTEMPTS_MAX - 1] = [500, 1_000, 2_000];
+
+impl Exporter {
+    /// Adds a finished exchange; the oldest one is dropped when the queue is full.
+    pub(crate) fn add(&mut self, record: ExchangeRecord) {
+        if self.metrics.is_empty() {
+            self.since = record.started;
+        }
+        self.metrics.observe(&record);
+        if self.queue.len() >= EXPORT_QUEUE_MAX {
+            self.queue.pop_front();
+            self.dropped += 1;
+        }
+        self.queue.push_back(record);
+    }
+
+    /// Claims to be the one who sends; `false` when another exchange already does.
+    fn claim(&mut self, now: MonotonicInstant) -> bool {
+        if self.claimed_at.is_some_and(|at| now.millis_since(at) < CLAIM_MS) {
+            return false;
+        }
+        self.claimed_at = Some(now);
+        true
+    }
+
+    fn take_batch(&mut self) -> Vec<ExchangeRecord> {
+        let count = self.queue.len().min(EXPORT_BATCH_MAX);
+        self.queue.drain(..count).collect()
+    }
+}
+
+/// Gathers what finishes within the interval and sends it, unless another exchange is about to. What comes while it sends
+/// and is more than the batches it may send is left to the next exchange.
+pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings) {
+    if !isolate.exporter.borrow_mut().claim(host.clock().instant()) {
+        return;
+    }
+    host.clock().sleep(otlp.interval_ms).await;
+    let fields = fields(isolate, host, otlp).await;
+    for _ in 0..EXPORT_BATCHES_MAX {
+        let batch = isolate.exporter.borrow_mut().take_batch();
+        if batch.is_empty() {
+            break;
+        }
+        if let Some(content) = traces_request(&isolate.settings.gateway, &batch) {
+            post(host, otlp, "/v1/traces", &fields, content).await;
+        }
+    }
+    let now = host.clock().now();
+    let (metrics, since, dropped) = {
+        let mut exporter = isolate.exporter.borrow_mut();
+        (std::mem::take(&mut exporter.metrics), exporter.since, std::mem::take(&mut exporter.dropped))
+    };
+    if let Some(content) = metrics_request(&isolate.settings.gateway, &metrics, since, now) {
+        post(host, otlp, "/v1/metrics", &fields, content).await;
+    }
+    if dropped > 0 {
+        complain(host, &format!("{dropped} exchanges were dropped: more finished than could be exported"));
+    }
+    isolate.exporter.borrow_mut().claimed_at = None;
+}
+
+async fn fields<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, text) in &otlp.fields {
+        let Ok(Some(secret)) = resolve(isolate, host, text).await else {
+            complain(host, &format!("a secret that the field {name} needs is not there"));
+            continue;
+        };
+        if let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::from_str(secret.expose())) {
+            value.set_sensitive(true);
+            fields.insert(name, value);
+        }
+    }
+    fields
+}
+
+/// Sends one batch, again after a failure that may pass; a batch that is refused or fails to the last is dropped.
+async fn post<H: Host>(host: &H, otlp: &OtlpSettings, path: &str, fields: &HeaderMap, content: Vec<u8>) {
+    let Ok(endpoint) = otlp.endpoint.target(path, None) else { return };
+    let mut waits = RETRY_WAITS_MS.iter();
+    loop {
+        let reason = match host.telemetry_sink().post(&endpoint, fields.clone(), content.clone()).await {
+            Ok(status) if status.is_success() => return,
+            // The statuses that OTLP/HTTP names as worth a retry.
+            Ok(status) if matches!(status.as_u16(), 429 | 502 | 503 | 504) => format!("answered {status}"),
+            Ok(status) => return complain(host, &format!("{path} answered {status}; the batch is dropped")),
+            Err(away) => away.to_string(),
+        };
+        let Some(wait) = waits.next() else {
+            return complain(host, &format!("{path}: {reason}; the batch is dropped"));
+        };
+        host.clock().sleep(*wait).await;
+    }
+}
+
+fn complain<H: Host>(host: &H, reason: &str) {
+    let line = json!({"level": "warn", "event": "export-failed", "reason": reason});
+    host.telemetry_sink().log(&line.to_string());
+}

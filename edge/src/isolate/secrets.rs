@@ -1,0 +1,33 @@
+//! Secrets remembered by an isolate, so that a request need not ask the platform for each.
+
+use std::collections::HashMap;
+
+use tollgate_core::secret::{Secret, SecretText};
+use tollgate_core::time::MonotonicInstant;
+
+use super::Isolate;
+use crate::patience::within;
+use crate::ports::{Clock, Host, Secrets, Unavailable};
+
+/// How long a secret is believed unchanged: a rotation takes effect within this time.
+const SECRET_FRESH_MS: u64 = 60_000;
+
+/// What an isolate remembers of secrets; as many as the configuration names.
+pub(crate) type SecretCache = HashMap<String, (Secret, MonotonicInstant)>;
+
+/// A configured text with its references resolved; `Ok(None)` names no secret that is missing, it only says that one is.
+pub(crate) async fn resolve<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    text: &SecretText,
+) -> Result<Option<Secret>, Unavailable> {
+    let now = host.clock().instant();
+    for name in text.secret_names() {
+        let known = isolate.secrets.borrow().get(name).is_some_and(|(_, at)| now.millis_since(*at) < SECRET_FRESH_MS);
+        if !known && let Some(secret) = within(host, "the secret store", host.secrets().secret(name)).await? {
+            isolate.secrets.borrow_mut().insert(name.to_owned(), (secret, now));
+        }
+    }
+    let cache = isolate.secrets.borrow();
+    Ok(text.resolve(|name| cache.get(name).map(|(secret, _)| secret.clone())))
+}

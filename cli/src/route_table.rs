@@ -1,8 +1,9 @@
 //! The routes of a gateway as a table.
 
 use tollgate_config::{CompiledRoute, Whole};
+use tollgate_core::kinds::{AuthnPolicy, Place, SlotPolicy};
 use tollgate_core::route::Subject;
-use tollgate_core::settings::{PolicySettings, RouteSettings};
+use tollgate_core::settings::RouteSettings;
 
 use crate::terminal;
 
@@ -66,10 +67,9 @@ pub(crate) fn methods(route: &RouteSettings) -> String {
 
 /// Who may call: policies and scopes.
 pub(crate) fn authn(whole: &Whole, route: &RouteSettings) -> String {
-    let mut text = match policies(whole, &route.authn) {
-        names if names.is_empty() => "public".to_owned(),
-        names => names,
-    };
+    let all = |places: &Vec<Place<AuthnPolicy>>| names(whole, places).join("+");
+    let alternatives: Vec<String> = route.authn.iter().map(all).collect();
+    let mut text = if alternatives.is_empty() { "public".to_owned() } else { alternatives.join(",") };
     if !route.scopes.is_empty() {
         text.push_str(&format!(" [{}]", route.scopes.join(" ")));
     }
@@ -80,9 +80,12 @@ pub(crate) fn authn(whole: &Whole, route: &RouteSettings) -> String {
 }
 
 /// The names of policies.
-pub(crate) fn policies(whole: &Whole, places: &[usize]) -> String {
-    let policies = places.iter().filter_map(|place| whole.policies.get(*place));
-    policies.map(|PolicySettings { name, .. }| name.as_str()).collect::<Vec<_>>().join(",")
+pub(crate) fn policies<P: SlotPolicy>(whole: &Whole, places: &[Place<P>]) -> String {
+    names(whole, places).join(",")
+}
+
+pub(crate) fn names<'w, P: SlotPolicy>(whole: &'w Whole, places: &[Place<P>]) -> Vec<&'w str> {
+    places.iter().filter_map(|place| Some(whole.policies.get(*place)?.name.as_str())).collect()
 }
 
 /// How the route is cached.

@@ -7,7 +7,8 @@ use tollgate_analysis::{compile_dir, compile_str};
 use tollgate_config::{Compiled, Whole, fixtures};
 use tollgate_core::authn::Credential;
 use tollgate_core::cache::CacheCredentials;
-use tollgate_core::settings::{PolicyKind, RouteSettings, SiteSettings};
+use tollgate_core::kinds::{AuthnPolicy, LimitPolicy, Place, SlotPolicy};
+use tollgate_core::settings::{RouteSettings, SiteSettings};
 use tollgate_kv_schemas::{Manifest, Pointer, decode, decode_part, keys};
 
 const PROJECT: &str = r#"
@@ -80,8 +81,8 @@ fn parts(compiled: &Compiled) -> (Manifest, BTreeMap<String, SiteSettings>) {
     assert_eq!(&pointer.bundle, compiled.id());
     let manifest = &records[&keys::manifest(gateway, &pointer.bundle)];
     let manifest = Manifest::decode(manifest.clone(), &pointer.bundle).expect("the manifest");
-    let part = |host: &str, id| decode_part(&records[&keys::part(gateway, &id)], &id, host).expect("a part");
-    let parts = manifest.parts().expect("its pages").into_iter().map(|(host, id)| (host.to_owned(), part(host, id)));
+    let part = |id| decode_part(&records[&keys::part(gateway, &id)], &id).expect("a part");
+    let parts = manifest.parts().expect("its pages").into_iter().map(|(host, id)| (host.to_owned(), part(id)));
     let parts = parts.collect();
     (manifest, parts)
 }
@@ -90,8 +91,8 @@ fn route<'s>(site: &'s SiteSettings, id: &str) -> &'s RouteSettings {
     site.routes.iter().find(|route| route.id == id).expect(id)
 }
 
-fn policies<'s>(site: &'s SiteSettings, places: &[usize]) -> Vec<&'s str> {
-    places.iter().map(|place| site.policies[*place].name.as_str()).collect()
+fn policies<P: SlotPolicy>(site: &SiteSettings, places: impl IntoIterator<Item = Place<P>>) -> Vec<&str> {
+    places.into_iter().map(|place| site.policies.get(place).expect("a policy").name.as_str()).collect()
 }
 
 #[test]
@@ -138,8 +139,8 @@ fn a_route_has_what_its_levels_gave_it() {
     let list = route(site, "pets.list");
     assert_eq!(list.path.as_str(), "/pets/v1/pets");
     assert_eq!((list.methods.as_slice(), list.strip_segments), (&["GET".to_owned(), "POST".to_owned()][..], 2));
-    assert_eq!(policies(site, &list.authn), ["partners"]);
-    assert_eq!(policies(site, &list.limit), ["burst", "slow"]);
+    assert_eq!(policies(site, list.authenticators()), ["partners"]);
+    assert_eq!(policies(site, list.limit.clone()), ["burst", "slow"]);
     assert_eq!((list.cost.get(), list.scopes.as_slice()), (5, &["a".to_owned(), "b".to_owned()][..]));
     assert_eq!((list.timeout_ms, list.content_bytes_max), (Some(5_000), 1 << 20));
     let cache = list.cache.as_ref().unwrap();
@@ -147,8 +148,8 @@ fn a_route_has_what_its_levels_gave_it() {
     assert_eq!((cache.credentials, &cache.key_query), (CacheCredentials::Never, &None));
 
     let one = route(site, "pets.GET /pets/{id}");
-    assert_eq!(policies(site, &one.authn), ["staff"]);
-    assert_eq!(policies(site, &one.limit), ["slow"]);
+    assert_eq!(policies(site, one.authenticators()), ["staff"]);
+    assert_eq!(policies(site, one.limit.clone()), ["slow"]);
     assert_eq!((one.timeout_ms, one.content_bytes_max), (None, 1024));
     let cache = one.cache.as_ref().unwrap();
     assert_eq!((cache.ttl_ms, cache.vary.len()), (Some(600_000), 1));
@@ -176,10 +177,9 @@ fn upstreams_and_policies_are_as_written_and_defaults_are_filled_in() {
     assert_eq!((pets.url.to_string().as_str(), pets.connect_timeout_ms), ("https://pets.internal:8443/base", 2_000));
     assert_eq!(pets.fields[0].0, "x-token");
     assert_eq!(pets.fields[0].1.secret_names().collect::<Vec<_>>(), ["PETS"]);
-    let policy = |name: &str| &site.policies.iter().find(|policy| policy.name == name).unwrap().kind;
-    let PolicyKind::RateLimit(slow) = policy("slow") else { panic!("a rate limit") };
+    let LimitPolicy::RateLimit(slow) = &site.policies.limit.iter().find(|limit| limit.name == "slow").unwrap().policy;
     assert_eq!((slow.rate.get(), slow.period_ms.get(), slow.burst.get()), (1, 1_000, 1));
-    let PolicyKind::ApiKey(staff) = policy("staff") else { panic!("an API key") };
+    let AuthnPolicy::ApiKey(staff) = &site.policies.authn.iter().find(|keys| keys.name == "staff").unwrap().policy;
     assert_eq!((staff.field.as_str(), &staff.scheme, &staff.query), ("x-api-key", &None, &None));
     assert!(manifest.gateway.telemetry.log && !manifest.gateway.trust_forwarded);
     let internal: Vec<String> = manifest.gateway.internal_hosts.iter().map(ToString::to_string).collect();
@@ -219,10 +219,10 @@ fn what_changes_a_requests_way_changes_the_bundle() {
 fn the_whole_gateway_is_there_to_be_listed() {
     let compiled = compiled(PROJECT);
     let Whole { routes, policies, upstreams } = compiled.whole();
-    assert_eq!((routes.len(), upstreams.len(), policies.len()), (6, 2, 4));
+    assert_eq!((routes.len(), upstreams.len(), policies.iter().count()), (6, 2, 4));
     let find = |id: &str| routes.iter().find(|route| route.settings.id == id).expect(id);
     let list = find("pets.list");
-    let limits: Vec<_> = list.settings.limit.iter().map(|place| policies[*place].name.as_str()).collect();
+    let limits: Vec<_> = policies.at(&list.settings.limit).map(|limit| limit.name.as_str()).collect();
     assert_eq!((limits, list.hosts[0].to_string()), (vec!["burst", "slow"], "api.example.com".to_owned()));
     assert_eq!(upstreams[find("shop.* /{*rest}").settings.upstream].name, "shop");
 }

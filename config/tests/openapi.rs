@@ -1,6 +1,8 @@
 //! Projects whose routes come from OpenAPI documents.
 
 use std::collections::BTreeMap;
+use tollgate_core::kinds::Slot;
+use tollgate_core::settings::RouteSettings;
 
 use tollgate_analysis::compile_files;
 use tollgate_config::{Code, Compiled, Diagnostics, Severity};
@@ -50,14 +52,14 @@ fn compiled(api: &str, more: &[(&str, &str)]) -> Compiled {
 
 /// Routes as `id METHOD path`, with what each is guarded by.
 fn routes(compiled: &Compiled) -> Vec<String> {
-    let names = |places: &[usize]| {
-        let names = places.iter().map(|place| compiled.policies()[*place].name.clone());
-        names.collect::<Vec<_>>().join("+")
+    let names = |route: &RouteSettings, slot: Slot| {
+        let policies = route.policies(compiled.policies()).filter(|policy| policy.slot == slot);
+        policies.map(|policy| policy.name.to_owned()).collect::<Vec<_>>().join("+")
     };
     let line = |route: &tollgate_config::CompiledRoute| {
         let settings = &route.settings;
         let (id, methods, path) = (&settings.id, settings.methods.join(","), &settings.path);
-        format!("{id} {methods} {path} [{}] [{}]", names(&settings.authn), names(&settings.limit))
+        format!("{id} {methods} {path} [{}] [{}]", names(settings, Slot::Authn), names(settings, Slot::Limit))
     };
     let of_pets = compiled.routes().iter().filter(|route| route.settings.api == "pets");
     let mut routes: Vec<String> = of_pets.map(line).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tollgate_analysis::{compile_files, compile_str};
 use tollgate_config::{Compiled, Diagnostics, OriginLevel};
-use tollgate_core::settings::PolicyKind;
+use tollgate_core::kinds::LimitPolicy;
 
 /// A project with what it says under `plans:`.
 fn project(plans: &str) -> String {
@@ -30,8 +30,8 @@ fn check(plans: &str, expected: &[(&str, u32)]) {
 
 /// The numbers that plans have for a policy: rate, period and burst.
 fn numbers(compiled: &Compiled, policy: &str) -> Vec<(String, u32, u32, u32)> {
-    let policy = compiled.policies().iter().find(|known| known.name == policy).expect("a policy");
-    let PolicyKind::RateLimit(settings) = &policy.kind else { return Vec::new() };
+    let found = compiled.policies().limit.iter().find(|known| known.name == policy);
+    let Some(LimitPolicy::RateLimit(settings)) = found.map(|named| &named.policy) else { return Vec::new() };
     let shown = settings.plans.iter();
     shown.map(|(plan, of)| (plan.clone(), of.rate.get(), of.period_ms.get(), of.burst.get())).collect()
 }

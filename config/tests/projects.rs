@@ -82,7 +82,7 @@ fn what_an_api_defines_only_that_api_sees() {
         ("apis/a/api.yaml", &a),
         ("apis/b/api.yaml", &b),
     ]);
-    let names: Vec<_> = both.policies().iter().map(|policy| policy.name.as_str()).collect();
+    let names: Vec<_> = both.policies().iter().map(|policy| policy.name).collect();
     assert_eq!(names, ["a.burst", "b.burst"]);
     let upstreams: Vec<_> = both.upstreams().iter().map(|u| (u.name.as_str(), u.url.to_string())).collect();
     assert_eq!(upstreams, [("a.own", "http://a".to_owned()), ("b.own", "http://b".to_owned())]);

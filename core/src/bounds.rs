@@ -65,6 +65,9 @@ pub const ROUTE_LIST_MAX: usize = 256;
 /// Plans that one policy has numbers for: ten times what API products offer.
 pub const PLANS_MAX: usize = 256;
 
+/// Networks of one list of an `ip-filter` policy: the published lists of large cloud providers have some 10,000.
+pub const NETWORKS_MAX: usize = 16_384;
+
 /// Bytes of a bundle's manifest: 200,000 host patterns; Workers KV takes 25 MiB a value.
 pub const MANIFEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 

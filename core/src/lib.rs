@@ -8,8 +8,8 @@
 //! It does not read YAML (`tollgate-config` does) and knows no store (`tollgate-kv-schemas` names its records).
 //!
 //! Where to start: [`settings::RouteSettings`] is what a route can say. Each phase of an exchange has a module here with
-//! the settings of its policies, the pure decision, and its tests: [`route`], [`authn`], [`limit`], [`cache`],
-//! [`forward`]. What they come to is a [`problem::Problem`] or a line in the [`trace::DecisionTrace`].
+//! the settings of its policies, the pure decision, and its tests: [`route`], [`guard`], [`authn`], [`limit`], [`cache`],
+//! [`forward`]. [`kinds`] lists the kinds of policy and the slots they stand in. What they come to is a [`problem::Problem`] or a line in the [`trace::DecisionTrace`].
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,9 @@ pub mod bounds;
 pub mod cache;
 pub mod cell;
 pub mod forward;
+pub mod guard;
 pub mod hex;
+pub mod kinds;
 pub mod limit;
 pub mod problem;
 pub mod route;

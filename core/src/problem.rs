@@ -18,6 +18,8 @@ pub enum ProblemKind {
     FieldsTooLarge,
     /// The request's content is too large.
     ContentTooLarge,
+    /// The gateway does not admit this client, whoever it says it is.
+    ClientNotAdmitted,
     /// No route has this host and path.
     RouteNotFound,
     /// The path is known, but not with this method.
@@ -58,12 +60,13 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for docs and tests.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::BadRequest,
         Self::BadPath,
         Self::TargetTooLong,
         Self::FieldsTooLarge,
         Self::ContentTooLarge,
+        Self::ClientNotAdmitted,
         Self::RouteNotFound,
         Self::MethodNotAllowed,
         Self::CredentialMissing,
@@ -118,6 +121,7 @@ impl ProblemKind {
                 ("fields-too-large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's fields are too large")
             }
             Self::ContentTooLarge => ("content-too-large", S::PAYLOAD_TOO_LARGE, "The request's content is too large"),
+            Self::ClientNotAdmitted => ("client-not-admitted", S::FORBIDDEN, "The gateway does not admit this client"),
             Self::RouteNotFound => ("route-not-found", S::NOT_FOUND, "There is nothing at this URL"),
             Self::MethodNotAllowed => ("method-not-allowed", S::METHOD_NOT_ALLOWED, "The method is not allowed here"),
             Self::CredentialMissing => ("credential-missing", S::UNAUTHORIZED, "A credential is needed"),

@@ -9,11 +9,11 @@ use std::num::NonZeroU32;
 use http::{HeaderName, Method};
 use serde::{Deserialize, Serialize};
 
-use crate::authn::ApiKeySettings;
-use crate::bounds::{PATH_SEGMENTS_MAX, PLANS_MAX, ROUTE_LIST_MAX};
+use crate::bounds::{PATH_SEGMENTS_MAX, ROUTE_LIST_MAX};
 use crate::cache::CacheSettings;
 use crate::forward::UpstreamSettings;
-use crate::limit::RateLimitSettings;
+use crate::kinds::{AuthnPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
+use crate::limit::LimitBy;
 use crate::route::{HostPattern, PathTemplate, Predicate};
 use crate::telemetry::TelemetrySettings;
 
@@ -42,29 +42,9 @@ pub struct SiteSettings {
     /// The upstreams its routes forward to.
     pub upstreams: Vec<UpstreamSettings>,
     /// The policies its routes name.
-    pub policies: Vec<PolicySettings>,
+    pub policies: Policies,
     /// Its routes.
     pub routes: Vec<RouteSettings>,
-}
-
-/// A named policy instance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicySettings {
-    /// The name it is referred to by, unique within the gateway.
-    pub name: String,
-    /// What it does.
-    pub kind: PolicyKind,
-}
-
-/// The kinds of policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PolicyKind {
-    /// Authentication by API key.
-    ApiKey(ApiKeySettings),
-    /// A rate limit.
-    RateLimit(RateLimitSettings),
 }
 
 /// Settings of one route, with everything its levels (gateway, API, route) gave it already merged.
@@ -84,12 +64,16 @@ pub struct RouteSettings {
     pub when: Vec<Predicate>,
     /// Whether it exists for callers inside only; it never answers on a public host.
     pub internal: bool,
-    /// Policies of which one must authenticate the caller (places in [`SiteSettings::policies`]); none: public.
-    pub authn: Vec<usize>,
+    /// Policies that may each refuse the request before its caller is authenticated, in order.
+    pub guard: Vec<Place<GuardPolicy>>,
+    /// Limits charged before the caller is authenticated, after the guards; none counts by caller.
+    pub guard_limit: Vec<Place<LimitPolicy>>,
+    /// Alternatives, in order, of which one must hold: all its policies must authenticate the caller. None: public.
+    pub authn: Vec<Vec<Place<AuthnPolicy>>>,
     /// Scopes the principal must hold, all of them.
     pub scopes: Vec<String>,
-    /// Rate limits charged, in order (places in [`SiteSettings::policies`]).
-    pub limit: Vec<usize>,
+    /// Limits charged, in order.
+    pub limit: Vec<Place<LimitPolicy>>,
     /// What one request costs of each limit.
     pub cost: NonZeroU32,
     /// Whether and how responses are cached.
@@ -104,25 +88,46 @@ pub struct RouteSettings {
     pub timeout_ms: Option<u64>,
 }
 
+impl RouteSettings {
+    /// What is known of every policy that the route names, slot by slot.
+    pub fn policies<'p>(&'p self, all: &'p Policies) -> impl Iterator<Item = PolicyView<'p>> {
+        let guards = self.guard.iter().filter_map(|place| all.view(*place));
+        let guard_limits = self.guard_limit.iter().filter_map(|place| all.view(*place));
+        let authenticators = self.authenticators().filter_map(|place| all.view(place));
+        let limits = self.limit.iter().filter_map(|place| all.view(*place));
+        guards.chain(guard_limits).chain(authenticators).chain(limits)
+    }
+
+    /// The policies that may authenticate a caller, in order, whatever the alternative.
+    pub fn authenticators(&self) -> impl Iterator<Item = Place<AuthnPolicy>> {
+        self.authn.iter().flatten().copied()
+    }
+}
+
 impl SiteSettings {
-    /// Checks what serde cannot: that every place named exists and holds the kind of policy named there, that methods and
+    /// Checks what types cannot: that every place named exists, that methods and
     /// fields have names that HTTP allows, and that no list makes a request do more than a gateway should.
     ///
     /// What a compiler writes passes; it is here for what is damaged or made up.
     #[must_use]
     pub fn is_coherent(&self) -> bool {
         self.upstreams.iter().all(is_coherent_upstream)
-            && self.policies.iter().all(is_coherent_policy)
+            && self.policies.is_coherent()
             && self.routes.iter().all(|route| self.holds(route))
     }
 
     fn holds(&self, route: &RouteSettings) -> bool {
-        let is_key = |p: &usize| matches!(self.policies.get(*p).map(|p| &p.kind), Some(PolicyKind::ApiKey(_)));
-        let is_limit = |p: &usize| matches!(self.policies.get(*p).map(|p| &p.kind), Some(PolicyKind::RateLimit(_)));
-        route.authn.len() <= ROUTE_LIST_MAX
-            && route.authn.iter().all(is_key)
+        route.guard.len() <= ROUTE_LIST_MAX
+            && route.guard.iter().all(|place| self.policies.has(*place))
+            && route.guard_limit.len() <= ROUTE_LIST_MAX
+            && route
+                .guard_limit
+                .iter()
+                .all(|place| self.policies.get(*place).is_some_and(|limit| limit.policy.by() == LimitBy::Address))
+            && route.authn.iter().map(Vec::len).sum::<usize>() <= ROUTE_LIST_MAX
+            && route.authn.iter().all(|all| !all.is_empty() && all.iter().all(|place| self.policies.has(*place)))
             && route.limit.len() <= ROUTE_LIST_MAX
-            && route.limit.iter().all(is_limit)
+            && route.limit.iter().all(|place| self.policies.has(*place))
             && route.upstream < self.upstreams.len()
             && (route.scopes.is_empty() || !route.authn.is_empty())
             && route.scopes.len() <= ROUTE_LIST_MAX
@@ -139,19 +144,12 @@ fn is_coherent_upstream(upstream: &UpstreamSettings) -> bool {
     upstream.fields.len() <= ROUTE_LIST_MAX && upstream.fields.iter().all(|(name, _)| is_field_name(name))
 }
 
-fn is_coherent_policy(policy: &PolicySettings) -> bool {
-    match &policy.kind {
-        PolicyKind::ApiKey(settings) => is_field_name(&settings.field),
-        PolicyKind::RateLimit(settings) => settings.plans.len() <= PLANS_MAX,
-    }
-}
-
 fn is_coherent_cache(cache: &CacheSettings) -> bool {
     let keys = cache.key_query.as_ref().map_or(0, Vec::len);
     cache.vary.len() <= ROUTE_LIST_MAX && keys <= ROUTE_LIST_MAX && cache.vary.iter().all(|name| is_field_name(name))
 }
 
 /// Settings have names in lower case.
-fn is_field_name(name: &str) -> bool {
+pub(crate) fn is_field_name(name: &str) -> bool {
     HeaderName::from_lowercase(name.as_bytes()).is_ok()
 }

@@ -194,20 +194,20 @@ impl Config {
         let known = self.last_good.borrow().get(pattern).filter(same).map(Rc::clone);
         let site = match known {
             Some(site) => site,
-            None => Rc::new(self.read_site(host, active, pattern, id).await?),
+            None => Rc::new(self.read_site(host, active, id).await?),
         };
         let made_room = active.parts.borrow_mut().insert(id, &site, self.room);
         active.forget_hosts_if(made_room);
         Ok(site)
     }
 
-    async fn read_site<H: Host>(&self, host: &H, active: &Active, pattern: &str, id: Id) -> Result<Site, Failure> {
+    async fn read_site<H: Host>(&self, host: &H, active: &Active, id: Id) -> Result<Site, Failure> {
         if let Some(error) = active.unusable.borrow().get(&id) {
             return Err(Failure::Bad(error.clone()));
         }
         let read = async {
             let record = self.read_named(host, keys::part(&self.gateway, &id), "part").await?;
-            let settings = decode_part(&record, &id, pattern).map_err(Failure::Bad)?;
+            let settings = decode_part(&record, &id).map_err(Failure::Bad)?;
             Ok(Site::compile(Rc::clone(&active.gateway), settings, id, record.len()))
         };
         read.await.inspect_err(|failure| {

@@ -15,6 +15,7 @@ mod loading;
 pub mod memory;
 mod patience;
 mod pipeline;
+mod policies;
 pub mod ports;
 mod site;
 

@@ -26,8 +26,8 @@ impl BundleRecords<'_> {
     pub fn load(self, host: &HostName) -> Result<LoadedPart, RecordError> {
         let pointer: Pointer = decode(self.pointer)?;
         let manifest = Manifest::decode(self.manifest.to_vec(), &pointer.bundle)?;
-        let Some((pattern, id)) = first_part(&manifest, host)? else { return Ok(LoadedPart(None)) };
-        let settings = decode_part(self.part, &id, &pattern)?;
+        let Some(id) = first_part(&manifest, host)? else { return Ok(LoadedPart(None)) };
+        let settings = decode_part(self.part, &id)?;
         Ok(LoadedPart::of(manifest, settings, id))
     }
 
@@ -38,8 +38,8 @@ impl BundleRecords<'_> {
     pub fn load_unnamed(self, host: &HostName) -> Result<LoadedPart, RecordError> {
         let _: Pointer = decode(self.pointer)?;
         let manifest = Manifest::decode_unnamed(self.manifest.to_vec())?;
-        let (pattern, id) = first_part(&manifest, host)?.unwrap_or_else(|| (host.to_string(), Id::of(self.part)));
-        let settings = decode_part_unnamed(self.part, &pattern)?;
+        let id = first_part(&manifest, host)?.unwrap_or_else(|| Id::of(self.part));
+        let settings = decode_part_unnamed(self.part)?;
         Ok(LoadedPart::of(manifest, settings, id))
     }
 }
@@ -60,10 +60,10 @@ impl LoadedPart {
     }
 }
 
-fn first_part(manifest: &Manifest, host: &HostName) -> Result<Option<(String, Id)>, RecordError> {
+fn first_part(manifest: &Manifest, host: &HostName) -> Result<Option<Id>, RecordError> {
     for pattern in HostPattern::candidates(host) {
         if let Some(id) = manifest.part(&pattern)? {
-            return Ok(Some((pattern, id)));
+            return Ok(Some(id));
         }
     }
     Ok(None)

@@ -18,7 +18,7 @@ use tollgate_core::route::HostPattern;
 use tollgate_core::settings::GatewaySettings;
 
 use crate::binary::{self, ENVELOPE_BYTES, MANIFEST};
-use crate::{Id, RecordError, v1};
+use crate::{Id, RecordError};
 
 /// The table of contents of a bundle: the settings of the gateway, and the part of each host pattern.
 #[derive(Clone, Debug)]
@@ -91,12 +91,6 @@ impl Manifest {
     fn read(mut record: Vec<u8>, id: Option<&Id>) -> Result<Self, RecordError> {
         if record.len() > MANIFEST_BYTES_MAX {
             return Err(damaged(format!("longer than {MANIFEST_BYTES_MAX} bytes")));
-        }
-        if !binary::is_binary(&record) {
-            verify(&record, id)?;
-            let (gateway, parts) = v1::manifest(&record)?;
-            let (head, content) = Head::of(&gateway, &parts);
-            return Self::of(head, content, false);
         }
         let data = binary::open(&record, &MANIFEST)?;
         let cut_off = || damaged("cut off");

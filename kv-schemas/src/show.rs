@@ -22,7 +22,7 @@ pub fn readable(record: &[u8]) -> Result<Value, RecordError> {
         let hosts: BTreeMap<_, _> = manifest.parts()?.into_iter().collect();
         (MANIFEST.name, json!({"gateway": manifest.gateway, "hosts": hosts}))
     } else {
-        (PART.name, json!(decode_part_unnamed(record, "")?))
+        (PART.name, json!(decode_part_unnamed(record)?))
     };
     Ok(json!({"kind": kind, "v": VERSION, "data": data}))
 }

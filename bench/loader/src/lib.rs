@@ -10,9 +10,10 @@ use http::Method;
 use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::kinds::{Named, Place, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
 use tollgate_core::route::{Entry, HostName, Router};
-use tollgate_core::settings::{GatewaySettings, PolicyKind, PolicySettings, RouteSettings, SiteSettings};
+use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_core::telemetry::TelemetrySettings;
 use tollgate_edge::BundleRecords;
 use tollgate_kv_schemas::{Bundle, Id};
@@ -112,14 +113,14 @@ fn site(routes: usize) -> SiteSettings {
         plans: BTreeMap::new(),
     };
     let keys = ApiKeySettings { field: "x-api-key".into(), scheme: None, query: None };
-    let policies = [("keys", PolicyKind::ApiKey(keys)), ("burst", PolicyKind::RateLimit(limit))];
+    let policies = [("keys", Policy::from(keys)), ("burst", Policy::from(limit))];
     let upstream = |n: usize| {
         let url = format!("https://up{n}.internal:8443/base").parse().ok()?;
         Some(UpstreamSettings { name: format!("up{n}"), url, connect_timeout_ms: 5_000, fields: vec![] })
     };
     SiteSettings {
         upstreams: (0..4).filter_map(upstream).collect(),
-        policies: policies.into_iter().map(|(name, kind)| PolicySettings { name: name.into(), kind }).collect(),
+        policies: policies.into_iter().map(|(name, policy)| Named { name: name.into(), policy }).collect(),
         routes: (0..routes).filter_map(route).collect(),
     }
 }
@@ -140,9 +141,11 @@ fn route(n: usize) -> Option<RouteSettings> {
         methods: vec![method.into()],
         when: vec![],
         internal: false,
-        authn: vec![0],
+        guard: vec![],
+        guard_limit: vec![],
+        authn: vec![vec![Place::new(0)]],
         scopes: if n.is_multiple_of(3) { vec![format!("{of}.read")] } else { vec![] },
-        limit: vec![1],
+        limit: vec![Place::new(0)],
         cost: NonZeroU32::MIN,
         cache: (method == "GET" && n.is_multiple_of(2)).then_some(cache),
         upstream: n % 4,

@@ -10,7 +10,7 @@ use tollgate_core::route::HostName;
 use super::Output;
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
-use crate::route_table::{policies, route_table, upstream};
+use crate::route_table::{names, route_table, upstream};
 use crate::terminal;
 
 /// List the routes of a project with what guards them.
@@ -101,10 +101,7 @@ impl Filter {
             let head = wanted.eq_ignore_ascii_case("HEAD") && settings.methods.iter().any(|method| method == "GET");
             settings.methods.is_empty() || head || settings.methods.iter().any(named)
         };
-        let policy = |wanted: &str| {
-            let mut places = settings.authn.iter().chain(&settings.limit);
-            places.any(|place| whole.policies.get(*place).is_some_and(|policy| policy.name == wanted))
-        };
+        let policy = |wanted: &str| settings.policies(&whole.policies).any(|policy| policy.name == wanted);
         let upstream = |wanted: &str| whole.upstreams.get(settings.upstream).is_some_and(|u| u.name == wanted);
         any(&self.api, &|wanted| settings.api == wanted)
             && any(&self.host, &host)
@@ -154,10 +151,8 @@ fn segment_matches(wanted: &str, segment: &str) -> bool {
 /// A route as JSON, its policies and upstream by name.
 pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
     let CompiledRoute { hosts, settings: route, tags, .. } = route;
-    let names = |places: &[usize]| -> Vec<String> {
-        let names = policies(whole, places);
-        names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
-    };
+    let guards = [names(whole, &route.guard), names(whole, &route.guard_limit)].concat();
+    let alternatives: Vec<Vec<&str>> = route.authn.iter().map(|all| names(whole, all)).collect();
     json!({
         "id": route.id,
         "api": route.api,
@@ -166,9 +161,10 @@ pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
         "path": route.path.to_string(),
         "methods": route.methods,
         "internal": route.internal,
-        "authn": names(&route.authn),
+        "authn": alternatives,
         "scopes": route.scopes,
-        "limit": names(&route.limit),
+        "guard": guards,
+        "limit": names(whole, &route.limit),
         "cost": route.cost,
         "cache": route.cache,
         "upstream": upstream(whole, route),

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use tollgate_config::{CompiledRoute, Whole};
-use tollgate_core::authn::{ApiKeySettings, Credential};
+use tollgate_core::authn::Credential;
+use tollgate_core::kinds::CredentialPlace;
 use tollgate_core::route::{HostPattern, PathTemplate};
-use tollgate_core::settings::{PolicyKind, RouteSettings};
+use tollgate_core::settings::RouteSettings;
 
 use super::Session;
 use crate::project::Place;
@@ -61,7 +62,7 @@ fn curl_lines(session: &Session, url: &str) -> Vec<String> {
     let cached = usable.iter().filter(|route| is_public(route) && route.settings.cache.is_some()).take(1);
     let keyed = usable.iter().find_map(|route| {
         let (key, credential) = sample?;
-        let settings = key_settings(whole, &route.settings).filter(|_| may(credential, &route.settings))?;
+        let settings = key_place(whole, &route.settings).filter(|_| may(credential, &route.settings))?;
         Some(curl(route, url, Some((settings, key.key.expose()))))
     });
     let mut lines: Vec<String> = public.map(|route| curl(route, url, None)).collect();
@@ -84,14 +85,11 @@ fn may(credential: &Credential, route: &RouteSettings) -> bool {
     route.scopes.iter().all(|scope| credential.scopes.contains(scope))
 }
 
-fn key_settings<'a>(whole: &'a Whole, route: &RouteSettings) -> Option<&'a ApiKeySettings> {
-    route.authn.iter().find_map(|place| match &whole.policies.get(*place)?.kind {
-        PolicyKind::ApiKey(settings) => Some(settings),
-        PolicyKind::RateLimit(_) => None,
-    })
+fn key_place<'a>(whole: &'a Whole, route: &'a RouteSettings) -> Option<CredentialPlace<'a>> {
+    route.policies(&whole.policies).find_map(|policy| policy.uses.credential)
 }
 
-fn curl(route: &CompiledRoute, url: &str, key: Option<(&ApiKeySettings, &str)>) -> String {
+fn curl(route: &CompiledRoute, url: &str, key: Option<(CredentialPlace<'_>, &str)>) -> String {
     let mut line = "curl -i".to_owned();
     match route.hosts.last() {
         None | Some(HostPattern::Any) => {}
@@ -99,7 +97,7 @@ fn curl(route: &CompiledRoute, url: &str, key: Option<(&ApiKeySettings, &str)>) 
         Some(HostPattern::Wildcard(suffix)) => line.push_str(&format!(" -H 'Host: any.{suffix}'")),
     }
     if let Some((settings, key)) = key {
-        let scheme = settings.scheme.as_ref().map_or_else(String::new, |scheme| format!("{scheme} "));
+        let scheme = settings.scheme.map_or_else(String::new, |scheme| format!("{scheme} "));
         line.push_str(&format!(" -H '{}: {scheme}{key}'", settings.field));
     }
     line + &format!(" {url}{}", sample_path(&route.settings.path))

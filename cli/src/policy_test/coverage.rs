@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use tollgate_config::{Compiled, CompiledRoute};
 use tollgate_core::cache::{CacheOutcome, Forwarded};
-use tollgate_core::settings::PolicySettings;
+use tollgate_core::kinds::{Policies, Slot};
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::trace::{Phase, Verdict};
 
@@ -87,15 +87,14 @@ impl Coverage {
             if let Some(item) = self.routes.get_mut(place) {
                 item.add(branches(route, policies));
             }
-            used.extend(route.settings.authn.iter().chain(&route.settings.limit).copied());
+            used.extend(route.settings.policies(policies).map(|policy| policy.name.to_owned()));
         }
-        for policy in used.into_iter().filter_map(|place| policies.get(place)) {
-            let known = self.policies.iter().position(|item| item.name == policy.name).unwrap_or_else(|| {
-                self.policies.push(Item { name: policy.name.clone(), what: "policy".to_owned(), branches: Vec::new() });
+        for name in used {
+            let known = self.policies.iter().position(|item| item.name == name).unwrap_or_else(|| {
+                self.policies.push(Item { name: name.clone(), what: "policy".to_owned(), branches: Vec::new() });
                 self.policies.len() - 1
             });
-            self.policies[known]
-                .add(vec![Branch::Decided(policy.name.clone()), Branch::StoreAway(policy.name.clone())]);
+            self.policies[known].add(vec![Branch::Decided(name.clone()), Branch::StoreAway(name)]);
         }
     }
 
@@ -137,13 +136,11 @@ fn described(route: &CompiledRoute) -> String {
 }
 
 /// What can happen to a request on a route.
-fn branches(route: &CompiledRoute, policies: &[PolicySettings]) -> Vec<Branch> {
+fn branches(route: &CompiledRoute, policies: &Policies) -> Vec<Branch> {
     let settings = &route.settings;
-    let named = |places: &[usize]| -> Vec<String> {
-        places.iter().filter_map(|place| policies.get(*place)).map(|policy| policy.name.clone()).collect()
-    };
     let mut all = vec![Branch::Taken];
-    for policy in named(&settings.authn) {
+    for policy in settings.policies(policies).filter(|policy| policy.slot == Slot::Authn) {
+        let policy = policy.name.to_owned();
         all.extend([Branch::LetIn(policy.clone()), Branch::TurnedAway(policy)]);
     }
     if !settings.authn.is_empty() {
@@ -152,7 +149,8 @@ fn branches(route: &CompiledRoute, policies: &[PolicySettings]) -> Vec<Branch> {
     if !settings.scopes.is_empty() {
         all.extend([Branch::ScopesHeld, Branch::ScopesLacking]);
     }
-    for policy in named(&settings.limit) {
+    for policy in settings.policies(policies).filter(|policy| policy.slot == Slot::Limit) {
+        let policy = policy.name.to_owned();
         all.extend([Branch::WithinLimit(policy.clone()), Branch::OverLimit(policy)]);
     }
     if settings.cache.is_some() {

@@ -69,7 +69,7 @@ fn put_key(
         Some(scheme) => format!("{scheme} {}", key.key.expose()),
         None => key.key.expose().to_owned(),
     };
-    let (Ok(name), Ok(mut value)) = (HeaderName::try_from(place.field.as_str()), HeaderValue::try_from(text)) else {
+    let (Ok(name), Ok(mut value)) = (HeaderName::try_from(place.field), HeaderValue::try_from(text)) else {
         return Err(format!("the key cannot stand in the field {}", place.field));
     };
     value.set_sensitive(true);

@@ -7,9 +7,8 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use tollgate_config::policy_tests::{Case, TestFile, TestKey};
 use tollgate_config::{Compiled, CompiledRoute};
-use tollgate_core::authn::ApiKeySettings;
+use tollgate_core::kinds::CredentialPlace;
 use tollgate_core::route::HostPattern;
-use tollgate_core::settings::PolicyKind;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_edge::memory::{Content, MemoryHost, MemoryRecords, VirtualClock};
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
@@ -32,7 +31,7 @@ pub(super) struct Stage<'f> {
     /// Hosts for callers inside.
     internal_hosts: Vec<String>,
     /// The places that the project's policies look for keys in.
-    key_places: Vec<&'f ApiKeySettings>,
+    key_places: Vec<CredentialPlace<'f>>,
 }
 
 /// One gateway with its clock, stores and upstreams.
@@ -94,18 +93,14 @@ impl<'f> Stage<'f> {
     }
 
     /// Where the route of a request looks for a key; where none does, the first place that any policy looks in.
-    pub(super) fn key_place(&self, request: &Request<Content>, client: Client) -> Option<&'f ApiKeySettings> {
+    pub(super) fn key_place(&self, request: &Request<Content>, client: Client) -> Option<CredentialPlace<'f>> {
         let any = self.key_places.first().copied();
         if self.key_places.len() < 2 {
             return any;
         }
         let policies = &self.compiled.whole().policies;
         let Some(route) = self.route_of(request.clone(), client) else { return any };
-        let asked = route.settings.authn.iter().filter_map(|place| match &policies.get(*place)?.kind {
-            PolicyKind::ApiKey(settings) => Some(settings),
-            PolicyKind::RateLimit(_) => None,
-        });
-        asked.into_iter().next().or(any)
+        route.settings.policies(policies).find_map(|policy| policy.uses.credential).or(any)
     }
 
     /// The route that the gateway takes for a request.
@@ -165,13 +160,11 @@ fn records(compiled: &Compiled, file: &TestFile) -> HashMap<String, Vec<u8>> {
 }
 
 /// The different places that policies look for keys in.
-fn key_places(compiled: &Compiled) -> Vec<&ApiKeySettings> {
-    let mut places: Vec<&ApiKeySettings> = Vec::new();
-    for policy in &compiled.whole().policies {
-        if let PolicyKind::ApiKey(settings) = &policy.kind
-            && !places.iter().any(|known| known.field == settings.field && known.scheme == settings.scheme)
-        {
-            places.push(settings);
+fn key_places(compiled: &Compiled) -> Vec<CredentialPlace<'_>> {
+    let mut places: Vec<CredentialPlace<'_>> = Vec::new();
+    for place in compiled.whole().policies.iter().filter_map(|policy| policy.uses.credential) {
+        if !places.iter().any(|known| known.field == place.field && known.scheme == place.scheme) {
+            places.push(place);
         }
     }
     places

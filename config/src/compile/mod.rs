@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use tollgate_core::bounds::PART_BYTES_MAX;
 use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::kinds::Policies;
 use tollgate_core::route::HostPattern;
-use tollgate_core::settings::{GatewaySettings, PolicySettings, SiteSettings};
+use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_kv_schemas::{Bundle, Id};
 
 pub use project::{Options, Project};
@@ -81,7 +82,7 @@ impl Compiled {
 
     /// The policies, by name.
     #[must_use]
-    pub fn policies(&self) -> &[PolicySettings] {
+    pub fn policies(&self) -> &Policies {
         &self.whole.policies
     }
 

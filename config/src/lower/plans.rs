@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use tollgate_core::bounds::PLANS_MAX;
+use tollgate_core::kinds::{LimitPolicy, NamedPolicy, Policy};
 use tollgate_core::limit::PlanLimit as Lowered;
-use tollgate_core::settings::{PolicyKind, PolicySettings};
 
 use super::policies::{Definitions, numbers};
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -13,7 +13,7 @@ use crate::model::project::Project;
 use crate::place::{Span, Spanned};
 
 /// Gives each policy the numbers that plans have for it.
-pub(super) fn plans(project: &Project, policies: &mut Definitions<PolicySettings>, report: &mut Report) {
+pub(super) fn plans(project: &Project, policies: &mut Definitions<NamedPolicy>, report: &mut Report) {
     if let Some((plan, _)) = project.plans.get(PLANS_MAX) {
         report_too_many(plan, report);
         return;
@@ -24,11 +24,11 @@ pub(super) fn plans(project: &Project, policies: &mut Definitions<PolicySettings
             // To have other numbers is no use of a policy: one that is in no list is still reported as unused.
             let Some(place) = policies.look_up(policy, report) else { continue };
             let span = policies.span(place);
-            match policies.get_mut(place).map(|policy| &mut policy.kind) {
-                Some(PolicyKind::RateLimit(settings)) => {
+            match policies.get_mut(place).map(|named| &mut named.policy) {
+                Some(Policy::Limit(LimitPolicy::RateLimit(settings))) => {
                     settings.plans.extend(numbers.map(|numbers| (plan.value.clone(), numbers)));
                 }
-                Some(PolicyKind::ApiKey(_)) => report_no_limit(policy, span, report),
+                Some(Policy::Guard(_) | Policy::Authn(_)) => report_no_limit(policy, span, report),
                 None => {}
             }
         }

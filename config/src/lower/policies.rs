@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::bounds::CONNECT_TIMEOUT_MS_DEFAULT;
 use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::kinds::{self, NamedPolicy, Slot};
 use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
-use tollgate_core::settings::{PolicyKind, PolicySettings};
 
 use super::plans::Numbers;
 use crate::decode::{Named, parsed};
@@ -52,15 +52,15 @@ pub(super) fn upstreams(project: &Project, report: &mut Report) -> Definitions<U
     })
 }
 
-pub(super) fn policies(project: &Project, report: &mut Report) -> Definitions<PolicySettings> {
+pub(super) fn policies(project: &Project, report: &mut Report) -> Definitions<NamedPolicy> {
     let mut all: Scoped<'_, Policy> = vec![(None, &project.policies)];
     all.extend(own(project).map(|(name, api)| (Some(name), &api.policies)));
     Definitions::of("policy", Code::UnknownPolicy, project.is_whole, &all, |name, policy| {
-        let kind = match policy {
-            Policy::ApiKey(settings) => PolicyKind::ApiKey(api_key(settings, report)?),
-            Policy::RateLimit(settings) => PolicyKind::RateLimit(rate_limit(settings, report)?),
+        let policy: kinds::Policy = match policy {
+            Policy::ApiKey(settings) => api_key(settings, report)?.into(),
+            Policy::RateLimit(settings) => rate_limit(settings, report)?.into(),
         };
-        Some(PolicySettings { name: name.to_owned(), kind })
+        Some(NamedPolicy { name: name.to_owned(), policy })
     })
 }
 
@@ -167,6 +167,20 @@ impl<T> Definitions<T> {
                 .why("what is named must be defined")
                 .fix(fix),
         );
+    }
+}
+
+impl Definitions<NamedPolicy> {
+    /// For each definition, its index in the list of its slot.
+    pub(super) fn slot_indices(&self) -> Vec<usize> {
+        let mut counts: BTreeMap<Option<Slot>, usize> = BTreeMap::new();
+        let slots = self.list.iter().map(|definition| definition.value.as_ref().map(|named| named.policy.slot()));
+        let index = |slot| {
+            let count = counts.entry(slot).or_default();
+            *count += 1;
+            *count - 1
+        };
+        slots.map(index).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! One finding for each API and kind of weakness: a specification of a thousand operations has one policy to be mended.
 
-use tollgate_core::authn::ApiKeySettings;
+use tollgate_core::kinds::CredentialPlace;
 
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::model::api::Route;
@@ -12,7 +12,7 @@ use crate::place::{Span, Spanned};
 /// What the gateway asks of the callers of a route.
 pub(super) struct Asked<'a> {
     /// The places where it looks for keys; none where everybody may call.
-    pub(super) keys: Vec<&'a ApiKeySettings>,
+    pub(super) keys: Vec<CredentialPlace<'a>>,
     pub(super) scopes: &'a [String],
     pub(super) is_internal: bool,
 }
@@ -131,16 +131,16 @@ fn tell(found: &Found, code: Code, report: &mut Report, told: impl FnOnce(&str, 
 }
 
 /// Whether the gateway reads a credential where the specification says that it is sent.
-fn is_read(need: &Need, keys: &[&ApiKeySettings]) -> bool {
+fn is_read(need: &Need, keys: &[CredentialPlace<'_>]) -> bool {
     let in_scheme = |word: &str| {
-        let is_scheme = |scheme: &String| scheme.eq_ignore_ascii_case(word);
-        keys.iter().any(|key| key.field == "authorization" && key.scheme.as_ref().is_some_and(is_scheme))
+        let is_scheme = |scheme: &str| scheme.eq_ignore_ascii_case(word);
+        keys.iter().any(|key| key.field == "authorization" && key.scheme.is_some_and(is_scheme))
     };
     match &need.scheme.kind {
         SchemeKind::HeaderKey(name) => keys
             .iter()
             .any(|key| key.field.eq_ignore_ascii_case(name) && (key.scheme.is_none() || key.field == "authorization")),
-        SchemeKind::QueryKey(name) => keys.iter().any(|key| key.query.as_ref() == Some(name)),
+        SchemeKind::QueryKey(name) => keys.iter().any(|key| key.query == Some(name)),
         SchemeKind::Bearer | SchemeKind::OAuth2 | SchemeKind::OpenIdConnect => in_scheme("bearer"),
         SchemeKind::OtherHttp(scheme) => in_scheme(scheme),
         SchemeKind::CookieKey(_) | SchemeKind::Basic => false,

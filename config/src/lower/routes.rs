@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::kinds::{CredentialPlace, NamedPolicy, Place, Slot, SlotPolicy};
 use tollgate_core::route::{PathTemplate, Predicate};
-use tollgate_core::settings::{PolicyKind, PolicySettings, RouteSettings};
+use tollgate_core::settings::RouteSettings;
 
 use super::hosts::{ApiHosts, Hosts};
 use super::merge::{Cache, Single, merge, report_violations};
@@ -32,7 +32,7 @@ pub(super) fn routes(
     project: &Project,
     hosts: &Hosts,
     upstreams: &mut Definitions<UpstreamSettings>,
-    policies: &mut Definitions<PolicySettings>,
+    policies: &mut Definitions<NamedPolicy>,
     report: &mut Report,
 ) -> Vec<(CompiledRoute, Stated)> {
     let mut lowering = Lowering {
@@ -40,6 +40,7 @@ pub(super) fn routes(
         written: project.upstreams.iter().filter_map(|(name, u)| Some((name.value.as_str(), u.as_ref()?))).collect(),
         hosts,
         upstreams,
+        slot_indices: policies.slot_indices(),
         policies,
         report,
         ids: HashMap::new(),
@@ -63,7 +64,9 @@ struct Lowering<'p, 'w> {
     written: HashMap<&'p str, &'p Upstream>,
     hosts: &'w Hosts,
     upstreams: &'w mut Definitions<UpstreamSettings>,
-    policies: &'w mut Definitions<PolicySettings>,
+    policies: &'w mut Definitions<NamedPolicy>,
+    /// For each policy, its index in the list of its slot.
+    slot_indices: Vec<usize>,
     report: &'w mut Report,
     /// Where an id was first used, and whether that route is internal.
     ids: HashMap<String, (Span, bool)>,
@@ -123,8 +126,8 @@ impl<'p> Lowering<'p, '_> {
         let effective = merge(&super::levels(self.project, context.written_upstream, context.api, route));
         report_violations(&effective.violations, self.report);
         let api = Some(context.name.value.as_str());
-        let authn = self.phase(&effective.authn.names(), api, Phase::Authn);
-        let limit = self.phase(&effective.limit.names(), api, Phase::Limit);
+        let authn = self.phase(&effective.authn.names(), api, Slot::Authn);
+        let limit = self.phase(&effective.limit.names(), api, Slot::Limit);
         let scopes = scopes(route, self.report);
         let internal = route.internal.unwrap_or(context.api.internal);
         remarks(route, &effective, self.report);
@@ -138,9 +141,11 @@ impl<'p> Lowering<'p, '_> {
             methods,
             when,
             internal,
-            authn,
+            guard: Vec::new(),
+            guard_limit: Vec::new(),
+            authn: authn.iter().map(|place| vec![self.slot_place(*place)]).collect(),
             scopes,
-            limit,
+            limit: limit.iter().map(|place| self.slot_place(*place)).collect(),
             cost: route.cost.as_ref().and_then(|cost| NonZeroU32::new(cost.value)).unwrap_or(NonZeroU32::MIN),
             cache,
             upstream: context.upstream,
@@ -214,19 +219,19 @@ impl<'p> Lowering<'p, '_> {
 
     /// Finds what a level names, whether or not a route is left that it holds for.
     fn names(&mut self, level: &Level, api: Option<&str>) {
-        for (statement, phase) in [(&level.authn, Phase::Authn), (&level.limit, Phase::Limit)] {
+        for (statement, phase) in [(&level.authn, Slot::Authn), (&level.limit, Slot::Limit)] {
             let items: Vec<_> = statement.iter().flat_map(|statement| &statement.items).collect();
             self.phase(&items, api, phase);
         }
     }
 
     /// Finds the policies of a phase; one of another phase's kind is reported.
-    fn phase(&mut self, names: &[&Spanned<String>], api: Option<&str>, phase: Phase) -> Vec<usize> {
+    fn phase(&mut self, names: &[&Spanned<String>], api: Option<&str>, phase: Slot) -> Vec<usize> {
         let mut places = Vec::with_capacity(names.len());
         for name in names {
             let Some(place) = self.policies.find(name, api, self.report) else { continue };
             match self.policies.get(place) {
-                Some(policy) if !phase.takes(&policy.kind) => {
+                Some(policy) if policy.policy.slot() != phase => {
                     let defined = self.policies.span(place).unwrap_or(name.span);
                     self.report.push(
                         Diagnostic::error(
@@ -234,8 +239,8 @@ impl<'p> Lowering<'p, '_> {
                             name.span,
                             format!("`{}` does not belong into `{}`", name.value, phase.key()),
                         )
-                        .why(format!("`{}` takes policies of kind `{}`", phase.key(), phase.kind()))
-                        .fix(format!("name a policy of kind `{}`", phase.kind()))
+                        .why(format!("`{}` takes policies of kind {}", phase.key(), kinds_of(phase)))
+                        .fix(format!("name a policy of kind {}", kinds_of(phase)))
                         .related(defined, "defined here"),
                     );
                 }
@@ -245,15 +250,15 @@ impl<'p> Lowering<'p, '_> {
         places
     }
 
-    /// Where the policies of a route look for keys.
-    fn keys(&self, authn: &[usize]) -> Vec<&ApiKeySettings> {
+    /// The place of a policy in the list of its slot.
+    fn slot_place<P: SlotPolicy>(&self, place: usize) -> Place<P> {
+        Place::new(self.slot_indices.get(place).copied().unwrap_or_default())
+    }
+
+    /// Where the policies of a route look for credentials.
+    fn keys(&self, authn: &[usize]) -> Vec<CredentialPlace<'_>> {
         let policies = authn.iter().filter_map(|place| self.policies.get(*place));
-        policies
-            .filter_map(|policy| match &policy.kind {
-                PolicyKind::ApiKey(settings) => Some(settings),
-                PolicyKind::RateLimit(_) => None,
-            })
-            .collect()
+        policies.filter_map(|named| named.policy.uses().credential).collect()
     }
 
     fn report_count(&mut self, route: &Route) {
@@ -265,33 +270,9 @@ impl<'p> Lowering<'p, '_> {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Phase {
-    Authn,
-    Limit,
-}
-
-impl Phase {
-    fn takes(self, kind: &PolicyKind) -> bool {
-        match (self, kind) {
-            (Self::Authn, PolicyKind::ApiKey(_)) | (Self::Limit, PolicyKind::RateLimit(_)) => true,
-            (Self::Authn, PolicyKind::RateLimit(_)) | (Self::Limit, PolicyKind::ApiKey(_)) => false,
-        }
-    }
-
-    fn key(self) -> &'static str {
-        match self {
-            Self::Authn => "authn",
-            Self::Limit => "limit",
-        }
-    }
-
-    fn kind(self) -> &'static str {
-        match self {
-            Self::Authn => "api-key",
-            Self::Limit => "rate-limit",
-        }
-    }
+/// The kinds of a slot, to be named in a message.
+fn kinds_of(slot: Slot) -> String {
+    slot.kinds().iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" or ")
 }
 
 /// The nearest that is said.

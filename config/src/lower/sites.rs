@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tollgate_core::kinds::{Place, Policies, SlotPolicy};
 use tollgate_core::route::{HostName, HostPattern};
 use tollgate_core::settings::{RouteSettings, SiteSettings};
 
@@ -44,13 +45,15 @@ struct Site<'w> {
 
 impl Site<'_> {
     fn with(mut self, routes: &[&RouteSettings]) -> SiteSettings {
-        let (mut upstream_places, mut policy_places) = (BTreeMap::new(), BTreeMap::new());
+        let mut upstream_places = BTreeMap::new();
+        let (mut guards, mut authns, mut limits) = (Moved::default(), Moved::default(), Moved::default());
         for &route in routes {
             let mut route = route.clone();
             route.upstream = *upstream_places.entry(route.upstream).or_insert_with_key(|place| self.upstream(*place));
-            for place in route.authn.iter_mut().chain(&mut route.limit) {
-                *place = *policy_places.entry(*place).or_insert_with_key(|place| self.policy(*place));
-            }
+            route.guard.iter_mut().for_each(|place| guards.place(place, self.whole, &mut self.settings));
+            route.authn.iter_mut().flatten().for_each(|place| authns.place(place, self.whole, &mut self.settings));
+            let all_limits = route.guard_limit.iter_mut().chain(&mut route.limit);
+            all_limits.for_each(|place| limits.place(place, self.whole, &mut self.settings));
             self.settings.routes.push(route);
         }
         self.settings
@@ -60,14 +63,24 @@ impl Site<'_> {
         self.settings.upstreams.extend(self.whole.upstreams.get(place).cloned());
         self.settings.upstreams.len().saturating_sub(1)
     }
+}
 
-    fn policy(&mut self, place: usize) -> usize {
-        self.settings.policies.extend(self.whole.policies.get(place).cloned());
-        self.settings.policies.len().saturating_sub(1)
+/// Where the policies of one slot went: from their places in the whole gateway to those in the site.
+#[derive(Default)]
+struct Moved(BTreeMap<usize, usize>);
+
+impl Moved {
+    fn place<P: SlotPolicy + Clone>(&mut self, place: &mut Place<P>, whole: &Whole, site: &mut SiteSettings) {
+        let list = P::list_mut(&mut site.policies);
+        let moved = self.0.entry(place.index()).or_insert_with(|| {
+            list.extend(whole.policies.get(*place).cloned());
+            list.len().saturating_sub(1)
+        });
+        *place = Place::new(*moved);
     }
 }
 
-const EMPTY: SiteSettings = SiteSettings { upstreams: Vec::new(), policies: Vec::new(), routes: Vec::new() };
+const EMPTY: SiteSettings = SiteSettings { upstreams: Vec::new(), policies: Policies::EMPTY, routes: Vec::new() };
 
 #[cfg(test)]
 mod tests {

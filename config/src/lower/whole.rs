@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::kinds::Policies;
 use tollgate_core::route::HostPattern;
-use tollgate_core::settings::{GatewaySettings, PolicySettings, RouteSettings};
+use tollgate_core::settings::{GatewaySettings, RouteSettings};
 
 use crate::place::Span;
 
@@ -27,7 +28,7 @@ pub struct Whole {
     /// Every route once, with everything that its levels gave it.
     pub routes: Vec<CompiledRoute>,
     /// The policies, by name.
-    pub policies: Vec<PolicySettings>,
+    pub policies: Policies,
     /// The upstreams, by name.
     pub upstreams: Vec<UpstreamSettings>,
 }

@@ -33,9 +33,8 @@ impl Finder<'_> {
         all.extend(lists(&effective));
         all.extend(singles(&effective));
         all.extend(caching(&effective));
-        let places = route.settings.authn.iter().chain(&route.settings.limit);
-        let named = places.filter_map(|place| self.whole.policies.get(*place));
-        named.for_each(|settings| all.extend(policy::origins(self.project, settings)));
+        let named = route.settings.policies(&self.whole.policies);
+        named.for_each(|policy| all.extend(policy::origins(self.project, policy.name)));
         for origin in &mut all {
             let given = origin.span.and_then(|span| self.substituted.get(&span));
             origin.given = given.map(|given| given.span);

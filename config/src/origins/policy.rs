@@ -1,7 +1,5 @@
 //! Origins of a policy's own settings.
 
-use tollgate_core::settings::PolicySettings;
-
 use super::{Origin, show};
 use crate::lower;
 use crate::model::level::OriginLevel;
@@ -11,8 +9,7 @@ use crate::model::project::Project;
 use crate::place::Spanned;
 
 /// The origins of a policy that a route names.
-pub(super) fn origins(project: &Project, settings: &PolicySettings) -> Vec<Origin> {
-    let name = settings.name.as_str();
+pub(super) fn origins(project: &Project, name: &str) -> Vec<Origin> {
     let found = lower::written(project, name, |project| &project.policies, |api| &api.policies);
     let Some((defined, policy)) = found else { return Vec::new() };
     let owner = Owner { prefix: format!("policies.{name}") };

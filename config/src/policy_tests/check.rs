@@ -53,7 +53,7 @@ impl Names {
         let whole = compiled.whole();
         Self {
             routes: whole.routes.iter().map(|route| route.settings.id.clone()).collect(),
-            policies: whole.policies.iter().map(|policy| policy.name.clone()).collect(),
+            policies: whole.policies.iter().map(|policy| policy.name.to_owned()).collect(),
             upstreams: whole.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
         }
     }

@@ -4,6 +4,7 @@
 //! it, and a typo is refused without a look-up. It is stored only as its SHA-256; with that much entropy in the key no
 //! slow hash is called for. The look-up by digest takes the same steps for every key, so nothing compares secrets.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::HeaderMap;
@@ -11,7 +12,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::Authenticator;
 use crate::hex;
+use crate::kinds::{CredentialPlace, PolicyKind, Uses};
+use crate::settings::is_field_name;
 
 /// Settings of one `api-key` policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +128,40 @@ impl KeyDigest {
     }
 }
 
+impl PolicyKind for ApiKeySettings {
+    fn is_coherent(&self) -> bool {
+        is_field_name(&self.field)
+    }
+
+    fn uses(&self) -> Uses<'_> {
+        let place =
+            CredentialPlace { field: &self.field, scheme: self.scheme.as_deref(), query: self.query.as_deref() };
+        Uses { credential: Some(place), ..Uses::default() }
+    }
+}
+
+impl Authenticator for ApiKeySettings {
+    fn challenge(&self, realm: &str) -> String {
+        match &self.scheme {
+            Some(scheme) => format!("{scheme} realm=\"{realm}\""),
+            None => format!("ApiKey realm=\"{realm}\", header=\"{}\"", self.field),
+        }
+    }
+
+    fn field(&self) -> Option<&str> {
+        Some(&self.field)
+    }
+
+    fn is_presented(&self, fields: &HeaderMap) -> bool {
+        matches!(self.in_field(fields), Presented::Key(_))
+    }
+
+    fn without_credential<'q>(&self, query: &'q str) -> Cow<'q, str> {
+        let Some(name) = &self.query else { return Cow::Borrowed(query) };
+        Cow::Owned(query.split('&').filter(|pair| name_of(pair) != name).collect::<Vec<_>>().join("&"))
+    }
+}
+
 impl ApiKeySettings {
     /// Looks for a key where this policy says one may be.
     #[must_use]
@@ -138,22 +176,6 @@ impl ApiKeySettings {
             (Presented::Nothing, [value]) => read(value),
             _ => Presented::Ambiguous,
         }
-    }
-
-    /// The `WWW-Authenticate` challenge of this policy (RFC 9110, section 11.6.1).
-    #[must_use]
-    pub fn challenge(&self, realm: &str) -> String {
-        match &self.scheme {
-            Some(scheme) => format!("{scheme} realm=\"{realm}\""),
-            None => format!("ApiKey realm=\"{realm}\", header=\"{}\"", self.field),
-        }
-    }
-
-    /// The query without this policy's parameter, so that no key reaches the upstream or a cache key.
-    #[must_use]
-    pub fn without_key(&self, query: &str) -> String {
-        let kept = query.split('&').filter(|pair| self.query.as_ref().is_none_or(|name| name_of(pair) != name));
-        kept.collect::<Vec<_>>().join("&")
     }
 
     fn in_field(&self, fields: &HeaderMap) -> Presented {
@@ -294,9 +316,9 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn the_key_leaves_the_query() {
-        assert_eq!(settings(Some("k"), None).without_key("a=1&k=tg_x&b=2&k"), "a=1&b=2");
-        assert_eq!(settings(Some("k"), None).without_key("k=tg_x"), "");
-        assert_eq!(settings(None, None).without_key("api_key=theirs"), "api_key=theirs");
+        assert_eq!(settings(Some("k"), None).without_credential("a=1&k=tg_x&b=2&k"), "a=1&b=2");
+        assert_eq!(settings(Some("k"), None).without_credential("k=tg_x"), "");
+        assert_eq!(settings(None, None).without_credential("api_key=theirs"), "api_key=theirs");
         let query = format!("a=1&x={}&b=2", key().expose());
         assert_eq!(query_without_keys(&query).as_deref(), Some("a=1&b=2"));
         assert_eq!(query_without_keys("a=tg_dev_nothing"), None);

@@ -1,12 +1,34 @@
 //! Who is calling: credentials presented by a request, and what the record of one allows.
 
-pub mod api_key;
 mod credential;
+
+use std::borrow::Cow;
+
+use http::HeaderMap;
+
+use crate::kinds::{PolicyKind, declare_modules};
+
+crate::policy_kinds!(declare_modules @authn);
 
 pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, Presented, query_without_keys};
 pub use credential::{Credential, CredentialState};
 
 use serde::{Deserialize, Serialize};
+
+/// What every kind of the authentication slot decides.
+pub trait Authenticator: PolicyKind {
+    /// The `WWW-Authenticate` challenge (RFC 9110, section 11.6.1).
+    fn challenge(&self, realm: &str) -> String;
+
+    /// The field that carries the credential, in lower case.
+    fn field(&self) -> Option<&str>;
+
+    /// Whether these fields hold a well-formed credential where the policy looks for one.
+    fn is_presented(&self, fields: &HeaderMap) -> bool;
+
+    /// The query without the parameter that may carry the credential, so that it reaches neither upstream nor cache key.
+    fn without_credential<'q>(&self, query: &'q str) -> Cow<'q, str>;
+}
 
 /// Whom a request is made for, once authenticated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,6 +9,9 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use super::Limiter;
+use crate::bounds::PLANS_MAX;
+use crate::kinds::{PolicyKind, Uses};
 use crate::time::Timestamp;
 
 /// Settings of one `rate-limit` policy.
@@ -176,17 +179,34 @@ impl CounterState {
     }
 }
 
-impl RateLimitSettings {
-    /// The charge this policy makes for an operation of the given cost, by a principal of a plan.
-    ///
+impl PolicyKind for RateLimitSettings {
+    fn is_coherent(&self) -> bool {
+        self.plans.len() <= PLANS_MAX
+    }
+
+    fn uses(&self) -> Uses<'_> {
+        Uses { charge: Some(self.by), ..Uses::default() }
+    }
+}
+
+impl Limiter for RateLimitSettings {
+    fn by(&self) -> LimitBy {
+        self.by
+    }
+
     /// A plan that the policy does not know has the policy's own numbers. All plans share the quota's name, so a consumer
     /// that goes over to another plan keeps what is charged already.
-    #[must_use]
-    pub fn charge(&self, policy: &str, plan: Option<&str>, cost: NonZeroU32) -> Charge {
+    fn charge(&self, policy: &str, plan: Option<&str>, cost: NonZeroU32) -> Charge {
         let PlanLimit { rate, period_ms, burst } = self.numbers(plan);
         Charge { policy: policy.to_owned(), rate, period_ms, burst, cost }
     }
 
+    fn on_unavailable(&self) -> OnUnavailable {
+        self.on_unavailable
+    }
+}
+
+impl RateLimitSettings {
     fn numbers(&self, plan: Option<&str>) -> PlanLimit {
         let Self { rate, period_ms, burst, .. } = *self;
         let of_plan = plan.and_then(|plan| self.plans.get(plan)).copied();

@@ -1,16 +1,18 @@
 //! What is known of an exchange while it passes through the phases.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use http::{HeaderMap, Method, Response, Version};
-use tollgate_core::authn::{ApiKeySettings, Principal, query_without_keys};
+use tollgate_core::authn::{Principal, query_without_keys};
 use tollgate_core::cache::{CacheKey, CacheOutcome, StoredMeta, Taken};
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::hex;
+use tollgate_core::kinds::{AuthnPolicy, Named, Place, SlotPolicy};
 use tollgate_core::limit::ChargeRequest;
 use tollgate_core::problem::Problem;
 use tollgate_core::route::{CanonicalPath, HostName, Matched, RequestHead};
-use tollgate_core::settings::{PolicyKind, PolicySettings, RouteSettings};
+use tollgate_core::settings::RouteSettings;
 use tollgate_core::telemetry::{ExchangeRecord, RouteLabel, SpanId, TraceContext, UpstreamRecord};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_core::trace::DecisionTrace;
@@ -53,16 +55,16 @@ impl<C: Content> Answer<C> {
 
 /// A request taken apart, without its content.
 #[derive(Debug)]
-pub(super) struct Received {
-    pub(super) method: Method,
-    pub(super) version: Version,
-    pub(super) host: HostName,
+pub(crate) struct Received {
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    pub(crate) host: HostName,
     /// Host and port as the client wrote them.
-    pub(super) authority: String,
-    pub(super) path: CanonicalPath,
-    pub(super) query: Option<String>,
-    pub(super) fields: HeaderMap,
-    pub(super) client: Client,
+    pub(crate) authority: String,
+    pub(crate) path: CanonicalPath,
+    pub(crate) query: Option<String>,
+    pub(crate) fields: HeaderMap,
+    pub(crate) client: Client,
 }
 
 impl Received {
@@ -98,8 +100,10 @@ impl Exchange {
 
     fn query_without_keys(&self) -> Option<String> {
         let mut query = self.received.query.clone()?;
-        for settings in self.key_settings() {
-            query = settings.without_key(&query);
+        for authenticator in self.authenticators() {
+            if let Cow::Owned(rest) = authenticator.policy.without_credential(&query) {
+                query = rest;
+            }
         }
         let query = query_without_keys(&query).unwrap_or(query);
         (!query.is_empty()).then_some(query)
@@ -123,26 +127,23 @@ impl Exchange {
         Taken { when: &route.when, inside: self.received.client.inside }
     }
 
-    pub(super) fn policy(&self, place: usize) -> &PolicySettings {
-        // `SiteSettings::is_coherent` was checked when the site was loaded.
-        &self.site.settings.policies[place]
+    /// The policy at a place of the route's.
+    pub(super) fn policy<P: SlotPolicy>(&self, place: Place<P>) -> &Named<P> {
+        self.site
+            .settings
+            .policies
+            .get(place)
+            .expect("`SiteSettings::is_coherent` was checked when the site was loaded")
     }
 
-    /// The settings of the route's `api-key` policies.
-    pub(super) fn key_settings(&self) -> impl Iterator<Item = &ApiKeySettings> {
-        self.route().authn.iter().filter_map(|place| key_settings(self.policy(*place)))
+    /// The policies that may authenticate the caller on this route.
+    pub(super) fn authenticators(&self) -> impl Iterator<Item = &Named<AuthnPolicy>> {
+        self.route().authenticators().map(|place| self.policy(place))
     }
 
-    /// The settings of all `api-key` policies for the host, whether this route asks for them or not.
-    pub(super) fn site_key_settings(&self) -> impl Iterator<Item = &ApiKeySettings> {
-        self.sites.iter().flat_map(|site| &site.settings.policies).filter_map(key_settings)
-    }
-}
-
-fn key_settings(policy: &PolicySettings) -> Option<&ApiKeySettings> {
-    match &policy.kind {
-        PolicyKind::ApiKey(settings) => Some(settings),
-        PolicyKind::RateLimit(_) => None,
+    /// All policies for the host that authenticate callers, whether this route names them or not.
+    pub(super) fn site_authenticators(&self) -> impl Iterator<Item = &Named<AuthnPolicy>> {
+        self.sites.iter().flat_map(|site| &site.settings.policies.authn)
     }
 }
 

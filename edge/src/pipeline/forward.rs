@@ -2,7 +2,6 @@
 
 use http::header::{HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
-use tollgate_core::authn::{ApiKeySettings, Presented};
 use tollgate_core::cache::validators;
 use tollgate_core::forward::{
     ForwardedFor, PSEUDONYM, UpstreamError, UpstreamSettings, request_fields, response_fields,
@@ -95,11 +94,12 @@ fn fields<C>(
 
 /// Takes off every key: a route's own key fields go in any case, those of other routes where they hold a key.
 fn remove_keys(exchange: &Exchange, fields: &mut HeaderMap) {
-    let asked_for: Vec<&ApiKeySettings> = exchange.key_settings().collect();
-    for settings in exchange.site_key_settings() {
-        let holds_key = || matches!(settings.presented(&exchange.received.fields, None), Presented::Key(_));
-        if asked_for.contains(&settings) || holds_key() {
-            fields.remove(settings.field.as_str());
+    for authenticator in exchange.authenticators() {
+        authenticator.policy.field().map(|field| fields.remove(field));
+    }
+    for authenticator in exchange.site_authenticators() {
+        if authenticator.policy.is_presented(&exchange.received.fields) {
+            authenticator.policy.field().map(|field| fields.remove(field));
         }
     }
 }

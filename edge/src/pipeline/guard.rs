@@ -1,14 +1,30 @@
-//! guard: the size of the content is checked against the route's limit, before anything is paid for the request.
+//! guard: what is decided before the caller is authenticated, so that a refusal here costs no look-up of a credential.
+//!
+//! The size of the content first, then the route's guards, then the limits that count by the client's address.
 
 use http::header::CONTENT_LENGTH;
+use tollgate_core::kinds::Named;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Exchange, Journal};
 use crate::ports::Content;
 
+/// Asks the route's guards, in order; the first refusal ends the exchange.
+pub(super) fn admit(exchange: &Exchange, journal: &mut Journal) -> Result<(), Problem> {
+    for place in &exchange.route().guard {
+        let Named { name, policy } = exchange.policy(*place);
+        if let Err(problem) = policy.check(exchange.received.client.address) {
+            journal.decisions.note_policy(Phase::Guard, name, Verdict::Refuse, problem.log.clone());
+            return Err(problem.by(name.as_str()));
+        }
+        journal.decisions.note_policy(Phase::Guard, name, Verdict::Pass, "admitted");
+    }
+    Ok(())
+}
+
 /// The content, held to the route's limit while it streams where its length was not declared.
-pub(super) fn guard<C: Content>(exchange: &Exchange, content: C, journal: &mut Journal) -> Result<C, Problem> {
+pub(super) fn content<C: Content>(exchange: &Exchange, content: C, journal: &mut Journal) -> Result<C, Problem> {
     let max = exchange.route().content_bytes_max;
     let declared = exchange.received.fields.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     match declared {

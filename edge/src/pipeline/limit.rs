@@ -6,25 +6,28 @@ use futures_util::future::join_all;
 use http::HeaderName;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
-use tollgate_core::limit::{
-    Charge, ChargeOutcome, ChargeRequest, ChargeVerdict, LimitBy, OnUnavailable, RateLimitSettings, fields,
-};
+use tollgate_core::kinds::{LimitPolicy, Place};
+use tollgate_core::limit::{Charge, ChargeOutcome, ChargeRequest, ChargeVerdict, LimitBy, OnUnavailable, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_core::settings::PolicyKind;
 use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Exchange, Journal};
 use crate::patience::within;
 use crate::ports::{Clock, Counters, Host, Unavailable};
 
-/// Charges the route's rate limits. Quotas of one partition are charged in one call, partitions side by side.
+/// Charges limits of the route: before the caller is authenticated those that count by address, then the others.
+///
+/// Quotas of one partition are charged in one call, partitions side by side. What an earlier call charged stays charged:
+/// a limit that guards look-ups would guard nothing if a failed one were free.
 pub(super) async fn limit<H: Host>(
     host: &H,
     exchange: &Exchange,
+    places: &[Place<LimitPolicy>],
     principal: Option<&Principal>,
     journal: &mut Journal,
 ) -> Result<(), Problem> {
-    let limits = limits(exchange);
+    let limits: Vec<Limit<'_>> =
+        places.iter().map(|place| exchange.policy(*place)).map(|named| (named.name.as_str(), &named.policy)).collect();
     if limits.is_empty() {
         return Ok(());
     }
@@ -46,23 +49,13 @@ pub(super) async fn limit<H: Host>(
 }
 
 /// A rate limit of the route, with its name.
-type Limit<'a> = (&'a str, &'a RateLimitSettings);
-
-fn limits(exchange: &Exchange) -> Vec<Limit<'_>> {
-    let policies = exchange.route().limit.iter().map(|place| exchange.policy(*place));
-    policies
-        .filter_map(|policy| match &policy.kind {
-            PolicyKind::RateLimit(settings) => Some((policy.name.as_str(), settings)),
-            PolicyKind::ApiKey(_) => None,
-        })
-        .collect()
-}
+type Limit<'a> = (&'a str, &'a LimitPolicy);
 
 fn requests(exchange: &Exchange, limits: &[Limit<'_>], principal: Option<&Principal>) -> Vec<ChargeRequest> {
     let mut requests: Vec<ChargeRequest> = Vec::new();
     let plan = principal.and_then(|principal| principal.plan.as_deref());
     for (name, settings) in limits {
-        let partition = partition(settings.by, principal, exchange.received.client.address);
+        let partition = partition(settings.by(), principal, exchange.received.client.address);
         let charge = settings.charge(name, plan, exchange.route().cost);
         match requests.iter_mut().find(|request| request.partition == partition) {
             Some(request) => request.charges.push(charge),
@@ -121,7 +114,7 @@ impl Charged {
         ];
         for (name, value) in pairs {
             if let Ok(value) = value.parse() {
-                journal.response_fields.insert(HeaderName::from_static(name), value);
+                journal.response_fields.append(HeaderName::from_static(name), value);
             }
         }
     }
@@ -174,7 +167,7 @@ fn decide_without(
 ) -> Result<(), Problem> {
     let affected = limits.iter().filter(|(name, _)| request.charges.iter().any(|c| c.policy == *name));
     for (name, settings) in affected {
-        match settings.on_unavailable {
+        match settings.on_unavailable() {
             OnUnavailable::Open => {
                 journal.decisions.note_policy(Phase::Limit, name, Verdict::OpenOnFailure, away.to_string());
             }

@@ -22,6 +22,7 @@ use tollgate_core::telemetry::ExchangeRecord;
 
 use crate::isolate::Isolate;
 use crate::ports::{Content, Host};
+pub(crate) use exchange::Received;
 use exchange::{Journal, Outcome};
 
 /// What the adapter knows of the client's connection.
@@ -75,10 +76,12 @@ async fn phases<H: Host>(
         route::Routed::Exchange(exchange) => exchange,
         route::Routed::Options(answer) => return Ok(answer),
     };
-    let content = guard::guard(&exchange, content, journal)?;
+    let content = guard::content(&exchange, content, journal)?;
+    guard::admit(&exchange, journal)?;
+    limit::limit(host, &exchange, &exchange.route().guard_limit, None, journal).await?;
     let principal = authenticate::authenticate(isolate, host, &exchange, journal).await?;
     authorize::authorize(&exchange, principal.as_ref(), journal)?;
-    limit::limit(host, &exchange, principal.as_ref(), journal).await?;
+    limit::limit(host, &exchange, &exchange.route().limit, principal.as_ref(), journal).await?;
     let looked_up = match look_up::look_up(isolate, host, &exchange, principal.as_ref(), journal).await? {
         look_up::LookedUp::Hit(answer) => return Ok(*answer),
         look_up::LookedUp::Forward(looked_up) => looked_up,

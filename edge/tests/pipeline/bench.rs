@@ -10,9 +10,11 @@ use http::{HeaderMap, Request, Response};
 use tollgate_core::authn::{ApiKey, ApiKeySettings, Credential};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::{UpstreamError, UpstreamSettings};
+use tollgate_core::guard::ip_filter::IpFilterSettings;
+use tollgate_core::kinds::{AuthnPolicy, GuardPolicy, LimitPolicy, Named, Place, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
 use tollgate_core::route::HostPattern;
-use tollgate_core::settings::{GatewaySettings, PolicyKind, PolicySettings, RouteSettings, SiteSettings};
+use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_core::telemetry::{ExchangeRecord, TelemetrySettings};
 use tollgate_core::time::Timestamp;
 use tollgate_edge::memory::{Content, MemoryHost, VirtualClock};
@@ -87,10 +89,19 @@ impl Bench {
         self.send_from(false, request)
     }
 
+    /// Sends it from a client with this address.
+    pub(crate) fn send_at(&self, address: &str, request: Request<Content>) -> Answer {
+        let address = Some(address.parse().unwrap());
+        self.send_by(Client { address, https: true, inside: false }, request)
+    }
+
     /// Sends it as a client that is inside, or is not.
     pub(crate) fn send_from(&self, inside: bool, request: Request<Content>) -> Answer {
+        self.send_by(Client { address: Some("192.0.2.7".parse().unwrap()), https: true, inside }, request)
+    }
+
+    fn send_by(&self, client: Client, request: Request<Content>) -> Answer {
         block_on(async {
-            let client = Client { address: Some("192.0.2.7".parse().unwrap()), https: true, inside };
             let served = serve(&self.isolate, &self.host, request, client).await;
             let (parts, content) = served.response.into_parts();
             let record = served.after.await;
@@ -152,6 +163,8 @@ pub(crate) fn route(path: &str, methods: &[&str]) -> RouteSettings {
         methods: methods.iter().map(|m| (*m).to_owned()).collect(),
         when: vec![],
         internal: false,
+        guard: vec![],
+        guard_limit: vec![],
         authn: vec![],
         scopes: vec![],
         limit: vec![],
@@ -180,14 +193,15 @@ fn silver() -> PlanLimit {
 }
 
 /// Places of policies in [`site`].
-pub(crate) const KEYS: usize = 0;
-pub(crate) const BY_CONSUMER: usize = 1;
-pub(crate) const BY_ADDRESS: usize = 2;
-pub(crate) const QUERY_KEYS: usize = 3;
+pub(crate) const KEYS: Place<AuthnPolicy> = Place::new(0);
+pub(crate) const BY_CONSUMER: Place<LimitPolicy> = Place::new(0);
+pub(crate) const BY_ADDRESS: Place<LimitPolicy> = Place::new(1);
+pub(crate) const OFFICE: Place<GuardPolicy> = Place::new(0);
+pub(crate) const QUERY_KEYS: Place<AuthnPolicy> = Place::new(1);
 
 pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
     let limit = |rate, by, on_unavailable| {
-        PolicyKind::RateLimit(RateLimitSettings {
+        Policy::from(RateLimitSettings {
             rate: NonZeroU32::new(rate).unwrap(),
             period_ms: NonZeroU32::new(60_000).unwrap(),
             burst: NonZeroU32::new(rate).unwrap(),
@@ -197,13 +211,14 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
         })
     };
     let keys = |query: Option<&str>| {
-        PolicyKind::ApiKey(ApiKeySettings { field: "x-api-key".into(), scheme: None, query: query.map(Into::into) })
+        Policy::from(ApiKeySettings { field: "x-api-key".into(), scheme: None, query: query.map(Into::into) })
     };
     let policies = [
         ("keys", keys(None)),
         ("by-consumer", limit(2, LimitBy::Consumer, OnUnavailable::Open)),
         ("by-address", limit(3, LimitBy::Address, OnUnavailable::Closed)),
         ("query-keys", keys(Some("k"))),
+        ("office", office()),
     ];
     SiteSettings {
         upstreams: vec![UpstreamSettings {
@@ -212,9 +227,15 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
             connect_timeout_ms: 100,
             fields: vec![],
         }],
-        policies: policies.into_iter().map(|(name, kind)| PolicySettings { name: name.into(), kind }).collect(),
+        policies: policies.into_iter().map(|(name, policy)| Named { name: name.into(), policy }).collect(),
         routes,
     }
+}
+
+/// Admits the clients of 192.0.2.0/24.
+fn office() -> Policy {
+    let network = "192.0.2.0/24".parse().unwrap();
+    IpFilterSettings { allow: vec![network].into(), ..IpFilterSettings::default() }.into()
 }
 
 pub(crate) fn gateway() -> GatewaySettings {

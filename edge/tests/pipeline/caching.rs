@@ -84,8 +84,9 @@ fn variants_are_kept_apart() {
 
 #[test]
 fn requests_with_credentials_pass_by_unless_the_route_says_so() {
-    let keyed =
-        |path: &str, credentials| cached(RouteSettings { authn: vec![KEYS], ..route(path, &["GET"]) }, credentials);
+    let keyed = |path: &str, credentials| {
+        cached(RouteSettings { authn: vec![vec![KEYS]], ..route(path, &["GET"]) }, credentials)
+    };
     let routes = vec![keyed("/never", CacheCredentials::Never), keyed("/own", CacheCredentials::PerConsumer)];
     let bench = Bench::new(routes, ok(&[(CC, "max-age=10")], "hello"));
     bench.add(&key(), &credential());

@@ -5,10 +5,11 @@ use tollgate_core::settings::RouteSettings;
 use crate::bench::{Bench, KEYS, NOW, QUERY_KEYS, credential, key, ok, route};
 
 fn bench() -> Bench {
-    let keyed = RouteSettings { authn: vec![KEYS], ..route("/keyed", &["GET"]) };
-    let by_query = RouteSettings { authn: vec![QUERY_KEYS], ..route("/query", &["GET"]) };
+    let keyed = RouteSettings { authn: vec![vec![KEYS]], ..route("/keyed", &["GET"]) };
+    let by_query = RouteSettings { authn: vec![vec![QUERY_KEYS]], ..route("/query", &["GET"]) };
     let public = route("/public", &["GET"]);
-    let scoped = RouteSettings { authn: vec![KEYS], scopes: vec!["pets.write".into()], ..route("/scoped", &["GET"]) };
+    let scoped =
+        RouteSettings { authn: vec![vec![KEYS]], scopes: vec!["pets.write".into()], ..route("/scoped", &["GET"]) };
     let bench = Bench::new(vec![keyed, by_query, public, scoped], ok(&[], "hello"));
     bench.add(&key(), &credential());
     bench

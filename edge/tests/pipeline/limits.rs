@@ -2,13 +2,14 @@ use std::num::NonZeroU32;
 
 use tollgate_core::authn::Credential;
 use tollgate_core::bounds::CREDENTIAL_FRESH_MS;
+use tollgate_core::kinds::{LimitPolicy, Place};
 use tollgate_core::settings::RouteSettings;
 
 use crate::bench::{BY_ADDRESS, BY_CONSUMER, Bench, KEYS, credential, key, ok, route};
 
-fn bench(limit: Vec<usize>, cost: u32) -> Bench {
+fn bench(limit: Vec<Place<LimitPolicy>>, cost: u32) -> Bench {
     let cost = NonZeroU32::new(cost).unwrap();
-    let limited = RouteSettings { authn: vec![KEYS], limit, cost, ..route("/limited", &["GET"]) };
+    let limited = RouteSettings { authn: vec![vec![KEYS]], limit, cost, ..route("/limited", &["GET"]) };
     let bench = Bench::new(vec![limited], ok(&[], "hello"));
     bench.add(&key(), &credential());
     bench

@@ -7,6 +7,7 @@ mod caching;
 mod configuration;
 mod credentials;
 mod forwarding;
+mod guard;
 mod limits;
 mod routing;
 mod telemetry;

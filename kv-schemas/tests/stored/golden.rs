@@ -11,7 +11,7 @@ use serde_json::json;
 use tollgate_core::authn::Credential;
 use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::route::HostPattern;
-use tollgate_core::settings::{GatewaySettings, PolicyKind, SiteSettings};
+use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{
     Bundle, Id, Manifest, Pointer, Record, RecordError, decode, decode_part, decode_part_unnamed, encode, encode_part,
@@ -22,9 +22,6 @@ use crate::sample;
 const PART_V2: &[u8] = include_bytes!("../golden/part.v2.bin");
 const MANIFEST_V2: &[u8] = include_bytes!("../golden/manifest.v2.bin");
 const POINTER_V2: &str = include_str!("../golden/pointer.v2.json");
-const PART_V1: &str = include_str!("../golden/part.v1.json");
-const MANIFEST_V1: &str = include_str!("../golden/manifest.v1.json");
-const POINTER_V1: &str = include_str!("../golden/pointer.v1.json");
 const CREDENTIAL_V1: &str = include_str!("../golden/credential.v1.json");
 const PURGES_V1: &str = include_str!("../golden/purges.v1.json");
 
@@ -68,55 +65,13 @@ fn the_newest_version_of_a_bundle_has_these_bytes() {
 
 #[test]
 fn the_newest_version_of_a_bundle_is_read() {
-    assert_eq!(decode_part(PART_V2, &Id::of(PART_V2), "*"), Ok(sample::site()));
+    assert_eq!(decode_part(PART_V2, &Id::of(PART_V2)), Ok(sample::site()));
     let pointer: Pointer = check(POINTER_V2);
     let manifest = Manifest::decode(MANIFEST_V2.to_vec(), &pointer.bundle).unwrap();
     assert_eq!(manifest.gateway, sample::gateway());
     let found: Vec<(HostPattern, Id)> =
         manifest.parts().unwrap().into_iter().map(|(host, id)| (host.parse().unwrap(), id)).collect();
     assert_eq!(found.into_iter().collect::<BTreeMap<_, _>>(), parts());
-}
-
-#[test]
-fn a_bundle_of_version_1_is_read_as_what_it_is_today() {
-    let pointer: Pointer = decode(POINTER_V1.as_bytes()).unwrap();
-    assert_eq!(pointer.bundle.to_string(), "ab".repeat(32));
-    let manifest = MANIFEST_V1.trim_end().as_bytes();
-    let manifest = Manifest::decode(manifest.to_vec(), &Id::of(manifest)).unwrap();
-    assert_eq!(manifest.gateway, GatewaySettings { internal_hosts: vec![], ..sample::gateway() });
-    assert_eq!(manifest.part("*").unwrap().unwrap().to_string(), "cd".repeat(32));
-    assert_eq!(manifest.part("example.com"), Ok(None));
-    let part = PART_V1.trim_end().as_bytes();
-    let part = decode_part(part, &Id::of(part), "*.example.com").unwrap();
-    let mut today = sample::site();
-    today.upstreams.truncate(1);
-    today.policies.truncate(2);
-    today.routes.truncate(1);
-    today.routes[0].cost = std::num::NonZeroU32::MIN;
-    // Version 1 knew no plans.
-    for policy in &mut today.policies {
-        if let PolicyKind::RateLimit(settings) = &mut policy.kind {
-            settings.plans.clear();
-        }
-    }
-    assert_eq!(part, today);
-}
-
-#[test]
-fn a_part_of_version_1_gives_a_pattern_its_own_routes_only() {
-    let two = PART_V1.replace("\"routes\":[{", "\"routes\":[{\"id\":\"wide\",\"api\":\"wide\",\"host\":\"*\",\"path\":\"/wide\",\"methods\":[],\"internal\":false,\"authn\":[],\"scopes\":[],\"limit\":[],\"cost\":1,\"cache\":null,\"upstream\":0,\"strip_segments\":0,\"content_bytes_max\":1,\"timeout_ms\":null},{");
-    let ids = |pattern: &str| -> Vec<String> {
-        decode_part_unnamed(two.as_bytes(), pattern).unwrap().routes.into_iter().map(|route| route.id).collect()
-    };
-    assert_eq!(ids("*.example.com"), ["pets.listPets"]);
-    assert_eq!(ids("*"), ["wide"]);
-}
-
-#[test]
-fn a_part_of_version_1_is_for_one_pattern() {
-    let both = MANIFEST_V1.replace("\"hosts\":{", &format!("\"hosts\":{{\"a.example\":\"{}\",", "cd".repeat(32)));
-    let error = Manifest::decode_unnamed(both.into_bytes()).unwrap_err();
-    assert!(matches!(error, RecordError::Damaged { kind: "manifest", .. }), "{error}");
 }
 
 #[test]
@@ -136,10 +91,8 @@ fn a_newer_version_is_refused_by_number_before_its_data_is_read() {
     let newer = POINTER_V2.replace("\"v\":2", "\"v\":3").replace("bundle", "something_new");
     let version = |kind, found| RecordError::Version { kind, found, known: 2 };
     assert_eq!(decode::<Pointer>(newer.as_bytes()), Err(version("pointer", 3)));
-    assert_eq!(decode_part_unnamed(b"TGp\x03anything", "*"), Err(version("part", 3)));
+    assert_eq!(decode_part_unnamed(b"TGp\x03anything"), Err(version("part", 3)));
     assert_eq!(Manifest::decode_unnamed(b"TGm\xff".to_vec()).unwrap_err(), version("manifest", 255));
-    let json = PART_V1.replace("\"v\":1", "\"v\":3");
-    assert_eq!(decode_part_unnamed(json.as_bytes(), "*"), Err(version("part", 3)));
 }
 
 #[test]
@@ -147,20 +100,18 @@ fn damage_is_told_without_quoting_the_record() {
     let cut = &CREDENTIAL_V1.as_bytes()[..CREDENTIAL_V1.len() / 2];
     let text = decode::<Credential>(cut).unwrap_err().to_string();
     assert!(text.contains("cut off") && !text.contains("acme"), "{text}");
-    assert!(matches!(decode::<Credential>(POINTER_V1.as_bytes()), Err(RecordError::Kind { .. })));
+    assert!(matches!(decode::<Credential>(POINTER_V2.as_bytes()), Err(RecordError::Kind { .. })));
     assert!(matches!(decode::<Credential>(b"\xff\x00"), Err(RecordError::Damaged { .. })));
     let unknown_member = CREDENTIAL_V1.replace("\"id\"", "\"surprise\":1,\"id\"");
     assert!(matches!(decode::<Credential>(unknown_member.as_bytes()), Err(RecordError::Damaged { .. })));
-    let text = decode_part_unnamed(&PART_V2[..200], "*").unwrap_err().to_string();
+    let text = decode_part_unnamed(&PART_V2[..200]).unwrap_err().to_string();
     assert!(text.contains("cut off at byte") && !text.contains("pets"), "{text}");
 }
 
 #[test]
 fn a_record_under_another_digest_is_refused() {
-    assert_eq!(decode_part(PART_V2, &Id::of(b"x"), "*"), Err(RecordError::Digest { kind: "part" }));
+    assert_eq!(decode_part(PART_V2, &Id::of(b"x")), Err(RecordError::Digest { kind: "part" }));
     let manifest = Manifest::decode(MANIFEST_V2.to_vec(), &Id::of(b"x"));
-    assert_eq!(manifest.unwrap_err(), RecordError::Digest { kind: "manifest" });
-    let manifest = Manifest::decode(MANIFEST_V1.into(), &Id::of(b"x"));
     assert_eq!(manifest.unwrap_err(), RecordError::Digest { kind: "manifest" });
 }
 

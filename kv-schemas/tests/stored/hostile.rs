@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use tollgate_core::bounds::{PART_BYTES_MAX, PATH_SEGMENTS_MAX};
+use tollgate_core::kinds::Place;
 use tollgate_kv_schemas::{
     Credential, Manifest, Pointer, RecordError, SiteSettings, decode, decode_part_unnamed, encode_part,
 };
@@ -10,7 +11,7 @@ use crate::sample;
 
 #[track_caller]
 fn check_part(record: &[u8], reason: &str) {
-    let Err(RecordError::Damaged { reason: found, .. }) = decode_part_unnamed(record, "*") else {
+    let Err(RecordError::Damaged { reason: found, .. }) = decode_part_unnamed(record) else {
         panic!("it is taken");
     };
     assert!(found.contains(reason), "{found}");
@@ -38,13 +39,15 @@ fn templates_cannot_blow_a_part_up() {
 
 #[test]
 fn what_does_not_fit_together_is_refused() {
-    let spoil: [fn(&mut SiteSettings); 12] = [
+    let spoil: [fn(&mut SiteSettings); 14] = [
         |site| site.routes[0].upstream = 2,
-        |site| site.routes[0].authn = vec![1],
-        |site| site.routes[0].authn = vec![9],
+        |site| site.routes[0].authn = vec![vec![Place::new(9)]],
+        |site| site.routes[0].authn = vec![vec![]],
         |site| site.routes[0].authn = vec![],
-        |site| site.routes[0].limit = vec![0],
-        |site| site.routes[0].limit = vec![1; 300],
+        |site| site.routes[0].guard = vec![Place::new(9)],
+        |site| site.routes[0].guard_limit = vec![Place::new(0)],
+        |site| site.routes[0].limit = vec![Place::new(9)],
+        |site| site.routes[0].limit = vec![Place::new(1); 300],
         |site| site.routes[0].methods = vec!["GE T".into()],
         |site| site.routes[0].methods = vec![String::new()],
         |site| site.routes[0].strip_segments = usize::MAX,
@@ -55,7 +58,7 @@ fn what_does_not_fit_together_is_refused() {
     for (place, spoil) in spoil.iter().enumerate() {
         let mut site = sample::site();
         spoil(&mut site);
-        let found = decode_part_unnamed(&encode_part(&site), "*");
+        let found = decode_part_unnamed(&encode_part(&site));
         assert!(matches!(found, Err(RecordError::Damaged { .. })), "{place}: {found:?}");
     }
 }
@@ -64,7 +67,7 @@ fn what_does_not_fit_together_is_refused() {
 fn read_all(record: &[u8]) {
     let _ = decode::<Pointer>(record);
     let _ = decode::<Credential>(record);
-    if let Ok(part) = decode_part_unnamed(record, "*") {
+    if let Ok(part) = decode_part_unnamed(record) {
         assert!(part.is_coherent());
     }
     if let Ok(manifest) = Manifest::decode_unnamed(record.to_vec()) {

@@ -6,5 +6,4 @@ mod cells;
 mod golden;
 mod hostile;
 mod manifest;
-mod old_edge;
 mod sample;

@@ -6,10 +6,12 @@ use std::num::NonZeroU32;
 use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::guard::ip_filter::IpFilterSettings;
+use tollgate_core::kinds::{Named, Place, Policies, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
 use tollgate_core::route::{HostPattern, Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
-use tollgate_core::settings::{GatewaySettings, PolicyKind, PolicySettings, RouteSettings, SiteSettings};
+use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 use tollgate_kv_schemas::Bundle;
 
@@ -31,11 +33,12 @@ pub(crate) fn site() -> SiteSettings {
         ("burst", limit(200, LimitBy::Consumer, OnUnavailable::Open)),
         ("public-keys", keys(None, None)),
         ("slow", limit(1, LimitBy::Address, OnUnavailable::Closed)),
+        ("office", office()),
     ];
     let fields = vec![("x-token".to_owned(), SecretText::parse("${secret.PETS}").unwrap())];
     SiteSettings {
         upstreams: vec![upstream("pets", "https://pets.internal:8443/base", fields), upstream("b", "http://b", vec![])],
-        policies: policies.into_iter().map(|(name, kind)| PolicySettings { name: name.into(), kind }).collect(),
+        policies: policies.into_iter().map(|(name, policy)| Named { name: name.into(), policy }).collect(),
         routes: vec![full_route(), chosen_route(), route("pets.* /{*rest}", "/{*rest}")],
     }
 }
@@ -43,9 +46,11 @@ pub(crate) fn site() -> SiteSettings {
 fn full_route() -> RouteSettings {
     RouteSettings {
         methods: vec!["GET".into()],
-        authn: vec![0],
+        guard: vec![Place::new(0)],
+        guard_limit: vec![Place::new(1)],
+        authn: vec![vec![Place::new(0), Place::new(1)], vec![Place::new(1)]],
         scopes: vec!["pets.read".into()],
-        limit: vec![1],
+        limit: vec![Place::new(0)],
         cost: NonZeroU32::new(300).unwrap(),
         cache: Some(CacheSettings {
             ttl_ms: Some(600_000),
@@ -79,6 +84,8 @@ pub(crate) fn route(id: &str, path: &str) -> RouteSettings {
         methods: vec![],
         when: vec![],
         internal: false,
+        guard: vec![],
+        guard_limit: vec![],
         authn: vec![],
         scopes: vec![],
         limit: vec![],
@@ -95,28 +102,34 @@ fn upstream(name: &str, url: &str, fields: Vec<(String, SecretText)>) -> Upstrea
     UpstreamSettings { name: name.into(), url: url.parse().unwrap(), connect_timeout_ms: 1_000, fields }
 }
 
-fn keys(scheme: Option<&str>, query: Option<&str>) -> PolicyKind {
+fn keys(scheme: Option<&str>, query: Option<&str>) -> Policy {
     let (scheme, query) = (scheme.map(Into::into), query.map(Into::into));
-    PolicyKind::ApiKey(ApiKeySettings { field: "x-api-key".into(), scheme, query })
+    ApiKeySettings { field: "x-api-key".into(), scheme, query }.into()
 }
 
-fn limit(burst: u32, by: LimitBy, on_unavailable: OnUnavailable) -> PolicyKind {
+fn limit(burst: u32, by: LimitBy, on_unavailable: OnUnavailable) -> Policy {
     let of = |number| NonZeroU32::new(number).unwrap();
-    PolicyKind::RateLimit(RateLimitSettings {
+    let limit = RateLimitSettings {
         rate: of(100),
         period_ms: of(1_000),
         burst: of(burst),
         by,
         on_unavailable,
         plans: BTreeMap::from([("gold".into(), PlanLimit { rate: of(1_000), period_ms: of(1_000), burst: of(2_000) })]),
-    })
+    };
+    limit.into()
+}
+
+fn office() -> Policy {
+    let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>().into();
+    IpFilterSettings { allow: networks(&["10.0.0.0/8", "2001:db8::/32"]), deny: networks(&["10.1.0.0/16"]) }.into()
 }
 
 /// A part with one small route.
 pub(crate) fn small_site(path: &str) -> SiteSettings {
     SiteSettings {
         upstreams: vec![upstream("b", "http://b", vec![])],
-        policies: vec![],
+        policies: Policies::EMPTY,
         routes: vec![route("r", path)],
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tollgate_config::Compiled;
-use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::bounds::{EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX};
+use tollgate_core::kinds::CredentialPlace;
 use tollgate_core::limit::LimitBy;
 use tollgate_core::route::{HostName, HostPattern};
 use tollgate_core::secret::SecretText;
-use tollgate_core::settings::{PolicyKind, RouteSettings};
+use tollgate_core::settings::RouteSettings;
 use tollgate_kv_schemas::{Id, Manifest, keys};
 
 use super::overlap::Overlaps;
@@ -125,12 +125,12 @@ impl Count<'_> {
         let export_secrets = if is_cold { self.export_secrets() } else { 0 };
         let refused = Usage {
             // One partition at least has refused, so it has nothing to give back (`limit.rs`, `after.rs`).
-            counter_calls: partitions + partitions.saturating_sub(1),
+            counter_calls: self.guard_charges() + partitions + partitions.saturating_sub(1),
             secret_reads: export_secrets,
             ..Usage::default()
         };
         let forwarded = Usage {
-            counter_calls: partitions,
+            counter_calls: self.guard_charges() + partitions,
             secret_reads: export_secrets + if is_cold { self.upstream_secrets() } else { 0 },
             upstream_attempts: RETRIES * MIRRORS,
             ..Usage::default()
@@ -151,37 +151,33 @@ impl Count<'_> {
         POINTER_AND_PURGES + MANIFEST + self.load.parts + self.keys() + POINTER_AND_PURGES + MANIFEST
     }
 
-    /// How many `api-key` policies can be presented with something to look up, by one request.
+    /// How many policies can be presented with something to look up, by one request.
     ///
     /// A field has one value, so policies that read it with different schemes cannot all find a key there.
     fn keys(&self) -> u64 {
-        let policies = self.route.authn.iter().filter_map(|place| self.compiled.whole().policies.get(*place));
-        let keys = policies.filter_map(|policy| match &policy.kind {
-            PolicyKind::ApiKey(settings) => Some(settings),
-            PolicyKind::RateLimit(_) => None,
-        });
-        let mut by_field: BTreeMap<&str, Vec<&ApiKeySettings>> = BTreeMap::new();
-        for settings in keys {
-            by_field.entry(&settings.field).or_default().push(settings);
+        let policies = self.route.policies(&self.compiled.whole().policies);
+        let mut by_field: BTreeMap<&str, Vec<CredentialPlace<'_>>> = BTreeMap::new();
+        for place in policies.filter_map(|policy| policy.uses.credential) {
+            by_field.entry(place.field).or_default().push(place);
         }
         by_field.values().map(|settings| keys_of_field(settings)).sum()
     }
 
     /// `limit.rs` charges once for each partition; without a principal there is but the client's address.
     fn partitions(&self) -> u64 {
-        let policies = self.route.limit.iter().filter_map(|place| self.compiled.whole().policies.get(*place));
-        let by: Vec<LimitBy> = policies
-            .filter_map(|policy| match &policy.kind {
-                PolicyKind::RateLimit(settings) => Some(settings.by),
-                PolicyKind::ApiKey(_) => None,
-            })
-            .collect();
+        let policies = &self.compiled.whole().policies;
+        let by: Vec<LimitBy> = policies.at(&self.route.limit).map(|limit| limit.policy.by()).collect();
         let has_both = by.contains(&LimitBy::Consumer) && by.contains(&LimitBy::Address);
         match (by.is_empty(), has_both && !self.route.authn.is_empty()) {
             (true, _) => 0,
             (false, false) => 1,
             (false, true) => 2,
         }
+    }
+
+    /// The limits before authentication all count by the client's address: one partition.
+    fn guard_charges(&self) -> u64 {
+        u64::from(!self.route.guard_limit.is_empty())
     }
 
     /// `look_up.rs` asks for the entry and for its variant, `store.rs` writes the index and the variant.
@@ -228,16 +224,17 @@ impl Count<'_> {
 
 /// The most policies of one field that find a key: those of the scheme it has, and the others by their query parameters;
 /// but a policy without a scheme takes any value of the field for its own.
-fn keys_of_field(settings: &[&ApiKeySettings]) -> u64 {
-    let with = |scheme: &Option<String>| {
-        let finds = |s: &&&ApiKeySettings| same_scheme(&s.scheme, scheme) || (s.scheme.is_some() && s.query.is_some());
-        settings.iter().filter(finds).count()
+fn keys_of_field(places: &[CredentialPlace<'_>]) -> u64 {
+    let with = |scheme: Option<&str>| {
+        let finds =
+            |p: &&CredentialPlace<'_>| same_scheme(p.scheme, scheme) || (p.scheme.is_some() && p.query.is_some());
+        places.iter().filter(finds).count()
     };
-    let by_query = settings.iter().filter(|s| s.query.is_some()).count();
-    settings.iter().map(|s| with(&s.scheme)).fold(by_query, usize::max) as u64
+    let by_query = places.iter().filter(|p| p.query.is_some()).count();
+    places.iter().map(|p| with(p.scheme)).fold(by_query, usize::max) as u64
 }
 
-fn same_scheme(a: &Option<String>, b: &Option<String>) -> bool {
+fn same_scheme(a: Option<&str>, b: Option<&str>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
         (None, None) => true,

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use tollgate_config::{Compiled, duration};
-use tollgate_core::authn::ApiKeySettings;
+use tollgate_core::kinds::{CredentialPlace, LimitPolicy, Named, Place};
 use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
-use tollgate_core::settings::{PolicyKind, PolicySettings, RouteSettings};
+use tollgate_core::settings::RouteSettings;
 
 use super::{Change, Differing, Effect};
 
@@ -14,19 +14,14 @@ use super::{Change, Differing, Effect};
 ///
 /// Policies by one name in both gateways are compared once, under their name; here they are the same.
 pub(super) fn authn<'c>(compiled: &'c Compiled, route: &RouteSettings) -> BTreeMap<String, &'c str> {
-    let policies = route.authn.iter().filter_map(|place| compiled.policies().get(*place));
-    policies
-        .filter_map(|policy| match &policy.kind {
-            PolicyKind::ApiKey(settings) => Some((place(settings), policy.name.as_str())),
-            PolicyKind::RateLimit(_) => None,
-        })
-        .collect()
+    let policies = route.authenticators().filter_map(|place| compiled.policies().view(place));
+    policies.filter_map(|policy| Some((place(policy.uses.credential?), policy.name))).collect()
 }
 
 /// Where a key is looked for.
-fn place(settings: &ApiKeySettings) -> String {
-    let scheme = settings.scheme.as_ref().map(|scheme| format!(" {scheme}")).unwrap_or_default();
-    let query = settings.query.as_ref().map(|query| format!(" or ?{query}")).unwrap_or_default();
+fn place(settings: CredentialPlace<'_>) -> String {
+    let scheme = settings.scheme.map(|scheme| format!(" {scheme}")).unwrap_or_default();
+    let query = settings.query.map(|query| format!(" or ?{query}")).unwrap_or_default();
     format!("{}{scheme}{query}", settings.field)
 }
 
@@ -68,30 +63,23 @@ pub(super) fn limits(
 }
 
 fn charged<'c>(compiled: &'c Compiled, route: &RouteSettings) -> Vec<(&'c str, &'c RateLimitSettings)> {
-    let policies = route.limit.iter().filter_map(|place| compiled.policies().get(*place));
-    policies
-        .filter_map(|policy| match &policy.kind {
-            PolicyKind::RateLimit(settings) => Some((policy.name.as_str(), settings)),
-            PolicyKind::ApiKey(_) => None,
-        })
-        .collect()
+    let rate_limit = |LimitPolicy::RateLimit(settings): &'c LimitPolicy| settings;
+    compiled.policies().at(&route.limit).map(|limit| (limit.name.as_str(), rate_limit(&limit.policy))).collect()
 }
 
-/// Policies that both gateways have by one name and use.
+/// Limits that both gateways have by one name and use. Where a key is taken from is compared for each route.
 pub(super) fn policies(from: &Compiled, to: &Compiled) -> Vec<Change> {
     let uses = |compiled: &Compiled, name: &str| {
-        let named = |place: &usize| compiled.policies().get(*place).is_some_and(|policy| policy.name == name);
-        let mut routes = compiled.routes().iter().map(|route| &route.settings);
-        routes.any(|route| route.limit.iter().chain(&route.authn).any(named))
+        let is_named =
+            |place: &Place<LimitPolicy>| compiled.policies().get(*place).is_some_and(|limit| limit.name == name);
+        compiled.routes().iter().any(|route| route.settings.limit.iter().any(is_named))
     };
-    let named = |old: &PolicySettings| to.policies().iter().find(|new| new.name == old.name);
-    let both = from.policies().iter().filter_map(|old| Some((old, named(old)?)));
-    let used = both.filter(|(old, new)| old.kind != new.kind && uses(from, &old.name) && uses(to, &new.name));
-    used.flat_map(|(old, new)| match (&old.kind, &new.kind) {
-        (PolicyKind::RateLimit(a), PolicyKind::RateLimit(b)) => rate_limit(&format!("policy {}", old.name), a, b),
-        // Where a key is taken from is told of each route.
-        (PolicyKind::ApiKey(_), PolicyKind::ApiKey(_) | PolicyKind::RateLimit(_))
-        | (PolicyKind::RateLimit(_), PolicyKind::ApiKey(_)) => Vec::new(),
+    let named = |old: &Named<LimitPolicy>| to.policies().limit.iter().find(|new| new.name == old.name);
+    let both = from.policies().limit.iter().filter_map(|old| Some((old, named(old)?)));
+    let used = both.filter(|(old, new)| old.policy != new.policy && uses(from, &old.name) && uses(to, &new.name));
+    used.flat_map(|(old, new)| {
+        let (LimitPolicy::RateLimit(a), LimitPolicy::RateLimit(b)) = (&old.policy, &new.policy);
+        rate_limit(&format!("policy {}", old.name), a, b)
     })
     .collect()
 }

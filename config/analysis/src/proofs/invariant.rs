@@ -4,7 +4,7 @@ use http::Method;
 use tollgate_config::policy_tests::{Invariant, Requirement, RouteSelection};
 use tollgate_config::{CompiledRoute, Witness};
 use tollgate_core::route::HostPattern;
-use tollgate_core::settings::{PolicySettings, RouteSettings};
+use tollgate_core::settings::RouteSettings;
 
 use super::glob::Glob;
 use super::routes::Analysis;
@@ -77,15 +77,8 @@ impl Analysis<'_> {
             Requirement::Internal => route.internal,
             Requirement::TimeoutAtMost(most) => route.timeout_ms.is_some_and(|ms| ms <= *most),
             Requirement::BodyLimitAtMost(most) => route.content_bytes_max <= *most,
-            Requirement::Policy(name) => {
-                let is_named = |place: &usize| self.policy(*place).is_some_and(|policy| policy.name == *name);
-                route.authn.iter().chain(&route.limit).any(is_named)
-            }
+            Requirement::Policy(name) => route.policies(&self.whole.policies).any(|policy| policy.name == name),
         }
-    }
-
-    fn policy(&self, place: usize) -> Option<&PolicySettings> {
-        self.whole.policies.get(place)
     }
 }
 

@@ -28,6 +28,8 @@ fn whole(drawn: &[Drawn]) -> Whole {
             methods: drawn.methods.iter().map(|m| (*m).to_owned()).collect(),
             when: drawn.when.clone(),
             internal: false,
+            guard: vec![],
+            guard_limit: vec![],
             authn: vec![],
             scopes: vec![],
             limit: vec![],
@@ -43,7 +45,11 @@ fn whole(drawn: &[Drawn]) -> Whole {
         let span = Span::beginning_of(FileId::default());
         CompiledRoute { hosts, settings, tags: [].into(), span, written: WrittenRoute::default() }
     };
-    Whole { routes: drawn.iter().enumerate().map(route).collect(), policies: vec![], upstreams: vec![] }
+    Whole {
+        routes: drawn.iter().enumerate().map(route).collect(),
+        policies: tollgate_core::kinds::Policies::EMPTY,
+        upstreams: vec![],
+    }
 }
 
 fn conflicts_of(whole: &Whole) -> Vec<(usize, usize, Witness)> {

@@ -1,0 +1,380 @@
+//! The list of policy kinds, and what is derived from it.
+//!
+//! [`policy_kinds!`](crate::policy_kinds) names every kind once: its slot, its module, the type of its settings and its
+//! word in configuration. From the list come the policy type of each slot, so that a limit cannot stand where an
+//! authenticator is wanted; the modules of every layer; and the dispatch from a slot to its kinds. Nothing else matches
+//! on kinds. A new kind is a line here and one module in each of core, config and edge.
+//!
+//! Start with [`Policies`], then read one kind: [`crate::limit::rate_limit`].
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::limit::LimitBy;
+
+/// Calls a macro with the list of all policy kinds.
+///
+/// The list is a block for each slot, in the order in which they run: the slot's module and variant, the name of its
+/// policy type, the trait that its kinds implement in core, and its kinds. A kind is its module, its variant, the type of its settings, and its word in
+/// configuration.
+#[macro_export]
+macro_rules! policy_kinds {
+    ($then:ident $($arguments:tt)*) => {
+        $then! {
+            $($arguments)*
+            /// A policy of the guard slot, which runs before the caller is authenticated.
+            guard Guard GuardPolicy Guard {
+                /// Admits or refuses by the client's address.
+                ip_filter IpFilter IpFilterSettings "ip-filter",
+            }
+            /// A policy of the authentication slot.
+            authn Authn AuthnPolicy Authenticator {
+                /// Authenticates by API key.
+                api_key ApiKey ApiKeySettings "api-key",
+            }
+            /// A policy of the limit slot.
+            limit Limit LimitPolicy Limiter {
+                /// Limits how often callers call.
+                rate_limit RateLimit RateLimitSettings "rate-limit",
+            }
+        }
+    };
+}
+
+/// Declares the modules of one slot's kinds, in the slot's folder.
+macro_rules! declare_modules {
+    (@guard $(#[$d:meta])* guard $S:ident $P:ident $I:ident { $($(#[$k:meta])* $module:ident $K:ident $T:ident $w:literal,)* } $($rest:tt)*) => {
+        $(pub mod $module;)*
+    };
+    (@authn $(#[$d:meta])* authn $S:ident $P:ident $I:ident { $($(#[$k:meta])* $module:ident $K:ident $T:ident $w:literal,)* } $($rest:tt)*) => {
+        $(pub mod $module;)*
+    };
+    (@limit $(#[$d:meta])* limit $S:ident $P:ident $I:ident { $($(#[$k:meta])* $module:ident $K:ident $T:ident $w:literal,)* } $($rest:tt)*) => {
+        $(pub mod $module;)*
+    };
+    (@$slot:ident $(#[$d:meta])* $other:ident $S:ident $P:ident $I:ident { $($kinds:tt)* } $($rest:tt)*) => {
+        $crate::kinds::declare_modules!(@$slot $($rest)*);
+    };
+    // The slot is in the list.
+    (@$slot:ident) => {};
+}
+pub(crate) use declare_modules;
+
+/// What every kind of policy answers about one instance of it.
+pub trait PolicyKind {
+    /// Checks what its type cannot: bounds of lists, names that HTTP allows.
+    fn is_coherent(&self) -> bool;
+
+    /// What one run may ask of the host.
+    fn uses(&self) -> Uses<'_>;
+}
+
+/// The policies of one slot.
+pub trait SlotPolicy: Sized + 'static {
+    /// The slot.
+    const SLOT: Slot;
+
+    /// The policies of this slot.
+    fn list(policies: &Policies) -> &Vec<Named<Self>>;
+
+    /// The policies of this slot, to be changed.
+    fn list_mut(policies: &mut Policies) -> &mut Vec<Named<Self>>;
+
+    /// The kind's word in configuration.
+    fn kind(&self) -> &'static str;
+
+    /// What the policy answers whatever its kind.
+    fn as_kind(&self) -> &dyn PolicyKind;
+}
+
+/// What one run of a policy may ask of the host, at most; `cost` counts from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uses<'s> {
+    /// Reads a credential, named by what a request presents in a place.
+    pub credential: Option<CredentialPlace<'s>>,
+    /// Charges the counters of a partition.
+    pub charge: Option<LimitBy>,
+}
+
+/// Where a policy looks for a credential.
+///
+/// Policies that read one field with different schemes cannot all find a credential in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CredentialPlace<'s> {
+    /// The field, in lower case.
+    pub field: &'s str,
+    /// The scheme before the credential.
+    pub scheme: Option<&'s str>,
+    /// The query parameter that may carry it as well.
+    pub query: Option<&'s str>,
+}
+
+/// A policy with the name it is referred to by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Named<P> {
+    /// The name, unique within the gateway whatever the slot.
+    pub name: String,
+    /// What it does.
+    pub policy: P,
+}
+
+/// The place of a policy in the list of its slot.
+pub struct Place<P> {
+    index: usize,
+    slot: PhantomData<fn() -> P>,
+}
+
+/// A policy of any slot, as definitions are looked at before it is known where they are named.
+pub type NamedPolicy = Named<Policy>;
+
+/// What is known of a policy whatever its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyView<'p> {
+    /// Its name.
+    pub name: &'p str,
+    /// Its slot.
+    pub slot: Slot,
+    /// Its kind's word in configuration.
+    pub kind: &'static str,
+    /// What it may ask of the host.
+    pub uses: Uses<'p>,
+}
+
+macro_rules! derive_slots {
+    ($(
+        $(#[$slot_doc:meta])*
+        $slot:ident $Slot:ident $SlotPolicy:ident $Interface:ident {
+            $( $(#[$doc:meta])* $module:ident $Kind:ident $Settings:ident $word:literal, )*
+        }
+    )*) => {
+        /// The slots that policies stand in, in the order in which they run.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Slot {
+            $( $(#[$slot_doc])* $Slot, )*
+        }
+
+        impl Slot {
+            /// All slots.
+            pub const ALL: &'static [Self] = &[$( Self::$Slot, )*];
+
+            /// The key that names policies of the slot in configuration.
+            #[must_use]
+            pub const fn key(self) -> &'static str {
+                match self { $( Self::$Slot => stringify!($slot), )* }
+            }
+
+            /// The words of the slot's kinds in configuration.
+            #[must_use]
+            pub const fn kinds(self) -> &'static [&'static str] {
+                match self { $( Self::$Slot => &[$( $word, )*], )* }
+            }
+        }
+
+        $(
+            $(#[$slot_doc])*
+            #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+            pub enum $SlotPolicy {
+                $(
+                    $(#[$doc])*
+                    #[serde(rename = $word)]
+                    $Kind(crate::$slot::$module::$Settings),
+                )*
+            }
+
+            impl std::ops::Deref for $SlotPolicy {
+                type Target = dyn crate::$slot::$Interface;
+
+                fn deref(&self) -> &Self::Target {
+                    match self { $( Self::$Kind(settings) => settings, )* }
+                }
+            }
+
+            impl SlotPolicy for $SlotPolicy {
+                const SLOT: Slot = Slot::$Slot;
+
+                fn list(policies: &Policies) -> &Vec<Named<Self>> {
+                    &policies.$slot
+                }
+
+                fn list_mut(policies: &mut Policies) -> &mut Vec<Named<Self>> {
+                    &mut policies.$slot
+                }
+
+                fn kind(&self) -> &'static str {
+                    match self { $( Self::$Kind(_) => $word, )* }
+                }
+
+                fn as_kind(&self) -> &dyn PolicyKind {
+                    match self { $( Self::$Kind(settings) => settings, )* }
+                }
+            }
+        )*
+
+        /// A policy of any slot.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Policy {
+            $( $(#[$slot_doc])* $Slot($SlotPolicy), )*
+        }
+
+        impl Policy {
+            /// The slot it stands in.
+            #[must_use]
+            pub const fn slot(&self) -> Slot {
+                match self { $( Self::$Slot(_) => Slot::$Slot, )* }
+            }
+
+            /// The kind's word in configuration.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self { $( Self::$Slot(policy) => policy.kind(), )* }
+            }
+
+            /// What one run may ask of the host.
+            #[must_use]
+            pub fn uses(&self) -> Uses<'_> {
+                match self { $( Self::$Slot(policy) => policy.as_kind().uses(), )* }
+            }
+        }
+
+        /// The policies of a site or of a gateway, a list for each slot.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Policies {
+            $( $(#[$slot_doc])* pub $slot: Vec<Named<$SlotPolicy>>, )*
+        }
+
+        impl Policies {
+            /// No policies.
+            pub const EMPTY: Self = Self { $( $slot: Vec::new(), )* };
+
+            /// Adds a policy to the list of its slot.
+            pub fn push(&mut self, NamedPolicy { name, policy }: NamedPolicy) {
+                match policy { $( Policy::$Slot(policy) => self.$slot.push(Named { name, policy }), )* }
+            }
+
+            /// All policies, slot by slot.
+            pub fn iter(&self) -> impl Iterator<Item = PolicyView<'_>> {
+                std::iter::empty()$( .chain(self.$slot.iter().map(Named::view)) )*
+            }
+
+            pub(crate) fn is_coherent(&self) -> bool {
+                true $( && self.$slot.iter().all(|named| named.policy.as_kind().is_coherent()) )*
+            }
+        }
+
+        $( $( impl From<crate::$slot::$module::$Settings> for Policy {
+            fn from(settings: crate::$slot::$module::$Settings) -> Self {
+                Self::$Slot($SlotPolicy::$Kind(settings))
+            }
+        } )* )*
+
+        $( $( impl From<crate::$slot::$module::$Settings> for $SlotPolicy {
+            fn from(settings: crate::$slot::$module::$Settings) -> Self {
+                Self::$Kind(settings)
+            }
+        } )* )*
+    };
+}
+
+policy_kinds!(derive_slots);
+
+impl Policies {
+    /// The policy at a place.
+    #[must_use]
+    pub fn get<P: SlotPolicy>(&self, place: Place<P>) -> Option<&Named<P>> {
+        P::list(self).get(place.index)
+    }
+
+    /// The policies at places that exist.
+    pub fn at<'p, P: SlotPolicy>(&'p self, places: &[Place<P>]) -> impl Iterator<Item = &'p Named<P>> {
+        places.iter().filter_map(|place| self.get(*place))
+    }
+
+    /// What is known of the policy at a place whatever its kind.
+    #[must_use]
+    pub fn view<P: SlotPolicy>(&self, place: Place<P>) -> Option<PolicyView<'_>> {
+        self.get(place).map(Named::view)
+    }
+
+    /// Whether a policy stands at a place.
+    #[must_use]
+    pub fn has<P: SlotPolicy>(&self, place: Place<P>) -> bool {
+        place.index < P::list(self).len()
+    }
+}
+
+impl FromIterator<NamedPolicy> for Policies {
+    fn from_iter<I: IntoIterator<Item = NamedPolicy>>(policies: I) -> Self {
+        policies.into_iter().fold(Self::EMPTY, |mut all, policy| {
+            all.push(policy);
+            all
+        })
+    }
+}
+
+impl<P: SlotPolicy> Named<P> {
+    /// What is known of it whatever its kind.
+    #[must_use]
+    pub fn view(&self) -> PolicyView<'_> {
+        PolicyView { name: &self.name, slot: P::SLOT, kind: self.policy.kind(), uses: self.policy.as_kind().uses() }
+    }
+}
+
+impl<P> Place<P> {
+    /// The place of this index in the list of its slot.
+    #[must_use]
+    pub const fn new(index: usize) -> Self {
+        Self { index, slot: PhantomData }
+    }
+
+    /// The index in the list of its slot.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.index
+    }
+}
+
+impl<P> Clone for Place<P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Place<P> {}
+
+impl<P> PartialEq for Place<P> {
+    fn eq(&self, other: &Self) -> bool {
+        self.index == other.index
+    }
+}
+
+impl<P> Eq for Place<P> {}
+
+impl<P> Hash for Place<P> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.index.hash(state);
+    }
+}
+
+impl<P> fmt::Debug for Place<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.index.fmt(f)
+    }
+}
+
+impl<P> Serialize for Place<P> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.index.serialize(serializer)
+    }
+}
+
+impl<'de, P> Deserialize<'de> for Place<P> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        usize::deserialize(deserializer).map(Self::new)
+    }
+}

@@ -1,0 +1,50 @@
+//! What policies await, a module for each kind of a slot whose kinds ask ports by themselves.
+//!
+//! The modules, and the way from a slot's policy to its kind, come from the list in `tollgate_core::kinds`. The kinds of
+//! the other slots need none: a guard awaits nothing, and the limit phase charges all limits together.
+
+use tollgate_core::authn::Principal;
+use tollgate_core::kinds::AuthnPolicy;
+use tollgate_core::problem::Problem;
+
+use crate::isolate::Isolate;
+use crate::pipeline::Received;
+use crate::ports::Host;
+
+/// A policy that authenticates callers.
+pub(crate) trait Authenticates {
+    /// The caller, or why it was not recognised; `policy` is the policy's name, which the problem does not carry yet.
+    async fn authenticate<H: Host>(
+        &self,
+        isolate: &Isolate,
+        host: &H,
+        received: &Received,
+        policy: &str,
+    ) -> Result<Principal, Problem>;
+}
+
+/// Declares the kinds of the authentication slot, and dispatches to them.
+macro_rules! declare {
+    ($(#[$d:meta])* authn $S:ident $P:ident $I:ident { $($(#[$k:meta])* $module:ident $Kind:ident $T:ident $w:literal,)* } $($rest:tt)*) => {
+        $(mod $module;)*
+
+        impl Authenticates for AuthnPolicy {
+            async fn authenticate<H: Host>(
+                &self,
+                isolate: &Isolate,
+                host: &H,
+                received: &Received,
+                policy: &str,
+            ) -> Result<Principal, Problem> {
+                match self {
+                    $(Self::$Kind(settings) => settings.authenticate(isolate, host, received, policy).await,)*
+                }
+            }
+        }
+    };
+    ($(#[$d:meta])* $slot:ident $S:ident $P:ident $I:ident { $($kinds:tt)* } $($rest:tt)*) => {
+        declare! { $($rest)* }
+    };
+}
+
+tollgate_core::policy_kinds!(declare);

@@ -43,6 +43,19 @@ pub const CREDENTIAL_FRESH_MS: u64 = 30_000;
 /// How long a credential that does not exist is believed not to.
 pub const CREDENTIAL_ABSENT_MS: u64 = 5_000;
 
+/// How far the wall clocks of a gateway's isolates may differ: those of machines that ask a time server differ by
+/// milliseconds, and a smeared leap second by one second. What claims to be from further in the future is not believed.
+pub const CLOCK_SKEW_MS: u64 = 10_000;
+
+/// Fetched answers remembered per isolate: more than a configuration names services, and tokens asked about within a minute.
+pub const FETCHED_ENTRIES_MAX: usize = 1_000;
+
+/// Bytes of all fetched answers that an isolate remembers: a JWK Set has some 2 KiB, and an isolate 128 MB.
+pub const FETCHED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of a record that the gateway itself writes: many isolates read it, and Spin's store takes 1 MB.
+pub const WRITTEN_BYTES_MAX: usize = 512 * 1024;
+
 /// How old the configuration pointer gets before it is read again behind a reply.
 pub const CONFIG_FRESH_MS: u64 = 10_000;
 

@@ -98,8 +98,8 @@ impl Config {
         self.active.borrow().is_some()
     }
 
-    pub(crate) fn is_purged(&self, resource: &CacheKey, stored_at: Timestamp) -> bool {
-        self.purges.borrow().covers(resource, stored_at)
+    pub(crate) fn is_purged(&self, resource: &CacheKey, requested_at: Timestamp) -> bool {
+        self.purges.borrow().covers(resource, requested_at)
     }
 
     /// Settings of the gateway as a whole, once a bundle was loaded.

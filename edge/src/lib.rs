@@ -19,6 +19,7 @@ mod policies;
 pub mod ports;
 mod site;
 
+pub use isolate::fetched;
 pub use isolate::{Freshness, Isolate, IsolateSettings};
 pub use loading::{BundleRecords, LoadedPart};
 pub use pipeline::{Client, Served, failed, serve, unreadable};

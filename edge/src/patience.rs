@@ -10,14 +10,16 @@ use crate::ports::{Clock, Host, Unavailable};
 pub(crate) const STORE_TIMEOUT_MS: u64 = 3_000;
 
 /// The store's answer, or its absence once [`STORE_TIMEOUT_MS`] have passed.
-pub(crate) async fn within<H: Host, T>(
+pub(crate) async fn within<H: Host, T, E: From<Unavailable>>(
     host: &H,
     store: &'static str,
-    answer: impl Future<Output = Result<T, Unavailable>>,
-) -> Result<T, Unavailable> {
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     // The answer is polled first, so that one that is already there never loses.
     match select(pin!(answer), pin!(host.clock().sleep(STORE_TIMEOUT_MS))).await {
         Either::Left((answer, _)) => answer,
-        Either::Right(((), _)) => Err(Unavailable::new(format!("{store} did not answer within {STORE_TIMEOUT_MS} ms"))),
+        Either::Right(((), _)) => {
+            Err(Unavailable::new(format!("{store} did not answer within {STORE_TIMEOUT_MS} ms")).into())
+        }
     }
 }

@@ -37,6 +37,18 @@ pub fn purges(gateway: &str) -> String {
     format!("{gateway}:purges")
 }
 
+/// An answer that the gateway fetched for itself, named by the digest of its request.
+#[must_use]
+pub fn fetched(gateway: &str, request: &Id) -> String {
+    format!("{gateway}:fetched:{request}")
+}
+
+/// Whether the gateway itself writes records under the key; all other records are written by whoever publishes.
+#[must_use]
+pub fn is_written_at_edge(key: &str) -> bool {
+    key.split(':').nth(1) == Some("fetched")
+}
+
 /// Whether the text can be a gateway's name: 1 to 40 lower-case letters, digits and hyphens, beginning with a letter.
 #[must_use]
 pub fn is_gateway_name(text: &str) -> bool {

@@ -13,6 +13,8 @@
 #![forbid(unsafe_code)]
 
 mod binary;
+pub mod expiring;
+mod fetched;
 mod id;
 pub mod keys;
 mod manifest;
@@ -21,6 +23,7 @@ mod record;
 mod records;
 mod show;
 
+pub use fetched::FetchedRecord;
 pub use id::Id;
 pub use manifest::Manifest;
 pub use part::{decode_part, decode_part_unnamed, encode_part};

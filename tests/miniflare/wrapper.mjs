@@ -51,7 +51,7 @@ function withAddress(request) {
 function withFaults(env) {
   return {
     ...env,
-    TOLLGATE_RECORDS: failing(env.TOLLGATE_RECORDS, "records", ["get", "getWithMetadata"]),
+    TOLLGATE_RECORDS: failing(env.TOLLGATE_RECORDS, "records", ["get", "getWithMetadata", "put"]),
     TOLLGATE_COUNTERS: failing(env.TOLLGATE_COUNTERS, "counters", ["get", "getByName"]),
   };
 }

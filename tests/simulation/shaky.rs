@@ -7,11 +7,11 @@ use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
 use tollgate_edge::memory::{
-    Content, Copy, MemoryCache, MemoryCounters, MemoryHost, MemoryRecords, MemorySecrets, MemorySink, ScriptedUpstream,
-    SeededEntropy, VirtualClock,
+    Content, Copy, MemoryCache, MemoryCounters, MemoryHost, MemoryRecords, MemorySecrets, MemorySink, ScriptedFetch,
+    ScriptedUpstream, SeededEntropy, VirtualClock,
 };
 use tollgate_edge::ports::{
-    Clock, Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable,
+    Clock, Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable, WriteFault,
 };
 
 use crate::dice::Dice;
@@ -76,6 +76,12 @@ impl Records for Shaky<MemoryRecords> {
         self.trouble.strike()?;
         self.port.read(key).await
     }
+
+    async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
+        self.trouble.wait().await;
+        self.trouble.strike()?;
+        self.port.write(key, bytes, keep_s).await
+    }
 }
 
 impl Counters for Shaky<MemoryCounters> {
@@ -114,6 +120,12 @@ impl ResponseCache for Shaky<MemoryCache> {
         self.trouble.strike()?;
         self.port.store(key, meta, content).await
     }
+
+    async fn touch(&self, key: &CacheKey, confirmed: &StoredMeta, renewed: &StoredMeta) -> Result<(), Unavailable> {
+        self.trouble.wait().await;
+        self.trouble.strike()?;
+        self.port.touch(key, confirmed, renewed).await
+    }
 }
 
 impl Secrets for Shaky<MemorySecrets> {
@@ -147,6 +159,7 @@ impl Host for ShakyHost {
     type Records = Shaky<MemoryRecords>;
     type Counters = Shaky<MemoryCounters>;
     type ResponseCache = Shaky<MemoryCache>;
+    type Fetch = ScriptedFetch;
     type Upstream = ScriptedUpstream;
     type Secrets = Shaky<MemorySecrets>;
     type TelemetrySink = Shaky<MemorySink>;
@@ -165,6 +178,9 @@ impl Host for ShakyHost {
     }
     fn response_cache(&self) -> &Shaky<MemoryCache> {
         &self.cache
+    }
+    fn fetch(&self) -> &ScriptedFetch {
+        &self.inner.fetch
     }
     fn upstream(&self) -> &ScriptedUpstream {
         &self.inner.upstream

@@ -25,6 +25,12 @@ export async function kvGet(env, key, cacheTtl) {
   return value === null ? undefined : new Uint8Array(value);
 }
 
+// An end that is nearer than KV's own minimum is moved there.
+export const kvPut = (env, key, value, keepSecs) =>
+  bound(env, "TOLLGATE_RECORDS").put(key, value, { expirationTtl: Math.max(keepSecs, KEEP_SECS_MIN) });
+
+const KEEP_SECS_MIN = 60;
+
 function bound(env, name) {
   if (env[name] === undefined) throw new Error(`nothing is bound to ${name}; wrangler.toml names what should be`);
   return env[name];
@@ -110,6 +116,30 @@ export function limited(stream, max) {
   return counted;
 }
 
+// All of the content where it is no more than `max` bytes; else the same content, what was read of it first.
+export async function gather(stream, max) {
+  const reader = stream.getReader();
+  const chunks = [];
+  let bytes = 0;
+  while (bytes <= max) {
+    const { done, value } = await reader.read();
+    if (done) return new Uint8Array(await new Blob(chunks).arrayBuffer());
+    bytes += value.byteLength;
+    chunks.push(value);
+  }
+  const resumed = new ReadableStream({
+    async pull(controller) {
+      const chunk = chunks.length > 0 ? { value: chunks.shift() } : await reader.read();
+      if (chunk.done) controller.close();
+      else controller.enqueue(chunk.value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+  const overflow = overflows.get(stream);
+  if (overflow) overflows.set(resumed, overflow);
+  return resumed;
+}
+
 const OVERFLOW = "QuotaExceededError";
 
 // What breaks off the request that a limited stream is sent with.
@@ -145,6 +175,20 @@ async function gathered(stream, max) {
 export const cachedMeta = (response) => response.headers.get(META) ?? undefined;
 
 const META = "tollgate-meta";
+
+// The gateway's own requests
+
+// The head and the content of an answer, decoded; no content where it is more than `max` bytes.
+export async function fetchOwn(head, content, timeoutMs, max) {
+  const [method, url, fields] = head.split("\n");
+  const signal = AbortSignal.timeout(timeoutMs);
+  const body = content.byteLength > 0 ? content : undefined;
+  const response = await fetch(url, { method, headers: JSON.parse(fields), body, redirect: "manual", signal });
+  const answer = response.body === null ? new Uint8Array() : await gather(response.body, max);
+  if (answer instanceof Uint8Array) return [responseHead(response), answer];
+  answer.cancel().catch(() => {});
+  return [responseHead(response)];
+}
 
 // Clock, entropy, telemetry
 

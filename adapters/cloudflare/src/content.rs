@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use http::StatusCode;
 use js_sys::Uint8Array;
-use tollgate_edge::ports::{Content, Delivery};
+use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, Whole};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ReadableStream, Request, Response, WebSocket};
 
 use crate::platform;
+use crate::task::settled;
 
 /// Content as the platform streams it, or a few bytes of the gateway's own.
 #[derive(Debug)]
@@ -115,9 +116,37 @@ impl Content for WorkerContent {
         (client, ContentCopy { content, max_bytes })
     }
 
+    /// Content that streams is copied into the gateway's memory here, and nowhere else.
+    async fn gather(self, bytes_max: u64) -> Result<Gathered<Self>, ContentFault> {
+        let stream = match self.into_stream() {
+            Ok(stream) => stream,
+            Err(Self(Form::Bytes(bytes))) if bytes.len() as u64 <= bytes_max => return Ok(whole(bytes)),
+            Err(Self(Form::Empty)) => return Ok(whole(Bytes::new())),
+            // An upgraded connection has no end that could be waited for.
+            Err(other) => return Ok(Gathered::TooLarge(other)),
+        };
+        let gathered = settled(platform::gather(&stream, to_number(bytes_max))).await.map_err(|error| {
+            let passed_limit = platform::name_of(&error) == "QuotaExceededError";
+            if passed_limit { ContentFault::PassedLimit } else { ContentFault::Broken }
+        })?;
+        match gathered.dyn_into::<Uint8Array>() {
+            Ok(bytes) => Ok(whole(bytes.to_vec().into())),
+            Err(stream) => Ok(Gathered::TooLarge(Self(Form::Stream(stream.unchecked_into())))),
+        }
+    }
+
+    fn replay(whole: &Whole) -> Self {
+        Self::from_bytes(whole.bytes.clone())
+    }
+
     fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
         (self, std::future::ready(Delivery::Unobserved))
     }
+}
+
+/// The platform shows no trailers.
+fn whole(bytes: Bytes) -> Gathered<WorkerContent> {
+    Gathered::Whole(Whole { bytes, trailers: None })
 }
 
 /// JavaScript's number for a count of bytes or milliseconds; exact to 2^53.

@@ -7,7 +7,8 @@ use worker::Env;
 
 use crate::content::WorkerContent;
 use crate::ports::{
-    CacheApi, FetchUpstream, KvRecords, ObjectCounters, WorkerClock, WorkerEntropy, WorkerSecrets, WorkerTelemetry,
+    CacheApi, FetchUpstream, KvRecords, ObjectCounters, WorkerClock, WorkerEntropy, WorkerFetch, WorkerSecrets,
+    WorkerTelemetry,
 };
 
 /// The ports as one request has them: the bindings of `env` are that request's own.
@@ -21,6 +22,7 @@ struct Ports {
     records: KvRecords,
     counters: ObjectCounters,
     response_cache: CacheApi,
+    fetch: WorkerFetch,
     upstream: FetchUpstream,
     secrets: WorkerSecrets,
     telemetry_sink: WorkerTelemetry,
@@ -36,6 +38,7 @@ impl CloudflareHost {
             records: KvRecords(env.clone()),
             counters: ObjectCounters { env: env.clone(), gateway: gateway.to_owned() },
             response_cache: CacheApi { gateway: gateway.to_owned() },
+            fetch: WorkerFetch,
             upstream: FetchUpstream,
             secrets: WorkerSecrets(env.clone()),
             telemetry_sink: WorkerTelemetry,
@@ -50,6 +53,7 @@ impl Host for CloudflareHost {
     type Records = KvRecords;
     type Counters = ObjectCounters;
     type ResponseCache = CacheApi;
+    type Fetch = WorkerFetch;
     type Upstream = FetchUpstream;
     type Secrets = WorkerSecrets;
     type TelemetrySink = WorkerTelemetry;
@@ -72,6 +76,10 @@ impl Host for CloudflareHost {
 
     fn response_cache(&self) -> &CacheApi {
         &self.0.response_cache
+    }
+
+    fn fetch(&self) -> &WorkerFetch {
+        &self.0.fetch
     }
 
     fn upstream(&self) -> &FetchUpstream {

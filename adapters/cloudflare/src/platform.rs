@@ -17,6 +17,15 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = kvGet)]
     pub(crate) fn kv_get(env: &Env, key: &str, cache_ttl_secs: u32) -> Result<Promise, JsValue>;
 
+    #[wasm_bindgen(catch, js_name = kvPut)]
+    pub(crate) fn kv_put(env: &Env, key: &str, value: Vec<u8>, keep_secs: u32) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) fn gather(stream: &ReadableStream, max_bytes: f64) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = fetchOwn)]
+    pub(crate) fn fetch_own(head: &str, content: Vec<u8>, timeout_ms: f64, max_bytes: f64) -> Result<Promise, JsValue>;
+
     #[wasm_bindgen(catch)]
     pub(crate) fn charge(env: &Env, name: &str, request: &str) -> Result<Promise, JsValue>;
 

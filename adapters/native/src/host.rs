@@ -7,6 +7,7 @@ use tollgate_edge::ports::Host;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::content::NativeContent;
 use crate::counters::NativeCounters;
+use crate::fetch::NativeFetch;
 use crate::response_cache::NativeResponseCache;
 use crate::secrets::SecretSource;
 use crate::store::NativeRecords;
@@ -26,6 +27,7 @@ pub(crate) struct Ports {
     pub(crate) records: NativeRecords,
     pub(crate) counters: NativeCounters,
     pub(crate) response_cache: NativeResponseCache,
+    pub(crate) fetch: NativeFetch,
     pub(crate) upstream: NativeUpstream,
     pub(crate) secrets: SecretSource,
     pub(crate) telemetry_sink: NativeTelemetrySink,
@@ -44,6 +46,7 @@ impl Host for NativeHost {
     type Records = NativeRecords;
     type Counters = NativeCounters;
     type ResponseCache = NativeResponseCache;
+    type Fetch = NativeFetch;
     type Upstream = NativeUpstream;
     type Secrets = SecretSource;
     type TelemetrySink = NativeTelemetrySink;
@@ -66,6 +69,10 @@ impl Host for NativeHost {
 
     fn response_cache(&self) -> &NativeResponseCache {
         &self.ports.response_cache
+    }
+
+    fn fetch(&self) -> &NativeFetch {
+        &self.ports.fetch
     }
 
     fn upstream(&self) -> &NativeUpstream {

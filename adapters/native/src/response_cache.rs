@@ -123,10 +123,20 @@ impl ResponseCache for NativeResponseCache {
         self.insert(key, meta.clone(), content, SystemClock::now());
         Ok(())
     }
+
+    async fn touch(&self, key: &CacheKey, confirmed: &StoredMeta, renewed: &StoredMeta) -> Result<(), Unavailable> {
+        self.faults.check(FaultyStore::ResponseCache)?;
+        let mut shard = self.shard(key).write().unwrap_or_else(PoisonError::into_inner);
+        shard.touch(key, confirmed, renewed, SystemClock::now());
+        Ok(())
+    }
 }
 
 impl Shard {
     fn insert(&mut self, key: &CacheKey, meta: StoredMeta, content: Bytes, now: Timestamp) {
+        if self.entries.get(key).is_some_and(|entry| !meta.may_replace(&entry.meta, now)) {
+            return;
+        }
         self.remove(key);
         let cost = cost(&meta, &content);
         if cost > self.bytes_max {
@@ -142,6 +152,13 @@ impl Shard {
         self.bytes += cost;
         self.order.push_back((key.clone(), entry.number));
         self.entries.insert(key.clone(), entry);
+    }
+
+    fn touch(&mut self, key: &CacheKey, confirmed: &StoredMeta, renewed: &StoredMeta, now: Timestamp) {
+        let entry = self.entries.get(key).filter(|entry| entry.meta == *confirmed);
+        if let Some(content) = entry.map(|entry| entry.content.clone()) {
+            self.insert(key, renewed.clone(), content, now);
+        }
     }
 
     fn remove(&mut self, key: &CacheKey) -> bool {
@@ -211,6 +228,7 @@ mod tests {
             status: 200,
             fields: vec![("content-type".into(), "text/plain".into())],
             stored_at: Timestamp::from_millis(1_000),
+            requested_at: Timestamp::from_millis(1_000),
             initial_age_ms: 0,
             fresh_ms: 60_000,
             keep_ms: 60_000,

@@ -8,7 +8,9 @@ use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
 use spin_sdk::wasip3::http::types::{ErrorCode, Trailers};
 use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
-use tollgate_edge::ports::{Content, Delivery};
+use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, Whole};
+
+use crate::message::{fields_of, host_fields};
 
 /// The content of a request or a response.
 ///
@@ -47,6 +49,15 @@ pub(crate) enum Broken {
     AtLimit,
     /// It took too long.
     AtDeadline,
+}
+
+impl From<&Broken> for ContentFault {
+    fn from(broken: &Broken) -> Self {
+        match broken {
+            Broken::AtLimit => Self::PassedLimit,
+            Broken::BySender(_) | Broken::AtDeadline => Self::Broken,
+        }
+    }
 }
 
 /// What a copy holds once the content has passed; nothing when it gave up.
@@ -93,6 +104,28 @@ impl Content for SpinContent {
             Copying { done: Some(sender), bytes: Vec::new(), max: usize::try_from(max_bytes).unwrap_or(usize::MAX) };
         let steps = copied(self.0.into_steps(), copying);
         (Self(Source::Steps(steps)), ContentCopy(receiver))
+    }
+
+    async fn gather(self, bytes_max: u64) -> Result<Gathered<Self>, ContentFault> {
+        let mut steps = self.0.into_steps();
+        let (mut bytes, mut trailers) = (Vec::new(), None);
+        while let Some(step) = steps.next().await {
+            match step.map_err(|broken| ContentFault::from(&broken))? {
+                Step::Data(data) => bytes.extend_from_slice(&data),
+                Step::Trailers(fields) => trailers = Some(fields_of(&fields)),
+            }
+            if bytes.len() as u64 > bytes_max {
+                let beginning = stream::iter([Ok(Step::Data(bytes.into()))]);
+                return Ok(Gathered::TooLarge(Self(Source::Steps(beginning.chain(steps).boxed_local()))));
+            }
+        }
+        Ok(Gathered::Whole(Whole { bytes: bytes.into(), trailers }))
+    }
+
+    fn replay(whole: &Whole) -> Self {
+        let Some(trailers) = &whole.trailers else { return Self::from_bytes(whole.bytes.clone()) };
+        let steps = [Ok(Step::Data(whole.bytes.clone())), Ok(Step::Trailers(host_fields(trailers)))];
+        Self(Source::Steps(stream::iter(steps).boxed_local()))
     }
 
     fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
@@ -349,6 +382,19 @@ mod tests {
         drop(content);
         let by_client = Delivery::Aborted { bytes: 0, by_upstream: false };
         assert_eq!(block_on(delivery), by_client);
+    }
+
+    #[test]
+    fn what_is_gathered_is_whole_and_what_is_too_long_still_reads_from_its_beginning() {
+        let Ok(Gathered::Whole(whole)) = block_on(of(&["ab", "c"]).gather(3)) else {
+            panic!("three bytes fit in three")
+        };
+        assert_eq!((&whole.bytes[..], whole.trailers.is_none()), (&b"abc"[..], true));
+        assert_eq!(read(SpinContent::replay(&whole)), ("abc".into(), true));
+        let Ok(Gathered::TooLarge(same)) = block_on(of(&["ab", "c", "d"]).gather(2)) else { panic!("four fit in two") };
+        assert_eq!(read(same), ("abcd".into(), true));
+        let limited = block_on(of(&["ab", "c"]).limited(2).gather(9));
+        assert!(matches!(limited, Err(ContentFault::PassedLimit)));
     }
 
     #[test]

@@ -8,11 +8,12 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use spin_sdk::variables;
 use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
 use spin_sdk::wasip3::random::random::get_random_bytes;
+use tollgate_core::fetch::{FetchAnswer, FetchBounds, FetchError, FetchRequest};
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_edge::ports::{
-    Clock, Content, Entropy, Host, Secrets, TelemetrySink, Unavailable, Upstream, UpstreamCall,
+    Clock, Content, Entropy, Fetch, Host, Secrets, TelemetrySink, Unavailable, Upstream, UpstreamCall, fetch_over,
 };
 
 use crate::content::SpinContent;
@@ -30,6 +31,7 @@ struct Ports {
     records: SpinRecords,
     counters: SpinCounters,
     cache: SpinResponseCache,
+    fetch: SpinFetch,
     upstream: SpinUpstream,
     secrets: SpinSecrets,
     sink: SpinTelemetrySink,
@@ -44,6 +46,7 @@ impl SpinHost {
             records: SpinRecords::default(),
             counters: SpinCounters::new(gateway),
             cache: SpinResponseCache::new(gateway),
+            fetch: SpinFetch,
             upstream: SpinUpstream,
             secrets: SpinSecrets,
             sink: SpinTelemetrySink,
@@ -58,6 +61,7 @@ impl Host for SpinHost {
     type Records = SpinRecords;
     type Counters = SpinCounters;
     type ResponseCache = SpinResponseCache;
+    type Fetch = SpinFetch;
     type Upstream = SpinUpstream;
     type Secrets = SpinSecrets;
     type TelemetrySink = SpinTelemetrySink;
@@ -76,6 +80,9 @@ impl Host for SpinHost {
     }
     fn response_cache(&self) -> &SpinResponseCache {
         &self.0.cache
+    }
+    fn fetch(&self) -> &SpinFetch {
+        &self.0.fetch
     }
     fn upstream(&self) -> &SpinUpstream {
         &self.0.upstream
@@ -120,6 +127,17 @@ impl Entropy for SpinEntropy {
             filled.copy_from_slice(&bytes[..filled.len()]);
             buffer = rest;
         }
+    }
+}
+
+/// The gateway's own requests over outbound HTTP.
+///
+/// Spin resolves names, so a name that leads inside is kept away by `allowed_outbound_hosts` in spin.toml alone.
+pub struct SpinFetch;
+
+impl Fetch for SpinFetch {
+    async fn fetch(&self, request: &FetchRequest, bounds: &FetchBounds) -> Result<FetchAnswer, FetchError> {
+        Box::pin(fetch_over(&SpinUpstream, &SpinClock, request, bounds)).await
     }
 }
 

@@ -185,7 +185,7 @@ fn host_method(method: &Method) -> types::Method {
     }
 }
 
-fn fields_of(fields: &Fields) -> HeaderMap {
+pub(crate) fn fields_of(fields: &Fields) -> HeaderMap {
     let valid = |(name, value): (String, Vec<u8>)| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         Some((name, HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok()?))
@@ -198,7 +198,7 @@ fn fields_of(fields: &Fields) -> HeaderMap {
 }
 
 /// The fields in the host's form; one that the host refuses is left out rather than the whole message.
-fn host_fields(map: &HeaderMap) -> Fields {
+pub(crate) fn host_fields(map: &HeaderMap) -> Fields {
     let list: Vec<(String, Vec<u8>)> =
         map.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
     Fields::from_list(&list).unwrap_or_else(|_| {

@@ -6,9 +6,11 @@ use std::rc::Rc;
 use bytes::Bytes;
 use spin_sdk::key_value::{Error, Store};
 use tollgate_core::cache::{CacheKey, StoredMeta};
-use tollgate_edge::ports::{Content, Records, ResponseCache, Stored, Unavailable};
+use tollgate_edge::ports::{Clock, Content, Records, ResponseCache, Stored, Unavailable, WriteFault};
+use tollgate_kv_schemas::{expiring, keys};
 
 use crate::content::{ContentCopy, SpinContent};
+use crate::host::SpinClock;
 
 /// The store everything is in; spin.toml must name it in `key_value_stores`.
 pub(crate) const STORE: &str = "default";
@@ -28,7 +30,10 @@ impl Opened {
     }
 }
 
-/// Records under their own keys.
+/// Records under their own keys; what the gateway writes itself in a fixed number of slots.
+///
+/// The store has no expiry and no bound, so the end of such a record stands in front of it, with its whole key
+/// ([`expiring`]), and it takes the place of whichever had its slot before.
 #[derive(Default)]
 pub struct SpinRecords {
     opened: Opened,
@@ -36,9 +41,34 @@ pub struct SpinRecords {
 
 impl Records for SpinRecords {
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        if !keys::is_written_at_edge(key) {
+            return self.get(key.to_owned()).await;
+        }
+        let value = self.get(slot_of(key)).await?;
+        Ok(value.and_then(|value| expiring::unwrap(key, value, SpinClock.now())))
+    }
+
+    async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
+        WriteFault::check(key, bytes)?;
+        let end = SpinClock.now().plus_millis(u64::from(keep_s).saturating_mul(1_000));
+        let value = expiring::wrap(key, end, bytes);
+        let write = async { self.opened.store().await?.set(slot_of(key), value).await };
+        write.await.map_err(|error| Unavailable::new(format!("records: {error}")).into())
+    }
+}
+
+impl SpinRecords {
+    async fn get(&self, key: String) -> Result<Option<Vec<u8>>, Unavailable> {
         let read = async { self.opened.store().await?.get(key).await };
         read.await.map_err(|error| Unavailable::new(format!("records: {error}")))
     }
+}
+
+/// The slot of a record that the gateway writes: its key, cut off after the first digits of the name.
+fn slot_of(key: &str) -> String {
+    let (kind, name) = key.rsplit_once(':').unwrap_or((key, ""));
+    let digits: String = name.chars().take(SLOT_DIGITS).collect();
+    format!("{kind}:{digits}")
 }
 
 /// Stored responses in a fixed number of slots.
@@ -68,10 +98,8 @@ impl ResponseCache for SpinResponseCache {
     type Content = SpinContent;
 
     async fn look_up(&self, key: &CacheKey) -> Result<Option<Stored<SpinContent>>, Unavailable> {
-        let slot = self.slot(key);
-        let read = async { self.opened.store().await?.get(slot).await };
-        let value = read.await.map_err(unavailable)?;
-        Ok(value.and_then(|value| parse(key, value.into())))
+        let found = self.get(key).await?;
+        Ok(found.map(|Slot { meta, content }| Stored { meta, content: SpinContent::from_bytes(content) }))
     }
 
     async fn store(&self, key: &CacheKey, meta: &StoredMeta, content: Option<ContentCopy>) -> Result<(), Unavailable> {
@@ -82,8 +110,38 @@ impl ResponseCache for SpinResponseCache {
                 None => return Ok(()),
             },
         };
+        if let Some(stored) = self.get(key).await?
+            && !meta.may_replace(&stored.meta, SpinClock.now())
+        {
+            return Ok(());
+        }
+        self.set(key, meta, &content).await
+    }
+
+    async fn touch(&self, key: &CacheKey, confirmed: &StoredMeta, renewed: &StoredMeta) -> Result<(), Unavailable> {
+        match self.get(key).await? {
+            Some(stored) if stored.meta == *confirmed => self.set(key, renewed, &stored.content).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// What a slot holds for a key.
+struct Slot {
+    meta: StoredMeta,
+    content: Bytes,
+}
+
+impl SpinResponseCache {
+    async fn get(&self, key: &CacheKey) -> Result<Option<Slot>, Unavailable> {
         let slot = self.slot(key);
-        let value = value(key, meta, &content);
+        let read = async { self.opened.store().await?.get(slot).await };
+        let value = read.await.map_err(unavailable)?;
+        Ok(value.and_then(|value| parse(key, value.into())))
+    }
+
+    async fn set(&self, key: &CacheKey, meta: &StoredMeta, content: &[u8]) -> Result<(), Unavailable> {
+        let (slot, value) = (self.slot(key), value(key, meta, content));
         let write = async { self.opened.store().await?.set(slot, value).await };
         write.await.map_err(unavailable)
     }
@@ -96,15 +154,14 @@ fn value(key: &CacheKey, meta: &StoredMeta, content: &[u8]) -> Vec<u8> {
 }
 
 /// Reads [`value`]; another key's value, or one of another form, is a miss.
-fn parse(key: &CacheKey, mut value: Bytes) -> Option<Stored<SpinContent>> {
+fn parse(key: &CacheKey, mut value: Bytes) -> Option<Slot> {
     let found = take_line(&mut value)?;
     if found != key.as_str() {
         return None;
     }
     let meta = take_line(&mut value)?;
     let meta = StoredMeta::from_text(std::str::from_utf8(&meta).ok()?)?;
-    let content = SpinContent::from_bytes(value);
-    Some(Stored { meta, content })
+    Some(Slot { meta, content: value })
 }
 
 fn take_line(value: &mut Bytes) -> Option<Bytes> {
@@ -121,12 +178,9 @@ fn unavailable(error: Error) -> Unavailable {
 
 #[cfg(test)]
 mod tests {
-    use futures_executor::block_on;
-    use futures_util::stream::StreamExt;
     use tollgate_core::time::Timestamp;
 
     use super::*;
-    use crate::content::Step;
 
     fn key(last: char) -> CacheKey {
         CacheKey::parse(&format!("abc{}{last}", "0".repeat(60))).unwrap()
@@ -138,6 +192,7 @@ mod tests {
             status: 200,
             fields: vec![("x".into(), "1".into())],
             stored_at: Timestamp::from_millis(1),
+            requested_at: Timestamp::EPOCH,
             initial_age_ms: 0,
             fresh_ms: 2,
             keep_ms: 3,
@@ -150,11 +205,13 @@ mod tests {
     fn a_stored_response_comes_back_as_it_was() {
         let stored = parse(&key('1'), value(&key('1'), &meta(), b"a\nb\n").into()).unwrap();
         assert_eq!(stored.meta, meta());
-        let mut steps = stored.content.0.into_steps();
-        let Some(Ok(Step::Data(data))) = block_on(steps.next()) else {
-            panic!("no content");
-        };
-        assert_eq!(data, "a\nb\n");
+        assert_eq!(stored.content, "a\nb\n");
+    }
+
+    #[test]
+    fn what_the_gateway_writes_has_a_bounded_number_of_slots() {
+        assert_eq!(slot_of(&format!("acme:fetched:{}", key('1').as_str())), "acme:fetched:abc");
+        assert_eq!(slot_of("acme:fetched:"), "acme:fetched:");
     }
 
     #[test]

@@ -141,7 +141,7 @@ fn bench(
     let mut host = MemoryHost::new(VirtualClock::at(file.clock), SEED, move |request: &Request<Content>| {
         answering.answer(request)
     });
-    host.records = MemoryRecords::over(Rc::clone(records));
+    host.records = MemoryRecords::new(host.clock.clone()).over(Rc::clone(records));
     let fields = compiled.whole().upstreams.iter().flat_map(|upstream| &upstream.fields);
     for name in fields.flat_map(|(_, text)| text.secret_names()) {
         host.secrets.put(name, format!("made-up-{name}"));

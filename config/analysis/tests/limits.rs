@@ -52,7 +52,7 @@ fn a_gateway_that_can_pass_a_limit_of_its_target_is_refused_with_the_numbers() {
 
 #[test]
 fn a_sum_that_may_be_too_large_is_told_with_its_addends() {
-    let parts = ["can make 54 subrequests of all kinds", "perhaps allows 50", "29 record reads", "20 batches"];
+    let parts = ["can make 56 subrequests of all kinds", "perhaps allows 50", "29 record reads", "20 batches"];
     check(&project("workers-free", 1, 1, 22, "1MiB"), "TG0802", Severity::Warning, &parts);
 }
 

@@ -41,7 +41,13 @@ pub fn not_modified(request: &HeaderMap, response: &HeaderMap) -> bool {
 /// The stored response after the upstream's 304 said that it holds: its fields updated, its lifetime begun anew
 /// (RFC 9111, section 4.3.4). `None` when the 304 forbids keeping it.
 #[must_use]
-pub fn freshen(settings: &CacheSettings, meta: &StoredMeta, update: &HeaderMap, now: Timestamp) -> Option<StoredMeta> {
+pub fn freshen(
+    settings: &CacheSettings,
+    meta: &StoredMeta,
+    update: &HeaderMap,
+    requested_at: Timestamp,
+    now: Timestamp,
+) -> Option<StoredMeta> {
     let mut fields = meta.header_map();
     for name in update.keys().filter(|n| is_end_to_end(n) && **n != CONTENT_LENGTH) {
         fields.remove(name);
@@ -53,7 +59,7 @@ pub fn freshen(settings: &CacheSettings, meta: &StoredMeta, update: &HeaderMap, 
     for name in [AGE, DATE].iter().filter(|name| !update.contains_key(*name)) {
         fields.remove(name);
     }
-    let fresh = storable(settings, meta.status_code(), &fields, now).ok()?;
+    let fresh = storable(settings, meta.status_code(), &fields, requested_at, now).ok()?;
     Some(StoredMeta { content_bytes: meta.content_bytes, ..fresh })
 }
 
@@ -103,6 +109,7 @@ mod tests {
             StatusCode::OK,
             &fields(&[("cache-control", "max-age=1"), ("etag", "\"a\""), ("x-n", "1")]),
             Timestamp::EPOCH,
+            Timestamp::EPOCH,
         )
         .unwrap();
         let now = Timestamp::from_millis(5_000);
@@ -111,11 +118,12 @@ mod tests {
             &old,
             &fields(&[("cache-control", "max-age=9"), ("x-n", "2"), ("content-length", "0")]),
             now,
+            now,
         )
         .unwrap();
         assert_eq!((new.stored_at, new.fresh_ms), (now, 9_000));
         assert_eq!(new.header_map().get("x-n").unwrap(), "2");
         assert_eq!(new.header_map().get("etag").unwrap(), "\"a\"");
-        assert!(freshen(&settings, &old, &fields(&[("cache-control", "no-store")]), now).is_none());
+        assert!(freshen(&settings, &old, &fields(&[("cache-control", "no-store")]), now, now).is_none());
     }
 }

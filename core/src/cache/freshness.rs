@@ -4,7 +4,7 @@ use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, EXPIRES, LAST_MODIFIED, SET_
 use http::{HeaderMap, StatusCode};
 
 use super::{CacheControl, CacheSettings, StoredMeta};
-use crate::bounds::{STORED_CONTENT_BYTES_MAX, VARY_NAMES_MAX};
+use crate::bounds::{CLOCK_SKEW_MS, STORED_CONTENT_BYTES_MAX, VARY_NAMES_MAX};
 use crate::forward::is_end_to_end;
 use crate::time::Timestamp;
 
@@ -55,7 +55,9 @@ pub fn assess(meta: &StoredMeta, request: &CacheControl, now: Timestamp) -> Asse
     let fresh_left_ms = meta.stored_at.plus_millis(meta.fresh_ms).millis_since(now);
     let too_old = request.max_age.is_some_and(|s| age_ms > s.saturating_mul(1000));
     let ends_too_soon = request.min_fresh.is_some_and(|s| fresh_left_ms < s.saturating_mul(1000));
-    if fresh_left_ms == 0 {
+    // A clock was set back, or another's is ahead: how old it is cannot be known.
+    let is_from_the_future = meta.stored_at > now.plus_millis(CLOCK_SKEW_MS);
+    if fresh_left_ms == 0 || is_from_the_future {
         Assessment::Stale
     } else if request.no_cache || too_old || ends_too_soon {
         Assessment::Unwanted
@@ -64,7 +66,7 @@ pub fn assess(meta: &StoredMeta, request: &CacheControl, now: Timestamp) -> Asse
     }
 }
 
-/// What is stored of a response, or why it is not.
+/// What is stored of a response that was requested at one instant and came at another, or why it is not.
 ///
 /// # Errors
 /// When the response must not be stored.
@@ -72,6 +74,7 @@ pub fn storable(
     settings: &CacheSettings,
     status: StatusCode,
     fields: &HeaderMap,
+    requested_at: Timestamp,
     now: Timestamp,
 ) -> Result<StoredMeta, NotStored> {
     let control = CacheControl::of(fields);
@@ -102,7 +105,19 @@ pub fn storable(
     let fields = stored_fields(fields)?;
     let status = status.as_u16();
     let v = StoredMeta::VERSION;
-    Ok(StoredMeta { v, status, fields, stored_at: now, initial_age_ms, fresh_ms, keep_ms, content_bytes, varies_on })
+    let stored_at = now;
+    Ok(StoredMeta {
+        v,
+        status,
+        fields,
+        stored_at,
+        requested_at,
+        initial_age_ms,
+        fresh_ms,
+        keep_ms,
+        content_bytes,
+        varies_on,
+    })
 }
 
 /// Final answers that a cache may keep (RFC 9110, section 15.1), without partial content.
@@ -189,6 +204,7 @@ mod tests {
             &settings(ttl_ms),
             StatusCode::from_u16(status).unwrap(),
             &fields(pairs),
+            Timestamp::EPOCH,
             Timestamp::from_millis(1),
         );
         assert_eq!(got.map(|m| (m.fresh_ms, m.keep_ms)), want, "{status} {pairs:?}");
@@ -230,7 +246,11 @@ mod tests {
         let now = made.plus_millis(30_900);
         for (age, want_ms) in [("0", 30_000), ("50", 10_000), ("x", 30_000)] {
             let fields = fields(&[("cache-control", "max-age=60"), ("date", &made.to_http_date()), ("age", age)]);
-            assert_eq!(storable(&settings(None), StatusCode::OK, &fields, now).unwrap().fresh_ms, want_ms, "{age}");
+            assert_eq!(
+                storable(&settings(None), StatusCode::OK, &fields, now, now).unwrap().fresh_ms,
+                want_ms,
+                "{age}"
+            );
         }
     }
 
@@ -247,6 +267,7 @@ mod tests {
                 ("vary", "B, a"),
             ]),
             Timestamp::EPOCH,
+            Timestamp::EPOCH,
         )
         .unwrap();
         assert_eq!(meta.fields, [("x-a".to_owned(), "1".to_owned()), ("vary".to_owned(), "B, a".to_owned())]);
@@ -259,6 +280,7 @@ mod tests {
             &settings(None),
             StatusCode::OK,
             &fields(&[("cache-control", "max-age=10"), ("etag", "\"x\"")]),
+            Timestamp::EPOCH,
             Timestamp::from_millis(5_000),
         )
         .unwrap();
@@ -272,5 +294,31 @@ mod tests {
         assert_eq!(at(9_000, "no-cache"), Assessment::Unwanted);
         assert_eq!(at(9_000, "min-fresh=7"), Assessment::Unwanted);
         assert_eq!(at(5_000 + 3_610_000, ""), Assessment::Gone);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_response_from_the_future_is_not_believed_to_be_fresh() {
+        let now = Timestamp::from_millis(1_000_000);
+        let stored = |stored_at| {
+            let fields = fields(&[("cache-control", "max-age=10")]);
+            storable(&settings(None), StatusCode::OK, &fields, stored_at, stored_at).unwrap()
+        };
+        let judged = |meta| assess(&meta, &CacheControl::default(), now);
+        assert!(matches!(judged(stored(now.plus_millis(CLOCK_SKEW_MS))), Assessment::Fresh { age_s: 0, .. }));
+        assert_eq!(judged(stored(now.plus_millis(CLOCK_SKEW_MS + 1))), Assessment::Stale);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_response_to_an_earlier_request_replaces_none_to_a_later_one() {
+        let at = Timestamp::from_millis;
+        let meta = |requested_at, stored_at| {
+            let fields = fields(&[("cache-control", "max-age=10")]);
+            storable(&settings(None), StatusCode::OK, &fields, requested_at, stored_at).unwrap()
+        };
+        let (slow, quick) = (meta(at(0), at(9)), meta(at(5), at(6)));
+        assert!(!slow.may_replace(&quick, at(9)) && quick.may_replace(&slow, at(9)) && slow.may_replace(&slow, at(9)));
+        assert!(!slow.may_replace(&StoredMeta::nothing(at(1)), at(9)), "what was changed meanwhile stays so");
+        let from_the_future = meta(at(3_600_000), at(3_600_000));
+        assert!(slow.may_replace(&from_the_future, at(9)), "a clock was set back");
     }
 }

@@ -13,7 +13,7 @@ pub struct Purge {
     /// The resource; absent, everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<CacheKey>,
-    /// Responses stored at this instant or before are purged.
+    /// Responses requested at this instant or before are purged: one that was on its way may be from before the change.
     pub at: Timestamp,
 }
 
@@ -29,10 +29,10 @@ impl Purges {
         &self.0
     }
 
-    /// Whether a stored response of that resource was purged after it was stored.
+    /// Whether a stored response of that resource was purged after it was requested.
     #[must_use]
-    pub fn covers(&self, resource: &CacheKey, stored_at: Timestamp) -> bool {
-        self.0.iter().any(|p| p.at >= stored_at && p.resource.as_ref().is_none_or(|r| r == resource))
+    pub fn covers(&self, resource: &CacheKey, requested_at: Timestamp) -> bool {
+        self.0.iter().any(|p| p.at >= requested_at && p.resource.as_ref().is_none_or(|r| r == resource))
     }
 
     /// Adds a purge, dropping an older one of the same resource.

@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::CLOCK_SKEW_MS;
 use crate::time::Timestamp;
 
 /// A stored response without its content, or the index of a response that varies.
@@ -19,6 +20,8 @@ pub struct StoredMeta {
     pub fields: Vec<(String, String)>,
     /// When it was stored or last validated.
     pub stored_at: Timestamp,
+    /// When the request was sent that it answers, or that last validated it: of two, the one with the later is the newer.
+    pub requested_at: Timestamp,
     /// Its age in milliseconds at `stored_at`, from the upstream's `Age` field.
     pub initial_age_ms: u64,
     /// How long it is fresh after `stored_at`, in milliseconds.
@@ -28,7 +31,7 @@ pub struct StoredMeta {
     /// Length of the content in bytes, where known.
     pub content_bytes: Option<u64>,
     /// For the index of a response that varies: the names of its `Vary` field, sorted. Its content is empty, and only
-    /// variants stored at its `stored_at` or later belong to it. No names: nothing is stored, see [`Self::nothing`].
+    /// variants requested at its `stored_at` or later belong to it. No names: nothing is stored, see [`Self::nothing`].
     pub varies_on: Option<Vec<String>>,
 }
 
@@ -44,6 +47,7 @@ impl StoredMeta {
             status: 200,
             fields: Vec::new(),
             stored_at: now,
+            requested_at: now,
             initial_age_ms: 0,
             fresh_ms: 0,
             keep_ms: NOTHING_KEEP_MS,
@@ -69,6 +73,16 @@ impl StoredMeta {
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         serde_json::from_str::<Self>(text).ok().filter(|meta| meta.v == Self::VERSION)
+    }
+
+    /// Whether it may take the place of what is stored: not where that answers a later request.
+    ///
+    /// A response that was long on its way must not bring back what a change or a newer response has replaced. What claims
+    /// to be from further in the future than clocks differ does not count: a clock was set back, and until it has caught
+    /// up nothing would be stored.
+    #[must_use]
+    pub fn may_replace(&self, stored: &Self, now: Timestamp) -> bool {
+        self.requested_at >= stored.requested_at || stored.requested_at > now.plus_millis(CLOCK_SKEW_MS)
     }
 
     /// Whether the store may forget it.

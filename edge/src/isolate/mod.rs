@@ -2,12 +2,14 @@
 
 pub(crate) mod credentials;
 pub(crate) mod exporter;
+pub mod fetched;
 pub(crate) mod secrets;
 
 use std::cell::{Cell, RefCell};
 
 use credentials::Credentials;
 use exporter::Exporter;
+use fetched::Fetches;
 use secrets::SecretCache;
 use tollgate_core::bounds::PARTS_REMEMBERED_BYTES;
 use tollgate_core::cache::{CacheKey, Purge, Purges};
@@ -28,6 +30,7 @@ pub struct Isolate {
     pub(crate) config: Config,
     pub(crate) credentials: RefCell<Credentials>,
     pub(crate) secrets: RefCell<SecretCache>,
+    pub(crate) fetches: RefCell<Fetches>,
     pub(crate) exporter: RefCell<Exporter>,
     /// Resources that this isolate saw changed by an unsafe method (RFC 9111, section 4.4).
     pub(crate) invalidated: RefCell<Purges>,
@@ -62,6 +65,7 @@ impl Isolate {
             settings,
             credentials: RefCell::default(),
             secrets: RefCell::default(),
+            fetches: RefCell::default(),
             exporter: RefCell::default(),
             invalidated: RefCell::default(),
             checked_at: Cell::default(),
@@ -109,8 +113,8 @@ impl Isolate {
         Site::resources(&sites, name, path, query)
     }
 
-    pub(crate) fn is_purged(&self, resource: &CacheKey, stored_at: Timestamp) -> bool {
-        self.config.is_purged(resource, stored_at) || self.invalidated.borrow().covers(resource, stored_at)
+    pub(crate) fn is_purged(&self, resource: &CacheKey, requested_at: Timestamp) -> bool {
+        self.config.is_purged(resource, requested_at) || self.invalidated.borrow().covers(resource, requested_at)
     }
 
     /// Notes that a resource was changed through this isolate.

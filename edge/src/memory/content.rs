@@ -1,12 +1,14 @@
 use bytes::Bytes;
+use http::HeaderMap;
 
-use crate::ports::{self, Delivery};
+use crate::ports::{self, ContentFault, Delivery, Gathered, Whole};
 
 /// Content that is all here, and may break: past a limit, or where an upstream breaks off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     bytes: Bytes,
-    broken: bool,
+    fault: Option<ContentFault>,
+    trailers: Option<HeaderMap>,
 }
 
 /// The copy of a [`Content`], absent where it gave up or broke.
@@ -23,19 +25,19 @@ impl Content {
     /// Whether reading it fails before its end.
     #[must_use]
     pub const fn is_broken(&self) -> bool {
-        self.broken
+        self.fault.is_some()
     }
 
     /// Content that breaks off after these bytes.
     #[must_use]
     pub fn breaking_after(bytes: impl Into<Bytes>) -> Self {
-        Self { bytes: bytes.into(), broken: true }
+        Self { bytes: bytes.into(), fault: Some(ContentFault::Broken), trailers: None }
     }
 }
 
 impl From<&'static str> for Content {
     fn from(text: &'static str) -> Self {
-        Self { bytes: Bytes::from_static(text.as_bytes()), broken: false }
+        Self { bytes: Bytes::from_static(text.as_bytes()), ..Self::default() }
     }
 }
 
@@ -47,28 +49,46 @@ impl ports::Content for Content {
     }
 
     fn from_bytes(bytes: Bytes) -> Self {
-        Self { bytes, broken: false }
+        Self { bytes, ..Self::default() }
     }
 
     fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && !self.broken
+        self.bytes.is_empty() && !self.is_broken()
     }
 
     fn limited(self, max_bytes: u64) -> Self {
         let max = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-        if self.bytes.len() <= max { self } else { Self { bytes: self.bytes.slice(..max), broken: true } }
+        if self.bytes.len() <= max {
+            return self;
+        }
+        Self { bytes: self.bytes.slice(..max), fault: Some(ContentFault::PassedLimit), trailers: None }
     }
 
     fn tee(self, max_bytes: u64) -> (Self, Copy) {
-        let fits = !self.broken && self.bytes.len() as u64 <= max_bytes;
+        let fits = !self.is_broken() && self.bytes.len() as u64 <= max_bytes;
         let copy = Copy(fits.then(|| self.bytes.clone()));
         (self, copy)
     }
 
+    async fn gather(self, bytes_max: u64) -> Result<Gathered<Self>, ContentFault> {
+        match self.fault {
+            _ if self.bytes.len() as u64 > bytes_max => Ok(Gathered::TooLarge(self)),
+            Some(fault) => Err(fault),
+            None => Ok(Gathered::Whole(Whole { bytes: self.bytes, trailers: self.trailers })),
+        }
+    }
+
+    fn replay(whole: &Whole) -> Self {
+        Self { bytes: whole.bytes.clone(), fault: None, trailers: whole.trailers.clone() }
+    }
+
     fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
         let bytes = self.bytes.len() as u64;
-        let delivery =
-            if self.broken { Delivery::Aborted { bytes, by_upstream: true } } else { Delivery::Complete { bytes } };
+        let delivery = if self.is_broken() {
+            Delivery::Aborted { bytes, by_upstream: true }
+        } else {
+            Delivery::Complete { bytes }
+        };
         (self, std::future::ready(delivery))
     }
 }

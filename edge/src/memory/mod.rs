@@ -5,6 +5,7 @@
 
 mod clock;
 mod content;
+mod fetch;
 mod sink;
 mod stores;
 mod upstream;
@@ -14,6 +15,7 @@ use std::rc::Rc;
 
 pub use clock::{SeededEntropy, VirtualClock};
 pub use content::{Content, Copy};
+pub use fetch::ScriptedFetch;
 pub use sink::{MemorySink, Post};
 pub use stores::{MemoryCache, MemoryCounters, MemoryRecords, MemorySecrets};
 pub use upstream::{Script, ScriptedUpstream};
@@ -48,6 +50,8 @@ pub struct MemoryHost {
     pub counters: MemoryCounters,
     /// The stored responses.
     pub cache: MemoryCache,
+    /// The gateway's own requests; nobody answers until it has a script.
+    pub fetch: ScriptedFetch,
     /// The upstreams.
     pub upstream: ScriptedUpstream,
     /// The secrets.
@@ -62,9 +66,10 @@ impl MemoryHost {
     pub fn new(clock: VirtualClock, seed: u64, script: impl Script + 'static) -> Self {
         Self {
             entropy: SeededEntropy::new(seed),
-            records: MemoryRecords::default(),
+            records: MemoryRecords::new(clock.clone()),
             counters: MemoryCounters::default(),
-            cache: MemoryCache::default(),
+            cache: MemoryCache::new(clock.clone()),
+            fetch: ScriptedFetch::unanswered(clock.clone()),
             upstream: ScriptedUpstream::new(clock.clone(), script),
             secrets: MemorySecrets::default(),
             sink: MemorySink::default(),
@@ -80,6 +85,7 @@ impl Host for MemoryHost {
     type Records = MemoryRecords;
     type Counters = MemoryCounters;
     type ResponseCache = MemoryCache;
+    type Fetch = ScriptedFetch;
     type Upstream = ScriptedUpstream;
     type Secrets = MemorySecrets;
     type TelemetrySink = MemorySink;
@@ -98,6 +104,9 @@ impl Host for MemoryHost {
     }
     fn response_cache(&self) -> &MemoryCache {
         &self.cache
+    }
+    fn fetch(&self) -> &ScriptedFetch {
+        &self.fetch
     }
     fn upstream(&self) -> &ScriptedUpstream {
         &self.upstream

@@ -6,26 +6,44 @@ use bytes::Bytes;
 use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_core::limit::{ChargeOutcome, ChargeRequest, CounterState, charge, refund};
 use tollgate_core::secret::Secret;
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::{MonotonicInstant, Timestamp};
 
-use super::{Content, Copy, Fault};
-use crate::ports::{Content as _, Counters, Records, ResponseCache, Secrets, Stored, Unavailable};
+use super::{Content, Copy, Fault, VirtualClock};
+use crate::ports::{Clock, Content as _, Counters, Records, ResponseCache, Secrets, Stored, Unavailable, WriteFault};
 
-/// Records in memory.
+/// Records in memory. What the gateway writes has its end, and one write a second for each key, as on Workers KV.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryRecords {
     records: Rc<RefCell<HashMap<String, Vec<u8>>>>,
+    written: Rc<RefCell<HashMap<String, Written>>>,
+    clock: VirtualClock,
     /// What is read where `records` has nothing.
     base: Rc<HashMap<String, Vec<u8>>>,
-    /// Makes reading fail.
+    /// Makes reading and writing fail.
     pub fault: Fault,
 }
 
+/// A record that the gateway wrote.
+#[derive(Debug)]
+struct Written {
+    bytes: Vec<u8>,
+    // By the store's own clock, which is not the gateway's and does not step back with it.
+    at: MonotonicInstant,
+    until: MonotonicInstant,
+}
+
 impl MemoryRecords {
-    /// A store that begins with these records; many stores share them, and what is written to one is not in the others.
+    /// An empty store whose time is that of the clock.
     #[must_use]
-    pub fn over(base: Rc<HashMap<String, Vec<u8>>>) -> Self {
-        Self { base, ..Self::default() }
+    pub fn new(clock: VirtualClock) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
+    /// The same store with these records in it from the beginning; many stores share them, and what is written to one is
+    /// not in the others.
+    #[must_use]
+    pub fn over(self, base: Rc<HashMap<String, Vec<u8>>>) -> Self {
+        Self { base, ..self }
     }
 
     /// Writes a record.
@@ -42,9 +60,26 @@ impl MemoryRecords {
 impl Records for MemoryRecords {
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         self.fault.check("the record store")?;
-        Ok(self.records.borrow().get(key).or_else(|| self.base.get(key)).cloned())
+        let now = self.clock.instant();
+        let written = self.written.borrow().get(key).filter(|written| now < written.until).map(|w| w.bytes.clone());
+        Ok(written.or_else(|| self.records.borrow().get(key).or_else(|| self.base.get(key)).cloned()))
+    }
+
+    async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
+        WriteFault::check(key, bytes)?;
+        self.fault.check("the record store")?;
+        let (now, mut written) = (self.clock.instant(), self.written.borrow_mut());
+        if written.get(key).is_some_and(|last| now.millis_since(last.at) < WRITE_INTERVAL_MS) {
+            return Err(WriteFault::TooOften);
+        }
+        let until = now.plus_millis(u64::from(keep_s).saturating_mul(1_000));
+        written.insert(key.to_owned(), Written { bytes: bytes.to_vec(), at: now, until });
+        Ok(())
     }
 }
+
+/// How long Workers KV asks to wait between two writes of a key.
+const WRITE_INTERVAL_MS: u64 = 1_000;
 
 /// Counters in memory.
 #[derive(Clone, Debug, Default)]
@@ -77,11 +112,18 @@ impl Counters for MemoryCounters {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryCache {
     entries: Rc<RefCell<HashMap<CacheKey, (StoredMeta, Bytes)>>>,
+    clock: VirtualClock,
     /// Makes looking up and storing fail.
     pub fault: Fault,
 }
 
 impl MemoryCache {
+    /// An empty store whose time is that of the clock.
+    #[must_use]
+    pub fn new(clock: VirtualClock) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
     /// How many entries are stored.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -111,7 +153,18 @@ impl ResponseCache for MemoryCache {
             Some(Copy(Some(bytes))) => bytes,
             Some(Copy(None)) => return Ok(()),
         };
-        self.entries.borrow_mut().insert(key.clone(), (meta.clone(), bytes));
+        let mut entries = self.entries.borrow_mut();
+        if entries.get(key).is_none_or(|(stored, _)| meta.may_replace(stored, self.clock.now())) {
+            entries.insert(key.clone(), (meta.clone(), bytes));
+        }
+        Ok(())
+    }
+
+    async fn touch(&self, key: &CacheKey, confirmed: &StoredMeta, renewed: &StoredMeta) -> Result<(), Unavailable> {
+        self.fault.check("the response cache")?;
+        if let Some((meta, _)) = self.entries.borrow_mut().get_mut(key).filter(|(meta, _)| meta == confirmed) {
+            meta.clone_from(renewed);
+        }
         Ok(())
     }
 }

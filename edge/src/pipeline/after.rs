@@ -6,7 +6,7 @@ use futures_util::future::join;
 use tollgate_core::bounds::CONFIG_FRESH_MS;
 use tollgate_core::telemetry::{ExchangeRecord, log_line};
 
-use super::exchange::Journal;
+use super::exchange::{Journal, ToStore};
 use super::respond::Left;
 use crate::isolate::exporter::export;
 use crate::isolate::{Freshness, Isolate};
@@ -43,10 +43,15 @@ async fn settle<H: Host>(host: &H, journal: &mut Journal) {
     }
 }
 
-async fn store<H: Host>(host: &H, entries: Vec<super::exchange::ToStore<H::Content>>) {
+async fn store<H: Host>(host: &H, entries: Vec<ToStore<H::Content>>) {
+    let cache = host.response_cache();
     for entry in entries {
         // A response that could not be stored is a miss next time.
-        let _ = host.response_cache().store(&entry.key, &entry.meta, entry.copy).await;
+        let _ = match entry {
+            ToStore::Response { key, meta, copy } => cache.store(&key, &meta, Some(copy)).await,
+            ToStore::Index { key, meta } => cache.store(&key, &meta, None).await,
+            ToStore::Renewal { key, confirmed, renewed } => cache.touch(&key, &confirmed, &renewed).await,
+        };
     }
 }
 

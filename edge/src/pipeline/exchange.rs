@@ -31,11 +31,14 @@ pub(super) struct Answer<C: Content> {
     pub(super) to_store: Vec<ToStore<C>>,
 }
 
-/// An entry for the response cache, its content a copy that fills while the client's streams.
-pub(super) struct ToStore<C: Content> {
-    pub(super) key: CacheKey,
-    pub(super) meta: StoredMeta,
-    pub(super) copy: Option<C::Copy>,
+/// What is written to the response cache once the reply is on its way.
+pub(super) enum ToStore<C: Content> {
+    /// A response, its content a copy that fills while the client's streams.
+    Response { key: CacheKey, meta: StoredMeta, copy: C::Copy },
+    /// The index of a response that varies.
+    Index { key: CacheKey, meta: StoredMeta },
+    /// What the upstream confirmed: its content stays as it is stored.
+    Renewal { key: CacheKey, confirmed: StoredMeta, renewed: StoredMeta },
 }
 
 /// What is stored of a resource that an unsafe method changes (RFC 9111, section 4.4).

@@ -32,6 +32,8 @@ pub(super) struct CacheUse<'a, C> {
     pub(super) why: Forwarded,
     /// A stored response to validate.
     pub(super) stale: Option<Stored<C>>,
+    /// When the response was asked for: before the request was sent.
+    pub(super) requested_at: Timestamp,
     /// When the index of the resource's variants was begun, if there is one.
     pub(super) index_since: Option<Timestamp>,
 }
@@ -68,8 +70,9 @@ pub(super) async fn look_up<'a, H: Host>(
             return Ok(LookedUp::Forward(None));
         }
     };
-    let cache_use = |why, stale| CacheUse { reading: reading.clone(), settings, why, stale, index_since };
     let now = host.clock().now();
+    let cache_use =
+        |why, stale| CacheUse { reading: reading.clone(), settings, why, stale, requested_at: now, index_since };
     let next = match found {
         None => cache_use(missing, None),
         Some(stored) => match assess(&stored.meta, &reading.control, now) {
@@ -130,7 +133,7 @@ async fn find<H: Host>(
     reading: &Reading,
 ) -> Result<Found<H::Content>, Unavailable> {
     let cache = host.response_cache();
-    let usable = |meta: &StoredMeta| !isolate.is_purged(&reading.resource, meta.stored_at);
+    let usable = |meta: &StoredMeta| !isolate.is_purged(&reading.resource, meta.requested_at);
     let nothing = Found { stored: None, why: Forwarded::UriMiss, index_since: None };
     let first = within(host, "the response cache", cache.look_up(&reading.primary)).await?;
     let Some(stored) = first.filter(|s| usable(&s.meta)) else { return Ok(nothing) };
@@ -142,7 +145,7 @@ async fn find<H: Host>(
             let since = stored.meta.stored_at;
             let key = variant_key(&reading.primary, names, &exchange.received.fields);
             let variant = within(host, "the response cache", cache.look_up(&key)).await?;
-            let stored = variant.filter(|v| usable(&v.meta) && v.meta.stored_at >= since);
+            let stored = variant.filter(|v| usable(&v.meta) && v.meta.requested_at >= since);
             Ok(Found { stored, why: Forwarded::VaryMiss, index_since: Some(since) })
         }
     }

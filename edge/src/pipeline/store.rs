@@ -2,7 +2,7 @@
 
 use http::{Method, Response, StatusCode};
 use tollgate_core::bounds::STORED_CONTENT_BYTES_MAX;
-use tollgate_core::cache::{CacheKey, CacheOutcome, NotStored, StoredMeta, freshen, storable, variant_key};
+use tollgate_core::cache::{CacheOutcome, NotStored, StoredMeta, freshen, storable, variant_key};
 use tollgate_core::time::Timestamp;
 use tollgate_core::trace::{Phase, Verdict};
 
@@ -57,16 +57,15 @@ fn confirmed<C: Content>(
     now: Timestamp,
     journal: &mut Journal,
 ) -> Answer<C> {
-    let fresh = freshen(cache.settings, &stale.meta, response.headers(), now);
+    let fresh = freshen(cache.settings, &stale.meta, response.headers(), cache.requested_at, now);
     journal.cache = Some(CacheOutcome::Forwarded { why: cache.why, revalidated: true, stored: fresh.is_some() });
     journal.decisions.note(Phase::Store, Verdict::Pass, "confirmed by the upstream");
     let Some(meta) = fresh else {
         return Answer::new(stored_response(exchange, stale, 0));
     };
-    let (content, copy) = stale.content.tee(STORED_CONTENT_BYTES_MAX);
-    let to_store = entries(exchange, cache, meta.clone(), copy);
-    let answer = stored_response(exchange, Stored { meta, content }, 0);
-    Answer { response: answer, to_store }
+    let to_store = renewals(exchange, cache, &stale.meta, &meta);
+    let response = stored_response(exchange, Stored { meta, content: stale.content }, 0);
+    Answer { response, to_store }
 }
 
 fn new_response<C: Content>(
@@ -77,7 +76,7 @@ fn new_response<C: Content>(
     journal: &mut Journal,
 ) -> Answer<C> {
     let judged = if exchange.received.method == Method::GET {
-        storable(cache.settings, response.status(), response.headers(), now)
+        storable(cache.settings, response.status(), response.headers(), cache.requested_at, now)
     } else {
         Err(NotStored::Status)
     };
@@ -106,12 +105,31 @@ fn entries<C: Content>(
 ) -> Vec<ToStore<C>> {
     let primary = &cache.reading.primary;
     let Some(names) = meta.varies_on.clone() else {
-        return vec![ToStore { key: primary.clone(), meta, copy: Some(copy) }];
+        return vec![ToStore::Response { key: primary.clone(), meta, copy }];
     };
-    let key: CacheKey = variant_key(primary, &names, &exchange.received.fields);
-    let index = meta.index(names, cache.index_since.unwrap_or(meta.stored_at));
-    let variant = StoredMeta { varies_on: None, ..meta };
-    vec![ToStore { key: primary.clone(), meta: index, copy: None }, ToStore { key, meta: variant, copy: Some(copy) }]
+    let key = variant_key(primary, &names, &exchange.received.fields);
+    let index = index(cache, &meta, names);
+    vec![index, ToStore::Response { key, meta: StoredMeta { varies_on: None, ..meta }, copy }]
+}
+
+/// What is renewed of what is stored, whose content stays: the response, and the index that leads to it.
+fn renewals<C: Content>(
+    exchange: &Exchange,
+    cache: &CacheUse<'_, C>,
+    confirmed: &StoredMeta,
+    renewed: &StoredMeta,
+) -> Vec<ToStore<C>> {
+    let (primary, confirmed, mut renewed) = (&cache.reading.primary, confirmed.clone(), renewed.clone());
+    let Some(names) = renewed.varies_on.take() else {
+        return vec![ToStore::Renewal { key: primary.clone(), confirmed, renewed }];
+    };
+    let key = variant_key(primary, &names, &exchange.received.fields);
+    vec![index(cache, &renewed, names), ToStore::Renewal { key, confirmed, renewed }]
+}
+
+fn index<C: Content>(cache: &CacheUse<'_, C>, meta: &StoredMeta, names: Vec<String>) -> ToStore<C> {
+    let meta = meta.index(names, cache.index_since.unwrap_or(meta.requested_at));
+    ToStore::Index { key: cache.reading.primary.clone(), meta }
 }
 
 const fn reason(why: NotStored) -> &'static str {

@@ -2,11 +2,16 @@
 //!
 //! No `Send` bound, no boxing: plain `async fn` in traits with static dispatch, because the futures of Workers are not
 //! `Send` and a native isolate stays on its thread. An answer that fails or comes late is [`Unavailable`], and policy
-//! decides what happens then. Every port has a reference implementation with a fault switch in [`crate::memory`].
+//! decides what happens then.
+//!
+//! What requests of an isolate share is data: no port hands out a stream, a waker or another I/O object that a second
+//! request could touch, and a request never awaits the promise of another. On Workers the platform fails whoever does.
+//! Every port has a reference implementation with a fault switch in [`crate::memory`].
 
 mod clock;
 mod content;
 mod counters;
+mod fetch;
 mod records;
 mod response_cache;
 mod secrets;
@@ -14,9 +19,10 @@ mod telemetry_sink;
 mod upstream;
 
 pub use clock::{Clock, Entropy};
-pub use content::{Content, Delivery};
+pub use content::{Content, ContentFault, Delivery, Gathered, Whole};
 pub use counters::Counters;
-pub use records::Records;
+pub use fetch::{Fetch, fetch_over};
+pub use records::{Records, WriteFault};
 pub use response_cache::{ResponseCache, Stored};
 pub use secrets::Secrets;
 pub use telemetry_sink::TelemetrySink;
@@ -54,6 +60,8 @@ pub trait Host: Clone + 'static {
     type Counters: Counters;
     /// See [`ResponseCache`].
     type ResponseCache: ResponseCache<Content = Self::Content>;
+    /// See [`Fetch`].
+    type Fetch: Fetch;
     /// See [`Upstream`].
     type Upstream: Upstream<Content = Self::Content>;
     /// See [`Secrets`].
@@ -71,6 +79,8 @@ pub trait Host: Clone + 'static {
     fn counters(&self) -> &Self::Counters;
     /// The response cache.
     fn response_cache(&self) -> &Self::ResponseCache;
+    /// The way of the gateway's own requests.
+    fn fetch(&self) -> &Self::Fetch;
     /// The way to upstreams.
     fn upstream(&self) -> &Self::Upstream;
     /// The secrets.

@@ -1,11 +1,44 @@
 use super::Unavailable;
+use thiserror::Error;
 
-/// Records by key: bundles, credentials, purges. Eventually consistent.
+/// Records by key: bundles, credentials, purges, and what the gateway shares between its isolates. Eventually consistent.
 ///
 /// A stale answer is tolerable (a revoked credential lives on for as long as the store is stale, which the docs state);
 /// a missing one is tolerable shortly after a write. A wrong one is not: whoever can write here owns the gateway.
 #[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait Records {
-    /// The value under a key of `tollgate_kv_schemas::keys`, or `None` if there is none.
+    /// The value under a key of `tollgate_kv_schemas::keys`, or `None` if there is none or its time has passed.
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable>;
+
+    /// Writes a value that is not answered any more once `keep_s` seconds have passed, or somewhat later.
+    ///
+    /// Called after the reply, for keys of `tollgate_kv_schemas::keys` that [are written at the edge]
+    /// (tollgate_kv_schemas::keys::is_written_at_edge) and no others. It is no way to share state that several writers
+    /// change: the last write wins, and readers may see it late or not at all. Such state is a counter.
+    async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault>;
+}
+
+/// Why a record was not written.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WriteFault {
+    /// The key was written a moment ago, and the store takes one write a second for each key (Workers KV).
+    #[error("the record was written too often")]
+    TooOften,
+    /// It is larger than [`tollgate_core::bounds::WRITTEN_BYTES_MAX`], or no key that is written at the edge.
+    #[error("the record cannot be written at the edge")]
+    Refused,
+    /// The store failed, or took too long.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl WriteFault {
+    /// Refuses what no store is to take.
+    ///
+    /// # Errors
+    /// [`WriteFault::Refused`] when the key is none that is written at the edge, or the value is too large.
+    pub fn check(key: &str, bytes: &[u8]) -> Result<(), Self> {
+        let fits = bytes.len() <= tollgate_core::bounds::WRITTEN_BYTES_MAX;
+        if fits && tollgate_kv_schemas::keys::is_written_at_edge(key) { Ok(()) } else { Err(Self::Refused) }
+    }
 }

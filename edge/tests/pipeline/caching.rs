@@ -1,8 +1,11 @@
+use futures_util::future::join;
 use http::Request;
 use tollgate_core::cache::{CacheCredentials, CacheKey, Purge, Purges};
 use tollgate_core::route::{HostName, Predicate, Subject, Test};
 use tollgate_core::settings::RouteSettings;
 use tollgate_edge::memory::Content;
+use tollgate_edge::ports::Clock;
+use tollgate_edge::{Client, serve};
 use tollgate_kv_schemas::{encode, keys};
 
 use crate::bench::{Bench, KEYS, NOW, answer, cached, credential, key, ok, request, route};
@@ -56,6 +59,63 @@ fn a_stale_response_is_validated_and_kept_when_confirmed() {
     assert_eq!(status(&bench.get("/c", &[])), "tollgate; hit; ttl=1");
     let conditional = bench.get("/c", &[("if-none-match", "\"v1\"")]);
     assert_eq!((conditional.status, conditional.content.len()), (304, 0));
+}
+
+#[test]
+fn a_confirmed_response_is_renewed_for_clients_that_need_no_content() {
+    let bench = bench(|request| {
+        let held = request.headers().get("if-none-match").is_some_and(|tag| tag == "\"v1\"");
+        let fields = [(CC, "max-age=1"), ("etag", "\"v1\""), ("vary", "accept")];
+        (0, Ok(if held { answer(304, &fields, "") } else { answer(200, &fields, "hello") }))
+    });
+    bench.get("/c", &[]);
+    bench.host.clock.advance(2_000);
+    let has_it = bench.get("/c", &[("if-none-match", "\"v1\"")]);
+    assert_eq!((has_it.status, status(&has_it).as_str()), (304, "tollgate; fwd=stale; fwd-status=304; stored"));
+    let hit = bench.get("/c", &[]);
+    assert_eq!((status(&hit).as_str(), &hit.content[..]), ("tollgate; hit; ttl=1", &b"hello"[..]));
+}
+
+/// Sends a request now and another after a while; both are answered in their own time.
+fn overtaking(bench: &Bench, one: Request<Content>, other: Request<Content>) {
+    let clock = &bench.host.clock;
+    let exchange = |request| async {
+        let client = Client { address: None, https: true, inside: false };
+        let served = serve(&bench.isolate, &bench.host, request, client).await;
+        served.after.await;
+    };
+    let later = async {
+        clock.sleep(100).await;
+        exchange(other).await;
+    };
+    clock.drive(join(exchange(one), later)).unwrap();
+}
+
+#[test]
+fn a_slow_response_does_not_replace_one_to_a_later_request() {
+    let bench = bench(|request| {
+        let slow = request.headers().contains_key("x-slow");
+        (if slow { 500 } else { 10 }, Ok(answer(200, &[(CC, "max-age=10")], if slow { "old" } else { "new" })))
+    });
+    bench.host.clock.advance(1);
+    overtaking(&bench, request("GET", "/c", &[("x-slow", "1")], ""), request("GET", "/c", &[], ""));
+    let hit = bench.get("/c", &[]);
+    assert_eq!((status(&hit).as_str(), &hit.content[..]), ("tollgate; hit; ttl=9", &b"new"[..]));
+}
+
+#[test]
+fn a_response_that_was_on_its_way_during_a_change_is_not_used() {
+    let bench = bench(|request| {
+        let delay_ms = if request.method() == "GET" { 500 } else { 10 };
+        (delay_ms, Ok(answer(200, &[(CC, "max-age=10"), ("vary", "accept")], "content")))
+    });
+    overtaking(&bench, request("GET", "/c", &[], ""), request("POST", "/c", &[], ""));
+    for isolate in [std::rc::Rc::clone(&bench.isolate), bench.another_isolate()] {
+        let client = Client { address: None, https: true, inside: false };
+        let served = serve(&isolate, &bench.host, request("GET", "/c", &[], ""), client);
+        let status = bench.host.clock.drive(served).unwrap().response.headers()["cache-status"].clone();
+        assert!(status.to_str().unwrap().starts_with("tollgate; fwd=uri-miss"), "{status:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod bench;
 mod caching;
 mod configuration;
 mod credentials;
+mod fetches;
 mod forwarding;
 mod guard;
 mod limits;

@@ -9,6 +9,7 @@ mod breach;
 mod clock;
 mod content;
 mod counters;
+mod fetch;
 mod records;
 mod response_cache;
 mod secrets;
@@ -61,7 +62,11 @@ macro_rules! contracts {
 }
 
 contracts! {
-    records { reads_what_was_written sees_changes away_is_not_absent }
+    records {
+        reads_what_was_written sees_changes away_is_not_absent a_record_written_at_the_edge_is_read_back
+        a_second_write_is_made_or_refused_by_name nothing_but_records_of_the_edge_is_written
+        a_record_is_gone_after_its_time writing_while_away_is_an_answer
+    }
     counters {
         grants_the_burst_and_no_more charges_side_by_side_are_exact partitions_and_policies_are_apart all_or_none
         refunds time_pays_back a_day_pays_back_by_the_callers_clock a_clock_that_steps_back_gives_nothing
@@ -71,15 +76,21 @@ contracts! {
         finds_what_was_stored replaces stores_an_entry_without_content stores_what_streams
         gives_up_on_bytes_that_are_too_many gives_up_on_a_stream_that_is_too_long
         keeps_nothing_of_what_breaks_off keeps_nothing_of_what_passes_a_limit away_is_an_answer
+        never_replaces_a_newer_entry touch_renews_the_metadata_alone touch_changes_nothing_else
     }
     content {
         is_what_it_was_made_of bytes_fail_past_a_limit a_stream_fails_past_a_limit
-        watched_tells_the_delivery watched_hands_on_the_same
+        watched_tells_the_delivery watched_hands_on_the_same gathers_what_fits a_stream_is_gathered
+        what_is_too_large_still_streams a_limit_holds_while_gathering what_breaks_off_is_not_gathered
     }
     upstream {
         passes_messages_as_they_are neither_follows_nor_decodes failures_are_no_answers names_a_timeout
         names_a_refused_connection names_an_early_end names_garbage never_sends_again broken_content_is_seen content_past_its_time_breaks_off
         never_takes_a_bad_certificate names_a_bad_certificate
+    }
+    fetch {
+        brings_the_whole_answer follows_no_redirect an_answer_has_bounds refuses_addresses_that_are_not_public
+        failures_have_names
     }
     secrets { finds_by_exact_name }
     clock { waits_as_long_as_asked tells_the_time_of_day fills_with_unpredictable_bytes }

@@ -1,6 +1,8 @@
 //! What [`Records`] promises.
 
-use tollgate_edge::ports::{Host, Records};
+use tollgate_core::bounds::WRITTEN_BYTES_MAX;
+use tollgate_edge::ports::{Clock, Host, Records, WriteFault};
+use tollgate_kv_schemas::{Id, keys};
 
 use crate::breach::{present, same_bytes};
 use crate::stage::{Store, away, write};
@@ -43,6 +45,69 @@ pub(crate) async fn away_is_not_absent<S: Subject>(subject: &S) -> Outcome {
     away(subject, Store::Records, false).await?;
     ensure_eq!(read(subject, "g:kept").await?, Some(b"v".to_vec()), "the record afterwards");
     Ok(())
+}
+
+/// What the gateway writes is read back whole, under its own key alone, in the end.
+pub(crate) async fn a_record_written_at_the_edge_is_read_back<S: Subject>(subject: &S) -> Outcome {
+    let (key, bytes) = (fetched("read back"), vec![0xff; 100_000]);
+    ensure_eq!(read(subject, &key).await?, None, "nothing is there yet");
+    write_at_edge(subject, &key, &bytes, 600).await?;
+    same_bytes(&present(read(subject, &key).await?, "the record")?, &bytes, "the record")?;
+    ensure_eq!(read(subject, &fetched("another")).await?, None, "another record");
+    Ok(())
+}
+
+/// Two writes of one key close to each other: the second is made, or refused as too often and the first stays.
+pub(crate) async fn a_second_write_is_made_or_refused_by_name<S: Subject>(subject: &S) -> Outcome {
+    let key = fetched("twice");
+    write_at_edge(subject, &key, b"one", 600).await?;
+    let expected = match subject.host().records().write(&key, b"two", 600).await {
+        Ok(()) => b"two",
+        Err(WriteFault::TooOften) => b"one",
+        Err(fault) => return Err(fault.into()),
+    };
+    ensure_eq!(read(subject, &key).await?, Some(expected.to_vec()), "the record");
+    Ok(())
+}
+
+/// What is published is not written by the gateway, and what it writes is small.
+pub(crate) async fn nothing_but_records_of_the_edge_is_written<S: Subject>(subject: &S) -> Outcome {
+    let records = subject.host().records();
+    for key in ["g:config:active", "g:credential:fetched", "fetched"] {
+        ensure_eq!(records.write(key, b"x", 600).await, Err(WriteFault::Refused), "{key}");
+        ensure_eq!(read(subject, key).await?, None, "{key}");
+    }
+    let large = vec![b'x'; WRITTEN_BYTES_MAX + 1];
+    ensure_eq!(records.write(&fetched("large"), &large, 600).await, Err(WriteFault::Refused), "a large record");
+    Ok(())
+}
+
+/// Once its time has passed a record is not answered any more.
+pub(crate) async fn a_record_is_gone_after_its_time<S: Subject>(subject: &S) -> Outcome {
+    let key = fetched("short");
+    write_at_edge(subject, &key, b"x", 1).await?;
+    subject.host().clock().sleep(1_200).await;
+    ensure_eq!(read(subject, &key).await?, None, "the record after its time");
+    Ok(())
+}
+
+/// A store that is away says so to whoever writes.
+pub(crate) async fn writing_while_away_is_an_answer<S: Subject>(subject: &S) -> Outcome {
+    let key = fetched("away");
+    away(subject, Store::Records, true).await?;
+    let written = subject.host().records().write(&key, b"x", 600).await;
+    away(subject, Store::Records, false).await?;
+    ensure!(matches!(written, Err(WriteFault::Unavailable(_))), "{written:?} while the store was away");
+    ensure_eq!(read(subject, &key).await?, None, "the record afterwards");
+    Ok(())
+}
+
+fn fetched(name: &str) -> String {
+    keys::fetched("g", &Id::of(name.as_bytes()))
+}
+
+async fn write_at_edge<S: Subject>(subject: &S, key: &str, bytes: &[u8], keep_s: u32) -> Outcome {
+    Ok(subject.host().records().write(key, bytes, keep_s).await?)
 }
 
 async fn read<S: Subject>(subject: &S, key: &str) -> Result<Option<Vec<u8>>, Breach> {

@@ -101,6 +101,50 @@ pub(crate) async fn away_is_an_answer<S: Subject>(subject: &S) -> Outcome {
     absent(subject, 8).await
 }
 
+/// A response that was long on its way does not replace one to a later request, nor what was changed meanwhile.
+pub(crate) async fn never_replaces_a_newer_entry<S: Subject>(subject: &S) -> Outcome {
+    let newer = meta(subject, 200);
+    let older = StoredMeta { requested_at: newer.requested_at.minus_millis(5_000), ..newer.clone() };
+    store(subject, 12, &newer, bytes::<S>(b"newer"), 1 << 20).await?;
+    let sent = store(subject, 12, &older, bytes::<S>(b"older"), 1 << 20).await?;
+    same_bytes(&sent, b"older", "what the client gets")?;
+    same_bytes(&subject.read(found(subject, 12).await?.content).await?, b"newer", "what is stored")?;
+    let nothing = StoredMeta::nothing(newer.requested_at);
+    subject.host().response_cache().store(&key(13)?, &nothing, None).await?;
+    store(subject, 13, &older, bytes::<S>(b"older"), 1 << 20).await?;
+    ensure_eq!(found(subject, 13).await?.meta, nothing, "what was changed");
+    Ok(())
+}
+
+/// A confirmed response has its new metadata, and the content that it had.
+pub(crate) async fn touch_renews_the_metadata_alone<S: Subject>(subject: &S) -> Outcome {
+    let (content, confirmed) = (vec![b'x'; 300_000], meta(subject, 200));
+    store(subject, 14, &confirmed, bytes::<S>(&content), 1 << 20).await?;
+    let renewed = renewed(&confirmed);
+    subject.host().response_cache().touch(&key(14)?, &confirmed, &renewed).await?;
+    let found = found(subject, 14).await?;
+    ensure_eq!(found.meta, renewed, "the metadata");
+    same_bytes(&subject.read(found.content).await?, &content, "the content")
+}
+
+/// Where something else is stored than was confirmed, or nothing, it stays so.
+pub(crate) async fn touch_changes_nothing_else<S: Subject>(subject: &S) -> Outcome {
+    let (confirmed, cache) = (meta(subject, 200), subject.host().response_cache());
+    cache.touch(&key(15)?, &confirmed, &renewed(&confirmed)).await?;
+    absent(subject, 15).await?;
+    let other = StoredMeta { fields: vec![("etag".into(), "\"other\"".into())], ..confirmed.clone() };
+    store(subject, 15, &other, bytes::<S>(b"other"), 1 << 20).await?;
+    cache.touch(&key(15)?, &confirmed, &renewed(&confirmed)).await?;
+    ensure_eq!(found(subject, 15).await?.meta, other, "the metadata");
+    Ok(())
+}
+
+fn renewed(confirmed: &StoredMeta) -> StoredMeta {
+    let fields = vec![("x-new".into(), "1".into())];
+    let requested_at = confirmed.requested_at.plus_millis(20);
+    StoredMeta { fields, requested_at, stored_at: requested_at, fresh_ms: 7_200_000, ..confirmed.clone() }
+}
+
 /// Sends content to a client while it is stored, as the pipeline does; answers what the client got.
 async fn store<S: Subject>(
     subject: &S,
@@ -139,6 +183,7 @@ fn meta<S: Subject>(subject: &S, status: u16) -> StoredMeta {
         status,
         fields: vec![("content-type".into(), "text/plain".into()), ("x-two".into(), "é".into())],
         stored_at: subject.host().clock().now(),
+        requested_at: subject.host().clock().now(),
         initial_age_ms: 0,
         fresh_ms: 3_600_000,
         keep_ms: 3_600_000,

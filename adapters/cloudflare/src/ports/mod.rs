@@ -2,6 +2,7 @@
 
 mod clock;
 mod counters;
+mod fetch;
 mod records;
 mod response_cache;
 mod secrets;
@@ -11,6 +12,7 @@ mod upstream;
 pub(crate) use clock::timestamp;
 pub use clock::{WorkerClock, WorkerEntropy};
 pub use counters::ObjectCounters;
+pub use fetch::WorkerFetch;
 pub use records::KvRecords;
 pub use response_cache::CacheApi;
 pub use secrets::WorkerSecrets;

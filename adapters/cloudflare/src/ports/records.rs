@@ -1,5 +1,5 @@
 use js_sys::Uint8Array;
-use tollgate_edge::ports::{Records, Unavailable};
+use tollgate_edge::ports::{Records, Unavailable, WriteFault};
 use wasm_bindgen::JsCast;
 use worker::Env;
 
@@ -8,6 +8,8 @@ use crate::platform;
 use crate::task::settled;
 
 /// Workers KV: the namespace bound as `TOLLGATE_RECORDS`.
+///
+/// A record that the gateway writes has KV's own expiry, of 60 s at least; other data centres see it within that time.
 #[derive(Clone, Debug)]
 pub struct KvRecords(pub(crate) Env);
 
@@ -17,6 +19,17 @@ impl Records for KvRecords {
             .await
             .map_err(|error| unavailable("Workers KV", &error))?;
         Ok(value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec))
+    }
+
+    async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
+        WriteFault::check(key, bytes)?;
+        settled(platform::kv_put(&self.0, key, bytes.to_vec(), keep_s)).await.map(drop).map_err(|error| {
+            // "KV PUT failed: 429 Too Many Requests": more than one write a second for one key.
+            if platform::message_of(&error).contains("429") {
+                return WriteFault::TooOften;
+            }
+            unavailable("Workers KV", &error).into()
+        })
     }
 }
 

@@ -1,4 +1,5 @@
 use http::StatusCode;
+use tollgate_core::bounds::STORED_CONTENT_BYTES_MAX;
 use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::{ResponseCache, Stored, Unavailable};
@@ -12,7 +13,8 @@ use crate::task::settled;
 /// The Cache API: one cache in each data centre, none on workers.dev.
 ///
 /// The metadata stands in a field of the entry. Content is put once it is all here (`max_bytes` bounds it), because the
-/// platform would store what there is of a stream that breaks off.
+/// platform would store what there is of a stream that breaks off. It compares nothing either: what is stored is looked at
+/// just before a write, so that only two writes of the same moment can cross.
 #[derive(Clone, Debug)]
 pub struct CacheApi {
     pub(crate) gateway: String,
@@ -22,30 +24,53 @@ impl ResponseCache for CacheApi {
     type Content = WorkerContent;
 
     async fn look_up(&self, key: &CacheKey) -> Result<Option<Stored<WorkerContent>>, Unavailable> {
-        let found = settled(platform::cache_match(&self.url(key))).await.map_err(|error| unavailable(STORE, &error))?;
-        if found.is_undefined() {
-            return Ok(None);
-        }
-        let entry: &web_sys::Response = found.unchecked_ref();
-        let meta = platform::cached_meta(entry).and_then(|text| StoredMeta::from_text(&text));
-        Ok(meta.map(|meta| Stored { meta, content: WorkerContent::of_response(entry, StatusCode::OK) }))
+        let found = self.entry(key).await?;
+        Ok(found.map(|(meta, entry)| Stored { meta, content: WorkerContent::of_response(&entry, StatusCode::OK) }))
     }
 
     async fn store(&self, key: &CacheKey, meta: &StoredMeta, content: Option<ContentCopy>) -> Result<(), Unavailable> {
+        let now = timestamp(js_sys::Date::now());
+        if let Some((stored, _)) = self.entry(key).await?
+            && !meta.may_replace(&stored, now)
+        {
+            return Ok(());
+        }
+        let (copy, max_bytes) = content.map_or((JsValue::NULL, 0), |copy| (copy.content, copy.max_bytes));
+        self.put(key, meta, copy, max_bytes).await
+    }
+
+    /// The platform cannot change fields alone, so the stored content is put once more, with the renewed ones.
+    async fn touch(&self, key: &CacheKey, confirmed: &StoredMeta, renewed: &StoredMeta) -> Result<(), Unavailable> {
+        match self.entry(key).await? {
+            Some((stored, entry)) if stored == *confirmed => {
+                let content = entry.body().map_or(JsValue::NULL, JsValue::from);
+                self.put(key, renewed, content, STORED_CONTENT_BYTES_MAX).await
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl CacheApi {
+    async fn entry(&self, key: &CacheKey) -> Result<Option<(StoredMeta, web_sys::Response)>, Unavailable> {
+        let found = settled(platform::cache_match(&self.url(key))).await.map_err(|error| unavailable(STORE, &error))?;
+        let Ok(entry) = found.dyn_into::<web_sys::Response>() else { return Ok(None) };
+        let meta = platform::cached_meta(&entry).and_then(|text| StoredMeta::from_text(&text));
+        Ok(meta.map(|meta| (meta, entry)))
+    }
+
+    async fn put(&self, key: &CacheKey, meta: &StoredMeta, copy: JsValue, max_bytes: u64) -> Result<(), Unavailable> {
         let text = ascii(&meta.to_text());
         if text.len() > META_BYTES_MAX {
             return Ok(());
         }
-        let (copy, max_bytes) = content.map_or((JsValue::NULL, 0), |copy| (copy.content, copy.max_bytes));
         let max_age = to_number(seconds_left(meta, timestamp(js_sys::Date::now())));
         settled(platform::cache_put(&self.url(key), &text, max_age, copy, to_number(max_bytes)))
             .await
             .map_err(|error| unavailable(STORE, &error))?;
         Ok(())
     }
-}
 
-impl CacheApi {
     /// A URL that no request has: what is stored is reached by its key alone.
     fn url(&self, key: &CacheKey) -> String {
         format!("https://cache.tollgate.invalid/{}/{}", self.gateway, key.as_str())

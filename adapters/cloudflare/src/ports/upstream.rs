@@ -36,17 +36,22 @@ impl Upstream for FetchUpstream {
 
 fn response_of(answer: &JsValue) -> Result<Response<WorkerContent>, UpstreamError> {
     let raw: &web_sys::Response = answer.unchecked_ref();
-    let head = platform::response_head(raw);
-    let (status, lines) = head.split_once('\n').ok_or(UpstreamError::HttpProtocolError)?;
-    let status = StatusCode::from_bytes(status.as_bytes()).map_err(|_| UpstreamError::HttpProtocolError)?;
-    let fields = fields::parse(lines);
-    if let Some(error) = error_in_place_of_response(status, &fields) {
-        return Err(error);
-    }
+    let (status, fields) = head_of(&platform::response_head(raw))?;
     let mut response = Response::new(WorkerContent::of_response(raw, status));
     *response.status_mut() = status;
     *response.headers_mut() = fields;
     Ok(response)
+}
+
+/// Status and fields of an answer, unless it is the platform's own in place of one.
+pub(super) fn head_of(head: &str) -> Result<(StatusCode, HeaderMap), UpstreamError> {
+    let (status, lines) = head.split_once('\n').ok_or(UpstreamError::HttpProtocolError)?;
+    let status = StatusCode::from_bytes(status.as_bytes()).map_err(|_| UpstreamError::HttpProtocolError)?;
+    let fields = fields::parse(lines);
+    match error_in_place_of_response(status, &fields) {
+        Some(error) => Err(error),
+        None => Ok((status, fields)),
+    }
 }
 
 /// Recognises the page that Cloudflare's edge answers where it could not reach an origin: there `fetch` does not fail.
@@ -74,7 +79,7 @@ fn error_in_place_of_response(status: StatusCode, fields: &HeaderMap) -> Option<
 ///
 /// A refused connection, one that closes early and an unreachable address are all the same sentence; a name that does
 /// not resolve, a certificate that is not trusted and an answer that is not HTTP are an `internal error` with a number.
-fn kind_of(name: &str, message: &str) -> UpstreamError {
+pub(super) fn kind_of(name: &str, message: &str) -> UpstreamError {
     match name {
         "TimeoutError" => UpstreamError::HttpResponseTimeout,
         "QuotaExceededError" => UpstreamError::RequestContentTooLarge,

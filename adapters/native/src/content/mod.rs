@@ -4,15 +4,17 @@ mod copy;
 mod source;
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::sync::oneshot;
-use tollgate_edge::ports::{Content, Delivery};
+use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, Whole};
 
 pub use copy::ContentCopy;
 use copy::CopySink;
@@ -46,6 +48,15 @@ pub enum ContentError {
     /// The time for the whole exchange has passed.
     #[error("the upstream's content took longer than the exchange may")]
     Deadline,
+}
+
+impl From<&ContentError> for ContentFault {
+    fn from(error: &ContentError) -> Self {
+        match error {
+            ContentError::LimitPassed => Self::PassedLimit,
+            ContentError::Client(_) | ContentError::Upstream(_) | ContentError::Deadline => Self::Broken,
+        }
+    }
 }
 
 /// What was wrong with a request's content, told to those who see only that their reader failed.
@@ -108,6 +119,18 @@ impl NativeContent {
         let mut outer = Self::of(Source::Nested(Box::new(self)));
         outer.fault = fault;
         outer
+    }
+
+    /// The same content after its beginning was read: observers of what was read have seen it.
+    fn resumed(self, beginning: Bytes) -> Self {
+        let fault = self.fault.clone();
+        let mut outer = Self::of(Source::Resumed(beginning, Box::new(self)));
+        outer.fault = fault;
+        outer
+    }
+
+    async fn next_frame(&mut self) -> Option<Result<Frame<Bytes>, ContentError>> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await
     }
 
     fn checked(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, ContentError> {
@@ -233,6 +256,30 @@ impl Content for NativeContent {
         let mut teed = self;
         teed.copy = Some(sink);
         (teed, copy)
+    }
+
+    async fn gather(mut self, bytes_max: u64) -> Result<Gathered<Self>, ContentFault> {
+        if self.size_hint().lower() > bytes_max {
+            return Ok(Gathered::TooLarge(self));
+        }
+        let (mut bytes, mut trailers) = (BytesMut::new(), None);
+        while let Some(frame) = self.next_frame().await {
+            match frame.map_err(|error| ContentFault::from(&error))?.into_data() {
+                Ok(data) => bytes.extend_from_slice(&data),
+                Err(frame) => trailers = frame.into_trailers().ok(),
+            }
+            if bytes.len() as u64 > bytes_max {
+                return Ok(Gathered::TooLarge(self.resumed(bytes.freeze())));
+            }
+        }
+        Ok(Gathered::Whole(Whole { bytes: bytes.freeze(), trailers }))
+    }
+
+    fn replay(whole: &Whole) -> Self {
+        match &whole.trailers {
+            None => Self::from_bytes(whole.bytes.clone()),
+            Some(trailers) => Self::of(Source::Replayed(whole.bytes.clone(), Box::new(HeaderMap::clone(trailers)))),
+        }
     }
 
     fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {

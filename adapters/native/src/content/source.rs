@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
@@ -18,6 +19,10 @@ pub(super) enum Source {
     Client(Incoming),
     Upstream(UpstreamContent),
     Nested(Box<NativeContent>),
+    /// Content whose beginning was read, which comes first.
+    Resumed(Bytes, Box<NativeContent>),
+    /// Bytes, and the trailers behind them.
+    Replayed(Bytes, Box<HeaderMap>),
 }
 
 /// A response's content, with the connection it comes over and the time it may take.
@@ -43,6 +48,14 @@ impl Source {
             Self::Client(incoming) => Pin::new(incoming).poll_frame(cx).map_err(ContentError::Client),
             Self::Upstream(content) => content.poll_frame(cx),
             Self::Nested(content) => Pin::new(content.as_mut()).poll_frame(cx),
+            Self::Resumed(beginning, rest) if beginning.is_empty() => Pin::new(rest.as_mut()).poll_frame(cx),
+            Self::Resumed(bytes, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Replayed(bytes, trailers) if bytes.is_empty() => {
+                let trailers = std::mem::take(trailers.as_mut());
+                *self = Self::Ended;
+                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+            }
+            Self::Replayed(bytes, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
         }
     }
 
@@ -53,6 +66,8 @@ impl Source {
             Self::Client(incoming) => incoming.is_end_stream(),
             Self::Upstream(content) => content.incoming.is_end_stream(),
             Self::Nested(content) => content.is_end_stream(),
+            Self::Resumed(beginning, rest) => beginning.is_empty() && rest.is_end_stream(),
+            Self::Replayed(..) => false,
         }
     }
 
@@ -63,8 +78,19 @@ impl Source {
             Self::Client(incoming) => incoming.size_hint(),
             Self::Upstream(content) => content.incoming.size_hint(),
             Self::Nested(content) => content.size_hint(),
+            Self::Resumed(beginning, rest) => longer(&rest.size_hint(), beginning.len() as u64),
+            Self::Replayed(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
         }
     }
+}
+
+fn longer(hint: &SizeHint, bytes: u64) -> SizeHint {
+    let mut longer = SizeHint::new();
+    longer.set_lower(hint.lower().saturating_add(bytes));
+    if let Some(upper) = hint.upper().and_then(|upper| upper.checked_add(bytes)) {
+        longer.set_upper(upper);
+    }
+    longer
 }
 
 impl UpstreamContent {

@@ -76,3 +76,29 @@ async fn observers_of_one_kind_may_stand_behind_each_other() {
     assert_eq!(first.await, Delivery::Complete { bytes: 4 });
     assert_eq!(second.await, Delivery::Complete { bytes: 4 });
 }
+
+#[tokio::test]
+async fn what_is_gathered_is_whole_and_what_is_too_long_still_streams_from_its_beginning() {
+    let Ok(Gathered::Whole(whole)) = bytes("abc").gather(3).await else { panic!("three bytes fit in three") };
+    assert_eq!((&whole.bytes[..], &whole.trailers), (&b"abc"[..], &None));
+    for _ in 0..2 {
+        assert_eq!(read(NativeContent::replay(&whole)).await.unwrap(), "abc");
+    }
+    let (client, copy) = bytes("abcd").tee(10);
+    let resumed = client.resumed(Bytes::from_static(b"xy"));
+    assert_eq!(resumed.size_hint().exact(), Some(6));
+    let Ok(Gathered::TooLarge(same)) = resumed.gather(5).await else { panic!("six bytes fit in five") };
+    assert_eq!(read(same).await.unwrap(), "xyabcd");
+    assert_eq!(copy.complete().await.unwrap(), "abcd");
+    let limited = bytes("abcd").limited(2).gather(10).await;
+    assert!(matches!(limited, Err(ContentFault::PassedLimit)));
+}
+
+#[tokio::test]
+async fn trailers_are_gathered_and_replayed() {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
+    let whole = Whole { bytes: Bytes::from_static(b"abc"), trailers: Some(trailers) };
+    let Ok(Gathered::Whole(again)) = NativeContent::replay(&whole).gather(3).await else { panic!("it fits") };
+    assert_eq!(again, whole);
+}

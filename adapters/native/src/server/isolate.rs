@@ -51,7 +51,7 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
         exchanges: Tracker::default(),
         drain,
     });
-    let housekeeping = tokio::task::spawn_local(keep_house(Rc::clone(&serving), settings.freshness));
+    let housekeeping = tokio::task::spawn_local(run_periodic_tasks(Rc::clone(&serving), settings.freshness));
     for listener in parts.listeners {
         let accepting = accept(Rc::clone(&serving), listener, parts.connections_max);
         tokio::task::spawn_local(accepting);
@@ -135,8 +135,8 @@ impl Complaint {
     }
 }
 
-/// What is done by the clock: notice new configuration, let go of idle connections.
-async fn keep_house(serving: Rc<Serving>, freshness: Freshness) {
+/// Runs periodic tasks: notices new configuration, closes idle connections.
+async fn run_periodic_tasks(serving: Rc<Serving>, freshness: Freshness) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut seen = None;
@@ -144,6 +144,7 @@ async fn keep_house(serving: Rc<Serving>, freshness: Freshness) {
         ticks.tick().await;
         if tick % IDLE_TICKS == 0 {
             serving.host.upstream().drop_idle();
+            serving.host.fetch().drop_idle();
         }
         let version = serving.host.records().version();
         if freshness == Freshness::Behind && (version != seen || tick % REFRESH_TICKS == 0) {

@@ -10,6 +10,7 @@ use super::StartError;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::counters::NativeCounters;
 use crate::faults::Faults;
+use crate::fetch::NativeFetch;
 use crate::host::{NativeHost, Ports};
 use crate::local::Drain;
 use crate::log::{IsolateLog, LogHandle};
@@ -59,8 +60,10 @@ impl StateParts {
         let upstream = NativeUpstream::new(self.upstream_tls);
         let log = IsolateLog::new(self.log);
         let telemetry_sink = NativeTelemetrySink::new(log, self.shared.metrics, upstream.clone());
+        let clock = SystemClock::until(drain);
         let host = NativeHost::new(Ports {
-            clock: SystemClock::until(drain),
+            fetch: NativeFetch::new(&upstream, clock.clone()),
+            clock,
             entropy: SystemEntropy::default(),
             records: self.records,
             counters: self.shared.counters,

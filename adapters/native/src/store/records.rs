@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use tollgate_edge::ports::{Records, Unavailable};
+use tollgate_core::time::Timestamp;
+use tollgate_edge::ports::{Records, Unavailable, WriteFault};
 
 use super::{Database, StoreError};
+use crate::clock::SystemClock;
 use crate::faults::{Faults, FaultyStore};
 
 /// The record store of this host, with the right to write; clones are the same store.
@@ -84,7 +86,7 @@ impl RecordStore {
     /// [`StoreError`] when the store cannot be read.
     pub fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        read_one(&writer, key).map_err(|e| self.database.error(e))
+        read_one(&writer, key, SystemClock::now()).map_err(|e| self.database.error(e))
     }
 
     /// The keys that begin with `prefix`, sorted, `max` of them at most.
@@ -99,7 +101,13 @@ impl RecordStore {
     /// A connection of its own for one isolate.
     pub(crate) fn reader(&self, faults: Faults) -> Result<NativeRecords, StoreError> {
         let connection = self.database.again()?;
-        Ok(NativeRecords { connection, faults })
+        Ok(NativeRecords { connection, store: self.clone(), faults })
+    }
+
+    /// Writes a record that has an end, and lets go of those whose end has come.
+    fn write_until(&self, key: &str, value: &[u8], end: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        write_one(&mut writer, key, value, end, now).map_err(|e| self.database.error(e))
     }
 }
 
@@ -107,6 +115,7 @@ impl RecordStore {
 #[derive(Debug)]
 pub struct NativeRecords {
     connection: Connection,
+    store: RecordStore,
     faults: Faults,
 }
 
@@ -124,12 +133,57 @@ impl Records for NativeRecords {
     // A read is a few microseconds from the page cache, less than handing it to another thread takes.
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         self.faults.check(FaultyStore::Records)?;
-        read_one(&self.connection, key).map_err(|error| Unavailable::new(format!("the record store failed: {error}")))
+        let read = read_one(&self.connection, key, SystemClock::now());
+        read.map_err(|error| Unavailable::new(format!("the record store failed: {error}")))
+    }
+
+    // Another process that publishes may hold the file for longer than a thread of requests may stand still.
+    async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
+        WriteFault::check(key, bytes)?;
+        self.faults.check(FaultyStore::Records)?;
+        let (store, key, bytes) = (self.store.clone(), key.to_owned(), bytes.to_vec());
+        let now = SystemClock::now();
+        let end = now.plus_millis(u64::from(keep_s).saturating_mul(1_000));
+        let written = tokio::task::spawn_blocking(move || store.write_until(&key, &bytes, end, now)).await;
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Unavailable::new(error.to_string()).into()),
+            Err(_) => Err(Unavailable::new("the record store was closed").into()),
+        }
     }
 }
 
-fn read_one(connection: &Connection, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
-    connection.prepare_cached("SELECT value FROM record WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
+fn read_one(connection: &Connection, key: &str, now: Timestamp) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection
+        .prepare_cached("SELECT value FROM record WHERE key = ?1 AND (expires_at_us IS NULL OR expires_at_us > ?2)")?
+        .query_row(params![key, micros(now)], |row| row.get(0))
+        .optional()
+}
+
+fn write_one(
+    connection: &mut Connection,
+    key: &str,
+    value: &[u8],
+    end: Timestamp,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO record (key, value, expires_at_us) VALUES (?1, ?2, ?3)")?
+        .execute(params![key, value, micros(end)])?;
+    transaction.prepare_cached("DELETE FROM record WHERE expires_at_us <= ?1")?.execute([micros(now)])?;
+    transaction
+        .prepare_cached(
+            "DELETE FROM record WHERE key IN (SELECT key FROM record WHERE expires_at_us IS NOT NULL
+             ORDER BY expires_at_us DESC LIMIT -1 OFFSET ?1)",
+        )?
+        .execute([EXPIRING_MAX])?;
+    transaction.commit()
+}
+
+/// Every timestamp fits.
+fn micros(instant: Timestamp) -> i64 {
+    i64::try_from(instant.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn write_all(connection: &mut Connection, changes: &[RecordChange<'_>]) -> rusqlite::Result<()> {
@@ -159,7 +213,13 @@ fn list_keys(connection: &Connection, prefix: &str, max: usize) -> rusqlite::Res
 
 /// "TGRS": the kind of SQLite database this is.
 const APPLICATION_ID: i64 = 0x5447_5253;
-const TABLES: &str = "CREATE TABLE record (key TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;";
+const TABLES: &str =
+    "CREATE TABLE record (key TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL, expires_at_us INTEGER) WITHOUT ROWID;
+    CREATE INDEX record_expiry ON record (expires_at_us) WHERE expires_at_us IS NOT NULL;";
+
+/// Records that the gateway wrote, at most: those that end first make room. Looking them through takes a fraction of a
+/// millisecond.
+const EXPIRING_MAX: i64 = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -234,6 +294,39 @@ mod tests {
             }
             readers.into_iter().for_each(|r| r.join().unwrap());
         }
+    }
+
+    #[test]
+    fn a_record_with_an_end_is_gone_once_it_has_come_and_one_without_stays() {
+        let store = RecordStore::in_memory().unwrap();
+        let at = Timestamp::from_millis;
+        store.write(&[put("k", "1")]).unwrap();
+        store.write_until("a", b"2", at(10), at(0)).unwrap();
+        let read = |key: &str, ms| read_one(&store.writer.lock().unwrap(), key, at(ms)).unwrap();
+        assert_eq!((read("a", 9).as_deref(), read("a", 10)), (Some(&b"2"[..]), None));
+        store.write_until("b", b"3", at(20), at(10)).unwrap();
+        assert_eq!(store.keys("", 10).unwrap(), ["b", "k"], "what has ended is deleted");
+        store.write(&[put("b", "4")]).unwrap();
+        assert_eq!(read("b", 1_000).as_deref(), Some(&b"4"[..]), "published over it");
+    }
+
+    #[test]
+    fn records_with_an_end_are_bounded_and_those_that_end_first_make_room() {
+        let store = RecordStore::in_memory().unwrap();
+        store.write(&[put("k", "1")]).unwrap();
+        let after_all = Timestamp::from_millis(u64::try_from(EXPIRING_MAX + 1).unwrap());
+        {
+            let writer = store.writer.lock().unwrap();
+            let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ?1)
+                INSERT INTO record SELECT 'f' || i, x'00', i * 1000 FROM n";
+            writer.execute(fill, [EXPIRING_MAX]).unwrap();
+        }
+        store.write_until("new", b"2", after_all, Timestamp::EPOCH).unwrap();
+        let count: i64 =
+            store.writer.lock().unwrap().query_row("SELECT count(*) FROM record", [], |row| row.get(0)).unwrap();
+        assert_eq!(count, EXPIRING_MAX + 1, "and the one without an end");
+        let read = |key: &str| read_one(&store.writer.lock().unwrap(), key, Timestamp::EPOCH).unwrap();
+        assert_eq!((read("f1"), read("f2").is_some(), read("new").is_some()), (None, true, true));
     }
 
     #[test]

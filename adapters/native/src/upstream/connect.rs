@@ -13,6 +13,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tollgate_core::fetch::AddressRule;
 use tollgate_core::forward::UpstreamError;
 
 use super::error;
@@ -30,7 +31,7 @@ pub(super) async fn connect(
     let stage = Cell::new(Stage::Name);
     let open = pool.open_one()?;
     let connecting = async {
-        let addresses = resolve(origin).await?;
+        let addresses = resolve(origin, pool.addresses).await?;
         stage.set(Stage::Connection);
         let stream = connect_any(&addresses, timeout).await?;
         if origin.https {
@@ -59,17 +60,19 @@ enum Stage {
     Connection,
 }
 
-async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, UpstreamError> {
+/// The addresses to connect to. The rule is asked here and not before, because a name may lead elsewhere each time.
+async fn resolve(origin: &Origin, rule: AddressRule) -> Result<Vec<SocketAddr>, UpstreamError> {
     let (host, port) = (origin.host(), origin.port());
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|_| UpstreamError::DnsError)?;
-    let addresses: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
-    if addresses.is_empty() {
+    let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
+        Ok(address) => vec![SocketAddr::new(address, port)],
+        Err(_) => tokio::net::lookup_host((host, port)).await.map_err(|_| UpstreamError::DnsError)?.collect(),
+    };
+    if found.is_empty() {
         return Err(UpstreamError::DnsError);
     }
-    Ok(addresses)
+    let allowed: Vec<SocketAddr> =
+        found.into_iter().filter(|address| rule.allows(address.ip())).take(ADDRESSES_MAX).collect();
+    if allowed.is_empty() { Err(UpstreamError::DestinationIpProhibited) } else { Ok(allowed) }
 }
 
 /// Tries the addresses in turn, none of them for longer than its share of the time.
@@ -132,3 +135,18 @@ const ADDRESSES_MAX: usize = 4;
 
 /// The size of a response's head, and of what is read ahead of a slow client: hyper's own default is 400 KiB.
 const RESPONSE_HEAD_BYTES_MAX: usize = 128 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_refused_where_only_public_addresses_are_allowed() {
+        for url in ["http://localhost:9/", "http://127.0.0.1:9/", "http://[::1]:9/"] {
+            let origin = Origin::of(&url.parse().unwrap()).unwrap();
+            let refused = resolve(&origin, AddressRule::Public).await;
+            assert_eq!(refused, Err(UpstreamError::DestinationIpProhibited), "{url}");
+            assert!(resolve(&origin, AddressRule::Any).await.is_ok(), "{url}");
+        }
+    }
+}

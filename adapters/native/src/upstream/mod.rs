@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use rustls::ClientConfig;
+use tollgate_core::fetch::AddressRule;
 use tollgate_core::forward::UpstreamError;
 use tollgate_edge::ports::{Upstream, UpstreamCall};
 
@@ -36,7 +37,12 @@ pub struct NativeUpstream {
 
 impl NativeUpstream {
     pub(crate) fn new(tls: Arc<ClientConfig>) -> Self {
-        Self { pool: Rc::default(), tls }
+        Self { pool: Rc::new(Pool::to(AddressRule::Any)), tls }
+    }
+
+    /// The same way over connections of its own, to addresses that a rule allows.
+    pub(crate) fn to(&self, addresses: AddressRule) -> Self {
+        Self { pool: Rc::new(Pool::to(addresses)), tls: Arc::clone(&self.tls) }
     }
 
     /// Lets go of connections that have been idle for long.

@@ -9,15 +9,18 @@ use http::uri::{Authority, Scheme};
 use hyper::client::conn::{http1, http2};
 use std::time::Duration;
 use tokio::time::Instant;
+use tollgate_core::fetch::AddressRule;
 use tollgate_core::forward::UpstreamError;
 
 use crate::content::NativeContent;
 
 /// Idle connections by origin, and the number of open ones.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pool {
     shelves: RefCell<HashMap<Origin, Shelf>>,
     open: Rc<Cell<usize>>,
+    /// The addresses that its connections may lead to.
+    pub(super) addresses: AddressRule,
 }
 
 /// What connections are kept apart by.
@@ -69,6 +72,11 @@ enum Hold {
 pub(super) struct OpenConnection(Rc<Cell<usize>>);
 
 impl Pool {
+    /// No connections yet, to addresses that a rule allows.
+    pub(super) fn to(addresses: AddressRule) -> Self {
+        Self { shelves: RefCell::default(), open: Rc::default(), addresses }
+    }
+
     /// A connection that can take a request now, if there is one.
     pub(super) fn take(self: &Rc<Self>, origin: &Origin) -> Option<(Sender, Lease)> {
         let mut shelves = self.shelves.borrow_mut();

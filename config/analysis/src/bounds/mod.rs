@@ -74,14 +74,14 @@ impl Usage {
         }
     }
 
-    /// How often a port is called.
+    /// How often a port calls the platform: to store a response, the cache is first asked for a newer one.
     #[must_use]
     pub fn calls(&self, port: Port) -> u64 {
         match port {
             Port::Records => self.record_reads,
             Port::Counters => self.counter_calls,
             Port::Secrets => self.secret_reads,
-            Port::ResponseCache => self.cache_look_ups.saturating_add(self.cache_stores),
+            Port::ResponseCache => self.cache_look_ups.saturating_add(self.cache_stores.saturating_mul(2)),
             Port::Upstream => self.upstream_attempts,
             Port::TelemetrySink => self.export_posts,
         }

@@ -15,9 +15,10 @@ use tollgate_core::limit::{ChargeOutcome, ChargeRequest};
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
-use tollgate_edge::memory::{Content, Copy, MemoryHost, SeededEntropy, VirtualClock};
+use tollgate_edge::memory::{Content, Copy, MemoryHost, ScriptedFetch, SeededEntropy, VirtualClock};
 use tollgate_edge::ports::{
     Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable, Upstream, UpstreamCall,
+    WriteFault,
 };
 
 /// A key and its value.
@@ -68,6 +69,10 @@ impl Records for CountingHost {
         }
         Ok(value)
     }
+
+    async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
+        self.inner.records.write(key, bytes, keep_s).await
+    }
 }
 
 impl Counters for CountingHost {
@@ -98,6 +103,11 @@ impl ResponseCache for CountingHost {
         let copied_bytes = stored.map_or(0, |stored| stored.content.bytes().len()) as u64;
         self.add(Usage { cache_stores: 1, copied_bytes, ..Usage::default() });
         Ok(())
+    }
+
+    async fn touch(&self, key: &CacheKey, confirmed: &StoredMeta, renewed: &StoredMeta) -> Result<(), Unavailable> {
+        self.add(Usage { cache_stores: 1, ..Usage::default() });
+        self.inner.cache.touch(key, confirmed, renewed).await
     }
 }
 
@@ -135,6 +145,7 @@ impl Host for CountingHost {
     type Records = Self;
     type Counters = Self;
     type ResponseCache = Self;
+    type Fetch = ScriptedFetch;
     type Upstream = Self;
     type Secrets = Self;
     type TelemetrySink = Self;
@@ -153,6 +164,9 @@ impl Host for CountingHost {
     }
     fn response_cache(&self) -> &Self {
         self
+    }
+    fn fetch(&self) -> &ScriptedFetch {
+        &self.inner.fetch
     }
     fn upstream(&self) -> &Self {
         self

@@ -1,0 +1,208 @@
+//! What an isolate remembers of fetched answers, as data alone.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use tollgate_core::bounds::{FETCHED_BYTES_MAX, FETCHED_ENTRIES_MAX};
+use tollgate_core::fetch::{FetchAnswer, Freshness, Lifetimes};
+use tollgate_core::time::MonotonicInstant;
+use tollgate_kv_schemas::Id;
+
+use super::Outcome;
+
+/// The fetched answers of an isolate, bounded in number and bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Fetches {
+    entries: HashMap<Id, Entry>,
+    /// Bytes of all answers.
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// The last answer that succeeded.
+    answer: Option<Kept<Rc<FetchAnswer>>>,
+    /// What came of the last attempt, where that was no success.
+    failure: Option<Kept<Outcome>>,
+    /// When a request took the right to fetch.
+    claimed_at: Option<MonotonicInstant>,
+    /// When the entry last changed; the oldest makes room.
+    changed_at: MonotonicInstant,
+}
+
+#[derive(Debug)]
+struct Kept<T> {
+    value: T,
+    /// How old it was when it was put here.
+    age_us: u64,
+    since: MonotonicInstant,
+}
+
+/// What a request does next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Use this.
+    Use(Outcome),
+    /// Use this, and fetch it again behind the reply: the right to do so is this request's.
+    UseAndRefresh(Rc<FetchAnswer>),
+    /// Another request is fetching.
+    Wait,
+    /// Fetch: the right to do so is this request's.
+    Fetch,
+}
+
+impl Fetches {
+    /// What a request that needs an answer does; one at a time gets the right to fetch it.
+    pub(super) fn step(&mut self, id: Id, lifetimes: &Lifetimes, claim_ms: u64, now: MonotonicInstant) -> Step {
+        let (mut usable, mut failure, mut claimed) = (None, None, false);
+        if let Some(entry) = self.entries.get(&id) {
+            usable = entry.answer.as_ref().map(|kept| (Rc::clone(&kept.value), lifetimes.of_answer(kept.age_us(now))));
+            let failed = entry.failure.as_ref();
+            let failed = failed.filter(|kept| lifetimes.of_failure(kept.age_us(now)) == Freshness::Fresh);
+            failure = failed.map(|kept| kept.value.clone());
+            claimed = entry.claimed_at.is_some_and(|at| now.millis_since(at) < claim_ms);
+        }
+        match (usable, failure) {
+            (Some((answer, Freshness::Fresh)), _) => Step::Use(Ok(answer)),
+            (Some((answer, Freshness::Stale)), failure) if failure.is_some() || claimed => Step::Use(Ok(answer)),
+            (Some((answer, Freshness::Stale)), _) => {
+                self.claim(id, now);
+                Step::UseAndRefresh(answer)
+            }
+            (Some((_, Freshness::Gone)) | None, Some(failure)) => Step::Use(failure),
+            (Some((_, Freshness::Gone)) | None, None) if claimed => Step::Wait,
+            (Some((_, Freshness::Gone)) | None, None) => {
+                self.claim(id, now);
+                Step::Fetch
+            }
+        }
+    }
+
+    /// Takes the right to fetch, which lapses by itself.
+    pub(super) fn claim(&mut self, id: Id, now: MonotonicInstant) {
+        self.make_room(id, 0);
+        let entry = self.entries.entry(id).or_default();
+        entry.claimed_at = Some(now);
+        entry.changed_at = now;
+    }
+
+    /// Remembers an answer that was `age_us` old when it came here.
+    pub(super) fn put_answer(&mut self, id: Id, answer: Rc<FetchAnswer>, age_us: u64, now: MonotonicInstant) {
+        self.remove(id);
+        let bytes = answer.content.len();
+        if bytes > FETCHED_BYTES_MAX {
+            return;
+        }
+        self.make_room(id, bytes);
+        self.bytes += bytes;
+        let answer = Some(Kept { value: answer, age_us, since: now });
+        self.entries.insert(id, Entry { answer, failure: None, claimed_at: None, changed_at: now });
+    }
+
+    /// Remembers a failure, which has no content, beside the answer that may still be usable.
+    pub(super) fn put_failure(&mut self, id: Id, failure: Outcome, now: MonotonicInstant) {
+        self.make_room(id, 0);
+        let entry = self.entries.entry(id).or_default();
+        entry.failure = Some(Kept { value: failure, age_us: 0, since: now });
+        entry.claimed_at = None;
+        entry.changed_at = now;
+    }
+
+    /// Forgets what changed the longest ago until there is room for an entry of `bytes`.
+    fn make_room(&mut self, id: Id, bytes: usize) {
+        let is_new = !self.entries.contains_key(&id);
+        while self.bytes + bytes > FETCHED_BYTES_MAX || is_new && self.entries.len() >= FETCHED_ENTRIES_MAX {
+            let oldest =
+                self.entries.iter().filter(|(other, _)| **other != id).min_by_key(|(_, entry)| entry.changed_at);
+            let Some(oldest) = oldest.map(|(other, _)| *other) else { return };
+            self.remove(oldest);
+        }
+    }
+
+    fn remove(&mut self, id: Id) {
+        let answer = self.entries.remove(&id).and_then(|entry| entry.answer);
+        self.bytes -= answer.map_or(0, |kept| kept.value.content.len());
+    }
+}
+
+impl<T> Kept<T> {
+    const fn age_us(&self, now: MonotonicInstant) -> u64 {
+        self.age_us.saturating_add(now.micros_since(self.since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+    use tollgate_core::fetch::FetchError;
+
+    const LIFETIMES: Lifetimes = Lifetimes { fresh_ms: 100, stale_ms: 50, negative_ms: 10 };
+
+    fn id(n: usize) -> Id {
+        Id::of(&n.to_le_bytes())
+    }
+
+    fn at(ms: u64) -> MonotonicInstant {
+        MonotonicInstant::default().plus_millis(ms)
+    }
+
+    fn answer(bytes: usize) -> Rc<FetchAnswer> {
+        let content = Bytes::from(vec![b'x'; bytes]);
+        Rc::new(FetchAnswer { status: StatusCode::OK, fields: HeaderMap::new(), content })
+    }
+
+    fn step(fetches: &mut Fetches, ms: u64) -> Step {
+        fetches.step(id(0), &LIFETIMES, 1_000, at(ms))
+    }
+
+    #[test]
+    fn one_request_fetches_and_the_others_wait_until_it_has_or_its_claim_lapses() {
+        let mut fetches = Fetches::default();
+        assert_eq!(step(&mut fetches, 0), Step::Fetch);
+        assert_eq!((step(&mut fetches, 1), step(&mut fetches, 999)), (Step::Wait, Step::Wait));
+        assert_eq!((step(&mut fetches, 1_000), step(&mut fetches, 1_001)), (Step::Fetch, Step::Wait));
+        fetches.put_answer(id(0), answer(1), 0, at(1_002));
+        assert_eq!(step(&mut fetches, 1_003), Step::Use(Ok(answer(1))));
+    }
+
+    #[test]
+    fn an_answer_is_fresh_then_stale_then_gone_counted_from_when_it_was_fetched() {
+        let mut fetches = Fetches::default();
+        fetches.put_answer(id(0), answer(1), 40_000, at(0));
+        assert_eq!(step(&mut fetches, 59), Step::Use(Ok(answer(1))));
+        assert_eq!(step(&mut fetches, 60), Step::UseAndRefresh(answer(1)));
+        assert_eq!(step(&mut fetches, 109), Step::Use(Ok(answer(1))), "another request refreshes it");
+        assert_eq!(step(&mut fetches, 110), Step::Wait);
+    }
+
+    #[test]
+    fn a_failure_is_remembered_for_its_time_and_takes_no_usable_answer_away() {
+        let mut fetches = Fetches::default();
+        fetches.put_failure(id(0), Err(FetchError::Timeout), at(0));
+        assert_eq!(step(&mut fetches, 9), Step::Use(Err(FetchError::Timeout)));
+        assert_eq!(step(&mut fetches, 10), Step::Fetch);
+        fetches.put_answer(id(0), answer(1), 0, at(20));
+        assert_eq!(step(&mut fetches, 120), Step::UseAndRefresh(answer(1)));
+        fetches.put_failure(id(0), Err(FetchError::TooLarge), at(121));
+        assert_eq!(step(&mut fetches, 130), Step::Use(Ok(answer(1))));
+        assert_eq!(step(&mut fetches, 131), Step::UseAndRefresh(answer(1)), "tried again");
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_oldest_makes_room() {
+        let mut fetches = Fetches::default();
+        for n in 0..2 * FETCHED_ENTRIES_MAX {
+            fetches.claim(id(n), at(n as u64));
+        }
+        assert_eq!(fetches.entries.len(), FETCHED_ENTRIES_MAX);
+        for n in 0..20 {
+            fetches.put_answer(id(n), answer(FETCHED_BYTES_MAX / 8), 0, at(10_000 + n as u64));
+            assert!(fetches.bytes <= FETCHED_BYTES_MAX);
+        }
+        assert!(fetches.entries.contains_key(&id(19)) && !fetches.entries.contains_key(&id(0)));
+        fetches.put_answer(id(19), answer(FETCHED_BYTES_MAX + 1), 0, at(20_000));
+        assert!(!fetches.entries.contains_key(&id(19)), "too large to be kept");
+    }
+}

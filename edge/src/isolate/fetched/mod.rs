@@ -1,0 +1,211 @@
+//! What the gateway fetched for itself, remembered: fresh, stale and negative answers.
+//!
+//! An isolate keeps answers in memory and shares those that succeed through the record store, so that a cold isolate need
+//! not fetch. A stale answer is used while a newer one is fetched behind the reply. What requests share is data: each
+//! waits for its own promise or timer, because on Workers no I/O may cross from one request to another.
+
+mod memory;
+
+use std::rc::Rc;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, EXPIRES, LAST_MODIFIED};
+use http::{HeaderMap, HeaderName};
+use tollgate_core::fetch::{FetchAnswer, FetchBounds, FetchError, FetchRequest, Freshness, Lifetimes};
+use tollgate_kv_schemas::{FetchedRecord, Id, keys};
+
+pub(crate) use memory::Fetches;
+use memory::Step;
+
+use super::Isolate;
+use crate::patience::within;
+use crate::ports::{Clock, Fetch, Host, Records};
+
+/// Something to fetch, and how long its answer is used.
+#[derive(Clone, Debug)]
+pub struct FetchPlan {
+    id: Id,
+    request: FetchRequest,
+    bounds: FetchBounds,
+    lifetimes: Lifetimes,
+    sharing: Sharing,
+}
+
+/// Who may use an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// The isolate that fetched it.
+    Isolate,
+    /// All isolates of the gateway, through the record store.
+    Gateway,
+}
+
+/// What was fetched: an answer of any status, without content where it is no success, or why there is none.
+pub type Outcome = Result<Rc<FetchAnswer>, FetchError>;
+
+/// An outcome, and what is to be done once the reply is on its way.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Runs after the reply; dropped, the next request does the same.
+    pub behind: Option<Behind>,
+}
+
+/// Work after the reply.
+#[derive(Debug)]
+pub struct Behind {
+    plan: Rc<FetchPlan>,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    /// Fetch it again.
+    Refresh,
+    /// Give it to the other isolates.
+    Share(Rc<FetchAnswer>),
+}
+
+impl FetchPlan {
+    /// A plan; the same request is the same answer, whoever plans it.
+    #[must_use]
+    pub fn new(request: FetchRequest, bounds: FetchBounds, lifetimes: Lifetimes, sharing: Sharing) -> Self {
+        Self { id: request_id(&request), request, bounds, lifetimes, sharing }
+    }
+}
+
+/// The answer of a plan: from memory, from the record store, or fetched.
+pub async fn fetched<H: Host>(isolate: &Isolate, host: &H, plan: &Rc<FetchPlan>) -> Fetched {
+    let mut waited_ms = 0;
+    loop {
+        let step = isolate.fetches.borrow_mut().step(plan.id, &plan.lifetimes, plan.claim_ms(), host.clock().instant());
+        match step {
+            Step::Use(outcome) => return Fetched { outcome, behind: None },
+            Step::UseAndRefresh(answer) => return plan.fetched(Ok(answer), Some(Work::Refresh)),
+            Step::Wait if waited_ms < plan.bounds.timeout_ms => {
+                host.clock().sleep(POLL_MS).await;
+                waited_ms += POLL_MS;
+            }
+            Step::Wait | Step::Fetch => break,
+        }
+    }
+    if let Some((answer, freshness)) = shared(isolate, host, plan).await {
+        return plan.fetched(Ok(answer), (freshness == Freshness::Stale).then_some(Work::Refresh));
+    }
+    let outcome = fetch(isolate, host, plan).await;
+    let share = plan.shareable(&outcome).map(Work::Share);
+    plan.fetched(outcome, share)
+}
+
+impl Behind {
+    /// Does what is left; called after the reply.
+    pub async fn run<H: Host>(self, isolate: &Isolate, host: &H) {
+        let Self { plan, work } = self;
+        let answer = match work {
+            Work::Share(answer) => Some(answer),
+            // Where that fails the stale answer serves on until its end, and the failure is remembered for its time.
+            Work::Refresh => plan.shareable(&fetch(isolate, host, &plan).await),
+        };
+        if let Some(answer) = answer {
+            share(isolate, host, &plan, &answer).await;
+        }
+    }
+}
+
+impl FetchPlan {
+    fn fetched(self: &Rc<Self>, outcome: Outcome, work: Option<Work>) -> Fetched {
+        Fetched { outcome, behind: work.map(|work| Behind { plan: Rc::clone(self), work }) }
+    }
+
+    /// The answer that the other isolates of the gateway are to have, if this is one.
+    fn shareable(&self, outcome: &Outcome) -> Option<Rc<FetchAnswer>> {
+        let answer = outcome.as_ref().ok().filter(|answer| Lifetimes::is_success(answer))?;
+        (self.sharing == Sharing::Gateway).then(|| Rc::clone(answer))
+    }
+
+    /// How long one request may hold the right to fetch: it may have been ended by its platform.
+    const fn claim_ms(&self) -> u64 {
+        self.bounds.timeout_ms.saturating_add(CLAIM_MARGIN_MS)
+    }
+}
+
+/// The answer that another isolate shared, put into memory; one that cannot be read is as none.
+async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Option<(Rc<FetchAnswer>, Freshness)> {
+    if plan.sharing == Sharing::Isolate {
+        return None;
+    }
+    let key = keys::fetched(&isolate.settings.gateway, &plan.id);
+    let bytes = within(host, "the record store", host.records().read(&key)).await.ok()??;
+    let record = FetchedRecord::decode(bytes).ok()?;
+    let age_us = plan.lifetimes.age_us(record.fetched_at, host.clock().now())?;
+    let freshness = plan.lifetimes.of_answer(age_us);
+    let answer = Rc::new(record.answer);
+    if freshness == Freshness::Gone {
+        return None;
+    }
+    let now = host.clock().instant();
+    let mut fetches = isolate.fetches.borrow_mut();
+    fetches.put_answer(plan.id, Rc::clone(&answer), age_us, now);
+    if freshness == Freshness::Stale {
+        fetches.claim(plan.id, now);
+    }
+    Some((answer, freshness))
+}
+
+/// Fetches, and remembers what came of it.
+async fn fetch<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Outcome {
+    let outcome = host.fetch().fetch(&plan.request, &plan.bounds).await.map(|mut answer| {
+        answer.fields = kept_fields(&answer.fields);
+        if !Lifetimes::is_success(&answer) {
+            answer.content.clear();
+        }
+        Rc::new(answer)
+    });
+    let now = host.clock().instant();
+    let mut fetches = isolate.fetches.borrow_mut();
+    match &outcome {
+        Ok(answer) if Lifetimes::is_success(answer) => fetches.put_answer(plan.id, Rc::clone(answer), 0, now),
+        failure => fetches.put_failure(plan.id, failure.clone(), now),
+    }
+    outcome
+}
+
+async fn share<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan, answer: &Rc<FetchAnswer>) {
+    let record = FetchedRecord { fetched_at: host.clock().now(), answer: FetchAnswer::clone(answer) };
+    let key = keys::fetched(&isolate.settings.gateway, &plan.id);
+    let keep_s = u32::try_from(plan.lifetimes.usable_ms().div_ceil(1_000)).unwrap_or(u32::MAX);
+    // What is not shared is fetched once more by each isolate: a write that is refused or fails costs no more than that.
+    let _ = host.records().write(&key, &record.encode(), keep_s).await;
+}
+
+fn kept_fields(fields: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in KEPT_FIELDS {
+        if let Some(value) = fields.get(&name) {
+            kept.insert(name, value.clone());
+        }
+    }
+    kept
+}
+
+fn request_id(request: &FetchRequest) -> Id {
+    let mut bytes = format!("{} {}\n", request.method, request.url).into_bytes();
+    for (name, value) in &request.fields {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.push(b':');
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.push(b'\n');
+    }
+    bytes.push(b'\n');
+    bytes.extend_from_slice(&request.content);
+    Id::of(&bytes)
+}
+
+/// What is kept of an answer's fields: what its content is, and how current.
+const KEPT_FIELDS: [HeaderName; 6] = [CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, EXPIRES, LAST_MODIFIED];
+
+/// How often a request looks whether another has fetched what it waits for.
+const POLL_MS: u64 = 20;
+
+/// Time beyond the fetch itself for which the right to fetch is held: a look at the record store before it.
+const CLAIM_MARGIN_MS: u64 = 3_000;

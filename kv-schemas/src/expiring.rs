@@ -1,0 +1,55 @@
+//! Records with an end, for stores that have no expiry of their own: the end stands in front of the record.
+
+use tollgate_core::time::Timestamp;
+
+/// The value of a record with an end, as such a store keeps it.
+///
+/// The key is in it, too, so that a store that keeps such records in a fixed number of slots tells them apart.
+#[must_use]
+pub fn wrap(key: &str, expires_at: Timestamp, bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(key.len()).unwrap_or(u32::MAX).to_be_bytes();
+    [&MAGIC[..], &expires_at.as_micros().to_be_bytes(), &length, key.as_bytes(), bytes].concat()
+}
+
+/// The record under a key as [`wrap`] made it; `None` once its end has come, and for any other value.
+#[must_use]
+pub fn unwrap(key: &str, mut value: Vec<u8>, now: Timestamp) -> Option<Vec<u8>> {
+    let rest = value.strip_prefix(MAGIC)?;
+    let (end, rest) = rest.split_first_chunk::<8>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let is_of_key = rest.get(..length)? == key.as_bytes();
+    if !is_of_key || now >= Timestamp::from_micros(u64::from_be_bytes(*end)) {
+        return None;
+    }
+    Some(value.split_off(MAGIC.len() + 12 + length))
+}
+
+/// No record of ours begins so: those in JSON begin with a brace.
+const MAGIC: &[u8; 4] = b"TGx\x01";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_there_until_its_end_and_under_its_key_alone() {
+        let at = Timestamp::from_millis;
+        let value = wrap("g:fetched:a", at(10), b"content");
+        let read = |key, ms| unwrap(key, value.clone(), at(ms));
+        assert_eq!(read("g:fetched:a", 9).as_deref(), Some(&b"content"[..]));
+        assert_eq!(read("g:fetched:a", 10), None);
+        assert_eq!((read("g:fetched:", 9), read("g:fetched:b", 9)), (None, None));
+        assert_eq!(unwrap("k", wrap("k", at(1), b""), at(0)).as_deref(), Some(&b""[..]));
+    }
+
+    #[test]
+    fn other_values_are_none() {
+        let now = Timestamp::EPOCH;
+        let value = wrap("key", Timestamp::MAX, b"content");
+        for end in 0..value.len() - b"content".len() {
+            assert_eq!(unwrap("key", value[..end].to_vec(), now), None, "{end}");
+        }
+        assert_eq!(unwrap("key", b"{\"kind\":\"pointer\"}".to_vec(), now), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! What the gateway fetched for itself, as it is shared between its isolates.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+use tollgate_core::fetch::FetchAnswer;
+use tollgate_core::time::Timestamp;
+
+use crate::{Record, RecordError, decode, encode};
+
+/// An answer and when it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedRecord {
+    /// When it came, by the wall clock of the isolate that fetched it.
+    pub fetched_at: Timestamp,
+    /// The answer.
+    pub answer: FetchAnswer,
+}
+
+impl FetchedRecord {
+    /// The stored form: everything but the content as a record in JSON on one line, then the content as it came.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let text = |(name, value): (&HeaderName, &HeaderValue)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        };
+        let head = Head {
+            fetched_at: self.fetched_at,
+            status: self.answer.status.as_u16(),
+            fields: self.answer.fields.iter().filter_map(text).collect(),
+        };
+        let mut bytes = encode(&head);
+        bytes.push(b'\n');
+        bytes.extend_from_slice(&self.answer.content);
+        bytes
+    }
+
+    /// Reads [`Self::encode`].
+    ///
+    /// # Errors
+    /// When it is damaged, of another kind, or of a version not known here.
+    pub fn decode(bytes: Vec<u8>) -> Result<Self, RecordError> {
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let end = end.ok_or_else(|| RecordError::damaged(Head::KIND, "it has no content"))?;
+        let head: Head = decode(&bytes[..end])?;
+        let mut fields = HeaderMap::new();
+        for (name, value) in &head.fields {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                fields.append(name, value);
+            }
+        }
+        let status = StatusCode::from_u16(head.status);
+        let status = status.map_err(|_| RecordError::damaged(Head::KIND, "its status is none"))?;
+        let content = Bytes::from(bytes).slice(end + 1..);
+        Ok(Self { fetched_at: head.fetched_at, answer: FetchAnswer { status, fields, content } })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    fetched_at: Timestamp,
+    status: u16,
+    fields: Vec<(String, String)>,
+}
+
+impl Record for Head {
+    const KIND: &'static str = "fetched";
+    const VERSION: u32 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> FetchedRecord {
+        let mut fields = HeaderMap::new();
+        fields.insert(http::header::ETAG, HeaderValue::from_static("\"a\""));
+        let content = Bytes::from_static(b"{\"keys\":\n[]}");
+        FetchedRecord {
+            fetched_at: Timestamp::from_micros(1_800_000_000_000_250),
+            answer: FetchAnswer { status: StatusCode::OK, fields, content },
+        }
+    }
+
+    const GOLDEN: &str = "{\"kind\":\"fetched\",\"v\":1,\"data\":{\"fetched_at\":\"2027-01-15T08:00:00.00025Z\",\
+        \"status\":200,\"fields\":[[\"etag\",\"\\\"a\\\"\"]]}}\n{\"keys\":\n[]}";
+
+    #[test]
+    fn the_stored_form_has_these_bytes_and_is_read_back() {
+        assert_eq!(String::from_utf8(sample().encode()).unwrap(), GOLDEN);
+        assert_eq!(FetchedRecord::decode(GOLDEN.into()), Ok(sample()));
+    }
+
+    #[test]
+    fn what_is_no_such_record_is_refused() {
+        for (from, to) in [("\n", " "), ("fetched\"", "pointer\""), ("\"v\":1", "\"v\":2"), ("200", "20")] {
+            assert!(FetchedRecord::decode(GOLDEN.replace(from, to).into()).is_err(), "{from}");
+        }
+    }
+}

@@ -106,8 +106,12 @@ impl ResponseCache for CountingHost {
     }
 
     async fn touch(&self, key: &CacheKey, confirmed: &StoredMeta, renewed: &StoredMeta) -> Result<(), Unavailable> {
-        self.add(Usage { cache_stores: 1, ..Usage::default() });
-        self.inner.cache.touch(key, confirmed, renewed).await
+        self.inner.cache.touch(key, confirmed, renewed).await?;
+        // As where metadata cannot be changed alone: the content is written once more.
+        let stored = self.inner.cache.look_up(key).await?;
+        let copied_bytes = stored.map_or(0, |stored| stored.content.bytes().len()) as u64;
+        self.add(Usage { cache_stores: 1, copied_bytes, ..Usage::default() });
+        Ok(())
     }
 }
 

@@ -78,9 +78,9 @@ fn parts(compiled: &Compiled) -> (Manifest, BTreeMap<String, SiteSettings>) {
     let records: BTreeMap<_, _> = compiled.records().iter().cloned().collect();
     let gateway = compiled.gateway();
     let pointer: Pointer = decode(&records[&keys::active(gateway)]).expect("the pointer");
-    assert_eq!(&pointer.bundle, compiled.id());
-    let manifest = &records[&keys::manifest(gateway, &pointer.bundle)];
-    let manifest = Manifest::decode(manifest.clone(), &pointer.bundle).expect("the manifest");
+    assert_eq!(&pointer.newest.bundle, compiled.id());
+    let manifest = &records[&keys::manifest(gateway, &pointer.newest.bundle)];
+    let manifest = Manifest::decode(manifest.clone(), &pointer.newest.bundle).expect("the manifest");
     let part = |id| decode_part(&records[&keys::part(gateway, &id)], &id).expect("a part");
     let parts = manifest.parts().expect("its pages").into_iter().map(|(host, id)| (host.to_owned(), part(id)));
     let parts = parts.collect();

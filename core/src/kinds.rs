@@ -11,6 +11,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
+use minicbor::decode::{self, Decoder};
+use minicbor::encode::{self, Encoder, Write};
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::limit::LimitBy;
@@ -364,6 +367,18 @@ impl<P> Hash for Place<P> {
 impl<P> fmt::Debug for Place<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.index.fmt(f)
+    }
+}
+
+impl<C, P> Encode<C> for Place<P> {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, context: &mut C) -> Result<(), encode::Error<W::Error>> {
+        self.index.encode(encoder, context)
+    }
+}
+
+impl<'b, C, P> Decode<'b, C> for Place<P> {
+    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
+        usize::decode(decoder, context).map(Self::new)
     }
 }
 

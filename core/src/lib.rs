@@ -17,6 +17,7 @@ pub mod authn;
 pub mod bounds;
 pub mod cache;
 pub mod cell;
+pub mod codec;
 pub mod fetch;
 pub mod forward;
 pub mod guard;

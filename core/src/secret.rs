@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 /// A secret value: it has no `Display`, and its `Debug` says nothing.
@@ -29,21 +30,26 @@ impl fmt::Debug for Secret {
 }
 
 /// A configured text that may hold secret references, such as `Bearer ${secret.TOKEN}`, taken apart at compile time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(transparent)]
+#[cbor(transparent)]
 pub struct SecretText {
     /// The pieces, in order.
+    #[n(0)]
     pub pieces: Vec<Piece>,
 }
 
 /// A piece of a [`SecretText`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
+#[cbor(flat)]
 pub enum Piece {
     /// Text as it stands.
-    Text(String),
+    #[n(0)]
+    Text(#[n(0)] String),
     /// The secret of this name, resolved by the host at run time.
-    Secret(String),
+    #[n(1)]
+    Secret(#[n(0)] String),
 }
 
 impl SecretText {

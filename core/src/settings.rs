@@ -1,16 +1,17 @@
 //! The settings a bundle holds: what the compiler produces and every host runs on.
 //!
-//! They are data; each policy's own settings stand beside its decision. A bundle stores them in a form that names no
-//! members (see `tollgate-kv-schemas`), so the order of members and variants is part of it: a change of one is a new
-//! version, and nothing here may be skipped, flattened or untagged for serde.
+//! They are data; each policy's own settings stand beside its decision. A bundle stores them with the numbers that members
+//! and variants have here ([`crate::codec`]); a number is never used again for something else.
 
 use std::num::NonZeroU32;
 
 use http::{HeaderName, Method};
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{PATH_SEGMENTS_MAX, ROUTE_LIST_MAX};
 use crate::cache::CacheSettings;
+use crate::codec;
 use crate::forward::UpstreamSettings;
 use crate::kinds::{AuthnPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
 use crate::limit::LimitBy;
@@ -18,19 +19,26 @@ use crate::route::{HostPattern, PathTemplate, Predicate};
 use crate::telemetry::TelemetrySettings;
 
 /// Settings of the gateway as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
+#[cbor(map)]
 pub struct GatewaySettings {
     /// The gateway's name: prefix of record keys, realm of challenges, pseudonym in `Via` and `Proxy-Status`.
+    #[n(0)]
     pub name: String,
     /// Whether `Forwarded` and `X-Forwarded-*` fields of clients are believed and added to, instead of replaced.
+    #[cbor(n(1), skip_if = "codec::is_default")]
     pub trust_forwarded: bool,
     /// What is told of exchanges, and to whom.
+    #[n(2)]
     pub telemetry: TelemetrySettings,
     /// Those of its host patterns that answer only callers inside, sorted.
     #[serde(default)]
+    #[cbor(n(3), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub internal_hosts: Vec<HostPattern>,
 }
+
+impl codec::Section for GatewaySettings {}
 
 /// Settings for one host pattern: its routes, and the upstreams and policies that they name.
 ///
@@ -48,45 +56,65 @@ pub struct SiteSettings {
 }
 
 /// Settings of one route, with everything its levels (gateway, API, route) gave it already merged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
+#[cbor(map)]
 pub struct RouteSettings {
     /// The route's name in telemetry and diagnostics, such as `pets.listPets`; unique within the gateway.
+    #[n(0)]
     pub id: String,
     /// The API it belongs to.
+    #[n(1)]
     pub api: String,
     /// The paths it is for.
+    #[n(2)]
     pub path: PathTemplate,
     /// The methods it is for, in upper case; none means all.
+    #[cbor(n(3), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub methods: Vec<String>,
     /// What else a request must meet, sorted; at most one predicate of each part.
     #[serde(default)]
+    #[cbor(n(4), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub when: Vec<Predicate>,
     /// Whether it exists for callers inside only; it never answers on a public host.
+    #[cbor(n(5), skip_if = "codec::is_default")]
     pub internal: bool,
     /// Policies that may each refuse the request before its caller is authenticated, in order.
+    #[cbor(n(15), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub guard: Vec<Place<GuardPolicy>>,
     /// Limits charged before the caller is authenticated, after the guards; none counts by caller.
+    #[cbor(n(16), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub guard_limit: Vec<Place<LimitPolicy>>,
     /// Alternatives, in order, of which one must hold: all its policies must authenticate the caller. None: public.
+    #[cbor(n(6), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub authn: Vec<Vec<Place<AuthnPolicy>>>,
     /// Scopes the principal must hold, all of them.
+    #[cbor(n(7), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub scopes: Vec<String>,
     /// Limits charged, in order.
+    #[cbor(n(8), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub limit: Vec<Place<LimitPolicy>>,
     /// What one request costs of each limit.
+    #[cbor(n(9), with = "codec::one", has_nil)]
     pub cost: NonZeroU32,
     /// Whether and how responses are cached.
+    #[n(10)]
     pub cache: Option<CacheSettings>,
     /// The upstream (a place in [`SiteSettings::upstreams`]).
+    #[cbor(n(11), skip_if = "codec::is_default")]
     pub upstream: usize,
     /// Leading path segments that the upstream does not see.
+    #[cbor(n(12), skip_if = "codec::is_default")]
     pub strip_segments: usize,
     /// Largest request content, in bytes.
+    #[n(13)]
     pub content_bytes_max: u64,
     /// Time for the exchange with the upstream, content included; `None` for streams.
+    #[n(14)]
     pub timeout_ms: Option<u64>,
 }
+
+impl codec::Section for RouteSettings {}
 
 impl RouteSettings {
     /// What is known of every policy that the route names, slot by slot.

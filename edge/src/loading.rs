@@ -25,7 +25,8 @@ impl BundleRecords<'_> {
     /// What is wrong with a record.
     pub fn load(self, host: &HostName) -> Result<LoadedPart, RecordError> {
         let pointer: Pointer = decode(self.pointer)?;
-        let manifest = Manifest::decode(self.manifest.to_vec(), &pointer.bundle)?;
+        pointer.newest.is_known()?;
+        let manifest = Manifest::decode(self.manifest.to_vec(), &pointer.newest.bundle)?;
         let Some(id) = first_part(&manifest, host)? else { return Ok(LoadedPart(None)) };
         let settings = decode_part(self.part, &id)?;
         Ok(LoadedPart::of(manifest, settings, id))
@@ -36,7 +37,8 @@ impl BundleRecords<'_> {
     /// # Errors
     /// What is wrong with a record.
     pub fn load_unnamed(self, host: &HostName) -> Result<LoadedPart, RecordError> {
-        let _: Pointer = decode(self.pointer)?;
+        let pointer: Pointer = decode(self.pointer)?;
+        pointer.newest.is_known()?;
         let manifest = Manifest::decode_unnamed(self.manifest.to_vec())?;
         let id = first_part(&manifest, host)?.unwrap_or_else(|| Id::of(self.part));
         let settings = decode_part_unnamed(self.part)?;

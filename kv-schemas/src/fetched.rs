@@ -57,7 +57,6 @@ impl FetchedRecord {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Head {
     fetched_at: Timestamp,
     status: u16,
@@ -66,7 +65,8 @@ struct Head {
 
 impl Record for Head {
     const KIND: &'static str = "fetched";
-    const VERSION: u32 = 1;
+    /// Fields that were bounded when they came ([`tollgate_core::bounds::FIELD_BYTES_MAX`]), each character escaped.
+    const BYTES_MAX: usize = 256 * 1024;
 }
 
 #[cfg(test)]

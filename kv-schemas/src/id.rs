@@ -1,8 +1,12 @@
 //! The names of records that are named by their content.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Error, Visitor};
+use minicbor::decode::{self, Decoder};
+use minicbor::encode::{self, Encoder, Write};
+use minicbor::{Decode, Encode};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use tollgate_core::hex;
@@ -47,34 +51,27 @@ impl TryFrom<&str> for Id {
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_bytes(&self.0) }
+        serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            deserializer.deserialize_str(Read)
-        } else {
-            deserializer.deserialize_bytes(Read)
-        }
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        Self::try_from(&*text).map_err(D::Error::custom)
     }
 }
 
-struct Read;
-
-impl Visitor<'_> for Read {
-    type Value = Id;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a SHA-256")
+impl<C> Encode<C> for Id {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        encoder.bytes(&self.0)?.ok()
     }
+}
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Id, E> {
-        Id::try_from(text).map_err(E::custom)
-    }
-
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Id, E> {
-        bytes.try_into().map(Id).map_err(|_| E::invalid_length(bytes.len(), &self))
+impl<'b, C> Decode<'b, C> for Id {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        let at = decoder.position();
+        let bytes = decoder.bytes()?.try_into();
+        bytes.map(Self).map_err(|_| decode::Error::message("a SHA-256").at(at))
     }
 }

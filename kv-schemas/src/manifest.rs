@@ -6,19 +6,22 @@
 //! reads one page. What a name vouches for is still every byte, as the head vouches for the pages.
 //!
 //! ```text
-//! T G m 2 | length of the head: u32 | head: settings, pages | page | page | …
+//! T G m 1 | length of the head: u32 | head: sections gateway, pages | page | page | …
 //! ```
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Decoder, Encode};
 use tollgate_core::bounds::{MANIFEST_BYTES_MAX, MANIFEST_DECODED_BYTES_MAX};
+use tollgate_core::codec::{self, Section as _};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::GatewaySettings;
 
-use crate::binary::{self, ENVELOPE_BYTES, MANIFEST};
-use crate::{Id, RecordError};
+use crate::cost::Budget;
+use crate::envelope::{self, ENVELOPE_BYTES, MANIFEST};
+use crate::sections::{self, Sections};
+use crate::{Id, Need, RecordError, grammars};
 
 /// The table of contents of a bundle: the settings of the gateway, and the part of each host pattern.
 #[derive(Clone, Debug)]
@@ -32,21 +35,19 @@ pub struct Manifest {
     verified: Vec<Cell<bool>>,
 }
 
-/// What the head says.
-#[derive(Debug, Serialize, Deserialize)]
-struct Head {
-    gateway: GatewaySettings,
-    pages: Vec<PageHead>,
-}
-
 /// What the head says of a page.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Encode, Decode)]
 struct PageHead {
     /// The first pattern in it; the pages are in its order.
+    #[n(0)]
     first: String,
+    #[n(1)]
     bytes: u32,
+    #[n(2)]
     digest: Id,
 }
+
+impl codec::Section for PageHead {}
 
 #[derive(Clone, Debug)]
 struct Page {
@@ -60,22 +61,33 @@ impl Manifest {
     /// Writes a manifest; answers its name and its stored form.
     #[must_use]
     pub fn encode(gateway: &GatewaySettings, parts: &BTreeMap<HostPattern, Id>) -> (Id, Vec<u8>) {
-        let (head, pages) = Head::of(gateway, parts);
-        let head = binary::write(&head, Vec::new());
-        let mut record = Vec::with_capacity(PAGES_AT + head.len() + pages.len());
-        record.extend(binary::envelope(&MANIFEST));
+        let Written { id, record, .. } = Self::write(gateway, parts);
+        (id, record)
+    }
+
+    pub(crate) fn write(gateway: &GatewaySettings, parts: &BTreeMap<HostPattern, Id>) -> Written {
+        let (heads, pages) = pages_of(parts);
+        let mut sections = Sections::default();
+        sections.push(GATEWAY, gateway.least_version(), gateway);
+        sections.push(PAGES, PageHead::OLDEST, &heads);
+        grammars::mark_manifest(gateway, parts.keys(), &mut sections);
+        let needs = sections.needs().collect();
+        let head = sections.write(Vec::new());
+        let mut record = Vec::with_capacity(HEAD_AT + head.len() + pages.len());
+        record.extend(envelope::envelope(&MANIFEST));
         // A head of 4 GiB is not made: its pages would take a hundred times that.
         record.extend(u32::try_from(head.len()).unwrap_or(u32::MAX).to_le_bytes());
         record.extend(head);
         let id = Id::of(&record);
         record.extend(pages);
-        (id, record)
+        Written { id, record, needs }
     }
 
-    /// Reads a stored manifest of any version by its name.
+    /// Reads a stored manifest by its name.
     ///
     /// # Errors
-    /// When it is damaged, of another kind, of a version not known here, or not what the name stands for.
+    /// When it is damaged, of another kind, or not what the name stands for; by name, when it has a section that is not
+    /// known here.
     pub fn decode(record: Vec<u8>, id: &Id) -> Result<Self, RecordError> {
         Self::read(record, Some(id))
     }
@@ -83,7 +95,7 @@ impl Manifest {
     /// Reads a manifest whatever its name, and pages whatever their digest: for what is made up, and to show damage.
     ///
     /// # Errors
-    /// As [`Manifest::decode`], without the last reason.
+    /// As [`Manifest::decode`], without the digest.
     pub fn decode_unnamed(record: Vec<u8>) -> Result<Self, RecordError> {
         Self::read(record, None)
     }
@@ -92,27 +104,24 @@ impl Manifest {
         if record.len() > MANIFEST_BYTES_MAX {
             return Err(damaged(format!("longer than {MANIFEST_BYTES_MAX} bytes")));
         }
-        let data = binary::open(&record, &MANIFEST)?;
+        let data = envelope::open(&record, &MANIFEST)?;
         let cut_off = || damaged("cut off");
         let (length, rest) = data.split_first_chunk().ok_or_else(cut_off)?;
         let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
         let (head, _) = rest.split_at_checked(length).ok_or_else(cut_off)?;
-        verify(&record[..PAGES_AT + length], id)?;
-        let (head, rest) = binary::read::<Head>(head, MANIFEST.name, MANIFEST_DECODED_BYTES_MAX)?;
-        if !rest.is_empty() {
-            return Err(damaged("its head does not end where it says"));
-        }
-        record.drain(..PAGES_AT + length);
-        Self::of(head, record, id.is_some())
+        verify(&record[..HEAD_AT + length], id)?;
+        let (gateway, heads) = read_head(head)?;
+        record.drain(..HEAD_AT + length);
+        Self::of(gateway, heads, record, id.is_some())
     }
 
-    fn of(head: Head, content: Vec<u8>, named: bool) -> Result<Self, RecordError> {
-        if !head.pages.is_sorted_by(|a, b| a.first < b.first) {
+    fn of(gateway: GatewaySettings, heads: Vec<PageHead>, content: Vec<u8>, named: bool) -> Result<Self, RecordError> {
+        if !heads.is_sorted_by(|a, b| a.first < b.first) {
             return Err(damaged("its pages are not in order"));
         }
         let mut end = 0usize;
-        let mut pages = Vec::with_capacity(head.pages.len());
-        for PageHead { first, bytes, digest } in head.pages {
+        let mut pages = Vec::with_capacity(heads.len());
+        for PageHead { first, bytes, digest } in heads {
             let start = end;
             end = usize::try_from(bytes).ok().and_then(|bytes| start.checked_add(bytes)).unwrap_or(usize::MAX);
             pages.push(Page { first, start, end, digest });
@@ -121,7 +130,7 @@ impl Manifest {
             return Err(damaged("it is cut off, or has more than its pages"));
         }
         let verified = vec![Cell::new(!named); pages.len()];
-        Ok(Self { gateway: head.gateway, pages, content, verified })
+        Ok(Self { gateway, pages, content, verified })
     }
 
     /// The part of a host pattern, written as [`HostPattern`] prints; `None` when the bundle has no such pattern.
@@ -167,22 +176,35 @@ impl Manifest {
     }
 }
 
-impl Head {
-    /// The head for these parts, and the pages that it describes.
-    fn of(gateway: &GatewaySettings, parts: &BTreeMap<HostPattern, Id>) -> (Self, Vec<u8>) {
-        let mut entries: Vec<(String, Id)> = parts.iter().map(|(pattern, id)| (pattern.to_string(), *id)).collect();
-        entries.sort();
-        let (mut pages, mut content) = (Vec::new(), Vec::new());
-        for entries in entries.chunks(PAGE_ENTRIES) {
-            let page = entries.iter().fold(Vec::new(), |page, entry| binary::write(entry, page));
-            let first = entries.first().map(|(pattern, _)| pattern.clone()).unwrap_or_default();
-            // An entry has less than 300 bytes.
-            let bytes = u32::try_from(page.len()).unwrap_or(u32::MAX);
-            pages.push(PageHead { first, bytes, digest: Id::of(&page) });
-            content.extend(page);
+/// The settings and the pages that a head names.
+fn read_head(head: &[u8]) -> Result<(GatewaySettings, Vec<PageHead>), RecordError> {
+    let mut budget = Budget::new(MANIFEST_DECODED_BYTES_MAX);
+    let (mut gateway, mut pages) = (None, None);
+    for section in sections::read(head, MANIFEST.name, &mut budget)? {
+        match section.kind {
+            GATEWAY => gateway = Some(section.read(MANIFEST.name, &mut budget)?),
+            PAGES => pages = Some(section.read_list(MANIFEST.name, &mut budget)?),
+            _ => grammars::check(&section)?,
         }
-        (Self { gateway: gateway.clone(), pages }, content)
     }
+    gateway.zip(pages).ok_or_else(|| damaged("it has no settings or no pages"))
+}
+
+/// The pages for these parts, and what the head says of them.
+fn pages_of(parts: &BTreeMap<HostPattern, Id>) -> (Vec<PageHead>, Vec<u8>) {
+    let mut entries: Vec<(String, Id)> = parts.iter().map(|(pattern, id)| (pattern.to_string(), *id)).collect();
+    entries.sort();
+    let (mut heads, mut content) = (Vec::new(), Vec::new());
+    for entries in entries.chunks(PAGE_ENTRIES) {
+        let mut page = Vec::new();
+        entries.iter().for_each(|entry| sections::write(entry, &mut page));
+        let first = entries.first().map(|(pattern, _)| pattern.clone()).unwrap_or_default();
+        // An entry has less than 300 bytes.
+        let bytes = u32::try_from(page.len()).unwrap_or(u32::MAX);
+        heads.push(PageHead { first, bytes, digest: Id::of(&page) });
+        content.extend(page);
+    }
+    (heads, content)
 }
 
 /// The entries of one page.
@@ -202,8 +224,7 @@ impl<'m> Iterator for Entries<'m> {
         if self.rest.is_empty() {
             return self.last.is_none().then(|| Err(damaged("a page is empty")));
         }
-        let read = binary::read::<(&'m str, Id)>(self.rest, MANIFEST.name, ENTRY_DECODED_BYTES_MAX);
-        let entry = read.and_then(|((pattern, id), rest)| {
+        let entry = read_entry(self.rest).and_then(|(pattern, id, rest)| {
             let follows = match self.last {
                 None => pattern == self.first,
                 Some(last) => last < pattern,
@@ -221,6 +242,13 @@ impl<'m> Iterator for Entries<'m> {
     }
 }
 
+/// The first entry of a page, and what follows it. The pattern is borrowed, so reading takes no memory.
+fn read_entry(page: &[u8]) -> Result<(&str, Id, &[u8]), RecordError> {
+    let mut decoder = Decoder::new(page);
+    let (pattern, id) = decoder.decode().map_err(|error| damaged(sections::place(&error)))?;
+    Ok((pattern, id, &page[decoder.position()..]))
+}
+
 fn verify(bytes: &[u8], id: Option<&Id>) -> Result<(), RecordError> {
     match id {
         Some(id) if Id::of(bytes) != *id => Err(RecordError::Digest { kind: MANIFEST.name }),
@@ -232,11 +260,22 @@ fn damaged(reason: impl Into<String>) -> RecordError {
     RecordError::damaged(MANIFEST.name, reason)
 }
 
+/// What was written.
+pub(crate) struct Written {
+    pub(crate) id: Id,
+    pub(crate) record: Vec<u8>,
+    pub(crate) needs: Vec<Need>,
+}
+
+/// The kinds of section in a head, each with the oldest and the newest version.
+pub(crate) const KINDS: &[(&str, (u16, u16))] =
+    &[(GATEWAY, (GatewaySettings::OLDEST, GatewaySettings::VERSION)), (PAGES, (PageHead::OLDEST, PageHead::VERSION))];
+
+const GATEWAY: &str = "gateway";
+const PAGES: &str = "pages";
+
 /// Where the head begins.
-const PAGES_AT: usize = ENVELOPE_BYTES + 4;
+const HEAD_AT: usize = ENVELOPE_BYTES + 4;
 
 /// Patterns on a page: 10,000 patterns have a head and pages of about 6 KB each.
 const PAGE_ENTRIES: usize = 128;
-
-/// An entry borrows its pattern.
-const ENTRY_DECODED_BYTES_MAX: usize = 4 * 1024;

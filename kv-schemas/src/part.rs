@@ -1,21 +1,42 @@
-//! One part of a bundle: the settings for a host pattern, in binary.
+//! One part of a bundle: the settings for a host pattern, a section for each policy and one each for upstreams and routes.
 
 use tollgate_core::bounds::{PART_BYTES_MAX, PART_DECODED_BYTES_MAX};
-use tollgate_core::settings::SiteSettings;
+use tollgate_core::codec::{self, Section as _};
+use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::kinds::Policies;
+use tollgate_core::settings::{RouteSettings, SiteSettings};
 
-use crate::binary::{self, PART};
-use crate::{Id, RecordError};
+use crate::cost::Budget;
+use crate::envelope::{self, PART};
+use crate::sections::{self, Section, Sections};
+use crate::{Id, Need, RecordError, grammars, policies};
 
 /// The stored form of a part: the same settings have the same bytes on every machine.
 #[must_use]
 pub fn encode_part(site: &SiteSettings) -> Vec<u8> {
-    binary::write(site, binary::envelope(&PART).into())
+    write(site).0
+}
+
+/// The stored form of a part, and what its readers must know.
+pub(crate) fn write(site: &SiteSettings) -> (Vec<u8>, Vec<Need>) {
+    let mut sections = Sections::default();
+    sections.push(UPSTREAMS, least_version(&site.upstreams), &site.upstreams);
+    policies::push(&site.policies, &mut sections);
+    sections.push(ROUTES, least_version(&site.routes), &site.routes);
+    grammars::mark_part(site, &mut sections);
+    let needs = sections.needs().collect();
+    (sections.write(envelope::envelope(&PART).into()), needs)
+}
+
+fn least_version<T: codec::Section>(entries: &[T]) -> u16 {
+    entries.iter().map(T::least_version).max().unwrap_or(T::OLDEST)
 }
 
 /// Reads a stored part by its name.
 ///
 /// # Errors
-/// When it is damaged, of another kind, of a version not known here, not what the name stands for, or not coherent.
+/// When it is damaged, of another kind, not what the name stands for, or not coherent; by name, when it has a section that
+/// is not known here.
 pub fn decode_part(record: &[u8], id: &Id) -> Result<SiteSettings, RecordError> {
     bounded(record)?;
     if Id::of(record) != *id {
@@ -30,15 +51,26 @@ pub fn decode_part(record: &[u8], id: &Id) -> Result<SiteSettings, RecordError> 
 /// As [`decode_part`], without the digest.
 pub fn decode_part_unnamed(record: &[u8]) -> Result<SiteSettings, RecordError> {
     bounded(record)?;
-    let data = binary::open(record, &PART)?;
-    let (site, rest) = binary::read::<SiteSettings>(data, PART.name, PART_DECODED_BYTES_MAX)?;
-    if !rest.is_empty() {
-        return Err(RecordError::damaged(PART.name, "something follows it"));
+    let mut budget = Budget::new(PART_DECODED_BYTES_MAX);
+    let sections = sections::read(envelope::open(record, &PART)?, PART.name, &mut budget)?;
+    let mut site = SiteSettings { upstreams: Vec::new(), policies: Policies::EMPTY, routes: Vec::new() };
+    for section in &sections {
+        read(section, &mut site, &mut budget)?;
     }
     if site.is_coherent() {
         return Ok(site);
     }
     Err(RecordError::damaged(PART.name, "its settings do not fit together"))
+}
+
+fn read(section: &Section<'_>, site: &mut SiteSettings, budget: &mut Budget) -> Result<(), RecordError> {
+    match section.kind {
+        UPSTREAMS => site.upstreams = section.read_list(PART.name, budget)?,
+        ROUTES => site.routes = section.read_list(PART.name, budget)?,
+        _ if policies::read(section, &mut site.policies, budget)? => {}
+        _ => grammars::check(section)?,
+    }
+    Ok(())
 }
 
 fn bounded(record: &[u8]) -> Result<(), RecordError> {
@@ -47,3 +79,12 @@ fn bounded(record: &[u8]) -> Result<(), RecordError> {
     }
     Err(RecordError::damaged(PART.name, format!("longer than {PART_BYTES_MAX} bytes")))
 }
+
+/// The kinds of section that are not policies, each with the oldest and the newest version.
+pub(crate) const KINDS: &[(&str, (u16, u16))] = &[
+    (UPSTREAMS, (UpstreamSettings::OLDEST, UpstreamSettings::VERSION)),
+    (ROUTES, (RouteSettings::OLDEST, RouteSettings::VERSION)),
+];
+
+const UPSTREAMS: &str = "upstreams";
+const ROUTES: &str = "routes";

@@ -1,18 +1,43 @@
 //! The versioned form of records in JSON: `{"kind": …, "v": …, "data": …}`.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::Need;
+
 /// A record in JSON: data with a kind and a version.
+///
+/// The version is the least one that a reader must know, as that of a section is ([`tollgate_core::codec`]): members
+/// that are not known are skipped, and whoever adds one that may not be skipped raises the version where it is used.
 pub trait Record: Serialize + DeserializeOwned {
     /// The kind, part of the stored form.
     const KIND: &'static str;
-    /// The version written today.
-    const VERSION: u32;
-    /// The oldest version whose data has the same form.
-    const SINCE: u32 = Self::VERSION;
+    /// The newest version that this program reads.
+    const VERSION: u32 = 1;
+    /// The oldest version that this program reads: the one before, once there are releases to read from.
+    const OLDEST: u32 = 1;
+    /// The most bytes that are read.
+    const BYTES_MAX: usize;
+
+    /// The least version that a reader must know to do what the data says.
+    fn least_version(&self) -> u32 {
+        Self::OLDEST
+    }
+
+    /// Reads data that was written with a version between [`Self::OLDEST`] and [`Self::VERSION`].
+    ///
+    /// Here a record whose members changed their meaning turns those of the version before into today's.
+    ///
+    /// # Errors
+    /// When it does not have the form of that version.
+    fn read(version: u32, data: &RawValue) -> Result<Self, serde_json::Error> {
+        let _ = version;
+        serde_json::from_str(data.get())
+    }
 }
 
 /// Why a stored record cannot be used.
@@ -25,6 +50,12 @@ pub enum RecordError {
         kind: &'static str,
         /// Where it stops making sense; no content.
         reason: String,
+    },
+    /// A name without its record: not written, or not to be read here yet.
+    #[error("there is no {kind} record of the name that the bundle has for it")]
+    Missing {
+        /// The kind that was expected.
+        kind: &'static str,
     },
     /// A record of another kind.
     #[error("a {expected} record was expected, this is a {found} record")]
@@ -46,6 +77,18 @@ pub enum RecordError {
         /// The newest version known here.
         known: u32,
     },
+    /// A part of a bundle that this program does not know, by name.
+    #[error("this program does not know {need}: update the gateway first, or publish with an older tollgate")]
+    Unknown {
+        /// What it would have to know.
+        need: Need,
+    },
+    /// A part of a bundle in a version that this program reads no more, by name.
+    #[error("this program does not read {need} any more: publish with a tollgate as new as the gateway")]
+    TooOld {
+        /// What it would have to know.
+        need: Need,
+    },
     /// Bytes that do not belong to the name they are stored under.
     #[error("the {kind} record's content does not have the digest it is named by")]
     Digest {
@@ -64,7 +107,7 @@ impl RecordError {
 #[must_use]
 pub fn encode<T: Record>(data: &T) -> Vec<u8> {
     // Our own data has string keys only and no failing Serialize, so this cannot fail.
-    serde_json::to_vec(&Written { kind: T::KIND, v: T::VERSION, data }).unwrap_or_default()
+    serde_json::to_vec(&Written { kind: T::KIND, v: data.least_version(), data }).unwrap_or_default()
 }
 
 /// Reads a stored record in JSON.
@@ -72,25 +115,19 @@ pub fn encode<T: Record>(data: &T) -> Vec<u8> {
 /// # Errors
 /// When it is damaged, of another kind, or of a version not known here.
 pub fn decode<T: Record>(bytes: &[u8]) -> Result<T, RecordError> {
-    let read = open(bytes, T::KIND)?;
-    if !(T::SINCE..=T::VERSION).contains(&read.v) {
+    if bytes.len() > T::BYTES_MAX {
+        return Err(RecordError::damaged(T::KIND, format!("longer than {} bytes", T::BYTES_MAX)));
+    }
+    // The data stays unread until its version is known to be one of ours.
+    let read: Envelope<'_> =
+        serde_json::from_slice(bytes).map_err(|error| RecordError::damaged(T::KIND, place(&error)))?;
+    if read.kind != T::KIND {
+        return Err(RecordError::Kind { expected: T::KIND, found: read.kind.chars().take(40).collect() });
+    }
+    if !(T::OLDEST..=T::VERSION).contains(&read.v) {
         return Err(RecordError::Version { kind: T::KIND, found: read.v, known: T::VERSION });
     }
-    from_json(read.data, T::KIND)
-}
-
-/// Takes the envelope off; the data stays unread until its version is known to be one of ours.
-pub(crate) fn open<'b>(bytes: &'b [u8], kind: &'static str) -> Result<Envelope<'b>, RecordError> {
-    let read: Envelope<'b> =
-        serde_json::from_slice(bytes).map_err(|error| RecordError::damaged(kind, place(&error)))?;
-    if read.kind != kind {
-        return Err(RecordError::Kind { expected: kind, found: read.kind.chars().take(40).collect() });
-    }
-    Ok(read)
-}
-
-pub(crate) fn from_json<'b, T: Deserialize<'b>>(data: &'b RawValue, kind: &'static str) -> Result<T, RecordError> {
-    serde_json::from_str(data.get()).map_err(|error| RecordError::damaged(kind, place(&error)))
+    T::read(read.v, read.data).map_err(|error| RecordError::damaged(T::KIND, place(&error)))
 }
 
 #[derive(Serialize)]
@@ -101,11 +138,11 @@ struct Written<'a, T> {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Envelope<'a> {
-    kind: String,
-    pub(crate) v: u32,
+struct Envelope<'a> {
+    kind: Cow<'a, str>,
+    v: u32,
     #[serde(borrow)]
-    pub(crate) data: &'a RawValue,
+    data: &'a RawValue,
 }
 
 /// Where the text stops making sense, without quoting it: records may hold what logs must not.

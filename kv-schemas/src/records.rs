@@ -1,71 +1,61 @@
-//! The records themselves. Their data types live in core; here they get a kind and a version.
-
-use std::collections::BTreeMap;
+//! The records in JSON. Data types of other crates get a kind and a version here.
 
 use serde::{Deserialize, Serialize};
 use tollgate_core::authn::Credential;
 use tollgate_core::cache::Purges;
-use tollgate_core::route::HostPattern;
-use tollgate_core::settings::{GatewaySettings, SiteSettings};
 
-use crate::{Id, Manifest, Record, encode, encode_part, keys};
+use crate::{Id, Need, Record, RecordError};
 
-/// Says which bundle is active.
+/// Says which bundle is active, and which was before it.
 ///
-/// It is JSON in every version, so that an edge of any version can read which version it is: one that knows no bundles of
-/// today's form stops here, and serves on with what it has.
+/// An edge that does not know what the newest needs, or cannot read its parts yet, serves the previous one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Pointer {
+    /// The generation to serve.
+    #[serde(flatten)]
+    pub newest: Generation,
+    /// The generation to serve where the newest cannot be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Generation>,
+}
+
+/// A bundle that was published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// Its number: each publication has one more than the one before it, also where it publishes an older bundle again.
+    ///
+    /// A pointer with a smaller number than one that was seen is a stale read.
+    pub generation: u64,
     /// The bundle: the name of its manifest.
     pub bundle: Id,
+    /// What an edge must know to serve it, sorted.
+    pub needs: Vec<Need>,
 }
 
-/// A whole bundle as records, ready to be written: parts first, the manifest after them, the pointer last.
-///
-/// Written in that order, a reader never finds a name without its record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bundle {
-    /// The bundle's name.
-    pub id: Id,
-    /// Keys and values, in the order to write them.
-    pub records: Vec<(String, Vec<u8>)>,
-}
-
-impl Bundle {
-    /// Puts a bundle together from the settings per host pattern; equal settings become one part.
-    #[must_use]
-    pub fn new(gateway: &GatewaySettings, sites: &BTreeMap<HostPattern, SiteSettings>) -> Self {
-        let mut records = BTreeMap::new();
-        let mut parts = BTreeMap::new();
-        for (pattern, site) in sites {
-            let bytes = encode_part(site);
-            let id = Id::of(&bytes);
-            parts.insert(pattern.clone(), id);
-            records.entry(id).or_insert(bytes);
-        }
-        let (id, manifest) = Manifest::encode(gateway, &parts);
-        let mut records: Vec<_> =
-            records.into_iter().map(|(id, bytes)| (keys::part(&gateway.name, &id), bytes)).collect();
-        records.push((keys::manifest(&gateway.name, &id), manifest));
-        records.push((keys::active(&gateway.name), encode(&Pointer { bundle: id })));
-        Self { id, records }
+impl Generation {
+    /// Checks that this program knows all that the bundle needs.
+    ///
+    /// # Errors
+    /// [`RecordError::Unknown`] or [`RecordError::TooOld`], which name the first that it does not.
+    pub fn is_known(&self) -> Result<(), RecordError> {
+        self.needs.iter().try_for_each(Need::is_met)
     }
 }
 
 impl Record for Pointer {
     const KIND: &'static str = "pointer";
-    /// Version 2 leads to bundles in binary. What it says itself is what version 1 said.
-    const VERSION: u32 = 2;
-    const SINCE: u32 = 1;
+    /// Some 40 bytes for each kind that two bundles need, of which there are tens.
+    const BYTES_MAX: usize = 64 * 1024;
 }
 
 impl Record for Credential {
     const KIND: &'static str = "credential";
-    const VERSION: u32 = 1;
+    /// Thousands of scopes.
+    const BYTES_MAX: usize = 64 * 1024;
 }
 
 impl Record for Purges {
     const KIND: &'static str = "purges";
-    const VERSION: u32 = 1;
+    /// [`tollgate_core::bounds::PURGES_MAX`] entries of some 100 bytes, and ten times that.
+    const BYTES_MAX: usize = 1024 * 1024;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::binary::{self, MANIFEST, PART, VERSION};
+use crate::envelope::{self, MANIFEST, PART, VERSION};
 use crate::{Manifest, RecordError, decode_part_unnamed};
 
 /// What a record of a bundle says, whatever its kind and name: `{"kind": …, "v": …, "data": …}`.
@@ -14,7 +14,7 @@ use crate::{Manifest, RecordError, decode_part_unnamed};
 /// # Errors
 /// When it is damaged, of an unknown kind, or of a version not known here.
 pub fn readable(record: &[u8]) -> Result<Value, RecordError> {
-    if !binary::is_binary(record) {
+    if !envelope::is_binary(record) {
         return serde_json::from_slice(record).map_err(|_| RecordError::damaged("stored", "not a record"));
     }
     let (kind, data) = if record.get(2) == Some(&MANIFEST.letter) {

@@ -6,7 +6,8 @@ use std::fmt::Write;
 
 use tollgate_config::fixtures;
 use tollgate_core::authn::ApiKey;
-use tollgate_kv_schemas::{Id, Manifest, Pointer, encode, keys};
+use tollgate_kv_schemas::{Bundle, Id, Manifest, Pointer, Publication, decode, encode, keys};
+use tollgate_tests::hosts::Host;
 
 use crate::lane::GATEWAY;
 use crate::world::World;
@@ -113,9 +114,33 @@ fn lines(text: &mut String, indent: &str, lines: &[String]) {
 }
 
 /// Compiles a project as `tollgate publish` does.
-pub(crate) fn compile(yaml: &str) -> Result<Records, Box<dyn Error>> {
+pub(crate) fn compile(yaml: &str) -> Result<Bundle, Box<dyn Error>> {
     let compiled = tollgate_analysis::compile_str("tollgate.yaml", yaml).map_err(|found| format!("{yaml}\n{found}"))?;
-    Ok(compiled.records().to_vec())
+    Ok(compiled.bundle().clone())
+}
+
+/// Publishes a bundle as `tollgate publish` does.
+pub(crate) async fn publish(host: &Host, bundle: &Bundle) -> Result<(), Box<dyn Error>> {
+    let key = bundle.pointer_key();
+    let publication = after(bundle, host.get(&key).await?.as_deref());
+    host.put(publication.content()).await?;
+    let pointer = publication.pointer(host.get(&key).await?.as_deref())?;
+    host.put(&[(key.clone(), pointer)]).await?;
+    Ok(publication.finish(host.get(&key).await?.as_deref())?)
+}
+
+/// The records that publish a bundle after what the host has, in the order to write them; for damage in between.
+pub(crate) async fn records_of(host: &Host, bundle: &Bundle) -> Result<Records, Box<dyn Error>> {
+    let key = bundle.pointer_key();
+    let stored = host.get(&key).await?;
+    let publication = after(bundle, stored.as_deref());
+    let pointer = publication.pointer(stored.as_deref())?;
+    Ok(publication.content().iter().cloned().chain([(key, pointer)]).collect())
+}
+
+/// Where a scenario damaged the pointer, the generation goes on after any that a scenario comes to.
+fn after<'b>(bundle: &'b Bundle, stored: Option<&[u8]>) -> Publication<'b> {
+    Publication::begin(bundle, stored).unwrap_or_else(|_| Publication::replacing(bundle, 10_000))
 }
 
 /// The records of a bundle with their content changed, each again under the name of what it holds, and named so by the
@@ -142,8 +167,9 @@ pub(crate) fn rewritten(records: &Records, change: impl Fn(&str, &[u8]) -> Vec<u
                 (keys::manifest(GATEWAY, &id), change(key, &value))
             }
             None => {
-                let bundle = bundle.ok_or("the pointer stands before the manifest")?;
-                (key.clone(), change(key, &encode(&Pointer { bundle })))
+                let mut pointer: Pointer = decode(value)?;
+                pointer.newest.bundle = bundle.ok_or("the pointer stands before the manifest")?;
+                (key.clone(), change(key, &encode(&pointer)))
             }
         };
         all.push((key, value));
@@ -155,7 +181,7 @@ pub(crate) fn rewritten(records: &Records, change: impl Fn(&str, &[u8]) -> Vec<u
 pub(crate) fn of_version(record: &[u8], version: u8) -> Vec<u8> {
     match record {
         [b'T', b'G', kind, _, data @ ..] => [b"TG", &[*kind, version], data].concat(),
-        json => String::from_utf8_lossy(json).replacen("\"v\":2", &format!("\"v\":{version}"), 1).into_bytes(),
+        json => String::from_utf8_lossy(json).replacen("\"v\":1", &format!("\"v\":{version}"), 1).into_bytes(),
     }
 }
 
@@ -232,7 +258,7 @@ mod tests {
 
     #[test]
     fn rewritten_records_are_named_by_their_new_content() {
-        let records = compile(PROJECT).expect("a project");
+        let records = compile(PROJECT).expect("a project").records;
         let same = rewritten(&records, |_, value| value.to_vec()).expect("a bundle");
         assert_eq!(same, records);
         let newer = rewritten(

@@ -63,8 +63,7 @@ impl World {
     }
 
     pub(crate) async fn publish_to(&self, host: &Host, yaml: &str) -> Result<()> {
-        let records = project::compile(yaml)?;
-        Ok(host.put(&records).await?)
+        project::publish(host, &project::compile(yaml)?).await
     }
 
     /// A host of the scenario's own, started with these options and ended with the scenario.

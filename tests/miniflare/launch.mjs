@@ -6,7 +6,7 @@
 // Lines of JSON on standard output say when it is ready, what the gateway logs, and how each command ended; commands
 // come in as lines of JSON on standard input, whose end shuts it down. `--artifact` is the folder of the built worker
 // (its `worker.mjs` is the entry), `build` at the root by default. `--bare` runs the worker without the wrapper that
-// makes `fault` and `trap` possible: what a benchmark wants. `--await-records` lets the first requests wait for the first
+// makes `fault`, `remember-reads` and `trap` possible: what a benchmark wants. `--await-records` lets the first requests wait for the first
 // bundle to be put: what a person wants.
 
 import { isUtf8 } from "node:buffer";
@@ -169,6 +169,7 @@ async function commandsFor(host, args) {
       return isUtf8(bytes) ? { value: bytes.toString() } : { value: bytes.toString("base64"), base64: true };
     },
     fault: (switches) => send(control, { fault: switches }),
+    "remember-reads": (time) => send(control, { rememberReadsMs: time }),
     trap: () => send(control, { trap: true }),
   };
 }

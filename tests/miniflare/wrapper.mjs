@@ -1,5 +1,5 @@
-// Stands in front of the built worker in tests: makes its stores fail and its module trap on command. Nothing of this is
-// in the product. It lends the worker a proxy of `env` and of `caches`, and never touches content.
+// Stands in front of the built worker in tests: makes its stores fail, its records eventually consistent and its module
+// trap on command. Nothing of this is in the product. It lends the worker a proxy of `env` and of `caches`, and never touches content.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { breakLatest } from "./instances.mjs";
@@ -8,6 +8,10 @@ import worker from "./worker.mjs";
 export { TollgateCounter } from "./worker.mjs";
 
 const faults = { records: false, counters: false, cache: false };
+
+// What was read from the record store, misses too, and when: Workers KV answers so for up to a minute, miniflare's does not.
+const reads = new Map();
+let rememberReadsMs = 0;
 
 export default {
   async fetch(request, env, context) {
@@ -35,6 +39,10 @@ export class Control extends WorkerEntrypoint {
   async fetch(request) {
     const command = await request.json();
     if (command.fault) Object.assign(faults, command.fault);
+    if (command.rememberReadsMs !== undefined) {
+      rememberReadsMs = command.rememberReadsMs;
+      reads.clear();
+    }
     if (command.trap) breakLatest();
     return new Response("done");
   }
@@ -51,13 +59,31 @@ function withAddress(request) {
 function withFaults(env) {
   return {
     ...env,
-    TOLLGATE_RECORDS: failing(env.TOLLGATE_RECORDS, "records", ["get", "getWithMetadata", "put"]),
+    TOLLGATE_RECORDS: failing(remembering(env.TOLLGATE_RECORDS), "records", ["get", "getWithMetadata", "put"]),
     TOLLGATE_COUNTERS: failing(env.TOLLGATE_COUNTERS, "counters", ["get", "getByName"]),
   };
 }
 
 const cache = failing(caches.default, "cache", ["match", "put", "delete"]);
 Object.defineProperty(globalThis, "caches", { value: { default: cache, open: async () => cache }, configurable: true });
+
+// The store, but while it is to remember reads, a key is answered as it was read before.
+function remembering(store) {
+  return new Proxy(store, {
+    get(target, property) {
+      const value = target[property];
+      if (typeof value !== "function") return value;
+      if (property !== "get" || rememberReadsMs === 0) return value.bind(target);
+      return async (key, options) => {
+        const known = reads.get(key);
+        if (known !== undefined && Date.now() - known.at < rememberReadsMs) return known.value;
+        const read = await target.get(key, options);
+        reads.set(key, { value: read, at: Date.now() });
+        return read;
+      };
+    },
+  });
+}
 
 // The store, but while its fault is switched on the named methods fail as the platform's do: later, by rejection.
 function failing(store, name, methods) {

@@ -282,6 +282,11 @@ impl Host {
         self.command(json!({"fault": named})).await.map(drop)
     }
 
+    /// Lets what was read from the record store, a miss too, be answered for so long, where the host can.
+    pub async fn remember_reads(&self, time: Duration) -> Result<(), String> {
+        self.command(json!({"remember-reads": time.as_millis() as u64})).await.map(drop)
+    }
+
     /// Makes the next request trap.
     pub async fn trap(&self) -> Result<(), String> {
         self.command(json!({"trap": true})).await.map(drop)

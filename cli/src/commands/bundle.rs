@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use tollgate_kv_schemas::{Manifest, Pointer, decode, keys, readable};
+use tollgate_kv_schemas::{Bundle, Manifest, Pointer, decode, keys, readable};
 
 use super::Output;
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
-use crate::target::{KeyValue, Place, StoreArgs, Target, bulk_json};
+use crate::target::{KeyValue, Place, StoreArgs, Target, begin, bulk_json};
 use crate::terminal;
 
 /// Compile a project to records: a JSON array of {key, value}, as `wrangler kv bulk put` reads it.
@@ -25,8 +25,12 @@ Examples:
   tollgate bundle shop | jq -r '.[].key'
   tollgate bundle show --project shop
 
-The records stand in the order to write them: parts, manifest, pointer. Values that are no text are in base64, marked with
-\"base64\": true."
+  tollgate bundle shop --step content --out content.json    what to write first
+  tollgate bundle shop --step pointer --stored now.json --out pointer.json
+
+To publish by hand what `tollgate publish` does: write the parts and the manifest, wait until they can be read, then write the
+pointer that follows the one the store has. Without --stored the store is taken to hold none. Values that are no text are in
+base64, marked with \"base64\": true."
 )]
 pub(crate) struct BundleArgs {
     #[command(subcommand)]
@@ -36,9 +40,27 @@ pub(crate) struct BundleArgs {
     project: PathBuf,
     #[command(flatten)]
     env: EnvArgs,
+    /// The records of one step of publishing alone.
+    #[arg(long, value_enum, value_name = "STEP")]
+    step: Option<Step>,
+    /// A file with the value that the store has as the pointer.
+    #[arg(long, value_name = "FILE")]
+    stored: Option<PathBuf>,
+    /// A generation that the new one has to be larger than.
+    #[arg(long, value_name = "GENERATION")]
+    after: Option<u64>,
     /// The file to write; standard output where it is left out.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// The steps of publishing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// Parts and manifest.
+    Content,
+    /// The pointer.
+    Pointer,
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,15 +106,31 @@ pub(crate) fn run(args: &BundleArgs) -> Result<(), Failure> {
         return show(args);
     }
     let compiled = Project::at(&args.project).in_environment(&args.env).compiled()?;
-    let text = bulk_json(compiled.records());
+    let records = records_of(args, compiled.bundle())?;
+    let text = bulk_json(&records);
     let Some(out) = &args.out else {
         terminal::print(&text);
         return Ok(());
     };
     std::fs::write(out, text).map_err(|error| Failure::problem(format!("{}: {error}", out.display())))?;
-    let (count, id) = (compiled.records().len(), compiled.id());
+    let (count, id) = (records.len(), compiled.id());
     terminal::note(&format!("{}: {count} records of bundle {id}", out.display()));
     Ok(())
+}
+
+/// The records that were asked for, the pointer being the one that follows what the store has.
+fn records_of(args: &BundleArgs, bundle: &Bundle) -> Result<Vec<KeyValue>, Failure> {
+    let read =
+        |path: &PathBuf| std::fs::read(path).map_err(|error| Failure::problem(format!("{}: {error}", path.display())));
+    let stored = args.stored.as_ref().map(read).transpose()?;
+    let publication = begin(bundle, stored.as_deref(), args.after)?;
+    let pointer = publication.pointer(stored.as_deref()).map_err(Failure::problem)?;
+    let (content, pointer) = (publication.content().to_vec(), (bundle.pointer_key(), pointer));
+    Ok(match args.step {
+        Some(Step::Content) => content,
+        Some(Step::Pointer) => vec![pointer],
+        None => content.into_iter().chain([pointer]).collect(),
+    })
 }
 
 fn show(args: &ShowArgs) -> Result<(), Failure> {
@@ -155,7 +193,7 @@ fn stored(target: &Target, gateway: &str, asked: Option<&str>) -> Result<Vec<Key
     }
     let refused = |key: &str, error| Failure::problem(format!("{key}: {error}"));
     let pointer = read(keys::active(gateway))?;
-    let bundle = decode::<Pointer>(&pointer.1).map_err(|error| refused(&pointer.0, error))?.bundle;
+    let bundle = decode::<Pointer>(&pointer.1).map_err(|error| refused(&pointer.0, error))?.newest.bundle;
     let manifest = read(keys::manifest(gateway, &bundle))?;
     let decoded = Manifest::decode(manifest.1.clone(), &bundle).map_err(|error| refused(&manifest.0, error))?;
     let mut ids: Vec<_> =

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Output;
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
-use crate::target::{Place, StoreArgs, Target};
+use crate::target::{Place, StoreArgs, Target, publish};
 use crate::terminal;
 
 /// Compile a project and publish it: hosts that read the store serve it from then on.
@@ -19,7 +19,8 @@ Examples:
   tollgate publish shop --to cloudflare --remote
   tollgate publish shop --to spin --store .spin/sqlite_key_value.db
 
-Parts are written first and the pointer last, so that whoever reads meanwhile finds the old bundle or the new one.")]
+Parts and manifest are written first, and the pointer once they can be read, with the next generation: whoever reads meanwhile
+finds the old bundle or the new one. Where another publication moves the pointer meanwhile, nothing is switched.")]
 pub(crate) struct PublishArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
@@ -34,6 +35,9 @@ pub(crate) struct PublishArgs {
     /// Write the consumers' keys of dev/fixtures.yaml, too; for tries, never for a gateway that others reach.
     #[arg(long)]
     fixtures: bool,
+    /// A generation that the new one has to be larger than; for a store that was set up anew, or whose pointer is damaged.
+    #[arg(long, value_name = "GENERATION")]
+    after: Option<u64>,
     /// The form of the answer.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -43,25 +47,25 @@ pub(crate) fn run(args: &PublishArgs) -> Result<(), Failure> {
     let target = Target::of(args.to, &args.store)?;
     let project = Project::at(&args.project).in_environment(&args.env);
     let compiled = project.compiled()?;
-    let mut records = Vec::new();
-    if args.fixtures {
-        records.extend(project.whole_fixtures()?.records(compiled.gateway()));
-    }
-    let credentials = records.len();
-    records.extend_from_slice(compiled.records());
-    target.put(&records)?;
+    let credentials = if args.fixtures { project.whole_fixtures()?.records(compiled.gateway()) } else { Vec::new() };
+    let generation = publish(&target, compiled.bundle(), &credentials, args.after)?;
+    let (records, credentials) = (compiled.records().len() + credentials.len(), credentials.len());
     let (gateway, bundle) = (compiled.gateway(), compiled.id());
     match args.output {
         Output::Text => {
             let keys = if credentials > 0 { format!(", {credentials} keys of the fixtures") } else { String::new() };
-            terminal::note(&format!("published to {}: gateway {gateway}, bundle {bundle}{keys}", target.name()));
+            terminal::note(&format!(
+                "published to {}: gateway {gateway}, generation {generation}, bundle {bundle}{keys}",
+                target.name()
+            ));
         }
         Output::Json => {
             let answer = json!({
                 "target": target.name(),
                 "gateway": gateway,
+                "generation": generation,
                 "bundle": bundle.to_string(),
-                "records": records.len(),
+                "records": records,
                 "keys": credentials,
             });
             terminal::print(&format!("{answer:#}\n"));

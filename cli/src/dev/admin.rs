@@ -115,7 +115,7 @@ impl Admin {
         let host = MemoryHost::new(VirtualClock::at(now()), 0, |_: &_| (0, Ok(Response::default())));
         let gateway = {
             let published = self.published.borrow();
-            published.records.iter().for_each(|(key, value)| host.records.put(key.clone(), value.clone()));
+            published.bundle.records.iter().for_each(|(key, value)| host.records.put(key.clone(), value.clone()));
             published.gateway.clone()
         };
         let isolate = Isolate::new(IsolateSettings { gateway, freshness: Freshness::EachRequest });

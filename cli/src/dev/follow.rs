@@ -20,7 +20,7 @@ pub(super) struct Follower {
     watch: Watch,
     store: Store,
     published: Rc<RefCell<Snapshot>>,
-    /// Keys of the bundle before the published one: a request may still be reading it.
+    /// Keys of the generation before the published one: it serves where the published one cannot be read.
     older: BTreeSet<String>,
     is_broken: bool,
 }
@@ -34,7 +34,7 @@ impl Follower {
         store: Store,
         snapshot: Snapshot,
     ) -> Result<Self, String> {
-        store.write(&snapshot.all_records(), &[]).await?;
+        store.publish(&snapshot.bundle, &snapshot.credentials, &[]).await?;
         let published = Rc::new(RefCell::new(snapshot));
         Ok(Self { project, echo, watch, store, published, older: BTreeSet::new(), is_broken: false })
     }
@@ -75,7 +75,7 @@ impl Follower {
     fn refuse(&mut self, why: &str) {
         self.is_broken = true;
         let mark = mark_error("not published:");
-        let serving = short(&self.published.borrow().id);
+        let serving = short(&self.published.borrow().bundle.id);
         tell(&format!("{mark} {why}; the last good configuration ({serving}) serves on"));
     }
 
@@ -84,17 +84,17 @@ impl Follower {
         let (current, withdrawn) = {
             let published = self.published.borrow();
             let withdrawn = &keys(&published.credentials) - &keys(&snapshot.credentials);
-            (keys(&published.records), withdrawn)
+            (keys(published.bundle.content()), withdrawn)
         };
-        let kept = &current | &keys(&snapshot.records);
+        let kept = &current | &keys(snapshot.bundle.content());
         let gone: Vec<String> = self.older.difference(&kept).chain(&withdrawn).cloned().collect();
-        if let Err(error) = self.store.write(&snapshot.all_records(), &gone).await {
+        if let Err(error) = self.store.publish(&snapshot.bundle, &snapshot.credentials, &gone).await {
             return self.refuse(&format!("the host took no records: {error}"));
         }
         self.older = current;
         snapshot.tell_warnings();
         let mended = if std::mem::take(&mut self.is_broken) { "mended: the project is sound again; " } else { "" };
-        tell(&format!("{mended}the edit is in force (bundle {})", short(&snapshot.id)));
+        tell(&format!("{mended}the edit is in force (bundle {})", short(&snapshot.bundle.id)));
         self.published.replace(snapshot);
     }
 }

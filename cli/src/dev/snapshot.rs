@@ -9,7 +9,7 @@ use tollgate_core::authn::Credential;
 use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
-use tollgate_kv_schemas::{Bundle, Id};
+use tollgate_kv_schemas::Bundle;
 
 use super::echo;
 use crate::project::{Project, tell_found};
@@ -18,12 +18,10 @@ use crate::target::KeyValue;
 /// A project as it stood.
 pub(super) struct Snapshot {
     pub(super) gateway: String,
-    pub(super) id: Id,
     settings: GatewaySettings,
     sites: BTreeMap<HostPattern, SiteSettings>,
     pub(super) whole: Whole,
-    /// The bundle, in the order to write it.
-    pub(super) records: Vec<KeyValue>,
+    pub(super) bundle: Bundle,
     /// The fixtures' credentials.
     pub(super) credentials: Vec<KeyValue>,
     pub(super) sample: Option<(SampleKey, Credential)>,
@@ -40,11 +38,10 @@ impl Snapshot {
         let fixtures = project.fixtures().map_err(Box::new)?;
         let mut snapshot = Self {
             gateway: compiled.gateway().to_owned(),
-            id: *compiled.id(),
             settings: compiled.settings().clone(),
             sites: compiled.sites().clone(),
             whole: compiled.whole().clone(),
-            records: compiled.records().to_vec(),
+            bundle: compiled.bundle().clone(),
             credentials: fixtures.records(compiled.gateway()),
             sample: sample(&fixtures),
             warnings: [compiled.warnings().clone(), fixtures.warnings],
@@ -64,19 +61,13 @@ impl Snapshot {
         self.warnings.iter().for_each(tell_found);
     }
 
-    /// All records, keys before the configuration that asks for them.
-    pub(super) fn all_records(&self) -> Vec<KeyValue> {
-        self.credentials.iter().chain(&self.records).cloned().collect()
-    }
-
     /// Lets the upstreams at the echo's usual address lead to another.
     fn redirect(&mut self, address: SocketAddr) {
         for site in self.sites.values_mut() {
             move_echo(&mut site.upstreams, address);
         }
-        let bundle = Bundle::new(&self.settings, &self.sites);
+        self.bundle = Bundle::new(&self.settings, &self.sites);
         move_echo(&mut self.whole.upstreams, address);
-        (self.id, self.records) = (bundle.id, bundle.records);
     }
 }
 
@@ -110,8 +101,8 @@ mod tests {
         assert!(plain.calls_echo());
         let moved = Snapshot::load(&Project::built_in(), Some(SocketAddr::from(([127, 0, 0, 1], 9)))).unwrap();
         assert_eq!(moved.whole.upstreams[0].url.to_string(), "http://127.0.0.1:9");
-        assert_ne!(moved.id, plain.id);
-        let part = String::from_utf8_lossy(&moved.records[0].1);
+        assert_ne!(moved.bundle.id, plain.bundle.id);
+        let part = String::from_utf8_lossy(&moved.bundle.records[0].1);
         assert!(part.contains("http://127.0.0.1:9") && !part.contains("8082"), "{part}");
     }
 }

@@ -1,5 +1,6 @@
 //! The running host's record store, whichever host it is.
 
+use tollgate_kv_schemas::{Bundle, Publication};
 use tollgate_native::{RecordChange, RecordStore};
 
 use super::launcher::Handle;
@@ -13,8 +14,31 @@ pub(super) enum Store {
 }
 
 impl Store {
+    /// Publishes a bundle, with credentials before it; then removes keys.
+    pub(super) async fn publish(
+        &self,
+        bundle: &Bundle,
+        credentials: &[KeyValue],
+        delete: &[String],
+    ) -> Result<(), String> {
+        let key = bundle.pointer_key();
+        let publication =
+            Publication::begin(bundle, self.read(&key).await?.as_deref()).map_err(|error| error.to_string())?;
+        self.write(credentials, &[]).await?;
+        self.write(publication.content(), &[]).await?;
+        let pointer = publication.pointer(self.read(&key).await?.as_deref()).map_err(|error| error.to_string())?;
+        self.write(&[(key, pointer)], delete).await
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
+        match self {
+            Self::Native(store) => store.read(key).map_err(|error| error.to_string()),
+            Self::Launched(handle) => Ok(handle.get(key).await?.map(String::into_bytes)),
+        }
+    }
+
     /// Writes the records in their order, then removes keys.
-    pub(super) async fn write(&self, put: &[KeyValue], delete: &[String]) -> Result<(), String> {
+    async fn write(&self, put: &[KeyValue], delete: &[String]) -> Result<(), String> {
         match self {
             Self::Native(store) => {
                 let puts = put.iter().map(|(key, value)| RecordChange::Put { key, value });

@@ -1,5 +1,6 @@
 //! A Workers KV namespace, by way of `npx wrangler`, which knows the account and its rights.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -27,19 +28,27 @@ impl KvNamespace {
         format!("the namespace {} {where_}", self.binding)
     }
 
-    /// One bulk write does not keep an order, so the last record, which names the others, has a write of its own.
     pub(super) fn put(&self, records: &[KeyValue]) -> Result<(), Failure> {
-        let Some((last, before)) = records.split_last() else { return Ok(()) };
-        for records in [before, std::slice::from_ref(last)] {
-            let (alone, bulk): (Vec<_>, Vec<_>) = records.iter().partition(|record| !self.goes_in_bulk(record));
-            for (key, value) in alone {
-                self.write(&["kv", "key", "put", key, "--path"], value)?;
-            }
-            for batch in batches(&bulk) {
-                self.write(&["kv", "bulk", "put"], bulk_json(batch.iter().copied()).as_bytes())?;
-            }
+        let (alone, bulk): (Vec<_>, Vec<_>) = records.iter().partition(|record| !self.goes_in_bulk(record));
+        for (key, value) in alone {
+            self.write(&["kv", "key", "put", key, "--path"], value)?;
+        }
+        for batch in batches(&bulk) {
+            self.write(&["kv", "bulk", "put"], bulk_json(batch.iter().copied()).as_bytes())?;
         }
         Ok(())
+    }
+
+    /// Whether all keys are listed, and the last record can be read as it was written: reading each of thousands would
+    /// take a second each.
+    pub(super) fn has(&self, records: &[KeyValue]) -> Result<bool, Failure> {
+        let Some(((last, value), _)) = records.split_last() else { return Ok(true) };
+        let (gateway, _) = last.split_once(':').unwrap_or_default();
+        let listed: BTreeSet<String> = self.keys(&format!("{gateway}:"))?.into_iter().collect();
+        if !records.iter().all(|(key, _)| listed.contains(key)) {
+            return Ok(false);
+        }
+        Ok(self.read(last)? == *value)
     }
 
     /// Into its local store, wrangler's bulk write puts what is in base64 as text, which damages bytes that are none.
@@ -61,8 +70,12 @@ impl KvNamespace {
         if !self.keys(key)?.iter().any(|found| found == key) {
             return Ok(None);
         }
-        // Without `--text`, which would damage bytes that are none and add a line break.
-        run(self.command(&["kv", "key", "get", key]), Stdio::piped()).map(Some)
+        self.read(key).map(Some)
+    }
+
+    /// A value that is there; without `--text`, which would damage bytes that are none and add a line break.
+    fn read(&self, key: &str) -> Result<Vec<u8>, Failure> {
+        run(self.command(&["kv", "key", "get", key]), Stdio::piped())
     }
 
     pub(super) fn keys(&self, prefix: &str) -> Result<Vec<String>, Failure> {

@@ -2,6 +2,7 @@
 
 mod cloudflare;
 mod native;
+mod publish;
 mod spin;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use cloudflare::KvNamespace;
+pub(crate) use publish::{begin, publish};
 use spin::SpinStore;
 use tollgate_native::RecordStore;
 
@@ -95,13 +97,26 @@ impl Target {
         }
     }
 
-    /// Writes the records so that a reader never finds a name without its record: all at once, or in their order.
+    /// Writes the records.
     pub(crate) fn put(&self, records: &[KeyValue]) -> Result<(), Failure> {
         match self {
             Self::Native { store, .. } => native::put(store, records),
             Self::Cloudflare(namespace) => namespace.put(records),
             Self::Spin(store) => store.put(records),
         }
+    }
+
+    /// Whether all of these records can be read as they were written.
+    pub(crate) fn has(&self, records: &[KeyValue]) -> Result<bool, Failure> {
+        if let Self::Cloudflare(namespace) = self {
+            return namespace.has(records);
+        }
+        for (key, value) in records {
+            if self.get(key)?.as_ref() != Some(value) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The value under a key.

@@ -62,7 +62,13 @@ impl Compiled {
         &self.bundle.id
     }
 
-    /// The records of the bundle, in the order to write them: whoever reads meanwhile finds the old bundle or the new.
+    /// The bundle.
+    #[must_use]
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// The records of the bundle, as they are in a store in which nothing was published before.
     #[must_use]
     pub fn records(&self) -> &[(String, Vec<u8>)] {
         &self.bundle.records

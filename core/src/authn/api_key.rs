@@ -8,28 +8,36 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::HeaderMap;
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::Authenticator;
+use crate::codec;
 use crate::hex;
 use crate::kinds::{CredentialPlace, PolicyKind, Uses};
 use crate::settings::is_field_name;
 
 /// Settings of one `api-key` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
+#[cbor(map)]
 pub struct ApiKeySettings {
     /// The field that carries the key, in lower case.
+    #[n(0)]
     pub field: String,
     /// The scheme before the key within the field, such as `Bearer`.
     #[serde(default)]
+    #[n(1)]
     pub scheme: Option<String>,
     /// The query parameter that may carry the key; absent, none may.
     #[serde(default)]
+    #[n(2)]
     pub query: Option<String>,
 }
+
+impl codec::Section for ApiKeySettings {}
 
 /// A well-formed API key, its checksum verified. Does not print.
 #[derive(Clone, PartialEq, Eq)]

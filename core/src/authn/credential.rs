@@ -6,7 +6,6 @@ use crate::time::Timestamp;
 
 /// What is known of a credential; stored under the hash of its key, never with the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Credential {
     /// A public id for logs and management.
     pub id: String,

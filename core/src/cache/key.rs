@@ -2,6 +2,7 @@
 
 use http::header::{AUTHORIZATION, COOKIE, RANGE};
 use http::{HeaderMap, Method};
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -9,14 +10,18 @@ use super::{CacheControl, CacheKey, CacheSettings};
 use crate::route::{Predicate, Subject, Test};
 
 /// What becomes of requests that carry credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
+#[cbor(index_only)]
 pub enum CacheCredentials {
     /// They pass by the cache.
+    #[n(0)]
     Never,
     /// Each consumer has stored responses of its own.
+    #[n(1)]
     PerConsumer,
     /// All consumers share them: for responses that do not depend on who asks.
+    #[n(2)]
     Shared,
 }
 

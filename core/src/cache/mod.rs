@@ -19,23 +19,31 @@ pub use purge::{Purge, Purges};
 pub use status::{CacheOutcome, Forwarded};
 pub use stored::{CacheKey, StoredMeta};
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::codec;
+
 /// Settings of a route's cache.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
+#[cbor(map)]
 pub struct CacheSettings {
     /// How long a response is fresh, whatever the upstream says; absent, the upstream's `Cache-Control` says it.
     ///
     /// An upstream's `no-store` or `private` is obeyed either way.
     #[serde(default)]
+    #[n(0)]
     pub ttl_ms: Option<u64>,
     /// Request fields that belong to the key, in lower case, beside the ones the upstream's `Vary` names.
     #[serde(default)]
+    #[cbor(n(1), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub vary: Vec<String>,
     /// What becomes of requests with credentials.
+    #[n(2)]
     pub credentials: CacheCredentials,
     /// The query parameters that belong to the key; absent, the whole query does.
     #[serde(default)]
+    #[n(3)]
     pub key_query: Option<Vec<String>>,
 }

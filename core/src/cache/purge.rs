@@ -8,7 +8,6 @@ use crate::time::Timestamp;
 
 /// One purge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Purge {
     /// The resource; absent, everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]

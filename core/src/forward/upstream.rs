@@ -4,26 +4,35 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::Uri;
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::codec::{self, Grammar};
 use crate::route::{CanonicalPath, HostName};
 use crate::secret::SecretText;
 
 /// Settings of one upstream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
+#[cbor(map)]
 pub struct UpstreamSettings {
     /// The name it is referred to by.
+    #[n(0)]
     pub name: String,
     /// Where it is.
+    #[n(1)]
     pub url: UpstreamUrl,
     /// Time for a connection to it, in milliseconds.
+    #[n(2)]
     pub connect_timeout_ms: u64,
     /// Fields set on every request to it, replacing the client's: name in lower case, value with secret references.
     #[serde(default)]
+    #[cbor(n(3), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub fields: Vec<(String, SecretText)>,
 }
+
+impl codec::Section for UpstreamSettings {}
 
 /// An `http` or `https` URL without user information, query or fragment; its path is put before forwarded paths.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -130,6 +139,13 @@ impl FromStr for UpstreamUrl {
         Ok(Self { https, authority: authority.to_ascii_lowercase(), prefix: String::new() })
     }
 }
+
+impl Grammar for UpstreamUrl {
+    const NAME: &str = "upstream-url";
+    const VERSION: u16 = 1;
+}
+
+codec::as_text!(UpstreamUrl);
 
 impl TryFrom<String> for UpstreamUrl {
     type Error = UrlError;

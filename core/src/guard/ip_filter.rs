@@ -8,23 +8,32 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use minicbor::decode::{self, Decoder};
+use minicbor::encode::{self, Encoder, Write};
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Guard;
 use crate::bounds::NETWORKS_MAX;
+use crate::codec;
 use crate::kinds::{PolicyKind, Uses};
 use crate::problem::{Problem, ProblemKind};
 
 /// Settings of one `ip-filter` policy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
+#[cbor(map)]
 pub struct IpFilterSettings {
     /// Networks that are admitted.
+    #[cbor(n(0), skip_if = "Networks::is_empty")]
     pub allow: Networks,
     /// Networks that are refused.
+    #[cbor(n(1), skip_if = "Networks::is_empty")]
     pub deny: Networks,
 }
+
+impl codec::Section for IpFilterSettings {}
 
 /// An address range in CIDR notation (RFC 4632, section 3.1; RFC 4291, section 2.3), without bits after its prefix.
 ///
@@ -146,6 +155,40 @@ impl From<Vec<Cidr>> for Networks {
 impl From<Networks> for Vec<Cidr> {
     fn from(networks: Networks) -> Self {
         networks.0
+    }
+}
+
+impl<C> Encode<C> for Networks {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, context: &mut C) -> Result<(), encode::Error<W::Error>> {
+        self.0.encode(encoder, context)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Networks {
+    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
+        codec::list::<C, Cidr>(decoder, context).map(Self::from)
+    }
+}
+
+/// Stored as bytes: the address, then the length of the prefix.
+impl<C> Encode<C> for Cidr {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        let mut bytes = self.network.to_be_bytes().to_vec();
+        bytes.drain(..bytes.len() - usize::from(self.family.bits() / 8));
+        bytes.push(self.prefix());
+        encoder.bytes(&bytes)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Cidr {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        let at = decoder.position();
+        let network = decoder.bytes()?.split_last().and_then(|(prefix, address)| {
+            let v4 = <[u8; 4]>::try_from(address).map(IpAddr::from);
+            let address = v4.or_else(|_| <[u8; 16]>::try_from(address).map(IpAddr::from)).ok()?;
+            Self::new(address, *prefix).ok()
+        });
+        network.ok_or_else(|| decode::Error::message("a network").at(at))
     }
 }
 

@@ -7,60 +7,81 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::Limiter;
 use crate::bounds::PLANS_MAX;
 use crate::kinds::{PolicyKind, Uses};
+use crate::codec;
 use crate::time::Timestamp;
 
 /// Settings of one `rate-limit` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
+#[cbor(map)]
 pub struct RateLimitSettings {
     /// Charges of cost 1 that are paid back within `period_ms`.
+    #[n(0)]
     pub rate: NonZeroU32,
     /// The period `rate` is counted over, in milliseconds.
+    #[n(1)]
     pub period_ms: NonZeroU32,
     /// The most that can be charged at once after a rest.
+    #[n(2)]
     pub burst: NonZeroU32,
     /// What shares one quota.
+    #[n(3)]
     pub by: LimitBy,
     /// What happens while the counter store does not answer.
+    #[n(4)]
     pub on_unavailable: OnUnavailable,
     /// Other numbers for consumers of a plan, by the plan's name.
+    #[cbor(n(5), skip_if = "codec::is_default")]
     pub plans: BTreeMap<String, PlanLimit>,
 }
 
+impl codec::Section for RateLimitSettings {}
+
 /// What a plan has in place of a policy's own numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
+#[cbor(map)]
 pub struct PlanLimit {
     /// Charges of cost 1 that are paid back within `period_ms`.
+    #[n(0)]
     pub rate: NonZeroU32,
     /// The period `rate` is counted over, in milliseconds.
+    #[n(1)]
     pub period_ms: NonZeroU32,
     /// The most that can be charged at once after a rest.
+    #[n(2)]
     pub burst: NonZeroU32,
 }
 
 /// What shares one quota: the partition key of a rate limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
+#[cbor(index_only)]
 pub enum LimitBy {
     /// The authenticated consumer; the client's address where there is none.
+    #[n(0)]
     Consumer,
     /// The client's address.
+    #[n(1)]
     Address,
 }
 
 /// What a policy does while a store it depends on does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
+#[cbor(index_only)]
 pub enum OnUnavailable {
     /// Let the request pass, visibly in telemetry.
+    #[n(0)]
     Open,
     /// Refuse the request with 503.
+    #[n(1)]
     Closed,
 }
 

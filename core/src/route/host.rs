@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::codec::{self, Grammar};
+
 /// The host a request is for: lower case, without port and without a trailing dot.
 ///
 /// A registered name or an IP address literal (RFC 3986, section 3.2.2), at most 253 bytes.
@@ -152,6 +154,13 @@ impl FromStr for HostPattern {
         if text.starts_with('[') { HostName::ipv6(text) } else { HostName::name(text) }.map(Self::Exact)
     }
 }
+
+impl Grammar for HostPattern {
+    const NAME: &str = "host-pattern";
+    const VERSION: u16 = 1;
+}
+
+codec::as_text!(HostPattern);
 
 impl TryFrom<String> for HostPattern {
     type Error = HostError;

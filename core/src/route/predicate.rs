@@ -6,37 +6,48 @@
 use std::cmp::Reverse;
 
 use http::HeaderMap;
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 /// A condition on one part of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
+#[cbor(map)]
 pub struct Predicate {
     /// The part that is looked at.
+    #[n(0)]
     pub of: Subject,
     /// What it must be.
+    #[n(1)]
     pub test: Test,
 }
 
 /// The part of a request that a predicate is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
+#[cbor(flat)]
 pub enum Subject {
     /// The header field of this name, in lower case.
-    Header(String),
+    #[n(0)]
+    Header(#[n(0)] String),
     /// The query parameter of this name, as it stands before `=`.
-    Query(String),
+    #[n(1)]
+    Query(#[n(0)] String),
 }
 
 /// What a part of a request must be.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
+#[cbor(flat)]
 pub enum Test {
     /// There exactly once, with one of these values (sorted, at least one). A parameter without `=` has the empty value.
-    OneOf(Vec<String>),
+    #[n(0)]
+    OneOf(#[n(0)] Vec<String>),
     /// There, however often and with whatever value.
+    #[n(1)]
     Present,
     /// Not there.
+    #[n(2)]
     Absent,
 }
 

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::parameter::ParameterType;
 use super::path::{CanonicalPath, PathError, encode_into};
+use crate::codec::{self, Grammar};
 
 /// A parsed path template; compares and prints as the text it was written as.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -213,6 +214,14 @@ impl Segment {
     }
 
     fn parse(raw: &str, last: bool) -> Result<Self, TemplateError> {
+        // Most are one of these, and a bundle has thousands.
+        if is_plain(raw) {
+            return Ok(Self::Literal(raw.to_owned()));
+        }
+        if let Some(name) = raw.strip_prefix('{').and_then(|raw| raw.strip_suffix('}')).filter(|name| is_name(name)) {
+            let (prefix, suffix) = (String::new(), String::new());
+            return Ok(Self::Parameter { prefix, name: name.to_owned(), of: ParameterType::Any, suffix });
+        }
         let Some(open) = raw.find('{') else {
             return if raw.contains('}') { Err(TemplateError::Brace) } else { literal(raw).map(Self::Literal) };
         };
@@ -282,14 +291,21 @@ fn without_types(text: &str, segments: &[Segment]) -> Option<String> {
 }
 
 fn parameter(name: &str) -> Result<String, TemplateError> {
-    let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
-    valid.then(|| name.to_owned()).ok_or(TemplateError::Name)
+    is_name(name).then(|| name.to_owned()).ok_or(TemplateError::Name)
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
+/// Whether the text means itself wherever it stands in a segment.
+fn is_plain(raw: &str) -> bool {
+    raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// The decoded form of a literal; it must be a segment that a request could carry.
 fn literal(raw: &str) -> Result<String, TemplateError> {
-    // Most are of this kind, and a bundle has thousands.
-    if raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+    if is_plain(raw) {
         return Ok(raw.to_owned());
     }
     let path = CanonicalPath::parse(format!("/{raw}").as_bytes())?;
@@ -304,27 +320,34 @@ impl FromStr for PathTemplate {
         if text.len() > crate::bounds::TARGET_BYTES_MAX {
             return Err(PathError::TooLong.into());
         }
-        let raw: Vec<&str> = rest.split('/').collect();
-        if raw.len() > crate::bounds::PATH_SEGMENTS_MAX {
+        let count = 1 + rest.bytes().filter(|byte| *byte == b'/').count();
+        if count > crate::bounds::PATH_SEGMENTS_MAX {
             return Err(PathError::TooManySegments.into());
         }
-        let mut segments = Vec::with_capacity(raw.len());
-        for (index, part) in raw.iter().enumerate() {
-            let last = index + 1 == raw.len();
+        let mut segments = Vec::with_capacity(count);
+        for (index, part) in rest.split('/').enumerate() {
+            let last = index + 1 == count;
             if part.is_empty() && !last {
                 return Err(PathError::EmptySegment.into());
             }
             segments.push(Segment::parse(part, last)?);
         }
         let template = Self { text: text.to_owned(), untyped: without_types(text, &segments), segments };
-        let mut names: Vec<&str> = template.names().collect();
-        names.sort_unstable();
-        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+        // There are few, so that looking at each pair takes less than sorting them.
+        let is_twice = |(place, name)| template.names().skip(place + 1).any(|other| other == name);
+        if template.names().enumerate().any(is_twice) {
             return Err(TemplateError::DuplicateName);
         }
         Ok(template)
     }
 }
+
+impl Grammar for PathTemplate {
+    const NAME: &str = "path-template";
+    const VERSION: u16 = 1;
+}
+
+codec::as_text!(PathTemplate);
 
 impl TryFrom<String> for PathTemplate {
     type Error = TemplateError;

@@ -16,30 +16,39 @@ pub use otlp::{metrics_request, traces_request};
 pub use record::{ExchangeRecord, RefusalRecord, RouteLabel, UpstreamRecord};
 pub use trace_context::{SpanId, TRACEPARENT, TRACESTATE, TraceContext};
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::codec;
 use crate::secret::SecretText;
 
 /// What is told of exchanges, and to whom.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
+#[cbor(map)]
 pub struct TelemetrySettings {
     /// Whether each exchange writes one line to the platform's log.
+    #[cbor(n(0), skip_if = "codec::is_default")]
     pub log: bool,
     /// Where batches go over OTLP/HTTP.
     #[serde(default)]
+    #[n(1)]
     pub otlp: Option<OtlpSettings>,
 }
 
 /// An OTLP/HTTP receiver.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
+#[cbor(map)]
 pub struct OtlpSettings {
     /// Its base URL, such as `http://collector:4318`; `/v1/traces` and `/v1/metrics` are added.
+    #[n(0)]
     pub endpoint: crate::forward::UpstreamUrl,
     /// Fields set on every export.
     #[serde(default)]
+    #[cbor(n(1), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub fields: Vec<(String, SecretText)>,
     /// How long finished exchanges are gathered before a batch is sent, in milliseconds.
+    #[n(2)]
     pub interval_ms: u64,
 }

@@ -17,7 +17,7 @@ pub use clock::{SeededEntropy, VirtualClock};
 pub use content::{Content, Copy};
 pub use fetch::ScriptedFetch;
 pub use sink::{MemorySink, Post};
-pub use stores::{MemoryCache, MemoryCounters, MemoryRecords, MemorySecrets};
+pub use stores::{MemoryCache, MemoryCounters, MemoryRecords, MemorySecrets, ReadMemory};
 pub use upstream::{Script, ScriptedUpstream};
 
 use crate::ports::{Host, Unavailable};

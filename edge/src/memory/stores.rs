@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -7,6 +7,7 @@ use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_core::limit::{ChargeOutcome, ChargeRequest, CounterState, charge, refund};
 use tollgate_core::secret::Secret;
 use tollgate_core::time::{MonotonicInstant, Timestamp};
+use tollgate_kv_schemas::{Bundle, Publication};
 
 use super::{Content, Copy, Fault, VirtualClock};
 use crate::ports::{Clock, Content as _, Counters, Records, ResponseCache, Secrets, Stored, Unavailable, WriteFault};
@@ -19,8 +20,39 @@ pub struct MemoryRecords {
     clock: VirtualClock,
     /// What is read where `records` has nothing.
     base: Rc<HashMap<String, Vec<u8>>>,
+    /// The generation that was published last.
+    generation: Rc<Cell<u64>>,
     /// Makes reading and writing fail.
     pub fault: Fault,
+    /// Makes reading eventually consistent.
+    pub memory: ReadMemory,
+}
+
+/// What a store that is eventually consistent remembers near its readers: while it is on, a key is answered as it was read
+/// first, with a value or as missing, until that is forgotten. Workers KV does so for up to a minute.
+#[derive(Clone, Debug, Default)]
+pub struct ReadMemory(Rc<RefCell<Option<Remembered>>>);
+
+/// What keys were read as.
+type Remembered = HashMap<String, Option<Vec<u8>>>;
+
+impl ReadMemory {
+    /// Turns it on, with nothing remembered, or off.
+    pub fn set(&self, on: bool) {
+        self.0.replace(on.then(HashMap::new));
+    }
+
+    /// Forgets everything: the next read of each key answers what is stored.
+    pub fn forget(&self) {
+        self.0.borrow_mut().iter_mut().for_each(HashMap::clear);
+    }
+
+    fn answer(&self, key: &str, stored: Option<Vec<u8>>) -> Option<Vec<u8>> {
+        match &mut *self.0.borrow_mut() {
+            Some(remembered) => remembered.entry(key.to_owned()).or_insert(stored).clone(),
+            None => stored,
+        }
+    }
 }
 
 /// A record that the gateway wrote.
@@ -51,6 +83,26 @@ impl MemoryRecords {
         self.records.borrow_mut().insert(key.into(), value.into());
     }
 
+    /// Publishes a bundle as the next generation.
+    ///
+    /// A pointer that cannot be read is replaced, in the generation after the last one published here.
+    pub fn publish(&self, bundle: &Bundle) {
+        let key = bundle.pointer_key();
+        let stored = self.stored(&key);
+        let publication = Publication::begin(bundle, stored.as_deref())
+            .unwrap_or_else(|_| Publication::replacing(bundle, self.generation.get()));
+        publication.content().iter().for_each(|(key, value)| self.put(key.clone(), value.clone()));
+        // Nobody else publishes to this store, so the pointer has not moved.
+        if let Ok(pointer) = publication.pointer(stored.as_deref()) {
+            self.put(key, pointer);
+        }
+        self.generation.set(publication.generation());
+    }
+
+    fn stored(&self, key: &str) -> Option<Vec<u8>> {
+        self.records.borrow().get(key).or_else(|| self.base.get(key)).cloned()
+    }
+
     /// Removes a record that was written; one of those it began with stays.
     pub fn remove(&self, key: &str) {
         self.records.borrow_mut().remove(key);
@@ -62,7 +114,7 @@ impl Records for MemoryRecords {
         self.fault.check("the record store")?;
         let now = self.clock.instant();
         let written = self.written.borrow().get(key).filter(|written| now < written.until).map(|w| w.bytes.clone());
-        Ok(written.or_else(|| self.records.borrow().get(key).or_else(|| self.base.get(key)).cloned()))
+        Ok(self.memory.answer(key, written.or_else(|| self.stored(key))))
     }
 
     async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {

@@ -76,9 +76,7 @@ impl Bench {
     }
 
     pub(crate) fn publish(&self, sites: &BTreeMap<HostPattern, SiteSettings>) {
-        for (key, value) in Bundle::new(&gateway(), sites).records {
-            self.host.records.put(key, value);
-        }
+        self.host.records.publish(&Bundle::new(&gateway(), sites));
     }
 
     pub(crate) fn add(&self, key: &ApiKey, credential: &Credential) {

@@ -8,6 +8,7 @@ mod configuration;
 mod credentials;
 mod fetches;
 mod forwarding;
+mod generations;
 mod guard;
 mod limits;
 mod routing;

@@ -85,9 +85,7 @@ fn exchanges_are_exported_in_one_batch_after_the_interval() {
         ..gateway()
     };
     let sites = on_any_host(site(vec![route("/a", &["GET"])]));
-    for (key, value) in Bundle::new(&settings, &sites).records {
-        bench.host.records.put(key, value);
-    }
+    bench.host.records.publish(&Bundle::new(&settings, &sites));
     let mut pool = LocalPool::new();
     for _ in 0..3 {
         let (isolate, host) = (Rc::clone(&bench.isolate), bench.host.clone());

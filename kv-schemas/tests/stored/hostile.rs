@@ -19,9 +19,13 @@ fn check_part(record: &[u8], reason: &str) {
 
 #[test]
 fn a_part_has_bounds() {
-    check_part(&[b"TGp\x02".to_vec(), vec![0; PART_BYTES_MAX]].concat(), "longer than");
-    check_part(&[b"TGp\x02".to_vec(), vec![0; 100]].concat(), "something follows it");
-    check_part(b"TGp\x02\x00\x00\xff\xff\xff\xff\x0f", "cut off");
+    check_part(&[b"TGp\x01".to_vec(), vec![0; PART_BYTES_MAX]].concat(), "longer than");
+    check_part(b"TGp\x01\x80\x00", "something follows its sections");
+    check_part(b"TGp\x01\x9a\xff\xff\xff\xff", "cut off");
+    check_part(b"TGp\x01\x81\x83\x66routes\x01\x1a\xff\xff\xff\xff", "cut off");
+    check_part(b"TGp\x01\x81\x83\x66routes\x01\x02\x80\x80", "something follows it");
+    check_part(b"TGp\x01\x81\x83\x66routes\x01\x00", "cut off");
+    check_part(b"TGp\x01\x81\x83\x66routes\x01\x02\x9f\xff", "not of the expected form");
     let mut scopes = sample::site();
     scopes.routes[0].scopes = vec![String::new(); 3_000_000];
     check_part(&encode_part(&scopes), "too much memory");
@@ -105,7 +109,7 @@ proptest! {
     #[test]
     fn no_bytes_make_reading_them_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), letter in "[mp]") {
         read_all(&bytes);
-        bytes.splice(0..0, [b'T', b'G', letter.as_bytes()[0], 2]);
+        bytes.splice(0..0, [b'T', b'G', letter.as_bytes()[0], 1]);
         read_all(&bytes);
     }
 }

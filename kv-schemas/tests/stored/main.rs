@@ -1,4 +1,4 @@
-//! What is stored: its bytes in every version, what an old edge makes of a new bundle, and what damage does.
+//! What is stored: its bytes in every version, what readers make of newer and older forms, and what damage does.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
 
@@ -6,4 +6,7 @@ mod cells;
 mod golden;
 mod hostile;
 mod manifest;
+mod publication;
 mod sample;
+mod schemas;
+mod versions;

@@ -1,11 +1,9 @@
 //! Configuration at the edge: none, new, broken, of another version; the last good one serves on.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use tollgate_kv_schemas::{Id, keys};
+use tollgate_kv_schemas::{Bundle, Pointer, decode, encode, keys};
 use tollgate_tests::client::Request;
 use tollgate_tests::hosts::{Fault, Host};
 
@@ -21,10 +19,16 @@ scenarios! { "configuration";
     a_truncated_pointer_leaves_the_last_good_one_serving,
     a_truncated_part_leaves_the_last_good_one_serving,
     an_unknown_version_leaves_the_last_good_one_serving,
-    a_bundle_of_version_1_is_served,
     a_missing_part_leaves_the_last_good_one_serving,
     two_broken_ones_in_a_row_leave_the_last_good_one_serving,
     records_that_are_away_leave_the_last_good_one_serving,
+    the_generation_before_serves_where_the_newest_cannot_be_read,
+    what_the_edge_does_not_know_is_refused_by_name,
+    a_generation_that_went_back_is_refused
+        except (Spin, "an instance that was made anew has seen no generation before"),
+    publishing_to_a_store_that_answers_late_drops_no_request
+        except (Native, "its store is not eventually consistent")
+        (Spin, "its store is not eventually consistent"),
     an_edit_drops_no_request,
 }
 
@@ -76,14 +80,21 @@ async fn serves_on(world: &World, host: &Host) -> Outcome {
 }
 
 /// The records of another configuration, which nobody shall see.
-fn other(world: &World) -> Result<Records, Box<dyn std::error::Error>> {
+async fn other(world: &World, host: &Host) -> Result<Records, Box<dyn std::error::Error>> {
+    project::records_of(host, &spoilt(world)?).await
+}
+
+fn spoilt(world: &World) -> Result<Bundle, Box<dyn std::error::Error>> {
     project::compile(&Project::new(world).route("{path: /spoilt}").yaml())
 }
 
 /// Puts what `spoil` makes of each record; `None` leaves it out.
 async fn put_spoilt(world: &World, host: &Host, spoil: impl Fn(&str, &[u8]) -> Option<Vec<u8>>) -> Outcome {
-    let spoilt: Records =
-        other(world)?.into_iter().filter_map(|(key, value)| Some((key.clone(), spoil(&key, &value)?))).collect();
+    let spoilt: Records = other(world, host)
+        .await?
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.clone(), spoil(&key, &value)?)))
+        .collect();
     Ok(host.put(&spoilt).await?)
 }
 
@@ -116,46 +127,12 @@ async fn an_unknown_version_leaves_the_last_good_one_serving(world: Rc<World>) -
         let newer = |key: &str, value: &[u8]| {
             if key.contains(kind) { project::of_version(value, 99) } else { value.to_vec() }
         };
-        host.put(&project::rewritten(&other(&world)?, newer)?).await?;
+        host.put(&project::rewritten(&other(&world, &host).await?, newer)?).await?;
         world.warm(&host.client().for_host(&world.domain), || Request::get("/good")).await?;
-        let told = |line: &String| line.contains("configuration-refused") && line.contains("has version 99");
-        world.eventually("a log line that says the version", || host.logs().iter().any(told)).await?;
+        let names_it = |line: &String| line.contains("configuration-refused") && line.contains("has version 99");
+        world.eventually("a log line that says the version", || host.logs().iter().any(names_it)).await?;
         serves_on(&world, &host).await?;
     }
-    Ok(())
-}
-
-async fn a_bundle_of_version_1_is_served(world: Rc<World>) -> Outcome {
-    let host = world.start_host(true, &[]).await?;
-    let route = |pattern: &str, path: &str| {
-        json!({"id": path, "api": "a", "host": pattern, "path": path, "methods": ["GET"], "internal": false, "authn": [],
-            "scopes": [], "limit": [], "cost": 1, "cache": null, "upstream": 0, "strip_segments": 0,
-            "content_bytes_max": 1000, "timeout_ms": 5000})
-    };
-    let upstream = json!({"name": "up", "url": world.upstream.url(), "connect_timeout_ms": 1000});
-    let part = |routes: Vec<Value>| {
-        let data = json!({"upstreams": [upstream], "policies": [], "routes": routes});
-        json!({"kind": "part", "v": 1, "data": data}).to_string().into_bytes()
-    };
-    let domain = world.domain.as_str();
-    let parts =
-        [(domain, part(vec![route(domain, "/own"), route("*", "/wide")])), ("*", part(vec![route("*", "/wide")]))];
-    let hosts: BTreeMap<&str, Id> = parts.iter().map(|(pattern, part)| (*pattern, Id::of(part))).collect();
-    let gateway = json!({"name": GATEWAY, "trust_forwarded": false, "telemetry": {"log": true}});
-    let manifest = json!({"kind": "manifest", "v": 1, "data": {"gateway": gateway, "hosts": hosts}}).to_string();
-    let id = Id::of(manifest.as_bytes());
-    let pointer = json!({"kind": "pointer", "v": 1, "data": {"bundle": id}}).to_string();
-    let mut records: Records = parts.into_iter().map(|(_, part)| (keys::part(GATEWAY, &Id::of(&part)), part)).collect();
-    records.push((keys::manifest(GATEWAY, &id), manifest.into_bytes()));
-    records.push((keys::active(GATEWAY), pointer.into_bytes()));
-    host.put(&records).await?;
-    let client = host.client().for_host(domain);
-    for (path, status) in [("/own", 200), ("/wide", 200), ("/none", 404)] {
-        assert_eq!(client.get(path).await?.status, status, "{path}");
-    }
-    assert_eq!(host.client().for_host("elsewhere.test").get("/own").await?.status, 404);
-    world.publish_to(&host, &Project::new(&world).route("{path: /new}").yaml()).await?;
-    assert_eq!(client.get("/new").await?.status, 200, "one of today replaces it");
     Ok(())
 }
 
@@ -172,7 +149,7 @@ async fn two_broken_ones_in_a_row_leave_the_last_good_one_serving(world: Rc<Worl
         let newer = |key: &str, value: &[u8]| {
             if key.contains(":part:") { project::of_version(value, version) } else { value.to_vec() }
         };
-        host.put(&project::rewritten(&other(&world)?, newer)?).await?;
+        host.put(&project::rewritten(&other(&world, &host).await?, newer)?).await?;
         world.warm(&client, || Request::get("/good")).await?;
     }
     serves_on(&world, &host).await
@@ -185,6 +162,86 @@ async fn records_that_are_away_leave_the_last_good_one_serving(world: Rc<World>)
     host.fault(Fault::NONE).await?;
     serves_on(&world, &host).await
 }
+
+/// On a host that nobody asked before, so that nothing is remembered.
+async fn the_generation_before_serves_where_the_newest_cannot_be_read(world: Rc<World>) -> Outcome {
+    for missing in [":part:", ":manifest:"] {
+        let host = world.start_host(true, &[]).await?;
+        let client = host.client().for_host(&world.domain);
+        world.publish_to(&host, &Project::new(&world).route("{path: /good}").yaml()).await?;
+        let newest = spoilt(&world)?;
+        project::publish(&host, &newest).await?;
+        let lost: Records = newest.content().iter().filter(|(key, _)| key.contains(missing)).cloned().collect();
+        for (key, _) in &lost {
+            host.delete(key).await?;
+        }
+        world.warm(&client, || Request::get("/good")).await?;
+        assert_eq!(client.get("/spoilt").await?.status, 404, "{missing}");
+        host.put(&lost).await?;
+        world.warm(&client, || Request::get("/spoilt")).await?;
+        assert_eq!(client.get("/good").await?.status, 404, "{missing}");
+    }
+    Ok(())
+}
+
+async fn what_the_edge_does_not_know_is_refused_by_name(world: Rc<World>) -> Outcome {
+    let host = good(&world).await?;
+    let mut records = other(&world, &host).await?;
+    let (_, pointer) = records.last_mut().ok_or("a bundle has a pointer")?;
+    let mut newer: Pointer = decode(pointer)?;
+    newer.newest.needs.push("jwt@2".parse()?);
+    *pointer = encode(&newer);
+    host.put(&records).await?;
+    world.warm(&host.client().for_host(&world.domain), || Request::get("/good")).await?;
+    let names_it = |line: &String| line.contains("configuration-refused") && line.contains("does not know jwt@2");
+    world.eventually("a log line that names it", || host.logs().iter().any(names_it)).await?;
+    serves_on(&world, &host).await
+}
+
+async fn a_generation_that_went_back_is_refused(world: Rc<World>) -> Outcome {
+    let host = good(&world).await?;
+    let key = keys::active(GATEWAY);
+    let before = host.get(&key).await?.ok_or("it was published")?;
+    world.publish_to(&host, &Project::new(&world).route("{path: /newer}").yaml()).await?;
+    let client = host.client().for_host(&world.domain);
+    world.warm(&client, || Request::get("/newer")).await?;
+    let newer = host.get(&key).await?.ok_or("it was published")?;
+    host.put(&[(key.clone(), before)]).await?;
+    world.warm(&client, || Request::get("/newer")).await?;
+    assert_eq!(client.get("/good").await?.status, 404);
+    let says_so = |line: &String| line.contains("generation 1, after 2 was seen");
+    world.eventually("a log line that says so", || host.logs().iter().any(says_so)).await?;
+    host.put(&[(key, newer)]).await?;
+    world.warm(&client, || Request::get("/newer")).await
+}
+
+async fn publishing_to_a_store_that_answers_late_drops_no_request(world: Rc<World>) -> Outcome {
+    let host = good(&world).await?;
+    let client = host.client().for_host(&world.domain);
+    host.remember_reads(STALE).await?;
+    for edit in 1..=3 {
+        let project = Project::new(&world).route("{path: /good}").route(&format!("{{path: /edit{edit}}}"));
+        let bundle = project::compile(&project.yaml())?;
+        // Somebody asks for the parts before they are there: that they are missing is remembered, too.
+        let records = project::records_of(&host, &bundle).await?;
+        let (key, pointer) = records.last().ok_or("a bundle has a pointer")?;
+        host.put(&[(key.clone(), pointer.clone())]).await?;
+        let end = Instant::now() + STALE / 2;
+        while Instant::now() < end {
+            assert_eq!(client.get("/good").await?.status, 200, "edit {edit}");
+        }
+        host.put(bundle.content()).await?;
+        let (path, end) = (format!("/edit{edit}"), Instant::now() + 10 * STALE);
+        while client.get(&path).await?.status != 200 {
+            assert_eq!(client.get("/good").await?.status, 200, "edit {edit}");
+            assert!(Instant::now() < end, "edit {edit} is in force once nothing old is remembered");
+        }
+    }
+    Ok(())
+}
+
+/// What a minute of Workers KV is scaled to.
+const STALE: Duration = Duration::from_millis(600);
 
 async fn an_edit_drops_no_request(world: Rc<World>) -> Outcome {
     let project = |edit: usize| Project::new(&world).route("{path: /a}").route(&format!("{{path: /edit{edit}}}"));

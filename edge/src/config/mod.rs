@@ -1,0 +1,336 @@
+//! The configuration an isolate runs on: the newest generation that it can read, loaded part by part as hosts are asked
+//! for.
+//!
+//! What serves a host, in this order: the newest generation whose manifest could be read; for a host of which that has a
+//! part that cannot be read, the generation before it; then the parts that served the host's patterns last. A host is
+//! served by one generation as a whole, but for the last of these.
+
+mod loaded;
+mod reading;
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use futures_util::future::{join, join_all};
+use serde_json::json;
+use tollgate_core::cache::{CacheKey, Purges};
+use tollgate_core::route::HostName;
+use tollgate_core::settings::GatewaySettings;
+use tollgate_core::time::Timestamp;
+use tollgate_kv_schemas::{Generation, Id, Pointer, decode, keys};
+
+use crate::ports::{Host, TelemetrySink};
+use crate::site::{Remembered, Site, Sites};
+use loaded::Loaded;
+use reading::{Failure, Reader};
+
+/// The configuration of one isolate.
+#[derive(Debug)]
+pub(crate) struct Config {
+    gateway: String,
+    /// The pointer as it was read last; its generation only grows.
+    pointer: RefCell<Option<Pointer>>,
+    /// The newest generation that could be read.
+    active: RefCell<Option<Rc<Loaded>>>,
+    /// The generation that serves hosts of which the active one has parts that cannot be read.
+    standby: RefCell<Standby>,
+    /// The last part that served each host pattern: it serves on where nothing newer can, however many broken generations
+    /// come in a row.
+    last_good: RefCell<Remembered<String>>,
+    /// Bytes of parts that are remembered.
+    room: usize,
+    purges: RefCell<Purges>,
+    /// Complaints since the last new bundle, so that each is logged once and not with every request.
+    complaints: RefCell<HashSet<String>>,
+}
+
+/// The generation before the active one.
+#[derive(Clone, Debug, Default)]
+enum Standby {
+    /// Nobody needed it yet.
+    #[default]
+    NotLoaded,
+    Loaded(Rc<Loaded>),
+    /// It cannot be read; tried again once the pointer has been looked at again.
+    Failed,
+}
+
+/// Why there is nothing to serve a request with.
+#[derive(Debug)]
+pub(crate) enum NoSite {
+    /// Nothing was published under this gateway's name.
+    Unpublished,
+    /// The bundle has no routes for this host.
+    UnknownHost,
+    /// A store is away, and nothing was loaded before.
+    Unavailable(String),
+    /// What was published cannot be used, and nothing was loaded before.
+    Unusable(String),
+}
+
+/// Different complaints logged per bundle: more say nothing new.
+const COMPLAINTS_MAX: usize = 16;
+
+impl Config {
+    pub(crate) fn new(gateway: String, room: usize) -> Self {
+        Self {
+            gateway,
+            pointer: RefCell::default(),
+            active: RefCell::default(),
+            standby: RefCell::default(),
+            last_good: RefCell::default(),
+            room,
+            purges: RefCell::default(),
+            complaints: RefCell::default(),
+        }
+    }
+
+    /// The same bundle, its parts shared, and nothing else.
+    pub(crate) fn renewed(&self) -> Self {
+        let (pointer, active) = (self.pointer.clone(), self.active.clone());
+        Self { pointer, active, ..Self::new(self.gateway.clone(), self.room) }
+    }
+
+    pub(crate) fn set_room(&mut self, room: usize) {
+        self.room = room;
+    }
+
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.active.borrow().is_some()
+    }
+
+    pub(crate) fn is_purged(&self, resource: &CacheKey, requested_at: Timestamp) -> bool {
+        self.purges.borrow().covers(resource, requested_at)
+    }
+
+    /// Settings of the gateway as a whole, once a bundle was loaded.
+    pub(crate) fn gateway(&self) -> Option<Rc<GatewaySettings>> {
+        self.active.borrow().as_ref().map(|active| Rc::clone(&active.gateway))
+    }
+
+    /// Looks at the pointer and the purges, moves to a newer generation if there is one that can be read, and looks again
+    /// at parts that could not be.
+    pub(crate) async fn refresh<H: Host>(&self, host: &H) {
+        match self.load(host).await {
+            Ok(()) | Err(Failure::Absent) => {}
+            Err(failure) => drop(self.explain(host, &failure)),
+        }
+        self.retry(host).await;
+    }
+
+    /// The parts for a host, loading what is missing.
+    ///
+    /// One that cannot be had fails the request where no older generation stands in: a wider pattern's routes must not
+    /// stand in for what it may guard.
+    ///
+    /// To a caller outside, the patterns that are internal are not there; a host whose most specific pattern is one is not
+    /// known, whatever wider pattern would match it.
+    pub(crate) async fn sites<H: Host>(&self, host: &H, name: &HostName, inside: bool) -> Result<Sites, NoSite> {
+        if let Some(sites) = self.active.borrow().as_ref().and_then(|active| active.known(name, inside)) {
+            return Ok(sites);
+        }
+        if !self.is_loaded()
+            && let Err(failure) = self.load(host).await
+        {
+            let reason = self.explain(host, &failure);
+            if !self.is_loaded() {
+                return Err(reason);
+            }
+        }
+        let Some(active) = self.active.borrow().clone() else { return Err(NoSite::Unpublished) };
+        let failure = match self.sites_of(host, &active, name, inside).await {
+            Ok(sites) if sites.is_empty() => return Err(NoSite::UnknownHost),
+            Ok(sites) => {
+                active.remember(name, inside, &sites);
+                return Ok(sites);
+            }
+            Err(failure) => failure,
+        };
+        let reason = self.explain(host, &failure);
+        match self.sites_before(host, &active, name, inside).await {
+            Some(sites) => Ok(sites),
+            None => {
+                active.forget_outage();
+                Err(reason)
+            }
+        }
+    }
+
+    /// The parts for a host of an older generation, or those that served its patterns last.
+    async fn sites_before<H: Host>(&self, host: &H, active: &Loaded, name: &HostName, inside: bool) -> Option<Sites> {
+        if let Some(standby) = self.standby(host, active).await
+            && let Ok(sites) = self.sites_of(host, &standby, name, inside).await
+            && !sites.is_empty()
+        {
+            return Some(sites);
+        }
+        let parts = active.parts_for(name, inside).ok()?;
+        let last_good = self.last_good.borrow();
+        parts.iter().map(|(pattern, _)| last_good.get(pattern).map(Rc::clone)).collect()
+    }
+
+    async fn load<H: Host>(&self, host: &H) -> Result<(), Failure> {
+        let reader = Reader { host, gateway: &self.gateway };
+        let (pointer, purges) =
+            join(reader.read(&keys::active(&self.gateway)), reader.read(&keys::purges(&self.gateway))).await;
+        if let Ok(purges) = purges.and_then(|bytes| decode::<Purges>(&bytes).map_err(Failure::Bad)) {
+            self.purges.replace(purges);
+        }
+        let pointer: Pointer = decode(&pointer?).map_err(Failure::Bad)?;
+        self.accept(&pointer)?;
+        if self.serves(&pointer.newest) {
+            return Ok(());
+        }
+        let failure = match reader.generation(&pointer.newest).await {
+            Ok(loaded) => {
+                self.activate(loaded, pointer.previous.as_ref());
+                return Ok(());
+            }
+            Err(failure) => failure,
+        };
+        if let Some(previous) = pointer.previous.as_ref().filter(|previous| self.is_newer(previous))
+            && let Ok(loaded) = reader.generation(previous).await
+        {
+            self.activate(loaded, None);
+        }
+        Err(failure)
+    }
+
+    /// Keeps a pointer, unless one with a larger generation was seen: a store that is eventually consistent may answer
+    /// with what was true before.
+    fn accept(&self, pointer: &Pointer) -> Result<(), Failure> {
+        let mut seen = self.pointer.borrow_mut();
+        let newest = seen.as_ref().map_or(0, |seen| seen.newest.generation);
+        if pointer.newest.generation < newest {
+            return Err(Failure::Stale { found: pointer.newest.generation, seen: newest });
+        }
+        *seen = Some(pointer.clone());
+        drop(seen);
+        if matches!(*self.standby.borrow(), Standby::Failed) {
+            self.standby.replace(Standby::NotLoaded);
+        }
+        Ok(())
+    }
+
+    /// Whether the bundle of this generation is the active one; then it serves as this generation.
+    fn serves(&self, generation: &Generation) -> bool {
+        let active = self.active.borrow();
+        let active = active.as_ref().filter(|active| active.bundle == generation.bundle);
+        active.inspect(|active| active.generation.set(generation.generation)).is_some()
+    }
+
+    fn is_newer(&self, generation: &Generation) -> bool {
+        self.active.borrow().as_ref().is_none_or(|active| active.generation.get() < generation.generation)
+    }
+
+    /// Serves a generation from now on; the one before it stays at hand where it is the one that the pointer names.
+    fn activate(&self, loaded: Loaded, previous: Option<&Generation>) {
+        let before = self.active.replace(Some(Rc::new(loaded)));
+        let before = before.filter(|before| previous.is_some_and(|previous| previous.bundle == before.bundle));
+        let standby = before.map_or(Standby::NotLoaded, |before| {
+            before.forget();
+            Standby::Loaded(before)
+        });
+        self.standby.replace(standby);
+        self.complaints.borrow_mut().clear();
+    }
+
+    /// The generation that the pointer names as the previous one, loaded when it is first needed.
+    async fn standby<H: Host>(&self, host: &H, active: &Loaded) -> Option<Rc<Loaded>> {
+        match &*self.standby.borrow() {
+            Standby::NotLoaded => {}
+            Standby::Loaded(standby) => return Some(Rc::clone(standby)),
+            Standby::Failed => return None,
+        }
+        let previous = self.pointer.borrow().as_ref().and_then(|pointer| pointer.previous.clone());
+        let previous = previous.filter(|previous| previous.generation < active.generation.get())?;
+        let loaded = Reader { host, gateway: &self.gateway }.generation(&previous).await;
+        let standby = loaded.map(Rc::new).map_err(|failure| drop(self.explain(host, &failure))).ok();
+        self.standby.replace(standby.clone().map_or(Standby::Failed, Standby::Loaded));
+        standby
+    }
+
+    /// The parts of a generation for a host, all of them; none where it does not know the host.
+    async fn sites_of<H: Host>(&self, host: &H, of: &Loaded, name: &HostName, inside: bool) -> Result<Sites, Failure> {
+        let parts = of.parts_for(name, inside).map_err(Failure::Bad)?;
+        let found = parts.iter().map(|(pattern, id)| self.site(host, of, pattern, *id));
+        let sites: Sites = join_all(found).await.into_iter().collect::<Result<_, _>>()?;
+        let mut last_good = self.last_good.borrow_mut();
+        for (site, (pattern, _)) in sites.iter().zip(&parts) {
+            let made_room = last_good.insert(pattern.clone(), site, self.room);
+            of.forget_hosts_if(made_room);
+        }
+        Ok(sites)
+    }
+
+    async fn site<H: Host>(&self, host: &H, of: &Loaded, pattern: &str, id: Id) -> Result<Rc<Site>, Failure> {
+        if let Some(known) = of.part(&id) {
+            return known;
+        }
+        // A part that another generation had for this pattern need not be loaded again.
+        let same = |site: &&Rc<Site>| site.id == id && *site.gateway == *of.gateway;
+        let known = self.last_good.borrow().get(pattern).filter(same).map(Rc::clone);
+        let site = match known {
+            Some(site) => Ok(site),
+            None => Reader { host, gateway: &self.gateway }.site(&of.gateway, id).await.map(Rc::new),
+        };
+        of.keep(id, site, self.room)
+    }
+
+    /// Reads parts again that could not be read, a few at a time: behind a reply, so that no request waits for it.
+    async fn retry<H: Host>(&self, host: &H) {
+        let active = self.active.borrow().clone();
+        let standby = match &*self.standby.borrow() {
+            Standby::Loaded(standby) => Some(Rc::clone(standby)),
+            Standby::NotLoaded | Standby::Failed => None,
+        };
+        for loaded in active.into_iter().chain(standby) {
+            let again = loaded.take_unusable(RETRIED_MAX).into_iter().map(|id| {
+                let (reader, gateway) = (Reader { host, gateway: &self.gateway }, &loaded.gateway);
+                async move { (id, reader.site(gateway, id).await.map(Rc::new)) }
+            });
+            for (id, site) in join_all(again).await {
+                // Whoever needs it next is told what is wrong with it.
+                drop(loaded.keep(id, site, self.room));
+            }
+        }
+    }
+
+    fn explain<H: Host>(&self, host: &H, failure: &Failure) -> NoSite {
+        let reason = failure.to_string();
+        match failure {
+            Failure::Absent => NoSite::Unpublished,
+            Failure::Away(_) => {
+                self.complain(host, "error", &reason);
+                NoSite::Unavailable(reason)
+            }
+            Failure::Bad(_) => {
+                self.complain(host, "error", &reason);
+                NoSite::Unusable(reason)
+            }
+            Failure::Stale { .. } => {
+                self.complain(host, "warn", &reason);
+                NoSite::Unusable(reason)
+            }
+        }
+    }
+
+    fn complain<H: Host>(&self, host: &H, level: &str, reason: &str) {
+        let mut complaints = self.complaints.borrow_mut();
+        if complaints.len() >= COMPLAINTS_MAX || !complaints.insert(reason.to_owned()) {
+            return;
+        }
+        let active = self.active.borrow();
+        let (generation, bundle) =
+            active.as_ref().map(|active| (active.generation.get(), active.bundle.to_string())).unzip();
+        let line = json!({
+            "level": level, "event": "configuration-refused", "gateway": self.gateway, "reason": reason,
+            "serving_generation": generation, "serving_bundle": bundle,
+        });
+        host.telemetry_sink().log(&line.to_string());
+    }
+}
+
+/// Parts read again at once: as many connections as a Worker has for one request.
+const RETRIED_MAX: usize = 6;

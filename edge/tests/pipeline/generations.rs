@@ -1,0 +1,200 @@
+//! Generations at the edge: on a store that answers late and remembers misses, the newest that can be read serves.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_executor::block_on;
+use tollgate_core::route::HostPattern;
+use tollgate_core::settings::SiteSettings;
+use tollgate_edge::ports::Records as _;
+use tollgate_edge::{Freshness, Isolate, IsolateSettings};
+use tollgate_kv_schemas::{Bundle, Pointer, decode, encode, keys};
+
+use crate::bench::{Bench, gateway, ok, on_any_host, route, site};
+
+fn bench() -> Bench {
+    Bench::with_freshness(Freshness::EachRequest, vec![route("/one", &["GET"])], ok(&[], "hello"))
+}
+
+/// The same stores, seen by an isolate that remembers nothing.
+fn fresh(bench: &Bench) -> Bench {
+    let isolate = Isolate::new(IsolateSettings { gateway: "acme".into(), freshness: Freshness::EachRequest });
+    Bench { isolate: Rc::new(isolate), host: bench.host.clone() }
+}
+
+fn sites(path: &str) -> BTreeMap<HostPattern, SiteSettings> {
+    on_any_host(site(vec![route(path, &["GET"])]))
+}
+
+fn bundle(path: &str) -> Bundle {
+    Bundle::new(&gateway(), &sites(path))
+}
+
+fn remove(bench: &Bench, bundle: &Bundle, word: &str) {
+    let named = bundle.content().iter().filter(|(key, _)| key.contains(word));
+    named.for_each(|(key, _)| bench.host.records.remove(key));
+}
+
+fn restore(bench: &Bench, bundle: &Bundle) {
+    bundle.content().iter().for_each(|(key, value)| bench.host.records.put(key.clone(), value.clone()));
+}
+
+#[track_caller]
+fn serves(bench: &Bench, path: &str, status: u16) {
+    let answer = bench.get(path, &[]);
+    assert_eq!(answer.status, status, "{path}: {}", String::from_utf8_lossy(&answer.content));
+}
+
+fn complaints(bench: &Bench, about: &str) -> usize {
+    let lines = bench.host.sink.lines();
+    lines.iter().filter(|line| line.contains("configuration-refused") && line.contains(about)).count()
+}
+
+#[test]
+fn where_the_newest_cannot_be_read_a_fresh_isolate_serves_the_one_before() {
+    for missing in [":part:", ":manifest:"] {
+        let bench = bench();
+        bench.publish(&sites("/two"));
+        remove(&bench, &bundle("/two"), missing);
+        let fresh = fresh(&bench);
+        serves(&fresh, "/one", 200);
+        serves(&fresh, "/two", 404);
+        serves(&fresh, "/one", 200);
+        assert_eq!(complaints(&fresh, "there is no"), 1, "{missing}");
+        restore(&fresh, &bundle("/two"));
+        serves(&fresh, "/two", 200);
+        serves(&fresh, "/one", 404);
+    }
+}
+
+#[test]
+fn only_where_neither_can_be_read_nothing_is_served() {
+    for missing in [":part:", ":manifest:"] {
+        let bench = bench();
+        bench.publish(&sites("/two"));
+        remove(&bench, &bundle("/one"), missing);
+        remove(&bench, &bundle("/two"), missing);
+        let fresh = fresh(&bench);
+        serves(&fresh, "/one", 503);
+        restore(&fresh, &bundle("/one"));
+        serves(&fresh, "/one", 200);
+    }
+}
+
+#[test]
+fn the_one_before_stands_in_for_the_hosts_whose_parts_are_missing_and_for_no_other() {
+    let part = |path: &str| site(vec![route(path, &["GET"])]);
+    let on = |host: &str, path: &str| (host.parse().unwrap(), part(path));
+    let bench = bench();
+    let before = [on("a.example", "/a1"), on("b.example", "/b1")].into();
+    let after = [on("a.example", "/a2"), on("b.example", "/b2"), on("c.example", "/c2")].into();
+    bench.publish(&before);
+    bench.publish(&after);
+    for (key, value) in Bundle::new(&gateway(), &after).content() {
+        if ["/b2", "/c2"].iter().any(|path| String::from_utf8_lossy(value).contains(path)) {
+            bench.host.records.remove(key);
+        }
+    }
+    let fresh = fresh(&bench);
+    let status = |host: &str, path: &str| fresh.get(path, &[("host", host)]).status;
+    assert_eq!(status("a.example", "/a2"), 200);
+    assert_eq!((status("b.example", "/b1"), status("b.example", "/b2")), (200, 404));
+    assert_eq!(status("c.example", "/c2"), 503, "the one before does not know the host");
+    assert_eq!(status("d.example", "/d"), 404);
+}
+
+#[test]
+fn a_store_that_remembers_misses_and_answers_late_is_served_from_all_along() {
+    let bench = bench();
+    let fresh = fresh(&bench);
+    fresh.host.records.memory.set(true);
+    serves(&fresh, "/one", 200);
+    // Somebody asked for the part too early: the store remembers that there was none.
+    let two = bundle("/two");
+    let (part, _) = &two.content()[0];
+    assert_eq!(block_on(fresh.host.records.read(part)), Ok(None));
+    fresh.publish(&sites("/two"));
+    serves(&fresh, "/one", 200);
+    fresh.host.records.memory.forget();
+    assert_eq!(block_on(fresh.host.records.read(&keys::active("acme"))).unwrap().map(|_| ()), Some(()));
+    serves(&fresh, "/two", 200);
+    fresh.publish(&sites("/three"));
+    serves(&fresh, "/two", 200);
+    fresh.host.records.memory.forget();
+    serves(&fresh, "/three", 200);
+}
+
+#[test]
+fn a_pointer_whose_generation_went_back_is_refused_until_it_is_newer_again() {
+    let bench = bench();
+    let first = block_on(bench.host.records.read(&keys::active("acme"))).unwrap().unwrap();
+    bench.publish(&sites("/two"));
+    serves(&bench, "/two", 200);
+    let second = block_on(bench.host.records.read(&keys::active("acme"))).unwrap().unwrap();
+    bench.host.records.put(keys::active("acme"), first);
+    serves(&bench, "/two", 200);
+    serves(&bench, "/one", 404);
+    assert_eq!(complaints(&bench, "the pointer says generation 1, after 2 was seen"), 1);
+    bench.host.records.put(keys::active("acme"), second);
+    serves(&bench, "/two", 200);
+}
+
+/// The pointer with another kind among what its newest generation needs.
+fn needing(bench: &Bench, need: &str) {
+    let key = keys::active("acme");
+    let stored = block_on(bench.host.records.read(&key)).unwrap().unwrap();
+    let mut pointer: Pointer = decode(&stored).unwrap();
+    pointer.newest.needs.push(need.parse().unwrap());
+    bench.host.records.put(key, encode(&pointer));
+}
+
+#[test]
+fn what_this_edge_does_not_know_is_refused_by_name_and_the_one_before_serves() {
+    let bench = bench();
+    serves(&bench, "/one", 200);
+    bench.publish(&sites("/two"));
+    needing(&bench, "jwt@2");
+    let fresh = fresh(&bench);
+    for isolate in [&bench, &fresh] {
+        serves(isolate, "/one", 200);
+        serves(isolate, "/two", 404);
+    }
+    assert_eq!(complaints(&bench, "this program does not know jwt@2"), 2, "each isolate logs it once");
+    bench.publish(&sites("/three"));
+    serves(&bench, "/three", 200);
+}
+
+#[test]
+fn generations_that_were_skipped_are_made_up_for_by_the_newest_that_can_be_read() {
+    let bench = bench();
+    serves(&bench, "/one", 200);
+    bench.publish(&sites("/two"));
+    bench.publish(&sites("/three"));
+    remove(&bench, &bundle("/three"), ":manifest:");
+    serves(&bench, "/two", 200);
+}
+
+#[test]
+fn a_rollback_is_a_newer_generation_of_an_older_bundle() {
+    let bench = bench();
+    for path in ["/one", "/two", "/one"] {
+        bench.publish(&sites(path));
+        serves(&bench, path, 200);
+    }
+    assert_eq!(complaints(&bench, ""), 0);
+}
+
+#[test]
+fn parts_that_are_missing_are_looked_for_again_behind_the_reply() {
+    let bench = Bench::new(vec![route("/one", &["GET"])], ok(&[], "hello"));
+    bench.publish(&sites("/two"));
+    let two = bundle("/two");
+    remove(&bench, &two, ":part:");
+    serves(&bench, "/one", 200);
+    restore(&bench, &two);
+    serves(&bench, "/one", 200);
+    bench.host.clock.advance(10_000);
+    serves(&bench, "/one", 200);
+    bench.host.records.fault.set(true);
+    serves(&bench, "/two", 200);
+}

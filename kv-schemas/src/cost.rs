@@ -1,0 +1,199 @@
+//! What reading costs in memory, charged before anything is made of the bytes.
+//!
+//! A byte of CBOR can become an empty list of 24 bytes, and a slash a segment of a path with a node of the router. So what
+//! is read is first walked over, item by item and without a call of its own for nested ones, and each is charged against a
+//! budget. The walk also holds the form to what this crate writes: definite lengths, no tags, a bounded depth.
+
+use thiserror::Error;
+
+/// Memory that may still be made of a record, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget(usize);
+
+/// Why bytes are not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Refused {
+    #[error("cut off at byte {0}")]
+    CutOff(usize),
+    #[error("not of the expected form at byte {0}")]
+    Form(usize),
+    #[error("it takes too much memory at byte {0}")]
+    Memory(usize),
+}
+
+impl Budget {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(bytes)
+    }
+
+    /// Charges the first item of these bytes with all that is in it; answers its length.
+    pub(crate) fn spend_item(&mut self, bytes: &[u8]) -> Result<usize, Refused> {
+        let mut walk = Walk { bytes, at: 0, left: self.0 };
+        let walked = walk.item();
+        self.0 = walk.left;
+        walked.map(|()| walk.at)
+    }
+}
+
+struct Walk<'b> {
+    bytes: &'b [u8],
+    at: usize,
+    left: usize,
+}
+
+/// Items that are still to come within a list or a map.
+#[derive(Clone, Copy, Default)]
+struct Open {
+    items: usize,
+    is_map: bool,
+}
+
+impl Walk<'_> {
+    fn item(&mut self) -> Result<(), Refused> {
+        let mut open = [Open::default(); DEPTH_MAX];
+        let mut depth = 0;
+        open[0].items = 1;
+        loop {
+            let inner = self.head(open[depth])?;
+            open[depth].items -= 1;
+            if let Some(inner) = inner.filter(|inner| inner.items > 0) {
+                depth += 1;
+                *open.get_mut(depth).ok_or(Refused::Form(self.at))? = inner;
+            }
+            while open[depth].items == 0 {
+                if depth == 0 {
+                    return Ok(());
+                }
+                depth -= 1;
+            }
+        }
+    }
+
+    /// Passes over one item, or over the head of a list or a map, and answers what that holds.
+    fn head(&mut self, within: Open) -> Result<Option<Open>, Refused> {
+        let start = self.at;
+        let first = *self.bytes.get(start).ok_or(Refused::CutOff(start))?;
+        self.at += 1;
+        let argument = self.argument(first & 0x1f)?;
+        match first >> 5 {
+            // In a map, every other item is a key; one that is a number takes no room.
+            0 | 1 if within.is_map && within.items.is_multiple_of(2) => Ok(None),
+            0 | 1 | SIMPLE => self.spend(SCALAR_COST).map(|()| None),
+            BYTES | TEXT => self.text(argument).map(|()| None),
+            LIST => {
+                self.spend(SCALAR_COST)?;
+                self.open(argument, 1).map(Some)
+            }
+            MAP => {
+                self.spend(MAP_COST)?;
+                self.open(argument, 2).map(Some)
+            }
+            _ => Err(Refused::Form(start)),
+        }
+    }
+
+    fn argument(&mut self, info: u8) -> Result<u64, Refused> {
+        let bytes = match info {
+            0..24 => return Ok(u64::from(info)),
+            24..28 => 1 << (info - 24),
+            _ => return Err(Refused::Form(self.at - 1)),
+        };
+        let number = self.bytes.get(self.at..self.at + bytes).ok_or(Refused::CutOff(self.at))?;
+        self.at += bytes;
+        Ok(number.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
+    fn text(&mut self, length: u64) -> Result<(), Refused> {
+        let rest = &self.bytes[self.at..];
+        let text = usize::try_from(length).ok().and_then(|length| rest.get(..length));
+        let text = text.ok_or(Refused::CutOff(self.at))?;
+        let cost = |byte: &u8| match byte {
+            b'/' => SEGMENT_COST,
+            b'|' => CHOICE_COST,
+            _ => 1,
+        };
+        self.spend(TEXT_COST + text.iter().map(cost).sum::<usize>())?;
+        self.at += text.len();
+        Ok(())
+    }
+
+    /// A count is not believed beyond the bytes that are there: each item takes one at least.
+    fn open(&self, count: u64, items_each: usize) -> Result<Open, Refused> {
+        let room = (self.bytes.len() - self.at) / items_each;
+        let count = usize::try_from(count).ok().filter(|count| *count <= room).ok_or(Refused::CutOff(self.at))?;
+        Ok(Open { items: count * items_each, is_map: items_each == 2 })
+    }
+
+    fn spend(&mut self, cost: usize) -> Result<(), Refused> {
+        let left = self.left.checked_sub(cost);
+        self.left = left.unwrap_or(0);
+        left.map(drop).ok_or(Refused::Memory(self.at))
+    }
+}
+
+const BYTES: u8 = 2;
+const TEXT: u8 = 3;
+const LIST: u8 = 4;
+const MAP: u8 = 5;
+const SIMPLE: u8 = 7;
+
+/// How deep lists and maps may be nested: the settings have 6 levels.
+const DEPTH_MAX: usize = 16;
+
+/// Memory that a number, or a list without its entries, may come to: an empty `Vec` is the largest, and a list that grows
+/// has room for as many again.
+const SCALAR_COST: usize = 48;
+
+/// Memory that members may come to whose type is the largest: a route.
+const MAP_COST: usize = 640;
+
+/// A text's place in a list, and what an allocator adds.
+const TEXT_COST: usize = 64;
+
+/// A segment of a path template, and the node of the router that it may come to.
+const SEGMENT_COST: usize = 320;
+
+/// A value of a parameter that takes one of a few, there and in the router.
+const CHOICE_COST: usize = 96;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(bytes: &[u8], budget: usize, want: Result<usize, Refused>) {
+        assert_eq!(Budget::new(budget).spend_item(bytes), want);
+    }
+
+    #[test]
+    fn a_length_is_not_believed_and_a_budget_is_kept() {
+        check(&[0x9a, 0xff, 0xff, 0xff, 0xff, 0x0f], 1 << 20, Err(Refused::CutOff(5)));
+        check(&[0x81, 0x7b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 1 << 20, Err(Refused::CutOff(10)));
+        check(&[0xa2, 0, 0], 1 << 20, Err(Refused::CutOff(1)));
+        check(&[0x19, 1], 1 << 20, Err(Refused::CutOff(1)));
+        check(&[], 1 << 20, Err(Refused::CutOff(0)));
+        check(&[&[0x99, 0x03, 0xe8][..], &[0x80; 1000]].concat(), 10_000, Err(Refused::Memory(211)));
+        let slashes = [&[0x78, 100][..], &[b'/'; 100]].concat();
+        check(&slashes, 30_000, Err(Refused::Memory(2)));
+        check(&slashes, 33_000, Ok(102));
+    }
+
+    #[test]
+    fn the_form_is_the_one_that_is_written() {
+        for indefinite in [&[0x9f, 0xff][..], &[0xbf, 0xff], &[0x7f, 0x61, b'a', 0xff], &[0x5f, 0xff], &[0xff], &[0x1c]]
+        {
+            check(indefinite, 1 << 20, Err(Refused::Form(0)));
+        }
+        check(&[0xc1, 0], 1 << 20, Err(Refused::Form(0)));
+        check(&[&[0x81; 15][..], &[0]].concat(), 1 << 20, Ok(16));
+        check(&[&[0x81; 16][..], &[0]].concat(), 1 << 20, Err(Refused::Form(16)));
+        check(&[&[0x81; 100_000][..], &[0]].concat(), usize::MAX, Err(Refused::Form(16)));
+    }
+
+    #[test]
+    fn an_item_ends_where_its_last_one_does() {
+        check(&[0xa2, 0, 0x83, 1, 2, 0x80, 1, 0xa0, 0xff], 1 << 20, Ok(8));
+        check(&[0xf6, 0xf6], 1 << 20, Ok(1));
+        check(&[0x44, 1, 2, 3, 4], 1 << 20, Ok(5));
+    }
+}

@@ -1,0 +1,68 @@
+//! The first bytes of a manifest or a part: what it is, and the version of the form that follows.
+//!
+//! That form is the table of [sections](crate::sections). Its version changes when the table itself does, which is not
+//! expected: what a bundle says changes within sections, which have versions of their own.
+
+use crate::RecordError;
+
+/// A kind of record that has a binary form.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) letter: u8,
+}
+
+pub(crate) const MANIFEST: Kind = Kind { name: "manifest", letter: b'm' };
+pub(crate) const PART: Kind = Kind { name: "part", letter: b'p' };
+
+/// The version of the form of both kinds.
+pub(crate) const VERSION: u8 = 1;
+
+/// `TG`, the kind's letter, the version.
+pub(crate) const ENVELOPE_BYTES: usize = 4;
+
+/// Whether the record is in this form; a record in JSON begins with a brace.
+pub(crate) fn is_binary(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
+pub(crate) fn envelope(kind: &Kind) -> [u8; ENVELOPE_BYTES] {
+    [MAGIC[0], MAGIC[1], kind.letter, VERSION]
+}
+
+/// Takes the envelope off.
+pub(crate) fn open<'b>(bytes: &'b [u8], kind: &Kind) -> Result<&'b [u8], RecordError> {
+    let [first, second, letter, version, data @ ..] = bytes else {
+        return Err(RecordError::damaged(kind.name, "cut off"));
+    };
+    if [*first, *second] != *MAGIC {
+        return Err(RecordError::damaged(kind.name, "not a record"));
+    }
+    if *letter != kind.letter {
+        let found = [MANIFEST, PART].iter().find(|known| known.letter == *letter).map_or("unknown", |known| known.name);
+        return Err(RecordError::Kind { expected: kind.name, found: found.to_owned() });
+    }
+    if *version != VERSION {
+        let (found, known) = (u32::from(*version), u32::from(VERSION));
+        return Err(RecordError::Version { kind: kind.name, found, known });
+    }
+    Ok(data)
+}
+
+const MAGIC: &[u8; 2] = b"TG";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_record_is_stands_in_front() {
+        let bytes = envelope(&MANIFEST);
+        assert_eq!(open(&bytes, &MANIFEST), Ok(&[][..]));
+        let other = RecordError::Kind { expected: "part", found: "manifest".to_owned() };
+        assert_eq!(open(&bytes, &PART), Err(other));
+        assert_eq!(open(b"TGp\x02", &PART), Err(RecordError::Version { kind: "part", found: 2, known: 1 }));
+        assert!(matches!(open(b"TG", &PART), Err(RecordError::Damaged { .. })));
+        assert!(matches!(open(b"PK\x03\x04", &PART), Err(RecordError::Damaged { .. })));
+    }
+}

@@ -1,0 +1,19 @@
+//! The JSON Schemas of the records in JSON, for whoever writes them with other tools.
+
+/// The schema of a kind of record in a version.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordSchema {
+    /// The kind.
+    pub kind: &'static str,
+    /// The version.
+    pub version: u32,
+    /// The schema (JSON Schema 2020-12).
+    pub text: &'static str,
+}
+
+/// The schemas of the newest versions.
+pub const SCHEMAS: &[RecordSchema] = &[
+    RecordSchema { kind: "pointer", version: 1, text: include_str!("../schemas/pointer.schema.json") },
+    RecordSchema { kind: "credential", version: 1, text: include_str!("../schemas/credential.schema.json") },
+    RecordSchema { kind: "purges", version: 1, text: include_str!("../schemas/purges.schema.json") },
+];

@@ -1,0 +1,160 @@
+//! A table of sections, and the sections behind it: the form of parts and manifests.
+//!
+//! ```text
+//! table: CBOR, [[kind, version, length], …] | section | section | …
+//! ```
+//!
+//! A section is one CBOR item (RFC 8949), with definite lengths and without tags. Its kind says what it holds; its version
+//! is the least one that a reader must know. Whether a reader knows all of them can be said from the table alone.
+
+use minicbor::{Decode, Decoder, Encode, Encoder};
+use tollgate_core::codec;
+
+use crate::cost::Budget;
+use crate::{Need, RecordError};
+
+/// Sections as they are read: kind and version are checked by the one who knows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Section<'b> {
+    pub(crate) kind: &'b str,
+    pub(crate) version: u16,
+    pub(crate) body: &'b [u8],
+}
+
+/// Sections as they are written.
+#[derive(Debug, Default)]
+pub(crate) struct Sections {
+    table: Vec<(&'static str, u16, usize)>,
+    bodies: Vec<u8>,
+}
+
+impl Sections {
+    /// Adds a section with one item.
+    pub(crate) fn push<T: Encode<()>>(&mut self, kind: &'static str, version: u16, item: &T) {
+        let start = self.bodies.len();
+        write(item, &mut self.bodies);
+        self.table.push((kind, version, self.bodies.len() - start));
+    }
+
+    /// Adds a section that says only that readers must know the kind in this version.
+    pub(crate) fn push_mark(&mut self, kind: &'static str, version: u16) {
+        self.table.push((kind, version, 0));
+    }
+
+    /// What a reader must know, sorted, each kind in the newest version that occurs.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = Need> {
+        self.table.iter().map(|(kind, version, _)| Need::new(kind, *version))
+    }
+
+    /// Adds table and sections to a record.
+    pub(crate) fn write(self, mut record: Vec<u8>) -> Vec<u8> {
+        write(&self.table, &mut record);
+        record.extend(self.bodies);
+        record
+    }
+}
+
+/// Reads a table and cuts the sections out; every byte belongs to one.
+pub(crate) fn read<'b>(
+    bytes: &'b [u8],
+    record: &'static str,
+    budget: &mut Budget,
+) -> Result<Vec<Section<'b>>, RecordError> {
+    let table_bytes = budget.spend_item(bytes).map_err(|why| RecordError::damaged(record, why.to_string()))?;
+    let (table, mut rest) = bytes.split_at(table_bytes);
+    let table: Vec<(&str, u16, usize)> = item(table, record)?;
+    let cut_off = || RecordError::damaged(record, "cut off");
+    let mut sections = Vec::with_capacity(table.len());
+    for (kind, version, length) in table {
+        let (body, behind) = rest.split_at_checked(length).ok_or_else(cut_off)?;
+        sections.push(Section { kind, version, body });
+        rest = behind;
+    }
+    if rest.is_empty() { Ok(sections) } else { Err(RecordError::damaged(record, "something follows its sections")) }
+}
+
+impl<'b> Section<'b> {
+    /// Checks that the section is of a version between those, and reads its members as that version has them.
+    pub(crate) fn read<T: codec::Section>(&self, record: &'static str, budget: &mut Budget) -> Result<T, RecordError> {
+        self.read_with(record, (T::OLDEST, T::VERSION), budget, |members| T::read(self.version, members))
+    }
+
+    /// The same for a section with entries in a list.
+    pub(crate) fn read_list<T: codec::Section>(
+        &self,
+        record: &'static str,
+        budget: &mut Budget,
+    ) -> Result<Vec<T>, RecordError> {
+        self.read_with(record, (T::OLDEST, T::VERSION), budget, |entries| {
+            let count = definite(entries)?;
+            // The budget has taken the whole body, so there are as many entries as it says.
+            let mut list = Vec::with_capacity(count);
+            for _ in 0..count {
+                list.push(T::read(self.version, entries)?);
+            }
+            Ok(list)
+        })
+    }
+
+    /// The same for a section with a name and members.
+    pub(crate) fn read_named<T: codec::Section>(
+        &self,
+        record: &'static str,
+        budget: &mut Budget,
+    ) -> Result<(String, T), RecordError> {
+        self.read_with(record, (T::OLDEST, T::VERSION), budget, |pair| {
+            if definite(pair)? != 2 {
+                return Err(minicbor::decode::Error::message("a name and members"));
+            }
+            Ok((pair.decode()?, T::read(self.version, pair)?))
+        })
+    }
+
+    /// Checks the version of a section that is only a mark.
+    pub(crate) fn check_version(&self, known: (u16, u16)) -> Result<(), RecordError> {
+        Need::new(self.kind, self.version).check(Some(known))
+    }
+
+    fn read_with<T>(
+        &self,
+        record: &'static str,
+        known: (u16, u16),
+        budget: &mut Budget,
+        read: impl FnOnce(&mut Decoder<'b>) -> Result<T, minicbor::decode::Error>,
+    ) -> Result<T, RecordError> {
+        self.check_version(known)?;
+        let damaged = |why: &str| RecordError::damaged(record, format!("section {}: {why}", self.kind));
+        let length = budget.spend_item(self.body).map_err(|why| damaged(&why.to_string()))?;
+        if length != self.body.len() {
+            return Err(damaged("something follows it"));
+        }
+        let mut decoder = Decoder::new(self.body);
+        let read = read(&mut decoder).map_err(|error| damaged(&place(&error)))?;
+        if decoder.position() == self.body.len() { Ok(read) } else { Err(damaged("not of the expected form")) }
+    }
+}
+
+/// A count of entries that is written in front of them.
+fn definite(decoder: &mut Decoder<'_>) -> Result<usize, minicbor::decode::Error> {
+    let count = decoder.array()?.and_then(|count| usize::try_from(count).ok());
+    count.ok_or_else(|| minicbor::decode::Error::message("a list without its length"))
+}
+
+/// Adds an item to a record.
+pub(crate) fn write<T: Encode<()>>(item: &T, to: &mut Vec<u8>) {
+    // Writing to memory does not fail, and no `Encode` of our settings does.
+    let _ = Encoder::new(to).encode(item);
+}
+
+/// Reads an item whose cost was spent.
+pub(crate) fn item<'b, T: Decode<'b, ()>>(bytes: &'b [u8], record: &'static str) -> Result<T, RecordError> {
+    minicbor::decode(bytes).map_err(|error| RecordError::damaged(record, place(&error)))
+}
+
+/// Where the bytes stop making sense, without quoting them: records may hold what logs must not.
+pub(crate) fn place(error: &minicbor::decode::Error) -> String {
+    match error.position() {
+        Some(at) => format!("not of the expected form at byte {at}"),
+        None => "not of the expected form".to_owned(),
+    }
+}

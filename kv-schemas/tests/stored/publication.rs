@@ -1,0 +1,88 @@
+//! The steps of publishing: generations, and what happens between two publications.
+
+use std::collections::BTreeMap;
+
+use tollgate_core::route::HostPattern;
+use tollgate_kv_schemas::{Bundle, Pointer, Publication, PublishError, decode};
+
+use crate::sample;
+
+fn bundle(path: &str) -> Bundle {
+    Bundle::new(&sample::gateway(), &BTreeMap::from([(HostPattern::Any, sample::small_site(path))]))
+}
+
+/// The pointer that a publication leaves, where nothing comes in between.
+fn publish(bundle: &Bundle, stored: Option<&[u8]>) -> Vec<u8> {
+    let publication = Publication::begin(bundle, stored).unwrap();
+    let pointer = publication.pointer(stored).unwrap();
+    assert_eq!(publication.finish(Some(&pointer)), Ok(()));
+    pointer
+}
+
+fn read(pointer: &[u8]) -> Pointer {
+    decode(pointer).unwrap()
+}
+
+#[test]
+fn each_generation_names_the_one_before_it() {
+    let (one, two) = (bundle("/one"), bundle("/two"));
+    let first = publish(&one, None);
+    assert_eq!(first, one.records.last().unwrap().1, "the pointer of an empty store");
+    let second = publish(&two, Some(&first));
+    assert_eq!((read(&second).newest.generation, read(&second).newest.bundle), (2, two.id));
+    assert_eq!(read(&second).previous, Some(read(&first).newest));
+    let back = publish(&one, Some(&second));
+    assert_eq!(
+        (read(&back).newest.generation, read(&back).newest.bundle),
+        (3, one.id),
+        "a rollback is a new generation"
+    );
+}
+
+#[test]
+fn the_same_bundle_again_keeps_the_previous_one() {
+    let (one, two) = (bundle("/one"), bundle("/two"));
+    let second = publish(&two, Some(&publish(&one, None)));
+    let third = publish(&two, Some(&second));
+    assert_eq!(read(&third).newest.generation, 3);
+    assert_eq!(read(&third).previous, read(&second).previous);
+}
+
+#[test]
+fn needs_are_those_of_all_parts_each_kind_once() {
+    let needs: Vec<String> = sample::bundle().needs.iter().map(ToString::to_string).collect();
+    let all = ["api-key@1", "gateway@1", "pages@1", "rate-limit@1", "routes@1", "upstreams@1"];
+    assert!(all.iter().all(|need| needs.iter().any(|found| found == need)), "{needs:?}");
+    assert!(needs.is_sorted(), "{needs:?}");
+    let small: Vec<String> = bundle("/a").needs.iter().map(ToString::to_string).collect();
+    assert_eq!(small, ["gateway@1", "pages@1", "routes@1", "upstreams@1"]);
+}
+
+#[test]
+fn a_publication_that_was_overtaken_switches_nothing() {
+    let (one, two) = (bundle("/one"), bundle("/two"));
+    let first = publish(&one, None);
+    let late = Publication::begin(&two, None).unwrap();
+    let refused = late.pointer(Some(&first)).unwrap_err();
+    assert_eq!(refused, PublishError::Moved { began: None, found: Some(1) });
+    assert!(refused.to_string().contains("from generation none to 1"), "{refused}");
+}
+
+#[test]
+fn a_publication_that_was_written_over_is_noticed() {
+    let (one, two) = (bundle("/one"), bundle("/two"));
+    let (ours, theirs) = (Publication::begin(&one, None).unwrap(), Publication::begin(&two, None).unwrap());
+    ours.pointer(None).unwrap();
+    let theirs = theirs.pointer(None).unwrap();
+    assert_eq!(ours.finish(Some(&theirs)), Err(PublishError::Replaced { written: 1, found: Some(1) }));
+    assert_eq!(ours.finish(None), Err(PublishError::Replaced { written: 1, found: None }));
+}
+
+#[test]
+fn a_pointer_that_cannot_be_read_is_replaced_only_on_purpose() {
+    let one = bundle("/one");
+    let damaged = Some(&b"{\"kind\":"[..]);
+    assert!(matches!(Publication::begin(&one, damaged), Err(PublishError::Unreadable(_))));
+    let publication = Publication::replacing(&one, 8);
+    assert_eq!(read(&publication.pointer(damaged).unwrap()).newest.generation, 9);
+}

@@ -1,0 +1,55 @@
+//! The JSON Schemas of the JSON records: what is written fits them, and what does not fit is not read.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tollgate_kv_schemas::{SCHEMAS, encode};
+
+use crate::sample;
+
+fn golden(kind: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{kind}.v1.json"));
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn validator(kind: &str) -> jsonschema::Validator {
+    let schema = SCHEMAS.iter().find(|schema| schema.kind == kind).unwrap();
+    jsonschema::validator_for(&serde_json::from_str(schema.text).unwrap()).unwrap()
+}
+
+#[test]
+fn the_golden_records_fit_their_schemas() {
+    for schema in SCHEMAS {
+        let record = golden(schema.kind);
+        let errors: Vec<String> = validator(schema.kind).iter_errors(&record).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", schema.kind);
+        assert_eq!(record["v"], schema.version);
+    }
+}
+
+#[test]
+fn a_pointer_as_it_is_published_fits_its_schema() {
+    let (_, pointer) = sample::bundle().records.pop().unwrap();
+    assert!(validator("pointer").is_valid(&serde_json::from_slice(&pointer).unwrap()));
+    let purges: Value = serde_json::from_slice(&encode(&tollgate_kv_schemas::Purges::default())).unwrap();
+    assert!(validator("purges").is_valid(&purges));
+}
+
+#[test]
+fn what_does_not_fit_is_found() {
+    let wrong: [(&str, &str, Value); 8] = [
+        ("pointer", "/kind", json!("manifest")),
+        ("pointer", "/v", json!(2)),
+        ("pointer", "/data/generation", json!(-1)),
+        ("pointer", "/data/bundle", json!("ABC")),
+        ("pointer", "/data/needs/0", json!("jwt")),
+        ("credential", "/data/id", json!(7)),
+        ("credential", "/data/scopes", json!("pets.read")),
+        ("purges", "/data/0/resource", json!("ab")),
+    ];
+    for (kind, place, value) in wrong {
+        let mut record = golden(kind);
+        *record.pointer_mut(place).unwrap() = value;
+        assert!(!validator(kind).is_valid(&record), "{kind}{place}");
+    }
+}

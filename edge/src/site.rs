@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use http::Method;
 use tollgate_core::cache::{CacheKey, CacheSettings, resource_key};
+use tollgate_core::forward::Resource;
 use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, Router};
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_kv_schemas::Id;
@@ -56,7 +57,7 @@ impl Site {
         path: &CanonicalPath,
         query: Option<&str>,
     ) -> Vec<CacheKey> {
-        let resource = |cache| resource_key(cache, (name.as_str(), path.as_str(), query));
+        let resource = |cache| resource_key(cache, Resource { host: name.as_str(), path: path.as_str(), query });
         let mut resources: Vec<CacheKey> = Self::cached(sites, path).map(|(_, cache)| resource(cache)).collect();
         resources.sort_unstable();
         resources.dedup();

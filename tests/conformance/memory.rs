@@ -1,8 +1,9 @@
 //! The reference implementations in memory.
 
+use http::HeaderMap;
 use tollgate_contracts::stage::{Answer, Order, Store};
 use tollgate_contracts::{Breach, Subject};
-use tollgate_core::forward::UpstreamError;
+use tollgate_core::forward::{Reply, UpstreamError};
 use tollgate_core::time::Timestamp;
 use tollgate_edge::memory::{Content, MemoryHost, VirtualClock};
 
@@ -30,6 +31,15 @@ impl Subject for Reference {
 
     fn host(&self) -> &MemoryHost {
         &self.host
+    }
+
+    fn came(&self, _: &HeaderMap) -> Result<Content, Breach> {
+        Ok(Content::default())
+    }
+
+    async fn sent(&self, reply: Reply<Content>) -> Result<(HeaderMap, Content), Breach> {
+        let (head, content) = reply.into_response().into_parts();
+        Ok((head.headers, content))
     }
 
     async fn read(&self, content: Content) -> Result<Vec<u8>, Breach> {

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
+use http::HeaderMap;
 use http_body_util::BodyExt;
 use tollgate_contracts::stage::{Answer, Order, Store};
 use tollgate_contracts::{Breach, Subject};
+use tollgate_core::forward::Reply;
 use tollgate_core::secret::Secret;
+use tollgate_edge::ports::Content;
 use tollgate_native::faults::{Faults, FaultyStore};
 use tollgate_native::{NativeContent, NativeHost, RecordChange, RecordStore, SecretSource, Settings};
 
@@ -43,6 +46,15 @@ impl Subject for Isolate {
 
     fn host(&self) -> &NativeHost {
         &self.host
+    }
+
+    fn came(&self, _: &HeaderMap) -> Result<NativeContent, Breach> {
+        Ok(NativeContent::empty())
+    }
+
+    async fn sent(&self, reply: Reply<NativeContent>) -> Result<(HeaderMap, NativeContent), Breach> {
+        let (head, content) = reply.into_response().into_parts();
+        Ok((head.headers, content))
     }
 
     async fn read(&self, content: NativeContent) -> Result<Vec<u8>, Breach> {

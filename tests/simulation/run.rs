@@ -101,9 +101,10 @@ async fn exchange(simulation: Rc<Simulation>, number: u64) {
     let client = Client { address: Some(address), https: dice.percent(50), inside: false };
     let isolate = dice.one_of(&simulation.isolates);
     let served = serve(&isolate, &simulation.host, request, client).await;
-    check::response(&asked, &served.response, is_head);
+    let response = served.reply.into_response();
+    check::response(&asked, &response, is_head);
     let record = served.after.await;
-    check::record(&asked, &record, &served.response);
+    check::record(&asked, &record, &response);
     let limited = record.route.as_ref().is_some_and(|route| ["/limited", "/both"].contains(&route.template.as_str()));
     if let Some(principal) = record.principal.filter(|_| limited && record.upstream.is_some()) {
         *simulation.forwarded.borrow_mut().entry(principal.consumer).or_default() += 1;

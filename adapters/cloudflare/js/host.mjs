@@ -1,6 +1,8 @@
 // What the Rust side of the adapter asks of the platform: one call each, so that a request crosses between wasm and
-// JavaScript a few times and its content never. Fields come to Rust as one string, `name\nvalue\n` for each line, and come
-// back as JSON, as an object or as pairs: the platform takes both.
+// JavaScript a few times and its content never. Fields come to Rust as one string, `name\nvalue\n` for each line. What goes
+// out is the message that came, copied and edited, as copying costs the platform less than making all fields anew: edits are
+// three lines each, `-`, `=` or `+` (remove, set, append), the name, the value. A message of the gateway's own has its fields
+// as JSON, as an object or as pairs: the platform takes both.
 
 import * as gateway from "tollgate-wasm";
 
@@ -56,11 +58,36 @@ function fieldsOf(message) {
 
 export const socketOf = (response) => response.webSocket ?? undefined;
 
-// `encodeBody: "manual"`: content is sent as it came, encoded or not.
-export function answer(exchange, status, fields, body, webSocket) {
+function edit(headers, lines, from) {
+  for (let at = from; at + 2 < lines.length; at += 3) {
+    const kind = lines[at], name = lines[at + 1];
+    if (kind === "=") headers.set(name, lines[at + 2]);
+    else if (kind === "-") remove(headers, name);
+    else headers.append(name, lines[at + 2]);
+  }
+}
+
+// A name that is none cannot be there.
+function remove(headers, name) {
   try {
-    const init = { status, headers: JSON.parse(fields), encodeBody: "manual", webSocket };
-    exchange.resolve(new Response(body, init));
+    headers.delete(name);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
+
+// The response that came with the edits, or a new one. `encodeBody: "manual"`: content is sent as it came, encoded or not.
+export function responseOf(came, status, fields, body, webSocket) {
+  const headers = came === undefined ? JSON.parse(fields) : came.headers;
+  const content = body === undefined ? came.body : body;
+  const response = new Response(content, { status, headers, encodeBody: "manual", webSocket });
+  if (came !== undefined) edit(response.headers, fields.split("\n"), 0);
+  return response;
+}
+
+export function answer(exchange, came, status, fields, body, webSocket) {
+  try {
+    exchange.resolve(responseOf(came, status, fields, body, webSocket));
   } catch (error) {
     exchange.reject(error);
   }
@@ -75,23 +102,31 @@ export function keepAlive(exchange) {
 
 // Redirects are the client's to follow, encoded content is the client's to decode. The timeout covers the head: once the
 // reply is given the platform streams on by itself, and no timer of this request lives any more.
-// `carrier` is the client's own request where its content goes on untouched.
-export function send(head, body, carrier, timeoutMs) {
-  const [method, url, fields] = head.split("\n");
+export function send(came, head, body, timeoutMs) {
+  const lines = head.split("\n");
+  const [method, url] = lines;
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-  const init = { method, headers: JSON.parse(fields), redirect: "manual", encodeResponseBody: "manual", signal: timeout };
   const overflow = overflows.get(body);
-  if (overflow) return sendLimited(url, { ...init, body }, overflow);
-  if (!carrier) return fetch(url, body === null ? init : { ...init, body });
-  // A GET or HEAD can carry content only as a copy of the request that brought it.
-  if (method === "GET" || method === "HEAD") return fetch(new Request(url, carrier), { ...init, method: undefined });
-  return fetch(url, { ...init, body: carrier.body });
+  const signal = overflow && timeout ? AbortSignal.any([overflow.signal, timeout]) : (overflow?.signal ?? timeout);
+  const init = { method, redirect: "manual", encodeResponseBody: "manual", signal };
+  const sent = came === undefined ? made(url, init, lines[2], body) : edited(url, init, came, body, lines);
+  return overflow ? limitedBy(overflow, sent) : sent;
 }
 
-async function sendLimited(url, init, overflow) {
-  const signal = init.signal ? AbortSignal.any([overflow.signal, init.signal]) : overflow.signal;
+const made = (url, init, fields, body) => fetch(url, { ...init, headers: JSON.parse(fields), body });
+
+function edited(url, init, came, body, lines) {
+  const content = body === undefined ? came.body : body;
+  // A GET or HEAD can carry content only as a copy of the request that brought it.
+  const carries = content !== null && (init.method === "GET" || init.method === "HEAD");
+  const request = carries ? new Request(url, came) : new Request(url, { ...init, headers: came.headers, body: content });
+  edit(request.headers, lines, 2);
+  return carries ? fetch(request, { ...init, method: undefined }) : fetch(request);
+}
+
+async function limitedBy(overflow, sent) {
   try {
-    return await fetch(url, { ...init, signal });
+    return await sent;
   } catch (error) {
     throw overflow.signal.aborted ? overflow.signal.reason : error;
   }

@@ -10,20 +10,42 @@ use web_sys::{ReadableStream, Request, Response, WebSocket};
 use crate::platform;
 use crate::task::settled;
 
-/// Content as the platform streams it, or a few bytes of the gateway's own.
+/// Content as the platform streams it, or a few bytes of the gateway's own, with the message that it came with.
 #[derive(Debug)]
-pub struct WorkerContent(Form);
+pub struct WorkerContent {
+    body: Body,
+    /// The platform's own message, which is copied and edited on the way out in place of making a new one.
+    came: Option<Came>,
+}
 
 #[derive(Debug)]
-enum Form {
+enum Body {
     Empty,
     Bytes(Bytes),
-    /// The client's request, whose content goes on as it comes.
-    Request(Request),
+    /// That of the message that came, untouched.
+    Came,
     Stream(ReadableStream),
     /// The platform's handle of an upgraded connection; it exists beside a response's content, never as bytes.
     Socket(WebSocket),
 }
+
+/// A message as it came, and the edits without which its copy would carry fields that the pipeline has not seen.
+#[derive(Debug)]
+struct Came {
+    message: Message,
+    /// Edits in the form of `fields::write_edits`.
+    hidden: String,
+}
+
+/// The platform's own message.
+#[derive(Debug)]
+enum Message {
+    Request(Request),
+    Response(Response),
+}
+
+/// What JavaScript takes for a body, and the upgraded connection.
+pub(crate) type BodyAndSocket = (JsValue, Option<WebSocket>);
 
 /// A second reading of the content, for the cache.
 #[derive(Debug)]
@@ -34,47 +56,88 @@ pub struct ContentCopy {
     pub(crate) max_bytes: u64,
 }
 
+impl Came {
+    fn body(&self) -> Option<ReadableStream> {
+        match &self.message {
+            Message::Request(request) => request.body(),
+            Message::Response(response) => response.body(),
+        }
+    }
+}
+
 impl WorkerContent {
-    pub(crate) fn of_request(request: Request, has_content: bool) -> Self {
-        Self(if has_content { Form::Request(request) } else { Form::Empty })
-    }
-
-    pub(crate) fn of_response(response: &Response, status: StatusCode) -> Self {
-        if status == StatusCode::SWITCHING_PROTOCOLS
-            && let Some(socket) = platform::socket_of(response)
-        {
-            return Self(Form::Socket(socket));
-        }
-        Self(response.body().map_or(Form::Empty, Form::Stream))
-    }
-
-    /// What a `Response` is made with: its body, and the upgraded connection.
+    /// The content of a request; `hidden` are the edits that hide what the pipeline has not seen of it.
     #[must_use]
-    pub fn into_response_parts(self) -> (JsValue, Option<WebSocket>) {
-        match self.0 {
-            Form::Socket(socket) => (JsValue::NULL, Some(socket)),
-            Form::Request(request) => (request.body().into(), None),
-            Form::Empty => (JsValue::NULL, None),
-            Form::Bytes(bytes) => (Uint8Array::from(bytes.as_ref()).into(), None),
-            Form::Stream(stream) => (stream.into(), None),
+    pub fn of_request(request: Request, has_content: bool, hidden: String) -> Self {
+        let body = if has_content { Body::Came } else { Body::Empty };
+        Self { body, came: Some(Came { message: Message::Request(request), hidden }) }
+    }
+
+    pub(crate) fn of_response(response: Response, status: StatusCode, hidden: String) -> Self {
+        let socket = if status == StatusCode::SWITCHING_PROTOCOLS { platform::socket_of(&response) } else { None };
+        let body = socket.map_or(Body::Came, Body::Socket);
+        Self { body, came: Some(Came { message: Message::Response(response), hidden }) }
+    }
+
+    /// The content of a message alone, as of a stored one: it will be part of another.
+    #[must_use]
+    pub fn of_message(message: &Response) -> Self {
+        Self { body: message.body().map_or(Body::Empty, Body::Stream), came: None }
+    }
+
+    // `Clone::clone` is another handle of the message; its own `clone` would copy the message.
+
+    /// The request that came with it, and the edits that hide what the pipeline has not seen of it.
+    pub(crate) fn request(&self) -> Option<(Request, &str)> {
+        match self.came.as_ref()? {
+            Came { message: Message::Request(request), hidden } => Some((Clone::clone(request), hidden)),
+            Came { message: Message::Response(_), .. } => None,
         }
     }
 
-    /// What a `Request` is made with: its body, or the request that carries it.
-    pub(crate) fn into_request_parts(self) -> (JsValue, Option<Request>) {
-        match self.0 {
-            Form::Request(request) => (JsValue::NULL, Some(request)),
-            form @ (Form::Empty | Form::Bytes(_) | Form::Stream(_) | Form::Socket(_)) => {
-                (Self(form).into_response_parts().0, None)
+    /// The response that came with it, and the edits that hide what the pipeline has not seen of it.
+    pub(crate) fn response(&self) -> Option<(Response, &str)> {
+        match self.came.as_ref()? {
+            Came { message: Message::Response(response), hidden } => Some((Clone::clone(response), hidden)),
+            Came { message: Message::Request(_), .. } => None,
+        }
+    }
+
+    /// What a copy of the message that came is made with: undefined stands for the message's own body.
+    pub(crate) fn into_edited(self) -> BodyAndSocket {
+        match self.body {
+            Body::Came => (JsValue::UNDEFINED, None),
+            Body::Empty | Body::Bytes(_) | Body::Stream(_) | Body::Socket(_) => self.into_made(),
+        }
+    }
+
+    /// What a message of the gateway's own is made with.
+    pub(crate) fn into_made(mut self) -> BodyAndSocket {
+        if let Some(stream) = self.take_stream() {
+            return (stream.into(), None);
+        }
+        match self.body {
+            Body::Socket(socket) => (JsValue::NULL, Some(socket)),
+            Body::Bytes(bytes) => (Uint8Array::from(bytes.as_ref()).into(), None),
+            Body::Empty | Body::Came | Body::Stream(_) => (JsValue::NULL, None),
+        }
+    }
+
+    /// The body alone, for whoever reads it.
+    #[must_use]
+    pub fn into_body(self) -> JsValue {
+        self.into_made().0
+    }
+
+    /// The stream of the content, if it is one.
+    fn take_stream(&mut self) -> Option<ReadableStream> {
+        match std::mem::replace(&mut self.body, Body::Empty) {
+            Body::Stream(stream) => Some(stream),
+            Body::Came => self.came.as_ref().and_then(Came::body),
+            other @ (Body::Empty | Body::Bytes(_) | Body::Socket(_)) => {
+                self.body = other;
+                None
             }
-        }
-    }
-
-    fn into_stream(self) -> Result<ReadableStream, Self> {
-        match self.0 {
-            Form::Stream(stream) => Ok(stream),
-            Form::Request(request) => request.body().ok_or(Self(Form::Empty)),
-            form @ (Form::Empty | Form::Bytes(_) | Form::Socket(_)) => Err(Self(form)),
         }
     }
 }
@@ -83,47 +146,48 @@ impl Content for WorkerContent {
     type Copy = ContentCopy;
 
     fn empty() -> Self {
-        Self(Form::Empty)
+        Self { body: Body::Empty, came: None }
     }
 
     fn from_bytes(bytes: Bytes) -> Self {
-        Self(if bytes.is_empty() { Form::Empty } else { Form::Bytes(bytes) })
+        Self { body: if bytes.is_empty() { Body::Empty } else { Body::Bytes(bytes) }, came: None }
     }
 
     fn is_empty(&self) -> bool {
-        matches!(self.0, Form::Empty)
+        matches!(self.body, Body::Empty)
     }
 
-    fn limited(self, max_bytes: u64) -> Self {
-        match self.into_stream() {
-            Ok(stream) => Self(Form::Stream(platform::limited(&stream, to_number(max_bytes)))),
-            Err(other) => other,
+    fn limited(mut self, max_bytes: u64) -> Self {
+        if let Some(stream) = self.take_stream() {
+            self.body = Body::Stream(platform::limited(&stream, to_number(max_bytes)));
         }
+        self
     }
 
-    fn tee(self, max_bytes: u64) -> (Self, Self::Copy) {
-        let (client, content) = match self.into_stream() {
-            Ok(stream) => {
+    fn tee(mut self, max_bytes: u64) -> (Self, Self::Copy) {
+        let content = match self.take_stream() {
+            Some(stream) => {
                 let branches = stream.tee();
-                (Self(Form::Stream(branches.get(0).unchecked_into())), branches.get(1))
+                self.body = Body::Stream(branches.get(0).unchecked_into());
+                branches.get(1)
             }
-            Err(Self(Form::Bytes(bytes))) => {
-                let copy = Uint8Array::from(bytes.as_ref()).into();
-                (Self(Form::Bytes(bytes)), copy)
-            }
-            Err(other) => (other, JsValue::NULL),
+            None => match &self.body {
+                Body::Bytes(bytes) => Uint8Array::from(bytes.as_ref()).into(),
+                Body::Empty | Body::Came | Body::Stream(_) | Body::Socket(_) => JsValue::NULL,
+            },
         };
-        (client, ContentCopy { content, max_bytes })
+        (self, ContentCopy { content, max_bytes })
     }
 
     /// Content that streams is copied into the gateway's memory here, and nowhere else.
-    async fn gather(self, bytes_max: u64) -> Result<Gathered<Self>, ContentFault> {
-        let stream = match self.into_stream() {
-            Ok(stream) => stream,
-            Err(Self(Form::Bytes(bytes))) if bytes.len() as u64 <= bytes_max => return Ok(whole(bytes)),
-            Err(Self(Form::Empty)) => return Ok(whole(Bytes::new())),
-            // An upgraded connection has no end that could be waited for.
-            Err(other) => return Ok(Gathered::TooLarge(other)),
+    async fn gather(mut self, bytes_max: u64) -> Result<Gathered<Self>, ContentFault> {
+        let Some(stream) = self.take_stream() else {
+            return Ok(match self.body {
+                Body::Bytes(bytes) if bytes.len() as u64 <= bytes_max => whole(bytes),
+                Body::Empty | Body::Came => whole(Bytes::new()),
+                // An upgraded connection has no end that could be waited for.
+                Body::Bytes(_) | Body::Stream(_) | Body::Socket(_) => Gathered::TooLarge(self),
+            });
         };
         let gathered = settled(platform::gather(&stream, to_number(bytes_max))).await.map_err(|error| {
             let passed_limit = platform::name_of(&error) == "QuotaExceededError";
@@ -131,7 +195,9 @@ impl Content for WorkerContent {
         })?;
         match gathered.dyn_into::<Uint8Array>() {
             Ok(bytes) => Ok(whole(bytes.to_vec().into())),
-            Err(stream) => Ok(Gathered::TooLarge(Self(Form::Stream(stream.unchecked_into())))),
+            Err(stream) => {
+                Ok(Gathered::TooLarge(Self { body: Body::Stream(stream.unchecked_into()), came: self.came }))
+            }
         }
     }
 

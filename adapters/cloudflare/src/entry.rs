@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use futures_util::poll;
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use tollgate_core::forward::Reply;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve, unreadable};
 use wasm_bindgen::prelude::*;
@@ -16,7 +17,7 @@ use worker::Env;
 use crate::content::WorkerContent;
 use crate::host::CloudflareHost;
 use crate::platform::Exchange;
-use crate::{fields, platform, task};
+use crate::{fields, outgoing, platform, task};
 
 /// Serves a request; the answer goes to `exchange` (`js/instance.mjs`).
 #[wasm_bindgen]
@@ -26,10 +27,10 @@ pub fn fetch(request: web_sys::Request, env: &Env, exchange: Exchange) -> Result
     match incoming(request) {
         Ok((request, client)) => task::start(async move {
             let served = serve(&isolate, &host, request, client).await;
-            answer(&exchange, served.response);
+            outgoing::answer(&exchange, served.reply);
             finish(&exchange, served.after).await;
         }),
-        Err(detail) => answer(&exchange, unreadable(detail)),
+        Err(detail) => outgoing::answer(&exchange, Reply::own(unreadable(detail))),
     }
     Ok(())
 }
@@ -77,49 +78,47 @@ fn incoming(raw: web_sys::Request) -> Result<(Request<WorkerContent>, Client), &
     let method = Method::from_bytes(line().as_bytes()).map_err(|_| "The request method is not a token.")?;
     let uri: Uri = line().parse().map_err(|_| "The request target is not a valid URL.")?;
     let has_content = line() == "true";
-    let fields = fields::parse(line());
-    let (fields, address) = without_platform_fields(fields);
+    let mut address = None;
+    let (fields, hidden) = fields::parse(line(), |name, value| is_the_platforms(name, value, &mut address));
     let client = Client { address, https: uri.scheme() == Some(&Scheme::HTTPS), inside: false };
-    let mut request = Request::new(WorkerContent::of_request(raw, has_content));
+    let mut request = Request::new(WorkerContent::of_request(raw, has_content, hidden));
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.headers_mut() = fields;
     Ok((request, client))
 }
 
-/// Takes out what Cloudflare says of the client beside the request, and reads the address in it.
+/// Whether Cloudflare says this of the client beside the request; the address is taken from it.
 ///
 /// The platform writes these fields over whatever the client sent. They are not the client's, so they go no further.
-fn without_platform_fields(mut fields: HeaderMap) -> (HeaderMap, Option<IpAddr>) {
-    let address = fields.get("cf-connecting-ip").and_then(|value| value.to_str().ok()?.parse().ok());
-    let ours: Vec<HeaderName> = fields.keys().filter(|name| name.as_str().starts_with("cf-")).cloned().collect();
-    for name in &ours {
-        fields.remove(name);
+fn is_the_platforms(name: &HeaderName, value: &HeaderValue, address: &mut Option<IpAddr>) -> bool {
+    if name == "cf-connecting-ip" {
+        *address = value.to_str().ok().and_then(|text| text.parse().ok());
     }
-    (fields, address)
-}
-
-fn answer(exchange: &Exchange, response: Response<WorkerContent>) {
-    let (head, content) = response.into_parts();
-    let (body, socket) = content.into_response_parts();
-    platform::answer(exchange, head.status.as_u16(), &fields::to_json(&head.headers), body, socket);
+    name.as_str().starts_with("cf-")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check(lines: &str, kept: &str, address: Option<&str>) {
+        let mut found = None;
+        let (fields, _) = fields::parse(lines, |name, value| is_the_platforms(name, value, &mut found));
+        assert_eq!(fields::to_json(&fields), kept);
+        assert_eq!(found, address.map(|text| text.parse().unwrap()));
+    }
+
     #[test]
     fn what_cloudflare_adds_goes_no_further() {
-        let fields = fields::parse("cf-connecting-ip\n2001:db8::1\ncf-ray\n8a\naccept\n*/*\n");
-        let (kept, address) = without_platform_fields(fields);
-        assert_eq!(address, Some("2001:db8::1".parse().unwrap()));
-        assert_eq!(fields::to_json(&kept), r#"{"accept":"*/*"}"#);
+        let lines = "cf-connecting-ip\n2001:db8::1\ncf-ray\n8a\naccept\n*/*\n";
+        check(lines, r#"{"accept":"*/*"}"#, Some("2001:db8::1"));
     }
 
     #[test]
     fn an_address_that_is_none_is_no_address() {
-        assert_eq!(without_platform_fields(fields::parse("cf-connecting-ip\nx\n")).1, None);
-        assert_eq!(without_platform_fields(HeaderMap::new()).1, None);
+        check("cf-connecting-ip\nx\n", "{}", None);
+        check("", "{}", None);
     }
 }

@@ -1,21 +1,47 @@
-//! Header fields on their way between the platform and `http`: here as lines, `name\nvalue\n`, and back as JSON.
+//! Header fields on their way between the platform and `http`: here as lines, `name\nvalue\n`, and back as edits of the
+//! message that came, or as JSON for a message of the gateway's own.
 //!
 //! The platform reads and writes field values as UTF-8; bytes that are none reach us as U+FFFD, and leave so too.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tollgate_core::forward::{Edit, Edits};
 
-/// Reads fields; one that `http` does not take is left out.
-pub(crate) fn parse(text: &str) -> HeaderMap {
-    let mut fields = HeaderMap::new();
+/// Reads fields. One that `http` does not take, and one that is to be left out, is not among them; the text that is
+/// answered beside them is the edits that take these from a copy of the message.
+pub(crate) fn parse(text: &str, mut left_out: impl FnMut(&HeaderName, &HeaderValue) -> bool) -> (HeaderMap, String) {
+    let (mut fields, mut hidden) = (HeaderMap::new(), String::new());
     let mut lines = text.split('\n');
     while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
-            fields.append(name, value);
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
+            (Ok(name), Ok(value)) if !left_out(&name, &value) => drop(fields.append(name, value)),
+            _ => line(&mut hidden, REMOVE, name, ""),
         }
     }
-    fields
+    (fields, hidden)
 }
+
+/// Writes edits, three lines each: what is done, the name, the value.
+pub(crate) fn write_edits(text: &mut String, edits: &Edits) {
+    for edit in edits.as_slice() {
+        let (kind, value) = match edit {
+            Edit::Remove(_) => (REMOVE, None),
+            Edit::Set(_, value) => (SET, Some(value)),
+            Edit::Append(_, value) => (APPEND, Some(value)),
+        };
+        let value = value.map_or_else(Default::default, |value| String::from_utf8_lossy(value.as_bytes()));
+        line(text, kind, edit.name().as_str(), &value);
+    }
+}
+
+fn line(text: &mut String, kind: &str, name: &str, value: &str) {
+    for part in [kind, "\n", name, "\n", value, "\n"] {
+        text.push_str(part);
+    }
+}
+
+const REMOVE: &str = "-";
+const SET: &str = "=";
+const APPEND: &str = "+";
 
 /// Writes fields as JSON that JavaScript makes a `Headers` of: an object, which the platform reads fastest, or pairs
 /// where a name stands more than once.
@@ -43,6 +69,27 @@ const FIELD_BYTES_USUAL: usize = 48;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> HeaderMap {
+        super::parse(text, |_, _| false).0
+    }
+
+    #[test]
+    fn what_is_left_out_is_hidden_from_the_copy_too() {
+        let (fields, hidden) = super::parse("cf-ray\n8a\nbad name\nx\nok\n1\n", |name, _| name == "cf-ray");
+        assert_eq!((to_json(&fields).as_str(), hidden.as_str()), (r#"{"ok":"1"}"#, "-\ncf-ray\n\n-\nbad name\n\n"));
+    }
+
+    #[test]
+    fn edits_are_three_lines_each() {
+        let mut edits = Edits::default();
+        edits.remove(HeaderName::from_static("te"));
+        edits.set_text(HeaderName::from_static("via"), "1.1 tollgate");
+        edits.append(HeaderName::from_static("set-cookie"), HeaderValue::from_static(""));
+        let mut text = String::new();
+        write_edits(&mut text, &edits);
+        assert_eq!(text, "-\nte\n\n=\nvia\n1.1 tollgate\n+\nset-cookie\n\n");
+    }
 
     #[test]
     fn repeated_fields_stay_apart_and_in_order() {

@@ -11,9 +11,11 @@ pub mod counter;
 pub mod entry;
 mod fields;
 mod host;
+mod outgoing;
 mod platform;
 pub mod ports;
 pub mod task;
 
 pub use content::{ContentCopy, WorkerContent};
 pub use host::CloudflareHost;
+pub use outgoing::response_of;

@@ -41,16 +41,32 @@ extern "C" {
     #[wasm_bindgen(js_name = socketOf)]
     pub(crate) fn socket_of(response: &Response) -> Option<WebSocket>;
 
-    pub(crate) fn answer(exchange: &Exchange, status: u16, fields: &str, body: JsValue, socket: Option<WebSocket>);
+    pub(crate) fn answer(
+        exchange: &Exchange,
+        came: Option<Response>,
+        status: u16,
+        fields: &str,
+        body: JsValue,
+        socket: Option<WebSocket>,
+    );
+
+    #[wasm_bindgen(catch, js_name = responseOf)]
+    pub(crate) fn response_of(
+        came: Option<Response>,
+        status: u16,
+        fields: &str,
+        body: JsValue,
+        socket: Option<WebSocket>,
+    ) -> Result<Response, JsValue>;
 
     #[wasm_bindgen(catch, js_name = keepAlive)]
     pub(crate) fn keep_alive(exchange: &Exchange) -> Result<Function, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub(crate) fn send(
+        came: Option<Request>,
         head: &str,
         body: JsValue,
-        carrier: Option<Request>,
         timeout_ms: Option<f64>,
     ) -> Result<Promise, JsValue>;
 

@@ -9,7 +9,7 @@ use http_body::Body;
 use std::future::poll_fn;
 use std::pin::Pin;
 use tollgate_core::telemetry::{ExchangeRecord, Metrics};
-use tollgate_edge::ports::{Content, TelemetrySink, Unavailable, Upstream, UpstreamCall};
+use tollgate_edge::ports::{Content, TelemetrySink, Unavailable, UpstreamCall};
 
 use crate::content::NativeContent;
 use crate::log::IsolateLog;
@@ -52,7 +52,7 @@ impl TelemetrySink for NativeTelemetrySink {
         *request.headers_mut() = fields;
         // On the heap, because it is large and seldom, and part of what comes after every exchange.
         Box::pin(async {
-            let answer = self.upstream.send(request, &POST_CALL).await;
+            let answer = self.upstream.exchange(request, &POST_CALL).await;
             let response = answer.map_err(|error| Unavailable::new(error.to_string()))?;
             let status = response.status();
             read_away(response.into_body()).await;

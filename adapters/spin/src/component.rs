@@ -7,6 +7,7 @@ use spin_sdk::variables;
 use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 use spin_sdk::wasip3::spawn;
+use tollgate_core::forward::Reply;
 use tollgate_edge::{Freshness, Isolate, IsolateSettings, serve};
 
 use crate::host::SpinHost;
@@ -29,13 +30,13 @@ impl Guest for Component {
         let (isolate, host) = kept().await?;
         let (request, client) = match from_host(request) {
             Ok(taken) => taken,
-            Err(unreadable) => return Ok(to_host(tollgate_edge::unreadable(unreadable.0))),
+            Err(unreadable) => return Ok(to_host(Reply::own(tollgate_edge::unreadable(unreadable.0)))),
         };
         let served = serve(&isolate, &host, request, client).await;
         spawn(async {
             served.after.await;
         });
-        Ok(to_host(served.response))
+        Ok(to_host(served.reply))
     }
 }
 

@@ -6,16 +6,20 @@ use bytes::Bytes;
 use futures_channel::oneshot;
 use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
-use spin_sdk::wasip3::http::types::{ErrorCode, Trailers};
+use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Trailers};
 use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, Whole};
 
-use crate::message::{fields_of, host_fields};
+use crate::message::{fields_of, host_fields, host_lines};
 
 /// The content of a request or a response.
 ///
 /// As long as nobody counts, copies or times it, it is the host's own stream and never enters the component.
-pub struct SpinContent(pub(crate) Source);
+pub struct SpinContent {
+    pub(crate) source: Source,
+    /// The fields of the response that it came with, to be edited and handed on where the response passes through.
+    pub(crate) came: Option<Fields>,
+}
 
 pub(crate) enum Source {
     Nothing,
@@ -77,24 +81,24 @@ impl Content for SpinContent {
     type Copy = ContentCopy;
 
     fn empty() -> Self {
-        Self(Source::Nothing)
+        Self::of(Source::Nothing)
     }
 
     fn from_bytes(bytes: Bytes) -> Self {
         if bytes.is_empty() {
             return Self::empty();
         }
-        Self(Source::Bytes(bytes))
+        Self::of(Source::Bytes(bytes))
     }
 
     fn is_empty(&self) -> bool {
-        matches!(self.0, Source::Nothing)
+        matches!(self.source, Source::Nothing)
     }
 
     fn limited(self, max_bytes: u64) -> Self {
-        match self.0 {
+        match self.source {
             Source::Nothing => self,
-            source => Self(Source::Steps(limited(source.into_steps(), max_bytes))),
+            source => Self { source: Source::Steps(limited(source.into_steps(), max_bytes)), ..self },
         }
     }
 
@@ -102,12 +106,12 @@ impl Content for SpinContent {
         let (sender, receiver) = oneshot::channel();
         let copying =
             Copying { done: Some(sender), bytes: Vec::new(), max: usize::try_from(max_bytes).unwrap_or(usize::MAX) };
-        let steps = copied(self.0.into_steps(), copying);
-        (Self(Source::Steps(steps)), ContentCopy(receiver))
+        let steps = copied(self.source.into_steps(), copying);
+        (Self { source: Source::Steps(steps), ..self }, ContentCopy(receiver))
     }
 
     async fn gather(self, bytes_max: u64) -> Result<Gathered<Self>, ContentFault> {
-        let mut steps = self.0.into_steps();
+        let mut steps = self.source.into_steps();
         let (mut bytes, mut trailers) = (Vec::new(), None);
         while let Some(step) = steps.next().await {
             match step.map_err(|broken| ContentFault::from(&broken))? {
@@ -116,7 +120,8 @@ impl Content for SpinContent {
             }
             if bytes.len() as u64 > bytes_max {
                 let beginning = stream::iter([Ok(Step::Data(bytes.into()))]);
-                return Ok(Gathered::TooLarge(Self(Source::Steps(beginning.chain(steps).boxed_local()))));
+                let source = Source::Steps(beginning.chain(steps).boxed_local());
+                return Ok(Gathered::TooLarge(Self { source, came: self.came }));
             }
         }
         Ok(Gathered::Whole(Whole { bytes: bytes.into(), trailers }))
@@ -124,29 +129,35 @@ impl Content for SpinContent {
 
     fn replay(whole: &Whole) -> Self {
         let Some(trailers) = &whole.trailers else { return Self::from_bytes(whole.bytes.clone()) };
-        let steps = [Ok(Step::Data(whole.bytes.clone())), Ok(Step::Trailers(host_fields(trailers)))];
-        Self(Source::Steps(stream::iter(steps).boxed_local()))
+        let steps =
+            [Ok(Step::Data(whole.bytes.clone())), Ok(Step::Trailers(host_fields(&host_lines(trailers.into()))))];
+        Self::of(Source::Steps(stream::iter(steps).boxed_local()))
     }
 
     fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
         let (sender, receiver) = oneshot::channel();
-        let source = match self.0 {
+        let source = match self.source {
             // The sender is dropped: what passes through untouched is not observed.
             Source::Raw(raw) => Source::Raw(raw),
             source => Source::Steps(watched(source.into_steps(), Watch::new(sender))),
         };
         let delivery = receiver.map(|told| told.unwrap_or(Delivery::Unobserved));
-        (Self(source), delivery)
+        (Self { source, ..self }, delivery)
     }
 }
 
 impl SpinContent {
+    /// Content that came with no message, or with one that is not handed on.
+    pub(crate) fn of(source: Source) -> Self {
+        Self { source, came: None }
+    }
+
     /// Reads all of it, without its trailers.
     ///
     /// # Errors
     /// When it breaks off; what came until then is dropped.
     pub async fn whole(self) -> Result<Bytes, ErrorCode> {
-        let mut steps = self.0.into_steps();
+        let mut steps = self.source.into_steps();
         let mut whole = Vec::new();
         while let Some(step) = steps.next().await {
             if let Step::Data(data) = step.map_err(Broken::into_code)? {
@@ -158,9 +169,9 @@ impl SpinContent {
 
     /// The same content, breaking off when `end` comes.
     pub(crate) fn until(self, end: Pin<Box<dyn Future<Output = ()>>>) -> Self {
-        match self.0 {
+        match self.source {
             Source::Nothing => self,
-            source => Self(Source::Steps(timed(source.into_steps(), end))),
+            source => Self { source: Source::Steps(timed(source.into_steps(), end)), ..self },
         }
     }
 }
@@ -318,19 +329,19 @@ mod tests {
 
     fn of(chunks: &[&'static str]) -> SpinContent {
         let steps: Vec<_> = chunks.iter().map(|chunk| Ok(Step::Data(Bytes::from_static(chunk.as_bytes())))).collect();
-        SpinContent(Source::Steps(stream::iter(steps).boxed_local()))
+        SpinContent::of(Source::Steps(stream::iter(steps).boxed_local()))
     }
 
     fn broken_after(chunk: &'static str) -> SpinContent {
-        let steps = of(&[chunk]).0.into_steps();
+        let steps = of(&[chunk]).source.into_steps();
         let end = stream::iter([Err(Broken::BySender(ErrorCode::ConnectionTerminated))]);
-        SpinContent(Source::Steps(steps.chain(end).boxed_local()))
+        SpinContent::of(Source::Steps(steps.chain(end).boxed_local()))
     }
 
     /// Reads to the end: the text, and whether the end was a good one.
     fn read(content: SpinContent) -> (String, bool) {
         let mut text = String::new();
-        let mut steps = content.0.into_steps();
+        let mut steps = content.source.into_steps();
         while let Some(step) = block_on(steps.next()) {
             match step {
                 Ok(Step::Data(data)) => text.push_str(&String::from_utf8_lossy(&data)),
@@ -399,8 +410,8 @@ mod tests {
 
     #[test]
     fn content_breaks_off_at_its_deadline() {
-        let slow = of(&["ab"]).0.into_steps().chain(stream::pending()).boxed_local();
-        let content = SpinContent(Source::Steps(slow)).until(Box::pin(async {}));
+        let slow = of(&["ab"]).source.into_steps().chain(stream::pending()).boxed_local();
+        let content = SpinContent::of(Source::Steps(slow)).until(Box::pin(async {}));
         assert_eq!(read(content), ("ab".into(), false));
     }
 }

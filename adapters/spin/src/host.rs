@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use spin_sdk::variables;
 use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
 use spin_sdk::wasip3::random::random::get_random_bytes;
 use tollgate_core::fetch::{FetchAnswer, FetchBounds, FetchError, FetchRequest};
+use tollgate_core::forward::Outbound;
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::{MonotonicInstant, Timestamp};
@@ -172,12 +173,10 @@ impl TelemetrySink for SpinTelemetrySink {
     fn record(&self, _: &ExchangeRecord) {}
 
     async fn post(&self, endpoint: &Uri, fields: HeaderMap, content: Vec<u8>) -> Result<StatusCode, Unavailable> {
-        let mut request = Request::new(SpinContent::from_bytes(Bytes::from(content)));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = endpoint.clone();
-        *request.headers_mut() = fields;
+        let request = Outbound::new(&Method::POST, endpoint.clone(), &fields, true);
+        let content = SpinContent::from_bytes(Bytes::from(content));
         let call = UpstreamCall { connect_timeout_ms: EXPORT_TIMEOUT_MS, timeout_ms: Some(EXPORT_TIMEOUT_MS) };
-        match SpinUpstream.send(request, &call).await {
+        match SpinUpstream.send(&request, content, &call).await {
             Ok(response) => Ok(response.status()),
             Err(error) => Err(Unavailable::new(format!("telemetry: {error}"))),
         }

@@ -23,5 +23,6 @@ pub use component::Component;
 pub use content::{ContentCopy, SpinContent};
 pub use counters::SpinCounters;
 pub use host::{SpinClock, SpinEntropy, SpinHost, SpinSecrets, SpinTelemetrySink};
+pub use message::{from_host_response, to_host};
 pub use store::{SpinRecords, SpinResponseCache};
 pub use upstream::SpinUpstream;

@@ -9,7 +9,9 @@ use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme};
 use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
+use tollgate_core::forward::{Edit, Edits, Fields as Composed, Outbound, Reply};
 use tollgate_edge::Client;
+use tollgate_edge::ports::Content;
 
 use crate::content::{Broken, Raw, Source, SpinContent, Step, Steps};
 
@@ -33,7 +35,7 @@ pub(crate) fn from_host(request: types::Request) -> Result<(Request<SpinContent>
     let content = if has_content(&fields) {
         raw(|taken| types::Request::consume_body(request, taken))
     } else {
-        SpinContent(Source::Nothing)
+        SpinContent::empty()
     };
     let mut taken = Request::new(content);
     *taken.method_mut() = method;
@@ -43,54 +45,89 @@ pub(crate) fn from_host(request: types::Request) -> Result<(Request<SpinContent>
     Ok((taken, Client { address, https, inside: false }))
 }
 
-/// The answer in the host's form.
-pub(crate) fn to_host(response: Response<SpinContent>) -> types::Response {
-    let (mut head, content) = response.into_parts();
-    declare_length(&mut head.headers, &content);
+/// The answer in the host's form: the fields of an upstream's response go on in the host's own list, edited in place.
+pub fn to_host(mut reply: Reply<SpinContent>) -> types::Response {
+    let length = length_to_declare(reply.fields(), reply.content());
+    if let Some(length) = length {
+        reply.edits_mut().set(CONTENT_LENGTH, length);
+    }
+    let (status, passes_through) = (reply.status(), reply.passes_through());
+    let (edits, lines) = if passes_through && reply.content().came.is_some() {
+        (std::mem::take(reply.edits_mut()), Vec::new())
+    } else {
+        (Edits::default(), host_lines(reply.fields()))
+    };
+    let mut content = reply.into_content();
+    let fields = match content.came.take().filter(|_| passes_through) {
+        Some(came) => edited(came, &edits),
+        None => host_fields(&lines),
+    };
     let (contents, trailers) = to_host_content(content, |_| {});
-    let (response, _sent) = types::Response::new(host_fields(&head.headers), contents, trailers);
+    let (response, _sent) = types::Response::new(fields, contents, trailers);
     // A status of the `http` crate is always one of the host's.
-    let _ = response.set_status_code(head.status.as_u16());
+    let _ = response.set_status_code(status.as_u16());
     response
 }
 
+/// The host's fields after the edits; what the host refuses to change was none of ours.
+fn edited(fields: Fields, edits: &Edits) -> Fields {
+    for edit in edits.as_slice() {
+        let name = edit.name().as_str();
+        let _ = match edit {
+            Edit::Remove(_) => fields.delete(name),
+            Edit::Set(_, value) => fields.set(name, &[value.as_bytes().to_vec()]),
+            Edit::Append(_, value) => fields.append(name, value.as_bytes()),
+        };
+    }
+    fields
+}
+
 /// The request to an upstream in the host's form; `broke` hears when its content ends early.
+///
+/// Its fields are written in one call, from what came and the edits: those are so many that a call for each costs more.
 pub(crate) fn to_host_request(
-    request: Request<SpinContent>,
+    request: &Outbound<'_>,
+    content: SpinContent,
     options: types::RequestOptions,
     broke: impl FnOnce(&Broken) + 'static,
 ) -> Result<types::Request, ErrorCode> {
-    let (mut head, content) = request.into_parts();
+    let mut lines = host_lines(request.sent());
     // The authority stands for it; the host refuses the field.
-    head.headers.remove(HOST);
-    if matches!(content.0, Source::Nothing) && may_be_chunked(&head.method, &head.headers) {
-        head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
-    declare_length(&mut head.headers, &content);
+    lines.retain(|(name, _)| name != HOST.as_str());
+    let length = if matches!(content.source, Source::Nothing) && may_be_chunked(request) {
+        Some(HeaderValue::from_static("0"))
+    } else {
+        length_to_declare(request.sent(), &content)
+    };
+    lines.extend(length.map(|length| (CONTENT_LENGTH.as_str().to_owned(), length.as_bytes().to_vec())));
+    let (method, uri) = (request.method(), request.target());
     let (contents, trailers) = to_host_content(content, broke);
-    let fields = host_fields(&head.headers);
-    let (request, _sent) = types::Request::new(fields, contents, trailers, Some(options));
+    let (request, _sent) = types::Request::new(host_fields(&lines), contents, trailers, Some(options));
     let invalid = |()| ErrorCode::HttpRequestUriInvalid;
-    request.set_method(&host_method(&head.method)).map_err(|()| ErrorCode::HttpRequestMethodInvalid)?;
-    let scheme = head.uri.scheme().map(|scheme| match scheme.as_str() {
+    request.set_method(&host_method(method)).map_err(|()| ErrorCode::HttpRequestMethodInvalid)?;
+    let scheme = uri.scheme().map(|scheme| match scheme.as_str() {
         "http" => Scheme::Http,
         "https" => Scheme::Https,
         other => Scheme::Other(other.to_owned()),
     });
     request.set_scheme(scheme.as_ref()).map_err(invalid)?;
-    let authority = head.uri.authority().map(http::uri::Authority::as_str);
+    let authority = uri.authority().map(http::uri::Authority::as_str);
     request.set_authority(authority).map_err(invalid)?;
-    let target = head.uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+    let target = uri.path_and_query().map(http::uri::PathAndQuery::as_str);
     request.set_path_with_query(target).map_err(invalid)?;
     Ok(request)
 }
 
 /// An upstream's answer, its content streaming.
-pub(crate) fn from_host_response(response: types::Response) -> Result<Response<SpinContent>, ErrorCode> {
+///
+/// # Errors
+/// When its status is none.
+pub fn from_host_response(response: types::Response) -> Result<Response<SpinContent>, ErrorCode> {
     let status = StatusCode::from_u16(response.get_status_code()).map_err(|_| ErrorCode::HttpProtocolError)?;
-    let fields = fields_of(&response.get_headers());
+    let came = response.get_headers().clone();
+    let fields = fields_of(&came);
     let content = raw(|taken| types::Response::consume_body(response, taken));
-    let mut taken = Response::new(content);
+    let mut taken = Response::new(SpinContent { came: Some(came), ..content });
     *taken.status_mut() = status;
     *taken.headers_mut() = fields;
     Ok(taken)
@@ -124,15 +161,17 @@ fn has_content(fields: &HeaderMap) -> bool {
 }
 
 /// Content that is all here has a length, which the host cannot see.
-fn declare_length(fields: &mut HeaderMap, content: &SpinContent) {
-    if let Source::Bytes(bytes) = &content.0 {
-        fields.entry(CONTENT_LENGTH).or_insert(HeaderValue::from(bytes.len()));
+fn length_to_declare(fields: Composed<'_>, content: &SpinContent) -> Option<HeaderValue> {
+    match &content.source {
+        Source::Bytes(bytes) if !fields.contains(CONTENT_LENGTH) => Some(HeaderValue::from(bytes.len())),
+        Source::Nothing | Source::Bytes(_) | Source::Raw(_) | Source::Steps(_) => None,
     }
 }
 
 /// The host would send such a request with an empty chunked content rather than none.
-fn may_be_chunked(method: &Method, fields: &HeaderMap) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::CONNECT) && !fields.contains_key(CONTENT_LENGTH)
+fn may_be_chunked(request: &Outbound<'_>) -> bool {
+    let has_no_length = !request.sent().contains(CONTENT_LENGTH);
+    !matches!(*request.method(), Method::GET | Method::HEAD | Method::CONNECT) && has_no_length
 }
 
 fn uri_of(request: &types::Request) -> Result<Uri, Unreadable> {
@@ -197,13 +236,18 @@ pub(crate) fn fields_of(fields: &Fields) -> HeaderMap {
     map
 }
 
+/// Field lines as the host takes them.
+pub(crate) type Lines = Vec<(String, Vec<u8>)>;
+
+pub(crate) fn host_lines(fields: Composed<'_>) -> Lines {
+    fields.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+}
+
 /// The fields in the host's form; one that the host refuses is left out rather than the whole message.
-pub(crate) fn host_fields(map: &HeaderMap) -> Fields {
-    let list: Vec<(String, Vec<u8>)> =
-        map.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
-    Fields::from_list(&list).unwrap_or_else(|_| {
+pub(crate) fn host_fields(list: &Lines) -> Fields {
+    Fields::from_list(list).unwrap_or_else(|_| {
         let fields = Fields::new();
-        for (name, value) in &list {
+        for (name, value) in list {
             let _ = fields.append(name, value);
         }
         fields
@@ -215,7 +259,7 @@ fn raw(
 ) -> SpinContent {
     let (taken, is_taken) = wit_future::new(|| Ok(()));
     let (stream, trailers) = consume(is_taken);
-    SpinContent(Source::Raw(Raw { stream, trailers, _taken: taken }))
+    SpinContent::of(Source::Raw(Raw { stream, trailers, _taken: taken }))
 }
 
 /// Content in the host's form: handed back untouched where it is the host's own, else written as it comes.
@@ -223,7 +267,7 @@ fn to_host_content(
     content: SpinContent,
     broke: impl FnOnce(&Broken) + 'static,
 ) -> (Option<StreamReader<u8>>, FutureReader<Trailers>) {
-    let steps = match content.0 {
+    let steps = match content.source {
         Source::Nothing => return (None, wit_future::new(|| Ok(None)).1),
         Source::Raw(raw) => return (Some(raw.stream), raw.trailers),
         source => source.into_steps(),

@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
-use http::{Request, Response};
+use http::Response;
 use spin_sdk::wasip3::clocks::monotonic_clock;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{ErrorCode, RequestOptions};
-use tollgate_core::forward::UpstreamError;
+use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_edge::ports::{Upstream, UpstreamCall};
 
 use crate::content::{Broken, SpinContent};
@@ -24,13 +24,14 @@ impl Upstream for SpinUpstream {
 
     async fn send(
         &self,
-        request: Request<SpinContent>,
+        request: &Outbound<'_>,
+        content: SpinContent,
         call: &UpstreamCall,
     ) -> Result<Response<SpinContent>, UpstreamError> {
         let past_limit = Rc::new(Cell::new(false));
         let told = Rc::clone(&past_limit);
         let broke = move |broken: &Broken| told.set(matches!(broken, Broken::AtLimit));
-        let request = to_host_request(request, options(call), broke).map_err(|code| error(&code))?;
+        let request = to_host_request(request, content, options(call), broke).map_err(|code| error(&code))?;
         let answer = |answer: Result<_, ErrorCode>| {
             answer.and_then(from_host_response).map_err(|code| {
                 if past_limit.get() {

@@ -124,7 +124,7 @@ impl Bench {
     ) -> Option<(Response<Content>, ExchangeRecord)> {
         self.host.clock.drive(async {
             let served = serve(&self.isolate, &self.host, request, client).await;
-            (served.response, served.after.await)
+            (served.reply.into_response(), served.after.await)
         })
     }
 }

@@ -1,18 +1,21 @@
 //! Conditional requests: validating a stored response, and answering a client's own condition (RFC 9110, section 13).
 
 use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 use super::{CacheSettings, StoredMeta, storable};
-use crate::forward::is_end_to_end;
+use crate::forward::{Edit, Fields, is_end_to_end};
 use crate::time::Timestamp;
 
-/// The fields that ask an upstream whether a stored response still holds; none when it has no validator.
+/// The edits by which a request asks whether a stored response still holds: our validators replace the client's, whose
+/// own condition is judged against what is stored then.
 #[must_use]
-pub fn validators(meta: &StoredMeta) -> Vec<(HeaderName, HeaderValue)> {
+pub fn validators(meta: &StoredMeta) -> [Edit; 2] {
     let fields = meta.header_map();
-    let condition = |from: HeaderName, to: HeaderName| fields.get(from).map(|value| (to, value.clone()));
-    condition(ETAG, IF_NONE_MATCH).into_iter().chain(condition(LAST_MODIFIED, IF_MODIFIED_SINCE)).collect()
+    [(ETAG, IF_NONE_MATCH), (LAST_MODIFIED, IF_MODIFIED_SINCE)].map(|(from, to)| match fields.get(from) {
+        Some(value) => Edit::Set(to, value.clone()),
+        None => Edit::Remove(to),
+    })
 }
 
 /// Whether a client's condition says that it already has the response with these fields: answer 304.
@@ -44,22 +47,23 @@ pub fn not_modified(request: &HeaderMap, response: &HeaderMap) -> bool {
 pub fn freshen(
     settings: &CacheSettings,
     meta: &StoredMeta,
-    update: &HeaderMap,
+    update: Fields<'_>,
     requested_at: Timestamp,
     now: Timestamp,
 ) -> Option<StoredMeta> {
     let mut fields = meta.header_map();
-    for name in update.keys().filter(|n| is_end_to_end(n) && **n != CONTENT_LENGTH) {
+    let updated = || update.iter().filter(|(name, _)| is_end_to_end(name) && *name != CONTENT_LENGTH);
+    for (name, _) in updated() {
         fields.remove(name);
-        for value in update.get_all(name) {
-            fields.append(name, value.clone());
-        }
+    }
+    for (name, value) in updated() {
+        fields.append(name, value.clone());
     }
     // How old the old response was says nothing of one confirmed just now.
-    for name in [AGE, DATE].iter().filter(|name| !update.contains_key(*name)) {
+    for name in [AGE, DATE].into_iter().filter(|name| !update.contains(name)) {
         fields.remove(name);
     }
-    let fresh = storable(settings, meta.status_code(), &fields, requested_at, now).ok()?;
+    let fresh = storable(settings, meta.status_code(), Fields::from(&fields), requested_at, now).ok()?;
     Some(StoredMeta { content_bytes: meta.content_bytes, ..fresh })
 }
 
@@ -107,7 +111,7 @@ mod tests {
         let old = storable(
             &settings,
             StatusCode::OK,
-            &fields(&[("cache-control", "max-age=1"), ("etag", "\"a\""), ("x-n", "1")]),
+            Fields::from(&fields(&[("cache-control", "max-age=1"), ("etag", "\"a\""), ("x-n", "1")])),
             Timestamp::EPOCH,
             Timestamp::EPOCH,
         )
@@ -116,7 +120,7 @@ mod tests {
         let new = freshen(
             &settings,
             &old,
-            &fields(&[("cache-control", "max-age=9"), ("x-n", "2"), ("content-length", "0")]),
+            Fields::from(&fields(&[("cache-control", "max-age=9"), ("x-n", "2"), ("content-length", "0")])),
             now,
             now,
         )
@@ -124,6 +128,7 @@ mod tests {
         assert_eq!((new.stored_at, new.fresh_ms), (now, 9_000));
         assert_eq!(new.header_map().get("x-n").unwrap(), "2");
         assert_eq!(new.header_map().get("etag").unwrap(), "\"a\"");
-        assert!(freshen(&settings, &old, &fields(&[("cache-control", "no-store")]), now, now).is_none());
+        let update = fields(&[("cache-control", "no-store")]);
+        assert!(freshen(&settings, &old, Fields::from(&update), now, now).is_none());
     }
 }

@@ -1,7 +1,8 @@
 //! The `Cache-Control` field (RFC 9111, section 5.2), as far as a shared cache obeys it.
 
-use http::HeaderMap;
 use http::header::{CACHE_CONTROL, PRAGMA};
+
+use crate::forward::Fields;
 
 /// Directives of a request or a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,13 +28,14 @@ impl CacheControl {
     ///
     /// A lifetime that is no number counts as 0: the cautious reading (section 4.2.1).
     #[must_use]
-    pub fn of(fields: &HeaderMap) -> Self {
+    pub fn of<'f>(fields: impl Into<Fields<'f>>) -> Self {
+        let fields = fields.into();
         let mut control = Self::default();
-        for directive in fields.get_all(CACHE_CONTROL).iter().filter_map(|v| v.to_str().ok()).flat_map(directives) {
+        for directive in fields.get_all(CACHE_CONTROL).filter_map(|v| v.to_str().ok()).flat_map(directives) {
             control.add(directive);
         }
-        if !fields.contains_key(CACHE_CONTROL) {
-            control.no_cache = fields.get_all(PRAGMA).iter().any(|v| v.as_bytes().eq_ignore_ascii_case(b"no-cache"));
+        if !fields.contains(CACHE_CONTROL) {
+            control.no_cache = fields.get_all(PRAGMA).any(|v| v.as_bytes().eq_ignore_ascii_case(b"no-cache"));
         }
         control
     }
@@ -67,6 +69,7 @@ fn directives(line: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     fn of(name: &'static str, value: &str) -> CacheControl {

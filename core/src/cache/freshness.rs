@@ -1,11 +1,11 @@
 //! Whether a stored response may be used, and whether a new one may be stored (RFC 9111, sections 3 and 4).
 
+use http::StatusCode;
 use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, EXPIRES, LAST_MODIFIED, SET_COOKIE, VARY};
-use http::{HeaderMap, StatusCode};
 
 use super::{CacheControl, CacheSettings, StoredMeta};
 use crate::bounds::{CLOCK_SKEW_MS, STORED_CONTENT_BYTES_MAX, VARY_NAMES_MAX};
-use crate::forward::is_end_to_end;
+use crate::forward::{Fields, is_end_to_end};
 use crate::time::Timestamp;
 
 /// What a stored response is good for.
@@ -73,7 +73,7 @@ pub fn assess(meta: &StoredMeta, request: &CacheControl, now: Timestamp) -> Asse
 pub fn storable(
     settings: &CacheSettings,
     status: StatusCode,
-    fields: &HeaderMap,
+    fields: Fields<'_>,
     requested_at: Timestamp,
     now: Timestamp,
 ) -> Result<StoredMeta, NotStored> {
@@ -87,15 +87,15 @@ pub fn storable(
     if !STORED_STATUSES.contains(&status.as_u16()) && !more.contains(&status.as_u16()) {
         return Err(NotStored::Status);
     }
-    if fields.contains_key(SET_COOKIE) {
+    if fields.contains(SET_COOKIE) {
         return Err(NotStored::SetCookie);
     }
-    let content_bytes = number(fields, &CONTENT_LENGTH);
+    let content_bytes = number(fields, CONTENT_LENGTH);
     if content_bytes.is_some_and(|n| n > STORED_CONTENT_BYTES_MAX) {
         return Err(NotStored::TooLarge);
     }
     let initial_age_ms = initial_age_ms(fields, now);
-    let has_validator = fields.contains_key(ETAG) || fields.contains_key(LAST_MODIFIED);
+    let has_validator = fields.contains(ETAG) || fields.contains(LAST_MODIFIED);
     let fresh_ms = lifetime_ms.unwrap_or(0).saturating_sub(if settings.ttl_ms.is_some() { 0 } else { initial_age_ms });
     if fresh_ms == 0 && !has_validator {
         return Err(NotStored::NoLifetime);
@@ -131,31 +131,31 @@ const VALIDATION_KEEP_MS: u64 = 3_600_000;
 
 /// The age on arrival: what upstream caches say, or the time since the response was made, whichever is more
 /// (RFC 9111, section 4.2.3).
-fn initial_age_ms(fields: &HeaderMap, now: Timestamp) -> u64 {
-    let told_ms = number(fields, &AGE).unwrap_or(0).saturating_mul(1000);
+fn initial_age_ms(fields: Fields<'_>, now: Timestamp) -> u64 {
+    let told_ms = number(fields, AGE).unwrap_or(0).saturating_mul(1000);
     // `Date` counts whole seconds: what is less than one is no age.
-    let apparent_ms = instant(fields, &DATE).map_or(0, |date| now.millis_since(date) / 1000 * 1000);
+    let apparent_ms = instant(fields, DATE).map_or(0, |date| now.millis_since(date) / 1000 * 1000);
     told_ms.max(apparent_ms)
 }
 
-fn instant(fields: &HeaderMap, name: &http::HeaderName) -> Option<Timestamp> {
+fn instant(fields: Fields<'_>, name: http::HeaderName) -> Option<Timestamp> {
     Timestamp::from_http_date(fields.get(name)?.to_str().ok()?)
 }
 
-fn lifetime_ms(settings: &CacheSettings, control: &CacheControl, fields: &HeaderMap, now: Timestamp) -> Option<u64> {
+fn lifetime_ms(settings: &CacheSettings, control: &CacheControl, fields: Fields<'_>, now: Timestamp) -> Option<u64> {
     if control.no_cache {
         return Some(0);
     }
     let from_control = || control.s_maxage.or(control.max_age).map(|s| s.saturating_mul(1000));
     let from_expires = || {
         // An `Expires` that is no date means: already stale (RFC 9111, section 5.3).
-        let Some(end) = instant(fields, &EXPIRES) else { return fields.contains_key(EXPIRES).then_some(0) };
-        Some(end.millis_since(instant(fields, &DATE).unwrap_or(now)))
+        let Some(end) = instant(fields, EXPIRES) else { return fields.contains(EXPIRES).then_some(0) };
+        Some(end.millis_since(instant(fields, DATE).unwrap_or(now)))
     };
     settings.ttl_ms.or_else(from_control).or_else(from_expires)
 }
 
-fn vary_names(fields: &HeaderMap) -> Result<Option<Vec<String>>, NotStored> {
+fn vary_names(fields: Fields<'_>) -> Result<Option<Vec<String>>, NotStored> {
     let mut names = Vec::new();
     for line in fields.get_all(VARY) {
         let line = line.to_str().map_err(|_| NotStored::NotText)?;
@@ -169,10 +169,10 @@ fn vary_names(fields: &HeaderMap) -> Result<Option<Vec<String>>, NotStored> {
     Ok((!names.is_empty()).then_some(names))
 }
 
-fn stored_fields(fields: &HeaderMap) -> Result<Vec<(String, String)>, NotStored> {
+fn stored_fields(fields: Fields<'_>) -> Result<Vec<(String, String)>, NotStored> {
     fields
         .iter()
-        .filter(|(name, _)| is_end_to_end(name) && **name != AGE && **name != CONTENT_LENGTH)
+        .filter(|(name, _)| is_end_to_end(name) && *name != AGE && *name != CONTENT_LENGTH)
         .map(|(name, value)| {
             let text = value.to_str().map_err(|_| NotStored::NotText)?;
             Ok((name.as_str().to_owned(), text.to_owned()))
@@ -180,7 +180,7 @@ fn stored_fields(fields: &HeaderMap) -> Result<Vec<(String, String)>, NotStored>
         .collect()
 }
 
-fn number(fields: &HeaderMap, name: &http::HeaderName) -> Option<u64> {
+fn number(fields: Fields<'_>, name: http::HeaderName) -> Option<u64> {
     fields.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
@@ -188,6 +188,7 @@ fn number(fields: &HeaderMap, name: &http::HeaderName) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::cache::CacheCredentials;
+    use http::HeaderMap;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     fn settings(ttl_ms: Option<u64>) -> CacheSettings {
@@ -203,7 +204,7 @@ mod tests {
         let got = storable(
             &settings(ttl_ms),
             StatusCode::from_u16(status).unwrap(),
-            &fields(pairs),
+            Fields::from(&fields(pairs)),
             Timestamp::EPOCH,
             Timestamp::from_millis(1),
         );
@@ -247,7 +248,7 @@ mod tests {
         for (age, want_ms) in [("0", 30_000), ("50", 10_000), ("x", 30_000)] {
             let fields = fields(&[("cache-control", "max-age=60"), ("date", &made.to_http_date()), ("age", age)]);
             assert_eq!(
-                storable(&settings(None), StatusCode::OK, &fields, now, now).unwrap().fresh_ms,
+                storable(&settings(None), StatusCode::OK, Fields::from(&fields), now, now).unwrap().fresh_ms,
                 want_ms,
                 "{age}"
             );
@@ -259,13 +260,13 @@ mod tests {
         let meta = storable(
             &settings(Some(1)),
             StatusCode::OK,
-            &fields(&[
+            Fields::from(&fields(&[
                 ("x-a", "1"),
                 ("connection", "close"),
                 ("age", "0"),
                 ("transfer-encoding", "chunked"),
                 ("vary", "B, a"),
-            ]),
+            ])),
             Timestamp::EPOCH,
             Timestamp::EPOCH,
         )
@@ -279,7 +280,7 @@ mod tests {
         let meta = storable(
             &settings(None),
             StatusCode::OK,
-            &fields(&[("cache-control", "max-age=10"), ("etag", "\"x\"")]),
+            Fields::from(&fields(&[("cache-control", "max-age=10"), ("etag", "\"x\"")])),
             Timestamp::EPOCH,
             Timestamp::from_millis(5_000),
         )
@@ -301,7 +302,7 @@ mod tests {
         let now = Timestamp::from_millis(1_000_000);
         let stored = |stored_at| {
             let fields = fields(&[("cache-control", "max-age=10")]);
-            storable(&settings(None), StatusCode::OK, &fields, stored_at, stored_at).unwrap()
+            storable(&settings(None), StatusCode::OK, Fields::from(&fields), stored_at, stored_at).unwrap()
         };
         let judged = |meta| assess(&meta, &CacheControl::default(), now);
         assert!(matches!(judged(stored(now.plus_millis(CLOCK_SKEW_MS))), Assessment::Fresh { age_s: 0, .. }));
@@ -313,7 +314,7 @@ mod tests {
         let at = Timestamp::from_millis;
         let meta = |requested_at, stored_at| {
             let fields = fields(&[("cache-control", "max-age=10")]);
-            storable(&settings(None), StatusCode::OK, &fields, requested_at, stored_at).unwrap()
+            storable(&settings(None), StatusCode::OK, Fields::from(&fields), requested_at, stored_at).unwrap()
         };
         let (slow, quick) = (meta(at(0), at(9)), meta(at(5), at(6)));
         assert!(!slow.may_replace(&quick, at(9)) && quick.may_replace(&slow, at(9)) && slow.may_replace(&slow, at(9)));

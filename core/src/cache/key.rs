@@ -1,12 +1,13 @@
 //! Whether a request may use the cache, and under which key.
 
+use http::Method;
 use http::header::{AUTHORIZATION, COOKIE, RANGE};
-use http::{HeaderMap, Method};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{CacheControl, CacheKey, CacheSettings};
+use crate::forward::{Fields, Outbound, Resource};
 use crate::route::{Predicate, Subject, Test};
 
 /// What becomes of requests that carry credentials.
@@ -45,6 +46,8 @@ pub enum Bypass {
     Range,
     /// It says `no-store`.
     NoStore,
+    /// It has content, which may decide the answer and is in no key.
+    Content,
 }
 
 /// How a request reads the cache.
@@ -67,25 +70,20 @@ pub struct Taken<'r> {
     pub inside: bool,
 }
 
-/// Decides whether the request may use the cache.
-///
-/// `consumer` is the authenticated one; `host`, `path` and `query` are the canonical ones that are forwarded.
+/// Decides whether the request may use the cache; `consumer` is the authenticated one.
 #[must_use]
-pub fn plan(
-    settings: &CacheSettings,
-    taken: Taken<'_>,
-    method: &Method,
-    fields: &HeaderMap,
-    consumer: Option<&str>,
-    target: (&str, &str, Option<&str>),
-) -> Plan {
-    if method != Method::GET && method != Method::HEAD {
+pub fn plan(settings: &CacheSettings, taken: Taken<'_>, request: &Outbound<'_>, consumer: Option<&str>) -> Plan {
+    let fields = request.fields();
+    if request.method() != Method::GET && request.method() != Method::HEAD {
         return Plan::Bypass(Bypass::Method);
     }
-    if fields.contains_key(RANGE) {
+    if request.has_content() {
+        return Plan::Bypass(Bypass::Content);
+    }
+    if fields.contains(RANGE) {
         return Plan::Bypass(Bypass::Range);
     }
-    let with_credentials = consumer.is_some() || fields.contains_key(AUTHORIZATION) || fields.contains_key(COOKIE);
+    let with_credentials = consumer.is_some() || fields.contains(AUTHORIZATION) || fields.contains(COOKIE);
     if with_credentials && settings.credentials == CacheCredentials::Never {
         return Plan::Bypass(Bypass::Credentials);
     }
@@ -93,17 +91,17 @@ pub fn plan(
     if control.no_store {
         return Plan::Bypass(Bypass::NoStore);
     }
-    let resource = resource_key(settings, target);
-    let primary = primary_key(settings, taken, fields, consumer, &resource);
+    let resource = resource_key(settings, request.resource());
+    let primary = primary_key(settings, taken, request, consumer, &resource);
     Plan::Use(Reading { resource, primary, control })
 }
 
-/// The key that a GET for the resource with these fields is looked up under first.
+/// The key that a GET for the resource with the request's fields is looked up under first.
 #[must_use]
 pub fn primary_key(
     settings: &CacheSettings,
     taken: Taken<'_>,
-    fields: &HeaderMap,
+    request: &Outbound<'_>,
     consumer: Option<&str>,
     resource: &CacheKey,
 ) -> CacheKey {
@@ -113,6 +111,12 @@ pub fn primary_key(
         hash.add(b"inside");
     }
     taken.when.iter().for_each(|predicate| hash.predicate(predicate));
+    // The upstream learns of the host as it was written, and may build links of it: one with a port is a key apart.
+    if request.forwarded_host() != request.resource().host {
+        hash.add(b"host");
+        hash.add(request.forwarded_host().as_bytes());
+    }
+    let fields = request.fields();
     for name in &settings.vary {
         hash.field(fields, name);
     }
@@ -126,7 +130,8 @@ pub fn primary_key(
 
 /// The key of a resource, whatever the variant or the consumer.
 #[must_use]
-pub fn resource_key(settings: &CacheSettings, (host, path, query): (&str, &str, Option<&str>)) -> CacheKey {
+pub fn resource_key(settings: &CacheSettings, resource: Resource<'_>) -> CacheKey {
+    let Resource { host, path, query } = resource;
     let mut hash = Hasher::new("resource");
     hash.add(host.as_bytes());
     hash.add(path.as_bytes());
@@ -149,7 +154,8 @@ pub fn resource_key(settings: &CacheSettings, (host, path, query): (&str, &str, 
 
 /// The key of the variant that this request selects, for a response whose `Vary` has these names.
 #[must_use]
-pub fn variant_key(primary: &CacheKey, varies_on: &[String], fields: &HeaderMap) -> CacheKey {
+pub fn variant_key(primary: &CacheKey, varies_on: &[String], request: &Outbound<'_>) -> CacheKey {
+    let fields = request.fields();
     let mut hash = Hasher::new("variant");
     hash.add(primary.as_str().as_bytes());
     for name in varies_on {
@@ -173,7 +179,7 @@ impl Hasher {
         self.0.update(piece);
     }
 
-    fn field(&mut self, fields: &HeaderMap, name: &str) {
+    fn field(&mut self, fields: Fields<'_>, name: &str) {
         self.add(name.as_bytes());
         for value in fields.get_all(name) {
             self.add(value.as_bytes().trim_ascii());
@@ -203,6 +209,8 @@ impl Hasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forward::Edits;
+    use http::{HeaderMap, Uri};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     const PLAIN: Taken<'static> = Taken { when: &[], inside: false };
@@ -221,10 +229,15 @@ mod tests {
         consumer: Option<&str>,
         query: Option<&str>,
     ) -> CacheKey {
-        match plan(s, PLAIN, &Method::GET, &fields(pairs), consumer, ("h", "/p", query)) {
+        match plan(s, PLAIN, &get(&fields(pairs), query), consumer) {
             Plan::Use(reading) => reading.primary,
             Plan::Bypass(why) => panic!("{why:?}"),
         }
+    }
+
+    fn get<'f>(fields: &'f HeaderMap, query: Option<&str>) -> Outbound<'f> {
+        let target = format!("http://u/p{}", query.map(|query| format!("?{query}")).unwrap_or_default());
+        Outbound::new(&Method::GET, Uri::try_from(target).unwrap(), fields, false).on_behalf_of("h", "/p", "h")
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -233,10 +246,8 @@ mod tests {
         for (pairs, consumer) in
             [(vec![("authorization", "x")], None), (vec![("cookie", "a=b")], None), (vec![], Some("acme"))]
         {
-            assert_eq!(
-                plan(&never, PLAIN, &Method::GET, &fields(&pairs), consumer, ("h", "/p", None)),
-                Plan::Bypass(Bypass::Credentials)
-            );
+            let fields = fields(&pairs);
+            assert_eq!(plan(&never, PLAIN, &get(&fields, None), consumer), Plan::Bypass(Bypass::Credentials));
         }
         let own = settings(CacheCredentials::PerConsumer);
         assert_ne!(primary(&own, &[], Some("a"), None), primary(&own, &[], Some("b"), None));
@@ -272,7 +283,7 @@ mod tests {
         }
         let reading = |(when, inside): &(Vec<Predicate>, bool)| {
             let taken = Taken { when, inside: *inside };
-            match plan(&s, taken, &Method::GET, &fields(&[]), None, ("h", "/p", None)) {
+            match plan(&s, taken, &get(&fields(&[]), None), None) {
                 Plan::Use(reading) => reading,
                 Plan::Bypass(why) => panic!("{why:?}"),
             }
@@ -287,6 +298,35 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn pieces_do_not_run_together() {
         let s = settings(CacheCredentials::Never);
-        assert_ne!(resource_key(&s, ("ab", "/c", None)), resource_key(&s, ("a", "b/c", None)));
+        let key = |host, path| resource_key(&s, Resource { host, path, query: None });
+        assert_ne!(key("ab", "/c"), key("a", "b/c"));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_is_dropped_on_the_way_decides_no_key_and_what_is_forwarded_does() {
+        let s = settings(CacheCredentials::Never);
+        let came = fields(&[("accept-language", "fr"), ("authorization", "x"), ("x-a", "1")]);
+        let mut edits = Edits::default();
+        for name in ["accept-language", "authorization", "x-a"] {
+            edits.remove(name.parse().unwrap());
+        }
+        let dropped = || get(&came, None).with_edits(edits.clone());
+        let reading = |request: &Outbound<'_>| match plan(&s, PLAIN, request, None) {
+            Plan::Use(reading) => reading,
+            Plan::Bypass(why) => panic!("{why:?}"),
+        };
+        let nothing = HeaderMap::new();
+        let plain = get(&nothing, None);
+        assert_eq!(reading(&dropped()), reading(&plain));
+        let names = ["x-a".to_owned()];
+        let primary = reading(&plain).primary;
+        assert_eq!(variant_key(&primary, &names, &dropped()), variant_key(&primary, &names, &plain));
+        let set = fields(&[("x-a", "1")]);
+        assert_ne!(variant_key(&primary, &names, &get(&set, None)), variant_key(&primary, &names, &plain));
+        let with_port = get(&nothing, None).on_behalf_of("h", "/p", "h:1");
+        assert_ne!(reading(&with_port).primary, primary);
+        assert_eq!(reading(&with_port).resource, reading(&plain).resource, "a purge names both");
+        let body = Outbound::new(&Method::GET, Uri::from_static("http://u/p"), &nothing, true);
+        assert_eq!(plan(&s, PLAIN, &body, None), Plan::Bypass(Bypass::Content));
     }
 }

@@ -1,14 +1,18 @@
-//! The fields of a forwarded message: what is taken off, what is put on (RFC 9110, section 7.6; RFC 7239).
+//! The fields of a forwarded message: what is removed and what is added (RFC 9110, section 7.6; RFC 7239).
 
+use std::fmt::Write;
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use http::header::{CONNECTION, FORWARDED, TE, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
+
+use super::Edits;
 
 /// The name this gateway goes by in `Via`, `Cache-Status` and `Proxy-Status`.
 pub const PSEUDONYM: &str = "tollgate";
 
-/// What is told to the upstream of the client's own connection.
+/// What the upstream learns of the client's own connection.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardedFor<'a> {
     /// The client's address, where known.
@@ -23,40 +27,41 @@ pub struct ForwardedFor<'a> {
     pub version: Version,
 }
 
-/// The fields of the forwarded request, made from the client's in one pass.
+/// Makes a request's fields fit for the upstream.
 ///
-/// Hop-by-hop fields are left out, and those that `Connection` names; so is `Host`, which the caller sets to the
-/// upstream's.
-#[must_use]
-pub fn request_fields(received: &HeaderMap, client: &ForwardedFor<'_>) -> HeaderMap {
-    let nominated = nominated(received);
-    let mut fields = HeaderMap::with_capacity(received.len() + FIELDS_ADDED);
-    for (name, value) in received {
+/// Hop-by-hop fields go, and those that `Connection` names unless they are `kept`; so does `Host`, which the caller sets
+/// to the upstream's.
+pub fn request_edits(
+    edits: &mut Edits,
+    received: &HeaderMap,
+    client: &ForwardedFor<'_>,
+    kept: impl Fn(&HeaderName) -> bool,
+) {
+    for name in received.keys() {
         let text = name.as_str();
-        let dropped = is_hop_by_hop(text)
-            || matches!(text, "host" | "expect")
-            || (!client.trusted && is_client_claim(text))
-            || nominated.contains(name);
-        if !dropped {
-            fields.append(name.clone(), value.clone());
+        if is_hop_by_hop(text) || matches!(text, "host" | "expect") || (!client.trusted && is_client_claim(text)) {
+            edits.remove(name.clone());
         }
     }
+    remove_nominated(edits, received, kept);
     if received.get_all(TE).iter().any(|v| v.as_bytes().eq_ignore_ascii_case(b"trailers")) {
-        fields.insert(TE, HeaderValue::from_static("trailers"));
+        edits.set(TE, HeaderValue::from_static("trailers"));
     }
-    append_list(&mut fields, FORWARDED, &forwarded_element(client));
+    append_list(edits, received, FORWARDED, forwarded_element(client));
     let address = client.address.map(|a| a.to_string());
-    append_list(&mut fields, X_FORWARDED_FOR, address.as_deref().unwrap_or("unknown"));
-    set_absent(&mut fields, X_FORWARDED_HOST, client.host);
-    set_absent(&mut fields, X_FORWARDED_PROTO, if client.https { "https" } else { "http" });
-    append_list(&mut fields, VIA, &via(client.version));
-    fields
+    append_list(edits, received, X_FORWARDED_FOR, address.unwrap_or_else(|| "unknown".to_owned()));
+    set_absent(edits, received, X_FORWARDED_HOST, client.host);
+    set_absent(edits, received, X_FORWARDED_PROTO, if client.https { "https" } else { "http" });
+    append_via(edits, received, client.version);
 }
 
-/// Makes a response's fields fit for the client, in place.
-pub fn response_fields(fields: &mut HeaderMap, version: Version) {
-    strip_hop_by_hop(fields);
-    append_list(fields, VIA, &via(version));
+/// Makes a response's fields fit for the client.
+pub fn response_edits(edits: &mut Edits, received: &HeaderMap, version: Version) {
+    for name in received.keys().filter(|name| is_hop_by_hop(name.as_str())) {
+        edits.remove(name.clone());
+    }
+    remove_nominated(edits, received, |_| false);
+    append_via(edits, received, version);
 }
 
 /// Whether a field is for the far end; the others are for one connection only and are not stored or forwarded.
@@ -97,71 +102,72 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Room for what the gateway puts on: the fields above, `Via`, `Host`, the request id and the trace.
-const FIELDS_ADDED: usize = 10;
-
-/// The fields that `Connection` names as belonging to this connection only.
-fn nominated(fields: &HeaderMap) -> Vec<HeaderName> {
-    fields
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-        .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
-        .filter(|name| !NEVER_NOMINATED.contains(&name.as_str()))
-        .collect()
-}
-
-fn strip_hop_by_hop(fields: &mut HeaderMap) {
-    let mut dropped = nominated(fields);
-    dropped.extend(fields.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned());
-    for name in dropped {
-        fields.remove(name);
+/// Removes the fields that `Connection` names as belonging to this connection only.
+fn remove_nominated(edits: &mut Edits, fields: &HeaderMap, kept: impl Fn(&HeaderName) -> bool) {
+    let tokens = fields.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+    let names = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
+    for name in names.filter(|name| fields.contains_key(name)) {
+        if !NEVER_NOMINATED.contains(&name.as_str()) && !kept(&name) {
+            edits.remove(name);
+        }
     }
 }
 
 /// One element of `Forwarded` (RFC 7239, section 4): addresses in IPv6 and hosts with a port are quoted.
 fn forwarded_element(client: &ForwardedFor<'_>) -> String {
-    let node = match client.address {
-        Some(IpAddr::V4(address)) => address.to_string(),
-        Some(IpAddr::V6(address)) => format!("\"[{address}]\""),
-        None => "unknown".to_owned(),
-    };
     let proto = if client.https { "https" } else { "http" };
-    format!("for={node};host=\"{}\";proto={proto}", client.host)
+    let mut element = String::with_capacity(client.host.len() + ELEMENT_BYTES_USUAL);
+    // Writing to a String does not fail.
+    let _ = match client.address {
+        Some(IpAddr::V4(address)) => write!(element, "for={address}"),
+        Some(IpAddr::V6(address)) => write!(element, "for=\"[{address}]\""),
+        None => write!(element, "for=unknown"),
+    };
+    for part in [";host=\"", client.host, "\";proto=", proto] {
+        element.push_str(part);
+    }
+    element
 }
 
-fn via(version: Version) -> String {
-    let version = match version {
-        Version::HTTP_09 => "0.9",
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        Version::HTTP_3 => "3",
-        _ => "1.1",
+/// An element of `Forwarded` beside its host.
+const ELEMENT_BYTES_USUAL: usize = 48;
+
+/// Adds this gateway to `Via`; the elements carry [`PSEUDONYM`].
+fn append_via(edits: &mut Edits, received: &HeaderMap, version: Version) {
+    let element = match version {
+        Version::HTTP_09 => "0.9 tollgate",
+        Version::HTTP_10 => "1.0 tollgate",
+        Version::HTTP_2 => "2 tollgate",
+        Version::HTTP_3 => "3 tollgate",
+        _ => "1.1 tollgate",
     };
-    format!("{version} {PSEUDONYM}")
+    if edits.over(received).contains(VIA) {
+        append_list(edits, received, VIA, element.to_owned());
+    } else {
+        edits.set(VIA, HeaderValue::from_static(element));
+    }
 }
 
 /// Adds an element to a list field, in one line with what is there.
-fn append_list(fields: &mut HeaderMap, name: HeaderName, element: &str) {
-    if !fields.contains_key(&name) {
-        return set_absent(fields, name, element);
-    }
+fn append_list(edits: &mut Edits, received: &HeaderMap, name: HeaderName, element: String) {
     let mut line: Vec<u8> = Vec::new();
-    for value in fields.get_all(&name) {
+    for value in edits.over(received).get_all(&name) {
         line.extend(value.as_bytes());
         line.extend(b", ");
     }
-    line.extend(element.as_bytes());
-    if let Ok(value) = HeaderValue::from_bytes(&line) {
-        fields.insert(name, value);
+    if line.is_empty() {
+        line = element.into_bytes();
+    } else {
+        line.extend(element.as_bytes());
+    }
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(line)) {
+        edits.set(name, value);
     }
 }
 
-fn set_absent(fields: &mut HeaderMap, name: HeaderName, value: &str) {
-    if !fields.contains_key(&name)
-        && let Ok(value) = HeaderValue::from_str(value)
-    {
-        fields.insert(name, value);
+fn set_absent(edits: &mut Edits, received: &HeaderMap, name: HeaderName, value: &str) {
+    if !edits.over(received).contains(&name) {
+        edits.set_text(name, value);
     }
 }
 
@@ -184,11 +190,18 @@ mod tests {
         pairs.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect()
     }
 
+    fn request_fields(received: &HeaderMap, client: &ForwardedFor<'_>) -> HeaderMap {
+        let mut edits = Edits::default();
+        request_edits(&mut edits, received, client, |name| name == "x-version");
+        edits.over(received).to_map()
+    }
+
     #[wasm_bindgen_test(unsupported = test)]
     fn hop_by_hop_fields_go_and_what_connection_names_with_them() {
         let f = fields(&[
-            ("connection", "close, X-Gone, host, authorization"),
+            ("connection", "close, X-Gone, host, authorization, x-version"),
             ("x-gone", "1"),
+            ("x-version", "2"),
             ("te", "trailers"),
             ("upgrade", "h2c"),
             ("authorization", "kept"),
@@ -202,7 +215,7 @@ mod tests {
             assert!(!f.contains_key(gone), "{gone}");
         }
         assert_eq!(f["te"], "trailers");
-        assert_eq!(f["authorization"], "kept");
+        assert_eq!((&f["authorization"], &f["x-version"]), (&"kept".parse().unwrap(), &"2".parse().unwrap()));
         assert_eq!(f["x-kept"], "1");
     }
 

@@ -1,8 +1,9 @@
 //! W3C Trace Context: taken from the client, passed on to the upstream.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::bounds::TRACESTATE_BYTES_MAX;
+use crate::forward::Edits;
 use crate::hex;
 
 /// The field that carries the trace and the parent span.
@@ -49,16 +50,24 @@ impl TraceContext {
         format!("00-{}-{}-{flags:02x}", hex::encode(&self.trace_id), hex::encode(&span))
     }
 
-    /// Sets the fields of the forwarded request. `tracestate` goes on if it is valid and belongs to the trace.
-    pub fn propagate(&self, fields: &mut HeaderMap) {
-        let state = self.parent.and_then(|_| state(fields));
-        fields.remove(TRACESTATE);
-        if let Some(Ok(value)) = state.map(|state| HeaderValue::from_str(&state)) {
-            fields.insert(TRACESTATE, value);
+    /// The edits that make the client's fields fit to go on: `tracestate` stays if it is valid and belongs to the trace,
+    /// and `traceparent` goes, as every attempt has its own (see [`TraceContext::attempt`]).
+    pub fn forward(&self, received: &HeaderMap, edits: &mut Edits) {
+        if received.contains_key(TRACESTATE) {
+            let state = self.parent.and_then(|_| state(received));
+            match state.map(|state| HeaderValue::from_str(&state)) {
+                Some(Ok(value)) => edits.set(HeaderName::from_static(TRACESTATE), value),
+                Some(Err(_)) | None => edits.remove(HeaderName::from_static(TRACESTATE)),
+            }
         }
-        if let Ok(value) = HeaderValue::from_str(&self.traceparent(self.span)) {
-            fields.insert(TRACEPARENT, value);
+        if received.contains_key(TRACEPARENT) {
+            edits.remove(HeaderName::from_static(TRACEPARENT));
         }
+    }
+
+    /// The edit of one attempt, whose span the upstream sees as its parent.
+    pub fn attempt(&self, span: SpanId, edits: &mut Edits) {
+        edits.set_text(HeaderName::from_static(TRACEPARENT), &self.traceparent(span));
     }
 }
 
@@ -139,13 +148,20 @@ mod tests {
         lines.iter().map(|v| (TRACEPARENT.parse().unwrap(), v.parse().unwrap())).collect()
     }
 
+    fn propagate(context: &TraceContext, fields: &mut HeaderMap) {
+        let mut edits = Edits::default();
+        context.forward(fields, &mut edits);
+        context.attempt(context.span, &mut edits);
+        edits.apply(fields);
+    }
+
     #[wasm_bindgen_test(unsupported = test)]
     fn a_trace_is_continued_with_this_exchange_as_the_parent() {
         let context = TraceContext::of(&fields(&[PARENT]), [9; 24]);
         assert!(!context.sampled);
         let mut out = fields(&[PARENT]);
         out.insert(TRACESTATE, "a=b".parse().unwrap());
-        context.propagate(&mut out);
+        propagate(&context, &mut out);
         assert_eq!(out[TRACEPARENT], "00-4bf92f3577b34da6a3ce929d0e0e4736-0909090909090909-00");
         assert_eq!(out[TRACESTATE], "a=b");
     }
@@ -156,7 +172,7 @@ mod tests {
         for line in lines {
             out.append(TRACESTATE, line.parse().unwrap());
         }
-        TraceContext::of(&out, [9; 24]).propagate(&mut out);
+        propagate(&TraceContext::of(&out, [9; 24]), &mut out);
         assert_eq!(out.get(TRACESTATE).map(|v| v.to_str().unwrap()), want, "{lines:?}");
     }
 
@@ -190,7 +206,7 @@ mod tests {
             let mut out = fields(&[bad]);
             out.insert(TRACESTATE, "a=b".parse().unwrap());
             let context = TraceContext::of(&out, [9; 24]);
-            context.propagate(&mut out);
+            propagate(&context, &mut out);
             assert_eq!((context.parent, context.trace_id, out.get(TRACESTATE)), (None, [9; 16], None), "{bad}");
         }
         assert_eq!(TraceContext::of(&fields(&[PARENT, PARENT]), [9; 24]).parent, None);

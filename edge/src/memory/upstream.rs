@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 use http::{Request, Response};
-use tollgate_core::forward::UpstreamError;
+use tollgate_core::forward::{Outbound, UpstreamError};
 
 use super::{Content, VirtualClock};
 use crate::ports::{Clock, Upstream, UpstreamCall};
@@ -44,10 +44,19 @@ impl fmt::Debug for ScriptedUpstream {
 impl Upstream for ScriptedUpstream {
     type Content = Content;
 
-    async fn send(&self, request: Request<Content>, call: &UpstreamCall) -> Result<Response<Content>, UpstreamError> {
-        if request.body().is_broken() {
+    async fn send(
+        &self,
+        outbound: &Outbound<'_>,
+        content: Content,
+        call: &UpstreamCall,
+    ) -> Result<Response<Content>, UpstreamError> {
+        if content.is_broken() {
             return Err(UpstreamError::RequestContentTooLarge);
         }
+        let mut request = Request::new(content);
+        request.method_mut().clone_from(outbound.method());
+        request.uri_mut().clone_from(outbound.target());
+        *request.headers_mut() = outbound.sent().to_map();
         let (delay_ms, answer) = (self.script)(&request);
         self.received.borrow_mut().push(request);
         let delay = pin!(async {

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use http::{HeaderMap, Method, Response, Version};
+use http::{HeaderMap, Method, Version};
 use tollgate_core::authn::{Principal, query_without_keys};
 use tollgate_core::cache::{CacheKey, CacheOutcome, StoredMeta, Taken};
-use tollgate_core::forward::UpstreamError;
+use tollgate_core::forward::{Edits, Reply, UpstreamError, UpstreamSettings};
 use tollgate_core::hex;
 use tollgate_core::kinds::{AuthnPolicy, Named, Place, SlotPolicy};
 use tollgate_core::limit::ChargeRequest;
@@ -26,7 +26,7 @@ pub(super) type Outcome<H> = Result<Answer<<H as Host>::Content>, Problem>;
 
 /// A response on its way to the client.
 pub(super) struct Answer<C: Content> {
-    pub(super) response: Response<C>,
+    pub(super) reply: Reply<C>,
     /// What is to be stored once the content has streamed.
     pub(super) to_store: Vec<ToStore<C>>,
 }
@@ -51,12 +51,12 @@ pub(super) struct Changes {
 }
 
 impl<C: Content> Answer<C> {
-    pub(super) const fn new(response: Response<C>) -> Self {
-        Self { response, to_store: Vec::new() }
+    pub(super) const fn new(reply: Reply<C>) -> Self {
+        Self { reply, to_store: Vec::new() }
     }
 }
 
-/// A request taken apart, without its content.
+/// What the client sent, without its content. It never changes: what is forwarded is an `Outbound`.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) method: Method,
@@ -116,6 +116,11 @@ impl Exchange {
         &self.site.settings.routes[self.index]
     }
 
+    /// The upstream of the route.
+    pub(super) fn upstream(&self) -> &UpstreamSettings {
+        &self.site.settings.upstreams[self.route().upstream]
+    }
+
     /// The route that a GET with the same URL and fields would take.
     pub(super) fn route_of_get(&self) -> Option<&RouteSettings> {
         let (place, found) = Site::find(&self.sites, &self.received.head(&Method::GET));
@@ -167,8 +172,8 @@ pub(super) struct Journal {
     /// The resource's key, told in `Cache-Status`.
     pub(super) resource: Option<CacheKey>,
     pub(super) upstream: Option<UpstreamRecord>,
-    /// Fields for the response, whatever it comes to be.
-    pub(super) response_fields: HeaderMap,
+    /// Edits of the response, whatever it comes to be.
+    pub(super) reply_edits: Edits,
     /// Charges to give back after the reply.
     pub(super) refunds: Vec<ChargeRequest>,
     /// What this exchange changes of what is stored, should it succeed.
@@ -203,7 +208,7 @@ impl Journal {
             cache: None,
             resource: None,
             upstream: None,
-            response_fields: HeaderMap::new(),
+            reply_edits: Edits::default(),
             refunds: Vec::new(),
             changes: None,
             problem: None,

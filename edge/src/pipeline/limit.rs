@@ -114,7 +114,7 @@ impl Charged {
         ];
         for (name, value) in pairs {
             if let Ok(value) = value.parse() {
-                journal.response_fields.append(HeaderName::from_static(name), value);
+                journal.reply_edits.set_or_append(HeaderName::from_static(name), value);
             }
         }
     }

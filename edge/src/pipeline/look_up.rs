@@ -7,6 +7,7 @@ use tollgate_core::cache::{
     Assessment, Bypass, CacheOutcome, CacheSettings, Forwarded, Plan, Reading, StoredMeta, assess, not_modified, plan,
     primary_key, resource_key, variant_key,
 };
+use tollgate_core::forward::{Outbound, Reply};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::Timestamp;
 use tollgate_core::trace::{Phase, Verdict};
@@ -42,27 +43,24 @@ pub(super) async fn look_up<'a, H: Host>(
     isolate: &Isolate,
     host: &H,
     exchange: &'a Exchange,
+    outbound: &Outbound<'_>,
     principal: Option<&Principal>,
     journal: &mut Journal,
 ) -> Result<LookedUp<'a, H::Content>, Problem> {
-    let received = &exchange.received;
     let consumer = principal.map(|p| p.consumer.as_str());
-    if !received.method.is_safe() {
-        journal.changes = changed_by(exchange, consumer);
+    if !outbound.method().is_safe() {
+        journal.changes = changed_by(exchange, outbound, consumer);
     }
     let Some(settings) = &exchange.route().cache else { return Ok(LookedUp::Forward(None)) };
-    let query = exchange.forwarded_query.as_deref();
-    let target = (received.host.as_str(), received.path.as_str(), query);
-    let reading =
-        match plan(settings, exchange.taken(exchange.route()), &received.method, &received.fields, consumer, target) {
-            Plan::Use(reading) => reading,
-            Plan::Bypass(why) => {
-                bypass(why, journal);
-                return Ok(LookedUp::Forward(None));
-            }
-        };
+    let reading = match plan(settings, exchange.taken(exchange.route()), outbound, consumer) {
+        Plan::Use(reading) => reading,
+        Plan::Bypass(why) => {
+            bypass(why, journal);
+            return Ok(LookedUp::Forward(None));
+        }
+    };
     journal.resource = Some(reading.resource.clone());
-    let Found { stored: found, why: missing, index_since } = match find(isolate, host, exchange, &reading).await {
+    let Found { stored: found, why: missing, index_since } = match find(isolate, host, outbound, &reading).await {
         Ok(found) => found,
         Err(away) => {
             journal.decisions.note(Phase::LookUp, Verdict::OpenOnFailure, away.to_string());
@@ -97,7 +95,7 @@ pub(super) async fn look_up<'a, H: Host>(
 }
 
 /// The answer made of a stored response, or a 304 where the client already has it.
-pub(super) fn stored_response<C: Content>(exchange: &Exchange, stored: Stored<C>, age_s: u64) -> Response<C> {
+pub(super) fn stored_response<C: Content>(exchange: &Exchange, stored: Stored<C>, age_s: u64) -> Reply<C> {
     let received = &exchange.received;
     let mut fields = stored.meta.header_map();
     fields.insert(AGE, HeaderValue::from(age_s));
@@ -105,7 +103,7 @@ pub(super) fn stored_response<C: Content>(exchange: &Exchange, stored: Stored<C>
     if stored.meta.status == StatusCode::OK && not_modified(&received.fields, &fields) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.headers_mut() = fields;
-        return response;
+        return Reply::own(response);
     }
     if let Some(bytes) = stored.meta.content_bytes {
         fields.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
@@ -115,7 +113,7 @@ pub(super) fn stored_response<C: Content>(exchange: &Exchange, stored: Stored<C>
     if received.method != Method::HEAD {
         *response.body_mut() = stored.content;
     }
-    response
+    Reply::own(response)
 }
 
 /// What is stored for a request.
@@ -129,7 +127,7 @@ struct Found<C> {
 async fn find<H: Host>(
     isolate: &Isolate,
     host: &H,
-    exchange: &Exchange,
+    outbound: &Outbound<'_>,
     reading: &Reading,
 ) -> Result<Found<H::Content>, Unavailable> {
     let cache = host.response_cache();
@@ -143,7 +141,7 @@ async fn find<H: Host>(
         Some(names) if names.is_empty() => Ok(nothing),
         Some(names) => {
             let since = stored.meta.stored_at;
-            let key = variant_key(&reading.primary, names, &exchange.received.fields);
+            let key = variant_key(&reading.primary, names, outbound);
             let variant = within(host, "the response cache", cache.look_up(&key)).await?;
             let stored = variant.filter(|v| usable(&v.meta) && v.meta.requested_at >= since);
             Ok(Found { stored, why: Forwarded::VaryMiss, index_since: Some(since) })
@@ -159,6 +157,7 @@ fn bypass(why: Bypass, journal: &mut Journal) {
         }
         Bypass::Range => (Forwarded::Bypass, "the request asks for a range"),
         Bypass::NoStore => (Forwarded::Bypass, "the request says no-store"),
+        Bypass::Content => (Forwarded::Bypass, "the request has content"),
     };
     journal.decisions.note(Phase::LookUp, Verdict::Skip, reason);
     journal.cache = Some(forwarded(outcome));
@@ -169,17 +168,17 @@ const fn forwarded(why: Forwarded) -> CacheOutcome {
 }
 
 /// What an unsafe method changes, should it succeed: what a GET for the same URL would be answered from.
-fn changed_by(exchange: &Exchange, consumer: Option<&str>) -> Option<Changes> {
+fn changed_by(exchange: &Exchange, outbound: &Outbound<'_>, consumer: Option<&str>) -> Option<Changes> {
     let received = &exchange.received;
-    let query = exchange.forwarded_query.as_deref();
-    let resources = Site::resources(&exchange.sites, &received.host, &received.path, query);
+    let resource = outbound.resource();
+    let resources = Site::resources(&exchange.sites, &received.host, &received.path, resource.query);
     if resources.is_empty() {
         return None;
     }
     let primary = exchange.route_of_get().and_then(|route| {
         let cache = route.cache.as_ref()?;
-        let resource = resource_key(cache, (received.host.as_str(), received.path.as_str(), query));
-        Some(primary_key(cache, exchange.taken(route), &received.fields, consumer, &resource))
+        let resource = resource_key(cache, resource);
+        Some(primary_key(cache, exchange.taken(route), outbound, consumer, &resource))
     });
     Some(Changes { resources, primary })
 }

@@ -8,6 +8,7 @@ mod forward;
 mod guard;
 mod limit;
 mod look_up;
+mod outbound;
 mod receive;
 mod respond;
 mod route;
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use http::{Request, Response};
+use tollgate_core::forward::Reply;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::telemetry::ExchangeRecord;
 
@@ -40,7 +42,7 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Served<C, A> {
     /// The response.
-    pub response: Response<C>,
+    pub reply: Reply<C>,
     /// What comes after the reply: the adapter runs it to its end (`wait_until`, a spawned task). Yields the record of
     /// the exchange, which is also logged and exported.
     pub after: A,
@@ -58,8 +60,8 @@ pub async fn serve<H: Host>(
 ) -> Served<H::Content, impl Future<Output = ExchangeRecord> + use<H> + 'static> {
     let mut journal = Journal::begin(host, request.method(), request.headers());
     let outcome = phases(isolate, host, request, client, &mut journal).await;
-    let (response, left) = respond::respond(host, outcome, &mut journal);
-    Served { response, after: after::after(Rc::clone(isolate), host.clone(), journal, left) }
+    let (reply, left) = respond::respond(host, outcome, &mut journal);
+    Served { reply, after: after::after(Rc::clone(isolate), host.clone(), journal, left) }
 }
 
 /// The phases in order. Each returns what the next one needs, or the problem that ends the exchange.
@@ -82,12 +84,14 @@ async fn phases<H: Host>(
     let principal = authenticate::authenticate(isolate, host, &exchange, journal).await?;
     authorize::authorize(&exchange, principal.as_ref(), journal)?;
     limit::limit(host, &exchange, &exchange.route().limit, principal.as_ref(), journal).await?;
-    let looked_up = match look_up::look_up(isolate, host, &exchange, principal.as_ref(), journal).await? {
+    let mut outbound = outbound::outbound(&exchange, &content, journal)?;
+    let looked_up = match look_up::look_up(isolate, host, &exchange, &outbound, principal.as_ref(), journal).await? {
         look_up::LookedUp::Hit(answer) => return Ok(*answer),
         look_up::LookedUp::Forward(looked_up) => looked_up,
     };
-    let response = forward::forward(isolate, host, &exchange, content, looked_up.as_deref(), journal).await?;
-    Ok(store::store(isolate, host, &exchange, response, looked_up.map(|cache| *cache), journal).await)
+    let cache = looked_up.as_deref();
+    let response = forward::forward(isolate, host, &exchange, &mut outbound, content, cache, journal).await?;
+    Ok(store::store(isolate, host, &exchange, &outbound, response, looked_up.map(|cache| *cache), journal).await)
 }
 
 /// The answer to a request that the adapter cannot even hand over: `detail` says what is wrong with it.

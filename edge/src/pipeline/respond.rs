@@ -2,11 +2,12 @@
 
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Response};
+use tollgate_core::forward::Reply;
 use tollgate_core::problem::Problem;
 use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Answer, Journal, Outcome, ToStore};
-use super::forward::{REQUEST_ID, set};
+use super::outbound::REQUEST_ID;
 use crate::ports::{Clock, Content, Delivery, Host};
 
 /// What is left to do for a response once it is on its way.
@@ -19,19 +20,18 @@ pub(super) fn respond<H: Host>(
     host: &H,
     outcome: Outcome<H>,
     journal: &mut Journal,
-) -> (Response<H::Content>, Left<H::Content, impl Future<Output = Delivery> + use<H> + 'static>) {
-    let Answer { mut response, to_store } = outcome.unwrap_or_else(|problem| {
+) -> (Reply<H::Content>, Left<H::Content, impl Future<Output = Delivery> + use<H> + 'static>) {
+    let Answer { mut reply, to_store } = outcome.unwrap_or_else(|problem| {
         journal.problem = Some(problem.clone());
         let is_head = journal.method == Method::HEAD;
-        Answer::new(problem_response(problem, &journal.request_id, is_head))
+        Answer::new(Reply::own(problem_response(problem, &journal.request_id, is_head)))
     });
-    add_fields(&mut response, journal);
-    journal.status = response.status().as_u16();
+    add_fields(&mut reply, journal);
+    journal.status = reply.status().as_u16();
     journal.answered = host.clock().instant();
-    journal.decisions.note(Phase::Respond, Verdict::Pass, response.status().as_str().to_owned());
-    let (parts, content) = response.into_parts();
-    let (content, delivery) = content.watched();
-    (Response::from_parts(parts, content), Left { to_store, delivery })
+    journal.decisions.note(Phase::Respond, Verdict::Pass, reply.status().as_str().to_owned());
+    let (reply, delivery) = reply.observed(Content::watched);
+    (reply, Left { to_store, delivery })
 }
 
 /// The response a problem owes the client.
@@ -49,14 +49,14 @@ pub(super) fn problem_response<C: Content>(problem: Problem, request_id: &str, i
     response
 }
 
-fn add_fields<C>(response: &mut Response<C>, journal: &mut Journal) {
-    let fields = response.headers_mut();
-    fields.extend(std::mem::take(&mut journal.response_fields));
-    set(fields, REQUEST_ID, &journal.request_id);
+fn add_fields<C>(reply: &mut Reply<C>, journal: &mut Journal) {
+    let edits = reply.edits_mut();
+    edits.extend(std::mem::take(&mut journal.reply_edits));
+    edits.set_text(REQUEST_ID, &journal.request_id);
     if let Some(outcome) = journal.cache
         && let Ok(value) = HeaderValue::from_str(&outcome.field(journal.resource.as_ref().map(|r| r.as_str())))
     {
-        fields.append(HeaderName::from_static(CACHE_STATUS), value);
+        edits.append(HeaderName::from_static(CACHE_STATUS), value);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
+use tollgate_core::forward::Reply;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::Matched;
 use tollgate_core::telemetry::RouteLabel;
@@ -78,7 +79,7 @@ fn options<C: Content>(allow: &str) -> Answer<C> {
     if let Ok(value) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, value);
     }
-    Answer::new(response)
+    Answer::new(Reply::own(response))
 }
 
 /// The same answer for what is not there and for what is not for this client: nothing to probe.

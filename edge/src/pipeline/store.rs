@@ -3,6 +3,7 @@
 use http::{Method, Response, StatusCode};
 use tollgate_core::bounds::STORED_CONTENT_BYTES_MAX;
 use tollgate_core::cache::{CacheOutcome, NotStored, StoredMeta, freshen, storable, variant_key};
+use tollgate_core::forward::{Outbound, Reply};
 use tollgate_core::time::Timestamp;
 use tollgate_core::trace::{Phase, Verdict};
 
@@ -17,6 +18,7 @@ pub(super) async fn store<H: Host>(
     isolate: &Isolate,
     host: &H,
     exchange: &Exchange,
+    outbound: &Outbound<'_>,
     response: Response<H::Content>,
     cache: Option<CacheUse<'_, H::Content>>,
     journal: &mut Journal,
@@ -27,12 +29,13 @@ pub(super) async fn store<H: Host>(
     {
         invalidate(isolate, host, changes, now).await;
     }
-    let Some(mut cache) = cache else { return Answer::new(response) };
+    let reply = Reply::of_upstream(response);
+    let Some(mut cache) = cache else { return Answer::new(reply) };
     match cache.stale.take() {
-        Some(stale) if response.status() == StatusCode::NOT_MODIFIED => {
-            confirmed(exchange, stale, &response, &cache, now, journal)
+        Some(stale) if reply.status() == StatusCode::NOT_MODIFIED => {
+            confirmed(exchange, outbound, stale, &reply, &cache, now, journal)
         }
-        _ => new_response(exchange, response, &cache, now, journal),
+        _ => new_response(outbound, reply, &cache, now, journal),
     }
 }
 
@@ -51,32 +54,33 @@ async fn invalidate<H: Host>(isolate: &Isolate, host: &H, changes: Changes, now:
 /// The upstream said 304: the stored response is answered, and kept with its lifetime begun anew.
 fn confirmed<C: Content>(
     exchange: &Exchange,
+    outbound: &Outbound<'_>,
     stale: Stored<C>,
-    response: &Response<C>,
+    confirmation: &Reply<C>,
     cache: &CacheUse<'_, C>,
     now: Timestamp,
     journal: &mut Journal,
 ) -> Answer<C> {
-    let fresh = freshen(cache.settings, &stale.meta, response.headers(), cache.requested_at, now);
+    let fresh = freshen(cache.settings, &stale.meta, confirmation.fields(), cache.requested_at, now);
     journal.cache = Some(CacheOutcome::Forwarded { why: cache.why, revalidated: true, stored: fresh.is_some() });
     journal.decisions.note(Phase::Store, Verdict::Pass, "confirmed by the upstream");
     let Some(meta) = fresh else {
         return Answer::new(stored_response(exchange, stale, 0));
     };
-    let to_store = renewals(exchange, cache, &stale.meta, &meta);
-    let response = stored_response(exchange, Stored { meta, content: stale.content }, 0);
-    Answer { response, to_store }
+    let to_store = renewals(outbound, cache, &stale.meta, &meta);
+    let reply = stored_response(exchange, Stored { meta, content: stale.content }, 0);
+    Answer { reply, to_store }
 }
 
 fn new_response<C: Content>(
-    exchange: &Exchange,
-    response: Response<C>,
+    outbound: &Outbound<'_>,
+    reply: Reply<C>,
     cache: &CacheUse<'_, C>,
     now: Timestamp,
     journal: &mut Journal,
 ) -> Answer<C> {
-    let judged = if exchange.received.method == Method::GET {
-        storable(cache.settings, response.status(), response.headers(), cache.requested_at, now)
+    let judged = if outbound.method() == Method::GET {
+        storable(cache.settings, reply.status(), reply.fields(), cache.requested_at, now)
     } else {
         Err(NotStored::Status)
     };
@@ -86,19 +90,17 @@ fn new_response<C: Content>(
         Ok(meta) => meta,
         Err(why) => {
             journal.decisions.note(Phase::Store, Verdict::Skip, format!("not stored: {}", reason(why)));
-            return Answer::new(response);
+            return Answer::new(reply);
         }
     };
     journal.decisions.note(Phase::Store, Verdict::Pass, format!("stored, fresh for {} s", meta.fresh_ms / 1000));
-    let (parts, content) = response.into_parts();
-    let (content, copy) = content.tee(STORED_CONTENT_BYTES_MAX);
-    let to_store = entries(exchange, cache, meta, copy);
-    Answer { response: Response::from_parts(parts, content), to_store }
+    let (reply, copy) = reply.observed(|content| content.tee(STORED_CONTENT_BYTES_MAX));
+    Answer { reply, to_store: entries(outbound, cache, meta, copy) }
 }
 
 /// What goes under which key: the response itself, and for one that varies the index that leads to its variants.
 fn entries<C: Content>(
-    exchange: &Exchange,
+    outbound: &Outbound<'_>,
     cache: &CacheUse<'_, C>,
     meta: StoredMeta,
     copy: C::Copy,
@@ -107,14 +109,14 @@ fn entries<C: Content>(
     let Some(names) = meta.varies_on.clone() else {
         return vec![ToStore::Response { key: primary.clone(), meta, copy }];
     };
-    let key = variant_key(primary, &names, &exchange.received.fields);
+    let key = variant_key(primary, &names, outbound);
     let index = index(cache, &meta, names);
     vec![index, ToStore::Response { key, meta: StoredMeta { varies_on: None, ..meta }, copy }]
 }
 
 /// What is renewed of what is stored, whose content stays: the response, and the index that leads to it.
 fn renewals<C: Content>(
-    exchange: &Exchange,
+    outbound: &Outbound<'_>,
     cache: &CacheUse<'_, C>,
     confirmed: &StoredMeta,
     renewed: &StoredMeta,
@@ -123,7 +125,7 @@ fn renewals<C: Content>(
     let Some(names) = renewed.varies_on.take() else {
         return vec![ToStore::Renewal { key: primary.clone(), confirmed, renewed }];
     };
-    let key = variant_key(primary, &names, &exchange.received.fields);
+    let key = variant_key(primary, &names, outbound);
     vec![index(cache, &renewed, names), ToStore::Renewal { key, confirmed, renewed }]
 }
 

@@ -1,10 +1,10 @@
 use std::pin::pin;
 
-use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HOST};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Method};
 use tollgate_core::fetch::{FetchAnswer, FetchBounds, FetchError, FetchRequest};
+use tollgate_core::forward::Outbound;
 
 use super::{Clock, Content, Gathered, Upstream, UpstreamCall};
 
@@ -50,7 +50,9 @@ async fn exchange<U: Upstream>(
 ) -> Result<FetchAnswer, FetchError> {
     // The time for the whole is kept by who calls this: a second timer would break off content at the same moment.
     let call = UpstreamCall { connect_timeout_ms: bounds.timeout_ms, timeout_ms: None };
-    let answer = upstream.send(sent(request), &call).await?;
+    let fields = fields_of(request);
+    let sent = Outbound::new(&request.method, request.url.clone(), &fields, !request.content.is_empty());
+    let answer = upstream.send(&sent, Content::from_bytes(request.content.clone()), &call).await?;
     let (head, content) = answer.into_parts();
     if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         return Err(FetchError::Encoded);
@@ -64,12 +66,8 @@ async fn exchange<U: Upstream>(
     }
 }
 
-fn sent<C: Content>(request: &FetchRequest) -> Request<C> {
-    let mut sent = Request::new(C::from_bytes(Bytes::clone(&request.content)));
-    sent.method_mut().clone_from(&request.method);
-    sent.uri_mut().clone_from(&request.url);
-    let fields = sent.headers_mut();
-    fields.clone_from(&request.fields);
+fn fields_of(request: &FetchRequest) -> HeaderMap {
+    let mut fields = request.fields.clone();
     fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if let Some(host) = request.url.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
         fields.insert(HOST, host);
@@ -77,5 +75,5 @@ fn sent<C: Content>(request: &FetchRequest) -> Request<C> {
     if !request.content.is_empty() || request.method == Method::POST {
         fields.insert(CONTENT_LENGTH, HeaderValue::from(request.content.len()));
     }
-    sent
+    fields
 }

@@ -1,12 +1,14 @@
 use super::Content;
-use http::{Request, Response};
-use tollgate_core::forward::UpstreamError;
+use http::Response;
+use tollgate_core::forward::{Outbound, UpstreamError};
 
 /// The way to upstreams.
 ///
-/// Sends the request as it stands: absolute URI, fields already fit for the upstream (hop-by-hop ones gone, forwarding
-/// ones set). Never follows a redirect, never decodes content, never retries, always verifies TLS. Content streams both
-/// ways without being gathered. Dropping the future or the response ends the call.
+/// Sends the request as [`Outbound::sent`] shows it: absolute URI, fields already fit for the upstream (hop-by-hop ones
+/// gone, forwarding ones set). A platform that holds the client's own message beside the content applies
+/// [`Outbound::edits`] to it; others send what came with the edits applied. Both are the same message. Never follows a
+/// redirect, never decodes content, never retries, always verifies TLS. Content streams both ways without being gathered.
+/// Dropping the future or the response ends the call.
 #[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait Upstream {
     /// The platform's content.
@@ -17,7 +19,8 @@ pub trait Upstream {
     /// The response's fields are as the upstream sent them (1xx responses dropped).
     async fn send(
         &self,
-        request: Request<Self::Content>,
+        request: &Outbound<'_>,
+        content: Self::Content,
         call: &UpstreamCall,
     ) -> Result<Response<Self::Content>, UpstreamError>;
 }

@@ -101,7 +101,7 @@ impl Bench {
     fn send_by(&self, client: Client, request: Request<Content>) -> Answer {
         block_on(async {
             let served = serve(&self.isolate, &self.host, request, client).await;
-            let (parts, content) = served.response.into_parts();
+            let (parts, content) = served.reply.into_response().into_parts();
             let record = served.after.await;
             Answer { status: parts.status.as_u16(), fields: parts.headers, content: content.bytes().clone(), record }
         })

@@ -113,7 +113,7 @@ fn a_response_that_was_on_its_way_during_a_change_is_not_used() {
     for isolate in [std::rc::Rc::clone(&bench.isolate), bench.another_isolate()] {
         let client = Client { address: None, https: true, inside: false };
         let served = serve(&isolate, &bench.host, request("GET", "/c", &[], ""), client);
-        let status = bench.host.clock.drive(served).unwrap().response.headers()["cache-status"].clone();
+        let status = bench.host.clock.drive(served).unwrap().reply.into_response().headers()["cache-status"].clone();
         assert!(status.to_str().unwrap().starts_with("tollgate; fwd=uri-miss"), "{status:?}");
     }
 }

@@ -3,13 +3,15 @@
 //! It does NOT hold checks (`tollgate-contracts` does) and is never deployed. `worker.mjs` beside it is the entry that
 //! calls [`contract`]; the Durable Object of the counters is the adapter's, exported by the same module.
 
-use js_sys::Uint8Array;
-use tollgate_cloudflare::{CloudflareHost, WorkerContent};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use js_sys::{Array, Uint8Array};
+use tollgate_cloudflare::{CloudflareHost, WorkerContent, response_of};
 use tollgate_contracts::stage::{Answer, Order, ask};
 use tollgate_contracts::{Breach, NAMES, Subject, run};
+use tollgate_core::forward::Reply;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::Response;
+use web_sys::{Headers, Request, RequestInit, Response};
 use worker::Env;
 
 /// The names of all checks.
@@ -43,8 +45,30 @@ impl Subject for Worker {
         &self.host
     }
 
+    fn came(&self, fields: &HeaderMap) -> Result<WorkerContent, Breach> {
+        let headers = Headers::new().map_err(|error| broke_off(&error))?;
+        for (name, value) in fields {
+            headers.append(name.as_str(), value.to_str()?).map_err(|error| broke_off(&error))?;
+        }
+        let init = RequestInit::new();
+        init.set_headers_headers(&headers);
+        let request = Request::new_with_str_and_init("https://client.test/", &init);
+        Ok(WorkerContent::of_request(request.map_err(|error| broke_off(&error))?, false, String::new()))
+    }
+
+    async fn sent(&self, reply: Reply<WorkerContent>) -> Result<(HeaderMap, WorkerContent), Breach> {
+        let response = response_of(reply).map_err(|error| broke_off(&error))?;
+        let mut fields = HeaderMap::new();
+        for entry in response.headers().entries() {
+            let pair: Array = entry.map_err(|error| broke_off(&error))?.unchecked_into();
+            let text = |place| pair.get(place).as_string().unwrap_or_default();
+            fields.append(HeaderName::from_bytes(text(0).as_bytes())?, HeaderValue::from_str(&text(1))?);
+        }
+        Ok((fields, WorkerContent::of_message(&response)))
+    }
+
     async fn read(&self, content: WorkerContent) -> Result<Vec<u8>, Breach> {
-        let (body, _) = content.into_response_parts();
+        let body = content.into_body();
         let body = if body.is_null() { None } else { Some(body) };
         // Whatever JavaScript makes a response of: a stream or bytes.
         let response = Response::new_with_opt_readable_stream(body.as_ref().map(JsCast::unchecked_ref));

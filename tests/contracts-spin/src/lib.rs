@@ -3,12 +3,15 @@
 //! It does NOT hold checks (`tollgate-contracts` does) and is never deployed. `GET /` lists the checks,
 //! `GET /NAME?stage=URL` runs one. It stands where `spin.toml` puts the gateway, without the gateway's handler.
 
+use http::HeaderMap;
 use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Request, Response};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 use tollgate_contracts::stage::{Answer, Order, ask};
 use tollgate_contracts::{Breach, NAMES, Subject, run};
-use tollgate_spin::{SpinContent, SpinHost};
+use tollgate_core::forward::Reply;
+use tollgate_edge::ports::Content;
+use tollgate_spin::{SpinContent, SpinHost, from_host_response, to_host};
 
 /// What Spin calls.
 pub struct Contracts;
@@ -58,6 +61,16 @@ impl Subject for Component {
 
     fn host(&self) -> &SpinHost {
         &self.host
+    }
+
+    fn came(&self, _: &HeaderMap) -> Result<SpinContent, Breach> {
+        Ok(SpinContent::empty())
+    }
+
+    async fn sent(&self, reply: Reply<SpinContent>) -> Result<(HeaderMap, SpinContent), Breach> {
+        let response = from_host_response(to_host(reply)).map_err(|code| Breach(format!("no response: {code:?}")))?;
+        let (head, content) = response.into_parts();
+        Ok((head.headers, content))
     }
 
     async fn read(&self, content: SpinContent) -> Result<Vec<u8>, Breach> {

@@ -17,6 +17,8 @@ pub mod stage;
 mod telemetry_sink;
 mod upstream;
 
+use http::HeaderMap;
+use tollgate_core::forward::Reply;
 use tollgate_edge::ports::Host;
 
 pub use breach::{Breach, Outcome};
@@ -31,6 +33,13 @@ pub trait Subject {
 
     /// Its ports; it holds the secret `TOKEN` with the value `s3cret` and no other that a check asks for.
     fn host(&self) -> &Self::Host;
+
+    /// The content, of which there is none, of a request that came from a client with these fields: with the platform's
+    /// own message, where the host edits that.
+    fn came(&self, fields: &HeaderMap) -> Result<ContentOf<Self>, Breach>;
+
+    /// The fields and the content that a client would be sent.
+    async fn sent(&self, reply: Reply<ContentOf<Self>>) -> Result<(HeaderMap, ContentOf<Self>), Breach>;
 
     /// Reads content to its end; the error says that it broke off.
     async fn read(&self, content: ContentOf<Self>) -> Result<Vec<u8>, Breach>;
@@ -84,7 +93,8 @@ contracts! {
         what_is_too_large_still_streams a_limit_holds_while_gathering what_breaks_off_is_not_gathered
     }
     upstream {
-        passes_messages_as_they_are neither_follows_nor_decodes failures_are_no_answers names_a_timeout
+        passes_messages_as_they_are requests_are_edited_as_a_map_is responses_are_edited_as_a_map_is
+        neither_follows_nor_decodes failures_are_no_answers names_a_timeout
         names_a_refused_connection names_an_early_end names_garbage never_sends_again broken_content_is_seen content_past_its_time_breaks_off
         never_takes_a_bad_certificate names_a_bad_certificate
     }

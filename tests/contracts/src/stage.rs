@@ -1,8 +1,9 @@
 //! What happens around a host while it is checked, done by the suite's own process.
 
 use bytes::Bytes;
-use http::{Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use serde::{Deserialize, Serialize};
+use tollgate_core::forward::Outbound;
 use tollgate_edge::ports::{Content, Host, Upstream, UpstreamCall};
 
 use crate::{Breach, Subject};
@@ -66,14 +67,20 @@ impl Received {
 /// When the stage cannot be reached or cannot do it.
 pub async fn ask<S: Subject>(subject: &S, address: &str, order: &Order) -> Result<Answer, Breach> {
     let uri: Uri = address.parse()?;
-    let host = uri.authority().map(ToString::to_string).unwrap_or_default();
+    let fields = host_field(&uri)?;
     let content = Content::from_bytes(Bytes::from(serde_json::to_vec(order)?));
-    let request = Request::builder().method("POST").uri(uri).header("host", host).body(content)?;
-    let answer = subject.host().upstream().send(request, &PATIENT).await?;
+    let request = Outbound::new(&Method::POST, uri, &fields, true);
+    let answer = subject.host().upstream().send(&request, content, &PATIENT).await?;
     let status = answer.status();
     let content = subject.read(answer.into_body()).await?;
     ensure!(status.is_success(), "the stage: {}", String::from_utf8_lossy(&content));
     Ok(serde_json::from_slice(&content)?)
+}
+
+/// The field `Host` of a request to this URI, and no other.
+pub(crate) fn host_field(uri: &Uri) -> Result<HeaderMap, Breach> {
+    let host = uri.authority().map_or("", |authority| authority.as_str());
+    Ok(HeaderMap::from_iter([(header::HOST, HeaderValue::from_str(host)?)]))
 }
 
 const PATIENT: UpstreamCall = UpstreamCall { connect_timeout_ms: 5_000, timeout_ms: Some(20_000) };

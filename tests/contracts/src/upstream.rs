@@ -1,12 +1,12 @@
 //! What [`Upstream`] promises, asked against a real server.
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
-use tollgate_core::forward::UpstreamError;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
+use tollgate_core::forward::{Edit, Edits, Outbound, Reply, UpstreamError};
 use tollgate_edge::ports::{Content, Host, Upstream, UpstreamCall};
 
 use crate::breach::{present, same_bytes};
-use crate::stage::Server;
+use crate::stage::{Server, host_field};
 use crate::{Breach, ContentOf, Outcome, Subject};
 
 const CALL: UpstreamCall = UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(10_000) };
@@ -29,6 +29,106 @@ pub(crate) async fn passes_messages_as_they_are<S: Subject>(subject: &S) -> Outc
     ensure_eq!(received.field("x-two").replace(", ", ","), "1,2", "x-two");
     ensure_eq!(received.field("host"), server.url["http://".len()..], "host");
     Ok(())
+}
+
+/// A request that came from a client goes out with its edits as a plain map would have them.
+pub(crate) async fn requests_are_edited_as_a_map_is<S: Subject>(subject: &S) -> Outcome {
+    let server = Server::start(subject).await?;
+    let uri: Uri = format!("{}/edited", server.url).parse()?;
+    let mut came = host_field(&uri)?;
+    came.extend(lines()?);
+    for edits in edit_lists() {
+        let mut wanted = came.clone();
+        edits.clone().apply(&mut wanted);
+        let request = Outbound::new(&Method::GET, uri.clone(), &came, false).with_edits(edits.clone());
+        subject.host().upstream().send(&request, subject.came(&came)?, &CALL).await?;
+        let received = present(server.report(subject).await?.last, "the request")?;
+        for name in NAMES {
+            ensure_eq!(joined(&received.field(name)), joined(&text_of(&wanted, name)), "{name} after {edits:?}");
+            let is_there = received.fields.iter().any(|(field, _)| field.eq_ignore_ascii_case(name));
+            ensure_eq!(is_there, wanted.contains_key(name), "whether {name} is there after {edits:?}");
+        }
+        let sent = |(name, _): &&(String, String)| name.to_ascii_lowercase().starts_with("x-");
+        let strange = received.fields.iter().filter(sent).find(|(name, _)| !wanted.contains_key(name.as_str()));
+        ensure!(strange.is_none(), "nobody sent {strange:?}");
+    }
+    Ok(())
+}
+
+/// So does a response that came from an upstream.
+pub(crate) async fn responses_are_edited_as_a_map_is<S: Subject>(subject: &S) -> Outcome {
+    let server = Server::start(subject).await?;
+    let query: String = NAMES_AND_VALUES.iter().map(|(name, value)| format!("field={name}:{value}&")).collect();
+    for edits in edit_lists() {
+        let answer = get(subject, &format!("{}/?{query}size=3", server.url), &CALL).await??;
+        let mut reply = Reply::of_upstream(answer);
+        reply.edits_mut().extend(edits.clone());
+        let wanted = reply.fields().to_map();
+        let (head, content) = subject.sent(reply).await?;
+        same_bytes(&subject.read(content).await?, b"xxx", "the content")?;
+        for name in NAMES {
+            ensure_eq!(joined(&text_of(&head, name)), joined(&text_of(&wanted, name)), "{name} after {edits:?}");
+        }
+        let cookies = |fields: &HeaderMap| fields.get_all("set-cookie").iter().cloned().collect::<Vec<_>>();
+        ensure_eq!(cookies(&head), cookies(&wanted), "cookies after {edits:?}");
+        ensure_eq!(text_of(&head, "via"), "1.1 tollgate", "via");
+    }
+    Ok(())
+}
+
+/// Names that edits are about: a standard one, some that are not, and the one whose lines are never joined.
+const NAMES: [&str; 5] = ["accept-language", "x-one", "x-many", "x-empty", "set-cookie"];
+
+const NAMES_AND_VALUES: [(&str, &str); 7] = [
+    ("Accept-Language", "fr"),
+    ("X-ONE", "1"),
+    ("x-Many", "a"),
+    ("X-many", "b"),
+    ("x-empty", ""),
+    ("Set-Cookie", "a=1"),
+    ("set-cookie", "b=2"),
+];
+
+fn lines() -> Result<HeaderMap, Breach> {
+    let mut fields = HeaderMap::new();
+    for (name, value) in NAMES_AND_VALUES {
+        fields.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_static(value));
+    }
+    Ok(fields)
+}
+
+/// Lists of edits drawn by a small generator, the same on every host: a port has no room for a property test's shrinking.
+fn edit_lists() -> Vec<Edits> {
+    let mut state = 7u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap_or(0) % below
+    };
+    let values = ["", "n", "two words", "c=3; path=/", "\"quoted, comma\""];
+    let mut list = |length: usize| {
+        let mut edits = Edits::default();
+        for _ in 0..length {
+            let name = HeaderName::from_static(NAMES[next(NAMES.len())]);
+            let value = HeaderValue::from_static(values[next(values.len())]);
+            edits.extend([match next(3) {
+                0 => Edit::Remove(name),
+                1 => Edit::Set(name, value),
+                _ => Edit::Append(name, value),
+            }]);
+        }
+        edits
+    };
+    (0..8).map(&mut list).collect()
+}
+
+fn text_of(fields: &HeaderMap, name: &str) -> String {
+    let lines = fields.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    lines.collect::<Vec<_>>().join(",")
+}
+
+/// The members of a list field whatever lines they stand on: platforms may join lines, with or without a space.
+fn joined(lines: &str) -> Vec<String> {
+    lines.split(',').map(|member| member.trim().to_owned()).collect()
 }
 
 /// Redirects are answers, and an answer's encoding is its own business.
@@ -149,8 +249,11 @@ async fn send<S: Subject>(
     call: &UpstreamCall,
 ) -> Result<Sent<S>, Breach> {
     let uri: Uri = url.parse()?;
-    let host = uri.authority().map(ToString::to_string).unwrap_or_default();
-    let request = Request::builder().method(method).uri(uri).header("host", host).header("x-two", "1");
-    let request = request.header("x-two", "2").body(content)?;
-    Ok(subject.host().upstream().send(request, call).await)
+    let mut fields = host_field(&uri)?;
+    for value in ["1", "2"] {
+        fields.append("x-two", HeaderValue::from_static(value));
+    }
+    let method = Method::from_bytes(method.as_bytes())?;
+    let request = Outbound::new(&method, uri, &fields, !content.is_empty());
+    Ok(subject.host().upstream().send(&request, content, call).await)
 }

@@ -31,7 +31,7 @@ impl Fetch for WorkerFetch {
 fn answer_of(answer: &JsValue) -> Result<FetchAnswer, FetchError> {
     let parts: &Array = answer.unchecked_ref();
     let head = parts.get(0).as_string().ok_or(UpstreamError::ProxyInternalError)?;
-    let (status, mut fields) = head_of(&head)?;
+    let (status, mut fields, _) = head_of(&head)?;
     let content = parts.get(1);
     let content = content.dyn_ref::<Uint8Array>().ok_or(FetchError::TooLarge)?.to_vec().into();
     fields.remove(http::header::CONTENT_ENCODING);

@@ -1,4 +1,3 @@
-use http::StatusCode;
 use tollgate_core::bounds::STORED_CONTENT_BYTES_MAX;
 use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_core::time::Timestamp;
@@ -25,7 +24,7 @@ impl ResponseCache for CacheApi {
 
     async fn look_up(&self, key: &CacheKey) -> Result<Option<Stored<WorkerContent>>, Unavailable> {
         let found = self.entry(key).await?;
-        Ok(found.map(|(meta, entry)| Stored { meta, content: WorkerContent::of_response(&entry, StatusCode::OK) }))
+        Ok(found.map(|(meta, entry)| Stored { meta, content: WorkerContent::of_message(&entry) }))
     }
 
     async fn store(&self, key: &CacheKey, meta: &StoredMeta, content: Option<ContentCopy>) -> Result<(), Unavailable> {

@@ -1,6 +1,6 @@
 use http::header::SERVER;
-use http::{HeaderMap, Request, Response, StatusCode};
-use tollgate_core::forward::UpstreamError;
+use http::{HeaderMap, Response, StatusCode};
+use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_edge::ports::{Upstream, UpstreamCall};
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -20,37 +20,48 @@ impl Upstream for FetchUpstream {
 
     async fn send(
         &self,
-        request: Request<WorkerContent>,
+        request: &Outbound<'_>,
+        content: WorkerContent,
         call: &UpstreamCall,
     ) -> Result<Response<WorkerContent>, UpstreamError> {
-        let (head, content) = request.into_parts();
-        let (body, carrier) = content.into_request_parts();
-        let lines = format!("{}\n{}\n{}", head.method, head.uri, fields::to_json(&head.headers));
         let timeout_ms = call.timeout_ms.map(to_number);
-        let answer = settled(platform::send(&lines, body, carrier, timeout_ms))
+        let mut head = format!("{}\n{}\n", request.method(), request.target());
+        let (came, (body, _)) = match content.request() {
+            Some((came, hidden)) => {
+                head.push_str(hidden);
+                fields::write_edits(&mut head, request.edits());
+                (Some(came), content.into_edited())
+            }
+            None => {
+                head.push_str(&fields::to_json(&request.sent().to_map()));
+                (None, content.into_made())
+            }
+        };
+        let answer = settled(platform::send(came, &head, body, timeout_ms))
             .await
             .map_err(|error| kind_of(&platform::name_of(&error), &platform::message_of(&error)))?;
-        response_of(&answer)
+        response_of(answer)
     }
 }
 
-fn response_of(answer: &JsValue) -> Result<Response<WorkerContent>, UpstreamError> {
-    let raw: &web_sys::Response = answer.unchecked_ref();
-    let (status, fields) = head_of(&platform::response_head(raw))?;
-    let mut response = Response::new(WorkerContent::of_response(raw, status));
+fn response_of(answer: JsValue) -> Result<Response<WorkerContent>, UpstreamError> {
+    let raw: web_sys::Response = answer.unchecked_into();
+    let (status, fields, hidden) = head_of(&platform::response_head(&raw))?;
+    let mut response = Response::new(WorkerContent::of_response(raw, status, hidden));
     *response.status_mut() = status;
     *response.headers_mut() = fields;
     Ok(response)
 }
 
-/// Status and fields of an answer, unless it is the platform's own in place of one.
-pub(super) fn head_of(head: &str) -> Result<(StatusCode, HeaderMap), UpstreamError> {
+/// Status and fields of an answer, unless it is the platform's own in place of one; and the edits that hide from a copy what
+/// is not among the fields.
+pub(super) fn head_of(head: &str) -> Result<(StatusCode, HeaderMap, String), UpstreamError> {
     let (status, lines) = head.split_once('\n').ok_or(UpstreamError::HttpProtocolError)?;
     let status = StatusCode::from_bytes(status.as_bytes()).map_err(|_| UpstreamError::HttpProtocolError)?;
-    let fields = fields::parse(lines);
+    let (fields, hidden) = fields::parse(lines, |_, _| false);
     match error_in_place_of_response(status, &fields) {
         Some(error) => Err(error),
-        None => Ok((status, fields)),
+        None => Ok((status, fields, hidden)),
     }
 }
 
@@ -110,7 +121,7 @@ mod tests {
     #[test]
     fn the_pages_of_cloudflare_are_errors_and_an_upstreams_own_are_not() {
         let page = |status, server: &str| {
-            let fields = fields::parse(&format!("server\n{server}\n"));
+            let (fields, _) = fields::parse(&format!("server\n{server}\n"), |_, _| false);
             error_in_place_of_response(StatusCode::from_u16(status).unwrap(), &fields)
         };
         assert_eq!(page(526, "cloudflare"), Some(UpstreamError::TlsCertificateError));

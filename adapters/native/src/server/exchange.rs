@@ -24,7 +24,7 @@ pub(super) async fn answer(
     apart(async move |sender| {
         let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;
         // The client may have gone; then the response ends here, and its delivery is told as broken off.
-        let _ = sender.send(served.response);
+        let _ = sender.send(served.reply.into_response());
         served.after.await;
         drop(tracking);
     })

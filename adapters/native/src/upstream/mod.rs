@@ -16,7 +16,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use rustls::ClientConfig;
 use tollgate_core::fetch::AddressRule;
-use tollgate_core::forward::UpstreamError;
+use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_edge::ports::{Upstream, UpstreamCall};
 
 use crate::content::{NativeContent, RequestFault, UpstreamContent};
@@ -55,6 +55,22 @@ impl Upstream for NativeUpstream {
     type Content = NativeContent;
 
     async fn send(
+        &self,
+        outbound: &Outbound<'_>,
+        content: NativeContent,
+        call: &UpstreamCall,
+    ) -> Result<Response<NativeContent>, UpstreamError> {
+        let mut request = Request::new(content);
+        request.method_mut().clone_from(outbound.method());
+        request.uri_mut().clone_from(outbound.target());
+        *request.headers_mut() = outbound.sent().to_map();
+        self.exchange(request, call).await
+    }
+}
+
+impl NativeUpstream {
+    /// Sends a request as it stands, its target an absolute URI.
+    pub(crate) async fn exchange(
         &self,
         request: Request<NativeContent>,
         call: &UpstreamCall,

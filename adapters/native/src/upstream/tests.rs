@@ -77,10 +77,10 @@ fn a_connection_is_used_again_once_its_content_was_read() {
         .await;
         let upstream = upstream();
         for _ in 0..5 {
-            assert_eq!(text(upstream.send(get(&base), &CALL).await.unwrap()).await, "0");
+            assert_eq!(text(upstream.exchange(get(&base), &CALL).await.unwrap()).await, "0");
         }
-        let held = upstream.send(get(&base), &CALL).await.unwrap();
-        assert_eq!(text(upstream.send(get(&base), &CALL).await.unwrap()).await, "1");
+        let held = upstream.exchange(get(&base), &CALL).await.unwrap();
+        assert_eq!(text(upstream.exchange(get(&base), &CALL).await.unwrap()).await, "1");
         assert_eq!(text(held).await, "0");
     });
 }
@@ -105,7 +105,7 @@ fn the_request_goes_out_in_origin_form_with_a_host_and_a_length() {
         let upstream = upstream();
         let send = async |method, content| {
             let url = format!("{base}/a?b=c");
-            let response = upstream.send(request(method, &url, content), &CALL).await;
+            let response = upstream.exchange(request(method, &url, content), &CALL).await;
             assert_eq!(text(response.unwrap()).await, "ok");
         };
         send(Method::POST, "abc").await;
@@ -128,7 +128,7 @@ fn a_connection_that_died_idle_does_not_cost_the_next_request() {
         // Whether the closing has been seen when the next GET goes out is left to chance; before a POST it has been.
         for (method, pause) in [(Method::GET, Duration::ZERO), (Method::POST, Duration::from_millis(20))] {
             for _ in 0..10 {
-                let response = upstream.send(request(method.clone(), &base, ""), &CALL).await.unwrap();
+                let response = upstream.exchange(request(method.clone(), &base, ""), &CALL).await.unwrap();
                 assert_eq!(text(response).await, "ok");
                 tokio::time::sleep(pause).await;
             }
@@ -155,8 +155,8 @@ fn a_request_is_repeated_only_where_that_is_safe() {
             })
             .await;
             let upstream = upstream();
-            assert_eq!(text(upstream.send(get(&base), &CALL).await.unwrap()).await, "ok");
-            let second = upstream.send(request(method, &base, ""), &CALL).await;
+            assert_eq!(text(upstream.exchange(get(&base), &CALL).await.unwrap()).await, "ok");
+            let second = upstream.exchange(request(method, &base, ""), &CALL).await;
             assert_eq!(second.map(|response| response.status()), expected);
         }
     });
@@ -167,7 +167,7 @@ fn check_error(expected: UpstreamError, call: UpstreamCall, base: impl AsyncFnOn
     let got = RefCell::new(None);
     run(async || {
         let base = base().await;
-        let answer = upstream().send(get(&base), &call).await;
+        let answer = upstream().exchange(get(&base), &call).await;
         *got.borrow_mut() = Some(answer.map(|r| r.status()));
     });
     assert_eq!(got.into_inner(), Some(Err(expected)));
@@ -211,7 +211,7 @@ fn content_that_breaks_off_is_an_error_not_an_end() {
             answer(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await;
         })
         .await;
-        let response = upstream().send(get(&base), &CALL).await.unwrap();
+        let response = upstream().exchange(get(&base), &CALL).await.unwrap();
         let (content, delivery) = response.into_body().watched();
         assert!(content.collect().await.is_err());
         let broken = tollgate_edge::ports::Delivery::Aborted { bytes: 4, by_upstream: true };
@@ -233,7 +233,7 @@ fn content_past_the_time_of_the_exchange_is_broken_off() {
         })
         .await;
         let call = UpstreamCall { timeout_ms: Some(100), ..CALL };
-        let response = upstream().send(get(&base), &call).await.unwrap();
+        let response = upstream().exchange(get(&base), &call).await.unwrap();
         let error = response.into_body().collect().await.unwrap_err();
         assert!(matches!(error, crate::ContentError::Deadline), "{error}");
     });
@@ -248,7 +248,7 @@ fn content_past_its_limit_is_the_requests_error() {
         })
         .await;
         let request = request(Method::POST, &base, "too long").map(|content| content.limited(3));
-        let answer = upstream().send(request, &CALL).await;
+        let answer = upstream().exchange(request, &CALL).await;
         assert_eq!(answer.map(drop), Err(UpstreamError::RequestContentTooLarge));
     });
 }
@@ -306,7 +306,7 @@ fn tls_speaks_the_version_agreed_and_shares_an_http2_connection() {
             for _ in 0..3 {
                 let mut request = get(&url);
                 request.headers_mut().insert("host", "pets.internal".parse().unwrap());
-                let response = upstream.send(request, &CALL).await.unwrap();
+                let response = upstream.exchange(request, &CALL).await.unwrap();
                 assert_eq!(response.status(), StatusCode::OK);
                 assert_eq!(text(response).await, expected);
             }
@@ -321,7 +321,7 @@ fn a_certificate_that_does_not_prove_the_name_is_refused() {
         let url = format!("https://localhost:{}/", address.port());
         for tls in [client_config(None), client_config(Some(authority.path()))] {
             let upstream = NativeUpstream::new(tls.unwrap());
-            let answer = upstream.send(get(&url), &CALL).await;
+            let answer = upstream.exchange(get(&url), &CALL).await;
             assert_eq!(answer.map(drop), Err(UpstreamError::TlsCertificateError));
         }
     });

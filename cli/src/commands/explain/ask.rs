@@ -58,7 +58,7 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
         host.upstream.take_received();
         let (response, record) = runtime.block_on(async {
             let served = tollgate_edge::serve(&isolate, &host, question.request.clone(), question.client).await;
-            (served.response, served.after.await)
+            (served.reply.into_response(), served.after.await)
         });
         *statuses.entry(record.status).or_default() += 1;
         (response, record)

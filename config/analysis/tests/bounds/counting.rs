@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Response, StatusCode, Uri};
 use tollgate_analysis::bounds::Usage;
 use tollgate_core::cache::{CacheKey, StoredMeta};
-use tollgate_core::forward::UpstreamError;
+use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_core::limit::{ChargeOutcome, ChargeRequest};
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
@@ -118,9 +118,14 @@ impl ResponseCache for CountingHost {
 impl Upstream for CountingHost {
     type Content = Content;
 
-    async fn send(&self, request: Request<Content>, call: &UpstreamCall) -> Result<Response<Content>, UpstreamError> {
+    async fn send(
+        &self,
+        request: &Outbound<'_>,
+        content: Content,
+        call: &UpstreamCall,
+    ) -> Result<Response<Content>, UpstreamError> {
         self.add(Usage { upstream_attempts: 1, ..Usage::default() });
-        self.inner.upstream.send(request, call).await
+        self.inner.upstream.send(request, content, call).await
     }
 }
 

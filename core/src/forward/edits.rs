@@ -1,0 +1,256 @@
+//! Fields as *what came plus edits*: read through the edits without a copy, applied by each host in its cheapest form.
+
+use http::header::AsHeaderName;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// One change of a message's fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// All lines of this name go.
+    Remove(HeaderName),
+    /// All lines of this name go, and this one stands in their place.
+    Set(HeaderName, HeaderValue),
+    /// One more line.
+    Append(HeaderName, HeaderValue),
+}
+
+/// Changes of a message's fields, in the order in which they apply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edits(Vec<Edit>);
+
+/// The fields of a message with its edits, composed when they are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a> {
+    came: &'a HeaderMap,
+    edits: &'a [Edit],
+}
+
+impl Edit {
+    /// The name that it changes.
+    #[must_use]
+    pub const fn name(&self) -> &HeaderName {
+        match self {
+            Self::Remove(name) | Self::Set(name, _) | Self::Append(name, _) => name,
+        }
+    }
+
+    /// The line that it adds, if it adds one.
+    #[must_use]
+    pub const fn value(&self) -> Option<&HeaderValue> {
+        match self {
+            Self::Remove(_) => None,
+            Self::Set(_, value) | Self::Append(_, value) => Some(value),
+        }
+    }
+
+    /// Whether what stood under its name before is gone.
+    const fn replaces(&self) -> bool {
+        matches!(self, Self::Remove(_) | Self::Set(..))
+    }
+}
+
+impl Edits {
+    /// No edits, with room for some.
+    #[must_use]
+    pub fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
+    /// Removes all lines of a name.
+    pub fn remove(&mut self, name: HeaderName) {
+        self.0.push(Edit::Remove(name));
+    }
+
+    /// Sets one line in place of all lines of the name.
+    pub fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.push(Edit::Set(name, value));
+    }
+
+    /// Sets one line, if the text is a field value; a text that is none leaves the name as it was.
+    pub fn set_text(&mut self, name: HeaderName, text: &str) {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            self.set(name, value);
+        }
+    }
+
+    /// Sets one line where no earlier edit has added one, and adds it to those of earlier edits otherwise.
+    pub fn set_or_append(&mut self, name: HeaderName, value: HeaderValue) {
+        let is_edited = self.0.iter().any(|edit| edit.value().is_some() && *edit.name() == name);
+        self.0.push(if is_edited { Edit::Append(name, value) } else { Edit::Set(name, value) });
+    }
+
+    /// Adds a line.
+    pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.push(Edit::Append(name, value));
+    }
+
+    /// The edits in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Edit] {
+        &self.0
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Drops all but the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
+    }
+
+    /// Changes a map in place.
+    pub fn apply(self, fields: &mut HeaderMap) {
+        for edit in self.0 {
+            match edit {
+                Edit::Remove(name) => drop(fields.remove(name)),
+                Edit::Set(name, value) => drop(fields.insert(name, value)),
+                Edit::Append(name, value) => drop(fields.append(name, value)),
+            }
+        }
+    }
+
+    /// What came with these edits, read as one.
+    #[must_use]
+    pub fn over<'a>(&'a self, came: &'a HeaderMap) -> Fields<'a> {
+        Fields { came, edits: &self.0 }
+    }
+}
+
+impl Extend<Edit> for Edits {
+    fn extend<I: IntoIterator<Item = Edit>>(&mut self, edits: I) {
+        self.0.extend(edits);
+    }
+}
+
+impl IntoIterator for Edits {
+    type Item = Edit;
+    type IntoIter = std::vec::IntoIter<Edit>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// What came, with some edits.
+    #[must_use]
+    pub const fn new(came: &'a HeaderMap, edits: &'a [Edit]) -> Self {
+        Self { came, edits }
+    }
+
+    /// The first line of a name, which is in lower case where it is a text.
+    pub fn get(self, name: impl AsHeaderName + AsRef<str>) -> Option<&'a HeaderValue> {
+        self.get_all(name).next()
+    }
+
+    /// All lines of a name, in order.
+    pub fn get_all(self, name: impl AsHeaderName + AsRef<str>) -> impl Iterator<Item = &'a HeaderValue> {
+        let text = name.as_ref();
+        let is_of = |edit: &Edit| edit.name().as_str() == text;
+        let (came, edits) = match self.edits.iter().rposition(|edit| edit.replaces() && is_of(edit)) {
+            Some(last) => (None, &self.edits[last..]),
+            None => (Some(self.came), self.edits),
+        };
+        // The name as the edits have it lives as long as they do.
+        let edited = edits.iter().find(|edit| is_of(edit)).map(Edit::name);
+        let added = edits.iter().filter(move |edit| Some(edit.name()) == edited).filter_map(Edit::value);
+        came.map(|fields| fields.get_all(name).iter()).into_iter().flatten().chain(added)
+    }
+
+    /// Whether there is a line of a name.
+    pub fn contains(self, name: impl AsHeaderName + AsRef<str>) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All lines: those of one name in their order, names in any.
+    pub fn iter(self) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
+        let replaced = |name: &HeaderName, edits: &[Edit]| edits.iter().any(|e| e.replaces() && e.name() == name);
+        let came = self.came.iter().filter(move |(name, _)| !replaced(name, self.edits));
+        let added = self.edits.iter().enumerate().filter_map(move |(at, edit)| {
+            let value = edit.value()?;
+            (!replaced(edit.name(), &self.edits[at + 1..])).then_some((edit.name(), value))
+        });
+        came.chain(added)
+    }
+
+    /// The fields as a map of their own.
+    #[must_use]
+    pub fn to_map(self) -> HeaderMap {
+        let mut map = self.came.clone();
+        Edits(self.edits.to_vec()).apply(&mut map);
+        map
+    }
+}
+
+impl<'a> From<&'a HeaderMap> for Fields<'a> {
+    fn from(came: &'a HeaderMap) -> Self {
+        Self { came, edits: &[] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Names that are standard and names that are not, as in `http` they are stored in two ways.
+    const NAMES: [&str; 6] =
+        ["accept", "set-cookie", "x-a", "x-b", "via", "x-long-name-of-a-field-that-is-not-standard"];
+
+    fn name() -> impl Strategy<Value = HeaderName> {
+        (0..NAMES.len()).prop_map(|at| HeaderName::from_static(NAMES[at]))
+    }
+
+    fn value() -> impl Strategy<Value = HeaderValue> {
+        prop_oneof![Just(String::new()), "[a-z, =;\"]{0,6}"].prop_map(|text| text.trim().parse().unwrap())
+    }
+
+    fn edit() -> impl Strategy<Value = Edit> {
+        (0..3, name(), value()).prop_map(|(kind, name, value)| match kind {
+            0 => Edit::Remove(name),
+            1 => Edit::Set(name, value),
+            _ => Edit::Append(name, value),
+        })
+    }
+
+    fn lines<'a>(all: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>) -> Vec<(String, Vec<&'a [u8]>)> {
+        let mut lines: Vec<(String, Vec<&[u8]>)> = NAMES.iter().map(|name| ((*name).to_owned(), Vec::new())).collect();
+        for (name, value) in all {
+            lines.iter_mut().filter(|(n, _)| n == name.as_str()).for_each(|(_, values)| values.push(value.as_bytes()));
+        }
+        lines
+    }
+
+    proptest! {
+        #[test]
+        fn read_through_the_edits_as_from_a_map_that_was_edited(
+            came in proptest::collection::vec((name(), value()), 0..8), edits in proptest::collection::vec(edit(), 0..10),
+        ) {
+            let mut map = HeaderMap::new();
+            for (name, value) in came {
+                map.append(name, value);
+            }
+            let edits = Edits(edits);
+            let mut edited = map.clone();
+            edits.clone().apply(&mut edited);
+            let view = edits.over(&map);
+            for name in NAMES {
+                let seen: Vec<_> = view.get_all(name).collect();
+                prop_assert_eq!(&seen, &edited.get_all(name).iter().collect::<Vec<_>>());
+                prop_assert_eq!(view.get(name), edited.get(name));
+                prop_assert_eq!(view.contains(name), edited.contains_key(name));
+            }
+            prop_assert_eq!(lines(view.iter()), lines(edited.iter()));
+            prop_assert_eq!(view.to_map(), edited);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! outbound: what the upstream will see, once and for all: what came plus edits. Every later step reads only this.
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, Version};
+use tollgate_core::forward::{Edits, ForwardedFor, Outbound, UpstreamSettings, request_edits};
+use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_core::route::Subject;
+use tollgate_core::trace::{Phase, Verdict};
+
+use super::exchange::{Exchange, Journal, Received};
+use crate::ports::Content;
+
+/// The request as it will be forwarded, without what an attempt adds.
+pub(super) fn outbound<'e, C: Content>(
+    exchange: &'e Exchange,
+    content: &C,
+    journal: &mut Journal,
+) -> Result<Outbound<'e>, Problem> {
+    let received = &exchange.received;
+    let settings = exchange.upstream();
+    let path = received.path.without_base(exchange.route().strip_segments);
+    let target = settings.url.target(path, exchange.forwarded_query.as_deref()).map_err(|error| {
+        journal.decisions.note(Phase::Forward, Verdict::Refuse, error.to_string());
+        Problem::new(ProblemKind::BadRequest, "The URL cannot be forwarded.").logged(error.to_string())
+    })?;
+    let has_content = !content.is_empty() && declares_content(received);
+    Ok(Outbound::new(&received.method, target, &received.fields, has_content)
+        .on_behalf_of(received.host.as_str(), received.path.as_str(), &received.authority)
+        .with_edits(edits(exchange, settings, journal)))
+}
+
+/// No key of ours, no hop-by-hop field, none that the configuration sets; our own added.
+fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) -> Edits {
+    let received = &exchange.received;
+    let client = ForwardedFor {
+        address: received.client.address,
+        host: &received.authority,
+        https: received.client.https,
+        trusted: exchange.site.gateway.trust_forwarded,
+        version: received.version,
+    };
+    let mut edits = Edits::with_capacity(EDITS_USUAL);
+    // A field that decided the route goes on whatever `Connection` says: the upstream must see what was decided by.
+    let decided = |name: &HeaderName| {
+        let named = |subject: &Subject| matches!(subject, Subject::Header(field) if field == name.as_str());
+        exchange.route().when.iter().any(|predicate| named(&predicate.of))
+    };
+    request_edits(&mut edits, &received.fields, &client, decided);
+    remove_keys(exchange, &mut edits);
+    for (name, _) in &settings.fields {
+        remove(&mut edits, &received.fields, name);
+    }
+    journal.trace.forward(&received.fields, &mut edits);
+    edits.set_text(REQUEST_ID, &journal.request_id);
+    edits.set_text(HOST, settings.url.authority());
+    edits
+}
+
+/// Removes every key: a route's own key fields in any case, those of other routes where they hold a key.
+fn remove_keys(exchange: &Exchange, edits: &mut Edits) {
+    let fields = &exchange.received.fields;
+    for field in exchange.authenticators().filter_map(|named| named.policy.field()) {
+        remove(edits, fields, field);
+    }
+    for authenticator in exchange.site_authenticators() {
+        if let Some(field) = authenticator.policy.field()
+            && fields.contains_key(field)
+            && authenticator.policy.is_presented(fields)
+        {
+            remove(edits, fields, field);
+        }
+    }
+}
+
+fn remove(edits: &mut Edits, fields: &HeaderMap, name: &str) {
+    if fields.contains_key(name)
+        && let Ok(name) = HeaderName::try_from(name)
+    {
+        edits.remove(name);
+    }
+}
+
+/// Some platforms cannot say whether a request of HTTP/2 has content: then what it declares is believed.
+fn declares_content(received: &Received) -> bool {
+    let length = received.fields.get(CONTENT_LENGTH);
+    received.version != Version::HTTP_2
+        || length.is_some_and(|length| length != "0")
+        || received.fields.contains_key(TRANSFER_ENCODING)
+}
+
+/// The field that carries the request id, to the upstream and to the client.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is removed from a usual request, what is added to it, and what an attempt adds.
+const EDITS_USUAL: usize = 20;

@@ -1,4 +1,4 @@
-//! How a command ends that did not do what it was asked: a text for the person, a code for the script.
+//! How a failed command ends: a message for people, an exit code for scripts.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -8,32 +8,32 @@ use tollgate_config::Diagnostics;
 
 use crate::terminal;
 
-/// What a command ends with.
+/// The failure of a command.
 #[derive(Debug)]
 pub(crate) struct Failure {
     text: String,
     kind: Kind,
-    /// What programs get in place of an answer.
+    /// The JSON that programs get instead of an answer.
     instead: Option<Value>,
 }
 
 #[derive(Debug)]
 enum Kind {
-    /// What was asked for cannot be done, or has a mistake.
+    /// The command could not be carried out, or found a mistake.
     Problem,
-    /// The command line asks for something that makes no sense.
+    /// The command line is invalid.
     Usage,
-    /// Everything was told already.
-    Told,
+    /// Everything was reported already.
+    Reported,
 }
 
 impl Failure {
-    /// What was asked for could not be done; the text says what, why and how to mend it.
+    /// The command could not be carried out; the text says what failed, why, and how to fix it.
     pub(crate) fn problem(text: impl Display) -> Self {
         Self::with(text.to_string(), Kind::Problem)
     }
 
-    /// The command line is wrong in a way that its parser cannot know.
+    /// The command line is invalid in a way that its parser cannot detect.
     pub(crate) fn usage(text: impl Display) -> Self {
         Self::with(text.to_string(), Kind::Usage)
     }
@@ -43,27 +43,28 @@ impl Failure {
         Self { text, kind, instead: Some(instead) }
     }
 
-    /// The command found problems, and has said which.
-    pub(crate) fn told() -> Self {
-        Self { text: String::new(), kind: Kind::Told, instead: None }
+    /// The command found problems and has reported them.
+    pub(crate) fn reported() -> Self {
+        Self { text: String::new(), kind: Kind::Reported, instead: None }
     }
 
-    /// The project does not compile, and people have been told why.
+    /// The project does not compile, and its diagnostics have been reported.
     pub(crate) fn refused(found: &Diagnostics) -> Self {
-        Self { instead: Some(json!({ "diagnostics": found.to_json() })), ..Self::told() }
+        Self { instead: Some(json!({ "diagnostics": found.to_json() })), ..Self::reported() }
     }
 
-    /// Says it on standard error, and to a program that waits for JSON on standard output too; the code is what the process
-    /// ends with.
-    pub(crate) fn tell(self) -> ExitCode {
+    /// Reports the failure on standard error, and on standard output too if JSON is expected there.
+    ///
+    /// Returns the exit code of the process.
+    pub(crate) fn report(self) -> ExitCode {
         if let Some(instead) = &self.instead {
             terminal::print_instead(instead);
         }
         if !self.text.is_empty() {
-            terminal::tell(&format!("{} {}", terminal::mark_error("error:"), self.text));
+            terminal::message(&format!("{} {}", terminal::mark_error("error:"), self.text));
         }
         match self.kind {
-            Kind::Problem | Kind::Told => ExitCode::from(1),
+            Kind::Problem | Kind::Reported => ExitCode::from(1),
             Kind::Usage => ExitCode::from(2),
         }
     }

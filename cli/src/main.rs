@@ -1,11 +1,11 @@
-//! The `tollgate` command: runs a gateway on one's own machine, checks and explains its project, publishes it.
+//! The `tollgate` command: runs a gateway locally, checks and explains its project, publishes it.
 //!
-//! It decides nothing about requests (`tollgate-core` does), reads no YAML itself (`tollgate-config` does) and is no host
-//! (`tollgate-native` is one; those of Cloudflare and Spin are processes of their own that it starts for development).
-//! It puts these together for a person at a terminal.
+//! It makes no decisions about requests (`tollgate-core` does), parses no YAML (`tollgate-config` does) and is not a
+//! host (`tollgate-native` is one; the hosts of Cloudflare and Spin are separate processes that it starts for
+//! development). It combines these for use at a terminal.
 //!
-//! Where to start: [`Command`] lists what it can do, and each has a file in `commands/`. [`project::Project`] is what
-//! most of them read, [`target::Target`] where some of them write; `dev/` is the development server.
+//! Where to start: [`Command`] lists the commands, each of which has a file in `commands/`. Most of them read a
+//! [`project::Project`], some write to a [`target::Target`]; `dev/` is the development server.
 
 mod commands;
 mod dev;
@@ -28,16 +28,15 @@ use commands::{
 use dev::DevOptions;
 use failure::Failure;
 use project::Project;
-use terminal::Manner;
+use terminal::TerminalOptions;
 
-/// An eighth less time per exchange than with the C library's.
+/// Takes an eighth less time per exchange than the allocator of the C library.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Tollgate, an API-management gateway for your own machines, Cloudflare Workers and Spin.
 ///
-/// Without a command, runs the project in the current folder, or the quickstart where there is none, as `tollgate dev`
-/// does.
+/// Without a command, runs the project in the current folder, or the quickstart if there is none, like `tollgate dev`.
 #[derive(Debug, Parser)]
 #[command(name = "tollgate", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
 struct Cli {
@@ -46,26 +45,26 @@ struct Cli {
     #[command(flatten)]
     dev: DevOptions,
     #[command(flatten)]
-    manner: Manner,
+    terminal: TerminalOptions,
 }
 
 const AFTER_HELP: &str = "\
 Examples:
-  tollgate init shop                       make a project in ./shop
-  tollgate                                 run the project here, or the quickstart
+  tollgate init shop                       create a project in ./shop
+  tollgate                                 run the project in this folder, or the quickstart
   tollgate dev shop --port 9000            run the project in ./shop, and follow its edits
   tollgate import openapi openapi.yaml     start a project from an OpenAPI document
-  tollgate check shop                      say what is wrong with it
-  tollgate explain GET /pets/7 shop        say what would become of a request
-  tollgate diff shop-before shop           say what a request would see differently
+  tollgate check shop                      report what is wrong with it
+  tollgate explain GET /pets/7 shop        show how a request would be handled
+  tollgate diff shop-before shop           show what changes for requests
   tollgate test shop --coverage            run its policy tests
   tollgate publish shop --to native --store shop.db
   tollgate serve --store shop.db --gateway shop
 
-Exit codes: 0 done, 1 a problem was found, 2 the command line is wrong.
+Exit codes: 0 success, 1 a problem was found, 2 the command line is invalid.
 The reference is docs/cli.md.";
 
-/// What it can do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::InitArgs),
@@ -94,18 +93,18 @@ fn main() -> ExitCode {
         terminal::answer_json();
     }
     let cli = Cli::from_arg_matches(&words).unwrap_or_else(|error| error.exit());
-    terminal::set_manner(cli.manner);
+    terminal::set_options(cli.terminal);
     let done = perform(cli).and_then(|()| match terminal::unwritten() {
         None => Ok(()),
         Some(why) => Err(Failure::problem(format!("standard output cannot be written: {why}"))),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.tell(),
+        Err(failure) => failure.report(),
     }
 }
 
-/// Whether the command that is asked for answers in JSON.
+/// Whether the chosen command answers in JSON.
 fn is_json(words: &ArgMatches) -> bool {
     let deepest = std::iter::successors(Some(words), |words| words.subcommand().map(|(_, words)| words)).last();
     let form = deepest.and_then(|words| words.try_get_raw("output").ok().flatten());
@@ -148,7 +147,7 @@ mod tests {
 
     /// Commands without `--output`, each with the reason.
     const WITHOUT_OUTPUT: &[(&str, &str)] = &[
-        ("tollgate", "it is `dev`"),
+        ("tollgate", "it runs `dev`"),
         ("tollgate dev", "its output is the gateway's log, which is JSON"),
         ("tollgate serve", "its output is the gateway's log, which is JSON"),
         ("tollgate bundle", "its answer is JSON in any case"),
@@ -158,7 +157,7 @@ mod tests {
         ("tollgate import", "its commands have it"),
     ];
 
-    /// Every command of the tree, with its whole name.
+    /// Every command of the tree, with its full name.
     fn all(command: &Command, name: String, into: &mut Vec<(String, Command)>) {
         for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help" && !sub.is_hide_set()) {
             all(sub, format!("{name} {}", sub.get_name()), into);
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_put_together_soundly() {
+    fn the_command_line_definition_is_valid() {
         super::Cli::command().debug_assert();
     }
 
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_can_be_had_as_json_or_it_is_said_why_not() {
+    fn every_command_has_json_output_or_a_reason_without_it() {
         for (name, command) in commands() {
             let has_output = command.get_arguments().any(|argument| argument.get_long() == Some("output"));
             let excused = WITHOUT_OUTPUT.iter().any(|(without, reason)| *without == name && !reason.is_empty());
@@ -201,9 +200,9 @@ mod tests {
     fn help_fits_a_narrow_terminal() {
         for (name, command) in commands() {
             let help = command.term_width(80).render_long_help().to_string();
-            // Examples are lines to copy, so they are not folded where that would break them.
-            let told = help.split_once("Examples:").map_or(help.as_str(), |(told, _)| told);
-            let long: Vec<&str> = told.lines().filter(|line| line.chars().count() > 80).collect();
+            // Examples are lines to copy, which folding would break.
+            let text = help.split_once("Examples:").map_or(help.as_str(), |(text, _)| text);
+            let long: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
             assert!(long.is_empty(), "{name}: {long:#?}");
         }
     }

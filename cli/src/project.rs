@@ -1,4 +1,4 @@
-//! The project a command works on: where it is, and what it compiles to.
+//! The project that a command works on: its location, and its compilation.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ pub(crate) struct Project {
 /// The environment that a command is about.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct EnvArgs {
-    /// The environment whose values count, env/NAME.yaml; the defaults of the values where it is left out.
+    /// The environment whose values are used, env/NAME.yaml (default: the defaults of the values)
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Option<String>,
 }
@@ -39,12 +39,12 @@ impl EnvArgs {
 pub(crate) enum Place {
     /// A folder with a `tollgate.yaml`.
     Folder(PathBuf),
-    /// The quickstart as it was when this program was built.
+    /// The copy of the quickstart that is built into this program.
     BuiltIn,
 }
 
 impl Project {
-    /// The project in a folder; its project file may be named instead.
+    /// The project in a folder; `path` may also be its project file.
     pub(crate) fn at(path: &Path) -> Self {
         let is_project_file = path.is_file() && FILES.iter().any(|name| path.ends_with(name));
         let folder = if is_project_file { path.parent().unwrap_or(path) } else { path };
@@ -55,26 +55,27 @@ impl Project {
         Self { place, environment: None }
     }
 
-    /// The quickstart as it was when this program was built.
+    /// The copy of the quickstart that is built into this program.
     #[cfg(test)]
     pub(crate) fn built_in() -> Self {
         Self::of(Place::BuiltIn)
     }
 
-    /// The same for an environment.
+    /// The same project, compiled for an environment.
     pub(crate) fn in_environment(self, env: &EnvArgs) -> Self {
         Self { environment: env.env.clone(), ..self }
     }
 
-    /// The project in the current folder; else the quickstart of the clone that the folder is in; else the built-in one.
+    /// The project in the current folder; otherwise the quickstart of the clone that contains the folder; otherwise the
+    /// built-in quickstart.
     pub(crate) fn found() -> Self {
         let here = Path::new(".");
         if has_project(here) {
             return Self::of(Place::Folder(here.to_owned()));
         }
         let current = std::env::current_dir().unwrap_or_default();
-        let beside = current.ancestors().map(|folder| folder.join(QUICKSTART)).find(|folder| has_project(folder));
-        Self::of(beside.map_or(Place::BuiltIn, |folder| {
+        let in_clone = current.ancestors().map(|folder| folder.join(QUICKSTART)).find(|folder| has_project(folder));
+        Self::of(in_clone.map_or(Place::BuiltIn, |folder| {
             let short = folder.strip_prefix(&current).map(Path::to_owned);
             Place::Folder(short.unwrap_or(folder))
         }))
@@ -86,7 +87,7 @@ impl Project {
         tollgate_analysis::compile(&self.files(), &Options { environment: self.environment.clone() })
     }
 
-    /// Compiles it for each of its environments, or for the one that was chosen.
+    /// Compiles it for each of its environments, or for the selected one.
     pub(crate) fn compile_each(&self) -> Vec<Outcome> {
         match &self.environment {
             Some(name) => vec![(Some(name.clone()), self.compile())],
@@ -112,27 +113,27 @@ impl Project {
         }
     }
 
-    /// Compiles it for a command that needs it whole: warnings and mistakes are told on standard error.
+    /// Compiles it for a command that needs a valid project: warnings and errors are reported on standard error.
     pub(crate) fn compiled(&self) -> Result<Compiled, Failure> {
         let compiled = self.compile().map_err(|found| self.refuse(&found))?;
-        tell_found(compiled.warnings());
+        report_diagnostics(compiled.warnings());
         Ok(compiled)
     }
 
-    /// The name of its gateway, in whichever environment it compiles.
+    /// The name of its gateway, from any environment for which it compiles.
     pub(crate) fn gateway(&self) -> Result<String, Failure> {
-        let sound = self.compile_each().into_iter().find_map(|(_, compiled)| compiled.ok());
-        sound.map_or_else(|| self.compiled(), Ok).map(|compiled| compiled.gateway().to_owned())
+        let valid = self.compile_each().into_iter().find_map(|(_, compiled)| compiled.ok());
+        valid.map_or_else(|| self.compiled(), Ok).map(|compiled| compiled.gateway().to_owned())
     }
 
-    /// Its fixtures, in the same way.
+    /// Its fixtures, reported in the same way.
     pub(crate) fn whole_fixtures(&self) -> Result<Fixtures, Failure> {
         let fixtures = self.fixtures().map_err(|found| self.refuse(&found))?;
-        tell_found(&fixtures.warnings);
+        report_diagnostics(&fixtures.warnings);
         Ok(fixtures)
     }
 
-    /// How it is called when it is talked about.
+    /// Its name in messages.
     pub(crate) fn name(&self) -> String {
         let name = match &self.place {
             Place::Folder(folder) => folder.display().to_string(),
@@ -144,16 +145,16 @@ impl Project {
         }
     }
 
-    /// Tells the mistakes, and what else may be behind them.
+    /// Reports the diagnostics; if the project does not exist, reports that instead.
     pub(crate) fn refuse(&self, found: &Diagnostics) -> Failure {
         if !self.exists() {
             return self.missing();
         }
-        tell_found(found);
+        report_diagnostics(found);
         Failure::refused(found)
     }
 
-    /// Whether there is one.
+    /// Whether the project exists.
     pub(crate) fn exists(&self) -> bool {
         match &self.place {
             Place::Folder(folder) => has_project(folder),
@@ -161,26 +162,26 @@ impl Project {
         }
     }
 
-    /// That there is none.
+    /// The failure for a project that does not exist.
     pub(crate) fn missing(&self) -> Failure {
         let Place::Folder(folder) = &self.place else {
-            return Failure::problem(format!("{} is no project", self.name()));
+            return Failure::problem(format!("{} is not a project", self.name()));
         };
         let name = folder.display();
         let why = match folder.metadata() {
             Ok(found) if found.is_dir() => "it has no tollgate.yaml".to_owned(),
-            Ok(_) => "it is no folder".to_owned(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such folder".to_owned(),
+            Ok(_) => "it is not a folder".to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "the folder does not exist".to_owned(),
             Err(error) => error.to_string(),
         };
-        Failure::problem(format!("{name} is no project: {why}; `tollgate init` makes one"))
+        Failure::problem(format!("{name} is not a project: {why}; `tollgate init` creates one"))
     }
 }
 
-/// Tells diagnostics on standard error.
-pub(crate) fn tell_found(found: &Diagnostics) {
+/// Reports diagnostics on standard error.
+pub(crate) fn report_diagnostics(found: &Diagnostics) {
     if !found.is_empty() {
-        terminal::tell(&found.to_text(terminal::colour_err()));
+        terminal::message(&found.to_text(terminal::colour_err()));
     }
 }
 
@@ -189,7 +190,7 @@ pub(crate) fn has_project(folder: &Path) -> bool {
     FILES.iter().any(|name| folder.join(name).is_file())
 }
 
-/// The files a project can begin with.
+/// The names of a project file.
 const FILES: [&str; 3] = ["tollgate.yaml", "tollgate.yml", "tollgate.json"];
 
 /// The quickstart within a clone.

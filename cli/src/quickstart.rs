@@ -1,4 +1,4 @@
-//! The quickstart project, for where its folder is not at hand.
+//! The built-in quickstart project, for use outside a clone.
 
 use std::collections::BTreeMap;
 

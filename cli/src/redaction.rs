@@ -1,4 +1,4 @@
-//! What of a request may be shown: no key, no credential, no character that a terminal obeys.
+//! The parts of a request that may be shown: no keys, no credentials, no control characters.
 
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderName, HeaderValue};
@@ -6,7 +6,7 @@ use tollgate_core::authn::ApiKey;
 
 use crate::terminal::printable;
 
-/// The value of a field, unless it is somebody's secret.
+/// The value of a field, unless it is secret.
 pub(crate) fn shown(name: &HeaderName, value: &HeaderValue) -> String {
     let secret = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name) || value.is_sensitive();
     if secret { "(secret)".to_owned() } else { shown_bytes(value.as_bytes()) }
@@ -17,7 +17,7 @@ pub(crate) fn shown_bytes(bytes: &[u8]) -> String {
     printable(&String::from_utf8_lossy(bytes))
 }
 
-/// The text with every API key in it cut down to its environment; what merely looks like one, too.
+/// The text with every API key in it, and everything similar to one, reduced to its environment.
 pub(crate) fn redact(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -42,7 +42,7 @@ fn redacted_word(word: &str) -> String {
     }
 }
 
-/// A word longer than this that begins as a key does is one, perhaps with a typo.
+/// A longer word that begins like a key is treated as a key, perhaps one with a typo.
 const KEY_LIKE: usize = 24;
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_cut_out_wherever_they_stand() {
+    fn keys_are_redacted_at_any_position() {
         let key = "tg_dev_PWu2EyAB2NTHRtw96AWiraT6d9dxTqt420E1EW";
         assert_eq!(redact(&format!("/a?k={key}&b=tg_x")), "/a?k=tg_dev_(secret)&b=tg_x");
         assert_eq!(redact(&format!("{key}{key}")), "tg_dev_(secret)");

@@ -7,7 +7,7 @@ use tollgate_core::settings::RouteSettings;
 
 use crate::terminal;
 
-/// The table of some routes, with its head; with more columns where it may be wide.
+/// The table of the given routes with its header; `wide` adds columns.
 pub(crate) fn route_table(whole: &Whole, routes: &[&CompiledRoute], wide: bool) -> String {
     let head = HEAD.iter().chain(WIDE.iter().filter(|_| wide)).map(|head| (*head).to_owned());
     let mut rows = vec![head.collect()];
@@ -36,7 +36,7 @@ fn row(whole: &Whole, route: &CompiledRoute) -> Vec<String> {
     ]
 }
 
-/// What a wide table shows beside.
+/// The additional columns of a wide table.
 fn more(route: &RouteSettings) -> [String; 4] {
     let when = route.when.iter().map(|predicate| match &predicate.of {
         Subject::Header(name) => format!("{name}:"),
@@ -50,7 +50,7 @@ fn more(route: &RouteSettings) -> [String; 4] {
     ]
 }
 
-/// The host patterns; of many, the first and how many more there are.
+/// The host patterns; if there are many, the first one and the number of the others.
 pub(crate) fn hosts(route: &CompiledRoute) -> String {
     match route.hosts.as_slice() {
         [] => String::new(),
@@ -101,7 +101,7 @@ pub(crate) fn upstream(whole: &Whole, route: &RouteSettings) -> String {
     whole.upstreams.get(route.upstream).map_or_else(String::new, |upstream| upstream.url.to_string())
 }
 
-/// Milliseconds as a project writes them.
+/// Milliseconds in the notation of a project file.
 pub(crate) fn duration(ms: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
     let whole = UNITS.iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit));
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_as_a_project_writes_them() {
+    fn durations_are_in_the_notation_of_a_project() {
         for (ms, text) in
             [(0, "0ms"), (1, "1ms"), (1500, "1500ms"), (30_000, "30s"), (600_000, "10m"), (86_400_000, "1d")]
         {

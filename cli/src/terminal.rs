@@ -1,4 +1,4 @@
-//! Writing to the person: colour only where a terminal shows it, and no failure when nobody reads.
+//! Output for people: colours only on a terminal, and no failure if the reader has closed the pipe.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-/// How every command talks.
+/// The options of every command for its output.
 #[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Manner {
-    /// Say no more on standard error than what is wrong.
+pub(crate) struct TerminalOptions {
+    /// Print only warnings and errors to standard error.
     #[arg(short, long, global = true, display_order = 900)]
     quiet: bool,
-    /// Whether to use colours; `auto` does on a terminal, unless NO_COLOR is set.
+    /// When to use colours; `auto`: on a terminal, unless NO_COLOR is set.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto, display_order = 901)]
     color: Colour,
 }
@@ -28,27 +28,27 @@ enum Colour {
     Never,
 }
 
-/// Sets how this process talks, from the command line.
-pub(crate) fn set_manner(manner: Manner) {
-    QUIET.store(manner.quiet, Ordering::Relaxed);
-    COLOUR.store(manner.color as u8, Ordering::Relaxed);
+/// Sets the output options of this process, from the command line.
+pub(crate) fn set_options(options: TerminalOptions) {
+    QUIET.store(options.quiet, Ordering::Relaxed);
+    COLOUR.store(options.color as u8, Ordering::Relaxed);
 }
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 static COLOUR: AtomicU8 = AtomicU8::new(Colour::Auto as u8);
-/// Whether a program reads the answer, as JSON.
+/// Whether the answer is JSON.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
-/// Whether anything of an answer has been written.
+/// Whether a part of the answer has been written.
 static HAS_ANSWERED: AtomicBool = AtomicBool::new(false);
 /// Why the answer could not be written.
 static UNWRITTEN: OnceLock<String> = OnceLock::new();
 
-/// Sets that the answer is JSON, which holds for failures too.
+/// Sets that answers and failures are written as JSON.
 pub(crate) fn answer_json() {
     IS_JSON.store(true, Ordering::Relaxed);
 }
 
-/// Writes to standard output; a reader that has gone away is no error, a full disk is ([`unwritten`]).
+/// Writes to standard output; a closed pipe is not an error, a full disk is ([`unwritten`]).
 pub(crate) fn print(text: &str) {
     HAS_ANSWERED.store(true, Ordering::Relaxed);
     let mut out = std::io::stdout().lock();
@@ -60,32 +60,32 @@ pub(crate) fn print(text: &str) {
     }
 }
 
-/// Writes JSON to standard output in place of an answer, where one was to come and none has.
+/// Writes JSON to standard output instead of an answer, if JSON is expected and nothing has been written.
 pub(crate) fn print_instead(json: &serde_json::Value) {
     if IS_JSON.load(Ordering::Relaxed) && !HAS_ANSWERED.load(Ordering::Relaxed) {
         print(&format!("{json:#}\n"));
     }
 }
 
-/// Why an answer is not on standard output, or not all of it.
+/// Why the answer could not be written completely to standard output.
 pub(crate) fn unwritten() -> Option<&'static str> {
     UNWRITTEN.get().map(String::as_str)
 }
 
-/// Writes a line to standard error, which is where everything goes that is not the answer itself.
-pub(crate) fn tell(text: &str) {
+/// Writes a line to standard error, where everything except the answer itself goes.
+pub(crate) fn message(text: &str) {
     let mut out = std::io::stderr().lock();
     let _ = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
 }
 
-/// Writes a line to standard error that says what was done; not where the person wants it quiet.
+/// Writes a line about progress or success to standard error, unless `--quiet` is given.
 pub(crate) fn note(text: &str) {
     if !QUIET.load(Ordering::Relaxed) {
-        tell(text);
+        message(text);
     }
 }
 
-/// Whether the person wants it quiet.
+/// Whether `--quiet` is given.
 pub(crate) fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
@@ -104,11 +104,11 @@ fn is_coloured(is_terminal: bool) -> bool {
     match COLOUR.load(Ordering::Relaxed) {
         always if always == Colour::Always as u8 => true,
         never if never == Colour::Never as u8 => false,
-        _ => is_terminal && is_wanted(),
+        _ => is_terminal && colour_allowed(),
     }
 }
 
-/// Says on a terminal what is being done, once it takes longer than a second, until it is dropped.
+/// Shows on a terminal what is being done, if it takes longer than a second, until it is dropped.
 pub(crate) struct Progress {
     done: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
@@ -147,8 +147,8 @@ impl Drop for Progress {
 
 const SPINNER: [char; 4] = ['|', '/', '-', '\\'];
 
-/// By <https://no-color.org>.
-fn is_wanted() -> bool {
+/// Whether colours are allowed by <https://no-color.org>.
+fn colour_allowed() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
@@ -162,7 +162,7 @@ pub(crate) fn mark_error(text: &str) -> String {
     if colour_err() { format!("\x1b[1;31m{text}\x1b[0m") } else { text.to_owned() }
 }
 
-/// Rows as columns of one width each, the first row the heads; the last column is as wide as it likes.
+/// Formats rows as columns of equal width; the first row is the header, and the last column is not padded.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
@@ -176,7 +176,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     out
 }
 
-/// Text from outside without control characters, which a terminal would obey.
+/// Untrusted text without control characters, which a terminal would interpret.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_has_columns_of_one_width_and_no_trailing_blanks() {
+    fn a_table_has_columns_of_equal_width_and_no_trailing_spaces() {
         let rows = [vec!["A".into(), "B".into()], vec!["long".into(), "x".into()], vec!["s".into(), String::new()]];
         assert_eq!(table(&rows), "A     B\nlong  x\ns\n");
     }

@@ -1,4 +1,4 @@
-//! `tollgate dev` as a person meets it: what it shows, how it follows edits, how it ends.
+//! `tollgate dev` from the user's point of view: its output, how it follows edits, how it stops.
 
 mod support;
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use support::{KEY, Project, Running, get, quickstart, run, tollgate, try_get};
 
-/// The lines to paste, each as a URL and its fields.
+/// The commands to try, each as a URL and its fields.
 fn curl_lines(out: &str) -> Vec<(String, Vec<String>)> {
     let lines = out.lines().filter_map(|line| line.trim().strip_prefix("curl -i "));
     lines.map(|line| curl_line(line.split("   #").next().expect("a first part"))).collect()
@@ -32,7 +32,7 @@ fn curl_line(line: &str) -> (String, Vec<String>) {
 }
 
 #[test]
-fn the_quickstart_shows_routes_a_key_and_three_lines_that_work() {
+fn the_quickstart_shows_routes_a_key_and_three_working_commands() {
     let running = Running::start(tollgate(&["--port", "0", "--echo-port", "0"]));
     running.url();
     let out = running.out();
@@ -58,7 +58,7 @@ fn the_quickstart_shows_routes_a_key_and_three_lines_that_work() {
 }
 
 #[test]
-fn an_edit_is_in_force_within_a_second_and_drops_no_request() {
+fn an_edit_is_active_within_a_second_and_drops_no_request() {
     let project = Project::new();
     let running = Running::dev(&project.path());
     let url = running.url();
@@ -84,16 +84,16 @@ fn an_edit_is_in_force_within_a_second_and_drops_no_request() {
 }
 
 #[test]
-fn a_broken_edit_is_reported_the_last_good_one_serves_on_and_a_mended_one_is_told() {
+fn an_invalid_edit_is_reported_the_last_valid_one_stays_active_and_a_fix_is_reported() {
     let project = Project::new();
     let running = Running::dev(&project.path());
     let url = running.url();
     project.edit("path: /public", "pth: /public");
-    running.wait_for("a report", || running.err().contains("the last good configuration").then_some(()));
+    running.wait_for("a report", || running.err().contains("the last valid configuration").then_some(()));
     assert!(running.err().contains("TG0201") && running.err().contains("did you mean `path`?"), "{}", running.err());
     assert_eq!(get(&format!("{url}/echo/public"), &[]).status, 200);
     project.edit("pth: /public", "path: /other");
-    running.wait_for("the mended one", || running.err().contains("mended").then_some(()));
+    running.wait_for("the fixed one", || running.err().contains("fixed: ").then_some(()));
     assert_eq!(get(&format!("{url}/echo/other"), &[]).status, 200);
 }
 
@@ -113,7 +113,7 @@ fn a_key_added_to_the_fixtures_works_and_one_removed_does_not() {
 }
 
 #[test]
-fn a_changed_name_of_the_gateway_asks_for_a_new_start() {
+fn a_changed_name_of_the_gateway_requires_a_restart() {
     let project = Project::new();
     let running = Running::dev(&project.path());
     let url = running.url();
@@ -123,7 +123,7 @@ fn a_changed_name_of_the_gateway_asks_for_a_new_start() {
 }
 
 #[test]
-fn ctrl_c_finishes_an_open_request_and_then_ends_well() {
+fn ctrl_c_finishes_an_open_request_and_then_ends_with_0() {
     let mut running = Running::dev(&quickstart());
     let url = running.url();
     let slow = std::thread::spawn({
@@ -139,7 +139,7 @@ fn ctrl_c_finishes_an_open_request_and_then_ends_well() {
 }
 
 #[test]
-fn a_second_ctrl_c_ends_at_once() {
+fn a_second_ctrl_c_ends_immediately() {
     let mut running = Running::dev(&quickstart());
     let url = running.url();
     std::thread::spawn(move || try_get(&format!("{url}/echo/public?delay=15000"), &[]));
@@ -153,7 +153,7 @@ fn a_second_ctrl_c_ends_at_once() {
 }
 
 #[test]
-fn a_taken_port_is_told_with_the_flag_that_changes_it() {
+fn a_port_in_use_is_reported_with_the_flag_that_changes_it() {
     let holder = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = holder.local_addr().expect("an address").port().to_string();
     for (flags, flag) in [
@@ -163,13 +163,13 @@ fn a_taken_port_is_told_with_the_flag_that_changes_it() {
     ] {
         let ran = run(&flags);
         assert_eq!(ran.code, Some(1), "{ran:?}");
-        let told = format!("port {port} on 127.0.0.1 is taken by another program; choose another with {flag}");
-        assert!(ran.err.contains(&told), "{ran:?}");
+        let expected = format!("port {port} on 127.0.0.1 is in use by another program; choose another with {flag}");
+        assert!(ran.err.contains(&expected), "{ran:?}");
     }
 }
 
 #[test]
-fn a_broken_project_is_not_started() {
+fn an_invalid_project_is_not_started() {
     let project = Project::new();
     project.edit("path: /public", "pth: /public");
     let ran = run(&["dev", &project.path(), "--port", "0"]);
@@ -177,14 +177,14 @@ fn a_broken_project_is_not_started() {
     assert!(ran.err.contains("TG0201") && ran.out.is_empty(), "{ran:?}");
     let ran = run(&["dev", "/nowhere", "--port", "0"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.err.contains("/nowhere is no project"), "{ran:?}");
+    assert!(ran.err.contains("/nowhere is not a project"), "{ran:?}");
 }
 
 #[test]
-fn a_purge_takes_the_stored_response_out_of_use() {
+fn a_purge_invalidates_the_stored_response() {
     let running = Running::dev(&quickstart());
     let url = format!("{}/echo/cached?q=purge", running.url());
-    let admin = running.told("admin    ");
+    let admin = running.word_after("admin    ");
     let outcome = || get(&url, &[]).field("cache-status").expect("a cached route").to_owned();
     // A response is stored after its reply.
     let until_hit = || running.wait_for("a hit", || outcome().contains("hit").then_some(()));

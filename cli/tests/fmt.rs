@@ -1,4 +1,4 @@
-//! `tollgate fmt` on files: what it writes, what it leaves alone, what it answers.
+//! `tollgate fmt` on files: what it writes, what it does not change, what it answers.
 
 mod support;
 
@@ -8,8 +8,8 @@ use std::process::Stdio;
 
 use support::{Project, Ran, quickstart, run, tollgate};
 
-/// A project in which one file is not as it should be, and one is not the project's.
-fn untidy() -> Project {
+/// A project with one unformatted file, and one file that does not belong to the project.
+fn unformatted() -> Project {
     let project = Project::new();
     project.edit("format: 1\n", "format:   1 # the first\n");
     fs::write(project.file("openapi.yaml"), "openapi:   3.1.0\n").expect("a file");
@@ -29,8 +29,8 @@ fn names(project: &Project) -> Vec<String> {
 }
 
 #[test]
-fn a_project_is_formatted_in_place_and_nothing_else_is_touched() {
-    let project = untidy();
+fn a_project_is_formatted_in_place_and_nothing_else_is_changed() {
+    let project = unformatted();
     let ran = run(&["fmt", &project.path()]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.out, format!("{}/tollgate.yaml\n", project.path()));
@@ -44,9 +44,9 @@ fn a_project_is_formatted_in_place_and_nothing_else_is_touched() {
 
 #[cfg(unix)]
 #[test]
-fn permissions_stay() {
+fn permissions_are_kept() {
     use std::os::unix::fs::PermissionsExt;
-    let project = untidy();
+    let project = unformatted();
     let file = project.file("tollgate.yaml");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("permissions");
     assert_eq!(run(&["fmt", &project.path()]).code, Some(0));
@@ -54,8 +54,8 @@ fn permissions_stay() {
 }
 
 #[test]
-fn a_check_changes_nothing_and_tells_by_its_exit_code() {
-    let project = untidy();
+fn a_check_changes_nothing_and_reports_by_its_exit_code() {
+    let project = unformatted();
     let before = text(&project, "tollgate.yaml");
     let ran = run(&["fmt", "--check", &project.path()]);
     assert_eq!((ran.code, ran.out), (Some(1), format!("{}/tollgate.yaml\n", project.path())));
@@ -77,13 +77,13 @@ fn a_check_changes_nothing_and_tells_by_its_exit_code() {
 }
 
 #[test]
-fn a_file_with_a_mistake_is_left_and_the_others_are_formatted() {
-    let project = untidy();
+fn a_file_with_a_mistake_is_not_changed_and_the_others_are_formatted() {
+    let project = unformatted();
     let broken = "format: 1\nconsumers: [\n";
     fs::write(project.file("dev/fixtures.yaml"), broken).expect("a file");
     let ran = run(&["fmt", &project.path()]);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.err.contains("TG0102") && ran.err.contains("1 left as they are"), "{ran:?}");
+    assert!(ran.err.contains("TG0102") && ran.err.contains("1 not changed"), "{ran:?}");
     assert_eq!(text(&project, "dev/fixtures.yaml"), broken);
     assert!(text(&project, "tollgate.yaml").contains("\nformat: 1  # the first\n"));
     let json = run(&["fmt", "--output", "json", &project.path()]).json();
@@ -92,10 +92,10 @@ fn a_file_with_a_mistake_is_left_and_the_others_are_formatted() {
 
 #[test]
 fn a_file_may_be_named_alone_and_only_a_projects_file_is_formatted() {
-    let project = untidy();
+    let project = unformatted();
     let ran = run(&["fmt", &project.file("openapi.yaml").display().to_string()]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""));
-    assert!(ran.err.contains("left alone"), "{ran:?}");
+    assert!(ran.err.contains("left unchanged"), "{ran:?}");
     assert_eq!(text(&project, "openapi.yaml"), "openapi:   3.1.0\n");
     let ran = run(&["fmt", &project.file("tollgate.yaml").display().to_string()]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -109,7 +109,7 @@ fn a_file_may_be_named_alone_and_only_a_projects_file_is_formatted() {
 }
 
 #[test]
-fn a_folder_without_a_project_is_refused_with_what_to_do() {
+fn a_folder_without_a_project_is_refused_with_a_solution() {
     let folder = tempfile::tempdir().expect("a folder");
     let ran = run(&["fmt", &folder.path().display().to_string()]);
     assert_eq!(ran.code, Some(1));
@@ -126,7 +126,7 @@ fn stdin(words: &[&str], given: &str) -> Ran {
 }
 
 #[test]
-fn standard_input_is_formatted_as_the_file_that_is_named() {
+fn standard_input_is_formatted_as_the_given_file() {
     let given = "consumers: [ {plan: free, id: a} ]\nformat: 1\n";
     let ran = stdin(&["fmt", "--stdin", "dev/fixtures.yaml"], given);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "format: 1\nconsumers: [{id: a, plan: free}]\n"), "{ran:?}");

@@ -1,4 +1,4 @@
-//! `tollgate import`: a project from what a team has.
+//! `tollgate import`: a project from existing files.
 
 mod support;
 
@@ -27,7 +27,7 @@ fn written(folder: &Path) -> String {
 }
 
 #[test]
-fn a_specification_becomes_a_project_that_is_sound_and_passes_its_test() {
+fn a_specification_becomes_a_valid_project_that_passes_its_test() {
     let folder = tempfile::tempdir().expect("a folder");
     let (spec, into) = (written(folder.path()), folder.path().join("made"));
     let into = into.display().to_string();
@@ -89,14 +89,14 @@ fn the_answer_for_programs_has_the_files_and_the_findings() {
 }
 
 #[test]
-fn what_cannot_be_imported_is_told() {
+fn a_document_that_cannot_be_imported_is_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let swagger = folder.path().join("swagger.json");
     std::fs::write(&swagger, "{\"swagger\": \"2.0\"}").expect("a file");
     let swagger = swagger.display().to_string();
     for (args, code, says) in [
         (vec!["import", "openapi", swagger.as_str()], 1, "swagger2openapi"),
-        (vec!["import", "openapi", "nowhere.yaml"], 1, "no file"),
+        (vec!["import", "openapi", "nowhere.yaml"], 1, "not a file"),
         (vec!["import", "openapi"], 2, "FILE"),
         (vec!["import"], 2, "openapi"),
     ] {

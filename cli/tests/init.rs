@@ -1,4 +1,4 @@
-//! `tollgate init`: what it makes passes everything that the program checks, and nothing is overwritten.
+//! `tollgate init`: a new project passes all checks of the program, and nothing is overwritten.
 
 mod support;
 
@@ -51,7 +51,7 @@ fn a_new_project_passes_check_fmt_and_test() {
     let made = passes_every_check(&[]);
     assert!(text(&made, "tollgate.yaml").contains("\n  name: shop\n"));
     for (name, given) in &made {
-        // Where a file says its schema is, there is that schema.
+        // The schema that a file names exists.
         if let Some(schema) = given.lines().find_map(|line| line.strip_prefix("$schema: ")) {
             let schema = schema.trim_start_matches("../");
             let printed: Value = serde_json::from_str(text(&made, schema)).expect(name);
@@ -65,7 +65,7 @@ fn a_new_project_passes_check_fmt_and_test() {
 }
 
 #[test]
-fn what_is_asked_for_is_in_the_project_and_passes_too() {
+fn the_requested_settings_are_in_the_project_and_pass_too() {
     let words = [
         "--name",
         "a-b",
@@ -86,7 +86,7 @@ fn what_is_asked_for_is_in_the_project_and_passes_too() {
 }
 
 #[test]
-fn the_key_of_a_new_project_works_and_is_no_other_projects_key() {
+fn the_key_of_a_new_project_works_and_is_unique() {
     let key = |made: &[(String, String)]| {
         let fixtures = text(made, "dev/fixtures.yaml").to_owned();
         let at = fixtures.find("tg_dev_").expect("a key");
@@ -114,24 +114,24 @@ fn refuses(before: &[(&str, &str)], words: &[&str], code: i32, said: &str) {
     let ran = run(&[&["init", &folder], words].concat());
     assert_eq!(ran.code, Some(code), "{ran:?}");
     assert!(ran.err.contains(said), "{ran:?}");
-    assert_eq!(contents(root.path()), was, "something was made or changed");
+    assert_eq!(contents(root.path()), was, "a file was created or changed");
 }
 
 #[test]
-fn a_refusal_makes_nothing() {
-    refuses(&[("tollgate.json", "{}")], &["--yes"], 1, "has a project already");
+fn a_refusal_creates_nothing() {
+    refuses(&[("tollgate.json", "{}")], &["--yes"], 1, "contains a project already");
     refuses(&[("tests/first.test.yaml", "mine")], &["--yes"], 1, "first.test.yaml");
-    refuses(&[("dev", "a file where a folder has to be")], &["--yes"], 1, "nothing was");
+    refuses(&[("dev", "a file where a folder has to be")], &["--yes"], 1, "nothing was created");
     refuses(&[], &[], 2, "--yes");
-    refuses(&[], &["--yes", "--name", "Not a name"], 2, "small letters");
+    refuses(&[], &["--yes", "--name", "Not a name"], 2, "lower-case letters");
     refuses(&[], &["--yes", "--upstream", "ftp://x"], 1, "TG0304");
-    refuses(&[], &["--yes", "--upstream", "\"\n  evil: {url: \"http://x"], 1, "nothing was made");
+    refuses(&[], &["--yes", "--upstream", "\"\n  evil: {url: \"http://x"], 1, "nothing was created");
     refuses(&[], &["--yes", "--host", "a b"], 1, "TG0305");
     refuses(&[], &["--yes", "--target", "moon"], 2, "moon");
 }
 
 #[test]
-fn files_that_a_project_can_do_without_are_left_as_they_are() {
+fn existing_optional_files_are_not_changed() {
     let root = tempfile::tempdir().expect("a folder");
     fs::write(root.path().join(".gitignore"), "mine\n").expect("a file");
     let ran = Ran::of(

@@ -1,4 +1,4 @@
-//! The commands that judge a project: check, routes, explain of routes, diff, cost.
+//! The commands that analyse a project: check, routes, explain of routes, diff, cost.
 
 mod support;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use support::{KEY, Project, example, quickstart, run, tollgate};
 
 #[test]
-fn a_warning_is_an_error_where_it_is_denied_and_nothing_where_it_is_allowed() {
+fn a_denied_warning_is_an_error_and_an_allowed_one_is_suppressed() {
     let project = Project::new();
     project.edit("policies:\n", "policies:\n  unused: {kind: api-key}\n");
     let path = project.path();
@@ -24,13 +24,13 @@ fn a_warning_is_an_error_where_it_is_denied_and_nothing_where_it_is_allowed() {
     assert_eq!(run(&["check", &path, "--deny", "TG0408"]).code, Some(0));
     let allowed = run(&["check", &path, "--deny", "warnings", "--allow", "tg0407"]);
     assert_eq!(allowed.code, Some(0), "{allowed:?}");
-    assert!(allowed.out.contains("is sound: 3 routes on 1 host pattern"), "{allowed:?}");
+    assert!(allowed.out.contains("is valid: 3 routes on 1 host pattern"), "{allowed:?}");
     assert_eq!(run(&["check", &path, "--deny", "TG9999"]).code, Some(2));
     assert_eq!(run(&["check", &path, "-q", "--allow", "TG0407"]).out, "");
 }
 
 #[test]
-fn what_is_found_can_be_had_as_sarif_and_whatever_the_file() {
+fn diagnostics_of_every_file_are_available_as_sarif() {
     let project = Project::new();
     fs::create_dir_all(project.file("tests")).expect("a folder");
     fs::write(project.file("tests/a.test.yaml"), "format: 1\ncases: [{name: a, stepz: []}]\n").expect("a test");
@@ -52,7 +52,7 @@ fn what_is_found_can_be_had_as_sarif_and_whatever_the_file() {
 }
 
 #[test]
-fn a_project_is_held_to_a_platform_that_is_named() {
+fn a_project_is_checked_against_the_given_platform() {
     let project = Project::new();
     project.edit("timeout: 10s\n", "timeout: 10s\n  body-limit: 1GiB\n");
     assert_eq!(run(&["check", &project.path()]).code, Some(0));
@@ -63,7 +63,7 @@ fn a_project_is_held_to_a_platform_that_is_named() {
 }
 
 #[test]
-fn every_environment_is_checked_unless_one_is_named() {
+fn every_environment_is_checked_unless_one_is_given() {
     let project = Project::new();
     project.edit("policies:\n", "values: {burst: {type: integer, default: 3}}\n\npolicies:\n");
     project.edit("burst: 10", "burst: \"${value.burst}\"");
@@ -81,7 +81,7 @@ fn every_environment_is_checked_unless_one_is_named() {
 }
 
 #[test]
-fn routes_are_filtered_by_what_they_take_and_who_may_call() {
+fn routes_are_filtered_by_what_they_match_and_who_may_call() {
     let ids = |words: &[&str]| -> Vec<String> {
         let ran = run(&[&["routes", &quickstart(), "--output", "json"], words].concat());
         let routes = ran.json();
@@ -107,7 +107,7 @@ fn routes_are_filtered_by_what_they_take_and_who_may_call() {
 }
 
 #[test]
-fn the_settings_of_a_route_are_shown_with_where_they_are_from() {
+fn the_settings_of_a_route_are_shown_with_their_origins() {
     let project = Project::new();
     project.edit("        limit: gentle\n", "        limit: gentle\n        timeout: 3s\n");
     let words = ["explain", "echo.private", &project.path()];
@@ -138,7 +138,7 @@ fn the_last_of_many_requests_is_explained() {
 }
 
 #[test]
-fn a_difference_is_told_with_its_effect_and_ends_as_was_asked_for() {
+fn a_difference_is_reported_with_its_effect_and_the_requested_exit_code() {
     let changed = Project::new();
     changed.edit("burst: 10", "burst: 5");
     let (from, to) = (quickstart(), changed.path());
@@ -183,7 +183,7 @@ fn costs_are_estimated_by_a_list_that_can_be_edited() {
 }
 
 #[test]
-fn colours_are_as_the_person_wants_them() {
+fn colours_follow_the_option_and_the_environment() {
     let coloured = run(&["explain", "TG0102", "--color", "always"]);
     assert!(coloured.out.contains("\x1b["), "{coloured:?}");
     for never in [["--color", "never"], ["--color", "auto"]] {
@@ -193,7 +193,7 @@ fn colours_are_as_the_person_wants_them() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let mut child =
         tollgate(&["explain", "TG0102"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start");
     drop(child.stdout.take());
@@ -202,17 +202,17 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
-fn what_cannot_be_answered_is_json_too_where_json_is_asked_for() {
+fn a_failure_is_json_too_if_json_is_requested() {
     let broken = Project::new();
     broken.edit("gateway:", "gatewy:");
-    let (broken, sound) = (broken.path(), quickstart());
+    let (broken, valid) = (broken.path(), quickstart());
     let commands: [&[&str]; 6] =
-        [&["routes"], &["cost"], &["test"], &["diff", &sound], &["explain", "GET", "/"], &["check"]];
+        [&["routes"], &["cost"], &["test"], &["diff", &valid], &["explain", "GET", "/"], &["check"]];
     for command in commands {
         let ran = run(&[command, &["no-such-folder", "--output", "json"]].concat());
         assert_eq!(ran.code, Some(1), "{ran:?}");
         let error = ran.json()["error"].to_string();
-        assert!(error.contains("no-such-folder is no project: there is no such folder"), "{error}");
+        assert!(error.contains("no-such-folder is not a project: the folder does not exist"), "{error}");
         let ran = run(&[command, &[&broken, "--output", "json"]].concat());
         assert_eq!(ran.code, Some(1), "{ran:?}");
         let found = ran.json();
@@ -223,7 +223,7 @@ fn what_cannot_be_answered_is_json_too_where_json_is_asked_for() {
 }
 
 #[test]
-fn a_name_that_is_no_route_is_told_as_such_whatever_stands_behind_it() {
+fn an_unknown_route_is_reported_whatever_follows_it() {
     let ran = run(&["explain", "listPets", "shop"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.err.contains("pets.listPets"), "{ran:?}");
@@ -231,7 +231,7 @@ fn a_name_that_is_no_route_is_told_as_such_whatever_stands_behind_it() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_answer_that_a_full_disk_has_no_place_for_is_a_failure() {
+fn an_answer_that_does_not_fit_on_the_disk_is_a_failure() {
     let full = fs::File::options().write(true).open("/dev/full").expect("a full disk");
     let ended = tollgate(&["bundle", &quickstart()]).stdout(full).output().expect("an end");
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");

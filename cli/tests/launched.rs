@@ -1,4 +1,4 @@
-//! `tollgate dev` on a host in a process of its own, with a launcher of ours in place of Node.
+//! `tollgate dev` on a host in a separate process, with our own launcher instead of Node.
 
 mod support;
 
@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use support::{Project, Running, run, tollgate};
 
-/// Speaks the launchers' protocol and writes down what it was told.
+/// Implements the launchers' protocol and records the commands it receives.
 const LAUNCHER: &str = r#"#!/bin/sh
 echo "$@" > "$LAUNCH_LOG.words"
 if [ -n "$LAUNCH_FAILS" ]; then echo '{"failed":"port 7 is taken; give another"}'; exit 1; fi
@@ -58,7 +58,7 @@ impl Clone {
         self.0.path().join("log")
     }
 
-    /// The commands that the launcher was given so far.
+    /// The commands that the launcher has received so far.
     fn commands(&self) -> Vec<Value> {
         let log = std::fs::read_to_string(self.log()).unwrap_or_default();
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
@@ -70,7 +70,7 @@ fn keys(put: &Value) -> Vec<String> {
     put["put"].as_array().expect("a list").iter().map(key).collect()
 }
 
-/// What is put, the texts and what is marked as base64 alike.
+/// The values that are put, both texts and those marked as base64.
 fn values(put: &Value) -> String {
     let value = |record: &Value| {
         let text = record["value"].as_str().expect("a value");
@@ -92,15 +92,15 @@ fn records_are_pushed_logs_are_shown_and_ctrl_c_ends_the_host() {
     let first = keys(&clone.commands()[0]);
     assert!(first[0].starts_with("quickstart:credential:"), "{first:?}");
     assert_eq!(first.last().map(String::as_str), Some("quickstart:config:active"));
-    running.told("a line of the ");
+    running.word_after("a line of the ");
     assert!(running.out().contains("before it was ready"));
 
     project.edit("path: /public", "path: /open");
-    running.wait_for("the edit", || running.err().contains("the edit is in force").then_some(()));
+    running.wait_for("the edit", || running.err().contains("the edit is active").then_some(()));
     let second = values(&clone.commands()[1]);
     assert!(second.contains("/echo/open"), "{second}");
 
-    let admin = running.told("admin    ");
+    let admin = running.word_after("admin    ");
     let ran = run(&["purge", "http://127.0.0.1:8080/echo/cached?q=1", "--admin", &admin]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let purged = clone.commands().pop().expect("a command").to_string();
@@ -111,14 +111,14 @@ fn records_are_pushed_logs_are_shown_and_ctrl_c_ends_the_host() {
 }
 
 #[test]
-fn what_two_edits_have_left_behind_is_removed() {
+fn old_records_are_removed_after_two_edits() {
     let (clone, project) = (Clone::new(), Project::new());
     let running = Running::start(clone.dev(&project.path()));
     running.url();
     let first = keys(&clone.commands()[0]);
     for (from, to, edits) in [("path: /public", "path: /a", 1), ("path: /a", "path: /b", 2)] {
         project.edit(from, to);
-        let count = || running.err().matches("the edit is in force").count();
+        let count = || running.err().matches("the edit is active").count();
         running.wait_for("the edit", || (count() == edits).then_some(()));
     }
     let commands = clone.commands();
@@ -129,7 +129,7 @@ fn what_two_edits_have_left_behind_is_removed() {
 }
 
 #[test]
-fn what_the_launcher_says_is_wrong_is_passed_on() {
+fn an_error_of_the_launcher_is_reported() {
     let (clone, project) = (Clone::new(), Project::new());
     let mut command = clone.dev(&project.path());
     let mut running = Running::start({
@@ -141,17 +141,17 @@ fn what_the_launcher_says_is_wrong_is_passed_on() {
 }
 
 #[test]
-fn a_host_that_ends_by_itself_is_told() {
+fn a_host_that_stops_unexpectedly_is_reported() {
     let (clone, project) = (Clone::new(), Project::new());
     let mut command = clone.dev(&project.path());
     command.env("LAUNCH_DIES", "1");
     let mut running = Running::start(command);
     assert_eq!(running.ended().code(), Some(1));
-    running.wait_for("the reason", || running.err().contains("has ended by itself").then_some(()));
+    running.wait_for("the reason", || running.err().contains("has stopped unexpectedly").then_some(()));
 }
 
 #[test]
-fn without_node_it_is_told_what_is_missing() {
+fn a_missing_node_is_reported() {
     let (clone, project) = (Clone::new(), Project::new());
     let mut command = clone.dev(&project.path());
     command.env("PATH", "/nowhere");
@@ -161,7 +161,7 @@ fn without_node_it_is_told_what_is_missing() {
 }
 
 #[test]
-fn outside_of_a_clone_it_is_told_that_one_is_needed() {
+fn outside_a_clone_it_is_reported_that_one_is_needed() {
     let folder = tempfile::tempdir().expect("a folder");
     let copy = folder.path().join("tollgate");
     std::fs::copy(Path::new(env!("CARGO_BIN_EXE_tollgate")), &copy).expect("a copy of the program");

@@ -6,16 +6,16 @@ use serde_json::Value;
 use support::{KEY, Project, quickstart, run};
 
 #[test]
-fn a_sound_project_passes_the_check() {
+fn a_valid_project_passes_the_check() {
     let ran = run(&["check", &quickstart()]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.out.contains("is sound"), "{ran:?}");
+    assert!(ran.out.contains("is valid"), "{ran:?}");
     let ran = run(&["check", &quickstart(), "--output", "json"]);
     assert_eq!(ran.json(), Value::Array(Vec::new()));
 }
 
 #[test]
-fn mistakes_are_told_with_their_places_and_end_with_1() {
+fn mistakes_are_reported_with_their_locations_and_end_with_1() {
     let project = Project::new();
     project.edit("upstream: echo", "upstream: ecko");
     let ran = run(&["check", &project.path()]);
@@ -29,7 +29,7 @@ fn mistakes_are_told_with_their_places_and_end_with_1() {
 }
 
 #[test]
-fn mistakes_of_the_fixtures_are_told_beside_those_of_the_project() {
+fn mistakes_of_the_fixtures_are_reported_with_those_of_the_project() {
     let project = Project::new();
     project.edit("upstream: echo", "upstream: ecko");
     std::fs::write(project.file("dev/fixtures.yaml"), "format: 1\nconsumers: [{id: a, keys: [tg_x]}]\n")
@@ -41,7 +41,7 @@ fn mistakes_of_the_fixtures_are_told_beside_those_of_the_project() {
 }
 
 #[test]
-fn wrong_command_lines_end_with_2() {
+fn invalid_command_lines_end_with_2() {
     for words in [
         vec!["fly"],
         vec!["check", "--output", "xml"],
@@ -67,7 +67,7 @@ fn wrong_command_lines_end_with_2() {
 }
 
 #[test]
-fn help_and_version_are_answers() {
+fn help_and_version_go_to_standard_output() {
     for words in [vec!["--help"], vec!["dev", "--help"], vec!["explain", "--help"], vec!["key", "new", "--help"]] {
         let ran = run(&words);
         assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -77,7 +77,7 @@ fn help_and_version_are_answers() {
 }
 
 #[test]
-fn explain_shows_the_way_of_a_request_with_a_key_and_never_the_key() {
+fn explain_shows_the_path_of_a_request_with_a_key_and_never_the_key() {
     let field = format!("X-API-Key: {KEY}");
     let words = ["explain", "POST", "/echo/private/hello?a=b", &quickstart(), "-H", &field];
     let text = run(&words);
@@ -111,7 +111,7 @@ fn explain_shows_a_refusal_with_its_problem_and_that_no_upstream_is_called() {
 }
 
 #[test]
-fn explain_is_asked_at_an_instant() {
+fn explain_uses_the_given_time() {
     let field = "X-API-Key: tg_dev_P7HDodjyWl2vQRmOyIfg6e6Z8jWAuMUN3MCOgP";
     let at = |time: &str| {
         let ran =
@@ -141,7 +141,7 @@ fn a_secret_of_an_upstream_is_not_shown() {
 }
 
 #[test]
-fn explain_tells_the_long_story_of_a_code() {
+fn explain_prints_the_explanation_of_a_code() {
     let ran = run(&["explain", "tg0102"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.starts_with("TG0102: A file is not well-formed YAML\n"), "{ran:?}");
@@ -150,7 +150,7 @@ fn explain_tells_the_long_story_of_a_code() {
 }
 
 #[test]
-fn routes_are_listed_with_what_guards_them() {
+fn routes_are_listed_with_their_policies() {
     let ran = run(&["routes", &quickstart()]);
     let row = ran.out.lines().find(|line| line.contains("/echo/private/{name}")).expect("a row");
     for cell in ["GET,POST", "echo.private", "keys", "gentle", "http://127.0.0.1:8082"] {

@@ -1,4 +1,4 @@
-//! `tollgate test` by the real program: what passes, what fails and how it is told.
+//! `tollgate test` with the real program: what passes, what fails and how it is reported.
 
 mod support;
 
@@ -83,7 +83,7 @@ fn case(name: &str, step: &str) -> String {
     format!("- name: {name}\n  steps:\n  - {step}\n")
 }
 
-/// One expectation: a step with a hole, what is expected wrongly and rightly, and what is told of the wrong one.
+/// One expectation: a step with a placeholder, a wrong and a right expectation, and the report of the wrong one.
 struct Expected {
     step: &'static str,
     wrong: &'static str,
@@ -354,15 +354,15 @@ fn check_failed(test: &Value, text: &str, one: &Expected) {
     let mismatches = failure["mismatches"].as_array().unwrap_or_else(|| unreachable!("it passed: {said}"));
     assert_eq!(mismatches.len(), 1, "{said}: {test:#}");
     let mismatch = &mismatches[0];
-    let told = (mismatch["what"].as_str(), mismatch["expected"].as_str(), mismatch["got"].as_str());
-    assert_eq!(told, (Some(one.what), Some(one.expected), Some(one.got)), "{said}");
-    // It points into the step that it is about.
+    let reported = (mismatch["what"].as_str(), mismatch["expected"].as_str(), mismatch["got"].as_str());
+    assert_eq!(reported, (Some(one.what), Some(one.expected), Some(one.got)), "{said}");
+    // Its location is inside the step.
     let line = mismatch["line"].as_u64().and_then(|line| text.lines().nth(usize::try_from(line).ok()? - 1));
     assert!(line.is_some_and(|line| line.ends_with(&one.step.replace("HOLE", one.wrong))), "{said}: {line:?}");
 }
 
 #[test]
-fn a_failure_is_told_with_its_difference_its_place_and_the_decisions() {
+fn a_failure_is_reported_with_its_difference_its_location_and_the_decisions() {
     let tested = Tested::with_cases(
         "- name: a case\n  steps:\n  - {request: GET /shop/public, expect: {status: 200}}\n  \
          - {request: GET /shop/private, key: k1, repeat: 4, each: {status: 200, body: {json-has: {name: Tom}}}}\n",
@@ -401,7 +401,7 @@ fn a_failure_is_told_with_its_difference_its_place_and_the_decisions() {
 }
 
 #[test]
-fn time_goes_as_the_steps_and_the_upstreams_say() {
+fn time_advances_as_the_steps_and_the_upstreams_say() {
     let ran = Tested::with_cases(
         "- name: time\n  steps:\n  - {request: GET /shop/public, upstream: {delay: 11s}, expect: {status: 504, duration: 10s}}\n  \
          - {at: 2026-02-01T00:00:05Z}\n  - {request: GET /shop/cached, expect: {cache: miss}}\n  - {advance: 29s}\n  \
@@ -422,7 +422,7 @@ fn time_goes_as_the_steps_and_the_upstreams_say() {
 }
 
 #[test]
-fn stores_can_be_taken_away_and_given_back() {
+fn stores_can_fail_and_recover() {
     let ran = Tested::with_cases(
         "- name: faults\n  steps:\n  - {fault: {counters: down}}\n  \
          - {request: GET /shop/private, key: k1, repeat: 9, expect: {status: 200}}\n  \
@@ -436,7 +436,7 @@ fn stores_can_be_taken_away_and_given_back() {
 }
 
 #[test]
-fn keys_stand_where_the_routes_policy_looks_and_wherever_a_text_names_them() {
+fn keys_are_sent_where_the_routes_policy_reads_them_and_wherever_a_text_names_them() {
     let ran = Tested::with_cases(
         "- name: keys\n  steps:\n  - {request: GET /shop/private, key: k1, expect: {consumer: acme}}\n  \
          - {request: GET /shop/bearer, key: k1, expect: {consumer: acme, upstream: {headers: {authorization: {absent: true}}}}}\n  \
@@ -473,7 +473,7 @@ fn upstreams_answer_by_rule_and_in_order() {
 }
 
 #[test]
-fn a_host_is_found_for_a_request_that_names_none() {
+fn a_host_is_found_for_a_request_without_one() {
     let project = "
 format: 1
 gateway: {name: acme, hosts: [\"*.example.org\", api.example.com], authn: none}
@@ -492,7 +492,7 @@ apis:
 }
 
 #[test]
-fn callers_inside_are_answered_where_others_are_not() {
+fn internal_callers_are_answered_where_others_are_not() {
     let project = "
 format: 1
 gateway: {name: acme, hosts: [api.example.com], internal-hosts: [ops.internal], authn: none}
@@ -511,7 +511,7 @@ apis:
 }
 
 #[test]
-fn invariants_pass_when_they_are_proved_and_fail_with_a_request_that_breaks_them() {
+fn invariants_pass_if_proved_and_fail_with_a_request_that_violates_them() {
     let rules = "format: 1\ninvariants:\n- {name: proved, routes: {method: POST}, have: [authn]}\n\
         - {name: refuted, routes: {method: POST}, have: [authn, limit]}\n- {name: about nothing, routes: {method: PATCH}, have: [authn]}\n";
     let ran = Tested::new(PROJECT).file("t", rules).run(&["--output", "json"]);
@@ -526,7 +526,7 @@ fn invariants_pass_when_they_are_proved_and_fail_with_a_request_that_breaks_them
 }
 
 #[test]
-fn one_bad_file_never_hides_what_the_others_say() {
+fn one_invalid_file_does_not_hide_the_results_of_others() {
     let good = format!("{HEAD}cases:\n{}", case("good", "{request: GET /shop/public, expect: {status: 200}}"));
     let bad = good.replace("status: 200}}", "statsu: 200}}");
     let unknown = good.replace("status: 200}}", "policy: kees}}");
@@ -567,7 +567,7 @@ fn junit_is_xml_whatever_the_names_are() {
 }
 
 #[test]
-fn coverage_tells_what_no_case_reached() {
+fn coverage_reports_what_no_case_reached() {
     let project = "
 format: 1
 gateway: {name: acme, authn: none}
@@ -604,7 +604,7 @@ apis:
         .collect();
     let expected = [
         "shop.a upstream: failed",
-        "shop.b authn keys: turned away",
+        "shop.b authn keys: refused",
         "shop.b limit burst: over",
         "shop.b cache: hit",
         "shop.b upstream: failed",
@@ -613,14 +613,17 @@ apis:
         "shop.c upstream: answered",
         "shop.c upstream: failed",
         "shop.c upstream: timed out",
-        "burst its store away",
-        "keys its store away",
+        "burst store unavailable",
+        "keys store unavailable",
     ];
     assert_eq!(missing, expected);
     // 3 branches of a, 14 of b, 4 of c, 2 of each policy.
     assert_eq!(share("branches"), (Some(25 - 12), Some(25)));
     let text = tested.run(&["--coverage"]).out;
-    assert!(text.contains("routes    2 of 3, 66.6 %") && text.contains("shop.c  GET /c\n      all of it"), "{text}");
+    assert!(
+        text.contains("routes    2 of 3, 66.6 %") && text.contains("shop.c  GET /c\n      not reached at all"),
+        "{text}"
+    );
     assert_eq!(tested.run(&["--coverage-min", "52%"]).code, Some(0));
     let short = tested.run(&["--coverage-min", "53"]);
     assert_eq!(short.code, Some(1));
@@ -629,7 +632,7 @@ apis:
 }
 
 #[test]
-fn words_choose_tests_and_a_list_runs_none() {
+fn words_select_tests_and_a_list_runs_none() {
     let cases = case("first thing", "{request: GET /shop/public, expect: {status: 404}}")
         + &case("second thing", "{request: GET /shop/public, expect: {status: 200}}");
     let tested = Tested::with_cases(&cases);
@@ -641,7 +644,7 @@ fn words_choose_tests_and_a_list_runs_none() {
     assert_eq!((list.code, list.out.as_str()), (Some(0), LISTED));
     assert_eq!(tested.run(&["--list", "--output", "json"]).json()[1]["name"], "second thing");
     let none = tested.run(&["third"]);
-    assert!(none.code == Some(1) && none.err.contains("no test has third"), "{none:?}");
+    assert!(none.code == Some(1) && none.err.contains("no test contains third"), "{none:?}");
     let empty = Tested::new(PROJECT).run(&[]);
     assert!(empty.code == Some(1) && empty.err.contains("has no tests"), "{empty:?}");
 }
@@ -666,7 +669,7 @@ fn the_same_project_gives_the_same_report_and_never_a_key() {
 }
 
 #[test]
-fn a_project_with_a_mistake_is_told_as_such() {
+fn a_project_with_a_mistake_is_reported() {
     let ran = Tested::new(&PROJECT.replace("upstream: pets", "upstream: pest"))
         .file("t", &format!("{HEAD}cases:\n{}", case("a", "{request: GET /, expect: {status: 404}}")))
         .run(&[]);
@@ -675,7 +678,7 @@ fn a_project_with_a_mistake_is_told_as_such() {
 }
 
 #[test]
-fn a_file_is_run_in_the_environment_it_names_and_the_others_in_the_one_that_is_chosen() {
+fn a_file_runs_in_the_environment_it_names_and_others_in_the_selected_one() {
     let project = "
 format: 1
 gateway: {name: acme, authn: none}
@@ -703,7 +706,7 @@ apis: {shop: {upstream: pets, routes: [{path: /a, methods: [GET], id: a, limit: 
 }
 
 #[test]
-fn the_tests_of_the_quickstart_reach_all_of_it() {
+fn the_tests_of_the_quickstart_cover_all_of_it() {
     let output = tollgate(&["test", &support::quickstart(), "--coverage-min", "100%"]).output();
     let ran = Ran::of(output.expect("the program starts"));
     assert_eq!(ran.code, Some(0), "{ran:?}");

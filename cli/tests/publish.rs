@@ -14,7 +14,7 @@ use support::{KEY, Project, Ran, Running, get, quickstart, run, tollgate};
 fn what_is_published_is_served_and_keys_come_and_go_while_it_runs() {
     let project = Project::new();
     let echo = Running::dev(&quickstart());
-    let upstream = echo.told("echo     ");
+    let upstream = echo.word_after("echo     ");
     echo.url();
     project.edit("http://127.0.0.1:8082", &upstream);
     let store = project.file("shop.db").display().to_string();
@@ -31,7 +31,7 @@ fn what_is_published_is_served_and_keys_come_and_go_while_it_runs() {
         "--workers",
         "1",
     ]));
-    let url = format!("http://{}", serving.told("listening on "));
+    let url = format!("http://{}", serving.word_after("listening on "));
     assert_eq!(get(&format!("{url}/echo/public"), &[]).status, 200);
     let field = |key: &str| format!("X-API-Key: {key}");
     assert_eq!(get(&format!("{url}/echo/private/x"), &[&field(KEY)]).status, 401, "fixtures are not published");
@@ -53,7 +53,7 @@ fn what_is_published_is_served_and_keys_come_and_go_while_it_runs() {
 }
 
 #[test]
-fn a_store_without_the_gateway_is_warned_of_and_answers_503() {
+fn a_store_without_the_gateway_causes_a_warning_and_503() {
     let project = Project::new();
     let store = project.file("shop.db").display().to_string();
     let missing = run(&["serve", "--store", &store, "--gateway", "shop"]);
@@ -62,13 +62,13 @@ fn a_store_without_the_gateway_is_warned_of_and_answers_503() {
     assert_eq!(run(&["publish", &project.path(), "--to", "native", "--store", &store]).code, Some(0));
     let serving =
         Running::start(tollgate(&["serve", "--store", &store, "--gateway", "shop", "--listen", "127.0.0.1:0"]));
-    let url = format!("http://{}", serving.told("listening on "));
-    assert!(serving.err().contains("holds nothing for gateway shop"), "{}", serving.err());
+    let url = format!("http://{}", serving.word_after("listening on "));
+    assert!(serving.err().contains("has no configuration for gateway shop"), "{}", serving.err());
     assert_eq!(get(&url, &[]).status, 503);
 }
 
 #[test]
-fn an_admin_port_that_others_reach_needs_a_token() {
+fn an_admin_port_that_others_can_reach_needs_a_token() {
     let project = Project::new();
     let store = project.file("shop.db").display().to_string();
     assert_eq!(run(&["publish", &project.path(), "--to", "native", "--store", &store]).code, Some(0));
@@ -90,10 +90,10 @@ fn a_key_is_revoked_by_its_id_in_the_stores_of_native_and_spin() {
         let ran = revoke(id);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(ran.err.contains("is revoked"), "{ran:?}");
-        assert!(revoke(id).err.contains("was revoked before"));
+        assert!(revoke(id).err.contains("was already revoked"));
         let digest = new["record"]["key"].as_str().and_then(|key| key.rsplit(':').next()).expect("a digest");
         let by_digest = run(&[&["key", "revoke", "--digest", digest][..], &place].concat());
-        assert!(by_digest.err.contains("was revoked before"), "{by_digest:?}");
+        assert!(by_digest.err.contains("was already revoked"), "{by_digest:?}");
         assert_eq!(revoke("key-000000000000").code, Some(1));
     }
 }
@@ -111,7 +111,7 @@ fn a_new_key_is_alone_on_standard_output_and_its_record_has_no_key() {
 }
 
 #[test]
-fn what_is_published_for_spin_stands_in_its_default_store() {
+fn records_for_spin_are_written_to_its_default_store() {
     let project = Project::new();
     let store = project.file(".spin/sqlite_key_value.db").display().to_string();
     let ran = run(&["publish", &quickstart(), "--to", "spin", "--store", &store, "--fixtures"]);
@@ -126,7 +126,7 @@ fn what_is_published_for_spin_stands_in_its_default_store() {
     assert_eq!(keys.last().map(String::as_str), Some("quickstart:config:active"));
 }
 
-/// A folder with an `npx` of ours, which writes down how it was called and with which file.
+/// Creates a fake `npx` in a folder, which records its arguments and its file.
 fn fake_npx(folder: &Path) {
     let script = "#!/bin/sh\necho Success!\necho \"$@\" >> \"$NPX_LOG\"\ncase \"$3 $4\" in\n\"bulk put\") cat \"$5\" >> \"$NPX_LOG\" ;;\n\"key put\") cp \"$7\" \"$NPX_LOG.$5\" ;;\nesac\n";
     let npx = folder.join("npx");
@@ -146,7 +146,7 @@ fn published_to_cloudflare(words: &[&str]) -> (Ran, String) {
 }
 
 #[test]
-fn wrangler_is_given_the_parts_first_and_the_pointer_in_a_write_of_its_own() {
+fn wrangler_gets_the_parts_first_and_the_pointer_in_a_separate_write() {
     let (ran, log) = published_to_cloudflare(&["--remote", "--binding", "RECORDS"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.is_empty() && ran.err.contains("Success!"), "wrangler's own words are no answer: {ran:?}");
@@ -164,7 +164,7 @@ fn wrangler_is_given_the_parts_first_and_the_pointer_in_a_write_of_its_own() {
 }
 
 #[test]
-fn wranglers_local_store_is_given_bytes_that_are_no_text_one_by_one() {
+fn wranglers_local_store_gets_binary_values_one_by_one() {
     let folder = tempfile::tempdir().expect("a folder");
     fake_npx(folder.path());
     let log = folder.path().join("log");
@@ -193,7 +193,7 @@ fn wranglers_local_store_is_given_bytes_that_are_no_text_one_by_one() {
 }
 
 #[test]
-fn to_look_at_a_store_that_is_not_there_makes_none() {
+fn reading_a_missing_store_does_not_create_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = folder.path().join("none.db");
     for place in ["native", "spin"] {
@@ -206,7 +206,7 @@ fn to_look_at_a_store_that_is_not_there_makes_none() {
 }
 
 #[test]
-fn without_npx_it_is_told_what_to_install() {
+fn a_missing_npx_is_reported_with_what_to_install() {
     let mut command = tollgate(&["publish", &quickstart(), "--to", "cloudflare"]);
     command.env("PATH", "/nowhere");
     let ran = Ran::of(command.output().expect("the program starts"));

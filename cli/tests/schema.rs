@@ -21,7 +21,7 @@ fn a_schema_is_printed_as_it_is_committed() {
 }
 
 #[test]
-fn all_schemas_are_written_into_a_folder_that_need_not_be_there() {
+fn all_schemas_are_written_into_a_folder_that_may_not_exist() {
     let folder = tempfile::tempdir().expect("a folder");
     let target = folder.path().join("a/b");
     let ran = run(&["schema", "--all", &target.display().to_string(), "--output", "json"]);
@@ -36,7 +36,7 @@ fn all_schemas_are_written_into_a_folder_that_need_not_be_there() {
 }
 
 #[test]
-fn a_kind_that_is_not_known_is_a_wrong_command_line() {
+fn an_unknown_kind_is_an_invalid_command_line() {
     let ran = run(&["schema", "projekt"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.err.contains("project"), "{ran:?}");

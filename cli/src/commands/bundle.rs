@@ -1,4 +1,4 @@
-//! `tollgate bundle`: writes a project's records as a file, and shows what records say.
+//! `tollgate bundle`: writes a project's records to a file, and shows the contents of records.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,9 +28,9 @@ Examples:
   tollgate bundle shop --step content --out content.json    what to write first
   tollgate bundle shop --step pointer --stored now.json --out pointer.json
 
-To publish by hand what `tollgate publish` does: write the parts and the manifest, wait until they can be read, then write the
-pointer that follows the one the store has. Without --stored the store is taken to hold none. Values that are no text are in
-base64, marked with \"base64\": true."
+To do the steps of `tollgate publish` yourself: write the parts and the manifest, wait until they can be read, then write
+the pointer, which has the generation after that of the stored one. Without --stored, the store is assumed to have no
+pointer. Binary values are in base64, marked with \"base64\": true."
 )]
 pub(crate) struct BundleArgs {
     #[command(subcommand)]
@@ -40,16 +40,16 @@ pub(crate) struct BundleArgs {
     project: PathBuf,
     #[command(flatten)]
     env: EnvArgs,
-    /// The records of one step of publishing alone.
+    /// Only the records of one step of publishing.
     #[arg(long, value_enum, value_name = "STEP")]
     step: Option<Step>,
-    /// A file with the value that the store has as the pointer.
+    /// A file with the pointer that is in the store.
     #[arg(long, value_name = "FILE")]
     stored: Option<PathBuf>,
-    /// A generation that the new one has to be larger than.
+    /// A generation that the new one must exceed.
     #[arg(long, value_name = "GENERATION")]
     after: Option<u64>,
-    /// The file to write; standard output where it is left out.
+    /// The file to write (default: standard output)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -68,17 +68,17 @@ enum BundleCommand {
     Show(ShowArgs),
 }
 
-/// Show what records say, as JSON; without a record's name, list them with their sizes and the hosts they are for.
+/// Show the contents of a record as JSON; without a record, list all with their sizes and hosts.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tollgate bundle show --project shop                       the records, the largest part first
-  tollgate bundle show part:3f2a --project shop             one of them, by a piece of its key
+  tollgate bundle show part:3f2a --project shop             one of them, by a part of its key
   tollgate bundle show --file shop.json --output json
   tollgate bundle show --from native --store shop.db --gateway shop
   tollgate bundle show shop:config:active --from cloudflare --remote --gateway shop")]
 struct ShowArgs {
-    /// A record, by its key or a piece of it that no other has.
+    /// A record: its key, or a part of its key that no other key contains.
     record: Option<String>,
     /// The project to compile.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
@@ -96,7 +96,7 @@ struct ShowArgs {
     gateway: Option<String>,
     #[command(flatten)]
     store: StoreArgs,
-    /// The form of the list; a record is always JSON.
+    /// The output format of the list; a record is always JSON.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -155,7 +155,7 @@ fn show(args: &ShowArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The record with this key, or the one whose key holds it.
+/// The record with this key, or the only one whose key contains it.
 fn one<'r>(records: &'r [KeyValue], name: &str) -> Result<&'r KeyValue, Failure> {
     if let Some(found) = records.iter().find(|(key, _)| key == name) {
         return Ok(found);
@@ -163,8 +163,12 @@ fn one<'r>(records: &'r [KeyValue], name: &str) -> Result<&'r KeyValue, Failure>
     let mut found = records.iter().filter(|(key, _)| key.contains(name));
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),
-        (None, _) => Err(Failure::problem(format!("no record's key is or holds `{name}`; leave it out to see them"))),
-        (Some(_), Some(_)) => Err(Failure::problem(format!("several records' keys hold `{name}`; give more of it"))),
+        (None, _) => {
+            Err(Failure::problem(format!("no record's key contains `{name}`; without it, all records are listed")))
+        }
+        (Some(_), Some(_)) => {
+            Err(Failure::problem(format!("the keys of several records contain `{name}`; give a longer part")))
+        }
     }
 }
 
@@ -172,7 +176,8 @@ fn one<'r>(records: &'r [KeyValue], name: &str) -> Result<&'r KeyValue, Failure>
 fn records_in(file: &Path) -> Result<Vec<KeyValue>, Failure> {
     let failed = |why: String| Failure::problem(format!("{}: {why}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
-    let entries: Vec<Value> = serde_json::from_str(&text).map_err(|error| failed(format!("no list: {error}")))?;
+    let entries: Vec<Value> =
+        serde_json::from_str(&text).map_err(|error| failed(format!("not a JSON list: {error}")))?;
     let record = |entry: &Value| {
         let (key, value) = (entry["key"].as_str()?, entry["value"].as_str()?);
         let value = if entry["base64"] == true { BASE64_STANDARD.decode(value).ok()? } else { value.into() };
@@ -182,11 +187,11 @@ fn records_in(file: &Path) -> Result<Vec<KeyValue>, Failure> {
     records.ok_or_else(|| failed("not the records that `tollgate bundle --out` writes".to_owned()))
 }
 
-/// A whole bundle in a store; only the record asked for where its key is given whole.
+/// A complete bundle in a store, or only one record if its full key is given.
 fn stored(target: &Target, gateway: &str, asked: Option<&str>) -> Result<Vec<KeyValue>, Failure> {
     let read = |key: String| match target.get(&key)? {
         Some(value) => Ok((key, value)),
-        None => Err(Failure::problem(format!("{} holds no record {key}", target.name()))),
+        None => Err(Failure::problem(format!("{} has no record {key}", target.name()))),
     };
     if let Some(key) = asked.filter(|key| key.starts_with(&format!("{gateway}:"))) {
         return Ok(vec![read(key.to_owned())?]);
@@ -208,7 +213,7 @@ fn stored(target: &Target, gateway: &str, asked: Option<&str>) -> Result<Vec<Key
 struct Listed<'r> {
     key: &'r str,
     bytes: usize,
-    /// The patterns whose part it is.
+    /// The host patterns of the part.
     hosts: Vec<String>,
 }
 
@@ -248,5 +253,5 @@ impl Listed<'_> {
     }
 }
 
-/// Hosts named in a line of the list.
+/// The number of hosts shown in a line of the list.
 const HOSTS_SHOWN: usize = 3;

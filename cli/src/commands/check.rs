@@ -1,4 +1,4 @@
-//! `tollgate check`: says what is wrong with a project.
+//! `tollgate check`: reports what is wrong with a project.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,16 +14,16 @@ use crate::failure::Failure;
 use crate::project::{EnvArgs, Place, Project};
 use crate::terminal;
 
-/// Check a project with its fixtures, policy tests and prices; exit with 1 when there is a mistake.
+/// Check a project with its fixtures, policy tests and prices; exit with 1 if there is an error.
 ///
 /// Without --env, every environment is checked.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tollgate check
-  tollgate check shop --deny warnings              in a pipeline: nothing may be remarked on
+  tollgate check shop --deny warnings              in CI: no warnings are allowed
   tollgate check shop --deny TG0403 --allow TG0402
-  tollgate check shop --target workers-free        hold it to the limits of a platform
+  tollgate check shop --target workers-free        check it against a platform's limits
   tollgate check shop --output json | jq '.[].code'
   tollgate check shop --output sarif > check.sarif")]
 pub(crate) struct CheckArgs {
@@ -32,21 +32,21 @@ pub(crate) struct CheckArgs {
     project: PathBuf,
     #[command(flatten)]
     env: EnvArgs,
-    /// What counts as a mistake though it is a warning: `warnings` for all, or a code. Repeatable.
+    /// Warnings that are treated as errors: `warnings` for all, or a code. Repeatable.
     #[arg(long, value_name = "warnings|CODE", value_parser = what)]
     deny: Vec<What>,
-    /// A warning not to be told. Repeatable.
+    /// A warning to suppress. Repeatable.
     #[arg(long, value_name = "CODE", value_parser = code)]
     allow: Vec<Code>,
-    /// A platform whose limits no request may pass, beside those of `gateway.target`. Repeatable.
+    /// A platform whose limits no request may exceed, in addition to `gateway.target`. Repeatable.
     #[arg(long, value_name = "TARGET")]
     target: Vec<Target>,
-    /// The form of the answer: text with excerpts, a JSON array of diagnostics, or SARIF 2.1.0.
+    /// The output format: text with excerpts, a JSON array of diagnostics, or SARIF 2.1.0.
     #[arg(long, value_enum, default_value_t = Form::Text)]
     output: Form,
 }
 
-/// The form of the answer.
+/// The output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
     Text,
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
         Form::Sarif => terminal::print(&format!("{:#}\n", sarif(&found, &folder(args)))),
     }
     if found.iter().any(Diagnostics::has_errors) {
-        return Err(Failure::told());
+        return Err(Failure::reported());
     }
     if args.output == Form::Text && !terminal::is_quiet() {
         terminal::print(&summary(&project, &outcomes, &found));
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Everything that is found, file by file.
+/// All diagnostics, file by file.
 fn findings(args: &CheckArgs, project: &Project, outcomes: &[Outcome]) -> Vec<Diagnostics> {
     let targets: BTreeSet<Target> = args.target.iter().copied().collect();
     let of = |compiled: &Result<Compiled, Diagnostics>| match compiled {
@@ -106,7 +106,7 @@ fn findings(args: &CheckArgs, project: &Project, outcomes: &[Outcome]) -> Vec<Di
     all
 }
 
-/// What is found in the policy tests, each held to the project in the environment that it names.
+/// The diagnostics of the policy tests, each checked against the project in the environment that it names.
 fn tests(folder: &Path, outcomes: &[Outcome]) -> Vec<Diagnostics> {
     let compiled = |env: Option<&str>| {
         let named = outcomes.iter().find(|(name, _)| name.as_deref() == env);
@@ -126,7 +126,7 @@ fn tests(folder: &Path, outcomes: &[Outcome]) -> Vec<Diagnostics> {
     all
 }
 
-/// What is found, without the warnings that are allowed, and with those as errors that are denied.
+/// The diagnostics without allowed warnings, and with denied warnings as errors.
 fn judged(args: &CheckArgs, found: Diagnostics) -> Diagnostics {
     let is_denied = |finding: &Diagnostic| {
         args.deny.iter().any(|what| match what {
@@ -158,7 +158,7 @@ fn summary(project: &Project, outcomes: &[Outcome], found: &[Diagnostics]) -> St
     let warnings: usize = found.iter().map(|found| found.len() + found.omitted()).sum();
     let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let verdict = match warnings {
-        0 => "is sound".to_owned(),
+        0 => "is valid".to_owned(),
         _ => format!("compiles, with {}", counted(warnings, "warning")),
     };
     let line = |(environment, compiled): &Outcome| {
@@ -176,7 +176,7 @@ fn summary(project: &Project, outcomes: &[Outcome], found: &[Diagnostics]) -> St
     outcomes.iter().filter_map(line).collect()
 }
 
-/// Where the project is, as code hosts name its files.
+/// The project's folder, as the prefix of file names on code hosts.
 fn folder(args: &CheckArgs) -> String {
     let text = args.project.to_string_lossy();
     let text = text.trim_start_matches("./").trim_end_matches('/');
@@ -188,5 +188,5 @@ fn what(text: &str) -> Result<What, String> {
 }
 
 fn code(text: &str) -> Result<Code, String> {
-    Code::find(text).ok_or_else(|| "there is no such code; docs/diagnostics/README.md lists them".to_owned())
+    Code::find(text).ok_or_else(|| "unknown code; docs/diagnostics/README.md lists all".to_owned())
 }

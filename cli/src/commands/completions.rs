@@ -1,11 +1,11 @@
-//! `tollgate completions`: what a shell needs to complete the command line.
+//! `tollgate completions`: scripts for shells that complete the command line.
 
 use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::terminal;
 
-/// Print the completions of a shell.
+/// Print the completion script of a shell.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,4 @@
-//! `tollgate cost`: what a request can cause at most, route by route, and what a million of them cost.
+//! `tollgate cost`: the maximum work that a request can cause on each route, and the price of a million requests.
 
 mod table;
 
@@ -14,11 +14,11 @@ use crate::failure::Failure;
 use crate::project::{EnvArgs, Place, Project};
 use crate::terminal;
 
-/// Show the most that a request can cause on each route, and what a million of them cost.
+/// Show the maximum work that a request can cause on each route, and the price of a million requests.
 ///
-/// The first table is the worst case: a request that finds an isolate which knows nothing, on the longest way. The second
-/// is the typical one: configuration, credential and secrets are known. Prices are those of prices.yaml in the project, or
-/// a dated list that is built in.
+/// The first table is the worst case: a request that reaches a cold isolate, and takes the most expensive path. The
+/// second is the typical case: configuration, credential and secrets are in memory. Prices come from prices.yaml in the
+/// project, or from a dated built-in list.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -28,26 +28,26 @@ Examples:
   tollgate cost --print-prices > prices.yaml
   tollgate cost shop --output json | jq '.[].routes[].typical.per_million'
 
-docs/bounds.md says how the numbers come about.")]
+docs/bounds.md describes how the numbers are computed.")]
 pub(crate) struct CostArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
     project: PathBuf,
     #[command(flatten)]
     env: EnvArgs,
-    /// The platform; those of `gateway.target` where it is left out, else workers-paid. Repeatable.
+    /// The platform; repeatable (default: the platforms of `gateway.target`, or workers-paid)
     #[arg(long, value_name = "TARGET")]
     target: Vec<Target>,
-    /// A price list, in place of the project's.
+    /// A price list, instead of the project's.
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
-    /// How many requests to cached routes are answered from the cache, as in 80% or 0.8.
+    /// The share of requests to cached routes that are answered from the cache, such as 80% or 0.8.
     #[arg(long, value_name = "RATIO", value_parser = ratio, default_value = "0%")]
     hit_ratio: u32,
-    /// Print the list that is built in, to be edited.
+    /// Print the built-in price list, for editing.
     #[arg(long)]
     print_prices: bool,
-    /// The form of the answer.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -67,7 +67,7 @@ struct RouteCosts<'c> {
     typical: Case,
 }
 
-/// What a request to a route comes to in one of the two cases.
+/// The usage and price of a request to a route in one of the two cases.
 struct Case {
     usage: Usage,
     estimate: Estimate,
@@ -134,7 +134,7 @@ fn costs<'c>(
     Costs { target, prices, of_target, hits: args.hit_ratio, routes }
 }
 
-/// Of each kind the most, whatever the way; what it costs is that of the most expensive way.
+/// The maximum of each kind over all paths; the price is that of the most expensive path.
 fn worst(bounds: &RouteBounds, prices: &TargetPrices, target: Target) -> Case {
     let mix = |usage: &Usage| Mix { hit: *usage, miss: *usage, hits: 0 };
     let rank = |usage: &Usage| (Estimate::per_million(prices, &mix(usage)).total_micro, target.buffered_bytes(usage));
@@ -143,7 +143,7 @@ fn worst(bounds: &RouteBounds, prices: &TargetPrices, target: Target) -> Case {
     Case { usage: bounds.most(State::Cold), estimate: Estimate::per_million(prices, &mix(&dearest)) }
 }
 
-/// A request that is let through in a warm isolate; `hits` of a million are answered from the cache.
+/// A request that is not refused, in a warm isolate; `hits` of a million are answered from the cache.
 fn typical(bounds: &RouteBounds, prices: &TargetPrices, target: Target, hits: u32) -> Case {
     let forwarded = bounds.ways(State::Warm).iter().filter(|(way, _)| *way != Way::Refused).map(|(_, usage)| *usage);
     let mix = |usage: Usage| Mix { hit: usage.of_hit(), miss: usage, hits };
@@ -158,7 +158,7 @@ fn ratio(text: &str) -> Result<u32, String> {
     let (number, whole) = text.strip_suffix('%').map_or((text, 1_000_000.0), |number| (number, 10_000.0));
     let millionths = number.trim().parse::<f64>().ok().map(|number| number * whole);
     let millionths = millionths.filter(|millionths| (0.0..=1_000_000.0).contains(millionths));
-    millionths.map(|millionths| millionths.round() as u32).ok_or_else(|| "write it as in 80% or 0.8".to_owned())
+    millionths.map(|millionths| millionths.round() as u32).ok_or_else(|| "write it like 80% or 0.8".to_owned())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `tollgate diff`: what a request would see differently of two projects.
+//! `tollgate diff`: the differences between two projects for requests.
 
 mod report;
 
@@ -13,37 +13,37 @@ use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
 use crate::terminal;
 
-/// Say what a request would see differently of project B than of project A.
+/// Show how project B differs from project A for requests.
 ///
-/// Routes are matched by the requests they answer, which the production router decides. Order, comments and names do not
-/// show. Each difference is breaking (requests that were answered may not be), to be reviewed, or compatible; and marked
-/// where it loosens what protects.
+/// Routes are matched by the requests they answer, as decided by the production router. Order, comments and names make
+/// no difference. Each difference is breaking (requests that were answered may be refused), to be reviewed, or
+/// compatible; it is marked if it loosens protection.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tollgate diff shop-before shop
-  tollgate diff main-checkout . --breaking      fail when callers may notice
+  tollgate diff main-checkout . --breaking      fail if callers may break
   tollgate diff shop --env staging --env production
   tollgate diff shop-before shop --output json | jq '.changes[] | select(.loosens)'
 
-It ends with 0 whatever differs, unless --exit-code or --breaking is given.")]
+The exit code is 0 even if there are differences, unless --exit-code or --breaking is given.")]
 pub(crate) struct DiffArgs {
-    /// The folder of the project as it was.
+    /// The folder of the old project.
     #[arg(id = "A")]
     from: PathBuf,
-    /// The folder of the project as it is to be; A again where it is left out.
+    /// The folder of the new project (default: A)
     #[arg(id = "B", required_unless_present = "env")]
     to: Option<PathBuf>,
-    /// The environment of both; given twice, that of A and that of B.
+    /// The environment of both projects; if given twice, that of A and that of B.
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
-    /// End with 1 when there is any difference.
+    /// Exit with 1 if there is any difference.
     #[arg(long)]
     exit_code: bool,
-    /// End with 1 when there is a breaking difference.
+    /// Exit with 1 if there is a breaking difference.
     #[arg(long)]
     breaking: bool,
-    /// The form of the answer.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), Failure> {
     });
     let breaks = changes.iter().any(|change| change.effect == Effect::Breaking);
     if (args.exit_code && !changes.is_empty()) || (args.breaking && breaks) {
-        return Err(Failure::told());
+        return Err(Failure::reported());
     }
     Ok(())
 }

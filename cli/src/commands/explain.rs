@@ -1,4 +1,4 @@
-//! `tollgate explain`: what would become of a request, and why; or the long story of a diagnostic.
+//! `tollgate explain`: how a request would be handled, and why; or the explanation of a diagnostic.
 
 mod answer;
 mod ask;
@@ -18,25 +18,25 @@ use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
 use crate::terminal;
 
-/// Say what would become of a request, phase by phase; or show the settings of a route with where each comes from; or tell
-/// the long story of a diagnostic's code.
+/// Show how a request would be handled, phase by phase; or the settings of a route and where each comes from; or the
+/// explanation of a diagnostic's code.
 ///
-/// A request runs through the production pipeline in memory, on a clock that stands still, with the keys of
-/// dev/fixtures.yaml and upstreams that answer 200. No network is touched.
+/// A request runs through the production pipeline in memory, with a fixed clock, the keys of dev/fixtures.yaml, and
+/// upstreams that answer 200. The network is not used.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tollgate explain GET /echo/public examples/quickstart
   tollgate explain GET https://api.example.com/pets/7 shop -H 'X-API-Key: tg_dev_...'
-  tollgate explain GET /pets shop --times 12            the twelfth of them: what a limit says
+  tollgate explain GET /pets shop --times 12            the last of twelve: the effect of a limit
   tollgate explain POST /orders shop --at 2026-12-31T23:59:59Z --output json
   tollgate explain pets.listPets shop                   the settings of a route
   tollgate explain TG0102")]
 pub(crate) struct ExplainArgs {
-    /// The request's method; or the id of a route; or a diagnostic's code.
+    /// The method of a request, the id of a route, or the code of a diagnostic.
     #[arg(value_name = "METHOD|ROUTE|CODE", required_unless_present = "route")]
     what: Option<String>,
-    /// The URL as a client asks for it; a path alone means a host that the project answers on.
+    /// The URL as a client would request it; for a path alone, a host that the project answers on is used.
     url: Option<String>,
     /// The project's folder.
     #[arg(default_value = ".")]
@@ -49,19 +49,19 @@ pub(crate) struct ExplainArgs {
     /// A field of the request; repeatable.
     #[arg(short = 'H', long = "header", value_name = "K: V")]
     fields: Vec<String>,
-    /// The instant of the request (RFC 3339); now where it is left out.
+    /// The time of the request (RFC 3339) (default: now)
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     at: Option<Timestamp>,
-    /// Send the request so many times, and explain the last.
+    /// Send the request this many times, and explain the last.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     times: u32,
     /// The client's address.
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     client: IpAddr,
-    /// Ask as a caller inside, whom internal hosts and routes answer.
+    /// Send it as an internal caller, for whom internal hosts and routes answer.
     #[arg(long)]
     inside: bool,
-    /// The form of the answer.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -70,8 +70,8 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let what = args.what.as_deref();
     match (&args.route, what, &args.url) {
         (Some(id), project, None) => explain_route(args, id, project.map_or(args.project.as_path(), Path::new)),
-        (Some(_), ..) => Err(Failure::usage("--route takes a project's folder beside it, and no request")),
-        // Ids of routes begin with their API's name; methods and codes have no dot.
+        (Some(_), ..) => Err(Failure::usage("--route can be combined with a project's folder, but not with a request")),
+        // Ids of routes begin with their API's name and a dot; methods and codes have no dot.
         (None, Some(id), project) if id.contains('.') => {
             explain_route(args, id, project.as_ref().map_or(args.project.as_path(), Path::new))
         }
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
             terminal::printable(url)
         ))),
         (None, Some(method), Some(url)) => explain_request(args, method, url),
-        (None, None, _) => Err(Failure::usage("explain what? Name a request, a route or a code")),
+        (None, None, _) => Err(Failure::usage("name a request, a route or a code to explain")),
     }
 }
 
@@ -126,7 +126,7 @@ fn explain_request(args: &ExplainArgs, method: &str, url: &str) -> Result<(), Fa
     Ok(())
 }
 
-/// Ids that are shown where one is not known.
+/// The number of route ids that are shown if an id is unknown.
 const SHOWN_MAX: usize = 12;
 
 fn now() -> Timestamp {

@@ -1,4 +1,4 @@
-//! `tollgate fmt`: writes a project's files in their one canonical form, every comment kept.
+//! `tollgate fmt`: writes a project's files in their canonical form; every comment is kept.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,34 +13,34 @@ use tollgate_config::fmt::{Formatted, format_file, format_text, is_project_file,
 
 use super::Output;
 use crate::failure::Failure;
-use crate::project::{has_project, tell_found};
+use crate::project::{has_project, report_diagnostics};
 use crate::terminal;
 
 /// Write a project's files in their canonical form; comments are kept.
 ///
 /// Indentation, quotes, the order of keys and blank lines become those of the format; lists are never reordered. A file
-/// with a mistake is left as it is. Files that are not the project's (specifications, workflows) are left alone.
+/// with a mistake is not changed. Files that do not belong to the project (specifications, workflows) are not changed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tollgate fmt                               the project here
+  tollgate fmt                               the project in this folder
   tollgate fmt shop                          the project in ./shop
   tollgate fmt --check                       in CI: list what would change, and exit with 1
   tollgate fmt --diff shop/tollgate.yaml     show what would change in one file
   tollgate fmt --stdin policies/limits.yaml  in an editor: from standard input to standard output")]
 pub(crate) struct FmtArgs {
-    /// Folders of projects, or files in them; the project in the current folder where nothing is named.
+    /// Folders of projects, or files in them (default: the project in the current folder)
     paths: Vec<PathBuf>,
     /// Change nothing: list the files that would change, and exit with 1 if there are any.
     #[arg(long)]
     check: bool,
-    /// Change nothing: show what would change, and exit with 1 if anything would.
+    /// Change nothing: show what would change, and exit with 1 if there are any changes.
     #[arg(long)]
     diff: bool,
-    /// Format standard input to standard output; a PATH says which file of a project it is.
+    /// Format standard input to standard output; PATH is the name of the file in the project.
     #[arg(long, conflicts_with_all = ["check", "diff", "output"])]
     stdin: bool,
-    /// The form of the answer: the names of changed files, or a JSON object.
+    /// The output format: the names of changed files, or a JSON object.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &FmtArgs) -> Result<(), Failure> {
         answers.push(Answer::of(&file, args)?);
     }
     match args.output {
-        Output::Text => tell(&answers, args),
+        Output::Text => report(&answers, args),
         Output::Json => terminal::print(&format!("{:#}\n", to_json(&answers, args))),
     }
     let wrong = |answer: &Answer| match &answer.outcome {
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &FmtArgs) -> Result<(), Failure> {
         Outcome::Changed(_) => args.only_looks(),
         Outcome::Unchanged => false,
     };
-    if answers.iter().any(wrong) { Err(Failure::told()) } else { Ok(()) }
+    if answers.iter().any(wrong) { Err(Failure::reported()) } else { Ok(()) }
 }
 
 impl FmtArgs {
@@ -87,7 +87,7 @@ struct File {
     name: PathBuf,
 }
 
-/// What became of a file, or would.
+/// The result for a file.
 struct Answer {
     file: String,
     outcome: Outcome,
@@ -119,13 +119,14 @@ impl Answer {
     }
 }
 
-/// The files that a path stands for: those of a project, or the one it names.
+/// The files of a path: those of a project, or the single file.
 fn gather(path: &Path, files: &mut Vec<File>) -> Result<(), Failure> {
     let about = fs::metadata(path).map_err(|error| Failure::problem(format!("{}: {error}", path.display())))?;
     if about.is_dir() {
         if !has_project(path) {
             let shown = path.display();
-            let text = format!("{shown} is no project: it has no tollgate.yaml; `tollgate init {shown}` makes one");
+            let text =
+                format!("{shown} is not a project: it has no tollgate.yaml; `tollgate init {shown}` creates one");
             return Err(Failure::problem(text));
         }
         let of_project = project_files(path).into_iter();
@@ -134,25 +135,25 @@ fn gather(path: &Path, files: &mut Vec<File>) -> Result<(), Failure> {
     }
     match within_project(path) {
         Some(file) => files.push(file),
-        None => terminal::tell(&format!("{} is left alone: it is no file of a project", path.display())),
+        None => terminal::message(&format!("{} is left unchanged: it is not a file of a project", path.display())),
     }
     Ok(())
 }
 
-/// The project a file belongs to, which is the nearest folder above it with a project file.
+/// The project of a file: the nearest folder above it with a project file.
 fn within_project(path: &Path) -> Option<File> {
     let is_file = fs::symlink_metadata(path).is_ok_and(|about| about.is_file());
     let whole = std::path::absolute(path).ok()?;
     let project = whole.ancestors().skip(1).find(|folder| has_project(folder))?;
     let name = whole.strip_prefix(project).ok()?.to_owned();
-    // The project as it was named, for messages; it is as many folders up as the name is long.
+    // The project's path relative to the given one, for messages: as many folders up as the name has parts.
     let shown = path.ancestors().nth(name.components().count()).unwrap_or(project);
     let shown = if shown.as_os_str().is_empty() { Path::new(".") } else { shown };
     let project = if shown.join(&name) == path || shown == Path::new(".") { shown } else { project };
     (is_file && is_project_file(name.to_str()?)).then(|| File { project: project.to_owned(), name })
 }
 
-/// Puts a text in the place of a file, at once or not at all; its permissions stay.
+/// Replaces a file atomically; its permissions are kept.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut new = NamedTempFile::new_in(folder)?;
@@ -167,24 +168,24 @@ fn from_stdin(paths: &[PathBuf]) -> Result<(), Failure> {
     let name = match paths {
         [] => "tollgate.yaml",
         [path] => path.to_str().ok_or_else(|| Failure::usage("the name is not UTF-8"))?,
-        _ => return Err(Failure::usage("--stdin formats one file: name one PATH at most")),
+        _ => return Err(Failure::usage("--stdin formats one file: give at most one PATH")),
     };
     let mut bytes = Vec::new();
-    // One byte more than the formatter takes, so that it can say so.
+    // One byte more than the formatter accepts, so that it reports the limit.
     std::io::stdin()
         .take(STDIN_BYTES_MAX)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::problem(format!("standard input cannot be read: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| Failure::problem("standard input is not UTF-8"))?;
     let formatted = format_text(name, &text).map_err(|found| {
-        tell_found(&found);
-        Failure::told()
+        report_diagnostics(&found);
+        Failure::reported()
     })?;
     terminal::print(&formatted);
     Ok(())
 }
 
-fn tell(answers: &[Answer], args: &FmtArgs) {
+fn report(answers: &[Answer], args: &FmtArgs) {
     let (mut changed, mut refused) = (0, 0);
     for Answer { file, outcome } in answers {
         match outcome {
@@ -195,16 +196,16 @@ fn tell(answers: &[Answer], args: &FmtArgs) {
             Outcome::Unchanged => {}
             Outcome::Refused(found) => {
                 refused += 1;
-                tell_found(found);
+                report_diagnostics(found);
             }
         }
     }
     let verb = if args.only_looks() { "would be formatted" } else { "formatted" };
     let mut summary = format!("{changed} of {} files {verb}", answers.len());
     if refused > 0 {
-        summary.push_str(&format!(", {refused} left as they are because of mistakes"));
+        summary.push_str(&format!(", {refused} not changed because of mistakes"));
     }
-    terminal::tell(&summary);
+    terminal::message(&summary);
 }
 
 fn diff(file: &str, formatted: &Formatted) -> String {

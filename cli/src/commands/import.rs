@@ -1,4 +1,4 @@
-//! `tollgate import`: starts a project from what a team has already.
+//! `tollgate import`: starts a project from existing files.
 
 mod draft;
 mod place;
@@ -11,12 +11,12 @@ use tollgate_config::openapi::{self, Spec};
 
 use super::Output;
 use crate::failure::Failure;
-use crate::project::{Project, tell_found};
+use crate::project::{Project, report_diagnostics};
 use crate::terminal;
 use draft::{Choices, Draft};
 use place::Source;
 
-/// Start a project from what a team has already.
+/// Start a project from existing files.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tollgate import openapi petstore.yaml --into shop")]
 pub(crate) struct ImportArgs {
@@ -31,8 +31,8 @@ enum ImportCommand {
 
 /// Start a project from an OpenAPI document (3.0 or 3.1, YAML or JSON).
 ///
-/// The document is copied as it is, with the files it refers to. Policies are suggested from its security schemes, and
-/// what cannot be routed is told. Nothing is overwritten.
+/// The document is copied unchanged, with the files it refers to. Policies are suggested from its security schemes, and
+/// operations that cannot be routed are reported. Nothing is overwritten.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,19 +42,19 @@ Examples:
 struct OpenApiArgs {
     /// The OpenAPI document.
     file: PathBuf,
-    /// The folder of the project; it is made where it does not exist.
+    /// The folder of the project; it is created if it does not exist.
     #[arg(long, value_name = "DIR", help = "The folder of the project [default: its name]")]
     into: Option<PathBuf>,
-    /// The name of the gateway and of the API; made of the document's title where it is left out.
+    /// The name of the gateway and of the API (default: derived from the document's title)
     #[arg(long)]
     name: Option<String>,
-    /// Where the API's server is; the document's first server where it is left out.
+    /// The URL of the API's server (default: the document's first server)
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
-    /// A host that the gateway answers on; repeatable, all hosts where it is left out.
+    /// A host that the gateway answers on; repeatable (default: all hosts)
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
-    /// The form of the answer.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -68,8 +68,8 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
 fn import(args: &OpenApiArgs) -> Result<(), Failure> {
     let source = Source::of(&args.file)?;
     let (spec, _) = openapi::import_dir(&source.root, &source.name).map_err(|found| {
-        tell_found(&found);
-        Failure::told()
+        report_diagnostics(&found);
+        Failure::reported()
     })?;
     let choices = Choices::new(&spec, &source, args.name.as_deref(), args.upstream.as_deref(), &args.hosts)?;
     let folder = args.into.clone().unwrap_or_else(|| PathBuf::from(&choices.name));
@@ -88,8 +88,8 @@ fn import(args: &OpenApiArgs) -> Result<(), Failure> {
     };
     match args.output {
         Output::Text => {
-            tell_found(found);
-            terminal::print(&told(&folder, &spec, &choices, &files));
+            report_diagnostics(found);
+            terminal::print(&summary(&folder, &spec, &choices, &files));
         }
         Output::Json => {
             let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
@@ -104,10 +104,10 @@ fn import(args: &OpenApiArgs) -> Result<(), Failure> {
             terminal::print(&format!("{answer:#}\n"));
         }
     }
-    if compiled.is_err() { Err(Failure::told()) } else { Ok(()) }
+    if compiled.is_err() { Err(Failure::reported()) } else { Ok(()) }
 }
 
-fn told(folder: &Path, spec: &Spec, choices: &Choices, files: &[(String, Vec<u8>)]) -> String {
+fn summary(folder: &Path, spec: &Spec, choices: &Choices, files: &[(String, Vec<u8>)]) -> String {
     let shown = folder.display();
     let mut out = format!("{} files in {shown}:\n", files.len());
     for (name, _) in files.iter().take(SHOWN_MAX) {
@@ -130,5 +130,5 @@ fn told(folder: &Path, spec: &Spec, choices: &Choices, files: &[(String, Vec<u8>
     out
 }
 
-/// Files that are listed one by one.
+/// The number of files that are listed individually.
 const SHOWN_MAX: usize = 12;

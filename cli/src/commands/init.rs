@@ -1,4 +1,4 @@
-//! `tollgate init`: makes a project that passes its own checks.
+//! `tollgate init`: creates a project that passes its own checks.
 
 mod ask;
 mod files;
@@ -13,40 +13,40 @@ use tollgate_kv_schemas::keys;
 
 use super::Output;
 use crate::failure::Failure;
-use crate::project::{has_project, tell_found};
+use crate::project::{has_project, report_diagnostics};
 use crate::terminal;
 
-/// Make a project: the gateway, a key to try it with, a policy test, editor settings, a workflow for CI.
+/// Create a project: the gateway, a key for local use, a policy test, editor settings, a workflow for CI.
 ///
-/// Asks a few questions on a terminal. Nothing that is there is overwritten, and if something cannot be made, nothing is.
+/// Asks a few questions on a terminal. Existing files are not overwritten, and if a file cannot be created, none is.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tollgate init                              ask, and make a project here
-  tollgate init shop --yes                   make ./shop without questions
+  tollgate init                              ask, and create a project in this folder
+  tollgate init shop --yes                   create ./shop without questions
   tollgate init shop --yes --upstream https://shop.internal:8443 --host api.example.com --target workers-free
 
 For a project that begins with an OpenAPI file: tollgate import openapi --help")]
 pub(crate) struct InitArgs {
-    /// The folder; it is made where there is none.
+    /// The folder; it is created if it does not exist.
     #[arg(default_value = ".")]
     folder: PathBuf,
-    /// Ask nothing: what is not said has its default.
+    /// Ask nothing, and use the defaults.
     #[arg(long, short)]
     yes: bool,
-    /// The gateway's name; the folder's where it is left out.
+    /// The gateway's name (default: that of the folder)
     #[arg(long)]
     name: Option<String>,
-    /// The URL of the server to call; the echo server of `tollgate dev` where it is left out.
+    /// The URL of the server to call (default: the echo server of `tollgate dev`)
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
-    /// A host that the gateway answers on; repeatable. Every host where it is left out.
+    /// A host that the gateway answers on; repeatable (default: all hosts)
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
-    /// A platform whose limits the project is held to; repeatable.
+    /// A platform whose limits the project must respect; repeatable.
     #[arg(long = "target", value_enum, value_name = "PLATFORM")]
     targets: Vec<Platform>,
-    /// The form of the answer: what was made and what comes next, or a JSON object.
+    /// The output format: the created files and the next steps, or a JSON object.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -60,7 +60,7 @@ enum Platform {
     Native,
 }
 
-/// What a project is made from.
+/// The choices for a new project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wishes {
     name: String,
@@ -73,26 +73,26 @@ pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
     let folder = &args.folder;
     if has_project(folder) {
         return Err(Failure::problem(format!(
-            "{} has a project already: `tollgate check` says how it is; name another folder for a new one",
+            "{} contains a project already: `tollgate check` checks it; choose another folder for a new one",
             folder.display()
         )));
     }
     let wishes = wishes(args)?;
     let key = files::fresh_key()?;
     let made = files::of(&wishes, &key).map_err(|found| {
-        tell_found(&found);
-        Failure::problem("the project that was asked for would have mistakes, so nothing was made")
+        report_diagnostics(&found);
+        Failure::problem("the requested project would have mistakes, so nothing was created")
     })?;
     if let Err(found) = compile_files(&made.project_texts()) {
-        tell_found(&found);
-        return Err(Failure::problem("the project that was asked for would have mistakes, so nothing was made"));
+        report_diagnostics(&found);
+        return Err(Failure::problem("the requested project would have mistakes, so nothing was created"));
     }
     let kept = place::put(folder, &made.files)?;
-    tell(args, &made, &kept);
+    report(args, &made, &kept);
     Ok(())
 }
 
-/// What the command line says, what the person answers, and defaults for the rest.
+/// The choices of the command line, the answers of the person, and defaults for the rest.
 fn wishes(args: &InitArgs) -> Result<Wishes, Failure> {
     if let Some(name) = args.name.as_ref().filter(|name| !keys::is_gateway_name(name)) {
         return Err(Failure::usage(format!("--name {name}: {NAME_RULE}")));
@@ -108,12 +108,14 @@ fn wishes(args: &InitArgs) -> Result<Wishes, Failure> {
         return Ok(wishes);
     }
     if !ask::can() {
-        return Err(Failure::usage("standard input is no terminal to ask questions on: `--yes` takes the defaults"));
+        return Err(Failure::usage(
+            "standard input is not a terminal, so no questions can be asked: `--yes` uses the defaults",
+        ));
     }
     ask::about(args, wishes)
 }
 
-/// A name for a gateway from that of its folder.
+/// A gateway's name, derived from the name of its folder.
 fn name_of(folder: &Path) -> String {
     let whole = std::path::absolute(folder).unwrap_or_default();
     let name = whole.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
@@ -124,7 +126,7 @@ fn name_of(folder: &Path) -> String {
     if keys::is_gateway_name(plain) { plain.to_owned() } else { "gateway".to_owned() }
 }
 
-fn tell(args: &InitArgs, made: &files::Made, kept: &[&str]) {
+fn report(args: &InitArgs, made: &files::Made, kept: &[&str]) {
     let names: Vec<&str> =
         made.files.iter().map(|file| file.name.as_str()).filter(|name| !kept.contains(name)).collect();
     if args.output == Output::Json {
@@ -139,33 +141,34 @@ fn tell(args: &InitArgs, made: &files::Made, kept: &[&str]) {
     }
     terminal::print(&out);
     for name in kept {
-        terminal::tell(&format!("{} was there and is left as it is", args.folder.join(name).display()));
+        terminal::message(&format!("{} exists and is not changed", args.folder.join(name).display()));
     }
     let here = args.folder == Path::new(".");
     let shown = if here { String::new() } else { format!(" {}", args.folder.display()) };
-    terminal::tell(&NEXT.replace(" DIR", &shown));
+    terminal::message(&NEXT.replace(" DIR", &shown));
 }
 
-/// What a team does in the first week with a gateway, one step a day.
+/// The next steps for a team with a new gateway.
 const NEXT: &str = "
 Next
-  1. Run it:                tollgate dev DIR       and paste one of the lines that it shows
-  2. Try the policies:      tollgate test DIR      then change tests/first.test.yaml to what you want
-  3. Keep it in Git; .github/workflows/tollgate.yaml checks every change (say there where tollgate comes from)
-  4. Make the inventory: an API for each service in tollgate.yaml or apis/NAME/api.yaml; tollgate routes DIR lists it
-  5. Where there are OpenAPI files, let them be the routes: `spec:` in an API, or tollgate import openapi
-  6. Let telemetry flow: telemetry.otlp in tollgate.yaml
+  1. Run it:                tollgate dev DIR       and run one of the commands that it shows
+  2. Try the policies:      tollgate test DIR      then change tests/first.test.yaml to your requirements
+  3. Keep it in Git; .github/workflows/tollgate.yaml checks every change (set there where to install tollgate from)
+  4. List your services: an API for each one in tollgate.yaml or apis/NAME/api.yaml; tollgate routes DIR shows their routes
+  5. If you have OpenAPI files, take the routes from them: `spec:` in an API, or tollgate import openapi
+  6. Export telemetry: telemetry.otlp in tollgate.yaml
   7. Publish: tollgate publish --help
 ";
 
 /// The echo server that `tollgate dev` starts.
 const ECHO: &str = "http://127.0.0.1:8082";
 
-/// Characters of a gateway's name.
+/// The maximum length of a gateway's name.
 const NAME_MAX: usize = 40;
 
-/// What a gateway's name is made of.
-const NAME_RULE: &str = "a gateway's name has small letters, figures and hyphens, up to 40, and begins with a letter";
+/// The rule for a gateway's name.
+const NAME_RULE: &str =
+    "a gateway's name has lower-case letters, digits and hyphens, at most 40, and begins with a letter";
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! `tollgate key`: makes API keys and takes them back.
+//! `tollgate key`: creates and revokes API keys.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::target::{Place, StoreArgs, Target};
 use crate::terminal;
 
-/// Make an API key, or take one back.
+/// Create an API key, or revoke one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,7 +31,7 @@ enum KeyCommand {
     Revoke(RevokeArgs),
 }
 
-/// Make a key: it is shown once, on standard output; its record holds only its digest.
+/// Create a key: it is shown once, on standard output; its record contains only its digest.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -39,44 +39,44 @@ Examples:
   tollgate key new --consumer acme --scope pets.read --scope pets.write --expires 2027-01-01T00:00:00Z
   KEY=$(tollgate key new --consumer ci --gateway shop --to spin)")]
 struct NewArgs {
-    /// Whose key it is.
+    /// The consumer that owns the key.
     #[arg(long, value_name = "ID")]
     consumer: String,
     /// The plan it is issued for.
     #[arg(long)]
     plan: Option<String>,
-    /// What it may do; repeatable.
+    /// A scope of the key; repeatable.
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// The environment named within the key: 1 to 12 small letters and figures.
+    /// The environment named within the key: 1 to 12 lower-case letters and digits.
     #[arg(long, default_value = "live")]
     env: String,
-    /// From when it holds (RFC 3339).
+    /// The start of its validity (RFC 3339).
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     not_before: Option<Timestamp>,
-    /// Until when it holds (RFC 3339).
+    /// The end of its validity (RFC 3339).
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     expires: Option<Timestamp>,
     #[command(flatten)]
     gateway: GatewayArgs,
-    /// Write its record to the store of this host; otherwise the record is shown, to be written by other means.
+    /// Write its record to the store of this host; without it, the record is printed so that you can write it yourself.
     #[arg(long, value_enum, value_name = "HOST")]
     to: Option<Place>,
     #[command(flatten)]
     store: StoreArgs,
-    /// The form of the answer: the key alone, or a JSON object of key, id and record.
+    /// The output format: the key alone, or a JSON object of key, id and record.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
-/// Take a key back: its record stays, marked as revoked. Hosts notice within 30 seconds, and what their store needs.
+/// Revoke a key: its record is kept and marked as revoked. It takes effect within 30 seconds plus the store's delay.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tollgate key revoke --key-id key-0123456789ab --gateway shop --to native --store shop.db
   tollgate key revoke --digest 1f3a... --gateway shop --to cloudflare --remote")]
 struct RevokeArgs {
-    /// The public id, as logs show it: key- and 12 hexadecimal digits.
+    /// The public id, as shown in logs: key- and 12 hexadecimal digits.
     #[arg(long, value_name = "ID", required_unless_present = "digest", conflicts_with = "digest")]
     key_id: Option<String>,
     /// The SHA-256 of the key: 64 hexadecimal digits.
@@ -84,20 +84,20 @@ struct RevokeArgs {
     digest: Option<String>,
     #[command(flatten)]
     gateway: GatewayArgs,
-    /// Whose store holds its record.
+    /// The host whose store contains its record.
     #[arg(long, value_enum, value_name = "HOST")]
     to: Place,
     #[command(flatten)]
     store: StoreArgs,
-    /// The form of the answer.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
-/// Which gateway the key is for.
+/// The gateway of the key.
 #[derive(Debug, Args)]
 struct GatewayArgs {
-    /// The gateway's name; that of the project where it is left out.
+    /// The gateway's name (default: that of the project)
     #[arg(long, value_name = "NAME", conflicts_with = "project")]
     gateway: Option<String>,
     /// The project to take the gateway's name from.
@@ -117,9 +117,10 @@ fn new(args: &NewArgs) -> Result<(), Failure> {
     let gateway = args.gateway.name()?;
     let target = args.to.map(|place| Target::of(place, &args.store)).transpose()?;
     let mut random = [0u8; 32];
-    getrandom::fill(&mut random).map_err(|error| Failure::problem(format!("the system has no entropy: {error}")))?;
+    getrandom::fill(&mut random)
+        .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
     let key = ApiKey::generate(&args.env, &random)
-        .ok_or_else(|| Failure::usage("--env is 1 to 12 small letters and figures"))?;
+        .ok_or_else(|| Failure::usage("--env is 1 to 12 lower-case letters and digits"))?;
     let credential = Credential {
         id: key.public_id(),
         consumer: args.consumer.clone(),
@@ -145,27 +146,27 @@ fn new(args: &NewArgs) -> Result<(), Failure> {
             terminal::note(&format!("{} of {}; the key is not shown again", credential.id, credential.consumer));
             match target {
                 Some(target) => terminal::note(&format!("its record is in {}", target.name())),
-                None => terminal::tell(&format!("the record to publish:\n  key    {}\n  value  {value}", record.0)),
+                None => terminal::message(&format!("the record to publish:\n  key    {}\n  value  {value}", record.0)),
             }
         }
     }
     Ok(())
 }
 
-/// What records, logs and limits can carry: the same as in fixtures.
+/// Checks what records, logs and limits can contain: the same rules as for fixtures.
 fn check_names(args: &NewArgs) -> Result<(), Failure> {
     let is_id = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     for id in std::iter::once(&args.consumer).chain(&args.plan) {
         if !(1..=NAME_BYTES_MAX).contains(&id.len()) || !is_id(id) {
             let id = terminal::printable(id);
             return Err(Failure::usage(format!(
-                "`{id}` is no id: write 1 to {NAME_BYTES_MAX} letters, figures, `-`, `_` and `.`"
+                "`{id}` is not an id: write 1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` and `.`"
             )));
         }
     }
     let is_scope = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b));
     if args.scopes.iter().any(|scope| !(1..=NAME_BYTES_MAX).contains(&scope.len()) || !is_scope(scope)) {
-        return Err(Failure::usage("a scope has no blanks, quotes and backslashes (RFC 6749, section 3.3)"));
+        return Err(Failure::usage("a scope cannot contain spaces, quotes or backslashes (RFC 6749, section 3.3)"));
     }
     match (args.not_before, args.expires) {
         (Some(start), Some(end)) if end <= start => Err(Failure::usage("--expires is not after --not-before")),
@@ -182,9 +183,9 @@ fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
     let [key] = found.as_slice() else {
         let many = if found.is_empty() { "no key" } else { "more than one key" };
         let place = target.name();
-        return Err(Failure::problem(format!("{place} holds {many} of gateway {gateway} with that id or digest")));
+        return Err(Failure::problem(format!("{place} has {many} of gateway {gateway} with this id or digest")));
     };
-    let value = target.get(key)?.ok_or_else(|| Failure::problem(format!("{key} was removed meanwhile")))?;
+    let value = target.get(key)?.ok_or_else(|| Failure::problem(format!("{key} was removed in the meantime")))?;
     let mut credential: Credential = decode(&value).map_err(|error| Failure::problem(format!("{key}: {error}")))?;
     let (id, consumer) = (credential.id.clone(), credential.consumer.clone());
     let was_revoked = std::mem::replace(&mut credential.revoked, true);
@@ -192,7 +193,7 @@ fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
         target.put(&[(key.clone(), encode(&credential))])?;
     }
     match (args.output, was_revoked) {
-        (Output::Text, true) => terminal::note(&format!("{id} of {consumer} was revoked before")),
+        (Output::Text, true) => terminal::note(&format!("{id} of {consumer} was already revoked")),
         (Output::Text, false) => terminal::note(&format!("{id} of {consumer} is revoked in {}", target.name())),
         (Output::Json, _) => {
             let answer = json!({"id": id, "consumer": consumer, "target": target.name(), "was_revoked": was_revoked});
@@ -202,7 +203,7 @@ fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The beginning of the digest that the record is stored under.
+/// The beginning of the digest under which the record is stored.
 fn digest_prefix(args: &RevokeArgs) -> Result<&str, Failure> {
     let is_hex = |text: &str, length: usize| {
         text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -213,8 +214,8 @@ fn digest_prefix(args: &RevokeArgs) -> Result<&str, Failure> {
         (None, Some(id)) => id
             .strip_prefix("key-")
             .filter(|hex| is_hex(hex, 12))
-            .ok_or_else(|| Failure::usage("--key-id is `key-` and 12 hexadecimal digits, as logs show it")),
-        (None, None) => Err(Failure::usage("--key-id or --digest is needed")),
+            .ok_or_else(|| Failure::usage("--key-id is `key-` and 12 hexadecimal digits, as shown in logs")),
+        (None, None) => Err(Failure::usage("--key-id or --digest is required")),
     }
 }
 
@@ -224,16 +225,16 @@ impl GatewayArgs {
             None => Project::at(&self.project).gateway(),
             Some(name) if keys::is_gateway_name(name) => Ok(name.clone()),
             Some(_) => Err(Failure::usage(
-                "a gateway's name is 1 to 40 small letters, figures and hyphens, beginning with a letter",
+                "a gateway's name is 1 to 40 lower-case letters, digits and hyphens, beginning with a letter",
             )),
         }
     }
 }
 
-/// Reads a time of the command line.
+/// Parses a time from the command line.
 pub(crate) fn timestamp(text: &str) -> Result<Timestamp, String> {
-    Timestamp::from_rfc3339(text).ok_or_else(|| "write a time as in 2026-01-31T23:59:50Z".to_owned())
+    Timestamp::from_rfc3339(text).ok_or_else(|| "write a time like 2026-01-31T23:59:50Z".to_owned())
 }
 
-/// As long as an id may be in fixtures.
+/// The maximum length of an id, as in fixtures.
 const NAME_BYTES_MAX: usize = 80;

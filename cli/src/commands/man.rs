@@ -1,4 +1,4 @@
-//! `tollgate man`: the manual, a page for each command.
+//! `tollgate man`: the manual pages, one for each command.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ Examples:
   tollgate man ~/.local/share/man/man1
   man tollgate-fmt")]
 pub(crate) struct ManArgs {
-    /// The folder; it is made where there is none.
+    /// The folder; it is created if it does not exist.
     folder: PathBuf,
 }
 
@@ -28,11 +28,11 @@ pub(crate) fn run(args: &ManArgs, command: Command) -> Result<(), Failure> {
         let path = args.folder.join(name);
         fs::write(&path, page).map_err(|error| complain(&path, error))?;
     }
-    terminal::tell(&format!("{} pages are in {}", pages.len(), args.folder.display()));
+    terminal::message(&format!("{} pages are in {}", pages.len(), args.folder.display()));
     Ok(())
 }
 
-/// The pages by the names of their files, `tollgate.1` first.
+/// The pages with their file names, `tollgate.1` first.
 pub(crate) fn pages(command: Command) -> Vec<(String, Vec<u8>)> {
     let mut command = command.disable_help_subcommand(true);
     command.build();

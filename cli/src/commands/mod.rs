@@ -20,7 +20,7 @@ pub(crate) mod test;
 
 use clap::ValueEnum;
 
-/// The form a command's answer has.
+/// The output format of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// For people.

@@ -11,7 +11,7 @@ use crate::project::{EnvArgs, Project};
 use crate::target::{Place, StoreArgs, Target, publish};
 use crate::terminal;
 
-/// Compile a project and publish it: hosts that read the store serve it from then on.
+/// Compile a project and publish it to the store that its hosts read.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -19,26 +19,27 @@ Examples:
   tollgate publish shop --to cloudflare --remote
   tollgate publish shop --to spin --store .spin/sqlite_key_value.db
 
-Parts and manifest are written first, and the pointer once they can be read, with the next generation: whoever reads meanwhile
-finds the old bundle or the new one. Where another publication moves the pointer meanwhile, nothing is switched.")]
+Parts and manifest are written first. The pointer, with the next generation, is written once they can be read, so that a
+concurrent reader sees either the old bundle or the new one. If another publication changes the pointer in the meantime,
+nothing is switched.")]
 pub(crate) struct PublishArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
     project: PathBuf,
     #[command(flatten)]
     env: EnvArgs,
-    /// Whose store to write to.
+    /// The host whose store is written.
     #[arg(long, value_enum, value_name = "HOST")]
     to: Place,
     #[command(flatten)]
     store: StoreArgs,
-    /// Write the consumers' keys of dev/fixtures.yaml, too; for tries, never for a gateway that others reach.
+    /// Also write the keys of dev/fixtures.yaml; only for local use, never for a gateway that others can reach.
     #[arg(long)]
     fixtures: bool,
-    /// A generation that the new one has to be larger than; for a store that was set up anew, or whose pointer is damaged.
+    /// A generation that the new one must exceed; for a store that was set up again, or whose pointer is damaged.
     #[arg(long, value_name = "GENERATION")]
     after: Option<u64>,
-    /// The form of the answer.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }

@@ -1,4 +1,4 @@
-//! `tollgate purge`: takes stored responses out of use, by the admin port of a running gateway.
+//! `tollgate purge`: invalidates stored responses through the admin port of a running gateway.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::serve::token;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Take stored responses out of use: those of a URL, of a key, or all.
+/// Invalidate stored responses: those of a URL, those of a cache key, or all.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["url", "key", "all"]), after_help = "\
 Examples:
@@ -26,12 +26,12 @@ Examples:
   tollgate purge --key 9f86d081884c7d65... (the key of Cache-Status)
   tollgate purge --all --admin http://127.0.0.1:9901 --admin-token-file token")]
 pub(crate) struct PurgeArgs {
-    /// The URL as a client asks for it; all its variants are purged.
+    /// The URL as clients request it; all its variants are purged.
     url: Option<Uri>,
-    /// The resource's key, as the field Cache-Status tells it.
+    /// The cache key of the resource, as shown in the field Cache-Status.
     #[arg(long, value_name = "HEX")]
     key: Option<String>,
-    /// Everything that is stored.
+    /// All stored responses.
     #[arg(long)]
     all: bool,
     /// The gateway's admin port.
@@ -40,7 +40,7 @@ pub(crate) struct PurgeArgs {
     /// A file with the admin port's bearer token.
     #[arg(long, value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
-    /// The form of the answer.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &PurgeArgs) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::problem(format!("the system gives no event queue: {error}")))?;
+        .map_err(|error| Failure::problem(format!("the event queue of the system cannot be created: {error}")))?;
     let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, ask(&args.admin, request)).await });
     let (status, content) = answer
         .map_err(|_| Failure::problem(format!("{} did not answer within {} s", args.admin, PATIENCE.as_secs())))??;
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &PurgeArgs) -> Result<(), Failure> {
         });
         return Ok(());
     }
-    let detail = terminal::printable(document["detail"].as_str().unwrap_or("no reason was given"));
+    let detail = terminal::printable(document["detail"].as_str().unwrap_or("no reason given"));
     let hint = if status == StatusCode::UNAUTHORIZED { "; see --admin-token-file" } else { "" };
     Err(Failure::problem(format!("{} answered {status}: {detail}{hint}", args.admin)))
 }
@@ -71,13 +71,13 @@ pub(crate) fn run(args: &PurgeArgs) -> Result<(), Failure> {
 fn request(args: &PurgeArgs) -> Result<Request<Full<Bytes>>, Failure> {
     let what = match (&args.url, &args.key) {
         (Some(url), _) if url.authority().is_some() => json!({"url": url.to_string()}),
-        (Some(_), _) => return Err(Failure::usage("the URL is written in full: http://host/path")),
+        (Some(_), _) => return Err(Failure::usage("write the full URL: http://host/path")),
         (None, Some(key)) if CacheKey::parse(key).is_some() => json!({"key": key}),
-        (None, Some(_)) => return Err(Failure::usage("--key is 64 hexadecimal digits, as Cache-Status tells it")),
+        (None, Some(_)) => return Err(Failure::usage("--key is 64 hexadecimal digits, as shown in Cache-Status")),
         (None, None) => json!({"all": true}),
     };
     let authority = args.admin.authority().filter(|_| args.admin.scheme_str() == Some("http"));
-    let authority = authority.ok_or_else(|| Failure::usage("--admin is written as in http://127.0.0.1:8081"))?;
+    let authority = authority.ok_or_else(|| Failure::usage("write --admin like http://127.0.0.1:8081"))?;
     let request = Request::builder()
         .method(Method::POST)
         .uri("/purge")
@@ -109,5 +109,5 @@ async fn ask(admin: &Uri, request: Request<Full<Bytes>>) -> Result<(StatusCode, 
 /// A purge is one write to a store.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// More than any answer of an admin port.
+/// The maximum size of an answer; more than any answer of an admin port.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! `tollgate routes`: lists what a project routes.
+//! `tollgate routes`: lists the routes of a project.
 
 use std::path::PathBuf;
 
@@ -13,15 +13,15 @@ use crate::project::{EnvArgs, Project};
 use crate::route_table::{names, route_table, upstream};
 use crate::terminal;
 
-/// List the routes of a project with what guards them.
+/// List the routes of a project and the policies that protect them.
 ///
-/// Filters that are given together must all hold; one that is given several times, one of its values.
+/// Different filters must all match; of a filter that is given several times, one value must match.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tollgate routes
   tollgate routes shop --api pets --method POST
-  tollgate routes shop --path '/pets/**' --public         what everybody may call there
+  tollgate routes shop --path '/pets/**' --public         the public routes below /pets
   tollgate routes shop --host api.example.com --policy burst --wide
   tollgate routes shop --output json | jq '.[].id'")]
 pub(crate) struct RoutesArgs {
@@ -32,42 +32,42 @@ pub(crate) struct RoutesArgs {
     env: EnvArgs,
     #[command(flatten)]
     filter: Filter,
-    /// Show more of each route.
+    /// Show more columns.
     #[arg(long)]
     wide: bool,
-    /// The form of the answer.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
-/// Which routes are listed.
+/// The filters of the list.
 #[derive(Debug, Default, Args)]
 struct Filter {
-    /// Those of an API.
+    /// Routes of this API.
     #[arg(long, value_name = "NAME")]
     api: Vec<String>,
-    /// Those that answer on a host, or have the pattern.
+    /// Routes that answer on this host, or have this pattern.
     #[arg(long, value_name = "HOST")]
     host: Vec<String>,
-    /// Those that take a method.
+    /// Routes that accept this method.
     #[arg(long, value_name = "METHOD")]
     method: Vec<String>,
-    /// Those whose path begins so; or, with `*` (one segment) and `**` (any rest), looks so.
+    /// Routes whose path begins with this text, or matches it as a pattern: `*` within a segment, `**` any segments.
     #[arg(long, value_name = "PREFIX|GLOB")]
     path: Vec<String>,
-    /// Those that name a policy.
+    /// Routes that use this policy.
     #[arg(long, value_name = "NAME")]
     policy: Vec<String>,
-    /// Those that their specification gives a tag.
+    /// Routes with this tag in their specification.
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
-    /// Those to an upstream.
+    /// Routes to this upstream.
     #[arg(long, value_name = "NAME")]
     upstream: Vec<String>,
-    /// Those that everybody may call.
+    /// Public routes.
     #[arg(long)]
     public: bool,
-    /// Those that are internal.
+    /// Internal routes.
     #[arg(long)]
     internal: bool,
 }
@@ -115,7 +115,7 @@ impl Filter {
     }
 }
 
-/// Whether a template begins with the text; or, where that has a `*`, is of its form.
+/// Whether a template begins with the text, or matches it if it contains `*`.
 fn path_matches(wanted: &str, path: &str) -> bool {
     if !wanted.contains('*') {
         return path.starts_with(wanted);
@@ -136,7 +136,7 @@ fn segments_match(wanted: &[&str], path: &[&str]) -> bool {
     }
 }
 
-/// Each `*` stands for any characters of the segment.
+/// Each `*` matches any characters of the segment.
 fn segment_matches(wanted: &str, segment: &str) -> bool {
     let mut pieces = wanted.split('*');
     let Some(mut rest) = pieces.next().and_then(|first| segment.strip_prefix(first)) else { return false };
@@ -178,7 +178,7 @@ mod tests {
     use super::path_matches;
 
     #[test]
-    fn a_path_is_chosen_by_how_it_begins_or_looks() {
+    fn a_path_is_selected_by_prefix_or_pattern() {
         for (wanted, path, expected) in [
             ("/pets", "/pets/{id}", true),
             ("/pets", "/pet", false),

@@ -1,4 +1,4 @@
-//! `tollgate schema`: prints the JSON Schemas of the files that people write.
+//! `tollgate schema`: prints the JSON Schemas of a project's files.
 
 use std::path::{Path, PathBuf};
 
@@ -28,10 +28,10 @@ pub(crate) struct SchemaArgs {
     /// Write the schemas of all kinds into this folder.
     #[arg(long, value_name = "DIR", conflicts_with = "list")]
     all: Option<PathBuf>,
-    /// List the kinds, with where such files stand in a project.
+    /// List the kinds, with the places of such files in a project.
     #[arg(long)]
     list: bool,
-    /// The form of the list and of what was written; a schema is JSON either way.
+    /// The output format of lists; a schema is always JSON.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }

@@ -12,16 +12,16 @@ use crate::policy_test::{self, Form, Plan};
 use crate::project::{EnvArgs, Project};
 use crate::terminal;
 
-/// Run the policy tests of a project, tests/*.test.yaml; exit with 1 when one fails.
+/// Run the policy tests of a project, tests/*.test.yaml; exit with 1 if one fails.
 ///
-/// Every request passes through the production pipeline in memory, on a clock of its own, with upstreams that answer by
-/// script. No network is touched, and no time is waited for.
+/// Every request passes through the production pipeline in memory, with a virtual clock and upstreams that answer by
+/// script. The network is not used, and nothing waits for real time.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tollgate test
-  tollgate test shop quota 'stranger'      only tests whose name or file has one of the words
-  tollgate test shop --coverage-min 90%    and fail when less is reached
+  tollgate test shop quota 'stranger'      only tests whose name or file contains a word
+  tollgate test shop --coverage-min 90%    fail if less is reached
   tollgate test shop --output junit > report.xml
 
 The files are described in docs/policy-tests.md.")]
@@ -31,15 +31,15 @@ pub(crate) struct TestArgs {
     project: PathBuf,
     #[command(flatten)]
     env: EnvArgs,
-    /// Run only tests whose name or file has one of these words.
+    /// Run only tests whose name or file contains one of these words.
     words: Vec<String>,
-    /// The form of the report.
+    /// The format of the report.
     #[arg(long, value_enum, default_value_t = Form::Text)]
     output: Form,
-    /// Tell which routes, policies and branches no test reached.
+    /// Report which routes, policies and branches no test reached.
     #[arg(long)]
     coverage: bool,
-    /// Fail when less than this share of the branches is reached; implies --coverage.
+    /// Fail if a smaller share of the branches is reached; implies --coverage.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     coverage_min: Option<f64>,
     /// List the tests without running them.
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<(), Failure> {
         if let Some(compiled) = known.get(&env.map(str::to_owned)) {
             return Ok(compiled.clone());
         }
-        // A project that does not compile is told once; an environment that a file names is that file's own matter.
+        // A project that does not compile is reported once; a wrong environment in a file is reported for that file.
         let compiled = match env {
             None => Ok(project.compiled()?),
             Some(name) => project.clone().in_environment(&EnvArgs::of(name)).compile(),
@@ -76,18 +76,18 @@ pub(crate) fn run(args: &TestArgs) -> Result<(), Failure> {
     }
     terminal::print(&policy_test::render(&runs, args.output, terminal::colour_out()));
     if runs.has_failed() {
-        return Err(Failure::told());
+        return Err(Failure::reported());
     }
     match (args.coverage_min, &runs.coverage) {
         (Some(min), Some(reached)) if !reached.reaches(min) => Err(Failure::problem(format!(
-            "the tests reach {} of the branches, and --coverage-min asks for {min} %",
+            "the tests reach {} of the branches, but --coverage-min requires {min} %",
             reached.percent_text()
         ))),
         _ => Ok(()),
     }
 }
 
-/// Nobody learns anything from no test, so that is no success.
+/// A run without tests proves nothing, so it is a failure.
 fn nothing(project: &Project, words: &[String]) -> Failure {
     if words.is_empty() {
         return Failure::problem(format!(
@@ -95,7 +95,7 @@ fn nothing(project: &Project, words: &[String]) -> Failure {
             project.name()
         ));
     }
-    Failure::problem(format!("no test has {} in its name or file; --list lists them", words.join(" or ")))
+    Failure::problem(format!("no test contains {} in its name or file; --list lists all", words.join(" or ")))
 }
 
 fn folder(project: &Path) -> &Path {
@@ -106,5 +106,5 @@ fn folder(project: &Path) -> &Path {
 /// `80%` or `80`.
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>();
-    number.ok().filter(|n| (0.0..=100.0).contains(n)).ok_or_else(|| "write it as in 80%".to_owned())
+    number.ok().filter(|n| (0.0..=100.0).contains(n)).ok_or_else(|| "write it like 80%".to_owned())
 }

@@ -1,4 +1,4 @@
-//! What is told when a project is up: where it is, what it routes, and lines to paste.
+//! The message when a project has started: its addresses, its routes, and commands to try.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use crate::project::Place;
 use crate::route_table::{duration, route_table};
 use crate::terminal::heading;
 
-/// Tells that the project is served at `url`.
+/// Prints that the project is served at `url`.
 pub(super) fn banner(session: &Session, url: &str, admin: Option<SocketAddr>) -> String {
     let Session { snapshot, options, project, .. } = session;
     let mut out = format!(
@@ -29,12 +29,15 @@ pub(super) fn banner(session: &Session, url: &str, admin: Option<SocketAddr>) ->
         out.push_str(&format!("  admin    http://{admin}  ({what})\n"));
     }
     if let Some(echo) = &session.echo {
-        out.push_str(&format!("  echo     http://{}  (answers with what it was asked; --no-echo)\n", echo.address));
+        out.push_str(&format!(
+            "  echo     http://{}  (answers with the request it received; --no-echo)\n",
+            echo.address
+        ));
     }
     let routes: Vec<_> = snapshot.whole.routes.iter().collect();
     out.push_str(&format!("\n{}\n", route_table(&snapshot.whole, &routes, false)));
     if let Some((sample, _)) = &snapshot.sample {
-        let line = format!("A key that works (consumer {}, from dev/fixtures.yaml):", sample.consumer);
+        let line = format!("A valid key (consumer {}, from dev/fixtures.yaml):", sample.consumer);
         out.push_str(&format!("{}\n  {}\n\n", heading(&line), sample.key.expose()));
     }
     let lines = curl_lines(session, url);
@@ -44,19 +47,19 @@ pub(super) fn banner(session: &Session, url: &str, admin: Option<SocketAddr>) ->
         out.push('\n');
     }
     if let Place::Folder(_) = project.place {
-        out.push_str("Edit the project's files: it takes effect at once. ");
+        out.push_str("Edit the project's files: changes take effect immediately. ");
     }
-    out.push_str("Ctrl-C ends.\n\n");
+    out.push_str("Press Ctrl-C to stop.\n\n");
     out
 }
 
-/// A public route, one that asks for a key, a cached one: of each the first there is.
+/// The first public route, the first that needs a key, and the first cached one.
 fn curl_lines(session: &Session, url: &str) -> Vec<String> {
     let whole = &session.snapshot.whole;
     let sample = session.snapshot.sample.as_ref();
     let is_public = |route: &&&CompiledRoute| route.settings.authn.is_empty();
     let mut usable: Vec<&CompiledRoute> = whole.routes.iter().filter(|route| is_plain_get(&route.settings)).collect();
-    // A limited route says more about keys than one that is not.
+    // A limited route shows more about keys than an unlimited one.
     usable.sort_by_key(|route| route.settings.limit.is_empty());
     let public = usable.iter().filter(|route| is_public(route) && route.settings.cache.is_none()).take(1);
     let cached = usable.iter().filter(|route| is_public(route) && route.settings.cache.is_some()).take(1);
@@ -103,10 +106,10 @@ fn curl(route: &CompiledRoute, url: &str, key: Option<(CredentialPlace<'_>, &str
     line + &format!(" {url}{}", sample_path(&route.settings.path))
 }
 
-/// A path to paste. Its literals are percent-encoded, so that no quote is needed within a shell.
+/// A path for a command to try. Its literals are percent-encoded, so that a shell needs no quotes.
 fn sample_path(template: &PathTemplate) -> String {
     let path = template.shape().replace("{*}", "hello").replace("{}", "hello");
-    // What is left are parameters that take certain values only.
+    // The remaining parameters match only certain values.
     if path.contains('{') { template.witness() } else { path }
 }
 

@@ -1,7 +1,7 @@
-//! The echo upstream: a small server that answers with what it was asked, so that a gateway has something to call.
+//! The echo upstream: a small server that answers with the request it received, so that a gateway has an upstream.
 //!
-//! A path or a query parameter asks for more: `/delay/MS` or `?delay=MS`, `/status/CODE` or `?status=CODE`, `/cache/S` or
-//! `?max-age=S` (a Cache-Control field and an ETag), `/stream/N` (N lines, one every 100 ms).
+//! A path or a query parameter selects other behaviour: `/delay/MS` or `?delay=MS`, `/status/CODE` or `?status=CODE`,
+//! `/cache/S` or `?max-age=S` (a Cache-Control field and an ETag), `/stream/N` (N lines, one every 100 ms).
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -31,21 +31,21 @@ pub(super) struct Echo {
 }
 
 impl Echo {
-    /// Listens at the usual port, or at another.
+    /// Listens on the default port, or on another.
     pub(super) fn start(port: Option<u16>) -> Result<Self, Failure> {
         let asked = loopback(port.unwrap_or(PORT));
         let listener = TcpListener::bind(asked).map_err(|error| match error.kind() {
             std::io::ErrorKind::AddrInUse => start::taken(asked, FLAGS),
             _ => Failure::problem(format!("the echo upstream cannot listen on {asked}: {error}")),
         })?;
-        let refused = |error: std::io::Error| Failure::problem(format!("the echo upstream does not start: {error}"));
+        let refused = |error: std::io::Error| Failure::problem(format!("the echo upstream cannot start: {error}"));
         let address = listener.local_addr().map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
         std::thread::Builder::new().name("echo".into()).spawn(move || serve(listener)).map_err(refused)?;
         Ok(Self { address, moved: port.is_some_and(|port| port != PORT) })
     }
 
-    /// Its address, when it is not the usual one.
+    /// Its address, if it is not the default one.
     pub(super) fn moved_to(&self) -> Option<SocketAddr> {
         self.moved.then_some(self.address)
     }
@@ -56,7 +56,9 @@ fn serve(listener: TcpListener) {
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
     match runtime {
         Ok(runtime) => runtime.block_on(accept(listener)),
-        Err(error) => crate::terminal::tell(&format!("the echo upstream has no event queue: {error}")),
+        Err(error) => {
+            crate::terminal::message(&format!("the event queue of the echo upstream cannot be created: {error}"));
+        }
     }
 }
 
@@ -67,10 +69,10 @@ async fn accept(listener: TcpListener) {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        // Small answers are not held back to be joined.
+        // Small answers are not delayed to be combined (Nagle's algorithm).
         let _ = stream.set_nodelay(true);
         tokio::task::spawn_local(async move {
-            // How a connection ended is its client's affair.
+            // How a connection ends is not relevant here.
             let _ = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .serve_connection(TokioIo::new(stream), service_fn(answer))
@@ -108,7 +110,7 @@ fn set_fields(fields: &mut HeaderMap, wish: &Wish, etag: Option<HeaderValue>) {
     }
 }
 
-/// What was received, as JSON.
+/// The received request, as JSON.
 async fn describe(head: &http::request::Parts, content: Incoming) -> Value {
     let mut fields = BTreeMap::new();
     for (name, value) in &head.headers {
@@ -119,7 +121,7 @@ async fn describe(head: &http::request::Parts, content: Incoming) -> Value {
     }
     let received = match Limited::new(content, CONTENT_BYTES_MAX).collect().await {
         Ok(content) => String::from_utf8_lossy(&content.to_bytes()).into_owned(),
-        Err(_) => format!("(longer than {CONTENT_BYTES_MAX} bytes, or broken off)"),
+        Err(_) => format!("(longer than {CONTENT_BYTES_MAX} bytes, or aborted)"),
     };
     json!({
         "upstream": "the echo server of `tollgate dev`",
@@ -130,7 +132,7 @@ async fn describe(head: &http::request::Parts, content: Incoming) -> Value {
     })
 }
 
-/// What a request asks of the answer.
+/// The properties of the answer that a request selects.
 #[derive(Debug, PartialEq, Eq)]
 struct Wish {
     delay_ms: u64,
@@ -185,7 +187,7 @@ impl Body for Answer {
             Self::Lines { left: 0, .. } => Poll::Ready(None),
             Self::Lines { left, ticks } => ticks.poll_tick(cx).map(|_| {
                 *left -= 1;
-                Some(Ok(Frame::data(Bytes::from(format!("{left} lines to come\n")))))
+                Some(Ok(Frame::data(Bytes::from(format!("{left} lines remaining\n")))))
             }),
         }
     }
@@ -202,11 +204,11 @@ impl Body for Answer {
     }
 }
 
-/// Where a project finds it.
+/// Its default address.
 pub(super) const AUTHORITY: &str = "127.0.0.1:8082";
 
 const PORT: u16 = 8082;
-const FLAGS: &str = "--echo-port, or keep what listens there as the upstream with --no-echo";
+const FLAGS: &str = "--echo-port, or use the server on that port as the upstream with --no-echo";
 const CONTENT_BYTES_MAX: usize = 64 * 1024;
 const DELAY_MS_MAX: u64 = 60_000;
 const LINES_MAX: u32 = 1000;

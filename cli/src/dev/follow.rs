@@ -1,4 +1,5 @@
-//! Follows the edits of a project: what compiles is published, what does not is reported and the last good one serves on.
+//! Follows the edits of a project: a valid edit is published; an invalid one is reported, and the last valid one stays
+//! active.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -10,8 +11,8 @@ use tollgate_kv_schemas::Id;
 use super::snapshot::Snapshot;
 use super::store::Store;
 use super::watch::{INTERVAL, Watch};
-use crate::project::{Project, tell_found};
-use crate::terminal::{mark_error, tell};
+use crate::project::{Project, report_diagnostics};
+use crate::terminal::{mark_error, message};
 
 /// Publishes a project again and again.
 pub(super) struct Follower {
@@ -61,12 +62,12 @@ impl Follower {
             Ok(snapshot) if snapshot.gateway != self.published.borrow().gateway => {
                 let (old, new) = (self.published.borrow().gateway.clone(), snapshot.gateway);
                 self.refuse(&format!(
-                    "the gateway's name changed from {old} to {new}: start `tollgate dev` anew for that"
+                    "the gateway's name changed from {old} to {new}: restart `tollgate dev` to apply it"
                 ));
             }
             Ok(snapshot) => self.publish(snapshot).await,
             Err(found) => {
-                tell_found(&found);
+                report_diagnostics(&found);
                 self.refuse("the edit has mistakes");
             }
         }
@@ -76,7 +77,7 @@ impl Follower {
         self.is_broken = true;
         let mark = mark_error("not published:");
         let serving = short(&self.published.borrow().bundle.id);
-        tell(&format!("{mark} {why}; the last good configuration ({serving}) serves on"));
+        message(&format!("{mark} {why}; the last valid configuration ({serving}) stays active"));
     }
 
     async fn publish(&mut self, snapshot: Snapshot) {
@@ -93,8 +94,8 @@ impl Follower {
         }
         self.older = current;
         snapshot.tell_warnings();
-        let mended = if std::mem::take(&mut self.is_broken) { "mended: the project is sound again; " } else { "" };
-        tell(&format!("{mended}the edit is in force (bundle {})", short(&snapshot.bundle.id)));
+        let fixed = if std::mem::take(&mut self.is_broken) { "fixed: the project is valid again; " } else { "" };
+        message(&format!("{fixed}the edit is active (bundle {})", short(&snapshot.bundle.id)));
         self.published.replace(snapshot);
     }
 }

@@ -1,4 +1,4 @@
-//! The project on a host in a process of its own: workerd, or the component host.
+//! The project on a host in a separate process: workerd, or the component host.
 
 use std::net::SocketAddr;
 
@@ -32,18 +32,18 @@ pub(super) async fn run(session: Session) -> Result<(), Failure> {
     tokio::task::spawn_local(admin.serve(admin_listener));
     tokio::select! {
         () = stop.wait(ending(on)) => {}
-        () = launcher.ended() => return Err(Failure::problem(format!("the {} host has ended by itself; see above", on.name()))),
+        () = launcher.ended() => return Err(Failure::problem(format!("the {} host has stopped unexpectedly; see above", on.name()))),
         never = follower.follow() => match never {},
     }
     launcher.end().await;
     Ok(())
 }
 
-/// The component host finishes what is open; workerd is stopped, and what is open with it.
+/// The component host finishes open requests; workerd is stopped together with its open requests.
 fn ending(on: On) -> &'static str {
     match on {
         On::Native | On::Spin => DRAINING,
-        On::Cloudflare => "ending: workerd is stopped, and requests that are open with it",
+        On::Cloudflare => "stopping: workerd is stopped together with its open requests",
     }
 }
 
@@ -76,6 +76,6 @@ fn listen_admin(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure>
     };
     listen().map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => start::taken(address, "--admin-port"),
-        _ => Failure::problem(format!("the admin port {address} cannot be listened at: {error}")),
+        _ => Failure::problem(format!("the admin port {address} cannot be opened: {error}")),
     })
 }

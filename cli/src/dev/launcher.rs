@@ -1,4 +1,4 @@
-//! A host in a process of its own, spoken to by the launchers' protocol (tests/README.md).
+//! A host in a separate process, controlled by the launchers' protocol (tests/README.md).
 
 use std::collections::HashMap;
 use std::process::Stdio;
@@ -21,7 +21,7 @@ pub(super) struct Launcher {
     child: Child,
 }
 
-/// The way to ask the host for something; clones ask the same host.
+/// Sends commands to the host; clones send to the same host.
 #[derive(Clone)]
 pub(super) struct Handle(mpsc::Sender<Message>);
 
@@ -31,9 +31,9 @@ enum Message {
 }
 
 impl Launcher {
-    /// Starts the host and waits until it is ready; the error is what the launcher says is wrong.
+    /// Starts the host and waits until it is ready; the error is the one that the launcher reports.
     pub(super) async fn start(mut command: Command) -> Result<Self, String> {
-        // Ctrl-C is for us to hear; the host ends when its standard input does.
+        // Only this process handles Ctrl-C; the host stops when its standard input is closed.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let program = command.as_std().get_program().to_string_lossy().into_owned();
         let mut child = command.spawn().map_err(|error| match error.kind() {
@@ -52,13 +52,13 @@ impl Launcher {
         Ok(Self { url, handle: Handle(sender), conversation, child })
     }
 
-    /// Resolves when the host has ended by itself.
+    /// Resolves when the host has stopped by itself.
     pub(super) async fn ended(&mut self) {
-        // A conversation that panicked has ended, too.
+        // A task that panicked has ended, too.
         let _ = (&mut self.conversation).await;
     }
 
-    /// Tells the host to end, and waits for it.
+    /// Stops the host, and waits for its end.
     pub(super) async fn end(mut self) {
         let _ = self.handle.0.send(Message::End).await;
         if tokio::time::timeout(END_PATIENCE, self.child.wait()).await.is_err() {
@@ -87,8 +87,8 @@ impl Handle {
     async fn ask(&self, command: Value) -> Result<Value, String> {
         let (answer, answered) = oneshot::channel();
         let asked = async {
-            self.0.send(Message::Ask { command, answer }).await.map_err(|_| GONE.to_owned())?;
-            answered.await.map_err(|_| GONE.to_owned())?
+            self.0.send(Message::Ask { command, answer }).await.map_err(|_| STOPPED.to_owned())?;
+            answered.await.map_err(|_| STOPPED.to_owned())?
         };
         tokio::time::timeout(ASK_PATIENCE, asked).await.map_err(|_| "the host does not answer".to_owned())?
     }
@@ -105,7 +105,7 @@ async fn ready(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<String, Stri
         }
         show_log(&event);
     }
-    Err("the host ended before it was ready".to_owned())
+    Err("the host stopped before it was ready".to_owned())
 }
 
 /// Passes on messages and events until the host's output ends.
@@ -142,7 +142,7 @@ fn heard(line: &str, waiting: &mut HashMap<u64, oneshot::Sender<Result<Value, St
     let event: Value = serde_json::from_str(line).unwrap_or_default();
     let mut answer = |id: &Value, with: Result<Value, String>| {
         if let Some(sender) = id.as_u64().and_then(|id| waiting.remove(&id)) {
-            // Who asked may have stopped waiting.
+            // The sender may have stopped waiting.
             let _ = sender.send(with);
         }
     };
@@ -161,12 +161,12 @@ fn show_log(event: &Value) {
     }
 }
 
-const GONE: &str = "the host has ended";
+const STOPPED: &str = "the host has stopped";
 
 /// The component host compiles on its first start, which takes a minute or two.
 const START_PATIENCE: Duration = Duration::from_secs(300);
 const ASK_PATIENCE: Duration = Duration::from_secs(20);
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Edits and purges come one at a time; this is more than wait for each other.
+/// Edits and purges are sent one at a time; more than these never wait.
 const MESSAGES_MAX: usize = 16;

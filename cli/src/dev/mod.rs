@@ -29,9 +29,9 @@ use watch::Watch;
 
 /// Run a project on this machine and follow its edits.
 ///
-/// An edit takes effect within a second and drops no request; one with a mistake is reported, and the last good
-/// configuration serves on. Keys of dev/fixtures.yaml are stored. Secrets that the project names as ${secret.NAME} are the
-/// environment's TOLLGATE_SECRET_NAME.
+/// An edit takes effect within a second and drops no request; an edit with a mistake is reported, and the last valid
+/// configuration stays active. Keys of dev/fixtures.yaml are stored. Secrets that the project refers to as
+/// ${secret.NAME} are read from the environment variables TOLLGATE_SECRET_NAME.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -40,33 +40,33 @@ Examples:
   tollgate dev shop --on cloudflare
   TOLLGATE_SECRET_PETS_TOKEN=s3cret tollgate dev shop --on spin")]
 pub(crate) struct DevArgs {
-    /// The project's folder; the current one, or the quickstart, where it is left out.
+    /// The project's folder (default: the current folder, or the quickstart)
     pub(crate) project: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) options: DevOptions,
 }
 
-/// How a project is run.
+/// The options for running a project.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DevOptions {
     #[command(flatten)]
     pub(crate) env: EnvArgs,
-    /// The port to serve on, of 127.0.0.1; 0 takes any that is free.
+    /// The port to serve on, at 127.0.0.1; 0 takes any free port.
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     port: u16,
-    /// The port of purges and, on native, metrics; the one after --port where it is left out.
+    /// The port of purges and, on native, metrics (default: the port after --port)
     #[arg(long, value_name = "PORT")]
     admin_port: Option<u16>,
-    /// The host to run on. Those of Cloudflare and Spin are built where needed, which takes a clone of Tollgate.
+    /// The host to run on. The hosts of Cloudflare and Spin are built if necessary, which needs a clone of Tollgate.
     #[arg(long, value_enum, value_name = "HOST", default_value_t = On::Native)]
     on: On,
-    /// A file for the records, to keep them (native only); in memory where it is left out.
+    /// A file that keeps the records (native only) (default: in memory)
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
-    /// Another port for the echo upstream, to which upstreams at http://127.0.0.1:8082 then lead; 0 takes any.
+    /// Another port for the echo upstream, to which upstreams at http://127.0.0.1:8082 are redirected; 0 takes any.
     #[arg(long, value_name = "PORT")]
     echo_port: Option<u16>,
-    /// Start no echo upstream: http://127.0.0.1:8082 is a server of your own.
+    /// Start no echo upstream: http://127.0.0.1:8082 is your own server.
     #[arg(long, conflicts_with = "echo_port")]
     no_echo: bool,
 }
@@ -79,7 +79,7 @@ enum On {
     Spin,
 }
 
-/// What every host is started with.
+/// The values that every host is started with.
 struct Session {
     project: Project,
     options: DevOptions,
@@ -88,16 +88,16 @@ struct Session {
     watch: Watch,
 }
 
-/// Runs until it is told to end.
+/// Runs until it is stopped.
 pub(crate) fn run(project: Project, options: DevOptions) -> Result<(), Failure> {
     let project = &project.in_environment(&options.env);
     if options.store.is_some() && options.on != On::Native {
-        return Err(Failure::usage("--store goes with --on native"));
+        return Err(Failure::usage("--store can only be used with --on native"));
     }
     let watch = Watch::of(project);
     let load = |echo| Snapshot::load(project, echo).map_err(|found| project.refuse(&found));
     let mut snapshot = load(None)?;
-    // Before anything is started or built for it.
+    // Checked before anything is built or started.
     start::check_free(options.address(), "--port")?;
     let echo = echo(&snapshot, &options)?;
     if let Some(address) = echo.as_ref().and_then(Echo::moved_to) {
@@ -108,7 +108,7 @@ pub(crate) fn run(project: Project, options: DevOptions) -> Result<(), Failure> 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
-        .map_err(|error| Failure::problem(format!("the system gives no event queue: {error}")))?;
+        .map_err(|error| Failure::problem(format!("the event queue of the system cannot be created: {error}")))?;
     runtime.block_on(async {
         match session.options.on {
             On::Native => native::run(session).await,
@@ -117,7 +117,7 @@ pub(crate) fn run(project: Project, options: DevOptions) -> Result<(), Failure> 
     })
 }
 
-/// The echo upstream, where the project has use for it.
+/// The echo upstream, if the project uses it.
 fn echo(snapshot: &Snapshot, options: &DevOptions) -> Result<Option<Echo>, Failure> {
     if options.no_echo || !snapshot.calls_echo() {
         return Ok(None);
@@ -150,7 +150,7 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-/// The secrets that the environment gives, by name.
+/// The secrets from environment variables, by name.
 fn secrets() -> BTreeMap<String, Secret> {
     let of_ours = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         let name = name.to_str()?.strip_prefix("TOLLGATE_SECRET_")?.to_owned();

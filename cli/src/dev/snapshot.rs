@@ -12,7 +12,7 @@ use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_kv_schemas::Bundle;
 
 use super::echo;
-use crate::project::{Project, tell_found};
+use crate::project::{Project, report_diagnostics};
 use crate::target::KeyValue;
 
 /// A project as it stood.
@@ -58,7 +58,7 @@ impl Snapshot {
     }
 
     pub(super) fn tell_warnings(&self) {
-        self.warnings.iter().for_each(tell_found);
+        self.warnings.iter().for_each(report_diagnostics);
     }
 
     /// Lets the upstreams at the echo's usual address lead to another.

@@ -1,4 +1,4 @@
-//! Starting and ending, as `dev` and `serve` both do it.
+//! Starting and stopping, shared by `dev` and `serve`.
 
 use std::net::SocketAddr;
 
@@ -15,15 +15,15 @@ pub(crate) struct StopSignal {
 }
 
 impl StopSignal {
-    /// From now on these signals do not end the process by themselves.
+    /// Installs the handlers: from now on these signals do not end the process by themselves.
     pub(crate) fn listen() -> Result<Self, Failure> {
-        let refused = |error| Failure::problem(format!("the system gives no signals: {error}"));
+        let refused = |error| Failure::problem(format!("signal handlers cannot be installed: {error}"));
         let interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
         let terminate = signal(SignalKind::terminate()).map_err(refused)?;
         Ok(Self { interrupt, terminate })
     }
 
-    /// Resolves with the first signal, and says so; a second one ends the process without waiting for anything.
+    /// Resolves on the first signal and reports it; a second one ends the process immediately.
     pub(crate) async fn wait(mut self, ending: &str) {
         self.next().await;
         terminal::note(ending);
@@ -41,7 +41,7 @@ impl StopSignal {
     }
 }
 
-/// Says why a server cannot start, and which flag mends it.
+/// Explains why a server cannot start, and which flag solves it.
 pub(crate) fn explain_start(
     error: &StartError,
     listen_flag: &str,
@@ -52,13 +52,13 @@ pub(crate) fn explain_start(
     match error {
         ListenError::Taken(address) => taken(*address, flag(address)),
         ListenError::NotAllowed(address) => Failure::problem(format!(
-            "port {} on {} is not allowed to this program: ports below 1024 often need more rights; choose another with {}",
+            "port {} on {} is not allowed for this program: ports below 1024 often need more privileges; choose another with {}",
             address.port(),
             address.ip(),
             flag(address)
         )),
         ListenError::NoSuchAddress(address) => Failure::problem(format!(
-            "this machine has no address {}; choose one it has with {}",
+            "this machine has no address {}; choose another with {}",
             address.ip(),
             flag(address)
         )),
@@ -66,7 +66,7 @@ pub(crate) fn explain_start(
     }
 }
 
-/// Refuses a port that is taken; whatever else is wrong with it, the host will say.
+/// Refuses a port that is in use; the host reports other problems with it.
 pub(super) fn check_free(address: SocketAddr, flag: &str) -> Result<(), Failure> {
     match std::net::TcpListener::bind(address) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(taken(address, flag)),
@@ -74,14 +74,14 @@ pub(super) fn check_free(address: SocketAddr, flag: &str) -> Result<(), Failure>
     }
 }
 
-/// Says that a port is taken.
+/// The failure for a port that is in use.
 pub(super) fn taken(address: SocketAddr, flag: &str) -> Failure {
     let (port, host) = (address.port(), address.ip());
-    Failure::problem(format!("port {port} on {host} is taken by another program; choose another with {flag}"))
+    Failure::problem(format!("port {port} on {host} is in use by another program; choose another with {flag}"))
 }
 
-/// What is said when open requests are finished before the end.
-pub(crate) const DRAINING: &str = "ending: open requests are finished first; Ctrl-C again ends at once";
+/// The message while open requests are finished.
+pub(crate) const DRAINING: &str = "stopping: open requests are finished first; press Ctrl-C again to stop immediately";
 
-/// What shells report of a program that Ctrl-C ended.
+/// The exit code that shells report for a program ended by Ctrl-C.
 const INTERRUPTED: i32 = 130;

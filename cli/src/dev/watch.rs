@@ -1,7 +1,7 @@
-//! Notices that a project's files have changed, by looking at them.
+//! Detects changes of a project's files by polling.
 //!
-//! Looking is a few system calls for a project of ordinary size, works on every file system, mounted ones included, and
-//! needs no thread and no handle that could run out.
+//! A poll is a few system calls for a project of ordinary size, works on every file system, mounted ones included, and
+//! needs no thread and no limited system resource.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,18 @@ use std::time::{Duration, SystemTime};
 
 use crate::project::{Place, Project};
 
-/// The files of a project, as they were seen last.
+/// The files of a project, as of the last poll.
 pub(super) struct Watch {
     folder: Option<PathBuf>,
     settled: Marks,
     last: Marks,
 }
 
-/// When each file was written, and its length.
+/// The modification time and length of each file.
 type Marks = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 
 impl Watch {
-    /// Begins with the files as they are.
+    /// Starts from the current files.
     pub(super) fn of(project: &Project) -> Self {
         let folder = match &project.place {
             Place::Folder(folder) => Some(folder.clone()),
@@ -30,7 +30,7 @@ impl Watch {
         Self { folder, settled: marks.clone(), last: marks }
     }
 
-    /// Looks again; true once for each change, when a further look finds it finished.
+    /// Polls the files; true once for each change, when the next poll finds no further change.
     pub(super) fn has_changed(&mut self) -> bool {
         let Some(folder) = &self.folder else { return false };
         let now = look(folder);
@@ -51,7 +51,7 @@ fn look(folder: &Path) -> Marks {
 }
 
 fn look_in(folder: &Path, depth: usize, marks: &mut Marks) {
-    // A folder that cannot be read is the compiler's to report, if the project needs it.
+    // The compiler reports a folder that cannot be read, if the project needs it.
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         if marks.len() >= FILES_MAX {
@@ -73,16 +73,16 @@ fn is_project_file(path: &Path) -> bool {
     path.extension().is_some_and(|kind| kind == "yaml" || kind == "yml" || kind == "json")
 }
 
-/// How often to look: an edit is in force after two looks and a compilation, well within a second.
+/// The polling interval: an edit is active after two polls and a compilation, well within a second.
 pub(super) const INTERVAL: Duration = Duration::from_millis(150);
 
-/// Folders of other programs, with many files.
+/// Folders of other tools, with many files.
 const FOREIGN: [&str; 2] = ["node_modules", "target"];
 
-/// A project has `dev/`, `apis/NAME/` and the like; deeper folders are something else.
+/// A project has `dev/`, `apis/NAME/` and similar folders; deeper ones are not part of it.
 const DEPTH_MAX: usize = 4;
 
-/// More files than projects have, few enough to look at several times a second.
+/// More files than projects have, few enough to poll several times a second.
 const FILES_MAX: usize = 5_000;
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
         let mut watch = Watch::of(&Project::at(folder.path()));
         assert!(!watch.has_changed());
         std::fs::write(&file, "ab").unwrap();
-        assert!(!watch.has_changed(), "it may not be finished");
+        assert!(!watch.has_changed(), "the edit may not be finished");
         std::fs::write(&file, "abc").unwrap();
         assert!(!watch.has_changed());
         assert!(watch.has_changed());

@@ -1,4 +1,4 @@
-//! The clone of Tollgate, where the worker and the component are built.
+//! The clone of Tollgate in which the worker and the component are built.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,14 +8,14 @@ use super::On;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// A clone, and where cargo puts what it builds there.
+/// A clone, and its cargo target folder.
 pub(super) struct Workspace {
     pub(super) root: PathBuf,
     pub(super) target: PathBuf,
 }
 
 impl Workspace {
-    /// The clone that the current folder is in, or else this program.
+    /// The clone that contains the current folder, or otherwise this program.
     pub(super) fn find(on: On) -> Result<Self, Failure> {
         let current = std::env::current_dir().unwrap_or_default();
         let program = std::env::current_exe().unwrap_or_default();
@@ -33,7 +33,7 @@ impl Workspace {
         Ok(Self { root, target })
     }
 
-    /// Builds what is missing or older than its sources.
+    /// Builds artifacts that are missing or older than their sources.
     pub(super) fn prepare(&self, on: On) -> Result<(), Failure> {
         let (artifacts, adapter) = match on {
             On::Native => return Ok(()),
@@ -58,12 +58,12 @@ impl Workspace {
         self.target.join("wasm32-wasip2/wasm/tollgate_spin.wasm")
     }
 
-    /// The program that runs the component where there is no Spin.
+    /// The program that runs the component without Spin.
     pub(super) fn spin_host(&self) -> PathBuf {
         self.target.join("debug").join(format!("tollgate-spin-host{}", std::env::consts::EXE_SUFFIX))
     }
 
-    /// Runs cargo; what it says goes to standard error.
+    /// Runs cargo; its output goes to standard error.
     fn build(&self, words: &[&str]) -> Result<(), Failure> {
         let said = format!("cargo {}", words.join(" "));
         terminal::note(&format!("$ {said}   (missing, or older than its sources)"));
@@ -84,13 +84,13 @@ fn is_clone(folder: &Path) -> bool {
     folder.join("xtask/Cargo.toml").is_file() && folder.join(LAUNCHER).is_file()
 }
 
-/// Cargo's target folder that a program lies in, wherever the user's settings have put it.
+/// The cargo target folder that contains a program, wherever the user's settings have placed it.
 fn target_of(program: &Path) -> Option<PathBuf> {
     let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file())?;
     Some(target.to_path_buf())
 }
 
-/// When the newest file in it was written.
+/// The modification time of the newest file in it.
 fn newest(path: &Path) -> Option<SystemTime> {
     let Ok(entries) = std::fs::read_dir(path) else { return modified(path) };
     entries.flatten().map(|entry| newest(&entry.path())).max().flatten()
@@ -100,8 +100,8 @@ fn modified(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).ok()?.modified().ok()
 }
 
-/// What both artifacts are made of.
+/// The sources of both artifacts.
 const SOURCES: [&str; 4] = ["core/src", "kv-schemas/src", "edge/src", "Cargo.lock"];
 
-/// What runs the worker on workerd.
+/// The program that runs the worker on workerd.
 pub(super) const LAUNCHER: &str = "tests/miniflare/launch.mjs";

@@ -1,4 +1,4 @@
-//! Runs one case: its steps in order, up to the first that is not as expected.
+//! Runs one case: its steps in order, up to the first that fails.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -19,11 +19,11 @@ use super::outcome::{Kind, Mismatch, TestFailure, TestRun};
 use super::request::{Prepared, prepare};
 use super::stage::{Bench, Stage};
 
-/// What became of one request.
+/// The result of one request.
 pub(super) struct Exchanged {
     pub(super) response: Response<Content>,
     pub(super) record: ExchangeRecord,
-    /// What upstreams received, with their names.
+    /// The requests that upstreams received, with the names of the upstreams.
     pub(super) calls: Vec<(String, Request<Content>)>,
 }
 
@@ -94,7 +94,7 @@ impl Running<'_, '_> {
         let mut counts: BTreeMap<u16, u32> = BTreeMap::new();
         for nth in 1..=step.repeat {
             let Some(exchanged) = self.send(&prepared) else {
-                return Err(failed(line, "a request that waits for something that never comes"));
+                return Err(failed(line, "a request that waits for an event that never happens"));
             };
             *counts.entry(exchanged.response.status().as_u16()).or_default() += 1;
             for expect in expected_of(step, nth) {
@@ -118,7 +118,7 @@ impl Running<'_, '_> {
         self.requests += 1;
         let received = self.bench.host.upstream.take_received();
         let calls = self.bench.scripts.take_called().into_iter().zip(received).collect();
-        // What was logged and exported is nobody's here, and a step can repeat a million times.
+        // Logs and exports are not needed here, and a step can repeat a million times.
         self.bench.host.sink.clear();
         if let Some(coverage) = &mut self.coverage {
             coverage.note(&record);
@@ -126,7 +126,7 @@ impl Running<'_, '_> {
         Some(Exchanged { response, record, calls })
     }
 
-    /// Publishes a purge and lets the isolate see it, as it would within the time that purges take.
+    /// Publishes a purge and lets the isolate read it, as it would within the delay of purges.
     fn purge(&mut self, what: &PurgeWhat, at: Span, number: usize) -> Result<(), TestFailure> {
         let host = &self.bench.host;
         let now = host.clock.now();
@@ -163,7 +163,7 @@ impl Running<'_, '_> {
     }
 }
 
-/// What is expected of the nth answer of a step.
+/// The expectations for the nth answer of a step.
 fn expected_of(step: &RequestStep, nth: u32) -> impl Iterator<Item = &Expect> {
     let first = step.first.as_ref().filter(|_| nth == 1);
     let last = step.last.as_ref().filter(|_| nth == step.repeat);
@@ -182,8 +182,8 @@ fn check_counts(step: &RequestStep, counts: &BTreeMap<u16, u32>) -> Option<Misma
 }
 
 fn late(at: Span, number: usize, wanted: &str, now: &str) -> TestFailure {
-    let expected = format!("{wanted} still to come");
-    let got = format!("the clock stands at {now}: upstreams took their time");
+    let expected = format!("{wanted} is in the future");
+    let got = format!("the clock is at {now}, because upstreams took time");
     failure(at, format!("step {number}"), Mismatch { what: "at".into(), at, expected, got })
 }
 

@@ -1,6 +1,6 @@
-//! What the cases reached of a project: its routes, and what policies, cache and upstreams can come to on each.
+//! The part of a project that the cases reached: its routes, and the branches of policies, cache and upstreams on each.
 //!
-//! What there is to reach is read from the compiled settings, what was reached from the records of the exchanges.
+//! The branches are derived from the compiled settings; the reached ones are read from the records of the exchanges.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,7 +10,7 @@ use tollgate_core::kinds::{Policies, Slot};
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::trace::{Phase, Verdict};
 
-/// What is reached, while tests run.
+/// Collects what is reached while tests run.
 #[derive(Default)]
 pub(super) struct Coverage {
     routes: Vec<Item>,
@@ -25,15 +25,15 @@ struct Item {
     branches: Vec<(Branch, bool)>,
 }
 
-/// Something that can happen.
+/// A possible outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Branch {
     Taken,
-    LetIn(String),
-    TurnedAway(String),
+    Accepted(String),
+    Refused(String),
     NoCredential,
-    ScopesHeld,
-    ScopesLacking,
+    ScopesGranted,
+    ScopesMissing,
     WithinLimit(String),
     OverLimit(String),
     CacheHit,
@@ -42,28 +42,28 @@ enum Branch {
     Answered,
     Failed,
     TimedOut,
-    /// A policy decided anything at all.
+    /// A policy made a decision.
     Decided(String),
-    /// The store that a policy depends on was away.
-    StoreAway(String),
+    /// The store that a policy depends on was unavailable.
+    StoreUnavailable(String),
 }
 
-/// What was reached of a project.
+/// The coverage of a project.
 pub(crate) struct Summary {
     pub(super) routes: Vec<Covered>,
     pub(super) policies: Vec<Covered>,
 }
 
-/// What was reached of one route or policy.
+/// The coverage of one route or policy.
 pub(super) struct Covered {
     pub(super) name: String,
-    /// What it is, such as `GET /pets/{id}`.
+    /// Its description, such as `GET /pets/{id}`.
     pub(super) what: String,
-    /// Its branches in words, each with whether it was reached; the first is the thing itself.
+    /// The names of its branches, each with whether it was reached; the first is the route or policy itself.
     pub(super) branches: Vec<(String, bool)>,
 }
 
-/// So many of so many.
+/// A number out of a total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) reached: usize,
@@ -71,7 +71,7 @@ pub(super) struct Share {
 }
 
 impl Coverage {
-    /// Adds what a compiled project has; of what is there already, only what is new.
+    /// Adds the routes and policies of a compiled project that are not present yet.
     pub(super) fn enumerate(&mut self, compiled: &Compiled) {
         let policies = compiled.policies();
         let mut used = BTreeSet::new();
@@ -94,11 +94,11 @@ impl Coverage {
                 self.policies.push(Item { name: name.clone(), what: "policy".to_owned(), branches: Vec::new() });
                 self.policies.len() - 1
             });
-            self.policies[known].add(vec![Branch::Decided(name.clone()), Branch::StoreAway(name)]);
+            self.policies[known].add(vec![Branch::Decided(name.clone()), Branch::StoreUnavailable(name)]);
         }
     }
 
-    /// Notes what an exchange reached.
+    /// Records what an exchange reached.
     pub(super) fn note(&mut self, record: &ExchangeRecord) {
         let route = record.route.as_ref().and_then(|route| self.places.get(&route.id));
         let route = route.and_then(|place| self.routes.get_mut(*place));
@@ -135,19 +135,19 @@ fn described(route: &CompiledRoute) -> String {
     format!("{methods} {}", route.settings.path)
 }
 
-/// What can happen to a request on a route.
+/// The possible outcomes of a request on a route.
 fn branches(route: &CompiledRoute, policies: &Policies) -> Vec<Branch> {
     let settings = &route.settings;
     let mut all = vec![Branch::Taken];
     for policy in settings.policies(policies).filter(|policy| policy.slot == Slot::Authn) {
         let policy = policy.name.to_owned();
-        all.extend([Branch::LetIn(policy.clone()), Branch::TurnedAway(policy)]);
+        all.extend([Branch::Accepted(policy.clone()), Branch::Refused(policy)]);
     }
     if !settings.authn.is_empty() {
         all.push(Branch::NoCredential);
     }
     if !settings.scopes.is_empty() {
-        all.extend([Branch::ScopesHeld, Branch::ScopesLacking]);
+        all.extend([Branch::ScopesGranted, Branch::ScopesMissing]);
     }
     for policy in settings.policies(policies).filter(|policy| policy.slot == Slot::Limit) {
         let policy = policy.name.to_owned();
@@ -173,11 +173,11 @@ impl Branch {
         let by = |phase, policy: &String, verdict| decided(phase, Some(policy.as_str()), &[verdict]);
         match self {
             Self::Taken => true,
-            Self::LetIn(policy) => by(Phase::Authenticate, policy, Verdict::Pass),
-            Self::TurnedAway(policy) => by(Phase::Authenticate, policy, Verdict::Refuse),
+            Self::Accepted(policy) => by(Phase::Authenticate, policy, Verdict::Pass),
+            Self::Refused(policy) => by(Phase::Authenticate, policy, Verdict::Refuse),
             Self::NoCredential => record.refusal.as_ref().is_some_and(|r| r.problem == "credential-missing"),
-            Self::ScopesHeld => decided(Phase::Authorize, None, &[Verdict::Pass]),
-            Self::ScopesLacking => decided(Phase::Authorize, None, &[Verdict::Refuse]),
+            Self::ScopesGranted => decided(Phase::Authorize, None, &[Verdict::Pass]),
+            Self::ScopesMissing => decided(Phase::Authorize, None, &[Verdict::Refuse]),
             Self::WithinLimit(policy) => by(Phase::Limit, policy, Verdict::Pass),
             Self::OverLimit(policy) => by(Phase::Limit, policy, Verdict::Refuse),
             Self::CacheHit => matches!(record.cache, Some(CacheOutcome::Hit { .. })),
@@ -190,7 +190,7 @@ impl Branch {
             Self::Failed => outcome(record).is_some_and(|outcome| outcome.is_err_and(|error| !error_is_time(error))),
             Self::TimedOut => outcome(record).is_some_and(|outcome| outcome.is_err_and(error_is_time)),
             Self::Decided(policy) => record.decisions.decisions().iter().any(|d| d.policy.as_ref() == Some(policy)),
-            Self::StoreAway(policy) => record.decisions.decisions().iter().any(|d| {
+            Self::StoreUnavailable(policy) => record.decisions.decisions().iter().any(|d| {
                 d.policy.as_ref() == Some(policy) && matches!(d.verdict, Verdict::Error | Verdict::OpenOnFailure)
             }),
         }
@@ -209,11 +209,11 @@ impl std::fmt::Display for Branch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Taken => f.write_str("reached"),
-            Self::LetIn(policy) => write!(f, "authn {policy}: let in"),
-            Self::TurnedAway(policy) => write!(f, "authn {policy}: turned away"),
+            Self::Accepted(policy) => write!(f, "authn {policy}: accepted"),
+            Self::Refused(policy) => write!(f, "authn {policy}: refused"),
             Self::NoCredential => f.write_str("authn: no credential"),
-            Self::ScopesHeld => f.write_str("scopes: held"),
-            Self::ScopesLacking => f.write_str("scopes: lacking"),
+            Self::ScopesGranted => f.write_str("scopes: granted"),
+            Self::ScopesMissing => f.write_str("scopes: missing"),
             Self::WithinLimit(policy) => write!(f, "limit {policy}: within"),
             Self::OverLimit(policy) => write!(f, "limit {policy}: over"),
             Self::CacheHit => f.write_str("cache: hit"),
@@ -223,7 +223,7 @@ impl std::fmt::Display for Branch {
             Self::Failed => f.write_str("upstream: failed"),
             Self::TimedOut => f.write_str("upstream: timed out"),
             Self::Decided(_) => f.write_str("reached"),
-            Self::StoreAway(_) => f.write_str("its store away"),
+            Self::StoreUnavailable(_) => f.write_str("store unavailable"),
         }
     }
 }
@@ -243,17 +243,17 @@ impl Summary {
         Share::of(self.policies.iter().map(Covered::is_reached))
     }
 
-    /// All branches, those that routes and policies themselves are included.
+    /// All branches, including those for routes and policies themselves.
     pub(super) fn branch_share(&self) -> Share {
         Share::of(self.routes.iter().chain(&self.policies).flat_map(|item| &item.branches).map(|(_, reached)| *reached))
     }
 
-    /// Whether so many hundredths of the branches were reached.
+    /// Whether at least this percentage of the branches was reached.
     pub(crate) fn reaches(&self, percent: f64) -> bool {
         self.branch_share().percent() >= percent
     }
 
-    /// The share of the branches, as a report writes it.
+    /// The share of the branches, for a report.
     pub(crate) fn percent_text(&self) -> String {
         self.branch_share().to_string()
     }
@@ -269,7 +269,7 @@ impl Share {
         share
     }
 
-    /// Hundredths, with one decimal, rounded down: it is 100 only when nothing is missing.
+    /// The percentage with one decimal, rounded down: it is 100 only if nothing is missing.
     pub(super) fn percent(self) -> f64 {
         if self.of == 0 {
             return 100.0;

@@ -1,4 +1,4 @@
-//! What is told of invariants: proved by the compiler's analysis, or refuted with a request that anybody can send.
+//! The results of invariants: proved by the compiler's analysis, or refuted with a request.
 
 use std::time::Instant;
 
@@ -13,11 +13,11 @@ pub(super) fn prove(analysis: &Analysis<'_>, compiled: &Compiled, invariant: &In
     let started = Instant::now();
     let (what, mismatches) = match analysis.prove(invariant) {
         Proof::Holds { .. } => (String::new(), Vec::new()),
-        Proof::Vacuous => ("it is about no route".to_owned(), vec![nothing_selected(invariant)]),
+        Proof::Vacuous => ("it selects no route".to_owned(), vec![nothing_selected(invariant)]),
         Proof::Refuted { routes, counterexamples } => {
             let mut broken: Vec<usize> = counterexamples.iter().map(|c| c.route).collect();
             broken.dedup();
-            let what = format!("{} of {routes} routes break it", broken.len());
+            let what = format!("{} of {routes} routes violate it", broken.len());
             let shown = counterexamples.iter().take(SHOWN_MAX);
             (what, shown.map(|c| mismatch(compiled, invariant, c)).collect())
         }
@@ -38,19 +38,19 @@ fn nothing_selected(invariant: &Invariant) -> Mismatch {
     Mismatch {
         what: "routes".to_owned(),
         at: invariant.span,
-        expected: "a route that it is about".to_owned(),
-        got: "none, so nothing is proved; write `may-be-empty: true` where that is meant".to_owned(),
+        expected: "at least one selected route".to_owned(),
+        got: "none, so nothing is proved; write `may-be-empty: true` if that is intended".to_owned(),
     }
 }
 
 fn mismatch(compiled: &Compiled, invariant: &Invariant, counterexample: &Counterexample) -> Mismatch {
     let requirement = counterexample.requirement.title();
     let (expected, got) =
-        if counterexample.wanted { (requirement, "not so") } else { (format!("no {requirement}"), "it has that") };
+        if counterexample.wanted { (requirement, "missing") } else { (format!("no {requirement}"), "present") };
     let request = counterexample.witness.as_ref().map(|witness| format!(": {}", witness.curl())).unwrap_or_default();
     let route = compiled.routes().get(counterexample.route).map_or("", |route| route.settings.id.as_str());
     Mismatch { what: format!("`{route}`"), at: invariant.span, expected, got: format!("{got}{request}") }
 }
 
-/// Counterexamples that are shown: more say nothing new.
+/// The number of counterexamples that are shown: more add no information.
 const SHOWN_MAX: usize = 5;

@@ -1,4 +1,4 @@
-//! Holds what came to what was expected; says every difference.
+//! Compares answers with expectations, and reports every difference.
 
 use http::{HeaderMap, HeaderName};
 use tollgate_config::Span;
@@ -19,7 +19,7 @@ use super::script::is_route;
 use super::shown::{content_text, json_content, json_text, quoted};
 use crate::redaction::shown;
 
-/// What of an answer is not as expected.
+/// The differences between an answer and the expectations.
 pub(super) fn judge(expect: &Expect, came: &Exchanged) -> Vec<Mismatch> {
     let mut judge = Judge::default();
     judge.outcome(expect, came);
@@ -45,7 +45,7 @@ impl Judge {
         self.found.push(Mismatch { what: what.to_owned(), at, expected: expected.into(), got: got.into() });
     }
 
-    /// Compares two texts where the one may be expected to be absent.
+    /// Compares two texts; the expectation may be that there is none.
     fn name(&mut self, what: &str, at: Span, expected: Option<&str>, got: Option<&str>) {
         if expected != got {
             self.differs(what, at, expected.unwrap_or("none"), got.unwrap_or("none"));
@@ -239,7 +239,7 @@ fn cache_outcome(outcome: Option<CacheOutcome>) -> CacheExpect {
     }
 }
 
-/// The phase that ended an exchange: the one that refused, failed or answered; else the upstream answered.
+/// The phase that ended an exchange: the one that refused, failed or answered; otherwise `forward`.
 fn ended_in(record: &ExchangeRecord) -> Phase {
     let decisions = record.decisions.decisions();
     let last = |verdicts: &[Verdict]| decisions.iter().rev().find(|d| verdicts.contains(&d.verdict)).map(|d| d.phase);
@@ -267,7 +267,7 @@ fn text_fits(expected: &TextExpect, text: Option<&str>) -> bool {
     })
 }
 
-/// Whether it is about content being there at all.
+/// Whether it only checks that a value is present or absent.
 fn wants_presence(expected: &TextExpect) -> bool {
     expected.0.iter().any(|matcher| matches!(matcher, Matcher::Present | Matcher::Absent))
 }
@@ -283,7 +283,7 @@ fn text_expected(expected: &TextExpect) -> String {
     expected.0.iter().map(one).collect::<Vec<_>>().join(" and ")
 }
 
-/// Whether a value has all that is wanted of it: members of mappings may be more, items of lists may not.
+/// Whether a value contains the wanted one: mappings may have additional members, lists may not have additional items.
 fn json_has(got: &serde_json::Value, wanted: &serde_json::Value) -> bool {
     use serde_json::Value;
     match (got, wanted) {

@@ -1,8 +1,8 @@
 //! Policy tests: cases of `tests/*.test.yaml`, run through the production pipeline on ports in memory.
 //!
-//! Nothing is decided here. [`stage`] sets a gateway up for a file, [`case`] does the steps of one case on it, [`judge`]
-//! holds what came to what was expected, [`coverage`] reads from the decision traces what was reached, and `report/`
-//! tells it. Where to start: [`run`].
+//! Decisions are made by the pipeline, not here. [`stage`] sets up a gateway for a file, [`case`] runs the steps of one
+//! case on it, [`judge`] compares answers with expectations, [`coverage`] reads from the decision traces what was
+//! reached, and `report/` formats the results. Where to start: [`run`].
 
 mod case;
 mod coverage;
@@ -33,17 +33,17 @@ use crate::terminal::Progress;
 pub(crate) use outcome::Runs;
 pub(crate) use report::{Form, list, render};
 
-/// What is to be run.
+/// The tests to run.
 pub(crate) struct Plan<'p> {
     /// The project's folder.
     pub(crate) folder: &'p Path,
-    /// Words of which a test's name or file has one; none: all tests.
+    /// Words of which a test's name or file contains at least one; none selects all tests.
     pub(crate) words: &'p [String],
-    /// Whether to note what is reached.
+    /// Whether to collect coverage.
     pub(crate) coverage: bool,
 }
 
-/// How a project is compiled for the environment that a file names; a failure ends the run, mistakes only the file.
+/// Compiles the project for the environment that a file names; a failure ends the run, mistakes only skip the file.
 pub(crate) type Compile<'c> = &'c mut dyn FnMut(Option<&str>) -> Result<Result<Rc<Compiled>, Diagnostics>, Failure>;
 
 /// Runs the tests of a project.
@@ -102,7 +102,7 @@ fn has_wanted(plan: &Plan<'_>, file: &TestFile) -> bool {
     names.any(|name| is_wanted(plan.words, &file.name, &name))
 }
 
-/// Whether a test is among those asked for.
+/// Whether a test is selected.
 fn is_wanted(words: &[String], file: &str, name: &str) -> bool {
     words.is_empty() || words.iter().any(|word| name.contains(word.as_str()) || file.contains(word.as_str()))
 }

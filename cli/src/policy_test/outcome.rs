@@ -1,4 +1,4 @@
-//! What running tests came to.
+//! The results of running tests.
 
 use std::time::Duration;
 
@@ -8,32 +8,32 @@ use tollgate_core::trace::DecisionTrace;
 
 use super::coverage::Summary;
 
-/// All of it.
+/// All results.
 pub(crate) struct Runs {
     pub(crate) files: Vec<FileRun>,
-    /// What was reached, where that was asked for.
+    /// The coverage, if it was requested.
     pub(crate) coverage: Option<Summary>,
     pub(crate) took: Duration,
 }
 
-/// What one file came to.
+/// The result of one file.
 pub(crate) struct FileRun {
     pub(super) name: String,
-    /// Its mistakes, where it has some: nothing of it was run then. Else what is probably not meant.
+    /// Its errors, if it has some: its tests were not run then. Otherwise its warnings.
     pub(super) found: Diagnostics,
     pub(super) tests: Vec<TestRun>,
     /// The file, for reports that quote it.
     pub(super) file: Option<TestFile>,
 }
 
-/// What one test is.
+/// The kind of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Case,
     Invariant,
 }
 
-/// What one test came to.
+/// The result of one test.
 #[derive(Debug)]
 pub(super) struct TestRun {
     pub(super) name: String,
@@ -48,22 +48,22 @@ pub(super) struct TestRun {
 /// Why a test failed.
 #[derive(Debug)]
 pub(super) struct TestFailure {
-    /// Where the step stands, or the invariant.
+    /// The position of the step or the invariant.
     pub(super) at: Span,
-    /// What was done, such as `step 3, GET /pets, the 11th of 12`.
+    /// The action, such as `step 3, GET /pets, the 11th of 12`.
     pub(super) what: String,
-    /// What was not as expected.
+    /// The differences.
     pub(super) mismatches: Vec<Mismatch>,
-    /// The decisions of the request that it is about.
+    /// The decisions of the request that failed.
     pub(super) decisions: Option<DecisionTrace>,
 }
 
-/// One thing that is not as it was expected.
+/// One difference between expectation and result.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mismatch {
-    /// What, such as `status` or `upstream.headers.x-a`.
+    /// The property, such as `status` or `upstream.headers.x-a`.
     pub(super) what: String,
-    /// Where the expectation stands.
+    /// The position of the expectation.
     pub(super) at: Span,
     pub(super) expected: String,
     pub(super) got: String,
@@ -84,7 +84,7 @@ impl FileRun {
 }
 
 impl Runs {
-    /// Whether anything failed, a file that could not be read included.
+    /// Whether anything failed, including files that could not be read.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed() > 0 || self.refused() > 0
     }
@@ -101,7 +101,7 @@ impl Runs {
         self.tests().filter(|test| test.failure.is_some()).count()
     }
 
-    /// Files that have mistakes.
+    /// The number of files with mistakes.
     pub(super) fn refused(&self) -> usize {
         self.files.iter().filter(|file| file.is_refused()).count()
     }

@@ -11,13 +11,13 @@ use tollgate_edge::ports::Content as _;
 
 use super::stage::Stage;
 
-/// A request ready to be sent, as often as the step says.
+/// A request that can be sent repeatedly.
 pub(super) struct Prepared {
     pub(super) request: Request<Content>,
     pub(super) client: Client,
 }
 
-/// Puts the request of a step together; `Err` says what the project has not.
+/// Builds the request of a step; `Err` says what the project lacks.
 pub(super) fn prepare(stage: &Stage<'_>, step: &RequestStep) -> Result<Prepared, String> {
     let client = Client { address: Some(step.address.unwrap_or(ADDRESS)), https: step.https, inside: step.inside };
     let mut request = Request::new(Content::from_bytes(step.content.bytes()));
@@ -56,7 +56,7 @@ fn put_host(stage: &Stage<'_>, step: &RequestStep, request: &mut Request<Content
     }
 }
 
-/// Puts the step's key where the route's policy looks for it.
+/// Puts the step's key where the route's policy reads it.
 fn put_key(
     stage: &Stage<'_>,
     step: &RequestStep,
@@ -70,12 +70,12 @@ fn put_key(
         None => key.key.expose().to_owned(),
     };
     let (Ok(name), Ok(mut value)) = (HeaderName::try_from(place.field), HeaderValue::try_from(text)) else {
-        return Err(format!("the key cannot stand in the field {}", place.field));
+        return Err(format!("the key is not a valid value of the field {}", place.field));
     };
     value.set_sensitive(true);
     request.headers_mut().insert(name, value);
     Ok(())
 }
 
-/// A client's address where a step says none; of the block for documentation (RFC 5737).
+/// The client's address if a step sets none; from the block for documentation (RFC 5737).
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));

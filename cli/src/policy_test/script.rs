@@ -11,18 +11,18 @@ use tollgate_core::forward::{UpstreamError, UpstreamSettings};
 use tollgate_edge::memory::Content;
 use tollgate_edge::ports::Content as _;
 
-/// The scripts of a case and how far each has got.
+/// The scripts of a case and the position in each.
 #[derive(Default)]
 pub(super) struct Scripts {
-    /// Each upstream with its URL, the longest first: of two that begin a request's URL, the longer one is meant.
+    /// Each upstream with its URL, the longest first: if two are prefixes of a request's URL, the longer one matches.
     upstreams: Vec<(String, String)>,
     scripts: HashMap<String, Script>,
-    /// What the step says, in place of the scripts.
+    /// The answers of the step, which override the scripts.
     step: RefCell<Option<Answers>>,
-    /// The route that the step's requests take, where a rule asks for it.
+    /// The route of the step's requests, if a rule needs it.
     route: RefCell<Option<String>>,
     given: RefCell<HashMap<Place, usize>>,
-    /// The upstreams called since this was last asked.
+    /// The upstreams called since this was last read.
     called: RefCell<Vec<String>>,
 }
 
@@ -49,19 +49,19 @@ impl Scripts {
         Self { upstreams, scripts: scripts.collect(), ..Self::default() }
     }
 
-    /// Whether a rule asks for the route of a request.
+    /// Whether a rule needs the route of a request.
     pub(super) fn ask_for_routes(&self) -> bool {
         self.scripts.values().flat_map(|script| &script.rules).any(|rule| rule.route.is_some())
     }
 
-    /// Begins a step.
+    /// Starts a step.
     pub(super) fn begin_step(&self, answers: Option<&Answers>, route: Option<String>) {
         self.step.replace(answers.cloned());
         self.route.replace(route);
         self.given.borrow_mut().remove(&Place::Step);
     }
 
-    /// The names of the upstreams called since this was last asked.
+    /// Returns and clears the names of the upstreams called since the last call.
     pub(super) fn take_called(&self) -> Vec<String> {
         std::mem::take(&mut self.called.borrow_mut())
     }
@@ -86,7 +86,7 @@ impl Scripts {
         )
     }
 
-    /// The next answer of a sequence; its last one once it has come to its end.
+    /// The next answer of a sequence; the last one is repeated.
     fn next<'a>(&self, place: Place, answers: &'a Answers) -> Option<&'a ScriptedAnswer> {
         if answers.0.len() < 2 {
             return answers.0.first();
@@ -113,12 +113,12 @@ fn applies(rule: &Rule, request: &Request<Content>, route: Option<&str>) -> bool
         && rule.route.as_ref().is_none_or(|wanted| route.is_some_and(|id| is_route(id, &wanted.value)))
 }
 
-/// Whether a name is that of a route: its id, or the part of it behind the API's name.
+/// Whether a name is that of a route: its id, or the part of it after the API's name.
 pub(super) fn is_route(id: &str, name: &str) -> bool {
     id == name || id.split_once('.').is_some_and(|(_, operation)| operation == name)
 }
 
-/// Whether a path fits a pattern in which `*` stands for any text.
+/// Whether a path matches a pattern in which `*` matches any text.
 fn fits(pattern: &str, path: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == path };
     let Some(mut left) = path.strip_prefix(head) else { return false };
@@ -145,7 +145,7 @@ fn response(answer: &Answer, method: &Method) -> Response<Content> {
         fields.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     }
     for (at, (name, value)) in answer.fields.iter().enumerate() {
-        // What the test says replaces what follows from the content; several lines of one name stay several.
+        // The test's fields replace those derived from the content; several lines of one name are kept.
         if answer.fields[..at].iter().any(|(earlier, _)| earlier == name) {
             fields.append(name, value.clone());
         } else {

@@ -1,4 +1,4 @@
-//! A gateway set up for the cases of a file: the bundle compiled once, everything else anew for each case.
+//! A gateway set up for the cases of a file: the bundle is compiled once, everything else is created for each case.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use tollgate_kv_schemas::{encode, keys};
 
 use super::script::Scripts;
 
-/// What the cases of one file share.
+/// The state that the cases of one file share.
 pub(super) struct Stage<'f> {
     pub(super) file: &'f TestFile,
     pub(super) compiled: &'f Compiled,
@@ -24,13 +24,13 @@ pub(super) struct Stage<'f> {
     records: Rc<HashMap<String, Vec<u8>>>,
     /// An isolate that has loaded the bundle.
     isolate: Rc<Isolate>,
-    /// A gateway of its own that is asked where a request would go; what it counts and stores matters to nobody.
+    /// A separate gateway that determines the route of a request; what it counts and stores is not used.
     scout: Bench,
-    /// Hosts for everybody, one for each pattern, the most specific pattern first.
+    /// Public hosts, one for each pattern, the most specific pattern first.
     public_hosts: Vec<String>,
-    /// Hosts for callers inside.
+    /// Hosts for internal callers.
     internal_hosts: Vec<String>,
-    /// The places that the project's policies look for keys in.
+    /// The places from which the project's policies read keys.
     key_places: Vec<CredentialPlace<'f>>,
 }
 
@@ -47,7 +47,7 @@ impl<'f> Stage<'f> {
         let gateway = compiled.gateway().to_owned();
         let isolate = Rc::new(Isolate::new(IsolateSettings { gateway, freshness: Freshness::Behind }));
         let scout = bench(file, compiled, &records, &isolate, &[]);
-        // Whatever was compiled of the bundle from here on is shared by all cases.
+        // All cases share what is compiled of the bundle from here on.
         let _ = scout.host.clock.drive(isolate.refresh(&scout.host));
         let scout = Bench { isolate: Rc::new(isolate.renewed()), ..scout };
         let mut patterns: Vec<&HostPattern> = compiled.sites().keys().collect();
@@ -59,7 +59,7 @@ impl<'f> Stage<'f> {
         Self { file, compiled, records, isolate, scout, public_hosts, internal_hosts, key_places: key_places(compiled) }
     }
 
-    /// A gateway at the beginning of a case.
+    /// A gateway at the start of a case.
     pub(super) fn bench(&self, case: &Case) -> Bench {
         bench(self.file, self.compiled, &self.records, &self.isolate, &case.upstreams)
     }
@@ -69,7 +69,7 @@ impl<'f> Stage<'f> {
         self.file.consumers.iter().flat_map(|consumer| &consumer.keys).find(|key| key.name.value == name)
     }
 
-    /// The host for a request that names none: the first that has a route for it.
+    /// The host for a request without one: the first that has a route for it.
     pub(super) fn host_for(&self, request: &Request<Content>, client: Client) -> &str {
         let hosts = self.hosts(client.inside);
         let first = hosts.first().copied().unwrap_or("localhost");
@@ -86,13 +86,13 @@ impl<'f> Stage<'f> {
         hosts.into_iter().find(takes).unwrap_or(first)
     }
 
-    /// The hosts that a client can ask, those that are more its own first.
+    /// The hosts that a client can use, internal ones first for internal callers.
     pub(super) fn hosts(&self, inside: bool) -> Vec<&str> {
         let internal = self.internal_hosts.iter().filter(|_| inside);
         internal.chain(&self.public_hosts).take(HOSTS_TRIED_MAX).map(String::as_str).collect()
     }
 
-    /// Where the route of a request looks for a key; where none does, the first place that any policy looks in.
+    /// Where the route of a request reads a key; if it reads none, the first place that any policy reads.
     pub(super) fn key_place(&self, request: &Request<Content>, client: Client) -> Option<CredentialPlace<'f>> {
         let any = self.key_places.first().copied();
         if self.key_places.len() < 2 {
@@ -103,7 +103,7 @@ impl<'f> Stage<'f> {
         route.settings.policies(policies).find_map(|policy| policy.uses.credential).or(any)
     }
 
-    /// The route that the gateway takes for a request.
+    /// The route that matches a request.
     pub(super) fn route_of(&self, request: Request<Content>, client: Client) -> Option<&'f CompiledRoute> {
         let (_, record) = self.scout.serve(request, client)?;
         self.scout.host.sink.clear();
@@ -114,9 +114,9 @@ impl<'f> Stage<'f> {
 }
 
 impl Bench {
-    /// Serves one request to the end of what comes after its reply, moving the clock as far as anything waits.
+    /// Serves one request, including the work after its reply; advances the clock when the pipeline waits.
     ///
-    /// `None` when the pipeline waits for something that never comes.
+    /// `None` if the pipeline waits for an event that never happens.
     pub(super) fn serve(
         &self,
         request: Request<Content>,
@@ -159,7 +159,7 @@ fn records(compiled: &Compiled, file: &TestFile) -> HashMap<String, Vec<u8>> {
     compiled.records().iter().cloned().chain(credentials).collect()
 }
 
-/// The different places that policies look for keys in.
+/// The different places from which policies read keys.
 fn key_places(compiled: &Compiled) -> Vec<CredentialPlace<'_>> {
     let mut places: Vec<CredentialPlace<'_>> = Vec::new();
     for place in compiled.whole().policies.iter().filter_map(|policy| policy.uses.credential) {
@@ -170,7 +170,7 @@ fn key_places(compiled: &Compiled) -> Vec<CredentialPlace<'_>> {
     places
 }
 
-/// A host of a pattern: where any will do, `localhost`.
+/// A host that matches a pattern; `localhost` if any host does.
 fn some_host(pattern: &HostPattern) -> String {
     match pattern {
         HostPattern::Any => "localhost".to_owned(),
@@ -179,8 +179,8 @@ fn some_host(pattern: &HostPattern) -> String {
     }
 }
 
-/// The same test has the same answer, its request ids included.
+/// The seed of randomness: the same test gives the same answers, including request ids.
 const SEED: u64 = 1;
 
-/// Hosts tried for a request that names none; a project with more of them has tests that name theirs.
+/// The number of hosts tried for a request without one; tests of projects with more hosts name the host.
 const HOSTS_TRIED_MAX: usize = 64;

@@ -1,4 +1,4 @@
-//! Runs the real program, and talks HTTP to it.
+//! Runs the real program, and sends HTTP requests to it.
 #![allow(dead_code, reason = "each test file is a program of its own and uses a part of this")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// A key of the quickstart's fixtures.
 pub(crate) const KEY: &str = "tg_dev_PWu2EyAB2NTHRtw96AWiraT6d9dxTqt420E1EW";
 
-/// How long anything may take before a test gives up; a machine under load is slow.
+/// The timeout of a test step; a machine under load is slow.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The program, in a folder without a project.
@@ -27,7 +27,7 @@ pub(crate) fn run(words: &[&str]) -> Ran {
     Ran::of(tollgate(words).output().expect("the program starts"))
 }
 
-/// What a run of the program came to.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -82,7 +82,7 @@ impl Project {
         self.folder.path().join(name)
     }
 
-    /// Replaces a text in the project's file as an editor does: by a new file in its place.
+    /// Replaces a text in the project's file as an editor does: with a new file.
     #[track_caller]
     pub(crate) fn edit(&self, from: &str, to: &str) {
         let file = self.file("tollgate.yaml");
@@ -94,7 +94,7 @@ impl Project {
     }
 }
 
-/// A running program; it is killed when the test ends before it.
+/// A running program; it is killed if the test ends first.
 pub(crate) struct Running {
     child: Child,
     out: Arc<Mutex<String>>,
@@ -114,7 +114,7 @@ impl Running {
         Self { child, out, err }
     }
 
-    /// `tollgate dev` on ports that are free.
+    /// `tollgate dev` on free ports.
     pub(crate) fn dev(project: &str) -> Self {
         Self::start(tollgate(&["dev", project, "--port", "0", "--echo-port", "0"]))
     }
@@ -127,9 +127,9 @@ impl Running {
         self.err.lock().expect("no reader panicked").clone()
     }
 
-    /// What stands behind a mark in the output, up to the next blank; waits for it.
+    /// The word after a mark in the output, up to the next space; waits for it.
     #[track_caller]
-    pub(crate) fn told(&self, mark: &str) -> String {
+    pub(crate) fn word_after(&self, mark: &str) -> String {
         self.wait_for(mark, || {
             let out = self.out() + &self.err();
             let (_, behind) = out.split_once(mark)?;
@@ -138,14 +138,14 @@ impl Running {
         })
     }
 
-    /// The address of the gateway; by then all of the banner is told.
+    /// The address of the gateway, after the complete banner is printed.
     #[track_caller]
     pub(crate) fn url(&self) -> String {
-        self.told("Ctrl-C ");
-        self.told("gateway  ")
+        self.word_after("Ctrl-C ");
+        self.word_after("gateway  ")
     }
 
-    /// Waits for something to be so.
+    /// Waits until the function returns a value.
     #[track_caller]
     pub(crate) fn wait_for<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
@@ -212,7 +212,7 @@ impl Answer {
     }
 }
 
-/// Sends one request on a connection of its own.
+/// Sends one request on a separate connection.
 #[track_caller]
 pub(crate) fn get(url: &str, fields: &[&str]) -> Answer {
     try_get(url, fields).unwrap_or_else(|error| unreachable!("{url}: {error}"))

@@ -7,19 +7,18 @@ use super::{Case, Costs, RouteCosts};
 use crate::terminal::{heading, table};
 
 pub(super) fn text(costs: &Costs<'_>) -> String {
-    let mut out =
-        format!("{} on {}\n", heading("worst case: an isolate that knows nothing, the longest way,"), costs.target);
+    let mut out = format!("{} on {}\n", heading("worst case: a cold isolate, the most expensive path,"), costs.target);
     out.push_str(&rows(costs, |route| &route.worst));
     let hits = format!("{}.{:02}", costs.hits / 10_000, costs.hits / 100 % 100);
     let hits = hits.trim_end_matches('0').trim_end_matches('.');
     out.push_str(&format!(
         "\n{}\n",
-        heading(&format!("typical: a warm isolate, {hits}% of cached answered from store"))
+        heading(&format!("typical: a warm isolate, {hits}% of requests to cached routes answered from the cache"))
     ));
     out.push_str(&rows(costs, |route| &route.typical));
     let prices = &costs.of_target;
     out.push_str(&format!(
-        "\n1M is the price of a million requests in {} as of {}{}; assumed: {} ms of CPU and {} of content each.\n",
+        "\n1M is the price of a million requests in {} as of {}{}; assumed: {} ms of CPU and {} of content per request.\n",
         costs.prices.currency,
         costs.prices.as_of,
         prices.source.as_ref().map_or_else(String::new, |source| format!(" ({source})")),
@@ -89,7 +88,7 @@ fn of_target(costs: &Costs<'_>) -> Value {
     })
 }
 
-/// A size as people write it, in whole units where it is one.
+/// A size in the largest fitting unit, without decimals if it is a whole number of units.
 fn bytes(bytes: u64) -> String {
     const UNITS: [(u64, &str); 2] = [(1 << 20, "MiB"), (1 << 10, "KiB")];
     match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
@@ -100,7 +99,7 @@ fn bytes(bytes: u64) -> String {
     }
 }
 
-/// An amount of the currency with all its decimals that say something, two at least.
+/// An amount of the currency without trailing zeros, but with at least two decimals.
 fn amount(micro: u64) -> String {
     let text = format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000);
     let shown = text.trim_end_matches('0');

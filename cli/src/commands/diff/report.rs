@@ -5,10 +5,10 @@ use tollgate_analysis::diff::{Change, Effect};
 
 use crate::terminal::heading;
 
-/// The differences for people: those of a subject together, and what they come to.
+/// The differences for people, grouped by subject, with a summary.
 pub(crate) fn text(changes: &[Change]) -> String {
     if changes.is_empty() {
-        return "no request would see a difference\n".to_owned();
+        return "no differences for requests\n".to_owned();
     }
     let mut out = String::new();
     let mut subject = "";

@@ -1,4 +1,4 @@
-//! The answer, as text and as JSON. Keys, secrets and credentials are not in it.
+//! The answer, as text and as JSON, without keys, secrets and credentials.
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -12,7 +12,7 @@ use crate::redaction::{redact, shown, shown_bytes};
 use crate::route_table::{authn, cache, duration, hosts, methods, policies, upstream};
 use crate::terminal::{heading, table};
 
-/// What was asked.
+/// The request to explain.
 pub(super) struct Asked {
     method: String,
     host: String,
@@ -109,7 +109,7 @@ pub(super) fn json(asked: &Asked, explained: &Explained, compiled: &Compiled) ->
     redact(&format!("{answer:#}\n"))
 }
 
-/// The route that was taken.
+/// The route that matched.
 fn route<'a>(explained: &Explained, whole: &'a Whole) -> Option<&'a CompiledRoute> {
     let label = explained.record.route.as_ref()?;
     whole.routes.iter().find(|route| route.settings.id == label.id)

@@ -1,4 +1,4 @@
-//! The question put to the pipeline, on ports in memory.
+//! Sends the request through the pipeline, on in-memory ports.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -15,22 +15,22 @@ use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings};
 
 use crate::failure::Failure;
 
-/// A request, who sends it, and when.
+/// A request with its client and its time.
 pub(super) struct Question {
     pub(super) request: Request<Content>,
     pub(super) client: Client,
     pub(super) at: Timestamp,
-    /// How often it is sent; the last time is explained.
+    /// How often it is sent; the last request is explained.
     pub(super) times: u32,
 }
 
-/// What became of it.
+/// The result.
 pub(super) struct Explained {
     pub(super) response: Response<Content>,
     pub(super) record: ExchangeRecord,
-    /// What the upstream received, if it was called.
+    /// The requests that the upstream received.
     pub(super) forwarded: Vec<Request<Content>>,
-    /// The statuses that it was answered with, and how often each, all times counted.
+    /// The number of answers with each status, over all requests.
     pub(super) statuses: BTreeMap<u16, u32>,
 }
 
@@ -49,10 +49,10 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
         gateway: compiled.gateway().to_owned(),
         freshness: Freshness::EachRequest,
     }));
-    // The ports in memory answer at once and nothing sleeps, so there is nothing to wait for but the answer.
+    // In-memory ports answer immediately and nothing sleeps, so only the answer is awaited.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
-        .map_err(|error| Failure::problem(format!("the system gives no event queue: {error}")))?;
+        .map_err(|error| Failure::problem(format!("the event queue of the system cannot be created: {error}")))?;
     let mut statuses = BTreeMap::new();
     let mut once = || {
         host.upstream.take_received();
@@ -70,19 +70,19 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
     Ok(Explained { response, record, forwarded: host.upstream.take_received(), statuses })
 }
 
-/// Puts a request together from the words of the command line.
+/// Builds a request from the arguments of the command line.
 pub(super) fn request(method: &str, url: &str, fields: &[String], whole: &Whole) -> Result<Request<Content>, Failure> {
     let method = Method::from_bytes(method.as_bytes())
-        .map_err(|_| Failure::usage(format!("`{}` is no method", crate::terminal::printable(method))))?;
-    let uri: Uri = url.parse().map_err(|error| Failure::usage(format!("this is no URL ({error}): {url}")))?;
+        .map_err(|_| Failure::usage(format!("`{}` is not a method", crate::terminal::printable(method))))?;
+    let uri: Uri = url.parse().map_err(|error| Failure::usage(format!("this is not a URL ({error}): {url}")))?;
     let authority = match (uri.authority(), url.starts_with('/')) {
         (Some(authority), _) if matches!(uri.scheme_str(), Some("http" | "https")) => authority.to_string(),
         (None, true) => some_host(whole),
-        _ => return Err(Failure::usage(format!("write the URL as in http://host/path or /path, not {url}"))),
+        _ => return Err(Failure::usage(format!("write the URL like http://host/path or /path, not {url}"))),
     };
     let mut request = Request::new(Content::default());
     *request.method_mut() = method;
-    // As it comes over a connection: the target is the path, the host stands in its field.
+    // As received over a connection: the target is the path, the host is in its field.
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     *request.uri_mut() = target.parse().map_err(Failure::usage)?;
     for line in fields {
@@ -95,12 +95,12 @@ pub(super) fn request(method: &str, url: &str, fields: &[String], whole: &Whole)
     Ok(request)
 }
 
-/// Whether the client's connection is meant to be encrypted.
+/// Whether the client's connection is encrypted.
 pub(super) fn is_https(url: &str) -> bool {
     url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
 }
 
-/// A host the gateway answers on: where any will do, `localhost`.
+/// A host that the gateway answers on; `localhost` if it answers on any.
 fn some_host(whole: &Whole) -> String {
     let hosts = whole.routes.iter().flat_map(|route| &route.hosts);
     match hosts.min() {
@@ -115,8 +115,8 @@ fn field(line: &str) -> Result<(HeaderName, HeaderValue), Failure> {
         let name = HeaderName::try_from(name.trim()).ok()?;
         Some((name, HeaderValue::try_from(value.trim()).ok()?))
     });
-    parsed.ok_or_else(|| Failure::usage("a field is written -H 'Name: value'"))
+    parsed.ok_or_else(|| Failure::usage("write a field like -H 'Name: value'"))
 }
 
-/// The same question has the same answer, its request id included.
+/// The seed of randomness: the same request gives the same answer, including the request id.
 const SEED: u64 = 1;

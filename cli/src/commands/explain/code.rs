@@ -1,4 +1,4 @@
-//! The long story of a diagnostic's code: its page of `docs/diagnostics/`, as a terminal shows it.
+//! The explanation of a diagnostic's code: its page of `docs/diagnostics/`, formatted for a terminal.
 
 use serde_json::json;
 use tollgate_config::Code;
@@ -7,18 +7,18 @@ use super::Output;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Tells the story of the code that `text` is.
+/// Prints the explanation of the code in `text`.
 pub(super) fn explain(text: &str, output: Output) -> Result<(), Failure> {
     let looks_like_code = text.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("tg"));
     let Some(code) = Code::find(text) else {
         return Err(if looks_like_code {
-            Failure::problem(format!("there is no diagnostic {text}; docs/diagnostics/README.md lists them"))
+            Failure::problem(format!("unknown diagnostic {text}; docs/diagnostics/README.md lists all"))
         } else {
-            Failure::usage(format!("explain {text} what? Name a URL: tollgate explain {text} /path"))
+            Failure::usage(format!("name a URL to explain: tollgate explain {text} /path"))
         });
     };
     terminal::print(&match output {
-        Output::Text => page(code).map_or_else(|| story(code), shown),
+        Output::Text => page(code).map_or_else(|| explanation(code), shown),
         Output::Json => format!(
             "{:#}\n",
             json!({
@@ -38,11 +38,11 @@ fn page(code: Code) -> Option<&'static str> {
 }
 
 /// Title and explanation alone, for a code without a page.
-fn story(code: Code) -> String {
+fn explanation(code: Code) -> String {
     format!("{}\n\n{}\n", terminal::heading(&format!("{code}: {}", code.title())), fold(code.explanation()))
 }
 
-/// The Markdown of a page without its marks: heads stand out, blocks are indented, paragraphs are folded.
+/// The Markdown of a page as plain text: highlighted headings, indented code blocks, wrapped paragraphs.
 fn shown(page: &str) -> String {
     let mut out = String::new();
     let mut in_block = false;
@@ -80,7 +80,7 @@ fn fold(text: &str) -> String {
     out
 }
 
-/// The pages by their codes, as they were when this program was built.
+/// The pages by their codes, built into this program.
 const PAGES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The settings of a route, each with who says so and where, and what does not count any more.
+//! The settings of a route, each with the level and place that set it, and the values that it overrides.
 
 use serde_json::{Value, json};
 use tollgate_config::{Compiled, CompiledRoute, Origin, OriginLevel, Span};
@@ -6,7 +6,7 @@ use tollgate_config::{Compiled, CompiledRoute, Origin, OriginLevel, Span};
 use crate::redaction::redact;
 use crate::terminal::{heading, table};
 
-/// The settings as a whole answer.
+/// The settings as a complete answer.
 pub(super) fn text(compiled: &Compiled, route: &CompiledRoute) -> String {
     let place = place(compiled, route.span);
     redact(&format!("{} {place}\n\n{}", heading(&route.settings.id), table_of(compiled, route)))

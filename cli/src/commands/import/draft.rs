@@ -1,4 +1,4 @@
-//! What a project that is made of a specification says at first.
+//! The first version of a project that is created from a specification.
 
 use tollgate_config::openapi::{Operation, Scheme, SchemeKind, Spec};
 use tollgate_config::{FileKind, fmt};
@@ -10,13 +10,13 @@ use super::place::Source;
 use crate::failure::Failure;
 use crate::terminal::printable;
 
-/// What the person chose, or what is taken instead.
+/// The choices of the person, or their defaults.
 #[derive(Debug)]
 pub(super) struct Choices {
     pub(super) name: String,
     pub(super) hosts: Vec<String>,
     pub(super) upstream: String,
-    /// Whether the upstream is only there to be replaced.
+    /// Whether the upstream is only a placeholder.
     pub(super) is_placeholder: bool,
 }
 
@@ -31,13 +31,13 @@ impl Choices {
         if let Some(name) = name.filter(|name| slug(name).as_deref() != Some(*name)) {
             let name = printable(name);
             return Err(Failure::usage(format!(
-                "--name {name}: a name has small letters, figures and hyphens, 40 at most, and begins with a letter"
+                "--name {name}: a name has lower-case letters, digits and hyphens, at most 40, and begins with a letter"
             )));
         }
         if let Some(url) = upstream.filter(|url| url.parse::<UpstreamUrl>().is_err()) {
             let url = printable(url);
             return Err(Failure::usage(format!(
-                "--upstream {url}: write `https://`, a host, and perhaps a port and a path"
+                "--upstream {url}: write `https://` and a host, optionally with a port and a path"
             )));
         }
         if let Some(host) = hosts.iter().find(|host| host.parse::<HostPattern>().is_err()) {
@@ -57,7 +57,7 @@ impl Choices {
     }
 }
 
-/// The files of the project, the specification's own not counted.
+/// The files of the project, without those of the specification.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) files: Vec<(String, Vec<u8>)>,
@@ -77,7 +77,7 @@ impl Draft {
             files.push(("dev/fixtures.yaml".to_owned(), fixtures(spec)?));
         }
         for (name, text) in &mut files {
-            // What cannot be formatted is told when the project is compiled.
+            // Errors that prevent formatting are reported when the project is compiled.
             if let Ok(formatted) = fmt::format_text(name, text) {
                 *text = formatted;
             }
@@ -90,7 +90,7 @@ impl Draft {
     }
 }
 
-/// A policy that reads a credential where a security scheme says that it is sent.
+/// A policy that reads a credential where a security scheme places it.
 struct Policy {
     name: String,
     definition: String,
@@ -127,7 +127,7 @@ fn policy(scheme: &Scheme) -> Option<(String, Option<&'static str>, &Scheme)> {
     Some((definition, remark, scheme))
 }
 
-/// Whether a name needs no quotes, and can be one of a field or a query parameter.
+/// Whether a name needs no quotes, and is valid for a field or a query parameter.
 fn is_token(name: &str) -> bool {
     !name.is_empty()
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -137,7 +137,7 @@ fn is_token(name: &str) -> bool {
 fn project(spec: &Spec, choices: &Choices, policies: &[Policy], spec_name: &str) -> String {
     let Choices { name, hosts, upstream, is_placeholder } = choices;
     let mut out = format!(
-        "# Made by `tollgate import openapi`. Every key is explained in docs/configuration.md.\n$schema: {SCHEMA_FOLDER}/{}\nformat: 1\n\n",
+        "# Created by `tollgate import openapi`. Every key is explained in docs/configuration.md.\n$schema: {SCHEMA_FOLDER}/{}\nformat: 1\n\n",
         FileKind::Project.schema_file()
     );
     out.push_str(&format!("gateway:\n  name: {name}\n"));
@@ -158,11 +158,11 @@ fn project(spec: &Spec, choices: &Choices, policies: &[Policy], spec_name: &str)
         }
         out.push_str(&format!("  {}: {}\n", policy.name, policy.definition));
     }
-    out.push_str("  # A suggestion: adjust it to what the server can take.\n");
+    out.push_str("  # A suggestion: adjust it to the capacity of the server.\n");
     out.push_str(&format!("  burst: {{kind: rate-limit, rate: 100/s, burst: 200}}\n\napis:\n  {name}:\n"));
     out.push_str(&format!("    spec: {}\n    upstream: {name}\n", quoted(&format!("./{SPEC_FOLDER}/{spec_name}"))));
     if policies.is_empty() {
-        out.push_str("    # The specification asks for no credential that the gateway reads: everybody may call.\n    authn: none\n");
+        out.push_str("    # The specification requires no credential that the gateway supports, so these routes are public.\n    authn: none\n");
     } else {
         let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
         out.push_str(&format!("    authn: {{any: [{}]}}\n", names.join(", ")));
@@ -172,7 +172,7 @@ fn project(spec: &Spec, choices: &Choices, policies: &[Policy], spec_name: &str)
     out
 }
 
-/// What differs from the API's policy: operations that everybody may call, and those that need scopes.
+/// The operations that differ from the API's policy: public ones, and those that need scopes.
 fn operations(spec: &Spec, guarded: bool) -> String {
     let mut out = String::new();
     let (mut written, mut left) = (0, 0);
@@ -195,7 +195,7 @@ fn operations(spec: &Spec, guarded: bool) -> String {
     }
     if left > 0 {
         out.push_str(&format!(
-            "      # {left} more operations have a `security` of their own; `tollgate check` tells what is weaker.\n"
+            "      # {left} more operations have their own `security`; `tollgate check` reports weaker protection.\n"
         ));
     }
     if written > 0 { format!("    operations:\n{out}") } else { out }
@@ -208,7 +208,7 @@ fn select(operation: &Operation) -> String {
     }
 }
 
-/// A text as JSON, which is YAML too; a word that needs no quotes without them.
+/// A text as JSON, which is valid YAML; a word that needs no quotes is written without them.
 fn quoted(text: &str) -> String {
     let plain =
         is_token(text) && text.len() > 3 && !["true", "false", "null"].contains(&text.to_ascii_lowercase().as_str());
@@ -243,15 +243,16 @@ fn test(spec: &Spec, choices: &Choices, guarded: bool) -> String {
             out.push_str(&format!("      - {{request: {request}, expect: {{status: 200, operation: {route}}}}}\n"));
         }
     }
-    out.push_str("  - name: what the specification does not have is not routed\n    steps:\n");
+    out.push_str("  - name: a path outside the specification is not routed\n    steps:\n");
     out.push_str("      - {request: GET /not/in/the/specification, expect: {status: 404}}\n");
     out
 }
 
 fn fixtures(spec: &Spec) -> Result<String, Failure> {
     let mut random = [0u8; 32];
-    getrandom::fill(&mut random).map_err(|error| Failure::problem(format!("the system has no entropy: {error}")))?;
-    let key = ApiKey::generate("dev", &random).ok_or_else(|| Failure::problem("no key could be made"))?;
+    getrandom::fill(&mut random)
+        .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
+    let key = ApiKey::generate("dev", &random).ok_or_else(|| Failure::problem("no key could be created"))?;
     let mut scopes: Vec<String> = spec.operations().iter().flat_map(Operation::promised_scopes).collect();
     scopes.sort_unstable();
     scopes.dedup();
@@ -264,7 +265,7 @@ fn fixtures(spec: &Spec) -> Result<String, Failure> {
     ))
 }
 
-/// The text as a name: small letters, figures and hyphens; nothing where too little is left of it.
+/// The text as a name of lower-case letters, digits and hyphens; `None` if too little of it remains.
 fn slug(text: &str) -> Option<String> {
     let mut out = String::new();
     for c in text.chars() {
@@ -279,7 +280,7 @@ fn slug(text: &str) -> Option<String> {
     if name.len() <= NAME_BYTES_MAX {
         return Some(name.to_owned());
     }
-    // Whole words where there is more than one.
+    // Cut at a word boundary if there is more than one word.
     let cut = &name[..NAME_BYTES_MAX];
     let words = if name.as_bytes()[NAME_BYTES_MAX] == b'-' {
         cut
@@ -289,31 +290,31 @@ fn slug(text: &str) -> Option<String> {
     Some(words.to_owned())
 }
 
-/// Where the specification is copied to.
+/// The folder to which the specification is copied.
 pub(super) const SPEC_FOLDER: &str = "spec";
 
-/// Where the JSON Schemas for editors are.
+/// The folder of the JSON Schemas for editors.
 const SCHEMA_FOLDER: &str = ".tollgate/schemas";
 
 /// The echo server of `tollgate dev`.
 const PLACEHOLDER: &str = "http://127.0.0.1:8082";
 
 const TOKENS: &str =
-    "The specification names tokens of an identity provider; this reads keys of Tollgate in the same place.";
+    "The specification uses tokens of an identity provider; this policy reads Tollgate keys in the same place.";
 
 const TEST_HEAD: &str =
-    "# Run by `tollgate test`: on the production engine, with a clock of its own and without a network.";
+    "# Run by `tollgate test`: on the production engine, with a virtual clock and without a network.";
 
-/// As names of policies have.
+/// The maximum length of a policy's name.
 const NAME_BYTES_MAX: usize = 40;
 
-/// Policies that are suggested.
+/// The maximum number of suggested policies.
 const POLICIES_MAX: usize = 8;
 
-/// Entries of `operations:` that are written.
+/// The maximum number of entries written to `operations:`.
 const ENTRIES_MAX: usize = 100;
 
-/// Scopes of the key for local use.
+/// The maximum number of scopes of the key for local use.
 const SCOPES_MAX: usize = 64;
 
 #[cfg(test)]

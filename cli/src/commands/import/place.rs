@@ -9,7 +9,7 @@ use tollgate_config::openapi::Spec;
 use crate::failure::Failure;
 use crate::terminal::printable;
 
-/// A document within the folder that its references may not leave.
+/// A document, and the folder that its references must not leave.
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) root: PathBuf,
@@ -18,11 +18,12 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A file below the current folder may refer to others anywhere below it, any other to files beside and below itself.
+    /// A file below the current folder may refer to files anywhere below that folder; any other file only to files in
+    /// and below its own folder.
     pub(super) fn of(file: &Path) -> Result<Self, Failure> {
         let shown = printable(&file.display().to_string());
         if !file.is_file() {
-            return Err(Failure::problem(format!("{shown} is no file: name an OpenAPI document")));
+            return Err(Failure::problem(format!("{shown} is not a file: give an OpenAPI document")));
         }
         let parts: Vec<Component<'_>> = file.components().filter(|part| *part != Component::CurDir).collect();
         let is_below = parts.iter().all(|part| matches!(part, Component::Normal(_)));
@@ -37,7 +38,7 @@ impl Source {
         Ok(Self { root, name: names.join("/") })
     }
 
-    /// The name of a file below the folder that all files of the specification have in common.
+    /// The name of a file relative to the common folder of all files of the specification.
     pub(super) fn below_common(&self, spec: &Spec, name: &str) -> String {
         let folders = |name: &str| -> Vec<String> {
             let mut parts: Vec<String> = name.split('/').map(str::to_owned).collect();
@@ -52,17 +53,17 @@ impl Source {
         name.split('/').skip(common.len()).collect::<Vec<_>>().join("/")
     }
 
-    /// A file of the specification; nothing where it cannot be read, which was told where it is referred to.
+    /// A file of the specification; `None` if it cannot be read, which was reported at the reference.
     pub(super) fn read(&self, name: &str) -> Option<Vec<u8>> {
         fs::read(self.root.join(name)).ok()
     }
 }
 
-/// Writes the files of a new project; nothing is written when one of them is there already.
+/// Writes the files of a new project; nothing is written if one of them exists already.
 pub(super) fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<(), Failure> {
     if let Some((name, _)) = files.iter().find(|(name, _)| folder.join(name).symlink_metadata().is_ok()) {
         return Err(Failure::problem(format!(
-            "{} is there already, and nothing is overwritten: name another folder with --into",
+            "{} exists already, and nothing is overwritten: choose another folder with --into",
             folder.join(name).display()
         )));
     }

@@ -1,4 +1,4 @@
-//! The questions, each with a default; asked on standard error, since standard output is for the answer.
+//! The questions, each with a default; they go to standard error, because standard output is for the answer.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -7,15 +7,15 @@ use tollgate_kv_schemas::keys;
 use super::{InitArgs, NAME_RULE, Wishes};
 use crate::failure::Failure;
 
-/// Whether there is somebody to ask.
+/// Whether questions can be asked.
 pub(super) fn can() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Asks for what the command line does not say.
+/// Asks for the values that the command line does not give.
 pub(super) fn about(args: &InitArgs, defaults: Wishes) -> Result<Wishes, Failure> {
     questions(args, defaults, &mut std::io::stdin().lock(), &mut std::io::stderr().lock())
-        .map_err(|error| Failure::problem(format!("no answer, so nothing was made: {error}")))
+        .map_err(|error| Failure::problem(format!("no answer, so nothing was created: {error}")))
 }
 
 fn questions(
@@ -24,7 +24,7 @@ fn questions(
     from: &mut impl BufRead,
     to: &mut impl Write,
 ) -> std::io::Result<Wishes> {
-    writeln!(to, "A new project in {}. Enter takes what stands in brackets.", args.folder.display())?;
+    writeln!(to, "A new project in {}. Press Enter to accept the value in brackets.", args.folder.display())?;
     if args.name.is_none() {
         wishes.name = answer("The gateway's name", &wishes.name, from, to, |name| {
             if keys::is_gateway_name(name) { Ok(()) } else { Err(NAME_RULE) }
@@ -44,7 +44,7 @@ fn questions(
     Ok(wishes)
 }
 
-/// Asks until an answer is one that can be used.
+/// Asks until an answer is valid.
 fn answer(
     question: &str,
     default: &str,

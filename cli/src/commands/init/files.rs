@@ -1,4 +1,4 @@
-//! What a new project consists of.
+//! The files of a new project.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use tollgate_core::authn::ApiKey;
 use super::Wishes;
 use crate::failure::Failure;
 
-/// The files of a project that does not exist yet, what it begins with last: without that it is no project.
+/// The files of a new project. The project file is the last: without it, the folder is not a project.
 pub(super) struct Made {
     pub(super) files: Vec<File>,
 }
 
-/// A file to make.
+/// A file to create.
 pub(super) struct File {
     /// Its path within the project, with `/` between folders.
     pub(super) name: String,
     pub(super) text: String,
-    /// Whether one that is there may stay, because the project is whole without this one.
+    /// Whether an existing file may be kept, because the project is complete without this one.
     pub(super) optional: bool,
 }
 
@@ -32,14 +32,15 @@ impl Made {
     }
 }
 
-/// A key for local use that nobody else has.
+/// A new random key for local use.
 pub(super) fn fresh_key() -> Result<ApiKey, Failure> {
     let mut random = [0u8; 32];
-    getrandom::fill(&mut random).map_err(|error| Failure::problem(format!("the system has no entropy: {error}")))?;
-    ApiKey::generate("dev", &random).ok_or_else(|| Failure::problem("no key could be made"))
+    getrandom::fill(&mut random)
+        .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
+    ApiKey::generate("dev", &random).ok_or_else(|| Failure::problem("no key could be created"))
 }
 
-/// The files of a project; what people write is in its canonical form.
+/// The files of a project; those that people edit are in canonical form.
 pub(super) fn of(wishes: &Wishes, key: &ApiKey) -> Result<Made, Diagnostics> {
     let mut files: Vec<File> = FileKind::ALL
         .iter()
@@ -66,7 +67,7 @@ fn schema_path(kind: FileKind) -> String {
     format!("{SCHEMAS}/{}", kind.schema_file())
 }
 
-/// The project's file. What a person gave is written as JSON, which says the same to a reader of YAML whatever is in it.
+/// The project's file. Values from the person are written as JSON, which a YAML parser reads unchanged.
 fn project(wishes: &Wishes) -> String {
     let mut gateway = String::new();
     if !wishes.hosts.is_empty() {
@@ -84,7 +85,7 @@ fn project(wishes: &Wishes) -> String {
         .replace("@UPSTREAM@", &Value::from(wishes.upstream.as_str()).to_string())
 }
 
-/// Which schema is for which files, for editors with the YAML extension and for what VS Code knows of JSON.
+/// The mapping of files to schemas, for editors with the YAML extension and for the JSON support of VS Code.
 fn editor_settings() -> Value {
     let glob = |kind: &FileKind| {
         let parts = kind.path().split('/').map(|part| match part.split_once('>') {
@@ -99,10 +100,10 @@ fn editor_settings() -> Value {
     json!({"yaml.schemas": yaml, "json.schemas": FileKind::ALL.iter().map(of_json).collect::<Vec<_>>()})
 }
 
-/// Where the project's own copy of the schemas is, so that editors need no network.
+/// The folder of the project's copy of the schemas, so that editors need no network.
 const SCHEMAS: &str = ".tollgate/schemas";
 
-const PROJECT: &str = r#"# What the gateway is and what it offers. `tollgate check` says what is wrong with it, `tollgate dev` runs it.
+const PROJECT: &str = r#"# The gateway and its routes. `tollgate check` reports mistakes, `tollgate dev` runs it.
 $schema: .tollgate/schemas/tollgate.schema.json
 format: 1
 
@@ -119,7 +120,7 @@ upstreams:
 policies:
   # Who may call: a key in the field X-API-Key. Keys are not configuration; dev/fixtures.yaml has one for local use.
   keys: {kind: api-key}
-  # How often: 10 requests a second for each owner of a key, 20 at once after a rest.
+  # How often: 10 requests a second for each consumer, with a burst of 20 after idle time.
   gentle: {kind: rate-limit, rate: 10/s, burst: 20}
 
 apis:
@@ -128,20 +129,19 @@ apis:
     authn: keys
     limit: gentle
     routes:
-      # Everybody may ask whether it is there, and it says so.
+      # A public health check.
       - path: /health
         methods: [GET]
         id: health
         authn: none
 
-      # Everything else asks for a key. Routes of your own take its place: the most specific one wins.
+      # Everything else needs a key. Replace it with your own routes: the most specific route wins.
       - path: "/{*rest}"
         methods: [GET, POST, PUT, PATCH, DELETE]
         id: all
 "#;
 
-const FIXTURES: &str =
-    "# Consumers and keys for local use: never part of what is published, and known to no other gateway.
+const FIXTURES: &str = "# Consumers and keys for local use: never published, and used by no other gateway.
 $schema: ../.tollgate/schemas/fixtures.schema.json
 format: 1
 consumers:
@@ -149,29 +149,29 @@ consumers:
     keys: [@KEY@]
 ";
 
-const TEST: &str = "# Run by `tollgate test` on the production engine, in memory: no network, and time is the test's own.
+const TEST: &str = "# Run by `tollgate test` on the production engine, in memory: without a network, and with a virtual clock.
 $schema: ../.tollgate/schemas/test.schema.json
 format: 1
 clock: 2026-01-31T12:00:00Z
 consumers:
   - {id: dev, keys: [k1]}
 cases:
-  - name: everybody may ask for the health
+  - name: the health check is public
     steps:
       - {request: GET /health, expect: {status: 200, operation: health}}
 
-  - name: everything else asks for a key
+  - name: everything else needs a key
     steps:
       - {request: GET /anything, expect: {status: 401, problem: credential-missing, policy: keys, upstream: {called: false}}}
       - {request: GET /anything, key: k1, expect: {status: 200, operation: all}}
 
-  - name: twenty requests at once are let through, then ten a second
+  - name: a burst of twenty requests passes, then ten a second
     steps:
       - {request: GET /anything, key: k1, repeat: 21, last: {status: 429, policy: gentle}}
       - {advance: 1s}
       - {request: GET /anything, key: k1, repeat: 11, count: {200: 10, 429: 1}}
 
-# What holds for every route, whatever is added: whoever changes something is known and limited.
+# Rules for every route, also for new ones: a request that writes is authenticated and limited.
 invariants:
   - {routes: {method: [POST, PUT, PATCH, DELETE]}, have: [authn, limit]}
 ";
@@ -187,7 +187,7 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v4
-      # A variable of the repository, TOLLGATE_GIT, says where tollgate comes from: the URL of its Git repository.
+      # The repository variable TOLLGATE_GIT is the URL of the Git repository to install tollgate from.
       - run: cargo install --locked --git "${{ vars.TOLLGATE_GIT }}" tollgate
       - run: tollgate check --deny warnings
       - run: tollgate fmt --check
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_workflow_is_yaml_in_its_canonical_form() {
-        // GitHub's key is a boolean to YAML 1.1, which our reader refuses without quotes.
+        // GitHub's key `on` is a boolean in YAML 1.1, which our parser refuses without quotes.
         let text = WORKFLOW.replace("\non:", "\n\"on\":");
         assert_eq!(format_text("workflow.yaml", &text).ok(), Some(text));
     }

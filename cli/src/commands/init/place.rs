@@ -1,4 +1,4 @@
-//! Puts files into a folder: all of them or none, and none over another.
+//! Writes files into a folder: all or none, without overwriting existing ones.
 
 use std::fs;
 use std::io::Write;
@@ -7,31 +7,31 @@ use std::path::{Path, PathBuf};
 use super::files::File;
 use crate::failure::Failure;
 
-/// Makes the files, in their order; returns the names of optional ones that were there and stay.
+/// Creates the files in their order; returns the names of optional files that exist and are kept.
 ///
-/// What was made is removed again if something cannot be made. A run that is killed leaves no project behind either, if
-/// the last file is the one that makes it one.
+/// If a file cannot be created, those created before are removed. A process that is killed does not leave a project
+/// behind either, if the last file is the project file.
 pub(super) fn put<'f>(folder: &Path, files: &'f [File]) -> Result<Vec<&'f str>, Failure> {
     let there = |file: &&File| folder.join(&file.name).symlink_metadata().is_ok();
     let (optional, needed): (Vec<&File>, Vec<&File>) = files.iter().filter(there).partition(|file| file.optional);
     if !needed.is_empty() {
         let names: Vec<String> = needed.iter().map(|file| folder.join(&file.name).display().to_string()).collect();
         return Err(Failure::problem(format!(
-            "there are files already that a new project would have: {}; move them away, or name another folder",
+            "files of a new project exist already: {}; move them away, or choose another folder",
             names.join(", ")
         )));
     }
     let mut undo = Undo::default();
     for file in files.iter().filter(|file| !there(file)) {
         undo.make(folder, file).map_err(|(path, error)| {
-            Failure::problem(format!("{} cannot be made, so nothing was: {error}", path.display()))
+            Failure::problem(format!("{} cannot be created, so nothing was created: {error}", path.display()))
         })?;
     }
     undo.keep();
     Ok(optional.into_iter().map(|file| file.name.as_str()).collect())
 }
 
-/// What was made so far; it is removed when this is dropped.
+/// The files created so far; they are removed when this is dropped.
 #[derive(Default)]
 struct Undo {
     files: Vec<PathBuf>,
@@ -61,21 +61,21 @@ impl Undo {
 
 impl Drop for Undo {
     fn drop(&mut self) {
-        // What cannot be removed was reported as what could not be made.
+        // A file that cannot be removed was reported as one that could not be created.
         self.files.iter().rev().for_each(|path| drop(fs::remove_file(path)));
         self.folders.iter().rev().for_each(|path| drop(fs::remove_dir(path)));
     }
 }
 
-/// Refuses a folder that a link puts somewhere else.
+/// Refuses a folder that a link places somewhere else.
 fn is_inside(root: &Path, folder: &Path) -> Result<(), std::io::Error> {
-    // The current folder may be named by nothing at all.
+    // An empty path is the current folder.
     let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     if folder.canonicalize()?.starts_with(root.canonicalize()?) {
         Ok(())
     } else {
-        Err(std::io::Error::other("a link leads outside of the project's folder"))
+        Err(std::io::Error::other("a link points outside the project's folder"))
     }
 }
 

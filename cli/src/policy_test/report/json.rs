@@ -1,4 +1,4 @@
-//! The report for programs: everything that is known.
+//! The report for programs, with all details.
 
 use serde_json::{Value, json};
 
@@ -92,6 +92,6 @@ fn share(share: Share) -> Value {
 }
 
 fn millis(duration: std::time::Duration) -> f64 {
-    // Microseconds are exact enough, and few figures.
+    // Microseconds are precise enough, with few digits.
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -1,4 +1,4 @@
-//! The report as JUnit XML, of which CI systems read the common part: suites, cases, failures, errors, times.
+//! The report as JUnit XML, limited to what CI systems have in common: suites, cases, failures, errors, times.
 
 use std::io;
 
@@ -51,7 +51,7 @@ fn suite(xml: &mut Xml, file: &FileRun) -> io::Result<()> {
     })
 }
 
-/// A file with mistakes is a test that could not be run.
+/// A file with mistakes is reported as a test that could not be run.
 fn refused(xml: &mut Xml, file: &FileRun) -> io::Result<()> {
     let name = [("classname", file.name.clone()), ("name", "the file can be read".to_owned())];
     let first = file.found.iter().next().map_or_else(String::new, |found| found.what.clone());
@@ -100,7 +100,7 @@ fn content(xml: &mut Xml, text: &str) -> io::Result<()> {
     xml.write_event(Event::Text(BytesText::new(&allowed(text))))
 }
 
-/// The text without characters that XML 1.0 cannot hold, escaped or not (section 2.2).
+/// The text without characters that XML 1.0 does not allow, escaped or not (section 2.2).
 fn allowed(text: &str) -> String {
     let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}');
     text.chars().map(|c| if is_allowed(c) { c } else { '\u{fffd}' }).collect()

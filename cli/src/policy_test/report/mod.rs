@@ -1,4 +1,4 @@
-//! What running tests came to, as people, programs and CI systems read it. Keys are in none of it.
+//! The results of tests for people, programs and CI systems. No report contains keys.
 
 mod json;
 mod junit;
@@ -32,7 +32,7 @@ pub(crate) fn render(runs: &Runs, form: Form, colour: bool) -> String {
     })
 }
 
-/// The tests there are, without running them; files with mistakes are left to a run.
+/// Lists the tests without running them; files with mistakes are reported when they are run.
 pub(crate) fn list(folder: &Path, words: &[String], form: Form) -> String {
     let mut tests = Vec::new();
     for Loaded { name, file } in load_dir(folder) {

@@ -1,4 +1,4 @@
-//! The report for people: a line for each test, what failed with its differences, and a summary.
+//! The report for people: a line for each test, the failures with their differences, and a summary.
 
 use std::time::Duration;
 
@@ -86,14 +86,14 @@ fn place(file: &FileRun, at: Span) -> String {
     format!("{}:{}:{}", file.name, at.start.line, at.start.column)
 }
 
-/// A line as far as it helps.
+/// A line, shortened if it is long.
 fn excerpt(line: &str) -> String {
     let line = line.trim();
     let shown: String = line.chars().take(EXCERPT_WIDTH_MAX).collect();
     if shown.len() < line.len() { shown + "..." } else { shown }
 }
 
-/// Two lines, or where there are more, the lines that differ.
+/// Expected and actual value in two lines; if they have several lines, the lines that differ.
 fn difference(mismatch: &Mismatch, paint: Paint) -> String {
     let Mismatch { expected, got, .. } = mismatch;
     if !expected.contains('\n') && !got.contains('\n') {
@@ -143,10 +143,10 @@ fn coverage_text(summary: &Summary, paint: Paint) -> String {
     out
 }
 
-/// What was not reached of a route or policy; where it was not reached itself, that is all there is to say.
+/// The branches of a route or policy that were not reached; one line if the route or policy itself was not reached.
 fn missing(item: &Covered) -> Option<String> {
     if !item.is_reached() {
-        return Some(format!("  {}  {}\n      {}\n", item.name, item.what, "all of it"));
+        return Some(format!("  {}  {}\n      {}\n", item.name, item.what, "not reached at all"));
     }
     let branches: Vec<String> =
         item.branches.iter().filter(|(_, reached)| !reached).map(|(name, _)| format!("      {name}\n")).collect();
@@ -175,7 +175,7 @@ fn indented(text: &str, by: &str) -> String {
     text.lines().map(|line| format!("{by}{line}\n")).collect()
 }
 
-/// Colours, where a terminal shows them.
+/// Colours, if the terminal shows them.
 #[derive(Clone, Copy)]
 struct Paint(bool);
 
@@ -200,8 +200,8 @@ impl Paint {
 /// Lines shown around one that differs.
 const CONTEXT_LINES: usize = 2;
 
-/// Characters of a line that is quoted.
+/// The maximum length of a quoted line, in characters.
 const EXCERPT_WIDTH_MAX: usize = 110;
 
-/// Names longer than this do not push the times of all others to the right.
+/// The widest column of names: longer names do not move the times of all other tests.
 const NAME_WIDTH_MAX: usize = 60;

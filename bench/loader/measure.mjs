@@ -1,5 +1,5 @@
-// Loads packed bundles in wasm: `node measure.mjs FOLDER ROUNDS HOSTS,ROUTES,JSON...`, FOLDER being what `wasm-bindgen
-// --target web` made. Each load is the only one of its instance; the instances take turns, as everything here does.
+// Loads packed bundles in wasm: `node measure.mjs FOLDER ROUNDS HOSTS,ROUTES,JSON...`, FOLDER is the output of
+// `wasm-bindgen --target web`. Each instance loads only once; the bundles are loaded alternately.
 // Prints one JSON line: for each bundle, its bytes and the milliseconds of each round.
 
 import { readFileSync } from "node:fs";

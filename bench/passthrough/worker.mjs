@@ -1,4 +1,4 @@
-// What Tollgate on workerd is measured against: a Worker that forwards and does nothing else.
+// The reference for Tollgate on workerd: a Worker that only forwards.
 export default {
   fetch(request, env) {
     const url = new URL(request.url);

@@ -1,4 +1,4 @@
-//! Two programs measured in turn, and the table of what came out.
+//! Measures two programs alternately, and prints the table of results.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(3);
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Measures two programs under load, in turn, after a warm-up of each.
+/// Measures two programs under load, alternately, after a warm-up of each.
 pub(crate) fn compare(what: &str, tollgate: &Load, other: &Load) -> Result<Row, String> {
     run(tollgate, WARM_UP)?;
     run(other, WARM_UP)?;
@@ -39,7 +39,7 @@ pub(crate) fn compare(what: &str, tollgate: &Load, other: &Load) -> Result<Row, 
 
 /// Prints the rows in columns.
 pub(crate) fn print(rows: &[Row]) {
-    let head = ["measured", "tollgate", "beside it", "ratio"].map(str::to_owned);
+    let head = ["measured", "tollgate", "reference", "ratio"].map(str::to_owned);
     let mut table = vec![head];
     table.extend(rows.iter().map(|r| [r.what.clone(), r.tollgate.clone(), r.other.clone(), r.ratio.clone()]));
     let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

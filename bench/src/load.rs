@@ -1,4 +1,4 @@
-//! Load: a fixed number of kept-alive connections, each sending the next request once the last answer is whole.
+//! Load: a fixed number of keep-alive connections, each of which sends the next request after the complete answer.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What to send, and where.
+/// The requests to send, and their destination.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
-    /// Asked in turn; the address where there are none.
+    /// The hosts, requested round-robin; the address if there are none.
     pub(crate) hosts: Vec<String>,
     pub(crate) path: String,
     pub(crate) fields: Vec<(String, String)>,
 }
 
-/// What one measurement came to.
+/// The result of one measurement.
 #[derive(Debug)]
 pub(crate) struct Sample {
     pub(crate) per_second: f64,
@@ -24,10 +24,10 @@ pub(crate) struct Sample {
     pub(crate) p99_ms: f64,
 }
 
-/// Connections at once: enough to keep one core of gateway busy.
+/// Concurrent connections: enough to keep one core of the gateway busy.
 const CONNECTIONS: usize = 32;
 
-/// Sends requests for a time; any answer but 200 is an error, as it would be measured as speed.
+/// Sends requests for a time; any answer other than 200 is an error, because it would distort the result.
 pub(crate) fn run(load: &Load, time: Duration) -> Result<Sample, String> {
     let over = AtomicBool::new(false);
     let begun = Instant::now();
@@ -53,7 +53,7 @@ pub(crate) fn run(load: &Load, time: Duration) -> Result<Sample, String> {
     Ok(Sample { per_second, p50_ms: at(50), p99_ms: at(99) })
 }
 
-/// One request on a connection of its own; returns the time until the first byte of the answer.
+/// One request on a separate connection; returns the time until the first byte of the answer.
 pub(crate) fn first_byte(load: &Load) -> Result<Duration, String> {
     let say = |error: std::io::Error| format!("{}: {error}", load.address);
     let begun = Instant::now();
@@ -65,7 +65,7 @@ pub(crate) fn first_byte(load: &Load) -> Result<Duration, String> {
     Ok(begun.elapsed())
 }
 
-/// One connection; each begins with another host, and goes through all of them.
+/// One connection; each begins with a different host, and iterates over all of them.
 fn connection(load: &Load, number: usize, over: &AtomicBool) -> Result<Vec<Duration>, String> {
     let say = |error: std::io::Error| format!("{}: {error}", load.address);
     let mut stream = TcpStream::connect(load.address).map_err(say)?;
@@ -94,7 +94,7 @@ fn head(load: &Load, host: &str) -> Vec<u8> {
     format!("GET {} HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n", load.path).into_bytes()
 }
 
-/// Reads one answer whole: 200, with a length or in chunks.
+/// Reads one complete answer: 200, with a length or in chunks.
 fn answer(from: &mut impl BufRead) -> Result<(), String> {
     let mut line = String::new();
     let (mut length, mut chunked, mut first) = (0usize, false, true);
@@ -113,7 +113,7 @@ fn answer(from: &mut impl BufRead) -> Result<(), String> {
         }
         let (name, value) = text.split_once(':').unwrap_or((text, ""));
         if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().map_err(|_| "a content-length that is no number")?;
+            length = value.trim().parse().map_err(|_| "an invalid content-length")?;
         }
         chunked |= name.eq_ignore_ascii_case("transfer-encoding");
     }

@@ -1,4 +1,4 @@
-//! What the first request of a fresh instance pays for its configuration: natively, and in wasm.
+//! The time that the first request of a new instance spends on its configuration: natively, and in wasm.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tollgate_bench_loader::{load, pack};
 use crate::compare::Row;
 use crate::workerd::{artifact_folder, root};
 
-/// Two bundles compared: hosts, routes on the host that asks, whether as JSON.
+/// Two bundles to compare: hosts, routes on the requested host, whether as JSON.
 struct Pair {
     what: &'static str,
     one: (usize, usize, bool),

@@ -1,8 +1,9 @@
-//! Benchmarks of Tollgate: always a ratio to something else measured in the same run, never a number alone.
+//! Benchmarks of Tollgate: always a ratio to a reference measured in the same run, never an absolute number alone.
 //!
-//! `cargo xtask bench [workerd|native|hosts|sizes|loading]...` builds what is measured and runs this. Two programs take turns (A B A B
-//! …), and the median of the pairwise ratios is printed: a machine that gets slower in between slows both. It does not
-//! judge and is no test. Start with [`compare`], then the file named after the benchmark.
+//! `cargo xtask bench [workerd|native|hosts|sizes|loading]...` builds what is measured and runs this. Two programs run
+//! alternately (A B A B …), and the median of the pairwise ratios is printed: a machine that becomes slower in between
+//! slows down both. It is not a test and has no pass criteria. Start with [`compare`], then the file named after the
+//! benchmark.
 
 mod compare;
 mod load;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 
 use compare::Row;
 
-/// A benchmark: what it measured, or why it could not.
+/// The result of a benchmark: its measurements, or why there are none.
 type Measure = fn() -> Result<Vec<Row>, String>;
 
 fn main() -> ExitCode {

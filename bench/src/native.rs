@@ -1,4 +1,4 @@
-//! Tollgate on the native host beside nginx with `proxy_pass`, each with one worker.
+//! Tollgate on the native host compared with nginx with `proxy_pass`, each with one worker.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -47,11 +47,11 @@ fn start_nginx(folder: &Path, upstream: SocketAddr) -> Result<(SocketAddr, Progr
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|e| format!("nginx: {e}; install nginx to be measured against it"))?;
+        .map_err(|e| format!("nginx: {e}; install nginx to run this comparison"))?;
     started(child, port)
 }
 
-/// The same requests to two gateways: one of a host, one of many, each host with routes of its own.
+/// The same requests to two gateways: one with one host, one with many, each host with different routes.
 pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
     let (folder, upstream) = (tempfile::tempdir().map_err(|e| e.to_string())?, upstream()?);
     let load = |name: &str, hosts: usize| {
@@ -67,11 +67,11 @@ pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
     Ok(vec![compare(what, &many, &one)?])
 }
 
-/// What [`many_hosts`] asks, as its row says.
+/// The size of [`many_hosts`], as its row says.
 const HOSTS: usize = 1_000;
 const ROUTES: usize = 100;
 
-/// Publishes a project of these files to a store of its own, and serves it.
+/// Publishes a project of these files to a separate store, and serves it.
 fn start_tollgate(folder: &Path, files: &[(String, String)]) -> Result<(SocketAddr, Program), String> {
     let project = folder.join("project");
     for (name, text) in files {
@@ -80,7 +80,7 @@ fn start_tollgate(folder: &Path, files: &[(String, String)]) -> Result<(SocketAd
     let store = folder.join("tollgate.db");
     let binary = crate::workerd::artifact_folder("target/release").join("tollgate");
     let missing =
-        |e: std::io::Error| format!("{}: {e}; `cargo build --release -p tollgate` makes it", binary.display());
+        |e: std::io::Error| format!("{}: {e}; `cargo build --release -p tollgate` builds it", binary.display());
     let published = Command::new(&binary)
         .args(["publish", "--quiet", "--to", "native", "--fixtures", "--store"])
         .arg(&store)

@@ -1,4 +1,4 @@
-//! The project that is measured: a public route, and one with a key and a limit that is never reached.
+//! The project for benchmarks: a public route, and one with a key and a limit that is never reached.
 
 use std::net::SocketAddr;
 
@@ -34,7 +34,7 @@ pub(crate) fn hosts_yaml(upstream: SocketAddr) -> String {
     )
 }
 
-/// A host with routes, none of them like those of another.
+/// A host with routes that differ from those of other hosts.
 pub(crate) fn api_yaml(host: &str, routes: usize) -> String {
     let head = format!("format: 1\nhosts: [{host}]\nupstream: one\nauthn: none\nroutes:\n");
     let route = |n| format!("  - {{path: \"/r{n}/{{id}}\", methods: [GET]}}\n");
@@ -46,7 +46,7 @@ pub(crate) fn fixtures_yaml() -> String {
     format!("format: 1\nconsumers:\n  - {{id: acme, keys: [{}]}}\n", key())
 }
 
-/// The key; it opens nothing but this benchmark.
+/// The key, which is used only by this benchmark.
 pub(crate) fn key() -> String {
     ApiKey::generate("dev", &[1; 32]).map_or_else(String::new, |key| key.expose().to_owned())
 }

@@ -1,4 +1,4 @@
-//! The upstream of benchmarks, and programs started for one.
+//! The upstream of benchmarks, and helpers to start programs.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -40,13 +40,13 @@ fn answer_all(stream: &TcpStream) {
     }
 }
 
-/// A port that nothing listens on right now.
+/// A currently free port.
 pub(crate) fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
     Ok(listener.local_addr().map_err(|e| e.to_string())?.port())
 }
 
-/// A child that is ended when dropped.
+/// A child process that is killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Program(pub(crate) Child);
 
@@ -72,5 +72,5 @@ pub(crate) fn wait_for(address: SocketAddr) -> Result<(), String> {
 pub(crate) fn next_json(out: &mut BufReader<ChildStdout>) -> Result<serde_json::Value, String> {
     let mut line = String::new();
     out.read_line(&mut line).map_err(|e| e.to_string())?;
-    serde_json::from_str(&line).map_err(|_| format!("not the JSON that was expected: {line:?}"))
+    serde_json::from_str(&line).map_err(|_| format!("not the expected JSON: {line:?}"))
 }

@@ -1,4 +1,4 @@
-//! Sizes of the artifacts: what a deployment uploads and an isolate loads.
+//! Sizes of the artifacts that a deployment uploads and an isolate loads.
 
 use std::fs;
 use std::io::Write;

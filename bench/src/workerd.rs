@@ -1,4 +1,4 @@
-//! Tollgate on workerd beside a bare JavaScript pass-through on the same workerd.
+//! Tollgate on workerd compared with a bare JavaScript pass-through on the same workerd.
 
 use std::io::{BufReader, Write};
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::load::{Load, first_byte};
 use crate::project;
 use crate::server::{Program, next_json, upstream};
 
-/// Fresh workerds that the first request is timed on.
+/// The number of newly started workerd processes whose first request is timed.
 const COLD_STARTS: usize = 5;
 
 pub(crate) fn measure() -> Result<Vec<Row>, String> {
@@ -33,7 +33,7 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
-/// A folder of artifacts, wherever the build put it.
+/// A folder of artifacts, in cargo's target folder if it is there.
 pub(crate) fn artifact_folder(folder: &str) -> PathBuf {
     let root = root();
     match (folder.strip_prefix("target/"), std::env::var_os("CARGO_TARGET_DIR")) {
@@ -42,7 +42,7 @@ pub(crate) fn artifact_folder(folder: &str) -> PathBuf {
     }
 }
 
-/// The time until the first byte of the first answer of a fresh workerd, which loads the worker for it.
+/// The time until the first byte of the first answer of a newly started workerd, which loads the worker for it.
 fn cold_start(upstream: SocketAddr) -> Result<Row, String> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..COLD_STARTS {
@@ -60,7 +60,7 @@ fn cold_start(upstream: SocketAddr) -> Result<Row, String> {
     })
 }
 
-/// A worker on a workerd of its own.
+/// A worker on a separate workerd.
 struct Worker {
     address: SocketAddr,
     _program: Program,

@@ -6,17 +6,17 @@ Usage: cargo xtask <task>
 
   setup                      install what the other tasks need (wasm targets, wasm tools, npm packages)
   build [native|cloudflare|spin]...
-                             build the artifacts of these hosts (all when none is named)
+                             build the artifacts of these hosts (default: all)
   test [--host HOST]... [--only SUITE]... [E2E FILTER]
-                             run everything, or only these suites, on these hosts alone
+                             run all tests, or only these suites, only on these hosts
                              suites: unit, wasm, conformance, simulation, examples, e2e
-  layers                     check who may depend on whom, and what core must not touch
+  layers                     check which crate may depend on which, and what core must not use
   lint                       formatting, clippy and docs with warnings denied, cargo-deny
   bench [ARGS]...            measure, and print a table of ratios
   ci                         lint, layers, test: what .ci/run does
   help                       print this
 
-Environment: TOLLGATE_CACHE (tools that outlive the clone; ~/.cache/tollgate), CARGO_TARGET_DIR.";
+Environment: TOLLGATE_CACHE (tools shared by clones; ~/.cache/tollgate), CARGO_TARGET_DIR.";
 
 /// A platform Tollgate runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +41,11 @@ impl Host {
         Self::ALL
             .into_iter()
             .find(|host| host.name() == word)
-            .ok_or_else(|| format!("`{word}` is no host; the hosts are native, cloudflare, spin"))
+            .ok_or_else(|| format!("`{word}` is not a host; the hosts are native, cloudflare, spin"))
     }
 }
 
-/// A group of tests that can be asked for by name.
+/// A group of tests that can be selected by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Suite {
     Unit,
@@ -73,17 +73,17 @@ impl Suite {
 
     fn parse(word: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|suite| suite.name() == word).ok_or_else(|| {
-            format!("`{word}` is no suite; the suites are unit, wasm, conformance, simulation, examples, e2e")
+            format!("`{word}` is not a suite; the suites are unit, wasm, conformance, simulation, examples, e2e")
         })
     }
 }
 
-/// Which part of the tests is wanted; empty lists mean all.
+/// The selected part of the tests; empty lists select all.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
     hosts: Vec<Host>,
     suites: Vec<Suite>,
-    /// Words a scenario's name has to contain.
+    /// Words that a scenario's name must contain.
     pub(crate) filter: Vec<String>,
 }
 
@@ -92,7 +92,7 @@ impl Selection {
         if self.hosts.is_empty() { &Host::ALL } else { &self.hosts }
     }
 
-    /// Whether a suite runs: those named; else, when a filter is given, e2e alone; else all.
+    /// Whether a suite runs: the named ones; otherwise, if a filter is given, only e2e; otherwise all.
     pub(crate) fn wants(&self, suite: Suite) -> bool {
         if !self.suites.is_empty() {
             return self.suites.contains(&suite);
@@ -115,7 +115,7 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    /// Reads the words after `cargo xtask`; the error says which word is wrong.
+    /// Parses the arguments of `cargo xtask`; the error names the invalid one.
     pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut words = words;
         let Some(task) = words.next() else {
@@ -165,7 +165,7 @@ fn selection(words: &[String]) -> Result<Selection, String> {
 }
 
 fn value<'a>(option: &str, word: Option<&'a String>) -> Result<&'a str, String> {
-    word.map(String::as_str).ok_or_else(|| format!("`{option}` wants a value"))
+    word.map(String::as_str).ok_or_else(|| format!("`{option}` needs a value"))
 }
 
 #[cfg(test)]

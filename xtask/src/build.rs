@@ -1,4 +1,4 @@
-//! Builds what is deployed, and the programs that run it in tests.
+//! Builds the deployed artifacts, and the programs that run them in tests.
 
 use std::process::Command;
 
@@ -20,7 +20,7 @@ pub(crate) fn artifacts(place: &Place, hosts: &[Host]) -> Result<(), String> {
     Ok(())
 }
 
-/// The artifacts that the e2e suite runs, with its launchers and itself.
+/// The artifacts that the e2e suite runs, its launchers, and the suite itself.
 pub(crate) fn for_tests(place: &Place, hosts: &[Host]) -> Result<(), String> {
     run::announced(
         "build: e2e suite, upstream, native launcher",
@@ -36,7 +36,7 @@ pub(crate) fn for_tests(place: &Place, hosts: &[Host]) -> Result<(), String> {
     Ok(())
 }
 
-/// The artifacts that check the ports from within a host, with their launchers and the suite.
+/// The artifacts that check the ports inside a host, their launchers, and the suite.
 pub(crate) fn for_contracts(place: &Place, hosts: &[Host]) -> Result<(), String> {
     run::announced(
         "build: conformance suite",
@@ -59,7 +59,7 @@ pub(crate) fn for_contracts(place: &Place, hosts: &[Host]) -> Result<(), String>
     Ok(())
 }
 
-/// In the dev profile: checks need not be small or fast, and this is built in a fraction of the time.
+/// In the dev profile, which is much faster to build: checks need not be small or fast.
 fn contracts_of(place: &Place, package: &str, target: &str) -> Result<(), String> {
     let mut build = run::cargo(place);
     build.args(["build", "--locked", "--package", package, "--target", target]);
@@ -73,7 +73,7 @@ fn component_host(place: &Place) -> Result<(), String> {
     )
 }
 
-/// The artifacts that are measured, each as it is deployed.
+/// The artifacts for benchmarks, each as it is deployed.
 pub(crate) fn for_bench(place: &Place) -> Result<(), String> {
     worker(place)?;
     component(place)?;
@@ -84,7 +84,7 @@ pub(crate) fn for_bench(place: &Place) -> Result<(), String> {
     )
 }
 
-/// The loader of bundles, with the bindings that Node takes.
+/// The loader of bundles, with the bindings for Node.
 fn bench_loader(place: &Place) -> Result<(), String> {
     let mut build = run::cargo(place);
     build.args(["build", "--locked", "--package", "tollgate-bench-loader", "--lib"]);
@@ -104,7 +104,7 @@ fn worker(place: &Place) -> Result<(), String> {
     run::announced("build cloudflare: the Worker", &mut node)
 }
 
-/// The component, as `spin build` makes it.
+/// The component, as `spin build` builds it.
 fn component(place: &Place) -> Result<(), String> {
     let mut build = run::cargo(place);
     build.args(["build", "--locked", "--package", "tollgate-spin", "--target", "wasm32-wasip2", "--profile", "wasm"]);

@@ -1,4 +1,4 @@
-//! The suite `examples`: every example project is checked, and its policy tests are run, by the program people use.
+//! The suite `examples`: checks every example project and runs its policy tests, with the `tollgate` program.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -25,8 +25,8 @@ fn project_of(place: &Place, project: &str) -> Result<(u64, u64), String> {
         program.current_dir(&place.root);
         program
     };
-    let (is_sound, _) = run::watched(program().args(["check", "--deny", "warnings", project]))?;
-    let checked = (u64::from(is_sound), u64::from(!is_sound));
+    let (is_valid, _) = run::watched(program().args(["check", "--deny", "warnings", project]))?;
+    let checked = (u64::from(is_valid), u64::from(!is_valid));
     if !place.root.join(project).join("tests").is_dir() {
         return Ok(checked);
     }
@@ -48,7 +48,7 @@ fn projects(place: &Place) -> Result<Vec<String>, String> {
     let mut names: Vec<String> =
         paths.filter_map(|path| path.file_name()?.to_str().map(|name| format!("examples/{name}"))).collect();
     names.sort();
-    if names.is_empty() { Err("there is no example".to_owned()) } else { Ok(names) }
+    if names.is_empty() { Err("there are no examples".to_owned()) } else { Ok(names) }
 }
 
 /// The numbers of a line such as `7 passed, 0 failed; 57 requests in 30.28 ms`.

@@ -1,8 +1,8 @@
 //! Checks the floors inside a crate: which of its top-level modules imports which.
 //!
-//! A top-level module (a folder or file beside `lib.rs`) is a unit. Between units there is no circle; and where the
-//! table in [`crate::layers`] states an order, no unit uses one on its own floor or above it. What `lib.rs` names is not
-//! counted, because it names everything; nor is what only tests use.
+//! A top-level module (a folder or file next to `lib.rs`) is a unit. There are no circles between units. If the table
+//! in [`crate::layers`] states an order, no unit uses one on its own floor or above it. Imports of `lib.rs` are not
+//! counted, because it names everything; nor are imports that only tests use.
 
 mod imports;
 
@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use imports::{Arrow, SourceFile, arrows};
 
-/// The stated order of a crate's units, the lowest floor first. Units of one floor do not know each other.
+/// The stated order of a crate's units, the lowest floor first. Units of one floor do not use each other.
 pub(crate) type Order = &'static [&'static [&'static str]];
 
-/// What runs against the order, and units without a floor.
+/// Uses against the order, and units without a floor.
 pub(crate) fn against(order: Order, units: &BTreeSet<String>, arrows: &[Arrow]) -> Vec<String> {
     let floor = |unit: &str| order.iter().position(|floor| floor.contains(&unit));
     let mut breaches: Vec<String> =
@@ -33,7 +33,7 @@ pub(crate) fn against(order: Order, units: &BTreeSet<String>, arrows: &[Arrow]) 
     breaches
 }
 
-/// The circles: each with its units, and one import for each arrow of it.
+/// The circles: each with its units, and one import for each of its arrows.
 pub(crate) fn circles(arrows: &[Arrow]) -> Vec<String> {
     let mut uses: BTreeMap<&str, BTreeMap<&str, &Arrow>> = BTreeMap::new();
     for arrow in arrows {
@@ -74,7 +74,7 @@ fn reached<'a>(unit: &str, uses: &BTreeMap<&'a str, BTreeMap<&'a str, &'a Arrow>
 mod tests {
     use super::*;
 
-    /// A made-up crate; each file with its text.
+    /// An example crate; each file with its text.
     fn tree(files: &[(&str, &str)]) -> (BTreeSet<String>, Vec<Arrow>) {
         let files: Vec<SourceFile> = files
             .iter()
@@ -92,7 +92,7 @@ mod tests {
 
     const ORDER: Order = &[&["ground"], &["first"], &["second"]];
 
-    /// The sound crate with one more file.
+    /// The valid crate with one more file.
     fn with(path: &str, text: &str) -> (BTreeSet<String>, Vec<Arrow>) {
         let mut files = SOUND.to_vec();
         files.push((path, text));
@@ -103,7 +103,7 @@ mod tests {
     fn breach(path: &str, text: &str, expected: &str) {
         let (units, arrows) = with(path, text);
         assert_eq!(against(ORDER, &units, &arrows), [expected]);
-        assert_eq!(circles(&arrows).len(), 1, "what runs upwards to a user of it closes a circle");
+        assert_eq!(circles(&arrows).len(), 1, "an upward use of a unit's user closes a circle");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Checks the walls between the crates: who may depend on whom, what only an adapter may do, and the floors in crates.
+//! Checks the layers: which crate may depend on which, what only an adapter may do, and the floors inside crates.
 //!
-//! The table below is the "may depend on" column of docs/ARCHITECTURE.md. Dev-dependencies are free, because a test
-//! may use anything; build-dependencies count, because what they generate ships.
+//! The table below is the "may depend on" column of docs/ARCHITECTURE.md. Dev-dependencies are allowed, because a
+//! test may use anything; build-dependencies count, because the code they generate is shipped.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,14 +11,14 @@ use crate::floors::{self, Order, SourceFile};
 use crate::place::Place;
 use crate::{run, source};
 
-/// One row: a package, the Tollgate packages it may use, and the platforms it may touch.
+/// One row: a package, the Tollgate packages it may use, and the platforms it may use.
 struct Layer {
     package: &'static str,
     may_use: &'static [&'static str],
     platforms: &'static [&'static str],
 }
 
-/// Every package that ships. Tests, benchmarks and tasks may use anything and have no row.
+/// Every package that is shipped. Tests, benchmarks and tasks may use anything and have no row.
 const LAYERS: [Layer; 9] = [
     Layer { package: "tollgate-core", may_use: &[], platforms: &[] },
     Layer { package: "tollgate-kv-schemas", may_use: &["tollgate-core"], platforms: &[] },
@@ -58,7 +58,7 @@ const LAYERS: [Layer; 9] = [
     },
 ];
 
-/// Crates that are, or belong to, one platform. A package without that platform must not even reach them through others.
+/// Crates that belong to one platform. A package without that platform must not depend on them, not even indirectly.
 const PLATFORM_CRATES: [(&str, &str); 17] = [
     ("worker", "cloudflare"),
     ("worker-sys", "cloudflare"),
@@ -79,16 +79,16 @@ const PLATFORM_CRATES: [(&str, &str); 17] = [
     ("getrandom", "any adapter"),
 ];
 
-/// The packages whose whole dependency tree has to be free of platforms.
+/// The packages whose whole dependency tree must be free of platform crates.
 const PURE: [&str; 5] =
     ["tollgate-core", "tollgate-kv-schemas", "tollgate-edge", "tollgate-config", "tollgate-analysis"];
 
-/// A crate whose units (folders and files beside `lib.rs`) may not use each other in circles.
+/// A crate whose units (folders and files next to `lib.rs`) must not use each other in circles.
 struct Floors {
     folder: &'static str,
-    /// The order of its floors, where one is stated; the lowest first.
+    /// The order of its floors, if one is stated; the lowest first.
     order: Option<Order>,
-    /// Pairs of units that may know each other, with the reason.
+    /// Pairs of units that may use each other, with the reason.
     pairs: &'static [(&'static str, &'static str, &'static str)],
 }
 
@@ -122,7 +122,7 @@ const FLOORS: [Floors; 5] = [
     Floors { folder: "config/analysis/src", order: Some(&[&["bounds", "diff", "proofs"], &["compile"]]), pairs: &[] },
 ];
 
-/// What `core/clippy.toml` has to ban by name.
+/// The paths that `core/clippy.toml` must ban.
 const BANNED_IN_CORE: [&str; 7] = [
     "std::time::Instant::now",
     "std::time::SystemTime::now",
@@ -133,10 +133,10 @@ const BANNED_IN_CORE: [&str; 7] = [
     "std::env::vars",
 ];
 
-/// Words that only an adapter's code may say.
+/// Words that only an adapter's code may contain.
 const ADAPTER_WORDS: [&str; 2] = ["unsafe", "target_arch"];
 
-/// Checks all walls and reports every breach, not only the first.
+/// Checks all rules and reports every violation, not only the first.
 pub(crate) fn check(place: &Place) -> Result<(), String> {
     println!("==> layers");
     let mut breaches = Vec::new();
@@ -160,10 +160,10 @@ pub(crate) fn check(place: &Place) -> Result<(), String> {
         eprintln!("layers: {breach}");
     }
     if breaches.is_empty() {
-        println!("    layers: {} packages keep to their walls, {} crates to their floors", LAYERS.len(), FLOORS.len());
+        println!("    layers: {} packages keep to their layers, {} crates to their floors", LAYERS.len(), FLOORS.len());
         return Ok(());
     }
-    Err(format!("{} breaches of the layers", breaches.len()))
+    Err(format!("{} violations of the layers", breaches.len()))
 }
 
 /// Package -> the names of its normal and build dependencies, as the manifests declare them.
@@ -197,7 +197,7 @@ fn text(value: &serde_json::Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// What the manifests declare and the table does not allow.
+/// Dependencies that the manifests declare and the table does not allow.
 fn forbidden_edges(direct: &Dependencies) -> Vec<String> {
     let mut breaches = Vec::new();
     for layer in &LAYERS {
@@ -258,7 +258,7 @@ fn missing_bans(clippy: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a crate's units use against their order, or in circles.
+/// Uses between a crate's units that violate their order or form circles.
 fn off_their_floors(place: &Place, floors: &Floors) -> Result<Vec<String>, String> {
     let Floors { folder, order, pairs } = floors;
     let root = place.root.join(folder);
@@ -309,7 +309,7 @@ fn adapter_words(file: &Path, text: &str) -> Vec<String> {
     ADAPTER_WORDS
         .iter()
         .filter(|word| source::says(text, word))
-        .map(|word| format!("{} says `{word}`, which is for adapters", file.display()))
+        .map(|word| format!("{} contains `{word}`, which only adapters may use", file.display()))
         .collect()
 }
 

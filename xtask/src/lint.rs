@@ -1,11 +1,11 @@
-//! Formatting, clippy, docs and cargo-deny; all of them run, even after one has failed.
+//! Formatting, clippy, docs and cargo-deny; all of them run, even if one has failed.
 
 use std::process::Command;
 
 use crate::place::Place;
 use crate::run;
 
-/// What is made for another target, checked for that one, too.
+/// Packages for other targets, which are checked for these targets too.
 const WASM_PACKAGES: [(&str, &str); 4] = [
     ("tollgate-cloudflare", "wasm32-unknown-unknown"),
     ("tollgate-contracts-cloudflare", "wasm32-unknown-unknown"),
@@ -65,11 +65,11 @@ fn except_wasm(command: &mut Command) {
     }
 }
 
-/// Licences, bans and sources always; advisories only where their database can be fetched.
+/// Licences, bans and sources always; advisories only if their database can be fetched.
 fn deny(place: &Place) -> Result<(), String> {
     if run::answer(run::cargo(place).args(["deny", "--version"])).is_none() {
-        println!("==> lint: cargo-deny is absent, so licences, bans and sources were NOT checked");
-        println!("    (to have them checked: cargo install --locked cargo-deny)");
+        println!("==> lint: cargo-deny is not installed, so licences, bans and sources were NOT checked");
+        println!("    (to check them: cargo install --locked cargo-deny)");
         return Ok(());
     }
     run::announced(

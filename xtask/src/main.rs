@@ -1,8 +1,8 @@
 //! Tasks of the Tollgate project, run as `cargo xtask <task>`.
 //!
-//! It does NOT know how to route, compile or serve anything, and it downloads nothing itself: it calls `cargo`,
-//! `rustup` and `npm`, says what it calls and why, and adds up what they report. Start reading at [`Task::parse`], then
-//! the file named after the task.
+//! It does NOT route, compile or serve anything, and it downloads nothing itself: it runs `cargo`, `rustup` and `npm`,
+//! prints what it runs and why, and sums up their results. Start reading at [`Task::parse`], then the file named after
+//! the task.
 
 mod args;
 mod build;
@@ -58,7 +58,7 @@ fn perform(task: &Task) -> Result<(), String> {
     }
 }
 
-/// What `.ci/run` does: every check, even after one has failed, so that a single run tells all there is to mend.
+/// Runs every check, even if one has failed, so that a single run reports all problems. `.ci/run` calls this.
 fn ci(place: &Place) -> Result<(), String> {
     setup::rust_parts(place, &args::Host::ALL)?;
     let checks = [

@@ -1,16 +1,16 @@
-//! Where things are: the clone, the cache outside it, cargo's target folder.
+//! The folders: the clone, the cache outside it, cargo's target folder.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The folders every task works with, as absolute paths.
+/// The folders of every task, as absolute paths.
 pub(crate) struct Place {
     /// The clone.
     pub(crate) root: PathBuf,
-    /// Tools and stamps that outlive the clone.
+    /// Tools and stamps, shared by clones.
     pub(crate) cache: PathBuf,
-    /// Where cargo puts what it builds.
+    /// The target folder of cargo.
     pub(crate) target: PathBuf,
 }
 
@@ -28,12 +28,12 @@ impl Place {
         Ok(Self { root, cache, target })
     }
 
-    /// The folder of the tools set-up builds, by the name the tools have.
+    /// A tool that the setup builds, by its name.
     pub(crate) fn tool(&self, name: &str) -> PathBuf {
         self.cache.join("tools").join("bin").join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
-    /// What cargo built in the dev profile for this machine.
+    /// A program that cargo built in the dev profile for this machine.
     pub(crate) fn debug_binary(&self, name: &str) -> PathBuf {
         self.target.join("debug").join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
@@ -48,7 +48,7 @@ fn absolute(root: &Path, folder: &Path) -> PathBuf {
     root.join(folder)
 }
 
-/// Asks cargo, because a user's own cargo configuration may move the folder as well as CARGO_TARGET_DIR.
+/// Asks cargo, because not only CARGO_TARGET_DIR but also a user's cargo configuration may change the folder.
 fn target_directory(root: &Path) -> Result<PathBuf, String> {
     let output = Command::new(cargo())
         .args(["metadata", "--no-deps", "--format-version", "1"])
@@ -59,15 +59,15 @@ fn target_directory(root: &Path) -> Result<PathBuf, String> {
         let why = String::from_utf8_lossy(&output.stderr);
         return Err(format!("cargo metadata failed: {}", why.trim()));
     }
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata answered no JSON: {error}"))?;
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("cargo metadata did not print JSON: {error}"))?;
     metadata["target_directory"]
         .as_str()
         .map(PathBuf::from)
         .ok_or_else(|| "cargo metadata names no target_directory".to_owned())
 }
 
-/// The cargo that runs us, so that a `+toolchain` stays in force.
+/// The cargo that runs this program, so that a `+toolchain` stays in effect.
 pub(crate) fn cargo() -> PathBuf {
     env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }

@@ -1,4 +1,4 @@
-//! Running other programs: announced, with no stdin, their output passed on as it comes.
+//! Runs other programs: announced, without stdin, with their output passed on immediately.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
@@ -14,14 +14,14 @@ pub(crate) fn cargo(place: &Place) -> Command {
     command
         .current_dir(&place.root)
         .env("TOLLGATE_CACHE", &place.cache)
-        // What cargo sets for the xtask itself must not leak into builds: it would change their fingerprints.
+        // The variables that cargo sets for xtask must not leak into builds: they would change the fingerprints.
         .env_remove("CARGO_MANIFEST_DIR")
         .env_remove("CARGO_MANIFEST_PATH")
         .env_remove("CARGO_PKG_NAME");
     command
 }
 
-/// Says what runs and how long it took; the error is the announcement with the exit status.
+/// Prints what runs and how long it took; the error is the announcement with the exit status.
 pub(crate) fn announced(what: &str, command: &mut Command) -> Result<(), String> {
     println!("==> {what}");
     let started = Instant::now();
@@ -33,7 +33,7 @@ pub(crate) fn announced(what: &str, command: &mut Command) -> Result<(), String>
     Err(format!("{what} failed ({status})"))
 }
 
-/// Runs a program, passes its output on and keeps a copy; the bool says whether it succeeded.
+/// Runs a program, passes its output on and keeps a copy; the bool is true if it succeeded.
 pub(crate) fn watched(command: &mut Command) -> Result<(bool, String), String> {
     let mut child = command
         .stdin(Stdio::null())
@@ -57,7 +57,7 @@ pub(crate) fn watched(command: &mut Command) -> Result<(bool, String), String> {
     Ok((status.success(), text))
 }
 
-/// Runs a program quietly; `None` when it is absent or fails.
+/// Runs a program without output; `None` if it is not installed or fails.
 pub(crate) fn answer(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -72,7 +72,7 @@ fn pump(
         let mut from = BufReader::new(from);
         let mut line = Vec::new();
         while matches!(from.read_until(b'\n', &mut line), Ok(1..)) {
-            // A closed stdout is no reason to stop reading: the child would block on a full pipe.
+            // Reading continues even if stdout is closed: otherwise the child would block on a full pipe.
             let _ = to.write_all(&line);
             kept.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&line));
             line.clear();

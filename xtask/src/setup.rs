@@ -1,7 +1,7 @@
-//! Installs what the builds and tests need; each step is announced, and skipped when it was done before.
+//! Installs what the builds and tests need; each step is announced, and skipped if it was done before.
 //!
-//! Only crates.io, the npm registry and rustup's components are reached. Versions come from `rust-toolchain.toml`,
-//! `Cargo.lock` and `package-lock.json`; nothing is chosen here.
+//! Only crates.io, the npm registry and rustup's servers are contacted. Versions come from `rust-toolchain.toml`,
+//! `Cargo.lock` and `package-lock.json`; none is chosen here.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use crate::args::Host;
 use crate::place::Place;
 use crate::run;
 
-/// Node's oldest major version that the pinned npm packages run on.
+/// The oldest major version of Node that the pinned npm packages support.
 const NODE_MAJOR_MIN: u32 = 20;
-/// wasm-bindgen's programs, built from the crate beside this one.
+/// The programs of wasm-bindgen, built from the crate next to this one.
 const WASM_TOOLS: [&str; 2] = ["wasm-bindgen", "wasm-bindgen-test-runner"];
 
 /// Unoptimised, the tools take several times as long to read a module.
 const TOOLS_CONFIG: [&str; 3] =
     ["profile.dev.opt-level=1", "profile.dev.debug=false", "future-incompat-report.frequency=\"never\""];
 
-/// Prepares for these hosts and says plainly what is missing when it cannot.
+/// Prepares for these hosts; the error says what is missing.
 pub(crate) fn prepare(place: &Place, hosts: &[Host]) -> Result<(), String> {
     rust_parts(place, hosts)?;
     if !hosts.contains(&Host::Cloudflare) {
@@ -38,7 +38,7 @@ pub(crate) fn prepare(place: &Place, hosts: &[Host]) -> Result<(), String> {
 
 /// The toolchain's components and the wasm targets of these hosts.
 ///
-/// `rust-toolchain.toml` lists them, but rustup leaves that list alone where RUSTUP_AUTO_INSTALL=0 is set.
+/// `rust-toolchain.toml` lists them, but rustup ignores that list if RUSTUP_AUTO_INSTALL=0 is set.
 pub(crate) fn rust_parts(place: &Place, hosts: &[Host]) -> Result<(), String> {
     let mut targets = Vec::new();
     if hosts.contains(&Host::Cloudflare) {
@@ -66,13 +66,13 @@ pub(crate) fn rust_parts(place: &Place, hosts: &[Host]) -> Result<(), String> {
     Ok(())
 }
 
-/// Builds wasm-bindgen's programs into the cache, unless those of this version are there.
+/// Builds wasm-bindgen's programs into the cache, unless this version is installed.
 fn wasm_tools(place: &Place) -> Result<(), String> {
     let wanted = locked_version(&place.root, "wasm-bindgen")?;
     if WASM_TOOLS.iter().all(|tool| tool_version(place, tool).as_deref() == Some(wanted.as_str())) {
         return Ok(());
     }
-    // The folder and the settings of adapters/cloudflare/build.mjs, which builds the same where this was not run.
+    // The folder and the settings of adapters/cloudflare/build.mjs, which builds the same if this was not run.
     let target = place.cache.join("tools").join("target");
     let mut build = run::cargo(place);
     build.args(["build", "--locked", "--package", "tollgate-wasm-tools", "--bins"]);
@@ -88,7 +88,7 @@ fn wasm_tools(place: &Place) -> Result<(), String> {
     Ok(())
 }
 
-/// Copies beside, then renames: a reader never sees half a program.
+/// Copies to a temporary name, then renames: a reader never sees an incomplete program.
 fn install(from: &Path, to: &Path) -> Result<(), String> {
     let complain = |error| format!("installing {}: {error}", to.display());
     if let Some(folder) = to.parent() {
@@ -104,7 +104,7 @@ fn tool_version(place: &Place, tool: &str) -> Option<String> {
     said.split_whitespace().nth(1).map(str::to_owned)
 }
 
-/// Installs exactly what `package-lock.json` says, when it is not what was installed last.
+/// Installs exactly what `package-lock.json` lists, if that has changed since the last installation.
 fn npm_packages(place: &Place) -> Result<(), String> {
     let node = node_version()?;
     let lock = fs::read_to_string(place.root.join("package-lock.json"))
@@ -150,7 +150,7 @@ fn rustc(place: &Place) -> Command {
 /// The version of a package in `Cargo.lock`.
 fn locked_version(root: &Path, package: &str) -> Result<String, String> {
     let lock = fs::read_to_string(root.join("Cargo.lock")).map_err(|error| format!("Cargo.lock: {error}"))?;
-    version_in_lock(&lock, package).ok_or_else(|| format!("Cargo.lock names no version of {package}"))
+    version_in_lock(&lock, package).ok_or_else(|| format!("Cargo.lock has no version of {package}"))
 }
 
 fn version_in_lock(lock: &str, package: &str) -> Option<String> {

@@ -1,6 +1,6 @@
-//! Reads Rust source just far enough to tell its words from its comments and strings.
+//! Scans Rust source: separates words of the code from comments and strings.
 
-/// Whether `word` stands in the code of `source`, as a whole word.
+/// Whether the code of `source` contains `word` as a whole word.
 pub(crate) fn says(source: &str, word: &str) -> bool {
     let code = code_of(source);
     code.match_indices(word).any(|(at, _)| {
@@ -19,7 +19,7 @@ pub(crate) enum Token<'c> {
     Mark(char),
 }
 
-/// Code without comments and without what is inside string literals.
+/// Code without comments and without the contents of string literals.
 pub(crate) struct Code(String);
 
 impl Code {
@@ -52,7 +52,7 @@ fn in_word(letter: char) -> bool {
     letter == '_' || letter.is_alphanumeric()
 }
 
-/// The source without comments and without what is inside string literals.
+/// The source without comments and without the contents of string literals.
 fn code_of(source: &str) -> String {
     let mut code = String::with_capacity(source.len());
     let mut rest = source;
@@ -97,7 +97,7 @@ fn block_comment(text: &str) -> usize {
     text.len()
 }
 
-/// The length of the raw string at the start, if one stands there (and not the end of a word in `r`).
+/// The length of the raw string at the start, if there is one (and not a word that ends in `r`).
 fn raw_string(text: &str, before: Option<char>) -> Option<usize> {
     if before.is_some_and(|letter| in_word(letter) && letter != 'b') {
         return None;
@@ -110,7 +110,7 @@ fn raw_string(text: &str, before: Option<char>) -> Option<usize> {
     Some(text[inside..].find(&closing).map_or(text.len(), |end| inside + end + closing.len()))
 }
 
-/// The length of the letter in quotes at the start, if it is one and no lifetime.
+/// The length of the character literal at the start, if it is one and not a lifetime.
 fn letter(text: &str) -> Option<usize> {
     let inside = text.strip_prefix('\'')?;
     let first = inside.chars().next()?;

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: runs the suites, adds up what they report, and ends with one line of numbers.
+//! `cargo xtask test`: runs the suites, sums up their results, and ends with one line of numbers.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use crate::args::{Host, Selection, Suite};
 use crate::place::Place;
 use crate::{build, examples, run, setup};
 
-/// Packages that no unit test step asks for: the suites have steps of their own, the tools have no tests.
+/// Packages that the unit test step excludes: the suites have separate steps, the tools have no tests.
 const NOT_UNIT: [&str; 5] = [
     "tollgate-contracts",
     "tollgate-contracts-cloudflare",
@@ -14,21 +14,21 @@ const NOT_UNIT: [&str; 5] = [
     "tollgate-tests",
     "tollgate-wasm-tools",
 ];
-/// Packages that only matter to one host, whose tests run where that host is selected.
+/// Packages of one host, whose tests run only if that host is selected.
 const OF_A_HOST: [(&str, Host); 3] =
     [("tollgate-cloudflare", Host::Cloudflare), ("tollgate-spin", Host::Spin), ("tollgate-spin-host", Host::Spin)];
 
-/// What one step did.
+/// The result of one step.
 struct Outcome {
     step: &'static str,
     passed: u64,
     failed: u64,
-    /// Why the step could not be run, or failed without naming a test.
+    /// Why the step could not be run, or failed without a failed test.
     broken: Option<String>,
     took: Duration,
 }
 
-/// Sets up, builds and runs what was selected; the last line printed is `N passed, N failed`.
+/// Sets up, builds and runs the selected suites; the last line printed is `N passed, N failed`.
 pub(crate) fn test(place: &Place, selection: &Selection) -> Result<(), String> {
     if !Suite::ALL.into_iter().any(|suite| runs(selection, suite)) {
         return Err("nothing to run: the wasm suite belongs to the cloudflare host".to_owned());
@@ -42,12 +42,12 @@ pub(crate) fn test(place: &Place, selection: &Selection) -> Result<(), String> {
     conclude(&outcomes)
 }
 
-/// Core on wasm32 is the Cloudflare host's concern: who narrows to another host needs no Node.
+/// Core on wasm32 belongs to the Cloudflare host: a run for other hosts needs no Node.
 fn runs(selection: &Selection, suite: Suite) -> bool {
     selection.wants(suite) && (suite != Suite::Wasm || selection.hosts().contains(&Host::Cloudflare))
 }
 
-/// The hosts to set up for: unit tests alone need none.
+/// The hosts to set up for; unit tests alone need none.
 fn needed(selection: &Selection) -> &[Host] {
     if selection.wants(Suite::E2e) || selection.wants(Suite::Conformance) {
         selection.hosts()
@@ -69,7 +69,7 @@ fn suite_of(place: &Place, selection: &Selection, suite: Suite) -> Result<(u64, 
     }
 }
 
-/// Unit and property tests of every crate, those of the suites' own tools, then the examples in the docs.
+/// Unit and property tests of every crate and of the suites' tools, then the examples in the docs.
 fn unit(place: &Place, hosts: &[Host]) -> Result<(u64, u64), String> {
     let mut crates = runner(place);
     crates.args(["--locked", "--workspace"]);
@@ -89,7 +89,7 @@ fn unit(place: &Place, hosts: &[Host]) -> Result<(u64, u64), String> {
     Ok(sum)
 }
 
-/// Core's own tests once more, and those of stored bytes, compiled to the target that Workers run.
+/// The tests of core and of the stored formats, compiled to the target of Workers.
 fn wasm(place: &Place) -> Result<(u64, u64), String> {
     let mut command = run::cargo(place);
     command
@@ -119,7 +119,7 @@ fn e2e(place: &Place, selection: &Selection) -> Result<(u64, u64), String> {
     on_hosts(place, selection, "e2e")
 }
 
-/// Runs one of the suites that are programs, on the hosts selected.
+/// Runs one of the suites that are programs, on the selected hosts.
 fn on_hosts(place: &Place, selection: &Selection, program: &str) -> Result<(u64, u64), String> {
     let mut command = std::process::Command::new(place.debug_binary(program));
     command.current_dir(&place.root);
@@ -130,7 +130,7 @@ fn on_hosts(place: &Place, selection: &Selection, program: &str) -> Result<(u64,
     counted(&mut command)
 }
 
-/// nextest where it is installed, else cargo's own runner.
+/// nextest if it is installed, otherwise cargo's own runner.
 fn runner(place: &Place) -> std::process::Command {
     let mut command = run::cargo(place);
     if run::answer(run::cargo(place).args(["nextest", "--version"])).is_some() {
@@ -142,26 +142,26 @@ fn runner(place: &Place) -> std::process::Command {
     command
 }
 
-/// Runs a test program and reads its counts; a failure that names no test is an error.
+/// Runs a test program and reads its counts; a failure without a failed test is an error.
 fn counted(command: &mut std::process::Command) -> Result<(u64, u64), String> {
     let (success, said) = run::watched(command)?;
     let (passed, failed) = counts(&said);
     if !success && failed == 0 {
-        return Err("it failed without naming a test: see above".to_owned());
+        return Err("it failed without a failed test: see above".to_owned());
     }
     Ok((passed, failed))
 }
 
-/// How cargo's own runner begins its summary.
+/// The beginning of the summary of cargo's own runner.
 const OWN_RUNNER: &str = "test result:";
 
 const SUMMARIES: [&str; 4] = [OWN_RUNNER, "Summary [", "conformance: ", "e2e: "];
 
-/// Adds up the summary lines of nextest, of cargo's runner, of the wasm runner and of the suites that are programs.
+/// Sums up the summary lines of nextest, of cargo's runner, of the wasm runner and of the suites that are programs.
 fn counts(said: &str) -> (u64, u64) {
     let mut sum = (0, 0);
     for line in said.lines() {
-        // nextest repeats what a failed test's own runner said, indented.
+        // nextest repeats the output of a failed test's own runner, indented.
         if line.starts_with(' ') && line.trim_start().starts_with(OWN_RUNNER) {
             continue;
         }
@@ -174,7 +174,7 @@ fn counts(said: &str) -> (u64, u64) {
     sum
 }
 
-/// The number that stands before a word, or nought.
+/// The number before a word, or 0.
 fn before(line: &str, word: &str) -> u64 {
     line.split([',', ';', ':', '.'])
         .filter_map(|part| part.trim().split_once(' '))

@@ -1,7 +1,7 @@
-//! Loads bundles as a fresh isolate does for its first request, natively and in wasm, to be measured by `bench`.
+//! Loads bundles as a new isolate does for its first request, natively and in wasm, for measurement by `bench`.
 //!
-//! [`pack`] makes what is stored, [`load`] is what is measured; between them goes one list of bytes, which a fresh wasm
-//! instance can be handed.
+//! [`pack`] creates the stored records, [`load`] is measured; one byte array between them can be passed to a new wasm
+//! instance.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -19,10 +19,10 @@ use tollgate_edge::BundleRecords;
 use tollgate_kv_schemas::{Bundle, Id};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// The host that asks.
+/// The requested host.
 const HOST: &str = "t0.example.com";
 
-/// What is stored for a gateway with so many hosts and routes on each; `json` has the part alone as JSON.
+/// The stored records of a gateway with this many hosts and routes on each; with `json`, the part is JSON.
 #[wasm_bindgen]
 #[must_use]
 pub fn pack(hosts: usize, routes: usize, json: bool) -> Vec<u8> {
@@ -44,9 +44,9 @@ fn largest<'r>(records: &'r [(String, Vec<u8>)], kind: &str) -> &'r [u8] {
     of_kind.map(|(_, value)| value.as_slice()).max_by_key(|value| value.len()).unwrap_or_default()
 }
 
-/// Loads what was packed, the router included, and keeps it for good; answers how many routes there are.
+/// Loads packed records, including the router, and never frees them; returns the number of routes.
 ///
-/// An isolate keeps what it has loaded, so what it takes to let go of it is not to be measured.
+/// An isolate keeps what it has loaded, so the time to free it is not measured.
 #[wasm_bindgen]
 #[must_use]
 pub fn load(packed: &[u8]) -> usize {
@@ -62,7 +62,7 @@ pub fn load(packed: &[u8]) -> usize {
     }
 }
 
-/// As the edge loaded parts when they were JSON.
+/// Loads a part in JSON, for comparison.
 fn load_json(json: &[u8]) -> Option<usize> {
     let _ = Id::of(json);
     let site: SiteSettings = serde_json::from_slice(json).ok().filter(SiteSettings::is_coherent)?;
@@ -102,7 +102,7 @@ fn gateway() -> GatewaySettings {
     }
 }
 
-/// A part as a gateway of a few APIs has it.
+/// A part of a gateway with a few APIs.
 fn site(routes: usize) -> SiteSettings {
     let limit = RateLimitSettings {
         rate: NonZeroU32::MIN,

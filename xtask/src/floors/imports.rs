@@ -1,4 +1,4 @@
-//! Finds the imports of a crate: every path that begins with `crate` or `super`, in `use` or in the midst of code.
+//! Finds the imports of a crate: every path that begins with `crate` or `super`, in `use` or in other code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(crate) struct Arrow {
     pub(crate) to: String,
     /// The file that uses it.
     pub(crate) file: String,
-    /// The path as far as it tells the unit, such as `crate::source`.
+    /// The path up to the unit, such as `crate::source`.
     pub(crate) path: String,
 }
 
@@ -30,7 +30,7 @@ impl Arrow {
     }
 }
 
-/// The units of a crate, and which of them uses which.
+/// The units of a crate, and their uses of each other.
 pub(crate) fn arrows(files: &[SourceFile]) -> (BTreeSet<String>, Vec<Arrow>) {
     let read: Vec<Read<'_>> = files.iter().map(Read::of).collect();
     let for_tests: BTreeSet<Vec<String>> = read.iter().flat_map(|file| file.test_modules.iter().cloned()).collect();
@@ -52,16 +52,16 @@ pub(crate) fn arrows(files: &[SourceFile]) -> (BTreeSet<String>, Vec<Arrow>) {
     (units, found.into_iter().collect())
 }
 
-/// What is read of one file.
+/// The data read from one file.
 struct Read<'f> {
     path: &'f str,
     /// Its module; empty for the root of the crate.
     module: Vec<String>,
     /// Paths from the root of the crate, as written, with their first name below it.
     paths: Vec<(String, String)>,
-    /// Modules that are only there for tests.
+    /// Modules that exist only for tests.
     test_modules: Vec<Vec<String>>,
-    /// Of the root of the crate: names that it passes on from a unit.
+    /// In the root of the crate: names that it re-exports from a unit.
     exported: Vec<(String, String)>,
 }
 
@@ -76,7 +76,7 @@ impl<'f> Read<'f> {
     }
 
     fn walk(&mut self, tokens: &[Token<'_>]) {
-        // The inline modules that are open, with how many braces were open where each began.
+        // The open inline modules, each with the number of open braces at its beginning.
         let mut inline: Vec<(String, usize)> = Vec::new();
         let (mut depth, mut at) = (0, 0);
         while let Some(token) = tokens.get(at) {
@@ -148,13 +148,13 @@ fn is_super(tokens: &[Token<'_>]) -> bool {
     matches!(tokens, [Token::Word("super"), Token::Mark(':'), Token::Mark(':')])
 }
 
-/// Whether an item that only tests have begins here.
+/// Whether an item that exists only for tests begins here.
 fn for_tests(tokens: &[Token<'_>]) -> bool {
     use Token::{Mark, Word};
     matches!(tokens, [Mark('#'), Mark('['), Word("cfg"), Mark('('), Word("test"), Mark(')'), Mark(']'), ..])
 }
 
-/// How many tokens the attributes in front of an item take.
+/// The number of tokens of the attributes before an item.
 fn behind_attributes(tokens: &[Token<'_>]) -> usize {
     let mut at = 0;
     while let [Token::Mark('#'), Token::Mark('['), ..] = &tokens[at..] {
@@ -163,7 +163,7 @@ fn behind_attributes(tokens: &[Token<'_>]) -> usize {
     at
 }
 
-/// How many tokens an item takes: up to a semicolon, a comma or the end of its braces.
+/// The number of tokens of an item: up to a semicolon, a comma or the end of its braces.
 fn item_length(tokens: &[Token<'_>]) -> usize {
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
@@ -178,7 +178,7 @@ fn item_length(tokens: &[Token<'_>]) -> usize {
     at
 }
 
-/// How many tokens there are from an opening mark to its closing one.
+/// The number of tokens from an opening mark to its closing one.
 fn balanced(tokens: &[Token<'_>]) -> usize {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate() {
@@ -201,7 +201,7 @@ fn leaves(tokens: &[Token<'_>]) -> Vec<Vec<String>> {
     found
 }
 
-/// Reads one tree and answers with how many tokens it takes.
+/// Reads one tree and returns its number of tokens.
 fn tree(tokens: &[Token<'_>], prefix: &mut Vec<String>, found: &mut Vec<Vec<String>>) -> usize {
     let before = prefix.len();
     let mut at = 0;
@@ -233,7 +233,7 @@ fn tree(tokens: &[Token<'_>], prefix: &mut Vec<String>, found: &mut Vec<Vec<Stri
                 at += 1;
                 break;
             }
-            // `a::*`, `a::<T>`, and what is no path.
+            // `a::*`, `a::<T>`, and anything that is not a path.
             _ => {
                 if prefix.len() > before {
                     found.push(prefix.clone());

@@ -1,8 +1,8 @@
-//! What cannot hold somewhere, and why.
+//! The checks that cannot pass on a lane, and why.
 
 use crate::lane::Lane;
 
-/// Why a check cannot hold on a lane, if it cannot.
+/// Why a check cannot pass on a lane, if it is exempt.
 pub(crate) fn why(lane: Lane, name: &str) -> Option<&'static str> {
     let listed = EXEMPT.iter().find(|(on, names, _)| *on == lane && names.contains(&name));
     listed.map(|(_, _, why)| *why)
@@ -19,7 +19,7 @@ const EXEMPT: &[Exemption] = &[
             "counters/time_pays_back",
             "records/a_record_is_gone_after_its_time",
         ],
-        "its clock moves only when a test moves it",
+        "its clock only moves when a test advances it",
     ),
     (
         Lane::Memory,
@@ -54,33 +54,33 @@ const EXEMPT: &[Exemption] = &[
             "upstream/requests_are_edited_as_a_map_is",
             "upstream/responses_are_edited_as_a_map_is",
         ],
-        "it has no network: its upstreams answer what a test scripted",
+        "it has no network: its upstreams give scripted answers",
     ),
     (
         Lane::Cloudflare,
         &["counters/a_day_pays_back_by_the_callers_clock"],
-        "a Durable Object charges by its own clock, which no caller moves",
+        "a Durable Object charges by its own clock, which no caller can change",
     ),
     (
         Lane::Cloudflare,
         &["content/bytes_fail_past_a_limit", "response_cache/keeps_nothing_of_what_passes_a_limit"],
-        "only streams are limited: whoever has bytes knows their length, and what comes in always streams",
+        "only streams are limited: the length of bytes in memory is known, and incoming content always streams",
     ),
     (
         Lane::Cloudflare,
         &["content/watched_tells_the_delivery"],
-        "streams pass by the gateway, so that content watched is always Delivery::Unobserved",
+        "streams bypass the gateway, so watched content is always Delivery::Unobserved",
     ),
     (
         Lane::Cloudflare,
         &["upstream/names_a_bad_certificate", "upstream/names_a_refused_connection", "upstream/names_garbage"],
-        "workerd says the same of a refused connection as of one that ends, and calls the others an internal error",
+        "workerd reports a refused connection like a closed one, and all other errors as an internal error",
     ),
-    (Lane::Cloudflare, &["records/a_record_is_gone_after_its_time"], "Workers KV keeps a record for 60 s at least"),
+    (Lane::Cloudflare, &["records/a_record_is_gone_after_its_time"], "Workers KV keeps a record for at least 60 s"),
     (
         Lane::Spin,
         &["upstream/names_a_bad_certificate", "upstream/names_an_early_end"],
-        "Spin calls every TLS failure a TLS protocol error, and every end before the head a protocol error",
+        "Spin reports every TLS failure as a TLS protocol error, and every close before the head as a protocol error",
     ),
 ];
 

@@ -1,4 +1,4 @@
-//! One implementation of the ports, and what is found of it.
+//! One implementation of the ports, and the results of its checks.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tollgate_tests::hosts::Kind;
 use crate::launched::Launched;
 use crate::{exempt, memory, native};
 
-/// Whose ports are checked.
+/// The implementation whose ports are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     /// The reference.
@@ -20,17 +20,17 @@ pub(crate) enum Lane {
     Spin,
 }
 
-/// What was found of one check.
+/// The result of one check.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Kept,
-    /// How it was broken.
+    /// How the contract was violated.
     Broken(String),
-    /// Why it cannot hold.
+    /// Why it cannot pass.
     NotApplicable(&'static str),
 }
 
-/// How long a check may take: one that traps in a Worker never answers.
+/// The timeout of a check: one that traps in a Worker never answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Lane {
@@ -49,7 +49,7 @@ impl Lane {
         Self::ALL.into_iter().find(|lane| *lane != Self::Memory && lane.name() == name)
     }
 
-    /// Runs the checks one after the other, because a store that is switched off is so for all.
+    /// Runs the checks one after the other, because a disabled store is disabled for all checks.
     pub(crate) async fn judge(self, names: &[&'static str]) -> Vec<Verdict> {
         match self {
             Self::Memory => self.judge_here(names, memory::Reference::new()).await,
@@ -64,10 +64,10 @@ impl Lane {
         let mut verdicts = Vec::new();
         for name in names.iter().copied() {
             let subject = Rc::clone(&subject);
-            // A task of its own, so that a port that panics fails this check alone.
+            // A separate task, so that a port that panics fails only this check.
             let check = async move {
                 let running = tokio::task::spawn_local(async move { run(name, &*subject).await });
-                running.await?.unwrap_or_else(|| Err(Breach("no such check".to_owned())))
+                running.await?.unwrap_or_else(|| Err(Breach("unknown check".to_owned())))
             };
             verdicts.push(self.verdict(name, check).await);
         }

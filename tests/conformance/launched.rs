@@ -1,4 +1,4 @@
-//! A host in a process of its own, with the artifact that checks its ports from within.
+//! A host in a separate process, with the artifact that checks its ports from inside.
 
 use std::rc::Rc;
 
@@ -13,12 +13,12 @@ use crate::stage::{Stage, Stores, listen};
 pub(crate) struct Launched {
     stage: Rc<Stage<Rc<Host>>>,
     host: Rc<Host>,
-    /// Where the stage takes orders.
+    /// The URL of the stage.
     address: String,
 }
 
 impl Launched {
-    /// Starts a host; fails where its artifact was built from other checks than these.
+    /// Starts a host; fails if its artifact was built with different checks.
     pub(crate) async fn start(kind: Kind) -> Result<Self, String> {
         let artifacts = Artifacts::find()?.with_contracts();
         let secrets = vec![("TOKEN".to_owned(), "s3cret".to_owned())];
@@ -29,12 +29,12 @@ impl Launched {
         let launched = Self { stage, host, address };
         let listed = launched.host.client().send(Request::get("/")).await.map_err(|failed| failed.to_string())?;
         if listed.text() != NAMES.join("\n") {
-            return Err(format!("the artifact has other checks; build it again\n{}", launched.host.stderr()));
+            return Err(format!("the artifact has different checks; build it again\n{}", launched.host.stderr()));
         }
         Ok(launched)
     }
 
-    /// Has the host run a check.
+    /// Makes the host run a check.
     pub(crate) async fn check(&self, name: &str) -> Outcome {
         let request = Request::get(&format!("/{name}?stage={}", self.address));
         let answer = self.host.client().send(request).await?;
@@ -45,7 +45,7 @@ impl Launched {
         }
     }
 
-    /// Undoes what a check that broke off left behind.
+    /// Cleans up after a check that was aborted.
     pub(crate) async fn mend(&self) -> Result<(), String> {
         self.stage.mend().await
     }

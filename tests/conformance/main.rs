@@ -1,8 +1,8 @@
-//! The contract of each port, asked of every implementation where it really runs: the reference in memory and the native
-//! adapter in this process, the others inside workerd and inside the component host.
+//! Checks the contract of each port for every implementation where it really runs: the in-memory reference and the
+//! native adapter in this process, the others inside workerd and inside the component host.
 //!
-//! `cargo xtask test --only conformance` builds what it needs and runs it; `conformance --host spin` narrows. It does NOT
-//! hold the checks: `tests/contracts` does. Open [`lane`] first; why a check cannot hold somewhere stands in
+//! `cargo xtask test --only conformance` builds what it needs and runs it; `conformance --host spin` selects a host. It
+//! does NOT contain the checks: `tests/contracts` does. Open [`lane`] first; exemptions and their reasons are in
 //! [`exempt`], and nowhere else.
 
 mod exempt;
@@ -40,16 +40,16 @@ fn main() -> ExitCode {
     if table.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The lanes and the words that a check's name has to contain. The reference is always run: it is what a check means.
+/// The lanes and the words that a check's name must contain. The reference always runs: it defines what a check means.
 fn arguments(mut words: impl Iterator<Item = String>) -> Result<(Vec<Lane>, Vec<String>), String> {
     let (mut lanes, mut filter) = (vec![Lane::Memory], Vec::new());
     while let Some(word) = words.next() {
         match word.as_str() {
             "--host" => {
-                let name = words.next().ok_or("--host wants a value")?;
-                lanes.push(Lane::of_host(&name).ok_or(format!("`{name}` is no host"))?);
+                let name = words.next().ok_or("--host needs a value")?;
+                lanes.push(Lane::of_host(&name).ok_or(format!("`{name}` is not a host"))?);
             }
-            option if option.starts_with('-') => return Err(format!("no option {option}")),
+            option if option.starts_with('-') => return Err(format!("unknown option {option}")),
             word => filter.push(word.to_owned()),
         }
     }
@@ -63,7 +63,7 @@ fn matches(name: &str, filter: &[String]) -> bool {
     filter.iter().all(|word| name.contains(word))
 }
 
-/// Runs on one thread, as an isolate would.
+/// Runs on one thread, like an isolate.
 fn on_one_thread<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, work)

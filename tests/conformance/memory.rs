@@ -1,4 +1,4 @@
-//! The reference implementations in memory.
+//! The in-memory reference implementations.
 
 use http::HeaderMap;
 use tollgate_contracts::stage::{Answer, Order, Store};
@@ -11,7 +11,7 @@ use crate::stage::{Stage, Stores};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-/// What the contracts mean.
+/// The reference, which defines what the contracts mean.
 pub(crate) struct Reference {
     host: MemoryHost,
     stage: Stage<MemoryHost>,
@@ -43,7 +43,11 @@ impl Subject for Reference {
     }
 
     async fn read(&self, content: Content) -> Result<Vec<u8>, Breach> {
-        if content.is_broken() { Err(Breach("it broke off".to_owned())) } else { Ok(content.bytes().to_vec()) }
+        if content.is_broken() {
+            Err(Breach("the content was aborted".to_owned()))
+        } else {
+            Ok(content.bytes().to_vec())
+        }
     }
 
     async fn order(&self, order: &Order) -> Result<Answer, Breach> {

@@ -1,4 +1,4 @@
-//! The native adapter's implementations, as one isolate has them.
+//! The native adapter's implementations in one isolate.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What happens around a subject: its stores are written and switched off, upstreams come and go.
+//! The environment of a subject: stores are written and disabled, upstreams are started and stopped.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,12 +17,12 @@ use tollgate_contracts::Breach;
 use tollgate_contracts::stage::{Answer, Order, Received, Store};
 use tollgate_tests::upstream::Upstream;
 
-/// The stores of a subject, as its operator and its misfortunes reach them.
+/// The stores of a subject, for writing records and injecting faults.
 pub(crate) trait Stores {
     /// Writes a record, or deletes it.
     async fn write(&self, key: &str, value: Option<&str>) -> Result<(), String>;
 
-    /// Makes a store fail, or work again.
+    /// Disables or enables a store.
     async fn away(&self, store: Store, away: bool) -> Result<(), String>;
 }
 
@@ -53,7 +53,7 @@ impl<S: Stores> Stage<S> {
             }
             Order::Stop { url } => {
                 drop(self.servers.borrow_mut().remove(url));
-                // The accept loop ends, and with it the port, when its task is next run.
+                // The accept loop ends and closes the port when its task runs next.
                 tokio::task::yield_now().await;
                 Ok(Answer::default())
             }
@@ -61,7 +61,7 @@ impl<S: Stores> Stage<S> {
         }
     }
 
-    /// Lets all stores work again and ends the upstreams that are left over.
+    /// Enables all stores and stops the remaining upstreams.
     pub(crate) async fn mend(&self) -> Result<(), String> {
         self.servers.borrow_mut().clear();
         for store in [Store::Records, Store::Counters, Store::ResponseCache] {
@@ -87,7 +87,7 @@ fn done(result: Result<(), String>) -> Result<Answer, Breach> {
     result.map(|()| Answer::default()).map_err(Breach)
 }
 
-/// Takes orders over HTTP from subjects in other processes; answers its URL. Must be called within a `LocalSet`.
+/// Accepts requests over HTTP from subjects in other processes; returns its URL. Must be called within a `LocalSet`.
 pub(crate) async fn listen<S: Stores + 'static>(stage: Rc<Stage<S>>) -> std::io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -96,7 +96,7 @@ pub(crate) async fn listen<S: Stores + 'static>(stage: Rc<Stage<S>>) -> std::io:
             let stage = Rc::clone(&stage);
             let service = service_fn(move |request| answer(Rc::clone(&stage), request));
             let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // A subject that leaves early has said so in its outcome.
+            // A subject that disconnects early reports that in its outcome.
             tokio::task::spawn_local(async move { drop(connection.await) });
         }
     });

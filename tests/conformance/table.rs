@@ -1,8 +1,8 @@
-//! The closing table: checks down, implementations across.
+//! The result table: checks as rows, implementations as columns.
 
 use crate::lane::{Lane, Verdict};
 
-/// What was found.
+/// The results.
 pub(crate) struct Table {
     names: Vec<&'static str>,
     columns: Vec<(Lane, Vec<Verdict>)>,
@@ -21,7 +21,7 @@ impl Table {
         self.count(|verdict| matches!(verdict, Verdict::Broken(_)))
     }
 
-    /// Prints the table, what lies behind its words, and the line that the tasks read.
+    /// Prints the table, the reasons for its entries, and the summary line that xtask reads.
     pub(crate) fn print(&self) {
         let width = self.names.iter().map(|name| name.len()).max().unwrap_or_default();
         let lanes: String = self.columns.iter().map(|(lane, _)| format!("{:<12}", lane.name())).collect();
@@ -43,7 +43,7 @@ impl Table {
             for (name, verdict) in self.names.iter().zip(verdicts) {
                 match verdict {
                     Verdict::Kept => {}
-                    Verdict::Broken(why) => println!("broken on {}: {name}: {why}", lane.name()),
+                    Verdict::Broken(why) => println!("violated on {}: {name}: {why}", lane.name()),
                     Verdict::NotApplicable(why) if told.contains(why) => {}
                     Verdict::NotApplicable(why) => {
                         println!("n/a on {}: {why}", lane.name());

@@ -1,6 +1,6 @@
-//! Lanes: host processes that work side by side, each taking one scenario after the other.
+//! Lanes: host processes that run in parallel, each with one scenario at a time.
 //!
-//! A scenario has its host to itself while it runs, so its faults and its log lines are its own.
+//! A scenario has exclusive use of its host while it runs, so that faults and log lines belong to it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ pub(crate) struct Judged {
     pub(crate) took: Duration,
 }
 
-/// Runs all scenarios on one host; the order of the answer is that of the scenarios.
+/// Runs all scenarios on one host; returns the results in the order of the scenarios.
 pub(crate) async fn run(kind: Kind, artifacts: &Artifacts, scenarios: &[Scenario], lanes: usize) -> Vec<Judged> {
     let queue: VecDeque<(usize, Scenario)> = scenarios.iter().copied().enumerate().collect();
     let lanes = lanes.min(queue.len());
@@ -31,7 +31,7 @@ pub(crate) async fn run(kind: Kind, artifacts: &Artifacts, scenarios: &[Scenario
         (0..lanes).map(|_| tokio::task::spawn_local(lane(kind, artifacts.clone(), Rc::clone(&queue)))).collect();
     let mut judged = Vec::new();
     for task in tasks {
-        // A lane does not panic: scenarios do so in tasks of their own.
+        // A lane does not panic: scenarios run in separate tasks.
         judged.extend(task.await.unwrap_or_default());
     }
     judged.sort_by_key(|(index, _)| *index);
@@ -67,7 +67,7 @@ async fn lane(
     }
 }
 
-/// The lane's host, made whole again; a new one where it ended or takes no commands any more.
+/// The lane's host without faults; a new one if it has ended or no longer accepts commands.
 async fn usable(host: Option<Rc<Host>>, kind: Kind, artifacts: &Artifacts) -> Result<Rc<Host>, String> {
     if let Some(host) = host {
         let whole = host.alive() && host.fault(Fault::NONE).await.is_ok();

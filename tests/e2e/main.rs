@@ -1,8 +1,8 @@
-//! The end-to-end suite: every scenario once, run against every host.
+//! The end-to-end suite: every scenario, run against every host.
 //!
-//! `cargo xtask test --only e2e` builds what it needs and runs it; `e2e --host native cache` narrows. A scenario talks
-//! to a host over a socket and to nothing else of the gateway, so that it holds for all hosts; where it cannot, the
-//! table says why. Open [`scenario::Scenario`] first, then a file of `scenarios/`.
+//! `cargo xtask test --only e2e` builds what it needs and runs it; `e2e --host native cache` selects a part. A scenario
+//! uses only a socket of a host and nothing else of the gateway, so that it runs on all hosts; if it cannot, the table
+//! says why. Open [`scenario::Scenario`] first, then a file of `scenarios/`.
 
 mod lane;
 mod project;
@@ -20,12 +20,12 @@ use scenario::Scenario;
 
 const USAGE: &str = "e2e [--host native|cloudflare|spin]... [--lanes N] [--repeat N] [FILTER]...";
 
-/// What to run.
+/// The options of a run.
 struct Arguments {
     hosts: Vec<Kind>,
-    /// Host processes per host that work side by side.
+    /// The number of parallel processes per host.
     lanes: usize,
-    /// How often everything is run: a flake shows in twenty.
+    /// How often everything is run; 20 is usually enough to find flaky scenarios.
     repeat: usize,
     filter: Vec<String>,
 }
@@ -52,16 +52,16 @@ impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut arguments = Self { hosts: Vec::new(), lanes: 3, repeat: 1, filter: Vec::new() };
         while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or(format!("{word} wants a value"));
+            let mut value = || words.next().ok_or(format!("{word} needs a value"));
             match word.as_str() {
                 "--host" => {
                     let name = value()?;
-                    let host = Kind::parse(&name).ok_or(format!("`{name}` is no host"))?;
+                    let host = Kind::parse(&name).ok_or(format!("`{name}` is not a host"))?;
                     arguments.hosts.push(host);
                 }
                 "--lanes" => arguments.lanes = number(&value()?)?,
                 "--repeat" => arguments.repeat = number(&value()?)?,
-                option if option.starts_with('-') => return Err(format!("no option {option}")),
+                option if option.starts_with('-') => return Err(format!("unknown option {option}")),
                 filter => arguments.filter.push(filter.to_owned()),
             }
         }
@@ -73,21 +73,21 @@ impl Arguments {
 }
 
 fn number(word: &str) -> Result<usize, String> {
-    word.parse::<usize>().ok().filter(|number| *number > 0).ok_or_else(|| format!("`{word}` is no number above 0"))
+    word.parse::<usize>().ok().filter(|number| *number > 0).ok_or_else(|| format!("`{word}` is not a number above 0"))
 }
 
 fn run(arguments: &Arguments) -> Result<bool, String> {
     let artifacts = Artifacts::find()?;
     let scenarios = scenarios::matching(&arguments.filter);
     if scenarios.is_empty() {
-        return Err("no scenario's name contains that".to_owned());
+        return Err("no scenario's name contains these words".to_owned());
     }
     scenario::note_panics();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     let mut table = table::Table::new(&arguments.hosts);
     for _ in 0..arguments.repeat {
-        // The hosts run side by side: most of a scenario's time goes by in waiting.
+        // The hosts run in parallel: a scenario spends most of its time waiting.
         let local = tokio::task::LocalSet::new();
         let all = local.block_on(&runtime, on_all(arguments, &artifacts, &scenarios));
         for (host, verdicts) in all {
@@ -106,7 +106,7 @@ async fn on_all(arguments: &Arguments, artifacts: &Artifacts, scenarios: &[Scena
     });
     let mut all = Vec::new();
     for host in each.collect::<Vec<_>>() {
-        // A lane does not panic: scenarios do so in tasks of their own.
+        // A lane does not panic: scenarios run in separate tasks.
         all.extend(host.await.ok());
     }
     all

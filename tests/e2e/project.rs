@@ -15,7 +15,7 @@ use crate::world::World;
 /// Records as keys and values.
 pub(crate) type Records = Vec<(String, Vec<u8>)>;
 
-/// A project of one API, in parts that a scenario may replace or add to; lines are YAML in flow style.
+/// A project with one API, in parts that a scenario can replace or extend; lines are YAML in flow style.
 pub(crate) struct Project {
     pub(crate) hosts: String,
     /// Further members of `gateway`.
@@ -32,7 +32,7 @@ pub(crate) struct Project {
 }
 
 impl Project {
-    /// The scenario's domain and its subdomains, its upstream, and a policy `keys` that takes keys in `X-API-Key`.
+    /// The scenario's domain and its subdomains, its upstream, and a policy `keys` that reads keys from `X-API-Key`.
     pub(crate) fn new(world: &World) -> Self {
         Self {
             hosts: format!("[{0}, \"*.{0}\"]", world.domain),
@@ -57,7 +57,7 @@ impl Project {
         self
     }
 
-    /// Puts another upstream in the place of the usual one.
+    /// Replaces the default upstream.
     pub(crate) fn upstream(mut self, definition: &str) -> Self {
         self.upstreams = vec![format!("up: {definition}")];
         self
@@ -138,15 +138,14 @@ pub(crate) async fn records_of(host: &Host, bundle: &Bundle) -> Result<Records, 
     Ok(publication.content().iter().cloned().chain([(key, pointer)]).collect())
 }
 
-/// Where a scenario damaged the pointer, the generation goes on after any that a scenario comes to.
+/// If a scenario damaged the pointer, the new generation is larger than any that a scenario reaches.
 fn after<'b>(bundle: &'b Bundle, stored: Option<&[u8]>) -> Publication<'b> {
     Publication::begin(bundle, stored).unwrap_or_else(|_| Publication::replacing(bundle, 10_000))
 }
 
-/// The records of a bundle with their content changed, each again under the name of what it holds, and named so by the
-/// others.
+/// The records of a bundle with changed content, renamed to the digests of the new content, with updated references.
 ///
-/// Without that, what a change is about would never be looked at: the digest would not fit.
+/// Otherwise the change would not be examined, because the digest would not match.
 pub(crate) fn rewritten(records: &Records, change: impl Fn(&str, &[u8]) -> Vec<u8>) -> Result<Records, Box<dyn Error>> {
     let (mut renamed, mut bundle, mut all) = (BTreeMap::new(), None, Records::new());
     for (key, value) in records {
@@ -168,7 +167,7 @@ pub(crate) fn rewritten(records: &Records, change: impl Fn(&str, &[u8]) -> Vec<u
             }
             None => {
                 let mut pointer: Pointer = decode(value)?;
-                pointer.newest.bundle = bundle.ok_or("the pointer stands before the manifest")?;
+                pointer.newest.bundle = bundle.ok_or("the pointer is before the manifest")?;
                 (key.clone(), change(key, &encode(&pointer)))
             }
         };
@@ -185,7 +184,7 @@ pub(crate) fn of_version(record: &[u8], version: u8) -> Vec<u8> {
     }
 }
 
-/// A consumer's key, and what its record says.
+/// A consumer's key, and the contents of its record.
 pub(crate) struct Key {
     /// The key itself.
     pub(crate) text: String,
@@ -198,7 +197,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// A key that holds; equal names and numbers give equal keys.
+    /// A valid key; equal names and numbers give equal keys.
     pub(crate) fn new(scenario: &str, number: u8, consumer: &str) -> Self {
         let mut seed = [number; 32];
         for (byte, letter) in seed.iter_mut().skip(1).zip(scenario.bytes()) {
@@ -216,7 +215,7 @@ impl Key {
         }
     }
 
-    /// Its record, by way of a fixtures file.
+    /// Its record, created from a fixtures file.
     pub(crate) fn records(&self) -> Result<Records, Box<dyn Error>> {
         let mut yaml = format!(
             "format: 1\nconsumers:\n  - id: {}\n{}    keys:\n      - key: {}\n        scopes: [{}]\n        revoked: {}\n",

@@ -1,4 +1,4 @@
-//! What a scenario is, and how one is run without its failure ending the others.
+//! Scenarios, and how one runs so that its failure does not end the others.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,18 +10,18 @@ use tollgate_tests::hosts::Kind;
 
 use crate::world::World;
 
-/// A scenario's end; the error says what was not as it should be. Scenarios may also assert.
+/// The result of a scenario; the error says what failed. Scenarios may also assert.
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 type Run = fn(Rc<World>) -> Pin<Box<dyn Future<Output = Outcome>>>;
 
-/// One thing that holds on every host.
+/// A statement that must be true on every host.
 #[derive(Clone, Copy)]
 pub(crate) struct Scenario {
     /// `phase: the sentence it proves`.
     pub(crate) phase: &'static str,
     pub(crate) name: &'static str,
-    /// Hosts where it cannot hold, and why not.
+    /// Hosts where it cannot pass, and why not.
     pub(crate) except: &'static [(Kind, &'static str)],
     pub(crate) run: Run,
 }
@@ -36,7 +36,7 @@ impl Scenario {
     }
 }
 
-/// Makes the list of a file's scenarios: functions of the world, with the hosts where they cannot hold.
+/// Defines the list of a file's scenarios: functions of the world, with the hosts where they cannot pass.
 macro_rules! scenarios {
     ($phase:literal; $($name:ident $(except $(($kind:ident, $why:literal))+)?),* $(,)?) => {
         pub(crate) const ALL: &[$crate::scenario::Scenario] = &[$(
@@ -51,7 +51,7 @@ macro_rules! scenarios {
 }
 pub(crate) use scenarios;
 
-/// How it went on one host.
+/// The result on one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Held,
@@ -59,10 +59,10 @@ pub(crate) enum Verdict {
     NotApplicable(&'static str),
 }
 
-/// The longest that a scenario may take.
+/// The timeout of a scenario.
 const SCENARIO_PATIENCE: Duration = Duration::from_secs(90);
 
-/// Runs one in a task of its own: a panic is a verdict.
+/// Runs one in a separate task: a panic is a failure.
 pub(crate) async fn run(scenario: &Scenario, world: Rc<World>) -> Verdict {
     let task = tokio::task::spawn_local((scenario.run)(world));
     let id = task.id();
@@ -81,7 +81,7 @@ thread_local! {
     static PANICS: RefCell<HashMap<tokio::task::Id, String>> = RefCell::new(HashMap::new());
 }
 
-/// Has panics of scenarios noted by task, instead of printed amid the others' output.
+/// Collects panics of scenarios by task, instead of printing them between other output.
 pub(crate) fn note_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| match tokio::task::try_id() {

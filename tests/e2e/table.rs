@@ -1,4 +1,4 @@
-//! The closing table: scenarios down, hosts across.
+//! The result table: scenarios as rows, hosts as columns.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use tollgate_tests::hosts::Kind;
 use crate::lane::Judged;
 use crate::scenario::Verdict;
 
-/// What was found, over all runs.
+/// The results of all runs.
 pub(crate) struct Table {
     hosts: Vec<Kind>,
-    /// Titles in the order they were first seen.
+    /// Titles in the order of their first occurrence.
     titles: Vec<String>,
     cells: BTreeMap<(String, &'static str), Vec<Verdict>>,
 }
@@ -34,7 +34,7 @@ impl Table {
         self.count(|verdict| matches!(verdict, Verdict::Failed(_)))
     }
 
-    /// Prints the table, why some cells are empty, and the line that the tasks read.
+    /// Prints the table, why some cells are empty, and the summary line that xtask reads.
     pub(crate) fn print(&self) {
         println!("\n{}", self.rows());
         let held = self.count(|verdict| *verdict == Verdict::Held);

@@ -1,4 +1,4 @@
-//! What a scenario has at hand: a host, an upstream of its own, a domain nobody else uses, consumers and keys.
+//! The environment of a scenario: a host, its own upstream, a domain that no other scenario uses, consumers and keys.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -18,13 +18,13 @@ use crate::project::{self, Key, Project};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The surroundings of one scenario.
+/// The environment of one scenario.
 pub(crate) struct World {
     pub(crate) host: Rc<Host>,
     pub(crate) upstream: Upstream,
-    /// A host name of this scenario's own; its subdomains are, too.
+    /// A host name that only this scenario uses, together with its subdomains.
     pub(crate) domain: String,
-    /// A name of this scenario's own, for APIs and consumers.
+    /// A name that only this scenario uses, for APIs and consumers.
     pub(crate) name: String,
     artifacts: Artifacts,
     keys_made: Cell<u8>,
@@ -47,7 +47,7 @@ impl World {
         self.host.kind() == kind
     }
 
-    /// A client that asks for the scenario's domain.
+    /// A client that sends requests to the scenario's domain.
     pub(crate) fn client(&self) -> Client {
         self.host.client().for_host(&self.domain)
     }
@@ -57,7 +57,7 @@ impl World {
         self.publish_yaml(&project.yaml()).await
     }
 
-    /// Compiles and publishes a whole `tollgate.yaml`.
+    /// Compiles and publishes a complete `tollgate.yaml`.
     pub(crate) async fn publish_yaml(&self, yaml: &str) -> Result<()> {
         self.publish_to(&self.host, yaml).await
     }
@@ -66,7 +66,7 @@ impl World {
         project::publish(host, &project::compile(yaml)?).await
     }
 
-    /// A host of the scenario's own, started with these options and ended with the scenario.
+    /// A separate host for the scenario, started with these options and stopped with the scenario.
     pub(crate) async fn start_host(&self, dev: bool, secrets: &[(&str, &str)]) -> Result<Host> {
         let options = Options {
             gateway: GATEWAY.to_owned(),
@@ -76,7 +76,7 @@ impl World {
         Ok(Host::start(self.host.kind(), &self.artifacts, &options).await?)
     }
 
-    /// A key of a consumer, with its record stored; `change` says what is special about it.
+    /// A key of a consumer, with its record stored; `change` changes its properties.
     pub(crate) async fn key(&self, consumer: &str, change: impl FnOnce(&mut Key)) -> Result<String> {
         let made = self.keys_made.replace(self.keys_made.get() + 1);
         let mut key = Key::new(&self.name, made, &format!("{}-{consumer}", self.name));
@@ -85,7 +85,7 @@ impl World {
         Ok(key.text)
     }
 
-    /// A key that holds, of a consumer that nobody else is.
+    /// A valid key of a consumer that only this scenario uses.
     pub(crate) async fn plain_key(&self, consumer: &str) -> Result<String> {
         self.key(consumer, |_| {}).await
     }
@@ -106,9 +106,9 @@ impl World {
         line["event"] == "exchange" && api == Some(self.name.as_str())
     }
 
-    /// Asks for a target until every isolate of a host has answered it: each remembers for itself.
+    /// Requests a target until every isolate of a host has answered it, because each has its own memory.
     pub(crate) async fn warm(&self, client: &Client, request: impl Fn() -> Request) -> Result<()> {
-        // Of two isolates, one would be left out by all of these once in eight million times.
+        // With two isolates, the chance that all of these miss one is one in eight million.
         for _ in 0..24 {
             let answer = client.send(request()).await?;
             if answer.status != 200 {
@@ -118,7 +118,7 @@ impl World {
         Ok(())
     }
 
-    /// The route that a log line names.
+    /// The route in a log line.
     pub(crate) fn route_of(line: &serde_json::Value) -> String {
         line["route_id"].as_str().unwrap_or_default().to_owned()
     }
@@ -133,26 +133,26 @@ impl World {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         let mut purges = Purges::default();
         purges.add(Purge {
-            resource: Some(CacheKey::parse(key).ok_or("that is no cache key")?),
+            resource: Some(CacheKey::parse(key).ok_or("this is not a cache key")?),
             at: Timestamp::from_millis(u64::try_from(now.as_millis())?),
         });
         let record = encode(&purges);
         Ok(self.host.put(&[(keys::purges(GATEWAY), record)]).await?)
     }
 
-    /// Asks for a target exactly as it is spelt.
+    /// Requests a target exactly as it is written.
     pub(crate) async fn get_raw(&self, target: &str) -> Result<RawAnswer> {
         let host = &self.domain;
         let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         Ok(self.client().raw_one(request.as_bytes()).await?)
     }
 
-    /// Waits until something holds; gives up after the usual patience.
+    /// Waits until the condition is true; gives up after the default timeout.
     pub(crate) async fn eventually(&self, what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
         let end = Instant::now() + PATIENCE;
         while !holds() {
             if Instant::now() > end {
-                return Err(format!("waited in vain for {what}").into());
+                return Err(format!("timeout while waiting for {what}").into());
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -160,7 +160,7 @@ impl World {
     }
 }
 
-/// Checks that an answer is a problem of this status and type, and gives nothing internal away.
+/// Checks that an answer is a problem of this status and type, and contains nothing internal.
 #[track_caller]
 pub(crate) fn assert_problem(answer: &Answer, status: u16, kind: &str) {
     assert_eq!(answer.status, status, "{}", answer.text());

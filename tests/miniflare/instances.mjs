@@ -1,4 +1,4 @@
-// Keeps hold of the wasm instances that the worker makes, so that a test can break one. Imported before the worker.
+// Keeps references to the worker's wasm instances, so that a test can break one. Imported before the worker.
 
 import trap from "./trap.wasm";
 
@@ -14,9 +14,9 @@ WebAssembly.Instance = class extends Real {
   }
 };
 
-// Has the newest instance trap in wasm the next time that it calls out to JavaScript, as a panic would.
+// Makes the newest instance trap in wasm at its next call to JavaScript, like a panic.
 export function breakLatest() {
-  if (latest === undefined) throw new Error("the worker made no instance");
+  if (latest === undefined) throw new Error("the worker has created no instance");
   latest.broken = true;
 }
 

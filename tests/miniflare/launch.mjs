@@ -4,10 +4,10 @@
 //                                   [--bare] [--await-records]
 //
 // Lines of JSON on standard output say when it is ready, what the gateway logs, and how each command ended; commands
-// come in as lines of JSON on standard input, whose end shuts it down. `--artifact` is the folder of the built worker
+// are lines of JSON on standard input, whose end shuts it down. `--artifact` is the folder of the built worker
 // (its `worker.mjs` is the entry), `build` at the root by default. `--bare` runs the worker without the wrapper that
-// makes `fault`, `remember-reads` and `trap` possible: what a benchmark wants. `--await-records` lets the first requests wait for the first
-// bundle to be put: what a person wants.
+// makes `fault`, `remember-reads` and `trap` possible; benchmarks use it. With `--await-records`, the first requests wait
+// until the first bundle is put; `tollgate dev` uses it.
 
 import { isUtf8 } from "node:buffer";
 import childProcess from "node:child_process";
@@ -21,7 +21,7 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = resolve(HERE, "../..");
 
 async function main() {
-  // A reader that went away has no more use for us.
+  // Without a reader, this process is no longer needed.
   process.stdout.on("error", () => process.exit(0));
   takeChildrenAlong();
   const args = readArgs();
@@ -31,13 +31,13 @@ async function main() {
   phase = "ready";
   tell({ ready: { url: url.origin } });
   const commands = await commandsFor(host, args);
-  // One command after the other, in the order they came.
+  // Commands are carried out one after the other, in the order of arrival.
   for await (const line of createInterface({ input: process.stdin })) await answer(commands, line);
   phase = "ending";
   await host.dispose();
 }
 
-// What we are at: "starting", "ready" or "ending".
+// The state of this process: "starting", "ready" or "ending".
 let phase = "starting";
 
 function readArgs() {
@@ -58,8 +58,9 @@ const OPTIONS = {
   "await-records": { type: "boolean", default: false },
 };
 
-// Who stops us may leave no time for goodbyes, and workerd would then run on for ever. So a shell waits beside the
-// child for our end of a pipe to close, and ends the child if it is still there. The other way round we end with it.
+// This process may be killed without a chance to clean up, and workerd would then run on forever. So a shell next to
+// the child waits until our end of a pipe closes, and then kills the child if it still runs. If the child ends, we end
+// too.
 function takeChildrenAlong() {
   if (process.platform === "win32") return;
   const spawn = childProcess.spawn;
@@ -70,7 +71,7 @@ function takeChildrenAlong() {
     watcher.unref();
     child.once("exit", (code, signal) => {
       watcher.stdin.end("over\n");
-      if (phase === "ready") fail(`workerd ended by itself (${signal ?? code}); its last words are above`, 1);
+      if (phase === "ready") fail(`workerd stopped unexpectedly (${signal ?? code}); its last output is above`, 1);
     });
     return child;
   };
@@ -85,7 +86,7 @@ async function miniflare() {
 }
 
 function options(args, log) {
-  // The worker's own socket: miniflare's front would take paths apart and set fields, which workerd does not.
+  // The worker's own socket: miniflare's front end would parse paths and set fields, which workerd does not.
   const sockets = [{ host: "127.0.0.1", port: Number(args.port) }];
   if (!args.bare) sockets.push({ host: "127.0.0.1", port: 0, entrypoint: "Control" });
   return {
@@ -126,7 +127,7 @@ function filesIn(folder) {
     const names = readdirSync(folder).filter((name) => name.endsWith(".mjs") || name.endsWith(".wasm"));
     if (names.includes("worker.mjs")) return names;
   } catch {
-    // Said below: there is no built worker either way.
+    // Reported below: there is no built worker in either case.
   }
   return fail(`${folder} holds no built worker; build it with \`node adapters/cloudflare/build.mjs\``, 1);
 }
@@ -143,7 +144,7 @@ function secrets(pairs) {
   }));
 }
 
-// What the gateway logs goes to our reader; what workerd and the shim have to say, to the person.
+// The gateway's log goes to standard output for programs; output of workerd and the shim goes to people.
 function passOn({ level, message }) {
   if (phase !== "starting" && ["log", "info", "debug"].includes(level)) tell({ log: message });
   else console.error(message);
@@ -155,7 +156,7 @@ async function commandsFor(host, args) {
   return {
     async put(entries) {
       for (const { key, value, base64 } of entries) {
-        // The store takes bytes as an Uint8Array, not as a Buffer.
+        // The store accepts bytes as a Uint8Array, not as a Buffer.
         await records.put(key, base64 ? new Uint8Array(Buffer.from(value, "base64")) : value);
       }
     },

@@ -1,5 +1,5 @@
-// Stands in front of the built worker in tests: makes its stores fail, its records eventually consistent and its module
-// trap on command. Nothing of this is in the product. It lends the worker a proxy of `env` and of `caches`, and never touches content.
+// Wraps the built worker in tests: makes its stores fail, its records eventually consistent and its module trap on
+// command. It is not part of the product. It gives the worker a proxy of `env` and of `caches`, and never changes content.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { breakLatest } from "./instances.mjs";
@@ -20,7 +20,7 @@ export default {
   },
 };
 
-// The socket is open before anything can be stored: the first requests wait for the first bundle, but not for ever.
+// The socket is open before anything can be stored: the first requests wait for the first bundle, with a timeout.
 let published = false;
 
 async function untilPublished(env) {
@@ -34,7 +34,7 @@ async function untilPublished(env) {
 
 const PUBLISHED_WITHIN_MS = 5000;
 
-// Takes the launcher's commands, on a socket of its own.
+// Accepts the launcher's commands, on a separate socket.
 export class Control extends WorkerEntrypoint {
   async fetch(request) {
     const command = await request.json();
@@ -48,7 +48,7 @@ export class Control extends WorkerEntrypoint {
   }
 }
 
-// Cloudflare always names the client; a test may name one of its own choice.
+// Cloudflare always sets the client's address; a test may set another.
 function withAddress(request) {
   if (request.headers.has("cf-connecting-ip")) return request;
   const headers = new Headers(request.headers);
@@ -67,7 +67,7 @@ function withFaults(env) {
 const cache = failing(caches.default, "cache", ["match", "put", "delete"]);
 Object.defineProperty(globalThis, "caches", { value: { default: cache, open: async () => cache }, configurable: true });
 
-// The store, but while it is to remember reads, a key is answered as it was read before.
+// The store; while it remembers reads, a key is answered with the value that was read before.
 function remembering(store) {
   return new Proxy(store, {
     get(target, property) {
@@ -85,7 +85,7 @@ function remembering(store) {
   });
 }
 
-// The store, but while its fault is switched on the named methods fail as the platform's do: later, by rejection.
+// The store; while its fault is active, the named methods fail like the platform's: later, by rejection.
 function failing(store, name, methods) {
   return new Proxy(store, {
     get(target, property) {
@@ -101,6 +101,6 @@ function failure(name, method) {
   const fail = async () => {
     throw new Error(`${name} are switched off by the test`);
   };
-  // A Durable Object's stub is had at once; it is the call on it that fails.
+  // Getting a Durable Object's stub always succeeds; the call on it fails.
   return name === "counters" ? () => new Proxy({}, { get: () => fail }) : fail;
 }

@@ -6,7 +6,7 @@ use tollgate_edge::memory::Content;
 
 use crate::clients::{CONSUMERS, key};
 
-/// What a client sees: an answer of the upstream's own, or a problem with all it owes.
+/// Checks the client's view: an answer of the upstream, or a problem with all required fields.
 pub(crate) fn response(asked: &str, response: &Response<Content>, is_head: bool) {
     let status = response.status().as_u16();
     let id = field(response, "x-request-id").expect("a request id");
@@ -53,7 +53,7 @@ fn problem(asked: &str, response: &Response<Content>, status: u16, id: &str, is_
     }
 }
 
-/// What is recorded fits what was answered.
+/// Checks that the record matches the answer.
 pub(crate) fn record(asked: &str, record: &ExchangeRecord, response: &Response<Content>) {
     assert_eq!(record.status, response.status().as_u16(), "{asked}");
     assert_eq!(Some(&record.request_id), field(response, "x-request-id").as_ref(), "{asked}");

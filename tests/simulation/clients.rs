@@ -1,4 +1,4 @@
-//! What clients ask, sensible and senseless, and what upstreams answer.
+//! The requests of clients, valid and invalid, and the answers of upstreams.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -11,7 +11,7 @@ use crate::dice::Dice;
 
 /// The consumers that have a key.
 pub(crate) const CONSUMERS: [&str; 3] = ["acme", "umbrella", "initech"];
-/// The rate limit of `/limited`, for each consumer: so many a day.
+/// The rate limit of `/limited` for each consumer, per day.
 pub(crate) const PER_DAY: u64 = 6;
 
 /// The project that is simulated.
@@ -44,7 +44,7 @@ pub(crate) fn key(consumer: &str) -> String {
     ApiKey::generate("dev", &seed).map_or_else(String::new, |key| key.expose().to_owned())
 }
 
-/// Some request; it may be nonsense.
+/// A random request, which may be invalid.
 pub(crate) fn request(dice: &Dice) -> Request<Content> {
     let path = dice.one_of(&[
         "/open/x",
@@ -105,7 +105,7 @@ fn with_key_in_query(path: &str, dice: &Dice) -> String {
     format!("{path}?key={}", key(dice.one_of(&CONSUMERS)))
 }
 
-/// What an upstream makes of a request, and how long it takes. Good content begins with the path it is for.
+/// The upstream's answer to a request, and its delay. Correct content begins with the requested path.
 pub(crate) fn answer(
     request: &Request<Content>,
     dice: &Dice,

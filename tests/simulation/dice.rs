@@ -1,9 +1,9 @@
-//! Chance from a seed.
+//! Pseudo-random numbers from a seed.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// A sequence of numbers that looks random and is the same for the same seed; clones go on with one sequence.
+/// A pseudo-random sequence that is the same for the same seed; clones share one sequence.
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(Rc<Cell<u64>>);
 
@@ -27,7 +27,7 @@ impl Dice {
         self.next() % bound
     }
 
-    /// True so many times in a hundred.
+    /// True with this probability in percent.
     pub(crate) fn percent(&self, chance: u64) -> bool {
         self.below(100) < chance
     }

@@ -1,9 +1,9 @@
 //! The pipeline under random faults, on a virtual clock: the same seed is the same run, on every machine.
 //!
-//! Each run publishes a project, lets clients do sensible and senseless things side by side, makes stores and
-//! upstreams dawdle, fail and break off, and checks after every exchange what must hold whatever happens (see
-//! [`check`]). It does NOT prove what an adapter does: its ports are the reference ones. A failure names its seed:
-//! `TOLLGATE_SIMULATION_SEED=N cargo test -p tollgate-tests --test simulation` runs that one alone.
+//! Each run publishes a project, lets clients send valid and invalid requests in parallel, delays, fails and aborts
+//! calls of stores and upstreams, and checks the invariants after every exchange (see [`check`]). It does NOT test
+//! adapters: its ports are the reference ones. A failure prints its seed:
+//! `TOLLGATE_SIMULATION_SEED=N cargo test -p tollgate-tests --test simulation` runs only that seed.
 
 mod check;
 mod clients;
@@ -13,7 +13,7 @@ mod shaky;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// How many runs a test makes: some seconds' worth. `TOLLGATE_SIMULATION_RUNS` asks for more.
+/// The number of runs of a test, which take some seconds. `TOLLGATE_SIMULATION_RUNS` changes it.
 const RUNS: u64 = 60;
 
 #[test]

@@ -1,4 +1,4 @@
-//! One run: a gateway of two isolates, clients side by side, weather.
+//! One run: a gateway of two isolates, parallel clients, random events.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,12 +19,12 @@ use crate::clients::{self, CONSUMERS, PER_DAY};
 use crate::dice::Dice;
 use crate::shaky::ShakyHost;
 
-/// How much goes wrong.
+/// The intensity of faults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weather {
     /// How often a call of a store fails.
     store_fails_percent: u64,
-    /// Whether upstreams fail, dawdle and break off, and bundles are damaged.
+    /// Whether upstreams fail, delay and abort, and bundles are damaged.
     trouble: bool,
 }
 
@@ -35,11 +35,11 @@ impl Weather {
 
 /// Exchanges of one run.
 const EXCHANGES: u64 = 120;
-/// Steps of the clock after which every exchange has ended: stores and upstreams are waited for some seconds each.
+/// Steps of the clock after which every exchange has ended; waits for stores and upstreams take some seconds each.
 const STEPS_MAX: u64 = 20_000;
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-/// Everything of a run that several exchanges touch.
+/// The state of a run that exchanges share.
 struct Simulation {
     dice: Dice,
     weather: Weather,
@@ -51,7 +51,7 @@ struct Simulation {
     forwarded: RefCell<BTreeMap<String, u64>>,
 }
 
-/// Runs a seed to its end; panics where something does not hold.
+/// Runs a seed to its end; panics if an invariant is violated.
 pub(crate) fn run(seed: u64, weather: Weather) {
     let simulation = Rc::new(Simulation::new(seed, weather));
     simulation.publish(0);
@@ -74,7 +74,7 @@ pub(crate) fn run(seed: u64, weather: Weather) {
     simulation.conclude();
 }
 
-/// The records of the project and of everybody's keys.
+/// The records of the project and of all keys.
 fn compiled(version: u64) -> Records {
     let project = clients::project(version);
     let compiled = tollgate_analysis::compile_str("tollgate.yaml", &project).expect("a project without mistakes");
@@ -110,7 +110,7 @@ async fn exchange(simulation: Rc<Simulation>, number: u64) {
         *simulation.forwarded.borrow_mut().entry(principal.consumer).or_default() += 1;
     }
     let new = simulation.ended.borrow_mut().insert(record.request_id);
-    assert!(new, "{asked}: its request id was given before");
+    assert!(new, "{asked}: its request id was used before");
 }
 
 impl Simulation {
@@ -133,7 +133,7 @@ impl Simulation {
         }
     }
 
-    /// Publishes a version of the project, and everybody's keys.
+    /// Publishes a version of the project, and all keys.
     fn publish(&self, version: usize) {
         static VERSIONS: OnceLock<[Records; 2]> = OnceLock::new();
         let versions = VERSIONS.get_or_init(|| [compiled(0), compiled(1)]);
@@ -142,7 +142,7 @@ impl Simulation {
         }
     }
 
-    /// Lets something happen between two steps, perhaps.
+    /// May trigger a random event between two steps.
     fn happen(&self) {
         if self.dice.percent(1) {
             self.publish(self.dice.one_of(&[0, 1]));
@@ -161,7 +161,7 @@ impl Simulation {
         }
     }
 
-    /// Checks what holds over the whole run.
+    /// Checks the invariants of the whole run.
     fn conclude(&self) {
         let ended = self.ended.borrow().len() as u64;
         assert_eq!(ended, EXCHANGES, "exchanges that never ended");
@@ -189,7 +189,7 @@ impl Simulation {
         assert!(!told.contains("s3cret") && !told.contains("q=1"));
     }
 
-    /// What reached the upstream is fit for it.
+    /// Checks the requests that reached the upstream.
     fn forwarded_well(&self) {
         for request in self.host.inner.upstream.take_received() {
             let fields = request.headers();
@@ -204,7 +204,7 @@ impl Simulation {
         }
     }
 
-    /// A closed limit never lets more pass than the burst and what time paid back, whichever isolate was asked.
+    /// Checks that a closed limit never lets more pass than the burst and the refill, across both isolates.
     fn limits_held(&self) {
         let elapsed_ms = self.host.inner.clock.instant().as_micros() / 1_000;
         let most = PER_DAY + elapsed_ms * PER_DAY / 86_400_000;

@@ -1,4 +1,4 @@
-//! Reference ports that dawdle and fail as the dice say.
+//! Reference ports with random delays and failures.
 
 use http::{HeaderMap, StatusCode, Uri};
 use tollgate_core::cache::{CacheKey, StoredMeta};
@@ -16,14 +16,14 @@ use tollgate_edge::ports::{
 
 use crate::dice::Dice;
 
-/// A port behind trouble.
+/// A port with delays and failures.
 #[derive(Clone, Debug)]
 pub(crate) struct Shaky<P> {
     pub(crate) port: P,
     trouble: Trouble,
 }
 
-/// How a store behaves.
+/// The delays and failures of a store.
 #[derive(Clone, Debug)]
 struct Trouble {
     clock: VirtualClock,
@@ -32,7 +32,7 @@ struct Trouble {
 }
 
 impl Trouble {
-    /// Waits a while; longer, now and then, than anybody waits for a store.
+    /// Waits for a random time, which sometimes exceeds all timeouts of stores.
     async fn wait(&self) {
         let ms = if self.fails_percent > 0 && self.dice.percent(2) { 60_000 } else { self.dice.below(12) };
         if ms > 0 {
@@ -41,7 +41,7 @@ impl Trouble {
     }
 
     fn strike(&self) -> Result<(), Unavailable> {
-        if self.dice.percent(self.fails_percent) { Err(Unavailable::new("struck by the simulation")) } else { Ok(()) }
+        if self.dice.percent(self.fails_percent) { Err(Unavailable::new("failed by the simulation")) } else { Ok(()) }
     }
 }
 
@@ -89,7 +89,7 @@ impl Counters for Shaky<MemoryCounters> {
         self.trouble.wait().await;
         self.trouble.strike()?;
         let outcome = self.port.charge(request, now).await;
-        // The charge was made, and the answer is lost on the way.
+        // The charge was made, and the answer is lost.
         self.trouble.wait().await;
         self.trouble.strike()?;
         outcome
@@ -108,7 +108,7 @@ impl ResponseCache for Shaky<MemoryCache> {
     async fn look_up(&self, key: &CacheKey) -> Result<Option<Stored<Content>>, Unavailable> {
         self.trouble.wait().await;
         self.trouble.strike()?;
-        // A store may forget anything at any time.
+        // A store may lose anything at any time.
         if self.trouble.fails_percent > 0 && self.trouble.dice.percent(5) {
             return Ok(None);
         }

@@ -1,7 +1,7 @@
 //! Points the bindings at the WIT of the Spin SDK, wherever cargo keeps that crate.
 //!
-//! The interfaces are the SDK's, of the version in Cargo.lock, so the host and the component can never disagree
-//! about them, and no copy of them is kept in this repository.
+//! The interfaces are the SDK's, of the version in Cargo.lock, so the host and the component always use the
+//! same ones, and no copy of them is kept in this repository.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,11 +42,11 @@ fn main() -> Result<(), String> {
     fs::write(&out, bindings).map_err(|error| format!("{}: {error}", out.display()))
 }
 
-/// Asks cargo where the SDK of this workspace lies.
+/// Asks cargo for the location of this workspace's SDK.
 fn sdk_folder(here: &str) -> Result<PathBuf, String> {
     let output = Command::new(required("CARGO")?)
         .args(["metadata", "--format-version=1", "--locked"])
-        // The component's dependencies are all that is asked about, so nothing of other platforms is fetched.
+        // Only the component's dependencies are queried, so nothing of other platforms is fetched.
         .args(["--filter-platform", "wasm32-wasip2"])
         .arg("--manifest-path")
         .arg(Path::new(here).join("../../adapters/spin/Cargo.toml"))
@@ -57,7 +57,7 @@ fn sdk_folder(here: &str) -> Result<PathBuf, String> {
         return Err(format!("cargo metadata failed: {reason}"));
     }
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("cargo metadata answered what is not JSON: {error}"))?;
+        .map_err(|error| format!("cargo metadata did not print JSON: {error}"))?;
     let manifest = metadata["packages"]
         .as_array()
         .into_iter()

@@ -1,6 +1,6 @@
-//! Clients: one that speaks HTTP properly, and one that sends the bytes it is given.
+//! Clients: one that speaks correct HTTP, and one that sends arbitrary bytes.
 //!
-//! Both open a connection per request, so that no test inherits another's, and both give up after [`PATIENCE`].
+//! Both open a connection per request, so that tests do not share connections, and both give up after [`PATIENCE`].
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long any one wait may take before the test is told that it hangs.
+/// The timeout of any wait.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 type Content = Either<Full<Bytes>, StreamBody<Pieces>>;
@@ -43,7 +43,7 @@ impl Request {
     /// Any method, without content.
     ///
     /// # Panics
-    /// When the method is no token.
+    /// If the method is not a token.
     #[must_use]
     pub fn of(method: &str, target: &str) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Request {
         self
     }
 
-    /// Makes the content one that is sent piece by piece, of unknown length; it ends when the sender is dropped.
+    /// Streams the content in pieces, with unknown length; it ends when the sender is dropped.
     #[must_use]
     pub fn streaming(mut self) -> (Self, Sender) {
         let (sender, pieces) = mpsc::unbounded();
@@ -73,7 +73,7 @@ impl Request {
 pub struct Sender(mpsc::UnboundedSender<Bytes>);
 
 impl Sender {
-    /// Hands over a piece; an error when the request is gone.
+    /// Sends a piece; an error if the request has ended.
     pub async fn send(&mut self, piece: Bytes) -> Result<(), Failed> {
         self.0.unbounded_send(piece).map_err(|_| Failed("the request's content is no longer read".to_owned()))?;
         tokio::task::yield_now().await;
@@ -114,13 +114,13 @@ fn failed(what: &str) -> impl Fn(&dyn std::error::Error) -> Failed {
     }
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
     pub fields: Vec<(String, String)>,
     pub content: Vec<u8>,
-    /// Whether the content ended before its end.
+    /// Whether the content was truncated.
     pub broken: bool,
 }
 
@@ -141,7 +141,7 @@ impl Answer {
         String::from_utf8_lossy(&self.content).into_owned()
     }
 
-    /// The content as JSON; null when it is none.
+    /// The content as JSON; null if it is not JSON.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.content).unwrap_or_default()
@@ -167,7 +167,7 @@ impl OpenAnswer {
         values(&self.fields, name).first().copied()
     }
 
-    /// The next piece of content; `None` at its end, or when it breaks off or hangs.
+    /// The next piece of content; `None` at its end, or if it is aborted or hangs.
     pub async fn piece(&mut self) -> Option<Bytes> {
         loop {
             match timeout(PATIENCE, self.body.frame()).await {
@@ -216,13 +216,13 @@ impl Client {
         Self { authority: authority.to_owned(), host: authority.to_owned() }
     }
 
-    /// The same server, asked for another host.
+    /// The same server, with another host.
     #[must_use]
     pub fn for_host(&self, host: &str) -> Self {
         Self { authority: self.authority.clone(), host: host.to_owned() }
     }
 
-    /// The host that requests name.
+    /// The host of the requests.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -232,13 +232,13 @@ impl Client {
         self.send(Request::get(target)).await
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the complete answer.
     pub async fn send(&self, request: Request) -> Result<Answer, Failed> {
         let open = self.open(request).await?;
         Ok(open.whole().await)
     }
 
-    /// The same, for callers that keep no client.
+    /// The same, for callers without a client.
     pub async fn send_owned(self, request: Request) -> Result<Answer, Failed> {
         self.send(request).await
     }
@@ -249,7 +249,7 @@ impl Client {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(io).await.map_err(|error| failed("handshake")(&error))?;
         let connection = tokio::task::spawn_local(async move {
-            // What goes wrong here is told by the answer's body.
+            // Errors here are reported through the answer's body.
             let _ = connection.await;
         });
         let request = self.built(request, false)?;
@@ -273,7 +273,7 @@ impl Client {
         self.raw_answer(bytes, RAW_SILENCE, false).await
     }
 
-    /// The same, for bytes that get one answer: reads no further than that.
+    /// The same, for bytes that get one answer: reads only that answer.
     pub async fn raw_one(&self, bytes: &[u8]) -> Result<RawAnswer, Failed> {
         self.raw_answer(bytes, PATIENCE, true).await
     }
@@ -355,7 +355,7 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
     }
 }
 
-/// Whether the bytes are an answer with as much content as it declares.
+/// Whether the bytes are an answer with its complete declared content.
 fn is_whole(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let Some((head, content)) = text.split_once("\r\n\r\n") else {
@@ -369,12 +369,12 @@ fn is_whole(bytes: &[u8]) -> bool {
     }
 }
 
-/// What a server sent, as text.
+/// The output of a server, as text.
 #[derive(Debug)]
 pub struct RawAnswer(pub String);
 
 impl RawAnswer {
-    /// The status of the first answer; 0 when there is none.
+    /// The status of the first answer; 0 if there is none.
     #[must_use]
     pub fn status(&self) -> u16 {
         let line = self.0.lines().next().unwrap_or_default();
@@ -386,7 +386,7 @@ impl RawAnswer {
         words.next().and_then(|status| status.parse().ok()).unwrap_or(0)
     }
 
-    /// How many answers it holds.
+    /// The number of answers in it.
     #[must_use]
     pub fn answers(&self) -> usize {
         self.0.matches("HTTP/1.1 ").count()

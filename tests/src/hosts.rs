@@ -1,7 +1,7 @@
-//! Starts a host, one process each, and talks to it by the launchers' protocol.
+//! Starts hosts, one process each, and controls them by the launchers' protocol.
 //!
-//! A launcher takes commands as JSON lines on stdin and tells events as JSON lines on stdout; the protocol is written
-//! down in tests/README.md. All three hosts speak it, so that what follows knows nothing of any platform.
+//! A launcher reads commands as JSON lines from stdin and writes events as JSON lines to stdout; tests/README.md
+//! describes the protocol. All three hosts implement it, so that this module does not depend on any platform.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -51,22 +51,22 @@ impl Kind {
     }
 }
 
-/// Where the things to run are.
+/// The locations of the programs to run.
 #[derive(Clone, Debug)]
 pub struct Artifacts {
     /// The clone.
     pub root: PathBuf,
     /// Cargo's target folder.
     pub target: PathBuf,
-    /// Whether hosts run the contracts of the ports in place of the gateway.
+    /// Whether hosts run the contracts of the ports instead of the gateway.
     contracts: bool,
 }
 
 impl Artifacts {
-    /// From the environment that `cargo xtask` sets, else from where this program lies.
+    /// From the environment that `cargo xtask` sets, otherwise from the location of this program.
     ///
     /// # Errors
-    /// When the program lies in no target folder and the environment names none.
+    /// If the program is not in a target folder and the environment names none.
     pub fn find() -> Result<Self, String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = root.parent().ok_or("the tests folder has no parent")?;
@@ -74,12 +74,12 @@ impl Artifacts {
         let target = match named {
             Some(target) => target,
             None => target_of(&std::env::current_exe().map_err(|error| error.to_string())?)
-                .ok_or("this program lies in no target folder; set TOLLGATE_TARGET")?,
+                .ok_or("this program is not in a target folder; set TOLLGATE_TARGET")?,
         };
         Ok(Self { root: root.to_path_buf(), target, contracts: false })
     }
 
-    /// The same, but hosts run the contracts of their ports; the native one has them in the suite's own process.
+    /// The same, but hosts run the contracts of their ports; those of native run in the suite's process.
     #[must_use]
     pub fn with_contracts(self) -> Self {
         Self { contracts: true, ..self }
@@ -131,7 +131,7 @@ pub struct Options {
     pub secrets: Vec<(String, String)>,
 }
 
-/// Which stores answer with failure from now on; `None` leaves a switch as it is.
+/// Which stores fail from now on; `None` does not change a store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fault {
     pub records: Option<bool>,
@@ -140,7 +140,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Everything works.
+    /// No faults.
     pub const NONE: Self = Self { records: Some(false), counters: Some(false), cache: Some(false) };
 }
 
@@ -148,7 +148,7 @@ impl Fault {
 pub struct Host {
     kind: Kind,
     url: String,
-    /// Where the native host's own endpoints are, such as its metrics.
+    /// The URL of the native host's own endpoints, such as its metrics.
     admin: Option<String>,
     child: RefCell<Child>,
     stdin: tokio::sync::Mutex<ChildStdin>,
@@ -156,10 +156,10 @@ pub struct Host {
     next_id: Cell<u64>,
 }
 
-/// How many lines of stderr are kept.
+/// The number of lines of stderr that are kept.
 const STDERR_LINES_MAX: usize = 40;
 
-/// What the launcher said.
+/// The output of the launcher.
 #[derive(Default)]
 struct Heard {
     logs: RefCell<Vec<String>>,
@@ -171,7 +171,7 @@ impl Host {
     /// Starts a host on a free port and waits until it is ready. Must be called within a tokio `LocalSet`.
     ///
     /// # Errors
-    /// What the launcher says is wrong, or that it says nothing.
+    /// The error that the launcher reports, or a timeout.
     pub async fn start(kind: Kind, artifacts: &Artifacts, options: &Options) -> Result<Self, String> {
         let mut command = artifacts.launcher(kind);
         command.args(["--port", "0", "--gateway", &options.gateway]);
@@ -222,13 +222,13 @@ impl Host {
         Client::new(&self.url)
     }
 
-    /// A client of the host's own endpoints, where it has them.
+    /// A client of the host's own endpoints, if it has them.
     #[must_use]
     pub fn admin(&self) -> Option<Client> {
         self.admin.as_deref().map(Client::new)
     }
 
-    /// Whether its process still runs.
+    /// Whether its process is still running.
     #[must_use]
     pub fn alive(&self) -> bool {
         matches!(self.child.borrow_mut().try_wait(), Ok(None))
@@ -240,13 +240,13 @@ impl Host {
         self.heard.logs.borrow().clone()
     }
 
-    /// The end of what the launcher and its platform had to say to people.
+    /// The last lines of stderr of the launcher and its platform.
     #[must_use]
     pub fn stderr(&self) -> String {
         self.heard.stderr()
     }
 
-    /// Forgets the lines logged so far.
+    /// Clears the lines logged so far.
     pub fn clear_logs(&self) {
         self.heard.logs.borrow_mut().clear();
         self.heard.stderr.borrow_mut().clear();
@@ -302,8 +302,8 @@ impl Host {
         stdin
             .write_all(line.as_bytes())
             .await
-            .map_err(|error| format!("{} takes no commands: {error}", self.kind.name()))?;
-        // The pipe may buffer: a launcher that answers late must not look like one that never got the line.
+            .map_err(|error| format!("{} does not accept commands: {error}", self.kind.name()))?;
+        // The pipe may buffer: a launcher that answers late must not be confused with one that did not get the line.
         stdin.flush().await.map_err(|error| error.to_string())?;
         drop(stdin);
         let answer = timeout(COMMAND_PATIENCE, receiver)
@@ -324,7 +324,7 @@ impl Heard {
     }
 }
 
-/// Keeps the end of stderr, for whoever asks why a scenario failed.
+/// Keeps the last lines of stderr, to explain why a scenario failed.
 async fn keep(stderr: ChildStderr, heard: Rc<Heard>) {
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
@@ -336,7 +336,7 @@ async fn keep(stderr: ChildStderr, heard: Rc<Heard>) {
     }
 }
 
-/// The launcher's first event: ready, or why not.
+/// The launcher's first event: ready, or an error.
 async fn first_event(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<Value, String> {
     while let Ok(Some(line)) = lines.next_line().await {
         let mut event: Value = serde_json::from_str(&line).unwrap_or_default();
@@ -347,7 +347,7 @@ async fn first_event(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<Value,
             return Ok(event["ready"].take());
         }
     }
-    Err("the launcher ended before it was ready".to_owned())
+    Err("the launcher stopped before it was ready".to_owned())
 }
 
 async fn listen(mut lines: Lines<BufReader<ChildStdout>>, heard: Rc<Heard>) {
@@ -359,11 +359,11 @@ async fn listen(mut lines: Lines<BufReader<ChildStdout>>, heard: Rc<Heard>) {
         let id = event["ack"].as_u64().or_else(|| event["nack"].as_u64());
         let waiting = id.and_then(|id| heard.waiting.borrow_mut().remove(&id));
         if let Some(waiting) = waiting {
-            // Nobody waits any more where the command timed out.
+            // If the command timed out, nothing waits for the answer.
             let _ = waiting.send(event);
         }
     }
-    // Whoever still waits learns that the host ended.
+    // Dropping the senders reports the end of the host to all that still wait.
     heard.waiting.borrow_mut().clear();
 }
 

@@ -1,7 +1,7 @@
-//! What Tollgate's suites share: the upstream they put behind it, and how they start and talk to a host.
+//! Shared code of Tollgate's suites: the upstream behind the gateway, and the control of hosts.
 //!
-//! It is NOT part of the product and decides nothing a gateway decides. The scenarios of the end-to-end suite stand
-//! in `e2e/`, run by the program `e2e`; the contract suites of the ports in `conformance/`; the seeded simulation in
+//! It is NOT part of the product and makes no gateway decisions. The scenarios of the end-to-end suite are in `e2e/`,
+//! run by the program `e2e`; the contract suites of the ports are in `conformance/`; the seeded simulation is in
 //! `simulation/`. Open [`upstream::Upstream`] first, then [`hosts::Host`].
 
 pub mod client;

@@ -1,4 +1,4 @@
-//! API keys: who gets in, what the others are told, and where the key goes (nowhere).
+//! API keys: which are accepted, how the others are refused, and that no key is forwarded.
 
 use std::rc::Rc;
 
@@ -9,8 +9,8 @@ use crate::scenario::{Outcome, scenarios};
 use crate::world::{World, assert_problem};
 
 scenarios! { "authenticate";
-    a_key_lets_in_and_goes_no_further,
-    a_missing_key_is_401_and_says_where_it_belongs,
+    a_key_is_accepted_and_not_forwarded,
+    a_missing_key_is_401_and_says_where_to_send_it,
     a_malformed_key_is_refused,
     a_typo_is_refused_without_a_look_up,
     an_unknown_key_is_refused,
@@ -18,13 +18,13 @@ scenarios! { "authenticate";
     a_key_before_its_time_is_refused,
     a_revoked_key_is_refused,
     a_revocation_takes_effect,
-    a_key_in_the_query_is_refused_where_it_may_not_stand,
-    a_key_in_the_query_is_taken_out_where_it_may_stand,
+    a_key_in_the_query_is_refused_unless_allowed,
+    a_key_in_the_query_is_removed_if_allowed,
     two_keys_are_refused,
     a_key_may_follow_a_scheme,
     one_of_several_policies_is_enough,
     a_missing_scope_is_403,
-    a_public_route_asks_for_nothing,
+    a_public_route_needs_no_key,
 }
 
 async fn guarded(world: &World) -> Outcome {
@@ -36,7 +36,7 @@ async fn with_key(world: &World, key: &str) -> Result<Answer, Box<dyn std::error
     Ok(world.client().send(Request::get("/a").field("X-API-Key", key)).await?)
 }
 
-/// A refusal that challenges, names no key, and never reached the upstream.
+/// Checks a refusal: it has a challenge, does not contain the key, and did not reach the upstream.
 #[track_caller]
 fn assert_refused(world: &World, answer: &Answer, key: &str, kind: &str) {
     assert_problem(answer, 401, kind);
@@ -46,7 +46,7 @@ fn assert_refused(world: &World, answer: &Answer, key: &str, kind: &str) {
     assert_eq!(world.upstream.report().total(), 0);
 }
 
-async fn a_key_lets_in_and_goes_no_further(world: Rc<World>) -> Outcome {
+async fn a_key_is_accepted_and_not_forwarded(world: Rc<World>) -> Outcome {
     guarded(&world).await?;
     let key = world.plain_key("acme").await?;
     let answer = with_key(&world, &key).await?;
@@ -57,7 +57,7 @@ async fn a_key_lets_in_and_goes_no_further(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_missing_key_is_401_and_says_where_it_belongs(world: Rc<World>) -> Outcome {
+async fn a_missing_key_is_401_and_says_where_to_send_it(world: Rc<World>) -> Outcome {
     guarded(&world).await?;
     let answer = world.client().get("/a").await?;
     assert_refused(&world, &answer, "", "credential-missing");
@@ -79,7 +79,7 @@ async fn a_malformed_key_is_refused(world: Rc<World>) -> Outcome {
 async fn a_typo_is_refused_without_a_look_up(world: Rc<World>) -> Outcome {
     guarded(&world).await?;
     let key = world.plain_key("acme").await?;
-    // Were the key looked up, the answer would be that the records are away.
+    // If the key were looked up, the answer would be that the records are unavailable.
     let end = if key.ends_with('0') { "1" } else { "0" };
     let typo = format!("{}{end}", &key[..key.len() - 1]);
     let answer = with_key(&world, &typo).await?;
@@ -132,7 +132,7 @@ async fn a_revocation_takes_effect(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_key_in_the_query_is_refused_where_it_may_not_stand(world: Rc<World>) -> Outcome {
+async fn a_key_in_the_query_is_refused_unless_allowed(world: Rc<World>) -> Outcome {
     guarded(&world).await?;
     let key = world.plain_key("acme").await?;
     let answer = world.client().get(&format!("/a?api_key={key}")).await?;
@@ -142,7 +142,7 @@ async fn a_key_in_the_query_is_refused_where_it_may_not_stand(world: Rc<World>) 
     Ok(())
 }
 
-async fn a_key_in_the_query_is_taken_out_where_it_may_stand(world: Rc<World>) -> Outcome {
+async fn a_key_in_the_query_is_removed_if_allowed(world: Rc<World>) -> Outcome {
     let project = Project::new(&world)
         .policy("anywhere: {kind: api-key, header: X-API-Key, query: key}")
         .route("{path: /a, authn: anywhere}");
@@ -211,7 +211,7 @@ async fn a_missing_scope_is_403(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_public_route_asks_for_nothing(world: Rc<World>) -> Outcome {
+async fn a_public_route_needs_no_key(world: Rc<World>) -> Outcome {
     let project = Project::new(&world).api("authn: keys").route("{path: /a, authn: none}");
     world.publish(project.route("{path: /b}")).await?;
     assert_eq!(world.client().get("/a").await?.status, 200);

@@ -1,4 +1,4 @@
-//! Input that is too much or makes no sense: refused early, with a problem where the host lets us, never forwarded.
+//! Input that is too large or invalid: refused early, with a problem if the host allows it, and never forwarded.
 
 use std::rc::Rc;
 
@@ -13,21 +13,21 @@ scenarios! { "guard";
     content_over_the_limit_is_413_and_not_forwarded,
     content_of_unknown_length_is_cut_off_at_the_limit,
     content_at_the_limit_passes,
-    an_over_long_url_is_refused,
+    a_url_that_is_too_long_is_refused,
     large_fields_are_refused,
     many_fields_are_refused,
-    bytes_that_are_no_text_in_fields_do_no_harm,
+    binary_bytes_in_fields_do_no_harm,
     bad_chunking_is_refused
-        except (Cloudflare, "the platform's own front reads HTTP/1.1")
-        (Spin, "the platform's own front reads HTTP/1.1"),
+        except (Cloudflare, "the platform's own front end reads HTTP/1.1")
+        (Spin, "the platform's own front end reads HTTP/1.1"),
     two_lengths_are_refused
-        except (Cloudflare, "the platform's own front reads HTTP/1.1")
-        (Spin, "the platform's own front reads HTTP/1.1"),
+        except (Cloudflare, "the platform's own front end reads HTTP/1.1")
+        (Spin, "the platform's own front end reads HTTP/1.1"),
     two_hosts_are_refused
-        except (Cloudflare, "the platform's own front reads HTTP/1.1")
-        (Spin, "the platform's own front reads HTTP/1.1"),
-    a_length_beside_chunking_is_no_way_to_smuggle,
-    what_is_no_http_is_refused,
+        except (Cloudflare, "the platform's own front end reads HTTP/1.1")
+        (Spin, "the platform's own front end reads HTTP/1.1"),
+    a_length_with_chunking_cannot_smuggle_a_request,
+    bytes_that_are_not_http_are_refused,
 }
 
 async fn open(world: &World) -> Outcome {
@@ -54,12 +54,12 @@ async fn content_of_unknown_length_is_cut_off_at_the_limit(world: Rc<World>) -> 
         }
     }
     drop(content);
-    // A server that refuses early may close before the client has sent all; then there is no answer to read.
+    // A server that refuses early may close before the client has sent everything; then there is no answer to read.
     if let Ok(answer) = answering.await? {
         assert_eq!(answer.status, 413, "{}", answer.text());
     }
     let whole = world.upstream.report().last().is_some_and(|got| got.content_complete);
-    assert!(!whole, "the upstream took cut-off content for the whole");
+    assert!(!whole, "the upstream treated truncated content as complete");
     assert_eq!(world.client().get("/a").await?.status, 200);
     Ok(())
 }
@@ -81,7 +81,7 @@ async fn content_at_the_limit_passes(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn an_over_long_url_is_refused(world: Rc<World>) -> Outcome {
+async fn a_url_that_is_too_long_is_refused(world: Rc<World>) -> Outcome {
     open(&world).await?;
     for target in [format!("/{}", "a".repeat(9_000)), format!("/a?q={}", "a".repeat(9_000))] {
         let answer = world.client().get(&target).await?;
@@ -111,7 +111,7 @@ async fn many_fields_are_refused(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn bytes_that_are_no_text_in_fields_do_no_harm(world: Rc<World>) -> Outcome {
+async fn binary_bytes_in_fields_do_no_harm(world: Rc<World>) -> Outcome {
     let project = Project::new(&world).route("{path: /open}").route("{path: /keyed, authn: keys}");
     world.publish(project).await?;
     for path in ["/open", "/keyed"] {
@@ -142,7 +142,7 @@ async fn bad_chunking_is_refused(world: Rc<World>) -> Outcome {
         assert_ne!(answer.status(), 200, "{content:?}: {}", answer.0);
     }
     let whole = world.upstream.report().requests().iter().any(|received| received.content_complete);
-    assert!(!whole, "the upstream took broken content for the whole");
+    assert!(!whole, "the upstream treated invalid content as complete");
     assert_eq!(world.client().get("/a").await?.status, 200);
     Ok(())
 }
@@ -167,7 +167,7 @@ async fn two_hosts_are_refused(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_length_beside_chunking_is_no_way_to_smuggle(world: Rc<World>) -> Outcome {
+async fn a_length_with_chunking_cannot_smuggle_a_request(world: Rc<World>) -> Outcome {
     open(&world).await?;
     let hidden = "0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: HOST\r\n\r\n".replace("HOST", &world.domain);
     for coding in ["chunked", "identity, chunked", "xchunked", "chunked, identity"] {
@@ -177,7 +177,7 @@ async fn a_length_beside_chunking_is_no_way_to_smuggle(world: Rc<World>) -> Outc
             hidden.len()
         );
         let before = world.upstream.report().total();
-        // Whatever the front makes of it, the upstream gets the requests that the gateway answered, no others.
+        // However the front end reads it, the upstream gets only the requests that the gateway answered.
         let answer = world.client().raw(format!("{head}{hidden}").as_bytes()).await?;
         let forwarded = world.upstream.report().total() - before;
         assert!(forwarded <= answer.answers(), "{coding}: {forwarded} forwarded, {}", answer.0);
@@ -185,7 +185,7 @@ async fn a_length_beside_chunking_is_no_way_to_smuggle(world: Rc<World>) -> Outc
     Ok(())
 }
 
-async fn what_is_no_http_is_refused(world: Rc<World>) -> Outcome {
+async fn bytes_that_are_not_http_are_refused(world: Rc<World>) -> Outcome {
     open(&world).await?;
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"[..],

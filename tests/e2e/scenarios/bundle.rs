@@ -1,4 +1,4 @@
-//! Configuration at the edge: none, new, broken, of another version; the last good one serves on.
+//! Configuration at the edge: none, new, invalid, of another version; the last valid one stays active.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -15,18 +15,18 @@ use crate::world::{World, assert_problem};
 scenarios! { "configuration";
     without_any_the_answer_says_how_to_publish,
     an_edit_takes_effect,
-    a_route_that_is_taken_away_is_gone,
-    a_truncated_pointer_leaves_the_last_good_one_serving,
-    a_truncated_part_leaves_the_last_good_one_serving,
-    an_unknown_version_leaves_the_last_good_one_serving,
-    a_missing_part_leaves_the_last_good_one_serving,
-    two_broken_ones_in_a_row_leave_the_last_good_one_serving,
-    records_that_are_away_leave_the_last_good_one_serving,
-    the_generation_before_serves_where_the_newest_cannot_be_read,
-    what_the_edge_does_not_know_is_refused_by_name,
-    a_generation_that_went_back_is_refused
-        except (Spin, "an instance that was made anew has seen no generation before"),
-    publishing_to_a_store_that_answers_late_drops_no_request
+    a_removed_route_is_not_served,
+    a_truncated_pointer_keeps_the_last_valid_one_active,
+    a_truncated_part_keeps_the_last_valid_one_active,
+    an_unknown_version_keeps_the_last_valid_one_active,
+    a_missing_part_keeps_the_last_valid_one_active,
+    two_invalid_ones_in_a_row_keep_the_last_valid_one_active,
+    unavailable_records_keep_the_last_valid_one_active,
+    the_previous_generation_serves_if_the_newest_cannot_be_read,
+    an_unknown_requirement_is_refused_by_name,
+    an_older_generation_is_refused
+        except (Spin, "a new instance has seen no earlier generation"),
+    publishing_to_a_stale_store_drops_no_request
         except (Native, "its store is not eventually consistent")
         (Spin, "its store is not eventually consistent"),
     an_edit_drops_no_request,
@@ -53,7 +53,7 @@ async fn an_edit_takes_effect(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_route_that_is_taken_away_is_gone(world: Rc<World>) -> Outcome {
+async fn a_removed_route_is_not_served(world: Rc<World>) -> Outcome {
     world.publish(Project::new(&world).route("{path: /a}").route("{path: /b}")).await?;
     assert_eq!(world.client().get("/b").await?.status, 200);
     world.publish(Project::new(&world).route("{path: /a}")).await?;
@@ -61,7 +61,7 @@ async fn a_route_that_is_taken_away_is_gone(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-/// A host of the scenario's own that serves `/good` (others must not see what becomes of its records).
+/// A separate host that serves `/good`, because other scenarios must not see the changes of its records.
 async fn good(world: &World) -> Result<Host, Box<dyn std::error::Error>> {
     let host = world.start_host(true, &[]).await?;
     world.publish_to(&host, &Project::new(world).route("{path: /good}").yaml()).await?;
@@ -69,59 +69,59 @@ async fn good(world: &World) -> Result<Host, Box<dyn std::error::Error>> {
     Ok(host)
 }
 
-/// Checks that the good configuration still serves, and that another good one is taken up at once.
-async fn serves_on(world: &World, host: &Host) -> Outcome {
+/// Checks that the valid configuration is still active, and that another valid one is loaded immediately.
+async fn stays_active(world: &World, host: &Host) -> Outcome {
     let client = host.client().for_host(&world.domain);
     world.warm(&client, || Request::get("/good")).await?;
-    let mended = Project::new(world).route("{path: /good}").route("{path: /mended}");
-    world.publish_to(host, &mended.yaml()).await?;
-    assert_eq!(client.get("/mended").await?.status, 200, "it recovers");
+    let fixed = Project::new(world).route("{path: /good}").route("{path: /fixed}");
+    world.publish_to(host, &fixed.yaml()).await?;
+    assert_eq!(client.get("/fixed").await?.status, 200, "it recovers");
     Ok(())
 }
 
-/// The records of another configuration, which nobody shall see.
+/// The records of another configuration, which must not become active.
 async fn other(world: &World, host: &Host) -> Result<Records, Box<dyn std::error::Error>> {
-    project::records_of(host, &spoilt(world)?).await
+    project::records_of(host, &damaged(world)?).await
 }
 
-fn spoilt(world: &World) -> Result<Bundle, Box<dyn std::error::Error>> {
-    project::compile(&Project::new(world).route("{path: /spoilt}").yaml())
+fn damaged(world: &World) -> Result<Bundle, Box<dyn std::error::Error>> {
+    project::compile(&Project::new(world).route("{path: /damaged}").yaml())
 }
 
-/// Puts what `spoil` makes of each record; `None` leaves it out.
-async fn put_spoilt(world: &World, host: &Host, spoil: impl Fn(&str, &[u8]) -> Option<Vec<u8>>) -> Outcome {
-    let spoilt: Records = other(world, host)
+/// Writes each record as changed by `damage`; `None` omits it.
+async fn put_damaged(world: &World, host: &Host, damage: impl Fn(&str, &[u8]) -> Option<Vec<u8>>) -> Outcome {
+    let damaged: Records = other(world, host)
         .await?
         .into_iter()
-        .filter_map(|(key, value)| Some((key.clone(), spoil(&key, &value)?)))
+        .filter_map(|(key, value)| Some((key.clone(), damage(&key, &value)?)))
         .collect();
-    Ok(host.put(&spoilt).await?)
+    Ok(host.put(&damaged).await?)
 }
 
 fn half(value: &[u8]) -> Vec<u8> {
     value[..value.len() / 2].to_owned()
 }
 
-async fn a_truncated_pointer_leaves_the_last_good_one_serving(world: Rc<World>) -> Outcome {
+async fn a_truncated_pointer_keeps_the_last_valid_one_active(world: Rc<World>) -> Outcome {
     let host = good(&world).await?;
-    put_spoilt(&world, &host, |key, value| {
+    put_damaged(&world, &host, |key, value| {
         Some(if key.ends_with("config:active") { half(value) } else { value.to_vec() })
     })
     .await?;
-    serves_on(&world, &host).await
+    stays_active(&world, &host).await
 }
 
-async fn a_truncated_part_leaves_the_last_good_one_serving(world: Rc<World>) -> Outcome {
+async fn a_truncated_part_keeps_the_last_valid_one_active(world: Rc<World>) -> Outcome {
     for kind in [":part:", ":manifest:"] {
         let host = good(&world).await?;
-        put_spoilt(&world, &host, |key, value| Some(if key.contains(kind) { half(value) } else { value.to_vec() }))
+        put_damaged(&world, &host, |key, value| Some(if key.contains(kind) { half(value) } else { value.to_vec() }))
             .await?;
-        serves_on(&world, &host).await?;
+        stays_active(&world, &host).await?;
     }
     Ok(())
 }
 
-async fn an_unknown_version_leaves_the_last_good_one_serving(world: Rc<World>) -> Outcome {
+async fn an_unknown_version_keeps_the_last_valid_one_active(world: Rc<World>) -> Outcome {
     for kind in [":part:", ":manifest:", ":config:active"] {
         let host = good(&world).await?;
         let newer = |key: &str, value: &[u8]| {
@@ -131,18 +131,18 @@ async fn an_unknown_version_leaves_the_last_good_one_serving(world: Rc<World>) -
         world.warm(&host.client().for_host(&world.domain), || Request::get("/good")).await?;
         let names_it = |line: &String| line.contains("configuration-refused") && line.contains("has version 99");
         world.eventually("a log line that says the version", || host.logs().iter().any(names_it)).await?;
-        serves_on(&world, &host).await?;
+        stays_active(&world, &host).await?;
     }
     Ok(())
 }
 
-async fn a_missing_part_leaves_the_last_good_one_serving(world: Rc<World>) -> Outcome {
+async fn a_missing_part_keeps_the_last_valid_one_active(world: Rc<World>) -> Outcome {
     let host = good(&world).await?;
-    put_spoilt(&world, &host, |key, value| (!key.contains(":part:")).then(|| value.to_vec())).await?;
-    serves_on(&world, &host).await
+    put_damaged(&world, &host, |key, value| (!key.contains(":part:")).then(|| value.to_vec())).await?;
+    stays_active(&world, &host).await
 }
 
-async fn two_broken_ones_in_a_row_leave_the_last_good_one_serving(world: Rc<World>) -> Outcome {
+async fn two_invalid_ones_in_a_row_keep_the_last_valid_one_active(world: Rc<World>) -> Outcome {
     let host = good(&world).await?;
     let client = host.client().for_host(&world.domain);
     for version in [98, 99] {
@@ -152,39 +152,39 @@ async fn two_broken_ones_in_a_row_leave_the_last_good_one_serving(world: Rc<Worl
         host.put(&project::rewritten(&other(&world, &host).await?, newer)?).await?;
         world.warm(&client, || Request::get("/good")).await?;
     }
-    serves_on(&world, &host).await
+    stays_active(&world, &host).await
 }
 
-async fn records_that_are_away_leave_the_last_good_one_serving(world: Rc<World>) -> Outcome {
+async fn unavailable_records_keep_the_last_valid_one_active(world: Rc<World>) -> Outcome {
     let host = good(&world).await?;
     host.fault(Fault { records: Some(true), ..Fault::default() }).await?;
     world.warm(&host.client().for_host(&world.domain), || Request::get("/good")).await?;
     host.fault(Fault::NONE).await?;
-    serves_on(&world, &host).await
+    stays_active(&world, &host).await
 }
 
-/// On a host that nobody asked before, so that nothing is remembered.
-async fn the_generation_before_serves_where_the_newest_cannot_be_read(world: Rc<World>) -> Outcome {
+/// Uses a new host, which has nothing in memory.
+async fn the_previous_generation_serves_if_the_newest_cannot_be_read(world: Rc<World>) -> Outcome {
     for missing in [":part:", ":manifest:"] {
         let host = world.start_host(true, &[]).await?;
         let client = host.client().for_host(&world.domain);
         world.publish_to(&host, &Project::new(&world).route("{path: /good}").yaml()).await?;
-        let newest = spoilt(&world)?;
+        let newest = damaged(&world)?;
         project::publish(&host, &newest).await?;
         let lost: Records = newest.content().iter().filter(|(key, _)| key.contains(missing)).cloned().collect();
         for (key, _) in &lost {
             host.delete(key).await?;
         }
         world.warm(&client, || Request::get("/good")).await?;
-        assert_eq!(client.get("/spoilt").await?.status, 404, "{missing}");
+        assert_eq!(client.get("/damaged").await?.status, 404, "{missing}");
         host.put(&lost).await?;
-        world.warm(&client, || Request::get("/spoilt")).await?;
+        world.warm(&client, || Request::get("/damaged")).await?;
         assert_eq!(client.get("/good").await?.status, 404, "{missing}");
     }
     Ok(())
 }
 
-async fn what_the_edge_does_not_know_is_refused_by_name(world: Rc<World>) -> Outcome {
+async fn an_unknown_requirement_is_refused_by_name(world: Rc<World>) -> Outcome {
     let host = good(&world).await?;
     let mut records = other(&world, &host).await?;
     let (_, pointer) = records.last_mut().ok_or("a bundle has a pointer")?;
@@ -195,10 +195,10 @@ async fn what_the_edge_does_not_know_is_refused_by_name(world: Rc<World>) -> Out
     world.warm(&host.client().for_host(&world.domain), || Request::get("/good")).await?;
     let names_it = |line: &String| line.contains("configuration-refused") && line.contains("does not know jwt@2");
     world.eventually("a log line that names it", || host.logs().iter().any(names_it)).await?;
-    serves_on(&world, &host).await
+    stays_active(&world, &host).await
 }
 
-async fn a_generation_that_went_back_is_refused(world: Rc<World>) -> Outcome {
+async fn an_older_generation_is_refused(world: Rc<World>) -> Outcome {
     let host = good(&world).await?;
     let key = keys::active(GATEWAY);
     let before = host.get(&key).await?.ok_or("it was published")?;
@@ -215,14 +215,14 @@ async fn a_generation_that_went_back_is_refused(world: Rc<World>) -> Outcome {
     world.warm(&client, || Request::get("/newer")).await
 }
 
-async fn publishing_to_a_store_that_answers_late_drops_no_request(world: Rc<World>) -> Outcome {
+async fn publishing_to_a_stale_store_drops_no_request(world: Rc<World>) -> Outcome {
     let host = good(&world).await?;
     let client = host.client().for_host(&world.domain);
     host.remember_reads(STALE).await?;
     for edit in 1..=3 {
         let project = Project::new(&world).route("{path: /good}").route(&format!("{{path: /edit{edit}}}"));
         let bundle = project::compile(&project.yaml())?;
-        // Somebody asks for the parts before they are there: that they are missing is remembered, too.
+        // A request reads the parts before they are written, so that the store also remembers that they are missing.
         let records = project::records_of(&host, &bundle).await?;
         let (key, pointer) = records.last().ok_or("a bundle has a pointer")?;
         host.put(&[(key.clone(), pointer.clone())]).await?;
@@ -234,13 +234,13 @@ async fn publishing_to_a_store_that_answers_late_drops_no_request(world: Rc<Worl
         let (path, end) = (format!("/edit{edit}"), Instant::now() + 10 * STALE);
         while client.get(&path).await?.status != 200 {
             assert_eq!(client.get("/good").await?.status, 200, "edit {edit}");
-            assert!(Instant::now() < end, "edit {edit} is in force once nothing old is remembered");
+            assert!(Instant::now() < end, "edit {edit} is active after remembered reads have expired");
         }
     }
     Ok(())
 }
 
-/// What a minute of Workers KV is scaled to.
+/// The scaled equivalent of a minute of Workers KV.
 const STALE: Duration = Duration::from_millis(600);
 
 async fn an_edit_drops_no_request(world: Rc<World>) -> Outcome {

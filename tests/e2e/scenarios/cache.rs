@@ -1,4 +1,4 @@
-//! The response cache: what is answered from store, for whom, and for how long.
+//! The response cache: which requests are answered from it, for whom, and for how long.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use crate::world::World;
 
 scenarios! { "cache";
     a_miss_is_stored_and_the_next_is_a_hit_with_age,
-    the_upstreams_lifetime_counts_where_none_is_set,
-    what_the_upstream_forbids_is_not_stored,
-    variants_are_kept_apart,
-    the_query_belongs_to_the_key,
-    named_query_parameters_alone_belong_to_the_key,
-    credentials_pass_by_the_cache,
-    consumers_share_only_where_the_route_says_so,
-    consumers_may_have_stored_responses_of_their_own,
+    the_upstreams_lifetime_applies_if_none_is_set,
+    responses_that_the_upstream_forbids_are_not_stored,
+    variants_are_separate,
+    the_query_is_part_of_the_key,
+    only_named_query_parameters_are_part_of_the_key,
+    requests_with_credentials_bypass_the_cache,
+    consumers_share_only_if_the_route_enables_it,
+    consumers_can_have_separate_stored_responses,
     a_stale_response_is_validated,
-    a_validator_of_the_client_gets_304_from_store,
+    a_validator_of_the_client_gets_304_from_the_cache,
     head_is_answered_from_what_get_stored,
-    other_methods_pass_by,
+    other_methods_bypass_the_cache,
     a_server_error_is_not_stored,
-    a_response_that_breaks_off_is_not_stored,
+    an_incomplete_response_is_not_stored,
     a_purge_takes_effect,
-    a_cache_that_is_away_is_a_miss,
+    an_unavailable_cache_is_a_miss,
     a_cookie_is_never_shared,
 }
 
@@ -38,7 +38,7 @@ async fn cached(world: &World, cache: &str) -> Outcome {
     world.publish(Project::new(world).route(&route)).await
 }
 
-/// What the cache says it did, such as `hit` or `fwd=uri-miss`.
+/// The result in `Cache-Status`, such as `hit` or `fwd=uri-miss`.
 fn did(answer: &Answer) -> String {
     let status = answer.field("cache-status").unwrap_or("no cache-status");
     let mut parts = status.split(';').map(str::trim);
@@ -46,7 +46,7 @@ fn did(answer: &Answer) -> String {
     parts.next().unwrap_or_default().to_owned()
 }
 
-/// Asks until the response is stored: that happens after the reply.
+/// Repeats a request until the response is stored, which happens after the reply.
 async fn until_hit(world: &World, target: &str) -> Result<Answer, Box<dyn std::error::Error>> {
     until_stored(target, || world.client().send_owned(Request::get(target))).await
 }
@@ -65,7 +65,7 @@ where
     Err(format!("{what} never became a hit").into())
 }
 
-/// Gives what should not happen the time to happen.
+/// Waits, so that an event that must not happen would have the time to happen.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(400)).await;
 }
@@ -88,7 +88,7 @@ async fn a_miss_is_stored_and_the_next_is_a_hit_with_age(world: Rc<World>) -> Ou
     Ok(())
 }
 
-async fn the_upstreams_lifetime_counts_where_none_is_set(world: Rc<World>) -> Outcome {
+async fn the_upstreams_lifetime_applies_if_none_is_set(world: Rc<World>) -> Outcome {
     cached(&world, "{}").await?;
     until_hit(&world, &format!("/long?{HOUR}")).await?;
     world.client().get("/none").await?;
@@ -101,7 +101,7 @@ async fn the_upstreams_lifetime_counts_where_none_is_set(world: Rc<World>) -> Ou
     Ok(())
 }
 
-async fn what_the_upstream_forbids_is_not_stored(world: Rc<World>) -> Outcome {
+async fn responses_that_the_upstream_forbids_are_not_stored(world: Rc<World>) -> Outcome {
     cached(&world, "{ttl: 1h}").await?;
     for control in ["no-store", "private", "max-age%3D60,private"] {
         let target = format!("/{}?field=Cache-Control:{control}", control.len());
@@ -112,7 +112,7 @@ async fn what_the_upstream_forbids_is_not_stored(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn variants_are_kept_apart(world: Rc<World>) -> Outcome {
+async fn variants_are_separate(world: Rc<World>) -> Outcome {
     cached(&world, "{ttl: 1h}").await?;
     let get = |language: &str| {
         let request = Request::get("/a?field=Vary:Accept-Language");
@@ -131,7 +131,7 @@ async fn variants_are_kept_apart(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn the_query_belongs_to_the_key(world: Rc<World>) -> Outcome {
+async fn the_query_is_part_of_the_key(world: Rc<World>) -> Outcome {
     cached(&world, "{ttl: 1h}").await?;
     until_hit(&world, "/a?n=1").await?;
     let other = world.client().get("/a?n=2").await?;
@@ -140,7 +140,7 @@ async fn the_query_belongs_to_the_key(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn named_query_parameters_alone_belong_to_the_key(world: Rc<World>) -> Outcome {
+async fn only_named_query_parameters_are_part_of_the_key(world: Rc<World>) -> Outcome {
     cached(&world, "{ttl: 1h, key-query: [page]}").await?;
     until_hit(&world, "/a?page=1&session=x").await?;
     assert_eq!(did(&world.client().get("/a?session=y&page=1").await?), "hit");
@@ -148,7 +148,7 @@ async fn named_query_parameters_alone_belong_to_the_key(world: Rc<World>) -> Out
     Ok(())
 }
 
-async fn credentials_pass_by_the_cache(world: Rc<World>) -> Outcome {
+async fn requests_with_credentials_bypass_the_cache(world: Rc<World>) -> Outcome {
     let project = Project::new(&world).route("{path: /open, cache: {ttl: 1h}}");
     let project = project.route("{path: /keyed, authn: keys, cache: {ttl: 1h}}");
     world.publish(project).await?;
@@ -168,7 +168,7 @@ async fn credentials_pass_by_the_cache(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn consumers_share_only_where_the_route_says_so(world: Rc<World>) -> Outcome {
+async fn consumers_share_only_if_the_route_enables_it(world: Rc<World>) -> Outcome {
     let project =
         Project::new(&world).api("authn: keys").route("{path: /shared, cache: {ttl: 1h, with-credentials: shared}}");
     world.publish(project).await?;
@@ -181,7 +181,7 @@ async fn consumers_share_only_where_the_route_says_so(world: Rc<World>) -> Outco
     Ok(())
 }
 
-async fn consumers_may_have_stored_responses_of_their_own(world: Rc<World>) -> Outcome {
+async fn consumers_can_have_separate_stored_responses(world: Rc<World>) -> Outcome {
     let project =
         Project::new(&world).api("authn: keys").route("{path: /own, cache: {ttl: 1h, with-credentials: per-consumer}}");
     world.publish(project).await?;
@@ -209,7 +209,7 @@ async fn a_stale_response_is_validated(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_validator_of_the_client_gets_304_from_store(world: Rc<World>) -> Outcome {
+async fn a_validator_of_the_client_gets_304_from_the_cache(world: Rc<World>) -> Outcome {
     cached(&world, "{ttl: 1h}").await?;
     until_hit(&world, "/a?etag=v1").await?;
     let calls = world.upstream.report().total();
@@ -233,7 +233,7 @@ async fn head_is_answered_from_what_get_stored(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn other_methods_pass_by(world: Rc<World>) -> Outcome {
+async fn other_methods_bypass_the_cache(world: Rc<World>) -> Outcome {
     cached(&world, "{ttl: 1h}").await?;
     for _ in 0..2 {
         let answer = world.client().send(Request::post("/a", "x")).await?;
@@ -255,7 +255,7 @@ async fn a_server_error_is_not_stored(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_response_that_breaks_off_is_not_stored(world: Rc<World>) -> Outcome {
+async fn an_incomplete_response_is_not_stored(world: Rc<World>) -> Outcome {
     cached(&world, "{ttl: 1h}").await?;
     for target in ["/a?size=100000&break=body", "/b?chunks=6&break=body"] {
         for _ in 0..2 {
@@ -283,7 +283,7 @@ async fn a_purge_takes_effect(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_cache_that_is_away_is_a_miss(world: Rc<World>) -> Outcome {
+async fn an_unavailable_cache_is_a_miss(world: Rc<World>) -> Outcome {
     cached(&world, "{ttl: 1h}").await?;
     until_hit(&world, "/a").await?;
     world.host.fault(Fault { cache: Some(true), ..Fault::default() }).await?;

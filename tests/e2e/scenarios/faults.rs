@@ -1,4 +1,4 @@
-//! Faults around an exchange: stores that are away, clients that leave, instances that trap.
+//! Faults around an exchange: unavailable stores, clients that disconnect, instances that trap.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::world::{World, assert_problem};
 
 scenarios! { "faults";
     a_key_that_cannot_be_looked_up_is_503_not_401,
-    a_key_seen_before_outlives_the_records,
-    all_stores_away_still_serve_a_public_route,
+    a_key_in_memory_works_without_the_records,
+    a_public_route_works_without_any_store,
     a_client_that_leaves_is_recorded_once,
     a_client_that_leaves_before_the_answer_is_recorded_once,
-    a_trap_in_one_request_does_not_lose_the_next
+    a_trap_in_one_request_does_not_affect_the_next
         except (Native, "native code does not trap; nothing in it panics"),
 }
 
@@ -34,8 +34,8 @@ async fn a_key_that_cannot_be_looked_up_is_503_not_401(world: Rc<World>) -> Outc
     Ok(())
 }
 
-async fn a_key_seen_before_outlives_the_records(world: Rc<World>) -> Outcome {
-    // Not `--dev`: what is remembered counts here.
+async fn a_key_in_memory_works_without_the_records(world: Rc<World>) -> Outcome {
+    // Without `--dev`, because this tests what is kept in memory.
     let host = world.start_host(false, &[]).await?;
     world.publish_to(&host, &Project::new(&world).route("{path: /a, authn: keys}").yaml()).await?;
     let key = crate::project::Key::new(&world.name, 7, "acme");
@@ -47,7 +47,7 @@ async fn a_key_seen_before_outlives_the_records(world: Rc<World>) -> Outcome {
     world.warm(&client, request).await
 }
 
-async fn all_stores_away_still_serve_a_public_route(world: Rc<World>) -> Outcome {
+async fn a_public_route_works_without_any_store(world: Rc<World>) -> Outcome {
     let limit = format!("{}-limit", world.name);
     let project = Project::new(&world)
         .policy(&format!("{limit}: {{kind: rate-limit, rate: 100/s, by: address}}"))
@@ -74,7 +74,7 @@ async fn a_client_that_leaves_is_recorded_once(world: Rc<World>) -> Outcome {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let records = world.records(1).await?;
     assert_eq!(records.len(), 1, "{records:?}");
-    assert!(left(), "the upstream sent all of it to nobody");
+    assert!(left(), "the upstream sent everything although the client had left");
     assert_eq!(world.client().get("/a").await?.status, 200);
     Ok(())
 }
@@ -92,14 +92,14 @@ async fn a_client_that_leaves_before_the_answer_is_recorded_once(world: Rc<World
     tokio::time::sleep(Duration::from_secs(3)).await;
     let answer = world.client().get("/a").await?;
     let state = answer.field("ratelimit").unwrap_or_default();
-    assert!(state.contains("r=3;"), "charged once for each of two: {state}");
-    // A platform may end the work for a client that left; it never records it twice.
+    assert!(state.contains("r=3;"), "charged once for each of two requests: {state}");
+    // A platform may stop the work for a client that has left; it never records it twice.
     let records = world.records(1).await?;
     assert!(records.len() <= 2, "{records:?}");
     Ok(())
 }
 
-async fn a_trap_in_one_request_does_not_lose_the_next(world: Rc<World>) -> Outcome {
+async fn a_trap_in_one_request_does_not_affect_the_next(world: Rc<World>) -> Outcome {
     assert!(!world.on(Kind::Native));
     let project = Project::new(&world).route("{path: /a, authn: keys}");
     world.publish(project).await?;

@@ -1,4 +1,4 @@
-//! Forwarding: streams both ways, fields that go and come, and an upstream that fails in every way.
+//! Forwarding: streams in both directions, request and response fields, and all failures of an upstream.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,29 +16,29 @@ scenarios! { "forward";
     a_response_streams_through,
     server_sent_events_arrive_as_they_are_sent,
     a_request_streams_through,
-    content_arrives_whole_both_ways,
-    status_and_fields_pass,
+    content_arrives_complete_in_both_directions,
+    status_and_fields_are_passed_on,
     redirects_are_not_followed,
-    content_encoding_is_left_alone,
-    hop_by_hop_fields_go_no_further,
-    fields_that_connection_names_go_no_further
-        except (Spin, "Spin takes Connection away, and with it the names of those fields"),
-    the_upstream_learns_who_asked,
-    what_a_client_claims_of_earlier_hops_is_replaced,
-    what_a_trusted_hop_claims_is_kept,
-    a_secret_is_set_and_never_told,
+    content_encoding_is_not_changed,
+    hop_by_hop_fields_are_removed,
+    fields_named_by_connection_are_removed
+        except (Spin, "Spin removes Connection, and with it the names of those fields"),
+    the_upstream_gets_the_client_address,
+    claims_of_a_client_about_earlier_hops_are_replaced,
+    claims_of_a_trusted_hop_are_kept,
+    a_secret_is_sent_and_never_exposed,
     a_missing_secret_is_a_problem_that_names_nothing,
     a_slow_upstream_is_504,
-    a_stream_without_timeout_outlives_it,
-    a_stream_past_its_timeout_is_broken_off
-        except (Cloudflare, "content streams past the Worker untouched; to break it off, each response would be piped"),
+    a_stream_without_timeout_is_not_aborted,
+    a_stream_past_its_timeout_is_aborted
+        except (Cloudflare, "content bypasses the Worker; to abort it, each response would have to be piped"),
     a_refused_connection_is_502,
     an_upstream_that_closes_is_502,
-    an_upstream_that_answers_garbage_is_502,
+    an_upstream_that_answers_invalid_http_is_502,
     two_content_lengths_are_502,
-    an_upstream_that_breaks_off_breaks_the_answer,
-    an_upstream_that_breaks_off_within_chunks_breaks_the_answer
-        except (Cloudflare, "workerd ends a chunked answer as if it were whole; a bare pass-through does the same"),
+    an_aborted_upstream_response_aborts_the_answer,
+    a_response_aborted_within_chunks_aborts_the_answer
+        except (Cloudflare, "workerd ends a chunked answer as if it were complete; a bare pass-through does the same"),
     an_untrusted_certificate_is_502,
     connections_are_reused
         except (Cloudflare, "the platform keeps its connections out of sight")
@@ -64,9 +64,9 @@ async fn a_response_streams_through(world: Rc<World>) -> Outcome {
     let started = Instant::now();
     let first = answer.piece().await.ok_or("no first chunk")?;
     assert!(first.starts_with(b"chunk 0"), "{first:?}");
-    // Two pauses are still to come: had it been gathered, they would be over.
+    // Two pauses are still to come: if the content had been buffered, they would be over.
     let sent = world.upstream.report().last().is_some_and(|received| received.answered);
-    assert!(!sent, "the first chunk came after the last was sent");
+    assert!(!sent, "the first chunk arrived after the last was sent");
     let rest = answer.whole().await;
     assert!(rest.text().ends_with("chunk 2\n") && !rest.broken);
     assert!(started.elapsed() > Duration::from_secs(2));
@@ -101,7 +101,7 @@ async fn a_request_streams_through(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn content_arrives_whole_both_ways(world: Rc<World>) -> Outcome {
+async fn content_arrives_complete_in_both_directions(world: Rc<World>) -> Outcome {
     open(&world, EVERYTHING).await?;
     for (at, size) in [0_usize, 1, 65_536, 3_000_000].into_iter().enumerate() {
         let content: Vec<u8> = (0..size).map(|byte| (byte % 251) as u8).collect();
@@ -117,7 +117,7 @@ async fn content_arrives_whole_both_ways(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn status_and_fields_pass(world: Rc<World>) -> Outcome {
+async fn status_and_fields_are_passed_on(world: Rc<World>) -> Outcome {
     open(&world, EVERYTHING).await?;
     for status in [200, 201, 204, 206, 302, 400, 404, 418, 429, 500, 503] {
         let answer = world.client().get(&format!("/a?status={status}&field=X-Own:v")).await?;
@@ -142,9 +142,9 @@ async fn redirects_are_not_followed(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn content_encoding_is_left_alone(world: Rc<World>) -> Outcome {
+async fn content_encoding_is_not_changed(world: Rc<World>) -> Outcome {
     open(&world, EVERYTHING).await?;
-    // "hello", gzipped: were it decoded, other bytes would arrive.
+    // "hello", gzipped: if it were decoded, other bytes would arrive.
     let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36\x05\x00\x00\x00";
     let target = "/a?echo&field=Content-Encoding:gzip&field=Content-Type:text/plain";
     let request = Request::post(target, gzip.to_vec()).field("Accept-Encoding", "gzip");
@@ -154,7 +154,7 @@ async fn content_encoding_is_left_alone(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn hop_by_hop_fields_go_no_further(world: Rc<World>) -> Outcome {
+async fn hop_by_hop_fields_are_removed(world: Rc<World>) -> Outcome {
     open(&world, EVERYTHING).await?;
     let target = "/a?field=Keep-Alive:timeout%3D5&field=X-Stays:1&field=Proxy-Authenticate:Basic";
     let request = Request::get(target)
@@ -176,7 +176,7 @@ async fn hop_by_hop_fields_go_no_further(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn fields_that_connection_names_go_no_further(world: Rc<World>) -> Outcome {
+async fn fields_named_by_connection_are_removed(world: Rc<World>) -> Outcome {
     open(&world, EVERYTHING).await?;
     let request = Request::get("/a?field=Connection:X-Up&field=X-Up:1").field("Connection", "close, X-Down");
     let answer = world.client().send(request.field("X-Down", "1")).await?;
@@ -186,7 +186,7 @@ async fn fields_that_connection_names_go_no_further(world: Rc<World>) -> Outcome
     Ok(())
 }
 
-async fn the_upstream_learns_who_asked(world: Rc<World>) -> Outcome {
+async fn the_upstream_gets_the_client_address(world: Rc<World>) -> Outcome {
     open(&world, EVERYTHING).await?;
     let answer = world.client().get("/a").await?;
     let received = world.upstream.report().last().ok_or("not forwarded")?;
@@ -207,7 +207,7 @@ async fn the_upstream_learns_who_asked(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn what_a_client_claims_of_earlier_hops_is_replaced(world: Rc<World>) -> Outcome {
+async fn claims_of_a_client_about_earlier_hops_are_replaced(world: Rc<World>) -> Outcome {
     open(&world, EVERYTHING).await?;
     let names = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "X-Original-URL"];
     let claims = names.into_iter().fold(Request::get("/a"), |request, name| request.field(name, "claimed"));
@@ -221,7 +221,7 @@ async fn what_a_client_claims_of_earlier_hops_is_replaced(world: Rc<World>) -> O
     Ok(())
 }
 
-async fn what_a_trusted_hop_claims_is_kept(world: Rc<World>) -> Outcome {
+async fn claims_of_a_trusted_hop_are_kept(world: Rc<World>) -> Outcome {
     let project = Project::new(&world).gateway("trust-forwarded: true").route(EVERYTHING);
     world.publish(project).await?;
     let request = Request::get("/a")
@@ -237,7 +237,7 @@ async fn what_a_trusted_hop_claims_is_kept(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_secret_is_set_and_never_told(world: Rc<World>) -> Outcome {
+async fn a_secret_is_sent_and_never_exposed(world: Rc<World>) -> Outcome {
     let upstream = format!(
         "{{url: \"{}\", headers: {{Authorization: \"Bearer ${{secret.UPSTREAM_TOKEN}}\"}}}}",
         world.upstream.url()
@@ -273,7 +273,7 @@ async fn a_slow_upstream_is_504(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_stream_without_timeout_outlives_it(world: Rc<World>) -> Outcome {
+async fn a_stream_without_timeout_is_not_aborted(world: Rc<World>) -> Outcome {
     let project =
         Project::new(&world).api("timeout: 1s").route("{path: /bounded}").route("{path: /stream, timeout: none}");
     world.publish(project).await?;
@@ -283,7 +283,7 @@ async fn a_stream_without_timeout_outlives_it(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_stream_past_its_timeout_is_broken_off(world: Rc<World>) -> Outcome {
+async fn a_stream_past_its_timeout_is_aborted(world: Rc<World>) -> Outcome {
     open(&world, "{path: \"/{*rest}\", timeout: 1s}").await?;
     let bounded = world.client().get("/a?chunks=8&every_ms=800").await?;
     assert!(!bounded.text().ends_with("chunk 7\n"), "{}", bounded.text());
@@ -291,7 +291,7 @@ async fn a_stream_past_its_timeout_is_broken_off(world: Rc<World>) -> Outcome {
 }
 
 async fn a_refused_connection_is_502(world: Rc<World>) -> Outcome {
-    // A port that was free a moment ago, and that nobody listens on now.
+    // A free port, on which nothing listens.
     let closed = Upstream::start().await?.url();
     tokio::task::yield_now().await;
     let project = Project::new(&world).upstream(&format!("\"{closed}\"")).route(EVERYTHING);
@@ -299,7 +299,7 @@ async fn a_refused_connection_is_502(world: Rc<World>) -> Outcome {
     let answer = world.client().get("/a").await?;
     assert_problem(&answer, 502, "upstream-failed");
     let error = proxy_error(&answer);
-    // Workers tell a refused connection from a lost one no more than this.
+    // Workers do not distinguish a refused connection from a lost one.
     let expected = if world.on(Kind::Cloudflare) { "connection_terminated" } else { "connection_refused" };
     assert_eq!(error, expected);
     Ok(())
@@ -313,7 +313,7 @@ async fn an_upstream_that_closes_is_502(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn an_upstream_that_answers_garbage_is_502(world: Rc<World>) -> Outcome {
+async fn an_upstream_that_answers_invalid_http_is_502(world: Rc<World>) -> Outcome {
     open(&world, EVERYTHING).await?;
     let answer = world.client().get("/a?break=garbage").await?;
     assert_problem(&answer, 502, "upstream-failed");
@@ -328,18 +328,18 @@ async fn two_content_lengths_are_502(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn an_upstream_that_breaks_off_breaks_the_answer(world: Rc<World>) -> Outcome {
-    broken_off(&world, "/a?size=200000&break=body").await
+async fn an_aborted_upstream_response_aborts_the_answer(world: Rc<World>) -> Outcome {
+    aborted(&world, "/a?size=200000&break=body").await
 }
 
-async fn an_upstream_that_breaks_off_within_chunks_breaks_the_answer(world: Rc<World>) -> Outcome {
-    broken_off(&world, "/a?chunks=10&break=body").await
+async fn a_response_aborted_within_chunks_aborts_the_answer(world: Rc<World>) -> Outcome {
+    aborted(&world, "/a?chunks=10&break=body").await
 }
 
-async fn broken_off(world: &World, target: &str) -> Outcome {
+async fn aborted(world: &World, target: &str) -> Outcome {
     open(world, EVERYTHING).await?;
     if let Ok(answer) = timeout(Duration::from_secs(15), world.client().get(target)).await? {
-        assert!(answer.broken, "a part passed for the whole");
+        assert!(answer.broken, "a part was accepted as complete");
     }
     assert_eq!(world.client().get("/a").await?.status, 200, "the next one is served");
     Ok(())
@@ -358,7 +358,7 @@ async fn an_untrusted_certificate_is_502(world: Rc<World>) -> Outcome {
     if world.on(Kind::Native) {
         assert_eq!(error, "tls_certificate_error");
     }
-    assert_eq!(secured.report().total(), 0, "a request went to whom nobody vouches for");
+    assert_eq!(secured.report().total(), 0, "a request was sent to an untrusted server");
     Ok(())
 }
 
@@ -369,7 +369,7 @@ async fn connections_are_reused(world: Rc<World>) -> Outcome {
     }
     let connections: std::collections::BTreeSet<u64> =
         world.upstream.report().requests().iter().map(|received| received.connection).collect();
-    // One per isolate at most, and each isolate is asked several times.
+    // At most one per isolate, and each isolate gets several requests.
     assert!(connections.len() < 10, "{} connections for 20 requests", connections.len());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Rate limits: exactly as many as promised, told in fields, and what happens while the counters are away.
+//! Rate limits: exactly the promised number of requests, the fields, and unavailable counters.
 
 use std::rc::Rc;
 
@@ -11,20 +11,20 @@ use crate::world::{World, assert_problem};
 
 scenarios! { "limit";
     a_burst_passes_and_the_next_is_429_with_retry_after,
-    every_answer_tells_what_is_left,
-    exactly_as_many_as_promised_pass_side_by_side,
-    an_operation_costs_what_it_says,
+    every_answer_has_the_remaining_quota,
+    exactly_the_promised_number_passes_in_parallel,
+    an_operation_is_charged_its_cost,
     consumers_do_not_share_a_quota,
     keys_of_one_consumer_share_a_quota,
-    a_consumers_plan_has_numbers_of_its_own,
-    the_client_address_counts_where_nobody_is_known,
+    a_plan_changes_the_limits_of_its_consumers,
+    the_client_address_is_used_without_authentication,
     the_tightest_of_several_limits_refuses,
     a_refused_request_is_not_forwarded,
-    counters_away_and_open_lets_pass_visibly,
-    counters_away_and_closed_refuses,
+    unavailable_counters_with_open_let_pass_visibly,
+    unavailable_counters_with_closed_refuse,
 }
 
-/// A quota that a test can use up, and that does not come back while it runs.
+/// A quota that a test can exhaust, and that is not refilled while it runs.
 const FIVE_A_DAY: &str = "{kind: rate-limit, rate: 5/d, burst: 5}";
 
 async fn limited(world: &World, limit: &str) -> Outcome {
@@ -55,7 +55,7 @@ async fn a_burst_passes_and_the_next_is_429_with_retry_after(world: Rc<World>) -
     Ok(())
 }
 
-async fn every_answer_tells_what_is_left(world: Rc<World>) -> Outcome {
+async fn every_answer_has_the_remaining_quota(world: Rc<World>) -> Outcome {
     limited(&world, FIVE_A_DAY).await?;
     let key = world.plain_key("acme").await?;
     let name = format!("{}-limit", world.name);
@@ -69,7 +69,7 @@ async fn every_answer_tells_what_is_left(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn exactly_as_many_as_promised_pass_side_by_side(world: Rc<World>) -> Outcome {
+async fn exactly_the_promised_number_passes_in_parallel(world: Rc<World>) -> Outcome {
     limited(&world, "{kind: rate-limit, rate: 20/d, burst: 20}").await?;
     let key = world.plain_key("acme").await?;
     let requests: Vec<_> = (0..50)
@@ -92,7 +92,7 @@ async fn exactly_as_many_as_promised_pass_side_by_side(world: Rc<World>) -> Outc
     Ok(())
 }
 
-async fn an_operation_costs_what_it_says(world: Rc<World>) -> Outcome {
+async fn an_operation_is_charged_its_cost(world: Rc<World>) -> Outcome {
     let limit = format!("{}-limit", world.name);
     let project = Project::new(&world)
         .policy(&format!("{limit}: {FIVE_A_DAY}"))
@@ -106,8 +106,8 @@ async fn an_operation_costs_what_it_says(world: Rc<World>) -> Outcome {
     let never = get("/never").await?;
     assert_problem(&never, 429, "rate-limit-exceeded");
     assert_eq!(get("/dear").await?.status, 200);
-    assert_eq!(get("/dear").await?.status, 429, "2 left, 3 asked");
-    assert_eq!(get("/a").await?.status, 200, "what is refused is not charged");
+    assert_eq!(get("/dear").await?.status, 429, "2 remaining, cost 3");
+    assert_eq!(get("/a").await?.status, 200, "a refused request is not charged");
     assert_eq!(get("/a").await?.status, 200);
     assert_eq!(get("/a").await?.status, 429);
     Ok(())
@@ -130,7 +130,7 @@ async fn keys_of_one_consumer_share_a_quota(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_consumers_plan_has_numbers_of_its_own(world: Rc<World>) -> Outcome {
+async fn a_plan_changes_the_limits_of_its_consumers(world: Rc<World>) -> Outcome {
     let limit = format!("{}-limit", world.name);
     let project = Project::new(&world)
         .policy(&format!("{limit}: {FIVE_A_DAY}"))
@@ -150,13 +150,13 @@ async fn a_consumers_plan_has_numbers_of_its_own(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn the_client_address_counts_where_nobody_is_known(world: Rc<World>) -> Outcome {
+async fn the_client_address_is_used_without_authentication(world: Rc<World>) -> Outcome {
     let limit = format!("{}-limit", world.name);
     let project = Project::new(&world)
         .policy(&format!("{limit}: {{kind: rate-limit, rate: 2/d, burst: 2, by: address}}"))
         .route(&format!("{{path: /a, limit: {limit}}}"));
     world.publish(project).await?;
-    // A client cannot give itself another address by naming one.
+    // A client cannot change its address with a field.
     let names = ["x-forwarded-for", "forwarded", "x-real-ip", "spin-client-addr"];
     let mut statuses = Vec::new();
     for (at, name) in names.into_iter().enumerate() {
@@ -198,7 +198,7 @@ async fn a_refused_request_is_not_forwarded(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn counters_away_and_open_lets_pass_visibly(world: Rc<World>) -> Outcome {
+async fn unavailable_counters_with_open_let_pass_visibly(world: Rc<World>) -> Outcome {
     limited(&world, "{kind: rate-limit, rate: 1/d, burst: 1, on-unavailable: open}").await?;
     let key = world.plain_key("acme").await?;
     world.host.fault(Fault { counters: Some(true), ..Fault::default() }).await?;
@@ -213,7 +213,7 @@ async fn counters_away_and_open_lets_pass_visibly(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn counters_away_and_closed_refuses(world: Rc<World>) -> Outcome {
+async fn unavailable_counters_with_closed_refuse(world: Rc<World>) -> Outcome {
     limited(&world, "{kind: rate-limit, rate: 5/d, burst: 5, on-unavailable: closed}").await?;
     let key = world.plain_key("acme").await?;
     world.host.fault(Fault { counters: Some(true), ..Fault::default() }).await?;

@@ -13,7 +13,7 @@ mod telemetry;
 
 use crate::scenario::Scenario;
 
-/// The scenarios whose title contains every one of these words; all, where there is none.
+/// The scenarios whose title contains all of these words; without words, all scenarios.
 pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
     let files = [
         routing::ALL,

@@ -10,14 +10,14 @@ use crate::scenario::{Outcome, scenarios};
 use crate::world::{World, assert_problem};
 
 scenarios! { "respond";
-    every_answer_has_a_request_id_of_its_own,
+    every_answer_has_a_unique_request_id,
     a_problem_names_its_request_id,
     a_problem_is_not_stored_by_caches,
     a_problem_to_head_has_no_content,
-    an_upstreams_own_problem_passes_untouched,
+    a_problem_of_the_upstream_is_passed_on_unchanged,
 }
 
-async fn every_answer_has_a_request_id_of_its_own(world: Rc<World>) -> Outcome {
+async fn every_answer_has_a_unique_request_id(world: Rc<World>) -> Outcome {
     world.publish(Project::new(&world).route("{path: /a}")).await?;
     let mut ids = BTreeSet::new();
     for path in ["/a", "/a", "/unknown", "/a?status=500", "/a?break=head"] {
@@ -38,7 +38,7 @@ async fn a_problem_names_its_request_id(world: Rc<World>) -> Outcome {
         assert_problem(&answer, status, kind);
         assert_eq!(answer.json()["request_id"].as_str(), answer.field("x-request-id"));
         let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
-        assert!(detail.len() > 10, "a detail that helps: {detail}");
+        assert!(detail.len() > 10, "a helpful detail: {detail}");
     }
     Ok(())
 }
@@ -62,7 +62,7 @@ async fn a_problem_to_head_has_no_content(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn an_upstreams_own_problem_passes_untouched(world: Rc<World>) -> Outcome {
+async fn a_problem_of_the_upstream_is_passed_on_unchanged(world: Rc<World>) -> Outcome {
     world.publish(Project::new(&world).route("{path: /a}")).await?;
     let target = "/a?status=422&size=10&field=Content-Type:application/problem%2Bjson";
     let answer = world.client().get(target).await?;

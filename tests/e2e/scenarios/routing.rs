@@ -1,4 +1,4 @@
-//! Host, path and method: which route takes a request, and that nothing else does.
+//! Host, path and method: which route matches a request, and that no other does.
 
 use std::rc::Rc;
 
@@ -17,20 +17,20 @@ scenarios! { "route";
     an_unknown_path_is_404_and_never_forwarded,
     a_trailing_slash_is_another_path,
     a_wrong_method_is_405_with_allow,
-    head_is_answered_where_get_is,
-    options_tells_the_methods,
+    head_is_answered_by_routes_for_get,
+    options_lists_the_methods,
     an_internal_route_never_answers,
     the_base_is_stripped_and_the_path_is_canonical,
-    the_query_is_passed_on_as_it_is,
-    no_spelling_of_a_path_reaches_a_guarded_route,
+    the_query_is_passed_on_unchanged,
+    no_encoding_of_a_path_reaches_a_protected_route,
     ambiguous_paths_are_refused,
     dot_segments_are_refused
         except (Cloudflare, "workerd resolves dot segments before the Worker sees the URL"),
-    bytes_that_are_no_utf8_in_a_path_are_refused
+    invalid_utf8_in_a_path_is_refused
         except (Cloudflare, "workerd puts U+FFFD in their place before the Worker sees the URL"),
-    http2_is_served_beside_http1
+    http2_is_served_like_http1
         except (Cloudflare, "the platform's edge speaks HTTP/2, workerd's plain socket does not")
-        (Spin, "the platform's front speaks HTTP/2, the test host does not"),
+        (Spin, "the platform's front end speaks HTTP/2, the test host does not"),
 }
 
 async fn an_exact_host_beats_a_wildcard_host(world: Rc<World>) -> Outcome {
@@ -123,7 +123,7 @@ async fn a_wrong_method_is_405_with_allow(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn head_is_answered_where_get_is(world: Rc<World>) -> Outcome {
+async fn head_is_answered_by_routes_for_get(world: Rc<World>) -> Outcome {
     world.publish(Project::new(&world).route("{path: /a, methods: [GET]}")).await?;
     let answer = world.client().send(Request::of("HEAD", "/a?size=77")).await?;
     assert_eq!((answer.status, answer.content.len()), (200, 0));
@@ -134,7 +134,7 @@ async fn head_is_answered_where_get_is(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn options_tells_the_methods(world: Rc<World>) -> Outcome {
+async fn options_lists_the_methods(world: Rc<World>) -> Outcome {
     world.publish(Project::new(&world).route("{path: /a, methods: [GET, POST]}")).await?;
     let answer = world.client().send(Request::of("OPTIONS", "/a")).await?;
     assert_eq!(answer.status, 204, "{}", answer.text());
@@ -146,7 +146,7 @@ async fn options_tells_the_methods(world: Rc<World>) -> Outcome {
 }
 
 async fn an_internal_route_never_answers(world: Rc<World>) -> Outcome {
-    // The route is there, on a host for callers inside; every listener of the suite is one for callers outside.
+    // The route exists, on a host for internal callers; every listener of the suite is for external callers.
     let inside = format!("ops.{}", world.domain);
     let project = Project::new(&world)
         .gateway(&format!("internal-hosts: [{inside}]"))
@@ -158,7 +158,7 @@ async fn an_internal_route_never_answers(world: Rc<World>) -> Outcome {
         assert_problem(&client.get("/internal").await?, 404, "route-not-found");
         assert_eq!(client.send(Request::of("OPTIONS", "/internal")).await?.status, 404);
     }
-    // Not even what is public answers there: outside, the host is unknown.
+    // Not even public routes answer there: for external callers, the host is unknown.
     assert_problem(&world.client().for_host(&inside).get("/public").await?, 404, "route-not-found");
     assert_eq!(world.upstream.report().count("/internal"), 0);
     Ok(())
@@ -183,7 +183,7 @@ async fn the_base_is_stripped_and_the_path_is_canonical(world: Rc<World>) -> Out
     Ok(())
 }
 
-async fn the_query_is_passed_on_as_it_is(world: Rc<World>) -> Outcome {
+async fn the_query_is_passed_on_unchanged(world: Rc<World>) -> Outcome {
     world.publish(Project::new(&world).route("{path: /a}")).await?;
     for query in ["?a=1&b=2", "?a=%2e%2e%2f&b=%00", "?a=b=c;d&&e", "?x=/../y", "?", ""] {
         assert_eq!(world.client().get(&format!("/a{query}")).await?.status, 200, "{query}");
@@ -199,14 +199,14 @@ fn lines(vectors: &str) -> impl Iterator<Item = &str> {
     vectors.lines().filter(|line| !line.starts_with('#'))
 }
 
-async fn no_spelling_of_a_path_reaches_a_guarded_route(world: Rc<World>) -> Outcome {
+async fn no_encoding_of_a_path_reaches_a_protected_route(world: Rc<World>) -> Outcome {
     let project =
         Project::new(&world).route("{path: \"/open/{*rest}\"}").route("{path: \"/admin/{*rest}\", authn: keys}");
     world.publish(project).await?;
     assert_eq!(world.client().get("/open/x").await?.status, 200);
     for path in lines(include_str!("../../vectors/path-attacks.txt")) {
         let answer = world.get_raw(path).await?;
-        // A platform may have resolved the path before the gateway sees it; then that path is the one that counts.
+        // A platform may have resolved the path before the gateway sees it; then the resolved path is used.
         let harmless = world.on(Kind::Cloudflare) && answer.status() == 200;
         assert!(harmless || [400, 401, 404].contains(&answer.status()), "{path}: {}", answer.0);
     }
@@ -235,7 +235,7 @@ async fn refused(world: &World, paths: &str) -> Outcome {
     Ok(())
 }
 
-async fn bytes_that_are_no_utf8_in_a_path_are_refused(world: Rc<World>) -> Outcome {
+async fn invalid_utf8_in_a_path_is_refused(world: Rc<World>) -> Outcome {
     world.publish(Project::new(&world).route("{path: \"/{*rest}\"}")).await?;
     for path in [&b"/a\xff"[..], b"/\xc0\xae\xc0\xae/b", b"/\xed\xa0\x80"] {
         let host = format!(" HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", world.domain);
@@ -246,7 +246,7 @@ async fn bytes_that_are_no_utf8_in_a_path_are_refused(world: Rc<World>) -> Outco
     Ok(())
 }
 
-async fn http2_is_served_beside_http1(world: Rc<World>) -> Outcome {
+async fn http2_is_served_like_http1(world: Rc<World>) -> Outcome {
     assert!(world.on(Kind::Native));
     world.publish(Project::new(&world).route("{path: /a}")).await?;
     let request = Request::post("/a?size=200000", "hello").field("x-test", "1");

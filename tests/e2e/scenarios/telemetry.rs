@@ -1,4 +1,4 @@
-//! Telemetry: one record per exchange, traces that go on, batches that arrive, and nothing secret in any of it.
+//! Telemetry: one record per exchange, propagated traces, delivered batches, and no secrets in any of it.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use crate::world::World;
 scenarios! { "telemetry";
     one_log_line_per_exchange_says_what_happened,
     nothing_secret_is_logged,
-    a_trace_begins_here_where_there_is_none,
-    a_trace_of_the_client_goes_on,
-    a_broken_traceparent_begins_a_new_trace,
+    a_trace_begins_here_if_there_is_none,
+    a_trace_of_the_client_is_continued,
+    an_invalid_traceparent_begins_a_new_trace,
     batches_arrive_at_the_collector_after_the_reply,
-    a_batch_that_the_collector_refuses_is_sent_again,
-    a_collector_that_fails_does_not_touch_exchanges,
+    a_batch_that_the_collector_refuses_is_retried,
+    a_failing_collector_does_not_affect_exchanges,
     metrics_are_served_to_prometheus
-        except (Cloudflare, "a Worker has no endpoint of its own; it exports over OTLP")
-        (Spin, "a component has no endpoint of its own; it exports over OTLP"),
+        except (Cloudflare, "a Worker has no metrics endpoint; it exports over OTLP")
+        (Spin, "a component has no metrics endpoint; it exports over OTLP"),
 }
 
 async fn one_log_line_per_exchange_says_what_happened(world: Rc<World>) -> Outcome {
@@ -71,7 +71,7 @@ async fn nothing_secret_is_logged(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_trace_begins_here_where_there_is_none(world: Rc<World>) -> Outcome {
+async fn a_trace_begins_here_if_there_is_none(world: Rc<World>) -> Outcome {
     world.publish(Project::new(&world).route("{path: /a}")).await?;
     world.client().get("/a").await?;
     let received = world.upstream.report().last().ok_or("not forwarded")?;
@@ -82,7 +82,7 @@ async fn a_trace_begins_here_where_there_is_none(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_trace_of_the_client_goes_on(world: Rc<World>) -> Outcome {
+async fn a_trace_of_the_client_is_continued(world: Rc<World>) -> Outcome {
     world.publish(Project::new(&world).route("{path: /a}")).await?;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let request = Request::get("/a")
@@ -98,7 +98,7 @@ async fn a_trace_of_the_client_goes_on(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn a_broken_traceparent_begins_a_new_trace(world: Rc<World>) -> Outcome {
+async fn an_invalid_traceparent_begins_a_new_trace(world: Rc<World>) -> Outcome {
     world.publish(Project::new(&world).route("{path: /a}")).await?;
     for broken in [
         "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
@@ -125,7 +125,7 @@ async fn batches_arrive_at_the_collector_after_the_reply(world: Rc<World>) -> Ou
     for _ in 0..3 {
         assert_eq!(world.client().get("/a?q=query-of-mine").await?.status, 200);
     }
-    // A host without timers of its own sends what is due behind the next exchange's reply.
+    // A host without timers sends due batches after the next exchange's reply.
     for _ in 0..40 {
         let arrived = collector.report().count("/v1/traces") > 0 && collector.report().count("/v1/metrics") > 0;
         if arrived {
@@ -144,7 +144,7 @@ async fn batches_arrive_at_the_collector_after_the_reply(world: Rc<World>) -> Ou
     Ok(())
 }
 
-async fn a_batch_that_the_collector_refuses_is_sent_again(world: Rc<World>) -> Outcome {
+async fn a_batch_that_the_collector_refuses_is_retried(world: Rc<World>) -> Outcome {
     let collector = Upstream::start().await?;
     collector.report().refuse_next(2);
     let telemetry = format!("{{otlp: {{endpoint: \"{}\", interval: 1s}}}}", collector.url());
@@ -152,7 +152,7 @@ async fn a_batch_that_the_collector_refuses_is_sent_again(world: Rc<World>) -> O
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let traced = Request::get("/a").field("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01"));
     assert_eq!(world.client().send(traced).await?.status, 200);
-    let told = || collector.report().requests().iter().filter(|batch| batch.content.contains(trace)).count();
+    let sent = || collector.report().requests().iter().filter(|batch| batch.content.contains(trace)).count();
     let accepted = || collector.report().requests().iter().skip(2).any(|batch| batch.content.contains(trace));
     for _ in 0..60 {
         if accepted() {
@@ -161,11 +161,11 @@ async fn a_batch_that_the_collector_refuses_is_sent_again(world: Rc<World>) -> O
         tokio::time::sleep(Duration::from_millis(300)).await;
         world.client().get("/a").await?;
     }
-    assert!(accepted(), "told {} times, never accepted", told());
+    assert!(accepted(), "sent {} times, never accepted", sent());
     Ok(())
 }
 
-async fn a_collector_that_fails_does_not_touch_exchanges(world: Rc<World>) -> Outcome {
+async fn a_failing_collector_does_not_affect_exchanges(world: Rc<World>) -> Outcome {
     let gone = Upstream::start().await?.url();
     tokio::task::yield_now().await;
     let telemetry = format!("{{otlp: {{endpoint: \"{gone}\", interval: 1s}}}}");
@@ -185,10 +185,10 @@ async fn metrics_are_served_to_prometheus(world: Rc<World>) -> Outcome {
         world.client().get(&format!("/pets/{id}")).await?;
     }
     world.records(5).await?;
-    let admin = world.host.admin().ok_or("the native host tells no admin address")?;
+    let admin = world.host.admin().ok_or("the native host has no admin address")?;
     let text = admin.get("/metrics").await?.text();
     let ours: Vec<&str> = text.lines().filter(|line| line.contains(&world.name)).collect();
     assert!(ours.iter().any(|line| line.contains("duration") && line.ends_with(" 5")), "{text}");
-    assert!(!text.contains("/pets/3"), "paths are no labels");
+    assert!(!text.contains("/pets/3"), "paths are not labels");
     Ok(())
 }

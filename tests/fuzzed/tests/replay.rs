@@ -1,6 +1,6 @@
-//! The committed corpus, replayed: what fuzzing once found, and what people thought of, with a bound on memory.
+//! Replays the committed corpus, which has findings of the fuzzer and manual inputs, with a limit on memory.
 //!
-//! Time is not looked at, because machines differ; memory is, because it does not.
+//! Time is not checked, because it depends on the machine; memory does not.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use peak_alloc::PeakAlloc;
 use tollgate_fuzzed::{TARGETS, Target};
 
-/// Counts what is allocated. Nothing else runs in this program while an input is looked at.
+/// Counts allocations. Nothing else runs in this program while an input is processed.
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
@@ -16,7 +16,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The inputs of a target by the names of their files.
+/// The inputs of a target with their file names.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(root().join("fuzz/corpus").join(target)).expect("a folder of inputs");
     let mut inputs: Vec<(String, Vec<u8>)> = entries
@@ -27,7 +27,7 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     inputs
 }
 
-/// How much more is allocated at once while a target looks at an input.
+/// The peak of additional memory while a target processes an input.
 fn peak(target: Target, input: &[u8]) -> usize {
     let before = ALLOCATOR.current_usage();
     ALLOCATOR.reset_peak_usage();
@@ -42,7 +42,7 @@ fn no_input_breaks_a_promise_or_takes_more_memory_than_its_size_allows() {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name} has no program in fuzz/");
         let inputs = corpus(name);
         assert!(inputs.len() >= INPUTS_MIN, "{name} has {} inputs", inputs.len());
-        // What is made once and kept, such as tables, is made by now.
+        // Data that is created once and kept, such as tables, exists by now.
         target(b"format: 1\n");
         for (file, input) in inputs {
             let peak = peak(*target, &input);
@@ -58,15 +58,15 @@ fn no_input_breaks_a_promise_or_takes_more_memory_than_its_size_allows() {
         }
     }
     let folders = fs::read_dir(root().join("fuzz/corpus")).expect("the corpus").count();
-    assert_eq!(folders, TARGETS.len(), "fuzz/corpus has a folder of no target");
+    assert_eq!(folders, TARGETS.len(), "fuzz/corpus has a folder without a target");
 }
 
-/// What an input may take whatever its size, which is what aliases may repeat: 400,000 values of about a hundred bytes each,
-/// and some mebibytes of text.
+/// The memory that an input of any size may use, because of aliases: 400,000 values of about a hundred bytes each, and
+/// some mebibytes of text.
 const BYTES_MAX: usize = 96 << 20;
 
-/// What each byte of an input may take: a value of two bytes becomes a node of about a hundred, held in several forms.
+/// The memory per byte of input: a value of two bytes becomes a node of about a hundred, kept in several forms.
 const BYTES_PER_BYTE: usize = 1024;
 
-/// Fewer inputs would mean that the corpus got lost.
+/// Fewer inputs would mean that the corpus was lost.
 const INPUTS_MIN: usize = 10;

@@ -12,7 +12,7 @@ use spin::key_value::key_value;
 use spin::variables::variables;
 use wasi::keyvalue::{atomics, store};
 
-/// Gives the component everything of Spin it may import.
+/// Provides all interfaces of Spin that the component may import.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     key_value::add_to_linker::<_, Spin>(linker, |state| state)?;
     variables::add_to_linker::<_, Spin>(linker, |state| state)?;
@@ -27,8 +27,8 @@ impl HasData for Spin {
     type Data<'a> = &'a mut State;
 }
 
-/// Why an injected fault failed a call.
-const FAULT: &str = "the store is away (injected fault)";
+/// The error of a call that fails by an injected fault.
+const FAULT: &str = "the store is unavailable (injected fault)";
 
 impl State {
     /// The label of an opened store.

@@ -1,4 +1,4 @@
-//! The component's life: compiled once, instantiated on demand, reused and dropped as Spin does.
+//! The component's life cycle: compiled once, instantiated on demand, reused and dropped as Spin does.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use crate::manifest::App;
 use crate::outbound::Outbound;
 use crate::stores::{Faults, Stores};
 
-/// What all instances share, and the launcher's commands reach.
+/// The state that all instances share and that the launcher's commands change.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub app: App,
@@ -31,11 +31,11 @@ pub(crate) struct Shared {
     pub faults: Faults,
     /// Makes the next request trap at its first step.
     pub trap_next: AtomicBool,
-    /// The process is ending, so that instances cut short are no news.
+    /// The process is stopping, so that aborted instances are not reported.
     pub stopping: AtomicBool,
 }
 
-/// What one instance owns.
+/// The state of one instance.
 pub(crate) struct State {
     pub shared: Arc<Shared>,
     pub table: ResourceTable,
@@ -56,16 +56,16 @@ impl WasiHttpView for State {
     }
 }
 
-/// Requests one instance serves in its life.
+/// The number of requests that one instance serves in total.
 const REQUESTS_MAX: usize = 128;
-/// Requests one instance serves at once, interleaved where they wait.
+/// The number of concurrent requests of one instance, interleaved while they wait.
 const CONCURRENT_MAX: usize = 16;
-/// How long an instance without work is kept.
+/// How long an idle instance is kept.
 const IDLE_MAX: Duration = Duration::from_secs(1);
-/// Epochs never pass here, so a deadline of any length is never met, and one of none is met at once.
+/// Epochs never advance here: a deadline of any length is never reached, and one of zero is reached immediately.
 const NO_DEADLINE: u64 = u64::MAX / 2;
 
-/// Makes instances of the component.
+/// Creates instances of the component.
 pub(crate) struct Guest {
     engine: Engine,
     pre: ProxyPre<State>,
@@ -73,7 +73,7 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// Compiles the component, or takes it from the cache folder where these very bytes were compiled before.
+    /// Compiles the component, or loads it from the cache folder if the same bytes were compiled before.
     pub(crate) fn load(shared: Arc<Shared>, cache: &Path) -> Result<ProxyHandler<Self>> {
         let mut cached = CacheConfig::new();
         cached.with_directory(cache.join("wasmtime"));
@@ -122,7 +122,7 @@ impl HandlerState for Guest {
     }
 }
 
-/// Ends an instance that has been without work for too long; one with work is never ended.
+/// Stops an instance that has been idle for too long; a busy one is never stopped.
 pub(crate) struct IdleLimit(Pin<Box<Sleep>>);
 
 impl WorkerExpiration for IdleLimit {
@@ -141,7 +141,7 @@ impl WorkerExpiration for IdleLimit {
     }
 }
 
-/// Decides what an instance still takes on.
+/// Decides whether an instance accepts more requests.
 pub(crate) struct Reuse(Arc<Shared>);
 
 impl WorkerState for Reuse {
@@ -167,7 +167,7 @@ impl WorkerState for Reuse {
         if self.0.trap_next.swap(false, Ordering::Relaxed) {
             store.set_epoch_deadline(0);
         }
-        // Spin has no limit to a request's time unless it is told one.
+        // Spin has no limit for a request's time unless it is configured.
         Box::pin(std::future::pending())
     }
 

@@ -26,13 +26,13 @@ impl StdoutStream for Logs {
     }
 }
 
-/// Collects bytes until a line is whole. A line without its end is emitted when the stream is dropped.
+/// Collects bytes until a line is complete. An incomplete line is emitted when the stream is dropped.
 #[derive(Default)]
 struct Lines {
     open: Vec<u8>,
 }
 
-/// A longer line is cut into lines of this length: a component must not fill the host's memory by never ending one.
+/// A longer line is split into lines of this length, so that one line cannot exhaust the host's memory.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
 impl Lines {

@@ -1,15 +1,15 @@
-//! Runs the Spin artifact where no Spin is installed: a test tool, not a product.
+//! Runs the Spin artifact without Spin: a test tool, not a product.
 //!
 //! It reads `spin.toml`, compiles the component the manifest names, provides what the manifest asks for and serves
 //! HTTP/1.1, with instances reused and dropped as Spin 4.1 does: up to 128 requests each, 16 at once, dropped after a
 //! second without work, all requests of an instance lost when one of them traps.
 //!
-//! What it leaves out: several components and routes, other triggers, HTTP/2 and TLS towards clients, WASI 0.2
+//! Not supported: several components and routes, other triggers, HTTP/2 and TLS towards clients, WASI 0.2
 //! HTTP, files, sockets, SQL, Redis and the other factors of Spin, runtime configuration, request deadlines and memory
-//! limits, pooled outbound connections, and persistence: the key-value stores live and die with the process. Where it
-//! differs from Spin in something it does have, the module says so.
+//! limits, pooled outbound connections, and persistence: the key-value stores exist only in the process. Other
+//! differences from Spin are described in the modules.
 //!
-//! Begin with [`guest::Guest`], the component's life; [`protocol`] is what the launcher says and hears.
+//! Begin with [`guest::Guest`], the component's life cycle; [`protocol`] is the protocol with the launcher.
 
 mod capabilities;
 mod guest;
@@ -38,7 +38,7 @@ use crate::manifest::App;
 /// Runs the Spin artifact; speaks JSON lines on standard input and output.
 #[derive(Parser)]
 struct Arguments {
-    /// The port to listen on; 0 takes any.
+    /// The port to listen on; 0 takes any free port.
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// The gateway's name: the variable `tollgate_gateway`.
@@ -53,7 +53,7 @@ struct Arguments {
     /// The application's manifest.
     #[arg(long, default_value = "spin.toml")]
     manifest: PathBuf,
-    /// The component, where it is not the one the manifest names.
+    /// The component, if it is not the one that the manifest names.
     #[arg(long)]
     component: Option<PathBuf>,
 }
@@ -105,7 +105,7 @@ fn app(arguments: Arguments) -> Result<App, String> {
     if !app.source.is_file() {
         let source = app.source.display();
         return Err(format!(
-            "{source} is not there: build it first (cargo build --profile wasm --target wasm32-wasip2 -p tollgate-spin)"
+            "{source} does not exist: build it first (cargo build --profile wasm --target wasm32-wasip2 -p tollgate-spin)"
         ));
     }
     Ok(app)
@@ -130,7 +130,7 @@ async fn host(shared: Arc<Shared>, port: u16) -> Result<(), String> {
     Ok(())
 }
 
-/// Where compiled components are kept: outside the clone, shared by all clones.
+/// The folder of compiled components, outside the clone and shared by all clones.
 fn cache_folder() -> PathBuf {
     let home = || {
         let home = std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from);

@@ -1,4 +1,4 @@
-//! What of `spin.toml` the host honours: one component, its source, variables, stores and outbound hosts.
+//! The part of `spin.toml` that the host supports: one component, its source, variables, stores and outbound hosts.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ use crate::outbound::AllowedHosts;
 /// The one component of an application, with its templates filled in.
 #[derive(Debug)]
 pub(crate) struct App {
-    /// Where the built component lies.
+    /// The path of the built component.
     pub source: PathBuf,
-    /// The component's variables, by the component's own names for them.
+    /// The component's variables, by their names in the component.
     pub variables: BTreeMap<String, String>,
     pub key_value_stores: HashSet<String>,
     pub allowed_hosts: AllowedHosts,
 }
 
 impl App {
-    /// Reads the manifest; `given` are application variables that win over the manifest's defaults.
+    /// Reads the manifest; `given` are application variables that override the manifest's defaults.
     pub(crate) fn read(path: &Path, given: &BTreeMap<String, String>) -> Result<Self, String> {
         let text =
             std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
@@ -30,7 +30,7 @@ impl App {
     fn parse(text: &str, folder: &Path, given: &BTreeMap<String, String>) -> Result<Self, String> {
         let manifest: Manifest = toml::from_str(text).map_err(|error| error.to_string())?;
         if manifest.spin_manifest_version != 2 {
-            return Err("only spin_manifest_version = 2 is understood".into());
+            return Err("only spin_manifest_version = 2 is supported".into());
         }
         let mut components = manifest.component.into_values();
         let (Some(component), None) = (components.next(), components.next()) else {

@@ -2,7 +2,7 @@
 //!
 //! Certificates are verified against the Mozilla roots. As in Spin a refused or failed connection is
 //! `connection-refused`, a failed handshake `tls-protocol-error`, and whatever breaks after that
-//! `HTTP-protocol-error`. Unlike Spin, connections are not kept for a next request.
+//! `HTTP-protocol-error`. Unlike in Spin, connections are not reused.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -50,9 +50,9 @@ impl WasiHttpHooks for Outbound {
     }
 }
 
-/// The parsed `allowed_outbound_hosts`: nothing is allowed but what one of its entries names.
+/// The parsed `allowed_outbound_hosts`: only what one of its entries names is allowed.
 ///
-/// Address blocks (`10.0.0.0/8`) and `self` are refused at the start rather than understood.
+/// Address blocks (`10.0.0.0/8`) and `self` are not supported and refused at the start.
 #[derive(Debug, Default)]
 pub(crate) struct AllowedHosts {
     entries: Vec<Entry>,
@@ -87,13 +87,13 @@ impl AllowedHosts {
             .iter()
             .map(|entry| {
                 Entry::parse(entry)
-                    .ok_or_else(|| format!("allowed_outbound_hosts has {entry:?}, which this host does not understand"))
+                    .ok_or_else(|| format!("allowed_outbound_hosts has {entry:?}, which this host does not support"))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { entries })
     }
 
-    /// Tells whether a request to the place is allowed; no port means the scheme's own.
+    /// Whether a request to the destination is allowed; without a port, the scheme's default port is used.
     pub(crate) fn allow(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
         let default = default_port(scheme);
         self.entries.iter().any(|entry| {
@@ -111,7 +111,7 @@ impl Entry {
         if rest.contains('/') {
             return None;
         }
-        // The colons of an address in brackets are not the port's.
+        // Colons of an address in brackets do not separate the port.
         let (host, port) = match rest.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, PortRule::parse(port)?),
             _ => (rest, PortRule::Default),
@@ -146,7 +146,7 @@ impl PortRule {
             return Some(Self::Any);
         }
         let (first, last) = match port.split_once("..") {
-            // Spin's range leaves its end out.
+            // Spin's range excludes its end.
             Some((first, end)) => (first.parse().ok()?, end.parse::<u16>().ok()?.checked_sub(1)?),
             None => (port.parse().ok()?, port.parse().ok()?),
         };

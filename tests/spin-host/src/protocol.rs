@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 
 use crate::guest::Shared;
 
-/// The store the launcher reads and writes, which is the one a component opens by default.
+/// The store that the launcher reads and writes, which a component opens by default.
 const STORE: &str = "default";
 
-/// Writes one event; a launcher that went away is not this process's concern.
+/// Writes one event; a closed pipe is ignored.
 pub(crate) fn emit(event: &Value) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{event}").and_then(|()| out.flush());
 }
 
-/// Obeys commands until standard input ends.
+/// Carries out commands until standard input ends.
 pub(crate) fn obey(shared: &Shared) {
     for line in std::io::stdin().lock().lines() {
         let Ok(line) = line else { return };
@@ -42,7 +42,7 @@ fn answer(line: &str, shared: &Shared) -> Value {
     }
 }
 
-/// One line of the launcher; what it names is done in the order of the fields.
+/// One line of the launcher; its commands are carried out in the order of the fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Command {
@@ -62,12 +62,12 @@ struct Command {
 struct Put {
     key: String,
     value: String,
-    /// Whether the value is told in base64.
+    /// Whether the value is in base64.
     #[serde(default)]
     base64: bool,
 }
 
-/// An absent switch stays as it is.
+/// An absent switch does not change.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fault {
@@ -116,7 +116,7 @@ impl Put {
     }
 }
 
-/// A value as it is told: bytes that are no text in base64.
+/// A value in the protocol: binary values are in base64.
 fn told(id: &Value, value: Option<Vec<u8>>) -> Value {
     match value.map(String::from_utf8).transpose() {
         Ok(text) => json!({"ack": id, "value": text}),

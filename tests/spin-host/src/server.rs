@@ -1,4 +1,4 @@
-//! The HTTP/1.1 server: takes connections, dresses requests as Spin does, and lets the component answer.
+//! The HTTP/1.1 server: accepts connections, adds fields to requests as Spin does, and lets the component answer.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,10 +20,10 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::guest::Guest;
 
-/// How long open requests are waited for once the launcher has gone.
+/// The timeout for open requests after the launcher has stopped.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
-/// Serves until `stop` says so, then lets open requests finish.
+/// Serves until `stop` resolves, then lets open requests finish.
 pub(crate) async fn serve(listener: TcpListener, handler: ProxyHandler<Guest>, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
@@ -49,14 +49,14 @@ async fn connection(
     handler: ProxyHandler<Guest>,
     mut stop: watch::Receiver<bool>,
 ) {
-    // Unlike Spin, which leaves it unset and so waits for delayed acknowledgements of kept-alive clients.
+    // Unlike Spin, which does not set it and so waits for delayed acknowledgements of keep-alive clients.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
         let handler = handler.clone();
         async move { Ok::<_, Error>(answer(request, client, &handler).await) }
     });
     let mut serving = std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-    // A connection that broke is the client's affair; the component has been told by then.
+    // A broken connection needs no handling here; the component has been notified by then.
     tokio::select! {
         _ = serving.as_mut() => return,
         _ = stop.changed() => serving.as_mut().graceful_shutdown(),
@@ -66,7 +66,7 @@ async fn connection(
 
 async fn answer(request: Request<Incoming>, client: SocketAddr, handler: &ProxyHandler<Guest>) -> Response<WasiBody> {
     let (mut head, content) = request.into_parts();
-    // Spin breaks the connection off here; an answer makes the reason visible.
+    // Spin aborts the connection here; an answer makes the reason visible.
     let Some(uri) = absolute(&head.uri, &head.headers) else {
         return bare(StatusCode::BAD_REQUEST);
     };
@@ -82,7 +82,7 @@ async fn answer(request: Request<Incoming>, client: SocketAddr, handler: &ProxyH
     }
 }
 
-/// The request's URI with its authority, which both the request line and the first `Host` may name but not dispute.
+/// The request's URI with its authority, from the request line or the first `Host`, which must not differ.
 fn absolute(uri: &Uri, fields: &HeaderMap) -> Option<Uri> {
     let named: Option<Authority> = match fields.get(HOST) {
         Some(host) => Some(Authority::try_from(host.as_bytes()).ok()?),
@@ -100,7 +100,7 @@ fn absolute(uri: &Uri, fields: &HeaderMap) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Appends what Spin appends, after whatever fields of these names the client sent itself.
+/// Appends the fields that Spin appends, after fields of the same names from the client.
 fn append_spin_fields(fields: &mut HeaderMap, uri: &Uri, client: SocketAddr) {
     let values = [
         ("spin-path-info", uri.path().to_owned()),

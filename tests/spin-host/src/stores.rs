@@ -1,8 +1,8 @@
-//! The key-value stores: one map in memory behind both the `spin:key-value` and the `wasi:keyvalue` interface.
+//! The key-value stores: one in-memory map behind both the `spin:key-value` and the `wasi:keyvalue` interface.
 //!
-//! Compare-and-swap behaves as Spin's SQLite store does, down to its weakness: a swap of a key that was absent when
-//! it was read writes without comparing. A component that needs the first write to be atomic must see to it itself,
-//! and a test host that compared would hide that it does not.
+//! Compare-and-swap behaves like Spin's SQLite store, including its weakness: a swap of a key that was absent when it
+//! was read writes without comparing. A component that needs an atomic first write must ensure this itself; a test host
+//! that compared would hide a missing guarantee.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,29 +15,29 @@ pub struct Handle {
     pub label: String,
 }
 
-/// A compare-and-swap that was begun, as a resource of the component.
+/// A started compare-and-swap, as a resource of the component.
 #[derive(Clone, Debug)]
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct Swap {
     pub label: String,
     pub key: String,
-    /// What the key held when it was last read through this resource.
+    /// The value of the key when it was last read through this resource.
     pub seen: Option<Vec<u8>>,
 }
 
-/// Which stores answer with failure until told otherwise.
+/// Which stores fail until this is changed.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    /// `spin:key-value`, but for keys of the response cache.
+    /// `spin:key-value`, except for keys of the response cache.
     pub records: AtomicBool,
     /// `wasi:keyvalue`, both its store and its atomics.
     pub counters: AtomicBool,
-    /// `spin:key-value`, for keys of the response cache alone.
+    /// `spin:key-value`, only for keys of the response cache.
     pub cache: AtomicBool,
 }
 
 impl Faults {
-    /// Tells whether `spin:key-value` fails for the key.
+    /// Whether `spin:key-value` fails for the key.
     pub(crate) fn hit_key(&self, key: &str) -> bool {
         let fault = if key.contains(CACHE_KEY_PART) { &self.cache } else { &self.records };
         fault.load(Ordering::Relaxed)
@@ -76,7 +76,7 @@ impl Stores {
         stores.get(label).map(|store| store.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// Writes the value if the key still holds what the swap saw; a swap that saw nothing always writes.
+    /// Writes the value if the key still has the value that the swap read; a swap that read no value always writes.
     pub(crate) fn swap(&self, swap: &Swap, value: Vec<u8>) -> bool {
         let mut stores = self.lock();
         let store = stores.entry(swap.label.clone()).or_default();
@@ -87,10 +87,10 @@ impl Stores {
         true
     }
 
-    /// Adds to a number of eight little-endian bytes, an absent key being zero.
+    /// Adds to a number of eight little-endian bytes; an absent key counts as zero.
     ///
-    /// Spin's own store panics on a value of another length and stays broken until it is restarted; here it is only
-    /// the one call that fails.
+    /// Spin's own store panics on a value of another length and stays broken until it is restarted; here only
+    /// the one call fails.
     pub(crate) fn increment(&self, label: &str, key: String, delta: i64) -> Result<i64, String> {
         let mut stores = self.lock();
         let store = stores.entry(label.to_owned()).or_default();
@@ -110,7 +110,7 @@ impl Stores {
     }
 }
 
-/// What the key of a stored response contains, and the key of no record does.
+/// A text in the keys of all stored responses, and in no key of a record.
 const CACHE_KEY_PART: &str = ":cache:";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The launcher of the native host: the adapter as a library, spoken to by the protocol of tests/README.md.
+//! The launcher of the native host: the adapter as a library, controlled by the protocol of tests/README.md.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
@@ -16,9 +16,9 @@ use tollgate_edge::Freshness;
 use tollgate_native::faults::{Faults, FaultyStore};
 use tollgate_native::{AdminSettings, RecordChange, RecordStore, SecretSource, Server, Settings};
 
-/// Two, so that whatever isolates do not share shows.
+/// Two, so that tests notice state that isolates do not share.
 const ISOLATES: usize = 2;
-/// How long open exchanges may go on once stdin has ended.
+/// How long open exchanges may continue after stdin has ended.
 const GRACE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
@@ -36,13 +36,13 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let records = RecordStore::in_memory()?;
     let faults = Faults::default();
     let server = Server::builder(settings, records.clone()).log_to(Box::new(LogLines)).faults(faults.clone()).bind()?;
-    let address = server.addresses().first().ok_or("the server listens nowhere")?;
+    let address = server.addresses().first().ok_or("the server has no address")?;
     let admin = server.admin_address().map(|admin| format!("http://{admin}"));
     emit(&json!({"ready": {"url": format!("http://{address}"), "admin": admin}}));
     let (stop, stopped) = oneshot::channel::<()>();
     std::thread::spawn(move || {
         obey(&records, &faults);
-        // The server may have ended by itself.
+        // The server may have stopped by itself.
         let _ = stop.send(());
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -56,17 +56,17 @@ fn settings(mut words: impl Iterator<Item = String>) -> Result<Settings, String>
     let (mut port, mut gateway, mut dev) = (0_u16, "quickstart".to_owned(), false);
     let mut secrets = BTreeMap::new();
     while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or(format!("{word} wants a value"));
+        let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
-            "--port" => port = value()?.parse().map_err(|_| "--port wants a number".to_owned())?,
+            "--port" => port = value()?.parse().map_err(|_| "--port needs a number".to_owned())?,
             "--gateway" => gateway = value()?,
             "--dev" => dev = true,
             "--secret" => {
                 let pair = value()?;
-                let (name, text) = pair.split_once('=').ok_or("a --secret is written NAME=VALUE")?;
+                let (name, text) = pair.split_once('=').ok_or("write --secret like NAME=VALUE")?;
                 secrets.insert(name.to_owned(), Secret::new(text.to_owned()));
             }
-            other => return Err(format!("no option {other}; see tests/README.md")),
+            other => return Err(format!("unknown option {other}; see tests/README.md")),
         }
     }
     let mut settings = Settings::new(gateway, SocketAddr::from(([127, 0, 0, 1], port)));
@@ -122,7 +122,7 @@ fn carry_out(command: &Value, records: &RecordStore, faults: &Faults) -> Result<
             }
         }
     } else {
-        return Err("this host knows put, delete, get and fault".to_owned());
+        return Err("this host supports put, delete, get and fault".to_owned());
     }
     Ok(None)
 }
@@ -136,7 +136,7 @@ fn pair(entry: &Value) -> Result<(String, Vec<u8>), String> {
     Ok((text("key").to_owned(), value))
 }
 
-/// A value as it is told: bytes that are no text in base64.
+/// A value in the protocol: binary values are in base64.
 fn told(value: Vec<u8>) -> Value {
     match String::from_utf8(value) {
         Ok(text) => json!({"value": text}),
@@ -144,7 +144,7 @@ fn told(value: Vec<u8>) -> Value {
     }
 }
 
-/// Writes one event; a reader that went away is no concern of this process.
+/// Writes one event; a closed pipe is ignored.
 fn emit(event: &Value) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{event}").and_then(|()| out.flush());

@@ -1,4 +1,4 @@
-//! Carries out a plan: reads the request, answers as asked, writes down what happened.
+//! Carries out a plan: reads the request, answers as the plan says, records what happened.
 
 use std::io::Result;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::wire::{Head, Wire};
 
 /// Content of a given size is sent in pieces of this many bytes.
 const PIECE_BYTES: usize = 1 << 14;
-/// How much of a request's content is remembered.
+/// How much of a request's content is recorded.
 const REMEMBERED_BYTES: usize = 1 << 16;
 
 /// Answers one request after the other until the peer closes or a plan says to.
@@ -75,7 +75,7 @@ async fn exchange(wire: &mut Wire, report: &Report, index: usize, head: &Head, p
     Ok(!plan.unread && plan.breaking == Break::Nothing)
 }
 
-/// Reads the content to its end and writes down its length and hash.
+/// Reads the content to its end and records its length and hash.
 async fn read_content(wire: &mut Wire, report: &Report, index: usize) -> Result<()> {
     let mut tally = Tally::default();
     while let Some(piece) = wire.content().await? {
@@ -86,7 +86,7 @@ async fn read_content(wire: &mut Wire, report: &Report, index: usize) -> Result<
     Ok(())
 }
 
-/// Waits; true when the peer left meanwhile.
+/// Waits; true if the peer disconnected in the meantime.
 async fn pause(wire: &mut Wire, time: Duration) -> bool {
     if time.is_zero() {
         return false;
@@ -105,7 +105,7 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// Sends it; false when it was broken off, by plan or by the peer.
+    /// Sends it; false if it was aborted, by plan or by the peer.
     async fn send(&self, wire: &mut Wire, report: &Report) -> Result<bool> {
         match self.plan.content {
             Content::Report => {
@@ -218,7 +218,7 @@ async fn filler(wire: &mut Wire, size: u64) -> Result<()> {
     Ok(())
 }
 
-/// The answer's head; a field the plan names replaces one of our own.
+/// The answer's head; a field of the plan replaces a default field.
 fn head_bytes(status: u16, plan: &Plan, own: &[(&str, &str)]) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {status} Status\r\n");
     for (name, value) in own {

@@ -1,8 +1,8 @@
-//! A real HTTP/1.1 server that does as its caller's query says, and remembers what it received.
+//! A real HTTP/1.1 server that behaves as the request's query says, and records what it received.
 //!
-//! It exists to be behind a gateway. It does NOT speak HTTP/2 and is no model of a good server: it will close early,
-//! answer garbage and dawdle when asked to. [`Upstream::start`] runs one on a free port; the program `upstream` runs
-//! one for people. What can be asked for stands in `plan.rs`; without a query it reports the request as JSON.
+//! It is the upstream of a gateway in tests. It does NOT speak HTTP/2 and is not a correct server: on request it closes
+//! early, sends invalid data and delays. [`Upstream::start`] runs one on a free port; the program `upstream` runs one
+//! for people. The options are in `plan.rs`; without a query it reports the request as JSON.
 
 mod answer;
 mod plan;
@@ -33,13 +33,13 @@ impl Upstream {
         Self::listen(TcpListener::bind("127.0.0.1:0").await?, None)
     }
 
-    /// The same behind TLS, with a certificate for `localhost` and `127.0.0.1` that nobody vouches for.
+    /// The same behind TLS, with an untrusted certificate for `localhost` and `127.0.0.1`.
     pub async fn start_tls() -> std::io::Result<Self> {
         let acceptor = tls::self_signed()?;
         Self::listen(TcpListener::bind("127.0.0.1:0").await?, Some(acceptor))
     }
 
-    /// Serves on a listener of the caller's.
+    /// Serves on the caller's listener.
     pub fn listen(listener: TcpListener, tls: Option<tokio_rustls::TlsAcceptor>) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let report = Rc::new(Report::default());
@@ -69,7 +69,7 @@ impl Upstream {
 
     /// Waits until the accept loop ends, which it does not by itself.
     pub async fn run(mut self) {
-        // The loop is only ever aborted by the drop below.
+        // The loop is only aborted by the drop below.
         let _ = (&mut self.accepting).await;
     }
 }
@@ -101,7 +101,7 @@ async fn serve(stream: TcpStream, tls: Option<tokio_rustls::TlsAcceptor>, report
         },
     };
     let mut wire = wire::Wire::new(io);
-    // An error is a peer that left or talks nonsense: the connection ends, the report stays.
+    // An error is a peer that disconnected or sent invalid data: the connection ends, the report is kept.
     let _ = answer::requests(&mut wire, &report, connection).await;
 }
 

@@ -1,13 +1,13 @@
-//! What a request asks of the upstream, read from its query.
+//! The behaviour that a request selects with its query.
 
 use std::time::Duration;
 
-/// The longest delay that can be asked for: a test that waits longer is a test that hangs.
+/// The longest delay that can be requested: a test that waits longer hangs.
 const DELAY_MAX: Duration = Duration::from_secs(60);
-/// The largest content that can be asked for.
+/// The largest content that can be requested.
 const SIZE_MAX: u64 = 1 << 30;
 
-/// How the answer is broken, if it is.
+/// The fault of the answer, if any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Break {
     #[default]
@@ -16,16 +16,16 @@ pub(super) enum Break {
     Head,
     /// `break=body`: the connection closes in the middle of the content.
     Body,
-    /// `break=garbage`: what comes is not HTTP.
+    /// `break=garbage`: the answer is not HTTP.
     Garbage,
     /// `break=length`: two different Content-Length fields.
     Length,
 }
 
-/// What the answer consists of.
+/// The content of the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Content {
-    /// Nothing asked for: a JSON report of the request.
+    /// Without an option: a JSON report of the request.
     #[default]
     Report,
     /// `echo`: the request's content, each piece sent back as it arrives.
@@ -38,14 +38,14 @@ pub(super) enum Content {
     Events(u64),
 }
 
-/// All that can be asked for; parts combine.
+/// All options; they can be combined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// `status=N`: the status code; 200 else.
+    /// `status=N`: the status code; 200 by default.
     pub(super) status: u16,
     /// `field=Name:Value`, repeatable: added to the answer.
     pub(super) fields: Vec<(String, String)>,
-    /// `head_ms=N`: how long the answer's head is held back.
+    /// `head_ms=N`: how long the answer's head is delayed.
     pub(super) head_delay: Duration,
     /// `body_ms=N`: a pause in the middle of the content.
     pub(super) body_delay: Duration,
@@ -60,7 +60,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Reads the query of a request target; what is not understood is left out.
+    /// Parses the query of a request target; unknown options are ignored.
     pub(super) fn of_target(target: &str) -> Self {
         let query = target.split_once('?').map_or("", |(_, query)| query);
         let mut plan = Self { status: 200, ..Self::default() };
@@ -108,7 +108,7 @@ fn millis(value: &str) -> Duration {
     Duration::from_millis(number(value)).min(DELAY_MAX)
 }
 
-/// Takes `%XX` and `+` apart; what is no escape stays as it is.
+/// Decodes `%XX` and `+`; invalid escapes are kept unchanged.
 fn decoded(value: &str) -> String {
     let bytes = value.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());

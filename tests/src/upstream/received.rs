@@ -1,21 +1,21 @@
-//! What an upstream remembers of the requests it received.
+//! The requests that an upstream received.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use serde::Serialize;
 
-/// How many requests are remembered; older ones are forgotten.
+/// The number of requests that are kept; older ones are dropped.
 const REMEMBERED_MAX: usize = 4096;
 
-/// One request, as it came over the wire.
+/// One request, as received.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Received {
     pub method: String,
-    /// The request target, untouched.
+    /// The request target, unchanged.
     pub target: String,
     pub version: String,
-    /// In the order they came, names as they were spelled.
+    /// In the order of arrival, with names as they were sent.
     pub fields: Vec<(String, String)>,
     pub content_length: u64,
     /// SHA-256 of the content, in hexadecimal.
@@ -23,11 +23,11 @@ pub struct Received {
     /// The beginning of the content, as text.
     #[serde(skip)]
     pub content: String,
-    /// Whether the content came to its end.
+    /// Whether the content was received completely.
     pub content_complete: bool,
-    /// Which connection it came on, counted from 1.
+    /// The number of its connection, counted from 1.
     pub connection: u64,
-    /// Whether the whole answer could be written.
+    /// Whether the complete answer could be written.
     pub answered: bool,
 }
 
@@ -38,7 +38,7 @@ impl Received {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// All values of a field, whatever its spelling.
+    /// All values of a field, in any letter case.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.fields
@@ -55,19 +55,19 @@ impl Received {
     }
 }
 
-/// All that was received, oldest first.
+/// All received requests, oldest first.
 #[derive(Debug, Default)]
 pub struct Report {
     requests: RefCell<VecDeque<Received>>,
-    /// How many were forgotten, so that an index stays what it was.
+    /// How many were dropped, so that indices stay valid.
     forgotten: RefCell<usize>,
     handshakes_refused: RefCell<usize>,
-    /// How many requests are still to be answered 503, whatever they ask for.
+    /// How many of the next requests are answered 503, whatever their query says.
     to_refuse: RefCell<usize>,
 }
 
 impl Report {
-    /// A copy of what is remembered.
+    /// A copy of the recorded requests.
     #[must_use]
     pub fn requests(&self) -> Vec<Received> {
         self.requests.borrow().iter().cloned().collect()
@@ -79,32 +79,32 @@ impl Report {
         self.requests.borrow().back().cloned()
     }
 
-    /// How many requests asked for this path, whatever their query.
+    /// The number of requests for this path, with any query.
     #[must_use]
     pub fn count(&self, path: &str) -> usize {
         let requests = self.requests.borrow();
         requests.iter().filter(|request| request.path() == path).count()
     }
 
-    /// How many requests came in all.
+    /// The total number of requests.
     #[must_use]
     pub fn total(&self) -> usize {
         self.requests.borrow().len() + *self.forgotten.borrow()
     }
 
-    /// How many TLS handshakes a client broke off.
+    /// The number of TLS handshakes that clients aborted.
     #[must_use]
     pub fn handshakes_refused(&self) -> usize {
         *self.handshakes_refused.borrow()
     }
 
-    /// Forgets everything.
+    /// Clears everything.
     pub fn clear(&self) {
         *self.forgotten.borrow_mut() += self.requests.borrow().len();
         self.requests.borrow_mut().clear();
     }
 
-    /// Answers the next requests with 503, for callers that cannot say so in a query.
+    /// Answers the next requests with 503, for callers that cannot set a query.
     pub fn refuse_next(&self, count: usize) {
         *self.to_refuse.borrow_mut() = count;
     }
@@ -120,7 +120,7 @@ impl Report {
         *self.handshakes_refused.borrow_mut() += 1;
     }
 
-    /// Remembers a request whose head has come; the index is for [`Report::update`].
+    /// Records a request whose head has arrived; the index is for [`Report::update`].
     pub(super) fn add(&self, received: Received) -> usize {
         let mut requests = self.requests.borrow_mut();
         if requests.len() == REMEMBERED_MAX {

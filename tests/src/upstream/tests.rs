@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::Upstream;
 use crate::client::{Client, Request};
 
-/// Runs a test on one thread, as the hosts' isolates run.
+/// Runs a test on one thread, like the hosts' isolates.
 fn on_one_thread(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, test);

@@ -1,4 +1,4 @@
-//! TLS with a certificate that signs itself: proof that a gateway verifies whom it talks to.
+//! TLS with a self-signed certificate, to prove that a gateway verifies its upstreams.
 
 use std::io::{Error, Result};
 use std::sync::Arc;

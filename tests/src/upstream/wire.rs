@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a byte stream, by hand: a server of tests has to be able to do it wrong.
+//! HTTP/1.1 on a byte stream, implemented here because a test server must be able to violate it.
 
 use std::io::{Error, ErrorKind, Result};
 
@@ -38,7 +38,7 @@ impl Head {
     }
 }
 
-/// What of the content is still to come.
+/// The part of the content that is still to come.
 enum Framing {
     Bytes(u64),
     ChunkHead,
@@ -46,7 +46,7 @@ enum Framing {
     Done,
 }
 
-/// One connection, with what was read and not yet used.
+/// One connection, with the bytes that were read and not yet used.
 pub(super) struct Wire {
     io: Box<dyn Io>,
     held: Vec<u8>,
@@ -58,7 +58,7 @@ impl Wire {
         Self { io, held: Vec::new(), framing: Framing::Done }
     }
 
-    /// The next request's head; `None` when the peer closed instead.
+    /// The next request's head; `None` if the peer closed the connection.
     pub(super) async fn head(&mut self) -> Result<Option<Head>> {
         loop {
             if let Some(end) = find(&self.held, b"\r\n\r\n") {
@@ -69,7 +69,7 @@ impl Wire {
                 return Ok(Some(head));
             }
             if self.held.len() > HEAD_BYTES_MAX {
-                return Err(nonsense("head too large"));
+                return Err(invalid("head too large"));
             }
             if !self.fill().await? {
                 return Ok(None);
@@ -93,7 +93,7 @@ impl Wire {
                 Framing::ChunkHead => {
                     let line = self.line().await?;
                     let size = line.split(';').next().unwrap_or_default().trim();
-                    let size = u64::from_str_radix(size, 16).map_err(|_| nonsense("bad chunk size"))?;
+                    let size = u64::from_str_radix(size, 16).map_err(|_| invalid("bad chunk size"))?;
                     if size == 0 {
                         while !self.line().await?.is_empty() {}
                         self.framing = Framing::Done;
@@ -126,7 +126,7 @@ impl Wire {
         self.send(&chunk).await
     }
 
-    /// Waits until the peer closes or says something, so that a broken-off answer is noticed while it dawdles.
+    /// Waits until the peer closes or sends data, so that an aborted answer is noticed during a delay.
     pub(super) async fn peer_left(&mut self) {
         while matches!(self.fill().await, Ok(true)) {}
     }
@@ -147,7 +147,7 @@ impl Wire {
                 return Ok(line);
             }
             if self.held.len() > HEAD_BYTES_MAX {
-                return Err(nonsense("line too long"));
+                return Err(invalid("line too long"));
             }
             if !self.fill().await? {
                 return Err(ErrorKind::UnexpectedEof.into());
@@ -167,7 +167,7 @@ fn parse(text: &str) -> Result<Head> {
     let mut lines = text.split("\r\n");
     let mut words = lines.next().unwrap_or_default().splitn(3, ' ');
     let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
-        return Err(nonsense("no request line"));
+        return Err(invalid("no request line"));
     };
     let fields = lines
         .filter_map(|line| line.split_once(':'))
@@ -180,6 +180,6 @@ fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
     bytes.windows(pattern.len()).position(|window| window == pattern)
 }
 
-fn nonsense(what: &str) -> Error {
+fn invalid(what: &str) -> Error {
     Error::new(ErrorKind::InvalidData, what)
 }

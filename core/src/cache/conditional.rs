@@ -7,8 +7,8 @@ use super::{CacheSettings, StoredMeta, storable};
 use crate::forward::{Edit, Fields, is_end_to_end};
 use crate::time::Timestamp;
 
-/// The edits by which a request asks whether a stored response still holds: our validators replace the client's, whose
-/// own condition is judged against what is stored then.
+/// The edits by which a request asks whether a stored response is still valid: our validators replace the client's,
+/// whose own condition is evaluated against the stored response later.
 #[must_use]
 pub fn validators(meta: &StoredMeta) -> [Edit; 2] {
     let fields = meta.header_map();
@@ -20,7 +20,7 @@ pub fn validators(meta: &StoredMeta) -> [Edit; 2] {
 
 /// Whether a client's condition says that it already has the response with these fields: answer 304.
 ///
-/// `If-None-Match` is compared weakly, and where it stands `If-Modified-Since` is ignored (section 13.2.2).
+/// `If-None-Match` is compared weakly, and if it is present, `If-Modified-Since` is ignored (section 13.2.2).
 #[must_use]
 pub fn not_modified(request: &HeaderMap, response: &HeaderMap) -> bool {
     if request.contains_key(IF_NONE_MATCH) {
@@ -41,8 +41,8 @@ pub fn not_modified(request: &HeaderMap, response: &HeaderMap) -> bool {
     }
 }
 
-/// The stored response after the upstream's 304 said that it holds: its fields updated, its lifetime begun anew
-/// (RFC 9111, section 4.3.4). `None` when the 304 forbids keeping it.
+/// The stored response after the upstream's 304 confirmed it: its fields are updated, its lifetime starts again
+/// (RFC 9111, section 4.3.4). `None` if the 304 forbids storing it.
 #[must_use]
 pub fn freshen(
     settings: &CacheSettings,
@@ -59,7 +59,7 @@ pub fn freshen(
     for (name, value) in updated() {
         fields.append(name, value.clone());
     }
-    // How old the old response was says nothing of one confirmed just now.
+    // The age of the old response is irrelevant for one that was just confirmed.
     for name in [AGE, DATE].into_iter().filter(|name| !update.contains(name)) {
         fields.remove(name);
     }

@@ -1,4 +1,4 @@
-//! The `Cache-Control` field (RFC 9111, section 5.2), as far as a shared cache obeys it.
+//! The `Cache-Control` field (RFC 9111, section 5.2), as far as it applies to a shared cache.
 
 use http::header::{CACHE_CONTROL, PRAGMA};
 
@@ -24,9 +24,9 @@ pub struct CacheControl {
 }
 
 impl CacheControl {
-    /// Reads all `Cache-Control` lines, and `Pragma: no-cache` where there is none.
+    /// Parses all `Cache-Control` lines, or `Pragma: no-cache` if there are none.
     ///
-    /// A lifetime that is no number counts as 0: the cautious reading (section 4.2.1).
+    /// A lifetime that is not a number counts as 0, which is the safe interpretation (section 4.2.1).
     #[must_use]
     pub fn of<'f>(fields: impl Into<Fields<'f>>) -> Self {
         let fields = fields.into();
@@ -56,7 +56,7 @@ impl CacheControl {
     }
 }
 
-/// The directives of one line, divided at commas outside of quoted strings.
+/// The directives of one line, split at commas outside quoted strings.
 fn directives(line: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     line.split(move |c: char| {

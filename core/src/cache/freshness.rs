@@ -8,10 +8,10 @@ use crate::bounds::{CLOCK_SKEW_MS, STORED_CONTENT_BYTES_MAX, VARY_NAMES_MAX};
 use crate::forward::{Fields, is_end_to_end};
 use crate::time::Timestamp;
 
-/// What a stored response is good for.
+/// Whether and how a stored response can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assessment {
-    /// It may be used as it is.
+    /// It may be used without validation.
     Fresh {
         /// Its age, in whole seconds.
         age_s: u64,
@@ -20,9 +20,9 @@ pub enum Assessment {
     },
     /// It must be validated first.
     Stale,
-    /// The client wants it validated.
+    /// The client requires validation.
     Unwanted,
-    /// It is past keeping.
+    /// It has expired and must not be used.
     Gone,
 }
 
@@ -35,17 +35,17 @@ pub enum NotStored {
     Status,
     /// It sets a cookie.
     SetCookie,
-    /// It varies on everything, or on too much.
+    /// It varies on everything, or on too many fields.
     Varies,
-    /// Nobody says for how long it is fresh, and it cannot be validated.
+    /// It has no lifetime, and it cannot be validated.
     NoLifetime,
-    /// It is larger than what is stored.
+    /// It is larger than the limit for stored responses.
     TooLarge,
     /// A field is not text.
     NotText,
 }
 
-/// Judges a stored response for a request with these directives.
+/// Assesses a stored response for a request with these directives.
 #[must_use]
 pub fn assess(meta: &StoredMeta, request: &CacheControl, now: Timestamp) -> Assessment {
     if meta.is_gone(now) {
@@ -55,7 +55,7 @@ pub fn assess(meta: &StoredMeta, request: &CacheControl, now: Timestamp) -> Asse
     let fresh_left_ms = meta.stored_at.plus_millis(meta.fresh_ms).millis_since(now);
     let too_old = request.max_age.is_some_and(|s| age_ms > s.saturating_mul(1000));
     let ends_too_soon = request.min_fresh.is_some_and(|s| fresh_left_ms < s.saturating_mul(1000));
-    // A clock was set back, or another's is ahead: how old it is cannot be known.
+    // A clock was set back, or another machine's clock is ahead: the age is unknown.
     let is_from_the_future = meta.stored_at > now.plus_millis(CLOCK_SKEW_MS);
     if fresh_left_ms == 0 || is_from_the_future {
         Assessment::Stale
@@ -66,10 +66,11 @@ pub fn assess(meta: &StoredMeta, request: &CacheControl, now: Timestamp) -> Asse
     }
 }
 
-/// What is stored of a response that was requested at one instant and came at another, or why it is not.
+/// The metadata to store for a response that was requested at one instant and arrived at another, or why it is not
+/// stored.
 ///
 /// # Errors
-/// When the response must not be stored.
+/// If the response must not be stored.
 pub fn storable(
     settings: &CacheSettings,
     status: StatusCode,
@@ -120,22 +121,22 @@ pub fn storable(
     })
 }
 
-/// Final answers that a cache may keep (RFC 9110, section 15.1), without partial content.
+/// Final status codes that a cache may store (RFC 9110, section 15.1), without partial content.
 const STORED_STATUSES: [u16; 9] = [200, 203, 204, 300, 301, 308, 404, 405, 410];
 
-/// Final answers that are kept only where the upstream itself says for how long, not by a configured lifetime.
+/// Final status codes that are stored only if the upstream sets the lifetime, not with a configured lifetime.
 const STORED_IF_UPSTREAM_SAYS: [u16; 6] = [302, 303, 307, 414, 451, 501];
 
 /// How long a stale response with a validator is kept for revalidation.
 const VALIDATION_KEEP_MS: u64 = 3_600_000;
 
-/// The age on arrival: what upstream caches say, or the time since the response was made, whichever is more
-/// (RFC 9111, section 4.2.3).
+/// The age on arrival: that reported by upstream caches, or the time since the response was created, whichever is
+/// larger (RFC 9111, section 4.2.3).
 fn initial_age_ms(fields: Fields<'_>, now: Timestamp) -> u64 {
-    let told_ms = number(fields, AGE).unwrap_or(0).saturating_mul(1000);
-    // `Date` counts whole seconds: what is less than one is no age.
+    let reported_ms = number(fields, AGE).unwrap_or(0).saturating_mul(1000);
+    // `Date` has whole seconds: an age below one second counts as 0.
     let apparent_ms = instant(fields, DATE).map_or(0, |date| now.millis_since(date) / 1000 * 1000);
-    told_ms.max(apparent_ms)
+    reported_ms.max(apparent_ms)
 }
 
 fn instant(fields: Fields<'_>, name: http::HeaderName) -> Option<Timestamp> {
@@ -148,7 +149,7 @@ fn lifetime_ms(settings: &CacheSettings, control: &CacheControl, fields: Fields<
     }
     let from_control = || control.s_maxage.or(control.max_age).map(|s| s.saturating_mul(1000));
     let from_expires = || {
-        // An `Expires` that is no date means: already stale (RFC 9111, section 5.3).
+        // An `Expires` that is not a date means: already stale (RFC 9111, section 5.3).
         let Some(end) = instant(fields, EXPIRES) else { return fields.contains(EXPIRES).then_some(0) };
         Some(end.millis_since(instant(fields, DATE).unwrap_or(now)))
     };

@@ -10,63 +10,63 @@ use super::{CacheControl, CacheKey, CacheSettings};
 use crate::forward::{Fields, Outbound, Resource};
 use crate::route::{Predicate, Subject, Test};
 
-/// What becomes of requests that carry credentials.
+/// How requests with credentials are handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
 #[cbor(index_only)]
 pub enum CacheCredentials {
-    /// They pass by the cache.
+    /// They bypass the cache.
     #[n(0)]
     Never,
-    /// Each consumer has stored responses of its own.
+    /// Each consumer has separate stored responses.
     #[n(1)]
     PerConsumer,
-    /// All consumers share them: for responses that do not depend on who asks.
+    /// All consumers share them: for responses that do not depend on the caller.
     #[n(2)]
     Shared,
 }
 
-/// What a request may do with the cache.
+/// How a request may use the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Nothing: it is forwarded and its response is not stored.
+    /// Not at all: it is forwarded and its response is not stored.
     Bypass(Bypass),
-    /// It may be answered from store.
+    /// It may be answered from the cache.
     Use(Reading),
 }
 
-/// Why a request passes by the cache.
+/// Why a request bypasses the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bypass {
     /// Its method is neither GET nor HEAD.
     Method,
-    /// It carries credentials, and the route does not say that such responses may be stored.
+    /// It carries credentials, and the route does not allow storing such responses.
     Credentials,
-    /// It asks for a range.
+    /// It requests a range.
     Range,
-    /// It says `no-store`.
+    /// It has `no-store`.
     NoStore,
-    /// It has content, which may decide the answer and is in no key.
+    /// It has content, which may affect the answer and is not part of any key.
     Content,
 }
 
 /// How a request reads the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// The resource: one per host, path and selected query, whatever the variant or consumer. What a purge names.
+    /// The resource: one per host, path and selected query, for all variants and consumers. A purge names it.
     pub resource: CacheKey,
-    /// The key to look under first.
+    /// The key to look up first.
     pub primary: CacheKey,
     /// The request's own directives.
     pub control: CacheControl,
 }
 
-/// What beside its URL decides which route a request took. Routes that share a URL share no stored response.
+/// What decides the route of a request besides its URL. Routes that share a URL do not share stored responses.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken<'r> {
     /// The predicates of the route.
     pub when: &'r [Predicate],
-    /// Whether the client is inside: to it, a URL may be another route's.
+    /// Whether the client is internal: for it, a URL may have another route.
     pub inside: bool,
 }
 
@@ -96,7 +96,7 @@ pub fn plan(settings: &CacheSettings, taken: Taken<'_>, request: &Outbound<'_>, 
     Plan::Use(Reading { resource, primary, control })
 }
 
-/// The key that a GET for the resource with the request's fields is looked up under first.
+/// The first key to look up for a GET for the resource with the request's fields.
 #[must_use]
 pub fn primary_key(
     settings: &CacheSettings,
@@ -128,7 +128,7 @@ pub fn primary_key(
     hash.key()
 }
 
-/// The key of a resource, whatever the variant or the consumer.
+/// The key of a resource, for all variants and consumers.
 #[must_use]
 pub fn resource_key(settings: &CacheSettings, resource: Resource<'_>) -> CacheKey {
     let Resource { host, path, query } = resource;
@@ -144,7 +144,7 @@ pub fn resource_key(settings: &CacheSettings, resource: Resource<'_>) -> CacheKe
                 .flat_map(|q| q.split('&'))
                 .filter(|pair| names.iter().any(|n| pair.split_once('=').map_or(*pair, |(k, _)| k) == n))
                 .collect();
-            // A stable sort by name alone: the order of one name's values can matter, that of names cannot.
+            // A stable sort only by name: the order of the values of one name can matter, that of names does not.
             pairs.sort_by_key(|pair| pair.split_once('=').map_or(*pair, |(k, _)| k));
             pairs.iter().for_each(|pair| hash.add(pair.as_bytes()));
         }
@@ -164,7 +164,7 @@ pub fn variant_key(primary: &CacheKey, varies_on: &[String], request: &Outbound<
     hash.key()
 }
 
-/// SHA-256 over length-prefixed pieces, so that no two lists of pieces run together.
+/// SHA-256 over length-prefixed parts, so that different lists of parts have different inputs.
 struct Hasher(Sha256);
 
 impl Hasher {

@@ -1,7 +1,7 @@
-//! The response cache: what may be answered from store, what may be stored, and for how long (RFC 9111).
+//! The response cache: what may be answered from it, what may be stored, and for how long (RFC 9111).
 //!
 //! A shared cache for GET and HEAD. Open [`plan`] first: it says whether a request may use the cache and under which
-//! key. [`assess`] judges a stored response, [`storable`] a new one. Stores only keep; they decide nothing.
+//! key. [`assess`] checks a stored response, [`storable`] a new one. Stores only keep data; they decide nothing.
 
 mod conditional;
 mod control;
@@ -29,20 +29,20 @@ use crate::codec;
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct CacheSettings {
-    /// How long a response is fresh, whatever the upstream says; absent, the upstream's `Cache-Control` says it.
+    /// How long a response is fresh, whatever the upstream says; if absent, the upstream's `Cache-Control` applies.
     ///
-    /// An upstream's `no-store` or `private` is obeyed either way.
+    /// An upstream's `no-store` or `private` is respected in both cases.
     #[serde(default)]
     #[n(0)]
     pub ttl_ms: Option<u64>,
-    /// Request fields that belong to the key, in lower case, beside the ones the upstream's `Vary` names.
+    /// Request fields that are part of the key, in lower case, in addition to those of the upstream's `Vary`.
     #[serde(default)]
     #[cbor(n(1), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub vary: Vec<String>,
-    /// What becomes of requests with credentials.
+    /// How requests with credentials are handled.
     #[n(2)]
     pub credentials: CacheCredentials,
-    /// The query parameters that belong to the key; absent, the whole query does.
+    /// The query parameters that are part of the key; if absent, the whole query is.
     #[serde(default)]
     #[n(3)]
     pub key_query: Option<Vec<String>>,

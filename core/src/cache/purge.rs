@@ -1,4 +1,4 @@
-//! Purges: resources whose stored responses from before an instant are not used any more.
+//! Purges: resources whose stored responses from before an instant are no longer used.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,14 +9,14 @@ use crate::time::Timestamp;
 /// One purge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purge {
-    /// The resource; absent, everything.
+    /// The resource; if absent, everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<CacheKey>,
-    /// Responses requested at this instant or before are purged: one that was on its way may be from before the change.
+    /// Responses requested at this instant or before are purged: a response in transit may be from before the change.
     pub at: Timestamp,
 }
 
-/// All purges an edge knows of, the newest last.
+/// All purges known to an edge, the newest last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Purges(Vec<Purge>);
@@ -36,8 +36,8 @@ impl Purges {
 
     /// Adds a purge, dropping an older one of the same resource.
     ///
-    /// Past [`PURGES_MAX`] the older half of them becomes one purge of everything at their latest instant: more is
-    /// purged than was asked, never less.
+    /// Beyond [`PURGES_MAX`] the older half becomes one purge of everything at their latest instant: more is purged
+    /// than requested, never less.
     pub fn add(&mut self, purge: Purge) {
         self.0.retain(|p| p.resource != purge.resource && purge.resource.is_some() || p.at > purge.at);
         self.0.push(purge);
@@ -50,7 +50,7 @@ impl Purges {
     }
 }
 
-/// As many purges as there are, as they are: for what reads them back.
+/// The given purges, unchanged: for reading them back.
 impl FromIterator<Purge> for Purges {
     fn from_iter<I: IntoIterator<Item = Purge>>(purges: I) -> Self {
         Self(purges.into_iter().collect())

@@ -1,4 +1,4 @@
-//! What the cache did for an exchange, and how `Cache-Status` says it (RFC 9211).
+//! What the cache did for an exchange, and its form in `Cache-Status` (RFC 9211).
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CacheOutcome {
-    /// Answered from store.
+    /// Answered from the cache.
     Hit {
         /// Seconds for which the stored response stays fresh.
         ttl_s: u64,
@@ -28,7 +28,7 @@ pub enum CacheOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Forwarded {
-    /// Configured to: credentials, a range, or the store being away.
+    /// Bypassed: credentials, a range, or an unavailable store.
     Bypass,
     /// The method's semantics require it.
     Method,

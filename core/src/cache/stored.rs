@@ -1,4 +1,4 @@
-//! What is kept of a stored response beside its content.
+//! The metadata of a stored response.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -8,11 +8,11 @@ use crate::time::Timestamp;
 
 /// A stored response without its content, or the index of a response that varies.
 ///
-/// Serializable, because every store keeps it as text beside the content.
+/// Serializable, because every store keeps it as text next to the content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredMeta {
-    /// The version of this record's form.
+    /// The version of this record's format.
     pub v: u8,
     /// The status of the response.
     pub status: u16,
@@ -20,13 +20,13 @@ pub struct StoredMeta {
     pub fields: Vec<(String, String)>,
     /// When it was stored or last validated.
     pub stored_at: Timestamp,
-    /// When the request was sent that it answers, or that last validated it: of two, the one with the later is the newer.
+    /// When the request that it answers, or that last validated it, was sent: the later of two is the newer response.
     pub requested_at: Timestamp,
     /// Its age in milliseconds at `stored_at`, from the upstream's `Age` field.
     pub initial_age_ms: u64,
     /// How long it is fresh after `stored_at`, in milliseconds.
     pub fresh_ms: u64,
-    /// Until when a store must keep it, counted from `stored_at` in milliseconds: fresh time and time for revalidation.
+    /// How long a store must keep it after `stored_at`, in milliseconds: time of freshness plus time for revalidation.
     pub keep_ms: u64,
     /// Length of the content in bytes, where known.
     pub content_bytes: Option<u64>,
@@ -36,10 +36,10 @@ pub struct StoredMeta {
 }
 
 impl StoredMeta {
-    /// The version written today.
+    /// The version that is written.
     pub const VERSION: u8 = 1;
 
-    /// An entry that takes the place of a response that was changed: an index without variants.
+    /// An entry that replaces an invalidated response: an index without variants.
     #[must_use]
     pub const fn nothing(now: Timestamp) -> Self {
         Self {
@@ -56,36 +56,36 @@ impl StoredMeta {
         }
     }
 
-    /// The index that leads to this response, a variant: begun at `since`, kept as long as the variant.
+    /// The index for this response, which is a variant: valid from `since`, kept as long as the variant.
     #[must_use]
     pub fn index(&self, names: Vec<String>, since: Timestamp) -> Self {
         let keep_ms = self.stored_at.millis_since(since).saturating_add(self.keep_ms);
         Self { stored_at: since, keep_ms, varies_on: Some(names), content_bytes: None, fields: Vec::new(), ..*self }
     }
 
-    /// The text a store keeps.
+    /// The text for the store.
     #[must_use]
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Reads [`StoredMeta::to_text`]; text of another version or form is `None`, which is a miss.
+    /// Parses [`StoredMeta::to_text`]; text of another version or format is `None`, which is a miss.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         serde_json::from_str::<Self>(text).ok().filter(|meta| meta.v == Self::VERSION)
     }
 
-    /// Whether it may take the place of what is stored: not where that answers a later request.
+    /// Whether it may replace the stored entry: not if that answers a later request.
     ///
-    /// A response that was long on its way must not bring back what a change or a newer response has replaced. What claims
-    /// to be from further in the future than clocks differ does not count: a clock was set back, and until it has caught
-    /// up nothing would be stored.
+    /// A response that was long in transit must not restore what a change or a newer response has replaced. A stored
+    /// entry further in the future than clocks can differ is ignored: a clock was set back, and otherwise nothing would
+    /// be stored until it has caught up.
     #[must_use]
     pub fn may_replace(&self, stored: &Self, now: Timestamp) -> bool {
         self.requested_at >= stored.requested_at || stored.requested_at > now.plus_millis(CLOCK_SKEW_MS)
     }
 
-    /// Whether the store may forget it.
+    /// Whether the store may drop it.
     #[must_use]
     pub fn is_gone(&self, now: Timestamp) -> bool {
         now >= self.stored_at.plus_millis(self.keep_ms)
@@ -97,7 +97,7 @@ impl StoredMeta {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK)
     }
 
-    /// The fields as a map; a field no longer valid is left out.
+    /// The fields as a map; a field that is no longer valid is omitted.
     #[must_use]
     pub fn header_map(&self) -> HeaderMap {
         self.fields
@@ -111,17 +111,17 @@ impl StoredMeta {
             })
     }
 
-    /// Milliseconds for which it may be kept from `now` on, for stores with an expiry of their own.
+    /// Milliseconds for which it may be kept from `now` on, for stores with their own expiry.
     #[must_use]
     pub fn keep_left_ms(&self, now: Timestamp) -> u64 {
         self.stored_at.plus_millis(self.keep_ms).millis_since(now)
     }
 }
 
-/// How long a store has to keep an entry that stands for nothing; forgotten, it says the same.
+/// How long a store keeps an entry without content; its absence means the same.
 const NOTHING_KEEP_MS: u64 = 60_000;
 
-/// The key of a stored response: a digest, so that it says nothing of the request and has one length.
+/// The key of a stored response: a digest, so that it reveals nothing about the request and has a fixed length.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CacheKey(String);
@@ -138,7 +138,7 @@ impl CacheKey {
         &self.0
     }
 
-    /// Reads 64 lower-case hexadecimal digits.
+    /// Parses 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));

@@ -1,4 +1,4 @@
-//! Host names as requests carry them, and the patterns that routes state for them.
+//! Host names in requests, and the host patterns of routes.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -15,13 +15,13 @@ use crate::codec::{self, Grammar};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostName(String);
 
-/// A host name that is none.
+/// Why a text is not a host name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum HostError {
     /// Empty, or longer than 253 bytes.
     #[error("a host has 1 to 253 characters")]
     Length,
-    /// A character that no host name has.
+    /// A character that is not allowed in host names.
     #[error("a host consists of letters, digits, hyphens and dots, or is an IP address")]
     Character,
     /// The port is not a number up to 65535.
@@ -36,7 +36,7 @@ impl HostName {
     /// Reads the host of an authority (`name`, `name:port`, `[::1]:port`), without user information.
     ///
     /// # Errors
-    /// When it is not a host with an optional port.
+    /// If it is not a host with an optional port.
     pub fn from_authority(authority: &str) -> Result<Self, HostError> {
         let (host, port) = split_port(authority)?;
         if !port.is_empty() && port.parse::<u16>().is_err() {
@@ -76,7 +76,7 @@ impl fmt::Display for HostName {
     }
 }
 
-/// Which hosts a route is for. Ordered by precedence: the smallest is the most specific.
+/// The hosts of a route. Ordered by precedence: the smallest is the most specific.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum HostPattern {
@@ -89,7 +89,7 @@ pub enum HostPattern {
 }
 
 impl HostPattern {
-    /// Whether the host is one of the pattern's.
+    /// Whether the pattern matches the host.
     #[must_use]
     pub fn matches(&self, host: &HostName) -> bool {
         match self {
@@ -99,7 +99,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether every host of `other` is one of this pattern's.
+    /// Whether this pattern matches every host that `other` matches.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         match (self, other) {
@@ -110,7 +110,7 @@ impl HostPattern {
         }
     }
 
-    /// The patterns that may name a host, most specific first: what to look for in a table of patterns.
+    /// The patterns that can match a host, most specific first: the keys to look up in a table of patterns.
     pub fn candidates(host: &HostName) -> impl Iterator<Item = String> + '_ {
         let name = host.as_str();
         let suffixes = name.match_indices('.').map(|(dot, _)| format!("*{}", &name[dot..]));
@@ -190,7 +190,7 @@ fn is_below(host: &str, suffix: &str) -> bool {
     host.strip_suffix(suffix).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
 }
 
-/// Letters, digits, hyphens; underscores too, which names inside networks use.
+/// Letters, digits, hyphens; also underscores, which are used in internal networks.
 fn is_label_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }

@@ -1,5 +1,5 @@
-//! Which route a request takes: host, path, method and predicates, taken apart once and strictly; the most specific
-//! route wins.
+//! Which route a request matches: host, path, method and predicates, parsed once and strictly; the most specific route
+//! wins.
 
 mod host;
 mod parameter;

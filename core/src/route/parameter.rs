@@ -1,4 +1,4 @@
-//! What a parameter of a template takes: any value, or the values of a type.
+//! The values that a parameter of a template matches: any value, or the values of a type.
 
 use super::path::CanonicalPath;
 use super::template::TemplateError;
@@ -9,9 +9,9 @@ use crate::bounds::{INT_DIGITS_MAX, ONE_OF_MAX};
 pub enum ParameterType {
     /// `{state:(open|closed)}`, and `{flag:bool}`, which is `(false|true)`: one of these decoded texts, sorted.
     OneOf(Vec<String>),
-    /// `{id:uuid}`: 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12, in capitals or small letters.
+    /// `{id:uuid}`: 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12, in upper or lower case.
     Uuid,
-    /// `{id:int}`: 1 to [`INT_DIGITS_MAX`] digits, perhaps with a minus before them.
+    /// `{id:int}`: 1 to [`INT_DIGITS_MAX`] digits, optionally with a minus before them.
     Int,
     /// `{id}`: any text.
     Any,
@@ -43,7 +43,7 @@ impl ParameterType {
         }
     }
 
-    /// Reads what stands behind the colon of a parameter.
+    /// Parses the type after the colon of a parameter.
     pub(super) fn parse(text: &str) -> Result<Self, TemplateError> {
         match text {
             "int" => return Ok(Self::Int),

@@ -1,10 +1,10 @@
-//! The path of a request, taken apart once: what is routed on is what the upstream sees.
+//! The path of a request, parsed once: the gateway routes on the same path that the upstream sees.
 //!
 //! The written rule:
-//! 1. The path begins with `/` and is divided at every literal `/`. An empty segment is refused, but for the last one
+//! 1. The path begins with `/` and is split at every literal `/`. An empty segment is refused, except the last one
 //!    (a trailing slash, which is part of the path's identity).
 //! 2. Percent escapes must be whole, and decode to valid UTF-8 without control characters.
-//! 3. Refused, because two readers of the same bytes disagree about them: an escaped slash or backslash (`%2F`, `%5C`),
+//! 3. Refused, because two parsers of the same bytes disagree about them: an escaped slash or backslash (`%2F`, `%5C`),
 //!    a literal backslash, NUL and other control characters however written, an escape that decodes to another escape
 //!    (`%25` followed by two hexadecimal digits), and dot segments in any spelling (`.`, `..`, `%2e%2E`, and with path
 //!    parameters as in `..;a=b`).
@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::hex;
 
-/// A path that was refused, and by which clause of the rule.
+/// Why a path was refused: the violated clause of the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PathError {
     /// Does not begin with a slash.
@@ -30,13 +30,13 @@ pub enum PathError {
     /// `//` within the path.
     #[error("the path has an empty segment (`//`)")]
     EmptySegment,
-    /// `.` or `..` in any spelling.
+    /// `.` or `..` in any encoding.
     #[error("the path has a dot segment (`.` or `..`)")]
     DotSegment,
     /// `%2F`, `%5C` or a backslash.
     #[error("the path has an escaped slash or a backslash")]
     EncodedSlash,
-    /// A control character, `%00` above all.
+    /// A control character, such as `%00`.
     #[error("the path has a control character")]
     Control,
     /// An escape of an escape.
@@ -50,7 +50,7 @@ pub enum PathError {
     NotUtf8,
 }
 
-/// A path that passed the rule of this module.
+/// A path that satisfies the rule of this module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CanonicalPath {
     encoded: String,
@@ -58,10 +58,10 @@ pub struct CanonicalPath {
 }
 
 impl CanonicalPath {
-    /// Takes a request's raw path apart.
+    /// Parses a request's raw path.
     ///
     /// # Errors
-    /// When a clause of the rule refuses it.
+    /// If a clause of the rule refuses it.
     pub fn parse(raw: &[u8]) -> Result<Self, PathError> {
         if raw.len() > crate::bounds::TARGET_BYTES_MAX {
             return Err(PathError::TooLong);
@@ -136,7 +136,7 @@ fn decode(segment: &[u8]) -> Result<String, PathError> {
         rest = tail;
     }
     let text = String::from_utf8(out).map_err(|_| PathError::NotUtf8)?;
-    // U+0080 to U+009F are control characters too, and nothing else tells them from text.
+    // U+0080 to U+009F are control characters too, and only this check finds them.
     if text.chars().any(char::is_control) {
         return Err(PathError::Control);
     }
@@ -155,7 +155,7 @@ fn unescape(tail: &[u8]) -> Result<(u8, &[u8]), PathError> {
     Ok((high << 4 | low, tail))
 }
 
-/// Whether a decoded `%` would be read as an escape by a second decoder: `%41` after it, or `%%34%31` spelt out.
+/// Whether a decoded `%` would be read as an escape by a second decoder: `%41` after it, or `%%34%31` fully encoded.
 fn starts_with_hex_pair(tail: &[u8]) -> bool {
     let Some((first, tail)) = next_decoded(tail) else {
         return false;

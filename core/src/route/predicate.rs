@@ -1,7 +1,7 @@
-//! What a route may ask of a request besides host, path and method: header fields and query parameters.
+//! Conditions of a route on a request besides host, path and method: header fields and query parameters.
 //!
-//! A predicate chooses between routes; it guards nothing. Values are compared as they stand in the request: the query is
-//! not decoded, so `?%61ction=a` has no parameter `action`.
+//! A predicate chooses between routes; it does not protect them. Values are compared as they are in the request: the
+//! query is not decoded, so `?%61ction=a` has no parameter `action`.
 
 use std::cmp::Reverse;
 
@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Predicate {
-    /// The part that is looked at.
+    /// The part of the request.
     #[n(0)]
     pub of: Subject,
-    /// What it must be.
+    /// The condition.
     #[n(1)]
     pub test: Test,
 }
@@ -30,32 +30,33 @@ pub enum Subject {
     /// The header field of this name, in lower case.
     #[n(0)]
     Header(#[n(0)] String),
-    /// The query parameter of this name, as it stands before `=`.
+    /// The query parameter of this name, as written before `=`.
     #[n(1)]
     Query(#[n(0)] String),
 }
 
-/// What a part of a request must be.
+/// The condition on a part of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
 #[cbor(flat)]
 pub enum Test {
-    /// There exactly once, with one of these values (sorted, at least one). A parameter without `=` has the empty value.
+    /// Present exactly once, with one of these values (sorted, at least one). A parameter without `=` has the empty
+    /// value.
     #[n(0)]
     OneOf(#[n(0)] Vec<String>),
-    /// There, however often and with whatever value.
+    /// Present, any number of times and with any value.
     #[n(1)]
     Present,
-    /// Not there.
+    /// Absent.
     #[n(2)]
     Absent,
 }
 
 /// How specific a list of predicates is; the smallest is tried first.
 ///
-/// It puts a list before every list that it implies: more parts looked at, then fewer that need only be present, then
-/// fewer values. Between lists of which neither implies the other it says nothing; where one request could meet both, the
-/// compiler refuses the project.
+/// It orders a list before every list that it implies: first by more parts, then by fewer that need only be present,
+/// then by fewer values. It does not order lists of which neither implies the other; if one request could satisfy both,
+/// the compiler refuses the project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PredicatePrecedence {
     parts: Reverse<usize>,
@@ -64,7 +65,7 @@ pub struct PredicatePrecedence {
 }
 
 impl Predicate {
-    /// Whether a request with this query and these fields meets it.
+    /// Whether a request with this query and these fields satisfies it.
     #[must_use]
     pub fn holds(&self, query: Option<&str>, fields: &HeaderMap) -> bool {
         match &self.of {
@@ -77,7 +78,7 @@ impl Predicate {
         }
     }
 
-    /// Whether every request that meets all of `some` meets all of `others`.
+    /// Whether every request that satisfies all of `some` satisfies all of `others`.
     ///
     /// Each list has at most one predicate of each part.
     #[must_use]
@@ -85,7 +86,7 @@ impl Predicate {
         others.iter().all(|other| some.iter().any(|one| one.of == other.of && one.test.implies(&other.test)))
     }
 
-    /// The predicates that a request meets if and only if it meets both lists; none where no request can.
+    /// The predicates that a request satisfies if and only if it satisfies both lists; `None` if no request can.
     ///
     /// Each list has at most one predicate of each part, and so has the result.
     #[must_use]
@@ -203,7 +204,7 @@ mod tests {
         })
     }
 
-    /// Requests that tell all lists of [`predicates`] apart.
+    /// Requests that distinguish all lists of [`predicates`].
     fn universe() -> Vec<(HeaderMap, Option<&'static str>)> {
         let lines: [&[&str]; 5] = [&[], &["1"], &["2"], &["3"], &["1", "1"]];
         let mut all = Vec::new();
@@ -220,7 +221,8 @@ mod tests {
     }
 
     proptest! {
-        /// Implication and conjunction are what they are over all requests, and precedence agrees with implication.
+        /// Implication and conjunction agree with their definition over all requests, and precedence agrees with
+        /// implication.
         #[test]
         fn implication_is_about_requests(some in predicates(), others in predicates()) {
             let meets = |list: &[Predicate], (fields, query): &(HeaderMap, Option<&str>)| list.iter().all(|p| p.holds(*query, fields));

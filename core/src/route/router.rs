@@ -1,9 +1,9 @@
 //! The router: a tree of segments, walked from the most specific branch to the least.
 //!
-//! A route is path, method and predicates together, so a branch whose route does not take the request is left for the
-//! next one; the methods seen on the way are the `Allow` of a 405. A route whose predicates fail is as if it were not
-//! there. Every node of the tree stands on one path from the root, so a walk visits each node at most once, however the
-//! templates overlap.
+//! A route is path, method and predicates together, so if a branch's route does not match the request, the walk
+//! continues with the next one; the methods seen on the way are the `Allow` of a 405. A route whose predicates fail is
+//! ignored. Every node of the tree is on exactly one path from the root, so a walk visits each node at most once,
+//! however the templates overlap.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::path::CanonicalPath;
 use super::predicate::Predicate;
 use super::template::{PathTemplate, Precedence, Segment, between};
 
-/// The place of a route in the settings it was compiled from.
+/// The index of a route in the settings it was compiled from.
 pub type RouteIndex = usize;
 
 /// Values of a matched template's parameters, in template order.
@@ -26,18 +26,18 @@ pub struct Router {
     root: Node,
 }
 
-/// What of a route decides the requests it takes, within its host patterns.
+/// The part of a route that decides which requests it matches, within its host patterns.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'r> {
     /// The paths.
     pub path: &'r PathTemplate,
     /// The methods; none means all.
     pub methods: &'r [Method],
-    /// What else a request must meet; at most one predicate of each part.
+    /// Further conditions; at most one predicate for each part.
     pub when: &'r [Predicate],
 }
 
-/// What of a request decides its route, within a host.
+/// The part of a request that decides its route, within a host.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'r> {
     /// The method.
@@ -50,17 +50,17 @@ pub struct RequestHead<'r> {
     pub fields: &'r HeaderMap,
 }
 
-/// What a router answers.
+/// The result of a search.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Matched {
-    /// This route takes the request.
+    /// This route matches the request.
     Route {
         /// Which one.
         index: RouteIndex,
         /// The parameters of its template.
         captures: Captures,
     },
-    /// The path is known, but not with this method: these are, sorted.
+    /// The path has routes, but not for this method; the allowed methods, sorted.
     OtherMethods(Vec<Method>),
     /// No route has this path.
     Nothing,
@@ -75,7 +75,7 @@ struct Node {
     leaf: Option<Leaf>,
 }
 
-/// What follows a parameter.
+/// The branches after a parameter.
 #[derive(Debug)]
 struct Branch {
     precedence: Precedence,
@@ -102,7 +102,7 @@ struct Choice {
 }
 
 impl Router {
-    /// Builds the router; of two routes that tie, the first stands (the compiler refuses such projects).
+    /// Builds the router; of two routes that tie, the first is used (the compiler refuses such projects).
     pub fn new<'r>(routes: impl IntoIterator<Item = Entry<'r>>) -> Self {
         let mut root = Node::default();
         for (index, entry) in routes.into_iter().enumerate() {
@@ -111,9 +111,9 @@ impl Router {
         Self { root }
     }
 
-    /// The most specific route that takes the request.
+    /// The most specific route that matches the request.
     ///
-    /// `HEAD` is taken by a route for `GET` where no route names it (RFC 9110, section 9.3.2).
+    /// A route for `GET` matches `HEAD` if no route names `HEAD` (RFC 9110, section 9.3.2).
     #[must_use]
     pub fn find(&self, request: &RequestHead<'_>) -> Matched {
         let mut walk = Walk { request, captures: Vec::new(), allowed: Vec::new() };
@@ -124,7 +124,8 @@ impl Router {
         }
     }
 
-    /// Asks several routers in turn: the most specific route of the first that has one, and which router that was.
+    /// Searches several routers in order: the most specific route of the first that has one, and the index of that
+    /// router.
     ///
     /// They are those of the host patterns that match a request's host, the most specific pattern first.
     pub fn find_in<'r>(routers: impl IntoIterator<Item = &'r Self>, request: &RequestHead<'_>) -> (usize, Matched) {
@@ -143,7 +144,7 @@ impl Router {
         (0, Matched::OtherMethods(allowed))
     }
 
-    /// Every route that takes a request with this path and method for some query and fields, the most specific first.
+    /// Every route that matches a request with this path and method for some query and fields, the most specific first.
     #[must_use]
     pub fn find_all(&self, path: &CanonicalPath, method: &Method) -> Vec<RouteIndex> {
         let mut found = Vec::new();
@@ -184,7 +185,7 @@ impl Node {
         &mut self.parameters[at].node
     }
 
-    /// Gathers in the order of a walk; answers whether a request cannot come past what was found.
+    /// Collects routes in the order of a walk; returns whether the found routes match every such request.
     fn gather(&self, segments: &[String], method: &Method, found: &mut Vec<RouteIndex>) -> bool {
         let Some((first, rest)) = segments.split_first() else {
             return self.leaf.as_ref().is_some_and(|leaf| leaf.gather(method, found));
@@ -217,7 +218,7 @@ impl Leaf {
         }
     }
 
-    /// What there is for a method, in the order in which it is asked.
+    /// The routes for a method, in the order of the search.
     fn choices(&self, method: &Method) -> impl Iterator<Item = &Choice> {
         let named = |method: &Method| self.by_method.iter().find(|(m, _)| m == method).map(|(_, choice)| choice);
         let as_get = (method == Method::HEAD).then(|| named(&Method::GET)).flatten();
@@ -253,7 +254,7 @@ impl Choice {
     }
 }
 
-/// One search: what it looks for and what it has gathered.
+/// One search: its request and the results so far.
 struct Walk<'a> {
     request: &'a RequestHead<'a>,
     captures: Captures,
@@ -292,7 +293,7 @@ impl Walk<'_> {
         found
     }
 
-    /// The methods seen, with the ones the gateway adds: `HEAD` beside `GET`, and `OPTIONS`, which it answers itself.
+    /// The methods seen, with those that the gateway adds: `HEAD` for `GET`, and `OPTIONS`, which it answers itself.
     fn allow(mut self) -> Vec<Method> {
         if self.allowed.contains(&Method::GET) {
             self.allowed.push(Method::HEAD);
@@ -320,7 +321,7 @@ mod tests {
         ("*.example.com", "/pets", "GET"),
     ];
 
-    /// Asks the routers of the patterns that match the host; an index is the place in [`ROUTES`].
+    /// Searches the routers of the patterns that match the host; an index is the position in [`ROUTES`].
     fn find(host: &str, path: &str, method: &str) -> Matched {
         let host = HostName::from_authority(host).unwrap();
         let mut patterns: Vec<HostPattern> = ROUTES.iter().map(|(pattern, ..)| pattern.parse().unwrap()).collect();
@@ -392,8 +393,8 @@ mod tests {
         }
     }
 
-    /// Asks one router of routes written as `METHODS PATH when`; the predicates are `v=1|2`, `v` or `!v`, of the query
-    /// or, with a capital, of a field.
+    /// Searches one router of routes written as `METHODS PATH when`; the predicates are `v=1|2`, `v` or `!v`, of the
+    /// query or, with a capital, of a field.
     fn ask(routes: &[&str], method: &str, target: &str, fields: &[(&'static str, &str)]) -> (Matched, Vec<RouteIndex>) {
         let predicate = |text: &str| {
             let (text, test) = match (text.strip_prefix('!'), text.split_once('=')) {

@@ -16,7 +16,7 @@ use crate::codec::{self, Grammar};
 #[serde(try_from = "String", into = "String")]
 pub struct PathTemplate {
     text: String,
-    /// The text without types, where it has some.
+    /// The text without types, if it has some.
     untyped: Option<String>,
     segments: Vec<Segment>,
 }
@@ -28,13 +28,13 @@ pub enum Segment {
     Literal(String),
     /// One segment: a value of the type between a fixed beginning and end (either may be empty).
     Parameter {
-        /// What the segment begins with.
+        /// The beginning of the segment.
         prefix: String,
         /// The parameter's name.
         name: String,
-        /// The values it takes.
+        /// The values it matches.
         of: ParameterType,
-        /// What the segment ends with.
+        /// The end of the segment.
         suffix: String,
     },
     /// The rest of the path, of one segment or more; always last.
@@ -46,8 +46,8 @@ pub enum Segment {
 
 /// How specific a segment is within its place of a path; the smallest is tried first.
 ///
-/// A literal, then the types with the narrower before the wider, then any text; among parameters of one type the one with
-/// more fixed text; the rest of the path last. Whatever one segment takes another takes too, it is not after the other.
+/// A literal, then the types with the narrower before the wider, then any text; among parameters of one type the one
+/// with more fixed text; the rest of the path last. A segment is never after another that matches all its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Precedence {
     /// One text.
@@ -78,13 +78,13 @@ pub enum Precedence {
     Rest,
 }
 
-/// A path template that is none.
+/// Why a text is not a path template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TemplateError {
-    /// The literal parts break the rule for paths.
+    /// The literal parts violate the rule for paths.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// A brace without its partner, or a nested one.
+    /// An unmatched or nested brace.
     #[error("a `{{` or `}}` has no partner")]
     Brace,
     /// More than one parameter within a segment.
@@ -96,7 +96,7 @@ pub enum TemplateError {
     /// The same name twice.
     #[error("a parameter's name appears twice")]
     DuplicateName,
-    /// Behind the colon of a parameter stands no type.
+    /// The text after the colon of a parameter is not a type.
     #[error("a parameter's type is `int`, `uuid`, `bool`, or values as in `(open|closed)`")]
     Type,
     /// The same value twice in one list.
@@ -129,7 +129,7 @@ impl PathTemplate {
         self.untyped.as_deref().unwrap_or(&self.text)
     }
 
-    /// The template with its parameter names left out: two templates of one shape match the same paths.
+    /// The template without its parameter names: two templates of one shape match the same paths.
     #[must_use]
     pub fn shape(&self) -> String {
         let mut out = String::with_capacity(self.text.len());
@@ -162,7 +162,7 @@ impl PathTemplate {
     /// This template below a base such as `/pets/v1` (itself a template without parameters).
     ///
     /// # Errors
-    /// When the whole is no template.
+    /// If the result is not a template.
     pub fn below(&self, base: &str) -> Result<Self, TemplateError> {
         let base = base.strip_suffix('/').unwrap_or(base);
         if self.text == "/" && !base.is_empty() { base.parse() } else { format!("{base}{}", self.text).parse() }
@@ -193,7 +193,7 @@ impl Segment {
         }
     }
 
-    /// The value that a decoded segment of a path has here, if it is one that this segment takes; a rest takes all.
+    /// The parameter's value in a decoded segment of a path, if this segment matches it; a rest matches all.
     #[must_use]
     pub fn value_of<'t>(&self, text: &'t str) -> Option<&'t str> {
         match self {
@@ -203,7 +203,7 @@ impl Segment {
         }
     }
 
-    /// A decoded segment that it takes.
+    /// A decoded segment that it matches.
     #[must_use]
     pub fn example(&self) -> String {
         match self {
@@ -214,7 +214,7 @@ impl Segment {
     }
 
     fn parse(raw: &str, last: bool) -> Result<Self, TemplateError> {
-        // Most are one of these, and a bundle has thousands.
+        // Most names are one of these, and a bundle has thousands.
         if is_plain(raw) {
             return Ok(Self::Literal(raw.to_owned()));
         }
@@ -269,7 +269,7 @@ fn push_type(out: &mut String, of: &ParameterType) {
     }
 }
 
-/// The text without what stands behind colons in braces, where there is such.
+/// The text without the types after colons in braces, if it has some.
 fn without_types(text: &str, segments: &[Segment]) -> Option<String> {
     let is_typed = |segment: &Segment| match segment {
         Segment::Parameter { of, .. } => *of != ParameterType::Any,
@@ -298,12 +298,12 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
-/// Whether the text means itself wherever it stands in a segment.
+/// Whether the text is the same in encoded and decoded form at any position of a segment.
 fn is_plain(raw: &str) -> bool {
     raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// The decoded form of a literal; it must be a segment that a request could carry.
+/// The decoded form of a literal, which must be a segment that a request can contain.
 fn literal(raw: &str) -> Result<String, TemplateError> {
     if is_plain(raw) {
         return Ok(raw.to_owned());
@@ -333,7 +333,7 @@ impl FromStr for PathTemplate {
             segments.push(Segment::parse(part, last)?);
         }
         let template = Self { text: text.to_owned(), untyped: without_types(text, &segments), segments };
-        // There are few, so that looking at each pair takes less than sorting them.
+        // There are few, so comparing each pair takes less time than sorting them.
         let is_twice = |(place, name)| template.names().skip(place + 1).any(|other| other == name);
         if template.names().enumerate().any(is_twice) {
             return Err(TemplateError::DuplicateName);

@@ -6,7 +6,7 @@ macro_rules! codes {
     ($($name:ident $id:literal $title:literal $explanation:literal)*) => {
         /// A stable diagnostic code, such as `TG0201`.
         ///
-        /// A code keeps its meaning for ever; one that is no longer needed is never given to something else.
+        /// A code keeps its meaning forever; one that is no longer used is never reused.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $title] $name,)*
@@ -40,7 +40,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The long story: why the rule exists and how to live with it.
+            /// The full explanation: why the rule exists and how to work with it.
             #[must_use]
             pub fn explanation(self) -> &'static str {
                 match self {
@@ -52,7 +52,7 @@ macro_rules! codes {
 }
 
 impl Code {
-    /// Finds a code by what is printed; letters may be small.
+    /// Finds a code by its printed form, in any letter case.
     #[must_use]
     pub fn find(id: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.id().eq_ignore_ascii_case(id.trim()))

@@ -1,4 +1,4 @@
-//! What the compiler says about a project: where, what is wrong, why it matters, and how to mend it.
+//! The compiler's findings about a project: where, what is wrong, why it matters, and how to fix it.
 
 mod codes;
 mod render;
@@ -20,29 +20,29 @@ use crate::place::{FileId, Files, Span, Spanned};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The project cannot be compiled until this is mended.
+    /// The project cannot be compiled until this is fixed.
     Error,
-    /// The project compiles; this is probably not what was meant.
+    /// The project compiles; this is probably not intended.
     Warning,
 }
 
-/// A second place that a diagnostic talks about, such as the other one of two routes in conflict.
+/// A second place of a diagnostic, such as the other one of two conflicting routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Related {
     /// The place.
     pub span: Span,
-    /// What stands there.
+    /// Its description.
     pub label: String,
 }
 
 /// One finding about a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The stable code; [`Code::explanation`] tells the long story.
+    /// The stable code; [`Code::explanation`] has the full explanation.
     pub code: Code,
     /// Whether it stops the compilation.
     pub severity: Severity,
-    /// The place it is about.
+    /// Its place.
     pub span: Span,
     /// What is wrong, in one sentence without a full stop.
     pub what: String,
@@ -50,7 +50,7 @@ pub struct Diagnostic {
     pub why: String,
     /// What to write instead.
     pub fix: String,
-    /// Other places it talks about.
+    /// Related places.
     pub related: Vec<Related>,
 }
 
@@ -79,7 +79,7 @@ impl Diagnostic {
         self
     }
 
-    /// The same with another place that it talks about.
+    /// The same with a related place.
     #[must_use]
     pub fn related(mut self, span: Span, label: impl Into<String>) -> Self {
         self.related.push(Related { span, label: label.into() });
@@ -103,30 +103,30 @@ impl Diagnostic {
 /// Places at which `${value.NAME}` is written, with the name, and where the value is given.
 pub(crate) type Substituted = HashMap<Span, Spanned<String>>;
 
-/// Where diagnostics are collected while a project is read; one finding never hides another.
+/// Collects diagnostics while a project is read; one finding never hides another.
 #[derive(Debug, Default)]
 pub struct Report {
     list: Vec<Diagnostic>,
-    /// What was said already: a mistake at a higher level shows up in every route below it.
+    /// The findings reported already: a mistake at a higher level shows up in every route below it.
     said: HashSet<(Span, Code, String)>,
     omitted: usize,
     errors: usize,
-    /// Where values stand for references to them, with where they are given.
+    /// The places of references to values, with the places where the values are given.
     substituted: Substituted,
 }
 
 impl Report {
-    /// Notes that what is at a place is given elsewhere: findings about the one show the other.
+    /// Records that the value at a place is given elsewhere: findings about the one show the other.
     pub(crate) fn substituted(&mut self, at: Span, given: Spanned<String>) {
         self.substituted.insert(at, given);
     }
 
-    /// What was noted.
+    /// The recorded places.
     pub(crate) fn all_substituted(&self) -> &Substituted {
         &self.substituted
     }
 
-    /// Adds a finding, unless the same was added for the same place.
+    /// Adds a finding, unless the same one was added for the same place.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.errors += usize::from(diagnostic.severity == Severity::Error);
         if self.said.contains(&(diagnostic.span, diagnostic.code, diagnostic.what.clone())) {
@@ -138,7 +138,7 @@ impl Report {
         if self.list.len() < DIAGNOSTICS_MAX {
             self.list.push(diagnostic);
         } else if diagnostic.severity == Severity::Error && !self.has_errors() {
-            // An error is never lost behind a wall of warnings.
+            // Errors are kept even if there are too many warnings.
             self.list.pop();
             self.list.push(diagnostic);
             self.omitted += 1;
@@ -153,18 +153,18 @@ impl Report {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
-    /// How many errors were pushed so far; it grows whenever something is refused.
+    /// The number of errors so far; it grows whenever something is refused.
     pub(crate) fn errors(&self) -> usize {
         self.errors
     }
 
-    /// Whether what is pushed from now on is only counted; what costs time to say need not be said then.
+    /// Whether further findings are only counted, so that costly texts need not be built.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.list.len() >= DIAGNOSTICS_MAX
     }
 
-    /// Puts the findings into the order of the files, whatever the order of the checks that made them.
+    /// Sorts the findings in the order of the files, independent of the order of the checks.
     pub(crate) fn finish(self, files: Files) -> Diagnostics {
         let Self { mut list, omitted, substituted, .. } = self;
         for diagnostic in &mut list {
@@ -180,7 +180,8 @@ impl Report {
 
 /// All findings about a project, with the sources they quote; in the order of the files.
 ///
-/// Prints as [`to_text`](Self::to_text) without colours, as `Debug` too: an `expect` on a compilation then reads well.
+/// Prints as [`to_text`](Self::to_text) without colours, also as `Debug`, so that an `expect` on a compilation is
+/// readable.
 #[derive(Clone, Default)]
 pub struct Diagnostics {
     files: Files,
@@ -200,13 +201,13 @@ impl Diagnostics {
         self.list.is_empty()
     }
 
-    /// How many findings there are, those that were [omitted](Self::omitted) not counted.
+    /// The number of findings, without the [omitted](Self::omitted) ones.
     #[must_use]
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// How many findings were left out because there were more than can be of help.
+    /// The number of findings that were omitted because there were too many.
     #[must_use]
     pub fn omitted(&self) -> usize {
         self.omitted
@@ -218,8 +219,8 @@ impl Diagnostics {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
-    /// The findings of one project compiled for several environments, each told once; one that the first compilation
-    /// does not have says for which environment it was found.
+    /// The findings of one project compiled for several environments, each reported once; one that the first
+    /// compilation does not have names the environment in which it was found.
     #[must_use]
     pub fn merged(all: Vec<(Option<String>, Self)>) -> Self {
         let mut merged = Self::default();
@@ -259,7 +260,7 @@ impl Diagnostics {
         self.files.name(diagnostic.span.file)
     }
 
-    /// The findings with the severity that somebody gives them; those that get none are left out.
+    /// The findings with changed severities; those without a severity are omitted.
     #[must_use]
     pub fn judged(mut self, judge: impl Fn(&Diagnostic) -> Option<Severity>) -> Self {
         self.list.retain_mut(|finding| match judge(finding) {
@@ -314,5 +315,5 @@ impl fmt::Debug for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// Findings kept; more than anybody reads, few enough that a hostile file cannot fill the memory with them.
+/// The maximum number of findings: more than people read, few enough that a hostile file cannot exhaust memory.
 const DIAGNOSTICS_MAX: usize = 500;

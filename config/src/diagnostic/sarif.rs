@@ -1,14 +1,14 @@
-//! Diagnostics as SARIF 2.1.0, which code hosts and editors show beside the lines.
+//! Diagnostics as SARIF 2.1.0, which code hosts and editors show next to the lines.
 
 use serde_json::{Value, json};
 
 use super::{Code, Diagnostic, Diagnostics, Related, Severity};
 use crate::place::{Files, Span};
 
-/// One log with the findings of several readings, such as those of a project and of its fixtures.
+/// One log with the findings of several runs, such as those of a project and of its fixtures.
 ///
-/// `folder` is where the project is, from the root of what is looked at (or of the machine); it is put before the names of
-/// files. Only the rules that something was found for are in the log.
+/// `folder` is the project's folder, relative to the analysed root (or absolute); it is put before the names of files.
+/// The log contains only rules with findings.
 #[must_use]
 pub fn sarif<'d>(all: impl IntoIterator<Item = &'d Diagnostics>, folder: &str) -> Value {
     let all: Vec<&Diagnostics> = all.into_iter().collect();
@@ -35,9 +35,9 @@ pub fn sarif<'d>(all: impl IntoIterator<Item = &'d Diagnostics>, folder: &str) -
     })
 }
 
-/// What the log's entries refer to.
+/// The context of the log's entries.
 struct Log<'a> {
-    /// The rules, in the order in which the log lists them.
+    /// The rules, in the order of the log.
     codes: Vec<Code>,
     folder: &'a str,
 }
@@ -76,7 +76,7 @@ impl Log<'_> {
         })
     }
 
-    /// The file, relative to the root of what is looked at unless the folder is named from the root of the machine.
+    /// The file, relative to the analysed root unless the folder is absolute.
     fn file(&self, name: &str) -> Value {
         let folder = self.folder.replace('\\', "/");
         let folder = folder.trim_start_matches("./").trim_end_matches('/');
@@ -92,7 +92,7 @@ impl Log<'_> {
     }
 }
 
-/// A byte of a path as it stands in a URI (RFC 3986, section 3.3); `:` is escaped too, so that nothing looks like a scheme.
+/// A byte of a path in a URI (RFC 3986, section 3.3); `:` is escaped too, so that nothing looks like a scheme.
 fn escaped(byte: u8) -> String {
     if byte.is_ascii_alphanumeric() || b"-._~/!$&'()*+,;=@".contains(&byte) {
         char::from(byte).to_string()
@@ -122,7 +122,7 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// What, why and fix as sentences: a viewer may show nothing else.
+/// What, why and fix as sentences, because a viewer may show only this.
 fn message(finding: &Diagnostic) -> String {
     let parts = [("", &finding.what), ("Why: ", &finding.why), ("Fix: ", &finding.fix)];
     let said = parts.iter().filter(|(_, text)| !text.is_empty());

@@ -1,6 +1,6 @@
-//! Words in diagnostics: the one that was probably meant, and lists.
+//! Words in diagnostics: suggestions, and lists.
 
-/// The one of `known` that was probably meant.
+/// The word of `known` that was probably intended.
 pub(crate) fn closest<'k>(given: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if given.len() > COMPARED_BYTES_MAX {
         return None;
@@ -15,7 +15,7 @@ pub(crate) fn closest<'k>(given: &str, known: impl Iterator<Item = &'k str>) -> 
         .map(|(_, word)| word)
 }
 
-/// Words as a reader wants them: "`a`, `b` and `c`".
+/// Formats words as a list: "`a`, `b` and `c`".
 pub(crate) fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
     let mut words: Vec<String> = words.take(LISTED_MAX + 1).map(|word| format!("`{word}`")).collect();
     let last = words.pop().unwrap_or_default();
@@ -25,13 +25,13 @@ pub(crate) fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
     if words.is_empty() { last } else { format!("{} and {last}", words.join(", ")) }
 }
 
-/// Names are shorter; comparing longer texts would only take time.
+/// The maximum length for comparisons: names are shorter, and longer texts would only take time.
 const COMPARED_BYTES_MAX: usize = 80;
 
-/// Words among which a misspelt one is looked for.
+/// The maximum number of words that are compared with a misspelt one.
 const COMPARED_WORDS_MAX: usize = 1_000;
 
-/// Words that a sentence lists.
+/// The maximum number of words in a list.
 const LISTED_MAX: usize = 16;
 
 #[cfg(test)]

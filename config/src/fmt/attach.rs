@@ -1,17 +1,17 @@
-//! Which comment belongs to what: the rules by which comments keep their place when a text is written anew.
+//! Attaches comments to values: the rules by which comments keep their position when a text is rewritten.
 //!
-//! - A comment on a line of its own belongs to what follows it in its block.
-//! - At the end of a block it belongs to the innermost block that it is indented as deep as.
-//! - A comment behind something belongs to that; between a key and its value, to the whole entry.
+//! - A comment on a separate line belongs to the next value in its block.
+//! - At the end of a block it belongs to the innermost block with at most its indentation.
+//! - A comment after a value belongs to that value; between a key and its value, to the whole entry.
 //!
-//! Comments keep their order, and the result of these rules is the same once they are written where they belong.
+//! Comments keep their order, and applying the rules to the result gives the same result.
 
 use std::collections::VecDeque;
 
 use super::lines::Lines;
 use super::tree::{Child, Collection, Comment, Kind, Note, Tree};
 
-/// Gives every comment its place; returns those at the end of the document.
+/// Attaches every comment; returns those at the end of the document.
 pub(super) fn attach<'t>(tree: &mut Tree<'t>) -> Vec<Note<'t>> {
     let comments = std::mem::take(&mut tree.comments);
     let mut attacher = Attacher { comments, lines: &tree.lines, seen: 0 };
@@ -32,12 +32,12 @@ pub(super) fn attach<'t>(tree: &mut Tree<'t>) -> Vec<Note<'t>> {
 struct Attacher<'a, 't> {
     comments: VecDeque<Comment<'t>>,
     lines: &'a Lines<'t>,
-    /// The line up to which everything has its place.
+    /// The line up to which everything is attached.
     seen: usize,
 }
 
 impl<'t> Attacher<'_, 't> {
-    /// `limit` is where the next thing behind the collection begins.
+    /// `limit` is the beginning of the next token after the collection.
     fn collection(&mut self, collection: &mut Collection<'t>, limit: usize) {
         let limit = if collection.flow { collection.close } else { limit };
         let starts: Vec<usize> = collection.children.iter().skip(1).map(|child| child.at).chain([limit]).collect();
@@ -84,7 +84,7 @@ impl<'t> Attacher<'_, 't> {
                 self.single(child, limit);
             }
         }
-        // The first thing of an item begins on the item's line, so what is before it is before the item.
+        // The first value of an item begins on the item's line, so comments before it are before the item.
         if let (None, Kind::Collection(collection)) = (&child.key, &mut child.value.kind)
             && let Some(first) = collection.children.first_mut()
         {
@@ -92,7 +92,7 @@ impl<'t> Attacher<'_, 't> {
         }
     }
 
-    /// What will stand on one line with its key: comments between the two move before or behind it.
+    /// Values on the line of their key: comments between the two move before or after it.
     fn single(&mut self, child: &mut Child<'t>, limit: usize) {
         let mut between = Vec::new();
         let body = child.value.body.max(child.value.leaf());
@@ -113,7 +113,7 @@ impl<'t> Attacher<'_, 't> {
         child.notes.lead.extend(between.into_iter().map(|(_, note)| note));
     }
 
-    /// The comment behind something on the same line.
+    /// The comment after a value on the same line.
     fn behind(&mut self, line: usize, limit: usize) -> Option<&'t str> {
         self.next_if(|c| !c.alone && c.line == line && c.at < limit).map(|comment| comment.text)
     }

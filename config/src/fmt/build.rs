@@ -1,7 +1,7 @@
 //! Builds the tree of a text from the parser's events.
 //!
-//! The parser drops comments, but its events say where every value begins. What lies between values is blanks,
-//! indicators, anchors and comments, so comments are found by looking there.
+//! The parser drops comments, but its events have the start of every value. Between values there are only spaces,
+//! indicators, anchors and comments, so comments are found by scanning these ranges.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 use super::lines::Lines;
 use super::tree::{Anchor, BlockScalar, Child, Collection, Comment, Key, Kind, Node, Notes, Tree, written};
 
-/// Builds the tree of a text that the reader takes; `None` if the parser does not take it after all.
+/// Builds the tree of a text that the compiler's parser accepts; `None` if this parser does not accept it.
 pub(super) fn build(text: &str) -> Option<Tree<'_>> {
     let mut builder = Builder {
         events: Parser::new_from_str(text),
@@ -32,15 +32,15 @@ struct Builder<'t> {
     text: &'t str,
     offsets: Offsets,
     lines: Lines<'t>,
-    /// Up to where the text was looked through.
+    /// The position up to which the text was scanned.
     cursor: usize,
     comments: VecDeque<Comment<'t>>,
 }
 
-/// Where a node stands.
+/// The position of a node.
 #[derive(Clone, Copy)]
 struct Place {
-    /// Where it is if nothing is written.
+    /// Its position if nothing is written.
     empty_at: usize,
     /// The column of the block around it.
     column: Option<usize>,
@@ -114,7 +114,7 @@ impl<'t> Builder<'t> {
         Some(self.leaf(anchor, span, kind))
     }
 
-    /// Takes note of comments between the lines of a plain scalar, which the parser lets pass behind a tab.
+    /// Records comments between the lines of a plain scalar, which the parser allows after a tab.
     fn comments_within(&mut self, span: &Range<usize>) -> bool {
         let (first, last) = (self.lines.line(span.start), self.lines.line(span.end));
         let before = self.comments.len();
@@ -129,7 +129,7 @@ impl<'t> Builder<'t> {
         self.comments.len() > before
     }
 
-    /// Where the quotes close of a scalar that begins at the cursor: the parser's end takes in what follows.
+    /// The closing quote of a scalar that begins at the cursor: the end reported by the parser includes what follows.
     fn quoted_end(&self, style: ScalarStyle) -> Option<usize> {
         let rest = self.text.get(self.cursor + 1..)?;
         let mut at = 0;
@@ -178,7 +178,7 @@ impl<'t> Builder<'t> {
         Some(Node { anchor, at, body, last_line, kind: Kind::Block(BlockScalar { mark, text, lines }) })
     }
 
-    /// The line behind a block scalar; its end may lie within the indentation of a comment that follows.
+    /// The line after a block scalar; its reported end may be within the indentation of a following comment.
     fn past_block(&self, end: usize) -> usize {
         let line = self.lines.line(end);
         let begun = self.text.get(self.lines.start(line)..end).unwrap_or_default();
@@ -188,7 +188,7 @@ impl<'t> Builder<'t> {
 
     fn collection(&mut self, is_map: bool, number: usize, span: Range<usize>, place: Place) -> Option<Node<'t>> {
         let anchor = self.anchor(number, span.start)?;
-        // A block begins where its first value does, which may be a bracket; but its span is empty then.
+        // A block begins at its first value, which may be a bracket; but then its span is empty.
         let from = if anchor.is_some() { Some(self.cursor) } else { (!span.is_empty()).then_some(span.start) };
         let bracket = from.and_then(|from| self.bracket(if is_map { '{' } else { '[' }, from));
         let opened = bracket.is_some();
@@ -196,7 +196,7 @@ impl<'t> Builder<'t> {
             self.look(bracket);
             self.cursor = bracket + 1;
         }
-        // A pair within a list's brackets, `[a: 1]`, has no brackets of its own.
+        // A pair within a list's brackets, `[a: 1]`, has no separate brackets.
         let flow = opened || place.in_flow;
         let mut collection = Collection { is_map, flow, column: 0, close: 0, children: Vec::new(), tail: Vec::new() };
         let end = if is_map { self.entries(&mut collection)? } else { self.items(&mut collection, place)? };
@@ -210,7 +210,7 @@ impl<'t> Builder<'t> {
         Some(Node { anchor, at, body: at, last_line, kind: Kind::Collection(collection) })
     }
 
-    /// Where a bracket opens a collection, if one does; comments may stand between it and an anchor.
+    /// The position of the bracket that opens a collection, if any; comments may be between it and an anchor.
     fn bracket(&self, bracket: char, from: usize) -> Option<usize> {
         let mut rest = self.text.get(from..)?;
         loop {
@@ -231,7 +231,7 @@ impl<'t> Builder<'t> {
             let dash = if list.flow { None } else { Some(self.find(&['-'])?) };
             let column = dash.map(|dash| self.lines.column(dash));
             if let Some(column) = column.filter(|_| list.children.is_empty()) {
-                // A list may stand as deep as the key it belongs to; what follows there is not part of it.
+                // A list may have the indentation of its key; what follows at that depth is not part of it.
                 list.column = if around.column == Some(column) { column + 1 } else { column };
             }
             if let Some(dash) = dash {
@@ -280,7 +280,7 @@ impl<'t> Builder<'t> {
         Some((at, Key { anchor: node.anchor, text, quoted, end: self.cursor }))
     }
 
-    /// The anchor that stands at a place.
+    /// The anchor at a position.
     fn anchor(&mut self, number: usize, at: usize) -> Option<Option<Anchor<'t>>> {
         if number == 0 {
             return Some(None);
@@ -292,7 +292,7 @@ impl<'t> Builder<'t> {
         Some(Some(Anchor { name: &name[..end], number }))
     }
 
-    /// Looks through what stands between two values for comments, up to a place.
+    /// Scans the text between two values for comments, up to a position.
     fn look(&mut self, end: usize) {
         while let Some(hash) = self.text.get(self.cursor..end).and_then(|gap| gap.find('#')) {
             self.comment(self.cursor + hash);
@@ -300,7 +300,7 @@ impl<'t> Builder<'t> {
         self.cursor = self.cursor.max(end);
     }
 
-    /// The same where a directive may stand, in which a `#` within a word is no comment.
+    /// The same where a directive is possible, in which a `#` within a word is not a comment.
     fn directives(&mut self, end: usize) {
         while let Some(hash) = self.text.get(self.cursor..end).and_then(|gap| gap.find('#')) {
             let at = self.cursor + hash;
@@ -315,7 +315,7 @@ impl<'t> Builder<'t> {
         self.cursor = self.cursor.max(end);
     }
 
-    /// Looks past blanks and comments, up to the first thing else.
+    /// Skips spaces and comments.
     fn look_past_blanks(&mut self, end: usize) {
         while let Some(rest) = self.text.get(self.cursor..end) {
             let blanks = rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r']).len();
@@ -361,7 +361,7 @@ impl<'t> Builder<'t> {
     }
 }
 
-/// The indentation of the first line that has something on it.
+/// The indentation of the first non-empty line.
 fn indentation(lines: &[&str]) -> usize {
     let written = lines.iter().find(|line| !line.trim_matches(' ').is_empty());
     written.map_or(usize::MAX, |line| line.len() - line.trim_start_matches(' ').len())
@@ -372,7 +372,7 @@ fn without_indent(line: &str, indent: usize) -> &str {
     &line[blanks.min(indent)..]
 }
 
-/// Turns the parser's counts of characters into counts of bytes.
+/// Converts the parser's character offsets to byte offsets.
 enum Offsets {
     Ascii(usize),
     Table(Vec<u32>),

@@ -1,8 +1,9 @@
-//! YAML made at random, with comments in all places.
+//! Random YAML with comments in all places.
 
 use std::fmt::Write as _;
 
-/// Writes YAML with comments in all places, choosing by the bytes of a list; without any left it chooses the simplest.
+/// Writes YAML with comments in all places, with choices from a list of bytes; without remaining bytes, it chooses the
+/// simplest form.
 pub(super) struct Writer<'c> {
     choices: std::slice::Iter<'c, u8>,
     out: String,
@@ -21,7 +22,7 @@ impl Writer<'_> {
         self.out.push_str(words[place]);
     }
 
-    /// A text, and how many comments it has: `c1!`, `c2!` and so on.
+    /// A text, and the number of its comments: `c1!`, `c2!` and so on.
     pub(super) fn document(choices: &[u8]) -> (String, usize) {
         let mut writer =
             Writer { choices: choices.iter(), out: String::new(), comments: 0, names: 0, anchors: Vec::new() };
@@ -64,7 +65,7 @@ impl Writer<'_> {
         self.out.push('\n');
     }
 
-    /// Blank lines, and comments as deep as may be.
+    /// Blank lines, and comments up to the allowed depth.
     fn lines(&mut self, indent: usize) {
         for _ in 0..self.choose(4) {
             match self.choose(4) {

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::build;
 use super::tree::{Child, Collection, Kind, Node};
 
-/// The text of a document that was read from JSON, so it has no comments and no aliases.
+/// The text of a document that was parsed from JSON, so it has no comments and no aliases.
 pub(super) fn print(root: &Child<'_>) -> String {
     let mut out = String::new();
     node(&root.value, 0, &mut out);
@@ -53,13 +53,14 @@ fn pad(indent: usize, out: &mut String) {
     out.extend(std::iter::repeat_n(' ', indent));
 }
 
-/// Spaces of one level.
+/// The number of spaces of one level.
 const INDENT: usize = 2;
 
-/// The text with JSON's pairs of surrogate escapes as the characters they are, which is all that YAML knows.
+/// The text with JSON's pairs of surrogate escapes replaced by their characters, because YAML does not support such
+/// pairs.
 ///
-/// Half a pair is what the reader makes of it, the replacement character. Outside of JSON's texts nothing is changed that
-/// would be found the same by the caller's comparison.
+/// Half a pair becomes the replacement character, as in the parser. A wrong change outside JSON's texts would be found
+/// by the caller's comparison.
 pub(super) fn spelled_out(text: &str) -> Cow<'_, str> {
     if !text.contains("\\ud") && !text.contains("\\uD") || build::build(text).is_some() {
         return Cow::Borrowed(text);
@@ -86,7 +87,7 @@ pub(super) fn spelled_out(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The number of an escape `\uXXXX` at the beginning of a text.
+/// The code unit of an escape `\uXXXX` at the beginning of a text.
 fn unit(text: &str) -> Option<u32> {
     let figures = text.strip_prefix("\\u")?.get(..4)?;
     figures.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(figures, 16).ok())?

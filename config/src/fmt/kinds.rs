@@ -5,7 +5,7 @@ use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use crate::model::FileKind;
 use crate::schema::Object;
 
-/// Whether a path within a project is one where the format has a file.
+/// Whether a path within a project is that of a file of the format.
 #[must_use]
 pub fn is_project_file(name: &str) -> bool {
     patterns().any(|pattern| is_of(pattern, Path::new(name)))
@@ -13,7 +13,7 @@ pub fn is_project_file(name: &str) -> bool {
 
 /// The files of the project in a folder, by their paths within it, sorted. Links are not followed.
 ///
-/// Folders that cannot be read have no files; that there is a project at all is for others to see.
+/// Folders that cannot be read have no files; the caller checks that there is a project.
 #[must_use]
 pub fn project_files(project: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -28,7 +28,7 @@ pub fn project_files(project: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The table of what a file holds.
+/// The table of a file's contents.
 pub(super) fn object_of(name: &str) -> Option<&'static Object> {
     FileKind::ALL.iter().find(|kind| is_of(kind.path(), Path::new(name))).map(|kind| kind.root())
 }
@@ -38,12 +38,12 @@ pub(super) fn is_json(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
 }
 
-/// Where files of a project stand: paths ending in `.yaml`, in which `<...>` is for the author to choose.
+/// The paths of a project's files, ending in `.yaml`; `<...>` is a name that the author chooses.
 fn patterns() -> impl Iterator<Item = &'static str> {
     FileKind::ALL.iter().map(|kind| kind.path()).chain(OTHERS)
 }
 
-/// Whether a path is one of a pattern; a file may be `.yml` or `.json`, too.
+/// Whether a path matches a pattern; `.yml` and `.json` match too.
 fn is_of(pattern: &str, path: &Path) -> bool {
     let without_extension = |extension: &&str| path.to_str()?.strip_suffix(*extension);
     let Some(stem) = EXTENSIONS.iter().find_map(without_extension) else { return false };
@@ -59,7 +59,7 @@ fn is_name(wanted: &str, name: &str) -> bool {
     }
 }
 
-/// The folders of a pattern that there are.
+/// The existing folders of a pattern.
 fn folders(project: &Path, pattern: &str) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for wanted in pattern.split('/').filter(|name| !name.is_empty()) {
@@ -81,10 +81,10 @@ fn entries(project: &Path, folder: &Path, is_folder: bool) -> Vec<PathBuf> {
         .collect()
 }
 
-/// How the names of files end that are read.
+/// The extensions of files that are read.
 const EXTENSIONS: [&str; 3] = [".yaml", ".yml", ".json"];
 
-/// Where there are files that have no table yet.
+/// The places of files that have no table yet.
 const OTHERS: [&str; 2] = ["plans/<any>.yaml", "env/<name>.yaml"];
 
 #[cfg(test)]

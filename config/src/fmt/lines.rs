@@ -1,6 +1,6 @@
 //! The lines of a text: YAML ends a line by LF, CR LF or CR.
 
-/// Where the lines of a text are; lines and columns are counted from 0.
+/// The positions of the lines of a text; lines and columns are counted from 0.
 pub(super) struct Lines<'t> {
     text: &'t str,
     starts: Vec<usize>,
@@ -19,12 +19,12 @@ impl<'t> Lines<'t> {
         self.starts.partition_point(|start| *start <= at).saturating_sub(1)
     }
 
-    /// Where a line begins; the end of the text behind the last.
+    /// The beginning of a line; after the last line, the end of the text.
     pub(super) fn start(&self, line: usize) -> usize {
         self.starts.get(line).copied().unwrap_or(self.text.len())
     }
 
-    /// A line without its break.
+    /// A line without its line break.
     pub(super) fn text(&self, line: usize) -> &'t str {
         self.text[self.start(line)..self.start(line + 1)].trim_end_matches(['\n', '\r'])
     }

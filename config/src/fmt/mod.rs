@@ -1,11 +1,11 @@
 //! The canonical form of a project's files, with every comment kept: what `tollgate fmt` writes.
 //!
-//! A text becomes a tree that forgets nothing, comments are attached to what they stand by, keys are put into
-//! the order of the format's tables, and the tree is printed. Lists are never reordered, and neither are
-//! mappings of names. What is written with brackets stays so while it fits on a line and has no comments inside.
+//! A text becomes a lossless tree, comments are attached to the values that they belong to, keys are sorted in the
+//! order of the format's tables, and the tree is printed. Lists are never reordered, and neither are mappings of names.
+//! Bracketed collections stay bracketed if they fit on a line and have no comments inside.
 //!
-//! The result is read again and compared with what was given: a text that would come to mean something else, or lose a
-//! comment, is refused.
+//! The result is parsed again and compared with the original: a text that would change its meaning, or lose a comment,
+//! is refused.
 
 mod attach;
 mod build;
@@ -32,10 +32,10 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
 use crate::place::{FileId, Files, Position, Span};
 use crate::source::{self, Folder, Limits, Loader, Node, Value};
 
-/// A file as it is, and as it would be.
+/// A file before and after formatting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Formatted {
-    /// What is in the file.
+    /// The text of the file.
     pub before: String,
     /// Its canonical form.
     pub after: String,
@@ -43,12 +43,12 @@ pub struct Formatted {
 
 /// The canonical form of a text.
 ///
-/// `name` is the file's path within its project: it says which kind of file it is, and thereby the order of its keys, and
-/// whether it is JSON. The keys of a file of no known kind keep their order. The result ends with a line break; it is
-/// its own canonical form, it is read as the same values, and it has the same comments.
+/// `name` is the file's path within its project: it determines the kind of file, and so the order of its keys, and
+/// whether it is JSON. The keys of a file of unknown kind keep their order. The result ends with a line break; it is
+/// its own canonical form, it has the same values and the same comments.
 ///
 /// # Errors
-/// When the text is not one that the compiler's reader takes, or is YAML in a file named `.json`.
+/// If the compiler's parser does not accept the text, or it is YAML in a file named `.json`.
 pub fn format_text(name: &str, text: &str) -> Result<String, Diagnostics> {
     let (mut files, mut report) = (Files::new(), Report::default());
     let file = files.add(name, text);
@@ -58,7 +58,7 @@ pub fn format_text(name: &str, text: &str) -> Result<String, Diagnostics> {
 /// The canonical form of a file of the project in a folder; `name` is its path within it. Nothing is written.
 ///
 /// # Errors
-/// As [`format_text`], and when the file cannot be read or lies outside of the folder.
+/// As [`format_text`], and if the file cannot be read or is outside the folder.
 pub fn format_file(project: &Path, name: &str) -> Result<Formatted, Diagnostics> {
     let (mut loader, mut report) = (Loader::new(Folder::Disk(project.to_owned())), Report::default());
     let formatted = loader.load(name, &Limits::AUTHORED, &mut report).and_then(|file| {
@@ -69,7 +69,7 @@ pub fn format_file(project: &Path, name: &str) -> Result<Formatted, Diagnostics>
     formatted.ok_or_else(|| report.finish(loader.into_files()))
 }
 
-/// `None` when there is no such form, which is then reported.
+/// `None` if the text cannot be formatted, which is reported.
 fn canonical(file: FileId, name: &str, text: &str, report: &mut Report) -> Option<String> {
     let root = source::read(file, text, &Limits::AUTHORED, report);
     let is_json = kinds::is_json(name);
@@ -98,7 +98,7 @@ fn write(name: &str, text: &str, is_json: bool) -> Option<String> {
     Some(if is_json { json::print(&tree.root) } else { print::print(&tree.root, &rest) })
 }
 
-/// The reader takes JSON as the YAML that it is, and so YAML in a file that says it is JSON.
+/// Refuses YAML in a file named `.json`, because the parser accepts YAML there too.
 fn check_json(file: FileId, text: &str, report: &mut Report) {
     let Err(error) = serde_json::from_str::<IgnoredAny>(text.trim_start_matches('\u{feff}')) else { return };
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).max(1);
@@ -128,7 +128,7 @@ fn comments(text: &str) -> Option<Vec<String>> {
     Some(comments)
 }
 
-/// Whether two trees are equal but for their places and the order of keys.
+/// Whether two trees are equal, except for positions and the order of keys.
 fn is_same(one: &Node, other: &Node) -> bool {
     match (&one.value, &other.value) {
         (Value::List(one), Value::List(other)) => {

@@ -1,11 +1,11 @@
-//! The order of keys: that in which the format's tables name them. Lists, and mappings of names, keep theirs.
+//! The order of keys, as in the format's tables. Lists, and mappings of names, keep their order.
 
 use std::collections::HashMap;
 
 use super::tree::{Child, Collection, Key, Kind, Node, Note};
 use crate::schema::{self, Object, Shape};
 
-/// Puts the keys of a file into order, unless an alias would come to repeat something else by that.
+/// Sorts the keys of a file, unless an alias would then repeat something else.
 pub(super) fn sort(root: &mut Node<'_>, object: &'static Object) {
     by_shape(root, Shape::Object(object));
     if !aliases_hold(root, &mut HashMap::new()) {
@@ -66,8 +66,8 @@ fn by_object(map: &mut Collection<'_>, object: &'static Object) {
     }
 }
 
-/// What every file has comes first, then the object's own keys and those it shares; what holds lists of objects, which
-/// are long, comes last.
+/// The keys of every file come first, then the object's own keys and its shared ones; keys with lists of objects, which
+/// are long, come last.
 fn order(object: &'static Object) -> Vec<&'static schema::Key> {
     let mut keys: Vec<_> = object.all_keys().collect();
     keys.sort_by_key(|key| match key.name {
@@ -98,7 +98,7 @@ fn is_long(shape: Shape) -> bool {
     }
 }
 
-/// Of several shapes the one that fits what is written.
+/// The shape that matches the written value, out of several.
 fn best(collection: &Collection<'_>, shapes: &'static [Shape]) -> Option<Shape> {
     let known =
         |object: &Object| collection.children.iter().filter(|child| object.key(name_of(child)).is_some()).count();
@@ -126,7 +126,7 @@ fn text_of<'a>(node: &'a Node<'_>) -> Option<&'a str> {
     }
 }
 
-/// Whether every alias still follows the anchor it repeats, with no other of the same name between them.
+/// Whether every alias still follows its anchor, without another anchor of the same name between them.
 fn aliases_hold<'t>(node: &Node<'t>, anchors: &mut HashMap<&'t str, usize>) -> bool {
     if let Kind::Alias(alias) = &node.kind {
         return anchors.get(alias.name) == Some(&alias.number);
@@ -150,7 +150,7 @@ fn as_written(node: &mut Node<'_>) {
     }
 }
 
-/// Comments at the top that a blank line sets apart are about the file, not about its first key, which has moved.
+/// Comments at the top that are followed by a blank line belong to the file, not to its first key, which has moved.
 fn keep_header(map: &mut Collection<'_>) {
     let Some(former) = former_first(map) else { return };
     let notes = &mut map.children[former].notes;
@@ -165,7 +165,7 @@ fn keep_header(map: &mut Collection<'_>) {
     first.lead.splice(0..0, header);
 }
 
-/// Where another entry has become the first of its mapping, the former first takes over its blank line.
+/// If another entry has become the first of its mapping, the former first entry takes over its blank line.
 fn keep_blank_lines(node: &mut Node<'_>) {
     let Kind::Collection(collection) = &mut node.kind else { return };
     if let Some(former) = former_first(collection).filter(|_| collection.is_map) {
@@ -180,11 +180,11 @@ fn blank_before<'a>(child: &'a mut Child<'_>) -> &'a mut bool {
     notes.lead.first_mut().map_or(&mut notes.blank, |note| &mut note.blank)
 }
 
-/// Where the entry is now that was written first, unless it is the first still.
+/// The new position of the entry that was written first, unless it is still the first.
 fn former_first(collection: &Collection<'_>) -> Option<usize> {
     let (place, _) = collection.children.iter().enumerate().min_by_key(|(_, child)| child.at)?;
     (place > 0).then_some(place)
 }
 
-/// What tells an editor the schema of a file.
+/// The key with the schema of a file, for editors.
 const MODELINE: &str = "# yaml-language-server:";

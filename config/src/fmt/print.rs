@@ -3,7 +3,7 @@
 use super::scalar;
 use super::tree::{Anchor, BlockScalar, Child, Collection, Key, Kind, Node, Note, written};
 
-/// The text of a document; `rest` are the comments behind everything.
+/// The text of a document; `rest` are the comments at the end.
 pub(super) fn print(root: &Child<'_>, rest: &[Note<'_>]) -> String {
     let mut printer = Printer { out: String::new(), opened: true };
     printer.root(root);
@@ -37,7 +37,7 @@ impl Printer {
         self.value(root, 0);
     }
 
-    /// The children of a block; the first of them begins on the line of a dash where it is `inline`.
+    /// The children of a block; if `inline`, the first begins on the line of a dash.
     fn children(&mut self, collection: &Collection<'_>, indent: usize, inline: bool) {
         for (place, child) in collection.children.iter().enumerate() {
             if place > 0 || !inline {
@@ -56,7 +56,7 @@ impl Printer {
 
     fn key(&mut self, key: &Key<'_>, indent: usize) {
         let written = key_text(key, false);
-        // Longer keys must say that they are keys (YAML 1.2.2, section 7.4.3).
+        // Longer keys need an explicit key indicator (YAML 1.2.2, section 7.4.3).
         if written.len() > KEY_BYTES_MAX {
             self.out.push_str("? ");
             self.out.push_str(&written);
@@ -68,7 +68,7 @@ impl Printer {
         self.out.push(':');
     }
 
-    /// What follows a key or a dash, to the end of its last line.
+    /// The value after a key or a dash, to the end of its last line.
     fn value(&mut self, child: &Child<'_>, indent: usize) {
         let Child { key, value, notes, .. } = child;
         if let Kind::Collection(collection) = &value.kind
@@ -84,7 +84,7 @@ impl Printer {
         }
         let mut further: Vec<&str> = Vec::new();
         match &value.kind {
-            // A document that says nothing is none.
+            // An empty document is not written.
             Kind::Empty if at_root => push_word(&mut line, "null"),
             Kind::Empty => {}
             Kind::Alias(anchor) => push_word(&mut line, &format!("*{}", anchor.name)),
@@ -117,7 +117,7 @@ impl Printer {
             self.out.push('\n');
         }
         self.further(&further, indent + INDENT);
-        // A blank line would become part of a scalar that keeps those at its end.
+        // A blank line would become part of a scalar that keeps trailing lines.
         self.opened = trail_at_header && further.last().is_some_and(|line| line.is_empty());
         if !further.is_empty() && !trail_at_header {
             self.out.pop();
@@ -156,7 +156,7 @@ impl Printer {
         }
     }
 
-    /// A collection with brackets as it fits on the line that is being written.
+    /// A bracketed collection, if it fits on the current line.
     fn on_one_line(&self, node: &Node<'_>) -> Option<String> {
         let line = self.out.rfind('\n').map_or(0, |at| at + 1);
         let before = self.out[line..].chars().count() + 1 + node.anchor.map_or(0, |anchor| anchor.name.len() + 2);
@@ -195,7 +195,7 @@ impl Printer {
     }
 }
 
-/// A collection with brackets, as long as there is room on the line.
+/// Writes a bracketed collection while there is room on the line.
 struct Flow {
     out: String,
     room: usize,
@@ -258,10 +258,10 @@ fn anchor_text(anchor: Anchor<'_>) -> String {
     format!("&{}", anchor.name)
 }
 
-/// `|`, `>` and what must be said about indentation and the end; `None` where no line has anything on it.
+/// `|` or `>` with the required indicators for indentation and the end; `None` if all lines are empty.
 fn block_header(block: &BlockScalar<'_>) -> Option<String> {
     let first = block.lines.iter().find(|line| !line.is_empty())?;
-    // Where the first line begins with a blank, the indentation cannot be seen from it.
+    // If the first line begins with a space, it does not determine the indentation.
     let indent = if first.starts_with([' ', '\t']) { "2" } else { "" };
     let end = match block.text.len() - block.text.trim_end_matches('\n').len() {
         0 => "-",
@@ -293,11 +293,11 @@ fn as_note(comment: Option<&str>) -> Vec<Note<'_>> {
     comment.map(|text| Note { text, blank: false }).into_iter().collect()
 }
 
-/// Spaces of one level.
+/// The number of spaces of one level.
 const INDENT: usize = 2;
 
-/// Where a line ends that brackets may fill: as wide as the sources of most projects.
+/// The maximum width of a line with brackets: that of the sources of most projects.
 const WIDTH: usize = 120;
 
-/// Bytes of a key that stands before its `:` without more ado; YAML allows 1,024 characters.
+/// The maximum length in bytes of a key without an explicit indicator; YAML allows 1,024 characters.
 const KEY_BYTES_MAX: usize = 1000;

@@ -1,5 +1,5 @@
-//! How a scalar is written: plain where that is safe, in double quotes else, in single ones where double ones would need
-//! escapes for quotes and backslashes.
+//! How a scalar is written: plain if that is safe, otherwise in double quotes, or in single quotes if double ones would
+//! need escapes for quotes and backslashes.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub(super) fn plain_key(text: &str, in_flow: bool) -> Cow<'_, str> {
     if is_plain(text, in_flow) { Cow::Borrowed(text) } else { Cow::Owned(quoted(text)) }
 }
 
-/// A text that was written with quotes, which are left out where they do nothing to any reader.
+/// A text that was written with quotes, which are removed if they make no difference to any parser.
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     if needs_no_quotes(text) { Cow::Borrowed(text) } else { Cow::Owned(quoted(text)) }
 }
@@ -43,7 +43,8 @@ pub(super) fn is_plain(text: &str, in_flow: bool) -> bool {
     begins && !is_marker && !ends && !closes && text.chars().all(is_printable)
 }
 
-/// Narrower than [`is_plain`]: what means a text to YAML 1.1 too, and does not make a person look twice.
+/// Stricter than [`is_plain`]: text that is also text in YAML 1.1, and that does not look like something else to
+/// people.
 fn needs_no_quotes(text: &str) -> bool {
     let harmless = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '$' | '~' | ' ');
     let begins = text.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '_' | '$'));
@@ -81,7 +82,7 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// What stands for itself in a text: no control characters, no breaks of any kind, nothing that cannot be seen.
+/// Characters that need no escape in a text: no control characters, line breaks or invisible characters.
 fn is_printable(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')

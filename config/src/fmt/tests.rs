@@ -1,4 +1,4 @@
-//! What the formatter does to texts, and what it never does.
+//! What the formatter changes in texts, and what it never changes.
 
 use proptest::prelude::*;
 
@@ -191,7 +191,7 @@ fn giant_keys_say_that_they_are_keys() {
     check(&format!("? {key}\n: 1\nb: {{? {key} : [c]}}\n"), &format!("? {key}\n: 1\nb:\n  ? {key}\n  : [c]\n"));
 }
 
-/// The value without its places, as JSON would print it; keys in any order.
+/// The value without positions, as JSON; keys in any order.
 fn plain(node: &Node) -> serde_json::Value {
     match &node.value {
         Value::Null => serde_json::Value::Null,
@@ -212,12 +212,12 @@ fn value_of(text: &str) -> Option<serde_json::Value> {
     node.filter(|_| !report.has_errors()).map(|node| plain(&node))
 }
 
-/// How often each comment of a generated text is in another.
+/// How often each comment of a generated text occurs in another text.
 fn comments_missing(text: &str, comments: usize) -> Vec<usize> {
     (1..=comments).filter(|number| text.matches(&format!("c{number}!")).count() != 1).collect()
 }
 
-/// Text made of the pieces that mean something to YAML, which finds more than arbitrary text does.
+/// Text of fragments with a meaning in YAML, which finds more errors than arbitrary text.
 fn yaml_like() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "a",

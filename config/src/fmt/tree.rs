@@ -1,4 +1,4 @@
-//! A text as a tree that forgets nothing: every value, key, anchor and comment with the place it was written.
+//! A text as a lossless tree: every value, key, anchor and comment with its position.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -19,7 +19,7 @@ pub(super) struct Comment<'t> {
     pub(super) at: usize,
     pub(super) line: usize,
     pub(super) column: usize,
-    /// Whether nothing stands before it on its line.
+    /// Whether it is the first on its line.
     pub(super) alone: bool,
     pub(super) text: &'t str,
 }
@@ -27,7 +27,7 @@ pub(super) struct Comment<'t> {
 /// An item of a list, or an entry of a mapping; the root of a document is one, too.
 #[derive(Debug)]
 pub(super) struct Child<'t> {
-    /// Where its dash or its key begins.
+    /// The beginning of its dash or key.
     pub(super) at: usize,
     pub(super) notes: Notes<'t>,
     /// The key; items of lists have none.
@@ -38,21 +38,21 @@ pub(super) struct Child<'t> {
 /// The comments and blank lines that belong to a child.
 #[derive(Debug, Default)]
 pub(super) struct Notes<'t> {
-    /// Comments on lines of their own before it.
+    /// Comments on separate lines before it.
     pub(super) lead: Vec<Note<'t>>,
-    /// Whether a blank line stands directly before it.
+    /// Whether a blank line is directly before it.
     pub(super) blank: bool,
-    /// The comment behind the key of a block that begins on the next line.
+    /// The comment after the key of a block that begins on the next line.
     pub(super) head: Option<&'t str>,
-    /// The comment behind it.
+    /// The comment after it.
     pub(super) trail: Option<&'t str>,
 }
 
-/// A comment on a line of its own.
+/// A comment on a separate line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Note<'t> {
     pub(super) text: &'t str,
-    /// Whether a blank line stands before it.
+    /// Whether a blank line is before it.
     pub(super) blank: bool,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Key<'t> {
     pub(super) end: usize,
 }
 
-/// `&name`; the parser's number tells anchors of one name apart.
+/// `&name`; the parser's number distinguishes anchors of one name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Anchor<'t> {
     pub(super) name: &'t str,
@@ -76,21 +76,21 @@ pub(super) struct Anchor<'t> {
 #[derive(Debug)]
 pub(super) struct Node<'t> {
     pub(super) anchor: Option<Anchor<'t>>,
-    /// Where it begins, behind its anchor.
+    /// Its beginning, after its anchor.
     pub(super) at: usize,
-    /// Where its content begins: other than `at` for block scalars, which begin with a header.
+    /// The beginning of its content: different from `at` for block scalars, which begin with a header.
     pub(super) body: usize,
     pub(super) last_line: usize,
     pub(super) kind: Kind<'t>,
 }
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Debug)]
 pub(super) enum Kind<'t> {
     /// Nothing is written, which means `null`.
     Empty,
     Alias(Anchor<'t>),
-    /// An unquoted scalar; `raw` is as it was written, perhaps over several lines, and empty if that cannot be kept.
+    /// An unquoted scalar; `raw` is its original text, possibly over several lines, and empty if that cannot be kept.
     Plain {
         text: Cow<'t, str>,
         raw: &'t str,
@@ -105,7 +105,7 @@ pub(super) enum Kind<'t> {
 pub(super) struct BlockScalar<'t> {
     pub(super) mark: char,
     pub(super) text: Cow<'t, str>,
-    /// Its lines without the indentation that is not part of them.
+    /// Its lines without their indentation.
     pub(super) lines: Vec<&'t str>,
 }
 
@@ -117,15 +117,15 @@ pub(super) struct Collection<'t> {
     pub(super) flow: bool,
     /// The column that comments at the end of a block must reach to belong to it.
     pub(super) column: usize,
-    /// Where the closing bracket is.
+    /// The position of the closing bracket.
     pub(super) close: usize,
     pub(super) children: Vec<Child<'t>>,
-    /// Comments behind the last child.
+    /// Comments after the last child.
     pub(super) tail: Vec<Note<'t>>,
 }
 
 impl<'t> Node<'t> {
-    /// The place of the first thing that a comment could stand before.
+    /// The position of the first token, before which a comment could be.
     pub(super) fn leaf(&self) -> usize {
         match &self.kind {
             Kind::Collection(collection) => collection.children.first().map_or(self.at, Child::leaf),
@@ -140,7 +140,7 @@ impl Child<'_> {
     }
 }
 
-/// How many lines there are without the empty ones at the end.
+/// The number of lines without the empty ones at the end.
 pub(super) fn written(lines: &[&str]) -> usize {
     lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1)
 }

@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Span;
 use crate::source::{Entry, Loader, Node, Value};
 
-/// The documents of a specification; the first is the one that everything begins with.
+/// The documents of a specification; the first is the root document.
 #[derive(Debug, Default)]
 pub(super) struct Documents {
     all: Vec<Document>,
@@ -18,7 +18,7 @@ pub(super) struct Documents {
 #[derive(Debug)]
 struct Document {
     name: String,
-    /// Nothing, for a file that is no YAML or JSON: text that a description refers to.
+    /// `None` for a file that is not YAML or JSON, such as text that a description refers to.
     root: Option<Node>,
 }
 
@@ -58,9 +58,9 @@ pub(super) fn text(node: &Node) -> Option<&str> {
 }
 
 impl Documents {
-    /// Begins with a root document that was read, and reads everything that it refers to.
+    /// Starts with a root document, and reads all files that it refers to.
     ///
-    /// What cannot be read is remembered, and reported where it is referred to.
+    /// Files that cannot be read are recorded, and reported at their references.
     pub(super) fn load(name: &str, root: Node, nodes: &mut usize, loader: &mut Loader, report: &mut Report) -> Self {
         let mut documents = Self::default();
         documents.places.insert(name.to_owned(), Ok(0));
@@ -91,7 +91,7 @@ impl Documents {
         documents
     }
 
-    /// The document that everything begins with.
+    /// The root document.
     pub(super) fn root(&self) -> Option<Site<'_>> {
         self.root_of(0)
     }
@@ -101,7 +101,7 @@ impl Documents {
         self.all.iter().map(|document| document.name.as_str())
     }
 
-    /// The document that a reference names, seen from another one.
+    /// The document that a reference in another document names.
     pub(super) fn find(&self, from: usize, reference: &Reference<'_>) -> Result<Site<'_>, Broken> {
         let document = match &reference.file {
             None => from,
@@ -123,7 +123,7 @@ impl Documents {
         Some(Site { document, node })
     }
 
-    /// The files that a document refers to, wherever in it.
+    /// The files that a document refers to.
     fn referred(&self, document: usize) -> Vec<Found> {
         let Some(Document { name, root: Some(root) }) = self.all.get(document) else { return Vec::new() };
         let mut found = HashMap::new();
@@ -133,7 +133,7 @@ impl Documents {
         found
     }
 
-    /// Reports files that are not there, where schemas and the like refer to them.
+    /// Reports missing files at the references in schemas and similar places.
     fn report_missing(&self, report: &mut Report) {
         for document in 0..self.all.len() {
             for found in self.referred(document).into_iter().filter(|found| !found.in_data) {
@@ -145,18 +145,18 @@ impl Documents {
     }
 }
 
-/// Tells of a reference that leads nowhere.
+/// Reports a reference that cannot be resolved.
 pub(super) fn report_broken(broken: &Broken, text: &str, span: Span, report: &mut Report) {
     let (what, why, fix) = broken.told(text);
     report.push(Diagnostic::warning(Code::BrokenReference, span, what).why(why).fix(fix));
 }
 
-/// A file that a document refers to, and where it does so first.
+/// A file that a document refers to, with the position of the first reference.
 struct Found {
     name: String,
     text: String,
     span: Span,
-    /// Whether it is only found in examples and defaults, where `$ref` may be anything.
+    /// Whether it only occurs in examples and defaults, where `$ref` may be data.
     in_data: bool,
 }
 
@@ -186,7 +186,7 @@ fn collect(node: &Node, from: &str, in_data: bool, found: &mut HashMap<String, F
     }
 }
 
-/// Reads a file; `None` when it is one of those that are not read as a document.
+/// Reads a file; `None` if it is not to be read as a document.
 fn read(name: &str, nodes: &mut usize, loader: &mut Loader, report: &mut Report) -> Result<Option<Node>, String> {
     if !DOCUMENT_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
         return Ok(None);
@@ -198,7 +198,7 @@ fn read(name: &str, nodes: &mut usize, loader: &mut Loader, report: &mut Report)
 
 /// A JSON pointer's or an anchor's place below the root of a document.
 ///
-/// Large mappings are searched once and remembered, so that many references into one of them stay cheap.
+/// Large mappings are indexed once, so that many references into one of them are cheap.
 #[derive(Debug, Default)]
 pub(super) struct Index<'d> {
     members: HashMap<*const Node, HashMap<&'d str, &'d Node>>,
@@ -230,11 +230,11 @@ impl<'d> Index<'d> {
 /// Keys whose values are data: a `$ref` in them need not be a reference.
 const DATA_KEYS: &[&str] = &["example", "examples", "default", "enum", "const", "value"];
 
-/// Files that are read as documents; others are only named.
+/// The extensions of files that are read as documents; others are only named.
 const DOCUMENT_ENDINGS: &[&str] = &[".yaml", ".yml", ".json"];
 
-/// Files of one specification: the largest that are published in parts have some thousands.
+/// The maximum number of files of one specification: the largest published ones have some thousands.
 const FILES_MAX: usize = 10_000;
 
-/// Mappings with more keys are searched by an index.
+/// Mappings with more keys are searched with an index.
 const SEARCHED_MAX: usize = 32;

@@ -1,12 +1,12 @@
 //! Reads OpenAPI documents (3.0 and 3.1, YAML or JSON): their operations become routes.
 //!
-//! Only what routing and policy need is looked at: paths, methods, ids, tags, path parameters, `security` and
-//! `x-tollgate`. `servers`, bodies and responses are not. Whatever a document holds, reading it ends: sizes, depths, the
-//! number of references followed and the work for overlays are bounded, and a circle of references is told, not
-//! followed. What cannot be routed is a warning with its reason, and the rest is routed.
+//! Only the parts for routing and policies are used: paths, methods, ids, tags, path parameters, `security` and
+//! `x-tollgate`, but not `servers`, bodies and responses. The work is bounded for any document: sizes, depths, the
+//! number of references and the work for overlays are limited, and a circle of references is reported, not followed.
+//! Operations that cannot be routed are warnings with a reason, and the rest is routed.
 //!
 //! Where to start: [`import`]. Inside, texts become trees (`document`), overlays change the first of them (`overlay`),
-//! all files are read (`documents`), and operations are made of them (`walk`).
+//! all files are read (`documents`), and operations are derived from them (`walk`).
 
 pub(crate) mod document;
 mod documents;
@@ -33,7 +33,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
 use crate::place::{FileId, Files, Span, Spanned};
 use crate::source::{Folder, Loader, Node, Value};
 
-/// A specification as far as a gateway needs it.
+/// The parts of a specification that a gateway needs.
 #[derive(Clone, Debug)]
 pub struct Spec {
     title: Option<String>,
@@ -51,7 +51,7 @@ impl Spec {
         self.title.as_deref()
     }
 
-    /// The URLs of its servers, as they are written; they play no part in routing.
+    /// The URLs of its servers in the document; they are not used for routing.
     #[must_use]
     pub fn servers(&self) -> &[String] {
         &self.servers
@@ -69,23 +69,23 @@ impl Spec {
         &self.schemes
     }
 
-    /// Its files, by their names below the project folder; the one that everything begins with comes first.
+    /// Its files, by their names below the project folder; the root document is the first.
     #[must_use]
     pub fn files(&self) -> &[String] {
         &self.files
     }
 
-    /// How many operations there are, or paths of which nothing is known, that are not routed.
+    /// The number of operations, or unreadable paths, that are not routed.
     #[must_use]
     pub fn refused(&self) -> usize {
         self.refused
     }
 }
 
-/// Reads a specification that is one text; `name` is what diagnostics call it.
+/// Reads a specification from one text; `name` is its name in diagnostics.
 ///
 /// # Errors
-/// When the text is no OpenAPI document that can be read.
+/// If the text is not a readable OpenAPI document.
 pub fn import(name: &str, text: &str) -> Result<(Spec, Diagnostics), Diagnostics> {
     let (mut loader, mut report) = (Loader::new(Folder::Memory(BTreeMap::new())), Report::default());
     let file = loader.add(name, text);
@@ -96,7 +96,7 @@ pub fn import(name: &str, text: &str) -> Result<(Spec, Diagnostics), Diagnostics
 /// Reads a specification in a folder; `name` is that of its first file below the folder, with `/` between folders.
 ///
 /// # Errors
-/// When it cannot be read, or is no OpenAPI document.
+/// If it cannot be read, or is not an OpenAPI document.
 pub fn import_dir(folder: &Path, name: &str) -> Result<(Spec, Diagnostics), Diagnostics> {
     let (mut loader, mut report) = (Loader::new(Folder::Disk(folder.to_owned())), Report::default());
     let spec = match loader.load(name, &LIMITS, &mut report) {
@@ -106,10 +106,10 @@ pub fn import_dir(folder: &Path, name: &str) -> Result<(Spec, Diagnostics), Diag
     finish(spec, loader, report)
 }
 
-/// A document as JSON without anything that is only for Tollgate: the keys `x-tollgate`, wherever they are.
+/// A document as JSON without the keys `x-tollgate`, which are only for Tollgate.
 ///
 /// # Errors
-/// When the text cannot be read.
+/// If the text cannot be parsed.
 pub fn published(name: &str, text: &str) -> Result<String, Diagnostics> {
     let (mut files, mut report) = (Files::new(), Report::default());
     let file = files.add(name, text);
@@ -183,7 +183,7 @@ fn check_version(root: &Node, report: &mut Report) -> Option<()> {
             refuse(root.span, "this is not an OpenAPI document: it has no `openapi`", WRITE_VERSION, report);
             return None;
         };
-        // 3.1 without quotes is a number to YAML.
+        // 3.1 without quotes is a number in YAML.
         let written = match &version.value {
             Value::Text(text) => text.clone(),
             Value::Float(number) => number.to_string(),
@@ -237,17 +237,17 @@ fn servers(root: &Node) -> Vec<String> {
 
 const WRITE_VERSION: &str = "begin it with `openapi: 3.1.0`, or name another file";
 
-/// The versions that are read.
+/// The supported versions.
 const VERSIONS: &[&str] = &["3.0", "3.1"];
 
-/// Nodes that the overlays of one specification may look at or write.
+/// The number of nodes that the overlays of one specification may visit or write.
 const OVERLAY_STEPS_MAX: usize = 200_000_000;
 
-/// Servers that are shown.
+/// The maximum number of servers that are shown.
 const SERVERS_MAX: usize = 16;
 
-/// Variables of a server's URL.
+/// The maximum number of variables of a server's URL.
 const VARIABLES_MAX: usize = 16;
 
-/// Longer than any URL that can be called.
+/// The maximum length of a URL.
 const URL_BYTES_MAX: usize = 8_192;

@@ -1,7 +1,7 @@
-//! What a path parameter's schema says about its values, where that is beyond doubt.
+//! Restricts a path parameter to the values that its schema allows, if the schema is unambiguous.
 //!
-//! A parameter that is narrowed too much refuses requests which the upstream would have answered. So a schema narrows
-//! only where it says one simple thing; of everything else any value is let through, as if there were no schema.
+//! A parameter that is restricted too much refuses requests which the upstream would have answered. So a schema
+//! restricts the values only if it has one simple constraint; otherwise any value matches, as if there were no schema.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ impl fmt::Display for Narrowing {
     }
 }
 
-/// What a parameter's own definition says about its values.
+/// The values that a parameter's definition allows.
 pub(super) fn of_parameter<'d>(parameter: Site<'d>, resolver: &mut Resolver<'d>) -> Option<Narrowing> {
     let is_simple = get(parameter.node, "style").is_none_or(|style| text(style) == Some("simple"));
     if !is_simple || get(parameter.node, "content").is_some() {
@@ -38,7 +38,7 @@ pub(super) fn of_parameter<'d>(parameter: Site<'d>, resolver: &mut Resolver<'d>)
     }
     let mut schema = parameter.get("schema")?;
     if schema.get("$ref").is_some() {
-        // From 3.1 on, what stands beside a reference counts too.
+        // From 3.1 on, keys next to a reference apply too.
         let is_alone = entries(schema.node)
             .iter()
             .all(|entry| entry.key.value == "$ref" || ANNOTATIONS.contains(&entry.key.value.as_str()));
@@ -70,7 +70,7 @@ fn of_schema(schema: &Node) -> Option<Narrowing> {
     }
 }
 
-/// The one type a schema names; from 3.1 on it may be in a list.
+/// The single type of a schema; from 3.1 on it may be in a list.
 fn only_type(schema: &Node) -> Option<&str> {
     match &get(schema, "type")?.value {
         Value::Text(name) => Some(name),
@@ -82,7 +82,7 @@ fn only_type(schema: &Node) -> Option<&str> {
     }
 }
 
-/// The values a schema lists: nothing where it lists none, and no words where they are not all safe in a template.
+/// The values that a schema lists: `None` if it lists none, and no words if some are not safe in a template.
 fn words(schema: &Node) -> Option<Option<Vec<String>>> {
     let listed = match (get(schema, "enum"), get(schema, "const")) {
         (None, None) => return None,
@@ -107,7 +107,7 @@ fn safe_words(words: Vec<&str>) -> Option<Vec<String>> {
     Some(words)
 }
 
-/// Keys of a schema that say nothing about values.
+/// Keys of a schema that do not restrict values.
 const ANNOTATIONS: &[&str] = &[
     "$comment",
     "default",
@@ -123,7 +123,7 @@ const ANNOTATIONS: &[&str] = &[
     "xml",
 ];
 
-/// Keys of a schema that are either looked at, or only narrow further what is let through.
+/// Keys of a schema that are either evaluated, or only restrict the values further.
 const UNDERSTOOD: &[&str] = &[
     "const",
     "enum",
@@ -139,8 +139,8 @@ const UNDERSTOOD: &[&str] = &[
     "type",
 ];
 
-/// Words that a template lists.
+/// The maximum number of words in a template.
 const WORDS_MAX: usize = 32;
 
-/// Bytes of all words of a template together.
+/// The maximum total size of the words of a template, in bytes.
 const WORDS_BYTES_MAX: usize = 512;

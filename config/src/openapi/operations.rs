@@ -1,4 +1,4 @@
-//! The operations of a specification, as routes can be made of them.
+//! The operations of a specification that can become routes.
 
 use std::sync::Arc;
 
@@ -18,38 +18,38 @@ pub struct Operation {
     pub(crate) template: PathTemplate,
     pub(crate) tags: Arc<[String]>,
     pub(crate) promise: Option<Arc<Promise>>,
-    /// The `x-tollgate` of the document, the path item and the operation, the widest first.
+    /// The `x-tollgate` of the document, the path item and the operation, the least specific first.
     pub(crate) extensions: Vec<Arc<Node>>,
-    /// Where the operation stands: its method.
+    /// The position of the operation's method.
     pub(crate) span: Span,
 }
 
 impl Operation {
-    /// Its `operationId`, as it is written.
+    /// Its `operationId` in the document.
     #[must_use]
     pub fn operation_id(&self) -> Option<&str> {
         self.operation_id.as_ref().map(|id| id.value.as_str())
     }
 
-    /// The id of its route within an API; `None` where it is made of method and path.
+    /// The id of its route within an API; `None` if it is derived from method and path.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// Its method, in capitals.
+    /// Its method, in upper case.
     #[must_use]
     pub fn method(&self) -> &str {
         self.method
     }
 
-    /// Its path, as it is written.
+    /// Its path in the document.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path.value
     }
 
-    /// Its path as it is routed: parameters are narrowed to what their schemas allow.
+    /// Its path for routing: parameters are restricted to the values that their schemas allow.
     #[must_use]
     pub fn template(&self) -> &PathTemplate {
         &self.template
@@ -61,7 +61,7 @@ impl Operation {
         self.promise.as_ref().is_some_and(|promise| promise.demands_credential())
     }
 
-    /// The scopes that the specification promises to be asked for, of the alternative with the fewest.
+    /// The scopes that the specification requires, in the alternative with the fewest.
     #[must_use]
     pub fn promised_scopes(&self) -> Vec<String> {
         let all = self.promise.iter().flat_map(|promise| &promise.alternatives);

@@ -1,4 +1,4 @@
-//! Paths of OpenAPI as path templates of the router.
+//! Converts paths of OpenAPI to path templates of the router.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -8,7 +8,7 @@ use tollgate_core::route::{PathTemplate, TemplateError};
 
 use super::narrowing::Narrowing;
 
-/// Why no route can be made of a path.
+/// Why a path cannot be routed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum Unroutable {
     #[error("the path does not begin with `/`")]
@@ -44,7 +44,7 @@ impl Unroutable {
 pub(super) struct RoutablePath {
     /// The texts before, between and after the parameters.
     texts: Vec<String>,
-    /// The parameters: as they are written, and as templates name them.
+    /// The parameters: their names in the document and in templates.
     parameters: Vec<(String, String)>,
 }
 
@@ -67,27 +67,28 @@ impl RoutablePath {
         Ok(parsed)
     }
 
-    /// The names of its parameters, as they are written.
+    /// The names of its parameters in the document.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
         self.parameters.iter().map(|(written, _)| written.as_str())
     }
 
-    /// The path with the names of its parameters left out.
+    /// The path without the names of its parameters.
     pub(super) fn shape(&self) -> String {
         self.text(|_, out| out.push_str("{}"))
     }
 
-    /// The template, each parameter narrowed to the values that there can be.
+    /// The template, with each parameter restricted to its possible values.
     pub(super) fn template(&self, narrowings: &[Option<Narrowing>]) -> Result<PathTemplate, TemplateError> {
         let narrowed = self.text(|place, out| {
             let name = &self.parameters[place].1;
-            // Writing to a text does not fail.
+            // Writing to a string does not fail.
             let _ = match narrowings.get(place) {
                 Some(Some(narrowing)) => write!(out, "{{{name}:{narrowing}}}"),
                 _ => write!(out, "{{{name}}}"),
             };
         });
-        // Where the narrower form is no template, the wider one loses nothing: the upstream checks its parameters itself.
+        // If the restricted form is not a valid template, the unrestricted one is safe: the upstream checks its
+        // parameters.
         narrowed.parse().or_else(|_| self.plain())
     }
 
@@ -147,7 +148,7 @@ fn is_expression(name: &str) -> bool {
     name.starts_with(['+', '#', '.', '/', ';', '?', '&', '*']) || name.ends_with(['*', '+'])
 }
 
-/// Names of parameters as templates have them: OpenAPI's may have any characters.
+/// Names of parameters for templates: those of OpenAPI may have any characters.
 #[derive(Default)]
 struct Names {
     taken: HashSet<String>,
@@ -161,7 +162,7 @@ impl Names {
             self.taken.insert(safe.clone());
             return safe;
         }
-        // Two names that differ in what was replaced.
+        // Two names that differ only in replaced characters.
         let numbered = (2..).map(|number| format!("{safe}{number}")).find(|name| !self.taken.contains(name));
         let numbered = numbered.unwrap_or(safe);
         self.taken.insert(numbered.clone());

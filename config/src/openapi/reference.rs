@@ -1,8 +1,8 @@
-//! What a `$ref` says: a file, and a place in it.
+//! Parses a `$ref`: a file, and a place in it.
 
 use std::borrow::Cow;
 
-/// A `$ref`, taken apart.
+/// A parsed `$ref`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reference<'t> {
     /// The file, relative to the one that refers to it; `None` for the same file.
@@ -14,13 +14,13 @@ pub(super) struct Reference<'t> {
 /// A place in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place<'t> {
-    /// The way from the root: `#/a/b`, each part decoded. The whole document has no parts.
+    /// The path from the root: `#/a/b`, each part decoded. The whole document has no parts.
     Pointer(Vec<Cow<'t, str>>),
-    /// `#name`, which an `$anchor` somewhere in the document gives.
+    /// `#name`, which an `$anchor` in the document defines.
     Anchor,
 }
 
-/// Why a `$ref` leads nowhere.
+/// Why a `$ref` is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
     Url,
@@ -34,7 +34,7 @@ pub(super) enum Broken {
 }
 
 impl Broken {
-    /// What is wrong, why, and how to mend it.
+    /// What is wrong, why, and how to fix it.
     pub(super) fn told(&self, text: &str) -> (String, &'static str, &'static str) {
         let text = short(text);
         match self {
@@ -99,7 +99,7 @@ impl<'t> Reference<'t> {
     }
 }
 
-/// The name of a file that another one refers to; `None` when it is outside of the folder that names begin in.
+/// The name of a file that another one refers to; `None` if it is outside the root folder of names.
 pub(super) fn beside(file: &str, other: &str) -> Option<String> {
     if other.starts_with('/') || other.contains(['\\', '\0']) {
         return None;
@@ -157,7 +157,7 @@ fn percent_decoded(text: &str) -> Cow<'_, str> {
     String::from_utf8(out).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// The text, or its beginning where it is too long to print.
+/// The text, or its beginning if it is too long to print.
 pub(super) fn short(text: &str) -> Cow<'_, str> {
     if text.len() <= SHOWN_BYTES_MAX {
         return Cow::Borrowed(text);
@@ -165,7 +165,7 @@ pub(super) fn short(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}...", &text[..text.floor_char_boundary(SHOWN_BYTES_MAX)]))
 }
 
-/// A text of a document that is quoted is not longer.
+/// The maximum length of a quoted text of a document.
 const SHOWN_BYTES_MAX: usize = 120;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Follows references, each once, and never in a circle.
+//! Resolves references, each once, and never in a circle.
 
 use std::collections::HashMap;
 
@@ -6,17 +6,17 @@ use super::documents::{Documents, Index, Site, text};
 use super::reference::{Broken, Reference};
 use crate::place::Span;
 
-/// Follows the references of a specification.
+/// Resolves the references of a specification.
 #[derive(Debug)]
 pub(super) struct Resolver<'d> {
     documents: &'d Documents,
     index: Index<'d>,
     known: HashMap<(usize, &'d str), Result<Site<'d>, Broken>>,
-    /// What may still be looked at: references can repeat a large part of a document very often.
+    /// The remaining budget of nodes: references can repeat a large part of a document very often.
     steps_left: usize,
 }
 
-/// A reference that leads nowhere, and where it stands.
+/// A reference that cannot be resolved, with its position.
 #[derive(Debug)]
 pub(super) struct Dangling<'d> {
     pub(super) broken: Broken,
@@ -29,7 +29,7 @@ impl<'d> Resolver<'d> {
         Self { documents, index: Index::default(), known: HashMap::new(), steps_left: STEPS_MAX }
     }
 
-    /// The value that is meant: the node itself, or what it refers to, however many references lead there.
+    /// The resolved value: the node itself, or the target of its reference, over any number of references.
     pub(super) fn follow(&mut self, site: Site<'d>) -> Result<Site<'d>, Dangling<'d>> {
         let mut here = site;
         let mut passed = Vec::new();
@@ -49,7 +49,7 @@ impl<'d> Resolver<'d> {
         }
     }
 
-    /// Takes from what may be looked at; `false` when nothing is left, and the specification is to be left alone.
+    /// Subtracts from the budget; `false` if it is exhausted, and reading the specification must stop.
     pub(super) fn spend(&mut self, steps: usize) -> bool {
         self.steps_left = self.steps_left.saturating_sub(steps);
         self.steps_left > 0
@@ -69,8 +69,8 @@ impl<'d> Resolver<'d> {
     }
 }
 
-/// References that lead from one to the next.
+/// The maximum number of references in a chain.
 const HOPS_MAX: usize = 64;
 
-/// Paths, parameters and tags looked at for one specification: twenty times what the largest that are published take.
+/// The budget of paths, parameters and tags for one specification: twenty times that of the largest published ones.
 const STEPS_MAX: usize = 4_000_000;

@@ -1,4 +1,4 @@
-//! What a specification promises about who may call.
+//! The security requirements of a specification.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,19 +41,19 @@ pub enum SchemeKind {
     OpenIdConnect,
     /// A client certificate.
     MutualTls,
-    /// Something that is not known here.
+    /// An unknown type of scheme.
     Unknown,
 }
 
-/// What a specification demands of the callers of an operation: one of its alternatives.
+/// The security requirement of an operation: callers must satisfy one of its alternatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Promise {
-    /// Each is what has to be shown together; one of nothing lets everybody in, as does it to have no alternatives.
+    /// Each is a set of credentials that are required together. An empty set, or no alternatives, means public.
     pub(crate) alternatives: Vec<Vec<Need>>,
     pub(crate) span: Span,
 }
 
-/// A credential of one scheme, with what it must have been granted.
+/// A credential of one scheme, with its required scopes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Need {
     pub(crate) scheme: Arc<Scheme>,
@@ -70,7 +70,7 @@ impl Promise {
 /// The schemes of a specification by name.
 pub(super) type Schemes = HashMap<String, Arc<Scheme>>;
 
-/// Reads `components.securitySchemes`.
+/// Parses `components.securitySchemes`.
 pub(super) fn schemes<'d>(root: Site<'d>, resolver: &mut Resolver<'d>) -> Schemes {
     let Some(all) = root.get("components").and_then(|components| components.get("securitySchemes")) else {
         return Schemes::new();
@@ -78,7 +78,7 @@ pub(super) fn schemes<'d>(root: Site<'d>, resolver: &mut Resolver<'d>) -> Scheme
     let mut schemes = Schemes::new();
     for Entry { key, value } in entries(all.node).iter().take(SCHEMES_MAX) {
         let site = Site { node: value, ..all };
-        // A scheme that cannot be found still asks for something.
+        // An unknown scheme still requires a credential.
         let kind = resolver.follow(site).map_or(SchemeKind::Unknown, |site| scheme_kind(site.node));
         let scheme = Scheme { name: key.value.clone(), kind, span: key.span };
         schemes.insert(key.value.clone(), Arc::new(scheme));
@@ -110,7 +110,7 @@ fn scheme_kind(node: &Node) -> SchemeKind {
     }
 }
 
-/// Reads a `security` list; `None` where it is no list of requirements, which is reported.
+/// Parses a `security` list; `None` if it is not a list of requirements, which is reported.
 pub(super) fn promise(node: &Node, schemes: &Schemes, report: &mut Report) -> Option<Arc<Promise>> {
     let Value::List(items) = &node.value else {
         report.push(
@@ -147,11 +147,11 @@ fn report_undefined(span: Span, name: &str, report: &mut Report) {
     );
 }
 
-/// Schemes of one specification, or of one alternative.
+/// The maximum number of schemes of one specification, or of one alternative.
 const SCHEMES_MAX: usize = 64;
 
-/// Alternatives of one list.
+/// The maximum number of alternatives of one list.
 const ALTERNATIVES_MAX: usize = 64;
 
-/// Scopes of one requirement.
+/// The maximum number of scopes of one requirement.
 const SCOPES_MAX: usize = 64;

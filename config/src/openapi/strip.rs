@@ -1,10 +1,10 @@
-//! Takes out of a document what is only for Tollgate.
+//! Removes the parts of a document that are only for Tollgate.
 
 use crate::source::{Node, Value};
 
 /// Removes the keys `x-tollgate`; the tree is not deeper than the reader's limit, so recursion is bounded.
 ///
-/// Names of properties and the like are data, but no API has one that begins so by chance.
+/// Names of properties are data, but it is unlikely that an API has a property of this name.
 pub(super) fn strip(node: &mut Node) {
     match &mut node.value {
         Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::Refused => {}
@@ -16,5 +16,5 @@ pub(super) fn strip(node: &mut Node) {
     }
 }
 
-/// The key of what Tollgate reads within a specification.
+/// The key of Tollgate's settings within a specification.
 pub(super) const EXTENSION: &str = "x-tollgate";

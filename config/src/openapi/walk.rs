@@ -1,4 +1,4 @@
-//! Goes through the paths of a specification, and makes of each operation what can be routed, or says why it cannot.
+//! Walks the paths of a specification, and converts each operation to a route, or reports why it cannot be routed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
 use crate::source::{Entry, Node, Value};
 
-/// What a specification offers.
+/// The operations of a specification.
 #[derive(Debug, Default)]
 pub(super) struct Offered {
     pub(super) operations: Vec<Operation>,
@@ -24,7 +24,7 @@ pub(super) struct Offered {
     pub(super) refused: usize,
 }
 
-/// Reads the operations of a specification; what cannot be routed is reported and left out.
+/// Reads the operations of a specification; those that cannot be routed are reported and omitted.
 pub(super) fn operations(documents: &Documents, report: &mut Report) -> Offered {
     let Some(root) = documents.root() else { return Offered::default() };
     let mut resolver = Resolver::new(documents);
@@ -57,21 +57,21 @@ struct Walk<'d, 'w> {
     resolver: Resolver<'d>,
     promise: Option<Arc<Promise>>,
     extension: Option<Arc<Node>>,
-    /// What was read of nodes that many operations can share.
+    /// The results for nodes that many operations can share.
     extensions: HashMap<*const Node, Arc<Node>>,
     promises: HashMap<*const Node, Option<Arc<Promise>>>,
     ids: HashMap<String, Span>,
     shapes: HashMap<(String, &'static str), (Span, &'d str)>,
-    /// What is known of the parameters of all operations of a shape.
+    /// The constraints on the parameters of all operations of a shape.
     agreed: HashMap<String, Vec<Option<Narrowing>>>,
-    /// The paths of the operations offered, in their order.
+    /// The paths of the operations, in their order.
     paths: Vec<RoutablePath>,
     offered: Offered,
     schemes: &'w Schemes,
     report: &'w mut Report,
 }
 
-/// A path with what its item says for all of its operations.
+/// A path with the settings of its item for all of its operations.
 struct Path<'d> {
     text: &'d str,
     span: Span,
@@ -105,7 +105,7 @@ impl<'d> Walk<'d, '_> {
             let what = format!("what is offered at `{}` is not a mapping", short(text));
             return self.report_shape(target.node.span, &what, "write methods with their operations");
         }
-        // What stands beside a reference is said of this path alone, so it counts first.
+        // Keys next to a reference apply only to this path, so they take precedence.
         let is_referred = !std::ptr::eq(target.node, item.node);
         let items = if is_referred { vec![item, target] } else { vec![item] };
         let path = Path {
@@ -182,9 +182,9 @@ impl<'d> Walk<'d, '_> {
         });
     }
 
-    /// Narrows a parameter only to what all operations of the same shape say of it.
+    /// Restricts a parameter only to the values that all operations of the same shape allow.
     ///
-    /// Otherwise one of them would take requests from another that has the path for itself, but for its method.
+    /// Otherwise one of them would match requests for the path of another that has a different method.
     fn agree(&mut self, shape: &str, path: &Path<'d>, own: &[Site<'d>], parsed: &RoutablePath) {
         let resolver = &mut self.resolver;
         let narrowings: Vec<_> =
@@ -203,7 +203,7 @@ impl<'d> Walk<'d, '_> {
         }
     }
 
-    /// The parameters that an operation or path item lists; those that cannot be found narrow nothing.
+    /// The parameters that an operation or path item lists; those that cannot be found restrict nothing.
     fn parameters(&mut self, site: Site<'d>) -> Vec<Site<'d>> {
         let Some(list) = site.get("parameters") else { return Vec::new() };
         let Value::List(items) = &list.node.value else { return Vec::new() };
@@ -221,7 +221,7 @@ impl<'d> Walk<'d, '_> {
         found
     }
 
-    /// The `operationId`, and whether no other operation took the id of a route that it gives.
+    /// The `operationId`, and whether no other operation already uses the route id derived from it.
     fn operation_id(&mut self, node: &Node, method: &str, path: &str) -> Option<(Spanned<String>, bool)> {
         let written = get(node, "operationId")?;
         let Some(text) = text(written).filter(|text| !text.is_empty()) else {
@@ -344,7 +344,7 @@ impl<'d> Walk<'d, '_> {
     }
 }
 
-/// What the operation says of a parameter counts before what the path item says.
+/// A parameter of the operation overrides that of the path item.
 fn narrowing_of<'d>(
     name: &str,
     own: &[Site<'d>],
@@ -356,7 +356,7 @@ fn narrowing_of<'d>(
     narrowing::of_parameter(*parameter, resolver)
 }
 
-/// The id of a route for an `operationId`: characters that ids do not have are replaced.
+/// The id of a route for an `operationId`: characters that are not allowed in ids are replaced.
 fn route_id(operation_id: &str) -> Option<String> {
     let replace = |c: char| match c {
         '/' => '.',
@@ -385,14 +385,14 @@ const ITEM_KEYS: &[&str] = &["$ref", "summary", "description", "servers", "param
 
 const WHY_NOT_ROUTED: &str = "what is not routed is refused; the other operations are";
 
-/// Operations of one specification.
+/// The maximum number of operations of one specification.
 const OPERATIONS_MAX: usize = 100_000;
 
-/// Operations that are told of one by one; of more, only their number is told.
+/// The number of operations that are reported individually; of more, only the number is reported.
 const TOLD_MAX: usize = 100;
 
-/// Tags of one operation.
+/// The maximum number of tags of one operation.
 const TAGS_MAX: usize = 64;
 
-/// As for ids of routes.
+/// The maximum length of a tag, as for ids of routes.
 const ID_BYTES_MAX: usize = 80;

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::{Absent, Key, List, Named, Object, Rule, Shape, Tagged, TextRule, pattern};
 
-/// What the schema of a kind of file says of it, beside the table of its root.
+/// The metadata of the schema of a kind of file, in addition to the table of its root.
 pub(crate) struct Document {
     /// The kind's name, a part of the schema's identifier.
     pub(crate) name: &'static str,
     /// The schema's title.
     pub(crate) title: &'static str,
-    /// Whether `${value.NAME}` may stand in such a file.
+    /// Whether `${value.NAME}` is allowed in such a file.
     pub(crate) takes_values: bool,
 }
 
@@ -32,9 +32,9 @@ impl Document {
 }
 
 struct Writer {
-    /// Whether `${value.NAME}` may stand where a scalar stands.
+    /// Whether `${value.NAME}` is allowed in place of a scalar.
     with_values: bool,
-    /// The definitions; one that is being written is there without a value.
+    /// The definitions; one that is being written is present without a value.
     defs: BTreeMap<String, Option<Value>>,
 }
 
@@ -87,7 +87,7 @@ impl Writer {
         if options.len() > 1 { json!({ "anyOf": options }) } else { options.pop().unwrap_or_default() }
     }
 
-    /// What a value may be, one schema for each way to write it.
+    /// The schemas of a value, one for each way to write it.
     fn options(&mut self, shape: Shape) -> Vec<Value> {
         match shape {
             Shape::Format => vec![json!({ "const": 1 })],
@@ -119,7 +119,7 @@ impl Writer {
         self.define(object.name, |writer| Value::Object(writer.members(object)))
     }
 
-    /// Objects told apart by what the first of them requires, so that an editor complains about the one that is meant.
+    /// Objects distinguished by the required keys of the first, so that an editor reports errors for the intended one.
     fn either(&mut self, object: &'static Object, other: &'static Object) -> Value {
         let required: Vec<_> = object.all_keys().filter(|key| key.is_required()).map(|key| key.name).collect();
         let (then, otherwise) = (self.object(object), self.object(other));
@@ -153,7 +153,7 @@ impl Writer {
         Value::Object(out)
     }
 
-    /// First the key that decides, so that editors offer its words; then for each word the whole object.
+    /// First the deciding key, so that editors offer its words; then the complete object for each word.
     fn tagged(&mut self, tagged: &Tagged) -> Value {
         let outer = std::mem::replace(&mut self.with_values, false);
         let mut out = self.members(tagged.head);
@@ -179,7 +179,7 @@ impl Writer {
         })
     }
 
-    /// A reference to a definition, which is written where it is not there yet.
+    /// A reference to a definition, which is written if it does not exist yet.
     fn define(&mut self, name: &str, write: impl FnOnce(&mut Self) -> Value) -> Value {
         if !self.defs.contains_key(name) {
             self.defs.insert(name.to_owned(), None);
@@ -214,7 +214,7 @@ fn rule(rule: &Rule) -> Value {
     }
 }
 
-/// What an editor shows: the sentence, what each word means, and what the key's absence means.
+/// The text for editors: the description, the meaning of each word, and the default.
 fn description(key: &Key) -> String {
     let mut out = key.doc.to_owned();
     for (word, means) in key.shape.words() {
@@ -228,7 +228,7 @@ fn description(key: &Key) -> String {
     out
 }
 
-/// Whether a value may stand in the place of the shape: a scalar, or a list of scalars. Any text is one already.
+/// Whether a value reference can replace the shape: a scalar, or a list of scalars. Any text already allows it.
 fn takes_value(shape: Shape) -> bool {
     match shape {
         Shape::Ruled(_)

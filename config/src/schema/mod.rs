@@ -1,7 +1,7 @@
-//! The authoring format, described once: which objects there are, their keys, and what each key takes.
+//! The authoring format, described once: its objects, their keys, and the values of each key.
 //!
-//! The tables of each part of a project (`model/tables`, `policies`) are written in this language. They are all there is to
-//! say about the format's shape. Three things come from them, so that they cannot differ:
+//! The tables of each part of a project (`model/tables`, `policies`) are written in this language. They describe the
+//! format's shape completely. Three things are derived from them, so that they cannot differ:
 //! - the decoder (`decode::Fields`) knows the keys of an object from its table; in tests it also asserts
 //!   that it asks for every key of the table and for no other, and that it requires what the table requires;
 //! - the JSON Schema of every kind of file;
@@ -10,8 +10,8 @@
 //! To add a key: add a line to the table of its object, then ask for it in the decoder. To add an object: add a table,
 //! name it in the shape of the key that takes it, and open it with `Fields::open(node, &tables::YOURS, ...)`.
 //!
-//! A table says what can be seen in one value without the rest of the project (codes `TG02..`). Whether a named thing
-//! exists, and whether hosts, paths and URLs can be used, is for `lower` to find.
+//! A table describes what can be checked in one value without the rest of the project (codes `TG02..`). `lower` checks
+//! whether names exist, and whether hosts, paths and URLs are usable.
 
 mod json;
 pub(crate) mod pattern;
@@ -24,24 +24,24 @@ pub(crate) use json::Document;
 /// A mapping with known keys.
 #[derive(Debug)]
 pub(crate) struct Object {
-    /// What schema and reference call it: words with hyphens, such as `rate-limit`.
+    /// Its name in schema and reference: words with hyphens, such as `rate-limit`.
     pub(crate) name: &'static str,
-    /// What it is, in a sentence or two of Markdown.
+    /// Its description, in one or two sentences of Markdown.
     pub(crate) doc: &'static str,
-    /// Its own keys, in the order in which people write them.
+    /// Its own keys, in canonical order.
     pub(crate) keys: &'static [Key],
     /// Keys that it shares with other objects; they follow its own.
     pub(crate) shared: &'static [&'static [Key]],
-    /// What its keys must be together.
+    /// Rules for combinations of its keys.
     pub(crate) rules: &'static [Rule],
-    /// Its keys in which no `${value.NAME}` may stand.
+    /// Its keys in which `${value.NAME}` is not allowed.
     pub(crate) without_values: &'static [&'static str],
-    /// Whole values of it as JSON, for editors and readers.
+    /// Example values as JSON, for editors and readers.
     pub(crate) examples: &'static [&'static str],
 }
 
 impl Object {
-    /// What a table begins with: `Object { name, doc, keys, ..Object::PLAIN }`.
+    /// The base of a table: `Object { name, doc, keys, ..Object::PLAIN }`.
     pub(crate) const PLAIN: Self =
         Self { name: "", doc: "", keys: &[], shared: &[], rules: &[], without_values: &[], examples: &[] };
 
@@ -59,36 +59,36 @@ impl Object {
 /// One key of an object.
 #[derive(Debug)]
 pub(crate) struct Key {
-    /// The key as it is written.
+    /// The name of the key.
     pub(crate) name: &'static str,
-    /// What it means, in one sentence of Markdown.
+    /// Its description, in one sentence of Markdown.
     pub(crate) doc: &'static str,
-    /// What it takes.
+    /// The shape of its value.
     pub(crate) shape: Shape,
-    /// What its absence means.
+    /// The meaning of its absence.
     pub(crate) absent: Absent,
-    /// Values as JSON.
+    /// Example values as JSON.
     pub(crate) examples: &'static [&'static str],
 }
 
-/// What it means that a key is not there.
+/// The meaning of a key's absence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Absent {
-    /// It must be there.
+    /// The key is required.
     Refused,
     /// The same as this value, written as JSON.
     Default(&'static str),
-    /// What the words say, such as "the API's".
+    /// The description in words, such as "the API's".
     Means(&'static str),
 }
 
 impl Key {
-    /// A key that must be there.
+    /// A required key.
     pub(crate) const fn required(name: &'static str, doc: &'static str, shape: Shape) -> Self {
         Self { name, doc, shape, absent: Absent::Refused, examples: &[] }
     }
 
-    /// A key that may be left out, which means nothing.
+    /// An optional key without a default.
     pub(crate) const fn optional(name: &'static str, doc: &'static str, shape: Shape) -> Self {
         Self { name, doc, shape, absent: Absent::Means("nothing"), examples: &[] }
     }
@@ -99,7 +99,7 @@ impl Key {
         self
     }
 
-    /// The same, saying in words what its absence means.
+    /// The same, with a description of its default in words.
     pub(crate) const fn absent(mut self, means: &'static str) -> Self {
         self.absent = Absent::Means(means);
         self
@@ -111,28 +111,28 @@ impl Key {
         self
     }
 
-    /// Whether the object is refused without it.
+    /// Whether the key is required.
     pub(crate) fn is_required(&self) -> bool {
         self.absent == Absent::Refused
     }
 }
 
-/// What keys of an object must be together; what a rule refuses is reported with a code `TG02..`.
+/// A rule for combinations of keys of an object; violations are reported with a code `TG02..`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rule {
-    /// At least one of the keys is there.
+    /// At least one of the keys is present.
     SomeOf(&'static [&'static str]),
-    /// Exactly one of the keys is there.
+    /// Exactly one of the keys is present.
     OneOf(&'static [&'static str]),
-    /// No two of the keys are there.
+    /// At most one of the keys is present.
     AtMostOneOf(&'static [&'static str]),
-    /// Where the first key is, the second is too.
+    /// If the first key is present, the second is too.
     Needs(&'static str, &'static str),
-    /// Where the first key is, none of the others are.
+    /// If the first key is present, none of the others is.
     Excludes(&'static str, &'static [&'static str]),
 }
 
-/// What a value is.
+/// The shape of a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape {
     /// The version of the format: `1`.
@@ -149,24 +149,24 @@ pub(crate) enum Shape {
     Number(i64, i64),
     /// A number with its unit.
     Quantity(Quantity),
-    /// One of a few words, each with what it means.
+    /// One of a few words, each with its description.
     Word(&'static [(&'static str, &'static str)]),
     /// A list.
     List(&'static List),
     /// A mapping with known keys.
     Object(&'static Object),
-    /// A mapping with known keys, of which one says which others there are.
+    /// A mapping with known keys, of which one decides which others exist.
     Tagged(&'static Tagged),
     /// A mapping from names to values of one shape.
     Named(&'static Named),
-    /// One of several shapes, the usual one first.
+    /// One of several shapes, the most common one first.
     AnyOf(&'static [Shape]),
     /// Any value of the JSON data model but `null`.
     Anything,
 }
 
 impl Shape {
-    /// The words that it takes, each with what it means.
+    /// The allowed words, each with its description.
     pub(crate) fn words(self) -> Vec<(&'static str, &'static str)> {
         match self {
             Self::Word(words) => words.to_vec(),
@@ -190,31 +190,31 @@ impl Shape {
 /// A rule for texts.
 #[derive(Debug)]
 pub(crate) struct TextRule {
-    /// What schema and reference call it: words with hyphens, such as `gateway-name`.
+    /// Its name in schema and reference: words with hyphens, such as `gateway-name`.
     pub(crate) name: &'static str,
     /// The rule in words.
     pub(crate) doc: &'static str,
-    /// A regular expression that every text that is taken matches; without look-around, for all dialects. Empty: none.
+    /// A regular expression that all accepted texts match; without look-around, for all dialects. Empty: none.
     pub(crate) pattern: &'static str,
-    /// Texts that are taken.
+    /// Examples of accepted texts.
     pub(crate) examples: &'static [&'static str],
 }
 
 /// A list.
 #[derive(Debug)]
 pub(crate) struct List {
-    /// What its items are.
+    /// The shape of its items.
     pub(crate) of: Shape,
-    /// The fewest items.
+    /// The minimum number of items.
     pub(crate) min: usize,
-    /// The most items.
+    /// The maximum number of items.
     pub(crate) max: usize,
-    /// Whether an item may not be there twice.
+    /// Whether items must be unique.
     pub(crate) unique: bool,
 }
 
 impl List {
-    /// A list that may be empty, of whatever length a file can hold.
+    /// A list that may be empty, of any length that fits in a file.
     pub(crate) const fn of(of: Shape) -> Self {
         Self { of, min: 0, max: usize::MAX, unique: false }
     }
@@ -224,31 +224,31 @@ impl List {
         Self { of, min: 0, max, unique: true }
     }
 
-    /// The same with one text at least, as `decode::some_texts` reads it.
+    /// The same with at least one text, as `decode::some_texts` reads it.
     pub(crate) const fn some_texts(of: Shape, max: usize) -> Self {
         Self { of, min: 1, max, unique: true }
     }
 }
 
-/// A mapping of which one key says which others there are.
+/// A mapping in which one key decides which others exist.
 #[derive(Debug)]
 pub(crate) struct Tagged {
-    /// The object as far as it is known before the tag is: it has the one key.
+    /// The object before the tag is known: it has only the deciding key.
     pub(crate) head: &'static Object,
-    /// The key that decides.
+    /// The deciding key.
     pub(crate) tag: &'static str,
-    /// The words the key takes, each with the whole object, the deciding key included.
+    /// The words of the key, each with the complete object, including the deciding key.
     pub(crate) variants: &'static [(&'static str, &'static Object)],
 }
 
 /// A mapping from names to values of one shape.
 #[derive(Debug)]
 pub(crate) struct Named {
-    /// What the names are.
+    /// The rule for names.
     pub(crate) names: &'static TextRule,
-    /// What the values are.
+    /// The shape of values.
     pub(crate) of: Shape,
-    /// The most entries.
+    /// The maximum number of entries.
     pub(crate) max: usize,
 }
 
@@ -257,16 +257,16 @@ pub(crate) struct Named {
 pub(crate) enum Quantity {
     /// A duration; it may be zero.
     Duration,
-    /// A duration that something may take, or after which something happens: not zero.
+    /// A duration that is not zero.
     Time,
     /// A size of content.
     Size,
-    /// So many in a period.
+    /// A number per period.
     Rate,
 }
 
 impl Quantity {
-    /// What schema and reference call it.
+    /// Its name in schema and reference.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Duration => "duration",
@@ -276,7 +276,7 @@ impl Quantity {
         }
     }
 
-    /// How it is written.
+    /// Its notation.
     pub(crate) fn doc(self) -> &'static str {
         match self {
             Self::Duration => {
@@ -290,7 +290,7 @@ impl Quantity {
         }
     }
 
-    /// Texts that are one.
+    /// Example texts.
     pub(crate) fn examples(self) -> &'static [&'static str] {
         match self {
             Self::Duration => &["10m", "7d", "250ms"],

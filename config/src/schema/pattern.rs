@@ -1,14 +1,14 @@
-//! Regular expressions that take what the readers of quantities take, numbers' bounds included.
+//! Regular expressions that match what the parsers of quantities accept, including the bounds of numbers.
 //!
-//! They keep to what all dialects know: no look-around, no classes but those in brackets.
+//! They use only features of all dialects: no look-around, and only bracketed character classes.
 
 use super::Quantity;
 use crate::schema::units::{DURATION_MS_MAX, SIZE_BYTES_MAX, SIZE_UNITS, TIME_UNITS};
 
-/// A text that stands for a value.
+/// A reference to a value.
 pub(crate) const VALUE_REFERENCE: &str = r"^\$\{value\.[a-z0-9-]{1,40}\}$";
 
-/// The pattern of the texts that are such a quantity.
+/// The pattern of such a quantity.
 pub(crate) fn of(quantity: Quantity) -> String {
     let body = match quantity {
         Quantity::Duration => format!("{}|{}", zero(TIME_UNITS), at_most(DURATION_MS_MAX, TIME_UNITS)),
@@ -22,7 +22,7 @@ pub(crate) fn of(quantity: Quantity) -> String {
     format!("^({body})$")
 }
 
-/// Units with what one of them is.
+/// Units with their sizes.
 type Units = [(&'static str, u64)];
 
 fn names(units: &Units) -> String {
@@ -39,8 +39,8 @@ fn at_most(max: u64, units: &Units) -> String {
     units.iter().map(option).collect::<Vec<_>>().join("|")
 }
 
-/// The numbers 1 to `max` without leading zeros: those with fewer figures; those that differ first in the nth figure,
-/// which is smaller; and `max` itself.
+/// The numbers 1 to `max` without leading zeros: those with fewer digits; those whose first different digit is smaller;
+/// and `max` itself.
 fn positive(max: u64) -> String {
     let figures = max.to_string();
     let mut options = Vec::new();
@@ -63,7 +63,7 @@ fn class(from: u8, to: u8) -> String {
     if from == to { from.to_string() } else { format!("[{from}-{to}]") }
 }
 
-/// So many figures, or up to so many.
+/// Exactly this many digits, or up to this many.
 fn any(count: usize, or_fewer: bool) -> String {
     match (count, or_fewer) {
         (0, _) => String::new(),

@@ -1,7 +1,7 @@
 //! The rules for texts.
 //!
-//! Where core has a parser (hosts, paths, URLs), the pattern is what editors can check while typing: it takes everything
-//! that the parser takes, and the parser has the last word. The others are exactly what the decoder checks.
+//! Where core has a parser (hosts, paths, URLs), the pattern is for checks in editors: it matches everything that
+//! the parser accepts, and the parser decides. The other patterns are exactly what the decoder checks.
 
 use crate::schema::TextRule;
 
@@ -13,7 +13,7 @@ pub(crate) static NAME: TextRule = TextRule {
     examples: &["pets", "partner-keys"],
 };
 
-/// The name of a policy that a plan has numbers for.
+/// The name of a policy whose limits a plan changes.
 pub(crate) static QUALIFIED_NAME: TextRule = TextRule {
     name: "qualified-name",
     doc: "The name of a policy; `api.policy` for one that is an API's own.",
@@ -50,7 +50,7 @@ pub(crate) static HOST: TextRule = TextRule {
     examples: &["api.example.com", "*.example.com", "*"],
 };
 
-/// What an API's paths begin with.
+/// The base path of an API.
 pub(crate) static BASE: TextRule = TextRule {
     name: "base",
     doc: "A path without parameters, beginning with `/`.",
@@ -101,7 +101,7 @@ pub(crate) static FIELD: TextRule = TextRule {
     examples: &["X-API-Key"],
 };
 
-/// A field's value, which may hold references to secrets.
+/// A field's value, which may contain references to secrets.
 pub(crate) static FIELD_VALUE: TextRule = TextRule {
     name: "field-value",
     doc: "One line of text. `${secret.NAME}` stands for a secret that the host resolves at run time; its name has capital \

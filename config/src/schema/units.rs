@@ -1,13 +1,13 @@
-//! Quantities with their units written out: `10s`, `64KiB`, `100/min`.
+//! Quantities with units: `10s`, `64KiB`, `100/min`.
 
-/// A number and its unit, taken apart.
+/// A parsed number and its unit.
 fn split(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (figures, unit) = text.split_at(end);
     Some((figures.parse().ok()?, unit))
 }
 
-/// Reads a duration in milliseconds; `Err` says what is wrong with it.
+/// Parses a duration in milliseconds; `Err` says what is wrong with it.
 pub(crate) fn duration_ms(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text).ok_or_else(|| format!("`{text}` is not a duration"))?;
     let factor = unit_ms(unit).ok_or_else(|| match unit {
@@ -20,7 +20,7 @@ pub(crate) fn duration_ms(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is longer than 10 years"))
 }
 
-/// Reads a size in bytes; `Err` says what is wrong with it.
+/// Parses a size in bytes; `Err` says what is wrong with it.
 pub(crate) fn size_bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text).ok_or_else(|| format!("`{text}` is not a size"))?;
     let factor = one_of(SIZE_UNITS, unit).ok_or_else(|| match unit {
@@ -33,14 +33,14 @@ pub(crate) fn size_bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is larger than 1 TiB"))
 }
 
-/// A rate: so many in a period.
+/// A rate: a number per period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
     pub(crate) count: u32,
     pub(crate) period_ms: u32,
 }
 
-/// Reads a rate; `Err` says what is wrong with it.
+/// Parses a rate; `Err` says what is wrong with it.
 pub(crate) fn rate(text: &str) -> Result<Rate, String> {
     let (count, period) = text.split_once('/').ok_or_else(|| format!("`{text}` is not a rate"))?;
     let valid = !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit());
@@ -65,7 +65,7 @@ fn unit_ms(unit: &str) -> Option<u64> {
     one_of(TIME_UNITS, unit)
 }
 
-/// What one of a unit is.
+/// The size of a unit.
 fn one_of(units: &[(&str, u64)], unit: &str) -> Option<u64> {
     units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor)
 }
@@ -77,7 +77,7 @@ pub(crate) const TIME_UNITS: &[(&str, u64)] =
 /// Units of size, in bytes.
 pub(crate) const SIZE_UNITS: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
-/// Ten years: nothing in a gateway lasts longer, and no arithmetic on it can overflow.
+/// Ten years: no duration in a gateway is longer, and arithmetic cannot overflow.
 pub(crate) const DURATION_MS_MAX: u64 = 10 * 366 * 86_400_000;
 
 /// One tebibyte.

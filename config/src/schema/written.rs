@@ -1,4 +1,4 @@
-//! Quantities as people write them: in their largest whole unit.
+//! Formats quantities in their largest whole unit.
 
 use super::units::Rate;
 

@@ -1,4 +1,4 @@
-//! Where the files of a project are: a folder on disk, or texts in memory.
+//! The storage of a project's files: a folder on disk, or texts in memory.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The folder of a project. Paths within it are relative, with `/`, and without `.` and `..`.
 #[derive(Clone, Debug)]
 pub(crate) enum Folder {
-    /// A folder on disk; links within it may not lead outside.
+    /// A folder on disk; links within it must not point outside.
     Disk(PathBuf),
     /// Texts by path.
     Memory(BTreeMap<String, String>),
@@ -18,15 +18,15 @@ pub(crate) enum Folder {
 /// An entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Listed {
-    /// Its name; what is not UTF-8 in it is replaced.
+    /// Its name, with invalid UTF-8 replaced.
     pub(crate) name: String,
     pub(crate) is_folder: bool,
-    /// Whether the name is the whole name, by which it can be read.
+    /// Whether the name is unchanged, so that the entry can be read by it.
     pub(crate) is_utf8: bool,
 }
 
 impl Folder {
-    /// The entries of a folder in the order of their names; none where there is no such folder.
+    /// The entries of a folder, sorted by name; none if the folder does not exist.
     ///
     /// # Errors
     /// Why the folder cannot be listed.
@@ -54,7 +54,7 @@ impl Folder {
         }
     }
 
-    /// How a path is called when somebody is asked to look at it.
+    /// The path for messages to people.
     pub(crate) fn shown(&self, path: &str) -> String {
         match self {
             Self::Disk(root) => root.join(path).display().to_string(),
@@ -86,7 +86,7 @@ fn list_disk(root: &Path, folder: &str) -> Result<Vec<Listed>, String> {
         if all.len() == ENTRIES_MAX {
             return Err(format!("it has more than {ENTRIES_MAX} entries"));
         }
-        // What a link leads to counts; one that leads nowhere is a file that cannot be read.
+        // The target of a link is used; a broken link is a file that cannot be read.
         let is_folder = std::fs::metadata(entry.path()).is_ok_and(|about| about.is_dir());
         let (name, is_utf8) = match entry.file_name().into_string() {
             Ok(name) => (name, true),
@@ -103,7 +103,7 @@ fn shown_name(name: &OsString) -> String {
 
 fn read_disk(root: &Path, path: &str, bytes_max: u64) -> Result<Vec<u8>, String> {
     let path = inside(root, path)?;
-    // Asked before it is opened: to open a pipe waits for its other end.
+    // Checked before opening: opening a pipe waits for its other end.
     if !path.is_file() {
         return Err("it is not a regular file".to_owned());
     }
@@ -113,7 +113,7 @@ fn read_disk(root: &Path, path: &str, bytes_max: u64) -> Result<Vec<u8>, String>
     if bytes.len() as u64 > bytes_max { Err(too_large(bytes_max)) } else { Ok(bytes) }
 }
 
-/// The path with all links followed, which must lead to something within the folder.
+/// The path with all links resolved, which must be within the folder.
 fn inside(root: &Path, path: &str) -> Result<PathBuf, String> {
     let root = root.canonicalize().map_err(|error| error.to_string())?;
     let path = root.join(path).canonicalize().map_err(|error| error.to_string())?;
@@ -134,7 +134,7 @@ fn too_large(bytes_max: u64) -> String {
     }
 }
 
-/// Entries of one folder: ten times the APIs of the largest project that is planned for.
+/// The maximum number of entries of one folder: ten times the APIs of the largest expected project.
 const ENTRIES_MAX: usize = 100_000;
 
 #[cfg(test)]

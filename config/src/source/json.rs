@@ -1,6 +1,6 @@
-//! JSON (RFC 8259), with the place of every value.
+//! JSON (RFC 8259), with the position of every value.
 //!
-//! A reader of its own beside YAML's, because JSON is not quite a part of YAML: a text may be written as a pair of
+//! A parser separate from that of YAML, because JSON is not quite a subset of YAML: a text may contain a pair of
 //! surrogate escapes. It also takes half the time, and large specifications are JSON.
 
 use std::borrow::Cow;
@@ -8,14 +8,14 @@ use std::borrow::Cow;
 use crate::place::{FileId, Position, Span, Spanned};
 use crate::source::{Entry, Limits, Node, Value};
 
-/// Why a text is not read.
+/// Why a text cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Syntax { at: Position, what: &'static str },
     TooLarge { at: Position, what: &'static str },
 }
 
-/// Reads a text; of `nodes`, what it holds is taken.
+/// Parses a text; the number of its values is subtracted from `nodes`.
 pub(crate) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize) -> Result<Node, Refusal> {
     let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut reader = Reader { text, bytes: text.as_bytes(), at, file, limits, nodes, line: 1, mark: at, column: 1 };
@@ -35,7 +35,7 @@ struct Reader<'t, 'n> {
     file: FileId,
     limits: &'n Limits,
     nodes: &'n mut usize,
-    /// The line that `mark` is on, and the column it has there: columns are counted on from the last place asked for.
+    /// The line and column of `mark`; columns are counted from the last requested position.
     line: u32,
     mark: usize,
     column: u32,
@@ -60,7 +60,7 @@ impl<'t> Reader<'t, '_> {
             Some(_) => return Err(self.syntax("a value was expected here")),
             None => return Err(self.syntax("the file ends too early")),
         };
-        // A list or mapping is marked by its bracket alone.
+        // The span of a list or mapping is only its bracket.
         let end = end.unwrap_or(Position { column: start.column.saturating_add(1), ..start });
         Ok(Node { value, span: Span { file: self.file, start, end } })
     }
@@ -114,7 +114,7 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// Goes past an opening bracket.
+    /// Skips an opening bracket.
     fn descend(&mut self, depth: usize, at: Position) -> Result<(), Refusal> {
         if depth >= self.limits.depth {
             return Err(Refusal::TooLarge { at, what: "lists and mappings are nested too deeply" });
@@ -124,7 +124,7 @@ impl<'t> Reader<'t, '_> {
         Ok(())
     }
 
-    /// Reads a text in quotes, which begins here.
+    /// Parses a quoted text that begins here.
     fn string(&mut self) -> Result<Cow<'t, str>, Refusal> {
         self.at += 1;
         let (text, start) = (self.text, self.at);
@@ -189,7 +189,7 @@ impl<'t> Reader<'t, '_> {
                 return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
             }
         }
-        // Half a pair stands for no character.
+        // Half a surrogate pair is not a character.
         self.at = before;
         Ok(char::REPLACEMENT_CHARACTER)
     }
@@ -251,7 +251,7 @@ impl<'t> Reader<'t, '_> {
 
     fn position(&mut self) -> Position {
         let passed = &self.bytes[self.mark..self.at];
-        // Bytes that continue a character are not counted.
+        // Continuation bytes of a character are not counted.
         let characters = passed.iter().filter(|b| (**b & 0xc0) != 0x80).count();
         self.column = self.column.saturating_add(u32::try_from(characters).unwrap_or(u32::MAX));
         self.mark = self.at;
@@ -370,7 +370,7 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused_as_serde_does(text in r#"[\[\]{}:,"\\a0-9.eE+ntrufals \n-]{0,24}"#) {
             let known = serde_json::from_str::<serde_json::Value>(&text);
-            // serde_json refuses half a pair of surrogates, and numbers beyond a float.
+            // serde_json refuses half a surrogate pair, and numbers beyond the range of a float.
             let odd = text.contains("\\u") || text.contains(['e', 'E']);
             prop_assert!(odd || known.is_ok() == parse(&text).is_ok(), "{}", text);
         }

@@ -1,4 +1,4 @@
-//! Which files of a folder are a project's, by convention; and what looks as if it were meant to be one of them.
+//! Which files of a folder belong to a project by convention, and which look like misnamed ones.
 
 use super::folder::Listed;
 use super::{Loader, TEST_ENDINGS};
@@ -21,7 +21,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Looks at the project's folder, and at the folders in it that have a meaning; the order of entries means nothing.
+    /// Scans the project's folder, and the folders in it that have a meaning; the order of entries does not matter.
     pub(crate) fn find(loader: &mut Loader, report: &mut Report) -> Self {
         let root = loader.list("", report);
         let mut look = Look { loader, report };
@@ -60,7 +60,7 @@ impl Look<'_> {
         }
     }
 
-    /// The file that is missing is reported when it is read; here is said which one was probably meant to be it.
+    /// A missing file is reported when it is read; this reports which existing file was probably intended.
     fn misspelt_project(&mut self, root: &[Listed]) {
         let near = |entry: &&Listed| {
             let stem = entry.name.split_once('.').map_or(entry.name.as_str(), |(stem, _)| stem);
@@ -119,7 +119,7 @@ impl Look<'_> {
         }
     }
 
-    /// The files of a folder whose names are free, with their names.
+    /// The files of a folder in which names are arbitrary, with their names.
     fn files_of(&mut self, folder: &str) -> Vec<(String, String)> {
         let mut all: Vec<(String, String)> = Vec::new();
         for entry in self.loader.list(folder, self.report) {
@@ -147,7 +147,7 @@ impl Look<'_> {
                 self.not_utf8(&path);
                 continue;
             }
-            // Only for environments does the name mean something; elsewhere two files of one name are two files.
+            // Only names of environments have a meaning; elsewhere, two files of one name are two files.
             match all.iter().find(|(known, _)| folder == "env" && known == stem) {
                 Some((_, first)) => {
                     let first = first.clone();
@@ -159,7 +159,7 @@ impl Look<'_> {
         all
     }
 
-    /// Files in `tests` that no test is read from, and would be by another name: what they say is never proved.
+    /// Files in `tests` that are not read because of their name, so their tests never run.
     fn tests(&mut self) {
         for entry in self.loader.glance("tests") {
             let path = format!("tests/{}", entry.name);
@@ -177,13 +177,13 @@ impl Look<'_> {
         }
     }
 
-    /// Files and folders of the root that are named almost like those that are read.
+    /// Files and folders of the root with names similar to those that are read.
     fn lookalikes(&mut self, root: &[Listed]) {
         for entry in root {
             let meant = |wrong: &str| MEANT.iter().find(|(name, _)| name.eq_ignore_ascii_case(wrong));
             if entry.is_folder {
                 let Some((_, right)) = meant(&entry.name).filter(|(_, right)| *right != entry.name) else { continue };
-                // A folder of this name may well be something else; one with files that are only read there is not.
+                // A folder of this name may be something else, but not if it has files that are only read there.
                 if let Some(file) = self.file_of_kind(&entry.name, right) {
                     let fix = format!("rename the folder `{}` to `{right}`", entry.name);
                     self.unread(&file, &fix);
@@ -199,7 +199,7 @@ impl Look<'_> {
         }
     }
 
-    /// A file in a folder of the root that would be read if the folder were called `right`.
+    /// A file in a folder of the root that would be read if the folder were named `right`.
     fn file_of_kind(&mut self, folder: &str, right: &str) -> Option<String> {
         let entries = self.loader.list(folder, self.report);
         if right != "apis" {
@@ -259,7 +259,7 @@ fn is_hidden(entry: &Listed) -> bool {
     entry.name.starts_with('.')
 }
 
-/// The name of a file that is read, without its kind.
+/// The name of a file that is read, without its extension.
 fn stem_of(entry: &Listed) -> Option<&str> {
     let (stem, kind) = entry.name.rsplit_once('.')?;
     (!entry.is_folder && KINDS.contains(&kind) && !stem.is_empty()).then_some(stem)
@@ -275,18 +275,18 @@ fn is_test(name: &str) -> bool {
     TEST_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-/// Whether a name without its kind is almost that of a test: `pets_test`, `pets.tests`, `test`.
+/// Whether a name without its extension is similar to that of a test: `pets_test`, `pets.tests`, `test`.
 fn is_nearly_test(stem: &str) -> bool {
     !stem.ends_with(".test") && stem.rsplit(['.', '-', '_']).next().is_some_and(|last| matches!(last, "test" | "tests"))
 }
 
-/// What a project begins with where nothing else is there.
+/// The default name of the project file.
 const DEFAULT: &str = "tollgate.yaml";
 
-/// The kinds of files that are read.
+/// The extensions of files that are read.
 const KINDS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// What folders and files of the root are sometimes called, and what was meant.
+/// Common wrong names of folders and files of the root, with the right names.
 const MEANT: [(&str, &str); 10] = [
     ("api", "apis"),
     ("apis", "apis"),
@@ -300,5 +300,5 @@ const MEANT: [(&str, &str); 10] = [
     ("environments", "env"),
 ];
 
-/// Folders looked into to find out what another folder is.
+/// The number of folders that are searched to recognise another folder.
 const FOLDERS_MAX: usize = 100;

@@ -1,4 +1,4 @@
-//! Reads the files of a project, each once and all of them bounded together.
+//! Reads the files of a project, each once, with a common limit.
 
 use std::collections::HashMap;
 
@@ -8,15 +8,15 @@ use super::position_of;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{FileId, Files, Position, Span, Spanned};
 
-/// The files of a project: where they are, and those that were read.
+/// The files of a project: their folder, and those that were read.
 #[derive(Debug)]
 pub(crate) struct Loader {
     folder: Folder,
     files: Files,
-    /// What was asked for already; `None` where it could not be read, which was reported then.
+    /// The files requested so far; `None` for those that could not be read, which was reported.
     asked: HashMap<String, Option<FileId>>,
     bytes_left: u64,
-    /// Whether everything could be read that was asked for.
+    /// Whether all requested files could be read.
     is_whole: bool,
 }
 
@@ -39,18 +39,18 @@ impl Loader {
         self.is_whole
     }
 
-    /// Adds a text that is no file of the folder.
+    /// Adds a text that is not a file of the folder.
     pub(crate) fn add(&mut self, name: &str, text: &str) -> FileId {
         self.files.add(name, text)
     }
 
-    /// The place of a file as a whole, whether or not it was read.
+    /// The span of a whole file, whether or not it was read.
     pub(crate) fn place(&mut self, path: &str) -> Span {
         let known = self.asked.get(path).copied().flatten();
         Span::beginning_of(known.unwrap_or_else(|| self.files.add(path, "")))
     }
 
-    /// The entries of a folder that the project is whole without; none if it cannot be listed.
+    /// The entries of an optional folder; none if it cannot be listed.
     pub(crate) fn glance(&self, folder: &str) -> Vec<Listed> {
         self.folder.list(folder).unwrap_or_default()
     }
@@ -70,7 +70,7 @@ impl Loader {
         })
     }
 
-    /// Reads a file; `None` when it cannot be read, which is then reported as being about that file.
+    /// Reads a file; `None` if it cannot be read, which is reported for that file.
     pub(crate) fn load(&mut self, path: &str, limits: &Limits, report: &mut Report) -> Option<FileId> {
         if let Some(known) = self.asked.get(path) {
             return *known;
@@ -97,8 +97,8 @@ impl Loader {
         loaded
     }
 
-    /// Reads a file that another file of the project names, relative to that file; whatever keeps it from being read is
-    /// reported where it is named.
+    /// Reads a file that another file of the project names, relative to that file; errors are reported where it
+    /// is named.
     pub(crate) fn load_beside(
         &mut self,
         named: &Spanned<String>,
@@ -126,7 +126,7 @@ impl Loader {
         None
     }
 
-    /// Reads a file that another document refers to; why it cannot be read is for the caller to tell.
+    /// Reads a file that another document refers to; the caller reports errors.
     pub(crate) fn try_load(&mut self, path: &str, limits: &Limits, report: &mut Report) -> Result<FileId, String> {
         let loaded = match self.asked.get(path) {
             Some(known) => *known,
@@ -164,7 +164,7 @@ impl Loader {
     }
 }
 
-/// The path that `named` stands for in the file at `path`; `Err` where it leads out of the project.
+/// The path of `named` relative to the file at `path`; `Err` if it is outside the project.
 fn beside(path: &str, named: &str) -> Result<String, &'static str> {
     if named.is_empty() {
         return Err("a file's path is empty");
@@ -186,10 +186,10 @@ fn beside(path: &str, named: &str) -> Result<String, &'static str> {
     Ok(parts.join("/"))
 }
 
-/// Bytes of all files of a project together: the largest public API descriptions have 12 MiB each.
+/// The total size of a project's files in bytes: the largest public API descriptions have 12 MiB each.
 const PROJECT_BYTES_MAX: u64 = 256 << 20;
 
-/// Files of a project: ten times those of the largest project that is planned for.
+/// The maximum number of files of a project: ten times those of the largest expected project.
 const FILES_MAX: usize = 10_000;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The files of a project and what is written in them, with the place of every node.
+//! The files of a project and their contents, with the position of every node.
 
 mod folder;
 pub(crate) mod json;
@@ -19,7 +19,7 @@ pub(crate) use node::{Entry, Measure, Node, Value};
 pub(crate) use scalar::{resolve, yaml_1_1_boolean};
 pub(crate) use yaml::read;
 
-/// One line of a text, counted from 1, without its line break; YAML ends a line by CR alone too.
+/// One line of a text, counted from 1, without its line break; in YAML, CR alone also ends a line.
 fn line(text: &str, number: u32) -> Option<&str> {
     let index = usize::try_from(number.checked_sub(1)?).ok()?;
     let mut rest = text;
@@ -31,19 +31,19 @@ fn line(text: &str, number: u32) -> Option<&str> {
     Some(rest.split(['\n', '\r']).next().unwrap_or(rest))
 }
 
-/// How the names of test files end.
+/// The suffix of the names of test files.
 pub(crate) const TEST_ENDINGS: [&str; 3] = [".test.yaml", ".test.yml", ".test.json"];
 
-/// How large a file may be and how deep its nesting.
+/// The limits for the size and nesting of a file.
 ///
-/// The numbers are far above what people write and far below what could exhaust a machine.
+/// They are far above the size of real files and far below what could exhaust a machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Bytes of one file.
     pub(crate) bytes: u64,
     /// Lists and mappings inside each other.
     pub(crate) depth: usize,
-    /// Nodes of one file, those that aliases repeat included.
+    /// Nodes of one file, including those that aliases repeat.
     pub(crate) nodes: usize,
     /// Bytes of text that aliases repeat.
     pub(crate) alias_bytes: usize,

@@ -1,4 +1,4 @@
-//! What a file says: a tree of values, each knowing where it stands.
+//! The contents of a file: a tree of values with their positions.
 
 use crate::place::{Span, Spanned};
 
@@ -9,7 +9,7 @@ pub(crate) struct Node {
     pub(crate) span: Span,
 }
 
-/// The JSON data model, to which YAML is held.
+/// The JSON data model, to which YAML is restricted.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Null,
@@ -19,7 +19,7 @@ pub(crate) enum Value {
     Text(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
-    /// Something that was refused and reported; nothing more is to be said about it.
+    /// A value that was refused and reported; nothing more is reported about it.
     Refused,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Entry {
     pub(crate) value: Node,
 }
 
-/// How much there is below a node, itself included; what repeating it by an alias costs.
+/// The size of a node with its descendants, which is the cost of repeating it with an alias.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Measure {
     pub(crate) nodes: usize,

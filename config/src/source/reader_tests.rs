@@ -1,4 +1,4 @@
-//! What the reader takes, what it refuses and where.
+//! What the parser accepts, what it refuses, and the reported positions.
 
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn read_text(text: &str, limits: &Limits) -> (Option<Node>, Diagnostics) {
     (node, report.finish(files))
 }
 
-/// The value without its places, as JSON would print it.
+/// The value without positions, as JSON.
 fn plain(node: &Node) -> serde_json::Value {
     match &node.value {
         Value::Null => serde_json::Value::Null,
@@ -109,7 +109,7 @@ fn nesting_is_bounded() {
     let (node, found) = read_text(&nested(limits.depth + 1), &limits);
     assert!(node.is_none());
     assert_eq!(found.iter().next().unwrap().code, Code::TooLarge);
-    // The scanner itself must not choke on it either.
+    // The scanner itself must not fail on it either.
     for text in ["[".repeat(60_000), "{a: ".repeat(15_000), "- ".repeat(30_000), "? ".repeat(30_000)] {
         let found = read_text(&text, &limits).1;
         assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::TooLarge], "{found}");
@@ -164,7 +164,7 @@ fn spans_cover_the_scalar() {
     assert_eq!((span.start, span.end), (Position { line: 1, column: 4 }, Position { line: 1, column: 13 }));
 }
 
-/// Text made of the characters that mean something to YAML, which finds more than arbitrary text does.
+/// Text of characters with a meaning in YAML, which finds more errors than arbitrary text.
 fn yaml_like() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "a",

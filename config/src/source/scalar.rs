@@ -1,8 +1,8 @@
-//! What a plain scalar means: YAML 1.2's core schema, and what YAML 1.1 would have made of it.
+//! The meaning of a plain scalar: YAML 1.2's core schema, and differences in YAML 1.1.
 
 use super::Value;
 
-/// What a plain (unquoted) scalar means by the core schema (YAML 1.2.2, section 10.3.2).
+/// The meaning of a plain (unquoted) scalar in the core schema (YAML 1.2.2, section 10.3.2).
 pub(crate) fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
@@ -15,7 +15,7 @@ pub(crate) fn resolve(text: &str) -> Value {
     }
 }
 
-/// The boolean a YAML 1.1 reader would take a plain scalar for, where a YAML 1.2 reader takes it for text.
+/// The boolean that a YAML 1.1 parser reads in a plain scalar which is text in YAML 1.2.
 pub(crate) fn yaml_1_1_boolean(text: &str) -> Option<bool> {
     match text {
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
@@ -24,8 +24,8 @@ pub(crate) fn yaml_1_1_boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Whether a plain scalar is a number to a YAML 1.1 reader and something else to a YAML 1.2 reader: `0777` is octal there,
-/// `1_000` has a separator, `12:30` is in sixties, `0b1` is binary.
+/// Whether a plain scalar is a number in YAML 1.1 and something else in YAML 1.2: in 1.1, `0777` is octal, `1_000` has
+/// a separator, `12:30` is sexagesimal, `0b1` is binary.
 pub(super) fn is_yaml_1_1_number(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -67,7 +67,7 @@ fn number(text: &str) -> Option<Value> {
 }
 
 fn radix(figures: &str, radix: u32) -> Option<Value> {
-    // `from_str_radix` takes a sign, which the schema does not allow here.
+    // `from_str_radix` accepts a sign, which the schema does not allow here.
     let plain = !figures.is_empty() && figures.bytes().all(|b| b.is_ascii_hexdigit());
     plain.then(|| i64::from_str_radix(figures, radix).map(Value::Integer).ok())?
 }

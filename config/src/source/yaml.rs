@@ -1,7 +1,7 @@
-//! The one reader of YAML and JSON: events of the parser become a bounded tree of placed values.
+//! The parser of YAML and JSON: events of the scanner become a bounded tree of values with positions.
 //!
-//! Stricter than YAML 1.2 where files are known to surprise: keys are unique, tags, several documents, merge keys and the
-//! booleans and numbers of YAML 1.1 are refused. Sound JSON has a reader of its own, whose trees are the same.
+//! Stricter than YAML 1.2 to avoid surprises: keys are unique; tags, several documents, merge keys and the booleans and
+//! numbers of YAML 1.1 are refused. Valid JSON has a separate parser, which builds the same trees.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,9 +13,9 @@ use super::{json, line};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{FileId, Position, Span, Spanned};
 
-/// Reads a text into a tree; `None` when there is no tree to be had, which is then reported.
+/// Parses a text into a tree; `None` if it cannot be parsed, which is reported.
 ///
-/// What can be refused by itself (a duplicate key, a tag) is reported, and the rest is read on.
+/// Individual mistakes (a duplicate key, a tag) are reported, and parsing continues.
 pub(crate) fn read(file: FileId, text: &str, limits: &Limits, report: &mut Report) -> Option<Node> {
     if let Some(root) = sound_json(file, text, limits) {
         return Some(root);
@@ -36,8 +36,8 @@ pub(crate) fn read(file: FileId, text: &str, limits: &Limits, report: &mut Repor
     reader.stream().ok()
 }
 
-/// The tree of a text that is JSON without a mistake: JSON has escapes that the scanner does not know, pairs of surrogates.
-/// What is wrong with any other text is for the reader of YAML to say.
+/// The tree of a text that is valid JSON: JSON has escapes that the scanner does not support, pairs of surrogates. For
+/// any other text, the YAML parser reports what is wrong.
 fn sound_json(file: FileId, text: &str, limits: &Limits) -> Option<Node> {
     let start = text.trim_start_matches('\u{feff}').trim_start();
     if !start.starts_with(['{', '[']) || text.len() as u64 > limits.bytes {
@@ -59,7 +59,7 @@ fn has_unique_keys(node: &Node) -> bool {
     }
 }
 
-/// The file cannot be read any further; the reason is in the report.
+/// Parsing cannot continue; the reason is in the report.
 struct Stop;
 
 type Placed<'t> = (Event<'t>, Span);
@@ -70,7 +70,7 @@ struct Reader<'t, 'r> {
     file: FileId,
     limits: &'r Limits,
     report: &'r mut Report,
-    /// Finished nodes by anchor; an anchor that is not here yet is being read.
+    /// Finished nodes by anchor; an anchor that is missing is still being parsed.
     anchors: HashMap<usize, (Node, Measure)>,
     nodes: usize,
     alias_bytes: usize,
@@ -171,7 +171,7 @@ impl<'t> Reader<'t, '_> {
             }
             return Ok(self.plain_key(&text, style, span).then(|| Spanned::new(text.into_owned(), span)));
         }
-        // Read what stands there, so that the mapping goes on behind it.
+        // Parse the value, so that the mapping continues after it.
         self.node(event, span, depth + 1)?;
         self.report.push(
             Diagnostic::error(Code::KeyNotText, span, "a key must be plain text")
@@ -238,7 +238,7 @@ impl<'t> Reader<'t, '_> {
         if measure.depth + depth > self.limits.depth {
             return self.too_large(span, "lists and mappings are nested too deeply");
         }
-        // The repeated value keeps its own places: a mistake in it is mended where it is written.
+        // The repeated value keeps its positions: a mistake in it must be fixed where it is written.
         Ok(self.anchors.get(&anchor).map_or(Node { value: Value::Refused, span }, |(node, _)| node.clone()))
     }
 
@@ -279,7 +279,7 @@ impl<'t> Reader<'t, '_> {
         let start = if error.info().contains("tab") { self.tab_from(start).unwrap_or(start) } else { start };
         let span = Span { file: self.file, start, end: Position { column: start.column.saturating_add(1), ..start } };
         match error.info() {
-            // The scanner has a bound of its own for `[[[[`, which it counts before anything is asked of it.
+            // The scanner has its own limit for `[[[[`, which it checks before it returns events.
             "recursion limit exceeded" => self.too_large(span, "lists and mappings are nested too deeply"),
             info => self.syntax(span, info),
         }
@@ -302,7 +302,7 @@ impl<'t> Reader<'t, '_> {
         Err(Stop)
     }
 
-    /// The first tab that indents, from a line on: the scanner names the place before it.
+    /// The first indenting tab, starting at a line: the scanner reports the position before it.
     fn tab_from(&self, start: Position) -> Option<Position> {
         let lines = (start.line..).map_while(|number| line(self.text, number).map(|text| (number, text)));
         lines.take(TAB_LINES_MAX).find_map(|(line, text)| {
@@ -388,5 +388,5 @@ fn position(marker: &Marker) -> Position {
     Position { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
 }
 
-/// Lines looked at for the tab that the scanner complains of.
+/// The number of lines that are searched for the tab that the scanner reports.
 const TAB_LINES_MAX: usize = 3;

@@ -1,4 +1,4 @@
-//! Keys that are given twice: the first is kept, and the reader is told.
+//! Duplicate keys: the first is kept, and a warning is reported.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Span;
 use crate::source::{Entry, Node, Value};
 
-/// Removes entries whose key is taken; the tree is not deeper than the reader's limit, so recursion is bounded.
+/// Removes entries with a duplicate key; the tree is not deeper than the reader's limit, so recursion is bounded.
 pub(super) fn remove(node: &mut Node, report: &mut Report) {
     match &mut node.value {
         Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::Refused => {}
@@ -47,5 +47,5 @@ fn keep_first(entries: &mut Vec<Entry>, report: &mut Report) {
     });
 }
 
-/// Mappings of so many keys are compared pair by pair, which takes no memory.
+/// Mappings with at most this many keys are compared pair by pair, which needs no memory.
 const COMPARED_MAX: usize = 12;

@@ -1,7 +1,7 @@
-//! Reads the text of an OpenAPI or Overlay document into a placed tree.
+//! Parses the text of an OpenAPI or Overlay document into a tree with positions.
 //!
-//! Others wrote these documents, for other tools. So this reader forgives what the reader of the authoring format
-//! refuses: tags, merge keys, words that were booleans in YAML 1.1. Only what cannot be understood at all is an error.
+//! These documents were written for other tools. So this parser accepts what the parser of the authoring format
+//! refuses: tags, merge keys, words that were booleans in YAML 1.1. Only what cannot be parsed at all is an error.
 
 mod duplicates;
 mod write;
@@ -13,12 +13,12 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{FileId, Position, Span};
 use crate::source::{Limits, Node, json};
 
-/// The limits for a specification: the largest that are published have 50 MB and two million values.
+/// The limits for a specification: the largest published ones have 50 MB and two million values.
 pub(crate) const LIMITS: Limits = Limits { bytes: 64 << 20, depth: 256, nodes: 4_000_000, alias_bytes: 16 << 20 };
 
-/// Reads a text into a tree; `None` when there is no tree to be had, which is then reported.
+/// Parses a text into a tree; `None` if it cannot be parsed, which is reported.
 ///
-/// `nodes` is how many values may still be read, over all files of one specification.
+/// `nodes` is the remaining number of values, over all files of one specification.
 pub(super) fn read(
     file: FileId,
     name: &str,
@@ -53,7 +53,7 @@ fn read_tree(
                 *nodes = left;
                 return Some(root);
             }
-            // A YAML file may begin with a brace, too.
+            // A YAML file may also begin with a brace.
             Err(json::Refusal::Syntax { .. }) if !is_json => {}
             Err(refusal) => {
                 refuse(file, refusal, limits, report);

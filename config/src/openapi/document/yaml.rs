@@ -1,4 +1,4 @@
-//! YAML 1.2 as other tools write it: forgiving where the meaning is clear, bounded where it could run away.
+//! YAML 1.2 as other tools write it: lenient if the meaning is clear, and with bounded work.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{FileId, Position, Span, Spanned};
 use crate::source::{Entry, Limits, Measure, Node, Value, resolve};
 
-/// Reads a text into a tree; `None` when there is no tree to be had, which is then reported.
+/// Parses a text into a tree; `None` if it cannot be parsed, which is reported.
 pub(super) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize, report: &mut Report) -> Option<Node> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let events = Parser::new_from_str(text);
@@ -18,7 +18,7 @@ pub(super) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize,
     reader.stream().ok()
 }
 
-/// The file cannot be read any further; the reason is in the report.
+/// Parsing cannot continue; the reason is in the report.
 struct Stop;
 
 struct Reader<'t, 'r> {
@@ -229,7 +229,7 @@ impl<'t> Reader<'t, '_> {
     }
 }
 
-/// Takes what `<<` merges in: a mapping, or a list of them of which the first counts.
+/// Merges the value of `<<`: a mapping, or a list of mappings of which earlier ones take precedence.
 fn merge(value: Node, merged: &mut Vec<Entry>) {
     match value.value {
         Value::Map(entries) => add_missing(merged, entries),
@@ -242,7 +242,7 @@ fn merge(value: Node, merged: &mut Vec<Entry>) {
     }
 }
 
-/// Adds the entries whose keys are not there yet.
+/// Adds the entries whose keys do not exist yet.
 fn add_missing(entries: &mut Vec<Entry>, more: Vec<Entry>) {
     if more.is_empty() {
         return;
@@ -260,6 +260,6 @@ fn position(marker: &Marker) -> Position {
     Position { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
 }
 
-/// Values that aliases may repeat: as many as a project may have. Specifications are large because much is written in them, and
-/// a few lines of aliases are not to take as much as that.
+/// The number of values that aliases may repeat: the limit for a project. Specifications are large because they contain
+/// much text; a few lines of aliases must not use as much.
 const ALIAS_NODES_MAX: usize = 400_000;

@@ -1,4 +1,4 @@
-//! Overlays (OpenAPI Overlay Specification 1.0): changes to a document that leave its file untouched.
+//! Overlays (OpenAPI Overlay Specification 1.0): changes to a document that do not change its file.
 
 mod target;
 
@@ -14,7 +14,7 @@ use target::{Unfound, Way};
 
 /// Applies the actions of an overlay to a document, in their order.
 ///
-/// Mistakes of the overlay are reported, and the actions that have none are applied.
+/// Mistakes in the overlay are reported, and the valid actions are applied.
 pub(super) fn apply(overlay: &Node, target: &mut Node, work: &mut usize, report: &mut Report) {
     let version = get(overlay, "overlay").map(|node| (text(node).unwrap_or_default(), node.span));
     match version {
@@ -129,7 +129,7 @@ fn find_mut<'n>(mut node: &'n mut Node, way: &[usize]) -> Option<&'n mut Node> {
     Some(node)
 }
 
-/// Removes the places: all are marked before any is taken out, so that none of them moves meanwhile.
+/// Removes the places: all are marked before any is removed, so that positions stay valid.
 fn remove(document: &mut Node, places: &[Way]) {
     for way in places {
         if let Some(node) = find_mut(document, way) {
@@ -141,7 +141,7 @@ fn remove(document: &mut Node, places: &[Way]) {
     }
 }
 
-/// Takes out what is marked; the tree is not deeper than the reader's limit, so recursion is bounded.
+/// Removes the marked nodes; the tree is not deeper than the reader's limit, so recursion is bounded.
 fn sweep(node: &mut Node) {
     match &mut node.value {
         Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::Refused => {}
@@ -176,7 +176,7 @@ fn merge(target: &mut Node, update: &Node, at: Span, report: &mut Report) {
     }
 }
 
-/// Within an update, keys merge, lists append, and single values take the place of what was there.
+/// Within an update, keys are merged, lists are appended, and single values replace the old ones.
 fn merge_value(target: &mut Node, update: &Node) {
     match (&mut target.value, &update.value) {
         (Value::Map(entries), Value::Map(updates)) => {
@@ -220,7 +220,7 @@ const OVERLAY_KEYS: &[&str] = &["overlay", "info", "extends", "actions", "$schem
 /// The keys of an action.
 const ACTION_KEYS: &[&str] = &["target", "description", "update", "remove"];
 
-/// Keys times keys that are compared one by one when mappings merge.
+/// The limit for comparing keys pair by pair when mappings are merged.
 const COMPARED_MAX: usize = 1_024;
 
 #[cfg(test)]

@@ -6,26 +6,26 @@ use serde_json_path::{JsonPath, PathElement};
 
 use crate::source::{Entry, Node, Value};
 
-/// A place in a tree: which member or item to take, from the root on.
+/// A place in a tree: the member or item at each level, from the root.
 pub(super) type Way = Vec<usize>;
 
 /// Why there are no places.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unfound {
-    /// It is no expression; the text says why.
+    /// It is not a valid expression; the text says why.
     Syntax(String),
-    /// It could look at more nodes than are left.
+    /// It could visit more nodes than the remaining budget.
     TooMuch,
 }
 
 /// The places that an expression selects, each once, in the order of the document.
 ///
-/// What it could look at is taken from `work`.
+/// The number of nodes that it could visit is subtracted from `work`.
 pub(super) fn places(expression: &str, document: &Node, work: &mut usize) -> Result<Vec<Way>, Unfound> {
     if expression.len() > EXPRESSION_BYTES_MAX {
         return Err(Unfound::Syntax("it is too long".to_owned()));
     }
-    // Always parsed by the rule's own parser, so that what is accepted does not depend on the way it is looked up.
+    // Always parsed by the JSONPath parser, so that the accepted expressions do not depend on the method of the search.
     let path = JsonPath::parse(expression).map_err(|error| Unfound::Syntax(error.message().to_owned()))?;
     if let Some(steps) = plain_steps(expression) {
         return walked(&steps, document, work);
@@ -47,7 +47,7 @@ enum Step<'t> {
     All,
 }
 
-/// Takes apart `$.a['b'].*`, which most targets are: these are looked up in the tree itself, as it is.
+/// Parses expressions like `$.a['b'].*`, as most targets are; these are looked up directly in the tree.
 fn plain_steps(expression: &str) -> Option<Vec<Step<'_>>> {
     let mut rest = expression.strip_prefix('$')?;
     let mut steps = Vec::new();
@@ -105,10 +105,10 @@ fn children(node: &Node) -> Vec<(Option<&str>, &Node)> {
     }
 }
 
-/// How many nodes an expression could look at, roughly and at most.
+/// An upper estimate of the number of nodes that an expression could visit.
 ///
-/// Each descent (`..`) behind another, and each query from the root within a filter, may look at the whole document for
-/// each node that it is asked for.
+/// Each descent (`..`) after another, and each query from the root within a filter, may visit the whole document for
+/// each node to which it is applied.
 fn cost(expression: &str, size: usize) -> usize {
     let factors = expression.matches("..").count() + expression.matches('$').count().saturating_sub(1);
     let factors = u32::try_from(factors).unwrap_or(u32::MAX).max(1);
@@ -130,7 +130,7 @@ fn to_json(node: &Node) -> serde_json::Value {
     }
 }
 
-/// The places of the members of mappings, each mapping looked through once.
+/// The places of the members of mappings; each mapping is searched once.
 #[derive(Default)]
 struct Index<'d> {
     members: HashMap<*const Node, HashMap<&'d str, usize>>,
@@ -162,7 +162,7 @@ impl<'d> Index<'d> {
     }
 }
 
-/// Longer expressions than people write.
+/// The maximum length of an expression.
 const EXPRESSION_BYTES_MAX: usize = 4_096;
 
 #[cfg(test)]

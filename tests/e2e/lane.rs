@@ -62,7 +62,7 @@ async fn lane(
             },
         };
         let one = Judged { title: scenario.title(), verdict, took: started.elapsed() };
-        tell(kind, &one);
+        report(kind, &one);
         judged.push((index, one));
     }
 }
@@ -97,7 +97,7 @@ async fn on(scenario: &Scenario, index: usize, host: Rc<Host>, artifacts: &Artif
     }
 }
 
-fn tell(kind: Kind, judged: &Judged) {
+fn report(kind: Kind, judged: &Judged) {
     let host = kind.name();
     let took = judged.took.as_secs_f64();
     match &judged.verdict {

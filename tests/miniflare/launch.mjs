@@ -29,7 +29,7 @@ async function main() {
   const host = new Miniflare(options(args, new Log(LogLevel.NONE)));
   const url = await host.unsafeGetDirectURL().catch((error) => fail(startProblem(error, args), 1));
   phase = "ready";
-  tell({ ready: { url: url.origin } });
+  emit({ ready: { url: url.origin } });
   const commands = await commandsFor(host, args);
   // Commands are carried out one after the other, in the order of arrival.
   for await (const line of createInterface({ input: process.stdin })) await answer(commands, line);
@@ -44,7 +44,7 @@ function readArgs() {
   try {
     return parseArgs({ options: OPTIONS }).values;
   } catch (error) {
-    return fail(`${error.message}; the options stand at the top of tests/miniflare/launch.mjs`, 2);
+    return fail(`${error.message}; the options are at the top of tests/miniflare/launch.mjs`, 2);
   }
 }
 
@@ -129,7 +129,7 @@ function filesIn(folder) {
   } catch {
     // Reported below: there is no built worker in either case.
   }
-  return fail(`${folder} holds no built worker; build it with \`node adapters/cloudflare/build.mjs\``, 1);
+  return fail(`${folder} has no built worker; build it with \`node adapters/cloudflare/build.mjs\``, 1);
 }
 
 function module(name, file) {
@@ -146,7 +146,7 @@ function secrets(pairs) {
 
 // The gateway's log goes to standard output for programs; output of workerd and the shim goes to people.
 function passOn({ level, message }) {
-  if (phase !== "starting" && ["log", "info", "debug"].includes(level)) tell({ log: message });
+  if (phase !== "starting" && ["log", "info", "debug"].includes(level)) emit({ log: message });
   else console.error(message);
 }
 
@@ -188,9 +188,9 @@ async function answer(commands, line) {
     id = given;
     const [name, value] = Object.entries(command)[0] ?? [];
     if (!Object.hasOwn(commands, name)) throw new Error(`no such command: ${name}`);
-    tell({ ack: id, ...(await commands[name](value)) });
+    emit({ ack: id, ...(await commands[name](value)) });
   } catch (error) {
-    tell({ nack: id, error: error.message });
+    emit({ nack: id, error: error.message });
   }
 }
 
@@ -200,12 +200,12 @@ function startProblem(error, args) {
     : `workerd did not start: ${error.message}`;
 }
 
-function tell(message) {
+function emit(message) {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
 function fail(reason, code) {
-  tell({ failed: reason });
+  emit({ failed: reason });
   process.exit(code);
 }
 

@@ -1,4 +1,4 @@
-//! What must hold after every exchange, whatever failed.
+//! The invariants after every exchange, with any faults.
 
 use http::Response;
 use tollgate_core::telemetry::ExchangeRecord;
@@ -31,14 +31,14 @@ pub(crate) fn response(asked: &str, response: &Response<Content>, is_head: bool)
 
 fn problem(asked: &str, response: &Response<Content>, status: u16, id: &str, is_head: bool) {
     assert!(status >= 400, "{asked}: a problem with {status}");
-    let owed = match status {
+    let required = match status {
         401 => Some("www-authenticate"),
         405 => Some("allow"),
         429 => Some("retry-after"),
         _ => None,
     };
-    if let Some(owed) = owed {
-        assert!(field(response, owed).is_some(), "{asked}: {status} without {owed}");
+    if let Some(required) = required {
+        assert!(field(response, required).is_some(), "{asked}: {status} without {required}");
     }
     if is_head {
         assert!(response.body().bytes().is_empty(), "{asked}: HEAD with content");

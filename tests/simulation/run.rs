@@ -179,14 +179,14 @@ impl Simulation {
     }
 
     fn nothing_secret(&self, lines: &[serde_json::Value]) {
-        let mut told: String = lines.iter().map(ToString::to_string).collect();
+        let mut emitted: String = lines.iter().map(ToString::to_string).collect();
         for (_, batch) in self.host.inner.sink.posts() {
-            told.push_str(&String::from_utf8_lossy(&batch));
+            emitted.push_str(&String::from_utf8_lossy(&batch));
         }
         for consumer in CONSUMERS {
-            assert!(!told.contains(&clients::key(consumer)), "a key in telemetry");
+            assert!(!emitted.contains(&clients::key(consumer)), "a key in telemetry");
         }
-        assert!(!told.contains("s3cret") && !told.contains("q=1"));
+        assert!(!emitted.contains("s3cret") && !emitted.contains("q=1"));
     }
 
     /// Checks the requests that reached the upstream.

@@ -100,7 +100,7 @@ impl Follower {
     }
 }
 
-/// Enough of a bundle's name to tell it from the others of a day.
+/// The first characters of a bundle's name, enough to distinguish recent bundles.
 fn short(id: &Id) -> String {
     let mut name = id.to_string();
     name.truncate(12);

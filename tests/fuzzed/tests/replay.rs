@@ -49,11 +49,11 @@ fn no_input_breaks_a_promise_or_takes_more_memory_than_its_size_allows() {
             let bound = BYTES_MAX + BYTES_PER_BYTE * input.len();
             assert!(
                 peak <= bound,
-                "{name}/{file}: {peak} bytes at once for {} bytes of input, {bound} allowed",
+                "{name}/{file}: {peak} bytes of peak memory for {} bytes of input, {bound} allowed",
                 input.len()
             );
             if std::env::var_os("TOLLGATE_FUZZ_PEAKS").is_some() {
-                println!("{name}/{file}: {} bytes of input, {peak} at once", input.len());
+                println!("{name}/{file}: {} bytes of input, {peak} bytes of peak memory", input.len());
             }
         }
     }

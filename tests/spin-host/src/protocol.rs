@@ -37,7 +37,7 @@ fn answer(line: &str, shared: &Shared) -> Value {
     let id = command.id.clone();
     match command.carry_out(shared) {
         Ok(Answer::Done) => json!({"ack": id}),
-        Ok(Answer::Value(value)) => told(&id, value),
+        Ok(Answer::Value(value)) => value_reply(&id, value),
         Err(error) => json!({"nack": id, "error": error}),
     }
 }
@@ -117,7 +117,7 @@ impl Put {
 }
 
 /// A value in the protocol: binary values are in base64.
-fn told(id: &Value, value: Option<Vec<u8>>) -> Value {
+fn value_reply(id: &Value, value: Option<Vec<u8>>) -> Value {
     match value.map(String::from_utf8).transpose() {
         Ok(text) => json!({"ack": id, "value": text}),
         Err(bytes) => json!({"ack": id, "value": BASE64_STANDARD.encode(bytes.as_bytes()), "base64": true}),

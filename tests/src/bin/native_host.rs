@@ -86,9 +86,9 @@ fn obey(records: &RecordStore, faults: &Faults) {
         let id = command["id"].clone();
         let answer = match carry_out(&command, records, faults) {
             Ok(None) => json!({"ack": id}),
-            Ok(Some(mut told)) => {
-                told["ack"] = id;
-                told
+            Ok(Some(mut reply)) => {
+                reply["ack"] = id;
+                reply
             }
             Err(error) => json!({"nack": id, "error": error}),
         };
@@ -109,7 +109,7 @@ fn carry_out(command: &Value, records: &RecordStore, faults: &Faults) -> Result<
         records.write(&changes).map_err(|error| error.to_string())?;
     } else if let Some(key) = command["get"].as_str() {
         let value = records.read(key).map_err(|error| error.to_string())?;
-        return Ok(Some(value.map_or_else(|| json!({"value": null}), told)));
+        return Ok(Some(value.map_or_else(|| json!({"value": null}), value_reply)));
     } else if let Some(switches) = command["fault"].as_object() {
         let stores = [
             ("records", FaultyStore::Records),
@@ -137,7 +137,7 @@ fn pair(entry: &Value) -> Result<(String, Vec<u8>), String> {
 }
 
 /// A value in the protocol: binary values are in base64.
-fn told(value: Vec<u8>) -> Value {
+fn value_reply(value: Vec<u8>) -> Value {
     match String::from_utf8(value) {
         Ok(text) => json!({"value": text}),
         Err(bytes) => json!({"value": BASE64_STANDARD.encode(bytes.as_bytes()), "base64": true}),

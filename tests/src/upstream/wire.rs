@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The largest request head that is read.
 const HEAD_BYTES_MAX: usize = 1 << 18;
-/// How much is read at once.
+/// The size of one read.
 const READ_BYTES: usize = 1 << 14;
 
 /// A byte stream of either kind.

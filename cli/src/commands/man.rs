@@ -63,7 +63,9 @@ mod tests {
             let page = pages.iter().find(|(page, _)| *page == name).map(|(_, page)| page);
             let page = String::from_utf8_lossy(page.unwrap_or_else(|| panic!("no {name}"))).replace('\\', "");
             for option in command.get_arguments().filter(|option| !option.is_hide_set()) {
-                let word = option.get_long().map_or_else(|| option.get_id().to_string(), |long| format!("--{long}"));
+                let value = option.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+                let positional = || value.unwrap_or_else(|| option.get_id().to_string());
+                let word = option.get_long().map_or_else(positional, |long| format!("--{long}"));
                 assert!(page.to_lowercase().contains(&word.to_lowercase()), "{name} does not name {word}:\n{page}");
             }
             for part in [".TH", ".SH NAME", ".SH SYNOPSIS"] {

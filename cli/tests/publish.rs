@@ -126,9 +126,30 @@ fn records_for_spin_are_written_to_its_default_store() {
     assert_eq!(keys.last().map(String::as_str), Some("quickstart:config:active"));
 }
 
-/// Creates a fake `npx` in a folder, which records its arguments and its file.
+/// Creates a fake `npx` in a folder, which keeps what it is given and logs its arguments.
 fn fake_npx(folder: &Path) {
-    let script = "#!/bin/sh\necho Success!\necho \"$@\" >> \"$NPX_LOG\"\ncase \"$3 $4\" in\n\"bulk put\") cat \"$5\" >> \"$NPX_LOG\" ;;\n\"key put\") cp \"$7\" \"$NPX_LOG.$5\" ;;\nesac\n";
+    let script = r#"#!/usr/bin/env node
+const fs = require("node:fs");
+const [, , , what, does, name, ...rest] = process.argv.slice(1);
+const log = process.env.NPX_LOG;
+const file = (key) => `${log}.${key}`;
+fs.appendFileSync(log, `${process.argv.slice(2).join(" ")}
+`);
+if (does === "put") {
+  console.log("Success!");
+  if (what === "key") fs.copyFileSync(rest[1], file(name));
+  else {
+    fs.appendFileSync(log, fs.readFileSync(name));
+    for (const { key, value, base64 } of JSON.parse(fs.readFileSync(name, "utf8")))
+      fs.writeFileSync(file(key), Buffer.from(value, base64 ? "base64" : "utf8"));
+  }
+} else if (does === "get") process.stdout.write(fs.readFileSync(file(name)));
+else {
+  const folder = require("node:path").dirname(log);
+  const keys = fs.readdirSync(folder).filter((name) => name.startsWith("log.")).map((name) => name.slice(4));
+  console.log(JSON.stringify(keys.filter((key) => key.startsWith(rest[0])).map((name) => ({ name }))));
+}
+"#;
     let npx = folder.join("npx");
     std::fs::write(&npx, script).expect("a script");
     assert!(Command::new("chmod").arg("+x").arg(&npx).status().is_ok_and(|status| status.success()));
@@ -154,12 +175,18 @@ fn wrangler_gets_the_parts_first_and_the_pointer_in_a_separate_write() {
     assert_eq!(calls.len(), 2, "{log}");
     let records = |call: &str| -> Vec<Value> {
         let (words, file) = call.split_once('\n').expect("a file");
+        let file = file.split("wrangler ").next().unwrap_or_default();
         assert!(words.ends_with("--binding RECORDS --remote"), "{words}");
         assert!(!Path::new(words.split(' ').next().expect("its name")).exists(), "the file is left behind");
         serde_json::from_str(file).expect("a list")
     };
     assert_eq!(records(calls[0]).len(), 2);
     assert_eq!(records(calls[1])[0]["key"], json!("quickstart:config:active"));
+    let read_back = log.find("wrangler kv key get quickstart:manifest:").expect("the manifest is read back");
+    assert!(
+        read_back < log.rfind("wrangler kv bulk put ").expect("the pointer"),
+        "before the pointer is written: {log}"
+    );
     assert!(ran.err.contains("$ npx wrangler kv bulk put "), "{ran:?}");
 }
 
@@ -179,7 +206,8 @@ fn wranglers_local_store_gets_binary_values_one_by_one() {
     assert!(said.contains("quickstart:credential:"), "{said}");
     let calls: Vec<&str> = said.lines().filter(|line| line.starts_with("wrangler ")).collect();
     assert!(calls.iter().all(|call| call.ends_with("--binding TOLLGATE_RECORDS --local")), "{calls:?}");
-    assert!(calls.last().is_some_and(|call| call.starts_with("wrangler kv bulk put ")), "the pointer: {calls:?}");
+    let puts: Vec<&str> = calls.into_iter().filter(|call| call.contains(" put ")).collect();
+    assert!(puts.last().is_some_and(|call| call.starts_with("wrangler kv bulk put ")), "the pointer: {puts:?}");
 
     let bundle = Ran::of(tollgate(&["bundle", &quickstart()]).output().expect("the program starts"));
     let records: Vec<Value> = serde_json::from_str(&bundle.out).expect("records");

@@ -1,8 +1,9 @@
 // Builds the worker: cargo, wasm-bindgen, esbuild. wrangler.toml names this file as its build command; run it from
 // anywhere as `node adapters/cloudflare/build.mjs`. What comes out, in build/ at the root of the repository:
 //
-//   worker.mjs      the entry module, bundled
-//   tollgate.wasm   the gateway
+//   worker.mjs              the entry module, bundled
+//   tollgate.wasm           the gateway
+//   tollgate_counter.wasm   the cells, for the Durable Object
 //
 // `worker-build` does the same three steps, but downloads its tools from hosts that not every network reaches. Here the
 // tools come from Cargo.lock and package-lock.json. A build with nothing to do takes about a second.
@@ -24,16 +25,24 @@ async function main() {
   const esbuild = await load("esbuild");
   const wasm = built(["-p", "tollgate-cloudflare", "--lib", "--profile", "wasm", "--target", "wasm32-unknown-unknown"])
     .filenames.find((name) => name.endsWith(".wasm"));
+  const counter = counterModule();
   const bindgen = bindgenProgram();
-  const stamp = digest([wasm, bindgen, fileURLToPath(import.meta.url), ...sources()]);
+  const stamp = digest([wasm, counter, bindgen, fileURLToPath(import.meta.url), ...sources()]);
   if (isDone(stamp)) return;
   const generated = join(dirname(wasm), "cloudflare-bindgen");
   rmSync(generated, { recursive: true, force: true });
   run(bindgen, [wasm, "--out-dir", generated, "--out-name", "tollgate", "--target", "module", "--no-typescript",
     "--remove-producers-section", "--experimental-reset-state-function"]);
   usePlainImport(join(generated, "tollgate.js"));
-  await bundle(esbuild, generated);
+  await bundle(esbuild, { "tollgate-wasm": join(generated, "tollgate.js"), "tollgate-counter-wasm": counter });
   writeFileSync(STAMP, stamp);
+}
+
+// The module of the Durable Object: exports and no imports, so that it needs no bindings.
+function counterModule() {
+  const place = ["--lib", "--profile", "wasm", "--target", "wasm32-unknown-unknown"];
+  const { filenames } = cargo(["rustc", "-p", "tollgate-counter", "--crate-type", "cdylib", ...place], ["--", "-Cstrip=symbols"]);
+  return filenames.find((name) => name.endsWith(".wasm"));
 }
 
 // wasm-bindgen's program at exactly Cargo.lock's version: the one that `cargo xtask setup` installed, or else one built
@@ -51,9 +60,13 @@ function bindgenProgram() {
     .executable;
 }
 
-// Has cargo build something; answers its message about the last artifact, which names the files.
 function built(args) {
-  const messages = run("cargo", ["build", "--message-format=json-render-diagnostics", ...args]);
+  return cargo(["build", ...args], []);
+}
+
+// Has cargo build something; answers its message about the last artifact, which names the files.
+function cargo(args, compilerArgs) {
+  const messages = run("cargo", [...args, "--message-format=json-render-diagnostics", ...compilerArgs]);
   const artifacts = messages.split("\n").filter((line) => line.includes('"compiler-artifact"'));
   return JSON.parse(artifacts.at(-1));
 }
@@ -72,12 +85,15 @@ function isDone(stamp) {
   return existsSync(STAMP) && readFileSync(STAMP, "utf8") === stamp && existsSync(join(OUT, "worker.mjs"));
 }
 
-// The source phase import that wasm-bindgen writes is not known to every tool; in a worker the plain one is the same.
+// The source phase import that wasm-bindgen writes is not known to every tool; in a worker the plain one is the same. The
+// module gets the name that it has in build/.
 function usePlainImport(file) {
-  writeFileSync(file, readFileSync(file, "utf8").replace("import source ", "import "));
+  const text = readFileSync(file, "utf8").replace("import source ", "import ").replace("./tollgate_bg.wasm", "./tollgate.wasm");
+  writeFileSync(file, text);
+  renameSync(join(dirname(file), "tollgate_bg.wasm"), join(dirname(file), "tollgate.wasm"));
 }
 
-async function bundle(esbuild, generated) {
+async function bundle(esbuild, alias) {
   const { outputFiles } = await esbuild.build({
     entryPoints: { worker: join(HERE, "js", "worker.mjs") },
     outdir: OUT,
@@ -86,9 +102,9 @@ async function bundle(esbuild, generated) {
     format: "esm",
     target: "es2022",
     external: ["cloudflare:*"],
-    alias: { "tollgate-wasm": join(generated, "tollgate.js") },
+    alias,
     loader: { ".wasm": "copy" },
-    assetNames: "tollgate",
+    assetNames: "[name]",
     logLevel: "warning",
     write: false,
   });

@@ -40,7 +40,7 @@ pub enum ProblemKind {
     CredentialRevoked,
     /// The credential lacks a scope.
     ScopeMissing,
-    /// A rate limit is used up.
+    /// A rate limit is exhausted.
     RateLimitExceeded,
     /// The client wants a stored response and there is none.
     NotStored,
@@ -52,6 +52,12 @@ pub enum ProblemKind {
     NoConfiguration,
     /// A store that a decision depends on is away.
     StoreUnavailable,
+    /// Too many requests change one counter at once.
+    CounterContended,
+    /// The table of counters is full.
+    CounterTableFull,
+    /// The state of a counter cannot be read by this version of the gateway.
+    CounterUnreadable,
     /// A secret the configuration names is not there.
     SecretMissing,
     /// The gateway itself failed.
@@ -60,7 +66,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for docs and tests.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::BadRequest,
         Self::BadPath,
         Self::TargetTooLong,
@@ -83,6 +89,9 @@ impl ProblemKind {
         Self::UpstreamTimeout,
         Self::NoConfiguration,
         Self::StoreUnavailable,
+        Self::CounterContended,
+        Self::CounterTableFull,
+        Self::CounterUnreadable,
         Self::SecretMissing,
         Self::Internal,
     ];
@@ -136,7 +145,7 @@ impl ProblemKind {
             Self::CredentialExpired => ("credential-expired", S::UNAUTHORIZED, "The credential has expired"),
             Self::CredentialRevoked => ("credential-revoked", S::UNAUTHORIZED, "The credential was revoked"),
             Self::ScopeMissing => ("scope-missing", S::FORBIDDEN, "The credential lacks a scope"),
-            Self::RateLimitExceeded => ("rate-limit-exceeded", S::TOO_MANY_REQUESTS, "The rate limit is used up"),
+            Self::RateLimitExceeded => ("rate-limit-exceeded", S::TOO_MANY_REQUESTS, "The rate limit is exhausted"),
             Self::NotStored => ("not-stored", S::GATEWAY_TIMEOUT, "No stored response is usable"),
             Self::UpstreamFailed => ("upstream-failed", S::BAD_GATEWAY, "The service behind the gateway failed"),
             Self::UpstreamTimeout => {
@@ -145,6 +154,15 @@ impl ProblemKind {
             Self::NoConfiguration => ("no-configuration", S::SERVICE_UNAVAILABLE, "The gateway has no configuration"),
             Self::StoreUnavailable => {
                 ("store-unavailable", S::SERVICE_UNAVAILABLE, "The gateway cannot decide right now")
+            }
+            Self::CounterContended => {
+                ("counter-contended", S::SERVICE_UNAVAILABLE, "Too many requests are counted at once")
+            }
+            Self::CounterTableFull => {
+                ("counter-table-full", S::SERVICE_UNAVAILABLE, "The gateway cannot count more clients")
+            }
+            Self::CounterUnreadable => {
+                ("counter-unreadable", S::SERVICE_UNAVAILABLE, "The gateway cannot read its count")
             }
             Self::SecretMissing => ("secret-missing", S::SERVICE_UNAVAILABLE, "The gateway is not fully set up"),
             Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "The gateway failed"),

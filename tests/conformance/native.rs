@@ -91,7 +91,8 @@ impl Stores for NativeStores {
 
 #[cfg(test)]
 mod tests {
-    use tollgate_contracts::{charge, charge_request};
+    use tollgate_contracts::{charge, part};
+    use tollgate_core::cell::{OperationId, Terms, Update};
     use tollgate_edge::ports::Counters;
     use tollgate_native::{NativeCounters, SystemClock};
 
@@ -101,15 +102,18 @@ mod tests {
     fn counters_are_exact_between_threads() {
         let shared = NativeCounters::in_memory(1_000);
         let now = SystemClock::now();
-        let threads: Vec<_> = (0..4)
-            .map(|_| {
+        let threads: Vec<_> = (0..4u8)
+            .map(|thread| {
                 let counters = shared.clone();
                 std::thread::spawn(move || {
-                    let one = charge_request("consumer=threads", vec![charge("p", 100, 1)]);
+                    let one = |n: u8| Update {
+                        terms: Terms { id: OperationId::new([thread; 16]).step(n), hold_ms: None },
+                        cells: vec![part("consumer=threads", vec![charge("p", 100, 1)])],
+                    };
                     let charges = async {
                         let mut granted = 0;
-                        for _ in 0..100 {
-                            granted += u32::from(counters.charge(&one, now).await.expect("it answers").granted);
+                        for n in 0..100 {
+                            granted += u32::from(counters.update(&one(n), now).await.expect("it answers").granted);
                         }
                         granted
                     };

@@ -1,4 +1,4 @@
-// Makes of the built wasm what the launcher runs: `node build.mjs WASM_FILE WASM_BINDGEN OUT_FOLDER`. The Worker that is
+// Makes of the built wasm what the launcher runs: `node build.mjs WASM_FILE COUNTER_WASM_FILE WASM_BINDGEN OUT_FOLDER`. The Worker that is
 // deployed is made by adapters/cloudflare/build.mjs in the same steps.
 
 import { spawnSync } from "node:child_process";
@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import esbuild from "esbuild";
 
-const [wasm, bindgen, out] = process.argv.slice(2);
+const [wasm, counter, bindgen, out] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 const generated = join(out, "bindgen");
 
@@ -28,8 +28,8 @@ await esbuild.build({
   format: "esm",
   target: "es2022",
   external: ["cloudflare:*"],
-  alias: { "tollgate-wasm": glue },
+  alias: { "tollgate-wasm": glue, "tollgate-counter-wasm": counter },
   loader: { ".wasm": "copy" },
-  assetNames: "tollgate",
+  assetNames: "[name]",
   logLevel: "warning",
 });

@@ -120,6 +120,7 @@ impl Simulation {
         let script = move |request: &http::Request<_>| clients::answer(request, &upstream_dice, trouble);
         let inner = MemoryHost::new(VirtualClock::at(START), seed, script);
         inner.secrets.put("TOKEN", "s3cret");
+        inner.counters.apart.set(dice.percent(50));
         let host = ShakyHost::new(inner, &dice, weather.store_fails_percent);
         let freshness = if dice.percent(50) { Freshness::EachRequest } else { Freshness::Behind };
         let isolate = || Rc::new(Isolate::new(IsolateSettings { gateway: "sim".to_owned(), freshness }));
@@ -154,7 +155,9 @@ impl Simulation {
         if self.weather.trouble && self.dice.percent(1) {
             self.host.inner.clock.step_back(self.dice.below(3_600_000));
         }
-        for fault in [&self.host.inner.records.fault, &self.host.inner.counters.fault, &self.host.inner.cache.fault] {
+        let (inner, counters) = (&self.host.inner, &self.host.inner.counters);
+        let counted = [&counters.fault, &counters.faults.contended, &counters.faults.full];
+        for fault in [&inner.records.fault, &inner.cache.fault].into_iter().chain(counted) {
             if self.weather.trouble && self.dice.percent(2) {
                 fault.set(self.dice.percent(30));
             }

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode, Uri};
 use tollgate_core::cache::{CacheKey, StoredMeta};
-use tollgate_core::limit::{ChargeOutcome, ChargeRequest};
+use tollgate_core::cell::{CellKey, Outcome, Update};
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
@@ -11,7 +11,8 @@ use tollgate_edge::memory::{
     ScriptedUpstream, SeededEntropy, VirtualClock,
 };
 use tollgate_edge::ports::{
-    Clock, Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable, WriteFault,
+    Clock, CounterFault, Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable,
+    WriteFault,
 };
 
 use crate::dice::Dice;
@@ -85,20 +86,18 @@ impl Records for Shaky<MemoryRecords> {
 }
 
 impl Counters for Shaky<MemoryCounters> {
-    async fn charge(&self, request: &ChargeRequest, now: Timestamp) -> Result<ChargeOutcome, Unavailable> {
+    fn same_owner(&self, one: &CellKey, other: &CellKey) -> bool {
+        self.port.same_owner(one, other)
+    }
+
+    async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault> {
         self.trouble.wait().await;
         self.trouble.strike()?;
-        let outcome = self.port.charge(request, now).await;
-        // The charge was made, and the answer is lost.
+        let outcome = self.port.update(update, now).await;
+        // The change was made, and the answer is lost.
         self.trouble.wait().await;
         self.trouble.strike()?;
         outcome
-    }
-
-    async fn refund(&self, request: &ChargeRequest, now: Timestamp) -> Result<(), Unavailable> {
-        self.trouble.wait().await;
-        self.trouble.strike()?;
-        self.port.refund(request, now).await
     }
 }
 

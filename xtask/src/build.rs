@@ -44,9 +44,11 @@ pub(crate) fn for_contracts(place: &Place, hosts: &[Host]) -> Result<(), String>
     )?;
     if hosts.contains(&Host::Cloudflare) {
         contracts_of(place, "tollgate-contracts-cloudflare", "wasm32-unknown-unknown")?;
+        contracts_of(place, "tollgate-counter", "wasm32-unknown-unknown")?;
         let mut node = Command::new("node");
         node.arg("tests/contracts-cloudflare/build.mjs")
             .arg(place.target.join("wasm32-unknown-unknown/debug/tollgate_contracts_cloudflare.wasm"))
+            .arg(place.target.join("wasm32-unknown-unknown/debug/tollgate_counter.wasm"))
             .arg(place.tool("wasm-bindgen"))
             .arg(place.target.join("contracts-cloudflare"))
             .current_dir(&place.root);

@@ -19,7 +19,7 @@ struct Layer {
 }
 
 /// Every package that is shipped. Tests, benchmarks and tasks may use anything and have no row.
-const LAYERS: [Layer; 9] = [
+const LAYERS: [Layer; 10] = [
     Layer { package: "tollgate-core", may_use: &[], platforms: &[] },
     Layer { package: "tollgate-kv-schemas", may_use: &["tollgate-core"], platforms: &[] },
     Layer { package: "tollgate-edge", may_use: &["tollgate-core", "tollgate-kv-schemas"], platforms: &[] },
@@ -39,6 +39,7 @@ const LAYERS: [Layer; 9] = [
         may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge"],
         platforms: &["cloudflare"],
     },
+    Layer { package: "tollgate-counter", may_use: &["tollgate-core"], platforms: &["cloudflare"] },
     Layer {
         package: "tollgate-spin",
         may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge"],

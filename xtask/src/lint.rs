@@ -6,8 +6,9 @@ use crate::place::Place;
 use crate::run;
 
 /// Packages for other targets, which are checked for these targets too.
-const WASM_PACKAGES: [(&str, &str); 4] = [
+const WASM_PACKAGES: [(&str, &str); 5] = [
     ("tollgate-cloudflare", "wasm32-unknown-unknown"),
+    ("tollgate-counter", "wasm32-unknown-unknown"),
     ("tollgate-contracts-cloudflare", "wasm32-unknown-unknown"),
     ("tollgate-spin", "wasm32-wasip2"),
     ("tollgate-contracts-spin", "wasm32-wasip2"),

@@ -15,8 +15,12 @@ const NOT_UNIT: [&str; 5] = [
     "tollgate-wasm-tools",
 ];
 /// Packages of one host, whose tests run only if that host is selected.
-const OF_A_HOST: [(&str, Host); 3] =
-    [("tollgate-cloudflare", Host::Cloudflare), ("tollgate-spin", Host::Spin), ("tollgate-spin-host", Host::Spin)];
+const OF_A_HOST: [(&str, Host); 4] = [
+    ("tollgate-cloudflare", Host::Cloudflare),
+    ("tollgate-counter", Host::Cloudflare),
+    ("tollgate-spin", Host::Spin),
+    ("tollgate-spin-host", Host::Spin),
+];
 
 /// The result of one step.
 struct Outcome {

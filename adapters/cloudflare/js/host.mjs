@@ -40,9 +40,7 @@ function bound(env, name) {
 
 // Counters
 
-export const charge = (env, name, request) => bound(env, "TOLLGATE_COUNTERS").getByName(name).charge(request);
-
-export const refund = (env, name, request) => bound(env, "TOLLGATE_COUNTERS").getByName(name).refund(request);
+export const updateCell = (env, name, request) => bound(env, "TOLLGATE_COUNTERS").getByName(name).update(request);
 
 // Messages
 

@@ -1,6 +1,6 @@
 // The gateway's wasm instance, and how it is replaced after a trap.
 //
-// A trap (a panic, memory used up, an instruction that cannot run) unwinds through wasm code that was in the middle of
+// A trap (a panic, memory exhausted, an instruction that cannot run) unwinds through wasm code that was in the middle of
 // something: nothing of that instance may be trusted again, and what waits on it would wait for ever. So every request
 // in flight in this isolate fails, and the next one meets a fresh instance.
 
@@ -48,16 +48,6 @@ class Exchange {
   reject(error) {
     inFlight.delete(this);
     this.#settle.reject(error);
-  }
-}
-
-// What a call that is over at once answers.
-export function atOnce(call) {
-  try {
-    return call();
-  } catch (error) {
-    replaceIfTrapped(error);
-    throw error;
   }
 }
 

@@ -7,7 +7,6 @@
 //! Start at [`CloudflareHost`], then read one file of `ports/` for each port; [`task`] says what runs the futures.
 
 mod content;
-pub mod counter;
 pub mod entry;
 mod fields;
 mod host;

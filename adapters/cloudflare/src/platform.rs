@@ -26,11 +26,8 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = fetchOwn)]
     pub(crate) fn fetch_own(head: &str, content: Vec<u8>, timeout_ms: f64, max_bytes: f64) -> Result<Promise, JsValue>;
 
-    #[wasm_bindgen(catch)]
-    pub(crate) fn charge(env: &Env, name: &str, request: &str) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(catch)]
-    pub(crate) fn refund(env: &Env, name: &str, request: &str) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch, js_name = updateCell)]
+    pub(crate) fn update_cell(env: &Env, name: &str, request: Vec<u8>) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(js_name = requestHead)]
     pub(crate) fn request_head(request: &Request) -> String;
@@ -100,6 +97,11 @@ pub(crate) fn message_of(error: &JsValue) -> String {
         Some(error) => String::from(error.message()),
         None => error.as_string().unwrap_or_else(|| "an error without a message".to_owned()),
     }
+}
+
+/// Whether a Durable Object refused a call because it has too many to do.
+pub(crate) fn is_overload(error: &JsValue) -> bool {
+    js_sys::Reflect::get(error, &JsValue::from_str("overloaded")).is_ok_and(|overloaded| overloaded.is_truthy())
 }
 
 /// What kind of error it is, such as `TimeoutError`.

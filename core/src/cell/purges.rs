@@ -4,8 +4,8 @@ use minicbor::decode::{Decoder, Error};
 use minicbor::encode::{Encoder, Write};
 use minicbor::{Decode, Encode};
 
-use super::time::{micros, timestamp};
 use crate::cache::{CacheKey, Purge, Purges};
+use crate::time::Timestamp;
 
 /// The purges of a cell, and how many there ever were.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -27,7 +27,7 @@ impl PurgeLog {
 /// As the key's text, or null for everything, and the instant in microseconds.
 impl<C> Encode<C> for Purge {
     fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.array(2)?.encode_with(self.resource.as_ref().map(CacheKey::as_str), ctx)?.u64(micros(self.at))?.ok()
+        e.array(2)?.encode_with(self.resource.as_ref().map(CacheKey::as_str), ctx)?.u64(self.at.as_micros())?.ok()
     }
 }
 
@@ -40,7 +40,7 @@ impl<'b, C> Decode<'b, C> for Purge {
             Some(text) => Some(CacheKey::parse(text).ok_or_else(|| Error::message("a resource that is no key"))?),
             None => None,
         };
-        Ok(Self { resource, at: timestamp(d.u64()?) })
+        Ok(Self { resource, at: Timestamp::from_micros(d.u64()?) })
     }
 }
 

@@ -48,9 +48,15 @@ impl Recent {
     }
 
     pub(super) fn forget(&mut self, now_us: u64) {
-        while self.0.front().is_some_and(|entry| now_us.saturating_sub(entry.at_us) > RECENT_US) {
+        while self.0.front().is_some_and(|entry| now_us >= entry.at_us.saturating_add(RECENT_US)) {
             self.0.pop_front();
         }
+    }
+
+    /// Until when an update has to be kept from taking effect.
+    pub(super) fn released_until_us(&self) -> Option<u64> {
+        let released = self.0.iter().rev().find(|entry| entry.released)?;
+        Some(released.at_us.saturating_add(RECENT_US))
     }
 
     pub(super) fn set_back(&mut self, by_us: u64) {

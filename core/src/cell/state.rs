@@ -4,7 +4,7 @@ use super::CellError;
 use super::holds::Holds;
 use super::purges::PurgeLog;
 use super::recent::Recent;
-use super::time::{Reading, micros, nanos, timestamp};
+use super::time::{Reading, nanos};
 use crate::time::Timestamp;
 
 /// The state of one cell.
@@ -65,7 +65,10 @@ impl Cell {
     /// Whether the cell says nothing, so that a store may forget it.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.quotas.is_empty() && self.holds.is_empty() && self.purges.is_none()
+        self.quotas.is_empty()
+            && self.holds.is_empty()
+            && self.purges.is_none()
+            && self.recent.released_until_us().is_none()
     }
 
     /// The instant from which the cell says nothing; `None` if it never stops by itself.
@@ -76,7 +79,7 @@ impl Cell {
         }
         let whole_us = self.quotas.iter().map(|quota| quota.tat_ns.div_ceil(nanos(1)));
         let held_us = self.holds.last_until_us();
-        Some(timestamp(whole_us.chain(held_us).max().unwrap_or(0)))
+        Some(Timestamp::from_micros(whole_us.chain(held_us).chain(self.recent.released_until_us()).max().unwrap_or(0)))
     }
 
     /// Brings the cell up to `now`: what is whole, over or forgotten by then is dropped, orphaned holds are given back.
@@ -84,7 +87,7 @@ impl Cell {
     /// Says whether the clock was set back, which has to be stored. All else that this does follows from the state and
     /// the time, so it need not be.
     pub(super) fn advance(&mut self, now: Timestamp) -> bool {
-        let now_us = micros(now);
+        let now_us = now.as_micros();
         let reading = Reading::of(self.at_us, now_us);
         match reading {
             Reading::Forward => self.at_us = now_us,

@@ -6,7 +6,6 @@ use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 use super::state::whole;
-use super::time::micros;
 use super::{Applied, Cell, CellError, CellKey, Outcome, StateChange, Update};
 use crate::time::Timestamp;
 
@@ -49,7 +48,7 @@ impl Table {
         if !changed {
             return Ok(Applied { outcome, state: StateChange::None, write_through });
         }
-        table.0.retain(|row| row.idle_at_us.is_none_or(|idle_at_us| idle_at_us > micros(now)));
+        table.0.retain(|row| row.idle_at_us.is_none_or(|idle_at_us| idle_at_us > now.as_micros()));
         if table.0.len() > cells_max.get() {
             return Err(CellError::Full);
         }
@@ -79,7 +78,11 @@ impl Table {
     }
 
     fn replace(&mut self, key: &CellKey, cell: &Cell) {
-        let row = Row { cell: key.clone(), idle_at_us: cell.idle_at().map(micros), state: cell.to_bytes().into() };
+        let row = Row {
+            cell: key.clone(),
+            idle_at_us: cell.idle_at().map(Timestamp::as_micros),
+            state: cell.to_bytes().into(),
+        };
         match self.0.iter_mut().find(|row| row.cell == *key) {
             Some(old) => *old = row,
             None => self.0.push(row),

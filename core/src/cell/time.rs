@@ -1,15 +1,6 @@
 //! Instants as cells keep them, and which of two clocks counts.
 
 use super::gcra::NANOS_PER_US;
-use crate::time::Timestamp;
-
-pub(super) const fn micros(instant: Timestamp) -> u64 {
-    instant.as_micros()
-}
-
-pub(super) const fn timestamp(us: u64) -> Timestamp {
-    Timestamp::from_micros(us)
-}
 
 pub(super) const fn nanos(us: u64) -> u64 {
     us.saturating_mul(NANOS_PER_US)

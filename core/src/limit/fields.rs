@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::{Charge, ChargeVerdict};
+use crate::cell::{Gcra, Verdict};
 
 /// The name of the policy field.
 pub const RATELIMIT_POLICY: &str = "ratelimit-policy";
@@ -14,36 +14,39 @@ pub const RATELIMIT: &str = "ratelimit";
 
 /// The value of `RateLimit-Policy`: a quota of `q` units, whole again after `w` seconds.
 #[must_use]
-pub fn policy_field(charges: &[Charge]) -> String {
-    list(charges.iter().map(|c| {
+pub fn policy_field<'c>(charges: impl IntoIterator<Item = &'c Gcra>) -> String {
+    list(charges.into_iter(), |out, c| {
         let window_ms = u64::from(c.period_ms.get()).saturating_mul(u64::from(c.burst.get())) / u64::from(c.rate.get());
-        format!("\"{}\";q={};w={}", c.policy, c.burst, window_ms.div_ceil(1000).max(1))
-    }))
+        write!(out, "\"{}\";q={};w={}", c.quota, c.burst, window_ms.div_ceil(1_000).max(1))
+    })
 }
 
-/// The value of `RateLimit`: `r` units left, whole again in `t` seconds.
+/// The value of `RateLimit`: `r` units remain, and all do again in `t` seconds.
 #[must_use]
-pub fn state_field(charges: &[Charge], verdicts: &[ChargeVerdict]) -> String {
-    list(
-        charges
-            .iter()
-            .zip(verdicts)
-            .map(|(c, v)| format!("\"{}\";r={};t={}", c.policy, v.remaining, v.reset_ms.div_ceil(1000))),
-    )
+pub fn state_field<'c>(charges: impl IntoIterator<Item = (&'c Gcra, &'c Verdict)>) -> String {
+    list(charges.into_iter(), |out, (c, v)| {
+        write!(out, "\"{}\";r={};t={}", c.quota, v.remaining, v.reset_us.div_ceil(MICROS_PER_S))
+    })
 }
 
 /// Seconds for `Retry-After`: when every refused charge would pass, at least 1. `None` when one never can.
 #[must_use]
-pub fn retry_after_s(verdicts: &[ChargeVerdict]) -> Option<u64> {
-    let waits: Option<Vec<u64>> = verdicts.iter().filter(|v| !v.allowed).map(|v| v.retry_after_ms).collect();
-    Some(waits?.into_iter().max()?.div_ceil(1000).max(1))
+pub fn retry_after_s<'c>(verdicts: impl IntoIterator<Item = &'c Verdict>) -> Option<u64> {
+    let refused = verdicts.into_iter().filter(|verdict| !verdict.allowed);
+    let longest_us = refused.map(|verdict| verdict.retry_after_us).try_fold(0, |longest, us| Some(us?.max(longest)))?;
+    Some(longest_us.div_ceil(MICROS_PER_S).max(1))
 }
 
-fn list(members: impl Iterator<Item = String>) -> String {
+const MICROS_PER_S: u64 = 1_000_000;
+
+/// A list of structured fields, each member written by `write`.
+fn list<T>(members: impl Iterator<Item = T>, write: impl Fn(&mut String, T) -> std::fmt::Result) -> String {
     members.fold(String::new(), |mut out, member| {
-        let comma = if out.is_empty() { "" } else { ", " };
+        if !out.is_empty() {
+            out.push_str(", ");
+        }
         // Writing to a String does not fail.
-        let _ = write!(out, "{comma}{member}");
+        let _ = write(&mut out, member);
         out
     })
 }
@@ -60,14 +63,12 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn fields_are_structured_and_in_whole_seconds() {
-        let charge = Charge { policy: "burst".into(), rate: n(100), period_ms: n(60_000), burst: n(200), cost: n(1) };
-        let verdict = |allowed, ms| ChargeVerdict { allowed, remaining: 7, reset_ms: 1_001, retry_after_ms: ms };
-        assert_eq!(policy_field(&[charge.clone(), charge.clone()]), "\"burst\";q=200;w=120, \"burst\";q=200;w=120");
-        assert_eq!(state_field(&[charge], &[verdict(true, Some(0))]), "\"burst\";r=7;t=2");
-        assert_eq!(
-            retry_after_s(&[verdict(false, Some(1)), verdict(false, Some(1_001)), verdict(true, Some(0))]),
-            Some(2)
-        );
+        let charge = Gcra { quota: "burst".into(), rate: n(100), period_ms: n(60_000), burst: n(200), cost: n(1) };
+        let verdict = |allowed, us| Verdict { allowed, remaining: 7, reset_us: 1_000_001, retry_after_us: us };
+        assert_eq!(policy_field([&charge, &charge]), "\"burst\";q=200;w=120, \"burst\";q=200;w=120");
+        assert_eq!(state_field([(&charge, &verdict(true, Some(0)))]), "\"burst\";r=7;t=2");
+        let all = [verdict(false, Some(1)), verdict(false, Some(1_000_001)), verdict(true, Some(0))];
+        assert_eq!(retry_after_s(&all), Some(2));
         assert_eq!(retry_after_s(&[verdict(false, None), verdict(false, Some(1))]), None);
     }
 }

@@ -1,15 +1,15 @@
-//! Rate limits: what a charge costs, what it leaves, and how that is told to the client.
+//! Rate limits: what a charge costs, what happens where it cannot be made, and what the client is told.
 
+mod fault;
 pub mod fields;
 
+use crate::cell::Gcra;
 use crate::kinds::{PolicyKind, declare_modules};
 
 crate::policy_kinds!(declare_modules @limit);
 
-pub use rate_limit::{
-    Charge, ChargeOutcome, ChargeRequest, ChargeVerdict, CounterState, LimitBy, OnUnavailable, PlanLimit,
-    RateLimitSettings, charge, refund,
-};
+pub use fault::{Fault, OnFault};
+pub use rate_limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
 
 /// What every kind of the limit slot decides.
 pub trait Limiter: PolicyKind {
@@ -17,7 +17,7 @@ pub trait Limiter: PolicyKind {
     fn by(&self) -> LimitBy;
 
     /// The charge for an operation of the given cost, by a principal of a plan; `policy` names the quota.
-    fn charge(&self, policy: &str, plan: Option<&str>, cost: std::num::NonZeroU32) -> Charge;
+    fn charge(&self, policy: &str, plan: Option<&str>, cost: std::num::NonZeroU32) -> Gcra;
 
     /// What happens while the counter store does not answer.
     fn on_unavailable(&self) -> OnUnavailable;

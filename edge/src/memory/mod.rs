@@ -5,6 +5,7 @@
 
 mod clock;
 mod content;
+mod counters;
 mod fetch;
 mod sink;
 mod stores;
@@ -15,9 +16,10 @@ use std::rc::Rc;
 
 pub use clock::{SeededEntropy, VirtualClock};
 pub use content::{Content, Copy};
+pub use counters::{CounterFaults, MemoryCounters};
 pub use fetch::ScriptedFetch;
 pub use sink::{MemorySink, Post};
-pub use stores::{MemoryCache, MemoryCounters, MemoryRecords, MemorySecrets, ReadMemory};
+pub use stores::{MemoryCache, MemoryRecords, MemorySecrets, ReadMemory};
 pub use upstream::{Script, ScriptedUpstream};
 
 use crate::ports::{Host, Unavailable};
@@ -30,6 +32,10 @@ impl Fault {
     /// Turns the fault on or off.
     pub fn set(&self, on: bool) {
         self.0.set(on);
+    }
+
+    fn is_on(&self) -> bool {
+        self.0.get()
     }
 
     fn check(&self, what: &str) -> Result<(), Unavailable> {
@@ -67,7 +73,7 @@ impl MemoryHost {
         Self {
             entropy: SeededEntropy::new(seed),
             records: MemoryRecords::new(clock.clone()),
-            counters: MemoryCounters::default(),
+            counters: MemoryCounters::new(clock.clone()),
             cache: MemoryCache::new(clock.clone()),
             fetch: ScriptedFetch::unanswered(clock.clone()),
             upstream: ScriptedUpstream::new(clock.clone(), script),

@@ -4,13 +4,12 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use tollgate_core::cache::{CacheKey, StoredMeta};
-use tollgate_core::limit::{ChargeOutcome, ChargeRequest, CounterState, charge, refund};
 use tollgate_core::secret::Secret;
-use tollgate_core::time::{MonotonicInstant, Timestamp};
+use tollgate_core::time::MonotonicInstant;
 use tollgate_kv_schemas::{Bundle, Publication};
 
 use super::{Content, Copy, Fault, VirtualClock};
-use crate::ports::{Clock, Content as _, Counters, Records, ResponseCache, Secrets, Stored, Unavailable, WriteFault};
+use crate::ports::{Clock, Content as _, Records, ResponseCache, Secrets, Stored, Unavailable, WriteFault};
 
 /// Records in memory. What the gateway writes has its end, and one write a second for each key, as on Workers KV.
 #[derive(Clone, Debug, Default)]
@@ -132,33 +131,6 @@ impl Records for MemoryRecords {
 
 /// How long Workers KV asks to wait between two writes of a key.
 const WRITE_INTERVAL_MS: u64 = 1_000;
-
-/// Counters in memory.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryCounters {
-    states: Rc<RefCell<HashMap<String, CounterState>>>,
-    /// Makes charging fail.
-    pub fault: Fault,
-}
-
-impl Counters for MemoryCounters {
-    async fn charge(&self, request: &ChargeRequest, now: Timestamp) -> Result<ChargeOutcome, Unavailable> {
-        self.fault.check("the counter store")?;
-        let mut states = self.states.borrow_mut();
-        let state = states.entry(request.partition.clone()).or_default();
-        let (outcome, new) = charge(state, request, now);
-        *state = new;
-        Ok(outcome)
-    }
-
-    async fn refund(&self, request: &ChargeRequest, now: Timestamp) -> Result<(), Unavailable> {
-        self.fault.check("the counter store")?;
-        if let Some(state) = self.states.borrow_mut().get_mut(&request.partition) {
-            *state = refund(state, request, now);
-        }
-        Ok(())
-    }
-}
 
 /// Stored responses in memory.
 #[derive(Clone, Debug, Default)]

@@ -1,8 +1,8 @@
-//! After the reply: refunds, the cache, the record of the exchange, its export, and a look at the configuration.
+//! After the reply: what is undone, the cache, the record of the exchange, its export, and a look at the configuration.
 
 use std::rc::Rc;
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use tollgate_core::bounds::CONFIG_FRESH_MS;
 use tollgate_core::telemetry::{ExchangeRecord, log_line};
 
@@ -10,8 +10,7 @@ use super::exchange::{Journal, ToStore};
 use super::respond::Left;
 use crate::isolate::exporter::export;
 use crate::isolate::{Freshness, Isolate};
-use crate::patience::within;
-use crate::ports::{Clock, Counters, Delivery, Host, ResponseCache, TelemetrySink};
+use crate::ports::{Clock, Delivery, Host, ResponseCache, TelemetrySink};
 
 /// Does what is left of an exchange, each thing once, and yields its record.
 pub(super) async fn after<H: Host>(
@@ -35,12 +34,9 @@ pub(super) async fn after<H: Host>(
     record
 }
 
-/// Gives back charges of a request that was refused by another quota.
+/// Undoes what is to be undone, each thing once and all side by side.
 async fn settle<H: Host>(host: &H, journal: &mut Journal) {
-    for request in std::mem::take(&mut journal.refunds) {
-        // A lost refund costs the client a little of its quota until the quota is whole again.
-        let _ = within(host, "the counter store", host.counters().refund(&request, host.clock().now())).await;
-    }
+    join_all(std::mem::take(&mut journal.undos).into_iter().map(|undo| undo.run(host))).await;
 }
 
 async fn store<H: Host>(host: &H, entries: Vec<ToStore<H::Content>>) {

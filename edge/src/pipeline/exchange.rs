@@ -6,10 +6,10 @@ use std::rc::Rc;
 use http::{HeaderMap, Method, Version};
 use tollgate_core::authn::{Principal, query_without_keys};
 use tollgate_core::cache::{CacheKey, CacheOutcome, StoredMeta, Taken};
+use tollgate_core::cell::OperationId;
 use tollgate_core::forward::{Edits, Reply, UpstreamError, UpstreamSettings};
 use tollgate_core::hex;
 use tollgate_core::kinds::{AuthnPolicy, Named, Place, SlotPolicy};
-use tollgate_core::limit::ChargeRequest;
 use tollgate_core::problem::Problem;
 use tollgate_core::route::{CanonicalPath, HostName, Matched, RequestHead};
 use tollgate_core::settings::RouteSettings;
@@ -18,6 +18,7 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_core::trace::DecisionTrace;
 
 use super::Client;
+use super::undo::Undo;
 use crate::ports::{Clock, Content, Entropy, Host};
 use crate::site::{Site, Sites};
 
@@ -174,8 +175,8 @@ pub(super) struct Journal {
     pub(super) upstream: Option<UpstreamRecord>,
     /// Edits of the response, whatever it comes to be.
     pub(super) reply_edits: Edits,
-    /// Charges to give back after the reply.
-    pub(super) refunds: Vec<ChargeRequest>,
+    /// What is undone after the reply.
+    pub(super) undos: Vec<Undo>,
     /// What this exchange changes of what is stored, should it succeed.
     pub(super) changes: Option<Changes>,
     /// The problem it ended with.
@@ -185,6 +186,9 @@ pub(super) struct Journal {
     /// When the response's head was ready.
     pub(super) answered: MonotonicInstant,
     upstream_span: SpanId,
+    /// Names what this exchange does to cells, and how often it has done something.
+    operation: OperationId,
+    operations: u8,
 }
 
 impl Journal {
@@ -193,9 +197,11 @@ impl Journal {
         host.entropy().fill(&mut random);
         let mut trace = [0u8; 24];
         let mut upstream_span = [0u8; 8];
+        let mut operation = [0u8; 16];
         trace.copy_from_slice(&random[..24]);
         upstream_span.copy_from_slice(&random[24..32]);
         let begun = host.clock().instant();
+        operation.copy_from_slice(&random[32..]);
         Self {
             request_id: hex::encode(&random[32..]),
             trace: TraceContext::of(fields, trace),
@@ -209,13 +215,22 @@ impl Journal {
             resource: None,
             upstream: None,
             reply_edits: Edits::default(),
-            refunds: Vec::new(),
+            undos: Vec::new(),
             changes: None,
             problem: None,
             status: 0,
             answered: begun,
             upstream_span,
+            operation: OperationId::new(operation),
+            operations: 0,
         }
+    }
+
+    /// The id of the next update of cells.
+    pub(super) fn next_operation(&mut self) -> OperationId {
+        let id = self.operation.step(self.operations);
+        self.operations = self.operations.wrapping_add(1);
+        id
     }
 
     /// Notes the call to the upstream: its span is the one that was sent as `traceparent`.

@@ -1,24 +1,29 @@
 //! limit: the request's cost is charged to its quotas, all of them or none.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use futures_util::future::join_all;
 use http::HeaderName;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
+use tollgate_core::cell::{CellKey, CellOperations, Gcra, Operation, Outcome, Reply, Terms, Update, Verdict};
 use tollgate_core::kinds::{LimitPolicy, Place};
-use tollgate_core::limit::{Charge, ChargeOutcome, ChargeRequest, ChargeVerdict, LimitBy, OnUnavailable, fields};
+use tollgate_core::limit::{LimitBy, OnFault, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_core::trace::{Phase, Verdict};
+use tollgate_core::trace::{self, Phase};
 
 use super::exchange::{Exchange, Journal};
-use crate::patience::within;
-use crate::ports::{Clock, Counters, Host, Unavailable};
+use super::undo::{Undo, on_held};
+use crate::patience::{STORE_TIMEOUT_MS, within};
+use crate::ports::{Clock, CounterFault, Counters, Host, Unavailable};
 
 /// Charges limits of the route: before the caller is authenticated those that count by address, then the others.
 ///
-/// Quotas of one partition are charged in one call, partitions side by side. What an earlier call charged stays charged:
-/// a limit that guards look-ups would guard nothing if a failed one were free.
+/// All charges at one owner are one call, and calls to several owners are made side by side. One owner charges at once.
+/// Several hold what they grant; the request passes once all of them have confirmed, and otherwise everything is released
+/// after the reply. What an earlier phase charged stays charged: a limit that guards look-ups would guard nothing if a
+/// failed one were free.
 pub(super) async fn limit<H: Host>(
     host: &H,
     exchange: &Exchange,
@@ -31,155 +36,198 @@ pub(super) async fn limit<H: Host>(
     if limits.is_empty() {
         return Ok(());
     }
-    let requests = requests(exchange, &limits, principal);
-    let now = host.clock().now();
-    let answers =
-        join_all(requests.iter().map(|r| within(host, "the counter store", host.counters().charge(r, now)))).await;
-    let charged = Charged::of(requests, answers);
+    let owners = by_owner(host.counters(), cells(exchange, &limits, principal));
+    let hold_ms = (owners.len() > 1).then_some(HOLD_MS);
+    let terms = Terms { id: journal.next_operation(), hold_ms };
+    let charged = Charged::at(host, owners, terms).await;
     charged.write_fields(journal);
-    charged.note_refused(journal);
+    charged.note(journal);
     let refused = charged.refusal().map_or(Ok(()), Err);
-    let decided = refused.and_then(|()| {
-        charged.away.iter().try_for_each(|(request, away)| decide_without(exchange, &limits, request, away, journal))
-    });
-    if decided.is_err() {
-        journal.refunds = charged.granted();
+    let mut decided = refused.and_then(|()| charged.decide_faults(exchange, &limits, journal));
+    if decided.is_ok() && hold_ms.is_some() {
+        decided = charged.unconfirmed(host).await.decide_faults(exchange, &limits, journal);
+    }
+    if decided.is_err() && hold_ms.is_some() {
+        journal.undos.extend(charged.undos());
     }
     decided
 }
 
+/// For how long owners hold a charge: while they are asked and while they confirm, each as long as a store is waited for,
+/// and until the release after the reply has arrived.
+#[expect(clippy::cast_possible_truncation, reason = "some seconds in milliseconds")]
+const HOLD_MS: NonZeroU32 = NonZeroU32::new(STORE_TIMEOUT_MS as u32 * 3 + 1_000).expect("it is not 0");
+
 /// A rate limit of the route, with its name.
 type Limit<'a> = (&'a str, &'a LimitPolicy);
 
-fn requests(exchange: &Exchange, limits: &[Limit<'_>], principal: Option<&Principal>) -> Vec<ChargeRequest> {
-    let mut requests: Vec<ChargeRequest> = Vec::new();
+/// The charges of each partition, in policy order.
+fn cells(exchange: &Exchange, limits: &[Limit<'_>], principal: Option<&Principal>) -> Vec<CellOperations> {
+    let mut cells: Vec<CellOperations> = Vec::with_capacity(1);
     let plan = principal.and_then(|principal| principal.plan.as_deref());
     for (name, settings) in limits {
-        let partition = partition(settings.by(), principal, exchange.received.client.address);
-        let charge = settings.charge(name, plan, exchange.route().cost);
-        match requests.iter_mut().find(|request| request.partition == partition) {
-            Some(request) => request.charges.push(charge),
-            None => requests.push(ChargeRequest { partition, charges: vec![charge] }),
+        let cell = partition(settings.by(), principal, exchange.received.client.address);
+        let charge = Operation::Charge(settings.charge(name, plan, exchange.route().cost));
+        match cells.iter_mut().find(|part| part.cell == cell) {
+            Some(part) => part.operations.push(charge),
+            None => cells.push(CellOperations { cell, operations: vec![charge] }),
         }
     }
-    requests
+    cells
 }
 
 /// What shares the quota. An IPv6 client has at least a /64 to itself, so that is what counts as its address.
-fn partition(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>) -> String {
+fn partition(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>) -> CellKey {
     match (by, principal) {
-        (LimitBy::Consumer, Some(principal)) => format!("consumer={}", principal.consumer),
+        (LimitBy::Consumer, Some(principal)) => CellKey::partition("consumer", &principal.consumer),
         (LimitBy::Consumer, None) | (LimitBy::Address, _) => match address {
-            Some(IpAddr::V4(address)) => format!("address={address}"),
+            Some(IpAddr::V4(address)) => CellKey::partition("address", address),
             Some(IpAddr::V6(address)) => {
                 let [a, b, c, d, ..] = address.segments();
-                format!("address={a:x}:{b:x}:{c:x}:{d:x}::/64")
+                CellKey::partition("address", format_args!("{a:x}:{b:x}:{c:x}:{d:x}::/64"))
             }
-            None => "address=unknown".to_owned(),
+            None => CellKey::partition("address", "unknown"),
         },
     }
 }
 
-/// The answers of all partitions.
-struct Charged {
-    answered: Vec<(ChargeRequest, ChargeOutcome)>,
-    away: Vec<(ChargeRequest, Unavailable)>,
+fn by_owner(counters: &impl Counters, cells: Vec<CellOperations>) -> Vec<Vec<CellOperations>> {
+    let mut owners: Vec<Vec<CellOperations>> = Vec::with_capacity(1);
+    for part in cells {
+        match owners.iter_mut().find(|owner| owner.iter().any(|own| counters.same_owner(&own.cell, &part.cell))) {
+            Some(owner) => owner.push(part),
+            None => owners.push(vec![part]),
+        }
+    }
+    owners
 }
 
+/// What the owners answered, each to its update.
+struct Charged(Vec<(Update, Result<Outcome, CounterFault>)>);
+
 impl Charged {
-    fn of(requests: Vec<ChargeRequest>, answers: Vec<Result<ChargeOutcome, Unavailable>>) -> Self {
-        let mut charged = Self { answered: Vec::new(), away: Vec::new() };
-        for (request, answer) in requests.into_iter().zip(answers) {
-            match answer {
-                Ok(outcome) => charged.answered.push((request, outcome)),
-                Err(away) => charged.away.push((request, away)),
-            }
-        }
-        charged
+    async fn at<H: Host>(host: &H, owners: Vec<Vec<CellOperations>>, terms: Terms) -> Self {
+        let updates: Vec<Update> = owners.into_iter().map(|cells| Update { terms, cells }).collect();
+        let answers = ask(host, &updates).await;
+        Self(updates.into_iter().zip(answers).collect())
     }
 
-    fn verdicts(&self) -> impl Iterator<Item = (&Charge, &ChargeVerdict)> {
-        self.answered.iter().flat_map(|(request, outcome)| request.charges.iter().zip(&outcome.verdicts))
+    /// Asks the owners that granted to make it final; the answer is those that did not.
+    async fn unconfirmed<H: Host>(&self, host: &H) -> Self {
+        let granted = self.0.iter().filter(|(_, answer)| answer.is_ok()).map(|(update, _)| update);
+        let confirm = |update: &Update| on_held(update.terms.id, &cells_of(update), &Operation::Confirm);
+        let answers = ask(host, &granted.clone().map(confirm).collect::<Vec<_>>()).await;
+        let faults = granted.zip(answers).filter_map(|(update, answer)| match answer {
+            Ok(outcome) if outcome.replies.iter().all(|reply| *reply == Reply::Confirmed) => None,
+            Ok(_) => {
+                let late = Unavailable::new("the counter store confirmed too late what it held");
+                Some((update.clone(), Err(late.into())))
+            }
+            Err(fault) => Some((update.clone(), Err(fault))),
+        });
+        Self(faults.collect())
+    }
+
+    /// The charges that were answered, with what their quotas say.
+    fn verdicts(&self) -> impl Iterator<Item = (&Gcra, &Verdict)> {
+        let answered = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().ok()?)));
+        answered.flat_map(|(update, outcome)| charges_of(update).zip(outcome.verdicts()))
     }
 
     fn write_fields(&self, journal: &mut Journal) {
-        let (charges, verdicts): (Vec<Charge>, Vec<ChargeVerdict>) =
-            self.verdicts().map(|(c, v)| (c.clone(), v.clone())).unzip();
-        if charges.is_empty() {
+        if self.verdicts().next().is_none() {
             return;
         }
         let pairs = [
-            (fields::RATELIMIT_POLICY, fields::policy_field(&charges)),
-            (fields::RATELIMIT, fields::state_field(&charges, &verdicts)),
+            (fields::RATELIMIT_POLICY, fields::policy_field(self.verdicts().map(|(charge, _)| charge))),
+            (fields::RATELIMIT, fields::state_field(self.verdicts())),
         ];
         for (name, value) in pairs {
-            if let Ok(value) = value.parse() {
+            if let Ok(value) = value.try_into() {
                 journal.reply_edits.set_or_append(HeaderName::from_static(name), value);
             }
         }
     }
 
-    fn note_refused(&self, journal: &mut Journal) {
+    fn note(&self, journal: &mut Journal) {
         for (charge, verdict) in self.verdicts() {
             let (result, reason) = if verdict.allowed {
-                (Verdict::Pass, format!("{} left after a cost of {}", verdict.remaining, charge.cost))
+                (trace::Verdict::Pass, format!("{} left after a cost of {}", verdict.remaining, charge.cost))
             } else {
-                (Verdict::Refuse, format!("{} left, a cost of {} asked", verdict.remaining, charge.cost))
+                (trace::Verdict::Refuse, format!("{} left, a cost of {} asked", verdict.remaining, charge.cost))
             };
-            journal.decisions.note_policy(Phase::Limit, &charge.policy, result, reason);
+            journal.decisions.note_policy(Phase::Limit, &charge.quota, result, reason);
         }
     }
 
     /// The 429 of the first quota that refused, if one did.
     fn refusal(&self) -> Option<Problem> {
         let (charge, verdict) = self.verdicts().find(|(_, verdict)| !verdict.allowed)?;
-        let all: Vec<ChargeVerdict> = self.verdicts().map(|(_, v)| v.clone()).collect();
-        let wait_s = fields::retry_after_s(&all);
+        let wait_s = fields::retry_after_s(self.verdicts().map(|(_, verdict)| verdict));
         let detail = match wait_s {
-            Some(s) => format!("The limit `{}` is used up. The same request passes in {s} s.", charge.policy),
+            Some(s) => format!("The limit `{}` is exhausted. The same request passes in {s} s.", charge.quota),
             None => format!(
                 "This request costs {}, more than the limit `{}` ever has ({}).",
-                charge.cost, charge.policy, charge.burst
+                charge.cost, charge.quota, charge.burst
             ),
         };
         let log = format!("{} left of {}", verdict.remaining, charge.burst);
-        let problem = Problem::new(ProblemKind::RateLimitExceeded, detail).by(charge.policy.as_str()).logged(log);
+        let problem = Problem::new(ProblemKind::RateLimitExceeded, detail).by(charge.quota.as_str()).logged(log);
         // Always with a 429; a charge that can never pass gets the longest wait that makes sense to state.
         Some(problem.with(RETRY_AFTER, wait_s.unwrap_or(NEVER_RETRY_AFTER_S).to_string()))
     }
 
-    /// The charges that were made, to be given back when another partition refused.
-    fn granted(&self) -> Vec<ChargeRequest> {
-        self.answered.iter().filter(|(_, outcome)| outcome.granted).map(|(request, _)| request.clone()).collect()
+    /// What happens to the policies whose owner is in fault: each decides by its own settings.
+    fn decide_faults(&self, exchange: &Exchange, limits: &[Limit<'_>], journal: &mut Journal) -> Result<(), Problem> {
+        let faults = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)));
+        for (update, fault) in faults {
+            let affected = limits.iter().filter(|(name, _)| charges_of(update).any(|charge| charge.quota == *name));
+            for (name, settings) in affected {
+                match fault.kind().decide(settings.on_unavailable()) {
+                    OnFault::Pass => {
+                        let open = trace::Verdict::OpenOnFailure;
+                        journal.decisions.note_policy(Phase::Limit, name, open, fault.to_string());
+                    }
+                    OnFault::Refuse(kind, retry_after_s) => {
+                        let error = trace::Verdict::Error;
+                        journal.decisions.note_policy(Phase::Limit, name, error, fault.to_string());
+                        let detail = "The gateway cannot count requests right now. Try again shortly.";
+                        return Err(Problem::new(kind, detail)
+                            .by(*name)
+                            .with(RETRY_AFTER, retry_after_s.to_string())
+                            .logged(format!("{fault} (route {})", exchange.route().id)));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
+
+    /// Releases at every owner that holds something, or may.
+    fn undos(self) -> impl Iterator<Item = Undo> {
+        let held = self.0.into_iter().filter(|(_, answer)| match answer {
+            Ok(outcome) => outcome.granted,
+            Err(_) => true,
+        });
+        held.map(|(update, _)| Undo::Release { id: update.terms.id, cells: cells_of(&update) })
+    }
+}
+
+async fn ask<H: Host>(host: &H, updates: &[Update]) -> Vec<Result<Outcome, CounterFault>> {
+    let now = host.clock().now();
+    join_all(updates.iter().map(|update| within(host, "the counter store", host.counters().update(update, now)))).await
+}
+
+fn charges_of(update: &Update) -> impl Iterator<Item = &Gcra> {
+    update.cells.iter().flat_map(|part| &part.operations).filter_map(|operation| match operation {
+        Operation::Charge(charge) => Some(charge),
+        Operation::Confirm | Operation::Release | Operation::AppendPurge(_) | Operation::ReadPurges => None,
+    })
+}
+
+fn cells_of(update: &Update) -> Vec<CellKey> {
+    update.cells.iter().map(|part| part.cell.clone()).collect()
 }
 
 /// `Retry-After` for a request that no waiting helps: a day.
 const NEVER_RETRY_AFTER_S: u64 = 86_400;
-
-/// What happens to policies whose counters are away: each says so itself.
-fn decide_without(
-    exchange: &Exchange,
-    limits: &[Limit<'_>],
-    request: &ChargeRequest,
-    away: &Unavailable,
-    journal: &mut Journal,
-) -> Result<(), Problem> {
-    let affected = limits.iter().filter(|(name, _)| request.charges.iter().any(|c| c.policy == *name));
-    for (name, settings) in affected {
-        match settings.on_unavailable() {
-            OnUnavailable::Open => {
-                journal.decisions.note_policy(Phase::Limit, name, Verdict::OpenOnFailure, away.to_string());
-            }
-            OnUnavailable::Closed => {
-                journal.decisions.note_policy(Phase::Limit, name, Verdict::Error, away.to_string());
-                let detail = "The gateway cannot count requests right now. Try again shortly.";
-                return Err(Problem::new(ProblemKind::StoreUnavailable, detail)
-                    .by(*name)
-                    .with(RETRY_AFTER, "1")
-                    .logged(format!("{away} (route {})", exchange.route().id)));
-            }
-        }
-    }
-    Ok(())
-}

@@ -13,6 +13,7 @@ mod receive;
 mod respond;
 mod route;
 mod store;
+mod undo;
 
 use std::net::IpAddr;
 use std::rc::Rc;

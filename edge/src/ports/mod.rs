@@ -20,7 +20,7 @@ mod upstream;
 
 pub use clock::{Clock, Entropy};
 pub use content::{Content, ContentFault, Delivery, Gathered, Whole};
-pub use counters::Counters;
+pub use counters::{CounterFault, Counters};
 pub use fetch::{Fetch, fetch_over};
 pub use records::{Records, WriteFault};
 pub use response_cache::{ResponseCache, Stored};

@@ -2,6 +2,7 @@ use std::num::NonZeroU32;
 
 use tollgate_core::authn::Credential;
 use tollgate_core::bounds::CREDENTIAL_FRESH_MS;
+use tollgate_core::cell::CellError;
 use tollgate_core::kinds::{LimitPolicy, Place};
 use tollgate_core::settings::RouteSettings;
 
@@ -65,6 +66,74 @@ fn what_one_quota_refused_is_given_back_to_the_other() {
     bench.host.clock.advance(30_000);
     let after = send(&bench);
     assert_eq!(after.status, 200, "the refused ones cost the address nothing: {:?}", after.record.decisions);
+}
+
+/// Two owners, each with a quota of two.
+fn apart(limit: Vec<Place<LimitPolicy>>) -> Bench {
+    let bench = bench(limit, 1);
+    bench.host.counters.apart.set(true);
+    bench
+}
+
+#[test]
+fn what_one_owner_refused_is_given_back_by_the_other() {
+    let bench = apart(vec![BY_ADDRESS, BY_CONSUMER]);
+    let statuses: Vec<u16> = (0..5).map(|_| send(&bench).status).collect();
+    assert_eq!(statuses, [200, 200, 429, 429, 429]);
+    bench.host.clock.advance(30_000);
+    let after = send(&bench);
+    assert_eq!(after.status, 200, "the refused ones cost the address nothing: {:?}", after.record.decisions);
+}
+
+#[test]
+fn an_owner_that_loses_its_answers_keeps_nothing_of_a_refused_request() {
+    let bench = apart(vec![BY_ADDRESS, BY_CONSUMER]);
+    bench.host.counters.faults.answers_lost.set(true);
+    for _ in 0..3 {
+        let refused = send(&bench);
+        assert_eq!((refused.status, refused.problem().as_str()), (503, "store-unavailable"), "the address is closed");
+    }
+    bench.host.counters.faults.answers_lost.set(false);
+    assert_eq!([send(&bench).status, send(&bench).status], [200, 200]);
+}
+
+#[test]
+fn an_owner_that_confirms_too_late_refuses_and_is_given_back() {
+    let bench = apart(vec![BY_ADDRESS, BY_CONSUMER]);
+    // Held in time, and then confirmed later than anybody waits for a store.
+    bench.host.counters.faults.answer_after(2_900);
+    assert_eq!(send(&bench).status, 200);
+    bench.host.counters.faults.answer_after(3_100);
+    let late = send(&bench);
+    assert_eq!((late.status, late.problem().as_str()), (503, "store-unavailable"));
+    bench.host.counters.faults.answer_after(0);
+    assert_eq!(send(&bench).status, 200, "what the late answers held was released");
+}
+
+#[test]
+fn contention_a_full_table_and_a_newer_state_never_pass_uncounted() {
+    let newer = Some(CellError::NewerVersion { found: 9, known: 1 });
+    let bench = bench(vec![BY_CONSUMER], 1);
+    let faults = &bench.host.counters.faults;
+    faults.full.set(true);
+    assert_refused(&send(&bench), "counter-table-full", "10");
+    faults.full.set(false);
+    assert_eq!(send(&bench).status, 200);
+    faults.contended.set(true);
+    assert_refused(&send(&bench), "counter-contended", "1");
+    faults.contended.set(false);
+    for reason in [newer, Some(CellError::Damaged)] {
+        faults.unreadable(reason);
+        assert_refused(&send(&bench), "counter-unreadable", "60");
+    }
+    faults.unreadable(None);
+    assert_eq!(send(&bench).field("ratelimit"), "\"by-consumer\";r=0;t=60", "none of them was charged");
+}
+
+#[track_caller]
+fn assert_refused(answer: &crate::bench::Answer, problem: &str, retry_after: &str) {
+    assert_eq!((answer.status, answer.problem().as_str()), (503, problem));
+    assert_eq!(answer.field("retry-after"), retry_after);
 }
 
 #[test]

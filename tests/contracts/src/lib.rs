@@ -22,7 +22,7 @@ use tollgate_core::forward::Reply;
 use tollgate_edge::ports::Host;
 
 pub use breach::{Breach, Outcome};
-pub use counters::{charge, charge_request};
+pub use counters::{charge, part, update};
 use stage::{Answer, Order};
 
 /// A host whose ports are checked.
@@ -77,9 +77,10 @@ contracts! {
         a_record_is_gone_after_its_time writing_while_away_is_an_answer
     }
     counters {
-        grants_the_burst_and_no_more charges_side_by_side_are_exact partitions_and_policies_are_apart all_or_none
-        refunds time_pays_back a_day_pays_back_by_the_callers_clock a_clock_that_steps_back_gives_nothing
-        away_is_an_answer
+        grants_the_burst_and_no_more charges_side_by_side_are_exact cells_and_quotas_are_apart all_or_none
+        all_or_none_over_cells_of_one_owner a_repetition_charges_once what_is_held_can_be_released_once
+        what_is_confirmed_stands purges_made_at_once_are_all_kept time_pays_back a_day_pays_back_by_the_callers_clock
+        a_clock_that_steps_back_gives_nothing a_late_caller_is_not_refused away_is_an_answer
     }
     response_cache {
         finds_what_was_stored replaces stores_an_entry_without_content stores_what_streams

@@ -1,15 +1,17 @@
-use tollgate_core::limit::{ChargeOutcome, ChargeRequest};
+use js_sys::Uint8Array;
+use tollgate_core::cell::{CellKey, Outcome, Update, read_answer, write_request};
 use tollgate_core::time::Timestamp;
-use tollgate_edge::ports::{Counters, Unavailable};
+use tollgate_edge::ports::{CounterFault, Counters, Unavailable};
+use wasm_bindgen::{JsCast, JsValue};
 use worker::Env;
 
 use super::unavailable;
 use crate::platform;
 use crate::task::settled;
 
-/// Durable Objects: one for each partition, of the class bound as `TOLLGATE_COUNTERS`.
+/// Durable Objects: one for each cell, of the class bound as `TOLLGATE_COUNTERS`.
 ///
-/// The object (`js/counter.mjs`) runs one call at a time, on its own clock, and calls the functions of [`crate::counter`].
+/// The object (`js/counter.mjs`) runs one call at a time, on its own clock.
 #[derive(Clone, Debug)]
 pub struct ObjectCounters {
     pub(crate) env: Env,
@@ -17,30 +19,26 @@ pub struct ObjectCounters {
 }
 
 impl Counters for ObjectCounters {
-    async fn charge(&self, request: &ChargeRequest, _now: Timestamp) -> Result<ChargeOutcome, Unavailable> {
-        let answer = settled(platform::charge(&self.env, &self.name_of(request), &json_of(request)?))
-            .await
-            .map_err(|error| unavailable(STORE, &error))?;
-        let outcome = answer.as_string().and_then(|text| serde_json::from_str(&text).ok());
-        outcome.ok_or_else(|| Unavailable::new(format!("{STORE}: the answer is no outcome")))
+    fn same_owner(&self, one: &CellKey, other: &CellKey) -> bool {
+        one == other
     }
 
-    async fn refund(&self, request: &ChargeRequest, _now: Timestamp) -> Result<(), Unavailable> {
-        settled(platform::refund(&self.env, &self.name_of(request), &json_of(request)?))
-            .await
-            .map_err(|error| unavailable(STORE, &error))?;
-        Ok(())
-    }
-}
-
-impl ObjectCounters {
-    fn name_of(&self, request: &ChargeRequest) -> String {
-        format!("{}:{}", self.gateway, request.partition)
+    async fn update(&self, update: &Update, _now: Timestamp) -> Result<Outcome, CounterFault> {
+        let [part] = &update.cells[..] else {
+            return Err(Unavailable::new(format!("{STORE}: it owns one cell")).into());
+        };
+        let name = format!("{}:{}", self.gateway, part.cell);
+        let request = write_request(update.terms, &part.operations);
+        let answer = settled(platform::update_cell(&self.env, &name, request)).await.map_err(|error| fault(&error))?;
+        let bytes = answer.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec);
+        let bytes = bytes.ok_or_else(|| Unavailable::new(format!("{STORE}: the answer is no bytes")))?;
+        Ok(read_answer(&bytes)?)
     }
 }
 
-const STORE: &str = "the Durable Object of the counters";
+const STORE: &str = "the Durable Object of a counter";
 
-fn json_of(request: &ChargeRequest) -> Result<String, Unavailable> {
-    serde_json::to_string(request).map_err(|error| Unavailable::new(error.to_string()))
+/// An object that has more calls waiting than the platform takes is contended; it is there.
+fn fault(error: &JsValue) -> CounterFault {
+    if platform::is_overload(error) { CounterFault::Contended } else { unavailable(STORE, error).into() }
 }

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use std::hash::{BuildHasher, RandomState};
 
-use tollgate_core::limit::{ChargeOutcome, ChargeRequest};
+use tollgate_core::cell::{Cell, CellError, CellKey, CellOperations, Outcome, Plan, Update};
 use tollgate_core::time::Timestamp;
-use tollgate_edge::ports::{Counters, Unavailable};
+use tollgate_edge::ports::{CounterFault, Counters, Unavailable};
 
 use crate::faults::{Faults, FaultyStore};
 use crate::store::StoreError;
@@ -19,8 +19,9 @@ use shard::Shard;
 
 /// The counters of one server; clones are the same counters.
 ///
-/// A charge takes the lock of one of some dozens of shards for the time of the arithmetic. What was charged since the last
-/// [`NativeCounters::persist`] is lost when the process is killed: a fresh burst for at most that interval's charges.
+/// One store owns all cells, so an update changes several at once. It takes the locks of their shards, of which there are
+/// some dozens, for the time of the arithmetic. What was charged since the last [`NativeCounters::persist`] is lost when
+/// the process is killed: a fresh burst for at most that interval's charges. Purges are stored before they are answered.
 #[derive(Clone, Debug)]
 pub struct NativeCounters {
     shared: Arc<Shared>,
@@ -37,26 +38,26 @@ struct Shared {
 impl NativeCounters {
     /// Counters that end with the process.
     #[must_use]
-    pub fn in_memory(partitions_max: usize) -> Self {
-        Self::new(partitions_max, None)
+    pub fn in_memory(cells_max: usize) -> Self {
+        Self::new(cells_max, None)
     }
 
     /// Counters that are kept in a file, which is made where it does not exist; live ones are loaded.
     ///
     /// # Errors
     /// [`StoreError`] when the file is damaged or something else.
-    pub fn in_file(path: &Path, gateway: &str, partitions_max: usize, now: Timestamp) -> Result<Self, StoreError> {
+    pub fn in_file(path: &Path, gateway: &str, cells_max: usize, now: Timestamp) -> Result<Self, StoreError> {
         let file = CounterFile::create(path, gateway)?;
-        let live = file.load(now, partitions_max)?;
-        let counters = Self::new(partitions_max, Some(file));
-        for (partition, state) in live {
-            counters.shard(&partition).restore(partition, state);
+        let live = file.load(now, cells_max)?;
+        let counters = Self::new(cells_max, Some(file));
+        for (key, cell) in live {
+            lock(&counters.shared.shards[counters.place(&key)]).restore(key, cell);
         }
         Ok(counters)
     }
 
-    fn new(partitions_max: usize, file: Option<CounterFile>) -> Self {
-        let most = partitions_max.div_ceil(SHARDS);
+    fn new(cells_max: usize, file: Option<CounterFile>) -> Self {
+        let most = cells_max.div_ceil(SHARDS);
         let shared = Shared {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(most))).collect(),
             hasher: RandomState::new(),
@@ -82,30 +83,75 @@ impl NativeCounters {
         for shard in &self.shared.shards {
             let changed = lock(shard).take_changed();
             if let Err(error) = file.write(&changed, now) {
-                lock(shard).mark_changed(changed.into_iter().map(|(partition, _)| partition));
+                lock(shard).mark_changed(changed.into_iter().map(|(key, _)| key));
                 return Err(error);
             }
         }
         file.forget_idle(now)
     }
 
-    /// Partitions held, idle ones that were not yet forgotten included.
+    /// Cells held, idle ones that were not yet forgotten included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.shards.iter().map(|s| lock(s).len()).sum()
     }
 
-    /// Whether no partition is held.
+    /// Whether no cell is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    fn shard(&self, partition: &str) -> MutexGuard<'_, Shard> {
+    /// Applies an update to all of its cells or to none; says whether it has to be stored before it is answered.
+    fn apply(&self, update: &Update, now: Timestamp) -> Result<(Outcome, bool), CellError> {
+        let mut shards = self.lock_all(update);
+        let mut plans = Vec::with_capacity(update.cells.len());
+        for part in &update.cells {
+            let shard = self.shard_in(&mut shards, &part.cell);
+            plans.push(shard.plan(update.terms, part, now)?);
+        }
+        let granted = plans.iter().all(Plan::granted);
+        let mut outcome = Outcome { granted, replies: Vec::with_capacity(plans.len()) };
+        let mut write_through = false;
+        for (part, plan) in update.cells.iter().zip(&plans) {
+            let shard = self.shard_in(&mut shards, &part.cell);
+            write_through |= shard.commit(&part.cell, plan, granted, &mut outcome.replies).write_through;
+        }
+        Ok((outcome, write_through))
+    }
+
+    /// The shards of an update's cells, locked in the order of their places, so that no two updates wait for each other.
+    fn lock_all(&self, update: &Update) -> Vec<(usize, MutexGuard<'_, Shard>)> {
+        let mut places: Vec<usize> = update.cells.iter().map(|part| self.place(&part.cell)).collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|place| (place, lock(&self.shared.shards[place]))).collect()
+    }
+
+    fn shard_in<'s>(&self, shards: &'s mut [(usize, MutexGuard<'_, Shard>)], key: &CellKey) -> &'s mut Shard {
+        let place = if shards.len() > 1 { self.place(key) } else { shards[0].0 };
+        let found = shards.iter_mut().find(|(own, _)| *own == place);
+        &mut found.expect("the shards of all cells are locked").1
+    }
+
+    fn place(&self, key: &CellKey) -> usize {
         // A keyed hash: a client that could choose its shard could fill that one alone.
-        let hash = self.shared.hasher.hash_one(partition);
-        let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
-        lock(&self.shared.shards[index])
+        let hash = self.shared.hasher.hash_one(key);
+        usize::try_from(hash % SHARDS as u64).unwrap_or(0)
+    }
+
+    /// Stores the cells of an update at once.
+    fn write_through(&self, update: &Update, now: Timestamp) -> Result<(), CounterFault> {
+        let Some(file) = &self.shared.file else {
+            return Ok(());
+        };
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = |part: &CellOperations| {
+            let cell = lock(&self.shared.shards[self.place(&part.cell)]).cell(&part.cell);
+            (part.cell.clone(), cell)
+        };
+        let cells: Vec<(CellKey, Cell)> = update.cells.iter().map(read).collect();
+        file.write(&cells, now).map_err(|error| Unavailable::new(error.to_string()).into())
     }
 }
 
@@ -114,15 +160,17 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Counters for NativeCounters {
-    async fn charge(&self, request: &ChargeRequest, now: Timestamp) -> Result<ChargeOutcome, Unavailable> {
-        self.faults.check(FaultyStore::Counters)?;
-        self.shard(&request.partition).charge(request, now)
+    fn same_owner(&self, _: &CellKey, _: &CellKey) -> bool {
+        true
     }
 
-    async fn refund(&self, request: &ChargeRequest, now: Timestamp) -> Result<(), Unavailable> {
+    async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault> {
         self.faults.check(FaultyStore::Counters)?;
-        self.shard(&request.partition).refund(request, now);
-        Ok(())
+        let (outcome, write_through) = self.apply(update, now)?;
+        if write_through {
+            self.write_through(update, now)?;
+        }
+        Ok(outcome)
     }
 }
 
@@ -133,97 +181,4 @@ const SHARDS: usize = 64;
 pub(crate) const PARTITIONS_MAX: usize = 1_000_000;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::num::NonZeroU32;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
-    use tollgate_core::limit::Charge;
-
-    fn request(partition: &str, burst: u32) -> ChargeRequest {
-        let n = |value| NonZeroU32::new(value).unwrap();
-        let charge = Charge { policy: "p".into(), rate: n(1), period_ms: n(60_000), burst: n(burst), cost: n(1) };
-        ChargeRequest { partition: partition.into(), charges: vec![charge] }
-    }
-
-    fn direct<T>(future: impl Future<Output = T>) -> T {
-        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(value) => value,
-            Poll::Pending => panic!("counters answer at once"),
-        }
-    }
-
-    fn granted(counters: &NativeCounters, partition: &str, burst: u32, now: Timestamp) -> bool {
-        direct(counters.charge(&request(partition, burst), now)).unwrap().granted
-    }
-
-    #[test]
-    fn charges_from_many_threads_never_pass_the_burst() {
-        let counters = NativeCounters::in_memory(PARTITIONS_MAX);
-        let now = Timestamp::from_millis(1_000_000);
-        let threads: Vec<_> = (0..4)
-            .map(|_| {
-                let counters = counters.clone();
-                std::thread::spawn(move || (0..500).filter(|_| granted(&counters, "c", 700, now)).count())
-            })
-            .collect();
-        let passed: usize = threads.into_iter().map(|t| t.join().unwrap()).sum();
-        assert_eq!(passed, 700);
-    }
-
-    #[test]
-    fn a_full_store_refuses_newcomers_and_forgets_no_live_partition() {
-        let counters = NativeCounters::in_memory(SHARDS);
-        let now = Timestamp::from_millis(1_000_000);
-        let asked: Vec<String> = (0..SHARDS * 4).map(|n| format!("c{n}")).collect();
-        let held: Vec<&String> =
-            asked.iter().filter(|p| direct(counters.charge(&request(p, 1), now)).is_ok()).collect();
-        assert!(held.len() <= SHARDS && counters.len() == held.len());
-        for partition in &held {
-            assert!(!granted(&counters, partition, 1, now));
-        }
-        let later = now.plus_millis(61_000);
-        assert!(granted(&counters, "newcomer", 1, later));
-    }
-
-    #[test]
-    fn live_counters_survive_the_process_and_idle_ones_do_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("counters.db");
-        let now = Timestamp::from_millis(1_000_000);
-        let open = |now| NativeCounters::in_file(&path, "g", PARTITIONS_MAX, now).unwrap();
-        let counters = open(now);
-        assert!(granted(&counters, "c", 1, now));
-        counters.persist(now).unwrap();
-        drop(counters);
-        assert!(!granted(&open(now), "c", 1, now));
-        let other = NativeCounters::in_file(&path, "h", PARTITIONS_MAX, now).unwrap();
-        assert!(other.is_empty());
-        assert!(open(now.plus_millis(60_001)).is_empty());
-    }
-
-    #[test]
-    fn a_refund_is_persisted_too() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("counters.db");
-        let now = Timestamp::from_millis(1_000_000);
-        let counters = NativeCounters::in_file(&path, "g", PARTITIONS_MAX, now).unwrap();
-        assert!(granted(&counters, "c", 1, now));
-        counters.persist(now).unwrap();
-        direct(counters.refund(&request("c", 1), now)).unwrap();
-        counters.persist(now).unwrap();
-        drop(counters);
-        let again = NativeCounters::in_file(&path, "g", PARTITIONS_MAX, now).unwrap();
-        assert!(granted(&again, "c", 1, now));
-    }
-
-    #[test]
-    fn switched_counters_answer_unavailable() {
-        let faults = Faults::default();
-        let counters = NativeCounters::in_memory(10).with_faults(faults.clone());
-        faults.set(FaultyStore::Counters, true);
-        assert!(direct(counters.charge(&request("c", 1), Timestamp::EPOCH)).is_err());
-        faults.set(FaultyStore::Counters, false);
-        assert!(granted(&counters, "c", 1, Timestamp::EPOCH));
-    }
-}
+mod tests;

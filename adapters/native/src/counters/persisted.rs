@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior, params};
-use tollgate_core::limit::CounterState;
+use tollgate_core::cell::{Cell, CellKey};
 use tollgate_core::time::Timestamp;
 
+use super::shard::Kept;
 use crate::store::{Database, StoreError};
 
 #[derive(Debug)]
@@ -22,51 +23,52 @@ impl CounterFile {
         Ok(Self { database, connection, gateway: gateway.to_owned() })
     }
 
-    /// The live partitions, those that stay live longest first.
-    pub(super) fn load(&self, now: Timestamp, most: usize) -> Result<Vec<(String, CounterState)>, StoreError> {
+    /// The cells that are not idle, those that stay so longest first.
+    pub(super) fn load(&self, now: Timestamp, most: usize) -> Result<Vec<(CellKey, Kept)>, StoreError> {
         self.select(now, most).map_err(|e| self.database.error(e))
     }
 
-    fn select(&self, now: Timestamp, most: usize) -> rusqlite::Result<Vec<(String, CounterState)>> {
+    fn select(&self, now: Timestamp, most: usize) -> rusqlite::Result<Vec<(CellKey, Kept)>> {
         let mut statement = self.connection.prepare(
-            "SELECT partition, state FROM counter WHERE gateway = ?1 AND idle_at_ms > ?2 ORDER BY idle_at_ms DESC LIMIT ?3",
+            "SELECT key, state FROM cell WHERE gateway = ?1 AND idle_at_ms > ?2 ORDER BY idle_at_ms DESC LIMIT ?3",
         )?;
-        let rows = statement
-            .query_map(params![self.gateway, millis(now), i64::try_from(most).unwrap_or(i64::MAX)], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
-            })?;
-        rows.map(|row| row.map(|(partition, bytes)| (partition, CounterState::from_bytes(&bytes).unwrap_or_default())))
-            .collect()
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows = statement.query_map(params![self.gateway, millis(now), most], |row| {
+            Ok((CellKey::new(row.get::<_, String>(0)?), Cell::from_bytes(row.get_ref(1)?.as_blob()?)))
+        })?;
+        rows.collect()
     }
 
-    pub(super) fn write(&mut self, changed: &[(String, CounterState)], now: Timestamp) -> Result<(), StoreError> {
+    pub(super) fn write(&mut self, changed: &[(CellKey, Cell)], now: Timestamp) -> Result<(), StoreError> {
         if changed.is_empty() {
             return Ok(());
         }
         self.replace(changed, now).map_err(|e| self.database.error(e))
     }
 
-    fn replace(&mut self, changed: &[(String, CounterState)], now: Timestamp) -> rusqlite::Result<()> {
+    fn replace(&mut self, changed: &[(CellKey, Cell)], now: Timestamp) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for (partition, state) in changed {
-            let idle_at = state.idle_at();
-            if idle_at <= now {
+        for (key, cell) in changed {
+            let idle_at_ms = cell.idle_at().map_or(i64::MAX, millis);
+            if idle_at_ms <= millis(now) {
                 transaction
-                    .prepare_cached("DELETE FROM counter WHERE gateway = ?1 AND partition = ?2")?
-                    .execute(params![self.gateway, partition])?;
+                    .prepare_cached("DELETE FROM cell WHERE gateway = ?1 AND key = ?2")?
+                    .execute(params![self.gateway, key.as_str()])?;
             } else {
                 transaction
-                    .prepare_cached("INSERT OR REPLACE INTO counter (gateway, partition, idle_at_ms, state) VALUES (?1, ?2, ?3, ?4)")?
-                    .execute(params![self.gateway, partition, millis(idle_at), state.to_bytes()])?;
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO cell (gateway, key, idle_at_ms, state) VALUES (?1, ?2, ?3, ?4)",
+                    )?
+                    .execute(params![self.gateway, key.as_str(), idle_at_ms, cell.to_bytes()])?;
             }
         }
         transaction.commit()
     }
 
-    /// Deletes partitions that have become idle, some at a time.
+    /// Deletes cells that have become idle, some at a time.
     pub(super) fn forget_idle(&self, now: Timestamp) -> Result<(), StoreError> {
         self.connection
-            .prepare_cached("DELETE FROM counter WHERE (gateway, partition) IN (SELECT gateway, partition FROM counter WHERE idle_at_ms <= ?1 LIMIT 1000)")
+            .prepare_cached("DELETE FROM cell WHERE (gateway, key) IN (SELECT gateway, key FROM cell WHERE idle_at_ms <= ?1 LIMIT 1000)")
             .and_then(|mut statement| statement.execute([millis(now)]))
             .map(drop)
             .map_err(|e| self.database.error(e))
@@ -79,7 +81,6 @@ fn millis(instant: Timestamp) -> i64 {
 
 /// "TGCT": the kind of SQLite database this is.
 const APPLICATION_ID: i64 = 0x5447_4354;
-const TABLES: &str =
-    "CREATE TABLE counter (gateway TEXT NOT NULL, partition TEXT NOT NULL, idle_at_ms INTEGER NOT NULL,
-    state BLOB NOT NULL, PRIMARY KEY (gateway, partition)) WITHOUT ROWID;
-    CREATE INDEX counter_idle ON counter (idle_at_ms);";
+const TABLES: &str = "CREATE TABLE cell (gateway TEXT NOT NULL, key TEXT NOT NULL, idle_at_ms INTEGER NOT NULL,
+    state BLOB NOT NULL, PRIMARY KEY (gateway, key)) WITHOUT ROWID;
+    CREATE INDEX cell_idle ON cell (idle_at_ms);";

@@ -1,95 +1,103 @@
-//! One shard: states by partition, bounded in number.
+//! One shard: cells by key, bounded in number.
 
 use std::collections::{HashMap, HashSet};
 
-use tollgate_core::limit::{self, ChargeOutcome, ChargeRequest, CounterState};
+use tollgate_core::cell::{Cell, CellError, CellKey, CellOperations, Committed, Plan, Reply, Terms};
 use tollgate_core::time::Timestamp;
-use tollgate_edge::ports::Unavailable;
+
+/// A cell, or why its stored state cannot be read: that is never taken for an empty one, and never written over.
+pub(super) type Kept = Result<Cell, CellError>;
 
 #[derive(Debug)]
 pub(super) struct Shard {
-    states: HashMap<String, CounterState>,
-    changed: HashSet<String>,
+    cells: HashMap<CellKey, Kept>,
+    changed: HashSet<CellKey>,
     most: usize,
-    /// When the next look for idle partitions is due: a full shard is not searched for each newcomer.
+    /// When the next look for idle cells is due: a full shard is not searched for each newcomer.
     sweep_at: Timestamp,
 }
 
 impl Shard {
     pub(super) fn new(most: usize) -> Self {
-        Self { states: HashMap::new(), changed: HashSet::new(), most: most.max(1), sweep_at: Timestamp::EPOCH }
+        Self { cells: HashMap::new(), changed: HashSet::new(), most: most.max(1), sweep_at: Timestamp::EPOCH }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.states.len()
+        self.cells.len()
     }
 
-    pub(super) fn restore(&mut self, partition: String, state: CounterState) {
-        if self.states.len() < self.most {
-            self.states.insert(partition, state);
+    pub(super) fn restore(&mut self, key: CellKey, cell: Kept) {
+        if self.cells.len() < self.most {
+            self.cells.insert(key, cell);
         }
     }
 
-    pub(super) fn charge(&mut self, request: &ChargeRequest, now: Timestamp) -> Result<ChargeOutcome, Unavailable> {
-        if let Some(state) = self.states.get_mut(&request.partition) {
-            let (outcome, new) = limit::charge(state, request, now);
-            *state = new;
-            self.note_change(&request.partition);
-            return Ok(outcome);
+    /// Says what an update would do to a cell, which is there from then on until [`Shard::commit`].
+    pub(super) fn plan<'o>(
+        &mut self,
+        terms: Terms,
+        part: &'o CellOperations,
+        now: Timestamp,
+    ) -> Result<Plan<'o>, CellError> {
+        if let Some(kept) = self.cells.get_mut(&part.cell) {
+            return kept.as_mut().map_err(|error| *error)?.plan(terms, &part.operations, now);
         }
         self.make_room(now)?;
-        let (outcome, state) = limit::charge(&CounterState::default(), request, now);
-        if !state.is_idle() {
-            self.states.insert(request.partition.clone(), state);
-            self.note_change(&request.partition);
-        }
-        Ok(outcome)
+        let cell = self.cells.entry(part.cell.clone()).or_insert_with(|| Ok(Cell::default()));
+        cell.as_mut().map_err(|error| *error)?.plan(terms, &part.operations, now)
     }
 
-    pub(super) fn refund(&mut self, request: &ChargeRequest, now: Timestamp) {
-        if let Some(state) = self.states.get_mut(&request.partition) {
-            *state = limit::refund(state, request, now);
-            self.note_change(&request.partition);
+    pub(super) fn commit(
+        &mut self,
+        key: &CellKey,
+        plan: &Plan<'_>,
+        granted: bool,
+        replies: &mut Vec<Reply>,
+    ) -> Committed {
+        let Some(Ok(cell)) = self.cells.get_mut(key) else {
+            return Committed::default();
+        };
+        let committed = cell.commit(plan, granted, replies);
+        let is_idle = cell.is_idle();
+        if committed.changed && !self.changed.contains(key) {
+            self.changed.insert(key.clone());
         }
+        if is_idle {
+            // A newcomer that was refused, or one that has become whole.
+            self.cells.remove(key);
+        }
+        committed
     }
 
-    /// The partitions changed since the last call, with their states.
-    pub(super) fn take_changed(&mut self) -> Vec<(String, CounterState)> {
+    /// The cells changed since the last call; one that is no longer there is empty.
+    pub(super) fn take_changed(&mut self) -> Vec<(CellKey, Cell)> {
         let changed = std::mem::take(&mut self.changed);
-        let states = &self.states;
-        changed
-            .into_iter()
-            .map(|partition| {
-                let state = states.get(&partition).cloned().unwrap_or_default();
-                (partition, state)
-            })
-            .collect()
+        changed.into_iter().map(|key| (key.clone(), self.cell(&key))).collect()
     }
 
-    pub(super) fn mark_changed(&mut self, partitions: impl Iterator<Item = String>) {
-        self.changed.extend(partitions);
+    pub(super) fn cell(&self, key: &CellKey) -> Cell {
+        self.cells.get(key).and_then(|kept| kept.as_ref().ok()).cloned().unwrap_or_default()
     }
 
-    fn note_change(&mut self, partition: &str) {
-        if !self.changed.contains(partition) {
-            self.changed.insert(partition.to_owned());
-        }
+    pub(super) fn mark_changed(&mut self, keys: impl Iterator<Item = CellKey>) {
+        self.changed.extend(keys);
     }
 
-    fn make_room(&mut self, now: Timestamp) -> Result<(), Unavailable> {
-        if self.states.len() < self.most {
+    fn make_room(&mut self, now: Timestamp) -> Result<(), CellError> {
+        if self.cells.len() < self.most {
             return Ok(());
         }
         if now >= self.sweep_at {
-            self.states.retain(|_, state| state.idle_at() > now);
+            self.cells.retain(|_, kept| !is_idle_at(kept, now));
             self.sweep_at = now.plus_millis(SWEEP_INTERVAL_MS);
         }
-        if self.states.len() < self.most {
-            return Ok(());
-        }
-        Err(Unavailable::new("the counters are full of partitions that are in use"))
+        if self.cells.len() < self.most { Ok(()) } else { Err(CellError::Full) }
     }
 }
 
-/// A full shard is searched for idle partitions this often: 16,000 entries take well under a millisecond.
+fn is_idle_at(kept: &Kept, now: Timestamp) -> bool {
+    kept.as_ref().is_ok_and(|cell| cell.idle_at().is_some_and(|idle_at| idle_at <= now))
+}
+
+/// A full shard is searched for idle cells this often: 16,000 entries take well under a millisecond.
 const SWEEP_INTERVAL_MS: u64 = 100;

@@ -124,13 +124,13 @@ impl Count<'_> {
         let partitions = self.partitions();
         let export_secrets = if is_cold { self.export_secrets() } else { 0 };
         let refused = Usage {
-            // One partition at least has refused, so it has nothing to give back (`limit.rs`, `after.rs`).
-            counter_calls: self.guard_charges() + partitions + partitions.saturating_sub(1),
+            // Several owners hold, confirm, and release where one of them did not confirm (`limit.rs`, `after.rs`).
+            counter_calls: self.guard_charges() + if partitions > 1 { 3 * partitions } else { partitions },
             secret_reads: export_secrets,
             ..Usage::default()
         };
         let forwarded = Usage {
-            counter_calls: self.guard_charges() + partitions,
+            counter_calls: self.guard_charges() + if partitions > 1 { 2 * partitions } else { partitions },
             secret_reads: export_secrets + if is_cold { self.upstream_secrets() } else { 0 },
             upstream_attempts: RETRIES * MIRRORS,
             ..Usage::default()

@@ -54,7 +54,7 @@ pub(super) fn limits(
     if old.cost != new.cost && !(old_limits.is_empty() && new_limits.is_empty()) {
         let values = Differing { from: Some(old.cost.to_string()), to: Some(new.cost.to_string()) };
         all.push(if new.cost > old.cost {
-            Change::of(subject, "cost", values, Effect::Breaking, "limits are used up sooner")
+            Change::of(subject, "cost", values, Effect::Breaking, "limits are exhausted sooner")
         } else {
             Change::of(subject, "cost", values, Effect::Compatible, "limits last longer").loosening()
         });

@@ -10,15 +10,15 @@ use std::task::{Context, Poll, Wake, Waker};
 use http::{HeaderMap, Response, StatusCode, Uri};
 use tollgate_analysis::bounds::Usage;
 use tollgate_core::cache::{CacheKey, StoredMeta};
+use tollgate_core::cell::{CellKey, Outcome, Update};
 use tollgate_core::forward::{Outbound, UpstreamError};
-use tollgate_core::limit::{ChargeOutcome, ChargeRequest};
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
 use tollgate_edge::memory::{Content, Copy, MemoryHost, ScriptedFetch, SeededEntropy, VirtualClock};
 use tollgate_edge::ports::{
-    Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable, Upstream, UpstreamCall,
-    WriteFault,
+    CounterFault, Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable, Upstream,
+    UpstreamCall, WriteFault,
 };
 
 /// A key and its value.
@@ -76,14 +76,14 @@ impl Records for CountingHost {
 }
 
 impl Counters for CountingHost {
-    async fn charge(&self, request: &ChargeRequest, now: Timestamp) -> Result<ChargeOutcome, Unavailable> {
-        self.add(Usage { counter_calls: 1, ..Usage::default() });
-        self.inner.counters.charge(request, now).await
+    /// Each cell has an owner of its own, as on the platform whose calls are limited.
+    fn same_owner(&self, one: &CellKey, other: &CellKey) -> bool {
+        one == other
     }
 
-    async fn refund(&self, request: &ChargeRequest, now: Timestamp) -> Result<(), Unavailable> {
+    async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault> {
         self.add(Usage { counter_calls: 1, ..Usage::default() });
-        self.inner.counters.refund(request, now).await
+        self.inner.counters.update(update, now).await
     }
 }
 

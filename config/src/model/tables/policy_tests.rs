@@ -410,7 +410,7 @@ const PHASES: &[(&str, &str)] = &[
     ("guard", "it is too large"),
     ("authenticate", "its sender is not known"),
     ("authorize", "its sender may not"),
-    ("limit", "its sender has used up a limit"),
+    ("limit", "its sender has exhausted a limit"),
     ("look-up", "it was answered from store"),
     ("forward", "the upstream answered or failed"),
     ("store", "the response was being stored"),

@@ -113,9 +113,8 @@ proptest! {
             let charge = [gcra("p", rate, period_ms, burst, cost)];
             let outcome = subject.charge(&charge, now);
             if let Some(us) = only_verdict(&outcome).retry_after_us && us > 0 {
-                let ms = us.div_ceil(1_000);
-                prop_assert!(!subject.clone().charge(&charge, now.plus_millis(ms - 1)).granted);
-                prop_assert!(subject.clone().charge(&charge, now.plus_millis(ms)).granted);
+                prop_assert!(!subject.clone().charge(&charge, now.plus_micros(us - 1)).granted);
+                prop_assert!(subject.clone().charge(&charge, now.plus_micros(us)).granted);
             }
         }
     }

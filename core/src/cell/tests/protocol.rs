@@ -44,9 +44,11 @@ enum Ask {
 struct World {
     owners: [Owner; 2],
     edges: Vec<Edge>,
+    /// Since when each edge waits for what it waits for.
+    since: Vec<Timestamp>,
     network: Vec<Message>,
     now: Timestamp,
-    /// Requests of which a message was lost or whose edge died.
+    /// Requests of which a message was lost or very late, or whose edge died.
     unlucky: BTreeSet<u64>,
 }
 
@@ -71,7 +73,7 @@ enum Fault {
 impl World {
     fn new() -> Self {
         let owners = [Owner::default(), Owner::default()];
-        Self { owners, edges: Vec::new(), network: Vec::new(), now: NOW, unlucky: BTreeSet::new() }
+        Self { owners, edges: Vec::new(), since: Vec::new(), network: Vec::new(), now: NOW, unlucky: BTreeSet::new() }
     }
 
     fn step(&mut self, event: &Event) {
@@ -79,6 +81,7 @@ impl World {
             Event::Start => {
                 let request = self.edges.len() as u64;
                 self.edges.push(Edge::Holding([false; 2]));
+                self.since.push(self.now);
                 self.send(request, Ask::Hold);
             }
             Event::Deliver(index, fault) if !self.network.is_empty() => {
@@ -96,8 +99,21 @@ impl World {
                     self.unlucky.insert(request);
                 }
             }
-            Event::Wait(ms) => self.now = self.now.plus_millis(*ms),
+            Event::Wait(ms) => {
+                self.now = self.now.plus_millis(*ms);
+                self.give_up();
+            }
             Event::Deliver(..) => {}
+        }
+    }
+
+    /// Refuses the requests that have waited for an answer as long as edges do.
+    fn give_up(&mut self) {
+        for request in 0..self.edges.len() {
+            let waits = matches!(self.edges[request], Edge::Holding(_) | Edge::Confirming(_));
+            if waits && self.now.millis_since(self.since[request]) >= PATIENCE_MS {
+                self.refuse(request as u64);
+            }
         }
     }
 
@@ -121,6 +137,9 @@ impl World {
         if too_late || fault == Fault::LoseMessage {
             self.unlucky.insert(message.request);
             return;
+        }
+        if self.now.millis_since(message.sent) >= LATE_MS {
+            self.unlucky.insert(message.request);
         }
         if fault == Fault::Repeat {
             self.network.push(message.clone());
@@ -155,6 +174,7 @@ impl World {
                 granted[message.owner] = true;
                 if *granted == [true; 2] {
                     self.edges[message.request as usize] = Edge::Confirming([false; 2]);
+                    self.since[message.request as usize] = self.now;
                     self.send(message.request, Ask::Confirm);
                 }
             }
@@ -212,7 +232,10 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(event, 1..120)
 }
 
-/// Longer than any message is on its way, and than a confirmed hold is kept.
+/// For how long an edge waits for each answer, and for how long owners hold what it asked for: while it waits for the first
+/// answer and for the second, and until its release has arrived, if that is not late.
+const PATIENCE_MS: u64 = 3_000;
+const LATE_MS: u64 = 4_000;
 const HOLD_MS: u32 = 10_000;
 /// So long that no permit comes back by time while the world runs.
 const PERIOD_MS: u32 = 2_000_000_000;

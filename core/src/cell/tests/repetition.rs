@@ -43,7 +43,7 @@ fn what_is_remembered_is_bounded_in_number_and_time() {
     assert_eq!(used(&mut subject.clone(), NOW), RECENT_MAX as u32 + 2, "remembered");
     subject.apply(final_of(0), &cheap, NOW);
     assert_eq!(used(&mut subject.clone(), NOW), RECENT_MAX as u32 + 3, "charged again: towards fewer permits");
-    let later = NOW.plus_millis(RECENT_MS + 1);
+    let later = NOW.plus_millis(RECENT_MS);
     subject.apply(final_of(5), &cheap, later);
     assert_eq!(used(&mut subject, later), RECENT_MAX as u32 + 4);
 }

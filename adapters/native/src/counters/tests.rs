@@ -1,0 +1,171 @@
+use std::num::NonZeroU32;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use tollgate_core::cache::Purge;
+use tollgate_core::cell::{Gcra, Operation, OperationId, Reply, Terms};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+fn terms(number: u64) -> Terms {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&number.to_le_bytes());
+    Terms { id: OperationId::new(id), hold_ms: None }
+}
+
+fn part(cell: &str, burst: u32) -> CellOperations {
+    let n = |value| NonZeroU32::new(value).unwrap();
+    let charge = Gcra { quota: "p".into(), rate: n(1), period_ms: n(60_000), burst: n(burst), cost: n(1) };
+    CellOperations { cell: CellKey::new(cell), operations: vec![Operation::Charge(charge)] }
+}
+
+fn direct<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("counters answer at once"),
+    }
+}
+
+fn update(
+    counters: &NativeCounters,
+    number: u64,
+    cells: &[CellOperations],
+    now: Timestamp,
+) -> Result<Outcome, CounterFault> {
+    direct(counters.update(&Update { terms: terms(number), cells: cells.to_vec() }, now))
+}
+
+fn granted(counters: &NativeCounters, number: u64, cell: &str, burst: u32, now: Timestamp) -> bool {
+    update(counters, number, &[part(cell, burst)], now).unwrap().granted
+}
+
+#[test]
+fn charges_from_many_threads_never_pass_the_burst() {
+    let counters = NativeCounters::in_memory(PARTITIONS_MAX);
+    let threads: Vec<_> = (0..4u64)
+        .map(|thread| {
+            let counters = counters.clone();
+            let charges = move || (0..500).filter(|n| granted(&counters, thread << 32 | n, "c", 700, NOW)).count();
+            std::thread::spawn(charges)
+        })
+        .collect();
+    let passed: usize = threads.into_iter().map(|t| t.join().unwrap()).sum();
+    assert_eq!(passed, 700);
+}
+
+/// Each thread names the cells in another order; one that locked in that order would wait for ever.
+#[test]
+fn updates_of_several_cells_from_many_threads_are_made_whole_and_never_wait_for_each_other() {
+    let counters = NativeCounters::in_memory(PARTITIONS_MAX);
+    let threads: Vec<_> = (0..4u64)
+        .map(|thread| {
+            let counters = counters.clone();
+            std::thread::spawn(move || {
+                let mut cells: Vec<CellOperations> = (0..8).map(|n| part(&format!("c{n}"), 300)).collect();
+                cells.rotate_left(usize::try_from(thread).unwrap() * 2);
+                (0..200).filter(|n| update(&counters, thread << 32 | n, &cells, NOW).unwrap().granted).count()
+            })
+        })
+        .collect();
+    let passed: usize = threads.into_iter().map(|t| t.join().unwrap()).sum();
+    assert_eq!(passed, 300);
+    assert!((0..8).all(|n| !granted(&counters, 1 << 60 | n, &format!("c{n}"), 300, NOW)));
+}
+
+#[test]
+fn a_full_store_refuses_newcomers_and_forgets_no_live_cell() {
+    let counters = NativeCounters::in_memory(SHARDS);
+    let asked: Vec<String> = (0..SHARDS * 4).map(|n| format!("c{n}")).collect();
+    let answers: Vec<_> = (0..).zip(&asked).map(|(n, cell)| update(&counters, n, &[part(cell, 1)], NOW)).collect();
+    assert!(answers.iter().all(|answer| answer.is_ok() || *answer == Err(CounterFault::Full)));
+    let held: Vec<&String> = asked.iter().zip(&answers).filter(|(_, a)| a.is_ok()).map(|(cell, _)| cell).collect();
+    assert!(held.len() <= SHARDS && counters.len() == held.len());
+    for (n, cell) in (1_000..).zip(&held) {
+        assert!(!granted(&counters, n, cell, 1, NOW));
+    }
+    assert!(granted(&counters, 9_999, "newcomer", 1, NOW.plus_millis(61_000)));
+}
+
+#[test]
+fn a_refused_newcomer_takes_no_room() {
+    let counters = NativeCounters::in_memory(PARTITIONS_MAX);
+    assert!(granted(&counters, 1, "spent", 1, NOW));
+    assert!(!update(&counters, 2, &[part("new", 1), part("spent", 1)], NOW).unwrap().granted);
+    assert_eq!(counters.len(), 1);
+}
+
+fn in_file(folder: &tempfile::TempDir, gateway: &str, now: Timestamp) -> NativeCounters {
+    NativeCounters::in_file(&folder.path().join("counters.db"), gateway, PARTITIONS_MAX, now).unwrap()
+}
+
+#[test]
+fn live_cells_survive_the_process_and_idle_ones_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let counters = in_file(&folder, "g", NOW);
+    assert!(granted(&counters, 1, "c", 1, NOW));
+    counters.persist(NOW).unwrap();
+    drop(counters);
+    assert!(!granted(&in_file(&folder, "g", NOW), 2, "c", 1, NOW));
+    assert!(in_file(&folder, "h", NOW).is_empty());
+    assert!(in_file(&folder, "g", NOW.plus_millis(60_001)).is_empty());
+}
+
+#[test]
+fn what_was_released_is_persisted_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let counters = in_file(&folder, "g", NOW);
+    let hold = Terms { hold_ms: NonZeroU32::new(60_000), ..terms(1) };
+    let held = direct(counters.update(&Update { terms: hold, cells: vec![part("c", 1)] }, NOW)).unwrap();
+    assert!(held.granted);
+    counters.persist(NOW).unwrap();
+    let release = CellOperations { cell: CellKey::new("c"), operations: vec![Operation::Release] };
+    assert_eq!(update(&counters, 1, &[release], NOW).unwrap().replies, [Reply::Released]);
+    counters.persist(NOW).unwrap();
+    drop(counters);
+    assert!(granted(&in_file(&folder, "g", NOW), 2, "c", 1, NOW));
+}
+
+#[test]
+fn a_purge_is_in_the_file_before_it_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let purges = |operation| CellOperations { cell: CellKey::purges(), operations: vec![operation] };
+    let append = Operation::AppendPurge(Purge { resource: None, at: NOW });
+    let counters = in_file(&folder, "g", NOW);
+    update(&counters, 1, &[purges(append)], NOW).unwrap();
+    // Killed: nothing is persisted any more.
+    std::mem::forget(counters);
+    let again = in_file(&folder, "g", NOW);
+    let read = update(&again, 2, &[purges(Operation::ReadPurges)], NOW.plus_millis(u64::from(u32::MAX))).unwrap();
+    assert!(matches!(&read.replies[..], [Reply::Purges { sequence: 1, .. }]), "{read:?}");
+}
+
+#[test]
+fn a_newer_state_is_neither_taken_for_empty_nor_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let counters = in_file(&folder, "g", NOW);
+    assert!(granted(&counters, 1, "c", 1, NOW));
+    counters.persist(NOW).unwrap();
+    drop(counters);
+    let file = rusqlite::Connection::open(folder.path().join("counters.db")).unwrap();
+    let newer = [Cell::VERSION + 1, 0xff];
+    file.execute("UPDATE cell SET state = ?1", [&newer[..]]).unwrap();
+    let counters = in_file(&folder, "g", NOW);
+    let fault = CounterFault::NewerState { found: Cell::VERSION + 1, known: Cell::VERSION };
+    assert_eq!(update(&counters, 2, &[part("c", 1)], NOW), Err(fault));
+    assert!(granted(&counters, 3, "other", 1, NOW));
+    counters.persist(NOW).unwrap();
+    let stored: Vec<u8> = file.query_row("SELECT state FROM cell WHERE key = 'c'", [], |row| row.get(0)).unwrap();
+    assert_eq!(stored, newer);
+}
+
+#[test]
+fn switched_counters_answer_unavailable() {
+    let faults = Faults::default();
+    let counters = NativeCounters::in_memory(10).with_faults(faults.clone());
+    faults.set(FaultyStore::Counters, true);
+    assert!(matches!(update(&counters, 1, &[part("c", 1)], NOW), Err(CounterFault::Unavailable(_))));
+    faults.set(FaultyStore::Counters, false);
+    assert!(granted(&counters, 1, "c", 1, NOW));
+}

@@ -16,6 +16,7 @@
 //! | `openapi` | specifications, from which operations come |
 //! | `schema` | the language in which the keys of every part are described, and the JSON Schema of a description |
 //! | `decode` | from trees to typed values, by such a description |
+//! | `policies` | the kinds of policies, each with the keys it is written with and how they become settings |
 //! | `model` | what is written: the keys of every part, and its types |
 //! | `values` | what differs from one environment to another |
 //! | `lower` | what was written becomes core's settings |
@@ -36,6 +37,7 @@ mod model;
 pub mod openapi;
 mod origins;
 mod place;
+pub mod policies;
 pub mod policy_tests;
 pub mod prices;
 mod schema;
@@ -52,4 +54,5 @@ pub use model::level::OriginLevel;
 pub use model::target::{NoTarget, Target};
 pub use origins::{Origin, Overridden};
 pub use place::{FileId, Place, Position, Span, Spanned};
+pub use schema::units::Rate;
 pub use schema::written::duration;

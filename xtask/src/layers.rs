@@ -112,6 +112,7 @@ const FLOORS: [Floors; 5] = [
             &["source"],
             &["openapi", "schema"],
             &["decode"],
+            &["policies"],
             &["model"],
             &["values"],
             &["lower"],

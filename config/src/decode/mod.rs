@@ -4,6 +4,7 @@
 //! one mistake never hides another.
 
 pub(crate) mod parsed;
+mod rules;
 
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::place::{Span, Spanned};
@@ -205,24 +206,12 @@ pub(crate) fn list<T>(
 /// A list of at most `max` texts without repetitions.
 pub(crate) fn texts(node: &Node, max: usize, report: &mut Report) -> Option<Vec<Spanned<String>>> {
     let items = list(node, report, text)?;
-    if items.len() > max {
-        report.push(
-            Diagnostic::error(Code::TooMany, node.span, format!("the list has {} items", items.len()))
-                .why(format!("it may have {max}, so that the work for a request is bounded"))
-                .fix("list fewer"),
-        );
-        return None;
-    }
+    check_length(node, items.len(), max, report).then_some(())?;
     let mut kept: Vec<Spanned<String>> = Vec::with_capacity(items.len());
     let mut seen = std::collections::HashMap::new();
     for item in items {
         match seen.get(&item.value) {
-            Some(first) => report.push(
-                Diagnostic::error(Code::Repeated, item.span, format!("`{}` is listed twice", item.value))
-                    .why("the second mention does nothing, or something else was meant")
-                    .fix("remove it")
-                    .related(*first, "first listed here"),
-            ),
+            Some(first) => report_repeated(&item.value, item.span, *first, report),
             None => {
                 seen.insert(item.value.clone(), item.span);
                 kept.push(item);
@@ -230,6 +219,28 @@ pub(crate) fn texts(node: &Node, max: usize, report: &mut Report) -> Option<Vec<
         }
     }
     Some(kept)
+}
+
+/// Reports a list that is too long; whether it is not.
+pub(crate) fn check_length(node: &Node, length: usize, max: usize, report: &mut Report) -> bool {
+    if length > max {
+        report.push(
+            Diagnostic::error(Code::TooMany, node.span, format!("the list has {length} items"))
+                .why(format!("it may have {max}, so that the work for a request is bounded"))
+                .fix("list fewer"),
+        );
+    }
+    length <= max
+}
+
+/// Reports what a list names twice.
+pub(crate) fn report_repeated(what: &str, span: Span, first: Span, report: &mut Report) {
+    report.push(
+        Diagnostic::error(Code::Repeated, span, format!("`{what}` is listed twice"))
+            .why("the second mention does nothing, or something else was meant")
+            .fix("remove it")
+            .related(first, "first listed here"),
+    );
 }
 
 /// A list of texts that says something: where an empty list could be read as nothing or as everything.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use http::{HeaderName, HeaderValue, Method};
 use tollgate_core::forward::UpstreamUrl;
+use tollgate_core::guard::ip_filter::{Cidr, CidrError};
 use tollgate_core::route::{HostPattern, PathTemplate, Segment};
 use tollgate_core::secret::{Piece, SecretText};
 
@@ -284,3 +285,20 @@ const RESERVED_FIELDS: &[&str] = &[
     "x-forwarded-host",
     "x-forwarded-proto",
 ];
+
+/// Reads a network in CIDR notation.
+pub(crate) fn network(text: &Spanned<String>, report: &mut Report) -> Option<Cidr> {
+    let read = text.value.parse::<Cidr>();
+    if let Err(error) = &read {
+        let fix = match error {
+            CidrError::HostBits(network) => format!("write `{network}`, or the address without a prefix"),
+            CidrError::Address | CidrError::Prefix => "write it as in `10.0.0.0/8` or `2001:db8::/32`".to_owned(),
+        };
+        report.push(
+            Diagnostic::error(Code::BadNetwork, text.span, format!("`{}` is no network: {error}", text.value))
+                .why("which clients are admitted must be certain")
+                .fix(fix),
+        );
+    }
+    read.ok()
+}

@@ -199,6 +199,10 @@ codes! {
         "Policies, plans, upstreams and APIs may be spread over several files, whose order means nothing, so a name is \
         defined once. What an API's own file defines only that API sees, but it may not have the name of something \
         that the whole project sees: a reader could not know which of them is meant."
+    BadNetwork "TG0313" "A network cannot be used."
+        "A network is an IPv4 or IPv6 address, a slash and the length of the prefix, such as `10.0.0.0/8` or \
+        `2001:db8::/32`, or an address alone. Bits after the prefix must be zero: `10.0.0.1/8` means either \
+        `10.0.0.0/8` or `10.0.0.1`, which are very different networks."
 
     RouteConflict "TG0401" "Two routes could both win a request."
         "The most specific route wins, whatever the order in the file. These two are equally specific and answer \

@@ -83,7 +83,9 @@ fn is_long(shape: Shape) -> bool {
     let Shape::List(list) = shape else { return false };
     match list.of {
         Shape::Object(_) | Shape::Tagged(_) => true,
-        Shape::AnyOf(shapes) => shapes.iter().any(|shape| matches!(shape, Shape::Object(_) | Shape::Tagged(_))),
+        Shape::AnyOf(shapes) => {
+            shapes.first().is_some_and(|usual| matches!(usual, Shape::Object(_) | Shape::Tagged(_)))
+        }
         Shape::Format
         | Shape::Text
         | Shape::Ruled(_)

@@ -7,7 +7,7 @@
 use tollgate_core::cache::CacheCredentials;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::model::level::{CacheFields, CacheStatement, Level, ListStatement, OriginLevel, Setting, Timeout};
+use crate::model::level::{CacheFields, CacheStatement, Item, Level, ListStatement, OriginLevel, Setting, Timeout};
 use crate::place::{Span, Spanned};
 
 /// Something that a level said.
@@ -20,6 +20,7 @@ pub(crate) struct At<T> {
 /// What is in force for a route.
 #[derive(Debug, Default)]
 pub(crate) struct Effective<'p> {
+    pub(crate) guard: List<'p>,
     pub(crate) authn: List<'p>,
     pub(crate) limit: List<'p>,
     pub(crate) cache: Option<Cache<'p>>,
@@ -33,13 +34,13 @@ pub(crate) struct Effective<'p> {
 /// A phase's list in force.
 #[derive(Debug, Default)]
 pub(crate) struct List<'p> {
-    pub(crate) items: Vec<At<&'p Spanned<String>>>,
+    pub(crate) items: Vec<At<&'p Item>>,
     /// The lowest level that says something.
     pub(crate) last: Option<At<Span>>,
     /// What higher levels said and lower ones replaced.
-    pub(crate) lost: Vec<At<&'p Spanned<String>>>,
+    pub(crate) lost: Vec<At<&'p Item>>,
     /// The lowest list, where it adds to a higher one without saying that adding is meant, and what it adds to.
-    pub(crate) widened: Option<(Span, Vec<&'p Spanned<String>>)>,
+    pub(crate) widened: Option<(Span, Vec<&'p Item>)>,
     locked: Option<At<Span>>,
 }
 
@@ -81,8 +82,11 @@ pub(crate) struct Violation {
 /// Merges the levels, the highest first.
 pub(crate) fn merge<'p>(levels: &[At<&'p Level>]) -> Effective<'p> {
     let mut effective = Effective::default();
-    let Effective { authn, limit, cache, cache_off, timeout, body_limit, violations } = &mut effective;
+    let Effective { guard, authn, limit, cache, cache_off, timeout, body_limit, violations } = &mut effective;
     for At { level, value } in levels.iter().copied() {
+        if let Some(statement) = &value.guard {
+            guard.add(At { level, value: statement }, "guard", true, violations);
+        }
         if let Some(statement) = &value.authn {
             authn.add(At { level, value: statement }, "authn", false, violations);
         }
@@ -121,7 +125,7 @@ impl<'p> List<'p> {
         violations: &mut Vec<Violation>,
     ) {
         let At { level, value: ListStatement { span, items, replace, locked } } = statement;
-        let is_new = |item: &&Spanned<String>| !self.items.iter().any(|known| known.value.value == item.value);
+        let is_new = |item: &&Item| !self.items.iter().any(|known| known.value.is_same(item));
         if let Some(At { value: lock, .. }) = self.locked {
             if *replace == Some(true) {
                 violations.push(Violation { span: *span, key, what: "replaces it", locked: lock });
@@ -138,11 +142,11 @@ impl<'p> List<'p> {
         let inherited: Vec<_> = self.items.iter().map(|known| known.value).collect();
         for value in items {
             // A policy that a higher level put in force already is in force.
-            if !self.items.iter().any(|known| known.value.value == value.value) {
+            if !self.items.iter().any(|known| known.value.is_same(value)) {
                 self.items.push(At { level, value });
             }
         }
-        let others = inherited.into_iter().filter(|known| !items.iter().any(|item| item.value == known.value));
+        let others = inherited.into_iter().filter(|known| !items.iter().any(|item| item.is_same(known)));
         let others: Vec<_> = others.collect();
         self.widened = (replace.is_none() && !others.is_empty()).then_some((*span, others));
         self.last = Some(At { level, value: *span });
@@ -154,9 +158,9 @@ impl<'p> List<'p> {
         self.locked.is_some_and(|lock| level <= lock.level)
     }
 
-    /// The policies' names, in force in this order.
-    pub(crate) fn names(&self) -> Vec<&'p Spanned<String>> {
-        self.items.iter().map(|item| item.value).collect()
+    /// The items, in force in this order.
+    pub(crate) fn items(&self) -> impl Iterator<Item = &'p Item> + '_ {
+        self.items.iter().map(|item| item.value)
     }
 }
 

@@ -1,23 +1,18 @@
 //! Upstreams and policies, lowered into core's settings and found by name.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
-use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::bounds::CONNECT_TIMEOUT_MS_DEFAULT;
 use tollgate_core::forward::UpstreamSettings;
-use tollgate_core::kinds::{self, NamedPolicy, Slot};
-use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
+use tollgate_core::kinds::{NamedPolicy, Slot};
 
-use super::plans::Numbers;
 use crate::decode::{Named, parsed};
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::model::api::Api;
-use crate::model::policy::{ApiKey, Policy, RateLimit};
 use crate::model::project::Project;
 use crate::model::upstream::Upstream;
 use crate::place::{Span, Spanned};
-use crate::schema::units::Rate;
+use crate::policies::WrittenPolicy;
 
 /// Definitions by name; those that could not be lowered are there without a value, so that naming them is no mistake.
 #[derive(Debug)]
@@ -53,13 +48,10 @@ pub(super) fn upstreams(project: &Project, report: &mut Report) -> Definitions<U
 }
 
 pub(super) fn policies(project: &Project, report: &mut Report) -> Definitions<NamedPolicy> {
-    let mut all: Scoped<'_, Policy> = vec![(None, &project.policies)];
+    let mut all: Scoped<'_, WrittenPolicy> = vec![(None, &project.policies)];
     all.extend(own(project).map(|(name, api)| (Some(name), &api.policies)));
-    Definitions::of("policy", Code::UnknownPolicy, project.is_whole, &all, |name, policy| {
-        let policy: kinds::Policy = match policy {
-            Policy::ApiKey(settings) => api_key(settings, report)?.into(),
-            Policy::RateLimit(settings) => rate_limit(settings, report)?.into(),
-        };
+    Definitions::of("policy", Code::UnknownPolicy, project.is_whole, &all, |name, definition| {
+        let policy = (definition.kind.lower)(&definition.written, report)?;
         Some(NamedPolicy { name: name.to_owned(), policy })
     })
 }
@@ -223,47 +215,3 @@ fn lower_upstream(
         fields,
     })
 }
-
-fn api_key(policy: &ApiKey, report: &mut Report) -> Option<ApiKeySettings> {
-    let field = match &policy.header {
-        Some(name) => parsed::field_name(name, report),
-        None => Some("x-api-key".to_owned()),
-    };
-    let scheme = policy.scheme.as_ref().map(|scheme| parsed::token(scheme, report));
-    let query = policy.query.as_ref().map(|name| parsed::parameter_name(name, report));
-    Some(ApiKeySettings { field: field?, scheme: unless_refused(scheme)?, query: unless_refused(query)? })
-}
-
-fn rate_limit(policy: &RateLimit, report: &mut Report) -> Option<RateLimitSettings> {
-    let (rate, period_ms, burst) = numbers(&policy.rate, policy.burst.as_ref(), report)?;
-    let by = policy.by.as_ref().map_or(LimitBy::Consumer, |by| by.value);
-    let on_unavailable = policy.on_unavailable.as_ref().map_or(OnUnavailable::Open, |on| on.value);
-    Some(RateLimitSettings { rate, period_ms, burst, by, on_unavailable, plans: BTreeMap::new() })
-}
-
-/// Reads the numbers of a limit, which must work together.
-pub(super) fn numbers(rate: &Spanned<Rate>, burst: Option<&Spanned<u32>>, report: &mut Report) -> Option<Numbers> {
-    let (span, Rate { count, period_ms }) = (rate.span, rate.value);
-    let (rate, period_ms) = (NonZeroU32::new(count)?, NonZeroU32::new(period_ms)?);
-    let burst = burst.map_or(Some(rate), |burst| NonZeroU32::new(burst.value))?;
-    if u64::from(burst.get()) * u64::from(period_ms.get()) / u64::from(rate.get()) > BURST_MS_MAX {
-        report.push(
-            Diagnostic::error(Code::OutOfRange, span, "a full burst takes longer than a year to come back")
-                .why("the counter would have to be kept that long")
-                .fix("lower `burst`, or raise `rate`"),
-        );
-        return None;
-    }
-    Some((rate, period_ms, burst))
-}
-
-/// What was given, or that nothing was; `None` when what was given could not be read.
-fn unless_refused<T>(given: Option<Option<T>>) -> Option<Option<T>> {
-    match given {
-        None => Some(None),
-        Some(read) => read.map(Some),
-    }
-}
-
-/// A year: nobody limits by longer, and no store should keep a counter for longer.
-const BURST_MS_MAX: u64 = 366 * 86_400_000;

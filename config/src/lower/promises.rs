@@ -11,8 +11,8 @@ use crate::place::{Span, Spanned};
 
 /// What the gateway asks of the callers of a route.
 pub(super) struct Asked<'a> {
-    /// The places where it looks for keys; none where everybody may call.
-    pub(super) keys: Vec<CredentialPlace<'a>>,
+    /// The ways to be let in, each with the places where it looks for credentials; none where everybody may call.
+    pub(super) alternatives: Vec<Vec<CredentialPlace<'a>>>,
     pub(super) scopes: &'a [String],
     pub(super) is_internal: bool,
 }
@@ -52,15 +52,15 @@ impl Weaknesses {
             return;
         }
         let all = &promise.alternatives;
-        if asked.keys.is_empty() {
+        if asked.alternatives.is_empty() {
             let kinds = || all.iter().flatten().map(|need| need.scheme.name.as_str());
             return self.public.add(route, promise, || listed(unique(kinds()).into_iter()));
         }
         if all.iter().all(|needs| needs.iter().any(|need| need.scheme.kind == SchemeKind::MutualTls)) {
             self.certificate.add(route, promise, String::new);
-        } else if all.iter().all(|needs| needs.len() > 1) {
+        } else if all.iter().all(|needs| needs.len() > 1) && asked.alternatives.iter().any(|keys| !holds(all, keys)) {
             self.together.add(route, promise, String::new);
-        } else if !all.iter().any(|needs| needs.iter().all(|need| is_read(need, &asked.keys))) {
+        } else if !asked.alternatives.iter().any(|keys| holds(all, keys)) {
             let places = || all.iter().flatten().map(|need| place(&need.scheme.kind));
             self.elsewhere.add(route, promise, || unique(places()).join(" or "));
         }
@@ -89,10 +89,13 @@ impl Weaknesses {
             why: "the gateway does not look at client certificates".to_owned(),
             fix: "ask for them in front of the gateway, and let an overlay say what remains for the gateway".to_owned(),
         });
-        tell(&together, weaker, report, |count, _| Told {
+        tell(&together, weaker, report, |count, _| {
+            Told {
             what: format!("{count} {of} promise that several credentials are asked for, and one of them is enough"),
             why: "the policies of `authn` are ways to be let in, of which any is enough".to_owned(),
-            fix: "let the upstream check the others, and let an overlay say what the gateway asks for".to_owned(),
+            fix: "name them in `all`, or let the upstream check the others, and let an overlay say what the gateway asks for"
+                .to_owned(),
+        }
         });
         tell(&scopes, weaker, report, |count, missing| Told {
             what: format!("{count} {of} promise scopes that the gateway does not ask for: {missing}"),
@@ -128,6 +131,11 @@ fn tell(found: &Found, code: Code, report: &mut Report, told: impl FnOnce(&str, 
         diagnostic = diagnostic.related(*other, "this one too");
     }
     report.push(diagnostic);
+}
+
+/// Whether who is let in by these credentials has all that an alternative of the specification needs.
+fn holds(alternatives: &[Vec<Need>], keys: &[CredentialPlace<'_>]) -> bool {
+    alternatives.iter().any(|needs| needs.iter().all(|need| is_read(need, keys)))
 }
 
 /// Whether the gateway reads a credential where the specification says that it is sent.

@@ -22,7 +22,8 @@ pub(super) fn remarks(route: &Route, effective: &Effective<'_>, report: &mut Rep
         );
     }
     if let Some((span, inherited)) = &effective.authn.widened {
-        let names = listed(inherited.iter().map(|name| name.value.as_str()));
+        let titles: Vec<String> = inherited.iter().map(|item| item.title()).collect();
+        let names = listed(titles.iter().map(String::as_str));
         report.push(
             Diagnostic::warning(Code::AuthnWidened, *span, format!("{names} of a higher level is accepted here too"))
                 .why("lists append, so this one adds ways to be let in and takes none away")

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::UpstreamSettings;
-use tollgate_core::kinds::{CredentialPlace, NamedPolicy, Place, Slot, SlotPolicy};
+use tollgate_core::kinds::{CredentialPlace, NamedPolicy, Place, Policy, Slot, SlotPolicy};
+use tollgate_core::limit::LimitBy;
 use tollgate_core::route::{PathTemplate, Predicate};
 use tollgate_core::settings::RouteSettings;
 
@@ -22,7 +23,7 @@ use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::lower::{CompiledRoute, WrittenRoute};
 use crate::model::api::{Api, Route};
-use crate::model::level::{Level, Timeout};
+use crate::model::level::{Item, Level, ListStatement, Timeout};
 use crate::model::project::Project;
 use crate::model::upstream::Upstream;
 use crate::place::{Span, Spanned};
@@ -126,12 +127,14 @@ impl<'p> Lowering<'p, '_> {
         let effective = merge(&super::levels(self.project, context.written_upstream, context.api, route));
         report_violations(&effective.violations, self.report);
         let api = Some(context.name.value.as_str());
-        let authn = self.phase(&effective.authn.names(), api, Slot::Authn);
-        let limit = self.phase(&effective.limit.names(), api, Slot::Limit);
+        let (guard, guard_limit) = self.guard(effective.guard.items(), api);
+        let authn = self.alternatives(effective.authn.items(), api);
+        let limit: Vec<usize> = effective.limit.items().flat_map(|item| self.named(item, api, Slot::Limit)).collect();
         let scopes = scopes(route, self.report);
         let internal = route.internal.unwrap_or(context.api.internal);
         remarks(route, &effective, self.report);
-        weaknesses.judge(route, &Asked { keys: self.keys(&authn), scopes: &scopes, is_internal: internal });
+        weaknesses
+            .judge(route, &Asked { alternatives: self.credentials(&authn), scopes: &scopes, is_internal: internal });
         let cache = effective.cache.as_ref().map(|cache| cache_settings(cache, self.report));
         let (Some(path), true) = (path, has_base) else { return };
         let settings = RouteSettings {
@@ -141,11 +144,11 @@ impl<'p> Lowering<'p, '_> {
             methods,
             when,
             internal,
-            guard: Vec::new(),
-            guard_limit: Vec::new(),
-            authn: authn.iter().map(|place| vec![self.slot_place(*place)]).collect(),
+            guard: self.slot_places(&guard),
+            guard_limit: self.slot_places(&guard_limit),
+            authn: authn.iter().map(|places| self.slot_places(places)).collect(),
             scopes,
-            limit: limit.iter().map(|place| self.slot_place(*place)).collect(),
+            limit: self.slot_places(&limit),
             cost: route.cost.as_ref().and_then(|cost| NonZeroU32::new(cost.value)).unwrap_or(NonZeroU32::MIN),
             cache,
             upstream: context.upstream,
@@ -218,47 +221,88 @@ impl<'p> Lowering<'p, '_> {
     }
 
     /// Finds what a level names, whether or not a route is left that it holds for.
-    fn names(&mut self, level: &Level, api: Option<&str>) {
-        for (statement, phase) in [(&level.authn, Slot::Authn), (&level.limit, Slot::Limit)] {
-            let items: Vec<_> = statement.iter().flat_map(|statement| &statement.items).collect();
-            self.phase(&items, api, phase);
-        }
+    fn names(&mut self, level: &'p Level, api: Option<&str>) {
+        let items = |statement: &'p Option<ListStatement>| statement.iter().flat_map(|statement| &statement.items);
+        self.guard(items(&level.guard), api);
+        self.alternatives(items(&level.authn), api);
+        items(&level.limit).for_each(|item| {
+            self.named(item, api, Slot::Limit);
+        });
     }
 
-    /// Finds the policies of a phase; one of another phase's kind is reported.
-    fn phase(&mut self, names: &[&Spanned<String>], api: Option<&str>, phase: Slot) -> Vec<usize> {
-        let mut places = Vec::with_capacity(names.len());
-        for name in names {
+    /// The guards, and the limits that are charged with them.
+    fn guard(&mut self, items: impl Iterator<Item = &'p Item>, api: Option<&str>) -> (Vec<usize>, Vec<usize>) {
+        let (mut guards, mut limits) = (Vec::new(), Vec::new());
+        for name in items.flat_map(|item| &item.names) {
+            let Some(place) = self.policies.find(name, api, self.report) else { continue };
+            match self.policies.get(place).map(|policy| &policy.policy) {
+                Some(Policy::Guard(_)) => guards.push(place),
+                Some(Policy::Limit(limit)) if limit.by() == LimitBy::Address => limits.push(place),
+                Some(Policy::Limit(_)) => self.report_limit_by_caller(name, place),
+                Some(Policy::Authn(_)) => self.report_slot(name, place, Slot::Guard),
+                None => {}
+            }
+        }
+        (guards, limits)
+    }
+
+    /// The alternatives of `authn`; one that cannot be found as a whole is left out.
+    fn alternatives(&mut self, items: impl Iterator<Item = &'p Item>, api: Option<&str>) -> Vec<Vec<usize>> {
+        let found = items.map(|item| (item, self.named(item, api, Slot::Authn)));
+        found.filter(|(item, places)| places.len() == item.names.len()).map(|(_, places)| places).collect()
+    }
+
+    /// Finds the policies of an item; one of another slot's kind is reported.
+    fn named(&mut self, item: &Item, api: Option<&str>, slot: Slot) -> Vec<usize> {
+        let mut places = Vec::with_capacity(item.names.len());
+        for name in &item.names {
             let Some(place) = self.policies.find(name, api, self.report) else { continue };
             match self.policies.get(place) {
-                Some(policy) if policy.policy.slot() != phase => {
-                    let defined = self.policies.span(place).unwrap_or(name.span);
-                    self.report.push(
-                        Diagnostic::error(
-                            Code::WrongPolicyKind,
-                            name.span,
-                            format!("`{}` does not belong into `{}`", name.value, phase.key()),
-                        )
-                        .why(format!("`{}` takes policies of kind {}", phase.key(), kinds_of(phase)))
-                        .fix(format!("name a policy of kind {}", kinds_of(phase)))
-                        .related(defined, "defined here"),
-                    );
-                }
+                Some(policy) if policy.policy.slot() != slot => self.report_slot(name, place, slot),
                 _ => places.push(place),
             }
         }
         places
     }
 
-    /// The place of a policy in the list of its slot.
-    fn slot_place<P: SlotPolicy>(&self, place: usize) -> Place<P> {
-        Place::new(self.slot_indices.get(place).copied().unwrap_or_default())
+    fn report_slot(&mut self, name: &Spanned<String>, place: usize, slot: Slot) {
+        let defined = self.policies.span(place).unwrap_or(name.span);
+        self.report.push(
+            Diagnostic::error(
+                Code::WrongPolicyKind,
+                name.span,
+                format!("`{}` does not belong into `{}`", name.value, slot.key()),
+            )
+            .why(format!("`{}` takes policies of kind {}", slot.key(), kinds_of(slot)))
+            .fix(format!("name a policy of kind {}", kinds_of(slot)))
+            .related(defined, "defined here"),
+        );
     }
 
-    /// Where the policies of a route look for credentials.
-    fn keys(&self, authn: &[usize]) -> Vec<CredentialPlace<'_>> {
-        let policies = authn.iter().filter_map(|place| self.policies.get(*place));
-        policies.filter_map(|named| named.policy.uses().credential).collect()
+    fn report_limit_by_caller(&mut self, name: &Spanned<String>, place: usize) {
+        let defined = self.policies.span(place).unwrap_or(name.span);
+        self.report.push(
+            Diagnostic::error(
+                Code::WrongPolicyKind,
+                name.span,
+                format!("`{}` counts by caller, who is not known in `guard`", name.value),
+            )
+            .why("guards run before the caller is authenticated")
+            .fix("name a limit with `by: address`, or name this one in `limit`")
+            .related(defined, "defined here"),
+        );
+    }
+
+    /// The places of policies in the list of their slot.
+    fn slot_places<P: SlotPolicy>(&self, places: &[usize]) -> Vec<Place<P>> {
+        let index = |place: &usize| self.slot_indices.get(*place).copied().unwrap_or_default();
+        places.iter().map(|place| Place::new(index(place))).collect()
+    }
+
+    /// Where each alternative of a route looks for credentials.
+    fn credentials(&self, authn: &[Vec<usize>]) -> Vec<Vec<CredentialPlace<'_>>> {
+        let of_policy = |place: &usize| self.policies.get(*place)?.policy.uses().credential;
+        authn.iter().map(|places| places.iter().filter_map(of_policy).collect()).collect()
     }
 
     fn report_count(&mut self, route: &Route) {

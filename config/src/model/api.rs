@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::level::Level;
 use super::operations::Override;
-use super::policy::Policy;
 use super::project::format_version;
 use super::upstream::Upstream;
 use super::when::When;
@@ -13,6 +12,7 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
 use crate::openapi::Promise;
 use crate::place::{Span, Spanned};
+use crate::policies::WrittenPolicy;
 use crate::source::Node;
 
 /// One API as written.
@@ -35,7 +35,7 @@ pub(crate) struct Api {
     /// Upstreams that only this API sees.
     pub(crate) upstreams: Named<Upstream>,
     /// Policies that only this API sees.
-    pub(crate) policies: Named<Policy>,
+    pub(crate) policies: Named<WrittenPolicy>,
 }
 
 /// One route as written.
@@ -79,7 +79,7 @@ impl Api {
             .optional("upstreams", report, |node, report| decode::named(node, report, Upstream::decode))
             .unwrap_or_default();
         api.policies = fields
-            .optional("policies", report, |node, report| decode::named(node, report, Policy::decode))
+            .optional("policies", report, |node, report| decode::named(node, report, WrittenPolicy::decode))
             .unwrap_or_default();
         fields.finish(report);
         Some(api)

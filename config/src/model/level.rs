@@ -13,6 +13,7 @@ use crate::source::{Node, Value};
 /// The settings that the levels share; merged from gateway over API to operation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Level {
+    pub(crate) guard: Option<ListStatement>,
     pub(crate) authn: Option<ListStatement>,
     pub(crate) limit: Option<ListStatement>,
     pub(crate) cache: Option<CacheStatement>,
@@ -53,12 +54,36 @@ pub(crate) struct Setting<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct ListStatement {
     pub(crate) span: Span,
-    /// The policies; empty where the level says `none`.
-    pub(crate) items: Vec<Spanned<String>>,
+    /// The items; empty where the level says `none`.
+    pub(crate) items: Vec<Item>,
     /// Whether the list takes the place of the higher levels' lists; `None` where it does not say.
     pub(crate) replace: Option<bool>,
     /// Where it is said that no lower level may take the list away.
     pub(crate) locked: Option<Span>,
+}
+
+/// Policies that count as one in a list: one of them, or in `authn` several that must all let the caller in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) span: Span,
+    pub(crate) names: Vec<Spanned<String>>,
+}
+
+impl Item {
+    fn one(name: Spanned<String>) -> Self {
+        Self { span: name.span, names: vec![name] }
+    }
+
+    /// Whether both name the same policies.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.names.len() == other.names.len()
+            && self.names.iter().all(|name| other.names.iter().any(|known| known.value == name.value))
+    }
+
+    /// The names for people, such as `keys + signature`.
+    pub(crate) fn title(&self) -> String {
+        self.names.iter().map(|name| name.value.as_str()).collect::<Vec<_>>().join(" + ")
+    }
 }
 
 /// What a level says about caching.
@@ -92,8 +117,9 @@ pub(crate) enum Timeout {
 impl Level {
     pub(crate) fn decode(fields: &mut Fields<'_>, report: &mut Report) -> Self {
         Self {
-            authn: fields.optional("authn", report, |node, report| list_statement(node, &tables::AUTHN, "any", report)),
-            limit: fields.optional("limit", report, |node, report| list_statement(node, &tables::LIMIT, "use", report)),
+            guard: fields.optional("guard", report, |node, report| list_statement(node, &tables::GUARD, report)),
+            authn: fields.optional("authn", report, authn_statement),
+            limit: fields.optional("limit", report, |node, report| list_statement(node, &tables::LIMIT, report)),
             cache: fields.optional("cache", report, cache_statement),
             timeout: fields
                 .optional("timeout", report, |node, report| setting(node, &tables::LOCKABLE_TIMEOUT, report, timeout)),
@@ -137,39 +163,100 @@ pub(crate) fn timeout(node: &Node, report: &mut Report) -> Option<Timeout> {
     decode::time_limit(node, report).map(Timeout::Millis)
 }
 
-/// `name`, `[a, b]`, `none`, or `{<key>: [a, b], replace: true}`.
-fn list_statement(
+/// `name`, `[a, b]`, `none`, or `{use: [a, b], replace: true}`.
+fn list_statement(node: &Node, object: &'static Object, report: &mut Report) -> Option<ListStatement> {
+    let span = node.span;
+    match &node.value {
+        Value::Map(_) => {
+            let mut fields = Fields::open(node, object, "this list", span, report)?;
+            let items = fields.required("use", report, names);
+            let statement = rest_of_list(&mut fields, span, report);
+            fields.finish(report);
+            Some(ListStatement { items: items?, ..statement })
+        }
+        _ => short_list(node, "use", names, report),
+    }
+}
+
+/// `name`, `[a, {all: [b, c]}]`, `none`, `{any: [...]}` or `{all: [...]}`.
+fn authn_statement(node: &Node, report: &mut Report) -> Option<ListStatement> {
+    let span = node.span;
+    match &node.value {
+        Value::Map(_) => {
+            let mut fields = Fields::open(node, &tables::AUTHN, "`authn`", span, report)?;
+            let any = fields.optional("any", report, alternatives);
+            let all = fields.optional("all", report, together);
+            let statement = rest_of_list(&mut fields, span, report);
+            let is_whole = fields.check_rules(report);
+            fields.finish(report);
+            let items = any.or_else(|| all.map(|item| vec![item]));
+            Some(ListStatement { items: items.filter(|_| is_whole)?, ..statement })
+        }
+        _ => short_list(node, "any", alternatives, report),
+    }
+}
+
+/// What stands beside the list in a mapping.
+fn rest_of_list(fields: &mut Fields<'_>, span: Span, report: &mut Report) -> ListStatement {
+    let replace = fields.optional("replace", report, decode::boolean);
+    ListStatement { span, items: Vec::new(), replace, locked: locked(fields, report) }
+}
+
+/// `name`, a list or `none`.
+fn short_list(
     node: &Node,
-    object: &'static Object,
-    key: &'static str,
+    key: &str,
+    read: impl FnOnce(&Node, &mut Report) -> Option<Vec<Item>>,
     report: &mut Report,
 ) -> Option<ListStatement> {
     let span = node.span;
     if is_none(node) {
         return Some(ListStatement { span, items: Vec::new(), replace: Some(true), locked: None });
     }
-    match &node.value {
-        Value::Text(_) => {
-            let item = decode::text(node, report)?;
-            Some(ListStatement { span, items: vec![item], replace: None, locked: None })
-        }
-        Value::List(_) => {
-            let items = decode::some_texts(node, POLICIES_MAX, report)?;
-            Some(ListStatement { span, items, replace: None, locked: None })
-        }
-        Value::Map(_) => {
-            let mut fields = Fields::open(node, object, "this list", span, report)?;
-            let items = fields.required(key, report, |node, report| decode::some_texts(node, POLICIES_MAX, report));
-            let replace = fields.optional("replace", report, decode::boolean);
-            let locked = locked(&mut fields, report);
-            fields.finish(report);
-            Some(ListStatement { span, items: items?, replace, locked })
-        }
+    let items = match &node.value {
+        Value::Text(_) => vec![Item::one(decode::text(node, report)?)],
+        Value::List(_) => read(node, report)?,
         _ => {
             let fix = format!("write a policy's name, `[a, b]`, `{{{key}: [a, b]}}` or `none`");
-            decode::mistyped(node, "names of policies", &fix, report)
+            return decode::mistyped(node, "names of policies", &fix, report);
+        }
+    };
+    Some(ListStatement { span, items, replace: None, locked: None })
+}
+
+fn names(node: &Node, report: &mut Report) -> Option<Vec<Item>> {
+    let names = decode::some_texts(node, POLICIES_MAX, report)?;
+    Some(names.into_iter().map(Item::one).collect())
+}
+
+/// Names, and policies that count as one: `[a, {all: [b, c]}]`.
+fn alternatives(node: &Node, report: &mut Report) -> Option<Vec<Item>> {
+    let Value::List(items) = &node.value else { return names(node, report) };
+    if items.iter().all(|item| !matches!(item.value, Value::Map(_))) {
+        return names(node, report);
+    }
+    decode::check_length(node, items.len(), POLICIES_MAX, report).then_some(())?;
+    let item = |node: &Node, report: &mut Report| match &node.value {
+        Value::Map(_) => {
+            let mut fields = Fields::open(node, &tables::TOGETHER, "this item", node.span, report)?;
+            let item = fields.required("all", report, together);
+            fields.finish(report);
+            item
+        }
+        _ => decode::text(node, report).map(Item::one),
+    };
+    let mut kept: Vec<Item> = Vec::with_capacity(items.len());
+    for item in decode::list(node, report, item)? {
+        match kept.iter().find(|known| known.is_same(&item)) {
+            Some(first) => decode::report_repeated(&item.title(), item.span, first.span, report),
+            None => kept.push(item),
         }
     }
+    Some(kept)
+}
+
+fn together(node: &Node, report: &mut Report) -> Option<Item> {
+    Some(Item { span: node.span, names: decode::some_texts(node, POLICIES_MAX, report)? })
 }
 
 pub(crate) const CREDENTIALS: &[(&str, CacheCredentials)] = &[

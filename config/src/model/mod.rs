@@ -9,7 +9,6 @@ pub(crate) mod fixtures;
 pub(crate) mod level;
 pub(crate) mod operations;
 pub(crate) mod plan;
-pub(crate) mod policy;
 pub(crate) mod prices;
 pub(crate) mod project;
 pub(crate) mod tables;

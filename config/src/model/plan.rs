@@ -1,12 +1,11 @@
 //! `plans:`, what consumers of a plan have in place of a policy's own numbers.
 
-use super::policy::burst;
 use super::project::format_version;
 use crate::decode::{self, Fields, Named, RATE};
 use crate::diagnostic::Report;
 use crate::model::tables;
 use crate::place::Spanned;
-use crate::schema::units::Rate;
+use crate::policies::PlanLimit;
 use crate::source::{Entry, Node, Value};
 
 /// One plan as written.
@@ -14,13 +13,6 @@ use crate::source::{Entry, Node, Value};
 pub(crate) struct Plan {
     /// The policies that it has other numbers for; a policy of an API's own is named `api.policy`.
     pub(crate) limits: Vec<(Spanned<String>, PlanLimit)>,
-}
-
-/// The numbers of a plan for one policy.
-#[derive(Clone, Debug)]
-pub(crate) struct PlanLimit {
-    pub(crate) rate: Spanned<Rate>,
-    pub(crate) burst: Option<Spanned<u32>>,
 }
 
 impl Plan {
@@ -47,17 +39,17 @@ fn limits(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Plan
     let Value::Map(entries) = &node.value else {
         return decode::mistyped(node, "a mapping of policies", "write `{policy: {rate: 100/s}}`", report);
     };
-    let limit = |Entry { key, value }: &Entry| Some((key.clone(), PlanLimit::decode(key, value, report)?));
-    Some(entries.iter().filter_map(limit).collect())
+    let named = |Entry { key, value }: &Entry| Some((key.clone(), limit(key, value, report)?));
+    Some(entries.iter().filter_map(named).collect())
 }
 
-impl PlanLimit {
-    fn decode(policy: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
-        let owner = format!("the plan's limit `{}`", policy.value);
-        let mut fields = Fields::open(node, &tables::PLAN_LIMIT, owner, policy.span, report)?;
-        let rate = fields.required("rate", report, |node, report| decode::quantity(node, &RATE, report));
-        let burst = fields.optional("burst", report, burst);
-        fields.finish(report);
-        Some(Self { rate: rate?, burst })
-    }
+fn limit(policy: &Spanned<String>, node: &Node, report: &mut Report) -> Option<PlanLimit> {
+    let owner = format!("the plan's limit `{}`", policy.value);
+    let mut fields = Fields::open(node, &tables::PLAN_LIMIT, owner, policy.span, report)?;
+    let rate = fields.required("rate", report, |node, report| decode::quantity(node, &RATE, report));
+    let burst = fields.optional("burst", report, |node, report| {
+        decode::integer(node, 1, u32::MAX, report).map(|burst| Spanned::new(burst, node.span))
+    });
+    fields.finish(report);
+    Some(PlanLimit { rate: rate?, burst })
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use super::api::{Api, HOSTS_MAX};
 use super::level::Level;
 use super::plan::Plan;
-use super::policy::Policy;
 use super::upstream::{self, Upstream};
 use crate::decode::{self, Fields, Named};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
 use crate::model::target::Target;
 use crate::place::Spanned;
+use crate::policies::WrittenPolicy;
 use crate::source::{Node, Value};
 
 /// A project as written; what could not be read is missing and was reported.
@@ -20,7 +20,7 @@ pub(crate) struct Project {
     pub(crate) gateway: Option<Gateway>,
     pub(crate) telemetry: Telemetry,
     pub(crate) upstreams: Named<Upstream>,
-    pub(crate) policies: Named<Policy>,
+    pub(crate) policies: Named<WrittenPolicy>,
     pub(crate) plans: Named<Plan>,
     pub(crate) apis: Named<Api>,
     /// Whether every file could be read; a name that is not known may be defined in one that could not.
@@ -66,7 +66,7 @@ impl Project {
                 .optional("upstreams", report, |node, report| decode::named(node, report, Upstream::decode))
                 .unwrap_or_default(),
             policies: fields
-                .optional("policies", report, |node, report| decode::named(node, report, Policy::decode))
+                .optional("policies", report, |node, report| decode::named(node, report, WrittenPolicy::decode))
                 .unwrap_or_default(),
             plans: fields
                 .optional("plans", report, |node, report| decode::named(node, report, Plan::decode))
@@ -84,12 +84,13 @@ impl Project {
 }
 
 /// Reads the root of a file in `policies/`.
-pub(crate) fn decode_policies(root: &Node, report: &mut Report) -> Named<Policy> {
+pub(crate) fn decode_policies(root: &Node, report: &mut Report) -> Named<WrittenPolicy> {
     let Some(mut fields) = Fields::open(root, &tables::POLICIES_FILE, "the file", root.span, report) else {
         return Named::new();
     };
     format_version(&mut fields, report);
-    let policies = fields.required("policies", report, |node, report| decode::named(node, report, Policy::decode));
+    let policies =
+        fields.required("policies", report, |node, report| decode::named(node, report, WrittenPolicy::decode));
     fields.finish(report);
     policies.unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use crate::lower;
 use crate::lower::merge::{At, Effective, List, Member, Single};
 use crate::lower::{CompiledRoute, Whole};
 use crate::model::api::{Api, Route};
-use crate::model::level::{OriginLevel, Setting};
+use crate::model::level::{Item, OriginLevel, Setting};
 use crate::model::project::Project;
 use crate::model::upstream::Upstream;
 use crate::place::Spanned;
@@ -34,7 +34,7 @@ impl Finder<'_> {
         all.extend(singles(&effective));
         all.extend(caching(&effective));
         let named = route.settings.policies(&self.whole.policies);
-        named.for_each(|policy| all.extend(policy::origins(self.project, policy.name)));
+        named.for_each(|policy| all.extend(policy::origins(self.project, &self.whole.policies, policy.name)));
         for origin in &mut all {
             let given = origin.span.and_then(|span| self.substituted.get(&span));
             origin.given = given.map(|given| given.span);
@@ -112,13 +112,18 @@ impl Finder<'_> {
 }
 
 fn lists(effective: &Effective<'_>) -> Vec<Origin> {
-    [list("authn", &effective.authn), list("limit", &effective.limit)].concat()
+    let mut all = [list("authn", &effective.authn), list("limit", &effective.limit)].concat();
+    // Most gateways have no guards, and nothing holds where there are none.
+    if effective.guard.last.is_some() {
+        all.splice(0..0, list("guard", &effective.guard));
+    }
+    all
 }
 
 fn list(key: &str, list: &List<'_>) -> Vec<Origin> {
-    let origin = |at: &At<&Spanned<String>>| Origin {
+    let origin = |at: &At<&Item>| Origin {
         is_locked: list.is_locked_from(at.level),
-        ..Origin::new(key, at.value.value.clone(), at.level, Some(at.value.span))
+        ..Origin::new(key, at.value.title(), at.level, Some(at.value.span))
     };
     let mut all: Vec<Origin> = list.items.iter().map(origin).collect();
     if all.is_empty() {
@@ -129,11 +134,7 @@ fn list(key: &str, list: &List<'_>) -> Vec<Origin> {
     }
     // What was replaced is told once, with the first of what replaced it.
     if let Some(first) = all.first_mut() {
-        let lost = |at: &At<&Spanned<String>>| Overridden {
-            value: at.value.value.clone(),
-            level: at.level,
-            span: at.value.span,
-        };
+        let lost = |at: &At<&Item>| Overridden { value: at.value.title(), level: at.level, span: at.value.span };
         first.overridden = list.lost.iter().map(lost).collect();
     }
     all

@@ -1,10 +1,8 @@
 //! Values as people write them.
 
 use tollgate_core::cache::CacheCredentials;
-use tollgate_core::limit::{LimitBy, OnUnavailable};
 
 use crate::model::level::{CREDENTIALS, Timeout};
-use crate::model::policy::{BY, ON_UNAVAILABLE};
 use crate::place::Spanned;
 pub(super) use crate::schema::written::{duration, rate, size};
 
@@ -25,14 +23,6 @@ pub(super) fn texts<'t>(items: impl Iterator<Item = &'t str>) -> String {
 
 pub(super) fn credentials(value: CacheCredentials) -> String {
     word(CREDENTIALS, value)
-}
-
-pub(super) fn by(value: LimitBy) -> String {
-    word(BY, value)
-}
-
-pub(super) fn on_unavailable(value: OnUnavailable) -> String {
-    word(ON_UNAVAILABLE, value)
 }
 
 fn word<T: PartialEq + Copy>(words: &[(&str, T)], value: T) -> String {

@@ -13,12 +13,14 @@
 //! A table describes what can be checked in one value without the rest of the project (codes `TG02..`). `lower` checks
 //! whether names exist, and whether hosts, paths and URLs are usable.
 
+pub(crate) mod change;
 mod json;
 pub(crate) mod pattern;
 pub(crate) mod texts;
 pub(crate) mod units;
 pub(crate) mod written;
 
+use change::Change;
 pub(crate) use json::Document;
 
 /// A mapping with known keys.
@@ -67,9 +69,14 @@ pub(crate) struct Key {
     pub(crate) shape: Shape,
     /// The meaning of its absence.
     pub(crate) absent: Absent,
+    /// The effect of another value on callers; `diff` judges the keys of policies by it.
+    pub(crate) change: Change,
     /// Example values as JSON.
     pub(crate) examples: &'static [&'static str],
 }
+
+/// The effect of a change of a key for which none is described.
+const UNKNOWN: Change = Change::Review("requests are answered otherwise");
 
 /// The meaning of a key's absence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,12 +92,12 @@ pub(crate) enum Absent {
 impl Key {
     /// A required key.
     pub(crate) const fn required(name: &'static str, doc: &'static str, shape: Shape) -> Self {
-        Self { name, doc, shape, absent: Absent::Refused, examples: &[] }
+        Self { name, doc, shape, absent: Absent::Refused, change: UNKNOWN, examples: &[] }
     }
 
     /// An optional key without a default.
     pub(crate) const fn optional(name: &'static str, doc: &'static str, shape: Shape) -> Self {
-        Self { name, doc, shape, absent: Absent::Means("nothing"), examples: &[] }
+        Self { name, doc, shape, absent: Absent::Means("nothing"), change: UNKNOWN, examples: &[] }
     }
 
     /// The same with a default, written as JSON.
@@ -102,6 +109,12 @@ impl Key {
     /// The same, with a description of its default in words.
     pub(crate) const fn absent(mut self, means: &'static str) -> Self {
         self.absent = Absent::Means(means);
+        self
+    }
+
+    /// The same, saying what another value does to those who call.
+    pub(crate) const fn change(mut self, change: Change) -> Self {
+        self.change = change;
         self
     }
 

@@ -118,6 +118,14 @@ pub(crate) static SCHEME: TextRule = TextRule {
     examples: &["Bearer"],
 };
 
+/// A network in CIDR notation, or an address.
+pub(crate) static NETWORK: TextRule = TextRule {
+    name: "network",
+    doc: "An IPv4 or IPv6 network in CIDR notation without bits after its prefix, or an address.",
+    pattern: "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$",
+    examples: &["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"],
+};
+
 /// The name of a query parameter.
 pub(crate) static QUERY_PARAMETER: TextRule = TextRule {
     name: "query-parameter",

@@ -34,10 +34,12 @@ pub(crate) fn size_bytes(text: &str) -> Result<u64, String> {
 }
 
 /// A rate: a number per period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rate {
-    pub(crate) count: u32,
-    pub(crate) period_ms: u32,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rate {
+    /// The number.
+    pub count: u32,
+    /// The period, in milliseconds.
+    pub period_ms: u32,
 }
 
 /// Parses a rate; `Err` says what is wrong with it.

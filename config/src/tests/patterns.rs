@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tollgate_core::authn::ApiKey;
 use tollgate_core::forward::UpstreamUrl;
+use tollgate_core::guard::ip_filter::Cidr;
 use tollgate_core::route::{HostPattern, PathTemplate};
 use tollgate_core::secret::SecretText;
 use tollgate_core::time::Timestamp;
@@ -78,6 +79,7 @@ const RULES: &[Read] = &[
     exactly(&texts::FIELD_VALUE, |text| SecretText::parse(text).is_some()),
     exactly(&texts::FIELD, |text| http::HeaderName::from_bytes(text.as_bytes()).is_ok()),
     exactly(&texts::TARGET, |text| text.parse::<Target>().is_ok()),
+    at_least(&texts::NETWORK, |text| text.parse::<Cidr>().is_ok()),
     at_least(&texts::HOST, |text| text.parse::<HostPattern>().is_ok()),
     at_least(&texts::PATH, |text| text.parse::<PathTemplate>().is_ok()),
     at_least(&texts::URL, |text| text.parse::<UpstreamUrl>().is_ok()),

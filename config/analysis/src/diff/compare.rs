@@ -8,7 +8,7 @@ use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::settings::RouteSettings;
 
 use super::ask::Answered;
-use super::policy::{authn, limits};
+use super::policy::{authn, lists};
 use super::{Change, Differing, Effect};
 
 /// The differences of routes.
@@ -81,7 +81,7 @@ impl Pair<'_> {
         let mut all = self.route();
         all.extend(self.authn());
         all.extend(self.scopes());
-        all.extend(limits(self.from, self.to, &self.old.settings, &self.new.settings, self.subject()));
+        all.extend(lists(self.from, self.to, &self.old.settings, &self.new.settings, self.subject()));
         all.extend(self.cache());
         all.extend(self.single_values());
         all.extend(self.upstream());
@@ -118,19 +118,25 @@ impl Pair<'_> {
         if old.keys().eq(new.keys()) {
             return None;
         }
-        let shown = |policies: &BTreeMap<String, &str>| match policies.len() {
+        let shown = |ways: &BTreeMap<BTreeSet<String>, String>| match ways.len() {
             0 => "public".to_owned(),
-            _ => policies.values().copied().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(","),
+            _ => ways.values().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(","),
         };
         let say = |effect, reason| self.say("authn", shown(&old), shown(&new), effect, reason);
-        let has_all = |some: &BTreeMap<String, &str>, others: &BTreeMap<String, &str>| {
-            others.keys().all(|key| some.contains_key(key))
+        // Who has all of a way that is still there is let in as before.
+        let is_way = |ways: &BTreeMap<BTreeSet<String>, String>, all: &BTreeSet<String>| {
+            ways.keys().any(|way| way.is_subset(all))
         };
+        let lets_in_more = new.keys().any(|way| !is_way(&old, way));
+        let lets_in_fewer = old.keys().any(|way| !is_way(&new, way));
+        if !lets_in_more && !lets_in_fewer {
+            return None;
+        }
         Some(match (old.is_empty(), new.is_empty()) {
             (true, _) => say(Effect::Breaking, "callers need a credential now"),
             (_, true) => say(Effect::Compatible, "everybody may call now").loosening(),
-            _ if has_all(&new, &old) => say(Effect::Compatible, "more credentials are taken").loosening(),
-            _ if has_all(&old, &new) => say(Effect::Breaking, "fewer credentials are taken"),
+            _ if !lets_in_fewer => say(Effect::Compatible, "more credentials are taken").loosening(),
+            _ if !lets_in_more => say(Effect::Breaking, "fewer credentials are taken"),
             _ => say(Effect::Breaking, "other credentials are taken").loosening(),
         })
     }

@@ -10,6 +10,7 @@ mod compare;
 mod policy;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use serde::Serialize;
 use tollgate_config::Compiled;

@@ -1,57 +1,52 @@
 //! Policies: those that a route names, and the settings of those that both gateways have by one name.
+//!
+//! What another value of a key does is said by the table of the policy's kind; nothing here knows a kind.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
 
-use tollgate_config::{Compiled, duration};
-use tollgate_core::kinds::{CredentialPlace, LimitPolicy, Named, Place};
-use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
+use tollgate_config::Compiled;
+use tollgate_config::policies::{Change as Judgement, Setting, Settings, settings};
+use tollgate_core::kinds::{PolicyView, Slot};
 use tollgate_core::settings::RouteSettings;
 
+use super::value::{Looseness, compare, is_same};
 use super::{Change, Differing, Effect};
 
-/// Where a route takes credentials from, each with the name of a policy that does.
-///
-/// Policies by one name in both gateways are compared once, under their name; here they are the same.
-pub(super) fn authn<'c>(compiled: &'c Compiled, route: &RouteSettings) -> BTreeMap<String, &'c str> {
-    let policies = route.authenticators().filter_map(|place| compiled.policies().view(place));
-    policies.filter_map(|policy| Some((place(policy.uses.credential?), policy.name))).collect()
+/// The alternatives that let callers of a route in: what tells each from others, with the names of its policies.
+pub(super) fn authn(compiled: &Compiled, route: &RouteSettings) -> BTreeMap<BTreeSet<String>, String> {
+    let all = compiled.policies();
+    let alternatives = route.authn.iter().map(|places| {
+        let policies: Vec<PolicyView<'_>> = places.iter().filter_map(|place| all.view(*place)).collect();
+        let identities =
+            policies.iter().filter_map(|policy| settings(all, policy.name)).map(|policy| identity(&policy));
+        let names: Vec<&str> = policies.iter().map(|policy| policy.name).collect();
+        (identities.collect(), names.join(" + "))
+    });
+    alternatives.collect()
 }
 
-/// Where a key is looked for.
-fn place(settings: CredentialPlace<'_>) -> String {
-    let scheme = settings.scheme.map(|scheme| format!(" {scheme}")).unwrap_or_default();
-    let query = settings.query.map(|query| format!(" or ?{query}")).unwrap_or_default();
-    format!("{}{scheme}{query}", settings.field)
+/// What tells an authenticator from others.
+fn identity(settings: &Settings) -> String {
+    let parts = settings.list.iter().filter(|setting| setting.change == Judgement::Identity);
+    let parts: Vec<String> = parts.filter_map(shown).collect();
+    format!("{} {}", settings.kind, parts.join(", "))
 }
 
-/// The limits of two routes.
-pub(super) fn limits(
+/// Guards and limits of two routes, and what a request costs.
+pub(super) fn lists(
     from: &Compiled,
     to: &Compiled,
     old: &RouteSettings,
     new: &RouteSettings,
     subject: &str,
 ) -> Vec<Change> {
-    let mut all = Vec::new();
-    let (old_limits, new_limits) = (charged(from, old), charged(to, new));
-    let by_name = |name: &str, limits: &[(&str, &RateLimitSettings)]| limits.iter().any(|(known, _)| *known == name);
-    let mut added: Vec<_> = new_limits.iter().filter(|(name, _)| !by_name(name, &old_limits)).collect();
-    for (_, settings) in old_limits.iter().filter(|(name, _)| !by_name(name, &new_limits)) {
-        // The same limit by another name: its counters begin anew, and nothing else differs.
-        if let Some(same) = added.iter().position(|(_, other)| other == settings) {
-            added.remove(same);
-            continue;
-        }
-        let values = Differing { from: Some(shown(settings)), to: None };
-        let change = Change::of(subject, "limit", values, Effect::Compatible, "a limit is lifted");
-        all.push(change.loosening());
-    }
-    for (_, settings) in added {
-        let values = Differing { from: None, to: Some(shown(settings)) };
-        all.push(Change::of(subject, "limit", values, Effect::Breaking, "requests past a new limit are refused"));
-    }
-    if old.cost != new.cost && !(old_limits.is_empty() && new_limits.is_empty()) {
+    let guards = |compiled, route| in_force(compiled, route, |policy| policy.slot == Slot::Guard);
+    let limits = |compiled, route| in_force(compiled, route, |policy| policy.slot == Slot::Limit);
+    let (old_limits, new_limits) = (limits(from, old), limits(to, new));
+    let charges = !(old_limits.is_empty() && new_limits.is_empty());
+    let mut all = list(subject, &GUARD, &guards(from, old), &guards(to, new));
+    all.extend(list(subject, &LIMIT, &old_limits, &new_limits));
+    if old.cost != new.cost && charges {
         let values = Differing { from: Some(old.cost.to_string()), to: Some(new.cost.to_string()) };
         all.push(if new.cost > old.cost {
             Change::of(subject, "cost", values, Effect::Breaking, "limits are exhausted sooner")
@@ -62,105 +57,126 @@ pub(super) fn limits(
     all
 }
 
-fn charged<'c>(compiled: &'c Compiled, route: &RouteSettings) -> Vec<(&'c str, &'c RateLimitSettings)> {
-    let rate_limit = |LimitPolicy::RateLimit(settings): &'c LimitPolicy| settings;
-    compiled.policies().at(&route.limit).map(|limit| (limit.name.as_str(), rate_limit(&limit.policy))).collect()
+/// A list of policies that all hold, and what is said of those that come and go.
+struct HoldingList {
+    key: &'static str,
+    lifted: &'static str,
+    added: &'static str,
 }
 
-/// Limits that both gateways have by one name and use. Where a key is taken from is compared for each route.
+const GUARD: HoldingList = HoldingList {
+    key: "guard",
+    lifted: "a guard is lifted",
+    added: "requests that a new guard does not admit are refused",
+};
+
+const LIMIT: HoldingList =
+    HoldingList { key: "limit", lifted: "a limit is lifted", added: "requests past a new limit are refused" };
+
+/// A policy that holds for a route: its name and settings.
+type InForce = (String, Settings);
+
+fn in_force(compiled: &Compiled, route: &RouteSettings, is_of: impl Fn(&PolicyView<'_>) -> bool) -> Vec<InForce> {
+    let policies = route.policies(compiled.policies()).filter(is_of);
+    policies.filter_map(|policy| Some((policy.name.to_owned(), settings(compiled.policies(), policy.name)?))).collect()
+}
+
+fn list(subject: &str, of: &HoldingList, old: &[InForce], new: &[InForce]) -> Vec<Change> {
+    let has = |list: &[InForce], name: &str| list.iter().any(|(known, _)| known == name);
+    let mut all = Vec::new();
+    let mut added: Vec<&InForce> = new.iter().filter(|(name, _)| !has(old, name)).collect();
+    for (_, settings) in old.iter().filter(|(name, _)| !has(new, name)) {
+        // The same policy by another name: counters begin anew, and nothing else differs.
+        if let Some(same) = added.iter().position(|(_, other)| other == settings) {
+            added.remove(same);
+            continue;
+        }
+        let values = Differing { from: Some(summary(settings)), to: None };
+        all.push(Change::of(subject, of.key, values, Effect::Compatible, of.lifted).loosening());
+    }
+    for (_, settings) in added {
+        let values = Differing { from: None, to: Some(summary(settings)) };
+        all.push(Change::of(subject, of.key, values, Effect::Breaking, of.added));
+    }
+    all
+}
+
+/// Policies that both gateways have by one name and use in one slot.
 pub(super) fn policies(from: &Compiled, to: &Compiled) -> Vec<Change> {
-    let uses = |compiled: &Compiled, name: &str| {
-        let is_named =
-            |place: &Place<LimitPolicy>| compiled.policies().get(*place).is_some_and(|limit| limit.name == name);
-        compiled.routes().iter().any(|route| route.settings.limit.iter().any(is_named))
-    };
-    let named = |old: &Named<LimitPolicy>| to.policies().limit.iter().find(|new| new.name == old.name);
-    let both = from.policies().limit.iter().filter_map(|old| Some((old, named(old)?)));
-    let used = both.filter(|(old, new)| old.policy != new.policy && uses(from, &old.name) && uses(to, &new.name));
-    used.flat_map(|(old, new)| {
-        let (LimitPolicy::RateLimit(a), LimitPolicy::RateLimit(b)) = (&old.policy, &new.policy);
-        rate_limit(&format!("policy {}", old.name), a, b)
+    let (old_uses, new_uses) = (used(from), used(to));
+    let both = old_uses.intersection(&new_uses).map(|(name, _)| *name);
+    both.flat_map(|name| {
+        let (old, new) = (settings(from.policies(), name), settings(to.policies(), name));
+        old.zip(new).map(|(old, new)| policy(&format!("policy {name}"), &old, &new)).unwrap_or_default()
     })
     .collect()
 }
 
-fn rate_limit(subject: &str, old: &RateLimitSettings, new: &RateLimitSettings) -> Vec<Change> {
-    let say = |setting: &str, from: String, to: String, effect, reason: &str| {
-        Change::of(subject, setting, Differing { from: Some(from), to: Some(to) }, effect, reason)
-    };
-    let own = |settings: &RateLimitSettings| PlanLimit {
-        rate: settings.rate,
-        period_ms: settings.period_ms,
-        burst: settings.burst,
-    };
-    let mut all = numbers(subject, "", own(old), own(new));
+/// The policies that some route names, each with its slot.
+fn used(compiled: &Compiled) -> BTreeSet<(&str, Slot)> {
+    let routes = compiled.routes().iter();
+    routes
+        .flat_map(|route| route.settings.policies(compiled.policies()).map(|policy| (policy.name, policy.slot)))
+        .collect()
+}
+
+fn policy(subject: &str, old: &Settings, new: &Settings) -> Vec<Change> {
+    if old.kind != new.kind {
+        let values = Differing { from: Some(old.kind.to_owned()), to: Some(new.kind.to_owned()) };
+        return vec![Change::of(subject, "kind", values, Effect::Review, "another kind of policy decides")];
+    }
+    let mut all = keys(subject, "", old, new, |_| true);
     // What a plan does not say of a policy, the policy says itself.
-    for plan in old.plans.keys().chain(new.plans.keys()).collect::<BTreeSet<_>>() {
-        let of = |settings: &RateLimitSettings| settings.plans.get(plan).copied().unwrap_or_else(|| own(settings));
-        all.extend(numbers(subject, &format!("plans.{plan}."), of(old), of(new)));
-    }
-    if old.by != new.by {
-        let reason = "other requests share the limit";
-        all.push(say("by", by(old.by).to_owned(), by(new.by).to_owned(), Effect::Review, reason));
-    }
-    if old.on_unavailable != new.on_unavailable {
-        let closes = new.on_unavailable == OnUnavailable::Closed;
-        let (from, to) = (on(old.on_unavailable).to_owned(), on(new.on_unavailable).to_owned());
-        let reason = "while the counter store is away, requests are answered otherwise";
-        let change = say("on-unavailable", from, to, Effect::Review, reason);
-        all.push(if closes { change } else { change.loosening() });
+    for plan in old.plans.iter().chain(&new.plans).map(|(plan, _)| plan).collect::<BTreeSet<_>>() {
+        let replaced = |key: &str| [old, new].iter().any(|settings| settings.replaces(plan, key));
+        all.extend(keys(subject, &format!("plans.{plan}."), &old.with_plan(plan), &new.with_plan(plan), replaced));
     }
     all
 }
 
-/// Rate and burst, of a policy or of a plan.
-fn numbers(subject: &str, prefix: &str, old: PlanLimit, new: PlanLimit) -> Vec<Change> {
-    let judged = |is_tighter: bool, setting: &str, from: String, to: String| {
-        let values = Differing { from: Some(from), to: Some(to) };
-        let setting = format!("{prefix}{setting}");
-        if is_tighter {
-            Change::of(subject, &setting, values, Effect::Breaking, "requests that passed may be refused")
-        } else {
-            Change::of(subject, &setting, values, Effect::Compatible, "more requests pass").loosening()
+fn keys(
+    subject: &str,
+    prefix: &str,
+    old: &Settings,
+    new: &Settings,
+    is_compared: impl Fn(&str) -> bool,
+) -> Vec<Change> {
+    let both = old.list.iter().zip(&new.list).filter(|(old, _)| is_compared(old.key));
+    both.filter_map(|(old, new)| judge(subject, prefix, old, new)).collect()
+}
+
+fn judge(subject: &str, prefix: &str, old: &Setting, new: &Setting) -> Option<Change> {
+    if is_same(old.value.as_ref(), new.value.as_ref()) {
+        return None;
+    }
+    let shown = |setting: &Setting| setting.value.as_ref().map(ToString::to_string);
+    let values = Differing { from: shown(old), to: shown(new) };
+    let change = |effect, reason| Change::of(subject, &format!("{prefix}{}", old.key), values, effect, reason);
+    match old.change {
+        // What is another policy is compared route by route.
+        Judgement::Identity => None,
+        Judgement::Review(why) => Some(change(Effect::Review, why)),
+        Judgement::LoosestFirst { words, why } => {
+            let place = |setting: &Setting| words.iter().position(|word| shown(setting).as_deref() == Some(word));
+            let (is_looser, change) = (place(new) < place(old), change(Effect::Review, why));
+            Some(if is_looser { change.loosening() } else { change })
         }
-    };
-    let mut all = Vec::new();
-    // 60/min and 1/s are the same rate: they are compared as fractions.
-    let (was, is) = (
-        u64::from(old.rate.get()) * u64::from(new.period_ms.get()),
-        u64::from(new.rate.get()) * u64::from(old.period_ms.get()),
-    );
-    if was != is {
-        all.push(judged(is < was, "rate", rate(old.rate, old.period_ms), rate(new.rate, new.period_ms)));
-    }
-    if old.burst != new.burst {
-        all.push(judged(new.burst < old.burst, "burst", old.burst.to_string(), new.burst.to_string()));
-    }
-    all
-}
-
-fn shown(settings: &RateLimitSettings) -> String {
-    let rate = rate(settings.rate, settings.period_ms);
-    format!("{rate}, burst {}, by {}", settings.burst, by(settings.by))
-}
-
-/// As a project writes it: `60/m`, `5/10s`.
-fn rate(rate: NonZeroU32, period_ms: NonZeroU32) -> String {
-    let period = duration(u64::from(period_ms.get()));
-    let unit = period.strip_prefix('1').filter(|unit| !unit.starts_with(|c: char| c.is_ascii_digit()));
-    format!("{rate}/{}", unit.unwrap_or(&period))
-}
-
-const fn by(by: LimitBy) -> &'static str {
-    match by {
-        LimitBy::Consumer => "consumer",
-        LimitBy::Address => "address",
+        Judgement::MoreIsLooser | Judgement::MoreIsStricter => {
+            let more_is_looser = old.change == Judgement::MoreIsLooser;
+            Some(match compare(old.value.as_ref(), new.value.as_ref(), more_is_looser) {
+                Looseness::Stricter => change(Effect::Breaking, "requests that passed may be refused"),
+                Looseness::Looser => change(Effect::Compatible, "more requests pass").loosening(),
+                Looseness::Other => change(Effect::Breaking, "other requests pass").loosening(),
+            })
+        }
     }
 }
 
-const fn on(on: OnUnavailable) -> &'static str {
-    match on {
-        OnUnavailable::Open => "open",
-        OnUnavailable::Closed => "closed",
-    }
+/// The settings in one line.
+fn summary(settings: &Settings) -> String {
+    settings.list.iter().filter_map(shown).collect::<Vec<_>>().join(", ")
+}
+
+fn shown(setting: &Setting) -> Option<String> {
+    Some(format!("{} {}", setting.key, setting.value.as_ref()?))
 }

@@ -89,6 +89,42 @@ fn a_limit_is_compared_across_periods_and_told_once() {
 }
 
 #[test]
+fn several_authenticators_let_in_fewer_than_each_of_them() {
+    use Effect::{Breaking, Compatible};
+    for (from, to, expected) in [
+        ("authn: [keys, tokens]", "authn: {all: [keys, tokens], replace: true}", ("authn", Breaking, false)),
+        ("authn: {all: [keys, tokens], replace: true}", "authn: keys", ("authn", Compatible, true)),
+        ("authn: {all: [keys, tokens], replace: true}", "authn: none", ("authn", Compatible, true)),
+    ] {
+        check(("", &format!("{{path: /a, {from}}}")), ("", &format!("{{path: /a, {to}}}")), &[expected]);
+    }
+    check(
+        ("", "{path: /a, authn: {all: [keys, tokens], replace: true}}"),
+        ("", "{path: /a, authn: {all: [tokens, keys], replace: true}}"),
+        &[],
+    );
+}
+
+#[test]
+fn filters_are_judged_by_whom_they_admit() {
+    use Effect::{Breaking, Compatible};
+    let office = |lists: &str| format!("office: {{kind: ip-filter, {lists}}}");
+    let guarded = "{path: /a, guard: office}";
+    for (from, to, expected) in [
+        ("allow: [10.0.0.0/8]", "allow: [10.0.0.0/8, 192.0.2.0/24]", vec![("allow", Compatible, true)]),
+        ("allow: [10.0.0.0/8]", "deny: [192.0.2.0/24]", vec![("allow", Compatible, true), ("deny", Breaking, false)]),
+        ("deny: [10.0.0.0/8]", "deny: [10.0.0.0/8, 192.0.2.0/24]", vec![("deny", Breaking, false)]),
+        ("deny: [10.0.0.0/8]", "deny: [192.0.2.0/24]", vec![("deny", Breaking, true)]),
+        ("allow: [10.0.0.7]", "allow: [10.0.0.7/32]", vec![]),
+    ] {
+        check((&office(from), guarded), (&office(to), guarded), &expected);
+    }
+    let filter = office("allow: [10.0.0.0/8]");
+    check((&filter, "{path: /a}"), (&filter, guarded), &[("guard", Breaking, false)]);
+    check((&filter, guarded), (&filter, "{path: /a}"), &[("guard", Compatible, true)]);
+}
+
+#[test]
 fn what_a_plan_has_is_compared_for_its_consumers() {
     use Effect::{Breaking, Compatible};
     let with = |plans: &str| {

@@ -11,7 +11,8 @@ fn place(line: u32) -> Span {
 
 fn list(items: &[&str], replace: Option<bool>) -> Option<ListStatement> {
     let span = place(1);
-    let items = items.iter().map(|item| Spanned::new((*item).to_owned(), span)).collect();
+    let item = |name: &&str| Item { span, names: vec![Spanned::new((*name).to_owned(), span)] };
+    let items = items.iter().map(item).collect();
     Some(ListStatement { span, items, replace, locked: None })
 }
 
@@ -25,15 +26,15 @@ fn merged(levels: &[Level; 3]) -> Effective<'_> {
     merge(&std::array::from_fn::<_, 3, _>(|n| At { level: LEVELS[n], value: &levels[n] }))
 }
 
-fn names<'a>(items: impl IntoIterator<Item = &'a &'a Spanned<String>>) -> Vec<String> {
-    items.into_iter().map(|item| item.value.clone()).collect()
+fn names<'a>(items: impl IntoIterator<Item = &'a &'a Item>) -> Vec<String> {
+    items.into_iter().map(|item| item.title()).collect()
 }
 
 #[track_caller]
 fn check(statements: [Option<ListStatement>; 3], expected: &[&str], widens: &[&str]) {
     let levels = statements.map(|authn| Level { authn, ..Level::default() });
     let effective = merged(&levels);
-    assert_eq!(names(&effective.authn.names()), expected);
+    assert_eq!(names(&effective.authn.items().collect::<Vec<_>>()), expected);
     assert_eq!(names(&effective.authn.widened.map_or(vec![], |(_, items)| items)), widens);
     assert_eq!(effective.violations, []);
 }
@@ -65,8 +66,14 @@ fn check_locked(lower: Option<ListStatement>, authn: (&[&str], Option<&str>), li
     let levels = [of(locked_list(&["a", "b"])), of(None), of(lower)];
     let effective = merged(&levels);
     let said = |key| effective.violations.iter().find(|v| v.key == key).map(|v| v.what);
-    assert_eq!((names(&effective.authn.names()).as_slice(), said("authn")), (authn.0.map_owned().as_slice(), authn.1));
-    assert_eq!((names(&effective.limit.names()).as_slice(), said("limit")), (limit.0.map_owned().as_slice(), limit.1));
+    assert_eq!(
+        (names(&effective.authn.items().collect::<Vec<_>>()).as_slice(), said("authn")),
+        (authn.0.map_owned().as_slice(), authn.1)
+    );
+    assert_eq!(
+        (names(&effective.limit.items().collect::<Vec<_>>()).as_slice(), said("limit")),
+        (limit.0.map_owned().as_slice(), limit.1)
+    );
 }
 
 trait Owned {
@@ -171,6 +178,7 @@ fn level() -> impl Strategy<Value = Level> {
         .prop_map(|(said, ttl, vary, replace, locked)| said.then(|| cache(ttl, vary, replace, locked)).flatten());
     let one = prop::option::of((0..9_u64, any::<bool>()));
     (statement(), statement(), caching, one).prop_map(|(authn, limit, cache, one)| Level {
+        guard: None,
         authn,
         limit,
         cache,
@@ -188,10 +196,10 @@ proptest! {
         let all = [higher.clone(), middle, lower];
         let whole = merged(&all);
         if higher.authn.as_ref().is_some_and(|said| said.locked.is_some()) {
-            prop_assert_eq!(names(&whole.authn.names()), names(&top.authn.names()));
+            prop_assert_eq!(names(&whole.authn.items().collect::<Vec<_>>()), names(&top.authn.items().collect::<Vec<_>>()));
         }
         if higher.limit.as_ref().is_some_and(|said| said.locked.is_some()) {
-            prop_assert!(names(&whole.limit.names()).starts_with(&names(&top.limit.names())));
+            prop_assert!(names(&whole.limit.items().collect::<Vec<_>>()).starts_with(&names(&top.limit.items().collect::<Vec<_>>())));
         }
         if higher.body_limit.as_ref().is_some_and(|said| said.locked.is_some()) {
             prop_assert_eq!(whole.body_limit.value, top.body_limit.value);
@@ -215,6 +223,6 @@ proptest! {
         let nothing: Vec<String> = Vec::new();
         let left = [said(&[a.clone(), b.clone()].concat()), said(&c), said(&nothing)];
         let right = [said(&a), said(&[b, c].concat()), said(&nothing)];
-        prop_assert_eq!(names(&merged(&left).limit.names()), names(&merged(&right).limit.names()));
+        prop_assert_eq!(names(&merged(&left).limit.items().collect::<Vec<_>>()), names(&merged(&right).limit.items().collect::<Vec<_>>()));
     }
 }

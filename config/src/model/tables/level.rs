@@ -2,18 +2,26 @@
 
 use crate::model::level::{POLICIES_MAX, QUERY_MAX, VARY_MAX};
 use crate::schema::texts::{FIELD, NAME, QUERY_PARAMETER};
-use crate::schema::{Key, List, Object, Quantity, Shape};
+use crate::schema::{Key, List, Object, Quantity, Rule, Shape};
 
 /// The keys of the levels; a lower level's are merged into the higher one's.
 pub(crate) const LEVEL: &[Key] = &[
     Key::optional(
+        "guard",
+        "What is checked before the caller is authenticated: all the policies must let the request pass; rate limits by \
+         address can be among them. Lists of lower levels add to those of higher ones. `none` lifts all guards.",
+        GUARD_STATEMENT,
+    )
+    .absent("what the higher level says")
+    .examples(&["\"office-only\"", "[\"office-only\", \"by-address\"]", "{\"use\": [\"office-only\"], \"locked\": true}"]),
+    Key::optional(
         "authn",
-        "Who may call: one of the policies must let the caller in. Lists of lower levels add to those of higher ones. `none` \
-         lets everybody call.",
+        "Who may call: one of the policies must let the caller in; of those in `all`, every one. Lists of lower levels add \
+         to those of higher ones. `none` lets everybody call.",
         AUTHN_STATEMENT,
     )
     .absent("what the higher level says; a route about which no level says it is public, and warned of")
-    .examples(&["\"partner-keys\"", "[\"partner-keys\", \"staff\"]", "{\"any\": [\"staff\"], \"replace\": true}", "\"none\""]),
+    .examples(&["\"partner-keys\"", "[\"partner-keys\", \"staff\"]", "{\"any\": [\"staff\"], \"replace\": true}", "{\"all\": [\"partner-keys\", \"signature\"]}", "\"none\""]),
     Key::optional(
         "limit",
         "How often: all the policies are charged. Lists of lower levels add to those of higher ones. `none` lifts all limits.",
@@ -42,7 +50,10 @@ pub(crate) const LEVEL: &[Key] = &[
 ];
 
 const AUTHN_STATEMENT: Shape =
-    Shape::AnyOf(&[Shape::Ruled(&NAME), Shape::List(&POLICIES), Shape::Object(&AUTHN), Shape::Word(EVERYBODY)]);
+    Shape::AnyOf(&[Shape::Ruled(&NAME), Shape::List(&ALTERNATIVES), Shape::Object(&AUTHN), Shape::Word(EVERYBODY)]);
+
+const GUARD_STATEMENT: Shape =
+    Shape::AnyOf(&[Shape::Ruled(&NAME), Shape::List(&POLICIES), Shape::Object(&GUARD), Shape::Word(NO_GUARD)]);
 
 const LIMIT_STATEMENT: Shape =
     Shape::AnyOf(&[Shape::Ruled(&NAME), Shape::List(&POLICIES), Shape::Object(&LIMIT), Shape::Word(NO_LIMIT)]);
@@ -59,10 +70,14 @@ pub(crate) const TIMEOUT: Shape = Shape::AnyOf(&[Shape::Quantity(Quantity::Time)
 
 const UNBOUNDED: &[(&str, &str)] = &[("none", "no limit")];
 const EVERYBODY: &[(&str, &str)] = &[("none", "everybody may call")];
+const NO_GUARD: &[(&str, &str)] = &[("none", "no guards, those of higher levels included")];
 const NO_LIMIT: &[(&str, &str)] = &[("none", "no limits, those of higher levels included")];
 const NO_CACHE: &[(&str, &str)] = &[("none", "nothing is cached")];
 
 static POLICIES: List = List::some_texts(Shape::Ruled(&NAME), POLICIES_MAX);
+
+static ALTERNATIVES: List =
+    List::some_texts(Shape::AnyOf(&[Shape::Ruled(&NAME), Shape::Object(&TOGETHER)]), POLICIES_MAX);
 
 const REPLACE_LIST: Key = Key::optional(
     "replace",
@@ -95,10 +110,37 @@ pub(crate) static AUTHN: Object = Object {
     name: "authn",
     doc: "Who may call, written out.",
     keys: &[
-        Key::required("any", "Policies of which one must let the caller in.", Shape::List(&POLICIES))
-            .examples(&["[\"partner-keys\", \"staff\"]"]),
+        Key::optional("any", "Policies of which one must let the caller in.", Shape::List(&ALTERNATIVES))
+            .examples(&["[\"partner-keys\", \"staff\"]", "[\"staff\", {\"all\": [\"partner-keys\", \"signature\"]}]"]),
+        Key::optional("all", "Policies that must all let the caller in.", Shape::List(&POLICIES))
+            .examples(&["[\"partner-keys\", \"signature\"]"]),
         REPLACE_LIST,
         Key::optional("locked", "Whether lower levels may neither replace the list nor add to it.", Shape::Boolean)
+            .default("false"),
+    ],
+    rules: &[Rule::OneOf(&["any", "all"])],
+    ..Object::PLAIN
+};
+
+/// Policies of `authn` that count as one.
+pub(crate) static TOGETHER: Object = Object {
+    name: "authn-together",
+    doc: "Policies that must all let the caller in, as one of the ways to be let in.",
+    keys: &[
+        Key::required("all", "The policies.", Shape::List(&POLICIES)).examples(&["[\"partner-keys\", \"signature\"]"])
+    ],
+    ..Object::PLAIN
+};
+
+/// `guard` as a mapping.
+pub(crate) static GUARD: Object = Object {
+    name: "guard",
+    doc: "What is checked before the caller is authenticated, written out.",
+    keys: &[
+        Key::required("use", "Policies that must all let the request pass.", Shape::List(&POLICIES))
+            .examples(&["[\"office-only\"]"]),
+        REPLACE_LIST,
+        Key::optional("locked", "Whether lower levels may add to the list, but not replace it.", Shape::Boolean)
             .default("false"),
     ],
     ..Object::PLAIN

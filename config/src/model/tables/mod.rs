@@ -3,7 +3,6 @@
 mod api;
 mod fixtures;
 mod level;
-mod policy;
 mod policy_tests;
 mod prices;
 mod project;
@@ -13,8 +12,7 @@ pub(crate) use api::{API, API_FILE, EXTENSION, OPERATION, ROUTE, SELECT, WHEN};
 pub(crate) use fixtures::{CONSUMER, CONSUMER_KEY, FIXTURES};
 #[cfg(test)]
 pub(crate) use level::LEVEL;
-pub(crate) use level::{AUTHN, CACHE, LIMIT, LOCKABLE_SIZE, LOCKABLE_TIMEOUT};
-pub(crate) use policy::{API_KEY, POLICY_HEAD, RATE_LIMIT};
+pub(crate) use level::{AUTHN, CACHE, GUARD, LIMIT, LOCKABLE_SIZE, LOCKABLE_TIMEOUT, TOGETHER};
 pub(crate) use policy_tests::{
     ANSWER, BODY_EXPECT, CASE, CLIENT, CONTENT, EXPECT, FAULT, INVARIANT, OTHER_STEP, QUOTA_EXPECT, REQUEST_STEP,
     REQUIREMENT, ROUTE_SELECTION, RULE, SCRIPT, TEST_CONSUMER, TEST_FILE, TEST_KEY, TEXT_EXPECT, UPSTREAM_ERRORS,

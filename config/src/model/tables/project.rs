@@ -3,9 +3,9 @@
 use super::FILE;
 use super::api::API;
 use super::level::LEVEL;
-use super::policy::POLICY;
 use super::upstream::{HEADERS, UPSTREAM_OR_URL};
 use crate::model::api::HOSTS_MAX;
+use crate::policies::POLICY;
 use crate::schema::texts::{GATEWAY_NAME, HOST, NAME, QUALIFIED_NAME, URL};
 use crate::schema::{Key, List, Named, Object, Quantity, Shape, Tagged};
 

@@ -1,0 +1,52 @@
+//! What the keys of a mapping must be together, by its table.
+
+use super::Fields;
+use crate::diagnostic::{Code, Diagnostic, Report, listed};
+use crate::schema::Rule;
+
+impl Fields<'_> {
+    /// Reports the rules of the table that the keys break; whether there are none.
+    pub(crate) fn check_rules(&self, report: &mut Report) -> bool {
+        // All of them are looked at: one mistake never hides another.
+        let broken = self.object.rules.iter().filter(|rule| !self.check_rule(rule, report));
+        broken.count() == 0
+    }
+
+    fn check_rule(&self, rule: &Rule, report: &mut Report) -> bool {
+        match rule {
+            Rule::SomeOf(keys) => self.has_some(keys, report),
+            Rule::OneOf(keys) => self.has_some(keys, report) && self.has_at_most_one(keys, report),
+            Rule::AtMostOneOf(keys) => self.has_at_most_one(keys, report),
+            Rule::Needs(key, other) => self.key_span(key).is_none() || self.has_some(&[other], report),
+            Rule::Excludes(key, others) => {
+                let broken = others.iter().filter(|other| !self.has_at_most_one(&[key, other], report));
+                broken.count() == 0
+            }
+        }
+    }
+
+    fn has_some(&self, keys: &[&str], report: &mut Report) -> bool {
+        let has_some = keys.iter().any(|key| self.key_span(key).is_some());
+        if !has_some {
+            let keys = listed(keys.iter().copied());
+            report.push(
+                Diagnostic::error(Code::MissingKey, self.at, format!("{} has none of {keys}", self.owner))
+                    .why("it would say nothing")
+                    .fix(format!("add one of {keys}")),
+            );
+        }
+        has_some
+    }
+
+    fn has_at_most_one(&self, keys: &[&str], report: &mut Report) -> bool {
+        let mut there = keys.iter().filter_map(|key| Some((key, self.key_span(key)?)));
+        let (Some((first, at)), Some((second, span))) = (there.next(), there.next()) else { return true };
+        report.push(
+            Diagnostic::error(Code::UnknownKey, span, format!("`{second}` cannot stand beside `{first}`"))
+                .why("which of them is meant cannot be known")
+                .fix("remove one of them")
+                .related(at, "the other one"),
+        );
+        false
+    }
+}

@@ -1,0 +1,49 @@
+//! `kind: api-key`.
+
+use tollgate_core::authn::ApiKeySettings;
+
+use super::{Change, Kind, Value, Written, kind_key};
+use crate::decode::parsed;
+use crate::diagnostic::Report;
+use crate::schema::texts::{FIELD, QUERY_PARAMETER, SCHEME};
+use crate::schema::{Key, Object, Shape};
+
+/// What it does, beside its word.
+pub(super) const DOES: &str = "lets callers in who send a key; named in `authn`";
+
+pub(super) static TABLE: Object = Object {
+    name: "api-key",
+    doc: "Lets callers in who send a key that the registry knows. Named in `authn`.",
+    keys: &[
+        kind_key(&[("api-key", DOES)]),
+        Key::optional("header", "The field that carries the key.", Shape::Ruled(&FIELD))
+            .default("\"X-API-Key\"")
+            .change(Change::Identity),
+        Key::optional("scheme", "A word before the key in that field.", Shape::Ruled(&SCHEME))
+            .absent("none")
+            .change(Change::Identity)
+            .examples(&["\"Bearer\""]),
+        Key::optional("query", "A query parameter that may carry the key instead.", Shape::Ruled(&QUERY_PARAMETER))
+            .absent("no query parameter may")
+            .change(Change::Identity)
+            .examples(&["\"api-key\""]),
+    ],
+    examples: &["{\"kind\": \"api-key\", \"header\": \"X-API-Key\"}"],
+    ..Object::PLAIN
+};
+
+impl Kind for ApiKeySettings {
+    fn lower(written: &Written, report: &mut Report) -> Option<Self> {
+        let field = written.text("header").and_then(|name| parsed::field_name(&name, report));
+        let scheme = written.parsed("scheme", |scheme| parsed::token(scheme, report));
+        let query = written.parsed("query", |name| parsed::parameter_name(name, report));
+        Some(Self { field: field?, scheme: scheme?, query: query? })
+    }
+
+    fn values(&self) -> Vec<(&'static str, Value)> {
+        let Self { field, scheme, query } = self;
+        let text = |key, value: &Option<String>| Some((key, Value::Text(value.clone()?)));
+        let field = Some(("header", Value::Text(field.clone())));
+        [field, text("scheme", scheme), text("query", query)].into_iter().flatten().collect()
+    }
+}

@@ -1,0 +1,40 @@
+//! The definition of a policy: its kind, and what is written for the kind's keys.
+
+use super::{KIND, KINDS, KindEntry, TABLES, WORDS, Written};
+use crate::decode::{self, Fields};
+use crate::diagnostic::Report;
+use crate::place::Spanned;
+use crate::schema::{Key, Object, Shape, Tagged};
+use crate::source::Node;
+
+/// One policy as written.
+#[derive(Clone, Debug)]
+pub(crate) struct WrittenPolicy {
+    pub(crate) kind: &'static KindEntry,
+    pub(crate) written: Written,
+}
+
+impl WrittenPolicy {
+    /// Reads one definition; its `kind` decides which keys it has.
+    pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, &HEAD, format!("policy `{}`", name.value), name.span, report)?;
+        let words: Vec<_> = KINDS.iter().map(|kind| (kind.word, kind)).collect();
+        // Without a kind nothing can be said about the other keys.
+        let kind = fields.required(KIND, report, |node, report| decode::word(node, &words, report))?;
+        fields.narrow(kind.table);
+        let written = Written::decode(kind.table, name.span, &mut fields, report);
+        fields.finish(report);
+        Some(Self { kind, written: written? })
+    }
+}
+
+/// A policy; its `kind` says which other keys there are.
+pub(crate) static POLICY: Tagged = Tagged { head: &HEAD, tag: KIND, variants: TABLES };
+
+/// A policy before its kind is known.
+static HEAD: Object = Object {
+    name: "policy",
+    doc: "A policy, which levels name in the list of its slot. `kind` says which other keys there are.",
+    keys: &[Key::required(KIND, "What the policy does.", Shape::Word(WORDS))],
+    ..Object::PLAIN
+};

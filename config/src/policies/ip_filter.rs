@@ -1,0 +1,57 @@
+//! `kind: ip-filter`.
+
+use tollgate_core::bounds::NETWORKS_MAX;
+use tollgate_core::guard::ip_filter::{Cidr, IpFilterSettings, Networks};
+
+use super::{Change, Kind, Value, Written, kind_key};
+use crate::decode::parsed;
+use crate::diagnostic::Report;
+use crate::schema::texts::NETWORK;
+use crate::schema::{Key, List, Object, Rule, Shape};
+
+/// What it does, beside its word.
+pub(super) const DOES: &str = "admits or refuses clients by their addresses; named in `guard`";
+
+pub(super) static TABLE: Object = Object {
+    name: "ip-filter",
+    doc: "Admits or refuses clients by their addresses, before anything is looked up for the request; what is refused is \
+          answered with 403. Of the networks that hold an address, the one with the longest prefix decides. Named in \
+          `guard`.",
+    keys: &[
+        kind_key(&[("ip-filter", DOES)]),
+        Key::optional("allow", "Networks that are admitted; then addresses in no network are not.", NETWORKS)
+            .absent("all addresses that `deny` does not refuse")
+            .change(Change::MoreIsLooser)
+            .examples(&["[\"10.0.0.0/8\", \"2001:db8::/32\"]"]),
+        Key::optional("deny", "Networks that are refused.", NETWORKS)
+            .absent("none")
+            .change(Change::MoreIsStricter)
+            .examples(&["[\"192.0.2.0/24\"]"]),
+    ],
+    rules: &[Rule::SomeOf(&["allow", "deny"])],
+    examples: &["{\"kind\": \"ip-filter\", \"allow\": [\"10.0.0.0/8\"], \"deny\": [\"10.9.0.0/16\"]}"],
+    ..Object::PLAIN
+};
+
+const NETWORKS: Shape = Shape::List(&List::some_texts(Shape::Ruled(&NETWORK), NETWORKS_MAX));
+
+impl Kind for IpFilterSettings {
+    fn lower(written: &Written, report: &mut Report) -> Option<Self> {
+        let mut networks = |key| {
+            let list = written.list(key);
+            let read: Vec<Cidr> = list.iter().filter_map(|text| parsed::network(text, report)).collect();
+            (read.len() == list.len()).then(|| Networks::from(read))
+        };
+        let (allow, deny) = (networks("allow"), networks("deny"));
+        Some(Self { allow: allow?, deny: deny? })
+    }
+
+    fn values(&self) -> Vec<(&'static str, Value)> {
+        let Self { allow, deny } = self;
+        let list = |key, networks: &Networks| {
+            let texts = networks.as_slice().iter().map(ToString::to_string).collect();
+            (!networks.is_empty()).then_some((key, Value::List(texts)))
+        };
+        [list("allow", allow), list("deny", deny)].into_iter().flatten().collect()
+    }
+}

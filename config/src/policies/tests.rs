@@ -1,0 +1,91 @@
+//! What is derived from the tables holds for every kind.
+
+use tollgate_core::kinds::{NamedPolicy, Policies};
+
+use super::written::settings as keys;
+use super::{Change, KINDS, Setting, Value, WORDS, WrittenPolicy, default, settings};
+use crate::diagnostic::Report;
+use crate::place::{FileId, Files, Span, Spanned};
+use crate::source::{self, Limits};
+
+/// The policy that a text defines, and what its settings are written as.
+#[track_caller]
+fn read(text: &str) -> (WrittenPolicy, Vec<(&'static str, String)>) {
+    let (mut files, mut report) = (Files::new(), Report::default());
+    let file = files.add("policy", text);
+    let node = source::read(file, files.text(file), &Limits::AUTHORED, &mut report).expect("a document");
+    let name = Spanned::new("p".to_owned(), Span::beginning_of(FileId::default()));
+    let written = WrittenPolicy::decode(&name, &node, &mut report);
+    let policy = written.as_ref().and_then(|written| (written.kind.lower)(&written.written, &mut report));
+    let (Some(written), Some(policy)) = (written, policy) else { panic!("{}", report.finish(files)) };
+    let all: Policies = [NamedPolicy { name: "p".to_owned(), policy }].into_iter().collect();
+    let list = settings(&all, "p").expect("the policy").list;
+    let values = list.into_iter().filter_map(|Setting { key, value, .. }| Some((key, value?.to_string())));
+    (written, values.collect())
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[(&str, &str)]) {
+    let (_, values) = read(text);
+    let values: Vec<_> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    assert_eq!(values, expected, "{text}");
+}
+
+#[test]
+fn settings_are_written_as_they_were_read_with_defaults() {
+    check("{kind: api-key}", &[("header", "x-api-key")]);
+    check(
+        "{kind: api-key, query: key, header: Authorization, scheme: Bearer}",
+        &[("header", "authorization"), ("scheme", "Bearer"), ("query", "key")],
+    );
+    check(
+        "{kind: rate-limit, rate: 60/min}",
+        &[("rate", "60/min"), ("burst", "60"), ("by", "consumer"), ("on-unavailable", "open")],
+    );
+    check(
+        "{kind: rate-limit, rate: 5/10s, burst: 9, by: address, on-unavailable: closed}",
+        &[("rate", "5/10s"), ("burst", "9"), ("by", "address"), ("on-unavailable", "closed")],
+    );
+    check("{kind: ip-filter, deny: [192.0.2.7, \"2001:DB8::/32\"]}", &[("deny", "[192.0.2.7/32, 2001:db8::/32]")]);
+}
+
+#[test]
+fn every_example_of_every_kind_is_read_and_lowered() {
+    for kind in KINDS {
+        assert!(!kind.table.examples.is_empty(), "{} has no example", kind.word);
+        for example in kind.table.examples {
+            let (written, values) = read(example);
+            assert_eq!(written.kind.word, kind.word, "{example}");
+            assert!(!values.is_empty(), "{example} comes to nothing");
+        }
+    }
+}
+
+#[test]
+fn every_key_of_every_kind_has_a_shape_that_policies_are_read_by() {
+    for kind in KINDS {
+        for key in keys(kind.table) {
+            let shown = format!("{}.{}", kind.word, key.name);
+            let some = ["\"a\"", "true", "1", "\"1s\"", "\"1KiB\"", "\"1/s\"", "[\"a\"]"];
+            let words = key.shape.words();
+            let words = words.iter().map(|(word, _)| format!("\"{word}\""));
+            let mut values = some.map(str::to_owned).into_iter().chain(words);
+            assert!(values.any(|json| Value::default(key.shape, &json).is_some()), "{shown} is read by nothing");
+            if let crate::schema::Absent::Default(json) = key.absent {
+                assert!(default(key).is_some(), "{shown}: {json} is no value of its shape");
+            }
+            if let Change::LoosestFirst { words, .. } = key.change {
+                let known: Vec<_> = key.shape.words().into_iter().map(|(word, _)| word).collect();
+                assert_eq!(words, known, "{shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_word_of_a_kind_names_its_table() {
+    for (kind, (word, does)) in KINDS.iter().zip(WORDS) {
+        assert_eq!((kind.word, kind.table.name), (*word, *word));
+        assert!(does.contains("; named in `"), "{word} does not say in which list it is named");
+    }
+}

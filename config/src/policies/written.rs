@@ -1,0 +1,106 @@
+//! One policy as it is written, key by key.
+
+use super::value::{Placed, Value};
+use crate::decode::Fields;
+use crate::diagnostic::Report;
+use crate::place::{Span, Spanned};
+use crate::schema::units::Rate;
+use crate::schema::{Absent, Key, Object};
+
+/// The values of one policy's keys.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    table: &'static Object,
+    /// Where the policy is named: the place of its defaults.
+    at: Span,
+    values: Vec<(&'static str, Placed)>,
+}
+
+impl Written {
+    /// Reads the keys of a table but `kind`; `None` where a required one is missing or refused, which is reported.
+    pub(super) fn decode(
+        table: &'static Object,
+        at: Span,
+        fields: &mut Fields<'_>,
+        report: &mut Report,
+    ) -> Option<Self> {
+        let (mut values, mut is_complete) = (Vec::new(), true);
+        for key in settings(table) {
+            let read = |node: &_, report: &mut Report| Placed::decode(key.shape, node, report);
+            let value = if key.is_required() {
+                fields.required(key.name, report, read)
+            } else {
+                fields.optional(key.name, report, read)
+            };
+            is_complete &= value.is_some() || !key.is_required();
+            values.extend(value.map(|value| (key.name, value)));
+        }
+        is_complete &= fields.check_rules(report);
+        is_complete.then_some(Self { table, at, values })
+    }
+
+    /// What is written for a key.
+    pub(crate) fn written(&self, key: &str) -> Option<&Placed> {
+        self.values.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
+
+    /// What is written for a key, or its default.
+    fn get(&self, key: &str) -> Option<Placed> {
+        self.written(key).cloned().or_else(|| {
+            let value = default(self.table.key(key)?)?;
+            Some(Placed { value, span: self.at, items: Vec::new() })
+        })
+    }
+
+    /// A text, to be read by core's own parser.
+    pub(super) fn text(&self, key: &str) -> Option<Spanned<String>> {
+        self.get(key)?.text()
+    }
+
+    /// A text that may be left out and that core's own parser reads; `None` where the parser refuses it.
+    #[expect(clippy::option_option, reason = "what is refused is not what is left out")]
+    pub(super) fn parsed<T>(&self, key: &str, parse: impl FnOnce(&Spanned<String>) -> Option<T>) -> Option<Option<T>> {
+        match self.text(key) {
+            Some(text) => parse(&text).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// A whole number.
+    pub(super) fn integer(&self, key: &str) -> Option<Spanned<u32>> {
+        let Placed { value: Value::Integer(number), span, .. } = self.get(key)? else { return None };
+        Some(Spanned::new(u32::try_from(number).ok()?, span))
+    }
+
+    /// A rate.
+    pub(super) fn rate(&self, key: &str) -> Option<Spanned<Rate>> {
+        let Placed { value: Value::Rate(rate), span, .. } = self.get(key)? else { return None };
+        Some(Spanned::new(rate, span))
+    }
+
+    /// What a word stands for.
+    pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
+        let Value::Word(written) = self.get(key)?.value else { return None };
+        words.iter().find(|(word, _)| *word == written).map(|(_, value)| *value)
+    }
+
+    /// The texts of a list; none where it is left out.
+    pub(super) fn list(&self, key: &str) -> Vec<Spanned<String>> {
+        let Some(Placed { value: Value::List(texts), span, items }) = self.get(key) else { return Vec::new() };
+        let spans = items.into_iter().chain(std::iter::repeat(span));
+        texts.into_iter().zip(spans).map(|(text, span)| Spanned::new(text, span)).collect()
+    }
+}
+
+/// The keys of a kind's table but the one that names the kind.
+pub(crate) fn settings(table: &'static Object) -> impl Iterator<Item = &'static Key> {
+    table.all_keys().filter(|key| key.name != super::KIND)
+}
+
+/// The default of a key, where it is a value.
+pub(crate) fn default(key: &Key) -> Option<Value> {
+    match key.absent {
+        Absent::Default(json) => Value::default(key.shape, json),
+        Absent::Refused | Absent::Means(_) => None,
+    }
+}

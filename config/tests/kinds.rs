@@ -1,0 +1,112 @@
+//! What lists of policies say: guards before authentication, and alternatives of several authenticators.
+
+use tollgate_analysis::compile_str;
+use tollgate_config::{Compiled, Diagnostics, Severity};
+
+/// A project with what its API says.
+fn project(api: &str) -> String {
+    format!(
+        "\
+format: 1
+gateway: {{name: acme, authn: none}}
+upstreams: {{u: \"http://u\"}}
+policies:
+  staff: {{kind: api-key}}
+  partners: {{kind: api-key, scheme: Bearer, header: Authorization}}
+  signature: {{kind: api-key, header: X-Signature}}
+  office: {{kind: ip-filter, allow: [10.0.0.0/8]}}
+  slow: {{kind: rate-limit, rate: 1/s, by: address}}
+  burst: {{kind: rate-limit, rate: 1/s}}
+apis: {{a: {{upstream: u, routes: [{{path: /x}}], {api}}}}}
+"
+    )
+}
+
+fn compile(api: &str) -> Result<Compiled, Diagnostics> {
+    compile_str("tollgate.yaml", &project(api))
+}
+
+/// Checks how a route lets callers in: alternatives by `/`, policies of one by `+`.
+#[track_caller]
+fn lets_in(authn: &str, expected: &str) {
+    let compiled = compile(&format!("authn: {authn}")).expect("a project without mistakes");
+    let route = &compiled.routes()[0];
+    let name = |place| compiled.policies().view(place).map(|policy| policy.name).unwrap_or_default();
+    let alternative =
+        |places: &Vec<_>| places.iter().map(|place| name(*place).to_owned()).collect::<Vec<_>>().join("+");
+    let all: Vec<String> = route.settings.authn.iter().map(alternative).collect();
+    assert_eq!(all.join("/"), expected, "{authn}");
+    let shown: Vec<String> =
+        compiled.origins(route).into_iter().filter(|o| o.setting == "authn").map(|o| o.value).collect();
+    assert_eq!(shown.join("/"), expected.replace('+', " + "), "{authn}");
+}
+
+/// Checks the codes of the errors that an API's statement has.
+#[track_caller]
+fn refused(api: &str, expected: &[&str]) {
+    let found = compile(api).map_or_else(|found| found, |compiled| compiled.warnings().clone());
+    let codes: Vec<_> =
+        found.iter().filter(|found| found.severity == Severity::Error).map(|found| found.code.id()).collect();
+    assert_eq!(codes, expected, "{api}\n{found}");
+}
+
+#[test]
+fn any_of_the_alternatives_lets_in_and_all_policies_of_one_must() {
+    lets_in("staff", "staff");
+    lets_in("[staff, partners]", "staff/partners");
+    lets_in("{any: [staff, partners]}", "staff/partners");
+    lets_in("{all: [partners, signature]}", "partners+signature");
+    lets_in("[staff, {all: [partners, signature]}]", "staff/partners+signature");
+    lets_in("{any: [{all: [partners, signature]}, staff], replace: true}", "partners+signature/staff");
+}
+
+#[test]
+fn an_alternative_is_refused_where_it_is_unclear() {
+    refused("authn: {any: [staff], all: [partners]}", &["TG0201"]);
+    refused("authn: {replace: true}", &["TG0203"]);
+    refused("authn: [staff, {all: []}]", &["TG0212"]);
+    refused("authn: [{all: [staff, partners]}, {all: [partners, staff]}]", &["TG0213"]);
+    refused("authn: {any: [{any: [staff]}]}", &["TG0203", "TG0201"]);
+    refused("authn: [{all: [staff, nobody]}]", &["TG0302"]);
+    refused("authn: [{all: [staff, burst]}]", &["TG0303"]);
+}
+
+#[test]
+fn guards_are_filters_and_limits_by_address() {
+    let compiled = compile("guard: [slow, office], authn: staff").expect("a project without mistakes");
+    let settings = &compiled.routes()[0].settings;
+    let names = |views: Vec<&str>| views.join(",");
+    let all = compiled.policies();
+    assert_eq!(names(all.at(&settings.guard).map(|guard| guard.name.as_str()).collect()), "office");
+    assert_eq!(names(all.at(&settings.guard_limit).map(|limit| limit.name.as_str()).collect()), "slow");
+    let origins = compiled.origins(&compiled.routes()[0]);
+    let shown: Vec<_> = origins.iter().filter(|o| o.setting == "guard").map(|o| o.value.as_str()).collect();
+    assert_eq!(shown, ["slow", "office"]);
+    let allowed = origins.iter().find(|o| o.setting == "policies.office.allow").map(|o| o.value.as_str());
+    assert_eq!(allowed, Some("[10.0.0.0/8]"));
+}
+
+#[test]
+fn what_cannot_guard_is_refused() {
+    refused("guard: burst", &["TG0303"]);
+    refused("guard: staff", &["TG0303"]);
+    refused("limit: office", &["TG0303"]);
+    refused("guard: {any: [office]}", &["TG0203", "TG0201"]);
+}
+
+#[test]
+fn a_filter_needs_networks_that_can_be_used() {
+    let check = |filter: &str, expected: &[&str]| {
+        let text = project("guard: office").replace("allow: [10.0.0.0/8]", filter);
+        let found =
+            compile_str("tollgate.yaml", &text).map_or_else(|found| found, |compiled| compiled.warnings().clone());
+        let codes: Vec<_> =
+            found.iter().filter(|found| found.severity == Severity::Error).map(|found| found.code.id()).collect();
+        assert_eq!(codes, expected, "{filter}\n{found}");
+    };
+    check("deny: [192.0.2.0/24, \"2001:db8::/32\", 192.0.2.9]", &[]);
+    check("deny: [10.0.0.1/8]", &["TG0313"]);
+    check("allow: [10.0.0.0/33], deny: [somewhere]", &["TG0313", "TG0313"]);
+    check("allow: []", &["TG0212"]);
+    check("kindly: true", &["TG0203", "TG0201"]);
+}

@@ -19,6 +19,7 @@ pub mod cache;
 pub mod cell;
 pub mod codec;
 pub mod fetch;
+mod field_name;
 pub mod forward;
 pub mod guard;
 pub mod hex;

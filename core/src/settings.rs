@@ -5,13 +5,14 @@
 
 use std::num::NonZeroU32;
 
-use http::{HeaderName, Method};
+use http::Method;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{PATH_SEGMENTS_MAX, ROUTE_LIST_MAX};
 use crate::cache::CacheSettings;
 use crate::codec;
+use crate::field_name::is_field_name;
 use crate::forward::UpstreamSettings;
 use crate::kinds::{AuthnPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
 use crate::limit::LimitBy;
@@ -175,9 +176,4 @@ fn is_coherent_upstream(upstream: &UpstreamSettings) -> bool {
 fn is_coherent_cache(cache: &CacheSettings) -> bool {
     let keys = cache.key_query.as_ref().map_or(0, Vec::len);
     cache.vary.len() <= ROUTE_LIST_MAX && keys <= ROUTE_LIST_MAX && cache.vary.iter().all(|name| is_field_name(name))
-}
-
-/// Settings have names in lower case.
-pub(crate) fn is_field_name(name: &str) -> bool {
-    HeaderName::from_lowercase(name.as_bytes()).is_ok()
 }

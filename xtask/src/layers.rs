@@ -94,8 +94,20 @@ struct Floors {
 }
 
 const FLOORS: [Floors; 5] = [
-    Floors { folder: "core/src", order: None, pairs: &[] },
-    Floors { folder: "edge/src", order: None, pairs: &[] },
+    Floors {
+        folder: "core/src",
+        order: None,
+        pairs: &[("kinds", "limit", "what a policy may use says whose requests are counted, and limits are kinds")],
+    },
+    Floors {
+        folder: "edge/src",
+        order: None,
+        pairs: &[(
+            "pipeline",
+            "policies",
+            "a slot's phase asks its policies, which read the request as it was received",
+        )],
+    },
     Floors {
         folder: "adapters/native/src",
         order: None,

@@ -17,7 +17,7 @@ use super::Authenticator;
 use crate::codec;
 use crate::hex;
 use crate::kinds::{CredentialPlace, PolicyKind, Uses};
-use crate::settings::is_field_name;
+use crate::field_name::is_field_name;
 
 /// Settings of one `api-key` policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]

@@ -11,9 +11,10 @@ Usage: cargo xtask <task>
                              run all tests, or only these suites, only on these hosts
                              suites: unit, wasm, conformance, simulation, examples, e2e
   layers                     check which crate may depend on which, and what core must not use
+  kinds                      check that every policy kind has its modules, page, example, policy test and scenario
   lint                       formatting, clippy and docs with warnings denied, cargo-deny
   bench [ARGS]...            measure, and print a table of ratios
-  ci                         lint, layers, test: what .ci/run does
+  ci                         lint, layers, kinds, test: what .ci/run does
   help                       print this
 
 Environment: TOLLGATE_CACHE (tools shared by clones; ~/.cache/tollgate), CARGO_TARGET_DIR.";
@@ -109,6 +110,7 @@ pub(crate) enum Task {
     Build(Vec<Host>),
     Test(Selection),
     Layers,
+    Kinds,
     Lint,
     Bench(Vec<String>),
     Ci,
@@ -129,6 +131,7 @@ impl Task {
             "help" | "--help" | "-h" => Ok(Self::Help),
             "setup" => alone(&task, &rest, Self::Setup),
             "layers" => alone(&task, &rest, Self::Layers),
+            "kinds" => alone(&task, &rest, Self::Kinds),
             "lint" => alone(&task, &rest, Self::Lint),
             "ci" => alone(&task, &rest, Self::Ci),
             other => Err(format!("there is no task `{other}`")),

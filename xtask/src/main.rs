@@ -8,6 +8,7 @@ mod args;
 mod build;
 mod examples;
 mod floors;
+mod kinds;
 mod layers;
 mod lint;
 mod place;
@@ -52,6 +53,7 @@ fn perform(task: &Task) -> Result<(), String> {
         }
         Task::Test(selection) => suite::test(&place, selection),
         Task::Layers => layers::check(&place),
+        Task::Kinds => kinds::check(&place),
         Task::Lint => lint::all(&place),
         Task::Bench(rest) => bench(&place, rest),
         Task::Ci => ci(&place),
@@ -64,6 +66,7 @@ fn ci(place: &Place) -> Result<(), String> {
     let checks = [
         ("lint", lint::all(place)),
         ("layers", layers::check(place)),
+        ("kinds", kinds::check(place)),
         ("test", suite::test(place, &args::Selection::default())),
     ];
     let failed: Vec<&str> = checks.iter().filter(|(_, outcome)| outcome.is_err()).map(|(name, _)| *name).collect();

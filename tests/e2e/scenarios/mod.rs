@@ -1,13 +1,14 @@
 //! All scenarios, in the order of the phases a request goes through.
 
-mod api_keys;
+mod api_key;
 mod bad_input;
 mod bundle;
 mod cache;
 mod faults;
 mod forwarding;
-mod limits;
+mod ip_filter;
 mod problems;
+mod rate_limit;
 mod routing;
 mod telemetry;
 
@@ -18,8 +19,9 @@ pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
     let files = [
         routing::ALL,
         bad_input::ALL,
-        api_keys::ALL,
-        limits::ALL,
+        ip_filter::ALL,
+        api_key::ALL,
+        rate_limit::ALL,
         cache::ALL,
         forwarding::ALL,
         problems::ALL,

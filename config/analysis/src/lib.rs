@@ -2,7 +2,7 @@
 //!
 //! The authoring format is `tollgate-config`'s, and this crate never sees how a project is written: it reads settings in
 //! core's terms, and the places to point at. Nothing in `tollgate-config` knows of this crate, so a project is compiled
-//! through here: [`compile`] runs the compiler, then what proves and counts, and gathers the findings of all of them.
+//! through here: [`compile()`] runs the compiler, then what proves and counts, and gathers the findings of all of them.
 //!
 //! Where to start: [`compile()`]. Then [`proofs`] (which request a route wins, which rules hold for all routes), [`bounds`]
 //! (what one request can cause at most, and what platforms allow) and [`diff`] (what requests see differently of two

@@ -4,7 +4,7 @@
 //! All else is derived from the table: decoder and defaults, JSON Schema and reference page, the order in which `fmt` puts
 //! the keys, what `explain` shows and how `diff` judges a change. Which kinds there are is said once, by the list in
 //! `tollgate_core::kinds`. A new kind is a line there, and here a file that exports `TABLE` and `DOES` and implements
-//! [`Kind`] for core's settings; [`rate_limit`] is the one to read.
+//! `Kind` for core's settings; `rate_limit.rs` is the model.
 
 mod definition;
 #[cfg(test)]

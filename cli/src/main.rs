@@ -7,6 +7,7 @@
 //! Where to start: [`Command`] lists the commands, each of which has a file in `commands/`. Most of them read a
 //! [`project::Project`], some write to a [`target::Target`]; `dev/` is the development server.
 
+mod at;
 mod commands;
 mod dev;
 mod failure;
@@ -22,8 +23,8 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
-    bundle, check, completions, cost, diff as diff_command, explain, fmt, import, init, key, man, publish, purge,
-    routes, schema, serve, test,
+    bundle, check, completions, cost, diff as diff_command, explain, fmt, import, init, key, man, metrics, publish,
+    purge, routes, schema, serve, test,
 };
 use dev::DevOptions;
 use failure::Failure;
@@ -82,6 +83,7 @@ enum Command {
     Import(import::ImportArgs),
     Key(key::KeyArgs),
     Purge(purge::PurgeArgs),
+    Metrics(metrics::MetricsArgs),
     Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -132,6 +134,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Key(args)) => key::run(&args),
         Some(Command::Purge(args)) => purge::run(&args),
+        Some(Command::Metrics(args)) => metrics::run(&args),
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Completions(args)) => {
             completions::run(&args, Cli::command());

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{KEY, Project, Running, get, quickstart, run, tollgate, try_get};
+use support::{KEY, Project, Ran, Running, get, quickstart, run, tollgate, try_get};
 
 /// The commands to try, each as a URL and its fields.
 fn curl_lines(out: &str) -> Vec<(String, Vec<String>)> {
@@ -190,17 +190,47 @@ fn a_purge_invalidates_the_stored_response() {
     let until_hit = || running.wait_for("a hit", || outcome().contains("hit").then_some(()));
     assert!(outcome().contains("fwd=uri-miss"));
     until_hit();
-    let ran = run(&["purge", &url, "--admin", &admin]);
+    let at = running.url();
+    let ran = run(&["purge", &url, "--at", &at]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let stored_again = outcome();
     assert!(stored_again.contains("fwd="), "{stored_again}");
     until_hit();
     let key = stored_again.split("key=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a key");
-    assert_eq!(run(&["purge", "--key", key, "--admin", &admin]).code, Some(0));
+    assert_eq!(run(&["purge", "--key", key, "--at", &at]).code, Some(0));
     assert!(outcome().contains("fwd="));
-    let ran = run(&["purge", &url.replace("/cached", "/public"), "--admin", &admin]);
+    assert_eq!(run(&["purge", "--all", "--at", &at]).out, "purged all\n");
+    let ran = run(&["purge", &url.replace("/cached", "/public"), "--at", &at]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("no cached route"), "{ran:?}");
     let metrics = get(&format!("{admin}/metrics"), &[]);
     assert!(metrics.content.contains("http_server_request_duration"), "{metrics:?}");
+    let ran = run(&["metrics", "--at", &at, "--output", "json"]);
+    assert_eq!(ran.json()["scope"], "process", "{ran:?}");
+}
+
+#[test]
+fn a_running_gateway_issues_and_revokes_keys_for_whoever_has_its_token() {
+    let mut running = Running::dev(&quickstart());
+    let at = running.url();
+    let words = ["key", "new", "--consumer", "acme", "--env", "test", "--at", &at, "--output", "json"];
+    let issued = run(&words);
+    assert_eq!(issued.code, Some(0), "{issued:?}");
+    let issued = issued.json();
+    let (key, id) = (issued["key"].as_str().expect("a key"), issued["id"].as_str().expect("an id"));
+    let status = || get(&format!("{at}/echo/private/x"), &[&format!("X-API-Key: {key}")]).status;
+    assert_eq!(status(), 200);
+    let ran = run(&["key", "revoke", "--key-id", id, "--at", &at]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(status(), 401);
+    let mut stranger = tollgate(&["key", "revoke", "--key-id", id, "--at", &at]);
+    stranger.env("TOLLGATE_OPERATOR_TOKEN", "0".repeat(32));
+    let ran = Ran::of(stranger.output().expect("the program starts"));
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("401") && ran.err.contains("--token-file"), "{ran:?}");
+    assert!(!running.out().contains(key), "a key in the log");
+    running.interrupt();
+    running.ended();
+    let left = format!("{}/tollgate/dev-{}.token", env!("CARGO_TARGET_TMPDIR"), at.rsplit(':').next().expect("a port"));
+    assert!(!std::path::Path::new(&left).exists(), "{left}");
 }

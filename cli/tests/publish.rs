@@ -75,7 +75,52 @@ fn an_admin_port_that_others_can_reach_needs_a_token() {
     let words = ["serve", "--store", &store, "--gateway", "shop", "--listen", "127.0.0.1:0", "--admin", "0.0.0.0:0"];
     let ran = run(&words);
     assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert!(ran.err.contains("--admin-token-file"), "{ran:?}");
+    assert!(ran.err.contains("TOLLGATE_OPERATOR_READ"), "{ran:?}");
+    let mut short = tollgate(&words);
+    short.env("TOLLGATE_OPERATOR_READ", "s3cret");
+    let ran = Ran::of(short.output().expect("the program starts"));
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("token 1 is not 32 to 256") && !ran.err.contains("s3cret"), "{ran:?}");
+}
+
+#[test]
+fn a_gateway_in_production_takes_orders_by_token_at_its_admin_port_alone() {
+    let project = Project::new();
+    let store = project.file("shop.db").display().to_string();
+    assert_eq!(run(&["publish", &project.path(), "--to", "native", "--store", &store]).code, Some(0));
+    let (any, gateway) = ("127.0.0.1:0", "quickstart");
+    let mut serving = tollgate(&["serve", "--store", &store, "--gateway", gateway, "--listen", any, "--admin", any]);
+    let token = "0123456789abcdef0123456789abcdef";
+    serving.env("TOLLGATE_OPERATOR_OPERATE", format!("ci:{token}"));
+    let serving = Running::start(serving);
+    let public = format!("http://{}", serving.word_after("listening on "));
+    let admin = serving.word_after("operator endpoint on ");
+    let file = project.file("token");
+    std::fs::write(&file, format!("{token}\n")).expect("a file");
+    let file = file.display().to_string();
+    let purge = |at: &str| run(&["purge", "--all", "--at", at, "--token-file", &file]);
+    assert_eq!(purge(&admin).out, "purged all\n");
+    let ran = purge(&public);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("404") && ran.err.contains("docs/operator.md"), "{ran:?}");
+    let ran = run(&["key", "new", "--consumer", "acme", "--at", &admin, "--token-file", &file]);
+    assert!(ran.code == Some(0) && ran.out.starts_with("tg_live_"), "{ran:?}");
+    let ran = run(&["purge", "--all", "--at", &admin]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("401"), "{ran:?}");
+    let line =
+        serving.wait_for("the audit", || serving.out().lines().find(|l| l.contains("key.new")).map(str::to_owned));
+    assert!(line.contains(r#""caller":"ci""#) && !serving.out().contains(token), "{line}");
+}
+
+#[test]
+fn a_token_is_sent_in_clear_to_this_machine_alone() {
+    let project = Project::new();
+    let file = project.file("token");
+    std::fs::write(&file, "0123456789abcdef0123456789abcdef").expect("a file");
+    let ran = run(&["purge", "--all", "--at", "http://192.0.2.1:9901", "--token-file", &file.display().to_string()]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("--plain-http"), "{ran:?}");
 }
 
 #[test]
@@ -91,7 +136,7 @@ fn a_key_is_revoked_by_its_id_in_the_stores_of_native_and_spin() {
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(ran.err.contains("is revoked"), "{ran:?}");
         assert!(revoke(id).err.contains("was already revoked"));
-        let digest = new["record"]["key"].as_str().and_then(|key| key.rsplit(':').next()).expect("a digest");
+        let digest = new["records"][1]["key"].as_str().and_then(|key| key.rsplit(':').next()).expect("a digest");
         let by_digest = run(&[&["key", "revoke", "--digest", digest][..], &place].concat());
         assert!(by_digest.err.contains("was already revoked"), "{by_digest:?}");
         assert_eq!(revoke("key-000000000000").code, Some(1));

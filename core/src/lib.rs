@@ -25,6 +25,7 @@ pub mod guard;
 pub mod hex;
 pub mod kinds;
 pub mod limit;
+pub mod operator;
 pub mod problem;
 pub mod route;
 pub mod secret;

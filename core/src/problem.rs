@@ -40,6 +40,12 @@ pub enum ProblemKind {
     CredentialRevoked,
     /// The credential lacks a scope.
     ScopeMissing,
+    /// The role of an operator's token does not allow what was asked.
+    RoleMissing,
+    /// The operator endpoint has nothing of this name.
+    ResourceNotFound,
+    /// The content is not of the type that is expected.
+    UnsupportedMediaType,
     /// A rate limit is exhausted.
     RateLimitExceeded,
     /// The client wants a stored response and there is none.
@@ -66,7 +72,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for docs and tests.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::BadRequest,
         Self::BadPath,
         Self::TargetTooLong,
@@ -83,6 +89,9 @@ impl ProblemKind {
         Self::CredentialExpired,
         Self::CredentialRevoked,
         Self::ScopeMissing,
+        Self::RoleMissing,
+        Self::ResourceNotFound,
+        Self::UnsupportedMediaType,
         Self::RateLimitExceeded,
         Self::NotStored,
         Self::UpstreamFailed,
@@ -145,6 +154,11 @@ impl ProblemKind {
             Self::CredentialExpired => ("credential-expired", S::UNAUTHORIZED, "The credential has expired"),
             Self::CredentialRevoked => ("credential-revoked", S::UNAUTHORIZED, "The credential was revoked"),
             Self::ScopeMissing => ("scope-missing", S::FORBIDDEN, "The credential lacks a scope"),
+            Self::RoleMissing => ("role-missing", S::FORBIDDEN, "The token's role does not allow this"),
+            Self::ResourceNotFound => ("resource-not-found", S::NOT_FOUND, "There is no such resource"),
+            Self::UnsupportedMediaType => {
+                ("unsupported-media-type", S::UNSUPPORTED_MEDIA_TYPE, "The content has the wrong type")
+            }
             Self::RateLimitExceeded => ("rate-limit-exceeded", S::TOO_MANY_REQUESTS, "The rate limit is exhausted"),
             Self::NotStored => ("not-stored", S::GATEWAY_TIMEOUT, "No stored response is usable"),
             Self::UpstreamFailed => ("upstream-failed", S::BAD_GATEWAY, "The service behind the gateway failed"),

@@ -13,14 +13,16 @@ mod config;
 mod isolate;
 mod loading;
 pub mod memory;
+pub mod operator;
 mod patience;
 mod pipeline;
 mod policies;
 pub mod ports;
+mod problems;
 mod site;
 
 pub use isolate::fetched;
-pub use isolate::{Freshness, Isolate, IsolateSettings};
+pub use isolate::{Freshness, Isolate, IsolateSettings, OperatorSettings};
 pub use loading::{BundleRecords, LoadedPart};
 pub use pipeline::{Client, Served, failed, serve, unreadable};
 pub use ports::Host;

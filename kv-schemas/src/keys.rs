@@ -46,7 +46,31 @@ pub fn fetched(gateway: &str, request: &Id) -> String {
 /// Whether the gateway itself writes records under the key; all other records are written by whoever publishes.
 #[must_use]
 pub fn is_written_at_edge(key: &str) -> bool {
-    key.split(':').nth(1) == Some("fetched")
+    matches!(key.split(':').nth(1), Some("audit" | "fetched"))
+}
+
+/// Whether records under the key are purges of a response cache.
+#[must_use]
+pub fn is_purges(key: &str) -> bool {
+    key.split_once(':').is_some_and(|(_, kind)| kind == "purges")
+}
+
+/// Whether operators of a running gateway write records under the key: credentials, where their ids lead, and purges.
+#[must_use]
+pub fn is_kept_by_operators(key: &str) -> bool {
+    matches!(key.split(':').nth(1), Some("credential" | "key-id" | "purges"))
+}
+
+/// Where the digest of the key with a public id stands.
+#[must_use]
+pub fn key_index(gateway: &str, id: &str) -> String {
+    format!("{gateway}:key-id:{id}")
+}
+
+/// The record of one call of the operator endpoint.
+#[must_use]
+pub fn audit(gateway: &str, request_id: &str) -> String {
+    format!("{gateway}:audit:{request_id}")
 }
 
 /// Whether the text can be a gateway's name: 1 to 40 lower-case letters, digits and hyphens, beginning with a letter.

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use tollgate_core::operator::Role;
 use tollgate_tests::hosts::{Artifacts, Fault, Host, Kind, Options};
 
 use crate::scenario::{self, Scenario, Verdict};
@@ -75,12 +76,20 @@ async fn usable(host: Option<Rc<Host>>, kind: Kind, artifacts: &Artifacts) -> Re
             return Ok(host);
         }
     }
-    let options = Options {
-        gateway: GATEWAY.to_owned(),
-        dev: true,
-        secrets: vec![("UPSTREAM_TOKEN".to_owned(), "s3cr3t-of-the-host".to_owned())],
-    };
+    let options = Options { gateway: GATEWAY.to_owned(), dev: true, secrets: secrets() };
     Ok(Rc::new(Host::start(kind, artifacts, &options).await?))
+}
+
+/// What the lanes' hosts have: a secret for upstreams, and a token of the operator endpoint for each role.
+fn secrets() -> Vec<(String, String)> {
+    let bound = Role::ALL.map(|role| (role.secret_name().to_owned(), format!("e2e-{}:{}", role.as_str(), token(role))));
+    let upstream = ("UPSTREAM_TOKEN".to_owned(), "s3cr3t-of-the-host".to_owned());
+    bound.into_iter().chain([upstream]).collect()
+}
+
+/// The token of a role.
+pub(crate) fn token(role: Role) -> String {
+    format!("{}-s3cr3t-{}", role.as_str(), "0123456789abcdef0123456789abcdef")
 }
 
 async fn on(scenario: &Scenario, index: usize, host: Rc<Host>, artifacts: &Artifacts) -> Verdict {

@@ -128,7 +128,7 @@ impl World {
         Id::of(content).to_string()
     }
 
-    /// Purges a resource by the key that `Cache-Status` names, as the admin port does.
+    /// Purges a resource by the key that `Cache-Status` names, as the operator endpoint does.
     pub(crate) async fn purge(&self, key: &str) -> Result<()> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         let mut purges = Purges::default();

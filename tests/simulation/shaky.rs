@@ -3,6 +3,7 @@
 use http::{HeaderMap, StatusCode, Uri};
 use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_core::cell::{CellKey, Outcome, Update};
+use tollgate_core::operator::MetricsSnapshot;
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
@@ -83,6 +84,12 @@ impl Records for Shaky<MemoryRecords> {
         self.trouble.strike()?;
         self.port.write(key, bytes, keep_s).await
     }
+
+    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault> {
+        self.trouble.wait().await;
+        self.trouble.strike()?;
+        self.port.keep(key, bytes).await
+    }
 }
 
 impl Counters for Shaky<MemoryCounters> {
@@ -142,6 +149,10 @@ impl TelemetrySink for Shaky<MemorySink> {
 
     fn record(&self, record: &ExchangeRecord) {
         self.port.record(record);
+    }
+
+    fn counted(&self) -> MetricsSnapshot {
+        self.port.counted()
     }
 
     async fn post(&self, endpoint: &Uri, fields: HeaderMap, content: Vec<u8>) -> Result<StatusCode, Unavailable> {

@@ -27,9 +27,9 @@ export async function kvGet(env, key, cacheTtl) {
   return value === null ? undefined : new Uint8Array(value);
 }
 
-// An end that is nearer than KV's own minimum is moved there.
+// An end that is nearer than KV's own minimum is moved there; without one the record stays.
 export const kvPut = (env, key, value, keepSecs) =>
-  bound(env, "TOLLGATE_RECORDS").put(key, value, { expirationTtl: Math.max(keepSecs, KEEP_SECS_MIN) });
+  bound(env, "TOLLGATE_RECORDS").put(key, value, keepSecs === undefined ? {} : { expirationTtl: Math.max(keepSecs, KEEP_SECS_MIN) });
 
 const KEEP_SECS_MIN = 60;
 

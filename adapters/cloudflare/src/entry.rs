@@ -1,6 +1,6 @@
 //! The fetch event: one request in, one response out, and what comes after it.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -9,7 +9,10 @@ use futures_util::poll;
 use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use tollgate_core::forward::Reply;
-use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_core::operator::{Place, Prefix, Role};
+use tollgate_core::route::HostName;
+use tollgate_core::telemetry::{ExchangeRecord, Metrics};
+use tollgate_edge::OperatorSettings;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve, unreadable};
 use wasm_bindgen::prelude::*;
 use worker::Env;
@@ -22,8 +25,8 @@ use crate::{fields, outgoing, platform, task};
 /// Serves a request; the answer goes to `exchange` (`js/instance.mjs`).
 #[wasm_bindgen]
 pub fn fetch(request: web_sys::Request, env: &Env, exchange: Exchange) -> Result<(), JsError> {
-    let Memory { isolate, gateway } = memory(env)?;
-    let host = CloudflareHost::new(env, &gateway);
+    let Memory { isolate, gateway, counts } = memory(env)?;
+    let host = CloudflareHost::new(env, &gateway, counts);
     match incoming(request) {
         Ok((request, client)) => task::start(async move {
             let served = serve(&isolate, &host, request, client).await;
@@ -51,6 +54,8 @@ async fn finish(exchange: &Exchange, after: impl Future<Output = ExchangeRecord>
 struct Memory {
     isolate: Rc<Isolate>,
     gateway: Rc<str>,
+    /// What was counted, where an operator may ask for it.
+    counts: Option<Rc<RefCell<Metrics>>>,
 }
 
 thread_local! {
@@ -65,9 +70,29 @@ fn memory(env: &Env) -> worker::Result<Memory> {
     let gateway = env.var("TOLLGATE_GATEWAY")?.to_string();
     let dev = env.var("TOLLGATE_DEV").is_ok_and(|value| value.to_string() == "1");
     let freshness = if dev { Freshness::EachRequest } else { Freshness::Behind };
-    let isolate = Rc::new(Isolate::new(IsolateSettings { gateway: gateway.clone(), freshness }));
-    let memory = Memory { isolate, gateway: gateway.into() };
+    let isolate = Isolate::new(IsolateSettings { gateway: gateway.clone(), freshness });
+    let isolate = Rc::new(isolate.with_operator(operator(env)?));
+    let counts = [Role::Read, Role::Operate].iter().any(|role| text(env, role.secret_name()).is_some());
+    let memory = Memory { isolate, gateway: gateway.into(), counts: counts.then(Rc::default) };
     Ok(MEMORY.with(|cell| cell.get_or_init(|| memory).clone()))
+}
+
+/// Where the operator endpoint stands: `TOLLGATE_OPERATOR_PATH` and `TOLLGATE_OPERATOR_HOST`, where they are set.
+fn operator(env: &Env) -> worker::Result<OperatorSettings> {
+    let refused = |name: &str, why: &dyn std::fmt::Display| worker::Error::RustError(format!("{name}: {why}"));
+    let prefix = match text(env, "TOLLGATE_OPERATOR_PATH") {
+        Some(path) => path.parse().map_err(|error| refused("TOLLGATE_OPERATOR_PATH", &error))?,
+        None => Prefix::default(),
+    };
+    let host = text(env, "TOLLGATE_OPERATOR_HOST")
+        .map(|name| HostName::from_authority(&name).map_err(|error| refused("TOLLGATE_OPERATOR_HOST", &error)))
+        .transpose()?;
+    Ok(OperatorSettings { place: Place { prefix, host }, answers: true })
+}
+
+/// A variable or secret that is set and not empty.
+fn text(env: &Env, name: &str) -> Option<String> {
+    env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty())
 }
 
 /// The platform's request in our terms; the error says what is wrong with it.

@@ -1,7 +1,9 @@
 //! The host: all ports of one Worker.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
+use tollgate_core::telemetry::Metrics;
 use tollgate_edge::ports::Host;
 use worker::Env;
 
@@ -29,9 +31,9 @@ struct Ports {
 }
 
 impl CloudflareHost {
-    /// The ports of one request, whose stored keys begin with the gateway's name.
+    /// The ports of one request, whose stored keys begin with the gateway's name; `counts` is what the isolate counts in.
     #[must_use]
-    pub fn new(env: &Env, gateway: &str) -> Self {
+    pub fn new(env: &Env, gateway: &str, counts: Option<Rc<RefCell<Metrics>>>) -> Self {
         Self(Rc::new(Ports {
             clock: WorkerClock,
             entropy: WorkerEntropy,
@@ -41,7 +43,7 @@ impl CloudflareHost {
             fetch: WorkerFetch,
             upstream: FetchUpstream,
             secrets: WorkerSecrets(env.clone()),
-            telemetry_sink: WorkerTelemetry,
+            telemetry_sink: WorkerTelemetry { counts },
         }))
     }
 }

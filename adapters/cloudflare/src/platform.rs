@@ -18,7 +18,7 @@ extern "C" {
     pub(crate) fn kv_get(env: &Env, key: &str, cache_ttl_secs: u32) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = kvPut)]
-    pub(crate) fn kv_put(env: &Env, key: &str, value: Vec<u8>, keep_secs: u32) -> Result<Promise, JsValue>;
+    pub(crate) fn kv_put(env: &Env, key: &str, value: Vec<u8>, keep_secs: Option<u32>) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub(crate) fn gather(stream: &ReadableStream, max_bytes: f64) -> Result<Promise, JsValue>;

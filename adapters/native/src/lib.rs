@@ -35,7 +35,6 @@ mod store;
 mod telemetry;
 mod upstream;
 
-pub use admin::{PurgeError, publish_purge};
 pub use clock::{SystemClock, SystemEntropy};
 pub use content::{ContentCopy, ContentError, NativeContent};
 pub use counters::NativeCounters;
@@ -47,4 +46,4 @@ pub use server::{ListenError, Server, ServerBuilder, StartError, TlsError};
 pub use settings::{AdminSettings, Listen, Settings, TlsFiles};
 pub use store::{NativeRecords, RecordChange, RecordStore, StoreError};
 pub use telemetry::NativeTelemetrySink;
-pub use upstream::{NativeUpstream, TrustError};
+pub use upstream::{NativeUpstream, TrustError, client_config};

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use tollgate_core::operator::SECRET_PREFIX;
 use tollgate_core::secret::Secret;
 use tollgate_edge::ports::{Secrets, Unavailable};
 
 /// Where `${secret.NAME}` is looked up. Its values are never printed.
 #[derive(Clone, Debug)]
 pub enum SecretSource {
-    /// `TOLLGATE_SECRET_<NAME>`, the name in upper case and every character that is no letter or digit as `_`.
+    /// `TOLLGATE_SECRET_<NAME>`, the name in upper case and every character that is no letter or digit as `_`; those of the
+    /// operator endpoint, such as `TOLLGATE_OPERATOR_READ`, under their own names.
     Environment,
     /// A file of the secret's name in this folder, as Kubernetes and Docker mount them; one line end at its end is dropped.
     Folder(PathBuf),
@@ -16,8 +18,12 @@ pub enum SecretSource {
     Given(std::collections::BTreeMap<String, Secret>),
 }
 
-impl Secrets for SecretSource {
-    async fn secret(&self, name: &str) -> Result<Option<Secret>, Unavailable> {
+impl SecretSource {
+    /// The secret's value, or `None` where there is none of that name.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when it cannot be read.
+    pub fn read(&self, name: &str) -> Result<Option<Secret>, Unavailable> {
         if !is_plain(name) {
             return Ok(None);
         }
@@ -29,13 +35,20 @@ impl Secrets for SecretSource {
     }
 }
 
+impl Secrets for SecretSource {
+    async fn secret(&self, name: &str) -> Result<Option<Secret>, Unavailable> {
+        self.read(name)
+    }
+}
+
 /// Whether the name can stand for a variable or a file as it is: it reaches no other folder.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 fn from_environment(name: &str) -> Result<Option<Secret>, Unavailable> {
-    let variable = format!("TOLLGATE_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"));
+    let name = name.to_ascii_uppercase().replace('-', "_");
+    let variable = if name.starts_with(SECRET_PREFIX) { name } else { format!("TOLLGATE_SECRET_{name}") };
     match std::env::var(variable) {
         Ok(value) => Ok(Some(Secret::new(value))),
         Err(std::env::VarError::NotPresent) => Ok(None),

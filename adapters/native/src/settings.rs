@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tollgate_core::secret::Secret;
 use tollgate_edge::Freshness;
+use tollgate_edge::OperatorSettings;
 
 use crate::secrets::SecretSource;
 use crate::{counters, response_cache};
@@ -36,6 +36,8 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// Connections from clients held at most, all isolates together.
     pub connections_max: usize,
+    /// Where the operator endpoint stands, and whether it answers among the requests of clients, too.
+    pub operator: OperatorSettings,
     /// The listener for operators.
     pub admin: Option<AdminSettings>,
     /// How long open exchanges may take to end once the server is told to stop.
@@ -63,13 +65,13 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// The listener for operators: metrics, health, purges. Give it an address that clients cannot reach.
+/// The listener for operators: health, metrics, the operator endpoint. Give it an address that clients cannot reach.
 #[derive(Clone, Debug)]
 pub struct AdminSettings {
     /// The address.
     pub address: SocketAddr,
-    /// The bearer token that purges and metrics ask for; without it whoever reaches the address may ask.
-    pub token: Option<Secret>,
+    /// Whether whoever reaches the address may read `/metrics`, even where tokens are bound.
+    pub open_metrics: bool,
 }
 
 impl Settings {
@@ -88,6 +90,7 @@ impl Settings {
             upstream_authorities: None,
             head_timeout: HEAD_TIMEOUT,
             connections_max: CONNECTIONS_MAX,
+            operator: OperatorSettings::default(),
             admin: None,
             grace: GRACE,
         }

@@ -8,11 +8,14 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body;
 use std::future::poll_fn;
 use std::pin::Pin;
+use tollgate_core::operator::{Gauge, GaugeKind, MetricsScope, MetricsSnapshot};
 use tollgate_core::telemetry::{ExchangeRecord, Metrics};
 use tollgate_edge::ports::{Content, TelemetrySink, Unavailable, UpstreamCall};
 
 use crate::content::NativeContent;
-use crate::log::IsolateLog;
+use crate::counters::NativeCounters;
+use crate::log::{IsolateLog, LogHandle};
+use crate::response_cache::NativeResponseCache;
 use crate::upstream::NativeUpstream;
 
 /// The metrics of all isolates, behind one lock that each takes for about a microsecond after a reply.
@@ -22,13 +25,22 @@ pub(crate) type SharedMetrics = Arc<Mutex<Metrics>>;
 #[derive(Clone, Debug)]
 pub struct NativeTelemetrySink {
     log: IsolateLog,
-    metrics: SharedMetrics,
+    counted: Counted,
     upstream: NativeUpstream,
 }
 
+/// What a server counts, all isolates together.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    pub(crate) metrics: SharedMetrics,
+    pub(crate) counters: NativeCounters,
+    pub(crate) response_cache: NativeResponseCache,
+    pub(crate) log: LogHandle,
+}
+
 impl NativeTelemetrySink {
-    pub(crate) fn new(log: IsolateLog, metrics: SharedMetrics, upstream: NativeUpstream) -> Self {
-        Self { log, metrics, upstream }
+    pub(crate) fn new(counted: Counted, upstream: NativeUpstream) -> Self {
+        Self { log: IsolateLog::new(counted.log.clone()), counted, upstream }
     }
 
     pub(crate) fn flush(&self) {
@@ -42,7 +54,33 @@ impl TelemetrySink for NativeTelemetrySink {
     }
 
     fn record(&self, record: &ExchangeRecord) {
-        self.metrics.lock().unwrap_or_else(PoisonError::into_inner).observe(record);
+        self.counted.metrics.lock().unwrap_or_else(PoisonError::into_inner).observe(record);
+    }
+
+    fn counted(&self) -> MetricsSnapshot {
+        let gauge = |name, help, kind, value| Gauge { name, help, kind, value };
+        let (cache_bytes, cache_entries) = self.counted.response_cache.size();
+        let (partitions, dropped) = (self.counted.counters.len() as u64, self.counted.log.dropped());
+        MetricsSnapshot {
+            scope: MetricsScope::Process,
+            metrics: self.counted.metrics.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            gauges: vec![
+                gauge(
+                    "tollgate_response_cache_bytes",
+                    "Bytes of stored responses.",
+                    GaugeKind::Gauge,
+                    cache_bytes as u64,
+                ),
+                gauge("tollgate_response_cache_entries", "Stored responses.", GaugeKind::Gauge, cache_entries as u64),
+                gauge("tollgate_counter_partitions", "Counter partitions held.", GaugeKind::Gauge, partitions),
+                gauge(
+                    "tollgate_log_lines_dropped_total",
+                    "Log lines that could not be written.",
+                    GaugeKind::Counter,
+                    dropped,
+                ),
+            ],
+        }
     }
 
     async fn post(&self, endpoint: &Uri, fields: HeaderMap, content: Vec<u8>) -> Result<StatusCode, Unavailable> {

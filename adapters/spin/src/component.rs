@@ -8,6 +8,9 @@ use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 use spin_sdk::wasip3::spawn;
 use tollgate_core::forward::Reply;
+use tollgate_core::operator::{Place, Prefix, Role};
+use tollgate_core::route::HostName;
+use tollgate_edge::OperatorSettings;
 use tollgate_edge::{Freshness, Isolate, IsolateSettings, serve};
 
 use crate::host::SpinHost;
@@ -49,19 +52,46 @@ async fn kept() -> Result<(Rc<Isolate>, SpinHost), ErrorCode> {
         "1" => Freshness::EachRequest,
         _ => Freshness::Behind,
     };
+    let operator = operator().await?;
+    let mut counts = false;
+    for role in [Role::Read, Role::Operate] {
+        counts |= optional(&role.secret_name().to_ascii_lowercase()).await.is_some();
+    }
     let new = || {
-        let host = SpinHost::new(&gateway);
+        let host = SpinHost::new(&gateway, counts);
         let settings = IsolateSettings { gateway: gateway.clone(), freshness };
-        (Rc::new(Isolate::new(settings)), host)
+        (Rc::new(Isolate::new(settings).with_operator(operator.clone())), host)
     };
     // Another request may have been faster while this one waited.
     Ok(KEPT.with(|kept| kept.get_or_init(new).clone()))
 }
 
+/// Where the operator endpoint stands: `tollgate_operator_path` and `tollgate_operator_host`, where they are set.
+async fn operator() -> Result<OperatorSettings, ErrorCode> {
+    let refused = |name: &str, why: &dyn std::fmt::Display| failed(format!("the variable {name}: {why}"));
+    let prefix = match optional("tollgate_operator_path").await {
+        Some(path) => path.parse().map_err(|error| refused("tollgate_operator_path", &error))?,
+        None => Prefix::default(),
+    };
+    let host = optional("tollgate_operator_host").await;
+    let host = host
+        .map(|name| HostName::from_authority(&name).map_err(|error| refused("tollgate_operator_host", &error)))
+        .transpose()?;
+    Ok(OperatorSettings { place: Place { prefix, host }, answers: true })
+}
+
+/// A variable that is set and not empty.
+async fn optional(name: &str) -> Option<String> {
+    variables::get(name).await.ok().filter(|value| !value.is_empty())
+}
+
 async fn variable(name: &str) -> Result<String, ErrorCode> {
-    variables::get(name).await.map_err(|error| {
-        let reason = format!("spin.toml must give the component the variable {name}: {error}");
-        eprintln!("{reason}");
-        ErrorCode::InternalError(Some(reason))
-    })
+    variables::get(name)
+        .await
+        .map_err(|error| failed(format!("spin.toml must give the component the variable {name}: {error}")))
+}
+
+fn failed(reason: String) -> ErrorCode {
+    eprintln!("{reason}");
+    ErrorCode::InternalError(Some(reason))
 }

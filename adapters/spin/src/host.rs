@@ -1,5 +1,6 @@
 //! All ports of one instance, and the small ones among them.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
 use spin_sdk::wasip3::random::random::get_random_bytes;
 use tollgate_core::fetch::{FetchAnswer, FetchBounds, FetchError, FetchRequest};
 use tollgate_core::forward::Outbound;
+use tollgate_core::operator::{MetricsScope, MetricsSnapshot};
 use tollgate_core::secret::Secret;
-use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_core::telemetry::{ExchangeRecord, Metrics};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_edge::ports::{
     Clock, Content, Entropy, Fetch, Host, Secrets, TelemetrySink, Unavailable, Upstream, UpstreamCall, fetch_over,
@@ -39,8 +41,8 @@ struct Ports {
 }
 
 impl SpinHost {
-    /// Ports whose stored keys begin with the gateway's name.
-    pub fn new(gateway: &str) -> Self {
+    /// Ports whose stored keys begin with the gateway's name; `counts` says whether exchanges are counted.
+    pub fn new(gateway: &str, counts: bool) -> Self {
         Self(Rc::new(Ports {
             clock: SpinClock,
             entropy: SpinEntropy,
@@ -50,7 +52,7 @@ impl SpinHost {
             fetch: SpinFetch,
             upstream: SpinUpstream,
             secrets: SpinSecrets,
-            sink: SpinTelemetrySink,
+            sink: SpinTelemetrySink { counts: counts.then(RefCell::default) },
         }))
     }
 }
@@ -159,7 +161,11 @@ impl Secrets for SpinSecrets {
 }
 
 /// The component's standard output, which Spin writes to its logs, and outbound HTTP for batches.
-pub struct SpinTelemetrySink;
+///
+/// The instance counts for itself, and only where somebody may ask it; it lives for seconds, so OTLP is the way to have all.
+pub struct SpinTelemetrySink {
+    counts: Option<RefCell<Metrics>>,
+}
 
 /// How long one export may take.
 const EXPORT_TIMEOUT_MS: u64 = 10_000;
@@ -169,8 +175,16 @@ impl TelemetrySink for SpinTelemetrySink {
         println!("{line}");
     }
 
-    /// An instance lives for seconds and has no endpoint to read metrics from: they go out as OTLP.
-    fn record(&self, _: &ExchangeRecord) {}
+    fn record(&self, record: &ExchangeRecord) {
+        if let Some(counts) = &self.counts {
+            counts.borrow_mut().observe(record);
+        }
+    }
+
+    fn counted(&self) -> MetricsSnapshot {
+        let metrics = self.counts.as_ref().map(|counts| counts.borrow().clone()).unwrap_or_default();
+        MetricsSnapshot { scope: MetricsScope::Isolate, metrics, gauges: Vec::new() }
+    }
 
     async fn post(&self, endpoint: &Uri, fields: HeaderMap, content: Vec<u8>) -> Result<StatusCode, Unavailable> {
         let request = Outbound::new(&Method::POST, endpoint.clone(), &fields, true);

@@ -52,12 +52,21 @@ impl Records for SpinRecords {
         WriteFault::check(key, bytes)?;
         let end = SpinClock.now().plus_millis(u64::from(keep_s).saturating_mul(1_000));
         let value = expiring::wrap(key, end, bytes);
-        let write = async { self.opened.store().await?.set(slot_of(key), value).await };
-        write.await.map_err(|error| Unavailable::new(format!("records: {error}")).into())
+        self.set(slot_of(key), value).await
+    }
+
+    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault> {
+        WriteFault::check_kept(key, bytes)?;
+        self.set(key.to_owned(), bytes.to_vec()).await
     }
 }
 
 impl SpinRecords {
+    async fn set(&self, key: String, value: Vec<u8>) -> Result<(), WriteFault> {
+        let write = async { self.opened.store().await?.set(key, value).await };
+        write.await.map_err(|error| Unavailable::new(format!("records: {error}")).into())
+    }
+
     async fn get(&self, key: String) -> Result<Option<Vec<u8>>, Unavailable> {
         let read = async { self.opened.store().await?.get(key).await };
         read.await.map_err(|error| Unavailable::new(format!("records: {error}")))

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
-use tollgate_core::authn::{ApiKey, Credential};
+use http::Uri;
+use serde_json::{Value, json};
+use tollgate_core::authn::Credential;
+use tollgate_core::operator::{IssuedKey, KeyRequest, KeyView, Resource};
 use tollgate_core::time::Timestamp;
-use tollgate_kv_schemas::{decode, encode, keys};
+use tollgate_kv_schemas::{credential_records, decode, encode, keys};
 
 use super::Output;
+use crate::at::{AtArgs, NOTHING};
 use crate::failure::Failure;
 use crate::project::Project;
 use crate::target::{Place, StoreArgs, Target};
@@ -18,6 +21,7 @@ use crate::terminal;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  tollgate key new --consumer acme --plan gold --at https://api.example.com --token-file token
   tollgate key new --consumer acme --plan gold --to native --store shop.db
   tollgate key revoke --key-id key-0123456789ab --gateway shop --to native --store shop.db")]
 pub(crate) struct KeyArgs {
@@ -37,6 +41,7 @@ enum KeyCommand {
 Examples:
   tollgate key new --consumer acme --plan gold --gateway shop --to native --store shop.db
   tollgate key new --consumer acme --scope pets.read --scope pets.write --expires 2027-01-01T00:00:00Z
+  tollgate key new --consumer acme --at https://api.example.com --token-file token
   KEY=$(tollgate key new --consumer ci --gateway shop --to spin)")]
 struct NewArgs {
     /// The consumer that owns the key.
@@ -59,12 +64,14 @@ struct NewArgs {
     expires: Option<Timestamp>,
     #[command(flatten)]
     gateway: GatewayArgs,
-    /// Write its record to the store of this host; without it, the record is printed so that you can write it yourself.
-    #[arg(long, value_enum, value_name = "HOST")]
+    /// Write its records to the store of this host; without it and --at, they are printed so that you can write them yourself.
+    #[arg(long, value_enum, value_name = "HOST", conflicts_with = "at")]
     to: Option<Place>,
     #[command(flatten)]
     store: StoreArgs,
-    /// The output format: the key alone, or a JSON object of key, id and record.
+    #[command(flatten)]
+    at: AtArgs,
+    /// The output format: the key alone, or a JSON object of key, id and records.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -74,6 +81,7 @@ struct NewArgs {
 #[command(after_help = "\
 Examples:
   tollgate key revoke --key-id key-0123456789ab --gateway shop --to native --store shop.db
+  tollgate key revoke --key-id key-0123456789ab --at https://api.example.com --token-file token
   tollgate key revoke --digest 1f3a... --gateway shop --to cloudflare --remote")]
 struct RevokeArgs {
     /// The public id, as shown in logs: key- and 12 hexadecimal digits.
@@ -85,10 +93,12 @@ struct RevokeArgs {
     #[command(flatten)]
     gateway: GatewayArgs,
     /// The host whose store contains its record.
-    #[arg(long, value_enum, value_name = "HOST")]
-    to: Place,
+    #[arg(long, value_enum, value_name = "HOST", required_unless_present = "at", conflicts_with = "at")]
+    to: Option<Place>,
     #[command(flatten)]
     store: StoreArgs,
+    #[command(flatten)]
+    at: AtArgs,
     /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -113,71 +123,77 @@ pub(crate) fn run(args: &KeyArgs) -> Result<(), Failure> {
 }
 
 fn new(args: &NewArgs) -> Result<(), Failure> {
-    check_names(args)?;
+    let request = request(args)?;
+    if let Some(at) = &args.at.at {
+        return new_at(args, at, &request);
+    }
     let gateway = args.gateway.name()?;
     let target = args.to.map(|place| Target::of(place, &args.store)).transpose()?;
     let mut random = [0u8; 32];
     getrandom::fill(&mut random)
         .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
-    let key = ApiKey::generate(&args.env, &random)
-        .ok_or_else(|| Failure::usage("--env is 1 to 12 lower-case letters and digits"))?;
-    let credential = Credential {
-        id: key.public_id(),
-        consumer: args.consumer.clone(),
-        plan: args.plan.clone(),
-        scopes: args.scopes.clone(),
-        not_before: args.not_before,
-        expires: args.expires,
-        revoked: false,
-    };
-    let record = (keys::credential(&gateway, &key.digest()), encode(&credential));
+    let (key, credential) = request.issue(&random).map_err(|problem| Failure::usage(problem.detail))?;
+    let records = credential_records(&gateway, &key.digest(), &credential);
     if let Some(target) = &target {
-        target.put(std::slice::from_ref(&record))?;
+        target.put(&records)?;
     }
-    let value = String::from_utf8_lossy(&record.1);
-    match (args.output, target) {
-        (Output::Json, _) => {
-            let record = json!({"key": record.0, "value": value});
-            let answer = json!({"key": key.expose(), "id": credential.id, "record": record});
-            terminal::print(&format!("{answer:#}\n"));
-        }
-        (Output::Text, target) => {
-            terminal::print(&format!("{}\n", key.expose()));
-            terminal::note(&format!("{} of {}; the key is not shown again", credential.id, credential.consumer));
-            match target {
-                Some(target) => terminal::note(&format!("its record is in {}", target.name())),
-                None => terminal::message(&format!("the record to publish:\n  key    {}\n  value  {value}", record.0)),
-            }
+    let readable = records.map(|(key, value)| (key, String::from_utf8_lossy(&value).into_owned()));
+    if args.output == Output::Json {
+        let records: Vec<Value> = readable.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+        let answer = json!({"key": key.expose(), "id": credential.id, "records": records});
+        terminal::print(&format!("{answer:#}\n"));
+        return Ok(());
+    }
+    terminal::print(&format!("{}\n", key.expose()));
+    terminal::note(&format!("{} of {}; the key is not shown again", credential.id, credential.consumer));
+    match target {
+        Some(target) => terminal::note(&format!("its records are in {}", target.name())),
+        None => {
+            let shown = readable.map(|(key, value)| format!("  key    {key}\n  value  {value}"));
+            terminal::message(&format!("the records to publish:\n{}", shown.join("\n")));
         }
     }
     Ok(())
 }
 
-/// Checks what records, logs and limits can contain: the same rules as for fixtures.
-fn check_names(args: &NewArgs) -> Result<(), Failure> {
-    let is_id = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    for id in std::iter::once(&args.consumer).chain(&args.plan) {
-        if !(1..=NAME_BYTES_MAX).contains(&id.len()) || !is_id(id) {
-            let id = terminal::printable(id);
-            return Err(Failure::usage(format!(
-                "`{id}` is not an id: write 1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` and `.`"
-            )));
+/// Has a running gateway issue the key.
+fn new_at(args: &NewArgs, at: &Uri, request: &KeyRequest) -> Result<(), Failure> {
+    let gateway = args.at.gateway(at)?;
+    let issued: IssuedKey = gateway.send(Resource::NewKey, "", Some(request))?;
+    match args.output {
+        Output::Json => terminal::print(&format!("{:#}\n", json!(issued))),
+        Output::Text => {
+            terminal::print(&format!("{}\n", issued.key));
+            let KeyView { id, consumer, .. } = &issued.view;
+            terminal::note(&format!("{id} of {consumer} at {}; the key is not shown again", gateway.name()));
         }
     }
-    let is_scope = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b));
-    if args.scopes.iter().any(|scope| !(1..=NAME_BYTES_MAX).contains(&scope.len()) || !is_scope(scope)) {
-        return Err(Failure::usage("a scope cannot contain spaces, quotes or backslashes (RFC 6749, section 3.3)"));
-    }
-    match (args.not_before, args.expires) {
-        (Some(start), Some(end)) if end <= start => Err(Failure::usage("--expires is not after --not-before")),
-        _ => Ok(()),
-    }
+    Ok(())
+}
+
+/// What is asked for, checked as a running gateway checks it.
+fn request(args: &NewArgs) -> Result<KeyRequest, Failure> {
+    let request = KeyRequest {
+        consumer: args.consumer.clone(),
+        plan: args.plan.clone(),
+        scopes: args.scopes.clone(),
+        environment: args.env.clone(),
+        not_before: args.not_before,
+        expires: args.expires,
+    };
+    request.check().map_err(Failure::usage)?;
+    Ok(request)
 }
 
 fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
-    let gateway = args.gateway.name()?;
     let digest = digest_prefix(args)?;
-    let target = Target::of(args.to, &args.store)?;
+    let place = match (&args.at.at, args.to) {
+        (Some(at), _) => return revoke_at(args, at),
+        (None, Some(place)) => place,
+        (None, None) => return Err(Failure::usage("--to or --at is needed")),
+    };
+    let gateway = args.gateway.name()?;
+    let target = Target::of(place, &args.store)?;
     let prefix = format!("{gateway}:credential:{digest}");
     let found = target.keys(&prefix)?;
     let [key] = found.as_slice() else {
@@ -199,6 +215,18 @@ fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
             let answer = json!({"id": id, "consumer": consumer, "target": target.name(), "was_revoked": was_revoked});
             terminal::print(&format!("{answer:#}\n"));
         }
+    }
+    Ok(())
+}
+
+/// Has a running gateway revoke the key.
+fn revoke_at(args: &RevokeArgs, at: &Uri) -> Result<(), Failure> {
+    let gateway = args.at.gateway(at)?;
+    let named = args.key_id.as_deref().or(args.digest.as_deref()).unwrap_or_default();
+    let view: KeyView = gateway.send(Resource::RevokeKey, named, NOTHING)?;
+    match args.output {
+        Output::Json => terminal::print(&format!("{:#}\n", json!(view))),
+        Output::Text => terminal::note(&format!("{} of {} is revoked at {}", view.id, view.consumer, gateway.name())),
     }
     Ok(())
 }
@@ -235,6 +263,3 @@ impl GatewayArgs {
 pub(crate) fn timestamp(text: &str) -> Result<Timestamp, String> {
     Timestamp::from_rfc3339(text).ok_or_else(|| "write a time like 2026-01-31T23:59:50Z".to_owned())
 }
-
-/// The maximum length of an id, as in fixtures.
-const NAME_BYTES_MAX: usize = 80;

@@ -11,6 +11,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod man;
+pub(crate) mod metrics;
 pub(crate) mod publish;
 pub(crate) mod purge;
 pub(crate) mod routes;
@@ -19,6 +20,9 @@ pub(crate) mod serve;
 pub(crate) mod test;
 
 use clap::ValueEnum;
+
+/// The address of `tollgate dev`: the default gateway of commands that ask a running one.
+const HERE: &str = "http://127.0.0.1:8080";
 
 /// The output format of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use tollgate_core::secret::Secret;
+use tollgate_core::operator::{Place as OperatorPlace, Prefix, Role, Tokens};
+use tollgate_core::route::HostName;
 use tollgate_edge::Freshness;
+use tollgate_edge::OperatorSettings;
 use tollgate_kv_schemas::keys;
 use tollgate_native::{AdminSettings, Listen, RecordStore, SecretSource, Server, Settings, TlsFiles};
 
@@ -28,7 +30,9 @@ Examples:
       --admin 127.0.0.1:9901
 
 Secrets that a project refers to as ${secret.NAME} are read from the environment variables TOLLGATE_SECRET_NAME, or from
-the files of --secrets.")]
+the files of --secrets.
+The operator endpoint answers if a token is bound: TOLLGATE_OPERATOR_READ, TOLLGATE_OPERATOR_PURGE and
+TOLLGATE_OPERATOR_OPERATE in the environment, or files of these names in --secrets (docs/operator.md).")]
 pub(crate) struct ServeArgs {
     /// The store that `tollgate publish --to native` wrote.
     #[arg(long, value_name = "PATH")]
@@ -43,12 +47,17 @@ pub(crate) struct ServeArgs {
     /// must not be able to reach it.
     #[arg(long, value_name = "ADDRESS")]
     internal_listen: Vec<SocketAddr>,
-    /// The address of metrics, health and purges (default: none). Clients must not be able to reach it.
+    /// The address of health, metrics and the operator endpoint (default: none). Clients must not be able to reach it. An
+    /// address that is not loopback needs a bound token.
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<SocketAddr>,
-    /// A file with the bearer token for metrics and purges; required unless --admin is a loopback address.
-    #[arg(long, value_name = "FILE", requires = "admin")]
-    admin_token_file: Option<PathBuf>,
+    /// The operator endpoint also answers at the addresses of --listen, below this path of every host name, such as
+    /// /.tollgate.
+    #[arg(long, value_name = "PATH")]
+    operator_path: Option<Prefix>,
+    /// The operator endpoint also answers at the addresses of --listen, at this host name; nothing else answers there.
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
+    operator_host: Option<HostName>,
     /// A PEM file with the TLS certificate, followed by its chain up to the certificate authority.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -89,7 +98,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
         terminal::note(&format!("listening on {address}{whom}"));
     }
     if let Some(admin) = server.admin_address() {
-        terminal::note(&format!("metrics, health and purges on http://{admin}"));
+        terminal::note(&format!("health, metrics and the operator endpoint on http://{admin}"));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -102,7 +111,14 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
 }
 
 fn settings(args: ServeArgs) -> Result<Settings, Failure> {
-    let admin = args.admin.map(|address| admin(address, args.admin_token_file.as_deref())).transpose()?;
+    let secrets = args.secrets.map_or(SecretSource::Environment, SecretSource::Folder);
+    let tokens = tokens(&secrets)?;
+    let admin = args.admin.map(|address| admin(address, &tokens)).transpose()?;
+    let answers = args.operator_path.is_some() || args.operator_host.is_some();
+    if answers && tokens.is_empty() {
+        return Err(Failure::usage(format!("--operator-path and --operator-host take a bound token: set {BINDINGS}")));
+    }
+    let place = OperatorPlace { prefix: args.operator_path.unwrap_or_default(), host: args.operator_host };
     let tls = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
     let listen = |inside: bool| move |address: &SocketAddr| (*address, inside);
     let addresses = args.listen.iter().map(listen(false)).chain(args.internal_listen.iter().map(listen(true)));
@@ -113,34 +129,40 @@ fn settings(args: ServeArgs) -> Result<Settings, Failure> {
     settings.isolates = args.workers;
     settings.freshness = Freshness::Behind;
     settings.counters_file = Some(args.counters.unwrap_or_else(|| args.store.with_extension("counters.db")));
-    settings.secrets = args.secrets.map_or(SecretSource::Environment, SecretSource::Folder);
+    settings.secrets = secrets;
+    settings.operator = OperatorSettings { place, answers };
     settings.upstream_authorities = args.upstream_ca;
     settings.admin = admin;
     settings.grace = Duration::from_secs(args.grace);
     Ok(settings)
 }
 
-fn admin(address: SocketAddr, token_file: Option<&Path>) -> Result<AdminSettings, Failure> {
-    let token = token_file.map(token).transpose()?;
-    if token.is_none() && !address.ip().is_loopback() {
+fn admin(address: SocketAddr, tokens: &Tokens) -> Result<AdminSettings, Failure> {
+    if tokens.is_empty() && !address.ip().is_loopback() {
         return Err(Failure::usage(format!(
-            "--admin {address} can be reached from outside: give it --admin-token-file"
+            "--admin {address} can be reached from outside: bind a token by {BINDINGS}"
         )));
     }
-    Ok(AdminSettings { address, token })
+    Ok(AdminSettings { address, open_metrics: false })
 }
 
-/// The token in a file, without the line break at its end.
-pub(super) fn token(file: &Path) -> Result<Secret, Failure> {
-    let text =
-        std::fs::read_to_string(file).map_err(|error| Failure::problem(format!("{}: {error}", file.display())))?;
-    let token = text.trim_end_matches(['\n', '\r']);
-    if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        let why = "contains no token: one line of visible ASCII characters is expected";
-        return Err(Failure::problem(format!("{} {why}", file.display())));
+/// The tokens that are bound at the start; one that cannot be used is reported now, not only in the log.
+fn tokens(secrets: &SecretSource) -> Result<Tokens, Failure> {
+    let mut tokens = Tokens::default();
+    for role in Role::ALL {
+        if let Some(secret) = secrets.read(role.secret_name()).map_err(Failure::problem)? {
+            tokens.add(role, &secret).map_err(Failure::problem)?;
+        }
     }
-    Ok(Secret::new(token.to_owned()))
+    Ok(tokens)
 }
+
+fn host_name(text: &str) -> Result<HostName, String> {
+    HostName::from_authority(text).map_err(|error| error.to_string())
+}
+
+/// How tokens are bound.
+const BINDINGS: &str = "TOLLGATE_OPERATOR_READ, TOLLGATE_OPERATOR_PURGE or TOLLGATE_OPERATOR_OPERATE, in the environment or as a file in --secrets";
 
 fn warn_unpublished(store: &RecordStore, args: &ServeArgs) {
     if matches!(store.read(&keys::active(&args.gateway)), Ok(None)) {

@@ -25,8 +25,7 @@ pub(super) fn banner(session: &Session, url: &str, admin: Option<SocketAddr>) ->
     );
     out.push_str(&format!("  gateway  {url}\n"));
     if let Some(admin) = admin {
-        let what = if options.on == super::On::Native { "metrics, health, purges" } else { "purges" };
-        out.push_str(&format!("  admin    http://{admin}  ({what})\n"));
+        out.push_str(&format!("  admin    http://{admin}  (health, metrics)\n"));
     }
     if let Some(echo) = &session.echo {
         out.push_str(&format!(

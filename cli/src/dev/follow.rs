@@ -1,10 +1,8 @@
 //! Follows the edits of a project: a valid edit is published; an invalid one is reported, and the last valid one stays
 //! active.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::rc::Rc;
 
 use tollgate_kv_schemas::Id;
 
@@ -20,7 +18,7 @@ pub(super) struct Follower {
     echo: Option<SocketAddr>,
     watch: Watch,
     store: Store,
-    published: Rc<RefCell<Snapshot>>,
+    published: Snapshot,
     /// Keys of the generation before the published one: it serves where the published one cannot be read.
     older: BTreeSet<String>,
     is_broken: bool,
@@ -36,13 +34,7 @@ impl Follower {
         snapshot: Snapshot,
     ) -> Result<Self, String> {
         store.publish(&snapshot.bundle, &snapshot.credentials, &[]).await?;
-        let published = Rc::new(RefCell::new(snapshot));
-        Ok(Self { project, echo, watch, store, published, older: BTreeSet::new(), is_broken: false })
-    }
-
-    /// What is published; it changes with every edit.
-    pub(super) fn published(&self) -> Rc<RefCell<Snapshot>> {
-        Rc::clone(&self.published)
+        Ok(Self { project, echo, watch, store, published: snapshot, older: BTreeSet::new(), is_broken: false })
     }
 
     /// Follows the edits for ever.
@@ -59,8 +51,8 @@ impl Follower {
 
     async fn edited(&mut self) {
         match Snapshot::load(&self.project, self.echo) {
-            Ok(snapshot) if snapshot.gateway != self.published.borrow().gateway => {
-                let (old, new) = (self.published.borrow().gateway.clone(), snapshot.gateway);
+            Ok(snapshot) if snapshot.gateway != self.published.gateway => {
+                let (old, new) = (self.published.gateway.clone(), snapshot.gateway);
                 self.refuse(&format!(
                     "the gateway's name changed from {old} to {new}: restart `tollgate dev` to apply it"
                 ));
@@ -76,14 +68,14 @@ impl Follower {
     fn refuse(&mut self, why: &str) {
         self.is_broken = true;
         let mark = mark_error("not published:");
-        let serving = short(&self.published.borrow().bundle.id);
+        let serving = short(&self.published.bundle.id);
         message(&format!("{mark} {why}; the last valid configuration ({serving}) stays active"));
     }
 
     async fn publish(&mut self, snapshot: Snapshot) {
         let keys = |records: &[(String, Vec<u8>)]| records.iter().map(|(key, _)| key.clone()).collect::<BTreeSet<_>>();
         let (current, withdrawn) = {
-            let published = self.published.borrow();
+            let published = &self.published;
             let withdrawn = &keys(&published.credentials) - &keys(&snapshot.credentials);
             (keys(published.bundle.content()), withdrawn)
         };
@@ -96,7 +88,7 @@ impl Follower {
         snapshot.tell_warnings();
         let fixed = if std::mem::take(&mut self.is_broken) { "fixed: the project is valid again; " } else { "" };
         message(&format!("{fixed}the edit is active (bundle {})", short(&snapshot.bundle.id)));
-        self.published.replace(snapshot);
+        self.published = snapshot;
     }
 }
 

@@ -1,35 +1,30 @@
 //! The project on a host in a separate process: workerd, or the component host.
 
-use std::net::SocketAddr;
-
 use tokio::process::Command;
 
-use super::admin::Admin;
 use super::follow::Follower;
 use super::launcher::Launcher;
 use super::store::Store;
 use super::workspace::{LAUNCHER, Workspace};
-use super::{DRAINING, On, Session, StopSignal, banner::banner, secrets, start};
+use super::{DRAINING, On, Session, StopSignal, banner::banner, secrets};
 use crate::failure::Failure;
 use crate::terminal;
 
 pub(super) async fn run(session: Session) -> Result<(), Failure> {
     let on = session.options.on;
-    let admin_listener = listen_admin(session.options.admin_address())?;
     let workspace = Workspace::find(on)?;
     workspace.prepare(on)?;
     let hint = if on == On::Spin { " (the first start compiles the component: a minute or two)" } else { "" };
     terminal::note(&format!("starting the {} host{hint}", on.name()));
     let mut launcher = Launcher::start(command(&session, &workspace)).await.map_err(Failure::problem)?;
     let stop = StopSignal::listen()?;
-    let banner = banner(&session, &launcher.url, admin_listener.local_addr().ok());
-    let Session { project, snapshot, echo, watch, .. } = session;
+    let banner = banner(&session, &launcher.url, None);
+    let Session { project, snapshot, echo, watch, mut token, .. } = session;
+    token.leave(&launcher.url);
     let moved = echo.as_ref().and_then(super::Echo::moved_to);
     let store = Store::Launched(launcher.handle.clone());
     let follower = Follower::publish_first(project, moved, watch, store, snapshot).await.map_err(Failure::problem)?;
     terminal::print(&banner);
-    let admin = Admin::new(follower.published(), launcher.handle.clone());
-    tokio::task::spawn_local(admin.serve(admin_listener));
     tokio::select! {
         () = stop.wait(ending(on)) => {}
         () = launcher.ended() => return Err(Failure::problem(format!("the {} host has stopped unexpectedly; see above", on.name()))),
@@ -61,21 +56,9 @@ fn command(session: &Session, workspace: &Workspace) -> Command {
         }
     };
     command.args(["--port", &session.options.port.to_string(), "--gateway", &session.snapshot.gateway, "--dev"]);
-    for (name, value) in secrets() {
+    for (name, value) in secrets(&session.token) {
         command.arg("--secret").arg(format!("{name}={}", value.expose()));
     }
     command.current_dir(&workspace.root);
     command
-}
-
-fn listen_admin(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
-    let listen = || {
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        tokio::net::TcpListener::from_std(listener)
-    };
-    listen().map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => start::taken(address, "--admin-port"),
-        _ => Failure::problem(format!("the admin port {address} cannot be opened: {error}")),
-    })
 }

@@ -1,6 +1,5 @@
 //! `tollgate dev`: runs a project on any host and follows its edits.
 
-mod admin;
 mod banner;
 mod echo;
 mod follow;
@@ -18,8 +17,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use tollgate_core::operator::Role;
 use tollgate_core::secret::Secret;
 
+use crate::at::DevToken;
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
 use echo::Echo;
@@ -54,7 +55,7 @@ pub(crate) struct DevOptions {
     /// The port to serve on, at 127.0.0.1; 0 takes any free port.
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     port: u16,
-    /// The port of purges and, on native, metrics (default: the port after --port)
+    /// The port of health and metrics, native only (default: the port after --port)
     #[arg(long, value_name = "PORT")]
     admin_port: Option<u16>,
     /// The host to run on. The hosts of Cloudflare and Spin are built if necessary, which needs a clone of Tollgate.
@@ -86,6 +87,7 @@ struct Session {
     snapshot: Snapshot,
     echo: Option<Echo>,
     watch: Watch,
+    token: DevToken,
 }
 
 /// Runs until it is stopped.
@@ -93,6 +95,9 @@ pub(crate) fn run(project: Project, options: DevOptions) -> Result<(), Failure> 
     let project = &project.in_environment(&options.env);
     if options.store.is_some() && options.on != On::Native {
         return Err(Failure::usage("--store can only be used with --on native"));
+    }
+    if options.admin_port.is_some() && options.on != On::Native {
+        return Err(Failure::usage("--admin-port goes with --on native"));
     }
     let watch = Watch::of(project);
     let load = |echo| Snapshot::load(project, echo).map_err(|found| project.refuse(&found));
@@ -104,7 +109,7 @@ pub(crate) fn run(project: Project, options: DevOptions) -> Result<(), Failure> 
         snapshot = load(Some(address))?;
     }
     snapshot.tell_warnings();
-    let session = Session { project: project.clone(), options, snapshot, echo, watch };
+    let session = Session { project: project.clone(), options, snapshot, echo, watch, token: DevToken::new()? };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
@@ -150,11 +155,16 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-/// The secrets from environment variables, by name.
-fn secrets() -> BTreeMap<String, Secret> {
+/// The secrets from environment variables, by name, and the token of this server.
+fn secrets(token: &DevToken) -> BTreeMap<String, Secret> {
     let of_ours = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        let name = name.to_str()?.strip_prefix("TOLLGATE_SECRET_")?.to_owned();
-        Some((name, Secret::new(value.into_string().ok()?)))
+        let name = name.to_str()?;
+        let is_bound = Role::ALL.iter().any(|role| role.secret_name() == name);
+        let name = if is_bound { name } else { name.strip_prefix("TOLLGATE_SECRET_")? };
+        Some((name.to_owned(), value.into_string().ok()?))
     };
-    std::env::vars_os().filter_map(of_ours).collect()
+    let mut secrets: BTreeMap<String, String> = std::env::vars_os().filter_map(of_ours).collect();
+    let bound = secrets.entry(Role::Operate.secret_name().to_owned()).or_default();
+    *bound = format!("{bound} {}", token.bound()).trim_start().to_owned();
+    secrets.into_iter().map(|(name, value)| (name, Secret::new(value))).collect()
 }

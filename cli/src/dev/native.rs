@@ -22,7 +22,8 @@ pub(super) async fn run(session: Session) -> Result<(), Failure> {
     let stop = StopSignal::listen()?;
     let url = server.addresses().first().map(|address| format!("http://{address}")).unwrap_or_default();
     let banner = banner(&session, &url, server.admin_address());
-    let Session { project, snapshot, echo, watch, .. } = session;
+    let Session { project, snapshot, echo, watch, mut token, .. } = session;
+    token.leave(&url);
     let moved = echo.as_ref().and_then(super::Echo::moved_to);
     let follower = Follower::publish_first(project, moved, watch, Store::Native(records), snapshot)
         .await
@@ -37,7 +38,8 @@ pub(super) async fn run(session: Session) -> Result<(), Failure> {
 fn settings(session: &Session) -> Settings {
     let mut settings = Settings::new(&session.snapshot.gateway, session.options.address());
     settings.freshness = Freshness::EachRequest;
-    settings.secrets = SecretSource::Given(secrets());
-    settings.admin = Some(AdminSettings { address: session.options.admin_address(), token: None });
+    settings.secrets = SecretSource::Given(secrets(&session.token));
+    settings.operator.answers = true;
+    settings.admin = Some(AdminSettings { address: session.options.admin_address(), open_metrics: true });
     settings
 }

@@ -129,6 +129,13 @@ impl fmt::Debug for ApiKey {
 }
 
 impl KeyDigest {
+    /// Reads the 64 lower-case hexadecimal digits of a digest.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        is_hex.then(|| Self(text.to_owned()))
+    }
+
     /// 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -50,6 +50,21 @@ impl Purges {
     }
 }
 
+impl Purges {
+    /// Adds those of another copy that this one does not cover: the order in which copies meet makes no difference.
+    pub fn merge(&mut self, other: &Self) {
+        for purge in &other.0 {
+            let is_covered = self
+                .0
+                .iter()
+                .any(|known| known.at >= purge.at && (known.resource.is_none() || known.resource == purge.resource));
+            if !is_covered {
+                self.add(purge.clone());
+            }
+        }
+    }
+}
+
 /// The given purges, unchanged: for reading them back.
 impl FromIterator<Purge> for Purges {
     fn from_iter<I: IntoIterator<Item = Purge>>(purges: I) -> Self {
@@ -75,6 +90,27 @@ mod tests {
         assert!(!purges.covers(&key(2), Timestamp::from_millis(5)));
         purges.add(Purge { resource: None, at: Timestamp::from_millis(20) });
         assert!(purges.covers(&key(2), Timestamp::from_millis(5)));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn two_copies_that_meet_cover_what_either_did() {
+        let of = |list: &[(u64, u64)]| -> Purges {
+            list.iter().map(|(n, at)| Purge { resource: Some(key(*n)), at: Timestamp::from_millis(*at) }).collect()
+        };
+        let (a, b) = (of(&[(1, 10), (2, 30)]), of(&[(2, 20), (3, 5)]));
+        for (mut one, other) in [(a.clone(), &b), (b.clone(), &a)] {
+            one.merge(other);
+            let covers = |n, at| one.covers(&key(n), Timestamp::from_millis(at));
+            assert!(covers(1, 10) && covers(2, 30) && covers(3, 5) && !covers(3, 6));
+            let merged = one.clone();
+            one.merge(other);
+            assert_eq!(one, merged);
+        }
+        let mut all = Purges::default();
+        all.add(Purge { resource: None, at: Timestamp::from_millis(30) });
+        let before = all.clone();
+        all.merge(&a);
+        assert_eq!(all, before);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -4,6 +4,7 @@
 //! can leak them; the path appears only as the route's template.
 
 mod attributes;
+mod families;
 mod log_line;
 mod metrics;
 mod otlp;

@@ -109,6 +109,11 @@ impl Config {
         self.active.borrow().as_ref().map(|active| Rc::clone(&active.gateway))
     }
 
+    /// Heeds these purges beside those known already: a store may answer with an older record than before.
+    pub(crate) fn add_purges(&self, purges: &Purges) {
+        self.purges.borrow_mut().merge(purges);
+    }
+
     /// Looks at the pointer and the purges, moves to a newer generation if there is one that can be read, and looks again
     /// at parts that could not be.
     pub(crate) async fn refresh<H: Host>(&self, host: &H) {
@@ -175,7 +180,7 @@ impl Config {
         let (pointer, purges) =
             join(reader.read(&keys::active(&self.gateway)), reader.read(&keys::purges(&self.gateway))).await;
         if let Ok(purges) = purges.and_then(|bytes| decode::<Purges>(&bytes).map_err(Failure::Bad)) {
-            self.purges.replace(purges);
+            self.add_purges(&purges);
         }
         let pointer: Pointer = decode(&pointer?).map_err(Failure::Bad)?;
         self.accept(&pointer)?;

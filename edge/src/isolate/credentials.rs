@@ -58,6 +58,12 @@ impl Credentials {
         (now.millis_since(*at) < CREDENTIAL_ABSENT_MS).then_some(None)
     }
 
+    /// Forgets a credential, so that the next request reads it again.
+    pub(crate) fn forget(&mut self, digest: &KeyDigest) {
+        self.present.remove(digest);
+        self.absent.remove(digest);
+    }
+
     fn put(&mut self, digest: KeyDigest, found: Option<Rc<Credential>>, now: MonotonicInstant) {
         match found {
             Some(credential) => {

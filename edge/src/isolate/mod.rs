@@ -3,6 +3,7 @@
 pub(crate) mod credentials;
 pub(crate) mod exporter;
 pub mod fetched;
+pub(crate) mod operators;
 pub(crate) mod secrets;
 
 use std::cell::{Cell, RefCell};
@@ -10,6 +11,8 @@ use std::cell::{Cell, RefCell};
 use credentials::Credentials;
 use exporter::Exporter;
 use fetched::Fetches;
+pub use operators::OperatorSettings;
+use operators::Operators;
 use secrets::SecretCache;
 use tollgate_core::bounds::PARTS_REMEMBERED_BYTES;
 use tollgate_core::cache::{CacheKey, Purge, Purges};
@@ -34,6 +37,8 @@ pub struct Isolate {
     pub(crate) exporter: RefCell<Exporter>,
     /// Resources that this isolate saw changed by an unsafe method (RFC 9111, section 4.4).
     pub(crate) invalidated: RefCell<Purges>,
+    /// What it knows of operators.
+    pub(crate) operators: Operators,
     /// The instant of the last look at the configuration pointer, if there was one.
     pub(crate) checked_at: Cell<Option<MonotonicInstant>>,
 }
@@ -68,6 +73,7 @@ impl Isolate {
             fetches: RefCell::default(),
             exporter: RefCell::default(),
             invalidated: RefCell::default(),
+            operators: Operators::default(),
             checked_at: Cell::default(),
         }
     }
@@ -85,6 +91,13 @@ impl Isolate {
     #[must_use]
     pub fn with_room_for_parts(mut self, bytes: usize) -> Self {
         self.config.set_room(bytes);
+        self
+    }
+
+    /// Lets it answer operators; without this the paths of the endpoint are reserved and answered as unknown routes.
+    #[must_use]
+    pub fn with_operator(mut self, settings: OperatorSettings) -> Self {
+        self.operators = Operators::new(settings);
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tollgate_core::operator::SECRET_PREFIX;
 use tollgate_core::secret::{Secret, SecretText};
 use tollgate_core::time::MonotonicInstant;
 
@@ -22,6 +23,10 @@ pub(crate) async fn resolve<H: Host>(
     text: &SecretText,
 ) -> Result<Option<Secret>, Unavailable> {
     let now = host.clock().instant();
+    if text.secret_names().any(|name| name.starts_with(SECRET_PREFIX)) {
+        // An operator's token belongs to no upstream, whatever a project says.
+        return Ok(None);
+    }
     for name in text.secret_names() {
         let known = isolate.secrets.borrow().get(name).is_some_and(|(_, at)| now.millis_since(*at) < SECRET_FRESH_MS);
         if !known && let Some(secret) = within(host, "the secret store", host.secrets().secret(name)).await? {

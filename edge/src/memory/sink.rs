@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use http::{HeaderMap, StatusCode, Uri};
+use tollgate_core::operator::{MetricsScope, MetricsSnapshot};
 use tollgate_core::telemetry::{ExchangeRecord, Metrics};
 
 use super::Fault;
@@ -53,6 +54,10 @@ impl TelemetrySink for MemorySink {
 
     fn record(&self, record: &ExchangeRecord) {
         self.metrics.borrow_mut().observe(record);
+    }
+
+    fn counted(&self) -> MetricsSnapshot {
+        MetricsSnapshot { scope: MetricsScope::Isolate, metrics: self.metrics.borrow().clone(), gauges: Vec::new() }
     }
 
     async fn post(&self, endpoint: &Uri, _: HeaderMap, content: Vec<u8>) -> Result<StatusCode, Unavailable> {

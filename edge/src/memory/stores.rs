@@ -16,6 +16,8 @@ use crate::ports::{Clock, Content as _, Records, ResponseCache, Secrets, Stored,
 pub struct MemoryRecords {
     records: Rc<RefCell<HashMap<String, Vec<u8>>>>,
     written: Rc<RefCell<HashMap<String, Written>>>,
+    /// When each record that an operator keeps was written last.
+    kept: Rc<RefCell<HashMap<String, MonotonicInstant>>>,
     clock: VirtualClock,
     /// What is read where `records` has nothing.
     base: Rc<HashMap<String, Vec<u8>>>,
@@ -125,6 +127,18 @@ impl Records for MemoryRecords {
         }
         let until = now.plus_millis(u64::from(keep_s).saturating_mul(1_000));
         written.insert(key.to_owned(), Written { bytes: bytes.to_vec(), at: now, until });
+        Ok(())
+    }
+
+    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault> {
+        WriteFault::check_kept(key, bytes)?;
+        self.fault.check("the record store")?;
+        let (now, mut kept) = (self.clock.instant(), self.kept.borrow_mut());
+        if kept.get(key).is_some_and(|last| now.millis_since(*last) < WRITE_INTERVAL_MS) {
+            return Err(WriteFault::TooOften);
+        }
+        kept.insert(key.to_owned(), now);
+        self.put(key, bytes);
         Ok(())
     }
 }

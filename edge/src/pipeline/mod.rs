@@ -8,6 +8,7 @@ mod forward;
 mod guard;
 mod limit;
 mod look_up;
+mod operate;
 mod outbound;
 mod receive;
 mod respond;
@@ -25,6 +26,7 @@ use tollgate_core::telemetry::ExchangeRecord;
 
 use crate::isolate::Isolate;
 use crate::ports::{Content, Host};
+use crate::problems::problem_response;
 pub(crate) use exchange::Received;
 use exchange::{Journal, Outcome};
 
@@ -74,6 +76,10 @@ async fn phases<H: Host>(
     journal: &mut Journal,
 ) -> Outcome<H> {
     let (received, content) = receive::receive(request, client, journal)?;
+    if operate::is_claimed(isolate, &received) {
+        // On the heap: it is seldom, and would make the future of every exchange larger.
+        return Box::pin(operate::operate(isolate, host, &received, content, journal)).await;
+    }
     let sites = route::sites(isolate, host, &received, journal).await?;
     let exchange = match route::route(sites, received, journal)? {
         route::Routed::Exchange(exchange) => exchange,
@@ -98,11 +104,11 @@ async fn phases<H: Host>(
 /// The answer to a request that the adapter cannot even hand over: `detail` says what is wrong with it.
 #[must_use]
 pub fn unreadable<C: Content>(detail: &'static str) -> Response<C> {
-    respond::problem_response(Problem::new(ProblemKind::BadRequest, detail), "", false)
+    problem_response(Problem::new(ProblemKind::BadRequest, detail), "", false)
 }
 
 /// The answer to an exchange that was lost: a panic was caught, or the platform ended it.
 #[must_use]
 pub fn failed<C: Content>() -> Response<C> {
-    respond::problem_response(Problem::new(ProblemKind::Internal, "The gateway failed at this request."), "", false)
+    problem_response(Problem::new(ProblemKind::Internal, "The gateway failed at this request."), "", false)
 }

@@ -1,14 +1,13 @@
 //! respond: the answer gets the gateway's own fields; a problem becomes its document.
 
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Method, Response};
+use http::{HeaderName, HeaderValue, Method};
 use tollgate_core::forward::Reply;
-use tollgate_core::problem::Problem;
 use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Answer, Journal, Outcome, ToStore};
 use super::outbound::REQUEST_ID;
 use crate::ports::{Clock, Content, Delivery, Host};
+use crate::problems::problem_response;
 
 /// What is left to do for a response once it is on its way.
 pub(super) struct Left<C: Content, D> {
@@ -32,21 +31,6 @@ pub(super) fn respond<H: Host>(
     journal.decisions.note(Phase::Respond, Verdict::Pass, reply.status().as_str().to_owned());
     let (reply, delivery) = reply.observed(Content::watched);
     (reply, Left { to_store, delivery })
-}
-
-/// The response a problem owes the client.
-pub(super) fn problem_response<C: Content>(problem: Problem, request_id: &str, is_head: bool) -> Response<C> {
-    let document = problem.document(request_id);
-    let bytes = document.len();
-    let mut response = Response::new(if is_head { C::empty() } else { C::from_bytes(document.into()) });
-    *response.status_mut() = problem.kind.status();
-    *response.headers_mut() = *problem.fields;
-    let fields = response.headers_mut();
-    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    fields.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
-    // Only this client's problem, at this instant.
-    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 fn add_fields<C>(reply: &mut Reply<C>, journal: &mut Journal) {

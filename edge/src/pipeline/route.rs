@@ -83,7 +83,7 @@ fn options<C: Content>(allow: &str) -> Answer<C> {
 }
 
 /// The same answer for what is not there and for what is not for this client: nothing to probe.
-fn not_found() -> Problem {
+pub(super) fn not_found() -> Problem {
     let detail = "No route has this host and path. Check the URL; a trailing slash and upper case count.";
     Problem::new(ProblemKind::RouteNotFound, detail).logged("no route")
 }

@@ -25,6 +25,6 @@ pub trait Clock {
 pub trait Entropy {
     /// Fills the buffer with unpredictable bytes.
     ///
-    /// Predictable bytes would let an attacker guess request and trace ids; no key is made from them at the edge.
+    /// Predictable bytes would let an attacker guess the API keys that operators have issued, and request and trace ids.
     fn fill(&self, buffer: &mut [u8]);
 }

@@ -16,6 +16,12 @@ pub trait Records {
     /// (tollgate_kv_schemas::keys::is_written_at_edge) and no others. It is no way to share state that several writers
     /// change: the last write wins, and readers may see it late or not at all. Such state is a counter.
     async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault>;
+
+    /// Writes a value that stays until it is written again, for an operator who waits for it.
+    ///
+    /// Only for keys that [operators keep](tollgate_kv_schemas::keys::is_kept_by_operators). A store that can read and write
+    /// in one step puts what [`tollgate_kv_schemas::joined`] makes of both there; on others the last write wins.
+    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault>;
 }
 
 /// Why a record was not written.
@@ -24,8 +30,8 @@ pub enum WriteFault {
     /// The key was written a moment ago, and the store takes one write a second for each key (Workers KV).
     #[error("the record was written too often")]
     TooOften,
-    /// It is larger than [`tollgate_core::bounds::WRITTEN_BYTES_MAX`], or no key that is written at the edge.
-    #[error("the record cannot be written at the edge")]
+    /// It is larger than [`tollgate_core::bounds::WRITTEN_BYTES_MAX`], or the key is not one to be written this way.
+    #[error("the record is too large, or may not be written this way")]
     Refused,
     /// The store failed, or took too long.
     #[error(transparent)]
@@ -38,7 +44,19 @@ impl WriteFault {
     /// # Errors
     /// [`WriteFault::Refused`] when the key is none that is written at the edge, or the value is too large.
     pub fn check(key: &str, bytes: &[u8]) -> Result<(), Self> {
+        Self::check_size(tollgate_kv_schemas::keys::is_written_at_edge(key), bytes)
+    }
+
+    /// Refuses what no store is to keep.
+    ///
+    /// # Errors
+    /// [`WriteFault::Refused`] when the key is none that operators keep, or the value is too large.
+    pub fn check_kept(key: &str, bytes: &[u8]) -> Result<(), Self> {
+        Self::check_size(tollgate_kv_schemas::keys::is_kept_by_operators(key), bytes)
+    }
+
+    fn check_size(is_allowed: bool, bytes: &[u8]) -> Result<(), Self> {
         let fits = bytes.len() <= tollgate_core::bounds::WRITTEN_BYTES_MAX;
-        if fits && tollgate_kv_schemas::keys::is_written_at_edge(key) { Ok(()) } else { Err(Self::Refused) }
+        if fits && is_allowed { Ok(()) } else { Err(Self::Refused) }
     }
 }

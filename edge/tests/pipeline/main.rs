@@ -11,5 +11,6 @@ mod forwarding;
 mod generations;
 mod guard;
 mod limits;
+mod operator;
 mod routing;
 mod telemetry;

@@ -9,14 +9,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::json;
-use tollgate_core::authn::Credential;
+use tollgate_core::authn::{Credential, KeyDigest};
 use tollgate_core::cache::{CacheKey, Purge, Purges};
+use tollgate_core::operator::{AuditCaller, AuditEvent, AuditOutcome, Role};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{
-    Bundle, Generation, Id, Manifest, Pointer, Record, RecordError, decode, decode_part, decode_part_unnamed, encode,
-    encode_part,
+    Bundle, Generation, Id, KeyIndex, Manifest, Pointer, Record, RecordError, decode, decode_part, decode_part_unnamed,
+    encode, encode_part,
 };
 
 use crate::sample;
@@ -70,6 +71,26 @@ fn the_newest_version_of_a_bundle_has_these_bytes() {
     let previous = Generation { generation: 6, bundle: Id::of(b"six"), needs: needs(&["gateway@1", "routes@1"]) };
     let newest = Generation { generation: 7, bundle, needs: needs(&["api-key@1", "gateway@1", "pages@1", "routes@1"]) };
     check_golden("pointer.v1.json", &line(encode(&Pointer { newest, previous: Some(previous) })));
+}
+
+#[test]
+fn what_operators_leave_behind_has_these_bytes_and_is_read() {
+    let digest = KeyDigest::parse(&"ab".repeat(32)).unwrap();
+    let index = KeyIndex { digest };
+    let event = AuditEvent {
+        at: Timestamp::from_millis(9),
+        request_id: "0f".repeat(16),
+        caller: Some(AuditCaller { name: "ci".into(), role: Role::Purge }),
+        address: Some("2001:db8::1".parse().unwrap()),
+        action: "purge.new".into(),
+        targets: vec!["all".into()],
+        outcome: AuditOutcome::Failed,
+        problem: Some("store-unavailable".into()),
+    };
+    check_golden("key-index.v1.json", &line(encode(&index)));
+    check_golden("audit.v1.json", &line(encode(&event)));
+    assert_eq!(decode(&encode(&index)), Ok(index));
+    assert_eq!(decode(&encode(&event)), Ok(event));
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl Guest for Contracts {
             return Ok(answer(200, NAMES.join("\n")));
         }
         let stage = query.strip_prefix("stage=").unwrap_or_default().to_owned();
-        let subject = Component { host: SpinHost::new("contracts"), stage };
+        let subject = Component { host: SpinHost::new("contracts", false), stage };
         Ok(match run(name, &subject).await {
             None => answer(500, "no such check".to_owned()),
             Some(Ok(())) => answer(200, String::new()),

@@ -74,7 +74,8 @@ contracts! {
     records {
         reads_what_was_written sees_changes away_is_not_absent a_record_written_at_the_edge_is_read_back
         a_second_write_is_made_or_refused_by_name nothing_but_records_of_the_edge_is_written
-        a_record_is_gone_after_its_time writing_while_away_is_an_answer
+        what_operators_keep_is_read_back_and_nothing_else_is_kept a_record_is_gone_after_its_time
+        writing_while_away_is_an_answer
     }
     counters {
         grants_the_burst_and_no_more charges_side_by_side_are_exact cells_and_quotas_are_apart all_or_none

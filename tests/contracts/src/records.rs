@@ -82,6 +82,22 @@ pub(crate) async fn nothing_but_records_of_the_edge_is_written<S: Subject>(subje
     Ok(())
 }
 
+/// What an operator keeps is read back, and nothing that is published otherwise can be kept.
+pub(crate) async fn what_operators_keep_is_read_back_and_nothing_else_is_kept<S: Subject>(subject: &S) -> Outcome {
+    let records = subject.host().records();
+    let key = "g:credential:kept";
+    ensure_eq!(records.keep(key, b"one").await, Ok(()), "the record");
+    ensure_eq!(read(subject, key).await?, Some(b"one".to_vec()), "the record");
+    for key in ["g:config:active", "g:part:x", "g:fetched:x", "credential"] {
+        ensure_eq!(records.keep(key, b"x").await, Err(WriteFault::Refused), "{key}");
+    }
+    away(subject, Store::Records, true).await?;
+    let kept = records.keep("g:credential:away", b"x").await;
+    away(subject, Store::Records, false).await?;
+    ensure!(matches!(kept, Err(WriteFault::Unavailable(_))), "{kept:?} while the store was away");
+    Ok(())
+}
+
 /// Once its time has passed a record is not answered any more.
 pub(crate) async fn a_record_is_gone_after_its_time<S: Subject>(subject: &S) -> Outcome {
     let key = fetched("short");

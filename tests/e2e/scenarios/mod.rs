@@ -7,6 +7,7 @@ mod cache;
 mod faults;
 mod forwarding;
 mod ip_filter;
+mod operator;
 mod problems;
 mod rate_limit;
 mod routing;
@@ -26,6 +27,7 @@ pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
         forwarding::ALL,
         problems::ALL,
         telemetry::ALL,
+        operator::ALL,
         bundle::ALL,
         faults::ALL,
     ];

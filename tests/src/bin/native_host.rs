@@ -73,7 +73,8 @@ fn settings(mut words: impl Iterator<Item = String>) -> Result<Settings, String>
     settings.isolates = NonZeroUsize::new(ISOLATES);
     settings.freshness = if dev { Freshness::EachRequest } else { Freshness::Behind };
     settings.secrets = SecretSource::Given(secrets);
-    settings.admin = Some(AdminSettings { address: SocketAddr::from(([127, 0, 0, 1], 0)), token: None });
+    settings.operator.answers = true;
+    settings.admin = Some(AdminSettings { address: SocketAddr::from(([127, 0, 0, 1], 0)), open_metrics: true });
     settings.grace = GRACE;
     Ok(settings)
 }

@@ -23,6 +23,17 @@ impl Records for KvRecords {
 
     async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
         WriteFault::check(key, bytes)?;
+        self.put(key, bytes, Some(keep_s)).await
+    }
+
+    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault> {
+        WriteFault::check_kept(key, bytes)?;
+        self.put(key, bytes, None).await
+    }
+}
+
+impl KvRecords {
+    async fn put(&self, key: &str, bytes: &[u8], keep_s: Option<u32>) -> Result<(), WriteFault> {
         settled(platform::kv_put(&self.0, key, bytes.to_vec(), keep_s)).await.map(drop).map_err(|error| {
             // "KV PUT failed: 429 Too Many Requests": more than one write a second for one key.
             if platform::message_of(&error).contains("429") {

@@ -1,5 +1,9 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use http::{HeaderMap, StatusCode, Uri};
-use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_core::operator::{MetricsScope, MetricsSnapshot};
+use tollgate_core::telemetry::{ExchangeRecord, Metrics};
 use tollgate_edge::ports::{TelemetrySink, Unavailable};
 use wasm_bindgen::JsValue;
 
@@ -7,16 +11,29 @@ use super::unavailable;
 use crate::task::settled;
 use crate::{fields, platform};
 
-/// Lines go to the Worker's log, batches by `fetch`. There is no endpoint to read metrics from.
-#[derive(Clone, Copy, Debug)]
-pub struct WorkerTelemetry;
+/// Lines go to the Worker's log, batches by `fetch`.
+///
+/// The isolate counts for itself, and only where somebody may ask it: counting takes time of every exchange.
+#[derive(Clone, Debug)]
+pub struct WorkerTelemetry {
+    pub(crate) counts: Option<Rc<RefCell<Metrics>>>,
+}
 
 impl TelemetrySink for WorkerTelemetry {
     fn log(&self, line: &str) {
         web_sys::console::log_1(&JsValue::from_str(line));
     }
 
-    fn record(&self, _record: &ExchangeRecord) {}
+    fn record(&self, record: &ExchangeRecord) {
+        if let Some(counts) = &self.counts {
+            counts.borrow_mut().observe(record);
+        }
+    }
+
+    fn counted(&self) -> MetricsSnapshot {
+        let metrics = self.counts.as_ref().map(|counts| counts.borrow().clone()).unwrap_or_default();
+        MetricsSnapshot { scope: MetricsScope::Isolate, metrics, gauges: Vec::new() }
+    }
 
     async fn post(&self, endpoint: &Uri, fields: HeaderMap, content: Vec<u8>) -> Result<StatusCode, Unavailable> {
         let status =

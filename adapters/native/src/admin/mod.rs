@@ -1,13 +1,10 @@
-//! The listener for operators: health, metrics, purges.
+//! The listener for operators: health, metrics in Prometheus' form, and the operator endpoint.
 
 mod guard;
-mod purge;
 
 use std::convert::Infallible;
-use std::fmt::Write;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,23 +17,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tollgate_edge::Isolate;
+use tollgate_edge::operator::{scrape, serve_operator};
 use tollgate_edge::ports::Content;
 
 use crate::content::NativeContent;
 use crate::host::NativeHost;
 use crate::local::Tracker;
-use crate::log::LogHandle;
-use crate::server::{Shared, StateParts};
-use crate::store::RecordStore;
+use crate::server::StateParts;
 use guard::Guard;
-pub use purge::{PurgeError, publish_purge};
 
 /// What the admin listener's thread is given to start with.
 pub(crate) struct AdminParts {
     pub(crate) listener: TcpListener,
     pub(crate) state: StateParts,
-    pub(crate) store: RecordStore,
-    pub(crate) log: LogHandle,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
@@ -45,14 +38,11 @@ pub(crate) struct AdminParts {
 /// It has an isolate of its own, to know what the others know: whether there is a configuration, and what a URL is stored
 /// under.
 pub(crate) struct Admin {
-    gateway: String,
     isolate: Isolate,
     host: NativeHost,
-    store: RecordStore,
-    shared: Shared,
-    log: LogHandle,
     stopping: watch::Receiver<bool>,
     guard: Guard,
+    open_metrics: bool,
 }
 
 /// An answer of the admin listener: a status, a media type, a text.
@@ -64,29 +54,19 @@ impl Admin {
         let Ok(listener) = tokio::net::TcpListener::from_std(parts.listener) else {
             return;
         };
-        let settings = Arc::clone(&parts.state.settings);
-        let shared = parts.state.shared.clone();
+        let open_metrics = parts.state.settings.admin.as_ref().is_some_and(|admin| admin.open_metrics);
         let (isolate, host) = parts.state.open(&Rc::default());
-        let token = settings.admin.as_ref().and_then(|a| a.token.clone());
-        let admin = Rc::new(Self {
-            gateway: settings.gateway.clone(),
-            isolate,
-            host,
-            store: parts.store,
-            shared,
-            log: parts.log,
-            stopping: parts.stopping,
-            guard: Guard::new(listener.local_addr().ok(), token),
-        });
+        let guard = Guard::new(listener.local_addr().ok());
+        let admin = Rc::new(Self { isolate, host, stopping: parts.stopping, guard, open_metrics });
         let connections = Tracker::default();
         loop {
             connections.below(CONNECTIONS_MAX).await;
-            let Ok((stream, _)) = listener.accept().await else {
+            let Ok((stream, peer)) = listener.accept().await else {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
             let tracking = connections.track();
-            let conversation = converse(Rc::clone(&admin), stream);
+            let conversation = converse(Rc::clone(&admin), stream, peer);
             tokio::task::spawn_local(async move {
                 let _ = tokio::time::timeout(CONVERSATION_MAX, conversation).await;
                 drop(tracking);
@@ -94,25 +74,20 @@ impl Admin {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
-        if let Err(refusal) = self.guard.check_origin(request.headers()) {
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+        if let Err(refusal) = self.guard.check(request.headers()) {
             return refusal.answer();
         }
-        let is_get = request.method() == Method::GET;
-        match (request.uri().path(), is_get) {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        match (request.uri().path(), is_read) {
             ("/healthz", true) => text(StatusCode::OK, "ok\n"),
             ("/readyz", true) => self.readiness().await,
-            ("/metrics", true) => match self.guard.check_token(request.headers()) {
-                Ok(()) => self.metrics(),
-                Err(refusal) => refusal.answer(),
-            },
-            ("/purge", false) if request.method() == Method::POST => match self.guard.check_token(request.headers()) {
-                Ok(()) => self.purge(request).await,
-                Err(refusal) => refusal.answer(),
-            },
-            ("/purge", _) => not_allowed("POST"),
-            ("/healthz" | "/readyz" | "/metrics", false) => not_allowed("GET"),
-            _ => problem(StatusCode::NOT_FOUND, "there are /healthz, /readyz, /metrics and /purge"),
+            ("/metrics", true) => scrape(&self.isolate, &self.host, request.headers(), self.open_metrics).await,
+            ("/healthz" | "/readyz" | "/metrics", false) => not_allowed("GET, HEAD"),
+            _ => {
+                let address = Some(peer.ip().to_canonical());
+                serve_operator(&self.isolate, &self.host, request.map(NativeContent::from_client), address).await
+            }
         }
     }
 
@@ -129,28 +104,12 @@ impl Admin {
             problem(StatusCode::SERVICE_UNAVAILABLE, detail)
         }
     }
-
-    fn metrics(&self) -> Answer {
-        let mut out = self.shared.metrics.lock().unwrap_or_else(PoisonError::into_inner).to_prometheus();
-        let (cache_bytes, cache_entries) = self.shared.response_cache.size();
-        let gauges = [
-            ("tollgate_response_cache_bytes", "gauge", "Bytes of stored responses.", cache_bytes as u64),
-            ("tollgate_response_cache_entries", "gauge", "Stored responses.", cache_entries as u64),
-            ("tollgate_counter_partitions", "gauge", "Counter partitions held.", self.shared.counters.len() as u64),
-            ("tollgate_log_lines_dropped_total", "counter", "Log lines that could not be written.", self.log.dropped()),
-        ];
-        for (name, kind, help, value) in gauges {
-            // Writing to a String does not fail.
-            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
-        }
-        respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", out.into())
-    }
 }
 
-async fn converse(admin: Rc<Admin>, stream: TcpStream) {
+async fn converse(admin: Rc<Admin>, stream: TcpStream, peer: SocketAddr) {
     let service = service_fn(|request| {
         let admin = Rc::clone(&admin);
-        async move { Ok::<_, Infallible>(admin.answer(request).await) }
+        async move { Ok::<_, Infallible>(admin.answer(request, peer).await) }
     });
     // How a connection ended is its client's affair.
     let _ = http1::Builder::new()

@@ -34,7 +34,6 @@ pub use tls::TlsError;
 /// A server that listens, and serves once it runs.
 pub struct Server {
     settings: Arc<Settings>,
-    records: RecordStore,
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     isolates: Vec<(NativeRecords, Listeners)>,
@@ -133,7 +132,6 @@ impl ServerBuilder {
         Ok(Server {
             shared: Shared::open(&settings, &self.faults)?,
             settings: Arc::new(settings),
-            records: self.records,
             addresses,
             admin_address,
             isolates,
@@ -174,7 +172,7 @@ impl Server {
     /// # Errors
     /// [`StartError::System`] when the threads cannot be started.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { isolates, admin, records: store, log, .. } = self;
+        let Self { isolates, admin, log, .. } = self;
         let log = LogWriter::start(log)?;
         let common = Common { settings: self.settings, shared: self.shared, upstream_tls: self.upstream_tls };
         let (stop, stopped) = watch::channel(false);
@@ -194,8 +192,6 @@ impl Server {
             admin: admin.map(|(listener, records)| AdminParts {
                 listener,
                 state: common.state(records, log.handle()),
-                store,
-                log: log.handle(),
                 stopping: stopped,
             }),
         };

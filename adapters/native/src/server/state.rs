@@ -13,11 +13,11 @@ use crate::faults::Faults;
 use crate::fetch::NativeFetch;
 use crate::host::{NativeHost, Ports};
 use crate::local::Drain;
-use crate::log::{IsolateLog, LogHandle};
+use crate::log::LogHandle;
 use crate::response_cache::NativeResponseCache;
 use crate::settings::Settings;
 use crate::store::{NativeRecords, RecordStore, StoreError};
-use crate::telemetry::{NativeTelemetrySink, SharedMetrics};
+use crate::telemetry::{Counted, NativeTelemetrySink, SharedMetrics};
 use crate::upstream::{NativeUpstream, client_config};
 
 /// What the isolates of a server share.
@@ -58,16 +58,18 @@ impl StateParts {
     /// The state itself, which stays on this thread.
     pub(crate) fn open(self, drain: &Rc<Drain>) -> (Isolate, NativeHost) {
         let upstream = NativeUpstream::new(self.upstream_tls);
-        let log = IsolateLog::new(self.log);
-        let telemetry_sink = NativeTelemetrySink::new(log, self.shared.metrics, upstream.clone());
+        let Shared { counters, response_cache, metrics } = self.shared;
+        let counted =
+            Counted { metrics, counters: counters.clone(), response_cache: response_cache.clone(), log: self.log };
+        let telemetry_sink = NativeTelemetrySink::new(counted, upstream.clone());
         let clock = SystemClock::until(drain);
         let host = NativeHost::new(Ports {
             fetch: NativeFetch::new(&upstream, clock.clone()),
             clock,
             entropy: SystemEntropy::default(),
             records: self.records,
-            counters: self.shared.counters,
-            response_cache: self.shared.response_cache,
+            counters,
+            response_cache,
             upstream,
             secrets: self.settings.secrets.clone(),
             telemetry_sink,
@@ -76,7 +78,8 @@ impl StateParts {
             gateway: self.settings.gateway.clone(),
             freshness: self.settings.freshness,
         });
-        (isolate.with_room_for_parts(PARTS_REMEMBERED_BYTES), host)
+        let isolate = isolate.with_room_for_parts(PARTS_REMEMBERED_BYTES).with_operator(self.settings.operator.clone());
+        (isolate, host)
     }
 }
 

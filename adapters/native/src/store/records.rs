@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension, params};
 use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::{Records, Unavailable, WriteFault};
+use tollgate_kv_schemas::joined;
 
 use super::{Database, StoreError};
 use crate::clock::SystemClock;
@@ -104,6 +105,12 @@ impl RecordStore {
         Ok(NativeRecords { connection, store: self.clone(), faults })
     }
 
+    /// Writes a record that stays, joined with what is there, in one transaction.
+    fn write_joined(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        join_one(&mut writer, key, value).map_err(|e| self.database.error(e))
+    }
+
     /// Writes a record that has an end, and lets go of those whose end has come.
     fn write_until(&self, key: &str, value: &[u8], end: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,12 +151,22 @@ impl Records for NativeRecords {
         let (store, key, bytes) = (self.store.clone(), key.to_owned(), bytes.to_vec());
         let now = SystemClock::now();
         let end = now.plus_millis(u64::from(keep_s).saturating_mul(1_000));
-        let written = tokio::task::spawn_blocking(move || store.write_until(&key, &bytes, end, now)).await;
-        match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Unavailable::new(error.to_string()).into()),
-            Err(_) => Err(Unavailable::new("the record store was closed").into()),
-        }
+        blocking(move || store.write_until(&key, &bytes, end, now)).await
+    }
+
+    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault> {
+        WriteFault::check_kept(key, bytes)?;
+        self.faults.check(FaultyStore::Records)?;
+        let (store, key, bytes) = (self.store.clone(), key.to_owned(), bytes.to_vec());
+        blocking(move || store.write_joined(&key, &bytes)).await
+    }
+}
+
+async fn blocking(write: impl FnOnce() -> Result<(), StoreError> + Send + 'static) -> Result<(), WriteFault> {
+    match tokio::task::spawn_blocking(write).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(Unavailable::new(error.to_string()).into()),
+        Err(_) => Err(Unavailable::new("the record store was closed").into()),
     }
 }
 
@@ -178,6 +195,18 @@ fn write_one(
              ORDER BY expires_at_us DESC LIMIT -1 OFFSET ?1)",
         )?
         .execute([EXPIRING_MAX])?;
+    transaction.commit()
+}
+
+fn join_one(connection: &mut Connection, key: &str, value: &[u8]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let stored: Option<Vec<u8>> = transaction
+        .prepare_cached("SELECT value FROM record WHERE key = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO record (key, value) VALUES (?1, ?2)")?
+        .execute(params![key, joined(key, stored.as_deref(), value)])?;
     transaction.commit()
 }
 

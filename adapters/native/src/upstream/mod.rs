@@ -22,8 +22,7 @@ use tollgate_edge::ports::{Upstream, UpstreamCall};
 use crate::content::{NativeContent, RequestFault, UpstreamContent};
 pub(crate) use pool::Lease;
 use pool::Pool;
-pub use tls::TrustError;
-pub(crate) use tls::client_config;
+pub use tls::{TrustError, client_config};
 
 /// The upstreams as one isolate reaches them; clones share its connections.
 ///

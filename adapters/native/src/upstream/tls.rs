@@ -30,7 +30,10 @@ pub enum TrustError {
 /// The settings for TLS with upstreams: the platform's authorities, and those of one file besides.
 ///
 /// A platform without any is no error: then every upstream over TLS is one whose certificate is not trusted.
-pub(crate) fn client_config(extra: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
+///
+/// # Errors
+/// [`TrustError`] when the file cannot be used.
+pub fn client_config(extra: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = extra {

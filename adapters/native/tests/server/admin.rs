@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
+use tollgate_core::operator::Role;
 use tollgate_core::secret::Secret;
+use tollgate_native::SecretSource;
 
 use crate::running::{Running, head, plain_upstream, send, upstream};
 
@@ -48,35 +50,72 @@ async fn metrics_count_exchanges_of_every_isolate() {
     assert!(metrics.contains("tollgate_response_cache_entries 0"), "{metrics}");
 }
 
-#[tokio::test]
-async fn pages_in_a_browser_and_names_that_lead_here_are_refused() {
-    let server = Running::start().await;
-    let json = "content-type: application/json\r\n";
-    let key = format!(r#"{{"key":"{}"}}"#, "0".repeat(64));
-    check(&ask(&server, "POST /purge", &format!("{json}origin: http://evil.example\r\n"), &key).await, 403);
-    check(&ask(&server, "POST /purge", &format!("{json}sec-fetch-site: cross-site\r\n"), &key).await, 403);
-    check(&ask(&server, "GET /metrics", "host: rebound.example\r\n", "").await, 421);
-    check(&ask(&server, "POST /purge", "content-type: text/plain\r\n", &key).await, 415);
-    check(&ask(&server, "POST /purge", json, "{}").await, 400);
-    check(&ask(&server, "POST /purge", json, &"x".repeat(20_000)).await, 413);
-    check(&ask(&server, "POST /purge", json, &key).await, 200);
+const PURGES: &str = "POST /.tollgate/v1/purges";
+const METRICS: &str = "GET /.tollgate/v1/metrics";
+
+/// A server with a token for each role: `<role>` and 32 digits.
+async fn with_tokens() -> Running {
+    Running::with(|settings| {
+        let bound = Role::ALL.map(|role| (role.secret_name().to_owned(), Secret::new(token(role))));
+        settings.secrets = SecretSource::Given(bound.into());
+    })
+    .await
+}
+
+fn token(role: Role) -> String {
+    format!("{}{}", role.as_str(), "0".repeat(32))
+}
+
+fn bearing(role: Role) -> String {
+    format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", token(role))
 }
 
 #[tokio::test]
-async fn a_token_once_set_is_asked_for() {
-    let server = Running::with(|settings| {
-        settings.admin.as_mut().unwrap().token = Some(Secret::new("s3cret".into()));
-    })
-    .await;
+async fn pages_in_a_browser_and_names_that_lead_here_are_refused() {
+    let server = with_tokens().await;
+    let fields = bearing(Role::Purge);
+    let all = r#"{"all":true}"#;
+    check(&ask(&server, PURGES, &format!("{fields}origin: http://evil.example\r\n"), all).await, 403);
+    check(&ask(&server, PURGES, &format!("{fields}sec-fetch-site: cross-site\r\n"), all).await, 403);
+    check(&ask(&server, "GET /metrics", "host: rebound.example\r\n", "").await, 421);
+    check(&ask(&server, PURGES, &fields, all).await, 200);
+}
+
+#[tokio::test]
+async fn metrics_ask_for_a_token_once_one_is_bound_and_health_never_does() {
+    let open = Running::start().await;
+    check(&ask(&open, "GET /metrics", "", "").await, 200);
+    check(&ask(&open, METRICS, "", "").await, 404);
+    let server = with_tokens().await;
     check(&ask(&server, "GET /metrics", "", "").await, 401);
-    check(&ask(&server, "GET /metrics", "authorization: Bearer s3creT\r\n", "").await, 401);
-    check(&ask(&server, "GET /metrics", "authorization: Bearer s3cret\r\n", "").await, 200);
+    check(&ask(&server, "GET /metrics", "authorization: Bearer read\r\n", "").await, 401);
+    check(&ask(&server, "GET /metrics", &bearing(Role::Purge), "").await, 403);
+    check(&ask(&server, "GET /metrics", &bearing(Role::Read), "").await, 200);
+    let answer = ask(&server, METRICS, &bearing(Role::Operate), "").await;
+    check(&answer, 200);
+    assert!(answer.contains(r#""scope":"process""#), "{answer}");
     check(&ask(&server, "GET /healthz", "", "").await, 200);
 }
 
 #[tokio::test]
+async fn clients_do_not_reach_the_endpoint_unless_it_is_told_to_answer_them() {
+    let asked = |role| format!("{METRICS} HTTP/1.1\r\nhost: h\r\n{}connection: close\r\n\r\n", bearing(role));
+    let server = with_tokens().await;
+    server.publish(&plain_upstream().await, json!({"path": "/{rest...}"}));
+    check(&server.send(asked(Role::Read)).await, 404);
+    let public = Running::with(|settings| {
+        let bound = [(Role::Read.secret_name().to_owned(), Secret::new(token(Role::Read)))];
+        settings.secrets = SecretSource::Given(bound.into());
+        settings.operator.answers = true;
+    })
+    .await;
+    check(&public.send(asked(Role::Read)).await, 200);
+    check(&public.send(asked(Role::Operate)).await, 401);
+}
+
+#[tokio::test]
 async fn a_purged_url_is_fetched_anew_by_every_isolate() {
-    let server = Running::start().await;
+    let server = with_tokens().await;
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
     let counted = upstream(move |mut stream| {
@@ -97,12 +136,12 @@ async fn a_purged_url_is_fetched_anew_by_every_isolate() {
         assert!(server.get("/api/x?a=1").await.ends_with("\r\n\r\n0"));
     }
     let purge = |url: &str| format!(r#"{{"url":"{url}"}}"#);
-    let fields = "content-type: application/json\r\n";
-    check(&ask(&server, "POST /purge", fields, &purge("http://h/elsewhere")).await, 404);
-    let answer = ask(&server, "POST /purge", fields, &purge("http://h/api/x?a=1")).await;
+    let fields = bearing(Role::Purge);
+    check(&ask(&server, PURGES, &fields, &purge("http://h/elsewhere")).await, 404);
+    let answer = ask(&server, PURGES, &fields, &purge("http://h/api/x?a=1")).await;
     check(&answer, 200);
     let body: Value = serde_json::from_str(answer.rsplit("\r\n\r\n").next().unwrap()).unwrap();
-    assert_eq!(body["purged"].as_str().unwrap().len(), 64);
+    assert_eq!(body["keys"][0].as_str().unwrap().len(), 64);
     // Every isolate looks at the records twice a second.
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     let answered = server.log.all().len();

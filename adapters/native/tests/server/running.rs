@@ -38,7 +38,7 @@ impl Running {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut settings = Settings::new("test", any);
         settings.isolates = NonZeroUsize::new(2);
-        settings.admin = Some(AdminSettings { address: any, token: None });
+        settings.admin = Some(AdminSettings { address: any, open_metrics: false });
         change(&mut settings);
         let records = RecordStore::in_memory().unwrap();
         let (faults, log) = (Faults::default(), Lines::default());

@@ -12,6 +12,7 @@ use tollgate_analysis::bounds::Usage;
 use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_core::cell::{CellKey, Outcome, Update};
 use tollgate_core::forward::{Outbound, UpstreamError};
+use tollgate_core::operator::MetricsSnapshot;
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
@@ -72,6 +73,10 @@ impl Records for CountingHost {
 
     async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
         self.inner.records.write(key, bytes, keep_s).await
+    }
+
+    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault> {
+        self.inner.records.keep(key, bytes).await
     }
 }
 
@@ -140,6 +145,10 @@ impl TelemetrySink for CountingHost {
     fn log(&self, _: &str) {}
 
     fn record(&self, _: &ExchangeRecord) {}
+
+    fn counted(&self) -> MetricsSnapshot {
+        self.inner.sink.counted()
+    }
 
     async fn post(&self, _: &Uri, _: HeaderMap, _: Vec<u8>) -> Result<StatusCode, Unavailable> {
         self.add(Usage { export_posts: 1, ..Usage::default() });

@@ -1,0 +1,268 @@
+//! API keys: what is asked of a new one, and what is answered of one that exists.
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::{is_name, read};
+use crate::authn::{ApiKey, Credential, KeyDigest};
+use crate::problem::{Problem, ProblemKind};
+use crate::time::Timestamp;
+
+/// A request for a new key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyRequest {
+    /// Whose key it is.
+    pub consumer: String,
+    /// The plan it is issued for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// What it may do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// The environment named within the key.
+    pub environment: String,
+    /// From when it is valid.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    pub not_before: Option<Timestamp>,
+    /// Until when it is valid.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    pub expires: Option<Timestamp>,
+}
+
+/// A new key: the only answer that holds the key itself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedKey {
+    /// The key; it is shown this once.
+    pub key: String,
+    /// What is known of it.
+    #[serde(flatten)]
+    pub view: KeyView,
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyView {
+    /// Its public id, as logs name it.
+    pub id: String,
+    /// Its consumer.
+    pub consumer: String,
+    /// Its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// What it may do.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// From when it is valid (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// Until when it is valid (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Whether it is revoked.
+    pub revoked: bool,
+}
+
+/// How a path names a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyReference {
+    /// By its public id.
+    Id(String),
+    /// By its digest.
+    Digest(KeyDigest),
+}
+
+/// The content of a request, member by member.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    consumer: String,
+    plan: Option<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    environment: Option<String>,
+    not_before: Option<String>,
+    expires: Option<String>,
+}
+
+impl KeyRequest {
+    /// Reads the content of a request.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    pub fn parse(content: &[u8]) -> Result<Self, Problem> {
+        let content: Content = read(content, FORM)?;
+        let request = Self {
+            consumer: content.consumer,
+            plan: content.plan,
+            scopes: content.scopes,
+            environment: content.environment.unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned()),
+            not_before: content.not_before.map(|text| time("not_before", &text)).transpose()?,
+            expires: content.expires.map(|text| time("expires", &text)).transpose()?,
+        };
+        request.check().map_err(|detail| Problem::new(ProblemKind::BadRequest, detail))?;
+        Ok(request)
+    }
+
+    /// Checks that records, logs and limits can carry what it names.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if !is_name(&self.consumer) || self.plan.as_ref().is_some_and(|plan| !is_name(plan)) {
+            return Err("A consumer and a plan have 1 to 80 letters, digits, `-`, `_` and `.`.");
+        }
+        if self.scopes.len() > SCOPES_MAX || !self.scopes.iter().all(|scope| is_scope(scope)) {
+            return Err(
+                "There are at most 64 scopes, each of 1 to 80 visible characters without quotes and backslashes (RFC 6749, section 3.3).",
+            );
+        }
+        if ApiKey::generate(&self.environment, &[0; 32]).is_none() {
+            return Err("An environment has 1 to 12 lower-case letters and digits.");
+        }
+        match (self.not_before, self.expires) {
+            (Some(start), Some(end)) if end <= start => Err("The key would expire before it is valid."),
+            _ => Ok(()),
+        }
+    }
+
+    /// The key made of these random bytes, and its record.
+    ///
+    /// # Errors
+    /// The problem to answer with, where the request was not checked.
+    pub fn issue(self, random: &[u8; 32]) -> Result<(ApiKey, Credential), Problem> {
+        let key = ApiKey::generate(&self.environment, random)
+            .ok_or_else(|| Problem::new(ProblemKind::BadRequest, "This environment cannot be named in a key."))?;
+        let credential = Credential {
+            id: key.public_id(),
+            consumer: self.consumer,
+            plan: self.plan,
+            scopes: self.scopes,
+            not_before: self.not_before,
+            expires: self.expires,
+            revoked: false,
+        };
+        Ok((key, credential))
+    }
+}
+
+impl KeyReference {
+    /// Reads the segment of a path that names a key.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    pub fn parse(segment: &str) -> Result<Self, Problem> {
+        let is_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if let Some(digits) = segment.strip_prefix("key-")
+            && digits.len() == ID_DIGITS
+            && is_hex(digits)
+        {
+            return Ok(Self::Id(segment.to_owned()));
+        }
+        KeyDigest::parse(segment).map(Self::Digest).ok_or_else(|| {
+            let detail = "A key is named by its id (`key-` and 12 hexadecimal digits) or by its SHA-256.";
+            Problem::new(ProblemKind::BadRequest, detail)
+        })
+    }
+}
+
+impl From<&Credential> for KeyView {
+    fn from(credential: &Credential) -> Self {
+        Self {
+            id: credential.id.clone(),
+            consumer: credential.consumer.clone(),
+            plan: credential.plan.clone(),
+            scopes: credential.scopes.clone(),
+            not_before: credential.not_before.map(Timestamp::to_rfc3339),
+            expires: credential.expires.map(Timestamp::to_rfc3339),
+            revoked: credential.revoked,
+        }
+    }
+}
+
+#[expect(clippy::ref_option, reason = "serde hands a reference")]
+fn as_text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(Timestamp::to_rfc3339).serialize(serializer)
+}
+
+fn time(member: &str, text: &str) -> Result<Timestamp, Problem> {
+    Timestamp::from_rfc3339(text).ok_or_else(|| {
+        let detail = format!("`{member}` is a time as in 2027-01-31T23:59:50Z (RFC 3339).");
+        Problem::new(ProblemKind::BadRequest, detail)
+    })
+}
+
+fn is_scope(text: &str) -> bool {
+    (1..=SCOPE_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b))
+}
+
+const FORM: &str = r#"{"consumer": "acme", "plan": "gold", "scopes": ["pets.read"], "expires": "2027-01-01T00:00:00Z"}; all but the consumer may be left out"#;
+
+const DEFAULT_ENVIRONMENT: &str = "live";
+
+/// Digits of the digest in a public id.
+const ID_DIGITS: usize = 12;
+
+/// As many as a token of an identity provider has at most; a record is read with every request that is not remembered.
+const SCOPES_MAX: usize = 64;
+const SCOPE_BYTES_MAX: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_new_key_has_what_the_request_says() {
+        let text = r#"{"consumer":"acme","plan":"gold","scopes":["pets.read"],"environment":"test","expires":"2030-01-01T00:00:00Z"}"#;
+        let (key, credential) = KeyRequest::parse(text.as_bytes()).unwrap().issue(&[7; 32]).unwrap();
+        assert!(key.expose().starts_with("tg_test_"));
+        assert_eq!(credential.id, key.public_id());
+        let view = KeyView::from(&credential);
+        assert_eq!((view.consumer.as_str(), view.plan.as_deref(), view.revoked), ("acme", Some("gold"), false));
+        assert!(view.expires.unwrap().starts_with("2030-01-01T00:00:00"));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_request_that_is_written_is_read_again() {
+        let request = KeyRequest {
+            consumer: "acme".into(),
+            plan: None,
+            scopes: vec!["a".into()],
+            environment: "live".into(),
+            not_before: None,
+            expires: Some(Timestamp::from_millis(1_900_000_000_000)),
+        };
+        assert_eq!(KeyRequest::parse(&serde_json::to_vec(&request).unwrap()), Ok(request));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_a_record_cannot_carry_is_a_problem() {
+        let many: Vec<String> = (0..65).map(|n| format!("\"s{n}\"")).collect();
+        let many = format!(r#"{{"consumer":"a","scopes":[{}]}}"#, many.join(","));
+        for bad in [
+            "",
+            "{}",
+            r#"{"consumer":""}"#,
+            r#"{"consumer":"a b"}"#,
+            r#"{"consumer":"a","plan":"ü"}"#,
+            r#"{"consumer":"a","scopes":["a b"]}"#,
+            r#"{"consumer":"a","scopes":"x"}"#,
+            r#"{"consumer":"a","environment":"Live"}"#,
+            r#"{"consumer":"a","expires":"tomorrow"}"#,
+            r#"{"consumer":"a","not_before":"2030-01-01T00:00:00Z","expires":"2030-01-01T00:00:00Z"}"#,
+            r#"{"consumer":"a","key":"tg_live_mine"}"#,
+            &many,
+        ] {
+            assert_eq!(KeyRequest::parse(bad.as_bytes()).unwrap_err().kind, ProblemKind::BadRequest, "{bad}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_key_is_named_by_its_id_or_its_digest() {
+        let key = ApiKey::generate("live", &[7; 32]).unwrap();
+        assert_eq!(KeyReference::parse(&key.public_id()), Ok(KeyReference::Id(key.public_id())));
+        assert_eq!(KeyReference::parse(key.digest().as_str()), Ok(KeyReference::Digest(key.digest())));
+        for bad in ["", "key-", "key-0123", "key-0123456789aB", key.expose(), &"A".repeat(64)] {
+            assert!(KeyReference::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Where the operator endpoint stands: a path of its own on every host name, or a host name of its own.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use crate::route::{CanonicalPath, HostName};
+
+/// Where the endpoint stands.
+///
+/// Requests for these paths and for this host never reach an upstream, whether the endpoint answers them or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The path that all its paths begin with.
+    pub prefix: Prefix,
+    /// The host it answers at; absent, it answers at every host.
+    ///
+    /// Nothing else is answered at this host.
+    pub host: Option<HostName>,
+}
+
+/// A path of one or more segments, `/.tollgate` where nothing else is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix(String);
+
+/// A text that cannot be a [`Prefix`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "the path of the operator endpoint is `/` and a segment of letters, digits, `-`, `.`, `_` and `~`, once or several times, at most 64 bytes"
+)]
+pub struct PlaceError;
+
+/// A request as the endpoint sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim<'p> {
+    /// It is not for the endpoint.
+    Foreign,
+    /// It is for the endpoint, which does not answer there.
+    Reserved,
+    /// It is for the endpoint: the path below the prefix, without the slash it begins with.
+    Mine(&'p str),
+}
+
+impl Place {
+    /// Whether a request is for the endpoint.
+    #[must_use]
+    pub fn claim<'p>(&self, host: &HostName, path: &'p CanonicalPath) -> Claim<'p> {
+        let below = self.prefix.below(path.as_str());
+        let here = self.host.as_ref().is_none_or(|own| own == host);
+        match below {
+            Some(below) if here => Claim::Mine(below),
+            None if self.host.is_none() || !here => Claim::Foreign,
+            Some(_) | None => Claim::Reserved,
+        }
+    }
+}
+
+impl Prefix {
+    /// The prefix as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What follows the prefix and a slash; a path that only begins with the same letters is not below it.
+    #[must_use]
+    pub fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let rest = path.strip_prefix(&self.0)?;
+        if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+    }
+}
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self("/.tollgate".to_owned())
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = PlaceError;
+
+    fn from_str(text: &str) -> Result<Self, PlaceError> {
+        let segments = text.strip_prefix('/').ok_or(PlaceError)?;
+        let is_unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        let is_segment = |s: &str| !s.is_empty() && s != "." && s != ".." && s.bytes().all(is_unreserved);
+        let fits = text.len() <= PREFIX_BYTES_MAX && segments.split('/').all(is_segment);
+        if fits { Ok(Self(text.to_owned())) } else { Err(PlaceError) }
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Longer than any prefix that people choose.
+const PREFIX_BYTES_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[track_caller]
+    fn check(place: &Place, host: &str, path: &str, expected: Claim<'_>) {
+        let host = HostName::from_authority(host).unwrap();
+        let path = CanonicalPath::parse(path.as_bytes()).unwrap();
+        assert_eq!(place.claim(&host, &path), expected, "{host} {path:?}");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn without_a_host_of_its_own_the_prefix_is_claimed_on_every_host() {
+        let place = Place::default();
+        check(&place, "a.test", "/.tollgate/v1/purges", Claim::Mine("v1/purges"));
+        check(&place, "b.test", "/.tollgate", Claim::Mine(""));
+        check(&place, "b.test", "/%2Etollgate/v1", Claim::Mine("v1"));
+        check(&place, "b.test", "/.tollgates/v1", Claim::Foreign);
+        check(&place, "b.test", "/x/.tollgate/v1", Claim::Foreign);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_host_of_its_own_is_claimed_whole_and_the_prefix_stays_reserved_elsewhere() {
+        let place = Place { host: Some(HostName::from_authority("ops.test").unwrap()), ..Place::default() };
+        check(&place, "ops.test", "/.tollgate/v1", Claim::Mine("v1"));
+        check(&place, "ops.test", "/pets", Claim::Reserved);
+        check(&place, "api.test", "/.tollgate/v1", Claim::Reserved);
+        check(&place, "api.test", "/pets", Claim::Foreign);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_prefix_is_whole_segments_that_need_no_escapes() {
+        for good in ["/.tollgate", "/ops", "/a/b-c_d~e"] {
+            assert_eq!(good.parse::<Prefix>().unwrap().as_str(), good);
+        }
+        for bad in
+            ["", "/", "ops", "/a//b", "/a/", "/..", "/a/./b", "/a b", "/%41", "/a?b", &format!("/{}", "a".repeat(64))]
+        {
+            assert_eq!(bad.parse::<Prefix>(), Err(PlaceError), "{bad}");
+        }
+    }
+}

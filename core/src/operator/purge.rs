@@ -1,0 +1,133 @@
+//! Purges: what a request names, and what is answered.
+
+use http::Uri;
+use serde::{Deserialize, Serialize};
+
+use super::read;
+use crate::cache::CacheKey;
+use crate::problem::{Problem, ProblemKind};
+use crate::route::{CanonicalPath, HostName};
+
+/// A request for a purge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgeRequest {
+    /// What is to be purged.
+    pub target: PurgeTarget,
+}
+
+/// What is to be purged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PurgeTarget {
+    /// Everything.
+    All,
+    /// The resource with this key.
+    Key(CacheKey),
+    /// The resources that GETs for this URL are stored under.
+    Url {
+        /// Its host.
+        host: HostName,
+        /// Its path.
+        path: CanonicalPath,
+        /// Its query.
+        query: Option<String>,
+    },
+}
+
+/// What was purged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurgeAnswer {
+    /// The keys of the resources; empty where everything is purged.
+    pub keys: Vec<String>,
+    /// Whether everything is purged.
+    pub all: bool,
+}
+
+/// The content of a request, member by member.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    #[serde(default)]
+    all: bool,
+    key: Option<String>,
+    url: Option<String>,
+}
+
+impl PurgeRequest {
+    /// Reads the content of a request.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    pub fn parse(content: &[u8]) -> Result<Self, Problem> {
+        let target = match read(content, FORM)? {
+            Content { all: true, key: None, url: None } => PurgeTarget::All,
+            Content { all: false, key: Some(key), url: None } => CacheKey::parse(&key)
+                .map(PurgeTarget::Key)
+                .ok_or_else(|| refuse("`key` is 64 hexadecimal digits, as Cache-Status names it."))?,
+            Content { all: false, key: None, url: Some(url) } => url_target(&url)?,
+            Content { .. } => return Err(refuse(format!("Name one thing to purge: {FORM}."))),
+        };
+        Ok(Self { target })
+    }
+}
+
+fn url_target(url: &str) -> Result<PurgeTarget, Problem> {
+    let whole = || refuse("`url` is a whole URL, such as https://api.example.com/pets?page=2.");
+    let url: Uri = url.parse().map_err(|_| whole())?;
+    let authority = url.authority().ok_or_else(whole)?;
+    let host = HostName::from_authority(authority.as_str()).map_err(|_| whole())?;
+    let path = CanonicalPath::parse(url.path().as_bytes())
+        .map_err(|error| refuse(format!("`url` has a path that no request can have: {error}.")))?;
+    Ok(PurgeTarget::Url { host, path, query: url.query().map(str::to_owned) })
+}
+
+fn refuse(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(ProblemKind::BadRequest, detail)
+}
+
+const FORM: &str = r#"{"url": "https://host/path"}, {"key": "<64 hexadecimal digits>"} or {"all": true}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_purge_names_one_thing() {
+        let target = |text: &str| PurgeRequest::parse(text.as_bytes()).map(|request| request.target);
+        let key = "ab".repeat(32);
+        assert_eq!(target(r#"{"all":true}"#), Ok(PurgeTarget::All));
+        assert_eq!(target(&format!(r#"{{"key":"{key}"}}"#)), Ok(PurgeTarget::Key(CacheKey::parse(&key).unwrap())));
+        let expected = PurgeTarget::Url {
+            host: HostName::from_authority("h.test").unwrap(),
+            path: CanonicalPath::parse(b"/p").unwrap(),
+            query: Some("q=1".into()),
+        };
+        assert_eq!(target(r#"{"url":"https://H.test:8443/p?q=1"}"#), Ok(expected));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn anything_else_is_a_problem_that_says_what_to_send() {
+        for bad in [
+            "",
+            "{",
+            "[]",
+            "null",
+            "{}",
+            r#"{"all":false}"#,
+            r#"{"all":"yes"}"#,
+            r#"{"all":true,"url":"http://h/"}"#,
+            r#"{"key":"x"}"#,
+            r#"{"key":7}"#,
+            r#"{"url":"/p"}"#,
+            r#"{"url":"http://h/a/../b"}"#,
+            r#"{"url":"http://h/","url":"http://h/"}"#,
+            r#"{"url":"http://h/","tag":"t"}"#,
+        ] {
+            let problem = PurgeRequest::parse(bad.as_bytes()).unwrap_err();
+            assert_eq!(problem.kind, ProblemKind::BadRequest, "{bad}");
+            assert!(!problem.detail.is_empty());
+        }
+        let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(PurgeRequest::parse(deep.as_bytes()).is_err());
+    }
+}

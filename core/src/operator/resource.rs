@@ -1,0 +1,179 @@
+//! What can be asked for: a method, a path, a role.
+
+use http::Method;
+
+use super::Role;
+
+/// One thing that can be asked for. docs/operator.md describes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// What was counted.
+    Metrics,
+    /// Takes stored responses out of use.
+    NewPurge,
+    /// Issues an API key.
+    NewKey,
+    /// What is known of an API key.
+    ShowKey,
+    /// Revokes an API key.
+    RevokeKey,
+}
+
+/// What a method and a path lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found<'p> {
+    /// A resource, and the segment of the path that stands for its parameter; empty where it has none.
+    Resource(Resource, &'p str),
+    /// The path is known with these methods only.
+    OtherMethods(Vec<Method>),
+    /// The path is not known.
+    Nothing,
+}
+
+/// What is fixed about a resource.
+struct Facts {
+    method: Method,
+    /// The path below the prefix; `{}` stands for one segment.
+    path: &'static str,
+    role: Role,
+    /// Its name in the audit log.
+    action: &'static str,
+    /// Whether it changes something; then it is also recorded in the store.
+    changes: bool,
+    /// Whether its request has content.
+    has_content: bool,
+}
+
+impl Resource {
+    /// Every resource.
+    pub const ALL: [Self; 5] = [Self::Metrics, Self::NewPurge, Self::NewKey, Self::ShowKey, Self::RevokeKey];
+
+    fn facts(self) -> Facts {
+        use Role::{Operate, Purge, Read};
+        match self {
+            Self::Metrics => Facts::reads("v1/metrics", Read, "metrics.read"),
+            Self::NewPurge => Facts::takes("v1/purges", Purge, "purge.new"),
+            Self::NewKey => Facts::takes("v1/keys", Operate, "key.new"),
+            Self::ShowKey => Facts::reads("v1/keys/{}", Read, "key.show"),
+            Self::RevokeKey => Facts::changes("v1/keys/{}/revoke", Operate, "key.revoke"),
+        }
+    }
+
+    /// The method it is asked for with; HEAD stands for GET.
+    #[must_use]
+    pub fn method(self) -> Method {
+        self.facts().method
+    }
+
+    /// The path below the endpoint's prefix; `{}` stands for one segment.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        self.facts().path
+    }
+
+    /// The role it takes.
+    #[must_use]
+    pub fn role(self) -> Role {
+        self.facts().role
+    }
+
+    /// Its name in the audit log.
+    #[must_use]
+    pub fn action(self) -> &'static str {
+        self.facts().action
+    }
+
+    /// Whether it changes something.
+    #[must_use]
+    pub fn changes(self) -> bool {
+        self.facts().changes
+    }
+
+    /// Whether its request has content, which is JSON.
+    #[must_use]
+    pub fn has_content(self) -> bool {
+        self.facts().has_content
+    }
+
+    /// The resource at a path below the prefix.
+    #[must_use]
+    pub fn find<'p>(method: &Method, path: &'p str) -> Found<'p> {
+        let asked = if method == Method::HEAD { &Method::GET } else { method };
+        let at_path = Self::ALL.into_iter().filter_map(|resource| Some((resource, parameter(resource.path(), path)?)));
+        let mut methods = Vec::new();
+        for (resource, parameter) in at_path {
+            if resource.method() == *asked {
+                return Found::Resource(resource, parameter);
+            }
+            methods.push(resource.method());
+        }
+        if methods.is_empty() { Found::Nothing } else { Found::OtherMethods(methods) }
+    }
+}
+
+impl Facts {
+    const fn reads(path: &'static str, role: Role, action: &'static str) -> Self {
+        Self { method: Method::GET, path, role, action, changes: false, has_content: false }
+    }
+
+    /// One that changes something and is told in JSON what.
+    const fn takes(path: &'static str, role: Role, action: &'static str) -> Self {
+        Self { method: Method::POST, path, role, action, changes: true, has_content: true }
+    }
+
+    /// One that changes what its path names.
+    const fn changes(path: &'static str, role: Role, action: &'static str) -> Self {
+        Self { method: Method::POST, path, role, action, changes: true, has_content: false }
+    }
+}
+
+/// What stands for `{}`, where the path is of this form.
+fn parameter<'p>(form: &str, path: &'p str) -> Option<&'p str> {
+    let mut segments = path.split('/');
+    let mut found = "";
+    for expected in form.split('/') {
+        let segment = segments.next()?;
+        if expected == "{}" && !segment.is_empty() {
+            found = segment;
+        } else if expected != segment {
+            return None;
+        }
+    }
+    segments.next().is_none().then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_method_and_a_path_lead_to_one_resource() {
+        let find = |method: &str, path| Resource::find(&method.parse().unwrap(), path);
+        assert_eq!(find("GET", "v1/metrics"), Found::Resource(Resource::Metrics, ""));
+        assert_eq!(find("HEAD", "v1/metrics"), Found::Resource(Resource::Metrics, ""));
+        assert_eq!(find("POST", "v1/keys"), Found::Resource(Resource::NewKey, ""));
+        assert_eq!(find("GET", "v1/keys/key-1"), Found::Resource(Resource::ShowKey, "key-1"));
+        assert_eq!(find("POST", "v1/keys/key-1/revoke"), Found::Resource(Resource::RevokeKey, "key-1"));
+        assert_eq!(find("DELETE", "v1/purges"), Found::OtherMethods(vec![Method::POST]));
+        for path in
+            ["", "v1", "v1/", "v2/metrics", "v1/metrics/", "v1/keys/", "v1/keys//revoke", "v1/keys/a/b", "V1/metrics"]
+        {
+            assert_eq!(find("GET", path), Found::Nothing, "{path}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn every_resource_is_found_by_its_own_path_and_named_once() {
+        let mut actions = Vec::new();
+        for resource in Resource::ALL {
+            let path = resource.path().replace("{}", "x");
+            assert!(
+                matches!(Resource::find(&resource.method(), &path), Found::Resource(found, _) if found == resource)
+            );
+            assert!(!resource.changes() || resource.role() != Role::Read, "{resource:?}");
+            assert!(!actions.contains(&resource.action()));
+            actions.push(resource.action());
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Who may ask: bearer tokens, each with a name and a role.
+
+use std::fmt;
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::problem::{Problem, ProblemKind};
+use crate::secret::Secret;
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// To look, and to change nothing.
+    Read,
+    /// To purge stored responses, and nothing else.
+    Purge,
+    /// Everything.
+    Operate,
+}
+
+/// Who asks, as the audit log names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The token's name, or its role's where it has none.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+}
+
+/// The tokens that are bound to the endpoint. Only their digests are kept.
+///
+/// A secret of a role holds one token or several, divided by blanks, commas or line ends; `NAME:TOKEN` names one. A token has
+/// 32 to 256 characters of `A-Z a-z 0-9 - . _ ~ + /`, with `=` at its end (RFC 6750, section 2.1): 128 random bits fit in the
+/// shortest, so that guessing is hopeless at any rate.
+#[derive(Clone, Default)]
+pub struct Tokens(Vec<Bound>);
+
+#[derive(Clone)]
+struct Bound {
+    caller: Caller,
+    digest: [u8; 32],
+}
+
+/// Why a bound secret cannot be used. Says nothing of its content.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TokenError {
+    /// A token that is too short, too long, or has other characters.
+    #[error("{secret}: token {number} is not 32 to 256 characters of A-Z a-z 0-9 - . _ ~ + / =")]
+    Form {
+        /// The secret's name.
+        secret: String,
+        /// Which token of the secret, from 1.
+        number: usize,
+    },
+    /// A name that cannot be one.
+    #[error("{secret}: the name of token {number} is not 1 to 80 letters, digits, `-`, `_` and `.`")]
+    Name {
+        /// The secret's name.
+        secret: String,
+        /// Which token of the secret, from 1.
+        number: usize,
+    },
+    /// More tokens than are taken in all.
+    #[error("{secret}: there are more than {TOKENS_MAX} tokens")]
+    TooMany {
+        /// The secret's name.
+        secret: String,
+    },
+    /// One token stands twice, so that it would not be known who asks.
+    #[error("{secret}: token {number} is bound already")]
+    Repeated {
+        /// The secret's name.
+        secret: String,
+        /// Which token of the secret, from 1.
+        number: usize,
+    },
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Purge, Self::Operate];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Purge => "purge",
+            Self::Operate => "operate",
+        }
+    }
+
+    /// The name of the secret that holds its tokens.
+    #[must_use]
+    pub const fn secret_name(self) -> &'static str {
+        match self {
+            Self::Read => "TOLLGATE_OPERATOR_READ",
+            Self::Purge => "TOLLGATE_OPERATOR_PURGE",
+            Self::Operate => "TOLLGATE_OPERATOR_OPERATE",
+        }
+    }
+
+    /// Whether a token of this role allows what takes `needed`.
+    #[must_use]
+    pub fn allows(self, needed: Self) -> bool {
+        self == needed || self == Self::Operate
+    }
+}
+
+impl Tokens {
+    /// Adds the tokens in the secret of a role; an empty secret has none.
+    ///
+    /// # Errors
+    /// When one of them cannot be used; then none is added.
+    pub fn add(&mut self, role: Role, secret: &Secret) -> Result<(), TokenError> {
+        let name_of_secret = || role.secret_name().to_owned();
+        let before = self.0.len();
+        let is_divider = |c: char| c.is_ascii_whitespace() || c == ',';
+        let entries = secret.expose().split(is_divider).filter(|entry| !entry.is_empty());
+        for (number, entry) in (1..).zip(entries) {
+            let bound = match self.bound(role, entry) {
+                Ok(_) if self.0.len() >= TOKENS_MAX => Err(TokenError::TooMany { secret: name_of_secret() }),
+                Ok(bound) => Ok(bound),
+                Err(Wrong::Name) => Err(TokenError::Name { secret: name_of_secret(), number }),
+                Err(Wrong::Token) => Err(TokenError::Form { secret: name_of_secret(), number }),
+                Err(Wrong::Repeated) => Err(TokenError::Repeated { secret: name_of_secret(), number }),
+            };
+            let bound = bound.inspect_err(|_| self.0.truncate(before))?;
+            self.0.push(bound);
+        }
+        Ok(())
+    }
+
+    /// Whether none is bound: the endpoint is off.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Who sends a request with these fields.
+    ///
+    /// The time it takes depends on the length of what was presented and on how many tokens are bound, not on their content.
+    ///
+    /// # Errors
+    /// The problem to answer with: no token, more than one, or an unknown one.
+    pub fn authenticate(&self, fields: &HeaderMap) -> Result<&Caller, Problem> {
+        let mut lines = fields.get_all(AUTHORIZATION).iter();
+        let Some(line) = lines.next() else {
+            return Err(challenge(
+                ProblemKind::CredentialMissing,
+                "A bearer token of the operator endpoint is needed.",
+            ));
+        };
+        let presented = if lines.next().is_some() { None } else { bearer(line.as_bytes()) };
+        let Some(presented) = presented else {
+            return Err(challenge(
+                ProblemKind::CredentialMalformed,
+                "Send one field, as in Authorization: Bearer TOKEN.",
+            ));
+        };
+        self.caller(presented).ok_or_else(|| {
+            challenge(ProblemKind::CredentialUnknown, "The token is not bound to the operator endpoint.")
+        })
+    }
+
+    fn caller(&self, presented: &[u8]) -> Option<&Caller> {
+        let presented: [u8; 32] = Sha256::digest(presented).into();
+        let mut found = None;
+        for bound in &self.0 {
+            if equal(&bound.digest, &presented) {
+                found = Some(&bound.caller);
+            }
+        }
+        found
+    }
+
+    fn bound(&self, role: Role, entry: &str) -> Result<Bound, Wrong> {
+        let (name, token) = entry.split_once(':').unwrap_or((role.as_str(), entry));
+        if !super::is_name(name) {
+            return Err(Wrong::Name);
+        }
+        if !is_token(token) {
+            return Err(Wrong::Token);
+        }
+        let digest = Sha256::digest(token.as_bytes()).into();
+        if self.0.iter().any(|bound| bound.digest == digest) {
+            return Err(Wrong::Repeated);
+        }
+        Ok(Bound { caller: Caller { name: name.to_owned(), role }, digest })
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|bound| &bound.caller)).finish()
+    }
+}
+
+impl Caller {
+    /// Checks that the caller's role allows what takes `needed`.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    pub fn check_role(&self, needed: Role) -> Result<(), Problem> {
+        if self.role.allows(needed) {
+            return Ok(());
+        }
+        let detail =
+            format!("This takes the role `{}`; the token has the role `{}`.", needed.as_str(), self.role.as_str());
+        Err(Problem::new(ProblemKind::RoleMissing, detail))
+    }
+}
+
+enum Wrong {
+    Name,
+    Token,
+    Repeated,
+}
+
+fn challenge(kind: ProblemKind, detail: &'static str) -> Problem {
+    Problem::new(kind, detail).with(WWW_AUTHENTICATE, "Bearer realm=\"tollgate-operator\"")
+}
+
+/// The token of the `Bearer` scheme; its name is in any case (RFC 9110, section 11.1).
+fn bearer(line: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = line.split_at_checked(SCHEME.len())?;
+    let token = rest.strip_prefix(b" ").map(<[u8]>::trim_ascii)?;
+    (scheme.eq_ignore_ascii_case(SCHEME) && !token.is_empty()).then_some(token)
+}
+
+fn is_token(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    (TOKEN_BYTES_MIN..=TOKEN_BYTES_MAX).contains(&text.len())
+        && !body.is_empty()
+        && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
+}
+
+/// Compares without stopping at the first difference.
+fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
+    let difference = a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y));
+    std::hint::black_box(difference) == 0
+}
+
+/// What the names of all secrets of the endpoint begin with. A project cannot name these: `${secret.TOLLGATE_OPERATOR_READ}`
+/// would send an operator's token to an upstream.
+pub const SECRET_PREFIX: &str = "TOLLGATE_OPERATOR_";
+
+/// Tokens bound at most: more than a team has machines and people that reach a gateway.
+pub(crate) const TOKENS_MAX: usize = 64;
+
+/// 128 bits in hexadecimal, or 192 in base64.
+const TOKEN_BYTES_MIN: usize = 32;
+const TOKEN_BYTES_MAX: usize = 256;
+
+const SCHEME: &[u8] = b"Bearer";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    const READ: &str = "0123456789abcdef0123456789abcdef";
+    const CI: &str = "cici456789abcdef0123456789abcdef+/==";
+
+    fn tokens() -> Tokens {
+        let mut tokens = Tokens::default();
+        tokens.add(Role::Read, &Secret::new(READ.into())).unwrap();
+        tokens.add(Role::Purge, &Secret::new(format!("ci:{CI}, deploy:{READ}x\n"))).unwrap();
+        tokens
+    }
+
+    fn asked(lines: &[&str]) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        for line in lines {
+            fields.append(AUTHORIZATION, HeaderValue::from_str(line).unwrap());
+        }
+        fields
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_bound_token_tells_who_asks_and_in_what_role() {
+        let tokens = tokens();
+        let caller = |line: String| tokens.authenticate(&asked(&[&line])).unwrap().clone();
+        assert_eq!(caller(format!("Bearer {READ}")), Caller { name: "read".into(), role: Role::Read });
+        assert_eq!(caller(format!("bearer  {CI}")), Caller { name: "ci".into(), role: Role::Purge });
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn anything_else_is_refused_with_a_challenge() {
+        let tokens = tokens();
+        let check = |lines: &[&str], expected: ProblemKind| {
+            let problem = tokens.authenticate(&asked(lines)).unwrap_err();
+            assert_eq!(problem.kind, expected, "{lines:?}");
+            assert_eq!(problem.fields[WWW_AUTHENTICATE], "Bearer realm=\"tollgate-operator\"");
+        };
+        check(&[], ProblemKind::CredentialMissing);
+        check(&["Bearer"], ProblemKind::CredentialMalformed);
+        check(&["Bearer "], ProblemKind::CredentialMalformed);
+        check(&[&format!("Basic {READ}")], ProblemKind::CredentialMalformed);
+        check(&[&format!("Bearer {READ}"), &format!("Bearer {READ}")], ProblemKind::CredentialMalformed);
+        check(&[&format!("Bearer {}", &READ[..31])], ProblemKind::CredentialUnknown);
+        check(&[&format!("Bearer {READ} ,x")], ProblemKind::CredentialUnknown);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn secrets_that_cannot_be_used_add_nothing() {
+        let check = |secret: &str, expected: &str| {
+            let mut tokens = tokens();
+            let error = tokens.add(Role::Operate, &Secret::new(secret.into())).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(secret.len() < 9 || !error.contains(secret));
+            assert_eq!(tokens.0.len(), 3);
+        };
+        check("short", "token 1 is not 32 to 256");
+        check(&format!("{READ}y {READ}\"\\zz"), "token 2 is not 32 to 256");
+        check(&"=".repeat(40), "token 1");
+        check(&format!(":{READ}y"), "the name of token 1");
+        check(&format!("a b:{READ}y"), "token 1");
+        check(READ, "token 1 is bound already");
+        let many: Vec<String> = (100..200).map(|n| format!("{READ}{n}")).collect();
+        check(&many.join(" "), "more than 64");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_empty_secret_binds_nothing() {
+        let mut tokens = Tokens::default();
+        tokens.add(Role::Operate, &Secret::new(" \n".into())).unwrap();
+        assert!(tokens.is_empty());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn operate_allows_everything_and_the_others_themselves() {
+        for needed in Role::ALL {
+            assert!(Role::Operate.allows(needed) && needed.allows(needed));
+        }
+        assert!(!Role::Read.allows(Role::Purge) && !Role::Purge.allows(Role::Read));
+        let caller = Caller { name: "ci".into(), role: Role::Purge };
+        assert_eq!(caller.check_role(Role::Operate).unwrap_err().kind, ProblemKind::RoleMissing);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn tokens_do_not_print() {
+        let printed = format!("{:?}", tokens());
+        assert!(printed.contains("ci") && !printed.contains(CI) && !printed.contains("digest"), "{printed}");
+    }
+}

@@ -1,0 +1,93 @@
+//! The audit of a call: a line of the log for each, and a record for each that changes something.
+
+use std::net::IpAddr;
+
+use serde_json::json;
+use tollgate_core::operator::{AuditCaller, AuditEvent, AuditOutcome, Caller, Resource};
+use tollgate_core::problem::Problem;
+use tollgate_core::time::Timestamp;
+use tollgate_kv_schemas::{encode, keys};
+
+use crate::isolate::Isolate;
+use crate::patience::within;
+use crate::ports::{Host, Records, TelemetrySink};
+
+/// What is written down of a call while it is answered.
+pub(super) struct Ledger {
+    event: AuditEvent,
+    /// Failed authentications before this one that had no line.
+    unlogged: u64,
+    /// Whether this call has no line itself.
+    is_silent: bool,
+    /// Whether it changes something.
+    changes: bool,
+}
+
+impl Ledger {
+    pub(super) fn begin(at: Timestamp, request_id: &str, address: Option<IpAddr>) -> Self {
+        let event = AuditEvent {
+            at,
+            request_id: request_id.to_owned(),
+            caller: None,
+            address,
+            action: "unknown".to_owned(),
+            targets: Vec::new(),
+            outcome: AuditOutcome::Done,
+            problem: None,
+        };
+        Self { event, unlogged: 0, is_silent: false, changes: false }
+    }
+
+    pub(super) fn called(&mut self, caller: &Caller) {
+        self.event.caller = Some(AuditCaller::from(caller));
+    }
+
+    pub(super) fn asked(&mut self, resource: Resource) {
+        resource.action().clone_into(&mut self.event.action);
+        self.changes = resource.changes();
+    }
+
+    pub(super) fn targets(&mut self) -> &mut Vec<String> {
+        &mut self.event.targets
+    }
+
+    pub(super) fn after_unlogged(&mut self, count: u64) {
+        self.unlogged = count;
+    }
+
+    pub(super) fn silence(&mut self) {
+        self.is_silent = true;
+    }
+
+    /// Logs the call, and records it if it changed something or may have.
+    pub(super) async fn close<H: Host>(mut self, isolate: &Isolate, host: &H, problem: Option<&Problem>) {
+        if self.is_silent {
+            return;
+        }
+        if let Some(problem) = problem {
+            let is_failure = problem.kind.status().is_server_error();
+            self.event.outcome = if is_failure { AuditOutcome::Failed } else { AuditOutcome::Refused };
+            self.event.problem = Some(problem.kind.slug().to_owned());
+        }
+        let gateway = &isolate.settings.gateway;
+        host.telemetry_sink().log(&self.event.line(gateway, self.unlogged));
+        if self.changes && self.event.outcome != AuditOutcome::Refused {
+            self.record(gateway, host).await;
+        }
+    }
+
+    /// A record that cannot be written is reported; the line of the log stands in any case.
+    async fn record<H: Host>(&self, gateway: &str, host: &H) {
+        let key = keys::audit(gateway, &self.event.request_id);
+        let value = encode(&self.event);
+        let written = within(host, "the record store", host.records().write(&key, &value, KEEP_S)).await;
+        if let Err(error) = written {
+            let line = json!({"level": "error", "event": "audit-not-recorded", "gateway": gateway,
+                "request_id": self.event.request_id, "reason": error.to_string()});
+            host.telemetry_sink().log(&line.to_string());
+        }
+    }
+}
+
+/// How long records of the audit are kept: 400 days, a year and what an auditor needs to come.
+const KEEP_S: u32 = 400 * 24 * 60 * 60;

@@ -1,0 +1,103 @@
+//! API keys: issued, shown, revoked.
+
+use http::StatusCode;
+use tollgate_core::authn::{ApiKey, Credential, KeyDigest};
+use tollgate_core::operator::{IssuedKey, KeyReference, KeyRequest, KeyView};
+use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_kv_schemas::{KeyIndex, credential_records, decode, encode, keys};
+
+use super::purge_log::WRITE_PAUSE_MS;
+use super::{Done, Task, store_unavailable};
+use crate::patience::within;
+use crate::ports::{Clock, Entropy, Host, Records, WriteFault};
+
+/// Issues a key. Its record is written before the answer, so that a key that is shown is stored.
+pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
+    let request = KeyRequest::parse(&task.content)?;
+    let (key, credential) = task.issue(request).await?;
+    task.targets.push(credential.id.clone());
+    for (key, value) in credential_records(task.gateway(), &key.digest(), &credential) {
+        task.write(key, value).await?;
+    }
+    let answer = IssuedKey { key: key.expose().to_owned(), view: KeyView::from(&credential) };
+    Ok(Done::json(StatusCode::CREATED, &answer))
+}
+
+pub(super) async fn show<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
+    let (_, credential) = task.named().await?;
+    task.targets.push(credential.id.clone());
+    Ok(Done::json(StatusCode::OK, &KeyView::from(&credential)))
+}
+
+/// Revokes a key; one that is revoked already stays so.
+pub(super) async fn revoke<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
+    let (digest, mut credential) = task.named().await?;
+    task.targets.push(credential.id.clone());
+    if !credential.revoked {
+        credential.revoked = true;
+        task.write(keys::credential(task.gateway(), &digest), encode(&credential)).await?;
+    }
+    task.isolate.credentials.borrow_mut().forget(&digest);
+    Ok(Done::json(StatusCode::OK, &KeyView::from(&credential)))
+}
+
+impl<H: Host> Task<'_, H> {
+    fn gateway(&self) -> &str {
+        &self.isolate.settings.gateway
+    }
+
+    /// A key whose public id no other has.
+    ///
+    /// An id is 48 bits of the digest: among a million keys two are the same in one case of 600.
+    async fn issue(&self, request: KeyRequest) -> Result<(ApiKey, Credential), Problem> {
+        for _ in 0..ISSUE_ATTEMPTS {
+            let mut random = [0u8; 32];
+            self.host.entropy().fill(&mut random);
+            let (key, credential) = request.clone().issue(&random)?;
+            if self.read(&keys::key_index(self.gateway(), &credential.id)).await?.is_none() {
+                return Ok((key, credential));
+            }
+        }
+        Err(Problem::new(ProblemKind::Internal, "No unused key id was found.").logged("key ids repeat"))
+    }
+
+    /// The credential that the path names.
+    async fn named(&self) -> Result<(KeyDigest, Credential), Problem> {
+        let digest = match KeyReference::parse(self.parameter)? {
+            KeyReference::Digest(digest) => digest,
+            KeyReference::Id(id) => {
+                let index = self.read(&keys::key_index(self.gateway(), &id)).await?.ok_or_else(unknown_key)?;
+                decode::<KeyIndex>(&index).map_err(|error| store_unavailable(&error))?.digest
+            }
+        };
+        let record = self.read(&keys::credential(self.gateway(), &digest)).await?.ok_or_else(unknown_key)?;
+        let credential = decode(&record).map_err(|error| store_unavailable(&error))?;
+        Ok((digest, credential))
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Problem> {
+        let read = within(self.host, "the record store", self.host.records().read(key)).await;
+        read.map_err(|error| store_unavailable(&error))
+    }
+
+    async fn write(&self, key: String, value: Vec<u8>) -> Result<(), Problem> {
+        for _ in 0..WRITE_ATTEMPTS {
+            match within(self.host, "the record store", self.host.records().keep(&key, &value)).await {
+                Err(WriteFault::TooOften) => self.host.clock().sleep(WRITE_PAUSE_MS).await,
+                written => return written.map_err(|error| store_unavailable(&error)),
+            }
+        }
+        Err(store_unavailable(&WriteFault::TooOften))
+    }
+}
+
+fn unknown_key() -> Problem {
+    let detail = "This gateway has no key of that id or digest. A key that was just issued may take a minute to be seen everywhere.";
+    Problem::new(ProblemKind::ResourceNotFound, detail)
+}
+
+/// Each is one read; a second one is needed about never.
+const ISSUE_ATTEMPTS: usize = 4;
+
+/// A key that is revoked within the second in which it was issued waits once.
+const WRITE_ATTEMPTS: usize = 3;

@@ -1,0 +1,307 @@
+//! The operator endpoint as the pipeline serves it.
+
+use std::rc::Rc;
+
+use futures_executor::block_on;
+use http::Request;
+use serde_json::{Value, json};
+use tollgate_core::cache::{CacheCredentials, Purges};
+use tollgate_core::operator::{AuditEvent, Place, Role};
+use tollgate_core::route::HostName;
+use tollgate_edge::memory::Content;
+use tollgate_edge::ports::Records as _;
+use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, OperatorSettings, serve};
+use tollgate_kv_schemas::{decode, encode, keys};
+
+use crate::bench::{Answer, Bench, KEYS, cached, ok, request, route};
+
+const PURGES: &str = "/.tollgate/v1/purges";
+const NEW_KEY: &str = "/.tollgate/v1/keys";
+const METRICS: &str = "/.tollgate/v1/metrics";
+
+fn token(role: Role) -> String {
+    format!("{}-{}", role.as_str(), "0".repeat(32))
+}
+
+/// A gateway with a route for every path, a token of each role, and the endpoint at this place.
+fn bench_at(place: Place) -> Bench {
+    let mut bench = Bench::new(
+        vec![route("/{rest...}", &[]), cached(route("/cached", &["GET"]), CacheCredentials::Never), {
+            let mut guarded = route("/guarded", &["GET"]);
+            guarded.authn = vec![vec![KEYS]];
+            guarded
+        }],
+        ok(&[("cache-control", "max-age=600")], "of the upstream"),
+    );
+    for role in Role::ALL {
+        bench.host.secrets.put(role.secret_name(), format!("{}-machine:{}", role.as_str(), token(role)));
+    }
+    bench.isolate = isolate(place);
+    bench
+}
+
+fn bench() -> Bench {
+    bench_at(Place::default())
+}
+
+fn isolate(place: Place) -> Rc<Isolate> {
+    let settings = IsolateSettings { gateway: "acme".into(), freshness: Freshness::Behind };
+    Rc::new(Isolate::new(settings).with_operator(OperatorSettings { place, answers: true }))
+}
+
+fn asked(role: Option<Role>, method: &str, target: &str, content: &str) -> Request<Content> {
+    let bearer = role.map(|role| format!("Bearer {}", token(role)));
+    let mut fields = vec![("content-type", "application/json")];
+    fields.extend(bearer.iter().map(|bearer| ("authorization", bearer.as_str())));
+    let content: &'static str = Box::leak(content.to_owned().into_boxed_str());
+    request(method, target, &fields, content)
+}
+
+impl Bench {
+    fn ask(&self, role: Role, method: &str, target: &str, content: &str) -> Answer {
+        self.send(asked(Some(role), method, target, content))
+    }
+
+    fn stored(&self, key: &str) -> Option<Vec<u8>> {
+        block_on(self.host.records.read(key)).unwrap()
+    }
+
+    /// The lines of the audit so far.
+    fn audit(&self) -> Vec<Value> {
+        let lines = self.host.sink.lines();
+        let lines = lines.iter().filter_map(|line| serde_json::from_str(line).ok());
+        lines.filter(|line: &Value| line["event"] == "audit").collect()
+    }
+}
+
+fn json(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.content).unwrap_or_else(|error| unreachable!("{error}: {answer:?}"))
+}
+
+#[track_caller]
+fn check(answer: &Answer, status: u16, problem: &str) {
+    assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{answer:?}");
+}
+
+#[test]
+fn without_a_bound_token_its_paths_are_answered_as_unknown_routes_and_forwarded_nowhere() {
+    let off = bench();
+    for role in Role::ALL {
+        off.host.secrets.put(role.secret_name(), "");
+    }
+    let elsewhere = bench();
+    let unknown = Bench::new(vec![route("/only", &[])], ok(&[], "")).get("/unknown", &[]);
+    let default = Bench { isolate: elsewhere.another_isolate(), host: elsewhere.host };
+    for bench in [off, default] {
+        let answer = bench.ask(Role::Operate, "POST", PURGES, r#"{"all":true}"#);
+        check(&answer, 404, "route-not-found");
+        let named = |answer: &Answer| {
+            let mut document = json(answer);
+            document["request_id"].take();
+            let names: Vec<String> = answer.fields.keys().map(ToString::to_string).collect();
+            (document, names)
+        };
+        assert_eq!(named(&answer), named(&unknown));
+        assert!(bench.audit().is_empty());
+    }
+}
+
+#[test]
+fn a_token_says_who_asks_and_its_role_what_is_allowed() {
+    let bench = bench();
+    check(&bench.send(asked(None, "GET", METRICS, "")), 401, "credential-missing");
+    let wrong = request("GET", METRICS, &[("authorization", "Bearer 00000000000000000000000000000000")], "");
+    let answer = bench.send(wrong);
+    check(&answer, 401, "credential-unknown");
+    assert_eq!(answer.field("www-authenticate"), "Bearer realm=\"tollgate-operator\"");
+    check(&bench.ask(Role::Purge, "GET", METRICS, ""), 403, "role-missing");
+    check(&bench.ask(Role::Read, "POST", PURGES, r#"{"all":true}"#), 403, "role-missing");
+    check(&bench.ask(Role::Purge, "POST", NEW_KEY, r#"{"consumer":"a"}"#), 403, "role-missing");
+    assert_eq!(bench.ask(Role::Read, "GET", METRICS, "").status, 200);
+    assert_eq!(bench.ask(Role::Operate, "GET", METRICS, "").status, 200);
+}
+
+#[test]
+fn hostile_requests_get_problems() {
+    let bench = bench();
+    let ask = |method: &str, target: &str, content: &str| bench.ask(Role::Operate, method, target, content);
+    check(&ask("POST", PURGES, ""), 400, "bad-request");
+    check(&ask("POST", PURGES, "{\"all\":"), 400, "bad-request");
+    check(&ask("POST", PURGES, &"[".repeat(16_000)), 400, "bad-request");
+    check(&ask("POST", PURGES, &"x".repeat(16 * 1024 + 1)), 413, "content-too-large");
+    let answer = ask("DELETE", PURGES, "");
+    check(&answer, 405, "method-not-allowed");
+    assert_eq!(answer.field("allow"), "POST");
+    check(&ask("GET", "/.tollgate", ""), 404, "resource-not-found");
+    check(&ask("GET", "/.tollgate/v2/metrics", ""), 404, "resource-not-found");
+    check(&ask("GET", "/.tollgate/v1/keys/../metrics", ""), 400, "bad-path");
+    check(&ask("GET", "/.tollgate/v1/keys/acme:config:active", ""), 400, "bad-request");
+    let bearer = format!("Bearer {}", token(Role::Operate));
+    let form = request("POST", PURGES, &[("authorization", &bearer)], "all=true");
+    check(&bench.send(form), 415, "unsupported-media-type");
+    assert!(bench.stored("acme:purges").is_none());
+}
+
+#[test]
+fn a_purge_takes_effect_and_stands_in_log_and_record() {
+    let bench = bench();
+    let is_hit = || bench.get("/cached", &[]).field("cache-status").contains("hit");
+    assert!(!is_hit() && is_hit());
+    let answer = bench.ask(Role::Purge, "POST", PURGES, r#"{"url":"http://api.example.com/cached"}"#);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let key = json(&answer)["keys"][0].as_str().unwrap().to_owned();
+    assert!(!is_hit());
+    bench.host.clock.advance(1_000);
+    assert!(!is_hit() && is_hit());
+    let record: Purges = decode(&bench.stored("acme:purges").unwrap()).unwrap();
+    assert_eq!(record.as_slice().len(), 1);
+    check(&bench.ask(Role::Purge, "POST", PURGES, r#"{"url":"http://api.example.com/x"}"#), 404, "resource-not-found");
+    let audit = bench.audit();
+    assert_eq!(audit[0]["action"], "purge.new");
+    assert_eq!((&audit[0]["caller"], &audit[0]["targets"]), (&json!("purge-machine"), &json!([key])));
+    let kept = keys::audit("acme", audit[0]["request_id"].as_str().unwrap());
+    let kept: AuditEvent = decode(&bench.stored(&kept).unwrap()).unwrap();
+    assert_eq!((kept.action.as_str(), kept.targets), ("purge.new", vec![key]));
+}
+
+#[test]
+fn a_store_that_takes_one_write_a_second_is_waited_for() {
+    let bench = bench();
+    let purge = |n: u8| {
+        let content = format!(r#"{{"key":"{}"}}"#, format!("{n:02x}").repeat(32));
+        let request = asked(Some(Role::Purge), "POST", PURGES, &content);
+        bench.host.clock.drive(async {
+            let client = Client { address: None, https: true, inside: false };
+            serve(&bench.isolate, &bench.host, request, client).await.reply.status().as_u16()
+        })
+    };
+    for n in 0..4 {
+        assert_eq!(purge(n), Some(200));
+    }
+    let record: Purges = decode(&bench.stored("acme:purges").unwrap()).unwrap();
+    assert_eq!(record.as_slice().len(), 4);
+}
+
+#[test]
+fn an_older_log_never_stays_in_the_place_of_a_newer_one() {
+    let bench = bench();
+    let purge = |n: u8| {
+        let content = format!(r#"{{"key":"{}"}}"#, format!("{n:02x}").repeat(32));
+        bench.ask(Role::Purge, "POST", PURGES, &content)
+    };
+    assert_eq!(purge(1).status, 200);
+    // What another writer has put there without what is in the log.
+    bench.host.records.put("acme:purges", encode(&Purges::default()));
+    bench.host.clock.advance(1_000);
+    assert_eq!(purge(2).status, 200);
+    let record: Purges = decode(&bench.stored("acme:purges").unwrap()).unwrap();
+    assert_eq!(record.as_slice().len(), 2);
+}
+
+#[test]
+fn a_key_is_issued_used_shown_and_revoked() {
+    let bench = bench();
+    let answer = bench.ask(Role::Operate, "POST", NEW_KEY, r#"{"consumer":"acme-inc","scopes":["pets.read"]}"#);
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(answer.field("cache-control"), "no-store");
+    let (key, id) =
+        (json(&answer)["key"].as_str().unwrap().to_owned(), json(&answer)["id"].as_str().unwrap().to_owned());
+    assert_eq!(bench.get("/guarded", &[("x-api-key", &key)]).status, 200);
+    let shown = bench.ask(Role::Read, "GET", &format!("{NEW_KEY}/{id}"), "");
+    assert_eq!((json(&shown)["consumer"].as_str(), json(&shown)["key"].as_str()), (Some("acme-inc"), None));
+    bench.host.clock.advance(1_000);
+    let revoked = bench.ask(Role::Operate, "POST", &format!("{NEW_KEY}/{id}/revoke"), "");
+    assert_eq!(json(&revoked)["revoked"], true, "{revoked:?}");
+    check(&bench.get("/guarded", &[("x-api-key", &key)]), 401, "credential-revoked");
+    check(&bench.ask(Role::Read, "GET", &format!("{NEW_KEY}/key-000000000000"), ""), 404, "resource-not-found");
+    let audit = bench.audit();
+    let actions: Vec<&str> = audit.iter().filter_map(|line| line["action"].as_str()).collect();
+    assert_eq!(actions, ["key.new", "key.show", "key.revoke", "key.show"]);
+    assert!(audit[..3].iter().all(|line| line["targets"] == json!([id])), "{audit:?}");
+    assert!(!bench.host.sink.lines().join("\n").contains(&key), "a key in the log");
+}
+
+#[test]
+fn failed_authentications_are_bounded_and_lock_nobody_out() {
+    let bench = bench();
+    let wrong = || bench.send(asked(None, "GET", METRICS, ""));
+    for _ in 0..20 {
+        check(&wrong(), 401, "credential-missing");
+    }
+    let answer = wrong();
+    check(&answer, 429, "rate-limit-exceeded");
+    assert_eq!(answer.field("retry-after"), "60");
+    assert_eq!(bench.audit().len(), 20);
+    assert_eq!(bench.ask(Role::Read, "GET", METRICS, "").status, 200);
+    bench.host.clock.advance(60_000);
+    check(&wrong(), 401, "credential-missing");
+    assert_eq!(bench.audit().last().unwrap()["unlogged"], 1);
+}
+
+#[test]
+fn no_token_is_logged_and_each_call_has_a_line() {
+    let bench = bench();
+    bench.ask(Role::Read, "GET", METRICS, "");
+    bench.ask(Role::Read, "POST", PURGES, "{}");
+    bench.send(asked(None, "GET", METRICS, ""));
+    let audit = bench.audit();
+    let outcomes: Vec<&str> = audit.iter().filter_map(|line| line["outcome"].as_str()).collect();
+    assert_eq!(outcomes, ["done", "refused", "refused"]);
+    assert_eq!(audit[0]["address"], "192.0.2.7");
+    assert_eq!(audit[1]["problem"], "role-missing");
+    assert!(audit[2]["caller"].is_null());
+    assert!(!bench.host.sink.lines().join("\n").contains(&token(Role::Read)));
+}
+
+#[test]
+fn at_a_host_of_its_own_it_answers_there_alone_and_nothing_else_does() {
+    let place = Place { host: Some(HostName::from_authority("ops.example.com").unwrap()), ..Place::default() };
+    let bench = bench_at(place);
+    let bearer = format!("Bearer {}", token(Role::Read));
+    let get = |host: &str, target: &str| bench.get(target, &[("host", host), ("authorization", &bearer)]);
+    assert_eq!(get("ops.example.com", METRICS).status, 200);
+    check(&get("ops.example.com", "/pets"), 404, "route-not-found");
+    check(&get("api.example.com", METRICS), 404, "route-not-found");
+    assert_eq!(get("api.example.com", "/pets").status, 200);
+}
+
+#[test]
+fn metrics_say_what_they_are_about_in_either_form() {
+    let bench = bench();
+    bench.get("/x", &[]);
+    let answer = bench.ask(Role::Read, "GET", METRICS, "");
+    assert_eq!(json(&answer)["scope"], "isolate");
+    let families = json(&answer)["metrics"].to_string();
+    assert!(families.contains("api./{rest...}"), "{families}");
+    let bearer = format!("Bearer {}", token(Role::Read));
+    let text = bench.get(METRICS, &[("authorization", &bearer), ("accept", "text/plain")]);
+    assert!(std::str::from_utf8(&text.content).unwrap().starts_with("# HELP http_server_request_duration_seconds"));
+    let head = bench.ask(Role::Read, "HEAD", METRICS, "");
+    assert_eq!((head.status, head.content.len()), (200, 0));
+}
+
+#[test]
+fn a_store_that_fails_is_a_problem_and_an_audited_failure() {
+    let bench = bench();
+    bench.get("/x", &[]);
+    bench.host.counters.fault.set(true);
+    check(&bench.ask(Role::Purge, "POST", PURGES, r#"{"all":true}"#), 503, "store-unavailable");
+    bench.host.counters.fault.set(false);
+    bench.host.records.fault.set(true);
+    check(&bench.ask(Role::Purge, "POST", PURGES, r#"{"all":true}"#), 503, "store-unavailable");
+    assert_eq!(bench.audit().last().unwrap()["outcome"], "failed");
+    check(&bench.ask(Role::Operate, "POST", NEW_KEY, r#"{"consumer":"a"}"#), 503, "store-unavailable");
+    assert!(bench.host.sink.lines().iter().any(|line| line.contains("audit-not-recorded")));
+}
+
+#[test]
+fn a_secret_that_cannot_be_used_binds_nothing_and_is_reported_without_its_content() {
+    let bench = bench();
+    for role in Role::ALL {
+        bench.host.secrets.put(role.secret_name(), "");
+    }
+    bench.host.secrets.put(Role::Read.secret_name(), "too-short-s3cret");
+    check(&bench.ask(Role::Read, "GET", METRICS, ""), 404, "route-not-found");
+    let lines = bench.host.sink.lines().join("\n");
+    assert!(lines.contains("operator-secret-refused") && !lines.contains("too-short-s3cret"), "{lines}");
+}

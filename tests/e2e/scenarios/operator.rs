@@ -1,0 +1,224 @@
+//! The operator endpoint: who may ask for what, and what comes of it.
+
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+use tollgate_core::cache::Purges;
+use tollgate_core::operator::{Resource, Role};
+use tollgate_kv_schemas::decode;
+use tollgate_tests::client::{Answer, Request};
+use tollgate_tests::hosts::Kind;
+
+use crate::lane::token;
+use crate::project::Project;
+use crate::scenario::{Outcome, scenarios};
+use crate::world::{World, assert_problem};
+
+scenarios! { "operator";
+    without_a_bound_token_it_is_an_unknown_route_and_forwarded_nowhere,
+    a_wrong_token_is_a_challenge,
+    a_role_allows_its_own_resources_alone,
+    hostile_requests_get_problems,
+    a_purge_takes_effect,
+    purges_that_are_made_at_once_are_all_kept,
+    a_key_is_issued_used_and_revoked,
+    every_call_is_audited,
+    metrics_say_what_they_are_about,
+    failed_authentications_lock_nobody_out,
+}
+
+const METRICS: &str = "/.tollgate/v1/metrics";
+const PURGES: &str = "/.tollgate/v1/purges";
+const KEYS: &str = "/.tollgate/v1/keys";
+
+fn post(target: &str, content: &Value) -> Request {
+    Request::post(target, content.to_string()).field("content-type", "application/json")
+}
+
+async fn ask(world: &World, role: Role, request: Request) -> Result<Answer, Box<dyn std::error::Error>> {
+    Ok(world.client().send(bearing(request, &token(role))).await?)
+}
+
+fn bearing(request: Request, token: &str) -> Request {
+    request.field("authorization", &format!("Bearer {token}"))
+}
+
+/// The lines of the audit about an action, once there are as many.
+async fn audit(world: &World, action: &str, count: usize) -> Result<Vec<Value>, Box<dyn std::error::Error>> {
+    let lines = || -> Vec<Value> {
+        let lines = world.host.logs();
+        let lines = lines.iter().filter_map(|line| serde_json::from_str(line).ok());
+        lines.filter(|line: &Value| line["event"] == "audit" && line["action"] == action).collect()
+    };
+    world.eventually(&format!("{count} lines of the audit"), || lines().len() >= count).await?;
+    Ok(lines())
+}
+
+async fn without_a_bound_token_it_is_an_unknown_route_and_forwarded_nowhere(world: Rc<World>) -> Outcome {
+    let host = world.start_host(true, &[]).await?;
+    let everything = Project::new(&world).route("{path: \"/{*rest}\"}").yaml();
+    world.publish_to(&host, &everything).await?;
+    let client = host.client().for_host(&world.domain);
+    assert_eq!(client.get("/x").await?.status, 200);
+    let answer = client.send(bearing(post(PURGES, &json!({"all": true})), &token(Role::Operate))).await?;
+    assert_problem(&answer, 404, "route-not-found");
+    assert_eq!(world.upstream.report().count(PURGES), 0);
+    let unknown = host.client().for_host("unknown.test").get("/x").await?;
+    let mut documents = [answer.json(), unknown.json()];
+    documents.iter_mut().for_each(|document| document["request_id"] = Value::Null);
+    assert_eq!(documents[0], documents[1]);
+    assert!(!host.logs().iter().any(|line| line.contains("\"audit\"")));
+    Ok(())
+}
+
+async fn a_wrong_token_is_a_challenge(world: Rc<World>) -> Outcome {
+    let answer = world.client().get(METRICS).await?;
+    assert_problem(&answer, 401, "credential-missing");
+    assert_eq!(answer.field("www-authenticate"), Some("Bearer realm=\"tollgate-operator\""));
+    let wrong = "0".repeat(32);
+    let answer = world.client().send(bearing(Request::get(METRICS), &wrong)).await?;
+    assert_problem(&answer, 401, "credential-unknown");
+    assert!(!world.host.logs().join("\n").contains(&wrong), "a token in the log");
+    Ok(())
+}
+
+async fn a_role_allows_its_own_resources_alone(world: Rc<World>) -> Outcome {
+    for resource in Resource::ALL {
+        let target = format!("/.tollgate/{}", resource.path().replace("{}", "key-000000000000"));
+        for role in Role::ALL.into_iter().filter(|role| !role.allows(resource.role())) {
+            let request = Request::of(resource.method().as_str(), &target);
+            assert_problem(&ask(&world, role, request).await?, 403, "role-missing");
+        }
+    }
+    Ok(())
+}
+
+async fn hostile_requests_get_problems(world: Rc<World>) -> Outcome {
+    let ask = async |request| ask(&world, Role::Operate, request).await;
+    let json = |content: String| Request::post(PURGES, content).field("content-type", "application/json");
+    assert_problem(&ask(json(String::new())).await?, 400, "bad-request");
+    assert_problem(&ask(json("{\"all\":".to_owned())).await?, 400, "bad-request");
+    assert_problem(&ask(json("[".repeat(16_000))).await?, 400, "bad-request");
+    assert_problem(&ask(json(r#"{"all":true,"more":1}"#.to_owned())).await?, 400, "bad-request");
+    assert_problem(&ask(json("x".repeat(100_000))).await?, 413, "content-too-large");
+    assert_problem(&ask(Request::post(PURGES, "all=true")).await?, 415, "unsupported-media-type");
+    let answer = ask(Request::of("DELETE", PURGES)).await?;
+    assert_problem(&answer, 405, "method-not-allowed");
+    assert_eq!(answer.field("allow"), Some("POST"));
+    assert_problem(&ask(Request::get("/.tollgate/v2/metrics")).await?, 404, "resource-not-found");
+    assert_problem(&ask(Request::get("/.tollgate/v1/keys/e2e%3Aconfig%3Aactive")).await?, 400, "bad-request");
+    Ok(())
+}
+
+async fn until_hit(world: &World, target: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+    for _ in 0..100 {
+        let answer = world.client().get(target).await?;
+        if answer.field("cache-status").is_some_and(|status| status.contains("hit")) {
+            return Ok(answer);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    Err(format!("{target} is never answered from store").into())
+}
+
+async fn a_purge_takes_effect(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: \"/{*rest}\", cache: {ttl: 1h}}")).await?;
+    until_hit(&world, "/a?q=1").await?;
+    until_hit(&world, "/b").await?;
+    let url = format!("http://{}/a?q=1", world.domain);
+    let answer = ask(&world, Role::Purge, post(PURGES, &json!({"url": url}))).await?;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["keys"][0].as_str().map(str::len), Some(64), "{}", answer.text());
+    let status = |answer: &Answer| answer.field("cache-status").unwrap_or_default().to_owned();
+    assert!(!status(&world.client().get("/a?q=1").await?).contains("hit"));
+    assert!(status(&world.client().get("/b").await?).contains("hit"), "the others stay");
+    until_hit(&world, "/a?q=1").await?;
+    let elsewhere = post(PURGES, &json!({"url": "http://unknown.test/a"}));
+    assert_problem(&ask(&world, Role::Purge, elsewhere).await?, 404, "resource-not-found");
+    Ok(())
+}
+
+async fn purges_that_are_made_at_once_are_all_kept(world: Rc<World>) -> Outcome {
+    let key = |number: u8| format!("{number:02x}").repeat(32);
+    let asked = (0..8).map(|number| {
+        let request = bearing(post(PURGES, &json!({"key": key(number)})), &token(Role::Purge));
+        tokio::task::spawn_local(world.client().send_owned(request))
+    });
+    let asked: Vec<_> = asked.collect();
+    for answer in asked {
+        let answer = answer.await??;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let record = world.host.get("e2e:purges").await?.ok_or("no record of purges")?;
+    let record: Purges = decode(&record)?;
+    let is_kept =
+        |key: String| record.as_slice().iter().any(|p| p.resource.as_ref().is_some_and(|r| r.as_str() == key));
+    assert!((0..8).all(|number| is_kept(key(number))), "{record:?}");
+    Ok(())
+}
+
+async fn a_key_is_issued_used_and_revoked(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /a, authn: keys}")).await?;
+    let answer = ask(&world, Role::Operate, post(KEYS, &json!({"consumer": "acme", "environment": "test"}))).await?;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let (key, id) = (answer.json()["key"].clone(), answer.json()["id"].clone());
+    let (key, id) = (key.as_str().unwrap_or_default(), id.as_str().unwrap_or_default());
+    let get = async || world.client().send(Request::get("/a").field("x-api-key", key)).await;
+    assert_eq!(get().await?.status, 200);
+    let shown = ask(&world, Role::Read, Request::get(&format!("{KEYS}/{id}"))).await?;
+    assert_eq!(shown.json()["consumer"], "acme", "{}", shown.text());
+    assert!(!shown.text().contains(key));
+    let revoked = ask(&world, Role::Operate, Request::of("POST", &format!("{KEYS}/{id}/revoke"))).await?;
+    assert_eq!(revoked.json()["revoked"], true, "{}", revoked.text());
+    assert_problem(&get().await?, 401, "credential-revoked");
+    assert!(!world.host.logs().join("\n").contains(key), "a key in the log");
+    Ok(())
+}
+
+async fn every_call_is_audited(world: Rc<World>) -> Outcome {
+    let key = "ab".repeat(32);
+    ask(&world, Role::Purge, post(PURGES, &json!({"key": key}))).await?;
+    ask(&world, Role::Read, post(PURGES, &json!({"key": key}))).await?;
+    let lines = audit(&world, "purge.new", 2).await?;
+    assert_eq!((&lines[0]["caller"], &lines[0]["role"]), (&json!("e2e-purge"), &json!("purge")));
+    assert_eq!((&lines[0]["outcome"], &lines[0]["targets"]), (&json!("done"), &json!([key])));
+    assert_eq!((&lines[1]["outcome"], &lines[1]["problem"]), (&json!("refused"), &json!("role-missing")));
+    world.client().get(METRICS).await?;
+    let lines = audit(&world, "unknown", 1).await?;
+    assert_eq!((&lines[0]["caller"], &lines[0]["problem"]), (&Value::Null, &json!("credential-missing")));
+    assert!(
+        Role::ALL.into_iter().all(|role| !world.host.logs().join("\n").contains(&token(role))),
+        "a token in the log"
+    );
+    Ok(())
+}
+
+async fn metrics_say_what_they_are_about(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /a}")).await?;
+    world.client().get("/a").await?;
+    world.records(1).await?;
+    let answer = ask(&world, Role::Read, Request::get(METRICS)).await?;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["scope"], if world.on(Kind::Native) { "process" } else { "isolate" });
+    assert!(answer.json()["metrics"].as_array().is_some_and(|families| families.len() >= 5), "{}", answer.text());
+    let text = ask(&world, Role::Read, Request::get(METRICS).field("accept", "text/plain")).await?;
+    assert!(text.text().contains("# TYPE http_server_request_duration_seconds histogram"), "{}", text.text());
+    Ok(())
+}
+
+async fn failed_authentications_lock_nobody_out(world: Rc<World>) -> Outcome {
+    // A host of its own: what fails here would be refused to the next scenario.
+    let host = world.start_host(true, &[(Role::Read.secret_name(), &token(Role::Read))]).await?;
+    let mut statuses = Vec::new();
+    // Each isolate bounds for itself, and a host may have two.
+    for _ in 0..60 {
+        statuses.push(host.client().get(METRICS).await?.status);
+    }
+    assert!(statuses.iter().all(|status| matches!(status, 401 | 429)), "{statuses:?}");
+    if !world.on(Kind::Spin) {
+        assert!(statuses.contains(&429), "{statuses:?}");
+    }
+    let allowed = host.client().send(bearing(Request::get(METRICS), &token(Role::Read))).await?;
+    assert_eq!(allowed.status, 200);
+    Ok(())
+}

@@ -9,7 +9,8 @@
 //!
 //! Where to start: [`settings::RouteSettings`] is what a route can say. Each phase of an exchange has a module here with
 //! the settings of its policies, the pure decision, and its tests: [`route`], [`guard`], [`authn`], [`limit`], [`cache`],
-//! [`forward`]. [`kinds`] lists the kinds of policy and the slots they stand in. What they come to is a [`problem::Problem`] or a line in the [`trace::DecisionTrace`].
+//! [`forward`]. [`kinds`] lists the kinds of policy and the slots they stand in. What they come to is a
+//! [`problem::Problem`] or an [`event::Event`].
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ pub mod bounds;
 pub mod cache;
 pub mod cell;
 pub mod codec;
+pub mod event;
 pub mod fetch;
 mod field_name;
 pub mod forward;
@@ -32,4 +34,3 @@ pub mod secret;
 pub mod settings;
 pub mod telemetry;
 pub mod time;
-pub mod trace;

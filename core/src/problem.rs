@@ -1,9 +1,12 @@
 //! Problems: the answer every refusal and every failure owes the client (RFC 9457).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
+
+use crate::event::{Reason, Verdict};
 
 /// The kinds of problem. Each has a stable type URI, one status and one title; docs/problems.md lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -191,30 +194,35 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// What went wrong this time and how to mend it, for the client. Says nothing internal.
     pub detail: Cow<'static, str>,
-    /// What the log should know beyond that; never a secret.
-    pub log: Cow<'static, str>,
+    /// Why, as data; its words are for the log, and never hold a secret.
+    pub reason: Reason,
     /// Fields of the response: challenges, `Allow`, `Retry-After`, `RateLimit`, `Proxy-Status`.
     pub fields: Box<HeaderMap>,
     /// The policy that decided, if one did.
-    pub policy: Option<String>,
+    pub policy: Option<Arc<str>>,
 }
 
 impl Problem {
-    /// A problem with its text for the client.
-    pub fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), log: Cow::Borrowed(""), fields: Box::default(), policy: None }
+    /// A problem with its text for the client, and why it is one.
+    pub fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>, reason: Reason) -> Self {
+        Self { kind, detail: detail.into(), reason, fields: Box::default(), policy: None }
     }
 
-    /// Adds a text for the log.
+    /// A problem whose kind and text say all that there is to say.
+    pub fn plain(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(kind, detail, Reason::SeeProblem)
+    }
+
+    /// What it is among verdicts: something failed, or policy said no.
     #[must_use]
-    pub fn logged(mut self, text: impl Into<Cow<'static, str>>) -> Self {
-        self.log = text.into();
-        self
+    pub fn verdict(&self) -> Verdict {
+        let failed = self.kind.status().is_server_error() && self.kind != ProblemKind::NotStored;
+        if failed { Verdict::Error } else { Verdict::Refuse }
     }
 
     /// Names the policy that decided.
     #[must_use]
-    pub fn by(mut self, policy: impl Into<String>) -> Self {
+    pub fn by(mut self, policy: impl Into<Arc<str>>) -> Self {
         self.policy = Some(policy.into());
         self
     }
@@ -259,6 +267,7 @@ struct Document<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Local;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -271,8 +280,9 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn the_document_keeps_the_log_text_to_itself() {
-        let problem = Problem::new(ProblemKind::UpstreamFailed, "try again").logged("10.0.0.7 refused").by("p");
+    fn the_document_keeps_the_words_for_the_log_to_itself() {
+        let reason = Reason::CredentialsAway { text: Local("10.0.0.7 refused".into()) };
+        let problem = Problem::new(ProblemKind::UpstreamFailed, "try again", reason).by("p");
         let text = String::from_utf8(problem.document("r1")).unwrap();
         assert!(!text.contains("10.0.0.7"));
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();

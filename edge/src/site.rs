@@ -1,11 +1,14 @@
 //! One part of a bundle, ready to route with.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::Method;
 use tollgate_core::cache::{CacheKey, CacheSettings, resource_key};
+use tollgate_core::event::RouteLabel;
 use tollgate_core::forward::Resource;
 use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, Router};
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
@@ -17,6 +20,10 @@ pub(crate) struct Site {
     pub(crate) gateway: Rc<GatewaySettings>,
     pub(crate) settings: SiteSettings,
     pub(crate) router: Router,
+    /// The routes as telemetry names them, made when one is first taken: most are not in most isolates.
+    labels: Box<[OnceCell<Arc<RouteLabel>>]>,
+    /// The upstreams' names, shared by the records of calls.
+    upstream_names: Box<[Arc<str>]>,
     /// The name of its stored form.
     pub(crate) id: Id,
     /// Bytes of its stored form; they stand for the memory that it takes.
@@ -35,7 +42,25 @@ impl Site {
             .collect();
         let routes = settings.routes.iter().zip(&methods);
         let router = Router::new(routes.map(|(r, methods)| Entry { path: &r.path, methods, when: &r.when }));
-        Self { gateway, settings, router, id, size }
+        let labels = settings.routes.iter().map(|_| OnceCell::new()).collect();
+        let upstream_names = settings.upstreams.iter().map(|upstream| upstream.name.as_str().into()).collect();
+        Self { gateway, settings, router, labels, upstream_names, id, size }
+    }
+
+    /// The route at a place as telemetry names it; the router only gives places that exist.
+    pub(crate) fn label(&self, index: usize) -> Arc<RouteLabel> {
+        let route = &self.settings.routes[index];
+        let label = || RouteLabel {
+            id: route.id.as_str().into(),
+            api: route.api.clone(),
+            template: route.path.label().to_owned(),
+        };
+        Arc::clone(self.labels[index].get_or_init(|| Arc::new(label())))
+    }
+
+    /// The name of the upstream at a place; coherent settings name only places that exist.
+    pub(crate) fn upstream_name(&self, index: usize) -> Arc<str> {
+        Arc::clone(&self.upstream_names[index])
     }
 
     /// The routes of GETs for this URL that are cached, whatever their fields.

@@ -58,8 +58,8 @@ pub(crate) fn record(asked: &str, record: &ExchangeRecord, response: &Response<C
     assert_eq!(record.status, response.status().as_u16(), "{asked}");
     assert_eq!(Some(&record.request_id), field(response, "x-request-id").as_ref(), "{asked}");
     let is_problem = field(response, "content-type").as_deref() == Some("application/problem+json");
-    assert_eq!(record.refusal.is_some(), is_problem, "{asked}: {:?}", record.refusal);
-    assert!(!record.decisions.decisions().is_empty(), "{asked}: no decision is traced");
+    assert_eq!(record.refusal().is_some(), is_problem, "{asked}: {:?}", record.refusal());
+    assert!(!record.events.as_slice().is_empty(), "{asked}: nothing happened");
 }
 
 fn field(response: &Response<Content>, name: &str) -> Option<String> {

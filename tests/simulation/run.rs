@@ -105,9 +105,9 @@ async fn exchange(simulation: Rc<Simulation>, number: u64) {
     check::response(&asked, &response, is_head);
     let record = served.after.await;
     check::record(&asked, &record, &response);
-    let limited = record.route.as_ref().is_some_and(|route| ["/limited", "/both"].contains(&route.template.as_str()));
-    if let Some(principal) = record.principal.filter(|_| limited && record.upstream.is_some()) {
-        *simulation.forwarded.borrow_mut().entry(principal.consumer).or_default() += 1;
+    let limited = record.route().is_some_and(|route| ["/limited", "/both"].contains(&route.template.as_str()));
+    if let Some(principal) = record.principal().filter(|_| limited && record.calls().next().is_some()) {
+        *simulation.forwarded.borrow_mut().entry(principal.consumer.clone()).or_default() += 1;
     }
     let new = simulation.ended.borrow_mut().insert(record.request_id);
     assert!(new, "{asked}: its request id was used before");

@@ -9,7 +9,7 @@ Usage: cargo xtask <task>
                              build the artifacts of these hosts (default: all)
   test [--host HOST]... [--only SUITE]... [E2E FILTER]
                              run all tests, or only these suites, only on these hosts
-                             suites: unit, wasm, conformance, simulation, examples, e2e
+                             suites: unit, wasm, conformance, simulation, examples, decisions, e2e
   layers                     check which crate may depend on which, and what core must not use
   kinds                      check that every policy kind has its modules, page, example, policy test and scenario
   lint                       formatting, clippy and docs with warnings denied, cargo-deny
@@ -54,12 +54,13 @@ pub(crate) enum Suite {
     Conformance,
     Simulation,
     Examples,
+    Decisions,
     E2e,
 }
 
 impl Suite {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Unit, Self::Wasm, Self::Conformance, Self::Simulation, Self::Examples, Self::E2e];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Unit, Self::Wasm, Self::Conformance, Self::Simulation, Self::Examples, Self::Decisions, Self::E2e];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -68,13 +69,16 @@ impl Suite {
             Self::Conformance => "conformance",
             Self::Simulation => "simulation",
             Self::Examples => "examples",
+            Self::Decisions => "decisions",
             Self::E2e => "e2e",
         }
     }
 
     fn parse(word: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|suite| suite.name() == word).ok_or_else(|| {
-            format!("`{word}` is not a suite; the suites are unit, wasm, conformance, simulation, examples, e2e")
+            format!(
+                "`{word}` is not a suite; the suites are unit, wasm, conformance, simulation, examples, decisions, e2e"
+            )
         })
     }
 }

@@ -53,7 +53,7 @@ fn runs(selection: &Selection, suite: Suite) -> bool {
 
 /// The hosts to set up for; unit tests alone need none.
 fn needed(selection: &Selection) -> &[Host] {
-    if selection.wants(Suite::E2e) || selection.wants(Suite::Conformance) {
+    if [Suite::E2e, Suite::Conformance, Suite::Decisions].into_iter().any(|suite| selection.wants(suite)) {
         selection.hosts()
     } else if runs(selection, Suite::Wasm) {
         &[Host::Cloudflare]
@@ -69,7 +69,8 @@ fn suite_of(place: &Place, selection: &Selection, suite: Suite) -> Result<(u64, 
         Suite::Conformance => conformance(place, selection),
         Suite::Simulation => integration(place, "simulation"),
         Suite::Examples => examples::test(place),
-        Suite::E2e => e2e(place, selection),
+        Suite::Decisions => gateways(place, selection, "decisions"),
+        Suite::E2e => gateways(place, selection, "e2e"),
     }
 }
 
@@ -118,9 +119,10 @@ fn conformance(place: &Place, selection: &Selection) -> Result<(u64, u64), Strin
     on_hosts(place, selection, "conformance")
 }
 
-fn e2e(place: &Place, selection: &Selection) -> Result<(u64, u64), String> {
+/// A suite that talks to gateways in processes of their own.
+fn gateways(place: &Place, selection: &Selection, program: &str) -> Result<(u64, u64), String> {
     build::for_tests(place, selection.hosts())?;
-    on_hosts(place, selection, "e2e")
+    on_hosts(place, selection, program)
 }
 
 /// Runs one of the suites that are programs, on the selected hosts.
@@ -130,7 +132,10 @@ fn on_hosts(place: &Place, selection: &Selection, program: &str) -> Result<(u64,
     for host in selection.hosts() {
         command.args(["--host", host.name()]);
     }
-    command.args(&selection.filter).env("TOLLGATE_TARGET", &place.target);
+    if program != "decisions" {
+        command.args(&selection.filter);
+    }
+    command.env("TOLLGATE_TARGET", &place.target);
     counted(&mut command)
 }
 
@@ -159,7 +164,7 @@ fn counted(command: &mut std::process::Command) -> Result<(u64, u64), String> {
 /// The beginning of the summary of cargo's own runner.
 const OWN_RUNNER: &str = "test result:";
 
-const SUMMARIES: [&str; 4] = [OWN_RUNNER, "Summary [", "conformance: ", "e2e: "];
+const SUMMARIES: [&str; 5] = [OWN_RUNNER, "Summary [", "conformance: ", "decisions: ", "e2e: "];
 
 /// Sums up the summary lines of nextest, of cargo's runner, of the wasm runner and of the suites that are programs.
 fn counts(said: &str) -> (u64, u64) {
@@ -231,6 +236,7 @@ mod tests {
             ("test result: FAILED. 3 passed; 4 failed; 0 ignored; finished in 0.1s", (3, 4)),
             ("conformance: 142 passed, 2 failed, 28 not applicable", (142, 2)),
             ("e2e: 150 passed, 1 failed, 4 not applicable", (150, 1)),
+            ("decisions: 147 passed, 1 failed", (147, 1)),
             ("90 passed, said a test that prints", (0, 0)),
             ("    test result: FAILED. 0 passed; 1 failed\n     Summary [ 1s] 2 tests run: 1 passed, 1 failed", (1, 1)),
         ] {

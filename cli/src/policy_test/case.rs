@@ -100,12 +100,12 @@ impl Running<'_, '_> {
             for expect in expected_of(step, nth) {
                 let mismatches = judge(expect, &exchanged);
                 if !mismatches.is_empty() {
-                    let decisions = Some(exchanged.record.decisions);
+                    let events = Some(exchanged.record.events);
                     return Err(TestFailure {
                         at: expect.span,
                         what: the_nth(&line, nth, step.repeat),
                         mismatches,
-                        decisions,
+                        events,
                     });
                 }
             }
@@ -188,7 +188,7 @@ fn late(at: Span, number: usize, wanted: &str, now: &str) -> TestFailure {
 }
 
 fn failure(at: Span, what: String, mismatch: Mismatch) -> TestFailure {
-    TestFailure { at, what, mismatches: vec![mismatch], decisions: None }
+    TestFailure { at, what, mismatches: vec![mismatch], events: None }
 }
 
 fn the_nth(line: &str, nth: u32, of: u32) -> String {

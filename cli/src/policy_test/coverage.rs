@@ -6,9 +6,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use tollgate_config::{Compiled, CompiledRoute};
 use tollgate_core::cache::{CacheOutcome, Forwarded};
+use tollgate_core::event::{Phase, Verdict};
 use tollgate_core::kinds::{Policies, Slot};
+use tollgate_core::problem::ProblemKind;
 use tollgate_core::telemetry::ExchangeRecord;
-use tollgate_core::trace::{Phase, Verdict};
 
 /// Collects what is reached while tests run.
 #[derive(Default)]
@@ -100,7 +101,7 @@ impl Coverage {
 
     /// Records what an exchange reached.
     pub(super) fn note(&mut self, record: &ExchangeRecord) {
-        let route = record.route.as_ref().and_then(|route| self.places.get(&route.id));
+        let route = record.route().and_then(|route| self.places.get(route.id.as_ref()));
         let route = route.and_then(|place| self.routes.get_mut(*place));
         for item in route.into_iter().chain(&mut self.policies) {
             for (branch, reached) in &mut item.branches {
@@ -166,8 +167,8 @@ fn branches(route: &CompiledRoute, policies: &Policies) -> Vec<Branch> {
 impl Branch {
     fn is_reached(&self, record: &ExchangeRecord) -> bool {
         let decided = |phase: Phase, policy: Option<&str>, verdicts: &[Verdict]| {
-            record.decisions.decisions().iter().any(|decision| {
-                decision.phase == phase && decision.policy.as_deref() == policy && verdicts.contains(&decision.verdict)
+            record.events.as_slice().iter().any(|event| {
+                event.phase == phase && event.policy.as_deref() == policy && verdicts.contains(&event.verdict)
             })
         };
         let by = |phase, policy: &String, verdict| decided(phase, Some(policy.as_str()), &[verdict]);
@@ -175,30 +176,33 @@ impl Branch {
             Self::Taken => true,
             Self::Accepted(policy) => by(Phase::Authenticate, policy, Verdict::Pass),
             Self::Refused(policy) => by(Phase::Authenticate, policy, Verdict::Refuse),
-            Self::NoCredential => record.refusal.as_ref().is_some_and(|r| r.problem == "credential-missing"),
+            Self::NoCredential => record.refusal().is_some_and(|r| r.problem == ProblemKind::CredentialMissing),
             Self::ScopesGranted => decided(Phase::Authorize, None, &[Verdict::Pass]),
             Self::ScopesMissing => decided(Phase::Authorize, None, &[Verdict::Refuse]),
             Self::WithinLimit(policy) => by(Phase::Limit, policy, Verdict::Pass),
             Self::OverLimit(policy) => by(Phase::Limit, policy, Verdict::Refuse),
-            Self::CacheHit => matches!(record.cache, Some(CacheOutcome::Hit { .. })),
+            Self::CacheHit => matches!(record.cache(), Some(CacheOutcome::Hit { .. })),
             Self::CacheMiss => matches!(
-                record.cache,
+                record.cache(),
                 Some(CacheOutcome::Forwarded { why: Forwarded::UriMiss | Forwarded::VaryMiss, .. })
             ),
-            Self::Stored => matches!(record.cache, Some(CacheOutcome::Forwarded { stored: true, .. })),
+            Self::Stored => matches!(record.cache(), Some(CacheOutcome::Forwarded { stored: true, .. })),
             Self::Answered => outcome(record).is_some_and(|outcome| outcome.is_ok()),
             Self::Failed => outcome(record).is_some_and(|outcome| outcome.is_err_and(|error| !error_is_time(error))),
             Self::TimedOut => outcome(record).is_some_and(|outcome| outcome.is_err_and(error_is_time)),
-            Self::Decided(policy) => record.decisions.decisions().iter().any(|d| d.policy.as_ref() == Some(policy)),
-            Self::StoreUnavailable(policy) => record.decisions.decisions().iter().any(|d| {
-                d.policy.as_ref() == Some(policy) && matches!(d.verdict, Verdict::Error | Verdict::OpenOnFailure)
+            Self::Decided(policy) => {
+                record.events.as_slice().iter().any(|e| e.policy.as_deref() == Some(policy.as_str()))
+            }
+            Self::StoreUnavailable(policy) => record.events.as_slice().iter().any(|e| {
+                let failed = matches!(e.verdict, Verdict::Error | Verdict::OpenOnFailure);
+                failed && e.policy.as_deref() == Some(policy.as_str())
             }),
         }
     }
 }
 
 fn outcome(record: &ExchangeRecord) -> Option<Result<u16, tollgate_core::forward::UpstreamError>> {
-    record.upstream.as_ref().map(|upstream| upstream.outcome)
+    record.calls().last().map(|call| call.outcome)
 }
 
 fn error_is_time(error: tollgate_core::forward::UpstreamError) -> bool {

@@ -23,7 +23,7 @@ pub(super) fn prove(analysis: &Analysis<'_>, compiled: &Compiled, invariant: &In
         }
     };
     let failure =
-        (!mismatches.is_empty()).then_some(TestFailure { at: invariant.span, what, mismatches, decisions: None });
+        (!mismatches.is_empty()).then_some(TestFailure { at: invariant.span, what, mismatches, events: None });
     TestRun {
         name: invariant.title(),
         kind: Kind::Invariant,

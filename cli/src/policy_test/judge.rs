@@ -7,10 +7,10 @@ use tollgate_config::policy_tests::{
     UpstreamExpect,
 };
 use tollgate_core::cache::{CacheOutcome, Forwarded};
+use tollgate_core::event::{Phase, Verdict};
 use tollgate_core::limit::fields::{RATELIMIT, RATELIMIT_POLICY};
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::micros_as_millis;
-use tollgate_core::trace::{Phase, Verdict};
 use tollgate_edge::memory::Content;
 
 use super::case::Exchanged;
@@ -72,13 +72,13 @@ impl Judge {
             }
         }
         if let Some(cache) = &expect.cache {
-            let got = cache_outcome(came.record.cache);
+            let got = cache_outcome(came.record.cache());
             if got != cache.value {
                 self.differs("cache", cache.span, cache.value.as_str(), got.as_str());
             }
         }
         if let Some(stored) = &expect.stored {
-            let got = matches!(came.record.cache, Some(CacheOutcome::Forwarded { stored: true, .. }));
+            let got = matches!(came.record.cache(), Some(CacheOutcome::Forwarded { stored: true, .. }));
             if got != stored.value {
                 self.differs("stored", stored.span, stored.value.to_string(), got.to_string());
             }
@@ -97,20 +97,20 @@ impl Judge {
     }
 
     fn decision(&mut self, expect: &Expect, record: &ExchangeRecord) {
-        let refusal = record.refusal.as_ref();
+        let refusal = record.refusal();
         if let Some(problem) = &expect.problem {
             let expected = problem.value.map(|kind| kind.slug());
-            self.name("problem", problem.span, expected, refusal.map(|refusal| refusal.problem));
+            self.name("problem", problem.span, expected, refusal.map(|refusal| refusal.problem.slug()));
         }
         if let Some(policy) = &expect.policy {
             let expected = match &policy.value {
                 PolicyExpect::None => None,
                 PolicyExpect::Named(name) => Some(name.as_str()),
             };
-            self.name("policy", policy.span, expected, refusal.and_then(|refusal| refusal.policy.as_deref()));
+            self.name("policy", policy.span, expected, refusal.and_then(|refusal| refusal.policy).map(AsRef::as_ref));
         }
         if let Some(route) = &expect.route {
-            let got = record.route.as_ref().map(|route| route.id.as_str());
+            let got = record.route().map(|route| route.id.as_ref());
             let expected = route.value.as_deref();
             if !got.zip(expected).is_some_and(|(got, expected)| is_route(got, expected)) {
                 self.name("route", route.span, expected, got);
@@ -123,7 +123,7 @@ impl Judge {
             }
         }
         if let Some(consumer) = &expect.consumer {
-            let got = record.principal.as_ref().map(|principal| principal.consumer.as_str());
+            let got = record.principal().map(|principal| principal.consumer.as_str());
             self.name("consumer", consumer.span, consumer.value.as_deref(), got);
         }
     }
@@ -241,9 +241,9 @@ fn cache_outcome(outcome: Option<CacheOutcome>) -> CacheExpect {
 
 /// The phase that ended an exchange: the one that refused, failed or answered; otherwise `forward`.
 fn ended_in(record: &ExchangeRecord) -> Phase {
-    let decisions = record.decisions.decisions();
-    let last = |verdicts: &[Verdict]| decisions.iter().rev().find(|d| verdicts.contains(&d.verdict)).map(|d| d.phase);
-    let ended = match record.refusal {
+    let events = record.events.as_slice();
+    let last = |verdicts: &[Verdict]| events.iter().rev().find(|e| verdicts.contains(&e.verdict)).map(|e| e.phase);
+    let ended = match record.refusal() {
         Some(_) => last(&[Verdict::Refuse, Verdict::Error]),
         None => last(&[Verdict::Answer]),
     };

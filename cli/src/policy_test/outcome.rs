@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tollgate_config::policy_tests::TestFile;
 use tollgate_config::{Diagnostics, Span};
-use tollgate_core::trace::DecisionTrace;
+use tollgate_core::event::Events;
 
 use super::coverage::Summary;
 
@@ -54,8 +54,8 @@ pub(super) struct TestFailure {
     pub(super) what: String,
     /// The differences.
     pub(super) mismatches: Vec<Mismatch>,
-    /// The decisions of the request that failed.
-    pub(super) decisions: Option<DecisionTrace>,
+    /// The events of the request that failed.
+    pub(super) events: Option<Events>,
 }
 
 /// One difference between expectation and result.

@@ -108,8 +108,8 @@ impl<'f> Stage<'f> {
         let (_, record) = self.scout.serve(request, client)?;
         self.scout.host.sink.clear();
         let _ = self.scout.host.upstream.take_received();
-        let taken = record.route?;
-        self.compiled.routes().iter().find(|route| route.settings.id == taken.id)
+        let taken = record.route()?;
+        self.compiled.routes().iter().find(|route| *route.settings.id == *taken.id)
     }
 }
 

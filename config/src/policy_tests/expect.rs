@@ -1,8 +1,8 @@
 //! What a step expects of an answer.
 
 use http::{HeaderName, Method};
+use tollgate_core::event::Phase;
 use tollgate_core::problem::ProblemKind;
-use tollgate_core::trace::Phase;
 
 use super::consumer::Keys;
 use super::request::{self, scalar};

@@ -73,6 +73,17 @@ pub enum Presented {
     WrongPlace,
 }
 
+impl KeyError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Form => "form",
+            Self::Checksum => "checksum",
+        }
+    }
+}
+
 impl ApiKey {
     /// Reads a key.
     ///

@@ -13,7 +13,7 @@ crate::policy_kinds!(declare_modules @authn);
 pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, Presented, query_without_keys};
 pub use credential::{Credential, CredentialState};
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What every kind of the authentication slot decides.
 pub trait Authenticator: PolicyKind {
@@ -31,7 +31,9 @@ pub trait Authenticator: PolicyKind {
 }
 
 /// Whom a request is made for, once authenticated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// It is shared, and made once for a credential that is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The owner of the credential.
     pub consumer: String,
@@ -41,6 +43,21 @@ pub struct Principal {
     pub plan: Option<String>,
     /// What it may do.
     pub scopes: Vec<String>,
-    /// The policy that authenticated it.
-    pub policy: String,
+}
+
+impl From<&Credential> for Principal {
+    fn from(credential: &Credential) -> Self {
+        Self {
+            consumer: credential.consumer.clone(),
+            credential: credential.id.clone(),
+            plan: credential.plan.clone(),
+            scopes: credential.scopes.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "consumer {}, credential {}", self.consumer, self.credential)
+    }
 }

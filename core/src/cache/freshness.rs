@@ -1,6 +1,8 @@
 //! Whether a stored response may be used, and whether a new one may be stored (RFC 9111, sections 3 and 4).
 
 use http::StatusCode;
+use std::fmt;
+
 use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, EXPIRES, LAST_MODIFIED, SET_COOKIE, VARY};
 
 use super::{CacheControl, CacheSettings, StoredMeta};
@@ -43,6 +45,36 @@ pub enum NotStored {
     TooLarge,
     /// A field is not text.
     NotText,
+}
+
+impl NotStored {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Forbidden => "forbidden",
+            Self::Status => "status",
+            Self::SetCookie => "set-cookie",
+            Self::Varies => "varies",
+            Self::NoLifetime => "no-lifetime",
+            Self::TooLarge => "too-large",
+            Self::NotText => "not-text",
+        }
+    }
+}
+
+impl fmt::Display for NotStored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forbidden => "the upstream says no-store or private",
+            Self::Status => "its method or status is not stored",
+            Self::SetCookie => "it sets a cookie",
+            Self::Varies => "it varies on everything or on too much",
+            Self::NoLifetime => "nobody says for how long it is fresh",
+            Self::TooLarge => "it is too large",
+            Self::NotText => "a field is not text",
+        })
+    }
 }
 
 /// Assesses a stored response for a request with these directives.

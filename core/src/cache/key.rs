@@ -1,6 +1,8 @@
 //! Whether a request may use the cache, and under which key.
 
 use http::Method;
+use std::fmt;
+
 use http::header::{AUTHORIZATION, COOKIE, RANGE};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -48,6 +50,32 @@ pub enum Bypass {
     NoStore,
     /// It has content, which may affect the answer and is not part of any key.
     Content,
+}
+
+impl Bypass {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::Credentials => "credentials",
+            Self::Range => "range",
+            Self::NoStore => "no-store",
+            Self::Content => "content",
+        }
+    }
+}
+
+impl fmt::Display for Bypass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Method => "neither GET nor HEAD",
+            Self::Credentials => "the request carries credentials, and the route does not say to cache those",
+            Self::Range => "the request asks for a range",
+            Self::NoStore => "the request says no-store",
+            Self::Content => "the request has content",
+        })
+    }
 }
 
 /// How a request reads the cache.

@@ -1,6 +1,6 @@
 //! What the cache did for an exchange, and its form in `Cache-Status` (RFC 9211).
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use serde::Serialize;
 
@@ -54,6 +54,12 @@ impl Forwarded {
             Self::Request => "request",
             Self::Stale => "stale",
         }
+    }
+}
+
+impl fmt::Display for Forwarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

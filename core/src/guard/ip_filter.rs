@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use super::Guard;
 use crate::bounds::NETWORKS_MAX;
+use crate::event::Reason;
 use crate::codec;
 use crate::kinds::{PolicyKind, Uses};
 use crate::problem::{Problem, ProblemKind};
@@ -96,12 +97,12 @@ impl Guard for IpFilterSettings {
     fn check(&self, address: Option<IpAddr>) -> Result<(), Problem> {
         let reason = match self.admit(address) {
             Admission::Admitted(_) => return Ok(()),
-            Admission::Refused(Some(network)) => format!("the client's address is in {network}"),
-            Admission::Refused(None) => "the client's address is in no network that is allowed".to_owned(),
-            Admission::Unknown => "the client's address is not known".to_owned(),
+            Admission::Refused(Some(network)) => Reason::AddressDenied { network },
+            Admission::Refused(None) => Reason::AddressNotAllowed,
+            Admission::Unknown => Reason::AddressUnknown,
         };
         // Which network decided is for the log: it would help whoever probes the lists.
-        Err(Problem::new(ProblemKind::ClientNotAdmitted, "Requests from this address are not accepted.").logged(reason))
+        Err(Problem::new(ProblemKind::ClientNotAdmitted, "Requests from this address are not accepted.", reason))
     }
 }
 

@@ -28,6 +28,18 @@ pub enum OnFault {
 }
 
 impl Fault {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Contended => "contended",
+            Self::Full => "full",
+            Self::NewerState => "newer-state",
+            Self::Damaged => "damaged",
+        }
+    }
+
     /// Decides for a policy that lets requests pass, or does not, while its counters do not answer.
     ///
     /// Only an answer that is missing can pass. Whoever sends enough requests at once makes a counter contended or a table

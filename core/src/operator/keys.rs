@@ -98,7 +98,7 @@ impl KeyRequest {
             not_before: content.not_before.map(|text| time("not_before", &text)).transpose()?,
             expires: content.expires.map(|text| time("expires", &text)).transpose()?,
         };
-        request.check().map_err(|detail| Problem::new(ProblemKind::BadRequest, detail))?;
+        request.check().map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))?;
         Ok(request)
     }
 
@@ -130,7 +130,7 @@ impl KeyRequest {
     /// The problem to answer with, where the request was not checked.
     pub fn issue(self, random: &[u8; 32]) -> Result<(ApiKey, Credential), Problem> {
         let key = ApiKey::generate(&self.environment, random)
-            .ok_or_else(|| Problem::new(ProblemKind::BadRequest, "This environment cannot be named in a key."))?;
+            .ok_or_else(|| Problem::plain(ProblemKind::BadRequest, "This environment cannot be named in a key."))?;
         let credential = Credential {
             id: key.public_id(),
             consumer: self.consumer,
@@ -159,7 +159,7 @@ impl KeyReference {
         }
         KeyDigest::parse(segment).map(Self::Digest).ok_or_else(|| {
             let detail = "A key is named by its id (`key-` and 12 hexadecimal digits) or by its SHA-256.";
-            Problem::new(ProblemKind::BadRequest, detail)
+            Problem::plain(ProblemKind::BadRequest, detail)
         })
     }
 }
@@ -186,7 +186,7 @@ fn as_text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::
 fn time(member: &str, text: &str) -> Result<Timestamp, Problem> {
     Timestamp::from_rfc3339(text).ok_or_else(|| {
         let detail = format!("`{member}` is a time as in 2027-01-31T23:59:50Z (RFC 3339).");
-        Problem::new(ProblemKind::BadRequest, detail)
+        Problem::plain(ProblemKind::BadRequest, detail)
     })
 }
 

@@ -43,7 +43,7 @@ pub fn check_json(fields: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     let detail = "Send a JSON object, with Content-Type: application/json.";
-    Err(Problem::new(ProblemKind::UnsupportedMediaType, detail))
+    Err(Problem::plain(ProblemKind::UnsupportedMediaType, detail))
 }
 
 /// Reads the JSON content of a request strictly: unknown, missing and repeated members are refused.
@@ -51,7 +51,7 @@ fn read<T: serde::de::DeserializeOwned>(content: &[u8], form: &'static str) -> R
     serde_json::from_slice(content).map_err(|error| {
         let place = format!("line {} column {}", error.line(), error.column());
         let detail = format!("The content is not the JSON object that is expected ({place}). Send {form}.");
-        Problem::new(ProblemKind::BadRequest, detail)
+        Problem::plain(ProblemKind::BadRequest, detail)
     })
 }
 

@@ -81,7 +81,7 @@ fn url_target(url: &str) -> Result<PurgeTarget, Problem> {
 }
 
 fn refuse(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
-    Problem::new(ProblemKind::BadRequest, detail)
+    Problem::plain(ProblemKind::BadRequest, detail)
 }
 
 const FORM: &str = r#"{"url": "https://host/path"}, {"key": "<64 hexadecimal digits>"} or {"all": true}"#;

@@ -212,7 +212,7 @@ impl Caller {
         }
         let detail =
             format!("This takes the role `{}`; the token has the role `{}`.", needed.as_str(), self.role.as_str());
-        Err(Problem::new(ProblemKind::RoleMissing, detail))
+        Err(Problem::plain(ProblemKind::RoleMissing, detail))
     }
 }
 
@@ -223,7 +223,7 @@ enum Wrong {
 }
 
 fn challenge(kind: ProblemKind, detail: &'static str) -> Problem {
-    Problem::new(kind, detail).with(WWW_AUTHENTICATE, "Bearer realm=\"tollgate-operator\"")
+    Problem::plain(kind, detail).with(WWW_AUTHENTICATE, "Bearer realm=\"tollgate-operator\"")
 }
 
 /// The token of the `Bearer` scheme; its name is in any case (RFC 9110, section 11.1).

@@ -57,6 +57,25 @@ pub struct CanonicalPath {
     segments: Vec<String>,
 }
 
+impl PathError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotAbsolute => "not-absolute",
+            Self::TooLong => "too-long",
+            Self::TooManySegments => "too-many-segments",
+            Self::EmptySegment => "empty-segment",
+            Self::DotSegment => "dot-segment",
+            Self::EncodedSlash => "encoded-slash",
+            Self::Control => "control",
+            Self::DoubleEncoding => "double-encoding",
+            Self::BrokenEscape => "broken-escape",
+            Self::NotUtf8 => "not-utf8",
+        }
+    }
+}
+
 impl CanonicalPath {
     /// Parses a request's raw path.
     ///

@@ -20,6 +20,9 @@ pub(super) const UPSTREAM: &str = "tollgate.upstream";
 pub(super) const UPSTREAM_OUTCOME: &str = "tollgate.upstream.outcome";
 pub(super) const PHASE: &str = "tollgate.phase";
 pub(super) const VERDICT: &str = "tollgate.verdict";
+/// The stable code of a reason.
+pub(super) const CODE: &str = "tollgate.reason.code";
+/// A reason in words.
 pub(super) const REASON: &str = "tollgate.reason";
 
 /// Duration of exchanges in seconds, by route, method and status class.

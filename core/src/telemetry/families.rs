@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::Metrics;
+use super::label::Label;
 use super::metrics::{BOUNDS_US, Histogram};
 
 impl Metrics {
@@ -32,12 +33,12 @@ fn family<const N: usize, V>(
     name: &str,
     kind: &str,
     labels: [&str; N],
-    series: &BTreeMap<[String; N], V>,
+    series: &BTreeMap<[Label; N], V>,
     sample: impl Fn(&V) -> Value,
 ) -> Value {
     let samples = series.iter().map(|(values, value)| {
         let labels: Map<String, Value> =
-            labels.iter().zip(values).map(|(label, value)| ((*label).to_owned(), json!(value))).collect();
+            labels.iter().zip(values).map(|(label, value)| ((*label).to_owned(), json!(value.as_str()))).collect();
         let mut sample = sample(value);
         sample["labels"] = Value::Object(labels);
         sample

@@ -1,15 +1,18 @@
 //! The structured log line of an exchange.
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::ExchangeRecord;
+use crate::cache::CacheOutcome;
+use crate::event::UpstreamRecord;
+use crate::forward::UpstreamError;
 use crate::hex;
 use crate::time::micros_as_millis;
 
 /// One JSON object in one line, without a line end: no key, no query, no client address, no content.
 #[must_use]
 pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
+    let (route, principal, refusal) = (record.route(), record.principal(), record.refusal());
     let line = Line {
         time: record.started.to_rfc3339(),
         level: if record.status >= 500 { "error" } else { "info" },
@@ -19,31 +22,42 @@ pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
         trace_id: hex::encode(&record.trace.trace_id),
         span_id: hex::encode(&record.trace.span),
         method: record.method,
-        route: record.route.as_ref().map(|r| r.template.as_str()),
-        route_id: record.route.as_ref().map(|r| r.id.as_str()),
+        route: route.map(|route| route.template.as_str()),
+        route_id: route.map(|route| route.id.as_ref()),
         status: record.status,
         duration_ms: micros_as_millis(record.duration_us),
         content_bytes: record.content_bytes,
         aborted_by: record.aborted_by_upstream.map(|upstream| if upstream { "upstream" } else { "client" }),
-        consumer: record.principal.as_ref().map(|p| p.consumer.as_str()),
-        credential: record.principal.as_ref().map(|p| p.credential.as_str()),
-        cache: record.cache.map(crate::cache::CacheOutcome::label),
-        problem: record.refusal.as_ref().map(|r| r.problem),
-        policy: record.refusal.as_ref().and_then(|r| r.policy.as_deref()),
-        detail: record.refusal.as_ref().map(|r| r.log.as_str()).filter(|text| !text.is_empty()),
-        upstream: record.upstream.as_ref().map(|u| {
-            let (status, error) = (u.outcome.ok(), u.outcome.err().map(crate::forward::UpstreamError::proxy_status));
-            json!({"name": u.name, "duration_ms": micros_as_millis(u.duration_us), "status": status, "error": error})
-        }),
-        open_on_failure: record
-            .decisions
-            .decisions()
-            .iter()
-            .filter(|d| d.verdict == crate::trace::Verdict::OpenOnFailure)
-            .map(|d| d.policy.as_deref().unwrap_or(d.phase.as_str()))
-            .collect(),
+        consumer: principal.map(|principal| principal.consumer.as_str()),
+        credential: principal.map(|principal| principal.credential.as_str()),
+        cache: record.cache().map(CacheOutcome::label),
+        problem: refusal.map(|refusal| refusal.problem.slug()),
+        policy: refusal.and_then(|refusal| refusal.policy).map(AsRef::as_ref),
+        reason: refusal.map(|refusal| refusal.reason.code()),
+        detail: refusal.map(|refusal| refusal.reason.to_string()),
+        upstream: record.calls().map(Call::of).collect(),
+        open_on_failure: record.events.open_on_failure().collect(),
+        decisions: hex::encode(&record.events.hash().to_be_bytes()),
     };
     serde_json::to_string(&line).unwrap_or_default()
+}
+
+/// One attempt at an upstream.
+#[derive(Serialize)]
+struct Call<'a> {
+    name: &'a str,
+    duration_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+}
+
+impl<'a> Call<'a> {
+    fn of(call: &'a UpstreamRecord) -> Self {
+        let (status, error) = (call.outcome.ok(), call.outcome.err().map(UpstreamError::proxy_status));
+        Self { name: &call.name, duration_ms: micros_as_millis(call.duration_us), status, error }
+    }
 }
 
 #[derive(Serialize)]
@@ -77,9 +91,13 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
+    reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    upstream: Option<serde_json::Value>,
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    upstream: Vec<Call<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     open_on_failure: Vec<&'a str>,
+    /// The hash of the events: equal for equal decisions, whatever the host.
+    decisions: String,
 }

@@ -2,24 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use super::ExchangeRecord;
+use super::label::Label;
+use super::record::status_class;
 use crate::bounds::METRIC_SERIES_MAX;
-use crate::trace::Verdict;
+use crate::forward::UpstreamError;
 
 /// Counters and histograms since the start (or since they were last taken).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
     /// By route id, method and status class.
-    pub(super) exchanges: BTreeMap<[String; 3], Histogram>,
+    pub(super) exchanges: BTreeMap<[Label; 3], Histogram>,
     /// By upstream name and outcome (status class or error type).
-    pub(super) upstream_calls: BTreeMap<[String; 2], Histogram>,
+    pub(super) upstream_calls: BTreeMap<[Label; 2], Histogram>,
     /// By route id, policy and problem.
-    pub(super) refusals: BTreeMap<[String; 3], u64>,
+    pub(super) refusals: BTreeMap<[Label; 3], u64>,
     /// By route id and what the cache did.
-    pub(super) cache: BTreeMap<[String; 2], u64>,
+    pub(super) cache: BTreeMap<[Label; 2], u64>,
     /// By policy.
-    pub(super) open_on_failure: BTreeMap<[String; 1], u64>,
+    pub(super) open_on_failure: BTreeMap<[Label; 1], u64>,
 }
 
 /// A histogram of durations, with the bucket bounds OpenTelemetry advises for HTTP and three below them.
@@ -41,25 +44,23 @@ pub(super) const BOUNDS_US: [u64; 17] = [
 impl Metrics {
     /// Counts a finished exchange.
     pub fn observe(&mut self, record: &ExchangeRecord) {
-        let route = record.route.as_ref().map_or("none", |r| r.id.as_str());
-        let key = [route, record.method, record.status_class()].map(str::to_owned);
+        let route = || record.events.route().map_or(Label::Fixed("none"), |route| Label::Shared(Arc::clone(&route.id)));
+        let key = [route(), Label::Fixed(record.method), Label::Fixed(record.status_class())];
         slot(&mut self.exchanges, key).add(record.duration_us);
-        if let Some(call) = &record.upstream {
-            let outcome = match call.outcome {
-                Ok(status) => format!("{}xx", status / 100),
-                Err(error) => error.proxy_status().to_owned(),
-            };
-            slot(&mut self.upstream_calls, [call.name.clone(), outcome]).add(call.duration_us);
+        for call in record.calls() {
+            let outcome = call.outcome.map_or_else(UpstreamError::proxy_status, status_class);
+            let key = [Label::Shared(Arc::clone(&call.name)), Label::Fixed(outcome)];
+            slot(&mut self.upstream_calls, key).add(call.duration_us);
         }
-        if let Some(refusal) = &record.refusal {
-            let policy = refusal.policy.as_deref().unwrap_or("none");
-            *slot(&mut self.refusals, [route, policy, refusal.problem].map(str::to_owned)) += 1;
+        if let Some(refusal) = record.refusal() {
+            let policy = refusal.policy.map_or(Label::Fixed("none"), |policy| Label::Shared(Arc::clone(policy)));
+            *slot(&mut self.refusals, [route(), policy, Label::Fixed(refusal.problem.slug())]) += 1;
         }
-        if let Some(cache) = record.cache {
-            *slot(&mut self.cache, [route, cache.label()].map(str::to_owned)) += 1;
+        if let Some(cache) = record.cache() {
+            *slot(&mut self.cache, [route(), Label::Fixed(cache.label())]) += 1;
         }
-        for d in record.decisions.decisions().iter().filter(|d| d.verdict == Verdict::OpenOnFailure) {
-            *slot(&mut self.open_on_failure, [d.policy.as_deref().unwrap_or(d.phase.as_str()).to_owned()]) += 1;
+        for name in record.events.open_on_failure() {
+            *slot(&mut self.open_on_failure, [Label::Shared(name.into())]) += 1;
         }
     }
 
@@ -114,9 +115,9 @@ impl Histogram {
 }
 
 /// The value of a series; past [`METRIC_SERIES_MAX`] series, that of the one overflow series.
-fn slot<const N: usize, V: Default>(series: &mut BTreeMap<[String; N], V>, key: [String; N]) -> &mut V {
+fn slot<const N: usize, V: Default>(series: &mut BTreeMap<[Label; N], V>, key: [Label; N]) -> &mut V {
     let full = series.len() >= METRIC_SERIES_MAX && !series.contains_key(&key);
-    let key = if full { std::array::from_fn(|_| "overflow".to_owned()) } else { key };
+    let key = if full { std::array::from_fn(|_| Label::Fixed("overflow")) } else { key };
     series.entry(key).or_default()
 }
 
@@ -125,7 +126,7 @@ fn histograms<const N: usize>(
     name: &str,
     help: &str,
     labels: [&str; N],
-    series: &BTreeMap<[String; N], Histogram>,
+    series: &BTreeMap<[Label; N], Histogram>,
 ) {
     // Writing to a String does not fail.
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} histogram");
@@ -147,7 +148,7 @@ fn counters<const N: usize>(
     name: &str,
     help: &str,
     labels: [&str; N],
-    series: &BTreeMap<[String; N], u64>,
+    series: &BTreeMap<[Label; N], u64>,
 ) {
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
     for (values, count) in series {
@@ -155,9 +156,10 @@ fn counters<const N: usize>(
     }
 }
 
-fn label_set<const N: usize>(labels: [&str; N], values: &[String; N]) -> String {
+fn label_set<const N: usize>(labels: [&str; N], values: &[Label; N]) -> String {
     let escape = |v: &str| v.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    let pairs: Vec<String> = labels.iter().zip(values).map(|(l, v)| format!("{l}=\"{}\"", escape(v))).collect();
+    let pairs: Vec<String> =
+        labels.iter().zip(values).map(|(l, v)| format!("{l}=\"{}\"", escape(v.as_str()))).collect();
     pairs.join(",")
 }
 

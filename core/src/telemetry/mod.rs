@@ -5,6 +5,7 @@
 
 mod attributes;
 mod families;
+mod label;
 mod log_line;
 mod metrics;
 mod otlp;
@@ -14,8 +15,8 @@ mod trace_context;
 pub use log_line::log_line;
 pub use metrics::{Histogram, Metrics};
 pub use otlp::{metrics_request, traces_request};
-pub use record::{ExchangeRecord, RefusalRecord, RouteLabel, UpstreamRecord};
-pub use trace_context::{SpanId, TRACEPARENT, TRACESTATE, TraceContext};
+pub use record::ExchangeRecord;
+pub use trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};

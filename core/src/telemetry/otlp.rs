@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::attributes as attr;
+use super::label::Label;
 use super::metrics::BOUNDS_US;
-use super::{ExchangeRecord, Histogram, Metrics, UpstreamRecord};
+use super::{ExchangeRecord, Histogram, Metrics};
+use crate::event::{Event, UpstreamRecord};
 use crate::hex;
 use crate::time::{Timestamp, micros_as_secs};
 
@@ -58,12 +60,11 @@ pub fn metrics_request(gateway: &str, metrics: &Metrics, from: Timestamp, to: Ti
 }
 
 fn spans_of(record: &ExchangeRecord) -> impl Iterator<Item = Value> {
-    let call = record.upstream.as_ref().map(|call| client_span(record, call));
-    std::iter::once(server_span(record)).chain(call)
+    std::iter::once(server_span(record)).chain(record.calls().map(|call| client_span(record, call)))
 }
 
 fn server_span(record: &ExchangeRecord) -> Value {
-    let route = record.route.as_ref();
+    let route = record.route();
     let mut attributes = vec![
         text(attr::METHOD, record.method),
         json!({"key": attr::STATUS, "value": {"intValue": record.status.to_string()}}),
@@ -76,18 +77,18 @@ fn server_span(record: &ExchangeRecord) -> Value {
             text(attr::API, &route.api),
         ]);
     }
-    if let Some(principal) = &record.principal {
+    if let Some(principal) = record.principal() {
         attributes.extend([text(attr::CONSUMER, &principal.consumer), text(attr::CREDENTIAL, &principal.credential)]);
         attributes.extend(principal.plan.as_ref().map(|plan| text(attr::PLAN, plan)));
     }
-    if let Some(refusal) = &record.refusal {
-        attributes.push(text(attr::PROBLEM, refusal.problem));
-        attributes.extend(refusal.policy.as_ref().map(|policy| text(attr::POLICY, policy)));
+    if let Some(refusal) = record.refusal() {
+        attributes.push(text(attr::PROBLEM, refusal.problem.slug()));
+        attributes.extend(refusal.policy.map(|policy| text(attr::POLICY, policy)));
     }
-    attributes.extend(record.cache.map(|cache| text(attr::CACHE, cache.label())));
+    attributes.extend(record.cache().map(|cache| text(attr::CACHE, cache.label())));
     let name = route.map_or_else(|| record.method.to_owned(), |r| format!("{} {}", record.method, r.template));
     let end = record.started.plus_micros(record.duration_us);
-    let events: Vec<Value> = record.decisions.decisions().iter().map(|d| event(d, end)).collect();
+    let events: Vec<Value> = record.events.as_slice().iter().map(|event| span_event(event, end)).collect();
     let parent = record.trace.parent.map(|p| hex::encode(&p)).unwrap_or_default();
     json!({
         "traceId": hex::encode(&record.trace.trace_id), "spanId": hex::encode(&record.trace.span), "parentSpanId": parent,
@@ -117,13 +118,14 @@ fn client_span(record: &ExchangeRecord, call: &UpstreamRecord) -> Value {
     })
 }
 
-fn event(decision: &crate::trace::Decision, at: Timestamp) -> Value {
+fn span_event(event: &Event, at: Timestamp) -> Value {
     let mut attributes = vec![
-        text(attr::PHASE, decision.phase.as_str()),
-        text(attr::VERDICT, decision.verdict.as_str()),
-        text(attr::REASON, &decision.reason),
+        text(attr::PHASE, event.phase.as_str()),
+        text(attr::VERDICT, event.verdict.as_str()),
+        text(attr::CODE, event.reason.code()),
+        text(attr::REASON, &event.reason.to_string()),
     ];
-    attributes.extend(decision.policy.as_ref().map(|policy| text(attr::POLICY, policy)));
+    attributes.extend(event.policy.as_ref().map(|policy| text(attr::POLICY, policy)));
     json!({"name": "tollgate.decision", "timeUnixNano": nanos(at), "attributes": attributes})
 }
 
@@ -156,8 +158,8 @@ fn sum_point(attributes: &[Value], count: u64, (from, to): &(String, String)) ->
     json!({"attributes": attributes, "startTimeUnixNano": from, "timeUnixNano": to, "asInt": count.to_string()})
 }
 
-fn attributes<const N: usize>(names: [&str; N], values: &[String; N]) -> Vec<Value> {
-    names.iter().zip(values).map(|(name, value)| text(name, value)).collect()
+fn attributes<const N: usize>(names: [&str; N], values: &[Label; N]) -> Vec<Value> {
+    names.iter().zip(values).map(|(name, value)| text(name, value.as_str())).collect()
 }
 
 fn text(key: &str, value: &str) -> Value {

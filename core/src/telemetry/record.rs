@@ -2,16 +2,16 @@
 
 use crate::authn::Principal;
 use crate::cache::CacheOutcome;
-use crate::forward::UpstreamError;
+use crate::event::{Events, Refusal, RouteLabel, UpstreamRecord};
 use crate::time::Timestamp;
-use crate::trace::DecisionTrace;
 
-use super::{SpanId, TraceContext};
+use super::TraceContext;
 
-/// A finished exchange.
+/// A finished exchange: when, how long, how answered, and the events on its way. What else is known of it is folded from
+/// the events.
 #[derive(Clone, Debug)]
 pub struct ExchangeRecord {
-    /// The id the client and the upstream were told.
+    /// The id that the client and the upstream learned.
     pub request_id: String,
     /// Its place in a distributed trace.
     pub trace: TraceContext,
@@ -22,74 +22,50 @@ pub struct ExchangeRecord {
     pub duration_us: u64,
     /// The method, or `_OTHER` where it is none of the registered ones (bounded cardinality).
     pub method: &'static str,
-    /// The route it took.
-    pub route: Option<RouteLabel>,
     /// The status it was answered with.
     pub status: u16,
-    /// Whom it was made for.
-    pub principal: Option<Principal>,
-    /// Why it was refused or failed, if it was.
-    pub refusal: Option<RefusalRecord>,
-    /// What the cache did, if the route has one.
-    pub cache: Option<CacheOutcome>,
-    /// The call to the upstream, if one was made.
-    pub upstream: Option<UpstreamRecord>,
     /// Bytes of content delivered, where the platform lets them be seen.
     pub content_bytes: Option<u64>,
     /// Whether the delivery was broken off: by the client (`Some(false)`) or by the upstream (`Some(true)`).
     pub aborted_by_upstream: Option<bool>,
-    /// The decisions on the way.
-    pub decisions: DecisionTrace,
-}
-
-/// A route as telemetry names it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RouteLabel {
-    /// The route's id.
-    pub id: String,
-    /// The API's name.
-    pub api: String,
-    /// The path template.
-    pub template: String,
-}
-
-/// Why an exchange was refused or failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusalRecord {
-    /// The problem's slug.
-    pub problem: &'static str,
-    /// The policy that decided, if one did.
-    pub policy: Option<String>,
-    /// The text for the log.
-    pub log: String,
-}
-
-/// A call to an upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamRecord {
-    /// The upstream's name.
-    pub name: String,
-    /// The span of the call.
-    pub span: SpanId,
-    /// When it began.
-    pub started: Timestamp,
-    /// Until its head came, or until it failed, in microseconds.
-    pub duration_us: u64,
-    /// Its status, or why there is none.
-    pub outcome: Result<u16, UpstreamError>,
+    /// What happened on the way.
+    pub events: Events,
 }
 
 impl ExchangeRecord {
+    /// The route it took.
+    #[must_use]
+    pub fn route(&self) -> Option<&RouteLabel> {
+        self.events.route().map(AsRef::as_ref)
+    }
+
+    /// Whom it was made for.
+    #[must_use]
+    pub fn principal(&self) -> Option<&Principal> {
+        self.events.principal().map(AsRef::as_ref)
+    }
+
+    /// Why it was refused or failed, if it was.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal<'_>> {
+        self.events.refusal()
+    }
+
+    /// What the cache did, if the route has one.
+    #[must_use]
+    pub fn cache(&self) -> Option<CacheOutcome> {
+        self.events.cache()
+    }
+
+    /// The calls to upstreams, in order: each attempt is one.
+    pub fn calls(&self) -> impl Iterator<Item = &UpstreamRecord> {
+        self.events.calls()
+    }
+
     /// The status class, such as `2xx`.
     #[must_use]
     pub const fn status_class(&self) -> &'static str {
-        match self.status / 100 {
-            1 => "1xx",
-            2 => "2xx",
-            3 => "3xx",
-            4 => "4xx",
-            _ => "5xx",
-        }
+        status_class(self.status)
     }
 
     /// The methods that telemetry tells apart (OpenTelemetry's well-known set); others are `_OTHER`.
@@ -97,5 +73,16 @@ impl ExchangeRecord {
     pub fn known_method(method: &http::Method) -> &'static str {
         const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];
         KNOWN.into_iter().find(|k| *k == method.as_str()).unwrap_or("_OTHER")
+    }
+}
+
+/// The class of a status, such as `2xx`.
+pub(super) const fn status_class(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
     }
 }

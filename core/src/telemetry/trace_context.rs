@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::bounds::TRACESTATE_BYTES_MAX;
+use crate::event::SpanId;
 use crate::forward::Edits;
 use crate::hex;
 
@@ -10,9 +11,6 @@ use crate::hex;
 pub const TRACEPARENT: &str = "traceparent";
 /// The field that carries vendors' own state.
 pub const TRACESTATE: &str = "tracestate";
-
-/// The id of a span.
-pub type SpanId = [u8; 8];
 
 /// Where an exchange stands in a distributed trace.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use tollgate_core::authn::{Credential, KeyDigest};
+use tollgate_core::authn::{Credential, KeyDigest, Principal};
 use tollgate_core::bounds::{CREDENTIAL_ABSENT_MS, CREDENTIAL_FRESH_MS, CREDENTIALS_CACHED_MAX};
 use tollgate_core::time::MonotonicInstant;
 use tollgate_kv_schemas::{RecordError, decode, keys};
@@ -17,8 +18,22 @@ use crate::ports::{Clock, Host, Records, Unavailable};
 /// The two kinds are bounded apart: keys that somebody makes up cannot push out those that exist.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
-    present: HashMap<KeyDigest, (Rc<Credential>, MonotonicInstant)>,
+    present: HashMap<KeyDigest, (Rc<Known>, MonotonicInstant)>,
     absent: HashMap<KeyDigest, MonotonicInstant>,
+}
+
+/// A credential with the principal that it stands for, made once and shared by the records of its exchanges.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) credential: Credential,
+    pub(crate) principal: Arc<Principal>,
+}
+
+impl From<Credential> for Known {
+    fn from(credential: Credential) -> Self {
+        let principal = Arc::new(Principal::from(&credential));
+        Self { credential, principal }
+    }
 }
 
 /// Why a credential could not be looked up.
@@ -33,7 +48,7 @@ pub(crate) async fn credential<H: Host>(
     isolate: &Isolate,
     host: &H,
     digest: KeyDigest,
-) -> Result<Option<Rc<Credential>>, LookUpFailed> {
+) -> Result<Option<Rc<Known>>, LookUpFailed> {
     let now = host.clock().instant();
     let remember = isolate.settings.freshness == Freshness::Behind;
     if remember && let Some(known) = isolate.credentials.borrow().get(&digest, now) {
@@ -41,7 +56,8 @@ pub(crate) async fn credential<H: Host>(
     }
     let key = keys::credential(&isolate.settings.gateway, &digest);
     let bytes = within(host, "the record store", host.records().read(&key)).await.map_err(LookUpFailed::Away)?;
-    let found = bytes.map(|bytes| decode::<Credential>(&bytes)).transpose().map_err(LookUpFailed::Bad)?.map(Rc::new);
+    let found = bytes.map(|bytes| decode::<Credential>(&bytes)).transpose().map_err(LookUpFailed::Bad)?;
+    let found = found.map(|credential| Rc::new(Known::from(credential)));
     if remember {
         isolate.credentials.borrow_mut().put(digest, found.clone(), now);
     }
@@ -50,7 +66,7 @@ pub(crate) async fn credential<H: Host>(
 
 impl Credentials {
     #[expect(clippy::option_option, reason = "known to exist, known not to, or not known")]
-    fn get(&self, digest: &KeyDigest, now: MonotonicInstant) -> Option<Option<Rc<Credential>>> {
+    fn get(&self, digest: &KeyDigest, now: MonotonicInstant) -> Option<Option<Rc<Known>>> {
         if let Some((credential, at)) = self.present.get(digest) {
             return (now.millis_since(*at) < CREDENTIAL_FRESH_MS).then(|| Some(Rc::clone(credential)));
         }
@@ -64,7 +80,7 @@ impl Credentials {
         self.absent.remove(digest);
     }
 
-    fn put(&mut self, digest: KeyDigest, found: Option<Rc<Credential>>, now: MonotonicInstant) {
+    fn put(&mut self, digest: KeyDigest, found: Option<Rc<Known>>, now: MonotonicInstant) {
         match found {
             Some(credential) => {
                 self.absent.remove(&digest);

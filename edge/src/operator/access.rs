@@ -28,7 +28,7 @@ pub(super) fn caller<'t>(
         Noted::TooMany { retry_after_s } => {
             ledger.silence();
             let detail = "There were too many attempts without a valid token.";
-            Problem::new(ProblemKind::RateLimitExceeded, detail).with(RETRY_AFTER, retry_after_s.to_string())
+            Problem::plain(ProblemKind::RateLimitExceeded, detail).with(RETRY_AFTER, retry_after_s.to_string())
         }
     })
 }

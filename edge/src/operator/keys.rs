@@ -58,7 +58,7 @@ impl<H: Host> Task<'_, H> {
                 return Ok((key, credential));
             }
         }
-        Err(Problem::new(ProblemKind::Internal, "No unused key id was found.").logged("key ids repeat"))
+        Err(Problem::plain(ProblemKind::Internal, "No unused key id was found."))
     }
 
     /// The credential that the path names.
@@ -93,7 +93,7 @@ impl<H: Host> Task<'_, H> {
 
 fn unknown_key() -> Problem {
     let detail = "This gateway has no key of that id or digest. A key that was just issued may take a minute to be seen everywhere.";
-    Problem::new(ProblemKind::ResourceNotFound, detail)
+    Problem::plain(ProblemKind::ResourceNotFound, detail)
 }
 
 /// Each is one read; a second one is needed about never.

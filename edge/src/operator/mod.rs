@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde::Serialize;
+use tollgate_core::event::{Local, Reason};
 use tollgate_core::hex;
 use tollgate_core::operator::{Claim, Found, Resource, Tokens, check_json};
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -103,7 +104,7 @@ pub async fn serve_operator<H: Host>(
     let is_head = head.method == Method::HEAD;
     let answered = async {
         let path = CanonicalPath::parse(head.uri.path().as_bytes())
-            .map_err(|error| Problem::new(ProblemKind::BadPath, format!("Refused, because {error}.")))?;
+            .map_err(|error| Problem::plain(ProblemKind::BadPath, format!("Refused, because {error}.")))?;
         let tokens = bound(isolate, host).await?;
         if tokens.is_empty() {
             return Err(nothing_bound());
@@ -196,11 +197,11 @@ fn find<'p>(method: &Method, below: &'p str) -> Result<(Resource, &'p str), Prob
         Found::OtherMethods(methods) => {
             let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
             let detail = format!("This path takes {allow}.");
-            Err(Problem::new(ProblemKind::MethodNotAllowed, detail).with(ALLOW, allow))
+            Err(Problem::plain(ProblemKind::MethodNotAllowed, detail).with(ALLOW, allow))
         }
         Found::Nothing => {
             let detail = "The operator endpoint has no such path. The paths of this version begin with v1/.";
-            Err(Problem::new(ProblemKind::ResourceNotFound, detail))
+            Err(Problem::plain(ProblemKind::ResourceNotFound, detail))
         }
     }
 }
@@ -214,10 +215,10 @@ async fn content<H: Host>(host: &H, fields: &HeaderMap, content: H::Content) -> 
         Ok(Ok(Gathered::Whole(whole))) => return Ok(whole.bytes),
         Ok(Ok(Gathered::TooLarge(_)) | Err(ContentFault::PassedLimit)) => {
             let detail = format!("The content may have {CONTENT_BYTES_MAX} bytes.");
-            Problem::new(ProblemKind::ContentTooLarge, detail)
+            Problem::plain(ProblemKind::ContentTooLarge, detail)
         }
-        Ok(Err(ContentFault::Broken)) => Problem::new(ProblemKind::BadRequest, "The content broke off."),
-        Err(Unavailable(_)) => Problem::new(ProblemKind::BadRequest, "The content did not arrive in time."),
+        Ok(Err(ContentFault::Broken)) => Problem::plain(ProblemKind::BadRequest, "The content broke off."),
+        Err(Unavailable(_)) => Problem::plain(ProblemKind::BadRequest, "The content did not arrive in time."),
     };
     Err(problem)
 }
@@ -247,13 +248,14 @@ async fn bound<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<Tokens>, Probl
 /// A store that the call needs is unavailable; the log says why.
 fn store_unavailable(reason: &impl std::fmt::Display) -> Problem {
     let detail = "A store that this needs is unavailable. Nothing else is wrong with the request: send it again.";
-    Problem::new(ProblemKind::StoreUnavailable, detail).with(RETRY_AFTER, "5").logged(reason.to_string())
+    let reason = Reason::OperatorStoreAway { text: Local(reason.to_string().into()) };
+    Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "5")
 }
 
 fn nothing_bound() -> Problem {
     let detail = "The operator endpoint is off, because no token is bound to it. Bind TOLLGATE_OPERATOR_READ, \
                   TOLLGATE_OPERATOR_PURGE or TOLLGATE_OPERATOR_OPERATE.";
-    Problem::new(ProblemKind::ResourceNotFound, detail)
+    Problem::plain(ProblemKind::ResourceNotFound, detail)
 }
 
 fn request_id<H: Host>(host: &H) -> String {

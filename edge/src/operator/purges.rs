@@ -32,7 +32,7 @@ impl<H: Host> Task<'_, H> {
                 let found = self.isolate.resources(self.host, &host, &path, query.as_deref()).await;
                 if found.is_empty() {
                     let detail = "Responses of this URL are on no cached route, so there is nothing to purge.";
-                    return Err(Problem::new(ProblemKind::ResourceNotFound, detail));
+                    return Err(Problem::plain(ProblemKind::ResourceNotFound, detail));
                 }
                 Ok(found.into_iter().map(Some).collect())
             }

@@ -1,10 +1,12 @@
 //! authenticate: one of the route's alternatives must recognise the caller; a route without any is public.
 
+use std::sync::Arc;
+
 use http::header::WWW_AUTHENTICATE;
 use tollgate_core::authn::Principal;
+use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::kinds::{AuthnPolicy, Named, Place};
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Exchange, Journal};
 use crate::isolate::Isolate;
@@ -17,25 +19,20 @@ pub(super) async fn authenticate<H: Host>(
     host: &H,
     exchange: &Exchange,
     journal: &mut Journal,
-) -> Result<Option<Principal>, Problem> {
+) -> Result<Option<Arc<Principal>>, Problem> {
     if exchange.route().authn.is_empty() {
-        journal.decisions.note(Phase::Authenticate, Verdict::Skip, "the route is public");
+        journal.note(Phase::Authenticate, Verdict::Skip, Reason::Public);
         return Ok(None);
     }
     let mut refusal = None;
     for alternative in &exchange.route().authn {
         match by_all(isolate, host, exchange, alternative, journal).await {
-            Ok(principal) => {
-                journal.principal = Some(principal.clone());
-                return Ok(Some(principal));
-            }
+            Ok(principal) => return Ok(Some(principal)),
             Err(problem) => refusal = Some(most_telling(refusal, problem)),
         }
     }
-    journal.decisions.note(Phase::Authenticate, Verdict::Refuse, "no policy authenticated the caller");
-    let missing =
-        || Problem::new(ProblemKind::CredentialMissing, "A credential is needed.").logged("no policy applied");
-    Err(challenged(refusal.unwrap_or_else(missing), exchange))
+    journal.note(Phase::Authenticate, Verdict::Refuse, Reason::NotAuthenticated);
+    Err(challenged(refusal.unwrap_or_else(no_credential), exchange))
 }
 
 /// Authenticates by every policy of an alternative; all must recognise the same consumer.
@@ -45,46 +42,48 @@ async fn by_all<H: Host>(
     exchange: &Exchange,
     alternative: &[Place<AuthnPolicy>],
     journal: &mut Journal,
-) -> Result<Principal, Problem> {
-    let mut recognised: Option<Principal> = None;
+) -> Result<Arc<Principal>, Problem> {
+    let mut recognised: Option<Arc<Principal>> = None;
     for place in alternative {
         let Named { name, policy } = exchange.policy(*place);
-        let found = policy.authenticate(isolate, host, &exchange.received, name).await;
+        let found = policy.authenticate(isolate, host, &exchange.received).await;
         let found =
             found.and_then(|found| joined(recognised.take(), found)).map_err(|problem| problem.by(name.as_str()));
         match &found {
             Ok(principal) => {
-                let reason = format!("consumer {}, credential {}", principal.consumer, principal.credential);
-                journal.decisions.note_policy(Phase::Authenticate, name, Verdict::Pass, reason);
+                let reason = Reason::Authenticated { principal: Arc::clone(principal) };
+                journal.note_policy(Phase::Authenticate, name, Verdict::Pass, reason);
             }
             Err(problem) => {
-                journal.decisions.note_policy(Phase::Authenticate, name, verdict(problem), problem.log.clone());
+                journal.note_policy(Phase::Authenticate, name, verdict(problem), problem.reason.clone());
             }
         }
         recognised = Some(found?);
     }
-    recognised.ok_or_else(|| Problem::new(ProblemKind::CredentialMissing, "A credential is needed."))
+    recognised.ok_or_else(no_credential)
+}
+
+fn no_credential() -> Problem {
+    Problem::new(ProblemKind::CredentialMissing, "A credential is needed.", Reason::NotAuthenticated)
 }
 
 /// The principal of two credentials of one consumer: the first one, with the scopes of both.
-fn joined(first: Option<Principal>, second: Principal) -> Result<Principal, Problem> {
-    let Some(mut first) = first else { return Ok(second) };
+fn joined(first: Option<Arc<Principal>>, second: Arc<Principal>) -> Result<Arc<Principal>, Problem> {
+    let Some(first) = first else { return Ok(second) };
     if first.consumer != second.consumer {
         let detail = "The request carries credentials of different consumers. Send those of one.";
-        return Err(Problem::new(ProblemKind::CredentialMalformed, detail).logged("credentials of different consumers"));
+        return Err(Problem::new(ProblemKind::CredentialMalformed, detail, Reason::ConsumersDiffer));
     }
-    first.scopes.extend(second.scopes);
-    first.scopes.sort_unstable();
-    first.scopes.dedup();
-    Ok(first)
+    let mut joined = Arc::unwrap_or_clone(first);
+    joined.scopes.extend(second.scopes.iter().cloned());
+    joined.scopes.sort_unstable();
+    joined.scopes.dedup();
+    Ok(Arc::new(joined))
 }
 
 fn verdict(problem: &Problem) -> Verdict {
-    match problem.kind {
-        ProblemKind::StoreUnavailable => Verdict::Error,
-        ProblemKind::CredentialMissing => Verdict::Skip,
-        _ => Verdict::Refuse,
-    }
+    // Another policy may know the caller, so that nothing presented to this one refuses nobody yet.
+    if problem.kind == ProblemKind::CredentialMissing { Verdict::Skip } else { problem.verdict() }
 }
 
 /// Of several policies' refusals the one that says most: that something was presented beats that nothing was.

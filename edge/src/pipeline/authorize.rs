@@ -2,8 +2,8 @@
 
 use http::header::WWW_AUTHENTICATE;
 use tollgate_core::authn::Principal;
+use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Exchange, Journal};
 
@@ -19,14 +19,14 @@ pub(super) fn authorize(
     let held = principal.map_or(&[][..], |p| p.scopes.as_slice());
     let missing: Vec<&str> = needed.iter().filter(|scope| !held.contains(scope)).map(String::as_str).collect();
     if missing.is_empty() {
-        journal.decisions.note(Phase::Authorize, Verdict::Pass, "holds every scope");
+        journal.note(Phase::Authorize, Verdict::Pass, Reason::ScopesHeld);
         return Ok(());
     }
     let missing = missing.join(" ");
-    journal.decisions.note(Phase::Authorize, Verdict::Refuse, format!("lacks {missing}"));
     let realm = &exchange.site.gateway.name;
     let challenge = format!("ApiKey realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{missing}\"");
-    Err(Problem::new(ProblemKind::ScopeMissing, format!("The credential lacks: {missing}. Ask its issuer for it."))
-        .with(WWW_AUTHENTICATE, challenge)
-        .logged(format!("lacks {missing}")))
+    let detail = format!("The credential lacks: {missing}. Ask its issuer for it.");
+    let reason = Reason::ScopesMissing { scopes: missing.into() };
+    let problem = Problem::new(ProblemKind::ScopeMissing, detail, reason).with(WWW_AUTHENTICATE, challenge);
+    Err(journal.refused(Phase::Authorize, problem))
 }

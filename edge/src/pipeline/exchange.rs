@@ -2,28 +2,26 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{HeaderMap, Method, Version};
-use tollgate_core::authn::{Principal, query_without_keys};
-use tollgate_core::cache::{CacheKey, CacheOutcome, StoredMeta, Taken};
+use tollgate_core::authn::query_without_keys;
+use tollgate_core::cache::{CacheKey, StoredMeta, Taken};
 use tollgate_core::cell::OperationId;
-use tollgate_core::forward::{Edits, Reply, UpstreamError, UpstreamSettings};
+use tollgate_core::event::{Events, Phase, Reason, RouteLabel, SpanId, Verdict};
+use tollgate_core::forward::{Edits, Reply, UpstreamSettings};
 use tollgate_core::hex;
 use tollgate_core::kinds::{AuthnPolicy, Named, Place, SlotPolicy};
 use tollgate_core::problem::Problem;
 use tollgate_core::route::{CanonicalPath, HostName, Matched, RequestHead};
 use tollgate_core::settings::RouteSettings;
-use tollgate_core::telemetry::{ExchangeRecord, RouteLabel, SpanId, TraceContext, UpstreamRecord};
+use tollgate_core::telemetry::{ExchangeRecord, TraceContext};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
-use tollgate_core::trace::DecisionTrace;
 
 use super::Client;
 use super::undo::Undo;
 use crate::ports::{Clock, Content, Entropy, Host};
 use crate::site::{Site, Sites};
-
-/// What the phases come to.
-pub(super) type Outcome<H> = Result<Answer<<H as Host>::Content>, Problem>;
 
 /// A response on its way to the client.
 pub(super) struct Answer<C: Content> {
@@ -117,6 +115,16 @@ impl Exchange {
         &self.site.settings.routes[self.index]
     }
 
+    /// The route as telemetry names it.
+    pub(super) fn label(&self) -> Arc<RouteLabel> {
+        self.site.label(self.index)
+    }
+
+    /// The upstream's name, shared.
+    pub(super) fn upstream_name(&self) -> Arc<str> {
+        self.site.upstream_name(self.route().upstream)
+    }
+
     /// The upstream of the route.
     pub(super) fn upstream(&self) -> &UpstreamSettings {
         &self.site.settings.upstreams[self.route().upstream]
@@ -166,21 +174,15 @@ pub(super) struct Journal {
     /// When it was received, for durations.
     pub(super) begun: MonotonicInstant,
     pub(super) method: Method,
-    pub(super) decisions: DecisionTrace,
-    pub(super) route: Option<RouteLabel>,
-    pub(super) principal: Option<Principal>,
-    pub(super) cache: Option<CacheOutcome>,
-    /// The resource's key, told in `Cache-Status`.
+    pub(super) events: Events,
+    /// The resource's key, for `Cache-Status`.
     pub(super) resource: Option<CacheKey>,
-    pub(super) upstream: Option<UpstreamRecord>,
     /// Edits of the response, whatever it comes to be.
     pub(super) reply_edits: Edits,
     /// What is undone after the reply.
     pub(super) undos: Vec<Undo>,
     /// What this exchange changes of what is stored, should it succeed.
     pub(super) changes: Option<Changes>,
-    /// The problem it ended with.
-    pub(super) problem: Option<Problem>,
     /// The status it was answered with.
     pub(super) status: u16,
     /// When the response's head was ready.
@@ -208,16 +210,11 @@ impl Journal {
             started: host.clock().now(),
             begun,
             method: method.clone(),
-            decisions: DecisionTrace::default(),
-            route: None,
-            principal: None,
-            cache: None,
+            events: Events::with_usual_capacity(),
             resource: None,
-            upstream: None,
             reply_edits: Edits::default(),
             undos: Vec::new(),
             changes: None,
-            problem: None,
             status: 0,
             answered: begun,
             upstream_span,
@@ -233,16 +230,20 @@ impl Journal {
         id
     }
 
-    /// Notes the call to the upstream: its span is the one that was sent as `traceparent`.
-    pub(super) fn called(
-        &mut self,
-        name: &str,
-        started: Timestamp,
-        duration_us: u64,
-        outcome: Result<u16, UpstreamError>,
-    ) {
-        self.upstream =
-            Some(UpstreamRecord { name: name.to_owned(), span: self.upstream_span, started, duration_us, outcome });
+    /// Notes what a phase itself decided.
+    pub(super) fn note(&mut self, phase: Phase, verdict: Verdict, reason: Reason) {
+        self.events.note(phase, verdict, reason);
+    }
+
+    /// Notes what a policy decided.
+    pub(super) fn note_policy(&mut self, phase: Phase, policy: &str, verdict: Verdict, reason: Reason) {
+        self.events.note_policy(phase, policy.into(), verdict, reason);
+    }
+
+    /// Notes the problem that ends the exchange in this phase, and hands it on.
+    pub(super) fn refused(&mut self, phase: Phase, problem: Problem) -> Problem {
+        self.events.note_problem(phase, &problem);
+        problem
     }
 
     /// The span of the call to the upstream.
@@ -252,26 +253,16 @@ impl Journal {
 
     /// The record of the finished exchange.
     pub(super) fn into_record(self) -> ExchangeRecord {
-        let refusal = self.problem.map(|problem| tollgate_core::telemetry::RefusalRecord {
-            problem: problem.kind.slug(),
-            policy: problem.policy,
-            log: problem.log.into_owned(),
-        });
         ExchangeRecord {
             request_id: self.request_id,
             trace: self.trace,
             started: self.started,
             duration_us: self.answered.micros_since(self.begun),
             method: ExchangeRecord::known_method(&self.method),
-            route: self.route,
             status: self.status,
-            principal: self.principal,
-            refusal,
-            cache: self.cache,
-            upstream: self.upstream,
             content_bytes: None,
             aborted_by_upstream: None,
-            decisions: self.decisions,
+            events: self.events,
         }
     }
 }

@@ -3,9 +3,9 @@
 //! The size of the content first, then the route's guards, then the limits that count by the client's address.
 
 use http::header::CONTENT_LENGTH;
+use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::kinds::Named;
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Exchange, Journal};
 use crate::ports::Content;
@@ -15,10 +15,9 @@ pub(super) fn admit(exchange: &Exchange, journal: &mut Journal) -> Result<(), Pr
     for place in &exchange.route().guard {
         let Named { name, policy } = exchange.policy(*place);
         if let Err(problem) = policy.check(exchange.received.client.address) {
-            journal.decisions.note_policy(Phase::Guard, name, Verdict::Refuse, problem.log.clone());
-            return Err(problem.by(name.as_str()));
+            return Err(journal.refused(Phase::Guard, problem.by(name.as_str())));
         }
-        journal.decisions.note_policy(Phase::Guard, name, Verdict::Pass, "admitted");
+        journal.note_policy(Phase::Guard, name, Verdict::Pass, Reason::Admitted);
     }
     Ok(())
 }
@@ -29,8 +28,7 @@ pub(super) fn content<C: Content>(exchange: &Exchange, content: C, journal: &mut
     let declared = exchange.received.fields.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     match declared {
         Some(bytes) if bytes > max => {
-            journal.decisions.note(Phase::Guard, Verdict::Refuse, format!("{bytes} bytes declared, {max} allowed"));
-            Err(too_large(max))
+            Err(journal.refused(Phase::Guard, too_large(max, Reason::ContentTooLarge { bytes, max })))
         }
         Some(_) => Ok(content),
         None if content.is_empty() => Ok(content),
@@ -40,7 +38,6 @@ pub(super) fn content<C: Content>(exchange: &Exchange, content: C, journal: &mut
 }
 
 /// The problem of content that is too large, declared or found out while streaming.
-pub(super) fn too_large(max: u64) -> Problem {
-    Problem::new(ProblemKind::ContentTooLarge, format!("This URL takes content of up to {max} bytes."))
-        .logged("content over the limit")
+pub(super) fn too_large(max: u64, reason: Reason) -> Problem {
+    Problem::new(ProblemKind::ContentTooLarge, format!("This URL takes content of up to {max} bytes."), reason)
 }

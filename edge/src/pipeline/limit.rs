@@ -7,11 +7,11 @@ use futures_util::future::join_all;
 use http::HeaderName;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
-use tollgate_core::cell::{CellKey, CellOperations, Gcra, Operation, Outcome, Reply, Terms, Update, Verdict};
+use tollgate_core::cell::{self, CellKey, CellOperations, Gcra, Operation, Outcome, Reply, Terms, Update};
+use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::kinds::{LimitPolicy, Place};
 use tollgate_core::limit::{LimitBy, OnFault, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_core::trace::{self, Phase};
 
 use super::exchange::{Exchange, Journal};
 use super::undo::{Undo, on_held};
@@ -43,9 +43,9 @@ pub(super) async fn limit<H: Host>(
     charged.write_fields(journal);
     charged.note(journal);
     let refused = charged.refusal().map_or(Ok(()), Err);
-    let mut decided = refused.and_then(|()| charged.decide_faults(exchange, &limits, journal));
+    let mut decided = refused.and_then(|()| charged.decide_faults(&limits, journal));
     if decided.is_ok() && hold_ms.is_some() {
-        decided = charged.unconfirmed(host).await.decide_faults(exchange, &limits, journal);
+        decided = charged.unconfirmed(host).await.decide_faults(&limits, journal);
     }
     if decided.is_err() && hold_ms.is_some() {
         journal.undos.extend(charged.undos());
@@ -129,7 +129,7 @@ impl Charged {
     }
 
     /// The charges that were answered, with what their quotas say.
-    fn verdicts(&self) -> impl Iterator<Item = (&Gcra, &Verdict)> {
+    fn verdicts(&self) -> impl Iterator<Item = (&Gcra, &cell::Verdict)> {
         let answered = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().ok()?)));
         answered.flat_map(|(update, outcome)| charges_of(update).zip(outcome.verdicts()))
     }
@@ -151,12 +151,13 @@ impl Charged {
 
     fn note(&self, journal: &mut Journal) {
         for (charge, verdict) in self.verdicts() {
+            let (remaining, cost) = (verdict.remaining, charge.cost.get());
             let (result, reason) = if verdict.allowed {
-                (trace::Verdict::Pass, format!("{} left after a cost of {}", verdict.remaining, charge.cost))
+                (Verdict::Pass, Reason::Charged { remaining, cost })
             } else {
-                (trace::Verdict::Refuse, format!("{} left, a cost of {} asked", verdict.remaining, charge.cost))
+                (Verdict::Refuse, Reason::Exhausted { remaining, cost })
             };
-            journal.decisions.note_policy(Phase::Limit, &charge.quota, result, reason);
+            journal.note_policy(Phase::Limit, &charge.quota, result, reason);
         }
     }
 
@@ -171,31 +172,26 @@ impl Charged {
                 charge.cost, charge.quota, charge.burst
             ),
         };
-        let log = format!("{} left of {}", verdict.remaining, charge.burst);
-        let problem = Problem::new(ProblemKind::RateLimitExceeded, detail).by(charge.quota.as_str()).logged(log);
+        let reason = Reason::Exhausted { remaining: verdict.remaining, cost: charge.cost.get() };
+        let problem = Problem::new(ProblemKind::RateLimitExceeded, detail, reason).by(charge.quota.as_str());
         // Always with a 429; a charge that can never pass gets the longest wait that makes sense to state.
         Some(problem.with(RETRY_AFTER, wait_s.unwrap_or(NEVER_RETRY_AFTER_S).to_string()))
     }
 
     /// What happens to the policies whose owner is in fault: each decides by its own settings.
-    fn decide_faults(&self, exchange: &Exchange, limits: &[Limit<'_>], journal: &mut Journal) -> Result<(), Problem> {
+    fn decide_faults(&self, limits: &[Limit<'_>], journal: &mut Journal) -> Result<(), Problem> {
         let faults = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)));
         for (update, fault) in faults {
             let affected = limits.iter().filter(|(name, _)| charges_of(update).any(|charge| charge.quota == *name));
             for (name, settings) in affected {
+                let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
                 match fault.kind().decide(settings.on_unavailable()) {
-                    OnFault::Pass => {
-                        let open = trace::Verdict::OpenOnFailure;
-                        journal.decisions.note_policy(Phase::Limit, name, open, fault.to_string());
-                    }
+                    OnFault::Pass => journal.note_policy(Phase::Limit, name, Verdict::OpenOnFailure, reason),
                     OnFault::Refuse(kind, retry_after_s) => {
-                        let error = trace::Verdict::Error;
-                        journal.decisions.note_policy(Phase::Limit, name, error, fault.to_string());
                         let detail = "The gateway cannot count requests right now. Try again shortly.";
-                        return Err(Problem::new(kind, detail)
-                            .by(*name)
-                            .with(RETRY_AFTER, retry_after_s.to_string())
-                            .logged(format!("{fault} (route {})", exchange.route().id)));
+                        let problem = Problem::new(kind, detail, reason).by(*name);
+                        let problem = problem.with(RETRY_AFTER, retry_after_s.to_string());
+                        return Err(journal.refused(Phase::Limit, problem));
                     }
                 }
             }

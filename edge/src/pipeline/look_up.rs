@@ -4,27 +4,20 @@ use http::header::{AGE, CONTENT_LENGTH};
 use http::{HeaderValue, Method, Response, StatusCode};
 use tollgate_core::authn::Principal;
 use tollgate_core::cache::{
-    Assessment, Bypass, CacheOutcome, CacheSettings, Forwarded, Plan, Reading, StoredMeta, assess, not_modified, plan,
-    primary_key, resource_key, variant_key,
+    Assessment, CacheSettings, Forwarded, Plan, Reading, StoredMeta, assess, not_modified, plan, primary_key,
+    resource_key, variant_key,
 };
+use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::forward::{Outbound, Reply};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::Timestamp;
-use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Answer, Changes, Exchange, Journal};
+use super::step::Step;
 use crate::isolate::Isolate;
 use crate::patience::within;
 use crate::ports::{Clock, Content, Host, ResponseCache, Stored, Unavailable};
 use crate::site::Site;
-
-/// What the cache says.
-pub(super) enum LookedUp<'a, C: Content> {
-    /// Here is the response.
-    Hit(Box<Answer<C>>),
-    /// Forward; with a cache in use, this is how its response is stored.
-    Forward(Option<Box<CacheUse<'a, C>>>),
-}
 
 /// How a forwarded request uses the cache.
 pub(super) struct CacheUse<'a, C> {
@@ -46,26 +39,26 @@ pub(super) async fn look_up<'a, H: Host>(
     outbound: &Outbound<'_>,
     principal: Option<&Principal>,
     journal: &mut Journal,
-) -> Result<LookedUp<'a, H::Content>, Problem> {
+) -> Step<Option<Box<CacheUse<'a, H::Content>>>, H::Content> {
     let consumer = principal.map(|p| p.consumer.as_str());
     if !outbound.method().is_safe() {
         journal.changes = changed_by(exchange, outbound, consumer);
     }
-    let Some(settings) = &exchange.route().cache else { return Ok(LookedUp::Forward(None)) };
+    let Some(settings) = &exchange.route().cache else { return Ok(None) };
     let reading = match plan(settings, exchange.taken(exchange.route()), outbound, consumer) {
         Plan::Use(reading) => reading,
         Plan::Bypass(why) => {
-            bypass(why, journal);
-            return Ok(LookedUp::Forward(None));
+            journal.note(Phase::LookUp, Verdict::Skip, Reason::CacheBypass { why });
+            return Ok(None);
         }
     };
     journal.resource = Some(reading.resource.clone());
     let Found { stored: found, why: missing, index_since } = match find(isolate, host, outbound, &reading).await {
         Ok(found) => found,
         Err(away) => {
-            journal.decisions.note(Phase::LookUp, Verdict::OpenOnFailure, away.to_string());
-            journal.cache = Some(forwarded(Forwarded::Bypass));
-            return Ok(LookedUp::Forward(None));
+            let text = Local(away.0.into());
+            journal.note(Phase::LookUp, Verdict::OpenOnFailure, Reason::CacheAway { text });
+            return Ok(None);
         }
     };
     let now = host.clock().now();
@@ -75,9 +68,8 @@ pub(super) async fn look_up<'a, H: Host>(
         None => cache_use(missing, None),
         Some(stored) => match assess(&stored.meta, &reading.control, now) {
             Assessment::Fresh { age_s, ttl_s } => {
-                journal.decisions.note(Phase::LookUp, Verdict::Answer, format!("hit, fresh for {ttl_s} s"));
-                journal.cache = Some(CacheOutcome::Hit { ttl_s });
-                return Ok(LookedUp::Hit(Box::new(Answer::new(stored_response(exchange, stored, age_s)))));
+                journal.note(Phase::LookUp, Verdict::Answer, Reason::CacheHit { ttl_s: Local(ttl_s) });
+                return Err(Answer::new(stored_response(exchange, stored, age_s)).into());
             }
             Assessment::Stale => cache_use(Forwarded::Stale, Some(stored)),
             Assessment::Unwanted => cache_use(Forwarded::Request, Some(stored)),
@@ -85,13 +77,19 @@ pub(super) async fn look_up<'a, H: Host>(
         },
     };
     if reading.control.only_if_cached {
-        journal.decisions.note(Phase::LookUp, Verdict::Refuse, "only-if-cached, and nothing usable is stored");
         let detail = "The request says only-if-cached, and no stored response can be used.";
-        return Err(Problem::new(ProblemKind::NotStored, detail).logged("only-if-cached"));
+        let problem = Problem::new(ProblemKind::NotStored, detail, Reason::OnlyIfCached);
+        return Err(journal.refused(Phase::LookUp, problem).into());
     }
-    journal.decisions.note(Phase::LookUp, Verdict::Pass, format!("fwd={}", next.why.as_str()));
-    journal.cache = Some(forwarded(next.why));
-    Ok(LookedUp::Forward(Some(Box::new(next))))
+    journal.note(Phase::LookUp, Verdict::Pass, Reason::CacheForward { why: next.why });
+    Ok(Some(Box::new(next)))
+}
+
+impl<C> CacheUse<'_, C> {
+    /// What is stored and has to be validated.
+    pub(super) fn stale(&self) -> Option<&StoredMeta> {
+        self.stale.as_ref().map(|stored| &stored.meta)
+    }
 }
 
 /// The answer made of a stored response, or a 304 where the client already has it.
@@ -147,24 +145,6 @@ async fn find<H: Host>(
             Ok(Found { stored, why: Forwarded::VaryMiss, index_since: Some(since) })
         }
     }
-}
-
-fn bypass(why: Bypass, journal: &mut Journal) {
-    let (outcome, reason) = match why {
-        Bypass::Method => (Forwarded::Method, "neither GET nor HEAD"),
-        Bypass::Credentials => {
-            (Forwarded::Bypass, "the request carries credentials, and the route does not say to cache those")
-        }
-        Bypass::Range => (Forwarded::Bypass, "the request asks for a range"),
-        Bypass::NoStore => (Forwarded::Bypass, "the request says no-store"),
-        Bypass::Content => (Forwarded::Bypass, "the request has content"),
-    };
-    journal.decisions.note(Phase::LookUp, Verdict::Skip, reason);
-    journal.cache = Some(forwarded(outcome));
-}
-
-const fn forwarded(why: Forwarded) -> CacheOutcome {
-    CacheOutcome::Forwarded { why, revalidated: false, stored: false }
 }
 
 /// What an unsafe method changes, should it succeed: what a GET for the same URL would be answered from.

@@ -13,6 +13,7 @@ mod outbound;
 mod receive;
 mod respond;
 mod route;
+mod step;
 mod store;
 mod undo;
 
@@ -28,7 +29,8 @@ use crate::isolate::Isolate;
 use crate::ports::{Content, Host};
 use crate::problems::problem_response;
 pub(crate) use exchange::Received;
-use exchange::{Journal, Outcome};
+use exchange::{Answer, Journal};
+use step::Step;
 
 /// What the adapter knows of the client's connection.
 #[derive(Clone, Copy, Debug)]
@@ -67,48 +69,43 @@ pub async fn serve<H: Host>(
     Served { reply, after: after::after(Rc::clone(isolate), host.clone(), journal, left) }
 }
 
-/// The phases in order. Each returns what the next one needs, or the problem that ends the exchange.
+/// The phases in order. Each says what the next one needs, or ends the exchange with an answer or a problem.
 async fn phases<H: Host>(
     isolate: &Rc<Isolate>,
     host: &H,
     request: Request<H::Content>,
     client: Client,
     journal: &mut Journal,
-) -> Outcome<H> {
+) -> Step<Answer<H::Content>, H::Content> {
     let (received, content) = receive::receive(request, client, journal)?;
     if operate::is_claimed(isolate, &received) {
         // On the heap: it is seldom, and would make the future of every exchange larger.
         return Box::pin(operate::operate(isolate, host, &received, content, journal)).await;
     }
     let sites = route::sites(isolate, host, &received, journal).await?;
-    let exchange = match route::route(sites, received, journal)? {
-        route::Routed::Exchange(exchange) => exchange,
-        route::Routed::Options(answer) => return Ok(answer),
-    };
+    let exchange = route::route(sites, received, journal)?;
     let content = guard::content(&exchange, content, journal)?;
     guard::admit(&exchange, journal)?;
     limit::limit(host, &exchange, &exchange.route().guard_limit, None, journal).await?;
     let principal = authenticate::authenticate(isolate, host, &exchange, journal).await?;
-    authorize::authorize(&exchange, principal.as_ref(), journal)?;
-    limit::limit(host, &exchange, &exchange.route().limit, principal.as_ref(), journal).await?;
+    let principal = principal.as_deref();
+    authorize::authorize(&exchange, principal, journal)?;
+    limit::limit(host, &exchange, &exchange.route().limit, principal, journal).await?;
     let mut outbound = outbound::outbound(&exchange, &content, journal)?;
-    let looked_up = match look_up::look_up(isolate, host, &exchange, &outbound, principal.as_ref(), journal).await? {
-        look_up::LookedUp::Hit(answer) => return Ok(*answer),
-        look_up::LookedUp::Forward(looked_up) => looked_up,
-    };
-    let cache = looked_up.as_deref();
-    let response = forward::forward(isolate, host, &exchange, &mut outbound, content, cache, journal).await?;
-    Ok(store::store(isolate, host, &exchange, &outbound, response, looked_up.map(|cache| *cache), journal).await)
+    let cache = look_up::look_up(isolate, host, &exchange, &outbound, principal, journal).await?;
+    let stale = cache.as_deref().and_then(look_up::CacheUse::stale);
+    let response = forward::forward(isolate, host, &exchange, &mut outbound, content, stale, journal).await?;
+    Ok(store::store(isolate, host, &exchange, &outbound, response, cache.map(|cache| *cache), journal).await)
 }
 
 /// The answer to a request that the adapter cannot even hand over: `detail` says what is wrong with it.
 #[must_use]
 pub fn unreadable<C: Content>(detail: &'static str) -> Response<C> {
-    problem_response(Problem::new(ProblemKind::BadRequest, detail), "", false)
+    problem_response(Problem::plain(ProblemKind::BadRequest, detail), "", false)
 }
 
 /// The answer to an exchange that was lost: a panic was caught, or the platform ended it.
 #[must_use]
 pub fn failed<C: Content>() -> Response<C> {
-    problem_response(Problem::new(ProblemKind::Internal, "The gateway failed at this request."), "", false)
+    problem_response(Problem::plain(ProblemKind::Internal, "The gateway failed at this request."), "", false)
 }

@@ -1,12 +1,14 @@
 //! operate: requests for the operator endpoint leave the pipeline before they are routed.
 
+use std::sync::Arc;
+
+use tollgate_core::event::{Phase, Reason, RouteLabel, Verdict};
 use tollgate_core::forward::Reply;
 use tollgate_core::operator::Claim;
-use tollgate_core::telemetry::RouteLabel;
-use tollgate_core::trace::{Phase, Verdict};
 
-use super::exchange::{Answer, Journal, Outcome, Received};
+use super::exchange::{Answer, Journal, Received};
 use super::route;
+use super::step::Step;
 use crate::isolate::Isolate;
 use crate::operator::{self, Call, Gate};
 use crate::ports::Host;
@@ -23,15 +25,15 @@ pub(super) async fn operate<H: Host>(
     received: &Received,
     content: H::Content,
     journal: &mut Journal,
-) -> Outcome<H> {
+) -> Step<Answer<H::Content>, H::Content> {
     let Gate::Open(tokens) = operator::gate(isolate, host, &received.host, &received.path).await? else {
         // As any other path that has no route, whatever the state of the gateway.
         route::sites(isolate, host, received, journal).await?;
-        journal.decisions.note(Phase::Route, Verdict::Refuse, "reserved for the operator endpoint, which is off here");
-        return Err(route::not_found());
+        return Err(journal.refused(Phase::Route, route::not_found(Reason::OperatorOff)).into());
     };
     let template = format!("{}/{{}}", isolate.operators.settings.place.prefix);
-    journal.route = Some(RouteLabel { id: "tollgate.operator".to_owned(), api: "tollgate".to_owned(), template });
+    let route = RouteLabel { id: "tollgate.operator".into(), api: "tollgate".to_owned(), template };
+    journal.note(Phase::Route, Verdict::Pass, Reason::RouteFound { route: Arc::new(route) });
     let call = Call {
         method: &received.method,
         path: &received.path,
@@ -40,5 +42,6 @@ pub(super) async fn operate<H: Host>(
         address: received.client.address,
         request_id: &journal.request_id,
     };
-    operator::answer(isolate, host, &tokens, call).await.map(|response| Answer::new(Reply::own(response)))
+    let response = operator::answer(isolate, host, &tokens, call).await?;
+    Ok(Answer::new(Reply::own(response)))
 }

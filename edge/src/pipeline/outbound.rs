@@ -2,10 +2,10 @@
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, Version};
+use tollgate_core::event::{Local, Phase, Reason};
 use tollgate_core::forward::{Edits, ForwardedFor, Outbound, UpstreamSettings, request_edits};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::Subject;
-use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Exchange, Journal, Received};
 use crate::ports::Content;
@@ -20,8 +20,9 @@ pub(super) fn outbound<'e, C: Content>(
     let settings = exchange.upstream();
     let path = received.path.without_base(exchange.route().strip_segments);
     let target = settings.url.target(path, exchange.forwarded_query.as_deref()).map_err(|error| {
-        journal.decisions.note(Phase::Forward, Verdict::Refuse, error.to_string());
-        Problem::new(ProblemKind::BadRequest, "The URL cannot be forwarded.").logged(error.to_string())
+        let reason = Reason::TargetNotForwarded { text: Local(error.to_string().into()) };
+        let problem = Problem::new(ProblemKind::BadRequest, "The URL cannot be forwarded.", reason);
+        journal.refused(Phase::Forward, problem)
     })?;
     let has_content = !content.is_empty() && declares_content(received);
     Ok(Outbound::new(&received.method, target, &received.fields, has_content)

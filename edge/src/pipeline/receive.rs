@@ -3,9 +3,9 @@
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, Method, Request, Uri};
 use tollgate_core::bounds::{FIELD_BYTES_MAX, FIELD_LINES_MAX, TARGET_BYTES_MAX};
+use tollgate_core::event::{Local, Phase, Reason};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::{CanonicalPath, HostName, PathError};
-use tollgate_core::trace::{Phase, Verdict};
 
 use super::Client;
 use super::exchange::{Journal, Received};
@@ -13,10 +13,7 @@ use super::exchange::{Journal, Received};
 pub(super) fn receive<C>(request: Request<C>, client: Client, journal: &mut Journal) -> Result<(Received, C), Problem> {
     let (parts, content) = request.into_parts();
     let taken = take_apart(parts, client);
-    if let Err(problem) = &taken {
-        journal.decisions.note(Phase::Receive, Verdict::Refuse, problem.log.clone());
-    }
-    taken.map(|received| (received, content))
+    taken.map(|received| (received, content)).map_err(|problem| journal.refused(Phase::Receive, problem))
 }
 
 fn take_apart(parts: http::request::Parts, client: Client) -> Result<Received, Problem> {
@@ -36,16 +33,16 @@ fn check_size(uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::new(
             ProblemKind::TargetTooLong,
             format!("Path and query may have {TARGET_BYTES_MAX} bytes together; these have {target_bytes}."),
-        )
-        .logged("target too long"));
+            Reason::TargetTooLong { bytes: target_bytes },
+        ));
     }
     let field_bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if field_bytes > FIELD_BYTES_MAX || fields.len() > FIELD_LINES_MAX {
         return Err(Problem::new(
             ProblemKind::FieldsTooLarge,
             format!("A request may have {FIELD_LINES_MAX} fields of {FIELD_BYTES_MAX} bytes together."),
-        )
-        .logged(format!("{} field lines, {field_bytes} bytes", fields.len())));
+            Reason::FieldsTooLarge { lines: Local(fields.len()), bytes: Local(field_bytes) },
+        ));
     }
     Ok(())
 }
@@ -53,9 +50,10 @@ fn check_size(uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> {
 /// TRACE would show a client what the gateway adds, and CONNECT is for forward proxies.
 fn check_method(method: &Method) -> Result<(), Problem> {
     if method == Method::TRACE || method == Method::CONNECT {
-        return Err(Problem::new(ProblemKind::MethodNotAllowed, format!("{method} is not offered by this gateway."))
-            .with(http::header::ALLOW, "")
-            .logged("method not offered"));
+        let detail = format!("{method} is not offered by this gateway.");
+        return Err(
+            Problem::new(ProblemKind::MethodNotAllowed, detail, Reason::MethodNotOffered).with(http::header::ALLOW, "")
+        );
     }
     Ok(())
 }
@@ -63,20 +61,18 @@ fn check_method(method: &Method) -> Result<(), Problem> {
 /// One length or none: two that differ are how requests are smuggled (RFC 9112, section 6.3).
 fn check_content_length(fields: &HeaderMap) -> Result<(), Problem> {
     let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
-    let bad = |log: &'static str| {
-        Problem::new(ProblemKind::BadRequest, "The Content-Length field is not one number.").logged(log)
-    };
+    let bad = |reason| Problem::new(ProblemKind::BadRequest, "The Content-Length field is not one number.", reason);
     let Some(first) = lengths.next() else { return Ok(()) };
     if lengths.any(|other| other != first) {
-        return Err(bad("content-length fields differ"));
+        return Err(bad(Reason::LengthsDiffer));
     }
     let digits = !first.is_empty() && first.as_bytes().iter().all(u8::is_ascii_digit);
-    if digits { Ok(()) } else { Err(bad("content-length is no number")) }
+    if digits { Ok(()) } else { Err(bad(Reason::LengthNotANumber)) }
 }
 
 /// The host asked for: of the target where it has one, else of the Host field; if both are there they must agree.
 fn authority(uri: &Uri, fields: &HeaderMap) -> Result<(HostName, String), Problem> {
-    let bad = |detail: &'static str| Problem::new(ProblemKind::BadRequest, detail).logged("host field is not usable");
+    let bad = |detail: &'static str| Problem::new(ProblemKind::BadRequest, detail, Reason::HostNotUsable);
     let mut lines = fields.get_all(HOST).iter();
     let line = lines.next();
     if lines.next().is_some() {
@@ -102,6 +98,6 @@ fn path(method: &Method, uri: &Uri) -> Result<CanonicalPath, Problem> {
         let kind = if error == PathError::TooLong { ProblemKind::TargetTooLong } else { ProblemKind::BadPath };
         let detail =
             format!("Refused, because {error}: it could be read in two ways. Send the path in its plain form.");
-        Problem::new(kind, detail).logged(error.to_string())
+        Problem::new(kind, detail, Reason::PathRefused { error })
     })
 }

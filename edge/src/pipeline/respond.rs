@@ -1,11 +1,12 @@
 //! respond: the answer gets the gateway's own fields; a problem becomes its document.
 
 use http::{HeaderName, HeaderValue, Method};
+use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::forward::Reply;
-use tollgate_core::trace::{Phase, Verdict};
 
-use super::exchange::{Answer, Journal, Outcome, ToStore};
+use super::exchange::{Answer, Journal, ToStore};
 use super::outbound::REQUEST_ID;
+use super::step::{End, Step};
 use crate::ports::{Clock, Content, Delivery, Host};
 use crate::problems::problem_response;
 
@@ -17,18 +18,22 @@ pub(super) struct Left<C: Content, D> {
 
 pub(super) fn respond<H: Host>(
     host: &H,
-    outcome: Outcome<H>,
+    outcome: Step<Answer<H::Content>, H::Content>,
     journal: &mut Journal,
 ) -> (Reply<H::Content>, Left<H::Content, impl Future<Output = Delivery> + use<H> + 'static>) {
-    let Answer { mut reply, to_store } = outcome.unwrap_or_else(|problem| {
-        journal.problem = Some(problem.clone());
-        let is_head = journal.method == Method::HEAD;
-        Answer::new(Reply::own(problem_response(problem, &journal.request_id, is_head)))
-    });
+    let Answer { mut reply, to_store } = match outcome {
+        Ok(answer) => answer,
+        Err(End::Answer(answer)) => *answer,
+        Err(End::Refuse(problem)) => {
+            journal.events.end_with(&problem);
+            let is_head = journal.method == Method::HEAD;
+            Answer::new(Reply::own(problem_response(problem, &journal.request_id, is_head)))
+        }
+    };
     add_fields(&mut reply, journal);
     journal.status = reply.status().as_u16();
     journal.answered = host.clock().instant();
-    journal.decisions.note(Phase::Respond, Verdict::Pass, reply.status().as_str().to_owned());
+    journal.note(Phase::Respond, Verdict::Pass, Reason::Answered { status: journal.status });
     let (reply, delivery) = reply.observed(Content::watched);
     (reply, Left { to_store, delivery })
 }
@@ -37,7 +42,7 @@ fn add_fields<C>(reply: &mut Reply<C>, journal: &mut Journal) {
     let edits = reply.edits_mut();
     edits.extend(std::mem::take(&mut journal.reply_edits));
     edits.set_text(REQUEST_ID, &journal.request_id);
-    if let Some(outcome) = journal.cache
+    if let Some(outcome) = journal.events.cache()
         && let Ok(value) = HeaderValue::from_str(&outcome.field(journal.resource.as_ref().map(|r| r.as_str())))
     {
         edits.append(HeaderName::from_static(CACHE_STATUS), value);

@@ -2,10 +2,10 @@
 
 use http::{Method, Response, StatusCode};
 use tollgate_core::bounds::STORED_CONTENT_BYTES_MAX;
-use tollgate_core::cache::{CacheOutcome, NotStored, StoredMeta, freshen, storable, variant_key};
+use tollgate_core::cache::{NotStored, StoredMeta, freshen, storable, variant_key};
+use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::forward::{Outbound, Reply};
 use tollgate_core::time::Timestamp;
-use tollgate_core::trace::{Phase, Verdict};
 
 use super::exchange::{Answer, Changes, Exchange, Journal, ToStore};
 use super::look_up::{CacheUse, stored_response};
@@ -62,8 +62,7 @@ fn confirmed<C: Content>(
     journal: &mut Journal,
 ) -> Answer<C> {
     let fresh = freshen(cache.settings, &stale.meta, confirmation.fields(), cache.requested_at, now);
-    journal.cache = Some(CacheOutcome::Forwarded { why: cache.why, revalidated: true, stored: fresh.is_some() });
-    journal.decisions.note(Phase::Store, Verdict::Pass, "confirmed by the upstream");
+    journal.note(Phase::Store, Verdict::Pass, Reason::Confirmed { kept: fresh.is_some() });
     let Some(meta) = fresh else {
         return Answer::new(stored_response(exchange, stale, 0));
     };
@@ -84,16 +83,14 @@ fn new_response<C: Content>(
     } else {
         Err(NotStored::Status)
     };
-    let stored = judged.is_ok();
-    journal.cache = Some(CacheOutcome::Forwarded { why: cache.why, revalidated: false, stored });
     let meta = match judged {
         Ok(meta) => meta,
         Err(why) => {
-            journal.decisions.note(Phase::Store, Verdict::Skip, format!("not stored: {}", reason(why)));
+            journal.note(Phase::Store, Verdict::Skip, Reason::NotStored { why });
             return Answer::new(reply);
         }
     };
-    journal.decisions.note(Phase::Store, Verdict::Pass, format!("stored, fresh for {} s", meta.fresh_ms / 1000));
+    journal.note(Phase::Store, Verdict::Pass, Reason::Stored { fresh_s: Local(meta.fresh_ms / 1000) });
     let (reply, copy) = reply.observed(|content| content.tee(STORED_CONTENT_BYTES_MAX));
     Answer { reply, to_store: entries(outbound, cache, meta, copy) }
 }
@@ -132,16 +129,4 @@ fn renewals<C: Content>(
 fn index<C: Content>(cache: &CacheUse<'_, C>, meta: &StoredMeta, names: Vec<String>) -> ToStore<C> {
     let meta = meta.index(names, cache.index_since.unwrap_or(meta.requested_at));
     ToStore::Index { key: cache.reading.primary.clone(), meta }
-}
-
-const fn reason(why: NotStored) -> &'static str {
-    match why {
-        NotStored::Forbidden => "the upstream says no-store or private",
-        NotStored::Status => "its method or status is not stored",
-        NotStored::SetCookie => "it sets a cookie",
-        NotStored::Varies => "it varies on everything or on too much",
-        NotStored::NoLifetime => "nobody says for how long it is fresh",
-        NotStored::TooLarge => "it is too large",
-        NotStored::NotText => "a field is not text",
-    }
 }

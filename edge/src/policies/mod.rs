@@ -3,6 +3,8 @@
 //! The modules, and the way from a slot's policy to its kind, come from the list in `tollgate_core::kinds`. The kinds of
 //! the other slots need none: a guard awaits nothing, and the limit phase charges all limits together.
 
+use std::sync::Arc;
+
 use tollgate_core::authn::Principal;
 use tollgate_core::kinds::AuthnPolicy;
 use tollgate_core::problem::Problem;
@@ -13,14 +15,13 @@ use crate::ports::Host;
 
 /// A policy that authenticates callers.
 pub(crate) trait Authenticates {
-    /// The caller, or why it was not recognised; `policy` is the policy's name, which the problem does not carry yet.
+    /// The caller, or why it was not recognised; the problem does not name the policy yet.
     async fn authenticate<H: Host>(
         &self,
         isolate: &Isolate,
         host: &H,
         received: &Received,
-        policy: &str,
-    ) -> Result<Principal, Problem>;
+    ) -> Result<Arc<Principal>, Problem>;
 }
 
 /// Declares the kinds of the authentication slot, and dispatches to them.
@@ -34,10 +35,9 @@ macro_rules! declare {
                 isolate: &Isolate,
                 host: &H,
                 received: &Received,
-                policy: &str,
-            ) -> Result<Principal, Problem> {
+            ) -> Result<Arc<Principal>, Problem> {
                 match self {
-                    $(Self::$Kind(settings) => settings.authenticate(isolate, host, received, policy).await,)*
+                    $(Self::$Kind(settings) => settings.authenticate(isolate, host, received).await,)*
                 }
             }
         }

@@ -49,7 +49,7 @@ fn what_is_no_key_is_told_apart_and_challenged() {
         assert_eq!((answer.status, answer.problem().as_str()), (401, problem));
         assert_eq!(answer.field("www-authenticate"), "ApiKey realm=\"acme\", header=\"x-api-key\"");
         assert!(!String::from_utf8_lossy(&answer.content).contains(&text), "a key is never echoed");
-        assert!(answer.record.decisions.to_string().contains("refuse"), "{}", answer.record.decisions);
+        assert!(answer.record.events.to_string().contains("refuse"), "{}", answer.record.events);
     }
     assert!(bench.host.upstream.take_received().is_empty());
 }

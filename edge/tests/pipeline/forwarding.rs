@@ -41,7 +41,7 @@ fn upstream_failures_are_problems_with_their_rfc_9209_type() {
             assert_eq!(answer.field("proxy-status"), format!("tollgate; error={}", error.proxy_status()));
         }
         assert!(!String::from_utf8_lossy(&answer.content).contains("pets"), "nothing internal in {answer:?}");
-        assert_eq!(answer.record.upstream.unwrap().outcome, Err(error));
+        assert_eq!(answer.record.calls().next().unwrap().outcome, Err(error));
     }
 }
 

@@ -65,7 +65,7 @@ fn what_one_quota_refused_is_given_back_to_the_other() {
     assert_eq!(statuses, [200, 200, 429, 429, 429]);
     bench.host.clock.advance(30_000);
     let after = send(&bench);
-    assert_eq!(after.status, 200, "the refused ones cost the address nothing: {:?}", after.record.decisions);
+    assert_eq!(after.status, 200, "the refused ones cost the address nothing: {:?}", after.record.events);
 }
 
 /// Two owners, each with a quota of two.
@@ -82,7 +82,7 @@ fn what_one_owner_refused_is_given_back_by_the_other() {
     assert_eq!(statuses, [200, 200, 429, 429, 429]);
     bench.host.clock.advance(30_000);
     let after = send(&bench);
-    assert_eq!(after.status, 200, "the refused ones cost the address nothing: {:?}", after.record.decisions);
+    assert_eq!(after.status, 200, "the refused ones cost the address nothing: {:?}", after.record.events);
 }
 
 #[test]

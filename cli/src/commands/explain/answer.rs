@@ -5,6 +5,8 @@ use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use tollgate_config::{Compiled, CompiledRoute, Whole};
 
+use tollgate_core::event::Event;
+
 use super::ask::{Explained, Question};
 use super::origins;
 use crate::commands::routes::route_json;
@@ -98,7 +100,7 @@ pub(super) fn json(asked: &Asked, explained: &Explained, compiled: &Compiled) ->
         "statuses": explained.statuses,
         "route": route(explained, whole).map(|route| route_json(whole, route)),
         "settings": route(explained, whole).map(|route| origins::json(compiled, route)["settings"].clone()),
-        "decisions": explained.record.decisions,
+        "decisions": explained.record.events,
         "response": {
             "status": explained.response.status().as_u16(),
             "fields": shown_fields(explained.response.headers()),
@@ -111,8 +113,8 @@ pub(super) fn json(asked: &Asked, explained: &Explained, compiled: &Compiled) ->
 
 /// The route that matched.
 fn route<'a>(explained: &Explained, whole: &'a Whole) -> Option<&'a CompiledRoute> {
-    let label = explained.record.route.as_ref()?;
-    whole.routes.iter().find(|route| route.settings.id == label.id)
+    let label = explained.record.route()?;
+    whole.routes.iter().find(|route| route.settings.id == *label.id)
 }
 
 fn route_text(whole: &Whole, route: &CompiledRoute) -> String {
@@ -141,13 +143,13 @@ fn stripped(route: &tollgate_core::settings::RouteSettings) -> String {
 }
 
 fn decisions(explained: &Explained) -> String {
-    let row = |d: &tollgate_core::trace::Decision| {
-        let policy = d.policy.clone().unwrap_or_else(|| "-".to_owned());
-        vec![d.phase.as_str().to_owned(), policy, d.verdict.as_str().to_owned(), d.reason.to_string()]
+    let row = |event: &Event| {
+        let policy = event.policy.as_deref().unwrap_or("-").to_owned();
+        vec![event.phase.as_str().to_owned(), policy, event.verdict.as_str().to_owned(), event.reason.to_string()]
     };
     let head = ["PHASE", "POLICY", "VERDICT", "REASON"].map(str::to_owned).to_vec();
     let rows: Vec<Vec<String>> =
-        std::iter::once(head).chain(explained.record.decisions.decisions().iter().map(row)).collect();
+        std::iter::once(head).chain(explained.record.events.as_slice().iter().map(row)).collect();
     table(&rows)
 }
 

@@ -63,7 +63,7 @@ fn failure(failure: &TestFailure) -> Value {
         "line": failure.at.start.line,
         "column": failure.at.start.column,
         "mismatches": mismatches,
-        "decisions": failure.decisions,
+        "decisions": failure.events,
     })
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 use tollgate_config::{Diagnostics, Span};
-use tollgate_core::trace::DecisionTrace;
+use tollgate_core::event::{Event, Events};
 
 use crate::policy_test::coverage::{Covered, Summary};
 use crate::policy_test::outcome::{FileRun, Mismatch, Runs, TestFailure, TestRun};
@@ -72,8 +72,8 @@ pub(super) fn failure_text(file: &FileRun, test: &TestRun, failure: &TestFailure
         out.push_str(&format!("\n  {}  {}\n", paint.bold(&mismatch.what), place(file, mismatch.at)));
         out.push_str(&indented(&difference(mismatch, paint), "    "));
     }
-    if let Some(decisions) = &failure.decisions {
-        out.push_str(&format!("\n  {}\n{}", paint.bold("decisions"), indented(&decisions_text(decisions), "    ")));
+    if let Some(events) = &failure.events {
+        out.push_str(&format!("\n  {}\n{}", paint.bold("decisions"), indented(&decisions_text(events), "    ")));
     }
     out
 }
@@ -119,14 +119,14 @@ fn difference(mismatch: &Mismatch, paint: Paint) -> String {
     out
 }
 
-fn decisions_text(trace: &DecisionTrace) -> String {
-    let row = |decision: &tollgate_core::trace::Decision| {
-        let policy = decision.policy.clone().unwrap_or_else(|| "-".to_owned());
-        let (phase, verdict) = (decision.phase.as_str().to_owned(), decision.verdict.as_str().to_owned());
-        vec![phase, policy, verdict, printable(&decision.reason)]
+fn decisions_text(events: &Events) -> String {
+    let row = |event: &Event| {
+        let policy = event.policy.as_deref().unwrap_or("-").to_owned();
+        let (phase, verdict) = (event.phase.as_str().to_owned(), event.verdict.as_str().to_owned());
+        vec![phase, policy, verdict, printable(&event.reason.to_string())]
     };
     let head = ["PHASE", "POLICY", "VERDICT", "REASON"].map(str::to_owned).to_vec();
-    table(&std::iter::once(head).chain(trace.decisions().iter().map(row)).collect::<Vec<_>>())
+    table(&std::iter::once(head).chain(events.as_slice().iter().map(row)).collect::<Vec<_>>())
 }
 
 fn coverage_text(summary: &Summary, paint: Paint) -> String {

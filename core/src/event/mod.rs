@@ -1,0 +1,340 @@
+//! What happened in an exchange: a list of typed events, from which record, metrics, spans and `explain` are folded.
+//!
+//! An [`Event`] is a phase, the policy that decided if one did, a verdict and a [`Reason`]. Events are data and cost no
+//! text; [`Events::hash`] is the same on every host for the same decisions.
+
+mod canonical;
+mod reason;
+mod subject;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+pub use canonical::{Argument, Canonical, Local};
+pub use reason::Reason;
+pub use subject::{RouteLabel, SpanId, UpstreamRecord};
+
+use crate::authn::Principal;
+use crate::cache::{Bypass, CacheOutcome, Forwarded};
+use crate::problem::{Problem, ProblemKind};
+
+/// The phases of an exchange, in the order they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The request is taken apart.
+    Receive,
+    /// Its route is found.
+    Route,
+    /// Its size and its client's address are checked.
+    Guard,
+    /// Its sender is authenticated.
+    Authenticate,
+    /// Its scopes are checked.
+    Authorize,
+    /// Its cost is charged.
+    Limit,
+    /// It is looked up in the cache.
+    LookUp,
+    /// It is forwarded.
+    Forward,
+    /// Its response is stored.
+    Store,
+    /// Its response is sent.
+    Respond,
+}
+
+impl Phase {
+    /// The name as written in configuration, docs and telemetry.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Receive => "receive",
+            Self::Route => "route",
+            Self::Guard => "guard",
+            Self::Authenticate => "authenticate",
+            Self::Authorize => "authorize",
+            Self::Limit => "limit",
+            Self::LookUp => "look-up",
+            Self::Forward => "forward",
+            Self::Store => "store",
+            Self::Respond => "respond",
+        }
+    }
+}
+
+/// What a decision came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The exchange goes on.
+    Pass,
+    /// The decision did not apply.
+    Skip,
+    /// The exchange ends here with an answer: from store, or to OPTIONS.
+    Answer,
+    /// Policy said no.
+    Refuse,
+    /// Something failed, and the exchange ends here.
+    Error,
+    /// A store was away, and the policy says to go on without it.
+    OpenOnFailure,
+}
+
+impl Verdict {
+    /// The name in telemetry.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Skip => "skip",
+            Self::Answer => "answer",
+            Self::Refuse => "refuse",
+            Self::Error => "error",
+            Self::OpenOnFailure => "open-on-failure",
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The phase it happened in.
+    pub phase: Phase,
+    /// The policy that decided; absent where the phase itself did.
+    pub policy: Option<Arc<str>>,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// The problem that the exchange ended with, on the event that ended it.
+    pub problem: Option<ProblemKind>,
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut event = serializer.serialize_struct("Event", 5)?;
+        event.serialize_field("phase", &self.phase)?;
+        match &self.policy {
+            Some(policy) => event.serialize_field("policy", policy.as_ref())?,
+            None => event.skip_field("policy")?,
+        }
+        event.serialize_field("verdict", &self.verdict)?;
+        event.serialize_field("code", self.reason.code())?;
+        event.serialize_field("reason", &self.reason.to_string())?;
+        event.end()
+    }
+}
+
+/// The events of an exchange, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
+pub struct Events(Vec<Event>);
+
+/// Why an exchange ended with a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal<'e> {
+    /// The problem.
+    pub problem: ProblemKind,
+    /// The policy that decided, if one did.
+    pub policy: Option<&'e Arc<str>>,
+    /// Why; its words are for the log.
+    pub reason: &'e Reason,
+}
+
+impl Events {
+    /// No events, with room for those of a usual exchange.
+    #[must_use]
+    pub fn with_usual_capacity() -> Self {
+        Self(Vec::with_capacity(EVENTS_USUAL))
+    }
+
+    /// Adds what a phase itself decided.
+    pub fn note(&mut self, phase: Phase, verdict: Verdict, reason: Reason) {
+        self.0.push(Event { phase, policy: None, verdict, reason, problem: None });
+    }
+
+    /// Adds what a policy decided.
+    pub fn note_policy(&mut self, phase: Phase, policy: Arc<str>, verdict: Verdict, reason: Reason) {
+        self.0.push(Event { phase, policy: Some(policy), verdict, reason, problem: None });
+    }
+
+    /// Adds a problem, of the policy that it names.
+    pub fn note_problem(&mut self, phase: Phase, problem: &Problem) {
+        let (policy, verdict, reason) = (problem.policy.clone(), problem.verdict(), problem.reason.clone());
+        self.0.push(Event { phase, policy, verdict, reason, problem: None });
+    }
+
+    /// Marks the event that ended the exchange with this problem; adds one where no phase has noted it.
+    pub fn end_with(&mut self, problem: &Problem) {
+        let is_it = |event: &Event| event.policy == problem.policy && event.reason == problem.reason;
+        if !self.0.iter().any(is_it) {
+            self.note_problem(Phase::Respond, problem);
+        }
+        if let Some(event) = self.0.iter_mut().rev().find(|event| is_it(event)) {
+            event.problem = Some(problem.kind);
+        }
+    }
+
+    /// The events.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Event] {
+        &self.0
+    }
+
+    /// The hash of their canonical form: the same on every host for the same decisions, whatever the time, the address of
+    /// the client, or the words that a platform has for a failure.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        let mut out = Canonical::new();
+        for event in &self.0 {
+            out.add(event.phase.as_str().as_bytes());
+            out.add(event.policy.as_deref().unwrap_or_default().as_bytes());
+            out.add(event.verdict.as_str().as_bytes());
+            out.add(event.problem.map_or("", ProblemKind::slug).as_bytes());
+            event.reason.canonical(&mut out);
+        }
+        out.finish()
+    }
+
+    /// The route that was taken.
+    #[must_use]
+    pub fn route(&self) -> Option<&Arc<RouteLabel>> {
+        self.0.iter().find_map(|event| match &event.reason {
+            Reason::RouteFound { route } => Some(route),
+            _ => None,
+        })
+    }
+
+    /// Whom the exchange was made for: the caller as the last policy that recognised it knows it.
+    #[must_use]
+    pub fn principal(&self) -> Option<&Arc<Principal>> {
+        let ended = self.0.iter().any(|event| matches!(event.reason, Reason::NotAuthenticated));
+        self.0.iter().rev().filter(|_| !ended).find_map(|event| match &event.reason {
+            Reason::Authenticated { principal } => Some(principal),
+            _ => None,
+        })
+    }
+
+    /// The calls to upstreams, in order.
+    pub fn calls(&self) -> impl Iterator<Item = &UpstreamRecord> {
+        self.0.iter().filter_map(|event| match &event.reason {
+            Reason::Called { call } => Some(call),
+            _ => None,
+        })
+    }
+
+    /// Why the exchange ended with a problem, if it did.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal<'_>> {
+        self.0.iter().rev().find_map(|event| {
+            Some(Refusal { problem: event.problem?, policy: event.policy.as_ref(), reason: &event.reason })
+        })
+    }
+
+    /// The names of the policies, or phases, that went on without a store that was away.
+    pub fn open_on_failure(&self) -> impl Iterator<Item = &str> {
+        let open = self.0.iter().filter(|event| event.verdict == Verdict::OpenOnFailure);
+        open.map(|event| event.policy.as_deref().unwrap_or(event.phase.as_str()))
+    }
+
+    /// What the cache did, if the route has one.
+    #[must_use]
+    pub fn cache(&self) -> Option<CacheOutcome> {
+        self.0.iter().fold(None, |outcome, event| cache_after(outcome, &event.reason))
+    }
+}
+
+/// What the cache did, one event later.
+fn cache_after(outcome: Option<CacheOutcome>, reason: &Reason) -> Option<CacheOutcome> {
+    let forwarded = |why| Some(CacheOutcome::Forwarded { why, revalidated: false, stored: false });
+    match (reason, outcome) {
+        (Reason::CacheHit { ttl_s }, _) => Some(CacheOutcome::Hit { ttl_s: ttl_s.0 }),
+        (Reason::CacheForward { why }, _) => forwarded(*why),
+        (Reason::CacheBypass { why: Bypass::Method }, _) => forwarded(Forwarded::Method),
+        (Reason::CacheBypass { .. } | Reason::CacheAway { .. }, _) => forwarded(Forwarded::Bypass),
+        (Reason::Confirmed { kept }, Some(CacheOutcome::Forwarded { why, .. })) => {
+            Some(CacheOutcome::Forwarded { why, revalidated: true, stored: *kept })
+        }
+        (Reason::Stored { .. }, Some(CacheOutcome::Forwarded { why, revalidated, .. })) => {
+            Some(CacheOutcome::Forwarded { why, revalidated, stored: true })
+        }
+        (_, outcome) => outcome,
+    }
+}
+
+/// Events of an exchange with a key, some limits and a cache.
+const EVENTS_USUAL: usize = 10;
+
+impl fmt::Display for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for event in &self.0 {
+            let (phase, verdict) = (event.phase.as_str(), event.verdict.as_str());
+            let policy = event.policy.as_deref().unwrap_or("-");
+            writeln!(f, "{phase:<13} {policy:<20} {verdict:<15} {}", event.reason)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    fn charged(remaining: u32) -> Events {
+        let mut events = Events::default();
+        events.note(Phase::Authenticate, Verdict::Skip, Reason::Public);
+        events.note_policy(Phase::Limit, "burst".into(), Verdict::Pass, Reason::Charged { remaining, cost: 1 });
+        events
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn codes_are_unique_and_kebab_case() {
+        let mut codes = Reason::CODES.to_vec();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Reason::CODES.len());
+        assert!(codes.iter().all(|code| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_hash_tells_decisions_apart_and_not_times() {
+        assert_eq!(charged(4).hash(), charged(4).hash());
+        assert_ne!(charged(4).hash(), charged(3).hash());
+        let hit = |ttl_s| {
+            let mut events = charged(4);
+            events.note(Phase::LookUp, Verdict::Answer, Reason::CacheHit { ttl_s: Local(ttl_s) });
+            events.hash()
+        };
+        assert_eq!(hit(59), hit(60));
+        assert_ne!(hit(59), charged(4).hash());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_the_cache_did_is_folded_from_what_happened() {
+        let mut events = Events::default();
+        assert_eq!(events.cache(), None);
+        events.note(Phase::LookUp, Verdict::Pass, Reason::CacheForward { why: Forwarded::Stale });
+        let why = Forwarded::Stale;
+        assert_eq!(events.cache(), Some(CacheOutcome::Forwarded { why, revalidated: false, stored: false }));
+        events.note(Phase::Store, Verdict::Pass, Reason::Confirmed { kept: true });
+        assert_eq!(events.cache(), Some(CacheOutcome::Forwarded { why, revalidated: true, stored: true }));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_event_that_ended_the_exchange_is_marked_once() {
+        let mut events = charged(0);
+        let problem = Problem::new(ProblemKind::RouteNotFound, "", Reason::NoRoute);
+        events.note_problem(Phase::Route, &problem);
+        events.end_with(&problem);
+        assert_eq!(events.as_slice().len(), 3);
+        let refusal = events.refusal().unwrap();
+        assert_eq!((refusal.problem, refusal.reason), (ProblemKind::RouteNotFound, &Reason::NoRoute));
+        let unnoted = Problem::plain(ProblemKind::Internal, "");
+        events.end_with(&unnoted);
+        assert_eq!(events.refusal().unwrap().problem, ProblemKind::Internal);
+    }
+}

@@ -1,0 +1,240 @@
+//! Why something was decided: a stable code and arguments, as data. Words are made only where somebody reads them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord};
+use crate::authn::{KeyError, Principal};
+use crate::cache::{Bypass, Forwarded, NotStored};
+use crate::forward::UpstreamError;
+use crate::guard::ip_filter::Cidr;
+use crate::limit::Fault;
+use crate::route::PathError;
+
+/// Declares the reasons once: variant, code, and the words that its arguments go into.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident $({ $($field:ident: $type:ty),+ })? = $code:literal, $words:literal;)*) => {
+        /// Why something was decided.
+        ///
+        /// A code stays what it is once released, as logs and tests refer to it; words may be improved at any time.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "the arguments are named by the words that they go into")]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name $({ $($field: $type),+ })?,)*
+        }
+
+        impl Reason {
+            /// All codes, for docs and tests.
+            pub const CODES: &'static [&'static str] = &[$($code),*];
+
+            /// The stable code.
+            #[must_use]
+            pub const fn code(&self) -> &'static str {
+                match self {
+                    $(Self::$name $({ $($field: _),+ })? => $code,)*
+                }
+            }
+
+            /// Adds the code and the arguments that are the same on every host.
+            pub(super) fn canonical(&self, out: &mut Canonical) {
+                out.add(self.code().as_bytes());
+                match self {
+                    $(Self::$name $({ $($field),+ })? => { $($($field.canonical(out);)+)? })*
+                }
+            }
+        }
+
+        impl fmt::Display for Reason {
+            #[expect(unused_variables, reason = "not every argument is in the words")]
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$name $({ $($field),+ })? => write!(f, $words),)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Path and query are too long.
+    TargetTooLong { bytes: usize } = "target-too-long", "path and query have {bytes} bytes";
+    /// The header fields are too many or too large.
+    FieldsTooLarge { lines: Local<usize>, bytes: Local<usize> } = "fields-too-large", "{lines} field lines, {bytes} bytes";
+    /// TRACE or CONNECT.
+    MethodNotOffered = "method-not-offered", "method not offered";
+    /// Two lengths that differ.
+    LengthsDiffer = "lengths-differ", "content-length fields differ";
+    /// A length that is no number.
+    LengthNotANumber = "length-not-a-number", "content-length is no number";
+    /// A host that is none, or two of them.
+    HostNotUsable = "host-not-usable", "host field is not usable";
+    /// The rule for paths.
+    PathRefused { error: PathError } = "path-refused", "{error}";
+
+    /// A route takes the request.
+    RouteFound { route: Arc<RouteLabel> } = "route-found", "{route}";
+    /// The route is for callers inside.
+    RouteInternal = "route-internal", "the route is internal";
+    /// The gateway answers OPTIONS itself.
+    OptionsAnswered = "options-answered", "OPTIONS on a known path";
+    /// The path is known, but not with this method.
+    OtherMethod = "other-method", "known path, other method";
+    /// No route has this host and path.
+    NoRoute = "no-route", "no route has this host and path";
+    /// The path is the operator endpoint's, which is off.
+    OperatorOff = "operator-off", "reserved for the operator endpoint, which is off here";
+    /// A store that the operator endpoint needs does not answer.
+    OperatorStoreAway { text: Local<Arc<str>> } = "operator-store-away", "{text}";
+    /// Nothing was published.
+    NoBundle = "no-bundle", "no bundle";
+    /// The configuration cannot be read.
+    ConfigurationAway { text: Local<Arc<str>> } = "configuration-away", "{text}";
+    /// The configuration cannot be used.
+    ConfigurationUnusable { text: Local<Arc<str>> } = "configuration-unusable", "{text}";
+
+    /// More content is declared than the route takes.
+    ContentTooLarge { bytes: u64, max: u64 } = "content-too-large", "{bytes} bytes declared, {max} allowed";
+    /// A guard lets the request pass.
+    Admitted = "admitted", "admitted";
+    /// The client's address is in a network that is refused.
+    AddressDenied { network: Cidr } = "address-denied", "the client's address is in {network}";
+    /// The client's address is in none of the networks that are allowed.
+    AddressNotAllowed = "address-not-allowed", "the client's address is in no network that is allowed";
+    /// The host does not know the client's address.
+    AddressUnknown = "address-unknown", "the client's address is not known";
+
+    /// Nobody is asked who they are.
+    Public = "public", "the route is public";
+    /// The caller is known.
+    Authenticated { principal: Arc<Principal> } = "authenticated", "{principal}";
+    /// No key where one is looked for.
+    KeyMissing = "key-missing", "no key";
+    /// Something that is no key.
+    KeyMalformed { error: KeyError } = "key-malformed", "{error}";
+    /// More than one key.
+    KeysSeveral = "keys-several", "several keys";
+    /// A key in the URL.
+    KeyInQuery = "key-in-query", "key in the query";
+    /// Nobody has the key.
+    KeyUnknown = "key-unknown", "unknown key";
+    /// The credential's time has not begun.
+    CredentialNotYetValid { credential: Arc<str>, consumer: Arc<str> } =
+        "credential-not-yet-valid", "not yet valid: credential {credential} of {consumer}";
+    /// The credential's time is over.
+    CredentialExpired { credential: Arc<str>, consumer: Arc<str> } =
+        "credential-expired", "expired: credential {credential} of {consumer}";
+    /// The credential was revoked.
+    CredentialRevoked { credential: Arc<str>, consumer: Arc<str> } =
+        "credential-revoked", "revoked: credential {credential} of {consumer}";
+    /// Two credentials name different consumers.
+    ConsumersDiffer = "consumers-differ", "credentials of different consumers";
+    /// Credentials cannot be looked up.
+    CredentialsAway { text: Local<Arc<str>> } = "credentials-away", "{text}";
+    /// No policy authenticated the caller.
+    NotAuthenticated = "not-authenticated", "no policy authenticated the caller";
+
+    /// All scopes are held.
+    ScopesHeld = "scopes-held", "holds every scope";
+    /// Some are not.
+    ScopesMissing { scopes: Arc<str> } = "scopes-missing", "lacks {scopes}";
+
+    /// The cost was charged.
+    Charged { remaining: u32, cost: u32 } = "charged", "{remaining} left after a cost of {cost}";
+    /// The quota is exhausted.
+    Exhausted { remaining: u32, cost: u32 } = "exhausted", "{remaining} left, a cost of {cost} asked";
+    /// The charge could not be made.
+    CountersFailed { fault: Fault, text: Local<Arc<str>> } = "counters-failed", "{text}";
+
+    /// Answered from store.
+    CacheHit { ttl_s: Local<u64> } = "cache-hit", "hit, fresh for {ttl_s} s";
+    /// Not answered from store.
+    CacheForward { why: Forwarded } = "cache-forward", "fwd={why}";
+    /// The request does not use the cache.
+    CacheBypass { why: Bypass } = "cache-bypass", "{why}";
+    /// The cache does not answer.
+    CacheAway { text: Local<Arc<str>> } = "cache-away", "{text}";
+    /// The client takes a stored response only.
+    OnlyIfCached = "only-if-cached", "only-if-cached, and nothing usable is stored";
+
+    /// The URL cannot be forwarded.
+    TargetNotForwarded { text: Local<Arc<str>> } = "target-not-forwarded", "{text}";
+    /// A secret of the configuration has no value.
+    SecretMissing { names: Arc<str> } = "secret-missing", "a secret has no value on this host: {names}";
+    /// Secrets cannot be read.
+    SecretsAway { text: Local<Arc<str>> } = "secrets-away", "{text}";
+    /// A secret's value cannot stand in a field.
+    SecretNotAFieldValue { field: Arc<str> } =
+        "secret-not-a-field-value", "the value of the field {field} has characters that no field may have";
+    /// An upstream was called.
+    Called { call: UpstreamRecord } = "called", "{call}";
+
+    /// The upstream confirmed what was stored; whether it is kept.
+    Confirmed { kept: bool } = "confirmed", "confirmed by the upstream";
+    /// The response is being stored.
+    Stored { fresh_s: Local<u64> } = "stored", "stored, fresh for {fresh_s} s";
+    /// The response is not stored.
+    NotStored { why: NotStored } = "not-stored", "not stored: {why}";
+
+    /// The response was handed over.
+    Answered { status: u16 } = "answered", "{status}";
+    /// The kind of the problem says why.
+    SeeProblem = "see-problem", "as the problem says";
+}
+
+/// The canonical form of what is a word of its own.
+macro_rules! by_word {
+    ($($type:ty: $value:ident => $word:expr;)*) => {
+        $(impl Argument for $type {
+            fn canonical(&self, out: &mut Canonical) {
+                let $value = self;
+                out.add($word.as_bytes());
+            }
+        })*
+    };
+}
+
+by_word! {
+    Forwarded: why => why.as_str();
+    Bypass: why => why.code();
+    NotStored: why => why.code();
+    Fault: fault => fault.code();
+    KeyError: error => error.code();
+    PathError: error => error.code();
+    UpstreamError: error => error.proxy_status();
+    RouteLabel: route => route.id;
+}
+
+impl Argument for Arc<RouteLabel> {
+    fn canonical(&self, out: &mut Canonical) {
+        self.as_ref().canonical(out);
+    }
+}
+
+impl Argument for Cidr {
+    fn canonical(&self, out: &mut Canonical) {
+        out.add(self.to_string().as_bytes());
+    }
+}
+
+impl Argument for bool {
+    fn canonical(&self, out: &mut Canonical) {
+        out.number(u64::from(*self));
+    }
+}
+
+impl Argument for Arc<Principal> {
+    fn canonical(&self, out: &mut Canonical) {
+        out.add(self.consumer.as_bytes());
+        out.add(self.credential.as_bytes());
+    }
+}
+
+impl Argument for UpstreamRecord {
+    fn canonical(&self, out: &mut Canonical) {
+        out.add(self.name.as_bytes());
+        match &self.outcome {
+            Ok(status) => status.canonical(out),
+            Err(error) => error.canonical(out),
+        }
+    }
+}

@@ -252,6 +252,9 @@ const EXPIRING_MAX: i64 = 10_000;
 
 #[cfg(test)]
 mod tests {
+    use tollgate_core::cache::{CacheKey, Purge, Purges};
+    use tollgate_kv_schemas::{decode, encode};
+
     use super::*;
 
     fn put<'a>(key: &'a str, value: &'a str) -> RecordChange<'a> {
@@ -337,6 +340,29 @@ mod tests {
         assert_eq!(store.keys("", 10).unwrap(), ["b", "k"], "what has ended is deleted");
         store.write(&[put("b", "4")]).unwrap();
         assert_eq!(read("b", 1_000).as_deref(), Some(&b"4"[..]), "published over it");
+    }
+
+    #[test]
+    fn purges_of_two_processes_are_all_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.db");
+        RecordStore::create(&path).unwrap();
+        let purge = |n: u64| Purge { resource: CacheKey::parse(&format!("{n:064x}")), at: Timestamp::from_millis(n) };
+        let writers = [0, 1].map(|process| {
+            let store = RecordStore::open(&path).unwrap();
+            std::thread::spawn(move || {
+                // Each knows its own purges alone, as a process with counters of its own.
+                let mut own = Purges::default();
+                for n in 0..100 {
+                    own.add(purge(process * 100 + n));
+                    store.write_joined("g:purges", &encode(&own)).unwrap();
+                }
+            })
+        });
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        let kept = RecordStore::open(&path).unwrap().read("g:purges").unwrap().unwrap();
+        let kept: Purges = decode(&kept).unwrap();
+        assert_eq!(kept.as_slice().len(), 200);
     }
 
     #[test]

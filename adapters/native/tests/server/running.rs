@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tollgate_core::kinds::{NamedPolicy, Policies};
+use tollgate_core::limit::RateLimitSettings;
 use tollgate_kv_schemas::Bundle;
 use tollgate_native::faults::Faults;
 use tollgate_native::{AdminSettings, RecordChange, RecordStore, Server, Settings, StartError};
@@ -65,18 +67,21 @@ impl Running {
         });
         let mut route = json!({
             "id": "api.all", "api": "api", "path": "/api/{rest...}", "methods": [], "internal": false,
-            "authn": [], "scopes": [], "limit": [], "cost": 1, "cache": null, "upstream": 0, "strip_segments": 1,
+            "guard": [], "guard_limit": [], "authn": [], "scopes": [], "limit": [], "cost": 1, "cache": null, "upstream": 0, "strip_segments": 1,
             "content_bytes_max": 1_000_000, "timeout_ms": 5_000,
         });
         let more: serde_json::Map<String, serde_json::Value> = serde_json::from_value(more).unwrap();
         for (name, value) in more {
             route[name] = value;
         }
-        let limit = json!({"name": "burst", "kind": {"rate-limit": {
+        let limit: RateLimitSettings = serde_json::from_value(json!({
             "rate": 1, "period_ms": 600_000, "burst": 5, "by": "address", "on_unavailable": "closed", "plans": {},
-        }}});
+        }))
+        .unwrap();
+        let mut policies = Policies::default();
+        policies.push(NamedPolicy { name: "burst".into(), policy: limit.into() });
         let upstream = json!({"name": "up", "url": upstream, "connect_timeout_ms": 1_000});
-        let site = json!({"upstreams": [upstream], "policies": [limit], "routes": [route]});
+        let site = json!({"upstreams": [upstream], "policies": policies, "routes": [route]});
         let mut inside = site.clone();
         inside["routes"][0]["internal"] = json!(true);
         let sites = BTreeMap::from([

@@ -119,7 +119,8 @@ function edited(url, init, came, body, lines) {
   const carries = content !== null && (init.method === "GET" || init.method === "HEAD");
   const request = carries ? new Request(url, came) : new Request(url, { ...init, headers: came.headers, body: content });
   edit(request.headers, lines, 2);
-  return carries ? fetch(request, { ...init, method: undefined }) : fetch(request);
+  // How content is to be decoded is an option of the call, not of the request.
+  return fetch(request, carries ? { ...init, method: undefined } : { encodeResponseBody: "manual" });
 }
 
 async function limitedBy(overflow, sent) {

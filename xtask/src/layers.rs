@@ -97,7 +97,12 @@ const FLOORS: [Floors; 5] = [
     Floors {
         folder: "core/src",
         order: None,
-        pairs: &[("kinds", "limit", "what a policy may use says whose requests are counted, and limits are kinds")],
+        pairs: &[
+            ("kinds", "limit", "what a policy may use says whose requests are counted, and limits are kinds"),
+            ("event", "guard", "a reason holds the network that decided, and a refusal its reason"),
+            ("event", "limit", "a reason holds the fault of a counter, which becomes a problem with that reason"),
+            ("event", "problem", "a problem holds its reason, and an event the problem it ended with"),
+        ],
     },
     Floors {
         folder: "edge/src",

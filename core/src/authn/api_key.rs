@@ -15,9 +15,9 @@ use thiserror::Error;
 
 use super::Authenticator;
 use crate::codec;
+use crate::field_name::is_field_name;
 use crate::hex;
 use crate::kinds::{CredentialPlace, PolicyKind, Uses};
-use crate::field_name::is_field_name;
 
 /// Settings of one `api-key` policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]

@@ -16,8 +16,8 @@ use thiserror::Error;
 
 use super::Guard;
 use crate::bounds::NETWORKS_MAX;
-use crate::event::Reason;
 use crate::codec;
+use crate::event::Reason;
 use crate::kinds::{PolicyKind, Uses};
 use crate::problem::{Problem, ProblemKind};
 
@@ -126,7 +126,10 @@ impl Networks {
             let wanted = Cidr { network: truncated(bits, first.host_bits), ..*first };
             match rest.binary_search(&wanted) {
                 Ok(_) => return Some(wanted),
-                Err(_) => rest = &rest[rest.partition_point(|known| (known.family, known.host_bits) <= (family, first.host_bits))..],
+                Err(_) => {
+                    rest = &rest
+                        [rest.partition_point(|known| (known.family, known.host_bits) <= (family, first.host_bits))..]
+                }
             }
         }
         None

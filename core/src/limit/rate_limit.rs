@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::Limiter;
 use crate::bounds::PLANS_MAX;
 use crate::cell::Gcra;
-use crate::kinds::{PolicyKind, Uses};
 use crate::codec;
+use crate::kinds::{PolicyKind, Uses};
 
 /// Settings of one `rate-limit` policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]

@@ -38,8 +38,7 @@ fn presented(settings: &ApiKeySettings, received: &Received) -> Result<ApiKey, P
         Some(scheme) => format!("the field `{}: {scheme} <key>`", settings.field),
         None => format!("the field `{}`", settings.field),
     };
-    let (kind, detail, reason) = match settings.presented(&received.fields, received.query.as_deref())
-    {
+    let (kind, detail, reason) = match settings.presented(&received.fields, received.query.as_deref()) {
         Presented::Key(key) => return Ok(key),
         Presented::Nothing => {
             (ProblemKind::CredentialMissing, format!("Send your API key in {}.", place()), Reason::KeyMissing)

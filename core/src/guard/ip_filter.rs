@@ -128,7 +128,7 @@ impl Networks {
                 Ok(_) => return Some(wanted),
                 Err(_) => {
                     rest = &rest
-                        [rest.partition_point(|known| (known.family, known.host_bits) <= (family, first.host_bits))..]
+                        [rest.partition_point(|known| (known.family, known.host_bits) <= (family, first.host_bits))..];
                 }
             }
         }

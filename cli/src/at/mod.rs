@@ -22,7 +22,7 @@ pub(crate) use token::DevToken;
 /// Which gateway, and by which token.
 #[derive(Debug, Args)]
 pub(crate) struct AtArgs {
-    /// A running gateway: the URL of its operator endpoint, as in https://api.example.com. A path is needed only where
+    /// A running gateway: the URL of its operator endpoint, such as `https://api.example.com`. A path is needed only where
     /// the endpoint does not stand below /.tollgate.
     #[arg(long, value_name = "URL")]
     pub(crate) at: Option<Uri>,

@@ -16,6 +16,8 @@ use minicbor::encode::{self, Encoder, Write};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use crate::policy_name::PolicyName;
+
 use crate::limit::LimitBy;
 
 /// Calls a macro with the list of all policy kinds.
@@ -120,7 +122,7 @@ pub struct CredentialPlace<'s> {
 #[serde(deny_unknown_fields)]
 pub struct Named<P> {
     /// The name, unique within the gateway whatever the slot.
-    pub name: String,
+    pub name: PolicyName,
     /// What it does.
     pub policy: P,
 }

@@ -28,6 +28,7 @@ pub mod hex;
 pub mod kinds;
 pub mod limit;
 pub mod operator;
+mod policy_name;
 pub mod problem;
 pub mod route;
 pub mod secret;

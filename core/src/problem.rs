@@ -1,12 +1,12 @@
 //! Problems: the answer every refusal and every failure owes the client (RFC 9457).
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::event::{Reason, Verdict};
+use crate::policy_name::PolicyName;
 
 /// The kinds of problem. Each has a stable type URI, one status and one title; docs/problems.md lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -199,7 +199,7 @@ pub struct Problem {
     /// Fields of the response: challenges, `Allow`, `Retry-After`, `RateLimit`, `Proxy-Status`.
     pub fields: Box<HeaderMap>,
     /// The policy that decided, if one did.
-    pub policy: Option<Arc<str>>,
+    pub policy: Option<PolicyName>,
 }
 
 impl Problem {
@@ -222,7 +222,7 @@ impl Problem {
 
     /// Names the policy that decided.
     #[must_use]
-    pub fn by(mut self, policy: impl Into<Arc<str>>) -> Self {
+    pub fn by(mut self, policy: impl Into<PolicyName>) -> Self {
         self.policy = Some(policy.into());
         self
     }

@@ -38,7 +38,7 @@ macro_rules! derive_sections {
                 $( $( $word => {
                     let (name, settings): (_, tollgate_core::$slot::$module::$Settings) =
                         section.read_named(PART.name, budget)?;
-                    policies.push(Named { name, policy: settings.into() });
+                    policies.push(Named { name: name.into(), policy: settings.into() });
                 } )* )*
                 _ => return Ok(false),
             }

@@ -107,7 +107,12 @@ impl Judge {
                 PolicyExpect::None => None,
                 PolicyExpect::Named(name) => Some(name.as_str()),
             };
-            self.name("policy", policy.span, expected, refusal.and_then(|refusal| refusal.policy).map(AsRef::as_ref));
+            self.name(
+                "policy",
+                policy.span,
+                expected,
+                refusal.and_then(|refusal| refusal.policy).map(|policy| policy.as_str()),
+            );
         }
         if let Some(route) = &expect.route {
             let got = record.route().map(|route| route.id.as_ref());

@@ -52,7 +52,7 @@ pub(super) fn policies(project: &Project, report: &mut Report) -> Definitions<Na
     all.extend(own(project).map(|(name, api)| (Some(name), &api.policies)));
     Definitions::of("policy", Code::UnknownPolicy, project.is_whole, &all, |name, definition| {
         let policy = (definition.kind.lower)(&definition.written, report)?;
-        Some(NamedPolicy { name: name.to_owned(), policy })
+        Some(NamedPolicy { name: name.into(), policy })
     })
 }
 

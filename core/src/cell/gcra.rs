@@ -8,12 +8,14 @@ use std::num::NonZeroU32;
 
 use minicbor::{Decode, Encode};
 
+use crate::policy_name::PolicyName;
+
 /// One charge against one quota.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Gcra {
     /// The quota's name within the cell.
     #[n(0)]
-    pub quota: String,
+    pub quota: PolicyName,
     /// Charges of cost 1 that are paid back within `period_ms`.
     #[n(1)]
     pub rate: NonZeroU32,

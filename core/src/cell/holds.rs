@@ -9,6 +9,7 @@
 use minicbor::{Decode, Encode};
 
 use super::OperationId;
+use crate::policy_name::PolicyName;
 
 /// The holds of one cell, the oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -34,7 +35,7 @@ pub(super) struct Hold {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Held {
     #[n(0)]
-    pub(super) quota: String,
+    pub(super) quota: PolicyName,
     #[n(1)]
     pub(super) ns: u64,
     /// What this and all older charges of the quota are worth together; absent, their sum.
@@ -43,7 +44,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) const fn new(quota: String, ns: u64) -> Self {
+    pub(super) const fn new(quota: PolicyName, ns: u64) -> Self {
         Self { quota, ns, cap_ns: None }
     }
 
@@ -92,7 +93,7 @@ impl Holds {
     }
 
     /// Removes a hold; the answer is what it gives back to which quotas.
-    pub(super) fn release(&mut self, id: OperationId) -> Vec<(String, u64)> {
+    pub(super) fn release(&mut self, id: OperationId) -> Vec<(PolicyName, u64)> {
         match self.0.iter().position(|hold| hold.id == id) {
             Some(place) => self.give_back(place),
             None => Vec::new(),
@@ -100,7 +101,7 @@ impl Holds {
     }
 
     /// Removes a hold whose time is over; the answer is what it gives back. `None` if there is none.
-    pub(super) fn expire(&mut self, now_us: u64) -> Option<Vec<(String, u64)>> {
+    pub(super) fn expire(&mut self, now_us: u64) -> Option<Vec<(PolicyName, u64)>> {
         let place = self.0.iter().position(|hold| hold.until_us <= now_us)?;
         if self.0[place].confirmed {
             self.remove(place);
@@ -119,15 +120,15 @@ impl Holds {
         }
     }
 
-    fn give_back(&mut self, place: usize) -> Vec<(String, u64)> {
-        let charges: Vec<(String, u64)> =
+    fn give_back(&mut self, place: usize) -> Vec<(PolicyName, u64)> {
+        let charges: Vec<(PolicyName, u64)> =
             self.0[place].charges.iter().map(|held| (held.quota.clone(), held.ns)).collect();
         let worth = charges.into_iter().map(|(quota, ns)| {
             let newer = || self.0[place..].iter().flat_map(|hold| &hold.charges).filter(|held| held.quota == quota);
             let worth_ns = newer().filter_map(|held| held.cap_ns).fold(ns, u64::min);
             (quota, worth_ns)
         });
-        let worth: Vec<(String, u64)> = worth.collect();
+        let worth: Vec<(PolicyName, u64)> = worth.collect();
         for (quota, ns) in &worth {
             let newer = self.0[place..].iter_mut().flat_map(|hold| &mut hold.charges);
             for cap_ns in newer.filter(|held| held.quota == *quota).filter_map(|held| held.cap_ns.as_mut()) {
@@ -149,7 +150,7 @@ impl Holds {
     }
 
     fn newest_of(&mut self, quota: &str, before: usize) -> Option<&mut Held> {
-        self.0[..before].iter_mut().rev().flat_map(|hold| &mut hold.charges).find(|held| held.quota == quota)
+        self.0[..before].iter_mut().rev().flat_map(|hold| &mut hold.charges).find(|held| held.quota == *quota)
     }
 }
 

@@ -9,6 +9,7 @@ use super::time::{MICROS_PER_MS, nanos};
 use super::{Cell, CellError, Operation, Outcome, Reply, Terms};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::cache::{Purge, Purges};
+use crate::policy_name::PolicyName;
 use crate::time::Timestamp;
 
 /// What an update would do to one cell.
@@ -128,7 +129,7 @@ impl Cell {
         match operation {
             Operation::Charge(gcra) => {
                 let earlier = before.iter().rev().find_map(|step| step.tat_of(&gcra.quota));
-                let quota = self.quotas.iter().position(|quota| *quota.name == *gcra.quota);
+                let quota = self.quotas.iter().position(|quota| quota.name == gcra.quota);
                 let tat_ns = earlier.or_else(|| Some(self.quotas.get(quota?)?.tat_ns)).unwrap_or(0);
                 Step::Charge { gcra, quota, charge: gcra.charge(tat_ns, nanos(self.at_us)) }
             }
@@ -173,10 +174,10 @@ impl Cell {
         committed.changed = true;
     }
 
-    fn set_tat(&mut self, name: &str, tat_ns: u64) {
-        match self.quotas.iter_mut().find(|quota| *quota.name == *name) {
+    fn set_tat(&mut self, name: &PolicyName, tat_ns: u64) {
+        match self.quotas.iter_mut().find(|quota| quota.name == *name) {
             Some(quota) => quota.tat_ns = tat_ns,
-            None => self.quotas.push(Quota { name: name.into(), tat_ns }),
+            None => self.quotas.push(Quota { name: name.clone(), tat_ns }),
         }
     }
 
@@ -233,9 +234,9 @@ impl Arrival {
 
 impl Step<'_> {
     /// When a quota would be whole again after this step, if the step charges it.
-    fn tat_of(&self, quota: &str) -> Option<u64> {
+    fn tat_of(&self, quota: &PolicyName) -> Option<u64> {
         match self {
-            Self::Charge { gcra, charge, .. } if gcra.quota == quota => Some(charge.new_tat_ns),
+            Self::Charge { gcra, charge, .. } if gcra.quota == *quota => Some(charge.new_tat_ns),
             Self::Charge { .. }
             | Self::Confirm { .. }
             | Self::Release { .. }

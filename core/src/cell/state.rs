@@ -5,6 +5,7 @@ use super::holds::Holds;
 use super::purges::PurgeLog;
 use super::recent::Recent;
 use super::time::{Reading, nanos};
+use crate::policy_name::PolicyName;
 use crate::time::Timestamp;
 
 /// The state of one cell.
@@ -30,7 +31,7 @@ pub struct Cell {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Quota {
     #[n(0)]
-    pub(super) name: Box<str>,
+    pub(super) name: PolicyName,
     #[n(1)]
     pub(super) tat_ns: u64,
 }
@@ -117,9 +118,9 @@ impl Cell {
     }
 
     /// Gives back what a hold was worth.
-    pub(super) fn give_back(&mut self, worth: Vec<(String, u64)>) {
+    pub(super) fn give_back(&mut self, worth: Vec<(PolicyName, u64)>) {
         for (name, ns) in worth {
-            if let Some(quota) = self.quotas.iter_mut().find(|quota| *quota.name == *name) {
+            if let Some(quota) = self.quotas.iter_mut().find(|quota| quota.name == name) {
                 quota.tat_ns = quota.tat_ns.saturating_sub(ns);
             }
         }

@@ -18,6 +18,7 @@ pub use subject::{RouteLabel, SpanId, UpstreamRecord};
 
 use crate::authn::Principal;
 use crate::cache::{Bypass, CacheOutcome, Forwarded};
+use crate::policy_name::PolicyName;
 use crate::problem::{Problem, ProblemKind};
 
 /// The phases of an exchange, in the order they run.
@@ -104,7 +105,7 @@ pub struct Event {
     /// The phase it happened in.
     pub phase: Phase,
     /// The policy that decided; absent where the phase itself did.
-    pub policy: Option<Arc<str>>,
+    pub policy: Option<PolicyName>,
     /// What it came to.
     pub verdict: Verdict,
     /// Why.
@@ -118,7 +119,7 @@ impl Serialize for Event {
         let mut event = serializer.serialize_struct("Event", 5)?;
         event.serialize_field("phase", &self.phase)?;
         match &self.policy {
-            Some(policy) => event.serialize_field("policy", policy.as_ref())?,
+            Some(policy) => event.serialize_field("policy", policy)?,
             None => event.skip_field("policy")?,
         }
         event.serialize_field("verdict", &self.verdict)?;
@@ -139,7 +140,7 @@ pub struct Refusal<'e> {
     /// The problem.
     pub problem: ProblemKind,
     /// The policy that decided, if one did.
-    pub policy: Option<&'e Arc<str>>,
+    pub policy: Option<&'e PolicyName>,
     /// Why; its words are for the log.
     pub reason: &'e Reason,
 }
@@ -157,7 +158,7 @@ impl Events {
     }
 
     /// Adds what a policy decided.
-    pub fn note_policy(&mut self, phase: Phase, policy: Arc<str>, verdict: Verdict, reason: Reason) {
+    pub fn note_policy(&mut self, phase: Phase, policy: PolicyName, verdict: Verdict, reason: Reason) {
         self.0.push(Event { phase, policy: Some(policy), verdict, reason, problem: None });
     }
 

@@ -4,7 +4,7 @@ mod fault;
 pub mod fields;
 
 use crate::cell::Gcra;
-use crate::kinds::{PolicyKind, declare_modules};
+use crate::kinds::{PolicyKind, PolicyName, declare_modules};
 
 crate::policy_kinds!(declare_modules @limit);
 
@@ -17,7 +17,7 @@ pub trait Limiter: PolicyKind {
     fn by(&self) -> LimitBy;
 
     /// The charge for an operation of the given cost, by a principal of a plan; `policy` names the quota.
-    fn charge(&self, policy: &str, plan: Option<&str>, cost: std::num::NonZeroU32) -> Gcra;
+    fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: std::num::NonZeroU32) -> Gcra;
 
     /// What happens while the counter store does not answer.
     fn on_unavailable(&self) -> OnUnavailable;

@@ -10,7 +10,7 @@ use super::Limiter;
 use crate::bounds::PLANS_MAX;
 use crate::cell::Gcra;
 use crate::codec;
-use crate::kinds::{PolicyKind, Uses};
+use crate::kinds::{PolicyKind, PolicyName, Uses};
 
 /// Settings of one `rate-limit` policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
@@ -98,9 +98,9 @@ impl Limiter for RateLimitSettings {
 
     /// A plan that the policy does not know has the policy's own numbers. All plans share the quota's name, so a consumer
     /// that goes over to another plan keeps what is charged already.
-    fn charge(&self, policy: &str, plan: Option<&str>, cost: NonZeroU32) -> Gcra {
+    fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: NonZeroU32) -> Gcra {
         let PlanLimit { rate, period_ms, burst } = self.numbers(plan);
-        Gcra { quota: policy.to_owned(), rate, period_ms, burst, cost }
+        Gcra { quota: policy.clone(), rate, period_ms, burst, cost }
     }
 
     fn on_unavailable(&self) -> OnUnavailable {

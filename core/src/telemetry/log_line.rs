@@ -7,6 +7,7 @@ use crate::cache::CacheOutcome;
 use crate::event::UpstreamRecord;
 use crate::forward::UpstreamError;
 use crate::hex;
+use crate::policy_name::PolicyName;
 use crate::time::micros_as_millis;
 
 /// One JSON object in one line, without a line end: no key, no query, no client address, no content.
@@ -32,7 +33,7 @@ pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
         credential: principal.map(|principal| principal.credential.as_str()),
         cache: record.cache().map(CacheOutcome::label),
         problem: refusal.map(|refusal| refusal.problem.slug()),
-        policy: refusal.and_then(|refusal| refusal.policy).map(AsRef::as_ref),
+        policy: refusal.and_then(|refusal| refusal.policy).map(PolicyName::as_str),
         reason: refusal.map(|refusal| refusal.reason.code()),
         detail: refusal.map(|refusal| refusal.reason.to_string()),
         upstream: record.calls().map(Call::of).collect(),

@@ -53,7 +53,8 @@ impl Metrics {
             slot(&mut self.upstream_calls, key).add(call.duration_us);
         }
         if let Some(refusal) = record.refusal() {
-            let policy = refusal.policy.map_or(Label::Fixed("none"), |policy| Label::Shared(Arc::clone(policy)));
+            let policy =
+                refusal.policy.map_or(Label::Fixed("none"), |policy| Label::Shared(Arc::clone(policy.as_shared())));
             *slot(&mut self.refusals, [route(), policy, Label::Fixed(refusal.problem.slug())]) += 1;
         }
         if let Some(cache) = record.cache() {

@@ -48,7 +48,7 @@ async fn by_all<H: Host>(
         let Named { name, policy } = exchange.policy(*place);
         let found = policy.authenticate(isolate, host, &exchange.received).await;
         let found =
-            found.and_then(|found| joined(recognised.take(), found)).map_err(|problem| problem.by(name.as_str()));
+            found.and_then(|found| joined(recognised.take(), found)).map_err(|problem| problem.by(name.clone()));
         match &found {
             Ok(principal) => {
                 let reason = Reason::Authenticated { principal: Arc::clone(principal) };

@@ -11,7 +11,7 @@ use tollgate_core::cell::OperationId;
 use tollgate_core::event::{Events, Phase, Reason, RouteLabel, SpanId, Verdict};
 use tollgate_core::forward::{Edits, Reply, UpstreamSettings};
 use tollgate_core::hex;
-use tollgate_core::kinds::{AuthnPolicy, Named, Place, SlotPolicy};
+use tollgate_core::kinds::{AuthnPolicy, Named, Place, PolicyName, SlotPolicy};
 use tollgate_core::problem::Problem;
 use tollgate_core::route::{CanonicalPath, HostName, Matched, RequestHead};
 use tollgate_core::settings::RouteSettings;
@@ -236,8 +236,8 @@ impl Journal {
     }
 
     /// Notes what a policy decided.
-    pub(super) fn note_policy(&mut self, phase: Phase, policy: &str, verdict: Verdict, reason: Reason) {
-        self.events.note_policy(phase, policy.into(), verdict, reason);
+    pub(super) fn note_policy(&mut self, phase: Phase, policy: &PolicyName, verdict: Verdict, reason: Reason) {
+        self.events.note_policy(phase, policy.clone(), verdict, reason);
     }
 
     /// Notes the problem that ends the exchange in this phase, and hands it on.

@@ -15,7 +15,7 @@ pub(super) fn admit(exchange: &Exchange, journal: &mut Journal) -> Result<(), Pr
     for place in &exchange.route().guard {
         let Named { name, policy } = exchange.policy(*place);
         if let Err(problem) = policy.check(exchange.received.client.address) {
-            return Err(journal.refused(Phase::Guard, problem.by(name.as_str())));
+            return Err(journal.refused(Phase::Guard, problem.by(name.clone())));
         }
         journal.note_policy(Phase::Guard, name, Verdict::Pass, Reason::Admitted);
     }

@@ -9,7 +9,7 @@ use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
 use tollgate_core::cell::{self, CellKey, CellOperations, Gcra, Operation, Outcome, Reply, Terms, Update};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
-use tollgate_core::kinds::{LimitPolicy, Place};
+use tollgate_core::kinds::{LimitPolicy, Place, PolicyName};
 use tollgate_core::limit::{LimitBy, OnFault, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
 
@@ -32,7 +32,7 @@ pub(super) async fn limit<H: Host>(
     journal: &mut Journal,
 ) -> Result<(), Problem> {
     let limits: Vec<Limit<'_>> =
-        places.iter().map(|place| exchange.policy(*place)).map(|named| (named.name.as_str(), &named.policy)).collect();
+        places.iter().map(|place| exchange.policy(*place)).map(|named| (&named.name, &named.policy)).collect();
     if limits.is_empty() {
         return Ok(());
     }
@@ -59,7 +59,7 @@ pub(super) async fn limit<H: Host>(
 const HOLD_MS: NonZeroU32 = NonZeroU32::new(STORE_TIMEOUT_MS as u32 * 3 + 1_000).expect("it is not 0");
 
 /// A rate limit of the route, with its name.
-type Limit<'a> = (&'a str, &'a LimitPolicy);
+type Limit<'a> = (&'a PolicyName, &'a LimitPolicy);
 
 /// The charges of each partition, in policy order.
 fn cells(exchange: &Exchange, limits: &[Limit<'_>], principal: Option<&Principal>) -> Vec<CellOperations> {
@@ -173,7 +173,7 @@ impl Charged {
             ),
         };
         let reason = Reason::Exhausted { remaining: verdict.remaining, cost: charge.cost.get() };
-        let problem = Problem::new(ProblemKind::RateLimitExceeded, detail, reason).by(charge.quota.as_str());
+        let problem = Problem::new(ProblemKind::RateLimitExceeded, detail, reason).by(charge.quota.clone());
         // Always with a 429; a charge that can never pass gets the longest wait that makes sense to state.
         Some(problem.with(RETRY_AFTER, wait_s.unwrap_or(NEVER_RETRY_AFTER_S).to_string()))
     }
@@ -182,14 +182,14 @@ impl Charged {
     fn decide_faults(&self, limits: &[Limit<'_>], journal: &mut Journal) -> Result<(), Problem> {
         let faults = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)));
         for (update, fault) in faults {
-            let affected = limits.iter().filter(|(name, _)| charges_of(update).any(|charge| charge.quota == *name));
+            let affected = limits.iter().filter(|(name, _)| charges_of(update).any(|charge| charge.quota == **name));
             for (name, settings) in affected {
                 let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
                 match fault.kind().decide(settings.on_unavailable()) {
                     OnFault::Pass => journal.note_policy(Phase::Limit, name, Verdict::OpenOnFailure, reason),
                     OnFault::Refuse(kind, retry_after_s) => {
                         let detail = "The gateway cannot count requests right now. Try again shortly.";
-                        let problem = Problem::new(kind, detail, reason).by(*name);
+                        let problem = Problem::new(kind, detail, reason).by((*name).clone());
                         let problem = problem.with(RETRY_AFTER, retry_after_s.to_string());
                         return Err(journal.refused(Phase::Limit, problem));
                     }

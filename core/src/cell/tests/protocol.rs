@@ -99,22 +99,24 @@ impl World {
                     self.unlucky.insert(request);
                 }
             }
-            Event::Wait(ms) => {
-                self.now = self.now.plus_millis(*ms);
-                self.give_up();
-            }
+            Event::Wait(ms) => self.wait_until(self.now.plus_millis(*ms)),
             Event::Deliver(..) => {}
         }
     }
 
-    /// Refuses the requests that have waited for an answer as long as edges do.
-    fn give_up(&mut self) {
-        for request in 0..self.edges.len() {
-            let waits = matches!(self.edges[request], Edge::Holding(_) | Edge::Confirming(_));
-            if waits && self.now.millis_since(self.since[request]) >= PATIENCE_MS {
-                self.refuse(request as u64);
-            }
+    /// Lets time pass. A request that has waited for an answer as long as edges do is refused at that instant, not later.
+    fn wait_until(&mut self, end: Timestamp) {
+        while let Some((deadline, request)) = self.next_deadline().filter(|(deadline, _)| *deadline <= end) {
+            self.now = deadline;
+            self.refuse(request);
         }
+        self.now = end;
+    }
+
+    fn next_deadline(&self) -> Option<(Timestamp, u64)> {
+        let waiting = self.edges.iter().zip(&self.since).zip(0u64..);
+        let waiting = waiting.filter(|((edge, _), _)| matches!(edge, Edge::Holding(_) | Edge::Confirming(_)));
+        waiting.map(|((_, since), request)| (since.plus_millis(PATIENCE_MS), request)).min()
     }
 
     fn pick(&self, index: prop::sample::Index) -> Option<(u64, Edge)> {
@@ -232,8 +234,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(event, 1..120)
 }
 
-/// For how long an edge waits for each answer, and for how long owners hold what it asked for: while it waits for the first
-/// answer and for the second, and until its release has arrived, if that is not late.
+/// For how long an edge waits for each answer, when a message is late, and for how long owners hold a charge: while the edge
+/// waits for the first answer and for the second, and until its release has arrived, if that is not late.
 const PATIENCE_MS: u64 = 3_000;
 const LATE_MS: u64 = 4_000;
 const HOLD_MS: u32 = 10_000;

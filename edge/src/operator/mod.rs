@@ -1,6 +1,6 @@
 //! The operator endpoint: authenticates who asks, finds the resource, does it, and audits the call.
 //!
-//! The pipeline asks [`gate`] with each request before it is routed. What a resource is, and what its requests and answers look
+//! The pipeline asks `gate` with each request before it is routed. What a resource is, and what its requests and answers look
 //! like, is core's ([`tollgate_core::operator`]); each has its handler here.
 
 mod access;

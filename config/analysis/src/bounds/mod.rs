@@ -26,7 +26,7 @@ pub use target::{Counting, Limit, Limits, Platform, Port};
 pub struct Usage {
     /// Records read: the bundle, credentials, purges.
     pub record_reads: u64,
-    /// Charges and refunds, one call for each partition.
+    /// Charges, confirmations and releases: one call for each owner of cells.
     pub counter_calls: u64,
     /// Secrets asked for.
     pub secret_reads: u64,

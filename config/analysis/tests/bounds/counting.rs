@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use http::{HeaderMap, Response, StatusCode, Uri};
 use tollgate_analysis::bounds::Usage;
 use tollgate_core::cache::{CacheKey, StoredMeta};
-use tollgate_core::cell::{CellKey, Outcome, Update};
+use tollgate_core::cell::{CellKey, CellOperations, Operation, Outcome, Update};
 use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_core::operator::MetricsSnapshot;
 use tollgate_core::secret::Secret;
@@ -32,13 +32,15 @@ pub(crate) struct CountingHost {
     pub(crate) usage: Rc<Cell<Usage>>,
     /// Credentials cannot be read.
     pub(crate) credentials_away: bool,
+    /// Counters do not confirm what they hold.
+    pub(crate) unconfirmed: bool,
     /// A bundle that is published while the first request loads its own; its pointer's key and value.
     pub(crate) publishes: Rc<RefCell<Option<Record>>>,
 }
 
 impl CountingHost {
     pub(crate) fn new(inner: MemoryHost) -> Self {
-        Self { inner, usage: Rc::default(), credentials_away: false, publishes: Rc::default() }
+        Self { inner, usage: Rc::default(), credentials_away: false, unconfirmed: false, publishes: Rc::default() }
     }
 
     /// The same stores, counting anew.
@@ -88,6 +90,10 @@ impl Counters for CountingHost {
 
     async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault> {
         self.add(Usage { counter_calls: 1, ..Usage::default() });
+        let confirms = |part: &CellOperations| part.operations.contains(&Operation::Confirm);
+        if self.unconfirmed && update.cells.iter().any(confirms) {
+            return Err(CounterFault::Contended);
+        }
         self.inner.counters.update(update, now).await
     }
 }

@@ -9,6 +9,8 @@ pub(crate) struct Form {
     pub(crate) hosts: Vec<&'static str>,
     /// The places of the keys.
     pub(crate) keys: Vec<Place>,
+    /// Whether the address is charged before the caller is authenticated.
+    pub(crate) guarded: bool,
     pub(crate) by_consumer: bool,
     pub(crate) by_address: bool,
     pub(crate) cache: bool,
@@ -41,10 +43,11 @@ pub(crate) fn forms() -> impl Strategy<Value = Form> {
     });
     let secrets = || proptest::collection::vec(proptest::collection::vec(0u8..4, 1..4), 0..4);
     let methods = prop_oneof![Just("[GET]"), Just("[HEAD]"), Just("[POST]"), Just("[GET, PUT]"), Just("")];
-    (hosts, keys, any::<(bool, bool, bool)>(), methods, secrets(), proptest::option::of(secrets())).prop_map(
-        |(hosts, keys, (by_consumer, by_address, cache), methods, upstream_secrets, export_secrets)| Form {
+    (hosts, keys, any::<(bool, bool, bool, bool)>(), methods, secrets(), proptest::option::of(secrets())).prop_map(
+        |(hosts, keys, (guarded, by_consumer, by_address, cache), methods, upstream_secrets, export_secrets)| Form {
             hosts,
             keys,
+            guarded,
             by_consumer,
             by_address,
             cache,
@@ -78,6 +81,7 @@ impl Form {
                 out.push_str(&format!("  {name}: {{kind: rate-limit, rate: 1/s, burst: 1, by: {name}}}\n"));
             }
         }
+        out.push_str("  early: {kind: rate-limit, rate: 1/s, burst: 1, by: address}\n");
         out.push_str("  unused: {kind: rate-limit, rate: 1/s}\napis:\n");
         for (n, host) in self.hosts.iter().enumerate() {
             out.push_str(&self.api(n, host));
@@ -93,10 +97,13 @@ impl Form {
         let authn = list((0..self.keys.len()).map(|n| format!("k{n}")).collect(), "any");
         let limits = [(self.by_consumer, "consumer"), (self.by_address, "address")];
         let limit = list(limits.iter().filter(|(on, _)| *on).map(|(_, name)| (*name).to_owned()).collect(), "use");
+        let guard = if self.guarded { "early" } else { "none" };
         let cache = if self.cache { "{ttl: 1s, with-credentials: shared}" } else { "none" };
         let methods = if self.methods.is_empty() { String::new() } else { format!(", methods: {}", self.methods) };
         let mut out = format!("  a{n}:\n    hosts: [\"{host}\"]\n    upstream: u\n    authn: {authn}\n    routes:\n");
-        out.push_str(&format!("      - {{path: \"/a\", id: own{methods}, limit: {limit}, cache: {cache}}}\n"));
+        out.push_str(&format!(
+            "      - {{path: \"/a\", id: own{methods}, guard: {guard}, limit: {limit}, cache: {cache}}}\n"
+        ));
         if self.has_reader() {
             out.push_str("      - {path: \"/a\", id: reader, methods: [GET], cache: {with-credentials: shared}}\n");
         }

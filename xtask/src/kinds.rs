@@ -23,7 +23,7 @@ pub(crate) fn check(place: &Place) -> Result<(), String> {
 pub(crate) fn modules(root: &Path) -> Result<Vec<String>, String> {
     let kinds = kinds_of(&read(&root.join(LIST))?)?;
     let files = kinds.iter().flat_map(files).map(|(file, _)| file);
-    Ok(files.filter(|file| file.ends_with(".rs") && !file.starts_with("tests/") && root.join(file).is_file()).collect())
+    Ok(files.filter(|file| file.ends_with(".rs") && root.join(file).is_file()).collect())
 }
 
 /// The kinds of a clone, and what is missing of them.
@@ -79,13 +79,20 @@ fn files(kind: &Kind) -> Vec<(String, &'static str)> {
 }
 
 fn missing_of(root: &Path, kind: &Kind, projects: &[Example]) -> Vec<String> {
-    let absent = files(kind).into_iter().filter(|(file, _)| !root.join(file).is_file());
+    let text = |file: &str| fs::read_to_string(root.join(file)).unwrap_or_default();
+    let absent = files(kind).into_iter().filter(|(file, _)| text(file).trim().is_empty());
     let mut missing: Vec<String> =
         absent.map(|(file, what)| format!("`{}` has no {what}: {file}", kind.word)).collect();
-    let examples: Vec<&Example> = projects.iter().filter(|project| project.defines(kind).next().is_some()).collect();
+    for (index, folder) in INDEXES {
+        let link = format!("({folder}{}.md", kind.word);
+        if !text(index).contains(&link) {
+            missing.push(format!("`{}` has no link to its page in {index}: {link})", kind.word));
+        }
+    }
+    let examples: Vec<&Example> = projects.iter().filter(|project| !project.defines(kind).is_empty()).collect();
     if examples.is_empty() {
         missing.push(format!("`{}` is in no project of examples/", kind.word));
-    } else if !examples.iter().any(|project| project.defines(kind).any(|name| project.tests_name(name))) {
+    } else if !examples.iter().any(|project| project.defines(kind).into_iter().any(|name| project.tests_name(name))) {
         missing.push(format!("`{}` is named by no policy test of the examples that have it", kind.word));
     }
     missing
@@ -98,14 +105,26 @@ struct Example {
 }
 
 impl Example {
-    /// The names of the policies of a kind, each defined on a line of its own: `name: {kind: word, ...}`.
-    fn defines<'e>(&'e self, kind: &'e Kind) -> impl Iterator<Item = &'e str> {
-        let definition = move |line: &'e str| {
-            let (name, settings) = line.trim().split_once(": {kind: ")?;
-            let word = settings.split([',', '}']).next()?;
-            (word.trim() == kind.word).then_some(name)
+    /// The names of the policies of a kind: each is the last key before the `kind` of its definition, on the same line
+    /// (`name: {kind: word, ...}`) or on one above it that is indented less.
+    fn defines(&self, kind: &Kind) -> Vec<&str> {
+        let lines: Vec<&str> = self.project.lines().collect();
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let definition = |at: usize| {
+            let line = lines[at];
+            let (before, word) = line.split_once("kind:")?;
+            if word.split([',', '}', '#']).next()?.trim() != kind.word {
+                return None;
+            }
+            match before.trim().strip_suffix('{') {
+                Some(name) => name.trim().strip_suffix(':'),
+                None => {
+                    let above = lines[..at].iter().rev().filter(|line| !line.trim().is_empty());
+                    above.copied().find(|above| indent(above) < indent(line))?.trim().strip_suffix(':')
+                }
+            }
         };
-        self.project.lines().filter_map(definition)
+        (0..lines.len()).filter_map(definition).collect()
     }
 
     /// Whether a test expects something of the policy: the one that refused, or a quota.
@@ -165,6 +184,9 @@ fn read(file: &Path) -> Result<String, String> {
 /// The list.
 const LIST: &str = "core/src/kinds.rs";
 
+/// The pages that list all kinds, and the folder of a kind's page as their links write it.
+const INDEXES: [(&str, &str); 2] = [("docs/policies/README.md", ""), ("docs/configuration.md", "policies/")];
+
 /// The slots whose kinds ask ports by themselves.
 const AWAITING: [&str; 1] = ["authn"];
 
@@ -213,11 +235,20 @@ macro_rules! declare_modules {
         let missing =
             |projects: &[Example]| missing_of(Path::new("/nowhere"), &kind("authn", "api_key", "api-key"), projects);
         let all = missing(&[]);
-        assert_eq!(all.len(), 6, "{all:?}");
+        assert_eq!(all.len(), 8, "{all:?}");
         assert!(all.iter().any(|what| what.contains("edge/src/policies/api_key.rs")), "{all:?}");
         assert!(missing(&[example("")]).iter().any(|what| what.contains("named by no policy test")));
-        assert_eq!(missing(&[example("expect: {status: 401, policy: keys}")]).len(), 5);
-        assert_eq!(missing(&[example("expect: {policy: keys-2}")]).len(), 6, "another policy's name");
+        assert_eq!(missing(&[example("expect: {status: 401, policy: keys}")]).len(), 7);
+        assert_eq!(missing(&[example("expect: {policy: keys-2}")]).len(), 8, "another policy's name");
+    }
+
+    #[test]
+    fn a_definition_is_found_on_one_line_and_on_several() {
+        let project = "policies:\n  one: {kind: api-key, header: K}\n  two:\n    # a comment\n    header: K\n    kind: api-key # the kind\n  \
+                       three:\n    kind: api-key-2\n";
+        let example = Example { project: project.to_owned(), tests: String::new() };
+        let kind = kind("authn", "api_key", "api-key");
+        assert_eq!(example.defines(&kind), ["one", "two"]);
     }
 
     #[test]

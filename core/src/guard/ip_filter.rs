@@ -14,7 +14,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Guard;
+use super::{Guard, Unidentified};
 use crate::bounds::NETWORKS_MAX;
 use crate::codec;
 use crate::event::Reason;
@@ -94,8 +94,8 @@ impl IpFilterSettings {
 }
 
 impl Guard for IpFilterSettings {
-    fn check(&self, address: Option<IpAddr>) -> Result<(), Problem> {
-        let reason = match self.admit(address) {
+    fn check(&self, request: &Unidentified<'_>) -> Result<(), Problem> {
+        let reason = match self.admit(request.address) {
             Admission::Admitted(_) => return Ok(()),
             Admission::Refused(Some(network)) => Reason::AddressDenied { network },
             Admission::Refused(None) => Reason::AddressNotAllowed,

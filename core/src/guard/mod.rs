@@ -10,12 +10,24 @@ use std::net::IpAddr;
 
 use crate::kinds::PolicyKind;
 use crate::problem::Problem;
+use crate::route::{HostName, RequestHead};
+
+/// What guards decide by: a request whose caller is not known yet, without its content.
+#[derive(Clone, Copy, Debug)]
+pub struct Unidentified<'r> {
+    /// Method, path, query and fields.
+    pub head: RequestHead<'r>,
+    /// The host that it is for.
+    pub host: &'r HostName,
+    /// The client's address; absent where the host does not know it.
+    pub address: Option<IpAddr>,
+}
 
 /// What every kind of the guard slot decides.
 pub trait Guard: PolicyKind {
-    /// Admits a request by its client's connection, or says with which problem it is refused.
+    /// Admits a request, or says with which problem it is refused.
     ///
     /// # Errors
     /// The problem of a refusal, without the policy's name.
-    fn check(&self, address: Option<IpAddr>) -> Result<(), Problem>;
+    fn check(&self, request: &Unidentified<'_>) -> Result<(), Problem>;
 }

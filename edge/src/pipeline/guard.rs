@@ -4,6 +4,7 @@
 
 use http::header::CONTENT_LENGTH;
 use tollgate_core::event::{Phase, Reason, Verdict};
+use tollgate_core::guard::Unidentified;
 use tollgate_core::kinds::Named;
 use tollgate_core::problem::{Problem, ProblemKind};
 
@@ -12,9 +13,12 @@ use crate::ports::Content;
 
 /// Asks the route's guards, in order; the first refusal ends the exchange.
 pub(super) fn admit(exchange: &Exchange, journal: &mut Journal) -> Result<(), Problem> {
+    let received = &exchange.received;
+    let head = received.head(&received.method);
+    let request = Unidentified { head, host: &received.host, address: received.client.address };
     for place in &exchange.route().guard {
         let Named { name, policy } = exchange.policy(*place);
-        if let Err(problem) = policy.check(exchange.received.client.address) {
+        if let Err(problem) = policy.check(&request) {
             return Err(journal.refused(Phase::Guard, problem.by(name.clone())));
         }
         journal.note_policy(Phase::Guard, name, Verdict::Pass, Reason::Admitted);

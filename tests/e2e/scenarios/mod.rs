@@ -1,40 +1,41 @@
 //! All scenarios, in the order of the phases a request goes through.
 
-mod api_key;
 mod bad_input;
 mod bundle;
 mod cache;
 mod faults;
 mod forwarding;
-mod ip_filter;
 mod operator;
 mod problems;
-mod rate_limit;
 mod routing;
 mod telemetry;
 
 use crate::scenario::Scenario;
 
+/// Declares the scenarios of the policy kinds, a module for each kind, in the order in which their slots run.
+macro_rules! declare_kinds {
+    ($($(#[$doc:meta])* $slot:ident $Slot:ident $Policy:ident $Trait:ident {
+        $($(#[$kind_doc:meta])* $module:ident $Kind:ident $Settings:ident $word:literal,)*
+    })*) => {
+        $( $( mod $module; )* )*
+
+        const POLICY_KINDS: &[&[Scenario]] = &[ $( $( $module::ALL, )* )* ];
+    };
+}
+tollgate_core::policy_kinds!(declare_kinds);
+
 /// The scenarios whose title contains all of these words; without words, all scenarios.
 pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
-    let files = [
-        routing::ALL,
-        bad_input::ALL,
-        ip_filter::ALL,
-        api_key::ALL,
-        rate_limit::ALL,
-        cache::ALL,
-        forwarding::ALL,
-        problems::ALL,
-        telemetry::ALL,
-        operator::ALL,
-        bundle::ALL,
-        faults::ALL,
-    ];
-    let all = files.into_iter().flatten().copied();
-    all.filter(|scenario| {
-        let title = scenario.title();
-        filter.iter().all(|word| title.contains(word.as_str()))
-    })
-    .collect()
+    let before = [routing::ALL, bad_input::ALL];
+    let after = [cache::ALL, forwarding::ALL, problems::ALL, telemetry::ALL, operator::ALL, bundle::ALL, faults::ALL];
+    let files = before.iter().chain(POLICY_KINDS).chain(&after);
+    files
+        .copied()
+        .flatten()
+        .copied()
+        .filter(|scenario| {
+            let title = scenario.title();
+            filter.iter().all(|word| title.contains(word.as_str()))
+        })
+        .collect()
 }

@@ -162,10 +162,12 @@ pub(crate) fn mark_error(text: &str) -> String {
     if colour_err() { format!("\x1b[1;31m{text}\x1b[0m") } else { text.to_owned() }
 }
 
-/// Formats rows as columns of equal width; the first row is the header, and the last column is not padded.
+/// Formats rows as columns of equal width; the first row is the header, and the last column is not padded. A cell of more
+/// than [`CELL_CHARS_MAX`] stands out of its column, so that it does not widen all others.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
+    let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column)).map(|cell| cell.chars().count());
+    let width = |column: usize| cells(column).filter(|chars| *chars <= CELL_CHARS_MAX).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut out = String::new();
     for row in rows {
@@ -175,6 +177,9 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     }
     out
 }
+
+/// The width of a column at most: two of them fit on a wide terminal.
+const CELL_CHARS_MAX: usize = 80;
 
 /// Untrusted text without control characters, which a terminal would interpret.
 pub(crate) fn printable(text: &str) -> String {
@@ -189,5 +194,12 @@ mod tests {
     fn a_table_has_columns_of_equal_width_and_no_trailing_spaces() {
         let rows = [vec!["A".into(), "B".into()], vec!["long".into(), "x".into()], vec!["s".into(), String::new()]];
         assert_eq!(table(&rows), "A     B\nlong  x\ns\n");
+    }
+
+    #[test]
+    fn a_very_long_cell_does_not_widen_its_column() {
+        let long = "n".repeat(70_000);
+        let rows = [vec!["A".into(), "B".into()], vec![long.clone(), "x".into()]];
+        assert_eq!(table(&rows), format!("A  B\n{long}  x\n"));
     }
 }

@@ -83,6 +83,10 @@ pub(crate) fn for_bench(place: &Place) -> Result<(), String> {
     run::announced(
         "build native: the tollgate program, for release",
         run::cargo(place).args(["build", "--locked", "--release", "--package", "tollgate"]),
+    )?;
+    run::announced(
+        "build: requests on in-memory ports, for valgrind",
+        run::cargo(place).args(["build", "--locked", "--release", "--package", "tollgate-bench-serving"]),
     )
 }
 

@@ -31,7 +31,7 @@ thread_local! {
 impl Guest for Component {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         let (isolate, host) = kept().await?;
-        let (request, client) = match from_host(request) {
+        let (request, client) = match from_host(request).await {
             Ok(taken) => taken,
             Err(unreadable) => return Ok(to_host(Reply::own(tollgate_edge::unreadable(unreadable.0)))),
         };

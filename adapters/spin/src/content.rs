@@ -167,6 +167,16 @@ impl SpinContent {
         Ok(whole.into())
     }
 
+    /// The same content once its beginning is here; none where it ends without any.
+    pub(crate) async fn begun(self) -> Self {
+        let mut steps = self.source.into_steps();
+        let source = match steps.next().await {
+            None => Source::Nothing,
+            Some(first) => Source::Steps(stream::iter([first]).chain(steps).boxed_local()),
+        };
+        Self { source, ..self }
+    }
+
     /// The same content, breaking off when `end` comes.
     pub(crate) fn until(self, end: Pin<Box<dyn Future<Output = ()>>>) -> Self {
         match self.source {

@@ -25,17 +25,19 @@ pub(crate) struct Unreadable(pub(crate) &'static str);
 ///
 /// # Errors
 /// When its method or target is none, which Spin's own server does not let pass.
-pub(crate) fn from_host(request: types::Request) -> Result<(Request<SpinContent>, Client), Unreadable> {
+pub(crate) async fn from_host(request: types::Request) -> Result<(Request<SpinContent>, Client), Unreadable> {
     let mut fields = fields_of(&request.get_headers());
     let address = take_client_address(&mut fields);
     let method = method_of(&request.get_method())?;
     let uri = uri_of(&request)?;
     let https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
     let version = version_of(&fields);
-    let content = if has_content(&fields) {
-        raw(|taken| types::Request::consume_body(request, taken))
-    } else {
-        SpinContent::empty()
+    let came = || raw(|taken| types::Request::consume_body(request, taken));
+    let content = match declared_content(&fields, version) {
+        Some(false) => SpinContent::empty(),
+        Some(true) => came(),
+        None if method == Method::GET || method == Method::HEAD => came().begun().await,
+        None => came(),
     };
     let mut taken = Request::new(content);
     *taken.method_mut() = method;
@@ -152,11 +154,12 @@ fn version_of(fields: &HeaderMap) -> Version {
     if fields.contains_key(HOST) { Version::HTTP_11 } else { Version::HTTP_2 }
 }
 
-/// A request of HTTP/1.1 declares its content; one of HTTP/2 may have some unsaid.
-fn has_content(fields: &HeaderMap) -> bool {
+/// Whether a request declares content: one of HTTP/1.1 does where it has some, one of HTTP/2 need not say.
+fn declared_content(fields: &HeaderMap, version: Version) -> Option<bool> {
     match fields.get(CONTENT_LENGTH) {
-        Some(length) => length != "0",
-        None => fields.contains_key(TRANSFER_ENCODING) || version_of(fields) == Version::HTTP_2,
+        Some(length) => Some(length != "0"),
+        None if fields.contains_key(TRANSFER_ENCODING) => Some(true),
+        None => (version != Version::HTTP_2).then_some(false),
     }
 }
 
@@ -344,10 +347,15 @@ mod tests {
 
     #[test]
     fn a_request_has_the_content_it_declares() {
-        assert!(!has_content(&fields(&[("host", "a")])));
-        assert!(!has_content(&fields(&[("host", "a"), ("content-length", "0")])));
-        assert!(has_content(&fields(&[("host", "a"), ("content-length", "1")])));
-        assert!(has_content(&fields(&[("host", "a"), ("transfer-encoding", "chunked")])));
-        assert!(has_content(&fields(&[])));
+        let declared = |list| {
+            let fields = fields(list);
+            declared_content(&fields, version_of(&fields))
+        };
+        assert_eq!(declared(&[("host", "a")]), Some(false));
+        assert_eq!(declared(&[("host", "a"), ("content-length", "0")]), Some(false));
+        assert_eq!(declared(&[("host", "a"), ("content-length", "1")]), Some(true));
+        assert_eq!(declared(&[("host", "a"), ("transfer-encoding", "chunked")]), Some(true));
+        assert_eq!(declared(&[("content-length", "1")]), Some(true));
+        assert_eq!(declared(&[]), None);
     }
 }

@@ -1,9 +1,10 @@
 //! Conditional requests: validating a stored response, and answering a client's own condition (RFC 9110, section 13).
 
 use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{CacheSettings, StoredMeta, storable};
+use super::freshness::initial_age_ms;
+use super::{CacheSettings, NotStored, StoredMeta, storable};
 use crate::forward::{Edit, Fields, is_end_to_end};
 use crate::time::Timestamp;
 
@@ -41,17 +42,37 @@ pub fn not_modified(request: &HeaderMap, response: &HeaderMap) -> bool {
     }
 }
 
-/// The stored response after the upstream's 304 confirmed it: its fields are updated, its lifetime starts again
-/// (RFC 9111, section 4.3.4). `None` if the 304 forbids storing it.
+/// What a 304 makes of the stored response that it was asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// Its fields are updated and its lifetime starts again.
+    Renewed(StoredMeta),
+    /// It is answered with updated fields, but what the 304 says is not stored.
+    Once {
+        /// The updated fields.
+        fields: HeaderMap,
+        /// Their age, in seconds.
+        age_s: u64,
+        /// Why they are not stored.
+        why: NotStored,
+    },
+    /// It is answered as it is: the 304 has the validator of another response, and so updates none that is stored.
+    Unchanged,
+}
+
+/// Applies the fields of a 304 to the stored response whose validators were sent (RFC 9111, section 4.3.4).
 #[must_use]
-pub fn freshen(
+pub fn confirm(
     settings: &CacheSettings,
     meta: &StoredMeta,
     update: Fields<'_>,
     requested_at: Timestamp,
     now: Timestamp,
-) -> Option<StoredMeta> {
+) -> Confirmed {
     let mut fields = meta.header_map();
+    if !is_of_same(fields.get(ETAG), update.get(ETAG)) {
+        return Confirmed::Unchanged;
+    }
     let updated = || update.iter().filter(|(name, _)| is_end_to_end(name) && *name != CONTENT_LENGTH);
     for (name, _) in updated() {
         fields.remove(name);
@@ -63,8 +84,21 @@ pub fn freshen(
     for name in [AGE, DATE].into_iter().filter(|name| !update.contains(name)) {
         fields.remove(name);
     }
-    let fresh = storable(settings, meta.status_code(), Fields::from(&fields), requested_at, now).ok()?;
-    Some(StoredMeta { content_bytes: meta.content_bytes, ..fresh })
+    match storable(settings, meta.status_code(), Fields::from(&fields), requested_at, now) {
+        Ok(fresh) => Confirmed::Renewed(StoredMeta { content_bytes: meta.content_bytes, ..fresh }),
+        Err(why) => {
+            let age_s = initial_age_ms(Fields::from(&fields), now) / 1000;
+            Confirmed::Once { fields, age_s, why }
+        }
+    }
+}
+
+/// Whether the entity tag of a 304 is that of the stored response; a 304 without one is about what it was asked about.
+fn is_of_same(stored: Option<&HeaderValue>, confirmed: Option<&HeaderValue>) -> bool {
+    let Some(confirmed) = confirmed.map(HeaderValue::as_bytes) else { return true };
+    let Some(stored) = stored.map(HeaderValue::as_bytes) else { return false };
+    let is_weak = confirmed.starts_with(b"W/");
+    stored == confirmed || (is_weak && opaque_tag(stored) == opaque_tag(confirmed))
 }
 
 /// An entity tag without its weakness mark.
@@ -104,31 +138,59 @@ mod tests {
         check(&[], &[("etag", "\"b\"")], false);
     }
 
-    #[wasm_bindgen_test(unsupported = test)]
-    fn a_304_begins_the_lifetime_anew_and_updates_fields() {
+    fn confirmed(stored: &[(&'static str, &str)], update: &[(&'static str, &str)]) -> Confirmed {
         let settings =
             CacheSettings { ttl_ms: None, vary: vec![], credentials: CacheCredentials::Never, key_query: None };
-        let old = storable(
-            &settings,
-            StatusCode::OK,
-            Fields::from(&fields(&[("cache-control", "max-age=1"), ("etag", "\"a\""), ("x-n", "1")])),
-            Timestamp::EPOCH,
-            Timestamp::EPOCH,
-        )
-        .unwrap();
-        let now = Timestamp::from_millis(5_000);
-        let new = freshen(
-            &settings,
-            &old,
-            Fields::from(&fields(&[("cache-control", "max-age=9"), ("x-n", "2"), ("content-length", "0")])),
-            now,
-            now,
-        )
-        .unwrap();
-        assert_eq!((new.stored_at, new.fresh_ms), (now, 9_000));
+        let stored = fields(stored);
+        let old = storable(&settings, StatusCode::OK, (&stored).into(), Timestamp::EPOCH, Timestamp::EPOCH).unwrap();
+        confirm(&settings, &old, (&fields(update)).into(), LATER, LATER)
+    }
+
+    const LATER: Timestamp = Timestamp::from_millis(5_000);
+    const STORED: [(&str, &str); 3] = [("cache-control", "max-age=1"), ("etag", "\"a\""), ("x-n", "1")];
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_304_begins_the_lifetime_anew_and_updates_fields() {
+        let update = [("cache-control", "max-age=9"), ("x-n", "2"), ("content-length", "0"), ("age", "3")];
+        let Confirmed::Renewed(new) = confirmed(&STORED, &update) else { panic!("it may be stored") };
+        assert_eq!((new.stored_at, new.fresh_ms, new.initial_age_ms), (LATER, 6_000, 3_000));
         assert_eq!(new.header_map().get("x-n").unwrap(), "2");
         assert_eq!(new.header_map().get("etag").unwrap(), "\"a\"");
-        let update = fields(&[("cache-control", "no-store")]);
-        assert!(freshen(&settings, &old, Fields::from(&update), now, now).is_none());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_304_that_may_not_be_stored_still_updates_the_answer() {
+        for (name, value, want) in [
+            ("cache-control", "no-store", NotStored::Forbidden),
+            ("set-cookie", "session=2", NotStored::SetCookie),
+            ("vary", "*", NotStored::Varies),
+        ] {
+            let update = [(name, value), ("x-n", "2"), ("age", "30")];
+            let Confirmed::Once { fields, age_s, why } = confirmed(&STORED, &update) else {
+                panic!("{name} is stored")
+            };
+            assert_eq!((age_s, why), (30, want));
+            assert_eq!(
+                (&fields[name], &fields["x-n"]),
+                (&HeaderValue::from_static(value), &HeaderValue::from_static("2"))
+            );
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_304_with_another_validator_updates_nothing() {
+        for (stored, confirming, is_same) in [
+            ("\"a\"", "\"a\"", true),
+            ("\"a\"", "W/\"a\"", true),
+            ("W/\"a\"", "W/\"a\"", true),
+            ("W/\"a\"", "\"a\"", false),
+            ("\"a\"", "\"b\"", false),
+            ("\"a\"", "W/\"b\"", false),
+        ] {
+            let found = confirmed(&[("cache-control", "max-age=1"), ("etag", stored)], &[("etag", confirming)]);
+            assert_eq!(found != Confirmed::Unchanged, is_same, "{stored} {confirming}");
+        }
+        let by_date = [("cache-control", "max-age=1"), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")];
+        assert_eq!(confirmed(&by_date, &[("etag", "\"b\"")]), Confirmed::Unchanged);
     }
 }

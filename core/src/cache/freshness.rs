@@ -45,6 +45,8 @@ pub enum NotStored {
     TooLarge,
     /// A field is not text.
     NotText,
+    /// It is a 304 with the validator of another response than the stored one.
+    OtherValidator,
 }
 
 impl NotStored {
@@ -59,6 +61,7 @@ impl NotStored {
             Self::NoLifetime => "no-lifetime",
             Self::TooLarge => "too-large",
             Self::NotText => "not-text",
+            Self::OtherValidator => "other-validator",
         }
     }
 }
@@ -73,6 +76,7 @@ impl fmt::Display for NotStored {
             Self::NoLifetime => "nobody says for how long it is fresh",
             Self::TooLarge => "it is too large",
             Self::NotText => "a field is not text",
+            Self::OtherValidator => "the 304 has the validator of another response",
         })
     }
 }
@@ -83,7 +87,7 @@ pub fn assess(meta: &StoredMeta, request: &CacheControl, now: Timestamp) -> Asse
     if meta.is_gone(now) {
         return Assessment::Gone;
     }
-    let age_ms = meta.initial_age_ms.saturating_add(now.millis_since(meta.stored_at));
+    let age_ms = meta.age_ms(now);
     let fresh_left_ms = meta.stored_at.plus_millis(meta.fresh_ms).millis_since(now);
     let too_old = request.max_age.is_some_and(|s| age_ms > s.saturating_mul(1000));
     let ends_too_soon = request.min_fresh.is_some_and(|s| fresh_left_ms < s.saturating_mul(1000));
@@ -164,7 +168,7 @@ const VALIDATION_KEEP_MS: u64 = 3_600_000;
 
 /// The age on arrival: that reported by upstream caches, or the time since the response was created, whichever is
 /// larger (RFC 9111, section 4.2.3).
-fn initial_age_ms(fields: Fields<'_>, now: Timestamp) -> u64 {
+pub(super) fn initial_age_ms(fields: Fields<'_>, now: Timestamp) -> u64 {
     let reported_ms = number(fields, AGE).unwrap_or(0).saturating_mul(1000);
     // `Date` has whole seconds: an age below one second counts as 0.
     let apparent_ms = instant(fields, DATE).map_or(0, |date| now.millis_since(date) / 1000 * 1000);

@@ -11,7 +11,7 @@ mod purge;
 mod status;
 mod stored;
 
-pub use conditional::{freshen, not_modified, validators};
+pub use conditional::{Confirmed, confirm, not_modified, validators};
 pub use control::CacheControl;
 pub use freshness::{Assessment, NotStored, assess, storable};
 pub use key::{Bypass, CacheCredentials, Plan, Reading, Taken, plan, primary_key, resource_key, variant_key};

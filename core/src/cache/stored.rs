@@ -91,6 +91,12 @@ impl StoredMeta {
         now >= self.stored_at.plus_millis(self.keep_ms)
     }
 
+    /// Its age, in milliseconds.
+    #[must_use]
+    pub fn age_ms(&self, now: Timestamp) -> u64 {
+        self.initial_age_ms.saturating_add(now.millis_since(self.stored_at))
+    }
+
     /// The status as a type.
     #[must_use]
     pub fn status_code(&self) -> StatusCode {

@@ -1,7 +1,7 @@
 //! look up: the response cache is asked, where the route has one and the request may use it.
 
 use http::header::{AGE, CONTENT_LENGTH};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tollgate_core::authn::Principal;
 use tollgate_core::cache::{
     Assessment, CacheSettings, Forwarded, Plan, Reading, StoredMeta, assess, not_modified, plan, primary_key,
@@ -69,7 +69,8 @@ pub(super) async fn look_up<'a, H: Host>(
         Some(stored) => match assess(&stored.meta, &reading.control, now) {
             Assessment::Fresh { age_s, ttl_s } => {
                 journal.note(Phase::LookUp, Verdict::Answer, Reason::CacheHit { ttl_s: Local(ttl_s) });
-                return Err(Answer::new(stored_response(exchange, stored, age_s)).into());
+                let fields = stored.meta.header_map();
+                return Err(Answer::new(stored_response(exchange, stored, fields, age_s)).into());
             }
             Assessment::Stale => cache_use(Forwarded::Stale, Some(stored)),
             Assessment::Unwanted => cache_use(Forwarded::Request, Some(stored)),
@@ -92,10 +93,15 @@ impl<C> CacheUse<'_, C> {
     }
 }
 
-/// The answer made of a stored response, or a 304 where the client already has it.
-pub(super) fn stored_response<C: Content>(exchange: &Exchange, stored: Stored<C>, age_s: u64) -> Reply<C> {
+/// The answer made of a stored response, with these fields in place of the stored ones, or a 304 where the client already
+/// has it.
+pub(super) fn stored_response<C: Content>(
+    exchange: &Exchange,
+    stored: Stored<C>,
+    mut fields: HeaderMap,
+    age_s: u64,
+) -> Reply<C> {
     let received = &exchange.received;
-    let mut fields = stored.meta.header_map();
     fields.insert(AGE, HeaderValue::from(age_s));
     let mut response = Response::new(C::empty());
     if stored.meta.status == StatusCode::OK && not_modified(&received.fields, &fields) {

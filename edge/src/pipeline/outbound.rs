@@ -1,13 +1,13 @@
 //! outbound: what the upstream will see, once and for all: what came plus edits. Every later step reads only this.
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, Version};
+use http::header::HOST;
+use http::{HeaderMap, HeaderName};
 use tollgate_core::event::{Local, Phase, Reason};
 use tollgate_core::forward::{Edits, ForwardedFor, Outbound, UpstreamSettings, request_edits};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::Subject;
 
-use super::exchange::{Exchange, Journal, Received};
+use super::exchange::{Exchange, Journal};
 use crate::ports::Content;
 
 /// The request as it will be forwarded, without what an attempt adds.
@@ -24,8 +24,7 @@ pub(super) fn outbound<'e, C: Content>(
         let problem = Problem::new(ProblemKind::BadRequest, "The URL cannot be forwarded.", reason);
         journal.refused(Phase::Forward, problem)
     })?;
-    let has_content = !content.is_empty() && declares_content(received);
-    Ok(Outbound::new(&received.method, target, &received.fields, has_content)
+    Ok(Outbound::new(&received.method, target, &received.fields, !content.is_empty())
         .on_behalf_of(received.host.as_str(), received.path.as_str(), &received.authority)
         .with_edits(edits(exchange, settings, journal)))
 }
@@ -79,14 +78,6 @@ fn remove(edits: &mut Edits, fields: &HeaderMap, name: &str) {
     {
         edits.remove(name);
     }
-}
-
-/// Some platforms cannot say whether a request of HTTP/2 has content: then what it declares is believed.
-fn declares_content(received: &Received) -> bool {
-    let length = received.fields.get(CONTENT_LENGTH);
-    received.version != Version::HTTP_2
-        || length.is_some_and(|length| length != "0")
-        || received.fields.contains_key(TRANSFER_ENCODING)
 }
 
 /// The field that carries the request id, to the upstream and to the client.

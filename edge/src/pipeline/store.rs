@@ -2,7 +2,7 @@
 
 use http::{Method, Response, StatusCode};
 use tollgate_core::bounds::STORED_CONTENT_BYTES_MAX;
-use tollgate_core::cache::{NotStored, StoredMeta, freshen, storable, variant_key};
+use tollgate_core::cache::{Confirmed, NotStored, StoredMeta, confirm, storable, variant_key};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::forward::{Outbound, Reply};
 use tollgate_core::time::Timestamp;
@@ -51,7 +51,8 @@ async fn invalidate<H: Host>(isolate: &Isolate, host: &H, changes: Changes, now:
     let _ = within(host, "the response cache", host.response_cache().store(&primary, &nothing, None)).await;
 }
 
-/// The upstream said 304: the stored response is answered, and kept with its lifetime begun anew.
+/// The upstream said 304: the stored response is answered with the fields that it updates, and where it may be stored its
+/// lifetime starts again.
 fn confirmed<C: Content>(
     exchange: &Exchange,
     outbound: &Outbound<'_>,
@@ -61,14 +62,20 @@ fn confirmed<C: Content>(
     now: Timestamp,
     journal: &mut Journal,
 ) -> Answer<C> {
-    let fresh = freshen(cache.settings, &stale.meta, confirmation.fields(), cache.requested_at, now);
-    journal.note(Phase::Store, Verdict::Pass, Reason::Confirmed { kept: fresh.is_some() });
-    let Some(meta) = fresh else {
-        return Answer::new(stored_response(exchange, stale, 0));
+    let confirmed = confirm(cache.settings, &stale.meta, confirmation.fields(), cache.requested_at, now);
+    let kept = matches!(confirmed, Confirmed::Renewed(_));
+    journal.note(Phase::Store, Verdict::Pass, Reason::Confirmed { kept });
+    let (fields, age_s, why) = match confirmed {
+        Confirmed::Renewed(meta) => {
+            let to_store = renewals(outbound, cache, &stale.meta, &meta);
+            let reply = stored_response(exchange, stale, meta.header_map(), meta.initial_age_ms / 1000);
+            return Answer { reply, to_store };
+        }
+        Confirmed::Once { fields, age_s, why } => (fields, age_s, why),
+        Confirmed::Unchanged => (stale.meta.header_map(), stale.meta.age_ms(now) / 1000, NotStored::OtherValidator),
     };
-    let to_store = renewals(outbound, cache, &stale.meta, &meta);
-    let reply = stored_response(exchange, Stored { meta, content: stale.content }, 0);
-    Answer { reply, to_store }
+    journal.note(Phase::Store, Verdict::Skip, Reason::NotStored { why });
+    Answer::new(stored_response(exchange, stale, fields, age_s))
 }
 
 fn new_response<C: Content>(

@@ -20,7 +20,8 @@ pub trait Content: Sized + 'static {
     /// Content that is all here: problems and other answers of the gateway's own.
     fn from_bytes(bytes: Bytes) -> Self;
 
-    /// Whether there is none, as far as is known without reading.
+    /// Whether there is none. Where a GET or HEAD request does not declare whether it has content, the adapter reads the
+    /// beginning before it answers: the cache decides by this, and a client must not be able to hide content from it.
     fn is_empty(&self) -> bool;
 
     /// The same content, failing once more than `max_bytes` have passed; what follows is not read.

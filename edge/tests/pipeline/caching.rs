@@ -45,6 +45,17 @@ fn stored_on_a_miss_and_answered_until_stale() {
 }
 
 #[test]
+fn a_get_with_content_does_not_use_the_cache_whatever_it_declares() {
+    let bench = bench(ok(&[(CC, "max-age=10")], "hello"));
+    for version in [http::Version::HTTP_11, http::Version::HTTP_2] {
+        let mut with_content = request("GET", "/c", &[], "evil");
+        *with_content.version_mut() = version;
+        assert_eq!(status(&bench.send(with_content)), "tollgate; fwd=bypass");
+    }
+    assert_eq!(status(&bench.get("/c", &[])), "tollgate; fwd=uri-miss; stored");
+}
+
+#[test]
 fn a_stale_response_is_validated_and_kept_when_confirmed() {
     let bench = bench(|request| {
         let held = request.headers().get("if-none-match").is_some_and(|tag| tag == "\"v1\"");
@@ -59,6 +70,50 @@ fn a_stale_response_is_validated_and_kept_when_confirmed() {
     assert_eq!(status(&bench.get("/c", &[])), "tollgate; hit; ttl=1");
     let conditional = bench.get("/c", &[("if-none-match", "\"v1\"")]);
     assert_eq!((conditional.status, conditional.content.len()), (304, 0));
+}
+
+/// An upstream whose response is stale after a second, and which then confirms it with these fields.
+fn confirming(update: &'static [(&'static str, &'static str)]) -> Bench {
+    let bench = bench(move |request| {
+        let held = request.headers().contains_key("if-none-match");
+        let fields = [(CC, "max-age=1"), ("etag", "\"v1\""), ("x-n", "old")];
+        (0, Ok(if held { answer(304, update, "") } else { answer(200, &fields, "hello") }))
+    });
+    bench.get("/c", &[]);
+    bench.host.clock.advance(2_000);
+    bench
+}
+
+#[test]
+fn a_confirmation_that_may_not_be_stored_still_reaches_the_client() {
+    for (name, value) in [(CC, "no-store"), ("set-cookie", "session=2")] {
+        let update: &'static [_] = Box::leak(Box::new([(name, value), ("x-n", "new")]));
+        let bench = confirming(update);
+        for _ in 0..2 {
+            let confirmed = bench.get("/c", &[]);
+            assert_eq!((confirmed.status, &confirmed.content[..]), (200, &b"hello"[..]));
+            assert_eq!((confirmed.field(name), confirmed.field("x-n")), (value, "new"));
+            assert_eq!(status(&confirmed), "tollgate; fwd=stale; fwd-status=304");
+        }
+    }
+}
+
+#[test]
+fn a_confirmation_is_as_old_as_it_says() {
+    let bench = confirming(&[(CC, "max-age=60"), ("age", "30")]);
+    assert_eq!(bench.get("/c", &[]).field("age"), "30");
+    let hit = bench.get("/c", &[]);
+    assert_eq!((status(&hit).as_str(), hit.field("age")), ("tollgate; hit; ttl=30", "30"));
+}
+
+#[test]
+fn a_confirmation_of_another_version_changes_nothing() {
+    let bench = confirming(&[(CC, "max-age=60"), ("etag", "\"v2\""), ("x-n", "new")]);
+    for _ in 0..2 {
+        let answered = bench.get("/c", &[]);
+        assert_eq!((answered.field("etag"), answered.field("x-n"), answered.field("age")), ("\"v1\"", "old", "2"));
+        assert_eq!(status(&answered), "tollgate; fwd=stale; fwd-status=304");
+    }
 }
 
 #[test]

@@ -60,7 +60,9 @@ pub(crate) async fn responses_are_edited_as_a_map_is<S: Subject>(subject: &S) ->
     let server = Server::start(subject).await?;
     let query: String = NAMES_AND_VALUES.iter().map(|(name, value)| format!("field={name}:{value}&")).collect();
     for edits in edit_lists() {
-        let answer = get(subject, &format!("{}/?{query}size=3", server.url), &CALL).await??;
+        // Without a time limit, so that the content too passes as it came where the host can do that.
+        let call = UpstreamCall { timeout_ms: None, ..CALL };
+        let answer = get(subject, &format!("{}/?{query}size=3", server.url), &call).await??;
         let mut reply = Reply::of_upstream(answer);
         reply.edits_mut().extend(edits.clone());
         let wanted = reply.fields().to_map();

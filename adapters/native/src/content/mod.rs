@@ -184,10 +184,11 @@ impl NativeContent {
 }
 
 impl Drop for NativeContent {
-    // hyper drops a body without asking for the end where the length told it that it has all.
+    // hyper drops a body without polling for its end once the declared length has passed. Over HTTP/2 the end of the
+    // stream may still be on its way then, in a frame of its own.
     fn drop(&mut self) {
         if self.copy.is_some() || self.watch.is_some() {
-            let complete = self.source.is_end_stream();
+            let complete = self.source.is_end_stream() || self.source.size_hint().exact() == Some(0);
             self.ended(complete);
         }
     }

@@ -65,6 +65,18 @@ async fn a_reader_that_stops_at_the_declared_length_has_all() {
 }
 
 #[tokio::test]
+async fn all_declared_bytes_are_all_even_if_the_end_is_still_on_its_way() {
+    let whole = Whole { bytes: Bytes::from_static(b"abc"), trailers: Some(HeaderMap::new()) };
+    let (client, copy) = NativeContent::replay(&whole).tee(10);
+    let (mut client, delivery) = client.watched();
+    client.frame().await.unwrap().unwrap();
+    assert!(!client.is_end_stream());
+    drop(client);
+    assert_eq!(delivery.await, Delivery::Complete { bytes: 3 });
+    assert_eq!(copy.complete().await.unwrap(), "abc");
+}
+
+#[tokio::test]
 async fn observers_of_one_kind_may_stand_behind_each_other() {
     let (client, narrow) = bytes("abcd").tee(3);
     let (client, wide) = client.tee(10);

@@ -1,0 +1,163 @@
+//! Serves requests on in-memory ports, for valgrind to count.
+//!
+//! `pack FILE ROUTES` compiles a project with so many routes and writes its records to a file, so that valgrind does not
+//! count the compiler. `serve FILE COUNT` serves so many requests for one route in the middle: with a key, a limit and a
+//! forward. `bare FILE COUNT` makes the same requests and the upstream's responses, and drops them. Two runs that differ in
+//! COUNT alone differ by that many requests.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use http::{Request, Response};
+use tollgate_core::authn::{ApiKey, Credential};
+use tollgate_core::time::Timestamp;
+use tollgate_edge::memory::{Content, MemoryHost, VirtualClock};
+use tollgate_edge::ports::Content as _;
+use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
+use tollgate_kv_schemas::{encode, keys};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["pack", file, routes] => number(routes).and_then(|routes| pack(file, routes)),
+        ["serve", file, count] => number(count).and_then(|count| serve_all(file, count)),
+        ["bare", _, count] => number(count).map(bare),
+        _ => Err("serving: pack FILE ROUTES, serve FILE COUNT or bare FILE COUNT".to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("serving: `{text}` is not a number"))
+}
+
+/// Each record is a line of its key, a line of its length, and its bytes.
+fn pack(file: &str, routes: usize) -> Result<(), String> {
+    let compiled =
+        tollgate_analysis::compile_str("tollgate.yaml", &project(routes)).map_err(|found| found.to_string())?;
+    let mut bytes = Vec::new();
+    for (key, value) in compiled.records() {
+        let _ = write!(bytes, "{key}\n{}\n", value.len());
+        bytes.extend_from_slice(value);
+    }
+    std::fs::write(file, bytes).map_err(|error| format!("{file}: {error}"))
+}
+
+fn project(routes: usize) -> String {
+    let mut text = "format: 1\n\
+                    gateway: {name: bench, hosts: [api.example.com]}\n\
+                    upstreams: {orders: {url: \"http://orders.internal\"}}\n\
+                    policies:\n  keys: {kind: api-key, header: X-API-Key}\n  \
+                    often: {kind: rate-limit, rate: 1000000/s, burst: 4000000}\n\
+                    apis:\n  orders:\n    upstream: orders\n    authn: keys\n    limit: often\n    routes:\n"
+        .to_owned();
+    for n in 0..routes {
+        text.push_str(&format!("      - {{path: \"/r{n}/{{id}}\", methods: [GET, POST]}}\n"));
+    }
+    text
+}
+
+fn serve_all(file: &str, count: usize) -> Result<(), String> {
+    let host = MemoryHost::new(VirtualClock::at(NOW), 1, |_| (0, Ok(response())));
+    let routes = load(file, &host)?;
+    let key = key();
+    let credential = Credential {
+        id: key.public_id(),
+        consumer: "acme".into(),
+        plan: None,
+        scopes: Vec::new(),
+        not_before: None,
+        expires: None,
+        revoked: false,
+    };
+    host.records.put(keys::credential("bench", &key.digest()), encode(&credential));
+    let isolate = Rc::new(Isolate::new(IsolateSettings { gateway: "bench".into(), freshness: Freshness::Behind }));
+    for _ in 0..count {
+        let exchange = async {
+            let served = serve(&isolate, &host, request(&format!("/r{}/7", routes / 2)), CLIENT).await;
+            let response = served.reply.into_response();
+            served.after.await;
+            response.status().as_u16()
+        };
+        let status = host.clock.drive(exchange).ok_or("serving: an exchange waits for something")?;
+        if status != 200 {
+            return Err(format!("serving: the answer is {status}"));
+        }
+        host.upstream.take_received();
+    }
+    Ok(())
+}
+
+/// Puts the records of a file into the store; answers how many routes they have, by the size of the file's project.
+fn load(file: &str, host: &MemoryHost) -> Result<usize, String> {
+    let bytes = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let (key, length) = (line(&mut rest)?, line(&mut rest)?);
+        let (value, after) = rest.split_at_checked(number(length)?).ok_or("serving: the file is cut short")?;
+        host.records.put(key.to_owned(), value.to_vec());
+        rest = after;
+    }
+    let name = std::path::Path::new(file).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    number(name)
+}
+
+fn line<'b>(rest: &mut &'b [u8]) -> Result<&'b str, String> {
+    let end = rest.iter().position(|byte| *byte == b'\n').ok_or("serving: the file is cut short")?;
+    let (line, after) = rest.split_at(end);
+    *rest = &after[1..];
+    std::str::from_utf8(line).map_err(|error| error.to_string())
+}
+
+fn bare(count: usize) {
+    for _ in 0..count {
+        std::hint::black_box((request("/r0/7"), response()));
+    }
+}
+
+/// A request as a browser's script sends it, with a key.
+fn request(target: &str) -> Request<Content> {
+    let builder = Request::builder().uri(target).header("x-api-key", key().expose());
+    let fields = [
+        ("host", "api.example.com"),
+        ("accept", "application/json"),
+        ("accept-encoding", "gzip, deflate, br"),
+        ("accept-language", "en-GB,en;q=0.9"),
+        ("cache-control", "no-cache"),
+        ("referer", "https://www.example.com/"),
+        ("sec-fetch-mode", "cors"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"),
+    ];
+    let builder = fields.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
+    builder.body(Content::empty()).unwrap_or_default()
+}
+
+fn response() -> Response<Content> {
+    let fields = [
+        ("content-type", "application/json"),
+        ("content-length", "11"),
+        ("date", "Fri, 27 Nov 2026 10:00:00 GMT"),
+        ("etag", "\"1\""),
+        ("server", "orders"),
+        ("vary", "accept"),
+    ];
+    let builder = fields.iter().fold(Response::builder(), |builder, (name, value)| builder.header(*name, *value));
+    builder.body(Content::from("{\"id\":7,...}")).unwrap_or_default()
+}
+
+fn key() -> ApiKey {
+    ApiKey::generate("bench", &[7; 32]).expect("`bench` is a valid prefix of keys")
+}
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const CLIENT: Client =
+    Client { address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)), https: true, inside: false };

@@ -40,6 +40,10 @@ pub const CREDENTIALS_CACHED_MAX: usize = 10_000;
 /// seen by an isolate, on top of the store's own delay (Workers KV: up to 60 s).
 pub const CREDENTIAL_FRESH_MS: u64 = 30_000;
 
+/// How long the isolate that revoked a credential goes by that, whatever its store answers: longer than Workers KV may answer
+/// what was true before (60 s, and 30 s in which a read is cached).
+pub const REVOCATION_KEPT_MS: u64 = 120_000;
+
 /// How long a credential that does not exist is believed not to.
 pub const CREDENTIAL_ABSENT_MS: u64 = 5_000;
 

@@ -59,20 +59,23 @@ pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 /// Reads a list with no more room than its entries take; most have one entry or two.
 ///
-/// The length is believed: what reads bundles has walked over all entries before.
+/// What reads bundles has walked over all entries before, so that there are as many as the length says. Their size in memory
+/// is not known before they are read: a long list gets more room as they come.
 pub(crate) fn list<'b, C, T: Decode<'b, C>>(
     decoder: &mut Decoder<'b>,
     context: &mut C,
 ) -> Result<Vec<T>, decode::Error> {
     let length = decoder.array()?.and_then(|length| usize::try_from(length).ok());
     let length = length.ok_or_else(|| decode::Error::message("a list without its length"))?;
-    let room = length.min(decoder.input().len() - decoder.position());
-    let mut list = Vec::with_capacity(room);
+    let mut list = Vec::with_capacity(length.min(LIST_ROOM));
     for _ in 0..length {
         list.push(T::decode(decoder, context)?);
     }
     Ok(list)
 }
+
+/// Entries of a list that get room before they are read: some 100 KB of the largest settings.
+pub const LIST_ROOM: usize = 256;
 
 /// A number that is 1 where it is absent.
 pub(crate) mod one {

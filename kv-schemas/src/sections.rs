@@ -87,8 +87,7 @@ impl<'b> Section<'b> {
     ) -> Result<Vec<T>, RecordError> {
         self.read_with(record, (T::OLDEST, T::VERSION), budget, |entries| {
             let count = definite(entries)?;
-            // The budget has taken the whole body, so there are as many entries as it says.
-            let mut list = Vec::with_capacity(count);
+            let mut list = Vec::with_capacity(count.min(codec::LIST_ROOM));
             for _ in 0..count {
                 list.push(T::read(self.version, entries)?);
             }

@@ -12,6 +12,8 @@ pub(crate) fn parse(text: &str, mut left_out: impl FnMut(&HeaderName, &HeaderVal
     let (mut fields, mut hidden) = (HeaderMap::new(), String::new());
     let mut lines = text.split('\n');
     while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+        // Blanks around a value are no part of it (RFC 9110, section 5.5); the platform leaves those behind it.
+        let value = value.trim_matches([' ', '\t']);
         match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
             (Ok(name), Ok(value)) if !left_out(&name, &value) => drop(fields.append(name, value)),
             _ => line(&mut hidden, REMOVE, name, ""),

@@ -111,7 +111,7 @@ impl Judge {
                 "policy",
                 policy.span,
                 expected,
-                refusal.and_then(|refusal| refusal.policy).map(|policy| policy.as_str()),
+                refusal.and_then(|refusal| refusal.policy).map(std::ops::Deref::deref),
             );
         }
         if let Some(route) = &expect.route {

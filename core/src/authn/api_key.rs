@@ -215,10 +215,12 @@ impl ApiKeySettings {
         let Ok(text) = value.to_str() else {
             return Presented::Malformed(KeyError::Form);
         };
+        // Some platforms join the lines of a field, and no key has a comma in it.
+        let read = |text: &str| if text.contains(',') { Presented::Ambiguous } else { read(text.trim()) };
         match &self.scheme {
-            None => read(text.trim()),
+            None => read(text),
             Some(scheme) => match text.trim().split_once(' ') {
-                Some((given, key)) if given.eq_ignore_ascii_case(scheme) => read(key.trim()),
+                Some((given, key)) if given.eq_ignore_ascii_case(scheme) => read(key),
                 // Another scheme is another policy's business.
                 _ => Presented::Nothing,
             },

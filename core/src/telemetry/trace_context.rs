@@ -51,7 +51,8 @@ impl TraceContext {
     /// The edits that make the client's fields fit to go on: `tracestate` stays if it is valid and belongs to the trace,
     /// and `traceparent` goes, as every attempt has its own (see [`TraceContext::attempt`]).
     pub fn forward(&self, received: &HeaderMap, edits: &mut Edits) {
-        if received.contains_key(TRACESTATE) {
+        // Another edit removes it where `Connection` names it (RFC 9110, section 7.6.1).
+        if edits.over(received).contains(HeaderName::from_static(TRACESTATE)) {
             let state = self.parent.and_then(|_| state(received));
             match state.map(|state| HeaderValue::from_str(&state)) {
                 Some(Ok(value)) => edits.set(HeaderName::from_static(TRACESTATE), value),

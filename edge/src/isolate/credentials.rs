@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tollgate_core::authn::{Credential, KeyDigest, Principal};
-use tollgate_core::bounds::{CREDENTIAL_ABSENT_MS, CREDENTIAL_FRESH_MS, CREDENTIALS_CACHED_MAX};
+use tollgate_core::bounds::{CREDENTIAL_ABSENT_MS, CREDENTIAL_FRESH_MS, CREDENTIALS_CACHED_MAX, REVOCATION_KEPT_MS};
 use tollgate_core::time::MonotonicInstant;
 use tollgate_kv_schemas::{RecordError, decode, keys};
 
@@ -20,6 +20,8 @@ use crate::ports::{Clock, Host, Records, Unavailable};
 pub(crate) struct Credentials {
     present: HashMap<KeyDigest, (Rc<Known>, MonotonicInstant)>,
     absent: HashMap<KeyDigest, MonotonicInstant>,
+    /// Those that were revoked here. A store may answer for a while what was true before, so they outlast what it says.
+    revoked: HashMap<KeyDigest, (Rc<Known>, MonotonicInstant)>,
 }
 
 /// A credential with the principal that it stands for, made once and shared by the records of its exchanges.
@@ -59,14 +61,19 @@ pub(crate) async fn credential<H: Host>(
     let found = bytes.map(|bytes| decode::<Credential>(&bytes)).transpose().map_err(LookUpFailed::Bad)?;
     let found = found.map(|credential| Rc::new(Known::from(credential)));
     if remember {
-        isolate.credentials.borrow_mut().put(digest, found.clone(), now);
+        isolate.credentials.borrow_mut().put(digest.clone(), found.clone(), now);
     }
-    Ok(found)
+    // It may have been revoked here while it was read.
+    let revoked = isolate.credentials.borrow().revoked(&digest, host.clock().instant());
+    Ok(revoked.or(found))
 }
 
 impl Credentials {
     #[expect(clippy::option_option, reason = "known to exist, known not to, or not known")]
     fn get(&self, digest: &KeyDigest, now: MonotonicInstant) -> Option<Option<Rc<Known>>> {
+        if let Some(revoked) = self.revoked(digest, now) {
+            return Some(Some(revoked));
+        }
         if let Some((credential, at)) = self.present.get(digest) {
             return (now.millis_since(*at) < CREDENTIAL_FRESH_MS).then(|| Some(Rc::clone(credential)));
         }
@@ -74,10 +81,17 @@ impl Credentials {
         (now.millis_since(*at) < CREDENTIAL_ABSENT_MS).then_some(None)
     }
 
-    /// Forgets a credential, so that the next request reads it again.
-    pub(crate) fn forget(&mut self, digest: &KeyDigest) {
-        self.present.remove(digest);
-        self.absent.remove(digest);
+    /// Remembers that a credential was revoked, whatever the store still answers.
+    pub(crate) fn revoke(&mut self, digest: KeyDigest, credential: Credential, now: MonotonicInstant) {
+        self.present.remove(&digest);
+        self.absent.remove(&digest);
+        make_room(&mut self.revoked, |(_, at)| now.millis_since(*at) < REVOCATION_KEPT_MS);
+        self.revoked.insert(digest, (Rc::new(Known::from(credential)), now));
+    }
+
+    fn revoked(&self, digest: &KeyDigest, now: MonotonicInstant) -> Option<Rc<Known>> {
+        let (credential, at) = self.revoked.get(digest)?;
+        (now.millis_since(*at) < REVOCATION_KEPT_MS).then(|| Rc::clone(credential))
     }
 
     fn put(&mut self, digest: KeyDigest, found: Option<Rc<Known>>, now: MonotonicInstant) {

@@ -37,7 +37,8 @@ pub(super) async fn revoke<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> 
         credential.revoked = true;
         task.write(keys::credential(task.gateway(), &digest), encode(&credential)).await?;
     }
-    task.isolate.credentials.borrow_mut().forget(&digest);
+    let now = task.host.clock().instant();
+    task.isolate.credentials.borrow_mut().revoke(digest, credential.clone(), now);
     Ok(Done::json(StatusCode::OK, &KeyView::from(&credential)))
 }
 

@@ -12,6 +12,8 @@ use super::exchange::{Journal, Received};
 
 pub(super) fn receive<C>(request: Request<C>, client: Client, journal: &mut Journal) -> Result<(Received, C), Problem> {
     let (parts, content) = request.into_parts();
+    // An IPv4 client of a socket for both families (RFC 4291, section 2.5.5.2) is the same client everywhere.
+    let client = Client { address: client.address.map(|address| address.to_canonical()), ..client };
     let taken = take_apart(parts, client);
     taken.map(|received| (received, content)).map_err(|problem| journal.refused(Phase::Receive, problem))
 }

@@ -80,3 +80,15 @@ fn a_response_of_any_status_passes_through() {
     let got = bench.get("/a", &[]);
     assert_eq!((got.status, got.field("x-tea"), &got.content[..]), (418, "pot", &b"short and stout"[..]));
 }
+
+#[test]
+fn a_trace_state_that_connection_names_goes_no_further() {
+    let bench = Bench::new(vec![route("/x", &["GET"])], ok(&[], ""));
+    let parent = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    for connection in ["close", "tracestate"] {
+        bench.get("/x", &[("connection", connection), ("tracestate", "a=b"), parent]);
+    }
+    let received = bench.host.upstream.take_received();
+    let states: Vec<bool> = received.iter().map(|request| request.headers().contains_key("tracestate")).collect();
+    assert_eq!(states, [true, false]);
+}

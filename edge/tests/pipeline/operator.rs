@@ -13,7 +13,7 @@ use tollgate_edge::ports::Records as _;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, OperatorSettings, serve};
 use tollgate_kv_schemas::{decode, encode, keys};
 
-use crate::bench::{Answer, Bench, KEYS, cached, ok, request, route};
+use crate::bench::{Answer, Bench, KEYS, cached, credential, key, ok, request, route};
 
 const PURGES: &str = "/.tollgate/v1/purges";
 const NEW_KEY: &str = "/.tollgate/v1/keys";
@@ -219,6 +219,34 @@ fn a_key_is_issued_used_shown_and_revoked() {
     assert_eq!(actions, ["key.new", "key.show", "key.revoke", "key.show"]);
     assert!(audit[..3].iter().all(|line| line["targets"] == json!([id])), "{audit:?}");
     assert!(!bench.host.sink.lines().join("\n").contains(&key), "a key in the log");
+}
+
+#[test]
+fn the_isolate_that_revoked_a_key_refuses_it_whatever_its_store_still_answers() {
+    let bench = bench();
+    bench.add(&key(), &credential());
+    let digest = key().digest();
+    let guarded = || bench.get("/guarded", &[("x-api-key", key().expose())]);
+    bench.host.records.memory.set(true);
+    assert_eq!(guarded().status, 200);
+    let revoke = format!("{NEW_KEY}/{}/revoke", digest.as_str());
+    assert_eq!(bench.ask(Role::Operate, "POST", &revoke, "").status, 200);
+    for _ in 0..100 {
+        check(&guarded(), 401, "credential-revoked");
+        bench.host.clock.advance(1_000);
+    }
+    bench.host.records.memory.forget();
+    bench.host.clock.advance(60_000);
+    check(&guarded(), 401, "credential-revoked");
+}
+
+#[test]
+fn a_purge_of_a_url_with_an_empty_query_is_of_what_that_url_answers() {
+    let bench = bench();
+    let hit = || bench.get("/cached?", &[]).field("cache-status").contains("hit");
+    assert!(!hit() && hit());
+    assert_eq!(bench.ask(Role::Purge, "POST", PURGES, r#"{"url":"http://api.example.com/cached?"}"#).status, 200);
+    assert!(!hit());
 }
 
 #[test]

@@ -189,13 +189,17 @@ impl Config {
         }
         let failure = match reader.generation(&pointer.newest).await {
             Ok(loaded) => {
-                self.activate(loaded, pointer.previous.as_ref());
+                // Another request may have loaded a newer one while this one read.
+                if !self.is_older(&pointer.newest) {
+                    self.activate(loaded, pointer.previous.as_ref());
+                }
                 return Ok(());
             }
             Err(failure) => failure,
         };
         if let Some(previous) = pointer.previous.as_ref().filter(|previous| self.is_newer(previous))
             && let Ok(loaded) = reader.generation(previous).await
+            && self.is_newer(previous)
         {
             self.activate(loaded, None);
         }
@@ -223,6 +227,10 @@ impl Config {
         let active = self.active.borrow();
         let active = active.as_ref().filter(|active| active.bundle == generation.bundle);
         active.inspect(|active| active.generation.set(generation.generation)).is_some()
+    }
+
+    fn is_older(&self, generation: &Generation) -> bool {
+        self.active.borrow().as_ref().is_some_and(|active| active.generation.get() > generation.generation)
     }
 
     fn is_newer(&self, generation: &Generation) -> bool {

@@ -14,7 +14,7 @@ use fetched::Fetches;
 pub use operators::OperatorSettings;
 use operators::Operators;
 use secrets::SecretCache;
-use tollgate_core::bounds::PARTS_REMEMBERED_BYTES;
+use tollgate_core::bounds::{CLOCK_SKEW_MS, PARTS_REMEMBERED_BYTES};
 use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
@@ -41,6 +41,8 @@ pub struct Isolate {
     pub(crate) operators: Operators,
     /// The instant of the last look at the configuration pointer, if there was one.
     pub(crate) checked_at: Cell<Option<MonotonicInstant>>,
+    /// The latest instant at which a response was requested that may be stored.
+    requested: Cell<Timestamp>,
 }
 
 /// How an isolate is set up.
@@ -75,6 +77,7 @@ impl Isolate {
             invalidated: RefCell::default(),
             operators: Operators::default(),
             checked_at: Cell::default(),
+            requested: Cell::default(),
         }
     }
 
@@ -128,6 +131,17 @@ impl Isolate {
 
     pub(crate) fn is_purged(&self, resource: &CacheKey, requested_at: Timestamp) -> bool {
         self.config.is_purged(resource, requested_at) || self.invalidated.borrow().covers(resource, requested_at)
+    }
+
+    /// Notes when a response was requested that may be stored.
+    pub(crate) fn note_requested(&self, at: Timestamp) {
+        self.requested.set(self.requested.get().max(at));
+    }
+
+    /// The instant of a purge or a change that is made now: not before any response was requested, though the clock has been
+    /// set back since. A response from further in the future than clocks can differ is not answered as fresh anyway.
+    pub(crate) fn changed_at(&self, now: Timestamp) -> Timestamp {
+        now.max(self.requested.get().min(now.plus_millis(CLOCK_SKEW_MS)))
     }
 
     /// Notes that a resource was changed through this isolate.

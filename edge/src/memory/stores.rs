@@ -27,6 +27,7 @@ pub struct MemoryRecords {
     pub fault: Fault,
     /// Makes reading eventually consistent.
     pub memory: ReadMemory,
+    late: Rc<RefCell<HashMap<String, u64>>>,
 }
 
 /// What a store that is eventually consistent remembers near its readers: while it is on, a key is answered as it was read
@@ -100,6 +101,11 @@ impl MemoryRecords {
         self.generation.set(publication.generation());
     }
 
+    /// Answers reads of this record so many milliseconds late, with what was stored when they were asked.
+    pub fn delay(&self, key: impl Into<String>, ms: u64) {
+        self.late.borrow_mut().insert(key.into(), ms);
+    }
+
     fn stored(&self, key: &str) -> Option<Vec<u8>> {
         self.records.borrow().get(key).or_else(|| self.base.get(key)).cloned()
     }
@@ -115,7 +121,12 @@ impl Records for MemoryRecords {
         self.fault.check("the record store")?;
         let now = self.clock.instant();
         let written = self.written.borrow().get(key).filter(|written| now < written.until).map(|w| w.bytes.clone());
-        Ok(self.memory.answer(key, written.or_else(|| self.stored(key))))
+        let answer = self.memory.answer(key, written.or_else(|| self.stored(key)));
+        let late_ms = self.late.borrow().get(key).copied();
+        if let Some(ms) = late_ms {
+            self.clock.sleep(ms).await;
+        }
+        Ok(answer)
     }
 
     async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {

@@ -62,6 +62,7 @@ pub(super) async fn look_up<'a, H: Host>(
         }
     };
     let now = host.clock().now();
+    isolate.note_requested(now);
     let cache_use =
         |why, stale| CacheUse { reading: reading.clone(), settings, why, stale, requested_at: now, index_since };
     let next = match found {

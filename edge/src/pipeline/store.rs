@@ -27,7 +27,7 @@ pub(super) async fn store<H: Host>(
     if let Some(changes) = journal.changes.take()
         && (response.status().is_success() || response.status().is_redirection())
     {
-        invalidate(isolate, host, changes, now).await;
+        invalidate(isolate, host, changes, isolate.changed_at(now)).await;
     }
     let reply = Reply::of_upstream(response);
     let Some(mut cache) = cache else { return Answer::new(reply) };

@@ -117,6 +117,15 @@ fn a_confirmation_of_another_version_changes_nothing() {
 }
 
 #[test]
+fn an_unsafe_method_takes_effect_though_the_clock_was_set_back_a_little() {
+    let bench = bench(ok(&[(CC, "max-age=600")], "hello"));
+    bench.get("/c", &[]);
+    bench.host.clock.step_back(5_000);
+    assert_eq!(bench.send(request("POST", "/c", &[], "x")).status, 200);
+    assert!(status(&bench.get("/c", &[])).contains("fwd="));
+}
+
+#[test]
 fn a_confirmed_response_is_renewed_for_clients_that_need_no_content() {
     let bench = bench(|request| {
         let held = request.headers().get("if-none-match").is_some_and(|tag| tag == "\"v1\"");

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_executor::block_on;
+use futures_util::future::join;
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::SiteSettings;
-use tollgate_edge::ports::Records as _;
-use tollgate_edge::{Freshness, Isolate, IsolateSettings};
+use tollgate_edge::ports::{Clock as _, Records as _};
+use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
 use tollgate_kv_schemas::{Bundle, Pointer, decode, encode, keys};
 
-use crate::bench::{Bench, gateway, ok, on_any_host, route, site};
+use crate::bench::{Bench, gateway, ok, on_any_host, request, route, site};
 
 fn bench() -> Bench {
     Bench::with_freshness(Freshness::EachRequest, vec![route("/one", &["GET"])], ok(&[], "hello"))
@@ -37,6 +38,13 @@ fn remove(bench: &Bench, bundle: &Bundle, word: &str) {
 
 fn restore(bench: &Bench, bundle: &Bundle) {
     bundle.content().iter().for_each(|(key, value)| bench.host.records.put(key.clone(), value.clone()));
+}
+
+impl Bench {
+    async fn status(&self, path: &str) -> u16 {
+        let client = Client { address: None, https: true, inside: false };
+        serve(&self.isolate, &self.host, request("GET", path, &[], ""), client).await.reply.status().as_u16()
+    }
 }
 
 #[track_caller]
@@ -122,6 +130,22 @@ fn a_store_that_remembers_misses_and_answers_late_is_served_from_all_along() {
     serves(&fresh, "/two", 200);
     fresh.host.records.memory.forget();
     serves(&fresh, "/three", 200);
+}
+
+#[test]
+fn a_generation_that_is_loaded_late_does_not_replace_a_newer_one() {
+    let bench = bench();
+    let one = bundle("/one");
+    let (manifest, _) = one.content().iter().find(|(key, _)| key.contains(":manifest:")).unwrap();
+    bench.host.records.delay(manifest.clone(), 500);
+    let late = async { bench.status("/one").await };
+    let meanwhile = async {
+        bench.host.clock.sleep(100).await;
+        bench.publish(&sites("/two"));
+        bench.status("/two").await
+    };
+    assert_eq!(bench.host.clock.drive(join(late, meanwhile)).unwrap().1, 200);
+    serves(&bench, "/two", 200);
 }
 
 #[test]

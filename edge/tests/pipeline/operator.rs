@@ -241,6 +241,18 @@ fn the_isolate_that_revoked_a_key_refuses_it_whatever_its_store_still_answers() 
 }
 
 #[test]
+fn a_purge_takes_effect_though_the_clock_was_set_back_a_little() {
+    let bench = bench();
+    let hit = || bench.get("/cached", &[]).field("cache-status").contains("hit");
+    assert!(!hit() && hit());
+    bench.host.clock.step_back(5_000);
+    assert_eq!(bench.ask(Role::Purge, "POST", PURGES, r#"{"all":true}"#).status, 200);
+    assert!(!hit());
+    bench.host.clock.advance(5_001);
+    assert!(!hit() && hit(), "and it is stored again once the clock has caught up");
+}
+
+#[test]
 fn a_purge_of_a_url_with_an_empty_query_is_of_what_that_url_answers() {
     let bench = bench();
     let hit = || bench.get("/cached?", &[]).field("cache-status").contains("hit");

@@ -47,6 +47,14 @@ pub struct Verdict {
     pub retry_after_us: Option<u64>,
 }
 
+impl Verdict {
+    /// The same where time begins to pass only after so long.
+    pub(super) fn later_by(self, us: u64) -> Self {
+        let later = |wait_us: u64| if wait_us == 0 { 0 } else { wait_us.saturating_add(us) };
+        Self { reset_us: later(self.reset_us), retry_after_us: self.retry_after_us.map(later), ..self }
+    }
+}
+
 /// What a charge would do to a quota.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Move {

@@ -19,7 +19,9 @@
 //!   released is given back when its time is over.
 //! - What is given back is a hold of the cell's own, never an amount that the caller names, and at most what time has not
 //!   given back already: no permit is created.
-//! - A late or backward clock refuses nothing by itself and pays nothing back: see [`Cell::plan`].
+//! - A late or backward clock refuses nothing by itself and pays nothing back: see [`Cell::plan`]. Writers whose clocks
+//!   differ by up to five minutes count as if all had the clock that is ahead. Beyond that permits are created only
+//!   where none that is ahead comes by for five minutes and one does then.
 //! - A state of a newer version is refused and never taken for empty.
 //!
 //! # Purges

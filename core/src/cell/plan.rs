@@ -5,7 +5,7 @@ use super::gcra::{Gcra, Move};
 use super::holds::{Held, Hold};
 use super::recent::Fate;
 use super::state::Quota;
-use super::time::{MICROS_PER_MS, nanos};
+use super::time::{Advance, MICROS_PER_MS, nanos};
 use super::{Cell, CellError, Operation, Outcome, Reply, Terms};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::cache::{Purge, Purges};
@@ -18,7 +18,7 @@ pub struct Plan<'o> {
     terms: Terms,
     arrival: Arrival,
     steps: Vec<Step<'o>>,
-    clock_set_back: bool,
+    advance: Advance,
 }
 
 /// What a committed plan came to.
@@ -79,7 +79,8 @@ impl Cell {
     /// Brings the cell up to `now` and says what the update would do to it.
     ///
     /// Every plan is committed before the next one is made, granted or not. `now` may be older than what the cell has seen:
-    /// that is a late arrival or a clock that stepped back, and no time has passed then.
+    /// that is a late arrival or a clock that is behind, and no time has passed then. A clock that is more than a minute
+    /// behind is followed once nobody has shown the cell's instant for five minutes.
     ///
     /// # Errors
     /// [`CellError::Full`] when the cell cannot hold what the update adds.
@@ -89,26 +90,26 @@ impl Cell {
         operations: &'o [Operation],
         now: Timestamp,
     ) -> Result<Plan<'o>, CellError> {
-        let clock_set_back = self.advance(now);
+        let advance = self.advance(now);
         let mut steps = Vec::with_capacity(operations.len());
         for operation in operations {
             let step = self.step(terms, operation, &steps);
             steps.push(step);
         }
-        let plan = Plan { terms, arrival: self.arrival(terms), steps, clock_set_back };
+        let plan = Plan { terms, arrival: self.arrival(terms), steps, advance };
         if self.has_room(&plan) { Ok(plan) } else { Err(CellError::Full) }
     }
 
     /// Does what was planned if the whole update is `granted`, and adds a reply for each operation.
     pub fn commit(&mut self, plan: &Plan<'_>, granted: bool, replies: &mut Vec<Reply>) -> Committed {
         let takes_effect = granted && plan.arrival == Arrival::First;
-        let mut committed = Committed { changed: plan.clock_set_back, write_through: false };
+        let mut committed = Committed { changed: plan.advance.changed, write_through: false };
         let mut charges = Vec::new();
         for step in &plan.steps {
             if takes_effect {
                 self.apply(step, &plan.terms, &mut charges, &mut committed);
             }
-            replies.push(self.reply(step, plan.arrival, takes_effect));
+            replies.push(self.reply(step, plan, takes_effect));
         }
         if takes_effect {
             self.remember(plan, charges);
@@ -191,12 +192,12 @@ impl Cell {
         }
     }
 
-    fn reply(&self, step: &Step<'_>, arrival: Arrival, takes_effect: bool) -> Reply {
+    fn reply(&self, step: &Step<'_>, plan: &Plan<'_>, takes_effect: bool) -> Reply {
         match step {
             Step::Charge { gcra, charge, .. } => {
-                let charge = Move { allowed: arrival.decides(charge.allowed), ..*charge };
+                let charge = Move { allowed: plan.arrival.decides(charge.allowed), ..*charge };
                 let tat_ns = if takes_effect { charge.new_tat_ns } else { charge.old_tat_ns };
-                Reply::Charged(gcra.verdict(&charge, tat_ns, nanos(self.at_us)))
+                Reply::Charged(gcra.verdict(&charge, tat_ns, nanos(self.at_us)).later_by(plan.advance.stands_us))
             }
             Step::Confirm { held: true } => Reply::Confirmed,
             Step::Release { held: true } => Reply::Released,

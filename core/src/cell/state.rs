@@ -4,7 +4,7 @@ use super::CellError;
 use super::holds::Holds;
 use super::purges::PurgeLog;
 use super::recent::Recent;
-use super::time::{Reading, nanos};
+use super::time::{Advance, Reading, nanos};
 use crate::policy_name::PolicyName;
 use crate::time::Timestamp;
 
@@ -25,6 +25,9 @@ pub struct Cell {
     pub(super) holds: Holds,
     #[n(4)]
     pub(super) purges: Option<Box<PurgeLog>>,
+    /// What the first clock showed that is far behind `at_us`; absent once another one has shown that instant.
+    #[n(5)]
+    pub(super) behind_us: Option<u64>,
 }
 
 /// A quota that is not whole.
@@ -85,20 +88,23 @@ impl Cell {
 
     /// Brings the cell up to `now`: what is whole, over or forgotten by then is dropped, orphaned holds are given back.
     ///
-    /// Says whether the clock was set back, which has to be stored. All else that this does follows from the state and
-    /// the time, so it need not be.
-    pub(super) fn advance(&mut self, now: Timestamp) -> bool {
+    /// What this notes of clocks that are far behind has to be stored. All else that it does follows from the state and the
+    /// time, so it need not be.
+    pub(super) fn advance(&mut self, now: Timestamp) -> Advance {
         let now_us = now.as_micros();
-        let reading = Reading::of(self.at_us, now_us);
-        match reading {
+        let before_us = (self.at_us, self.behind_us);
+        let (mut behind_us, mut stands_us) = (None, 0);
+        match Reading::of(self.at_us, self.behind_us, now_us) {
             Reading::Forward => self.at_us = now_us,
             Reading::Late => {}
+            Reading::Behind { since_us, stands_us: us } => (behind_us, stands_us) = (Some(since_us), us),
             Reading::SetBack { by_us } => self.set_back(by_us),
         }
+        self.behind_us = behind_us;
         self.expire();
         self.recent.forget(self.at_us);
         self.drop_whole();
-        matches!(reading, Reading::SetBack { .. })
+        Advance { changed: self.at_us < before_us.0 || behind_us != before_us.1, stands_us }
     }
 
     fn set_back(&mut self, by_us: u64) {

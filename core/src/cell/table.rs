@@ -6,6 +6,7 @@ use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 use super::state::whole;
+use super::time::CLOCKS_DIFFER_MAX_US;
 use super::{Applied, Cell, CellError, CellKey, Outcome, StateChange, Update};
 use crate::time::Timestamp;
 
@@ -32,7 +33,7 @@ impl Table {
 
     /// Applies an update to the table that a store keeps under one key; no bytes are an empty table.
     ///
-    /// Cells that are idle at `now` are dropped. A table that would hold more than `cells_max` refuses the newcomer: whoever
+    /// Cells that are idle at `now` by all clocks of its writers are dropped. A table that would hold more than `cells_max` refuses the newcomer: whoever
     /// could crowd it could otherwise make it forget the charges of others.
     ///
     /// # Errors
@@ -48,7 +49,8 @@ impl Table {
         if !changed {
             return Ok(Applied { outcome, state: StateChange::None, write_through });
         }
-        table.0.retain(|row| row.idle_at_us.is_none_or(|idle_at_us| idle_at_us > now.as_micros()));
+        let past_us = now.as_micros().saturating_sub(CLOCKS_DIFFER_MAX_US);
+        table.0.retain(|row| row.idle_at_us.is_none_or(|idle_at_us| idle_at_us > past_us));
         if table.0.len() > cells_max.get() {
             return Err(CellError::Full);
         }

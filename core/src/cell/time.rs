@@ -13,26 +13,49 @@ pub(super) enum Reading {
     Forward,
     /// The writer is late, or its clock is a little slow: no time has passed, and the cell's instant counts.
     Late,
-    /// The clock was set back by so many microseconds: no time has passed, and the cell moves to the new clock.
+    /// The clock is far behind: it was set back, or others are ahead. No time has passed, and none passes for
+    /// `stands_us` microseconds of this clock.
+    Behind { since_us: u64, stands_us: u64 },
+    /// Nobody has shown the cell's instant for so long that the clock was set back by so many microseconds: no time has
+    /// passed, and the cell moves to the new clock.
     SetBack { by_us: u64 },
 }
 
 impl Reading {
-    pub(super) const fn of(cell_us: u64, now_us: u64) -> Self {
+    /// `behind_us` is what the first clock showed that was far behind, since another one showed the cell's instant.
+    pub(super) fn of(cell_us: u64, behind_us: Option<u64>, now_us: u64) -> Self {
         let by_us = cell_us.saturating_sub(now_us);
         if by_us == 0 {
-            Self::Forward
-        } else if by_us <= SKEW_MAX_US {
-            Self::Late
-        } else {
-            Self::SetBack { by_us }
+            return Self::Forward;
         }
+        if by_us <= LATE_MAX_US {
+            return Self::Late;
+        }
+        let since_us = behind_us.map_or(now_us, |behind_us| behind_us.min(now_us));
+        let moves_at_us = since_us.saturating_add(CLOCKS_DIFFER_MAX_US);
+        if now_us >= moves_at_us {
+            return Self::SetBack { by_us };
+        }
+        let goes_on_at_us = if cell_us - LATE_MAX_US > moves_at_us { moves_at_us } else { cell_us };
+        Self::Behind { since_us, stands_us: goes_on_at_us - now_us }
     }
+}
+
+/// What it came to that a cell was brought up to the clock of a writer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Advance {
+    /// Whether that has to be stored: it does not follow from the state and the time.
+    pub(super) changed: bool,
+    /// For how long no time passes for the cell by this clock.
+    pub(super) stands_us: u64,
 }
 
 pub(super) const MICROS_PER_MS: u64 = 1_000;
 
-/// The most that clocks of one owner's writers may differ. Hosts that keep time by NTP differ by milliseconds, and a call
-/// that waits for a busy store is late by seconds; a clock that steps further back was set, and quotas must not stand
-/// still until it has caught up.
-const SKEW_MAX_US: u64 = 60_000_000;
+/// A writer that is later than this is noted. Hosts that keep time by NTP differ by milliseconds, and a call that waits for
+/// a busy store is late by seconds.
+const LATE_MAX_US: u64 = 60_000_000;
+
+/// The most that clocks of one owner's writers may differ, as in Kerberos (RFC 4120): up to this no permit is created. A
+/// clock that was set back further is followed after this long, because quotas must not stand still until it has caught up.
+pub(super) const CLOCKS_DIFFER_MAX_US: u64 = 300_000_000;

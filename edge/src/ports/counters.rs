@@ -11,8 +11,8 @@ use super::Unavailable;
 /// an update means, and an implementation looks into neither operations nor states. Two updates of one cell must never both
 /// see the same state.
 ///
-/// A store may forget a cell once `Cell::idle_at` has passed, not earlier: a forgotten state gives an attacker a fresh
-/// burst. It never takes a state that it cannot read for an empty one. Cells are namespaced by the gateway's name by the
+/// A store may forget a cell once `Cell::idle_at` has passed by the clocks of all its writers, not earlier: a forgotten
+/// state gives an attacker a fresh burst. It never takes a state that it cannot read for an empty one. Cells are namespaced by the gateway's name by the
 /// implementation, as record keys are.
 ///
 /// A lost answer is tolerable: the update may or may not have taken effect, and it carries an id by which a second one

@@ -1,6 +1,7 @@
 //! What cells promise, each promise by example or by property.
 
 mod arithmetic;
+mod clocks;
 mod forms;
 mod holding;
 mod protocol;

@@ -5,6 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use super::*;
 
 const MAX: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+const CLOCKS_DIFFER_MAX_MS: u64 = 300_000;
 
 fn update(number: u64, cells: &[&str]) -> Update {
     let charge = Operation::Charge(gcra("p", 1, 1_000, 2, 1));
@@ -43,14 +44,25 @@ fn all_cells_of_an_update_are_charged_or_none() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_cell_is_dropped_once_it_is_idle_and_a_full_table_forgets_nobody() {
+fn a_cell_is_dropped_once_it_is_idle_by_all_clocks_and_a_full_table_forgets_nobody() {
     let mut table = None;
     for (number, cell) in (1u64..).zip(["a", "b", "c", "d"]) {
         after(&mut table, &update(number, &[cell]), NOW.plus_millis(number), true);
     }
-    let newcomer = update(9, &["e"]);
-    assert_eq!(Table::apply(table.as_deref(), &newcomer, NOW.plus_millis(1_000), MAX), Err(CellError::Full));
-    after(&mut table, &newcomer, NOW.plus_millis(1_001), true);
+    let (newcomer, idle) = (update(9, &["e"]), NOW.plus_millis(1_001 + CLOCKS_DIFFER_MAX_MS));
+    assert_eq!(Table::apply(table.as_deref(), &newcomer, idle.minus_millis(1), MAX), Err(CellError::Full));
+    after(&mut table, &newcomer, idle, true);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_writer_whose_clock_is_ahead_does_not_make_a_table_forget_the_charges_of_others() {
+    for ahead_ms in [2_000, 61_000, CLOCKS_DIFFER_MAX_MS] {
+        let mut table = None;
+        after(&mut table, &update(1, &["a"]), NOW, true);
+        after(&mut table, &update(2, &["a"]), NOW, true);
+        after(&mut table, &update(3, &["b"]), NOW.plus_millis(ahead_ms), true);
+        after(&mut table, &update(4, &["a"]), NOW, false);
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -105,7 +105,9 @@ fn a_filter_needs_networks_that_can_be_used() {
         assert_eq!(codes, expected, "{filter}\n{found}");
     };
     check("deny: [192.0.2.0/24, \"2001:db8::/32\", 192.0.2.9]", &[]);
+    check("deny: [\"::ffff:192.0.2.0/120\", \"::/0\"]", &[]);
     check("deny: [10.0.0.1/8]", &["TG0313"]);
+    check("deny: [\"::ffff:10.0.0.0/8\"]", &["TG0313"]);
     check("allow: [10.0.0.0/33], deny: [somewhere]", &["TG0313", "TG0313"]);
     check("allow: []", &["TG0212"]);
     check("kindly: true", &["TG0203", "TG0201"]);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use http::{HeaderName, HeaderValue, Method};
 use tollgate_core::forward::UpstreamUrl;
-use tollgate_core::guard::ip_filter::{Cidr, CidrError};
+use tollgate_core::guard::{Cidr, CidrError};
 use tollgate_core::route::{HostPattern, PathTemplate, Segment};
 use tollgate_core::secret::{Piece, SecretText};
 
@@ -292,6 +292,7 @@ pub(crate) fn network(text: &Spanned<String>, report: &mut Report) -> Option<Cid
     if let Err(error) = &read {
         let fix = match error {
             CidrError::HostBits(network) => format!("write `{network}`, or the address without a prefix"),
+            CidrError::Mapped => "write the IPv4 network itself, as in `10.0.0.0/8`".to_owned(),
             CidrError::Address | CidrError::Prefix => "write it as in `10.0.0.0/8` or `2001:db8::/32`".to_owned(),
         };
         report.push(

@@ -1,7 +1,8 @@
 //! `kind: ip-filter`.
 
 use tollgate_core::bounds::NETWORKS_MAX;
-use tollgate_core::guard::ip_filter::{Cidr, IpFilterSettings, Networks};
+use tollgate_core::guard::ip_filter::IpFilterSettings;
+use tollgate_core::guard::{Cidr, Networks};
 
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;

@@ -46,6 +46,7 @@ fn settings_are_written_as_they_were_read_with_defaults() {
         "{kind: rate-limit, rate: 5/10s, burst: 9, by: address, on-unavailable: closed}",
         &[("rate", "5/10s"), ("burst", "9"), ("by", "address"), ("on-unavailable", "closed")],
     );
+    check("{kind: ip-filter, deny: [\"::ffff:192.0.2.0/120\"]}", &[("deny", "[192.0.2.0/24]")]);
     check("{kind: ip-filter, deny: [192.0.2.7, \"2001:DB8::/32\"]}", &[("deny", "[192.0.2.7/32, 2001:db8::/32]")]);
 }
 

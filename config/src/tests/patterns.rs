@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tollgate_core::authn::ApiKey;
 use tollgate_core::forward::UpstreamUrl;
-use tollgate_core::guard::ip_filter::Cidr;
+use tollgate_core::guard::Cidr;
 use tollgate_core::route::{HostPattern, PathTemplate};
 use tollgate_core::secret::SecretText;
 use tollgate_core::time::Timestamp;

@@ -7,7 +7,7 @@ use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord};
 use crate::authn::{KeyError, Principal};
 use crate::cache::{Bypass, Forwarded, NotStored};
 use crate::forward::UpstreamError;
-use crate::guard::ip_filter::Cidr;
+use crate::guard::Cidr;
 use crate::limit::Fault;
 use crate::route::PathError;
 

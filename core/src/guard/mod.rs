@@ -5,8 +5,11 @@
 use crate::kinds::declare_modules;
 
 crate::policy_kinds!(declare_modules @guard);
+mod network;
 
 use std::net::IpAddr;
+
+pub use network::{Cidr, CidrError, Networks};
 
 use crate::kinds::PolicyKind;
 use crate::problem::Problem;

@@ -114,7 +114,7 @@ pub async fn serve_operator<H: Host>(
             path: &path,
             fields: &head.headers,
             content,
-            address,
+            address: address.map(|address| address.to_canonical()),
             request_id: &request_id,
         };
         answer(isolate, host, &tokens, call).await

@@ -43,6 +43,14 @@ pub struct Client {
     pub inside: bool,
 }
 
+impl Client {
+    /// The same client, whose IPv4 address is one even where the platform tells it mapped into IPv6: filters and limits
+    /// are about the address, not about how the socket was opened.
+    fn with_canonical_address(self) -> Self {
+        Self { address: self.address.map(|address| address.to_canonical()), ..self }
+    }
+}
+
 /// The answer to a request, and what is left to do once it is sent.
 #[derive(Debug)]
 pub struct Served<C, A> {

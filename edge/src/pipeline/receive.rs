@@ -26,6 +26,7 @@ fn take_apart(parts: http::request::Parts, client: Client) -> Result<Received, P
     let (host, authority) = authority(&uri, &fields)?;
     let path = path(&method, &uri)?;
     let query = uri.query().map(str::to_owned);
+    let client = client.with_canonical_address();
     Ok(Received { method, version, host, authority, path, query, fields, client })
 }
 

@@ -31,6 +31,16 @@ fn a_limit_by_address_stops_made_up_keys_before_they_are_looked_up() {
 }
 
 #[test]
+fn a_client_is_the_same_whether_its_address_is_told_as_ipv4_or_mapped_into_ipv6() {
+    let bench = guarded(|route| (route.guard, route.guard_limit) = (vec![OFFICE], vec![BY_ADDRESS]));
+    let keyed = || request("GET", "/guarded", &[("x-api-key", key().expose())], "");
+    let statuses = |address: &str| (0..2).map(|_| bench.send_at(address, keyed()).status).collect::<Vec<_>>();
+    assert_eq!(statuses("192.0.2.9"), [503, 503]);
+    assert_eq!(statuses("::ffff:192.0.2.9"), [503, 429], "one quota");
+    assert_eq!(statuses("::ffff:192.0.2.10"), [503, 503], "another client has its own");
+}
+
+#[test]
 fn a_guard_that_does_not_exist_is_not_served() {
     let settings = RouteSettings { guard: vec![Place::new(7)], ..route("/guarded", &["GET"]) };
     assert_eq!(Bench::new(vec![settings], ok(&[], "hello")).get("/guarded", &[]).status, 503);

@@ -85,7 +85,7 @@ impl Admin {
             ("/metrics", true) => scrape(&self.isolate, &self.host, request.headers(), self.open_metrics).await,
             ("/healthz" | "/readyz" | "/metrics", false) => not_allowed("GET, HEAD"),
             _ => {
-                let address = Some(peer.ip().to_canonical());
+                let address = Some(peer.ip());
                 serve_operator(&self.isolate, &self.host, request.map(NativeContent::from_client), address).await
             }
         }

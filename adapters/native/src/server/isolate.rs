@@ -84,7 +84,7 @@ async fn accept(serving: Rc<Serving>, listener: Listener, connections_max: usize
         // Inherited from the listener on Linux; where neither works, answers may wait for acknowledgements.
         let _ = stream.set_nodelay(true);
         let tracking = serving.connections.track();
-        let client = Client { address: Some(peer.ip().to_canonical()), https: tls.is_some(), inside };
+        let client = Client { address: Some(peer.ip()), https: tls.is_some(), inside };
         let conversation = serve_connection(Rc::clone(&serving), stream, client, tls.clone());
         tokio::task::spawn_local(async move {
             conversation.await;

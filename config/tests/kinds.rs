@@ -95,6 +95,21 @@ fn what_cannot_guard_is_refused() {
 }
 
 #[test]
+fn a_limit_is_charged_once_for_a_request() {
+    refused("guard: slow, limit: slow", &["TG0314"]);
+    refused("guard: slow, limit: burst", &[]);
+    let across = |api: &str| {
+        let text = project(api).replace("authn: none", "authn: none, guard: {use: [slow], locked: true}");
+        compile_str("tollgate.yaml", &text)
+    };
+    let found = across("limit: [burst, slow]").expect_err("the gateway charges it already");
+    let places: Vec<_> = found.iter().map(|found| (found.code.id(), found.span.start.line)).collect();
+    assert_eq!(places, [("TG0314", 11)], "{found}");
+    across("limit: burst").expect("another limit");
+    across("guard: slow, limit: burst").expect("guards append, so it is in the list already");
+}
+
+#[test]
 fn a_filter_needs_networks_that_can_be_used() {
     let check = |filter: &str, expected: &[&str]| {
         let text = project("guard: office").replace("allow: [10.0.0.0/8]", filter);

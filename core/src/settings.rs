@@ -157,6 +157,8 @@ impl SiteSettings {
             && route.authn.iter().all(|all| !all.is_empty() && all.iter().all(|place| self.policies.has(*place)))
             && route.limit.len() <= ROUTE_LIST_MAX
             && route.limit.iter().all(|place| self.policies.has(*place))
+            // Each request would be charged to the same counter twice.
+            && !route.limit.iter().any(|place| route.guard_limit.contains(place))
             && route.upstream < self.upstreams.len()
             && (route.scopes.is_empty() || !route.authn.is_empty())
             && route.scopes.len() <= ROUTE_LIST_MAX

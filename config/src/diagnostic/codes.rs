@@ -203,6 +203,9 @@ codes! {
         "A network is an IPv4 or IPv6 address, a slash and the length of the prefix, such as `10.0.0.0/8` or \
         `2001:db8::/32`, or an address alone. Bits after the prefix must be zero: `10.0.0.1/8` means either \
         `10.0.0.0/8` or `10.0.0.1`, which are very different networks."
+    ChargedTwice "TG0314" "A limit is named in `guard` and in `limit`."
+        "Each request would be charged to the same counter twice. A limit in `guard` is charged before the caller is \
+        authenticated, a limit in `limit` afterwards. Name it in one of the lists, or define two limits."
 
     RouteConflict "TG0401" "Two routes could both win a request."
         "The most specific route wins, whatever the order in the file. These two are equally specific and answer \

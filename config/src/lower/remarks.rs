@@ -33,6 +33,20 @@ pub(super) fn remarks(route: &Route, effective: &Effective<'_>, report: &mut Rep
     }
 }
 
+/// Reports policies of `limit` that `guard` names too.
+pub(super) fn report_charged_twice(effective: &Effective<'_>, report: &mut Report) {
+    let guards: Vec<_> = effective.guard.items().flat_map(|item| &item.names).collect();
+    for name in effective.limit.items().flat_map(|item| &item.names) {
+        let Some(guard) = guards.iter().find(|guard| guard.value == name.value) else { continue };
+        report.push(
+            Diagnostic::error(Code::ChargedTwice, name.span, format!("`{}` is in `limit` and in `guard`", name.value))
+                .why("each request would be charged to its counter twice")
+                .fix("remove it from one of the lists, or define a second limit for the other")
+                .related(guard.span, "named in `guard` here"),
+        );
+    }
+}
+
 pub(super) fn report_empty(api: &Spanned<String>, report: &mut Report) {
     report.push(
         Diagnostic::warning(Code::EmptyApi, api.span, format!("API `{}` has no routes", api.value))

@@ -16,7 +16,7 @@ use super::hosts::{ApiHosts, Hosts};
 use super::merge::{Cache, Single, merge, report_violations};
 use super::policies::Definitions;
 use super::promises::{Asked, Weaknesses};
-use super::remarks::{remarks, report_empty};
+use super::remarks::{remarks, report_charged_twice, report_empty};
 use super::when::{self, predicates};
 use super::whole::Stated;
 use crate::decode::parsed;
@@ -130,6 +130,9 @@ impl<'p> Lowering<'p, '_> {
         let (guard, guard_limit) = self.guard(effective.guard.items(), api);
         let authn = self.alternatives(effective.authn.items(), api);
         let limit: Vec<usize> = effective.limit.items().flat_map(|item| self.named(item, api, Slot::Limit)).collect();
+        if limit.iter().any(|place| guard_limit.contains(place)) {
+            report_charged_twice(&effective, self.report);
+        }
         let scopes = scopes(route, self.report);
         let internal = route.internal.unwrap_or(context.api.internal);
         remarks(route, &effective, self.report);

@@ -43,7 +43,7 @@ fn templates_cannot_blow_a_part_up() {
 
 #[test]
 fn what_does_not_fit_together_is_refused() {
-    let spoil: [fn(&mut SiteSettings); 14] = [
+    let spoil: [fn(&mut SiteSettings); 15] = [
         |site| site.routes[0].upstream = 2,
         |site| site.routes[0].authn = vec![vec![Place::new(9)]],
         |site| site.routes[0].authn = vec![vec![]],
@@ -51,6 +51,7 @@ fn what_does_not_fit_together_is_refused() {
         |site| site.routes[0].guard = vec![Place::new(9)],
         |site| site.routes[0].guard_limit = vec![Place::new(0)],
         |site| site.routes[0].limit = vec![Place::new(9)],
+        |site| site.routes[0].limit = site.routes[0].guard_limit.clone(),
         |site| site.routes[0].limit = vec![Place::new(1); 300],
         |site| site.routes[0].methods = vec!["GE T".into()],
         |site| site.routes[0].methods = vec![String::new()],

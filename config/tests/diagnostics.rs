@@ -294,6 +294,11 @@ fn a_route_that_writes_without_a_guard_is_remarked_on_unless_that_was_said() {
     let write = "      - {path: /a, methods: [POST]}\n";
     let (open, free) = ("    authn: none\n", "    limit: none\n");
     check(&text("", "    authn: k\n", write), &[("TG0416", 11, 16)]);
+    check(
+        &text("", "    authn: k\n    guard: slow\n", write)
+            .replace("b: {", "slow: {kind: rate-limit, rate: 1/s, by: address}, b: {"),
+        &[],
+    );
     check(&text("", &format!("    authn: k\n{free}"), write), &[]);
     check(&text(", authn: none", free, write), &[("TG0415", 11, 16)]);
     check(&text(", authn: none", &format!("{open}{free}"), write), &[]);

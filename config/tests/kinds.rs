@@ -87,6 +87,16 @@ fn guards_are_filters_and_limits_by_address() {
 }
 
 #[test]
+fn a_limit_in_the_guard_is_charged_the_cost_of_the_route() {
+    let text = project("guard: slow, authn: staff").replace("{path: /x}", "{path: /x, cost: 5}");
+    let compiled = compile_str("tollgate.yaml", &text).expect("a project without mistakes");
+    assert!(compiled.warnings().iter().all(|found| found.code.id() != "TG0310"), "{}", compiled.warnings());
+    let compiled = compile("guard: slow, authn: staff").expect("a project without mistakes");
+    let origins = compiled.origins(&compiled.routes()[0]);
+    assert_eq!(origins.iter().find(|o| o.setting == "cost").map(|o| o.value.as_str()), Some("1"));
+}
+
+#[test]
 fn what_cannot_guard_is_refused() {
     refused("guard: burst", &["TG0303"]);
     refused("guard: staff", &["TG0303"]);

@@ -127,6 +127,18 @@ impl RouteSettings {
         guards.chain(guard_limits).chain(authenticators).chain(limits)
     }
 
+    /// Whether its requests are charged to a limit, before or after the caller is authenticated.
+    #[must_use]
+    pub const fn is_limited(&self) -> bool {
+        !(self.guard_limit.is_empty() && self.limit.is_empty())
+    }
+
+    /// Whether a policy may refuse its requests before the caller is authenticated.
+    #[must_use]
+    pub const fn is_guarded(&self) -> bool {
+        !(self.guard.is_empty() && self.guard_limit.is_empty())
+    }
+
     /// The policies that may authenticate a caller, in order, whatever the alternative.
     pub fn authenticators(&self) -> impl Iterator<Item = Place<AuthnPolicy>> {
         self.authn.iter().flatten().copied()

@@ -59,7 +59,7 @@ fn curl_lines(session: &Session, url: &str) -> Vec<String> {
     let is_public = |route: &&&CompiledRoute| route.settings.authn.is_empty();
     let mut usable: Vec<&CompiledRoute> = whole.routes.iter().filter(|route| is_plain_get(&route.settings)).collect();
     // A limited route shows more about keys than an unlimited one.
-    usable.sort_by_key(|route| route.settings.limit.is_empty());
+    usable.sort_by_key(|route| !route.settings.is_limited());
     let public = usable.iter().filter(|route| is_public(route) && route.settings.cache.is_none()).take(1);
     let cached = usable.iter().filter(|route| is_public(route) && route.settings.cache.is_some()).take(1);
     let keyed = usable.iter().find_map(|route| {

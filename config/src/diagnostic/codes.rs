@@ -253,7 +253,8 @@ codes! {
         `authn: none`. Where that is meant for a route that changes something, its API or the route itself says so."
     WriteWithoutLimit "TG0416" "A route that writes has no limit."
         "It takes `POST`, `PUT`, `PATCH` or `DELETE`, and no limit holds for it, so one client can call it as often as \
-        it likes. Name a `rate-limit` policy, or write `limit: none` on the API or the route where that is meant."
+        it likes. Name a `rate-limit` policy in `limit`, or one by address in `guard`, or write `limit: none` on the API \
+        or the route where that is meant."
 
     BadKey "TG0501" "A key in the fixtures is not a valid API key."
         "A key is `tg_`, an environment, a random part and a checksum. A key typed by hand has a wrong checksum \

@@ -6,7 +6,7 @@ use crate::model::api::Route;
 use crate::place::Spanned;
 
 /// What a reader of the route would not expect.
-pub(super) fn remarks(route: &Route, effective: &Effective<'_>, report: &mut Report) {
+pub(super) fn remarks(route: &Route, effective: &Effective<'_>, is_limited: bool, report: &mut Report) {
     if let (Some(scope), true) = (route.scopes.first(), effective.authn.items.is_empty()) {
         report.push(
             Diagnostic::error(Code::ScopesWithoutAuthn, scope.span, "scopes are asked for, but no credential")
@@ -14,11 +14,11 @@ pub(super) fn remarks(route: &Route, effective: &Effective<'_>, report: &mut Rep
                 .fix("add `authn:` to the route or its API, or remove `scopes:`"),
         );
     }
-    if let (Some(cost), true) = (&route.cost, effective.limit.items.is_empty()) {
+    if let (Some(cost), true) = (&route.cost, !is_limited) {
         report.push(
             Diagnostic::warning(Code::CostWithoutLimit, cost.span, "`cost` does nothing without a limit")
                 .why("it says how much one request takes from the limits in force")
-                .fix("add `limit:` to the route or its API, or remove `cost:`"),
+                .fix("add `limit:` to the route or its API, or a limit to `guard:`, or remove `cost:`"),
         );
     }
     if let Some((span, inherited)) = &effective.authn.widened {

@@ -135,7 +135,8 @@ impl<'p> Lowering<'p, '_> {
         }
         let scopes = scopes(route, self.report);
         let internal = route.internal.unwrap_or(context.api.internal);
-        remarks(route, &effective, self.report);
+        let is_limited = !(effective.limit.items.is_empty() && guard_limit.is_empty());
+        remarks(route, &effective, is_limited, self.report);
         weaknesses
             .judge(route, &Asked { alternatives: self.credentials(&authn), scopes: &scopes, is_internal: internal });
         let cache = effective.cache.as_ref().map(|cache| cache_settings(cache, self.report));

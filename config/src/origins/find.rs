@@ -74,7 +74,7 @@ impl Finder<'_> {
         }
         if let Some(cost) = &written.cost {
             all.push(Origin::new("cost", cost.value.to_string(), Operation, Some(cost.span)));
-        } else if !settings.limit.is_empty() {
+        } else if settings.is_limited() {
             all.push(Origin::default("cost", "1"));
         }
         all

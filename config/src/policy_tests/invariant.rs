@@ -54,7 +54,9 @@ pub enum Requirement {
     Authn,
     /// Callers need a scope.
     Scopes,
-    /// Requests are counted.
+    /// Requests are checked before their callers are authenticated.
+    Guard,
+    /// Requests are counted, before or after their callers are authenticated.
     Limit,
     /// Responses are stored.
     Cache,
@@ -73,6 +75,7 @@ pub enum Requirement {
 const WORDS: &[(&str, Word)] = &[
     ("authn", Word::Authn),
     ("scopes", Word::Scopes),
+    ("guard", Word::Guard),
     ("limit", Word::Limit),
     ("cache", Word::Cache),
     ("timeout", Word::Timeout),
@@ -83,6 +86,7 @@ const WORDS: &[(&str, Word)] = &[
 enum Word {
     Authn,
     Scopes,
+    Guard,
     Limit,
     Cache,
     Timeout,
@@ -96,6 +100,7 @@ impl Requirement {
         match self {
             Self::Authn => "authn".to_owned(),
             Self::Scopes => "scopes".to_owned(),
+            Self::Guard => "guard".to_owned(),
             Self::Limit => "limit".to_owned(),
             Self::Cache => "cache".to_owned(),
             Self::Timeout => "timeout".to_owned(),
@@ -131,6 +136,7 @@ impl Requirement {
         let requirement = match decode::word(node, WORDS, report)? {
             Word::Authn => Self::Authn,
             Word::Scopes => Self::Scopes,
+            Word::Guard => Self::Guard,
             Word::Limit => Self::Limit,
             Word::Cache => Self::Cache,
             Word::Timeout => Self::Timeout,

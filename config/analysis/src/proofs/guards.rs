@@ -38,11 +38,11 @@ const RULES: &[Rule] = &[
     },
     Rule {
         code: Code::WriteWithoutLimit,
-        is_broken: |route, stated| writes(route) && route.settings.limit.is_empty() && !stated.limit_here,
+        is_broken: |route, stated| writes(route) && !route.settings.is_limited() && !stated.limit_here,
         one: "writes without a limit",
         several: "write without a limit",
         why: "one client can call as often as it likes",
-        fix: "name a `rate-limit` policy in `limit:`, or write `limit: none` on the API or the route if that is meant",
+        fix: "name a `rate-limit` policy in `limit:` or `guard:`, or write `limit: none` on the API or the route if that is meant",
     },
 ];
 

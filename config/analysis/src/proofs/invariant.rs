@@ -71,7 +71,8 @@ impl Analysis<'_> {
         match requirement {
             Requirement::Authn => !route.authn.is_empty(),
             Requirement::Scopes => !route.scopes.is_empty(),
-            Requirement::Limit => !route.limit.is_empty(),
+            Requirement::Guard => route.is_guarded(),
+            Requirement::Limit => route.is_limited(),
             Requirement::Cache => route.cache.is_some(),
             Requirement::Timeout => route.timeout_ms.is_some(),
             Requirement::Internal => route.internal,

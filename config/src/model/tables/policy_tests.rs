@@ -490,7 +490,8 @@ static REQUIREMENTS: List = List::of(Shape::AnyOf(&[Shape::Word(WORDS), Shape::O
 const WORDS: &[(&str, &str)] = &[
     ("authn", "callers are authenticated"),
     ("scopes", "callers need a scope"),
-    ("limit", "requests are counted"),
+    ("guard", "requests are checked before callers are authenticated"),
+    ("limit", "requests are counted, in `guard` or in `limit`"),
     ("cache", "responses are stored"),
     ("timeout", "the exchange with the upstream has a time limit"),
     ("internal", "it is for callers inside only"),

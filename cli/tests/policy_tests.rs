@@ -632,6 +632,38 @@ apis:
 }
 
 #[test]
+fn coverage_of_guards_can_be_whole() {
+    let project = "
+format: 1
+gateway: {name: acme, authn: none}
+upstreams: {pets: \"http://pets.internal\"}
+policies: {office: {kind: ip-filter, allow: [192.0.2.0/24]}, slow: {kind: rate-limit, rate: 1/s, by: address}}
+apis: {shop: {upstream: pets, guard: [office, slow], routes: [{path: /a, methods: [GET], id: a, timeout: none}]}}
+";
+    let of = |steps: &[&str]| {
+        let steps: String = steps.iter().map(|step| format!("  - {step}\n")).collect();
+        let file = format!("format: 1\ncases:\n- name: some\n  steps:\n{steps}");
+        Tested::new(project).file("t", &file).run(&["--coverage", "--coverage-min", "100%"])
+    };
+    let admitted = "{request: GET /a, expect: {status: 200}}";
+    let short = of(&[admitted]);
+    assert_eq!(short.code, Some(1), "{short:?}");
+    for missing in ["guard office: refused", "limit slow: over", "slow", "store unavailable"] {
+        assert!(short.out.contains(missing), "no {missing}: {}", short.out);
+    }
+    let whole = of(&[
+        admitted,
+        "{request: GET /a, client: {address: 198.51.100.1}, expect: {status: 403, policy: office}}",
+        "{request: GET /a, expect: {status: 429, policy: slow}}",
+        "{advance: 1s}",
+        "{request: GET /a, upstream: {fail: connection_refused}, expect: {status: 502}}",
+        "{fault: {counters: down}}",
+        "{request: GET /a, expect: {status: 200}}",
+    ]);
+    assert_eq!(whole.code, Some(0), "{whole:?}");
+}
+
+#[test]
 fn words_select_tests_and_a_list_runs_none() {
     let cases = case("first thing", "{request: GET /shop/public, expect: {status: 404}}")
         + &case("second thing", "{request: GET /shop/public, expect: {status: 200}}");

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use tollgate_config::{Compiled, CompiledRoute};
 use tollgate_core::cache::{CacheOutcome, Forwarded};
 use tollgate_core::event::{Phase, Verdict};
-use tollgate_core::kinds::{Policies, Slot};
+use tollgate_core::kinds::{Policies, Slot, Uses};
 use tollgate_core::problem::ProblemKind;
 use tollgate_core::telemetry::ExchangeRecord;
 
@@ -30,6 +30,8 @@ struct Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Branch {
     Taken,
+    Admitted(String),
+    NotAdmitted(String),
     Accepted(String),
     Refused(String),
     NoCredential,
@@ -45,7 +47,7 @@ enum Branch {
     TimedOut,
     /// A policy made a decision.
     Decided(String),
-    /// The store that a policy depends on was unavailable.
+    /// The store that a policy uses was unavailable.
     StoreUnavailable(String),
 }
 
@@ -88,14 +90,19 @@ impl Coverage {
             if let Some(item) = self.routes.get_mut(place) {
                 item.add(branches(route, policies));
             }
-            used.extend(route.settings.policies(policies).map(|policy| policy.name.to_owned()));
+            let named = route.settings.policies(policies);
+            used.extend(named.map(|policy| (policy.name.to_owned(), policy.uses != Uses::default())));
         }
-        for name in used {
+        for (name, has_store) in used {
             let known = self.policies.iter().position(|item| item.name == name).unwrap_or_else(|| {
                 self.policies.push(Item { name: name.clone(), what: "policy".to_owned(), branches: Vec::new() });
                 self.policies.len() - 1
             });
-            self.policies[known].add(vec![Branch::Decided(name.clone()), Branch::StoreUnavailable(name)]);
+            let mut branches = vec![Branch::Decided(name.clone())];
+            if has_store {
+                branches.push(Branch::StoreUnavailable(name));
+            }
+            self.policies[known].add(branches);
         }
     }
 
@@ -139,8 +146,13 @@ fn described(route: &CompiledRoute) -> String {
 /// The possible outcomes of a request on a route.
 fn branches(route: &CompiledRoute, policies: &Policies) -> Vec<Branch> {
     let settings = &route.settings;
+    let named = |slot| settings.policies(policies).filter(move |policy| policy.slot == slot);
     let mut all = vec![Branch::Taken];
-    for policy in settings.policies(policies).filter(|policy| policy.slot == Slot::Authn) {
+    for policy in named(Slot::Guard) {
+        let policy = policy.name.to_owned();
+        all.extend([Branch::Admitted(policy.clone()), Branch::NotAdmitted(policy)]);
+    }
+    for policy in named(Slot::Authn) {
         let policy = policy.name.to_owned();
         all.extend([Branch::Accepted(policy.clone()), Branch::Refused(policy)]);
     }
@@ -150,7 +162,7 @@ fn branches(route: &CompiledRoute, policies: &Policies) -> Vec<Branch> {
     if !settings.scopes.is_empty() {
         all.extend([Branch::ScopesGranted, Branch::ScopesMissing]);
     }
-    for policy in settings.policies(policies).filter(|policy| policy.slot == Slot::Limit) {
+    for policy in named(Slot::Limit) {
         let policy = policy.name.to_owned();
         all.extend([Branch::WithinLimit(policy.clone()), Branch::OverLimit(policy)]);
     }
@@ -174,6 +186,8 @@ impl Branch {
         let by = |phase, policy: &String, verdict| decided(phase, Some(policy.as_str()), &[verdict]);
         match self {
             Self::Taken => true,
+            Self::Admitted(policy) => by(Phase::Guard, policy, Verdict::Pass),
+            Self::NotAdmitted(policy) => by(Phase::Guard, policy, Verdict::Refuse),
             Self::Accepted(policy) => by(Phase::Authenticate, policy, Verdict::Pass),
             Self::Refused(policy) => by(Phase::Authenticate, policy, Verdict::Refuse),
             Self::NoCredential => record.refusal().is_some_and(|r| r.problem == ProblemKind::CredentialMissing),
@@ -213,6 +227,8 @@ impl std::fmt::Display for Branch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Taken => f.write_str("reached"),
+            Self::Admitted(policy) => write!(f, "guard {policy}: admitted"),
+            Self::NotAdmitted(policy) => write!(f, "guard {policy}: refused"),
             Self::Accepted(policy) => write!(f, "authn {policy}: accepted"),
             Self::Refused(policy) => write!(f, "authn {policy}: refused"),
             Self::NoCredential => f.write_str("authn: no credential"),

@@ -9,10 +9,12 @@ use crate::terminal;
 
 /// The table of the given routes with its header; `wide` adds columns.
 pub(crate) fn route_table(whole: &Whole, routes: &[&CompiledRoute], wide: bool) -> String {
-    let head = HEAD.iter().chain(WIDE.iter().filter(|_| wide)).map(|head| (*head).to_owned());
-    let mut rows = vec![head.collect()];
+    // Most gateways have no guards, and the table is wide enough.
+    let is_guarded = routes.iter().any(|route| route.settings.is_guarded());
+    let head = HEAD.iter().filter(|head| is_guarded || **head != GUARD).chain(WIDE.iter().filter(|_| wide));
+    let mut rows = vec![head.map(|head| (*head).to_owned()).collect()];
     rows.extend(routes.iter().map(|route| {
-        let mut row = row(whole, route);
+        let mut row = row(whole, route, is_guarded);
         if wide {
             row.extend(more(&route.settings));
         }
@@ -21,19 +23,15 @@ pub(crate) fn route_table(whole: &Whole, routes: &[&CompiledRoute], wide: bool) 
     terminal::table(&rows)
 }
 
-fn row(whole: &Whole, route: &CompiledRoute) -> Vec<String> {
+fn row(whole: &Whole, route: &CompiledRoute, is_guarded: bool) -> Vec<String> {
     let hosts = hosts(route);
     let CompiledRoute { settings: route, .. } = route;
-    vec![
-        methods(route),
-        hosts,
-        route.path.to_string(),
-        route.id.clone(),
-        authn(whole, route),
-        or_dash(policies(whole, &route.limit)),
-        cache(route),
-        upstream(whole, route),
-    ]
+    let mut row = vec![methods(route), hosts, route.path.to_string(), route.id.clone()];
+    if is_guarded {
+        row.push(or_dash(guards(whole, route).join(",")));
+    }
+    row.extend([authn(whole, route), or_dash(policies(whole, &route.limit)), cache(route), upstream(whole, route)]);
+    row
 }
 
 /// The additional columns of a wide table.
@@ -65,9 +63,18 @@ pub(crate) fn methods(route: &RouteSettings) -> String {
     if route.methods.is_empty() { "*".to_owned() } else { route.methods.join(",") }
 }
 
+/// The policies that run before the caller is authenticated, in the order in which they do.
+pub(crate) fn guards<'w>(whole: &'w Whole, route: &RouteSettings) -> Vec<&'w str> {
+    [names(whole, &route.guard), names(whole, &route.guard_limit)].concat()
+}
+
 /// Who may call: policies and scopes.
 pub(crate) fn authn(whole: &Whole, route: &RouteSettings) -> String {
-    let all = |places: &Vec<Place<AuthnPolicy>>| names(whole, places).join("+");
+    // Policies that must all let a caller in are in parentheses where there are other ways.
+    let all = |places: &Vec<Place<AuthnPolicy>>| match names(whole, places).as_slice() {
+        several @ [_, _, ..] if route.authn.len() > 1 => format!("({})", several.join("+")),
+        names => names.join("+"),
+    };
     let alternatives: Vec<String> = route.authn.iter().map(all).collect();
     let mut text = if alternatives.is_empty() { "public".to_owned() } else { alternatives.join(",") };
     if !route.scopes.is_empty() {
@@ -114,7 +121,9 @@ fn or_dash(text: String) -> String {
 
 const WIDE: [&str; 4] = ["TIMEOUT", "BODY-LIMIT", "COST", "WHEN"];
 
-const HEAD: [&str; 8] = ["METHODS", "HOST", "PATH", "ROUTE", "AUTHN", "LIMIT", "CACHE", "UPSTREAM"];
+const GUARD: &str = "GUARD";
+
+const HEAD: [&str; 9] = ["METHODS", "HOST", "PATH", "ROUTE", GUARD, "AUTHN", "LIMIT", "CACHE", "UPSTREAM"];
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{KEY, Project, quickstart, run};
+use support::{KEY, Project, example, quickstart, run};
 
 #[test]
 fn a_valid_project_passes_the_check() {
@@ -162,6 +162,19 @@ fn routes_are_listed_with_their_policies() {
     let routes = run(&["routes", &quickstart(), "--output", "json"]).json();
     assert_eq!(routes.as_array().map(Vec::len), Some(3));
     assert!(routes.as_array().is_some_and(|all| all.iter().any(|r| r["limit"][0] == "gentle")), "{routes}");
+}
+
+#[test]
+fn guards_are_listed_where_a_route_has_one() {
+    let ran = run(&["routes", &example("guarded")]);
+    assert!(ran.out.lines().next().is_some_and(|head| head.split_whitespace().any(|head| head == "GUARD")), "{ran:?}");
+    let row = ran.out.lines().find(|line| line.contains("orders.create")).expect("a row");
+    assert!(row.contains("partners-only,per-address"), "{row}");
+    assert!(!run(&["routes", &quickstart()]).out.contains("GUARD"));
+    let ran = run(&["explain", "POST", "/orders", &example("guarded"), "--client", "192.0.2.1"]);
+    let route = ran.out.split("settings").next().expect("the route comes first");
+    let row = route.lines().find(|line| line.trim_start().starts_with("guard ")).expect("a row");
+    assert!(row.ends_with(" partners-only,per-address"), "{row}");
 }
 
 #[test]

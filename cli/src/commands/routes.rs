@@ -10,7 +10,7 @@ use tollgate_core::route::HostName;
 use super::Output;
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
-use crate::route_table::{names, route_table, upstream};
+use crate::route_table::{guards, names, route_table, upstream};
 use crate::terminal;
 
 /// List the routes of a project and the policies that protect them.
@@ -151,7 +151,6 @@ fn segment_matches(wanted: &str, segment: &str) -> bool {
 /// A route as JSON, its policies and upstream by name.
 pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
     let CompiledRoute { hosts, settings: route, tags, .. } = route;
-    let guards = [names(whole, &route.guard), names(whole, &route.guard_limit)].concat();
     let alternatives: Vec<Vec<&str>> = route.authn.iter().map(|all| names(whole, all)).collect();
     json!({
         "id": route.id,
@@ -163,7 +162,7 @@ pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
         "internal": route.internal,
         "authn": alternatives,
         "scopes": route.scopes,
-        "guard": guards,
+        "guard": guards(whole, route),
         "limit": names(whole, &route.limit),
         "cost": route.cost,
         "cache": route.cache,

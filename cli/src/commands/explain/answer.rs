@@ -11,7 +11,7 @@ use super::ask::{Explained, Question};
 use super::origins;
 use crate::commands::routes::route_json;
 use crate::redaction::{redact, shown, shown_bytes};
-use crate::route_table::{authn, cache, duration, hosts, methods, policies, upstream};
+use crate::route_table::{authn, cache, duration, guards, hosts, methods, policies, upstream};
 use crate::terminal::{heading, table};
 
 /// The request to explain.
@@ -122,16 +122,18 @@ fn route_text(whole: &Whole, route: &CompiledRoute) -> String {
     let route = &route.settings;
     let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
     let upstream = format!("{}{}", upstream(whole, route), stripped(route));
-    let rows = [
-        ("id", route.id.clone()),
-        ("matches", format!("{} {} on {hosts}", methods(route), route.path)),
+    let mut rows = vec![("id", route.id.clone()), ("matches", format!("{} {} on {hosts}", methods(route), route.path))];
+    if route.is_guarded() {
+        rows.push(("guard", guards(whole, route).join(",")));
+    }
+    rows.extend([
         ("authn", authn(whole, route)),
         ("limit", format!("{}, cost {}", or_none(policies(whole, &route.limit)), route.cost)),
         ("cache", if route.cache.is_some() { cache(route) } else { "none".to_owned() }),
         ("timeout", route.timeout_ms.map_or_else(|| "none".to_owned(), duration)),
         ("upstream", upstream),
-    ];
-    table(&rows.map(|(name, value)| vec![name.to_owned(), value]))
+    ]);
+    table(&rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>())
 }
 
 fn stripped(route: &tollgate_core::settings::RouteSettings) -> String {

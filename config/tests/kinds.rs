@@ -100,6 +100,9 @@ fn a_limit_in_the_guard_is_charged_the_cost_of_the_route() {
 fn what_cannot_guard_is_refused() {
     refused("guard: burst", &["TG0303"]);
     refused("guard: staff", &["TG0303"]);
+    let found = compile("guard: staff").expect_err("a key is looked up");
+    let fix = &found.iter().next().expect("one finding").fix;
+    assert_eq!(fix, "name a policy of kind `ip-filter`, or a limit with `by: address`");
     refused("limit: office", &["TG0303"]);
     refused("guard: {any: [office]}", &["TG0203", "TG0201"]);
 }

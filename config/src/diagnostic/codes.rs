@@ -166,12 +166,13 @@ codes! {
     UnknownUpstream "TG0301" "An API names an upstream that does not exist."
         "Upstreams are defined under `upstreams:` and named by APIs."
     UnknownPolicy "TG0302" "A list names a policy that does not exist."
-        "Policies are defined under `policies:` and named in the phase lists (`authn`, `limit`)."
+        "Policies are defined under `policies:` and named in the lists `guard`, `authn` and `limit`."
     WrongPolicyKind "TG0303" "A policy is named in a phase it does not belong to."
-        "Each kind of policy runs in one phase: `api-key` in `authn`, `rate-limit` in `limit`."
+        "Each kind of policy belongs to one of the lists `guard`, `authn` and `limit`. A limit with `by: address` can be \
+        named in `guard` too, because it needs no authenticated caller."
     BadUrl "TG0304" "A URL cannot be used."
         "An upstream's URL is `http://` or `https://`, a host, and perhaps a port and a path. User names, \
-        passwords, queries and fragments are refused: credentials belong into `headers` as secret references, \
+        passwords, queries and fragments are refused: credentials belong in `headers` as secret references, \
         and the rest would not reach the upstream."
     BadHost "TG0305" "A host cannot be used."
         "A host is a name (`api.example.com`), all names one label below another (`*.example.com`), or `*` for \

@@ -275,10 +275,10 @@ impl<'p> Lowering<'p, '_> {
             Diagnostic::error(
                 Code::WrongPolicyKind,
                 name.span,
-                format!("`{}` does not belong into `{}`", name.value, slot.key()),
+                format!("`{}` cannot be used in `{}`", name.value, slot.key()),
             )
-            .why(format!("`{}` takes policies of kind {}", slot.key(), kinds_of(slot)))
-            .fix(format!("name a policy of kind {}", kinds_of(slot)))
+            .why(format!("`{}` takes {}", slot.key(), taken_by(slot)))
+            .fix(format!("name {}", taken_by(slot)))
             .related(defined, "defined here"),
         );
     }
@@ -318,9 +318,13 @@ impl<'p> Lowering<'p, '_> {
     }
 }
 
-/// The kinds of a slot, to be named in a message.
-fn kinds_of(slot: Slot) -> String {
-    slot.kinds().iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" or ")
+/// The policies that the list of a slot takes, to be named in a message.
+fn taken_by(slot: Slot) -> String {
+    let kinds = slot.kinds().iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" or ");
+    match slot {
+        Slot::Guard => format!("a policy of kind {kinds}, or a limit with `by: address`"),
+        Slot::Authn | Slot::Limit => format!("a policy of kind {kinds}"),
+    }
 }
 
 /// The nearest that is said.

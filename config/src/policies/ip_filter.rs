@@ -2,7 +2,7 @@
 
 use tollgate_core::bounds::NETWORKS_MAX;
 use tollgate_core::guard::ip_filter::IpFilterSettings;
-use tollgate_core::guard::{Cidr, Networks};
+use tollgate_core::guard::{AddressSet, Cidr, Networks};
 
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
@@ -54,5 +54,9 @@ impl Kind for IpFilterSettings {
             (!networks.is_empty()).then_some((key, Value::List(texts)))
         };
         [list("allow", allow), list("deny", deny)].into_iter().flatten().collect()
+    }
+
+    fn admitted(&self) -> Option<AddressSet> {
+        Some(self.admitted())
     }
 }

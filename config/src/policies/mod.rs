@@ -12,6 +12,7 @@ mod tests;
 mod value;
 mod written;
 
+use tollgate_core::guard::AddressSet;
 use tollgate_core::kinds::{Policies, Policy};
 
 pub(crate) use definition::{POLICY, WrittenPolicy};
@@ -34,6 +35,11 @@ pub(crate) trait Kind: Sized {
 
     /// The settings as they would be written, by the keys of the table; what has no value is left out.
     fn values(&self) -> Vec<(&'static str, Value)>;
+
+    /// The addresses of the clients that pass, where nothing but the address decides.
+    fn admitted(&self) -> Option<AddressSet> {
+        None
+    }
 
     /// Takes the numbers that a plan has in place of the policy's own.
     fn take_plan(&mut self, _plan: &str, _limit: &PlanLimit, _report: &mut Report) {}
@@ -167,6 +173,21 @@ macro_rules! declare {
                             Settings::of(settings, $word, &$module::TABLE)
                         } )*
                     });
+                }
+            )*
+            None
+        }
+
+        /// The addresses of the clients that pass the policy of that name, where nothing but the address decides.
+        ///
+        /// Two policies that admit the same addresses are the same for requests, however their settings are written.
+        #[must_use]
+        pub fn admitted(policies: &Policies, name: &str) -> Option<AddressSet> {
+            $(
+                if let Some(named) = policies.$slot.iter().find(|named| named.name == name) {
+                    return match &named.policy {
+                        $( tollgate_core::kinds::$SlotPolicy::$Kind(settings) => Kind::admitted(settings), )*
+                    };
                 }
             )*
             None

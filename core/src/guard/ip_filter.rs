@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::{Cidr, Guard, Networks, Unidentified};
+use super::{AddressSet, Cidr, Guard, Networks, Unidentified};
 use crate::bounds::NETWORKS_MAX;
 use crate::codec;
 use crate::event::Reason;
@@ -55,6 +55,13 @@ impl IpFilterSettings {
             (None, None) => Admission::Refused(None),
         }
     }
+
+    /// The addresses that are admitted, however they are written as networks.
+    #[must_use]
+    pub fn admitted(&self) -> AddressSet {
+        let networks = self.allow.as_slice().iter().chain(self.deny.as_slice());
+        AddressSet::chosen(networks, |address| matches!(self.admit(Some(address)), Admission::Admitted(_)))
+    }
 }
 
 impl Guard for IpFilterSettings {
@@ -83,6 +90,7 @@ impl PolicyKind for IpFilterSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     fn networks(texts: &[&str]) -> Networks {
@@ -132,5 +140,48 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn an_unknown_address_is_refused() {
         assert_eq!(IpFilterSettings::default().admit(None), Admission::Unknown);
+    }
+
+    #[track_caller]
+    fn covers(deny: &[&str], other: &[&str], want: (bool, bool)) {
+        let admitted = |deny| IpFilterSettings { allow: Networks::default(), deny: networks(deny) }.admitted();
+        let (admitted, other_admitted) = (admitted(deny), admitted(other));
+        let found = (admitted.covers(&other_admitted), other_admitted.covers(&admitted));
+        assert_eq!(found, want, "deny {deny:?} and {other:?}");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_is_admitted_does_not_depend_on_how_networks_are_written() {
+        covers(&["10.0.0.0/8"], &["10.0.0.0/9", "10.128.0.0/9"], (true, true));
+        covers(&["10.0.0.0/8"], &["10.0.0.0/8", "10.1.0.0/16"], (true, true));
+        covers(&["0.0.0.0/0", "::/0"], &["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"], (true, true));
+        covers(&["10.0.0.0/8"], &["10.0.0.0/9"], (false, true));
+        covers(&["10.0.0.0/9"], &["10.128.0.0/9"], (false, false));
+        covers(&["::/0"], &["0.0.0.0/0"], (false, false));
+        // No client has an address of IPv6 that is mapped from IPv4.
+        covers(&["::fffe:0:0/96"], &["::fffe:0:0/95"], (true, true));
+    }
+
+    fn filter() -> impl Strategy<Value = IpFilterSettings> {
+        // Prefixes so short that the addresses below are one of every network.
+        let network = |(n, prefix, is_v4): (u32, u8, bool)| {
+            let bits = n.checked_shl(32 - u32::from(prefix)).unwrap_or_default();
+            let v6 = u128::from(bits) << 96;
+            let address = if is_v4 { IpAddr::from(bits.to_be_bytes()) } else { IpAddr::from(v6.to_be_bytes()) };
+            Cidr::new(address, prefix).unwrap()
+        };
+        let list = || prop::collection::vec((0u32..64, 0u8..=6, any::<bool>()).prop_map(network), 0..6);
+        (list(), list()).prop_map(|(allow, deny)| IpFilterSettings { allow: allow.into(), deny: deny.into() })
+    }
+
+    proptest! {
+        #[test]
+        fn filters_are_compared_by_every_address(a in filter(), b in filter()) {
+            let v4 = (0u32..64).map(|n| IpAddr::from((n << 26).to_be_bytes()));
+            let mut addresses = v4.chain((0u128..64).map(|n| IpAddr::from((n << 122).to_be_bytes())));
+            let admits = |filter: &IpFilterSettings, address| matches!(filter.admit(Some(address)), Admission::Admitted(_));
+            let covers = addresses.all(|address| admits(&a, address) || !admits(&b, address));
+            prop_assert_eq!(a.admitted().covers(&b.admitted()), covers);
+        }
     }
 }

@@ -5,10 +5,12 @@
 use crate::kinds::declare_modules;
 
 crate::policy_kinds!(declare_modules @guard);
+mod address_set;
 mod network;
 
 use std::net::IpAddr;
 
+pub use address_set::AddressSet;
 pub use network::{Cidr, CidrError, Networks};
 
 use crate::kinds::PolicyKind;

@@ -154,6 +154,18 @@ impl Cidr {
             && truncated(other.network, self.host_bits) == self.network
     }
 
+    /// Its first address.
+    pub(super) fn first(&self) -> IpAddr {
+        self.family.address(self.network)
+    }
+
+    /// The first address after it; none where its last is the last of the family.
+    pub(super) fn after(&self) -> Option<IpAddr> {
+        let size = 1_u128.checked_shl(self.host_bits.into())?;
+        let after = self.network.checked_add(size).filter(|after| truncated(*after, self.family.bits()) == 0)?;
+        Some(self.family.address(after))
+    }
+
     /// The length of its prefix, in bits of an address of its family.
     #[must_use]
     pub const fn prefix(&self) -> u8 {
@@ -191,11 +203,7 @@ impl From<Cidr> for String {
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.family {
-            Family::V4 => write!(f, "{}", Ipv4Addr::from_bits(u32::try_from(self.network).unwrap_or_default()))?,
-            Family::V6 => write!(f, "{}", Ipv6Addr::from_bits(self.network))?,
-        }
-        write!(f, "/{}", self.prefix())
+        write!(f, "{}/{}", self.first(), self.prefix())
     }
 }
 
@@ -211,6 +219,14 @@ impl Family {
         match self {
             Self::V4 => 32,
             Self::V6 => 128,
+        }
+    }
+
+    /// The address of these bits, of which there are no more than the family has.
+    fn address(self, bits: u128) -> IpAddr {
+        match self {
+            Self::V4 => Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or_default()).into(),
+            Self::V6 => Ipv6Addr::from_bits(bits).into(),
         }
     }
 

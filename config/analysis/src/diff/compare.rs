@@ -8,7 +8,8 @@ use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::settings::RouteSettings;
 
 use super::ask::Answered;
-use super::policy::{authn, lists};
+use super::authn::authn;
+use super::policy::lists;
 use super::{Change, Differing, Effect};
 
 /// The differences of routes.
@@ -26,7 +27,7 @@ pub(super) fn routes(from: &Compiled, to: &Compiled, asked: &[Answered]) -> Vec<
         };
         match (old, new) {
             (Some(old), None) => changes.push(gone(old, asked, is_whole(asked[0].from, |pair| pair.0))),
-            (None, Some(new)) => changes.push(come(to, new, asked, is_whole(asked[0].to, |pair| pair.1))),
+            (None, Some(new)) => changes.push(come(new, asked, is_whole(asked[0].to, |pair| pair.1))),
             (Some(old), Some(new)) => changes.extend(Pair { from, to, old, new, asked }.changes()),
             (None, None) => {}
         }
@@ -44,10 +45,10 @@ fn gone(route: &CompiledRoute, asked: &[&Answered], is_whole: bool) -> Change {
     Change::of(&route.settings.id, setting, values, Effect::Breaking, reason).shown_by(&asked[0].request)
 }
 
-fn come(to: &Compiled, route: &CompiledRoute, asked: &[&Answered], is_whole: bool) -> Change {
+fn come(route: &CompiledRoute, asked: &[&Answered], is_whole: bool) -> Change {
     let setting = if is_whole { "route" } else { "matches" };
     let values = Differing { from: None, to: Some(matches(asked)) };
-    let is_public = authn(to, &route.settings).is_empty() && !route.settings.internal;
+    let is_public = route.settings.authn.is_empty() && !route.settings.internal;
     let reason =
         if is_public { "requests that nothing answered; everybody may call" } else { "requests that nothing answered" };
     let change = Change::of(&route.settings.id, setting, values, Effect::Compatible, reason);
@@ -79,9 +80,10 @@ struct Pair<'c> {
 impl Pair<'_> {
     fn changes(&self) -> Vec<Change> {
         let mut all = self.route();
-        all.extend(self.authn());
+        let (old, new) = (&self.old.settings, &self.new.settings);
+        all.extend(authn((self.from, old), (self.to, new), self.subject()));
         all.extend(self.scopes());
-        all.extend(lists(self.from, self.to, &self.old.settings, &self.new.settings, self.subject()));
+        all.extend(lists(self.from, self.to, old, new, self.subject()));
         all.extend(self.cache());
         all.extend(self.single_values());
         all.extend(self.upstream());
@@ -111,34 +113,6 @@ impl Pair<'_> {
             let what = format!("{} goes to another route", matches(self.asked));
             self.say("taken by", old_id, new_id, Effect::Review, &what)
         }]
-    }
-
-    fn authn(&self) -> Option<Change> {
-        let (old, new) = (authn(self.from, &self.old.settings), authn(self.to, &self.new.settings));
-        if old.keys().eq(new.keys()) {
-            return None;
-        }
-        let shown = |ways: &BTreeMap<BTreeSet<String>, String>| match ways.len() {
-            0 => "public".to_owned(),
-            _ => ways.values().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(","),
-        };
-        let say = |effect, reason| self.say("authn", shown(&old), shown(&new), effect, reason);
-        // Who has all of a way that is still there is let in as before.
-        let is_way = |ways: &BTreeMap<BTreeSet<String>, String>, all: &BTreeSet<String>| {
-            ways.keys().any(|way| way.is_subset(all))
-        };
-        let lets_in_more = new.keys().any(|way| !is_way(&old, way));
-        let lets_in_fewer = old.keys().any(|way| !is_way(&new, way));
-        if !lets_in_more && !lets_in_fewer {
-            return None;
-        }
-        Some(match (old.is_empty(), new.is_empty()) {
-            (true, _) => say(Effect::Breaking, "callers need a credential now"),
-            (_, true) => say(Effect::Compatible, "everybody may call now").loosening(),
-            _ if !lets_in_fewer => say(Effect::Compatible, "more credentials are taken").loosening(),
-            _ if !lets_in_more => say(Effect::Breaking, "fewer credentials are taken"),
-            _ => say(Effect::Breaking, "other credentials are taken").loosening(),
-        })
     }
 
     fn scopes(&self) -> Vec<Change> {

@@ -6,6 +6,7 @@
 //! policies decide nothing.
 
 mod ask;
+mod authn;
 mod compare;
 mod policy;
 #[cfg(test)]

@@ -2,35 +2,15 @@
 //!
 //! What another value of a key does is said by the table of the policy's kind; nothing here knows a kind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tollgate_config::Compiled;
-use tollgate_config::policies::{Change as Judgement, Setting, Settings, settings};
+use tollgate_config::policies::{Change as Judgement, Setting, Settings, admitted, settings};
 use tollgate_core::kinds::{PolicyView, Slot};
 use tollgate_core::settings::RouteSettings;
 
-use super::value::{Looseness, compare, is_same};
+use super::value::{Looseness, compare, compare_admitted, is_same};
 use super::{Change, Differing, Effect};
-
-/// The alternatives that let callers of a route in: what tells each from others, with the names of its policies.
-pub(super) fn authn(compiled: &Compiled, route: &RouteSettings) -> BTreeMap<BTreeSet<String>, String> {
-    let all = compiled.policies();
-    let alternatives = route.authn.iter().map(|places| {
-        let policies: Vec<PolicyView<'_>> = places.iter().filter_map(|place| all.view(*place)).collect();
-        let identities =
-            policies.iter().filter_map(|policy| settings(all, policy.name)).map(|policy| identity(&policy));
-        let names: Vec<&str> = policies.iter().map(|policy| policy.name).collect();
-        (identities.collect(), names.join(" + "))
-    });
-    alternatives.collect()
-}
-
-/// What tells an authenticator from others.
-fn identity(settings: &Settings) -> String {
-    let parts = settings.list.iter().filter(|setting| setting.change == Judgement::Identity);
-    let parts: Vec<String> = parts.filter_map(shown).collect();
-    format!("{} {}", settings.kind, parts.join(", "))
-}
 
 /// Guards and limits of two routes, and what a request costs.
 pub(super) fn lists(
@@ -44,8 +24,8 @@ pub(super) fn lists(
     let limits = |compiled, route| in_force(compiled, route, |policy| policy.slot == Slot::Limit);
     let (old_limits, new_limits) = (limits(from, old), limits(to, new));
     let charges = !(old_limits.is_empty() && new_limits.is_empty());
-    let mut all = list(subject, &GUARD, &guards(from, old), &guards(to, new));
-    all.extend(list(subject, &LIMIT, &old_limits, &new_limits));
+    let mut all = list(subject, &GUARD, (from, &guards(from, old)), (to, &guards(to, new)));
+    all.extend(list(subject, &LIMIT, (from, &old_limits), (to, &new_limits)));
     if old.cost != new.cost && charges {
         let values = Differing { from: Some(old.cost.to_string()), to: Some(new.cost.to_string()) };
         all.push(if new.cost > old.cost {
@@ -81,13 +61,20 @@ fn in_force(compiled: &Compiled, route: &RouteSettings, is_of: impl Fn(&PolicyVi
     policies.filter_map(|policy| Some((policy.name.to_owned(), settings(compiled.policies(), policy.name)?))).collect()
 }
 
-fn list(subject: &str, of: &HoldingList, old: &[InForce], new: &[InForce]) -> Vec<Change> {
+fn list(
+    subject: &str,
+    of: &HoldingList,
+    (from, old): (&Compiled, &[InForce]),
+    (to, new): (&Compiled, &[InForce]),
+) -> Vec<Change> {
     let has = |list: &[InForce], name: &str| list.iter().any(|(known, _)| known == name);
     let mut all = Vec::new();
     let mut added: Vec<&InForce> = new.iter().filter(|(name, _)| !has(old, name)).collect();
-    for (_, settings) in old.iter().filter(|(name, _)| !has(new, name)) {
+    for (name, settings) in old.iter().filter(|(name, _)| !has(new, name)) {
         // The same policy by another name: counters begin anew, and nothing else differs.
-        if let Some(same) = added.iter().position(|(_, other)| other == settings) {
+        let is_same =
+            |(other, new): &&InForce| new == settings || admission(from, name, to, other) == Some(Looseness::Same);
+        if let Some(same) = added.iter().position(is_same) {
             added.remove(same);
             continue;
         }
@@ -107,9 +94,16 @@ pub(super) fn policies(from: &Compiled, to: &Compiled) -> Vec<Change> {
     let both = old_uses.intersection(&new_uses).map(|(name, _)| *name);
     both.flat_map(|name| {
         let (old, new) = (settings(from.policies(), name), settings(to.policies(), name));
-        old.zip(new).map(|(old, new)| policy(&format!("policy {name}"), &old, &new)).unwrap_or_default()
+        let admission = admission(from, name, to, name);
+        old.zip(new).map(|(old, new)| policy(&format!("policy {name}"), &old, &new, admission)).unwrap_or_default()
     })
     .collect()
+}
+
+/// Whom the new policy admits, held to the old one; `None` where not the address alone decides.
+fn admission(from: &Compiled, old: &str, to: &Compiled, new: &str) -> Option<Looseness> {
+    let (old, new) = (admitted(from.policies(), old), admitted(to.policies(), new));
+    old.zip(new).map(|(old, new)| compare_admitted(&old, &new))
 }
 
 /// The policies that some route names, each with its slot.
@@ -120,16 +114,23 @@ fn used(compiled: &Compiled) -> BTreeSet<(&str, Slot)> {
         .collect()
 }
 
-fn policy(subject: &str, old: &Settings, new: &Settings) -> Vec<Change> {
+fn policy(subject: &str, old: &Settings, new: &Settings, admission: Option<Looseness>) -> Vec<Change> {
     if old.kind != new.kind {
         let values = Differing { from: Some(old.kind.to_owned()), to: Some(new.kind.to_owned()) };
         return vec![Change::of(subject, "kind", values, Effect::Review, "another kind of policy decides")];
     }
-    let mut all = keys(subject, "", old, new, |_| true);
+    let mut all = keys(subject, "", old, new, admission, |_| true);
     // What a plan does not say of a policy, the policy says itself.
     for plan in old.plans.iter().chain(&new.plans).map(|(plan, _)| plan).collect::<BTreeSet<_>>() {
         let replaced = |key: &str| [old, new].iter().any(|settings| settings.replaces(plan, key));
-        all.extend(keys(subject, &format!("plans.{plan}."), &old.with_plan(plan), &new.with_plan(plan), replaced));
+        all.extend(keys(
+            subject,
+            &format!("plans.{plan}."),
+            &old.with_plan(plan),
+            &new.with_plan(plan),
+            None,
+            replaced,
+        ));
     }
     all
 }
@@ -139,19 +140,21 @@ fn keys(
     prefix: &str,
     old: &Settings,
     new: &Settings,
+    admission: Option<Looseness>,
     is_compared: impl Fn(&str) -> bool,
 ) -> Vec<Change> {
     let both = old.list.iter().zip(&new.list).filter(|(old, _)| is_compared(old.key));
-    both.filter_map(|(old, new)| judge(subject, prefix, old, new)).collect()
+    both.filter_map(|(old, new)| judge(&format!("{prefix}{}", old.key), subject, old, new, admission)).collect()
 }
 
-fn judge(subject: &str, prefix: &str, old: &Setting, new: &Setting) -> Option<Change> {
+/// What a key's other value does; where it is known whom the policy as a whole admits, that decides for all of its keys.
+fn judge(setting: &str, subject: &str, old: &Setting, new: &Setting, admission: Option<Looseness>) -> Option<Change> {
     if is_same(old.value.as_ref(), new.value.as_ref()) {
         return None;
     }
     let shown = |setting: &Setting| setting.value.as_ref().map(ToString::to_string);
     let values = Differing { from: shown(old), to: shown(new) };
-    let change = |effect, reason| Change::of(subject, &format!("{prefix}{}", old.key), values, effect, reason);
+    let change = |effect, reason| Change::of(subject, setting, values, effect, reason);
     match old.change {
         // What is another policy is compared route by route.
         Judgement::Identity => None,
@@ -163,11 +166,12 @@ fn judge(subject: &str, prefix: &str, old: &Setting, new: &Setting) -> Option<Ch
         }
         Judgement::MoreIsLooser | Judgement::MoreIsStricter => {
             let more_is_looser = old.change == Judgement::MoreIsLooser;
-            Some(match compare(old.value.as_ref(), new.value.as_ref(), more_is_looser) {
-                Looseness::Stricter => change(Effect::Breaking, "requests that passed may be refused"),
-                Looseness::Looser => change(Effect::Compatible, "more requests pass").loosening(),
-                Looseness::Other => change(Effect::Breaking, "other requests pass").loosening(),
-            })
+            match admission.unwrap_or_else(|| compare(old.value.as_ref(), new.value.as_ref(), more_is_looser)) {
+                Looseness::Same => None,
+                Looseness::Stricter => Some(change(Effect::Breaking, "requests that passed may be refused")),
+                Looseness::Looser => Some(change(Effect::Compatible, "more requests pass").loosening()),
+                Looseness::Other => Some(change(Effect::Breaking, "other requests pass").loosening()),
+            }
         }
     }
 }
@@ -177,6 +181,7 @@ fn summary(settings: &Settings) -> String {
     settings.list.iter().filter_map(shown).collect::<Vec<_>>().join(", ")
 }
 
-fn shown(setting: &Setting) -> Option<String> {
+/// A setting with its key, where it has a value.
+pub(super) fn shown(setting: &Setting) -> Option<String> {
     Some(format!("{} {}", setting.key, setting.value.as_ref()?))
 }

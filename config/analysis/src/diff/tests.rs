@@ -90,19 +90,31 @@ fn a_limit_is_compared_across_periods_and_told_once() {
 
 #[test]
 fn several_authenticators_let_in_fewer_than_each_of_them() {
-    use Effect::{Breaking, Compatible};
+    use Effect::{Breaking, Compatible, Review};
     for (from, to, expected) in [
         ("authn: [keys, tokens]", "authn: {all: [keys, tokens], replace: true}", ("authn", Breaking, false)),
+        // Who sends several credentials is the caller of the first.
+        (
+            "authn: {any: [keys, tokens], replace: true}",
+            "authn: {any: [tokens, keys], replace: true}",
+            ("authn", Review, false),
+        ),
+        (
+            "authn: {all: [keys, tokens], replace: true}",
+            "authn: {all: [tokens, keys], replace: true}",
+            ("authn", Review, false),
+        ),
         ("authn: {all: [keys, tokens], replace: true}", "authn: keys", ("authn", Compatible, true)),
         ("authn: {all: [keys, tokens], replace: true}", "authn: none", ("authn", Compatible, true)),
     ] {
         check(("", &format!("{{path: /a, {from}}}")), ("", &format!("{{path: /a, {to}}}")), &[expected]);
     }
-    check(
-        ("", "{path: /a, authn: {all: [keys, tokens], replace: true}}"),
-        ("", "{path: /a, authn: {all: [tokens, keys], replace: true}}"),
-        &[],
+    let changes = diff(
+        &project("", "{path: /a, authn: {any: [tokens, {all: [tokens, keys]}], replace: true}}"),
+        &project("", "{path: /a, authn: {all: [tokens, keys], replace: true}}"),
     );
+    let shown: Vec<_> = changes.iter().map(|c| (c.from.as_deref(), c.to.as_deref())).collect();
+    assert_eq!(shown, [(Some("tokens or (tokens + keys)"), Some("tokens + keys"))]);
 }
 
 #[test]
@@ -112,16 +124,22 @@ fn filters_are_judged_by_whom_they_admit() {
     let guarded = "{path: /a, guard: office}";
     for (from, to, expected) in [
         ("allow: [10.0.0.0/8]", "allow: [10.0.0.0/8, 192.0.2.0/24]", vec![("allow", Compatible, true)]),
-        ("allow: [10.0.0.0/8]", "deny: [192.0.2.0/24]", vec![("allow", Compatible, true), ("deny", Breaking, false)]),
+        ("allow: [10.0.0.0/8]", "deny: [192.0.2.0/24]", vec![("allow", Compatible, true), ("deny", Compatible, true)]),
         ("deny: [10.0.0.0/8]", "deny: [10.0.0.0/8, 192.0.2.0/24]", vec![("deny", Breaking, false)]),
         ("deny: [10.0.0.0/8]", "deny: [192.0.2.0/24]", vec![("deny", Breaking, true)]),
         ("allow: [10.0.0.7]", "allow: [10.0.0.7/32]", vec![]),
+        ("allow: [10.0.0.0/8]", "allow: [10.0.0.0/9, 10.128.0.0/9]", vec![]),
+        ("deny: [10.1.0.0/16]", "deny: [10.1.0.0/16, 10.1.2.0/24]", vec![]),
+        ("deny: [10.1.0.0/16], allow: [10.1.2.0/24]", "deny: [10.1.0.0/16]", vec![("allow", Breaking, true)]),
+        ("deny: [192.0.2.0/24]", "deny: [\"::ffff:192.0.2.0/120\"]", vec![]),
     ] {
         check((&office(from), guarded), (&office(to), guarded), &expected);
     }
     let filter = office("allow: [10.0.0.0/8]");
     check((&filter, "{path: /a}"), (&filter, guarded), &[("guard", Breaking, false)]);
     check((&filter, guarded), (&filter, "{path: /a}"), &[("guard", Compatible, true)]);
+    let halves = "staff: {kind: ip-filter, allow: [10.0.0.0/9, 10.128.0.0/9]}";
+    check((&filter, guarded), (halves, "{path: /a, guard: staff}"), &[]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use tollgate_config::Rate;
 use tollgate_config::policies::Value;
+use tollgate_core::guard::AddressSet;
 
 /// What the new value lets pass, held to the old one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +13,20 @@ pub(super) enum Looseness {
     Looser,
     /// Less.
     Stricter,
+    /// The same.
+    Same,
     /// Some that did not pass, and not all that did.
     Other,
+}
+
+/// Compares the clients that are let pass.
+pub(super) fn compare_admitted(old: &AddressSet, new: &AddressSet) -> Looseness {
+    match (new.covers(old), old.covers(new)) {
+        (true, true) => Looseness::Same,
+        (true, false) => Looseness::Looser,
+        (false, true) => Looseness::Stricter,
+        (false, false) => Looseness::Other,
+    }
 }
 
 /// Whether both mean the same: 60/min and 1/s do.

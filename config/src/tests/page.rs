@@ -239,7 +239,7 @@ fn cell(text: &str) -> String {
 }
 
 const HEAD: &str = "
-This page is written from the tables in `config/src/model/tables/`, by which files are read; a test compares them. To write it
-anew: `TOLLGATE_BLESS=1 cargo test -p tollgate-config`. [Configuration](../configuration.md) is the guide to it. The same is
-in the JSON Schemas in `schemas/`, with which editors complete and explain while one types.
+This page is written from the tables in `config/src/model/tables/` and, for policies, `config/src/policies/`, by which files are
+read; a test compares them. To write it anew: `TOLLGATE_BLESS=1 cargo test -p tollgate-config`. [Configuration](../configuration.md)
+is the guide to it. The same is in the JSON Schemas in `schemas/`, with which editors complete and explain while one types.
 ";

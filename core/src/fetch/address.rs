@@ -63,14 +63,43 @@ impl AddressRule {
         if let Ok(address) = name.parse::<Ipv4Addr>() {
             return self.allows(address.into());
         }
-        let last = name.rsplit('.').next().unwrap_or_default();
-        // URL parsers take names that end in a number for addresses in other notations: `127.1`, `0x7f.1`, `2130706433`.
-        !is_number(last) && !LOCAL_NAMES.iter().any(|local| last.eq_ignore_ascii_case(local))
+        is_public_name(name)
     }
 }
 
-/// Top-level names that never lead into the public Internet (RFC 6761, RFC 6762, RFC 9476, ICANN's `internal`).
-const LOCAL_NAMES: [&str; 4] = ["localhost", "local", "internal", "alt"];
+/// Whether a name, without the dot of the root, can be one of the public Internet.
+fn is_public_name(name: &str) -> bool {
+    // Resolvers search for a single label in the network's own domains. No valid name has an empty label.
+    let Some((front, last)) = name.rsplit_once('.') else { return false };
+    // URL parsers take names that end in a number for addresses in other notations: `127.1`, `0x7f.1`, `2130706433`.
+    let is_address = is_number(last);
+    let is_local = LOCAL_NAMES.iter().any(|local| last.eq_ignore_ascii_case(local));
+    let is_valid = !last.is_empty() && !front.split('.').any(str::is_empty);
+    is_valid && !is_address && !is_local
+}
+
+/// Top-level names that lead to no host of the public Internet. `example` is not among them: resolvers give it no special
+/// treatment (RFC 6761, section 6.5).
+const LOCAL_NAMES: [&str; 15] = [
+    // RFC 6761; RFC 6762; RFC 7686; RFC 9476; ICANN's name for private use.
+    "localhost",
+    "invalid",
+    "test",
+    "local",
+    "onion",
+    "alt",
+    "internal",
+    // Infrastructure: reverse zones of private addresses (RFC 6761), home networks (RFC 8375), resolvers (RFC 9462).
+    "arpa",
+    // Not delegated, and in use inside networks (RFC 6762, appendix G; ICANN's reports on collisions of names).
+    "corp",
+    "home",
+    "intranet",
+    "lan",
+    "localdomain",
+    "mail",
+    "private",
+];
 
 fn is_number(label: &str) -> bool {
     let digits = label.as_bytes();
@@ -133,6 +162,9 @@ mod tests {
         {
             check(&format!("https://{host}:8443/keys"), Ok(()));
         }
+        for host in ["test.example.com", "local.dev", "issuer.example", "home.arpa.example.com", "8.8.8.8."] {
+            check(&format!("https://{host}/keys"), Ok(()));
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -170,6 +202,36 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn addresses_in_other_notations_are_refused() {
         for host in ["127.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "1.2.3.4.5", "127.0.0.1."] {
+            check(&format!("http://{host}/"), Err(RefusedTarget::Address));
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn names_with_empty_labels_or_a_single_label_are_refused() {
+        for host in [
+            "localhost..",
+            "a.localhost..",
+            "127.0.0.1..",
+            "example.com..",
+            "example..com",
+            ".example.com",
+            ".com",
+            "..",
+            ".",
+            "metadata",
+            "kubernetes.",
+        ] {
+            check(&format!("http://{host}/"), Err(RefusedTarget::Address));
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn names_that_lead_to_no_public_host_are_refused() {
+        for top in LOCAL_NAMES {
+            check(&format!("http://a.{top}/"), Err(RefusedTarget::Address));
+            check(&format!("http://a.b.{}./", top.to_ascii_uppercase()), Err(RefusedTarget::Address));
+        }
+        for host in ["router.home.arpa", "1.0.0.10.in-addr.arpa", "localhost.localdomain", "api.svc.cluster.local"] {
             check(&format!("http://{host}/"), Err(RefusedTarget::Address));
         }
     }

@@ -37,10 +37,10 @@ pub fn purges(gateway: &str) -> String {
     format!("{gateway}:purges")
 }
 
-/// An answer that the gateway fetched for itself, named by the digest of its request.
+/// An answer that the gateway fetched for itself, named by the digest of its request and bounds.
 #[must_use]
-pub fn fetched(gateway: &str, request: &Id) -> String {
-    format!("{gateway}:fetched:{request}")
+pub fn fetched(gateway: &str, plan: &Id) -> String {
+    format!("{gateway}:fetched:{plan}")
 }
 
 /// Whether the gateway itself writes records under the key; all other records are written by whoever publishes.

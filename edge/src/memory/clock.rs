@@ -76,10 +76,15 @@ impl VirtualClock {
                 return Some(output);
             }
             if !woken.0.swap(false, Ordering::Relaxed) {
-                let next = self.0.sleepers.borrow().iter().map(|sleeper| sleeper.until).min();
-                self.advance_micros(next?.micros_since(self.instant()));
+                self.advance_micros(self.next()?.micros_since(self.instant()));
             }
         }
+    }
+
+    /// The next instant that a sleeper waits for; one that slept past its time belongs to a future that is not run any more.
+    fn next(&self) -> Option<MonotonicInstant> {
+        let now = self.instant();
+        self.0.sleepers.borrow().iter().map(|sleeper| sleeper.until).filter(|until| *until > now).min()
     }
 
     fn wake(&self) {

@@ -1,4 +1,5 @@
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 
 use http::{Request, Response};
@@ -8,10 +9,12 @@ use tollgate_edge::Isolate;
 use tollgate_edge::fetched::{FetchPlan, Fetched, Sharing, fetched};
 use tollgate_edge::memory::{Content, ScriptedFetch};
 use tollgate_edge::ports::{Clock, Content as _};
+use tollgate_kv_schemas::keys;
 
 use crate::bench::{Bench, ok};
 
 const LIFETIMES: Lifetimes = Lifetimes { fresh_ms: 60_000, stale_ms: 600_000, negative_ms: 5_000 };
+const BOUNDS: FetchBounds = FetchBounds { timeout_ms: 1_000, answer_bytes_max: 100, addresses: AddressRule::Public };
 
 /// A service that answers as its script says, by the number of the request.
 fn bench(script: impl Fn(u32) -> (u64, Result<Response<Content>, UpstreamError>) + 'static) -> Bench {
@@ -25,9 +28,11 @@ fn bench(script: impl Fn(u32) -> (u64, Result<Response<Content>, UpstreamError>)
 }
 
 fn plan(sharing: Sharing) -> Rc<FetchPlan> {
-    let request = FetchRequest::get("https://issuer.example/keys".parse().unwrap());
-    let bounds = FetchBounds { timeout_ms: 1_000, answer_bytes_max: 100, addresses: AddressRule::Public };
-    Rc::new(FetchPlan::new(request, bounds, LIFETIMES, sharing))
+    plan_of("https://issuer.example/keys", BOUNDS, sharing)
+}
+
+fn plan_of(url: &str, bounds: FetchBounds, sharing: Sharing) -> Rc<FetchPlan> {
+    Rc::new(FetchPlan::new(FetchRequest::get(url.parse().unwrap()), bounds, LIFETIMES, sharing))
 }
 
 fn numbered(number: u32) -> (u64, Result<Response<Content>, UpstreamError>) {
@@ -116,18 +121,99 @@ fn requests_side_by_side_fetch_once_and_each_waits_by_its_own_timer() {
     assert_eq!(bench.host.fetch.take_received().len(), 1);
 }
 
-#[test]
-fn a_fetch_that_was_given_up_is_made_by_another_request_once_its_time_is_over() {
-    let (bench, plan) = (bench(|number| (300, numbered(number).1)), plan(Sharing::Isolate));
-    {
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        let mut given_up = Box::pin(fetched(&bench.isolate, &bench.host, &plan));
-        assert!(given_up.as_mut().poll(&mut context).is_pending());
+/// A request that fetches and is not answered; dropped, or ended by its platform as Workers do.
+fn give_up(bench: &Bench, plan: &Rc<FetchPlan>, is_dropped: bool) {
+    let (isolate, host, plan) = (Rc::clone(&bench.isolate), bench.host.clone(), Rc::clone(plan));
+    let mut given_up = Box::pin(async move { fetched(&isolate, &host, &plan).await.outcome });
+    assert!(given_up.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
+    assert_eq!(bench.host.fetch.take_received().len(), 1);
+    if !is_dropped {
+        std::mem::forget(given_up);
     }
+}
+
+/// Fifty requests at once: their outcomes, and how long the slowest took.
+fn crowd(bench: &Bench, plan: &Rc<FetchPlan>) -> (Vec<Fetched>, u64) {
     let before = bench.host.clock.instant();
-    assert_eq!(text(&bench, &bench.isolate, &plan), Ok("2".into()));
+    let requests = (0..50).map(|_| fetched(&bench.isolate, &bench.host, plan));
+    let outcomes = bench.host.clock.drive(futures_util::future::join_all(requests)).unwrap();
+    (outcomes, bench.host.clock.instant().millis_since(before))
+}
+
+#[test]
+fn a_fetch_that_was_given_up_is_made_by_one_of_the_requests_that_wait() {
+    for (is_dropped, expected_ms) in [(true, 300..400), (false, 1_800..1_900)] {
+        let (bench, plan) = (bench(|number| (300, numbered(number).1)), plan(Sharing::Isolate));
+        give_up(&bench, &plan, is_dropped);
+        let (outcomes, waited_ms) = crowd(&bench, &plan);
+        assert!(outcomes.iter().all(|fetched| fetched.outcome.is_ok()));
+        assert_eq!(bench.host.fetch.take_received().len(), 1);
+        assert!(expected_ms.contains(&waited_ms), "{waited_ms}");
+    }
+}
+
+#[test]
+fn a_silent_service_is_asked_once_by_requests_side_by_side() {
+    let (bench, plan) = (bench(|number| (60_000, numbered(number).1)), plan(Sharing::Gateway));
+    bench.host.records.delay(keys::fetched("acme", &plan.id()), 2_900);
+    let (outcomes, waited_ms) = crowd(&bench, &plan);
+    assert!(outcomes.iter().all(|fetched| fetched.outcome == Err(FetchError::Timeout)));
+    assert_eq!(bench.host.fetch.take_received().len(), 1);
+    assert!((3_900..4_000).contains(&waited_ms), "{waited_ms}");
+}
+
+#[test]
+fn a_request_waits_for_as_long_as_one_attempt_takes_and_no_longer() {
+    let (bench, plan) = (bench(|number| (60_000, numbered(number).1)), plan(Sharing::Isolate));
+    let before = bench.host.clock.instant();
+    let mut waiting = Box::pin(fetched(&bench.isolate, &bench.host, &plan));
+    for _ in 0..3 {
+        // Whoever takes the right to fetch is ended, too.
+        give_up(&bench, &plan, false);
+        let pause = pin!(bench.host.clock.sleep(1_480));
+        let _ = bench.host.clock.drive(futures_util::future::select(waiting.as_mut(), pause));
+        bench.host.clock.advance(20);
+    }
+    give_up(&bench, &plan, false);
+    let outcome = bench.host.clock.drive(waiting).unwrap().outcome;
+    assert_eq!(outcome, Err(FetchError::Timeout));
     let waited_ms = bench.host.clock.instant().millis_since(before);
-    assert!((1_000..1_500).contains(&waited_ms), "{waited_ms}");
+    assert!((5_000..5_100).contains(&waited_ms), "{waited_ms}");
+}
+
+#[test]
+fn a_stale_answer_is_renewed_by_one_of_the_requests_that_used_it() {
+    let (bench, plan) = (bench(|number| (300, numbered(number).1)), plan(Sharing::Gateway));
+    assert_eq!(text(&bench, &bench.isolate, &plan), Ok("1".into()));
+    bench.host.clock.advance(60_000);
+    let (outcomes, _) = crowd(&bench, &plan);
+    let behind = outcomes.into_iter().filter_map(|fetched| fetched.behind);
+    let runs = behind.map(|behind| behind.run(&bench.isolate, &bench.host));
+    bench.host.clock.drive(futures_util::future::join_all(runs)).unwrap();
+    assert_eq!(text(&bench, &bench.isolate, &plan), Ok("2".into()));
+    assert_eq!(bench.host.fetch.take_received().len(), 2);
+}
+
+/// Asks with one plan, then with the other, in this isolate and in another one.
+#[track_caller]
+fn check_apart(url: &str, first: FetchBounds, second: FetchBounds, expected: &[Result<String, FetchError>; 2]) {
+    let bench = bench(|_| (0, Ok(Response::new(Content::from_bytes(vec![b'x'; 101].into())))));
+    let plans = [first, second].map(|bounds| plan_of(url, bounds, Sharing::Gateway));
+    for isolate in [&bench.isolate, &bench.another_isolate()] {
+        let answers = [0, 1].map(|which| text(&bench, isolate, &plans[which]));
+        assert_eq!(answers, *expected, "{first:?} before {second:?}");
+    }
+}
+
+#[test]
+fn what_one_plan_may_do_is_neither_given_to_nor_kept_from_a_plan_with_other_bounds() {
+    let any = FetchBounds { answer_bytes_max: 101, addresses: AddressRule::Any, ..BOUNDS };
+    let public = FetchBounds { addresses: AddressRule::Public, ..any };
+    let (whole, address) = (Ok("x".repeat(101)), Err(FetchError::Refused(RefusedTarget::Address)));
+    check_apart("http://10.0.0.1/keys", any, public, &[whole.clone(), address.clone()]);
+    check_apart("http://10.0.0.1/keys", public, any, &[address, whole.clone()]);
+    check_apart("http://issuer.example/keys", public, BOUNDS, &[whole.clone(), Err(FetchError::TooLarge)]);
+    check_apart("http://issuer.example/keys", BOUNDS, public, &[Err(FetchError::TooLarge), whole]);
 }
 
 #[test]
@@ -137,9 +223,7 @@ fn bounds_hold_and_have_names() {
     assert_eq!(text_of(|n| (1_001, numbered(n).1)), Err(FetchError::Timeout));
     assert_eq!(text_of(|_| (0, Ok(Response::new(Content::breaking_after("x"))))), Err(FetchError::Incomplete));
     let bench = bench(numbered);
-    let bounds = FetchBounds { timeout_ms: 1_000, answer_bytes_max: 100, addresses: AddressRule::Public };
-    let inside = FetchRequest::get("http://10.0.0.1/keys".parse().unwrap());
-    let plan = Rc::new(FetchPlan::new(inside, bounds, LIFETIMES, Sharing::Isolate));
+    let plan = plan_of("http://10.0.0.1/keys", BOUNDS, Sharing::Isolate);
     assert_eq!(text(&bench, &bench.isolate, &plan), Err(FetchError::Refused(RefusedTarget::Address)));
     assert!(bench.host.fetch.take_received().is_empty());
 }

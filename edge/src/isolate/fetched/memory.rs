@@ -24,8 +24,8 @@ struct Entry {
     answer: Option<Kept<Rc<FetchAnswer>>>,
     /// What came of the last attempt, where that was no success.
     failure: Option<Kept<Outcome>>,
-    /// When a request took the right to fetch.
-    claimed_at: Option<MonotonicInstant>,
+    /// Until when a request has the right to fetch.
+    claimed_until: Option<MonotonicInstant>,
     /// When the entry last changed; the oldest makes room.
     changed_at: MonotonicInstant,
 }
@@ -43,47 +43,50 @@ struct Kept<T> {
 pub(super) enum Step {
     /// Use this.
     Use(Outcome),
-    /// Use this, and fetch it again behind the reply: the right to do so is this request's.
+    /// Use this, and fetch it again behind the reply.
     UseAndRefresh(Rc<FetchAnswer>),
     /// Another request is fetching.
     Wait,
-    /// Fetch: the right to do so is this request's.
+    /// Claim the right to fetch, and fetch.
     Fetch,
 }
 
 impl Fetches {
-    /// What a request that needs an answer does; one at a time gets the right to fetch it.
-    pub(super) fn step(&mut self, id: Id, lifetimes: &Lifetimes, claim_ms: u64, now: MonotonicInstant) -> Step {
+    /// What a request that needs an answer does.
+    pub(super) fn step(&self, id: Id, lifetimes: &Lifetimes, now: MonotonicInstant) -> Step {
         let (mut usable, mut failure, mut claimed) = (None, None, false);
         if let Some(entry) = self.entries.get(&id) {
             usable = entry.answer.as_ref().map(|kept| (Rc::clone(&kept.value), lifetimes.of_answer(kept.age_us(now))));
             let failed = entry.failure.as_ref();
             let failed = failed.filter(|kept| lifetimes.of_failure(kept.age_us(now)) == Freshness::Fresh);
             failure = failed.map(|kept| kept.value.clone());
-            claimed = entry.claimed_at.is_some_and(|at| now.millis_since(at) < claim_ms);
+            claimed = entry.claimed_until.is_some_and(|until| now < until);
         }
         match (usable, failure) {
             (Some((answer, Freshness::Fresh)), _) => Step::Use(Ok(answer)),
             (Some((answer, Freshness::Stale)), failure) if failure.is_some() || claimed => Step::Use(Ok(answer)),
-            (Some((answer, Freshness::Stale)), _) => {
-                self.claim(id, now);
-                Step::UseAndRefresh(answer)
-            }
+            (Some((answer, Freshness::Stale)), _) => Step::UseAndRefresh(answer),
             (Some((_, Freshness::Gone)) | None, Some(failure)) => Step::Use(failure),
             (Some((_, Freshness::Gone)) | None, None) if claimed => Step::Wait,
-            (Some((_, Freshness::Gone)) | None, None) => {
-                self.claim(id, now);
-                Step::Fetch
-            }
+            (Some((_, Freshness::Gone)) | None, None) => Step::Fetch,
         }
     }
 
-    /// Takes the right to fetch, which lapses by itself.
-    pub(super) fn claim(&mut self, id: Id, now: MonotonicInstant) {
+    /// Gives the right to fetch to one request, until it is released or the time is over.
+    pub(super) fn claim(&mut self, id: Id, until: MonotonicInstant, now: MonotonicInstant) {
         self.make_room(id, 0);
         let entry = self.entries.entry(id).or_default();
-        entry.claimed_at = Some(now);
+        entry.claimed_until = Some(until);
         entry.changed_at = now;
+    }
+
+    /// Takes back the right that was given until this instant, unless another request has it now.
+    pub(super) fn release(&mut self, id: Id, until: MonotonicInstant) {
+        if let Some(entry) = self.entries.get_mut(&id)
+            && entry.claimed_until == Some(until)
+        {
+            entry.claimed_until = None;
+        }
     }
 
     /// Remembers an answer that was `age_us` old when it came here.
@@ -96,7 +99,7 @@ impl Fetches {
         self.make_room(id, bytes);
         self.bytes += bytes;
         let answer = Some(Kept { value: answer, age_us, since: now });
-        self.entries.insert(id, Entry { answer, failure: None, claimed_at: None, changed_at: now });
+        self.entries.insert(id, Entry { answer, failure: None, claimed_until: None, changed_at: now });
     }
 
     /// Remembers a failure, which has no content, beside the answer that may still be usable.
@@ -104,7 +107,7 @@ impl Fetches {
         self.make_room(id, 0);
         let entry = self.entries.entry(id).or_default();
         entry.failure = Some(Kept { value: failure, age_us: 0, since: now });
-        entry.claimed_at = None;
+        entry.claimed_until = None;
         entry.changed_at = now;
     }
 
@@ -153,8 +156,13 @@ mod tests {
         Rc::new(FetchAnswer { status: StatusCode::OK, fields: HeaderMap::new(), content })
     }
 
+    /// One request after another: each that may fetch claims the right to for a second.
     fn step(fetches: &mut Fetches, ms: u64) -> Step {
-        fetches.step(id(0), &LIFETIMES, 1_000, at(ms))
+        let step = fetches.step(id(0), &LIFETIMES, at(ms));
+        if step == Step::Fetch {
+            fetches.claim(id(0), at(ms + 1_000), at(ms));
+        }
+        step
     }
 
     #[test]
@@ -168,11 +176,22 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_that_is_released_is_free_at_once_unless_another_request_took_it_over() {
+        let mut fetches = Fetches::default();
+        assert_eq!(step(&mut fetches, 0), Step::Fetch);
+        fetches.release(id(0), at(1_000));
+        assert_eq!((step(&mut fetches, 1), step(&mut fetches, 1_001)), (Step::Fetch, Step::Fetch), "lapsed once");
+        fetches.release(id(0), at(1_001));
+        assert_eq!(step(&mut fetches, 1_002), Step::Wait, "the lapsed claim is no longer the one that counts");
+    }
+
+    #[test]
     fn an_answer_is_fresh_then_stale_then_gone_counted_from_when_it_was_fetched() {
         let mut fetches = Fetches::default();
         fetches.put_answer(id(0), answer(1), 40_000, at(0));
         assert_eq!(step(&mut fetches, 59), Step::Use(Ok(answer(1))));
         assert_eq!(step(&mut fetches, 60), Step::UseAndRefresh(answer(1)));
+        fetches.claim(id(0), at(200), at(61));
         assert_eq!(step(&mut fetches, 109), Step::Use(Ok(answer(1))), "another request refreshes it");
         assert_eq!(step(&mut fetches, 110), Step::Wait);
     }
@@ -194,7 +213,7 @@ mod tests {
     fn memory_is_bounded_and_the_oldest_makes_room() {
         let mut fetches = Fetches::default();
         for n in 0..2 * FETCHED_ENTRIES_MAX {
-            fetches.claim(id(n), at(n as u64));
+            fetches.claim(id(n), at(60_000), at(n as u64));
         }
         assert_eq!(fetches.entries.len(), FETCHED_ENTRIES_MAX);
         for n in 0..20 {

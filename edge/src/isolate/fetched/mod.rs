@@ -4,20 +4,22 @@
 //! not fetch. A stale answer is used while a newer one is fetched behind the reply. What requests share is data: each
 //! waits for its own promise or timer, because on Workers no I/O may cross from one request to another.
 
+mod claim;
 mod memory;
 
 use std::rc::Rc;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName};
-use tollgate_core::fetch::{FetchAnswer, FetchBounds, FetchError, FetchRequest, Freshness, Lifetimes};
+use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchError, FetchRequest, Freshness, Lifetimes};
 use tollgate_kv_schemas::{FetchedRecord, Id, keys};
 
+use claim::Claim;
 pub(crate) use memory::Fetches;
 use memory::Step;
 
 use super::Isolate;
-use crate::patience::within;
+use crate::patience::{STORE_TIMEOUT_MS, within};
 use crate::ports::{Clock, Fetch, Host, Records};
 
 /// Something to fetch, and how long its answer is used.
@@ -67,32 +69,42 @@ enum Work {
 }
 
 impl FetchPlan {
-    /// A plan; the same request is the same answer, whoever plans it.
+    /// A plan; plans with the same request, bounds and sharing have the same answer.
+    ///
+    /// With other bounds the answer may be another: what one plan may reach or read must not answer a plan that may not, and a
+    /// refusal by the bounds of one plan says nothing about another.
     #[must_use]
     pub fn new(request: FetchRequest, bounds: FetchBounds, lifetimes: Lifetimes, sharing: Sharing) -> Self {
-        Self { id: request_id(&request), request, bounds, lifetimes, sharing }
+        Self { id: id_of(&request, &bounds, sharing), request, bounds, lifetimes, sharing }
+    }
+
+    /// What its answer is remembered and shared under.
+    #[must_use]
+    pub const fn id(&self) -> Id {
+        self.id
     }
 }
 
 /// The answer of a plan: from memory, from the record store, or fetched.
+///
+/// While another request fetches it this one waits, for as long as one attempt may take.
 pub async fn fetched<H: Host>(isolate: &Isolate, host: &H, plan: &Rc<FetchPlan>) -> Fetched {
-    let mut waited_ms = 0;
-    loop {
-        let step = isolate.fetches.borrow_mut().step(plan.id, &plan.lifetimes, plan.claim_ms(), host.clock().instant());
+    let began = host.clock().instant();
+    let claim = loop {
+        let now = host.clock().instant();
+        let step = isolate.fetches.borrow().step(plan.id, &plan.lifetimes, now);
         match step {
-            Step::Use(outcome) => return Fetched { outcome, behind: None },
+            Step::Use(outcome) => return plan.fetched(outcome, None),
             Step::UseAndRefresh(answer) => return plan.fetched(Ok(answer), Some(Work::Refresh)),
-            Step::Wait if waited_ms < plan.bounds.timeout_ms => {
-                host.clock().sleep(POLL_MS).await;
-                waited_ms += POLL_MS;
-            }
-            Step::Wait | Step::Fetch => break,
+            Step::Fetch => break Claim::take(isolate, plan.id, LOOK_MS, now),
+            Step::Wait if now.millis_since(began) < plan.attempt_ms() => host.clock().sleep(POLL_MS).await,
+            Step::Wait => return plan.fetched(Err(FetchError::Timeout), None),
         }
-    }
+    };
     if let Some((answer, freshness)) = shared(isolate, host, plan).await {
         return plan.fetched(Ok(answer), (freshness == Freshness::Stale).then_some(Work::Refresh));
     }
-    let outcome = fetch(isolate, host, plan).await;
+    let outcome = fetch(isolate, host, plan, claim).await;
     let share = plan.shareable(&outcome).map(Work::Share);
     plan.fetched(outcome, share)
 }
@@ -103,8 +115,7 @@ impl Behind {
         let Self { plan, work } = self;
         let answer = match work {
             Work::Share(answer) => Some(answer),
-            // Where that fails the stale answer serves on until its end, and the failure is remembered for its time.
-            Work::Refresh => plan.shareable(&fetch(isolate, host, &plan).await),
+            Work::Refresh => refresh(isolate, host, &plan).await,
         };
         if let Some(answer) = answer {
             share(isolate, host, &plan, &answer).await;
@@ -123,9 +134,14 @@ impl FetchPlan {
         (self.sharing == Sharing::Gateway).then(|| Rc::clone(answer))
     }
 
-    /// How long one request may hold the right to fetch: it may have been ended by its platform.
-    const fn claim_ms(&self) -> u64 {
-        self.bounds.timeout_ms.saturating_add(CLAIM_MARGIN_MS)
+    /// How long a request may take to fetch; after that its platform has ended it.
+    const fn fetch_ms(&self) -> u64 {
+        self.bounds.timeout_ms.saturating_add(MARGIN_MS)
+    }
+
+    /// How long a request may take in all.
+    const fn attempt_ms(&self) -> u64 {
+        self.fetch_ms().saturating_add(LOOK_MS)
     }
 }
 
@@ -144,16 +160,28 @@ async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Optio
         return None;
     }
     let now = host.clock().instant();
-    let mut fetches = isolate.fetches.borrow_mut();
-    fetches.put_answer(plan.id, Rc::clone(&answer), age_us, now);
-    if freshness == Freshness::Stale {
-        fetches.claim(plan.id, now);
-    }
+    isolate.fetches.borrow_mut().put_answer(plan.id, Rc::clone(&answer), age_us, now);
     Some((answer, freshness))
 }
 
+/// Fetches again, unless another of the requests that were given the stale answer does or did; answers what is to be shared.
+///
+/// Where that fails the stale answer serves on until its end, and the failure is remembered for its time.
+async fn refresh<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Option<Rc<FetchAnswer>> {
+    let now = host.clock().instant();
+    let step = isolate.fetches.borrow().step(plan.id, &plan.lifetimes, now);
+    match step {
+        Step::UseAndRefresh(_) | Step::Fetch => {
+            let claim = Claim::take(isolate, plan.id, plan.fetch_ms(), now);
+            plan.shareable(&fetch(isolate, host, plan, claim).await)
+        }
+        Step::Use(_) | Step::Wait => None,
+    }
+}
+
 /// Fetches, and remembers what came of it.
-async fn fetch<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Outcome {
+async fn fetch<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan, mut claim: Claim<'_>) -> Outcome {
+    claim.extend(plan.fetch_ms(), host.clock().instant());
     let outcome = host.fetch().fetch(&plan.request, &plan.bounds).await.map(|mut answer| {
         answer.fields = kept_fields(&answer.fields);
         if !Lifetimes::is_success(&answer) {
@@ -188,8 +216,18 @@ fn kept_fields(fields: &HeaderMap) -> HeaderMap {
     kept
 }
 
-fn request_id(request: &FetchRequest) -> Id {
-    let mut bytes = format!("{} {}\n", request.method, request.url).into_bytes();
+fn id_of(request: &FetchRequest, bounds: &FetchBounds, sharing: Sharing) -> Id {
+    let FetchBounds { timeout_ms, answer_bytes_max, addresses } = bounds;
+    let addresses = match addresses {
+        AddressRule::Public => "public",
+        AddressRule::Any => "any",
+    };
+    let sharing = match sharing {
+        Sharing::Isolate => "isolate",
+        Sharing::Gateway => "gateway",
+    };
+    let head = format!("{} {}\n{timeout_ms} {answer_bytes_max} {addresses} {sharing}\n", request.method, request.url);
+    let mut bytes = head.into_bytes();
     for (name, value) in &request.fields {
         bytes.extend_from_slice(name.as_str().as_bytes());
         bytes.push(b':');
@@ -207,5 +245,8 @@ const KEPT_FIELDS: [HeaderName; 6] = [CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, E
 /// How often a request looks whether another has fetched what it waits for.
 const POLL_MS: u64 = 20;
 
-/// Time beyond the fetch itself for which the right to fetch is held: a look at the record store before it.
-const CLAIM_MARGIN_MS: u64 = 3_000;
+/// How long a request may take to look at the record store before it fetches.
+const LOOK_MS: u64 = STORE_TIMEOUT_MS + MARGIN_MS;
+
+/// How late timers of a busy host may be: the right to fetch is held for this much longer than what it is held for.
+const MARGIN_MS: u64 = 500;

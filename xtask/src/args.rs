@@ -12,6 +12,7 @@ Usage: cargo xtask <task>
                              suites: unit, wasm, conformance, simulation, examples, decisions, e2e
   layers                     check which crate may depend on which, and what core must not use
   kinds                      check that every policy kind has its modules, page, example, policy test and scenario
+  fmt                        format all code, the modules of policy kinds too, which `cargo fmt` does not see
   lint                       formatting, clippy and docs with warnings denied, cargo-deny
   bench [ARGS]...            measure, and print a table of ratios
   ci                         lint, layers, kinds, test: what .ci/run does
@@ -115,6 +116,7 @@ pub(crate) enum Task {
     Test(Selection),
     Layers,
     Kinds,
+    Fmt,
     Lint,
     Bench(Vec<String>),
     Ci,
@@ -136,6 +138,7 @@ impl Task {
             "setup" => alone(&task, &rest, Self::Setup),
             "layers" => alone(&task, &rest, Self::Layers),
             "kinds" => alone(&task, &rest, Self::Kinds),
+            "fmt" => alone(&task, &rest, Self::Fmt),
             "lint" => alone(&task, &rest, Self::Lint),
             "ci" => alone(&task, &rest, Self::Ci),
             other => Err(format!("there is no task `{other}`")),

@@ -16,7 +16,7 @@ pub(crate) fn check(place: &Place) -> Result<(), String> {
         return Ok(());
     }
     missing.iter().for_each(|what| eprintln!("kinds: {what}"));
-    Err(format!("{} of the policy kinds' files are missing", missing.len()))
+    Err(format!("{} things are missing that policy kinds have", missing.len()))
 }
 
 /// The modules of all kinds that are there.

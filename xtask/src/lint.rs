@@ -18,7 +18,7 @@ const WASM_PACKAGES: [(&str, &str); 5] = [
 /// Runs every check and names those that failed.
 pub(crate) fn all(place: &Place) -> Result<(), String> {
     let mut failed = Vec::new();
-    for check in [format, clippy, docs, deny] {
+    for check in [formatted, clippy, docs, deny] {
         if let Err(why) = check(place) {
             eprintln!("lint: {why}");
             failed.push(why);
@@ -30,16 +30,27 @@ pub(crate) fn all(place: &Place) -> Result<(), String> {
     Err(failed.join("; "))
 }
 
-fn format(place: &Place) -> Result<(), String> {
-    run::announced("lint: formatting", run::cargo(place).args(["fmt", "--all", "--check"]))?;
-    run::announced("lint: formatting of the policy kinds", &mut kinds_formatter(place)?)
+fn formatted(place: &Place) -> Result<(), String> {
+    format(place, Formatting::Checked)
 }
 
-/// The modules of policy kinds are declared by a macro, where `cargo fmt` does not see them.
-fn kinds_formatter(place: &Place) -> Result<Command, String> {
-    let mut command = Command::new("rustfmt");
-    command.args(["--check", "--edition", "2024"]).current_dir(&place.root).args(kinds::modules(&place.root)?);
-    Ok(command)
+/// What is done about code that is not formatted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Formatting {
+    /// It is reported.
+    Checked,
+    /// It is formatted.
+    Written,
+}
+
+/// Formats all code, or checks that it is. The modules of policy kinds are declared by a macro, where `cargo fmt` does not
+/// see them.
+pub(crate) fn format(place: &Place, formatting: Formatting) -> Result<(), String> {
+    let check = (formatting == Formatting::Checked).then_some("--check");
+    run::announced("lint: formatting", run::cargo(place).args(["fmt", "--all"]).args(check))?;
+    let mut kinds = Command::new("rustfmt");
+    kinds.args(["--edition", "2024"]).args(check).current_dir(&place.root).args(kinds::modules(&place.root)?);
+    run::announced("lint: formatting of the policy kinds", &mut kinds)
 }
 
 fn clippy(place: &Place) -> Result<(), String> {

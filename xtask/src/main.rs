@@ -20,6 +20,7 @@ mod suite;
 use std::process::ExitCode;
 
 use args::{HELP, Task};
+use lint::Formatting;
 use place::Place;
 
 fn main() -> ExitCode {
@@ -54,6 +55,7 @@ fn perform(task: &Task) -> Result<(), String> {
         Task::Test(selection) => suite::test(&place, selection),
         Task::Layers => layers::check(&place),
         Task::Kinds => kinds::check(&place),
+        Task::Fmt => lint::format(&place, Formatting::Written),
         Task::Lint => lint::all(&place),
         Task::Bench(rest) => bench(&place, rest),
         Task::Ci => ci(&place),

@@ -164,7 +164,8 @@ fn one<'r>(records: &'r [KeyValue], name: &str) -> Result<&'r KeyValue, Failure>
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),
         (None, _) => {
-            Err(Failure::problem(format!("no record's key contains `{name}`; without it, all records are listed")))
+            let hint = "name a record beside the bundle (audit, purges, credential) by its whole key";
+            Err(Failure::problem(format!("no record of the bundle has a key that contains `{name}`; {hint}")))
         }
         (Some(_), Some(_)) => {
             Err(Failure::problem(format!("the keys of several records contain `{name}`; give a longer part")))

@@ -21,8 +21,8 @@ scenarios! { "telemetry";
     a_batch_that_the_collector_refuses_is_retried,
     a_failing_collector_does_not_affect_exchanges,
     metrics_are_served_to_prometheus
-        except (Cloudflare, "a Worker has no metrics endpoint; it exports over OTLP")
-        (Spin, "a component has no metrics endpoint; it exports over OTLP"),
+        except (Cloudflare, "a Worker has no admin port; its metrics are read at the operator endpoint")
+        (Spin, "a component has no admin port; its metrics are read at the operator endpoint"),
 }
 
 async fn one_log_line_per_exchange_says_what_happened(world: Rc<World>) -> Outcome {

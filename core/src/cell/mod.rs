@@ -29,7 +29,8 @@
 //! The cell [`CellKey::purges`] is the log of a gateway's purges. [`Operation::AppendPurge`] adds one; it is stored before
 //! it is answered, and a repetition with the same id adds none. [`Operation::ReadPurges`] reads all. The `sequence` of both
 //! replies counts the purges that were ever added: of two copies of the log the one with the higher sequence is newer, and
-//! contains the other. The log is bounded as [`crate::cache::Purges::add`] says.
+//! contains the other. The log is bounded as [`crate::cache::Purges::add`] says. Who has written the log to the record that
+//! edges read notes that in the cell, so that the others whose purges were in it need not write it too.
 
 mod gcra;
 mod holds;

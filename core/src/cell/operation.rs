@@ -57,7 +57,11 @@ pub enum Operation {
     AppendPurge(#[n(0)] Purge),
     /// Reads the cell's log of purges. Answered with [`Reply::Purges`].
     #[n(4)]
-    ReadPurges,
+    ReadPurges {
+        /// Up to which sequence the caller has written the log to the record since it last read it; the cell notes that.
+        #[n(0)]
+        recorded: Option<u64>,
+    },
 }
 
 /// The answer to one [`Operation`].
@@ -92,6 +96,9 @@ pub enum Reply {
         /// The purges, the newest last.
         #[n(1)]
         purges: Purges,
+        /// Up to which sequence they were written to the record, as far as that was noted.
+        #[n(2)]
+        recorded: Option<u64>,
     },
 }
 

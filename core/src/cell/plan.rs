@@ -55,7 +55,9 @@ enum Step<'o> {
         held: bool,
     },
     AppendPurge(&'o Purge),
-    ReadPurges,
+    ReadPurges {
+        recorded: Option<u64>,
+    },
 }
 
 impl Cell {
@@ -137,7 +139,7 @@ impl Cell {
             Operation::Confirm => Step::Confirm { held: self.holds.find(terms.id).is_some() },
             Operation::Release => Step::Release { held: self.holds.find(terms.id).is_some() },
             Operation::AppendPurge(purge) => Step::AppendPurge(purge),
-            Operation::ReadPurges => Step::ReadPurges,
+            Operation::ReadPurges { recorded } => Step::ReadPurges { recorded: *recorded },
         }
     }
 
@@ -170,7 +172,11 @@ impl Cell {
                 self.purges.get_or_insert_default().append(purge);
                 committed.write_through = true;
             }
-            Step::ReadPurges => return,
+            Step::ReadPurges { recorded } => {
+                let noted = recorded.zip(self.purges.as_mut());
+                committed.changed |= noted.is_some_and(|(sequence, log)| log.note_recorded(sequence));
+                return;
+            }
         }
         committed.changed = true;
     }
@@ -203,9 +209,12 @@ impl Cell {
             Step::Release { held: true } => Reply::Released,
             Step::Confirm { held: false } | Step::Release { held: false } => Reply::NotHeld,
             Step::AppendPurge(_) => Reply::Purged { sequence: self.purges.as_ref().map_or(0, |log| log.sequence) },
-            Step::ReadPurges => match &self.purges {
-                Some(log) => Reply::Purges { sequence: log.sequence, purges: log.purges.clone() },
-                None => Reply::Purges { sequence: 0, purges: Purges::default() },
+            Step::ReadPurges { .. } => match &self.purges {
+                Some(log) => {
+                    let (purges, recorded) = (log.purges.clone(), log.recorded);
+                    Reply::Purges { sequence: log.sequence, purges, recorded }
+                }
+                None => Reply::Purges { sequence: 0, purges: Purges::default(), recorded: None },
             },
         }
     }
@@ -217,7 +226,7 @@ impl Plan<'_> {
     pub fn granted(&self) -> bool {
         self.steps.iter().all(|step| match step {
             Step::Charge { charge, .. } => self.arrival.decides(charge.allowed),
-            Step::Confirm { .. } | Step::Release { .. } | Step::AppendPurge(_) | Step::ReadPurges => true,
+            Step::Confirm { .. } | Step::Release { .. } | Step::AppendPurge(_) | Step::ReadPurges { .. } => true,
         })
     }
 }
@@ -242,7 +251,7 @@ impl Step<'_> {
             | Self::Confirm { .. }
             | Self::Release { .. }
             | Self::AppendPurge(_)
-            | Self::ReadPurges => None,
+            | Self::ReadPurges { .. } => None,
         }
     }
 }

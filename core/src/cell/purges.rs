@@ -14,6 +14,9 @@ pub(super) struct PurgeLog {
     pub(super) sequence: u64,
     #[n(1)]
     pub(super) purges: Purges,
+    /// Up to which sequence they were written to the record, as far as that was noted.
+    #[n(2)]
+    pub(super) recorded: Option<u64>,
 }
 
 impl PurgeLog {
@@ -21,6 +24,16 @@ impl PurgeLog {
     pub(super) fn append(&mut self, purge: &Purge) {
         self.purges.add(purge.clone());
         self.sequence = self.sequence.saturating_add(1);
+    }
+
+    /// Notes that they were written to the record; says whether that is news. What was written of a log that was lost since
+    /// says nothing about this one.
+    pub(super) fn note_recorded(&mut self, sequence: u64) -> bool {
+        let is_news = sequence <= self.sequence && Some(sequence) > self.recorded;
+        if is_news {
+            self.recorded = Some(sequence);
+        }
+        is_news
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A purge is acknowledged once it is in both. The cell keeps purges that are made at once; the record is written whole, so
 //! an older log could end up in the place of a newer one. Therefore each writer looks at the log again after it has written,
-//! and writes again where that has grown: whoever writes last has seen the newest.
+//! and writes again where that has grown: whoever writes last has seen the newest. It also notes in the cell what it has
+//! written, so that those that have not written yet need not: some stores take one write a second of a record.
 
 use tollgate_core::cache::{Purge, Purges};
 use tollgate_core::cell::{CellKey, CellOperations, Operation, OperationId, Reply, Terms, Update};
@@ -19,26 +20,38 @@ use crate::ports::{Clock, CounterFault, Counters, Entropy, Host, Records, WriteF
 /// # Errors
 /// The problem to answer with. What is in the log then is written with the next purge at the latest.
 pub(super) async fn purge<H: Host>(isolate: &Isolate, host: &H, purges: &[Purge]) -> Result<(), Problem> {
-    let append = purges.iter().cloned().map(Operation::AppendPurge).chain([Operation::ReadPurges]);
+    let append = purges.iter().cloned().map(Operation::AppendPurge).chain([Operation::ReadPurges { recorded: None }]);
     let mut log = update(host, append.collect()).await?;
+    let (own, mut has_written) = (log.sequence, false);
     for _ in 0..WRITES_MAX {
         let is_written = write(isolate, host, &log).await?;
+        has_written |= is_written;
         if !is_written {
             host.clock().sleep(WRITE_PAUSE_MS).await;
         }
-        let newest = update(host, vec![Operation::ReadPurges]).await?;
+        let recorded = is_written.then_some(log.sequence);
+        let newest = update(host, vec![Operation::ReadPurges { recorded }]).await?;
         if is_written && newest.sequence <= log.sequence {
             return Ok(());
         }
         log = newest;
+        if !has_written && log.recorded >= Some(own) {
+            break;
+        }
     }
-    Err(store_unavailable(&"the record of purges is written by others all the time"))
+    if log.recorded < Some(own) {
+        return Err(store_unavailable(&"the record of purges is written by others all the time"));
+    }
+    isolate.config.add_purges(&log.purges);
+    Ok(())
 }
 
 /// A copy of the log.
 struct Log {
     sequence: u64,
     purges: Purges,
+    /// Up to which sequence somebody has written the record.
+    recorded: Option<u64>,
 }
 
 /// Changes the cell; the last operation reads the log.
@@ -59,7 +72,7 @@ async fn update<H: Host>(host: &H, operations: Vec<Operation>) -> Result<Log, Pr
         }
     };
     match { outcome.replies }.pop() {
-        Some(Reply::Purges { sequence, purges }) => Ok(Log { sequence, purges }),
+        Some(Reply::Purges { sequence, purges, recorded }) => Ok(Log { sequence, purges, recorded }),
         Some(_) | None => Err(store_unavailable(&"the cell of purges gave another answer than its log")),
     }
 }

@@ -217,7 +217,7 @@ async fn ask<H: Host>(host: &H, updates: &[Update]) -> Vec<Result<Outcome, Count
 fn charges_of(update: &Update) -> impl Iterator<Item = &Gcra> {
     update.cells.iter().flat_map(|part| &part.operations).filter_map(|operation| match operation {
         Operation::Charge(charge) => Some(charge),
-        Operation::Confirm | Operation::Release | Operation::AppendPurge(_) | Operation::ReadPurges => None,
+        Operation::Confirm | Operation::Release | Operation::AppendPurge(_) | Operation::ReadPurges { .. } => None,
     })
 }
 

@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use futures_executor::block_on;
+use futures_util::future::join_all;
 use http::Request;
 use serde_json::{Value, json};
 use tollgate_core::cache::{CacheCredentials, Purges};
 use tollgate_core::operator::{AuditEvent, Place, Role};
 use tollgate_core::route::HostName;
 use tollgate_edge::memory::Content;
-use tollgate_edge::ports::Records as _;
+use tollgate_edge::ports::{Clock as _, Records as _};
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, OperatorSettings, serve};
 use tollgate_kv_schemas::{decode, encode, keys};
 
@@ -180,6 +181,24 @@ fn a_store_that_takes_one_write_a_second_is_waited_for() {
     }
     let record: Purges = decode(&bench.stored("acme:purges").unwrap()).unwrap();
     assert_eq!(record.as_slice().len(), 4);
+}
+
+#[test]
+fn purges_made_at_once_are_answered_by_few_writes() {
+    let bench = bench();
+    let began = bench.host.clock.now();
+    let purge = async |n: u8| {
+        let content = format!(r#"{{"key":"{}"}}"#, format!("{n:02x}").repeat(32));
+        let request = asked(Some(Role::Purge), "POST", PURGES, &content);
+        let client = Client { address: None, https: true, inside: false };
+        serve(&bench.isolate, &bench.host, request, client).await.reply.status().as_u16()
+    };
+    let answers = bench.host.clock.drive(join_all((0..24).map(purge)));
+    assert_eq!(answers, Some(vec![200; 24]));
+    let took_ms = bench.host.clock.now().millis_since(began);
+    assert!(took_ms < 4_000, "they took {took_ms} ms");
+    let record: Purges = decode(&bench.stored("acme:purges").unwrap()).unwrap();
+    assert_eq!(record.as_slice().len(), 24);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use tollgate_core::time::Timestamp;
 use crate::golden::check_golden;
 
 const CELL_V1: &[u8] = include_bytes!("../golden/cell.v1.bin");
+const CELL_LATER_MEMBERS_V1: &[u8] = include_bytes!("../golden/cell-later-members.v1.bin");
 const TABLE_V1: &[u8] = include_bytes!("../golden/cell-table.v1.bin");
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -50,13 +51,23 @@ fn a_cell_has_these_bytes() {
 }
 
 #[test]
+fn a_cell_with_members_that_were_added_later_has_these_bytes() {
+    let mut cell = sample();
+    let recorded = Operation::ReadPurges { recorded: Some(2) };
+    cell.update(terms(7, None), &[recorded], NOW.minus_millis(61_000)).unwrap();
+    check_golden("cell-later-members.v1.bin", &cell.to_bytes());
+    assert_eq!(Cell::from_bytes(CELL_LATER_MEMBERS_V1), Ok(cell));
+}
+
+#[test]
 fn a_stored_cell_goes_on_as_it_was() {
     let held = apply(Some(CELL_V1), terms(3, None), &[Operation::Confirm], NOW).unwrap();
     assert_eq!(held.outcome.replies, [Reply::Confirmed]);
     let repeated = apply(Some(CELL_V1), terms(1, None), &[charge("burst", 20)], NOW).unwrap();
     assert!(repeated.outcome.granted && repeated.state == StateChange::None);
-    let purges = apply(Some(CELL_V1), terms(9, None), &[Operation::ReadPurges], NOW).unwrap().outcome.replies;
-    assert!(matches!(&purges[..], [Reply::Purges { sequence: 2, purges }] if purges.as_slice().len() == 2));
+    let purges =
+        apply(Some(CELL_V1), terms(9, None), &[Operation::ReadPurges { recorded: None }], NOW).unwrap().outcome.replies;
+    assert!(matches!(&purges[..], [Reply::Purges { sequence: 2, purges, .. }] if purges.as_slice().len() == 2));
     let spent = apply(Some(CELL_V1), terms(9, None), &[charge("burst", 20)], NOW).unwrap().outcome;
     assert_eq!(spent.verdicts().next().unwrap().remaining, 13);
 }

@@ -220,9 +220,9 @@ pub(crate) async fn purges_made_at_once_are_all_kept<S: Subject>(subject: &S) ->
         let replies = answer?.replies;
         ensure!(matches!(replies[..], [Reply::Purged { .. }]), "{replies:?}");
     }
-    let read = update(subject.host(), vec![part(key.as_str(), vec![Operation::ReadPurges])]);
+    let read = update(subject.host(), vec![part(key.as_str(), vec![Operation::ReadPurges { recorded: None }])]);
     let replies = apply(subject, &read, now).await?.replies;
-    let Some(Reply::Purges { sequence: 20, purges }) = replies.first() else {
+    let Some(Reply::Purges { sequence: 20, purges, .. }) = replies.first() else {
         return Err(Breach(format!("20 purges were made, {replies:?}")));
     };
     for n in 0..20 {

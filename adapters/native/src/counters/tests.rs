@@ -137,7 +137,9 @@ fn a_purge_is_in_the_file_before_it_is_answered() {
     // Killed: nothing is persisted any more.
     std::mem::forget(counters);
     let again = in_file(&folder, "g", NOW);
-    let read = update(&again, 2, &[purges(Operation::ReadPurges)], NOW.plus_millis(u64::from(u32::MAX))).unwrap();
+    let read =
+        update(&again, 2, &[purges(Operation::ReadPurges { recorded: None })], NOW.plus_millis(u64::from(u32::MAX)))
+            .unwrap();
     assert!(matches!(&read.replies[..], [Reply::Purges { sequence: 1, .. }]), "{read:?}");
 }
 

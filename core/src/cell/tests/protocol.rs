@@ -206,7 +206,7 @@ impl World {
         }
         self.now = self.now.plus_millis(u64::from(HOLD_MS));
         for owner in &mut self.owners {
-            owner.cell.update(final_of(u64::MAX), &[Operation::ReadPurges], self.now).unwrap();
+            owner.cell.update(final_of(u64::MAX), &[Operation::ReadPurges { recorded: None }], self.now).unwrap();
         }
     }
 

@@ -57,9 +57,30 @@ fn a_purge_is_logged_once_and_stored_before_it_is_answered() {
         assert_eq!(outcome.replies, [Reply::Purged { sequence }]);
         assert_eq!(committed.write_through, (number, sequence) != (1, 2));
     }
-    let (outcome, committed) = cell.update(final_of(9), &[Operation::ReadPurges], NOW).unwrap();
+    let (outcome, committed) = cell.update(final_of(9), &[Operation::ReadPurges { recorded: None }], NOW).unwrap();
     let purges = [purge(1), purge(2)].into_iter().collect();
-    assert_eq!(outcome.replies, [Reply::Purges { sequence: 2, purges }]);
+    assert_eq!(outcome.replies, [Reply::Purges { sequence: 2, purges, recorded: None }]);
     assert!(!committed.changed);
     assert!(!cell.is_idle() && cell.idle_at().is_none(), "purges are not forgotten by time");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_cell_notes_up_to_where_its_purges_were_written_to_the_record() {
+    let mut cell = Cell::default();
+    let read = |cell: &mut Cell, written: Option<u64>, noted: Option<u64>| {
+        let (outcome, committed) =
+            cell.update(final_of(9), &[Operation::ReadPurges { recorded: written }], NOW).unwrap();
+        assert!(matches!(outcome.replies[..], [Reply::Purges { recorded, .. }] if recorded == noted), "{outcome:?}");
+        committed.changed
+    };
+    assert!(!read(&mut cell, Some(7), None), "of a log that was lost");
+    for number in 0..3 {
+        let purge = Purge { resource: None, at: NOW.plus_millis(number) };
+        cell.update(final_of(number), &[Operation::AppendPurge(purge)], NOW).unwrap();
+    }
+    assert!(read(&mut cell, Some(2), Some(2)));
+    assert!(!read(&mut cell, Some(1), Some(2)), "a slower writer");
+    assert!(!read(&mut cell, Some(4), Some(2)), "more than there are");
+    assert!(read(&mut cell, Some(3), Some(3)));
+    assert!(!read(&mut cell, None, Some(3)));
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use tollgate_config::Compiled;
 use tollgate_config::policies::{Change as Judgement, Setting, Settings, admitted, settings};
-use tollgate_core::kinds::{PolicyView, Slot};
+use tollgate_core::kinds::{LimitPolicy, PolicyView, Slot};
 use tollgate_core::settings::RouteSettings;
 
 use super::value::{Looseness, compare, compare_admitted, is_same};
@@ -26,6 +26,7 @@ pub(super) fn lists(
     let charges = !(old_limits.is_empty() && new_limits.is_empty());
     let mut all = list(subject, &GUARD, (from, &guards(from, old)), (to, &guards(to, new)));
     all.extend(list(subject, &LIMIT, (from, &old_limits), (to, &new_limits)));
+    all.extend(moved(subject, (from, old), (to, new)));
     if old.cost != new.cost && charges {
         let values = Differing { from: Some(old.cost.to_string()), to: Some(new.cost.to_string()) };
         all.push(if new.cost > old.cost {
@@ -86,6 +87,31 @@ fn list(
         all.push(Change::of(subject, of.key, values, Effect::Breaking, of.added));
     }
     all
+}
+
+/// Limits that both routes have, but charge on different sides of authentication.
+fn moved(
+    subject: &str,
+    (from, old): (&Compiled, &RouteSettings),
+    (to, new): (&Compiled, &RouteSettings),
+) -> Vec<Change> {
+    let names = |compiled: &Compiled, places: &[_]| -> BTreeSet<String> {
+        compiled.policies().at::<LimitPolicy>(places).map(|limit| limit.name.to_string()).collect()
+    };
+    let change = |name: &String, (before, after): (&str, &str), reason| {
+        let values =
+            Differing { from: Some(format!("{name} in `{before}`")), to: Some(format!("{name} in `{after}`")) };
+        Change::of(subject, "limit", values, Effect::Review, reason)
+    };
+    let (old_guard, old_limit) = (names(from, &old.guard_limit), names(from, &old.limit));
+    let (new_guard, new_limit) = (names(to, &new.guard_limit), names(to, &new.limit));
+    let earlier = old_limit
+        .intersection(&new_guard)
+        .map(|name| change(name, ("limit", "guard"), "requests of callers who are not authenticated are charged too"));
+    let later = old_guard.intersection(&new_limit).map(|name| {
+        change(name, ("guard", "limit"), "requests of callers who are not authenticated are not charged").loosening()
+    });
+    earlier.chain(later).collect()
 }
 
 /// Policies that both gateways have by one name and use in one slot.

@@ -143,6 +143,16 @@ fn filters_are_judged_by_whom_they_admit() {
 }
 
 #[test]
+fn a_limit_that_moves_across_authentication_is_for_review() {
+    use Effect::Review;
+    let slow = "slow: {kind: rate-limit, rate: 1/s, by: address}";
+    let (early, late) = ("{path: /a, guard: slow}", "{path: /a, limit: slow}");
+    check((slow, late), (slow, early), &[("limit", Review, false)]);
+    check((slow, early), (slow, late), &[("limit", Review, true)]);
+    check((slow, early), (slow, early), &[]);
+}
+
+#[test]
 fn what_a_plan_has_is_compared_for_its_consumers() {
     use Effect::{Breaking, Compatible};
     let with = |plans: &str| {

@@ -124,20 +124,45 @@ pub async fn serve_operator<H: Host>(
 
 /// The counts of this host in the text form of Prometheus, for a listener that is for operators alone.
 ///
-/// Where tokens are bound it takes one of the role `read`, unless the listener is `open`.
-pub async fn scrape<H: Host>(isolate: &Isolate, host: &H, fields: &HeaderMap, open: bool) -> Response<H::Content> {
-    match may_scrape(isolate, host, fields, open).await {
+/// Where tokens are bound it takes one of the role `read`, unless the listener is `open`. A request that is refused is logged
+/// and limited as a refused call of the endpoint; one that is answered is not logged, because collectors ask every few seconds.
+pub async fn scrape<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    fields: &HeaderMap,
+    address: Option<IpAddr>,
+    open: bool,
+) -> Response<H::Content> {
+    let request_id = request_id(host);
+    let allowed = if open { Ok(()) } else { may_scrape(isolate, host, fields, address, &request_id).await };
+    match allowed {
         Ok(()) => metrics::text(host).into_response(false),
-        Err(problem) => problem_response(problem, &request_id(host), false),
+        Err(problem) => problem_response(problem, &request_id, false),
     }
 }
 
-async fn may_scrape<H: Host>(isolate: &Isolate, host: &H, fields: &HeaderMap, open: bool) -> Result<(), Problem> {
-    if open {
+async fn may_scrape<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    fields: &HeaderMap,
+    address: Option<IpAddr>,
+    request_id: &str,
+) -> Result<(), Problem> {
+    let tokens = bound(isolate, host).await?;
+    if tokens.is_empty() {
         return Ok(());
     }
-    let tokens = bound(isolate, host).await?;
-    if tokens.is_empty() { Ok(()) } else { tokens.authenticate(fields)?.check_role(Resource::Metrics.role()) }
+    let mut ledger = Ledger::begin(host.clock().now(), request_id, address);
+    let caller = access::caller(isolate, &tokens, fields, host.clock().instant(), &mut ledger);
+    let allowed = caller.and_then(|caller| {
+        ledger.called(caller);
+        ledger.asked(Resource::Metrics);
+        caller.check_role(Resource::Metrics.role())
+    });
+    if let Err(problem) = &allowed {
+        ledger.close(isolate, host, Some(problem)).await;
+    }
+    allowed
 }
 
 /// What a handler works on.

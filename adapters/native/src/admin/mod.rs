@@ -78,11 +78,14 @@ impl Admin {
         if let Err(refusal) = self.guard.check(request.headers()) {
             return refusal.answer();
         }
+        let address = Some(peer.ip().to_canonical());
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         match (request.uri().path(), is_read) {
             ("/healthz", true) => text(StatusCode::OK, "ok\n"),
             ("/readyz", true) => self.readiness().await,
-            ("/metrics", true) => scrape(&self.isolate, &self.host, request.headers(), self.open_metrics).await,
+            ("/metrics", true) => {
+                scrape(&self.isolate, &self.host, request.headers(), address, self.open_metrics).await
+            }
             ("/healthz" | "/readyz" | "/metrics", false) => not_allowed("GET, HEAD"),
             _ => {
                 let address = Some(peer.ip());

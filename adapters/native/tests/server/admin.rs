@@ -98,6 +98,28 @@ async fn metrics_ask_for_a_token_once_one_is_bound_and_health_never_does() {
 }
 
 #[tokio::test]
+async fn refused_requests_for_metrics_are_logged_and_limited_as_refused_calls() {
+    let server = with_tokens().await;
+    check(&ask(&server, "GET /metrics", &bearing(Role::Read), "").await, 200);
+    check(&ask(&server, "GET /metrics", &bearing(Role::Purge), "").await, 403);
+    let wrong = format!("authorization: Bearer {}\r\n", "w".repeat(32));
+    for _ in 0..20 {
+        check(&ask(&server, "GET /metrics", &wrong, "").await, 401);
+    }
+    for line in ["GET /metrics", METRICS] {
+        let answer = ask(&server, line, &wrong, "").await;
+        check(&answer, 429);
+        assert!(answer.contains("retry-after: "), "{answer}");
+    }
+    check(&ask(&server, "GET /metrics", &bearing(Role::Read), "").await, 200);
+    let audit: Vec<Value> =
+        server.log.wait_for(21).await.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(audit.len(), 21, "the role that does not allow it, and 20 wrong tokens: {audit:?}");
+    assert_eq!((&audit[0]["action"], &audit[0]["role"]), (&json!("metrics.read"), &json!("purge")));
+    assert_eq!((&audit[1]["action"], &audit[1]["address"]), (&json!("unknown"), &json!("127.0.0.1")));
+}
+
+#[tokio::test]
 async fn clients_do_not_reach_the_endpoint_unless_it_is_told_to_answer_them() {
     let asked = |role| format!("{METRICS} HTTP/1.1\r\nhost: h\r\n{}connection: close\r\n\r\n", bearing(role));
     let server = with_tokens().await;

@@ -67,10 +67,12 @@ pub fn key_index(gateway: &str, id: &str) -> String {
     format!("{gateway}:key-id:{id}")
 }
 
-/// The record of one call of the operator endpoint.
+/// The record of one call of the operator endpoint; the action says what was asked for, such as `key.revoke`.
+///
+/// Stores with a bound keep so many records of each action, so that many calls of one kind do not push out the records of another.
 #[must_use]
-pub fn audit(gateway: &str, request_id: &str) -> String {
-    format!("{gateway}:audit:{request_id}")
+pub fn audit(gateway: &str, action: &str, request_id: &str) -> String {
+    format!("{gateway}:audit:{action}:{request_id}")
 }
 
 /// Whether the text can be a gateway's name: 1 to 40 lower-case letters, digits and hyphens, beginning with a letter.

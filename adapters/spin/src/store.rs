@@ -74,6 +74,8 @@ impl SpinRecords {
 }
 
 /// The slot of a record that the gateway writes: its key, cut off after the first digits of the name.
+///
+/// So each kind, and each action of the audit, has slots of its own: many purges do not push out what was recorded of keys.
 fn slot_of(key: &str) -> String {
     let (kind, name) = key.rsplit_once(':').unwrap_or((key, ""));
     let digits: String = name.chars().take(SLOT_DIGITS).collect();
@@ -221,6 +223,7 @@ mod tests {
     fn what_the_gateway_writes_has_a_bounded_number_of_slots() {
         assert_eq!(slot_of(&format!("acme:fetched:{}", key('1').as_str())), "acme:fetched:abc");
         assert_eq!(slot_of("acme:fetched:"), "acme:fetched:");
+        assert_eq!(slot_of("acme:audit:key.new:abcdef"), "acme:audit:key.new:abc", "each action has slots of its own");
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Ledger {
 
     /// A record that cannot be written is reported; the line of the log stands in any case.
     async fn record<H: Host>(&self, gateway: &str, host: &H) {
-        let key = keys::audit(gateway, &self.event.request_id);
+        let key = keys::audit(gateway, &self.event.action, &self.event.request_id);
         let value = encode(&self.event);
         let written = within(host, "the record store", host.records().write(&key, &value, KEEP_S)).await;
         if let Err(error) = written {

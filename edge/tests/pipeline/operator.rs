@@ -160,7 +160,7 @@ fn a_purge_takes_effect_and_stands_in_log_and_record() {
     let audit = bench.audit();
     assert_eq!(audit[0]["action"], "purge.new");
     assert_eq!((&audit[0]["caller"], &audit[0]["targets"]), (&json!("purge-machine"), &json!([key])));
-    let kept = keys::audit("acme", audit[0]["request_id"].as_str().unwrap());
+    let kept = keys::audit("acme", "purge.new", audit[0]["request_id"].as_str().unwrap());
     let kept: AuditEvent = decode(&bench.stored(&kept).unwrap()).unwrap();
     assert_eq!((kept.action.as_str(), kept.targets), ("purge.new", vec![key]));
 }

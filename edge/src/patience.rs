@@ -4,7 +4,9 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 
-use crate::ports::{Clock, Host, Unavailable};
+use tollgate_core::cell::{Outcome, Update};
+
+use crate::ports::{Clock, CounterFault, Counters, Host, Unavailable};
 
 /// The longest wait for one answer of a store; stores answer in milliseconds or are in trouble.
 pub(crate) const STORE_TIMEOUT_MS: u64 = 3_000;
@@ -22,4 +24,17 @@ pub(crate) async fn within<H: Host, T, E: From<Unavailable>>(
             Err(Unavailable::new(format!("{store} did not answer within {STORE_TIMEOUT_MS} ms")).into())
         }
     }
+}
+
+/// What the counter store answers to an update. An owner that was replaced while it had the update is asked once more: the
+/// id makes it one change.
+pub(crate) async fn counted<H: Host>(host: &H, update: &Update) -> Result<Outcome, CounterFault> {
+    let ask = || host.counters().update(update, host.clock().now());
+    let answer = async {
+        match ask().await {
+            Err(CounterFault::Interrupted(_)) => ask().await,
+            answer => answer,
+        }
+    };
+    within(host, "the counter store", answer).await
 }

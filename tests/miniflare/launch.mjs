@@ -6,7 +6,7 @@
 // Lines of JSON on standard output say when it is ready, what the gateway logs, and how each command ended; commands
 // are lines of JSON on standard input, whose end shuts it down. `--artifact` is the folder of the built worker
 // (its `worker.mjs` is the entry), `build` at the root by default. `--bare` runs the worker without the wrapper that
-// makes `fault`, `remember-reads` and `trap` possible; benchmarks use it. With `--await-records`, the first requests wait
+// makes `fault`, `remember-reads`, `reset-counters` and `trap` possible; benchmarks use it. With `--await-records`, the first requests wait
 // until the first bundle is put; `tollgate dev` uses it.
 
 import { isUtf8 } from "node:buffer";
@@ -171,6 +171,7 @@ async function commandsFor(host, args) {
     },
     fault: (switches) => send(control, { fault: switches }),
     "remember-reads": (time) => send(control, { rememberReadsMs: time }),
+    "reset-counters": (calls) => send(control, { resetCounters: calls }),
     trap: () => send(control, { trap: true }),
   };
 }

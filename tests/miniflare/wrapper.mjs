@@ -1,11 +1,22 @@
-// Wraps the built worker in tests: makes its stores fail, its records eventually consistent and its module trap on
-// command. It is not part of the product. It gives the worker a proxy of `env` and of `caches`, and never changes content.
+// Wraps the built worker in tests: makes its stores fail, its counters reset, its records eventually consistent and its
+// module trap on command. It is not part of the product. It gives the worker a proxy of `env` and of `caches`, and never changes content.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { breakLatest } from "./instances.mjs";
-import worker from "./worker.mjs";
+import worker, { TollgateCounter as Counter } from "./worker.mjs";
 
-export { TollgateCounter } from "./worker.mjs";
+// The object; so many of the next calls reset it, as a deployment does.
+export class TollgateCounter extends Counter {
+  update(request) {
+    if (resets > 0) {
+      resets -= 1;
+      this.ctx.abort("the object is reset by the test");
+    }
+    return super.update(request);
+  }
+}
+
+let resets = 0;
 
 const faults = { records: false, counters: false, cache: false };
 
@@ -43,6 +54,7 @@ export class Control extends WorkerEntrypoint {
       rememberReadsMs = command.rememberReadsMs;
       reads.clear();
     }
+    if (command.resetCounters !== undefined) resets = command.resetCounters;
     if (command.trap) breakLatest();
     return new Response("done");
   }

@@ -287,6 +287,11 @@ impl Host {
         self.command(json!({"remember-reads": time.as_millis() as u64})).await.map(drop)
     }
 
+    /// Lets so many of the next calls of a counter reset its owner, where the host can.
+    pub async fn reset_counters(&self, calls: u32) -> Result<(), String> {
+        self.command(json!({"reset-counters": calls})).await.map(drop)
+    }
+
     /// Makes the next request trap.
     pub async fn trap(&self) -> Result<(), String> {
         self.command(json!({"trap": true})).await.map(drop)

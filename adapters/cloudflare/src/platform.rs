@@ -101,7 +101,16 @@ pub(crate) fn message_of(error: &JsValue) -> String {
 
 /// Whether a Durable Object refused a call because it has too many to do.
 pub(crate) fn is_overload(error: &JsValue) -> bool {
-    js_sys::Reflect::get(error, &JsValue::from_str("overloaded")).is_ok_and(|overloaded| overloaded.is_truthy())
+    has_mark(error, "overloaded")
+}
+
+/// Whether a Durable Object was reset or lost while it had a call, so that another call may be answered.
+pub(crate) fn is_reset(error: &JsValue) -> bool {
+    has_mark(error, "retryable") || has_mark(error, "durableObjectReset")
+}
+
+fn has_mark(error: &JsValue, name: &str) -> bool {
+    js_sys::Reflect::get(error, &JsValue::from_str(name)).is_ok_and(|mark| mark.is_truthy())
 }
 
 /// What kind of error it is, such as `TimeoutError`.

@@ -6,7 +6,7 @@ use tollgate_core::cell::{Cell, CellError, CellKey, Outcome, Update};
 use tollgate_core::time::Timestamp;
 
 use super::{Fault, VirtualClock};
-use crate::ports::{Clock, CounterFault, Counters};
+use crate::ports::{Clock, CounterFault, Counters, Unavailable};
 
 /// Cells in memory.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,7 @@ pub struct CounterFaults {
     pub full: Fault,
     /// Every update takes effect and its answer is lost.
     pub answers_lost: Fault,
+    replacements: Rc<Value<u32>>,
     unreadable: Rc<Value<Option<CellError>>>,
     late_ms: Rc<Value<u64>>,
 }
@@ -43,6 +44,11 @@ impl CounterFaults {
     /// Every state that is there cannot be read, for this reason.
     pub fn unreadable(&self, reason: Option<CellError>) {
         self.unreadable.set(reason);
+    }
+
+    /// So many updates find that their owner is replaced once they have taken effect.
+    pub fn replace_owners(&self, updates: u32) {
+        self.replacements.set(updates);
     }
 
     fn check(&self, cells: &HashMap<CellKey, Cell>, update: &Update) -> Result<(), CounterFault> {
@@ -97,6 +103,10 @@ impl Counters for MemoryCounters {
         let late_ms = self.faults.late_ms.get();
         if late_ms > 0 {
             self.clock.sleep(late_ms).await;
+        }
+        if let Some(left) = self.faults.replacements.get().checked_sub(1) {
+            self.faults.replacements.set(left);
+            return Err(CounterFault::Interrupted(Unavailable::new("the owner of the cells was replaced")));
         }
         self.faults.answers_lost.check("the way back from the counter store")?;
         Ok(outcome)

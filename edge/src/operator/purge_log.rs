@@ -12,8 +12,8 @@ use tollgate_kv_schemas::{RecordError, decode, encode, keys};
 
 use super::store_unavailable;
 use crate::isolate::Isolate;
-use crate::patience::within;
-use crate::ports::{Clock, CounterFault, Counters, Entropy, Host, Records, WriteFault};
+use crate::patience::{counted, within};
+use crate::ports::{Clock, CounterFault, Entropy, Host, Records, WriteFault};
 
 /// Adds purges to the log and to the record; this isolate heeds them at once.
 ///
@@ -64,8 +64,7 @@ async fn update<H: Host>(host: &H, operations: Vec<Operation>) -> Result<Log, Pr
     };
     let mut tries = 0..TRIES_MAX;
     let outcome = loop {
-        let changed = within(host, "the counter store", host.counters().update(&update, host.clock().now())).await;
-        match changed {
+        match counted(host, &update).await {
             // The id makes it one change, however often it is sent.
             Err(CounterFault::Contended) if tries.next().is_some() => host.clock().sleep(TRY_PAUSE_MS).await,
             changed => break changed.map_err(|error| store_unavailable(&error))?,

@@ -15,8 +15,8 @@ use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::exchange::{Exchange, Journal};
 use super::undo::{Undo, on_held};
-use crate::patience::{STORE_TIMEOUT_MS, within};
-use crate::ports::{Clock, CounterFault, Counters, Host, Unavailable};
+use crate::patience::{STORE_TIMEOUT_MS, counted};
+use crate::ports::{CounterFault, Counters, Host, Unavailable};
 
 /// Charges limits of the route: before the caller is authenticated those that count by address, then the others.
 ///
@@ -210,8 +210,7 @@ impl Charged {
 }
 
 async fn ask<H: Host>(host: &H, updates: &[Update]) -> Vec<Result<Outcome, CounterFault>> {
-    let now = host.clock().now();
-    join_all(updates.iter().map(|update| within(host, "the counter store", host.counters().update(update, now)))).await
+    join_all(updates.iter().map(|update| counted(host, update))).await
 }
 
 fn charges_of(update: &Update) -> impl Iterator<Item = &Gcra> {

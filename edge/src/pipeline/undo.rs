@@ -2,8 +2,8 @@
 
 use tollgate_core::cell::{CellKey, CellOperations, Operation, OperationId, Terms, Update};
 
-use crate::patience::within;
-use crate::ports::{Clock, Counters, Host};
+use crate::patience::counted;
+use crate::ports::Host;
 
 /// One thing to undo. Running it takes it, so that it is undone once.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ impl Undo {
             Self::Release { id, cells } => {
                 let update = on_held(id, &cells, &Operation::Release);
                 // What is not released is given back once the time of its hold is over.
-                let _ = within(host, "the counter store", host.counters().update(&update, host.clock().now())).await;
+                let _ = counted(host, &update).await;
             }
         }
     }

@@ -16,7 +16,7 @@ use super::Unavailable;
 /// implementation, as record keys are.
 ///
 /// A lost answer is tolerable: the update may or may not have taken effect, and it carries an id by which a second one
-/// with the same id takes none. A late update is tolerable too.
+/// with the same id takes none. Where the owner was replaced meanwhile the caller sends it once more. A late update is tolerable too.
 #[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait Counters {
     /// Whether two cells have one owner, so that one update can change both: a relation that is reflexive, symmetric and
@@ -33,7 +33,8 @@ pub trait Counters {
     async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault>;
 }
 
-/// Why an update was not answered. Except for [`CounterFault::Unavailable`], nothing of it took effect.
+/// Why an update was not answered. Except for [`CounterFault::Unavailable`] and [`CounterFault::Interrupted`], nothing of
+/// it took effect.
 ///
 /// The texts are for logs; they name no cell, because that may name a client.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -41,6 +42,9 @@ pub enum CounterFault {
     /// The owner did not answer. The update may have taken effect, or still take it.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// The owner was replaced while it had the update, which may have taken effect; the next one can be asked at once.
+    #[error(transparent)]
+    Interrupted(Unavailable),
     /// Others changed the same state without pause.
     #[error("the counters: too many writers at once")]
     Contended,
@@ -65,7 +69,7 @@ impl CounterFault {
     #[must_use]
     pub const fn kind(&self) -> Fault {
         match self {
-            Self::Unavailable(_) => Fault::Unavailable,
+            Self::Unavailable(_) | Self::Interrupted(_) => Fault::Unavailable,
             Self::Contended => Fault::Contended,
             Self::Full => Fault::Full,
             Self::NewerState { .. } => Fault::NewerState,

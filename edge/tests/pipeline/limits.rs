@@ -98,6 +98,18 @@ fn an_owner_that_loses_its_answers_keeps_nothing_of_a_refused_request() {
 }
 
 #[test]
+fn an_owner_that_is_replaced_is_asked_once_more_and_charges_once() {
+    let bench = bench(vec![BY_ADDRESS], 1);
+    let faults = &bench.host.counters.faults;
+    faults.replace_owners(1);
+    let passed = send(&bench);
+    assert_eq!((passed.status, passed.field("ratelimit")), (200, "\"by-address\";r=2;t=20"));
+    faults.replace_owners(2);
+    let refused = send(&bench);
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "store-unavailable"), "not a third time");
+}
+
+#[test]
 fn an_owner_that_confirms_too_late_refuses_and_is_given_back() {
     let bench = apart(vec![BY_ADDRESS, BY_CONSUMER]);
     // Held in time, and then confirmed later than anybody waits for a store.

@@ -22,6 +22,9 @@ scenarios! { "limit";
     a_refused_request_is_not_forwarded,
     unavailable_counters_with_open_let_pass_visibly,
     unavailable_counters_with_closed_refuse,
+    a_counter_that_is_reset_is_asked_once_more
+        except (Native, "the owner of its counters is its own process")
+               (Spin, "its counters are in a store and have no owner that runs"),
 }
 
 /// A quota that a test can exhaust, and that is not refilled while it runs.
@@ -221,6 +224,18 @@ async fn unavailable_counters_with_closed_refuse(world: Rc<World>) -> Outcome {
     assert_problem(&refused, 503, "store-unavailable");
     assert_eq!(world.upstream.report().total(), 0);
     world.host.fault(Fault::NONE).await?;
+    assert_eq!(with_key(&world, &key).await?.status, 200);
+    Ok(())
+}
+
+async fn a_counter_that_is_reset_is_asked_once_more(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: rate-limit, rate: 5/d, burst: 5, on-unavailable: closed}").await?;
+    let key = world.plain_key("acme").await?;
+    assert_eq!(with_key(&world, &key).await?.status, 200);
+    world.host.reset_counters(1).await?;
+    assert_eq!(with_key(&world, &key).await?.status, 200);
+    world.host.reset_counters(2).await?;
+    assert_problem(&with_key(&world, &key).await?, 503, "store-unavailable");
     assert_eq!(with_key(&world, &key).await?.status, 200);
     Ok(())
 }

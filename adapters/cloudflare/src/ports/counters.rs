@@ -38,7 +38,14 @@ impl Counters for ObjectCounters {
 
 const STORE: &str = "the Durable Object of a counter";
 
-/// An object that has more calls waiting than the platform takes is contended; it is there.
+/// An object that has more calls waiting than the platform takes is contended; it is there. One that was reset, as each
+/// deployment does, is there again for the next call.
 fn fault(error: &JsValue) -> CounterFault {
-    if platform::is_overload(error) { CounterFault::Contended } else { unavailable(STORE, error).into() }
+    if platform::is_overload(error) {
+        CounterFault::Contended
+    } else if platform::is_reset(error) {
+        CounterFault::Interrupted(unavailable(STORE, error))
+    } else {
+        unavailable(STORE, error).into()
+    }
 }

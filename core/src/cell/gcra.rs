@@ -107,8 +107,10 @@ impl Gcra {
         u64::try_from(ns.max(1)).unwrap_or(u64::MAX / 4)
     }
 
+    /// The largest cost that takes no longer than this: the inverse of `cost_ns`, which rounds down.
     fn units(&self, ns: u64) -> u32 {
-        let units = u128::from(ns) * u128::from(self.rate.get()) / self.period_ns();
+        let rate = u128::from(self.rate.get());
+        let units = ((u128::from(ns) + 1) * rate - 1) / self.period_ns();
         u32::try_from(units).unwrap_or(u32::MAX).min(self.burst.get())
     }
 

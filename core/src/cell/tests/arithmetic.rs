@@ -110,6 +110,20 @@ proptest! {
     }
 
     #[test]
+    fn what_is_told_to_remain_is_what_can_still_be_charged_at_once(
+        rate in 1u32..5_000, period_ms in 1u32..100_000, burst in 1u32..200,
+        costs in proptest::collection::vec((1u32..5, 0u64..500), 1..60),
+    ) {
+        let (mut subject, mut now) = (Subject::default(), NOW);
+        for (cost, wait) in costs {
+            now = now.plus_millis(wait);
+            let said = only_verdict(&subject.charge(&[gcra("p", rate, period_ms, burst, cost)], now)).remaining;
+            prop_assert!(said == 0 || subject.clone().charge(&[gcra("p", rate, period_ms, burst, said)], now).granted);
+            prop_assert!(!subject.clone().charge(&[gcra("p", rate, period_ms, burst, said + 1)], now).granted);
+        }
+    }
+
+    #[test]
     fn never_more_than_burst_plus_rate_within_any_span(
         rate in 1u32..500, burst in 1u32..50, waits in proptest::collection::vec((0u64..50, 0u64..200), 1..200),
     ) {

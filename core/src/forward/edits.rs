@@ -186,7 +186,15 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub fn to_map(self) -> HeaderMap {
         let mut map = self.came.clone();
-        Edits(self.edits.to_vec()).apply(&mut map);
+        // At once, so that it grows at most once.
+        map.reserve(self.edits.iter().filter(|edit| edit.value().is_some()).count());
+        for edit in self.edits {
+            match edit {
+                Edit::Remove(name) => drop(map.remove(name)),
+                Edit::Set(name, value) => drop(map.insert(name.clone(), value.clone())),
+                Edit::Append(name, value) => drop(map.append(name.clone(), value.clone())),
+            }
+        }
         map
     }
 }

@@ -44,8 +44,13 @@ impl TraceContext {
     /// The value of `traceparent` for the upstream: this exchange's span becomes the parent.
     #[must_use]
     pub fn traceparent(&self, span: SpanId) -> String {
-        let flags = u8::from(self.sampled);
-        format!("00-{}-{}-{flags:02x}", hex::encode(&self.trace_id), hex::encode(&span))
+        let mut text = String::with_capacity(TRACEPARENT_BYTES);
+        text.push_str("00-");
+        hex::push(&mut text, &self.trace_id);
+        text.push('-');
+        hex::push(&mut text, &span);
+        text.push_str(if self.sampled { "-01" } else { "-00" });
+        text
     }
 
     /// The edits that make the client's fields fit to go on: `tracestate` stays if it is valid and belongs to the trace,
@@ -69,6 +74,9 @@ impl TraceContext {
         edits.set_text(HeaderName::from_static(TRACEPARENT), &self.traceparent(span));
     }
 }
+
+/// A version, 16 and 8 bytes in hexadecimal, and flags.
+const TRACEPARENT_BYTES: usize = 55;
 
 /// The client's `tracestate` in one line; `None` when there is none or it breaks the rules (section 3.3.1): then no
 /// part of it goes on, as nobody can tell what it was meant to say.

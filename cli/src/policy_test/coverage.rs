@@ -184,6 +184,7 @@ impl Branch {
             })
         };
         let by = |phase, policy: &String, verdict| decided(phase, Some(policy.as_str()), &[verdict]);
+        let by_limit = |policy, verdict| [Phase::Guard, Phase::Limit].iter().any(|phase| by(*phase, policy, verdict));
         match self {
             Self::Taken => true,
             Self::Admitted(policy) => by(Phase::Guard, policy, Verdict::Pass),
@@ -193,8 +194,8 @@ impl Branch {
             Self::NoCredential => record.refusal().is_some_and(|r| r.problem == ProblemKind::CredentialMissing),
             Self::ScopesGranted => decided(Phase::Authorize, None, &[Verdict::Pass]),
             Self::ScopesMissing => decided(Phase::Authorize, None, &[Verdict::Refuse]),
-            Self::WithinLimit(policy) => by(Phase::Limit, policy, Verdict::Pass),
-            Self::OverLimit(policy) => by(Phase::Limit, policy, Verdict::Refuse),
+            Self::WithinLimit(policy) => by_limit(policy, Verdict::Pass),
+            Self::OverLimit(policy) => by_limit(policy, Verdict::Refuse),
             Self::CacheHit => matches!(record.cache(), Some(CacheOutcome::Hit { .. })),
             Self::CacheMiss => matches!(
                 record.cache(),

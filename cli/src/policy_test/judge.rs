@@ -304,7 +304,7 @@ fn json_has(got: &serde_json::Value, wanted: &serde_json::Value) -> bool {
 
 /// A parameter of a policy's member in a RateLimit field, such as `r` of `"burst";r=3;t=10`.
 fn member(fields: &HeaderMap, field: &str, policy: &str, parameter: &str) -> Option<u64> {
-    let text = fields.get(field)?.to_str().ok()?;
+    let text = field_text(fields, &HeaderName::from_bytes(field.as_bytes()).ok()?)?;
     let named = format!("\"{policy}\"");
     let member = text.split(',').map(str::trim).find(|member| member.split(';').next() == Some(named.as_str()))?;
     let mut parameters = member.split(';').filter_map(|part| part.split_once('='));
@@ -334,8 +334,10 @@ mod tests {
     fn a_quota_is_read_from_the_fields() {
         let mut fields = HeaderMap::new();
         fields.insert(RATELIMIT, "\"burst\";r=3;t=10, \"burst-2\";r=4;t=20".parse().unwrap());
+        fields.append(RATELIMIT, "\"burst-3\";r=5;t=30".parse().unwrap());
         assert_eq!(member(&fields, RATELIMIT, "burst", "r"), Some(3));
         assert_eq!(member(&fields, RATELIMIT, "burst-2", "t"), Some(20));
+        assert_eq!(member(&fields, RATELIMIT, "burst-3", "r"), Some(5));
         assert_eq!(member(&fields, RATELIMIT, "urst", "r"), None);
         assert_eq!(member(&fields, RATELIMIT_POLICY, "burst", "q"), None);
     }

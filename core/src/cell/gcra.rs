@@ -92,6 +92,13 @@ impl Gcra {
         }
     }
 
+    /// Microseconds until the quota would allow the same charge once more, with what it said when it took effect.
+    #[must_use]
+    pub fn again_us(&self, said: &Verdict) -> u64 {
+        let ahead_ns = said.reset_us.saturating_mul(NANOS_PER_US).saturating_add(self.increment_ns());
+        ahead_ns.saturating_sub(self.capacity_ns()).div_ceil(NANOS_PER_US)
+    }
+
     /// How far the charge moves the theoretical arrival time.
     fn increment_ns(&self) -> u64 {
         self.cost_ns(self.cost.get())

@@ -115,7 +115,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// What the charged quotas say, in the order of the update.
-    pub fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
+    pub fn verdicts(&self) -> impl Iterator<Item = &Verdict> + Clone {
         self.replies.iter().filter_map(|reply| match reply {
             Reply::Charged(verdict) => Some(verdict),
             Reply::Confirmed | Reply::Released | Reply::NotHeld | Reply::Purged { .. } | Reply::Purges { .. } => None,

@@ -29,7 +29,7 @@ pub enum Phase {
     Receive,
     /// Its route is found.
     Route,
-    /// Its size and its client's address are checked.
+    /// Its size and its client's address are checked, and limits by address are charged.
     Guard,
     /// Its sender is authenticated.
     Authenticate,

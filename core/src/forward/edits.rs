@@ -73,12 +73,6 @@ impl Edits {
         }
     }
 
-    /// Sets one line where no earlier edit has added one, and adds it to those of earlier edits otherwise.
-    pub fn set_or_append(&mut self, name: HeaderName, value: HeaderValue) {
-        let is_edited = self.0.iter().any(|edit| edit.value().is_some() && *edit.name() == name);
-        self.0.push(if is_edited { Edit::Append(name, value) } else { Edit::Set(name, value) });
-    }
-
     /// Adds a line.
     pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
         self.0.push(Edit::Append(name, value));

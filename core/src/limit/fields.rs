@@ -29,12 +29,17 @@ pub fn state_field<'c>(charges: impl IntoIterator<Item = (&'c Gcra, &'c Verdict)
     })
 }
 
-/// Seconds for `Retry-After`: when every refused charge would pass, at least 1. `None` when one never can.
+/// Seconds for `Retry-After`: when every refused charge would pass, and not before `earliest_us`. `None` when one never can.
 #[must_use]
-pub fn retry_after_s<'c>(verdicts: impl IntoIterator<Item = &'c Verdict>) -> Option<u64> {
-    let refused = verdicts.into_iter().filter(|verdict| !verdict.allowed);
-    let longest_us = refused.map(|verdict| verdict.retry_after_us).try_fold(0, |longest, us| Some(us?.max(longest)))?;
-    Some(longest_us.div_ceil(MICROS_PER_S).max(1))
+pub fn retry_after_s<'c>(verdicts: impl IntoIterator<Item = &'c Verdict>, earliest_us: u64) -> Option<u64> {
+    let mut refused = verdicts.into_iter().filter(|verdict| !verdict.allowed).map(|verdict| verdict.retry_after_us);
+    refused.try_fold(earliest_us, |longest, us| Some(us?.max(longest))).map(whole_seconds)
+}
+
+/// A wait as `Retry-After` states it: in whole seconds, at least 1.
+pub(super) const fn whole_seconds(us: u64) -> u64 {
+    let seconds = us.div_ceil(MICROS_PER_S);
+    if seconds == 0 { 1 } else { seconds }
 }
 
 const MICROS_PER_S: u64 = 1_000_000;
@@ -68,7 +73,8 @@ mod tests {
         assert_eq!(policy_field([&charge, &charge]), "\"burst\";q=200;w=120, \"burst\";q=200;w=120");
         assert_eq!(state_field([(&charge, &verdict(true, Some(0)))]), "\"burst\";r=7;t=2");
         let all = [verdict(false, Some(1)), verdict(false, Some(1_000_001)), verdict(true, Some(0))];
-        assert_eq!(retry_after_s(&all), Some(2));
-        assert_eq!(retry_after_s(&[verdict(false, None), verdict(false, Some(1))]), None);
+        assert_eq!(retry_after_s(&all, 0), Some(2));
+        assert_eq!(retry_after_s(&all, 2_000_001), Some(3));
+        assert_eq!(retry_after_s(&[verdict(false, None), verdict(false, Some(1))], 0), None);
     }
 }

@@ -2,6 +2,7 @@
 
 mod fault;
 pub mod fields;
+mod quotas;
 
 use crate::cell::Gcra;
 use crate::kinds::{PolicyKind, PolicyName, declare_modules};
@@ -9,6 +10,7 @@ use crate::kinds::{PolicyKind, PolicyName, declare_modules};
 crate::policy_kinds!(declare_modules @limit);
 
 pub use fault::{Fault, OnFault};
+pub use quotas::Quotas;
 pub use rate_limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
 
 /// What every kind of the limit slot decides.

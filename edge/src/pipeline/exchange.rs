@@ -9,9 +9,10 @@ use tollgate_core::authn::query_without_keys;
 use tollgate_core::cache::{CacheKey, StoredMeta, Taken};
 use tollgate_core::cell::OperationId;
 use tollgate_core::event::{Events, Phase, Reason, RouteLabel, SpanId, Verdict};
-use tollgate_core::forward::{Edits, Reply, UpstreamSettings};
+use tollgate_core::forward::{Reply, UpstreamSettings};
 use tollgate_core::hex;
 use tollgate_core::kinds::{AuthnPolicy, Named, Place, PolicyName, SlotPolicy};
+use tollgate_core::limit::Quotas;
 use tollgate_core::problem::Problem;
 use tollgate_core::route::{CanonicalPath, HostName, Matched, RequestHead};
 use tollgate_core::settings::RouteSettings;
@@ -177,8 +178,8 @@ pub(super) struct Journal {
     pub(super) events: Events,
     /// The resource's key, for `Cache-Status`.
     pub(super) resource: Option<CacheKey>,
-    /// Edits of the response, whatever it comes to be.
-    pub(super) reply_edits: Edits,
+    /// What limits said so far.
+    pub(super) quotas: Quotas,
     /// What is undone after the reply.
     pub(super) undos: Vec<Undo>,
     /// What this exchange changes of what is stored, should it succeed.
@@ -212,7 +213,7 @@ impl Journal {
             method: method.clone(),
             events: Events::with_usual_capacity(),
             resource: None,
-            reply_edits: Edits::default(),
+            quotas: Quotas::default(),
             undos: Vec::new(),
             changes: None,
             status: 0,

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use futures_util::future::join_all;
-use http::HeaderName;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
 use tollgate_core::cell::{self, CellKey, CellOperations, Gcra, Operation, Outcome, Reply, Terms, Update};
@@ -18,19 +17,38 @@ use super::undo::{Undo, on_held};
 use crate::patience::{STORE_TIMEOUT_MS, counted};
 use crate::ports::{CounterFault, Counters, Host, Unavailable};
 
-/// Charges limits of the route: before the caller is authenticated those that count by address, then the others.
+/// The limits that one phase charges, and for whom.
+pub(super) struct Limits<'a> {
+    phase: Phase,
+    places: &'a [Place<LimitPolicy>],
+    principal: Option<&'a Principal>,
+}
+
+impl<'a> Limits<'a> {
+    /// Those that are charged before the caller is authenticated; all count by address.
+    pub(super) fn of_guard(exchange: &'a Exchange) -> Self {
+        Self { phase: Phase::Guard, places: &exchange.route().guard_limit, principal: None }
+    }
+
+    /// Those that are charged once the caller is known, or once it is known that nobody is asked.
+    pub(super) fn of(exchange: &'a Exchange, principal: Option<&'a Principal>) -> Self {
+        Self { phase: Phase::Limit, places: &exchange.route().limit, principal }
+    }
+}
+
+/// Charges the limits of a phase.
 ///
 /// All charges at one owner are one call, and calls to several owners are made side by side. One owner charges at once.
 /// Several hold what they grant; the request passes once all of them have confirmed, and otherwise everything is released
 /// after the reply. What an earlier phase charged stays charged: a limit that guards look-ups would guard nothing if a
 /// failed one were free.
-pub(super) async fn limit<H: Host>(
+pub(super) async fn charge<H: Host>(
     host: &H,
     exchange: &Exchange,
-    places: &[Place<LimitPolicy>],
-    principal: Option<&Principal>,
+    limits: Limits<'_>,
     journal: &mut Journal,
 ) -> Result<(), Problem> {
+    let Limits { phase, places, principal } = limits;
     let limits: Vec<Limit<'_>> =
         places.iter().map(|place| exchange.policy(*place)).map(|named| (&named.name, &named.policy)).collect();
     if limits.is_empty() {
@@ -40,13 +58,13 @@ pub(super) async fn limit<H: Host>(
     let hold_ms = (owners.len() > 1).then_some(HOLD_MS);
     let terms = Terms { id: journal.next_operation(), hold_ms };
     let charged = Charged::at(host, owners, terms).await;
-    charged.write_fields(journal);
-    charged.note(journal);
-    let refused = charged.refusal().map_or(Ok(()), Err);
-    let mut decided = refused.and_then(|()| charged.decide_faults(&limits, journal));
+    charged.note(phase, journal);
+    let refused = charged.refusal(journal.quotas.retry_after_us()).map_or(Ok(()), Err);
+    let mut decided = refused.and_then(|()| charged.decide_faults(&limits, phase, journal));
     if decided.is_ok() && hold_ms.is_some() {
-        decided = charged.unconfirmed(host).await.decide_faults(&limits, journal);
+        decided = charged.unconfirmed(host).await.decide_faults(&limits, phase, journal);
     }
+    journal.quotas.add(charged.verdicts(), decided.is_ok());
     if decided.is_err() && hold_ms.is_some() {
         journal.undos.extend(charged.undos());
     }
@@ -129,27 +147,12 @@ impl Charged {
     }
 
     /// The charges that were answered, with what their quotas say.
-    fn verdicts(&self) -> impl Iterator<Item = (&Gcra, &cell::Verdict)> {
+    fn verdicts(&self) -> impl Iterator<Item = (&Gcra, &cell::Verdict)> + Clone {
         let answered = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().ok()?)));
         answered.flat_map(|(update, outcome)| charges_of(update).zip(outcome.verdicts()))
     }
 
-    fn write_fields(&self, journal: &mut Journal) {
-        if self.verdicts().next().is_none() {
-            return;
-        }
-        let pairs = [
-            (fields::RATELIMIT_POLICY, fields::policy_field(self.verdicts().map(|(charge, _)| charge))),
-            (fields::RATELIMIT, fields::state_field(self.verdicts())),
-        ];
-        for (name, value) in pairs {
-            if let Ok(value) = value.try_into() {
-                journal.reply_edits.set_or_append(HeaderName::from_static(name), value);
-            }
-        }
-    }
-
-    fn note(&self, journal: &mut Journal) {
+    fn note(&self, phase: Phase, journal: &mut Journal) {
         for (charge, verdict) in self.verdicts() {
             let (remaining, cost) = (verdict.remaining, charge.cost.get());
             let (result, reason) = if verdict.allowed {
@@ -157,16 +160,16 @@ impl Charged {
             } else {
                 (Verdict::Refuse, Reason::Exhausted { remaining, cost })
             };
-            journal.note_policy(Phase::Limit, &charge.quota, result, reason);
+            journal.note_policy(phase, &charge.quota, result, reason);
         }
     }
 
-    /// The 429 of the first quota that refused, if one did.
-    fn refusal(&self) -> Option<Problem> {
+    /// The 429 of the first quota that refused, if one did. What earlier phases charged allows no retry before `earliest_us`.
+    fn refusal(&self, earliest_us: u64) -> Option<Problem> {
         let (charge, verdict) = self.verdicts().find(|(_, verdict)| !verdict.allowed)?;
-        let wait_s = fields::retry_after_s(self.verdicts().map(|(_, verdict)| verdict));
+        let wait_s = fields::retry_after_s(self.verdicts().map(|(_, verdict)| verdict), earliest_us);
         let detail = match wait_s {
-            Some(s) => format!("The limit `{}` is exhausted. The same request passes in {s} s.", charge.quota),
+            Some(s) => format!("The limit `{}` is exhausted. Try again in {s} s.", charge.quota),
             None => format!(
                 "This request costs {}, more than the limit `{}` ever has ({}).",
                 charge.cost, charge.quota, charge.burst
@@ -179,19 +182,19 @@ impl Charged {
     }
 
     /// What happens to the policies whose owner is in fault: each decides by its own settings.
-    fn decide_faults(&self, limits: &[Limit<'_>], journal: &mut Journal) -> Result<(), Problem> {
+    fn decide_faults(&self, limits: &[Limit<'_>], phase: Phase, journal: &mut Journal) -> Result<(), Problem> {
         let faults = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)));
         for (update, fault) in faults {
             let affected = limits.iter().filter(|(name, _)| charges_of(update).any(|charge| charge.quota == **name));
             for (name, settings) in affected {
                 let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
                 match fault.kind().decide(settings.on_unavailable()) {
-                    OnFault::Pass => journal.note_policy(Phase::Limit, name, Verdict::OpenOnFailure, reason),
+                    OnFault::Pass => journal.note_policy(phase, name, Verdict::OpenOnFailure, reason),
                     OnFault::Refuse(kind, retry_after_s) => {
                         let detail = "The gateway cannot count requests right now. Try again shortly.";
                         let problem = Problem::new(kind, detail, reason).by((*name).clone());
                         let problem = problem.with(RETRY_AFTER, retry_after_s.to_string());
-                        return Err(journal.refused(Phase::Limit, problem));
+                        return Err(journal.refused(phase, problem));
                     }
                 }
             }
@@ -213,7 +216,7 @@ async fn ask<H: Host>(host: &H, updates: &[Update]) -> Vec<Result<Outcome, Count
     join_all(updates.iter().map(|update| counted(host, update))).await
 }
 
-fn charges_of(update: &Update) -> impl Iterator<Item = &Gcra> {
+fn charges_of(update: &Update) -> impl Iterator<Item = &Gcra> + Clone {
     update.cells.iter().flat_map(|part| &part.operations).filter_map(|operation| match operation {
         Operation::Charge(charge) => Some(charge),
         Operation::Confirm | Operation::Release | Operation::AppendPurge(_) | Operation::ReadPurges { .. } => None,

@@ -30,6 +30,7 @@ use crate::ports::{Content, Host};
 use crate::problems::problem_response;
 pub(crate) use exchange::Received;
 use exchange::{Answer, Journal};
+use limit::Limits;
 use step::Step;
 
 /// What the adapter knows of the client's connection.
@@ -94,11 +95,11 @@ async fn phases<H: Host>(
     let exchange = route::route(sites, received, journal)?;
     let content = guard::content(&exchange, content, journal)?;
     guard::admit(&exchange, journal)?;
-    limit::limit(host, &exchange, &exchange.route().guard_limit, None, journal).await?;
+    limit::charge(host, &exchange, Limits::of_guard(&exchange), journal).await?;
     let principal = authenticate::authenticate(isolate, host, &exchange, journal).await?;
     let principal = principal.as_deref();
     authorize::authorize(&exchange, principal, journal)?;
-    limit::limit(host, &exchange, &exchange.route().limit, principal, journal).await?;
+    limit::charge(host, &exchange, Limits::of(&exchange, principal), journal).await?;
     let mut outbound = outbound::outbound(&exchange, &content, journal)?;
     let cache = look_up::look_up(isolate, host, &exchange, &outbound, principal, journal).await?;
     let stale = cache.as_deref().and_then(look_up::CacheUse::stale);

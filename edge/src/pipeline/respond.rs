@@ -26,6 +26,7 @@ pub(super) fn respond<H: Host>(
         Err(End::Answer(answer)) => *answer,
         Err(End::Refuse(problem)) => {
             journal.events.end_with(&problem);
+            let problem = journal.quotas.postponed(problem);
             let is_head = journal.method == Method::HEAD;
             Answer::new(Reply::own(problem_response(problem, &journal.request_id, is_head)))
         }
@@ -40,7 +41,9 @@ pub(super) fn respond<H: Host>(
 
 fn add_fields<C>(reply: &mut Reply<C>, journal: &mut Journal) {
     let edits = reply.edits_mut();
-    edits.extend(std::mem::take(&mut journal.reply_edits));
+    for (name, value) in journal.quotas.fields() {
+        edits.set(name, value);
+    }
     edits.set_text(REQUEST_ID, &journal.request_id);
     if let Some(outcome) = journal.events.cache()
         && let Ok(value) = HeaderValue::from_str(&outcome.field(journal.resource.as_ref().map(|r| r.as_str())))

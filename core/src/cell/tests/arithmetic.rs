@@ -106,6 +106,12 @@ proptest! {
                 prop_assert!(!subject.clone().charge(&charge, now.plus_micros(us - 1)).granted);
                 prop_assert!(subject.clone().charge(&charge, now.plus_micros(us)).granted);
             }
+            if outcome.granted {
+                // To the microsecond, as what is told of the quota is rounded up.
+                let again_us = charge[0].again_us(only_verdict(&outcome));
+                prop_assert!(subject.clone().charge(&charge, now.plus_micros(again_us)).granted);
+                prop_assert!(again_us < 2 || !subject.clone().charge(&charge, now.plus_micros(again_us - 2)).granted);
+            }
         }
     }
 

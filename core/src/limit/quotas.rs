@@ -1,0 +1,103 @@
+//! What the limits of one exchange said, over all phases that charge: the client is told of them together.
+
+use http::header::RETRY_AFTER;
+use http::{HeaderName, HeaderValue};
+
+use super::fields;
+use crate::cell::{Gcra, Verdict};
+use crate::problem::Problem;
+
+/// The charges of an exchange, with what their quotas said.
+#[derive(Debug, Default)]
+pub struct Quotas {
+    charged: Vec<(Gcra, Verdict)>,
+    retry_after_us: u64,
+}
+
+impl Quotas {
+    /// Adds what a phase charged; `kept` is whether the charges stay, whatever becomes of the exchange.
+    pub fn add<'c>(&mut self, charged: impl Iterator<Item = (&'c Gcra, &'c Verdict)> + Clone, kept: bool) {
+        if kept {
+            let waits = charged.clone().map(|(charge, verdict)| charge.again_us(verdict));
+            self.retry_after_us = waits.fold(self.retry_after_us, u64::max);
+        }
+        self.charged.extend(charged.map(|(charge, verdict)| (charge.clone(), verdict.clone())));
+    }
+
+    /// Microseconds until the quotas that were charged, and keep it, would allow the same charges again.
+    #[must_use]
+    pub const fn retry_after_us(&self) -> u64 {
+        self.retry_after_us
+    }
+
+    /// Puts off a `Retry-After` that comes too early for a quota that was charged: it would refuse the request.
+    #[must_use]
+    pub fn postponed(&self, mut problem: Problem) -> Problem {
+        let stated = problem.fields.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let earliest = fields::whole_seconds(self.retry_after_us);
+        if stated.is_some_and(|stated| stated < earliest) {
+            problem.fields.insert(RETRY_AFTER, earliest.into());
+        }
+        problem
+    }
+
+    /// `RateLimit-Policy` and `RateLimit`; none where nothing was charged.
+    pub fn fields(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let charges = || self.charged.iter().map(|(charge, _)| charge);
+        let state = || fields::state_field(self.charged.iter().map(|(charge, verdict)| (charge, verdict)));
+        let lines = (!self.charged.is_empty())
+            .then(|| [(fields::RATELIMIT_POLICY, fields::policy_field(charges())), (fields::RATELIMIT, state())]);
+        let lines = lines.into_iter().flatten();
+        lines.filter_map(|(name, value)| Some((HeaderName::from_static(name), value.try_into().ok()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::ProblemKind;
+    use std::num::NonZeroU32;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    fn daily(burst: u32) -> Gcra {
+        let n = |value| NonZeroU32::new(value).unwrap();
+        Gcra { quota: "daily".into(), rate: n(1), period_ms: n(86_400_000), burst: n(burst), cost: n(1) }
+    }
+
+    const DAY_US: u64 = 86_400_000_000;
+
+    #[track_caller]
+    fn check(kept: bool, ahead_us: u64, stated: u64, want: &str) {
+        let mut quotas = Quotas::default();
+        let said = Verdict { allowed: true, remaining: 0, reset_us: ahead_us, retry_after_us: Some(0) };
+        quotas.add([(&daily(2), &said)].into_iter(), kept);
+        let problem = Problem::plain(ProblemKind::StoreUnavailable, "").with(RETRY_AFTER, stated.to_string());
+        assert_eq!(quotas.postponed(problem).fields[RETRY_AFTER], *want);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn no_retry_is_promised_before_what_was_charged_allows_it() {
+        check(true, 2 * DAY_US, 1, "86400");
+        check(true, 2 * DAY_US - 1, 1, "86400");
+        check(true, 2 * DAY_US, 90_000, "90000");
+        check(true, DAY_US, 1, "1");
+        check(false, 2 * DAY_US, 1, "1");
+        let without = Problem::plain(ProblemKind::Internal, "");
+        assert!(Quotas::default().postponed(without).fields.is_empty());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_limits_of_all_phases_are_one_list() {
+        let mut quotas = Quotas::default();
+        assert_eq!(quotas.fields().count(), 0);
+        let said = Verdict { allowed: true, remaining: 1, reset_us: DAY_US, retry_after_us: Some(0) };
+        let hourly = Gcra { quota: "hourly".into(), ..daily(3) };
+        quotas.add([(&daily(2), &said)].into_iter(), true);
+        quotas.add([(&hourly, &said)].into_iter(), true);
+        let lines: Vec<_> = quotas.fields().map(|(_, value)| value).collect();
+        assert_eq!(
+            lines,
+            ["\"daily\";q=2;w=172800, \"hourly\";q=3;w=259200", "\"daily\";r=1;t=86400, \"hourly\";r=1;t=86400"]
+        );
+    }
+}

@@ -24,15 +24,20 @@ pub(super) async fn authenticate<H: Host>(
         journal.note(Phase::Authenticate, Verdict::Skip, Reason::Public);
         return Ok(None);
     }
-    let mut refusal = None;
+    let mut furthest: Option<Failed> = None;
     for alternative in &exchange.route().authn {
         match by_all(isolate, host, exchange, alternative, journal).await {
             Ok(principal) => return Ok(Some(principal)),
-            Err(problem) => refusal = Some(most_telling(refusal, problem)),
+            Err(failed) => {
+                furthest = Some(match furthest {
+                    Some(earlier) => earlier.or_further(failed),
+                    None => failed,
+                });
+            }
         }
     }
     journal.note(Phase::Authenticate, Verdict::Refuse, Reason::NotAuthenticated);
-    Err(challenged(refusal.unwrap_or_else(no_credential), exchange))
+    Err(challenged(furthest.map_or_else(no_credential, |failed| failed.problem), exchange))
 }
 
 /// Authenticates by every policy of an alternative; all must recognise the same consumer.
@@ -42,9 +47,9 @@ async fn by_all<H: Host>(
     exchange: &Exchange,
     alternative: &[Place<AuthnPolicy>],
     journal: &mut Journal,
-) -> Result<Arc<Principal>, Problem> {
+) -> Result<Arc<Principal>, Failed> {
     let mut recognised: Option<Arc<Principal>> = None;
-    for place in alternative {
+    for (passed, place) in alternative.iter().enumerate() {
         let Named { name, policy } = exchange.policy(*place);
         let found = policy.authenticate(isolate, host, &exchange.received).await;
         let found =
@@ -58,9 +63,30 @@ async fn by_all<H: Host>(
                 journal.note_policy(Phase::Authenticate, name, verdict(problem), problem.reason.clone());
             }
         }
-        recognised = Some(found?);
+        recognised = Some(found.map_err(|problem| Failed { passed, problem })?);
     }
-    recognised.ok_or_else(no_credential)
+    recognised.ok_or_else(|| Failed { passed: 0, problem: no_credential() })
+}
+
+/// Why an alternative did not authenticate the caller.
+struct Failed {
+    /// How many of its policies did.
+    passed: usize,
+    problem: Problem,
+}
+
+impl Failed {
+    /// The failure of the alternative that got further; of two that got as far, that of the earlier one.
+    fn or_further(self, later: Self) -> Self {
+        if later.progress() > self.progress() { later } else { self }
+    }
+
+    /// How far it got: whether it cannot be known that it fails, how many policies passed, whether anything was presented to
+    /// the one that did not.
+    fn progress(&self) -> (bool, usize, bool) {
+        let kind = self.problem.kind;
+        (kind == ProblemKind::StoreUnavailable, self.passed, kind != ProblemKind::CredentialMissing)
+    }
 }
 
 fn no_credential() -> Problem {
@@ -84,14 +110,6 @@ fn joined(first: Option<Arc<Principal>>, second: Arc<Principal>) -> Result<Arc<P
 fn verdict(problem: &Problem) -> Verdict {
     // Another policy may know the caller, so that nothing presented to this one refuses nobody yet.
     if problem.kind == ProblemKind::CredentialMissing { Verdict::Skip } else { problem.verdict() }
-}
-
-/// Of several policies' refusals the one that says most: that something was presented beats that nothing was.
-fn most_telling(earlier: Option<Problem>, later: Problem) -> Problem {
-    match earlier {
-        Some(earlier) if later.kind == ProblemKind::CredentialMissing => earlier,
-        _ => later,
-    }
 }
 
 /// Adds one challenge per policy of the route to a 401 (RFC 9110, section 11.6.1).

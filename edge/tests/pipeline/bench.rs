@@ -196,6 +196,7 @@ pub(crate) const BY_CONSUMER: Place<LimitPolicy> = Place::new(0);
 pub(crate) const BY_ADDRESS: Place<LimitPolicy> = Place::new(1);
 pub(crate) const OFFICE: Place<GuardPolicy> = Place::new(0);
 pub(crate) const QUERY_KEYS: Place<AuthnPolicy> = Place::new(1);
+pub(crate) const BEARER: Place<AuthnPolicy> = Place::new(2);
 
 pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
     let limit = |rate, by, on_unavailable| {
@@ -216,6 +217,7 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
         ("by-consumer", limit(2, LimitBy::Consumer, OnUnavailable::Open)),
         ("by-address", limit(3, LimitBy::Address, OnUnavailable::Closed)),
         ("query-keys", keys(Some("k"))),
+        ("bearer", bearer()),
         ("office", office()),
     ];
     SiteSettings {
@@ -228,6 +230,10 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
         policies: policies.into_iter().map(|(name, policy)| Named { name: name.into(), policy }).collect(),
         routes,
     }
+}
+
+fn bearer() -> Policy {
+    ApiKeySettings { field: "authorization".into(), scheme: Some("Bearer".into()), query: None }.into()
 }
 
 /// Admits the clients of 192.0.2.0/24.

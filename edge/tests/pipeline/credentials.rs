@@ -1,8 +1,8 @@
-use tollgate_core::authn::Credential;
+use tollgate_core::authn::{ApiKey, Credential};
 use tollgate_core::bounds::CREDENTIAL_FRESH_MS;
 use tollgate_core::settings::RouteSettings;
 
-use crate::bench::{Bench, KEYS, NOW, QUERY_KEYS, credential, key, ok, route};
+use crate::bench::{BEARER, Bench, KEYS, NOW, QUERY_KEYS, credential, key, ok, route};
 
 fn bench() -> Bench {
     let keyed = RouteSettings { authn: vec![vec![KEYS]], ..route("/keyed", &["GET"]) };
@@ -85,6 +85,42 @@ fn nobody_is_let_in_while_the_store_is_away() {
     assert_eq!(answer.field("retry-after"), "1");
 }
 
+/// A route that takes a key, or a bearer token together with a key in the query.
+fn two_ways() -> Bench {
+    let authn = vec![vec![KEYS], vec![BEARER, QUERY_KEYS]];
+    let bench = Bench::new(vec![RouteSettings { authn, ..route("/two", &["GET"]) }], ok(&[], "hello"));
+    bench.add(&key(), &credential());
+    bench.get("/two", &[]);
+    bench
+}
+
+#[test]
+fn the_alternative_that_got_furthest_gives_the_refusal() {
+    let known = format!("Bearer {}", key().expose());
+    let nobodys = ApiKey::generate("dev", &[9; 32]).unwrap();
+    let unknown = format!("Bearer {}", nobodys.expose());
+    let bench = two_ways();
+    for (fields, policy, problem) in [
+        (&[][..], "keys", "credential-missing"),
+        (&[("authorization", known.as_str())], "query-keys", "credential-missing"),
+        (&[("authorization", &known), ("x-api-key", "hello")], "query-keys", "credential-malformed"),
+        (&[("authorization", &unknown)], "bearer", "credential-unknown"),
+        (&[("authorization", &unknown), ("x-api-key", "hello")], "keys", "credential-malformed"),
+    ] {
+        let answer = bench.get("/two", fields);
+        let refusal = answer.record.refusal().unwrap();
+        assert_eq!((answer.status, refusal.policy.unwrap().as_str(), refusal.problem.slug()), (401, policy, problem));
+    }
+}
+
+#[test]
+fn a_caller_that_may_be_known_is_told_that_the_store_is_away() {
+    let bench = two_ways();
+    bench.host.records.fault.set(true);
+    let answer = bench.get("/two", &[("x-api-key", key().expose()), ("authorization", "Bearer hello")]);
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "store-unavailable"));
+}
+
 #[test]
 fn a_wall_clock_that_steps_back_keeps_no_revoked_key_alive() {
     let bench = bench();
@@ -106,7 +142,7 @@ fn known_and_unknown_keys_are_remembered_for_their_times_only() {
     assert_eq!(send(), 200, "remembered");
     bench.host.clock.advance(30_000);
     assert_eq!(send(), 401, "asked again");
-    let other = tollgate_core::authn::ApiKey::generate("dev", &[9; 32]).unwrap();
+    let other = ApiKey::generate("dev", &[9; 32]).unwrap();
     let send = || bench.get("/keyed", &[("x-api-key", other.expose())]).status;
     assert_eq!(send(), 401);
     bench.add(&other, &credential());

@@ -86,3 +86,21 @@ fn plans_may_stand_in_files_and_name_what_is_an_apis_own() {
     let found = compile_files(&twice.collect()).expect_err("a plan that is defined twice");
     assert_eq!(found.iter().map(|d| d.code.id()).collect::<Vec<_>>(), ["TG0312"], "{found}");
 }
+
+#[test]
+fn numbers_that_can_never_apply_are_warned_of() {
+    let never = |levels: &str, route: &str| {
+        let text = project("gold: {limits: {burst: {rate: 5/s}}}");
+        let text = text.replace("authn: keys, limit: burst", levels).replace("{path: /x, id: x}", route);
+        let found = found(&text);
+        let never = found.iter().filter(|d| d.code.id() == "TG0608");
+        never.map(|d| (d.span.start.line, d.span.start.column)).collect::<Vec<_>>()
+    };
+    let route = "{path: /x, methods: [GET]}";
+    assert_eq!(never("authn: keys, guard: burst", route), [(8, 19)], "charged before the caller is known");
+    assert_eq!(never("authn: none, limit: burst", route), [(8, 19)], "nobody is authenticated");
+    assert_eq!(never("authn: keys, limit: burst", route), []);
+    let both = format!("{route}, {{path: /y, methods: [GET], guard: none, limit: burst}}");
+    assert_eq!(never("authn: keys, guard: burst", &both), [], "one route is enough");
+    assert_eq!(never("authn: keys", route), [], "it is reported as unused");
+}

@@ -256,6 +256,10 @@ codes! {
         "It takes `POST`, `PUT`, `PATCH` or `DELETE`, and no limit holds for it, so one client can call it as often as \
         it likes. Name a `rate-limit` policy in `limit`, or one by address in `guard`, or write `limit: none` on the API \
         or the route where that is meant."
+    NeverDecides "TG0417" "An alternative of `authn` can never decide."
+        "Alternatives are tried in order, and the first one that authenticates the caller is used. An alternative that \
+        needs all policies of an earlier one, and perhaps others, is never used: the earlier one has authenticated the \
+        caller already."
 
     BadKey "TG0501" "A key in the fixtures is not a valid API key."
         "A key is `tg_`, an environment, a random part and a checksum. A key typed by hand has a wrong checksum \
@@ -290,6 +294,9 @@ codes! {
     PlanWithoutLimit "TG0607" "A plan has numbers for a policy that has none."
         "`limits` of a plan names policies of kind `rate-limit`, and says which numbers its consumers have in place of \
         the policy's own."
+    PlanNeverApplies "TG0608" "A plan has numbers that never apply."
+        "A plan belongs to an authenticated consumer. A limit that is charged only in `guard`, before the caller is \
+        authenticated, or only on public routes, always has its own numbers."
 
     NoOpenApi "TG0701" "A file is not an OpenAPI document that can be read."
         "`spec:` names an OpenAPI document of version 3.0 or 3.1, in YAML or JSON. Its first key is `openapi`, with the \

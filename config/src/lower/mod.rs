@@ -55,6 +55,9 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     let (routes, stated): (Vec<_>, Vec<_>) = routes.into_iter().unzip();
     let whole =
         Whole { routes, policies: policies.all().cloned().collect(), upstreams: upstreams.all().cloned().collect() };
+    if !report.has_errors() {
+        plans::report_unapplied(project, &whole, report);
+    }
     let internal_hosts = hosts.all_internal();
     let gateway = project.gateway.as_ref().zip(telemetry).map(|(gateway, telemetry)| GatewaySettings {
         name: gateway.name.value.clone(),

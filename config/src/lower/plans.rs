@@ -1,8 +1,11 @@
 //! Plans, lowered into the policies whose numbers they replace.
 
+use std::collections::BTreeSet;
+
 use tollgate_core::bounds::PLANS_MAX;
 use tollgate_core::kinds::NamedPolicy;
 
+use super::Whole;
 use super::policies::Definitions;
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::model::project::Project;
@@ -26,6 +29,33 @@ pub(super) fn plans(project: &Project, definitions: &mut Definitions<NamedPolicy
             }
         }
     }
+}
+
+/// Warns of numbers for limits that no route charges to a caller whom it has authenticated.
+pub(super) fn report_unapplied(project: &Project, whole: &Whole, report: &mut Report) {
+    let (mut charged, mut applied) = (BTreeSet::new(), BTreeSet::new());
+    for route in whole.routes.iter().map(|route| &route.settings) {
+        let (guard, limit) = (whole.policies.at(&route.guard_limit), whole.policies.at(&route.limit));
+        charged.extend(guard.chain(limit).map(|limit| limit.name.as_str()));
+        if !route.authn.is_empty() {
+            applied.extend(whole.policies.at(&route.limit).map(|limit| limit.name.as_str()));
+        }
+    }
+    for (plan, written) in &project.plans {
+        let policies = written.iter().flat_map(|plan| &plan.limits).map(|(policy, _)| policy);
+        let unapplied = policies
+            .filter(|policy| charged.contains(policy.value.as_str()) && !applied.contains(policy.value.as_str()));
+        unapplied.for_each(|policy| report_never_applies(plan, policy, report));
+    }
+}
+
+fn report_never_applies(plan: &Spanned<String>, policy: &Spanned<String>, report: &mut Report) {
+    let what = format!("the numbers of plan `{}` for `{}` never apply", plan.value, policy.value);
+    report.push(
+        Diagnostic::warning(Code::PlanNeverApplies, policy.span, what)
+            .why(format!("no route authenticates the caller before it charges `{}`", policy.value))
+            .fix("name the limit in `limit` of a route that has `authn`, or remove these numbers"),
+    );
 }
 
 fn report_too_many(plan: &Spanned<String>, report: &mut Report) {

@@ -3,6 +3,7 @@
 use super::merge::Effective;
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::model::api::Route;
+use crate::model::level::Item;
 use crate::place::Spanned;
 
 /// What a reader of the route would not expect.
@@ -29,6 +30,23 @@ pub(super) fn remarks(route: &Route, effective: &Effective<'_>, is_limited: bool
                 .why("lists append, so this one adds ways to be let in and takes none away")
                 .fix("write `{replace: true, any: [...]}` to accept only these, `{replace: false, any: [...]}` if adding is meant")
                 .related(inherited.first().map_or(*span, |name| name.span), "accepted since here"),
+        );
+    }
+    report_never_decides(&effective.authn.items().collect::<Vec<_>>(), report);
+}
+
+/// Reports alternatives of `authn` that need more than an earlier one: whoever they let in, that one has let in already.
+fn report_never_decides(alternatives: &[&Item], report: &mut Report) {
+    for (place, item) in alternatives.iter().enumerate() {
+        let has = |name: &Spanned<String>| item.names.iter().any(|own| own.value == name.value);
+        let Some(earlier) = alternatives[..place].iter().find(|earlier| earlier.names.iter().all(has)) else {
+            continue;
+        };
+        report.push(
+            Diagnostic::warning(Code::NeverDecides, item.span, format!("{} can never decide", item.title()))
+                .why(format!("{} is tried first, and authenticates every caller that it would", earlier.title()))
+                .fix("remove it, or name it before the other one")
+                .related(earlier.span, "the one that is tried first"),
         );
     }
 }

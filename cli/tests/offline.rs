@@ -50,6 +50,9 @@ fn invalid_command_lines_end_with_2() {
         vec!["explain", "GET", "/", &quickstart(), "-H", "nocolon"],
         vec!["publish", &quickstart(), "--to", "native"],
         vec!["publish", &quickstart(), "--to", "spin", "--remote"],
+        vec!["bundle", "show", "--store", "s.db"],
+        vec!["bundle", "show", "--file", "f.json", "--store", "s.db"],
+        vec!["bundle", "show", "--file", "f.json", "--env", "production"],
         vec!["purge"],
         vec!["purge", "/path"],
         vec!["purge", "--key", "x"],
@@ -60,6 +63,17 @@ fn invalid_command_lines_end_with_2() {
         vec!["key", "new", "--consumer", "a", "--gateway", "Ä"],
         vec!["key", "new", "--consumer", "a", "--gateway", "g", "--expires", "tomorrow"],
         vec!["key", "new", "--consumer", "a", "--gateway", "g", "--env", "TEST"],
+        vec!["key", "new", "--consumer", "a", "--token-file", "t"],
+        vec!["key", "new", "--consumer", "a", "--gateway", "g", "--token-file", "t"],
+        vec!["key", "new", "--consumer", "a", "--at", "http://127.0.0.1:1", "--store", "s.db"],
+        vec!["key", "new", "--consumer", "a", "--gateway", "g", "--ca", "ca.pem"],
+        vec!["key", "new", "--consumer", "a", "--gateway", "g", "--plain-http"],
+        vec!["key", "new", "--consumer", "a", "--gateway", "g", "--store", "s.db"],
+        vec!["key", "new", "--consumer", "a", "--gateway", "g", "--remote"],
+        vec!["key", "new", "--consumer", "a", "--gateway", "g", "--to", "spin", "--binding", "KV"],
+        vec!["key", "new", "--consumer", "a", "--gateway", "g", "--at", "http://127.0.0.1:1"],
+        vec!["key", "new", "--consumer", "a", "--project", ".", "--at", "http://127.0.0.1:1"],
+        vec!["key", "revoke", "--key-id", "key-0123456789ab", "--to", "spin", "--token-file", "t"],
         vec!["key", "revoke", "--key-id", "key-1", "--gateway", "g", "--to", "spin"],
         vec!["serve", "--store", "x.db", "--gateway", "g", "--tls-cert", "c.pem"],
     ] {
@@ -67,6 +81,24 @@ fn invalid_command_lines_end_with_2() {
         assert_eq!(ran.code, Some(2), "{words:?}: {ran:?}");
         assert!(!ran.err.is_empty(), "{words:?}");
     }
+}
+
+#[test]
+fn what_is_missing_is_named_with_its_alternatives() {
+    let missing = |words: &[&str]| {
+        let ran = run(words);
+        assert_eq!(ran.code, Some(2), "{words:?}: {ran:?}");
+        ran.err
+    };
+    let place = missing(&["key", "revoke", "--key-id", "key-0123456789ab"]);
+    assert!(place.contains("<--at <URL>|--to <HOST>>"), "{place}");
+    let which = missing(&["key", "revoke", "--to", "spin"]);
+    assert!(which.contains("<--key-id <ID>|--digest <HEX>>"), "{which}");
+    let help = run(&["key", "revoke", "--help"]).out;
+    assert!(help.contains("<--key-id <ID>|--digest <HEX>> --to <HOST>"), "{help}");
+    let named = run(&["metrics", "--at", "http://127.0.0.1:1"]);
+    assert_eq!(named.code, Some(1), "{named:?}");
+    assert!(named.err.contains("no gateway answers") && !named.err.contains("name another"), "{named:?}");
 }
 
 #[test]

@@ -129,6 +129,7 @@ fn a_key_is_revoked_by_its_id_in_the_stores_of_native_and_spin() {
     for host in ["native", "spin"] {
         let store = project.file(&format!("{host}.db")).display().to_string();
         let place = ["--gateway", "shop", "--to", host, "--store", &store];
+        assert_eq!(run(&["publish", &project.path(), "--to", host, "--store", &store]).code, Some(0));
         let new = run(&[&["key", "new", "--consumer", "acme", "--output", "json"][..], &place].concat()).json();
         let id = new["id"].as_str().expect("an id");
         let revoke = |id: &str| run(&[&["key", "revoke", "--key-id", id][..], &place].concat());
@@ -140,6 +141,21 @@ fn a_key_is_revoked_by_its_id_in_the_stores_of_native_and_spin() {
         let by_digest = run(&[&["key", "revoke", "--digest", digest][..], &place].concat());
         assert!(by_digest.err.contains("was already revoked"), "{by_digest:?}");
         assert_eq!(revoke("key-000000000000").code, Some(1));
+    }
+}
+
+#[test]
+fn a_store_that_is_not_there_is_not_made_for_a_key() {
+    let project = Project::new();
+    for host in ["native", "spin"] {
+        let store = project.file(&format!("typo-{host}.db"));
+        let path = store.display().to_string();
+        let place = ["--gateway", "shop", "--to", host, "--store", &path];
+        for command in [&["key", "new", "--consumer", "acme"][..], &["key", "revoke", "--key-id", "key-000000000000"]] {
+            let ran = run(&[command, &place].concat());
+            assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+            assert!(ran.err.contains("there is no such store") && !store.exists(), "{ran:?}");
+        }
     }
 }
 

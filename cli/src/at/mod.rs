@@ -39,7 +39,9 @@ pub(crate) struct AtArgs {
 
 /// A running gateway.
 pub(crate) struct Gateway<'a> {
-    at: &'a Uri,
+    at: Uri,
+    /// Whether the command line names it.
+    is_named: bool,
     prefix: String,
     token: Option<Secret>,
     ca: Option<&'a PathBuf>,
@@ -56,18 +58,19 @@ pub(crate) struct Call<'c> {
 }
 
 impl AtArgs {
-    /// The gateway at the URL of the command line.
+    /// The gateway that the command line names, or that of `tollgate dev`.
     ///
     /// # Errors
     /// When the URL or the token cannot be used.
-    pub(crate) fn gateway<'a>(&'a self, at: &'a Uri) -> Result<Gateway<'a>, Failure> {
+    pub(crate) fn gateway(&self) -> Result<Gateway<'_>, Failure> {
+        let at = self.at.clone().unwrap_or_else(|| Uri::from_static(HERE));
         let (Some("http" | "https"), Some(host)) = (at.scheme_str(), at.host()) else {
             return Err(Failure::usage("--at is a URL, as in https://api.example.com"));
         };
         if at.query().is_some() {
             return Err(Failure::usage("--at has no query"));
         }
-        let token = token::find(self.token_file.as_deref(), at)?;
+        let token = token::find(self.token_file.as_deref(), &at)?;
         if token.is_some() && at.scheme_str() == Some("http") && !is_loopback(host) && !self.plain_http {
             return Err(Failure::usage(
                 "--at http://… would send the token to another machine in clear: use https, or --plain-http on a network \
@@ -76,7 +79,8 @@ impl AtArgs {
         }
         let path = at.path().trim_end_matches('/');
         let prefix = if path.is_empty() { Prefix::default() } else { path.parse().map_err(Failure::usage)? };
-        Ok(Gateway { at, prefix: prefix.as_str().to_owned(), token, ca: self.ca.as_ref() })
+        let prefix = prefix.as_str().to_owned();
+        Ok(Gateway { at, is_named: self.at.is_some(), prefix, token, ca: self.ca.as_ref() })
     }
 }
 
@@ -126,6 +130,9 @@ impl Gateway<'_> {
         Failure::problem(format!("{} answered {status}: {detail}{hint}", self.name()))
     }
 }
+
+/// The address of `tollgate dev`: the gateway of commands that name none.
+const HERE: &str = "http://127.0.0.1:8080";
 
 /// No content.
 pub(crate) const NOTHING: Option<&()> = None;

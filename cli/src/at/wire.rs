@@ -94,7 +94,8 @@ where
 }
 
 fn unreachable(gateway: &Gateway<'_>, error: &dyn std::fmt::Display) -> Failure {
-    Failure::problem(format!("no gateway answers at {} ({error}); name it with --at", gateway.name()))
+    let hint = if gateway.is_named { "" } else { "; name another one with --at" };
+    Failure::problem(format!("no gateway answers at {} ({error}){hint}", gateway.name()))
 }
 
 /// A purge is written twice, and again where a store takes one write a second.

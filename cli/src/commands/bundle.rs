@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Arg, Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tollgate_kv_schemas::{Bundle, Manifest, Pointer, decode, keys, readable};
 
@@ -70,13 +70,16 @@ enum BundleCommand {
 
 /// Show the contents of a record as JSON; without a record, list all with their sizes and hosts.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    mut_args(of_source),
+    after_help = "\
 Examples:
   tollgate bundle show --project shop                       the records, the largest part first
   tollgate bundle show part:3f2a --project shop             one of them, by a part of its key
   tollgate bundle show --file shop.json --output json
   tollgate bundle show --from native --store shop.db --gateway shop
-  tollgate bundle show shop:config:active --from cloudflare --remote --gateway shop")]
+  tollgate bundle show shop:config:active --from cloudflare --remote --gateway shop"
+)]
 struct ShowArgs {
     /// A record: its key, or a part of its key that no other key contains.
     record: Option<String>,
@@ -99,6 +102,15 @@ struct ShowArgs {
     /// The output format of the list; a record is always JSON.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+/// Refuses options of another source than the one that is named: they would be ignored in silence.
+fn of_source(arg: Arg) -> Arg {
+    match arg.get_id().as_str() {
+        "store" | "binding" | "local" | "remote" => arg.requires("from").conflicts_with_all(["project", "file"]),
+        "env" => arg.conflicts_with_all(["file", "from"]),
+        _ => arg,
+    }
 }
 
 pub(crate) fn run(args: &BundleArgs) -> Result<(), Failure> {

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use http::Uri;
+use clap::{Arg, ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 use tollgate_core::authn::Credential;
 use tollgate_core::operator::{IssuedKey, KeyRequest, KeyView, Resource};
@@ -37,12 +36,15 @@ enum KeyCommand {
 
 /// Create a key: it is shown once, on standard output; its record contains only its digest.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    mut_args(of_place),
+    after_help = "\
 Examples:
   tollgate key new --consumer acme --plan gold --gateway shop --to native --store shop.db
   tollgate key new --consumer acme --scope pets.read --scope pets.write --expires 2027-01-01T00:00:00Z
   tollgate key new --consumer acme --at https://api.example.com --token-file token
-  KEY=$(tollgate key new --consumer ci --gateway shop --to spin)")]
+  KEY=$(tollgate key new --consumer ci --gateway shop --to spin)"
+)]
 struct NewArgs {
     /// The consumer that owns the key.
     #[arg(long, value_name = "ID")]
@@ -78,14 +80,23 @@ struct NewArgs {
 
 /// Revoke a key: its record is kept and marked as revoked. It takes effect within 30 seconds plus the store's delay.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    mut_args(of_place),
+    group = ArgGroup::new("which").required(true).args(["key_id", "digest"]),
+    group = ArgGroup::new("place").required(true).args(["at", "to"]),
+    // On two lines: the one that clap writes is too long for a narrow terminal.
+    override_usage = "\
+tollgate key revoke <--key-id <ID>|--digest <HEX>> --at <URL> [OPTIONS]
+       tollgate key revoke <--key-id <ID>|--digest <HEX>> --to <HOST> [OPTIONS]",
+    after_help = "\
 Examples:
   tollgate key revoke --key-id key-0123456789ab --gateway shop --to native --store shop.db
   tollgate key revoke --key-id key-0123456789ab --at https://api.example.com --token-file token
-  tollgate key revoke --digest 1f3a... --gateway shop --to cloudflare --remote")]
+  tollgate key revoke --digest 1f3a... --gateway shop --to cloudflare --remote"
+)]
 struct RevokeArgs {
     /// The public id, as shown in logs: key- and 12 hexadecimal digits.
-    #[arg(long, value_name = "ID", required_unless_present = "digest", conflicts_with = "digest")]
+    #[arg(long, value_name = "ID")]
     key_id: Option<String>,
     /// The SHA-256 of the key: 64 hexadecimal digits.
     #[arg(long, value_name = "HEX")]
@@ -93,7 +104,7 @@ struct RevokeArgs {
     #[command(flatten)]
     gateway: GatewayArgs,
     /// The host whose store contains its record.
-    #[arg(long, value_enum, value_name = "HOST", required_unless_present = "at", conflicts_with = "at")]
+    #[arg(long, value_enum, value_name = "HOST")]
     to: Option<Place>,
     #[command(flatten)]
     store: StoreArgs,
@@ -102,6 +113,18 @@ struct RevokeArgs {
     /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+/// Refuses options of another place than the one that is named: they would be ignored in silence.
+///
+/// The conflicts are needed too: an argument that conflicts with a given one is not missed where it is required.
+fn of_place(arg: Arg) -> Arg {
+    match arg.get_id().as_str() {
+        "token_file" | "ca" | "plain_http" => arg.requires("at").conflicts_with_all(["to", "gateway", "project"]),
+        "store" | "binding" | "local" | "remote" => arg.requires("to").conflicts_with("at"),
+        "gateway" | "project" => arg.conflicts_with("at"),
+        _ => arg,
+    }
 }
 
 /// The gateway of the key.
@@ -124,11 +147,11 @@ pub(crate) fn run(args: &KeyArgs) -> Result<(), Failure> {
 
 fn new(args: &NewArgs) -> Result<(), Failure> {
     let request = request(args)?;
-    if let Some(at) = &args.at.at {
-        return new_at(args, at, &request);
+    if args.at.at.is_some() {
+        return new_at(args, &request);
     }
     let gateway = args.gateway.name()?;
-    let target = args.to.map(|place| Target::of(place, &args.store)).transpose()?;
+    let target = args.to.map(|place| Target::existing(place, &args.store)).transpose()?;
     let mut random = [0u8; 32];
     getrandom::fill(&mut random)
         .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
@@ -157,8 +180,8 @@ fn new(args: &NewArgs) -> Result<(), Failure> {
 }
 
 /// Has a running gateway issue the key.
-fn new_at(args: &NewArgs, at: &Uri, request: &KeyRequest) -> Result<(), Failure> {
-    let gateway = args.at.gateway(at)?;
+fn new_at(args: &NewArgs, request: &KeyRequest) -> Result<(), Failure> {
+    let gateway = args.at.gateway()?;
     let issued: IssuedKey = gateway.send(Resource::NewKey, "", Some(request))?;
     match args.output {
         Output::Json => terminal::print(&format!("{:#}\n", json!(issued))),
@@ -187,13 +210,9 @@ fn request(args: &NewArgs) -> Result<KeyRequest, Failure> {
 
 fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
     let digest = digest_prefix(args)?;
-    let place = match (&args.at.at, args.to) {
-        (Some(at), _) => return revoke_at(args, at),
-        (None, Some(place)) => place,
-        (None, None) => return Err(Failure::usage("--to or --at is needed")),
-    };
+    let Some(place) = args.to else { return revoke_at(args) };
     let gateway = args.gateway.name()?;
-    let target = Target::of(place, &args.store)?;
+    let target = Target::existing(place, &args.store)?;
     let prefix = format!("{gateway}:credential:{digest}");
     let found = target.keys(&prefix)?;
     let [key] = found.as_slice() else {
@@ -220,8 +239,8 @@ fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
 }
 
 /// Has a running gateway revoke the key.
-fn revoke_at(args: &RevokeArgs, at: &Uri) -> Result<(), Failure> {
-    let gateway = args.at.gateway(at)?;
+fn revoke_at(args: &RevokeArgs) -> Result<(), Failure> {
+    let gateway = args.at.gateway()?;
     let named = args.key_id.as_deref().or(args.digest.as_deref()).unwrap_or_default();
     let view: KeyView = gateway.send(Resource::RevokeKey, named, NOTHING)?;
     match args.output {

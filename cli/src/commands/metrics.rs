@@ -1,7 +1,6 @@
 //! `tollgate metrics`: what a running gateway has counted, by its operator endpoint.
 
 use clap::Args;
-use http::Uri;
 use serde_json::Value;
 use tollgate_core::operator::Resource;
 
@@ -28,8 +27,7 @@ pub(crate) struct MetricsArgs {
 }
 
 pub(crate) fn run(args: &MetricsArgs) -> Result<(), Failure> {
-    let here = Uri::from_static(super::HERE);
-    let gateway = args.at.gateway(args.at.at.as_ref().unwrap_or(&here))?;
+    let gateway = args.at.gateway()?;
     let accept = match args.output {
         Output::Text => "text/plain",
         Output::Json => "application/json",

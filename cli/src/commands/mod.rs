@@ -21,9 +21,6 @@ pub(crate) mod test;
 
 use clap::ValueEnum;
 
-/// The address of `tollgate dev`: the default gateway of commands that ask a running one.
-const HERE: &str = "http://127.0.0.1:8080";
-
 /// The output format of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {

@@ -42,8 +42,7 @@ pub(crate) fn run(args: &PurgeArgs) -> Result<(), Failure> {
         (None, Some(_)) => return Err(Failure::usage("--key is 64 hexadecimal digits, as shown in Cache-Status")),
         (None, None) => json!({"all": true}),
     };
-    let here = Uri::from_static(super::HERE);
-    let gateway = args.at.gateway(args.at.at.as_ref().unwrap_or(&here))?;
+    let gateway = args.at.gateway()?;
     let answer: PurgeAnswer = gateway.send(Resource::NewPurge, "", Some(&what))?;
     terminal::print(&match args.output {
         Output::Text if answer.all => "purged all\n".to_owned(),

@@ -11,6 +11,9 @@ use super::{KeyValue, bulk_json};
 use crate::failure::Failure;
 use crate::terminal;
 
+/// The binding that the Worker reads its records from, as wrangler.toml of the repository has it.
+pub(super) const DEFAULT_BINDING: &str = "TOLLGATE_RECORDS";
+
 /// A namespace as wrangler.toml of the current folder binds it.
 pub(crate) struct KvNamespace {
     binding: String,

@@ -38,15 +38,24 @@ pub(crate) struct StoreArgs {
     /// The store's file (native: required; spin: .spin/sqlite_key_value.db where it is left out).
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
-    /// The KV namespace's binding in wrangler.toml (cloudflare).
-    #[arg(long, value_name = "NAME", default_value = "TOLLGATE_RECORDS")]
-    binding: String,
+    /// The KV namespace's binding in wrangler.toml (cloudflare; TOLLGATE_RECORDS where it is left out).
+    #[arg(long, value_name = "NAME")]
+    binding: Option<String>,
     /// Write to the local store of `wrangler dev` (cloudflare; the default).
     #[arg(long, conflicts_with = "remote")]
     local: bool,
     /// Write to Cloudflare itself (cloudflare).
     #[arg(long)]
     remote: bool,
+}
+
+impl StoreArgs {
+    fn check(&self, place: Place) -> Result<(), Failure> {
+        if place != Place::Cloudflare && (self.local || self.remote || self.binding.is_some()) {
+            return Err(Failure::usage("--binding, --local and --remote go with cloudflare"));
+        }
+        Ok(())
+    }
 }
 
 /// A store to write to.
@@ -59,14 +68,15 @@ pub(crate) enum Target {
 impl Target {
     /// Opens the store that the command line names; what does not fit the platform is refused.
     pub(crate) fn of(place: Place, args: &StoreArgs) -> Result<Self, Failure> {
-        if place != Place::Cloudflare && (args.local || args.remote) {
-            return Err(Failure::usage("--local and --remote go with cloudflare"));
-        }
+        args.check(place)?;
         match (place, &args.store) {
             (Place::Native, None) => Err(Failure::usage("native needs --store PATH: the file the host reads")),
             (Place::Native, Some(path)) => native::open(path),
             (Place::Cloudflare, Some(_)) => Err(Failure::usage("--store does not go with cloudflare; see --binding")),
-            (Place::Cloudflare, None) => Ok(Self::Cloudflare(KvNamespace::new(&args.binding, args.remote))),
+            (Place::Cloudflare, None) => {
+                let binding = args.binding.as_deref().unwrap_or(cloudflare::DEFAULT_BINDING);
+                Ok(Self::Cloudflare(KvNamespace::new(binding, args.remote)))
+            }
             (Place::Spin, path) => {
                 let path = path.clone().unwrap_or_else(|| PathBuf::from(spin::DEFAULT_FILE));
                 SpinStore::open(path).map(Self::Spin)
@@ -74,15 +84,17 @@ impl Target {
         }
     }
 
-    /// The same, to be read: a file that is not there is not made.
+    /// The same, where it exists: a path that is misspelt makes no new store.
     pub(crate) fn existing(place: Place, args: &StoreArgs) -> Result<Self, Failure> {
+        args.check(place)?;
         let file = match (place, &args.store) {
             (Place::Native | Place::Cloudflare, path) => path.clone(),
             (Place::Spin, path) => Some(path.clone().unwrap_or_else(|| PathBuf::from(spin::DEFAULT_FILE))),
         };
         match file.filter(|file| !file.exists()) {
             Some(missing) if place != Place::Cloudflare => {
-                Err(Failure::problem(format!("{}: there is no such store", missing.display())))
+                let missing = missing.display();
+                Err(Failure::problem(format!("{missing}: there is no such store; `tollgate publish` creates it")))
             }
             Some(_) | None => Self::of(place, args),
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use tollgate_config::Compiled;
 use tollgate_config::policies::{Change as Judgement, Setting, Settings, admitted, settings};
-use tollgate_core::kinds::{LimitPolicy, PolicyView, Slot};
+use tollgate_core::kinds::{PolicyView, Slot};
 use tollgate_core::settings::RouteSettings;
 
 use super::value::{Looseness, compare, compare_admitted, is_same};
@@ -20,13 +20,17 @@ pub(super) fn lists(
     new: &RouteSettings,
     subject: &str,
 ) -> Vec<Change> {
-    let guards = |compiled, route| in_force(compiled, route, |policy| policy.slot == Slot::Guard);
-    let limits = |compiled, route| in_force(compiled, route, |policy| policy.slot == Slot::Limit);
+    let guards = |compiled, route| in_force(compiled, route, Slot::Guard);
+    // Where nobody is authenticated, a limit in `guard` is charged for the same requests as one in `limit`.
+    let is_public = old.authn.is_empty() && new.authn.is_empty();
+    let limits = |compiled, route| {
+        let all = in_force(compiled, route, Slot::Limit).into_iter();
+        all.map(|limit| InForce { in_guard: limit.in_guard && !is_public, ..limit }).collect::<Vec<_>>()
+    };
     let (old_limits, new_limits) = (limits(from, old), limits(to, new));
     let charges = !(old_limits.is_empty() && new_limits.is_empty());
     let mut all = list(subject, &GUARD, (from, &guards(from, old)), (to, &guards(to, new)));
     all.extend(list(subject, &LIMIT, (from, &old_limits), (to, &new_limits)));
-    all.extend(moved(subject, (from, old), (to, new)));
     if old.cost != new.cost && charges {
         let values = Differing { from: Some(old.cost.to_string()), to: Some(new.cost.to_string()) };
         all.push(if new.cost > old.cost {
@@ -54,12 +58,23 @@ const GUARD: HoldingList = HoldingList {
 const LIMIT: HoldingList =
     HoldingList { key: "limit", lifted: "a limit is lifted", added: "requests past a new limit are refused" };
 
-/// A policy that holds for a route: its name and settings.
-type InForce = (String, Settings);
+/// A policy that holds for a route.
+struct InForce {
+    name: String,
+    settings: Settings,
+    /// Whether it is a limit that is charged before the caller is authenticated.
+    in_guard: bool,
+}
 
-fn in_force(compiled: &Compiled, route: &RouteSettings, is_of: impl Fn(&PolicyView<'_>) -> bool) -> Vec<InForce> {
-    let policies = route.policies(compiled.policies()).filter(is_of);
-    policies.filter_map(|policy| Some((policy.name.to_owned(), settings(compiled.policies(), policy.name)?))).collect()
+fn in_force(compiled: &Compiled, route: &RouteSettings, slot: Slot) -> Vec<InForce> {
+    let all = compiled.policies();
+    let in_guard: BTreeSet<&str> = all.at(&route.guard_limit).map(|limit| limit.name.as_str()).collect();
+    let policies = route.policies(all).filter(|policy| policy.slot == slot);
+    let in_force = |policy: PolicyView<'_>| {
+        let (name, in_guard) = (policy.name.to_owned(), in_guard.contains(policy.name));
+        Some(InForce { name, settings: settings(all, policy.name)?, in_guard })
+    };
+    policies.filter_map(in_force).collect()
 }
 
 fn list(
@@ -68,50 +83,44 @@ fn list(
     (from, old): (&Compiled, &[InForce]),
     (to, new): (&Compiled, &[InForce]),
 ) -> Vec<Change> {
-    let has = |list: &[InForce], name: &str| list.iter().any(|(known, _)| known == name);
+    let find = |list: &'_ [InForce], name: &str| list.iter().position(|known| known.name == name);
     let mut all = Vec::new();
-    let mut added: Vec<&InForce> = new.iter().filter(|(name, _)| !has(old, name)).collect();
-    for (name, settings) in old.iter().filter(|(name, _)| !has(new, name)) {
+    let mut added: Vec<&InForce> = new.iter().filter(|new| find(old, &new.name).is_none()).collect();
+    for old in old {
         // The same policy by another name: counters begin anew, and nothing else differs.
-        let is_same =
-            |(other, new): &&InForce| new == settings || admission(from, name, to, other) == Some(Looseness::Same);
-        if let Some(same) = added.iter().position(is_same) {
-            added.remove(same);
-            continue;
-        }
-        let values = Differing { from: Some(summary(settings)), to: None };
-        all.push(Change::of(subject, of.key, values, Effect::Compatible, of.lifted).loosening());
+        let is_same = |new: &&InForce| {
+            new.settings == old.settings || admission(from, &old.name, to, &new.name) == Some(Looseness::Same)
+        };
+        let kept = find(new, &old.name).map(|place| &new[place]);
+        let kept = kept.or_else(|| added.iter().position(is_same).map(|same| added.remove(same)));
+        all.extend(match kept {
+            Some(new) => moved(subject, old, new),
+            None => {
+                let values = Differing { from: Some(summary(&old.settings)), to: None };
+                Some(Change::of(subject, of.key, values, Effect::Compatible, of.lifted).loosening())
+            }
+        });
     }
-    for (_, settings) in added {
-        let values = Differing { from: None, to: Some(summary(settings)) };
+    for new in added {
+        let values = Differing { from: None, to: Some(summary(&new.settings)) };
         all.push(Change::of(subject, of.key, values, Effect::Breaking, of.added));
     }
     all
 }
 
-/// Limits that both routes have, but charge on different sides of authentication.
-fn moved(
-    subject: &str,
-    (from, old): (&Compiled, &RouteSettings),
-    (to, new): (&Compiled, &RouteSettings),
-) -> Vec<Change> {
-    let names = |compiled: &Compiled, places: &[_]| -> BTreeSet<String> {
-        compiled.policies().at::<LimitPolicy>(places).map(|limit| limit.name.to_string()).collect()
-    };
-    let change = |name: &String, (before, after): (&str, &str), reason| {
-        let values =
-            Differing { from: Some(format!("{name} in `{before}`")), to: Some(format!("{name} in `{after}`")) };
-        Change::of(subject, "limit", values, Effect::Review, reason)
-    };
-    let (old_guard, old_limit) = (names(from, &old.guard_limit), names(from, &old.limit));
-    let (new_guard, new_limit) = (names(to, &new.guard_limit), names(to, &new.limit));
-    let earlier = old_limit
-        .intersection(&new_guard)
-        .map(|name| change(name, ("limit", "guard"), "requests of callers who are not authenticated are charged too"));
-    let later = old_guard.intersection(&new_limit).map(|name| {
-        change(name, ("guard", "limit"), "requests of callers who are not authenticated are not charged").loosening()
-    });
-    earlier.chain(later).collect()
+/// A limit that is charged in another list.
+fn moved(subject: &str, old: &InForce, new: &InForce) -> Option<Change> {
+    let shown = |limit: &InForce| format!("{} in {}", limit.name, if limit.in_guard { GUARD.key } else { LIMIT.key });
+    let values = Differing { from: Some(shown(old)), to: Some(shown(new)) };
+    let change = |effect, reason| Change::of(subject, LIMIT.key, values, effect, reason);
+    match (old.in_guard, new.in_guard) {
+        (false, true) => Some(change(Effect::Breaking, "requests without a valid credential are charged too")),
+        (true, false) => {
+            let reason = "requests without a valid credential are not charged any more";
+            Some(change(Effect::Compatible, reason).loosening())
+        }
+        (true, true) | (false, false) => None,
+    }
 }
 
 /// Policies that both gateways have by one name and use in one slot.

@@ -89,6 +89,25 @@ fn a_limit_is_compared_across_periods_and_told_once() {
 }
 
 #[test]
+fn a_limit_in_guard_is_charged_for_requests_without_a_credential_too() {
+    use Effect::{Breaking, Compatible};
+    let policies =
+        "tries: {kind: rate-limit, rate: 9/min, by: address}, spare: {kind: rate-limit, rate: 9/min, by: address}";
+    for (from, to, expected) in [
+        ("limit: tries", "guard: tries", vec![("limit", Breaking, false)]),
+        ("limit: tries", "guard: spare", vec![("limit", Breaking, false)]),
+        ("guard: tries", "limit: tries", vec![("limit", Compatible, true)]),
+        ("guard: tries", "guard: spare", vec![]),
+        ("limit: tries, authn: none", "guard: tries, authn: none", vec![]),
+        ("guard: tries", "guard: tries, limit: spare", vec![("limit", Breaking, false)]),
+        ("guard: tries", "", vec![("limit", Compatible, true)]),
+    ] {
+        let route = |settings: &str| format!("{{path: /a, id: x, {settings}}}, {{path: /b, limit: [tries, spare]}}");
+        check((policies, &route(from)), (policies, &route(to)), &expected);
+    }
+}
+
+#[test]
 fn several_authenticators_let_in_fewer_than_each_of_them() {
     use Effect::{Breaking, Compatible, Review};
     for (from, to, expected) in [
@@ -140,16 +159,6 @@ fn filters_are_judged_by_whom_they_admit() {
     check((&filter, guarded), (&filter, "{path: /a}"), &[("guard", Compatible, true)]);
     let halves = "staff: {kind: ip-filter, allow: [10.0.0.0/9, 10.128.0.0/9]}";
     check((&filter, guarded), (halves, "{path: /a, guard: staff}"), &[]);
-}
-
-#[test]
-fn a_limit_that_moves_across_authentication_is_for_review() {
-    use Effect::Review;
-    let slow = "slow: {kind: rate-limit, rate: 1/s, by: address}";
-    let (early, late) = ("{path: /a, guard: slow}", "{path: /a, limit: slow}");
-    check((slow, late), (slow, early), &[("limit", Review, false)]);
-    check((slow, early), (slow, late), &[("limit", Review, true)]);
-    check((slow, early), (slow, early), &[]);
 }
 
 #[test]

@@ -48,6 +48,10 @@ fn a_plan_has_numbers_in_place_of_a_limits_own() {
     let gold: Vec<_> = origins.iter().filter(|o| o.level == OriginLevel::Plan && o.setting.contains("gold")).collect();
     let shown: Vec<_> = gold.iter().map(|origin| (origin.setting.as_str(), origin.value.as_str())).collect();
     assert_eq!(shown, [("policies.burst.plans.gold.rate", "1000/min"), ("policies.burst.plans.gold.burst", "2000")]);
+    let guarded = compile_str("tollgate.yaml", &text.replace("limit: burst", "guard: burst")).expect("warnings only");
+    let origins = guarded.origins(&guarded.routes()[0]);
+    assert!(origins.iter().any(|o| o.setting == "policies.burst.rate"));
+    assert!(origins.iter().all(|o| o.level != OriginLevel::Plan), "the caller is not known yet");
 }
 
 #[test]

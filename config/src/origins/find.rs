@@ -1,6 +1,7 @@
 //! Origins of one route.
 
 use tollgate_core::bounds::{CONNECT_TIMEOUT_MS_DEFAULT, CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
+use tollgate_core::settings::RouteSettings;
 
 use super::{Origin, Overridden, policy, show};
 use crate::diagnostic::Substituted;
@@ -33,13 +34,22 @@ impl Finder<'_> {
         all.extend(lists(&effective));
         all.extend(singles(&effective));
         all.extend(caching(&effective));
-        let named = route.settings.policies(&self.whole.policies);
-        named.for_each(|policy| all.extend(policy::origins(self.project, &self.whole.policies, policy.name)));
+        for policy in route.settings.policies(&self.whole.policies) {
+            let origins = policy::origins(self.project, &self.whole.policies, policy.name);
+            let with_plans = self.have_plans(route, policy.name);
+            all.extend(origins.into_iter().filter(|origin| with_plans || origin.level != OriginLevel::Plan));
+        }
         for origin in &mut all {
             let given = origin.span.and_then(|span| self.substituted.get(&span));
             origin.given = given.map(|given| given.span);
         }
         all
+    }
+
+    /// Whether the numbers of plans hold for a policy on a route: only for callers who are known when it is charged.
+    fn have_plans(&self, route: &CompiledRoute, policy: &str) -> bool {
+        let RouteSettings { authn, limit, .. } = &route.settings;
+        !authn.is_empty() && self.whole.policies.at(limit).any(|limit| limit.name == policy)
     }
 
     fn of_route(&self, route: &CompiledRoute, api: &Api, written: &Route) -> Vec<Origin> {

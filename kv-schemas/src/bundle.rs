@@ -8,12 +8,12 @@ use tollgate_core::settings::{GatewaySettings, SiteSettings};
 
 use crate::{Generation, Id, Manifest, Need, Pointer, RecordError, decode, encode, keys, part};
 
-/// A whole bundle as records.
+/// A complete bundle as records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
-    /// The bundle's name.
+    /// The bundle's id.
     pub id: Id,
-    /// What an edge must know to serve it, sorted.
+    /// What an edge must support to serve it, sorted.
     pub needs: Vec<Need>,
     /// Keys and values for a store in which nothing was published before: parts, manifest, pointer.
     pub records: Vec<(String, Vec<u8>)>,
@@ -21,7 +21,7 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Puts a bundle together from the settings per host pattern; equal settings become one part.
+    /// Creates a bundle from the settings per host pattern; equal settings become one part.
     #[must_use]
     pub fn new(gateway: &GatewaySettings, sites: &BTreeMap<HostPattern, SiteSettings>) -> Self {
         let (mut records, mut parts, mut needs) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
@@ -44,7 +44,7 @@ impl Bundle {
         bundle
     }
 
-    /// Parts and manifest, in this order: what is named by its content, and can be written at any time.
+    /// Parts and manifest, in this order: records that are named by their content and can be written at any time.
     #[must_use]
     pub fn content(&self) -> &[(String, Vec<u8>)] {
         self.records.split_last().map_or(&[], |(_, content)| content)
@@ -56,7 +56,7 @@ impl Bundle {
         keys::active(&self.gateway)
     }
 
-    /// The pointer that publishes it after another. Where that one names the same bundle, the previous one stays.
+    /// The pointer that publishes it after `active`. If that names the same bundle, its previous generation is kept.
     fn pointer_after(&self, before: Option<&Pointer>) -> Pointer {
         let generation = before.map_or(0, |pointer| pointer.newest.generation).saturating_add(1);
         let newest = Generation { generation, bundle: self.id, needs: self.needs.clone() };
@@ -66,7 +66,7 @@ impl Bundle {
     }
 }
 
-/// Needs are sorted by kind and version, and a version implies those before it.
+/// Needs are sorted by kind and version, and a version includes the earlier ones.
 fn newest_of_each_kind(needs: BTreeSet<Need>) -> Vec<Need> {
     let by_kind: BTreeMap<String, Need> = needs.into_iter().map(|need| (need.kind().to_owned(), need)).collect();
     by_kind.into_values().collect()
@@ -74,15 +74,15 @@ fn newest_of_each_kind(needs: BTreeSet<Need>) -> Vec<Need> {
 
 /// One publication of a bundle to a store that may be eventually consistent.
 ///
-/// The steps, each by whoever reaches the store:
+/// The steps, each executed by the code that has access to the store:
 ///
 /// 1. Read the pointer: [`Publication::begin`].
-/// 2. Write [`Publication::content`], and read it back until all of it is there.
-/// 3. Read the pointer again, and write what [`Publication::pointer`] makes of it.
+/// 2. Write [`Publication::content`], and read it back until all of it is visible.
+/// 3. Read the pointer again, and write the result of [`Publication::pointer`].
 /// 4. Read it once more: [`Publication::finish`] says whether another publication came in between.
 ///
-/// So no edge finds a name without its record, except for what a store remembers as missing; and two that publish at once
-/// do not go unnoticed.
+/// So no edge reads a name without its record, except for misses that a store has cached, and concurrent publications
+/// are detected.
 #[derive(Clone, Debug)]
 pub struct Publication<'b> {
     bundle: &'b Bundle,
@@ -93,21 +93,21 @@ pub struct Publication<'b> {
 /// The pointer that the store had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Before {
-    /// None, or one that was read.
+    /// None, or one that could be read.
     Read(Option<Pointer>),
-    /// One that cannot be read; it is replaced, whatever it becomes meanwhile.
+    /// One that cannot be read; it is replaced, even if it changes meanwhile.
     Unreadable,
 }
 
-/// Why a publication does not go on. Nothing was switched, but for the last.
+/// Why a publication stops. The pointer was not changed, except in the last case.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PublishError {
-    /// The pointer in the store is damaged or of a newer form, so the generation that follows it is not known.
+    /// The pointer in the store is damaged or has a newer version, so the next generation is not known.
     #[error("the pointer in the store cannot be read: {0}")]
     Unreadable(#[from] RecordError),
-    /// Another publication moved the pointer since this one began.
+    /// Another publication changed the pointer since this one began.
     #[error(
-        "another publication moved the pointer meanwhile, from generation {} to {}: nothing was switched; look at what was published, then publish again",
+        "another publication changed the pointer meanwhile, from generation {} to {}: nothing was activated; check what was published, then publish again",
         number(*.began), number(*.found)
     )]
     Moved {
@@ -116,13 +116,13 @@ pub enum PublishError {
         /// The generation now.
         found: Option<u64>,
     },
-    /// Another publication wrote its pointer over this one's.
+    /// Another publication overwrote this one's pointer.
     #[error(
-        "another publication replaced generation {} at the same time, the store now says {}: look at what was published, then publish again",
+        "another publication replaced generation {} at the same time, the store now has {}: check what was published, then publish again",
         .written, number(*.found)
     )]
     Replaced {
-        /// The generation that this one wrote.
+        /// The generation of this publication.
         written: u64,
         /// The generation now.
         found: Option<u64>,
@@ -133,36 +133,36 @@ impl<'b> Publication<'b> {
     /// Begins with the pointer that the store has.
     ///
     /// # Errors
-    /// When that cannot be read; [`Publication::replacing`] publishes all the same.
+    /// If that cannot be read; [`Publication::replacing`] publishes in spite of it.
     pub fn begin(bundle: &'b Bundle, stored: Option<&[u8]>) -> Result<Self, PublishError> {
         let before = stored.map(decode::<Pointer>).transpose()?;
         let pointer = bundle.pointer_after(before.as_ref());
         Ok(Self { bundle, before: Before::Read(before), pointer })
     }
 
-    /// Begins in a store whose pointer cannot be read, after the last generation that is known to have been published.
+    /// Begins in a store whose pointer cannot be read, after the last known generation.
     #[must_use]
     pub fn replacing(bundle: &'b Bundle, generation: u64) -> Self {
         Self { bundle, before: Before::Unreadable, pointer: bundle.pointer_after(None) }.after(generation)
     }
 
-    /// Lets the generation be larger than this one, whatever the store says.
+    /// Makes the generation larger than this one, whatever the store contains.
     ///
-    /// Edges refuse a generation that is smaller than one that they have seen, so a store that was lost or damaged is
-    /// published to with the number of the last publication known.
+    /// Edges refuse a generation that is smaller than one they have read, so publishing to a store that was lost or
+    /// damaged needs the number of the last known publication.
     #[must_use]
     pub fn after(mut self, generation: u64) -> Self {
         self.pointer.newest.generation = self.pointer.newest.generation.max(generation.saturating_add(1));
         self
     }
 
-    /// What to write first.
+    /// The records to write first.
     #[must_use]
     pub fn content(&self) -> &'b [(String, Vec<u8>)] {
         self.bundle.content()
     }
 
-    /// The generation that it publishes.
+    /// The generation of this publication.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.pointer.newest.generation
@@ -171,7 +171,7 @@ impl<'b> Publication<'b> {
     /// The pointer to write once the content can be read, given the one that the store has now.
     ///
     /// # Errors
-    /// When it is not the one that this publication began with.
+    /// If it is not the one that this publication began with.
     pub fn pointer(&self, stored: Option<&[u8]>) -> Result<Vec<u8>, PublishError> {
         let now = read(stored);
         match &self.before {
@@ -183,10 +183,10 @@ impl<'b> Publication<'b> {
         }
     }
 
-    /// Checks that the pointer that the store has is the one that was written.
+    /// Checks that the store still has the pointer that was written.
     ///
     /// # Errors
-    /// When it is another's.
+    /// If it has another one.
     pub fn finish(&self, stored: Option<&[u8]>) -> Result<(), PublishError> {
         let now = read(stored);
         if now.as_ref() == Some(&self.pointer) {

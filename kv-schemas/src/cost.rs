@@ -1,19 +1,20 @@
-//! What reading costs in memory, charged before anything is made of the bytes.
+//! The memory cost of decoding, charged before anything is allocated.
 //!
-//! A byte of CBOR can become an empty list of 24 bytes, and a slash a segment of a path with a node of the router. So what
-//! is read is first walked over, item by item and without a call of its own for nested ones, and each is charged against a
-//! budget. The walk also holds the form to what this crate writes: definite lengths, no tags, a bounded depth.
+//! A byte of CBOR can become an empty list of 24 bytes, and a slash can become a path segment with a node of the
+//! router. So the bytes are first traversed item by item, without recursion, and each item is charged against a budget.
+//! The traversal also checks that the encoding is the one that this crate writes: definite lengths, no tags, a bounded
+//! depth.
 
 use thiserror::Error;
 
-/// Memory that may still be made of a record, in bytes.
+/// Memory that may still be allocated for a record, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget(usize);
 
-/// Why bytes are not read.
+/// Why bytes are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Refused {
-    #[error("cut off at byte {0}")]
+    #[error("truncated at byte {0}")]
     CutOff(usize),
     #[error("not of the expected form at byte {0}")]
     Form(usize),
@@ -26,7 +27,7 @@ impl Budget {
         Self(bytes)
     }
 
-    /// Charges the first item of these bytes with all that is in it; answers its length.
+    /// Charges the first item of these bytes with everything in it; returns its length.
     pub(crate) fn spend_item(&mut self, bytes: &[u8]) -> Result<usize, Refused> {
         let mut walk = Walk { bytes, at: 0, left: self.0 };
         let walked = walk.item();
@@ -41,7 +42,7 @@ struct Walk<'b> {
     left: usize,
 }
 
-/// Items that are still to come within a list or a map.
+/// Items that remain within a list or a map.
 #[derive(Clone, Copy, Default)]
 struct Open {
     items: usize,
@@ -69,14 +70,14 @@ impl Walk<'_> {
         }
     }
 
-    /// Passes over one item, or over the head of a list or a map, and answers what that holds.
+    /// Skips one item, or the head of a list or a map, and returns the number of contained items.
     fn head(&mut self, within: Open) -> Result<Option<Open>, Refused> {
         let start = self.at;
         let first = *self.bytes.get(start).ok_or(Refused::CutOff(start))?;
         self.at += 1;
         let argument = self.argument(first & 0x1f)?;
         match first >> 5 {
-            // In a map, every other item is a key; one that is a number takes no room.
+            // In a map, every other item is a key; a number as key needs no memory.
             0 | 1 if within.is_map && within.items.is_multiple_of(2) => Ok(None),
             0 | 1 | SIMPLE => self.spend(SCALAR_COST).map(|()| None),
             BYTES | TEXT => self.text(argument).map(|()| None),
@@ -117,7 +118,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A count is not believed beyond the bytes that are there: each item takes one at least.
+    /// A count cannot exceed the number of bytes, because each item has at least one.
     fn open(&self, count: u64, items_each: usize) -> Result<Open, Refused> {
         let room = (self.bytes.len() - self.at) / items_each;
         let count = usize::try_from(count).ok().filter(|count| *count <= room).ok_or(Refused::CutOff(self.at))?;
@@ -137,23 +138,23 @@ const LIST: u8 = 4;
 const MAP: u8 = 5;
 const SIMPLE: u8 = 7;
 
-/// How deep lists and maps may be nested: the settings have 6 levels.
+/// The maximum nesting of lists and maps: the settings have 6 levels.
 const DEPTH_MAX: usize = 16;
 
-/// Memory that a number, or a list without its entries, may come to: an empty `Vec` is the largest, and a list that grows
-/// has room for as many again.
+/// Memory of a number, or of a list without its entries: an empty `Vec` is the largest, and a growing list may have
+/// twice its capacity.
 const SCALAR_COST: usize = 48;
 
-/// Memory that members may come to whose type is the largest: a route.
+/// Memory of the largest type with members: a route.
 const MAP_COST: usize = 640;
 
-/// A text's place in a list, and what an allocator adds.
+/// A string's entry in a list, and the overhead of the allocator.
 const TEXT_COST: usize = 64;
 
-/// A segment of a path template, and the node of the router that it may come to.
+/// A segment of a path template, and its node of the router.
 const SEGMENT_COST: usize = 320;
 
-/// A value of a parameter that takes one of a few, there and in the router.
+/// A value of an enumerated parameter, in the template and in the router.
 const CHOICE_COST: usize = 96;
 
 #[cfg(test)]
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_not_believed_and_a_budget_is_kept() {
+    fn a_length_is_not_trusted_and_a_budget_is_enforced() {
         check(&[0x9a, 0xff, 0xff, 0xff, 0xff, 0x0f], 1 << 20, Err(Refused::CutOff(5)));
         check(&[0x81, 0x7b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 1 << 20, Err(Refused::CutOff(10)));
         check(&[0xa2, 0, 0], 1 << 20, Err(Refused::CutOff(1)));
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_the_one_that_is_written() {
+    fn only_the_written_encoding_is_accepted() {
         for indefinite in [&[0x9f, 0xff][..], &[0xbf, 0xff], &[0x7f, 0x61, b'a', 0xff], &[0x5f, 0xff], &[0xff], &[0x1c]]
         {
             check(indefinite, 1 << 20, Err(Refused::Form(0)));

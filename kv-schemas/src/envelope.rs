@@ -1,11 +1,11 @@
-//! The first bytes of a manifest or a part: what it is, and the version of the form that follows.
+//! The first bytes of a manifest or a part: its kind, and the version of the format that follows.
 //!
-//! That form is the table of [sections](crate::sections). Its version changes when the table itself does, which is not
-//! expected: what a bundle says changes within sections, which have versions of their own.
+//! That format is the table of [sections](crate::sections). Its version changes only if the table itself changes, which
+//! is not expected: the content of a bundle changes within sections, which have separate versions.
 
 use crate::RecordError;
 
-/// A kind of record that has a binary form.
+/// A kind of binary record.
 #[derive(Debug)]
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
@@ -15,13 +15,13 @@ pub(crate) struct Kind {
 pub(crate) const MANIFEST: Kind = Kind { name: "manifest", letter: b'm' };
 pub(crate) const PART: Kind = Kind { name: "part", letter: b'p' };
 
-/// The version of the form of both kinds.
+/// The version of the format of both kinds.
 pub(crate) const VERSION: u8 = 1;
 
 /// `TG`, the kind's letter, the version.
 pub(crate) const ENVELOPE_BYTES: usize = 4;
 
-/// Whether the record is in this form; a record in JSON begins with a brace.
+/// Whether the record has this format; a JSON record begins with a brace.
 pub(crate) fn is_binary(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
@@ -30,10 +30,10 @@ pub(crate) fn envelope(kind: &Kind) -> [u8; ENVELOPE_BYTES] {
     [MAGIC[0], MAGIC[1], kind.letter, VERSION]
 }
 
-/// Takes the envelope off.
+/// Removes the envelope.
 pub(crate) fn open<'b>(bytes: &'b [u8], kind: &Kind) -> Result<&'b [u8], RecordError> {
     let [first, second, letter, version, data @ ..] = bytes else {
-        return Err(RecordError::damaged(kind.name, "cut off"));
+        return Err(RecordError::damaged(kind.name, "truncated"));
     };
     if [*first, *second] != *MAGIC {
         return Err(RecordError::damaged(kind.name, "not a record"));
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_record_is_stands_in_front() {
+    fn a_record_begins_with_its_kind() {
         let bytes = envelope(&MANIFEST);
         assert_eq!(open(&bytes, &MANIFEST), Ok(&[][..]));
         let other = RecordError::Kind { expected: "part", found: "manifest".to_owned() };

@@ -1,17 +1,17 @@
-//! Records with an end, for stores that have no expiry of their own: the end stands in front of the record.
+//! Records with an expiry, for stores without a built-in expiry: the expiry is stored in front of the record.
 
 use tollgate_core::time::Timestamp;
 
-/// The value of a record with an end, as such a store keeps it.
+/// The stored value of a record with an expiry.
 ///
-/// The key is in it, too, so that a store that keeps such records in a fixed number of slots tells them apart.
+/// It also contains the key, so that a store with a fixed number of slots for such records can distinguish them.
 #[must_use]
 pub fn wrap(key: &str, expires_at: Timestamp, bytes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(key.len()).unwrap_or(u32::MAX).to_be_bytes();
     [&MAGIC[..], &expires_at.as_micros().to_be_bytes(), &length, key.as_bytes(), bytes].concat()
 }
 
-/// The record under a key as [`wrap`] made it; `None` once its end has come, and for any other value.
+/// The record of a value of [`wrap`]; `None` if it has expired, and for any other value.
 #[must_use]
 pub fn unwrap(key: &str, mut value: Vec<u8>, now: Timestamp) -> Option<Vec<u8>> {
     let rest = value.strip_prefix(MAGIC)?;
@@ -25,7 +25,7 @@ pub fn unwrap(key: &str, mut value: Vec<u8>, now: Timestamp) -> Option<Vec<u8>> 
     Some(value.split_off(MAGIC.len() + 12 + length))
 }
 
-/// No record of ours begins so: those in JSON begin with a brace.
+/// No other record begins like this: JSON records begin with a brace.
 const MAGIC: &[u8; 4] = b"TGx\x01";
 
 #[cfg(test)]
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_there_until_its_end_and_under_its_key_alone() {
+    fn a_record_is_found_until_its_expiry_and_under_its_key_only() {
         let at = Timestamp::from_millis;
         let value = wrap("g:fetched:a", at(10), b"content");
         let read = |key, ms| unwrap(key, value.clone(), at(ms));

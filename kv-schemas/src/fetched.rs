@@ -1,4 +1,4 @@
-//! What the gateway fetched for itself, as it is shared between its isolates.
+//! Answers that the gateway itself fetched, shared between its isolates.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -8,17 +8,17 @@ use tollgate_core::time::Timestamp;
 
 use crate::{Record, RecordError, decode, encode};
 
-/// An answer and when it came.
+/// An answer and when it was fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchedRecord {
-    /// When it came, by the wall clock of the isolate that fetched it.
+    /// When it was fetched, by the wall clock of the isolate that fetched it.
     pub fetched_at: Timestamp,
     /// The answer.
     pub answer: FetchAnswer,
 }
 
 impl FetchedRecord {
-    /// The stored form: everything but the content as a record in JSON on one line, then the content as it came.
+    /// The stored form: everything but the content as a JSON record on one line, then the content unchanged.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let text = |(name, value): (&HeaderName, &HeaderValue)| {
@@ -35,10 +35,10 @@ impl FetchedRecord {
         bytes
     }
 
-    /// Reads [`Self::encode`].
+    /// Decodes the result of [`Self::encode`].
     ///
     /// # Errors
-    /// When it is damaged, of another kind, or of a version not known here.
+    /// If it is damaged, of another kind, or of an unknown version.
     pub fn decode(bytes: Vec<u8>) -> Result<Self, RecordError> {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let end = end.ok_or_else(|| RecordError::damaged(Head::KIND, "it has no content"))?;
@@ -50,7 +50,7 @@ impl FetchedRecord {
             }
         }
         let status = StatusCode::from_u16(head.status);
-        let status = status.map_err(|_| RecordError::damaged(Head::KIND, "its status is none"))?;
+        let status = status.map_err(|_| RecordError::damaged(Head::KIND, "its status is invalid"))?;
         let content = Bytes::from(bytes).slice(end + 1..);
         Ok(Self { fetched_at: head.fetched_at, answer: FetchAnswer { status, fields, content } })
     }
@@ -65,7 +65,8 @@ struct Head {
 
 impl Record for Head {
     const KIND: &'static str = "fetched";
-    /// Fields that were bounded when they came ([`tollgate_core::bounds::FIELD_BYTES_MAX`]), each character escaped.
+    /// Fields were bounded when they were received ([`tollgate_core::bounds::FIELD_BYTES_MAX`]); each character may be
+    /// escaped.
     const BYTES_MAX: usize = 256 * 1024;
 }
 
@@ -87,13 +88,13 @@ mod tests {
         \"status\":200,\"fields\":[[\"etag\",\"\\\"a\\\"\"]]}}\n{\"keys\":\n[]}";
 
     #[test]
-    fn the_stored_form_has_these_bytes_and_is_read_back() {
+    fn the_stored_form_has_these_bytes_and_is_decoded() {
         assert_eq!(String::from_utf8(sample().encode()).unwrap(), GOLDEN);
         assert_eq!(FetchedRecord::decode(GOLDEN.into()), Ok(sample()));
     }
 
     #[test]
-    fn what_is_no_such_record_is_refused() {
+    fn any_other_record_is_refused() {
         for (from, to) in [("\n", " "), ("fetched\"", "pointer\""), ("\"v\":1", "\"v\":2"), ("200", "20")] {
             assert!(FetchedRecord::decode(GOLDEN.replace(from, to).into()).is_err(), "{from}");
         }

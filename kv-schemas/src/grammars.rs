@@ -1,7 +1,7 @@
-//! The grammars of texts in settings, as what a bundle needs.
+//! The grammars of strings in settings, as needs of a bundle.
 //!
-//! A part in which a text has syntax of a newer version of its grammar has a mark, a section without content, of the
-//! grammar's name and that version. Version 1 is what every reader knows and has no mark.
+//! A part with a string that uses syntax of a newer version of its grammar has a mark: a section without content, with
+//! the grammar's name and that version. Every reader supports version 1, which has no mark.
 
 use tollgate_core::codec::Grammar;
 use tollgate_core::forward::UpstreamUrl;
@@ -19,13 +19,13 @@ const fn versions<G: Grammar>() -> (&'static str, (u16, u16)) {
     (G::NAME, (1, G::VERSION))
 }
 
-/// Marks what the texts of a part need.
+/// Adds the marks for the strings of a part.
 pub(crate) fn mark_part(site: &SiteSettings, sections: &mut Sections) {
     mark(site.routes.iter().map(|route| &route.path), sections);
     mark(site.upstreams.iter().map(|upstream| &upstream.url), sections);
 }
 
-/// Marks what the texts of a gateway's settings need, and the host patterns of its manifest.
+/// Adds the marks for the strings of a gateway's settings and the host patterns of its manifest.
 pub(crate) fn mark_manifest<'p>(
     gateway: &'p GatewaySettings,
     hosts: impl Iterator<Item = &'p HostPattern>,
@@ -35,7 +35,7 @@ pub(crate) fn mark_manifest<'p>(
     mark(gateway.telemetry.otlp.iter().map(|otlp| &otlp.endpoint), sections);
 }
 
-/// Checks a section that is a mark, or of a kind that is not known.
+/// Checks a section that is a mark or has an unknown kind.
 pub(crate) fn check(section: &Section<'_>) -> Result<(), RecordError> {
     let known = KINDS.iter().find(|(name, _)| *name == section.kind);
     Need::new(section.kind, section.version).check(known.map(|(_, versions)| *versions))

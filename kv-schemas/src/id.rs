@@ -1,4 +1,4 @@
-//! The names of records that are named by their content.
+//! Ids of records that are named by their content.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,14 +11,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use tollgate_core::hex;
 
-/// The SHA-256 of a record's content: its name.
+/// The SHA-256 of a record's content: its id.
 ///
-/// Prints as 64 lower-case hexadecimal digits, as keys and JSON have it; in binary it is its 32 bytes.
+/// As text, in keys and in JSON, it is 64 lower-case hexadecimal digits; in binary it is 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id([u8; 32]);
 
 impl Id {
-    /// The name of these bytes.
+    /// The id of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())

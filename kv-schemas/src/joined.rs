@@ -1,4 +1,4 @@
-//! What a store puts under a key where it can read and write in one step.
+//! What a store with an atomic read and write stores under a key.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,10 @@ use tollgate_core::cache::Purges;
 
 use crate::{decode, encode, keys};
 
-/// The value to store: purges are joined with those that are stored, everything else takes their place.
+/// The value to store: purges are merged with the stored ones, every other value replaces the stored one.
 ///
-/// Two writers of one log, such as two processes with counters of their own, so keep what the other has written. What is
-/// stored and cannot be read is replaced.
+/// So two writers of one log, such as two processes with separate counters, keep each other's purges. A stored value
+/// that cannot be read is replaced.
 #[must_use]
 pub fn joined<'v>(key: &str, stored: Option<&[u8]>, new: &'v [u8]) -> Cow<'v, [u8]> {
     let stored = stored.filter(|_| keys::is_purges(key)).and_then(|bytes| decode::<Purges>(bytes).ok());

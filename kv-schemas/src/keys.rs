@@ -1,7 +1,7 @@
 //! The grammar of record keys: `<gateway>:<kind>[:<name>]`.
 //!
-//! The gateway's name comes first, so that several gateways share one store. It holds no colon, so no gateway can
-//! name another's records. Keys stay below 512 bytes, the limit of Workers KV.
+//! The gateway's name comes first, so that several gateways can share one store. It contains no colon, so no gateway
+//! can access another's records. Keys stay below 512 bytes, the limit of Workers KV.
 
 use tollgate_core::authn::KeyDigest;
 
@@ -37,13 +37,13 @@ pub fn purges(gateway: &str) -> String {
     format!("{gateway}:purges")
 }
 
-/// An answer that the gateway fetched for itself, named by the digest of its request and bounds.
+/// An answer that the gateway itself fetched, named by the digest of its request and bounds.
 #[must_use]
 pub fn fetched(gateway: &str, plan: &Id) -> String {
     format!("{gateway}:fetched:{plan}")
 }
 
-/// Whether the gateway itself writes records under the key; all other records are written by whoever publishes.
+/// Whether the gateway itself writes records under the key; all other records are written by publishing.
 #[must_use]
 pub fn is_written_at_edge(key: &str) -> bool {
     matches!(key.split(':').nth(1), Some("audit" | "fetched"))
@@ -55,13 +55,13 @@ pub fn is_purges(key: &str) -> bool {
     key.split_once(':').is_some_and(|(_, kind)| kind == "purges")
 }
 
-/// Whether operators of a running gateway write records under the key: credentials, where their ids lead, and purges.
+/// Whether operators of a running gateway write records under the key: credentials, their index by id, and purges.
 #[must_use]
 pub fn is_kept_by_operators(key: &str) -> bool {
     matches!(key.split(':').nth(1), Some("credential" | "key-id" | "purges"))
 }
 
-/// Where the digest of the key with a public id stands.
+/// The record with the digest of the key that has this public id.
 #[must_use]
 pub fn key_index(gateway: &str, id: &str) -> String {
     format!("{gateway}:key-id:{id}")

@@ -1,27 +1,26 @@
-//! What Tollgate stores: the names of its records, their versioned form, and how other versions are read.
+//! The records that Tollgate stores: their keys, their versioned encoding, and how other versions are read.
 //!
-//! A bundle is a [`Pointer`] to a [`Manifest`] that names the parts ([`SiteSettings`]) of the host patterns. Manifest and
-//! parts are named by the SHA-256 of their content, so that the same configuration has the same name everywhere and a
-//! damaged one is noticed. They are tables of sections, each of a kind and a version, with members in CBOR that are
-//! numbered, never named. The pointer, credentials and purges are JSON documents `{"kind": …, "v": …, "data": …}`; their
-//! schemas are in `schemas/`.
+//! A bundle is a [`Pointer`] to a [`Manifest`] that lists the parts ([`SiteSettings`]) of the host patterns. Manifest
+//! and parts are named by the SHA-256 of their content, so that equal configuration has equal names everywhere and
+//! damage is detected. They are tables of sections, each with a kind and a version, and with numbered members in CBOR.
+//! The pointer, credentials and purges are JSON documents `{"kind": …, "v": …, "data": …}`; their schemas are in
+//! `schemas/`.
 //!
 //! # Versions
 //!
-//! One rule holds for sections, for grammars of texts and for JSON records. A version says the least that a reader must
-//! know:
+//! One rule applies to sections, grammars of strings and JSON records. A version is the lowest one that a reader must
+//! support:
 //!
-//! - Members that a reader does not know, in a version that it knows, are skipped.
-//! - A writer raises the version where it uses a member, a variant or a piece of syntax that readers must understand, and
-//!   only there.
-//! - A reader refuses a newer version, or a kind that it does not know, by name ([`RecordError::Unknown`]: "this program
-//!   does not know jwt@2") before anything is switched. [`Generation::needs`] says so in the pointer already.
-//! - A reader reads its own version and the one before. What turns the one before into today's is
-//!   [`Section::read`](tollgate_core::codec::Section::read) or [`Record::read`] of the type.
+//! - A reader skips unknown members in a version that it supports.
+//! - A writer uses a higher version only where it uses a member, a variant or syntax that readers must understand.
+//! - A reader refuses a newer version or an unknown kind by name ([`RecordError::Unknown`]: "this program does not know
+//!   jwt@2") before it switches. The pointer already contains these requirements ([`Generation::needs`]).
+//! - A reader reads its own version and the previous one. [`Section::read`](tollgate_core::codec::Section::read) or
+//!   [`Record::read`] of the type converts the previous one.
 //!
-//! Whatever the bytes, reading them neither panics nor makes more memory of them than the bounds of core say.
+//! For any bytes, decoding neither panics nor allocates more memory than the bounds in core.
 //!
-//! It does not store anything (ports do) and decides nothing (core does). Start with [`keys`], [`Bundle`] and
+//! This crate stores nothing (ports do) and decides nothing (core does). Start with [`keys`], [`Bundle`] and
 //! [`Publication`].
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
@@ -68,7 +67,7 @@ mod tests {
     const PART: &[u8] = include_bytes!("../tests/golden/part.v1.bin");
     const MANIFEST: &[u8] = include_bytes!("../tests/golden/manifest.v1.bin");
 
-    /// The bytes were written where a `usize` has 64 bits; this runs where it has 32, too.
+    /// The expected bytes are from a 64-bit platform; this test also runs on a 32-bit one.
     #[wasm_bindgen_test(unsupported = test)]
     fn the_same_settings_have_the_same_bytes_on_every_machine() {
         let part = decode_part_unnamed(PART).unwrap();

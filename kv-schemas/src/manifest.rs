@@ -1,9 +1,10 @@
-//! The table of contents of a bundle, searched where it lies.
+//! The table of contents of a bundle, searched without decoding all of it.
 //!
-//! A gateway may have tens of thousands of host patterns, and a fresh instance needs the parts of two or three. So the
-//! patterns stand in pages, sorted, and the head of the manifest says with which pattern each page begins, how long it
-//! is, and its digest. The bundle's name is the digest of the head alone: loading reads the head, and a look-up checks and
-//! reads one page. What a name vouches for is still every byte, as the head vouches for the pages.
+//! A gateway may have tens of thousands of host patterns, and a new instance needs the parts of two or three. So the
+//! patterns are sorted and divided into pages, and the head of the manifest contains the first pattern, the length and
+//! the digest of each page. The bundle's id is the digest of the head only: loading decodes the head, and a look-up
+//! verifies and decodes one page. The id still authenticates every byte, because the head contains the digests of the
+//! pages.
 //!
 //! ```text
 //! T G m 1 | length of the head: u32 | head: sections gateway, pages | page | page | …
@@ -31,14 +32,14 @@ pub struct Manifest {
     pages: Vec<Page>,
     /// The pages, one after the other.
     content: Vec<u8>,
-    /// Which pages were found to have their digest; what is fuzzed has none to have.
+    /// Which pages were verified; fuzzed manifests have no valid digests.
     verified: Vec<Cell<bool>>,
 }
 
-/// What the head says of a page.
+/// The entry of a page in the head.
 #[derive(Debug, Encode, Decode)]
 struct PageHead {
-    /// The first pattern in it; the pages are in its order.
+    /// The first pattern in it; the pages are sorted by it.
     #[n(0)]
     first: String,
     #[n(1)]
@@ -58,7 +59,7 @@ struct Page {
 }
 
 impl Manifest {
-    /// Writes a manifest; answers its name and its stored form.
+    /// Encodes a manifest; returns its id and its stored form.
     #[must_use]
     pub fn encode(gateway: &GatewaySettings, parts: &BTreeMap<HostPattern, Id>) -> (Id, Vec<u8>) {
         let Written { id, record, .. } = Self::write(gateway, parts);
@@ -75,7 +76,7 @@ impl Manifest {
         let head = sections.write(Vec::new());
         let mut record = Vec::with_capacity(HEAD_AT + head.len() + pages.len());
         record.extend(envelope::envelope(&MANIFEST));
-        // A head of 4 GiB is not made: its pages would take a hundred times that.
+        // A head never has 4 GiB: its pages would have a hundred times that.
         record.extend(u32::try_from(head.len()).unwrap_or(u32::MAX).to_le_bytes());
         record.extend(head);
         let id = Id::of(&record);
@@ -83,19 +84,19 @@ impl Manifest {
         Written { id, record, needs }
     }
 
-    /// Reads a stored manifest by its name.
+    /// Decodes a stored manifest and checks its id.
     ///
     /// # Errors
-    /// When it is damaged, of another kind, or not what the name stands for; by name, when it has a section that is not
-    /// known here.
+    /// If it is damaged, of another kind, or has another id; names the section if it has an unknown one.
     pub fn decode(record: Vec<u8>, id: &Id) -> Result<Self, RecordError> {
         Self::read(record, Some(id))
     }
 
-    /// Reads a manifest whatever its name, and pages whatever their digest: for what is made up, and to show damage.
+    /// Decodes a manifest without checking its id or the digests of pages: for generated input, and to show damaged
+    /// ones.
     ///
     /// # Errors
-    /// As [`Manifest::decode`], without the digest.
+    /// As [`Manifest::decode`], except for the digests.
     pub fn decode_unnamed(record: Vec<u8>) -> Result<Self, RecordError> {
         Self::read(record, None)
     }
@@ -105,10 +106,10 @@ impl Manifest {
             return Err(damaged(format!("longer than {MANIFEST_BYTES_MAX} bytes")));
         }
         let data = envelope::open(&record, &MANIFEST)?;
-        let cut_off = || damaged("cut off");
-        let (length, rest) = data.split_first_chunk().ok_or_else(cut_off)?;
+        let truncated = || damaged("truncated");
+        let (length, rest) = data.split_first_chunk().ok_or_else(truncated)?;
         let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-        let (head, _) = rest.split_at_checked(length).ok_or_else(cut_off)?;
+        let (head, _) = rest.split_at_checked(length).ok_or_else(truncated)?;
         verify(&record[..HEAD_AT + length], id)?;
         let (gateway, heads) = read_head(head)?;
         record.drain(..HEAD_AT + length);
@@ -127,16 +128,17 @@ impl Manifest {
             pages.push(Page { first, start, end, digest });
         }
         if end != content.len() {
-            return Err(damaged("it is cut off, or has more than its pages"));
+            return Err(damaged("it is truncated, or has more than its pages"));
         }
         let verified = vec![Cell::new(!named); pages.len()];
         Ok(Self { gateway, pages, content, verified })
     }
 
-    /// The part of a host pattern, written as [`HostPattern`] prints; `None` when the bundle has no such pattern.
+    /// The part of a host pattern, given in the form of [`HostPattern`]'s `Display`; `None` if the bundle has no such
+    /// pattern.
     ///
     /// # Errors
-    /// When the page that it would be on is damaged.
+    /// If the page that it would be on is damaged.
     pub fn part(&self, pattern: &str) -> Result<Option<Id>, RecordError> {
         let after = self.pages.partition_point(|page| page.first.as_str() <= pattern);
         let Some(place) = after.checked_sub(1) else { return Ok(None) };
@@ -149,10 +151,10 @@ impl Manifest {
         Ok(None)
     }
 
-    /// All host patterns with their parts, in the order of the patterns' text.
+    /// All host patterns with their parts, sorted by the patterns' text.
     ///
     /// # Errors
-    /// When a page is damaged.
+    /// If a page is damaged.
     pub fn parts(&self) -> Result<Vec<(&str, Id)>, RecordError> {
         let mut all = Vec::new();
         for place in 0..self.pages.len() {
@@ -163,7 +165,7 @@ impl Manifest {
         Ok(all)
     }
 
-    /// The entries of a page, of which each is checked to follow the one before it.
+    /// The entries of a page; checks that they are sorted.
     fn entries(&self, place: usize) -> Result<Entries<'_>, RecordError> {
         let page = &self.pages[place];
         let content = &self.content[page.start..page.end];
@@ -176,7 +178,7 @@ impl Manifest {
     }
 }
 
-/// The settings and the pages that a head names.
+/// The settings and the pages in a head.
 fn read_head(head: &[u8]) -> Result<(GatewaySettings, Vec<PageHead>), RecordError> {
     let mut budget = Budget::new(MANIFEST_DECODED_BYTES_MAX);
     let (mut gateway, mut pages) = (None, None);
@@ -190,7 +192,7 @@ fn read_head(head: &[u8]) -> Result<(GatewaySettings, Vec<PageHead>), RecordErro
     gateway.zip(pages).ok_or_else(|| damaged("it has no settings or no pages"))
 }
 
-/// The pages for these parts, and what the head says of them.
+/// The pages for these parts, and their entries in the head.
 fn pages_of(parts: &BTreeMap<HostPattern, Id>) -> (Vec<PageHead>, Vec<u8>) {
     let mut entries: Vec<(String, Id)> = parts.iter().map(|(pattern, id)| (pattern.to_string(), *id)).collect();
     entries.sort();
@@ -242,7 +244,7 @@ impl<'m> Iterator for Entries<'m> {
     }
 }
 
-/// The first entry of a page, and what follows it. The pattern is borrowed, so reading takes no memory.
+/// The first entry of a page, and the rest. The pattern is borrowed, so decoding allocates nothing.
 fn read_entry(page: &[u8]) -> Result<(&str, Id, &[u8]), RecordError> {
     let mut decoder = Decoder::new(page);
     let (pattern, id) = decoder.decode().map_err(|error| damaged(sections::place(&error)))?;
@@ -260,7 +262,7 @@ fn damaged(reason: impl Into<String>) -> RecordError {
     RecordError::damaged(MANIFEST.name, reason)
 }
 
-/// What was written.
+/// The bytes written so far.
 pub(crate) struct Written {
     pub(crate) id: Id,
     pub(crate) record: Vec<u8>,

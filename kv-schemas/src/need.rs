@@ -1,4 +1,4 @@
-//! What a bundle needs its readers to know: kinds of sections and grammars, each with a version.
+//! What readers of a bundle must support: kinds of sections and grammars, each with a version.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{RecordError, policies};
 
-/// A kind of section, or a grammar of texts, in a version that a reader must know; written `jwt@2`.
+/// A kind of section, or a grammar of strings, in a version that a reader must support; written `jwt@2`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Need {
@@ -16,14 +16,14 @@ pub struct Need {
     version: u16,
 }
 
-/// A text that names no kind with a version.
+/// A text that is not a kind with a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("not a kind and a version, such as `jwt@2`")]
 pub struct NeedError;
 
 impl Need {
     pub(crate) fn new(kind: &str, version: u16) -> Self {
-        // What is read from a record may be named in a log line.
+        // It may be logged, although it is read from a record.
         let kind = kind.chars().filter(|c| !c.is_control()).take(KIND_CHARS_MAX).collect();
         Self { kind, version }
     }
@@ -32,7 +32,7 @@ impl Need {
         &self.kind
     }
 
-    /// Whether this program knows the kind in this version.
+    /// Checks whether this program supports the kind in this version.
     ///
     /// # Errors
     /// [`RecordError::Unknown`] or [`RecordError::TooOld`], which name it.
@@ -89,7 +89,7 @@ fn known(kind: &str) -> Option<(u16, u16)> {
     fixed.find(|(known, _)| *known == kind).map(|(_, versions)| *versions).or_else(|| policies::known(kind))
 }
 
-/// Characters of a kind's name: twice those of the longest.
+/// Maximum length of a kind's name: twice the length of the longest one.
 const KIND_CHARS_MAX: usize = 40;
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_refused_by_name() {
+    fn unknown_needs_are_refused_by_name() {
         let refused = |need: &str| need.parse::<Need>().unwrap().is_met().unwrap_err().to_string();
         assert!(refused("jwt@2").starts_with("this program does not know jwt@2"), "{}", refused("jwt@2"));
         assert!(refused("rate-limit@900").starts_with("this program does not know rate-limit@900"));

@@ -1,4 +1,5 @@
-//! One part of a bundle: the settings for a host pattern, a section for each policy and one each for upstreams and routes.
+//! One part of a bundle: the settings for a host pattern, with one section for each policy, one for upstreams and one
+//! for routes.
 
 use tollgate_core::bounds::{PART_BYTES_MAX, PART_DECODED_BYTES_MAX};
 use tollgate_core::codec::{self, Section as _};
@@ -11,13 +12,13 @@ use crate::envelope::{self, PART};
 use crate::sections::{self, Section, Sections};
 use crate::{Id, Need, RecordError, grammars, policies};
 
-/// The stored form of a part: the same settings have the same bytes on every machine.
+/// The stored form of a part: equal settings have equal bytes on every machine.
 #[must_use]
 pub fn encode_part(site: &SiteSettings) -> Vec<u8> {
     write(site).0
 }
 
-/// The stored form of a part, and what its readers must know.
+/// The stored form of a part, and what its readers must support.
 pub(crate) fn write(site: &SiteSettings) -> (Vec<u8>, Vec<Need>) {
     let mut sections = Sections::default();
     sections.push(UPSTREAMS, least_version(&site.upstreams), &site.upstreams);
@@ -32,11 +33,10 @@ fn least_version<T: codec::Section>(entries: &[T]) -> u16 {
     entries.iter().map(T::least_version).max().unwrap_or(T::OLDEST)
 }
 
-/// Reads a stored part by its name.
+/// Decodes a stored part and checks its id.
 ///
 /// # Errors
-/// When it is damaged, of another kind, not what the name stands for, or not coherent; by name, when it has a section that
-/// is not known here.
+/// If it is damaged, of another kind, not coherent, or has another id; names the section if it has an unknown one.
 pub fn decode_part(record: &[u8], id: &Id) -> Result<SiteSettings, RecordError> {
     bounded(record)?;
     if Id::of(record) != *id {
@@ -45,10 +45,10 @@ pub fn decode_part(record: &[u8], id: &Id) -> Result<SiteSettings, RecordError> 
     decode_part_unnamed(record)
 }
 
-/// Reads a part whatever its name: for what is made up, and to show damage.
+/// Decodes a part without checking its id: for generated input, and to show damaged ones.
 ///
 /// # Errors
-/// As [`decode_part`], without the digest.
+/// As [`decode_part`], except for the digest.
 pub fn decode_part_unnamed(record: &[u8]) -> Result<SiteSettings, RecordError> {
     bounded(record)?;
     let mut budget = Budget::new(PART_DECODED_BYTES_MAX);
@@ -60,7 +60,7 @@ pub fn decode_part_unnamed(record: &[u8]) -> Result<SiteSettings, RecordError> {
     if site.is_coherent() {
         return Ok(site);
     }
-    Err(RecordError::damaged(PART.name, "its settings do not fit together"))
+    Err(RecordError::damaged(PART.name, "its settings are not coherent"))
 }
 
 fn read(section: &Section<'_>, site: &mut SiteSettings, budget: &mut Budget) -> Result<(), RecordError> {

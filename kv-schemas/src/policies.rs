@@ -1,4 +1,4 @@
-//! Sections of policies, a section for each, derived from the list of kinds in core.
+//! Sections of policies, one for each, derived from the list of kinds in core.
 
 use tollgate_core::codec::Section as _;
 use tollgate_core::kinds::{Named, Policies};
@@ -15,7 +15,7 @@ macro_rules! derive_sections {
             $( $(#[$doc:meta])* $module:ident $Kind:ident $Settings:ident $word:literal, )*
         }
     )*) => {
-        /// Adds a section for each policy, slot by slot and in the order in which places count them.
+        /// Adds a section for each policy, slot by slot and in the order of their positions.
         pub(crate) fn push(policies: &Policies, sections: &mut Sections) {
             $(
                 for Named { name, policy } in &policies.$slot {
@@ -28,7 +28,7 @@ macro_rules! derive_sections {
             )*
         }
 
-        /// Adds the policy that a section holds; answers whether it is of a kind that is known.
+        /// Adds the policy of a section; returns whether its kind is known.
         pub(crate) fn read(
             section: &Section<'_>,
             policies: &mut Policies,

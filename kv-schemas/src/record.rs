@@ -1,4 +1,4 @@
-//! The versioned form of records in JSON: `{"kind": …, "v": …, "data": …}`.
+//! The versioned form of JSON records: `{"kind": …, "v": …, "data": …}`.
 
 use std::borrow::Cow;
 
@@ -9,31 +9,31 @@ use thiserror::Error;
 
 use crate::Need;
 
-/// A record in JSON: data with a kind and a version.
+/// A JSON record: data with a kind and a version.
 ///
-/// The version is the least one that a reader must know, as that of a section is ([`tollgate_core::codec`]): members
-/// that are not known are skipped, and whoever adds one that may not be skipped raises the version where it is used.
+/// Like that of a section ([`tollgate_core::codec`]), the version is the lowest one that a reader must support: unknown
+/// members are skipped, and a member that must not be skipped needs a higher version where it is used.
 pub trait Record: Serialize + DeserializeOwned {
     /// The kind, part of the stored form.
     const KIND: &'static str;
     /// The newest version that this program reads.
     const VERSION: u32 = 1;
-    /// The oldest version that this program reads: the one before, once there are releases to read from.
+    /// The oldest version that this program reads: the previous one, once there are releases.
     const OLDEST: u32 = 1;
-    /// The most bytes that are read.
+    /// The maximum length in bytes.
     const BYTES_MAX: usize;
 
-    /// The least version that a reader must know to do what the data says.
+    /// The lowest version that a reader must support to use this data.
     fn least_version(&self) -> u32 {
         Self::OLDEST
     }
 
-    /// Reads data that was written with a version between [`Self::OLDEST`] and [`Self::VERSION`].
+    /// Decodes data that was written with a version between [`Self::OLDEST`] and [`Self::VERSION`].
     ///
-    /// Here a record whose members changed their meaning turns those of the version before into today's.
+    /// A record whose members changed their meaning converts those of the previous version here.
     ///
     /// # Errors
-    /// When it does not have the form of that version.
+    /// If it does not have the form of that version.
     fn read(version: u32, data: &RawValue) -> Result<Self, serde_json::Error> {
         let _ = version;
         serde_json::from_str(data.get())
@@ -43,53 +43,53 @@ pub trait Record: Serialize + DeserializeOwned {
 /// Why a stored record cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecordError {
-    /// Not a record at all, or cut off.
+    /// Not a record, or truncated.
     #[error("the {kind} record is damaged: {reason}")]
     Damaged {
-        /// The kind that was expected.
+        /// The expected kind.
         kind: &'static str,
-        /// Where it stops making sense; no content.
+        /// Where it becomes invalid, without content.
         reason: String,
     },
-    /// A name without its record: not written, or not to be read here yet.
+    /// A name without its record: not written, or not visible yet.
     #[error("there is no {kind} record of the name that the bundle has for it")]
     Missing {
-        /// The kind that was expected.
+        /// The expected kind.
         kind: &'static str,
     },
     /// A record of another kind.
     #[error("a {expected} record was expected, this is a {found} record")]
     Kind {
-        /// The kind that was expected.
+        /// The expected kind.
         expected: &'static str,
-        /// The kind it is.
+        /// The actual kind.
         found: String,
     },
-    /// A version this program does not know.
+    /// A version that this program does not support.
     #[error(
-        "the {kind} record has version {found}, this program knows versions up to {known}: update the gateway first, or publish with an older tollgate"
+        "the {kind} record has version {found}, this program supports versions up to {known}: update the gateway first, or publish with an older tollgate"
     )]
     Version {
         /// The kind.
         kind: &'static str,
-        /// The version it has.
+        /// Its version.
         found: u32,
-        /// The newest version known here.
+        /// The newest supported version.
         known: u32,
     },
-    /// A part of a bundle that this program does not know, by name.
+    /// A part of a bundle that this program does not support.
     #[error("this program does not know {need}: update the gateway first, or publish with an older tollgate")]
     Unknown {
-        /// What it would have to know.
+        /// The kind and version.
         need: Need,
     },
-    /// A part of a bundle in a version that this program reads no more, by name.
+    /// A part of a bundle in a version that this program no longer reads.
     #[error("this program does not read {need} any more: publish with a tollgate as new as the gateway")]
     TooOld {
-        /// What it would have to know.
+        /// The kind and version.
         need: Need,
     },
-    /// Bytes that do not belong to the name they are stored under.
+    /// Bytes that do not match the id under which they are stored.
     #[error("the {kind} record's content does not have the digest it is named by")]
     Digest {
         /// The kind.
@@ -103,22 +103,22 @@ impl RecordError {
     }
 }
 
-/// The stored form of a record in JSON: the same data has the same bytes on every machine.
+/// The stored form of a JSON record: equal data has equal bytes on every machine.
 #[must_use]
 pub fn encode<T: Record>(data: &T) -> Vec<u8> {
-    // Our own data has string keys only and no failing Serialize, so this cannot fail.
+    // The data of records has string keys only and no failing Serialize, so this cannot fail.
     serde_json::to_vec(&Written { kind: T::KIND, v: data.least_version(), data }).unwrap_or_default()
 }
 
-/// Reads a stored record in JSON.
+/// Decodes a stored JSON record.
 ///
 /// # Errors
-/// When it is damaged, of another kind, or of a version not known here.
+/// If it is damaged, of another kind, or of an unknown version.
 pub fn decode<T: Record>(bytes: &[u8]) -> Result<T, RecordError> {
     if bytes.len() > T::BYTES_MAX {
         return Err(RecordError::damaged(T::KIND, format!("longer than {} bytes", T::BYTES_MAX)));
     }
-    // The data stays unread until its version is known to be one of ours.
+    // The data is not decoded before its version is known to be supported.
     let read: Envelope<'_> =
         serde_json::from_slice(bytes).map_err(|error| RecordError::damaged(T::KIND, place(&error)))?;
     if read.kind != T::KIND {
@@ -145,13 +145,13 @@ struct Envelope<'a> {
     data: &'a RawValue,
 }
 
-/// Where the text stops making sense, without quoting it: records may hold what logs must not.
+/// Where the text becomes invalid, without quoting it: records may contain what must not be logged.
 fn place(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Io => "unreadable",
         serde_json::error::Category::Syntax => "not JSON",
         serde_json::error::Category::Data => "not of the expected form",
-        serde_json::error::Category::Eof => "cut off",
+        serde_json::error::Category::Eof => "truncated",
     };
     format!("{what} at line {} column {}", error.line(), error.column())
 }

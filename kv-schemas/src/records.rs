@@ -1,4 +1,4 @@
-//! The records in JSON. Data types of other crates get a kind and a version here.
+//! The JSON records. Data types of other crates get a kind and a version here.
 
 use serde::{Deserialize, Serialize};
 use tollgate_core::authn::{Credential, KeyDigest};
@@ -7,15 +7,15 @@ use tollgate_core::operator::AuditEvent;
 
 use crate::{Id, Need, Record, RecordError, encode, keys};
 
-/// Says which bundle is active, and which was before it.
+/// The active generation, and the previous one.
 ///
-/// An edge that does not know what the newest needs, or cannot read its parts yet, serves the previous one.
+/// An edge that does not support what the newest needs, or cannot read its parts yet, serves the previous one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pointer {
     /// The generation to serve.
     #[serde(flatten)]
     pub newest: Generation,
-    /// The generation to serve where the newest cannot be.
+    /// The generation to serve if the newest cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Generation>,
 }
@@ -23,35 +23,36 @@ pub struct Pointer {
 /// A bundle that was published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
-    /// Its number: each publication has one more than the one before it, also where it publishes an older bundle again.
+    /// Its number, which increases by one with each publication, also if it publishes an older bundle again.
     ///
-    /// A pointer with a smaller number than one that was seen is a stale read.
+    /// A pointer with a smaller number than one already read is a stale read.
     pub generation: u64,
-    /// The bundle: the name of its manifest.
+    /// The bundle: the id of its manifest.
     pub bundle: Id,
-    /// What an edge must know to serve it, sorted.
+    /// What an edge must support to serve it, sorted.
     pub needs: Vec<Need>,
 }
 
 impl Generation {
-    /// Checks that this program knows all that the bundle needs.
+    /// Checks that this program supports everything that the bundle needs.
     ///
     /// # Errors
-    /// [`RecordError::Unknown`] or [`RecordError::TooOld`], which name the first that it does not.
+    /// [`RecordError::Unknown`] or [`RecordError::TooOld`], which name the first need that it does not support.
     pub fn is_known(&self) -> Result<(), RecordError> {
         self.needs.iter().try_for_each(Need::is_met)
     }
 }
 
-/// Which digest a key's public id stands for: the id is the digest's beginning, and a store need not be able to list keys.
+/// The digest of the key with a public id. The id is only the beginning of the digest, and a store need not be able to
+/// list keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyIndex {
-    /// The digest that the credential is stored under.
+    /// The digest under which the credential is stored.
     #[serde(with = "digest")]
     pub digest: KeyDigest,
 }
 
-/// The records of a key, in the order to write them: where its id leads, and the credential.
+/// The records of a key, in the order in which to write them: the index by its id, and the credential.
 ///
 /// A key without its index could not be revoked by its id.
 #[must_use]
@@ -77,7 +78,7 @@ mod digest {
 
 impl Record for Pointer {
     const KIND: &'static str = "pointer";
-    /// Some 40 bytes for each kind that two bundles need, of which there are tens.
+    /// About 40 bytes for each kind that two bundles need; there are tens of kinds.
     const BYTES_MAX: usize = 64 * 1024;
 }
 
@@ -101,6 +102,6 @@ impl Record for AuditEvent {
 
 impl Record for Purges {
     const KIND: &'static str = "purges";
-    /// [`tollgate_core::bounds::PURGES_MAX`] entries of some 100 bytes, and ten times that.
+    /// [`tollgate_core::bounds::PURGES_MAX`] entries of about 100 bytes, times ten.
     const BYTES_MAX: usize = 1024 * 1024;
 }

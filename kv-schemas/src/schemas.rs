@@ -1,4 +1,4 @@
-//! The JSON Schemas of the records in JSON, for whoever writes them with other tools.
+//! The JSON Schemas of the JSON records, for other tools that write them.
 
 /// The schema of a kind of record in a version.
 #[derive(Clone, Copy, Debug)]

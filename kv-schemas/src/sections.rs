@@ -1,11 +1,11 @@
-//! A table of sections, and the sections behind it: the form of parts and manifests.
+//! A table of sections, followed by the sections: the format of parts and manifests.
 //!
 //! ```text
 //! table: CBOR, [[kind, version, length], …] | section | section | …
 //! ```
 //!
-//! A section is one CBOR item (RFC 8949), with definite lengths and without tags. Its kind says what it holds; its version
-//! is the least one that a reader must know. Whether a reader knows all of them can be said from the table alone.
+//! A section is one CBOR item (RFC 8949), with definite lengths and without tags. Its kind defines its content; its
+//! version is the lowest one that a reader must support. The table alone shows whether a reader supports all sections.
 
 use minicbor::{Decode, Decoder, Encode, Encoder};
 use tollgate_core::codec;
@@ -13,7 +13,7 @@ use tollgate_core::codec;
 use crate::cost::Budget;
 use crate::{Need, RecordError};
 
-/// Sections as they are read: kind and version are checked by the one who knows them.
+/// Sections while decoding: the reader of each kind checks its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Section<'b> {
     pub(crate) kind: &'b str,
@@ -21,7 +21,7 @@ pub(crate) struct Section<'b> {
     pub(crate) body: &'b [u8],
 }
 
-/// Sections as they are written.
+/// Sections while encoding.
 #[derive(Debug, Default)]
 pub(crate) struct Sections {
     table: Vec<(&'static str, u16, usize)>,
@@ -36,12 +36,12 @@ impl Sections {
         self.table.push((kind, version, self.bodies.len() - start));
     }
 
-    /// Adds a section that says only that readers must know the kind in this version.
+    /// Adds a section without content, which requires readers to support the kind in this version.
     pub(crate) fn push_mark(&mut self, kind: &'static str, version: u16) {
         self.table.push((kind, version, 0));
     }
 
-    /// What a reader must know, sorted, each kind in the newest version that occurs.
+    /// What a reader must support, sorted, each kind in the newest version that occurs.
     pub(crate) fn needs(&self) -> impl Iterator<Item = Need> {
         self.table.iter().map(|(kind, version, _)| Need::new(kind, *version))
     }
@@ -54,7 +54,7 @@ impl Sections {
     }
 }
 
-/// Reads a table and cuts the sections out; every byte belongs to one.
+/// Decodes a table and splits the sections; every byte belongs to one.
 pub(crate) fn read<'b>(
     bytes: &'b [u8],
     record: &'static str,
@@ -63,18 +63,18 @@ pub(crate) fn read<'b>(
     let table_bytes = budget.spend_item(bytes).map_err(|why| RecordError::damaged(record, why.to_string()))?;
     let (table, mut rest) = bytes.split_at(table_bytes);
     let table: Vec<(&str, u16, usize)> = item(table, record)?;
-    let cut_off = || RecordError::damaged(record, "cut off");
+    let truncated = || RecordError::damaged(record, "truncated");
     let mut sections = Vec::with_capacity(table.len());
     for (kind, version, length) in table {
-        let (body, behind) = rest.split_at_checked(length).ok_or_else(cut_off)?;
+        let (body, after) = rest.split_at_checked(length).ok_or_else(truncated)?;
         sections.push(Section { kind, version, body });
-        rest = behind;
+        rest = after;
     }
-    if rest.is_empty() { Ok(sections) } else { Err(RecordError::damaged(record, "something follows its sections")) }
+    if rest.is_empty() { Ok(sections) } else { Err(RecordError::damaged(record, "extra bytes after its sections")) }
 }
 
 impl<'b> Section<'b> {
-    /// Checks that the section is of a version between those, and reads its members as that version has them.
+    /// Checks that the section's version is in this range, and decodes its members in that version.
     pub(crate) fn read<T: codec::Section>(&self, record: &'static str, budget: &mut Budget) -> Result<T, RecordError> {
         self.read_with(record, (T::OLDEST, T::VERSION), budget, |members| T::read(self.version, members))
     }
@@ -109,7 +109,7 @@ impl<'b> Section<'b> {
         })
     }
 
-    /// Checks the version of a section that is only a mark.
+    /// Checks the version of a section that is a mark.
     pub(crate) fn check_version(&self, known: (u16, u16)) -> Result<(), RecordError> {
         Need::new(self.kind, self.version).check(Some(known))
     }
@@ -125,7 +125,7 @@ impl<'b> Section<'b> {
         let damaged = |why: &str| RecordError::damaged(record, format!("section {}: {why}", self.kind));
         let length = budget.spend_item(self.body).map_err(|why| damaged(&why.to_string()))?;
         if length != self.body.len() {
-            return Err(damaged("something follows it"));
+            return Err(damaged("extra bytes after it"));
         }
         let mut decoder = Decoder::new(self.body);
         let read = read(&mut decoder).map_err(|error| damaged(&place(&error)))?;
@@ -133,7 +133,7 @@ impl<'b> Section<'b> {
     }
 }
 
-/// A count of entries that is written in front of them.
+/// The number of entries, which precedes them.
 fn definite(decoder: &mut Decoder<'_>) -> Result<usize, minicbor::decode::Error> {
     let count = decoder.array()?.and_then(|count| usize::try_from(count).ok());
     count.ok_or_else(|| minicbor::decode::Error::message("a list without its length"))
@@ -141,16 +141,16 @@ fn definite(decoder: &mut Decoder<'_>) -> Result<usize, minicbor::decode::Error>
 
 /// Adds an item to a record.
 pub(crate) fn write<T: Encode<()>>(item: &T, to: &mut Vec<u8>) {
-    // Writing to memory does not fail, and no `Encode` of our settings does.
+    // Writing to memory does not fail, and neither does any `Encode` of the settings.
     let _ = Encoder::new(to).encode(item);
 }
 
-/// Reads an item whose cost was spent.
+/// Decodes an item whose cost has been charged.
 pub(crate) fn item<'b, T: Decode<'b, ()>>(bytes: &'b [u8], record: &'static str) -> Result<T, RecordError> {
     minicbor::decode(bytes).map_err(|error| RecordError::damaged(record, place(&error)))
 }
 
-/// Where the bytes stop making sense, without quoting them: records may hold what logs must not.
+/// Where the bytes become invalid, without quoting them: records may contain what must not be logged.
 pub(crate) fn place(error: &minicbor::decode::Error) -> String {
     match error.position() {
         Some(at) => format!("not of the expected form at byte {at}"),

@@ -1,4 +1,4 @@
-//! Records as JSON to read: what a store holds in binary, too.
+//! Records as readable JSON, including binary ones.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use crate::envelope::{self, MANIFEST, PART, VERSION};
 use crate::{Manifest, RecordError, decode_part_unnamed};
 
-/// What a record of a bundle says, whatever its kind and name: `{"kind": …, "v": …, "data": …}`.
+/// The content of a record of a bundle, of any kind and name: `{"kind": …, "v": …, "data": …}`.
 ///
-/// A record in JSON is shown as it stands, whatever its version.
+/// A JSON record is shown unchanged, in any version.
 ///
 /// # Errors
-/// When it is damaged, of an unknown kind, or of a version not known here.
+/// If it is damaged, of an unknown kind, or of an unknown version.
 pub fn readable(record: &[u8]) -> Result<Value, RecordError> {
     if !envelope::is_binary(record) {
         return serde_json::from_slice(record).map_err(|_| RecordError::damaged("stored", "not a record"));

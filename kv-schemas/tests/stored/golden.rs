@@ -121,10 +121,10 @@ fn credentials_and_purges_are_what_they_were() {
 fn damage_is_explained_without_quoting_the_record() {
     let cut = &CREDENTIAL.as_bytes()[..CREDENTIAL.len() / 2];
     let text = decode::<Credential>(cut).unwrap_err().to_string();
-    assert!(text.contains("cut off") && !text.contains("acme"), "{text}");
+    assert!(text.contains("truncated") && !text.contains("acme"), "{text}");
     assert!(matches!(decode::<Credential>(b"\xff\x00"), Err(RecordError::Damaged { .. })));
     let text = decode_part_unnamed(&PART[..200]).unwrap_err().to_string();
-    assert!(text.contains("cut off") && !text.contains("pets"), "{text}");
+    assert!(text.contains("truncated") && !text.contains("pets"), "{text}");
     let typo = String::from_utf8_lossy(CREDENTIAL.as_bytes()).replace("\"id\"", "\"ID\"");
     assert!(matches!(decode::<Credential>(typo.as_bytes()), Err(RecordError::Damaged { .. })));
     assert!(matches!(decode::<Credential>(&vec![b' '; 1 << 20]), Err(RecordError::Damaged { .. })), "too long");

@@ -20,11 +20,11 @@ fn check_part(record: &[u8], reason: &str) {
 #[test]
 fn a_part_has_bounds() {
     check_part(&[b"TGp\x01".to_vec(), vec![0; PART_BYTES_MAX]].concat(), "longer than");
-    check_part(b"TGp\x01\x80\x00", "something follows its sections");
-    check_part(b"TGp\x01\x9a\xff\xff\xff\xff", "cut off");
-    check_part(b"TGp\x01\x81\x83\x66routes\x01\x1a\xff\xff\xff\xff", "cut off");
-    check_part(b"TGp\x01\x81\x83\x66routes\x01\x02\x80\x80", "something follows it");
-    check_part(b"TGp\x01\x81\x83\x66routes\x01\x00", "cut off");
+    check_part(b"TGp\x01\x80\x00", "extra bytes after its sections");
+    check_part(b"TGp\x01\x9a\xff\xff\xff\xff", "truncated");
+    check_part(b"TGp\x01\x81\x83\x66routes\x01\x1a\xff\xff\xff\xff", "truncated");
+    check_part(b"TGp\x01\x81\x83\x66routes\x01\x02\x80\x80", "extra bytes after it");
+    check_part(b"TGp\x01\x81\x83\x66routes\x01\x00", "truncated");
     check_part(b"TGp\x01\x81\x83\x66routes\x01\x02\x9f\xff", "not of the expected form");
     let mut scopes = sample::site();
     scopes.routes[0].scopes = vec![String::new(); 3_000_000];

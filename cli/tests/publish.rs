@@ -289,7 +289,7 @@ fn reading_a_missing_store_does_not_create_it() {
         let words = ["bundle", "show", "--from", place, "--gateway", "quickstart", "--store", &store.to_string_lossy()];
         let ran = Ran::of(tollgate(&words).output().expect("the program starts"));
         assert_eq!(ran.code, Some(1), "{ran:?}");
-        assert!(ran.err.contains("there is no such store"), "{ran:?}");
+        assert!(ran.err.contains("there is no store at"), "{ran:?}");
         assert!(!store.exists(), "{place}");
     }
 }

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_to_paste_is_a_path_that_the_route_takes() {
+    fn a_suggested_path_matches_the_route() {
         check("/pets", "/pets");
         check("/pets/{id}/toys/{*rest}", "/pets/hello/toys/hello");
         check("/categories/{category:(books|games)}", "/categories/books");

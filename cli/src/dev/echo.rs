@@ -83,26 +83,26 @@ async fn accept(listener: TcpListener) {
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
     let (head, content) = request.into_parts();
-    let wish = Wish::of(&head.uri);
+    let options = AnswerOptions::of(&head.uri);
     let document = describe(&head, content).await;
-    tokio::time::sleep(Duration::from_millis(wish.delay_ms)).await;
-    let etag = wish.max_age_s.map(|_| HeaderValue::from_static("\"echo\""));
+    tokio::time::sleep(Duration::from_millis(options.delay_ms)).await;
+    let etag = options.max_age_s.map(|_| HeaderValue::from_static("\"echo\""));
     let unchanged = etag.is_some() && head.headers.get(IF_NONE_MATCH) == etag.as_ref();
-    let content = match wish.stream_lines {
+    let content = match options.stream_lines {
         Some(lines) => Answer::Lines { left: lines, ticks: interval(LINE_INTERVAL) },
-        None if unchanged => Answer::Whole(None),
-        None => Answer::Whole(Some(Bytes::from(format!("{document:#}\n")))),
+        None if unchanged => Answer::Complete(None),
+        None => Answer::Complete(Some(Bytes::from(format!("{document:#}\n")))),
     };
     let mut response = Response::new(content);
-    *response.status_mut() = if unchanged { StatusCode::NOT_MODIFIED } else { wish.status };
-    set_fields(response.headers_mut(), &wish, etag);
+    *response.status_mut() = if unchanged { StatusCode::NOT_MODIFIED } else { options.status };
+    set_fields(response.headers_mut(), &options, etag);
     Ok(response)
 }
 
-fn set_fields(fields: &mut HeaderMap, wish: &Wish, etag: Option<HeaderValue>) {
-    let media_type = if wish.stream_lines.is_some() { "text/plain" } else { "application/json" };
+fn set_fields(fields: &mut HeaderMap, options: &AnswerOptions, etag: Option<HeaderValue>) {
+    let media_type = if options.stream_lines.is_some() { "text/plain" } else { "application/json" };
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    let max_age = wish.max_age_s.and_then(|s| HeaderValue::try_from(format!("max-age={s}")).ok());
+    let max_age = options.max_age_s.and_then(|s| HeaderValue::try_from(format!("max-age={s}")).ok());
     for (name, value) in [(CACHE_CONTROL, max_age), (ETAG, etag)] {
         if let Some(value) = value {
             fields.insert(name, value);
@@ -134,25 +134,25 @@ async fn describe(head: &http::request::Parts, content: Incoming) -> Value {
 
 /// The properties of the answer that a request selects.
 #[derive(Debug, PartialEq, Eq)]
-struct Wish {
+struct AnswerOptions {
     delay_ms: u64,
     status: StatusCode,
     max_age_s: Option<u32>,
     stream_lines: Option<u32>,
 }
 
-impl Wish {
+impl AnswerOptions {
     fn of(uri: &Uri) -> Self {
-        let mut wish = Self { delay_ms: 0, status: StatusCode::OK, max_age_s: None, stream_lines: None };
+        let mut options = Self { delay_ms: 0, status: StatusCode::OK, max_age_s: None, stream_lines: None };
         let mut segments = uri.path().trim_start_matches('/').split('/');
         if let (Some(name), Some(value)) = (segments.next(), segments.next()) {
-            wish.set(name, value);
+            options.set(name, value);
         }
         for (name, value) in uri.query().into_iter().flat_map(|q| q.split('&')).filter_map(|pair| pair.split_once('='))
         {
-            wish.set(name, value);
+            options.set(name, value);
         }
-        wish
+        options
     }
 
     fn set(&mut self, name: &str, value: &str) {
@@ -173,7 +173,7 @@ fn final_status(text: &str) -> Option<StatusCode> {
 
 /// The content of an answer.
 enum Answer {
-    Whole(Option<Bytes>),
+    Complete(Option<Bytes>),
     Lines { left: u32, ticks: Interval },
 }
 
@@ -183,7 +183,7 @@ impl Body for Answer {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Complete(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Lines { left: 0, .. } => Poll::Ready(None),
             Self::Lines { left, ticks } => ticks.poll_tick(cx).map(|_| {
                 *left -= 1;
@@ -193,12 +193,12 @@ impl Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None) | Self::Lines { left: 0, .. })
+        matches!(self, Self::Complete(None) | Self::Lines { left: 0, .. })
     }
 
     fn size_hint(&self) -> hyper::body::SizeHint {
         match self {
-            Self::Whole(bytes) => hyper::body::SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Complete(bytes) => hyper::body::SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Self::Lines { .. } => hyper::body::SizeHint::default(),
         }
     }
@@ -221,13 +221,13 @@ mod tests {
 
     #[track_caller]
     fn check(target: &str, delay_ms: u64, status: u16, max_age_s: Option<u32>) {
-        let wish = Wish::of(&target.parse().unwrap());
+        let options = AnswerOptions::of(&target.parse().unwrap());
         let status = StatusCode::from_u16(status).unwrap();
-        assert_eq!(wish, Wish { delay_ms, status, max_age_s, stream_lines: None }, "{target}");
+        assert_eq!(options, AnswerOptions { delay_ms, status, max_age_s, stream_lines: None }, "{target}");
     }
 
     #[test]
-    fn a_path_or_the_query_says_what_is_wished() {
+    fn a_path_or_the_query_selects_the_answer() {
         check("/public", 0, 200, None);
         check("/delay/250", 250, 200, None);
         check("/private/x?delay=9&status=503", 9, 503, None);

@@ -12,7 +12,7 @@ use super::watch::{INTERVAL, Watch};
 use crate::project::{Project, report_diagnostics};
 use crate::terminal::{mark_error, message};
 
-/// Publishes a project again and again.
+/// Publishes a project repeatedly.
 pub(super) struct Follower {
     project: Project,
     echo: Option<SocketAddr>,
@@ -37,7 +37,7 @@ impl Follower {
         Ok(Self { project, echo, watch, store, published: snapshot, older: BTreeSet::new(), is_broken: false })
     }
 
-    /// Follows the edits for ever.
+    /// Follows the edits until the command is stopped.
     pub(super) async fn follow(mut self) -> std::convert::Infallible {
         let mut looks = tokio::time::interval(INTERVAL);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -60,7 +60,7 @@ impl Follower {
             Ok(snapshot) => self.publish(snapshot).await,
             Err(found) => {
                 report_diagnostics(&found);
-                self.refuse("the edit has mistakes");
+                self.refuse("the edit has errors");
             }
         }
     }
@@ -82,10 +82,10 @@ impl Follower {
         let kept = &current | &keys(snapshot.bundle.content());
         let gone: Vec<String> = self.older.difference(&kept).chain(&withdrawn).cloned().collect();
         if let Err(error) = self.store.publish(&snapshot.bundle, &snapshot.credentials, &gone).await {
-            return self.refuse(&format!("the host took no records: {error}"));
+            return self.refuse(&format!("the host did not accept the records: {error}"));
         }
         self.older = current;
-        snapshot.tell_warnings();
+        snapshot.report_warnings();
         let fixed = if std::mem::take(&mut self.is_broken) { "fixed: the project is valid again; " } else { "" };
         message(&format!("{fixed}the edit is active (bundle {})", short(&snapshot.bundle.id)));
         self.published = snapshot;

@@ -44,9 +44,9 @@ impl Launcher {
             return Err(format!("{program} has no standard input and output"));
         };
         let mut lines = BufReader::new(stdout).lines();
-        let url = tokio::time::timeout(START_PATIENCE, ready(&mut lines))
+        let url = tokio::time::timeout(START_TIMEOUT, ready(&mut lines))
             .await
-            .map_err(|_| format!("{program} was not ready within {} s", START_PATIENCE.as_secs()))??;
+            .map_err(|_| format!("{program} was not ready within {} s", START_TIMEOUT.as_secs()))??;
         let (sender, messages) = mpsc::channel(MESSAGES_MAX);
         let conversation = tokio::task::spawn_local(converse(lines, stdin, messages));
         Ok(Self { url, handle: Handle(sender), conversation, child })
@@ -54,14 +54,14 @@ impl Launcher {
 
     /// Resolves when the host has stopped by itself.
     pub(super) async fn ended(&mut self) {
-        // A task that panicked has ended, too.
+        // A panicked task has ended, too.
         let _ = (&mut self.conversation).await;
     }
 
     /// Stops the host, and waits for its end.
     pub(super) async fn end(mut self) {
         let _ = self.handle.0.send(Message::End).await;
-        if tokio::time::timeout(END_PATIENCE, self.child.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await.is_err() {
             let _ = self.child.kill().await;
         }
     }
@@ -78,7 +78,7 @@ impl Handle {
         self.ask(json!({"delete": keys})).await.map(drop)
     }
 
-    /// A record that is text.
+    /// A record with text.
     pub(super) async fn get(&self, key: &str) -> Result<Option<String>, String> {
         let answer = self.ask(json!({"get": key})).await?;
         Ok(answer["value"].as_str().map(str::to_owned))
@@ -90,7 +90,7 @@ impl Handle {
             self.0.send(Message::Ask { command, answer }).await.map_err(|_| STOPPED.to_owned())?;
             answered.await.map_err(|_| STOPPED.to_owned())?
         };
-        tokio::time::timeout(ASK_PATIENCE, asked).await.map_err(|_| "the host does not answer".to_owned())?
+        tokio::time::timeout(COMMAND_TIMEOUT, asked).await.map_err(|_| "the host does not answer".to_owned())?
     }
 }
 
@@ -116,13 +116,13 @@ async fn converse(mut lines: Lines<BufReader<ChildStdout>>, stdin: ChildStdin, m
     loop {
         tokio::select! {
             line = lines.next_line() => match line {
-                Ok(Some(line)) => heard(&line, &mut waiting),
+                Ok(Some(line)) => handle_line(&line, &mut waiting),
                 Ok(None) | Err(_) => return,
             },
             message = messages.recv(), if stdin.is_some() => match message {
                 Some(Message::Ask { command, answer }) => {
                     last_id += 1;
-                    if let Some(stdin) = &mut stdin && say(stdin, command, last_id).await.is_ok() {
+                    if let Some(stdin) = &mut stdin && send_command(stdin, command, last_id).await.is_ok() {
                         waiting.insert(last_id, answer);
                     }
                 }
@@ -132,13 +132,13 @@ async fn converse(mut lines: Lines<BufReader<ChildStdout>>, stdin: ChildStdin, m
     }
 }
 
-async fn say(stdin: &mut ChildStdin, mut command: Value, id: u64) -> std::io::Result<()> {
+async fn send_command(stdin: &mut ChildStdin, mut command: Value, id: u64) -> std::io::Result<()> {
     command["id"] = id.into();
     stdin.write_all(format!("{command}\n").as_bytes()).await?;
     stdin.flush().await
 }
 
-fn heard(line: &str, waiting: &mut HashMap<u64, oneshot::Sender<Result<Value, String>>>) {
+fn handle_line(line: &str, waiting: &mut HashMap<u64, oneshot::Sender<Result<Value, String>>>) {
     let event: Value = serde_json::from_str(line).unwrap_or_default();
     let mut answer = |id: &Value, with: Result<Value, String>| {
         if let Some(sender) = id.as_u64().and_then(|id| waiting.remove(&id)) {
@@ -164,9 +164,9 @@ fn show_log(event: &Value) {
 const STOPPED: &str = "the host has stopped";
 
 /// The component host compiles on its first start, which takes a minute or two.
-const START_PATIENCE: Duration = Duration::from_secs(300);
-const ASK_PATIENCE: Duration = Duration::from_secs(20);
-const END_PATIENCE: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(300);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Edits and purges are sent one at a time; more than these never wait.
 const MESSAGES_MAX: usize = 16;

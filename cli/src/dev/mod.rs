@@ -30,7 +30,7 @@ use watch::Watch;
 
 /// Run a project on this machine and follow its edits.
 ///
-/// An edit takes effect within a second and drops no request; an edit with a mistake is reported, and the last valid
+/// An edit takes effect within a second and drops no request; an edit with an error is reported, and the last valid
 /// configuration stays active. Keys of dev/fixtures.yaml are stored. Secrets that the project refers to as
 /// ${secret.NAME} are read from the environment variables TOLLGATE_SECRET_NAME.
 #[derive(Debug, Args)]
@@ -97,7 +97,7 @@ pub(crate) fn run(project: Project, options: DevOptions) -> Result<(), Failure> 
         return Err(Failure::usage("--store can only be used with --on native"));
     }
     if options.admin_port.is_some() && options.on != On::Native {
-        return Err(Failure::usage("--admin-port goes with --on native"));
+        return Err(Failure::usage("--admin-port can only be used with --on native"));
     }
     let watch = Watch::of(project);
     let load = |echo| Snapshot::load(project, echo).map_err(|found| project.refuse(&found));
@@ -108,7 +108,7 @@ pub(crate) fn run(project: Project, options: DevOptions) -> Result<(), Failure> 
     if let Some(address) = echo.as_ref().and_then(Echo::moved_to) {
         snapshot = load(Some(address))?;
     }
-    snapshot.tell_warnings();
+    snapshot.report_warnings();
     let session = Session { project: project.clone(), options, snapshot, echo, watch, token: DevToken::new()? };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,4 +1,4 @@
-//! A project as it stood when its files were read: what is published, and what there is to show of it.
+//! A snapshot of a project when its files were read: what to publish, and what to show.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use super::echo;
 use crate::project::{Project, report_diagnostics};
 use crate::target::KeyValue;
 
-/// A project as it stood.
+/// A snapshot of a project.
 pub(super) struct Snapshot {
     pub(super) gateway: String,
     settings: GatewaySettings,
@@ -29,10 +29,10 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads the project; `echo` is where the echo upstream is, when it is not where the project says.
+    /// Reads the project; `echo` is the address of the echo upstream, if it differs from the one in the project.
     ///
     /// # Errors
-    /// The mistakes of a project that cannot be run.
+    /// The errors of a project that cannot be run.
     pub(super) fn load(project: &Project, echo: Option<SocketAddr>) -> Result<Self, Box<Diagnostics>> {
         let compiled = project.compile().map_err(Box::new)?;
         let fixtures = project.fixtures().map_err(Box::new)?;
@@ -52,16 +52,16 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Whether an upstream is where the echo upstream is.
+    /// Whether an upstream has the echo upstream's address.
     pub(super) fn calls_echo(&self) -> bool {
         self.whole.upstreams.iter().any(is_echo)
     }
 
-    pub(super) fn tell_warnings(&self) {
+    pub(super) fn report_warnings(&self) {
         self.warnings.iter().for_each(report_diagnostics);
     }
 
-    /// Lets the upstreams at the echo's usual address lead to another.
+    /// Redirects the upstreams at the echo's default address to another.
     fn redirect(&mut self, address: SocketAddr) {
         for site in self.sites.values_mut() {
             move_echo(&mut site.upstreams, address);

@@ -1,4 +1,4 @@
-//! The running host's record store, whichever host it is.
+//! The record store of the running host, of any kind.
 
 use tollgate_kv_schemas::{Bundle, Publication};
 use tollgate_native::{RecordChange, RecordStore};
@@ -6,7 +6,7 @@ use tollgate_native::{RecordChange, RecordStore};
 use super::launcher::Handle;
 use crate::target::KeyValue;
 
-/// Where the running host reads its records.
+/// The store from which the running host reads its records.
 #[derive(Clone)]
 pub(super) enum Store {
     Native(RecordStore),

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_told_once_and_only_when_it_is_finished() {
+    fn a_change_is_reported_once_and_only_when_it_is_finished() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tollgate.yaml");
         std::fs::write(&file, "a").unwrap();

@@ -65,8 +65,8 @@ impl Workspace {
 
     /// Runs cargo; its output goes to standard error.
     fn build(&self, words: &[&str]) -> Result<(), Failure> {
-        let said = format!("cargo {}", words.join(" "));
-        terminal::note(&format!("$ {said}   (missing, or older than its sources)"));
+        let shown_command = format!("cargo {}", words.join(" "));
+        terminal::note(&format!("$ {shown_command}   (missing, or older than its sources)"));
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(words).current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target).stdin(Stdio::null());
         cargo.stdout(std::io::stderr());
@@ -76,7 +76,7 @@ impl Workspace {
         if status.success() {
             return Ok(());
         }
-        Err(Failure::problem(format!("`{said}` failed in {}; see above", self.root.display())))
+        Err(Failure::problem(format!("`{shown_command}` failed in {}; see above", self.root.display())))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A Workers KV namespace, by way of `npx wrangler`, which knows the account and its rights.
+//! A Workers KV namespace, accessed with `npx wrangler`, which has the account's credentials.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -11,10 +11,10 @@ use super::{KeyValue, bulk_json};
 use crate::failure::Failure;
 use crate::terminal;
 
-/// The binding that the Worker reads its records from, as wrangler.toml of the repository has it.
+/// The binding of the Worker's records in wrangler.toml of the repository.
 pub(super) const DEFAULT_BINDING: &str = "TOLLGATE_RECORDS";
 
-/// A namespace as wrangler.toml of the current folder binds it.
+/// A namespace that is bound in wrangler.toml of the current folder.
 pub(crate) struct KvNamespace {
     binding: String,
     remote: bool,
@@ -42,8 +42,8 @@ impl KvNamespace {
         Ok(())
     }
 
-    /// Whether all keys are listed, and the last record can be read as it was written: reading each of thousands would
-    /// take a second each.
+    /// Whether all keys are listed, and the last record can be read as written: reading thousands of records would take
+    /// a second for each.
     pub(super) fn has(&self, records: &[KeyValue]) -> Result<bool, Failure> {
         let Some(((last, value), _)) = records.split_last() else { return Ok(true) };
         let (gateway, _) = last.split_once(':').unwrap_or_default();
@@ -54,18 +54,18 @@ impl KvNamespace {
         Ok(self.read(last)? == *value)
     }
 
-    /// Into its local store, wrangler's bulk write puts what is in base64 as text, which damages bytes that are none.
+    /// With its local store, wrangler's bulk write stores base64 values as text, which damages binary values.
     fn goes_in_bulk(&self, (_, value): &KeyValue) -> bool {
         self.remote || std::str::from_utf8(value).is_ok()
     }
 
-    /// Has wrangler read a file with this content, which the words end with.
+    /// Runs wrangler with these arguments, followed by a file with this content.
     fn write(&self, words: &[&str], content: &[u8]) -> Result<(), Failure> {
-        let file = HandedFile::write(content)?;
+        let file = TemporaryFile::write(content)?;
         let path = file.0.to_string_lossy();
         let command = self.command(&[words, &[&*path]].concat());
         terminal::note(&format!("$ {}", shown(&command)));
-        // Standard output is for our own answer.
+        // Standard output is for this command's own output.
         run(command, Stdio::from(std::io::stderr())).map(drop)
     }
 
@@ -76,7 +76,7 @@ impl KvNamespace {
         self.read(key).map(Some)
     }
 
-    /// A value that is there; without `--text`, which would damage bytes that are none and add a line break.
+    /// An existing value; without `--text`, which would damage binary values and add a line break.
     fn read(&self, key: &str) -> Result<Vec<u8>, Failure> {
         run(self.command(&["kv", "key", "get", key]), Stdio::piped())
     }
@@ -84,7 +84,7 @@ impl KvNamespace {
     pub(super) fn keys(&self, prefix: &str) -> Result<Vec<String>, Failure> {
         let listed = run(self.command(&["kv", "key", "list", "--prefix", prefix]), Stdio::piped())?;
         let listed: Value = serde_json::from_slice(&listed)
-            .map_err(|error| Failure::problem(format!("wrangler listed keys in an unknown form: {error}")))?;
+            .map_err(|error| Failure::problem(format!("wrangler listed keys in an unknown format: {error}")))?;
         let names = listed.as_array().into_iter().flatten().filter_map(|entry| entry["name"].as_str());
         Ok(names.map(str::to_owned).collect())
     }
@@ -97,15 +97,15 @@ impl KvNamespace {
     }
 }
 
-/// Runs wrangler to its end; what it says besides its answer goes to the person.
+/// Runs wrangler to completion; its messages are shown to the user.
 fn run(mut command: Command, answer: Stdio) -> Result<Vec<u8>, Failure> {
-    let said = shown(&command);
+    let shown_command = shown(&command);
     let output = command.stdin(Stdio::null()).stdout(answer).stderr(Stdio::inherit()).output().map_err(|error| {
         Failure::problem(format!("npx could not be started ({error}): install Node.js 20 or newer, then run `npm ci`"))
     })?;
     if !output.status.success() {
-        let why = "see what wrangler says above; it reads wrangler.toml of the current folder";
-        return Err(Failure::problem(format!("`{said}` failed ({}): {why}", output.status)));
+        let why = "see wrangler's output above; it reads wrangler.toml of the current folder";
+        return Err(Failure::problem(format!("`{shown_command}` failed ({}): {why}", output.status)));
     }
     Ok(output.stdout)
 }
@@ -115,10 +115,10 @@ fn shown(command: &Command) -> String {
     std::iter::once("npx".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// A file for wrangler to read, removed when it is done. It holds digests of keys, never keys.
-struct HandedFile(PathBuf);
+/// A temporary file for wrangler, removed afterwards. It contains digests of keys, never keys.
+struct TemporaryFile(PathBuf);
 
-impl HandedFile {
+impl TemporaryFile {
     fn write(content: &[u8]) -> Result<Self, Failure> {
         let mut random = [0u8; 8];
         getrandom::fill(&mut random)
@@ -131,19 +131,19 @@ impl HandedFile {
     }
 }
 
-/// A new file, never one that somebody has put there before.
+/// A new file, never an existing one.
 fn create(path: &Path) -> std::io::Result<std::fs::File> {
     std::fs::OpenOptions::new().write(true).create_new(true).open(path)
 }
 
-impl Drop for HandedFile {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        // A file left in the system's folder for such files is the system's to remove.
+        // The system removes files that remain in its temporary folder.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// Cuts records into bulk writes that Cloudflare takes.
+/// Splits records into bulk writes that Cloudflare accepts.
 fn batches<'b, 'r>(records: &'b [&'r KeyValue]) -> impl Iterator<Item = &'b [&'r KeyValue]> {
     let (mut pairs, mut bytes) = (0, 0);
     records.chunk_by(move |_, (key, value)| {
@@ -157,6 +157,6 @@ fn batches<'b, 'r>(records: &'b [&'r KeyValue]) -> impl Iterator<Item = &'b [&'r
     })
 }
 
-/// Pairs and bytes in one bulk write: Cloudflare's limit is 10,000 and 100 MB, of which base64 takes a third more.
+/// Pairs and bytes in one bulk write: Cloudflare's limit is 10,000 and 100 MB, and base64 needs a third more.
 const BULK_MAX: usize = 1000;
 const BULK_BYTES_MAX: usize = 50_000_000;

@@ -26,16 +26,16 @@ pub(crate) type KeyValue = (String, Vec<u8>);
 pub(crate) enum Place {
     /// The SQLite file that `tollgate serve` reads.
     Native,
-    /// The Workers KV namespace, by way of `npx wrangler`.
+    /// The Workers KV namespace, accessed with `npx wrangler`.
     Cloudflare,
     /// The SQLite file of Spin's default key-value store.
     Spin,
 }
 
-/// Which store of a platform.
+/// The options that select a store of a platform.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
-    /// The store's file (native: required; spin: .spin/sqlite_key_value.db where it is left out).
+    /// The store's file (native: required; spin: default .spin/sqlite_key_value.db).
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
     /// The KV namespace's binding in wrangler.toml (cloudflare; TOLLGATE_RECORDS where it is left out).
@@ -66,13 +66,13 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// Opens the store that the command line names; what does not fit the platform is refused.
+    /// Opens the store that the command line selects; options for another platform are refused.
     pub(crate) fn of(place: Place, args: &StoreArgs) -> Result<Self, Failure> {
         args.check(place)?;
         match (place, &args.store) {
             (Place::Native, None) => Err(Failure::usage("native needs --store PATH: the file the host reads")),
             (Place::Native, Some(path)) => native::open(path),
-            (Place::Cloudflare, Some(_)) => Err(Failure::usage("--store does not go with cloudflare; see --binding")),
+            (Place::Cloudflare, Some(_)) => Err(Failure::usage("--store cannot be used with cloudflare; see --binding")),
             (Place::Cloudflare, None) => {
                 let binding = args.binding.as_deref().unwrap_or(cloudflare::DEFAULT_BINDING);
                 Ok(Self::Cloudflare(KvNamespace::new(binding, args.remote)))
@@ -84,7 +84,7 @@ impl Target {
         }
     }
 
-    /// The same, where it exists: a path that is misspelt makes no new store.
+    /// The same for an existing store: a mistyped path does not create a new one.
     pub(crate) fn existing(place: Place, args: &StoreArgs) -> Result<Self, Failure> {
         args.check(place)?;
         let file = match (place, &args.store) {
@@ -94,13 +94,13 @@ impl Target {
         match file.filter(|file| !file.exists()) {
             Some(missing) if place != Place::Cloudflare => {
                 let missing = missing.display();
-                Err(Failure::problem(format!("{missing}: there is no such store; `tollgate publish` creates it")))
+                Err(Failure::problem(format!("there is no store at {missing}; `tollgate publish` creates it")))
             }
             Some(_) | None => Self::of(place, args),
         }
     }
 
-    /// Where that is, for a message.
+    /// The location, for messages.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Native { path, .. } => path.display().to_string(),
@@ -118,7 +118,7 @@ impl Target {
         }
     }
 
-    /// Whether all of these records can be read as they were written.
+    /// Whether all of these records can be read as written.
     pub(crate) fn has(&self, records: &[KeyValue]) -> Result<bool, Failure> {
         if let Self::Cloudflare(namespace) = self {
             return namespace.has(records);
@@ -140,7 +140,7 @@ impl Target {
         }
     }
 
-    /// The keys that begin so; two are enough to know that there is more than one.
+    /// Keys with this prefix; two are enough to know that there is more than one.
     pub(crate) fn keys(&self, prefix: &str) -> Result<Vec<String>, Failure> {
         match self {
             Self::Native { store, .. } => store.keys(prefix, 2).map_err(Failure::problem),
@@ -150,13 +150,13 @@ impl Target {
     }
 }
 
-/// Records in the form of `wrangler kv bulk put`.
+/// Records in the format of `wrangler kv bulk put`.
 pub(crate) fn bulk_json<'r>(records: impl IntoIterator<Item = &'r KeyValue>) -> String {
     let all: Value = records.into_iter().map(entry_json).collect();
     format!("{all:#}\n")
 }
 
-/// A record in the form of `wrangler kv bulk put` and of our launchers: bytes that are no text are told in base64.
+/// A record in the format of `wrangler kv bulk put` and of the launchers: bytes that are not text are in base64.
 pub(crate) fn entry_json((key, value): &KeyValue) -> Value {
     match std::str::from_utf8(value) {
         Ok(text) if !text.contains(char::is_control) => json!({"key": key, "value": text}),

@@ -1,4 +1,4 @@
-//! Publishing a bundle to a store: what it holds first, the pointer once that can be read.
+//! Publishing a bundle to a store: its content first, the pointer when the content can be read.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use tollgate_kv_schemas::{Bundle, Publication, PublishError};
 use super::{KeyValue, Target};
 use crate::failure::Failure;
 
-/// Publishes a bundle, with other records before it; answers its generation.
+/// Publishes a bundle, with other records before it; returns its generation.
 ///
-/// `after` lets the generation be larger than this one, for a store whose pointer was lost or cannot be read.
+/// With `after`, the generation is larger than this one, for a store whose pointer was lost or cannot be read.
 ///
 /// # Errors
-/// When the store cannot be used, does not give back what was written, or another publication came in between.
+/// If the store cannot be used, does not return the written records, or there was a concurrent publication.
 pub(crate) fn publish(target: &Target, bundle: &Bundle, with: &[KeyValue], after: Option<u64>) -> Result<u64, Failure> {
     let key = bundle.pointer_key();
     let publication = begin(bundle, target.get(&key)?.as_deref(), after)?;
@@ -26,10 +26,10 @@ pub(crate) fn publish(target: &Target, bundle: &Bundle, with: &[KeyValue], after
     Ok(publication.generation())
 }
 
-/// The publication that follows what the store says.
+/// The publication that follows the generation in the store.
 ///
 /// # Errors
-/// When that cannot be read and no number is given to go on from.
+/// If that cannot be read and no number is given to continue from.
 pub(crate) fn begin<'b>(
     bundle: &'b Bundle,
     stored: Option<&[u8]>,
@@ -46,24 +46,24 @@ pub(crate) fn begin<'b>(
     }
 }
 
-/// Reads back what was written until all of it is there: an eventually consistent store may take its time.
+/// Reads the written records back until all of them are visible: an eventually consistent store may need some time.
 fn wait_until_readable(target: &Target, content: &[KeyValue]) -> Result<(), Failure> {
-    for _ in 0..LOOKS_MAX {
+    for _ in 0..POLLS_MAX {
         if target.has(content)? {
             return Ok(());
         }
-        std::thread::sleep(BETWEEN_LOOKS);
+        std::thread::sleep(POLL_INTERVAL);
     }
-    let patience = (BETWEEN_LOOKS * LOOKS_MAX).as_secs();
+    let seconds = (POLL_INTERVAL * POLLS_MAX).as_secs();
     Err(Failure::problem(format!(
-        "{} does not give back what was written within {patience} s; nothing was switched, publish again",
+        "{} does not return the written records within {seconds} s; the pointer was not changed, publish again",
         target.name()
     )))
 }
 
-/// Workers KV takes up to a minute to show a write everywhere.
-const LOOKS_MAX: u32 = 30;
-const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+/// With Workers KV it takes up to a minute until a write is visible everywhere.
+const POLLS_MAX: u32 = 30;
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn generations_grow_and_name_the_one_before() {
+    fn generations_increase_and_name_the_previous_one() {
         let folder = tempfile::tempdir().unwrap();
         let (target, _) = store(&folder);
         let one = Project::built_in().compile().unwrap().bundle().clone();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_pointer_is_replaced_only_where_its_generation_is_given() {
+    fn a_damaged_pointer_is_replaced_only_if_its_generation_is_given() {
         let folder = tempfile::tempdir().unwrap();
         let (target, _) = store(&folder);
         let bundle = Project::built_in().compile().unwrap().bundle().clone();

@@ -15,7 +15,7 @@ pub(crate) struct SpinStore {
 }
 
 impl SpinStore {
-    /// Opens the file, and makes it with its folder where Spin has not yet.
+    /// Opens the file, and creates it and its folder if Spin has not done so yet.
     pub(super) fn open(path: PathBuf) -> Result<Self, Failure> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder)
@@ -68,19 +68,19 @@ fn explain(path: &Path, error: &rusqlite::Error) -> Failure {
     let path = path.display();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => {
-            Failure::problem(format!("{path} is not an SQLite file; name another --store"))
+            Failure::problem(format!("{path} is not an SQLite file; choose another --store"))
         }
         _ => Failure::problem(format!("{path}: {error}")),
     }
 }
 
-/// Where `spin up` keeps it, beside spin.toml.
+/// The path that `spin up` uses, next to spin.toml.
 pub(super) const DEFAULT_FILE: &str = ".spin/sqlite_key_value.db";
 
-/// The store that `key_value_stores = ["default"]` names.
+/// The store of `key_value_stores = ["default"]`.
 const STORE: &str = "default";
 
-/// The table as Spin makes it (spin-key-value-spin, `KeyValueSqlite`); unchanged from Spin 1.0 to 3.
+/// The table as Spin creates it (spin-key-value-spin, `KeyValueSqlite`); unchanged from Spin 1.0 to 3.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS spin_key_value (
     store TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_is_found_again_where_spin_looks() {
+    fn written_records_are_found_where_spin_reads_them() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".spin/sqlite_key_value.db");
         let store = SpinStore::open(path.clone()).unwrap();

@@ -1,12 +1,12 @@
-// Builds the worker: cargo, wasm-bindgen, esbuild. wrangler.toml names this file as its build command; run it from
-// anywhere as `node adapters/cloudflare/build.mjs`. What comes out, in build/ at the root of the repository:
+// Builds the Worker: cargo, wasm-bindgen, esbuild. This file is the build command in wrangler.toml; it can also be run
+// from any folder as `node adapters/cloudflare/build.mjs`. Its output, in build/ at the root of the repository:
 //
 //   worker.mjs              the entry module, bundled
 //   tollgate.wasm           the gateway
 //   tollgate_counter.wasm   the cells, for the Durable Object
 //
-// `worker-build` does the same three steps, but downloads its tools from hosts that not every network reaches. Here the
-// tools come from Cargo.lock and package-lock.json. A build with nothing to do takes about a second.
+// `worker-build` runs the same three steps, but downloads its tools from hosts that are not reachable in every network.
+// Here Cargo.lock and package-lock.json pin the tools. A build without changes takes about a second.
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -45,15 +45,15 @@ function counterModule() {
   return filenames.find((name) => name.endsWith(".wasm"));
 }
 
-// wasm-bindgen's program at exactly Cargo.lock's version: the one that `cargo xtask setup` installed, or else one built
-// here, into a folder that serves all clones of the repository.
+// The wasm-bindgen program at exactly Cargo.lock's version: the one that `cargo xtask setup` installed, or one built
+// here, in a folder that all clones of the repository share.
 function bindgenProgram() {
   const lock = readFileSync(join(ROOT, "Cargo.lock"), "utf8");
   const [, version] = /name = "wasm-bindgen"\nversion = "(.+)"/.exec(lock);
   const installed = join(CACHE, "tools", "bin", process.platform === "win32" ? "wasm-bindgen.exe" : "wasm-bindgen");
-  const said = spawnSync(installed, ["--version"], { encoding: "utf8" }).stdout;
-  if (said?.trim() === `wasm-bindgen ${version}`) return installed;
-  // Unoptimised it takes several times as long to read a module.
+  const installedVersion = spawnSync(installed, ["--version"], { encoding: "utf8" }).stdout;
+  if (installedVersion?.trim() === `wasm-bindgen ${version}`) return installed;
+  // Without optimisation it takes several times as long to read a module.
   const config = ["profile.dev.opt-level=1", "profile.dev.debug=false", 'future-incompat-report.frequency="never"'];
   const target = ["--target-dir", join(CACHE, "tools", "target")];
   return built(["-p", "tollgate-wasm-tools", "--bin", "wasm-bindgen", ...target, ...config.flatMap((c) => ["--config", c])])
@@ -64,7 +64,7 @@ function built(args) {
   return cargo(["build", ...args], []);
 }
 
-// Has cargo build something; answers its message about the last artifact, which names the files.
+// Runs a cargo build; returns its message about the last artifact, which contains the file names.
 function cargo(args, compilerArgs) {
   const messages = run("cargo", [...args, "--message-format=json-render-diagnostics", ...compilerArgs]);
   const artifacts = messages.split("\n").filter((line) => line.includes('"compiler-artifact"'));
@@ -85,8 +85,8 @@ function isDone(stamp) {
   return existsSync(STAMP) && readFileSync(STAMP, "utf8") === stamp && existsSync(join(OUT, "worker.mjs"));
 }
 
-// The source phase import that wasm-bindgen writes is not known to every tool; in a worker the plain one is the same. The
-// module gets the name that it has in build/.
+// Not every tool supports the source phase import that wasm-bindgen writes; in a Worker the plain import is equivalent.
+// The module gets the name that it has in build/.
 function usePlainImport(file) {
   const text = readFileSync(file, "utf8").replace("import source ", "import ").replace("./tollgate_bg.wasm", "./tollgate.wasm");
   writeFileSync(file, text);
@@ -110,18 +110,18 @@ async function bundle(esbuild, alias) {
   });
   mkdirSync(OUT, { recursive: true });
   for (const { path, contents } of outputFiles) {
-    // Whoever reads meanwhile sees the old file or the new one.
+    // A concurrent reader sees the old file or the new one.
     writeFileSync(`${path}.new`, contents);
     renameSync(`${path}.new`, path);
   }
 }
 
-// Runs a program to its end and answers what it wrote; what it says on standard error is for the person who waits.
+// Runs a program to completion and returns its standard output; its standard error is shown.
 function run(program, args) {
   const options = { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28 };
   const result = spawnSync(program, args, options);
   if (result.error) fail(`${program} could not be started: ${result.error.message}`);
-  if (result.status !== 0) fail(`${program} failed; its words are above`);
+  if (result.status !== 0) fail(`${program} failed; its output is above`);
   return result.stdout.toString();
 }
 

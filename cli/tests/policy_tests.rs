@@ -391,7 +391,7 @@ fn a_failure_is_reported_with_its_difference_its_location_and_the_decisions() {
     PHASE         POLICY  VERDICT  REASON
     route         -       pass     shop.private (/shop/private)
     authenticate  keys    pass     consumer acme, credential key-661beda58aa9
-    limit         burst   pass     2 left after a cost of 1
+    limit         burst   pass     2 remaining after a cost of 1
     forward       -       pass     pets answered 200
     respond       -       pass     200"#
     );

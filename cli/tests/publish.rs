@@ -154,7 +154,7 @@ fn a_store_that_is_not_there_is_not_made_for_a_key() {
         for command in [&["key", "new", "--consumer", "acme"][..], &["key", "revoke", "--key-id", "key-000000000000"]] {
             let ran = run(&[command, &place].concat());
             assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
-            assert!(ran.err.contains("there is no such store") && !store.exists(), "{ran:?}");
+            assert!(ran.err.contains("there is no store at") && !store.exists(), "{ran:?}");
         }
     }
 }

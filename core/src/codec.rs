@@ -1,16 +1,16 @@
-//! How settings are stored: tagged members, and the versions of what holds them.
+//! How settings are stored: tagged members, and versions of sections.
 //!
-//! Each settings type that a bundle holds derives minicbor's `Encode` and `Decode` as a map from small numbers to values.
-//! A number is never used again for something else. A reader skips members that it does not know, so whoever adds one
-//! decides whether a reader may do that:
+//! Each settings type that a bundle holds derives minicbor's `Encode` and `Decode` as a map from small numbers to
+//! values. A number is never reused. A reader skips unknown members, so the author of a new member decides whether a
+//! reader may ignore it:
 //!
-//! - It may: the member is optional, nothing else changes. Old readers do as if it were absent.
-//! - It may not: the newest [`Section::VERSION`] grows by one, and [`Section::least_version`] answers it for settings in
-//!   which the member is used. Old readers refuse these sections by name and version, and take the others.
+//! - If it may: the member is optional, nothing else changes. Old readers treat it as absent.
+//! - If it may not: the newest [`Section::VERSION`] increases by one, and [`Section::least_version`] returns it for
+//!   settings that use the member. Old readers refuse these sections by name and version, and accept the others.
 //!
-//! The same holds for the variants of enumerations: an unknown one is never skipped, so a new one always takes a version.
-//! (An `Option` of an enumeration is not stored: minicbor reads unknown variants of one as `None`.) A text with a grammar
-//! inside has the version of its [`Grammar`] in the place of a section's.
+//! The same applies to the variants of enumerations: an unknown one is never skipped, so a new one always needs a new
+//! version. (An `Option` of an enumeration is not stored: minicbor reads unknown variants of one as `None`.) A string
+//! with a grammar has the version of its [`Grammar`].
 
 use minicbor::decode::{self, Decoder};
 use minicbor::{Decode, Encode};
@@ -19,48 +19,48 @@ use minicbor::{Decode, Encode};
 pub trait Section: Sized + Encode<()> + for<'b> Decode<'b, ()> {
     /// The newest version that this program reads.
     const VERSION: u16 = 1;
-    /// The oldest version that this program reads: the one before, once there are releases to read from.
+    /// The oldest version that this program reads: the previous one, once there are releases.
     const OLDEST: u16 = 1;
 
-    /// The least version that a reader must know to do what these settings say.
+    /// The lowest version that a reader must support to apply these settings.
     fn least_version(&self) -> u16 {
         Self::OLDEST
     }
 
-    /// Reads settings that were written with a version between [`Self::OLDEST`] and [`Self::VERSION`].
+    /// Decodes settings that were written with a version between [`Self::OLDEST`] and [`Self::VERSION`].
     ///
-    /// Here a kind whose members changed their meaning turns those of the version before into today's.
+    /// A kind whose members changed their meaning converts those of the previous version here.
     ///
     /// # Errors
-    /// When they do not have the form of that version.
+    /// If they do not have the form of that version.
     fn read(version: u16, members: &mut Decoder<'_>) -> Result<Self, decode::Error> {
         let _ = version;
         members.decode()
     }
 }
 
-/// A text whose characters have a meaning: it is stored as text, and its syntax has a version.
+/// A string with a grammar: it is stored as text, and its syntax has a version.
 pub trait Grammar {
     /// The grammar's name in what a bundle needs.
     const NAME: &'static str;
     /// The newest version that this program reads.
     const VERSION: u16;
 
-    /// The least version that reads this text as it is meant.
+    /// The lowest version that parses this text correctly.
     fn least_version(&self) -> u16 {
         1
     }
 }
 
-/// Whether a member has the value that it has where it is absent.
+/// Whether a member has its default value, and is therefore omitted.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// Reads a list with no more room than its entries take; most have one entry or two.
+/// Decodes a list with the exact capacity; most lists have one or two entries.
 ///
-/// What reads bundles has walked over all entries before, so that there are as many as the length says. Their size in memory
-/// is not known before they are read: a long list gets more room as they come.
+/// Readers of bundles have counted all entries before, so the length is correct. The size of the entries in memory is
+/// not known before they are decoded: a long list grows while it is read.
 pub(crate) fn list<'b, C, T: Decode<'b, C>>(
     decoder: &mut Decoder<'b>,
     context: &mut C,
@@ -74,10 +74,10 @@ pub(crate) fn list<'b, C, T: Decode<'b, C>>(
     Ok(list)
 }
 
-/// Entries of a list that get room before they are read: some 100 KB of the largest settings.
+/// Maximum initial capacity of a list: about 100 KB of the largest settings.
 pub const LIST_ROOM: usize = 256;
 
-/// A number that is 1 where it is absent.
+/// A number whose default is 1.
 pub(crate) mod one {
     use std::num::NonZeroU32;
 
@@ -105,7 +105,7 @@ pub(crate) mod one {
     }
 }
 
-/// Stores a type as the text that it prints as and is parsed from.
+/// Stores a type as text, with its `Display` and `FromStr`.
 macro_rules! as_text {
     ($Type:ty) => {
         impl<C> minicbor::Encode<C> for $Type {

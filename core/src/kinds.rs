@@ -1,9 +1,9 @@
 //! The list of policy kinds, and what is derived from it.
 //!
-//! [`policy_kinds!`](crate::policy_kinds) names every kind once: its slot, its module, the type of its settings and its
-//! word in configuration. From the list come the policy type of each slot, so that a limit cannot stand where an
-//! authenticator is wanted; the modules of every layer; and the dispatch from a slot to its kinds. Nothing else matches
-//! on kinds. A new kind is a line here and one module in each of core, config and edge.
+//! [`policy_kinds!`](crate::policy_kinds) lists every kind once: its slot, its module, the type of its settings and its
+//! word in configuration. From the list are derived the policy type of each slot, so that a limit cannot be used where
+//! an authenticator is required; the modules of every crate; and the dispatch from a slot to its kinds. Nothing else
+//! matches on kinds. A new kind is a line here and one module in each of core, config and edge.
 //!
 //! Start with [`Policies`], then read one kind: [`crate::limit::rate_limit`].
 
@@ -42,7 +42,7 @@ macro_rules! policy_kinds {
             }
             /// A policy of the limit slot.
             limit Limit LimitPolicy Limiter {
-                /// Limits how often callers call.
+                /// Limits the request rate of callers.
                 rate_limit RateLimit RateLimitSettings "rate-limit",
             }
         }
@@ -63,17 +63,17 @@ macro_rules! declare_modules {
     (@$slot:ident $(#[$d:meta])* $other:ident $S:ident $P:ident $I:ident { $($kinds:tt)* } $($rest:tt)*) => {
         $crate::kinds::declare_modules!(@$slot $($rest)*);
     };
-    // The slot is in the list.
+    // Checks that the slot is in the list.
     (@$slot:ident) => {};
 }
 pub(crate) use declare_modules;
 
-/// What every kind of policy answers about one instance of it.
+/// What every kind of policy implements.
 pub trait PolicyKind {
-    /// Checks what its type cannot: bounds of lists, names that HTTP allows.
+    /// Checks what the types cannot express: bounds of lists, names that HTTP allows.
     fn is_coherent(&self) -> bool;
 
-    /// What one run may ask of the host.
+    /// What one run may use of the host.
     fn uses(&self) -> Uses<'_>;
 }
 
@@ -85,20 +85,20 @@ pub trait SlotPolicy: Sized + 'static {
     /// The policies of this slot.
     fn list(policies: &Policies) -> &Vec<Named<Self>>;
 
-    /// The policies of this slot, to be changed.
+    /// The policies of this slot, mutable.
     fn list_mut(policies: &mut Policies) -> &mut Vec<Named<Self>>;
 
     /// The kind's word in configuration.
     fn kind(&self) -> &'static str;
 
-    /// What the policy answers whatever its kind.
+    /// The policy as a [`PolicyKind`].
     fn as_kind(&self) -> &dyn PolicyKind;
 }
 
-/// What one run of a policy may ask of the host, at most; `cost` counts from it.
+/// The maximum that one run of a policy uses of the host; `cost` is computed from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uses<'s> {
-    /// Reads a credential, named by what a request presents in a place.
+    /// Reads a credential that a request presents in this place.
     pub credential: Option<CredentialPlace<'s>>,
     /// Charges the counters of a partition.
     pub charge: Option<LimitBy>,
@@ -113,7 +113,7 @@ pub struct CredentialPlace<'s> {
     pub field: &'s str,
     /// The scheme before the credential.
     pub scheme: Option<&'s str>,
-    /// The query parameter that may carry it as well.
+    /// The query parameter that may also contain it.
     pub query: Option<&'s str>,
 }
 
@@ -121,22 +121,22 @@ pub struct CredentialPlace<'s> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Named<P> {
-    /// The name, unique within the gateway whatever the slot.
+    /// The name, unique within the gateway across all slots.
     pub name: PolicyName,
-    /// What it does.
+    /// The settings.
     pub policy: P,
 }
 
-/// The place of a policy in the list of its slot.
+/// The position of a policy in the list of its slot.
 pub struct Place<P> {
     index: usize,
     slot: PhantomData<fn() -> P>,
 }
 
-/// A policy of any slot, as definitions are looked at before it is known where they are named.
+/// A policy of any slot, for definitions that are not assigned to a slot yet.
 pub type NamedPolicy = Named<Policy>;
 
-/// What is known of a policy whatever its kind.
+/// The properties of a policy of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyView<'p> {
     /// Its name.
@@ -145,7 +145,7 @@ pub struct PolicyView<'p> {
     pub slot: Slot,
     /// Its kind's word in configuration.
     pub kind: &'static str,
-    /// What it may ask of the host.
+    /// What it may use of the host.
     pub uses: Uses<'p>,
 }
 
@@ -156,7 +156,7 @@ macro_rules! derive_slots {
             $( $(#[$doc:meta])* $module:ident $Kind:ident $Settings:ident $word:literal, )*
         }
     )*) => {
-        /// The slots that policies stand in, in the order in which they run.
+        /// The slots of policies, in the order in which they run.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum Slot {
@@ -167,7 +167,7 @@ macro_rules! derive_slots {
             /// All slots.
             pub const ALL: &'static [Self] = &[$( Self::$Slot, )*];
 
-            /// The key that names policies of the slot in configuration.
+            /// The configuration key that lists policies of the slot.
             #[must_use]
             pub const fn key(self) -> &'static str {
                 match self { $( Self::$Slot => stringify!($slot), )* }
@@ -227,7 +227,7 @@ macro_rules! derive_slots {
         }
 
         impl Policy {
-            /// The slot it stands in.
+            /// The slot.
             #[must_use]
             pub const fn slot(&self) -> Slot {
                 match self { $( Self::$Slot(_) => Slot::$Slot, )* }
@@ -239,7 +239,7 @@ macro_rules! derive_slots {
                 match self { $( Self::$Slot(policy) => policy.kind(), )* }
             }
 
-            /// What one run may ask of the host.
+            /// What one run may use of the host.
             #[must_use]
             pub fn uses(&self) -> Uses<'_> {
                 match self { $( Self::$Slot(policy) => policy.as_kind().uses(), )* }
@@ -289,24 +289,24 @@ macro_rules! derive_slots {
 policy_kinds!(derive_slots);
 
 impl Policies {
-    /// The policy at a place.
+    /// The policy at a position.
     #[must_use]
     pub fn get<P: SlotPolicy>(&self, place: Place<P>) -> Option<&Named<P>> {
         P::list(self).get(place.index)
     }
 
-    /// The policies at places that exist.
+    /// The policies at the positions that exist.
     pub fn at<'p, P: SlotPolicy>(&'p self, places: &[Place<P>]) -> impl Iterator<Item = &'p Named<P>> {
         places.iter().filter_map(|place| self.get(*place))
     }
 
-    /// What is known of the policy at a place whatever its kind.
+    /// The properties of the policy at a position.
     #[must_use]
     pub fn view<P: SlotPolicy>(&self, place: Place<P>) -> Option<PolicyView<'_>> {
         self.get(place).map(Named::view)
     }
 
-    /// Whether a policy stands at a place.
+    /// Whether there is a policy at a position.
     #[must_use]
     pub fn has<P: SlotPolicy>(&self, place: Place<P>) -> bool {
         place.index < P::list(self).len()
@@ -323,7 +323,7 @@ impl FromIterator<NamedPolicy> for Policies {
 }
 
 impl<P: SlotPolicy> Named<P> {
-    /// What is known of it whatever its kind.
+    /// Its properties.
     #[must_use]
     pub fn view(&self) -> PolicyView<'_> {
         PolicyView { name: &self.name, slot: P::SLOT, kind: self.policy.kind(), uses: self.policy.as_kind().uses() }
@@ -331,7 +331,7 @@ impl<P: SlotPolicy> Named<P> {
 }
 
 impl<P> Place<P> {
-    /// The place of this index in the list of its slot.
+    /// The position with this index in the list of its slot.
     #[must_use]
     pub const fn new(index: usize) -> Self {
         Self { index, slot: PhantomData }

@@ -1,15 +1,16 @@
 //! Every decision of the Tollgate gateway, as pure functions.
 //!
 //! Core decides; it does nothing else. It has no I/O, no clock, no randomness, no async and no unsafe code: time,
-//! random bytes and stored state are arguments, and what to do is the result. `tollgate-edge` asks it and does the
-//! waiting; adapters lend it a platform. So the same decisions are made in a Worker, in a Spin component, on a server,
-//! in the command line and in tests, and `core/clippy.toml` bans by name what would break that.
+//! random bytes and stored state are arguments, and the decision is the result. `tollgate-edge` calls it and awaits
+//! I/O; adapters implement the I/O on a platform. So the same decisions are made in a Worker, in a Spin component, on a
+//! server, in the command line and in tests. `core/clippy.toml` bans functions that would break this.
 //!
-//! It does not read YAML (`tollgate-config` does) and knows no store (`tollgate-kv-schemas` names its records).
+//! It does not read YAML (`tollgate-config` does) and does not access stores (`tollgate-kv-schemas` defines the
+//! records).
 //!
-//! Where to start: [`settings::RouteSettings`] is what a route can say. Each phase of an exchange has a module here with
-//! the settings of its policies, the pure decision, and its tests: [`route`], [`guard`], [`authn`], [`limit`], [`cache`],
-//! [`forward`]. [`kinds`] lists the kinds of policy and the slots they stand in. What they come to is a
+//! Where to start: [`settings::RouteSettings`] has all settings of a route. Each phase of an exchange has a module here
+//! with the settings of its policies, the pure decision, and its tests: [`route`], [`guard`], [`authn`], [`limit`],
+//! [`cache`], [`forward`]. [`kinds`] lists the kinds of policy and their slots. The result of a decision is a
 //! [`problem::Problem`] or an [`event::Event`].
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]

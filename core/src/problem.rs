@@ -1,4 +1,4 @@
-//! Problems: the answer every refusal and every failure owes the client (RFC 9457).
+//! Problems: the responses to the client for refusals and failures (RFC 9457).
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::policy_name::PolicyName;
 /// The kinds of problem. Each has a stable type URI, one status and one title; docs/problems.md lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProblemKind {
-    /// The request cannot be understood without guessing.
+    /// The request is malformed or ambiguous.
     BadRequest,
     /// The path was refused by the rule for paths.
     BadPath,
@@ -21,37 +21,37 @@ pub enum ProblemKind {
     FieldsTooLarge,
     /// The request's content is too large.
     ContentTooLarge,
-    /// The gateway does not admit this client, whoever it says it is.
+    /// The gateway does not admit this client, independent of credentials.
     ClientNotAdmitted,
     /// No route has this host and path.
     RouteNotFound,
     /// The path is known, but not with this method.
     MethodNotAllowed,
-    /// A credential is needed and none was presented.
+    /// A credential is required and none was presented.
     CredentialMissing,
-    /// What was presented is no credential.
+    /// The presented value is not a credential.
     CredentialMalformed,
-    /// The credential stands where it may not.
+    /// The credential is in a place where it is not accepted.
     CredentialMisplaced,
-    /// Nobody knows the credential.
+    /// The credential is not known.
     CredentialUnknown,
-    /// The credential's time has not begun.
+    /// The credential is not valid yet.
     CredentialNotYetValid,
-    /// The credential's time is over.
+    /// The credential has expired.
     CredentialExpired,
-    /// The credential was taken back.
+    /// The credential was revoked.
     CredentialRevoked,
     /// The credential lacks a scope.
     ScopeMissing,
-    /// The role of an operator's token does not allow what was asked.
+    /// The role of an operator's token does not allow the request.
     RoleMissing,
-    /// The operator endpoint has nothing of this name.
+    /// The operator endpoint has no such resource.
     ResourceNotFound,
-    /// The content is not of the type that is expected.
+    /// The content does not have the required type.
     UnsupportedMediaType,
     /// A rate limit is exhausted.
     RateLimitExceeded,
-    /// The client wants a stored response and there is none.
+    /// The client accepts only a stored response and there is none.
     NotStored,
     /// The upstream failed.
     UpstreamFailed,
@@ -59,15 +59,15 @@ pub enum ProblemKind {
     UpstreamTimeout,
     /// No bundle was published to this gateway yet.
     NoConfiguration,
-    /// A store that a decision depends on is away.
+    /// A store that a decision depends on is unavailable.
     StoreUnavailable,
-    /// Too many requests change one counter at once.
+    /// Too many concurrent requests change one counter.
     CounterContended,
     /// The table of counters is full.
     CounterTableFull,
     /// The state of a counter cannot be read by this version of the gateway.
     CounterUnreadable,
-    /// A secret the configuration names is not there.
+    /// A secret of the configuration has no value.
     SecretMissing,
     /// The gateway itself failed.
     Internal,
@@ -114,7 +114,7 @@ impl ProblemKind {
         self.facts().0
     }
 
-    /// The status it is answered with.
+    /// The status of the response.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         self.facts().1
@@ -187,14 +187,14 @@ impl ProblemKind {
     }
 }
 
-/// A refusal or an error on its way to the client: it carries the response it owes.
+/// A refusal or an error, with everything that its response needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Which problem.
+    /// The kind.
     pub kind: ProblemKind,
-    /// What went wrong this time and how to mend it, for the client. Says nothing internal.
+    /// What went wrong and how to fix it, for the client. Contains nothing internal.
     pub detail: Cow<'static, str>,
-    /// Why, as data; its words are for the log, and never hold a secret.
+    /// The reason, as data; its text is for the log and never contains a secret.
     pub reason: Reason,
     /// Fields of the response: challenges, `Allow`, `Retry-After`, `RateLimit`, `Proxy-Status`.
     pub fields: Box<HeaderMap>,
@@ -203,31 +203,31 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with its text for the client, and why it is one.
+    /// A problem with its text for the client and its reason.
     pub fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>, reason: Reason) -> Self {
         Self { kind, detail: detail.into(), reason, fields: Box::default(), policy: None }
     }
 
-    /// A problem whose kind and text say all that there is to say.
+    /// A problem without a separate reason: its kind and text are enough.
     pub fn plain(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(kind, detail, Reason::SeeProblem)
     }
 
-    /// What it is among verdicts: something failed, or policy said no.
+    /// Its verdict: an error or a refusal.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let failed = self.kind.status().is_server_error() && self.kind != ProblemKind::NotStored;
         if failed { Verdict::Error } else { Verdict::Refuse }
     }
 
-    /// Names the policy that decided.
+    /// Sets the policy that decided.
     #[must_use]
     pub fn by(mut self, policy: impl Into<PolicyName>) -> Self {
         self.policy = Some(policy.into());
         self
     }
 
-    /// Adds a field to the response; a value that is no field value is left out.
+    /// Adds a field to the response; a value that is not a valid field value is omitted.
     #[must_use]
     pub fn with(mut self, name: HeaderName, value: impl AsRef<str>) -> Self {
         if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
@@ -271,7 +271,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn every_kind_has_a_type_of_its_own_and_an_error_status() {
+    fn every_kind_has_a_distinct_type_and_an_error_status() {
         let mut slugs: Vec<_> = ProblemKind::ALL.iter().map(|k| k.slug()).collect();
         slugs.sort_unstable();
         slugs.dedup();
@@ -280,8 +280,8 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn the_document_keeps_the_words_for_the_log_to_itself() {
-        let reason = Reason::CredentialsAway { text: Local("10.0.0.7 refused".into()) };
+    fn the_document_does_not_contain_the_text_for_the_log() {
+        let reason = Reason::CredentialsUnavailable { text: Local("10.0.0.7 refused".into()) };
         let problem = Problem::new(ProblemKind::UpstreamFailed, "try again", reason).by("p");
         let text = String::from_utf8(problem.document("r1")).unwrap();
         assert!(!text.contains("10.0.0.7"));

@@ -1,22 +1,22 @@
-//! Secrets and values that may name them; nothing here prints.
+//! Secrets and values that may refer to them; neither can be printed.
 
 use std::fmt;
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-/// A secret value: it has no `Display`, and its `Debug` says nothing.
+/// A secret value: it has no `Display`, and its `Debug` reveals nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a secret at the door.
+    /// Wraps a secret on entry.
     #[must_use]
     pub const fn new(value: String) -> Self {
         Self(value)
     }
 
-    /// The value, for the one place that needs it.
+    /// The value, for the place where it is used.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -29,7 +29,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A configured text that may hold secret references, such as `Bearer ${secret.TOKEN}`, taken apart at compile time.
+/// A configured text that may contain secret references, such as `Bearer ${secret.TOKEN}`, parsed at compile time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(transparent)]
 #[cbor(transparent)]
@@ -44,7 +44,7 @@ pub struct SecretText {
 #[serde(rename_all = "kebab-case")]
 #[cbor(flat)]
 pub enum Piece {
-    /// Text as it stands.
+    /// Literal text.
     #[n(0)]
     Text(#[n(0)] String),
     /// The secret of this name, resolved by the host at run time.
@@ -53,7 +53,7 @@ pub enum Piece {
 }
 
 impl SecretText {
-    /// Takes a configured text apart; `None` when a `${` is not a whole `${secret.NAME}`.
+    /// Parses a configured text; `None` if a `${` does not begin a complete `${secret.NAME}`.
     ///
     /// A name is upper-case letters, digits and `_`, at most 64.
     #[must_use]
@@ -87,7 +87,7 @@ impl SecretText {
         })
     }
 
-    /// The whole text with every reference resolved; `None` when one has no value.
+    /// The text with every reference resolved; `None` if one has no value.
     #[must_use]
     pub fn resolve(&self, value_of: impl Fn(&str) -> Option<Secret>) -> Option<Secret> {
         let mut out = String::new();
@@ -111,7 +111,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn references_are_taken_apart_and_resolved() {
+    fn references_are_parsed_and_resolved() {
         let text = SecretText::parse("Bearer ${secret.TOKEN}!").unwrap();
         assert_eq!(text.secret_names().collect::<Vec<_>>(), ["TOKEN"]);
         let resolved = text.resolve(|name| (name == "TOKEN").then(|| Secret::new("s3".into()))).unwrap();

@@ -1,7 +1,7 @@
-//! The settings a bundle holds: what the compiler produces and every host runs on.
+//! The settings in a bundle: written by the compiler, used by every host.
 //!
-//! They are data; each policy's own settings stand beside its decision. A bundle stores them with the numbers that members
-//! and variants have here ([`crate::codec`]); a number is never used again for something else.
+//! They are data; the settings of each policy are in the module of its decision. A bundle stores them with the numbers
+//! that members and variants have here ([`crate::codec`]); a number is never reused.
 
 use std::num::NonZeroU32;
 
@@ -27,13 +27,13 @@ pub struct GatewaySettings {
     /// The gateway's name: prefix of record keys, realm of challenges, pseudonym in `Via` and `Proxy-Status`.
     #[n(0)]
     pub name: String,
-    /// Whether `Forwarded` and `X-Forwarded-*` fields of clients are believed and added to, instead of replaced.
+    /// Whether `Forwarded` and `X-Forwarded-*` fields of clients are trusted and extended, instead of replaced.
     #[cbor(n(1), skip_if = "codec::is_default")]
     pub trust_forwarded: bool,
-    /// What is told of exchanges, and to whom.
+    /// Where telemetry is written and exported.
     #[n(2)]
     pub telemetry: TelemetrySettings,
-    /// Those of its host patterns that answer only callers inside, sorted.
+    /// The host patterns for internal callers only, sorted.
     #[serde(default)]
     #[cbor(n(3), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub internal_hosts: Vec<HostPattern>,
@@ -43,20 +43,20 @@ impl codec::Section for GatewaySettings {}
 
 /// Settings for one host pattern: its routes, and the upstreams and policies that they name.
 ///
-/// Which pattern that is stands in the manifest, so patterns with equal settings share them. A request whose host several
-/// patterns match tries their routes in the order of the patterns, the most specific first.
+/// The manifest contains the pattern, so that patterns with equal settings share them. If several patterns match the
+/// host of a request, their routes are tried in the order of the patterns, the most specific first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SiteSettings {
     /// The upstreams its routes forward to.
     pub upstreams: Vec<UpstreamSettings>,
-    /// The policies its routes name.
+    /// The policies that its routes use.
     pub policies: Policies,
     /// Its routes.
     pub routes: Vec<RouteSettings>,
 }
 
-/// Settings of one route, with everything its levels (gateway, API, route) gave it already merged.
+/// Settings of one route, merged from its levels (gateway, API, route).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
@@ -67,50 +67,50 @@ pub struct RouteSettings {
     /// The API it belongs to.
     #[n(1)]
     pub api: String,
-    /// The paths it is for.
+    /// The paths that it matches.
     #[n(2)]
     pub path: PathTemplate,
-    /// The methods it is for, in upper case; none means all.
+    /// The methods that it matches, in upper case; empty means all.
     #[cbor(n(3), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub methods: Vec<String>,
-    /// What else a request must meet, sorted; at most one predicate of each part.
+    /// Further conditions on a request, sorted; at most one predicate for each field or parameter.
     #[serde(default)]
     #[cbor(n(4), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub when: Vec<Predicate>,
-    /// Whether it exists for callers inside only; it never answers on a public host.
+    /// Whether it is for internal callers only; it is never available on a public host.
     #[cbor(n(5), skip_if = "codec::is_default")]
     pub internal: bool,
-    /// Policies that may each refuse the request before its caller is authenticated, in order.
+    /// Policies that can refuse the request before its caller is authenticated, in order.
     #[cbor(n(15), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub guard: Vec<Place<GuardPolicy>>,
     /// Limits charged before the caller is authenticated, after the guards; none counts by caller.
     #[cbor(n(16), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub guard_limit: Vec<Place<LimitPolicy>>,
-    /// Alternatives, in order, of which one must hold: all its policies must authenticate the caller. None: public.
+    /// Alternatives, in order. In at least one of them, all policies must authenticate the caller. Empty: public.
     #[cbor(n(6), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub authn: Vec<Vec<Place<AuthnPolicy>>>,
-    /// Scopes the principal must hold, all of them.
+    /// Scopes that the principal must have, all of them.
     #[cbor(n(7), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub scopes: Vec<String>,
     /// Limits charged, in order.
     #[cbor(n(8), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub limit: Vec<Place<LimitPolicy>>,
-    /// What one request costs of each limit.
+    /// The cost of one request for each limit.
     #[cbor(n(9), with = "codec::one", has_nil)]
     pub cost: NonZeroU32,
     /// Whether and how responses are cached.
     #[n(10)]
     pub cache: Option<CacheSettings>,
-    /// The upstream (a place in [`SiteSettings::upstreams`]).
+    /// The upstream (an index in [`SiteSettings::upstreams`]).
     #[cbor(n(11), skip_if = "codec::is_default")]
     pub upstream: usize,
-    /// Leading path segments that the upstream does not see.
+    /// Number of leading path segments that are removed before forwarding.
     #[cbor(n(12), skip_if = "codec::is_default")]
     pub strip_segments: usize,
     /// Largest request content, in bytes.
     #[n(13)]
     pub content_bytes_max: u64,
-    /// Time for the exchange with the upstream, content included; `None` for streams.
+    /// Timeout of the exchange with the upstream, including content; `None` for streams.
     #[n(14)]
     pub timeout_ms: Option<u64>,
 }
@@ -118,7 +118,7 @@ pub struct RouteSettings {
 impl codec::Section for RouteSettings {}
 
 impl RouteSettings {
-    /// What is known of every policy that the route names, slot by slot.
+    /// The properties of every policy that the route uses, slot by slot.
     pub fn policies<'p>(&'p self, all: &'p Policies) -> impl Iterator<Item = PolicyView<'p>> {
         let guards = self.guard.iter().filter_map(|place| all.view(*place));
         let guard_limits = self.guard_limit.iter().filter_map(|place| all.view(*place));
@@ -127,7 +127,7 @@ impl RouteSettings {
         guards.chain(guard_limits).chain(authenticators).chain(limits)
     }
 
-    /// Whether its requests are charged to a limit, before or after the caller is authenticated.
+    /// Whether its requests are charged to a limit, before or after authentication.
     #[must_use]
     pub const fn is_limited(&self) -> bool {
         !(self.guard_limit.is_empty() && self.limit.is_empty())
@@ -139,17 +139,17 @@ impl RouteSettings {
         !(self.guard.is_empty() && self.guard_limit.is_empty())
     }
 
-    /// The policies that may authenticate a caller, in order, whatever the alternative.
+    /// The policies that may authenticate a caller, in order, of all alternatives.
     pub fn authenticators(&self) -> impl Iterator<Item = Place<AuthnPolicy>> {
         self.authn.iter().flatten().copied()
     }
 }
 
 impl SiteSettings {
-    /// Checks what types cannot: that every place named exists, that methods and
-    /// fields have names that HTTP allows, and that no list makes a request do more than a gateway should.
+    /// Checks what the types cannot express: that every position exists, that methods and fields have names that HTTP
+    /// allows, and that all lists are bounded.
     ///
-    /// What a compiler writes passes; it is here for what is damaged or made up.
+    /// Everything that a compiler writes passes; this check is for damaged or forged parts.
     #[must_use]
     pub fn is_coherent(&self) -> bool {
         self.upstreams.iter().all(is_coherent_upstream)

@@ -1,11 +1,11 @@
 //! The ports and the one request pipeline of Tollgate.
 //!
-//! [`serve`] is the way of a request: fixed phases in order, each a file of `pipeline/`, each asking a pure function of
-//! `tollgate-core` and awaiting the [`ports`] that a host lends. What outlives requests is an [`Isolate`]: the compiled
-//! configuration, remembered credentials, telemetry not yet exported.
+//! [`serve`] handles a request: fixed phases in order, each a file of `pipeline/`, each calling pure functions of
+//! `tollgate-core` and awaiting the [`ports`] that a host implements. The state that is kept between requests is an
+//! [`Isolate`]: the compiled configuration, cached credentials, telemetry that is not exported yet.
 //!
-//! It makes no decision that core could make, knows no platform, spawns nothing (the adapter runs what comes after the
-//! reply) and never reads YAML. Start with [`serve`], then [`Host`].
+//! It makes no decision that core could make, is independent of the platform, spawns nothing (the adapter runs the work
+//! after the reply) and never reads YAML. Start with [`serve`], then [`Host`].
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -14,12 +14,12 @@ mod isolate;
 mod loading;
 pub mod memory;
 pub mod operator;
-mod patience;
 mod pipeline;
 mod policies;
 pub mod ports;
 mod problems;
 mod site;
+mod timeout;
 
 pub use isolate::fetched;
 pub use isolate::{Freshness, Isolate, IsolateSettings, OperatorSettings};

@@ -1,4 +1,4 @@
-//! What loading a bundle takes, by itself: for measuring it, and for trying it on bytes that nobody should have written.
+//! Loading a bundle without a host: for benchmarks, and for fuzzing with invalid bytes.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use tollgate_kv_schemas::{Id, Manifest, Pointer, RecordError, SiteSettings, deco
 
 use crate::site::Site;
 
-/// The records that a fresh isolate reads for its first request.
+/// The records that a new isolate reads for its first request.
 #[derive(Clone, Copy, Debug)]
 pub struct BundleRecords<'r> {
     /// The pointer.
@@ -19,10 +19,10 @@ pub struct BundleRecords<'r> {
 }
 
 impl BundleRecords<'_> {
-    /// Does with them what a fresh isolate does for a request to this host, the router included.
+    /// Loads them as a new isolate does for a request to this host, including the router.
     ///
     /// # Errors
-    /// What is wrong with a record.
+    /// If a record is invalid.
     pub fn load(self, host: &HostName) -> Result<LoadedPart, RecordError> {
         let pointer: Pointer = decode(self.pointer)?;
         pointer.newest.is_known()?;
@@ -32,10 +32,10 @@ impl BundleRecords<'_> {
         Ok(LoadedPart::of(manifest, settings, id))
     }
 
-    /// The same, whatever the records are named: a digest would keep all that is made up from being looked at.
+    /// The same without checking digests, which would reject generated records before they are decoded.
     ///
     /// # Errors
-    /// What is wrong with a record.
+    /// If a record is invalid.
     pub fn load_unnamed(self, host: &HostName) -> Result<LoadedPart, RecordError> {
         let pointer: Pointer = decode(self.pointer)?;
         pointer.newest.is_known()?;
@@ -46,7 +46,7 @@ impl BundleRecords<'_> {
     }
 }
 
-/// A part that requests could be routed by.
+/// A compiled part.
 #[derive(Debug)]
 pub struct LoadedPart(Option<Site>);
 
@@ -55,7 +55,7 @@ impl LoadedPart {
         Self(Some(Site::compile(Rc::new(manifest.gateway), settings, id, 0)))
     }
 
-    /// How many routes it has; none where the bundle has no part for the host.
+    /// The number of routes; 0 if the bundle has no part for the host.
     #[must_use]
     pub fn routes(&self) -> usize {
         self.0.as_ref().map_or(0, |site| site.settings.routes.len())

@@ -1,4 +1,4 @@
-//! The response that a problem owes the client.
+//! The response of a problem.
 
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response};
@@ -6,7 +6,7 @@ use tollgate_core::problem::Problem;
 
 use crate::ports::Content;
 
-/// The response a problem owes the client.
+/// The response of a problem.
 pub(crate) fn problem_response<C: Content>(problem: Problem, request_id: &str, is_head: bool) -> Response<C> {
     let document = problem.document(request_id);
     let bytes = document.len();
@@ -16,7 +16,7 @@ pub(crate) fn problem_response<C: Content>(problem: Problem, request_id: &str, i
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     fields.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
-    // Only this client's problem, at this instant.
+    // A problem is only for this client and this request.
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

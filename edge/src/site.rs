@@ -1,4 +1,4 @@
-//! One part of a bundle, ready to route with.
+//! One compiled part of a bundle.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -20,17 +20,17 @@ pub(crate) struct Site {
     pub(crate) gateway: Rc<GatewaySettings>,
     pub(crate) settings: SiteSettings,
     pub(crate) router: Router,
-    /// The routes as telemetry names them, made when one is first taken: most are not in most isolates.
+    /// The labels of routes in telemetry, created when a route is first selected: most isolates use few of them.
     labels: Box<[OnceCell<Arc<RouteLabel>>]>,
-    /// The upstreams' names, shared by the records of calls.
+    /// The names of upstreams, shared by the records of calls.
     upstream_names: Box<[Arc<str>]>,
-    /// The name of its stored form.
+    /// The id of its stored form.
     pub(crate) id: Id,
-    /// Bytes of its stored form; they stand for the memory that it takes.
+    /// Bytes of its stored form, as a measure of its memory.
     size: usize,
 }
 
-/// The parts for a host, those of its most specific pattern first; never empty.
+/// The parts for a host, the one of its most specific pattern first; never empty.
 pub(crate) type Sites = Rc<[Rc<Site>]>;
 
 impl Site {
@@ -47,7 +47,7 @@ impl Site {
         Self { gateway, settings, router, labels, upstream_names, id, size }
     }
 
-    /// The route at a place as telemetry names it; the router only gives places that exist.
+    /// The telemetry label of the route at an index; the router returns only indexes that exist.
     pub(crate) fn label(&self, index: usize) -> Arc<RouteLabel> {
         let route = &self.settings.routes[index];
         let label = || RouteLabel {
@@ -58,12 +58,12 @@ impl Site {
         Arc::clone(self.labels[index].get_or_init(|| Arc::new(label())))
     }
 
-    /// The name of the upstream at a place; coherent settings name only places that exist.
+    /// The name of the upstream at an index; coherent settings contain only indexes that exist.
     pub(crate) fn upstream_name(&self, index: usize) -> Arc<str> {
         Arc::clone(&self.upstream_names[index])
     }
 
-    /// The routes of GETs for this URL that are cached, whatever their fields.
+    /// The cached routes that a GET for this URL can have, with any fields.
     pub(crate) fn cached<'s>(
         sites: &'s [Rc<Self>],
         path: &'s CanonicalPath,
@@ -75,7 +75,7 @@ impl Site {
         sites.iter().flat_map(routes).filter_map(|route| route.cache.as_ref().map(|cache| (route, cache)))
     }
 
-    /// The resources under which GETs for this URL are stored.
+    /// The resources under which responses to a GET of this URL are stored.
     pub(crate) fn resources(
         sites: &[Rc<Self>],
         name: &HostName,
@@ -89,13 +89,13 @@ impl Site {
         resources
     }
 
-    /// The most specific route of a request among the parts for its host, and in which part it is.
+    /// The most specific route of a request among the parts for its host, and the part that contains it.
     pub(crate) fn find(sites: &[Rc<Self>], request: &RequestHead<'_>) -> (usize, Matched) {
         Router::find_in(sites.iter().map(|site| &site.router), request)
     }
 }
 
-/// Parts remembered up to a size; when it is full it begins anew, as parts can be read again.
+/// A cache of parts, bounded by size; when it is full it is cleared, because parts can be read again.
 #[derive(Debug)]
 pub(crate) struct Remembered<K> {
     sites: HashMap<K, Rc<Site>>,
@@ -116,7 +116,7 @@ impl<K: Hash + Eq> Remembered<K> {
         self.sites.get(key)
     }
 
-    /// Remembers a part within `room` bytes, one that is larger alone; answers whether others were forgotten for it.
+    /// Adds a part within `room` bytes; a larger one is kept alone. Returns whether others were dropped for it.
     pub(crate) fn insert(&mut self, key: K, site: &Rc<Site>, room: usize) -> bool {
         let size = |site: &Site| site.size + SITE_SIZE;
         if let Some(before) = self.sites.remove(&key) {
@@ -133,5 +133,5 @@ impl<K: Hash + Eq> Remembered<K> {
     }
 }
 
-/// What a part without routes takes, as bytes of stored form.
+/// The size of a part without routes, as bytes of stored form.
 const SITE_SIZE: usize = 256;

@@ -1,4 +1,4 @@
-//! Bounded waiting: a store that takes too long counts as one that is away.
+//! Timeouts of stores: a store that takes too long counts as unavailable.
 
 use std::pin::pin;
 
@@ -8,16 +8,16 @@ use tollgate_core::cell::{Outcome, Update};
 
 use crate::ports::{Clock, CounterFault, Counters, Host, Unavailable};
 
-/// The longest wait for one answer of a store; stores answer in milliseconds or are in trouble.
+/// The timeout of one call to a store; a working store answers within milliseconds.
 pub(crate) const STORE_TIMEOUT_MS: u64 = 3_000;
 
-/// The store's answer, or its absence once [`STORE_TIMEOUT_MS`] have passed.
+/// The store's answer, or [`Unavailable`] after [`STORE_TIMEOUT_MS`].
 pub(crate) async fn within<H: Host, T, E: From<Unavailable>>(
     host: &H,
     store: &'static str,
     answer: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    // The answer is polled first, so that one that is already there never loses.
+    // The answer is polled first, so that an answer that is ready never times out.
     match select(pin!(answer), pin!(host.clock().sleep(STORE_TIMEOUT_MS))).await {
         Either::Left((answer, _)) => answer,
         Either::Right(((), _)) => {
@@ -26,8 +26,8 @@ pub(crate) async fn within<H: Host, T, E: From<Unavailable>>(
     }
 }
 
-/// What the counter store answers to an update. An owner that was replaced while it had the update is asked once more: the
-/// id makes it one change.
+/// The counter store's answer to an update. If the owner was replaced while it had the update, the update is sent once
+/// more; because of its id it takes effect once.
 pub(crate) async fn counted<H: Host>(host: &H, update: &Update) -> Result<Outcome, CounterFault> {
     let ask = || host.counters().update(update, host.clock().now());
     let answer = async {

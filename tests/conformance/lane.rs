@@ -82,7 +82,7 @@ impl Lane {
         let mut verdicts = Vec::new();
         for name in names {
             let verdict = self.verdict(name, launched.check(name)).await;
-            verdicts.push(match (verdict, launched.mend().await) {
+            verdicts.push(match (verdict, launched.reset().await) {
                 (Verdict::Kept, Err(why)) => Verdict::Broken(why),
                 (verdict, _) => verdict,
             });

@@ -46,8 +46,8 @@ impl Launched {
     }
 
     /// Cleans up after a check that was aborted.
-    pub(crate) async fn mend(&self) -> Result<(), String> {
-        self.stage.mend().await
+    pub(crate) async fn reset(&self) -> Result<(), String> {
+        self.stage.reset().await
     }
 }
 
@@ -59,11 +59,11 @@ impl Stores for Rc<Host> {
         }
     }
 
-    async fn away(&self, store: Store, away: bool) -> Result<(), String> {
+    async fn set_unavailable(&self, store: Store, unavailable: bool) -> Result<(), String> {
         let fault = match store {
-            Store::Records => Fault { records: Some(away), ..Fault::default() },
-            Store::Counters => Fault { counters: Some(away), ..Fault::default() },
-            Store::ResponseCache => Fault { cache: Some(away), ..Fault::default() },
+            Store::Records => Fault { records: Some(unavailable), ..Fault::default() },
+            Store::Counters => Fault { counters: Some(unavailable), ..Fault::default() },
+            Store::ResponseCache => Fault { cache: Some(unavailable), ..Fault::default() },
         };
         self.fault(fault).await
     }

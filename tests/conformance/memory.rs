@@ -1,7 +1,7 @@
 //! The in-memory reference implementations.
 
 use http::HeaderMap;
-use tollgate_contracts::stage::{Answer, Order, Store};
+use tollgate_contracts::stage::{Answer, Command, Store};
 use tollgate_contracts::{Breach, Subject};
 use tollgate_core::forward::{Reply, UpstreamError};
 use tollgate_core::time::Timestamp;
@@ -50,8 +50,8 @@ impl Subject for Reference {
         }
     }
 
-    async fn order(&self, order: &Order) -> Result<Answer, Breach> {
-        self.stage.order(order).await
+    async fn command(&self, command: &Command) -> Result<Answer, Breach> {
+        self.stage.command(command).await
     }
 }
 
@@ -64,11 +64,11 @@ impl Stores for MemoryHost {
         Ok(())
     }
 
-    async fn away(&self, store: Store, away: bool) -> Result<(), String> {
+    async fn set_unavailable(&self, store: Store, unavailable: bool) -> Result<(), String> {
         match store {
-            Store::Records => self.records.fault.set(away),
-            Store::Counters => self.counters.fault.set(away),
-            Store::ResponseCache => self.cache.fault.set(away),
+            Store::Records => self.records.fault.set(unavailable),
+            Store::Counters => self.counters.fault.set(unavailable),
+            Store::ResponseCache => self.cache.fault.set(unavailable),
         }
         Ok(())
     }

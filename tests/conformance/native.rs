@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use http::HeaderMap;
 use http_body_util::BodyExt;
-use tollgate_contracts::stage::{Answer, Order, Store};
+use tollgate_contracts::stage::{Answer, Command, Store};
 use tollgate_contracts::{Breach, Subject};
 use tollgate_core::forward::Reply;
 use tollgate_core::secret::Secret;
@@ -64,8 +64,8 @@ impl Subject for Isolate {
         }
     }
 
-    async fn order(&self, order: &Order) -> Result<Answer, Breach> {
-        self.stage.order(order).await
+    async fn command(&self, command: &Command) -> Result<Answer, Breach> {
+        self.stage.command(command).await
     }
 }
 
@@ -78,13 +78,13 @@ impl Stores for NativeStores {
         self.records.write(&[change]).map(drop).map_err(|error| error.to_string())
     }
 
-    async fn away(&self, store: Store, away: bool) -> Result<(), String> {
+    async fn set_unavailable(&self, store: Store, unavailable: bool) -> Result<(), String> {
         let store = match store {
             Store::Records => FaultyStore::Records,
             Store::Counters => FaultyStore::Counters,
             Store::ResponseCache => FaultyStore::ResponseCache,
         };
-        self.faults.set(store, away);
+        self.faults.set(store, unavailable);
         Ok(())
     }
 }

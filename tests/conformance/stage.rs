@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tollgate_contracts::Breach;
-use tollgate_contracts::stage::{Answer, Order, Received, Store};
+use tollgate_contracts::stage::{Answer, Command, Received, Store};
 use tollgate_tests::upstream::Upstream;
 
 /// The stores of a subject, for writing records and injecting faults.
@@ -23,7 +23,7 @@ pub(crate) trait Stores {
     async fn write(&self, key: &str, value: Option<&str>) -> Result<(), String>;
 
     /// Disables or enables a store.
-    async fn away(&self, store: Store, away: bool) -> Result<(), String>;
+    async fn set_unavailable(&self, store: Store, unavailable: bool) -> Result<(), String>;
 }
 
 /// The stage of one subject.
@@ -37,35 +37,37 @@ impl<S: Stores> Stage<S> {
         Self { stores, servers: RefCell::default() }
     }
 
-    pub(crate) async fn order(&self, order: &Order) -> Result<Answer, Breach> {
-        match order {
-            Order::Write { key, value } => done(self.stores.write(key, value.as_deref()).await),
-            Order::Away { store, away } => done(self.stores.away(*store, *away).await),
-            Order::Time => {
+    pub(crate) async fn command(&self, command: &Command) -> Result<Answer, Breach> {
+        match command {
+            Command::Write { key, value } => done(self.stores.write(key, value.as_deref()).await),
+            Command::SetUnavailable { store, unavailable } => {
+                done(self.stores.set_unavailable(*store, *unavailable).await)
+            }
+            Command::Time => {
                 let now_ms = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
                 Ok(Answer { now_ms, ..Answer::default() })
             }
-            Order::Serve { tls } => {
+            Command::Serve { tls } => {
                 let server = if *tls { Upstream::start_tls().await? } else { Upstream::start().await? };
                 let url = server.url();
                 self.servers.borrow_mut().insert(url.clone(), server);
                 Ok(Answer { url, ..Answer::default() })
             }
-            Order::Stop { url } => {
+            Command::Stop { url } => {
                 drop(self.servers.borrow_mut().remove(url));
                 // The accept loop ends and closes the port when its task runs next.
                 tokio::task::yield_now().await;
                 Ok(Answer::default())
             }
-            Order::Report { url } => self.report(url),
+            Command::Report { url } => self.report(url),
         }
     }
 
     /// Enables all stores and stops the remaining upstreams.
-    pub(crate) async fn mend(&self) -> Result<(), String> {
+    pub(crate) async fn reset(&self) -> Result<(), String> {
         self.servers.borrow_mut().clear();
         for store in [Store::Records, Store::Counters, Store::ResponseCache] {
-            self.stores.away(store, false).await?;
+            self.stores.set_unavailable(store, false).await?;
         }
         Ok(())
     }
@@ -118,6 +120,6 @@ async fn answer<S: Stores>(
 
 async fn carry_out<S: Stores>(stage: &Stage<S>, request: Request<Incoming>) -> Result<String, Breach> {
     let content = request.into_body().collect().await?.to_bytes();
-    let order = serde_json::from_slice(&content)?;
-    Ok(serde_json::to_string(&stage.order(&order).await?)?)
+    let command = serde_json::from_slice(&content)?;
+    Ok(serde_json::to_string(&stage.command(&command).await?)?)
 }

@@ -122,7 +122,7 @@ impl Simulation {
         inner.secrets.put("TOKEN", "s3cret");
         inner.counters.apart.set(dice.percent(50));
         let host = ShakyHost::new(inner, &dice, weather.store_fails_percent);
-        let freshness = if dice.percent(50) { Freshness::EachRequest } else { Freshness::Behind };
+        let freshness = if dice.percent(50) { Freshness::EachRequest } else { Freshness::Cached };
         let isolate = || Rc::new(Isolate::new(IsolateSettings { gateway: "sim".to_owned(), freshness }));
         Self {
             isolates: vec![isolate(), isolate()],

@@ -1,18 +1,19 @@
-// The Durable Object of one cell. It owns atomicity and storage; what an update means is core's, in a small wasm module of
-// its own that all objects of an isolate share. Requests, answers and states are bytes to it.
+// The Durable Object of one cell. It provides atomicity and storage; the effect of an update is defined in core, in a
+// small separate wasm module that all objects of an isolate share. It does not interpret requests, replies and states.
 
 import { DurableObject } from "cloudflare:workers";
 import module from "tollgate-counter-wasm";
 
-// Changes are kept in memory and written at most this often, so that a busy cell costs one row a second, not one a request.
-// A machine that fails in between forgets at most the changes of this long. What has to outlive that is written before it
-// is answered. A quiet object writes before it is evicted, because the timer keeps it alive.
+// Changes are kept in memory and written at most once in this interval, so that a busy cell costs one row per second
+// instead of one per request. If the machine fails, at most the changes of this interval are lost. Changes that must
+// not be lost are written before the reply. An idle object writes before it is evicted, because the timer keeps it
+// alive.
 const WRITE_EVERY_MS = 1000;
 
 const NOTHING = new Uint8Array();
 
 export class TollgateCounter extends DurableObject {
-  // As it is now, and as it is stored.
+  // The current and the stored state.
   #state = NOTHING;
   #written = NOTHING;
   #writing = false;
@@ -26,14 +27,14 @@ export class TollgateCounter extends DurableObject {
     });
   }
 
-  // Applies an update to the cell, and answers what came of it.
+  // Applies an update to the cell, and returns the reply.
   update(request) {
     const { answer, state, writeThrough } = applied(this.#state, request, Date.now());
     if (state !== undefined) this.#keep(state, writeThrough);
     return answer;
   }
 
-  // Deletes a state that says nothing any more, so that an idle cell costs nothing.
+  // Deletes a state that has no information any more, so that an idle cell costs nothing.
   async alarm() {
     this.#alarmed = false;
     const time = idleAt(this.#state);
@@ -47,7 +48,7 @@ export class TollgateCounter extends DurableObject {
 
   #keep(state, writeThrough) {
     this.#state = state;
-    // Until this is stored the platform holds back the answer.
+    // The platform delays the reply until this is stored.
     if (writeThrough) return this.#write({});
     if (this.#writing) return;
     this.#writing = true;
@@ -66,7 +67,7 @@ export class TollgateCounter extends DurableObject {
   }
 
   #wakeAt(time) {
-    // A cell that is never idle by itself needs no alarm.
+    // A cell that never becomes idle by time needs no alarm.
     if (time === Infinity) return;
     this.#alarmed = true;
     this.ctx.storage.setAlarm(Math.max(time, Date.now() + WRITE_EVERY_MS), UNCONFIRMED);
@@ -75,15 +76,15 @@ export class TollgateCounter extends DurableObject {
 
 const UNCONFIRMED = { allowUnconfirmed: true };
 
-// The module's calls
+// Calls of the module
 
 function applied(state, request, now) {
   return called((counter) => {
     put(counter, state, request);
-    const told = counter.cell_update(state.length, now) >>> 0;
+    const result = counter.cell_update(state.length, now) >>> 0;
     const output = new Uint8Array(counter.memory.buffer, counter.cell_output(), counter.cell_output_bytes());
-    const answer = output.slice(0, told >>> 2);
-    return { answer, state: told & 1 ? output.slice(told >>> 2) : undefined, writeThrough: (told & 2) !== 0 };
+    const answer = output.slice(0, result >>> 2);
+    return { answer, state: result & 1 ? output.slice(result >>> 2) : undefined, writeThrough: (result & 2) !== 0 };
   });
 }
 
@@ -96,14 +97,14 @@ function idleAt(state) {
 
 function put(counter, state, request) {
   const bytes = state.length + request.length;
-  // Asked for first: the memory may grow, and its buffer is another one then.
+  // Reserved first: the memory may grow, which replaces its buffer.
   const place = counter.cell_input(bytes);
   const input = new Uint8Array(counter.memory.buffer, place, bytes);
   input.set(state);
   input.set(request, state.length);
 }
 
-// One instance for all objects of the isolate; one that trapped is never used again.
+// One instance for all objects of the isolate; an instance that trapped is never used again.
 let instance;
 
 function called(call) {

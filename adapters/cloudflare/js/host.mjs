@@ -1,15 +1,15 @@
-// What the Rust side of the adapter asks of the platform: one call each, so that a request crosses between wasm and
-// JavaScript a few times and its content never. Fields come to Rust as one string, `name\nvalue\n` for each line. What goes
-// out is the message that came, copied and edited, as copying costs the platform less than making all fields anew: edits are
-// three lines each, `-`, `=` or `+` (remove, set, append), the name, the value. A message of the gateway's own has its fields
-// as JSON, as an object or as pairs: the platform takes both.
+// The platform calls for the Rust side of the adapter: one function each, so that a request crosses between wasm and
+// JavaScript only a few times, and its content never. Fields are passed to Rust as one string, `name\nvalue\n` for each
+// line. The sent message is the received one, copied and edited, because that is cheaper for the platform than building
+// all fields again: edits are three lines each, `-`, `=` or `+` (remove, set, append), the name, the value. A message
+// that the gateway generates has its fields as JSON, as an object or as pairs: the platform accepts both.
 
 import * as gateway from "tollgate-wasm";
 
 // Promises
 
-// Has the gateway told what the promise settles to; answers the number that it is told by. A trap on the way rejects
-// the promise made here, which nobody else has: `js/instance.mjs` listens for that.
+// Passes the result of the promise to the gateway; returns the number that identifies it. A trap in the gateway rejects
+// the promise created here, which has no other listener; `js/instance.mjs` handles that.
 export function settleLater(promise) {
   const number = next;
   next = (next + 1) >>> 0;
@@ -17,7 +17,7 @@ export function settleLater(promise) {
   return number;
 }
 
-// Counted here and not in the gateway: an instance must not take what an earlier one waited for as its own.
+// Counted here and not in the gateway, so that an instance never gets the result of an earlier instance's promise.
 let next = 0;
 
 // Records
@@ -27,7 +27,7 @@ export async function kvGet(env, key, cacheTtl) {
   return value === null ? undefined : new Uint8Array(value);
 }
 
-// An end that is nearer than KV's own minimum is moved there; without one the record stays.
+// An expiry below KV's minimum is raised to it; without an expiry the record is kept.
 export const kvPut = (env, key, value, keepSecs) =>
   bound(env, "TOLLGATE_RECORDS").put(key, value, keepSecs === undefined ? {} : { expirationTtl: Math.max(keepSecs, KEEP_SECS_MIN) });
 
@@ -65,7 +65,7 @@ function edit(headers, lines, from) {
   }
 }
 
-// A name that is none cannot be there.
+// A field with an invalid name cannot be present.
 function remove(headers, name) {
   try {
     headers.delete(name);
@@ -74,52 +74,53 @@ function remove(headers, name) {
   }
 }
 
-// The response that came with the edits, or a new one. `encodeBody: "manual"`: content is sent as it came, encoded or not.
-export function responseOf(came, status, fields, body, webSocket) {
-  const headers = came === undefined ? JSON.parse(fields) : came.headers;
-  const content = body === undefined ? came.body : body;
+// The received response with the edits, or a new one. `encodeBody: "manual"`: content is sent unchanged, encoded or
+// not.
+export function responseOf(received, status, fields, body, webSocket) {
+  const headers = received === undefined ? JSON.parse(fields) : received.headers;
+  const content = body === undefined ? received.body : body;
   const response = new Response(content, { status, headers, encodeBody: "manual", webSocket });
-  if (came !== undefined) edit(response.headers, fields.split("\n"), 0);
+  if (received !== undefined) edit(response.headers, fields.split("\n"), 0);
   return response;
 }
 
-export function answer(exchange, came, status, fields, body, webSocket) {
+export function answer(exchange, received, status, fields, body, webSocket) {
   try {
-    exchange.resolve(responseOf(came, status, fields, body, webSocket));
+    exchange.resolve(responseOf(received, status, fields, body, webSocket));
   } catch (error) {
     exchange.reject(error);
   }
 }
 
-// Asks for time after the reply; the function that is answered says that it is over.
+// Requests time after the reply; the returned function ends it.
 export function keepAlive(exchange) {
   const { promise, resolve } = Promise.withResolvers();
   exchange.context.waitUntil(promise);
   return resolve;
 }
 
-// Redirects are the client's to follow, encoded content is the client's to decode. The timeout covers the head: once the
-// reply is given the platform streams on by itself, and no timer of this request lives any more.
-export function send(came, head, body, timeoutMs) {
+// Redirects are followed by the client, encoded content is decoded by the client. The timeout covers the head only:
+// after the reply the platform streams by itself, and timers of this request no longer run.
+export function send(received, head, body, timeoutMs) {
   const lines = head.split("\n");
   const [method, url] = lines;
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
   const overflow = overflows.get(body);
   const signal = overflow && timeout ? AbortSignal.any([overflow.signal, timeout]) : (overflow?.signal ?? timeout);
   const init = { method, redirect: "manual", encodeResponseBody: "manual", signal };
-  const sent = came === undefined ? made(url, init, lines[2], body) : edited(url, init, came, body, lines);
+  const sent = received === undefined ? made(url, init, lines[2], body) : edited(url, init, received, body, lines);
   return overflow ? limitedBy(overflow, sent) : sent;
 }
 
 const made = (url, init, fields, body) => fetch(url, { ...init, headers: JSON.parse(fields), body });
 
-function edited(url, init, came, body, lines) {
-  const content = body === undefined ? came.body : body;
-  // A GET or HEAD can carry content only as a copy of the request that brought it.
+function edited(url, init, received, body, lines) {
+  const content = body === undefined ? received.body : body;
+  // A GET or HEAD can have content only as a copy of the received request.
   const carries = content !== null && (init.method === "GET" || init.method === "HEAD");
-  const request = carries ? new Request(url, came) : new Request(url, { ...init, headers: came.headers, body: content });
+  const request = carries ? new Request(url, received) : new Request(url, { ...init, headers: received.headers, body: content });
   edit(request.headers, lines, 2);
-  // How content is to be decoded is an option of the call, not of the request.
+  // Decoding of content is an option of the call, not of the request.
   return fetch(request, carries ? { ...init, method: undefined } : { encodeResponseBody: "manual" });
 }
 
@@ -133,8 +134,8 @@ async function limitedBy(overflow, sent) {
 
 // Content
 
-// The same content, failing once more than `max` bytes have passed. The failure has to break off the request that
-// carries it: an upstream takes a stream that merely fails for a whole one.
+// The same content, which fails when more than `max` bytes have passed. The failure also has to abort the request:
+// otherwise an upstream takes a failed stream for a complete one.
 export function limited(stream, max) {
   const overflow = new AbortController();
   let bytes = 0;
@@ -142,7 +143,7 @@ export function limited(stream, max) {
     transform(chunk, controller) {
       bytes += chunk.byteLength;
       if (bytes <= max) return controller.enqueue(chunk);
-      overflow.abort(new DOMException("the content passed its limit", OVERFLOW));
+      overflow.abort(new DOMException("the content exceeded its limit", OVERFLOW));
       throw overflow.signal.reason;
     },
   }));
@@ -150,7 +151,7 @@ export function limited(stream, max) {
   return counted;
 }
 
-// All of the content where it is no more than `max` bytes; else the same content, what was read of it first.
+// All of the content if it has at most `max` bytes; otherwise the same content, beginning with the part that was read.
 export async function gather(stream, max) {
   const reader = stream.getReader();
   const chunks = [];
@@ -176,14 +177,14 @@ export async function gather(stream, max) {
 
 const OVERFLOW = "QuotaExceededError";
 
-// What breaks off the request that a limited stream is sent with.
+// The controllers that abort the request of a limited stream.
 const overflows = new WeakMap();
 
 // Response cache
 
 export const cacheMatch = (url) => caches.default.match(url);
 
-// Stores an entry with its content once all of that is here: a stream that breaks off would be stored in part. Answers
+// Stores an entry when all of its content has arrived, because an interrupted stream would be stored partially. Returns
 // whether it was stored; content of more than `max` bytes is not.
 export async function cachePut(url, meta, maxAge, copy, max) {
   const content = copy instanceof ReadableStream ? await gathered(copy, max) : copy;
@@ -210,9 +211,9 @@ export const cachedMeta = (response) => response.headers.get(META) ?? undefined;
 
 const META = "tollgate-meta";
 
-// The gateway's own requests
+// Requests that the gateway itself makes
 
-// The head and the content of an answer, decoded; no content where it is more than `max` bytes.
+// The head and the decoded content of an answer; no content if it has more than `max` bytes.
 export async function fetchOwn(head, content, timeoutMs, max) {
   const [method, url, fields] = head.split("\n");
   const signal = AbortSignal.timeout(timeoutMs);

@@ -1,12 +1,12 @@
 // The gateway's wasm instance, and how it is replaced after a trap.
 //
-// A trap (a panic, memory exhausted, an instruction that cannot run) unwinds through wasm code that was in the middle of
-// something: nothing of that instance may be trusted again, and what waits on it would wait for ever. So every request
-// in flight in this isolate fails, and the next one meets a fresh instance.
+// A trap (a panic, memory exhausted, an invalid instruction) unwinds through wasm code at an arbitrary point: the state
+// of that instance is not reliable any more, and pending futures would never complete. So every request in progress in
+// this isolate fails, and the next one gets a new instance.
 
 import * as gateway from "tollgate-wasm";
 
-// Has the gateway answer a request; fails when the instance traps meanwhile.
+// Lets the gateway answer a request; fails if the instance traps meanwhile.
 export function serve(request, env, context) {
   const exchange = new Exchange(context);
   inFlight.add(exchange);
@@ -19,7 +19,7 @@ export function serve(request, env, context) {
   return exchange.answer;
 }
 
-// Settles as a call that answers a promise does, or fails when the instance traps meanwhile.
+// Settles like the promise of a call, or fails if the instance traps meanwhile.
 export function untilTrapped(call) {
   const exchange = new Exchange();
   inFlight.add(exchange);
@@ -27,7 +27,7 @@ export function untilTrapped(call) {
   return exchange.answer;
 }
 
-// A request that the gateway is to answer: once, and the first answer counts.
+// A request to the gateway; only the first answer is used.
 class Exchange {
   #settle;
 
@@ -51,17 +51,17 @@ class Exchange {
   }
 }
 
-// A trap where the platform calls the gateway back reaches no caller, only these events.
+// A trap in a callback of the platform has no caller; it is only reported by these events.
 addEventListener("error", (event) => replaceIfTrapped(event.error));
 addEventListener("unhandledrejection", (event) => replaceIfTrapped(event.reason));
 
 // Requests without an answer.
 const inFlight = new Set();
 
-// One trap can arrive by several ways; it replaces the instance once.
+// One trap can be reported several times; it replaces the instance once.
 const seen = new WeakSet();
 
-// Puts a fresh instance in place of one that trapped; other errors leave it alone.
+// Replaces an instance that trapped; other errors have no effect.
 function replaceIfTrapped(error) {
   if (!isTrap(error) || seen.has(error)) return;
   seen.add(error);

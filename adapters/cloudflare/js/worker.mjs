@@ -1,4 +1,4 @@
-// The worker's entry: hands requests to the gateway, and answers for it where it cannot.
+// The entry point of the Worker: passes requests to the gateway, and answers if the gateway fails.
 
 import { serve } from "./instance.mjs";
 
@@ -10,7 +10,7 @@ export default {
   },
 };
 
-// The one answer that does not come from the gateway: the problem (RFC 9457) that it calls internal.
+// The only response that is not from the gateway: the problem `internal` (RFC 9457).
 function failed() {
   const problem = { type: "urn:tollgate:problem:internal", title: "The gateway failed", status: 500 };
   const headers = { "content-type": "application/problem+json", "cache-control": "no-store" };

@@ -1,39 +1,39 @@
-//! The content of messages: the platform's own stream, which never passes through wasm.
+//! The content of messages: the platform's own stream, which does not pass through wasm.
 
 use bytes::Bytes;
 use http::StatusCode;
 use js_sys::Uint8Array;
-use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, Whole};
+use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ReadableStream, Request, Response, WebSocket};
 
 use crate::platform;
 use crate::task::settled;
 
-/// Content as the platform streams it, or a few bytes of the gateway's own, with the message that it came with.
+/// Content as a stream of the platform, or bytes that the gateway generated, with the message it was received with.
 #[derive(Debug)]
 pub struct WorkerContent {
     body: Body,
-    /// The platform's own message, which is copied and edited on the way out in place of making a new one.
-    came: Option<Came>,
+    /// The platform's own message, which is copied and edited for sending, instead of creating a new one.
+    received: Option<ReceivedMessage>,
 }
 
 #[derive(Debug)]
 enum Body {
     Empty,
     Bytes(Bytes),
-    /// That of the message that came, untouched.
-    Came,
+    /// The content of the received message, unchanged.
+    Received,
     Stream(ReadableStream),
-    /// The platform's handle of an upgraded connection; it exists beside a response's content, never as bytes.
+    /// The platform's handle of an upgraded connection; it exists in addition to a response's content, never as bytes.
     Socket(WebSocket),
 }
 
-/// A message as it came, and the edits without which its copy would carry fields that the pipeline has not seen.
+/// A received message, and the edits that remove the fields that the pipeline has not seen from its copy.
 #[derive(Debug)]
-struct Came {
+struct ReceivedMessage {
     message: Message,
-    /// Edits in the form of `fields::write_edits`.
+    /// Edits in the format of `fields::write_edits`.
     hidden: String,
 }
 
@@ -44,19 +44,19 @@ enum Message {
     Response(Response),
 }
 
-/// What JavaScript takes for a body, and the upgraded connection.
+/// The body for JavaScript, and the upgraded connection.
 pub(crate) type BodyAndSocket = (JsValue, Option<WebSocket>);
 
-/// A second reading of the content, for the cache.
+/// A copy of the content, for the cache.
 #[derive(Debug)]
 pub struct ContentCopy {
-    /// A `ReadableStream`, a `Uint8Array`, or null where there is no content.
+    /// A `ReadableStream`, a `Uint8Array`, or null if there is no content.
     pub(crate) content: JsValue,
-    /// How many bytes may be stored.
+    /// The maximum number of bytes to store.
     pub(crate) max_bytes: u64,
 }
 
-impl Came {
+impl ReceivedMessage {
     fn body(&self) -> Option<ReadableStream> {
         match &self.message {
             Message::Request(request) => request.body(),
@@ -66,52 +66,52 @@ impl Came {
 }
 
 impl WorkerContent {
-    /// The content of a request; `hidden` are the edits that hide what the pipeline has not seen of it.
+    /// The content of a request; `hidden` are the edits that remove the fields that the pipeline has not seen.
     #[must_use]
     pub fn of_request(request: Request, has_content: bool, hidden: String) -> Self {
-        let body = if has_content { Body::Came } else { Body::Empty };
-        Self { body, came: Some(Came { message: Message::Request(request), hidden }) }
+        let body = if has_content { Body::Received } else { Body::Empty };
+        Self { body, received: Some(ReceivedMessage { message: Message::Request(request), hidden }) }
     }
 
     pub(crate) fn of_response(response: Response, status: StatusCode, hidden: String) -> Self {
         let socket = if status == StatusCode::SWITCHING_PROTOCOLS { platform::socket_of(&response) } else { None };
-        let body = socket.map_or(Body::Came, Body::Socket);
-        Self { body, came: Some(Came { message: Message::Response(response), hidden }) }
+        let body = socket.map_or(Body::Received, Body::Socket);
+        Self { body, received: Some(ReceivedMessage { message: Message::Response(response), hidden }) }
     }
 
-    /// The content of a message alone, as of a stored one: it will be part of another.
+    /// The content of a message without the message, for a stored response: it will be part of another message.
     #[must_use]
     pub fn of_message(message: &Response) -> Self {
-        Self { body: message.body().map_or(Body::Empty, Body::Stream), came: None }
+        Self { body: message.body().map_or(Body::Empty, Body::Stream), received: None }
     }
 
-    // `Clone::clone` is another handle of the message; its own `clone` would copy the message.
+    // `Clone::clone` creates another handle of the message; the JavaScript method `clone` would copy the message.
 
-    /// The request that came with it, and the edits that hide what the pipeline has not seen of it.
+    /// Its received request, and the edits that remove the fields that the pipeline has not seen.
     pub(crate) fn request(&self) -> Option<(Request, &str)> {
-        match self.came.as_ref()? {
-            Came { message: Message::Request(request), hidden } => Some((Clone::clone(request), hidden)),
-            Came { message: Message::Response(_), .. } => None,
+        match self.received.as_ref()? {
+            ReceivedMessage { message: Message::Request(request), hidden } => Some((Clone::clone(request), hidden)),
+            ReceivedMessage { message: Message::Response(_), .. } => None,
         }
     }
 
-    /// The response that came with it, and the edits that hide what the pipeline has not seen of it.
+    /// Its received response, and the edits that remove the fields that the pipeline has not seen.
     pub(crate) fn response(&self) -> Option<(Response, &str)> {
-        match self.came.as_ref()? {
-            Came { message: Message::Response(response), hidden } => Some((Clone::clone(response), hidden)),
-            Came { message: Message::Request(_), .. } => None,
+        match self.received.as_ref()? {
+            ReceivedMessage { message: Message::Response(response), hidden } => Some((Clone::clone(response), hidden)),
+            ReceivedMessage { message: Message::Request(_), .. } => None,
         }
     }
 
-    /// What a copy of the message that came is made with: undefined stands for the message's own body.
+    /// The body for a copy of the received message: undefined means the message's own body.
     pub(crate) fn into_edited(self) -> BodyAndSocket {
         match self.body {
-            Body::Came => (JsValue::UNDEFINED, None),
+            Body::Received => (JsValue::UNDEFINED, None),
             Body::Empty | Body::Bytes(_) | Body::Stream(_) | Body::Socket(_) => self.into_made(),
         }
     }
 
-    /// What a message of the gateway's own is made with.
+    /// The body for a new message.
     pub(crate) fn into_made(mut self) -> BodyAndSocket {
         if let Some(stream) = self.take_stream() {
             return (stream.into(), None);
@@ -119,11 +119,11 @@ impl WorkerContent {
         match self.body {
             Body::Socket(socket) => (JsValue::NULL, Some(socket)),
             Body::Bytes(bytes) => (Uint8Array::from(bytes.as_ref()).into(), None),
-            Body::Empty | Body::Came | Body::Stream(_) => (JsValue::NULL, None),
+            Body::Empty | Body::Received | Body::Stream(_) => (JsValue::NULL, None),
         }
     }
 
-    /// The body alone, for whoever reads it.
+    /// The body, for reading it.
     #[must_use]
     pub fn into_body(self) -> JsValue {
         self.into_made().0
@@ -133,7 +133,7 @@ impl WorkerContent {
     fn take_stream(&mut self) -> Option<ReadableStream> {
         match std::mem::replace(&mut self.body, Body::Empty) {
             Body::Stream(stream) => Some(stream),
-            Body::Came => self.came.as_ref().and_then(Came::body),
+            Body::Received => self.received.as_ref().and_then(ReceivedMessage::body),
             other @ (Body::Empty | Body::Bytes(_) | Body::Socket(_)) => {
                 self.body = other;
                 None
@@ -146,11 +146,11 @@ impl Content for WorkerContent {
     type Copy = ContentCopy;
 
     fn empty() -> Self {
-        Self { body: Body::Empty, came: None }
+        Self { body: Body::Empty, received: None }
     }
 
     fn from_bytes(bytes: Bytes) -> Self {
-        Self { body: if bytes.is_empty() { Body::Empty } else { Body::Bytes(bytes) }, came: None }
+        Self { body: if bytes.is_empty() { Body::Empty } else { Body::Bytes(bytes) }, received: None }
     }
 
     fn is_empty(&self) -> bool {
@@ -173,35 +173,35 @@ impl Content for WorkerContent {
             }
             None => match &self.body {
                 Body::Bytes(bytes) => Uint8Array::from(bytes.as_ref()).into(),
-                Body::Empty | Body::Came | Body::Stream(_) | Body::Socket(_) => JsValue::NULL,
+                Body::Empty | Body::Received | Body::Stream(_) | Body::Socket(_) => JsValue::NULL,
             },
         };
         (self, ContentCopy { content, max_bytes })
     }
 
-    /// Content that streams is copied into the gateway's memory here, and nowhere else.
+    /// Only here is streaming content copied into the gateway's memory.
     async fn gather(mut self, bytes_max: u64) -> Result<Gathered<Self>, ContentFault> {
         let Some(stream) = self.take_stream() else {
             return Ok(match self.body {
                 Body::Bytes(bytes) if bytes.len() as u64 <= bytes_max => whole(bytes),
-                Body::Empty | Body::Came => whole(Bytes::new()),
-                // An upgraded connection has no end that could be waited for.
+                Body::Empty | Body::Received => whole(Bytes::new()),
+                // The end of an upgraded connection cannot be awaited.
                 Body::Bytes(_) | Body::Stream(_) | Body::Socket(_) => Gathered::TooLarge(self),
             });
         };
         let gathered = settled(platform::gather(&stream, to_number(bytes_max))).await.map_err(|error| {
-            let passed_limit = platform::name_of(&error) == "QuotaExceededError";
-            if passed_limit { ContentFault::PassedLimit } else { ContentFault::Broken }
+            let exceeded_limit = platform::name_of(&error) == "QuotaExceededError";
+            if exceeded_limit { ContentFault::LimitExceeded } else { ContentFault::Interrupted }
         })?;
         match gathered.dyn_into::<Uint8Array>() {
             Ok(bytes) => Ok(whole(bytes.to_vec().into())),
             Err(stream) => {
-                Ok(Gathered::TooLarge(Self { body: Body::Stream(stream.unchecked_into()), came: self.came }))
+                Ok(Gathered::TooLarge(Self { body: Body::Stream(stream.unchecked_into()), received: self.received }))
             }
         }
     }
 
-    fn replay(whole: &Whole) -> Self {
+    fn replay(whole: &GatheredContent) -> Self {
         Self::from_bytes(whole.bytes.clone())
     }
 
@@ -210,9 +210,9 @@ impl Content for WorkerContent {
     }
 }
 
-/// The platform shows no trailers.
+/// The platform does not expose trailers.
 fn whole(bytes: Bytes) -> Gathered<WorkerContent> {
-    Gathered::Whole(Whole { bytes, trailers: None })
+    Gathered::Complete(GatheredContent { bytes, trailers: None })
 }
 
 /// JavaScript's number for a count of bytes or milliseconds; exact to 2^53.

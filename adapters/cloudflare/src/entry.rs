@@ -1,4 +1,4 @@
-//! The fetch event: one request in, one response out, and what comes after it.
+//! The fetch event: one request, one response, and the work after the reply.
 
 use std::cell::{OnceCell, RefCell};
 use std::net::IpAddr;
@@ -38,23 +38,23 @@ pub fn fetch(request: web_sys::Request, env: &Env, exchange: Exchange) -> Result
     Ok(())
 }
 
-/// Runs what comes after the reply. Only where it has to wait is the platform asked for more time.
+/// Runs the work after the reply. More time is requested from the platform only if it has to wait.
 async fn finish(exchange: &Exchange, after: impl Future<Output = ExchangeRecord>) {
     let mut after = pin!(after);
     if poll!(after.as_mut()).is_pending() {
         let done = platform::keep_alive(exchange);
         after.await;
-        // Without more time it went as far as it could; and to say that it is over does not fail.
+        // Without more time it runs as far as it can; ending it does not fail.
         let _ = done.and_then(|done| done.call0(&JsValue::UNDEFINED));
     }
 }
 
-/// What this isolate remembers from request to request. No I/O object is in it.
+/// The state of this isolate that is kept between requests. It contains no I/O object.
 #[derive(Clone)]
 struct Memory {
     isolate: Rc<Isolate>,
     gateway: Rc<str>,
-    /// What was counted, where an operator may ask for it.
+    /// The metrics, if the operator endpoint is on.
     counts: Option<Rc<RefCell<Metrics>>>,
 }
 
@@ -62,14 +62,14 @@ thread_local! {
     static MEMORY: OnceCell<Memory> = const { OnceCell::new() };
 }
 
-/// The isolate's memory, set up from the first request's variables: they are the same for all.
+/// The isolate's state, created with the variables of the first request, which are the same for all requests.
 fn memory(env: &Env) -> worker::Result<Memory> {
     if let Some(memory) = MEMORY.with(|cell| cell.get().cloned()) {
         return Ok(memory);
     }
     let gateway = env.var("TOLLGATE_GATEWAY")?.to_string();
     let dev = env.var("TOLLGATE_DEV").is_ok_and(|value| value.to_string() == "1");
-    let freshness = if dev { Freshness::EachRequest } else { Freshness::Behind };
+    let freshness = if dev { Freshness::EachRequest } else { Freshness::Cached };
     let isolate = Isolate::new(IsolateSettings { gateway: gateway.clone(), freshness });
     let isolate = Rc::new(isolate.with_operator(operator(env)?));
     let counts = [Role::Read, Role::Operate].iter().any(|role| text(env, role.secret_name()).is_some());
@@ -77,7 +77,7 @@ fn memory(env: &Env) -> worker::Result<Memory> {
     Ok(MEMORY.with(|cell| cell.get_or_init(|| memory).clone()))
 }
 
-/// Where the operator endpoint stands: `TOLLGATE_OPERATOR_PATH` and `TOLLGATE_OPERATOR_HOST`, where they are set.
+/// The address of the operator endpoint: `TOLLGATE_OPERATOR_PATH` and `TOLLGATE_OPERATOR_HOST`, if they are set.
 fn operator(env: &Env) -> worker::Result<OperatorSettings> {
     let refused = |name: &str, why: &dyn std::fmt::Display| worker::Error::RustError(format!("{name}: {why}"));
     let prefix = match text(env, "TOLLGATE_OPERATOR_PATH") {
@@ -95,7 +95,7 @@ fn text(env: &Env, name: &str) -> Option<String> {
     env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty())
 }
 
-/// The platform's request in our terms; the error says what is wrong with it.
+/// Converts the platform's request; the error says what is wrong with it.
 fn incoming(raw: web_sys::Request) -> Result<(Request<WorkerContent>, Client), &'static str> {
     let head = platform::request_head(&raw);
     let mut lines = head.splitn(4, '\n');
@@ -113,9 +113,9 @@ fn incoming(raw: web_sys::Request) -> Result<(Request<WorkerContent>, Client), &
     Ok((request, client))
 }
 
-/// Whether Cloudflare says this of the client beside the request; the address is taken from it.
+/// Whether Cloudflare adds this field to the request; the client's address is read from one of them.
 ///
-/// The platform writes these fields over whatever the client sent. They are not the client's, so they go no further.
+/// The platform overwrites these fields of the client. They are not from the client, so they are not forwarded.
 fn is_the_platforms(name: &HeaderName, value: &HeaderValue, address: &mut Option<IpAddr>) -> bool {
     if name == "cf-connecting-ip" {
         *address = value.to_str().ok().and_then(|text| text.parse().ok());
@@ -136,13 +136,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cloudflare_adds_goes_no_further() {
+    fn fields_added_by_cloudflare_are_not_forwarded() {
         let lines = "cf-connecting-ip\n2001:db8::1\ncf-ray\n8a\naccept\n*/*\n";
         check(lines, r#"{"accept":"*/*"}"#, Some("2001:db8::1"));
     }
 
     #[test]
-    fn an_address_that_is_none_is_no_address() {
+    fn an_invalid_address_is_ignored() {
         check("cf-connecting-ip\nx\n", "{}", None);
         check("", "{}", None);
     }

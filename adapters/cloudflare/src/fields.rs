@@ -1,13 +1,14 @@
-//! Header fields on their way between the platform and `http`: here as lines, `name\nvalue\n`, and back as edits of the
-//! message that came, or as JSON for a message of the gateway's own.
+//! Header fields between the platform and `http`: received as lines, `name\nvalue\n`, and sent as edits of the received
+//! message, or as JSON for a new message.
 //!
-//! The platform reads and writes field values as UTF-8; bytes that are none reach us as U+FFFD, and leave so too.
+//! The platform decodes and encodes field values as UTF-8; invalid bytes are received as U+FFFD, and sent as U+FFFD,
+//! too.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_core::forward::{Edit, Edits};
 
-/// Reads fields. One that `http` does not take, and one that is to be left out, is not among them; the text that is
-/// answered beside them is the edits that take these from a copy of the message.
+/// Parses fields. Fields that `http` does not accept, and fields to omit, are not among them; the returned text has the
+/// edits that remove these from a copy of the message.
 pub(crate) fn parse(text: &str, mut left_out: impl FnMut(&HeaderName, &HeaderValue) -> bool) -> (HeaderMap, String) {
     let (mut fields, mut hidden) = (HeaderMap::new(), String::new());
     let mut lines = text.split('\n');
@@ -22,7 +23,7 @@ pub(crate) fn parse(text: &str, mut left_out: impl FnMut(&HeaderName, &HeaderVal
     (fields, hidden)
 }
 
-/// Writes edits, three lines each: what is done, the name, the value.
+/// Writes edits, three lines each: the operation, the name, the value.
 pub(crate) fn write_edits(text: &mut String, edits: &Edits) {
     for edit in edits.as_slice() {
         let (kind, value) = match edit {
@@ -45,8 +46,8 @@ const REMOVE: &str = "-";
 const SET: &str = "=";
 const APPEND: &str = "+";
 
-/// Writes fields as JSON that JavaScript makes a `Headers` of: an object, which the platform reads fastest, or pairs
-/// where a name stands more than once.
+/// Writes fields as JSON for a JavaScript `Headers`: an object, which the platform reads fastest, or pairs if a name
+/// occurs more than once.
 pub(crate) fn to_json(fields: &HeaderMap) -> String {
     let is_object = fields.keys_len() == fields.len();
     let (open, between, close, end) = if is_object { ("", ":", "", "{}") } else { ("[", ",", "]", "[]") };
@@ -54,7 +55,7 @@ pub(crate) fn to_json(fields: &HeaderMap) -> String {
     json.push_str(&end[..1]);
     for (name, value) in fields {
         json.push_str(if json.len() > 1 { "," } else { "" });
-        // A name is a token: there is nothing in it to escape.
+        // A name is a token, so it needs no escapes.
         for part in [open, "\"", name.as_str(), "\"", between] {
             json.push_str(part);
         }
@@ -65,7 +66,7 @@ pub(crate) fn to_json(fields: &HeaderMap) -> String {
     json
 }
 
-/// Room for a usual field line.
+/// Capacity of a typical field line.
 const FIELD_BYTES_USUAL: usize = 48;
 
 #[cfg(test)]
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_hidden_from_the_copy_too() {
+    fn omitted_fields_are_also_removed_from_the_copy() {
         let (fields, hidden) = super::parse("cf-ray\n8a\nbad name\nx\nok\n1\n", |name, _| name == "cf-ray");
         assert_eq!((to_json(&fields).as_str(), hidden.as_str()), (r#"{"ok":"1"}"#, "-\ncf-ray\n\n-\nbad name\n\n"));
     }
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_fields_stay_apart_and_in_order() {
+    fn repeated_fields_stay_separate_and_in_order() {
         let text = "set-cookie\na=1\nx\né\nset-cookie\nb=2\nempty\n\n";
         let fields = parse(text);
         let cookies: Vec<_> = fields.get_all("set-cookie").iter().collect();
@@ -104,13 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn what_json_escapes_is_escaped() {
+    fn json_is_escaped() {
         assert_eq!(to_json(&parse("a\nfor=\"x\\\t\"\n__proto__\n1\n")), r#"{"a":"for=\"x\\\t\"","__proto__":"1"}"#);
         assert_eq!(to_json(&HeaderMap::new()), "{}");
     }
 
     #[test]
-    fn a_field_that_is_not_valid_is_left_out() {
+    fn an_invalid_field_is_omitted() {
         assert_eq!(to_json(&parse("bad name\nx\nok\n1\nctl\na\u{1}b\n")), r#"{"ok":"1"}"#);
         assert!(parse("").is_empty() && parse("name").is_empty());
     }

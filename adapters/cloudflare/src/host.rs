@@ -13,7 +13,7 @@ use crate::ports::{
     WorkerTelemetry,
 };
 
-/// The ports as one request has them: the bindings of `env` are that request's own.
+/// The ports for one request, with the bindings in its `env`.
 #[derive(Clone, Debug)]
 pub struct CloudflareHost(Rc<Ports>);
 
@@ -31,7 +31,8 @@ struct Ports {
 }
 
 impl CloudflareHost {
-    /// The ports of one request, whose stored keys begin with the gateway's name; `counts` is what the isolate counts in.
+    /// The ports of one request, whose stored keys begin with the gateway's name; `counts` has the metrics of the
+    /// isolate.
     #[must_use]
     pub fn new(env: &Env, gateway: &str, counts: Option<Rc<RefCell<Metrics>>>) -> Self {
         Self(Rc::new(Ports {

@@ -1,4 +1,4 @@
-//! Answers on their way out: the upstream's own response, copied and edited, or a new one.
+//! Responses: the upstream's own response, copied and edited, or a new one.
 
 use tollgate_core::forward::Reply;
 use wasm_bindgen::JsValue;
@@ -10,22 +10,22 @@ use crate::{fields, platform};
 
 /// Answers a request.
 pub(crate) fn answer(exchange: &Exchange, reply: Reply<WorkerContent>) {
-    let Outgoing { came, status, fields, content: (body, socket) } = outgoing(reply);
-    platform::answer(exchange, came, status, &fields, body, socket);
+    let Outgoing { received, status, fields, content: (body, socket) } = outgoing(reply);
+    platform::answer(exchange, received, status, &fields, body, socket);
 }
 
 /// The platform's response for a reply.
 ///
 /// # Errors
-/// When the platform takes no such response.
+/// If the platform does not accept the response.
 pub fn response_of(reply: Reply<WorkerContent>) -> Result<Response, JsValue> {
-    let Outgoing { came, status, fields, content: (body, socket) } = outgoing(reply);
-    platform::response_of(came, status, &fields, body, socket)
+    let Outgoing { received, status, fields, content: (body, socket) } = outgoing(reply);
+    platform::response_of(received, status, &fields, body, socket)
 }
 
 struct Outgoing {
     /// The response to copy.
-    came: Option<Response>,
+    received: Option<Response>,
     status: u16,
     /// The edits of the copy, or all fields as JSON.
     fields: String,
@@ -35,16 +35,21 @@ struct Outgoing {
 fn outgoing(reply: Reply<WorkerContent>) -> Outgoing {
     let status = reply.status().as_u16();
     if reply.passes_through()
-        && let Some((came, hidden)) = reply.content().response()
+        && let Some((received, hidden)) = reply.content().response()
     {
         let mut edits = String::with_capacity(EDITS_BYTES_USUAL);
         edits.push_str(hidden);
         fields::write_edits(&mut edits, reply.edits());
-        return Outgoing { came: Some(came), status, fields: edits, content: reply.into_content().into_edited() };
+        return Outgoing {
+            received: Some(received),
+            status,
+            fields: edits,
+            content: reply.into_content().into_edited(),
+        };
     }
     let fields = fields::to_json(&reply.fields().to_map());
-    Outgoing { came: None, status, fields, content: reply.into_content().into_made() }
+    Outgoing { received: None, status, fields, content: reply.into_content().into_made() }
 }
 
-/// Room for the edits of a usual response.
+/// Capacity of the edits of a typical response.
 const EDITS_BYTES_USUAL: usize = 256;

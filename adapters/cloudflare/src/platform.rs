@@ -1,4 +1,4 @@
-//! What `js/host.mjs` offers: the platform's calls, each made by one crossing from wasm to JavaScript.
+//! The functions of `js/host.mjs`: the platform's calls, each with one crossing from wasm to JavaScript.
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
@@ -7,7 +7,7 @@ use worker::Env;
 
 #[wasm_bindgen(module = "/js/host.mjs")]
 extern "C" {
-    /// A request as `js/instance.mjs` keeps it until it is answered.
+    /// A pending request of `js/instance.mjs`.
     #[derive(Debug)]
     pub type Exchange;
 
@@ -40,7 +40,7 @@ extern "C" {
 
     pub(crate) fn answer(
         exchange: &Exchange,
-        came: Option<Response>,
+        received: Option<Response>,
         status: u16,
         fields: &str,
         body: JsValue,
@@ -49,7 +49,7 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = responseOf)]
     pub(crate) fn response_of(
-        came: Option<Response>,
+        received: Option<Response>,
         status: u16,
         fields: &str,
         body: JsValue,
@@ -61,7 +61,7 @@ extern "C" {
 
     #[wasm_bindgen(catch)]
     pub(crate) fn send(
-        came: Option<Request>,
+        received: Option<Request>,
         head: &str,
         body: JsValue,
         timeout_ms: Option<f64>,
@@ -91,7 +91,7 @@ extern "C" {
     pub(crate) fn post(url: &str, fields: &str, content: Vec<u8>, timeout_ms: f64) -> Result<Promise, JsValue>;
 }
 
-/// What an error of the platform says, for the log.
+/// The message of an error of the platform, for the log.
 pub(crate) fn message_of(error: &JsValue) -> String {
     match error.dyn_ref::<js_sys::Error>() {
         Some(error) => String::from(error.message()),
@@ -99,7 +99,7 @@ pub(crate) fn message_of(error: &JsValue) -> String {
     }
 }
 
-/// Whether a Durable Object refused a call because it has too many to do.
+/// Whether a Durable Object refused a call because too many calls are waiting.
 pub(crate) fn is_overload(error: &JsValue) -> bool {
     has_mark(error, "overloaded")
 }
@@ -113,7 +113,7 @@ fn has_mark(error: &JsValue, name: &str) -> bool {
     js_sys::Reflect::get(error, &JsValue::from_str(name)).is_ok_and(|mark| mark.is_truthy())
 }
 
-/// What kind of error it is, such as `TimeoutError`.
+/// The name of the error, such as `TimeoutError`.
 pub(crate) fn name_of(error: &JsValue) -> String {
     error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.name())).unwrap_or_default()
 }

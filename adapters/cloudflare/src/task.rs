@@ -1,7 +1,7 @@
-//! Runs the futures of requests: at once where JavaScript calls, and again where a promise that they await settles.
+//! Runs the futures of requests: immediately when JavaScript calls, and again when a promise that they await settles.
 //!
-//! `wasm-bindgen-futures` would do, but it schedules every poll with the platform's `queueMicrotask` and makes two
-//! closures for every promise. On workerd that takes longer than the gateway's own work.
+//! `wasm-bindgen-futures` could be used, but it schedules every poll with the platform's `queueMicrotask` and creates
+//! two closures for every promise. On workerd that takes longer than the gateway's own work.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -15,7 +15,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::platform;
 
-/// Runs a future as far as it goes now; promises that settle carry it on.
+/// Runs a future until it waits; it continues when its promise settles.
 pub(crate) fn start(future: impl Future<Output = ()> + 'static) {
     let id = NEXT.get();
     NEXT.set(id + 1);
@@ -28,26 +28,27 @@ pub(crate) fn start(future: impl Future<Output = ()> + 'static) {
     run_ready();
 }
 
-/// Futures kept at once, more than an isolate has requests in flight. A request whose client has gone is ended by the
-/// platform without a word and leaves its future behind; past this number the oldest is taken for one of those.
+/// Maximum number of futures, more than an isolate has requests in progress. The platform ends a request whose client
+/// has disconnected without a notification, and its future remains; beyond this number the oldest is assumed to be one
+/// of these.
 const TASKS_MAX: usize = 4096;
 
-/// What a promise settles to; a call that fails before there is a promise counts as one that fails.
+/// The result of a promise; a call that fails before there is a promise counts as a rejected promise.
 pub(crate) async fn settled(promise: Result<Promise, JsValue>) -> Result<JsValue, JsValue> {
     let (sender, receiver) = oneshot::channel();
     let awaited = Awaited(platform::settle_later(&promise?)?);
     AWAITED.with_borrow_mut(|all| all.insert(awaited.0, sender));
-    // The sender stays in the map as long as `awaited` lives, so it is not dropped unused.
+    // The sender stays in the map while `awaited` exists, so it is not dropped unused.
     receiver.await.unwrap_or_else(|_| Err(JsValue::UNDEFINED))
 }
 
-/// Tells what the promise with this number settled to (`settleLater` in `js/host.mjs`).
+/// Receives the result of the promise with this number (`settleLater` in `js/host.mjs`).
 ///
-/// It runs in the context of the request that made the promise, and wakes nothing but that request's future.
+/// It runs in the context of the request that created the promise, and wakes only that request's future.
 #[wasm_bindgen]
 pub fn settle(number: u32, value: JsValue, fulfilled: bool) {
     let Some(sender) = AWAITED.with_borrow_mut(|all| all.remove(&number)) else { return };
-    // Whoever awaited it may have gone.
+    // The receiver may have been dropped.
     let _ = sender.send(if fulfilled { Ok(value) } else { Err(value) });
     run_ready();
 }
@@ -62,7 +63,7 @@ thread_local! {
     static AWAITED: RefCell<HashMap<u32, oneshot::Sender<Result<JsValue, JsValue>>>> = RefCell::default();
 }
 
-/// A promise that is awaited; forgotten when its future is dropped, as a timer is that nobody waits for any more.
+/// An awaited promise; removed when its future is dropped, for example that of an unused timer.
 struct Awaited(u32);
 
 impl Drop for Awaited {
@@ -98,7 +99,7 @@ mod tests {
     use std::task::Poll;
 
     #[test]
-    fn a_task_runs_as_far_as_it_goes_and_on_when_it_is_woken() {
+    fn a_task_runs_until_it_waits_and_continues_when_woken() {
         let (sender, receiver) = oneshot::channel::<u8>();
         let got = Rc::new(Cell::new(0));
         let seen = Rc::clone(&got);
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_wakes_itself_is_polled_again_at_once() {
+    fn a_task_that_wakes_itself_is_polled_again_immediately() {
         let polls = Rc::new(Cell::new(0));
         let seen = Rc::clone(&polls);
         start(poll_fn(move |context| {
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_abandoned_requests_leave_is_bounded() {
+    fn futures_of_abandoned_requests_are_bounded() {
         for _ in 0..=TASKS_MAX {
             start(std::future::pending());
         }

@@ -1,4 +1,4 @@
-//! The time of day and random bytes, from the operating system.
+//! Clocks and random bytes of the operating system.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,11 +11,11 @@ use crate::local::Drain;
 
 /// The operating system's clock, and tokio's timer.
 ///
-/// Once its isolate is ending, waits are cut short: telemetry that is being gathered must not hold up the end.
+/// When its isolate is stopping, waits end immediately, so that the collection of telemetry does not delay the stop.
 #[derive(Clone, Debug)]
 pub struct SystemClock {
     drain: Rc<Drain>,
-    /// What the monotonic clock counts from.
+    /// The start of the monotonic clock.
     start: Instant,
 }
 
@@ -30,7 +30,7 @@ impl SystemClock {
         Self { drain: Rc::clone(drain), start: Instant::now() }
     }
 
-    /// The current time; the epoch itself where the system's clock stands before it.
+    /// The current time; the epoch if the system's clock is before it.
     #[must_use]
     pub fn now() -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -51,14 +51,14 @@ impl Clock for SystemClock {
         tokio::select! {
             biased;
             () = tokio::time::sleep(Duration::from_millis(ms)) => {}
-            () = self.drain.begun() => {}
+            () = self.drain.started() => {}
         }
     }
 }
 
-/// The operating system's random source, read in blocks so that not every request id costs a system call.
+/// The operating system's random source, read in blocks so that not every request id needs a system call.
 ///
-/// Bytes are handed out once and overwritten when handed out.
+/// Bytes are returned once and overwritten then.
 #[derive(Debug)]
 pub struct SystemEntropy {
     block: RefCell<Block>,
@@ -70,7 +70,7 @@ struct Block {
     used: usize,
 }
 
-/// 16 requests' worth of ids; one system call for as many.
+/// The ids of 16 requests, with one system call.
 const BLOCK_BYTES: usize = 512;
 
 impl Default for SystemEntropy {
@@ -92,8 +92,8 @@ impl Entropy for SystemEntropy {
 impl Block {
     fn take(&mut self, part: &mut [u8]) {
         if self.used + part.len() > self.bytes.len() {
-            // Without random bytes ids would repeat and be foreseen: there is no honest way on, and on the systems
-            // this host runs on the source does not fail once the system is up.
+            // Without random bytes, ids would repeat and be predictable, so the host cannot continue. On the supported
+            // systems the source does not fail after the system has started.
             getrandom::fill(&mut self.bytes).expect("the operating system has a random source");
             self.used = 0;
         }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn random_bytes_are_never_handed_out_twice() {
+    fn random_bytes_are_never_returned_twice() {
         let entropy = SystemEntropy::default();
         let mut seen = std::collections::HashSet::new();
         for _ in 0..1000 {

@@ -1,7 +1,7 @@
-//! Switches that make a store answer with failure, for tests of what the gateway does then.
+//! Fault injection: switches that make stores fail, for tests.
 //!
-//! The product never sets one: a server built without [`crate::ServerBuilder::faults`] gets a handle of its own that nobody
-//! else holds. The cost where it is not used is one relaxed load for each call of a port.
+//! In production they are always off: a server built without [`crate::ServerBuilder::faults`] gets a private handle. If
+//! unused, the cost is one relaxed load for each call of a port.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ struct Switches {
     response_cache: AtomicBool,
 }
 
-/// A store that can be switched to fail.
+/// A store that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultyStore {
     /// The record store.
@@ -33,7 +33,7 @@ pub enum FaultyStore {
 }
 
 impl Faults {
-    /// Makes the store fail, or work again.
+    /// Turns the fault of a store on or off.
     pub fn set(&self, store: FaultyStore, failing: bool) {
         self.switch(store).store(failing, Ordering::Relaxed);
     }

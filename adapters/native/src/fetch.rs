@@ -1,4 +1,4 @@
-//! The gateway's own requests.
+//! Requests that the gateway itself makes.
 
 use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchError, FetchRequest};
 use tollgate_edge::ports::{Fetch, fetch_over};
@@ -6,10 +6,10 @@ use tollgate_edge::ports::{Fetch, fetch_over};
 use crate::clock::SystemClock;
 use crate::upstream::NativeUpstream;
 
-/// The gateway's own requests from one isolate.
+/// The requests that the gateway itself makes, from one isolate.
 ///
-/// Each rule for addresses has connections of its own: one that was made under the wider rule must not serve a request
-/// under the narrower.
+/// Each address rule has separate connections: a connection made under the wider rule must not be used for a request
+/// under the narrower one.
 #[derive(Clone, Debug)]
 pub struct NativeFetch {
     public: NativeUpstream,
@@ -18,12 +18,12 @@ pub struct NativeFetch {
 }
 
 impl NativeFetch {
-    /// Over the connections to upstreams, and connections of its own to public addresses.
+    /// Uses the connections to upstreams, and separate connections for public addresses.
     pub(crate) fn new(upstream: &NativeUpstream, clock: SystemClock) -> Self {
         Self { public: upstream.to(AddressRule::Public), any: upstream.clone(), clock }
     }
 
-    /// Lets go of connections that have been idle for long.
+    /// Closes connections that have been idle for too long.
     pub(crate) fn drop_idle(&self) {
         self.public.drop_idle();
     }
@@ -35,7 +35,7 @@ impl Fetch for NativeFetch {
             AddressRule::Public => &self.public,
             AddressRule::Any => &self.any,
         };
-        // On the heap, because it is large and seldom.
+        // Boxed, because it is large and rarely used.
         Box::pin(fetch_over(upstream, &self.clock, request, bounds)).await
     }
 }

@@ -1,21 +1,21 @@
-//! The native host of Tollgate: the gateway as a server on tokio, hyper and SQLite, for any machine.
+//! The native host of Tollgate: the gateway as a server with tokio, hyper and SQLite.
 //!
-//! It holds no decisions: what happens to a request is `tollgate-edge`'s pipeline, asked once for each. It reads no project
-//! files (`tollgate-config` does) and parses no command line (`tollgate` does). It needs no other service: records and
-//! counters are kept in SQLite, responses in memory.
+//! It makes no decisions: it calls the pipeline of `tollgate-edge` once for each request. It reads no project files
+//! (`tollgate-config` does) and parses no command line (`tollgate` does). It needs no other service: records and
+//! counters are in SQLite, responses in memory.
 //!
-//! Where to start: [`Settings`] and a [`RecordStore`] make a [`Server`] by way of [`Server::builder`]; it listens from
+//! Where to start: [`Server::builder`] creates a [`Server`] from [`Settings`] and a [`RecordStore`]; it listens from
 //! [`ServerBuilder::bind`] on and serves in [`Server::run`].
 //!
-//! - Each isolate is a thread with a runtime, listeners, upstream connections and gateway state of its own; the kernel
-//!   spreads connections over them. They share counters and stored responses behind sharded locks, metrics
-//!   behind one that is taken after the reply, and nothing else.
-//! - An exchange runs in a task of its own, to its end: a client that goes away loses no record and keeps no refund, and a
-//!   panic costs one exchange.
-//! - [`faults`] is for tests: switches that make a store fail. A server that was given none has them off.
+//! - Each isolate is a thread with its own runtime, listeners, upstream connections and gateway state; the kernel
+//!   distributes connections over them. They share counters and stored responses with sharded locks, and metrics with
+//!   one lock that is taken after the reply; they share nothing else.
+//! - An exchange runs to completion in its own task: if the client disconnects, the exchange is still recorded and
+//!   refunds are made, and a panic affects one exchange only.
+//! - [`faults`] is for tests: switches that make a store fail. They are off by default.
 //!
-//! Left out: upgrades (WebSocket), HTTP/3, client certificates, the `PROXY` protocol, reloading a certificate, a bound on
-//! how slowly a client may send content. A head that hyper cannot read is answered by hyper: 400, 414 or 431 without a
+//! Not implemented: upgrades (WebSocket), HTTP/3, client certificates, the `PROXY` protocol, reloading a certificate, a
+//! minimum rate of a client's content. hyper itself answers a head that it cannot parse: 400, 414 or 431 without a
 //! problem document, and without a record.
 
 mod admin;

@@ -1,4 +1,4 @@
-//! Tasks that stay on their thread, and the count of those that a drain waits for.
+//! Tasks that stay on their thread, and the number of those that a drain waits for.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,28 +19,28 @@ where
     }
 }
 
-/// Whether the isolate is ending.
+/// Whether the isolate is stopping.
 #[derive(Debug, Default)]
 pub(crate) struct Drain {
-    begun: Cell<bool>,
+    started: Cell<bool>,
     changed: Notify,
 }
 
 impl Drain {
-    /// Returns once the isolate is ending.
-    pub(crate) async fn begun(&self) {
-        while !self.begun.get() {
+    /// Returns when the isolate is stopping.
+    pub(crate) async fn started(&self) {
+        while !self.started.get() {
             self.changed.notified().await;
         }
     }
 
     pub(crate) fn begin(&self) {
-        self.begun.set(true);
+        self.started.set(true);
         self.changed.notify_waiters();
     }
 }
 
-/// Counts what must end before the isolate may; clones are the same count.
+/// Counts the work that must end before the isolate ends; clones share the count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tracker(Rc<Tracked>);
 
@@ -50,7 +50,7 @@ struct Tracked {
     changed: Notify,
 }
 
-/// One that is counted, until it is dropped.
+/// A counted item, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Tracking(Rc<Tracked>);
 
@@ -64,7 +64,7 @@ impl Tracker {
         self.0.count.get()
     }
 
-    /// Returns once fewer than `most` are counted.
+    /// Returns when the count is below `most`.
     pub(crate) async fn below(&self, most: usize) {
         while self.0.count.get() >= most {
             self.0.changed.notified().await;

@@ -1,4 +1,4 @@
-//! The log: lines gathered by each isolate, written by one thread, never waited for.
+//! The log: lines are collected by each isolate and written by one thread; nothing waits for it.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -17,7 +17,7 @@ pub(crate) struct LogWriter {
     thread: JoinHandle<()>,
 }
 
-/// Whole lines, each with its line end.
+/// Complete lines, each with its line break.
 #[derive(Debug, Default)]
 struct Block {
     text: Vec<u8>,
@@ -25,7 +25,7 @@ struct Block {
 }
 
 impl LogWriter {
-    /// Starts the thread; every write is of whole lines.
+    /// Starts the thread; every write consists of complete lines.
     pub(crate) fn start(output: Box<dyn Write + Send>) -> std::io::Result<Self> {
         let (blocks, waiting) = sync_channel(BLOCKS_MAX);
         let dropped = Arc::<AtomicU64>::default();
@@ -40,24 +40,24 @@ impl LogWriter {
         LogHandle { blocks: self.blocks.clone(), dropped: Arc::clone(&self.dropped) }
     }
 
-    /// Waits until what was handed in is written. Every [`LogHandle`] must be gone by then.
+    /// Waits until all submitted lines are written. Every [`LogHandle`] must be dropped before.
     pub(crate) fn finish(self) {
         drop(self.blocks);
-        // A writer that panicked has said so on standard error.
+        // The panic of a writer was reported on standard error.
         let _ = self.thread.join();
     }
 }
 
 fn write_all(waiting: &Receiver<Block>, mut output: Box<dyn Write + Send>, dropped: &AtomicU64) {
     while let Ok(block) = waiting.recv() {
-        // The reader of the log may have gone; the gateway serves on and counts what it could not say.
+        // The reader of the log may have closed it; the gateway continues and counts the lost lines.
         if output.write_all(&block.text).and_then(|()| output.flush()).is_err() {
             dropped.fetch_add(block.lines, Ordering::Relaxed);
         }
     }
 }
 
-/// The way to the log that can be handed to a thread.
+/// A handle to the log that can be sent to a thread.
 #[derive(Clone, Debug)]
 pub(crate) struct LogHandle {
     blocks: SyncSender<Block>,
@@ -66,11 +66,11 @@ pub(crate) struct LogHandle {
 
 impl LogHandle {
     /// A handle that drops and counts every line.
-    pub(crate) fn nowhere() -> Self {
+    pub(crate) fn discarding() -> Self {
         Self { blocks: sync_channel(0).0, dropped: Arc::default() }
     }
 
-    /// Lines that could not be written, because the log was slow or gone.
+    /// The number of lines that could not be written, because the log was slow or closed.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -82,7 +82,7 @@ impl LogHandle {
     }
 }
 
-/// The log as one isolate writes it; clones write the same.
+/// The log of one isolate; clones write to the same log.
 #[derive(Clone, Debug)]
 pub(crate) struct IsolateLog {
     shared: Rc<Gathered>,
@@ -100,7 +100,7 @@ impl IsolateLog {
         Self { shared: Rc::new(Gathered { block, handle }) }
     }
 
-    /// Takes a line; it is written within [`WRITE_DELAY`].
+    /// Adds a line; it is written within [`WRITE_DELAY`].
     pub(crate) fn line(&self, line: &str) {
         let mut block = self.shared.block.borrow_mut();
         let is_first = block.lines == 0;
@@ -120,7 +120,7 @@ impl IsolateLog {
         }
     }
 
-    /// Hands in what is gathered.
+    /// Submits the collected lines.
     pub(crate) fn flush(&self) {
         let block = self.shared.block.take();
         if block.lines > 0 {
@@ -129,13 +129,13 @@ impl IsolateLog {
     }
 }
 
-/// Lines are written in blocks of about this size: some 60 exchanges for one system call.
+/// Lines are written in blocks of about this size: about 60 exchanges for one system call.
 const BLOCK_BYTES: usize = 32 * 1024;
 
 /// Blocks that may wait for a slow reader of the log: 8 MiB, then lines are dropped and counted.
 const BLOCKS_MAX: usize = 256;
 
-/// How long a line waits for company; short enough to be followed by eye.
+/// How long a line waits for further ones; short enough to follow the log live.
 const WRITE_DELAY: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_out_whole_in_order_and_soon() {
+    fn lines_are_written_complete_in_order_and_soon() {
         let written = Written::default();
         let writer = LogWriter::start(Box::new(written.clone())).unwrap();
         on_an_isolate(
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stands_still_costs_lines_not_requests() {
+    fn a_blocked_reader_loses_lines_and_delays_no_requests() {
         let (release, held) = sync_channel::<()>(0);
         struct Held(Receiver<()>);
         impl Write for Held {

@@ -16,7 +16,8 @@ use crate::faults::{Faults, FaultyStore};
 
 /// The response cache of one server, bounded in bytes and entries; clones are the same cache.
 ///
-/// What was used lately stays: eviction gives each used entry a second chance. A look-up takes a shared lock of one shard.
+/// Recently used entries are kept: eviction gives each used entry a second chance. A look-up takes a shared lock of one
+/// shard.
 #[derive(Clone, Debug)]
 pub struct NativeResponseCache {
     shards: Arc<[RwLock<Shard>]>,
@@ -27,8 +28,8 @@ pub struct NativeResponseCache {
 #[derive(Debug)]
 struct Shard {
     entries: HashMap<CacheKey, Entry>,
-    /// Keys in the order in which eviction looks at them, with their entry's number; one whose entry has gone since is
-    /// skipped there.
+    /// Keys in the order in which eviction visits them, with their entry's number; keys whose entry was removed are
+    /// skipped.
     order: VecDeque<(CacheKey, u64)>,
     next_number: u64,
     bytes: usize,
@@ -46,7 +47,7 @@ struct Entry {
 }
 
 impl NativeResponseCache {
-    /// A cache of at most `bytes_max` bytes, its bookkeeping included.
+    /// A cache of at most `bytes_max` bytes, including its overhead.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
         let shard = || Shard {
@@ -69,7 +70,7 @@ impl NativeResponseCache {
         self
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub fn clear(&self) {
         for shard in self.shards.iter() {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
@@ -79,7 +80,7 @@ impl NativeResponseCache {
         }
     }
 
-    /// Bytes held, and entries.
+    /// The number of bytes and of entries.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         self.shards.iter().fold((0, 0), |(bytes, entries), shard| {
@@ -173,7 +174,7 @@ impl Shard {
         true
     }
 
-    /// Looks at entries in turn until one has gone; `false` when there is none.
+    /// Visits entries in turn until one is evicted; `false` if there is none.
     fn evict_one(&mut self, now: Timestamp) -> bool {
         while let Some((key, number)) = self.order.pop_front() {
             let Some(entry) = self.entries.get(&key).filter(|e| e.number == number) else {
@@ -196,22 +197,22 @@ fn cost(meta: &StoredMeta, content: &Bytes) -> usize {
     content.len() + fields + ENTRY_BYTES
 }
 
-/// Few enough that one shard can hold a large response, enough that isolates seldom meet.
+/// Few enough that one shard can hold a large response, and enough that isolates rarely use the same shard.
 const SHARDS: usize = 8;
 
-/// More small responses than 64 MiB hold.
+/// More small responses than fit into 64 MiB.
 const ENTRIES_MAX: usize = 131_072;
 
-/// The bound when none is set: half of what a small container has.
+/// The default bound: half of the memory of a small container.
 pub(crate) const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What an entry takes beside its content and fields: two keys of 64 digits, the maps' slots, the metadata.
+/// The overhead of an entry, without content and fields: two keys of 64 digits, the maps' slots, the metadata.
 const ENTRY_BYTES: usize = 512;
 
-/// How many places of gone entries the order may hold beyond as many as there are entries.
+/// How many keys of removed entries the order may hold in addition to the number of entries.
 const ORDER_SLACK: usize = 64;
 
-/// Two strings' headers and their allocations' slack.
+/// The headers of two strings and the overhead of their allocations.
 const FIELD_BYTES: usize = 64;
 
 #[cfg(test)]
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn never_holds_more_bytes_than_its_bound() {
+    async fn never_exceeds_its_bound_in_bytes() {
         let cache = NativeResponseCache::new(1024 * 1024);
         for n in 0..2_000 {
             insert(&cache, n, 4_000);
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_used_outlives_what_is_not() {
+    async fn used_entries_are_kept_longer_than_unused_ones() {
         let cache = NativeResponseCache::new(1024 * 1024);
         for n in 0..3_000 {
             insert(&cache, n, 4_000);
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_entry_stored_again_and_again_keeps_the_order_short() {
+    async fn storing_an_entry_repeatedly_keeps_the_order_short() {
         let cache = NativeResponseCache::new(1024 * 1024);
         (0..10_000).for_each(|_| insert(&cache, 7, 100));
         let shard = cache.shard(&key(7)).read().unwrap();
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_left_of_what_was_cleared() {
+    async fn clearing_removes_everything() {
         let cache = NativeResponseCache::new(1024 * 1024);
         insert(&cache, 2, 100);
         cache.clear();

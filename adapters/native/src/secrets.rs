@@ -9,20 +9,21 @@ use tollgate_edge::ports::{Secrets, Unavailable};
 /// Where `${secret.NAME}` is looked up. Its values are never printed.
 #[derive(Clone, Debug)]
 pub enum SecretSource {
-    /// `TOLLGATE_SECRET_<NAME>`, the name in upper case and every character that is no letter or digit as `_`; those of the
-    /// operator endpoint, such as `TOLLGATE_OPERATOR_READ`, under their own names.
+    /// `TOLLGATE_SECRET_<NAME>`, with the name in upper case and `_` for every character that is not a letter or digit.
+    /// The secrets of the operator endpoint, such as `TOLLGATE_OPERATOR_READ`, have no prefix.
     Environment,
-    /// A file of the secret's name in this folder, as Kubernetes and Docker mount them; one line end at its end is dropped.
+    /// A file with the secret's name in this folder, as Kubernetes and Docker mount them; one trailing line break is
+    /// removed.
     Folder(PathBuf),
-    /// Values given by the program that embeds the server: tests, and the local launcher.
+    /// Values of the program that embeds the server: tests, and the local launcher.
     Given(std::collections::BTreeMap<String, Secret>),
 }
 
 impl SecretSource {
-    /// The secret's value, or `None` where there is none of that name.
+    /// The secret's value, or `None` if there is no secret with this name.
     ///
     /// # Errors
-    /// [`Unavailable`] when it cannot be read.
+    /// [`Unavailable`] if it cannot be read.
     pub fn read(&self, name: &str) -> Result<Option<Secret>, Unavailable> {
         if !is_plain(name) {
             return Ok(None);
@@ -41,7 +42,7 @@ impl Secrets for SecretSource {
     }
 }
 
-/// Whether the name can stand for a variable or a file as it is: it reaches no other folder.
+/// Whether the name is safe as a variable or file name: it cannot refer to another folder.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_mounted_file_is_read_without_its_line_end() {
+    async fn a_mounted_file_is_read_without_its_line_break() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("TOKEN"), "s3cret\n").unwrap();
         let source = SecretSource::Folder(folder.path().to_owned());
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_reaches_no_other_folder() {
+    async fn a_name_cannot_refer_to_another_folder() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("in")).unwrap();
         std::fs::write(folder.path().join("TOKEN"), "s3cret").unwrap();
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_variable_is_no_secret() {
+    async fn a_missing_variable_is_an_absent_secret() {
         assert_eq!(value(&SecretSource::Environment, "NOT_SET_ANYWHERE").await, None);
     }
 }

@@ -1,4 +1,4 @@
-//! What a server is told when it is built.
+//! The settings of a server.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -11,36 +11,36 @@ use tollgate_edge::OperatorSettings;
 use crate::secrets::SecretSource;
 use crate::{counters, response_cache};
 
-/// The settings of one server. [`Settings::new`] has the defaults; every field may be set.
+/// The settings of one server. [`Settings::new`] has the defaults.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The gateway's name: the prefix of its record keys.
     pub gateway: String,
-    /// The addresses to listen at; port 0 takes any free one.
+    /// The addresses to listen at; port 0 means any free port.
     pub listen: Vec<Listen>,
     /// Isolates, each a thread; the number of cores when not set.
     pub isolates: Option<NonZeroUsize>,
-    /// How fresh the configuration is: behind the requests, or re-read for each (development).
+    /// Whether configuration is cached, or read for each request (development).
     pub freshness: Freshness,
-    /// The file that keeps counters over a restart; without it they end with the process.
+    /// The file that keeps counters across restarts; without it they are lost when the process ends.
     pub counters_file: Option<PathBuf>,
-    /// Counter partitions held at most.
+    /// Maximum number of counter partitions.
     pub counter_partitions_max: usize,
     /// Bytes of the response cache.
     pub response_cache_bytes_max: usize,
-    /// Where secrets are looked up.
+    /// The source of secrets.
     pub secrets: SecretSource,
-    /// A PEM file of certificate authorities that upstreams are trusted by, besides the platform's.
+    /// A PEM file of certificate authorities for upstreams, in addition to the platform's.
     pub upstream_authorities: Option<PathBuf>,
-    /// How long a client may take to send a request's head, and stay silent before its first one.
+    /// Timeout for a request's head, also for the first one of a connection.
     pub head_timeout: Duration,
-    /// Connections from clients held at most, all isolates together.
+    /// Maximum number of connections from clients, all isolates together.
     pub connections_max: usize,
-    /// Where the operator endpoint stands, and whether it answers among the requests of clients, too.
+    /// The address of the operator endpoint, and whether it is also available at the listener of clients.
     pub operator: OperatorSettings,
     /// The listener for operators.
     pub admin: Option<AdminSettings>,
-    /// How long open exchanges may take to end once the server is told to stop.
+    /// How long open exchanges may take to finish after the stop signal.
     pub grace: Duration,
 }
 
@@ -49,9 +49,9 @@ pub struct Settings {
 pub struct Listen {
     /// The address.
     pub address: SocketAddr,
-    /// The certificate to speak TLS with; plain HTTP without it.
+    /// The TLS certificate; plain HTTP without it.
     pub tls: Option<TlsFiles>,
-    /// Whether those who reach the address are inside: only they are answered on internal hosts. Give it an address that
+    /// Whether callers at this address are internal: internal hosts are available to them only. Use an address that
     /// other clients cannot reach.
     pub inside: bool,
 }
@@ -59,18 +59,18 @@ pub struct Listen {
 /// A certificate and its key, as PEM files.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
-    /// The certificate, followed by those between it and its authority.
+    /// The certificate, followed by its intermediate certificates.
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
 }
 
-/// The listener for operators: health, metrics, the operator endpoint. Give it an address that clients cannot reach.
+/// The listener for operators: health, metrics, the operator endpoint. Use an address that clients cannot reach.
 #[derive(Clone, Debug)]
 pub struct AdminSettings {
     /// The address.
     pub address: SocketAddr,
-    /// Whether whoever reaches the address may read `/metrics`, even where tokens are bound.
+    /// Whether `/metrics` needs no token at this address, even if tokens are bound.
     pub open_metrics: bool,
 }
 
@@ -82,7 +82,7 @@ impl Settings {
             gateway: gateway.into(),
             listen: vec![Listen { address, tls: None, inside: false }],
             isolates: None,
-            freshness: Freshness::Behind,
+            freshness: Freshness::Cached,
             counters_file: None,
             counter_partitions_max: counters::PARTITIONS_MAX,
             response_cache_bytes_max: response_cache::BYTES_MAX,
@@ -97,11 +97,11 @@ impl Settings {
     }
 }
 
-/// hyper's default, and of the order of Apache's.
+/// hyper's default, and similar to Apache's.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a machine with the usual 65,536 file descriptors a process can hold beside as many to upstreams.
+/// What a process with the usual 65,536 file descriptors can hold, in addition to as many connections to upstreams.
 const CONNECTIONS_MAX: usize = 16_384;
 
-/// What Kubernetes gives a pod between telling it to stop and killing it.
+/// The default grace period of Kubernetes pods.
 const GRACE: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! Where finished exchanges are told: the log, the metrics all isolates share, and OTLP.
+//! The telemetry of finished exchanges: the log, the metrics shared by all isolates, and OTLP.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::log::{IsolateLog, LogHandle};
 use crate::response_cache::NativeResponseCache;
 use crate::upstream::NativeUpstream;
 
-/// The metrics of all isolates, behind one lock that each takes for about a microsecond after a reply.
+/// The metrics of all isolates, with one lock that is held for about a microsecond after a reply.
 pub(crate) type SharedMetrics = Arc<Mutex<Metrics>>;
 
 /// The telemetry of one isolate.
@@ -29,7 +29,7 @@ pub struct NativeTelemetrySink {
     upstream: NativeUpstream,
 }
 
-/// What a server counts, all isolates together.
+/// The metrics of a server, all isolates together.
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
     pub(crate) metrics: SharedMetrics,
@@ -72,7 +72,7 @@ impl TelemetrySink for NativeTelemetrySink {
                     cache_bytes as u64,
                 ),
                 gauge("tollgate_response_cache_entries", "Stored responses.", GaugeKind::Gauge, cache_entries as u64),
-                gauge("tollgate_counter_partitions", "Counter partitions held.", GaugeKind::Gauge, partitions),
+                gauge("tollgate_counter_partitions", "Counter partitions in memory.", GaugeKind::Gauge, partitions),
                 gauge(
                     "tollgate_log_lines_dropped_total",
                     "Log lines that could not be written.",
@@ -88,20 +88,20 @@ impl TelemetrySink for NativeTelemetrySink {
         *request.method_mut() = Method::POST;
         request.uri_mut().clone_from(endpoint);
         *request.headers_mut() = fields;
-        // On the heap, because it is large and seldom, and part of what comes after every exchange.
+        // Boxed, because it is large and rarely used, and part of the future after every exchange.
         Box::pin(async {
             let answer = self.upstream.exchange(request, &POST_CALL).await;
             let response = answer.map_err(|error| Unavailable::new(error.to_string()))?;
             let status = response.status();
-            read_away(response.into_body()).await;
+            drain(response.into_body()).await;
             Ok(status)
         })
         .await
     }
 }
 
-/// Reads a short answer to its end, so that its connection can be used again; a long one is dropped.
-async fn read_away(mut content: NativeContent) {
+/// Reads a short response to its end, so that its connection can be reused; a long one is dropped.
+async fn drain(mut content: NativeContent) {
     let mut left = ANSWER_BYTES_MAX;
     while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut content).poll_frame(cx)).await {
         left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
@@ -116,8 +116,8 @@ const POST_CALL: UpstreamCall = UpstreamCall {
     timeout_ms: Some(POST_TIMEOUT.as_millis() as u64),
 };
 
-/// What the port promises: a batch that takes longer has failed.
+/// The timeout of the port: a batch that takes longer has failed.
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// More than a collector's answer to a batch.
+/// More than a collector's response to a batch.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;

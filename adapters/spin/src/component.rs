@@ -1,4 +1,4 @@
-//! The component's one export: a request in, an answer out, and the rest of the work behind the answer.
+//! The component's export: one request, one response, and the work after the reply.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -16,15 +16,15 @@ use tollgate_edge::{Freshness, Isolate, IsolateSettings, serve};
 use crate::host::SpinHost;
 use crate::message::{from_host, to_host};
 
-/// What Spin calls.
+/// The function that Spin calls.
 pub struct Component;
 
-// Linkers of other targets stumble over the names that this exports.
+// Linkers of other targets do not accept the names that this exports.
 #[cfg(all(target_arch = "wasm32", feature = "component"))]
 spin_sdk::wasip3::http::service::export!(Component);
 
 thread_local! {
-    /// What the requests of an instance share, for as long as Spin keeps it.
+    /// State shared by the requests of an instance, as long as Spin keeps it.
     static KEPT: OnceCell<(Rc<Isolate>, SpinHost)> = const { OnceCell::new() };
 }
 
@@ -50,7 +50,7 @@ async fn kept() -> Result<(Rc<Isolate>, SpinHost), ErrorCode> {
     let gateway = variable("tollgate_gateway").await?;
     let freshness = match variable("tollgate_dev").await?.as_str() {
         "1" => Freshness::EachRequest,
-        _ => Freshness::Behind,
+        _ => Freshness::Cached,
     };
     let operator = operator().await?;
     let mut counts = false;
@@ -62,11 +62,11 @@ async fn kept() -> Result<(Rc<Isolate>, SpinHost), ErrorCode> {
         let settings = IsolateSettings { gateway: gateway.clone(), freshness };
         (Rc::new(Isolate::new(settings).with_operator(operator.clone())), host)
     };
-    // Another request may have been faster while this one waited.
+    // Another request may have created it while this one waited.
     Ok(KEPT.with(|kept| kept.get_or_init(new).clone()))
 }
 
-/// Where the operator endpoint stands: `tollgate_operator_path` and `tollgate_operator_host`, where they are set.
+/// The address of the operator endpoint: `tollgate_operator_path` and `tollgate_operator_host`, if they are set.
 async fn operator() -> Result<OperatorSettings, ErrorCode> {
     let refused = |name: &str, why: &dyn std::fmt::Display| failed(format!("the variable {name}: {why}"));
     let prefix = match optional("tollgate_operator_path").await {

@@ -1,4 +1,4 @@
-//! Content as Spin streams it: passed through as the host's own stream, or taken in steps where somebody looks.
+//! Content on Spin: passed through as the host's own stream, or read in steps if it is observed.
 
 use std::pin::Pin;
 
@@ -8,17 +8,17 @@ use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Trailers};
 use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
-use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, Whole};
+use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
 use crate::message::{fields_of, host_fields, host_lines};
 
 /// The content of a request or a response.
 ///
-/// As long as nobody counts, copies or times it, it is the host's own stream and never enters the component.
+/// If it is not counted, copied or limited in time, it is the host's own stream and never enters the component.
 pub struct SpinContent {
     pub(crate) source: Source,
-    /// The fields of the response that it came with, to be edited and handed on where the response passes through.
-    pub(crate) came: Option<Fields>,
+    /// The fields of its received response, to be edited and passed on.
+    pub(crate) received: Option<Fields>,
 }
 
 pub(crate) enum Source {
@@ -28,16 +28,16 @@ pub(crate) enum Source {
     Steps(Steps),
 }
 
-/// The host's own stream; its trailers also say whether it broke off.
+/// The host's own stream; its trailers also show whether it was interrupted.
 pub(crate) struct Raw {
     pub(crate) stream: StreamReader<u8>,
     pub(crate) trailers: FutureReader<Result<Option<Trailers>, ErrorCode>>,
-    /// Tells the sender, when dropped, that the content was taken.
+    /// When dropped, informs the sender that the content was read.
     pub(crate) _taken: FutureWriter<Result<(), ErrorCode>>,
 }
 
-/// Content read through the component, ended by its last step or the first failure.
-pub(crate) type Steps = LocalBoxStream<'static, Result<Step, Broken>>;
+/// Content read through the component; it ends with its last step or the first failure.
+pub(crate) type Steps = LocalBoxStream<'static, Result<Step, Interrupted>>;
 
 pub(crate) enum Step {
     Data(Bytes),
@@ -46,35 +46,35 @@ pub(crate) enum Step {
 
 /// Why content ended early.
 #[derive(Clone, Debug)]
-pub(crate) enum Broken {
-    /// Whoever sends it broke off.
+pub(crate) enum Interrupted {
+    /// The sender aborted it.
     BySender(ErrorCode),
-    /// More came than is let through.
+    /// It is longer than allowed.
     AtLimit,
-    /// It took too long.
+    /// Its timeout expired.
     AtDeadline,
 }
 
-impl From<&Broken> for ContentFault {
-    fn from(broken: &Broken) -> Self {
+impl From<&Interrupted> for ContentFault {
+    fn from(broken: &Interrupted) -> Self {
         match broken {
-            Broken::AtLimit => Self::PassedLimit,
-            Broken::BySender(_) | Broken::AtDeadline => Self::Broken,
+            Interrupted::AtLimit => Self::LimitExceeded,
+            Interrupted::BySender(_) | Interrupted::AtDeadline => Self::Interrupted,
         }
     }
 }
 
-/// What a copy holds once the content has passed; nothing when it gave up.
+/// The copied content, after all of it has passed; absent if the copy was abandoned.
 pub struct ContentCopy(oneshot::Receiver<Bytes>);
 
 impl ContentCopy {
-    /// Waits until the content has passed; `None` if it broke off or was too long.
+    /// Waits until the content has passed; `None` if it was interrupted or too long.
     pub(crate) async fn whole(self) -> Option<Bytes> {
         self.0.await.ok()
     }
 }
 
-/// Bytes taken from the host at once: few crossings, and bounded memory with 16 exchanges in an instance.
+/// Bytes read from the host at once: few crossings, and bounded memory with 16 exchanges in an instance.
 const READ_BYTES: usize = 64 * 1024;
 
 impl Content for SpinContent {
@@ -121,13 +121,13 @@ impl Content for SpinContent {
             if bytes.len() as u64 > bytes_max {
                 let beginning = stream::iter([Ok(Step::Data(bytes.into()))]);
                 let source = Source::Steps(beginning.chain(steps).boxed_local());
-                return Ok(Gathered::TooLarge(Self { source, came: self.came }));
+                return Ok(Gathered::TooLarge(Self { source, received: self.received }));
             }
         }
-        Ok(Gathered::Whole(Whole { bytes: bytes.into(), trailers }))
+        Ok(Gathered::Complete(GatheredContent { bytes: bytes.into(), trailers }))
     }
 
-    fn replay(whole: &Whole) -> Self {
+    fn replay(whole: &GatheredContent) -> Self {
         let Some(trailers) = &whole.trailers else { return Self::from_bytes(whole.bytes.clone()) };
         let steps =
             [Ok(Step::Data(whole.bytes.clone())), Ok(Step::Trailers(host_fields(&host_lines(trailers.into()))))];
@@ -137,7 +137,7 @@ impl Content for SpinContent {
     fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
         let (sender, receiver) = oneshot::channel();
         let source = match self.source {
-            // The sender is dropped: what passes through untouched is not observed.
+            // The sender is dropped: content that passes through unchanged is not observed.
             Source::Raw(raw) => Source::Raw(raw),
             source => Source::Steps(watched(source.into_steps(), Watch::new(sender))),
         };
@@ -147,27 +147,27 @@ impl Content for SpinContent {
 }
 
 impl SpinContent {
-    /// Content that came with no message, or with one that is not handed on.
+    /// Content without a received message, or with one that is not passed on.
     pub(crate) fn of(source: Source) -> Self {
-        Self { source, came: None }
+        Self { source, received: None }
     }
 
     /// Reads all of it, without its trailers.
     ///
     /// # Errors
-    /// When it breaks off; what came until then is dropped.
+    /// If it is interrupted; the part received until then is dropped.
     pub async fn whole(self) -> Result<Bytes, ErrorCode> {
         let mut steps = self.source.into_steps();
         let mut whole = Vec::new();
         while let Some(step) = steps.next().await {
-            if let Step::Data(data) = step.map_err(Broken::into_code)? {
+            if let Step::Data(data) = step.map_err(Interrupted::into_code)? {
                 whole.extend_from_slice(&data);
             }
         }
         Ok(whole.into())
     }
 
-    /// The same content once its beginning is here; none where it ends without any.
+    /// The same content after its beginning has arrived; empty content if it ends without any.
     pub(crate) async fn begun(self) -> Self {
         let mut steps = self.source.into_steps();
         let source = match steps.next().await {
@@ -177,7 +177,7 @@ impl SpinContent {
         Self { source, ..self }
     }
 
-    /// The same content, breaking off when `end` comes.
+    /// The same content, aborted when `end` resolves.
     pub(crate) fn until(self, end: Pin<Box<dyn Future<Output = ()>>>) -> Self {
         match self.source {
             Source::Nothing => self,
@@ -209,7 +209,7 @@ impl Raw {
             let last = match raw.trailers.await {
                 Ok(None) => return None,
                 Ok(Some(trailers)) => Ok(Step::Trailers(trailers)),
-                Err(code) => Err(Broken::BySender(code)),
+                Err(code) => Err(Interrupted::BySender(code)),
             };
             Some((last, None))
         })
@@ -226,7 +226,7 @@ fn limited(steps: Steps, max_bytes: u64) -> Steps {
         };
         match left.checked_sub(data.len() as u64) {
             Some(left) => Some((step, Some((steps, left)))),
-            None => Some((Err(Broken::AtLimit), None)),
+            None => Some((Err(Interrupted::AtLimit), None)),
         }
     })
     .boxed_local()
@@ -237,7 +237,7 @@ fn timed(steps: Steps, end: Pin<Box<dyn Future<Output = ()>>>) -> Steps {
         let (mut steps, end) = state?;
         let (step, end) = match select(steps.next(), end).await {
             Either::Left((step, end)) => (step?, end),
-            Either::Right(((), _)) => return Some((Err(Broken::AtDeadline), None)),
+            Either::Right(((), _)) => return Some((Err(Interrupted::AtDeadline), None)),
         };
         Some((step, Some((steps, end))))
     })
@@ -253,7 +253,7 @@ fn copied(steps: Steps, copying: Copying) -> Steps {
     .boxed_local()
 }
 
-/// A copy in the making; dropping it unfinished gives it up.
+/// An unfinished copy; dropping it abandons it.
 struct Copying {
     done: Option<oneshot::Sender<Bytes>>,
     bytes: Vec<u8>,
@@ -261,7 +261,7 @@ struct Copying {
 }
 
 impl Copying {
-    fn note(&mut self, step: Option<&Result<Step, Broken>>) {
+    fn note(&mut self, step: Option<&Result<Step, Interrupted>>) {
         match step {
             Some(Ok(Step::Data(data))) if self.done.is_some() => {
                 if self.bytes.len() + data.len() > self.max {
@@ -295,7 +295,7 @@ fn watched(steps: Steps, watch: Watch) -> Steps {
     .boxed_local()
 }
 
-/// Counts what is delivered; dropped before the end, it tells that the client went away.
+/// Counts the delivered bytes; dropped before the end, it reports that the client disconnected.
 struct Watch {
     tell: Option<oneshot::Sender<Delivery>>,
     bytes: u64,
@@ -307,7 +307,7 @@ impl Watch {
         Self { tell, bytes: 0 }
     }
 
-    fn note(&mut self, step: Option<&Result<Step, Broken>>) {
+    fn note(&mut self, step: Option<&Result<Step, Interrupted>>) {
         let bytes = self.bytes;
         match step {
             Some(Ok(Step::Data(data))) => self.bytes += data.len() as u64,
@@ -344,11 +344,11 @@ mod tests {
 
     fn broken_after(chunk: &'static str) -> SpinContent {
         let steps = of(&[chunk]).source.into_steps();
-        let end = stream::iter([Err(Broken::BySender(ErrorCode::ConnectionTerminated))]);
+        let end = stream::iter([Err(Interrupted::BySender(ErrorCode::ConnectionTerminated))]);
         SpinContent::of(Source::Steps(steps.chain(end).boxed_local()))
     }
 
-    /// Reads to the end: the text, and whether the end was a good one.
+    /// Reads to the end: the text, and whether it ended without an error.
     fn read(content: SpinContent) -> (String, bool) {
         let mut text = String::new();
         let mut steps = content.source.into_steps();
@@ -363,14 +363,14 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_lets_its_last_byte_through_and_nothing_after() {
+    fn a_limit_passes_its_last_byte_and_nothing_after() {
         assert_eq!(read(of(&["ab", "cd"]).limited(4)), ("abcd".into(), true));
         assert_eq!(read(of(&["ab", "cd"]).limited(3)), ("ab".into(), false));
         assert_eq!(read(SpinContent::empty().limited(0)), (String::new(), true));
     }
 
     #[test]
-    fn a_copy_is_whole_or_absent() {
+    fn a_copy_is_complete_or_absent() {
         let (content, copy) = of(&["ab", "cd"]).tee(4);
         assert_eq!(read(content), ("abcd".into(), true));
         assert_eq!(block_on(copy.whole()).unwrap(), "abcd");
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_tells_how_the_delivery_ended() {
+    fn a_watch_reports_how_the_delivery_ended() {
         let (content, delivery) = of(&["ab", "cd"]).watched();
         read(content);
         assert_eq!(block_on(delivery), Delivery::Complete { bytes: 4 });
@@ -406,8 +406,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gathered_is_whole_and_what_is_too_long_still_reads_from_its_beginning() {
-        let Ok(Gathered::Whole(whole)) = block_on(of(&["ab", "c"]).gather(3)) else {
+    fn gathered_content_is_complete_and_longer_content_can_be_read_from_its_beginning() {
+        let Ok(Gathered::Complete(whole)) = block_on(of(&["ab", "c"]).gather(3)) else {
             panic!("three bytes fit in three")
         };
         assert_eq!((&whole.bytes[..], whole.trailers.is_none()), (&b"abc"[..], true));
@@ -415,11 +415,11 @@ mod tests {
         let Ok(Gathered::TooLarge(same)) = block_on(of(&["ab", "c", "d"]).gather(2)) else { panic!("four fit in two") };
         assert_eq!(read(same), ("abcd".into(), true));
         let limited = block_on(of(&["ab", "c"]).limited(2).gather(9));
-        assert!(matches!(limited, Err(ContentFault::PassedLimit)));
+        assert!(matches!(limited, Err(ContentFault::LimitExceeded)));
     }
 
     #[test]
-    fn content_breaks_off_at_its_deadline() {
+    fn content_is_aborted_at_its_deadline() {
         let slow = of(&["ab"]).source.into_steps().chain(stream::pending()).boxed_local();
         let content = SpinContent::of(Source::Steps(slow)).until(Box::pin(async {}));
         assert_eq!(read(content), ("ab".into(), false));

@@ -1,4 +1,4 @@
-//! All ports of one instance, and the small ones among them.
+//! All ports of one instance, and the implementation of the small ones.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ use crate::counters::SpinCounters;
 use crate::store::{SpinRecords, SpinResponseCache};
 use crate::upstream::{NANOS_PER_MS, SpinUpstream};
 
-/// The ports of one component instance; a clone is the same ports.
+/// The ports of one component instance; clones share them.
 #[derive(Clone)]
 pub struct SpinHost(Rc<Ports>);
 
@@ -41,7 +41,7 @@ struct Ports {
 }
 
 impl SpinHost {
-    /// Ports whose stored keys begin with the gateway's name; `counts` says whether exchanges are counted.
+    /// Creates ports whose stored keys begin with the gateway's name; `counts` says whether exchanges are counted.
     pub fn new(gateway: &str, counts: bool) -> Self {
         Self(Rc::new(Ports {
             clock: SpinClock,
@@ -124,7 +124,7 @@ pub struct SpinEntropy;
 impl Entropy for SpinEntropy {
     fn fill(&self, mut buffer: &mut [u8]) {
         while !buffer.is_empty() {
-            // The host may answer with fewer than asked for, but with one at least.
+            // The host may return fewer bytes than requested, but at least one.
             let bytes = get_random_bytes(buffer.len() as u64);
             let (filled, rest) = buffer.split_at_mut(bytes.len().min(buffer.len()));
             filled.copy_from_slice(&bytes[..filled.len()]);
@@ -133,9 +133,10 @@ impl Entropy for SpinEntropy {
     }
 }
 
-/// The gateway's own requests over outbound HTTP.
+/// Requests that the gateway itself makes, over outbound HTTP.
 ///
-/// Spin resolves names, so a name that leads inside is kept away by `allowed_outbound_hosts` in spin.toml alone.
+/// Spin resolves names, so only `allowed_outbound_hosts` in spin.toml prevents access to a name with an internal
+/// address.
 pub struct SpinFetch;
 
 impl Fetch for SpinFetch {
@@ -152,7 +153,7 @@ impl Secrets for SpinSecrets {
         match variables::get(name.to_ascii_lowercase()).await {
             Ok(value) => Ok(Some(Secret::new(value))),
             Err(variables::Error::Undefined(_) | variables::Error::InvalidName(_)) => Ok(None),
-            // The provider's own text may tell of the secret's place, so it stays out.
+            // The provider's own text may reveal where the secret is stored, so it is omitted.
             Err(variables::Error::Provider(_) | variables::Error::Other(_)) => {
                 Err(Unavailable::new("secrets: the variable provider failed"))
             }
@@ -162,12 +163,13 @@ impl Secrets for SpinSecrets {
 
 /// The component's standard output, which Spin writes to its logs, and outbound HTTP for batches.
 ///
-/// The instance counts for itself, and only where somebody may ask it; it lives for seconds, so OTLP is the way to have all.
+/// Each instance counts separately, and only if the operator endpoint can be asked; it lives for seconds, so use OTLP
+/// for all instances.
 pub struct SpinTelemetrySink {
     counts: Option<RefCell<Metrics>>,
 }
 
-/// How long one export may take.
+/// Timeout of one export.
 const EXPORT_TIMEOUT_MS: u64 = 10_000;
 
 impl TelemetrySink for SpinTelemetrySink {

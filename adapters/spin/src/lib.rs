@@ -1,15 +1,15 @@
 //! Tollgate as a Spin component.
 //!
-//! It lends `tollgate-edge` what Spin has: the key-value store for records, stored responses and counters
+//! It implements the ports of `tollgate-edge` on Spin: the key-value store for records, stored responses and counters
 //! (`wasi:keyvalue`'s compare-and-swap), outbound HTTP for upstreams and telemetry, variables for secrets, standard
-//! output for the log. It holds no decisions, and it does not keep anything that must outlive an instance: Spin drops
-//! one after a second without work. It does not speak to Redis or other services, and its counters must not be kept in a
-//! store that Spin keeps in Redis, whose compare-and-swap there is broken. It sends no `Host` but the upstream's own
-//! authority, which is all that outbound HTTP here can say, and cannot drop fields that a client's `Connection` named,
-//! because Spin keeps that field to itself.
+//! output for the log. It makes no decisions, and it keeps nothing that must outlive an instance: Spin drops one after
+//! a second without work. It does not use Redis or other services, and its counters must not be in a store that Spin
+//! keeps in Redis, where compare-and-swap is not atomic. The only `Host` that it can send is the upstream's own
+//! authority, because outbound HTTP supports no other. It cannot remove fields that a client's `Connection` names,
+//! because Spin does not expose that field.
 //!
-//! Every file of `src/` but this one is one port or the form of messages; begin with [`SpinHost`]. It is built with
-//! `cargo build --profile wasm --target wasm32-wasip2 -p tollgate-spin` and described to Spin by `spin.toml`.
+//! Every other file of `src/` is one port or the conversion of messages; start with [`SpinHost`]. It is built with
+//! `cargo build --profile wasm --target wasm32-wasip2 -p tollgate-spin` and `spin.toml` is its manifest.
 
 mod component;
 mod content;

@@ -1,4 +1,4 @@
-//! Messages between the host's form and the `http` crate's.
+//! Conversion of messages between the host's types and those of the `http` crate.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,18 +13,18 @@ use tollgate_core::forward::{Edit, Edits, Fields as Composed, Outbound, Reply};
 use tollgate_edge::Client;
 use tollgate_edge::ports::Content;
 
-use crate::content::{Broken, Raw, Source, SpinContent, Step, Steps};
+use crate::content::{Interrupted, Raw, Source, SpinContent, Step, Steps};
 
 type Trailers = Result<Option<types::Trailers>, ErrorCode>;
 
-/// A request that cannot be handed on, and what is wrong with it.
+/// A request that cannot be converted, and what is wrong with it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unreadable(pub(crate) &'static str);
 
-/// Takes the host's request, without what Spin added to it, and what Spin tells of the client.
+/// Converts the host's request, without the fields that Spin added, and returns Spin's information about the client.
 ///
 /// # Errors
-/// When its method or target is none, which Spin's own server does not let pass.
+/// If its method or target is invalid, which Spin's own server does not accept.
 pub(crate) async fn from_host(request: types::Request) -> Result<(Request<SpinContent>, Client), Unreadable> {
     let mut fields = fields_of(&request.get_headers());
     let address = take_client_address(&mut fields);
@@ -47,31 +47,31 @@ pub(crate) async fn from_host(request: types::Request) -> Result<(Request<SpinCo
     Ok((taken, Client { address, https, inside: false }))
 }
 
-/// The answer in the host's form: the fields of an upstream's response go on in the host's own list, edited in place.
+/// Converts the response: the fields of an upstream's response are passed on in the host's own list, edited in place.
 pub fn to_host(mut reply: Reply<SpinContent>) -> types::Response {
     let length = length_to_declare(reply.fields(), reply.content());
     if let Some(length) = length {
         reply.edits_mut().set(CONTENT_LENGTH, length);
     }
     let (status, passes_through) = (reply.status(), reply.passes_through());
-    let (edits, lines) = if passes_through && reply.content().came.is_some() {
+    let (edits, lines) = if passes_through && reply.content().received.is_some() {
         (std::mem::take(reply.edits_mut()), Vec::new())
     } else {
         (Edits::default(), host_lines(reply.fields()))
     };
     let mut content = reply.into_content();
-    let fields = match content.came.take().filter(|_| passes_through) {
-        Some(came) => edited(came, &edits),
+    let fields = match content.received.take().filter(|_| passes_through) {
+        Some(received) => edited(received, &edits),
         None => host_fields(&lines),
     };
     let (contents, trailers) = to_host_content(content, |_| {});
     let (response, _sent) = types::Response::new(fields, contents, trailers);
-    // A status of the `http` crate is always one of the host's.
+    // Every status of the `http` crate is valid for the host.
     let _ = response.set_status_code(status.as_u16());
     response
 }
 
-/// The host's fields after the edits; what the host refuses to change was none of ours.
+/// The host's fields after the edits; the host refuses to change only fields that the gateway does not edit.
 fn edited(fields: Fields, edits: &Edits) -> Fields {
     for edit in edits.as_slice() {
         let name = edit.name().as_str();
@@ -84,17 +84,18 @@ fn edited(fields: Fields, edits: &Edits) -> Fields {
     fields
 }
 
-/// The request to an upstream in the host's form; `broke` hears when its content ends early.
+/// Converts the request to an upstream; `on_interrupted` is informed if its content ends early.
 ///
-/// Its fields are written in one call, from what came and the edits: those are so many that a call for each costs more.
+/// Its fields are written in one call, from the received ones and the edits: there are so many edits that a call for
+/// each costs more.
 pub(crate) fn to_host_request(
     request: &Outbound<'_>,
     content: SpinContent,
     options: types::RequestOptions,
-    broke: impl FnOnce(&Broken) + 'static,
+    on_interrupted: impl FnOnce(&Interrupted) + 'static,
 ) -> Result<types::Request, ErrorCode> {
     let mut lines = host_lines(request.sent());
-    // The authority stands for it; the host refuses the field.
+    // The authority replaces it; the host refuses the field.
     lines.retain(|(name, _)| name != HOST.as_str());
     let length = if matches!(content.source, Source::Nothing) && may_be_chunked(request) {
         Some(HeaderValue::from_static("0"))
@@ -103,7 +104,7 @@ pub(crate) fn to_host_request(
     };
     lines.extend(length.map(|length| (CONTENT_LENGTH.as_str().to_owned(), length.as_bytes().to_vec())));
     let (method, uri) = (request.method(), request.target());
-    let (contents, trailers) = to_host_content(content, broke);
+    let (contents, trailers) = to_host_content(content, on_interrupted);
     let (request, _sent) = types::Request::new(host_fields(&lines), contents, trailers, Some(options));
     let invalid = |()| ErrorCode::HttpRequestUriInvalid;
     request.set_method(&host_method(method)).map_err(|()| ErrorCode::HttpRequestMethodInvalid)?;
@@ -120,22 +121,22 @@ pub(crate) fn to_host_request(
     Ok(request)
 }
 
-/// An upstream's answer, its content streaming.
+/// Converts an upstream's response, with streaming content.
 ///
 /// # Errors
-/// When its status is none.
+/// If its status is invalid.
 pub fn from_host_response(response: types::Response) -> Result<Response<SpinContent>, ErrorCode> {
     let status = StatusCode::from_u16(response.get_status_code()).map_err(|_| ErrorCode::HttpProtocolError)?;
-    let came = response.get_headers().clone();
-    let fields = fields_of(&came);
+    let received = response.get_headers().clone();
+    let fields = fields_of(&received);
     let content = raw(|taken| types::Response::consume_body(response, taken));
-    let mut taken = Response::new(SpinContent { came: Some(came), ..content });
+    let mut taken = Response::new(SpinContent { received: Some(received), ..content });
     *taken.status_mut() = status;
     *taken.headers_mut() = fields;
     Ok(taken)
 }
 
-/// The client's address is in the last field of this name; the ones before it the client sent itself.
+/// The client's address is in the last field of this name; earlier ones were sent by the client.
 const CLIENT_ADDRESS: &str = "spin-client-addr";
 const SPIN_PREFIX: &str = "spin-";
 
@@ -149,12 +150,12 @@ fn take_client_address(fields: &mut HeaderMap) -> Option<IpAddr> {
     address.map(|address| address.ip())
 }
 
-/// Spin does not tell the version, but only a request of HTTP/1.1 comes with a `Host` field.
+/// Spin does not provide the version, but only an HTTP/1.1 request has a `Host` field.
 fn version_of(fields: &HeaderMap) -> Version {
     if fields.contains_key(HOST) { Version::HTTP_11 } else { Version::HTTP_2 }
 }
 
-/// Whether a request declares content: one of HTTP/1.1 does where it has some, one of HTTP/2 need not say.
+/// Whether a request declares content: an HTTP/1.1 request with content always does, an HTTP/2 request may not.
 fn declared_content(fields: &HeaderMap, version: Version) -> Option<bool> {
     match fields.get(CONTENT_LENGTH) {
         Some(length) => Some(length != "0"),
@@ -163,7 +164,7 @@ fn declared_content(fields: &HeaderMap, version: Version) -> Option<bool> {
     }
 }
 
-/// Content that is all here has a length, which the host cannot see.
+/// Content in memory has a known length, which the host cannot see.
 fn length_to_declare(fields: Composed<'_>, content: &SpinContent) -> Option<HeaderValue> {
     match &content.source {
         Source::Bytes(bytes) if !fields.contains(CONTENT_LENGTH) => Some(HeaderValue::from(bytes.len())),
@@ -171,7 +172,7 @@ fn length_to_declare(fields: Composed<'_>, content: &SpinContent) -> Option<Head
     }
 }
 
-/// The host would send such a request with an empty chunked content rather than none.
+/// The host would send such a request with empty chunked content instead of none.
 fn may_be_chunked(request: &Outbound<'_>) -> bool {
     let has_no_length = !request.sent().contains(CONTENT_LENGTH);
     !matches!(*request.method(), Method::GET | Method::HEAD | Method::CONNECT) && has_no_length
@@ -246,7 +247,7 @@ pub(crate) fn host_lines(fields: Composed<'_>) -> Lines {
     fields.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
 }
 
-/// The fields in the host's form; one that the host refuses is left out rather than the whole message.
+/// Converts the fields; a field that the host refuses is omitted, instead of the whole message.
 pub(crate) fn host_fields(list: &Lines) -> Fields {
     Fields::from_list(list).unwrap_or_else(|_| {
         let fields = Fields::new();
@@ -265,10 +266,10 @@ fn raw(
     SpinContent::of(Source::Raw(Raw { stream, trailers, _taken: taken }))
 }
 
-/// Content in the host's form: handed back untouched where it is the host's own, else written as it comes.
+/// Converts content: the host's own stream is returned unchanged, other content is written as it is read.
 fn to_host_content(
     content: SpinContent,
-    broke: impl FnOnce(&Broken) + 'static,
+    on_interrupted: impl FnOnce(&Interrupted) + 'static,
 ) -> (Option<StreamReader<u8>>, FutureReader<Trailers>) {
     let steps = match content.source {
         Source::Nothing => return (None, wit_future::new(|| Ok(None)).1),
@@ -277,7 +278,7 @@ fn to_host_content(
     };
     let (writer, reader) = wit_stream::new();
     let (end, trailers) = wit_future::new(|| Err(ErrorCode::InternalError(None)));
-    spawn(write(steps, writer, end, broke));
+    spawn(write(steps, writer, end, on_interrupted));
     (Some(reader), trailers)
 }
 
@@ -285,20 +286,20 @@ async fn write(
     mut steps: Steps,
     mut writer: StreamWriter<u8>,
     end: FutureWriter<Trailers>,
-    broke: impl FnOnce(&Broken),
+    on_interrupted: impl FnOnce(&Interrupted),
 ) {
     let mut trailers = None;
     while let Some(step) = steps.next().await {
         match step {
             Ok(Step::Data(data)) => {
                 if !writer.write_all(data.into()).await.is_empty() {
-                    // Nobody reads any more.
+                    // There is no reader any more.
                     return;
                 }
             }
             Ok(Step::Trailers(fields)) => trailers = Some(fields),
             Err(broken) => {
-                broke(&broken);
+                on_interrupted(&broken);
                 drop(writer);
                 let _ = end.write(Err(broken.into_code())).await;
                 return;
@@ -309,7 +310,7 @@ async fn write(
     let _ = end.write(Ok(trailers)).await;
 }
 
-impl Broken {
+impl Interrupted {
     pub(crate) fn into_code(self) -> ErrorCode {
         match self {
             Self::BySender(code) => code,
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_address_is_the_last_and_no_spin_field_stays() {
+    fn the_clients_address_is_the_last_and_no_spin_field_is_kept() {
         let mut sent = fields(&[
             ("spin-client-addr", "10.0.0.1:80"),
             ("accept", "*/*"),

@@ -12,10 +12,10 @@ use tollgate_kv_schemas::{expiring, keys};
 use crate::content::{ContentCopy, SpinContent};
 use crate::host::SpinClock;
 
-/// The store everything is in; spin.toml must name it in `key_value_stores`.
+/// The store for everything; spin.toml must list it in `key_value_stores`.
 pub(crate) const STORE: &str = "default";
 
-/// The store, opened when it is first needed and kept open.
+/// The store, opened on first use and kept open.
 #[derive(Default)]
 struct Opened(RefCell<Option<Rc<Store>>>);
 
@@ -30,10 +30,10 @@ impl Opened {
     }
 }
 
-/// Records under their own keys; what the gateway writes itself in a fixed number of slots.
+/// Records under their own keys; records that the gateway itself writes are in a fixed number of slots.
 ///
-/// The store has no expiry and no bound, so the end of such a record stands in front of it, with its whole key
-/// ([`expiring`]), and it takes the place of whichever had its slot before.
+/// The store has no expiry and no bound, so such a record is stored with its expiry and its full key in front
+/// ([`expiring`]), and overwrites the previous one in its slot.
 #[derive(Default)]
 pub struct SpinRecords {
     opened: Opened,
@@ -73,9 +73,8 @@ impl SpinRecords {
     }
 }
 
-/// The slot of a record that the gateway writes: its key, cut off after the first digits of the name.
-///
-/// So each kind, and each action of the audit, has slots of its own: many purges do not push out what was recorded of keys.
+/// The slot of a record that the gateway writes: its key, truncated after the first digits of the name. So each kind,
+/// and each action of the audit, has separate slots: many purges do not overwrite the audit of keys.
 fn slot_of(key: &str) -> String {
     let (kind, name) = key.rsplit_once(':').unwrap_or((key, ""));
     let digits: String = name.chars().take(SLOT_DIGITS).collect();
@@ -84,14 +83,14 @@ fn slot_of(key: &str) -> String {
 
 /// Stored responses in a fixed number of slots.
 ///
-/// The store has no expiry and no bound, so a response takes the place of whichever had its slot before. A slot holds
-/// the response's whole key, and is a miss for any other.
+/// The store has no expiry and no bound, so a response overwrites the previous one in its slot. A slot contains the
+/// response's full key, and is a miss for any other key.
 pub struct SpinResponseCache {
     gateway: String,
     opened: Opened,
 }
 
-/// Hexadecimal digits of a key that name its slot: 4096 slots.
+/// Number of hexadecimal digits of a key that select its slot: 4096 slots.
 const SLOT_DIGITS: usize = 3;
 
 impl SpinResponseCache {
@@ -137,7 +136,7 @@ impl ResponseCache for SpinResponseCache {
     }
 }
 
-/// What a slot holds for a key.
+/// The value of a slot for a key.
 struct Slot {
     meta: StoredMeta,
     content: Bytes,
@@ -164,7 +163,7 @@ fn value(key: &CacheKey, meta: &StoredMeta, content: &[u8]) -> Vec<u8> {
     [head.as_bytes(), content].concat()
 }
 
-/// Reads [`value`]; another key's value, or one of another form, is a miss.
+/// Parses a [`value`]; the value of another key, or any other value, is a miss.
 fn parse(key: &CacheKey, mut value: Bytes) -> Option<Slot> {
     let found = take_line(&mut value)?;
     if found != key.as_str() {
@@ -213,14 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_response_comes_back_as_it_was() {
+    fn a_stored_response_is_returned_unchanged() {
         let stored = parse(&key('1'), value(&key('1'), &meta(), b"a\nb\n").into()).unwrap();
         assert_eq!(stored.meta, meta());
         assert_eq!(stored.content, "a\nb\n");
     }
 
     #[test]
-    fn what_the_gateway_writes_has_a_bounded_number_of_slots() {
+    fn records_of_the_gateway_have_a_bounded_number_of_slots() {
         assert_eq!(slot_of(&format!("acme:fetched:{}", key('1').as_str())), "acme:fetched:abc");
         assert_eq!(slot_of("acme:fetched:"), "acme:fetched:");
         assert_eq!(slot_of("acme:audit:key.new:abcdef"), "acme:audit:key.new:abc", "each action has slots of its own");

@@ -11,12 +11,12 @@ use spin_sdk::wasip3::http::types::{ErrorCode, RequestOptions};
 use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_edge::ports::{Upstream, UpstreamCall};
 
-use crate::content::{Broken, SpinContent};
+use crate::content::{Interrupted, SpinContent};
 use crate::message::{from_host_response, to_host_request};
 
-/// Outbound HTTP, as far as `allowed_outbound_hosts` in spin.toml goes.
+/// Outbound HTTP, restricted by `allowed_outbound_hosts` in spin.toml.
 ///
-/// The field `Host` is always the authority of the URI: the interface has no other.
+/// The field `Host` is always the authority of the URI: the interface supports no other.
 pub struct SpinUpstream;
 
 impl Upstream for SpinUpstream {
@@ -28,13 +28,13 @@ impl Upstream for SpinUpstream {
         content: SpinContent,
         call: &UpstreamCall,
     ) -> Result<Response<SpinContent>, UpstreamError> {
-        let past_limit = Rc::new(Cell::new(false));
-        let told = Rc::clone(&past_limit);
-        let broke = move |broken: &Broken| told.set(matches!(broken, Broken::AtLimit));
-        let request = to_host_request(request, content, options(call), broke).map_err(|code| error(&code))?;
+        let exceeded_limit = Rc::new(Cell::new(false));
+        let exceeded = Rc::clone(&exceeded_limit);
+        let on_interrupted = move |reason: &Interrupted| exceeded.set(matches!(reason, Interrupted::AtLimit));
+        let request = to_host_request(request, content, options(call), on_interrupted).map_err(|code| error(&code))?;
         let answer = |answer: Result<_, ErrorCode>| {
             answer.and_then(from_host_response).map_err(|code| {
-                if past_limit.get() {
+                if exceeded_limit.get() {
                     return UpstreamError::RequestContentTooLarge;
                 }
                 error(&code)
@@ -59,14 +59,15 @@ pub(crate) const NANOS_PER_MS: u64 = 1_000_000;
 fn options(call: &UpstreamCall) -> RequestOptions {
     let options = RequestOptions::new();
     let connect = call.connect_timeout_ms.saturating_mul(NANOS_PER_MS);
-    // A host that has no such limit leaves only the whole exchange's, which is the component's own.
+    // If a host has no connect timeout, only the timeout of the whole exchange applies, which the component enforces.
     let _ = options.set_connect_timeout(Some(connect));
     options
 }
 
 /// The RFC 9209 error type of the host's error.
 ///
-/// Spin 4 itself tells little apart: a name, a refusal, TLS, two timeouts; all else is a protocol error.
+/// Spin 4 itself distinguishes only a few errors: name, refused connection, TLS, two timeouts; all others are a
+/// protocol error.
 fn error(code: &ErrorCode) -> UpstreamError {
     match code {
         ErrorCode::DnsTimeout => UpstreamError::DnsTimeout,

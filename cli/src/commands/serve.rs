@@ -127,7 +127,7 @@ fn settings(args: ServeArgs) -> Result<Settings, Failure> {
     let mut settings = Settings::new(args.gateway, any);
     settings.listen = listen.collect();
     settings.isolates = args.workers;
-    settings.freshness = Freshness::Behind;
+    settings.freshness = Freshness::Cached;
     settings.counters_file = Some(args.counters.unwrap_or_else(|| args.store.with_extension("counters.db")));
     settings.secrets = secrets;
     settings.operator = OperatorSettings { place, answers };

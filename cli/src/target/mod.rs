@@ -52,7 +52,7 @@ pub(crate) struct StoreArgs {
 impl StoreArgs {
     fn check(&self, place: Place) -> Result<(), Failure> {
         if place != Place::Cloudflare && (self.local || self.remote || self.binding.is_some()) {
-            return Err(Failure::usage("--binding, --local and --remote go with cloudflare"));
+            return Err(Failure::usage("--binding, --local and --remote can only be used with cloudflare"));
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! The `api-key` policy: a key in a field or, where allowed, in the query.
 //!
-//! A key is `tg_` + environment + `_` + 32 characters of base 62 (190 bits) + 6 of checksum: a leak scanner recognises
-//! it, and a typo is refused without a look-up. It is stored only as its SHA-256; with that much entropy in the key no
-//! slow hash is called for. The look-up by digest takes the same steps for every key, so nothing compares secrets.
+//! A key is `tg_` + environment + `_` + 32 characters of base 62 (190 bits) + a checksum of 6 characters: leak scanners
+//! can recognise it, and a key with a typo is refused without a look-up. Only its SHA-256 is stored; the key has enough
+//! entropy that no slow hash is needed. The look-up by digest takes the same steps for every key, so no code compares
+//! secrets.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,14 +25,14 @@ use crate::kinds::{CredentialPlace, PolicyKind, Uses};
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ApiKeySettings {
-    /// The field that carries the key, in lower case.
+    /// The field with the key, in lower case.
     #[n(0)]
     pub field: String,
     /// The scheme before the key within the field, such as `Bearer`.
     #[serde(default)]
     #[n(1)]
     pub scheme: Option<String>,
-    /// The query parameter that may carry the key; absent, none may.
+    /// The query parameter that may contain the key; absent, the query is not accepted.
     #[serde(default)]
     #[n(2)]
     pub query: Option<String>,
@@ -39,35 +40,35 @@ pub struct ApiKeySettings {
 
 impl codec::Section for ApiKeySettings {}
 
-/// A well-formed API key, its checksum verified. Does not print.
+/// A well-formed API key with a verified checksum. It cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
-/// The SHA-256 of a key: the name its record is stored under.
+/// The SHA-256 of a key: the name of its stored record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyDigest(String);
 
-/// A text that is no API key of ours.
+/// Why a text is not an API key of Tollgate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum KeyError {
     /// Not of the form `tg_<environment>_<38 characters>`.
     #[error("an API key has the form tg_<environment>_<38 letters and digits>")]
     Form,
-    /// Of the form, but the checksum does not fit: a typo or an invention.
-    #[error("the API key's checksum does not fit: a character is wrong or missing")]
+    /// Of this form, but with a wrong checksum: a typo or an invented key.
+    #[error("the API key's checksum is wrong: a character is wrong or missing")]
     Checksum,
 }
 
 /// What a request presents to an `api-key` policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presented {
-    /// Nothing where this policy looks.
+    /// Nothing in the places where this policy reads.
     Nothing,
     /// A well-formed key.
     Key(ApiKey),
-    /// Something that is no key.
+    /// A value that is not a key.
     Malformed(KeyError),
-    /// More than one key, or a field that is no text: ambiguous, so refused.
+    /// More than one key, or a field that is not text: ambiguous, so refused.
     Ambiguous,
     /// A key in the query, where this policy does not allow one.
     WrongPlace,
@@ -85,10 +86,10 @@ impl KeyError {
 }
 
 impl ApiKey {
-    /// Reads a key.
+    /// Parses a key.
     ///
     /// # Errors
-    /// When the form or the checksum is wrong.
+    /// If the form or the checksum is wrong.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let body = text.strip_prefix("tg_").ok_or(KeyError::Form)?;
         let (environment, tail) = body.split_once('_').ok_or(KeyError::Form)?;
@@ -102,7 +103,7 @@ impl ApiKey {
         if checksum(signed) == sum { Ok(Self(text.to_owned())) } else { Err(KeyError::Checksum) }
     }
 
-    /// Makes a key from 32 random bytes; `None` when the environment is not 1 to 12 lower-case letters and digits.
+    /// Creates a key from 32 random bytes; `None` if the environment is not 1 to 12 lower-case letters and digits.
     #[must_use]
     pub fn generate(environment: &str, random: &[u8; 32]) -> Option<Self> {
         if !is_environment(environment) {
@@ -126,7 +127,7 @@ impl ApiKey {
         &self.0
     }
 
-    /// A public id for records and logs: the beginning of the digest, which says nothing of the key.
+    /// A public id for records and logs: the beginning of the digest, which reveals nothing about the key.
     #[must_use]
     pub fn public_id(&self) -> String {
         format!("key-{}", &self.digest().0[..12])
@@ -140,7 +141,7 @@ impl fmt::Debug for ApiKey {
 }
 
 impl KeyDigest {
-    /// Reads the 64 lower-case hexadecimal digits of a digest.
+    /// Parses the 64 lower-case hexadecimal digits of a digest.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -189,7 +190,7 @@ impl Authenticator for ApiKeySettings {
 }
 
 impl ApiKeySettings {
-    /// Looks for a key where this policy says one may be.
+    /// Reads the key from the places that this policy allows.
     #[must_use]
     pub fn presented(&self, fields: &HeaderMap, query: Option<&str>) -> Presented {
         let in_query: Vec<&str> = match &self.query {
@@ -221,7 +222,7 @@ impl ApiKeySettings {
             None => read(text),
             Some(scheme) => match text.trim().split_once(' ') {
                 Some((given, key)) if given.eq_ignore_ascii_case(scheme) => read(key),
-                // Another scheme is another policy's business.
+                // A value with another scheme is for another policy.
                 _ => Presented::Nothing,
             },
         }
@@ -238,9 +239,9 @@ fn read(text: &str) -> Presented {
     }
 }
 
-/// The query without anything that is a key of ours, wherever it stands; `None` when it holds none.
+/// The query without any API keys, in any parameter; `None` if it contains none.
 ///
-/// A client that sends its key to a route that asks for none still does not hand it to that route's upstream.
+/// So the key of a client never reaches an upstream, even if it is sent to a route that requires none.
 #[must_use]
 pub fn query_without_keys(query: &str) -> Option<String> {
     let kept = || query.split('&').filter(|pair| !is_key(value_of(pair))).collect::<Vec<_>>().join("&");
@@ -271,7 +272,7 @@ fn is_environment(text: &str) -> bool {
     (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
-/// CRC-32 of what stands before it, in six characters of base 62.
+/// CRC-32 of everything before it, in six characters of base 62.
 fn checksum(signed: &str) -> String {
     let mut rest = u64::from(crc32fast::hash(signed.as_bytes()));
     let mut out = [b'0'; CHECKSUM_CHARS];
@@ -282,7 +283,7 @@ fn checksum(signed: &str) -> String {
     out.iter().map(|b| char::from(*b)).collect()
 }
 
-/// The leading 32 base-62 digits of a 256-bit number: uniform but for a bias below 2^-64.
+/// The leading 32 base-62 digits of a 256-bit number: uniform except for a bias below 2^-64.
 fn base62(random: &[u8; 32]) -> String {
     let mut number = *random;
     let mut out = String::with_capacity(RANDOM_CHARS);
@@ -326,7 +327,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_key_is_found_where_it_may_be_and_nowhere_else() {
+    fn a_key_is_read_from_allowed_places_only() {
         let (key, text) = (key(), key().expose().to_owned());
         let found = Presented::Key(key);
         check(&settings(None, None), Some(&text), None, &found);
@@ -343,7 +344,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn the_key_leaves_the_query() {
+    fn the_key_is_removed_from_the_query() {
         assert_eq!(settings(Some("k"), None).without_credential("a=1&k=tg_x&b=2&k"), "a=1&b=2");
         assert_eq!(settings(Some("k"), None).without_credential("k=tg_x"), "");
         assert_eq!(settings(None, None).without_credential("api_key=theirs"), "api_key=theirs");
@@ -353,13 +354,13 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_key_does_not_print() {
+    fn a_key_is_never_printed() {
         assert_eq!(format!("{:?}", key()), "ApiKey(..)");
     }
 
     proptest! {
         #[test]
-        fn every_generated_key_is_read_back_and_no_typo_is(random in any::<[u8; 32]>(), at in 0usize..38, swap in any::<u8>()) {
+        fn every_generated_key_is_parsed_and_no_typo_is(random in any::<[u8; 32]>(), at in 0usize..38, swap in any::<u8>()) {
             let key = ApiKey::generate("live", &random).unwrap();
             prop_assert_eq!(ApiKey::parse(key.expose()), Ok(key.clone()));
             let mut typo = key.expose().as_bytes().to_vec();
@@ -371,7 +372,7 @@ mod tests {
         }
 
         #[test]
-        fn rubbish_is_refused_without_a_panic(text in ".{0,80}") {
+        fn arbitrary_text_is_refused_without_a_panic(text in ".{0,80}") {
             prop_assert!(ApiKey::parse(&text).is_err());
         }
     }

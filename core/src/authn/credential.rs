@@ -1,10 +1,10 @@
-//! The stored record of a credential, and whether it holds at an instant.
+//! The stored record of a credential, and whether it is valid at an instant.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
-/// What is known of a credential; stored under the hash of its key, never with the key.
+/// The record of a credential, stored under the hash of its key, never with the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
     /// A public id for logs and management.
@@ -14,35 +14,35 @@ pub struct Credential {
     /// The plan it was issued for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// What it may do.
+    /// Its scopes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
-    /// From when it holds.
+    /// The start of its validity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// Until when it holds; at that instant it no longer does.
+    /// The end of its validity, exclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
-    /// Whether it was taken back.
+    /// Whether it was revoked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revoked: bool,
 }
 
-/// Whether a credential holds.
+/// Whether a credential is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialState {
-    /// It holds.
+    /// It is valid.
     Valid,
-    /// Its time has not begun.
+    /// It is not valid yet.
     NotYetValid,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// It was taken back.
+    /// It was revoked.
     Revoked,
 }
 
 impl Credential {
-    /// Whether the credential holds at `now`.
+    /// Whether the credential is valid at `now`.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> CredentialState {
         if self.revoked {
@@ -63,7 +63,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_credential_holds_from_its_start_until_just_before_its_end() {
+    fn a_credential_is_valid_from_its_start_until_just_before_its_end() {
         let at = Timestamp::from_millis;
         let mut credential = Credential {
             id: "c".into(),

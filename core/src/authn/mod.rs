@@ -1,4 +1,4 @@
-//! Who is calling: credentials presented by a request, and what the record of one allows.
+//! Authentication: credentials that a request presents, and what the record of one allows.
 
 mod credential;
 
@@ -15,24 +15,25 @@ pub use credential::{Credential, CredentialState};
 
 use std::fmt;
 
-/// What every kind of the authentication slot decides.
+/// The decisions of every kind of the authentication slot.
 pub trait Authenticator: PolicyKind {
     /// The `WWW-Authenticate` challenge (RFC 9110, section 11.6.1).
     fn challenge(&self, realm: &str) -> String;
 
-    /// The field that carries the credential, in lower case.
+    /// The field with the credential, in lower case.
     fn field(&self) -> Option<&str>;
 
-    /// Whether these fields hold a well-formed credential where the policy looks for one.
+    /// Whether these fields contain a well-formed credential where the policy reads one.
     fn is_presented(&self, fields: &HeaderMap) -> bool;
 
-    /// The query without the parameter that may carry the credential, so that it reaches neither upstream nor cache key.
+    /// The query without the parameter that may contain the credential, so that it reaches neither upstream nor cache
+    /// key.
     fn without_credential<'q>(&self, query: &'q str) -> Cow<'q, str>;
 }
 
-/// Whom a request is made for, once authenticated.
+/// The authenticated caller of a request.
 ///
-/// It is shared, and made once for a credential that is remembered.
+/// It is shared, and created once for each cached credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The owner of the credential.
@@ -41,7 +42,7 @@ pub struct Principal {
     pub credential: String,
     /// The plan the credential was issued for.
     pub plan: Option<String>,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Vec<String>,
 }
 

@@ -1,8 +1,9 @@
 //! The generic cell rate algorithm, in nanoseconds.
 //!
-//! A quota is one instant, the theoretical arrival time (TAT): when it would be whole again. A charge moves it forward; it
-//! is refused if that would put it further ahead of now than the burst allows. There is no window edge, so no double burst
-//! at one, and the refusal knows the earliest instant at which the same charge would pass.
+//! A quota is stored as one instant, the theoretical arrival time (TAT): when it would be fully available again. A
+//! charge moves the instant forward, and is refused if it would then be further in the future than the burst allows.
+//! There is no window boundary at which twice the burst could pass, and a refusal contains the earliest instant at
+//! which the same charge would pass.
 
 use std::num::NonZeroU32;
 
@@ -16,13 +17,13 @@ pub struct Gcra {
     /// The quota's name within the cell.
     #[n(0)]
     pub quota: PolicyName,
-    /// Charges of cost 1 that are paid back within `period_ms`.
+    /// Charges of cost 1 that become available again within `period_ms`.
     #[n(1)]
     pub rate: NonZeroU32,
-    /// The period `rate` is counted over, in milliseconds.
+    /// The period of `rate`, in milliseconds.
     #[n(2)]
     pub period_ms: NonZeroU32,
-    /// The most that can be charged at once.
+    /// The maximum that can be charged at once.
     #[n(3)]
     pub burst: NonZeroU32,
     /// The cost of this operation.
@@ -30,7 +31,7 @@ pub struct Gcra {
     pub cost: NonZeroU32,
 }
 
-/// What one quota says after a charge.
+/// The state of one quota after a charge.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Verdict {
     /// Whether this quota allows the charge.
@@ -39,23 +40,23 @@ pub struct Verdict {
     /// Cost that could still be charged at once.
     #[n(1)]
     pub remaining: u32,
-    /// Microseconds until the quota is whole again.
+    /// Microseconds until the quota is fully available again.
     #[n(2)]
     pub reset_us: u64,
-    /// Microseconds until the same charge would pass; 0 when allowed; `None` when it never can (cost above burst).
+    /// Microseconds until the same charge would pass; 0 if allowed; `None` if it never can (cost above burst).
     #[n(3)]
     pub retry_after_us: Option<u64>,
 }
 
 impl Verdict {
-    /// The same where time begins to pass only after so long.
+    /// The same if time passes only after this delay.
     pub(super) fn later_by(self, us: u64) -> Self {
         let later = |wait_us: u64| if wait_us == 0 { 0 } else { wait_us.saturating_add(us) };
         Self { reset_us: later(self.reset_us), retry_after_us: self.retry_after_us.map(later), ..self }
     }
 }
 
-/// What a charge would do to a quota.
+/// The effect that a charge would have on a quota.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Move {
     pub(super) allowed: bool,
@@ -64,17 +65,17 @@ pub(super) struct Move {
 }
 
 impl Gcra {
-    /// What the charge would do to a quota that is whole again at `tat_ns`.
+    /// The effect of the charge on a quota that is fully available again at `tat_ns`.
     pub(super) fn charge(&self, tat_ns: u64, now_ns: u64) -> Move {
-        // May be further ahead than this burst allows, where the quota was charged by larger numbers. It is not cut: one
-        // consumer may have keys of two plans, and the smaller one must not reset the larger.
+        // May be further in the future than this burst allows, if the quota was charged under a higher limit. It is not
+        // reduced: one consumer may have keys of two plans, and using the smaller plan must not reset the larger one.
         let old_tat_ns = tat_ns.max(now_ns);
         let new_tat_ns = old_tat_ns.saturating_add(self.increment_ns());
         let allowed = self.cost <= self.burst && new_tat_ns - now_ns <= self.capacity_ns();
         Move { allowed, old_tat_ns, new_tat_ns }
     }
 
-    /// What the quota says of the charge; `tat_ns` is its state after it.
+    /// The quota's verdict on the charge; `tat_ns` is its state after the charge.
     pub(super) fn verdict(&self, charge: &Move, tat_ns: u64, now_ns: u64) -> Verdict {
         let ahead_ns = tat_ns.saturating_sub(now_ns);
         let retry_after_us = if charge.allowed {

@@ -1,10 +1,10 @@
-//! What updates hold until they are confirmed or released, and how much of it can be given back.
+//! The charges that updates hold until they are confirmed or released, and how much of them can be refunded.
 //!
-//! Giving back a held charge must leave the quota as if the charge had never been made. That is less than the charge where
-//! time has paid it back already: had it not been made, the quota would have stood whole meanwhile, and that time would
-//! not have counted for later charges. So at each charge, all holds made until then are together worth at most what is
-//! still to be paid back: a cap for each hold and those older than it. What a hold is worth is the least that these caps
-//! leave to it; the order in which holds are given back makes no difference to the sum.
+//! Refunding a held charge must leave the quota as if the charge had never been made. The refund is less than the
+//! charge if a part of it has become available again with time: without the charge the quota would have been fully
+//! available during that time, and the time would not have counted for later charges. So at each charge, the sum of all
+//! earlier holds is limited to what is still charged: each hold has a cap for itself and all older holds. The value of
+//! a hold is the minimum that these caps allow; the order in which holds are refunded does not change the sum.
 
 use minicbor::{Decode, Encode};
 
@@ -16,7 +16,7 @@ use crate::policy_name::PolicyName;
 #[cbor(transparent)]
 pub(super) struct Holds(#[n(0)] Vec<Hold>);
 
-/// The charges of one update, which can be given back.
+/// The charges of one update, which can be refunded.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Hold {
     #[n(0)]
@@ -24,21 +24,21 @@ pub(super) struct Hold {
     /// Until when it can be confirmed or released.
     #[n(1)]
     pub(super) until_us: u64,
-    /// Whether the charges stand when the time is over.
+    /// Whether the charges are kept when the time has expired.
     #[n(2)]
     pub(super) confirmed: bool,
     #[n(3)]
     pub(super) charges: Vec<Held>,
 }
 
-/// One charge that is held.
+/// One held charge.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Held {
     #[n(0)]
     pub(super) quota: PolicyName,
     #[n(1)]
     pub(super) ns: u64,
-    /// What this and all older charges of the quota are worth together; absent, their sum.
+    /// The value of this and all older charges of the quota together; absent, their sum.
     #[n(2)]
     pub(super) cap_ns: Option<u64>,
 }
@@ -58,7 +58,7 @@ impl Holds {
         self.0.is_empty()
     }
 
-    /// Whether one more can be added, if need be in place of one that is confirmed.
+    /// Whether one more can be added, if necessary in place of a confirmed one.
     pub(super) fn have_room(&self) -> bool {
         self.0.len() < HOLDS_MAX || self.0.iter().any(|hold| hold.confirmed)
     }
@@ -67,7 +67,7 @@ impl Holds {
         self.0.iter().find(|hold| hold.id == id)
     }
 
-    /// Adds a hold; where there is no room, the oldest that is confirmed can no longer be released.
+    /// Adds a hold; if the table is full, the oldest confirmed one is dropped and can no longer be released.
     pub(super) fn add(&mut self, hold: Hold) {
         if self.0.len() >= HOLDS_MAX
             && let Some(place) = self.0.iter().position(|hold| hold.confirmed)
@@ -77,7 +77,7 @@ impl Holds {
         self.0.push(hold);
     }
 
-    /// Says whether there was something to confirm.
+    /// Returns whether there was something to confirm.
     pub(super) fn confirm(&mut self, id: OperationId) -> bool {
         match self.0.iter_mut().find(|hold| hold.id == id) {
             Some(hold) => !std::mem::replace(&mut hold.confirmed, true),
@@ -85,29 +85,29 @@ impl Holds {
         }
     }
 
-    /// Takes note that a quota is charged while it has so much to be paid back.
+    /// Updates the caps when a quota is charged, with the amount that is charged and not available again yet.
     pub(super) fn charged(&mut self, quota: &str, ahead_ns: u64) {
         if let Some(newest) = self.newest_of(quota, self.0.len()) {
             newest.cap(ahead_ns);
         }
     }
 
-    /// Removes a hold; the answer is what it gives back to which quotas.
+    /// Removes a hold, and returns its refund for each quota.
     pub(super) fn release(&mut self, id: OperationId) -> Vec<(PolicyName, u64)> {
         match self.0.iter().position(|hold| hold.id == id) {
-            Some(place) => self.give_back(place),
+            Some(place) => self.refund(place),
             None => Vec::new(),
         }
     }
 
-    /// Removes a hold whose time is over; the answer is what it gives back. `None` if there is none.
+    /// Removes an expired hold, and returns its refund. `None` if there is none.
     pub(super) fn expire(&mut self, now_us: u64) -> Option<Vec<(PolicyName, u64)>> {
         let place = self.0.iter().position(|hold| hold.until_us <= now_us)?;
         if self.0[place].confirmed {
             self.remove(place);
             return Some(Vec::new());
         }
-        Some(self.give_back(place))
+        Some(self.refund(place))
     }
 
     pub(super) fn last_until_us(&self) -> Option<u64> {
@@ -120,7 +120,7 @@ impl Holds {
         }
     }
 
-    fn give_back(&mut self, place: usize) -> Vec<(PolicyName, u64)> {
+    fn refund(&mut self, place: usize) -> Vec<(PolicyName, u64)> {
         let charges: Vec<(PolicyName, u64)> =
             self.0[place].charges.iter().map(|held| (held.quota.clone(), held.ns)).collect();
         let worth = charges.into_iter().map(|(quota, ns)| {
@@ -139,7 +139,7 @@ impl Holds {
         worth
     }
 
-    /// Removes a hold and leaves its caps to the next older one.
+    /// Removes a hold, and moves its caps to the next older one.
     fn remove(&mut self, place: usize) {
         let hold = self.0.remove(place);
         for held in hold.charges {
@@ -154,6 +154,6 @@ impl Holds {
     }
 }
 
-/// Holds of one cell. At a thousand requests a second that are charged at several owners, those of a quarter of a second;
-/// confirming takes one round trip.
+/// Maximum number of holds in one cell: at a thousand requests per second that are charged at several owners, the holds
+/// of a quarter of a second. Confirming takes one round trip.
 pub(super) const HOLDS_MAX: usize = 256;

@@ -4,8 +4,8 @@ use minicbor::{Decode, Encode};
 
 /// The name of a cell within its gateway, such as `consumer=acme` or `purges`.
 ///
-/// Bounded by what it is made of, and free of secrets: it appears in stores and in their error messages. The store puts
-/// the gateway's name in front.
+/// Its length is bounded by its parts, and it contains no secrets, because it appears in stores and in their error
+/// messages. The store adds the gateway's name as a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
 pub struct CellKey(#[n(0)] Box<str>);
@@ -23,7 +23,7 @@ impl CellKey {
         Self("purges".into())
     }
 
-    /// A key that a store kept, or one of a test.
+    /// A key that was stored, or one of a test.
     #[must_use]
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
@@ -42,9 +42,9 @@ impl fmt::Display for CellKey {
     }
 }
 
-/// What makes an update recognisable when it arrives twice: 16 random bytes of the request, and the step within it.
+/// The idempotency id of an update: 16 random bytes of the request, and the step within it.
 ///
-/// The gateway draws the bytes itself, so that no client can use an id of another.
+/// The gateway generates the bytes itself, so that no client can use the id of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(transparent)]
 pub struct OperationId(
@@ -54,13 +54,13 @@ pub struct OperationId(
 );
 
 impl OperationId {
-    /// The id of the first step of the request that these bytes were drawn for.
+    /// The id of the first step of the request with these random bytes.
     #[must_use]
     pub const fn new(random: [u8; 16]) -> Self {
         Self(random)
     }
 
-    /// The id of another step of the same request: the same for the same step, and no other request's.
+    /// The id of another step of the same request: equal for equal steps, and different for every other request.
     #[must_use]
     pub const fn step(mut self, step: u8) -> Self {
         self.0[15] ^= step;

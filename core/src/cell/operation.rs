@@ -10,7 +10,7 @@ use crate::cache::{Purge, Purges};
 /// Operations on the cells of one owner: all of them take effect, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// What is said of all of them.
+    /// The terms that apply to all of them.
     pub terms: Terms,
     /// The operations on each cell; no cell is named twice.
     pub cells: Vec<CellOperations>,
@@ -21,35 +21,36 @@ pub struct Update {
 pub struct CellOperations {
     /// The cell.
     pub cell: CellKey,
-    /// What is done to it, in order.
+    /// The operations on it, in order.
     pub operations: Vec<Operation>,
 }
 
-/// What an update says of all of its operations.
+/// The terms of all operations of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Terms {
-    /// Recognises the update when it arrives again, and names what it holds.
+    /// The idempotency id of the update, which also identifies the charges that it holds.
     #[n(0)]
     pub id: OperationId,
     /// For how long its charges are held, in milliseconds; absent, they are final.
     ///
-    /// What is held is counted as charged. Without [`Operation::Confirm`] it is given back once the time is over.
+    /// Held charges count as charged. Without [`Operation::Confirm`] they are refunded when this time has expired.
     #[n(1)]
     pub hold_ms: Option<NonZeroU32>,
 }
 
-/// One thing that is done to a cell.
+/// One operation on a cell.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(flat)]
 pub enum Operation {
     /// Charges a quota, or refuses the whole update. Answered with [`Reply::Charged`].
     #[n(0)]
     Charge(#[n(0)] Gcra),
-    /// Makes final what an earlier update of this id holds. Answered with [`Reply::Confirmed`] or [`Reply::NotHeld`].
+    /// Makes the held charges of an earlier update with this id final. Answered with [`Reply::Confirmed`] or
+    /// [`Reply::NotHeld`].
     #[n(1)]
     Confirm,
-    /// Gives back what an earlier update of this id holds, confirmed or not, and makes the cell refuse that update should it
-    /// arrive later. Answered with [`Reply::Released`] or [`Reply::NotHeld`].
+    /// Refunds the held charges of an earlier update with this id, confirmed or not. If that update arrives later, the
+    /// cell refuses it. Answered with [`Reply::Released`] or [`Reply::NotHeld`].
     #[n(2)]
     Release,
     /// Adds a purge to the cell's log. Answered with [`Reply::Purged`].
@@ -68,22 +69,23 @@ pub enum Operation {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(flat)]
 pub enum Reply {
-    /// What the quota says. It is charged only if the whole update is granted.
+    /// The quota's verdict. It is charged only if the whole update is granted.
     #[n(0)]
     Charged(#[n(0)] Verdict),
-    /// What was held is final.
+    /// The held charges are final.
     #[n(1)]
     Confirmed,
-    /// What was held is given back.
+    /// The held charges are refunded.
     #[n(2)]
     Released,
-    /// Nothing of this id is held: it never arrived, its time is over, or it was given back before.
+    /// Nothing is held for this id: it never arrived, it has expired, or it was already refunded.
     #[n(3)]
     NotHeld,
     /// The purge is in the log.
     #[n(4)]
     Purged {
-        /// How many purges were ever added: it grows with each one, and tells an older copy of the log from a newer one.
+        /// The number of purges ever added. It increases with each one, and distinguishes older and newer copies of the
+        /// log.
         #[n(0)]
         sequence: u64,
     },
@@ -114,7 +116,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What the charged quotas say, in the order of the update.
+    /// The verdicts of the charged quotas, in the order of the update.
     pub fn verdicts(&self) -> impl Iterator<Item = &Verdict> + Clone {
         self.replies.iter().filter_map(|reply| match reply {
             Reply::Charged(verdict) => Some(verdict),
@@ -127,27 +129,27 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Encode, Decode)]
 #[cbor(flat)]
 pub enum CellError {
-    /// A newer version of Tollgate wrote the state. It is left as it is: taken for empty, it would be a fresh quota.
-    #[error("the state has version {found}, and this edge knows versions up to {known}")]
+    /// A newer version of Tollgate wrote the state. It is not changed: treating it as empty would reset the quota.
+    #[error("the state has version {found}, and this edge supports versions up to {known}")]
     #[n(0)]
     NewerVersion {
         /// The version of the stored bytes.
         #[n(0)]
         found: u8,
-        /// The newest version that is known here.
+        /// The newest version that this edge supports.
         #[n(1)]
         known: u8,
     },
-    /// The stored bytes are no state.
+    /// The stored bytes are not a valid state.
     #[error("the state is damaged")]
     #[n(1)]
     Damaged,
-    /// The cell or the table holds as much as it may.
+    /// The cell or the table is full.
     #[error("the table of cells is full")]
     #[n(2)]
     Full,
-    /// The request is of another version than the code that keeps the cell.
-    #[error("the request is of another version than the code that keeps the cell")]
+    /// The request has another version than the code of the cell's owner.
+    #[error("the request has another version than the code of the cell's owner")]
     #[n(3)]
     UnknownRequest,
 }

@@ -1,9 +1,9 @@
-//! An update in two steps, so that cells of one owner change all together or not at all: what it would do to each cell, and
-//! doing it.
+//! An update in two steps, so that all cells of one owner change, or none: first the plan for each cell, then the
+//! commit.
 
 use super::gcra::{Gcra, Move};
 use super::holds::{Held, Hold};
-use super::recent::Fate;
+use super::recent::RecordedResult;
 use super::state::Quota;
 use super::time::{Advance, MICROS_PER_MS, nanos};
 use super::{Cell, CellError, Operation, Outcome, Reply, Terms};
@@ -12,7 +12,7 @@ use crate::cache::{Purge, Purges};
 use crate::policy_name::PolicyName;
 use crate::time::Timestamp;
 
-/// What an update would do to one cell.
+/// The effect that an update would have on one cell.
 #[derive(Debug)]
 pub struct Plan<'o> {
     terms: Terms,
@@ -21,22 +21,22 @@ pub struct Plan<'o> {
     advance: Advance,
 }
 
-/// What a committed plan came to.
+/// The result of a committed plan.
 #[derive(Debug, Default)]
 pub struct Committed {
     /// Whether the cell has to be stored again.
     pub changed: bool,
-    /// Whether it has to be stored before the answer is given.
+    /// Whether it has to be stored before the reply is sent.
     pub write_through: bool,
 }
 
-/// Whether the update was seen before.
+/// Whether the update has arrived before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Arrival {
     First,
-    /// It took effect, and takes none again.
+    /// It took effect, and has no further effect.
     Repeated,
-    /// It was released before it arrived, or after.
+    /// It was released, before or after it arrived.
     Withdrawn,
 }
 
@@ -47,7 +47,7 @@ enum Step<'o> {
         quota: Option<usize>,
         charge: Move,
     },
-    /// Whether there is something held.
+    /// Whether something is held.
     Confirm {
         held: bool,
     },
@@ -64,7 +64,7 @@ impl Cell {
     /// Applies an update that concerns this cell alone.
     ///
     /// # Errors
-    /// [`CellError::Full`]; the cell is then as it was.
+    /// [`CellError::Full`]; the cell is then unchanged.
     pub fn update(
         &mut self,
         terms: Terms,
@@ -78,14 +78,14 @@ impl Cell {
         Ok((Outcome { granted, replies }, committed))
     }
 
-    /// Brings the cell up to `now` and says what the update would do to it.
+    /// Advances the cell to `now` and returns the effect that the update would have.
     ///
-    /// Every plan is committed before the next one is made, granted or not. `now` may be older than what the cell has seen:
-    /// that is a late arrival or a clock that is behind, and no time has passed then. A clock that is more than a minute
-    /// behind is followed once nobody has shown the cell's instant for five minutes.
+    /// Every plan must be committed before the next one is made, granted or not. `now` may be before the cell's own
+    /// instant if the update arrived late or a clock is behind; then no time has passed. A clock that is more than a
+    /// minute behind is adopted if no writer has shown the cell's instant for five minutes.
     ///
     /// # Errors
-    /// [`CellError::Full`] when the cell cannot hold what the update adds.
+    /// [`CellError::Full`] if the cell has no room for what the update adds.
     pub fn plan<'o>(
         &mut self,
         terms: Terms,
@@ -102,7 +102,7 @@ impl Cell {
         if self.has_room(&plan) { Ok(plan) } else { Err(CellError::Full) }
     }
 
-    /// Does what was planned if the whole update is `granted`, and adds a reply for each operation.
+    /// Applies the plan if the whole update is `granted`, and adds a reply for each operation.
     pub fn commit(&mut self, plan: &Plan<'_>, granted: bool, replies: &mut Vec<Reply>) -> Committed {
         let takes_effect = granted && plan.arrival == Arrival::First;
         let mut committed = Committed { changed: plan.advance.changed, write_through: false };
@@ -120,9 +120,9 @@ impl Cell {
     }
 
     fn arrival(&self, terms: Terms) -> Arrival {
-        match self.recent.fate(terms.id) {
-            Some(Fate::Applied) => Arrival::Repeated,
-            Some(Fate::Released) => Arrival::Withdrawn,
+        match self.recent.result(terms.id) {
+            Some(RecordedResult::Applied) => Arrival::Repeated,
+            Some(RecordedResult::Released) => Arrival::Withdrawn,
             None if terms.hold_ms.is_some() && self.holds.find(terms.id).is_some() => Arrival::Repeated,
             None => Arrival::First,
         }
@@ -164,9 +164,9 @@ impl Cell {
             Step::Release { .. } => {
                 self.pay_time();
                 let worth = self.holds.release(terms.id);
-                self.give_back(worth);
-                self.drop_whole();
-                self.recent.add(terms.id, Fate::Released, self.at_us);
+                self.refund(worth);
+                self.drop_available();
+                self.recent.add(terms.id, RecordedResult::Released, self.at_us);
             }
             Step::AppendPurge(purge) => {
                 self.purges.get_or_insert_default().append(purge);
@@ -188,13 +188,13 @@ impl Cell {
         }
     }
 
-    /// Remembers an update that took effect: by what it holds, or by its id.
+    /// Records an update that took effect: by its holds, or by its id.
     fn remember(&mut self, plan: &Plan<'_>, charges: Vec<Held>) {
         if let Some(hold_ms) = plan.terms.hold_ms.filter(|_| !charges.is_empty()) {
             let until_us = self.at_us.saturating_add(u64::from(hold_ms.get()).saturating_mul(MICROS_PER_MS));
             self.holds.add(Hold { id: plan.terms.id, until_us, confirmed: false, charges });
         } else if plan.steps.iter().any(|step| matches!(step, Step::Charge { .. } | Step::AppendPurge(_))) {
-            self.recent.add(plan.terms.id, Fate::Applied, self.at_us);
+            self.recent.add(plan.terms.id, RecordedResult::Applied, self.at_us);
         }
     }
 
@@ -243,7 +243,7 @@ impl Arrival {
 }
 
 impl Step<'_> {
-    /// When a quota would be whole again after this step, if the step charges it.
+    /// When a quota would be fully available again after this step, if the step charges it.
     fn tat_of(&self, quota: &PolicyName) -> Option<u64> {
         match self {
             Self::Charge { gcra, charge, .. } if gcra.quota == *quota => Some(charge.new_tat_ns),
@@ -256,5 +256,5 @@ impl Step<'_> {
     }
 }
 
-/// Quotas of one cell that are not whole: as many as a route can have limits.
+/// Maximum number of charged quotas in one cell: as many as a route can have limits.
 const QUOTAS_MAX: usize = ROUTE_LIST_MAX;

@@ -1,4 +1,4 @@
-//! The log of purges: a cell with several writers, so that purges that are made at once are all kept.
+//! The purge log: a cell with several writers, so that concurrent purges are all kept.
 
 use minicbor::decode::{Decoder, Error};
 use minicbor::encode::{Encoder, Write};
@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 use crate::cache::{CacheKey, Purge, Purges};
 use crate::time::Timestamp;
 
-/// The purges of a cell, and how many there ever were.
+/// The purges of a cell, and the number of purges ever added.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub(super) struct PurgeLog {
     #[n(0)]
@@ -20,7 +20,7 @@ pub(super) struct PurgeLog {
 }
 
 impl PurgeLog {
-    /// Adds a purge; the log stays bounded as [`Purges::add`] says.
+    /// Adds a purge; the log is bounded by [`Purges::add`].
     pub(super) fn append(&mut self, purge: &Purge) {
         self.purges.add(purge.clone());
         self.sequence = self.sequence.saturating_add(1);
@@ -37,7 +37,7 @@ impl PurgeLog {
     }
 }
 
-/// As the key's text, or null for everything, and the instant in microseconds.
+/// Encoded as the key's text, or null for everything, and the instant in microseconds.
 impl<C> Encode<C> for Purge {
     fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), minicbor::encode::Error<W::Error>> {
         e.array(2)?.encode_with(self.resource.as_ref().map(CacheKey::as_str), ctx)?.u64(self.at.as_micros())?.ok()
@@ -50,7 +50,7 @@ impl<'b, C> Decode<'b, C> for Purge {
             return Err(Error::message("a purge has two members"));
         }
         let resource = match d.decode_with::<C, Option<&str>>(ctx)? {
-            Some(text) => Some(CacheKey::parse(text).ok_or_else(|| Error::message("a resource that is no key"))?),
+            Some(text) => Some(CacheKey::parse(text).ok_or_else(|| Error::message("a resource that is not a key"))?),
             None => None,
         };
         Ok(Self { resource, at: Timestamp::from_micros(d.u64()?) })

@@ -1,4 +1,4 @@
-//! What was done lately, so that an update that arrives twice is applied once.
+//! Recent updates, so that an update that arrives twice is applied once.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 
 use super::OperationId;
 
-/// The updates that changed a cell lately, the oldest first.
+/// The updates that changed a cell recently, the oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub(super) struct Recent(#[n(0)] VecDeque<Entry>);
@@ -21,30 +21,30 @@ struct Entry {
     released: bool,
 }
 
-/// What became of an update that is remembered.
+/// The result of a recorded update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum RecordedResult {
     /// It took effect.
     Applied,
-    /// It was released: it takes no effect any more.
+    /// It was released: it can no longer take effect.
     Released,
 }
 
 impl Recent {
-    pub(super) fn fate(&self, id: OperationId) -> Option<Fate> {
+    pub(super) fn result(&self, id: OperationId) -> Option<RecordedResult> {
         let entry = self.0.iter().rev().find(|entry| entry.id == id)?;
-        Some(if entry.released { Fate::Released } else { Fate::Applied })
+        Some(if entry.released { RecordedResult::Released } else { RecordedResult::Applied })
     }
 
-    pub(super) fn add(&mut self, id: OperationId, fate: Fate, now_us: u64) {
+    pub(super) fn add(&mut self, id: OperationId, result: RecordedResult, now_us: u64) {
         if self.0.len() >= RECENT_MAX {
             self.0.pop_front();
         }
         if self.0.capacity() == 0 {
-            // Most cells are changed now and then by one request.
+            // Most cells are changed by one request at a time.
             self.0.reserve_exact(1);
         }
-        self.0.push_back(Entry { id, at_us: now_us, released: fate == Fate::Released });
+        self.0.push_back(Entry { id, at_us: now_us, released: result == RecordedResult::Released });
     }
 
     pub(super) fn forget(&mut self, now_us: u64) {
@@ -53,7 +53,7 @@ impl Recent {
         }
     }
 
-    /// Until when an update has to be kept from taking effect.
+    /// Until when an update must be prevented from taking effect.
     pub(super) fn released_until_us(&self) -> Option<u64> {
         let released = self.0.iter().rev().find(|entry| entry.released)?;
         Some(released.at_us.saturating_add(RECENT_US))
@@ -66,11 +66,11 @@ impl Recent {
     }
 }
 
-/// Updates remembered by one cell: 2 KB. What is repeated after more than these is charged twice, which costs its client a
-/// permit and creates none.
+/// Maximum number of updates that one cell records: 2 KB. An update that is repeated after more than these is charged
+/// twice, which costs its client a permit and creates none.
 pub const RECENT_MAX: usize = 64;
 
-/// For how long an update is remembered: longer than an edge waits for an answer (3 s) and waits for a second try.
+/// How long an update is recorded: longer than an edge waits for a reply (3 s) and for the reply to a second attempt.
 pub const RECENT_MS: u64 = 10_000;
 
 const RECENT_US: u64 = RECENT_MS * super::time::MICROS_PER_MS;

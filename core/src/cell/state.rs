@@ -10,13 +10,13 @@ use crate::time::Timestamp;
 
 /// The state of one cell.
 ///
-/// Whoever keeps it keeps the only copy: two updates must never both see the same state.
+/// Its owner has the only copy: two updates must never read the same state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Cell {
-    /// When it was last brought up to date, by the clocks of its writers.
+    /// When it was last updated, by the clocks of its writers.
     #[n(0)]
     pub(super) at_us: u64,
-    /// The quotas that are not whole.
+    /// The quotas that are not fully available.
     #[n(1)]
     pub(super) quotas: Vec<Quota>,
     #[n(2)]
@@ -25,12 +25,12 @@ pub struct Cell {
     pub(super) holds: Holds,
     #[n(4)]
     pub(super) purges: Option<Box<PurgeLog>>,
-    /// What the first clock showed that is far behind `at_us`; absent once another one has shown that instant.
+    /// The time of the first clock that is far behind `at_us`; absent when another one has shown that instant.
     #[n(5)]
     pub(super) behind_us: Option<u64>,
 }
 
-/// A quota that is not whole.
+/// A quota that is not fully available.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Quota {
     #[n(0)]
@@ -40,17 +40,17 @@ pub(super) struct Quota {
 }
 
 impl Cell {
-    /// The version of the bytes that are written today. A state is written in the oldest version that can say it, so that
-    /// only what uses a new kind of state cannot be read after a rollback.
+    /// The version of the encoding that is written today. A state is written in the oldest version that can represent
+    /// it, so that after a rollback only cells that use a new kind of state cannot be read.
     pub const VERSION: u8 = 1;
 
-    /// Reads bytes of [`Cell::to_bytes`].
+    /// Decodes bytes of [`Cell::to_bytes`].
     ///
     /// # Errors
-    /// [`CellError::NewerVersion`] and [`CellError::Damaged`]; neither may be taken for an empty cell.
+    /// [`CellError::NewerVersion`] and [`CellError::Damaged`]; neither may be treated as an empty cell.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CellError> {
         match bytes.split_first() {
-            Some((&Self::VERSION, state)) => whole(state).ok_or(CellError::Damaged),
+            Some((&Self::VERSION, state)) => decode_all(state).ok_or(CellError::Damaged),
             Some((&found, _)) if found > Self::VERSION => Err(CellError::NewerVersion { found, known: Self::VERSION }),
             Some(_) | None => Err(CellError::Damaged),
         }
@@ -66,7 +66,7 @@ impl Cell {
         bytes
     }
 
-    /// Whether the cell says nothing, so that a store may forget it.
+    /// Whether the cell has no information, so that a store may delete it.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.quotas.is_empty()
@@ -75,21 +75,24 @@ impl Cell {
             && self.recent.released_until_us().is_none()
     }
 
-    /// The instant from which the cell says nothing; `None` if it never stops by itself.
+    /// The instant from which the cell has no information; `None` if that does not happen by time.
     #[must_use]
     pub fn idle_at(&self) -> Option<Timestamp> {
         if self.purges.is_some() {
             return None;
         }
-        let whole_us = self.quotas.iter().map(|quota| quota.tat_ns.div_ceil(nanos(1)));
+        let available_us = self.quotas.iter().map(|quota| quota.tat_ns.div_ceil(nanos(1)));
         let held_us = self.holds.last_until_us();
-        Some(Timestamp::from_micros(whole_us.chain(held_us).chain(self.recent.released_until_us()).max().unwrap_or(0)))
+        Some(Timestamp::from_micros(
+            available_us.chain(held_us).chain(self.recent.released_until_us()).max().unwrap_or(0),
+        ))
     }
 
-    /// Brings the cell up to `now`: what is whole, over or forgotten by then is dropped, orphaned holds are given back.
+    /// Advances the cell to `now`: drops quotas that are fully available and expired entries, and refunds orphaned
+    /// holds.
     ///
-    /// What this notes of clocks that are far behind has to be stored. All else that it does follows from the state and the
-    /// time, so it need not be.
+    /// What it records about clocks that are far behind has to be stored. All other effects can be computed from the
+    /// state and the time again, so they need not be stored.
     pub(super) fn advance(&mut self, now: Timestamp) -> Advance {
         let now_us = now.as_micros();
         let before_us = (self.at_us, self.behind_us);
@@ -103,7 +106,7 @@ impl Cell {
         self.behind_us = behind_us;
         self.expire();
         self.recent.forget(self.at_us);
-        self.drop_whole();
+        self.drop_available();
         Advance { changed: self.at_us < before_us.0 || behind_us != before_us.1, stands_us }
     }
 
@@ -119,12 +122,12 @@ impl Cell {
     fn expire(&mut self) {
         self.pay_time();
         while let Some(worth) = self.holds.expire(self.at_us) {
-            self.give_back(worth);
+            self.refund(worth);
         }
     }
 
-    /// Gives back what a hold was worth.
-    pub(super) fn give_back(&mut self, worth: Vec<(PolicyName, u64)>) {
+    /// Refunds the value of a hold.
+    pub(super) fn refund(&mut self, worth: Vec<(PolicyName, u64)>) {
         for (name, ns) in worth {
             if let Some(quota) = self.quotas.iter_mut().find(|quota| quota.name == name) {
                 quota.tat_ns = quota.tat_ns.saturating_sub(ns);
@@ -132,7 +135,7 @@ impl Cell {
         }
     }
 
-    /// Lets holds be worth no more than what time has left to be paid back.
+    /// Limits the value of holds to what is still charged.
     pub(super) fn pay_time(&mut self) {
         if self.holds.is_empty() {
             return;
@@ -143,14 +146,14 @@ impl Cell {
         }
     }
 
-    pub(super) fn drop_whole(&mut self) {
+    pub(super) fn drop_available(&mut self) {
         let now_ns = nanos(self.at_us);
         self.quotas.retain(|quota| quota.tat_ns > now_ns);
     }
 }
 
-/// What all of the bytes say, if they say one thing.
-pub(super) fn whole<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Option<T> {
+/// The value that the bytes encode, if they encode exactly one.
+pub(super) fn decode_all<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Option<T> {
     let mut decoder = minicbor::Decoder::new(bytes);
     let value = decoder.decode().ok()?;
     (decoder.position() == bytes.len()).then_some(value)

@@ -5,13 +5,13 @@ use std::num::NonZeroUsize;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use super::state::whole;
+use super::state::decode_all;
 use super::time::CLOCKS_DIFFER_MAX_US;
 use super::{Applied, Cell, CellError, CellKey, Outcome, StateChange, Update};
 use crate::time::Timestamp;
 
-/// The cells of one owner that are not idle, each in a version of its own: one that is newer than this edge, or damaged,
-/// stays as it is and hinders no other.
+/// The cells of one owner that are not idle, each with its own version: a cell that is newer than this edge or damaged
+/// is not changed and does not affect others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Table(#[n(0)] Vec<Row>);
@@ -28,16 +28,16 @@ struct Row {
 }
 
 impl Table {
-    /// The version of the bytes that are written today.
+    /// The version of the encoding that is written today.
     pub const VERSION: u8 = 1;
 
-    /// Applies an update to the table that a store keeps under one key; no bytes are an empty table.
+    /// Applies an update to the table that a store has under one key; absent bytes are an empty table.
     ///
-    /// Cells that are idle at `now` by all clocks of its writers are dropped. A table that would hold more than `cells_max` refuses the newcomer: whoever
-    /// could crowd it could otherwise make it forget the charges of others.
+    /// Cells that are idle at `now` by the clocks of all writers are dropped. A table that would exceed `cells_max`
+    /// refuses the new cell: otherwise a client that fills the table could cause the charges of others to be lost.
     ///
     /// # Errors
-    /// [`CellError`]; the stored bytes stay as they are.
+    /// [`CellError`]; the stored bytes are unchanged.
     pub fn apply(
         bytes: Option<&[u8]>,
         update: &Update,
@@ -93,7 +93,7 @@ impl Table {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, CellError> {
         match bytes.split_first() {
-            Some((&Self::VERSION, table)) => whole(table).ok_or(CellError::Damaged),
+            Some((&Self::VERSION, table)) => decode_all(table).ok_or(CellError::Damaged),
             Some((&found, _)) if found > Self::VERSION => Err(CellError::NewerVersion { found, known: Self::VERSION }),
             Some(_) | None => Err(CellError::Damaged),
         }

@@ -1,39 +1,39 @@
-//! Updates of one cell as bytes, for an owner in another process or module.
+//! The encoding of updates of one cell, for an owner in another process or module.
 //!
-//! Both ends are deployed together but not in the same instant, so requests and answers say their version.
+//! Both ends are deployed together but not at the same instant, so requests and answers contain a version.
 
 use minicbor::{Decode, Encode};
 
-use super::state::whole;
+use super::state::decode_all;
 use super::{Cell, CellError, Operation, Outcome, Terms};
 use crate::time::Timestamp;
 
-/// What an owner does with a request.
+/// The result of a request at its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Served {
     /// The answer, for [`read_answer`].
     pub answer: Vec<u8>,
-    /// What becomes of the stored state.
+    /// The change of the stored state.
     pub state: StateChange,
-    /// Whether the state has to be stored before the answer is given.
+    /// Whether the state has to be stored before the reply is sent.
     pub write_through: bool,
 }
 
-/// What an update makes of stored bytes.
+/// The result of an update on stored bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// The answer.
     pub outcome: Outcome,
-    /// What becomes of the stored state.
+    /// The change of the stored state.
     pub state: StateChange,
-    /// Whether the state has to be stored before the answer is given.
+    /// Whether the state has to be stored before the reply is sent.
     pub write_through: bool,
 }
 
-/// What becomes of a stored state.
+/// The change of a stored state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StateChange {
-    /// It stays.
+    /// It is unchanged.
     None,
     /// It is replaced by these bytes.
     Replace(Vec<u8>),
@@ -47,17 +47,18 @@ struct Request {
     operations: Vec<Operation>,
 }
 
-/// A request as bytes.
+/// Encodes a request.
 #[must_use]
 pub fn write_request(terms: Terms, operations: &[Operation]) -> Vec<u8> {
     let mut bytes = vec![VERSION];
-    // As the derived form of `Request`, without taking the operations. Writing to memory does not fail.
+    // The same bytes as the derived encoding of `Request`, without owning the operations. Writing to memory does not
+    // fail.
     let mut encoder = minicbor::Encoder::new(&mut bytes);
     let _ = encoder.array(2).and_then(|e| e.encode(terms)).and_then(|e| e.encode(operations));
     bytes
 }
 
-/// Applies a request to the state of its cell; no bytes are an empty cell.
+/// Applies a request to the state of its cell; absent bytes are an empty cell.
 #[must_use]
 pub fn serve(state: Option<&[u8]>, request: &[u8], now: Timestamp) -> Served {
     let applied = read_request(request).and_then(|request| apply(state, request.terms, &request.operations, now));
@@ -69,10 +70,11 @@ pub fn serve(state: Option<&[u8]>, request: &[u8], now: Timestamp) -> Served {
     }
 }
 
-/// Applies operations to stored bytes: the whole arithmetic of cells as one pure function. No bytes are an empty cell.
+/// Applies operations to stored bytes: the complete arithmetic of cells as one pure function. Absent bytes are an empty
+/// cell.
 ///
 /// # Errors
-/// [`CellError`]; the stored bytes stay as they are.
+/// [`CellError`]; the stored bytes are unchanged.
 pub fn apply(
     state: Option<&[u8]>,
     terms: Terms,
@@ -85,26 +87,27 @@ pub fn apply(
     Ok(Applied { outcome, state, write_through: committed.write_through })
 }
 
-/// When a stored state may be deleted; `None` if not by time, because it is never idle or cannot be read.
+/// When a stored state may be deleted; `None` if it is never idle or cannot be read.
 #[must_use]
 pub fn idle_at(state: &[u8]) -> Option<Timestamp> {
     Cell::from_bytes(state).ok()?.idle_at()
 }
 
-/// Reads the answer of [`serve`].
+/// Decodes the answer of [`serve`].
 ///
 /// # Errors
-/// The [`CellError`] that the owner answered; [`CellError::UnknownRequest`] if the bytes are no answer that is known here.
+/// The [`CellError`] that the owner answered; [`CellError::UnknownRequest`] if the bytes are not an answer of a
+/// supported version.
 pub fn read_answer(bytes: &[u8]) -> Result<Outcome, CellError> {
     match bytes.split_first() {
-        Some((&VERSION, answer)) => whole(answer).unwrap_or(Err(CellError::UnknownRequest)),
+        Some((&VERSION, answer)) => decode_all(answer).unwrap_or(Err(CellError::UnknownRequest)),
         Some(_) | None => Err(CellError::UnknownRequest),
     }
 }
 
 fn read_request(bytes: &[u8]) -> Result<Request, CellError> {
     match bytes.split_first() {
-        Some((&VERSION, request)) => whole(request).ok_or(CellError::UnknownRequest),
+        Some((&VERSION, request)) => decode_all(request).ok_or(CellError::UnknownRequest),
         Some(_) | None => Err(CellError::UnknownRequest),
     }
 }

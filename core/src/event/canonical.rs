@@ -1,26 +1,26 @@
-//! The canonical form of events: bytes that are the same on every host for the same decisions, and their hash.
+//! The canonical form of events: bytes that are equal on every host for equal decisions, and their hash.
 
 use std::sync::Arc;
 
 /// Takes the canonical bytes of events and hashes them.
 ///
-/// The hash is for equality, not for security: 64 bits, mixed eight bytes at a time, each piece with its length, so that no
-/// two lists of pieces run together. It depends on nothing of the platform.
+/// The hash is for equality, not for security: 64 bits, mixed eight bytes at a time. Each piece is hashed with its length,
+/// so that the boundaries of pieces matter. It does not depend on the platform.
 #[derive(Clone, Debug)]
 pub struct Canonical(u64);
 
 /// An argument of a reason.
 pub trait Argument {
-    /// Adds the argument's canonical bytes; whatever differs from host to host, or from second to second, adds none.
+    /// Adds the argument's canonical bytes; what differs between hosts or instants adds none.
     fn canonical(&self, out: &mut Canonical);
 }
 
-/// An argument that belongs to one host or one instant: what a platform says of a failure, a time, an address.
+/// An argument that belongs to one host or one instant: a platform's description of a failure, a time, an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Local<T>(pub T);
 
 impl Canonical {
-    /// Nothing yet.
+    /// The hash of no pieces.
     #[must_use]
     pub(super) const fn new() -> Self {
         Self(0x243f_6a88_85a3_08d3)
@@ -47,7 +47,7 @@ impl Canonical {
         self.0 ^ (self.0 >> 32)
     }
 
-    /// The high and the low half of a 128-bit product, folded: one multiplication mixes all bits.
+    /// The exclusive or of the high and the low half of a 128-bit product: one multiplication mixes all bits.
     #[expect(clippy::cast_possible_truncation, reason = "the two halves of the product")]
     const fn mix(&mut self, word: u64) {
         let product = (self.0 ^ word) as u128 * MULTIPLIER as u128;
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn the_same_everywhere_and_no_two_lists_run_together() {
+    fn equal_on_every_platform_and_boundaries_matter() {
         let lists: [&[&str]; 9] =
             [&[], &[""], &["", ""], &["a"], &["a", ""], &["a", "b"], &["ab"], &["\0"], &["abcdefghi", "abcdefgh"]];
         for (at, list) in lists.iter().enumerate() {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn what_belongs_to_one_host_is_not_in_it() {
+    fn local_arguments_are_excluded() {
         let (mut one, mut other) = (Canonical::new(), Canonical::new());
         Local("a").canonical(&mut one);
         Local("b").canonical(&mut other);

@@ -1,7 +1,7 @@
 //! What happened in an exchange: a list of typed events, from which record, metrics, spans and `explain` are folded.
 //!
-//! An [`Event`] is a phase, the policy that decided if one did, a verdict and a [`Reason`]. Events are data and cost no
-//! text; [`Events::hash`] is the same on every host for the same decisions.
+//! An [`Event`] is a phase, the policy that decided (if one did), a verdict and a [`Reason`]. Events are data; recording one
+//! formats no text. [`Events::hash`] is equal on every host for equal decisions.
 
 mod canonical;
 mod reason;
@@ -25,13 +25,13 @@ use crate::problem::{Problem, ProblemKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// The request is taken apart.
+    /// The request is parsed.
     Receive,
     /// Its route is found.
     Route,
     /// Its size and its client's address are checked, and limits by address are charged.
     Guard,
-    /// Its sender is authenticated.
+    /// Its caller is authenticated.
     Authenticate,
     /// Its scopes are checked.
     Authorize,
@@ -66,21 +66,21 @@ impl Phase {
     }
 }
 
-/// What a decision came to.
+/// The result of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The exchange goes on.
+    /// The exchange continues.
     Pass,
     /// The decision did not apply.
     Skip,
-    /// The exchange ends here with an answer: from store, or to OPTIONS.
+    /// The gateway answers, from the cache or to OPTIONS. The exchange ends.
     Answer,
-    /// Policy said no.
+    /// A policy refused the request. The exchange ends.
     Refuse,
-    /// Something failed, and the exchange ends here.
+    /// Something failed. The exchange ends.
     Error,
-    /// A store was away, and the policy says to go on without it.
+    /// A store was unavailable, and the policy lets the request pass.
     OpenOnFailure,
 }
 
@@ -99,16 +99,16 @@ impl Verdict {
     }
 }
 
-/// One thing that happened.
+/// One event of an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The phase it happened in.
+    /// The phase.
     pub phase: Phase,
-    /// The policy that decided; absent where the phase itself did.
+    /// The policy that decided; absent if the phase itself decided.
     pub policy: Option<PolicyName>,
-    /// What it came to.
+    /// The result.
     pub verdict: Verdict,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// The problem that the exchange ended with, on the event that ended it.
     pub problem: Option<ProblemKind>,
@@ -141,34 +141,34 @@ pub struct Refusal<'e> {
     pub problem: ProblemKind,
     /// The policy that decided, if one did.
     pub policy: Option<&'e PolicyName>,
-    /// Why; its words are for the log.
+    /// The reason; its text is for the log.
     pub reason: &'e Reason,
 }
 
 impl Events {
-    /// No events, with room for those of a usual exchange.
+    /// No events, with capacity for those of a typical exchange.
     #[must_use]
     pub fn with_usual_capacity() -> Self {
         Self(Vec::with_capacity(EVENTS_USUAL))
     }
 
-    /// Adds what a phase itself decided.
+    /// Adds a decision of a phase.
     pub fn note(&mut self, phase: Phase, verdict: Verdict, reason: Reason) {
         self.0.push(Event { phase, policy: None, verdict, reason, problem: None });
     }
 
-    /// Adds what a policy decided.
+    /// Adds a decision of a policy.
     pub fn note_policy(&mut self, phase: Phase, policy: PolicyName, verdict: Verdict, reason: Reason) {
         self.0.push(Event { phase, policy: Some(policy), verdict, reason, problem: None });
     }
 
-    /// Adds a problem, of the policy that it names.
+    /// Adds a problem, with the policy that it names.
     pub fn note_problem(&mut self, phase: Phase, problem: &Problem) {
         let (policy, verdict, reason) = (problem.policy.clone(), problem.verdict(), problem.reason.clone());
         self.0.push(Event { phase, policy, verdict, reason, problem: None });
     }
 
-    /// Marks the event that ended the exchange with this problem; adds one where no phase has noted it.
+    /// Sets this problem on the event that ended the exchange; adds such an event if no phase has recorded one.
     pub fn end_with(&mut self, problem: &Problem) {
         let is_it = |event: &Event| event.policy == problem.policy && event.reason == problem.reason;
         if !self.0.iter().any(is_it) {
@@ -185,8 +185,8 @@ impl Events {
         &self.0
     }
 
-    /// The hash of their canonical form: the same on every host for the same decisions, whatever the time, the address of
-    /// the client, or the words that a platform has for a failure.
+    /// The hash of their canonical form: equal on every host for equal decisions. It does not depend on the time, the
+    /// client's address, or a platform's description of a failure.
     #[must_use]
     pub fn hash(&self) -> u64 {
         let mut out = Canonical::new();
@@ -200,7 +200,7 @@ impl Events {
         out.finish()
     }
 
-    /// The route that was taken.
+    /// The selected route.
     #[must_use]
     pub fn route(&self) -> Option<&Arc<RouteLabel>> {
         self.0.iter().find_map(|event| match &event.reason {
@@ -209,7 +209,7 @@ impl Events {
         })
     }
 
-    /// Whom the exchange was made for: the caller as the last policy that recognised it knows it.
+    /// The caller, as the last policy that authenticated it identified it.
     #[must_use]
     pub fn principal(&self) -> Option<&Arc<Principal>> {
         let ended = self.0.iter().any(|event| matches!(event.reason, Reason::NotAuthenticated));
@@ -235,27 +235,27 @@ impl Events {
         })
     }
 
-    /// The names of the policies, or phases, that went on without a store that was away.
+    /// The names of the policies or phases that let the request pass although their store was unavailable.
     pub fn open_on_failure(&self) -> impl Iterator<Item = &str> {
         let open = self.0.iter().filter(|event| event.verdict == Verdict::OpenOnFailure);
         open.map(|event| event.policy.as_deref().unwrap_or(event.phase.as_str()))
     }
 
-    /// What the cache did, if the route has one.
+    /// The result of the cache, if the route has one.
     #[must_use]
     pub fn cache(&self) -> Option<CacheOutcome> {
         self.0.iter().fold(None, |outcome, event| cache_after(outcome, &event.reason))
     }
 }
 
-/// What the cache did, one event later.
+/// The result of the cache after one more event.
 fn cache_after(outcome: Option<CacheOutcome>, reason: &Reason) -> Option<CacheOutcome> {
     let forwarded = |why| Some(CacheOutcome::Forwarded { why, revalidated: false, stored: false });
     match (reason, outcome) {
         (Reason::CacheHit { ttl_s }, _) => Some(CacheOutcome::Hit { ttl_s: ttl_s.0 }),
         (Reason::CacheForward { why }, _) => forwarded(*why),
         (Reason::CacheBypass { why: Bypass::Method }, _) => forwarded(Forwarded::Method),
-        (Reason::CacheBypass { .. } | Reason::CacheAway { .. }, _) => forwarded(Forwarded::Bypass),
+        (Reason::CacheBypass { .. } | Reason::CacheUnavailable { .. }, _) => forwarded(Forwarded::Bypass),
         (Reason::Confirmed { kept }, Some(CacheOutcome::Forwarded { why, .. })) => {
             Some(CacheOutcome::Forwarded { why, revalidated: true, stored: *kept })
         }
@@ -266,7 +266,7 @@ fn cache_after(outcome: Option<CacheOutcome>, reason: &Reason) -> Option<CacheOu
     }
 }
 
-/// Events of an exchange with a key, some limits and a cache.
+/// Capacity: the events of an exchange with a key, some limits and a cache.
 const EVENTS_USUAL: usize = 10;
 
 impl fmt::Display for Events {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn the_hash_tells_decisions_apart_and_not_times() {
+    fn the_hash_depends_on_decisions_and_not_on_times() {
         assert_eq!(charged(4).hash(), charged(4).hash());
         assert_ne!(charged(4).hash(), charged(3).hash());
         let hit = |ttl_s| {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn what_the_cache_did_is_folded_from_what_happened() {
+    fn the_cache_outcome_is_folded_from_events() {
         let mut events = Events::default();
         assert_eq!(events.cache(), None);
         events.note(Phase::LookUp, Verdict::Pass, Reason::CacheForward { why: Forwarded::Stale });

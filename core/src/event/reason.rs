@@ -1,4 +1,4 @@
-//! Why something was decided: a stable code and arguments, as data. Words are made only where somebody reads them.
+//! The reason of a decision: a stable code and arguments, as data. Text is formatted only when it is read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::guard::Cidr;
 use crate::limit::Fault;
 use crate::route::PathError;
 
-/// Declares the reasons once: variant, code, and the words that its arguments go into.
+/// Declares each reason once: variant, code, and the text with its arguments.
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident $({ $($field:ident: $type:ty),+ })? = $code:literal, $words:literal;)*) => {
         /// Why something was decided.
         ///
-        /// A code stays what it is once released, as logs and tests refer to it; words may be improved at any time.
+        /// A released code never changes, because logs and tests refer to it; texts may be improved at any time.
         #[derive(Clone, Debug, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "the arguments are named by the words that they go into")]
+        #[expect(missing_docs, reason = "the text shows the meaning of each argument")]
         pub enum Reason {
             $($(#[doc = $doc])+ $name $({ $($field: $type),+ })?,)*
         }
@@ -45,7 +45,7 @@ macro_rules! reasons {
         }
 
         impl fmt::Display for Reason {
-            #[expect(unused_variables, reason = "not every argument is in the words")]
+            #[expect(unused_variables, reason = "not every argument is part of the text")]
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
                     $(Self::$name $({ $($field),+ })? => write!(f, $words),)*
@@ -64,31 +64,31 @@ reasons! {
     MethodNotOffered = "method-not-offered", "method not offered";
     /// Two lengths that differ.
     LengthsDiffer = "lengths-differ", "content-length fields differ";
-    /// A length that is no number.
-    LengthNotANumber = "length-not-a-number", "content-length is no number";
-    /// A host that is none, or two of them.
-    HostNotUsable = "host-not-usable", "host field is not usable";
+    /// A length that is not a number.
+    LengthNotANumber = "length-not-a-number", "content-length is not a number";
+    /// An invalid host, or several hosts.
+    HostNotUsable = "host-not-usable", "the host is missing, ambiguous or invalid";
     /// The rule for paths.
     PathRefused { error: PathError } = "path-refused", "{error}";
 
     /// A route takes the request.
     RouteFound { route: Arc<RouteLabel> } = "route-found", "{route}";
-    /// The route is for callers inside.
+    /// The route is for internal callers.
     RouteInternal = "route-internal", "the route is internal";
     /// The gateway answers OPTIONS itself.
-    OptionsAnswered = "options-answered", "OPTIONS on a known path";
+    OptionsAnswered = "options-answered", "OPTIONS, answered by the gateway";
     /// The path is known, but not with this method.
-    OtherMethod = "other-method", "known path, other method";
+    OtherMethod = "other-method", "the path does not support this method";
     /// No route has this host and path.
-    NoRoute = "no-route", "no route has this host and path";
+    NoRoute = "no-route", "no route matches this host and path";
     /// The path is the operator endpoint's, which is off.
     OperatorOff = "operator-off", "reserved for the operator endpoint, which is off here";
     /// A store that the operator endpoint needs does not answer.
-    OperatorStoreAway { text: Local<Arc<str>> } = "operator-store-away", "{text}";
+    OperatorStoreUnavailable { text: Local<Arc<str>> } = "operator-store-away", "{text}";
     /// Nothing was published.
     NoBundle = "no-bundle", "no bundle";
     /// The configuration cannot be read.
-    ConfigurationAway { text: Local<Arc<str>> } = "configuration-away", "{text}";
+    ConfigurationUnavailable { text: Local<Arc<str>> } = "configuration-away", "{text}";
     /// The configuration cannot be used.
     ConfigurationUnusable { text: Local<Arc<str>> } = "configuration-unusable", "{text}";
 
@@ -99,28 +99,28 @@ reasons! {
     /// The client's address is in a network that is refused.
     AddressDenied { network: Cidr } = "address-denied", "the client's address is in {network}";
     /// The client's address is in none of the networks that are allowed.
-    AddressNotAllowed = "address-not-allowed", "the client's address is in no network that is allowed";
+    AddressNotAllowed = "address-not-allowed", "the client's address is in no allowed network";
     /// The host does not know the client's address.
     AddressUnknown = "address-unknown", "the client's address is not known";
 
-    /// Nobody is asked who they are.
+    /// The route requires no authentication.
     Public = "public", "the route is public";
-    /// The caller is known.
+    /// The caller is authenticated.
     Authenticated { principal: Arc<Principal> } = "authenticated", "{principal}";
-    /// No key where one is looked for.
+    /// No key in any place where the policy reads one.
     KeyMissing = "key-missing", "no key";
-    /// Something that is no key.
+    /// A value that is not a key.
     KeyMalformed { error: KeyError } = "key-malformed", "{error}";
     /// More than one key.
     KeysSeveral = "keys-several", "several keys";
     /// A key in the URL.
     KeyInQuery = "key-in-query", "key in the query";
-    /// Nobody has the key.
+    /// The key is not known.
     KeyUnknown = "key-unknown", "unknown key";
-    /// The credential's time has not begun.
+    /// The credential is not valid yet.
     CredentialNotYetValid { credential: Arc<str>, consumer: Arc<str> } =
         "credential-not-yet-valid", "not yet valid: credential {credential} of {consumer}";
-    /// The credential's time is over.
+    /// The credential has expired.
     CredentialExpired { credential: Arc<str>, consumer: Arc<str> } =
         "credential-expired", "expired: credential {credential} of {consumer}";
     /// The credential was revoked.
@@ -129,59 +129,59 @@ reasons! {
     /// Two credentials name different consumers.
     ConsumersDiffer = "consumers-differ", "credentials of different consumers";
     /// Credentials cannot be looked up.
-    CredentialsAway { text: Local<Arc<str>> } = "credentials-away", "{text}";
+    CredentialsUnavailable { text: Local<Arc<str>> } = "credentials-away", "{text}";
     /// No policy authenticated the caller.
     NotAuthenticated = "not-authenticated", "no policy authenticated the caller";
 
     /// All scopes are held.
     ScopesHeld = "scopes-held", "holds every scope";
-    /// Some are not.
+    /// Some scopes are missing.
     ScopesMissing { scopes: Arc<str> } = "scopes-missing", "lacks {scopes}";
 
     /// The cost was charged.
-    Charged { remaining: u32, cost: u32 } = "charged", "{remaining} left after a cost of {cost}";
+    Charged { remaining: u32, cost: u32 } = "charged", "{remaining} remaining after a cost of {cost}";
     /// The quota is exhausted.
-    Exhausted { remaining: u32, cost: u32 } = "exhausted", "{remaining} left, a cost of {cost} asked";
+    Exhausted { remaining: u32, cost: u32 } = "exhausted", "{remaining} remaining, cost {cost} requested";
     /// The charge could not be made.
     CountersFailed { fault: Fault, text: Local<Arc<str>> } = "counters-failed", "{text}";
 
-    /// Answered from store.
+    /// Answered with a stored response.
     CacheHit { ttl_s: Local<u64> } = "cache-hit", "hit, fresh for {ttl_s} s";
-    /// Not answered from store.
+    /// Not answered with a stored response.
     CacheForward { why: Forwarded } = "cache-forward", "fwd={why}";
     /// The request does not use the cache.
     CacheBypass { why: Bypass } = "cache-bypass", "{why}";
     /// The cache does not answer.
-    CacheAway { text: Local<Arc<str>> } = "cache-away", "{text}";
-    /// The client takes a stored response only.
-    OnlyIfCached = "only-if-cached", "only-if-cached, and nothing usable is stored";
+    CacheUnavailable { text: Local<Arc<str>> } = "cache-away", "{text}";
+    /// The client accepts only a stored response.
+    OnlyIfCached = "only-if-cached", "only-if-cached, and no usable response is stored";
 
     /// The URL cannot be forwarded.
     TargetNotForwarded { text: Local<Arc<str>> } = "target-not-forwarded", "{text}";
     /// A secret of the configuration has no value.
     SecretMissing { names: Arc<str> } = "secret-missing", "a secret has no value on this host: {names}";
     /// Secrets cannot be read.
-    SecretsAway { text: Local<Arc<str>> } = "secrets-away", "{text}";
-    /// A secret's value cannot stand in a field.
+    SecretsUnavailable { text: Local<Arc<str>> } = "secrets-away", "{text}";
+    /// A secret's value contains characters that a field value must not have.
     SecretNotAFieldValue { field: Arc<str> } =
-        "secret-not-a-field-value", "the value of the field {field} has characters that no field may have";
+        "secret-not-a-field-value", "the value of the field {field} has characters that are not allowed in a field";
     /// An upstream was called.
     Called { call: UpstreamRecord } = "called", "{call}";
 
-    /// The upstream confirmed what was stored; whether it is kept.
+    /// The upstream confirmed the stored response; `kept` says whether it stays stored.
     Confirmed { kept: bool } = "confirmed", "confirmed by the upstream";
     /// The response is being stored.
     Stored { fresh_s: Local<u64> } = "stored", "stored, fresh for {fresh_s} s";
     /// The response is not stored.
     NotStored { why: NotStored } = "not-stored", "not stored: {why}";
 
-    /// The response was handed over.
+    /// The response was passed to the host.
     Answered { status: u16 } = "answered", "{status}";
-    /// The kind of the problem says why.
-    SeeProblem = "see-problem", "as the problem says";
+    /// The kind of the problem is the reason.
+    SeeProblem = "see-problem", "see the problem";
 }
 
-/// The canonical form of what is a word of its own.
+/// The canonical form of types that are represented by a fixed word.
 macro_rules! by_word {
     ($($type:ty: $value:ident => $word:expr;)*) => {
         $(impl Argument for $type {

@@ -1,4 +1,4 @@
-//! What events are about: the route that was taken, and calls to upstreams.
+//! The subjects of events: the selected route, and calls to upstreams.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 /// The id of a span.
 pub type SpanId = [u8; 8];
 
-/// A route as telemetry names it. It is shared: a route has one, made when it is first taken.
+/// A route's names in telemetry. Each route has one shared label, created when the route is first selected.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RouteLabel {
     /// The route's id.
@@ -27,9 +27,9 @@ pub struct UpstreamRecord {
     pub name: Arc<str>,
     /// The span of the call.
     pub span: SpanId,
-    /// When it began.
+    /// When it started.
     pub started: Timestamp,
-    /// Until its head came, or until it failed, in microseconds.
+    /// Until the head of the response arrived, or until it failed, in microseconds.
     pub duration_us: u64,
     /// Its status, or why there is none.
     pub outcome: Result<u16, UpstreamError>,

@@ -4,11 +4,11 @@ use http::Uri;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Which addresses a request of the gateway's own may reach.
+/// Which addresses a request that the gateway itself makes may reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AddressRule {
-    /// Addresses of the public Internet alone: no private, loopback, link-local or otherwise special ones.
+    /// Only addresses of the public Internet: no private, loopback, link-local or other special ones.
     #[default]
     Public,
     /// Any address, for services inside the gateway's own network.
@@ -18,21 +18,21 @@ pub enum AddressRule {
 /// Why a target is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum RefusedTarget {
-    /// It is no absolute URL of `http` or `https` with a host and without user information.
+    /// It is not an absolute `http` or `https` URL with a host and without user information.
     #[error("it is not an http or https URL")]
     Url,
-    /// Its address is not a public one.
+    /// Its address is not public.
     #[error("its address is not public")]
     Address,
 }
 
 impl AddressRule {
-    /// Checks what a URL itself says: its scheme, and its host where that is an address or names this machine.
+    /// Checks the URL itself: its scheme, and its host if that is an address or a name of this machine.
     ///
-    /// Not enough where names are resolved by the host: there each resolved address is asked about, too.
+    /// A host that resolves names must also check each resolved address with [`Self::allows`].
     ///
     /// # Errors
-    /// When the rule refuses the URL.
+    /// If the rule refuses the URL.
     pub fn check_url(self, url: &Uri) -> Result<(), RefusedTarget> {
         let authority = url.authority().ok_or(RefusedTarget::Url)?;
         let is_http = matches!(url.scheme_str(), Some("http" | "https"));
@@ -67,19 +67,19 @@ impl AddressRule {
     }
 }
 
-/// Whether a name, without the dot of the root, can be one of the public Internet.
+/// Whether a name, without the root's trailing dot, can be in the public Internet.
 fn is_public_name(name: &str) -> bool {
     // Resolvers search for a single label in the network's own domains. No valid name has an empty label.
     let Some((front, last)) = name.rsplit_once('.') else { return false };
-    // URL parsers take names that end in a number for addresses in other notations: `127.1`, `0x7f.1`, `2130706433`.
+    // URL parsers treat names that end in a number as addresses in other notations: `127.1`, `0x7f.1`, `2130706433`.
     let is_address = is_number(last);
     let is_local = LOCAL_NAMES.iter().any(|local| last.eq_ignore_ascii_case(local));
     let is_valid = !last.is_empty() && !front.split('.').any(str::is_empty);
     is_valid && !is_address && !is_local
 }
 
-/// Top-level names that lead to no host of the public Internet. `example` is not among them: resolvers give it no special
-/// treatment (RFC 6761, section 6.5).
+/// Top-level names without hosts in the public Internet. `example` is not among them: resolvers do not treat it
+/// specially (RFC 6761, section 6.5).
 const LOCAL_NAMES: [&str; 15] = [
     // RFC 6761; RFC 6762; RFC 7686; RFC 9476; ICANN's name for private use.
     "localhost",
@@ -109,11 +109,11 @@ fn is_number(label: &str) -> bool {
     }
 }
 
-/// Whether the IANA registry of special addresses does not have it (RFC 6890 and its successors).
+/// Whether the address is not in the IANA registry of special addresses (RFC 6890 and its successors).
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     match (a, b, c) {
-        // This network, private, loopback; multicast and what is reserved beyond it.
+        // This network, private, loopback; multicast and the reserved addresses above it.
         (0 | 10 | 127 | 224..=255, ..) => false,
         // Shared address space of carriers (RFC 6598).
         (100, 64..=127, _) => false,
@@ -129,7 +129,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     }
 }
 
-/// Global unicast (RFC 4291), without the special parts of it; an address that stands for one of IPv4 is judged as that.
+/// Global unicast (RFC 4291), without its special parts; an address that embeds an IPv4 address is checked as that
+/// address.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let embedded = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn names_that_lead_to_no_public_host_are_refused() {
+    fn names_without_a_public_host_are_refused() {
         for top in LOCAL_NAMES {
             check(&format!("http://a.{top}/"), Err(RefusedTarget::Address));
             check(&format!("http://a.b.{}./", top.to_ascii_uppercase()), Err(RefusedTarget::Address));
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn what_is_no_plain_url_is_refused_under_any_rule() {
+    fn invalid_urls_are_refused_under_any_rule() {
         for url in ["/path", "ftp://example.com/", "https://user@example.com/", "https://user:pass@10.0.0.1/"] {
             assert_eq!(AddressRule::Any.check_url(&url.parse().unwrap()), Err(RefusedTarget::Url), "{url}");
         }

@@ -2,30 +2,30 @@ use super::FetchAnswer;
 use crate::bounds::CLOCK_SKEW_MS;
 use crate::time::Timestamp;
 
-/// How long what was fetched is used.
+/// How long fetched answers are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
-    /// An answer is used as it is, in milliseconds.
+    /// How long an answer is fresh, in milliseconds.
     pub fresh_ms: u64,
-    /// After that it is used while a newer one is fetched behind the reply, in milliseconds.
+    /// How long after that it is stale: used while a newer one is fetched after the reply, in milliseconds.
     pub stale_ms: u64,
-    /// A failure is remembered, and no further attempt is made, in milliseconds.
+    /// How long a failure is cached, without a further attempt, in milliseconds.
     pub negative_ms: u64,
 }
 
-/// What something remembered is good for.
+/// Whether and how a cached answer may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// Used as it is.
+    /// It may be used.
     Fresh,
-    /// Used, and fetched again behind the reply.
+    /// It may be used, and is fetched again after the reply.
     Stale,
-    /// Not used.
+    /// It must not be used.
     Gone,
 }
 
 impl Lifetimes {
-    /// Judges an answer that was fetched `age_us` microseconds ago.
+    /// The freshness of an answer that was fetched `age_us` microseconds ago.
     #[must_use]
     pub const fn of_answer(&self, age_us: u64) -> Freshness {
         let age_ms = age_us / 1_000;
@@ -38,27 +38,27 @@ impl Lifetimes {
         }
     }
 
-    /// Judges a failure of `age_us` microseconds ago; it is never stale.
+    /// The freshness of a failure of `age_us` microseconds ago; it is never stale.
     #[must_use]
     pub const fn of_failure(&self, age_us: u64) -> Freshness {
         if age_us / 1_000 < self.negative_ms { Freshness::Fresh } else { Freshness::Gone }
     }
 
-    /// The age of an answer that another isolate fetched; `None` where its clock cannot be believed.
+    /// The age of an answer that another isolate fetched; `None` if its clock cannot be trusted.
     ///
-    /// One from further in the future than clocks differ would be used for longer than it may.
+    /// An answer from further in the future than the clock skew would be used for too long.
     #[must_use]
     pub fn age_us(&self, fetched_at: Timestamp, now: Timestamp) -> Option<u64> {
         (fetched_at <= now.plus_millis(CLOCK_SKEW_MS)).then(|| now.micros_since(fetched_at))
     }
 
-    /// Whether an answer is one to keep for its full time; any other status is remembered as a failure is.
+    /// Whether an answer is cached for its full time; any other status is cached like a failure.
     #[must_use]
     pub fn is_success(answer: &FetchAnswer) -> bool {
         answer.status.is_success()
     }
 
-    /// How long an answer may be used at all, in milliseconds.
+    /// The total time for which an answer may be used, in milliseconds.
     #[must_use]
     pub const fn usable_ms(&self) -> u64 {
         self.fresh_ms.saturating_add(self.stale_ms)
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn an_answer_from_the_future_is_not_believed() {
+    fn an_answer_from_the_future_is_not_trusted() {
         let now = Timestamp::from_millis(1_000_000);
         let age = |fetched_at| LIFETIMES.age_us(fetched_at, now);
         assert_eq!(age(now.minus_millis(3)), Some(3_000));

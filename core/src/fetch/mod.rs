@@ -1,8 +1,8 @@
-//! Requests of the gateway's own: what one is, which addresses it may reach, and how long its answer holds.
+//! Requests that the gateway itself makes: their form, which addresses they may reach, and how long answers are used.
 //!
-//! JWK Sets, introspection and external decisions come from services that the configuration names. Their answers are small,
-//! bounded in bytes and time, and no redirect is followed: whoever answers must not be able to send the gateway elsewhere.
-//! [`AddressRule`] keeps a name that somebody else controls from leading into the network the gateway runs in.
+//! JWK Sets, introspection and external decisions come from services that the configuration names. Their answers are
+//! small, bounded in bytes and time, and no redirect is followed, so that a server cannot send the gateway to another
+//! address. [`AddressRule`] prevents a name under foreign control from reaching the network that the gateway runs in.
 
 mod address;
 mod lifetimes;
@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::forward::UpstreamError;
 
-/// A request of the gateway's own.
+/// A request that the gateway itself makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchRequest {
     /// The method.
@@ -25,7 +25,7 @@ pub struct FetchRequest {
     pub url: Uri,
     /// The fields, without `Host` and `Content-Length`, which follow from the rest.
     pub fields: HeaderMap,
-    /// The content; small, as it is kept whole.
+    /// The content; it must be small, because it is kept in memory.
     pub content: Bytes,
 }
 
@@ -37,29 +37,29 @@ impl FetchRequest {
     }
 }
 
-/// What a request of the gateway's own may take.
+/// The bounds of a request that the gateway itself makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchBounds {
-    /// Time for the whole exchange, content included, in milliseconds.
+    /// Timeout of the whole exchange, including content, in milliseconds.
     pub timeout_ms: u64,
-    /// Bytes of the answer's content, decoded.
+    /// Maximum bytes of the answer's content, decoded.
     pub answer_bytes_max: u64,
     /// The addresses it may reach.
     pub addresses: AddressRule,
 }
 
-/// The answer to a [`FetchRequest`], whatever its status; a redirect is an answer like any other.
+/// The answer to a [`FetchRequest`], with any status; a redirect is an answer like any other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchAnswer {
     /// The status.
     pub status: StatusCode,
-    /// The fields; where the platform decoded the content, without `Content-Encoding` and `Content-Length`.
+    /// The fields; if the platform decoded the content, without `Content-Encoding` and `Content-Length`.
     pub fields: HeaderMap,
     /// The whole content.
     pub content: Bytes,
 }
 
-/// Why there is no answer. The texts are for logs and name neither the URL nor what was sent.
+/// Why there is no answer. The texts are for logs and contain neither the URL nor the content of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum FetchError {
     /// It took longer than [`FetchBounds::timeout_ms`].
@@ -71,11 +71,11 @@ pub enum FetchError {
     /// The target must not be reached.
     #[error("the target is refused: {0}")]
     Refused(#[from] RefusedTarget),
-    /// The content is encoded, though the request asked for it as it is.
+    /// The content is encoded, although the request did not allow this.
     #[error("the answer's content is encoded")]
     Encoded,
-    /// The content broke off.
-    #[error("the answer broke off")]
+    /// The content was interrupted.
+    #[error("the answer was interrupted")]
     Incomplete,
     /// There was no answer for another reason.
     #[error("no answer: {0}")]

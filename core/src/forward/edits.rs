@@ -1,4 +1,5 @@
-//! Fields as *what came plus edits*: read through the edits without a copy, applied by each host in its cheapest form.
+//! Fields as *received fields plus edits*: read through the edits without a copy, and applied by each host in its
+//! cheapest way.
 
 use http::header::AsHeaderName;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -6,11 +7,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// One change of a message's fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// All lines of this name go.
+    /// Removes all lines of this name.
     Remove(HeaderName),
-    /// All lines of this name go, and this one stands in their place.
+    /// Replaces all lines of this name with this one.
     Set(HeaderName, HeaderValue),
-    /// One more line.
+    /// Adds a line.
     Append(HeaderName, HeaderValue),
 }
 
@@ -21,12 +22,12 @@ pub struct Edits(Vec<Edit>);
 /// The fields of a message with its edits, composed when they are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a> {
-    came: &'a HeaderMap,
+    received: &'a HeaderMap,
     edits: &'a [Edit],
 }
 
 impl Edit {
-    /// The name that it changes.
+    /// The name of the changed field.
     #[must_use]
     pub const fn name(&self) -> &HeaderName {
         match self {
@@ -43,14 +44,14 @@ impl Edit {
         }
     }
 
-    /// Whether what stood under its name before is gone.
+    /// Whether it removes the earlier lines of its name.
     const fn replaces(&self) -> bool {
         matches!(self, Self::Remove(_) | Self::Set(..))
     }
 }
 
 impl Edits {
-    /// No edits, with room for some.
+    /// No edits, with some capacity.
     #[must_use]
     pub fn with_capacity(count: usize) -> Self {
         Self(Vec::with_capacity(count))
@@ -61,12 +62,12 @@ impl Edits {
         self.0.push(Edit::Remove(name));
     }
 
-    /// Sets one line in place of all lines of the name.
+    /// Replaces all lines of the name with one line.
     pub fn set(&mut self, name: HeaderName, value: HeaderValue) {
         self.0.push(Edit::Set(name, value));
     }
 
-    /// Sets one line, if the text is a field value; a text that is none leaves the name as it was.
+    /// Sets one line, if the text is a valid field value; otherwise does nothing.
     pub fn set_text(&mut self, name: HeaderName, text: &str) {
         if let Ok(value) = HeaderValue::from_str(text) {
             self.set(name, value);
@@ -84,13 +85,13 @@ impl Edits {
         &self.0
     }
 
-    /// How many there are.
+    /// The number of edits.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nothing changes.
+    /// Whether there are no edits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -112,10 +113,10 @@ impl Edits {
         }
     }
 
-    /// What came with these edits, read as one.
+    /// The received fields with these edits applied.
     #[must_use]
-    pub fn over<'a>(&'a self, came: &'a HeaderMap) -> Fields<'a> {
-        Fields { came, edits: &self.0 }
+    pub fn over<'a>(&'a self, received: &'a HeaderMap) -> Fields<'a> {
+        Fields { received, edits: &self.0 }
     }
 }
 
@@ -135,13 +136,13 @@ impl IntoIterator for Edits {
 }
 
 impl<'a> Fields<'a> {
-    /// What came, with some edits.
+    /// The received fields, with some edits.
     #[must_use]
-    pub const fn new(came: &'a HeaderMap, edits: &'a [Edit]) -> Self {
-        Self { came, edits }
+    pub const fn new(received: &'a HeaderMap, edits: &'a [Edit]) -> Self {
+        Self { received, edits }
     }
 
-    /// The first line of a name, which is in lower case where it is a text.
+    /// The first line of a name; a name given as text must be in lower case.
     pub fn get(self, name: impl AsHeaderName + AsRef<str>) -> Option<&'a HeaderValue> {
         self.get_all(name).next()
     }
@@ -150,14 +151,14 @@ impl<'a> Fields<'a> {
     pub fn get_all(self, name: impl AsHeaderName + AsRef<str>) -> impl Iterator<Item = &'a HeaderValue> {
         let text = name.as_ref();
         let is_of = |edit: &Edit| edit.name().as_str() == text;
-        let (came, edits) = match self.edits.iter().rposition(|edit| edit.replaces() && is_of(edit)) {
+        let (received, edits) = match self.edits.iter().rposition(|edit| edit.replaces() && is_of(edit)) {
             Some(last) => (None, &self.edits[last..]),
-            None => (Some(self.came), self.edits),
+            None => (Some(self.received), self.edits),
         };
-        // The name as the edits have it lives as long as they do.
+        // The name in the edits lives as long as the edits do.
         let edited = edits.iter().find(|edit| is_of(edit)).map(Edit::name);
         let added = edits.iter().filter(move |edit| Some(edit.name()) == edited).filter_map(Edit::value);
-        came.map(|fields| fields.get_all(name).iter()).into_iter().flatten().chain(added)
+        received.map(|fields| fields.get_all(name).iter()).into_iter().flatten().chain(added)
     }
 
     /// Whether there is a line of a name.
@@ -165,22 +166,22 @@ impl<'a> Fields<'a> {
         self.get(name).is_some()
     }
 
-    /// All lines: those of one name in their order, names in any.
+    /// All lines: the lines of one name in their order, the names in any order.
     pub fn iter(self) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
         let replaced = |name: &HeaderName, edits: &[Edit]| edits.iter().any(|e| e.replaces() && e.name() == name);
-        let came = self.came.iter().filter(move |(name, _)| !replaced(name, self.edits));
+        let received = self.received.iter().filter(move |(name, _)| !replaced(name, self.edits));
         let added = self.edits.iter().enumerate().filter_map(move |(at, edit)| {
             let value = edit.value()?;
             (!replaced(edit.name(), &self.edits[at + 1..])).then_some((edit.name(), value))
         });
-        came.chain(added)
+        received.chain(added)
     }
 
-    /// The fields as a map of their own.
+    /// The fields as a new map.
     #[must_use]
     pub fn to_map(self) -> HeaderMap {
-        let mut map = self.came.clone();
-        // At once, so that it grows at most once.
+        let mut map = self.received.clone();
+        // Reserved first, so that the map grows at most once.
         map.reserve(self.edits.iter().filter(|edit| edit.value().is_some()).count());
         for edit in self.edits {
             match edit {
@@ -194,8 +195,8 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> From<&'a HeaderMap> for Fields<'a> {
-    fn from(came: &'a HeaderMap) -> Self {
-        Self { came, edits: &[] }
+    fn from(received: &'a HeaderMap) -> Self {
+        Self { received, edits: &[] }
     }
 }
 
@@ -204,7 +205,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Names that are standard and names that are not, as in `http` they are stored in two ways.
+    /// Standard and other names, because `http` stores them in different ways.
     const NAMES: [&str; 6] =
         ["accept", "set-cookie", "x-a", "x-b", "via", "x-long-name-of-a-field-that-is-not-standard"];
 
@@ -235,10 +236,10 @@ mod tests {
     proptest! {
         #[test]
         fn read_through_the_edits_as_from_a_map_that_was_edited(
-            came in proptest::collection::vec((name(), value()), 0..8), edits in proptest::collection::vec(edit(), 0..10),
+            received in proptest::collection::vec((name(), value()), 0..8), edits in proptest::collection::vec(edit(), 0..10),
         ) {
             let mut map = HeaderMap::new();
-            for (name, value) in came {
+            for (name, value) in received {
                 map.append(name, value);
             }
             let edits = Edits(edits);

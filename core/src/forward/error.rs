@@ -1,4 +1,4 @@
-//! What can go wrong with an upstream: RFC 9209 proxy error types, and the answer each one owes the client.
+//! Failures of upstreams: RFC 9209 proxy error types, and the status that the client gets for each.
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -6,17 +6,17 @@ use thiserror::Error;
 
 /// Why an upstream gave no usable response.
 ///
-/// Each is a proxy error type of RFC 9209, section 2.3, and is spelt as there.
+/// Each is a proxy error type of RFC 9209, section 2.3, with the name that it has there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UpstreamError {
     /// The upstream's name took too long to resolve.
-    #[error("the upstream's name took too long to resolve")]
+    #[error("resolving the upstream's name took too long")]
     DnsTimeout,
     /// The upstream's name does not resolve.
-    #[error("the upstream's name does not resolve")]
+    #[error("the upstream's name cannot be resolved")]
     DnsError,
-    /// The platform does not let this gateway call that destination.
+    /// The platform does not allow this gateway to call that destination.
     #[error("the platform refuses calls to the upstream's address")]
     DestinationIpProhibited,
     /// No route to the upstream's address.
@@ -28,34 +28,34 @@ pub enum UpstreamError {
     /// The connection took longer than the connect timeout.
     #[error("the connection to the upstream took too long")]
     ConnectionTimeout,
-    /// The connection closed before the response was whole.
+    /// The connection was closed before the response was complete.
     #[error("the upstream closed the connection before its response was complete")]
     ConnectionTerminated,
-    /// The platform has no connection left.
-    #[error("no connection to the upstream is free")]
+    /// The platform has no free connection.
+    #[error("no free connection to the upstream")]
     ConnectionLimitReached,
-    /// TLS could not be agreed upon.
+    /// The TLS handshake failed.
     #[error("TLS with the upstream failed")]
     TlsProtocolError,
-    /// The upstream's certificate does not prove its name.
+    /// The upstream's certificate is not valid for its name.
     #[error("the upstream's certificate is not trusted")]
     TlsCertificateError,
-    /// The response did not come in time.
+    /// The response did not arrive in time.
     #[error("the upstream did not answer in time")]
     HttpResponseTimeout,
     /// The response ended early.
     #[error("the upstream's response is incomplete")]
     HttpResponseIncomplete,
-    /// What the upstream sent is not HTTP.
+    /// The upstream's response is not valid HTTP.
     #[error("the upstream's response is not valid HTTP")]
     HttpProtocolError,
-    /// The client's content passed its limit while it was being forwarded.
-    #[error("the request's content passed the limit while it was forwarded")]
+    /// The client's content exceeded its limit while it was being forwarded.
+    #[error("the request's content exceeded the limit while it was forwarded")]
     RequestContentTooLarge,
-    /// The client's content broke off or is no valid chunked coding.
-    #[error("the request's content is not whole")]
+    /// The client's content was interrupted, or its chunked coding is invalid.
+    #[error("the request's content is incomplete")]
     RequestContentBroken,
-    /// Anything the platform does not tell apart.
+    /// Any failure that the platform does not distinguish.
     #[error("the upstream could not be called")]
     ProxyInternalError,
 }
@@ -83,7 +83,7 @@ impl UpstreamError {
         }
     }
 
-    /// The status the client gets: 504 for what took too long, 413 or 400 for its own content, 502 for the rest.
+    /// The status that the client gets: 504 for timeouts, 413 or 400 for its own content, 502 for the rest.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {

@@ -12,25 +12,25 @@ use super::Edits;
 /// The name this gateway goes by in `Via`, `Cache-Status` and `Proxy-Status`.
 pub const PSEUDONYM: &str = "tollgate";
 
-/// What the upstream learns of the client's own connection.
+/// The information about the client's connection that the upstream gets.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardedFor<'a> {
-    /// The client's address, where known.
+    /// The client's address, if known.
     pub address: Option<IpAddr>,
     /// The host the client asked for, with its port.
     pub host: &'a str,
     /// Whether the client's connection was encrypted.
     pub https: bool,
-    /// Whether what the client says of earlier hops is believed and kept.
+    /// Whether the client's fields about earlier hops are trusted and kept.
     pub trusted: bool,
     /// The HTTP version of the client's connection.
     pub version: Version,
 }
 
-/// Makes a request's fields fit for the upstream.
+/// The edits of a request's fields for the upstream.
 ///
-/// Hop-by-hop fields go, and those that `Connection` names unless they are `kept`; so does `Host`, which the caller sets
-/// to the upstream's.
+/// Removes hop-by-hop fields, the fields that `Connection` names unless they are `kept`, and `Host`, which the caller
+/// sets to the upstream's.
 pub fn request_edits(
     edits: &mut Edits,
     received: &HeaderMap,
@@ -55,7 +55,7 @@ pub fn request_edits(
     append_via(edits, received, client.version);
 }
 
-/// Makes a response's fields fit for the client.
+/// The edits of a response's fields for the client.
 pub fn response_edits(edits: &mut Edits, received: &HeaderMap, version: Version) {
     for name in received.keys().filter(|name| is_hop_by_hop(name.as_str())) {
         edits.remove(name.clone());
@@ -64,13 +64,13 @@ pub fn response_edits(edits: &mut Edits, received: &HeaderMap, version: Version)
     append_via(edits, received, version);
 }
 
-/// Whether a field is for the far end; the others are for one connection only and are not stored or forwarded.
+/// Whether a field is end-to-end; hop-by-hop fields are neither stored nor forwarded.
 #[must_use]
 pub fn is_end_to_end(name: &HeaderName) -> bool {
     !is_hop_by_hop(name.as_str())
 }
 
-/// RFC 9110, section 7.6.1, and what older proxies invented.
+/// RFC 9110, section 7.6.1, and fields of older proxies.
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
@@ -87,14 +87,14 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
-/// What a client may claim of earlier hops, believed only where the configuration says so.
+/// Fields with which a client describes earlier hops, trusted only if the configuration says so.
 fn is_client_claim(name: &str) -> bool {
     name == "forwarded"
         || name.starts_with("x-forwarded-")
         || matches!(name, "x-real-ip" | "x-original-url" | "x-rewrite-url")
 }
 
-/// Fields that `Connection` cannot take off: without them the message would mean something else.
+/// Fields that `Connection` cannot remove: without them the message would have a different meaning.
 const NEVER_NOMINATED: [&str; 7] =
     ["host", "content-length", "content-type", "content-encoding", "cache-control", "authorization", "cookie"];
 
@@ -102,7 +102,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Removes the fields that `Connection` names as belonging to this connection only.
+/// Removes the fields that `Connection` declares as hop-by-hop.
 fn remove_nominated(edits: &mut Edits, fields: &HeaderMap, kept: impl Fn(&HeaderName) -> bool) {
     let tokens = fields.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
     let names = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
@@ -113,7 +113,7 @@ fn remove_nominated(edits: &mut Edits, fields: &HeaderMap, kept: impl Fn(&Header
     }
 }
 
-/// One element of `Forwarded` (RFC 7239, section 4): addresses in IPv6 and hosts with a port are quoted.
+/// One element of `Forwarded` (RFC 7239, section 4): IPv6 addresses and hosts with a port are quoted.
 fn forwarded_element(client: &ForwardedFor<'_>) -> String {
     let proto = if client.https { "https" } else { "http" };
     let mut element = String::with_capacity(client.host.len() + ELEMENT_BYTES_USUAL);
@@ -129,10 +129,10 @@ fn forwarded_element(client: &ForwardedFor<'_>) -> String {
     element
 }
 
-/// An element of `Forwarded` beside its host.
+/// Capacity of an element of `Forwarded`, without its host.
 const ELEMENT_BYTES_USUAL: usize = 48;
 
-/// Adds this gateway to `Via`; the elements carry [`PSEUDONYM`].
+/// Adds this gateway to `Via`, under the name [`PSEUDONYM`].
 fn append_via(edits: &mut Edits, received: &HeaderMap, version: Version) {
     let element = match version {
         Version::HTTP_09 => "0.9 tollgate",
@@ -148,7 +148,7 @@ fn append_via(edits: &mut Edits, received: &HeaderMap, version: Version) {
     }
 }
 
-/// Adds an element to a list field, in one line with what is there.
+/// Adds an element to a list field, in one line with the existing elements.
 fn append_list(edits: &mut Edits, received: &HeaderMap, name: HeaderName, element: String) {
     let mut line: Vec<u8> = Vec::new();
     for value in edits.over(received).get_all(&name) {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn hop_by_hop_fields_go_and_what_connection_names_with_them() {
+    fn hop_by_hop_fields_and_those_connection_names_are_removed() {
         let f = fields(&[
             ("connection", "close, X-Gone, host, authorization, x-version"),
             ("x-gone", "1"),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn what_a_client_claims_of_earlier_hops_is_replaced_unless_trusted() {
+    fn client_claims_about_earlier_hops_are_replaced_unless_trusted() {
         let claims = [
             ("forwarded", "for=9.9.9.9"),
             ("x-forwarded-for", "9.9.9.9"),

@@ -1,6 +1,7 @@
-//! Forwarding: what an upstream sees of a request, what a client sees of its answer, and what failures mean.
+//! Forwarding: the request that an upstream sees, the response that a client sees, and failures.
 //!
-//! [`Outbound`] is all that an upstream sees, as what came plus [`Edits`]; a [`Reply`] is the same for the client.
+//! [`Outbound`] is the request that an upstream sees: the received one plus [`Edits`]. A [`Reply`] is the same for the
+//! client.
 
 mod edits;
 mod error;

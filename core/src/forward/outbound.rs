@@ -1,4 +1,4 @@
-//! All that an upstream will see of a request: what came plus edits.
+//! The request as its upstream will see it: the received one plus edits.
 
 use http::{HeaderMap, Method, Uri};
 
@@ -11,16 +11,16 @@ pub struct Resource<'r> {
     pub host: &'r str,
     /// The canonical path.
     pub path: &'r str,
-    /// The query as it is forwarded: without keys.
+    /// The query as it is forwarded: without API keys.
     pub query: Option<&'r str>,
 }
 
 /// A request as its upstream will see it.
 ///
-/// It is built once, before the cache is asked, and every later step reads this and not what the client sent: whatever was
-/// dropped on the way decides no key, and whatever is forwarded can. Edits that belong to one attempt (its span, the
-/// validators of a stored response, credentials of the gateway's own) come after the lasting ones and are not seen by
-/// [`Outbound::fields`], so that they decide no key either.
+/// It is built once, before the look-up in the cache, and every later step reads it instead of the received request:
+/// removed fields cannot influence a cache key, and forwarded ones can. Edits that belong to one attempt (its span, the
+/// validators of a stored response, the gateway's own credentials) come after the lasting ones. [`Outbound::fields`]
+/// does not contain them, so they cannot influence a key either.
 #[derive(Debug)]
 pub struct Outbound<'r> {
     method: &'r Method,
@@ -28,14 +28,14 @@ pub struct Outbound<'r> {
     resource: (&'r str, &'r str),
     forwarded_host: &'r str,
     has_content: bool,
-    came: &'r HeaderMap,
+    received: &'r HeaderMap,
     edits: Edits,
-    /// How many of the edits last from attempt to attempt.
+    /// The number of edits that apply to every attempt.
     lasting: usize,
 }
 
 impl<'r> Outbound<'r> {
-    /// A request of the gateway's own, or one that is sent as it came.
+    /// A request that the gateway itself makes, or one that is sent as received.
     #[must_use]
     pub fn new(method: &'r Method, target: Uri, fields: &'r HeaderMap, has_content: bool) -> Self {
         let (resource, forwarded_host) = (("", ""), "");
@@ -45,25 +45,25 @@ impl<'r> Outbound<'r> {
             resource,
             forwarded_host,
             has_content,
-            came: fields,
+            received: fields,
             edits: Edits::default(),
             lasting: 0,
         }
     }
 
-    /// The same with the client's host and path, and the host that the upstream learns of: as the client wrote it.
+    /// The same with the client's host and path, and the host that the upstream is told: as the client wrote it.
     #[must_use]
     pub fn on_behalf_of(self, host: &'r str, path: &'r str, forwarded_host: &'r str) -> Self {
         Self { resource: (host, path), forwarded_host, ..self }
     }
 
-    /// The same with edits that last from attempt to attempt.
+    /// The same with edits that apply to every attempt.
     #[must_use]
     pub fn with_edits(self, edits: Edits) -> Self {
         Self { lasting: edits.len(), edits, ..self }
     }
 
-    /// Begins an attempt: edits of an earlier one are gone, and those of this one are added to what is answered.
+    /// Starts an attempt: removes the edits of an earlier one, and returns the edits to add those of this one to.
     pub fn begin_attempt(&mut self) -> &mut Edits {
         self.edits.truncate(self.lasting);
         &mut self.edits
@@ -75,44 +75,44 @@ impl<'r> Outbound<'r> {
         self.method
     }
 
-    /// The absolute URI that it is sent to.
+    /// The absolute URI of the request.
     #[must_use]
     pub const fn target(&self) -> &Uri {
         &self.target
     }
 
-    /// The resource that it is for.
+    /// The requested resource.
     #[must_use]
     pub fn resource(&self) -> Resource<'_> {
         let (host, path) = self.resource;
         Resource { host, path, query: self.target.query() }
     }
 
-    /// The client's host as the upstream learns of it: with its port, in the client's spelling.
+    /// The client's host as the upstream is told: with its port, in the client's spelling.
     #[must_use]
     pub const fn forwarded_host(&self) -> &'r str {
         self.forwarded_host
     }
 
-    /// Whether it has content, as far as is known without reading it.
+    /// Whether it has content, as far as this is known without reading it.
     #[must_use]
     pub const fn has_content(&self) -> bool {
         self.has_content
     }
 
-    /// The fields that are the same for every attempt: what may decide a key.
+    /// The fields that are the same for every attempt; only these may influence a cache key.
     #[must_use]
     pub fn fields(&self) -> Fields<'_> {
-        Fields::new(self.came, &self.edits.as_slice()[..self.lasting])
+        Fields::new(self.received, &self.edits.as_slice()[..self.lasting])
     }
 
-    /// The fields of the attempt that was begun last.
+    /// The fields of the current attempt.
     #[must_use]
     pub fn sent(&self) -> Fields<'_> {
-        self.edits.over(self.came)
+        self.edits.over(self.received)
     }
 
-    /// What changes between what came and what is sent, for a host that edits the message that came.
+    /// The edits from the received to the sent message, for a host that edits the received message.
     #[must_use]
     pub const fn edits(&self) -> &Edits {
         &self.edits
@@ -127,12 +127,12 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn an_attempt_has_edits_of_its_own_and_the_lasting_fields_do_not() {
-        let came = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("the client's"))]);
+    fn edits_of_an_attempt_are_not_part_of_the_lasting_fields() {
+        let received = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("the client's"))]);
         let mut lasting = Edits::default();
         lasting.remove(AUTHORIZATION);
         let mut outbound =
-            Outbound::new(&Method::GET, Uri::from_static("http://a/?q"), &came, false).with_edits(lasting);
+            Outbound::new(&Method::GET, Uri::from_static("http://a/?q"), &received, false).with_edits(lasting);
         outbound.begin_attempt().set_text(AUTHORIZATION, "the gateway's");
         assert_eq!(outbound.sent().get(AUTHORIZATION).unwrap(), "the gateway's");
         assert!(!outbound.fields().contains(AUTHORIZATION));

@@ -1,4 +1,4 @@
-//! A response on its way to the client: what came plus edits.
+//! A response to the client: the received one plus edits.
 
 use http::{Response, StatusCode, response};
 
@@ -6,9 +6,9 @@ use super::{Edits, Fields, response_edits};
 
 /// A response to the client.
 ///
-/// One that passes through keeps the upstream's fields as they came; whatever changes is an edit, so that a host may hand
-/// on its own message with a few changes. One of the gateway's own (a stored response, a problem) has edits too, but there
-/// is no message of the platform's beneath it.
+/// A response of an upstream keeps the received fields, and every change is an edit, so that a host can pass on its own
+/// message with a few changes. A response that the gateway generates (a stored response, a problem) has edits too, but
+/// no underlying message of the platform.
 #[derive(Debug)]
 pub struct Reply<C> {
     head: response::Parts,
@@ -18,7 +18,7 @@ pub struct Reply<C> {
 }
 
 impl<C> Reply<C> {
-    /// An upstream's response, made fit for the client.
+    /// An upstream's response, with the edits for the client.
     #[must_use]
     pub fn of_upstream(response: Response<C>) -> Self {
         let (head, content) = response.into_parts();
@@ -27,7 +27,7 @@ impl<C> Reply<C> {
         Self { head, edits, content, passes_through: true }
     }
 
-    /// A response of the gateway's own.
+    /// A response that the gateway generates.
     #[must_use]
     pub fn own(response: Response<C>) -> Self {
         let (head, content) = response.into_parts();
@@ -46,18 +46,19 @@ impl<C> Reply<C> {
         self.edits.over(&self.head.headers)
     }
 
-    /// The edits, to add to.
+    /// The edits, for adding more.
     pub const fn edits_mut(&mut self) -> &mut Edits {
         &mut self.edits
     }
 
-    /// What changes between what came and what is sent, for a host that edits the message that came.
+    /// The edits from the received to the sent message, for a host that edits the received message.
     #[must_use]
     pub const fn edits(&self) -> &Edits {
         &self.edits
     }
 
-    /// Whether it is an upstream's response, whose platform message may be edited in place of making a new one.
+    /// Whether it is an upstream's response, so that a host may edit the platform's message instead of creating a new
+    /// one.
     #[must_use]
     pub const fn passes_through(&self) -> bool {
         self.passes_through
@@ -69,13 +70,13 @@ impl<C> Reply<C> {
         &self.content
     }
 
-    /// The same response with its content observed, and what the observation answers.
+    /// The same response with its content observed, and the result of the observation.
     pub fn observed<T>(self, observe: impl FnOnce(C) -> (C, T)) -> (Self, T) {
         let (content, answer) = observe(self.content);
         (Self { content, ..self }, answer)
     }
 
-    /// The content alone.
+    /// The content, without the rest.
     pub fn into_content(self) -> C {
         self.content
     }
@@ -88,5 +89,5 @@ impl<C> Reply<C> {
     }
 }
 
-/// Hop-by-hop fields, `Via`, the request id, and some that policies add.
+/// Capacity: edits of hop-by-hop fields, `Via`, the request id, and some of policies.
 const EDITS_USUAL: usize = 8;

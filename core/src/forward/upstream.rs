@@ -1,4 +1,4 @@
-//! Settings of an upstream, and the URL a request is sent to.
+//! Settings of an upstream, and the URL that a request is sent to.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,10 +20,10 @@ pub struct UpstreamSettings {
     /// The name it is referred to by.
     #[n(0)]
     pub name: String,
-    /// Where it is.
+    /// Its URL.
     #[n(1)]
     pub url: UpstreamUrl,
-    /// Time for a connection to it, in milliseconds.
+    /// Timeout for connecting to it, in milliseconds.
     #[n(2)]
     pub connect_timeout_ms: u64,
     /// Fields set on every request to it, replacing the client's: name in lower case, value with secret references.
@@ -34,7 +34,7 @@ pub struct UpstreamSettings {
 
 impl codec::Section for UpstreamSettings {}
 
-/// An `http` or `https` URL without user information, query or fragment; its path is put before forwarded paths.
+/// An `http` or `https` URL without user information, query or fragment; its path is the prefix of forwarded paths.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UpstreamUrl {
@@ -44,7 +44,7 @@ pub struct UpstreamUrl {
     prefix: String,
 }
 
-/// A URL that no upstream can have.
+/// Why a text is not a valid URL of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum UrlError {
     /// Not an absolute URL.
@@ -54,12 +54,12 @@ pub enum UrlError {
     #[error("the scheme is neither http nor https")]
     Scheme,
     /// A user name or password.
-    #[error("a URL holds no user name or password; use `headers` with a secret")]
+    #[error("a user name or password in the URL is not allowed; use `headers` with a secret")]
     UserInfo,
     /// A query or fragment.
-    #[error("an upstream's URL has no query and no fragment")]
+    #[error("a query or fragment in an upstream's URL is not allowed")]
     Query,
-    /// A host that is none.
+    /// An invalid host.
     #[error("the host is not valid")]
     Host,
     /// A path that breaks the rule for paths.
@@ -71,7 +71,7 @@ impl UpstreamUrl {
     /// The URL for a canonical path and query.
     ///
     /// # Errors
-    /// When the whole is no URI; a canonical path and a query of a parsed request always are one.
+    /// If the result is not a valid URI; with a canonical path and a query of a parsed request it always is.
     pub fn target(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
         let path = if self.prefix.is_empty() || path != "/" { path } else { "" };
         let mut target = String::with_capacity(self.prefix.len() + path.len() + query.map_or(0, |q| q.len() + 1));
@@ -84,13 +84,13 @@ impl UpstreamUrl {
         Uri::builder().scheme(self.scheme()).authority(self.authority.as_str()).path_and_query(target).build()
     }
 
-    /// Host and port as written: the value of `Host`.
+    /// Host and port as written in the URL: the value of `Host`.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// The server, whatever the path, and the path that is put before forwarded ones (empty or `/prefix`).
+    /// The server, without the path, and the prefix of forwarded paths (empty or `/prefix`).
     #[must_use]
     pub fn parts(&self) -> (String, &str) {
         let default = if self.https { ":443" } else { ":80" };
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_path_is_put_below_the_upstreams_own() {
+    fn a_forwarded_path_is_appended_to_the_upstreams_path() {
         check("http://a:80", "/", None, "http://a:80/");
         check("http://a", "/b", Some("c=d"), "http://a/b?c=d");
         check("HTTPS://A.example/base/", "/b", None, "https://a.example/base/b");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn urls_that_hide_something_are_refused() {
+    fn urls_with_credentials_query_or_fragment_are_refused() {
         let error = |text: &str| text.parse::<UpstreamUrl>().unwrap_err();
         assert_eq!(error("a.example"), UrlError::Form);
         assert_eq!(error("ftp://a"), UrlError::Scheme);

@@ -1,8 +1,8 @@
-//! The `ip-filter` policy: admits or refuses by the client's address, before anything is looked up for the request.
+//! The `ip-filter` policy: admits or refuses a request by the client's address, before any look-up.
 //!
-//! Of the networks that hold the address the one with the longest prefix decides, whichever list it is in, so a network
-//! can be refused and one host in it admitted. A network in both lists refuses. An address in no network is admitted
-//! only where no network is listed to be allowed.
+//! Of the networks that contain the address, the one with the longest prefix decides, whichever list it is in, so a
+//! network can be denied and one host in it allowed. A network in both lists is denied. An address in no network is
+//! admitted only if the list of allowed networks is empty.
 
 use std::net::IpAddr;
 
@@ -31,12 +31,12 @@ pub struct IpFilterSettings {
 
 impl codec::Section for IpFilterSettings {}
 
-/// What a filter decides.
+/// The decision of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Admitted, by this network, or because no network is listed to be allowed.
+    /// Admitted, by this network or because the list of allowed networks is empty.
     Admitted(Option<Cidr>),
-    /// Refused, by this network, or because it is in none that is allowed.
+    /// Refused, by this network or because the address is in no allowed network.
     Refused(Option<Cidr>),
     /// Refused, because the host does not know the client's address.
     Unknown,
@@ -56,7 +56,7 @@ impl IpFilterSettings {
         }
     }
 
-    /// The addresses that are admitted, however they are written as networks.
+    /// The admitted addresses, independent of how the networks are written.
     #[must_use]
     pub fn admitted(&self) -> AddressSet {
         let networks = self.allow.as_slice().iter().chain(self.deny.as_slice());
@@ -72,7 +72,8 @@ impl Guard for IpFilterSettings {
             Admission::Refused(None) => Reason::AddressNotAllowed,
             Admission::Unknown => Reason::AddressUnknown,
         };
-        // Which network decided is for the log: it would help whoever probes the lists.
+        // The log says which network decided; the response does not, because that would help an attacker to probe the
+        // lists.
         Err(Problem::new(ProblemKind::ClientNotAdmitted, "Requests from this address are not accepted.", reason))
     }
 }
@@ -114,19 +115,19 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_network_in_both_lists_refuses() {
+    fn a_network_in_both_lists_is_denied() {
         check(&["10.0.0.0/8"], &["10.0.0.0/8"], "10.0.0.1", false);
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn what_is_in_no_list_passes_only_where_nothing_is_allowed_by_name() {
+    fn an_unlisted_address_is_admitted_only_without_an_allow_list() {
         check(&[], &["10.0.0.0/8"], "192.0.2.1", true);
         check(&["10.0.0.0/8"], &[], "192.0.2.1", false);
         check(&[], &[], "192.0.2.1", true);
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn families_are_apart_and_mapped_addresses_are_ipv4() {
+    fn families_are_separate_and_mapped_addresses_are_ipv4() {
         check(&["::/0"], &[], "192.0.2.1", false);
         check(&["0.0.0.0/0"], &[], "2001:db8::1", false);
         check(&["192.0.2.0/24"], &[], "::ffff:192.0.2.9", true);
@@ -151,19 +152,19 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn what_is_admitted_does_not_depend_on_how_networks_are_written() {
+    fn the_admitted_addresses_do_not_depend_on_how_networks_are_written() {
         covers(&["10.0.0.0/8"], &["10.0.0.0/9", "10.128.0.0/9"], (true, true));
         covers(&["10.0.0.0/8"], &["10.0.0.0/8", "10.1.0.0/16"], (true, true));
         covers(&["0.0.0.0/0", "::/0"], &["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"], (true, true));
         covers(&["10.0.0.0/8"], &["10.0.0.0/9"], (false, true));
         covers(&["10.0.0.0/9"], &["10.128.0.0/9"], (false, false));
         covers(&["::/0"], &["0.0.0.0/0"], (false, false));
-        // No client has an address of IPv6 that is mapped from IPv4.
+        // No client has an IPv4-mapped IPv6 address.
         covers(&["::fffe:0:0/96"], &["::fffe:0:0/95"], (true, true));
     }
 
     fn filter() -> impl Strategy<Value = IpFilterSettings> {
-        // Prefixes so short that the addresses below are one of every network.
+        // Prefixes are short enough that the addresses below include one of every network.
         let network = |(n, prefix, is_v4): (u32, u8, bool)| {
             let bits = n.checked_shl(32 - u32::from(prefix)).unwrap_or_default();
             let v6 = u128::from(bits) << 96;

@@ -1,4 +1,4 @@
-//! The guard: what is decided before the caller is authenticated, so that a refusal here costs no look-up.
+//! The guard: decisions before the caller is authenticated, so that a refusal costs no look-up.
 //!
 //! A module for each kind of policy, declared by the list in [`crate::kinds`].
 
@@ -17,20 +17,20 @@ use crate::kinds::PolicyKind;
 use crate::problem::Problem;
 use crate::route::{HostName, RequestHead};
 
-/// What guards decide by: a request whose caller is not known yet, without its content.
+/// The input of guards: a request whose caller is not authenticated yet, without its content.
 #[derive(Clone, Copy, Debug)]
 pub struct Unidentified<'r> {
     /// Method, path, query and fields.
     pub head: RequestHead<'r>,
-    /// The host that it is for.
+    /// The requested host.
     pub host: &'r HostName,
-    /// The client's address; absent where the host does not know it.
+    /// The client's address; absent if the host does not know it.
     pub address: Option<IpAddr>,
 }
 
-/// What every kind of the guard slot decides.
+/// The decisions of every kind of the guard slot.
 pub trait Guard: PolicyKind {
-    /// Admits a request, or says with which problem it is refused.
+    /// Admits a request, or returns the problem of the refusal.
     ///
     /// # Errors
     /// The problem of a refusal, without the policy's name.

@@ -1,8 +1,8 @@
-//! Networks in CIDR notation, and lists of them that are searched by address.
+//! Networks in CIDR notation, and lists of networks that are searched by address.
 //!
-//! An IPv4 address mapped into IPv6 (RFC 4291, section 2.5.5.2) is the IPv4 address that it stands for, in a list as well
-//! as of a client: `::ffff:10.0.0.0/104` is `10.0.0.0/8`. An IPv6 network with a shorter prefix, such as `::/0`, holds no
-//! IPv4 address, or a list that means all IPv6 clients would hold all clients.
+//! An IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2) is treated as the IPv4 address, in a list as well as of a
+//! client: `::ffff:10.0.0.0/104` is `10.0.0.0/8`. An IPv6 network with a shorter prefix, such as `::/0`, contains no
+//! IPv4 address; otherwise a list for all IPv6 clients would match all clients.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -16,9 +16,9 @@ use thiserror::Error;
 
 use crate::codec;
 
-/// An address range in CIDR notation (RFC 4632, section 3.1; RFC 4291, section 2.3), without bits after its prefix.
+/// A network in CIDR notation (RFC 4632, section 3.1; RFC 4291, section 2.3), without non-zero bits after its prefix.
 ///
-/// The order is that in which the longest prefix is searched: the family, the longest prefixes first, the address.
+/// The order is that of the search for the longest prefix: by family, longest prefixes first, then by address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cidr {
@@ -28,21 +28,21 @@ pub struct Cidr {
     network: u128,
 }
 
-/// Networks in search order, each once.
+/// Networks in search order, without duplicates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Cidr>", into = "Vec<Cidr>")]
 pub struct Networks(Vec<Cidr>);
 
-/// A text that is no network.
+/// Why a text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CidrError {
-    /// The part before the slash is no IPv4 or IPv6 address.
-    #[error("it is no IPv4 or IPv6 address, nor a network such as 10.0.0.0/8 or 2001:db8::/32")]
+    /// The part before the slash is not an IPv4 or IPv6 address.
+    #[error("it is neither an IPv4 or IPv6 address nor a network such as 10.0.0.0/8 or 2001:db8::/32")]
     Address,
-    /// The part after the slash is no length of a prefix.
-    #[error("the length of the prefix is no number from 0 to 32 for IPv4, or to 128 for IPv6")]
+    /// The part after the slash is not a valid prefix length.
+    #[error("the prefix length is not a number from 0 to 32 for IPv4, or to 128 for IPv6")]
     Prefix,
-    /// The address is one of IPv4, mapped into IPv6, and the prefix ends before it begins.
+    /// The address is IPv4-mapped, and the prefix is shorter than that of all IPv4-mapped addresses.
     #[error("it is an IPv4 address mapped into IPv6, and such a prefix has 96 to 128 bits")]
     Mapped,
     /// The address has bits set after its prefix.
@@ -51,7 +51,7 @@ pub enum CidrError {
 }
 
 impl Networks {
-    /// The network of the longest prefix that holds the address; a binary search for each length in use.
+    /// The network with the longest prefix that contains the address; a binary search for each prefix length in use.
     #[must_use]
     pub fn longest(&self, address: IpAddr) -> Option<Cidr> {
         let (family, bits) = Family::of(address);
@@ -131,10 +131,10 @@ impl<'b, C> Decode<'b, C> for Cidr {
 }
 
 impl Cidr {
-    /// The network of an address and the length of its prefix.
+    /// The network of an address and a prefix length.
     ///
     /// # Errors
-    /// When the prefix is longer than an address, or too short for one mapped into IPv6, or bits are set after it.
+    /// If the prefix is longer than an address, or too short for an IPv4-mapped one, or bits are set after it.
     pub fn new(address: IpAddr, prefix: u8) -> Result<Self, CidrError> {
         let (family, bits) = Family::of(address);
         let prefix = match (address, family) {
@@ -146,7 +146,7 @@ impl Cidr {
         if network.network == bits { Ok(network) } else { Err(CidrError::HostBits(network)) }
     }
 
-    /// Whether the network holds every address of the other.
+    /// Whether the network contains every address of the other.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.family == other.family
@@ -159,14 +159,14 @@ impl Cidr {
         self.family.address(self.network)
     }
 
-    /// The first address after it; none where its last is the last of the family.
+    /// The first address after it; `None` if its last address is the last one of the family.
     pub(super) fn after(&self) -> Option<IpAddr> {
         let size = 1_u128.checked_shl(self.host_bits.into())?;
         let after = self.network.checked_add(size).filter(|after| truncated(*after, self.family.bits()) == 0)?;
         Some(self.family.address(after))
     }
 
-    /// The length of its prefix, in bits of an address of its family.
+    /// Its prefix length, in bits of an address of its family.
     #[must_use]
     pub const fn prefix(&self) -> u8 {
         self.family.bits() - self.host_bits
@@ -176,13 +176,13 @@ impl Cidr {
 impl FromStr for Cidr {
     type Err = CidrError;
 
-    /// Reads `address/prefix`, or an address alone, which is a network of one.
+    /// Parses `address/prefix`, or an address alone, which is a network of one address.
     fn from_str(text: &str) -> Result<Self, CidrError> {
         let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let address: IpAddr = address.parse().map_err(|_| CidrError::Address)?;
-        let whole = if address.is_ipv4() { Family::V4 } else { Family::V6 }.bits();
+        let full = if address.is_ipv4() { Family::V4 } else { Family::V6 }.bits();
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-        let prefix = prefix.map_or(Some(whole), digits).ok_or(CidrError::Prefix)?;
+        let prefix = prefix.map_or(Some(full), digits).ok_or(CidrError::Prefix)?;
         Self::new(address, prefix)
     }
 }
@@ -207,7 +207,7 @@ impl fmt::Display for Cidr {
     }
 }
 
-/// An address family. Its order is a part of the search order.
+/// An address family. Its order is part of the search order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Family {
     V4,
@@ -222,7 +222,7 @@ impl Family {
         }
     }
 
-    /// The address of these bits, of which there are no more than the family has.
+    /// The address with these bits, which fit into the family.
     fn address(self, bits: u128) -> IpAddr {
         match self {
             Self::V4 => Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or_default()).into(),
@@ -239,10 +239,10 @@ impl Family {
     }
 }
 
-/// The length of the prefix that all IPv4 addresses mapped into IPv6 have.
+/// The length of the common prefix of all IPv4-mapped addresses.
 const MAPPED_PREFIX: u8 = 96;
 
-/// The address without its last bits.
+/// The address with its last bits set to zero.
 const fn truncated(address: u128, host_bits: u8) -> u128 {
     match address.checked_shr(host_bits as u32) {
         Some(network) => network << host_bits,
@@ -257,7 +257,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn networks_are_read_strictly_and_written_back_the_same() {
+    fn networks_are_parsed_strictly_and_printed_unchanged() {
         for text in ["10.0.0.0/8", "0.0.0.0/0", "192.0.2.1/32", "::/0", "2001:db8::/32", "::1/128"] {
             assert_eq!(text.parse::<Cidr>().unwrap().to_string(), text);
         }
@@ -301,7 +301,7 @@ mod tests {
     }
 
     fn cidr() -> impl Strategy<Value = Cidr> {
-        // Few addresses, so that networks nest and meet.
+        // Few addresses, so that networks overlap.
         let v4 = (0u32..64, 0u8..=32).prop_map(|(n, prefix)| (IpAddr::from((n << 26).to_be_bytes()), prefix));
         let v6 = (0u128..64, 0u8..=128).prop_map(|(n, prefix)| (IpAddr::from((n << 122).to_be_bytes()), prefix));
         prop_oneof![v4, v6].prop_map(|(address, prefix)| match Cidr::new(address, prefix) {

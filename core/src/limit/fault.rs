@@ -1,4 +1,4 @@
-//! What a limit does where its charge cannot be made.
+//! What a limit does if its charge cannot be made.
 
 use super::OnUnavailable;
 use crate::problem::ProblemKind;
@@ -8,20 +8,20 @@ use crate::problem::ProblemKind;
 pub enum Fault {
     /// The store did not answer.
     Unavailable,
-    /// The store answers, but others change the same state without pause.
+    /// The store answers, but other writers keep changing the same state.
     Contended,
-    /// The store holds as much as it may.
+    /// The store is full.
     Full,
     /// A newer version of the gateway wrote the state.
     NewerState,
-    /// The stored bytes are no state.
+    /// The stored bytes are not a valid state.
     Damaged,
 }
 
-/// What becomes of the request.
+/// What happens to the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFault {
-    /// It passes uncounted.
+    /// It passes without being charged.
     Pass,
     /// It is refused with this problem, and `Retry-After` in seconds.
     Refuse(ProblemKind, u64),
@@ -40,10 +40,11 @@ impl Fault {
         }
     }
 
-    /// Decides for a policy that lets requests pass, or does not, while its counters do not answer.
+    /// Decides what happens, for a policy with this setting for unavailable counters.
     ///
-    /// Only an answer that is missing can pass. Whoever sends enough requests at once makes a counter contended or a table
-    /// full; if such requests passed uncounted, a flood would lift the very limit that is to stop it.
+    /// A request can pass only if there is no answer at all. A client that sends enough concurrent requests can cause
+    /// contention or fill a table; if these requests passed without being charged, a flood would disable the limit that
+    /// should stop it.
     #[must_use]
     pub const fn decide(self, on_unavailable: OnUnavailable) -> OnFault {
         match (self, on_unavailable) {
@@ -58,10 +59,10 @@ impl Fault {
     }
 }
 
-/// A table has room again once some of its quotas are whole, which takes seconds to minutes.
+/// A table has room again when some of its quotas are fully available, which takes seconds to minutes.
 const FULL_RETRY_AFTER_S: u64 = 10;
 
-/// A state is read again once its edge is updated or its operator has deleted it.
+/// A state can be read again when the edge is updated or an operator has deleted the state.
 const UNREADABLE_RETRY_AFTER_S: u64 = 60;
 
 #[cfg(test)]

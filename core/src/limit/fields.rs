@@ -1,7 +1,7 @@
-//! The fields that tell a client about its limits.
+//! The response fields that describe a client's limits.
 //!
-//! `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers-10 (this file is the one place that
-//! knows which version), and `Retry-After` (RFC 9110, section 10.2.3), always with a 429.
+//! `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers-10 (only this file depends on the
+//! version), and `Retry-After` (RFC 9110, section 10.2.3), always with a 429.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ pub const RATELIMIT_POLICY: &str = "ratelimit-policy";
 /// The name of the state field.
 pub const RATELIMIT: &str = "ratelimit";
 
-/// The value of `RateLimit-Policy`: a quota of `q` units, whole again after `w` seconds.
+/// The value of `RateLimit-Policy`: a quota of `q` units, fully available again after `w` seconds.
 #[must_use]
 pub fn policy_field<'c>(charges: impl IntoIterator<Item = &'c Gcra>) -> String {
     list(charges.into_iter(), |out, c| {
@@ -21,7 +21,7 @@ pub fn policy_field<'c>(charges: impl IntoIterator<Item = &'c Gcra>) -> String {
     })
 }
 
-/// The value of `RateLimit`: `r` units remain, and all do again in `t` seconds.
+/// The value of `RateLimit`: `r` units remain, and all are available again in `t` seconds.
 #[must_use]
 pub fn state_field<'c>(charges: impl IntoIterator<Item = (&'c Gcra, &'c Verdict)>) -> String {
     list(charges.into_iter(), |out, (c, v)| {
@@ -29,7 +29,8 @@ pub fn state_field<'c>(charges: impl IntoIterator<Item = (&'c Gcra, &'c Verdict)
     })
 }
 
-/// Seconds for `Retry-After`: when every refused charge would pass, and not before `earliest_us`. `None` when one never can.
+/// Seconds for `Retry-After`: until every refused charge would pass, and not before `earliest_us`. `None` if one can
+/// never pass.
 #[must_use]
 pub fn retry_after_s<'c>(verdicts: impl IntoIterator<Item = &'c Verdict>, earliest_us: u64) -> Option<u64> {
     let mut refused = verdicts.into_iter().filter(|verdict| !verdict.allowed).map(|verdict| verdict.retry_after_us);

@@ -1,4 +1,4 @@
-//! Rate limits: what a charge costs, what happens where it cannot be made, and what the client is told.
+//! Rate limits: charges, what happens if a charge cannot be made, and the response fields for the client.
 
 mod fault;
 pub mod fields;
@@ -13,9 +13,9 @@ pub use fault::{Fault, OnFault};
 pub use quotas::Quotas;
 pub use rate_limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
 
-/// What every kind of the limit slot decides.
+/// The decisions of every kind of the limit slot.
 pub trait Limiter: PolicyKind {
-    /// What shares one quota.
+    /// Which requests share a quota.
     fn by(&self) -> LimitBy;
 
     /// The charge for an operation of the given cost, by a principal of a plan; `policy` names the quota.

@@ -1,4 +1,4 @@
-//! The `rate-limit` policy: quotas that come back at a steady rate, counted by [`crate::cell::Gcra`].
+//! The `rate-limit` policy: quotas that become available again at a steady rate, counted by [`crate::cell::Gcra`].
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -17,50 +17,50 @@ use crate::kinds::{PolicyKind, PolicyName, Uses};
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct RateLimitSettings {
-    /// Charges of cost 1 that are paid back within `period_ms`.
+    /// Charges of cost 1 that become available again within `period_ms`.
     #[n(0)]
     pub rate: NonZeroU32,
-    /// The period `rate` is counted over, in milliseconds.
+    /// The period of `rate`, in milliseconds.
     #[n(1)]
     pub period_ms: NonZeroU32,
-    /// The most that can be charged at once after a rest.
+    /// The maximum that can be charged at once when nothing was charged before.
     #[n(2)]
     pub burst: NonZeroU32,
-    /// What shares one quota.
+    /// Which requests share a quota.
     #[n(3)]
     pub by: LimitBy,
     /// What happens while the counter store does not answer.
     #[n(4)]
     pub on_unavailable: OnUnavailable,
-    /// Other numbers for consumers of a plan, by the plan's name.
+    /// Different numbers for consumers of a plan, by the plan's name.
     #[cbor(n(5), skip_if = "codec::is_default")]
     pub plans: BTreeMap<String, PlanLimit>,
 }
 
 impl codec::Section for RateLimitSettings {}
 
-/// What a plan has in place of a policy's own numbers.
+/// The numbers of a plan, which replace the policy's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct PlanLimit {
-    /// Charges of cost 1 that are paid back within `period_ms`.
+    /// Charges of cost 1 that become available again within `period_ms`.
     #[n(0)]
     pub rate: NonZeroU32,
-    /// The period `rate` is counted over, in milliseconds.
+    /// The period of `rate`, in milliseconds.
     #[n(1)]
     pub period_ms: NonZeroU32,
-    /// The most that can be charged at once after a rest.
+    /// The maximum that can be charged at once when nothing was charged before.
     #[n(2)]
     pub burst: NonZeroU32,
 }
 
-/// What shares one quota: the partition key of a rate limit.
+/// Which requests share a quota: the partition key of a rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
 #[cbor(index_only)]
 pub enum LimitBy {
-    /// The authenticated consumer; the client's address where there is none.
+    /// The authenticated consumer, or the client's address if there is none.
     #[n(0)]
     Consumer,
     /// The client's address.
@@ -73,7 +73,7 @@ pub enum LimitBy {
 #[serde(rename_all = "kebab-case")]
 #[cbor(index_only)]
 pub enum OnUnavailable {
-    /// Let the request pass, visibly in telemetry.
+    /// Let the request pass, and report it in telemetry.
     #[n(0)]
     Open,
     /// Refuse the request with 503.
@@ -96,8 +96,8 @@ impl Limiter for RateLimitSettings {
         self.by
     }
 
-    /// A plan that the policy does not know has the policy's own numbers. All plans share the quota's name, so a consumer
-    /// that goes over to another plan keeps what is charged already.
+    /// For a plan that the policy does not list, the policy's own numbers apply. All plans share the quota's name, so a
+    /// consumer that changes to another plan keeps its charges.
     fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: NonZeroU32) -> Gcra {
         let PlanLimit { rate, period_ms, burst } = self.numbers(plan);
         Gcra { quota: policy.clone(), rate, period_ms, burst, cost }

@@ -2,10 +2,10 @@
 
 use crate::time::MonotonicInstant;
 
-/// Failed authentications that one isolate saw lately.
+/// Recent failed authentications in one isolate.
 ///
-/// A caller with a bound token is never refused because of the failures of others. What is bounded is what failures cost:
-/// log lines, and answers that invite to try again. Guessing is bounded by the length of tokens.
+/// A caller with a bound token is never refused because of the failures of others. Only the cost of failures is
+/// bounded: log lines, and responses with a challenge. The length of tokens makes guessing infeasible.
 #[derive(Clone, Debug, Default)]
 pub struct FailedAttempts {
     since: Option<MonotonicInstant>,
@@ -13,24 +13,24 @@ pub struct FailedAttempts {
     unlogged: u64,
 }
 
-/// What follows from one more failure.
+/// How one more failure is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Noted {
-    /// It is logged, beside the number of earlier ones that were not.
+pub enum FailureHandling {
+    /// It is logged, with the number of earlier ones that were not.
     Logged {
-        /// Failures since the last line that have no line of their own.
+        /// Failures since the last logged one that were not logged.
         unlogged: u64,
     },
-    /// There were too many: it is answered 429 and not logged.
+    /// There were too many: it is answered with 429 and not logged.
     TooMany {
-        /// Seconds until failures are answered one by one again.
+        /// Seconds until failures are logged again.
         retry_after_s: u64,
     },
 }
 
 impl FailedAttempts {
-    /// Takes one more failure into account.
-    pub fn note(&mut self, now: MonotonicInstant) -> Noted {
+    /// Counts one more failure.
+    pub fn record(&mut self, now: MonotonicInstant) -> FailureHandling {
         let since = match self.since {
             Some(since) if now.millis_since(since) < WINDOW_MS => since,
             Some(_) | None => {
@@ -41,14 +41,15 @@ impl FailedAttempts {
         if self.count >= FAILURES_MAX {
             self.unlogged = self.unlogged.saturating_add(1);
             let left = WINDOW_MS.saturating_sub(now.millis_since(since));
-            return Noted::TooMany { retry_after_s: left.div_ceil(1000).max(1) };
+            return FailureHandling::TooMany { retry_after_s: left.div_ceil(1000).max(1) };
         }
         self.count += 1;
-        Noted::Logged { unlogged: std::mem::take(&mut self.unlogged) }
+        FailureHandling::Logged { unlogged: std::mem::take(&mut self.unlogged) }
     }
 }
 
-/// Failures answered one by one in a minute: a person who mistypes a token and a machine with an old one need fewer.
+/// Failures per minute that are logged individually: a person who mistypes a token and a program with an old one cause
+/// fewer.
 const FAILURES_MAX: u32 = 20;
 const WINDOW_MS: u64 = 60_000;
 
@@ -58,14 +59,14 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn past_the_bound_failures_are_counted_and_told_with_the_next_line() {
+    fn failures_beyond_the_bound_are_counted_and_reported_with_the_next_line() {
         let at = |ms| MonotonicInstant::default().plus_millis(ms);
         let mut attempts = FailedAttempts::default();
         for n in 0..u64::from(FAILURES_MAX) {
-            assert_eq!(attempts.note(at(n)), Noted::Logged { unlogged: 0 });
+            assert_eq!(attempts.record(at(n)), FailureHandling::Logged { unlogged: 0 });
         }
-        assert_eq!(attempts.note(at(10_000)), Noted::TooMany { retry_after_s: 50 });
-        assert_eq!(attempts.note(at(59_999)), Noted::TooMany { retry_after_s: 1 });
-        assert_eq!(attempts.note(at(60_000)), Noted::Logged { unlogged: 2 });
+        assert_eq!(attempts.record(at(10_000)), FailureHandling::TooMany { retry_after_s: 50 });
+        assert_eq!(attempts.record(at(59_999)), FailureHandling::TooMany { retry_after_s: 1 });
+        assert_eq!(attempts.record(at(60_000)), FailureHandling::Logged { unlogged: 2 });
     }
 }

@@ -1,4 +1,4 @@
-//! The record of one call of the endpoint: who asked for what, and what came of it.
+//! The audit record of one call of the endpoint: the caller, the action and the outcome.
 
 use std::net::IpAddr;
 
@@ -7,34 +7,34 @@ use serde::{Deserialize, Serialize};
 use super::{Caller, Role};
 use crate::time::Timestamp;
 
-/// One call. Every call is a line of the log; one that changes something is also kept in the record store.
+/// One call. Every call is logged in one line; a call that changes something is also stored as a record.
 ///
-/// It holds no token and no key.
+/// It contains no token and no key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEvent {
     /// When it was received.
     pub at: Timestamp,
-    /// The id that its answer carries.
+    /// The id in its response.
     pub request_id: String,
-    /// Who asked; absent where that is not known.
+    /// The caller; absent if not authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<AuditCaller>,
-    /// The address that it came from, where the platform says.
+    /// The caller's address, if the platform provides it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
-    /// What was asked for, such as `purge.new`; `unknown` where there is no such resource or the caller is not known.
+    /// The action, such as `purge.new`; `unknown` if there is no such resource or the caller is not authenticated.
     pub action: String,
-    /// What it was done to: keys of the cache, a key's public id.
+    /// The targets of the action: keys of the cache, a key's public id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: AuditOutcome,
-    /// The slug of the problem it was answered with, if it was.
+    /// The slug of the problem in the response, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-/// Who asked.
+/// The caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditCaller {
     /// The token's name.
@@ -43,20 +43,21 @@ pub struct AuditCaller {
     pub role: Role,
 }
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditOutcome {
-    /// It was done.
+    /// It succeeded.
     Done,
     /// It was not allowed, or not understood.
     Refused,
-    /// It could not be done.
+    /// It failed.
     Failed,
 }
 
 impl AuditEvent {
-    /// The line of the log, one JSON object without a line end; `unlogged` failed authentications had no line of their own.
+    /// The log line: one JSON object without a line break. `unlogged` is the number of earlier failed authentications
+    /// that were not logged.
     #[must_use]
     pub fn line(&self, gateway: &str, unlogged: u64) -> String {
         let line = Line {
@@ -107,7 +108,10 @@ struct Line<'a> {
     unlogged: u64,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference; on 32 bits clippy does not mind it")]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference; on 32-bit targets clippy does not report it"
+)]
 const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -119,7 +123,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_line_says_who_asked_for_what_and_what_came_of_it() {
+    fn a_line_has_caller_action_and_outcome() {
         let event = AuditEvent {
             at: Timestamp::from_millis(1_800_000_000_000),
             request_id: "1f".into(),

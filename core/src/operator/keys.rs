@@ -1,4 +1,4 @@
-//! API keys: what is asked of a new one, and what is answered of one that exists.
+//! API keys: requests for new ones, and the metadata of existing ones.
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -10,58 +10,58 @@ use crate::time::Timestamp;
 /// A request for a new key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyRequest {
-    /// Whose key it is.
+    /// The consumer that owns it.
     pub consumer: String,
     /// The plan it is issued for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// What it may do.
+    /// Its scopes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
-    /// The environment named within the key.
+    /// The environment in the text of the key.
     pub environment: String,
-    /// From when it is valid.
+    /// The start of its validity.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub not_before: Option<Timestamp>,
-    /// Until when it is valid.
+    /// The end of its validity.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub expires: Option<Timestamp>,
 }
 
-/// A new key: the only answer that holds the key itself.
+/// A new key: the only response that contains the key itself.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedKey {
-    /// The key; it is shown this once.
+    /// The key; it is shown only once.
     pub key: String,
-    /// What is known of it.
+    /// Its metadata.
     #[serde(flatten)]
     pub view: KeyView,
 }
 
-/// What is known of a key.
+/// The metadata of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyView {
-    /// Its public id, as logs name it.
+    /// Its public id, as in logs.
     pub id: String,
     /// Its consumer.
     pub consumer: String,
     /// Its plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// What it may do.
+    /// Its scopes.
     #[serde(default)]
     pub scopes: Vec<String>,
-    /// From when it is valid (RFC 3339).
+    /// The start of its validity (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<String>,
-    /// Until when it is valid (RFC 3339).
+    /// The end of its validity (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
     /// Whether it is revoked.
     pub revoked: bool,
 }
 
-/// How a path names a key.
+/// How a path identifies a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyReference {
     /// By its public id.
@@ -70,7 +70,7 @@ pub enum KeyReference {
     Digest(KeyDigest),
 }
 
-/// The content of a request, member by member.
+/// The JSON content of a request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Content {
@@ -84,10 +84,10 @@ struct Content {
 }
 
 impl KeyRequest {
-    /// Reads the content of a request.
+    /// Parses the content of a request.
     ///
     /// # Errors
-    /// The problem to answer with.
+    /// The problem for the response.
     pub fn parse(content: &[u8]) -> Result<Self, Problem> {
         let content: Content = read(content, FORM)?;
         let request = Self {
@@ -102,13 +102,13 @@ impl KeyRequest {
         Ok(request)
     }
 
-    /// Checks that records, logs and limits can carry what it names.
+    /// Checks that records, logs and limits can contain its names.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
+    /// A description of what is wrong.
     pub fn check(&self) -> Result<(), &'static str> {
         if !is_name(&self.consumer) || self.plan.as_ref().is_some_and(|plan| !is_name(plan)) {
-            return Err("A consumer and a plan have 1 to 80 letters, digits, `-`, `_` and `.`.");
+            return Err("The names of a consumer and a plan have 1 to 80 letters, digits, `-`, `_` and `.`.");
         }
         if self.scopes.len() > SCOPES_MAX || !self.scopes.iter().all(|scope| is_scope(scope)) {
             return Err(
@@ -124,13 +124,13 @@ impl KeyRequest {
         }
     }
 
-    /// The key made of these random bytes, and its record.
+    /// The key for these random bytes, and its record.
     ///
     /// # Errors
-    /// The problem to answer with, where the request was not checked.
+    /// The problem for the response, if the request was not checked before.
     pub fn issue(self, random: &[u8; 32]) -> Result<(ApiKey, Credential), Problem> {
         let key = ApiKey::generate(&self.environment, random)
-            .ok_or_else(|| Problem::plain(ProblemKind::BadRequest, "This environment cannot be named in a key."))?;
+            .ok_or_else(|| Problem::plain(ProblemKind::BadRequest, "This environment cannot be part of a key."))?;
         let credential = Credential {
             id: key.public_id(),
             consumer: self.consumer,
@@ -145,10 +145,10 @@ impl KeyRequest {
 }
 
 impl KeyReference {
-    /// Reads the segment of a path that names a key.
+    /// Parses the segment of a path that identifies a key.
     ///
     /// # Errors
-    /// The problem to answer with.
+    /// The problem for the response.
     pub fn parse(segment: &str) -> Result<Self, Problem> {
         let is_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if let Some(digits) = segment.strip_prefix("key-")
@@ -158,7 +158,7 @@ impl KeyReference {
             return Ok(Self::Id(segment.to_owned()));
         }
         KeyDigest::parse(segment).map(Self::Digest).ok_or_else(|| {
-            let detail = "A key is named by its id (`key-` and 12 hexadecimal digits) or by its SHA-256.";
+            let detail = "Identify a key by its id (`key-` and 12 hexadecimal digits) or by its SHA-256 (64 hexadecimal digits).";
             Problem::plain(ProblemKind::BadRequest, detail)
         })
     }
@@ -185,7 +185,7 @@ fn as_text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::
 
 fn time(member: &str, text: &str) -> Result<Timestamp, Problem> {
     Timestamp::from_rfc3339(text).ok_or_else(|| {
-        let detail = format!("`{member}` is a time as in 2027-01-31T23:59:50Z (RFC 3339).");
+        let detail = format!("`{member}` must be a time such as 2027-01-31T23:59:50Z (RFC 3339).");
         Problem::plain(ProblemKind::BadRequest, detail)
     })
 }
@@ -194,14 +194,15 @@ fn is_scope(text: &str) -> bool {
     (1..=SCOPE_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b))
 }
 
-const FORM: &str = r#"{"consumer": "acme", "plan": "gold", "scopes": ["pets.read"], "expires": "2027-01-01T00:00:00Z"}; all but the consumer may be left out"#;
+const FORM: &str = r#"{"consumer": "acme", "plan": "gold", "scopes": ["pets.read"], "expires": "2027-01-01T00:00:00Z"}; only `consumer` is required"#;
 
 const DEFAULT_ENVIRONMENT: &str = "live";
 
-/// Digits of the digest in a public id.
+/// Number of digits of the digest in a public id.
 const ID_DIGITS: usize = 12;
 
-/// As many as a token of an identity provider has at most; a record is read with every request that is not remembered.
+/// The usual maximum in tokens of identity providers; a record is read with every request whose credential is not
+/// cached.
 const SCOPES_MAX: usize = 64;
 const SCOPE_BYTES_MAX: usize = 80;
 
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_request_that_is_written_is_read_again() {
+    fn a_serialized_request_is_parsed_again() {
         let request = KeyRequest {
             consumer: "acme".into(),
             plan: None,
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn what_a_record_cannot_carry_is_a_problem() {
+    fn what_a_record_cannot_contain_is_a_problem() {
         let many: Vec<String> = (0..65).map(|n| format!("\"s{n}\"")).collect();
         let many = format!(r#"{{"consumer":"a","scopes":[{}]}}"#, many.join(","));
         for bad in [

@@ -1,4 +1,4 @@
-//! What was counted, as an answer.
+//! Metrics as a response.
 
 use std::fmt::Write;
 
@@ -8,49 +8,49 @@ use serde_json::{Value, json};
 
 use crate::telemetry::Metrics;
 
-/// What the numbers are about.
+/// The scope of the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricsScope {
-    /// The isolate that answered, since it began; others count for themselves.
+    /// The isolate that answered, since its start; other isolates count separately.
     Isolate,
-    /// All isolates of the process that answered, since it began.
+    /// All isolates of the process that answered, since its start.
     Process,
 }
 
-/// What a host has counted.
+/// The metrics of a host.
 #[derive(Clone, Debug)]
 pub struct MetricsSnapshot {
-    /// What the numbers are about.
+    /// The scope of the numbers.
     pub scope: MetricsScope,
-    /// What was counted of exchanges.
+    /// The metrics of exchanges.
     pub metrics: Metrics,
-    /// What the host knows of itself.
+    /// Additional metrics of the host.
     pub gauges: Vec<Gauge>,
 }
 
-/// A number that a host knows of itself.
+/// An additional metric of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gauge {
-    /// Its name in Prometheus' form.
+    /// Its Prometheus name.
     pub name: &'static str,
-    /// What it counts, as a sentence.
+    /// Its description, as a sentence.
     pub help: &'static str,
-    /// Whether it only grows.
+    /// Whether it only increases.
     pub kind: GaugeKind,
-    /// The number.
+    /// The value.
     pub value: u64,
 }
 
-/// Whether a number only grows.
+/// Whether a value only increases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GaugeKind {
-    /// It only grows until the process ends.
+    /// It only increases until the process ends.
     Counter,
-    /// It grows and shrinks.
+    /// It increases and decreases.
     Gauge,
 }
 
-/// The answer in one of its forms.
+/// The response in one of its formats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetricsAnswer {
     /// A JSON object.
@@ -60,7 +60,7 @@ pub enum MetricsAnswer {
 }
 
 impl MetricsScope {
-    /// The word for it.
+    /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ impl GaugeKind {
 }
 
 impl MetricsSnapshot {
-    /// The answer that a request with these fields is for.
+    /// The response in the format that a request with these fields accepts.
     #[must_use]
     pub fn answer(&self, fields: &HeaderMap) -> MetricsAnswer {
         if wants_text(fields) { MetricsAnswer::Text(self.to_prometheus()) } else { MetricsAnswer::Json(self.to_json()) }
@@ -107,7 +107,8 @@ impl MetricsSnapshot {
     }
 }
 
-/// Whether a request prefers Prometheus' text to JSON: it accepts `text/plain` or OpenMetrics and does not name JSON.
+/// Whether a request prefers the Prometheus text format to JSON: it accepts `text/plain` or OpenMetrics and does not
+/// name JSON.
 #[must_use]
 pub fn wants_text(fields: &HeaderMap) -> bool {
     let accepted: Vec<&str> = fields.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -143,7 +144,7 @@ mod tests {
         let gauge = Gauge { name: "g", help: "G.", kind: GaugeKind::Gauge, value: 3 };
         let snapshot =
             MetricsSnapshot { scope: MetricsScope::Isolate, metrics: Metrics::default(), gauges: vec![gauge] };
-        let MetricsAnswer::Json(json) = snapshot.answer(&HeaderMap::new()) else { panic!("JSON is the usual form") };
+        let MetricsAnswer::Json(json) = snapshot.answer(&HeaderMap::new()) else { panic!("JSON is the default") };
         assert_eq!(json["scope"], "isolate");
         let families = json["metrics"].as_array().unwrap();
         assert_eq!(families.last().unwrap()["samples"][0]["value"], 3);

@@ -1,11 +1,11 @@
-//! The operator endpoint: how people and machines reach a running gateway, the same way on every host.
+//! The operator endpoint: an HTTP interface to a running gateway for people and programs, the same on every host.
 //!
-//! It answers only where at least one token is bound to it (see [`Tokens`]); elsewhere its paths are answered as an unknown
-//! route is. Its paths are never routed to an upstream ([`Place`]). What can be asked for is a [`Resource`]: a method, a path,
-//! the [`Role`] it takes. The types of requests and answers are here; what has to wait for a store is done in `tollgate-edge`.
+//! It is available only if at least one token is bound to it (see [`Tokens`]); otherwise its paths get the response of
+//! an unknown route. Its paths are never routed to an upstream ([`Place`]). A [`Resource`] is a method, a path and the
+//! required [`Role`]. The types of requests and responses are here; handlers that await a store are in `tollgate-edge`.
 //!
-//! To add a resource: a variant of [`Resource`] with its row of facts, its request and answer beside the others here, and one
-//! handler in `edge/src/operator/`.
+//! To add a resource: a variant of [`Resource`] with its row of facts, the types of its request and response in this
+//! folder, and one handler in `edge/src/operator/`.
 
 mod attempts;
 mod audit;
@@ -16,7 +16,7 @@ mod purge;
 mod resource;
 mod token;
 
-pub use attempts::{FailedAttempts, Noted};
+pub use attempts::{FailedAttempts, FailureHandling};
 pub use audit::{AuditCaller, AuditEvent, AuditOutcome};
 pub use keys::{IssuedKey, KeyReference, KeyRequest, KeyView};
 pub use metrics::{Gauge, GaugeKind, MetricsAnswer, MetricsScope, MetricsSnapshot, wants_text};
@@ -32,7 +32,7 @@ use crate::problem::{Problem, ProblemKind};
 
 /// Checks that a request declares JSON as the type of its content.
 ///
-/// A page in a browser cannot send this type to another origin without asking first (CORS), which is never allowed here.
+/// A web page cannot send this type to another origin without a CORS preflight, which is never allowed here.
 ///
 /// # Errors
 /// The problem to answer with.
@@ -46,7 +46,7 @@ pub fn check_json(fields: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::plain(ProblemKind::UnsupportedMediaType, detail))
 }
 
-/// Reads the JSON content of a request strictly: unknown, missing and repeated members are refused.
+/// Parses the JSON content of a request strictly: unknown, missing and repeated members are refused.
 fn read<T: serde::de::DeserializeOwned>(content: &[u8], form: &'static str) -> Result<T, Problem> {
     serde_json::from_slice(content).map_err(|error| {
         let place = format!("line {} column {}", error.line(), error.column());
@@ -60,5 +60,5 @@ fn is_name(text: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// As long as a name may be in fixtures.
+/// The maximum length of a name, as in fixtures.
 const NAME_BYTES_MAX: usize = 80;

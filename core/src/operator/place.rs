@@ -1,4 +1,4 @@
-//! Where the operator endpoint stands: a path of its own on every host name, or a host name of its own.
+//! The address of the operator endpoint: a path prefix on every host name, or a dedicated host name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,36 +7,36 @@ use thiserror::Error;
 
 use crate::route::{CanonicalPath, HostName};
 
-/// Where the endpoint stands.
+/// The address of the endpoint.
 ///
-/// Requests for these paths and for this host never reach an upstream, whether the endpoint answers them or not.
+/// Requests for these paths and for this host never reach an upstream, whether the endpoint is on or off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The path that all its paths begin with.
+    /// The prefix of all its paths.
     pub prefix: Prefix,
-    /// The host it answers at; absent, it answers at every host.
+    /// The dedicated host; absent, the endpoint is available on every host.
     ///
     /// Nothing else is answered at this host.
     pub host: Option<HostName>,
 }
 
-/// A path of one or more segments, `/.tollgate` where nothing else is set.
+/// A path of one or more segments; the default is `/.tollgate`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefix(String);
 
-/// A text that cannot be a [`Prefix`].
+/// A text that is not a valid [`Prefix`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "the path of the operator endpoint is `/` and a segment of letters, digits, `-`, `.`, `_` and `~`, once or several times, at most 64 bytes"
+    "the path of the operator endpoint must consist of one or more segments, each `/` followed by letters, digits, `-`, `.`, `_` and `~`, of at most 64 bytes in total"
 )]
 pub struct PlaceError;
 
 /// A request as the endpoint sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim<'p> {
-    /// It is not for the endpoint.
+    /// It is not for the endpoint. It may be routed.
     Foreign,
-    /// It is for the endpoint, which does not answer there.
+    /// It is for the endpoint, which is not available there.
     Reserved,
     /// It is for the endpoint: the path below the prefix, without the slash it begins with.
     Mine(&'p str),
@@ -57,7 +57,7 @@ impl Place {
 }
 
 impl Prefix {
-    /// The prefix as it is written.
+    /// The prefix as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -95,7 +95,7 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// Longer than any prefix that people choose.
+/// Longer than any prefix in practice.
 const PREFIX_BYTES_MAX: usize = 64;
 
 #[cfg(test)]
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn without_a_host_of_its_own_the_prefix_is_claimed_on_every_host() {
+    fn without_a_dedicated_host_the_prefix_is_claimed_on_every_host() {
         let place = Place::default();
         check(&place, "a.test", "/.tollgate/v1/purges", Claim::Mine("v1/purges"));
         check(&place, "b.test", "/.tollgate", Claim::Mine(""));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_host_of_its_own_is_claimed_whole_and_the_prefix_stays_reserved_elsewhere() {
+    fn a_dedicated_host_is_claimed_completely_and_the_prefix_stays_reserved_elsewhere() {
         let place = Place { host: Some(HostName::from_authority("ops.test").unwrap()), ..Place::default() };
         check(&place, "ops.test", "/.tollgate/v1", Claim::Mine("v1"));
         check(&place, "ops.test", "/pets", Claim::Reserved);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_prefix_is_whole_segments_that_need_no_escapes() {
+    fn a_prefix_consists_of_whole_segments_without_escapes() {
         for good in ["/.tollgate", "/ops", "/a/b-c_d~e"] {
             assert_eq!(good.parse::<Prefix>().unwrap().as_str(), good);
         }

@@ -1,4 +1,4 @@
-//! Purges: what a request names, and what is answered.
+//! Purges: requests and responses.
 
 use http::Uri;
 use serde::{Deserialize, Serialize};
@@ -11,18 +11,18 @@ use crate::route::{CanonicalPath, HostName};
 /// A request for a purge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PurgeRequest {
-    /// What is to be purged.
+    /// What to purge.
     pub target: PurgeTarget,
 }
 
-/// What is to be purged.
+/// What to purge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PurgeTarget {
     /// Everything.
     All,
     /// The resource with this key.
     Key(CacheKey),
-    /// The resources that GETs for this URL are stored under.
+    /// The resources under which responses to a GET of this URL are stored.
     Url {
         /// Its host.
         host: HostName,
@@ -36,13 +36,13 @@ pub enum PurgeTarget {
 /// What was purged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurgeAnswer {
-    /// The keys of the resources; empty where everything is purged.
+    /// The keys of the resources; empty if everything is purged.
     pub keys: Vec<String>,
     /// Whether everything is purged.
     pub all: bool,
 }
 
-/// The content of a request, member by member.
+/// The JSON content of a request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Content {
@@ -53,30 +53,30 @@ struct Content {
 }
 
 impl PurgeRequest {
-    /// Reads the content of a request.
+    /// Parses the content of a request.
     ///
     /// # Errors
-    /// The problem to answer with.
+    /// The problem for the response.
     pub fn parse(content: &[u8]) -> Result<Self, Problem> {
         let target = match read(content, FORM)? {
             Content { all: true, key: None, url: None } => PurgeTarget::All,
             Content { all: false, key: Some(key), url: None } => CacheKey::parse(&key)
                 .map(PurgeTarget::Key)
-                .ok_or_else(|| refuse("`key` is 64 hexadecimal digits, as Cache-Status names it."))?,
+                .ok_or_else(|| refuse("`key` must be the 64 hexadecimal digits of the key in Cache-Status."))?,
             Content { all: false, key: None, url: Some(url) } => url_target(&url)?,
-            Content { .. } => return Err(refuse(format!("Name one thing to purge: {FORM}."))),
+            Content { .. } => return Err(refuse(format!("Send exactly one of: {FORM}."))),
         };
         Ok(Self { target })
     }
 }
 
 fn url_target(url: &str) -> Result<PurgeTarget, Problem> {
-    let whole = || refuse("`url` is a whole URL, such as https://api.example.com/pets?page=2.");
-    let url: Uri = url.parse().map_err(|_| whole())?;
-    let authority = url.authority().ok_or_else(whole)?;
-    let host = HostName::from_authority(authority.as_str()).map_err(|_| whole())?;
+    let invalid = || refuse("`url` must be an absolute URL, such as https://api.example.com/pets?page=2.");
+    let url: Uri = url.parse().map_err(|_| invalid())?;
+    let authority = url.authority().ok_or_else(invalid)?;
+    let host = HostName::from_authority(authority.as_str()).map_err(|_| invalid())?;
     let path = CanonicalPath::parse(url.path().as_bytes())
-        .map_err(|error| refuse(format!("`url` has a path that no request can have: {error}.")))?;
+        .map_err(|error| refuse(format!("`url` has an invalid path: {error}.")))?;
     let query = url.query().filter(|query| !query.is_empty()).map(str::to_owned);
     Ok(PurgeTarget::Url { host, path, query })
 }
@@ -93,7 +93,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_purge_names_one_thing() {
+    fn a_purge_has_exactly_one_target() {
         let target = |text: &str| PurgeRequest::parse(text.as_bytes()).map(|request| request.target);
         let key = "ab".repeat(32);
         assert_eq!(target(r#"{"all":true}"#), Ok(PurgeTarget::All));

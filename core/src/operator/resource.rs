@@ -1,44 +1,44 @@
-//! What can be asked for: a method, a path, a role.
+//! The resources: each has a method, a path and a role.
 
 use http::Method;
 
 use super::Role;
 
-/// One thing that can be asked for. docs/operator.md describes each.
+/// One resource. docs/operator.md describes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
-    /// What was counted.
+    /// Returns metrics.
     Metrics,
-    /// Takes stored responses out of use.
+    /// Purges stored responses.
     NewPurge,
-    /// Issues an API key.
+    /// Creates an API key.
     NewKey,
-    /// What is known of an API key.
+    /// Returns the metadata of an API key.
     ShowKey,
     /// Revokes an API key.
     RevokeKey,
 }
 
-/// What a method and a path lead to.
+/// The resource of a method and a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<'p> {
-    /// A resource, and the segment of the path that stands for its parameter; empty where it has none.
+    /// A resource, and the path segment that is its parameter; empty if it has none.
     Resource(Resource, &'p str),
-    /// The path is known with these methods only.
+    /// The path exists with these methods only.
     OtherMethods(Vec<Method>),
-    /// The path is not known.
+    /// The path does not exist.
     Nothing,
 }
 
-/// What is fixed about a resource.
+/// The constant properties of a resource.
 struct Facts {
     method: Method,
-    /// The path below the prefix; `{}` stands for one segment.
+    /// The path below the prefix; `{}` matches one segment.
     path: &'static str,
     role: Role,
     /// Its name in the audit log.
     action: &'static str,
-    /// Whether it changes something; then it is also recorded in the store.
+    /// Whether it changes something; if so, its audit is also stored as a record.
     changes: bool,
     /// Whether its request has content.
     has_content: bool,
@@ -59,19 +59,19 @@ impl Resource {
         }
     }
 
-    /// The method it is asked for with; HEAD stands for GET.
+    /// Its method; HEAD is treated as GET.
     #[must_use]
     pub fn method(self) -> Method {
         self.facts().method
     }
 
-    /// The path below the endpoint's prefix; `{}` stands for one segment.
+    /// The path below the endpoint's prefix; `{}` matches one segment.
     #[must_use]
     pub fn path(self) -> &'static str {
         self.facts().path
     }
 
-    /// The role it takes.
+    /// The required role.
     #[must_use]
     pub fn role(self) -> Role {
         self.facts().role
@@ -116,18 +116,18 @@ impl Facts {
         Self { method: Method::GET, path, role, action, changes: false, has_content: false }
     }
 
-    /// One that changes something and is told in JSON what.
+    /// A resource that changes something and has a JSON request.
     const fn takes(path: &'static str, role: Role, action: &'static str) -> Self {
         Self { method: Method::POST, path, role, action, changes: true, has_content: true }
     }
 
-    /// One that changes what its path names.
+    /// A resource that changes what its path identifies.
     const fn changes(path: &'static str, role: Role, action: &'static str) -> Self {
         Self { method: Method::POST, path, role, action, changes: true, has_content: false }
     }
 }
 
-/// What stands for `{}`, where the path is of this form.
+/// The segment that matches `{}`, if the path has this form.
 fn parameter<'p>(form: &str, path: &'p str) -> Option<&'p str> {
     let mut segments = path.split('/');
     let mut found = "";
@@ -148,7 +148,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_method_and_a_path_lead_to_one_resource() {
+    fn a_method_and_a_path_identify_one_resource() {
         let find = |method: &str, path| Resource::find(&method.parse().unwrap(), path);
         assert_eq!(find("GET", "v1/metrics"), Found::Resource(Resource::Metrics, ""));
         assert_eq!(find("HEAD", "v1/metrics"), Found::Resource(Resource::Metrics, ""));

@@ -1,4 +1,4 @@
-//! Who may ask: bearer tokens, each with a name and a role.
+//! Authentication of operators: bearer tokens, each with a name and a role.
 
 use std::fmt;
 
@@ -15,28 +15,28 @@ use crate::secret::Secret;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// To look, and to change nothing.
+    /// Read access only.
     Read,
-    /// To purge stored responses, and nothing else.
+    /// Purging stored responses, and nothing else.
     Purge,
     /// Everything.
     Operate,
 }
 
-/// Who asks, as the audit log names them.
+/// The caller, as named in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The token's name, or its role's where it has none.
+    /// The token's name, or that of its role if it has none.
     pub name: String,
-    /// What it allows.
+    /// Its role.
     pub role: Role,
 }
 
 /// The tokens that are bound to the endpoint. Only their digests are kept.
 ///
-/// A secret of a role holds one token or several, divided by blanks, commas or line ends; `NAME:TOKEN` names one. A token has
-/// 32 to 256 characters of `A-Z a-z 0-9 - . _ ~ + /`, with `=` at its end (RFC 6750, section 2.1): 128 random bits fit in the
-/// shortest, so that guessing is hopeless at any rate.
+/// The secret of a role contains one or more tokens, separated by whitespace or commas; `NAME:TOKEN` gives a token a
+/// name. A token has 32 to 256 characters of `A-Z a-z 0-9 - . _ ~ + /`, optionally followed by `=` (RFC 6750, section
+/// 2.1): the shortest can contain 128 random bits, so guessing is infeasible.
 #[derive(Clone, Default)]
 pub struct Tokens(Vec<Bound>);
 
@@ -46,7 +46,7 @@ struct Bound {
     digest: [u8; 32],
 }
 
-/// Why a bound secret cannot be used. Says nothing of its content.
+/// Why a bound secret cannot be used. Reveals nothing about its content.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TokenError {
     /// A token that is too short, too long, or has other characters.
@@ -57,7 +57,7 @@ pub enum TokenError {
         /// Which token of the secret, from 1.
         number: usize,
     },
-    /// A name that cannot be one.
+    /// An invalid name.
     #[error("{secret}: the name of token {number} is not 1 to 80 letters, digits, `-`, `_` and `.`")]
     Name {
         /// The secret's name.
@@ -65,13 +65,13 @@ pub enum TokenError {
         /// Which token of the secret, from 1.
         number: usize,
     },
-    /// More tokens than are taken in all.
+    /// More tokens than allowed in total.
     #[error("{secret}: there are more than {TOKENS_MAX} tokens")]
     TooMany {
         /// The secret's name.
         secret: String,
     },
-    /// One token stands twice, so that it would not be known who asks.
+    /// A token is bound twice, so the caller would be ambiguous.
     #[error("{secret}: token {number} is bound already")]
     Repeated {
         /// The secret's name.
@@ -85,7 +85,7 @@ impl Role {
     /// Every role.
     pub const ALL: [Self; 3] = [Self::Read, Self::Purge, Self::Operate];
 
-    /// The word for it.
+    /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -95,7 +95,7 @@ impl Role {
         }
     }
 
-    /// The name of the secret that holds its tokens.
+    /// The name of the secret with its tokens.
     #[must_use]
     pub const fn secret_name(self) -> &'static str {
         match self {
@@ -105,7 +105,7 @@ impl Role {
         }
     }
 
-    /// Whether a token of this role allows what takes `needed`.
+    /// Whether a token of this role may use what requires `needed`.
     #[must_use]
     pub fn allows(self, needed: Self) -> bool {
         self == needed || self == Self::Operate
@@ -116,7 +116,7 @@ impl Tokens {
     /// Adds the tokens in the secret of a role; an empty secret has none.
     ///
     /// # Errors
-    /// When one of them cannot be used; then none is added.
+    /// If one of them cannot be used; then none is added.
     pub fn add(&mut self, role: Role, secret: &Secret) -> Result<(), TokenError> {
         let name_of_secret = || role.secret_name().to_owned();
         let before = self.0.len();
@@ -126,9 +126,9 @@ impl Tokens {
             let bound = match self.bound(role, entry) {
                 Ok(_) if self.0.len() >= TOKENS_MAX => Err(TokenError::TooMany { secret: name_of_secret() }),
                 Ok(bound) => Ok(bound),
-                Err(Wrong::Name) => Err(TokenError::Name { secret: name_of_secret(), number }),
-                Err(Wrong::Token) => Err(TokenError::Form { secret: name_of_secret(), number }),
-                Err(Wrong::Repeated) => Err(TokenError::Repeated { secret: name_of_secret(), number }),
+                Err(Invalid::Name) => Err(TokenError::Name { secret: name_of_secret(), number }),
+                Err(Invalid::Token) => Err(TokenError::Form { secret: name_of_secret(), number }),
+                Err(Invalid::Repeated) => Err(TokenError::Repeated { secret: name_of_secret(), number }),
             };
             let bound = bound.inspect_err(|_| self.0.truncate(before))?;
             self.0.push(bound);
@@ -142,25 +142,25 @@ impl Tokens {
         self.0.is_empty()
     }
 
-    /// Who sends a request with these fields.
+    /// The caller of a request with these fields.
     ///
-    /// The time it takes depends on the length of what was presented and on how many tokens are bound, not on their content.
+    /// The time depends on the length of the presented token and on the number of bound tokens, not on their content.
     ///
     /// # Errors
-    /// The problem to answer with: no token, more than one, or an unknown one.
+    /// The problem for the response: no token, more than one, or an unknown one.
     pub fn authenticate(&self, fields: &HeaderMap) -> Result<&Caller, Problem> {
         let mut lines = fields.get_all(AUTHORIZATION).iter();
         let Some(line) = lines.next() else {
             return Err(challenge(
                 ProblemKind::CredentialMissing,
-                "A bearer token of the operator endpoint is needed.",
+                "A bearer token of the operator endpoint is required.",
             ));
         };
         let presented = if lines.next().is_some() { None } else { bearer(line.as_bytes()) };
         let Some(presented) = presented else {
             return Err(challenge(
                 ProblemKind::CredentialMalformed,
-                "Send one field, as in Authorization: Bearer TOKEN.",
+                "Send one field in the form Authorization: Bearer TOKEN.",
             ));
         };
         self.caller(presented).ok_or_else(|| {
@@ -179,17 +179,17 @@ impl Tokens {
         found
     }
 
-    fn bound(&self, role: Role, entry: &str) -> Result<Bound, Wrong> {
+    fn bound(&self, role: Role, entry: &str) -> Result<Bound, Invalid> {
         let (name, token) = entry.split_once(':').unwrap_or((role.as_str(), entry));
         if !super::is_name(name) {
-            return Err(Wrong::Name);
+            return Err(Invalid::Name);
         }
         if !is_token(token) {
-            return Err(Wrong::Token);
+            return Err(Invalid::Token);
         }
         let digest = Sha256::digest(token.as_bytes()).into();
         if self.0.iter().any(|bound| bound.digest == digest) {
-            return Err(Wrong::Repeated);
+            return Err(Invalid::Repeated);
         }
         Ok(Bound { caller: Caller { name: name.to_owned(), role }, digest })
     }
@@ -202,21 +202,21 @@ impl fmt::Debug for Tokens {
 }
 
 impl Caller {
-    /// Checks that the caller's role allows what takes `needed`.
+    /// Checks that the caller's role may use what requires `needed`.
     ///
     /// # Errors
-    /// The problem to answer with.
+    /// The problem for the response.
     pub fn check_role(&self, needed: Role) -> Result<(), Problem> {
         if self.role.allows(needed) {
             return Ok(());
         }
         let detail =
-            format!("This takes the role `{}`; the token has the role `{}`.", needed.as_str(), self.role.as_str());
+            format!("This requires the role `{}`; the token has the role `{}`.", needed.as_str(), self.role.as_str());
         Err(Problem::plain(ProblemKind::RoleMissing, detail))
     }
 }
 
-enum Wrong {
+enum Invalid {
     Name,
     Token,
     Repeated,
@@ -226,7 +226,7 @@ fn challenge(kind: ProblemKind, detail: &'static str) -> Problem {
     Problem::plain(kind, detail).with(WWW_AUTHENTICATE, "Bearer realm=\"tollgate-operator\"")
 }
 
-/// The token of the `Bearer` scheme; its name is in any case (RFC 9110, section 11.1).
+/// The token of the `Bearer` scheme, whose name is case-insensitive (RFC 9110, section 11.1).
 fn bearer(line: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = line.split_at_checked(SCHEME.len())?;
     let token = rest.strip_prefix(b" ").map(<[u8]>::trim_ascii)?;
@@ -240,17 +240,17 @@ fn is_token(text: &str) -> bool {
         && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
 }
 
-/// Compares without stopping at the first difference.
+/// Compares without an early exit.
 fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
     let difference = a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y));
     std::hint::black_box(difference) == 0
 }
 
-/// What the names of all secrets of the endpoint begin with. A project cannot name these: `${secret.TOLLGATE_OPERATOR_READ}`
-/// would send an operator's token to an upstream.
+/// The prefix of the names of all secrets of the endpoint. A project cannot use them:
+/// `${secret.TOLLGATE_OPERATOR_READ}` would send an operator's token to an upstream.
 pub const SECRET_PREFIX: &str = "TOLLGATE_OPERATOR_";
 
-/// Tokens bound at most: more than a team has machines and people that reach a gateway.
+/// Maximum number of bound tokens: more than the people and programs of a team that operate a gateway.
 pub(crate) const TOKENS_MAX: usize = 64;
 
 /// 128 bits in hexadecimal, or 192 in base64.
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_bound_token_tells_who_asks_and_in_what_role() {
+    fn a_bound_token_identifies_the_caller_and_its_role() {
         let tokens = tokens();
         let caller = |line: String| tokens.authenticate(&asked(&[&line])).unwrap().clone();
         assert_eq!(caller(format!("Bearer {READ}")), Caller { name: "read".into(), role: Role::Read });
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn tokens_do_not_print() {
+    fn tokens_are_never_printed() {
         let printed = format!("{:?}", tokens());
         assert!(printed.contains("ci") && !printed.contains(CI) && !printed.contains("digest"), "{printed}");
     }

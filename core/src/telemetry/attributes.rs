@@ -1,4 +1,4 @@
-//! The names of our attributes: OpenTelemetry's semantic conventions where they have one, `tollgate.*` otherwise.
+//! The names of attributes and metrics: those of OpenTelemetry's semantic conventions if they exist, `tollgate.*` otherwise.
 
 pub(super) const METHOD: &str = "http.request.method";
 pub(super) const STATUS: &str = "http.response.status_code";
@@ -16,13 +16,13 @@ pub(super) const PROBLEM: &str = "tollgate.problem";
 pub(super) const POLICY: &str = "tollgate.policy";
 pub(super) const CACHE: &str = "tollgate.cache";
 pub(super) const UPSTREAM: &str = "tollgate.upstream";
-/// A status class, or the error type where there was no response.
+/// A status class, or the error type if there was no response.
 pub(super) const UPSTREAM_OUTCOME: &str = "tollgate.upstream.outcome";
 pub(super) const PHASE: &str = "tollgate.phase";
 pub(super) const VERDICT: &str = "tollgate.verdict";
 /// The stable code of a reason.
 pub(super) const CODE: &str = "tollgate.reason.code";
-/// A reason in words.
+/// A reason as text.
 pub(super) const REASON: &str = "tollgate.reason";
 
 /// Duration of exchanges in seconds, by route, method and status class.
@@ -31,7 +31,7 @@ pub(super) const DURATION: &str = "http.server.request.duration";
 pub(super) const UPSTREAM_DURATION: &str = "http.client.request.duration";
 /// Refusals and errors, by route, policy and problem.
 pub(super) const REFUSALS: &str = "tollgate.refusals";
-/// Exchanges by what the cache did.
+/// Exchanges by the result of the cache.
 pub(super) const CACHE_OUTCOMES: &str = "tollgate.cache.outcomes";
-/// Decisions made without a store that was away.
+/// Decisions made while their store was unavailable.
 pub(super) const OPEN_ON_FAILURE: &str = "tollgate.open_on_failure";

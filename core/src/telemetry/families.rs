@@ -1,4 +1,4 @@
-//! Metrics as JSON: one object for each family, with the names and labels of the Prometheus form.
+//! Metrics as JSON: one object for each metric family, with the names and labels of the Prometheus format.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ fn count(count: &u64) -> Value {
     json!({"value": count})
 }
 
-/// Buckets are cumulative, as in Prometheus; the last bound is infinite and so is left to `count`.
+/// Buckets are cumulative, as in Prometheus; the last bound is infinite, so `count` represents it.
 fn histogram(histogram: &Histogram) -> Value {
     let mut total = 0;
     let buckets = BOUNDS_US.iter().zip(histogram.buckets).map(|(bound, count)| {

@@ -1,4 +1,4 @@
-//! Values of labels: words of the gateway's own, or names that are shared with settings. Neither is copied to be counted.
+//! Values of labels: fixed words, or names that are shared with the settings. Neither is copied when a metric is counted.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// A value of a label, ordered and compared as its text.
 #[derive(Clone, Debug)]
 pub(super) enum Label {
-    /// A word of the gateway's own.
+    /// A fixed word.
     Fixed(&'static str),
     /// A name from the configuration.
     Shared(Arc<str>),

@@ -10,7 +10,7 @@ use crate::hex;
 use crate::policy_name::PolicyName;
 use crate::time::micros_as_millis;
 
-/// One JSON object in one line, without a line end: no key, no query, no client address, no content.
+/// One JSON object in one line, without a line break. It contains no key, no query, no client address and no content.
 #[must_use]
 pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
     let (route, principal, refusal) = (record.route(), record.principal(), record.refusal());
@@ -43,7 +43,7 @@ pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
     serde_json::to_string(&line).unwrap_or_default()
 }
 
-/// One attempt at an upstream.
+/// One call to an upstream.
 #[derive(Serialize)]
 struct Call<'a> {
     name: &'a str,
@@ -99,6 +99,6 @@ struct Line<'a> {
     upstream: Vec<Call<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     open_on_failure: Vec<&'a str>,
-    /// The hash of the events: equal for equal decisions, whatever the host.
+    /// The hash of the events: equal for equal decisions, on every host.
     decisions: String,
 }

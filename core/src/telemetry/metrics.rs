@@ -1,4 +1,4 @@
-//! Metrics per route, bounded in number, and their Prometheus text form.
+//! Metrics per route, with a bounded number of series, and their Prometheus text format.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use super::record::status_class;
 use crate::bounds::METRIC_SERIES_MAX;
 use crate::forward::UpstreamError;
 
-/// Counters and histograms since the start (or since they were last taken).
+/// Counters and histograms since the start (or since the last export).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
     /// By route id, method and status class.
@@ -19,13 +19,13 @@ pub struct Metrics {
     pub(super) upstream_calls: BTreeMap<[Label; 2], Histogram>,
     /// By route id, policy and problem.
     pub(super) refusals: BTreeMap<[Label; 3], u64>,
-    /// By route id and what the cache did.
+    /// By route id and result of the cache.
     pub(super) cache: BTreeMap<[Label; 2], u64>,
     /// By policy.
     pub(super) open_on_failure: BTreeMap<[Label; 1], u64>,
 }
 
-/// A histogram of durations, with the bucket bounds OpenTelemetry advises for HTTP and three below them.
+/// A histogram of durations, with the bucket bounds that OpenTelemetry recommends for HTTP, and three smaller ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     /// Counts per bucket; the last one is above every bound.
@@ -65,7 +65,7 @@ impl Metrics {
         }
     }
 
-    /// Whether nothing was counted.
+    /// Whether there are no counts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.exchanges.is_empty()
@@ -90,11 +90,11 @@ impl Metrics {
         counters(
             &mut out,
             "tollgate_cache_outcomes_total",
-            "Exchanges by what the cache did.",
+            "Exchanges by the result of the cache.",
             ["route_id", "outcome"],
             &self.cache,
         );
-        let help = "Decisions made without a store that was away.";
+        let help = "Decisions made while their store was unavailable.";
         counters(&mut out, "tollgate_open_on_failure_total", help, ["policy"], &self.open_on_failure);
         out
     }
@@ -115,7 +115,7 @@ impl Histogram {
     }
 }
 
-/// The value of a series; past [`METRIC_SERIES_MAX`] series, that of the one overflow series.
+/// The value of a series; beyond [`METRIC_SERIES_MAX`] series, that of the overflow series.
 fn slot<const N: usize, V: Default>(series: &mut BTreeMap<[Label; N], V>, key: [Label; N]) -> &mut V {
     let full = series.len() >= METRIC_SERIES_MAX && !series.contains_key(&key);
     let key = if full { std::array::from_fn(|_| Label::Fixed("overflow")) } else { key };

@@ -1,7 +1,7 @@
-//! Telemetry as data: what is known of a finished exchange, and its forms as log line, metrics and OTLP.
+//! Telemetry as data: the record of a finished exchange, and its output as log line, metrics and OTLP.
 //!
-//! Everything is made from one [`ExchangeRecord`] after the reply. It holds no key, no query and no content, so no form
-//! can leak them; the path appears only as the route's template.
+//! Everything is derived from one [`ExchangeRecord`] after the reply. It contains no key, no query and no content, so no
+//! output can leak them; the path appears only as the route's template.
 
 mod attributes;
 mod families;
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec;
 use crate::secret::SecretText;
 
-/// What is told of exchanges, and to whom.
+/// Where telemetry is written and exported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
@@ -32,7 +32,7 @@ pub struct TelemetrySettings {
     /// Whether each exchange writes one line to the platform's log.
     #[cbor(n(0), skip_if = "codec::is_default")]
     pub log: bool,
-    /// Where batches go over OTLP/HTTP.
+    /// The OTLP/HTTP receiver of batches.
     #[serde(default)]
     #[n(1)]
     pub otlp: Option<OtlpSettings>,
@@ -50,7 +50,7 @@ pub struct OtlpSettings {
     #[serde(default)]
     #[cbor(n(1), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub fields: Vec<(String, SecretText)>,
-    /// How long finished exchanges are gathered before a batch is sent, in milliseconds.
+    /// How long finished exchanges are collected before a batch is sent, in milliseconds.
     #[n(2)]
     pub interval_ms: u64,
 }

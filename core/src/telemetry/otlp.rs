@@ -12,7 +12,7 @@ use crate::time::{Timestamp, micros_as_secs};
 
 /// The content of a request to `/v1/traces`: a server span per exchange, a client span per call to an upstream.
 ///
-/// Only sampled exchanges are told; `None` when none of them is.
+/// Only sampled exchanges are exported; `None` if none of them is sampled.
 #[must_use]
 pub fn traces_request(gateway: &str, records: &[ExchangeRecord]) -> Option<Vec<u8>> {
     let spans: Vec<Value> = records.iter().filter(|r| r.trace.sampled).flat_map(spans_of).collect();
@@ -26,9 +26,9 @@ pub fn traces_request(gateway: &str, records: &[ExchangeRecord]) -> Option<Vec<u
     serde_json::to_vec(&request).ok()
 }
 
-/// The content of a request to `/v1/metrics`: what was counted between two instants.
+/// The content of a request to `/v1/metrics`: the counts between two instants.
 ///
-/// The period begins at its end at the latest: the wall clock may have stepped back in between.
+/// The start of the period is never after its end, although the wall clock may have stepped back in between.
 #[must_use]
 pub fn metrics_request(gateway: &str, metrics: &Metrics, from: Timestamp, to: Timestamp) -> Option<Vec<u8>> {
     if metrics.is_empty() {
@@ -51,10 +51,10 @@ pub fn metrics_request(gateway: &str, metrics: &Metrics, from: Timestamp, to: Ti
         sum(attr::CACHE_OUTCOMES, &cache.collect::<Vec<_>>()),
         sum(attr::OPEN_ON_FAILURE, &open.collect::<Vec<_>>()),
     ];
-    let told: Vec<Value> = all.into_iter().flatten().collect();
+    let metrics: Vec<Value> = all.into_iter().flatten().collect();
     let request = json!({"resourceMetrics": [{
         "resource": resource(gateway),
-        "scopeMetrics": [{"scope": scope(), "metrics": told}],
+        "scopeMetrics": [{"scope": scope(), "metrics": metrics}],
     }]});
     serde_json::to_vec(&request).ok()
 }

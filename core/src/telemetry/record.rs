@@ -1,4 +1,4 @@
-//! What is known of a finished exchange.
+//! The record of a finished exchange.
 
 use crate::authn::Principal;
 use crate::cache::CacheOutcome;
@@ -7,39 +7,38 @@ use crate::time::Timestamp;
 
 use super::TraceContext;
 
-/// A finished exchange: when, how long, how answered, and the events on its way. What else is known of it is folded from
-/// the events.
+/// A finished exchange: its time, duration, result and events. Everything else is derived from the events.
 #[derive(Clone, Debug)]
 pub struct ExchangeRecord {
-    /// The id that the client and the upstream learned.
+    /// The id that was sent to the client and the upstream.
     pub request_id: String,
-    /// Its place in a distributed trace.
+    /// Its ids in a distributed trace.
     pub trace: TraceContext,
     /// When it was received.
     pub started: Timestamp,
-    /// Until the response's head was ready, or its content delivered where the platform lets that be seen, in
-    /// microseconds. On a platform whose clock stands still between I/O, only waiting counts.
+    /// In microseconds, until the content was delivered, or until the response's head was ready if the platform cannot
+    /// observe the delivery. On a platform whose clock advances only with I/O, only the time spent in I/O counts.
     pub duration_us: u64,
-    /// The method, or `_OTHER` where it is none of the registered ones (bounded cardinality).
+    /// The method, or `_OTHER` if it is not one of the registered ones (bounded cardinality).
     pub method: &'static str,
-    /// The status it was answered with.
+    /// The status of the response.
     pub status: u16,
-    /// Bytes of content delivered, where the platform lets them be seen.
+    /// Bytes of content delivered, if the platform can observe them.
     pub content_bytes: Option<u64>,
-    /// Whether the delivery was broken off: by the client (`Some(false)`) or by the upstream (`Some(true)`).
+    /// Whether the delivery was aborted: by the client (`Some(false)`) or by the upstream (`Some(true)`).
     pub aborted_by_upstream: Option<bool>,
-    /// What happened on the way.
+    /// The events, in order.
     pub events: Events,
 }
 
 impl ExchangeRecord {
-    /// The route it took.
+    /// The selected route.
     #[must_use]
     pub fn route(&self) -> Option<&RouteLabel> {
         self.events.route().map(AsRef::as_ref)
     }
 
-    /// Whom it was made for.
+    /// The authenticated principal.
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
         self.events.principal().map(AsRef::as_ref)
@@ -51,13 +50,13 @@ impl ExchangeRecord {
         self.events.refusal()
     }
 
-    /// What the cache did, if the route has one.
+    /// The result of the cache, if the route has one.
     #[must_use]
     pub fn cache(&self) -> Option<CacheOutcome> {
         self.events.cache()
     }
 
-    /// The calls to upstreams, in order: each attempt is one.
+    /// The calls to upstreams, in order, one for each attempt.
     pub fn calls(&self) -> impl Iterator<Item = &UpstreamRecord> {
         self.events.calls()
     }
@@ -68,7 +67,7 @@ impl ExchangeRecord {
         status_class(self.status)
     }
 
-    /// The methods that telemetry tells apart (OpenTelemetry's well-known set); others are `_OTHER`.
+    /// The methods that telemetry distinguishes (OpenTelemetry's well-known set); others are `_OTHER`.
     #[must_use]
     pub fn known_method(method: &http::Method) -> &'static str {
         const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];

@@ -1,4 +1,4 @@
-//! W3C Trace Context: taken from the client, passed on to the upstream.
+//! W3C Trace Context: received from the client, forwarded to the upstream.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -7,12 +7,12 @@ use crate::event::SpanId;
 use crate::forward::Edits;
 use crate::hex;
 
-/// The field that carries the trace and the parent span.
+/// The field with the trace and the parent span.
 pub const TRACEPARENT: &str = "traceparent";
-/// The field that carries vendors' own state.
+/// The field with vendor-specific state.
 pub const TRACESTATE: &str = "tracestate";
 
-/// Where an exchange stands in a distributed trace.
+/// The ids of an exchange in a distributed trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     /// The trace.
@@ -21,14 +21,14 @@ pub struct TraceContext {
     pub parent: Option<SpanId>,
     /// This exchange's span.
     pub span: SpanId,
-    /// Whether the trace is sampled: the client's word, or yes where it has none.
+    /// Whether the trace is sampled: as the client's field says, otherwise yes.
     pub sampled: bool,
 }
 
 impl TraceContext {
-    /// Continues the client's trace, or begins one; `random` is 24 random bytes.
+    /// Continues the client's trace, or starts one; `random` is 24 random bytes.
     ///
-    /// A `traceparent` that is broken, all zeros or there twice is as none (section 3.2.2), and its `tracestate` too.
+    /// A `traceparent` that is invalid, all zeros or present twice is ignored (section 3.2.2), together with its `tracestate`.
     #[must_use]
     pub fn of(fields: &HeaderMap, random: [u8; 24]) -> Self {
         let mut trace_id = [0; 16];
@@ -53,8 +53,8 @@ impl TraceContext {
         text
     }
 
-    /// The edits that make the client's fields fit to go on: `tracestate` stays if it is valid and belongs to the trace,
-    /// and `traceparent` goes, as every attempt has its own (see [`TraceContext::attempt`]).
+    /// The edits of the client's fields before forwarding: `tracestate` is kept if it is valid and belongs to the trace;
+    /// `traceparent` is removed, because every attempt has its own (see [`TraceContext::attempt`]).
     pub fn forward(&self, received: &HeaderMap, edits: &mut Edits) {
         // Another edit removes it where `Connection` names it (RFC 9110, section 7.6.1).
         if edits.over(received).contains(HeaderName::from_static(TRACESTATE)) {
@@ -78,8 +78,8 @@ impl TraceContext {
 /// A version, 16 and 8 bytes in hexadecimal, and flags.
 const TRACEPARENT_BYTES: usize = 55;
 
-/// The client's `tracestate` in one line; `None` when there is none or it breaks the rules (section 3.3.1): then no
-/// part of it goes on, as nobody can tell what it was meant to say.
+/// The client's `tracestate` in one line; `None` if it is absent or invalid (section 3.3.1). An invalid one is dropped
+/// as a whole, because its meaning is unclear.
 fn state(fields: &HeaderMap) -> Option<String> {
     let mut members = Vec::new();
     for line in fields.get_all(TRACESTATE) {
@@ -98,7 +98,7 @@ fn is_member(member: &str) -> bool {
     let Some((key, value)) = member.split_once('=') else { return false };
     let value_valid = (1..=256).contains(&value.len()) && value.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'=');
     let key_valid = match key.split_once('@') {
-        // Level 2 of the specification lets a key begin with a digit.
+        // Level 2 of the specification allows a key to begin with a digit.
         None => is_state_name(key, 256),
         Some((tenant, system)) => {
             is_state_name(tenant, 241)

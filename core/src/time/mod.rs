@@ -2,7 +2,7 @@
 //!
 //! Two kinds that the type system keeps apart: a [`Timestamp`] is a reading of the wall clock, which is shared between
 //! processes, stored and shown, and may step back. A [`MonotonicInstant`] is a reading of a clock that only moves
-//! forward; it means nothing outside of the isolate that took it, and every age and deadline kept in memory is one.
+//! forward; it has no meaning outside the isolate that read it, and is used for every age and deadline in memory.
 
 mod calendar;
 mod monotonic;

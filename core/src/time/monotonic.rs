@@ -1,6 +1,6 @@
 use super::MICROS_PER_MS;
 
-/// A reading of a clock that never moves back, in microseconds since a start that only its own isolate knows.
+/// A reading of a clock that never steps back, in microseconds since a start that is specific to its isolate.
 ///
 /// For ages and deadlines kept in memory. It is not serializable on purpose: two isolates' readings cannot be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,7 +44,7 @@ impl MonotonicInstant {
     }
 }
 
-/// A monotonic clock made of a wall clock: the sum of its forward steps.
+/// A monotonic clock derived from a wall clock: the sum of its forward steps.
 ///
 /// For platforms without a monotonic clock of their own. A step back of the wall clock adds nothing, and the time that
 /// passes afterwards counts from there; a step forward counts as time that passed.

@@ -1,4 +1,4 @@
-//! A generation in memory: its manifest, and the parts that were asked for.
+//! A generation in memory: its manifest, and the parts loaded so far.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -17,16 +17,16 @@ use crate::site::{Remembered, Site, Sites};
 pub(super) struct Loaded {
     pub(super) generation: Cell<u64>,
     pub(super) bundle: Id,
-    /// Shared with its sites and with what comes after replies.
+    /// Shared with its sites and with the work after replies.
     pub(super) gateway: Rc<GatewaySettings>,
     manifest: Manifest,
-    /// The host patterns that answer only callers inside.
+    /// The host patterns for internal callers only.
     internal: HashSet<String>,
     /// Parts loaded so far.
     parts: RefCell<Remembered<Id>>,
-    /// Parts that could not be read, in the order in which they are to be tried again.
+    /// Parts that could not be read, in the order in which to retry them.
     unusable: RefCell<Vec<(Id, Failure)>>,
-    /// The parts of the hosts asked for so far: what most requests need is one look-up away.
+    /// The parts of the hosts requested so far, so that most requests need one look-up.
     of_callers_inside: RefCell<HashMap<HostName, Sites>>,
     of_callers_outside: RefCell<HashMap<HostName, Sites>>,
 }
@@ -46,7 +46,7 @@ impl Loaded {
         }
     }
 
-    /// The patterns that match a host, the most specific first, and the names of their parts.
+    /// The patterns that match a host, the most specific first, and the ids of their parts.
     pub(super) fn parts_for(&self, name: &HostName, inside: bool) -> Result<Vec<(String, Id)>, RecordError> {
         let mut parts = Vec::new();
         for pattern in HostPattern::candidates(name) {
@@ -62,12 +62,12 @@ impl Loaded {
         Ok(parts)
     }
 
-    /// The parts for a host that was asked for before.
+    /// The parts for a host that was requested before.
     pub(super) fn known(&self, name: &HostName, inside: bool) -> Option<Sites> {
         self.hosts(inside).borrow().get(name).map(Rc::clone)
     }
 
-    /// Remembers what a host's requests are routed by.
+    /// Caches the parts for a host.
     pub(super) fn remember(&self, name: &HostName, inside: bool, sites: &Sites) {
         let mut hosts = self.hosts(inside).borrow_mut();
         if hosts.len() >= HOSTS_REMEMBERED_MAX {
@@ -76,7 +76,7 @@ impl Loaded {
         hosts.insert(name.clone(), Rc::clone(sites));
     }
 
-    /// A part that was loaded before, or that could not be.
+    /// The cached result of loading a part: the part, or why it could not be read.
     pub(super) fn part(&self, id: &Id) -> Option<Result<Rc<Site>, Failure>> {
         if let Some(site) = self.parts.borrow().get(id) {
             return Some(Ok(Rc::clone(site)));
@@ -85,7 +85,7 @@ impl Loaded {
         unusable.iter().find(|(unusable, _)| unusable == id).map(|(_, failure)| Err(failure.clone()))
     }
 
-    /// Keeps a part, or that it could not be read.
+    /// Caches a part, or that it could not be read.
     pub(super) fn keep(&self, id: Id, site: Result<Rc<Site>, Failure>, room: usize) -> Result<Rc<Site>, Failure> {
         match &site {
             Ok(site) => {
@@ -102,19 +102,20 @@ impl Loaded {
         site
     }
 
-    /// Takes some of the parts that could not be read, to try them again.
+    /// Takes some of the parts that could not be read, to retry them.
     pub(super) fn take_unusable(&self, count: usize) -> Vec<Id> {
         let mut unusable = self.unusable.borrow_mut();
         let count = count.min(unusable.len());
         unusable.drain(..count).map(|(id, _)| id).collect()
     }
 
-    /// Lets the next request ask a store again that was away: nothing stands in for what it did not answer.
+    /// Forgets failures of an unavailable store, so that the next request reads again: no other part can replace the
+    /// missing one.
     pub(super) fn forget_outage(&self) {
-        self.unusable.borrow_mut().retain(|(_, failure)| !matches!(failure, Failure::Away(_)));
+        self.unusable.borrow_mut().retain(|(_, failure)| !matches!(failure, Failure::Unavailable(_)));
     }
 
-    /// Lets go of parts that were forgotten to make room for others; the hosts that still need them bring them back.
+    /// Drops references to parts that were evicted; hosts that still need them load them again.
     pub(super) fn forget_hosts_if(&self, made_room: bool) {
         if made_room {
             self.of_callers_inside.borrow_mut().clear();
@@ -122,7 +123,7 @@ impl Loaded {
         }
     }
 
-    /// Lets go of all parts: those that served last are remembered elsewhere.
+    /// Drops all parts; those that served last are cached elsewhere.
     pub(super) fn forget(&self) {
         self.forget_hosts_if(true);
         self.parts.take();
@@ -134,5 +135,5 @@ impl Loaded {
     }
 }
 
-/// Parts remembered as unreadable: what is past it is read again with each request that needs it.
+/// Parts cached as unreadable; further ones are read again with each request that needs them.
 const UNUSABLE_MAX: usize = 256;

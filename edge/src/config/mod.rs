@@ -1,9 +1,8 @@
-//! The configuration an isolate runs on: the newest generation that it can read, loaded part by part as hosts are asked
-//! for.
+//! The configuration of an isolate: the newest generation that it can read, loaded part by part as hosts are requested.
 //!
-//! What serves a host, in this order: the newest generation whose manifest could be read; for a host of which that has a
-//! part that cannot be read, the generation before it; then the parts that served the host's patterns last. A host is
-//! served by one generation as a whole, but for the last of these.
+//! A host is served from the first of these that is available: the newest generation whose manifest could be read; if
+//! one of the host's parts in it cannot be read, the previous generation; then the parts that the host's patterns were
+//! last served from. Except in the last case, a host is served from one generation as a whole.
 
 mod loaded;
 mod reading;
@@ -29,48 +28,48 @@ use reading::{Failure, Reader};
 #[derive(Debug)]
 pub(crate) struct Config {
     gateway: String,
-    /// The pointer as it was read last; its generation only grows.
+    /// The last pointer that was read; its generation only increases.
     pointer: RefCell<Option<Pointer>>,
     /// The newest generation that could be read.
     active: RefCell<Option<Rc<Loaded>>>,
-    /// The generation that serves hosts of which the active one has parts that cannot be read.
+    /// The generation for hosts with parts that cannot be read in the active one.
     standby: RefCell<Standby>,
-    /// The last part that served each host pattern: it serves on where nothing newer can, however many broken generations
-    /// come in a row.
+    /// The last usable part of each host pattern. It is used if no newer one can be read, after any number of broken
+    /// generations.
     last_good: RefCell<Remembered<String>>,
-    /// Bytes of parts that are remembered.
+    /// Maximum bytes of cached parts.
     room: usize,
     purges: RefCell<Purges>,
-    /// Complaints since the last new bundle, so that each is logged once and not with every request.
-    complaints: RefCell<HashSet<String>>,
+    /// Reasons logged since the last new bundle, so that each is logged once and not with every request.
+    logged_reasons: RefCell<HashSet<String>>,
 }
 
-/// The generation before the active one.
+/// The previous generation.
 #[derive(Clone, Debug, Default)]
 enum Standby {
-    /// Nobody needed it yet.
+    /// It was not needed yet.
     #[default]
     NotLoaded,
     Loaded(Rc<Loaded>),
-    /// It cannot be read; tried again once the pointer has been looked at again.
+    /// It cannot be read; retried when the pointer has been read again.
     Failed,
 }
 
-/// Why there is nothing to serve a request with.
+/// Why there is no configuration for a request.
 #[derive(Debug)]
 pub(crate) enum NoSite {
     /// Nothing was published under this gateway's name.
     Unpublished,
     /// The bundle has no routes for this host.
     UnknownHost,
-    /// A store is away, and nothing was loaded before.
+    /// A store is unavailable, and nothing was loaded before.
     Unavailable(String),
-    /// What was published cannot be used, and nothing was loaded before.
+    /// The published bundle cannot be used, and nothing was loaded before.
     Unusable(String),
 }
 
-/// Different complaints logged per bundle: more say nothing new.
-const COMPLAINTS_MAX: usize = 16;
+/// Maximum number of reasons logged per bundle.
+const LOGGED_REASONS_MAX: usize = 16;
 
 impl Config {
     pub(crate) fn new(gateway: String, room: usize) -> Self {
@@ -82,11 +81,11 @@ impl Config {
             last_good: RefCell::default(),
             room,
             purges: RefCell::default(),
-            complaints: RefCell::default(),
+            logged_reasons: RefCell::default(),
         }
     }
 
-    /// The same bundle, its parts shared, and nothing else.
+    /// The same bundle with shared parts, and no other state.
     pub(crate) fn renewed(&self) -> Self {
         let (pointer, active) = (self.pointer.clone(), self.active.clone());
         Self { pointer, active, ..Self::new(self.gateway.clone(), self.room) }
@@ -109,13 +108,13 @@ impl Config {
         self.active.borrow().as_ref().map(|active| Rc::clone(&active.gateway))
     }
 
-    /// Heeds these purges beside those known already: a store may answer with an older record than before.
+    /// Merges these purges with the known ones, because a store may return an older record than before.
     pub(crate) fn add_purges(&self, purges: &Purges) {
         self.purges.borrow_mut().merge(purges);
     }
 
-    /// Looks at the pointer and the purges, moves to a newer generation if there is one that can be read, and looks again
-    /// at parts that could not be.
+    /// Reads the pointer and the purges, switches to a newer generation if there is one that can be read, and retries
+    /// parts that could not be read.
     pub(crate) async fn refresh<H: Host>(&self, host: &H) {
         match self.load(host).await {
             Ok(()) | Err(Failure::Absent) => {}
@@ -126,11 +125,11 @@ impl Config {
 
     /// The parts for a host, loading what is missing.
     ///
-    /// One that cannot be had fails the request where no older generation stands in: a wider pattern's routes must not
-    /// stand in for what it may guard.
+    /// If a part cannot be loaded and no older generation has it, the request fails: a wider pattern's routes must not
+    /// replace it, because the part may restrict access.
     ///
-    /// To a caller outside, the patterns that are internal are not there; a host whose most specific pattern is one is not
-    /// known, whatever wider pattern would match it.
+    /// For an external caller, internal patterns do not exist. A host whose most specific pattern is internal is
+    /// unknown, even if a wider pattern would match it.
     pub(crate) async fn sites<H: Host>(&self, host: &H, name: &HostName, inside: bool) -> Result<Sites, NoSite> {
         if let Some(sites) = self.active.borrow().as_ref().and_then(|active| active.known(name, inside)) {
             return Ok(sites);
@@ -162,7 +161,7 @@ impl Config {
         }
     }
 
-    /// The parts for a host of an older generation, or those that served its patterns last.
+    /// The parts for a host from an older generation, or those that its patterns were last served from.
     async fn sites_before<H: Host>(&self, host: &H, active: &Loaded, name: &HostName, inside: bool) -> Option<Sites> {
         if let Some(standby) = self.standby(host, active).await
             && let Ok(sites) = self.sites_of(host, &standby, name, inside).await
@@ -179,10 +178,10 @@ impl Config {
         let reader = Reader { host, gateway: &self.gateway };
         let (pointer, purges) =
             join(reader.read(&keys::active(&self.gateway)), reader.read(&keys::purges(&self.gateway))).await;
-        if let Ok(purges) = purges.and_then(|bytes| decode::<Purges>(&bytes).map_err(Failure::Bad)) {
+        if let Ok(purges) = purges.and_then(|bytes| decode::<Purges>(&bytes).map_err(Failure::Unusable)) {
             self.add_purges(&purges);
         }
-        let pointer: Pointer = decode(&pointer?).map_err(Failure::Bad)?;
+        let pointer: Pointer = decode(&pointer?).map_err(Failure::Unusable)?;
         self.accept(&pointer)?;
         if self.serves(&pointer.newest) {
             return Ok(());
@@ -206,8 +205,8 @@ impl Config {
         Err(failure)
     }
 
-    /// Keeps a pointer, unless one with a larger generation was seen: a store that is eventually consistent may answer
-    /// with what was true before.
+    /// Stores a pointer, unless one with a larger generation was already read: an eventually consistent store may
+    /// return an older one.
     fn accept(&self, pointer: &Pointer) -> Result<(), Failure> {
         let mut seen = self.pointer.borrow_mut();
         let newest = seen.as_ref().map_or(0, |seen| seen.newest.generation);
@@ -222,7 +221,7 @@ impl Config {
         Ok(())
     }
 
-    /// Whether the bundle of this generation is the active one; then it serves as this generation.
+    /// Whether the bundle of this generation is the active one; if so, the active one takes this generation's number.
     fn serves(&self, generation: &Generation) -> bool {
         let active = self.active.borrow();
         let active = active.as_ref().filter(|active| active.bundle == generation.bundle);
@@ -237,7 +236,7 @@ impl Config {
         self.active.borrow().as_ref().is_none_or(|active| active.generation.get() < generation.generation)
     }
 
-    /// Serves a generation from now on; the one before it stays at hand where it is the one that the pointer names.
+    /// Activates a generation; the active one is kept as the previous one if the pointer names it.
     fn activate(&self, loaded: Loaded, previous: Option<&Generation>) {
         let before = self.active.replace(Some(Rc::new(loaded)));
         let before = before.filter(|before| previous.is_some_and(|previous| previous.bundle == before.bundle));
@@ -246,10 +245,10 @@ impl Config {
             Standby::Loaded(before)
         });
         self.standby.replace(standby);
-        self.complaints.borrow_mut().clear();
+        self.logged_reasons.borrow_mut().clear();
     }
 
-    /// The generation that the pointer names as the previous one, loaded when it is first needed.
+    /// The previous generation named by the pointer, loaded when it is first needed.
     async fn standby<H: Host>(&self, host: &H, active: &Loaded) -> Option<Rc<Loaded>> {
         match &*self.standby.borrow() {
             Standby::NotLoaded => {}
@@ -264,9 +263,9 @@ impl Config {
         standby
     }
 
-    /// The parts of a generation for a host, all of them; none where it does not know the host.
+    /// All parts of a generation for a host; empty if it does not have the host.
     async fn sites_of<H: Host>(&self, host: &H, of: &Loaded, name: &HostName, inside: bool) -> Result<Sites, Failure> {
-        let parts = of.parts_for(name, inside).map_err(Failure::Bad)?;
+        let parts = of.parts_for(name, inside).map_err(Failure::Unusable)?;
         let found = parts.iter().map(|(pattern, id)| self.site(host, of, pattern, *id));
         let sites: Sites = join_all(found).await.into_iter().collect::<Result<_, _>>()?;
         let mut last_good = self.last_good.borrow_mut();
@@ -281,7 +280,7 @@ impl Config {
         if let Some(known) = of.part(&id) {
             return known;
         }
-        // A part that another generation had for this pattern need not be loaded again.
+        // A part that another generation has for this pattern need not be loaded again.
         let same = |site: &&Rc<Site>| site.id == id && *site.gateway == *of.gateway;
         let known = self.last_good.borrow().get(pattern).filter(same).map(Rc::clone);
         let site = match known {
@@ -291,7 +290,7 @@ impl Config {
         of.keep(id, site, self.room)
     }
 
-    /// Reads parts again that could not be read, a few at a time: behind a reply, so that no request waits for it.
+    /// Retries parts that could not be read, a few at a time and after a reply, so that no request waits for it.
     async fn retry<H: Host>(&self, host: &H) {
         let active = self.active.borrow().clone();
         let standby = match &*self.standby.borrow() {
@@ -304,7 +303,7 @@ impl Config {
                 async move { (id, reader.site(gateway, id).await.map(Rc::new)) }
             });
             for (id, site) in join_all(again).await {
-                // Whoever needs it next is told what is wrong with it.
+                // The next request that needs it reports what is wrong with it.
                 drop(loaded.keep(id, site, self.room));
             }
         }
@@ -314,24 +313,24 @@ impl Config {
         let reason = failure.to_string();
         match failure {
             Failure::Absent => NoSite::Unpublished,
-            Failure::Away(_) => {
-                self.complain(host, "error", &reason);
+            Failure::Unavailable(_) => {
+                self.log_refused(host, "error", &reason);
                 NoSite::Unavailable(reason)
             }
-            Failure::Bad(_) => {
-                self.complain(host, "error", &reason);
+            Failure::Unusable(_) => {
+                self.log_refused(host, "error", &reason);
                 NoSite::Unusable(reason)
             }
             Failure::Stale { .. } => {
-                self.complain(host, "warn", &reason);
+                self.log_refused(host, "warn", &reason);
                 NoSite::Unusable(reason)
             }
         }
     }
 
-    fn complain<H: Host>(&self, host: &H, level: &str, reason: &str) {
-        let mut complaints = self.complaints.borrow_mut();
-        if complaints.len() >= COMPLAINTS_MAX || !complaints.insert(reason.to_owned()) {
+    fn log_refused<H: Host>(&self, host: &H, level: &str, reason: &str) {
+        let mut logged_reasons = self.logged_reasons.borrow_mut();
+        if logged_reasons.len() >= LOGGED_REASONS_MAX || !logged_reasons.insert(reason.to_owned()) {
             return;
         }
         let active = self.active.borrow();
@@ -345,5 +344,5 @@ impl Config {
     }
 }
 
-/// Parts read again at once: as many connections as a Worker has for one request.
+/// Parts retried concurrently: as many connections as a Worker has for one request.
 const RETRIED_MAX: usize = 6;

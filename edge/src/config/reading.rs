@@ -7,11 +7,11 @@ use tollgate_core::settings::GatewaySettings;
 use tollgate_kv_schemas::{Generation, Id, Manifest, RecordError, decode_part, keys};
 
 use super::loaded::Loaded;
-use crate::patience::within;
 use crate::ports::{Host, Records, Unavailable};
 use crate::site::Site;
+use crate::timeout::within;
 
-/// Why something was not read.
+/// Why a record was not read.
 #[derive(Clone, Debug, Error)]
 pub(super) enum Failure {
     /// There is no pointer.
@@ -19,18 +19,18 @@ pub(super) enum Failure {
     Absent,
     /// The store did not answer.
     #[error(transparent)]
-    Away(#[from] Unavailable),
-    /// What it answered cannot be used.
+    Unavailable(#[from] Unavailable),
+    /// The record cannot be used.
     #[error(transparent)]
-    Bad(#[from] RecordError),
-    /// The pointer is older than one that was seen.
+    Unusable(#[from] RecordError),
+    /// The pointer is older than one that was already read.
     #[error(
-        "the pointer says generation {found}, after {seen} was seen: a stale answer of the store, or a store that was set up anew (then publish with --after {seen})"
+        "the pointer has generation {found}, but {seen} was read before: a stale read of the store, or a new store (then publish with --after {seen})"
     )]
     Stale {
-        /// The generation of this one.
+        /// Its generation.
         found: u64,
-        /// The largest that was seen.
+        /// The largest generation that was read.
         seen: u64,
     },
 }
@@ -42,7 +42,7 @@ pub(super) struct Reader<'r, H> {
 }
 
 impl<H: Host> Reader<'_, H> {
-    /// Loads the manifest of a generation, if this program knows all that it needs.
+    /// Loads the manifest of a generation, if this program supports everything that it needs.
     pub(super) async fn generation(&self, generation: &Generation) -> Result<Loaded, Failure> {
         generation.is_known()?;
         let record = self.read_named(&keys::manifest(self.gateway, &generation.bundle), "manifest").await?;
@@ -63,9 +63,9 @@ impl<H: Host> Reader<'_, H> {
 
     async fn read_named(&self, key: &str, kind: &'static str) -> Result<Vec<u8>, Failure> {
         self.read(key).await.map_err(|failure| match failure {
-            // A name without its record: written in the wrong order, or not here yet.
-            Failure::Absent => Failure::Bad(RecordError::Missing { kind }),
-            Failure::Away(_) | Failure::Bad(_) | Failure::Stale { .. } => failure,
+            // A name without its record: written in the wrong order, or not visible yet.
+            Failure::Absent => Failure::Unusable(RecordError::Missing { kind }),
+            Failure::Unavailable(_) | Failure::Unusable(_) | Failure::Stale { .. } => failure,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Credentials remembered by an isolate: those that exist and those that do not, bounded, for stated times.
+//! The cache of credentials in an isolate: existing and absent ones, bounded, for fixed times.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -10,12 +10,12 @@ use tollgate_core::time::MonotonicInstant;
 use tollgate_kv_schemas::{RecordError, decode, keys};
 
 use super::{Freshness, Isolate};
-use crate::patience::within;
 use crate::ports::{Clock, Host, Records, Unavailable};
+use crate::timeout::within;
 
-/// What an isolate remembers of credentials.
+/// The cache of credentials in an isolate.
 ///
-/// The two kinds are bounded apart: keys that somebody makes up cannot push out those that exist.
+/// The two kinds are bounded separately, so that invalid keys cannot evict existing ones.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
     present: HashMap<KeyDigest, (Rc<Known>, MonotonicInstant)>,
@@ -24,7 +24,7 @@ pub(crate) struct Credentials {
     revoked: HashMap<KeyDigest, (Rc<Known>, MonotonicInstant)>,
 }
 
-/// A credential with the principal that it stands for, made once and shared by the records of its exchanges.
+/// A credential with its principal, which is created once and shared by the records of its exchanges.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) credential: Credential,
@@ -41,24 +41,24 @@ impl From<Credential> for Known {
 /// Why a credential could not be looked up.
 #[derive(Debug)]
 pub(crate) enum LookUpFailed {
-    Away(Unavailable),
-    Bad(RecordError),
+    Unavailable(Unavailable),
+    Unusable(RecordError),
 }
 
-/// The credential of a key, from memory or from the store; `None` when there is none.
+/// The credential of a key, from memory or from the store; `None` if there is none.
 pub(crate) async fn credential<H: Host>(
     isolate: &Isolate,
     host: &H,
     digest: KeyDigest,
 ) -> Result<Option<Rc<Known>>, LookUpFailed> {
     let now = host.clock().instant();
-    let remember = isolate.settings.freshness == Freshness::Behind;
+    let remember = isolate.settings.freshness == Freshness::Cached;
     if remember && let Some(known) = isolate.credentials.borrow().get(&digest, now) {
         return Ok(known);
     }
     let key = keys::credential(&isolate.settings.gateway, &digest);
-    let bytes = within(host, "the record store", host.records().read(&key)).await.map_err(LookUpFailed::Away)?;
-    let found = bytes.map(|bytes| decode::<Credential>(&bytes)).transpose().map_err(LookUpFailed::Bad)?;
+    let bytes = within(host, "the record store", host.records().read(&key)).await.map_err(LookUpFailed::Unavailable)?;
+    let found = bytes.map(|bytes| decode::<Credential>(&bytes)).transpose().map_err(LookUpFailed::Unusable)?;
     let found = found.map(|credential| Rc::new(Known::from(credential)));
     if remember {
         isolate.credentials.borrow_mut().put(digest.clone(), found.clone(), now);
@@ -81,7 +81,7 @@ impl Credentials {
         (now.millis_since(*at) < CREDENTIAL_ABSENT_MS).then_some(None)
     }
 
-    /// Remembers that a credential was revoked, whatever the store still answers.
+    /// Records that a credential was revoked, whatever the store still returns.
     pub(crate) fn revoke(&mut self, digest: KeyDigest, credential: Credential, now: MonotonicInstant) {
         self.present.remove(&digest);
         self.absent.remove(&digest);
@@ -110,7 +110,7 @@ impl Credentials {
     }
 }
 
-/// Keeps a map below its bound: first without what is past its time, then, if need be, without anything.
+/// Keeps a map below its bound: removes expired entries, and if that is not enough, all entries.
 fn make_room<V>(map: &mut HashMap<KeyDigest, V>, is_fresh: impl Fn(&V) -> bool) {
     if map.len() >= CREDENTIALS_CACHED_MAX {
         map.retain(|_, value| is_fresh(value));

@@ -1,4 +1,4 @@
-//! The export of telemetry: gathered for an interval, sent in batches behind replies, retried, bounded.
+//! The export of telemetry: collected for an interval, sent in batches after replies, retried, bounded.
 
 use std::collections::VecDeque;
 
@@ -12,27 +12,27 @@ use super::Isolate;
 use super::secrets::resolve;
 use crate::ports::{Clock, Host, TelemetrySink};
 
-/// What waits to be exported.
+/// The telemetry to export.
 #[derive(Debug, Default)]
 pub(crate) struct Exporter {
     queue: VecDeque<ExchangeRecord>,
     metrics: Metrics,
-    /// From when the metrics count.
+    /// The start of the period of the metrics.
     since: Timestamp,
     dropped: u64,
-    /// The exchange that gathers and sends began at this instant. It may have been ended by its platform, so the claim
-    /// lapses after [`CLAIM_MS`].
+    /// The instant at which an exchange claimed to be the sender. The platform may have ended it, so the claim expires
+    /// after [`CLAIM_MS`].
     claimed_at: Option<MonotonicInstant>,
 }
 
-/// How long a claim to be the sender holds: Workers end what comes after a reply after 30 s.
+/// How long a claim to be the sender is valid: Workers end the work after a reply after 30 s.
 const CLAIM_MS: u64 = 30_000;
 
-/// Waits before the second, third and fourth try of a batch, in milliseconds.
+/// Delays before the second, third and fourth attempt of a batch, in milliseconds.
 const RETRY_WAITS_MS: [u64; EXPORT_ATTEMPTS_MAX - 1] = [500, 1_000, 2_000];
 
 impl Exporter {
-    /// Adds a finished exchange; the oldest one is dropped when the queue is full.
+    /// Adds a finished exchange; if the queue is full, the oldest one is dropped.
     pub(crate) fn add(&mut self, record: ExchangeRecord) {
         if self.metrics.is_empty() {
             self.since = record.started;
@@ -45,7 +45,7 @@ impl Exporter {
         self.queue.push_back(record);
     }
 
-    /// Claims to be the one who sends; `false` when another exchange already does.
+    /// Claims to be the sender; `false` if another exchange already is.
     fn claim(&mut self, now: MonotonicInstant) -> bool {
         if self.claimed_at.is_some_and(|at| now.millis_since(at) < CLAIM_MS) {
             return false;
@@ -60,8 +60,8 @@ impl Exporter {
     }
 }
 
-/// Gathers what finishes within the interval and sends it, unless another exchange is about to. What comes while it sends
-/// and is more than the batches it may send is left to the next exchange.
+/// Collects exchanges that finish within the interval and sends them, unless another exchange already does. What
+/// exceeds its maximum number of batches is left to the next exchange.
 pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings) {
     if !isolate.exporter.borrow_mut().claim(host.clock().instant()) {
         return;
@@ -86,7 +86,7 @@ pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSett
         post(host, otlp, "/v1/metrics", &fields, content).await;
     }
     if dropped > 0 {
-        complain(host, &format!("{dropped} exchanges were dropped: more finished than could be exported"));
+        log_failure(host, &format!("{dropped} exchanges were dropped: more finished than could be exported"));
     }
     isolate.exporter.borrow_mut().claimed_at = None;
 }
@@ -96,7 +96,7 @@ async fn fields<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings) -> He
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, text) in &otlp.fields {
         let Ok(Some(secret)) = resolve(isolate, host, text).await else {
-            complain(host, &format!("a secret that the field {name} needs is not there"));
+            log_failure(host, &format!("a secret of the field {name} has no value"));
             continue;
         };
         if let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::from_str(secret.expose())) {
@@ -107,26 +107,27 @@ async fn fields<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings) -> He
     fields
 }
 
-/// Sends one batch, again after a failure that may pass; a batch that is refused or fails to the last is dropped.
+/// Sends one batch, and retries after a temporary failure; a batch that is refused, or whose last attempt fails, is
+/// dropped.
 async fn post<H: Host>(host: &H, otlp: &OtlpSettings, path: &str, fields: &HeaderMap, content: Vec<u8>) {
     let Ok(endpoint) = otlp.endpoint.target(path, None) else { return };
     let mut waits = RETRY_WAITS_MS.iter();
     loop {
         let reason = match host.telemetry_sink().post(&endpoint, fields.clone(), content.clone()).await {
             Ok(status) if status.is_success() => return,
-            // The statuses that OTLP/HTTP names as worth a retry.
+            // The statuses that OTLP/HTTP defines as retryable.
             Ok(status) if matches!(status.as_u16(), 429 | 502 | 503 | 504) => format!("answered {status}"),
-            Ok(status) => return complain(host, &format!("{path} answered {status}; the batch is dropped")),
-            Err(away) => away.to_string(),
+            Ok(status) => return log_failure(host, &format!("{path} answered {status}; the batch is dropped")),
+            Err(error) => error.to_string(),
         };
         let Some(wait) = waits.next() else {
-            return complain(host, &format!("{path}: {reason}; the batch is dropped"));
+            return log_failure(host, &format!("{path}: {reason}; the batch is dropped"));
         };
         host.clock().sleep(*wait).await;
     }
 }
 
-fn complain<H: Host>(host: &H, reason: &str) {
+fn log_failure<H: Host>(host: &H, reason: &str) {
     let line = json!({"level": "warn", "event": "export-failed", "reason": reason});
     host.telemetry_sink().log(&line.to_string());
 }

@@ -1,4 +1,4 @@
-//! What outlives requests within one isolate.
+//! The state that an isolate keeps between requests.
 
 pub(crate) mod credentials;
 pub(crate) mod exporter;
@@ -23,10 +23,10 @@ use crate::config::Config;
 use crate::ports::Host;
 use crate::site::Site;
 
-/// One isolate's memory: a Worker isolate, a Spin instance, a thread of the native host.
+/// The state of one isolate: a Worker isolate, a Spin instance, or a thread of the native host.
 ///
-/// Holds no I/O object, so it may be shared by requests whose I/O must not mix. Everything in it is bounded and may be
-/// lost at any time; the truth is in the stores.
+/// It holds no I/O object, so requests with separate I/O can share it. Everything in it is bounded and may be lost at
+/// any time; the stores are authoritative.
 #[derive(Debug)]
 pub struct Isolate {
     pub(crate) settings: IsolateSettings,
@@ -35,36 +35,36 @@ pub struct Isolate {
     pub(crate) secrets: RefCell<SecretCache>,
     pub(crate) fetches: RefCell<Fetches>,
     pub(crate) exporter: RefCell<Exporter>,
-    /// Resources that this isolate saw changed by an unsafe method (RFC 9111, section 4.4).
+    /// Resources that an unsafe method changed through this isolate (RFC 9111, section 4.4).
     pub(crate) invalidated: RefCell<Purges>,
-    /// What it knows of operators.
+    /// The state of the operator endpoint.
     pub(crate) operators: Operators,
-    /// The instant of the last look at the configuration pointer, if there was one.
+    /// The instant of the last read of the configuration pointer, if there was one.
     pub(crate) checked_at: Cell<Option<MonotonicInstant>>,
     /// The latest instant at which a response was requested that may be stored.
     requested: Cell<Timestamp>,
 }
 
-/// How an isolate is set up.
+/// The settings of an isolate.
 #[derive(Clone, Debug)]
 pub struct IsolateSettings {
     /// The gateway's name, the prefix of its record keys.
     pub gateway: String,
-    /// How current configuration and credentials are.
+    /// Whether configuration and credentials are cached.
     pub freshness: Freshness,
 }
 
-/// How current configuration and credentials are.
+/// Whether configuration and credentials are cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// Read before each request: for development, where an edit must show at once.
+    /// Read for each request: for development, where an edit must take effect immediately.
     EachRequest,
-    /// Remembered for the times stated in `tollgate_core::bounds`, and read again behind a reply, never in front of it.
-    Behind,
+    /// Cached for the times in `tollgate_core::bounds`; configuration is read again after a reply, never before one.
+    Cached,
 }
 
 impl Isolate {
-    /// An isolate that has seen nothing yet.
+    /// A new isolate.
     #[must_use]
     pub fn new(settings: IsolateSettings) -> Self {
         Self {
@@ -81,43 +81,44 @@ impl Isolate {
         }
     }
 
-    /// An isolate that remembers nothing but the bundle that this one has loaded, with what was compiled of it.
+    /// An isolate that has only the bundle that this one has loaded and compiled.
     ///
-    /// What thousands of short tests begin with, without compiling the bundle for each.
+    /// Thousands of short tests use it, to avoid compiling the bundle for each.
     #[must_use]
     pub fn renewed(&self) -> Self {
         let config = self.config.renewed();
         Self { config, ..Self::new(self.settings.clone()) }
     }
 
-    /// Remembers parts of the bundle up to this many bytes of stored form; in memory they take ten times that.
+    /// Sets the maximum size of cached parts, as bytes of their stored form; they need ten times that in memory.
     #[must_use]
     pub fn with_room_for_parts(mut self, bytes: usize) -> Self {
         self.config.set_room(bytes);
         self
     }
 
-    /// Lets it answer operators; without this the paths of the endpoint are reserved and answered as unknown routes.
+    /// Enables the operator endpoint; without this its paths are reserved and get the response of unknown routes.
     #[must_use]
     pub fn with_operator(mut self, settings: OperatorSettings) -> Self {
         self.operators = Operators::new(settings);
         self
     }
 
-    /// Reads the configuration pointer and the purges again; what cannot be read or used leaves the last good ones.
+    /// Reads the configuration pointer and the purges again; if they cannot be read or used, the last valid ones are
+    /// kept.
     pub async fn refresh<H: Host>(&self, host: &H) {
         self.config.refresh(host).await;
     }
 
-    /// Whether there is a configuration to serve with.
+    /// Whether a configuration is loaded.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.config.is_loaded()
     }
 
-    /// The resources under which GETs for this URL are stored, as `Cache-Status` names them and a purge takes them.
+    /// The resources under which responses to a GET of this URL are stored: the keys in `Cache-Status` and of purges.
     ///
-    /// One, unless header fields decide between cached routes of the URL; none when it is on no cached route.
+    /// One, unless header fields select between cached routes of the URL; none if no route of the URL is cached.
     pub async fn resources<H: Host>(
         &self,
         host: &H,
@@ -133,18 +134,18 @@ impl Isolate {
         self.config.is_purged(resource, requested_at) || self.invalidated.borrow().covers(resource, requested_at)
     }
 
-    /// Notes when a response was requested that may be stored.
+    /// Records when a response that may be stored was requested.
     pub(crate) fn note_requested(&self, at: Timestamp) {
         self.requested.set(self.requested.get().max(at));
     }
 
-    /// The instant of a purge or a change that is made now: not before any response was requested, though the clock has been
-    /// set back since. A response from further in the future than clocks can differ is not answered as fresh anyway.
+    /// The instant of a purge or a change that is made now: not before the request of any stored response, even if the
+    /// clock has been set back since. A response from further in the future than the clock skew is never fresh.
     pub(crate) fn changed_at(&self, now: Timestamp) -> Timestamp {
         now.max(self.requested.get().min(now.plus_millis(CLOCK_SKEW_MS)))
     }
 
-    /// Notes that a resource was changed through this isolate.
+    /// Records that a resource was changed through this isolate.
     pub(crate) fn invalidate(&self, resource: CacheKey, at: Timestamp) {
         self.invalidated.borrow_mut().add(Purge { resource: Some(resource), at });
     }

@@ -1,4 +1,4 @@
-//! What an isolate knows of operators: where their endpoint stands, the tokens that are bound, failed authentications.
+//! The state of the operator endpoint in an isolate: its address, the bound tokens, failed authentications.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,22 +8,23 @@ use tollgate_core::operator::{FailedAttempts, Place, Role, TokenError, Tokens};
 use tollgate_core::time::MonotonicInstant;
 
 use super::{Freshness, Isolate};
-use crate::patience::within;
 use crate::ports::{Clock, Host, Secrets, TelemetrySink, Unavailable};
+use crate::timeout::within;
 
-/// How an isolate answers operators.
+/// The settings of the operator endpoint.
 #[derive(Clone, Debug, Default)]
 pub struct OperatorSettings {
-    /// Where the endpoint stands.
+    /// The address of the endpoint.
     pub place: Place,
-    /// Whether it answers among the requests of clients.
+    /// Whether it is available to requests that arrive at the listener of clients.
     ///
-    /// Where it does not, its paths are reserved all the same: a token that is sent there by mistake reaches no upstream. The
-    /// tokens are those that [`crate::ports::Secrets`] knows by [`tollgate_core::operator::Role::secret_name`].
+    /// If not, its paths are still reserved, so that a token that is sent there by mistake reaches no upstream. The
+    /// tokens are the secrets of [`crate::ports::Secrets`] with the names of
+    /// [`tollgate_core::operator::Role::secret_name`].
     pub answers: bool,
 }
 
-/// What an isolate knows of operators.
+/// The state of the operator endpoint in an isolate.
 #[derive(Debug, Default)]
 pub(crate) struct Operators {
     pub(crate) settings: OperatorSettings,
@@ -37,10 +38,10 @@ impl Operators {
     }
 }
 
-/// The tokens that are bound now, or were within [`TOKENS_FRESH_MS`].
+/// The bound tokens, cached for [`TOKENS_FRESH_MS`].
 pub(crate) async fn tokens<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<Tokens>, Unavailable> {
     let now = host.clock().instant();
-    if isolate.settings.freshness == Freshness::Behind
+    if isolate.settings.freshness == Freshness::Cached
         && let Some((tokens, at)) = isolate.operators.bound.borrow().as_ref()
         && now.millis_since(*at) < TOKENS_FRESH_MS
     {
@@ -49,9 +50,9 @@ pub(crate) async fn tokens<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<To
     let mut tokens = Tokens::default();
     for role in Role::ALL {
         let secret = within(host, "the secret store", host.secrets().secret(role.secret_name())).await?;
-        // A secret that cannot be used binds nothing; the others do.
+        // An invalid secret binds nothing; the others are not affected.
         if let Some(Err(error)) = secret.map(|secret| tokens.add(role, &secret)) {
-            complain(isolate, host, &error);
+            log_refused(isolate, host, &error);
         }
     }
     let tokens = Rc::new(tokens);
@@ -59,12 +60,12 @@ pub(crate) async fn tokens<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<To
     Ok(tokens)
 }
 
-fn complain<H: Host>(isolate: &Isolate, host: &H, error: &TokenError) {
+fn log_refused<H: Host>(isolate: &Isolate, host: &H, error: &TokenError) {
     let gateway = &isolate.settings.gateway;
     let line =
         json!({"level": "error", "event": "operator-secret-refused", "gateway": gateway, "reason": error.to_string()});
     host.telemetry_sink().log(&line.to_string());
 }
 
-/// How long bound tokens are remembered: one that is taken away is refused after this time at the latest.
+/// How long bound tokens are cached: a removed token is refused after this time at the latest.
 const TOKENS_FRESH_MS: u64 = 60_000;

@@ -1,4 +1,4 @@
-//! Secrets remembered by an isolate, so that a request need not ask the platform for each.
+//! The cache of secrets in an isolate, so that not every request reads them from the platform.
 
 use std::collections::HashMap;
 
@@ -7,16 +7,16 @@ use tollgate_core::secret::{Secret, SecretText};
 use tollgate_core::time::MonotonicInstant;
 
 use super::Isolate;
-use crate::patience::within;
 use crate::ports::{Clock, Host, Secrets, Unavailable};
+use crate::timeout::within;
 
-/// How long a secret is believed unchanged: a rotation takes effect within this time.
+/// How long a secret is cached: a rotation takes effect within this time.
 const SECRET_FRESH_MS: u64 = 60_000;
 
-/// What an isolate remembers of secrets; as many as the configuration names.
+/// The cache of secrets in an isolate; bounded by the secrets of the configuration.
 pub(crate) type SecretCache = HashMap<String, (Secret, MonotonicInstant)>;
 
-/// A configured text with its references resolved; `Ok(None)` names no secret that is missing, it only says that one is.
+/// A configured text with its references resolved; `Ok(None)` if a secret is missing, without saying which.
 pub(crate) async fn resolve<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -24,7 +24,7 @@ pub(crate) async fn resolve<H: Host>(
 ) -> Result<Option<Secret>, Unavailable> {
     let now = host.clock().instant();
     if text.secret_names().any(|name| name.starts_with(SECRET_PREFIX)) {
-        // An operator's token belongs to no upstream, whatever a project says.
+        // An operator's token must never be sent to an upstream, whatever a project contains.
         return Ok(None);
     }
     for name in text.secret_names() {

@@ -10,9 +10,9 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use crate::ports::{Clock, Entropy};
 
-/// A clock that moves only when a test moves it; sleepers wake when their time has come.
+/// A clock that advances only when a test advances it; sleepers wake at their instant.
 ///
-/// As on a real machine, its wall clock may step back ([`Self::step_back`]) while its monotonic clock goes on.
+/// As on a real machine, its wall clock may step back ([`Self::step_back`]) while its monotonic clock continues.
 #[derive(Clone, Debug, Default)]
 pub struct VirtualClock(Rc<Inner>);
 
@@ -21,7 +21,7 @@ struct Inner {
     now: Cell<Timestamp>,
     instant: Cell<MonotonicInstant>,
     sleepers: RefCell<Vec<Sleeper>>,
-    /// Sleeps so far, to tell them apart.
+    /// The number of sleeps so far, which identifies each.
     sleeps: Cell<u64>,
 }
 
@@ -33,7 +33,7 @@ struct Sleeper {
 }
 
 impl VirtualClock {
-    /// A clock that stands at an instant.
+    /// A clock at an instant.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         let clock = Self::default();
@@ -53,19 +53,19 @@ impl VirtualClock {
         self.wake();
     }
 
-    /// Moves both clocks forward until the wall clock shows a time; one that has passed leaves them where they are.
+    /// Moves both clocks forward until the wall clock shows a time; has no effect if that has passed.
     pub fn advance_to(&self, time: Timestamp) {
         self.advance_micros(time.micros_since(self.0.now.get()));
     }
 
-    /// Sets the wall clock back, as a correction by its time server does; the monotonic clock stays where it is.
+    /// Sets the wall clock back, like a correction by a time server; the monotonic clock does not change.
     pub fn step_back(&self, ms: u64) {
         self.0.now.set(self.0.now.get().minus_millis(ms));
     }
 
-    /// Runs a future to its end; whenever all of it waits, the clock moves to the instant that the next sleeper waits for.
+    /// Runs a future to completion; whenever all of it waits, the clock advances to the instant of the next sleeper.
     ///
-    /// Time-outs take no time to test then. `None` when the future waits for something else than this clock.
+    /// So tests of timeouts take no time. `None` if the future waits for anything else than this clock.
     pub fn drive<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         let woken = Arc::new(Woken::default());
@@ -88,7 +88,7 @@ impl VirtualClock {
     }
 
     fn wake(&self) {
-        // Taken out first: a waker may run what sleeps again.
+        // Removed first: a waker may run code that sleeps again.
         let wakers: Vec<Waker> = self.0.sleepers.borrow().iter().map(|sleeper| sleeper.waker.clone()).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -127,7 +127,7 @@ impl Clock for VirtualClock {
     }
 }
 
-/// Removes a sleeper once its sleep is over or given up, so that no clock moves for it.
+/// Removes a sleeper when its sleep has ended or was dropped, so that the clock does not advance for it.
 struct Registered<'c> {
     clock: &'c VirtualClock,
     id: u64,
@@ -139,7 +139,7 @@ impl Drop for Registered<'_> {
     }
 }
 
-/// Whether a driven future wants to be looked at again.
+/// Whether a driven future was woken.
 #[derive(Default)]
 struct Woken(AtomicBool);
 
@@ -149,12 +149,12 @@ impl Wake for Woken {
     }
 }
 
-/// Bytes that look random and are the same for the same seed.
+/// Pseudorandom bytes, equal for equal seeds.
 #[derive(Clone, Debug)]
 pub struct SeededEntropy(Rc<Cell<u64>>);
 
 impl SeededEntropy {
-    /// Begins the sequence of a seed.
+    /// Starts the sequence of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Rc::new(Cell::new(seed)))
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_driven_future_moves_the_clock_as_far_as_it_waits() {
+    fn a_driven_future_advances_the_clock_as_far_as_it_waits() {
         let clock = VirtualClock::at(at(10));
         let ended = clock.drive(async {
             join(clock.sleep(30), clock.sleep(50)).await;
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_that_was_given_up_holds_nothing_back() {
+    fn a_dropped_sleep_has_no_effect() {
         let clock = VirtualClock::at(at(0));
         let first = clock
             .drive(async { matches!(select(pin!(clock.sleep(5)), pin!(clock.sleep(1_000))).await, Either::Left(_)) });
@@ -207,14 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn a_future_that_waits_for_nothing_ever_is_told_apart() {
+    fn a_future_that_never_completes_is_detected() {
         let clock = VirtualClock::at(at(7));
         assert_eq!(clock.drive(pending::<()>()), None);
         assert_eq!(clock.now(), at(7));
     }
 
     #[test]
-    fn a_step_back_of_the_wall_clock_holds_no_sleeper_back() {
+    fn a_step_back_of_the_wall_clock_delays_no_sleeper() {
         let clock = VirtualClock::at(at(1_000));
         let before = clock.instant();
         clock.drive(async {

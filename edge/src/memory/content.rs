@@ -1,9 +1,9 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::ports::{self, ContentFault, Delivery, Gathered, Whole};
+use crate::ports::{self, ContentFault, Delivery, Gathered, GatheredContent};
 
-/// Content that is all here, and may break: past a limit, or where an upstream breaks off.
+/// Content in memory, which can fail: beyond a limit, or where an upstream aborts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     bytes: Bytes,
@@ -11,12 +11,12 @@ pub struct Content {
     trailers: Option<HeaderMap>,
 }
 
-/// The copy of a [`Content`], absent where it gave up or broke.
+/// The copy of a [`Content`], absent if it was abandoned or interrupted.
 #[derive(Debug)]
 pub struct Copy(pub(super) Option<Bytes>);
 
 impl Content {
-    /// The bytes up to the end, or up to where it breaks.
+    /// The bytes up to the end, or up to where it fails.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
@@ -28,10 +28,10 @@ impl Content {
         self.fault.is_some()
     }
 
-    /// Content that breaks off after these bytes.
+    /// Content that is interrupted after these bytes.
     #[must_use]
     pub fn breaking_after(bytes: impl Into<Bytes>) -> Self {
-        Self { bytes: bytes.into(), fault: Some(ContentFault::Broken), trailers: None }
+        Self { bytes: bytes.into(), fault: Some(ContentFault::Interrupted), trailers: None }
     }
 }
 
@@ -61,7 +61,7 @@ impl ports::Content for Content {
         if self.bytes.len() <= max {
             return self;
         }
-        Self { bytes: self.bytes.slice(..max), fault: Some(ContentFault::PassedLimit), trailers: None }
+        Self { bytes: self.bytes.slice(..max), fault: Some(ContentFault::LimitExceeded), trailers: None }
     }
 
     fn tee(self, max_bytes: u64) -> (Self, Copy) {
@@ -74,11 +74,11 @@ impl ports::Content for Content {
         match self.fault {
             _ if self.bytes.len() as u64 > bytes_max => Ok(Gathered::TooLarge(self)),
             Some(fault) => Err(fault),
-            None => Ok(Gathered::Whole(Whole { bytes: self.bytes, trailers: self.trailers })),
+            None => Ok(Gathered::Complete(GatheredContent { bytes: self.bytes, trailers: self.trailers })),
         }
     }
 
-    fn replay(whole: &Whole) -> Self {
+    fn replay(whole: &GatheredContent) -> Self {
         Self { bytes: whole.bytes.clone(), fault: None, trailers: whole.trailers.clone() }
     }
 

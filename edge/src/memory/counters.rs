@@ -17,16 +17,16 @@ pub struct MemoryCounters {
     pub fault: Fault,
     /// The other ways in which updates fail.
     pub faults: CounterFaults,
-    /// Gives each cell an owner of its own; otherwise all cells have one.
+    /// Gives each cell a separate owner; otherwise all cells have one owner.
     pub apart: Fault,
 }
 
-/// Switches for what stores of cells do to their callers.
+/// Switches for the faults of cell stores.
 #[derive(Clone, Debug, Default)]
 pub struct CounterFaults {
-    /// Others change every cell without pause.
+    /// Other writers keep changing every cell.
     pub contended: Fault,
-    /// No cell is added any more.
+    /// The store is full.
     pub full: Fault,
     /// Every update takes effect and its answer is lost.
     pub answers_lost: Fault,
@@ -36,12 +36,12 @@ pub struct CounterFaults {
 }
 
 impl CounterFaults {
-    /// Answers come so late; the updates take effect before.
+    /// Answers are delayed by this time; the updates take effect before.
     pub fn answer_after(&self, ms: u64) {
         self.late_ms.set(ms);
     }
 
-    /// Every state that is there cannot be read, for this reason.
+    /// No existing state can be read, for this reason.
     pub fn unreadable(&self, reason: Option<CellError>) {
         self.unreadable.set(reason);
     }
@@ -67,7 +67,7 @@ impl CounterFaults {
 }
 
 impl MemoryCounters {
-    /// No cells, and answers that come late by this clock where they are to be late.
+    /// An empty store, which uses this clock to delay answers.
     #[must_use]
     pub fn new(clock: VirtualClock) -> Self {
         Self { clock, ..Self::default() }

@@ -4,7 +4,7 @@ use tollgate_core::forward::UpstreamError;
 use super::{Content, Fault, Script, ScriptedUpstream, VirtualClock};
 use crate::ports::{Fetch, fetch_over};
 
-/// The gateway's own requests, answered by a script; each bound of the port holds.
+/// Requests that the gateway itself makes, answered by a script; all bounds of the port are applied.
 #[derive(Clone, Debug)]
 pub struct ScriptedFetch {
     services: ScriptedUpstream,
@@ -26,7 +26,7 @@ impl ScriptedFetch {
         Self::new(clock, |_: &http::Request<Content>| (0, Err(UpstreamError::ConnectionRefused)))
     }
 
-    /// What was received since this was last asked.
+    /// The requests received since the last call.
     #[must_use]
     pub fn take_received(&self) -> Vec<http::Request<Content>> {
         self.services.take_received()

@@ -1,7 +1,7 @@
-//! Reference ports in memory, with a virtual clock and fault switches.
+//! Reference ports in memory, with a virtual clock and fault injection.
 //!
-//! What the contracts of [`crate::ports`] mean, in the simplest form: `explain`, policy tests and simulations run the
-//! production pipeline on these, and the conformance suite holds every adapter to what these do. Not for serving.
+//! The simplest implementation of the contracts of [`crate::ports`]: `explain`, policy tests and simulations run the
+//! production pipeline on these ports, and the conformance suite compares every adapter with them. Not for production.
 
 mod clock;
 mod content;
@@ -46,7 +46,7 @@ impl Fault {
 /// All reference ports together.
 #[derive(Clone, Debug)]
 pub struct MemoryHost {
-    /// The clock; stands still until moved.
+    /// The clock; it advances only when a test advances it.
     pub clock: VirtualClock,
     /// Random bytes from a seed.
     pub entropy: SeededEntropy,
@@ -56,18 +56,18 @@ pub struct MemoryHost {
     pub counters: MemoryCounters,
     /// The stored responses.
     pub cache: MemoryCache,
-    /// The gateway's own requests; nobody answers until it has a script.
+    /// Requests that the gateway itself makes; all fail until there is a script.
     pub fetch: ScriptedFetch,
     /// The upstreams.
     pub upstream: ScriptedUpstream,
     /// The secrets.
     pub secrets: MemorySecrets,
-    /// What was logged and exported.
+    /// Logged and exported telemetry.
     pub sink: MemorySink,
 }
 
 impl MemoryHost {
-    /// Empty stores, the given clock and seed, and upstreams that answer by the script.
+    /// Empty stores, the given clock and seed, and upstreams with the script.
     #[must_use]
     pub fn new(clock: VirtualClock, seed: u64, script: impl Script + 'static) -> Self {
         Self {

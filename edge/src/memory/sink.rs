@@ -8,10 +8,10 @@ use tollgate_core::telemetry::{ExchangeRecord, Metrics};
 use super::Fault;
 use crate::ports::{TelemetrySink, Unavailable};
 
-/// An exported batch: where it went, and its content.
+/// An exported batch: its URL and its content.
 pub type Post = (Uri, Vec<u8>);
 
-/// Keeps what was logged, counted and exported.
+/// Stores logged lines, metrics and exported batches.
 #[derive(Clone, Debug, Default)]
 pub struct MemorySink {
     lines: Rc<RefCell<Vec<String>>>,
@@ -34,7 +34,7 @@ impl MemorySink {
         self.metrics.borrow().clone()
     }
 
-    /// Forgets the lines and batches so far.
+    /// Clears the lines and batches so far.
     pub fn clear(&self) {
         self.lines.borrow_mut().clear();
         self.posts.borrow_mut().clear();

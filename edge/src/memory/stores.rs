@@ -11,15 +11,16 @@ use tollgate_kv_schemas::{Bundle, Publication};
 use super::{Content, Copy, Fault, VirtualClock};
 use crate::ports::{Clock, Content as _, Records, ResponseCache, Secrets, Stored, Unavailable, WriteFault};
 
-/// Records in memory. What the gateway writes has its end, and one write a second for each key, as on Workers KV.
+/// Records in memory. Records that the gateway writes have an expiry, and one write per second for each key, like
+/// Workers KV.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryRecords {
     records: Rc<RefCell<HashMap<String, Vec<u8>>>>,
     written: Rc<RefCell<HashMap<String, Written>>>,
-    /// When each record that an operator keeps was written last.
+    /// When each record that an operator keeps was last written.
     kept: Rc<RefCell<HashMap<String, MonotonicInstant>>>,
     clock: VirtualClock,
-    /// What is read where `records` has nothing.
+    /// The records to read if `records` has none under the key.
     base: Rc<HashMap<String, Vec<u8>>>,
     /// The generation that was published last.
     generation: Rc<Cell<u64>>,
@@ -30,21 +31,21 @@ pub struct MemoryRecords {
     late: Rc<RefCell<HashMap<String, u64>>>,
 }
 
-/// What a store that is eventually consistent remembers near its readers: while it is on, a key is answered as it was read
-/// first, with a value or as missing, until that is forgotten. Workers KV does so for up to a minute.
+/// The read cache of an eventually consistent store. While it is on, the first result of reading a key, a value or a
+/// miss, is returned until it is forgotten. Workers KV does this for up to a minute.
 #[derive(Clone, Debug, Default)]
 pub struct ReadMemory(Rc<RefCell<Option<Remembered>>>);
 
-/// What keys were read as.
+/// The cached results.
 type Remembered = HashMap<String, Option<Vec<u8>>>;
 
 impl ReadMemory {
-    /// Turns it on, with nothing remembered, or off.
+    /// Turns it on, empty, or off.
     pub fn set(&self, on: bool) {
         self.0.replace(on.then(HashMap::new));
     }
 
-    /// Forgets everything: the next read of each key answers what is stored.
+    /// Clears it: the next read of each key returns the stored value.
     pub fn forget(&self) {
         self.0.borrow_mut().iter_mut().for_each(HashMap::clear);
     }
@@ -61,20 +62,20 @@ impl ReadMemory {
 #[derive(Debug)]
 struct Written {
     bytes: Vec<u8>,
-    // By the store's own clock, which is not the gateway's and does not step back with it.
+    // By the store's own clock, which is independent of the gateway's and does not step back with it.
     at: MonotonicInstant,
     until: MonotonicInstant,
 }
 
 impl MemoryRecords {
-    /// An empty store whose time is that of the clock.
+    /// An empty store with this clock.
     #[must_use]
     pub fn new(clock: VirtualClock) -> Self {
         Self { clock, ..Self::default() }
     }
 
-    /// The same store with these records in it from the beginning; many stores share them, and what is written to one is
-    /// not in the others.
+    /// The same store with these initial records; several stores can share them, and writes to one store are not
+    /// visible in the others.
     #[must_use]
     pub fn over(self, base: Rc<HashMap<String, Vec<u8>>>) -> Self {
         Self { base, ..self }
@@ -87,14 +88,14 @@ impl MemoryRecords {
 
     /// Publishes a bundle as the next generation.
     ///
-    /// A pointer that cannot be read is replaced, in the generation after the last one published here.
+    /// A pointer that cannot be read is replaced, with the generation after the last one published here.
     pub fn publish(&self, bundle: &Bundle) {
         let key = bundle.pointer_key();
         let stored = self.stored(&key);
         let publication = Publication::begin(bundle, stored.as_deref())
             .unwrap_or_else(|_| Publication::replacing(bundle, self.generation.get()));
         publication.content().iter().for_each(|(key, value)| self.put(key.clone(), value.clone()));
-        // Nobody else publishes to this store, so the pointer has not moved.
+        // There is no other publisher, so the pointer has not changed.
         if let Ok(pointer) = publication.pointer(stored.as_deref()) {
             self.put(key, pointer);
         }
@@ -110,7 +111,7 @@ impl MemoryRecords {
         self.records.borrow().get(key).or_else(|| self.base.get(key)).cloned()
     }
 
-    /// Removes a record that was written; one of those it began with stays.
+    /// Removes a written record; initial records remain.
     pub fn remove(&self, key: &str) {
         self.records.borrow_mut().remove(key);
     }
@@ -167,7 +168,7 @@ pub struct MemoryCache {
 }
 
 impl MemoryCache {
-    /// An empty store whose time is that of the clock.
+    /// An empty store with this clock.
     #[must_use]
     pub fn new(clock: VirtualClock) -> Self {
         Self { clock, ..Self::default() }

@@ -10,12 +10,12 @@ use tollgate_core::forward::{Outbound, UpstreamError};
 use super::{Content, VirtualClock};
 use crate::ports::{Clock, Upstream, UpstreamCall};
 
-/// What upstreams answer: a function from the request to a delay in milliseconds and an answer.
+/// The script of upstreams: a function from the request to a delay in milliseconds and an answer.
 pub trait Script: Fn(&Request<Content>) -> (u64, Result<Response<Content>, UpstreamError>) {}
 
 impl<F: Fn(&Request<Content>) -> (u64, Result<Response<Content>, UpstreamError>)> Script for F {}
 
-/// Upstreams that answer by a script and keep what they received.
+/// Upstreams that answer by a script and store the requests that they received.
 #[derive(Clone)]
 pub struct ScriptedUpstream {
     clock: VirtualClock,
@@ -24,12 +24,12 @@ pub struct ScriptedUpstream {
 }
 
 impl ScriptedUpstream {
-    /// Upstreams that answer by the script.
+    /// Upstreams with this script.
     pub fn new(clock: VirtualClock, script: impl Script + 'static) -> Self {
         Self { clock, script: Rc::new(script), received: Rc::default() }
     }
 
-    /// What was received since this was last asked.
+    /// The requests received since the last call.
     pub fn take_received(&self) -> Vec<Request<Content>> {
         std::mem::take(&mut self.received.borrow_mut())
     }

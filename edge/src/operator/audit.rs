@@ -1,4 +1,4 @@
-//! The audit of a call: a line of the log for each, and a record for each that changes something.
+//! The audit of calls: one log line for each, and a record for each that changes something.
 
 use std::net::IpAddr;
 
@@ -9,15 +9,15 @@ use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{encode, keys};
 
 use crate::isolate::Isolate;
-use crate::patience::within;
 use crate::ports::{Host, Records, TelemetrySink};
+use crate::timeout::within;
 
-/// What is written down of a call while it is answered.
+/// The audit data collected during a call.
 pub(super) struct Ledger {
     event: AuditEvent,
-    /// Failed authentications before this one that had no line.
+    /// Earlier failed authentications that were not logged.
     unlogged: u64,
-    /// Whether this call has no line itself.
+    /// Whether this call is not logged.
     is_silent: bool,
     /// Whether it changes something.
     changes: bool,
@@ -59,7 +59,7 @@ impl Ledger {
         self.is_silent = true;
     }
 
-    /// Logs the call, and records it if it changed something or may have.
+    /// Logs the call, and stores a record if it changed something or may have.
     pub(super) async fn close<H: Host>(mut self, isolate: &Isolate, host: &H, problem: Option<&Problem>) {
         if self.is_silent {
             return;
@@ -76,7 +76,7 @@ impl Ledger {
         }
     }
 
-    /// A record that cannot be written is reported; the line of the log stands in any case.
+    /// A record that cannot be written is reported; the log line is written in any case.
     async fn record<H: Host>(&self, gateway: &str, host: &H) {
         let key = keys::audit(gateway, &self.event.action, &self.event.request_id);
         let value = encode(&self.event);
@@ -89,5 +89,5 @@ impl Ledger {
     }
 }
 
-/// How long records of the audit are kept: 400 days, a year and what an auditor needs to come.
+/// How long audit records are kept: 400 days, a year and some time for an audit.
 const KEEP_S: u32 = 400 * 24 * 60 * 60;

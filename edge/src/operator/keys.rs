@@ -1,4 +1,4 @@
-//! API keys: issued, shown, revoked.
+//! API keys: created, shown, revoked.
 
 use http::StatusCode;
 use tollgate_core::authn::{ApiKey, Credential, KeyDigest};
@@ -8,10 +8,10 @@ use tollgate_kv_schemas::{KeyIndex, credential_records, decode, encode, keys};
 
 use super::purge_log::WRITE_PAUSE_MS;
 use super::{Done, Task, store_unavailable};
-use crate::patience::within;
 use crate::ports::{Clock, Entropy, Host, Records, WriteFault};
+use crate::timeout::within;
 
-/// Issues a key. Its record is written before the answer, so that a key that is shown is stored.
+/// Creates a key. Its record is written before the response, so that every key in a response is stored.
 pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     let request = KeyRequest::parse(&task.content)?;
     let (key, credential) = task.issue(request).await?;
@@ -29,7 +29,7 @@ pub(super) async fn show<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     Ok(Done::json(StatusCode::OK, &KeyView::from(&credential)))
 }
 
-/// Revokes a key; one that is revoked already stays so.
+/// Revokes a key; has no effect on a revoked one.
 pub(super) async fn revoke<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     let (digest, mut credential) = task.named().await?;
     task.targets.push(credential.id.clone());
@@ -47,9 +47,9 @@ impl<H: Host> Task<'_, H> {
         &self.isolate.settings.gateway
     }
 
-    /// A key whose public id no other has.
+    /// A key with an unused public id.
     ///
-    /// An id is 48 bits of the digest: among a million keys two are the same in one case of 600.
+    /// An id has 48 bits of the digest: among a million keys, the probability of a collision is 1 in 600.
     async fn issue(&self, request: KeyRequest) -> Result<(ApiKey, Credential), Problem> {
         for _ in 0..ISSUE_ATTEMPTS {
             let mut random = [0u8; 32];
@@ -62,7 +62,7 @@ impl<H: Host> Task<'_, H> {
         Err(Problem::plain(ProblemKind::Internal, "No unused key id was found."))
     }
 
-    /// The credential that the path names.
+    /// The credential that the path identifies.
     async fn named(&self) -> Result<(KeyDigest, Credential), Problem> {
         let digest = match KeyReference::parse(self.parameter)? {
             KeyReference::Digest(digest) => digest,
@@ -93,12 +93,13 @@ impl<H: Host> Task<'_, H> {
 }
 
 fn unknown_key() -> Problem {
-    let detail = "This gateway has no key of that id or digest. A key that was just issued may take a minute to be seen everywhere.";
+    let detail =
+        "This gateway has no key with this id or digest. A new key may take a minute to be visible everywhere.";
     Problem::plain(ProblemKind::ResourceNotFound, detail)
 }
 
-/// Each is one read; a second one is needed about never.
+/// Each attempt is one read; a second one is almost never needed.
 const ISSUE_ATTEMPTS: usize = 4;
 
-/// A key that is revoked within the second in which it was issued waits once.
+/// Revoking a key within one second after its creation needs one delay.
 const WRITE_ATTEMPTS: usize = 3;

@@ -1,4 +1,4 @@
-//! What was counted.
+//! Returns the metrics.
 
 use http::StatusCode;
 use tollgate_core::operator::MetricsAnswer;
@@ -13,7 +13,7 @@ pub(super) fn show<H: Host>(task: &Task<'_, H>) -> Done {
     }
 }
 
-/// The same in the text form of Prometheus, whatever was asked for.
+/// The same in the Prometheus text format, independent of the request's `Accept`.
 pub(super) fn text<H: Host>(host: &H) -> Done {
     in_text(host.telemetry_sink().counted().to_prometheus())
 }

@@ -1,7 +1,7 @@
-//! The operator endpoint: authenticates who asks, finds the resource, does it, and audits the call.
+//! The operator endpoint: authenticates the caller, finds the resource, handles the call, and audits it.
 //!
-//! The pipeline asks `gate` with each request before it is routed. What a resource is, and what its requests and answers look
-//! like, is core's ([`tollgate_core::operator`]); each has its handler here.
+//! The pipeline calls `gate` for each request before routing. Core defines the resources and the formats of requests
+//! and responses ([`tollgate_core::operator`]); each resource has a handler here.
 
 mod access;
 mod audit;
@@ -25,16 +25,16 @@ use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::time::Timestamp;
 
 use crate::isolate::{Isolate, operators};
-use crate::patience::within;
 use crate::ports::{Clock, Content, ContentFault, Entropy, Gathered, Host, Unavailable};
 use crate::problems::problem_response;
+use crate::timeout::within;
 use audit::Ledger;
 
-/// What becomes of a request before it is routed.
+/// What to do with a request before routing.
 pub(crate) enum Gate {
     /// It is not for the endpoint.
     Foreign,
-    /// It is for the endpoint, which is off: it is answered as an unknown route is.
+    /// It is for the endpoint, which is off: it gets the response of an unknown route.
     Closed,
     /// It is for the endpoint.
     Open(Rc<Tokens>),
@@ -50,10 +50,10 @@ pub(crate) struct Call<'c, C> {
     pub(crate) request_id: &'c str,
 }
 
-/// Whether a request is for the endpoint, and whether that answers.
+/// Whether a request is for the endpoint, and whether the endpoint is on.
 ///
 /// # Errors
-/// The problem to answer with where it cannot be known whether a token is bound.
+/// The problem for the response, if it is unknown whether a token is bound.
 pub(crate) async fn gate<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -75,7 +75,7 @@ pub(crate) async fn gate<H: Host>(
 /// Answers a call that [`gate`] let pass.
 ///
 /// # Errors
-/// The problem to answer with.
+/// The problem for the response.
 pub(crate) async fn answer<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -90,9 +90,10 @@ pub(crate) async fn answer<H: Host>(
     outcome.map(|done| done.into_response(is_head))
 }
 
-/// Serves a request at a listener that is for operators alone.
+/// Serves a request at a listener for operators only.
 ///
-/// There the endpoint answers at any host name, whatever [`crate::OperatorSettings`] say of the requests of clients.
+/// There the endpoint is available at any host name, independent of what [`crate::OperatorSettings`] say for the
+/// listener of clients.
 pub async fn serve_operator<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -122,10 +123,11 @@ pub async fn serve_operator<H: Host>(
     answered.await.unwrap_or_else(|problem| problem_response(problem, &request_id, is_head))
 }
 
-/// The counts of this host in the text form of Prometheus, for a listener that is for operators alone.
+/// The metrics of this host in the Prometheus text format, for a listener for operators only.
 ///
-/// Where tokens are bound it takes one of the role `read`, unless the listener is `open`. A request that is refused is logged
-/// and limited as a refused call of the endpoint; one that is answered is not logged, because collectors ask every few seconds.
+/// If tokens are bound, it requires one with the role `read`, unless the listener is `open`. A refused request is
+/// logged and limited like a refused call of the endpoint; one that is answered is not logged, because collectors ask
+/// every few seconds.
 pub async fn scrape<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -165,20 +167,20 @@ async fn may_scrape<H: Host>(
     allowed
 }
 
-/// What a handler works on.
+/// The input of a handler.
 struct Task<'t, H> {
     isolate: &'t Isolate,
     host: &'t H,
     now: Timestamp,
     fields: &'t HeaderMap,
-    /// The segment of the path that names what the call is about.
+    /// The path segment that identifies the target of the call.
     parameter: &'t str,
     content: Bytes,
-    /// What the audit log names as changed or shown.
+    /// The targets in the audit log.
     targets: &'t mut Vec<String>,
 }
 
-/// The answer to a call that was done.
+/// The response to a successful call.
 struct Done {
     status: StatusCode,
     media_type: &'static str,
@@ -205,7 +207,7 @@ async fn perform<H: Host>(
     handle(resource, task).await
 }
 
-/// The one list of handlers.
+/// The list of handlers.
 async fn handle<H: Host>(resource: Resource, task: Task<'_, H>) -> Result<Done, Problem> {
     match resource {
         Resource::Metrics => Ok(metrics::show(&task)),
@@ -221,7 +223,7 @@ fn find<'p>(method: &Method, below: &'p str) -> Result<(Resource, &'p str), Prob
         Found::Resource(resource, parameter) => Ok((resource, parameter)),
         Found::OtherMethods(methods) => {
             let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-            let detail = format!("This path takes {allow}.");
+            let detail = format!("This path supports {allow}.");
             Err(Problem::plain(ProblemKind::MethodNotAllowed, detail).with(ALLOW, allow))
         }
         Found::Nothing => {
@@ -231,18 +233,18 @@ fn find<'p>(method: &Method, below: &'p str) -> Result<(Resource, &'p str), Prob
     }
 }
 
-/// The content of a request: JSON, at most [`CONTENT_BYTES_MAX`], within the time that a store gets.
+/// The content of a request: JSON, at most [`CONTENT_BYTES_MAX`], within the timeout of a store.
 async fn content<H: Host>(host: &H, fields: &HeaderMap, content: H::Content) -> Result<Bytes, Problem> {
     check_json(fields)?;
     let bytes_max = CONTENT_BYTES_MAX as u64;
     let gathered = async { Ok::<_, Unavailable>(content.gather(bytes_max).await) };
     let problem = match within(host, "the client", gathered).await {
-        Ok(Ok(Gathered::Whole(whole))) => return Ok(whole.bytes),
-        Ok(Ok(Gathered::TooLarge(_)) | Err(ContentFault::PassedLimit)) => {
-            let detail = format!("The content may have {CONTENT_BYTES_MAX} bytes.");
+        Ok(Ok(Gathered::Complete(whole))) => return Ok(whole.bytes),
+        Ok(Ok(Gathered::TooLarge(_)) | Err(ContentFault::LimitExceeded)) => {
+            let detail = format!("The content may have at most {CONTENT_BYTES_MAX} bytes.");
             Problem::plain(ProblemKind::ContentTooLarge, detail)
         }
-        Ok(Err(ContentFault::Broken)) => Problem::plain(ProblemKind::BadRequest, "The content broke off."),
+        Ok(Err(ContentFault::Interrupted)) => Problem::plain(ProblemKind::BadRequest, "The content was interrupted."),
         Err(Unavailable(_)) => Problem::plain(ProblemKind::BadRequest, "The content did not arrive in time."),
     };
     Err(problem)
@@ -250,7 +252,7 @@ async fn content<H: Host>(host: &H, fields: &HeaderMap, content: H::Content) -> 
 
 impl Done {
     fn json(status: StatusCode, answer: &impl Serialize) -> Self {
-        // Our own answers have string keys only and no failing Serialize, so this cannot fail.
+        // These responses have string keys only and no failing Serialize, so this cannot fail.
         let content = serde_json::to_vec(answer).unwrap_or_default();
         Self { status, media_type: "application/json", content: content.into() }
     }
@@ -272,8 +274,8 @@ async fn bound<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<Tokens>, Probl
 
 /// A store that the call needs is unavailable; the log says why.
 fn store_unavailable(reason: &impl std::fmt::Display) -> Problem {
-    let detail = "A store that this needs is unavailable. Nothing else is wrong with the request: send it again.";
-    let reason = Reason::OperatorStoreAway { text: Local(reason.to_string().into()) };
+    let detail = "A store that this request needs is unavailable. Send the request again.";
+    let reason = Reason::OperatorStoreUnavailable { text: Local(reason.to_string().into()) };
     Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "5")
 }
 
@@ -289,5 +291,5 @@ fn request_id<H: Host>(host: &H) -> String {
     hex::encode(&random)
 }
 
-/// More than any request here has: a key with the most scopes takes 6 KiB, a URL as long as a request may have 8 KiB.
+/// More than any request needs: a key with the maximum number of scopes has 6 KiB, the longest URL 8 KiB.
 const CONTENT_BYTES_MAX: usize = 16 * 1024;

@@ -1,9 +1,10 @@
-//! The gateway's log of purges: a cell with several writers, and the record of it that edges read.
+//! The gateway's purge log: a cell with several writers, and a copy of it in the record that edges read.
 //!
-//! A purge is acknowledged once it is in both. The cell keeps purges that are made at once; the record is written whole, so
-//! an older log could end up in the place of a newer one. Therefore each writer looks at the log again after it has written,
-//! and writes again where that has grown: whoever writes last has seen the newest. It also notes in the cell what it has
-//! written, so that those that have not written yet need not: some stores take one write a second of a record.
+//! A purge is acknowledged when it is in both. The cell keeps concurrent purges; the record is written as a whole, so
+//! an older log could overwrite a newer one. Therefore each writer reads the log again after writing, and writes again
+//! if it has grown: the last writer has always seen the newest log. A writer also records in the cell what it has
+//! written, so that writers that have not written yet need not do so: some stores accept one write per second for each
+//! record.
 
 use tollgate_core::cache::{Purge, Purges};
 use tollgate_core::cell::{CellKey, CellOperations, Operation, OperationId, Reply, Terms, Update};
@@ -12,13 +13,13 @@ use tollgate_kv_schemas::{RecordError, decode, encode, keys};
 
 use super::store_unavailable;
 use crate::isolate::Isolate;
-use crate::patience::{counted, within};
+use crate::timeout::{counted, within};
 use crate::ports::{Clock, CounterFault, Entropy, Host, Records, WriteFault};
 
-/// Adds purges to the log and to the record; this isolate heeds them at once.
+/// Adds purges to the log and to the record; this isolate applies them immediately.
 ///
 /// # Errors
-/// The problem to answer with. What is in the log then is written with the next purge at the latest.
+/// The problem for the response. Purges that are in the log then are written with the next purge at the latest.
 pub(super) async fn purge<H: Host>(isolate: &Isolate, host: &H, purges: &[Purge]) -> Result<(), Problem> {
     let append = purges.iter().cloned().map(Operation::AppendPurge).chain([Operation::ReadPurges { recorded: None }]);
     let mut log = update(host, append.collect()).await?;
@@ -65,22 +66,22 @@ async fn update<H: Host>(host: &H, operations: Vec<Operation>) -> Result<Log, Pr
     let mut tries = 0..TRIES_MAX;
     let outcome = loop {
         match counted(host, &update).await {
-            // The id makes it one change, however often it is sent.
+            // Because of the id it takes effect once, however often it is sent.
             Err(CounterFault::Contended) if tries.next().is_some() => host.clock().sleep(TRY_PAUSE_MS).await,
             changed => break changed.map_err(|error| store_unavailable(&error))?,
         }
     };
     match { outcome.replies }.pop() {
         Some(Reply::Purges { sequence, purges, recorded }) => Ok(Log { sequence, purges, recorded }),
-        Some(_) | None => Err(store_unavailable(&"the cell of purges gave another answer than its log")),
+        Some(_) | None => Err(store_unavailable(&"the cell of purges did not return its log")),
     }
 }
 
-/// Writes the record; `false` where the store takes no more writes of it now.
+/// Writes the record; `false` if the store accepts no more writes of it now.
 async fn write<H: Host>(isolate: &Isolate, host: &H, log: &Log) -> Result<bool, Problem> {
     let key = keys::purges(&isolate.settings.gateway);
     let mut purges = log.purges.clone();
-    // A cell that was lost would otherwise take what is recorded with it.
+    // Otherwise the loss of the cell would also lose the purges in the record.
     purges.merge(&recorded(host, &key).await?);
     let value = encode(&purges);
     match within(host, "the record store", host.records().keep(&key, &value)).await {
@@ -93,7 +94,7 @@ async fn write<H: Host>(isolate: &Isolate, host: &H, log: &Log) -> Result<bool, 
     }
 }
 
-/// The purges of the record; one that is damaged is written anew, one of a newer version is not touched.
+/// The purges in the record. A damaged record is overwritten; one of a newer version is not changed.
 async fn recorded<H: Host>(host: &H, key: &str) -> Result<Purges, Problem> {
     let read = within(host, "the record store", host.records().read(key)).await;
     match read.map_err(|error| store_unavailable(&error))?.map(|bytes| decode(&bytes)) {
@@ -106,9 +107,9 @@ async fn recorded<H: Host>(host: &H, key: &str) -> Result<Purges, Problem> {
 /// Writes of one purge. Each is two calls of the record store and one of the cell, and a Worker has 50 calls for a request.
 const WRITES_MAX: usize = 10;
 
-/// Further tries of a change that others were in the way of, and the pause before each.
+/// Further attempts of a change that conflicted with others, and the delay before each.
 const TRIES_MAX: u32 = 3;
 const TRY_PAUSE_MS: u64 = 50;
 
-/// Workers KV takes one write a second of a key.
+/// Workers KV accepts one write per second for each key.
 pub(super) const WRITE_PAUSE_MS: u64 = 1_100;

@@ -1,4 +1,4 @@
-//! Purges: added to the gateway's log of purges, which then is written to the record that edges read.
+//! Purges: added to the gateway's purge log, which is then written to the record that edges read.
 
 use http::StatusCode;
 use tollgate_core::cache::{CacheKey, Purge};
@@ -9,7 +9,7 @@ use super::purge_log::purge;
 use super::{Done, Task};
 use crate::ports::Host;
 
-/// Takes stored responses out of use. It is answered once it is in the log and in the record.
+/// Purges stored responses. The response is sent when the purge is in the log and in the record.
 pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     let request = PurgeRequest::parse(&task.content)?;
     let resources = task.resources(request.target).await?;
@@ -32,7 +32,7 @@ impl<H: Host> Task<'_, H> {
                 self.isolate.refresh(self.host).await;
                 let found = self.isolate.resources(self.host, &host, &path, query.as_deref()).await;
                 if found.is_empty() {
-                    let detail = "Responses of this URL are on no cached route, so there is nothing to purge.";
+                    let detail = "No cached route has this URL, so there is nothing to purge.";
                     return Err(Problem::plain(ProblemKind::ResourceNotFound, detail));
                 }
                 Ok(found.into_iter().map(Some).collect())

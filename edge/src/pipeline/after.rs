@@ -1,4 +1,4 @@
-//! After the reply: what is undone, the cache, the record of the exchange, its export, and a look at the configuration.
+//! After the reply: undo steps, the cache, the record of the exchange, its export, and a check for new configuration.
 
 use std::rc::Rc;
 
@@ -7,42 +7,42 @@ use tollgate_core::bounds::CONFIG_FRESH_MS;
 use tollgate_core::telemetry::{ExchangeRecord, log_line};
 
 use super::exchange::{Journal, ToStore};
-use super::respond::Left;
+use super::respond::AfterReply;
 use crate::isolate::exporter::export;
 use crate::isolate::{Freshness, Isolate};
 use crate::ports::{Clock, Delivery, Host, ResponseCache, TelemetrySink};
 
-/// Does what is left of an exchange, each thing once, and yields its record.
+/// Runs the remaining work of an exchange, each part once, and returns its record.
 pub(super) async fn after<H: Host>(
     isolate: Rc<Isolate>,
     host: H,
     mut journal: Journal,
-    left: Left<H::Content, impl Future<Output = Delivery>>,
+    pending: AfterReply<H::Content, impl Future<Output = Delivery>>,
 ) -> ExchangeRecord {
-    let told = async {
-        settle(&host, &mut journal).await;
-        let delivery = left.delivery.await;
+    let recorded = async {
+        run_undos(&host, &mut journal).await;
+        let delivery = pending.delivery.await;
         let begun = journal.begun;
         let mut record = journal.into_record();
-        note_delivery(&mut record, delivery, host.clock().instant().micros_since(begun));
-        tell(&isolate, &host, &record).await;
+        record_delivery(&mut record, delivery, host.clock().instant().micros_since(begun));
+        emit(&isolate, &host, &record).await;
         record
     };
-    // Side by side: a cache that hangs must not hold back the record.
-    let (record, ()) = join(told, store(&host, left.to_store)).await;
+    // Concurrently: a cache that hangs must not delay the record.
+    let (record, ()) = join(recorded, store(&host, pending.to_store)).await;
     refresh(&isolate, &host).await;
     record
 }
 
-/// Undoes what is to be undone, each thing once and all side by side.
-async fn settle<H: Host>(host: &H, journal: &mut Journal) {
+/// Runs the undo steps, each once and all concurrently.
+async fn run_undos<H: Host>(host: &H, journal: &mut Journal) {
     join_all(std::mem::take(&mut journal.undos).into_iter().map(|undo| undo.run(host))).await;
 }
 
 async fn store<H: Host>(host: &H, entries: Vec<ToStore<H::Content>>) {
     let cache = host.response_cache();
     for entry in entries {
-        // A response that could not be stored is a miss next time.
+        // A response that could not be stored is a miss for the next request.
         let _ = match entry {
             ToStore::Response { key, meta, copy } => cache.store(&key, &meta, Some(copy)).await,
             ToStore::Index { key, meta } => cache.store(&key, &meta, None).await,
@@ -51,7 +51,7 @@ async fn store<H: Host>(host: &H, entries: Vec<ToStore<H::Content>>) {
     }
 }
 
-fn note_delivery(record: &mut ExchangeRecord, delivery: Delivery, elapsed_us: u64) {
+fn record_delivery(record: &mut ExchangeRecord, delivery: Delivery, elapsed_us: u64) {
     match delivery {
         Delivery::Unobserved => return,
         Delivery::Complete { bytes } => record.content_bytes = Some(bytes),
@@ -63,8 +63,8 @@ fn note_delivery(record: &mut ExchangeRecord, delivery: Delivery, elapsed_us: u6
     record.duration_us = elapsed_us;
 }
 
-/// Tells of the exchange: the log, the host's own metrics, and the export.
-async fn tell<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
+/// Emits the telemetry of the exchange: the log, the host's own metrics, and the export.
+async fn emit<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
     let sink = host.telemetry_sink();
     sink.record(record);
     let gateway = isolate.config.gateway();
@@ -78,11 +78,11 @@ async fn tell<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
     }
 }
 
-/// Looks at the configuration again when it is due, so that no request waits for it.
+/// Checks for new configuration when that is due, so that no request waits for it.
 async fn refresh<H: Host>(isolate: &Isolate, host: &H) {
     let now = host.clock().instant();
     let due = isolate.checked_at.get().is_none_or(|at| now.millis_since(at) >= CONFIG_FRESH_MS);
-    if isolate.settings.freshness == Freshness::Behind && isolate.is_ready() && due {
+    if isolate.settings.freshness == Freshness::Cached && isolate.is_ready() && due {
         isolate.checked_at.set(Some(now));
         isolate.refresh(host).await;
     }

@@ -1,4 +1,4 @@
-//! authenticate: one of the route's alternatives must recognise the caller; a route without any is public.
+//! authenticate: one of the route's alternatives must authenticate the caller; a route without alternatives is public.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(super) async fn authenticate<H: Host>(
     Err(challenged(furthest.map_or_else(no_credential, |failed| failed.problem), exchange))
 }
 
-/// Authenticates by every policy of an alternative; all must recognise the same consumer.
+/// Authenticates with every policy of an alternative; all must identify the same consumer.
 async fn by_all<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -90,14 +90,14 @@ impl Failed {
 }
 
 fn no_credential() -> Problem {
-    Problem::new(ProblemKind::CredentialMissing, "A credential is needed.", Reason::NotAuthenticated)
+    Problem::new(ProblemKind::CredentialMissing, "A credential is required.", Reason::NotAuthenticated)
 }
 
 /// The principal of two credentials of one consumer: the first one, with the scopes of both.
 fn joined(first: Option<Arc<Principal>>, second: Arc<Principal>) -> Result<Arc<Principal>, Problem> {
     let Some(first) = first else { return Ok(second) };
     if first.consumer != second.consumer {
-        let detail = "The request carries credentials of different consumers. Send those of one.";
+        let detail = "The request has credentials of different consumers. Send those of one consumer only.";
         return Err(Problem::new(ProblemKind::CredentialMalformed, detail, Reason::ConsumersDiffer));
     }
     let mut joined = Arc::unwrap_or_clone(first);
@@ -108,7 +108,7 @@ fn joined(first: Option<Arc<Principal>>, second: Arc<Principal>) -> Result<Arc<P
 }
 
 fn verdict(problem: &Problem) -> Verdict {
-    // Another policy may know the caller, so that nothing presented to this one refuses nobody yet.
+    // Another policy may authenticate the caller, so a missing credential is not a refusal yet.
     if problem.kind == ProblemKind::CredentialMissing { Verdict::Skip } else { problem.verdict() }
 }
 

@@ -1,4 +1,4 @@
-//! authorize: the principal must hold the scopes that the route asks for.
+//! authorize: the principal must have the scopes that the route requires.
 
 use http::header::WWW_AUTHENTICATE;
 use tollgate_core::authn::Principal;

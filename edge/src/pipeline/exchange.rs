@@ -1,4 +1,4 @@
-//! What is known of an exchange while it passes through the phases.
+//! The state of an exchange while it passes through the phases.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -24,29 +24,29 @@ use super::undo::Undo;
 use crate::ports::{Clock, Content, Entropy, Host};
 use crate::site::{Site, Sites};
 
-/// A response on its way to the client.
+/// A response to the client.
 pub(super) struct Answer<C: Content> {
     pub(super) reply: Reply<C>,
-    /// What is to be stored once the content has streamed.
+    /// What to store when the content has streamed.
     pub(super) to_store: Vec<ToStore<C>>,
 }
 
-/// What is written to the response cache once the reply is on its way.
+/// What to write to the response cache after the reply.
 pub(super) enum ToStore<C: Content> {
-    /// A response, its content a copy that fills while the client's streams.
+    /// A response with a copy of the content, which is filled while the client's content streams.
     Response { key: CacheKey, meta: StoredMeta, copy: C::Copy },
     /// The index of a response that varies.
     Index { key: CacheKey, meta: StoredMeta },
-    /// What the upstream confirmed: its content stays as it is stored.
+    /// A response that the upstream confirmed: the stored content is unchanged.
     Renewal { key: CacheKey, confirmed: StoredMeta, renewed: StoredMeta },
 }
 
-/// What is stored of a resource that an unsafe method changes (RFC 9111, section 4.4).
+/// The stored responses that an unsafe method invalidates (RFC 9111, section 4.4).
 #[derive(Debug)]
 pub(super) struct Changes {
-    /// Those of all routes that a GET for the same URL could take.
+    /// The resources of all routes that a GET for the same URL could have.
     pub(super) resources: Vec<CacheKey>,
-    /// The key that the same client's GET is looked up under, where its route is cached.
+    /// The key of a GET by the same client, if its route is cached.
     pub(super) primary: Option<CacheKey>,
 }
 
@@ -56,7 +56,7 @@ impl<C: Content> Answer<C> {
     }
 }
 
-/// What the client sent, without its content. It never changes: what is forwarded is an `Outbound`.
+/// The received request, without its content. It never changes: the forwarded request is an `Outbound`.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) method: Method,
@@ -71,7 +71,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// What decides its route, had it this method.
+    /// The parts of the request that select a route, with this method.
     pub(super) fn head<'r>(&'r self, method: &'r Method) -> RequestHead<'r> {
         RequestHead { method, path: &self.path, query: self.query.as_deref(), fields: &self.fields }
     }
@@ -85,14 +85,14 @@ pub(super) struct Exchange {
     pub(super) sites: Sites,
     /// The part that has the route.
     pub(super) site: Rc<Site>,
-    /// The query as the upstream sees it: without keys.
+    /// The query as the upstream sees it: without API keys.
     pub(super) forwarded_query: Option<String>,
-    /// The route's place in the site's settings; the router only gives places that exist.
+    /// The route's index in the site's settings; the router returns only indexes that exist.
     index: usize,
 }
 
 impl Exchange {
-    /// `place` is that of the part among those for the host, `index` that of the route in the part.
+    /// `place` is the index of the part among those for the host, `index` that of the route in the part.
     pub(super) fn new(received: Received, sites: Sites, place: usize, index: usize) -> Self {
         let site = Rc::clone(&sites[place]);
         debug_assert!(index < site.settings.routes.len(), "the router names routes of its own site");
@@ -116,7 +116,7 @@ impl Exchange {
         &self.site.settings.routes[self.index]
     }
 
-    /// The route as telemetry names it.
+    /// The route's label in telemetry.
     pub(super) fn label(&self) -> Arc<RouteLabel> {
         self.site.label(self.index)
     }
@@ -131,7 +131,7 @@ impl Exchange {
         &self.site.settings.upstreams[self.route().upstream]
     }
 
-    /// The route that a GET with the same URL and fields would take.
+    /// The route of a GET with the same URL and fields.
     pub(super) fn route_of_get(&self) -> Option<&RouteSettings> {
         let (place, found) = Site::find(&self.sites, &self.received.head(&Method::GET));
         match found {
@@ -140,12 +140,12 @@ impl Exchange {
         }
     }
 
-    /// What decided for a route of this exchange, beside the URL.
+    /// The predicates that a route of this exchange has in addition to the URL.
     pub(super) fn taken<'r>(&self, route: &'r RouteSettings) -> Taken<'r> {
         Taken { when: &route.when, inside: self.received.client.inside }
     }
 
-    /// The policy at a place of the route's.
+    /// The policy at a position of the route.
     pub(super) fn policy<P: SlotPolicy>(&self, place: Place<P>) -> &Named<P> {
         self.site
             .settings
@@ -159,37 +159,37 @@ impl Exchange {
         self.route().authenticators().map(|place| self.policy(place))
     }
 
-    /// All policies for the host that authenticate callers, whether this route names them or not.
+    /// All authentication policies for the host, whether this route uses them or not.
     pub(super) fn site_authenticators(&self) -> impl Iterator<Item = &Named<AuthnPolicy>> {
         self.sites.iter().flat_map(|site| &site.settings.policies.authn)
     }
 }
 
-/// What an exchange writes down about itself on its way.
+/// What is recorded about an exchange.
 #[derive(Debug)]
 pub(super) struct Journal {
     pub(super) request_id: String,
     pub(super) trace: TraceContext,
-    /// When it was received, for people.
+    /// When it was received, by the wall clock.
     pub(super) started: Timestamp,
-    /// When it was received, for durations.
+    /// When it was received, by the monotonic clock, for durations.
     pub(super) begun: MonotonicInstant,
     pub(super) method: Method,
     pub(super) events: Events,
     /// The resource's key, for `Cache-Status`.
     pub(super) resource: Option<CacheKey>,
-    /// What limits said so far.
+    /// The verdicts of limits so far.
     pub(super) quotas: Quotas,
-    /// What is undone after the reply.
+    /// The undo steps that run after the reply.
     pub(super) undos: Vec<Undo>,
-    /// What this exchange changes of what is stored, should it succeed.
+    /// The stored responses that this exchange invalidates if it succeeds.
     pub(super) changes: Option<Changes>,
-    /// The status it was answered with.
+    /// The status of the response.
     pub(super) status: u16,
     /// When the response's head was ready.
     pub(super) answered: MonotonicInstant,
     upstream_span: SpanId,
-    /// Names what this exchange does to cells, and how often it has done something.
+    /// The idempotency id of this exchange's updates of cells, and the number of updates so far.
     operation: OperationId,
     operations: u8,
 }
@@ -231,17 +231,17 @@ impl Journal {
         id
     }
 
-    /// Notes what a phase itself decided.
+    /// Records a decision of a phase.
     pub(super) fn note(&mut self, phase: Phase, verdict: Verdict, reason: Reason) {
         self.events.note(phase, verdict, reason);
     }
 
-    /// Notes what a policy decided.
+    /// Records a decision of a policy.
     pub(super) fn note_policy(&mut self, phase: Phase, policy: &PolicyName, verdict: Verdict, reason: Reason) {
         self.events.note_policy(phase, policy.clone(), verdict, reason);
     }
 
-    /// Notes the problem that ends the exchange in this phase, and hands it on.
+    /// Records the problem that ends the exchange in this phase, and returns it.
     pub(super) fn refused(&mut self, phase: Phase, problem: Problem) -> Problem {
         self.events.note_problem(phase, &problem);
         problem

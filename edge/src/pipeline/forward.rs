@@ -1,4 +1,4 @@
-//! forward: the request goes to the upstream, its content streaming; what fails becomes a problem.
+//! forward: the request is sent to the upstream with streaming content; a failure becomes a problem.
 
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use tollgate_core::cache::{StoredMeta, validators};
@@ -12,7 +12,7 @@ use crate::isolate::Isolate;
 use crate::isolate::secrets::resolve;
 use crate::ports::{Clock, Host, Unavailable, Upstream, UpstreamCall};
 
-/// The upstream's response, as it came. `stale` is what is stored and has to be validated.
+/// The upstream's response, unchanged. `stale` is the stored response to validate.
 pub(super) async fn forward<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -47,8 +47,8 @@ pub(super) async fn forward<H: Host>(
     }
 }
 
-/// The fields that the configuration sets for this upstream, their secrets resolved. They are the gateway's, the same for
-/// every client, and so decide no key.
+/// The fields that the configuration sets for this upstream, with secrets resolved. They are the same for every client,
+/// so they are not part of any key.
 async fn add_configured<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -59,9 +59,9 @@ async fn add_configured<H: Host>(
         let missing = |reason| {
             Problem::new(ProblemKind::SecretMissing, "The operator of this gateway has been notified.", reason)
         };
-        let away = |away: Unavailable| missing(Reason::SecretsAway { text: Local(away.0.into()) });
+        let unavailable = |error: Unavailable| missing(Reason::SecretsUnavailable { text: Local(error.0.into()) });
         let names = || text.secret_names().collect::<Vec<_>>().join(", ").into();
-        let secret = resolve(isolate, host, text).await.map_err(away)?;
+        let secret = resolve(isolate, host, text).await.map_err(unavailable)?;
         let secret = secret.ok_or_else(|| missing(Reason::SecretMissing { names: names() }))?;
         let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::from_str(secret.expose())) else {
             return Err(missing(Reason::SecretNotAFieldValue { field: name.as_str().into() }));
@@ -76,7 +76,7 @@ fn failed(error: UpstreamError, exchange: &Exchange, reason: Reason) -> Problem 
     let kind = match error {
         UpstreamError::RequestContentTooLarge => return too_large(exchange.route().content_bytes_max, reason),
         UpstreamError::RequestContentBroken => {
-            let detail = "The request's content is not whole or not valid.";
+            let detail = "The request's content is incomplete or invalid.";
             return Problem::new(ProblemKind::BadRequest, detail, reason);
         }
         timeout if timeout.status() == StatusCode::GATEWAY_TIMEOUT => ProblemKind::UpstreamTimeout,

@@ -1,4 +1,4 @@
-//! guard: what is decided before the caller is authenticated, so that a refusal here costs no look-up of a credential.
+//! guard: decisions before the caller is authenticated, so that a refusal costs no look-up of a credential.
 //!
 //! The size of the content first, then the route's guards, then the limits that count by the client's address.
 
@@ -11,7 +11,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use super::exchange::{Exchange, Journal};
 use crate::ports::Content;
 
-/// Asks the route's guards, in order; the first refusal ends the exchange.
+/// Runs the route's guards, in order; the first refusal ends the exchange.
 pub(super) fn admit(exchange: &Exchange, journal: &mut Journal) -> Result<(), Problem> {
     let received = &exchange.received;
     let head = received.head(&received.method);
@@ -26,7 +26,7 @@ pub(super) fn admit(exchange: &Exchange, journal: &mut Journal) -> Result<(), Pr
     Ok(())
 }
 
-/// The content, held to the route's limit while it streams where its length was not declared.
+/// The content; if its length was not declared, it is limited while it streams.
 pub(super) fn content<C: Content>(exchange: &Exchange, content: C, journal: &mut Journal) -> Result<C, Problem> {
     let max = exchange.route().content_bytes_max;
     let declared = exchange.received.fields.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
@@ -36,12 +36,12 @@ pub(super) fn content<C: Content>(exchange: &Exchange, content: C, journal: &mut
         }
         Some(_) => Ok(content),
         None if content.is_empty() => Ok(content),
-        // A length of more digits than a number has counts as not declared: it is held to the limit as it streams.
+        // A length that is too large for a number counts as not declared, so the content is limited while it streams.
         None => Ok(content.limited(max)),
     }
 }
 
-/// The problem of content that is too large, declared or found out while streaming.
+/// The problem of content that is too large, as declared or as counted while streaming.
 pub(super) fn too_large(max: u64, reason: Reason) -> Problem {
-    Problem::new(ProblemKind::ContentTooLarge, format!("This URL takes content of up to {max} bytes."), reason)
+    Problem::new(ProblemKind::ContentTooLarge, format!("This URL accepts content of up to {max} bytes."), reason)
 }

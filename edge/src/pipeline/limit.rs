@@ -14,10 +14,10 @@ use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::exchange::{Exchange, Journal};
 use super::undo::{Undo, on_held};
-use crate::patience::{STORE_TIMEOUT_MS, counted};
+use crate::timeout::{STORE_TIMEOUT_MS, counted};
 use crate::ports::{CounterFault, Counters, Host, Unavailable};
 
-/// The limits that one phase charges, and for whom.
+/// The limits that one phase charges, and the principal.
 pub(super) struct Limits<'a> {
     phase: Phase,
     places: &'a [Place<LimitPolicy>],
@@ -25,12 +25,12 @@ pub(super) struct Limits<'a> {
 }
 
 impl<'a> Limits<'a> {
-    /// Those that are charged before the caller is authenticated; all count by address.
+    /// The limits charged before the caller is authenticated; all count by address.
     pub(super) fn of_guard(exchange: &'a Exchange) -> Self {
         Self { phase: Phase::Guard, places: &exchange.route().guard_limit, principal: None }
     }
 
-    /// Those that are charged once the caller is known, or once it is known that nobody is asked.
+    /// The limits charged after authentication, or on a public route.
     pub(super) fn of(exchange: &'a Exchange, principal: Option<&'a Principal>) -> Self {
         Self { phase: Phase::Limit, places: &exchange.route().limit, principal }
     }
@@ -38,10 +38,10 @@ impl<'a> Limits<'a> {
 
 /// Charges the limits of a phase.
 ///
-/// All charges at one owner are one call, and calls to several owners are made side by side. One owner charges at once.
-/// Several hold what they grant; the request passes once all of them have confirmed, and otherwise everything is released
-/// after the reply. What an earlier phase charged stays charged: a limit that guards look-ups would guard nothing if a
-/// failed one were free.
+/// All charges at one owner are one call; several owners are called concurrently. A single owner charges immediately.
+/// Several owners hold their charges; the request passes when all of them have confirmed, and otherwise everything is
+/// released after the reply. Charges of an earlier phase are kept: a limit that protects look-ups would protect nothing
+/// if failed attempts were free.
 pub(super) async fn charge<H: Host>(
     host: &H,
     exchange: &Exchange,
@@ -71,8 +71,8 @@ pub(super) async fn charge<H: Host>(
     decided
 }
 
-/// For how long owners hold a charge: while they are asked and while they confirm, each as long as a store is waited for,
-/// and until the release after the reply has arrived.
+/// How long owners hold a charge: for the call that charges and the one that confirms, each with the timeout of a
+/// store, and until the release after the reply has arrived.
 #[expect(clippy::cast_possible_truncation, reason = "some seconds in milliseconds")]
 const HOLD_MS: NonZeroU32 = NonZeroU32::new(STORE_TIMEOUT_MS as u32 * 3 + 1_000).expect("it is not 0");
 
@@ -94,7 +94,7 @@ fn cells(exchange: &Exchange, limits: &[Limit<'_>], principal: Option<&Principal
     cells
 }
 
-/// What shares the quota. An IPv6 client has at least a /64 to itself, so that is what counts as its address.
+/// Which requests share the quota. An IPv6 client usually has a whole /64 network, so this counts as its address.
 fn partition(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>) -> CellKey {
     match (by, principal) {
         (LimitBy::Consumer, Some(principal)) => CellKey::partition("consumer", &principal.consumer),
@@ -120,7 +120,7 @@ fn by_owner(counters: &impl Counters, cells: Vec<CellOperations>) -> Vec<Vec<Cel
     owners
 }
 
-/// What the owners answered, each to its update.
+/// The updates with the answers of their owners.
 struct Charged(Vec<(Update, Result<Outcome, CounterFault>)>);
 
 impl Charged {
@@ -130,7 +130,7 @@ impl Charged {
         Self(updates.into_iter().zip(answers).collect())
     }
 
-    /// Asks the owners that granted to make it final; the answer is those that did not.
+    /// Asks the owners that granted to confirm, and returns those that did not.
     async fn unconfirmed<H: Host>(&self, host: &H) -> Self {
         let granted = self.0.iter().filter(|(_, answer)| answer.is_ok()).map(|(update, _)| update);
         let confirm = |update: &Update| on_held(update.terms.id, &cells_of(update), &Operation::Confirm);
@@ -138,7 +138,7 @@ impl Charged {
         let faults = granted.zip(answers).filter_map(|(update, answer)| match answer {
             Ok(outcome) if outcome.replies.iter().all(|reply| *reply == Reply::Confirmed) => None,
             Ok(_) => {
-                let late = Unavailable::new("the counter store confirmed too late what it held");
+                let late = Unavailable::new("the counter store confirmed after the hold had expired");
                 Some((update.clone(), Err(late.into())))
             }
             Err(fault) => Some((update.clone(), Err(fault))),
@@ -146,7 +146,7 @@ impl Charged {
         Self(faults.collect())
     }
 
-    /// The charges that were answered, with what their quotas say.
+    /// The charges that were answered, with the verdicts of their quotas.
     fn verdicts(&self) -> impl Iterator<Item = (&Gcra, &cell::Verdict)> + Clone {
         let answered = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().ok()?)));
         answered.flat_map(|(update, outcome)| charges_of(update).zip(outcome.verdicts()))
@@ -171,17 +171,17 @@ impl Charged {
         let detail = match wait_s {
             Some(s) => format!("The limit `{}` is exhausted. Try again in {s} s.", charge.quota),
             None => format!(
-                "This request costs {}, more than the limit `{}` ever has ({}).",
+                "This request has a cost of {}, more than the maximum of the limit `{}` ({}).",
                 charge.cost, charge.quota, charge.burst
             ),
         };
         let reason = Reason::Exhausted { remaining: verdict.remaining, cost: charge.cost.get() };
         let problem = Problem::new(ProblemKind::RateLimitExceeded, detail, reason).by(charge.quota.clone());
-        // Always with a 429; a charge that can never pass gets the longest wait that makes sense to state.
+        // Always with a 429; a charge that can never pass gets the longest reasonable wait.
         Some(problem.with(RETRY_AFTER, wait_s.unwrap_or(NEVER_RETRY_AFTER_S).to_string()))
     }
 
-    /// What happens to the policies whose owner is in fault: each decides by its own settings.
+    /// Handles the policies whose owner failed: each decides by its own settings.
     fn decide_faults(&self, limits: &[Limit<'_>], phase: Phase, journal: &mut Journal) -> Result<(), Problem> {
         let faults = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)));
         for (update, fault) in faults {
@@ -202,7 +202,7 @@ impl Charged {
         Ok(())
     }
 
-    /// Releases at every owner that holds something, or may.
+    /// Releases the charges at every owner that holds some, or may hold some.
     fn undos(self) -> impl Iterator<Item = Undo> {
         let held = self.0.into_iter().filter(|(_, answer)| match answer {
             Ok(outcome) => outcome.granted,
@@ -227,5 +227,5 @@ fn cells_of(update: &Update) -> Vec<CellKey> {
     update.cells.iter().map(|part| part.cell.clone()).collect()
 }
 
-/// `Retry-After` for a request that no waiting helps: a day.
+/// `Retry-After` for a request that can never pass: a day.
 const NEVER_RETRY_AFTER_S: u64 = 86_400;

@@ -1,4 +1,4 @@
-//! look up: the response cache is asked, where the route has one and the request may use it.
+//! look up: reads the response cache, if the route has one and the request may use it.
 
 use http::header::{AGE, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -15,9 +15,9 @@ use tollgate_core::time::Timestamp;
 use super::exchange::{Answer, Changes, Exchange, Journal};
 use super::step::Step;
 use crate::isolate::Isolate;
-use crate::patience::within;
 use crate::ports::{Clock, Content, Host, ResponseCache, Stored, Unavailable};
 use crate::site::Site;
+use crate::timeout::within;
 
 /// How a forwarded request uses the cache.
 pub(super) struct CacheUse<'a, C> {
@@ -26,9 +26,9 @@ pub(super) struct CacheUse<'a, C> {
     pub(super) why: Forwarded,
     /// A stored response to validate.
     pub(super) stale: Option<Stored<C>>,
-    /// When the response was asked for: before the request was sent.
+    /// When the response was requested: before the request was sent.
     pub(super) requested_at: Timestamp,
-    /// When the index of the resource's variants was begun, if there is one.
+    /// When the index of the resource's variants was created, if there is one.
     pub(super) index_since: Option<Timestamp>,
 }
 
@@ -55,9 +55,9 @@ pub(super) async fn look_up<'a, H: Host>(
     journal.resource = Some(reading.resource.clone());
     let Found { stored: found, why: missing, index_since } = match find(isolate, host, outbound, &reading).await {
         Ok(found) => found,
-        Err(away) => {
-            let text = Local(away.0.into());
-            journal.note(Phase::LookUp, Verdict::OpenOnFailure, Reason::CacheAway { text });
+        Err(error) => {
+            let text = Local(error.0.into());
+            journal.note(Phase::LookUp, Verdict::OpenOnFailure, Reason::CacheUnavailable { text });
             return Ok(None);
         }
     };
@@ -79,7 +79,7 @@ pub(super) async fn look_up<'a, H: Host>(
         },
     };
     if reading.control.only_if_cached {
-        let detail = "The request says only-if-cached, and no stored response can be used.";
+        let detail = "The request has only-if-cached, and no stored response can be used.";
         let problem = Problem::new(ProblemKind::NotStored, detail, Reason::OnlyIfCached);
         return Err(journal.refused(Phase::LookUp, problem).into());
     }
@@ -88,14 +88,14 @@ pub(super) async fn look_up<'a, H: Host>(
 }
 
 impl<C> CacheUse<'_, C> {
-    /// What is stored and has to be validated.
+    /// The stored response that has to be validated.
     pub(super) fn stale(&self) -> Option<&StoredMeta> {
         self.stale.as_ref().map(|stored| &stored.meta)
     }
 }
 
-/// The answer made of a stored response, with these fields in place of the stored ones, or a 304 where the client already
-/// has it.
+/// The answer with a stored response, with these fields instead of the stored ones, or a 304 if the client already has
+/// it.
 pub(super) fn stored_response<C: Content>(
     exchange: &Exchange,
     stored: Stored<C>,
@@ -121,10 +121,10 @@ pub(super) fn stored_response<C: Content>(
     Reply::own(response)
 }
 
-/// What is stored for a request.
+/// The stored response for a request.
 struct Found<C> {
     stored: Option<Stored<C>>,
-    /// Why it has to be forwarded, where nothing is stored.
+    /// Why the request has to be forwarded, if nothing is stored.
     why: Forwarded,
     index_since: Option<Timestamp>,
 }
@@ -142,7 +142,7 @@ async fn find<H: Host>(
     let Some(stored) = first.filter(|s| usable(&s.meta)) else { return Ok(nothing) };
     match &stored.meta.varies_on {
         None => Ok(Found { stored: Some(stored), ..nothing }),
-        // It was changed, and nothing has been stored since.
+        // The resource was changed, and nothing has been stored since.
         Some(names) if names.is_empty() => Ok(nothing),
         Some(names) => {
             let since = stored.meta.stored_at;
@@ -154,7 +154,7 @@ async fn find<H: Host>(
     }
 }
 
-/// What an unsafe method changes, should it succeed: what a GET for the same URL would be answered from.
+/// The stored responses that an unsafe method invalidates if it succeeds: those that a GET for the same URL would use.
 fn changed_by(exchange: &Exchange, outbound: &Outbound<'_>, consumer: Option<&str>) -> Option<Changes> {
     let received = &exchange.received;
     let resource = outbound.resource();

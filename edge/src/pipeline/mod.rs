@@ -1,4 +1,4 @@
-//! The way of a request, from the socket to the reply: [`serve`] reads top to bottom as the list of phases.
+//! The path of a request through the gateway: [`serve`] reads top to bottom as the list of phases.
 
 mod after;
 mod authenticate;
@@ -33,39 +33,40 @@ use exchange::{Answer, Journal};
 use limit::Limits;
 use step::Step;
 
-/// What the adapter knows of the client's connection.
+/// What the adapter knows about the client's connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
-    /// The client's address; absent where the platform does not tell it.
+    /// The client's address; absent if the platform does not provide it.
     pub address: Option<IpAddr>,
     /// Whether the connection was encrypted.
     pub https: bool,
-    /// Whether it came by a way that only callers inside can take; never so on a public listener, whatever it sends.
+    /// Whether it arrived at a listener for internal callers; always false for a public listener, whatever the client
+    /// sends.
     pub inside: bool,
 }
 
 impl Client {
-    /// The same client, whose IPv4 address is one even where the platform tells it mapped into IPv6: filters and limits
-    /// are about the address, not about how the socket was opened.
+    /// The same client with an IPv4 address if the platform provides an IPv4-mapped IPv6 address: filters and limits
+    /// must not depend on the kind of socket.
     fn with_canonical_address(self) -> Self {
         Self { address: self.address.map(|address| address.to_canonical()), ..self }
     }
 }
 
-/// The answer to a request, and what is left to do once it is sent.
+/// The response to a request, and the work after the reply.
 #[derive(Debug)]
 pub struct Served<C, A> {
     /// The response.
     pub reply: Reply<C>,
-    /// What comes after the reply: the adapter runs it to its end (`wait_until`, a spawned task). Yields the record of
-    /// the exchange, which is also logged and exported.
+    /// The work after the reply: the adapter runs it to completion (`wait_until`, a spawned task). Returns the record
+    /// of the exchange, which is also logged and exported.
     pub after: A,
 }
 
 /// Serves one request.
 ///
-/// Never fails and never panics on what comes from outside: every refusal and every failure is a response. Dropping the
-/// future loses the exchange's record; dropping the response's content does not.
+/// Never fails, and no outside input causes a panic: every refusal and every failure is a response. Dropping the future
+/// loses the exchange's record; dropping the response's content does not.
 pub async fn serve<H: Host>(
     isolate: &Rc<Isolate>,
     host: &H,
@@ -74,11 +75,11 @@ pub async fn serve<H: Host>(
 ) -> Served<H::Content, impl Future<Output = ExchangeRecord> + use<H> + 'static> {
     let mut journal = Journal::begin(host, request.method(), request.headers());
     let outcome = phases(isolate, host, request, client, &mut journal).await;
-    let (reply, left) = respond::respond(host, outcome, &mut journal);
-    Served { reply, after: after::after(Rc::clone(isolate), host.clone(), journal, left) }
+    let (reply, pending) = respond::respond(host, outcome, &mut journal);
+    Served { reply, after: after::after(Rc::clone(isolate), host.clone(), journal, pending) }
 }
 
-/// The phases in order. Each says what the next one needs, or ends the exchange with an answer or a problem.
+/// The phases in order. Each returns what the next one needs, or ends the exchange with an answer or a problem.
 async fn phases<H: Host>(
     isolate: &Rc<Isolate>,
     host: &H,
@@ -88,7 +89,7 @@ async fn phases<H: Host>(
 ) -> Step<Answer<H::Content>, H::Content> {
     let (received, content) = receive::receive(request, client, journal)?;
     if operate::is_claimed(isolate, &received) {
-        // On the heap: it is seldom, and would make the future of every exchange larger.
+        // Boxed, because it is rare and would enlarge the future of every exchange.
         return Box::pin(operate::operate(isolate, host, &received, content, journal)).await;
     }
     let sites = route::sites(isolate, host, &received, journal).await?;
@@ -107,14 +108,14 @@ async fn phases<H: Host>(
     Ok(store::store(isolate, host, &exchange, &outbound, response, cache.map(|cache| *cache), journal).await)
 }
 
-/// The answer to a request that the adapter cannot even hand over: `detail` says what is wrong with it.
+/// The response to a request that the adapter cannot convert: `detail` says what is wrong with it.
 #[must_use]
 pub fn unreadable<C: Content>(detail: &'static str) -> Response<C> {
     problem_response(Problem::plain(ProblemKind::BadRequest, detail), "", false)
 }
 
-/// The answer to an exchange that was lost: a panic was caught, or the platform ended it.
+/// The response for an exchange that was lost: a panic was caught, or the platform ended it.
 #[must_use]
 pub fn failed<C: Content>() -> Response<C> {
-    problem_response(Problem::plain(ProblemKind::Internal, "The gateway failed at this request."), "", false)
+    problem_response(Problem::plain(ProblemKind::Internal, "The gateway failed to handle this request."), "", false)
 }

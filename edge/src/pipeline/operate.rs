@@ -1,4 +1,4 @@
-//! operate: requests for the operator endpoint leave the pipeline before they are routed.
+//! operate: requests for the operator endpoint are handled before routing.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::isolate::Isolate;
 use crate::operator::{self, Call, Gate};
 use crate::ports::Host;
 
-/// Whether a request is for the operator endpoint, be it on or off; then it is never routed.
+/// Whether a request is for the operator endpoint, on or off; if so it is never routed.
 pub(super) fn is_claimed(isolate: &Isolate, received: &Received) -> bool {
     isolate.operators.settings.place.claim(&received.host, &received.path) != Claim::Foreign
 }
@@ -27,7 +27,7 @@ pub(super) async fn operate<H: Host>(
     journal: &mut Journal,
 ) -> Step<Answer<H::Content>, H::Content> {
     let Gate::Open(tokens) = operator::gate(isolate, host, &received.host, &received.path).await? else {
-        // As any other path that has no route, whatever the state of the gateway.
+        // The same as for any other path without a route, independent of the gateway's state.
         route::sites(isolate, host, received, journal).await?;
         return Err(journal.refused(Phase::Route, route::not_found(Reason::OperatorOff)).into());
     };

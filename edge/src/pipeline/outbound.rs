@@ -1,4 +1,4 @@
-//! outbound: what the upstream will see, once and for all: what came plus edits. Every later step reads only this.
+//! outbound: builds the request that the upstream will see, as the received one plus edits. Later steps read only this.
 
 use http::header::HOST;
 use http::{HeaderMap, HeaderName};
@@ -10,7 +10,7 @@ use tollgate_core::route::Subject;
 use super::exchange::{Exchange, Journal};
 use crate::ports::Content;
 
-/// The request as it will be forwarded, without what an attempt adds.
+/// The request as it will be forwarded, without the edits of an attempt.
 pub(super) fn outbound<'e, C: Content>(
     exchange: &'e Exchange,
     content: &C,
@@ -29,7 +29,7 @@ pub(super) fn outbound<'e, C: Content>(
         .with_edits(edits(exchange, settings, journal)))
 }
 
-/// No key of ours, no hop-by-hop field, none that the configuration sets; our own added.
+/// Removes API keys, hop-by-hop fields and fields that the configuration sets, and adds those of the gateway.
 fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) -> Edits {
     let received = &exchange.received;
     let client = ForwardedFor {
@@ -40,7 +40,8 @@ fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) ->
         version: received.version,
     };
     let mut edits = Edits::with_capacity(EDITS_USUAL);
-    // A field that decided the route goes on whatever `Connection` says: the upstream must see what was decided by.
+    // A field that selected the route is forwarded even if `Connection` names it: the upstream must see what selected
+    // the route.
     let decided = |name: &HeaderName| {
         let named = |subject: &Subject| matches!(subject, Subject::Header(field) if field == name.as_str());
         exchange.route().when.iter().any(|predicate| named(&predicate.of))
@@ -56,7 +57,7 @@ fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) ->
     edits
 }
 
-/// Removes every key: a route's own key fields in any case, those of other routes where they hold a key.
+/// Removes every API key: the route's own key fields always, those of other routes if they contain a key.
 fn remove_keys(exchange: &Exchange, edits: &mut Edits) {
     let fields = &exchange.received.fields;
     for field in exchange.authenticators().filter_map(|named| named.policy.field()) {
@@ -80,8 +81,8 @@ fn remove(edits: &mut Edits, fields: &HeaderMap, name: &str) {
     }
 }
 
-/// The field that carries the request id, to the upstream and to the client.
+/// The field with the request id, for the upstream and the client.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What is removed from a usual request, what is added to it, and what an attempt adds.
+/// Capacity: the edits of a typical request, including those of an attempt.
 const EDITS_USUAL: usize = 20;

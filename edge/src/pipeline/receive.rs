@@ -1,4 +1,4 @@
-//! receive: the request is taken apart, once and strictly; what is ambiguous or too large ends here.
+//! receive: the request is parsed once, strictly; ambiguous or too large requests are refused.
 
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, Method, Request, Uri};
@@ -12,13 +12,13 @@ use super::exchange::{Journal, Received};
 
 pub(super) fn receive<C>(request: Request<C>, client: Client, journal: &mut Journal) -> Result<(Received, C), Problem> {
     let (parts, content) = request.into_parts();
-    // An IPv4 client of a socket for both families (RFC 4291, section 2.5.5.2) is the same client everywhere.
+    // An IPv4 client at a dual-stack socket (RFC 4291, section 2.5.5.2) is the same client as at an IPv4 socket.
     let client = Client { address: client.address.map(|address| address.to_canonical()), ..client };
-    let taken = take_apart(parts, client);
+    let taken = parse(parts, client);
     taken.map(|received| (received, content)).map_err(|problem| journal.refused(Phase::Receive, problem))
 }
 
-fn take_apart(parts: http::request::Parts, client: Client) -> Result<Received, Problem> {
+fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Problem> {
     let http::request::Parts { method, uri, version, headers: fields, .. } = parts;
     check_size(&uri, &fields)?;
     check_method(&method)?;
@@ -35,7 +35,7 @@ fn check_size(uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> {
     if target_bytes > TARGET_BYTES_MAX {
         return Err(Problem::new(
             ProblemKind::TargetTooLong,
-            format!("Path and query may have {TARGET_BYTES_MAX} bytes together; these have {target_bytes}."),
+            format!("Path and query may have {TARGET_BYTES_MAX} bytes in total; this request has {target_bytes}."),
             Reason::TargetTooLong { bytes: target_bytes },
         ));
     }
@@ -43,17 +43,17 @@ fn check_size(uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> {
     if field_bytes > FIELD_BYTES_MAX || fields.len() > FIELD_LINES_MAX {
         return Err(Problem::new(
             ProblemKind::FieldsTooLarge,
-            format!("A request may have {FIELD_LINES_MAX} fields of {FIELD_BYTES_MAX} bytes together."),
+            format!("A request may have {FIELD_LINES_MAX} fields of {FIELD_BYTES_MAX} bytes in total."),
             Reason::FieldsTooLarge { lines: Local(fields.len()), bytes: Local(field_bytes) },
         ));
     }
     Ok(())
 }
 
-/// TRACE would show a client what the gateway adds, and CONNECT is for forward proxies.
+/// TRACE would show a client the fields that the gateway adds, and CONNECT is for forward proxies.
 fn check_method(method: &Method) -> Result<(), Problem> {
     if method == Method::TRACE || method == Method::CONNECT {
-        let detail = format!("{method} is not offered by this gateway.");
+        let detail = format!("This gateway does not support {method}.");
         return Err(
             Problem::new(ProblemKind::MethodNotAllowed, detail, Reason::MethodNotOffered).with(http::header::ALLOW, "")
         );
@@ -61,7 +61,7 @@ fn check_method(method: &Method) -> Result<(), Problem> {
     Ok(())
 }
 
-/// One length or none: two that differ are how requests are smuggled (RFC 9112, section 6.3).
+/// One length or none: different lengths enable request smuggling (RFC 9112, section 6.3).
 fn check_content_length(fields: &HeaderMap) -> Result<(), Problem> {
     let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
     let bad = |reason| Problem::new(ProblemKind::BadRequest, "The Content-Length field is not one number.", reason);
@@ -73,7 +73,8 @@ fn check_content_length(fields: &HeaderMap) -> Result<(), Problem> {
     if digits { Ok(()) } else { Err(bad(Reason::LengthNotANumber)) }
 }
 
-/// The host asked for: of the target where it has one, else of the Host field; if both are there they must agree.
+/// The requested host: from the target if it has one, otherwise from the Host field; if both are present they must
+/// agree.
 fn authority(uri: &Uri, fields: &HeaderMap) -> Result<(HostName, String), Problem> {
     let bad = |detail: &'static str| Problem::new(ProblemKind::BadRequest, detail, Reason::HostNotUsable);
     let mut lines = fields.get_all(HOST).iter();
@@ -81,8 +82,8 @@ fn authority(uri: &Uri, fields: &HeaderMap) -> Result<(HostName, String), Proble
     if lines.next().is_some() {
         return Err(bad("The request has more than one Host field."));
     }
-    let text = line.map(|value| value.to_str().map_err(|_| bad("The Host field is not a host."))).transpose()?;
-    let read = |text: &str| HostName::from_authority(text).map_err(|_| bad("The Host field is not a host."));
+    let text = line.map(|value| value.to_str().map_err(|_| bad("The Host field is not a valid host."))).transpose()?;
+    let read = |text: &str| HostName::from_authority(text).map_err(|_| bad("The Host field is not a valid host."));
     let in_field = text.map(|text| read(text).map(|host| (host, text.to_owned()))).transpose()?;
     let in_target = uri.authority().map(|a| read(a.as_str()).map(|host| (host, a.as_str().to_owned()))).transpose()?;
     match (in_target, in_field) {
@@ -95,12 +96,13 @@ fn authority(uri: &Uri, fields: &HeaderMap) -> Result<(HostName, String), Proble
 }
 
 fn path(method: &Method, uri: &Uri) -> Result<CanonicalPath, Problem> {
-    // `OPTIONS *` asks about the server as a whole; the root path stands for it.
+    // `OPTIONS *` is about the whole server; it is treated as the root path.
     let raw = if method == Method::OPTIONS && uri.path() == "*" { "/" } else { uri.path() };
     CanonicalPath::parse(raw.as_bytes()).map_err(|error| {
         let kind = if error == PathError::TooLong { ProblemKind::TargetTooLong } else { ProblemKind::BadPath };
-        let detail =
-            format!("Refused, because {error}: it could be read in two ways. Send the path in its plain form.");
+        let detail = format!(
+            "Refused, because {error}: parsers could interpret it differently. Send the path in its plain form."
+        );
         Problem::new(kind, detail, Reason::PathRefused { error })
     })
 }

@@ -1,4 +1,4 @@
-//! respond: the answer gets the gateway's own fields; a problem becomes its document.
+//! respond: adds the gateway's own fields to the response; a problem becomes a problem document.
 
 use http::{HeaderName, HeaderValue, Method};
 use tollgate_core::event::{Phase, Reason, Verdict};
@@ -10,8 +10,8 @@ use super::step::{End, Step};
 use crate::ports::{Clock, Content, Delivery, Host};
 use crate::problems::problem_response;
 
-/// What is left to do for a response once it is on its way.
-pub(super) struct Left<C: Content, D> {
+/// The work that remains for a response while it is being sent.
+pub(super) struct AfterReply<C: Content, D> {
     pub(super) to_store: Vec<ToStore<C>>,
     pub(super) delivery: D,
 }
@@ -20,7 +20,7 @@ pub(super) fn respond<H: Host>(
     host: &H,
     outcome: Step<Answer<H::Content>, H::Content>,
     journal: &mut Journal,
-) -> (Reply<H::Content>, Left<H::Content, impl Future<Output = Delivery> + use<H> + 'static>) {
+) -> (Reply<H::Content>, AfterReply<H::Content, impl Future<Output = Delivery> + use<H> + 'static>) {
     let Answer { mut reply, to_store } = match outcome {
         Ok(answer) => answer,
         Err(End::Answer(answer)) => *answer,
@@ -36,7 +36,7 @@ pub(super) fn respond<H: Host>(
     journal.answered = host.clock().instant();
     journal.note(Phase::Respond, Verdict::Pass, Reason::Answered { status: journal.status });
     let (reply, delivery) = reply.observed(Content::watched);
-    (reply, Left { to_store, delivery })
+    (reply, AfterReply { to_store, delivery })
 }
 
 fn add_fields<C>(reply: &mut Reply<C>, journal: &mut Journal) {

@@ -1,4 +1,4 @@
-//! route: the configuration for the host is found, and in it the most specific route.
+//! route: selects the configuration for the host, and the most specific route in it.
 
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -14,7 +14,7 @@ use crate::isolate::{Freshness, Isolate};
 use crate::ports::{Content, Host};
 use crate::site::{Site, Sites};
 
-/// The configuration for the request's host, that of the most specific pattern first.
+/// The configuration for the request's host, the part of the most specific pattern first.
 pub(super) async fn sites<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -31,13 +31,13 @@ pub(super) async fn sites<H: Host>(
         .map_err(|reason| journal.refused(Phase::Route, no_site(&reason, &isolate.settings.gateway)))
 }
 
-/// The route of the request; `OPTIONS` that no route takes is answered here.
+/// The route of the request; `OPTIONS` without a route is answered here.
 pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut Journal) -> Step<Box<Exchange>, C> {
     let (place, found) = Site::find(&sites, &received.head(&received.method));
     match found {
         Matched::Route { index, .. } => {
             let exchange = Exchange::new(received, sites, place, index);
-            // The compiler puts internal routes on internal hosts only; that they stay there does not rest on it alone.
+            // The compiler puts internal routes on internal hosts only; this check does not rely on it.
             if exchange.route().internal && !exchange.received.client.inside {
                 return Err(journal.refused(Phase::Route, not_found(Reason::RouteInternal)).into());
             }
@@ -50,7 +50,7 @@ pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut 
                 journal.note(Phase::Route, Verdict::Answer, Reason::OptionsAnswered);
                 return Err(options(&allow).into());
             }
-            let detail = format!("This URL takes {allow}.");
+            let detail = format!("This URL supports {allow}.");
             let problem = Problem::new(ProblemKind::MethodNotAllowed, detail, Reason::OtherMethod).with(ALLOW, allow);
             Err(journal.refused(Phase::Route, problem).into())
         }
@@ -67,9 +67,10 @@ fn options<C: Content>(allow: &str) -> Answer<C> {
     Answer::new(Reply::own(response))
 }
 
-/// The same answer for what is not there and for what is not for this client: nothing to probe.
+/// The same response for routes that do not exist and for routes that are not for this client, so that they cannot be
+/// probed.
 pub(super) fn not_found(reason: Reason) -> Problem {
-    let detail = "No route has this host and path. Check the URL; a trailing slash and upper case count.";
+    let detail = "No route matches this host and path. Check the URL; a trailing slash and upper case matter.";
     Problem::new(ProblemKind::RouteNotFound, detail, reason)
 }
 
@@ -86,7 +87,7 @@ fn no_site(why: &NoSite, gateway: &str) -> Problem {
         NoSite::Unavailable(text) => Problem::new(
             ProblemKind::StoreUnavailable,
             "The gateway cannot reach its configuration. Try again later.",
-            Reason::ConfigurationAway { text: Local(text.as_str().into()) },
+            Reason::ConfigurationUnavailable { text: Local(text.as_str().into()) },
         ),
         NoSite::Unusable(text) => Problem::new(
             ProblemKind::NoConfiguration,

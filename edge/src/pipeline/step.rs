@@ -1,18 +1,18 @@
-//! What a step says: go on, answer, or refuse.
+//! The result of a step: continue, answer, or refuse.
 
 use tollgate_core::problem::Problem;
 
 use super::exchange::Answer;
 use crate::ports::Content;
 
-/// What a step comes to: what the next one needs, or the end of the exchange.
+/// The result of a step: what the next one needs, or the end of the exchange.
 pub(super) type Step<T, C> = Result<T, End<C>>;
 
 /// How a step ends an exchange.
 pub(super) enum End<C: Content> {
-    /// With an answer: from store, or to OPTIONS.
+    /// With an answer: a stored response, or to OPTIONS.
     Answer(Box<Answer<C>>),
-    /// With a problem, which carries the response that it owes.
+    /// With a problem, from which the response is made.
     Refuse(Problem),
 }
 

@@ -1,4 +1,4 @@
-//! store: the response is looked at for the cache; its content is copied to it while it streams to the client.
+//! store: decides whether the response is stored; its content is copied to the cache while it streams to the client.
 
 use http::{Method, Response, StatusCode};
 use tollgate_core::bounds::STORED_CONTENT_BYTES_MAX;
@@ -10,10 +10,10 @@ use tollgate_core::time::Timestamp;
 use super::exchange::{Answer, Changes, Exchange, Journal, ToStore};
 use super::look_up::{CacheUse, stored_response};
 use crate::isolate::Isolate;
-use crate::patience::within;
 use crate::ports::{Clock, Content, Host, ResponseCache, Stored};
+use crate::timeout::within;
 
-/// The answer: the upstream's response, or the stored one that it confirmed.
+/// The answer: the upstream's response, or the stored one that the upstream confirmed.
 pub(super) async fn store<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -39,19 +39,21 @@ pub(super) async fn store<H: Host>(
     }
 }
 
-/// What is stored of a changed resource is not used any more: by this isolate whatever the variant or the consumer, by
-/// those that share its store for what the same client would read. Before the reply, so that it reads what it wrote.
+/// Invalidates the stored responses of a changed resource: in this isolate for all variants and consumers, in the
+/// isolates that share its store for what the same client would read. It runs before the reply, so that the client
+/// reads its own write.
 async fn invalidate<H: Host>(isolate: &Isolate, host: &H, changes: Changes, now: Timestamp) {
     for resource in changes.resources {
         isolate.invalidate(resource, now);
     }
     let Some(primary) = changes.primary else { return };
     let nothing = StoredMeta::nothing(now);
-    // Where the cache is away, nothing is answered from it either; should it come back, lifetimes bound the harm.
+    // While the cache is unavailable, it answers nothing; when it is available again, lifetimes bound the time that an
+    // outdated response is used.
     let _ = within(host, "the response cache", host.response_cache().store(&primary, &nothing, None)).await;
 }
 
-/// The upstream said 304: the stored response is answered with the fields that it updates, and where it may be stored its
+/// The upstream answered 304: the answer is the stored response with the updated fields, and if it may be stored, its
 /// lifetime starts again.
 fn confirmed<C: Content>(
     exchange: &Exchange,
@@ -102,7 +104,7 @@ fn new_response<C: Content>(
     Answer { reply, to_store: entries(outbound, cache, meta, copy) }
 }
 
-/// What goes under which key: the response itself, and for one that varies the index that leads to its variants.
+/// The entries to store: the response, and if it varies, the index of its variants.
 fn entries<C: Content>(
     outbound: &Outbound<'_>,
     cache: &CacheUse<'_, C>,
@@ -118,7 +120,7 @@ fn entries<C: Content>(
     vec![index, ToStore::Response { key, meta: StoredMeta { varies_on: None, ..meta }, copy }]
 }
 
-/// What is renewed of what is stored, whose content stays: the response, and the index that leads to it.
+/// The entries to renew, with unchanged content: the response, and the index of its variants.
 fn renewals<C: Content>(
     outbound: &Outbound<'_>,
     cache: &CacheUse<'_, C>,

@@ -1,14 +1,14 @@
-//! What an exchange undoes after the reply.
+//! The undo steps of an exchange, which run after the reply.
 
 use tollgate_core::cell::{CellKey, CellOperations, Operation, OperationId, Terms, Update};
 
-use crate::patience::counted;
+use crate::timeout::counted;
 use crate::ports::Host;
 
-/// One thing to undo. Running it takes it, so that it is undone once.
+/// One undo step. Running it consumes it, so that it runs once.
 #[derive(Debug)]
 pub(super) enum Undo {
-    /// Gives back what one owner holds for the exchange.
+    /// Releases what one owner holds for the exchange.
     Release { id: OperationId, cells: Vec<CellKey> },
 }
 
@@ -17,14 +17,14 @@ impl Undo {
         match self {
             Self::Release { id, cells } => {
                 let update = on_held(id, &cells, &Operation::Release);
-                // What is not released is given back once the time of its hold is over.
+                // If the release fails, the charges are refunded when the hold expires.
                 let _ = counted(host, &update).await;
             }
         }
     }
 }
 
-/// The update that does one thing with everything that an owner holds under an id.
+/// The update that applies one operation to everything that an owner holds under an id.
 pub(super) fn on_held(id: OperationId, cells: &[CellKey], operation: &Operation) -> Update {
     let cells = cells.iter().map(|cell| CellOperations { cell: cell.clone(), operations: vec![operation.clone()] });
     Update { terms: Terms { id, hold_ms: None }, cells: cells.collect() }

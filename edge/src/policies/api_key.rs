@@ -23,7 +23,7 @@ impl Authenticates for ApiKeySettings {
         let key = presented(self, received)?;
         let found = credential(isolate, host, key.digest()).await.map_err(|failed| store_failed(&failed))?;
         let Some(found) = found else {
-            let detail = "Nobody has this API key here. Check that it belongs to this environment.";
+            let detail = "This API key is not known. Check that it belongs to this environment.";
             return Err(Problem::new(ProblemKind::CredentialUnknown, detail, Reason::KeyUnknown));
         };
         match found.credential.state(host.clock().now()) {
@@ -54,7 +54,7 @@ fn presented(settings: &ApiKeySettings, received: &Received) -> Result<ApiKey, P
         Presented::WrongPlace => (
             ProblemKind::CredentialMisplaced,
             format!(
-                "An API key is not taken from the URL, where logs would keep it. Send it in {}, and replace this one.",
+                "An API key in the URL is not accepted, because URLs are logged. Send it in {}, and replace this one.",
                 place()
             ),
             Reason::KeyInQuery,
@@ -69,28 +69,28 @@ fn not_valid(state: CredentialState, credential: &Credential) -> Problem {
         CredentialState::NotYetValid => {
             let start = credential.not_before.unwrap_or_default().to_rfc3339();
             let reason = Reason::CredentialNotYetValid { credential: id, consumer };
-            Problem::new(ProblemKind::CredentialNotYetValid, format!("This API key holds from {start}."), reason)
+            Problem::new(ProblemKind::CredentialNotYetValid, format!("This API key is valid from {start}."), reason)
         }
         CredentialState::Expired => {
             let end = credential.expires.unwrap_or_default().to_rfc3339();
             let reason = Reason::CredentialExpired { credential: id, consumer };
-            let detail = format!("This API key held until {end}. Ask for a new one.");
+            let detail = format!("This API key was valid until {end}. Request a new one.");
             Problem::new(ProblemKind::CredentialExpired, detail, reason)
         }
         CredentialState::Revoked | CredentialState::Valid => {
             let reason = Reason::CredentialRevoked { credential: id, consumer };
-            Problem::new(ProblemKind::CredentialRevoked, "This API key was revoked. Ask for a new one.", reason)
+            Problem::new(ProblemKind::CredentialRevoked, "This API key was revoked. Request a new one.", reason)
         }
     }
 }
 
-/// Nobody is let in while it cannot be known who they are.
+/// A caller that cannot be authenticated is never admitted.
 fn store_failed(failed: &LookUpFailed) -> Problem {
     let text = match failed {
-        LookUpFailed::Away(away) => away.to_string(),
-        LookUpFailed::Bad(error) => error.to_string(),
+        LookUpFailed::Unavailable(error) => error.to_string(),
+        LookUpFailed::Unusable(error) => error.to_string(),
     };
     let detail = "The gateway cannot verify credentials right now. Try again shortly.";
-    let reason = Reason::CredentialsAway { text: Local(text.into()) };
+    let reason = Reason::CredentialsUnavailable { text: Local(text.into()) };
     Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "1")
 }

@@ -1,7 +1,7 @@
-//! What policies await, a module for each kind of a slot whose kinds ask ports by themselves.
+//! The asynchronous part of policies: a module for each kind of a slot whose kinds await ports themselves.
 //!
-//! The modules, and the way from a slot's policy to its kind, come from the list in `tollgate_core::kinds`. The kinds of
-//! the other slots need none: a guard awaits nothing, and the limit phase charges all limits together.
+//! The modules, and the dispatch from a slot's policy to its kind, are derived from the list in `tollgate_core::kinds`.
+//! The kinds of the other slots need none: a guard awaits nothing, and the limit phase charges all limits together.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::ports::Host;
 
 /// A policy that authenticates callers.
 pub(crate) trait Authenticates {
-    /// The caller, or why it was not recognised; the problem does not name the policy yet.
+    /// The caller, or why it was not authenticated; the problem does not name the policy yet.
     async fn authenticate<H: Host>(
         &self,
         isolate: &Isolate,

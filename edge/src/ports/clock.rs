@@ -2,10 +2,10 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 /// The wall clock, a monotonic clock, and waiting.
 ///
-/// A wrong clock moves token lifetimes and quotas, so it is the platform's own, never the client's. Both clocks may stand
-/// still between two I/O answers (Workers). The wall clock may step back: it is for what is stored, shared with other
-/// processes or shown. Every age and deadline in an isolate's memory is taken from the monotonic clock, so that nobody
-/// who can move the wall clock keeps a revoked credential alive.
+/// A wrong clock changes token lifetimes and quotas, so it is the platform's own, never the client's. On Workers both
+/// clocks advance only with I/O. The wall clock may step back: it is for what is stored, shared with other processes or
+/// shown. Every age and deadline in an isolate's memory uses the monotonic clock, so that setting back the wall clock
+/// does not extend the use of a revoked credential.
 #[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait Clock {
     /// The current time of the wall clock.
@@ -17,7 +17,7 @@ pub trait Clock {
     /// ([`tollgate_core::time::ForwardSteps`]).
     fn instant(&self) -> MonotonicInstant;
 
-    /// Returns after `ms` milliseconds or somewhat later.
+    /// Returns after at least `ms` milliseconds.
     async fn sleep(&self, ms: u64);
 }
 

@@ -7,65 +7,66 @@ use super::Unavailable;
 
 /// Cells with many writers: counters, and the log of purges.
 ///
-/// The platform owns atomicity (an object of one thread, a compare-and-swap loop, a lock); [`tollgate_core::cell`] owns what
-/// an update means, and an implementation looks into neither operations nor states. Two updates of one cell must never both
-/// see the same state.
+/// The platform provides atomicity (a single-threaded object, a compare-and-swap loop, a lock); [`tollgate_core::cell`]
+/// defines the effect of an update, and an implementation does not interpret operations or states. Two updates of one
+/// cell must never read the same state.
 ///
-/// A store may forget a cell once `Cell::idle_at` has passed by the clocks of all its writers, not earlier: a forgotten
-/// state gives an attacker a fresh burst. It never takes a state that it cannot read for an empty one. Cells are namespaced by the gateway's name by the
-/// implementation, as record keys are.
+/// A store may delete a cell when `Cell::idle_at` has passed by the clocks of all its writers, not earlier: a lost
+/// state gives an attacker a full burst. It never treats a state that it cannot read as empty. The implementation
+/// prefixes cells with the gateway's name, like record keys.
 ///
-/// A lost answer is tolerable: the update may or may not have taken effect, and it carries an id by which a second one
-/// with the same id takes none. Where the owner was replaced meanwhile the caller sends it once more. A late update is tolerable too.
+/// A lost answer is tolerable: the update may or may not have taken effect, and a repetition with the same id has no
+/// effect. If the owner was replaced meanwhile, the caller sends the update again. A late update is tolerable too.
 #[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait Counters {
     /// Whether two cells have one owner, so that one update can change both: a relation that is reflexive, symmetric and
     /// transitive.
     ///
-    /// What an owner is depends on the platform: one store in the process owns all cells, a Durable Object owns one, a slot
-    /// of a Redis Cluster owns those of a hash.
+    /// The owner depends on the platform: one store in the process owns all cells, a Durable Object owns one, a slot of
+    /// a Redis Cluster owns those with a common hash.
     fn same_owner(&self, one: &CellKey, other: &CellKey) -> bool;
 
-    /// Applies an update to cells of one owner, to all of them or to none.
+    /// Applies an update to cells of one owner, to all of them or none.
     ///
-    /// `now` is the caller's clock; an implementation whose cells live elsewhere may use the clock of that place, and one
-    /// that tries several times uses a new instant for each try.
+    /// `now` is from the caller's clock. An implementation with remote cells may use the clock there, and one that
+    /// makes several attempts uses a new instant for each.
     async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault>;
 }
 
-/// Why an update was not answered. Except for [`CounterFault::Unavailable`] and [`CounterFault::Interrupted`], nothing of
-/// it took effect.
+/// Why an update has no result. Except for [`CounterFault::Unavailable`] and [`CounterFault::Interrupted`], it had no
+/// effect.
 ///
-/// The texts are for logs; they name no cell, because that may name a client.
+/// The texts are for logs; they do not contain the cell, because it may identify a client.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CounterFault {
-    /// The owner did not answer. The update may have taken effect, or still take it.
+    /// The owner did not answer. The update may have taken effect, or may still do so.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// The owner was replaced while it had the update, which may have taken effect; the next one can be asked at once.
+    /// The owner was replaced while it had the update, which may have taken effect; the next owner can be called
+    /// immediately.
     #[error(transparent)]
     Interrupted(Unavailable),
-    /// Others changed the same state without pause.
+    /// Other writers kept changing the same state.
     #[error("the counters: too many writers at once")]
     Contended,
-    /// The owner holds as much as it may.
+    /// The owner is full.
     #[error("the counters are full of cells that are in use")]
     Full,
     /// A newer version of the gateway wrote the state.
-    #[error("the counters: a state has version {found}, and this edge knows versions up to {known}")]
+    #[error("the counters: a state has version {found}, and this edge supports versions up to {known}")]
     NewerState {
         /// The version of the stored state.
         found: u8,
-        /// The newest version that is known here.
+        /// The newest version that this edge supports.
         known: u8,
     },
-    /// The stored bytes are no state.
+    /// The stored bytes are not a valid state.
     #[error("the counters: a state is damaged")]
     Damaged,
 }
 
 impl CounterFault {
-    /// What kind of fault it is, for the decision that core makes.
+    /// The kind of fault, for the decision in core.
     #[must_use]
     pub const fn kind(&self) -> Fault {
         match self {

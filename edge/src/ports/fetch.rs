@@ -8,27 +8,27 @@ use tollgate_core::forward::Outbound;
 
 use super::{Clock, Content, Gathered, Upstream, UpstreamCall};
 
-/// Requests of the gateway's own: JWK Sets, introspection, external decisions.
+/// Requests that the gateway itself makes: JWK Sets, introspection, external decisions.
 ///
-/// Each is bounded in time and bytes, verifies TLS and follows no redirect: a redirect is an answer. The rule for addresses
-/// holds for what the URL says on every host ([`tollgate_core::fetch::AddressRule::check_url`]); a host that resolves
-/// names itself asks the rule about each resolved address before it connects, so that a name which leads inside is
-/// refused. Where the platform resolves names (Workers, Spin), it is the platform that keeps them from leading inside.
+/// Each is bounded in time and bytes, verifies TLS and follows no redirect: a redirect is an answer. On every host the
+/// address rule is applied to the URL ([`tollgate_core::fetch::AddressRule::check_url`]). A host that resolves names
+/// itself also applies the rule to each resolved address before it connects, so that a name with an internal address is
+/// refused. If the platform resolves names (Workers, Spin), the platform prevents access to internal addresses.
 ///
-/// An answer that is late, too large or broken off is an error, never a shorter answer: whoever answers could otherwise
-/// hide the end of a list of keys. A wrong answer cannot be told from a right one here; who reads it verifies it.
+/// An answer that is late, too large or interrupted is an error, never a shorter answer: otherwise the end of a list of
+/// keys could be suppressed. The port cannot detect a wrong answer; its reader verifies it.
 #[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait Fetch {
-    /// Sends the request and returns the whole answer.
+    /// Sends the request and returns the complete answer.
     async fn fetch(&self, request: &FetchRequest, bounds: &FetchBounds) -> Result<FetchAnswer, FetchError>;
 }
 
-/// [`Fetch::fetch`] over a way to upstreams, for hosts that have no other.
+/// [`Fetch::fetch`] by means of [`Upstream`], for hosts without another implementation.
 ///
-/// The way has to ask the rule about addresses itself, where it resolves names.
+/// If it resolves names, it has to apply the address rule itself.
 ///
 /// # Errors
-/// When there is no complete answer within the bounds.
+/// If there is no complete answer within the bounds.
 pub async fn fetch_over<U: Upstream>(
     upstream: &U,
     clock: &impl Clock,
@@ -48,7 +48,7 @@ async fn exchange<U: Upstream>(
     request: &FetchRequest,
     bounds: &FetchBounds,
 ) -> Result<FetchAnswer, FetchError> {
-    // The time for the whole is kept by who calls this: a second timer would break off content at the same moment.
+    // The caller applies the timeout of the whole request: a second timer would abort the content at the same moment.
     let call = UpstreamCall { connect_timeout_ms: bounds.timeout_ms, timeout_ms: None };
     let fields = fields_of(request);
     let sent = Outbound::new(&request.method, request.url.clone(), &fields, !request.content.is_empty());
@@ -58,7 +58,7 @@ async fn exchange<U: Upstream>(
         return Err(FetchError::Encoded);
     }
     match content.gather(bounds.answer_bytes_max).await {
-        Ok(Gathered::Whole(whole)) => {
+        Ok(Gathered::Complete(whole)) => {
             Ok(FetchAnswer { status: head.status, fields: head.headers, content: whole.bytes })
         }
         Ok(Gathered::TooLarge(_)) => Err(FetchError::TooLarge),

@@ -1,12 +1,12 @@
-//! The ports: one trait per capability that a host lends to the pipeline.
+//! The ports: one trait per capability that the pipeline needs from a host.
 //!
 //! No `Send` bound, no boxing: plain `async fn` in traits with static dispatch, because the futures of Workers are not
-//! `Send` and a native isolate stays on its thread. An answer that fails or comes late is [`Unavailable`], and policy
-//! decides what happens then.
+//! `Send` and a native isolate stays on its thread. A failed or late call is [`Unavailable`], and policy decides what
+//! happens then.
 //!
-//! What requests of an isolate share is data: no port hands out a stream, a waker or another I/O object that a second
-//! request could touch, and a request never awaits the promise of another. On Workers the platform fails whoever does.
-//! Every port has a reference implementation with a fault switch in [`crate::memory`].
+//! Requests of an isolate share data only: no port provides a stream, a waker or another I/O object that a second
+//! request could use, and a request never awaits the promise of another. On Workers the platform does not allow it.
+//! Every port has a reference implementation with fault injection in [`crate::memory`].
 
 mod clock;
 mod content;
@@ -19,7 +19,7 @@ mod telemetry_sink;
 mod upstream;
 
 pub use clock::{Clock, Entropy};
-pub use content::{Content, ContentFault, Delivery, Gathered, Whole};
+pub use content::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 pub use counters::{CounterFault, Counters};
 pub use fetch::{Fetch, fetch_over};
 pub use records::{Records, WriteFault};
@@ -38,7 +38,7 @@ use thiserror::Error;
 pub struct Unavailable(pub String);
 
 impl Unavailable {
-    /// An absence of an answer, with its reason for the log.
+    /// Creates the error, with the reason for the log.
     pub fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
@@ -46,9 +46,9 @@ impl Unavailable {
 
 /// All ports of one host: what an adapter implements.
 ///
-/// `Clone` is cheap (a handle): the pipeline's work after the reply outlives the call and keeps one.
+/// `Clone` is cheap (a handle): the pipeline's work after the reply outlives the call and needs its own.
 pub trait Host: Clone + 'static {
-    /// The content of requests and responses as the platform streams it.
+    /// The content of requests and responses, as a stream of the platform.
     type Content: Content;
     /// See [`Clock`].
     type Clock: Clock;
@@ -79,12 +79,12 @@ pub trait Host: Clone + 'static {
     fn counters(&self) -> &Self::Counters;
     /// The response cache.
     fn response_cache(&self) -> &Self::ResponseCache;
-    /// The way of the gateway's own requests.
+    /// Requests that the gateway itself makes.
     fn fetch(&self) -> &Self::Fetch;
-    /// The way to upstreams.
+    /// The upstreams.
     fn upstream(&self) -> &Self::Upstream;
     /// The secrets.
     fn secrets(&self) -> &Self::Secrets;
-    /// Where telemetry goes.
+    /// The telemetry sink.
     fn telemetry_sink(&self) -> &Self::TelemetrySink;
 }

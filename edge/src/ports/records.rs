@@ -1,36 +1,37 @@
 use super::Unavailable;
 use thiserror::Error;
 
-/// Records by key: bundles, credentials, purges, and what the gateway shares between its isolates. Eventually consistent.
+/// Records by key: bundles, credentials, purges, and records that isolates share. Eventually consistent.
 ///
-/// A stale answer is tolerable (a revoked credential lives on for as long as the store is stale, which the docs state);
-/// a missing one is tolerable shortly after a write. A wrong one is not: whoever can write here owns the gateway.
+/// A stale answer is tolerable (a revoked credential is accepted for as long as the store is stale, which the docs
+/// state); a missing one is tolerable shortly after a write. A wrong one is not: write access to this store is control
+/// of the gateway.
 #[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait Records {
-    /// The value under a key of `tollgate_kv_schemas::keys`, or `None` if there is none or its time has passed.
+    /// The value under a key of `tollgate_kv_schemas::keys`, or `None` if there is none or it has expired.
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable>;
 
-    /// Writes a value that is not answered any more once `keep_s` seconds have passed, or somewhat later.
+    /// Writes a value that expires after `keep_s` seconds, or somewhat later.
     ///
     /// Called after the reply, for keys of `tollgate_kv_schemas::keys` that [are written at the edge]
-    /// (tollgate_kv_schemas::keys::is_written_at_edge) and no others. It is no way to share state that several writers
-    /// change: the last write wins, and readers may see it late or not at all. Such state is a counter.
+    /// (tollgate_kv_schemas::keys::is_written_at_edge) and no others. It is not suitable for state that several writers
+    /// change: the last write wins, and readers may see it late or not at all. Such state is a cell.
     async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault>;
 
-    /// Writes a value that stays until it is written again, for an operator who waits for it.
+    /// Writes a value without expiry, while an operator waits for it.
     ///
-    /// Only for keys that [operators keep](tollgate_kv_schemas::keys::is_kept_by_operators). A store that can read and write
-    /// in one step puts what [`tollgate_kv_schemas::joined`] makes of both there; on others the last write wins.
+    /// Only for keys that [operators keep](tollgate_kv_schemas::keys::is_kept_by_operators). A store with an atomic
+    /// read and write stores the result of [`tollgate_kv_schemas::joined`] for both; on others the last write wins.
     async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault>;
 }
 
 /// Why a record was not written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WriteFault {
-    /// The key was written a moment ago, and the store takes one write a second for each key (Workers KV).
+    /// The key was just written, and the store accepts one write per second for each key (Workers KV).
     #[error("the record was written too often")]
     TooOften,
-    /// It is larger than [`tollgate_core::bounds::WRITTEN_BYTES_MAX`], or the key is not one to be written this way.
+    /// It is larger than [`tollgate_core::bounds::WRITTEN_BYTES_MAX`], or the key must not be written this way.
     #[error("the record is too large, or may not be written this way")]
     Refused,
     /// The store failed, or took too long.
@@ -39,18 +40,18 @@ pub enum WriteFault {
 }
 
 impl WriteFault {
-    /// Refuses what no store is to take.
+    /// Checks a write with an expiry, the same for every store.
     ///
     /// # Errors
-    /// [`WriteFault::Refused`] when the key is none that is written at the edge, or the value is too large.
+    /// [`WriteFault::Refused`] if the key is not written at the edge, or the value is too large.
     pub fn check(key: &str, bytes: &[u8]) -> Result<(), Self> {
         Self::check_size(tollgate_kv_schemas::keys::is_written_at_edge(key), bytes)
     }
 
-    /// Refuses what no store is to keep.
+    /// Checks a write without expiry, the same for every store.
     ///
     /// # Errors
-    /// [`WriteFault::Refused`] when the key is none that operators keep, or the value is too large.
+    /// [`WriteFault::Refused`] if the key is not kept by operators, or the value is too large.
     pub fn check_kept(key: &str, bytes: &[u8]) -> Result<(), Self> {
         Self::check_size(tollgate_kv_schemas::keys::is_kept_by_operators(key), bytes)
     }

@@ -54,7 +54,7 @@ type Scripted = (u64, Result<Response<Content>, UpstreamError>);
 impl Bench {
     /// Serves the routes, forwarding to an upstream that answers by the script.
     pub(crate) fn new(routes: Vec<RouteSettings>, script: impl Fn(&Request<Content>) -> Scripted + 'static) -> Self {
-        Self::with_freshness(Freshness::Behind, routes, script)
+        Self::with_freshness(Freshness::Cached, routes, script)
     }
 
     pub(crate) fn with_freshness(
@@ -71,7 +71,7 @@ impl Bench {
 
     /// Another isolate of the same gateway, with nothing remembered.
     pub(crate) fn another_isolate(&self) -> Rc<Isolate> {
-        Rc::new(Isolate::new(IsolateSettings { gateway: "acme".into(), freshness: Freshness::Behind }))
+        Rc::new(Isolate::new(IsolateSettings { gateway: "acme".into(), freshness: Freshness::Cached }))
     }
 
     pub(crate) fn publish(&self, sites: &BTreeMap<HostPattern, SiteSettings>) {

@@ -106,7 +106,7 @@ fn a_host_has_its_own_part() {
 
 #[test]
 fn hosts_are_served_however_few_of_their_parts_are_remembered() {
-    let isolate = Isolate::new(IsolateSettings { gateway: "acme".into(), freshness: Freshness::Behind });
+    let isolate = Isolate::new(IsolateSettings { gateway: "acme".into(), freshness: Freshness::Cached });
     let bench = Bench { isolate: Rc::new(isolate.with_room_for_parts(1_000)), ..bench() };
     let host = |n: usize| format!("t{n}.example.com");
     let part = |n: usize| (host(n).parse().unwrap(), site(vec![route(&format!("/{n}"), &["GET"])]));

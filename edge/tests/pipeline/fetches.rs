@@ -45,9 +45,9 @@ fn ask(bench: &Bench, isolate: &Isolate, plan: &Rc<FetchPlan>) -> Fetched {
 
 /// Asks, runs what comes after the reply, and answers the content or the error.
 fn text(bench: &Bench, isolate: &Isolate, plan: &Rc<FetchPlan>) -> Result<String, FetchError> {
-    let Fetched { outcome, behind } = ask(bench, isolate, plan);
-    if let Some(behind) = behind {
-        bench.host.clock.drive(behind.run(isolate, &bench.host)).unwrap();
+    let Fetched { outcome, after_reply } = ask(bench, isolate, plan);
+    if let Some(work) = after_reply {
+        bench.host.clock.drive(work.run(isolate, &bench.host)).unwrap();
     }
     outcome.map(|answer: Rc<FetchAnswer>| String::from_utf8_lossy(&answer.content).into_owned())
 }
@@ -187,8 +187,8 @@ fn a_stale_answer_is_renewed_by_one_of_the_requests_that_used_it() {
     assert_eq!(text(&bench, &bench.isolate, &plan), Ok("1".into()));
     bench.host.clock.advance(60_000);
     let (outcomes, _) = crowd(&bench, &plan);
-    let behind = outcomes.into_iter().filter_map(|fetched| fetched.behind);
-    let runs = behind.map(|behind| behind.run(&bench.isolate, &bench.host));
+    let after_reply = outcomes.into_iter().filter_map(|fetched| fetched.after_reply);
+    let runs = after_reply.map(|work| work.run(&bench.isolate, &bench.host));
     bench.host.clock.drive(futures_util::future::join_all(runs)).unwrap();
     assert_eq!(text(&bench, &bench.isolate, &plan), Ok("2".into()));
     assert_eq!(bench.host.fetch.take_received().len(), 2);

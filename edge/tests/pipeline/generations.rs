@@ -158,7 +158,7 @@ fn a_pointer_whose_generation_went_back_is_refused_until_it_is_newer_again() {
     bench.host.records.put(keys::active("acme"), first);
     serves(&bench, "/two", 200);
     serves(&bench, "/one", 404);
-    assert_eq!(complaints(&bench, "the pointer says generation 1, after 2 was seen"), 1);
+    assert_eq!(complaints(&bench, "the pointer has generation 1, but 2 was read before"), 1);
     bench.host.records.put(keys::active("acme"), second);
     serves(&bench, "/two", 200);
 }

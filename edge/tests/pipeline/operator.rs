@@ -46,7 +46,7 @@ fn bench() -> Bench {
 }
 
 fn isolate(place: Place) -> Rc<Isolate> {
-    let settings = IsolateSettings { gateway: "acme".into(), freshness: Freshness::Behind };
+    let settings = IsolateSettings { gateway: "acme".into(), freshness: Freshness::Cached };
     Rc::new(Isolate::new(settings).with_operator(OperatorSettings { place, answers: true }))
 }
 

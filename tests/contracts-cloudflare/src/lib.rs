@@ -1,12 +1,12 @@
 //! The contracts of the ports inside a Worker, on the adapter's own ports and the platform's own stores.
 //!
-//! It does NOT hold checks (`tollgate-contracts` does) and is never deployed. `worker.mjs` beside it is the entry that
-//! calls [`contract`]; the Durable Object of the counters is the adapter's, exported by the same module.
+//! It contains no checks (`tollgate-contracts` does) and is never deployed. `worker.mjs` is the entry point that calls
+//! [`contract`]; the Durable Object of the counters is the adapter's, exported by the same module.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use js_sys::{Array, Uint8Array};
 use tollgate_cloudflare::{CloudflareHost, WorkerContent, response_of};
-use tollgate_contracts::stage::{Answer, Order, ask};
+use tollgate_contracts::stage::{Answer, Command, ask};
 use tollgate_contracts::{Breach, NAMES, Subject, run};
 use tollgate_core::forward::Reply;
 use wasm_bindgen::prelude::*;
@@ -21,10 +21,10 @@ pub fn names() -> Vec<String> {
     NAMES.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// Runs a check; answers how it was broken, or nothing.
+/// Runs a check; returns how the contract was violated, or nothing.
 ///
 /// # Errors
-/// When there is no check of that name.
+/// If there is no check with this name.
 #[wasm_bindgen]
 pub async fn contract(name: String, stage: String, env: Env) -> Result<Option<String>, JsError> {
     let subject = Worker { host: CloudflareHost::new(&env, "contracts", None), stage };
@@ -34,7 +34,7 @@ pub async fn contract(name: String, stage: String, env: Env) -> Result<Option<St
 
 struct Worker {
     host: CloudflareHost,
-    /// Where the stage takes orders.
+    /// The URL of the stage.
     stage: String,
 }
 
@@ -70,18 +70,18 @@ impl Subject for Worker {
     async fn read(&self, content: WorkerContent) -> Result<Vec<u8>, Breach> {
         let body = content.into_body();
         let body = if body.is_null() { None } else { Some(body) };
-        // Whatever JavaScript makes a response of: a stream or bytes.
+        // The body of a JavaScript response: a stream or bytes.
         let response = Response::new_with_opt_readable_stream(body.as_ref().map(JsCast::unchecked_ref));
         let reading = response.and_then(|response| response.array_buffer()).map_err(|error| broke_off(&error))?;
         let buffer = JsFuture::from(reading).await.map_err(|error| broke_off(&error))?;
         Ok(Uint8Array::new(&buffer).to_vec())
     }
 
-    async fn order(&self, order: &Order) -> Result<Answer, Breach> {
-        ask(self, &self.stage, order).await
+    async fn command(&self, command: &Command) -> Result<Answer, Breach> {
+        ask(self, &self.stage, command).await
     }
 }
 
 fn broke_off(error: &JsValue) -> Breach {
-    Breach(format!("content broke off: {error:?}"))
+    Breach(format!("content was interrupted: {error:?}"))
 }

@@ -1,22 +1,22 @@
 //! The contracts of the ports inside a Spin component, on the adapter's own ports and Spin's own store.
 //!
-//! It does NOT hold checks (`tollgate-contracts` does) and is never deployed. `GET /` lists the checks,
-//! `GET /NAME?stage=URL` runs one. It stands where `spin.toml` puts the gateway, without the gateway's handler.
+//! It contains no checks (`tollgate-contracts` does) and is never deployed. `GET /` lists the checks, `GET
+//! /NAME?stage=URL` runs one. It replaces the gateway in `spin.toml`, without the gateway's handler.
 
 use http::HeaderMap;
 use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Request, Response};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
-use tollgate_contracts::stage::{Answer, Order, ask};
+use tollgate_contracts::stage::{Answer, Command, ask};
 use tollgate_contracts::{Breach, NAMES, Subject, run};
 use tollgate_core::forward::Reply;
 use tollgate_edge::ports::Content;
 use tollgate_spin::{SpinContent, SpinHost, from_host_response, to_host};
 
-/// What Spin calls.
+/// The function that Spin calls.
 pub struct Contracts;
 
-// Linkers of other targets stumble over the names that this exports.
+// Linkers of other targets do not accept the names that this exports.
 #[cfg(target_family = "wasm")]
 spin_sdk::wasip3::http::service::export!(Contracts);
 
@@ -45,14 +45,14 @@ fn answer(status: u16, text: String) -> Response {
     });
     let (_, trailers) = wit_future::new(|| Ok(None));
     let (response, _sent) = Response::new(Fields::new(), Some(content), trailers);
-    // Both statuses are ones that the host knows.
+    // Both statuses are valid for the host.
     let _ = response.set_status_code(status);
     response
 }
 
 struct Component {
     host: SpinHost,
-    /// Where the stage takes orders.
+    /// The URL of the stage.
     stage: String,
 }
 
@@ -74,11 +74,11 @@ impl Subject for Component {
     }
 
     async fn read(&self, content: SpinContent) -> Result<Vec<u8>, Breach> {
-        let whole = content.whole().await.map_err(|code| Breach(format!("content broke off: {code:?}")))?;
+        let whole = content.whole().await.map_err(|code| Breach(format!("content was interrupted: {code:?}")))?;
         Ok(whole.into())
     }
 
-    async fn order(&self, order: &Order) -> Result<Answer, Breach> {
-        ask(self, &self.stage, order).await
+    async fn command(&self, command: &Command) -> Result<Answer, Breach> {
+        ask(self, &self.stage, command).await
     }
 }

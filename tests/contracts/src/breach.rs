@@ -1,11 +1,11 @@
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 
-/// How a promise was broken.
+/// A violation of a contract.
 #[derive(Debug)]
 pub struct Breach(pub String);
 
-/// What a check found.
+/// The result of a check.
 pub type Outcome = Result<(), Breach>;
 
 impl Display for Breach {
@@ -14,14 +14,14 @@ impl Display for Breach {
     }
 }
 
-/// An answer of a port that a check cannot go on without.
+/// Converts an unexpected error of a port.
 impl<E: Error> From<E> for Breach {
     fn from(error: E) -> Self {
         Self(format!("unexpected: {error}"))
     }
 }
 
-/// Goes on if the condition holds, else answers the breach.
+/// Continues if the condition is true, otherwise returns the breach.
 macro_rules! ensure {
     ($holds:expr, $($why:tt)+) => {
         if !$holds {
@@ -30,7 +30,7 @@ macro_rules! ensure {
     };
 }
 
-/// Goes on if the values are equal, else answers the breach.
+/// Continues if the values are equal, otherwise returns the breach.
 macro_rules! ensure_eq {
     ($found:expr, $expected:expr, $($what:tt)+) => {{
         let (found, expected) = (&$found, &$expected);
@@ -38,12 +38,12 @@ macro_rules! ensure_eq {
     }};
 }
 
-/// What is there, or a breach that names what is missing.
+/// The value, or a breach that names what is missing.
 pub(crate) fn present<T>(found: Option<T>, what: &str) -> Result<T, Breach> {
     found.ok_or_else(|| Breach(format!("{what} is missing")))
 }
 
-/// Compares content that is too long to be shown.
+/// Compares content that is too long to print.
 pub(crate) fn same_bytes(found: &[u8], expected: &[u8], what: &str) -> Outcome {
     ensure_eq!(found.len(), expected.len(), "{what}: bytes");
     let differs = found.iter().zip(expected).position(|(one, other)| one != other);

@@ -1,4 +1,4 @@
-//! What [`Counters`] promises.
+//! The contract of [`Counters`].
 
 use std::num::NonZeroU32;
 
@@ -11,13 +11,13 @@ use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::{Clock, CounterFault, Counters, Entropy, Host};
 
 use crate::breach::present;
-use crate::stage::{Store, away};
+use crate::stage::{Store, set_unavailable};
 use crate::{Breach, Outcome as Checked, Subject};
 
 const DAY_MS: u32 = 86_400_000;
 const HOLD_MS: u32 = 2_000;
 
-/// A charge of `cost` against a quota of `burst` a day.
+/// A charge of `cost` against a quota of `burst` per day.
 #[must_use]
 pub fn charge(quota: &str, burst: u32, cost: u32) -> Operation {
     charge_in(quota, burst, cost, DAY_MS)
@@ -35,7 +35,7 @@ pub fn part(cell: &str, operations: Vec<Operation>) -> CellOperations {
     CellOperations { cell: CellKey::new(cell), operations }
 }
 
-/// An update with an id of its own, whose charges are final.
+/// An update with a new id, whose charges are final.
 #[must_use]
 pub fn update(host: &impl Host, cells: Vec<CellOperations>) -> Update {
     let mut id = [0; 16];
@@ -47,7 +47,7 @@ async fn apply<S: Subject>(subject: &S, update: &Update, now: Timestamp) -> Resu
     Ok(subject.host().counters().update(update, now).await?)
 }
 
-/// Charges by an update of its own.
+/// Charges with a new update.
 async fn charged<S: Subject>(
     subject: &S,
     cell: &str,
@@ -63,7 +63,7 @@ async fn expect<S: Subject>(subject: &S, cell: &str, charge: &Operation, now: Ti
     Ok(())
 }
 
-/// What an update does to what another one holds.
+/// An operation on the charges that another update holds.
 fn on_held(update: &Update, operation: &Operation) -> Update {
     let cells = update.cells.iter().map(|part| CellOperations { operations: vec![operation.clone()], ..part.clone() });
     Update { terms: Terms { hold_ms: None, ..update.terms }, cells: cells.collect() }
@@ -83,12 +83,12 @@ fn now<S: Subject>(subject: &S) -> Timestamp {
     subject.host().clock().now()
 }
 
-/// As many are granted as the burst has, then none, and the refusal says when.
+/// As many are granted as the burst allows, then none, and the refusal contains the wait.
 pub(crate) async fn grants_the_burst_and_no_more<S: Subject>(subject: &S) -> Checked {
     let (one, now) = ([charge("p", 3, 1)], now(subject));
     for remaining in [2, 1, 0] {
         let found = charged(subject, "consumer=burst", &one, now).await?;
-        ensure!(found.granted, "refused with {} left", remaining + 1);
+        ensure!(found.granted, "refused with {} remaining", remaining + 1);
         ensure_eq!(only(&found)?.remaining, remaining, "remaining");
     }
     let refused = charged(subject, "consumer=burst", &one, now).await?;
@@ -98,7 +98,7 @@ pub(crate) async fn grants_the_burst_and_no_more<S: Subject>(subject: &S) -> Che
     Ok(())
 }
 
-/// Charges that come at once never see the same state.
+/// Concurrent charges never read the same state.
 pub(crate) async fn charges_side_by_side_are_exact<S: Subject>(subject: &S) -> Checked {
     let (one, now) = ([charge("p", 20, 1)], now(subject));
     let all = join_all((0..60).map(|_| charged(subject, "consumer=side-by-side", &one, now))).await;
@@ -107,7 +107,7 @@ pub(crate) async fn charges_side_by_side_are_exact<S: Subject>(subject: &S) -> C
     Ok(())
 }
 
-/// Cells and quotas are apart.
+/// Cells and quotas are separate.
 pub(crate) async fn cells_and_quotas_are_apart<S: Subject>(subject: &S) -> Checked {
     let now = now(subject);
     for (cell, quota) in [("consumer=a", "p"), ("consumer=b", "p"), ("address=a", "p"), ("consumer=a", "q")] {
@@ -118,7 +118,7 @@ pub(crate) async fn cells_and_quotas_are_apart<S: Subject>(subject: &S) -> Check
     Ok(())
 }
 
-/// All charges of an update are made, or none.
+/// All charges of an update take effect, or none.
 pub(crate) async fn all_or_none<S: Subject>(subject: &S) -> Checked {
     let (cell, now) = ("consumer=all-or-none", now(subject));
     let both = [charge("wide", 5, 1), charge("tight", 1, 1)];
@@ -151,7 +151,7 @@ pub(crate) async fn all_or_none_over_cells_of_one_owner<S: Subject>(subject: &S)
     Ok(())
 }
 
-/// What a quota of nine has; asked by a charge that can never pass.
+/// What remains of a quota of nine, read by a charge that can never pass.
 async fn remaining<S: Subject>(subject: &S, cell: &str, now: Timestamp) -> Result<u32, Breach> {
     let asked = charged(subject, cell, &[charge("p", 9, 10)], now).await?;
     Ok(only(&asked)?.remaining)
@@ -166,12 +166,12 @@ pub(crate) async fn a_repetition_charges_once<S: Subject>(subject: &S) -> Checke
     }
     expect(subject, cell, &charge("p", 2, 1), now, true).await?;
     expect(subject, cell, &charge("p", 2, 1), now, false).await?;
-    ensure!(apply(subject, &one, now).await?.granted, "a repetition was refused where nothing is left");
+    ensure!(apply(subject, &one, now).await?.granted, "a repetition was refused when nothing remains");
     Ok(())
 }
 
-/// What is held counts, can be released once, and can be charged again.
-pub(crate) async fn what_is_held_can_be_released_once<S: Subject>(subject: &S) -> Checked {
+/// Held charges count, can be released once, and can be charged again afterwards.
+pub(crate) async fn held_charges_can_be_released_once<S: Subject>(subject: &S) -> Checked {
     let (cell, two, now) = ("consumer=released", charge("p", 2, 2), now(subject));
     let first = held(update(subject.host(), vec![part(cell, vec![two.clone()])]));
     ensure!(apply(subject, &first, now).await?.granted, "refused at first");
@@ -185,8 +185,8 @@ pub(crate) async fn what_is_held_can_be_released_once<S: Subject>(subject: &S) -
     Ok(())
 }
 
-/// What is confirmed stands after the time of its hold; what is not is given back.
-pub(crate) async fn what_is_confirmed_stands<S: Subject>(subject: &S) -> Checked {
+/// Confirmed charges are kept after the time of their hold; others are refunded.
+pub(crate) async fn confirmed_charges_are_kept<S: Subject>(subject: &S) -> Checked {
     let (confirmed, orphaned) = ("consumer=confirmed", "consumer=orphaned");
     let one = charge("p", 1, 1);
     for cell in [confirmed, orphaned] {
@@ -205,8 +205,8 @@ pub(crate) async fn what_is_confirmed_stands<S: Subject>(subject: &S) -> Checked
     expect(subject, orphaned, &one, now(subject), true).await
 }
 
-/// Purges that several writers make at once are all kept, each once.
-pub(crate) async fn purges_made_at_once_are_all_kept<S: Subject>(subject: &S) -> Checked {
+/// Concurrent purges of several writers are all kept, each once.
+pub(crate) async fn concurrent_purges_are_all_kept<S: Subject>(subject: &S) -> Checked {
     let (key, now) = (CellKey::purges(), now(subject));
     let resource = |n: u64| present(CacheKey::parse(&format!("{n:064x}")), "a key");
     let mut appends = Vec::new();
@@ -231,32 +231,32 @@ pub(crate) async fn purges_made_at_once_are_all_kept<S: Subject>(subject: &S) ->
     Ok(())
 }
 
-/// A refusal's wait is a promise: not before it, and after it yes.
-pub(crate) async fn time_pays_back<S: Subject>(subject: &S) -> Checked {
+/// The wait of a refusal is exact: a charge does not pass before it, and passes after it.
+pub(crate) async fn quota_becomes_available_with_time<S: Subject>(subject: &S) -> Checked {
     let (cell, one) = ("consumer=soon", charge_in("p", 1, 1, 1_000));
     expect(subject, cell, &one, now(subject), true).await?;
     let refused = charged(subject, cell, std::slice::from_ref(&one), now(subject)).await?;
-    ensure!(!refused.granted, "granted at once");
+    ensure!(!refused.granted, "granted immediately");
     let wait_us = present(only(&refused)?.retry_after_us, "when it will pass")?;
     ensure!(wait_us > 0 && wait_us <= 1_000_000, "{wait_us} us to wait");
     subject.host().clock().sleep(wait_us.div_ceil(1_000) + 50).await;
     expect(subject, cell, &one, now(subject), true).await
 }
 
-/// A quota comes back with time, as fast as its rate says.
-pub(crate) async fn a_day_pays_back_by_the_callers_clock<S: Subject>(subject: &S) -> Checked {
+/// A quota becomes available with time, at its rate.
+pub(crate) async fn a_day_by_the_callers_clock_restores_the_quota<S: Subject>(subject: &S) -> Checked {
     let (cell, one, now) = ("consumer=time", charge("p", 2, 1), now(subject));
     expect(subject, cell, &one, now, true).await?;
     expect(subject, cell, &one, now, true).await?;
     let half_a_day = u64::from(DAY_MS) / 2;
-    // A tenth of a second around it: some stores take that long to apply a charge, and count it from then.
+    // A tolerance of a tenth of a second, because some stores need that long to apply a charge, and count it from then.
     expect(subject, cell, &one, now.plus_millis(half_a_day - 100), false).await?;
     expect(subject, cell, &one, now.plus_millis(half_a_day + 100), true).await?;
     expect(subject, cell, &one, now.plus_millis(half_a_day + 100), false).await
 }
 
-/// A clock that steps back neither fails nor gives a burst away.
-pub(crate) async fn a_clock_that_steps_back_gives_nothing<S: Subject>(subject: &S) -> Checked {
+/// A clock that steps back neither causes an error nor creates permits.
+pub(crate) async fn a_clock_that_steps_back_creates_no_permit<S: Subject>(subject: &S) -> Checked {
     let (cell, one, now) = ("consumer=step-back", charge("p", 2, 1), now(subject));
     expect(subject, cell, &one, now, true).await?;
     expect(subject, cell, &one, now, true).await?;
@@ -264,7 +264,7 @@ pub(crate) async fn a_clock_that_steps_back_gives_nothing<S: Subject>(subject: &
     expect(subject, cell, &one, Timestamp::EPOCH, false).await
 }
 
-/// A caller that is late is not refused where nothing is used up.
+/// A late caller is not refused if quota remains.
 pub(crate) async fn a_late_caller_is_not_refused<S: Subject>(subject: &S) -> Checked {
     let (cell, one, now) = ("consumer=late", charge_in("p", 1_000, 1, 1_000), now(subject));
     expect(subject, cell, &one, now, true).await?;
@@ -272,13 +272,13 @@ pub(crate) async fn a_late_caller_is_not_refused<S: Subject>(subject: &S) -> Che
     expect(subject, cell, &one, now.minus_millis(3_600_000), true).await
 }
 
-/// A store that is away says so, and changes nothing.
-pub(crate) async fn away_is_an_answer<S: Subject>(subject: &S) -> Checked {
-    let (cell, one, now) = ("consumer=away", charge("p", 1, 1), now(subject));
+/// An unavailable store returns an error, and changes nothing.
+pub(crate) async fn unavailable_is_an_error<S: Subject>(subject: &S) -> Checked {
+    let (cell, one, now) = ("consumer=unavailable", charge("p", 1, 1), now(subject));
     let counters = subject.host().counters();
-    away(subject, Store::Counters, true).await?;
+    set_unavailable(subject, Store::Counters, true).await?;
     let answer = counters.update(&update(subject.host(), vec![part(cell, vec![one.clone()])]), now).await;
-    ensure!(matches!(answer, Err(CounterFault::Unavailable(_))), "{answer:?} while the store was away");
-    away(subject, Store::Counters, false).await?;
+    ensure!(matches!(answer, Err(CounterFault::Unavailable(_))), "{answer:?} while the store was unavailable");
+    set_unavailable(subject, Store::Counters, false).await?;
     expect(subject, cell, &one, now, true).await
 }

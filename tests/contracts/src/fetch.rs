@@ -1,4 +1,4 @@
-//! What [`Fetch`] promises, asked against a real server.
+//! The contract of [`Fetch`], with a real server.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
@@ -11,8 +11,8 @@ use crate::{Breach, Outcome, Subject};
 
 const BOUNDS: FetchBounds = FetchBounds { timeout_ms: 10_000, answer_bytes_max: 200_000, addresses: AddressRule::Any };
 
-/// Method, target, fields and content arrive, and the answer comes whole.
-pub(crate) async fn brings_the_whole_answer<S: Subject>(subject: &S) -> Outcome {
+/// Method, target, fields and content arrive, and the answer is complete.
+pub(crate) async fn returns_the_complete_answer<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let mut fields = HeaderMap::new();
     fields.insert("x-own", HeaderValue::from_static("1"));
@@ -33,7 +33,7 @@ pub(crate) async fn brings_the_whole_answer<S: Subject>(subject: &S) -> Outcome 
     Ok(())
 }
 
-/// A redirect is an answer: whoever answers does not choose where else the gateway asks.
+/// A redirect is an answer: a server cannot send the gateway to another address.
 pub(crate) async fn follows_no_redirect<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let url = format!("{}/a?status=302&field=Location:/b", server.url);
@@ -43,7 +43,7 @@ pub(crate) async fn follows_no_redirect<S: Subject>(subject: &S) -> Outcome {
     Ok(())
 }
 
-/// An answer that is late, too large or broken off is an error, and each has its name.
+/// An answer that is late, too large or interrupted is an error, and each error is distinguished.
 pub(crate) async fn an_answer_has_bounds<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let quick = FetchBounds { timeout_ms: 400, ..BOUNDS };
@@ -57,12 +57,12 @@ pub(crate) async fn an_answer_has_bounds<S: Subject>(subject: &S) -> Outcome {
     }
     for query in ["size=100000&break=body", "chunks=9&break=body"] {
         let answer = get(subject, &format!("{}/?{query}", server.url), &BOUNDS).await?;
-        ensure!(answer.is_err(), "{query}: taken for whole");
+        ensure!(answer.is_err(), "{query}: treated as complete");
     }
     Ok(())
 }
 
-/// Where only public addresses are allowed, nothing is sent to others.
+/// If only public addresses are allowed, nothing is sent to others.
 pub(crate) async fn refuses_addresses_that_are_not_public<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let public = FetchBounds { addresses: AddressRule::Public, ..BOUNDS };
@@ -77,8 +77,8 @@ pub(crate) async fn refuses_addresses_that_are_not_public<S: Subject>(subject: &
     Ok(())
 }
 
-/// What goes wrong before there is an answer is an error, however it is called.
-pub(crate) async fn failures_have_names<S: Subject>(subject: &S) -> Outcome {
+/// A failure before the answer is an error of any kind.
+pub(crate) async fn failures_are_distinguished<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let gone = Server::start(subject).await?.stop(subject).await?;
     for url in [format!("{gone}/"), format!("{}/?break=garbage", server.url), format!("{}/?break=head", server.url)] {

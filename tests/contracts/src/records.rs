@@ -1,14 +1,14 @@
-//! What [`Records`] promises.
+//! The contract of [`Records`].
 
 use tollgate_core::bounds::WRITTEN_BYTES_MAX;
 use tollgate_edge::ports::{Clock, Host, Records, WriteFault};
 use tollgate_kv_schemas::{Id, keys};
 
 use crate::breach::{present, same_bytes};
-use crate::stage::{Store, away, write};
+use crate::stage::{Store, set_unavailable, write};
 use crate::{Breach, Outcome, Subject};
 
-/// What was written is read back whole, under its own key alone; what was not written is absent.
+/// A written record is read back completely, under its own key only; other keys are absent.
 pub(crate) async fn reads_what_was_written<S: Subject>(subject: &S) -> Outcome {
     let large = "v".repeat(1 << 20);
     let values = [("g:part:a", "{\"a\":1}"), ("g:part:ab", "é\u{1f980}"), ("h:part:a", ""), ("g:large", &large)];
@@ -19,12 +19,12 @@ pub(crate) async fn reads_what_was_written<S: Subject>(subject: &S) -> Outcome {
     for (key, value) in values {
         same_bytes(&present(read(subject, key).await?, key)?, value.as_bytes(), key)?;
     }
-    ensure_eq!(read(subject, "g:part:").await?, None, "a prefix is no key");
+    ensure_eq!(read(subject, "g:part:").await?, None, "a prefix is not a key");
     ensure_eq!(read(subject, "G:PART:A").await?, None, "keys are compared by case");
     Ok(())
 }
 
-/// A later write replaces an earlier one, and a deletion is seen.
+/// A later write replaces an earlier one, and a deletion is visible.
 pub(crate) async fn sees_changes<S: Subject>(subject: &S) -> Outcome {
     for value in ["one", "two"] {
         write(subject, "g:k", Some(value)).await?;
@@ -35,19 +35,22 @@ pub(crate) async fn sees_changes<S: Subject>(subject: &S) -> Outcome {
     Ok(())
 }
 
-/// A store that is away says so, which is not the same as an absent record; it comes back with what it had.
-pub(crate) async fn away_is_not_absent<S: Subject>(subject: &S) -> Outcome {
+/// An unavailable store returns an error, which differs from an absent record; afterwards it has the same records.
+pub(crate) async fn unavailable_is_not_absent<S: Subject>(subject: &S) -> Outcome {
     write(subject, "g:kept", Some("v")).await?;
-    away(subject, Store::Records, true).await?;
+    set_unavailable(subject, Store::Records, true).await?;
     for key in ["g:kept", "g:absent"] {
-        ensure!(subject.host().records().read(key).await.is_err(), "{key} was answered while the store was away");
+        ensure!(
+            subject.host().records().read(key).await.is_err(),
+            "{key} was answered while the store was unavailable"
+        );
     }
-    away(subject, Store::Records, false).await?;
+    set_unavailable(subject, Store::Records, false).await?;
     ensure_eq!(read(subject, "g:kept").await?, Some(b"v".to_vec()), "the record afterwards");
     Ok(())
 }
 
-/// What the gateway writes is read back whole, under its own key alone, in the end.
+/// A record that the gateway writes is eventually read back completely, under its own key only.
 pub(crate) async fn a_record_written_at_the_edge_is_read_back<S: Subject>(subject: &S) -> Outcome {
     let (key, bytes) = (fetched("read back"), vec![0xff; 100_000]);
     ensure_eq!(read(subject, &key).await?, None, "nothing is there yet");
@@ -57,7 +60,7 @@ pub(crate) async fn a_record_written_at_the_edge_is_read_back<S: Subject>(subjec
     Ok(())
 }
 
-/// Two writes of one key close to each other: the second is made, or refused as too often and the first stays.
+/// Two writes of one key in short succession: the second is made, or it is refused as too often and the first is kept.
 pub(crate) async fn a_second_write_is_made_or_refused_by_name<S: Subject>(subject: &S) -> Outcome {
     let key = fetched("twice");
     write_at_edge(subject, &key, b"one", 600).await?;
@@ -70,7 +73,7 @@ pub(crate) async fn a_second_write_is_made_or_refused_by_name<S: Subject>(subjec
     Ok(())
 }
 
-/// What is published is not written by the gateway, and what it writes is small.
+/// The gateway cannot write published records, and its own records are small.
 pub(crate) async fn nothing_but_records_of_the_edge_is_written<S: Subject>(subject: &S) -> Outcome {
     let records = subject.host().records();
     for key in ["g:config:active", "g:credential:fetched", "fetched"] {
@@ -82,7 +85,7 @@ pub(crate) async fn nothing_but_records_of_the_edge_is_written<S: Subject>(subje
     Ok(())
 }
 
-/// What an operator keeps is read back, and nothing that is published otherwise can be kept.
+/// A record that an operator keeps is read back, and other published records cannot be kept.
 pub(crate) async fn what_operators_keep_is_read_back_and_nothing_else_is_kept<S: Subject>(subject: &S) -> Outcome {
     let records = subject.host().records();
     let key = "g:credential:kept";
@@ -91,14 +94,14 @@ pub(crate) async fn what_operators_keep_is_read_back_and_nothing_else_is_kept<S:
     for key in ["g:config:active", "g:part:x", "g:fetched:x", "credential"] {
         ensure_eq!(records.keep(key, b"x").await, Err(WriteFault::Refused), "{key}");
     }
-    away(subject, Store::Records, true).await?;
-    let kept = records.keep("g:credential:away", b"x").await;
-    away(subject, Store::Records, false).await?;
-    ensure!(matches!(kept, Err(WriteFault::Unavailable(_))), "{kept:?} while the store was away");
+    set_unavailable(subject, Store::Records, true).await?;
+    let kept = records.keep("g:credential:unavailable", b"x").await;
+    set_unavailable(subject, Store::Records, false).await?;
+    ensure!(matches!(kept, Err(WriteFault::Unavailable(_))), "{kept:?} while the store was unavailable");
     Ok(())
 }
 
-/// Once its time has passed a record is not answered any more.
+/// An expired record is absent.
 pub(crate) async fn a_record_is_gone_after_its_time<S: Subject>(subject: &S) -> Outcome {
     let key = fetched("short");
     write_at_edge(subject, &key, b"x", 1).await?;
@@ -107,13 +110,13 @@ pub(crate) async fn a_record_is_gone_after_its_time<S: Subject>(subject: &S) -> 
     Ok(())
 }
 
-/// A store that is away says so to whoever writes.
-pub(crate) async fn writing_while_away_is_an_answer<S: Subject>(subject: &S) -> Outcome {
-    let key = fetched("away");
-    away(subject, Store::Records, true).await?;
+/// An unavailable store returns an error to writers.
+pub(crate) async fn writing_while_unavailable_is_an_error<S: Subject>(subject: &S) -> Outcome {
+    let key = fetched("unavailable");
+    set_unavailable(subject, Store::Records, true).await?;
     let written = subject.host().records().write(&key, b"x", 600).await;
-    away(subject, Store::Records, false).await?;
-    ensure!(matches!(written, Err(WriteFault::Unavailable(_))), "{written:?} while the store was away");
+    set_unavailable(subject, Store::Records, false).await?;
+    ensure!(matches!(written, Err(WriteFault::Unavailable(_))), "{written:?} while the store was unavailable");
     ensure_eq!(read(subject, &key).await?, None, "the record afterwards");
     Ok(())
 }

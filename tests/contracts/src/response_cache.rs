@@ -1,4 +1,4 @@
-//! What [`ResponseCache`] promises, together with the content it stores.
+//! The contract of [`ResponseCache`], together with the content it stores.
 
 use bytes::Bytes;
 use futures_util::future::join;
@@ -6,11 +6,11 @@ use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_edge::ports::{Clock, Content, Host, ResponseCache, Stored};
 
 use crate::breach::{present, same_bytes};
-use crate::stage::{Server, Store, away};
+use crate::stage::{Server, Store, set_unavailable};
 use crate::upstream::stream;
 use crate::{Breach, ContentOf, Outcome, Subject};
 
-/// What was stored is found again, with its metadata, under its own key alone.
+/// A stored response is found, with its metadata, under its own key only.
 pub(crate) async fn finds_what_was_stored<S: Subject>(subject: &S) -> Outcome {
     absent(subject, 1).await?;
     let (content, meta) = (vec![b'x'; 300_000], meta(subject, 203));
@@ -24,7 +24,7 @@ pub(crate) async fn finds_what_was_stored<S: Subject>(subject: &S) -> Outcome {
     absent(subject, 2).await
 }
 
-/// A later response replaces an earlier one, whole.
+/// A later response completely replaces an earlier one.
 pub(crate) async fn replaces<S: Subject>(subject: &S) -> Outcome {
     for text in ["a longer first one", "second"] {
         store(subject, 3, &meta(subject, 200), bytes::<S>(text.as_bytes()), 1 << 20).await?;
@@ -34,7 +34,7 @@ pub(crate) async fn replaces<S: Subject>(subject: &S) -> Outcome {
     Ok(())
 }
 
-/// An entry without content, such as the index of a response that varies, is one.
+/// An entry without content, such as the index of a response that varies, is stored, too.
 pub(crate) async fn stores_an_entry_without_content<S: Subject>(subject: &S) -> Outcome {
     let index = StoredMeta { varies_on: Some(vec!["accept".into()]), ..meta(subject, 200) };
     subject.host().response_cache().store(&key(4)?, &index, None).await?;
@@ -43,8 +43,8 @@ pub(crate) async fn stores_an_entry_without_content<S: Subject>(subject: &S) -> 
     same_bytes(&subject.read(found.content).await?, b"", "no content")
 }
 
-/// What an upstream streams reaches the client and the store, both whole.
-pub(crate) async fn stores_what_streams<S: Subject>(subject: &S) -> Outcome {
+/// A stream of an upstream reaches the client and the store completely.
+pub(crate) async fn stores_streams<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let content = stream(subject, &server, "chunks=5&every_ms=20").await?;
     let sent = store(subject, 9, &meta(subject, 200), content, 1 << 20).await?;
@@ -52,16 +52,16 @@ pub(crate) async fn stores_what_streams<S: Subject>(subject: &S) -> Outcome {
     same_bytes(&subject.read(found(subject, 9).await?.content).await?, &sent, "the stored content")
 }
 
-/// Bytes past the bound reach the client whole and the store not at all.
-pub(crate) async fn gives_up_on_bytes_that_are_too_many<S: Subject>(subject: &S) -> Outcome {
+/// Bytes beyond the bound reach the client completely and are not stored.
+pub(crate) async fn bytes_that_are_too_long_are_not_stored<S: Subject>(subject: &S) -> Outcome {
     let content = vec![b'y'; 10_000];
     let sent = store(subject, 5, &meta(subject, 200), bytes::<S>(&content), 9_999).await?;
     same_bytes(&sent, &content, "what the client gets")?;
     absent(subject, 5).await
 }
 
-/// A stream past the bound reaches the client whole and the store not at all.
-pub(crate) async fn gives_up_on_a_stream_that_is_too_long<S: Subject>(subject: &S) -> Outcome {
+/// A stream beyond the bound reaches the client completely and is not stored.
+pub(crate) async fn a_stream_that_is_too_long_is_not_stored<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let content = stream(subject, &server, "size=200000").await?;
     let sent = store(subject, 10, &meta(subject, 200), content, 199_999).await?;
@@ -69,39 +69,39 @@ pub(crate) async fn gives_up_on_a_stream_that_is_too_long<S: Subject>(subject: &
     absent(subject, 10).await
 }
 
-/// Content that its upstream breaks off leaves nothing behind.
-pub(crate) async fn keeps_nothing_of_what_breaks_off<S: Subject>(subject: &S) -> Outcome {
+/// Content that its upstream aborts is not stored.
+pub(crate) async fn interrupted_content_is_not_stored<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     for query in ["size=100000&break=body", "chunks=9&break=body"] {
         let content = stream(subject, &server, query).await?;
         let sent = store(subject, 11, &meta(subject, 200), content, 1 << 20).await;
-        ensure!(sent.is_err(), "{query}: the client takes it for whole");
+        ensure!(sent.is_err(), "{query}: complete for the client");
         absent(subject, 11).await?;
     }
     Ok(())
 }
 
-/// Content that fails at a limit leaves nothing behind.
-pub(crate) async fn keeps_nothing_of_what_passes_a_limit<S: Subject>(subject: &S) -> Outcome {
+/// Content that fails at a limit is not stored.
+pub(crate) async fn content_beyond_a_limit_is_not_stored<S: Subject>(subject: &S) -> Outcome {
     let content = bytes::<S>(&[b'z'; 10_000]).limited(5_000);
     let sent = store(subject, 6, &meta(subject, 200), content, 1 << 20).await;
-    ensure!(sent.is_err(), "the client takes it for whole");
+    ensure!(sent.is_err(), "complete for the client");
     absent(subject, 6).await
 }
 
-/// A store that is away says so.
-pub(crate) async fn away_is_an_answer<S: Subject>(subject: &S) -> Outcome {
+/// An unavailable store returns an error.
+pub(crate) async fn unavailable_is_an_error<S: Subject>(subject: &S) -> Outcome {
     let (cache, meta) = (subject.host().response_cache(), meta(subject, 200));
     store(subject, 7, &meta, bytes::<S>(b"kept"), 1 << 20).await?;
-    away(subject, Store::ResponseCache, true).await?;
-    ensure!(cache.look_up(&key(7)?).await.is_err(), "found while the store was away");
-    ensure!(cache.store(&key(8)?, &meta, None).await.is_err(), "stored while the store was away");
-    away(subject, Store::ResponseCache, false).await?;
+    set_unavailable(subject, Store::ResponseCache, true).await?;
+    ensure!(cache.look_up(&key(7)?).await.is_err(), "found while the store was unavailable");
+    ensure!(cache.store(&key(8)?, &meta, None).await.is_err(), "stored while the store was unavailable");
+    set_unavailable(subject, Store::ResponseCache, false).await?;
     found(subject, 7).await?;
     absent(subject, 8).await
 }
 
-/// A response that was long on its way does not replace one to a later request, nor what was changed meanwhile.
+/// A slow response does not replace the response to a later request, nor an entry that was changed meanwhile.
 pub(crate) async fn never_replaces_a_newer_entry<S: Subject>(subject: &S) -> Outcome {
     let newer = meta(subject, 200);
     let older = StoredMeta { requested_at: newer.requested_at.minus_millis(5_000), ..newer.clone() };
@@ -116,8 +116,8 @@ pub(crate) async fn never_replaces_a_newer_entry<S: Subject>(subject: &S) -> Out
     Ok(())
 }
 
-/// A confirmed response has its new metadata, and the content that it had.
-pub(crate) async fn touch_renews_the_metadata_alone<S: Subject>(subject: &S) -> Outcome {
+/// A confirmed response has its new metadata and unchanged content.
+pub(crate) async fn touch_renews_only_the_metadata<S: Subject>(subject: &S) -> Outcome {
     let (content, confirmed) = (vec![b'x'; 300_000], meta(subject, 200));
     store(subject, 14, &confirmed, bytes::<S>(&content), 1 << 20).await?;
     let renewed = renewed(&confirmed);
@@ -127,7 +127,7 @@ pub(crate) async fn touch_renews_the_metadata_alone<S: Subject>(subject: &S) -> 
     same_bytes(&subject.read(found.content).await?, &content, "the content")
 }
 
-/// Where something else is stored than was confirmed, or nothing, it stays so.
+/// If another entry than the confirmed one is stored, or none, nothing is changed.
 pub(crate) async fn touch_changes_nothing_else<S: Subject>(subject: &S) -> Outcome {
     let (confirmed, cache) = (meta(subject, 200), subject.host().response_cache());
     cache.touch(&key(15)?, &confirmed, &renewed(&confirmed)).await?;
@@ -145,7 +145,7 @@ fn renewed(confirmed: &StoredMeta) -> StoredMeta {
     StoredMeta { fields, requested_at, stored_at: requested_at, fresh_ms: 7_200_000, ..confirmed.clone() }
 }
 
-/// Sends content to a client while it is stored, as the pipeline does; answers what the client got.
+/// Sends content to a client while it is stored, like the pipeline; returns what the client received.
 async fn store<S: Subject>(
     subject: &S,
     number: u64,
@@ -172,7 +172,7 @@ async fn absent<S: Subject>(subject: &S, number: u64) -> Outcome {
     Ok(())
 }
 
-/// A key whose slot, where a store has slots, is that of no other number.
+/// A key whose slot, if the store has slots, differs from that of every other number.
 fn key(number: u64) -> Result<CacheKey, Breach> {
     present(CacheKey::parse(&format!("{number:03x}{number:061x}")), "a key")
 }

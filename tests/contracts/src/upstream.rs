@@ -1,4 +1,4 @@
-//! What [`Upstream`] promises, asked against a real server.
+//! The contract of [`Upstream`], with a real server.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
@@ -14,7 +14,7 @@ const QUICK: UpstreamCall = UpstreamCall { connect_timeout_ms: 2_000, timeout_ms
 
 type Sent<S> = Result<Response<ContentOf<S>>, UpstreamError>;
 
-/// Method, target, fields and content arrive as they are, and so does the answer.
+/// Method, target, fields and content arrive unchanged, and so does the response.
 pub(crate) async fn passes_messages_as_they_are<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let url = format!("{}/a%20b?echo&status=202&field=X-Own:1&x=%2e%2e", server.url);
@@ -31,8 +31,8 @@ pub(crate) async fn passes_messages_as_they_are<S: Subject>(subject: &S) -> Outc
     Ok(())
 }
 
-/// A request that came from a client goes out with its edits as a plain map would have them.
-pub(crate) async fn requests_are_edited_as_a_map_is<S: Subject>(subject: &S) -> Outcome {
+/// The edits of a received request have the same result as on a map.
+pub(crate) async fn requests_are_edited_like_a_map<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let uri: Uri = format!("{}/edited", server.url).parse()?;
     let mut came = host_field(&uri)?;
@@ -50,13 +50,13 @@ pub(crate) async fn requests_are_edited_as_a_map_is<S: Subject>(subject: &S) -> 
         }
         let sent = |(name, _): &&(String, String)| name.to_ascii_lowercase().starts_with("x-");
         let strange = received.fields.iter().filter(sent).find(|(name, _)| !wanted.contains_key(name.as_str()));
-        ensure!(strange.is_none(), "nobody sent {strange:?}");
+        ensure!(strange.is_none(), "unexpected {strange:?}");
     }
     Ok(())
 }
 
-/// So does a response that came from an upstream.
-pub(crate) async fn responses_are_edited_as_a_map_is<S: Subject>(subject: &S) -> Outcome {
+/// So have the edits of a received response.
+pub(crate) async fn responses_are_edited_like_a_map<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let query: String = NAMES_AND_VALUES.iter().map(|(name, value)| format!("field={name}:{value}&")).collect();
     for edits in edit_lists() {
@@ -78,7 +78,7 @@ pub(crate) async fn responses_are_edited_as_a_map_is<S: Subject>(subject: &S) ->
     Ok(())
 }
 
-/// Names that edits are about: a standard one, some that are not, and the one whose lines are never joined.
+/// Names of edited fields: a standard one, some others, and the one whose lines are never joined.
 const NAMES: [&str; 5] = ["accept-language", "x-one", "x-many", "x-empty", "set-cookie"];
 
 const NAMES_AND_VALUES: [(&str, &str); 7] = [
@@ -99,7 +99,8 @@ fn lines() -> Result<HeaderMap, Breach> {
     Ok(fields)
 }
 
-/// Lists of edits drawn by a small generator, the same on every host: a port has no room for a property test's shrinking.
+/// Lists of edits from a small generator, equal on every host, because a property test with shrinking is not possible
+/// here.
 fn edit_lists() -> Vec<Edits> {
     let mut state = 7u64;
     let mut next = |below: usize| {
@@ -128,12 +129,12 @@ fn text_of(fields: &HeaderMap, name: &str) -> String {
     lines.collect::<Vec<_>>().join(",")
 }
 
-/// The members of a list field whatever lines they stand on: platforms may join lines, with or without a space.
+/// The members of a list field, independent of lines: platforms may join lines, with or without a space.
 fn joined(lines: &str) -> Vec<String> {
     lines.split(',').map(|member| member.trim().to_owned()).collect()
 }
 
-/// Redirects are answers, and an answer's encoding is its own business.
+/// Redirects are returned, and encoded content is not decoded.
 pub(crate) async fn neither_follows_nor_decodes<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let url = format!("{}/a?status=307&field=Location:/b&field=Content-Encoding:gzip&size=10", server.url);
@@ -144,8 +145,8 @@ pub(crate) async fn neither_follows_nor_decodes<S: Subject>(subject: &S) -> Outc
     Ok(())
 }
 
-/// What goes wrong before a head has come is an error, however it is called.
-pub(crate) async fn failures_are_no_answers<S: Subject>(subject: &S) -> Outcome {
+/// A failure before the head is an error of any kind.
+pub(crate) async fn failures_are_errors<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let gone = Server::start(subject).await?.stop(subject).await?;
     for url in [format!("{gone}/"), format!("{}/?break=garbage", server.url), format!("{}/?break=head", server.url)] {
@@ -154,35 +155,35 @@ pub(crate) async fn failures_are_no_answers<S: Subject>(subject: &S) -> Outcome 
     Ok(())
 }
 
-/// A port where nobody listens is told apart from other failures, as RFC 9209 does.
-pub(crate) async fn names_a_refused_connection<S: Subject>(subject: &S) -> Outcome {
+/// A refused connection is distinguished from other failures, as in RFC 9209.
+pub(crate) async fn reports_a_refused_connection<S: Subject>(subject: &S) -> Outcome {
     let gone = Server::start(subject).await?.stop(subject).await?;
     fails_as(subject, &format!("{gone}/"), &[UpstreamError::ConnectionRefused]).await
 }
 
-/// So is a connection that ends before the head.
-pub(crate) async fn names_an_early_end<S: Subject>(subject: &S) -> Outcome {
+/// So is a connection that is closed before the head.
+pub(crate) async fn reports_an_early_close<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let names = [UpstreamError::ConnectionTerminated, UpstreamError::HttpResponseIncomplete];
     fails_as(subject, &format!("{}/?break=head", server.url), &names).await
 }
 
 /// So is an answer that is not HTTP.
-pub(crate) async fn names_garbage<S: Subject>(subject: &S) -> Outcome {
+pub(crate) async fn reports_invalid_http<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     fails_as(subject, &format!("{}/?break=garbage", server.url), &[UpstreamError::HttpProtocolError]).await
 }
 
-/// A head that does not come in time is a timeout, when the time is over and not long after.
-pub(crate) async fn names_a_timeout<S: Subject>(subject: &S) -> Outcome {
+/// A late head is a timeout error, at the timeout and not much later.
+pub(crate) async fn reports_a_timeout<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let error = get(subject, &format!("{}/?head_ms=5000", server.url), &QUICK).await?.err();
     ensure_eq!(error, Some(UpstreamError::HttpResponseTimeout), "the error");
     Ok(())
 }
 
-/// Nothing is tried twice that might be done twice.
-pub(crate) async fn never_sends_again<S: Subject>(subject: &S) -> Outcome {
+/// A request that is not idempotent is not sent twice.
+pub(crate) async fn never_retries<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let url = format!("{}/?break=head", server.url);
     let content = ContentOf::<S>::from_bytes(Bytes::from_static(b"x"));
@@ -191,26 +192,26 @@ pub(crate) async fn never_sends_again<S: Subject>(subject: &S) -> Outcome {
     Ok(())
 }
 
-/// Content that breaks off is not taken for whole.
-pub(crate) async fn broken_content_is_seen<S: Subject>(subject: &S) -> Outcome {
+/// Interrupted content is not treated as complete.
+pub(crate) async fn interrupted_content_is_an_error<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     for query in ["size=100000&break=body", "chunks=9&break=body"] {
         let content = stream(subject, &server, query).await?;
-        ensure!(subject.read(content).await.is_err(), "{query}: taken for whole");
+        ensure!(subject.read(content).await.is_err(), "{query}: treated as complete");
     }
     Ok(())
 }
 
-/// Content that outlives the call is not taken for whole.
-pub(crate) async fn content_past_its_time_breaks_off<S: Subject>(subject: &S) -> Outcome {
+/// Content that exceeds the call's timeout is not treated as complete.
+pub(crate) async fn content_is_aborted_at_its_timeout<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let answer = get(subject, &format!("{}/?chunks=9&every_ms=300", server.url), &QUICK).await??;
-    ensure!(subject.read(answer.into_body()).await.is_err(), "it went on past its time");
+    ensure!(subject.read(answer.into_body()).await.is_err(), "it continued after its timeout");
     Ok(())
 }
 
-/// A certificate that nobody vouches for is refused before anything is sent.
-pub(crate) async fn never_takes_a_bad_certificate<S: Subject>(subject: &S) -> Outcome {
+/// An untrusted certificate is refused before anything is sent.
+pub(crate) async fn refuses_an_untrusted_certificate<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start_tls(subject).await?;
     let url = server.url.replace("127.0.0.1", "localhost");
     ensure!(get(subject, &url, &CALL).await?.is_err(), "it was answered");
@@ -218,8 +219,8 @@ pub(crate) async fn never_takes_a_bad_certificate<S: Subject>(subject: &S) -> Ou
     Ok(())
 }
 
-/// A certificate that nobody vouches for is told apart from other failures.
-pub(crate) async fn names_a_bad_certificate<S: Subject>(subject: &S) -> Outcome {
+/// An untrusted certificate is distinguished from other failures.
+pub(crate) async fn reports_an_untrusted_certificate<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start_tls(subject).await?;
     let url = server.url.replace("127.0.0.1", "localhost");
     let error = get(subject, &url, &CALL).await?.err();
@@ -227,7 +228,7 @@ pub(crate) async fn names_a_bad_certificate<S: Subject>(subject: &S) -> Outcome 
     Ok(())
 }
 
-/// The content of an upstream's answer, as it comes.
+/// The content of an upstream's response, as a stream.
 pub(crate) async fn stream<S: Subject>(subject: &S, server: &Server, query: &str) -> Result<ContentOf<S>, Breach> {
     let answer = get(subject, &format!("{}/?{query}", server.url), &CALL).await??;
     Ok(answer.into_body())

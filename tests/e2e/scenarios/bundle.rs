@@ -209,7 +209,7 @@ async fn an_older_generation_is_refused(world: Rc<World>) -> Outcome {
     host.put(&[(key.clone(), before)]).await?;
     world.warm(&client, || Request::get("/newer")).await?;
     assert_eq!(client.get("/good").await?.status, 404);
-    let says_so = |line: &String| line.contains("generation 1, after 2 was seen");
+    let says_so = |line: &String| line.contains("generation 1, but 2 was read before");
     world.eventually("a log line that says so", || host.logs().iter().any(says_so)).await?;
     host.put(&[(key, newer)]).await?;
     world.warm(&client, || Request::get("/newer")).await

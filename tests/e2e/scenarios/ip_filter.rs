@@ -1,4 +1,4 @@
-//! The guard slot: who is refused by address before any key is looked up, and what a client cannot do about it.
+//! The guard slot: which clients are refused by address before any key is looked up, and that a client cannot evade it.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use crate::world::{World, assert_problem};
 
 scenarios! { "guard";
     a_client_in_an_allowed_network_is_admitted,
-    a_client_in_no_allowed_network_is_refused_without_a_hint,
+    a_client_in_no_allowed_network_is_refused_without_details,
     the_longest_prefix_decides,
     a_client_cannot_name_another_address,
     a_limit_in_the_guard_refuses_before_a_key_is_looked_up,
@@ -34,7 +34,7 @@ async fn a_client_in_an_allowed_network_is_admitted(world: Rc<World>) -> Outcome
     Ok(())
 }
 
-async fn a_client_in_no_allowed_network_is_refused_without_a_hint(world: Rc<World>) -> Outcome {
+async fn a_client_in_no_allowed_network_is_refused_without_details(world: Rc<World>) -> Outcome {
     filtered(&world, "allow: [\"198.51.100.0/24\", \"2001:db8::/32\"]").await?;
     for path in ["/a", "/keyed"] {
         let refused = world.client().get(path).await?;
@@ -68,7 +68,7 @@ async fn a_limit_in_the_guard_refuses_before_a_key_is_looked_up(world: Rc<World>
         .policy(&format!("{limit}: {{kind: rate-limit, rate: 2/d, burst: 2, by: address}}"))
         .route(&format!("{{path: /a, guard: {limit}, authn: keys}}"));
     world.publish(project).await?;
-    // Keys that nobody has, of the right form: each would cost a look-up.
+    // Well-formed keys that do not exist: each would cost a look-up.
     let mut problems = Vec::new();
     for n in 0..4 {
         let key = crate::project::Key::new(&format!("{}-{n}", world.name), 9, "nobody");

@@ -1,4 +1,4 @@
-//! The operator endpoint: who may ask for what, and what comes of it.
+//! The operator endpoint: which roles may use which resources, and the effects.
 
 use std::rc::Rc;
 
@@ -15,15 +15,15 @@ use crate::scenario::{Outcome, scenarios};
 use crate::world::{World, assert_problem};
 
 scenarios! { "operator";
-    without_a_bound_token_it_is_an_unknown_route_and_forwarded_nowhere,
-    a_wrong_token_is_a_challenge,
-    a_role_allows_its_own_resources_alone,
+    without_a_bound_token_it_is_an_unknown_route_and_not_forwarded,
+    a_wrong_token_gets_a_challenge,
+    a_role_allows_only_its_own_resources,
     hostile_requests_get_problems,
     a_purge_takes_effect,
-    purges_that_are_made_at_once_are_all_kept,
+    concurrent_purges_are_all_kept,
     a_key_is_issued_used_and_revoked,
     every_call_is_audited,
-    metrics_say_what_they_are_about,
+    metrics_contain_their_scope,
     failed_authentications_lock_nobody_out,
 }
 
@@ -36,14 +36,14 @@ fn post(target: &str, content: &Value) -> Request {
 }
 
 async fn ask(world: &World, role: Role, request: Request) -> Result<Answer, Box<dyn std::error::Error>> {
-    Ok(world.client().send(bearing(request, &token(role))).await?)
+    Ok(world.client().send(with_token(request, &token(role))).await?)
 }
 
-fn bearing(request: Request, token: &str) -> Request {
+fn with_token(request: Request, token: &str) -> Request {
     request.field("authorization", &format!("Bearer {token}"))
 }
 
-/// The lines of the audit about an action, once there are as many.
+/// The audit lines about an action, once there are `count` of them.
 async fn audit(world: &World, action: &str, count: usize) -> Result<Vec<Value>, Box<dyn std::error::Error>> {
     let lines = || -> Vec<Value> {
         let lines = world.host.logs();
@@ -54,13 +54,13 @@ async fn audit(world: &World, action: &str, count: usize) -> Result<Vec<Value>, 
     Ok(lines())
 }
 
-async fn without_a_bound_token_it_is_an_unknown_route_and_forwarded_nowhere(world: Rc<World>) -> Outcome {
+async fn without_a_bound_token_it_is_an_unknown_route_and_not_forwarded(world: Rc<World>) -> Outcome {
     let host = world.start_host(true, &[]).await?;
     let everything = Project::new(&world).route("{path: \"/{*rest}\"}").yaml();
     world.publish_to(&host, &everything).await?;
     let client = host.client().for_host(&world.domain);
     assert_eq!(client.get("/x").await?.status, 200);
-    let answer = client.send(bearing(post(PURGES, &json!({"all": true})), &token(Role::Operate))).await?;
+    let answer = client.send(with_token(post(PURGES, &json!({"all": true})), &token(Role::Operate))).await?;
     assert_problem(&answer, 404, "route-not-found");
     assert_eq!(world.upstream.report().count(PURGES), 0);
     let unknown = host.client().for_host("unknown.test").get("/x").await?;
@@ -71,18 +71,18 @@ async fn without_a_bound_token_it_is_an_unknown_route_and_forwarded_nowhere(worl
     Ok(())
 }
 
-async fn a_wrong_token_is_a_challenge(world: Rc<World>) -> Outcome {
+async fn a_wrong_token_gets_a_challenge(world: Rc<World>) -> Outcome {
     let answer = world.client().get(METRICS).await?;
     assert_problem(&answer, 401, "credential-missing");
     assert_eq!(answer.field("www-authenticate"), Some("Bearer realm=\"tollgate-operator\""));
     let wrong = "0".repeat(32);
-    let answer = world.client().send(bearing(Request::get(METRICS), &wrong)).await?;
+    let answer = world.client().send(with_token(Request::get(METRICS), &wrong)).await?;
     assert_problem(&answer, 401, "credential-unknown");
     assert!(!world.host.logs().join("\n").contains(&wrong), "a token in the log");
     Ok(())
 }
 
-async fn a_role_allows_its_own_resources_alone(world: Rc<World>) -> Outcome {
+async fn a_role_allows_only_its_own_resources(world: Rc<World>) -> Outcome {
     for resource in Resource::ALL {
         let target = format!("/.tollgate/{}", resource.path().replace("{}", "key-000000000000"));
         for role in Role::ALL.into_iter().filter(|role| !role.allows(resource.role())) {
@@ -138,10 +138,10 @@ async fn a_purge_takes_effect(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn purges_that_are_made_at_once_are_all_kept(world: Rc<World>) -> Outcome {
+async fn concurrent_purges_are_all_kept(world: Rc<World>) -> Outcome {
     let key = |number: u8| format!("{number:02x}").repeat(32);
     let asked = (0..8).map(|number| {
-        let request = bearing(post(PURGES, &json!({"key": key(number)})), &token(Role::Purge));
+        let request = with_token(post(PURGES, &json!({"key": key(number)})), &token(Role::Purge));
         tokio::task::spawn_local(world.client().send_owned(request))
     });
     let asked: Vec<_> = asked.collect();
@@ -193,7 +193,7 @@ async fn every_call_is_audited(world: Rc<World>) -> Outcome {
     Ok(())
 }
 
-async fn metrics_say_what_they_are_about(world: Rc<World>) -> Outcome {
+async fn metrics_contain_their_scope(world: Rc<World>) -> Outcome {
     world.publish(Project::new(&world).route("{path: /a}")).await?;
     world.client().get("/a").await?;
     world.records(1).await?;
@@ -207,10 +207,10 @@ async fn metrics_say_what_they_are_about(world: Rc<World>) -> Outcome {
 }
 
 async fn failed_authentications_lock_nobody_out(world: Rc<World>) -> Outcome {
-    // A host of its own: what fails here would be refused to the next scenario.
+    // A separate host: the failures here would affect the next scenario.
     let host = world.start_host(true, &[(Role::Read.secret_name(), &token(Role::Read))]).await?;
     let mut statuses = Vec::new();
-    // Each isolate bounds for itself, and a host may have two.
+    // Each isolate has its own bound, and a host may have two isolates.
     for _ in 0..60 {
         statuses.push(host.client().get(METRICS).await?.status);
     }
@@ -218,7 +218,7 @@ async fn failed_authentications_lock_nobody_out(world: Rc<World>) -> Outcome {
     if !world.on(Kind::Spin) {
         assert!(statuses.contains(&429), "{statuses:?}");
     }
-    let allowed = host.client().send(bearing(Request::get(METRICS), &token(Role::Read))).await?;
+    let allowed = host.client().send(with_token(Request::get(METRICS), &token(Role::Read))).await?;
     assert_eq!(allowed.status, 200);
     Ok(())
 }

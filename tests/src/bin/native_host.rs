@@ -71,7 +71,7 @@ fn settings(mut words: impl Iterator<Item = String>) -> Result<Settings, String>
     }
     let mut settings = Settings::new(gateway, SocketAddr::from(([127, 0, 0, 1], port)));
     settings.isolates = NonZeroUsize::new(ISOLATES);
-    settings.freshness = if dev { Freshness::EachRequest } else { Freshness::Behind };
+    settings.freshness = if dev { Freshness::EachRequest } else { Freshness::Cached };
     settings.secrets = SecretSource::Given(secrets);
     settings.operator.answers = true;
     settings.admin = Some(AdminSettings { address: SocketAddr::from(([127, 0, 0, 1], 0)), open_metrics: true });

@@ -1,11 +1,11 @@
-//! The module that a Durable Object (`js/counter.mjs`) runs: core's cells, applied to bytes.
+//! The wasm module of the Durable Object (`js/counter.mjs`): core's cells, applied to bytes.
 //!
-//! It does NOT store anything, reads no clock, and imports nothing: the object hands over its state, a request and the
-//! time, and takes an answer and a new state. It is apart from the gateway's module because it is a fraction of its size, and
-//! an object's isolate need not load the gateway to count.
+//! It stores nothing, reads no clock and has no imports: the object passes its state, a request and the time, and gets
+//! a reply and a new state. It is separate from the gateway's module because it is much smaller, and an object's
+//! isolate need not load the gateway to count.
 //!
-//! Open [`cell_update`] first. Bytes go in and out through one buffer each, whose places the module tells.
-#![expect(unsafe_code, reason = "an exported name is unsafe to the compiler: two could be equal")]
+//! Start with [`cell_update`]. There is one buffer for input and one for output; the module returns their addresses.
+#![expect(unsafe_code, reason = "exporting an unmangled name is unsafe, because two could be equal")]
 
 use std::cell::RefCell;
 
@@ -17,7 +17,7 @@ thread_local! {
     static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes room for so many bytes of input, and tells where to write them.
+/// Reserves this number of bytes for the input, and returns the address to write them to.
 #[unsafe(no_mangle)]
 pub extern "C" fn cell_input(bytes: usize) -> *mut u8 {
     INPUT.with_borrow_mut(|input| {
@@ -27,47 +27,49 @@ pub extern "C" fn cell_input(bytes: usize) -> *mut u8 {
     })
 }
 
-/// Applies a request to a state. The input is the state, of so many bytes, and then the request; no bytes are no state.
+/// Applies a request to a state. The input is the state, of this number of bytes, followed by the request; no bytes are
+/// no state.
 ///
-/// Answers what [`cell_output`] holds then: the bytes of the answer, times four, plus [`STATE_REPLACED`] if the new state
-/// follows them, plus [`WRITE_THROUGH`] if that has to be stored before the answer is given.
+/// Describes the output at [`cell_output`]: returns the number of bytes of the reply, times four, plus
+/// [`STATE_REPLACED`] if the new state follows it, plus [`WRITE_THROUGH`] if that has to be stored before the reply is
+/// sent.
 #[unsafe(no_mangle)]
 pub extern "C" fn cell_update(state_bytes: usize, now_ms: f64) -> usize {
     let served = with_state(state_bytes, |state, request| cell::serve(state, request, timestamp(now_ms)));
     OUTPUT.with_borrow_mut(|output| {
         *output = served.answer;
-        let mut told = output.len() * 4;
+        let mut result = output.len() * 4;
         if let StateChange::Replace(state) = served.state {
             output.extend_from_slice(&state);
-            told += STATE_REPLACED;
+            result += STATE_REPLACED;
         }
-        told + if served.write_through { WRITE_THROUGH } else { 0 }
+        result + if served.write_through { WRITE_THROUGH } else { 0 }
     })
 }
 
-/// Set in what [`cell_update`] answers if there is a new state.
+/// Set in the result of [`cell_update`] if there is a new state.
 pub const STATE_REPLACED: usize = 1;
-/// Set in what [`cell_update`] answers if the new state has to be stored at once.
+/// Set in the result of [`cell_update`] if the new state has to be stored immediately.
 pub const WRITE_THROUGH: usize = 2;
 
-/// Where the output of the last update is.
+/// The address of the output of the last update.
 #[unsafe(no_mangle)]
 pub extern "C" fn cell_output() -> *const u8 {
     OUTPUT.with_borrow(|output| output.as_ptr())
 }
 
-/// How many bytes the output of the last update has.
+/// The number of bytes of the output of the last update.
 #[unsafe(no_mangle)]
 pub extern "C" fn cell_output_bytes() -> usize {
     OUTPUT.with_borrow(Vec::len)
 }
 
-/// Tells when the state in the input may be deleted, in milliseconds since the epoch; infinity if never by time.
+/// When the state in the input may be deleted, in milliseconds since the epoch; infinity if never.
 #[unsafe(no_mangle)]
 #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^52")]
 pub extern "C" fn cell_idle_at(state_bytes: usize) -> f64 {
     let idle_at = with_state(state_bytes, |state, _| state.map_or(Some(Timestamp::EPOCH), cell::idle_at));
-    // Rounded up: not before the instant.
+    // Rounded up, so that it is not before the instant.
     idle_at.map_or(f64::INFINITY, |idle_at| idle_at.plus_micros(999).as_millis() as f64)
 }
 
@@ -95,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// As the object calls the module; the pointers are not followed here.
+    /// The same calls as in the object; the addresses are not used here.
     fn update(state: &mut Vec<u8>, number: u8, now_ms: f64) -> (Outcome, usize) {
         let n = |value| NonZeroU32::new(value).unwrap();
         let gcra = Gcra { quota: "p".into(), rate: n(1), period_ms: n(1_000), burst: n(1), cost: n(1) };
@@ -103,23 +105,23 @@ mod tests {
         let request = write_request(terms, &[Operation::Charge(gcra)]);
         cell_input(state.len() + request.len());
         INPUT.with_borrow_mut(|input| *input = [state.as_slice(), &request].concat());
-        let told = cell_update(state.len(), now_ms);
+        let result = cell_update(state.len(), now_ms);
         let output = OUTPUT.with_borrow(Clone::clone);
         assert_eq!(output.len(), cell_output_bytes());
-        let (answer, replaced) = output.split_at(told / 4);
-        if told & STATE_REPLACED != 0 {
+        let (answer, replaced) = output.split_at(result / 4);
+        if result & STATE_REPLACED != 0 {
             *state = replaced.to_vec();
         }
-        (read_answer(answer).unwrap(), told)
+        (read_answer(answer).unwrap(), result)
     }
 
     #[test]
     fn a_state_goes_in_and_the_next_comes_out() {
         let mut state = Vec::new();
-        let (first, told) = update(&mut state, 1, 1_000_000.0);
-        assert!(first.granted && told & STATE_REPLACED != 0 && told & WRITE_THROUGH == 0);
-        let (second, told) = update(&mut state, 2, 1_000_999.0);
-        assert!(!second.granted && told & STATE_REPLACED == 0);
+        let (first, result) = update(&mut state, 1, 1_000_000.0);
+        assert!(first.granted && result & STATE_REPLACED != 0 && result & WRITE_THROUGH == 0);
+        let (second, result) = update(&mut state, 2, 1_000_999.0);
+        assert!(!second.granted && result & STATE_REPLACED == 0);
         INPUT.with_borrow_mut(|input| input.clone_from(&state));
         assert_eq!(cell_idle_at(state.len()), 1_001_000.0);
         let (third, _) = update(&mut state, 3, 1_001_000.0);

@@ -7,10 +7,10 @@ use crate::content::to_number;
 use crate::platform;
 use crate::task::settled;
 
-/// `Date` and timers. The time stands still between two answers of the platform, as it does for every Worker.
+/// `Date` and timers. As in every Worker, the time advances only with I/O.
 ///
-/// The monotonic clock is the sum of the forward steps of `Date.now()` that this isolate has seen: what passes without
-/// I/O is not in it, so what takes no I/O cannot be measured here.
+/// The monotonic clock is the sum of the forward steps of `Date.now()` that this isolate has observed. It does not
+/// include time without I/O, so such time cannot be measured here.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerClock;
 
@@ -24,7 +24,7 @@ impl Clock for WorkerClock {
     }
 
     async fn sleep(&self, ms: u64) {
-        // A timer does not fail; if one did, waking early is within the port's contract for what comes next.
+        // A timer does not fail; if it did, the callers could handle an early return.
         drop(settled(platform::sleep(to_number(ms))).await);
     }
 }
@@ -44,7 +44,11 @@ impl Entropy for WorkerEntropy {
 }
 
 /// The instant of a JavaScript time value.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float is cut to the range of u64")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the conversion saturates at the range of u64"
+)]
 pub(crate) fn timestamp(ms: f64) -> Timestamp {
     Timestamp::from_millis(ms as u64)
 }

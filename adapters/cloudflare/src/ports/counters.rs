@@ -31,15 +31,15 @@ impl Counters for ObjectCounters {
         let request = write_request(update.terms, &part.operations);
         let answer = settled(platform::update_cell(&self.env, &name, request)).await.map_err(|error| fault(&error))?;
         let bytes = answer.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec);
-        let bytes = bytes.ok_or_else(|| Unavailable::new(format!("{STORE}: the answer is no bytes")))?;
+        let bytes = bytes.ok_or_else(|| Unavailable::new(format!("{STORE}: the answer is not bytes")))?;
         Ok(read_answer(&bytes)?)
     }
 }
 
 const STORE: &str = "the Durable Object of a counter";
 
-/// An object that has more calls waiting than the platform takes is contended; it is there. One that was reset, as each
-/// deployment does, is there again for the next call.
+/// An object with more waiting calls than the platform allows is contended, not unavailable. An object that was reset,
+/// as in each deployment, is available again for the next call.
 fn fault(error: &JsValue) -> CounterFault {
     if platform::is_overload(error) {
         CounterFault::Contended

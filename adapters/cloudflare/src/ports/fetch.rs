@@ -9,10 +9,10 @@ use crate::content::to_number;
 use crate::task::settled;
 use crate::{fields, platform};
 
-/// `fetch`, its answer gathered and decoded by the platform.
+/// `fetch`; the platform collects and decodes the answer.
 ///
-/// Names are resolved by the platform, outside of any network of its users: a name that leads to a private address leads
-/// nowhere, so the rule for addresses is asked about what the URL says.
+/// The platform resolves names outside any private network: a name with a private address cannot be reached, so the
+/// address rule is applied to the URL only.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerFetch;
 

@@ -24,7 +24,7 @@ use wasm_bindgen::JsValue;
 
 use crate::platform;
 
-/// No answer from the named store, with what the platform says about it.
+/// The error of a store that gave no answer, with the platform's message.
 fn unavailable(store: &str, error: &JsValue) -> Unavailable {
     Unavailable::new(format!("{store}: {}", platform::message_of(error)))
 }

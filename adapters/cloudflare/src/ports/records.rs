@@ -9,7 +9,7 @@ use crate::task::settled;
 
 /// Workers KV: the namespace bound as `TOLLGATE_RECORDS`.
 ///
-/// A record that the gateway writes has KV's own expiry, of 60 s at least; other data centres see it within that time.
+/// A record that the gateway writes has KV's own expiry, of at least 60 s; other data centres see it within that time.
 #[derive(Clone, Debug)]
 pub struct KvRecords(pub(crate) Env);
 
@@ -35,7 +35,7 @@ impl Records for KvRecords {
 impl KvRecords {
     async fn put(&self, key: &str, bytes: &[u8], keep_s: Option<u32>) -> Result<(), WriteFault> {
         settled(platform::kv_put(&self.0, key, bytes.to_vec(), keep_s)).await.map(drop).map_err(|error| {
-            // "KV PUT failed: 429 Too Many Requests": more than one write a second for one key.
+            // "KV PUT failed: 429 Too Many Requests": more than one write per second for one key.
             if platform::message_of(&error).contains("429") {
                 return WriteFault::TooOften;
             }
@@ -44,5 +44,5 @@ impl KvRecords {
     }
 }
 
-/// How long a data centre may answer from its own copy: the shortest that KV takes.
+/// How long a data centre may use its own copy: the minimum that KV allows.
 const CACHE_TTL_SECS: u32 = 30;

@@ -11,9 +11,9 @@ use crate::task::settled;
 
 /// The Cache API: one cache in each data centre, none on workers.dev.
 ///
-/// The metadata stands in a field of the entry. Content is put once it is all here (`max_bytes` bounds it), because the
-/// platform would store what there is of a stream that breaks off. It compares nothing either: what is stored is looked at
-/// just before a write, so that only two writes of the same moment can cross.
+/// The metadata is in a field of the entry. Content is put when all of it has arrived (bounded by `max_bytes`), because
+/// the platform would store an interrupted stream partially. The platform has no compare-and-write: the stored entry is
+/// read just before a write, so that only two simultaneous writes can overtake each other.
 #[derive(Clone, Debug)]
 pub struct CacheApi {
     pub(crate) gateway: String,
@@ -38,7 +38,7 @@ impl ResponseCache for CacheApi {
         self.put(key, meta, copy, max_bytes).await
     }
 
-    /// The platform cannot change fields alone, so the stored content is put once more, with the renewed ones.
+    /// The platform cannot change fields alone, so the stored content is put again, with the renewed fields.
     async fn touch(&self, key: &CacheKey, confirmed: &StoredMeta, renewed: &StoredMeta) -> Result<(), Unavailable> {
         match self.entry(key).await? {
             Some((stored, entry)) if stored == *confirmed => {
@@ -70,7 +70,7 @@ impl CacheApi {
         Ok(())
     }
 
-    /// A URL that no request has: what is stored is reached by its key alone.
+    /// A URL that no request can have, so that entries can be found by their key only.
     fn url(&self, key: &CacheKey) -> String {
         format!("https://cache.tollgate.invalid/{}/{}", self.gateway, key.as_str())
     }
@@ -78,14 +78,14 @@ impl CacheApi {
 
 const STORE: &str = "the Cache API";
 
-/// Bytes of metadata in an entry's field; Cloudflare takes fields of 16 KiB, and this leaves room for the others.
+/// Bytes of metadata in an entry's field; Cloudflare allows 16 KiB of fields, and this leaves room for the others.
 const META_BYTES_MAX: usize = 15 * 1024;
 
 fn seconds_left(meta: &StoredMeta, now: Timestamp) -> u64 {
     meta.keep_left_ms(now).div_ceil(1000)
 }
 
-/// The same JSON with ASCII alone, which is what a field takes.
+/// The same JSON in ASCII only, as a field requires.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for unit in json.encode_utf16() {

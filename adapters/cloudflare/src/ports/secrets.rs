@@ -4,7 +4,7 @@ use tollgate_edge::ports::{Secrets, Unavailable};
 use wasm_bindgen::JsValue;
 use worker::Env;
 
-/// Worker secrets: bindings of `env` that are text.
+/// Worker secrets: text bindings of `env`.
 #[derive(Clone, Debug)]
 pub struct WorkerSecrets(pub(crate) Env);
 

@@ -11,9 +11,10 @@ use super::unavailable;
 use crate::task::settled;
 use crate::{fields, platform};
 
-/// Lines go to the Worker's log, batches by `fetch`.
+/// Lines are written to the Worker's log, batches are sent with `fetch`.
 ///
-/// The isolate counts for itself, and only where somebody may ask it: counting takes time of every exchange.
+/// Each isolate counts separately, and only if the operator endpoint can be asked, because counting costs time in every
+/// exchange.
 #[derive(Clone, Debug)]
 pub struct WorkerTelemetry {
     pub(crate) counts: Option<Rc<RefCell<Metrics>>>,
@@ -44,11 +45,11 @@ impl TelemetrySink for WorkerTelemetry {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "a float is cut to the range of u16"
+            reason = "the conversion saturates at the range of u16"
         )]
-        StatusCode::from_u16(status as u16).map_err(|_| Unavailable::new("the telemetry endpoint answered no status"))
+        StatusCode::from_u16(status as u16).map_err(|_| Unavailable::new("the telemetry endpoint's status is invalid"))
     }
 }
 
-/// Time for one batch, within the 30 s that the platform gives to work after the reply.
+/// Timeout of one batch, within the 30 s that the platform allows after the reply.
 const POST_TIMEOUT_MS: f64 = 10_000.0;

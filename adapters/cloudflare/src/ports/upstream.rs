@@ -8,10 +8,10 @@ use crate::content::{WorkerContent, to_number};
 use crate::task::settled;
 use crate::{fields, platform};
 
-/// `fetch`. The platform makes and keeps the connections, so there is no connect timeout; it verifies TLS always.
+/// `fetch`. The platform manages the connections, so there is no connect timeout; it always verifies TLS.
 ///
-/// The total timeout holds until the response's head. To break content off later, each response would have to be piped
-/// through the Worker (half as much work again), and workerd would end it for the client as if it were whole.
+/// The total timeout covers the time until the response's head. To abort content later, each response would have to be
+/// piped through the Worker (50 % more work), and the client would get a response from workerd that looks complete.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchUpstream;
 
@@ -26,18 +26,18 @@ impl Upstream for FetchUpstream {
     ) -> Result<Response<WorkerContent>, UpstreamError> {
         let timeout_ms = call.timeout_ms.map(to_number);
         let mut head = format!("{}\n{}\n", request.method(), request.target());
-        let (came, (body, _)) = match content.request() {
-            Some((came, hidden)) => {
+        let (received, (body, _)) = match content.request() {
+            Some((received, hidden)) => {
                 head.push_str(hidden);
                 fields::write_edits(&mut head, request.edits());
-                (Some(came), content.into_edited())
+                (Some(received), content.into_edited())
             }
             None => {
                 head.push_str(&fields::to_json(&request.sent().to_map()));
                 (None, content.into_made())
             }
         };
-        let answer = settled(platform::send(came, &head, body, timeout_ms))
+        let answer = settled(platform::send(received, &head, body, timeout_ms))
             .await
             .map_err(|error| kind_of(&platform::name_of(&error), &platform::message_of(&error)))?;
         response_of(answer)
@@ -53,8 +53,8 @@ fn response_of(answer: JsValue) -> Result<Response<WorkerContent>, UpstreamError
     Ok(response)
 }
 
-/// Status and fields of an answer, unless it is the platform's own in place of one; and the edits that hide from a copy what
-/// is not among the fields.
+/// Status and fields of an answer, unless it is an error page of the platform; and the edits that remove from a copy
+/// what is not among the fields.
 pub(super) fn head_of(head: &str) -> Result<(StatusCode, HeaderMap, String), UpstreamError> {
     let (status, lines) = head.split_once('\n').ok_or(UpstreamError::HttpProtocolError)?;
     let status = StatusCode::from_bytes(status.as_bytes()).map_err(|_| UpstreamError::HttpProtocolError)?;
@@ -65,10 +65,11 @@ pub(super) fn head_of(head: &str) -> Result<(StatusCode, HeaderMap, String), Ups
     }
 }
 
-/// Recognises the page that Cloudflare's edge answers where it could not reach an origin: there `fetch` does not fail.
+/// Detects the error page of Cloudflare's edge for an upstream that it could not reach: in this case `fetch` does not
+/// fail.
 ///
-/// The statuses are Cloudflare's own (its documentation calls them 5xx errors of Cloudflare); an upstream that answers
-/// one of them by itself has another `Server` field.
+/// The statuses are Cloudflare's own (its documentation calls them 5xx errors of Cloudflare); a response of an upstream
+/// with such a status has another `Server` field.
 fn error_in_place_of_response(status: StatusCode, fields: &HeaderMap) -> Option<UpstreamError> {
     if fields.get(SERVER).is_none_or(|server| server != "cloudflare") {
         return None;
@@ -86,10 +87,10 @@ fn error_in_place_of_response(status: StatusCode, fields: &HeaderMap) -> Option<
     }
 }
 
-/// Tells the failures of `fetch` apart as far as their names and messages do.
+/// Distinguishes the failures of `fetch` as far as their names and messages allow.
 ///
-/// A refused connection, one that closes early and an unreachable address are all the same sentence; a name that does
-/// not resolve, a certificate that is not trusted and an answer that is not HTTP are an `internal error` with a number.
+/// A refused connection, a connection that is closed early and an unreachable address have the same message; an
+/// unresolvable name, an untrusted certificate and an answer that is not HTTP are an `internal error` with a number.
 pub(super) fn kind_of(name: &str, message: &str) -> UpstreamError {
     match name {
         "TimeoutError" => UpstreamError::HttpResponseTimeout,
@@ -105,10 +106,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sentences_workerd_says_are_told_apart() {
+    fn the_messages_of_workerd_are_distinguished() {
         for (name, message, kind) in [
             ("TimeoutError", "The operation was aborted due to timeout", UpstreamError::HttpResponseTimeout),
-            ("QuotaExceededError", "the content passed its limit", UpstreamError::RequestContentTooLarge),
+            ("QuotaExceededError", "the content exceeded its limit", UpstreamError::RequestContentTooLarge),
             ("Error", "Network connection lost.", UpstreamError::ConnectionTerminated),
             ("Error", "Too many subrequests.", UpstreamError::ConnectionLimitReached),
             ("Error", "internal error; reference = 2a0p6e6knivffgqo3tv8ff3j", UpstreamError::ProxyInternalError),
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_of_cloudflare_are_errors_and_an_upstreams_own_are_not() {
+    fn error_pages_of_cloudflare_are_errors_and_those_of_an_upstream_are_not() {
         let page = |status, server: &str| {
             let (fields, _) = fields::parse(&format!("server\n{server}\n"), |_, _| false);
             error_in_place_of_response(StatusCode::from_u16(status).unwrap(), &fields)

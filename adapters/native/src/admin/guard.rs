@@ -1,4 +1,4 @@
-//! What is refused at the admin listener whatever it asks for: what a page in an operator's browser sends.
+//! Requests that the admin listener always refuses: those that a browser sends on behalf of a web page.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,7 +11,7 @@ pub(super) struct Guard {
     is_loopback: bool,
 }
 
-/// Why a request is refused whatever it asks for.
+/// Why a request is always refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     FromPage,
@@ -22,7 +22,7 @@ impl Refusal {
     pub(super) fn answer(self) -> Answer {
         match self {
             Self::FromPage => problem(StatusCode::FORBIDDEN, "requests from web pages are refused here"),
-            Self::ForeignHost => problem(StatusCode::MISDIRECTED_REQUEST, "ask for localhost or a loopback address"),
+            Self::ForeignHost => problem(StatusCode::MISDIRECTED_REQUEST, "use localhost or a loopback address"),
         }
     }
 }
@@ -32,7 +32,7 @@ impl Guard {
         Self { is_loopback: address.is_none_or(|a| a.ip().is_loopback()) }
     }
 
-    /// Refuses what a browser sends on behalf of a page, and names that lead here by rebinding.
+    /// Refuses requests of web pages, and host names that resolve to this address (DNS rebinding).
     pub(super) fn check(&self, fields: &HeaderMap) -> Result<(), Refusal> {
         let from_page = fields.contains_key(ORIGIN) || fields.get("sec-fetch-site").is_some_and(|site| site != "none");
         if from_page {

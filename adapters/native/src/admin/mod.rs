@@ -1,4 +1,4 @@
-//! The listener for operators: health, metrics in Prometheus' form, and the operator endpoint.
+//! The listener for operators: health, metrics in the Prometheus format, and the operator endpoint.
 
 mod guard;
 
@@ -26,17 +26,16 @@ use crate::local::Tracker;
 use crate::server::StateParts;
 use guard::Guard;
 
-/// What the admin listener's thread is given to start with.
+/// The parts from which the admin listener's thread creates its state.
 pub(crate) struct AdminParts {
     pub(crate) listener: TcpListener,
     pub(crate) state: StateParts,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
-/// What the admin listener shows and does.
+/// The state of the admin listener.
 ///
-/// It has an isolate of its own, to know what the others know: whether there is a configuration, and what a URL is stored
-/// under.
+/// It has its own isolate, which reads the configuration: for readiness, and for the resources of a URL.
 pub(crate) struct Admin {
     isolate: Isolate,
     host: NativeHost,
@@ -45,7 +44,7 @@ pub(crate) struct Admin {
     open_metrics: bool,
 }
 
-/// An answer of the admin listener: a status, a media type, a text.
+/// A response of the admin listener: a status, a media type, a text.
 type Answer = Response<NativeContent>;
 
 impl Admin {
@@ -94,10 +93,10 @@ impl Admin {
         }
     }
 
-    /// Ready while there is a bundle to serve and the server is not ending.
+    /// Ready while a bundle is loaded and the server is not stopping.
     async fn readiness(&self) -> Answer {
         if *self.stopping.borrow() {
-            return problem(StatusCode::SERVICE_UNAVAILABLE, "the server is ending");
+            return problem(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping");
         }
         self.isolate.refresh(&self.host).await;
         if self.isolate.is_ready() {
@@ -114,7 +113,7 @@ async fn converse(admin: Rc<Admin>, stream: TcpStream, peer: SocketAddr) {
         let admin = Rc::clone(&admin);
         async move { Ok::<_, Infallible>(admin.answer(request, peer).await) }
     });
-    // How a connection ended is its client's affair.
+    // The result of a connection does not matter here.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_READ_MAX)
@@ -124,7 +123,7 @@ async fn converse(admin: Rc<Admin>, stream: TcpStream, peer: SocketAddr) {
 }
 
 fn not_allowed(allow: &'static str) -> Answer {
-    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "this method is not for this path");
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "this path does not support the method");
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     answer
 }
@@ -153,7 +152,7 @@ fn respond(status: StatusCode, media_type: &'static str, content: Bytes) -> Answ
 /// Operators, a metrics collector and probes: far fewer than this.
 const CONNECTIONS_MAX: usize = 64;
 
-/// A collector comes anew every 15 s to 60 s; a connection kept longer is closed.
+/// Collectors connect every 15 s to 60 s; a connection that is idle for longer is closed.
 const CONVERSATION_MAX: Duration = Duration::from_secs(300);
 
 const HEAD_READ_MAX: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! The copy of content that streams to a client, gathered for the response cache.
+//! The copy of content that streams to a client, collected for the response cache.
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::oneshot;
@@ -10,10 +10,10 @@ pub struct ContentCopy {
 }
 
 impl ContentCopy {
-    /// Waits for the end; `None` when the content broke off, was dropped, or passed the copy's bound.
+    /// Waits for the end; `None` if the content was interrupted or dropped, or exceeded the copy's bound.
     ///
-    /// The chunks are joined here, once and after the reply: a chunk as it came may hold on to a whole read buffer, which the
-    /// cache's bound in bytes would not see.
+    /// The chunks are joined here, once and after the reply: a received chunk may keep a whole read buffer alive, which
+    /// the cache's bound in bytes would not count.
     pub(crate) async fn complete(self) -> Option<Bytes> {
         let chunks = self.complete.await.ok()?;
         let mut joined = BytesMut::with_capacity(chunks.iter().map(Bytes::len).sum());
@@ -22,7 +22,7 @@ impl ContentCopy {
     }
 }
 
-/// Where the content leaves its chunks.
+/// The receiver of the content's chunks.
 #[derive(Debug)]
 pub(super) struct CopySink {
     chunks: Vec<Bytes>,
@@ -30,7 +30,7 @@ pub(super) struct CopySink {
     complete: oneshot::Sender<Vec<Bytes>>,
 }
 
-/// The content is longer than its copy may be.
+/// The content exceeds the bound of its copy.
 pub(super) struct TooLong;
 
 impl CopySink {
@@ -47,7 +47,7 @@ impl CopySink {
     }
 
     pub(super) fn finish(self) {
-        // The cache may have stopped waiting; then the copy is not wanted.
+        // The cache may have stopped waiting; then the copy is not needed.
         let _ = self.complete.send(self.chunks);
     }
 }

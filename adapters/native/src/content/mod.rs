@@ -1,4 +1,4 @@
-//! Content as this host streams it: hyper's bodies and bytes at hand, observed in passing, never gathered.
+//! Content on this host: hyper's bodies and bytes in memory, observed while they stream, not buffered.
 
 mod copy;
 mod source;
@@ -14,7 +14,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::sync::oneshot;
-use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, Whole};
+use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
 pub use copy::ContentCopy;
 use copy::CopySink;
@@ -23,7 +23,7 @@ pub(crate) use source::UpstreamContent;
 
 /// The content of a request or response.
 ///
-/// Frames pass as they come, trailers too; chunks are handed on, not copied. Whoever polls sets the pace.
+/// Frames are passed on as they arrive, including trailers; chunks are not copied. The reader sets the pace.
 #[derive(Debug)]
 pub struct NativeContent {
     source: Source,
@@ -33,42 +33,42 @@ pub struct NativeContent {
     fault: Option<FaultCell>,
 }
 
-/// Why content broke off.
+/// Why content was interrupted.
 #[derive(Debug, Error)]
 pub enum ContentError {
-    /// More came than allowed.
-    #[error("the content passed its limit")]
-    LimitPassed,
-    /// The client went away, or sent no valid content.
-    #[error("the client's content broke off: {0}")]
+    /// It is longer than allowed.
+    #[error("the content exceeded its limit")]
+    LimitExceeded,
+    /// The client disconnected, or sent invalid content.
+    #[error("the client's content was interrupted: {0}")]
     Client(#[source] hyper::Error),
-    /// The upstream went away, or sent no valid content.
-    #[error("the upstream's content broke off: {0}")]
+    /// The upstream disconnected, or sent invalid content.
+    #[error("the upstream's content was interrupted: {0}")]
     Upstream(#[source] hyper::Error),
-    /// The time for the whole exchange has passed.
-    #[error("the upstream's content took longer than the exchange may")]
+    /// The timeout of the exchange has expired.
+    #[error("the upstream's content exceeded the timeout of the exchange")]
     Deadline,
 }
 
 impl From<&ContentError> for ContentFault {
     fn from(error: &ContentError) -> Self {
         match error {
-            ContentError::LimitPassed => Self::PassedLimit,
-            ContentError::Client(_) | ContentError::Upstream(_) | ContentError::Deadline => Self::Broken,
+            ContentError::LimitExceeded => Self::LimitExceeded,
+            ContentError::Client(_) | ContentError::Upstream(_) | ContentError::Deadline => Self::Interrupted,
         }
     }
 }
 
-/// What was wrong with a request's content, told to those who see only that their reader failed.
+/// The fault of a request's content, for callers that only see that its reader failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestFault {
-    /// More came than allowed.
-    LimitPassed,
-    /// It broke off or was malformed.
-    Broken,
+    /// It is longer than allowed.
+    LimitExceeded,
+    /// It was interrupted or malformed.
+    Interrupted,
 }
 
-/// Where the fault is left: the reader of the content may be a connection that swallows its errors.
+/// Where the fault is recorded: the reader of the content may be a connection that ignores its errors.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FaultCell(Rc<Cell<Option<RequestFault>>>);
 
@@ -104,7 +104,7 @@ impl NativeContent {
         Self::of(Source::Upstream(content))
     }
 
-    /// The cell in which this content leaves its fault, if it is a request's.
+    /// The cell in which this content records its fault, if it is a request's.
     pub(crate) fn fault(&self) -> Option<FaultCell> {
         self.fault.clone()
     }
@@ -113,7 +113,7 @@ impl NativeContent {
         Self { source, limit: None, copy: None, watch: None, fault: None }
     }
 
-    /// Content observed twice in the same way stands inside content of its own.
+    /// Content that is observed twice in the same way is wrapped in new content.
     fn nested(self) -> Self {
         let fault = self.fault.clone();
         let mut outer = Self::of(Source::Nested(Box::new(self)));
@@ -121,7 +121,7 @@ impl NativeContent {
         outer
     }
 
-    /// The same content after its beginning was read: observers of what was read have seen it.
+    /// The same content after its beginning was read: observers have seen the part that was read.
     fn resumed(self, beginning: Bytes) -> Self {
         let fault = self.fault.clone();
         let mut outer = Self::of(Source::Resumed(beginning, Box::new(self)));
@@ -136,7 +136,7 @@ impl NativeContent {
     fn checked(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, ContentError> {
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         if let Some(limit) = &mut self.limit {
-            limit.left = limit.left.checked_sub(length).ok_or(ContentError::LimitPassed)?;
+            limit.left = limit.left.checked_sub(length).ok_or(ContentError::LimitExceeded)?;
         }
         if let Some(watch) = &mut self.watch {
             watch.delivered += length;
@@ -151,9 +151,9 @@ impl NativeContent {
 
     fn failed(&mut self, error: &ContentError) {
         let (fault, by_upstream) = match error {
-            ContentError::LimitPassed => (RequestFault::LimitPassed, false),
-            ContentError::Client(_) => (RequestFault::Broken, false),
-            ContentError::Upstream(_) | ContentError::Deadline => (RequestFault::Broken, true),
+            ContentError::LimitExceeded => (RequestFault::LimitExceeded, false),
+            ContentError::Client(_) => (RequestFault::Interrupted, false),
+            ContentError::Upstream(_) | ContentError::Deadline => (RequestFault::Interrupted, true),
         };
         if let Some(cell) = &self.fault {
             cell.0.set(Some(fault));
@@ -166,7 +166,7 @@ impl NativeContent {
         }
     }
 
-    /// The end was reached, or the content is dropped: whoever observes it is told how far it came.
+    /// The end was reached, or the content is dropped: observers get the number of bytes.
     fn ended(&mut self, complete: bool) {
         if let Some(sink) = self.copy.take()
             && complete
@@ -177,15 +177,15 @@ impl NativeContent {
             let bytes = watch.delivered;
             let delivery =
                 if complete { Delivery::Complete { bytes } } else { Delivery::Aborted { bytes, by_upstream: false } };
-            // Nobody may be waiting any more: a process that drains has let go of the work after the reply.
+            // There may be no receiver any more: a process that drains has dropped the work after the reply.
             let _ = watch.told.send(delivery);
         }
     }
 }
 
 impl Drop for NativeContent {
-    // hyper drops a body without polling for its end once the declared length has passed. Over HTTP/2 the end of the
-    // stream may still be on its way then, in a frame of its own.
+    // hyper drops a body without polling for its end when the declared length has passed. Over HTTP/2 the end of the
+    // stream may then still arrive in a separate frame.
     fn drop(&mut self) {
         if self.copy.is_some() || self.watch.is_some() {
             let complete = self.source.is_end_stream() || self.source.size_hint().exact() == Some(0);
@@ -273,10 +273,10 @@ impl Content for NativeContent {
                 return Ok(Gathered::TooLarge(self.resumed(bytes.freeze())));
             }
         }
-        Ok(Gathered::Whole(Whole { bytes: bytes.freeze(), trailers }))
+        Ok(Gathered::Complete(GatheredContent { bytes: bytes.freeze(), trailers }))
     }
 
-    fn replay(whole: &Whole) -> Self {
+    fn replay(whole: &GatheredContent) -> Self {
         match &whole.trailers {
             None => Self::from_bytes(whole.bytes.clone()),
             Some(trailers) => Self::of(Source::Replayed(whole.bytes.clone(), Box::new(HeaderMap::clone(trailers)))),

@@ -1,4 +1,4 @@
-//! Where content comes from.
+//! Sources of content.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -19,17 +19,17 @@ pub(super) enum Source {
     Client(Incoming),
     Upstream(UpstreamContent),
     Nested(Box<NativeContent>),
-    /// Content whose beginning was read, which comes first.
+    /// Content whose beginning was already read and comes first.
     Resumed(Bytes, Box<NativeContent>),
-    /// Bytes, and the trailers behind them.
+    /// Bytes, followed by trailers.
     Replayed(Bytes, Box<HeaderMap>),
 }
 
-/// A response's content, with the connection it comes over and the time it may take.
+/// A response's content, with its connection and its timeout.
 #[derive(Debug)]
 pub(crate) struct UpstreamContent {
     incoming: Incoming,
-    /// Gives the connection back for the next request once the content has been read, or dropped.
+    /// Returns the connection to the pool when the content has been read or dropped.
     _lease: Lease,
     deadline: Option<Pin<Box<Sleep>>>,
 }
@@ -99,7 +99,7 @@ impl UpstreamContent {
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
-        // Asked first, so that content without a pause is broken off too; the timer was set going with the request.
+        // Polled first, so that content without pauses is aborted too; the timer was started with the request.
         if self.deadline.as_ref().is_some_and(|d| d.is_elapsed()) {
             return Poll::Ready(Some(Err(ContentError::Deadline)));
         }

@@ -10,17 +10,17 @@ async fn read(content: NativeContent) -> Result<Bytes, ContentError> {
 }
 
 #[tokio::test]
-async fn content_within_its_limit_passes_and_a_byte_more_breaks_it_off() {
+async fn content_within_its_limit_passes_and_one_more_byte_aborts_it() {
     assert_eq!(read(bytes("abc").limited(3)).await.unwrap(), "abc");
     let content = bytes("abcd").limited(3);
     let fault = content.fault().unwrap();
     assert_eq!(fault.get(), None);
-    assert!(matches!(read(content).await, Err(ContentError::LimitPassed)));
-    assert_eq!(fault.get(), Some(RequestFault::LimitPassed));
+    assert!(matches!(read(content).await, Err(ContentError::LimitExceeded)));
+    assert_eq!(fault.get(), Some(RequestFault::LimitExceeded));
 }
 
 #[tokio::test]
-async fn the_copy_is_what_the_client_got_or_nothing() {
+async fn the_copy_is_the_delivered_content_or_absent() {
     let (client, copy) = bytes("abc").tee(3);
     assert_eq!(read(client).await.unwrap(), "abc");
     assert_eq!(copy.complete().await.unwrap(), "abc");
@@ -39,7 +39,7 @@ async fn the_copy_is_what_the_client_got_or_nothing() {
 }
 
 #[tokio::test]
-async fn delivery_is_told_once_it_is_over() {
+async fn delivery_is_reported_when_it_has_ended() {
     let (client, delivery) = bytes("abc").watched();
     assert_eq!(read(client).await.unwrap(), "abc");
     assert_eq!(delivery.await, Delivery::Complete { bytes: 3 });
@@ -55,7 +55,7 @@ async fn delivery_is_told_once_it_is_over() {
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_at_the_declared_length_has_all() {
+async fn a_reader_that_stops_at_the_declared_length_is_complete() {
     let (mut client, delivery) = bytes("abc").watched();
     let frame = client.frame().await.unwrap().unwrap();
     assert_eq!(frame.into_data().unwrap(), "abc");
@@ -65,8 +65,8 @@ async fn a_reader_that_stops_at_the_declared_length_has_all() {
 }
 
 #[tokio::test]
-async fn all_declared_bytes_are_all_even_if_the_end_is_still_on_its_way() {
-    let whole = Whole { bytes: Bytes::from_static(b"abc"), trailers: Some(HeaderMap::new()) };
+async fn all_declared_bytes_are_complete_before_the_end_of_the_stream() {
+    let whole = GatheredContent { bytes: Bytes::from_static(b"abc"), trailers: Some(HeaderMap::new()) };
     let (client, copy) = NativeContent::replay(&whole).tee(10);
     let (mut client, delivery) = client.watched();
     client.frame().await.unwrap().unwrap();
@@ -77,7 +77,7 @@ async fn all_declared_bytes_are_all_even_if_the_end_is_still_on_its_way() {
 }
 
 #[tokio::test]
-async fn observers_of_one_kind_may_stand_behind_each_other() {
+async fn observers_of_one_kind_can_be_nested() {
     let (client, narrow) = bytes("abcd").tee(3);
     let (client, wide) = client.tee(10);
     let (client, first) = client.watched();
@@ -90,8 +90,8 @@ async fn observers_of_one_kind_may_stand_behind_each_other() {
 }
 
 #[tokio::test]
-async fn what_is_gathered_is_whole_and_what_is_too_long_still_streams_from_its_beginning() {
-    let Ok(Gathered::Whole(whole)) = bytes("abc").gather(3).await else { panic!("three bytes fit in three") };
+async fn gathered_content_is_complete_and_longer_content_still_streams_from_its_beginning() {
+    let Ok(Gathered::Complete(whole)) = bytes("abc").gather(3).await else { panic!("three bytes fit in three") };
     assert_eq!((&whole.bytes[..], &whole.trailers), (&b"abc"[..], &None));
     for _ in 0..2 {
         assert_eq!(read(NativeContent::replay(&whole)).await.unwrap(), "abc");
@@ -103,14 +103,14 @@ async fn what_is_gathered_is_whole_and_what_is_too_long_still_streams_from_its_b
     assert_eq!(read(same).await.unwrap(), "xyabcd");
     assert_eq!(copy.complete().await.unwrap(), "abcd");
     let limited = bytes("abcd").limited(2).gather(10).await;
-    assert!(matches!(limited, Err(ContentFault::PassedLimit)));
+    assert!(matches!(limited, Err(ContentFault::LimitExceeded)));
 }
 
 #[tokio::test]
 async fn trailers_are_gathered_and_replayed() {
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
-    let whole = Whole { bytes: Bytes::from_static(b"abc"), trailers: Some(trailers) };
-    let Ok(Gathered::Whole(again)) = NativeContent::replay(&whole).gather(3).await else { panic!("it fits") };
+    let whole = GatheredContent { bytes: Bytes::from_static(b"abc"), trailers: Some(trailers) };
+    let Ok(Gathered::Complete(again)) = NativeContent::replay(&whole).gather(3).await else { panic!("it fits") };
     assert_eq!(again, whole);
 }

@@ -1,4 +1,4 @@
-//! Counters in the process, shared by its isolates and written to SQLite behind the requests.
+//! Counters in the process, shared by its isolates and written to SQLite in the background.
 
 mod persisted;
 mod shard;
@@ -19,9 +19,9 @@ use shard::Shard;
 
 /// The counters of one server; clones are the same counters.
 ///
-/// One store owns all cells, so an update changes several at once. It takes the locks of their shards, of which there are
-/// some dozens, for the time of the arithmetic. What was charged since the last [`NativeCounters::persist`] is lost when
-/// the process is killed: a fresh burst for at most that interval's charges. Purges are stored before they are answered.
+/// One store owns all cells, so an update can change several atomically. It holds the locks of their shards, of which
+/// there are some dozens, only for the arithmetic. Charges since the last [`NativeCounters::persist`] are lost if the
+/// process is killed: at most the charges of that interval can pass again. Purges are stored before the reply.
 #[derive(Clone, Debug)]
 pub struct NativeCounters {
     shared: Arc<Shared>,
@@ -36,16 +36,16 @@ struct Shared {
 }
 
 impl NativeCounters {
-    /// Counters that end with the process.
+    /// Counters in memory, which are lost when the process ends.
     #[must_use]
     pub fn in_memory(cells_max: usize) -> Self {
         Self::new(cells_max, None)
     }
 
-    /// Counters that are kept in a file, which is made where it does not exist; live ones are loaded.
+    /// Counters in a file, which is created if it does not exist; those in use are loaded.
     ///
     /// # Errors
-    /// [`StoreError`] when the file is damaged or something else.
+    /// [`StoreError`] if the file is damaged or not a file of counters.
     pub fn in_file(path: &Path, gateway: &str, cells_max: usize, now: Timestamp) -> Result<Self, StoreError> {
         let file = CounterFile::create(path, gateway)?;
         let live = file.load(now, cells_max)?;
@@ -74,7 +74,7 @@ impl NativeCounters {
     /// Writes what changed since the last call; does nothing for counters in memory.
     ///
     /// # Errors
-    /// [`StoreError`] when the file cannot be written; the changes stay marked and are written next time.
+    /// [`StoreError`] if the file cannot be written; the changes stay marked and are written next time.
     pub fn persist(&self, now: Timestamp) -> Result<(), StoreError> {
         let Some(file) = &self.shared.file else {
             return Ok(());
@@ -90,19 +90,19 @@ impl NativeCounters {
         file.forget_idle(now)
     }
 
-    /// Cells held, idle ones that were not yet forgotten included.
+    /// The number of cells, including idle ones that were not removed yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.shards.iter().map(|s| lock(s).len()).sum()
     }
 
-    /// Whether no cell is held.
+    /// Whether there are no cells.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Applies an update to all of its cells or to none; says whether it has to be stored before it is answered.
+    /// Applies an update to all of its cells or none; returns whether it has to be stored before the reply.
     fn apply(&self, update: &Update, now: Timestamp) -> Result<(Outcome, bool), CellError> {
         let mut shards = self.lock_all(update);
         let mut plans = Vec::with_capacity(update.cells.len());
@@ -120,7 +120,7 @@ impl NativeCounters {
         Ok((outcome, write_through))
     }
 
-    /// The shards of an update's cells, locked in the order of their places, so that no two updates wait for each other.
+    /// The shards of an update's cells, locked in the order of their indexes, which prevents deadlocks.
     fn lock_all(&self, update: &Update) -> Vec<(usize, MutexGuard<'_, Shard>)> {
         let mut places: Vec<usize> = update.cells.iter().map(|part| self.place(&part.cell)).collect();
         places.sort_unstable();
@@ -135,12 +135,12 @@ impl NativeCounters {
     }
 
     fn place(&self, key: &CellKey) -> usize {
-        // A keyed hash: a client that could choose its shard could fill that one alone.
+        // A keyed hash: a client that could choose its shard could fill a single shard.
         let hash = self.shared.hasher.hash_one(key);
         usize::try_from(hash % SHARDS as u64).unwrap_or(0)
     }
 
-    /// Stores the cells of an update at once.
+    /// Stores the cells of an update immediately.
     fn write_through(&self, update: &Update, now: Timestamp) -> Result<(), CounterFault> {
         let Some(file) = &self.shared.file else {
             return Ok(());
@@ -174,10 +174,10 @@ impl Counters for NativeCounters {
     }
 }
 
-/// Enough that isolates on the cores of one machine seldom meet.
+/// Enough that isolates on the cores of one machine rarely use the same shard.
 const SHARDS: usize = 64;
 
-/// The bound of a server's counters when none is set: some 200 bytes each, 200 MB when all are live.
+/// The default bound of a server's counters: about 200 bytes each, 200 MB if all are in use.
 pub(crate) const PARTITIONS_MAX: usize = 1_000_000;
 
 #[cfg(test)]

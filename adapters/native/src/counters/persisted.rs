@@ -23,7 +23,7 @@ impl CounterFile {
         Ok(Self { database, connection, gateway: gateway.to_owned() })
     }
 
-    /// The cells that are not idle, those that stay so longest first.
+    /// The cells that are not idle, those with the latest idle instant first.
     pub(super) fn load(&self, now: Timestamp, most: usize) -> Result<Vec<(CellKey, Kept)>, StoreError> {
         self.select(now, most).map_err(|e| self.database.error(e))
     }
@@ -65,7 +65,7 @@ impl CounterFile {
         transaction.commit()
     }
 
-    /// Deletes cells that have become idle, some at a time.
+    /// Deletes idle cells, a bounded number at a time.
     pub(super) fn forget_idle(&self, now: Timestamp) -> Result<(), StoreError> {
         self.connection
             .prepare_cached("DELETE FROM cell WHERE (gateway, key) IN (SELECT gateway, key FROM cell WHERE idle_at_ms <= ?1 LIMIT 1000)")

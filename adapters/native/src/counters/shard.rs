@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use tollgate_core::cell::{Cell, CellError, CellKey, CellOperations, Committed, Plan, Reply, Terms};
 use tollgate_core::time::Timestamp;
 
-/// A cell, or why its stored state cannot be read: that is never taken for an empty one, and never written over.
+/// A cell, or why its stored state cannot be read. Such a state is never treated as empty and never overwritten.
 pub(super) type Kept = Result<Cell, CellError>;
 
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Shard {
     cells: HashMap<CellKey, Kept>,
     changed: HashSet<CellKey>,
     most: usize,
-    /// When the next look for idle cells is due: a full shard is not searched for each newcomer.
+    /// When to search for idle cells again: a full shard is not searched for each new cell.
     sweep_at: Timestamp,
 }
 
@@ -32,7 +32,7 @@ impl Shard {
         }
     }
 
-    /// Says what an update would do to a cell, which is there from then on until [`Shard::commit`].
+    /// Returns the effect that an update would have on a cell, which exists from then on until [`Shard::commit`].
     pub(super) fn plan<'o>(
         &mut self,
         terms: Terms,
@@ -63,13 +63,13 @@ impl Shard {
             self.changed.insert(key.clone());
         }
         if is_idle {
-            // A newcomer that was refused, or one that has become whole.
+            // A new cell whose update was refused, or one whose quotas are fully available.
             self.cells.remove(key);
         }
         committed
     }
 
-    /// The cells changed since the last call; one that is no longer there is empty.
+    /// The cells changed since the last call; a removed one is empty.
     pub(super) fn take_changed(&mut self) -> Vec<(CellKey, Cell)> {
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|key| (key.clone(), self.cell(&key))).collect()
@@ -99,5 +99,5 @@ fn is_idle_at(kept: &Kept, now: Timestamp) -> bool {
     kept.as_ref().is_ok_and(|cell| cell.idle_at().is_some_and(|idle_at| idle_at <= now))
 }
 
-/// A full shard is searched for idle cells this often: 16,000 entries take well under a millisecond.
+/// The interval of searches for idle cells in a full shard: 16,000 entries take well under a millisecond.
 const SWEEP_INTERVAL_MS: u64 = 100;

@@ -24,7 +24,7 @@ fn part(cell: &str, burst: u32) -> CellOperations {
 fn direct<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("counters answer at once"),
+        Poll::Pending => panic!("counters answer immediately"),
     }
 }
 
@@ -42,7 +42,7 @@ fn granted(counters: &NativeCounters, number: u64, cell: &str, burst: u32, now: 
 }
 
 #[test]
-fn charges_from_many_threads_never_pass_the_burst() {
+fn charges_from_many_threads_never_exceed_the_burst() {
     let counters = NativeCounters::in_memory(PARTITIONS_MAX);
     let threads: Vec<_> = (0..4u64)
         .map(|thread| {
@@ -55,9 +55,9 @@ fn charges_from_many_threads_never_pass_the_burst() {
     assert_eq!(passed, 700);
 }
 
-/// Each thread names the cells in another order; one that locked in that order would wait for ever.
+/// Each thread lists the cells in another order; locking in that order would cause a deadlock.
 #[test]
-fn updates_of_several_cells_from_many_threads_are_made_whole_and_never_wait_for_each_other() {
+fn updates_of_several_cells_from_many_threads_are_atomic_and_never_deadlock() {
     let counters = NativeCounters::in_memory(PARTITIONS_MAX);
     let threads: Vec<_> = (0..4u64)
         .map(|thread| {
@@ -75,7 +75,7 @@ fn updates_of_several_cells_from_many_threads_are_made_whole_and_never_wait_for_
 }
 
 #[test]
-fn a_full_store_refuses_newcomers_and_forgets_no_live_cell() {
+fn a_full_store_refuses_new_cells_and_drops_none_in_use() {
     let counters = NativeCounters::in_memory(SHARDS);
     let asked: Vec<String> = (0..SHARDS * 4).map(|n| format!("c{n}")).collect();
     let answers: Vec<_> = (0..).zip(&asked).map(|(n, cell)| update(&counters, n, &[part(cell, 1)], NOW)).collect();
@@ -89,7 +89,7 @@ fn a_full_store_refuses_newcomers_and_forgets_no_live_cell() {
 }
 
 #[test]
-fn a_refused_newcomer_takes_no_room() {
+fn a_refused_new_cell_uses_no_room() {
     let counters = NativeCounters::in_memory(PARTITIONS_MAX);
     assert!(granted(&counters, 1, "spent", 1, NOW));
     assert!(!update(&counters, 2, &[part("new", 1), part("spent", 1)], NOW).unwrap().granted);
@@ -101,7 +101,7 @@ fn in_file(folder: &tempfile::TempDir, gateway: &str, now: Timestamp) -> NativeC
 }
 
 #[test]
-fn live_cells_survive_the_process_and_idle_ones_do_not() {
+fn cells_in_use_survive_the_process_and_idle_ones_do_not() {
     let folder = tempfile::tempdir().unwrap();
     let counters = in_file(&folder, "g", NOW);
     assert!(granted(&counters, 1, "c", 1, NOW));
@@ -113,7 +113,7 @@ fn live_cells_survive_the_process_and_idle_ones_do_not() {
 }
 
 #[test]
-fn what_was_released_is_persisted_too() {
+fn releases_are_persisted_too() {
     let folder = tempfile::tempdir().unwrap();
     let counters = in_file(&folder, "g", NOW);
     let hold = Terms { hold_ms: NonZeroU32::new(60_000), ..terms(1) };
@@ -128,13 +128,13 @@ fn what_was_released_is_persisted_too() {
 }
 
 #[test]
-fn a_purge_is_in_the_file_before_it_is_answered() {
+fn a_purge_is_in_the_file_before_the_reply() {
     let folder = tempfile::tempdir().unwrap();
     let purges = |operation| CellOperations { cell: CellKey::purges(), operations: vec![operation] };
     let append = Operation::AppendPurge(Purge { resource: None, at: NOW });
     let counters = in_file(&folder, "g", NOW);
     update(&counters, 1, &[purges(append)], NOW).unwrap();
-    // Killed: nothing is persisted any more.
+    // The process is killed: nothing more is persisted.
     std::mem::forget(counters);
     let again = in_file(&folder, "g", NOW);
     let read =
@@ -144,7 +144,7 @@ fn a_purge_is_in_the_file_before_it_is_answered() {
 }
 
 #[test]
-fn a_newer_state_is_neither_taken_for_empty_nor_written_over() {
+fn a_newer_state_is_neither_treated_as_empty_nor_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let counters = in_file(&folder, "g", NOW);
     assert!(granted(&counters, 1, "c", 1, NOW));
@@ -163,7 +163,7 @@ fn a_newer_state_is_neither_taken_for_empty_nor_written_over() {
 }
 
 #[test]
-fn switched_counters_answer_unavailable() {
+fn counters_with_a_fault_are_unavailable() {
     let faults = Faults::default();
     let counters = NativeCounters::in_memory(10).with_faults(faults.clone());
     faults.set(FaultyStore::Counters, true);

@@ -1,4 +1,4 @@
-//! One connection from a client: TLS, HTTP/1.1 or HTTP/2, and the times it may take.
+//! One connection from a client: TLS, HTTP/1.1 or HTTP/2, and its timeouts.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -37,7 +37,7 @@ pub(super) async fn serve_connection(
         return converse(&serving, stream, client).await;
     };
     let handshake = TlsAcceptor::from(tls).accept(stream);
-    // A handshake that fails has no one to be told: it is the client's error or a scanner's probe.
+    // A failed handshake is not reported: it is the client's error or a scanner's probe.
     if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_MAX, handshake).await {
         converse(&serving, stream, client).await;
     }
@@ -62,9 +62,9 @@ where
     loop {
         tokio::select! {
             biased;
-            // How a connection ended is the client's affair; what was lost is in the exchange's record.
+            // The result of the connection is not reported; lost content is in the exchange's record.
             _ = connection.as_mut() => return,
-            () = serving.drain.begun(), if !closing => {
+            () = serving.drain.started(), if !closing => {
                 closing = true;
                 connection.as_mut().graceful_shutdown();
             }
@@ -84,7 +84,7 @@ where
     }
 }
 
-/// What is known of a connection's use: whether it is idle, and since when.
+/// The use of a connection: whether it is idle, and since when.
 struct Activity {
     first_within: Duration,
     open: Cell<usize>,
@@ -92,10 +92,10 @@ struct Activity {
     since: Cell<Instant>,
 }
 
-/// An open exchange on a connection: from its request's head until the last of its answer is handed over.
+/// An open exchange on a connection: from the request's head until the end of the response.
 struct Busy(Rc<Activity>);
 
-/// The content of an answer, for as long as which its connection is in use.
+/// The content of a response; the connection is in use while it exists.
 struct Answer {
     content: NativeContent,
     _busy: Busy,
@@ -112,7 +112,7 @@ impl Activity {
         Busy(Rc::clone(self))
     }
 
-    /// When the connection will have been idle for too long; `None` while it is in use.
+    /// When the idle timeout of the connection expires; `None` while it is in use.
     fn idle_until(&self) -> Option<Instant> {
         let most = if self.used.get() { IDLE_MAX } else { self.first_within };
         (self.open.get() == 0).then(|| self.since.get() + most)
@@ -143,7 +143,7 @@ impl Drop for Busy {
     }
 }
 
-/// The HTTP of all connections.
+/// The HTTP settings of all connections.
 pub(super) fn http(head_timeout: Duration) -> auto::Builder<LocalExecutor> {
     let mut http = auto::Builder::new(LocalExecutor);
     http.http1()
@@ -160,10 +160,10 @@ pub(super) fn http(head_timeout: Duration) -> auto::Builder<LocalExecutor> {
     http
 }
 
-/// Bytes of a request's head; twice what the pipeline accepts, so that its problem is what most clients see.
+/// Bytes of a request's head: twice what the pipeline accepts, so that most clients get the pipeline's problem.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// Field lines of a request's head; more than the pipeline accepts, for the same reason.
+/// Field lines of a request's head: more than the pipeline accepts, for the same reason.
 const HEAD_LINES_MAX: usize = 4 * tollgate_core::bounds::FIELD_LINES_MAX;
 
 /// How long a client may take for a TLS handshake.
@@ -172,12 +172,12 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long a connection may stay open without a request; below the 350 s of cloud load balancers, as nginx's 75 s is.
 const IDLE_MAX: Duration = Duration::from_secs(75);
 
-/// How long an idle connection may take to close.
+/// Timeout for closing an idle connection.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
 
-/// Streams at once on one HTTP/2 connection: what RFC 9113, section 6.5.2, recommends at least, and nginx allows.
+/// Concurrent streams on one HTTP/2 connection: the minimum that RFC 9113, section 6.5.2, recommends.
 const STREAMS_MAX: u32 = 128;
 
-/// How often a silent HTTP/2 client is asked whether it is there, and how long it may take to answer.
+/// The interval of pings to a silent HTTP/2 client, and the timeout of its answer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);

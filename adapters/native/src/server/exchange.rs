@@ -1,4 +1,4 @@
-//! One exchange: from hyper's request to the pipeline and back, in a task of its own.
+//! One exchange: from hyper's request to the pipeline and back, in its own task.
 
 use std::rc::Rc;
 
@@ -12,8 +12,8 @@ use crate::content::NativeContent;
 
 /// Answers the request.
 ///
-/// The pipeline runs in a task of its own, to its end: a client that goes away takes neither the record nor the refund
-/// with it, and a panic costs this exchange alone.
+/// The pipeline runs to completion in its own task: if the client disconnects, the exchange is still recorded and
+/// refunds are made, and a panic affects this exchange only.
 pub(super) async fn answer(
     serving: Rc<Serving>,
     client: Client,
@@ -23,7 +23,7 @@ pub(super) async fn answer(
     let tracking = serving.exchanges.track();
     apart(async move |sender| {
         let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;
-        // The client may have gone; then the response ends here, and its delivery is told as broken off.
+        // The client may have disconnected; then the response is dropped, and its delivery is recorded as aborted.
         let _ = sender.send(served.reply.into_response());
         served.after.await;
         drop(tracking);
@@ -31,15 +31,15 @@ pub(super) async fn answer(
     .await
 }
 
-/// Runs the work in a task of its own and waits for the response it hands over before its end.
+/// Runs the work in its own task and waits for the response, which it sends before its end.
 async fn apart<W>(work: W) -> Response<NativeContent>
 where
     W: AsyncFnOnce(oneshot::Sender<Response<NativeContent>>) + 'static,
 {
     let (sender, response) = oneshot::channel();
-    // Some kilobytes of state: on the heap at once, where the runtime has no need to move them about.
+    // Some kilobytes of state: boxed, so that the runtime does not move them.
     tokio::task::spawn_local(Box::pin(async move { work(sender).await }));
-    // The task panicked; what happened stands on standard error.
+    // The task panicked; the panic was reported on standard error.
     response.await.unwrap_or_else(|_| tollgate_edge::failed())
 }
 
@@ -51,7 +51,7 @@ mod tests {
     use tollgate_edge::ports::Content;
 
     #[test]
-    fn a_panic_costs_one_exchange_and_is_answered_with_a_problem() {
+    fn a_panic_affects_one_exchange_and_is_answered_with_a_problem() {
         let runtime =
             tokio::runtime::Builder::new_current_thread().build_local(tokio::runtime::LocalOptions::default()).unwrap();
         runtime.block_on(async {

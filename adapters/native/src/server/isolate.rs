@@ -1,4 +1,4 @@
-//! One isolate: a thread with a runtime, ports and gateway state of its own.
+//! One isolate: a thread with its own runtime, ports and gateway state.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -19,14 +19,14 @@ use super::{Listener, Listeners};
 use crate::host::NativeHost;
 use crate::local::{Drain, LocalExecutor, Tracker};
 
-/// What an isolate's thread is given to start with.
+/// The parts from which an isolate's thread creates its state.
 pub(super) struct IsolateParts {
     pub(super) state: StateParts,
     pub(super) listeners: Listeners,
     pub(super) connections_max: usize,
 }
 
-/// What every connection of the isolate shares.
+/// State shared by all connections of the isolate.
 pub(super) struct Serving {
     pub(super) isolate: Rc<Isolate>,
     pub(super) host: NativeHost,
@@ -37,7 +37,7 @@ pub(super) struct Serving {
     pub(super) drain: Rc<Drain>,
 }
 
-/// Serves until told to stop, and then until what is open has ended or the grace is over.
+/// Serves until the stop signal, and then until open exchanges have ended or the grace period is over.
 pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
     let settings = Arc::clone(&parts.state.settings);
     let drain = Rc::<Drain>::default();
@@ -56,7 +56,7 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
         let accepting = accept(Rc::clone(&serving), listener, parts.connections_max);
         tokio::task::spawn_local(accepting);
     }
-    // An error says that the server is gone, which is a reason to stop, too.
+    // An error means that the server was dropped, which is a reason to stop, too.
     let _ = stop.wait_for(|stop| *stop).await;
     housekeeping.abort();
     serving.drain.begin();
@@ -65,7 +65,7 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
 
 async fn end(serving: &Serving, grace: Duration) {
     let end = Instant::now() + grace;
-    // What is still open then is cut off; it has had its time.
+    // Exchanges that are still open are aborted; their grace period is over.
     let _ = tokio::time::timeout_at(end, async {
         serving.connections.below(1).await;
         serving.exchanges.below(1).await;
@@ -74,14 +74,14 @@ async fn end(serving: &Serving, grace: Duration) {
     serving.host.telemetry_sink().flush();
 }
 
-/// Accepts connections at one address until the isolate ends.
+/// Accepts connections at one address until the isolate stops.
 async fn accept(serving: Rc<Serving>, listener: Listener, connections_max: usize) {
     let Listener { socket, tls, inside } = listener;
     let Ok(listener) = tokio::net::TcpListener::from_std(socket) else {
         return;
     };
     let converse = |(stream, peer): (TcpStream, SocketAddr)| {
-        // Inherited from the listener on Linux; where neither works, answers may wait for acknowledgements.
+        // Inherited from the listener on Linux; if neither works, responses may wait for acknowledgements.
         let _ = stream.set_nodelay(true);
         let tracking = serving.connections.track();
         let client = Client { address: Some(peer.ip()), https: tls.is_some(), inside };
@@ -99,7 +99,7 @@ async fn accept(serving: Rc<Serving>, listener: Listener, connections_max: usize
         };
         tokio::select! {
             biased;
-            () = serving.drain.begun() => break,
+            () = serving.drain.started() => break,
             accepted = next => match accepted {
                 Ok(accepted) => converse(accepted),
                 Err(error) => {
@@ -109,7 +109,7 @@ async fn accept(serving: Rc<Serving>, listener: Listener, connections_max: usize
             },
         }
     }
-    // Who has connected already is answered, too.
+    // Connections that were already established are served, too.
     for _ in serving.connections.count()..connections_max {
         match tokio::time::timeout(Duration::ZERO, listener.accept()).await {
             Ok(Ok(accepted)) => converse(accepted),
@@ -118,14 +118,14 @@ async fn accept(serving: Rc<Serving>, listener: Listener, connections_max: usize
     }
 }
 
-/// Tells the log that connections cannot be accepted, now and then while that lasts.
+/// Logs that connections cannot be accepted, at intervals while the problem persists.
 #[derive(Default)]
 struct Complaint {
     last: Option<Instant>,
 }
 
 impl Complaint {
-    /// Too many open files, most likely; some will be closed.
+    /// Probably too many open files; some will be closed.
     fn about(&mut self, host: &NativeHost, error: &std::io::Error) {
         if self.last.is_none_or(|last| last.elapsed() >= COMPLAINT_INTERVAL) {
             self.last = Some(Instant::now());
@@ -135,7 +135,7 @@ impl Complaint {
     }
 }
 
-/// Runs periodic tasks: notices new configuration, closes idle connections.
+/// Runs periodic tasks: checks for new configuration, closes idle connections.
 async fn run_periodic_tasks(serving: Rc<Serving>, freshness: Freshness) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -147,24 +147,24 @@ async fn run_periodic_tasks(serving: Rc<Serving>, freshness: Freshness) {
             serving.host.fetch().drop_idle();
         }
         let version = serving.host.records().version();
-        if freshness == Freshness::Behind && (version != seen || tick % REFRESH_TICKS == 0) {
+        if freshness == Freshness::Cached && (version != seen || tick % REFRESH_TICKS == 0) {
             seen = version;
             serving.isolate.refresh(&serving.host).await;
         }
     }
 }
 
-/// How often the record store is asked whether anything was written; asking costs some microseconds.
+/// The interval of checks whether anything was written to the record store; a check costs some microseconds.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Every 10 s: a refresh that failed is tried again though nothing was written since.
+/// Every 10 s: a failed refresh is retried although nothing was written since.
 const REFRESH_TICKS: u64 = 20;
 
 /// Every 5 s.
 const IDLE_TICKS: u64 = 10;
 
-/// How often the same trouble is told.
+/// The interval at which the same problem is logged.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long no connection is accepted after one could not be.
+/// The delay after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -1,8 +1,8 @@
-//! The process's bound on open files, which many systems set far below what a server needs.
+//! The process's limit of open files, whose default on many systems is too low for a server.
 
-/// Raises the bound as far as this process may: 1,024, as many systems start with, are some 500 exchanges at once.
+/// Raises the limit as far as this process may: the usual 1,024 are about 500 concurrent exchanges.
 ///
-/// What cannot be raised stays; then connections wait to be accepted, and the log says why.
+/// If it cannot be raised, connections wait to be accepted, and the log says why.
 #[cfg(unix)]
 pub(super) fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -19,7 +19,7 @@ mod tests {
     use rustix::process::{Resource, getrlimit};
 
     #[test]
-    fn as_many_files_may_be_open_as_the_system_allows() {
+    fn the_limit_of_open_files_is_raised_to_the_maximum() {
         super::raise_open_files();
         let limit = getrlimit(Resource::Nofile);
         assert_eq!(limit.current, limit.maximum);

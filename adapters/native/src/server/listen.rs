@@ -1,4 +1,5 @@
-//! Listening sockets: one for each isolate at each address, so that the kernel spreads connections over the isolates.
+//! Listening sockets: one for each isolate at each address, so that the kernel distributes connections over the
+//! isolates.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -7,19 +8,19 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
-/// Why an address cannot be listened at.
+/// Why the server cannot listen at an address.
 #[derive(Debug, Error)]
 pub enum ListenError {
-    /// Another program listens there.
-    #[error("port {} on {} is taken by another program; choose another with --port", .0.port(), .0.ip())]
+    /// Another program already listens there.
+    #[error("port {} on {} is in use by another program; choose another with --port", .0.port(), .0.ip())]
     Taken(SocketAddr),
-    /// The system does not let this program listen there.
-    #[error("port {} on {} is not allowed to this program: ports below 1024 often need more rights; choose another with --port", .0.port(), .0.ip())]
+    /// The system does not allow this program to listen there.
+    #[error("port {} on {} cannot be used by this program: ports below 1024 often need additional permissions; choose another with --port", .0.port(), .0.ip())]
     NotAllowed(SocketAddr),
     /// The machine has no such address.
-    #[error("this machine has no address {}; choose one it has", .0.ip())]
+    #[error("this machine does not have the address {}; choose another one", .0.ip())]
     NoSuchAddress(SocketAddr),
-    /// Anything else.
+    /// Another reason.
     #[error("cannot listen on {address}: {source}")]
     Failed {
         /// The address.
@@ -33,7 +34,8 @@ pub enum ListenError {
 pub(super) fn listen(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, ListenError> {
     let explain = |source| explain(address, source);
     if address.port() != 0 {
-        // A socket that shares its port would join another server of ours there instead of failing; this one does not share.
+        // A socket with a shared port would join another Tollgate server there instead of failing; this one does not
+        // share its port.
         socket(address, false).map_err(explain)?;
     }
     let first = socket(address, true).map_err(explain)?;
@@ -48,7 +50,7 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     if shared {
         socket.set_reuse_port(true)?;
     }
-    // Accepted connections inherit both on Linux; elsewhere the first is set again for each.
+    // Accepted connections inherit both on Linux; on other systems the first is set again for each.
     socket.set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(UNREAD_MAX))?;
@@ -67,11 +69,11 @@ fn explain(address: SocketAddr, source: io::Error) -> ListenError {
     }
 }
 
-/// How long a client may leave what was sent to it unread before its connection is closed; nginx's `send_timeout`.
+/// How long a client may not read sent data before its connection is closed; nginx's `send_timeout`.
 #[cfg(target_os = "linux")]
 const UNREAD_MAX: Duration = Duration::from_secs(60);
 
-/// Connections that may wait to be accepted; the kernel cuts it to its own bound.
+/// Connections that may wait to be accepted; the kernel reduces it to its own limit.
 const BACKLOG: i32 = 4096;
 
 #[cfg(test)]
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_port_is_told_plainly_even_when_its_holder_shares() {
+    fn a_used_port_is_reported_even_if_its_owner_shares_it() {
         for shared in [true, false] {
             let holder = socket(loopback(0), shared).unwrap();
             let address = holder.local_addr().unwrap();
@@ -98,13 +100,13 @@ mod tests {
             let port = address.port();
             assert_eq!(
                 error,
-                format!("port {port} on 127.0.0.1 is taken by another program; choose another with --port")
+                format!("port {port} on 127.0.0.1 is in use by another program; choose another with --port")
             );
         }
     }
 
     #[test]
-    fn a_port_is_free_again_as_soon_as_its_listeners_are_gone() {
+    fn a_port_is_free_again_as_soon_as_its_listeners_are_dropped() {
         let listeners = listen(loopback(0), 2).unwrap();
         let address = listeners[0].local_addr().unwrap();
         drop(listeners);

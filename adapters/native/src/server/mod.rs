@@ -1,4 +1,4 @@
-//! The server: isolates on threads, the admin listener, start and end.
+//! The server: isolates on threads, the admin listener, start and stop.
 
 mod connection;
 mod exchange;
@@ -31,7 +31,7 @@ pub use listen::ListenError;
 pub(crate) use state::{Shared, StateParts};
 pub use tls::TlsError;
 
-/// A server that listens, and serves once it runs.
+/// A server that listens, and serves when it runs.
 pub struct Server {
     settings: Arc<Settings>,
     addresses: Vec<SocketAddr>,
@@ -49,11 +49,11 @@ type Listeners = Vec<Listener>;
 struct Listener {
     socket: TcpListener,
     tls: Option<Arc<ServerConfig>>,
-    /// Whether who connects here is inside.
+    /// Whether callers that connect here are internal.
     inside: bool,
 }
 
-/// Puts a server together.
+/// Builds a server.
 pub struct ServerBuilder {
     settings: Settings,
     records: RecordStore,
@@ -64,7 +64,7 @@ pub struct ServerBuilder {
 /// Why a server cannot start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// An address cannot be listened at.
+    /// The server cannot listen at an address.
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// TLS with clients cannot be set up.
@@ -76,32 +76,32 @@ pub enum StartError {
     /// The record store or the counters' file cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The system gives no thread or no event queue.
-    #[error("the system refused a thread or an event queue: {0}")]
+    /// The system provides no thread or no event queue.
+    #[error("the system cannot create a thread or an event queue: {0}")]
     System(#[from] std::io::Error),
 }
 
 impl ServerBuilder {
-    /// Writes the log there instead of to standard output; each write is of whole lines.
+    /// Writes the log there instead of to standard output; each write consists of complete lines.
     #[must_use]
     pub fn log_to(mut self, output: Box<dyn Write + Send>) -> Self {
         self.log = output;
         self
     }
 
-    /// Makes stores fail as the handle says; for tests.
+    /// Makes stores fail by this handle, for tests.
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// Opens what the server needs and listens; connections wait until it runs.
+    /// Opens the server's resources and listens; connections wait until it runs.
     ///
-    /// Raises the process's bound on open files to what the system allows.
+    /// Raises the process's limit of open files to the maximum that the system allows.
     ///
     /// # Errors
-    /// [`StartError`], whose text says what to do about it.
+    /// [`StartError`], whose text says how to fix it.
     pub fn bind(self) -> Result<Server, StartError> {
         limits::raise_open_files();
         let settings = self.settings;
@@ -149,7 +149,7 @@ impl Server {
         ServerBuilder { settings, records, log: Box::new(std::io::stdout()), faults: Faults::default() }
     }
 
-    /// The addresses listened at, in the order of the settings, with the ports that were given.
+    /// The listening addresses, in the order of the settings, with the actual ports.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
@@ -161,16 +161,16 @@ impl Server {
         self.admin_address
     }
 
-    /// The response cache, for purges that come another way than by the admin listener.
+    /// The response cache, for purges that do not use the admin listener.
     #[must_use]
     pub fn response_cache(&self) -> &NativeResponseCache {
         &self.shared.response_cache
     }
 
-    /// Serves until `shutdown` resolves, then ends open exchanges within the grace period, and returns.
+    /// Serves until `shutdown` resolves, then finishes open exchanges within the grace period, and returns.
     ///
     /// # Errors
-    /// [`StartError::System`] when the threads cannot be started.
+    /// [`StartError::System`] if the threads cannot be started.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
         let Self { isolates, admin, log, .. } = self;
         let log = LogWriter::start(log)?;
@@ -185,9 +185,10 @@ impl Server {
             let name = format!("tollgate-{number}");
             ended.push(on_thread(name, move || isolate::run(parts, stopped))?);
         }
-        // Ends after the isolates: what they counted last is persisted, too, and health is answered until the end.
-        let (stop_house, house_stopped) = watch::channel(false);
-        let house = House {
+        // Stops after the isolates: their last charges are persisted, too, and health checks are answered until the
+        // end.
+        let (stop_background, background_stopped) = watch::channel(false);
+        let background = Background {
             counters: common.shared.counters.clone(),
             admin: admin.map(|(listener, records)| AdminParts {
                 listener,
@@ -195,21 +196,21 @@ impl Server {
                 stopping: stopped,
             }),
         };
-        let house = on_thread("tollgate-house".into(), move || house.keep(house_stopped))?;
+        let background = on_thread("tollgate-background".into(), move || background.keep(background_stopped))?;
         shutdown.await;
         let _ = stop.send(true);
         for isolate in ended {
-            // An isolate that panicked has said so on standard error; the others end as they should.
+            // The panic of an isolate was reported on standard error; the others stop normally.
             let _ = isolate.await;
         }
-        let _ = stop_house.send(true);
-        let _ = house.await;
+        let _ = stop_background.send(true);
+        let _ = background.await;
         tokio::task::spawn_blocking(move || log.finish()).await.map_err(std::io::Error::other)?;
         Ok(())
     }
 }
 
-/// Runs the future on a thread and a runtime of its own; the receiver resolves when it has ended.
+/// Runs the future on a new thread with its own runtime; the receiver resolves when it has ended.
 fn on_thread<F: Future<Output = ()>>(
     name: String,
     work: impl FnOnce() -> F + Send + 'static,
@@ -222,17 +223,17 @@ fn on_thread<F: Future<Output = ()>>(
         match runtime() {
             Ok(runtime) => {
                 runtime.block_on(work());
-                // Name look-ups may still run on other threads; their answers are not waited for.
+                // DNS look-ups may still run on other threads; they are not awaited.
                 runtime.shutdown_background();
             }
-            Err(error) => eprintln!("tollgate: a thread has no event queue: {error}"),
+            Err(error) => eprintln!("tollgate: a thread cannot create its event queue: {error}"),
         }
         drop(done);
     })?;
     Ok(ended)
 }
 
-/// What the threads of a server have in common.
+/// State shared by the threads of a server.
 struct Common {
     settings: Arc<Settings>,
     shared: Shared,
@@ -251,13 +252,13 @@ impl Common {
     }
 }
 
-/// What is done once for a server, on a thread beside the isolates: the admin listener, the counters' file.
-struct House {
+/// The work that a server has only once, on a separate thread: the admin listener, the counters' file.
+struct Background {
     counters: NativeCounters,
     admin: Option<AdminParts>,
 }
 
-impl House {
+impl Background {
     async fn keep(self, mut stop: watch::Receiver<bool>) {
         if let Some(parts) = self.admin {
             tokio::task::spawn_local(Admin::serve(parts));
@@ -275,11 +276,11 @@ impl House {
 }
 
 fn persist(counters: &NativeCounters) {
-    // The gateway serves on: the changes stay marked, and are written when the file can be.
+    // The gateway continues: the changes stay marked, and are written when the file can be written.
     if let Err(error) = counters.persist(SystemClock::now()) {
         eprintln!("tollgate: counters are not persisted: {error}");
     }
 }
 
-/// How many charges a killed process may forget: those of one second.
+/// The charges that may be lost if the process is killed: those of one second.
 const PERSIST_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! What a thread needs to be an isolate: ports and gateway state, made on the thread that uses them.
+//! The state of an isolate: ports and gateway state, created on the thread that uses them.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::store::{NativeRecords, RecordStore, StoreError};
 use crate::telemetry::{Counted, NativeTelemetrySink, SharedMetrics};
 use crate::upstream::{NativeUpstream, client_config};
 
-/// What the isolates of a server share.
+/// State shared by the isolates of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) counters: NativeCounters,
@@ -44,7 +44,7 @@ impl Shared {
     }
 }
 
-/// What can be handed to the thread.
+/// The parts that can be sent to the thread.
 #[derive(Debug)]
 pub(crate) struct StateParts {
     pub(crate) settings: Arc<Settings>,
@@ -55,7 +55,7 @@ pub(crate) struct StateParts {
 }
 
 impl StateParts {
-    /// The state itself, which stays on this thread.
+    /// Creates the state, which stays on this thread.
     pub(crate) fn open(self, drain: &Rc<Drain>) -> (Isolate, NativeHost) {
         let upstream = NativeUpstream::new(self.upstream_tls);
         let Shared { counters, response_cache, metrics } = self.shared;
@@ -83,21 +83,22 @@ impl StateParts {
     }
 }
 
-/// Parts that a thread remembers: those of 300,000 routes, as a process has other memory than a Worker's isolate.
+/// Size of the parts that a thread keeps: those of 300,000 routes, because a process has more memory than a Worker's
+/// isolate.
 const PARTS_REMEMBERED_BYTES: usize = 32 * 1024 * 1024;
 
 impl NativeHost {
-    /// The ports of one isolate without a server around it, for tests of the ports themselves; its log goes nowhere.
+    /// The ports of one isolate without a server, for tests of the ports; its log is discarded.
     ///
     /// # Errors
-    /// [`StartError`] when a store or the authorities for upstreams cannot be opened.
+    /// [`StartError`] if a store or the certificate authorities for upstreams cannot be opened.
     pub fn unserved(settings: &Settings, records: &RecordStore, faults: Faults) -> Result<Self, StartError> {
         let parts = StateParts {
             settings: Arc::new(settings.clone()),
             shared: Shared::open(settings, &faults)?,
             records: records.reader(faults)?,
             upstream_tls: client_config(settings.upstream_authorities.as_deref())?,
-            log: LogHandle::nowhere(),
+            log: LogHandle::discarding(),
         };
         Ok(parts.open(&Rc::default()).1)
     }

@@ -18,17 +18,17 @@ pub enum TlsError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What it should hold.
+        /// What it should contain.
         content: &'static str,
         /// What is wrong with it.
         source: pem::Error,
     },
-    /// Certificate and key do not fit each other, or are of a kind not supported.
+    /// Certificate and key do not match, or are of an unsupported kind.
     #[error("the certificate in {} and its key cannot be used: {source}", path.display())]
     Unusable {
         /// The certificate's file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: rustls::Error,
     },
 }

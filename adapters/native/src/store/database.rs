@@ -1,4 +1,4 @@
-//! Opening an SQLite database that is ours, and saying plainly what is wrong with one that is not.
+//! Opening an SQLite database, with a clear error if it is not one of Tollgate.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,18 +7,18 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 
-/// Why a store could not be opened or used. The texts name the file, never a key or a value.
+/// Why a store could not be opened or used. The texts contain the file, never a key or a value.
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// There is no file.
-    #[error("there is no store at {}; publishing to it makes one", .0.display())]
+    #[error("there is no store at {}; publishing creates one", .0.display())]
     Missing(PathBuf),
-    /// The file is something else.
-    #[error("{} is not a Tollgate store: {detail}; name another file", path.display())]
+    /// The file is not a store of this kind.
+    #[error("{} is not a Tollgate store: {detail}; choose another file", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What it is instead.
+        /// What it is.
         detail: String,
     },
     /// The file was written by a newer Tollgate.
@@ -26,18 +26,18 @@ pub enum StoreError {
     TooNew {
         /// The file.
         path: PathBuf,
-        /// The version it says it has.
+        /// Its version.
         version: i64,
     },
-    /// The file's content is broken.
-    #[error("the store {} is damaged: {detail}; put a copy of it back, or delete it and publish again", path.display())]
+    /// The file's content is damaged.
+    #[error("the store {} is damaged: {detail}; restore a backup, or delete it and publish again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What SQLite says about it.
+        /// SQLite's description.
         detail: String,
     },
-    /// SQLite could not do what was asked.
+    /// SQLite failed.
     #[error("the store {} failed: {source}", path.display())]
     Failed {
         /// The file.
@@ -47,7 +47,7 @@ pub enum StoreError {
     },
 }
 
-/// Where a database is kept, and what kind it is.
+/// The location and kind of a database.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
     path: PathBuf,
@@ -60,7 +60,8 @@ impl Database {
         Self { path: path.to_owned(), in_memory: false, application_id }
     }
 
-    /// A database that lives as long as a connection to it is open, and that any thread of this process can open.
+    /// An in-memory database that exists as long as a connection to it is open, and that any thread of this process can
+    /// open.
     pub(crate) fn in_memory(application_id: i64) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -68,7 +69,7 @@ impl Database {
         Self { path, in_memory: true, application_id }
     }
 
-    /// Opens it, and makes it where it does not exist.
+    /// Opens it, and creates it if it does not exist.
     pub(crate) fn create(&self, tables: &str) -> Result<Connection, StoreError> {
         let connection = self.connect(OpenFlags::SQLITE_OPEN_CREATE)?;
         if self.is_new(&connection)? {
@@ -82,7 +83,7 @@ impl Database {
         Ok(connection)
     }
 
-    /// Opens it, if it exists, and looks it through.
+    /// Opens and checks it, if it exists.
     pub(crate) fn open(&self) -> Result<Connection, StoreError> {
         if !self.in_memory && !self.path.exists() {
             return Err(StoreError::Missing(self.path.clone()));
@@ -154,8 +155,8 @@ impl Database {
     }
 }
 
-/// The version of the tables' form.
+/// The version of the tables.
 const SCHEMA_VERSION: i64 = 1;
 
-/// Longer than any write of ours takes, shorter than a client waits.
+/// Longer than any write of Tollgate, shorter than the timeout of a client.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

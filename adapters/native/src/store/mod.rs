@@ -1,4 +1,4 @@
-//! What this host keeps in SQLite: the records, and the counters behind the requests.
+//! What this host stores in SQLite: the records, and the counters, written in the background.
 
 mod database;
 mod records;

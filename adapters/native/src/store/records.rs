@@ -1,4 +1,4 @@
-//! The record store: a table of keys and values, read by every isolate, written by whoever publishes.
+//! The record store: a table of keys and values, read by every isolate, written by publishing.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +12,10 @@ use super::{Database, StoreError};
 use crate::clock::SystemClock;
 use crate::faults::{Faults, FaultyStore};
 
-/// The record store of this host, with the right to write; clones are the same store.
+/// The record store of this host, with write access; clones are the same store.
 ///
 /// Readers never wait for a writer: the file is in write-ahead mode. Other processes may write to the same file while a
-/// server runs; isolates notice within their refresh interval.
+/// server runs; isolates detect it within their refresh interval.
 #[derive(Clone, Debug)]
 pub struct RecordStore {
     database: Database,
@@ -25,14 +25,14 @@ pub struct RecordStore {
 /// One change of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordChange<'a> {
-    /// Writes the value under the key, in place of what is there.
+    /// Writes the value under the key, and replaces an existing one.
     Put {
-        /// The key, as `tollgate_kv_schemas::keys` makes it.
+        /// A key of `tollgate_kv_schemas::keys`.
         key: &'a str,
         /// The value.
         value: &'a [u8],
     },
-    /// Removes the key; one that is not there is no error.
+    /// Removes the key; a missing key is not an error.
     Delete {
         /// The key.
         key: &'a str,
@@ -40,10 +40,10 @@ pub enum RecordChange<'a> {
 }
 
 impl RecordStore {
-    /// A store in memory, gone with the last handle.
+    /// A store in memory, dropped with the last handle.
     ///
     /// # Errors
-    /// [`StoreError`] when SQLite refuses.
+    /// [`StoreError`] if SQLite fails.
     pub fn in_memory() -> Result<Self, StoreError> {
         let database = Database::in_memory(APPLICATION_ID);
         Self::new(database.create(TABLES)?, database)
@@ -52,16 +52,16 @@ impl RecordStore {
     /// The store in an existing file.
     ///
     /// # Errors
-    /// [`StoreError`] when the file is missing, damaged or something else.
+    /// [`StoreError`] if the file is missing, damaged or not a record store.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let database = Database::file(path, APPLICATION_ID);
         Self::new(database.open()?, database)
     }
 
-    /// The store in a file, which is made where it does not exist.
+    /// The store in a file, which is created if it does not exist.
     ///
     /// # Errors
-    /// [`StoreError`] when the file is damaged or something else, or cannot be made.
+    /// [`StoreError`] if the file is damaged, not a record store, or cannot be created.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         let database = Database::file(path, APPLICATION_ID);
         Self::new(database.create(TABLES)?, database)
@@ -72,10 +72,10 @@ impl RecordStore {
         Ok(Self { database, writer })
     }
 
-    /// Makes all changes, in order, or none.
+    /// Applies all changes, in order, or none.
     ///
     /// # Errors
-    /// [`StoreError`] when the store cannot be written.
+    /// [`StoreError`] if the store cannot be written.
     pub fn write(&self, changes: &[RecordChange<'_>]) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         write_all(&mut writer, changes).map_err(|e| self.database.error(e))
@@ -84,41 +84,41 @@ impl RecordStore {
     /// The value under a key.
     ///
     /// # Errors
-    /// [`StoreError`] when the store cannot be read.
+    /// [`StoreError`] if the store cannot be read.
     pub fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         read_one(&writer, key, SystemClock::now()).map_err(|e| self.database.error(e))
     }
 
-    /// The keys that begin with `prefix`, sorted, `max` of them at most.
+    /// The keys that begin with `prefix`, sorted, at most `max`.
     ///
     /// # Errors
-    /// [`StoreError`] when the store cannot be read.
+    /// [`StoreError`] if the store cannot be read.
     pub fn keys(&self, prefix: &str, max: usize) -> Result<Vec<String>, StoreError> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         list_keys(&writer, prefix, max).map_err(|e| self.database.error(e))
     }
 
-    /// A connection of its own for one isolate.
+    /// A separate connection for one isolate.
     pub(crate) fn reader(&self, faults: Faults) -> Result<NativeRecords, StoreError> {
         let connection = self.database.again()?;
         Ok(NativeRecords { connection, store: self.clone(), faults })
     }
 
-    /// Writes a record that stays, joined with what is there, in one transaction.
+    /// Writes a record without expiry, merged with the stored one, in one transaction.
     fn write_joined(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         join_one(&mut writer, key, value).map_err(|e| self.database.error(e))
     }
 
-    /// Writes a record that has an end, and lets go of those whose end has come.
+    /// Writes a record with an expiry, and removes expired ones.
     fn write_until(&self, key: &str, value: &[u8], end: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         write_one(&mut writer, key, value, end, now).map_err(|e| self.database.error(e))
     }
 }
 
-/// The record store as one isolate reads it.
+/// The record store for one isolate.
 #[derive(Debug)]
 pub struct NativeRecords {
     connection: Connection,
@@ -127,7 +127,7 @@ pub struct NativeRecords {
 }
 
 impl NativeRecords {
-    /// A number that changes when another connection has written; it stays where the store cannot be read.
+    /// A number that changes when another connection has written; unchanged if the store cannot be read.
     pub(crate) fn version(&self) -> Option<i64> {
         self.connection
             .prepare_cached("PRAGMA data_version")
@@ -137,14 +137,14 @@ impl NativeRecords {
 }
 
 impl Records for NativeRecords {
-    // A read is a few microseconds from the page cache, less than handing it to another thread takes.
+    // A read takes a few microseconds from the page cache, less than passing it to another thread.
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         self.faults.check(FaultyStore::Records)?;
         let read = read_one(&self.connection, key, SystemClock::now());
         read.map_err(|error| Unavailable::new(format!("the record store failed: {error}")))
     }
 
-    // Another process that publishes may hold the file for longer than a thread of requests may stand still.
+    // Another process that publishes may lock the file for longer than a thread with requests may block.
     async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
         WriteFault::check(key, bytes)?;
         self.faults.check(FaultyStore::Records)?;
@@ -249,8 +249,8 @@ const TABLES: &str =
     CREATE INDEX record_kind_expiry ON record (rtrim(key, '0123456789abcdef'), expires_at_us)
         WHERE expires_at_us IS NOT NULL;";
 
-/// Records of one kind that a gateway wrote, at most: those that end first make room. Finding them takes a fraction of a
-/// millisecond.
+/// Maximum number of records of one kind that a gateway wrote: those that expire first are removed. Finding them takes
+/// a fraction of a millisecond.
 ///
 /// Of one kind are keys that differ in their last segment alone, which is hexadecimal. Each action of the audit is a kind,
 /// so that many purges do not push out what was recorded of keys.
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_with_an_end_is_gone_once_it_has_come_and_one_without_stays() {
+    fn a_record_is_removed_after_its_expiry_and_kept_without_one() {
         let store = RecordStore::in_memory().unwrap();
         let at = Timestamp::from_millis;
         store.write(&[put("k", "1")]).unwrap();
@@ -357,7 +357,7 @@ mod tests {
         let writers = [0, 1].map(|process| {
             let store = RecordStore::open(&path).unwrap();
             std::thread::spawn(move || {
-                // Each knows its own purges alone, as a process with counters of its own.
+                // Each has only its own purges, like a process with separate counters.
                 let mut own = Purges::default();
                 for n in 0..100 {
                     own.add(purge(process * 100 + n));
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn records_with_an_end_are_bounded_by_kind_and_those_that_end_first_make_room() {
+    fn records_with_an_expiry_are_bounded_by_kind_and_those_that_expire_first_are_removed() {
         let store = RecordStore::in_memory().unwrap();
         store.write(&[put("g:audit:purge.new:0", "1")]).unwrap();
         let at = Timestamp::from_millis;
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_fails_leaves_nothing_behind() {
+    fn a_failed_batch_changes_nothing() {
         let store = RecordStore::in_memory().unwrap();
         store
             .writer
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switched_store_answers_unavailable() {
+    fn a_store_with_a_fault_is_unavailable() {
         let store = RecordStore::in_memory().unwrap();
         let faults = Faults::default();
         let reader = store.reader(faults.clone()).unwrap();
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_store_is_refused_by_name() {
+    fn a_file_that_is_not_a_store_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let missing = RecordStore::open(&folder.path().join("none.db")).unwrap_err();
         assert!(missing.to_string().contains("there is no store at"));

@@ -1,4 +1,4 @@
-//! Making a connection: name, TCP, TLS, HTTP.
+//! Opening a connection: name, TCP, TLS, HTTP.
 
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
@@ -60,7 +60,8 @@ enum Stage {
     Connection,
 }
 
-/// The addresses to connect to. The rule is asked here and not before, because a name may lead elsewhere each time.
+/// The addresses to connect to. The rule is checked here and not earlier, because a name may resolve to other addresses
+/// each time.
 async fn resolve(origin: &Origin, rule: AddressRule) -> Result<Vec<SocketAddr>, UpstreamError> {
     let (host, port) = (origin.host(), origin.port());
     let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
@@ -75,14 +76,14 @@ async fn resolve(origin: &Origin, rule: AddressRule) -> Result<Vec<SocketAddr>, 
     if allowed.is_empty() { Err(UpstreamError::DestinationIpProhibited) } else { Ok(allowed) }
 }
 
-/// Tries the addresses in turn, none of them for longer than its share of the time.
+/// Tries the addresses in turn, each with its share of the timeout.
 async fn connect_any(addresses: &[SocketAddr], timeout: Duration) -> Result<TcpStream, UpstreamError> {
     let share = timeout / u32::try_from(addresses.len()).unwrap_or(1).max(1);
     let mut last = UpstreamError::DestinationUnavailable;
     for address in addresses {
         match tokio::time::timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                // Where it cannot be set, small requests may wait for an acknowledgement: slower, not wrong.
+                // If it cannot be set, small requests may wait for an acknowledgement, which is only slower.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
@@ -122,7 +123,7 @@ where
     Ok((Sender::Http1(sender), pool.exclusive_lease(origin)))
 }
 
-/// Runs the connection in a task of its own until it closes; its errors reach the exchange that meets them.
+/// Runs the connection in its own task until it closes; the affected exchange gets its errors.
 fn drive(connection: impl Future<Output = hyper::Result<()>> + 'static, open: OpenConnection) {
     tokio::task::spawn_local(async move {
         let _ = connection.await;
@@ -130,10 +131,10 @@ fn drive(connection: impl Future<Output = hyper::Result<()>> + 'static, open: Op
     });
 }
 
-/// Addresses of one name that are tried; more would leave each too little of the time.
+/// Maximum number of addresses tried for one name; with more, the share of the timeout would be too short.
 const ADDRESSES_MAX: usize = 4;
 
-/// The size of a response's head, and of what is read ahead of a slow client: hyper's own default is 400 KiB.
+/// The size of a response's head, and of the read-ahead for a slow client: hyper's default is 400 KiB.
 const RESPONSE_HEAD_BYTES_MAX: usize = 128 * 1024;
 
 #[cfg(test)]
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_name_that_leads_inside_is_refused_where_only_public_addresses_are_allowed() {
+    async fn a_name_with_an_internal_address_is_refused_if_only_public_ones_are_allowed() {
         for url in ["http://localhost:9/", "http://127.0.0.1:9/", "http://[::1]:9/"] {
             let origin = Origin::of(&url.parse().unwrap()).unwrap();
             let refused = resolve(&origin, AddressRule::Public).await;

@@ -1,17 +1,17 @@
-//! What failed, in the words of RFC 9209.
+//! Failures of upstreams as error types of RFC 9209.
 
 use std::error::Error;
 use std::io;
 
 use tollgate_core::forward::UpstreamError;
 
-/// A TCP connection that could not be made.
+/// A TCP connection that could not be opened.
 pub(super) fn of_connect(error: &io::Error) -> UpstreamError {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::ConnectionRefused => UpstreamError::ConnectionRefused,
         Kind::TimedOut => UpstreamError::ConnectionTimeout,
-        // No local port or no file descriptor is left.
+        // No local port or no file descriptor is available.
         Kind::AddrNotAvailable | Kind::AddrInUse | Kind::OutOfMemory => UpstreamError::ConnectionLimitReached,
         Kind::ConnectionReset | Kind::ConnectionAborted => UpstreamError::ConnectionTerminated,
         _ if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) => UpstreamError::ConnectionLimitReached,
@@ -33,22 +33,22 @@ pub(super) fn of_tls(error: &io::Error) -> UpstreamError {
     }
 }
 
-/// A request that got no response's head.
+/// A request without a response head.
 pub(super) fn of_request(error: &hyper::Error) -> UpstreamError {
     if error.is_parse() || error.is_parse_too_large() {
         UpstreamError::HttpProtocolError
     } else if error.is_user() {
-        // The request's own content failed; where its limit was the reason, the caller knows.
+        // The request's own content failed; the caller knows if its limit was the reason.
         UpstreamError::ProxyInternalError
     } else if is_closed(error) {
         UpstreamError::ConnectionTerminated
     } else {
-        // What is left speaks HTTP/2 wrongly, or refuses the stream.
+        // In the remaining cases the upstream violates HTTP/2, or refuses the stream.
         UpstreamError::HttpProtocolError
     }
 }
 
-/// Whether the connection went away, so that the same request may succeed on another one.
+/// Whether the connection was lost, so that the same request may succeed on another one.
 pub(super) fn is_closed(error: &hyper::Error) -> bool {
     error.is_incomplete_message()
         || error.is_closed()
@@ -68,6 +68,6 @@ fn io_reason(error: &hyper::Error) -> Option<&io::Error> {
     None
 }
 
-/// Too many open files, in this process and in the system; the same numbers on Linux, macOS and the BSDs.
+/// Too many open files, in this process or in the system; the numbers are equal on Linux, macOS and the BSDs.
 const EMFILE: i32 = 24;
 const ENFILE: i32 = 23;

@@ -1,4 +1,4 @@
-//! The way to upstreams: connections of one isolate, kept and used again, over HTTP/1.1 or HTTP/2, plain or TLS.
+//! Requests to upstreams: pooled connections of one isolate, with HTTP/1.1 or HTTP/2, plain or TLS.
 
 mod connect;
 mod error;
@@ -24,10 +24,10 @@ pub(crate) use pool::Lease;
 use pool::Pool;
 pub use tls::{TrustError, client_config};
 
-/// The upstreams as one isolate reaches them; clones share its connections.
+/// The upstream port of one isolate; clones share its connections.
 ///
-/// A pooled connection that turns out to be dead costs the request nothing where sending it again is safe: when it was not
-/// sent at all, or has no content and a method that may be repeated (RFC 9110, section 9.2.2).
+/// If a pooled connection turns out to be closed, the request is sent again if that is safe: if it was not sent at all,
+/// or if it has no content and an idempotent method (RFC 9110, section 9.2.2).
 #[derive(Clone, Debug)]
 pub struct NativeUpstream {
     pool: Rc<Pool>,
@@ -39,12 +39,12 @@ impl NativeUpstream {
         Self { pool: Rc::new(Pool::to(AddressRule::Any)), tls }
     }
 
-    /// The same way over connections of its own, to addresses that a rule allows.
+    /// A port with separate connections, for addresses that a rule allows.
     pub(crate) fn to(&self, addresses: AddressRule) -> Self {
         Self { pool: Rc::new(Pool::to(addresses)), tls: Arc::clone(&self.tls) }
     }
 
-    /// Lets go of connections that have been idle for long.
+    /// Closes connections that have been idle for too long.
     pub(crate) fn drop_idle(&self) {
         self.pool.drop_idle();
     }
@@ -68,7 +68,7 @@ impl Upstream for NativeUpstream {
 }
 
 impl NativeUpstream {
-    /// Sends a request as it stands, its target an absolute URI.
+    /// Sends a request unchanged; its target is an absolute URI.
     pub(crate) async fn exchange(
         &self,
         request: Request<NativeContent>,
@@ -90,8 +90,8 @@ impl NativeUpstream {
                     .map(|incoming| NativeContent::from_upstream(UpstreamContent::new(incoming, lease, deadline))))
             }
             Err(error) => Err(match fault.and_then(|cell| cell.get()) {
-                Some(RequestFault::LimitPassed) => UpstreamError::RequestContentTooLarge,
-                Some(RequestFault::Broken) => UpstreamError::RequestContentBroken,
+                Some(RequestFault::LimitExceeded) => UpstreamError::RequestContentTooLarge,
+                Some(RequestFault::Interrupted) => UpstreamError::RequestContentBroken,
                 None => error,
             }),
         }

@@ -19,11 +19,11 @@ use crate::content::NativeContent;
 pub(crate) struct Pool {
     shelves: RefCell<HashMap<Origin, Shelf>>,
     open: Rc<Cell<usize>>,
-    /// The addresses that its connections may lead to.
+    /// The rule for addresses of its connections.
     pub(super) addresses: AddressRule,
 }
 
-/// What connections are kept apart by.
+/// The key of connections in the pool.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     pub(super) https: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Origin {
 
 #[derive(Debug, Default)]
 struct Shelf {
-    /// Used last, taken first: what is not needed grows old and goes.
+    /// Last in, first out, so that unused connections become idle and are closed.
     exclusive: Vec<Idle>,
     shared: Vec<SharedConnection>,
 }
@@ -57,7 +57,7 @@ pub(super) enum Sender {
     Http2(http2::SendRequest<NativeContent>),
 }
 
-/// The hold one exchange has on its connection; dropping it makes the connection free for the next.
+/// The lease of a connection by one exchange; dropping it returns the connection to the pool.
 #[derive(Debug)]
 pub(crate) struct Lease(Hold);
 
@@ -67,17 +67,17 @@ enum Hold {
     Shared(SharedConnection),
 }
 
-/// Counts an open connection for as long as it lives.
+/// Counts an open connection while it exists.
 #[derive(Debug)]
 pub(super) struct OpenConnection(Rc<Cell<usize>>);
 
 impl Pool {
-    /// No connections yet, to addresses that a rule allows.
+    /// A pool without connections, for addresses that a rule allows.
     pub(super) fn to(addresses: AddressRule) -> Self {
         Self { shelves: RefCell::default(), open: Rc::default(), addresses }
     }
 
-    /// A connection that can take a request now, if there is one.
+    /// A connection that can accept a request now, if there is one.
     pub(super) fn take(self: &Rc<Self>, origin: &Origin) -> Option<(Sender, Lease)> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(origin)?;
@@ -90,12 +90,12 @@ impl Pool {
         Some(shared.lease())
     }
 
-    /// The lease of a new connection of one request at a time; [`Lease::returns`] gives it the sender to bring back.
+    /// The lease of a new connection for one request at a time; [`Lease::returns`] gives it the sender to return.
     pub(super) fn exclusive_lease(self: &Rc<Self>, origin: &Origin) -> Lease {
         Lease(Hold::Exclusive { sender: None, origin: origin.clone(), pool: Rc::downgrade(self) })
     }
 
-    /// Makes a new HTTP/2 connection known, and takes a place on it.
+    /// Adds a new HTTP/2 connection, and leases a stream of it.
     pub(super) fn share(&self, origin: &Origin, sender: http2::SendRequest<NativeContent>) -> (Sender, Lease) {
         let shared =
             SharedConnection { sender, in_flight: Rc::default(), last_used: Rc::new(Cell::new(Instant::now())) };
@@ -104,7 +104,7 @@ impl Pool {
         shared.lease()
     }
 
-    /// Counts a connection about to be opened, unless there are too many.
+    /// Counts a connection that will be opened, unless there are too many.
     pub(super) fn open_one(&self) -> Result<OpenConnection, UpstreamError> {
         if self.open.get() >= CONNECTIONS_MAX {
             return Err(UpstreamError::ConnectionLimitReached);
@@ -113,7 +113,7 @@ impl Pool {
         Ok(OpenConnection(Rc::clone(&self.open)))
     }
 
-    /// Lets go of what has been idle for [`IDLE_MAX`], and of closed connections.
+    /// Drops connections that have been idle for [`IDLE_MAX`], and closed ones.
     pub(super) fn drop_idle(&self) {
         self.shelves.borrow_mut().retain(|_, shelf| {
             shelf.exclusive.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < IDLE_MAX);
@@ -138,7 +138,7 @@ impl Pool {
 impl Shelf {
     fn take_exclusive(&mut self) -> Option<http1::SendRequest<NativeContent>> {
         self.exclusive.retain(|idle| !idle.sender.is_closed());
-        // One that is not ready is still busy with the end of its last exchange.
+        // A sender that is not ready is still finishing its last exchange.
         let ready = self.exclusive.iter().rposition(|idle| idle.sender.is_ready())?;
         Some(self.exclusive.remove(ready).sender)
     }
@@ -157,7 +157,7 @@ impl SharedConnection {
 }
 
 impl Lease {
-    /// Gives the lease the sender to bring back.
+    /// Gives the lease the sender to return.
     pub(super) fn returns(&mut self, used: Sender) {
         if let (Hold::Exclusive { sender, .. }, Sender::Http1(used)) = (&mut self.0, used) {
             *sender = Some(used);
@@ -201,7 +201,7 @@ impl Origin {
         Some(Self { https, authority })
     }
 
-    /// The host's name or address, brackets of an IPv6 address taken off.
+    /// The host's name or address, without the brackets of an IPv6 address.
     pub(super) fn host(&self) -> &str {
         let host = self.authority.host();
         host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
@@ -213,14 +213,15 @@ impl Origin {
     }
 }
 
-/// Below the 5 s to 75 s after which common servers close, less than which a race with their closing is seldom.
+/// Common servers close idle connections after 5 s to 75 s; a longer timeout would often race with their closing.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// Idle connections kept for a burst to come; what nginx documents as usual is 32 for each worker.
+/// Idle connections kept for the next burst; nginx documents 32 for each worker as typical.
 const IDLE_PER_ORIGIN_MAX: usize = 256;
 
-/// Open connections of one isolate: far below what file descriptors (often 65,536 a process) and local ports allow.
+/// Open connections of one isolate: far below the number of file descriptors (often 65,536 per process) and local
+/// ports.
 const CONNECTIONS_MAX: usize = 8_192;
 
-/// Streams at once on one HTTP/2 connection: what RFC 9113, section 6.5.2, recommends every server allows.
+/// Concurrent streams on one HTTP/2 connection: what RFC 9113, section 6.5.2, recommends that every server allows.
 const STREAMS_MAX: usize = 100;

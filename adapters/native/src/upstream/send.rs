@@ -1,4 +1,4 @@
-//! One exchange: on a pooled connection where there is one, on a new one otherwise.
+//! One exchange: on a pooled connection if there is one, otherwise on a new one.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(super) async fn exchange(
             },
         }
     }
-    // On the heap, because it is large and seldom: it would be moved about with every request that finds a connection.
+    // Boxed, because it is large and rarely used; otherwise every request with a pooled connection would move it.
     let fresh = Box::pin(connect(pool, tls, &origin, connect_timeout)).await?;
     match send_over(fresh, &origin, request).await {
         Ok(answer) => Ok(answer),
@@ -51,13 +51,13 @@ pub(super) async fn exchange(
 }
 
 enum Failure {
-    /// Not a byte of it was sent.
+    /// No byte of it was sent.
     Unsent(Box<Request<NativeContent>>),
-    /// It was sent, in part at least.
+    /// It was sent, at least partially.
     Sent(hyper::Error),
 }
 
-/// Hands the request to the connection at once: what waits for the answer holds no copy of it.
+/// Passes the request to the connection immediately: the future that waits for the response holds no copy of it.
 fn send_over(
     (mut sender, mut lease): (Sender, Lease),
     origin: &Origin,
@@ -87,7 +87,7 @@ fn unsent_or_sent(mut failure: TrySendError<Request<NativeContent>>) -> Failure 
     }
 }
 
-/// The request once more, if sending it twice does what sending it once does, and nothing of it is used up by sending.
+/// A copy of the request, if it is idempotent and sending it does not consume any content.
 fn spare(request: &Request<NativeContent>) -> Option<Box<Request<NativeContent>>> {
     let repeatable = matches!(
         *request.method(),
@@ -103,11 +103,11 @@ fn spare(request: &Request<NativeContent>) -> Option<Box<Request<NativeContent>>
     Some(Box::new(spare))
 }
 
-/// Origin-form target and a Host field, as HTTP/1.1 wants it.
+/// Origin-form target and a Host field, as HTTP/1.1 requires.
 fn fit_http1(request: &mut Request<NativeContent>, origin: &Origin) {
     *request.version_mut() = Version::HTTP_11;
     if !request.headers().contains_key(HOST) {
-        // One that went by way of a closed HTTP/2 connection has its host in the target.
+        // A request that was prepared for a closed HTTP/2 connection has its host in the target.
         let authority = request.uri().authority().unwrap_or(&origin.authority);
         if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
             request.headers_mut().insert(HOST, host);
@@ -117,7 +117,7 @@ fn fit_http1(request: &mut Request<NativeContent>, origin: &Origin) {
     *request.uri_mut() = Uri::from(target);
 }
 
-/// Absolute target whose authority is the Host field's, and no Host field, as HTTP/2 wants it.
+/// Absolute target with the authority of the Host field, and no Host field, as HTTP/2 requires.
 fn fit_http2(request: &mut Request<NativeContent>, origin: &Origin) {
     *request.version_mut() = Version::HTTP_2;
     let host = request.headers_mut().remove(HOST);
@@ -129,7 +129,7 @@ fn fit_http2(request: &mut Request<NativeContent>, origin: &Origin) {
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
     }
-    // HTTP/2 frames its own content; a length that is known goes along as it was.
+    // HTTP/2 has its own framing; a known length is sent unchanged.
     request.headers_mut().remove(TRANSFER_ENCODING);
     if request.body().is_empty() {
         request.headers_mut().remove(CONTENT_LENGTH);

@@ -12,7 +12,7 @@ use tollgate_edge::ports::Content;
 
 const CALL: UpstreamCall = UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(5_000) };
 
-/// Runs on one thread, as an isolate does.
+/// Runs on one thread, like an isolate.
 fn run(test: impl AsyncFnOnce()) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -41,7 +41,7 @@ async fn text(response: Response<NativeContent>) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// An upstream that handles each connection, in turn numbered from 0, as told; the base URL leads to it.
+/// An upstream with this handler for each connection, numbered from 0; returns its base URL.
 async fn listen<F: Future<Output = ()> + 'static>(handle: impl Fn(usize, TcpStream) -> F + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -54,7 +54,7 @@ async fn listen<F: Future<Output = ()> + 'static>(handle: impl Fn(usize, TcpStre
     format!("http://{address}")
 }
 
-/// Reads a head, and answers it with the given bytes; whether there was a head.
+/// Reads a head, and answers with the given bytes; returns whether there was a head.
 async fn answer(stream: &mut TcpStream, bytes: &str) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -68,7 +68,7 @@ async fn answer(stream: &mut TcpStream, bytes: &str) -> Option<String> {
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 #[test]
-fn a_connection_is_used_again_once_its_content_was_read() {
+fn a_connection_is_reused_when_its_content_was_read() {
     run(async || {
         let base = listen(async |number, mut stream| {
             let number = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{number}");
@@ -86,7 +86,7 @@ fn a_connection_is_used_again_once_its_content_was_read() {
 }
 
 #[test]
-fn the_request_goes_out_in_origin_form_with_a_host_and_a_length() {
+fn a_request_is_sent_in_origin_form_with_a_host_and_a_length() {
     run(async || {
         let seen = Rc::new(RefCell::new(Vec::new()));
         let heads = Rc::clone(&seen);
@@ -117,15 +117,15 @@ fn the_request_goes_out_in_origin_form_with_a_host_and_a_length() {
 }
 
 #[test]
-fn a_connection_that_died_idle_does_not_cost_the_next_request() {
+fn a_connection_closed_while_idle_does_not_fail_the_next_request() {
     run(async || {
-        // Every connection answers once and closes, unannounced.
+        // Every connection answers once and closes without an announcement.
         let base = listen(async |_, mut stream| {
             answer(&mut stream, OK).await;
         })
         .await;
         let upstream = upstream();
-        // Whether the closing has been seen when the next GET goes out is left to chance; before a POST it has been.
+        // Whether the close has been detected before the next GET is random; before a POST it has been.
         for (method, pause) in [(Method::GET, Duration::ZERO), (Method::POST, Duration::from_millis(20))] {
             for _ in 0..10 {
                 let response = upstream.exchange(request(method.clone(), &base, ""), &CALL).await.unwrap();
@@ -138,7 +138,7 @@ fn a_connection_that_died_idle_does_not_cost_the_next_request() {
 }
 
 #[test]
-fn a_request_is_repeated_only_where_that_is_safe() {
+fn a_request_is_repeated_only_if_that_is_safe() {
     run(async || {
         for (method, expected) in [
             (Method::GET, Ok(StatusCode::OK)),
@@ -205,7 +205,7 @@ fn failures_have_their_names() {
 }
 
 #[test]
-fn content_that_breaks_off_is_an_error_not_an_end() {
+fn interrupted_content_is_an_error_and_not_an_end() {
     run(async || {
         let base = listen(async |_, mut stream| {
             answer(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await;
@@ -220,7 +220,7 @@ fn content_that_breaks_off_is_an_error_not_an_end() {
 }
 
 #[test]
-fn content_past_the_time_of_the_exchange_is_broken_off() {
+fn content_is_aborted_at_the_timeout_of_the_exchange() {
     run(async || {
         let base = listen(async |_, mut stream| {
             answer(&mut stream, "HTTP/1.1 200 OK\r\n\r\n").await;
@@ -240,7 +240,7 @@ fn content_past_the_time_of_the_exchange_is_broken_off() {
 }
 
 #[test]
-fn content_past_its_limit_is_the_requests_error() {
+fn content_beyond_its_limit_is_the_requests_error() {
     run(async || {
         let base = listen(async |_, mut stream| {
             answer(&mut stream, "").await;
@@ -253,7 +253,7 @@ fn content_past_its_limit_is_the_requests_error() {
     });
 }
 
-/// A TLS server of the given name, with the PEM file of whom it is signed by.
+/// A TLS server with the given name, and the PEM file of its certificate authority.
 async fn listen_tls(name: &str, protocols: &[&[u8]]) -> (SocketAddr, tempfile::NamedTempFile) {
     let signed = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -315,7 +315,7 @@ fn tls_speaks_the_version_agreed_and_shares_an_http2_connection() {
 }
 
 #[test]
-fn a_certificate_that_does_not_prove_the_name_is_refused() {
+fn a_certificate_for_another_name_is_refused() {
     run(async || {
         let (address, authority) = listen_tls("elsewhere.example", &[]).await;
         let url = format!("https://localhost:{}/", address.port());
@@ -328,11 +328,11 @@ fn a_certificate_that_does_not_prove_the_name_is_refused() {
 }
 
 #[test]
-fn a_file_of_authorities_that_is_none_is_refused_by_name() {
+fn an_invalid_file_of_authorities_is_refused_by_name() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "no certificate").unwrap();
     let error = client_config(Some(file.path())).unwrap_err().to_string();
-    assert!(error.contains("holds no certificate"), "{error}");
+    assert!(error.contains("contains no certificate"), "{error}");
     let error = client_config(Some(std::path::Path::new("/no/such.pem"))).unwrap_err().to_string();
     assert!(error.contains("/no/such.pem cannot be read"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Whom this host trusts as an upstream over TLS.
+//! The certificate authorities for TLS with upstreams.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 
-/// Why the certificates to trust could not be read.
+/// Why the certificate authorities could not be read.
 #[derive(Debug, Error)]
 pub enum TrustError {
-    /// The file of further authorities is not readable as PEM.
+    /// The file of additional authorities is not readable as PEM.
     #[error("the certificate authorities in {} cannot be read: {source}; it must be a PEM file", path.display())]
     Unreadable {
         /// The file.
@@ -19,20 +19,20 @@ pub enum TrustError {
         /// What is wrong with it.
         source: pem::Error,
     },
-    /// The file holds no usable certificate.
-    #[error("{} holds no certificate that can be an authority", .0.display())]
+    /// The file contains no usable certificate.
+    #[error("{} contains no certificate of a certificate authority", .0.display())]
     Empty(PathBuf),
-    /// The cryptography this program was built with does not support the protocol versions asked for.
+    /// The cryptography provider of this program does not support the required protocol versions.
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
 
-/// The settings for TLS with upstreams: the platform's authorities, and those of one file besides.
+/// The settings for TLS with upstreams: the platform's authorities, and those of one additional file.
 ///
-/// A platform without any is no error: then every upstream over TLS is one whose certificate is not trusted.
+/// A platform without any is not an error: then no certificate of an upstream is trusted.
 ///
 /// # Errors
-/// [`TrustError`] when the file cannot be used.
+/// [`TrustError`] if the file cannot be used.
 pub fn client_config(extra: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -25,7 +25,7 @@ fn check(answer: &str, status: u16) {
 }
 
 #[tokio::test]
-async fn health_is_at_once_and_readiness_comes_with_a_bundle() {
+async fn health_is_immediate_and_readiness_needs_a_bundle() {
     let server = Running::start().await;
     check(&ask(&server, "GET /healthz", "", "").await, 200);
     check(&ask(&server, "GET /readyz", "", "").await, 503);
@@ -53,7 +53,7 @@ async fn metrics_count_exchanges_of_every_isolate() {
 const PURGES: &str = "POST /.tollgate/v1/purges";
 const METRICS: &str = "GET /.tollgate/v1/metrics";
 
-/// A server with a token for each role: `<role>` and 32 digits.
+/// A server with a token for each role: the role followed by 32 zeros.
 async fn with_tokens() -> Running {
     Running::with(|settings| {
         let bound = Role::ALL.map(|role| (role.secret_name().to_owned(), Secret::new(token(role))));
@@ -66,14 +66,14 @@ fn token(role: Role) -> String {
     format!("{}{}", role.as_str(), "0".repeat(32))
 }
 
-fn bearing(role: Role) -> String {
+fn with_token(role: Role) -> String {
     format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", token(role))
 }
 
 #[tokio::test]
-async fn pages_in_a_browser_and_names_that_lead_here_are_refused() {
+async fn web_pages_and_rebound_names_are_refused() {
     let server = with_tokens().await;
-    let fields = bearing(Role::Purge);
+    let fields = with_token(Role::Purge);
     let all = r#"{"all":true}"#;
     check(&ask(&server, PURGES, &format!("{fields}origin: http://evil.example\r\n"), all).await, 403);
     check(&ask(&server, PURGES, &format!("{fields}sec-fetch-site: cross-site\r\n"), all).await, 403);
@@ -82,16 +82,16 @@ async fn pages_in_a_browser_and_names_that_lead_here_are_refused() {
 }
 
 #[tokio::test]
-async fn metrics_ask_for_a_token_once_one_is_bound_and_health_never_does() {
+async fn metrics_require_a_token_if_one_is_bound_and_health_does_not() {
     let open = Running::start().await;
     check(&ask(&open, "GET /metrics", "", "").await, 200);
     check(&ask(&open, METRICS, "", "").await, 404);
     let server = with_tokens().await;
     check(&ask(&server, "GET /metrics", "", "").await, 401);
     check(&ask(&server, "GET /metrics", "authorization: Bearer read\r\n", "").await, 401);
-    check(&ask(&server, "GET /metrics", &bearing(Role::Purge), "").await, 403);
-    check(&ask(&server, "GET /metrics", &bearing(Role::Read), "").await, 200);
-    let answer = ask(&server, METRICS, &bearing(Role::Operate), "").await;
+    check(&ask(&server, "GET /metrics", &with_token(Role::Purge), "").await, 403);
+    check(&ask(&server, "GET /metrics", &with_token(Role::Read), "").await, 200);
+    let answer = ask(&server, METRICS, &with_token(Role::Operate), "").await;
     check(&answer, 200);
     assert!(answer.contains(r#""scope":"process""#), "{answer}");
     check(&ask(&server, "GET /healthz", "", "").await, 200);
@@ -100,8 +100,8 @@ async fn metrics_ask_for_a_token_once_one_is_bound_and_health_never_does() {
 #[tokio::test]
 async fn refused_requests_for_metrics_are_logged_and_limited_as_refused_calls() {
     let server = with_tokens().await;
-    check(&ask(&server, "GET /metrics", &bearing(Role::Read), "").await, 200);
-    check(&ask(&server, "GET /metrics", &bearing(Role::Purge), "").await, 403);
+    check(&ask(&server, "GET /metrics", &with_token(Role::Read), "").await, 200);
+    check(&ask(&server, "GET /metrics", &with_token(Role::Purge), "").await, 403);
     let wrong = format!("authorization: Bearer {}\r\n", "w".repeat(32));
     for _ in 0..20 {
         check(&ask(&server, "GET /metrics", &wrong, "").await, 401);
@@ -111,7 +111,7 @@ async fn refused_requests_for_metrics_are_logged_and_limited_as_refused_calls() 
         check(&answer, 429);
         assert!(answer.contains("retry-after: "), "{answer}");
     }
-    check(&ask(&server, "GET /metrics", &bearing(Role::Read), "").await, 200);
+    check(&ask(&server, "GET /metrics", &with_token(Role::Read), "").await, 200);
     let audit: Vec<Value> =
         server.log.wait_for(21).await.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(audit.len(), 21, "the role that does not allow it, and 20 wrong tokens: {audit:?}");
@@ -120,8 +120,8 @@ async fn refused_requests_for_metrics_are_logged_and_limited_as_refused_calls() 
 }
 
 #[tokio::test]
-async fn clients_do_not_reach_the_endpoint_unless_it_is_told_to_answer_them() {
-    let asked = |role| format!("{METRICS} HTTP/1.1\r\nhost: h\r\n{}connection: close\r\n\r\n", bearing(role));
+async fn clients_reach_the_endpoint_only_if_it_is_enabled_for_them() {
+    let asked = |role| format!("{METRICS} HTTP/1.1\r\nhost: h\r\n{}connection: close\r\n\r\n", with_token(role));
     let server = with_tokens().await;
     server.publish(&plain_upstream().await, json!({"path": "/{rest...}"}));
     check(&server.send(asked(Role::Read)).await, 404);
@@ -136,7 +136,7 @@ async fn clients_do_not_reach_the_endpoint_unless_it_is_told_to_answer_them() {
 }
 
 #[tokio::test]
-async fn a_purged_url_is_fetched_anew_by_every_isolate() {
+async fn a_purged_url_is_fetched_again_by_every_isolate() {
     let server = with_tokens().await;
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
@@ -158,13 +158,13 @@ async fn a_purged_url_is_fetched_anew_by_every_isolate() {
         assert!(server.get("/api/x?a=1").await.ends_with("\r\n\r\n0"));
     }
     let purge = |url: &str| format!(r#"{{"url":"{url}"}}"#);
-    let fields = bearing(Role::Purge);
+    let fields = with_token(Role::Purge);
     check(&ask(&server, PURGES, &fields, &purge("http://h/elsewhere")).await, 404);
     let answer = ask(&server, PURGES, &fields, &purge("http://h/api/x?a=1")).await;
     check(&answer, 200);
     let body: Value = serde_json::from_str(answer.rsplit("\r\n\r\n").next().unwrap()).unwrap();
     assert_eq!(body["keys"][0].as_str().unwrap().len(), 64);
-    // Every isolate looks at the records twice a second.
+    // Every isolate checks the records twice a second.
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     let answered = server.log.all().len();
     assert!(server.get("/api/x?a=1").await.ends_with("\r\n\r\n1"));

@@ -47,7 +47,7 @@ async fn ambiguous_heads_are_refused() {
 }
 
 #[tokio::test]
-async fn heads_past_their_bounds_are_refused() {
+async fn heads_beyond_their_bounds_are_refused() {
     let server = Running::start().await;
     server.publish(&plain_upstream().await, json!({}));
     let large = format!("GET /api/x HTTP/1.1\r\nhost: h\r\nx: {}\r\nconnection: close\r\n\r\n", "y".repeat(100_000));
@@ -62,7 +62,7 @@ async fn heads_past_their_bounds_are_refused() {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_end_costs_the_connection() {
+async fn a_head_that_does_not_end_closes_the_connection() {
     let server = Running::with(|settings| settings.head_timeout = Duration::from_millis(300)).await;
     for beginning in ["", "PRI", "GET /api/x HTTP/1.1\r\nhost: h\r\nx-slow: "] {
         let begun = Instant::now();
@@ -87,7 +87,7 @@ async fn connections_past_the_bound_wait_for_their_turn() {
     let mut third = server.connect().await;
     third.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     let early = tokio::time::timeout(Duration::from_millis(200), third.readable()).await;
-    assert!(early.is_err(), "the third is answered while two are open");
+    assert!(early.is_err(), "the third is served while two are open");
     drop(first);
     assert!(until(&mut third, "ok").await.starts_with("HTTP/1.1 200"));
 }
@@ -146,7 +146,7 @@ async fn tls_offers_http2_and_serves_both() {
 }
 
 #[tokio::test]
-async fn files_for_tls_that_are_none_are_refused_by_name() {
+async fn invalid_tls_files_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let files = TlsFiles { certificate: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
     let records = tollgate_native::RecordStore::in_memory().unwrap();

@@ -1,4 +1,4 @@
-//! The end of a server: what is open ends well, what is counted is kept.
+//! The stop of a server: open exchanges finish, counters are kept.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,10 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::running::{PATIENCE, Running, head, plain_upstream, rest, until, upstream};
+use crate::running::{Running, TIMEOUT, head, plain_upstream, rest, until, upstream};
 
 #[tokio::test]
-async fn open_exchanges_end_and_nobody_new_is_let_in() {
+async fn open_exchanges_finish_and_no_new_connection_is_accepted() {
     let server = Running::start().await;
     let slow = upstream(async |mut stream| {
         head(&mut stream).await;
@@ -26,15 +26,15 @@ async fn open_exchanges_end_and_nobody_new_is_let_in() {
     let idle = server.connect().await;
     let (ended, log) = server.stop();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(TcpStream::connect(address).await.is_err(), "a newcomer is let in");
+    assert!(TcpStream::connect(address).await.is_err(), "a new connection is accepted");
     assert_eq!(rest(&mut stream).await, "done");
-    tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(TIMEOUT, ended).await.unwrap().unwrap().unwrap();
     assert_eq!(log.all().len(), 1, "the exchange's record is written");
     drop(idle);
 }
 
 #[tokio::test]
-async fn the_grace_is_the_longest_an_end_takes() {
+async fn the_grace_period_limits_the_stop() {
     let server = Running::with(|settings| settings.grace = Duration::from_millis(300)).await;
     let endless = upstream(async |mut stream| {
         head(&mut stream).await;
@@ -48,7 +48,7 @@ async fn the_grace_is_the_longest_an_end_takes() {
     until(&mut stream, "begun").await;
     let begun = Instant::now();
     let (ended, _) = server.stop();
-    tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(TIMEOUT, ended).await.unwrap().unwrap().unwrap();
     let took = begun.elapsed();
     assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(3), "{took:?}");
 }
@@ -70,7 +70,7 @@ async fn counters_outlive_the_server() {
 }
 
 #[tokio::test]
-async fn what_waits_to_be_exported_is_sent_at_the_end() {
+async fn pending_exports_are_sent_at_the_stop() {
     let server = Running::start().await;
     let (posted, mut seen) = tokio::sync::mpsc::channel(10);
     let collector = upstream(move |mut stream| {
@@ -87,7 +87,7 @@ async fn what_waits_to_be_exported_is_sent_at_the_end() {
     server.publish_telling(&plain_upstream().await, json!({}), &hour);
     assert!(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
     let (ended, _) = server.stop();
-    tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(TIMEOUT, ended).await.unwrap().unwrap().unwrap();
     let first = seen.try_recv().unwrap();
     assert!(first.starts_with("POST /v1/traces "), "{first}");
 }

@@ -1,4 +1,4 @@
-//! What becomes of requests.
+//! How requests are handled.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +24,7 @@ async fn without_a_bundle_there_is_a_503_and_publishing_mends_it() {
 }
 
 #[tokio::test]
-async fn internal_hosts_answer_at_internal_addresses_alone() {
+async fn internal_hosts_are_available_at_internal_addresses_only() {
     let server = Running::with(|settings| {
         let address = settings.listen[0].address;
         settings.listen.push(Listen { address, tls: None, inside: true });
@@ -43,9 +43,9 @@ async fn internal_hosts_answer_at_internal_addresses_alone() {
 }
 
 #[tokio::test]
-async fn content_streams_both_ways_while_it_comes() {
+async fn content_streams_both_ways() {
     let server = Running::start().await;
-    // Sends back each byte it gets, at once, as a chunk.
+    // Sends each received byte back immediately, as a chunk.
     let echo = upstream(async |mut stream| {
         let Some(head) = head(&mut stream).await else { return };
         assert!(head.contains("transfer-encoding: chunked"), "{head}");
@@ -67,7 +67,7 @@ async fn content_streams_both_ways_while_it_comes() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_holds_the_upstream_back() {
+async fn a_client_that_does_not_read_slows_the_upstream() {
     let server = Running::start().await;
     let sent = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sent);
@@ -89,13 +89,13 @@ async fn a_client_that_does_not_read_holds_the_upstream_back() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let after_a_second = sent.load(Ordering::Relaxed);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    // Socket buffers take some megabytes; then nothing moves.
+    // Socket buffers hold some megabytes; then the transfer stops.
     assert_eq!(sent.load(Ordering::Relaxed), after_a_second);
     assert!(after_a_second < 32 * 1024 * 1024, "{after_a_second}");
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_leaves_one_record_and_frees_the_upstream() {
+async fn a_disconnected_client_is_recorded_once_and_frees_the_upstream() {
     let server = Running::start().await;
     let (closed, mut seen) = tokio::sync::mpsc::channel(1);
     let endless = upstream(move |mut stream| {
@@ -124,7 +124,7 @@ async fn a_client_that_goes_away_leaves_one_record_and_frees_the_upstream() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_before_the_answer_leaves_its_record_too() {
+async fn a_client_that_disconnects_before_the_response_is_recorded_too() {
     let server = Running::start().await;
     let slow = upstream(async |mut stream| {
         head(&mut stream).await;
@@ -153,7 +153,7 @@ async fn isolates_share_counters() {
 }
 
 #[tokio::test]
-async fn a_store_switched_off_is_felt_and_felt_no_more_once_on() {
+async fn an_unavailable_store_has_an_effect_until_it_is_available_again() {
     let server = Running::start().await;
     server.publish(&plain_upstream().await, json!({"limit": [0]}));
     server.faults.set(FaultyStore::Counters, true);
@@ -163,7 +163,7 @@ async fn a_store_switched_off_is_felt_and_felt_no_more_once_on() {
 }
 
 #[tokio::test]
-async fn chunked_coding_that_is_none_is_the_clients_error() {
+async fn invalid_chunked_coding_is_the_clients_error() {
     let server = Running::start().await;
     let patient = upstream(async |mut stream| {
         head(&mut stream).await;

@@ -1,4 +1,4 @@
-//! The server as its clients meet it: real sockets, a real store, the production pipeline.
+//! The server from the view of clients: real sockets, a real store, the production pipeline.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod admin;

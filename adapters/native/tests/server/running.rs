@@ -1,4 +1,4 @@
-//! A server that runs, an upstream behind it, and a client that sends the bytes it is given.
+//! A running server with an upstream, and a client that sends given bytes.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -97,7 +97,7 @@ impl Running {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Sends the bytes on a connection of their own and returns all that comes until it closes.
+    /// Sends the bytes on a new connection and returns everything received until it closes.
     pub(crate) async fn send(&self, bytes: impl AsRef<[u8]>) -> String {
         send(self.address, bytes).await
     }
@@ -106,7 +106,7 @@ impl Running {
         self.send(format!("GET {target} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")).await
     }
 
-    /// Tells the server to stop; what is returned ends with it.
+    /// Stops the server; the returned future completes when it has stopped.
     pub(crate) fn stop(self) -> (JoinHandle<Result<(), StartError>>, Lines) {
         let _ = self.stop.send(());
         (self.ended, self.log)
@@ -115,17 +115,17 @@ impl Running {
 
 pub(crate) async fn send(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // A server that has answered may close before all is sent.
+    // A server that has answered may close the connection before everything is sent.
     let _ = stream.write_all(bytes.as_ref()).await;
     rest(&mut stream).await
 }
 
-/// All that comes until the connection closes.
+/// Everything received until the connection closes.
 pub(crate) async fn rest(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     let reading = stream.read_to_end(&mut all);
-    // A connection that is reset has said what it had to say.
-    let _ = tokio::time::timeout(PATIENCE, reading).await.expect("the server closes in time");
+    // A reset is not an error here: the bytes received before it are used.
+    let _ = tokio::time::timeout(TIMEOUT, reading).await.expect("the server closes in time");
     String::from_utf8_lossy(&all).into_owned()
 }
 
@@ -137,11 +137,11 @@ pub(crate) async fn until(stream: &mut TcpStream, end: &str) -> String {
             got.push(stream.read_u8().await.expect("more comes"));
         }
     };
-    tokio::time::timeout(PATIENCE, reading).await.expect("it comes in time");
+    tokio::time::timeout(TIMEOUT, reading).await.expect("it comes in time");
     String::from_utf8(got).unwrap()
 }
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The log, as lines.
 #[derive(Clone, Default)]
@@ -164,20 +164,20 @@ impl Lines {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Waits for as many lines.
+    /// Waits for this number of lines.
     pub(crate) async fn wait_for(&self, count: usize) -> Vec<String> {
         let waiting = async {
             while self.all().len() < count {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, waiting).await;
+        let in_time = tokio::time::timeout(TIMEOUT, waiting).await;
         assert!(in_time.is_ok(), "{count} lines were awaited: {:?}", self.all());
         self.all()
     }
 }
 
-/// An upstream that handles each connection as told; its URL.
+/// An upstream with this handler for each connection; returns its URL.
 pub(crate) async fn upstream<F>(handle: impl Fn(TcpStream) -> F + Send + 'static) -> String
 where
     F: Future<Output = ()> + Send + 'static,

@@ -1,35 +1,37 @@
-//! One attempt to change a bucket, as a machine that asks for one call of the store at a time.
+//! One attempt to change a bucket, as a state machine that requests one call of the store at a time.
 //!
-//! Spin's compare-and-swap compares only where a value was read; a swap of an absent key writes whatever is there by then.
-//! So a bucket is only ever changed while it has a value, and how it gets its first one is the difficulty: its creator may
-//! die on the way, or be slow and then write over what others have done since.
+//! Spin's compare-and-swap compares only if a value was read; a swap of an absent key overwrites whatever was stored
+//! since. So a bucket is only changed while it has a value. The difficulty is to create the first value: its creator
+//! may fail in between, or be slow and then overwrite later changes of others.
 //!
-//! - Whoever draws the first ticket creates the first generation of the bucket. Others wait; one that has waited in vain takes
-//!   over, which is counted, and creates the next generation, under a key that only it creates.
-//! - A creator first sees that no earlier generation can come into use: it seals those that are claimed. Then it claims its
-//!   own, looks whether somebody has taken over since, and only then makes it usable, comparing with its claim.
-//! - Only a usable generation is ever read or changed, always comparing.
+//! - The attempt that draws the first ticket creates the first generation of the bucket. Others wait. An attempt that
+//!   has waited too long takes over, which is counted, and creates the next generation, under a key that only it
+//!   creates.
+//! - A creator first ensures that no earlier generation can become usable: it seals those that are claimed. Then it
+//!   claims its own generation, checks that there was no takeover since, and only then makes it usable, comparing with
+//!   its claim.
+//! - Only a usable generation is read or changed, always with a comparison.
 //!
-//! So at most one generation becomes usable: were an earlier creator about to make its own usable, it would have looked for
-//! takeovers before this one was counted, hence have claimed before, and this one would have sealed that claim. The tests
-//! walk through every order in which several attempts can meet.
+//! So at most one generation becomes usable: if an earlier creator is about to make its generation usable, it has
+//! checked for takeovers before this takeover was counted. It has therefore claimed its generation before, and this
+//! attempt would have sealed that claim. The tests run all interleavings of several attempts.
 
 use tollgate_core::cell::CellError;
 
 /// A call to the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Call {
-    /// Reads a generation, and begins a compare-and-swap of it.
+    /// Reads a generation, and starts a compare-and-swap of it.
     Read(u64),
-    /// Ends the compare-and-swap that the last reading began.
+    /// Completes the compare-and-swap that the last read started.
     Swap(Vec<u8>),
-    /// Adds one to the tickets drawn.
+    /// Increments the number of tickets.
     DrawTicket,
-    /// Adds to the takeovers: 0 reads how many there are.
+    /// Adds to the number of takeovers; adding 0 reads it.
     Takeovers(i64),
 }
 
-/// The store's answer to a call.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Value(Option<Vec<u8>>),
@@ -39,74 +41,74 @@ pub(super) enum Answer {
     Number(i64),
 }
 
-/// What comes next.
+/// The next step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Step<T> {
     Ask(Attempt<T>, Call),
-    /// The change was made, or there was nothing to change.
+    /// The change was applied, or there was nothing to change.
     Done(T),
-    /// Others were faster, or the bucket has no usable generation yet.
+    /// There was a conflict with others, or the bucket has no usable generation yet.
     Again,
 }
 
-/// What `change` makes of the usable value of a bucket: an answer, and the new value if there is one.
+/// The result of `change` for the usable value of a bucket: an answer, and the new value if there is one.
 pub(super) type Changed<T> = Result<(T, Option<Vec<u8>>), CellError>;
 
-/// An attempt that waits for an answer.
+/// An attempt that waits for the result of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Attempt<T> {
-    /// Whether it has waited long enough for others.
+    /// Whether it has waited long enough for others, so that it takes over.
     takes_over: bool,
     awaits: Awaits<T>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Awaits<T> {
-    /// A generation's value, on the way to the usable one; `last` is the last there may be, where that is known.
+    /// The value of a generation, in the search for the usable one; `last` is the last possible one, if known.
     Value {
         generation: u64,
         last: Option<u64>,
     },
-    /// Whether the change took place.
+    /// Whether the swap succeeded.
     Changed(T),
-    /// How often the bucket was taken over, having seen no usable first generation.
+    /// The number of takeovers, after reading that the first generation is not usable.
     Takeovers,
     Ticket,
-    /// The takeover of its own.
+    /// The number of its own takeover.
     Takeover,
-    /// The value of a generation before the one that it creates.
+    /// The value of an earlier generation.
     Earlier {
         own: u64,
         generation: u64,
     },
-    /// Whether that was sealed.
+    /// Whether the earlier generation was sealed.
     Sealed {
         own: u64,
         generation: u64,
     },
-    /// The reading of its own generation before it is claimed.
+    /// The value of its own generation before the claim.
     Unclaimed {
         own: u64,
     },
     Claimed {
         own: u64,
     },
-    /// How often the bucket was taken over, having claimed.
+    /// The number of takeovers, after its claim.
     Contest {
         own: u64,
     },
-    /// The reading of its own claim.
+    /// The value of its own claim.
     Claim,
 }
 
 impl<T> Attempt<T> {
-    /// Begins; `takes_over` says that earlier attempts have waited for a creator in vain.
+    /// Starts an attempt; `takes_over` says that earlier attempts have waited too long for a creator.
     pub(super) fn begin(takes_over: bool) -> (Self, Call) {
         let awaits = Awaits::Value { generation: FIRST, last: None };
         (Self { takes_over, awaits }, Call::Read(FIRST))
     }
 
-    /// Goes on with the answer to the last call.
+    /// Continues with the result of the last call.
     pub(super) fn go_on(
         self,
         answer: Answer,
@@ -152,7 +154,7 @@ impl<T> Attempt<T> {
                     ask(awaits, Call::Read(next))
                 }
             },
-            // Sealed or not: read again, it has become usable where it could not be sealed.
+            // Sealed or not: it is read again, because it has become usable if it could not be sealed.
             (Awaits::Sealed { own, generation }, Answer::Swapped(_)) => {
                 ask(Awaits::Earlier { own, generation }, Call::Read(generation))
             }
@@ -172,7 +174,7 @@ impl<T> Attempt<T> {
                 }
                 Bucket::None | Bucket::Sealed | Bucket::Usable(_) => Ok(Step::Again),
             },
-            // The driver answers what was asked.
+            // The driver returns the result of the requested call.
             (_, Answer::Value(_) | Answer::Swapped(_) | Answer::Number(_)) => Ok(Step::Again),
         }
     }
@@ -192,13 +194,13 @@ impl<T> Attempt<T> {
     }
 }
 
-/// What a generation of a bucket holds.
+/// The value of a generation of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bucket<'v> {
     None,
-    /// Its creator is at work.
+    /// Its creator has claimed it.
     Claimed,
-    /// Somebody has taken over from its creator: it is never used.
+    /// There was a takeover: it is never used.
     Sealed,
     /// The table of cells, if there is one yet.
     Usable(Option<&'v [u8]>),
@@ -221,7 +223,7 @@ fn usable(table: Option<&[u8]>) -> Vec<u8> {
     [&[USABLE], table.unwrap_or_default()].concat()
 }
 
-/// The generation that the last of so many takeovers creates.
+/// The generation that the takeover with this number creates.
 fn last_of(takeovers: i64) -> u64 {
     FIRST.saturating_add(u64::try_from(takeovers).unwrap_or(0))
 }

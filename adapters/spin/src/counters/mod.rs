@@ -1,8 +1,8 @@
 //! Cells by compare-and-swap in Spin's key-value store, through `wasi:keyvalue`.
 //!
-//! The store has no expiry, so a key per cell would stay for ever, and every client address would leave one. Cells
-//! therefore share a fixed number of buckets, and each write drops the cells that are idle. What one attempt to change a
-//! bucket asks of the store is [`attempt`]'s.
+//! The store has no expiry, so a key per cell would never be removed, and every client address would leave one. Cells
+//! therefore share a fixed number of buckets, and each write drops the idle cells. [`attempt`] defines the calls of one
+//! attempt to change a bucket.
 
 mod attempt;
 
@@ -26,17 +26,17 @@ pub struct SpinCounters {
     bucket: OnceCell<Bucket>,
 }
 
-/// Buckets of a gateway: enough that busy cells seldom share one, few enough to bound the store.
+/// Buckets of a gateway: enough that busy cells rarely share one, few enough to bound the store.
 const BUCKETS: u32 = 1 << 16;
-/// Cells in one bucket that are not idle at once. Past it the bucket is full rather than forgetful, because whoever could
-/// crowd a bucket could otherwise make it forget its own charges.
+/// Maximum number of cells in one bucket that are not idle. Beyond it the bucket is full and nothing is dropped,
+/// because a client that fills a bucket could otherwise remove its own charges.
 const CELLS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("it is not 0");
 /// Attempts against other instances that write the same bucket.
 const ATTEMPTS_MAX: u32 = 12;
-/// Attempts before a creator of a bucket that has not come to an end is taken for dead: some 70 ms.
+/// Attempts before an unfinished creator of a bucket is assumed to have failed: about 70 ms.
 const PATIENT_ATTEMPTS: u32 = 8;
 const NANOS_PER_US: u64 = 1_000;
-/// How much longer each further attempt waits, and as much again at most by chance.
+/// The increase of the delay with each further attempt, and the maximum of its random part.
 const BACKOFF_MS: u64 = 2;
 
 impl Counters for SpinCounters {
@@ -47,7 +47,7 @@ impl Counters for SpinCounters {
     async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault> {
         let begun = monotonic_clock::now();
         for number in 0..ATTEMPTS_MAX {
-            // Others may have changed the cells meanwhile: a try has a time of its own.
+            // Others may have changed the cells meanwhile, so each attempt reads the time again.
             let now = || now.plus_micros(monotonic_clock::now().saturating_sub(begun) / NANOS_PER_US);
             if let Some(outcome) = self.attempt(update, now, number >= PATIENT_ATTEMPTS)? {
                 return Ok(outcome);
@@ -64,7 +64,7 @@ impl SpinCounters {
         Self { gateway: gateway.to_owned(), bucket: OnceCell::new() }
     }
 
-    /// One attempt; `None` if others were faster.
+    /// One attempt; `None` if it conflicted with others.
     fn attempt(
         &self,
         update: &Update,
@@ -116,7 +116,7 @@ fn changed(applied: Applied) -> Changed<Outcome> {
 struct Keys<'s> {
     store: &'s Bucket,
     key: String,
-    /// The compare-and-swap that the last reading began.
+    /// The compare-and-swap that the last read started.
     swap: Option<Cas>,
 }
 

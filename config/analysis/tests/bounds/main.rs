@@ -81,7 +81,7 @@ impl Bench {
     }
 
     fn isolate() -> Rc<Isolate> {
-        Rc::new(Isolate::new(IsolateSettings { gateway: "g".into(), freshness: Freshness::Behind }))
+        Rc::new(Isolate::new(IsolateSettings { gateway: "g".into(), freshness: Freshness::Cached }))
     }
 
     /// An isolate in which another request is the one that exports.

@@ -4,7 +4,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use super::*;
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_burst_passes_and_the_refusal_says_when_the_next_does() {
+fn a_burst_passes_and_the_refusal_contains_the_wait() {
     let (mut subject, charge) = (Subject::default(), [gcra("p", 10, 1_000, 3, 1)]);
     for remaining in [2, 1, 0] {
         let outcome = subject.charge(&charge, NOW);
@@ -38,7 +38,7 @@ fn one_refusal_leaves_every_quota_of_the_update_uncharged() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_quota_that_is_named_twice_is_charged_twice() {
+fn a_quota_that_occurs_twice_is_charged_twice() {
     let (mut subject, twice) = (Subject::default(), [gcra("p", 1, 1_000, 3, 1), gcra("p", 1, 1_000, 3, 1)]);
     let outcome = subject.charge(&twice, NOW);
     assert_eq!(outcome.verdicts().map(|verdict| verdict.remaining).collect::<Vec<_>>(), [2, 1]);
@@ -47,7 +47,7 @@ fn a_quota_that_is_named_twice_is_charged_twice() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_cell_is_idle_once_its_quotas_are_whole() {
+fn a_cell_is_idle_when_its_quotas_are_available() {
     let mut subject = Subject::default();
     subject.charge(&[gcra("p", 1, 1_000, 3, 2)], NOW);
     assert_eq!(subject.cell.idle_at(), Some(NOW.plus_millis(2_000)));
@@ -58,7 +58,7 @@ fn a_cell_is_idle_once_its_quotas_are_whole() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_late_writer_is_not_refused_where_nothing_is_used() {
+fn a_late_writer_is_not_refused_if_quota_remains() {
     let (mut subject, charge) = (Subject::default(), [gcra("p", 1_000_000, 1_000, 1_000_000, 1)]);
     for late_ms in [0, 2_000, 5_000, 59_000] {
         assert!(subject.charge(&charge, NOW.minus_millis(late_ms)).granted, "{late_ms} ms late");
@@ -69,7 +69,7 @@ fn a_late_writer_is_not_refused_where_nothing_is_used() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_backward_clock_pays_nothing_back() {
+fn a_backward_clock_refunds_nothing() {
     let (mut subject, charge) = (Subject::default(), [gcra("p", 1, 1_000, 2, 1)]);
     subject.charge(&charge, NOW);
     subject.charge(&charge, NOW);
@@ -79,7 +79,7 @@ fn a_backward_clock_pays_nothing_back() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn smaller_numbers_wait_for_what_larger_ones_charged_and_do_not_reset_them() {
+fn a_lowered_limit_keeps_earlier_charges() {
     let (mut subject, large, small) =
         (Subject::default(), [gcra("p", 1, 1_000, 1_000, 998)], [gcra("p", 1, 1_000, 2, 1)]);
     assert!(subject.charge(&large, NOW).granted);
@@ -143,7 +143,8 @@ proptest! {
         }
         for (place, first) in granted.iter().enumerate() {
             for (count, last) in (1u64..).zip(&granted[place..]) {
-                // The writers are up to 200 ms late, so a span may look that much shorter than the cell saw it.
+                // The writers are up to 200 ms late, so a period may look shorter by this amount than it is for the
+                // cell.
                 let span_ms = last.millis_since(*first) + 200;
                 let most = u64::from(burst) + span_ms * u64::from(rate) / 1_000;
                 prop_assert!(count <= most, "{count} passed in {span_ms} ms, {most} allowed");

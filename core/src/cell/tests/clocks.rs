@@ -47,7 +47,7 @@ fn two_clocks_that_differ_by_hours_create_no_permit_while_both_come_by() {
     }
 }
 
-/// Where each writer's clock is, and who comes by after how long.
+/// The offset of each writer's clock, and which writer updates after which delay.
 fn writers() -> impl Strategy<Value = (Vec<u64>, Vec<(prop::sample::Index, u64)>)> {
     let ahead_ms = proptest::collection::vec(0..=5 * MINUTE_MS, 1..5);
     let wait_ms = prop_oneof![4 => 0u64..50, 1 => 0..2 * MINUTE_MS];
@@ -70,7 +70,7 @@ proptest! {
         }
     }
 
-    /// A store keeps what an update changed, and not that a refused one came by.
+    /// A store keeps the change of an update; a refused update leaves no trace.
     #[test]
     fn no_permit_is_created_where_refused_updates_are_not_stored(
         (ahead_ms, events) in writers(), rate in 1u32..200, burst in 1u32..20,

@@ -8,7 +8,7 @@ fn charge() -> Operation {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_state_survives_its_bytes() {
+fn a_state_is_decoded_from_its_encoding() {
     let mut subject = Subject::default();
     subject.charge(&[gcra("p", 1, 1_000, 5, 2), gcra("q", 7, 1_000, 5, 2)], NOW);
     subject.apply(held_of(1, 500), &[charge()], NOW);
@@ -18,7 +18,7 @@ fn a_state_survives_its_bytes() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_newer_state_is_refused_and_left_as_it_is() {
+fn a_newer_state_is_refused_and_unchanged() {
     let mut bytes = Cell::default().to_bytes();
     bytes[0] = Cell::VERSION + 1;
     let newer = CellError::NewerVersion { found: Cell::VERSION + 1, known: Cell::VERSION };
@@ -29,7 +29,7 @@ fn a_newer_state_is_refused_and_left_as_it_is() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_damaged_state_is_no_empty_one() {
+fn a_damaged_state_is_not_treated_as_empty() {
     let good = Cell::default().to_bytes();
     for bytes in [&b""[..], b"\0", b"\x01", b"\x01{}", &good[..good.len() - 1], &[good.as_slice(), b"\0"].concat()] {
         assert_eq!(apply(Some(bytes), final_of(1), &[charge()], NOW), Err(CellError::Damaged), "{bytes:?}");
@@ -37,7 +37,7 @@ fn a_damaged_state_is_no_empty_one() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn an_owner_in_another_place_answers_as_the_cell_does() {
+fn a_remote_owner_answers_like_the_cell() {
     let request = write_request(final_of(1), &[charge()]);
     let served = serve(None, &request, NOW);
     let applied = apply(None, final_of(1), &[charge()], NOW).unwrap();

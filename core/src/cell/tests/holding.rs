@@ -14,7 +14,7 @@ fn replies(subject: &mut Subject, number: u64, operation: Operation, reply: &Rep
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn what_is_held_counts_until_it_is_released() {
+fn held_charges_count_until_they_are_released() {
     let mut subject = Subject::default();
     assert!(subject.apply(held_of(1, 1_000), &charge(2), NOW).granted);
     assert!(!subject.apply(final_of(2), &charge(1), NOW).granted);
@@ -24,7 +24,7 @@ fn what_is_held_counts_until_it_is_released() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn what_is_confirmed_stands_when_its_time_is_over() {
+fn confirmed_charges_are_kept_when_their_time_has_expired() {
     let (mut confirmed, hour) = (Subject::default(), [Operation::Charge(gcra("p", 1, 3_600_000, 1, 1))]);
     assert!(confirmed.apply(held_of(1, 1_000), &hour, NOW).granted);
     let mut orphaned = confirmed.clone();
@@ -33,11 +33,11 @@ fn what_is_confirmed_stands_when_its_time_is_over() {
     let over = NOW.plus_millis(1_000);
     assert!(!confirmed.apply(final_of(2), &hour, over).granted);
     assert!(!orphaned.apply(final_of(2), &hour, NOW.plus_millis(999)).granted);
-    assert!(orphaned.apply(final_of(3), &hour, over).granted, "an orphan is given back");
+    assert!(orphaned.apply(final_of(3), &hour, over).granted, "an orphaned hold is refunded");
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn what_is_confirmed_can_be_released_within_its_time() {
+fn confirmed_charges_can_be_released_within_their_time() {
     let mut subject = Subject::default();
     assert!(subject.apply(held_of(1, 1_000), &charge(2), NOW).granted);
     replies(&mut subject, 1, Operation::Confirm, &Reply::Confirmed);
@@ -46,7 +46,7 @@ fn what_is_confirmed_can_be_released_within_its_time() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_charge_that_arrives_after_its_release_takes_no_effect() {
+fn a_charge_that_arrives_after_its_release_has_no_effect() {
     let mut subject = Subject::default();
     replies(&mut subject, 1, Operation::Release, &Reply::NotHeld);
     assert!(!subject.apply(held_of(1, 1_000), &charge(1), NOW).granted);
@@ -76,7 +76,7 @@ fn holds_beyond_their_bound_are_refused_as_full_until_some_are_confirmed() {
     assert!(cell.update(held_of(most, 1_000), &cheap, NOW).is_ok());
 }
 
-/// What happens to the cell of the property below.
+/// An operation on the cell of the property below.
 #[derive(Clone, Debug)]
 enum Event {
     Wait(u64),
@@ -97,7 +97,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(event, 1..80)
 }
 
-/// A charge that stands: when it was made, and by how much.
+/// A charge that is in effect: when it was made, and its amount.
 #[derive(Clone, Copy, Debug)]
 struct Standing {
     number: u64,
@@ -106,13 +106,13 @@ struct Standing {
     until: Option<Timestamp>,
 }
 
-/// When a quota is whole again that only these charges were made to.
+/// When a quota with only these charges is fully available again.
 fn tat_of(standing: &[Standing]) -> u64 {
     standing.iter().fold(0, |tat, charge| tat.max(charge.at.as_millis() * 1_000_000) + charge.ns)
 }
 
 proptest! {
-    /// The reference keeps every charge that stands and nothing else: what was given back was never made.
+    /// The reference has exactly the charges in effect: a refunded charge was never made.
     #[test]
     fn a_cell_is_as_if_what_was_given_back_had_never_been_charged(events in events(), burst in 2u32..6) {
         let gcra = |cost| gcra("p", 3, 1_000, burst, cost);

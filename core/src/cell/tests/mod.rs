@@ -1,4 +1,4 @@
-//! What cells promise, each promise by example or by property.
+//! The guarantees of cells, each checked by example or by property.
 
 mod arithmetic;
 mod clocks;
@@ -37,7 +37,7 @@ pub(super) fn held_of(number: u64, hold_ms: u32) -> Terms {
     Terms { id: id(number), hold_ms: Some(n(hold_ms)) }
 }
 
-/// A cell and the ids that were used on it.
+/// A cell and the ids of its updates.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subject {
     pub(super) cell: Cell,
@@ -45,7 +45,7 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// Charges by an update of its own.
+    /// Charges with a new update.
     pub(super) fn charge(&mut self, charges: &[Gcra], now: Timestamp) -> Outcome {
         self.updates += 1;
         let operations: Vec<Operation> = charges.iter().cloned().map(Operation::Charge).collect();

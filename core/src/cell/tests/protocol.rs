@@ -1,4 +1,4 @@
-//! Charging at two owners at once, over a network that loses, repeats, delays and reorders, with edges that die.
+//! Charging at two owners, over a network that loses, repeats, delays and reorders messages, with edges that fail.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +6,17 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The two owners, with the requests that stand at each as an onlooker saw it.
+/// The two owners, with the requests that are confirmed at each, as seen by an external observer.
 #[derive(Debug, Default)]
 struct Owner {
     cell: Cell,
     confirmed: BTreeSet<u64>,
 }
 
-/// An edge that serves one request, as `tollgate_edge` does.
+/// An edge that serves one request, like `tollgate_edge`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Edge {
-    /// Waits for what the owners hold; which have granted.
+    /// Waits for the owners to reserve; which have granted.
     Holding([bool; 2]),
     /// Waits for the owners to confirm; which have.
     Confirming([bool; 2]),
@@ -44,15 +44,15 @@ enum Ask {
 struct World {
     owners: [Owner; 2],
     edges: Vec<Edge>,
-    /// Since when each edge waits for what it waits for.
+    /// When each edge started to wait.
     since: Vec<Timestamp>,
     network: Vec<Message>,
     now: Timestamp,
-    /// Requests of which a message was lost or very late, or whose edge died.
+    /// Requests of which a message was lost or very late, or whose edge failed.
     unlucky: BTreeSet<u64>,
 }
 
-/// What happens next; the number picks a request or a message.
+/// The next event; the number selects a request or a message.
 #[derive(Clone, Debug)]
 enum Event {
     Start,
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    /// Lets time pass. A request that has waited for an answer as long as edges do is refused at that instant, not later.
+    /// Advances the time. A request whose wait for an answer times out is refused at that instant, not later.
     fn wait_until(&mut self, end: Timestamp) {
         while let Some((deadline, request)) = self.next_deadline().filter(|(deadline, _)| *deadline <= end) {
             self.now = deadline;
@@ -134,7 +134,7 @@ impl World {
     }
 
     fn deliver(&mut self, message: &Message, fault: Fault) {
-        // No network delivers after the time that ids are remembered for.
+        // No message is delivered after the time for which ids are recorded.
         let too_late = self.now.millis_since(message.sent) >= RECENT_MS;
         if too_late || fault == Fault::LoseMessage {
             self.unlucky.insert(message.request);
@@ -191,7 +191,7 @@ impl World {
         }
     }
 
-    /// Delivers what is on its way, gives up what waits, and lets all holds expire.
+    /// Delivers all pending messages, refuses all waiting requests, and lets all holds expire.
     fn end(&mut self) {
         while let Some(message) = self.network.pop() {
             self.deliver(&message, Fault::None);
@@ -234,12 +234,12 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(event, 1..120)
 }
 
-/// For how long an edge waits for each answer, when a message is late, and for how long owners hold a charge: while the edge
+/// How long an edge waits for each answer, when a message is late, and how long owners hold a charge: while the edge
 /// waits for the first answer and for the second, and until its release has arrived, if that is not late.
 const PATIENCE_MS: u64 = 3_000;
 const LATE_MS: u64 = 4_000;
 const HOLD_MS: u32 = 10_000;
-/// So long that no permit comes back by time while the world runs.
+/// Long enough that no permit becomes available with time during the test.
 const PERIOD_MS: u32 = 2_000_000_000;
 
 proptest! {

@@ -21,7 +21,7 @@ fn an_update_that_arrives_twice_charges_once_and_is_granted_twice() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_refused_update_is_decided_anew() {
+fn a_refused_update_is_decided_again() {
     let mut subject = Subject::default();
     subject.charge(&[gcra("p", 1, 60_000, 3, 3)], NOW);
     assert!(!subject.apply(final_of(1), &charge(), NOW).granted);
@@ -29,7 +29,7 @@ fn a_refused_update_is_decided_anew() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn what_is_remembered_is_bounded_in_number_and_time() {
+fn recorded_updates_are_bounded_in_number_and_time() {
     let mut subject = Subject::default();
     let cheap = [Operation::Charge(gcra("p", 1, 60_000, 1_000, 1))];
     for number in 0..=RECENT_MAX as u64 {

@@ -44,7 +44,7 @@ fn all_cells_of_an_update_are_charged_or_none() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_cell_is_dropped_once_it_is_idle_by_all_clocks_and_a_full_table_forgets_nobody() {
+fn cells_idle_by_all_clocks_are_dropped_and_a_full_table_drops_no_others() {
     let mut table = None;
     for (number, cell) in (1u64..).zip(["a", "b", "c", "d"]) {
         after(&mut table, &update(number, &[cell]), NOW.plus_millis(number), true);
@@ -66,7 +66,7 @@ fn a_writer_whose_clock_is_ahead_does_not_make_a_table_forget_the_charges_of_oth
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_newer_cell_hinders_no_other_of_its_table_and_is_kept() {
+fn a_newer_cell_does_not_affect_others_of_its_table_and_is_kept() {
     let mut table = None;
     after(&mut table, &update(1, &["a"]), NOW, true);
     let bytes = table.as_mut().unwrap();
@@ -86,7 +86,7 @@ fn a_newer_cell_hinders_no_other_of_its_table_and_is_kept() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn bytes_that_are_no_table_are_reported() {
+fn invalid_bytes_of_a_table_are_reported() {
     for (bytes, error) in [
         (&b""[..], CellError::Damaged),
         (b"{}", CellError::NewerVersion { found: b'{', known: Table::VERSION }),

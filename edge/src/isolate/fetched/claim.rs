@@ -5,7 +5,7 @@ use tollgate_kv_schemas::Id;
 
 use crate::isolate::Isolate;
 
-/// The right to fetch an answer, which one request of an isolate has at a time.
+/// The right to fetch an answer; one request of an isolate has it at a time.
 ///
 /// It is given back when the request is done or dropped. A platform that ends a request without dropping it (Workers)
 /// leaves it to lapse.
@@ -16,7 +16,7 @@ pub(super) struct Claim<'i> {
 }
 
 impl<'i> Claim<'i> {
-    /// Takes the right, for a time in milliseconds; the caller has seen that no other request has it.
+    /// Claims the right, for a time in milliseconds; the caller has checked that no other request has it.
     pub(super) fn take(isolate: &'i Isolate, id: Id, ms: u64, now: MonotonicInstant) -> Self {
         let claim = Self { isolate, id, until: now.plus_millis(ms) };
         claim.record(now);

@@ -1,4 +1,4 @@
-//! What an isolate remembers of fetched answers, as data alone.
+//! The cache of fetched answers in an isolate, without I/O.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -20,30 +20,30 @@ pub(crate) struct Fetches {
 
 #[derive(Debug, Default)]
 struct Entry {
-    /// The last answer that succeeded.
+    /// The last successful answer.
     answer: Option<Kept<Rc<FetchAnswer>>>,
-    /// What came of the last attempt, where that was no success.
+    /// The result of the last attempt, if it failed.
     failure: Option<Kept<Outcome>>,
-    /// Until when a request has the right to fetch.
+    /// Until when a request has the right to fetch it.
     claimed_until: Option<MonotonicInstant>,
-    /// When the entry last changed; the oldest makes room.
+    /// When the entry last changed; the oldest is evicted first.
     changed_at: MonotonicInstant,
 }
 
 #[derive(Debug)]
 struct Kept<T> {
     value: T,
-    /// How old it was when it was put here.
+    /// Its age when it was added.
     age_us: u64,
     since: MonotonicInstant,
 }
 
-/// What a request does next.
+/// The next step of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Use this.
+    /// Use this answer.
     Use(Outcome),
-    /// Use this, and fetch it again behind the reply.
+    /// Use this answer, and fetch it again after the reply.
     UseAndRefresh(Rc<FetchAnswer>),
     /// Another request is fetching.
     Wait,
@@ -52,7 +52,7 @@ pub(super) enum Step {
 }
 
 impl Fetches {
-    /// What a request that needs an answer does.
+    /// The step of a request that needs an answer.
     pub(super) fn step(&self, id: Id, lifetimes: &Lifetimes, now: MonotonicInstant) -> Step {
         let (mut usable, mut failure, mut claimed) = (None, None, false);
         if let Some(entry) = self.entries.get(&id) {
@@ -72,7 +72,7 @@ impl Fetches {
         }
     }
 
-    /// Gives the right to fetch to one request, until it is released or the time is over.
+    /// Gives the right to fetch to one request, until it is released or expires.
     pub(super) fn claim(&mut self, id: Id, until: MonotonicInstant, now: MonotonicInstant) {
         self.make_room(id, 0);
         let entry = self.entries.entry(id).or_default();
@@ -80,7 +80,7 @@ impl Fetches {
         entry.changed_at = now;
     }
 
-    /// Takes back the right that was given until this instant, unless another request has it now.
+    /// Releases the right that expires at this instant, unless another request has it now.
     pub(super) fn release(&mut self, id: Id, until: MonotonicInstant) {
         if let Some(entry) = self.entries.get_mut(&id)
             && entry.claimed_until == Some(until)
@@ -89,7 +89,7 @@ impl Fetches {
         }
     }
 
-    /// Remembers an answer that was `age_us` old when it came here.
+    /// Caches an answer that was `age_us` microseconds old when it arrived.
     pub(super) fn put_answer(&mut self, id: Id, answer: Rc<FetchAnswer>, age_us: u64, now: MonotonicInstant) {
         self.remove(id);
         let bytes = answer.content.len();
@@ -102,7 +102,7 @@ impl Fetches {
         self.entries.insert(id, Entry { answer, failure: None, claimed_until: None, changed_at: now });
     }
 
-    /// Remembers a failure, which has no content, beside the answer that may still be usable.
+    /// Caches a failure, without content, in addition to an answer that may still be usable.
     pub(super) fn put_failure(&mut self, id: Id, failure: Outcome, now: MonotonicInstant) {
         self.make_room(id, 0);
         let entry = self.entries.entry(id).or_default();
@@ -111,7 +111,7 @@ impl Fetches {
         entry.changed_at = now;
     }
 
-    /// Forgets what changed the longest ago until there is room for an entry of `bytes`.
+    /// Evicts the entries that were not changed for the longest time, until there is room for `bytes`.
     fn make_room(&mut self, id: Id, bytes: usize) {
         let is_new = !self.entries.contains_key(&id);
         while self.bytes + bytes > FETCHED_BYTES_MAX || is_new && self.entries.len() >= FETCHED_ENTRIES_MAX {
@@ -156,7 +156,7 @@ mod tests {
         Rc::new(FetchAnswer { status: StatusCode::OK, fields: HeaderMap::new(), content })
     }
 
-    /// One request after another: each that may fetch claims the right to for a second.
+    /// Sequential requests: each that may fetch claims the right for a second.
     fn step(fetches: &mut Fetches, ms: u64) -> Step {
         let step = fetches.step(id(0), &LIFETIMES, at(ms));
         if step == Step::Fetch {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn one_request_fetches_and_the_others_wait_until_it_has_or_its_claim_lapses() {
+    fn one_request_fetches_and_the_others_wait_until_it_has_or_its_claim_expires() {
         let mut fetches = Fetches::default();
         assert_eq!(step(&mut fetches, 0), Step::Fetch);
         assert_eq!((step(&mut fetches, 1), step(&mut fetches, 999)), (Step::Wait, Step::Wait));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_is_released_is_free_at_once_unless_another_request_took_it_over() {
+    fn a_released_claim_is_free_immediately_unless_another_request_has_it() {
         let mut fetches = Fetches::default();
         assert_eq!(step(&mut fetches, 0), Step::Fetch);
         fetches.release(id(0), at(1_000));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_fresh_then_stale_then_gone_counted_from_when_it_was_fetched() {
+    fn an_answer_is_fresh_then_stale_then_expired_from_the_time_of_the_fetch() {
         let mut fetches = Fetches::default();
         fetches.put_answer(id(0), answer(1), 40_000, at(0));
         assert_eq!(step(&mut fetches, 59), Step::Use(Ok(answer(1))));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_remembered_for_its_time_and_takes_no_usable_answer_away() {
+    fn a_failure_is_cached_for_its_time_and_keeps_a_usable_answer() {
         let mut fetches = Fetches::default();
         fetches.put_failure(id(0), Err(FetchError::Timeout), at(0));
         assert_eq!(step(&mut fetches, 9), Step::Use(Err(FetchError::Timeout)));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_the_oldest_makes_room() {
+    fn memory_is_bounded_and_the_oldest_is_evicted() {
         let mut fetches = Fetches::default();
         for n in 0..2 * FETCHED_ENTRIES_MAX {
             fetches.claim(id(n), at(60_000), at(n as u64));

@@ -1,8 +1,8 @@
-//! What the gateway fetched for itself, remembered: fresh, stale and negative answers.
+//! The cache of answers that the gateway itself fetched: fresh, stale and negative.
 //!
-//! An isolate keeps answers in memory and shares those that succeed through the record store, so that a cold isolate need
-//! not fetch. A stale answer is used while a newer one is fetched behind the reply. What requests share is data: each
-//! waits for its own promise or timer, because on Workers no I/O may cross from one request to another.
+//! An isolate keeps answers in memory and shares successful ones through the record store, so that a new isolate need
+//! not fetch. A stale answer is used while a newer one is fetched after the reply. Requests share data only: each
+//! awaits its own promise or timer, because on Workers one request cannot use the I/O of another.
 
 mod claim;
 mod memory;
@@ -19,10 +19,11 @@ pub(crate) use memory::Fetches;
 use memory::Step;
 
 use super::Isolate;
-use crate::patience::{STORE_TIMEOUT_MS, within};
+use crate::timeout::{STORE_TIMEOUT_MS, within};
 use crate::ports::{Clock, Fetch, Host, Records};
+use crate::timeout::within;
 
-/// Something to fetch, and how long its answer is used.
+/// A request to fetch, and how long its answer is used.
 #[derive(Clone, Debug)]
 pub struct FetchPlan {
     id: Id,
@@ -32,7 +33,7 @@ pub struct FetchPlan {
     sharing: Sharing,
 }
 
-/// Who may use an answer.
+/// Which isolates may use an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
     /// The isolate that fetched it.
@@ -41,21 +42,21 @@ pub enum Sharing {
     Gateway,
 }
 
-/// What was fetched: an answer of any status, without content where it is no success, or why there is none.
+/// The result of a fetch: an answer of any status (without content if it is not successful), or why there is none.
 pub type Outcome = Result<Rc<FetchAnswer>, FetchError>;
 
-/// An outcome, and what is to be done once the reply is on its way.
+/// An outcome, and the work after the reply.
 #[derive(Debug)]
 pub struct Fetched {
     /// The outcome.
     pub outcome: Outcome,
-    /// Runs after the reply; dropped, the next request does the same.
-    pub behind: Option<Behind>,
+    /// Run it after the reply; if it is dropped, the next request does the same.
+    pub after_reply: Option<AfterReply>,
 }
 
 /// Work after the reply.
 #[derive(Debug)]
-pub struct Behind {
+pub struct AfterReply {
     plan: Rc<FetchPlan>,
     work: Work,
 }
@@ -64,15 +65,14 @@ pub struct Behind {
 enum Work {
     /// Fetch it again.
     Refresh,
-    /// Give it to the other isolates.
+    /// Share it with the other isolates.
     Share(Rc<FetchAnswer>),
 }
 
 impl FetchPlan {
-    /// A plan; plans with the same request, bounds and sharing have the same answer.
-    ///
-    /// With other bounds the answer may be another: what one plan may reach or read must not answer a plan that may not, and a
-    /// refusal by the bounds of one plan says nothing about another.
+    /// A plan; plans with the same request, bounds and sharing share an answer. Plans with other bounds do not: a plan
+    /// must not get an answer that only another plan may reach or read, and a refusal by the bounds of one plan does
+    /// not apply to another.
     #[must_use]
     pub fn new(request: FetchRequest, bounds: FetchBounds, lifetimes: Lifetimes, sharing: Sharing) -> Self {
         Self { id: id_of(&request, &bounds, sharing), request, bounds, lifetimes, sharing }
@@ -109,8 +109,8 @@ pub async fn fetched<H: Host>(isolate: &Isolate, host: &H, plan: &Rc<FetchPlan>)
     plan.fetched(outcome, share)
 }
 
-impl Behind {
-    /// Does what is left; called after the reply.
+impl AfterReply {
+    /// Does the remaining work; call it after the reply.
     pub async fn run<H: Host>(self, isolate: &Isolate, host: &H) {
         let Self { plan, work } = self;
         let answer = match work {
@@ -125,27 +125,27 @@ impl Behind {
 
 impl FetchPlan {
     fn fetched(self: &Rc<Self>, outcome: Outcome, work: Option<Work>) -> Fetched {
-        Fetched { outcome, behind: work.map(|work| Behind { plan: Rc::clone(self), work }) }
+        Fetched { outcome, after_reply: work.map(|work| AfterReply { plan: Rc::clone(self), work }) }
     }
 
-    /// The answer that the other isolates of the gateway are to have, if this is one.
+    /// The answer to share with the other isolates of the gateway, if it is one.
     fn shareable(&self, outcome: &Outcome) -> Option<Rc<FetchAnswer>> {
         let answer = outcome.as_ref().ok().filter(|answer| Lifetimes::is_success(answer))?;
         (self.sharing == Sharing::Gateway).then(|| Rc::clone(answer))
     }
 
-    /// How long a request may take to fetch; after that its platform has ended it.
+    /// The maximum time of a fetch; after that the platform has ended it.
     const fn fetch_ms(&self) -> u64 {
         self.bounds.timeout_ms.saturating_add(MARGIN_MS)
     }
 
-    /// How long a request may take in all.
+    /// The maximum time of a request in total.
     const fn attempt_ms(&self) -> u64 {
         self.fetch_ms().saturating_add(LOOK_MS)
     }
 }
 
-/// The answer that another isolate shared, put into memory; one that cannot be read is as none.
+/// Loads the answer that another isolate shared into memory; one that cannot be read is ignored.
 async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Option<(Rc<FetchAnswer>, Freshness)> {
     if plan.sharing == Sharing::Isolate {
         return None;
@@ -164,9 +164,9 @@ async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Optio
     Some((answer, freshness))
 }
 
-/// Fetches again, unless another of the requests that were given the stale answer does or did; answers what is to be shared.
+/// Fetches again, unless another request with the stale answer does or did; returns the answer to share.
 ///
-/// Where that fails the stale answer serves on until its end, and the failure is remembered for its time.
+/// If it fails, the stale answer is used until it expires, and the failure is cached for its time.
 async fn refresh<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Option<Rc<FetchAnswer>> {
     let now = host.clock().instant();
     let step = isolate.fetches.borrow().step(plan.id, &plan.lifetimes, now);
@@ -179,7 +179,7 @@ async fn refresh<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Opti
     }
 }
 
-/// Fetches, and remembers what came of it.
+/// Fetches, and caches the result.
 async fn fetch<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan, mut claim: Claim<'_>) -> Outcome {
     claim.extend(plan.fetch_ms(), host.clock().instant());
     let outcome = host.fetch().fetch(&plan.request, &plan.bounds).await.map(|mut answer| {
@@ -202,7 +202,7 @@ async fn share<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan, answer: &
     let record = FetchedRecord { fetched_at: host.clock().now(), answer: FetchAnswer::clone(answer) };
     let key = keys::fetched(&isolate.settings.gateway, &plan.id);
     let keep_s = u32::try_from(plan.lifetimes.usable_ms().div_ceil(1_000)).unwrap_or(u32::MAX);
-    // What is not shared is fetched once more by each isolate: a write that is refused or fails costs no more than that.
+    // If the write is refused or fails, each isolate fetches the answer itself; there is no other effect.
     let _ = host.records().write(&key, &record.encode(), keep_s).await;
 }
 
@@ -239,14 +239,14 @@ fn id_of(request: &FetchRequest, bounds: &FetchBounds, sharing: Sharing) -> Id {
     Id::of(&bytes)
 }
 
-/// What is kept of an answer's fields: what its content is, and how current.
+/// The fields of an answer that are kept: those about its type and its age.
 const KEPT_FIELDS: [HeaderName; 6] = [CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, EXPIRES, LAST_MODIFIED];
 
-/// How often a request looks whether another has fetched what it waits for.
+/// The interval at which a request checks whether another has finished the fetch that it waits for.
 const POLL_MS: u64 = 20;
 
-/// How long a request may take to look at the record store before it fetches.
+/// The maximum time for reading the record store before a fetch.
 const LOOK_MS: u64 = STORE_TIMEOUT_MS + MARGIN_MS;
 
-/// How late timers of a busy host may be: the right to fetch is held for this much longer than what it is held for.
+/// The maximum delay of timers on a busy host: the right to fetch is held for this additional time.
 const MARGIN_MS: u64 = 500;

@@ -1,10 +1,10 @@
-//! Every order in which attempts can meet at a store, with every one of them dying at every point.
+//! All interleavings of attempts at a store, with a crash of each of them at every point.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::*;
 
-/// A store as Spin's: a swap of a key that was absent when it was read writes without comparing.
+/// A store like Spin's: a swap of a key that was absent when it was read writes without comparing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Store {
     generations: BTreeMap<u64, Vec<u8>>,
@@ -16,12 +16,12 @@ struct Store {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Edge {
     number: u8,
-    /// The attempts that are left to it; with the last one it takes over.
+    /// The number of remaining attempts; with the last one it takes over.
     attempts: u8,
     waiting: Option<(Attempt<bool>, Call)>,
     /// The generation that was read last, and its value.
     seen: (u64, Option<Vec<u8>>),
-    /// Whether it was granted; `None` in the end says that it gave up.
+    /// Whether it was granted; `None` at the end means that it gave up.
     granted: Option<bool>,
 }
 
@@ -33,7 +33,7 @@ struct World {
 
 const BURST: usize = 2;
 
-/// A table is the numbers that were charged.
+/// A table contains the numbers of the charged edges.
 fn charge(number: u8, table: Option<&[u8]>) -> Changed<bool> {
     let charged = table.unwrap_or_default();
     if charged.contains(&number) {
@@ -109,12 +109,12 @@ impl World {
             assert!(charged.contains(&edge.number), "granted and not charged: {self:?}");
         }
         if self.edges.iter().any(|edge| edge.granted == Some(false)) {
-            assert_eq!(charged.len(), BURST, "refused where something was left: {self:?}");
+            assert_eq!(charged.len(), BURST, "refused although quota remained: {self:?}");
         }
     }
 }
 
-/// Visits every state that the world can get into. An edge that takes no further step has died.
+/// Visits every reachable state. An edge that takes no further step has failed.
 fn explore(world: World) -> HashSet<World> {
     let (mut seen, mut next) = (HashSet::from([world.clone()]), vec![world]);
     while let Some(world) = next.pop() {
@@ -132,17 +132,17 @@ fn explore(world: World) -> HashSet<World> {
 }
 
 #[test]
-fn two_edges_that_charge_at_once_are_charged_once_each_whoever_dies() {
+fn two_concurrent_edges_are_charged_once_each_with_any_crash() {
     assert!(explore(World::new(2, 4)).len() > 1_000);
 }
 
 #[test]
-fn three_edges_that_charge_at_once_never_pass_the_burst_whoever_dies() {
+fn three_concurrent_edges_never_exceed_the_burst_with_any_crash() {
     assert!(explore(World::new(3, 2)).len() > 10_000);
 }
 
 #[test]
-fn whatever_has_died_a_lone_edge_gets_its_answer() {
+fn after_any_crash_a_single_edge_gets_its_answer() {
     for world in explore(World::new(2, 3)) {
         let mut store = world.store.clone();
         let mut lone = Edge::new(9, 3);
@@ -154,7 +154,7 @@ fn whatever_has_died_a_lone_edge_gets_its_answer() {
 }
 
 #[test]
-fn what_is_no_bucket_is_reported() {
+fn an_invalid_bucket_is_reported() {
     for value in [&b""[..], b"\x03", b"\x00\x00", b"{}"] {
         let (attempt, _) = Attempt::<()>::begin(false);
         let damaged = attempt.go_on(Answer::Value(Some(value.to_vec())), |_| Ok(((), None)));

@@ -19,7 +19,7 @@ pub(super) struct Follower {
     watch: Watch,
     store: Store,
     published: Snapshot,
-    /// Keys of the generation before the published one: it serves where the published one cannot be read.
+    /// Keys of the previous generation, which is served if the published one cannot be read.
     older: BTreeSet<String>,
     is_broken: bool,
 }

@@ -71,7 +71,7 @@ reasons! {
     /// The rule for paths.
     PathRefused { error: PathError } = "path-refused", "{error}";
 
-    /// A route takes the request.
+    /// A route matches the request.
     RouteFound { route: Arc<RouteLabel> } = "route-found", "{route}";
     /// The route is for internal callers.
     RouteInternal = "route-internal", "the route is internal";
@@ -92,7 +92,7 @@ reasons! {
     /// The configuration cannot be used.
     ConfigurationUnusable { text: Local<Arc<str>> } = "configuration-unusable", "{text}";
 
-    /// More content is declared than the route takes.
+    /// The declared content exceeds the route's limit.
     ContentTooLarge { bytes: u64, max: u64 } = "content-too-large", "{bytes} bytes declared, {max} allowed";
     /// A guard lets the request pass.
     Admitted = "admitted", "admitted";

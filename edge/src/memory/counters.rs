@@ -28,7 +28,7 @@ pub struct CounterFaults {
     pub contended: Fault,
     /// The store is full.
     pub full: Fault,
-    /// Every update takes effect and its answer is lost.
+    /// Every update takes effect, but its answer is lost.
     pub answers_lost: Fault,
     replacements: Rc<Value<u32>>,
     unreadable: Rc<Value<Option<CellError>>>,

@@ -13,8 +13,8 @@ use tollgate_kv_schemas::{RecordError, decode, encode, keys};
 
 use super::store_unavailable;
 use crate::isolate::Isolate;
-use crate::timeout::{counted, within};
 use crate::ports::{Clock, CounterFault, Entropy, Host, Records, WriteFault};
+use crate::timeout::{counted, within};
 
 /// Adds purges to the log and to the record; this isolate applies them immediately.
 ///

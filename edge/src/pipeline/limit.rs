@@ -14,8 +14,8 @@ use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::exchange::{Exchange, Journal};
 use super::undo::{Undo, on_held};
-use crate::timeout::{STORE_TIMEOUT_MS, counted};
 use crate::ports::{CounterFault, Counters, Host, Unavailable};
+use crate::timeout::{STORE_TIMEOUT_MS, counted};
 
 /// The limits that one phase charges, and the principal.
 pub(super) struct Limits<'a> {

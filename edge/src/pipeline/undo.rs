@@ -2,8 +2,8 @@
 
 use tollgate_core::cell::{CellKey, CellOperations, Operation, OperationId, Terms, Update};
 
-use crate::timeout::counted;
 use crate::ports::Host;
+use crate::timeout::counted;
 
 /// One undo step. Running it consumes it, so that it runs once.
 #[derive(Debug)]

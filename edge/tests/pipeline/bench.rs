@@ -1,4 +1,4 @@
-//! A gateway on a bench: a site, a virtual clock, upstreams by script.
+//! A test gateway: a site, a virtual clock, scripted upstreams.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -28,7 +28,7 @@ pub(crate) struct Bench {
     pub(crate) host: MemoryHost,
 }
 
-/// An answer with its content read and its record taken.
+/// A response with its content and its record.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -52,7 +52,7 @@ impl Answer {
 type Scripted = (u64, Result<Response<Content>, UpstreamError>);
 
 impl Bench {
-    /// Serves the routes, forwarding to an upstream that answers by the script.
+    /// Serves the routes, with an upstream that answers by the script.
     pub(crate) fn new(routes: Vec<RouteSettings>, script: impl Fn(&Request<Content>) -> Scripted + 'static) -> Self {
         Self::with_freshness(Freshness::Cached, routes, script)
     }
@@ -69,7 +69,7 @@ impl Bench {
         bench
     }
 
-    /// Another isolate of the same gateway, with nothing remembered.
+    /// Another, new isolate of the same gateway.
     pub(crate) fn another_isolate(&self) -> Rc<Isolate> {
         Rc::new(Isolate::new(IsolateSettings { gateway: "acme".into(), freshness: Freshness::Cached }))
     }
@@ -92,7 +92,7 @@ impl Bench {
         self.send_by(Client { address, https: true, inside: false }, request)
     }
 
-    /// Sends it as a client that is inside, or is not.
+    /// Sends it as an internal or an external client.
     pub(crate) fn send_from(&self, inside: bool, request: Request<Content>) -> Answer {
         self.send_by(Client { address: Some("192.0.2.7".parse().unwrap()), https: true, inside }, request)
     }
@@ -123,7 +123,7 @@ pub(crate) fn request(method: &str, target: &str, fields: &[(&str, &str)], conte
     builder.body(Content::from_bytes(Bytes::from_static(content.as_bytes()))).unwrap()
 }
 
-/// An upstream that answers 200 with these fields and content, at once.
+/// An upstream that immediately answers 200 with these fields and content.
 pub(crate) fn ok(
     fields: &'static [(&'static str, &'static str)],
     content: &'static str,
@@ -152,7 +152,7 @@ pub(crate) fn credential() -> Credential {
     }
 }
 
-/// A public route to the one upstream; tests change what they are about.
+/// A public route to the upstream; tests change what they need.
 pub(crate) fn route(path: &str, methods: &[&str]) -> RouteSettings {
     RouteSettings {
         id: format!("api.{path}"),
@@ -184,13 +184,13 @@ pub(crate) fn on_any_host(site: SiteSettings) -> BTreeMap<HostPattern, SiteSetti
     BTreeMap::from([(HostPattern::Any, site)])
 }
 
-/// What consumers of the plan `silver` have of every limit.
+/// The numbers of the plan `silver` for every limit.
 fn silver() -> PlanLimit {
     let of = |number| NonZeroU32::new(number).unwrap();
     PlanLimit { rate: of(4), period_ms: of(60_000), burst: of(4) }
 }
 
-/// Places of policies in [`site`].
+/// Positions of policies in [`site`].
 pub(crate) const KEYS: Place<AuthnPolicy> = Place::new(0);
 pub(crate) const BY_CONSUMER: Place<LimitPolicy> = Place::new(0);
 pub(crate) const BY_ADDRESS: Place<LimitPolicy> = Place::new(1);

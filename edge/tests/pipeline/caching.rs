@@ -25,7 +25,7 @@ fn status(answer: &crate::bench::Answer) -> String {
 }
 
 #[test]
-fn stored_on_a_miss_and_answered_until_stale() {
+fn a_miss_is_stored_and_used_until_stale() {
     let bench = bench(ok(&[(CC, "max-age=10"), ("connection", "x-gone"), ("x-gone", "1")], "hello"));
     let miss = bench.get("/c", &[]);
     assert_eq!(status(&miss), "tollgate; fwd=uri-miss; stored");
@@ -56,7 +56,7 @@ fn a_get_with_content_does_not_use_the_cache_whatever_it_declares() {
 }
 
 #[test]
-fn a_stale_response_is_validated_and_kept_when_confirmed() {
+fn a_stale_response_is_validated_and_kept_if_confirmed() {
     let bench = bench(|request| {
         let held = request.headers().get("if-none-match").is_some_and(|tag| tag == "\"v1\"");
         let fields = [(CC, "max-age=1"), ("etag", "\"v1\"")];
@@ -126,7 +126,7 @@ fn an_unsafe_method_takes_effect_though_the_clock_was_set_back_a_little() {
 }
 
 #[test]
-fn a_confirmed_response_is_renewed_for_clients_that_need_no_content() {
+fn a_confirmed_response_is_renewed_for_conditional_requests() {
     let bench = bench(|request| {
         let held = request.headers().get("if-none-match").is_some_and(|tag| tag == "\"v1\"");
         let fields = [(CC, "max-age=1"), ("etag", "\"v1\""), ("vary", "accept")];
@@ -140,7 +140,7 @@ fn a_confirmed_response_is_renewed_for_clients_that_need_no_content() {
     assert_eq!((status(&hit).as_str(), &hit.content[..]), ("tollgate; hit; ttl=1", &b"hello"[..]));
 }
 
-/// Sends a request now and another after a while; both are answered in their own time.
+/// Sends a request now and another one later; the requests overlap.
 fn overtaking(bench: &Bench, one: Request<Content>, other: Request<Content>) {
     let clock = &bench.host.clock;
     let exchange = |request| async {
@@ -168,7 +168,7 @@ fn a_slow_response_does_not_replace_one_to_a_later_request() {
 }
 
 #[test]
-fn a_response_that_was_on_its_way_during_a_change_is_not_used() {
+fn a_response_requested_before_a_change_is_not_used() {
     let bench = bench(|request| {
         let delay_ms = if request.method() == "GET" { 500 } else { 10 };
         (delay_ms, Ok(answer(200, &[(CC, "max-age=10"), ("vary", "accept")], "content")))
@@ -183,7 +183,7 @@ fn a_response_that_was_on_its_way_during_a_change_is_not_used() {
 }
 
 #[test]
-fn variants_are_kept_apart() {
+fn variants_are_separate() {
     let bench = bench(|request| {
         let french = request.headers().get("accept-language").is_some_and(|l| l == "fr");
         (
@@ -207,7 +207,7 @@ fn variants_are_kept_apart() {
 }
 
 #[test]
-fn requests_with_credentials_pass_by_unless_the_route_says_so() {
+fn requests_with_credentials_bypass_unless_the_route_allows_them() {
     let keyed = |path: &str, credentials| {
         cached(RouteSettings { authn: vec![vec![KEYS]], ..route(path, &["GET"]) }, credentials)
     };
@@ -241,7 +241,7 @@ fn purged_and_changed_resources_are_fetched_again() {
 }
 
 #[test]
-fn a_change_reaches_isolates_that_share_the_store_and_leaves_no_old_variant_behind() {
+fn a_change_reaches_isolates_that_share_the_store_and_all_variants() {
     let uncached = route("/c", &["POST"]);
     let script = ok(&[(CC, "max-age=100"), ("vary", "accept-language")], "hello");
     let bench = Bench::new(vec![cached(route("/c", &["GET"]), CacheCredentials::Never), uncached], script);
@@ -267,7 +267,7 @@ fn a_change_reaches_isolates_that_share_the_store_and_leaves_no_old_variant_behi
 }
 
 #[test]
-fn a_cache_that_is_away_is_a_bypass_and_nothing_more() {
+fn an_unavailable_cache_is_only_a_bypass() {
     let bench = bench(ok(&[(CC, "max-age=100")], "hello"));
     bench.host.cache.fault.set(true);
     let answer = bench.get("/c", &[]);
@@ -275,7 +275,7 @@ fn a_cache_that_is_away_is_a_bypass_and_nothing_more() {
 }
 
 #[test]
-fn content_that_breaks_off_is_not_stored() {
+fn interrupted_content_is_not_stored() {
     let bench = bench(|_| {
         let mut response = answer(200, &[(CC, "max-age=100")], "");
         *response.body_mut() = Content::breaking_after("hel");
@@ -287,7 +287,7 @@ fn content_that_breaks_off_is_not_stored() {
 }
 
 #[test]
-fn only_if_cached_is_obeyed() {
+fn only_if_cached_is_honoured() {
     let bench = bench(ok(&[(CC, "max-age=100")], "hello"));
     let refused = bench.get("/c", &[(CC, "only-if-cached")]);
     assert_eq!((refused.status, refused.problem().as_str()), (504, "not-stored"));
@@ -295,7 +295,7 @@ fn only_if_cached_is_obeyed() {
     assert_eq!(bench.get("/c", &[(CC, "only-if-cached")]).status, 200);
 }
 
-/// Routes of one URL: for everybody, for a header field, for a query parameter that the key leaves out.
+/// Routes of one URL: without predicates, with a header field, with a query parameter that is not part of the key.
 fn split() -> Vec<RouteSettings> {
     let when = |of: Subject| vec![Predicate { of, test: Test::OneOf(vec!["2".into()]) }];
     let plain = cached(route("/c", &["GET"]), CacheCredentials::Never);
@@ -307,7 +307,7 @@ fn split() -> Vec<RouteSettings> {
 }
 
 #[test]
-fn routes_that_share_a_url_share_no_stored_response() {
+fn routes_that_share_a_url_do_not_share_stored_responses() {
     let bench = Bench::new(split(), ok(&[(CC, "max-age=60")], "hello"));
     let get = |target: &str, fields: &[(&str, &str)]| status(&bench.get(target, fields));
     let requests: [(&str, &[(&str, &str)]); 4] =
@@ -318,12 +318,12 @@ fn routes_that_share_a_url_share_no_stored_response() {
     for (target, fields) in requests {
         assert_eq!(get(target, fields), "tollgate; hit; ttl=60", "{target} {fields:?}");
     }
-    // Without the value that the route asks for, the URL is the plain route's, whose key has the whole query.
+    // Without the value that the route requires, the URL has the plain route, whose key contains the whole query.
     assert_eq!(get("/c?v=3", &[]), "tollgate; fwd=uri-miss; stored");
 }
 
 #[test]
-fn a_purge_of_a_url_and_a_change_of_it_are_for_all_its_routes() {
+fn a_purge_or_change_of_a_url_affects_all_its_routes() {
     let bench = Bench::new(split(), ok(&[(CC, "max-age=60")], "hello"));
     let get = |fields: &[(&str, &str)]| status(&bench.get("/c?v=2", fields));
     let fill = || [get(&[]), get(&[("x-v", "2")])];

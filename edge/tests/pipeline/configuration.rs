@@ -14,7 +14,7 @@ fn bench() -> Bench {
     Bench::with_freshness(Freshness::EachRequest, vec![route("/old", &["GET"])], ok(&[], "hello"))
 }
 
-/// Cuts the records of a bundle off whose keys have this word.
+/// Truncates the records of a bundle whose keys contain this word.
 fn damage_records(bench: &Bench, sites: &BTreeMap<HostPattern, tollgate_core::settings::SiteSettings>, word: &str) {
     for (key, _) in Bundle::new(&gateway(), sites).records.iter().filter(|(key, _)| key.contains(word)) {
         let value = block_on(bench.host.records.read(key)).unwrap().unwrap();
@@ -27,7 +27,7 @@ fn sites(path: &str) -> BTreeMap<HostPattern, tollgate_core::settings::SiteSetti
 }
 
 #[test]
-fn nothing_published_is_503_and_says_how_to_publish() {
+fn without_a_publication_503_says_how_to_publish() {
     let bench = bench();
     bench.host.records.remove(&keys::active("acme"));
     let answer = bench.get("/old", &[]);
@@ -44,7 +44,7 @@ fn an_edit_takes_effect_with_the_next_request() {
 }
 
 #[test]
-fn the_last_good_one_serves_on_through_any_number_of_broken_ones() {
+fn the_last_valid_bundle_stays_active_after_any_number_of_broken_ones() {
     let bench = bench();
     assert_eq!(bench.get("/old", &[]).status, 200);
     for (n, damage) in ["part", "manifest", "active", "part"].iter().enumerate() {
@@ -59,7 +59,7 @@ fn the_last_good_one_serves_on_through_any_number_of_broken_ones() {
 }
 
 #[test]
-fn a_newer_format_is_refused_by_name_and_the_last_good_one_serves_on() {
+fn a_newer_format_is_refused_by_name_and_the_last_valid_bundle_stays_active() {
     let bench = bench();
     bench.get("/old", &[]);
     bench.host.records.put(keys::active("acme"), r#"{"kind":"pointer","v":9,"data":{"surprise":true}}"#);
@@ -68,7 +68,7 @@ fn a_newer_format_is_refused_by_name_and_the_last_good_one_serves_on() {
 }
 
 #[test]
-fn the_record_store_may_go_away_once_a_bundle_is_loaded() {
+fn the_record_store_may_be_unavailable_after_a_bundle_is_loaded() {
     let bench = bench();
     bench.host.records.fault.set(true);
     let before = bench.get("/old", &[]);
@@ -80,7 +80,7 @@ fn the_record_store_may_go_away_once_a_bundle_is_loaded() {
 }
 
 #[test]
-fn outside_of_development_the_pointer_is_read_behind_the_reply_only() {
+fn outside_development_the_pointer_is_read_after_the_reply_only() {
     let bench = Bench::new(vec![route("/old", &["GET"])], ok(&[], "hello"));
     bench.get("/old", &[]);
     bench.publish(&sites("/new"));
@@ -105,7 +105,7 @@ fn a_host_has_its_own_part() {
 }
 
 #[test]
-fn hosts_are_served_however_few_of_their_parts_are_remembered() {
+fn hosts_are_served_if_few_of_their_parts_fit_into_memory() {
     let isolate = Isolate::new(IsolateSettings { gateway: "acme".into(), freshness: Freshness::Cached });
     let bench = Bench { isolate: Rc::new(isolate.with_room_for_parts(1_000)), ..bench() };
     let host = |n: usize| format!("t{n}.example.com");
@@ -122,7 +122,7 @@ fn hosts_are_served_however_few_of_their_parts_are_remembered() {
 }
 
 #[test]
-fn a_part_that_cannot_be_had_is_not_stood_in_for_by_a_wider_one() {
+fn an_unavailable_part_is_not_replaced_by_a_wider_one() {
     let bench = bench();
     let part = |path: &str| site(vec![route(path, &["GET"])]);
     let sites = [("api.example.com", part("/guarded")), ("*", part("/{*rest}"))].map(|(h, p)| (h.parse().unwrap(), p));
@@ -142,7 +142,7 @@ fn a_part_that_cannot_be_had_is_not_stood_in_for_by_a_wider_one() {
 }
 
 #[test]
-fn a_part_that_names_what_is_not_there_is_refused() {
+fn a_part_with_an_invalid_position_is_refused() {
     let bench = bench();
     bench.get("/old", &[]);
     let mut broken = sites("/new");
@@ -154,7 +154,7 @@ fn a_part_that_names_what_is_not_there_is_refused() {
 }
 
 #[test]
-fn a_wall_clock_that_steps_back_does_not_hold_up_a_new_configuration() {
+fn a_wall_clock_that_steps_back_does_not_delay_a_new_configuration() {
     let bench = Bench::new(vec![route("/old", &["GET"])], ok(&[], "hello"));
     assert_eq!(bench.get("/old", &[]).status, 200);
     bench.publish(&sites("/new"));

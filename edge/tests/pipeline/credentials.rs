@@ -24,7 +24,7 @@ fn check(stored: &Credential, want: (u16, &str)) {
 }
 
 #[test]
-fn a_key_holds_within_its_time_and_until_revoked() {
+fn a_key_is_valid_within_its_time_and_until_revoked() {
     let now = NOW;
     check(&credential(), (200, ""));
     check(&Credential { revoked: true, ..credential() }, (401, "credential-revoked"));
@@ -34,7 +34,7 @@ fn a_key_holds_within_its_time_and_until_revoked() {
 }
 
 #[test]
-fn what_is_no_key_is_told_apart_and_challenged() {
+fn invalid_keys_are_distinguished_and_challenged() {
     let bench = bench();
     let text = key().expose().to_owned();
     let typo = format!("{}{}", &text[..text.len() - 1], if text.ends_with('a') { 'b' } else { 'a' });
@@ -76,7 +76,7 @@ fn a_missing_scope_is_403_and_named() {
 }
 
 #[test]
-fn nobody_is_let_in_while_the_store_is_away() {
+fn no_caller_is_admitted_while_the_store_is_unavailable() {
     let bench = bench();
     bench.get("/query", &[]);
     bench.host.records.fault.set(true);
@@ -122,7 +122,7 @@ fn a_caller_that_may_be_known_is_told_that_the_store_is_away() {
 }
 
 #[test]
-fn a_wall_clock_that_steps_back_keeps_no_revoked_key_alive() {
+fn a_wall_clock_that_steps_back_does_not_extend_a_revoked_key() {
     let bench = bench();
     let send = || bench.get("/keyed", &[("x-api-key", key().expose())]).status;
     assert_eq!(send(), 200);
@@ -134,7 +134,7 @@ fn a_wall_clock_that_steps_back_keeps_no_revoked_key_alive() {
 }
 
 #[test]
-fn known_and_unknown_keys_are_remembered_for_their_times_only() {
+fn known_and_unknown_keys_are_cached_for_their_times_only() {
     let bench = bench();
     let send = || bench.get("/keyed", &[("x-api-key", key().expose())]).status;
     assert_eq!(send(), 200);

@@ -16,7 +16,7 @@ use crate::bench::{Bench, ok};
 const LIFETIMES: Lifetimes = Lifetimes { fresh_ms: 60_000, stale_ms: 600_000, negative_ms: 5_000 };
 const BOUNDS: FetchBounds = FetchBounds { timeout_ms: 1_000, answer_bytes_max: 100, addresses: AddressRule::Public };
 
-/// A service that answers as its script says, by the number of the request.
+/// A service whose script selects the answer by the number of the request.
 fn bench(script: impl Fn(u32) -> (u64, Result<Response<Content>, UpstreamError>) + 'static) -> Bench {
     let mut bench = Bench::new(vec![], ok(&[], ""));
     let count = Cell::new(0);
@@ -43,7 +43,7 @@ fn ask(bench: &Bench, isolate: &Isolate, plan: &Rc<FetchPlan>) -> Fetched {
     bench.host.clock.drive(fetched(isolate, &bench.host, plan)).unwrap()
 }
 
-/// Asks, runs what comes after the reply, and answers the content or the error.
+/// Fetches, runs the work after the reply, and returns the content or the error.
 fn text(bench: &Bench, isolate: &Isolate, plan: &Rc<FetchPlan>) -> Result<String, FetchError> {
     let Fetched { outcome, after_reply } = ask(bench, isolate, plan);
     if let Some(work) = after_reply {
@@ -53,7 +53,7 @@ fn text(bench: &Bench, isolate: &Isolate, plan: &Rc<FetchPlan>) -> Result<String
 }
 
 #[test]
-fn a_fresh_answer_is_used_and_a_stale_one_is_renewed_behind_the_reply() {
+fn a_fresh_answer_is_used_and_a_stale_one_is_renewed_after_the_reply() {
     let (bench, plan) = (bench(numbered), plan(Sharing::Isolate));
     let ask = || text(&bench, &bench.isolate, &plan);
     assert_eq!((ask(), ask()), (Ok("1".into()), Ok("1".into())));
@@ -65,7 +65,7 @@ fn a_fresh_answer_is_used_and_a_stale_one_is_renewed_behind_the_reply() {
 }
 
 #[test]
-fn a_cold_isolate_uses_what_another_shared_and_counts_its_age_from_when_it_was_fetched() {
+fn a_new_isolate_uses_a_shared_answer_with_its_age_since_the_fetch() {
     let (bench, plan) = (bench(numbered), plan(Sharing::Gateway));
     assert_eq!(text(&bench, &bench.isolate, &plan), Ok("1".into()));
     bench.host.clock.advance(50_000);
@@ -78,14 +78,14 @@ fn a_cold_isolate_uses_what_another_shared_and_counts_its_age_from_when_it_was_f
 }
 
 #[test]
-fn what_is_not_shared_is_fetched_by_each_isolate() {
+fn answers_that_are_not_shared_are_fetched_by_each_isolate() {
     let (bench, plan) = (bench(numbered), plan(Sharing::Isolate));
     assert_eq!(text(&bench, &bench.isolate, &plan), Ok("1".into()));
     assert_eq!(text(&bench, &bench.another_isolate(), &plan), Ok("2".into()));
 }
 
 #[test]
-fn a_failure_is_remembered_for_a_short_time_and_leaves_a_stale_answer_in_use() {
+fn a_failure_is_cached_for_a_short_time_and_keeps_a_stale_answer() {
     let failing = |number| if number == 2 { numbered(number) } else { (0, Err(UpstreamError::ConnectionRefused)) };
     let (bench, plan) = (bench(failing), plan(Sharing::Gateway));
     let ask = || text(&bench, &bench.isolate, &plan);
@@ -113,7 +113,7 @@ fn an_answer_of_another_status_is_negative_and_has_no_content() {
 }
 
 #[test]
-fn requests_side_by_side_fetch_once_and_each_waits_by_its_own_timer() {
+fn concurrent_requests_fetch_once_and_each_waits_with_its_own_timer() {
     let (bench, plan) = (bench(|number| (300, numbered(number).1)), plan(Sharing::Gateway));
     let ask = || fetched(&bench.isolate, &bench.host, &plan);
     let (one, two) = bench.host.clock.drive(futures_util::future::join(ask(), ask())).unwrap();
@@ -122,7 +122,7 @@ fn requests_side_by_side_fetch_once_and_each_waits_by_its_own_timer() {
 }
 
 /// A request that fetches and is not answered; dropped, or ended by its platform as Workers do.
-fn give_up(bench: &Bench, plan: &Rc<FetchPlan>, is_dropped: bool) {
+fn abandon(bench: &Bench, plan: &Rc<FetchPlan>, is_dropped: bool) {
     let (isolate, host, plan) = (Rc::clone(&bench.isolate), bench.host.clone(), Rc::clone(plan));
     let mut given_up = Box::pin(async move { fetched(&isolate, &host, &plan).await.outcome });
     assert!(given_up.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
@@ -141,10 +141,10 @@ fn crowd(bench: &Bench, plan: &Rc<FetchPlan>) -> (Vec<Fetched>, u64) {
 }
 
 #[test]
-fn a_fetch_that_was_given_up_is_made_by_one_of_the_requests_that_wait() {
+fn an_abandoned_fetch_is_repeated_by_one_waiting_request() {
     for (is_dropped, expected_ms) in [(true, 300..400), (false, 1_800..1_900)] {
         let (bench, plan) = (bench(|number| (300, numbered(number).1)), plan(Sharing::Isolate));
-        give_up(&bench, &plan, is_dropped);
+        abandon(&bench, &plan, is_dropped);
         let (outcomes, waited_ms) = crowd(&bench, &plan);
         assert!(outcomes.iter().all(|fetched| fetched.outcome.is_ok()));
         assert_eq!(bench.host.fetch.take_received().len(), 1);
@@ -169,12 +169,12 @@ fn a_request_waits_for_as_long_as_one_attempt_takes_and_no_longer() {
     let mut waiting = Box::pin(fetched(&bench.isolate, &bench.host, &plan));
     for _ in 0..3 {
         // Whoever takes the right to fetch is ended, too.
-        give_up(&bench, &plan, false);
+        abandon(&bench, &plan, false);
         let pause = pin!(bench.host.clock.sleep(1_480));
         let _ = bench.host.clock.drive(futures_util::future::select(waiting.as_mut(), pause));
         bench.host.clock.advance(20);
     }
-    give_up(&bench, &plan, false);
+    abandon(&bench, &plan, false);
     let outcome = bench.host.clock.drive(waiting).unwrap().outcome;
     assert_eq!(outcome, Err(FetchError::Timeout));
     let waited_ms = bench.host.clock.instant().millis_since(before);
@@ -217,7 +217,7 @@ fn what_one_plan_may_do_is_neither_given_to_nor_kept_from_a_plan_with_other_boun
 }
 
 #[test]
-fn bounds_hold_and_have_names() {
+fn bounds_are_enforced_and_distinguished() {
     let large = |_| (0, Ok(Response::new(Content::from_bytes(vec![b'x'; 101].into()))));
     assert_eq!(text_of(large), Err(FetchError::TooLarge));
     assert_eq!(text_of(|n| (1_001, numbered(n).1)), Err(FetchError::Timeout));
@@ -236,7 +236,7 @@ fn text_of(
 }
 
 #[test]
-fn a_wall_clock_that_steps_back_makes_nothing_last_longer() {
+fn a_wall_clock_that_steps_back_does_not_extend_lifetimes() {
     let (bench, plan) = (bench(numbered), plan(Sharing::Gateway));
     assert_eq!(text(&bench, &bench.isolate, &plan), Ok("1".into()));
     bench.host.clock.step_back(3_600_000);

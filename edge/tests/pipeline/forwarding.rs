@@ -46,7 +46,7 @@ fn upstream_failures_are_problems_with_their_rfc_9209_type() {
 }
 
 #[test]
-fn content_over_the_limit_is_413_declared_or_found_out() {
+fn content_over_the_limit_is_413_declared_or_counted() {
     let bench = Bench::new(vec![route("/a", &[])], ok(&[], ""));
     let long = "0123456789abcdefg";
     let declared = bench.send(request("POST", "/a", &[("content-length", "17")], long));
@@ -58,7 +58,7 @@ fn content_over_the_limit_is_413_declared_or_found_out() {
 }
 
 #[test]
-fn configured_fields_carry_their_secrets_and_a_missing_one_is_503_without_its_name() {
+fn configured_fields_have_their_secrets_and_a_missing_one_is_503_without_its_name() {
     let bench = Bench::new(vec![], ok(&[], "hello"));
     let mut settings = site(vec![route("/a", &[])]);
     settings.upstreams[0].fields = vec![("authorization".into(), SecretText::parse("Bearer ${secret.TOKEN}").unwrap())];

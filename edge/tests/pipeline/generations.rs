@@ -1,4 +1,4 @@
-//! Generations at the edge: on a store that answers late and remembers misses, the newest that can be read serves.
+//! Generations at the edge: with a store that answers late and caches misses, the newest readable one serves.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ fn bench() -> Bench {
     Bench::with_freshness(Freshness::EachRequest, vec![route("/one", &["GET"])], ok(&[], "hello"))
 }
 
-/// The same stores, seen by an isolate that remembers nothing.
+/// The same stores, with a new isolate.
 fn fresh(bench: &Bench) -> Bench {
     let isolate = Isolate::new(IsolateSettings { gateway: "acme".into(), freshness: Freshness::EachRequest });
     Bench { isolate: Rc::new(isolate), host: bench.host.clone() }
@@ -59,7 +59,7 @@ fn complaints(bench: &Bench, about: &str) -> usize {
 }
 
 #[test]
-fn where_the_newest_cannot_be_read_a_fresh_isolate_serves_the_one_before() {
+fn if_the_newest_cannot_be_read_a_new_isolate_serves_the_previous_generation() {
     for missing in [":part:", ":manifest:"] {
         let bench = bench();
         bench.publish(&sites("/two"));
@@ -76,7 +76,7 @@ fn where_the_newest_cannot_be_read_a_fresh_isolate_serves_the_one_before() {
 }
 
 #[test]
-fn only_where_neither_can_be_read_nothing_is_served() {
+fn nothing_is_served_only_if_neither_generation_can_be_read() {
     for missing in [":part:", ":manifest:"] {
         let bench = bench();
         bench.publish(&sites("/two"));
@@ -90,7 +90,7 @@ fn only_where_neither_can_be_read_nothing_is_served() {
 }
 
 #[test]
-fn the_one_before_stands_in_for_the_hosts_whose_parts_are_missing_and_for_no_other() {
+fn the_previous_generation_serves_only_hosts_with_missing_parts() {
     let part = |path: &str| site(vec![route(path, &["GET"])]);
     let on = |host: &str, path: &str| (host.parse().unwrap(), part(path));
     let bench = bench();
@@ -112,12 +112,12 @@ fn the_one_before_stands_in_for_the_hosts_whose_parts_are_missing_and_for_no_oth
 }
 
 #[test]
-fn a_store_that_remembers_misses_and_answers_late_is_served_from_all_along() {
+fn a_store_that_caches_misses_and_answers_late_causes_no_outage() {
     let bench = bench();
     let fresh = fresh(&bench);
     fresh.host.records.memory.set(true);
     serves(&fresh, "/one", 200);
-    // Somebody asked for the part too early: the store remembers that there was none.
+    // The part was read too early: the store caches the miss.
     let two = bundle("/two");
     let (part, _) = &two.content()[0];
     assert_eq!(block_on(fresh.host.records.read(part)), Ok(None));
@@ -149,7 +149,7 @@ fn a_generation_that_is_loaded_late_does_not_replace_a_newer_one() {
 }
 
 #[test]
-fn a_pointer_whose_generation_went_back_is_refused_until_it_is_newer_again() {
+fn a_pointer_with_a_smaller_generation_is_refused_until_it_is_newer_again() {
     let bench = bench();
     let first = block_on(bench.host.records.read(&keys::active("acme"))).unwrap().unwrap();
     bench.publish(&sites("/two"));
@@ -163,7 +163,7 @@ fn a_pointer_whose_generation_went_back_is_refused_until_it_is_newer_again() {
     serves(&bench, "/two", 200);
 }
 
-/// The pointer with another kind among what its newest generation needs.
+/// The pointer with another kind in the needs of its newest generation.
 fn needing(bench: &Bench, need: &str) {
     let key = keys::active("acme");
     let stored = block_on(bench.host.records.read(&key)).unwrap().unwrap();
@@ -173,7 +173,7 @@ fn needing(bench: &Bench, need: &str) {
 }
 
 #[test]
-fn what_this_edge_does_not_know_is_refused_by_name_and_the_one_before_serves() {
+fn unknown_needs_are_refused_by_name_and_the_previous_generation_serves() {
     let bench = bench();
     serves(&bench, "/one", 200);
     bench.publish(&sites("/two"));
@@ -189,7 +189,7 @@ fn what_this_edge_does_not_know_is_refused_by_name_and_the_one_before_serves() {
 }
 
 #[test]
-fn generations_that_were_skipped_are_made_up_for_by_the_newest_that_can_be_read() {
+fn skipped_generations_are_replaced_by_the_newest_readable_one() {
     let bench = bench();
     serves(&bench, "/one", 200);
     bench.publish(&sites("/two"));
@@ -209,7 +209,7 @@ fn a_rollback_is_a_newer_generation_of_an_older_bundle() {
 }
 
 #[test]
-fn parts_that_are_missing_are_looked_for_again_behind_the_reply() {
+fn missing_parts_are_retried_after_the_reply() {
     let bench = Bench::new(vec![route("/one", &["GET"])], ok(&[], "hello"));
     bench.publish(&sites("/two"));
     let two = bundle("/two");

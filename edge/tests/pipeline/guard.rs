@@ -4,7 +4,7 @@ use tollgate_core::settings::RouteSettings;
 
 use crate::bench::{BY_ADDRESS, BY_CONSUMER, Bench, KEYS, OFFICE, credential, key, ok, request, route};
 
-/// A route that asks for a key and is guarded; its bundle is loaded, and now the records are away.
+/// A guarded route that requires a key; its bundle is loaded, and then the records become unavailable.
 fn guarded(change: impl Fn(&mut RouteSettings)) -> Bench {
     let mut settings = RouteSettings { authn: vec![vec![KEYS]], ..route("/guarded", &["GET"]) };
     change(&mut settings);
@@ -25,7 +25,7 @@ fn a_filter_refuses_before_any_key_is_looked_up() {
 }
 
 #[test]
-fn a_limit_by_address_stops_made_up_keys_before_they_are_looked_up() {
+fn a_limit_by_address_refuses_invalid_keys_before_a_look_up() {
     let bench = guarded(|route| route.guard_limit = vec![BY_ADDRESS]);
     let statuses: Vec<u16> = (0..6).map(|_| bench.get("/guarded", &[("x-api-key", key().expose())]).status).collect();
     assert_eq!(statuses, [503, 503, 503, 429, 429, 429], "three are looked up, and stay charged");

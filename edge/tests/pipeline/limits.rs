@@ -21,7 +21,7 @@ fn send(bench: &Bench) -> crate::bench::Answer {
 }
 
 #[test]
-fn refused_until_the_promised_instant_and_told_in_fields() {
+fn refused_until_the_promised_instant_with_response_fields() {
     let bench = bench(vec![BY_CONSUMER], 1);
     let first = send(&bench);
     assert_eq!((first.status, first.field("ratelimit-policy")), (200, "\"by-consumer\";q=2;w=60"));
@@ -39,7 +39,7 @@ fn refused_until_the_promised_instant_and_told_in_fields() {
 }
 
 #[test]
-fn a_plan_has_numbers_of_its_own() {
+fn a_plan_has_separate_numbers() {
     let bench = bench(vec![BY_CONSUMER], 1);
     assert_eq!(send(&bench).field("ratelimit-policy"), "\"by-consumer\";q=2;w=60", "a plan without numbers");
     bench.add(&key(), &Credential { plan: Some("silver".into()), ..credential() });
@@ -50,7 +50,7 @@ fn a_plan_has_numbers_of_its_own() {
 }
 
 #[test]
-fn a_cost_is_charged_whole_and_one_that_never_fits_says_so() {
+fn a_cost_is_charged_completely_and_one_above_the_burst_says_so() {
     let twice = bench(vec![BY_CONSUMER], 2);
     assert_eq!((send(&twice).status, send(&twice).status), (200, 429));
     let never = bench(vec![BY_CONSUMER], 3);
@@ -59,7 +59,7 @@ fn a_cost_is_charged_whole_and_one_that_never_fits_says_so() {
 }
 
 #[test]
-fn what_one_quota_refused_is_given_back_to_the_other() {
+fn a_refusal_by_one_quota_charges_no_other() {
     let bench = bench(vec![BY_ADDRESS, BY_CONSUMER], 1);
     let statuses: Vec<u16> = (0..5).map(|_| send(&bench).status).collect();
     assert_eq!(statuses, [200, 200, 429, 429, 429]);
@@ -76,7 +76,7 @@ fn apart(limit: Vec<Place<LimitPolicy>>) -> Bench {
 }
 
 #[test]
-fn what_one_owner_refused_is_given_back_by_the_other() {
+fn a_refusal_by_one_owner_is_refunded_by_the_other() {
     let bench = apart(vec![BY_ADDRESS, BY_CONSUMER]);
     let statuses: Vec<u16> = (0..5).map(|_| send(&bench).status).collect();
     assert_eq!(statuses, [200, 200, 429, 429, 429]);
@@ -86,7 +86,7 @@ fn what_one_owner_refused_is_given_back_by_the_other() {
 }
 
 #[test]
-fn an_owner_that_loses_its_answers_keeps_nothing_of_a_refused_request() {
+fn an_owner_that_loses_its_answers_keeps_no_charge_of_a_refused_request() {
     let bench = apart(vec![BY_ADDRESS, BY_CONSUMER]);
     bench.host.counters.faults.answers_lost.set(true);
     for _ in 0..3 {
@@ -110,9 +110,9 @@ fn an_owner_that_is_replaced_is_asked_once_more_and_charges_once() {
 }
 
 #[test]
-fn an_owner_that_confirms_too_late_refuses_and_is_given_back() {
+fn an_owner_that_confirms_too_late_refuses_and_is_refunded() {
     let bench = apart(vec![BY_ADDRESS, BY_CONSUMER]);
-    // Held in time, and then confirmed later than anybody waits for a store.
+    // Held in time, and then confirmed after the timeout of a store.
     bench.host.counters.faults.answer_after(2_900);
     assert_eq!(send(&bench).status, 200);
     bench.host.counters.faults.answer_after(3_100);
@@ -123,7 +123,7 @@ fn an_owner_that_confirms_too_late_refuses_and_is_given_back() {
 }
 
 #[test]
-fn contention_a_full_table_and_a_newer_state_never_pass_uncounted() {
+fn contention_a_full_table_and_a_newer_state_never_let_requests_pass() {
     let newer = Some(CellError::NewerVersion { found: 9, known: 1 });
     let bench = bench(vec![BY_CONSUMER], 1);
     let faults = &bench.host.counters.faults;
@@ -149,7 +149,7 @@ fn assert_refused(answer: &crate::bench::Answer, problem: &str, retry_after: &st
 }
 
 #[test]
-fn counters_away_is_open_or_closed_as_the_policy_says_and_visible() {
+fn unavailable_counters_are_open_or_closed_by_policy_and_reported() {
     let open = bench(vec![BY_CONSUMER], 1);
     open.host.counters.fault.set(true);
     let passed = send(&open);

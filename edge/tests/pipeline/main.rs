@@ -1,4 +1,4 @@
-//! The pipeline on its reference ports: what each phase does to an exchange, seen from outside.
+//! The pipeline on its reference ports: the observable effect of each phase on an exchange.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
 

@@ -1,4 +1,4 @@
-//! The operator endpoint as the pipeline serves it.
+//! The operator endpoint in the pipeline.
 
 use std::rc::Rc;
 
@@ -67,7 +67,7 @@ impl Bench {
         block_on(self.host.records.read(key)).unwrap()
     }
 
-    /// The lines of the audit so far.
+    /// The audit lines so far.
     fn audit(&self) -> Vec<Value> {
         let lines = self.host.sink.lines();
         let lines = lines.iter().filter_map(|line| serde_json::from_str(line).ok());
@@ -85,7 +85,7 @@ fn check(answer: &Answer, status: u16, problem: &str) {
 }
 
 #[test]
-fn without_a_bound_token_its_paths_are_answered_as_unknown_routes_and_forwarded_nowhere() {
+fn without_a_bound_token_its_paths_are_unknown_routes_and_not_forwarded() {
     let off = bench();
     for role in Role::ALL {
         off.host.secrets.put(role.secret_name(), "");
@@ -108,7 +108,7 @@ fn without_a_bound_token_its_paths_are_answered_as_unknown_routes_and_forwarded_
 }
 
 #[test]
-fn a_token_says_who_asks_and_its_role_what_is_allowed() {
+fn a_token_identifies_the_caller_and_its_role_the_permissions() {
     let bench = bench();
     check(&bench.send(asked(None, "GET", METRICS, "")), 401, "credential-missing");
     let wrong = request("GET", METRICS, &[("authorization", "Bearer 00000000000000000000000000000000")], "");
@@ -144,7 +144,7 @@ fn hostile_requests_get_problems() {
 }
 
 #[test]
-fn a_purge_takes_effect_and_stands_in_log_and_record() {
+fn a_purge_takes_effect_and_is_in_log_and_record() {
     let bench = bench();
     let is_hit = || bench.get("/cached", &[]).field("cache-status").contains("hit");
     assert!(!is_hit() && is_hit());
@@ -166,7 +166,7 @@ fn a_purge_takes_effect_and_stands_in_log_and_record() {
 }
 
 #[test]
-fn a_store_that_takes_one_write_a_second_is_waited_for() {
+fn a_store_with_one_write_per_second_delays_the_response() {
     let bench = bench();
     let purge = |n: u8| {
         let content = format!(r#"{{"key":"{}"}}"#, format!("{n:02x}").repeat(32));
@@ -184,7 +184,7 @@ fn a_store_that_takes_one_write_a_second_is_waited_for() {
 }
 
 #[test]
-fn purges_made_at_once_are_answered_by_few_writes() {
+fn concurrent_purges_need_few_writes() {
     let bench = bench();
     let began = bench.host.clock.now();
     let purge = async |n: u8| {
@@ -202,14 +202,14 @@ fn purges_made_at_once_are_answered_by_few_writes() {
 }
 
 #[test]
-fn an_older_log_never_stays_in_the_place_of_a_newer_one() {
+fn an_older_log_never_replaces_a_newer_one() {
     let bench = bench();
     let purge = |n: u8| {
         let content = format!(r#"{{"key":"{}"}}"#, format!("{n:02x}").repeat(32));
         bench.ask(Role::Purge, "POST", PURGES, &content)
     };
     assert_eq!(purge(1).status, 200);
-    // What another writer has put there without what is in the log.
+    // A record of another writer that does not contain the purges in the log.
     bench.host.records.put("acme:purges", encode(&Purges::default()));
     bench.host.clock.advance(1_000);
     assert_eq!(purge(2).status, 200);
@@ -298,7 +298,7 @@ fn failed_authentications_are_bounded_and_lock_nobody_out() {
 }
 
 #[test]
-fn no_token_is_logged_and_each_call_has_a_line() {
+fn no_token_is_logged_and_each_call_is_logged() {
     let bench = bench();
     bench.ask(Role::Read, "GET", METRICS, "");
     bench.ask(Role::Read, "POST", PURGES, "{}");
@@ -313,7 +313,7 @@ fn no_token_is_logged_and_each_call_has_a_line() {
 }
 
 #[test]
-fn at_a_host_of_its_own_it_answers_there_alone_and_nothing_else_does() {
+fn at_a_dedicated_host_only_the_endpoint_is_available() {
     let place = Place { host: Some(HostName::from_authority("ops.example.com").unwrap()), ..Place::default() };
     let bench = bench_at(place);
     let bearer = format!("Bearer {}", token(Role::Read));
@@ -325,7 +325,7 @@ fn at_a_host_of_its_own_it_answers_there_alone_and_nothing_else_does() {
 }
 
 #[test]
-fn metrics_say_what_they_are_about_in_either_form() {
+fn metrics_contain_their_scope_in_both_formats() {
     let bench = bench();
     bench.get("/x", &[]);
     let answer = bench.ask(Role::Read, "GET", METRICS, "");

@@ -35,7 +35,7 @@ fn only_routed_requests_reach_the_upstream() {
 }
 
 #[test]
-fn a_wrong_method_is_told_the_right_ones_and_options_is_answered() {
+fn a_wrong_method_gets_the_allowed_ones_and_options_is_answered() {
     let bench = bench();
     let answer = bench.send(request("DELETE", "/pets/1", &[], ""));
     assert_eq!((answer.status, answer.field("allow")), (405, "GET, HEAD, OPTIONS, PUT"));
@@ -51,7 +51,7 @@ fn a_head_refusal_has_the_fields_and_no_content() {
 }
 
 #[test]
-fn what_is_too_large_is_refused_before_anything_else() {
+fn too_large_requests_are_refused_first() {
     let long = format!("/{}", "a".repeat(9_000));
     check("GET", &long, &[], (414, "target-too-long"));
     let big = "x".repeat(40_000);
@@ -61,7 +61,7 @@ fn what_is_too_large_is_refused_before_anything_else() {
 }
 
 #[test]
-fn the_trace_tells_what_was_decided() {
+fn the_trace_contains_the_decisions() {
     let answer = bench().get("/pets/1", &[]);
     let trace = answer.record.events.to_string();
     for phase in ["route", "authenticate", "forward", "respond"] {
@@ -71,7 +71,7 @@ fn the_trace_tells_what_was_decided() {
 }
 
 #[test]
-fn types_choose_the_route_and_stay_out_of_telemetry() {
+fn types_select_the_route_and_are_not_in_telemetry() {
     let bench = Bench::new(vec![route("/pets/{id:int}", &["GET"]), route("/pets/{name}", &["GET"])], ok(&[], "hello"));
     let label = |target: &str| bench.get(target, &[]).record.route().unwrap().clone();
     assert_eq!(
@@ -86,7 +86,7 @@ fn when(of: Subject, values: &[&str]) -> Vec<Predicate> {
 }
 
 #[test]
-fn predicates_choose_the_route_and_else_it_is_not_there() {
+fn predicates_select_the_route_and_otherwise_it_does_not_exist() {
     let second = RouteSettings {
         id: "second".into(),
         when: when(Subject::Header("x-version".into()), &["2"]),
@@ -109,7 +109,7 @@ fn predicates_choose_the_route_and_else_it_is_not_there() {
 }
 
 #[test]
-fn internal_hosts_answer_only_callers_inside() {
+fn internal_hosts_answer_internal_callers_only() {
     let internal = RouteSettings { internal: true, ..route("/stats", &["GET"]) };
     let bench = Bench::new(vec![], ok(&[], "hello"));
     bench.publish(&BTreeMap::from([
@@ -125,7 +125,7 @@ fn internal_hosts_answer_only_callers_inside() {
     {
         assert_eq!((status(false, host, path), status(true, host, path)), (404, 200), "{host}{path}");
     }
-    // What is public is so to all, but for hosts that are internal themselves: they are not known outside.
+    // Public routes are available to all callers, except on internal hosts, which do not exist for external callers.
     for (host, outside) in [("x.org", 200), ("ops.internal", 404), ("a.svc.internal", 404), ("open.svc.internal", 200)]
     {
         assert_eq!((status(false, host, "/open"), status(true, host, "/open")), (outside, 200), "{host}");

@@ -30,7 +30,7 @@ fn one_line_per_exchange_with_the_template_and_no_query() {
 }
 
 #[test]
-fn the_clients_trace_goes_on_through_the_call_to_the_upstream() {
+fn the_clients_trace_continues_in_the_call_to_the_upstream() {
     let bench = Bench::new(vec![route("/a", &["GET"])], ok(&[], ""));
     let answer = bench.get("/a", &[("traceparent", PARENT), ("tracestate", "x=y")]);
     let received = bench.host.upstream.take_received().remove(0);
@@ -62,7 +62,7 @@ fn an_exchange_of_a_fraction_of_a_millisecond_is_recorded_as_one() {
     });
     clock.set(bench.host.clock.clone()).unwrap();
     bench.get("/a", &[]);
-    // The wall clock that is corrected meanwhile changes no duration.
+    // A correction of the wall clock does not change a duration.
     bench.host.clock.step_back(3_600_000);
     bench.get("/a", &[]);
     for line in bench.host.sink.lines() {

@@ -1,4 +1,4 @@
-//! The bytes of cells. They are written and read by core, because whoever keeps a cell applies operations to its bytes.
+//! The encoding of cells. Core encodes and decodes them, because the owner of a cell applies operations to its bytes.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
@@ -25,7 +25,7 @@ fn charge(quota: &str, cost: u32) -> Operation {
     Operation::Charge(gcra)
 }
 
-/// A cell with something of each kind in it.
+/// A cell with state of each kind.
 fn sample() -> Cell {
     let mut cell = Cell::default();
     let resource = CacheKey::parse(&"ab".repeat(32));
@@ -51,7 +51,7 @@ fn a_cell_has_these_bytes() {
 }
 
 #[test]
-fn a_cell_with_members_that_were_added_later_has_these_bytes() {
+fn a_cell_with_later_members_has_these_bytes() {
     let mut cell = sample();
     let recorded = Operation::ReadPurges { recorded: Some(2) };
     cell.update(terms(7, None), &[recorded], NOW.minus_millis(61_000)).unwrap();
@@ -60,7 +60,7 @@ fn a_cell_with_members_that_were_added_later_has_these_bytes() {
 }
 
 #[test]
-fn a_stored_cell_goes_on_as_it_was() {
+fn a_stored_cell_continues_unchanged() {
     let held = apply(Some(CELL_V1), terms(3, None), &[Operation::Confirm], NOW).unwrap();
     assert_eq!(held.outcome.replies, [Reply::Confirmed]);
     let repeated = apply(Some(CELL_V1), terms(1, None), &[charge("burst", 20)], NOW).unwrap();

@@ -1,9 +1,9 @@
 //! The stored bytes of every record version, pinned: an edge in the field reads what an old one wrote.
 //!
-//! A change of these bytes is a change of the stored form: it follows the rule in the crate's documentation, and where a
-//! version grows, the golden bytes of the one before stay beside the new ones. A binary record has a JSON file of the same
-//! name beside it that says what it holds. After an intended change, `TOLLGATE_GOLDEN=write cargo test -p
-//! tollgate-kv-schemas` writes the newest anew.
+//! A change of these bytes is a change of the stored form: it follows the rule in the crate's documentation, and if a
+//! version increases, the golden bytes of the previous one are kept. A binary record has a JSON file of the same name
+//! with its content. After an intended change, `TOLLGATE_GOLDEN=write cargo test -p tollgate-kv-schemas` writes the
+//! newest anew.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,7 +36,7 @@ fn check<T: Record + PartialEq + std::fmt::Debug>(golden: &str) -> T {
     data
 }
 
-/// Compares with a golden file, or writes it where that was asked for.
+/// Compares with a golden file, or writes it if requested.
 #[track_caller]
 pub(crate) fn check_golden(name: &str, is: &[u8]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
@@ -74,7 +74,7 @@ fn the_newest_version_of_a_bundle_has_these_bytes() {
 }
 
 #[test]
-fn what_operators_leave_behind_has_these_bytes_and_is_read() {
+fn records_of_operators_have_these_bytes_and_are_read() {
     let digest = KeyDigest::parse(&"ab".repeat(32)).unwrap();
     let index = KeyIndex { digest };
     let event = AuditEvent {
@@ -106,7 +106,7 @@ fn the_newest_version_of_a_bundle_is_read() {
 }
 
 #[test]
-fn credentials_and_purges_are_what_they_were() {
+fn credentials_and_purges_are_unchanged() {
     let credential: Credential = check(CREDENTIAL);
     assert_eq!(credential.consumer, "acme");
     let purges: Purges = check(PURGES);

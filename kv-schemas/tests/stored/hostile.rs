@@ -1,4 +1,4 @@
-//! Bytes that nobody should have written: refused within bounds, whatever they are.
+//! Invalid bytes: refused within bounds.
 
 use proptest::prelude::*;
 use tollgate_core::bounds::{PART_BYTES_MAX, PATH_SEGMENTS_MAX};
@@ -32,7 +32,7 @@ fn a_part_has_bounds() {
 }
 
 #[test]
-fn templates_cannot_blow_a_part_up() {
+fn templates_cannot_exceed_the_memory_of_a_part() {
     let mut site = sample::small_site("/a");
     let route = |n: usize| sample::route("r", &format!("/{n}{}", "/a".repeat(PATH_SEGMENTS_MAX - 1)));
     site.routes = (0..5_000).map(route).collect();
@@ -42,7 +42,7 @@ fn templates_cannot_blow_a_part_up() {
 }
 
 #[test]
-fn what_does_not_fit_together_is_refused() {
+fn incoherent_settings_are_refused() {
     let spoil: [fn(&mut SiteSettings); 15] = [
         |site| site.routes[0].upstream = 2,
         |site| site.routes[0].authn = vec![vec![Place::new(9)]],
@@ -68,7 +68,7 @@ fn what_does_not_fit_together_is_refused() {
     }
 }
 
-/// Reads the record as whatever it could be taken for.
+/// Decodes the record as every kind.
 fn read_all(record: &[u8]) {
     let _ = decode::<Pointer>(record);
     let _ = decode::<Credential>(record);

@@ -1,4 +1,4 @@
-//! What is stored: its bytes in every version, what readers make of newer and older forms, and what damage does.
+//! Stored records: their bytes in every version, reading newer and older versions, and damage.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
 

@@ -31,7 +31,7 @@ fn every_pattern_is_found_and_no_other() {
 }
 
 #[test]
-fn a_damaged_page_is_noticed_where_it_is_looked_at_and_only_there() {
+fn a_damaged_page_is_detected_when_it_is_used_and_only_then() {
     let (id, mut record) = manifest(1_000);
     let last = record.len() - 1;
     record[last] ^= 1;
@@ -42,7 +42,7 @@ fn a_damaged_page_is_noticed_where_it_is_looked_at_and_only_there() {
 }
 
 #[test]
-fn a_byte_more_or_less_is_noticed_when_it_is_loaded() {
+fn one_byte_more_or_less_is_detected_on_loading() {
     let (id, record) = manifest(1_000);
     for length in [0, 3, 7, 8, 20, 600, record.len() - 1] {
         assert!(Manifest::decode(record[..length].to_vec(), &id).is_err(), "{length}");
@@ -51,7 +51,7 @@ fn a_byte_more_or_less_is_noticed_when_it_is_loaded() {
     assert!(matches!(Manifest::decode(longer, &id), Err(RecordError::Damaged { .. })));
 }
 
-/// A page that was made up may hold its patterns in any order; what is found in it is refused, never wrong.
+/// A forged page may have its patterns in any order; a look-up in it is refused, never wrong.
 #[test]
 fn patterns_out_of_order_are_refused() {
     let (_, record) = Manifest::encode(&sample::gateway(), &parts(2));
@@ -61,7 +61,7 @@ fn patterns_out_of_order_are_refused() {
     assert!(matches!(manifest.parts(), Err(RecordError::Damaged { .. })));
 }
 
-/// The record with the last place of a text replaced by another of the same length.
+/// The record with the last occurrence of a text replaced by another of the same length.
 fn swap(record: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let at = record.windows(from.len()).rposition(|bytes| bytes == from).unwrap();
     [&record[..at], to, &record[at + from.len()..]].concat()

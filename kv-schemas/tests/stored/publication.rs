@@ -1,4 +1,4 @@
-//! The steps of publishing: generations, and what happens between two publications.
+//! The steps of publishing: generations, and concurrent publications.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ fn bundle(path: &str) -> Bundle {
     Bundle::new(&sample::gateway(), &BTreeMap::from([(HostPattern::Any, sample::small_site(path))]))
 }
 
-/// The pointer that a publication leaves, where nothing comes in between.
+/// The pointer after a publication, without a concurrent one.
 fn publish(bundle: &Bundle, stored: Option<&[u8]>) -> Vec<u8> {
     let publication = Publication::begin(bundle, stored).unwrap();
     let pointer = publication.pointer(stored).unwrap();
@@ -24,7 +24,7 @@ fn read(pointer: &[u8]) -> Pointer {
 }
 
 #[test]
-fn each_generation_names_the_one_before_it() {
+fn each_generation_names_the_previous_one() {
     let (one, two) = (bundle("/one"), bundle("/two"));
     let first = publish(&one, None);
     assert_eq!(first, one.records.last().unwrap().1, "the pointer of an empty store");
@@ -59,7 +59,7 @@ fn needs_are_those_of_all_parts_each_kind_once() {
 }
 
 #[test]
-fn a_publication_that_was_overtaken_switches_nothing() {
+fn an_overtaken_publication_changes_nothing() {
     let (one, two) = (bundle("/one"), bundle("/two"));
     let first = publish(&one, None);
     let late = Publication::begin(&two, None).unwrap();
@@ -69,7 +69,7 @@ fn a_publication_that_was_overtaken_switches_nothing() {
 }
 
 #[test]
-fn a_publication_that_was_written_over_is_noticed() {
+fn an_overwritten_publication_is_detected() {
     let (one, two) = (bundle("/one"), bundle("/two"));
     let (ours, theirs) = (Publication::begin(&one, None).unwrap(), Publication::begin(&two, None).unwrap());
     ours.pointer(None).unwrap();
@@ -79,7 +79,7 @@ fn a_publication_that_was_written_over_is_noticed() {
 }
 
 #[test]
-fn a_pointer_that_cannot_be_read_is_replaced_only_on_purpose() {
+fn an_unreadable_pointer_is_replaced_only_on_request() {
     let one = bundle("/one");
     let damaged = Some(&b"{\"kind\":"[..]);
     assert!(matches!(Publication::begin(&one, damaged), Err(PublishError::Unreadable(_))));

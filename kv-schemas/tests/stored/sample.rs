@@ -1,4 +1,4 @@
-//! Settings with everything in them that settings can have.
+//! Settings with every member that settings can have.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -26,7 +26,7 @@ pub(crate) fn gateway() -> GatewaySettings {
     }
 }
 
-/// A part with a route that has everything, and one that has nothing.
+/// A part with a route that has every member, and one that has none.
 pub(crate) fn site() -> SiteSettings {
     let policies = [
         ("partner-keys", keys(Some("Bearer"), Some("api_key"))),
@@ -64,7 +64,7 @@ fn full_route() -> RouteSettings {
     }
 }
 
-/// A route that looks at more than path and method.
+/// A route with predicates.
 fn chosen_route() -> RouteSettings {
     let tests = [
         (Subject::Header("x-version".into()), Test::OneOf(vec!["1".into(), "2".into()])),
@@ -75,7 +75,7 @@ fn chosen_route() -> RouteSettings {
     RouteSettings { when, internal: true, ..route("pets.chosen", "/pets/{id:int}/{state:(open|closed)}.json") }
 }
 
-/// A route for all methods with nothing more.
+/// A route for all methods without other members.
 pub(crate) fn route(id: &str, path: &str) -> RouteSettings {
     RouteSettings {
         id: id.into(),

@@ -1,4 +1,4 @@
-//! The JSON Schemas of the JSON records: what is written fits them, and what does not fit is not read.
+//! The JSON Schemas of the JSON records: written records are valid, and invalid ones are not read.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ fn a_pointer_as_it_is_published_fits_its_schema() {
 }
 
 #[test]
-fn what_does_not_fit_is_found() {
+fn schema_violations_are_found() {
     let wrong: [(&str, &str, Value); 8] = [
         ("pointer", "/kind", json!("manifest")),
         ("pointer", "/v", json!(2)),

@@ -1,5 +1,5 @@
-//! The rule of versions, tried with sections, members, records and grammars that nobody has: what is optional is skipped,
-//! what is required is refused by name, and the version before is read.
+//! The rule of versions, tested with invented sections, members, records and grammars: optional ones are skipped,
+//! required ones are refused by name, and the previous version is read.
 
 use minicbor::{Decode, Decoder, Encode, Encoder};
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ fn part(sections: &Sections) -> Vec<u8> {
     b"TGp\x01".iter().copied().chain(minicbor::to_vec(table).unwrap()).chain(bodies).collect()
 }
 
-/// The sample's part with something changed in its sections.
+/// The sample's part with changed sections.
 fn changed(change: impl FnOnce(&mut Sections)) -> Vec<u8> {
     let mut all = sections(&encode_part(&sample::site()));
     change(&mut all);
@@ -77,7 +77,7 @@ fn a_version_from_before_the_oldest_is_refused_by_name() {
 }
 
 #[test]
-fn a_grammar_that_is_not_known_is_refused_by_name() {
+fn an_unknown_grammar_is_refused_by_name() {
     refused(
         &changed(|all| all.push(("path-template".into(), 2, vec![]))),
         "this program does not know path-template@2",
@@ -86,7 +86,7 @@ fn a_grammar_that_is_not_known_is_refused_by_name() {
     assert_eq!(decode_part_unnamed(&known), Ok(sample::site()));
 }
 
-/// A list of entries in maps, each with another member in front of its own and one behind.
+/// A list of entries in maps, each with another member before its own and one after.
 fn with_unknown_members(body: &[u8]) -> Vec<u8> {
     let mut from = Decoder::new(body);
     let mut to = Encoder::new(Vec::new());
@@ -104,7 +104,7 @@ fn with_unknown_members(body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn members_that_are_not_known_are_skipped_in_a_version_that_is() {
+fn unknown_members_are_skipped_in_a_known_version() {
     for kind in ["upstreams", "routes"] {
         let record = changed(|all| {
             let section = all.iter_mut().find(|(found, ..)| found == kind).unwrap();
@@ -116,7 +116,7 @@ fn members_that_are_not_known_are_skipped_in_a_version_that_is() {
 }
 
 #[test]
-fn a_variant_that_is_not_known_is_never_skipped() {
+fn an_unknown_variant_is_never_skipped() {
     let record = changed(|all| {
         let limit = all.iter_mut().find(|(kind, ..)| kind == "rate-limit").unwrap();
         // The name, then a map: 0 rate, 1 period, 2 burst, 3 by.
@@ -136,7 +136,7 @@ fn a_newer_form_of_a_record_is_refused_by_number_before_its_data_is_read() {
 }
 
 #[test]
-fn members_of_json_records_that_are_not_known_are_skipped() {
+fn unknown_members_of_json_records_are_skipped() {
     let more = CREDENTIAL.replace("\"id\"", "\"surprise\":[1,{}],\"id\"");
     assert_eq!(decode::<Credential>(more.as_bytes()), decode(CREDENTIAL.as_bytes()));
     let more = POINTER.replace("\"bundle\"", "\"surprise\":[1,{}],\"bundle\"");
@@ -144,7 +144,7 @@ fn members_of_json_records_that_are_not_known_are_skipped() {
 }
 
 #[test]
-fn what_a_pointer_needs_is_refused_by_name_where_it_is_not_known() {
+fn unknown_needs_of_a_pointer_are_refused_by_name() {
     let newer = POINTER.replace("\"api-key@1\"", "\"api-key@1\",\"jwt@2\"");
     let pointer: Pointer = decode(newer.as_bytes()).unwrap();
     let refused = pointer.newest.is_known().unwrap_err().to_string();
@@ -152,7 +152,7 @@ fn what_a_pointer_needs_is_refused_by_name_where_it_is_not_known() {
     assert_eq!(pointer.previous.unwrap().is_known(), Ok(()));
 }
 
-/// Settings whose version 1 had seconds, where they have milliseconds today; and a member that readers may skip, and one
+/// Settings whose version 1 had seconds and that have milliseconds today; with a member that readers may skip, and one
 /// that they may not.
 #[derive(Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -189,21 +189,21 @@ impl Section for MadeUp {
 }
 
 #[test]
-fn an_older_version_of_a_section_is_read_as_what_it_is_today() {
+fn an_older_version_of_a_section_is_converted() {
     let old = minicbor::to_vec(MadeUpV1 { wait_s: 2 }).unwrap();
     let read = MadeUp::read(1, &mut Decoder::new(&old)).unwrap();
     assert_eq!(read, MadeUp { wait_ms: 2000, note: None, only_from: None });
 }
 
 #[test]
-fn the_version_grows_only_where_a_required_member_is_used() {
+fn the_version_increases_only_if_a_required_member_is_used() {
     let mut settings = MadeUp { wait_ms: 5, note: Some("for people".into()), only_from: None };
     assert_eq!(settings.least_version(), 2, "what may be skipped needs no newer reader");
     settings.only_from = Some("10.0.0.0/8".into());
     assert_eq!(settings.least_version(), 3);
 }
 
-/// A record whose version 1 had one name, where it has a list today.
+/// A record whose version 1 had one name and that has a list today.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Names {
     names: Vec<String>,
@@ -232,7 +232,7 @@ impl Record for Names {
 }
 
 #[test]
-fn an_older_version_of_a_record_is_read_as_what_it_is_today() {
+fn an_older_version_of_a_record_is_converted() {
     let old = br#"{"kind":"names","v":1,"data":{"name":"a"}}"#;
     let today = Names { names: vec!["a".into()] };
     assert_eq!(decode::<Names>(old).as_ref(), Ok(&today));

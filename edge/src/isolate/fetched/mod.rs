@@ -19,9 +19,9 @@ pub(crate) use memory::Fetches;
 use memory::Step;
 
 use super::Isolate;
-use crate::timeout::{STORE_TIMEOUT_MS, within};
 use crate::ports::{Clock, Fetch, Host, Records};
 use crate::timeout::within;
+use crate::timeout::{STORE_TIMEOUT_MS, within};
 
 /// A request to fetch, and how long its answer is used.
 #[derive(Clone, Debug)]

@@ -33,7 +33,7 @@ impl Subject for Reference {
         &self.host
     }
 
-    fn came(&self, _: &HeaderMap) -> Result<Content, Breach> {
+    fn received_content(&self, _: &HeaderMap) -> Result<Content, Breach> {
         Ok(Content::default())
     }
 

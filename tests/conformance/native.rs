@@ -48,7 +48,7 @@ impl Subject for Isolate {
         &self.host
     }
 
-    fn came(&self, _: &HeaderMap) -> Result<NativeContent, Breach> {
+    fn received_content(&self, _: &HeaderMap) -> Result<NativeContent, Breach> {
         Ok(NativeContent::empty())
     }
 

@@ -79,7 +79,7 @@ fn serve_all(file: &str, count: usize) -> Result<(), String> {
         revoked: false,
     };
     host.records.put(keys::credential("bench", &key.digest()), encode(&credential));
-    let isolate = Rc::new(Isolate::new(IsolateSettings { gateway: "bench".into(), freshness: Freshness::Behind }));
+    let isolate = Rc::new(Isolate::new(IsolateSettings { gateway: "bench".into(), freshness: Freshness::Cached }));
     let target = format!("/r{}/7", routes / 2);
     for _ in 0..count {
         let exchange = async {

@@ -45,7 +45,7 @@ impl Subject for Worker {
         &self.host
     }
 
-    fn came(&self, fields: &HeaderMap) -> Result<WorkerContent, Breach> {
+    fn received_content(&self, fields: &HeaderMap) -> Result<WorkerContent, Breach> {
         let headers = Headers::new().map_err(|error| broke_off(&error))?;
         for (name, value) in fields {
             headers.append(name.as_str(), value.to_str()?).map_err(|error| broke_off(&error))?;

@@ -63,7 +63,7 @@ impl Subject for Component {
         &self.host
     }
 
-    fn came(&self, _: &HeaderMap) -> Result<SpinContent, Breach> {
+    fn received_content(&self, _: &HeaderMap) -> Result<SpinContent, Breach> {
         Ok(SpinContent::empty())
     }
 

@@ -36,7 +36,7 @@ pub trait Subject {
 
     /// The empty content of a request that was received from a client with these fields: with the platform's own
     /// message, if the host edits that.
-    fn came(&self, fields: &HeaderMap) -> Result<ContentOf<Self>, Breach>;
+    fn received_content(&self, fields: &HeaderMap) -> Result<ContentOf<Self>, Breach>;
 
     /// The fields and the content that would be sent to a client.
     async fn sent(&self, reply: Reply<ContentOf<Self>>) -> Result<(HeaderMap, ContentOf<Self>), Breach>;

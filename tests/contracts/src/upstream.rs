@@ -35,13 +35,13 @@ pub(crate) async fn passes_messages_as_they_are<S: Subject>(subject: &S) -> Outc
 pub(crate) async fn requests_are_edited_like_a_map<S: Subject>(subject: &S) -> Outcome {
     let server = Server::start(subject).await?;
     let uri: Uri = format!("{}/edited", server.url).parse()?;
-    let mut came = host_field(&uri)?;
-    came.extend(lines()?);
+    let mut received = host_field(&uri)?;
+    received.extend(lines()?);
     for edits in edit_lists() {
-        let mut wanted = came.clone();
+        let mut wanted = received.clone();
         edits.clone().apply(&mut wanted);
-        let request = Outbound::new(&Method::GET, uri.clone(), &came, false).with_edits(edits.clone());
-        subject.host().upstream().send(&request, subject.came(&came)?, &CALL).await?;
+        let request = Outbound::new(&Method::GET, uri.clone(), &received, false).with_edits(edits.clone());
+        subject.host().upstream().send(&request, subject.received_content(&received)?, &CALL).await?;
         let received = present(server.report(subject).await?.last, "the request")?;
         for name in NAMES {
             ensure_eq!(joined(&received.field(name)), joined(&text_of(&wanted, name)), "{name} after {edits:?}");
@@ -60,7 +60,7 @@ pub(crate) async fn responses_are_edited_like_a_map<S: Subject>(subject: &S) -> 
     let server = Server::start(subject).await?;
     let query: String = NAMES_AND_VALUES.iter().map(|(name, value)| format!("field={name}:{value}&")).collect();
     for edits in edit_lists() {
-        // Without a time limit, so that the content too passes as it came where the host can do that.
+        // Without a time limit, so that the content also passes unchanged if the host supports it.
         let call = UpstreamCall { timeout_ms: None, ..CALL };
         let answer = get(subject, &format!("{}/?{query}size=3", server.url), &call).await??;
         let mut reply = Reply::of_upstream(answer);

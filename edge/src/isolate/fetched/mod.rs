@@ -20,7 +20,6 @@ use memory::Step;
 
 use super::Isolate;
 use crate::ports::{Clock, Fetch, Host, Records};
-use crate::timeout::within;
 use crate::timeout::{STORE_TIMEOUT_MS, within};
 
 /// A request to fetch, and how long its answer is used.

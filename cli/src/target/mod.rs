@@ -72,7 +72,9 @@ impl Target {
         match (place, &args.store) {
             (Place::Native, None) => Err(Failure::usage("native needs --store PATH: the file the host reads")),
             (Place::Native, Some(path)) => native::open(path),
-            (Place::Cloudflare, Some(_)) => Err(Failure::usage("--store cannot be used with cloudflare; see --binding")),
+            (Place::Cloudflare, Some(_)) => {
+                Err(Failure::usage("--store cannot be used with cloudflare; see --binding"))
+            }
             (Place::Cloudflare, None) => {
                 let binding = args.binding.as_deref().unwrap_or(cloudflare::DEFAULT_BINDING);
                 Ok(Self::Cloudflare(KvNamespace::new(binding, args.remote)))

@@ -1,4 +1,4 @@
-//! `dev/fixtures.yaml`: consumers and keys that seed the local registry.
+//! `dev/fixtures.yaml`: consumers and keys of a local gateway.
 //!
 //! Fixtures are for development and tests. They are never part of a bundle, and only the digest of a key is stored.
 
@@ -17,16 +17,16 @@ use crate::source::{self, Folder, Limits, Loader};
 /// The consumers' credentials of a fixtures file.
 #[derive(Debug, Default)]
 pub struct Fixtures {
-    /// Each credential with the digest it is stored under, in the order of the file.
+    /// Each credential with the digest of its key, which is part of the record's key, in the order of the file.
     pub credentials: Vec<(KeyDigest, Credential)>,
-    /// The first key that holds at all times, for a command to show; absent when there is none.
+    /// The first key that is always valid, to be shown by a command; `None` if there is none.
     pub sample: Option<SampleKey>,
-    /// What is probably not meant.
+    /// The warnings: settings that are probably not intended.
     pub warnings: Diagnostics,
 }
 
 impl Fixtures {
-    /// The records of the credentials, as keys and values; the key itself is in none of them.
+    /// The records of the credentials, as keys and values. They do not contain the API keys.
     #[must_use]
     pub fn records(&self, gateway: &str) -> Vec<(String, Vec<u8>)> {
         let record =
@@ -35,19 +35,19 @@ impl Fixtures {
     }
 }
 
-/// A key that works, to paste into a command.
+/// A valid API key, to be used in a command.
 #[derive(Clone, Debug)]
 pub struct SampleKey {
     /// The key.
     pub key: ApiKey,
-    /// Its consumer.
+    /// The id of its consumer.
     pub consumer: String,
 }
 
-/// Reads `dev/fixtures.yaml` of a project folder; a project without one has no fixtures.
+/// Reads `dev/fixtures.yaml` of a project folder; without this file, a project has no fixtures.
 ///
 /// # Errors
-/// When the file is there and has a mistake.
+/// If the file exists and has a mistake.
 pub fn load_dir(project: &Path) -> Result<Fixtures, Diagnostics> {
     if !project.join(FILE).exists() {
         return Ok(Fixtures::default());
@@ -57,10 +57,10 @@ pub fn load_dir(project: &Path) -> Result<Fixtures, Diagnostics> {
     build(file, loader.into_files(), report)
 }
 
-/// Reads fixtures from a text; `name` is what diagnostics call it.
+/// Reads fixtures from a text; `name` is its file name in diagnostics.
 ///
 /// # Errors
-/// When the text has a mistake.
+/// If the text has a mistake.
 pub fn load_str(name: &str, text: &str) -> Result<Fixtures, Diagnostics> {
     let mut files = Files::new();
     let file = files.add(name, text);
@@ -93,8 +93,8 @@ impl Lowering {
     fn consumers(mut self, consumers: &[Consumer], report: &mut Report) -> Fixtures {
         for consumer in consumers {
             if let Some(first) = self.consumers.insert(consumer.id.value.clone(), consumer.id.span) {
-                let what = format!("there are two consumers `{}`", consumer.id.value);
-                let why = "the id names a consumer in limits, logs and metrics";
+                let what = format!("duplicate consumer `{}`", consumer.id.value);
+                let why = "the id identifies a consumer in limits, logs and metrics";
                 report.push(duplicate(Code::DuplicateConsumer, consumer.id.span, first, &what, why));
             }
             for key in &consumer.keys {
@@ -110,8 +110,8 @@ impl Lowering {
         let expires = key.expires.as_ref().map(|text| timestamp(text, report));
         let Some(parsed) = parsed else { return };
         if let Some(first) = self.keys.insert(key.key.value.clone(), key.key.span) {
-            let why = "a request with it could not be told apart";
-            report.push(duplicate(Code::DuplicateKeyText, key.key.span, first, "this key is given twice", why));
+            let why = "a request with this key could belong to either of them";
+            report.push(duplicate(Code::DuplicateKeyText, key.key.span, first, "duplicate key", why));
         }
         let credential = Credential {
             id: parsed.public_id(),
@@ -136,9 +136,9 @@ fn api_key(text: &Spanned<String>, report: &mut Report) -> Option<ApiKey> {
         Ok(key) => Some(key),
         Err(error) => {
             report.push(
-                Diagnostic::error(Code::BadKey, text.span, format!("this is not a key: {error}"))
-                    .why("the gateway refuses it before it looks for its record")
-                    .fix("make a key with `tollgate key new`"),
+                Diagnostic::error(Code::BadKey, text.span, format!("the key is not valid: {error}"))
+                    .why("the gateway refuses the key without looking it up")
+                    .fix("create a key with `tollgate key new`"),
             );
             None
         }
@@ -149,9 +149,9 @@ fn timestamp(text: &Spanned<String>, report: &mut Report) -> Option<Timestamp> {
     let found = Timestamp::from_rfc3339(&text.value);
     if found.is_none() {
         report.push(
-            Diagnostic::error(Code::BadTimestamp, text.span, format!("`{}` is not a time", text.value))
-                .why("times are written as in RFC 3339, with an offset")
-                .fix("write it as in `2026-01-31T23:59:50Z`"),
+            Diagnostic::error(Code::BadTimestamp, text.span, format!("`{}` is not a valid timestamp", text.value))
+                .why("timestamps are written as in RFC 3339, with a time zone offset")
+                .fix("write a timestamp such as `2026-01-31T23:59:50Z`"),
         );
     }
     found
@@ -161,16 +161,16 @@ fn never_valid(key: &Key, credential: &Credential, report: &mut Report) {
     let (Some(start), Some(end)) = (credential.not_before, credential.expires) else { return };
     if end <= start {
         report.push(
-            Diagnostic::warning(Code::NeverValid, key.key.span, "this key can never be used")
-                .why("it expires before it begins to be valid")
-                .fix("put `expires` after `not-before`"),
+            Diagnostic::warning(Code::NeverValid, key.key.span, "the key is never valid")
+                .why("it expires before it becomes valid")
+                .fix("set `expires` to a time after `not-before`"),
         );
     }
 }
 
 fn duplicate(code: Code, span: Span, first: Span, what: &str, why: &str) -> Diagnostic {
-    Diagnostic::error(code, span, what).why(why).fix("remove one of them").related(first, "the other one")
+    Diagnostic::error(code, span, what).why(why).fix("remove one of them").related(first, "the first one")
 }
 
-/// Where fixtures stand in a project folder.
+/// The path of fixtures in a project folder.
 pub const FILE: &str = "dev/fixtures.yaml";

@@ -1,29 +1,30 @@
-//! Compiles a Tollgate project to a bundle, with diagnostics that say where, what, why and how to mend it.
+//! Compiles a Tollgate project to a bundle, and reports diagnostics with position, cause, reason and correction.
 //!
-//! This crate is the only reader of the authoring format: hosts read bundles. It decides nothing about requests (core
-//! does; paths, hosts, keys and times are read by core's own parsers here), and it talks to no store and no network:
-//! [`Compiled::records`] is what somebody else writes. Nothing outside the project folder is read, and consumers and
-//! keys are no part of a bundle: [`fixtures`] seeds those of a local gateway. It proves nothing about the routes of the
-//! whole: `tollgate-analysis` does, through which projects are compiled.
+//! This crate is the only reader of the configuration format; hosts read bundles. It does not:
+//! - make decisions about requests, which is the task of core; paths, hosts, keys and times are parsed by core's parsers;
+//! - access a store or a network: callers write [`Compiled::records`] to a store;
+//! - read files outside the project folder;
+//! - put consumers and keys into bundles: [`fixtures`] writes those of a local gateway;
+//! - prove properties of all routes together: `tollgate-analysis` does, and calls this crate to compile projects.
 //!
-//! Where to start: [`Project::draft`] and [`Compiled`]. The folders are floors, of which each uses only those below it;
-//! `cargo xtask layers` checks that. From the lowest:
+//! Where to start: [`Project::draft`] and [`Compiled`]. The folders are layers. Each uses only the layers below it, which
+//! `cargo xtask layers` checks. From the lowest:
 //!
-//! | floor | what it is |
+//! | layer | contents |
 //! |---|---|
-//! | `place`, `diagnostic` | files and places in them; what is found, and how it is shown |
-//! | `source` | the files of a project, read into placed, bounded trees |
-//! | `openapi` | specifications, from which operations come |
-//! | `schema` | the language in which the keys of every part are described, and the JSON Schema of a description |
-//! | `decode` | from trees to typed values, by such a description |
-//! | `policies` | the kinds of policies, each with the keys it is written with and how they become settings |
-//! | `model` | what is written: the keys of every part, and its types |
-//! | `values` | what differs from one environment to another |
-//! | `lower` | what was written becomes core's settings |
-//! | `compile` | a project from its files to its bundle |
-//! | `origins`, `fmt`, `fixtures`, `prices`, [`policy_tests`] | what is asked of a project beside that |
+//! | `place`, `diagnostic` | files and places in them; findings, and how they are printed |
+//! | `source` | the files of a project, parsed into trees of limited size with positions |
+//! | `openapi` | OpenAPI documents, and the operations that are read from them |
+//! | `schema` | the language of the tables that describe all keys, and the JSON Schema derived from a table |
+//! | `decode` | decoding of trees to typed values by such a table |
+//! | `policies` | the kinds of policies, each with the table of its keys and the conversion to settings |
+//! | `model` | the configuration as written: the tables of keys of every part, and the types |
+//! | `values` | values that differ between environments |
+//! | `lower` | conversion of the configuration to core's settings |
+//! | `compile` | compilation of a project from its files to its bundle |
+//! | `origins`, `fmt`, `fixtures`, `prices`, [`policy_tests`] | other functions on a project |
 //!
-//! Each of them collects [`Diagnostics`], so that one mistake never hides another.
+//! All of them collect [`Diagnostics`] and continue after a mistake, so that one mistake does not hide another.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -51,7 +52,7 @@ pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Report, Severity, s
 pub use lower::{CompiledRoute, Lowered, Stated, Whole, Witness, WrittenRoute};
 pub use model::FileKind;
 pub use model::level::OriginLevel;
-pub use model::target::{NoTarget, Target};
+pub use model::target::{Target, UnknownTarget};
 pub use origins::{Origin, Overridden};
 pub use place::{FileId, Place, Position, Span, Spanned};
 pub use schema::units::Rate;

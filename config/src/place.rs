@@ -1,15 +1,15 @@
-//! Files as texts with names, and places in them: what every other part points with.
+//! Files (texts with names), and places in them, which all diagnostics refer to.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use serde::Serialize;
 
-/// Which file of a project; a place in the compilation's list of files.
+/// Identifies a file of a project: an index into the compilation's list of files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(u32);
 
-/// A place in a text; line and column are counted from 1, columns in characters.
+/// A position in a text; lines and columns are counted from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The line.
@@ -23,25 +23,25 @@ impl Position {
     pub const START: Self = Self { line: 1, column: 1 };
 }
 
-/// A stretch of a file, from `start` to just before `end`.
+/// A range of a file, from `start` up to but excluding `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The file.
     pub file: FileId,
     /// The first character.
     pub start: Position,
-    /// The first character that no longer belongs to it.
+    /// The first character after the range.
     pub end: Position,
 }
 
 impl Span {
-    /// The beginning of a file, for what is about the file as a whole.
+    /// The beginning of a file, for findings about the file as a whole.
     #[must_use]
     pub fn beginning_of(file: FileId) -> Self {
         Self { file, start: Position::START, end: Position::START }
     }
 
-    /// The same place where files are at other places.
+    /// The same range in another list of files: `places` has the new id of each file.
     pub(crate) fn moved(self, places: &[FileId]) -> Self {
         let place = usize::try_from(self.file.0).ok().and_then(|place| places.get(place));
         Self { file: place.copied().unwrap_or(self.file), ..self }
@@ -54,7 +54,8 @@ pub(crate) struct Files {
     files: Vec<Text>,
 }
 
-/// A text with its name, and where its lines begin, once somebody asked for one: a specification has a million of them.
+/// A text with its name, and the offsets of its lines, which are computed on first use: a specification can have a
+/// million lines.
 #[derive(Clone, Debug)]
 struct Text {
     name: String,
@@ -63,7 +64,7 @@ struct Text {
 }
 
 impl Files {
-    /// A map of no files.
+    /// An empty list of files.
     pub(crate) fn new() -> Self {
         Self::default()
     }
@@ -75,7 +76,7 @@ impl Files {
         id
     }
 
-    /// Adds the files that are not there yet, by name and text; answers with the place of each.
+    /// Adds the files that are not in the list yet, compared by name and text; returns the id of each.
     pub(crate) fn join(&mut self, others: &Self) -> Vec<FileId> {
         let id = |place: usize| FileId(u32::try_from(place).unwrap_or(u32::MAX));
         let named = |file: &Text| (file.name.clone(), file.text.clone());
@@ -112,7 +113,7 @@ impl Files {
     }
 }
 
-/// Where the lines of a text begin.
+/// The offsets at which the lines of a text begin.
 fn line_starts(text: &str) -> Vec<usize> {
     let bytes = text.as_bytes();
     let ends = |at: &usize| match bytes[*at] {
@@ -123,7 +124,7 @@ fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain((0..bytes.len()).filter(ends).map(|at| at + 1)).collect()
 }
 
-/// A value and the place it was written.
+/// A value and the place at which it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spanned<T> {
     /// The value.
@@ -138,7 +139,7 @@ impl<T> Spanned<T> {
     }
 }
 
-/// A place for people: where a span begins.
+/// The start of a span, to be shown to people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
     /// The file's path in the project.
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_end_by_any_of_the_breaks_that_yaml_knows() {
+    fn every_line_break_of_yaml_ends_a_line() {
         let mut files = Files::new();
         let id = files.add("t", "a\nb\r\nc\rd");
         let lines: Vec<_> = (0..6).map(|n| files.line(id, n)).collect();

@@ -1,6 +1,6 @@
-//! What platforms charge: a price list, built in or of a project.
+//! Price lists of platforms: the built-in list, and that of a project.
 //!
-//! All amounts are whole millionths of the currency; a part of one counts as a whole.
+//! All amounts are integers in millionths of the currency, rounded up.
 
 use std::path::Path;
 
@@ -12,28 +12,28 @@ use crate::source::{self, Folder, Limits, Loader};
 pub use crate::model::prices::{MICRO, Prices, TargetPrices, Unit};
 
 impl Prices {
-    /// The list that is built in.
+    /// The built-in list.
     ///
     /// # Errors
-    /// Never: a test reads it.
+    /// Never; a test reads the list.
     pub fn built_in() -> Result<Self, Diagnostics> {
         Self::read(FILE, BUILT_IN)
     }
 
-    /// Reads a price list from a text; `name` is what diagnostics call it.
+    /// Reads a price list from a text; `name` is its file name in diagnostics.
     ///
     /// # Errors
-    /// When the text has a mistake.
+    /// If the text has a mistake.
     pub fn read(name: &str, text: &str) -> Result<Self, Diagnostics> {
         let mut files = Files::new();
         let file = files.add(name, text);
         build(Some(file), files, Report::default())
     }
 
-    /// Reads `prices.yaml` of a project folder, where there is one.
+    /// Reads `prices.yaml` of a project folder, if it exists.
     ///
     /// # Errors
-    /// When the file has a mistake.
+    /// If the file has a mistake.
     pub fn of_project(project: &Path) -> Result<Option<Self>, Diagnostics> {
         let Some(name) = FILES.iter().find(|name| project.join(name).exists()) else { return Ok(None) };
         let (mut loader, mut report) = (Loader::new(Folder::Disk(project.to_owned())), Report::default());
@@ -55,10 +55,10 @@ fn build(file: Option<FileId>, files: Files, mut report: Report) -> Result<Price
     }
 }
 
-/// The price list of a project.
+/// The path of the price list in a project folder.
 pub const FILE: &str = "prices.yaml";
 
 const FILES: [&str; 3] = [FILE, "prices.yml", "prices.json"];
 
-/// The list that is built in, to be copied and edited.
+/// The text of the built-in list, to be copied and edited.
 pub const BUILT_IN: &str = include_str!("prices.yaml");

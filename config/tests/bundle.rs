@@ -1,4 +1,4 @@
-//! What a project becomes: records that mean what was written, the same for the same project.
+//! The records of a compiled project: they have the settings of the project, and equal projects have equal records.
 
 use std::collections::BTreeMap;
 
@@ -73,7 +73,7 @@ fn compiled(text: &str) -> Compiled {
     compile_str("tollgate.yaml", text).expect("a project that compiles")
 }
 
-/// Reads the bundle as an edge does: pointer, manifest, parts, each checked against its name.
+/// Reads the bundle like an edge: the pointer, the manifest and the parts, each verified by its content id.
 fn parts(compiled: &Compiled) -> (Manifest, BTreeMap<String, SiteSettings>) {
     let records: BTreeMap<_, _> = compiled.records().iter().cloned().collect();
     let gateway = compiled.gateway();
@@ -96,7 +96,7 @@ fn policies<P: SlotPolicy>(site: &SiteSettings, places: impl IntoIterator<Item =
 }
 
 #[test]
-fn every_host_pattern_has_a_part_with_its_own_routes_and_no_others() {
+fn every_host_pattern_has_a_part_with_its_own_routes_only() {
     let compiled = compiled(PROJECT);
     let (_, parts) = parts(&compiled);
     let apis = |host: &str| {
@@ -131,7 +131,7 @@ fn hosts_with_equal_routes_share_a_part() {
 }
 
 #[test]
-fn a_route_has_what_its_levels_gave_it() {
+fn the_settings_of_a_route_are_merged_from_its_levels() {
     let compiled = compiled(PROJECT);
     let (_, parts) = parts(&compiled);
     let site = &parts["api.example.com"];
@@ -169,7 +169,7 @@ fn a_route_has_what_its_levels_gave_it() {
 }
 
 #[test]
-fn upstreams_and_policies_are_as_written_and_defaults_are_filled_in() {
+fn upstreams_and_policies_are_compiled_with_defaults() {
     let compiled = compiled(PROJECT);
     let (manifest, parts) = parts(&compiled);
     let site = &parts["api.example.com"];
@@ -187,7 +187,7 @@ fn upstreams_and_policies_are_as_written_and_defaults_are_filled_in() {
 }
 
 #[test]
-fn the_order_of_a_file_its_comments_and_its_syntax_do_not_change_the_bundle() {
+fn order_comments_and_syntax_do_not_change_the_bundle() {
     let yaml = "format: 1\ngateway: {name: a, authn: none}\nupstreams: {u: \"http://u\", v: \"http://v\"}\npolicies:\n  p: {kind: rate-limit, rate: 60/min}\n  q: {kind: rate-limit, rate: 1/s}\napis:\n  b: {upstream: u, limit: [p, q], routes: [{path: /b, id: b}, {path: /c}]}\n  d: {upstream: v, routes: [{path: /d, methods: [GET, PUT]}]}\n";
     let reordered = "# a comment\napis:\n  d: {routes: [{methods: [PUT, GET], path: \"/d\"}], upstream: v}\n  b:\n    limit: &both [p, q]\n    routes:\n    - path: /c\n    - {id: b, path: /b}\n    upstream: u\npolicies:\n  q: {rate: 1/s, kind: rate-limit}\n  p: {kind: rate-limit, rate: 60/m}\nupstreams: {v: {url: \"http://v\"}, u: \"http://U/\"}\ngateway: {authn: none, name: a, timeout: 30000ms}\nformat: 1\n";
     let json = r#"{"format": 1, "gateway": {"name": "a", "authn": "none"}, "upstreams": {"u": "http://u", "v": "http://v"},
@@ -200,7 +200,7 @@ fn the_order_of_a_file_its_comments_and_its_syntax_do_not_change_the_bundle() {
 }
 
 #[test]
-fn what_changes_a_requests_way_changes_the_bundle() {
+fn a_changed_setting_changes_the_bundle() {
     let original = *compiled(PROJECT).id();
     for (from, to) in [
         ("timeout: 20s", "timeout: 21s"),
@@ -216,7 +216,7 @@ fn what_changes_a_requests_way_changes_the_bundle() {
 }
 
 #[test]
-fn the_whole_gateway_is_there_to_be_listed() {
+fn all_routes_policies_and_upstreams_can_be_listed() {
     let compiled = compiled(PROJECT);
     let Whole { routes, policies, upstreams } = compiled.whole();
     assert_eq!((routes.len(), upstreams.len(), policies.iter().count()), (6, 2, 4));
@@ -228,10 +228,10 @@ fn the_whole_gateway_is_there_to_be_listed() {
 }
 
 #[test]
-fn records_are_written_so_that_no_name_is_found_without_its_record() {
+fn records_are_ordered_so_that_a_reference_never_precedes_its_record() {
     let compiled = compiled(PROJECT);
-    let kinds: Vec<_> = compiled.records().iter().map(|(key, _)| key.split(':').nth(1).unwrap()).collect();
-    assert_eq!(kinds, ["part", "part", "part", "part", "manifest", "config"]);
+    let groups: Vec<_> = compiled.records().iter().map(|(key, _)| key.split(':').nth(1).unwrap()).collect();
+    assert_eq!(groups, ["part", "part", "part", "part", "manifest", "config"]);
     assert!(compiled.records().iter().all(|(key, _)| key.starts_with("acme:")));
 }
 
@@ -244,7 +244,7 @@ fn a_project_may_be_written_in_json() {
 }
 
 #[test]
-fn fixtures_become_credentials_that_do_not_hold_the_key() {
+fn credentials_of_fixtures_do_not_contain_the_key() {
     const KEY: &str = "tg_dev_PWu2EyAB2NTHRtw96AWiraT6d9dxTqt420E1EW";
     let text = format!(
         "format: 1\nconsumers:\n- id: acme\n  plan: gold\n  keys:\n  - {{key: {KEY}, scopes: [a], not-before: 2026-01-01T00:00:00Z, expires: 2027-01-01T01:00:00+01:00, revoked: true}}\n  - tg_dev_cNzxJ5nA2B1CWcbUz6kONrshOamxdly83lBy6z\n"
@@ -273,10 +273,10 @@ fn a_folder_without_fixtures_has_none() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
-    /// A project with pieces cut out, doubled and swapped for others compiles or is refused; it never panics, and what
-    /// compiles is coherent.
+    /// A project with parts removed or replaced either compiles or is refused. The compiler never panics, and a compiled
+    /// project is coherent.
     #[test]
-    fn no_damage_to_a_project_makes_the_compiler_panic(
+    fn a_damaged_project_never_makes_the_compiler_panic(
         cuts in prop::collection::vec((0usize..2200, 0usize..40, prop::sample::select(vec![
             "", "\n", "none", "[]", "{}", "-1", "99999999999999999999", "*", "${", "é", "pets", "/{*a}", "\"", ": ", "- ", "true", "GET", "1/s",
         ])), 1..4),

@@ -1,9 +1,9 @@
-//! Every mistake is found, at its place, under its code.
+//! Every mistake is reported with its code and its position.
 
 use tollgate_analysis::{compile_dir, compile_str};
 use tollgate_config::{Code, Diagnostics, Severity, fixtures};
 
-/// A project that is right, for mistakes to be added to.
+/// A project without mistakes, to which tests add mistakes.
 const RIGHT: &str = "\
 format: 1
 gateway: {name: acme, authn: none}
@@ -42,13 +42,13 @@ fn check(text: &str, expected: &[(&str, u32, u32)]) {
     check_found(&findings(text), expected);
 }
 
-/// The right project with further APIs.
+/// The project without mistakes and further APIs.
 fn with_apis(apis: &str) -> String {
     let indented: String = apis.lines().map(|line| format!("  {line}\n")).collect();
     format!("{RIGHT}{indented}")
 }
 
-/// Checks the right project with further APIs; lines and columns are counted within what is added.
+/// Checks the project with further APIs; lines and columns are counted within the added text.
 #[track_caller]
 fn check_api(apis: &str, expected: &[(&str, u32, u32)]) {
     let expected: Vec<_> =
@@ -63,7 +63,7 @@ fn a_project_without_mistakes_has_no_findings() {
 }
 
 #[test]
-fn the_shape_of_a_project_is_checked() {
+fn keys_and_types_of_a_project_are_checked() {
     check("[]\n", &[("TG0202", 1, 1)]);
     check("gateway: {name: a}\n", &[("TG0203", 1, 1), ("TG0406", 1, 1)]);
     check("format: 2\ngateway: {name: a}\n", &[("TG0406", 1, 1), ("TG0204", 1, 9)]);
@@ -79,7 +79,7 @@ fn the_shape_of_a_project_is_checked() {
 }
 
 #[test]
-fn a_text_that_is_no_yaml_is_refused_where_it_breaks() {
+fn invalid_yaml_is_refused_at_the_syntax_error() {
     check("format: 1\ngateway: {name: a\n", &[("TG0102", 3, 1)]);
     check("format: 1\n\tgateway: 1\n", &[("TG0102", 2, 1)]);
     check_api("a: {upstream: pets, routes: [{path: /{x}}]}", &[("TG0102", 1, 38)]);
@@ -221,7 +221,7 @@ fn apis_and_routes_are_checked() {
 }
 
 #[test]
-fn hosts_of_an_api_are_the_gateways() {
+fn hosts_of_an_api_must_be_hosts_of_the_gateway() {
     let text = |gateway: &str, api: &str| {
         format!(
             "format: 1\ngateway: {{name: a, authn: none, hosts: [{gateway}]}}\nupstreams: {{u: \"http://u\"}}\napis:\n  a: {{upstream: u, routes: [{{path: /, methods: [GET]}}], hosts: [{api}]}}\n"
@@ -233,7 +233,7 @@ fn hosts_of_an_api_are_the_gateways() {
 }
 
 #[test]
-fn routes_that_could_both_win_are_shown_with_such_a_request() {
+fn ambiguous_routes_are_reported_with_an_example_request() {
     let api = "a: {upstream: pets, base: /p, routes: [\n  {path: \"/{id}\", methods: [GET]},\n  {path: \"/{name}\", methods: [POST, GET]}]}";
     check_api(api, &[("TG0401", 3, 10)]);
     let found = findings(&with_apis(api));
@@ -248,13 +248,13 @@ fn routes_that_could_both_win_are_shown_with_such_a_request() {
 }
 
 #[test]
-fn routes_in_conflict_on_several_hosts_are_reported_once() {
+fn ambiguous_routes_on_several_hosts_are_reported_once() {
     let text = "format: 1\ngateway: {name: a, authn: none, hosts: [x.org, y.org]}\nupstreams: {u: \"http://u\"}\napis: {a: {upstream: u, routes: [{path: /x}, {path: /x}]}}\n";
     check(text, &[("TG0401", 4, 53)]);
 }
 
 #[test]
-fn what_would_take_too_much_work_is_refused() {
+fn projects_above_the_size_limits_are_refused() {
     let many = |from: usize, to: usize, item: &str| -> String {
         (from..to).map(|n| item.replace("NNNN", &format!("{n:04}"))).collect::<Vec<_>>().join(", ")
     };
@@ -272,7 +272,7 @@ fn what_would_take_too_much_work_is_refused() {
 }
 
 #[test]
-fn a_public_route_that_nothing_is_said_about_is_remarked_on_once_for_its_api() {
+fn routes_without_any_authn_setting_are_reported_once_for_an_api() {
     let text = |api: &str, route: &str| {
         format!(
             "format: 1\ngateway: {{name: a}}\nupstreams: {{u: \"http://u\"}}\napis:\n  a:\n    upstream: u\n{api}    routes:\n      - {{path: /a, methods: [GET]{route}}}\n      - {{path: /b, methods: [GET]{route}}}\n"
@@ -285,7 +285,7 @@ fn a_public_route_that_nothing_is_said_about_is_remarked_on_once_for_its_api() {
 }
 
 #[test]
-fn a_route_that_writes_without_a_guard_is_remarked_on_unless_that_was_said() {
+fn unprotected_write_routes_are_reported_unless_declared_explicitly() {
     let text = |gateway: &str, api: &str, routes: &str| {
         format!(
             "format: 1\ngateway: {{name: a{gateway}}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{k: {{kind: api-key}}, b: {{kind: rate-limit, rate: 5/s}}}}\napis:\n  used: {{upstream: u, authn: k, limit: b, routes: [{{path: /used}}]}}\n  a:\n    upstream: u\n{api}    routes:\n{routes}"
@@ -304,7 +304,7 @@ fn a_route_that_writes_without_a_guard_is_remarked_on_unless_that_was_said() {
     check(&text(", authn: none", &format!("{open}{free}"), write), &[]);
     check(&text(", authn: none, limit: none", "", write), &[("TG0415", 10, 16), ("TG0416", 10, 16)]);
     check(&text(", authn: none, limit: none", "", "      - {path: /a, methods: [GET, PURGE]}\n"), &[]);
-    // What nothing is said about is one finding, not two; and one for an API, whatever the number of its routes.
+    // A route without any authn setting has one finding, not two; an API has one, independent of the number of its routes.
     check(&text("", free, "      - {path: /a}\n      - {path: /b}\n"), &[("TG0402", 11, 16)]);
     check(&text(", authn: k", "", "      - {path: /a, limit: none}\n      - {path: /b}\n"), &[("TG0416", 11, 16)]);
     let found = findings(&text(", authn: k", "", "      - {path: /a}\n      - {path: \"/{b}\", methods: [DELETE]}\n"));
@@ -314,7 +314,7 @@ fn a_route_that_writes_without_a_guard_is_remarked_on_unless_that_was_said() {
 }
 
 #[test]
-fn internal_routes_answer_on_internal_hosts() {
+fn internal_routes_are_served_on_internal_hosts() {
     let text = |gateway: &str, api: &str| {
         format!(
             "format: 1\ngateway: {{name: a, authn: none, {gateway}}}\nupstreams: {{u: \"http://u\"}}\napis:\n  a: {{upstream: u, {api}routes: [{{path: /open, methods: [GET]}}, {{path: /in, methods: [GET], internal: true}}]}}\n"
@@ -336,7 +336,7 @@ fn internal_routes_answer_on_internal_hosts() {
     let gateway = compile_str("tollgate.yaml", &inside).unwrap().settings().clone();
     let internal: Vec<String> = gateway.internal_hosts.iter().map(ToString::to_string).collect();
     assert_eq!(internal, ["a.svc.internal", "ops.internal", "*.svc.internal"]);
-    // A more specific public host within an internal pattern is public, and the other way round.
+    // A more specific public host within an internal pattern is public, and the reverse.
     check(
         &text("hosts: [open.internal], internal-hosts: [\"*.internal\"]", "hosts: [open.internal], "),
         &[("TG0410", 5, 91)],
@@ -349,7 +349,7 @@ fn internal_routes_answer_on_internal_hosts() {
 }
 
 #[test]
-fn routes_may_ask_for_fields_and_parameters() {
+fn routes_may_have_conditions_on_fields_and_parameters() {
     let route = |when: &str| format!("a: {{upstream: pets, routes: [{{path: /, methods: [GET], when: {when}}}]}}");
     let found = |when: &str, code: &'static str, column: u32| check_api(&route(when), &[(code, 1, 61 + column)]);
     check_api(&route("{header: {X-Version: \"2\", X-Debug: absent}, query: {action: [a, b], q: present}}"), &[]);
@@ -365,7 +365,7 @@ fn routes_may_ask_for_fields_and_parameters() {
     found("{header: {X-V: \" a\"}}", "TG0308", 16);
     found("{query: {a&b: x}}", "TG0311", 10);
     found("{query: {a: \"x y\"}}", "TG0311", 13);
-    // Routes that differ in what they ask for are told apart, and have ids of their own.
+    // Routes with different conditions are different routes, and have different ids.
     let pair = |a: &str, b: &str| {
         format!(
             "a: {{upstream: pets, routes: [\n  {{path: /, methods: [GET], when: {a}}},\n  {{path: /, methods: [GET], when: {b}}}]}}"
@@ -380,34 +380,35 @@ fn routes_may_ask_for_fields_and_parameters() {
 }
 
 #[test]
-fn a_public_route_that_reaches_what_is_internal_is_shown() {
+fn a_public_route_that_reaches_an_internal_path_is_reported() {
     let text = |upstream: &str, public: &str, internal: &str| {
         format!(
             "format: 1\ngateway: {{name: a, authn: none, hosts: [x.org], internal-hosts: [ops.internal]}}\nupstreams: {{u: \"http://u/v1\", w: \"{upstream}\"}}\napis:\n  a: {{upstream: u, base: /a, routes: [{{path: /a, methods: [GET]}}, {public}]}}\n  b: {{upstream: w, internal: true, routes: [{internal}]}}\n"
         )
     };
     #[track_caller]
-    fn check_shown(text: &str, expected: Option<&str>) {
+    fn check_reported(text: &str, expected: Option<&str>) {
         let found = findings(text);
-        let shown: Vec<_> = found.iter().map(|d| (d.code.id(), d.why.rsplit(' ').next().unwrap_or_default())).collect();
-        assert_eq!(shown, expected.map(|url| ("TG0414", url)).into_iter().collect::<Vec<_>>(), "{found}");
+        let reported: Vec<_> =
+            found.iter().map(|d| (d.code.id(), d.why.rsplit(' ').next().unwrap_or_default())).collect();
+        assert_eq!(reported, expected.map(|url| ("TG0414", url)).into_iter().collect::<Vec<_>>(), "{found}");
     }
     let rest = "{path: \"/{*rest}\", methods: [GET]}";
     let admin = "{path: \"/v1/admin/{page}\", methods: [GET]}";
-    check_shown(&text("http://u", rest, admin), Some("https://x.org/a/admin/a"));
-    check_shown(&text("http://u:80", rest, admin), Some("https://x.org/a/admin/a"));
-    check_shown(&text("https://u", rest, admin), None);
-    check_shown(&text("http://u/v1", rest, "{path: \"/admin/{page}\"}"), Some("https://x.org/a/admin/a"));
-    check_shown(&text("http://u/v2", rest, "{path: \"/admin/{page}\"}"), None);
-    check_shown(&text("http://u", rest, "{path: \"/v1/admin\", methods: [POST]}"), None);
-    check_shown(&text("http://u", "{path: /pets, methods: [GET]}", admin), None);
+    check_reported(&text("http://u", rest, admin), Some("https://x.org/a/admin/a"));
+    check_reported(&text("http://u:80", rest, admin), Some("https://x.org/a/admin/a"));
+    check_reported(&text("https://u", rest, admin), None);
+    check_reported(&text("http://u/v1", rest, "{path: \"/admin/{page}\"}"), Some("https://x.org/a/admin/a"));
+    check_reported(&text("http://u/v2", rest, "{path: \"/admin/{page}\"}"), None);
+    check_reported(&text("http://u", rest, "{path: \"/v1/admin\", methods: [POST]}"), None);
+    check_reported(&text("http://u", "{path: /pets, methods: [GET]}", admin), None);
     let apart = format!("{rest}, {{path: \"/admin/{{*x}}\", methods: [GET]}}");
-    check_shown(&text("http://u", &apart, "{path: \"/v1/admin/{page:int}\"}"), Some("https://x.org/a/admin/1"));
-    check_shown(&text("http://u", "{path: \"/\", methods: [GET]}", "{path: /v1}"), Some("https://x.org/a"));
+    check_reported(&text("http://u", &apart, "{path: \"/v1/admin/{page:int}\"}"), Some("https://x.org/a/admin/1"));
+    check_reported(&text("http://u", "{path: \"/\", methods: [GET]}", "{path: /v1}"), Some("https://x.org/a"));
 }
 
 #[test]
-fn an_authn_that_adds_to_a_higher_one_must_say_so() {
+fn adding_an_authn_to_a_higher_level_must_be_explicit() {
     let text = |route: &str| {
         format!(
             "format: 1\ngateway: {{name: a, authn: one}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{one: {{kind: api-key}}, two: {{kind: api-key, header: X-Two}}}}\napis: {{a: {{upstream: u, routes: [{{path: /, methods: [GET], authn: {route}}}]}}}}\n"
@@ -420,7 +421,7 @@ fn an_authn_that_adds_to_a_higher_one_must_say_so() {
 }
 
 #[test]
-fn what_a_higher_level_names_is_checked_though_every_route_replaces_it() {
+fn names_at_a_higher_level_are_checked_even_if_every_route_replaces_them() {
     let text = "format: 1\ngateway: {name: a, authn: nobody}\nupstreams: {u: \"http://u\"}\napis: {a: {upstream: u, limit: nothing, routes: [{path: /, authn: none, limit: none}]}}\n";
     check(text, &[("TG0302", 2, 27), ("TG0302", 4, 32)]);
 }
@@ -457,27 +458,27 @@ fn fixtures_are_checked() {
 }
 
 #[test]
-fn a_folder_without_a_project_says_what_is_missing() {
+fn a_folder_without_a_project_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let found = compile_dir(folder.path()).unwrap_err();
     assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::UnreadableFile]);
     std::fs::write(folder.path().join("tollgate.yaml"), "format: 1\n").unwrap();
     std::fs::write(folder.path().join("tollgate.json"), "{}").unwrap();
     let found = compile_dir(folder.path()).unwrap_err();
-    assert!(found.to_string().contains("there is a `tollgate.json` and a `tollgate.yaml`"), "{found}");
+    assert!(found.to_string().contains("both `tollgate.json` and `tollgate.yaml` exist"), "{found}");
 }
 
 #[test]
-fn findings_read_like_a_compilers() {
+fn a_finding_is_printed_with_its_source_line() {
     let text = "format: 1\ngateway: {name: a}\nupstreams: {pets: \"http://u\"}\napis:\n  a:\n    upstream: pet\n    authn: none\n    routes: [{path: /}]\n";
     let expected = "\
-error[TG0301]: there is no upstream `pet`
+error[TG0301]: upstream `pet` is not defined
  --> tollgate.yaml:6:15
   |
 6 |     upstream: pet
   |               ^^^
   |
-  = why: what is named must be defined
+  = why: every name that is used must be defined
   = fix: did you mean `pets`?
 
 1 error
@@ -486,7 +487,7 @@ error[TG0301]: there is no upstream `pet`
 }
 
 #[test]
-fn findings_as_json_have_all_that_the_text_has() {
+fn findings_as_json_are_as_complete_as_the_text() {
     let text = "format: 1\ngateway: {name: a}\na: 1\na: 2\n";
     let found = findings(text).to_json();
     let duplicate = found.as_array().unwrap().iter().find(|d| d["code"] == "TG0103").unwrap();
@@ -500,14 +501,14 @@ fn findings_as_json_have_all_that_the_text_has() {
 }
 
 #[test]
-fn a_finding_prints_no_control_characters_of_the_project() {
+fn control_characters_of_the_project_are_not_printed() {
     let found = findings("format: 1\ngateway: {name: \"a\\e[31m\"}\n\"\\e]0;x\\a\": 1\n");
     let text = found.to_string();
     assert!(found.has_errors() && !text.contains('\u{1b}') && !text.contains('\u{7}'), "{text:?}");
 }
 
 #[test]
-fn warnings_do_not_stop_a_project() {
+fn a_project_with_warnings_compiles() {
     let text = "format: 1\ngateway: {name: a}\nupstreams: {u: \"http://u\"}\napis: {a: {upstream: u, routes: [{path: /, methods: [GET]}]}}\n";
     let compiled = compile_str("tollgate.yaml", text).unwrap();
     assert!(compiled.warnings().iter().all(|d| d.severity == Severity::Warning));

@@ -1,4 +1,4 @@
-//! What the repository shows to people is what the compiler takes and prints.
+//! The examples and the documentation of the repository compile.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ fn root() -> PathBuf {
 }
 
 #[test]
-fn every_example_compiles_without_a_remark() {
-    let mut seen = 0;
+fn every_example_compiles_without_findings() {
+    let mut checked = 0;
     for entry in fs::read_dir(root().join("examples")).unwrap() {
         let project = entry.unwrap().path();
         if !project.join("tollgate.yaml").exists() {
@@ -22,40 +22,40 @@ fn every_example_compiles_without_a_remark() {
         assert!(compiled.warnings().is_empty(), "{}:\n{}", project.display(), compiled.warnings());
         let fixtures = fixtures::load_dir(&project).unwrap_or_else(|found| panic!("{}:\n{found}", project.display()));
         assert!(fixtures.warnings.is_empty(), "{}:\n{}", project.display(), fixtures.warnings);
-        seen += 1;
+        checked += 1;
     }
-    assert!(seen > 0, "no example was found");
+    assert!(checked > 0, "no example was found");
 }
 
 #[test]
 fn every_file_of_every_example_is_formatted() {
-    let mut untidy = Vec::new();
+    let mut unformatted = Vec::new();
     for entry in fs::read_dir(root().join("examples")).unwrap() {
         let project = entry.unwrap().path();
         for name in fmt::project_files(&project) {
             let path = project.join(&name);
             let formatted = fmt::format_file(&project, name.to_str().unwrap()).unwrap();
             if formatted.before != formatted.after {
-                untidy.push(path);
+                unformatted.push(path);
             }
         }
     }
-    assert!(untidy.is_empty(), "not formatted, run `tollgate fmt` on the example: {untidy:?}");
+    assert!(unformatted.is_empty(), "not formatted, run `tollgate fmt` on the example: {unformatted:?}");
 }
 
 #[test]
-fn the_quickstart_has_a_key_to_try() {
+fn the_quickstart_has_a_sample_key() {
     let fixtures = fixtures::load_dir(&root().join("examples/quickstart")).unwrap();
-    let sample = fixtures.sample.expect("a key that holds at all times");
+    let sample = fixtures.sample.expect("a key that is always valid");
     assert_eq!(sample.consumer, "acme");
     assert!(sample.key.expose().starts_with("tg_dev_"));
 }
 
-/// Examples in the guide are whole projects where they have a `format: 1` and a gateway.
+/// An example in the guide is a complete project if it has a `format: 1` and a gateway.
 #[test]
-fn every_project_in_the_reference_of_the_format_compiles() {
+fn every_project_in_the_configuration_guide_compiles() {
     let page = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
-    let mut seen = 0;
+    let mut checked = 0;
     for block in page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
         if !block.contains("format: 1\n") || !block.contains("\ngateway:") {
             continue;
@@ -63,18 +63,18 @@ fn every_project_in_the_reference_of_the_format_compiles() {
         let found = compile_str("docs/configuration.md", block).map(|compiled| compiled.warnings().clone());
         let found = found.unwrap_or_else(|found| found);
         assert!(found.is_empty(), "{found}\n{block}");
-        seen += 1;
+        checked += 1;
     }
-    assert!(seen > 0, "no project was found");
+    assert!(checked > 0, "no project was found");
 }
 
-/// The example of the page is a test of the quickstart.
+/// The example of the page is a test file for the quickstart.
 #[test]
-fn the_test_file_in_the_page_about_policy_tests_is_sound() {
+fn the_test_file_in_the_policy_tests_guide_is_valid() {
     let page = fs::read_to_string(root().join("docs/policy-tests.md")).unwrap();
     let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
     let mut files = blocks.filter(|block| block.starts_with("format: 1"));
-    let text = files.next().expect("a whole file");
+    let text = files.next().expect("a complete file");
     let file = policy_tests::load_str("docs/policy-tests.md", text).unwrap_or_else(|found| panic!("{found}"));
     let compiled = compile_dir(&root().join("examples/quickstart")).unwrap_or_else(|found| panic!("{found}"));
     let found = file.check(&compiled);

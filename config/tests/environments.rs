@@ -1,4 +1,4 @@
-//! Values and environments: what may differ is declared, given with its type, and stands for whole settings.
+//! Values and environments: a value is declared with a type, assigned by environments, and used as a whole setting.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ fn project(list: &[(&str, &str)]) -> Project {
     Project::of(files)
 }
 
-fn usual() -> Project {
+fn usual_project() -> Project {
     project(&[("tollgate.yaml", ROOT), ("env/dev.yaml", DEV), ("env/prod.yaml", PROD)])
 }
 
@@ -48,8 +48,8 @@ fn check(found: &Diagnostics, expected: &[(&str, &str, u32)]) {
 }
 
 #[test]
-fn an_environment_gives_values_and_defaults_give_the_others() {
-    let project = usual();
+fn an_environment_assigns_values_and_defaults_apply_to_the_others() {
+    let project = usual_project();
     assert_eq!(project.environments(), ["dev", "prod"]);
     let shown = |compiled: &Compiled| {
         let route = &compiled.routes()[0];
@@ -66,7 +66,7 @@ fn an_environment_gives_values_and_defaults_give_the_others() {
 }
 
 #[test]
-fn what_an_environment_gives_is_the_same_as_what_is_written() {
+fn an_assigned_value_compiles_like_a_literal() {
     let written = ROOT
         .replace("\"${value.hosts}\"", "[api.example.com, www.example.com]")
         .replace("${value.patience}", "1s")
@@ -74,20 +74,20 @@ fn what_an_environment_gives_is_the_same_as_what_is_written() {
     let (head, rest) = written.split_once("values:").expect("the values");
     let written = format!("{head}upstreams:{}", rest.split_once("upstreams:").expect("the upstreams").1);
     let whole = compile(&project(&[("tollgate.yaml", &written)]), &Options::default()).expect("a project");
-    assert_eq!(whole.id(), compiled(&usual(), "prod").id());
+    assert_eq!(whole.id(), compiled(&usual_project(), "prod").id());
 }
 
 #[test]
-fn a_value_without_a_default_needs_an_environment() {
-    check(&found(&usual(), None), &[("TG0603", "tollgate.yaml", 6)]);
-    assert!(found(&usual(), None).to_string().contains("compile with `--env` and one of `dev` and `prod`"));
+fn a_value_without_a_default_requires_an_environment() {
+    check(&found(&usual_project(), None), &[("TG0603", "tollgate.yaml", 6)]);
+    assert!(found(&usual_project(), None).to_string().contains("compile with `--env` and one of `dev` and `prod`"));
     let without = project(&[("tollgate.yaml", ROOT), ("env/prod.yaml", "format: 1\nvalues: {patience: 1s}\n")]);
     check(&found(&without, Some("prod")), &[("TG0603", "tollgate.yaml", 6)]);
     check(&found(&project(&[("tollgate.yaml", ROOT)]), None), &[("TG0603", "tollgate.yaml", 6)]);
 }
 
 #[test]
-fn every_environment_is_checked_whichever_is_compiled() {
+fn all_environments_are_checked_not_only_the_selected_one() {
     for (values, expected) in [
         ("{pets-url: \"ftp://x\"}", "TG0304"),
         ("{pets-url: 7}", "TG0202"),
@@ -111,13 +111,13 @@ fn every_environment_is_checked_whichever_is_compiled() {
 }
 
 #[test]
-fn an_environment_that_there_is_not_is_told_with_those_that_there_are() {
-    let found = found(&usual(), Some("prd"));
+fn an_unknown_environment_is_reported_with_the_known_ones() {
+    let found = found(&usual_project(), Some("prd"));
     check(&found, &[("TG0605", "tollgate.yaml", 1)]);
     assert!(found.to_string().contains("did you mean `prod`?"), "{found}");
 }
 
-/// Checks the findings about what stands in one setting of a route.
+/// Checks the findings for one setting of a route.
 #[track_caller]
 fn check_use(setting: &str, expected: &[&str]) {
     let text = format!(
@@ -133,7 +133,7 @@ fn check_use(setting: &str, expected: &[&str]) {
 }
 
 #[test]
-fn a_value_is_read_where_it_stands_as_if_it_were_written_there() {
+fn a_reference_to_a_value_is_checked_like_a_literal() {
     check_use("id: x", &[]);
     check_use("methods: \"${value.list}\"", &[]);
     check_use("methods: [\"${value.t}\"]", &["TG0307"]);
@@ -149,16 +149,16 @@ fn a_value_is_read_where_it_stands_as_if_it_were_written_there() {
 }
 
 #[test]
-fn a_mistake_in_a_value_shows_where_it_is_used_and_where_it_is_given() {
+fn a_mistake_in_a_value_is_reported_at_its_use_and_its_assignment() {
     let with_text = ROOT.replace("{type: duration, default: 10s}", "{type: text, default: long}");
     let found = found(&project(&[("tollgate.yaml", &with_text), ("env/dev.yaml", DEV)]), Some("dev"));
     check(&found, &[("TG0206", "tollgate.yaml", 2)]);
     let related = &found.iter().next().unwrap().related;
-    assert_eq!((related[0].span.start.line, related[0].label.as_str()), (5, "`${value.patience}` is given here"));
-    let dev = compiled(&usual(), "dev");
+    assert_eq!((related[0].span.start.line, related[0].label.as_str()), (5, "`${value.patience}` is assigned here"));
+    let dev = compiled(&usual_project(), "dev");
     let origin = dev.origins(&dev.routes()[0]).into_iter().find(|origin| origin.setting == "upstream.url").unwrap();
-    let given = dev.place(origin.given.expect("where it is given"));
-    assert_eq!((given.file.as_str(), given.line), ("env/dev.yaml", 2));
+    let assigned = dev.place(origin.given.expect("where it is assigned"));
+    assert_eq!((assigned.file.as_str(), assigned.line), ("env/dev.yaml", 2));
 }
 
 #[test]
@@ -171,14 +171,14 @@ fn a_secret_may_come_from_a_value_of_type_text() {
 }
 
 #[test]
-fn a_value_that_nothing_uses_is_warned_of() {
+fn an_unused_value_is_a_warning() {
     let text = ROOT.replace("values:\n", "values:\n  old: {type: text, default: x}\n");
     let project = self::project(&[("tollgate.yaml", &text), ("env/dev.yaml", DEV)]);
     check(&found(&project, Some("dev")), &[("TG0606", "tollgate.yaml", 4)]);
 }
 
 #[test]
-fn declarations_have_a_type_and_a_default_of_it() {
+fn a_declaration_has_a_type_and_a_default_of_that_type() {
     for (declaration, code) in [
         ("{}", "TG0203"),
         ("{type: string}", "TG0210"),
@@ -199,7 +199,7 @@ fn declarations_have_a_type_and_a_default_of_it() {
 }
 
 #[test]
-fn a_check_of_all_environments_tells_each_finding_once() {
+fn a_check_of_all_environments_reports_each_finding_once() {
     let prod = PROD.replace("api.example.com, www", "www.example.com, www");
     let text =
         ROOT.replace("routes: [{path: /pets, methods: [GET]}]", "routes: [{path: /pets, methods: [GET]}], limit: brst");
@@ -216,5 +216,5 @@ fn a_check_of_all_environments_tells_each_finding_once() {
     let project = self::project(&[("tollgate.yaml", &text), ("env/dev.yaml", DEV), ("env/prod.yaml", PROD)]);
     let found = check_all(&project);
     assert_eq!(found.len(), 1, "{found}");
-    assert!(found.to_string().contains("in environment `prod`, two routes could both win"), "{found}");
+    assert!(found.to_string().contains("in environment `prod`, two routes match"), "{found}");
 }

@@ -1,4 +1,4 @@
-//! Documents that nobody should write: reading them ends, with a reason, and within bounds.
+//! Malformed and oversized documents: reading them ends with a diagnostic and within the size limits.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,7 +8,7 @@ use tollgate_analysis::compile_files;
 use tollgate_config::Code;
 use tollgate_config::openapi::{import, published};
 
-/// How many operations are routed, and the codes of what is said.
+/// The number of routed operations, and the codes of the findings.
 fn read(name: &str, text: &str) -> (usize, Vec<Code>) {
     match import(name, text) {
         Ok((spec, found)) => (spec.operations().len(), found.iter().map(|found| found.code).collect()),
@@ -24,7 +24,7 @@ fn check(text: &str, routed: usize, expected: &[Code]) {
 }
 
 #[test]
-fn depth_is_bounded_in_either_form() {
+fn nesting_is_bounded_in_json_and_yaml() {
     let deep = |open: &str, close: &str| {
         format!("{{\"openapi\": \"3.0.0\", \"x\": {}1{}}}", open.repeat(100_000), close.repeat(100_000))
     };
@@ -36,7 +36,7 @@ fn depth_is_bounded_in_either_form() {
 }
 
 #[test]
-fn aliases_that_multiply_are_bounded() {
+fn the_expansion_of_aliases_is_bounded() {
     let mut text = String::from("openapi: 3.0.0\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let below = format!("*a{}, ", level - 1).repeat(10);
@@ -47,7 +47,7 @@ fn aliases_that_multiply_are_bounded() {
 }
 
 #[test]
-fn references_in_a_circle_are_told() {
+fn circular_references_are_reported() {
     check("openapi: 3.0.0\npaths: {/a: {$ref: '#/paths/~1a'}}", 0, &[Code::NotRouted]);
     check("openapi: 3.0.0\npaths: {/a: {$ref: '#/paths/~1b'}, /b: {$ref: '#/paths/~1a'}}", 0, &[Code::NotRouted]);
     check("openapi: 3.0.0\npaths: {/a: {$ref: '#'}}", 0, &[Code::NoOperations]);
@@ -60,7 +60,7 @@ fn references_in_a_circle_are_told() {
 }
 
 #[test]
-fn circular_schemas_are_no_mistake() {
+fn circular_schemas_are_valid() {
     check(
         "openapi: 3.1.0\npaths: {'/a/{x}': {get: {parameters: [{name: x, in: path, schema: {$ref: '#/components/schemas/x'}}]}}}\n\
          components: {schemas: {x: {$ref: '#/components/schemas/y'}, y: {$ref: '#/components/schemas/x'}, \
@@ -71,7 +71,7 @@ fn circular_schemas_are_no_mistake() {
 }
 
 #[test]
-fn chains_of_references_are_followed_so_far() {
+fn the_length_of_reference_chains_is_bounded() {
     let chain = |length: usize| {
         let mut text = String::from("openapi: 3.0.0\npaths: {/a: {$ref: '#/x-c/0'}}\nx-c:\n");
         for place in 0..length {
@@ -85,7 +85,7 @@ fn chains_of_references_are_followed_so_far() {
 }
 
 #[test]
-fn a_large_part_that_is_referred_to_very_often_is_not_read_as_often() {
+fn the_work_for_repeated_references_is_bounded() {
     let parameters: String = (0..2_000).map(|n| format!("    - {{name: p{n}, in: path}}\n")).collect();
     let paths: String = (0..60_000).map(|n| format!("  /p{n}: {{$ref: '#/x-item'}}\n")).collect();
     let text = format!("openapi: 3.0.0\nx-item:\n  get: {{}}\n  put: {{}}\n  parameters:\n{parameters}paths:\n{paths}");
@@ -94,7 +94,7 @@ fn a_large_part_that_is_referred_to_very_often_is_not_read_as_often() {
 }
 
 #[test]
-fn what_many_paths_share_is_copied_once() {
+fn shared_settings_of_many_paths_are_copied_once() {
     let words: String = (0..2_000).map(|n| format!("w{n}, ")).collect();
     let paths: String = (0..20_000).map(|n| format!("  /p{n}: {{$ref: '#/x-item'}}\n")).collect();
     let text = format!(
@@ -105,7 +105,7 @@ fn what_many_paths_share_is_copied_once() {
 }
 
 #[test]
-fn duplicate_keys_are_told_and_the_first_counts() {
+fn duplicate_keys_are_reported_and_the_first_one_is_used() {
     let (routed, codes) =
         read("s.json", r#"{"openapi": "3.0.0", "paths": {"/a": {"get": {}}, "/a": {"get": {}, "put": {}}}}"#);
     assert_eq!((routed, codes), (1, vec![Code::DuplicateKey]));
@@ -113,7 +113,7 @@ fn duplicate_keys_are_told_and_the_first_counts() {
 }
 
 #[test]
-fn what_yaml_allows_and_json_does_not_is_read_where_its_meaning_is_clear() {
+fn unambiguous_features_of_yaml_beyond_json_are_read() {
     check("openapi: 3.1\npaths: {/a: {get: {responses: {200: {}, 4XX: {}, default: {}}}}}", 1, &[]);
     check("openapi: !!str 3.0\npaths: !x {/a: {get: {tags: [no, yes, on, ~, 1]}}}", 1, &[]);
     check("x-c: &c {get: {}, put: {}}\nopenapi: 3.0.0\npaths: {/a: {<<: *c, put: {operationId: p}}}", 2, &[]);
@@ -122,7 +122,7 @@ fn what_yaml_allows_and_json_does_not_is_read_where_its_meaning_is_clear() {
 }
 
 #[test]
-fn wrong_types_everywhere_leave_the_rest_alone() {
+fn a_wrong_type_does_not_affect_other_operations() {
     let kept = "/kept: {get: {operationId: kept}}";
     for (part, codes) in [
         ("/a: 1", &[Code::SpecShape][..]),
@@ -172,7 +172,7 @@ fn check_template(version: &str, schema: &str, template: &str) {
 }
 
 #[test]
-fn parameters_are_narrowed_only_where_nothing_is_in_doubt() {
+fn parameters_are_typed_only_where_the_schema_is_unambiguous() {
     for (schema, template) in [
         ("{type: integer, format: int64, minimum: 1}", "/a/{x:int}"),
         ("{type: string, format: uuid, description: d, x-y: 1}", "/a/{x:uuid}"),
@@ -203,7 +203,7 @@ fn parameters_are_narrowed_only_where_nothing_is_in_doubt() {
 }
 
 #[test]
-fn operations_of_one_path_are_narrowed_together() {
+fn operations_of_one_path_have_the_same_parameter_types() {
     let text = "openapi: 3.0.0
 paths:
   /a/{x}/{y}:
@@ -218,23 +218,23 @@ paths:
 }
 
 #[test]
-fn paths_that_differ_in_names_alone_are_one_path() {
+fn paths_that_differ_only_in_parameter_names_are_the_same() {
     let text = "openapi: 3.0.0\npaths: {'/a/{x}': {get: {operationId: x}, put: {}}, '/a/{y}': {get: {operationId: y}, post: {}}}";
     let (spec, found) = import("s.yaml", text).unwrap();
     assert_eq!(spec.operations().len(), 3);
-    let said = found.to_string();
-    assert!(said.contains("`GET /a/{y}` is not routed: `GET /a/{x}` takes the same requests"), "{said}");
+    let text = found.to_string();
+    assert!(text.contains("`GET /a/{y}` is not routed: `GET /a/{x}` matches the same requests"), "{text}");
 }
 
 #[test]
-fn what_is_published_has_nothing_for_the_gateway_in_it() {
+fn a_published_document_has_no_gateway_extensions() {
     let text = "openapi: 3.1.0\nx-tollgate: {limit: a}\npaths: {/a: {x-tollgate: {}, get: {x-tollgate: {}, x-other: 1, tags: [b, a]}}}";
     let expected = r#"{"openapi":"3.1.0","paths":{"/a":{"get":{"x-other":1,"tags":["b","a"]}}}}"#;
     assert_eq!(published("s.yaml", text).unwrap(), expected);
     assert!(published("s.json", "{").is_err());
 }
 
-/// A document of the size of the largest that are published: 2,000 operations, 20,000 schemas that refer to each other.
+/// A document as large as the largest known public ones: 2,000 operations, 20,000 schemas that refer to each other.
 fn synthetic() -> String {
     let mut text = String::from("{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"Large\",\"version\":\"1\"},\"paths\":{");
     for n in 0..1_000 {
@@ -268,7 +268,7 @@ fn synthetic() -> String {
 }
 
 #[test]
-fn a_document_as_large_as_the_largest_is_routed_whole() {
+fn every_operation_of_a_very_large_document_is_routed() {
     let project = "format: 1\ngateway: {name: t}\nupstreams: {u: \"http://localhost:1\"}\napis:\n  a: {upstream: u, spec: s.json, authn: none, limit: none}\n";
     let files: BTreeMap<String, String> =
         [("tollgate.yaml".to_owned(), project.to_owned()), ("s.json".to_owned(), synthetic())].into();
@@ -335,18 +335,18 @@ fn any_value() -> impl Strategy<Value = serde_json::Value> {
 
 proptest! {
     #[test]
-    fn any_document_is_read_to_its_end(mut root in any_value(), pretty in any::<bool>()) {
+    fn reading_any_document_terminates(mut root in any_value(), pretty in any::<bool>()) {
         if let Some(map) = root.as_object_mut() {
             map.insert("openapi".to_owned(), "3.1.0".into());
         }
         let text = if pretty { serde_json::to_string_pretty(&root) } else { serde_json::to_string(&root) }.unwrap();
         let json = read("s.json", &text);
-        // JSON is YAML, and means the same.
+        // JSON is valid YAML with the same meaning.
         prop_assert_eq!(json, read("s.yml", &text));
     }
 
     #[test]
-    fn any_text_is_read_to_its_end(text in "(openapi: 3.0.0\n)?[ \\-:{}\\[\\]&*#'\"a-c/$ref\n]{0,60}") {
+    fn reading_any_text_terminates(text in "(openapi: 3.0.0\n)?[ \\-:{}\\[\\]&*#'\"a-c/$ref\n]{0,60}") {
         read("s.yaml", &text);
         read("s.json", &text);
     }

@@ -1,9 +1,9 @@
-//! What lists of policies say: guards before authentication, and alternatives of several authenticators.
+//! Lists of policies: guards before authentication, and alternatives of several authenticators.
 
 use tollgate_analysis::compile_str;
 use tollgate_config::{Compiled, Diagnostics, Severity};
 
-/// A project with what its API says.
+/// A project with further settings of its API.
 fn project(api: &str) -> String {
     format!(
         "\
@@ -26,9 +26,9 @@ fn compile(api: &str) -> Result<Compiled, Diagnostics> {
     compile_str("tollgate.yaml", &project(api))
 }
 
-/// Checks how a route lets callers in: alternatives by `/`, policies of one by `+`.
+/// Checks the authentication of a route: alternatives are separated by `/`, the policies of one alternative by `+`.
 #[track_caller]
-fn lets_in(authn: &str, expected: &str) {
+fn check_authn(authn: &str, expected: &str) {
     let compiled = compile(&format!("authn: {authn}")).expect("a project without mistakes");
     let route = &compiled.routes()[0];
     let name = |place| compiled.policies().view(place).map(|policy| policy.name).unwrap_or_default();
@@ -41,9 +41,9 @@ fn lets_in(authn: &str, expected: &str) {
     assert_eq!(shown.join("/"), expected.replace('+', " + "), "{authn}");
 }
 
-/// Checks the codes of the errors that an API's statement has.
+/// Checks the codes of the errors for these settings of the API.
 #[track_caller]
-fn refused(api: &str, expected: &[&str]) {
+fn check_refused(api: &str, expected: &[&str]) {
     let found = compile(api).map_or_else(|found| found, |compiled| compiled.warnings().clone());
     let codes: Vec<_> =
         found.iter().filter(|found| found.severity == Severity::Error).map(|found| found.code.id()).collect();
@@ -51,24 +51,24 @@ fn refused(api: &str, expected: &[&str]) {
 }
 
 #[test]
-fn any_of_the_alternatives_lets_in_and_all_policies_of_one_must() {
-    lets_in("staff", "staff");
-    lets_in("[staff, partners]", "staff/partners");
-    lets_in("{any: [staff, partners]}", "staff/partners");
-    lets_in("{all: [partners, signature]}", "partners+signature");
-    lets_in("[staff, {all: [partners, signature]}]", "staff/partners+signature");
-    lets_in("{any: [{all: [partners, signature]}, staff], replace: true}", "partners+signature/staff");
+fn one_alternative_must_accept_and_within_it_every_policy() {
+    check_authn("staff", "staff");
+    check_authn("[staff, partners]", "staff/partners");
+    check_authn("{any: [staff, partners]}", "staff/partners");
+    check_authn("{all: [partners, signature]}", "partners+signature");
+    check_authn("[staff, {all: [partners, signature]}]", "staff/partners+signature");
+    check_authn("{any: [{all: [partners, signature]}, staff], replace: true}", "partners+signature/staff");
 }
 
 #[test]
-fn an_alternative_is_refused_where_it_is_unclear() {
-    refused("authn: {any: [staff], all: [partners]}", &["TG0201"]);
-    refused("authn: {replace: true}", &["TG0203"]);
-    refused("authn: [staff, {all: []}]", &["TG0212"]);
-    refused("authn: [{all: [staff, partners]}, {all: [partners, staff]}]", &["TG0213"]);
-    refused("authn: {any: [{any: [staff]}]}", &["TG0203", "TG0201"]);
-    refused("authn: [{all: [staff, nobody]}]", &["TG0302"]);
-    refused("authn: [{all: [staff, burst]}]", &["TG0303"]);
+fn invalid_alternatives_are_refused() {
+    check_refused("authn: {any: [staff], all: [partners]}", &["TG0201"]);
+    check_refused("authn: {replace: true}", &["TG0203"]);
+    check_refused("authn: [staff, {all: []}]", &["TG0212"]);
+    check_refused("authn: [{all: [staff, partners]}, {all: [partners, staff]}]", &["TG0213"]);
+    check_refused("authn: {any: [{any: [staff]}]}", &["TG0203", "TG0201"]);
+    check_refused("authn: [{all: [staff, nobody]}]", &["TG0302"]);
+    check_refused("authn: [{all: [staff, burst]}]", &["TG0303"]);
 }
 
 #[test]
@@ -97,33 +97,33 @@ fn a_limit_in_the_guard_is_charged_the_cost_of_the_route() {
 }
 
 #[test]
-fn what_cannot_guard_is_refused() {
-    refused("guard: burst", &["TG0303"]);
-    refused("guard: staff", &["TG0303"]);
-    let found = compile("guard: staff").expect_err("a key is looked up");
-    let fix = &found.iter().next().expect("one finding").fix;
-    assert_eq!(fix, "name a policy of kind `ip-filter`, or a limit with `by: address`");
-    refused("limit: office", &["TG0303"]);
-    refused("guard: {any: [office]}", &["TG0203", "TG0201"]);
-}
-
-#[test]
-fn a_limit_is_charged_once_for_a_request() {
-    refused("guard: slow, limit: slow", &["TG0314"]);
-    refused("guard: slow, limit: burst", &[]);
-    let across = |api: &str| {
+fn a_limit_in_both_guard_and_limit_is_refused() {
+    check_refused("guard: slow, limit: slow", &["TG0314"]);
+    check_refused("guard: slow, limit: burst", &[]);
+    let with_guarded_gateway = |api: &str| {
         let text = project(api).replace("authn: none", "authn: none, guard: {use: [slow], locked: true}");
         compile_str("tollgate.yaml", &text)
     };
-    let found = across("limit: [burst, slow]").expect_err("the gateway charges it already");
+    let found = with_guarded_gateway("limit: [burst, slow]").expect_err("the gateway lists it in `guard`");
     let places: Vec<_> = found.iter().map(|found| (found.code.id(), found.span.start.line)).collect();
     assert_eq!(places, [("TG0314", 11)], "{found}");
-    across("limit: burst").expect("another limit");
-    across("guard: slow, limit: burst").expect("guards append, so it is in the list already");
+    with_guarded_gateway("limit: burst").expect("another limit");
+    with_guarded_gateway("guard: slow, limit: burst").expect("a policy that is already in the list is not added again");
 }
 
 #[test]
-fn a_filter_needs_networks_that_can_be_used() {
+fn policies_that_cannot_be_guards_are_refused() {
+    check_refused("guard: burst", &["TG0303"]);
+    check_refused("guard: staff", &["TG0303"]);
+    let found = compile("guard: staff").expect_err("a guard cannot be an authenticator");
+    let fix = &found.iter().next().expect("one finding").fix;
+    assert_eq!(fix, "name a policy of kind `ip-filter`, or a limit with `by: address`");
+    check_refused("limit: office", &["TG0303"]);
+    check_refused("guard: {any: [office]}", &["TG0203", "TG0201"]);
+}
+
+#[test]
+fn a_filter_requires_valid_networks() {
     let check = |filter: &str, expected: &[&str]| {
         let text = project("guard: office").replace("allow: [10.0.0.0/8]", filter);
         let found =

@@ -1,9 +1,9 @@
-//! The three levels: what is locked, and where each part of a route's settings comes from.
+//! The three levels: locked settings, and the origin of each setting of a route.
 
 use tollgate_analysis::compile_str;
 use tollgate_config::{Compiled, Diagnostics, Origin, OriginLevel};
 
-/// A project with what the gateway, the API and the route say of their own.
+/// A project with further settings of the gateway, the API and the route.
 fn project(gateway: &str, api: &str, route: &str) -> String {
     format!(
         "\
@@ -39,7 +39,7 @@ fn check(gateway: &str, api: &str, route: &str, expected: &[(&str, u32, u32)]) {
 }
 
 #[test]
-fn what_is_locked_is_not_overridden_and_both_places_are_shown() {
+fn overriding_a_locked_setting_is_refused_with_both_positions() {
     check("", "", "", &[]);
     check(", timeout: {value: 5s, locked: true}", "", "", &[("TG0601", 3, 2)]);
     check("", ", timeout: {value: 5s, locked: true}", ", timeout: 9s", &[("TG0601", 12, 11)]);
@@ -55,14 +55,14 @@ fn what_is_locked_is_not_overridden_and_both_places_are_shown() {
 }
 
 #[test]
-fn a_violation_at_a_higher_level_is_told_once() {
+fn a_violation_at_a_higher_level_is_reported_once() {
     let found = found(", body-limit: {value: 1MiB, locked: true}", ", body-limit: 1KiB", "");
     assert_eq!(found.len(), 1, "{found}");
     assert!(found.to_string().contains("`body-limit` is locked by a higher level"), "{found}");
 }
 
 #[test]
-fn a_lockable_value_has_the_keys_of_its_mapping_only() {
+fn a_lockable_value_has_no_unknown_keys() {
     check(", timeout: {value: 5s, lock: true}", "", "", &[("TG0201", 2, 0)]);
     check(", timeout: {locked: true}", "", "", &[("TG0203", 2, 0)]);
     check(", body-limit: {value: 5s}", "", "", &[("TG0207", 2, 0)]);
@@ -87,7 +87,7 @@ fn check_origin(compiled: &Compiled, route: &str, setting: &str, expected: &[(&s
 }
 
 #[test]
-fn every_part_of_a_route_knows_where_it_comes_from() {
+fn every_setting_of_a_route_has_an_origin() {
     use OriginLevel::{Api, Default, Gateway, Operation, Policy, Upstream};
     let compiled =
         compiled(", limit: burst, body-limit: 1MiB, connect-timeout: 1500ms", ", cache: {ttl: 90s}", ", cost: 2");
@@ -117,24 +117,24 @@ fn every_part_of_a_route_knows_where_it_comes_from() {
 }
 
 #[test]
-fn what_lost_is_told_with_what_won() {
+fn overridden_settings_are_listed_with_the_effective_one() {
     let compiled = compiled(", timeout: 1s, authn: partners", ", timeout: 2s", ", authn: none, timeout: none");
     let route = compiled.routes().iter().find(|route| route.settings.id == "a.x").expect("a route");
-    let lost = |setting: &str| {
+    let overridden = |setting: &str| {
         let origins = compiled.origins(route);
         let origin = origins.into_iter().find(|origin| origin.setting == setting).expect("an origin");
-        let lost: Vec<_> = origin.overridden.into_iter().map(|lost| (lost.value, lost.level)).collect();
-        (origin.value, lost)
+        let overridden: Vec<_> = origin.overridden.into_iter().map(|other| (other.value, other.level)).collect();
+        (origin.value, overridden)
     };
     use OriginLevel::{Api, Gateway, Upstream};
     let named = |list: &[(&str, OriginLevel)]| list.iter().map(|(v, l)| ((*v).to_owned(), *l)).collect::<Vec<_>>();
-    assert_eq!(lost("timeout"), ("none".to_owned(), named(&[("1s", Gateway), ("7s", Upstream), ("2s", Api)])));
-    assert_eq!(lost("authn"), ("none".to_owned(), named(&[("partners", Gateway), ("staff", Api)])));
-    assert_eq!(lost("cache"), ("none".to_owned(), vec![]));
+    assert_eq!(overridden("timeout"), ("none".to_owned(), named(&[("1s", Gateway), ("7s", Upstream), ("2s", Api)])));
+    assert_eq!(overridden("authn"), ("none".to_owned(), named(&[("partners", Gateway), ("staff", Api)])));
+    assert_eq!(overridden("cache"), ("none".to_owned(), vec![]));
 }
 
 #[test]
-fn what_is_locked_says_so() {
+fn the_origin_of_a_locked_setting_is_marked() {
     let compiled = compiled(", limit: {use: [burst], locked: true}, body-limit: {value: 1MiB, locked: true}", "", "");
     let route = compiled.routes().first().expect("a route");
     let locked: Vec<_> = compiled.origins(route).into_iter().filter(|o| o.is_locked).map(|o| o.setting).collect();

@@ -50,7 +50,7 @@ fn compiled(api: &str, more: &[(&str, &str)]) -> Compiled {
     compile_files(&files(api, more)).expect("the project compiles")
 }
 
-/// Routes as `id METHOD path`, with what each is guarded by.
+/// Routes as `id METHOD path`, each with its authentication policies and limits.
 fn routes(compiled: &Compiled) -> Vec<String> {
     let names = |route: &RouteSettings, slot: Slot| {
         let policies = route.policies(compiled.policies()).filter(|policy| policy.slot == slot);
@@ -72,11 +72,11 @@ fn codes(found: &Diagnostics) -> Vec<(Code, Severity)> {
 }
 
 #[track_caller]
-fn check_error(api: &str, more: &[(&str, &str)], code: Code, says: &str) {
+fn check_error(api: &str, more: &[(&str, &str)], code: Code, text: &str) {
     let found = compile_files(&files(api, more)).expect_err(api);
     let errors: Vec<_> = found.iter().filter(|found| found.severity == Severity::Error).collect();
     assert_eq!(errors.iter().map(|found| found.code).collect::<Vec<_>>(), [code], "{found}");
-    assert!(found.to_string().contains(says), "{found}");
+    assert!(found.to_string().contains(text), "{found}");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn operations_become_routes_below_the_base() {
 }
 
 #[test]
-fn a_specification_and_routes_of_ones_own_stand_side_by_side() {
+fn an_api_may_have_both_a_specification_and_routes() {
     let compiled =
         compiled("spec: openapi.yaml\nauthn: none\nroutes: [{path: /more, methods: [GET], id: more}]\n", &[]);
     assert!(routes(&compiled).contains(&"pets.more GET /v1/more [] []".to_owned()));
@@ -103,7 +103,7 @@ fn a_specification_and_routes_of_ones_own_stand_side_by_side() {
 }
 
 #[test]
-fn entries_apply_by_how_specific_they_are_and_not_by_their_order() {
+fn entries_apply_by_specificity_and_not_by_order() {
     let entries = [
         "{select: {operation: listPets}, authn: none, timeout: 1s}",
         "{select: {method: [GET], path: /pets}, limit: burst, timeout: 2s}",
@@ -127,7 +127,7 @@ fn entries_apply_by_how_specific_they_are_and_not_by_their_order() {
 }
 
 #[test]
-fn entries_that_are_as_specific_must_not_disagree() {
+fn entries_of_equal_specificity_must_not_conflict() {
     let api = |second: &str| {
         format!(
             "spec: openapi.yaml\nauthn: none\noperations:\n  - {{select: {{tag: pets}}, cache: {{ttl: 1m}}}}\n  - {second}\n"
@@ -139,15 +139,15 @@ fn entries_that_are_as_specific_must_not_disagree() {
 }
 
 #[test]
-fn an_entry_that_selects_nothing_is_an_error_with_what_was_meant() {
-    for (select, says) in [
+fn an_entry_that_selects_no_operation_is_an_error_with_a_suggestion() {
+    for (select, text) in [
         ("{operation: listPet}", "did you mean `listPets`?"),
         ("{tag: petz}", "did you mean `pets`?"),
         ("{path: /pet}", "did you mean `/pets`?"),
         ("{path: /pets, method: [DELETE]}", "`DELETE` of the path `/pets`"),
     ] {
         let api = format!("spec: openapi.yaml\nauthn: none\noperations: [{{select: {select}, timeout: 1s}}]\n");
-        check_error(&api, &[], Code::NothingSelected, says);
+        check_error(&api, &[], Code::NothingSelected, text);
     }
     check_error(
         "spec: openapi.yaml\nauthn: none\noperations: [{select: {}, timeout: 1s}]\n",
@@ -171,7 +171,7 @@ fn hidden_operations_are_not_routed_and_internal_ones_are_internal() {
 }
 
 #[test]
-fn what_a_specification_says_for_tollgate_counts_less_than_the_project() {
+fn the_project_overrides_the_extensions_of_a_specification() {
     let spec = "openapi: 3.0.3
 x-tollgate: {limit: burst, timeout: 1s}
 paths:
@@ -194,7 +194,7 @@ paths:
 }
 
 #[test]
-fn overlays_apply_in_their_order_and_leave_the_file_alone() {
+fn overlays_apply_in_order_and_do_not_change_the_file() {
     let overlay = |actions: &str| format!("overlay: 1.0.0\ninfo: {{title: t, version: 1.0.0}}\nactions: {actions}\n");
     let hide = overlay("[{target: '$.paths.*[?@.tags[?@ == \"writing\"]]', remove: true}]");
     let add = overlay("[{target: $.paths, update: {/toys: {get: {operationId: toys}}}}]");
@@ -208,30 +208,30 @@ fn overlays_apply_in_their_order_and_leave_the_file_alone() {
 }
 
 #[test]
-fn files_and_documents_that_cannot_be_used_are_told() {
-    for (spec, text, code, says) in [
+fn unusable_files_and_documents_are_reported() {
+    for (spec, content, code, text) in [
         ("missing.yaml", "", Code::UnreadableFile, "missing.yaml"),
         ("../outside.yaml", "", Code::UnreadableFile, "outside the project folder"),
         ("s.yaml", "swagger: '2.0'\n", Code::NoOpenApi, "swagger2openapi"),
         ("s.yaml", "openapi: 3.2.0\n", Code::NoOpenApi, "3.2.0"),
-        ("s.yaml", "openapi: [3]\n", Code::NoOpenApi, "not known"),
-        ("s.yaml", "a: 1\n", Code::NoOpenApi, "no `openapi`"),
+        ("s.yaml", "openapi: [3]\n", Code::NoOpenApi, "not supported"),
+        ("s.yaml", "a: 1\n", Code::NoOpenApi, "no key `openapi`"),
         ("s.yaml", "", Code::EmptyFile, "empty"),
-        ("s.json", "{\"openapi\": \"3.0.0\",}", Code::Syntax, "not JSON"),
-        ("s.yaml", "openapi: 3.0.0\npaths: {a: {\n", Code::Syntax, "not YAML"),
+        ("s.json", "{\"openapi\": \"3.0.0\",}", Code::Syntax, "invalid JSON"),
+        ("s.yaml", "openapi: 3.0.0\npaths: {a: {\n", Code::Syntax, "invalid YAML"),
     ] {
-        check_error(&format!("spec: {spec}\nauthn: none\n"), &[("s.yaml", text), ("s.json", text)], code, says);
+        check_error(&format!("spec: {spec}\nauthn: none\n"), &[("s.yaml", content), ("s.json", content)], code, text);
     }
     check_error("authn: none\n", &[], Code::MissingKey, "neither `routes` nor `spec`");
     let overlays = "spec: openapi.yaml\nauthn: none\noverlays: [o.yaml]\n";
     check_error(overlays, &[("o.yaml", "overlay: 3.0.0\n")], Code::BadOverlay, "overlay: 1.0.0");
     check_error(overlays, &[], Code::UnreadableFile, "o.yaml");
-    check_error("routes: []\nauthn: none\noverlays: [o.yaml]\n", &[], Code::MissingKey, "no `spec`");
+    check_error("routes: []\nauthn: none\noverlays: [o.yaml]\n", &[], Code::MissingKey, "without `spec`");
 }
 
-/// Warnings about a specification whose only operation promises `security`, with `api` as the gateway's policy.
+/// Checks the warnings for a specification whose only operation has `security`, with `api` as the settings of the API.
 #[track_caller]
-fn check_promise(api: &str, security: &str, expected: &[Code], says: &str) {
+fn check_security(api: &str, security: &str, expected: &[Code], text: &str) {
     let spec = format!(
         "openapi: 3.1.0
 security: {security}
@@ -251,42 +251,42 @@ paths: {{/a: {{get: {{operationId: a}}}}}}
     let compiled = compiled(&format!("spec: s.yaml\n{api}\n"), &[("s.yaml", &spec)]);
     let found = compiled.warnings();
     assert_eq!(codes(found), expected.iter().map(|code| (*code, Severity::Warning)).collect::<Vec<_>>(), "{found}");
-    assert!(found.to_string().contains(says), "{found}");
+    assert!(found.to_string().contains(text), "{found}");
 }
 
 #[test]
-fn a_gateway_that_asks_for_less_than_is_promised_is_told() {
+fn weaker_authentication_than_specified_is_reported() {
     use Code::{OtherCredential, WeakerThanSpec};
-    for nothing in ["[]", "[{}]", "[{key: []}, {}]"] {
-        check_promise("authn: none", nothing, &[], "");
+    for optional in ["[]", "[{}]", "[{key: []}, {}]"] {
+        check_security("authn: none", optional, &[], "");
     }
-    check_promise("authn: none", "[{key: []}, {oauth: [read]}]", &[WeakerThanSpec], "(`key` and `oauth`)");
-    check_promise("authn: none\ninternal: true", "[{key: []}]", &[Code::NoHost], "");
-    check_promise("authn: keys", "[{key: []}]", &[], "");
-    check_promise("authn: keys", "[{key: []}, {basic: []}]", &[], "");
-    check_promise("authn: keys", "[{tls: []}]", &[WeakerThanSpec], "client certificate");
-    check_promise("authn: keys", "[{tls: []}, {key: []}]", &[], "");
-    check_promise("authn: keys", "[{key: [], bearer: []}]", &[WeakerThanSpec], "several credentials");
-    check_promise("authn: keys", "[{query: []}]", &[OtherCredential], "query parameter `key`");
-    check_promise("authn: keys", "[{cookie: []}]", &[OtherCredential], "cookie `sid`");
-    check_promise("authn: keys", "[{basic: []}]", &[OtherCredential], "Basic");
-    check_promise("authn: keys", "[{oidc: []}]", &[OtherCredential], "OpenID Connect");
-    check_promise("authn: keys", "[{unheard: []}]", &[Code::SpecShape], "no security scheme `unheard`");
-    check_promise("authn: none", "[{unheard: []}]", &[Code::SpecShape, WeakerThanSpec], "");
+    check_security("authn: none", "[{key: []}, {oauth: [read]}]", &[WeakerThanSpec], "(`key` and `oauth`)");
+    check_security("authn: none\ninternal: true", "[{key: []}]", &[Code::NoHost], "");
+    check_security("authn: keys", "[{key: []}]", &[], "");
+    check_security("authn: keys", "[{key: []}, {basic: []}]", &[], "");
+    check_security("authn: keys", "[{tls: []}]", &[WeakerThanSpec], "client certificate");
+    check_security("authn: keys", "[{tls: []}, {key: []}]", &[], "");
+    check_security("authn: keys", "[{key: [], bearer: []}]", &[WeakerThanSpec], "several together");
+    check_security("authn: keys", "[{query: []}]", &[OtherCredential], "query parameter `key`");
+    check_security("authn: keys", "[{cookie: []}]", &[OtherCredential], "cookie `sid`");
+    check_security("authn: keys", "[{basic: []}]", &[OtherCredential], "Basic");
+    check_security("authn: keys", "[{oidc: []}]", &[OtherCredential], "OpenID Connect");
+    check_security("authn: keys", "[{unheard: []}]", &[Code::SpecShape], "security scheme `unheard` is not defined");
+    check_security("authn: none", "[{unheard: []}]", &[Code::SpecShape, WeakerThanSpec], "");
 }
 
 #[test]
-fn promised_scopes_are_asked_for_or_told() {
+fn missing_required_scopes_are_reported() {
     let api = |scopes: &str| format!("authn: keys\noperations: [{{select: {{operation: a}}, scopes: {scopes}}}]");
     use Code::WeakerThanSpec;
-    check_promise(&api("[other]"), "[{key: [read, write]}]", &[WeakerThanSpec], "`read` and `write`");
-    check_promise(&api("[write]"), "[{key: [read, write]}]", &[WeakerThanSpec], ": `read`");
-    check_promise(&api("[read, write]"), "[{key: [read, write]}]", &[], "");
-    check_promise(&api("[admin]"), "[{key: [read]}, {key: [admin]}]", &[], "");
+    check_security(&api("[other]"), "[{key: [read, write]}]", &[WeakerThanSpec], "`read` and `write`");
+    check_security(&api("[write]"), "[{key: [read, write]}]", &[WeakerThanSpec], ": `read`");
+    check_security(&api("[read, write]"), "[{key: [read, write]}]", &[], "");
+    check_security(&api("[admin]"), "[{key: [read]}, {key: [admin]}]", &[], "");
 }
 
 #[test]
-fn a_weakness_of_many_operations_is_told_once() {
+fn a_weakness_of_many_operations_is_reported_once() {
     let paths: String = (0..50).map(|n| format!("  /p{n}: {{get: {{operationId: o{n}}}}}\n")).collect();
     let spec = format!(
         "openapi: 3.0.0\nsecurity: [{{k: []}}]\ncomponents: {{securitySchemes: {{k: {{type: apiKey, in: header, name: k}}}}}}\npaths:\n{paths}"

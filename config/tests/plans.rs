@@ -1,4 +1,4 @@
-//! Plans: other numbers for the consumers of a plan.
+//! Plans: other limits for the consumers of a plan.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use tollgate_analysis::{compile_files, compile_str};
 use tollgate_config::{Compiled, Diagnostics, OriginLevel};
 use tollgate_core::kinds::LimitPolicy;
 
-/// A project with what it says under `plans:`.
+/// A project with these `plans:`.
 fn project(plans: &str) -> String {
     format!(
         "format: 1\ngateway: {{name: acme}}\nupstreams: {{u: \"http://u\"}}\npolicies:\n  keys: {{kind: api-key}}\n  \
@@ -19,7 +19,7 @@ fn found(text: &str) -> Diagnostics {
     compile_str("tollgate.yaml", text).map_or_else(|found| found, |compiled| compiled.warnings().clone())
 }
 
-/// Checks the codes and columns of what is found in the plans.
+/// Checks the codes and columns of the findings in the plans.
 #[track_caller]
 fn check(plans: &str, expected: &[(&str, u32)]) {
     let found = found(&project(plans));
@@ -37,7 +37,7 @@ fn numbers(compiled: &Compiled, policy: &str) -> Vec<(String, u32, u32, u32)> {
 }
 
 #[test]
-fn a_plan_has_numbers_in_place_of_a_limits_own() {
+fn a_plan_replaces_the_numbers_of_a_limit() {
     let text = project(
         "{gold: {limits: {burst: {rate: 1000/min, burst: 2000}}}, free: {limits: {burst: {rate: 1/s}}}, none: {}}",
     );
@@ -51,11 +51,11 @@ fn a_plan_has_numbers_in_place_of_a_limits_own() {
     let guarded = compile_str("tollgate.yaml", &text.replace("limit: burst", "guard: burst")).expect("warnings only");
     let origins = guarded.origins(&guarded.routes()[0]);
     assert!(origins.iter().any(|o| o.setting == "policies.burst.rate"));
-    assert!(origins.iter().all(|o| o.level != OriginLevel::Plan), "the caller is not known yet");
+    assert!(origins.iter().all(|o| o.level != OriginLevel::Plan), "the caller is not yet authenticated");
 }
 
 #[test]
-fn mistakes_in_plans_are_found() {
+fn mistakes_in_plans_are_reported() {
     check("gold: {limits: {burst: {rate: 5/s}}}", &[]);
     check("gold: {limits: {brst: {rate: 5/s}}}", &[("TG0302", 19)]);
     check("gold: {limits: {keys: {rate: 5/s}}}", &[("TG0607", 19)]);
@@ -71,7 +71,7 @@ fn mistakes_in_plans_are_found() {
 }
 
 #[test]
-fn plans_may_stand_in_files_and_name_what_is_an_apis_own() {
+fn plans_may_be_in_files_and_name_policies_of_an_api() {
     let files: BTreeMap<String, String> = [
         ("tollgate.yaml", "format: 1\ngateway: {name: acme, authn: none}\nupstreams: {u: \"http://u\"}\n"),
         (
@@ -92,7 +92,7 @@ fn plans_may_stand_in_files_and_name_what_is_an_apis_own() {
 }
 
 #[test]
-fn numbers_that_can_never_apply_are_warned_of() {
+fn limits_of_plans_that_never_apply_are_a_warning() {
     let never = |levels: &str, route: &str| {
         let text = project("gold: {limits: {burst: {rate: 5/s}}}");
         let text = text.replace("authn: keys, limit: burst", levels).replace("{path: /x, id: x}", route);
@@ -101,8 +101,8 @@ fn numbers_that_can_never_apply_are_warned_of() {
         never.map(|d| (d.span.start.line, d.span.start.column)).collect::<Vec<_>>()
     };
     let route = "{path: /x, methods: [GET]}";
-    assert_eq!(never("authn: keys, guard: burst", route), [(8, 19)], "charged before the caller is known");
-    assert_eq!(never("authn: none, limit: burst", route), [(8, 19)], "nobody is authenticated");
+    assert_eq!(never("authn: keys, guard: burst", route), [(8, 19)], "charged before authentication");
+    assert_eq!(never("authn: none, limit: burst", route), [(8, 19)], "without authentication");
     assert_eq!(never("authn: keys, limit: burst", route), []);
     let both = format!("{route}, {{path: /y, methods: [GET], guard: none, limit: burst}}");
     assert_eq!(never("authn: keys, guard: burst", &both), [], "one route is enough");

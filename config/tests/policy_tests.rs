@@ -1,4 +1,4 @@
-//! What test files say, and every mistake in one at its place, under its code.
+//! Reading test files; every mistake is reported with its code and its position.
 
 use proptest::prelude::*;
 use tollgate_analysis::compile_str;
@@ -14,7 +14,7 @@ apis: {shop: {upstream: pets, routes: [{path: /used, id: used, authn: keys, limi
 ";
 
 fn findings(text: &str) -> Diagnostics {
-    let compiled = compile_str("tollgate.yaml", PROJECT).expect("a sound project");
+    let compiled = compile_str("tollgate.yaml", PROJECT).expect("a valid project");
     match load_str("tests/t.test.yaml", text) {
         Ok(file) if file.warnings.is_empty() => file.check(&compiled),
         Ok(file) => file.warnings,
@@ -35,13 +35,13 @@ fn check(text: &str, expected: &[(&str, u32, u32)]) {
     }
 }
 
-/// Checks the steps of a case, each on a line of its own; the first is line 1, and columns begin behind `- `.
+/// Checks the steps of a case, each on a line of its own; the first is line 1, and columns are counted after `- `.
 #[track_caller]
 fn check_steps(steps: &str, expected: &[(&str, u32, u32)]) {
     let lines: String = steps.lines().map(|line| format!("- {line}\n")).collect();
     let head = "format: 1\nconsumers: [{id: acme, keys: [k1]}]\ncases:\n- name: c\n  steps:\n";
-    let sure = "- {request: GET /, expect: {status: 404}}\n";
-    let text = format!("{head}{}", indented(&format!("{lines}{sure}")));
+    let valid = "- {request: GET /, expect: {status: 404}}\n";
+    let text = format!("{head}{}", indented(&format!("{lines}{valid}")));
     let expected: Vec<_> = expected.iter().map(|(code, line, column)| (*code, 5 + line, 4 + column)).collect();
     check(&text, &expected);
 }
@@ -62,7 +62,7 @@ fn a_file_without_mistakes_has_no_findings() {
 }
 
 #[test]
-fn the_shape_of_a_file_is_checked() {
+fn keys_and_types_of_a_file_are_checked() {
     check("[]\n", &[("TG0202", 1, 1)]);
     check("format: 1\n", &[("TG0901", 1, 1)]);
     check("format: 1\ncases: []\n", &[("TG0901", 1, 1)]);
@@ -81,7 +81,7 @@ fn the_shape_of_a_file_is_checked() {
 }
 
 #[test]
-fn mistakes_in_steps_are_found_where_they_stand() {
+fn mistakes_in_steps_are_reported_at_their_positions() {
     check_steps("{}", &[("TG0902", 1, 1)]);
     check_steps("{expect: {status: 200}}", &[("TG0902", 1, 1)]);
     check_steps("{advance: 1s, purge: all}", &[("TG0902", 1, 15)]);
@@ -110,7 +110,7 @@ fn mistakes_in_steps_are_found_where_they_stand() {
 }
 
 #[test]
-fn expectations_that_nothing_meets_are_mistakes() {
+fn expectations_that_cannot_be_met_are_mistakes() {
     let expect = |text: &str| format!("{{request: GET /used, expect: {{{text}}}}}");
     for (text, code, column) in [
         ("", "TG0904", 30),
@@ -142,7 +142,7 @@ fn expectations_that_nothing_meets_are_mistakes() {
 }
 
 #[test]
-fn mistakes_in_invariants_are_found() {
+fn mistakes_in_invariants_are_reported() {
     let invariant = |text: &str| format!("format: 1\ninvariants:\n- {text}\n");
     check(&invariant("{routes: {method: POST}, have: [authn, {policy: burst}], not: [cache]}"), &[]);
     check(&invariant("{routes: all, have: authn}"), &[("TG0202", 3, 23)]);
@@ -153,13 +153,13 @@ fn mistakes_in_invariants_are_found() {
 }
 
 #[test]
-fn an_invariant_without_a_name_is_told_in_words() {
+fn an_invariant_without_a_name_has_a_generated_title() {
     let file = file("format: 1\ninvariants: [{routes: {method: [POST, PUT]}, have: [authn, limit], not: [cache]}]\n");
     assert_eq!(file.invariants[0].title(), "routes for POST, PUT have authn, limit and have no cache");
 }
 
 #[test]
-fn the_key_of_a_name_is_real_and_always_the_same() {
+fn the_key_of_a_name_is_valid_and_deterministic() {
     let text = "format: 1\nconsumers: [{id: acme, keys: [k1, {name: k2, scopes: [read]}]}]\n\
         cases: [{name: a, steps: [{request: \"GET /?k=${key.k1}\", expect: {status: 200}}]}]\n";
     let (one, two) = (file(text), file(text));
@@ -172,7 +172,7 @@ fn the_key_of_a_name_is_real_and_always_the_same() {
 }
 
 #[test]
-fn json_and_yaml_say_the_same() {
+fn json_and_yaml_are_equivalent() {
     let yaml = "format: 1\ncases:\n- name: a\n  steps:\n  - request: POST /x\n    body: {json: {a: [1, null]}}\n    \
         expect: {status: 2xx, body: {contains: b}}\n";
     let json = r#"{"format": 1, "cases": [{"name": "a", "steps": [{"request": "POST /x",
@@ -189,14 +189,14 @@ fn json_and_yaml_say_the_same() {
 
 proptest! {
     #[test]
-    fn no_text_in_any_place_makes_the_decoder_panic(text in "[ -~é\n]{0,40}", place in 0usize..PLACES.len()) {
+    fn no_text_makes_the_decoder_panic(text in "[ -~é\n]{0,40}", place in 0usize..PLACES.len()) {
         let text = serde_json::to_string(&text).expect("a text");
         let file = format!("{{\"format\": 1, \"cases\": [{{\"name\": \"a\", \"steps\": [{}]}}]}}", PLACES[place].replace("HOLE", &text));
         let _ = findings(&file);
     }
 }
 
-/// Steps with a hole for a text, as JSON.
+/// Steps as JSON; `HOLE` is replaced by a text.
 const PLACES: &[&str] = &[
     r#"{"request": HOLE}"#,
     r#"{"request": "GET /", "host": HOLE}"#,

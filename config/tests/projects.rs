@@ -1,4 +1,4 @@
-//! Projects of several files: which are read, what each may say, and what is said of those that are not read.
+//! Projects of several files: which files are read, what each may contain, and warnings about files that are not read.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ fn check_with(more: &[(&str, &str)], expected: &[(&str, &str, u32)]) {
 }
 
 #[test]
-fn a_folder_is_the_same_project_as_one_file_that_says_it_all() {
+fn a_project_in_several_files_compiles_like_one_file() {
     let whole = compile_str(
         "tollgate.yaml",
         &format!(
@@ -74,7 +74,7 @@ fn a_folder_is_the_same_project_as_one_file_that_says_it_all() {
 }
 
 #[test]
-fn what_an_api_defines_only_that_api_sees() {
+fn definitions_of_an_api_are_visible_only_to_it() {
     let own = "format: 1\nupstream: own\nlimit: burst\nroutes: [{path: /NAME}]\nupstreams: {own: \"http://NAME\"}\npolicies: {burst: {kind: rate-limit, rate: 5/s}}\n";
     let (a, b) = (own.replace("NAME", "a"), own.replace("NAME", "b"));
     let both = compiled(&[
@@ -97,7 +97,7 @@ fn what_an_api_defines_only_that_api_sees() {
 }
 
 #[test]
-fn two_files_for_one_thing_are_refused() {
+fn two_files_for_the_same_definition_are_refused() {
     check_with(&[("tollgate.json", ROOT_JSON)], &[("TG0114", "tollgate.yaml", 1)]);
     check_with(&[("apis/pets/api.yml", PETS)], &[("TG0114", "apis/pets/api.yml", 1)]);
     check_with(
@@ -111,7 +111,7 @@ fn two_files_for_one_thing_are_refused() {
 }
 
 #[test]
-fn files_that_are_not_where_they_are_read_are_told_where_they_belong() {
+fn misplaced_files_are_reported() {
     for (path, expected) in [
         ("apis/cats.yaml", true),
         ("apis/cats/cats.yaml", true),
@@ -142,33 +142,33 @@ fn files_that_are_not_where_they_are_read_are_told_where_they_belong() {
 }
 
 #[test]
-fn one_bad_file_hides_nothing_of_the_others() {
-    let bad = "format: 1\n\tx: 1\n";
+fn an_unreadable_file_does_not_hide_mistakes_in_others() {
+    let unreadable = "format: 1\n\tx: 1\n";
     let mistaken = "format: 1\nupstream: pets\nlimt: a\nroutes: [{path: x}]\n";
     check(
         &[
-            ("tollgate.yaml", bad),
+            ("tollgate.yaml", unreadable),
             ("apis/a/api.yaml", mistaken),
             ("policies/a.yaml", "format: 1\npolicies: {p: {kind: nothing}}\n"),
         ],
         &[("TG0201", "apis/a/api.yaml", 3), ("TG0210", "policies/a.yaml", 2), ("TG0102", "tollgate.yaml", 2)],
     );
-    // What the file that cannot be read may define is not reported as unknown.
+    // A name that the unreadable file may define is not reported as unknown.
     let limited = "format: 1\nupstream: pets\nlimit: burst\nroutes: [{path: x}]\n";
     check_with(
-        &[("policies/a.yaml", bad), ("apis/a/api.yaml", limited)],
+        &[("policies/a.yaml", unreadable), ("apis/a/api.yaml", limited)],
         &[("TG0306", "apis/a/api.yaml", 4), ("TG0102", "policies/a.yaml", 2)],
     );
 }
 
 #[test]
-fn names_of_folders_are_names_of_apis() {
+fn a_folder_name_must_be_a_valid_api_name() {
     check_with(&[("apis/My API/api.yaml", &PETS.replace("/pets", "/mine"))], &[("TG0205", "apis/My API/api.yaml", 1)]);
 }
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_regular_file_within_the_folder_is_not_read() {
+fn only_regular_files_within_the_folder_are_read() {
     use std::os::unix::fs::symlink;
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join("project");

@@ -1,10 +1,10 @@
-//! Findings as SARIF have the shape that code hosts and editors read.
+//! Findings as SARIF have the properties that code hosts and editors read.
 
 use serde_json::{Value, json};
 use tollgate_analysis::compile_str;
 use tollgate_config::{Diagnostics, fixtures, sarif};
 
-/// What SARIF 2.1.0 says of the properties in use: their types, which are required, and that there are no others.
+/// The part of the schema of SARIF 2.1.0 for the properties in use: their types, and which are required.
 fn shape() -> Value {
     let message = json!({"type": "object", "required": ["text"], "additionalProperties": false,
         "properties": {"text": {"type": "string", "minLength": 1}, "markdown": {"type": "string"}}});
@@ -77,7 +77,7 @@ fn results(log: &Value) -> &Vec<Value> {
 }
 
 #[test]
-fn a_finding_has_its_rule_its_place_and_its_related_places() {
+fn a_finding_has_its_rule_and_its_positions() {
     let log = findings("format: 1\ngateway: {name: a}\na: 1\na: 2\n").to_sarif();
     let duplicate = results(&log).iter().find(|result| result["ruleId"] == "TG0103").unwrap();
     assert_eq!(duplicate["level"], "error");
@@ -90,11 +90,11 @@ fn a_finding_has_its_rule_its_place_and_its_related_places() {
     );
     assert_eq!(duplicate["relatedLocations"][0]["physicalLocation"]["region"]["startLine"], 3);
     let text = duplicate["message"]["text"].as_str().unwrap();
-    assert!(["given twice", "Why: ", "Fix: "].iter().all(|part| text.contains(part)), "{text}");
+    assert!(["duplicate key", "Why: ", "Fix: "].iter().all(|part| text.contains(part)), "{text}");
 }
 
 #[test]
-fn warnings_are_warnings_and_a_sound_project_is_a_log_without_results() {
+fn a_warning_has_the_level_warning_and_no_findings_give_no_results() {
     let text = "format: 1\ngateway: {name: a}\n";
     let log = findings(text).to_sarif();
     assert_eq!(results(&log)[0]["level"], "warning");
@@ -103,7 +103,7 @@ fn warnings_are_warnings_and_a_sound_project_is_a_log_without_results() {
 }
 
 #[test]
-fn several_readings_are_one_log_with_each_rule_once() {
+fn findings_of_several_readers_are_one_log_with_each_rule_once() {
     let project = findings("format: 1\ngateway: {name: a}\na: 1\nb: 1\n");
     let consumers = fixtures::load_str("dev/fixtures.yaml", "format: 1\nconsumers: []\nc: 1\n").unwrap_err();
     let log = sarif([&project, &consumers], "my shop");
@@ -116,7 +116,7 @@ fn several_readings_are_one_log_with_each_rule_once() {
 }
 
 #[test]
-fn files_are_named_from_the_root_that_their_folder_is_named_from() {
+fn file_uris_are_relative_to_the_same_root_as_the_folder() {
     let found = findings("format: 1\n");
     let file = |folder: &str| {
         let log = sarif([&found], folder);

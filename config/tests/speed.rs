@@ -1,4 +1,4 @@
-//! How long large projects take to compile. Times are for people: run with `--ignored --nocapture`.
+//! The compile time of large projects, printed and not asserted: run with `--ignored --nocapture`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tollgate_analysis::compile_files;
 
-/// A project of so many APIs in folders of their own, each with 100 routes.
+/// A project with this number of APIs, each in its own folder and with 100 routes.
 fn project(apis: usize) -> BTreeMap<String, String> {
     let root = "format: 1\ngateway: {name: acme, authn: keys}\nupstreams: {u: \"http://u\"}\npolicies: {keys: {kind: api-key}}\n";
     let mut files = BTreeMap::from([("tollgate.yaml".to_owned(), root.to_owned())]);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 use tollgate_analysis::Outcome;
-use tollgate_analysis::bounds::past_limits;
+use tollgate_analysis::bounds::exceeded_limits;
 use tollgate_config::prices::Prices;
 use tollgate_config::{Code, Compiled, Diagnostic, Diagnostics, Severity, Target, policy_tests, sarif};
 
@@ -93,10 +93,10 @@ fn findings(args: &CheckArgs, project: &Project, outcomes: &[Outcome]) -> Vec<Di
     let merged = |of: &dyn Fn(&Result<Compiled, Diagnostics>) -> Diagnostics| {
         Diagnostics::merged(outcomes.iter().map(|(name, compiled)| (name.clone(), of(compiled))).collect())
     };
-    let past_limits = |compiled: &Result<Compiled, Diagnostics>| {
-        compiled.as_ref().map_or_else(|_| Diagnostics::default(), |compiled| past_limits(compiled, &targets))
+    let exceeded_limits = |compiled: &Result<Compiled, Diagnostics>| {
+        compiled.as_ref().map_or_else(|_| Diagnostics::default(), |compiled| exceeded_limits(compiled, &targets))
     };
-    let mut all = vec![merged(&of), merged(&past_limits)];
+    let mut all = vec![merged(&of), merged(&exceeded_limits)];
     all.push(project.fixtures().map_or_else(|found| found, |fixtures| fixtures.warnings));
     if let Place::Folder(folder) = &project.place {
         all.extend(tests(folder, outcomes));
@@ -134,7 +134,7 @@ fn judged(args: &CheckArgs, found: Diagnostics) -> Diagnostics {
             What::Code(code) => *code == finding.code,
         })
     };
-    found.judged(|finding| match finding.severity {
+    found.map_severity(|finding| match finding.severity {
         Severity::Error => Some(Severity::Error),
         Severity::Warning if args.allow.contains(&finding.code) => None,
         Severity::Warning if is_denied(finding) => Some(Severity::Error),

@@ -1,5 +1,5 @@
-//! From the files of a project to what it says as a whole: each file is read and decoded by itself, so that a broken one
-//! hides nothing of the others.
+//! Assembles a project from its files. Each file is read and decoded separately, so that a broken file does not hide
+//! mistakes in the others.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::place::{FileId, Span, Spanned};
 use crate::source::{self, Layout, Limits, Loader, Node};
 use crate::values::{self, Environment, Values, declarations};
 
-/// Reads and decodes all files; `None` when nothing can be said without the file that the project begins with.
+/// Reads and decodes all files; `None` if the project file cannot be read or decoded.
 pub(crate) fn assemble(
     layout: &Layout,
     options: &Options,
@@ -24,7 +24,7 @@ pub(crate) fn assemble(
     join(root, layout, options, loader, report)
 }
 
-/// The same for a project whose first file is read already.
+/// The same for a project whose project file is already loaded.
 pub(crate) fn join(
     root: Option<FileId>,
     layout: &Layout,
@@ -39,10 +39,10 @@ pub(crate) fn join(
         Some((project, span)) => (Some(project), span),
         None => (None, Span::beginning_of(FileId::default())),
     };
-    let mut rest = Project { is_whole: trees.is_whole, ..Project::default() };
+    let mut rest = Project { is_complete: trees.is_complete, ..Project::default() };
     trees.decode(project.as_mut().unwrap_or(&mut rest), report);
     project.map(|mut project| {
-        project.is_whole = trees.is_whole;
+        project.is_complete = trees.is_complete;
         unique(&mut project, report);
         (project, span)
     })
@@ -57,18 +57,18 @@ struct Trees {
     plans: Vec<Node>,
     environments: Vec<(Spanned<String>, Option<Node>)>,
     /// Whether every file could be read.
-    is_whole: bool,
+    is_complete: bool,
 }
 
 impl Trees {
     fn read(root: Option<FileId>, layout: &Layout, loader: &mut Loader, report: &mut Report) -> Self {
-        let mut trees = Self { is_whole: true, ..Self::default() };
+        let mut trees = Self { is_complete: true, ..Self::default() };
         trees.project = tree(root, loader, report);
-        trees.is_whole &= trees.project.is_some();
+        trees.is_complete &= trees.project.is_some();
         for path in &layout.policies {
             let file = loader.load(path, &Limits::AUTHORED, report);
             let read = tree(file, loader, report);
-            trees.is_whole &= read.is_some();
+            trees.is_complete &= read.is_some();
             trees.policies.extend(read);
         }
         for path in &layout.plans {
@@ -83,15 +83,15 @@ impl Trees {
         for (name, path) in &layout.apis {
             let file = loader.load(path, &Limits::AUTHORED, report);
             let read = tree(file, loader, report);
-            trees.is_whole &= read.is_some();
+            trees.is_complete &= read.is_some();
             let named = |node| (Spanned::new(name.clone(), Span::beginning_of(file.unwrap_or_default())), node);
             trees.apis.extend(read.map(named));
         }
-        trees.is_whole &= loader.is_whole();
+        trees.is_complete &= loader.is_complete();
         trees
     }
 
-    /// Puts the values of the environment in the place of their references.
+    /// Replaces references by the values of the environment.
     fn fill(&mut self, options: &Options, root: Span, report: &mut Report) {
         let declared = self.project.as_ref().map(|root| declarations(root, report));
         let names: Vec<_> = self.environments.iter().map(|(name, _)| name.clone()).collect();
@@ -105,7 +105,7 @@ impl Trees {
         let mut values = match (&declared, chosen) {
             (Some(declared), None) => Values::of(declared, None, &names, report),
             (Some(declared), Some(Some(chosen))) => Values::of(declared, Some(chosen), &names, report),
-            // What was not to be had is reported; what refers to it is not.
+            // The missing declarations or environment are already reported; references to values are not.
             (None, _) | (_, Some(None)) => Values::unknown(),
         };
         if let Some(root) = &mut self.project {
@@ -113,13 +113,13 @@ impl Trees {
         }
         self.policies.iter_mut().chain(&mut self.plans).for_each(|node| values.fill(node, report));
         self.apis.iter_mut().for_each(|(_, node)| values.fill(node, report));
-        // A name that is misspelt leaves its value unused; that is one mistake, not two.
-        if self.is_whole && !report.has_errors() {
+        // A misspelt name leaves its value unused; it is reported only once.
+        if self.is_complete && !report.has_errors() {
             values.report_unused(report);
         }
     }
 
-    /// Decodes all files but the first into the project.
+    /// Decodes all files except the project file into the project.
     fn decode(&self, project: &mut Project, report: &mut Report) {
         for node in &self.policies {
             project.policies.extend(project::decode_policies(node, report));
@@ -139,7 +139,7 @@ fn tree(file: Option<FileId>, loader: &Loader, report: &mut Report) -> Option<No
     source::read(file, loader.files().text(file), &Limits::AUTHORED, report)
 }
 
-/// Reports what several files define, and keeps the first of each.
+/// Reports names that several files define, and keeps the first definition.
 fn unique(project: &mut Project, report: &mut Report) {
     unique_names("policy", &mut project.policies, report);
     unique_names("plan", &mut project.plans, report);
@@ -165,14 +165,10 @@ fn unique_names<T>(noun: &str, named: &mut Named<T>, report: &mut Report) {
     named.retain(|(name, _)| match seen.get(&name.value) {
         Some(first) => {
             report.push(
-                Diagnostic::error(
-                    Code::DefinedTwice,
-                    name.span,
-                    format!("there are two definitions of {noun} `{}`", name.value),
-                )
-                .why("which of them counts cannot be known: the order of files means nothing")
-                .fix("rename or remove one of them")
-                .related(*first, "the other one"),
+                Diagnostic::error(Code::DefinedTwice, name.span, format!("{noun} `{}` is defined twice", name.value))
+                    .why("it is ambiguous which definition applies, because the order of files has no meaning")
+                    .fix("rename or remove one of them")
+                    .related(*first, "the other definition"),
             );
             false
         }
@@ -186,9 +182,13 @@ fn unique_names<T>(noun: &str, named: &mut Named<T>, report: &mut Report) {
 fn report_shadowed(noun: &str, name: &Spanned<String>, first: Option<&Span>, report: &mut Report) {
     let Some(first) = first else { return };
     report.push(
-        Diagnostic::error(Code::DefinedTwice, name.span, format!("the project has a {noun} `{}` already", name.value))
-            .why("a reader of the API could not know which of them is meant")
-            .fix("give the API's own another name, or remove it to use the project's")
-            .related(*first, "the project's"),
+        Diagnostic::error(
+            Code::DefinedTwice,
+            name.span,
+            format!("{noun} `{}` is also defined by the project", name.value),
+        )
+        .why("it would be ambiguous which definition the API uses")
+        .fix("rename the definition of the API, or remove it to use that of the project")
+        .related(*first, "the definition of the project"),
     );
 }

@@ -1,7 +1,7 @@
-//! From a project to a bundle: read, decode, lower, encode.
+//! Compiles a project to a bundle: read, decode, lower, encode.
 //!
-//! [`Project::draft`] ends with the settings in core's terms, [`Draft::encode`] with the bundle. Between and after them,
-//! what stands above this crate reports what it finds.
+//! [`Project::draft`] produces core's settings, [`Draft::encode`] the bundle. After each of the two steps,
+//! `tollgate-analysis` can add findings.
 
 mod assemble;
 mod project;
@@ -38,25 +38,25 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// The gateway's name, the prefix of all record keys.
+    /// The name of the gateway, which is the prefix of all record keys.
     #[must_use]
     pub fn gateway(&self) -> &str {
         &self.settings.name
     }
 
-    /// Settings of the gateway as a whole.
+    /// The settings of the gateway.
     #[must_use]
     pub fn settings(&self) -> &GatewaySettings {
         &self.settings
     }
 
-    /// The settings of each host pattern, as the bundle holds them.
+    /// The settings of each host pattern, as in the bundle.
     #[must_use]
     pub fn sites(&self) -> &BTreeMap<HostPattern, SiteSettings> {
         &self.sites
     }
 
-    /// The bundle's name: the digest of its content, equal for equal projects on every machine.
+    /// The id of the bundle: the digest of its content, which is equal for equal projects on every machine.
     #[must_use]
     pub fn id(&self) -> &Id {
         &self.bundle.id
@@ -68,13 +68,13 @@ impl Compiled {
         &self.bundle
     }
 
-    /// The records of the bundle, as they are in a store in which nothing was published before.
+    /// The records of the bundle for a store in which nothing was published before.
     #[must_use]
     pub fn records(&self) -> &[(String, Vec<u8>)] {
         &self.bundle.records
     }
 
-    /// The whole gateway, each route once.
+    /// All routes, policies and upstreams of the gateway.
     #[must_use]
     pub fn whole(&self) -> &Whole {
         &self.whole
@@ -98,14 +98,14 @@ impl Compiled {
         &self.whole.upstreams
     }
 
-    /// A place for people: file, line and column.
+    /// The start of a span as file, line and column.
     #[must_use]
     pub fn place(&self, span: Span) -> Place {
         let Span { file, start, .. } = span;
         Place { file: self.warnings.file_name(file).to_owned(), line: start.line, column: start.column }
     }
 
-    /// The platforms that `gateway.target` names, with the place of that statement.
+    /// The target platforms of `gateway.target`, with the place of the key's value.
     #[must_use]
     pub fn targets(&self) -> Option<&Spanned<BTreeSet<Target>>> {
         self.written.gateway.as_ref().map(|gateway| &gateway.targets)
@@ -117,16 +117,16 @@ impl Compiled {
         report.finish(self.warnings.files().clone())
     }
 
-    /// What is probably not meant.
+    /// The warnings: settings that are probably not intended.
     #[must_use]
     pub fn warnings(&self) -> &Diagnostics {
         &self.warnings
     }
 }
 
-/// A project that is read and lowered, with what was found so far.
+/// A project that is read and lowered, with the findings so far.
 ///
-/// What proves something about its routes adds its findings before the bundle is encoded.
+/// Proofs about its routes add their findings before the bundle is encoded.
 #[derive(Debug)]
 pub struct Draft {
     project: Option<(WrittenProject, Span)>,
@@ -136,7 +136,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Lowers a project that is read and decoded; `None` when nothing could be decoded.
+    /// Lowers a decoded project; `project` is `None` if nothing could be decoded.
     fn of(project: Option<(WrittenProject, Span)>, mut loader: Loader, mut report: Report) -> Self {
         let mut project = project;
         let lowered = project.as_mut().map(|(project, root)| {
@@ -146,7 +146,7 @@ impl Draft {
         Self { project, lowered, report, files: loader.into_files() }
     }
 
-    /// What could be lowered, also of a project with mistakes, and where to report what is found about it.
+    /// The lowered project, which is incomplete if it has mistakes, and the report for further findings.
     pub fn lowered(&mut self) -> Option<(&Lowered, &mut Report)> {
         Some((self.lowered.as_ref()?, &mut self.report))
     }
@@ -165,9 +165,9 @@ impl Draft {
     }
 }
 
-/// A project whose bundle is encoded, with what was found so far.
+/// A project with its encoded bundle and the findings so far.
 ///
-/// What counts by the bundle adds its findings before the compilation is finished.
+/// Checks that need the bundle add their findings before the compilation is finished.
 #[derive(Debug)]
 pub struct Encoded {
     compiled: Option<Compiled>,
@@ -176,7 +176,7 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// The project, where it has no errors so far, and where to report what is found about it.
+    /// The compiled project, if it has no errors so far, and the report for further findings.
     pub fn compiled(&mut self) -> Option<(&Compiled, &mut Report)> {
         Some((self.compiled.as_ref()?, &mut self.report))
     }
@@ -204,8 +204,8 @@ fn compiled(project: WrittenProject, root: Span, lowered: Lowered, report: &mut 
     if bundle.records.iter().any(|(_, value)| value.len() > PART_BYTES_MAX) {
         report.push(
             Diagnostic::error(Code::TooMany, root, "a part of the bundle is too large")
-                .why(format!("stores take parts of up to {} MiB", PART_BYTES_MAX >> 20))
-                .fix("split the routes over several hosts or gateways"),
+                .why(format!("the maximum for a record in a store is {} MiB", PART_BYTES_MAX >> 20))
+                .fix("distribute the routes over several hosts or gateways"),
         );
     }
     let (written, substituted) = (Arc::new(project), Arc::new(report.all_substituted().clone()));

@@ -1,4 +1,4 @@
-//! A project wherever its files are, and what it can be compiled for.
+//! A project on disk or in memory, and the options of a compilation.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,15 +13,15 @@ pub struct Project {
     folder: Folder,
 }
 
-/// What a project is compiled for.
+/// The options of a compilation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The environment whose values count; without one, the defaults of the values do.
+    /// The environment whose values are used; without one, the defaults of the values.
     pub environment: Option<String>,
 }
 
 impl Options {
-    /// For the environment of that name.
+    /// The options for the environment with this name.
     #[must_use]
     pub fn of_environment(name: impl Into<String>) -> Self {
         Self { environment: Some(name.into()) }
@@ -41,7 +41,7 @@ impl Project {
         Self { folder: Folder::Memory(files) }
     }
 
-    /// The names of its environments, sorted.
+    /// The names of the project's environments, sorted.
     #[must_use]
     pub fn environments(&self) -> Vec<String> {
         let (mut loader, mut report) = (Loader::new(self.folder.clone()), Report::default());
@@ -49,7 +49,7 @@ impl Project {
         layout.environments.into_iter().map(|(name, _)| name).collect()
     }
 
-    /// Reads and lowers it.
+    /// Reads and lowers the project.
     #[must_use]
     pub fn draft(&self, options: &Options) -> Draft {
         let (mut loader, mut report) = (Loader::new(self.folder.clone()), Report::default());
@@ -60,7 +60,7 @@ impl Project {
 }
 
 impl Draft {
-    /// Reads and lowers a project that is one text; `name` is what diagnostics call it.
+    /// Reads and lowers a project that consists of one text; `name` is its file name in diagnostics.
     #[must_use]
     pub fn of_text(name: &str, text: &str) -> Self {
         let (mut loader, mut report) = (Loader::new(Folder::Memory(BTreeMap::new())), Report::default());

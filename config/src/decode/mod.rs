@@ -1,7 +1,7 @@
-//! From nodes to typed values: the small decoder that every part of the model is read with.
+//! Decodes nodes to typed values; all parts of the model use these functions.
 //!
-//! A decoder takes a node and answers with a value, or reports why there is none. Callers go on after a `None`, so that
-//! one mistake never hides another.
+//! A decoder takes a node, and returns a value or reports why there is none. Callers continue after a `None`, so that one
+//! mistake does not hide another.
 
 pub(crate) mod parsed;
 mod rules;
@@ -11,16 +11,16 @@ use crate::place::{Span, Spanned};
 use crate::schema::{Object, units};
 use crate::source::{Entry, Node, Value};
 
-/// The members of a mapping, taken out one by one; what its table does not have is unknown.
+/// Decodes the members of a mapping one by one, by the table of its keys.
 pub(crate) struct Fields<'n> {
-    /// The keys there are.
+    /// The table of the known keys.
     object: &'static Object,
     /// What the mapping describes, such as "API `pets`".
     owner: String,
-    /// Where the owner is named: what is missing is reported there.
+    /// The place at which the owner is named; missing keys are reported there.
     at: Span,
     entries: &'n [Entry],
-    asked: Vec<&'static str>,
+    requested: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -34,17 +34,17 @@ impl<'n> Fields<'n> {
         let entries = mapping(node, report)?;
         #[cfg(test)]
         tests::opened(object);
-        Some(Self { object, owner: owner.into(), at, entries, asked: Vec::new() })
+        Some(Self { object, owner: owner.into(), at, entries, requested: Vec::new() })
     }
 
-    /// Goes on with the table of the variant that a key decided for.
-    pub(crate) fn narrow(&mut self, object: &'static Object) {
+    /// Continues with the table of a variant, once the tag is known.
+    pub(crate) fn use_variant(&mut self, object: &'static Object) {
         #[cfg(test)]
         tests::opened(object);
         self.object = object;
     }
 
-    /// The place of a key that is there.
+    /// The place of a key, if it is present.
     pub(crate) fn key_span(&self, key: &str) -> Option<Span> {
         self.entries.iter().find(|entry| entry.key.value == key).map(|entry| entry.key.span)
     }
@@ -54,7 +54,7 @@ impl<'n> Fields<'n> {
         &self.owner
     }
 
-    /// Where the owner is named.
+    /// The place at which the owner is named.
     pub(crate) fn at(&self) -> Span {
         self.at
     }
@@ -65,7 +65,7 @@ impl<'n> Fields<'n> {
         report: &mut Report,
         decode: impl FnOnce(&'n Node, &mut Report) -> Option<T>,
     ) -> Option<T> {
-        self.asks(key, false);
+        self.request(key, false);
         self.take(key, report, decode)
     }
 
@@ -75,24 +75,24 @@ impl<'n> Fields<'n> {
         report: &mut Report,
         decode: impl FnOnce(&'n Node, &mut Report) -> Option<T>,
     ) -> Option<T> {
-        self.asks(key, true);
+        self.request(key, true);
         if self.key_span(key).is_none() {
             report.push(
                 Diagnostic::error(Code::MissingKey, self.at, format!("{} has no `{key}`", self.owner))
-                    .why("there is no safe default for it")
+                    .why("it is required and has no default")
                     .fix(format!("add `{key}:{}`", if key == "format" { " 1" } else { "" })),
             );
         }
         self.take(key, report, decode)
     }
 
-    /// Reports the members that the table does not have.
+    /// Reports the members that are not in the table.
     pub(crate) fn finish(self, report: &mut Report) {
         debug_assert!(
-            self.object.all_keys().all(|key| self.asked.contains(&key.name)),
-            "the decoder of `{}` asks for {:?} only",
+            self.object.all_keys().all(|key| self.requested.contains(&key.name)),
+            "the decoder of `{}` decodes only {:?}",
             self.object.name,
-            self.asked
+            self.requested
         );
         let known = || self.object.all_keys().map(|key| key.name);
         for Entry { key, .. } in self.entries {
@@ -101,11 +101,11 @@ impl<'n> Fields<'n> {
             }
             let fix = match closest(&key.value, known()) {
                 Some(known) => format!("did you mean `{known}`?"),
-                None => format!("known here: {}", listed(known())),
+                None => format!("use one of {}", listed(known())),
             };
             report.push(
-                Diagnostic::error(Code::UnknownKey, key.span, format!("{} has no key `{}`", self.owner, key.value))
-                    .why("a key that is not known would silently do nothing")
+                Diagnostic::error(Code::UnknownKey, key.span, format!("unknown key `{}` in {}", key.value, self.owner))
+                    .why("an unknown key would be ignored without notice")
                     .fix(fix),
             );
         }
@@ -125,21 +125,21 @@ impl<'n> Fields<'n> {
         decode(&entry.value, report)
     }
 
-    /// Notes that a key is asked for; the table must say the same of it, which tests assert wherever they decode.
-    fn asks(&mut self, key: &'static str, required: bool) {
+    /// Records that a key is decoded. Debug builds assert that the table agrees about the key.
+    fn request(&mut self, key: &'static str, required: bool) {
         debug_assert!(
             self.object.key(key).is_some_and(|known| known.is_required() == required),
-            "the table `{}` does not have the key `{key}` with `required` being {required}",
+            "the table `{}` does not have the key `{key}` with `required` = {required}",
             self.object.name
         );
-        self.asked.push(key);
+        self.requested.push(key);
     }
 }
 
-/// Definitions by name, in the order of the file; a definition that could not be read keeps its name.
+/// Definitions by name, in the order of the file; `None` for a definition that could not be decoded.
 pub(crate) type Named<T> = Vec<(Spanned<String>, Option<T>)>;
 
-/// A mapping from names to definitions, each read by `decode` under its name.
+/// Decodes a mapping from names to definitions, each with `decode`.
 pub(crate) fn named<T>(
     node: &Node,
     report: &mut Report,
@@ -163,30 +163,30 @@ pub(crate) fn text(node: &Node, report: &mut Report) -> Option<Spanned<String>> 
     match &node.value {
         Value::Text(text) => Some(Spanned::new(text.clone(), node.span)),
         Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {
-            mistyped(node, "text", "put it into quotes if text is meant", report)
+            mistyped(node, "a string", "quote the value to make it a string", report)
         }
-        Value::List(_) | Value::Map(_) | Value::Refused => mistyped(node, "text", "write one text", report),
+        Value::List(_) | Value::Map(_) | Value::Refused => mistyped(node, "a string", "write a single string", report),
     }
 }
 
 pub(crate) fn boolean(node: &Node, report: &mut Report) -> Option<bool> {
     match &node.value {
         Value::Bool(value) => Some(*value),
-        _ => mistyped(node, "`true` or `false`", "write `true` or `false`, without quotes", report),
+        _ => mistyped(node, "`true` or `false`", "write `true` or `false` without quotes", report),
     }
 }
 
-/// A whole number of the range, ends included.
+/// An integer in an inclusive range.
 pub(crate) fn integer(node: &Node, from: u32, to: u32, report: &mut Report) -> Option<u32> {
     let Value::Integer(value) = node.value else {
-        return mistyped(node, "a whole number", "write a whole number, without quotes", report);
+        return mistyped(node, "an integer", "write an integer without quotes", report);
     };
     let found = u32::try_from(value).ok().filter(|n| (from..=to).contains(n));
     if found.is_none() {
         report.push(
             Diagnostic::error(Code::OutOfRange, node.span, format!("{value} is out of range"))
-                .why(format!("it must be {from} to {to}"))
-                .fix("write a number in that range"),
+                .why(format!("the value must be from {from} to {to}"))
+                .fix("write a number in this range"),
         );
     }
     found
@@ -199,11 +199,11 @@ pub(crate) fn list<T>(
 ) -> Option<Vec<T>> {
     match &node.value {
         Value::List(items) => Some(items.iter().filter_map(|item| decode(item, report)).collect()),
-        _ => mistyped(node, "a list", "write a list: `[a, b]`", report),
+        _ => mistyped(node, "a list", "write a list, such as `[a, b]`", report),
     }
 }
 
-/// A list of at most `max` texts without repetitions.
+/// A list of at most `max` unique strings.
 pub(crate) fn texts(node: &Node, max: usize, report: &mut Report) -> Option<Vec<Spanned<String>>> {
     let items = list(node, report, text)?;
     check_length(node, items.len(), max, report).then_some(())?;
@@ -221,35 +221,35 @@ pub(crate) fn texts(node: &Node, max: usize, report: &mut Report) -> Option<Vec<
     Some(kept)
 }
 
-/// Reports a list that is too long; whether it is not.
+/// Reports a list that is too long; returns whether it is short enough.
 pub(crate) fn check_length(node: &Node, length: usize, max: usize, report: &mut Report) -> bool {
     if length > max {
         report.push(
             Diagnostic::error(Code::TooMany, node.span, format!("the list has {length} items"))
-                .why(format!("it may have {max}, so that the work for a request is bounded"))
-                .fix("list fewer"),
+                .why(format!("the maximum is {max}, so that the work for one request is bounded"))
+                .fix("remove items"),
         );
     }
     length <= max
 }
 
-/// Reports what a list names twice.
+/// Reports an item that a list contains twice.
 pub(crate) fn report_repeated(what: &str, span: Span, first: Span, report: &mut Report) {
     report.push(
         Diagnostic::error(Code::Repeated, span, format!("`{what}` is listed twice"))
-            .why("the second mention does nothing, or something else was meant")
-            .fix("remove it")
+            .why("the second occurrence has no effect")
+            .fix("remove it, or write the item that was intended")
             .related(first, "first listed here"),
     );
 }
 
-/// A list of texts that says something: where an empty list could be read as nothing or as everything.
+/// A list of unique strings that is not empty: for keys where an empty list could mean nothing or everything.
 pub(crate) fn some_texts(node: &Node, max: usize, report: &mut Report) -> Option<Vec<Spanned<String>>> {
     if matches!(&node.value, Value::List(items) if items.is_empty()) {
         report.push(
             Diagnostic::error(Code::EmptyValue, node.span, "the list is empty")
-                .why("whether nothing or everything was meant cannot be known")
-                .fix("list something, remove the key, or write `none` where that is allowed"),
+                .why("an empty list could mean nothing or everything")
+                .fix("add an item, remove the key, or write `none` if the key allows it"),
         );
         return None;
     }
@@ -271,8 +271,8 @@ pub(crate) fn word<T: Copy>(node: &Node, words: &[(&str, T)], report: &mut Repor
             None => format!("write one of {}", listed(known())),
         };
         report.push(
-            Diagnostic::error(Code::UnknownValue, given.span, format!("`{}` is not known here", given.value))
-                .why(format!("it must be one of {}", listed(known())))
+            Diagnostic::error(Code::UnknownValue, given.span, format!("`{}` is not an allowed value", given.value))
+                .why(format!("the value must be one of {}", listed(known())))
                 .fix(fix),
         );
     }
@@ -284,7 +284,7 @@ pub(crate) fn quantity<T>(node: &Node, unit: &Unit<T>, report: &mut Report) -> O
     let read = match &node.value {
         Value::Text(text) => (unit.read)(text),
         Value::Integer(number) => (unit.read)(&number.to_string()),
-        _ => return mistyped(node, unit.name, &format!("write it as in {}", unit.examples), report),
+        _ => return mistyped(node, unit.name, &format!("write a value such as {}", unit.examples), report),
     };
     match read {
         Ok(value) => Some(Spanned::new(value, node.span)),
@@ -292,33 +292,33 @@ pub(crate) fn quantity<T>(node: &Node, unit: &Unit<T>, report: &mut Report) -> O
             report.push(
                 Diagnostic::error(unit.code, node.span, what)
                     .why(unit.why)
-                    .fix(format!("write it as in {}", unit.examples)),
+                    .fix(format!("write a value such as {}", unit.examples)),
             );
             None
         }
     }
 }
 
-/// A duration that something may take, in milliseconds.
+/// A time limit in milliseconds; not zero.
 pub(crate) fn time_limit(node: &Node, report: &mut Report) -> Option<u64> {
     let duration = quantity(node, &DURATION, report)?;
     if duration.value == 0 {
         report.push(
-            Diagnostic::error(Code::OutOfRange, duration.span, "nothing can be done in no time")
-                .why("every exchange would fail")
-                .fix("write a longer time"),
+            Diagnostic::error(Code::OutOfRange, duration.span, "a time limit must be greater than zero")
+                .why("every request would time out")
+                .fix("write a longer duration"),
         );
         return None;
     }
     Some(duration.value)
 }
 
-/// The same with its place.
+/// A time limit with its place.
 pub(crate) fn placed_time_limit(node: &Node, report: &mut Report) -> Option<Spanned<u64>> {
     time_limit(node, report).map(|ms| Spanned::new(ms, node.span))
 }
 
-/// How one kind of quantity is read and explained.
+/// The parser of one kind of quantity, with the texts of its diagnostics.
 pub(crate) struct Unit<T> {
     name: &'static str,
     code: Code,
@@ -331,7 +331,7 @@ pub(crate) const DURATION: Unit<u64> = Unit {
     name: "a duration",
     code: Code::BadDuration,
     read: units::duration_ms,
-    why: "a duration is a whole number directly followed by ms, s, m, h or d",
+    why: "a duration is an integer directly followed by ms, s, m, h or d",
     examples: "`250ms`, `10s`, `5m`, `1h`, `7d`",
 };
 
@@ -339,7 +339,7 @@ pub(crate) const SIZE: Unit<u64> = Unit {
     name: "a size",
     code: Code::BadSize,
     read: units::size_bytes,
-    why: "a size is a whole number directly followed by B, KiB, MiB or GiB",
+    why: "a size is an integer directly followed by B, KiB, MiB or GiB",
     examples: "`512B`, `64KiB`, `10MiB`",
 };
 
@@ -347,52 +347,53 @@ pub(crate) const RATE: Unit<units::Rate> = Unit {
     name: "a rate",
     code: Code::BadRate,
     read: units::rate,
-    why: "a rate is a whole number, a slash and a period",
+    why: "a rate is an integer, a slash and a period",
     examples: "`100/s`, `100/min`, `5/10s`",
 };
 
-/// Reports a name that cannot be used as one: small letters, figures and hyphens, 1 to 40 of them.
+/// Reports a name that is not valid: 1 to 40 lowercase letters, digits and hyphens.
 pub(crate) fn check_name(name: &Spanned<String>, report: &mut Report) -> bool {
     let valid = (1..=40).contains(&name.value.len())
         && name.value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !valid {
-        bad_name(name, "small letters, figures and hyphens, 1 to 40 of them", report);
+        bad_name(name, "1 to 40 lowercase letters, digits and hyphens", report);
     }
     valid
 }
 
-/// Reports a gateway's name that record keys cannot begin with.
+/// Reports a gateway's name that is not valid as the prefix of record keys.
 pub(crate) fn check_gateway_name(name: &Spanned<String>, report: &mut Report) -> bool {
     let valid = !name.value.is_empty() && tollgate_kv_schemas::keys::is_gateway_name(&name.value);
     if !valid {
-        bad_name(name, "small letters, figures and hyphens, 1 to 40 of them, beginning with a letter", report);
+        bad_name(name, "1 to 40 lowercase letters, digits and hyphens, beginning with a letter", report);
     }
     valid
 }
 
-/// Reports an id that cannot be used as one: letters, figures, `-`, `_` and `.`, 1 to 80 of them.
+/// Reports an id that is not valid: 1 to 80 letters, digits, `-`, `_` and `.`.
 pub(crate) fn check_id(id: &Spanned<String>, report: &mut Report) -> bool {
     let valid = (1..=80).contains(&id.value.len())
         && id.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if !valid {
-        bad_name(id, "letters, figures, `-`, `_` and `.`, 1 to 80 of them", report);
+        bad_name(id, "1 to 80 letters, digits, `-`, `_` and `.`", report);
     }
     valid
 }
 
+/// Reports a value of the wrong type.
 pub(crate) fn mistyped<T>(node: &Node, expected: &str, fix: &str, report: &mut Report) -> Option<T> {
     let found = match &node.value {
         Value::Refused => return None,
-        Value::Null => "nothing",
+        Value::Null => "no value",
         Value::Bool(_) => "a boolean",
         Value::Integer(_) | Value::Float(_) => "a number",
-        Value::Text(_) => "text",
+        Value::Text(_) => "a string",
         Value::List(_) => "a list",
         Value::Map(_) => "a mapping",
     };
     report.push(
         Diagnostic::error(Code::WrongType, node.span, format!("expected {expected}, found {found}"))
-            .why("values are not turned from one type into another")
+            .why("values are not converted between types")
             .fix(fix),
     );
     None
@@ -401,22 +402,22 @@ pub(crate) fn mistyped<T>(node: &Node, expected: &str, fix: &str, report: &mut R
 fn mapping<'n>(node: &'n Node, report: &mut Report) -> Option<&'n [Entry]> {
     match &node.value {
         Value::Map(entries) => Some(entries),
-        _ => mistyped(node, "a mapping", "write `key: value` pairs, one per line", report),
+        _ => mistyped(node, "a mapping", "write `key: value` pairs, one on each line", report),
     }
 }
 
 fn empty(key: &Spanned<String>, report: &mut Report) {
     report.push(
         Diagnostic::error(Code::EmptyValue, key.span, format!("`{}` has no value", key.value))
-            .why("whether nothing or a default was meant cannot be known")
-            .fix("give it a value, or remove the key"),
+            .why("it is unclear whether the default or an empty value is intended")
+            .fix("write a value, or remove the key"),
     );
 }
 
 fn bad_name(name: &Spanned<String>, rule: &str, report: &mut Report) {
     report.push(
-        Diagnostic::error(Code::BadName, name.span, format!("`{}` cannot be a name", name.value))
-            .why("names appear in record keys, logs and metrics")
+        Diagnostic::error(Code::BadName, name.span, format!("`{}` is not a valid name", name.value))
+            .why("names are used in record keys, logs and metrics")
             .fix(format!("use {rule}")),
     );
 }
@@ -431,7 +432,7 @@ pub(crate) mod tests {
     use crate::place::FileId;
 
     thread_local! {
-        /// The tables that decoders were opened with on this thread, by name.
+        /// The names of the tables that decoders have used on this thread.
         pub(crate) static OPENED: RefCell<BTreeSet<&'static str>> = const { RefCell::new(BTreeSet::new()) };
     }
 
@@ -445,23 +446,23 @@ pub(crate) mod tests {
 
     #[test]
     #[should_panic(expected = "does not have the key `colour`")]
-    fn a_decoder_asks_for_no_key_that_its_table_does_not_have() {
+    fn a_decoder_cannot_decode_a_key_that_is_not_in_its_table() {
         let (node, mut report) = (nothing(), Report::default());
         let fields = Fields::open(&node, &tables::OTLP, "it", node.span, &mut report);
         fields.map(|mut fields| fields.optional("colour", &mut report, text));
     }
 
     #[test]
-    #[should_panic(expected = "`required` being false")]
-    fn a_decoder_requires_what_its_table_requires() {
+    #[should_panic(expected = "`required` = false")]
+    fn a_decoder_requires_the_same_keys_as_its_table() {
         let (node, mut report) = (nothing(), Report::default());
         let fields = Fields::open(&node, &tables::OTLP, "it", node.span, &mut report);
         fields.map(|mut fields| fields.optional("endpoint", &mut report, text));
     }
 
     #[test]
-    #[should_panic(expected = "asks for [\"endpoint\"] only")]
-    fn a_decoder_asks_for_every_key_of_its_table() {
+    #[should_panic(expected = "decodes only [\"endpoint\"]")]
+    fn a_decoder_must_decode_every_key_of_its_table() {
         let (node, mut report) = (nothing(), Report::default());
         if let Some(mut fields) = Fields::open(&node, &tables::OTLP, "it", node.span, &mut report) {
             fields.required("endpoint", &mut report, text);

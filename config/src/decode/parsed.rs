@@ -1,4 +1,4 @@
-//! Single values: read by core's own parsers, and explained where core says no.
+//! Decodes single values with core's parsers, and reports values that core refuses.
 
 use std::collections::HashMap;
 
@@ -11,22 +11,22 @@ use tollgate_core::secret::{Piece, SecretText};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
 
-/// Reads the URL of an upstream or an exporter.
+/// Parses the URL of an upstream or an exporter.
 pub(crate) fn url(text: &Spanned<String>, report: &mut Report) -> Option<UpstreamUrl> {
     match text.value.parse() {
         Ok(url) => Some(url),
         Err(error) => {
             report.push(
-                Diagnostic::error(Code::BadUrl, text.span, format!("this URL cannot be used: {error}"))
-                    .why("the gateway calls exactly what is written here")
-                    .fix("write `http://` or `https://`, a host, and perhaps a port and a path"),
+                Diagnostic::error(Code::BadUrl, text.span, format!("the URL is not valid: {error}"))
+                    .why("the gateway sends requests to this URL")
+                    .fix("write `http://` or `https://`, a host, an optional port and an optional path"),
             );
             None
         }
     }
 }
 
-/// Reads a list of host patterns, which differ from each other.
+/// Parses a list of unique host patterns.
 pub(crate) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanned<HostPattern>> {
     let mut all: Vec<Spanned<HostPattern>> = Vec::new();
     let mut seen: HashMap<HostPattern, Span> = HashMap::new();
@@ -35,8 +35,8 @@ pub(crate) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanne
             Ok(pattern) => match seen.get(&pattern) {
                 Some(first) => report.push(
                     Diagnostic::error(Code::Repeated, text.span, format!("`{pattern}` is listed twice"))
-                        .why("hosts are the same in capitals and small letters, and with a dot at their end")
-                        .fix("remove it")
+                        .why("the case of letters and a dot at the end make no difference in a host")
+                        .fix("remove one of them")
                         .related(*first, "first listed here"),
                 ),
                 None => {
@@ -45,8 +45,8 @@ pub(crate) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanne
                 }
             },
             Err(error) => report.push(
-                Diagnostic::error(Code::BadHost, text.span, format!("`{}` is not a host: {error}", text.value))
-                    .why("requests are told apart by their host")
+                Diagnostic::error(Code::BadHost, text.span, format!("`{}` is not a valid host: {error}", text.value))
+                    .why("requests are matched by their host")
                     .fix("write `api.example.com`, `*.example.com` or `*`, without a port"),
             ),
         }
@@ -54,7 +54,7 @@ pub(crate) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanne
     all
 }
 
-/// Reads a path template.
+/// Parses a path template.
 pub(crate) fn template(text: &Spanned<String>, report: &mut Report) -> Option<PathTemplate> {
     match text.value.parse() {
         Ok(_) if has_query(&text.value) => {
@@ -69,7 +69,8 @@ pub(crate) fn template(text: &Spanned<String>, report: &mut Report) -> Option<Pa
     }
 }
 
-/// Whether a template has a `?` or `#` outside of its parameters: a request has it there only as `%3F` or `%23`.
+/// Whether a template has a `?` or `#` outside of its parameters: the path of a request contains them only as `%3F` or
+/// `%23`.
 fn has_query(template: &str) -> bool {
     let outside = template.split('{').enumerate().map(|(place, piece)| match piece.split_once('}') {
         Some((_, outside)) if place > 0 => outside,
@@ -78,14 +79,14 @@ fn has_query(template: &str) -> bool {
     outside.into_iter().any(|piece| piece.contains(['?', '#']))
 }
 
-const NO_QUERY: &str = "a path ends before `?` and `#`; `when` asks for query parameters";
+const NO_QUERY: &str = "a path contains no `?` or `#`; use `when` for query parameters";
 
-/// Reads a path template of which mistakes are reported elsewhere.
-pub(crate) fn quiet_template(text: &str) -> Option<PathTemplate> {
+/// Parses a path template without reporting mistakes, because they are reported elsewhere.
+pub(crate) fn template_unreported(text: &str) -> Option<PathTemplate> {
     text.parse().ok()
 }
 
-/// Reads the base of an API: a path without parameters. The number is that of its segments.
+/// Parses the base of an API: a path without parameters. Returns it with the number of its segments.
 pub(crate) fn base(text: &Spanned<String>, report: &mut Report) -> Option<(String, usize)> {
     let trimmed = text.value.strip_suffix('/').unwrap_or(&text.value);
     if trimmed.is_empty() && !text.value.is_empty() {
@@ -100,7 +101,7 @@ pub(crate) fn base(text: &Spanned<String>, report: &mut Report) -> Option<(Strin
             Some((trimmed.to_owned(), path.segments().len()))
         }
         Ok(_) => {
-            bad_path(text, "a base has no parameters", report);
+            bad_path(text, "a base must not have parameters", report);
             None
         }
         Err(error) => {
@@ -112,22 +113,22 @@ pub(crate) fn base(text: &Spanned<String>, report: &mut Report) -> Option<(Strin
 
 pub(crate) fn bad_path(text: &Spanned<String>, what: &str, report: &mut Report) {
     report.push(
-        Diagnostic::error(Code::BadPath, text.span, format!("`{}` cannot be matched: {what}", text.value))
-            .why("no request would ever take this route")
+        Diagnostic::error(Code::BadPath, text.span, format!("`{}` is not a valid path: {what}", text.value))
+            .why("no request could match this route")
             .fix("write a path such as `/pets/{id}`, `/files/{name}.json` or `/assets/{*rest}`"),
     );
 }
 
-/// Tells of an operation of a specification that is left out.
+/// Reports an operation of a specification that is not routed.
 pub(crate) fn not_routed(text: &Spanned<String>, what: &str, report: &mut Report) {
     report.push(
         Diagnostic::warning(Code::NotRouted, text.span, format!("`{}` is not routed: {what}", text.value))
-            .why("what is not routed is refused; the other operations are")
-            .fix("give the API a shorter `base`"),
+            .why("its requests are answered with 404; the other operations are routed")
+            .fix("shorten the `base` of the API"),
     );
 }
 
-/// Reads the methods of a route, sorted.
+/// Parses the methods of a route, sorted.
 pub(crate) fn methods(list: &[Spanned<String>], report: &mut Report) -> Vec<String> {
     let mut all: Vec<String> = list.iter().filter_map(|text| method(text, report)).collect();
     all.sort_unstable();
@@ -137,25 +138,27 @@ pub(crate) fn methods(list: &[Spanned<String>], report: &mut Report) -> Vec<Stri
 fn method(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     let upper = text.value.to_ascii_uppercase();
     let fix = match Method::from_bytes(text.value.as_bytes()) {
-        Ok(Method::CONNECT | Method::TRACE) => "remove it: CONNECT and TRACE are never routed".to_owned(),
+        Ok(Method::CONNECT | Method::TRACE) => "remove it: `CONNECT` and `TRACE` are never routed".to_owned(),
         Ok(_) if text.value == upper => return Some(upper),
         Ok(_) => format!("write `{upper}`: methods are case-sensitive"),
         Err(_) => "write a method such as `GET`".to_owned(),
     };
     report.push(
-        Diagnostic::error(Code::BadMethod, text.span, format!("`{}` cannot be routed", text.value))
-            .why("no request would ever have this method, or none may")
+        Diagnostic::error(Code::BadMethod, text.span, format!("`{}` is not a valid method for a route", text.value))
+            .why("no request with this method would be routed")
             .fix(fix),
     );
     None
 }
 
-/// Reads a field's name, in lower case.
+/// Parses the name of a field that is read or set; returns it in lowercase letters.
 pub(crate) fn field_name(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     let problem = match HeaderName::from_bytes(text.value.as_bytes()) {
-        Ok(name) if RESERVED_FIELDS.contains(&name.as_str()) => "the gateway writes this field itself",
+        Ok(name) if RESERVED_FIELDS.contains(&name.as_str()) => {
+            "this field belongs to one connection, or the gateway sets it"
+        }
         Ok(name) => return Some(name.as_str().to_owned()),
-        Err(_) => "a field's name consists of letters, figures and hyphens",
+        Err(_) => "the name of a field consists of letters, digits and hyphens",
     };
     report.push(
         Diagnostic::error(Code::BadField, text.span, format!("`{}` cannot be used as a header field", text.value))
@@ -165,47 +168,51 @@ pub(crate) fn field_name(text: &Spanned<String>, report: &mut Report) -> Option<
     None
 }
 
-/// Reads a token, such as the scheme before a credential.
+/// Parses a token, such as the scheme before a credential.
 pub(crate) fn token(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     // Field names are tokens too (RFC 9110, section 5.6.2).
     if HeaderName::from_bytes(text.value.as_bytes()).is_ok() {
         return Some(text.value.clone());
     }
     report.push(
-        Diagnostic::error(Code::BadField, text.span, format!("`{}` is not a scheme", text.value))
+        Diagnostic::error(Code::BadField, text.span, format!("`{}` is not a valid scheme", text.value))
             .why("a scheme is one word, such as `Bearer`, followed by a space and the key")
-            .fix("write one word of letters, figures and hyphens"),
+            .fix("write one word of letters, digits and hyphens"),
     );
     None
 }
 
-/// Reads names of request fields that only are looked at, in lower case.
-pub(crate) fn watched_field(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+/// Parses the name of a request field that is only compared; returns it in lowercase letters.
+pub(crate) fn compared_field(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     let name = HeaderName::from_bytes(text.value.as_bytes()).ok().map(|name| name.as_str().to_owned());
     if name.is_none() {
         report.push(
-            Diagnostic::error(Code::BadField, text.span, format!("`{}` is not a header field", text.value))
-                .why("a field's name consists of letters, figures and hyphens")
-                .fix("write a name such as `Accept-Language`"),
+            Diagnostic::error(
+                Code::BadField,
+                text.span,
+                format!("`{}` is not a valid name of a header field", text.value),
+            )
+            .why("the name of a field consists of letters, digits and hyphens")
+            .fix("write a name such as `Accept-Language`"),
         );
     }
     name
 }
 
-/// Reads a scope (RFC 6749, section 3.3).
+/// Parses a scope (RFC 6749, section 3.3).
 pub(crate) fn scope(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     let valid = !text.value.is_empty() && text.value.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
     if !valid {
         report.push(
-            Diagnostic::error(Code::BadName, text.span, format!("`{}` is not a scope", text.value))
-                .why("a scope is one word: scopes are separated by spaces")
+            Diagnostic::error(Code::BadName, text.span, format!("`{}` is not a valid scope", text.value))
+                .why("a scope is one word without spaces, because lists of scopes are separated by spaces")
                 .fix("write a word such as `pets.read`"),
         );
     }
     valid.then(|| text.value.clone())
 }
 
-/// Reads header fields to be set; their values may hold secret references.
+/// Parses header fields that are set; their values may contain secret references.
 pub(crate) fn fields(list: &[(Spanned<String>, Spanned<String>)], report: &mut Report) -> Vec<(String, SecretText)> {
     let mut all: Vec<(String, SecretText)> = Vec::new();
     for (name, value) in list {
@@ -213,8 +220,8 @@ pub(crate) fn fields(list: &[(Spanned<String>, Spanned<String>)], report: &mut R
         if all.iter().any(|(known, _)| *known == field) {
             report.push(
                 Diagnostic::error(Code::Repeated, name.span, format!("the field `{field}` is set twice"))
-                    .why("names of fields are the same in capitals and small letters")
-                    .fix("keep one of them"),
+                    .why("the case of letters makes no difference in the name of a field")
+                    .fix("remove one of them"),
             );
             continue;
         }
@@ -227,9 +234,9 @@ pub(crate) fn fields(list: &[(Spanned<String>, Spanned<String>)], report: &mut R
 fn secret_text(value: &Spanned<String>, report: &mut Report) -> Option<SecretText> {
     let Some(text) = SecretText::parse(&value.value) else {
         report.push(
-            Diagnostic::error(Code::BadSecretReference, value.span, "this is not a secret reference")
-                .why("`${` begins a reference, and `${secret.NAME}` is the only one there is")
-                .fix("write `${secret.NAME}`, the name in capitals, figures and `_`"),
+            Diagnostic::error(Code::BadSecretReference, value.span, "the secret reference is not valid")
+                .why("`${` begins a reference, and `${secret.NAME}` is the only form")
+                .fix("write `${secret.NAME}`, where NAME has uppercase letters, digits and `_`"),
         );
         return None;
     };
@@ -239,8 +246,8 @@ fn secret_text(value: &Spanned<String>, report: &mut Report) -> Option<SecretTex
     };
     if !text.pieces.iter().all(printable) {
         report.push(
-            Diagnostic::error(Code::BadField, value.span, "this cannot be the value of a header field")
-                .why("a field's value is one line of printable text")
+            Diagnostic::error(Code::BadField, value.span, "the value of the header field is not valid")
+                .why("the value of a field is one line of printable characters")
                 .fix("remove line breaks and control characters"),
         );
         return None;
@@ -248,7 +255,7 @@ fn secret_text(value: &Spanned<String>, report: &mut Report) -> Option<SecretTex
     Some(text)
 }
 
-/// Reads names of query parameters.
+/// Parses the name of a query parameter.
 pub(crate) fn parameter_name(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     let valid = !text.value.is_empty()
         && text.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~[]$:@!*'()".contains(&b));
@@ -257,16 +264,16 @@ pub(crate) fn parameter_name(text: &Spanned<String>, report: &mut Report) -> Opt
             Diagnostic::error(
                 Code::BadQueryParameter,
                 text.span,
-                format!("`{}` cannot name a query parameter", text.value),
+                format!("`{}` is not a valid name of a query parameter", text.value),
             )
-            .why("names are compared as they stand in the query, without decoding")
-            .fix("use letters, figures, `-`, `.`, `_` and `~`"),
+            .why("names are compared with the query as the client sends it, without decoding")
+            .fix("use letters, digits, `-`, `.`, `_` and `~`"),
         );
     }
     valid.then(|| text.value.clone())
 }
 
-/// Fields that belong to one connection, or that the gateway writes itself.
+/// Fields that belong to one connection, or that the gateway sets.
 const RESERVED_FIELDS: &[&str] = &[
     "connection",
     "content-length",
@@ -286,18 +293,20 @@ const RESERVED_FIELDS: &[&str] = &[
     "x-forwarded-proto",
 ];
 
-/// Reads a network in CIDR notation.
+/// Parses a network in CIDR notation.
 pub(crate) fn network(text: &Spanned<String>, report: &mut Report) -> Option<Cidr> {
     let read = text.value.parse::<Cidr>();
     if let Err(error) = &read {
         let fix = match error {
             CidrError::HostBits(network) => format!("write `{network}`, or the address without a prefix"),
-            CidrError::Mapped => "write the IPv4 network itself, as in `10.0.0.0/8`".to_owned(),
-            CidrError::Address | CidrError::Prefix => "write it as in `10.0.0.0/8` or `2001:db8::/32`".to_owned(),
+            CidrError::Mapped => "write the IPv4 network, such as `10.0.0.0/8`".to_owned(),
+            CidrError::Address | CidrError::Prefix => {
+                "write a network such as `10.0.0.0/8` or `2001:db8::/32`".to_owned()
+            }
         };
         report.push(
-            Diagnostic::error(Code::BadNetwork, text.span, format!("`{}` is no network: {error}", text.value))
-                .why("which clients are admitted must be certain")
+            Diagnostic::error(Code::BadNetwork, text.span, format!("`{}` is not a valid network: {error}", text.value))
+                .why("the set of accepted clients must be unambiguous")
                 .fix(fix),
         );
     }

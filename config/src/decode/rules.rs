@@ -1,13 +1,13 @@
-//! What the keys of a mapping must be together, by its table.
+//! Checks the rules of a table for combinations of keys.
 
 use super::Fields;
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::schema::Rule;
 
 impl Fields<'_> {
-    /// Reports the rules of the table that the keys break; whether there are none.
+    /// Reports the rules of the table that the keys violate; returns whether there are none.
     pub(crate) fn check_rules(&self, report: &mut Report) -> bool {
-        // All of them are looked at: one mistake never hides another.
+        // All rules are checked, so that one mistake does not hide another.
         let broken = self.object.rules.iter().filter(|rule| !self.check_rule(rule, report));
         broken.count() == 0
     }
@@ -30,8 +30,8 @@ impl Fields<'_> {
         if !has_some {
             let keys = listed(keys.iter().copied());
             report.push(
-                Diagnostic::error(Code::MissingKey, self.at, format!("{} has none of {keys}", self.owner))
-                    .why("it would say nothing")
+                Diagnostic::error(Code::MissingKey, self.at, format!("{} has none of the keys {keys}", self.owner))
+                    .why("at least one of these keys is required")
                     .fix(format!("add one of {keys}")),
             );
         }
@@ -39,13 +39,13 @@ impl Fields<'_> {
     }
 
     fn has_at_most_one(&self, keys: &[&str], report: &mut Report) -> bool {
-        let mut there = keys.iter().filter_map(|key| Some((key, self.key_span(key)?)));
-        let (Some((first, at)), Some((second, span))) = (there.next(), there.next()) else { return true };
+        let mut present = keys.iter().filter_map(|key| Some((key, self.key_span(key)?)));
+        let (Some((first, at)), Some((second, span))) = (present.next(), present.next()) else { return true };
         report.push(
-            Diagnostic::error(Code::UnknownKey, span, format!("`{second}` cannot stand beside `{first}`"))
-                .why("which of them is meant cannot be known")
+            Diagnostic::error(Code::UnknownKey, span, format!("`{second}` cannot be combined with `{first}`"))
+                .why("only one of these keys is allowed")
                 .fix("remove one of them")
-                .related(at, "the other one"),
+                .related(at, "the other key"),
         );
         false
     }

@@ -1,4 +1,4 @@
-//! The one table of diagnostic codes.
+//! The table of all diagnostic codes.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ macro_rules! codes {
     ($($name:ident $id:literal $title:literal $explanation:literal)*) => {
         /// A stable diagnostic code, such as `TG0201`.
         ///
-        /// A code keeps its meaning forever; one that is no longer used is never reused.
+        /// The meaning of a code never changes, and a code that is no longer used is never assigned again.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $title] $name,)*
@@ -32,7 +32,7 @@ macro_rules! codes {
                 }
             }
 
-            /// What the code is about, in one sentence.
+            /// The finding that the code stands for, in one sentence.
             #[must_use]
             pub fn title(self) -> &'static str {
                 match self {
@@ -40,7 +40,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The full explanation: why the rule exists and how to work with it.
+            /// The full explanation: why the rule exists and how to follow it.
             #[must_use]
             pub fn explanation(self) -> &'static str {
                 match self {
@@ -73,311 +73,314 @@ impl fmt::Display for Code {
 
 codes! {
     UnreadableFile "TG0101" "A file cannot be read."
-        "A project is a folder with a `tollgate.yaml` (or `tollgate.json`). Every file the project names must be \
-        a regular file inside that folder; links that lead outside are not followed, so that what is compiled is \
-        what is reviewed."
+        "A project is a folder with a `tollgate.yaml` (or `tollgate.json`). Every file that the project refers to must \
+        be a regular file inside that folder. Links that lead outside the folder are not followed, so that the files \
+        that were reviewed are the files that are compiled."
     Syntax "TG0102" "A file is not well-formed YAML."
-        "Files are YAML 1.2, of which JSON is a part. Reading stops at the first place that cannot be understood, \
-        because everything behind it could mean anything. Frequent causes: a tab used for indentation, a `:` \
-        without a space behind it, an unquoted value that begins with `*`, `&`, `@`, `{` or `[`, a bracket or \
-        quote that is not closed."
-    DuplicateKey "TG0103" "A key is given twice in one mapping."
-        "Some readers keep the first of two equal keys, some the last, some both. A configuration that guards an \
-        API must not depend on the reader, so a duplicate key is an error."
+        "Files are written in YAML 1.2; JSON is a subset of it. Parsing stops at the first syntax error, because the rest \
+        of the file has no defined meaning after it. Frequent causes: a tab used for indentation, a `:` without a space \
+        after it, an unquoted value that begins with `*`, `&`, `@`, `{` or `[`, a bracket or quote that is not closed."
+    DuplicateKey "TG0103" "A mapping contains a duplicate key."
+        "Some parsers keep the first of two equal keys, some the last, some both. The configuration of an API gateway \
+        must not depend on the parser, so a duplicate key is an error."
     Yaml11Boolean "TG0104" "An unquoted word is a boolean in YAML 1.1."
-        "`yes`, `no`, `on`, `off`, `y` and `n` are booleans to YAML 1.1 readers and text to YAML 1.2 readers: the \
-        country code `NO` famously became false. Write `true` or `false` where a boolean is meant, and quotes \
-        where text is meant."
-    Tag "TG0105" "A value carries a tag."
-        "A YAML tag (`!!str`, `!include`) changes how a value is read or what program runs on it. Here a value's \
-        type follows from its key alone, and a file says the same as its JSON form."
-    SeveralDocuments "TG0106" "A file holds several documents."
-        "`---` begins a further YAML document. Readers that stop after the first would overlook the rest, so a \
-        file holds exactly one."
-    TooLarge "TG0107" "A file is too large, too deep, or repeats too much."
-        "Files are bounded in bytes, nesting, number of values, and in what aliases repeat (\"billion laughs\"), \
-        so that a hostile or broken file cannot exhaust the machine that checks it. The bounds are far above \
-        what people write by hand."
+        "YAML 1.1 parsers read `yes`, `no`, `on`, `off`, `y` and `n` as booleans; YAML 1.2 parsers read them as strings. \
+        A known example is the country code `NO`, which becomes `false`. Write `true` or `false` for a boolean, and quote \
+        the word for a string."
+    Tag "TG0105" "A value has a YAML tag."
+        "A YAML tag (`!!str`, `!include`) changes the type of a value, or makes a parser run code. In this format the key \
+        alone decides the type of its value, and every file has an equivalent in JSON, which has no tags."
+    SeveralDocuments "TG0106" "A file contains several YAML documents."
+        "`---` begins another YAML document. Parsers that read only the first document would ignore the others, so a \
+        file must contain exactly one."
+    TooLarge "TG0107" "A file is too large, is nested too deeply, or repeats too much through aliases."
+        "The size of a file, its nesting depth, its number of values, and what its aliases repeat (\"billion laughs\") are \
+        limited, so that a hostile or broken file cannot exhaust the memory of the machine that checks it. The limits are \
+        far above the size of files that people write."
     NotUtf8 "TG0108" "A file is not UTF-8."
-        "The format is UTF-8 everywhere. A file in another encoding would mean something else on another machine."
+        "All files are UTF-8. The content of a file in another encoding would depend on the machine that reads it."
     MergeKey "TG0109" "A mapping uses the merge key `<<`."
-        "Merge keys belong to YAML 1.1. YAML 1.2 readers see an ordinary key named `<<`. What several APIs share \
-        is written once at the gateway level, or as a named policy."
-    KeyNotText "TG0110" "A key is not plain text."
-        "YAML allows lists and mappings as keys; JSON does not, and neither does this format."
-    EndlessAlias "TG0111" "An alias stands inside the value it repeats."
-        "An alias (`*name`) repeats a finished value. Inside its own anchor it would describe a value without an \
-        end."
+        "Merge keys are part of YAML 1.1. For a YAML 1.2 parser, `<<` is an ordinary key. Define what several APIs share \
+        once, on the gateway or as a named policy."
+    KeyNotText "TG0110" "A key is not a string."
+        "YAML allows lists and mappings as keys. JSON does not, and this format does not either."
+    EndlessAlias "TG0111" "An alias is inside the value that it repeats."
+        "An alias (`*name`) repeats a value that is complete. Inside the value of its own anchor, it would describe an \
+        infinite value."
     EmptyFile "TG0112" "A file is empty."
         "Every file begins with `format: 1`, so that a later version of Tollgate knows how to read it."
-    UnexpectedFile "TG0113" "A file is where no file of a project is read."
-        "Files of a project are found by their folders and names: `tollgate.yaml`, `apis/NAME/api.yaml`, \
-        `policies/*.yaml`, `plans/*.yaml`, `env/NAME.yaml`, each also as `.yml` or `.json`. A file next to them that \
-        is not read would silently do nothing. Files elsewhere, and with other endings, are left alone."
-    SeveralFiles "TG0114" "Two files stand for the same thing."
-        "`tollgate.yaml` beside `tollgate.json`, or `api.yml` beside `api.yaml`: which of the two counts cannot be \
-        known."
-    Yaml11Number "TG0115" "An unquoted number means something else in YAML 1.1."
-        "`0777` is 511 to YAML 1.1 readers and 777 to YAML 1.2 readers; `1_000` and `12:30` are numbers to the one and \
-        text to the other. Write a number in plain figures, and quotes where text is meant."
+    UnexpectedFile "TG0113" "A file has a name or location at which no file of a project is read."
+        "The files of a project are found by folder and name: `tollgate.yaml`, `apis/NAME/api.yaml`, `policies/*.yaml`, \
+        `plans/*.yaml`, `env/NAME.yaml`, each also as `.yml` or `.json`. A similar file beside them would be ignored \
+        without notice. Files in other folders, and with other extensions, are not checked."
+    SeveralFiles "TG0114" "Two files define the same thing."
+        "Examples are `tollgate.yaml` beside `tollgate.json`, and `api.yml` beside `api.yaml`. It is not defined which of \
+        the two is used, so one of them must be removed."
+    Yaml11Number "TG0115" "An unquoted number has another meaning in YAML 1.1."
+        "YAML 1.1 parsers read `0777` as 511, YAML 1.2 parsers as 777. `1_000` and `12:30` are numbers in YAML 1.1 and \
+        strings in YAML 1.2. Write a number in decimal digits without separators, and quote it for a string."
     NotJson "TG0118" "A file named `.json` is not JSON."
-        "YAML is read from a file of any name, but editors and tools believe the name. `tollgate fmt` writes a file named \
-        `.json` as JSON, which has no comments and no anchors, so it refuses one that holds them."
+        "The compiler reads YAML from a file of any name, but editors and other tools expect JSON in a `.json` file. \
+        `tollgate fmt` writes a file named `.json` as JSON. JSON has no comments and no anchors, so a `.json` file that \
+        contains them is refused."
     NotFormatted "TG0119" "A file cannot be formatted."
-        "The formatter reads what it has written and compares: the same values, the same comments. If there is a \
-        difference, the file is left as it is. This should not happen: please report it with the file."
+        "The formatter parses its own output and compares the values and the comments with those of the file. If they \
+        differ, the file is not changed. This is a bug in the formatter: please report it with the file."
 
-    UnknownKey "TG0201" "A key is not known."
-        "A misspelt key that is silently ignored is a policy that silently does not run. Every key must be one \
-        the format knows at that place."
+    UnknownKey "TG0201" "A key is unknown."
+        "If misspelt keys were ignored, a misspelt policy would not run, without notice. So every key must be one that the \
+        format defines for that mapping."
     WrongType "TG0202" "A value has the wrong type."
-        "Each key takes one kind of value. Numbers and booleans are not turned into text or back: write quotes \
-        where text is meant."
+        "Each key takes values of one type. Numbers and booleans are not converted to strings, nor strings to numbers or \
+        booleans. Quote a value to make it a string."
     MissingKey "TG0203" "A required key is missing."
-        "The key has no safe default, so it must be said."
-    FormatVersion "TG0204" "The format version is not one this compiler reads."
-        "`format` names the version of the authoring format. This compiler reads `format: 1`."
-    BadName "TG0205" "A name has characters that names do not have."
-        "Names of upstreams, policies, APIs and the gateway appear in record keys, metrics and logs: small \
-        letters, figures and hyphens, 1 to 40 of them. Route and consumer ids may also have capitals, `_` and \
-        `.`, and 80 of them."
-    BadDuration "TG0206" "A duration cannot be read."
-        "A duration is a whole number directly followed by its unit: `250ms`, `10s`, `5m`, `1h`, `7d`. A number \
-        without a unit would be seconds to one reader and milliseconds to another."
-    BadSize "TG0207" "A size cannot be read."
-        "A size is a whole number directly followed by its unit: `512B`, `64KiB`, `10MiB`, `1GiB`. Units are \
-        powers of 1024; `KB` and `MB` mean different things to different people and are refused."
-    BadRate "TG0208" "A rate cannot be read."
-        "A rate is a whole number, a slash and a period: `100/s`, `100/min`, `1000/h`, `5/10s`."
+        "The key has no default value that would be safe, so it must be set."
+    FormatVersion "TG0204" "This compiler does not support the format version."
+        "`format` is the version of the configuration format. This compiler supports `format: 1`."
+    BadName "TG0205" "A name contains characters that are not allowed in names."
+        "The names of upstreams, policies, APIs and the gateway are used in record keys, metrics and logs. They have 1 to \
+        40 characters: lowercase letters, digits and hyphens. Ids of routes and consumers have 1 to 80 characters, and may \
+        also contain uppercase letters, `_` and `.`."
+    BadDuration "TG0206" "A duration is not valid."
+        "A duration is an integer directly followed by its unit: `250ms`, `10s`, `5m`, `1h`, `7d`. The unit is required, \
+        because a number alone could mean seconds or milliseconds."
+    BadSize "TG0207" "A size is not valid."
+        "A size is an integer directly followed by its unit: `512B`, `64KiB`, `10MiB`, `1GiB`. Units are powers of 1024. \
+        `KB` and `MB` are refused, because they can mean powers of 1000 or of 1024."
+    BadRate "TG0208" "A rate is not valid."
+        "A rate is an integer, a slash and a period: `100/s`, `100/min`, `1000/h`, `5/10s`."
     OutOfRange "TG0209" "A number is out of range."
-        "The value is smaller or larger than what can work."
-    UnknownValue "TG0210" "A word is not one of those allowed here."
-        "The key takes one of a few words."
-    BadSecretReference "TG0211" "A secret reference cannot be read."
-        "`${secret.NAME}` stands for a secret that the host resolves at run time: an environment variable, a \
-        Worker secret, a Spin variable. Names have letters, figures and underscores. No other `${...}` exists, \
+        "The value is less than the minimum or greater than the maximum of its key."
+    UnknownValue "TG0210" "A value is not one of the allowed words."
+        "The key takes one of a fixed list of words."
+    BadSecretReference "TG0211" "A secret reference is not valid."
+        "`${secret.NAME}` refers to a secret that the host resolves at run time: an environment variable, a Worker secret, \
+        a Spin variable. Names of secrets consist of uppercase letters, digits and underscores. No other form of `${...}` exists, \
         and a literal `${` cannot be written."
     EmptyValue "TG0212" "A key has no value, or an empty list."
-        "A key with nothing behind it is `null`. Whether its author meant a default, nothing or forgot to go on \
-        cannot be known."
-    Repeated "TG0213" "A list names the same thing twice."
-        "The second mention does nothing, or something else was meant."
+        "A key without a value is `null` in YAML. It is unclear whether the default, an empty value or another value was \
+        intended."
+    Repeated "TG0213" "A list contains the same item twice."
+        "The second occurrence has no effect. It is redundant, or another item was intended."
 
     UnknownUpstream "TG0301" "An API names an upstream that does not exist."
-        "Upstreams are defined under `upstreams:` and named by APIs."
+        "Upstreams are defined under `upstreams:`, and an API names one of them."
     UnknownPolicy "TG0302" "A list names a policy that does not exist."
-        "Policies are defined under `policies:` and named in the lists `guard`, `authn` and `limit`."
-    WrongPolicyKind "TG0303" "A policy is named in a phase it does not belong to."
-        "Each kind of policy belongs to one of the lists `guard`, `authn` and `limit`. A limit with `by: address` can be \
-        named in `guard` too, because it needs no authenticated caller."
-    BadUrl "TG0304" "A URL cannot be used."
-        "An upstream's URL is `http://` or `https://`, a host, and perhaps a port and a path. User names, \
-        passwords, queries and fragments are refused: credentials belong in `headers` as secret references, \
-        and the rest would not reach the upstream."
-    BadHost "TG0305" "A host cannot be used."
-        "A host is a name (`api.example.com`), all names one label below another (`*.example.com`), or `*` for \
-        every host. Ports and schemes are not part of it."
-    BadPath "TG0306" "A path cannot be used."
-        "A path begins with `/`. `{name}` stands for one segment or a part of one, `{name:int}`, `{name:uuid}`, \
-        `{name:bool}` and `{name:(a|b)}` for such values only, `{*rest}` at the end for the \
-        rest of the path. Dot segments, empty segments, queries and percent-encoded slashes cannot be matched by \
-        any request and are refused."
-    BadMethod "TG0307" "A method cannot be used."
-        "Methods are HTTP methods in capital letters, such as `GET`. Methods are case-sensitive: `get` is a \
-        different method that no client sends. `CONNECT` and `TRACE` are never routed."
-    BadField "TG0308" "A header field cannot be used."
-        "A field's name is a token (RFC 9110, section 5.1), its value printable text. Fields that belong to one \
-        connection (`Connection`, `Transfer-Encoding` ...) or that Tollgate writes itself (`Host`, `Content- \
-        Length`, `Forwarded` ...) cannot be set."
-    ScopesWithoutAuthn "TG0309" "A route asks for scopes but authenticates nobody."
-        "Scopes are what a credential was granted. Where no credential is asked for, nobody has any, and every \
-        request would be refused."
+        "Policies are defined under `policies:`, and named in the lists of the phases (`guard`, `authn`, `limit`)."
+    WrongPolicyKind "TG0303" "A policy is listed in a phase in which its kind cannot run."
+        "`ip-filter` runs in `guard`, `api-key` in `authn`, and `rate-limit` in `limit`. A `rate-limit` with `by: address` \
+        can also run in `guard`, because it needs no authenticated caller."
+    BadUrl "TG0304" "A URL is not valid."
+        "The URL of an upstream consists of `http://` or `https://`, a host, an optional port and an optional path. User \
+        names, passwords, queries and fragments are refused. Write credentials as secret references in `headers`; a query \
+        or fragment would not reach the upstream."
+    BadHost "TG0305" "A host is not valid."
+        "A host is a name (`api.example.com`), a wildcard for all names that end with a name (`*.example.com`), or `*` \
+        for every host. It has no scheme and no port."
+    BadPath "TG0306" "A path is not valid."
+        "A path begins with `/`. `{name}` matches one segment or a part of one. `{name:int}`, `{name:uuid}`, `{name:bool}` \
+        and `{name:(a|b)}` match only such values. `{*rest}` at the end matches the rest of the path. Dot segments, empty \
+        segments, queries and percent-encoded slashes are refused, because no request can match them."
+    BadMethod "TG0307" "A method is not valid."
+        "Methods are HTTP methods in uppercase letters, such as `GET`. They are case-sensitive: `get` is another method, \
+        which no client sends. `CONNECT` and `TRACE` are never routed."
+    BadField "TG0308" "A header field is not valid."
+        "The name of a field is a token (RFC 9110, section 5.1), and its value is printable text. Fields that belong to \
+        one connection (`Connection`, `Transfer-Encoding` ...) and fields that Tollgate sets (`Host`, `Content-Length`, \
+        `Forwarded` ...) cannot be configured."
+    ScopesWithoutAuthn "TG0309" "A route requires scopes but does not authenticate."
+        "Scopes are granted to credentials. On a route without authentication a request has no scopes, so every request \
+        would be refused."
     CostWithoutLimit "TG0310" "A route has a cost but no limit."
-        "`cost` says how much one request takes from the rate limits in force. Without a limit it does nothing."
-    BadQueryParameter "TG0311" "A query parameter's name cannot be used."
-        "A query parameter's name is compared with what stands before `=` in the query as it is sent, without decoding."
+        "`cost` is what one request is charged in the rate limits of its route. Without a limit it has no effect."
+    BadQueryParameter "TG0311" "The name of a query parameter is not valid."
+        "The name of a query parameter is compared with the text before `=` in the query as the client sends it, without \
+        decoding."
     DefinedTwice "TG0312" "A name is defined twice."
-        "Policies, plans, upstreams and APIs may be spread over several files, whose order means nothing, so a name is \
-        defined once. What an API's own file defines only that API sees, but it may not have the name of something \
-        that the whole project sees: a reader could not know which of them is meant."
-    BadNetwork "TG0313" "A network cannot be used."
+        "Policies, plans, upstreams and APIs may be defined in several files, and the order of the files has no meaning. So \
+        a name may be defined only once. The definitions in an API's own file are visible only to that API, but they must \
+        not have the name of a definition that is visible to the whole project."
+    BadNetwork "TG0313" "A network is not valid."
         "A network is an IPv4 or IPv6 address, a slash and the length of the prefix, such as `10.0.0.0/8` or \
-        `2001:db8::/32`, or an address alone. Bits after the prefix must be zero: `10.0.0.1/8` means either \
+        `2001:db8::/32`, or a single address. All bits after the prefix must be zero: `10.0.0.1/8` could mean \
         `10.0.0.0/8` or `10.0.0.1`, which are very different networks."
-    ChargedTwice "TG0314" "A limit is named in `guard` and in `limit`."
-        "Each request would be charged to the same counter twice. A limit in `guard` is charged before the caller is \
-        authenticated, a limit in `limit` afterwards. Name it in one of the lists, or define two limits."
+    ChargedTwice "TG0314" "A policy is listed in both `guard` and `limit`."
+        "Each request would be charged to the same counter twice. A policy in `guard` is charged before the caller is \
+        authenticated, and a policy in `limit` afterwards. List it in one of them, or define two policies."
 
-    RouteConflict "TG0401" "Two routes could both win a request."
-        "The most specific route wins, whatever the order in the file. These two are equally specific and answer \
-        the same request, so which one wins would be chance. Change a path, or give them methods, hosts or `when` that \
-        do not overlap."
-    PublicRoute "TG0402" "A route is public, and nothing says so."
-        "Neither the route nor its API nor the gateway says who may call it. If everybody may, write `authn: \
-        none` where that was decided; the warning goes away and the reader knows."
-    AuthnWidened "TG0403" "A route accepts more credentials than its own `authn` says."
-        "Phase lists append: an `authn` at a lower level adds to what the higher levels accept. Where a narrower \
-        list was meant, that lets in callers whom the reader of the route would not expect. Write `{replace: \
-        true, any: [...]}` to accept only these, or `{replace: false, any: [...]}` to say that adding was meant."
+    RouteConflict "TG0401" "Two routes match the same request with equal precedence."
+        "The most specific route is selected, and the order in the file has no effect. These two routes are equally \
+        specific and match the same request, so the selection is ambiguous. Change one of the paths, or give the routes \
+        methods, hosts or `when` conditions that do not overlap."
+    PublicRoute "TG0402" "A route is public without an explicit `authn`."
+        "`authn` is set neither on the route nor on its API nor on the gateway. If everyone may call the route, write \
+        `authn: none` on one of them. This removes the warning and documents the decision."
+    AuthnWidened "TG0403" "A route accepts more credentials than its own `authn` lists."
+        "Lists of policies are appended: `authn` on a lower level adds to the policies of the levels above. If only the \
+        route's own list was intended, the route accepts callers that its `authn` does not show. Write `{replace: true, \
+        any: [...]}` to accept only the listed policies, or `{replace: false, any: [...]}` to confirm the addition."
     DuplicateRouteId "TG0404" "Two routes have the same id."
-        "A route's id names it in logs, metrics and traces, so it is unique in the gateway. Where `id` is not \
-        given, it is made of the API's name, the methods and the path."
+        "The id of a route identifies it in logs, metrics and traces, so it must be unique in the gateway. Without `id`, \
+        the id consists of the API's name, the methods and the path."
     EmptyApi "TG0405" "An API has no routes."
-        "Anything that is not routed is denied, so this API answers nothing."
+        "Requests that match no route are answered with 404, so this API has no effect."
     NoApis "TG0406" "The project has no APIs."
-        "Anything that is not routed is denied, so this gateway answers 404 to everything."
+        "Requests that match no route are answered with 404, so this gateway answers every request with 404."
     UnusedDefinition "TG0407" "A policy or upstream is defined but not used."
-        "A policy that is in no list does not run. Perhaps it was meant to."
-    HostOutsideGateway "TG0408" "An API answers on a host that is not one of the gateway's."
-        "`gateway.hosts` lists what this gateway answers on. An API can narrow that list, not widen it."
-    TooMany "TG0409" "There is more of something than can work."
-        "Numbers of hosts, routes and policies are bounded, so that a request's work is bounded."
+        "A policy that no list names does not run, and an upstream that no API names receives no requests."
+    HostOutsideGateway "TG0408" "An API has a host that the gateway does not have."
+        "`gateway.hosts` lists the hosts of the gateway. An API can use a subset of them, but cannot add hosts."
+    TooMany "TG0409" "A number of items exceeds its maximum."
+        "The numbers of hosts, routes and policies are limited, so that the work for one request is bounded."
     InternalOnPublicHost "TG0410" "An internal route is listed on a public host."
-        "An internal route answers on the hosts of `gateway.internal-hosts` alone, and there only callers inside. An \
-        API that lists a public host for one would open it to everybody. List internal hosts only, or leave `hosts` \
-        out: public routes then answer on the public hosts, internal ones on the internal hosts."
+        "An internal route is served only on the hosts of `gateway.internal-hosts`, and only to internal callers. If its \
+        API lists a public host, the route would be open to everyone. List only internal hosts, or omit `hosts`: public \
+        routes are then served on the public hosts, and internal routes on the internal hosts."
     PublicAndInternalHost "TG0411" "A host is both public and internal."
-        "`gateway.hosts` are for everybody, `gateway.internal-hosts` for callers inside. The same pattern in both \
-        would be either. A more specific pattern in one of the lists is fine: the most specific one counts."
-    NeverWins "TG0412" "A route can never win a request."
-        "Every request that it matches goes to a more specific route: `{on:bool}` beside `/true` and `/false`, a \
-        path for all of whose header fields there are other routes. The compiler has proved it, and shows who takes \
-        one of them."
-    NoHost "TG0413" "A route answers on no host."
-        "An internal route answers on the hosts of `gateway.internal-hosts` alone; where there are none, nobody can \
+        "`gateway.hosts` lists the hosts for everyone, `gateway.internal-hosts` the hosts for internal callers. If both \
+        lists contain the same pattern, it is ambiguous. A more specific pattern in one of the lists is allowed: the most \
+        specific pattern applies."
+    NeverWins "TG0412" "A route can never be selected."
+        "Every request that it matches is served by a more specific route. Examples are `{on:bool}` beside `/true` and \
+        `/false`, and a path for which other routes cover every value of a header field. The compiler proves this, and \
+        shows a request together with the route that serves it."
+    NoHost "TG0413" "A route is served on no host."
+        "An internal route is served only on the hosts of `gateway.internal-hosts`. Without internal hosts, no request can \
         reach it."
-    InternalReachable "TG0414" "A public route reaches what an internal route is for."
-        "Both forward to the same URL of the same upstream. Whoever calls the public route gets what the internal one \
-        was to keep inside. Narrow the public route, or give the public hosts a more specific route for those paths."
-    WriteWithoutAuthn "TG0415" "A route that writes lets everybody in."
-        "It takes `POST`, `PUT`, `PATCH` or `DELETE`, and asks for no credential because the gateway as a whole says \
-        `authn: none`. Where that is meant for a route that changes something, its API or the route itself says so."
-    WriteWithoutLimit "TG0416" "A route that writes has no limit."
-        "It takes `POST`, `PUT`, `PATCH` or `DELETE`, and no limit holds for it, so one client can call it as often as \
-        it likes. Name a `rate-limit` policy in `limit`, or one by address in `guard`, or write `limit: none` on the API \
-        or the route where that is meant."
-    NeverDecides "TG0417" "An alternative of `authn` can never decide."
+    InternalReachable "TG0414" "A public route gives access to the resource of an internal route."
+        "Both routes forward to the same URL of the same upstream, so external callers can reach through the public route \
+        what was meant to be internal. Narrow the public route, or define a more specific route for those paths on the \
+        public hosts."
+    WriteWithoutAuthn "TG0415" "A route for write methods is public."
+        "The route accepts `POST`, `PUT`, `PATCH` or `DELETE`, and is public only because `authn: none` is set on the \
+        gateway. If everyone may write, set `authn: none` on the API or the route."
+    WriteWithoutLimit "TG0416" "A route for write methods has no limit."
+        "The route accepts `POST`, `PUT`, `PATCH` or `DELETE`, and has no limit, so one client can call it without \
+        restriction. List a `rate-limit` policy in `limit`, or one with `by: address` in `guard`. If no limit is intended, set \
+        `limit: none` on the API or the route."
+    NeverDecides "TG0417" "An alternative of `authn` is never used."
         "Alternatives are tried in order, and the first one that authenticates the caller is used. An alternative that \
-        needs all policies of an earlier one, and perhaps others, is never used: the earlier one has authenticated the \
-        caller already."
+        contains all policies of an earlier alternative is never used, because the earlier one accepts the same callers."
 
     BadKey "TG0501" "A key in the fixtures is not a valid API key."
-        "A key is `tg_`, an environment, a random part and a checksum. A key typed by hand has a wrong checksum \
-        and would be refused at the gate. Make one with `tollgate key new`."
-    BadTimestamp "TG0502" "A time cannot be read."
-        "A time is written as in RFC 3339: `2026-01-31T23:59:50Z`."
+        "An API key consists of `tg_`, an environment, a random part and a checksum. A key that was made up has a wrong \
+        checksum, and the gateway refuses it. Create one with `tollgate key new`."
+    BadTimestamp "TG0502" "A timestamp is not valid."
+        "Timestamps are written as in RFC 3339: `2026-01-31T23:59:50Z`."
     DuplicateConsumer "TG0503" "Two consumers have the same id."
-        "A consumer's id names it in limits, logs and metrics."
+        "The id of a consumer identifies it in limits, logs and metrics."
     DuplicateKeyText "TG0504" "Two credentials have the same key."
-        "A key belongs to one consumer; a request with it could not be told apart."
-    NeverValid "TG0505" "A key can never be used."
-        "It expires before it begins to be valid."
+        "A key belongs to one consumer. With the same key for two credentials, a request could not be assigned to one of \
+        them."
+    NeverValid "TG0505" "A key is never valid."
+        "It expires before it becomes valid."
 
-    Locked "TG0601" "A lower level overrides what a higher one locked."
-        "`locked: true` keeps what a level says in force below it. A locked list of `authn` takes neither replacement nor \
-        additions, which would let more callers in; a locked `limit` may be added to, which only tightens; locked members \
-        of `cache`, and a locked `timeout` or `body-limit`, may not be said again, an upstream's `timeout` included. \
-        Remove what is said below, or have the lock lifted where it is."
+    Locked "TG0601" "A lower level overrides a locked setting."
+        "`locked: true` keeps a setting in force on all levels below. A locked `authn` list cannot be replaced or \
+        extended, because more callers would be accepted. A locked `limit` list can be extended, because more limits are \
+        stricter. Locked members of `cache`, and a locked `timeout` or `body-limit`, cannot be set again; this includes \
+        the `timeout` of an upstream. Remove the setting below, or remove the lock above."
     UndeclaredValue "TG0602" "A value is not declared."
-        "A project declares its values under `values:`, with their types; environments give them, and `${value.NAME}` \
-        stands for them. So an environment can change only what the project says may differ."
-    MissingValue "TG0603" "A value has no default and is not given."
-        "A value without a `default` must be given by every environment, and a project with such a value is compiled \
-        for one of them: `--env NAME`."
-    ValueWithinText "TG0604" "A value stands within a longer text, or within a value."
-        "`${value.NAME}` stands for a whole setting. Texts that are put together from pieces cannot be checked where \
-        they are given, and nobody sees what they become. Let the value hold the whole text."
+        "A project declares its values with their types under `values:`. Environments assign them, and `${value.NAME}` \
+        refers to them. So an environment can change only what the project declares as changeable."
+    MissingValue "TG0603" "A value has no default and is not assigned."
+        "Every environment must assign a value that has no `default`. A project with such a value can be compiled only for \
+        an environment: `--env NAME`."
+    ValueWithinText "TG0604" "A value reference is part of a longer string, or of another value."
+        "`${value.NAME}` replaces a whole setting. A string that is assembled from parts could not be checked at the place \
+        where each part is assigned, and its result would be written in no file. Assign the whole string as the value."
     UnknownEnvironment "TG0605" "The project has no such environment."
-        "An environment is a file in `env/`, named after it: `env/production.yaml` is chosen by `--env production`."
+        "An environment is a file in `env/` and has the name of that file: `--env production` selects \
+        `env/production.yaml`."
     UnusedValue "TG0606" "A value is declared but not used."
-        "What environments give for it does nothing. Perhaps `${value.NAME}` was meant to stand somewhere."
-    PlanWithoutLimit "TG0607" "A plan has numbers for a policy that has none."
-        "`limits` of a plan names policies of kind `rate-limit`, and says which numbers its consumers have in place of \
-        the policy's own."
-    PlanNeverApplies "TG0608" "A plan has numbers that never apply."
-        "A plan belongs to an authenticated consumer. A limit that is charged only in `guard`, before the caller is \
-        authenticated, or only on public routes, always has its own numbers."
+        "No `${value.NAME}` refers to it, so what environments assign to it has no effect."
+    PlanWithoutLimit "TG0607" "A plan sets limits for a policy that has none."
+        "`limits` of a plan names policies of kind `rate-limit`, and sets the numbers that replace the policy's own for \
+        the consumers of the plan."
+    PlanNeverApplies "TG0608" "A plan sets limits that never apply."
+        "A plan belongs to an authenticated consumer. A policy that is charged only in `guard`, before the caller is \
+        authenticated, or only on public routes, always uses its own numbers."
 
-    NoOpenApi "TG0701" "A file is not an OpenAPI document that can be read."
+    NoOpenApi "TG0701" "A file is not an OpenAPI document of a supported version."
         "`spec:` names an OpenAPI document of version 3.0 or 3.1, in YAML or JSON. Its first key is `openapi`, with the \
-        version as text. Swagger 2.0 is another format: converters such as swagger2openapi write an OpenAPI 3 \
-        document that means the same."
-    SpecShape "TG0702" "A part of an OpenAPI document is not what OpenAPI says it is."
-        "Documents are written for many tools, and few tools read all of one. What does not have the shape that \
-        OpenAPI gives it is left out, and the rest is read."
-    BrokenReference "TG0703" "A reference in an OpenAPI document leads nowhere."
-        "A `$ref` names a place in the same document (`#/components/...`), a file beside it, or a place in such a \
-        file. Files are looked for inside the project folder only, and URLs are not fetched, so that a project \
-        compiles offline and means the same tomorrow. References may be circular where schemas are; a reference \
-        that leads back to itself without saying anything is a mistake."
+        version as a string. Swagger 2.0 is another format; converters such as swagger2openapi produce an equivalent \
+        OpenAPI 3 document."
+    SpecShape "TG0702" "A part of an OpenAPI document does not conform to OpenAPI."
+        "OpenAPI documents are written for many tools, and few tools use every part. A part that does not have the form \
+        that OpenAPI defines is ignored, and the rest of the document is used."
+    BrokenReference "TG0703" "A reference in an OpenAPI document cannot be resolved."
+        "A `$ref` refers to a place in the same document (`#/components/...`), to another file, or to a place in another \
+        file. Only files in the project folder are read, and URLs are not fetched, so that a project compiles offline and \
+        always with the same result. References between schemas may be circular; a reference that only leads back to \
+        itself is an error."
     NotRouted "TG0704" "An operation cannot be routed."
-        "Some paths of OpenAPI cannot be told apart from others by a path alone: those with a `?` or `#`, two that \
-        differ only in the names of their parameters, or two parameters within one segment. `TRACE` is never routed. \
-        The operation is left out, and all others are routed. Where it is needed, write it under `routes:`."
+        "Some OpenAPI paths cannot be matched unambiguously: a path with `?` or `#`, two paths that differ only in the \
+        names of their parameters, and two parameters in one segment. `TRACE` is never routed. Such an operation is \
+        skipped, and all others are routed. If it is needed, define it under `routes:`."
     DuplicateOperation "TG0705" "Two operations have the same operationId."
-        "An `operationId` names an operation in `operations:`, in logs, metrics and traces, so it is unique in a \
-        document. The first keeps the name; the route of the second is named by its method and path."
-    WeakerThanSpec "TG0706" "The gateway asks for less than the specification promises."
-        "Who reads the specification believes that an operation is protected as its `security` says. The gateway lets \
-        more callers in: it asks for no credential, for fewer scopes, or for no client certificate. Either the \
-        gateway's policy is to be tightened, or, where the upstream asks by itself, an overlay says what the gateway \
-        publishes."
-    OtherCredential "TG0707" "The specification tells clients to send another credential than the gateway reads."
-        "A client that follows the specification would be refused: the gateway looks for a key in one place, and the \
-        specification names another. Let the policy read the place that the specification names, or let an overlay \
-        name the one that the gateway reads."
-    BadOverlay "TG0708" "An overlay has a mistake."
-        "An overlay (OpenAPI Overlay Specification 1.0) is a list of actions, each with a JSONPath expression \
-        (RFC 9535) for its `target`, and an `update` or `remove: true`. An overlay often hides what is not for \
-        everybody, so one that cannot be applied as a whole stops the compilation."
-    OverlayTarget "TG0709" "An overlay's target matches nothing."
-        "The action does nothing. Often the document has changed since the overlay was written."
-    NothingSelected "TG0710" "An entry of `operations` selects nothing."
-        "An override that silently overrides nothing is a policy that silently does not run. `select` names an \
-        operation by its `operationId`, by a tag, or by method and path as the specification has them."
-    SelectConflict "TG0711" "Two entries of `operations` say different things of one operation."
-        "Entries apply by how specific they are: a tag first, then method and path, then the operation. Between two \
-        that are as specific as each other, the order in the file does not count, so they must not disagree."
+        "An `operationId` identifies an operation in `operations:`, in logs, metrics and traces, so it must be unique in a \
+        document. The first operation keeps the id. The route of the second has an id made of its method and path."
+    WeakerThanSpec "TG0706" "The gateway requires less than the `security` of the specification."
+        "Readers of the specification expect that an operation is protected as its `security` declares. The gateway is \
+        less strict: it requires no credential, fewer scopes, or no client certificate. Make the policy of the gateway \
+        stricter. If the upstream itself checks the credential, use an overlay to publish what the gateway requires."
+    OtherCredential "TG0707" "The specification declares another credential than the gateway reads."
+        "A client that follows the specification would be refused: the gateway reads the key from one place, and the \
+        specification names another. Configure the policy to read the key from that place, or correct the specification \
+        with an overlay."
+    BadOverlay "TG0708" "An overlay is not valid."
+        "An overlay (OpenAPI Overlay Specification 1.0) is a list of actions. Each action has a JSONPath expression \
+        (RFC 9535) as its `target`, and an `update` or `remove: true`. Overlays are often used to hide operations from \
+        the public, so an overlay that cannot be applied completely is an error."
+    OverlayTarget "TG0709" "The target of an overlay action matches nothing."
+        "The action has no effect. A common cause is that the document has changed since the overlay was written."
+    NothingSelected "TG0710" "An entry of `operations` selects no operation."
+        "The settings of an entry that selects nothing would be ignored without notice. `select` names an operation by its \
+        `operationId`, by a tag, or by method and path as written in the specification."
+    SelectConflict "TG0711" "Two entries of `operations` set one key of an operation to different values."
+        "Entries are applied from the least specific to the most specific: first by tag, then by method and path, then by \
+        `operationId`. Between two equally specific entries the order in the file has no effect, so they must not set the \
+        same key to different values."
     NoOperations "TG0712" "A specification has no operations."
-        "Anything that is not routed is denied, so nothing comes of this specification. Webhooks and callbacks are \
-        requests that others receive, and are not routed."
+        "Requests that match no route are answered with 404, so this specification has no effect. Webhooks and callbacks \
+        are requests that the API sends to others; they are not routed."
 
-    PastPlatformLimit "TG0801" "A request can pass a limit of the platform that the gateway is meant for."
-        "`gateway.target` and `check --target` name platforms. What one request can cause at most follows from the \
-        configuration: how many policies may look up a key, how many counters are charged, whether responses are \
-        stored. Platforms fail a request that passes their limits, and it is seldom the first request of a test that \
-        does. `tollgate cost` shows the numbers of every route; docs/bounds.md says how they come about."
-    NearPlatformLimit "TG0802" "A request perhaps passes a limit of the platform."
-        "Cloudflare's free plan allows 50 subrequests to the Internet and 1,000 to its own services, and its page can \
-        be read as if all of them counted towards the 50. A gateway that stays below 50 in all is safe in any case."
+    PastPlatformLimit "TG0801" "A request can exceed a limit of the target platform."
+        "`gateway.target` and `check --target` name the target platforms. The configuration determines what one request \
+        can cause at most: how many policies may look up a key, how many counters are charged, whether responses are \
+        stored. A platform aborts a request that exceeds its limits, and tests often do not reach them. `tollgate cost` \
+        shows the numbers of every route, and docs/bounds.md describes how they are computed."
+    NearPlatformLimit "TG0802" "A request may exceed a limit of the target platform."
+        "Cloudflare's free plan allows 50 subrequests to the Internet and 1,000 to Cloudflare services. Its documentation \
+        can also be understood as 50 subrequests of both types together. A request with at most 50 subrequests in total \
+        is safe in both cases."
 
     EmptyTestFile "TG0901" "A test file tests nothing."
-        "It has neither cases nor invariants, or a case without steps. A test that cannot fail is taken for one \
-        that passed."
-    UnclearStep "TG0902" "A step does nothing, or several things."
-        "A step is one of: a `request`, `advance` or `at` (time passes), `purge`, `fault` or `restore`. Steps run \
-        in the order of the list; two things in one step would have no order."
+        "The file has neither cases nor invariants, or it has a case without steps. Such a test always passes."
+    UnclearStep "TG0902" "A step has no action, or several actions."
+        "A step has exactly one action: `request`, `advance`, `at`, `purge`, `fault` or `restore`. Steps run in the order \
+        of the list, but the actions within one step would have no order."
     BadRequest "TG0903" "A request of a policy test cannot be sent."
-        "A request is a method and a path, or a full URL: `GET /pets?limit=5`, `GET https://api.example.com/pets`. \
-        Its header fields must be ones that HTTP can carry."
-    BadExpectation "TG0904" "An expectation can never be met, or cannot be read."
-        "A status is `200`, a class such as `2xx`, or a list of these. The counts of `count` add up to `repeat`. A \
-        pattern is a regular expression. An expectation that no answer meets would fail for the wrong reason."
+        "A request consists of a method and a path, or a full URL: `GET /pets?limit=5`, \
+        `GET https://api.example.com/pets`. Its header fields must be valid in HTTP."
+    BadExpectation "TG0904" "An expectation is not valid, or cannot be met."
+        "A status is `200`, a class such as `2xx`, or a list of these. The numbers under `count` add up to `repeat`. A \
+        pattern is a regular expression. An expectation that no response can meet would hide the reason for the failure."
     UnknownTestKey "TG0905" "A step uses a key that no consumer of the file has."
-        "Names of keys stand for real keys that are made for the test: `consumers: [{id: acme, keys: [k1]}]`. \
-        To send something that is no key, write it as a header field."
+        "The name of a key refers to a key that the test creates: `consumers: [{id: acme, keys: [k1]}]`. To send a text \
+        that is not a key, write it as a header field."
     DuplicateTestName "TG0906" "Two cases, consumers or keys of a test file have the same name."
-        "The name tells cases apart in reports, and keys in steps."
-    TimeGoesBack "TG0907" "A step goes back in time."
-        "The clock of a case begins at the file's `clock` and only moves forward, as the clocks of counters and \
-        caches do. Put the steps in the order of their times, or begin a new case."
-    NothingExpected "TG0908" "A case expects nothing."
-        "Whatever the gateway answered, this case would pass. Say what its requests are expected to come to."
+        "The name identifies a case in reports, and a key in steps."
+    TimeGoesBack "TG0907" "A step sets the clock to an earlier time."
+        "The clock of a case starts at the file's `clock` and moves only forward, like the clocks of counters and caches. \
+        Sort the steps by time, or begin a new case."
+    NothingExpected "TG0908" "A case has no expectation."
+        "The case would pass with every response of the gateway. Add the expected result of its requests."
     UnknownInProject "TG0909" "A test file names something that the project does not have."
-        "An expectation about a route or policy that does not exist is a typo or was left behind; so is a script \
-        for an upstream that nothing calls."
-    BadInvariant "TG0910" "An invariant says nothing."
-        "An invariant selects routes and says what all of them have (`have`) or none of them has (`not`)."
+        "The name is misspelt, or the project no longer has the route, policy or upstream. The expectation or the scripted \
+        upstream would have no effect."
+    BadInvariant "TG0910" "An invariant has no condition."
+        "An invariant selects routes, and defines what all of them have (`have`) or what none of them has (`not`)."
 }
 
 #[cfg(test)]
@@ -385,8 +388,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_unique_sorted_and_found_by_what_is_printed() {
-        assert!(Code::ALL.is_sorted_by(|a, b| a.id() < b.id()), "two codes share a number or stand out of order");
+    fn codes_are_unique_sorted_and_found_by_their_printed_form() {
+        assert!(Code::ALL.is_sorted_by(|a, b| a.id() < b.id()), "two codes have the same number or are out of order");
         for &code in Code::ALL {
             assert_eq!(code.id().len(), 6, "{code}");
             assert_eq!(Code::find(code.id()), Some(code));

@@ -1,4 +1,4 @@
-//! The compiler's findings about a project: where, what is wrong, why it matters, and how to fix it.
+//! The compiler's findings about a project: the position, what is wrong, why it matters, and how to fix it.
 
 mod codes;
 mod render;
@@ -31,7 +31,7 @@ pub enum Severity {
 pub struct Related {
     /// The place.
     pub span: Span,
-    /// Its description.
+    /// The label shown at that place.
     pub label: String,
 }
 
@@ -60,33 +60,33 @@ impl Diagnostic {
         Self::new(Severity::Error, code, span, what.into())
     }
 
-    /// A finding that does not.
+    /// A finding that does not stop the compilation.
     pub fn warning(code: Code, span: Span, what: impl Into<String>) -> Self {
         Self::new(Severity::Warning, code, span, what.into())
     }
 
-    /// The same with the reason why it matters.
+    /// The same finding, with the reason why it matters.
     #[must_use]
     pub fn why(mut self, why: impl Into<String>) -> Self {
         self.why = why.into();
         self
     }
 
-    /// The same with what to write instead.
+    /// The same finding, with what to write instead.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = fix.into();
         self
     }
 
-    /// The same with a related place.
+    /// The same finding, with a related place.
     #[must_use]
     pub fn related(mut self, span: Span, label: impl Into<String>) -> Self {
         self.related.push(Related { span, label: label.into() });
         self
     }
 
-    /// The same with its files at other places.
+    /// The same finding in another list of files: `places` has the new id of each file.
     fn moved(mut self, places: &[FileId]) -> Self {
         self.span = self.span.moved(places);
         for related in &mut self.related {
@@ -100,28 +100,28 @@ impl Diagnostic {
     }
 }
 
-/// Places at which `${value.NAME}` is written, with the name, and where the value is given.
+/// The places at which `${value.NAME}` is written, each with the name and the place where the value is assigned.
 pub(crate) type Substituted = HashMap<Span, Spanned<String>>;
 
 /// Collects diagnostics while a project is read; one finding never hides another.
 #[derive(Debug, Default)]
 pub struct Report {
     list: Vec<Diagnostic>,
-    /// The findings reported already: a mistake at a higher level shows up in every route below it.
-    said: HashSet<(Span, Code, String)>,
+    /// The findings that are already in the list: a mistake at a higher level is found again in every route below it.
+    known: HashSet<(Span, Code, String)>,
     omitted: usize,
     errors: usize,
-    /// The places of references to values, with the places where the values are given.
+    /// The places of references to values, with the places where the values are assigned.
     substituted: Substituted,
 }
 
 impl Report {
-    /// Records that the value at a place is given elsewhere: findings about the one show the other.
+    /// Records that the value at a place is assigned at another place, which findings about it then show too.
     pub(crate) fn substituted(&mut self, at: Span, given: Spanned<String>) {
         self.substituted.insert(at, given);
     }
 
-    /// The recorded places.
+    /// All recorded places of references to values.
     pub(crate) fn all_substituted(&self) -> &Substituted {
         &self.substituted
     }
@@ -129,11 +129,11 @@ impl Report {
     /// Adds a finding, unless the same one was added for the same place.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.errors += usize::from(diagnostic.severity == Severity::Error);
-        if self.said.contains(&(diagnostic.span, diagnostic.code, diagnostic.what.clone())) {
+        if self.known.contains(&(diagnostic.span, diagnostic.code, diagnostic.what.clone())) {
             return;
         }
         if self.list.len() < DIAGNOSTICS_MAX {
-            self.said.insert((diagnostic.span, diagnostic.code, diagnostic.what.clone()));
+            self.known.insert((diagnostic.span, diagnostic.code, diagnostic.what.clone()));
         }
         if self.list.len() < DIAGNOSTICS_MAX {
             self.list.push(diagnostic);
@@ -169,7 +169,7 @@ impl Report {
         let Self { mut list, omitted, substituted, .. } = self;
         for diagnostic in &mut list {
             if let Some(given) = substituted.get(&diagnostic.span) {
-                let label = format!("`${{value.{}}}` is given here", given.value);
+                let label = format!("`${{value.{}}}` is assigned here", given.value);
                 diagnostic.related.push(Related { span: given.span, label });
             }
         }
@@ -178,10 +178,10 @@ impl Report {
     }
 }
 
-/// All findings about a project, with the sources they quote; in the order of the files.
+/// All findings about a project in the order of the files, with the sources that they quote.
 ///
-/// Prints as [`to_text`](Self::to_text) without colours, also as `Debug`, so that an `expect` on a compilation is
-/// readable.
+/// `Display` and `Debug` print [`to_text`](Self::to_text) without colours, so that a failed `expect` on a compilation
+/// is readable.
 #[derive(Clone, Default)]
 pub struct Diagnostics {
     files: Files,
@@ -195,7 +195,7 @@ impl Diagnostics {
         self.list.iter()
     }
 
-    /// Whether nothing was found.
+    /// Whether there are no findings.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -219,8 +219,8 @@ impl Diagnostics {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
-    /// The findings of one project compiled for several environments, each reported once; one that the first
-    /// compilation does not have names the environment in which it was found.
+    /// Merges the findings of one project that was compiled for several environments, each reported once. A finding
+    /// that the first compilation does not have names its environment.
     #[must_use]
     pub fn merged(all: Vec<(Option<String>, Self)>) -> Self {
         let mut merged = Self::default();
@@ -260,10 +260,10 @@ impl Diagnostics {
         self.files.name(diagnostic.span.file)
     }
 
-    /// The findings with changed severities; those without a severity are omitted.
+    /// The findings with the severities that `severity_of` returns; those for which it returns `None` are removed.
     #[must_use]
-    pub fn judged(mut self, judge: impl Fn(&Diagnostic) -> Option<Severity>) -> Self {
-        self.list.retain_mut(|finding| match judge(finding) {
+    pub fn map_severity(mut self, severity_of: impl Fn(&Diagnostic) -> Option<Severity>) -> Self {
+        self.list.retain_mut(|finding| match severity_of(finding) {
             Some(severity) => {
                 finding.severity = severity;
                 true
@@ -273,7 +273,7 @@ impl Diagnostics {
         self
     }
 
-    /// The findings as text for people: source excerpt, caret, reason and fix; with terminal colours when `colour`.
+    /// The findings as text for people: source excerpt, caret, reason and fix; with terminal colours if `colour` is set.
     #[must_use]
     pub fn to_text(&self, colour: bool) -> String {
         render::text(&self.files, &self.list, self.omitted, colour)
@@ -285,7 +285,7 @@ impl Diagnostics {
         render::json(&self.files, &self.list)
     }
 
-    /// The findings as a SARIF 2.1.0 log; see [`sarif`] for several readings in one log.
+    /// The findings as a SARIF 2.1.0 log; see [`sarif`] for the findings of several runs in one log.
     #[must_use]
     pub fn to_sarif(&self) -> serde_json::Value {
         sarif([self], "")
@@ -315,5 +315,5 @@ impl fmt::Debug for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// The maximum number of findings: more than people read, few enough that a hostile file cannot exhaust memory.
+/// The maximum number of findings: more than people read, and few enough that a hostile file cannot exhaust memory.
 const DIAGNOSTICS_MAX: usize = 500;

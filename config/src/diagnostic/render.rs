@@ -14,7 +14,7 @@ pub(super) fn text(files: &Files, list: &[Diagnostic], omitted: usize, colour: b
         out.push_str("\n\n");
     }
     if omitted > 0 {
-        out.push_str(&format!("and {omitted} more, not shown: mend these first\n\n"));
+        out.push_str(&format!("{omitted} more findings are not shown: fix these first\n\n"));
     }
     out.push_str(&summary(list));
     out
@@ -72,7 +72,7 @@ fn group<'a>(files: &'a Files, diagnostic: &'a Diagnostic) -> Group<'a> {
     group
 }
 
-/// The one line a span begins on; a span over several lines is marked to the end of its first.
+/// The line on which a span begins; of a span over several lines, only the part on the first line is marked.
 fn excerpt<'a>(files: &'a Files, span: Span, label: Option<&'a str>) -> Element<'a> {
     let name = files.name(span.file);
     let line_number = usize::try_from(span.start.line).unwrap_or(usize::MAX);
@@ -86,7 +86,7 @@ fn excerpt<'a>(files: &'a Files, span: Span, label: Option<&'a str>) -> Element<
     Snippet::source(line).path(name).line_start(line_number).annotation(kind.span(start..end).label(label)).into()
 }
 
-/// Cuts a line that is too long to print down to a piece around the span.
+/// Cuts a line that is too long to print to a part around the span.
 fn window(line: &str, start: usize, end: usize) -> (usize, usize, &str) {
     if line.len() <= EXCERPT_BYTES_MAX {
         return (start, end, line);
@@ -99,14 +99,14 @@ fn window(line: &str, start: usize, end: usize) -> (usize, usize, &str) {
 
 fn byte_of(line: &str, column: u32) -> usize {
     let characters = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
-    // Of a document of one line, which can be very long, this is all there is to do.
+    // A fast path: a minified document has one line, which can be very long.
     if line.as_bytes().get(..characters).is_some_and(<[u8]>::is_ascii) {
         return characters;
     }
     line.char_indices().nth(characters).map_or(line.len(), |(at, _)| at)
 }
 
-/// The text without control characters, which a terminal would obey.
+/// The text without control characters, which a terminal would execute.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
@@ -123,5 +123,5 @@ fn summary(list: &[Diagnostic]) -> String {
     }
 }
 
-/// A line longer than this is shown in part, around the place it is about.
+/// Of a line that is longer, only the part around the span is shown.
 const EXCERPT_BYTES_MAX: usize = 200;

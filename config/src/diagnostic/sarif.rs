@@ -1,13 +1,13 @@
-//! Diagnostics as SARIF 2.1.0, which code hosts and editors show next to the lines.
+//! Diagnostics as SARIF 2.1.0, which code hosting services and editors show next to the lines.
 
 use serde_json::{Value, json};
 
 use super::{Code, Diagnostic, Diagnostics, Related, Severity};
 use crate::place::{Files, Span};
 
-/// One log with the findings of several runs, such as those of a project and of its fixtures.
+/// Writes the findings of several runs, such as those of a project and of its fixtures, to one log.
 ///
-/// `folder` is the project's folder, relative to the analysed root (or absolute); it is put before the names of files.
+/// `folder` is the project's folder, relative to the analysed root (or absolute); it is prepended to the names of files.
 /// The log contains only rules with findings.
 #[must_use]
 pub fn sarif<'d>(all: impl IntoIterator<Item = &'d Diagnostics>, folder: &str) -> Value {
@@ -122,9 +122,9 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// What, why and fix as sentences, because a viewer may show only this.
+/// What, why and fix as sentences, because some viewers show only the message.
 fn message(finding: &Diagnostic) -> String {
     let parts = [("", &finding.what), ("Why: ", &finding.why), ("Fix: ", &finding.fix)];
-    let said = parts.iter().filter(|(_, text)| !text.is_empty());
-    said.map(|(label, text)| format!("{label}{text}.")).collect::<Vec<_>>().join(" ")
+    let present = parts.iter().filter(|(_, text)| !text.is_empty());
+    present.map(|(label, text)| format!("{label}{text}.")).collect::<Vec<_>>().join(" ")
 }

@@ -1,6 +1,6 @@
-//! Words in diagnostics: suggestions, and lists.
+//! Suggestions and lists of words in diagnostics.
 
-/// The word of `known` that was probably intended.
+/// The word of `known` that was probably intended: the one with the smallest edit distance.
 pub(crate) fn closest<'k>(given: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if given.len() > COMPARED_BYTES_MAX {
         return None;
@@ -25,7 +25,7 @@ pub(crate) fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
     if words.is_empty() { last } else { format!("{} and {last}", words.join(", ")) }
 }
 
-/// The maximum length for comparisons: names are shorter, and longer texts would only take time.
+/// The maximum length of compared words: names are shorter, and comparing longer texts would take long.
 const COMPARED_BYTES_MAX: usize = 80;
 
 /// The maximum number of words that are compared with a misspelt one.

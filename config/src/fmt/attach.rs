@@ -32,7 +32,7 @@ pub(super) fn attach<'t>(tree: &mut Tree<'t>) -> Vec<Note<'t>> {
 struct Attacher<'a, 't> {
     comments: VecDeque<Comment<'t>>,
     lines: &'a Lines<'t>,
-    /// The line up to which everything is attached.
+    /// The line up to which all comments are attached.
     seen: usize,
 }
 

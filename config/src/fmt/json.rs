@@ -1,4 +1,4 @@
-//! Writes a tree as JSON: two spaces, one member a line.
+//! Writes a tree as JSON: indented by two spaces, with one member on each line.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ pub(super) fn print(root: &Child<'_>) -> String {
 
 fn node(node: &Node<'_>, indent: usize, out: &mut String) {
     match &node.kind {
-        // Numbers stay as they are written.
+        // Numbers are not changed.
         Kind::Plain { text, .. } => out.push_str(text),
         Kind::Quoted(text) => string(text, out),
         Kind::Block(block) => string(&block.text, out),
@@ -59,9 +59,9 @@ const INDENT: usize = 2;
 /// The text with JSON's pairs of surrogate escapes replaced by their characters, because YAML does not support such
 /// pairs.
 ///
-/// Half a pair becomes the replacement character, as in the parser. A wrong change outside JSON's texts would be found
-/// by the caller's comparison.
-pub(super) fn spelled_out(text: &str) -> Cow<'_, str> {
+/// A lone surrogate becomes the replacement character, as in the parser. The caller's comparison detects a wrong change
+/// outside of JSON strings.
+pub(super) fn without_surrogate_pairs(text: &str) -> Cow<'_, str> {
     if !text.contains("\\ud") && !text.contains("\\uD") || build::build(text).is_some() {
         return Cow::Borrowed(text);
     }
@@ -89,6 +89,6 @@ pub(super) fn spelled_out(text: &str) -> Cow<'_, str> {
 
 /// The code unit of an escape `\uXXXX` at the beginning of a text.
 fn unit(text: &str) -> Option<u32> {
-    let figures = text.strip_prefix("\\u")?.get(..4)?;
-    figures.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(figures, 16).ok())?
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    digits.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }

@@ -1,19 +1,19 @@
-//! Which files of a folder belong to a project, and of which kind they are.
+//! Finds the files of a project in a folder, and their kinds.
 
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use crate::model::FileKind;
 use crate::schema::Object;
 
-/// Whether a path within a project is that of a file of the format.
+/// Whether a path in a project is that of a file in the configuration format.
 #[must_use]
 pub fn is_project_file(name: &str) -> bool {
     patterns().any(|pattern| is_of(pattern, Path::new(name)))
 }
 
-/// The files of the project in a folder, by their paths within it, sorted. Links are not followed.
+/// The sorted paths of the files of a project, relative to its folder. Links are not followed.
 ///
-/// Folders that cannot be read have no files; the caller checks that there is a project.
+/// Folders that cannot be read are skipped; the caller checks that the project exists.
 #[must_use]
 pub fn project_files(project: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -33,7 +33,7 @@ pub(super) fn object_of(name: &str) -> Option<&'static Object> {
     FileKind::ALL.iter().find(|kind| is_of(kind.path(), Path::new(name))).map(|kind| kind.root())
 }
 
-/// Whether a file's name says that it is JSON.
+/// Whether a file has the extension of JSON.
 pub(super) fn is_json(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
 }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_projects_files_are_known_by_where_they_stand() {
+    fn files_of_a_project_are_recognised_by_their_paths() {
         for name in [
             "tollgate.yaml",
             "tollgate.json",

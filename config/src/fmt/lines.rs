@@ -1,4 +1,4 @@
-//! The lines of a text: YAML ends a line by LF, CR LF or CR.
+//! The lines of a text. In YAML, a line ends with LF, CR LF or CR.
 
 /// The positions of the lines of a text; lines and columns are counted from 0.
 pub(super) struct Lines<'t> {
@@ -14,7 +14,7 @@ impl<'t> Lines<'t> {
         Self { text, starts: std::iter::once(0).chain(starts).collect() }
     }
 
-    /// The line of a byte.
+    /// The line that contains a byte.
     pub(super) fn line(&self, at: usize) -> usize {
         self.starts.partition_point(|start| *start <= at).saturating_sub(1)
     }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_end_by_any_of_the_breaks() {
+    fn every_line_break_of_yaml_ends_a_line() {
         let lines = Lines::new("a\nbb\r\n\rd");
         let texts: Vec<_> = (0..5).map(|line| lines.text(line)).collect();
         assert_eq!(texts, ["a", "bb", "", "d", ""]);

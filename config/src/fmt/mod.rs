@@ -1,11 +1,11 @@
-//! The canonical form of a project's files, with every comment kept: what `tollgate fmt` writes.
+//! Formats the files of a project in their canonical form, and keeps every comment. `tollgate fmt` uses it.
 //!
-//! A text becomes a lossless tree, comments are attached to the values that they belong to, keys are sorted in the
+//! A text is parsed to a lossless tree, comments are attached to the values to which they belong, keys are sorted in the
 //! order of the format's tables, and the tree is printed. Lists are never reordered, and neither are mappings of names.
 //! Bracketed collections stay bracketed if they fit on a line and have no comments inside.
 //!
-//! The result is parsed again and compared with the original: a text that would change its meaning, or lose a comment,
-//! is refused.
+//! The result is parsed again and compared with the original. If a value would change or a comment would be lost, the
+//! file is not formatted.
 
 mod attach;
 mod build;
@@ -44,8 +44,8 @@ pub struct Formatted {
 /// The canonical form of a text.
 ///
 /// `name` is the file's path within its project: it determines the kind of file, and so the order of its keys, and
-/// whether it is JSON. The keys of a file of unknown kind keep their order. The result ends with a line break; it is
-/// its own canonical form, it has the same values and the same comments.
+/// whether it is JSON. The keys of a file of unknown kind keep their order. The result ends with a line break,
+/// has the same values and comments, and does not change if it is formatted again.
 ///
 /// # Errors
 /// If the compiler's parser does not accept the text, or it is YAML in a file named `.json`.
@@ -77,13 +77,13 @@ fn canonical(file: FileId, name: &str, text: &str, report: &mut Report) -> Optio
         check_json(file, text, report);
     }
     let root = root.filter(|_| !report.has_errors())?;
-    let text = &*json::spelled_out(text);
-    let formatted = write(name, text, is_json).filter(|formatted| says_the_same(&root, text, formatted));
+    let text = &*json::without_surrogate_pairs(text);
+    let formatted = write(name, text, is_json).filter(|formatted| has_same_content(&root, text, formatted));
     if formatted.is_none() {
         report.push(
-            Diagnostic::error(Code::NotFormatted, Span::beginning_of(file), "this file cannot be formatted")
-                .why("what was written anew would not say the same, or would lose a comment")
-                .fix("leave it as it is; this is a mistake of Tollgate's, so please report it with the file"),
+            Diagnostic::error(Code::NotFormatted, Span::beginning_of(file), "the file cannot be formatted")
+                .why("the formatted file would have other values, or would lose a comment")
+                .fix("this is a bug in Tollgate: please report it with the file, which was not changed"),
         );
     }
     formatted
@@ -105,18 +105,18 @@ fn check_json(file: FileId, text: &str, report: &mut Report) {
     let start = Position { line: number(error.line()), column: number(error.column()) };
     let span = Span { file, start, end: Position { column: start.column.saturating_add(1), ..start } };
     report.push(
-        Diagnostic::error(Code::NotJson, span, format!("this is not JSON: {error}"))
-            .why("the file's name says that it is, and editors and tools will believe it")
-            .fix("write it as JSON, or name the file `.yaml`"),
+        Diagnostic::error(Code::NotJson, span, format!("invalid JSON: {error}"))
+            .why("editors and other tools expect JSON in a file named `.json`")
+            .fix("write the file as JSON, or rename it to `.yaml`"),
     );
 }
 
-fn says_the_same(root: &Node, text: &str, formatted: &str) -> bool {
+fn has_same_content(root: &Node, text: &str, formatted: &str) -> bool {
     let (mut files, mut report) = (Files::new(), Report::default());
     let file = files.add("", "");
-    let anew = source::read(file, formatted, &Limits::AUTHORED, &mut report);
+    let again = source::read(file, formatted, &Limits::AUTHORED, &mut report);
     !report.has_errors()
-        && anew.is_some_and(|anew| is_same(root, &anew))
+        && again.is_some_and(|again| is_same(root, &again))
         && comments(text).is_some_and(|before| comments(formatted).is_some_and(|after| before == after))
 }
 

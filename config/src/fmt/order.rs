@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use super::tree::{Child, Collection, Key, Kind, Node, Note};
 use crate::schema::{self, Object, Shape};
 
-/// Sorts the keys of a file, unless an alias would then repeat something else.
+/// Sorts the keys of a file, unless an alias would then repeat another value.
 pub(super) fn sort(root: &mut Node<'_>, object: &'static Object) {
     by_shape(root, Shape::Object(object));
-    if !aliases_hold(root, &mut HashMap::new()) {
+    if !aliases_are_valid(root, &mut HashMap::new()) {
         as_written(root);
         return;
     }
@@ -129,7 +129,7 @@ fn text_of<'a>(node: &'a Node<'_>) -> Option<&'a str> {
 }
 
 /// Whether every alias still follows its anchor, without another anchor of the same name between them.
-fn aliases_hold<'t>(node: &Node<'t>, anchors: &mut HashMap<&'t str, usize>) -> bool {
+fn aliases_are_valid<'t>(node: &Node<'t>, anchors: &mut HashMap<&'t str, usize>) -> bool {
     if let Kind::Alias(alias) = &node.kind {
         return anchors.get(alias.name) == Some(&alias.number);
     }
@@ -141,7 +141,7 @@ fn aliases_hold<'t>(node: &Node<'t>, anchors: &mut HashMap<&'t str, usize>) -> b
         if let Some(Key { anchor: Some(anchor), .. }) = child.key {
             anchors.insert(anchor.name, anchor.number);
         }
-        aliases_hold(&child.value, anchors)
+        aliases_are_valid(&child.value, anchors)
     })
 }
 
@@ -188,5 +188,5 @@ fn former_first(collection: &Collection<'_>) -> Option<usize> {
     (place > 0).then_some(place)
 }
 
-/// The key with the schema of a file, for editors.
+/// The beginning of a comment that names the schema of a file, for editors.
 const MODELINE: &str = "# yaml-language-server:";

@@ -296,7 +296,7 @@ fn as_note(comment: Option<&str>) -> Vec<Note<'_>> {
 /// The number of spaces of one level.
 const INDENT: usize = 2;
 
-/// The maximum width of a line with brackets: that of the sources of most projects.
+/// The maximum width of a line with brackets.
 const WIDTH: usize = 120;
 
 /// The maximum length in bytes of a key without an explicit indicator; YAML allows 1,024 characters.

@@ -1,5 +1,5 @@
-//! How a scalar is written: plain if that is safe, otherwise in double quotes, or in single quotes if double ones would
-//! need escapes for quotes and backslashes.
+//! Writes scalars: plain if that is safe, otherwise in double quotes, or in single quotes if double quotes would require
+//! escapes for quotes and backslashes.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
     if needs_no_quotes(text) { Cow::Borrowed(text) } else { Cow::Owned(quoted(text)) }
 }
 
-/// Whether a plain scalar of this text is read as this text.
+/// Whether a plain scalar of this text is parsed as the same text.
 pub(super) fn is_plain(text: &str, in_flow: bool) -> bool {
     let flow_mark = |c: char| matches!(c, ',' | '[' | ']' | '{' | '}');
     let mut characters = text.chars();
@@ -43,8 +43,7 @@ pub(super) fn is_plain(text: &str, in_flow: bool) -> bool {
     begins && !is_marker && !ends && !closes && text.chars().all(is_printable)
 }
 
-/// Stricter than [`is_plain`]: text that is also text in YAML 1.1, and that does not look like something else to
-/// people.
+/// Stricter than [`is_plain`]: the text is also a string in YAML 1.1, and people do not mistake it for another type.
 fn needs_no_quotes(text: &str) -> bool {
     let harmless = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '$' | '~' | ' ');
     let begins = text.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '_' | '$'));
@@ -99,14 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn quotes_that_do_nothing_are_left_out() {
+    fn redundant_quotes_are_removed() {
         for given in ["a", "GET", "pets.read", "/pets/v1", "a b", "10s", "64KiB", "100/min", "é", "$x"] {
             check(given, given);
         }
     }
 
     #[test]
-    fn quotes_stay_around_what_some_reader_takes_for_something_else() {
+    fn quotes_are_kept_if_some_parser_reads_another_type_without_them() {
         for given in [
             "",
             "yes",
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn single_quotes_are_for_what_double_ones_would_have_to_escape() {
+    fn single_quotes_are_used_where_double_quotes_would_need_escapes() {
         check(r"^\d+$", r"'^\d+$'");
         check(r#"say "hi""#, r#"'say "hi"'"#);
         check("it's \\", r#""it's \\""#);
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_scalars_stay_plain_where_that_is_safe() {
+    fn plain_scalars_remain_plain_if_that_is_safe() {
         for (given, in_block, in_flow) in [
             ("/pets/{id}", true, false),
             ("http://a:1/b", true, true),

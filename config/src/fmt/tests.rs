@@ -1,4 +1,4 @@
-//! What the formatter changes in texts, and what it never changes.
+//! Tests of the formatter: what it changes in texts, and what it does not change.
 
 use proptest::prelude::*;
 
@@ -46,13 +46,13 @@ fn files_end_with_one_line_feed_and_have_no_other_breaks() {
 }
 
 #[test]
-fn blank_lines_between_things_stay_one_at_most() {
+fn several_blank_lines_become_one() {
     check("a: 1\n\n\n\nb:\n\n  c: 1\n\n  d: 2\n\n\n# e\n\n\n# f\n", "a: 1\n\nb:\n  c: 1\n\n  d: 2\n\n# e\n\n# f\n");
     check("a: |\n  x\n\n\n\nb: 1\n", "a: |\n  x\n\nb: 1\n");
 }
 
 #[test]
-fn brackets_stay_while_they_fit() {
+fn brackets_are_kept_if_they_fit_on_a_line() {
     check("a: {b: 1,c: [ x,'z' ],}\n", "a: {b: 1, c: [x, z]}\n");
     check("a: [\n  b,\n  c\n]\n", "a: [b, c]\n");
     check("a: [b: 1, {c, d: }]\ne: [ ]\nf: { }\n", "a: [{b: 1}, {c: null, d: null}]\ne: []\nf: {}\n");
@@ -63,7 +63,7 @@ fn brackets_stay_while_they_fit() {
 }
 
 #[test]
-fn scalars_have_one_form() {
+fn scalars_have_one_canonical_form() {
     check("a: 'b'\nc: \"d\"\n'e': \"f: g\"\n", "a: b\nc: d\ne: \"f: g\"\n");
     check("a: '1'\nb: \"yes\"\nc: 10\nd: ~\ne:\n", "a: \"1\"\nb: \"yes\"\nc: 10\nd: ~\ne:\n");
     check("a: [ '{b}', /c, \"d,e\" ]\nf: /c/{d}\n", "a: [\"{b}\", /c, \"d,e\"]\nf: /c/{d}\n");
@@ -75,7 +75,7 @@ fn scalars_have_one_form() {
 }
 
 #[test]
-fn block_scalars_keep_their_meaning() {
+fn block_scalars_keep_their_content() {
     check("a: |\n    x\n      y\n\n    z\nb: >-\n x\n y\n", "a: |\n  x\n    y\n\n  z\nb: >-\n  x\n  y\n");
     check("a: |+\n  x\n\n\nb: |2\n    x\n   y\n", "a: |+\n  x\n\n\nb: |2\n    x\n   y\n");
     check("- |\n x\n# c\n- k: >1\n    y\n", "- |\n  x\n# c\n- k: >2\n     y\n");
@@ -84,7 +84,7 @@ fn block_scalars_keep_their_meaning() {
 }
 
 #[test]
-fn comments_stay_by_what_they_stand_by() {
+fn comments_keep_their_positions() {
     check("# top\n\n  # first\na: 1 # one\n#last\n", "# top\n\n# first\na: 1  # one\n#last\n");
     check(
         "a: # head\n      # lead\n  b: 1\n  # tail\n\n    # odd\nc: 2\n",
@@ -102,7 +102,7 @@ fn comments_stay_by_what_they_stand_by() {
 }
 
 #[test]
-fn comments_within_brackets_open_them() {
+fn collections_with_comments_are_written_without_brackets() {
     check(
         "a: [ # one\n  b, # two\n  # three\n  c\n  # four\n] # five\nd: 1\n",
         "# one\na:  # five\n  - b  # two\n  # three\n  - c\n  # four\nd: 1\n",
@@ -112,7 +112,7 @@ fn comments_within_brackets_open_them() {
 }
 
 #[test]
-fn anchors_and_aliases_stay() {
+fn anchors_and_aliases_are_kept() {
     check(
         "a:   &x 1\nb: *x\nc: &y   # d\n  e: [ &z f,*z ]\ng: *y\n",
         "a: &x 1\nb: *x\nc: &y  # d\n  e: [&z f, *z]\ng: *y\n",
@@ -144,7 +144,7 @@ fn keys_of_a_known_file_have_the_order_of_the_format() {
 }
 
 #[test]
-fn an_alias_never_comes_to_stand_before_its_anchor() {
+fn keys_are_not_sorted_if_an_alias_would_precede_its_anchor() {
     let text = "gateway: {timeout: &t 1s, name: x}\nformat: 1\nupstreams:\n  u: {timeout: *t, url: a}\n";
     let sorted = "format: 1\ngateway: {name: x, timeout: &t 1s}\nupstreams:\n  u: {url: a, timeout: *t}\n";
     check_named("tollgate.yaml", text, sorted);
@@ -176,7 +176,7 @@ fn json_is_formatted_as_json() {
 }
 
 #[test]
-fn what_the_reader_refuses_is_not_formatted() {
+fn texts_that_the_parser_refuses_are_not_formatted() {
     refuses("a.yaml", "a: [1\n", Code::Syntax);
     refuses("a.yaml", "a: 1\na: 2\n", Code::DuplicateKey);
     refuses("a.yaml", "a: yes\n", Code::Yaml11Boolean);
@@ -186,7 +186,7 @@ fn what_the_reader_refuses_is_not_formatted() {
 }
 
 #[test]
-fn giant_keys_say_that_they_are_keys() {
+fn very_long_keys_have_an_explicit_indicator() {
     let key = "k".repeat(2000);
     check(&format!("? {key}\n: 1\nb: {{? {key} : [c]}}\n"), &format!("? {key}\n: 1\nb:\n  ? {key}\n  : [c]\n"));
 }
@@ -212,7 +212,7 @@ fn value_of(text: &str) -> Option<serde_json::Value> {
     node.filter(|_| !report.has_errors()).map(|node| plain(&node))
 }
 
-/// How often each comment of a generated text occurs in another text.
+/// The comments of a generated text that do not occur exactly once in another text.
 fn comments_missing(text: &str, comments: usize) -> Vec<usize> {
     (1..=comments).filter(|number| text.matches(&format!("c{number}!")).count() != 1).collect()
 }
@@ -267,7 +267,7 @@ fn yaml_like() -> impl Strategy<Value = String> {
 }
 
 #[track_caller]
-fn holds_for(name: &str, text: &str) -> Result<(), TestCaseError> {
+fn check_properties(name: &str, text: &str) -> Result<(), TestCaseError> {
     match format_text(name, text) {
         Ok(formatted) => {
             prop_assert_eq!(value_of(text), value_of(&formatted), "{}\n---\n{}", text, formatted);
@@ -291,7 +291,7 @@ proptest! {
         let (text, comments) = Writer::document(&choices);
         prop_assume!(value_of(&text).is_some());
         for name in ["tollgate.yaml", "other.yaml"] {
-            holds_for(name, &text)?;
+            check_properties(name, &text)?;
             let formatted = format_text(name, &text);
             let formatted = formatted.as_deref().map_err(|found| TestCaseError::fail(format!("{found}")))?;
             prop_assert_eq!(comments_missing(formatted, comments), Vec::<usize>::new(), "{}\n---\n{}", text, formatted);
@@ -299,24 +299,24 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_formatter_panic_or_change_a_meaning(text in yaml_like()) {
+    fn no_text_makes_the_formatter_panic_or_change_a_value(text in yaml_like()) {
         for name in ["tollgate.yaml", "other.yaml", "a.json"] {
-            holds_for(name, &text)?;
+            check_properties(name, &text)?;
         }
     }
 
     #[test]
     fn no_bytes_make_the_formatter_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        holds_for("tollgate.yaml", &String::from_utf8_lossy(&bytes))?;
+        check_properties("tollgate.yaml", &String::from_utf8_lossy(&bytes))?;
     }
 }
 
 #[test]
-fn most_generated_texts_are_such_that_the_reader_takes_them() {
-    let taken = |seed: u8| {
+fn the_parser_accepts_most_generated_texts() {
+    let is_accepted = |seed: u8| {
         let choices: Vec<u8> = (0..250u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 7) as u8 ^ seed).collect();
         value_of(&Writer::document(&choices).0).is_some()
     };
-    let count = (0..=255).filter(|seed| taken(*seed)).count();
+    let count = (0..=255).filter(|seed| is_accepted(*seed)).count();
     assert!(count > 160, "{count} of 256");
 }

@@ -1,4 +1,4 @@
-//! A text as a lossless tree: every value, key, anchor and comment with its position.
+//! The lossless tree of a text: every value, key, anchor and comment with its position.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ pub(super) struct Comment<'t> {
     pub(super) text: &'t str,
 }
 
-/// An item of a list, or an entry of a mapping; the root of a document is one, too.
+/// An item of a list, or an entry of a mapping; the root of a document is also a child.
 #[derive(Debug)]
 pub(super) struct Child<'t> {
     /// The beginning of its dash or key.
@@ -65,7 +65,7 @@ pub(super) struct Key<'t> {
     pub(super) end: usize,
 }
 
-/// `&name`; the parser's number distinguishes anchors of one name.
+/// `&name`; the parser's number distinguishes anchors with the same name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Anchor<'t> {
     pub(super) name: &'t str,
@@ -87,7 +87,7 @@ pub(super) struct Node<'t> {
 /// The kind of a value.
 #[derive(Debug)]
 pub(super) enum Kind<'t> {
-    /// Nothing is written, which means `null`.
+    /// An empty scalar, which means `null`.
     Empty,
     Alias(Anchor<'t>),
     /// An unquoted scalar; `raw` is its original text, possibly over several lines, and empty if that cannot be kept.

@@ -1,4 +1,4 @@
-//! The hosts of the gateway and of its APIs, and which of them are for callers inside.
+//! The hosts of the gateway and of its APIs, and which of them are internal.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
@@ -49,8 +49,8 @@ impl Hosts {
                     host.span,
                     format!("`{}` is both public and internal", host.value),
                 )
-                .why("`gateway.hosts`, which is `*` where it is left out, are for everybody")
-                .fix("keep it in one of the two lists"),
+                .why("the hosts in `gateway.hosts` are public; its default is `*`")
+                .fix("remove it from `gateway.hosts` or from `gateway.internal-hosts`"),
             );
         }
         let internal: Vec<HostPattern> = internal.into_iter().map(|host| host.value).collect();
@@ -58,13 +58,13 @@ impl Hosts {
         Self { public, internal, known_public, known_internal, listed: RefCell::default() }
     }
 
-    /// The patterns that answer only callers inside, sorted.
+    /// The host patterns for internal callers, sorted.
     pub(super) fn all_internal(&self) -> Vec<HostPattern> {
         let all: BTreeSet<HostPattern> = self.internal.iter().chain(self.listed.borrow().iter()).cloned().collect();
         all.into_iter().collect()
     }
 
-    /// The hosts of an API: those it lists, or all.
+    /// The hosts of an API: those that it lists, or all.
     pub(super) fn of(&self, api: &Api, report: &mut Report) -> ApiHosts {
         let sorted = |mut hosts: Vec<HostPattern>| {
             hosts.sort();
@@ -93,7 +93,7 @@ impl Hosts {
         }
     }
 
-    /// Whether a host is for callers inside: its most specific pattern decides. None where it is not the gateway's.
+    /// Whether a host is internal, by its most specific pattern; `None` if the gateway does not have it.
     fn is_internal(&self, host: &HostPattern) -> Option<bool> {
         covering(host).iter().find_map(|pattern| {
             let known = self.known_internal.contains(pattern).then_some(true);
@@ -116,7 +116,7 @@ impl ApiHosts {
         let method = first.methods.iter().flatten().next().map_or("GET", |method| method.value.as_str());
         let base = api.base.as_ref().map_or("", |base| base.value.trim_end_matches('/'));
         let host = self.public.iter().find(|host| !self.internal.contains(host));
-        let witness = host.zip(parsed::quiet_template(&first.path.value)).map(|(host, path)| {
+        let witness = host.zip(parsed::template_unreported(&first.path.value)).map(|(host, path)| {
             let path = format!("{base}{}", path.witness());
             super::Witness::new(method, host, path, &[]).curl()
         });
@@ -124,13 +124,13 @@ impl ApiHosts {
         let mut diagnostic = Diagnostic::error(
             Code::InternalOnPublicHost,
             first.path.span,
-            "this route is internal, and its API lists a public host",
+            "the route is internal, but its API lists a public host",
         )
-        .why(format!("it would answer everybody{shown}"))
-        .fix("list hosts of `gateway.internal-hosts` only, or leave `hosts` out: each route then has the hosts of its kind")
+        .why(format!("external callers could reach it{shown}"))
+        .fix("list only hosts of `gateway.internal-hosts`, or omit `hosts`; internal routes are then served on the internal hosts")
         .related(listed, "a public host");
         for other in routes.take(RELATED_MAX) {
-            diagnostic = diagnostic.related(other.path.span, "internal, too");
+            diagnostic = diagnostic.related(other.path.span, "also internal");
         }
         report.push(diagnostic);
     }
@@ -139,7 +139,7 @@ impl ApiHosts {
 fn read(list: &[Spanned<String>], report: &mut Report) -> Vec<HostPattern> {
     let mut hosts: Vec<_> = parsed::hosts(list, report).into_iter().map(|host| host.value).collect();
     if hosts.len() < list.len() {
-        // One was refused. Which hosts it meant is not known, so nothing is said about APIs on other hosts.
+        // A host was refused. It is unknown which hosts were intended, so APIs on other hosts are not reported.
         hosts.push(HostPattern::Any);
     }
     hosts
@@ -150,12 +150,12 @@ fn report_outside(host: &Spanned<HostPattern>, report: &mut Report) {
         Diagnostic::error(
             Code::HostOutsideGateway,
             host.span,
-            format!("the gateway does not answer on `{}`", host.value),
+            format!("the gateway does not have the host `{}`", host.value),
         )
-        .why("`gateway.hosts` and `gateway.internal-hosts` list every host it answers on")
+        .why("an API can only have hosts of `gateway.hosts` and `gateway.internal-hosts`")
         .fix("add the host to one of them, or remove it here"),
     );
 }
 
-/// Other places shown with one finding.
+/// The maximum number of other places shown with one finding.
 const RELATED_MAX: usize = 3;

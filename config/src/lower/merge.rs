@@ -1,8 +1,8 @@
-//! The fixed merge of the levels: gateway, upstream (which has a timeout only), API, operation.
+//! Merges the levels: gateway, upstream (which has only a timeout), API, operation.
 //!
-//! Maps merge key by key, the lower level's key counts. Phase lists append, higher levels first; `replace: true` or
-//! `none` starts a list anew. A single value of a lower level takes the place of the higher one's. What a level locks, a
-//! lower one does not override: what tries to is left out, and reported.
+//! Mappings are merged by key, and the key of a lower level overrides that of a higher one. Lists of policies are
+//! appended, higher levels first; `replace: true` or `none` begins a new list. A single value of a lower level replaces
+//! that of a higher one. A lower level cannot override a locked setting: the attempt is ignored and reported.
 
 use tollgate_core::cache::CacheCredentials;
 
@@ -10,49 +10,49 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::level::{CacheFields, CacheStatement, Item, Level, ListStatement, OriginLevel, Setting, Timeout};
 use crate::place::{Span, Spanned};
 
-/// Something that a level said.
+/// A statement with its level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct At<T> {
     pub(crate) level: OriginLevel,
     pub(crate) value: T,
 }
 
-/// What is in force for a route.
+/// The merged settings of a route.
 #[derive(Debug, Default)]
 pub(crate) struct Effective<'p> {
     pub(crate) guard: List<'p>,
     pub(crate) authn: List<'p>,
     pub(crate) limit: List<'p>,
     pub(crate) cache: Option<Cache<'p>>,
-    /// The level that turned caching off, where it is off.
+    /// The level that disabled caching, if it is disabled.
     pub(crate) cache_off: Option<At<Span>>,
     pub(crate) timeout: Single<'p, Timeout>,
     pub(crate) body_limit: Single<'p, u64>,
     pub(crate) violations: Vec<Violation>,
 }
 
-/// A phase's list in force.
+/// The merged list of policies of a phase.
 #[derive(Debug, Default)]
 pub(crate) struct List<'p> {
     pub(crate) items: Vec<At<&'p Item>>,
-    /// The lowest level that says something.
+    /// The lowest level with a statement.
     pub(crate) last: Option<At<Span>>,
-    /// What higher levels said and lower ones replaced.
-    pub(crate) lost: Vec<At<&'p Item>>,
-    /// The lowest list, where it adds to a higher one without saying that adding is meant, and what it adds to.
+    /// The items of higher levels that lower levels replaced.
+    pub(crate) overridden: Vec<At<&'p Item>>,
+    /// The lowest list, if it adds to a higher one without `replace: false`, and the inherited items.
     pub(crate) widened: Option<(Span, Vec<&'p Item>)>,
     locked: Option<At<Span>>,
 }
 
-/// A single value in force.
+/// The merged single value.
 #[derive(Debug)]
 pub(crate) struct Single<'p, T> {
     pub(crate) value: Option<At<&'p Setting<T>>>,
-    /// What higher levels said.
-    pub(crate) lost: Vec<At<&'p Setting<T>>>,
+    /// The values of higher levels.
+    pub(crate) overridden: Vec<At<&'p Setting<T>>>,
 }
 
-/// Caching in force.
+/// The merged cache settings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cache<'p> {
     pub(crate) ttl_ms: Member<'p, u64>,
@@ -61,16 +61,16 @@ pub(crate) struct Cache<'p> {
     pub(crate) key_query: Member<'p, Vec<Spanned<String>>>,
 }
 
-/// A member of `cache`, where a level says it, and where it is locked.
+/// A merged member of `cache`, and the place of its lock.
 #[derive(Clone, Debug)]
 pub(crate) struct Member<'p, T> {
     pub(crate) value: Option<At<&'p Spanned<T>>>,
-    /// What higher levels said.
-    pub(crate) lost: Vec<At<&'p Spanned<T>>>,
+    /// The values of higher levels.
+    pub(crate) overridden: Vec<At<&'p Spanned<T>>>,
     locked: Option<Span>,
 }
 
-/// What a lower level says against a lock.
+/// A statement of a lower level that violates a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
     pub(crate) span: Span,
@@ -104,13 +104,13 @@ pub(crate) fn merge<'p>(levels: &[At<&'p Level>]) -> Effective<'p> {
     effective
 }
 
-/// Reports what is said against locks.
+/// Reports the violations of locks.
 pub(crate) fn report_violations(violations: &[Violation], report: &mut Report) {
     for Violation { span, key, what, locked } in violations {
         report.push(
             Diagnostic::error(Code::Locked, *span, format!("`{key}` is locked by a higher level, and this {what}"))
-                .why("`locked: true` keeps what is said there in force for everything below")
-                .fix("remove it here, or have the lock lifted there")
+                .why("`locked: true` prevents changes on all lower levels")
+                .fix("remove it here, or remove the lock there")
                 .related(*locked, "locked here"),
         );
     }
@@ -137,11 +137,11 @@ impl<'p> List<'p> {
             }
         }
         if *replace == Some(true) {
-            self.lost.append(&mut self.items);
+            self.overridden.append(&mut self.items);
         }
         let inherited: Vec<_> = self.items.iter().map(|known| known.value).collect();
         for value in items {
-            // A policy that a higher level put in force already is in force.
+            // A policy of a higher level is not added again.
             if !self.items.iter().any(|known| known.value.is_same(value)) {
                 self.items.push(At { level, value });
             }
@@ -153,36 +153,36 @@ impl<'p> List<'p> {
         self.locked = self.locked.or(locked.map(|value| At { level, value }));
     }
 
-    /// Whether what a level says here may not be overridden.
+    /// Whether the statement of a level is locked.
     pub(crate) fn is_locked_from(&self, level: OriginLevel) -> bool {
         self.locked.is_some_and(|lock| level <= lock.level)
     }
 
-    /// The items, in force in this order.
+    /// The items in their order.
     pub(crate) fn items(&self) -> impl Iterator<Item = &'p Item> + '_ {
         self.items.iter().map(|item| item.value)
     }
 }
 
 impl<'p, T> Single<'p, T> {
-    fn add(&mut self, said: At<&'p Setting<T>>, key: &'static str, violations: &mut Vec<Violation>) {
+    fn add(&mut self, statement: At<&'p Setting<T>>, key: &'static str, violations: &mut Vec<Violation>) {
         if let Some(At { value: Setting { locked: Some(lock), .. }, .. }) = self.value {
-            violations.push(Violation { span: said.value.span, key, what: "says it again", locked: *lock });
+            violations.push(Violation { span: statement.value.span, key, what: "sets it again", locked: *lock });
             return;
         }
-        self.lost.extend(self.value.replace(said));
+        self.overridden.extend(self.value.replace(statement));
     }
 }
 
 impl<T> Default for Single<'_, T> {
     fn default() -> Self {
-        Self { value: None, lost: Vec::new() }
+        Self { value: None, overridden: Vec::new() }
     }
 }
 
 impl<T> Default for Member<'_, T> {
     fn default() -> Self {
-        Self { value: None, lost: Vec::new(), locked: None }
+        Self { value: None, overridden: Vec::new(), locked: None }
     }
 }
 
@@ -191,7 +191,7 @@ fn merge_cache<'p>(levels: &[At<&'p Level>], violations: &mut Vec<Violation>) ->
     for At { level, value } in levels.iter().copied() {
         let Some(CacheStatement { span, fields, replace, locked }) = &value.cache else { continue };
         if let (Some(lock), true) = (lock, *replace) {
-            let what = if fields.is_some() { "replaces it" } else { "turns it off" };
+            let what = if fields.is_some() { "replaces it" } else { "disables it" };
             violations.push(Violation { span: *span, key: "cache", what, locked: lock });
             continue;
         }
@@ -224,7 +224,7 @@ impl<'p> Cache<'p> {
 }
 
 impl<'p, T> Member<'p, T> {
-    /// Whether no lower level may say it again.
+    /// Whether lower levels must not set it again.
     pub(crate) fn is_locked(&self) -> bool {
         self.locked.is_some()
     }
@@ -232,16 +232,16 @@ impl<'p, T> Member<'p, T> {
     fn add(
         &mut self,
         level: OriginLevel,
-        said: Option<&'p Spanned<T>>,
+        statement: Option<&'p Spanned<T>>,
         key: &'static str,
         lock: Option<Span>,
         violations: &mut Vec<Violation>,
     ) {
-        let Some(said) = said else { return };
+        let Some(statement) = statement else { return };
         match self.locked {
-            Some(locked) => violations.push(Violation { span: said.span, key, what: "says it again", locked }),
+            Some(locked) => violations.push(Violation { span: statement.span, key, what: "sets it again", locked }),
             None => {
-                self.lost.extend(self.value.replace(At { level, value: said }));
+                self.overridden.extend(self.value.replace(At { level, value: statement }));
                 self.locked = lock;
             }
         }

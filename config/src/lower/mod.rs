@@ -1,16 +1,16 @@
-//! From what is written to what is run: names resolved, levels merged, values read by core's own parsers.
+//! Converts the configuration to core's settings: resolves names, merges levels, and parses values with core's parsers.
 //!
-//! [`lower`] goes through the parts in the order of the file and collects every mistake.
+//! [`lower`] converts the parts in the order of the file and reports every mistake.
 
 mod hosts;
 pub(crate) mod merge;
 pub(crate) mod operations;
 mod plans;
 mod policies;
-mod promises;
-mod remarks;
+mod route_checks;
 mod routes;
 mod sites;
+mod spec_security;
 mod when;
 mod whole;
 mod witness;
@@ -34,7 +34,7 @@ use crate::model::project::{Otlp, Project};
 use crate::model::upstream::Upstream;
 use crate::place::Span;
 
-/// Lowers a project, as far as it can be.
+/// Lowers a project; parts with mistakes are reported and omitted.
 pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lowered {
     let telemetry = telemetry(project, report);
     let mut upstreams = policies::upstreams(project, report);
@@ -42,15 +42,15 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     plans::plans(project, &mut policies, report);
     let hosts = hosts::Hosts::new(project, report);
     let mut routes = routes::routes(project, &hosts, &mut upstreams, &mut policies, report);
-    // A name that is misspelt leaves its definition unused; that is one mistake, not two.
+    // A misspelt name leaves its definition unused; it is reported only once.
     if !report.has_errors() {
         upstreams.report_unused(report);
         policies.report_unused(report);
     }
-    if project.apis.is_empty() && project.is_whole {
+    if project.apis.is_empty() && project.is_complete {
         report_no_apis(root, report);
     }
-    // The order of the file means nothing, so it must not show in the bundle.
+    // The order of the file has no meaning, so the bundle must not depend on it.
     routes.sort_by(|(a, _), (b, _)| sites::order(a).cmp(&sites::order(b)));
     let (routes, stated): (Vec<_>, Vec<_>) = routes.into_iter().unzip();
     let whole =
@@ -68,7 +68,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     Lowered { gateway, whole, internal_hosts, stated }
 }
 
-/// What the levels of a route say, the highest first; every merge begins with this.
+/// The levels of a route, the highest first.
 pub(crate) fn levels<'p>(
     project: &'p Project,
     upstream: Option<&'p Upstream>,
@@ -81,7 +81,7 @@ pub(crate) fn levels<'p>(
         (OriginLevel::Upstream, upstream.map(|upstream| &upstream.level)),
         (OriginLevel::Api, Some(&api.level)),
     ];
-    // What entries of `operations` say comes before what a route says itself.
+    // The settings of entries of `operations` are above those of the route itself.
     let of_operation = route.between.iter().map(Arc::as_ref).chain([&route.level]);
     let own = of_operation.map(|value| (OriginLevel::Operation, Some(value)));
     above.into_iter().chain(own).filter_map(|(level, value)| Some(At { level, value: value? })).collect()
@@ -105,10 +105,10 @@ fn otlp(written: &Otlp, report: &mut Report) -> Option<OtlpSettings> {
 fn report_no_apis(root: Span, report: &mut Report) {
     report.push(
         Diagnostic::warning(Code::NoApis, root, "the project has no APIs")
-            .why("what is not routed is denied, so the gateway answers 404 to everything")
-            .fix("add `apis:`"),
+            .why("requests that match no route are answered with 404, so the gateway answers every request with 404")
+            .fix("add an API under `apis:` or in `apis/NAME/api.yaml`"),
     );
 }
 
-/// OpenTelemetry's batch processor waits 5 s; a second keeps a person who watches from waiting.
+/// OpenTelemetry's batch processor waits 5 s; with one second, telemetry appears almost immediately.
 const OTLP_INTERVAL_MS_DEFAULT: u64 = 1_000;

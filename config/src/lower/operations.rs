@@ -1,4 +1,4 @@
-//! From the operations of specifications to routes, with what `operations:` and `x-tollgate` say of them.
+//! Converts operations of specifications to routes, with the settings of `operations:` and `x-tollgate`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::openapi::{self, Operation, Spec};
 use crate::place::{Span, Spanned};
 use crate::source::{Entry, Loader, Node, Value};
 
-/// Reads the specifications that APIs name, and gives each API a route for each operation.
+/// Reads the specifications of APIs, and adds a route for each operation.
 pub(crate) fn expand(project: &mut Project, loader: &mut Loader, report: &mut Report) {
     for api in project.apis.iter_mut().filter_map(|(_, api)| api.as_mut()) {
         let Some(written) = &api.spec else { continue };
@@ -29,11 +29,11 @@ fn routes(api: &Api, spec: &Spec, report: &mut Report) -> Vec<Route> {
     }
     let mut overrides = Overrides::new(&api.operations);
     let mut extensions = Extensions::default();
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     let mut routes = Vec::with_capacity(spec.operations().len());
     for operation in spec.operations() {
         let selected = overrides.of(operation);
-        report_disagreements(operation, &selected, &mut told, report);
+        report_conflicts(operation, &selected, &mut reported, report);
         let mut layers: Vec<Arc<Settings>> =
             operation.extensions.iter().filter_map(|node| extensions.settings(node, report)).collect();
         layers.extend(selected.iter().map(|entry| Arc::clone(&entry.settings)));
@@ -43,7 +43,7 @@ fn routes(api: &Api, spec: &Spec, report: &mut Report) -> Vec<Route> {
     routes
 }
 
-/// The route of an operation; none for one that is hidden. The last of the layers counts most.
+/// The route of an operation; none if it is hidden. Later layers have precedence.
 fn route(operation: &Operation, layers: &[Arc<Settings>]) -> Option<Route> {
     if layers.iter().rev().find_map(|layer| layer.hidden) == Some(true) {
         return None;
@@ -70,7 +70,7 @@ fn route(operation: &Operation, layers: &[Arc<Settings>]) -> Option<Route> {
         internal_at: internal.map(|internal| internal.span),
         between: layers.iter().map(|layer| layer.level.clone()).map(Arc::new).collect(),
         level: Level::default(),
-        promise: operation.promise.clone(),
+        requirement: operation.requirement.clone(),
         is_operation: true,
         tags: Arc::clone(&operation.tags),
     })
@@ -82,7 +82,7 @@ struct Selected<'a> {
     settings: Arc<Settings>,
 }
 
-/// The entries of `operations:`, found by what they select by.
+/// The entries of `operations:`, indexed by the property by which they select.
 struct Overrides<'a> {
     entries: Vec<(&'a Override, Arc<Settings>, bool)>,
     by_tag: HashMap<&'a str, Vec<usize>>,
@@ -138,28 +138,26 @@ impl<'a> Overrides<'a> {
             };
             let fix = match meant.filter(|meant| *meant != name.value) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => {
-                    "name an operation, a tag or a path as the specification has it, or remove the entry".to_owned()
-                }
+                None => "write an operation, a tag or a path of the specification, or remove the entry".to_owned(),
             };
             report.push(
                 Diagnostic::error(
                     Code::NothingSelected,
                     name.span,
-                    format!("nothing that is routed has {}", entry.select.told()),
+                    format!("no routed operation matches {}", entry.select.describe()),
                 )
-                .why("an entry that selects nothing is a policy that silently does not run")
+                .why("the settings of an entry that selects nothing have no effect")
                 .fix(fix),
             );
         }
     }
 }
 
-/// Two entries that are as specific as each other must not say different things; of one operation is told.
-fn report_disagreements(
+/// Reports entries that are equally specific and set a key to different values, each pair once.
+fn report_conflicts(
     operation: &Operation,
     selected: &[Selected<'_>],
-    told: &mut HashSet<(Span, Span)>,
+    reported: &mut HashSet<(Span, Span)>,
     report: &mut Report,
 ) {
     for (place, second) in selected.iter().enumerate() {
@@ -167,7 +165,7 @@ fn report_disagreements(
             for theirs in &second.entry.written {
                 let same_key = first.entry.written.iter().find(|ours| ours.key.value == theirs.key.value);
                 let Some(ours) = same_key.filter(|ours| !is_same(&ours.value, &theirs.value)) else { continue };
-                if !told.insert((ours.key.span, theirs.key.span)) {
+                if !reported.insert((ours.key.span, theirs.key.span)) {
                     continue;
                 }
                 let key = &theirs.key.value;
@@ -175,11 +173,11 @@ fn report_disagreements(
                     Diagnostic::error(
                         Code::SelectConflict,
                         theirs.key.span,
-                        format!("two entries say different things of `{key}`, for `{}`", name_of(operation)),
+                        format!("two entries set `{key}` of `{}` to different values", name_of(operation)),
                     )
-                    .why("they are as specific as each other, and the order in the file does not count")
-                    .fix(format!("say `{key}` in an entry that selects the operation"))
-                    .related(ours.key.span, "the other one"),
+                    .why("both entries are equally specific, and the order in the file has no effect")
+                    .fix(format!("set `{key}` in an entry with `select: {{operation: ...}}`, or remove one of them"))
+                    .related(ours.key.span, "the other entry"),
                 );
             }
         }
@@ -193,7 +191,7 @@ fn name_of(operation: &Operation) -> String {
     }
 }
 
-/// Whether two nodes say the same, wherever they stand.
+/// Whether two nodes have the same value, regardless of their places.
 fn is_same(a: &Node, b: &Node) -> bool {
     match (&a.value, &b.value) {
         (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b)),
@@ -205,7 +203,7 @@ fn is_same(a: &Node, b: &Node) -> bool {
     }
 }
 
-/// What `x-tollgate` says, each read once: those of the document are met with every operation.
+/// The decoded `x-tollgate` settings. Each is decoded once, because that of the document applies to every operation.
 #[derive(Default)]
 struct Extensions {
     read: HashMap<*const Node, Option<Arc<Settings>>>,

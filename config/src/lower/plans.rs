@@ -1,4 +1,4 @@
-//! Plans, lowered into the policies whose numbers they replace.
+//! Lowers plans into the policies whose numbers they replace.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::model::project::Project;
 use crate::place::{Span, Spanned};
 use crate::policies::{self, KINDS};
 
-/// Gives each policy the numbers that plans have for it.
+/// Adds the numbers of plans to each policy.
 pub(super) fn plans(project: &Project, definitions: &mut Definitions<NamedPolicy>, report: &mut Report) {
     if let Some((plan, _)) = project.plans.get(PLANS_MAX) {
         report_too_many(plan, report);
@@ -20,7 +20,7 @@ pub(super) fn plans(project: &Project, definitions: &mut Definitions<NamedPolicy
     }
     for (plan, written) in &project.plans {
         for (policy, limit) in written.iter().flat_map(|plan| &plan.limits) {
-            // To have other numbers is no use of a policy: one that is in no list is still reported as unused.
+            // A plan does not count as a use of a policy: a policy in no list is still reported as unused.
             let Some(place) = definitions.look_up(policy, report) else { continue };
             let span = definitions.span(place);
             let Some(named) = definitions.get_mut(place) else { continue };
@@ -31,7 +31,7 @@ pub(super) fn plans(project: &Project, definitions: &mut Definitions<NamedPolicy
     }
 }
 
-/// Warns of numbers for limits that no route charges to a caller whom it has authenticated.
+/// Reports numbers of plans for policies that no route charges after authentication.
 pub(super) fn report_unapplied(project: &Project, whole: &Whole, report: &mut Report) {
     let (mut charged, mut applied) = (BTreeSet::new(), BTreeSet::new());
     for route in whole.routes.iter().map(|route| &route.settings) {
@@ -50,19 +50,19 @@ pub(super) fn report_unapplied(project: &Project, whole: &Whole, report: &mut Re
 }
 
 fn report_never_applies(plan: &Spanned<String>, policy: &Spanned<String>, report: &mut Report) {
-    let what = format!("the numbers of plan `{}` for `{}` never apply", plan.value, policy.value);
+    let what = format!("the limits of plan `{}` for policy `{}` never apply", plan.value, policy.value);
     report.push(
         Diagnostic::warning(Code::PlanNeverApplies, policy.span, what)
             .why(format!("no route authenticates the caller before it charges `{}`", policy.value))
-            .fix("name the limit in `limit` of a route that has `authn`, or remove these numbers"),
+            .fix("list the policy in `limit` of a route that has `authn`, or remove these limits"),
     );
 }
 
 fn report_too_many(plan: &Spanned<String>, report: &mut Report) {
     report.push(
-        Diagnostic::error(Code::TooMany, plan.span, "there are too many plans")
-            .why(format!("there may be {PLANS_MAX}, so that a policy's numbers are found at once"))
-            .fix("let consumers share plans"),
+        Diagnostic::error(Code::TooMany, plan.span, "too many plans")
+            .why(format!("the maximum is {PLANS_MAX}, so that the numbers of a policy are found quickly"))
+            .fix("use one plan for several consumers"),
     );
 }
 
@@ -74,8 +74,8 @@ fn report_no_numbers(policy: &Spanned<String>, defined: Option<Span>, report: &m
             policy.span,
             format!("`{}` has no numbers that a plan can replace", policy.value),
         )
-        .why(format!("a plan has numbers for policies of kind {kinds}"))
-        .fix(format!("name a policy of kind {kinds}, or remove it"))
+        .why(format!("a plan can only replace numbers of policies of kind {kinds}"))
+        .fix(format!("write a policy of kind {kinds}, or remove the entry"))
         .related(defined.unwrap_or(policy.span), "defined here"),
     );
 }

@@ -1,4 +1,4 @@
-//! Upstreams and policies, lowered into core's settings and found by name.
+//! Lowers upstreams and policies to core's settings, and finds them by name.
 
 use std::collections::BTreeMap;
 
@@ -14,19 +14,19 @@ use crate::model::upstream::Upstream;
 use crate::place::{Span, Spanned};
 use crate::policies::WrittenPolicy;
 
-/// Definitions by name; those that could not be lowered are there without a value, so that naming them is no mistake.
+/// Definitions by name; those that could not be lowered have no value, so that their names are not reported as unknown.
 #[derive(Debug)]
 pub(super) struct Definitions<T> {
-    /// What a definition is called, such as "upstream".
+    /// The word for a definition in messages, such as "upstream".
     noun: &'static str,
     unknown: Code,
-    /// Sorted by name. What an API has of its own is named `api.name`, which no other name can be.
+    /// Sorted by name. A definition in an API's file is named `api.name`, which cannot be equal to another name.
     list: Vec<Definition<T>>,
-    /// Whether there are no others; a name that is not known may be defined where nothing could be read.
-    is_whole: bool,
+    /// Whether all definitions could be read; otherwise an unknown name may be defined in an unreadable file.
+    is_complete: bool,
 }
 
-/// Definitions as written, each with its name and perhaps the API it belongs to.
+/// Definitions as written, each list with the API to which it belongs, if any.
 type Scoped<'p, A> = Vec<(Option<&'p str>, &'p Named<A>)>;
 
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(super) fn upstreams(project: &Project, report: &mut Report) -> Definitions<U
     let default = default.map_or(CONNECT_TIMEOUT_MS_DEFAULT, |ms| ms.value);
     let mut all: Scoped<'_, Upstream> = vec![(None, &project.upstreams)];
     all.extend(own(project).map(|(name, api)| (Some(name), &api.upstreams)));
-    Definitions::of("upstream", Code::UnknownUpstream, project.is_whole, &all, |name, upstream| {
+    Definitions::of("upstream", Code::UnknownUpstream, project.is_complete, &all, |name, upstream| {
         lower_upstream(name, upstream, default, report)
     })
 }
@@ -50,7 +50,7 @@ pub(super) fn upstreams(project: &Project, report: &mut Report) -> Definitions<U
 pub(super) fn policies(project: &Project, report: &mut Report) -> Definitions<NamedPolicy> {
     let mut all: Scoped<'_, WrittenPolicy> = vec![(None, &project.policies)];
     all.extend(own(project).map(|(name, api)| (Some(name), &api.policies)));
-    Definitions::of("policy", Code::UnknownPolicy, project.is_whole, &all, |name, definition| {
+    Definitions::of("policy", Code::UnknownPolicy, project.is_complete, &all, |name, definition| {
         let policy = (definition.kind.lower)(&definition.written, report)?;
         Some(NamedPolicy { name: name.into(), policy })
     })
@@ -65,7 +65,7 @@ impl<T> Definitions<T> {
     fn of<A>(
         noun: &'static str,
         unknown: Code,
-        is_whole: bool,
+        is_complete: bool,
         scoped: &Scoped<'_, A>,
         mut lower: impl FnMut(&str, &A) -> Option<T>,
     ) -> Self {
@@ -77,34 +77,34 @@ impl<T> Definitions<T> {
                 list.push(Definition { name: full, span: name.span, value, used: false });
             }
         }
-        // The order of the file means nothing, so it must not show in the bundle.
+        // The order of the file has no meaning, so the bundle must not depend on it.
         list.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { noun, unknown, list, is_whole }
+        Self { noun, unknown, list, is_complete }
     }
 
-    /// The place of the definition of that name, as an API sees it; a name that is not defined is reported.
+    /// The place of the definition with this name in the scope of an API; an unknown name is reported.
     pub(super) fn find(&mut self, name: &Spanned<String>, api: Option<&str>, report: &mut Report) -> Option<usize> {
-        // No name of the project is also one of the API's, so it does not matter which of them is looked for first.
+        // The project and an API cannot both define a name, so the order of the look-ups does not matter.
         let own = || api.and_then(|api| self.place(&qualified(api, &name.value)));
         let found = self.place(&name.value).or_else(own);
         match found {
             Some(place) => self.list[place].used = true,
-            None if self.is_whole => self.report_unknown(name, api, report),
+            None if self.is_complete => self.report_unknown(name, api, report),
             None => {}
         }
         found
     }
 
-    /// The place of the definition of that full name, without using it; a name that is not defined is reported.
+    /// The place of the definition with this full name, which is not marked as used; an unknown name is reported.
     pub(super) fn look_up(&self, name: &Spanned<String>, report: &mut Report) -> Option<usize> {
         let found = self.place(&name.value);
-        if found.is_none() && self.is_whole {
+        if found.is_none() && self.is_complete {
             self.report_unknown(name, None, report);
         }
         found
     }
 
-    /// The definition at a place, to be completed.
+    /// The definition at a place, for changes.
     pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut T> {
         self.list.get_mut(place).and_then(|definition| definition.value.as_mut())
     }
@@ -113,50 +113,50 @@ impl<T> Definitions<T> {
         self.list.binary_search_by(|definition| definition.name.as_str().cmp(name)).ok()
     }
 
-    /// The definition at a place, where it could be lowered.
+    /// The definition at a place, if it could be lowered.
     pub(super) fn get(&self, place: usize) -> Option<&T> {
         self.list.get(place).and_then(|definition| definition.value.as_ref())
     }
 
-    /// All definitions, in the order of their places; complete where nothing was refused.
+    /// All definitions that could be lowered, in the order of their places.
     pub(super) fn all(&self) -> impl Iterator<Item = &T> {
         self.list.iter().filter_map(|definition| definition.value.as_ref())
     }
 
-    /// Where the definition at a place is written.
+    /// The span of the definition at a place.
     pub(super) fn span(&self, place: usize) -> Option<Span> {
         self.list.get(place).map(|definition| definition.span)
     }
 
-    /// Warns of definitions that nothing named.
+    /// Reports definitions that are not used.
     pub(super) fn report_unused(&self, report: &mut Report) {
         for Definition { name, span, used, .. } in &self.list {
             if !used {
                 report.push(
                     Diagnostic::warning(Code::UnusedDefinition, *span, format!("{} `{name}` is not used", self.noun))
-                        .why("a definition does nothing until it is named where it should work")
-                        .fix("name it there, or remove it"),
+                        .why("a definition has no effect unless it is named by an API, a route or the gateway")
+                        .fix("name it where it should apply, or remove it"),
                 );
             }
         }
     }
 
     fn report_unknown(&self, name: &Spanned<String>, api: Option<&str>, report: &mut Report) {
-        let seen = |definition: &'_ Definition<T>| match definition.name.split_once('.') {
+        let is_visible = |definition: &'_ Definition<T>| match definition.name.split_once('.') {
             None => true,
             Some((owner, _)) => api == Some(owner),
         };
         let short = |name: &'_ str| name.find('.').map_or(0, |dot| dot + 1);
-        let known = || self.list.iter().filter(|d| seen(d)).map(|d| &d.name[short(&d.name)..]);
+        let known = || self.list.iter().filter(|d| is_visible(d)).map(|d| &d.name[short(&d.name)..]);
         let meant = if report.is_full() { None } else { closest(&name.value, known()) };
         let fix = match meant {
             Some(known) => format!("did you mean `{known}`?"),
-            None if known().next().is_none() => format!("define it; no {} is defined yet", self.noun),
-            None => format!("define it, or name one of {}", listed(known())),
+            None if known().next().is_none() => format!("define it; the project defines no {} yet", self.noun),
+            None => format!("define it, or use one of {}", listed(known())),
         };
         report.push(
-            Diagnostic::error(self.unknown, name.span, format!("there is no {} `{}`", self.noun, name.value))
-                .why("what is named must be defined")
+            Diagnostic::error(self.unknown, name.span, format!("{} `{}` is not defined", self.noun, name.value))
+                .why("every name that is used must be defined")
                 .fix(fix),
         );
     }
@@ -176,7 +176,7 @@ impl Definitions<NamedPolicy> {
     }
 }
 
-/// What is written of a definition by the name it has in the gateway: `name`, or `api.name`.
+/// The written definition with a name in the gateway: `name`, or `api.name`.
 pub(crate) fn written<'p, T>(
     project: &'p Project,
     name: &str,
@@ -194,7 +194,7 @@ pub(crate) fn written<'p, T>(
     Some((defined, written.as_ref()?))
 }
 
-/// What a definition of an API's own is called in the gateway; names have no dot.
+/// The name in the gateway of a definition in an API's file; names contain no dot.
 pub(super) fn qualified(api: &str, name: &str) -> String {
     format!("{api}.{name}")
 }

@@ -1,4 +1,4 @@
-//! Routes, with everything that the three levels give them merged.
+//! Lowers routes with the merged settings of the three levels.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -15,8 +15,8 @@ use tollgate_core::settings::RouteSettings;
 use super::hosts::{ApiHosts, Hosts};
 use super::merge::{Cache, Single, merge, report_violations};
 use super::policies::Definitions;
-use super::promises::{Asked, Weaknesses};
-use super::remarks::{remarks, report_charged_twice, report_empty};
+use super::route_checks::{check, report_charged_twice, report_empty};
+use super::spec_security::{Required, Weaknesses};
 use super::when::{self, predicates};
 use super::whole::Stated;
 use crate::decode::parsed;
@@ -28,7 +28,7 @@ use crate::model::project::Project;
 use crate::model::upstream::Upstream;
 use crate::place::{Span, Spanned};
 
-/// Lowers all routes of a project; on a conflict or a mistake, what can be lowered is.
+/// Lowers all routes of a project; routes with mistakes are reported and omitted.
 pub(super) fn routes(
     project: &Project,
     hosts: &Hosts,
@@ -69,17 +69,17 @@ struct Lowering<'p, 'w> {
     /// For each policy, its index in the list of its slot.
     slot_indices: Vec<usize>,
     report: &'w mut Report,
-    /// Where an id was first used, and whether that route is internal.
+    /// The place at which an id was first used, and whether that route is internal.
     ids: HashMap<String, (Span, bool)>,
     routes: Vec<(CompiledRoute, Stated)>,
-    /// Routes times the hosts they answer on.
+    /// The sum of the hosts of all routes.
     count: usize,
 }
 
-/// What an API gives to each of its routes.
+/// The settings of an API that apply to its routes.
 struct Context<'p> {
     name: &'p Spanned<String>,
-    /// Its place in the project.
+    /// The index of the API in the project.
     place: usize,
     api: &'p Api,
     hosts: ApiHosts,
@@ -96,7 +96,7 @@ impl<'p> Lowering<'p, '_> {
         let upstream =
             api.upstream.as_ref().and_then(|upstream| self.upstreams.find(upstream, Some(&name.value), self.report));
         self.names(&api.level, Some(&name.value));
-        // Routes are read even where the API has a mistake, so that theirs are found too.
+        // Routes are lowered even if the API has a mistake, so that their mistakes are reported too.
         let has_base = base.is_some();
         let (base, base_segments) = base.unwrap_or_default();
         let (upstream, written_upstream) = (upstream.unwrap_or_default(), self.written_upstream(api));
@@ -107,7 +107,7 @@ impl<'p> Lowering<'p, '_> {
         }
         context.hosts.report_internal(api, self.report);
         weaknesses.report(name, self.report);
-        // What keeps a specification from giving routes is told there.
+        // If a specification has no routes, the reason is reported there.
         if api.routes.is_empty() && api.spec.is_none() {
             report_empty(name, self.report);
         }
@@ -136,9 +136,11 @@ impl<'p> Lowering<'p, '_> {
         let scopes = scopes(route, self.report);
         let internal = route.internal.unwrap_or(context.api.internal);
         let is_limited = !(effective.limit.items.is_empty() && guard_limit.is_empty());
-        remarks(route, &effective, is_limited, self.report);
-        weaknesses
-            .judge(route, &Asked { alternatives: self.credentials(&authn), scopes: &scopes, is_internal: internal });
+        check(route, &effective, is_limited, self.report);
+        weaknesses.compare(
+            route,
+            &Required { alternatives: self.credentials(&authn), scopes: &scopes, is_internal: internal },
+        );
         let cache = effective.cache.as_ref().map(|cache| cache_settings(cache, self.report));
         let (Some(path), true) = (path, has_base) else { return };
         let settings = RouteSettings {
@@ -188,7 +190,7 @@ impl<'p> Lowering<'p, '_> {
         match path.below(&context.base) {
             Ok(path) => Some(path),
             Err(error) => {
-                let what = format!("below the base, {error}");
+                let what = format!("with the base of the API, {error}");
                 if route.is_operation {
                     parsed::not_routed(&route.path, &what, self.report);
                 } else {
@@ -199,7 +201,7 @@ impl<'p> Lowering<'p, '_> {
         }
     }
 
-    /// The id of a route: given, or made of what tells it from the API's other routes.
+    /// The id of a route: as written, or made of methods, path and conditions.
     fn id(&mut self, context: &Context<'_>, route: &Route, methods: &[String], when: &[Predicate]) -> String {
         let own = match &route.id {
             Some(id) => id.value.clone(),
@@ -209,12 +211,13 @@ impl<'p> Lowering<'p, '_> {
         let id = format!("{}.{own}", context.name.value);
         let span = route.id.as_ref().map_or(route.path.span, |id| id.span);
         match self.ids.get(&id) {
-            // Without an id, routes of the same id are in conflict, which is reported as such; unless they answer elsewhere.
+            // Routes without an explicit id that get the same id also match the same requests, which is reported as a conflict,
+            // unless one of them is internal.
             Some((first, other)) if route.id.is_some() || *other != internal => self.report.push(
-                Diagnostic::error(Code::DuplicateRouteId, span, format!("there are two routes `{id}`"))
-                    .why("the id names a route in logs, metrics and traces")
-                    .fix("give one of them another `id`")
-                    .related(*first, "the other one"),
+                Diagnostic::error(Code::DuplicateRouteId, span, format!("duplicate route id `{id}`"))
+                    .why("the id identifies a route in logs, metrics and traces")
+                    .fix("set another `id` on one of them")
+                    .related(*first, "the other route"),
             ),
             Some(_) => {}
             None => {
@@ -224,7 +227,7 @@ impl<'p> Lowering<'p, '_> {
         id
     }
 
-    /// Finds what a level names, whether or not a route is left that it holds for.
+    /// Finds the policies that a level names, also if no route uses them.
     fn names(&mut self, level: &'p Level, api: Option<&str>) {
         let items = |statement: &'p Option<ListStatement>| statement.iter().flat_map(|statement| &statement.items);
         self.guard(items(&level.guard), api);
@@ -234,7 +237,7 @@ impl<'p> Lowering<'p, '_> {
         });
     }
 
-    /// The guards, and the limits that are charged with them.
+    /// The guards, and the limits that are charged in the guard phase.
     fn guard(&mut self, items: impl Iterator<Item = &'p Item>, api: Option<&str>) -> (Vec<usize>, Vec<usize>) {
         let (mut guards, mut limits) = (Vec::new(), Vec::new());
         for name in items.flat_map(|item| &item.names) {
@@ -250,13 +253,13 @@ impl<'p> Lowering<'p, '_> {
         (guards, limits)
     }
 
-    /// The alternatives of `authn`; one that cannot be found as a whole is left out.
+    /// The alternatives of `authn`; those with an unknown policy are omitted.
     fn alternatives(&mut self, items: impl Iterator<Item = &'p Item>, api: Option<&str>) -> Vec<Vec<usize>> {
         let found = items.map(|item| (item, self.named(item, api, Slot::Authn)));
         found.filter(|(item, places)| places.len() == item.names.len()).map(|(_, places)| places).collect()
     }
 
-    /// Finds the policies of an item; one of another slot's kind is reported.
+    /// Finds the policies of an item; policies of another slot are reported.
     fn named(&mut self, item: &Item, api: Option<&str>, slot: Slot) -> Vec<usize> {
         let mut places = Vec::with_capacity(item.names.len());
         for name in &item.names {
@@ -275,10 +278,10 @@ impl<'p> Lowering<'p, '_> {
             Diagnostic::error(
                 Code::WrongPolicyKind,
                 name.span,
-                format!("`{}` cannot be used in `{}`", name.value, slot.key()),
+                format!("policy `{}` cannot be listed in `{}`", name.value, slot.key()),
             )
-            .why(format!("`{}` takes {}", slot.key(), taken_by(slot)))
-            .fix(format!("name {}", taken_by(slot)))
+            .why(format!("`{}` takes {}", slot.key(), allowed_policies(slot)))
+            .fix(format!("name {}", allowed_policies(slot)))
             .related(defined, "defined here"),
         );
     }
@@ -289,10 +292,10 @@ impl<'p> Lowering<'p, '_> {
             Diagnostic::error(
                 Code::WrongPolicyKind,
                 name.span,
-                format!("`{}` counts by caller, who is not known in `guard`", name.value),
+                format!("limit `{}` counts by consumer, which is unknown in `guard`", name.value),
             )
-            .why("guards run before the caller is authenticated")
-            .fix("name a limit with `by: address`, or name this one in `limit`")
+            .why("guards run before authentication")
+            .fix("name a limit with `by: address`, or list this one in `limit`")
             .related(defined, "defined here"),
         );
     }
@@ -303,7 +306,7 @@ impl<'p> Lowering<'p, '_> {
         places.iter().map(|place| Place::new(index(place))).collect()
     }
 
-    /// Where each alternative of a route looks for credentials.
+    /// The places from which each alternative of a route reads credentials.
     fn credentials(&self, authn: &[Vec<usize>]) -> Vec<Vec<CredentialPlace<'_>>> {
         let of_policy = |place: &usize| self.policies.get(*place)?.policy.uses().credential;
         authn.iter().map(|places| places.iter().filter_map(of_policy).collect()).collect()
@@ -311,15 +314,15 @@ impl<'p> Lowering<'p, '_> {
 
     fn report_count(&mut self, route: &Route) {
         self.report.push(
-            Diagnostic::error(Code::TooMany, route.span, "there are too many routes")
-                .why(format!("routes times the hosts they answer on may be {ROUTES_MAX}"))
-                .fix("use a host pattern, or split the gateway"),
+            Diagnostic::error(Code::TooMany, route.span, "too many routes")
+                .why(format!("each route counts once for each of its hosts, and the maximum is {ROUTES_MAX}"))
+                .fix("use host patterns, or split the gateway into several"),
         );
     }
 }
 
-/// The policies that the list of a slot takes, to be named in a message.
-fn taken_by(slot: Slot) -> String {
+/// The policies that can be listed in a slot, for messages.
+fn allowed_policies(slot: Slot) -> String {
     let kinds = slot.kinds().iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" or ");
     match slot {
         Slot::Guard => format!("a policy of kind {kinds}, or a limit with `by: address`"),
@@ -327,7 +330,7 @@ fn taken_by(slot: Slot) -> String {
     }
 }
 
-/// The nearest that is said.
+/// The time limit of the lowest level that sets it.
 fn timeout_ms(timeout: &Single<'_, Timeout>) -> Option<u64> {
     match timeout.value.map_or(Timeout::Millis(TIMEOUT_MS_DEFAULT), |at| at.value.value) {
         Timeout::Unbounded => None,
@@ -337,7 +340,7 @@ fn timeout_ms(timeout: &Single<'_, Timeout>) -> Option<u64> {
 
 fn cache_settings(cache: &Cache<'_>, report: &mut Report) -> CacheSettings {
     let names = cache.vary.value.iter().flat_map(|at| &at.value.value);
-    let mut vary: Vec<String> = names.filter_map(|name| parsed::watched_field(name, report)).collect();
+    let mut vary: Vec<String> = names.filter_map(|name| parsed::compared_field(name, report)).collect();
     vary.sort_unstable();
     vary.dedup();
     let key_query = cache.key_query.value.map(|at| {
@@ -354,7 +357,7 @@ fn cache_settings(cache: &Cache<'_>, report: &mut Report) -> CacheSettings {
     }
 }
 
-/// The scopes of a route, sorted: all of them are needed, so their order means nothing.
+/// The scopes of a route, sorted: all of them are required, so their order has no meaning.
 fn scopes(route: &Route, report: &mut Report) -> Vec<String> {
     let mut scopes: Vec<String> = route.scopes.iter().filter_map(|scope| parsed::scope(scope, report)).collect();
     scopes.sort_unstable();
@@ -365,5 +368,5 @@ fn title(methods: &[String], path: &str) -> String {
     if methods.is_empty() { format!("* {path}") } else { format!("{} {path}", methods.join(",")) }
 }
 
-/// Routes times hosts: twice the largest gateway that is planned for.
+/// The maximum number of routes times hosts: twice that of the largest expected gateway.
 const ROUTES_MAX: usize = 200_000;

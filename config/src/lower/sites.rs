@@ -1,4 +1,4 @@
-//! The split by host: for each host pattern its routes, with the upstreams and policies they name and no others.
+//! Splits the gateway by host: each host pattern gets its routes, with only the upstreams and policies that they name.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use tollgate_core::settings::{RouteSettings, SiteSettings};
 
 use crate::lower::{CompiledRoute, Whole};
 
-/// The order of routes in a bundle; it decides nothing, but it must depend on the routes alone.
+/// The order of routes in a bundle. It has no effect on requests, but must depend only on the routes.
 pub(super) fn order(route: &CompiledRoute) -> (&[HostPattern], &str, &[String], &str) {
     let CompiledRoute { hosts, settings, .. } = route;
     (hosts, settings.path.as_str(), &settings.methods, &settings.id)
@@ -37,7 +37,7 @@ pub(super) fn covering(host: &HostPattern) -> Vec<HostPattern> {
     all
 }
 
-/// A site being filled: places in the whole gateway become places in the site.
+/// Builds a site: indices in the whole gateway become indices in the site.
 struct Site<'w> {
     whole: &'w Whole,
     settings: SiteSettings,
@@ -65,7 +65,7 @@ impl Site<'_> {
     }
 }
 
-/// Where the policies of one slot went: from their places in the whole gateway to those in the site.
+/// Maps the indices of the policies of one slot in the whole gateway to those in the site.
 #[derive(Default)]
 struct Moved(BTreeMap<usize, usize>);
 

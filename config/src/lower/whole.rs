@@ -1,4 +1,4 @@
-//! A lowered gateway: what there is to list, to count, to prove and to encode.
+//! A lowered gateway, for listing, counting, proving and encoding.
 
 use std::sync::Arc;
 
@@ -9,23 +9,23 @@ use tollgate_core::settings::{GatewaySettings, RouteSettings};
 
 use crate::place::Span;
 
-/// A whole project in core's terms.
+/// A project converted to core's settings.
 #[derive(Debug)]
 pub struct Lowered {
-    /// Settings of the gateway as a whole; `None` where one of them has a mistake, which is reported.
+    /// The settings of the gateway; `None` if one of them has a mistake, which is reported.
     pub gateway: Option<GatewaySettings>,
-    /// The whole gateway, as far as it could be lowered.
+    /// The routes, policies and upstreams that could be lowered.
     pub whole: Whole,
-    /// The host patterns that answer only callers inside, sorted.
+    /// The host patterns for internal callers, sorted.
     pub internal_hosts: Vec<HostPattern>,
-    /// For each of the routes, what its levels state.
+    /// For each route, which settings are written explicitly.
     pub stated: Vec<Stated>,
 }
 
 /// Routes, policies and upstreams of a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Whole {
-    /// Every route once, with everything that its levels gave it.
+    /// Every route once, with the merged settings of its levels.
     pub routes: Vec<CompiledRoute>,
     /// The policies, by name.
     pub policies: Policies,
@@ -33,37 +33,37 @@ pub struct Whole {
     pub upstreams: Vec<UpstreamSettings>,
 }
 
-/// A route, with what a bundle does not hold in it.
+/// A route, with information that is not part of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompiledRoute {
-    /// The host patterns it answers on, the most specific first.
+    /// The host patterns of the route, the most specific first.
     pub hosts: Vec<HostPattern>,
-    /// Its settings; they name upstream and policies by their places in [`Whole`].
+    /// The settings; they refer to the upstream and to policies by index in [`Whole`].
     pub settings: RouteSettings,
-    /// The tags that its specification gives it.
+    /// The tags of its operation in the specification.
     pub tags: Arc<[String]>,
-    /// Where it is written.
+    /// The place at which the route is written.
     pub span: Span,
-    /// Where it is in what was written.
+    /// The position of the route in the project.
     pub written: WrittenRoute,
 }
 
-/// Where a route is in what was written.
+/// The position of a route in the project as written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WrittenRoute {
-    /// The API, in the order of the project.
+    /// The index of the API in the project.
     pub api: usize,
-    /// The route, in the order of the API.
+    /// The index of the route in the API.
     pub route: usize,
 }
 
-/// What the levels of a route state and its settings do not show.
+/// Which settings of a route are written explicitly, which the merged settings do not show.
 #[derive(Clone, Copy, Debug)]
 pub struct Stated {
-    /// Whether any level states who may call it.
+    /// Whether any level sets `authn`.
     pub authn: bool,
-    /// Whether its API or the route itself does.
+    /// Whether its API or the route itself sets `authn`.
     pub authn_here: bool,
-    /// Whether its API or the route itself states which limits hold.
+    /// Whether its API or the route itself sets `limit`.
     pub limit_here: bool,
 }

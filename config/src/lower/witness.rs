@@ -1,26 +1,26 @@
-//! Requests to show: what makes a finding true, in a form that can be sent.
+//! Witnesses: example requests that demonstrate a finding and can be sent.
 
 use std::fmt;
 
 use tollgate_core::route::{HostPattern, Predicate, Subject, Test};
 
-/// A request that shows a finding.
+/// An example request that demonstrates a finding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Witness {
-    /// Its method.
+    /// The method.
     pub method: String,
-    /// Its host.
+    /// The host.
     pub host: String,
-    /// Its path, in canonical form.
+    /// The path, in canonical form.
     pub path: String,
-    /// Its query, without the question mark.
+    /// The query, without the question mark.
     pub query: Option<String>,
-    /// Its header fields, but for `Host`.
+    /// The header fields, except `Host`.
     pub fields: Vec<(String, String)>,
 }
 
 impl Witness {
-    /// A request for this method, host and path that meets the predicates.
+    /// A request with this method, host and path that meets the predicates.
     #[must_use]
     pub fn new(method: &str, host: &HostPattern, path: impl Into<String>, when: &[Predicate]) -> Self {
         let method = if method.is_empty() { "GET" } else { method }.to_owned();
@@ -31,14 +31,14 @@ impl Witness {
         witness
     }
 
-    /// The URL; by HTTPS, which decides nothing.
+    /// The URL of the request. The scheme is always HTTPS; it does not affect routing.
     #[must_use]
     pub fn url(&self) -> String {
         let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
         format!("https://{}{}{query}", self.host, self.path)
     }
 
-    /// A command line that sends it.
+    /// A `curl` command line that sends the request.
     #[must_use]
     pub fn curl(&self) -> String {
         let method = match self.method.as_str() {
@@ -76,7 +76,7 @@ impl fmt::Display for Witness {
     }
 }
 
-/// A host of the pattern.
+/// A host that the pattern matches.
 pub(crate) fn host_of(pattern: &HostPattern) -> String {
     match pattern {
         HostPattern::Exact(name) => name.to_string(),
@@ -86,11 +86,11 @@ pub(crate) fn host_of(pattern: &HostPattern) -> String {
 }
 
 fn field(name: &str, value: &str) -> String {
-    // This is how curl is told to send a field without a value.
+    // With a semicolon, curl sends a field without a value.
     if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") }
 }
 
-/// The text as one word of a shell.
+/// The text quoted as one word for a shell.
 fn quoted(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:%@+,=".contains(&b);
     if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }

@@ -1,4 +1,4 @@
-//! `apis:`, what the gateway offers and how it guards it.
+//! `apis:`, the APIs and their routes.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::when::When;
 use crate::decode::{self, Fields, Named};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
-use crate::openapi::Promise;
+use crate::openapi::SecurityRequirement;
 use crate::place::{Span, Spanned};
 use crate::policies::WrittenPolicy;
 use crate::source::Node;
@@ -30,18 +30,18 @@ pub(crate) struct Api {
     pub(crate) spec: Option<Spanned<String>>,
     pub(crate) overlays: Vec<Spanned<String>>,
     pub(crate) operations: Vec<Override>,
-    /// The routes as written, and then those of the operations.
+    /// The routes as written, followed by those of the operations.
     pub(crate) routes: Vec<Route>,
-    /// Upstreams that only this API sees.
+    /// Upstreams that are visible only to this API.
     pub(crate) upstreams: Named<Upstream>,
-    /// Policies that only this API sees.
+    /// Policies that are visible only to this API.
     pub(crate) policies: Named<WrittenPolicy>,
 }
 
 /// One route as written.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
-    /// Where the route stands in its list.
+    /// The place of the route in its list.
     pub(crate) span: Span,
     pub(crate) path: Spanned<String>,
     pub(crate) methods: Option<Vec<Spanned<String>>>,
@@ -51,18 +51,18 @@ pub(crate) struct Route {
     pub(crate) cost: Option<Spanned<u32>>,
     pub(crate) internal: Option<bool>,
     pub(crate) internal_at: Option<Span>,
-    /// What is said of the route between its API and itself, the highest first.
+    /// The settings between those of the API and those of the route itself, the highest level first.
     pub(crate) between: Vec<Arc<Level>>,
     pub(crate) level: Level,
-    /// What the specification promises about its callers, for a route that is an operation.
-    pub(crate) promise: Option<Arc<Promise>>,
+    /// The security requirement of the specification, for a route of an operation.
+    pub(crate) requirement: Option<Arc<SecurityRequirement>>,
     pub(crate) is_operation: bool,
     /// The operation's tags.
     pub(crate) tags: Arc<[String]>,
 }
 
 impl Api {
-    /// Reads an API within `tollgate.yaml`.
+    /// Decodes an API in `tollgate.yaml`.
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, &tables::API, format!("API `{}`", name.value), name.span, report)?;
         let api = Self::members(&mut fields, report);
@@ -70,7 +70,7 @@ impl Api {
         Some(api)
     }
 
-    /// Reads the root of an API's own file.
+    /// Decodes the root of an API's own file.
     pub(crate) fn decode_file(name: &Spanned<String>, root: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(root, &tables::API_FILE, format!("API `{}`", name.value), name.span, report)?;
         format_version(&mut fields, report);
@@ -141,14 +141,14 @@ impl Route {
             internal_at,
             between: Vec::new(),
             level,
-            promise: None,
+            requirement: None,
             is_operation: false,
             tags: Arc::new([]),
         })
     }
 }
 
-/// Reports an API without anything that it answers, and what means nothing without a specification.
+/// Reports an API without routes, and keys that have no meaning without a specification.
 fn check_source(fields: &Fields<'_>, report: &mut Report) {
     if fields.key_span("spec").is_some() {
         return;
@@ -156,8 +156,8 @@ fn check_source(fields: &Fields<'_>, report: &mut Report) {
     for key in ["overlays", "operations"] {
         if let Some(span) = fields.key_span(key) {
             report.push(
-                Diagnostic::error(Code::MissingKey, span, format!("there is `{key}`, but no `spec`"))
-                    .why("it is about the operations of a specification")
+                Diagnostic::error(Code::MissingKey, span, format!("`{key}` is set without `spec`"))
+                    .why("it applies to the operations of a specification")
                     .fix("add `spec:` with the path of an OpenAPI document"),
             );
         }
@@ -169,23 +169,23 @@ fn check_source(fields: &Fields<'_>, report: &mut Report) {
                 fields.at(),
                 format!("{} has neither `routes` nor `spec`", fields.owner()),
             )
-            .why("what is not routed is refused, so it would answer nothing")
+            .why("requests that match no route are answered with 404, so the API would have no effect")
             .fix("add `routes:`, or `spec:` with the path of an OpenAPI document"),
         );
     }
 }
 
-/// Hosts of one list: ten times the hosts of the largest gateway that is planned for.
+/// The maximum number of hosts in a list: ten times those of the largest expected gateway.
 pub(crate) const HOSTS_MAX: usize = 10_000;
 
-/// Methods of one route: more than are registered and in use.
+/// The maximum number of methods of a route: more than are registered and in use.
 pub(crate) const METHODS_MAX: usize = 32;
 
-/// Overlays of one specification.
+/// The maximum number of overlays of a specification.
 pub(crate) const OVERLAYS_MAX: usize = 32;
 
-/// Scopes of one route or key.
+/// The maximum number of scopes of a route or key.
 pub(crate) const SCOPES_MAX: usize = 64;
 
-/// More than any burst that people set.
+/// The maximum cost of a request: more than any usual burst.
 pub(crate) const COST_MAX: u32 = 1_000_000;

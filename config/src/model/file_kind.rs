@@ -1,33 +1,33 @@
-//! The kinds of files that people write.
+//! The kinds of files in the configuration format.
 
 use serde_json::Value;
 
 use super::tables;
 use crate::schema::{Document, Object};
 
-/// A kind of file of the authoring format.
+/// A kind of file in the configuration format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileKind {
-    /// The project.
+    /// The project file.
     Project,
-    /// One API.
+    /// The file of one API.
     Api,
     /// Policies of the project.
     Policies,
     /// Plans of the project.
     Plans,
-    /// What an environment gives.
+    /// The values of an environment.
     Environment,
     /// Policy tests.
     Test,
     /// Consumers and keys for local use.
     Fixtures,
-    /// What platforms charge.
+    /// The prices of platforms.
     Prices,
 }
 
 impl FileKind {
-    /// All kinds, the project first.
+    /// All kinds, the project file first.
     pub const ALL: &[Self] = &[
         Self::Project,
         Self::Api,
@@ -54,7 +54,7 @@ impl FileKind {
         }
     }
 
-    /// Where such a file stands in a project's folder; words in `<>` are for the author to choose.
+    /// The path of such a file in a project's folder; `<...>` is a name of the author's choice.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ impl FileKind {
         }
     }
 
-    /// What the file of its JSON Schema is called.
+    /// The name of the file with its JSON Schema.
     #[must_use]
     pub fn schema_file(self) -> &'static str {
         match self {
@@ -84,14 +84,14 @@ impl FileKind {
         }
     }
 
-    /// Its JSON Schema (2020-12).
+    /// The JSON Schema (2020-12) of such files.
     #[must_use]
     pub fn schema(self) -> Value {
         let document = Document { name: self.name(), title: self.path(), takes_values: self.takes_values() };
         document.schema(self.root())
     }
 
-    /// Its JSON Schema as the text of a file.
+    /// The JSON Schema as the text of a file.
     #[must_use]
     pub fn schema_text(self) -> String {
         format!("{:#}\n", self.schema())
@@ -111,7 +111,7 @@ impl FileKind {
         }
     }
 
-    /// Whether `${value.NAME}` may stand in it.
+    /// Whether such a file may contain `${value.NAME}`.
     pub(crate) fn takes_values(self) -> bool {
         match self {
             Self::Project | Self::Api | Self::Policies | Self::Plans => true,

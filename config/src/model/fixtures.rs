@@ -26,7 +26,7 @@ pub(crate) struct Key {
     pub(crate) revoked: bool,
 }
 
-/// Reads the root of a fixtures file.
+/// Decodes the root of a fixtures file.
 pub(crate) fn decode(root: &Node, report: &mut Report) -> Option<Vec<Consumer>> {
     let mut fields = Fields::open(root, &tables::FIXTURES, "the file", root.span, report)?;
     format_version(&mut fields, report);
@@ -48,7 +48,7 @@ impl Consumer {
 }
 
 impl Key {
-    /// Reads a key alone, or a mapping with what is known of it.
+    /// Decodes a key as a string, or as a mapping with its properties.
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
         if matches!(node.value, Value::Text(_)) {
             let key = decode::text(node, report)?;

@@ -1,4 +1,4 @@
-//! What can be said at each of the three levels: gateway, API and route.
+//! The settings of each of the three levels: gateway, API and route.
 
 use serde::Serialize;
 use tollgate_core::cache::CacheCredentials;
@@ -10,7 +10,7 @@ use crate::place::{Span, Spanned};
 use crate::schema::Object;
 use crate::source::{Node, Value};
 
-/// The settings that the levels share; merged from gateway over API to operation.
+/// The settings that exist on all levels; they are merged from gateway to API to operation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Level {
     pub(crate) guard: Option<ListStatement>,
@@ -21,11 +21,11 @@ pub(crate) struct Level {
     pub(crate) body_limit: Option<Setting<u64>>,
 }
 
-/// Who gives a setting its value.
+/// The origin of a setting's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OriginLevel {
-    /// Nobody: it is Tollgate's default.
+    /// Tollgate's default.
     Default,
     /// `gateway:`.
     Gateway,
@@ -41,28 +41,28 @@ pub enum OriginLevel {
     Plan,
 }
 
-/// A single value that a level gives.
+/// A single value that a level sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Setting<T> {
     pub(crate) value: T,
     pub(crate) span: Span,
-    /// Where it is said that no lower level may say it again.
+    /// The place of `locked: true`: lower levels may not set it again.
     pub(crate) locked: Option<Span>,
 }
 
-/// What a level says about a phase's list of policies.
+/// The statement of a level about a phase's list of policies.
 #[derive(Clone, Debug)]
 pub(crate) struct ListStatement {
     pub(crate) span: Span,
-    /// The items; empty where the level says `none`.
+    /// The items; empty for `none`.
     pub(crate) items: Vec<Item>,
-    /// Whether the list takes the place of the higher levels' lists; `None` where it does not say.
+    /// Whether the list replaces those of higher levels; `None` if it is not set.
     pub(crate) replace: Option<bool>,
-    /// Where it is said that no lower level may take the list away.
+    /// The place of `locked: true`: lower levels may not replace the list.
     pub(crate) locked: Option<Span>,
 }
 
-/// Policies that count as one in a list: one of them, or in `authn` several that must all let the caller in.
+/// One item of a list of policies: a single policy, or in `authn` several that must all accept the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) span: Span,
@@ -74,27 +74,27 @@ impl Item {
         Self { span: name.span, names: vec![name] }
     }
 
-    /// Whether both name the same policies.
+    /// Whether both items name the same policies.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.names.len() == other.names.len()
             && self.names.iter().all(|name| other.names.iter().any(|known| known.value == name.value))
     }
 
-    /// The names for people, such as `keys + signature`.
+    /// The names for messages, such as `keys + signature`.
     pub(crate) fn title(&self) -> String {
         self.names.iter().map(|name| name.value.as_str()).collect::<Vec<_>>().join(" + ")
     }
 }
 
-/// What a level says about caching.
+/// The statement of a level about caching.
 #[derive(Clone, Debug)]
 pub(crate) struct CacheStatement {
     pub(crate) span: Span,
-    /// The members given, the others come from the higher level; `None` where nothing is cached.
+    /// The members that are set, while the others are those of the higher level; `None` if nothing is cached.
     pub(crate) fields: Option<CacheFields>,
-    /// Whether what higher levels say is forgotten.
+    /// Whether the statements of higher levels are ignored.
     pub(crate) replace: bool,
-    /// Where it is said that no lower level may say these members again.
+    /// The place of `locked: true`: lower levels may not set these members again.
     pub(crate) locked: Option<Span>,
 }
 
@@ -107,7 +107,7 @@ pub(crate) struct CacheFields {
     pub(crate) key_query: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
-/// A time limit, or that there is none.
+/// A time limit, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timeout {
     Unbounded,
@@ -155,7 +155,7 @@ fn locked(fields: &mut Fields<'_>, report: &mut Report) -> Option<Span> {
     fields.optional("locked", report, decode::boolean).filter(|locked| *locked).and(span)
 }
 
-/// A duration that something may take, or `none`.
+/// A time limit, or `none`.
 pub(crate) fn timeout(node: &Node, report: &mut Report) -> Option<Timeout> {
     if is_none(node) {
         return Some(Timeout::Unbounded);
@@ -187,16 +187,16 @@ fn authn_statement(node: &Node, report: &mut Report) -> Option<ListStatement> {
             let any = fields.optional("any", report, alternatives);
             let all = fields.optional("all", report, together);
             let statement = rest_of_list(&mut fields, span, report);
-            let is_whole = fields.check_rules(report);
+            let is_valid = fields.check_rules(report);
             fields.finish(report);
             let items = any.or_else(|| all.map(|item| vec![item]));
-            Some(ListStatement { items: items.filter(|_| is_whole)?, ..statement })
+            Some(ListStatement { items: items.filter(|_| is_valid)?, ..statement })
         }
         _ => short_list(node, "any", alternatives, report),
     }
 }
 
-/// What stands beside the list in a mapping.
+/// The other keys beside the list in a mapping.
 fn rest_of_list(fields: &mut Fields<'_>, span: Span, report: &mut Report) -> ListStatement {
     let replace = fields.optional("replace", report, decode::boolean);
     ListStatement { span, items: Vec::new(), replace, locked: locked(fields, report) }
@@ -217,8 +217,8 @@ fn short_list(
         Value::Text(_) => vec![Item::one(decode::text(node, report)?)],
         Value::List(_) => read(node, report)?,
         _ => {
-            let fix = format!("write a policy's name, `[a, b]`, `{{{key}: [a, b]}}` or `none`");
-            return decode::mistyped(node, "names of policies", &fix, report);
+            let fix = format!("write the name of a policy, `[a, b]`, `{{{key}: [a, b]}}` or `none`");
+            return decode::mistyped(node, "the names of policies", &fix, report);
         }
     };
     Some(ListStatement { span, items, replace: None, locked: None })
@@ -229,7 +229,7 @@ fn names(node: &Node, report: &mut Report) -> Option<Vec<Item>> {
     Some(names.into_iter().map(Item::one).collect())
 }
 
-/// Names, and policies that count as one: `[a, {all: [b, c]}]`.
+/// A list of names and of groups whose policies must all accept the caller: `[a, {all: [b, c]}]`.
 fn alternatives(node: &Node, report: &mut Report) -> Option<Vec<Item>> {
     let Value::List(items) = &node.value else { return names(node, report) };
     if items.iter().all(|item| !matches!(item.value, Value::Map(_))) {
@@ -292,13 +292,13 @@ fn cache_statement(node: &Node, report: &mut Report) -> Option<CacheStatement> {
     Some(CacheStatement { span, fields: Some(cache), replace, locked })
 }
 
-/// Policies in one list: each of them costs every request a look-up or a charge.
+/// The maximum number of policies in a list: each of them costs every request a look-up or a charge.
 pub(crate) const POLICIES_MAX: usize = 32;
 
-/// Request fields of a cache key.
+/// The maximum number of request fields in a cache key.
 pub(crate) const VARY_MAX: usize = 16;
 
-/// Query parameters of a cache key.
+/// The maximum number of query parameters in a cache key.
 pub(crate) const QUERY_MAX: usize = 64;
 
 fn is_none(node: &Node) -> bool {

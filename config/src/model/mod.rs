@@ -1,7 +1,8 @@
-//! What a project says, as written: types with the place of every part, before anything is resolved or merged.
+//! The configuration as it is written: types with the place of every part, before names are resolved and levels merged.
 //!
-//! [`project`] is the whole; `tables` has the keys of every part, by which `decode` turns nodes into them. Everything that core has a type for (hosts, paths, keys)
-//! stays text here and is read by core's own parser when it is lowered, so that there is one reader of each.
+//! [`project`] is the root; `tables` has the keys of every part, by which `decode` converts nodes to these types. Values
+//! for which core has a type (hosts, paths, keys) are strings here. Core's parsers read them during lowering, so that
+//! there is one parser for each.
 
 pub(crate) mod api;
 mod file_kind;

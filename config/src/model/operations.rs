@@ -1,4 +1,4 @@
-//! `operations:`, what a project says of the operations of a specification.
+//! `operations:`, the settings of a project for operations of a specification.
 
 use super::api::{COST_MAX, METHODS_MAX, SCOPES_MAX};
 use super::level::Level;
@@ -13,19 +13,19 @@ use crate::source::{Entry, Node, Value};
 pub(crate) struct Override {
     pub(crate) select: Select,
     pub(crate) settings: Settings,
-    /// What it says, key by key, to be compared with what others say.
+    /// The entry by key, to be compared with other entries.
     pub(crate) written: Vec<Entry>,
 }
 
-/// The operations that an entry is about.
+/// The operations that an entry selects.
 #[derive(Clone, Debug)]
 pub(crate) struct Select {
     pub(crate) by: By,
-    /// Only those with one of these methods.
+    /// Only operations with one of these methods.
     pub(crate) methods: Option<Vec<Spanned<String>>>,
 }
 
-/// What operations are selected by.
+/// The property by which operations are selected.
 #[derive(Clone, Debug)]
 pub(crate) enum By {
     Tag(Spanned<String>),
@@ -33,7 +33,7 @@ pub(crate) enum By {
     Operation(Spanned<String>),
 }
 
-/// What can be said of operations, in the project or as `x-tollgate` in the specification.
+/// The settings for operations, in the project or as `x-tollgate` in the specification.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) scopes: Vec<Spanned<String>>,
@@ -59,7 +59,7 @@ impl Override {
 }
 
 impl Settings {
-    /// Reads an `x-tollgate` of a specification.
+    /// Decodes an `x-tollgate` of a specification.
     pub(crate) fn decode(node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, &tables::EXTENSION, "`x-tollgate`", node.span, report)?;
         let settings = Self::members(&mut fields, report);
@@ -96,7 +96,7 @@ impl Select {
         let by_operation = fields.key_span("operation").is_some();
         fields.finish(report);
         if named != 1 || (has_method && by_operation) {
-            report_unclear(node.span, report);
+            report_ambiguous(node.span, report);
             return None;
         }
         let by = match (operation, tag, path) {
@@ -108,7 +108,7 @@ impl Select {
         (methods.is_some() == has_method).then_some(Self { by, methods })
     }
 
-    /// How specific it is: what is more specific counts more.
+    /// How specific the selection is: settings of the entry with the higher rank have precedence.
     pub(crate) fn rank(&self) -> u8 {
         let by = match self.by {
             By::Tag(_) => 0,
@@ -118,8 +118,8 @@ impl Select {
         by + u8::from(self.methods.is_some())
     }
 
-    /// What it selects by, as people say it.
-    pub(crate) fn told(&self) -> String {
+    /// Describes the selection for messages.
+    pub(crate) fn describe(&self) -> String {
         let by = match &self.by {
             By::Tag(tag) => format!("the tag `{}`", tag.value),
             By::Path(path) => format!("the path `{}`", path.value),
@@ -134,10 +134,10 @@ impl Select {
     }
 }
 
-fn report_unclear(span: Span, report: &mut Report) {
+fn report_ambiguous(span: Span, report: &mut Report) {
     report.push(
-        Diagnostic::error(Code::MissingKey, span, "`select` has to name an operation, a tag or a path")
-            .why("which operations are meant cannot be known")
-            .fix("write one of `{operation: listPets}`, `{tag: pets}` and `{method: [POST], path: /pets}`"),
+        Diagnostic::error(Code::MissingKey, span, "`select` must name either an operation, a tag or a path")
+            .why("the selected operations are ambiguous; `method` can be combined with a tag or a path")
+            .fix("write a selection such as `{operation: listPets}`, `{tag: pets}` or `{method: [POST], path: /pets}`"),
     );
 }

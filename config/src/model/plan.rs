@@ -1,4 +1,4 @@
-//! `plans:`, what consumers of a plan have in place of a policy's own numbers.
+//! `plans:`, the numbers that replace those of policies for the consumers of a plan.
 
 use super::project::format_version;
 use crate::decode::{self, Fields, Named, RATE};
@@ -11,7 +11,7 @@ use crate::source::{Entry, Node, Value};
 /// One plan as written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
-    /// The policies that it has other numbers for; a policy of an API's own is named `api.policy`.
+    /// The numbers by policy; a policy that is defined in an API's file is named `api.policy`.
     pub(crate) limits: Vec<(Spanned<String>, PlanLimit)>,
 }
 
@@ -24,7 +24,7 @@ impl Plan {
     }
 }
 
-/// Reads the root of a file in `plans/`.
+/// Decodes the root of a file in `plans/`.
 pub(crate) fn decode_plans(root: &Node, report: &mut Report) -> Named<Plan> {
     let Some(mut fields) = Fields::open(root, &tables::PLANS_FILE, "the file", root.span, report) else {
         return Named::new();
@@ -37,7 +37,12 @@ pub(crate) fn decode_plans(root: &Node, report: &mut Report) -> Named<Plan> {
 
 fn limits(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, PlanLimit)>> {
     let Value::Map(entries) = &node.value else {
-        return decode::mistyped(node, "a mapping of policies", "write `{policy: {rate: 100/s}}`", report);
+        return decode::mistyped(
+            node,
+            "a mapping from policies to limits",
+            "write a mapping such as `{policy: {rate: 100/s}}`",
+            report,
+        );
     };
     let named = |Entry { key, value }: &Entry| Some((key.clone(), limit(key, value, report)?));
     Some(entries.iter().filter_map(named).collect())

@@ -1,4 +1,4 @@
-//! `prices.yaml`: what platforms charge.
+//! `prices.yaml`: the prices of platforms.
 
 use std::collections::BTreeMap;
 
@@ -17,32 +17,32 @@ use crate::source::{Node, Value};
 pub struct Prices {
     /// The currency, such as `USD`.
     pub currency: String,
-    /// The day from which the prices are.
+    /// The date of the prices.
     pub as_of: String,
-    /// The prices of each target that it has.
+    /// The prices of each target in the list.
     pub targets: BTreeMap<Target, TargetPrices>,
 }
 
-/// What one platform charges, and what is assumed of a request.
+/// The prices of one platform, and the assumptions about a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetPrices {
-    /// Where the prices are from.
+    /// The source of the prices.
     pub source: Option<String>,
-    /// The time of a processor that one request takes, in milliseconds.
+    /// The CPU time of one request, in milliseconds.
     pub cpu_ms: u64,
-    /// The content of a response, in bytes.
+    /// The size of a response's content, in bytes.
     pub response_bytes: u64,
     /// The prices, in the order of [`Unit::ALL`], in millionths of the currency.
     micro: [u64; Unit::ALL.len()],
 }
 
-/// What is charged for.
+/// A unit that platforms charge for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// Requests.
     Requests,
-    /// Milliseconds of a processor.
+    /// Milliseconds of CPU time.
     CpuMs,
     /// Records read.
     RecordReads,
@@ -54,12 +54,12 @@ pub enum Unit {
     UpstreamRequests,
     /// Batches of telemetry.
     Exports,
-    /// What goes to clients; its price is that of one GiB.
+    /// Content sent to clients; the price is for one GiB.
     EgressGib,
 }
 
 impl Unit {
-    /// All of them.
+    /// All units.
     pub const ALL: [Self; 8] = [
         Self::Requests,
         Self::CpuMs,
@@ -71,7 +71,7 @@ impl Unit {
         Self::EgressGib,
     ];
 
-    /// The key of its price in a price list.
+    /// The key of the price in a price list.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -88,7 +88,7 @@ impl Unit {
 }
 
 impl TargetPrices {
-    /// The price of a million of a unit (of one GiB of egress), in millionths of the currency.
+    /// The price of a million of a unit (for egress, of one GiB), in millionths of the currency.
     #[must_use]
     pub fn micro(&self, unit: Unit) -> u64 {
         let place = Unit::ALL.iter().position(|known| *known == unit);
@@ -96,7 +96,7 @@ impl TargetPrices {
     }
 }
 
-/// Reads the root of a price list.
+/// Decodes the root of a price list.
 pub(crate) fn decode(root: &Node, report: &mut Report) -> Option<Prices> {
     let mut fields = Fields::open(root, &tables::PRICES, "the file", root.span, report)?;
     format_version(&mut fields, report);
@@ -113,8 +113,8 @@ fn target(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<(T
     let target = name.value.parse::<Target>();
     if let Err(error) = &target {
         report.push(
-            Diagnostic::error(Code::UnknownValue, name.span, format!("there is no target `{}`", name.value))
-                .why("its prices would never be looked at")
+            Diagnostic::error(Code::UnknownValue, name.span, format!("unknown target `{}`", name.value))
+                .why("its prices would never be used")
                 .fix(error.to_string()),
         );
     }
@@ -134,14 +134,14 @@ fn target(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<(T
     Some((target.ok()?, prices))
 }
 
-/// A name such as `USD`, which is printed as it is.
+/// A name of a currency, such as `USD`.
 fn currency(node: &Node, report: &mut Report) -> Option<Spanned<String>> {
     let text = decode::text(node, report)?;
     let is_name = is_currency(&text.value);
     if !is_name {
         report.push(
-            Diagnostic::error(Code::OutOfRange, node.span, "this cannot be the name of a currency")
-                .why("it is printed beside every price: 1 to 16 letters")
+            Diagnostic::error(Code::OutOfRange, node.span, "the name of the currency is not valid")
+                .why("the name must have 1 to 16 letters")
                 .fix("write a name such as `USD`"),
         );
     }
@@ -152,21 +152,21 @@ pub(crate) fn is_currency(text: &str) -> bool {
     (1..=CURRENCY_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
-/// The time of a processor that one request takes.
+/// The CPU time of one request.
 fn cpu(node: &Node, report: &mut Report) -> Option<Spanned<u64>> {
     let cpu = decode::quantity(node, &DURATION, report)?;
     let is_one = cpu.value <= CPU_MS_MAX;
     if !is_one {
         report.push(
-            Diagnostic::error(Code::OutOfRange, node.span, "no request takes a processor for so long")
-                .why("it is at most 5m, what platforms allow at most")
-                .fix("write what you measured of one request, such as `2ms`"),
+            Diagnostic::error(Code::OutOfRange, node.span, "the CPU time of a request is too long")
+                .why("the maximum is 5m, the highest limit of the platforms")
+                .fix("write the measured CPU time of one request, such as `2ms`"),
         );
     }
     is_one.then_some(cpu)
 }
 
-/// A price in millionths of the currency; the number as written has six decimals at most.
+/// A price in millionths of the currency; the written number has at most six decimals.
 fn price(node: &Node, report: &mut Report) -> Option<u64> {
     let micro = match &node.value {
         Value::Integer(whole) => u64::try_from(*whole).ok().and_then(|whole| whole.checked_mul(MICRO)),
@@ -181,18 +181,18 @@ fn price(node: &Node, report: &mut Report) -> Option<u64> {
     let micro = micro.filter(|micro| *micro <= PRICE_MAX * MICRO);
     if micro.is_none() {
         report.push(
-            Diagnostic::error(Code::OutOfRange, node.span, "this cannot be a price")
-                .why(format!("prices are 0 to {PRICE_MAX}, with six decimals at most"))
+            Diagnostic::error(Code::OutOfRange, node.span, "the price is not valid")
+                .why(format!("prices are from 0 to {PRICE_MAX}, with at most six decimals"))
                 .fix("write a number such as `0.30`"),
         );
     }
     micro
 }
 
-/// A million: requests of an estimate, and parts of the currency.
+/// A million: the number of requests of an estimate, and of parts of the currency.
 pub const MICRO: u64 = 1_000_000;
 
-/// The most that a million of anything costs.
+/// The maximum price of a million of a unit.
 const PRICE_MAX: u64 = 1_000_000;
 
 const CURRENCY_MAX: usize = 16;

@@ -1,4 +1,4 @@
-//! The whole of a project: `tollgate.yaml`.
+//! The project file, `tollgate.yaml`.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::place::Spanned;
 use crate::policies::WrittenPolicy;
 use crate::source::{Node, Value};
 
-/// A project as written; what could not be read is missing and was reported.
+/// A project as written; parts that could not be decoded are missing, which was reported.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Project {
     pub(crate) gateway: Option<Gateway>,
@@ -23,8 +23,8 @@ pub(crate) struct Project {
     pub(crate) policies: Named<WrittenPolicy>,
     pub(crate) plans: Named<Plan>,
     pub(crate) apis: Named<Api>,
-    /// Whether every file could be read; a name that is not known may be defined in one that could not.
-    pub(crate) is_whole: bool,
+    /// Whether every file could be read; otherwise an unknown name may be defined in an unreadable file.
+    pub(crate) is_complete: bool,
 }
 
 /// `gateway:`.
@@ -55,7 +55,7 @@ pub(crate) struct Otlp {
 }
 
 impl Project {
-    /// Reads the root of `tollgate.yaml`.
+    /// Decodes the root of `tollgate.yaml`.
     pub(crate) fn decode(root: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(root, &tables::PROJECT, "the project", root.span, report)?;
         format_version(&mut fields, report);
@@ -74,16 +74,16 @@ impl Project {
             apis: fields
                 .optional("apis", report, |node, report| decode::named(node, report, Api::decode))
                 .unwrap_or_default(),
-            is_whole: true,
+            is_complete: true,
         };
-        // Read before everything else, to stand where they are used.
+        // Values are read before everything else, and already replaced at the references to them.
         fields.optional("values", report, |_, _| Some(()));
         fields.finish(report);
         Some(project)
     }
 }
 
-/// Reads the root of a file in `policies/`.
+/// Decodes the root of a file in `policies/`.
 pub(crate) fn decode_policies(root: &Node, report: &mut Report) -> Named<WrittenPolicy> {
     let Some(mut fields) = Fields::open(root, &tables::POLICIES_FILE, "the file", root.span, report) else {
         return Named::new();
@@ -145,15 +145,15 @@ impl Otlp {
     }
 }
 
-/// Reads the two keys that every file has: `format`, and `$schema`, which is for editors.
+/// Decodes the two keys that every file has: `format`, and `$schema`, which is for editors.
 pub(crate) fn format_version(fields: &mut Fields<'_>, report: &mut Report) {
     fields.optional("$schema", report, decode::text);
     let known = fields.required("format", report, |node, _| Some((node.value == Value::Integer(1), node.span)));
     if let Some((false, span)) = known {
         report.push(
-            Diagnostic::error(Code::FormatVersion, span, "this version of the format is not known")
-                .why("what the file means cannot be known")
-                .fix("write `format: 1`, or use the version of Tollgate that the file was written for"),
+            Diagnostic::error(Code::FormatVersion, span, "the format version is not supported")
+                .why("the meaning of the file may differ in another version")
+                .fix("write `format: 1`, or use a version of Tollgate that supports the format of the file"),
         );
     }
 }

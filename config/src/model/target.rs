@@ -1,11 +1,11 @@
-//! The platforms that a gateway can be meant for.
+//! The target platforms of a gateway.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 
-/// A platform that a gateway is meant for.
+/// A target platform of a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
@@ -19,16 +19,16 @@ pub enum Target {
     Native,
 }
 
-/// A text that names no target.
+/// The text is not the name of a target.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a target is one of workers-free, workers-paid, spin and native")]
-pub struct NoTarget;
+#[error("write one of `workers-free`, `workers-paid`, `spin` and `native`")]
+pub struct UnknownTarget;
 
 impl Target {
-    /// All of them.
+    /// All targets.
     pub const ALL: [Self; 4] = [Self::WorkersFree, Self::WorkersPaid, Self::Spin, Self::Native];
 
-    /// The word it is written as.
+    /// The name in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,10 +41,10 @@ impl Target {
 }
 
 impl FromStr for Target {
-    type Err = NoTarget;
+    type Err = UnknownTarget;
 
-    fn from_str(text: &str) -> Result<Self, NoTarget> {
-        Self::ALL.into_iter().find(|target| target.as_str() == text).ok_or(NoTarget)
+    fn from_str(text: &str) -> Result<Self, UnknownTarget> {
+        Self::ALL.into_iter().find(|target| target.as_str() == text).ok_or(UnknownTarget)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `upstreams:`, the servers that the gateway calls.
+//! `upstreams:`, the servers to which the gateway forwards requests.
 
 use super::level::{self, Level, Setting};
 use crate::decode::{self, Fields};
@@ -11,14 +11,14 @@ use crate::source::{Entry, Node, Value};
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     pub(crate) url: Spanned<String>,
-    /// A level of which only the timeout may be said.
+    /// A level on which only the timeout can be set.
     pub(crate) level: Level,
     pub(crate) connect_timeout_ms: Option<Spanned<u64>>,
     pub(crate) headers: Vec<(Spanned<String>, Spanned<String>)>,
 }
 
 impl Upstream {
-    /// Reads `name: "http://..."` or `name: {url: ..., ...}`.
+    /// Decodes `name: "http://..."` or `name: {url: ..., ...}`.
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
         if matches!(node.value, Value::Text(_)) {
             let url = decode::text(node, report)?;
@@ -37,16 +37,21 @@ impl Upstream {
     }
 }
 
-/// A mapping of header fields to texts, which may hold secret references.
+/// Decodes a mapping from header fields to strings, which may contain secret references.
 pub(crate) fn headers(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Spanned<String>)>> {
     let Value::Map(entries) = &node.value else {
-        return decode::mistyped(node, "a mapping of header fields", "write `{X-Name: value}`", report);
+        return decode::mistyped(
+            node,
+            "a mapping from header fields to values",
+            "write a mapping such as `{X-Name: value}`",
+            report,
+        );
     };
     if entries.len() > HEADERS_MAX {
         report.push(
-            Diagnostic::error(Code::TooMany, node.span, format!("there are {} header fields", entries.len()))
-                .why(format!("{HEADERS_MAX} may be set"))
-                .fix("set fewer"),
+            Diagnostic::error(Code::TooMany, node.span, format!("too many header fields: {}", entries.len()))
+                .why(format!("the maximum is {HEADERS_MAX}"))
+                .fix("remove header fields"),
         );
         return None;
     }
@@ -54,5 +59,5 @@ pub(crate) fn headers(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<S
     Some(entries.iter().filter_map(pair).collect())
 }
 
-/// Header fields set on a request; servers take about 100 in all.
+/// The maximum number of header fields that are set on a request; servers accept about 100 in total.
 pub(crate) const HEADERS_MAX: usize = 64;

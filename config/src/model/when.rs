@@ -1,4 +1,4 @@
-//! `when:`, what a route asks of a request besides method and path.
+//! `when:`, the conditions of a route in addition to method and path.
 
 use crate::decode::{self, Fields};
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -6,21 +6,21 @@ use crate::model::tables;
 use crate::place::Spanned;
 use crate::source::{Entry, Node, Value};
 
-/// What is asked of the header fields and query parameters of a request, by their names.
+/// Conditions on the header fields and query parameters of a request, by name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct When {
-    pub(crate) header: Vec<(Spanned<String>, Asked)>,
-    pub(crate) query: Vec<(Spanned<String>, Asked)>,
+    pub(crate) header: Vec<(Spanned<String>, Condition)>,
+    pub(crate) query: Vec<(Spanned<String>, Condition)>,
 }
 
-/// What a field or parameter must be.
+/// The condition on one field or parameter.
 #[derive(Clone, Debug)]
-pub(crate) enum Asked {
-    /// There, whatever it is.
+pub(crate) enum Condition {
+    /// Present, with any value.
     Present,
-    /// Not there.
+    /// Absent.
     Absent,
-    /// There once, with one of these values.
+    /// Present once, with one of these values.
     OneOf(Vec<Spanned<String>>),
 }
 
@@ -29,12 +29,12 @@ impl When {
         let mut fields = Fields::open(node, &tables::WHEN, "`when`", node.span, report)?;
         let header = fields.optional("header", report, by_name);
         let query = fields.optional("query", report, by_name);
-        let says = fields.key_span("header").or(fields.key_span("query")).is_some();
+        let has_condition = fields.key_span("header").or(fields.key_span("query")).is_some();
         fields.finish(report);
-        if !says {
+        if !has_condition {
             report.push(
-                Diagnostic::error(Code::MissingKey, node.span, "`when` asks for nothing")
-                    .why("whether the route is for all requests or for none cannot be known")
+                Diagnostic::error(Code::MissingKey, node.span, "`when` has no conditions")
+                    .why("it is unclear whether the route should match all requests or none")
                     .fix("add `header:` or `query:`, or remove `when`"),
             );
         }
@@ -42,37 +42,42 @@ impl When {
     }
 }
 
-fn by_name(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Asked)>> {
+fn by_name(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Condition)>> {
     let Value::Map(entries) = &node.value else {
-        return decode::mistyped(node, "a mapping from names to values", "write `{name: value}`", report);
+        return decode::mistyped(
+            node,
+            "a mapping from names to values",
+            "write a mapping such as `{name: value}`",
+            report,
+        );
     };
-    if entries.len() > ASKED_MAX {
+    if entries.len() > CONDITIONS_MAX {
         report.push(
-            Diagnostic::error(Code::TooMany, node.span, format!("there are {} names", entries.len()))
-                .why(format!("each of them is looked at with every request; there may be {ASKED_MAX}"))
-                .fix("name the fields or parameters that decide"),
+            Diagnostic::error(Code::TooMany, node.span, format!("too many conditions: {}", entries.len()))
+                .why(format!("every request is compared with each of them; the maximum is {CONDITIONS_MAX}"))
+                .fix("keep only the conditions that distinguish the route"),
         );
         return None;
     }
-    let pair = |Entry { key, value }: &Entry| Some((key.clone(), asked(value, report)?));
+    let pair = |Entry { key, value }: &Entry| Some((key.clone(), condition(value, report)?));
     Some(entries.iter().filter_map(pair).collect())
 }
 
 /// `present`, `absent`, a value or a list of values.
-fn asked(node: &Node, report: &mut Report) -> Option<Asked> {
+fn condition(node: &Node, report: &mut Report) -> Option<Condition> {
     if matches!(node.value, Value::List(_)) {
-        return decode::some_texts(node, VALUES_MAX, report).map(Asked::OneOf);
+        return decode::some_texts(node, VALUES_MAX, report).map(Condition::OneOf);
     }
     let value = decode::text(node, report)?;
     Some(match value.value.as_str() {
-        "present" => Asked::Present,
-        "absent" => Asked::Absent,
-        _ => Asked::OneOf(vec![value]),
+        "present" => Condition::Present,
+        "absent" => Condition::Absent,
+        _ => Condition::OneOf(vec![value]),
     })
 }
 
-/// Fields or parameters that one route asks for; gateways in use offer about as many.
-pub(crate) const ASKED_MAX: usize = 16;
+/// The maximum number of conditions of a route on fields, or on parameters; other gateways allow about as many.
+pub(crate) const CONDITIONS_MAX: usize = 16;
 
-/// Values of one field or parameter.
+/// The maximum number of values of one condition.
 pub(crate) const VALUES_MAX: usize = 64;

@@ -1,4 +1,4 @@
-//! The files of one specification, all read before any reference is followed.
+//! The files of one specification, all of which are read before references are resolved.
 
 use std::collections::HashMap;
 
@@ -41,7 +41,7 @@ pub(super) fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     entries(node).iter().find(|entry| entry.key.value == key).map(|entry| &entry.value)
 }
 
-/// The members of a mapping; none of anything else.
+/// The members of a mapping; none for any other value.
 pub(super) fn entries(node: &Node) -> &[Entry] {
     match &node.value {
         Value::Map(entries) => entries,
@@ -49,7 +49,7 @@ pub(super) fn entries(node: &Node) -> &[Entry] {
     }
 }
 
-/// A text; `None` for anything else.
+/// The text of a string; `None` for any other value.
 pub(super) fn text(node: &Node) -> Option<&str> {
     match &node.value {
         Value::Text(text) => Some(text),
@@ -58,9 +58,9 @@ pub(super) fn text(node: &Node) -> Option<&str> {
 }
 
 impl Documents {
-    /// Starts with a root document, and reads all files that it refers to.
+    /// Reads all files to which a root document refers, directly or through other files.
     ///
-    /// Files that cannot be read are recorded, and reported at their references.
+    /// Files that cannot be read are reported at the references to them.
     pub(super) fn load(name: &str, root: Node, nodes: &mut usize, loader: &mut Loader, report: &mut Report) -> Self {
         let mut documents = Self::default();
         documents.places.insert(name.to_owned(), Ok(0));
@@ -111,11 +111,11 @@ impl Documents {
                 match self.places.get(&name) {
                     Some(Ok(place)) => *place,
                     Some(Err(reason)) => return Err(Broken::NoFile(reason.clone())),
-                    None => return Err(Broken::NoFile("it was not read".to_owned())),
+                    None => return Err(Broken::NoFile("the file was not read".to_owned())),
                 }
             }
         };
-        self.root_of(document).ok_or_else(|| Broken::NoFile("it is neither YAML nor JSON".to_owned()))
+        self.root_of(document).ok_or_else(|| Broken::NoFile("the file is neither YAML nor JSON".to_owned()))
     }
 
     fn root_of(&self, document: usize) -> Option<Site<'_>> {
@@ -123,7 +123,7 @@ impl Documents {
         Some(Site { document, node })
     }
 
-    /// The files that a document refers to.
+    /// The files to which a document refers.
     fn referred(&self, document: usize) -> Vec<Found> {
         let Some(Document { name, root: Some(root) }) = self.all.get(document) else { return Vec::new() };
         let mut found = HashMap::new();
@@ -133,7 +133,7 @@ impl Documents {
         found
     }
 
-    /// Reports missing files at the references in schemas and similar places.
+    /// Reports missing files, except at references in examples and similar data.
     fn report_missing(&self, report: &mut Report) {
         for document in 0..self.all.len() {
             for found in self.referred(document).into_iter().filter(|found| !found.in_data) {
@@ -147,11 +147,11 @@ impl Documents {
 
 /// Reports a reference that cannot be resolved.
 pub(super) fn report_broken(broken: &Broken, text: &str, span: Span, report: &mut Report) {
-    let (what, why, fix) = broken.told(text);
+    let (what, why, fix) = broken.describe(text);
     report.push(Diagnostic::warning(Code::BrokenReference, span, what).why(why).fix(fix));
 }
 
-/// A file that a document refers to, with the position of the first reference.
+/// A file to which a document refers, with the position of the first reference.
 struct Found {
     name: String,
     text: String,
@@ -186,19 +186,19 @@ fn collect(node: &Node, from: &str, in_data: bool, found: &mut HashMap<String, F
     }
 }
 
-/// Reads a file; `None` if it is not to be read as a document.
+/// Reads a file; `None` if its extension is not that of a document.
 fn read(name: &str, nodes: &mut usize, loader: &mut Loader, report: &mut Report) -> Result<Option<Node>, String> {
     if !DOCUMENT_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
         return Ok(None);
     }
     let file = loader.try_load(name, &LIMITS, report)?;
     let root = document::read(file, name, loader.files().text(file), &LIMITS, nodes, report);
-    root.map(Some).ok_or_else(|| "it cannot be understood".to_owned())
+    root.map(Some).ok_or_else(|| "it cannot be parsed".to_owned())
 }
 
-/// A JSON pointer's or an anchor's place below the root of a document.
+/// Resolves JSON pointers in documents.
 ///
-/// Large mappings are indexed once, so that many references into one of them are cheap.
+/// Large mappings are indexed once, so that resolving many references into one of them is fast.
 #[derive(Debug, Default)]
 pub(super) struct Index<'d> {
     members: HashMap<*const Node, HashMap<&'d str, &'d Node>>,
@@ -227,10 +227,10 @@ impl<'d> Index<'d> {
     }
 }
 
-/// Keys whose values are data: a `$ref` in them need not be a reference.
+/// Keys whose values are data, in which a key `$ref` is not necessarily a reference.
 const DATA_KEYS: &[&str] = &["example", "examples", "default", "enum", "const", "value"];
 
-/// The extensions of files that are read as documents; others are only named.
+/// The extensions of files that are read as documents.
 const DOCUMENT_ENDINGS: &[&str] = &[".yaml", ".yml", ".json"];
 
 /// The maximum number of files of one specification: the largest published ones have some thousands.

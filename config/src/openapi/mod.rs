@@ -2,11 +2,11 @@
 //!
 //! Only the parts for routing and policies are used: paths, methods, ids, tags, path parameters, `security` and
 //! `x-tollgate`, but not `servers`, bodies and responses. The work is bounded for any document: sizes, depths, the
-//! number of references and the work for overlays are limited, and a circle of references is reported, not followed.
+//! number of references and the work for overlays are limited, and circular references are reported.
 //! Operations that cannot be routed are warnings with a reason, and the rest is routed.
 //!
-//! Where to start: [`import`]. Inside, texts become trees (`document`), overlays change the first of them (`overlay`),
-//! all files are read (`documents`), and operations are derived from them (`walk`).
+//! Where to start: [`import`]. `document` parses texts to trees, `overlay` changes the root document, `documents` reads
+//! all other files, and `walk` derives the operations.
 
 pub(crate) mod document;
 mod documents;
@@ -24,8 +24,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use operations::Operation;
-pub(crate) use security::{Need, Promise};
 pub use security::{Scheme, SchemeKind};
+pub(crate) use security::{SchemeRequirement, SecurityRequirement};
 
 use self::document::LIMITS;
 use self::documents::{Documents, entries, get, text};
@@ -45,13 +45,13 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Its title.
+    /// The title of the specification.
     #[must_use]
     pub fn title(&self) -> Option<&str> {
         self.title.as_deref()
     }
 
-    /// The URLs of its servers in the document; they are not used for routing.
+    /// The URLs of the servers that the document declares; they are not used for routing.
     #[must_use]
     pub fn servers(&self) -> &[String] {
         &self.servers
@@ -63,19 +63,19 @@ impl Spec {
         &self.operations
     }
 
-    /// The ways to authenticate that it defines, by name.
+    /// The security schemes that the specification defines, by name.
     #[must_use]
     pub fn schemes(&self) -> &[Scheme] {
         &self.schemes
     }
 
-    /// Its files, by their names below the project folder; the root document is the first.
+    /// The files of the specification, by their paths in the project folder; the root document is the first.
     #[must_use]
     pub fn files(&self) -> &[String] {
         &self.files
     }
 
-    /// The number of operations, or unreadable paths, that are not routed.
+    /// The number of operations, and of paths that cannot be read, that are not routed.
     #[must_use]
     pub fn refused(&self) -> usize {
         self.refused
@@ -93,7 +93,7 @@ pub fn import(name: &str, text: &str) -> Result<(Spec, Diagnostics), Diagnostics
     finish(spec, loader, report)
 }
 
-/// Reads a specification in a folder; `name` is that of its first file below the folder, with `/` between folders.
+/// Reads a specification in a folder; `name` is the path of its root document in the folder, with `/` as the separator.
 ///
 /// # Errors
 /// If it cannot be read, or is not an OpenAPI document.
@@ -106,7 +106,7 @@ pub fn import_dir(folder: &Path, name: &str) -> Result<(Spec, Diagnostics), Diag
     finish(spec, loader, report)
 }
 
-/// A document as JSON without the keys `x-tollgate`, which are only for Tollgate.
+/// Converts a document to JSON without the keys `x-tollgate`, which are only for Tollgate.
 ///
 /// # Errors
 /// If the text cannot be parsed.
@@ -157,17 +157,17 @@ fn build(file: FileId, overlays: &[Spanned<String>], loader: &mut Loader, report
     }
     let (title, servers) = (title(&root), servers(&root));
     let documents = Documents::load(&name, root, &mut nodes, loader, report);
-    let offered = walk::operations(&documents, report);
-    if offered.operations.is_empty() && offered.refused == 0 {
-        report_empty(file, report);
+    let imported = walk::operations(&documents, report);
+    if imported.operations.is_empty() && imported.refused == 0 {
+        report_no_operations(file, report);
     }
     Some(Spec {
         title,
         servers,
-        operations: offered.operations,
-        schemes: offered.schemes,
+        operations: imported.operations,
+        schemes: imported.schemes,
         files: documents.names().map(str::to_owned).collect(),
-        refused: offered.refused,
+        refused: imported.refused,
     })
 }
 
@@ -175,12 +175,12 @@ fn check_version(root: &Node, report: &mut Report) -> Option<()> {
     let (span, what, fix) = if let Some(swagger) = get(root, "swagger") {
         (
             swagger.span,
-            "this is a Swagger 2.0 document".to_owned(),
-            "convert it to OpenAPI 3, for example by `npx swagger2openapi -o openapi.yaml FILE`",
+            "the file is a Swagger 2.0 document".to_owned(),
+            "convert it to OpenAPI 3, for example with `npx swagger2openapi -o openapi.yaml FILE`",
         )
     } else {
         let Some(version) = get(root, "openapi") else {
-            refuse(root.span, "this is not an OpenAPI document: it has no `openapi`", WRITE_VERSION, report);
+            refuse(root.span, "the file is not an OpenAPI document: it has no key `openapi`", WRITE_VERSION, report);
             return None;
         };
         // 3.1 without quotes is a number in YAML.
@@ -193,23 +193,22 @@ fn check_version(root: &Node, report: &mut Report) -> Option<()> {
         if VERSIONS.iter().any(|known| written == *known || written.starts_with(&format!("{known}."))) {
             return Some(());
         }
-        let what = format!("version `{}` of OpenAPI is not known here", reference::short(&written));
-        (version.span, what, "write the document for version 3.0 or 3.1, and name that version")
+        let what = format!("OpenAPI version `{}` is not supported", reference::short(&written));
+        (version.span, what, "convert the document to OpenAPI 3.0 or 3.1, and set `openapi` to that version")
     };
     refuse(span, &what, fix, report);
     None
 }
 
 fn refuse(span: Span, what: &str, fix: &str, report: &mut Report) {
-    report
-        .push(Diagnostic::error(Code::NoOpenApi, span, what).why("documents of OpenAPI 3.0 and 3.1 are read").fix(fix));
+    report.push(Diagnostic::error(Code::NoOpenApi, span, what).why("only OpenAPI 3.0 and 3.1 are supported").fix(fix));
 }
 
-fn report_empty(file: FileId, report: &mut Report) {
+fn report_no_operations(file: FileId, report: &mut Report) {
     report.push(
         Diagnostic::warning(Code::NoOperations, Span::beginning_of(file), "the specification has no operations")
-            .why("what is not routed is refused, so nothing comes of it")
-            .fix("add `paths:`, or remove the specification"),
+            .why("requests that match no route are answered with 404, so the specification has no effect")
+            .fix("add `paths:` with operations, or remove the specification"),
     );
 }
 
@@ -235,12 +234,12 @@ fn servers(root: &Node) -> Vec<String> {
     servers.iter().take(SERVERS_MAX).filter_map(url).collect()
 }
 
-const WRITE_VERSION: &str = "begin it with `openapi: 3.1.0`, or name another file";
+const WRITE_VERSION: &str = "add `openapi: 3.1.0` if it is one, or name another file";
 
 /// The supported versions.
 const VERSIONS: &[&str] = &["3.0", "3.1"];
 
-/// The number of nodes that the overlays of one specification may visit or write.
+/// The maximum number of nodes that the overlays of one specification may visit or write.
 const OVERLAY_STEPS_MAX: usize = 200_000_000;
 
 /// The maximum number of servers that are shown.

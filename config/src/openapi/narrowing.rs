@@ -1,7 +1,7 @@
 //! Restricts a path parameter to the values that its schema allows, if the schema is unambiguous.
 //!
-//! A parameter that is restricted too much refuses requests which the upstream would have answered. So a schema
-//! restricts the values only if it has one simple constraint; otherwise any value matches, as if there were no schema.
+//! If a parameter were restricted too much, requests that the upstream would accept would be refused. So a schema
+//! restricts the values only if it has one simple constraint; otherwise any value matches, as without a schema.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::documents::{Site, entries, get, text};
 use super::resolver::Resolver;
 use crate::source::{Node, Value};
 
-/// The values of a path parameter.
+/// The values that a path parameter accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Narrowing {
     Integer,
@@ -53,7 +53,7 @@ pub(super) fn of_parameter<'d>(parameter: Site<'d>, resolver: &mut Resolver<'d>)
 fn of_schema(schema: &Node) -> Option<Narrowing> {
     let is_plain = entries(schema).iter().all(|entry| {
         let key = entry.key.value.as_str();
-        UNDERSTOOD.contains(&key) || ANNOTATIONS.contains(&key) || key.starts_with("x-")
+        SUPPORTED.contains(&key) || ANNOTATIONS.contains(&key) || key.starts_with("x-")
     });
     if !is_plain || get(schema, "nullable").is_some_and(|node| node.value != Value::Bool(false)) {
         return None;
@@ -82,7 +82,7 @@ fn only_type(schema: &Node) -> Option<&str> {
     }
 }
 
-/// The values that a schema lists: `None` if it lists none, and no words if some are not safe in a template.
+/// The values that a schema lists: `None` if it has no list, `Some(None)` if some values are not safe in a template.
 fn words(schema: &Node) -> Option<Option<Vec<String>>> {
     let listed = match (get(schema, "enum"), get(schema, "const")) {
         (None, None) => return None,
@@ -123,8 +123,8 @@ const ANNOTATIONS: &[&str] = &[
     "xml",
 ];
 
-/// Keys of a schema that are either evaluated, or only restrict the values further.
-const UNDERSTOOD: &[&str] = &[
+/// Keys of a schema that are evaluated, or that only restrict the values further.
+const SUPPORTED: &[&str] = &[
     "const",
     "enum",
     "exclusiveMaximum",

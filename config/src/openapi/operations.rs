@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tollgate_core::route::PathTemplate;
 
-use super::security::Promise;
+use super::security::SecurityRequirement;
 use crate::place::{Span, Spanned};
 use crate::source::Node;
 
@@ -17,15 +17,15 @@ pub struct Operation {
     pub(crate) path: Spanned<String>,
     pub(crate) template: PathTemplate,
     pub(crate) tags: Arc<[String]>,
-    pub(crate) promise: Option<Arc<Promise>>,
-    /// The `x-tollgate` of the document, the path item and the operation, the least specific first.
+    pub(crate) requirement: Option<Arc<SecurityRequirement>>,
+    /// The `x-tollgate` settings of the document, the path item and the operation, the least specific first.
     pub(crate) extensions: Vec<Arc<Node>>,
     /// The position of the operation's method.
     pub(crate) span: Span,
 }
 
 impl Operation {
-    /// Its `operationId` in the document.
+    /// The `operationId` in the document.
     #[must_use]
     pub fn operation_id(&self) -> Option<&str> {
         self.operation_id.as_ref().map(|id| id.value.as_str())
@@ -37,39 +37,39 @@ impl Operation {
         self.id.as_deref()
     }
 
-    /// Its method, in upper case.
+    /// The method, in uppercase letters.
     #[must_use]
     pub fn method(&self) -> &str {
         self.method
     }
 
-    /// Its path in the document.
+    /// The path in the document.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path.value
     }
 
-    /// Its path for routing: parameters are restricted to the values that their schemas allow.
+    /// Its path template for routing, with parameters restricted to the values that their schemas allow.
     #[must_use]
     pub fn template(&self) -> &PathTemplate {
         &self.template
     }
 
-    /// Whether the specification promises that a request without a credential is refused.
+    /// Whether the specification declares that a request without a credential is refused.
     #[must_use]
-    pub fn demands_credential(&self) -> bool {
-        self.promise.as_ref().is_some_and(|promise| promise.demands_credential())
+    pub fn requires_credential(&self) -> bool {
+        self.requirement.as_ref().is_some_and(|requirement| requirement.requires_credential())
     }
 
     /// The scopes that the specification requires, in the alternative with the fewest.
     #[must_use]
-    pub fn promised_scopes(&self) -> Vec<String> {
-        let all = self.promise.iter().flat_map(|promise| &promise.alternatives);
+    pub fn required_scopes(&self) -> Vec<String> {
+        let all = self.requirement.iter().flat_map(|requirement| &requirement.alternatives);
         let scopes = all.map(|needs| needs.iter().flat_map(|need| need.scopes.clone()).collect::<Vec<_>>());
         scopes.min_by_key(Vec::len).unwrap_or_default()
     }
 
-    /// Its tags.
+    /// The tags of the operation.
     #[must_use]
     pub fn tags(&self) -> &[String] {
         &self.tags

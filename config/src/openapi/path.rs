@@ -8,33 +8,35 @@ use tollgate_core::route::{PathTemplate, TemplateError};
 
 use super::narrowing::Narrowing;
 
-/// Why a path cannot be routed.
+/// The reason why a path cannot be routed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum Unroutable {
     #[error("the path does not begin with `/`")]
     NotAbsolute,
-    #[error("the path has a `?`: a path does not tell queries apart")]
+    #[error("the path contains `?`, but a query is not part of a path")]
     Query,
-    #[error("the path has a `#`, which no request carries")]
+    #[error("the path contains `#`, but a request has no fragment")]
     Fragment,
-    #[error("a segment of the path has two parameters, and where one ends cannot be known")]
+    #[error("a segment of the path has two parameters, so the end of the first is ambiguous")]
     TwoParameters,
-    #[error("`{{{0}}}` stands for more than one segment, which OpenAPI does not know")]
+    #[error("`{{{0}}}` is a parameter for several segments, which OpenAPI does not define")]
     Expression(String),
     #[error(transparent)]
     Template(#[from] TemplateError),
 }
 
 impl Unroutable {
-    /// What to do about it.
+    /// How to correct the path.
     pub(super) fn fix(&self) -> &'static str {
         match self {
-            Self::NotAbsolute => "begin the path with `/`; an overlay can do so without touching the document",
-            Self::Query => "route the path under `routes:` with `when: {query: ...}`",
-            Self::Fragment => "remove what follows the `#`; an overlay can do so without touching the document",
-            Self::TwoParameters => "route it under `routes:` with one parameter for the whole segment",
-            Self::Expression(_) => "route it under `routes:` with `{*name}` at the end",
-            Self::Template(_) => "correct the path, or route it under `routes:`",
+            Self::NotAbsolute => "begin the path with `/`; an overlay can change it without editing the document",
+            Self::Query => "define a route under `routes:` with `when: {query: ...}`",
+            Self::Fragment => {
+                "remove the `#` and the text after it; an overlay can change it without editing the document"
+            }
+            Self::TwoParameters => "define a route under `routes:` with one parameter for the whole segment",
+            Self::Expression(_) => "define a route under `routes:` with `{*name}` at the end",
+            Self::Template(_) => "correct the path, or define a route under `routes:`",
         }
     }
 }
@@ -72,7 +74,7 @@ impl RoutablePath {
         self.parameters.iter().map(|(written, _)| written.as_str())
     }
 
-    /// The path without the names of its parameters.
+    /// The path with `{}` in place of each parameter.
     pub(super) fn shape(&self) -> String {
         self.text(|_, out| out.push_str("{}"))
     }
@@ -143,12 +145,12 @@ fn literal(text: &str) -> Result<&str, Unroutable> {
     }
 }
 
-/// Whether a name is an expression of a URI template (RFC 6570), or a parameter of other tools for the rest of a path.
+/// Whether a name is an expression of a URI template (RFC 6570), or the notation of another tool for the rest of a path.
 fn is_expression(name: &str) -> bool {
     name.starts_with(['+', '#', '.', '/', ';', '?', '&', '*']) || name.ends_with(['*', '+'])
 }
 
-/// Names of parameters for templates: those of OpenAPI may have any characters.
+/// Converts names of parameters for templates: in OpenAPI they may contain any characters.
 #[derive(Default)]
 struct Names {
     taken: HashSet<String>,
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_routed_says_why() {
+    fn paths_that_cannot_be_routed_have_a_reason() {
         check("pets", Err(Unroutable::NotAbsolute));
         check("", Err(Unroutable::NotAbsolute));
         check("/#X-Amz-Target=a", Err(Unroutable::Fragment));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// A parsed `$ref`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reference<'t> {
-    /// The file, relative to the one that refers to it; `None` for the same file.
+    /// The file, relative to the file with the reference; `None` for the same file.
     pub(super) file: Option<Cow<'t, str>>,
     /// The place in the file.
     pub(super) place: Place<'t>,
@@ -16,11 +16,11 @@ pub(super) struct Reference<'t> {
 pub(super) enum Place<'t> {
     /// The path from the root: `#/a/b`, each part decoded. The whole document has no parts.
     Pointer(Vec<Cow<'t, str>>),
-    /// `#name`, which an `$anchor` in the document defines.
+    /// `#name`, defined by an `$anchor` in the document. This is not supported.
     Anchor,
 }
 
-/// Why a `$ref` is invalid.
+/// The reason why a `$ref` cannot be resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
     Url,
@@ -35,48 +35,48 @@ pub(super) enum Broken {
 
 impl Broken {
     /// What is wrong, why, and how to fix it.
-    pub(super) fn told(&self, text: &str) -> (String, &'static str, &'static str) {
+    pub(super) fn describe(&self, text: &str) -> (String, &'static str, &'static str) {
         let text = short(text);
         match self {
             Self::Url => (
-                format!("`{text}` is a URL, which is not fetched"),
-                "a project compiles without a network, and means the same tomorrow",
-                "save what it refers to in the project folder, and refer to that file",
+                format!("`{text}` is a URL, and URLs are not fetched"),
+                "a project must compile without network access, and always with the same result",
+                "save the document in the project folder, and refer to that file",
             ),
             Self::Outside => (
-                format!("`{text}` leads outside the project folder"),
-                "nothing outside the project folder is read",
+                format!("`{text}` is outside the project folder"),
+                "files outside the project folder are not read",
                 "copy the file into the project folder",
             ),
             Self::NoText => (
-                "a `$ref` is not text".to_owned(),
-                "a reference is a file, a place in it, or both",
-                "write it as in `#/components/parameters/id` or `common.yaml#/id`",
+                "`$ref` must be a string".to_owned(),
+                "a reference consists of a file, a place in it, or both",
+                "write a reference such as `#/components/parameters/id` or `common.yaml#/id`",
             ),
             Self::NoFile(reason) => (
-                format!("`{text}` leads nowhere: {reason}"),
-                "the file is looked for beside the file that refers to it",
+                format!("`{text}` cannot be resolved: {reason}"),
+                "the path is relative to the file with the reference",
                 "correct the reference, or add the file",
             ),
             Self::NoPlace(part) => (
-                format!("`{text}` leads nowhere: there is no `{}`", short(part)),
-                "what it refers to is not in the document",
-                "correct the reference, or define what it refers to",
+                format!("`{text}` cannot be resolved: `{}` does not exist", short(part)),
+                "the document does not contain the referenced place",
+                "correct the reference, or add the definition",
             ),
             Self::Anchor => (
                 format!("`{text}` refers to an anchor"),
-                "only places that are written as a path from the root, `#/...`, are looked up",
-                "write the path: `#/components/...`",
+                "anchors are not supported; only paths from the root, `#/...`, are resolved",
+                "write the path, such as `#/components/...`",
             ),
             Self::Circular => (
-                format!("`{text}` leads back to itself"),
-                "references that only refer to each other never arrive at anything",
-                "let one of them say what is meant",
+                format!("`{text}` is a circular reference"),
+                "references that only refer to each other have no value",
+                "replace one of them by the definition",
             ),
             Self::TooLong => (
-                format!("`{text}` leads from reference to reference too often"),
-                "a chain of references is followed 64 times",
-                "refer to what is meant directly",
+                format!("`{text}` begins a chain of too many references"),
+                "a chain of at most 64 references is resolved",
+                "refer to the definition directly",
             ),
         }
     }
@@ -99,7 +99,7 @@ impl<'t> Reference<'t> {
     }
 }
 
-/// The name of a file that another one refers to; `None` if it is outside the root folder of names.
+/// The path of a file to which another file refers; `None` if it is outside the project folder.
 pub(super) fn beside(file: &str, other: &str) -> Option<String> {
     if other.starts_with('/') || other.contains(['\\', '\0']) {
         return None;
@@ -131,7 +131,7 @@ fn parts<'t>(pointer: &Cow<'t, str>) -> Vec<Cow<'t, str>> {
     }
 }
 
-/// A scheme of two letters or more (one letter is a drive), or an authority.
+/// Whether it begins with a scheme of two or more letters (one letter is a Windows drive), or with an authority.
 fn is_url(file: &str) -> bool {
     let scheme = file.split_once(':').map(|(scheme, _)| scheme);
     let is_scheme = |scheme: &str| {
@@ -175,7 +175,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, file: Option<&str>, pointer: &[&str]) {
         let reference = Reference::parse(text).unwrap();
-        let Place::Pointer(parts) = reference.place else { panic!("{text} is no pointer") };
+        let Place::Pointer(parts) = reference.place else { panic!("{text} is not a pointer") };
         assert_eq!((reference.file.as_deref(), parts), (file, pointer.iter().map(|p| Cow::Borrowed(*p)).collect()));
     }
 
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_and_anchors_are_told_apart_from_files() {
+    fn urls_and_anchors_are_distinguished_from_files() {
         for url in ["https://example.com/a.yaml", "//example.com/a", "urn:x:y#/a", "file:///etc/passwd"] {
             assert_eq!(Reference::parse(url), Err(Broken::Url), "{url}");
         }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_beside_the_file_that_names_them_and_never_outside() {
+    fn paths_are_relative_to_the_referring_file_and_never_outside() {
         for (file, other, expected) in [
             ("api/openapi.yaml", "common.yaml", Some("api/common.yaml")),
             ("api/openapi.yaml", "./a//b.yaml", Some("api/a/b.yaml")),

@@ -1,4 +1,4 @@
-//! Resolves references, each once, and never in a circle.
+//! Resolves references, each once, and detects circular ones.
 
 use std::collections::HashMap;
 
@@ -12,8 +12,8 @@ pub(super) struct Resolver<'d> {
     documents: &'d Documents,
     index: Index<'d>,
     known: HashMap<(usize, &'d str), Result<Site<'d>, Broken>>,
-    /// The remaining budget of nodes: references can repeat a large part of a document very often.
-    steps_left: usize,
+    /// The remaining budget of nodes: references can repeat a large part of a document many times.
+    steps_remaining: usize,
 }
 
 /// A reference that cannot be resolved, with its position.
@@ -26,10 +26,10 @@ pub(super) struct Dangling<'d> {
 
 impl<'d> Resolver<'d> {
     pub(super) fn new(documents: &'d Documents) -> Self {
-        Self { documents, index: Index::default(), known: HashMap::new(), steps_left: STEPS_MAX }
+        Self { documents, index: Index::default(), known: HashMap::new(), steps_remaining: STEPS_MAX }
     }
 
-    /// The resolved value: the node itself, or the target of its reference, over any number of references.
+    /// The resolved value: the node itself, or the target of its reference, also through several references.
     pub(super) fn follow(&mut self, site: Site<'d>) -> Result<Site<'d>, Dangling<'d>> {
         let mut here = site;
         let mut passed = Vec::new();
@@ -49,10 +49,10 @@ impl<'d> Resolver<'d> {
         }
     }
 
-    /// Subtracts from the budget; `false` if it is exhausted, and reading the specification must stop.
+    /// Subtracts from the budget; `false` if it is exhausted, so that reading the specification must stop.
     pub(super) fn spend(&mut self, steps: usize) -> bool {
-        self.steps_left = self.steps_left.saturating_sub(steps);
-        self.steps_left > 0
+        self.steps_remaining = self.steps_remaining.saturating_sub(steps);
+        self.steps_remaining > 0
     }
 
     fn target(&mut self, document: usize, text: &'d str) -> Result<Site<'d>, Broken> {
@@ -72,5 +72,5 @@ impl<'d> Resolver<'d> {
 /// The maximum number of references in a chain.
 const HOPS_MAX: usize = 64;
 
-/// The budget of paths, parameters and tags for one specification: twenty times that of the largest published ones.
+/// The budget of paths, parameters and tags for one specification: twenty times what the largest published ones need.
 const STEPS_MAX: usize = 4_000_000;

@@ -1,4 +1,4 @@
-//! The security requirements of a specification.
+//! The security schemes and requirements of a specification.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Span;
 use crate::source::{Entry, Node, Value};
 
-/// A way to authenticate that a specification defines.
+/// A security scheme of a specification: a way to authenticate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scheme {
     /// Its name within the specification.
@@ -47,23 +47,24 @@ pub enum SchemeKind {
 
 /// The security requirement of an operation: callers must satisfy one of its alternatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Promise {
-    /// Each is a set of credentials that are required together. An empty set, or no alternatives, means public.
-    pub(crate) alternatives: Vec<Vec<Need>>,
+pub(crate) struct SecurityRequirement {
+    /// Each alternative is a list of credentials that are required together. An empty alternative, or an empty list of
+    /// alternatives, means public.
+    pub(crate) alternatives: Vec<Vec<SchemeRequirement>>,
     pub(crate) span: Span,
 }
 
 /// A credential of one scheme, with its required scopes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Need {
+pub(crate) struct SchemeRequirement {
     pub(crate) scheme: Arc<Scheme>,
     pub(crate) scopes: Vec<String>,
 }
 
-impl Promise {
+impl SecurityRequirement {
     /// Whether a request without any credential is refused.
-    pub(crate) fn demands_credential(&self) -> bool {
-        !self.alternatives.is_empty() && self.alternatives.iter().all(|needs| !needs.is_empty())
+    pub(crate) fn requires_credential(&self) -> bool {
+        !self.alternatives.is_empty() && self.alternatives.iter().all(|requirements| !requirements.is_empty())
     }
 }
 
@@ -78,7 +79,7 @@ pub(super) fn schemes<'d>(root: Site<'d>, resolver: &mut Resolver<'d>) -> Scheme
     let mut schemes = Schemes::new();
     for Entry { key, value } in entries(all.node).iter().take(SCHEMES_MAX) {
         let site = Site { node: value, ..all };
-        // An unknown scheme still requires a credential.
+        // A scheme of unknown type still requires a credential.
         let kind = resolver.follow(site).map_or(SchemeKind::Unknown, |site| scheme_kind(site.node));
         let scheme = Scheme { name: key.value.clone(), kind, span: key.span };
         schemes.insert(key.value.clone(), Arc::new(scheme));
@@ -111,21 +112,21 @@ fn scheme_kind(node: &Node) -> SchemeKind {
 }
 
 /// Parses a `security` list; `None` if it is not a list of requirements, which is reported.
-pub(super) fn promise(node: &Node, schemes: &Schemes, report: &mut Report) -> Option<Arc<Promise>> {
+pub(super) fn requirement(node: &Node, schemes: &Schemes, report: &mut Report) -> Option<Arc<SecurityRequirement>> {
     let Value::List(items) = &node.value else {
         report.push(
-            Diagnostic::warning(Code::SpecShape, node.span, "`security` is not a list")
-                .why("what it promises cannot be known, so it is not compared with the gateway's policies")
-                .fix("write a list of requirements: `[{scheme: []}]`, or `[]` for none"),
+            Diagnostic::warning(Code::SpecShape, node.span, "`security` must be a list")
+                .why("the required credentials are unknown, so they are not compared with the gateway's policies")
+                .fix("write a list of security requirements: `[{scheme: []}]`, or `[]` for none"),
         );
         return None;
     };
-    let alternatives = items.iter().take(ALTERNATIVES_MAX).map(|item| needs(item, schemes, report)).collect();
-    Some(Arc::new(Promise { alternatives, span: node.span }))
+    let alternatives = items.iter().take(ALTERNATIVES_MAX).map(|item| requirements(item, schemes, report)).collect();
+    Some(Arc::new(SecurityRequirement { alternatives, span: node.span }))
 }
 
-fn needs(item: &Node, schemes: &Schemes, report: &mut Report) -> Vec<Need> {
-    let need = |Entry { key, value }: &Entry| {
+fn requirements(item: &Node, schemes: &Schemes, report: &mut Report) -> Vec<SchemeRequirement> {
+    let requirement = |Entry { key, value }: &Entry| {
         let scheme = schemes.get(&key.value).cloned().unwrap_or_else(|| {
             report_undefined(key.span, &key.value, report);
             Arc::new(Scheme { name: short(&key.value).into_owned(), kind: SchemeKind::Unknown, span: key.span })
@@ -134,15 +135,15 @@ fn needs(item: &Node, schemes: &Schemes, report: &mut Report) -> Vec<Need> {
             Value::List(items) => items.iter().filter_map(text).take(SCOPES_MAX).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
-        Need { scheme, scopes }
+        SchemeRequirement { scheme, scopes }
     };
-    entries(item).iter().take(SCHEMES_MAX).map(need).collect()
+    entries(item).iter().take(SCHEMES_MAX).map(requirement).collect()
 }
 
 fn report_undefined(span: Span, name: &str, report: &mut Report) {
     report.push(
-        Diagnostic::warning(Code::SpecShape, span, format!("there is no security scheme `{}`", short(name)))
-            .why("clients cannot know which credential is asked for")
+        Diagnostic::warning(Code::SpecShape, span, format!("security scheme `{}` is not defined", short(name)))
+            .why("clients cannot know which credential they must send")
             .fix("define it under `components.securitySchemes`"),
     );
 }

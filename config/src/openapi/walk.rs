@@ -1,4 +1,4 @@
-//! Walks the paths of a specification, and converts each operation to a route, or reports why it cannot be routed.
+//! Visits the paths of a specification. Each operation is converted for routing, or reported as not routable.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::operations::Operation;
 use super::path::RoutablePath;
 use super::reference::short;
 use super::resolver::{Dangling, Resolver};
-use super::security::{self, Promise, Scheme, Schemes};
+use super::security::{self, Scheme, Schemes, SecurityRequirement};
 use super::strip::EXTENSION;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
@@ -17,7 +17,7 @@ use crate::source::{Entry, Node, Value};
 
 /// The operations of a specification.
 #[derive(Debug, Default)]
-pub(super) struct Offered {
+pub(super) struct Imported {
     pub(super) operations: Vec<Operation>,
     pub(super) schemes: Vec<Scheme>,
     /// Operations that are not routed.
@@ -25,48 +25,48 @@ pub(super) struct Offered {
 }
 
 /// Reads the operations of a specification; those that cannot be routed are reported and omitted.
-pub(super) fn operations(documents: &Documents, report: &mut Report) -> Offered {
-    let Some(root) = documents.root() else { return Offered::default() };
+pub(super) fn operations(documents: &Documents, report: &mut Report) -> Imported {
+    let Some(root) = documents.root() else { return Imported::default() };
     let mut resolver = Resolver::new(documents);
     let schemes = security::schemes(root, &mut resolver);
-    let promise = get(root.node, "security").and_then(|node| security::promise(node, &schemes, report));
+    let requirement = get(root.node, "security").and_then(|node| security::requirement(node, &schemes, report));
     let mut walk = Walk {
         resolver,
-        promise,
+        requirement,
         extension: get(root.node, EXTENSION).map(|node| Arc::new(node.clone())),
         extensions: HashMap::new(),
-        promises: HashMap::new(),
+        requirements: HashMap::new(),
         ids: HashMap::new(),
         shapes: HashMap::new(),
         agreed: HashMap::new(),
         paths: Vec::new(),
-        offered: Offered::default(),
+        imported: Imported::default(),
         schemes: &schemes,
         report,
     };
     if let Some(paths) = root.get("paths") {
         walk.paths(paths);
     }
-    let mut offered = walk.finish();
-    offered.schemes = schemes.values().map(|scheme| (**scheme).clone()).collect();
-    offered.schemes.sort_by(|a, b| a.name.cmp(&b.name));
-    offered
+    let mut imported = walk.finish();
+    imported.schemes = schemes.values().map(|scheme| (**scheme).clone()).collect();
+    imported.schemes.sort_by(|a, b| a.name.cmp(&b.name));
+    imported
 }
 
 struct Walk<'d, 'w> {
     resolver: Resolver<'d>,
-    promise: Option<Arc<Promise>>,
+    requirement: Option<Arc<SecurityRequirement>>,
     extension: Option<Arc<Node>>,
-    /// The results for nodes that many operations can share.
+    /// The results for nodes that several operations can share.
     extensions: HashMap<*const Node, Arc<Node>>,
-    promises: HashMap<*const Node, Option<Arc<Promise>>>,
+    requirements: HashMap<*const Node, Option<Arc<SecurityRequirement>>>,
     ids: HashMap<String, Span>,
     shapes: HashMap<(String, &'static str), (Span, &'d str)>,
-    /// The constraints on the parameters of all operations of a shape.
+    /// The restrictions of parameters that all operations of a path shape have in common.
     agreed: HashMap<String, Vec<Option<Narrowing>>>,
     /// The paths of the operations, in their order.
     paths: Vec<RoutablePath>,
-    offered: Offered,
+    imported: Imported,
     schemes: &'w Schemes,
     report: &'w mut Report,
 }
@@ -82,14 +82,14 @@ struct Path<'d> {
 impl<'d> Walk<'d, '_> {
     fn paths(&mut self, paths: Site<'d>) {
         if !matches!(paths.node.value, Value::Map(_)) {
-            self.report_shape(paths.node.span, "`paths` is not a mapping", "write paths with what they offer");
+            self.report_shape(paths.node.span, "`paths` must be a mapping", "write paths, each with its operations");
         }
         for Entry { key, value } in entries(paths.node) {
             if key.value.starts_with("x-") {
                 continue;
             }
-            if !self.resolver.spend(1) || self.offered.operations.len() >= OPERATIONS_MAX {
-                self.report_endless(key.span);
+            if !self.resolver.spend(1) || self.imported.operations.len() >= OPERATIONS_MAX {
+                self.report_too_many(key.span);
                 return;
             }
             self.path(&key.value, key.span, Site { node: value, ..paths });
@@ -102,8 +102,8 @@ impl<'d> Walk<'d, '_> {
             Err(dangling) => return self.refuse_path(text, span, &dangling),
         };
         if !matches!(target.node.value, Value::Map(_)) {
-            let what = format!("what is offered at `{}` is not a mapping", short(text));
-            return self.report_shape(target.node.span, &what, "write methods with their operations");
+            let what = format!("the path item of `{}` must be a mapping", short(text));
+            return self.report_shape(target.node.span, &what, "write methods, each with its operation");
         }
         // Keys next to a reference apply only to this path, so they take precedence.
         let is_referred = !std::ptr::eq(target.node, item.node);
@@ -131,13 +131,21 @@ impl<'d> Walk<'d, '_> {
 
     fn operation(&mut self, path: &Path<'d>, method: &'static str, span: Span, site: Site<'d>) {
         if method == "TRACE" {
-            return self.refuse(path, method, span, "`TRACE` is never routed", "remove the operation");
+            return self.refuse(path, method, span, "method `TRACE` is never routed", "remove the operation");
         }
         let site = match self.resolver.follow(site) {
             Ok(site) if matches!(site.node.value, Value::Map(_)) => site,
-            Ok(_) => return self.refuse(path, method, span, "the operation is not a mapping", "write its keys"),
+            Ok(_) => {
+                return self.refuse(
+                    path,
+                    method,
+                    span,
+                    "the operation must be a mapping",
+                    "write the keys of the operation",
+                );
+            }
             Err(dangling) => {
-                let (what, _, fix) = dangling.broken.told(dangling.text);
+                let (what, _, fix) = dangling.broken.describe(dangling.text);
                 return self.refuse(path, method, span, &what, fix);
             }
         };
@@ -153,39 +161,39 @@ impl<'d> Walk<'d, '_> {
         let shape = (parsed.shape(), method);
         if let Some((first, text)) = self.shapes.get(&shape) {
             let (first, other) = (*first, short(text).into_owned());
-            return self.refuse_twin(path, method, span, first, &other);
+            return self.refuse_same_shape(path, method, span, first, &other);
         }
-        self.agree(&shape.0, path, &own, &parsed);
+        self.restrict(&shape.0, path, &own, &parsed);
         self.shapes.insert(shape, (span, path.text));
         self.paths.push(parsed);
         let operation_id = self.operation_id(site.node, method, path.text);
         let security = get(site.node, "security");
-        let promise = match security {
+        let requirement = match security {
             Some(node) => {
-                let read = || security::promise(node, self.schemes, self.report);
-                self.promises.entry(std::ptr::from_ref(node)).or_insert_with(read).clone()
+                let read = || security::requirement(node, self.schemes, self.report);
+                self.requirements.entry(std::ptr::from_ref(node)).or_insert_with(read).clone()
             }
-            None => self.promise.clone(),
+            None => self.requirement.clone(),
         };
         let extensions = [self.extension.clone(), path.extension.clone(), self.extension(site.node)];
         let tags = self.tags(site.node);
-        self.offered.operations.push(Operation {
+        self.imported.operations.push(Operation {
             id: operation_id.as_ref().and_then(|(id, is_first)| is_first.then(|| route_id(&id.value)).flatten()),
             operation_id: operation_id.map(|(id, _)| id),
             method,
             path: Spanned::new(path.text.to_owned(), path.span),
             template,
             tags,
-            promise,
+            requirement,
             extensions: extensions.into_iter().flatten().collect(),
             span,
         });
     }
 
-    /// Restricts a parameter only to the values that all operations of the same shape allow.
+    /// Restricts a parameter to values only if all operations with the same path shape have the same restriction.
     ///
-    /// Otherwise one of them would match requests for the path of another that has a different method.
-    fn agree(&mut self, shape: &str, path: &Path<'d>, own: &[Site<'d>], parsed: &RoutablePath) {
+    /// Otherwise a request could match the path of one operation and the method of another.
+    fn restrict(&mut self, shape: &str, path: &Path<'d>, own: &[Site<'d>], parsed: &RoutablePath) {
         let resolver = &mut self.resolver;
         let narrowings: Vec<_> =
             parsed.parameters().map(|name| narrowing_of(name, own, &path.parameters, resolver)).collect();
@@ -203,7 +211,7 @@ impl<'d> Walk<'d, '_> {
         }
     }
 
-    /// The parameters that an operation or path item lists; those that cannot be found restrict nothing.
+    /// The path parameters that an operation or path item lists; those that cannot be resolved are reported.
     fn parameters(&mut self, site: Site<'d>) -> Vec<Site<'d>> {
         let Some(list) = site.get("parameters") else { return Vec::new() };
         let Value::List(items) = &list.node.value else { return Vec::new() };
@@ -225,7 +233,11 @@ impl<'d> Walk<'d, '_> {
     fn operation_id(&mut self, node: &Node, method: &str, path: &str) -> Option<(Spanned<String>, bool)> {
         let written = get(node, "operationId")?;
         let Some(text) = text(written).filter(|text| !text.is_empty()) else {
-            self.report_shape(written.span, "an `operationId` is not text", "write a name, such as `listPets`");
+            self.report_shape(
+                written.span,
+                "`operationId` must be a string that is not empty",
+                "write a name, such as `listPets`",
+            );
             return None;
         };
         let id = Spanned::new(text.to_owned(), written.span);
@@ -238,11 +250,14 @@ impl<'d> Walk<'d, '_> {
             Diagnostic::warning(
                 Code::DuplicateOperation,
                 written.span,
-                format!("there are two operations `{}`", short(text)),
+                format!("duplicate operationId `{}`", short(text)),
             )
-            .why(format!("an id names one operation; the route of `{method} {}` is named by these", short(path)))
+            .why(format!(
+                "an operationId must be unique; the id of this route is made of `{method} {}` instead",
+                short(path)
+            ))
             .fix("give one of them another `operationId`")
-            .related(first, "the other one"),
+            .related(first, "the other operation"),
         );
         Some((id, false))
     }
@@ -259,63 +274,63 @@ impl<'d> Walk<'d, '_> {
         Some(Arc::clone(self.extensions.entry(std::ptr::from_ref(node)).or_insert_with(|| Arc::new(node.clone()))))
     }
 
-    fn finish(self) -> Offered {
-        let Self { mut offered, report, paths, agreed, .. } = self;
-        for (operation, path) in offered.operations.iter_mut().zip(&paths) {
+    fn finish(self) -> Imported {
+        let Self { mut imported, report, paths, agreed, .. } = self;
+        for (operation, path) in imported.operations.iter_mut().zip(&paths) {
             if let Some(narrowings) = agreed.get(&path.shape())
                 && let Ok(template) = path.template(narrowings)
             {
                 operation.template = template;
             }
         }
-        if offered.refused > TOLD_MAX
-            && let Some(operation) = offered.operations.first()
+        if imported.refused > REPORTED_MAX
+            && let Some(operation) = imported.operations.first()
         {
-            let more = offered.refused - TOLD_MAX;
+            let more = imported.refused - REPORTED_MAX;
             report.push(
                 Diagnostic::warning(
                     Code::NotRouted,
                     Span::beginning_of(operation.span.file),
-                    format!("and {more} more operations are not routed"),
+                    format!("{more} more operations are not routed"),
                 )
-                .why("the first of them are told one by one")
-                .fix("mend these first"),
+                .why(format!("only the first {REPORTED_MAX} are reported individually"))
+                .fix("fix those first"),
             );
         }
-        offered
+        imported
     }
 
     fn refuse_path(&mut self, text: &str, span: Span, dangling: &Dangling<'_>) {
-        let (what, _, fix) = dangling.broken.told(dangling.text);
-        self.offered.refused += 1;
+        let (what, _, fix) = dangling.broken.describe(dangling.text);
+        self.imported.refused += 1;
         self.report.push(
-            Diagnostic::warning(Code::NotRouted, span, format!("nothing of `{}` is routed: {what}", short(text)))
-                .why("what it offers cannot be known")
+            Diagnostic::warning(Code::NotRouted, span, format!("no operation of `{}` is routed: {what}", short(text)))
+                .why("the operations of the path are unknown")
                 .fix(fix)
-                .related(dangling.span, "referred to here"),
+                .related(dangling.span, "the reference"),
         );
     }
 
-    fn refuse_twin(&mut self, path: &Path<'_>, method: &str, span: Span, first: Span, other: &str) {
-        self.offered.refused += 1;
-        if self.offered.refused > TOLD_MAX {
+    fn refuse_same_shape(&mut self, path: &Path<'_>, method: &str, span: Span, first: Span, other: &str) {
+        self.imported.refused += 1;
+        if self.imported.refused > REPORTED_MAX {
             return;
         }
         self.report.push(
             Diagnostic::warning(
                 Code::NotRouted,
                 span,
-                format!("`{method} {}` is not routed: `{method} {other}` takes the same requests", short(path.text)),
+                format!("`{method} {}` is not routed: `{method} {other}` matches the same requests", short(path.text)),
             )
-            .why("paths that differ only in the names of their parameters cannot be told apart")
-            .fix("keep one of them, or make their paths differ")
-            .related(first, "the other one"),
+            .why("paths that differ only in the names of their parameters match the same requests")
+            .fix("remove one of them, or change one of the paths")
+            .related(first, "the other operation"),
         );
     }
 
     fn refuse(&mut self, path: &Path<'_>, method: &str, span: Span, reason: &str, fix: &str) {
-        self.offered.refused += 1;
-        if self.offered.refused > TOLD_MAX {
+        self.imported.refused += 1;
+        if self.imported.refused > REPORTED_MAX {
             return;
         }
         let what = format!("`{method} {}` is not routed: {reason}", short(path.text));
@@ -326,20 +341,25 @@ impl<'d> Walk<'d, '_> {
         let known = key.value.starts_with("x-") || ITEM_KEYS.contains(&key.value.as_str());
         let lower = key.value.to_ascii_lowercase();
         if !known && METHODS.iter().any(|(name, _)| *name == lower) {
-            let what = format!("`{}` is no method of OpenAPI", short(&key.value));
+            let what = format!("`{}` is not a method of OpenAPI", short(&key.value));
             self.report_shape(key.span, &what, &format!("write `{lower}`"));
         }
     }
 
     fn report_shape(&mut self, span: Span, what: &str, fix: &str) {
-        self.report.push(Diagnostic::warning(Code::SpecShape, span, what).why("no route can be made of it").fix(fix));
+        self.report
+            .push(Diagnostic::warning(Code::SpecShape, span, what).why("no route can be derived from it").fix(fix));
     }
 
-    fn report_endless(&mut self, span: Span) {
+    fn report_too_many(&mut self, span: Span) {
         self.report.push(
-            Diagnostic::error(Code::TooMany, span, "the specification offers more than can be routed")
-                .why(format!("there may be {OPERATIONS_MAX} operations, and references must not multiply them"))
-                .fix("split the specification, and give each part an API of its own"),
+            Diagnostic::error(
+                Code::TooMany,
+                span,
+                "the specification has too many operations, or references repeat too much",
+            )
+            .why(format!("the maximum is {OPERATIONS_MAX} operations, and what references repeat is limited too"))
+            .fix("split the specification into several, one for each API"),
         );
     }
 }
@@ -364,8 +384,8 @@ fn route_id(operation_id: &str) -> Option<String> {
         _ => '-',
     };
     let id: String = operation_id.chars().take(ID_BYTES_MAX + 1).map(replace).collect();
-    let says_something = id.bytes().any(|b| b.is_ascii_alphanumeric());
-    (says_something && id.len() <= ID_BYTES_MAX).then_some(id)
+    let has_letter_or_digit = id.bytes().any(|b| b.is_ascii_alphanumeric());
+    (has_letter_or_digit && id.len() <= ID_BYTES_MAX).then_some(id)
 }
 
 /// The methods of a path item.
@@ -383,16 +403,16 @@ const METHODS: &[(&str, &str)] = &[
 /// The other keys of a path item.
 const ITEM_KEYS: &[&str] = &["$ref", "summary", "description", "servers", "parameters"];
 
-const WHY_NOT_ROUTED: &str = "what is not routed is refused; the other operations are";
+const WHY_NOT_ROUTED: &str = "its requests are answered with 404; the other operations are routed";
 
 /// The maximum number of operations of one specification.
 const OPERATIONS_MAX: usize = 100_000;
 
 /// The number of operations that are reported individually; of more, only the number is reported.
-const TOLD_MAX: usize = 100;
+const REPORTED_MAX: usize = 100;
 
 /// The maximum number of tags of one operation.
 const TAGS_MAX: usize = 64;
 
-/// The maximum length of a tag, as for ids of routes.
+/// The maximum length of the id of a route.
 const ID_BYTES_MAX: usize = 80;

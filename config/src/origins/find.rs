@@ -1,4 +1,4 @@
-//! Origins of one route.
+//! Finds the origins of the settings of one route.
 
 use tollgate_core::bounds::{CONNECT_TIMEOUT_MS_DEFAULT, CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::settings::RouteSettings;
@@ -14,7 +14,7 @@ use crate::model::project::Project;
 use crate::model::upstream::Upstream;
 use crate::place::Spanned;
 
-/// What origins are found in.
+/// The data in which origins are found.
 pub(crate) struct Finder<'w> {
     pub(crate) project: &'w Project,
     pub(crate) whole: &'w Whole,
@@ -22,7 +22,7 @@ pub(crate) struct Finder<'w> {
 }
 
 impl Finder<'_> {
-    /// The origins of a route, in the order in which people read settings.
+    /// The origins of a route's settings, in the order of output.
     pub(crate) fn find(&self, route: &CompiledRoute) -> Vec<Origin> {
         let Some((_, Some(api))) = self.project.apis.get(route.written.api) else { return Vec::new() };
         let Some(written) = api.routes.get(route.written.route) else { return Vec::new() };
@@ -46,7 +46,7 @@ impl Finder<'_> {
         all
     }
 
-    /// Whether the numbers of plans hold for a policy on a route: only for callers who are known when it is charged.
+    /// Whether plans apply to a policy on a route: only if the caller is authenticated before the policy is charged.
     fn have_plans(&self, route: &CompiledRoute, policy: &str) -> bool {
         let RouteSettings { authn, limit, .. } = &route.settings;
         !authn.is_empty() && self.whole.policies.at(limit).any(|limit| limit.name == policy)
@@ -114,7 +114,7 @@ impl Finder<'_> {
         all
     }
 
-    /// The upstream of a route as it is written.
+    /// The upstream of a route as written.
     fn upstream(&self, route: &CompiledRoute) -> Option<&Upstream> {
         let name = self.whole.upstreams.get(route.settings.upstream)?.name.as_str();
         lower::written(self.project, name, |project| &project.upstreams, |api| &api.upstreams).map(|(_, found)| found)
@@ -123,7 +123,7 @@ impl Finder<'_> {
 
 fn lists(effective: &Effective<'_>) -> Vec<Origin> {
     let mut all = [list("authn", &effective.authn), list("limit", &effective.limit)].concat();
-    // Most gateways have no guards, and nothing holds where there are none.
+    // Most gateways have no guards, so `guard: none` as a default is not shown.
     if effective.guard.last.is_some() {
         all.splice(0..0, list("guard", &effective.guard));
     }
@@ -142,10 +142,10 @@ fn list(key: &str, list: &List<'_>) -> Vec<Origin> {
             None => Origin::default(key, "none"),
         });
     }
-    // What was replaced is told once, with the first of what replaced it.
+    // Replaced items are shown once, with the first item that replaced them.
     if let Some(first) = all.first_mut() {
-        let lost = |at: &At<&Item>| Overridden { value: at.value.title(), level: at.level, span: at.value.span };
-        first.overridden = list.lost.iter().map(lost).collect();
+        let overridden = |at: &At<&Item>| Overridden { value: at.value.title(), level: at.level, span: at.value.span };
+        first.overridden = list.overridden.iter().map(overridden).collect();
     }
     all
 }
@@ -161,10 +161,10 @@ fn single<T>(key: &str, found: &Single<'_, T>, show: impl Fn(&T) -> String, defa
     let Some(At { level, value: Setting { value, span, locked } }) = found.value else {
         return Origin::default(key, default);
     };
-    let lost = found.lost.iter();
+    let replaced = found.overridden.iter();
     Origin {
         is_locked: locked.is_some(),
-        overridden: lost
+        overridden: replaced
             .map(|at| Overridden { value: show(&at.value.value), level: at.level, span: at.value.span })
             .collect(),
         ..Origin::new(key, show(value), level, Some(*span))
@@ -179,7 +179,7 @@ fn caching(effective: &Effective<'_>) -> Vec<Origin> {
         }];
     };
     vec![
-        member("cache.ttl", &cache.ttl_ms, |ms| show::duration(*ms), "the upstream's"),
+        member("cache.ttl", &cache.ttl_ms, |ms| show::duration(*ms), "declared by the upstream"),
         member("cache.vary", &cache.vary, |list| show::list(list), "[]"),
         member("cache.key-query", &cache.key_query, |list| show::list(list), "the whole query"),
         member("cache.with-credentials", &cache.credentials, |word| show::credentials(*word), "never"),
@@ -191,7 +191,7 @@ fn member<T>(key: &str, found: &Member<'_, T>, show: impl Fn(&T) -> String, defa
     Origin {
         is_locked: found.is_locked(),
         overridden: found
-            .lost
+            .overridden
             .iter()
             .map(|at| Overridden { value: show(&at.value.value), level: at.level, span: at.value.span })
             .collect(),

@@ -1,7 +1,7 @@
-//! Where each part of a route's settings comes from: what `explain` shows beside them.
+//! The origin of each setting of a route, which `explain` shows.
 //!
-//! Origins are found when they are asked for, by merging the levels of one route again as the compiler did, so that a
-//! gateway of 100,000 routes carries none of them.
+//! Origins are computed on request, by merging the levels of one route again, so that a gateway of 100,000 routes does not
+//! have to store them.
 
 mod find;
 mod policy;
@@ -14,40 +14,40 @@ use crate::lower::CompiledRoute;
 use crate::model::level::OriginLevel;
 use crate::place::Span;
 
-/// Where one part of a route's settings comes from.
+/// The origin of one setting of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The setting by its keys: `authn`, `cache.ttl`, `upstream.url`, `policies.burst.rate`.
+    /// The path of the setting: `authn`, `cache.ttl`, `upstream.url`, `policies.burst.rate`.
     ///
-    /// A list has an origin for each item: several policies of `authn` are several origins of that name.
+    /// A list has an origin for each item: several policies of `authn` are several origins with this path.
     pub setting: String,
-    /// Its value as people write it: `10s`, `1MiB`, a policy's name.
+    /// The value as written in the configuration: `10s`, `1MiB`, the name of a policy.
     pub value: String,
-    /// Who says so.
+    /// The level that sets it.
     pub level: OriginLevel,
-    /// Where it is written; `None` for a default.
+    /// The place at which it is written; `None` for a default.
     pub span: Option<Span>,
-    /// Where its value is given, when what is written is `${value.NAME}`.
+    /// The place at which the value is assigned, if `${value.NAME}` is written.
     pub given: Option<Span>,
-    /// Whether no lower level may override it.
+    /// Whether lower levels must not override it.
     pub is_locked: bool,
-    /// What higher levels say that does not count, the highest first.
+    /// The values of higher levels that are overridden, the highest first.
     pub overridden: Vec<Overridden>,
 }
 
-/// What a higher level says, and a lower one overrides.
+/// A value of a higher level that a lower level overrides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overridden {
-    /// The value as people write it.
+    /// The value as written in the configuration.
     pub value: String,
-    /// Who says so.
+    /// The level that sets it.
     pub level: OriginLevel,
-    /// Where.
+    /// The place at which it is written.
     pub span: Span,
 }
 
 impl Compiled {
-    /// Where each part of a route's settings comes from.
+    /// The origins of the settings of a route.
     #[must_use]
     pub fn origins(&self, route: &CompiledRoute) -> Vec<Origin> {
         let Self { written, substituted, .. } = self;

@@ -1,4 +1,4 @@
-//! Origins of a policy's own settings.
+//! The origins of the settings of a policy.
 
 use tollgate_core::kinds::Policies;
 
@@ -23,7 +23,7 @@ fn origin(definition: &WrittenPolicy, settings: &Settings, key: &str, shown: &st
     if let Some(written) = definition.written.written(key) {
         return Origin::new(shown, written.value.to_string(), OriginLevel::Policy, Some(written.span));
     }
-    // As people write a default; what the settings hold is its canonical form.
+    // A default is shown as in the table; the settings contain its canonical form.
     let default = definition.kind.table.key(key).and_then(policies::default);
     let value = default.or_else(|| settings.value(key).cloned());
     Origin::default(shown, &value.map_or_else(|| "none".to_owned(), |value| value.to_string()))

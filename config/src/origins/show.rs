@@ -1,4 +1,4 @@
-//! Values as people write them.
+//! Formats values as they are written in the configuration.
 
 use tollgate_core::cache::CacheCredentials;
 

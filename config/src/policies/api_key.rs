@@ -8,23 +8,23 @@ use crate::diagnostic::Report;
 use crate::schema::texts::{FIELD, QUERY_PARAMETER, SCHEME};
 use crate::schema::{Key, Object, Shape};
 
-/// What it does, beside its word.
-pub(super) const DOES: &str = "lets callers in who send a key; named in `authn`";
+/// A short description of the kind.
+pub(super) const DOES: &str = "authenticates callers by an API key; named in `authn`";
 
 pub(super) static TABLE: Object = Object {
     name: "api-key",
-    doc: "Lets callers in who send a key that the registry knows. Named in `authn`.",
+    doc: "Authenticates callers by an API key, which is looked up in the records of credentials. Named in `authn`.",
     keys: &[
         kind_key(&[("api-key", DOES)]),
-        Key::optional("header", "The field that carries the key.", Shape::Ruled(&FIELD))
+        Key::optional("header", "The header field that contains the key.", Shape::Ruled(&FIELD))
             .default("\"X-API-Key\"")
             .change(Change::Identity),
-        Key::optional("scheme", "A word before the key in that field.", Shape::Ruled(&SCHEME))
+        Key::optional("scheme", "The authentication scheme before the key in this field.", Shape::Ruled(&SCHEME))
             .absent("none")
             .change(Change::Identity)
             .examples(&["\"Bearer\""]),
-        Key::optional("query", "A query parameter that may carry the key instead.", Shape::Ruled(&QUERY_PARAMETER))
-            .absent("no query parameter may")
+        Key::optional("query", "A query parameter that may contain the key instead.", Shape::Ruled(&QUERY_PARAMETER))
+            .absent("no query parameter")
             .change(Change::Identity)
             .examples(&["\"api-key\""]),
     ],

@@ -1,4 +1,4 @@
-//! The definition of a policy: its kind, and what is written for the kind's keys.
+//! The definition of a policy: its kind, and the values of the keys of this kind.
 
 use super::{KIND, KINDS, KindEntry, TABLES, WORDS, Written};
 use crate::decode::{self, Fields};
@@ -15,26 +15,26 @@ pub(crate) struct WrittenPolicy {
 }
 
 impl WrittenPolicy {
-    /// Reads one definition; its `kind` decides which keys it has.
+    /// Decodes one definition; `kind` decides which other keys exist.
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, &HEAD, format!("policy `{}`", name.value), name.span, report)?;
         let words: Vec<_> = KINDS.iter().map(|kind| (kind.word, kind)).collect();
-        // Without a kind nothing can be said about the other keys.
+        // Without a kind, the other keys cannot be checked.
         let kind = fields.required(KIND, report, |node, report| decode::word(node, &words, report))?;
-        fields.narrow(kind.table);
+        fields.use_variant(kind.table);
         let written = Written::decode(kind.table, name.span, &mut fields, report);
         fields.finish(report);
         Some(Self { kind, written: written? })
     }
 }
 
-/// A policy; its `kind` says which other keys there are.
+/// A policy; its `kind` decides which other keys exist.
 pub(crate) static POLICY: Tagged = Tagged { head: &HEAD, tag: KIND, variants: TABLES };
 
 /// A policy before its kind is known.
 static HEAD: Object = Object {
     name: "policy",
-    doc: "A policy, which levels name in the list of its slot. `kind` says which other keys there are.",
-    keys: &[Key::required(KIND, "What the policy does.", Shape::Word(WORDS))],
+    doc: "A policy. Gateway, APIs and routes name it in the list of its slot. `kind` decides which other keys exist.",
+    keys: &[Key::required(KIND, "The kind of the policy.", Shape::Word(WORDS))],
     ..Object::PLAIN
 };

@@ -10,21 +10,20 @@ use crate::diagnostic::Report;
 use crate::schema::texts::NETWORK;
 use crate::schema::{Key, List, Object, Rule, Shape};
 
-/// What it does, beside its word.
-pub(super) const DOES: &str = "admits or refuses clients by their addresses; named in `guard`";
+/// A short description of the kind.
+pub(super) const DOES: &str = "allows or denies clients by address; named in `guard`";
 
 pub(super) static TABLE: Object = Object {
     name: "ip-filter",
-    doc: "Admits or refuses clients by their addresses, before anything is looked up for the request; what is refused is \
-          answered with 403. Of the networks that hold an address, the one with the longest prefix decides. Named in \
-          `guard`.",
+    doc: "Allows or denies clients by address, before any record is read for the request. Denied requests are answered with \
+          403. If several networks contain an address, the one with the longest prefix decides. Named in `guard`.",
     keys: &[
         kind_key(&[("ip-filter", DOES)]),
-        Key::optional("allow", "Networks that are admitted; then addresses in no network are not.", NETWORKS)
-            .absent("all addresses that `deny` does not refuse")
+        Key::optional("allow", "Networks that are allowed. With `allow`, addresses in none of the listed networks are denied.", NETWORKS)
+            .absent("all addresses that `deny` does not contain")
             .change(Change::MoreIsLooser)
             .examples(&["[\"10.0.0.0/8\", \"2001:db8::/32\"]"]),
-        Key::optional("deny", "Networks that are refused.", NETWORKS)
+        Key::optional("deny", "Networks that are denied.", NETWORKS)
             .absent("none")
             .change(Change::MoreIsStricter)
             .examples(&["[\"192.0.2.0/24\"]"]),

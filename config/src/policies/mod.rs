@@ -1,10 +1,10 @@
-//! The policy kinds as they are written: a file for each, with the table of its keys, and how they become core's settings
-//! and back.
+//! The policy kinds in the configuration format: one file for each, with the table of its keys and the conversions to and
+//! from core's settings.
 //!
-//! All else is derived from the table: decoder and defaults, JSON Schema and reference page, the order in which `fmt` puts
-//! the keys, what `explain` shows and how `diff` judges a change. Which kinds there are is said once, by the list in
-//! `tollgate_core::kinds`. A new kind is a line there, and here a file that exports `TABLE` and `DOES` and implements
-//! `Kind` for core's settings; `rate_limit.rs` is the model.
+//! Everything else is derived from the table: decoder and defaults, JSON Schema and reference page, the order of keys in
+//! `fmt`, the output of `explain`, and how `diff` classifies a change. The list of kinds is in `tollgate_core::kinds`. To
+//! add a kind, add a line there, and here a file that exports `TABLE` and `DOES` and implements `Kind` for core's
+//! settings; `rate_limit.rs` is the model.
 
 mod definition;
 #[cfg(test)]
@@ -25,42 +25,42 @@ pub use crate::schema::change::Change;
 use crate::schema::units::Rate;
 use crate::schema::{Key, Object, Shape};
 
-/// How the settings of a kind are written; core's settings types implement it.
+/// Converts between the written form of a kind and core's settings type, which implements this trait.
 pub(crate) trait Kind: Sized {
-    /// Whether plans may have numbers of their own for such a policy.
+    /// Whether plans may set other numbers for such a policy.
     const TAKES_PLANS: bool = false;
 
-    /// Reads the settings from what is written; `None` for what is refused, which is reported.
+    /// Converts the written values to settings; `None` if a value is refused, which is reported.
     fn lower(written: &Written, report: &mut Report) -> Option<Self>;
 
-    /// The settings as they would be written, by the keys of the table; what has no value is left out.
+    /// The settings as they would be written, by key; keys without a value are omitted.
     fn values(&self) -> Vec<(&'static str, Value)>;
 
-    /// The addresses of the clients that pass, where nothing but the address decides.
+    /// The accepted client addresses, if a request is accepted or refused only by its address.
     fn admitted(&self) -> Option<AddressSet> {
         None
     }
 
-    /// Takes the numbers that a plan has in place of the policy's own.
+    /// Adds the numbers that replace the policy's own for the consumers of a plan.
     fn take_plan(&mut self, _plan: &str, _limit: &PlanLimit, _report: &mut Report) {}
 
-    /// For each plan with numbers of its own, the values that they take the place of.
+    /// For each plan with its own numbers, the values that replace those of the policy.
     fn plans(&self) -> Vec<(&str, Vec<(&'static str, Value)>)> {
         Vec::new()
     }
 }
 
-/// The numbers that a plan has for a policy.
+/// The numbers of a plan for a policy.
 #[derive(Clone, Debug)]
 pub(crate) struct PlanLimit {
     pub(crate) rate: Spanned<Rate>,
     pub(crate) burst: Option<Spanned<u32>>,
 }
 
-/// One kind of the list.
+/// One policy kind.
 #[derive(Debug)]
 pub(crate) struct KindEntry {
-    /// Its word.
+    /// The value of `kind:`.
     pub(crate) word: &'static str,
     pub(crate) table: &'static Object,
     pub(crate) takes_plans: bool,
@@ -70,22 +70,22 @@ pub(crate) struct KindEntry {
 /// The settings of one policy as they would be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The kind's word.
+    /// The value of `kind:`.
     pub kind: &'static str,
     /// The settings, in the order of the kind's table.
     pub list: Vec<Setting>,
-    /// For each plan with numbers of its own, the settings that they take the place of.
+    /// For each plan with its own numbers, the values that replace those of the policy.
     pub plans: Vec<(String, Vec<(&'static str, Value)>)>,
 }
 
 /// One setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Its key.
+    /// The key of the setting.
     pub key: &'static str,
-    /// Its value; `None` where it has none.
+    /// The value; `None` if it has none.
     pub value: Option<Value>,
-    /// What another value does to those who call.
+    /// The effect of another value on requests.
     pub change: Change,
 }
 
@@ -108,14 +108,14 @@ impl Settings {
         self.list.iter().find(|setting| setting.key == key)?.value.as_ref()
     }
 
-    /// Whether a plan has a value of its own for a key.
+    /// Whether a plan replaces the value of a key.
     #[must_use]
     pub fn replaces(&self, plan: &str, key: &str) -> bool {
         let values = self.plans.iter().filter(|(name, _)| name == plan).flat_map(|(_, values)| values);
         values.into_iter().any(|(name, _)| *name == key)
     }
 
-    /// The settings with the values that a plan has in place of their own.
+    /// The settings for the consumers of a plan.
     #[must_use]
     pub fn with_plan(&self, plan: &str) -> Self {
         let mut settings = Self { plans: Vec::new(), ..self.clone() };
@@ -133,7 +133,7 @@ const KIND: &str = "kind";
 
 /// The key `kind` in the table of one kind.
 const fn kind_key(words: &'static [(&'static str, &'static str)]) -> Key {
-    Key::required(KIND, "What the policy does.", Shape::Word(words))
+    Key::required(KIND, "The kind of the policy.", Shape::Word(words))
 }
 
 macro_rules! declare {
@@ -157,13 +157,13 @@ macro_rules! declare {
             },
         )* )*];
 
-        /// The words of all kinds, each with what it does.
+        /// The words of all kinds, each with a short description.
         const WORDS: &[(&str, &str)] = &[$( $( ($word, $module::DOES), )* )*];
 
-        /// The words of all kinds, each with the whole table.
+        /// The words of all kinds, each with the complete table.
         const TABLES: &[(&str, &Object)] = &[$( $( ($word, &$module::TABLE), )* )*];
 
-        /// The settings of the policy of that name.
+        /// The settings of the policy with this name.
         #[must_use]
         pub fn settings(policies: &Policies, name: &str) -> Option<Settings> {
             $(
@@ -178,9 +178,9 @@ macro_rules! declare {
             None
         }
 
-        /// The addresses of the clients that pass the policy of that name, where nothing but the address decides.
+        /// The client addresses that the policy of this name accepts, if it decides only by address.
         ///
-        /// Two policies that admit the same addresses are the same for requests, however their settings are written.
+        /// Two policies that accept the same addresses have the same effect, even if their settings are written differently.
         #[must_use]
         pub fn admitted(policies: &Policies, name: &str) -> Option<AddressSet> {
             $(
@@ -193,7 +193,7 @@ macro_rules! declare {
             None
         }
 
-        /// Gives a policy the numbers that a plan has in place of its own; whether its kind takes any.
+        /// Adds the numbers of a plan to a policy; returns whether policies of its kind can have any.
         pub(crate) fn take_plan(policy: &mut Policy, plan: &str, limit: &PlanLimit, report: &mut Report) -> bool {
             fn take<K: Kind>(settings: &mut K, plan: &str, limit: &PlanLimit, report: &mut Report) -> bool {
                 settings.take_plan(plan, limit, report);

@@ -11,33 +11,34 @@ use crate::place::Spanned;
 use crate::schema::units::Rate;
 use crate::schema::{Key, Object, Quantity, Shape};
 
-/// What it does, beside its word.
-pub(super) const DOES: &str = "lets so many requests through in a period; named in `limit`";
+/// A short description of the kind.
+pub(super) const DOES: &str = "limits the number of requests per period; named in `limit`";
 
 pub(super) static TABLE: Object = Object {
     name: "rate-limit",
-    doc: "Lets so many requests through in a period, and refuses the others with 429. Named in `limit`.",
+    doc: "Limits the number of requests per period, and answers further requests with 429. Named in `limit`, or with \
+          `by: address` also in `guard`.",
     keys: &[
         kind_key(&[("rate-limit", DOES)]),
-        Key::required("rate", "How many come back in a period.", Shape::Quantity(Quantity::Rate))
+        Key::required("rate", "The number of requests that become available again per period.", Shape::Quantity(Quantity::Rate))
             .change(Change::MoreIsLooser)
             .examples(&["\"100/s\"", "\"5/10s\""]),
-        Key::optional("burst", "The most at once after a rest.", Shape::Integer(1, u32::MAX as i64))
-            .absent("the count of `rate`")
+        Key::optional("burst", "The maximum number of requests at once, after a time without requests.", Shape::Integer(1, u32::MAX as i64))
+            .absent("the number in `rate`")
             .change(Change::MoreIsLooser)
             .examples(&["200"]),
-        Key::optional("by", "Whose requests are counted together.", Shape::Word(BY_WORDS))
+        Key::optional("by", "Which requests are counted together.", Shape::Word(BY_WORDS))
             .default("\"consumer\"")
-            .change(Change::Review("other requests share the limit")),
+            .change(Change::Review("other requests are counted together")),
         Key::optional(
             "on-unavailable",
-            "What happens while the store of the counters does not answer.",
+            "What happens to requests while the counter store is unavailable.",
             Shape::Word(ON_UNAVAILABLE_WORDS),
         )
         .default("\"open\"")
         .change(Change::LoosestFirst {
             words: &["open", "closed"],
-            why: "while the counter store is away, requests are answered otherwise",
+            why: "requests are answered differently while the counter store is unavailable",
         }),
     ],
     examples: &["{\"kind\": \"rate-limit\", \"rate\": \"100/s\", \"burst\": 200}"],
@@ -45,13 +46,13 @@ pub(super) static TABLE: Object = Object {
 };
 
 const BY_WORDS: &[(&str, &str)] = &[
-    ("consumer", "those of a consumer; of the client's address where nobody was authenticated"),
-    ("address", "those of the client's address"),
+    ("consumer", "the requests of a consumer; without authentication, of the client's address"),
+    ("address", "the requests of the client's address"),
 ];
 
 const BY: &[(&str, LimitBy)] = &[("consumer", LimitBy::Consumer), ("address", LimitBy::Address)];
 
-const ON_UNAVAILABLE_WORDS: &[(&str, &str)] = &[("open", "requests pass"), ("closed", "requests are refused")];
+const ON_UNAVAILABLE_WORDS: &[(&str, &str)] = &[("open", "requests are accepted"), ("closed", "requests are refused")];
 
 const ON_UNAVAILABLE: &[(&str, OnUnavailable)] = &[("open", OnUnavailable::Open), ("closed", OnUnavailable::Closed)];
 
@@ -89,15 +90,15 @@ fn limit_values(limit::PlanLimit { rate, period_ms, burst }: limit::PlanLimit) -
     vec![("rate", Value::Rate(rate)), ("burst", Value::Integer(burst.get().into()))]
 }
 
-/// Reads the numbers of a limit, which must work together.
+/// Checks and converts the numbers of a limit.
 fn numbers(rate: &Spanned<Rate>, burst: Option<&Spanned<u32>>, report: &mut Report) -> Option<limit::PlanLimit> {
     let (span, Rate { count, period_ms }) = (rate.span, rate.value);
     let (rate, period_ms) = (NonZeroU32::new(count)?, NonZeroU32::new(period_ms)?);
     let burst = burst.map_or(Some(rate), |burst| NonZeroU32::new(burst.value))?;
     if u64::from(burst.get()) * u64::from(period_ms.get()) / u64::from(rate.get()) > BURST_MS_MAX {
         report.push(
-            Diagnostic::error(Code::OutOfRange, span, "a full burst takes longer than a year to come back")
-                .why("the counter would have to be kept that long")
+            Diagnostic::error(Code::OutOfRange, span, "it takes longer than a year until a full burst is available again")
+                .why("the counter would have to be stored for this time")
                 .fix("lower `burst`, or raise `rate`"),
         );
         return None;
@@ -105,5 +106,5 @@ fn numbers(rate: &Spanned<Rate>, burst: Option<&Spanned<u32>>, report: &mut Repo
     Some(limit::PlanLimit { rate, period_ms, burst })
 }
 
-/// A year: nobody limits by longer, and no store should keep a counter for longer.
+/// A year: longer than any real limit, and the maximum time for which a store should keep a counter.
 const BURST_MS_MAX: u64 = 366 * 86_400_000;

@@ -1,4 +1,4 @@
-//! What is derived from the tables holds for every kind.
+//! Tests of what is derived from the tables, for every kind.
 
 use tollgate_core::kinds::{NamedPolicy, Policies};
 
@@ -8,7 +8,7 @@ use crate::diagnostic::Report;
 use crate::place::{FileId, Files, Span, Spanned};
 use crate::source::{self, Limits};
 
-/// The policy that a text defines, and what its settings are written as.
+/// The policy that a text defines, and the written form of its settings.
 #[track_caller]
 fn read(text: &str) -> (WrittenPolicy, Vec<(&'static str, String)>) {
     let (mut files, mut report) = (Files::new(), Report::default());
@@ -32,7 +32,7 @@ fn check(text: &str, expected: &[(&str, &str)]) {
 }
 
 #[test]
-fn settings_are_written_as_they_were_read_with_defaults() {
+fn settings_have_the_written_values_and_the_defaults() {
     check("{kind: api-key}", &[("header", "x-api-key")]);
     check(
         "{kind: api-key, query: key, header: Authorization, scheme: Bearer}",
@@ -51,19 +51,19 @@ fn settings_are_written_as_they_were_read_with_defaults() {
 }
 
 #[test]
-fn every_example_of_every_kind_is_read_and_lowered() {
+fn every_example_of_every_kind_is_valid() {
     for kind in KINDS {
         assert!(!kind.table.examples.is_empty(), "{} has no example", kind.word);
         for example in kind.table.examples {
             let (written, values) = read(example);
             assert_eq!(written.kind.word, kind.word, "{example}");
-            assert!(!values.is_empty(), "{example} comes to nothing");
+            assert!(!values.is_empty(), "{example} has no settings");
         }
     }
 }
 
 #[test]
-fn every_key_of_every_kind_has_a_shape_that_policies_are_read_by() {
+fn every_key_of_every_kind_has_a_shape_that_policies_support() {
     for kind in KINDS {
         for key in keys(kind.table) {
             let shown = format!("{}.{}", kind.word, key.name);
@@ -71,9 +71,12 @@ fn every_key_of_every_kind_has_a_shape_that_policies_are_read_by() {
             let words = key.shape.words();
             let words = words.iter().map(|(word, _)| format!("\"{word}\""));
             let mut values = some.map(str::to_owned).into_iter().chain(words);
-            assert!(values.any(|json| Value::default(key.shape, &json).is_some()), "{shown} is read by nothing");
+            assert!(
+                values.any(|json| Value::default(key.shape, &json).is_some()),
+                "the shape of {shown} is not supported"
+            );
             if let crate::schema::Absent::Default(json) = key.absent {
-                assert!(default(key).is_some(), "{shown}: {json} is no value of its shape");
+                assert!(default(key).is_some(), "{shown}: {json} is not a value of its shape");
             }
             if let Change::LoosestFirst { words, .. } = key.change {
                 let known: Vec<_> = key.shape.words().into_iter().map(|(word, _)| word).collect();
@@ -84,7 +87,7 @@ fn every_key_of_every_kind_has_a_shape_that_policies_are_read_by() {
 }
 
 #[test]
-fn the_word_of_a_kind_names_its_table() {
+fn the_word_of_a_kind_is_the_name_of_its_table() {
     for (kind, (word, does)) in KINDS.iter().zip(WORDS) {
         assert_eq!((kind.word, kind.table.name), (*word, *word));
         assert!(does.contains("; named in `"), "{word} does not say in which list it is named");

@@ -1,4 +1,4 @@
-//! Values of a policy's keys, whatever the kind.
+//! Values of the keys of policies of all kinds.
 
 use std::fmt;
 
@@ -9,28 +9,28 @@ use crate::schema::units::{self, Rate};
 use crate::schema::{Quantity, Shape, written};
 use crate::source::Node;
 
-/// The value of a key, read; it prints as people write it.
+/// The decoded value of a key; `Display` prints it as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
-    /// A text.
+    /// A string.
     Text(String),
     /// `true` or `false`.
     Boolean(bool),
-    /// A whole number.
+    /// An integer.
     Integer(u64),
     /// A duration in milliseconds.
     DurationMs(u64),
     /// A size in bytes.
     SizeBytes(u64),
-    /// So many in a period.
+    /// A number per period.
     Rate(Rate),
     /// One of a few words.
     Word(&'static str),
-    /// A list of texts.
+    /// A list of strings.
     List(Vec<String>),
 }
 
-/// A value as it is written.
+/// A value with its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Placed {
     pub(crate) value: Value,
@@ -40,9 +40,9 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
-    /// Reads a value of a shape; `None` for what is refused, which is reported.
+    /// Decodes a value of a shape; `None` if it is refused, which is reported.
     ///
-    /// Policies have keys of these shapes only; a test goes through all of them.
+    /// A test checks that keys of policies have only shapes that are supported here.
     pub(super) fn decode(shape: Shape, node: &Node, report: &mut Report) -> Option<Self> {
         let value = match shape {
             Shape::Text | Shape::Ruled(_) => Value::Text(decode::text(node, report)?.value),
@@ -76,7 +76,7 @@ impl Placed {
         Some(Self { value, span: node.span, items: Vec::new() })
     }
 
-    /// A text with its place.
+    /// The string with its place.
     pub(super) fn text(&self) -> Option<Spanned<String>> {
         match &self.value {
             Value::Text(text) => Some(Spanned::new(text.clone(), self.span)),
@@ -86,7 +86,7 @@ impl Placed {
 }
 
 impl Value {
-    /// The word that stands for a value, with its key.
+    /// The word for a value, with its key.
     pub(super) fn word<T: PartialEq>(
         key: &'static str,
         words: &[(&'static str, T)],
@@ -96,7 +96,7 @@ impl Value {
         Some((key, Self::Word(word)))
     }
 
-    /// A default of a table, written as JSON.
+    /// Parses a default of a table, written as JSON.
     pub(super) fn default(shape: Shape, json: &str) -> Option<Self> {
         let value: serde_json::Value = serde_json::from_str(json).ok()?;
         let text = value.as_str();

@@ -1,4 +1,4 @@
-//! One policy as it is written, key by key.
+//! The written values of one policy, by key.
 
 use super::value::{Placed, Value};
 use crate::decode::Fields;
@@ -11,13 +11,13 @@ use crate::schema::{Absent, Key, Object};
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
     table: &'static Object,
-    /// Where the policy is named: the place of its defaults.
+    /// The place of the policy's name, which is also the place of defaults.
     at: Span,
     values: Vec<(&'static str, Placed)>,
 }
 
 impl Written {
-    /// Reads the keys of a table but `kind`; `None` where a required one is missing or refused, which is reported.
+    /// Decodes all keys of a table except `kind`; `None` if a required key is missing or refused, which is reported.
     pub(super) fn decode(
         table: &'static Object,
         at: Span,
@@ -39,12 +39,12 @@ impl Written {
         is_complete.then_some(Self { table, at, values })
     }
 
-    /// What is written for a key.
+    /// The written value of a key.
     pub(crate) fn written(&self, key: &str) -> Option<&Placed> {
         self.values.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
     }
 
-    /// What is written for a key, or its default.
+    /// The written value of a key, or its default.
     fn get(&self, key: &str) -> Option<Placed> {
         self.written(key).cloned().or_else(|| {
             let value = default(self.table.key(key)?)?;
@@ -52,13 +52,13 @@ impl Written {
         })
     }
 
-    /// A text, to be read by core's own parser.
+    /// A string, for one of core's parsers.
     pub(super) fn text(&self, key: &str) -> Option<Spanned<String>> {
         self.get(key)?.text()
     }
 
-    /// A text that may be left out and that core's own parser reads; `None` where the parser refuses it.
-    #[expect(clippy::option_option, reason = "what is refused is not what is left out")]
+    /// An optional string that one of core's parsers reads; `None` if the parser refuses it, `Some(None)` if it is absent.
+    #[expect(clippy::option_option, reason = "a refused value differs from an absent one")]
     pub(super) fn parsed<T>(&self, key: &str, parse: impl FnOnce(&Spanned<String>) -> Option<T>) -> Option<Option<T>> {
         match self.text(key) {
             Some(text) => parse(&text).map(Some),
@@ -66,7 +66,7 @@ impl Written {
         }
     }
 
-    /// A whole number.
+    /// An integer.
     pub(super) fn integer(&self, key: &str) -> Option<Spanned<u32>> {
         let Placed { value: Value::Integer(number), span, .. } = self.get(key)? else { return None };
         Some(Spanned::new(u32::try_from(number).ok()?, span))
@@ -78,13 +78,13 @@ impl Written {
         Some(Spanned::new(rate, span))
     }
 
-    /// What a word stands for.
+    /// The value for a word.
     pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
         let Value::Word(written) = self.get(key)?.value else { return None };
         words.iter().find(|(word, _)| *word == written).map(|(_, value)| *value)
     }
 
-    /// The texts of a list; none where it is left out.
+    /// The strings of a list; none if the key is absent.
     pub(super) fn list(&self, key: &str) -> Vec<Spanned<String>> {
         let Some(Placed { value: Value::List(texts), span, items }) = self.get(key) else { return Vec::new() };
         let spans = items.into_iter().chain(std::iter::repeat(span));
@@ -92,12 +92,12 @@ impl Written {
     }
 }
 
-/// The keys of a kind's table but the one that names the kind.
+/// The keys of a kind's table except `kind`.
 pub(crate) fn settings(table: &'static Object) -> impl Iterator<Item = &'static Key> {
     table.all_keys().filter(|key| key.name != super::KIND)
 }
 
-/// The default of a key, where it is a value.
+/// The default value of a key, if it has one.
 pub(crate) fn default(key: &Key) -> Option<Value> {
     match key.absent {
         Absent::Default(json) => Value::default(key.shape, json),

@@ -1,4 +1,4 @@
-//! What a test file names, held against the project.
+//! Checks that the names in a test file exist in the project.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ struct Names {
 }
 
 impl TestFile {
-    /// Finds what the file names and the project does not have.
+    /// Reports names in the file that the project does not have.
     #[must_use]
     pub fn check(&self, compiled: &Compiled) -> Diagnostics {
         let names = Names::of(compiled);
@@ -85,18 +85,18 @@ impl Names {
         }
         let fix = match closest(&name.value, known.iter().map(String::as_str)) {
             Some(known) => format!("did you mean `{known}`?"),
-            None if known.is_empty() => format!("the project has no {what}"),
-            None => format!("known in the project: {}", listed(known.iter().map(String::as_str))),
+            None if known.is_empty() => format!("remove it; the project defines no {what}"),
+            None => format!("use one of {}", listed(known.iter().map(String::as_str))),
         };
         report.push(
             Diagnostic::error(Code::UnknownInProject, name.span, format!("the project has no {what} `{}`", name.value))
-                .why("nothing could ever come of it")
+                .why("the expectation or script would have no effect")
                 .fix(fix),
         );
     }
 }
 
-/// Whether it is the id of a route, or the part of one behind the API's name.
+/// Whether it is the id of a route, with or without the name of the API.
 fn is_operation(routes: &BTreeSet<String>, name: &str) -> bool {
     routes.iter().any(|id| id == name || id.split_once('.').is_some_and(|(_, operation)| operation == name))
 }

@@ -1,4 +1,4 @@
-//! Consumers of a test file and their keys: names that stand for real keys made for the test.
+//! The consumers of a test file and their keys, which are generated from the names.
 
 use std::collections::BTreeMap;
 
@@ -16,34 +16,34 @@ use crate::source::{Node, Value};
 /// A consumer.
 #[derive(Clone, Debug)]
 pub struct Consumer {
-    /// Its id.
+    /// The id.
     pub id: Spanned<String>,
-    /// Its keys.
+    /// The keys.
     pub keys: Vec<TestKey>,
 }
 
-/// A key: the same name in a file of the same text is the same key on every machine.
+/// A key. The same names of consumer and key always generate the same key, on every machine.
 #[derive(Clone, Debug)]
 pub struct TestKey {
-    /// What steps call it.
+    /// The name in steps.
     pub name: Spanned<String>,
-    /// The key, made for the test.
+    /// The generated key.
     pub key: ApiKey,
-    /// What the registry knows of it.
+    /// The credential record of the key.
     pub credential: Credential,
 }
 
-/// The keys of a file by name; `None` for one that could not be read, which was reported.
+/// The keys of a file by name; `None` for a key that could not be decoded, which was reported.
 pub(super) type Keys = BTreeMap<String, Option<ApiKey>>;
 
-/// Reads `consumers:`.
+/// Decodes `consumers:`.
 pub(super) fn consumers(node: &Node, keys: &mut Keys, report: &mut Report) -> Option<Vec<Consumer>> {
     let mut seen: BTreeMap<String, Span> = BTreeMap::new();
     let mut names: BTreeMap<String, Span> = BTreeMap::new();
     decode::list(node, report, |node, report| {
         let consumer = consumer(node, &mut names, keys, report)?;
         if let Some(first) = seen.insert(consumer.id.value.clone(), consumer.id.span) {
-            report.push(duplicate("consumers", &consumer.id, first));
+            report.push(duplicate("consumer", &consumer.id, first));
         }
         Some(consumer)
     })
@@ -58,7 +58,7 @@ fn consumer(node: &Node, names: &mut BTreeMap<String, Span>, keys: &mut Keys, re
     let mut made = Vec::new();
     for written in written.unwrap_or_default() {
         if let Some(first) = names.insert(written.name.value.clone(), written.name.span) {
-            report.push(duplicate("keys", &written.name, first));
+            report.push(duplicate("key", &written.name, first));
         }
         let key = id.as_ref().and_then(|id| generate(&id.value, &written.name.value));
         keys.insert(written.name.value.clone(), key.clone());
@@ -78,7 +78,7 @@ struct Written {
 }
 
 impl Written {
-    /// Reads a name alone, or a mapping with what is known of the key.
+    /// Decodes a key as a name, or as a mapping with its properties.
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
         if matches!(node.value, Value::Text(_)) {
             let name = decode::text(node, report).filter(|name| decode::check_id(name, report))?;
@@ -108,24 +108,24 @@ impl Written {
     }
 }
 
-/// An instant in RFC 3339.
+/// A timestamp in RFC 3339.
 pub(super) fn timestamp(node: &Node, report: &mut Report) -> Option<Timestamp> {
     let text = decode::text(node, report)?;
     let found = Timestamp::from_rfc3339(&text.value);
     if found.is_none() {
         report.push(
-            Diagnostic::error(Code::BadTimestamp, text.span, format!("`{}` is not a time", text.value))
-                .why("times are written as in RFC 3339, with an offset")
-                .fix("write it as in `2026-01-31T23:59:50Z`"),
+            Diagnostic::error(Code::BadTimestamp, text.span, format!("`{}` is not a valid timestamp", text.value))
+                .why("timestamps are written as in RFC 3339, with a time zone offset")
+                .fix("write a timestamp such as `2026-01-31T23:59:50Z`"),
         );
     }
     found
 }
 
-/// The key of a name: as good as random, and the same in every run.
+/// Generates the key for a name: pseudo-random, and the same in every run.
 fn generate(consumer: &str, name: &str) -> Option<ApiKey> {
     let mut random = [0u8; 32];
-    // FNV-1a of the names, drawn out by SplitMix64.
+    // FNV-1a of the names, expanded by SplitMix64.
     let names = consumer.bytes().chain([0]).chain(name.bytes());
     let mut state =
         names.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));

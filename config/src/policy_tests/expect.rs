@@ -1,4 +1,4 @@
-//! What a step expects of an answer.
+//! The expectations of a step for responses.
 
 use http::{HeaderName, Method};
 use tollgate_core::event::Phase;
@@ -14,167 +14,167 @@ use crate::model::tables;
 use crate::place::{Span, Spanned};
 use crate::source::{Entry, Node, Value};
 
-/// What is expected of one answer; what is not said may be anything.
+/// The expectation for one response; properties that are not set are not checked.
 #[derive(Clone, Debug)]
 pub struct Expect {
-    /// Where it stands.
+    /// The place in the file.
     pub span: Span,
     /// The status.
     pub status: Option<Spanned<Vec<StatusExpect>>>,
-    /// Fields of the response.
+    /// Expectations for fields of the response.
     pub fields: Vec<FieldExpect>,
     /// The content of the response.
     pub body: Option<Spanned<BodyExpect>>,
-    /// The type of the problem that the response is; `None` within: it is no problem.
+    /// The problem type of the response; an inner `None` means that it is not a problem.
     pub problem: Option<Spanned<Option<ProblemKind>>>,
-    /// The policy that refused.
+    /// The policy that refused the request.
     pub policy: Option<Spanned<PolicyExpect>>,
-    /// The id of the route that was taken; `None` within: none was.
+    /// The id of the route that matched; an inner `None` means that none matched.
     pub route: Option<Spanned<Option<String>>>,
     /// The phase that ended the exchange.
     pub phase: Option<Spanned<Phase>>,
-    /// The consumer that was recognised; `None` within: none was.
+    /// The authenticated consumer; an inner `None` means that none was authenticated.
     pub consumer: Option<Spanned<Option<String>>>,
-    /// What the upstream received.
+    /// The expectation for the request that the upstream received.
     pub upstream: Option<UpstreamExpect>,
-    /// What the cache did.
+    /// The result of the cache look-up.
     pub cache: Option<Spanned<CacheExpect>>,
     /// Whether the response was stored.
     pub stored: Option<Spanned<bool>>,
-    /// What the client was told of its quotas, by policy.
+    /// The expectations for quotas in the RateLimit fields, by policy.
     pub quota: Vec<(Spanned<String>, QuotaExpect)>,
-    /// Seconds that the client is told to wait.
+    /// The value of `Retry-After`, in seconds.
     pub retry_after_s: Option<Spanned<u64>>,
-    /// How long the exchange took on the clock of the test, in milliseconds.
+    /// The duration of the exchange on the virtual clock, in milliseconds.
     pub duration_ms: Option<Spanned<u64>>,
 }
 
-/// A status, or a class of them.
+/// A status code, or a class of status codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusExpect {
-    /// This one.
+    /// This status code.
     Is(u16),
-    /// Any whose first figure this is.
+    /// Any status code with this first digit.
     Class(u16),
 }
 
-/// What is expected of one field.
+/// The expectation for one field.
 #[derive(Clone, Debug)]
 pub struct FieldExpect {
-    /// Its name.
+    /// The name of the field.
     pub name: HeaderName,
-    /// Where that stands.
+    /// The place of the name.
     pub span: Span,
-    /// What holds of its value; several lines of a field are one value, joined by commas.
+    /// The expectation for its value; several lines of a field are one value, joined by commas.
     pub value: TextExpect,
 }
 
-/// What is expected of a text: all of these.
+/// The expectation for a text: all of these conditions.
 #[derive(Clone, Debug)]
 pub struct TextExpect(pub Vec<Matcher>);
 
-/// What is expected of a text.
+/// A condition on a text.
 #[derive(Clone, Debug)]
 pub enum Matcher {
-    /// It is this.
+    /// The text equals this.
     Is(String),
-    /// It has this in it.
+    /// The text contains this.
     Contains(String),
-    /// A part of it fits the pattern.
+    /// A part of the text matches the pattern.
     Matching(Pattern),
-    /// It is there.
+    /// The text is present.
     Present,
-    /// It is not there.
+    /// The text is absent.
     Absent,
 }
 
-/// A regular expression that compiles.
+/// A compiled regular expression.
 #[derive(Clone, Debug)]
 pub struct Pattern(regex_lite::Regex);
 
-/// What is expected of content.
+/// The expectation for content.
 #[derive(Clone, Debug)]
 pub enum BodyExpect {
-    /// A text.
+    /// A text that meets these conditions.
     Text(TextExpect),
-    /// This JSON, whatever its layout.
+    /// JSON with this value.
     Json(serde_json::Value),
-    /// JSON that has these members, and perhaps others.
+    /// JSON with at least these members.
     JsonHas(serde_json::Value),
     /// No content.
     Empty,
 }
 
-/// Which policy is expected to have refused.
+/// The policy that is expected to have refused the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicyExpect {
-    /// None.
+    /// No policy.
     None,
-    /// This one.
+    /// The policy with this name.
     Named(String),
 }
 
-/// What the cache is expected to have done.
+/// The expected result of the cache look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheExpect {
-    /// Answered from store.
+    /// The response came from the cache.
     Hit,
-    /// Nothing usable was stored.
+    /// No stored response could be used.
     Miss,
-    /// What was stored was stale, and a new response came.
+    /// The stored response was stale, and the upstream sent a new one.
     Stale,
-    /// What was stored was stale, and the upstream confirmed it.
+    /// The stored response was stale, and the upstream confirmed it with 304.
     Revalidated,
-    /// The request or a store kept the cache out of it.
+    /// The cache was bypassed because of the request, or because it was unavailable.
     Bypass,
-    /// The client asked for a new response.
+    /// The client requested a new response.
     Request,
-    /// The method is never answered from store.
+    /// Responses to this method are never served from the cache.
     Method,
-    /// The route has no cache, or the request did not come to it.
+    /// The route has no cache, or the request ended before the look-up.
     None,
 }
 
-/// What an upstream is expected to have received.
+/// The expectation for the request that an upstream received.
 #[derive(Clone, Debug)]
 pub struct UpstreamExpect {
-    /// Where it stands.
+    /// The place in the file.
     pub span: Span,
-    /// How often it was called.
+    /// The number of calls.
     pub called: Option<Spanned<u32>>,
-    /// Which one was called.
+    /// The name of the upstream that was called.
     pub name: Option<Spanned<String>>,
     /// The method of the last call.
     pub method: Option<Spanned<Method>>,
-    /// Its path.
+    /// The path of the last call.
     pub path: Option<Spanned<String>>,
-    /// Its query; `None` within: it had none.
+    /// The query of the last call; an inner `None` means that it had none.
     pub query: Option<Spanned<Option<String>>>,
-    /// Its fields.
+    /// The fields of the last call.
     pub fields: Vec<FieldExpect>,
-    /// Its content.
+    /// The content of the last call.
     pub body: Option<Spanned<BodyExpect>>,
 }
 
-/// What a client is expected to have been told of one quota, by the RateLimit fields.
+/// The expectation for one quota in the RateLimit fields.
 #[derive(Clone, Debug)]
 pub struct QuotaExpect {
-    /// How much is left.
+    /// The remaining quota.
     pub remaining: Option<Spanned<u32>>,
-    /// How much there is at most.
+    /// The maximum of the quota.
     pub limit: Option<Spanned<u32>>,
-    /// Seconds until it is whole again.
+    /// The time until the quota is complete again, in seconds.
     pub reset_s: Option<Spanned<u64>>,
 }
 
 impl Pattern {
-    /// Whether a part of the text fits.
+    /// Whether a part of the text matches.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
 
-    /// As it is written.
+    /// The notation in the file.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -205,14 +205,18 @@ impl Expect {
         };
         f.finish(report);
         if is_empty(node) {
-            report.push(bad(node.span, "nothing is expected".to_owned(), "write `{status: 200}`"));
+            report.push(bad(
+                node.span,
+                "the expectation is empty".to_owned(),
+                "add a property, such as `{status: 200}`",
+            ));
         }
         Some(expect)
     }
 }
 
 fn bad(at: Span, what: String, fix: &str) -> Diagnostic {
-    Diagnostic::error(Code::BadExpectation, at, what).why("no answer could be held to it").fix(fix)
+    Diagnostic::error(Code::BadExpectation, at, what).why("no response could be compared with it").fix(fix)
 }
 
 fn is_empty(node: &Node) -> bool {
@@ -234,7 +238,11 @@ fn or_none(node: &Node, report: &mut Report) -> Option<Spanned<Option<String>>> 
 fn status(node: &Node, report: &mut Report) -> Option<Spanned<Vec<StatusExpect>>> {
     let all = match &node.value {
         Value::List(items) if items.is_empty() => {
-            report.push(bad(node.span, "no status is listed".to_owned(), "write `200` or `[200, 304]`"));
+            report.push(bad(
+                node.span,
+                "the list of status codes is empty".to_owned(),
+                "write a status code, such as `200` or `[200, 304]`",
+            ));
             return None;
         }
         Value::List(_) => decode::list(node, report, one_status)?,
@@ -245,10 +253,14 @@ fn status(node: &Node, report: &mut Report) -> Option<Spanned<Vec<StatusExpect>>
 
 fn one_status(node: &Node, report: &mut Report) -> Option<StatusExpect> {
     let text = scalar(node, report)?;
-    let class = text.value.strip_suffix("xx").and_then(|figure| figure.parse().ok()).filter(|n| (1..=5).contains(n));
+    let class = text.value.strip_suffix("xx").and_then(|digit| digit.parse().ok()).filter(|n| (1..=5).contains(n));
     let found = class.map(StatusExpect::Class).or(exact_status(&text.value).map(StatusExpect::Is));
     if found.is_none() {
-        report.push(bad(text.span, format!("`{}` is no status", text.value), "write it as in `200` or `2xx`"));
+        report.push(bad(
+            text.span,
+            format!("`{}` is not a valid status code", text.value),
+            "write a status code such as `200`, or a class such as `2xx`",
+        ));
     }
     found
 }
@@ -260,12 +272,21 @@ fn exact_status(text: &str) -> Option<u16> {
 /// `{200: 1000, 429: 1}`.
 pub(super) fn count(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<u16>, u32)>> {
     let Value::Map(entries) = &node.value else {
-        return decode::mistyped(node, "counts by status", "write `{200: 10, 429: 1}`", report);
+        return decode::mistyped(
+            node,
+            "a mapping from status codes to numbers",
+            "write a mapping such as `{200: 10, 429: 1}`",
+            report,
+        );
     };
     let mut counts = Vec::new();
     for Entry { key, value } in entries {
         let Some(status) = exact_status(&key.value) else {
-            report.push(bad(key.span, format!("`{}` is no status", key.value), "write it as in `{200: 10}`"));
+            report.push(bad(
+                key.span,
+                format!("`{}` is not a valid status code", key.value),
+                "write a status code such as `200`",
+            ));
             continue;
         };
         let number = decode::integer(value, 0, u32::MAX, report);
@@ -276,7 +297,12 @@ pub(super) fn count(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<u16
 
 fn fields(node: &Node, keys: &Keys, report: &mut Report) -> Option<Vec<FieldExpect>> {
     let Value::Map(entries) = &node.value else {
-        return decode::mistyped(node, "a mapping of header fields", "write `{X-Name: value}`", report);
+        return decode::mistyped(
+            node,
+            "a mapping from header fields to values",
+            "write a mapping such as `{X-Name: value}`",
+            report,
+        );
     };
     let field = |Entry { key, value }: &Entry| {
         let name = request::field_name(key, report);
@@ -296,12 +322,12 @@ fn text_expect(node: &Node, keys: Option<&Keys>, report: &mut Report) -> Option<
     let all = matchers(&mut f, keys, report);
     f.finish(report);
     if is_empty(node) {
-        report.push(bad(node.span, "nothing is expected of the text".to_owned(), TEXT_FIX));
+        report.push(bad(node.span, "the expectation for the text is empty".to_owned(), TEXT_FIX));
     }
     Some(TextExpect(all))
 }
 
-const TEXT_FIX: &str = "write a text, or one of `contains`, `matching`, `present` and `absent`";
+const TEXT_FIX: &str = "write a string, or one of `is`, `contains`, `matching`, `present` and `absent`";
 
 fn matchers(f: &mut Fields<'_>, keys: Option<&Keys>, report: &mut Report) -> Vec<Matcher> {
     let is = f.optional("is", report, |n, r| scalar(n, r).and_then(|text| with_keys(&text, keys, r)));
@@ -309,8 +335,8 @@ fn matchers(f: &mut Fields<'_>, keys: Option<&Keys>, report: &mut Report) -> Vec
     let matching = f.optional("matching", report, pattern);
     let present = f.optional("present", report, decode::boolean);
     let absent = f.optional("absent", report, decode::boolean);
-    let is_there = present.or(absent.map(|absent| !absent));
-    let presence = is_there.map(|there| if there { Matcher::Present } else { Matcher::Absent });
+    let is_present = present.or(absent.map(|absent| !absent));
+    let presence = is_present.map(|present| if present { Matcher::Present } else { Matcher::Absent });
     let rest = [is.map(Matcher::Is), contains.map(Matcher::Contains), matching.map(Matcher::Matching)];
     presence.into_iter().chain(rest.into_iter().flatten()).collect()
 }
@@ -324,13 +350,17 @@ fn pattern(node: &Node, report: &mut Report) -> Option<Pattern> {
     match regex_lite::RegexBuilder::new(&text.value).size_limit(PATTERN_BYTES_MAX).build() {
         Ok(regex) => Some(Pattern(regex)),
         Err(error) => {
-            report.push(bad(text.span, format!("this is no pattern: {error}"), "mend the regular expression"));
+            report.push(bad(
+                text.span,
+                format!("the regular expression is not valid: {error}"),
+                "correct the regular expression",
+            ));
             None
         }
     }
 }
 
-/// What one compiled pattern may take: some hundred states, and a file of nothing but patterns stays harmless.
+/// The maximum size of a compiled pattern: some hundred states, so that a file with many patterns cannot exhaust memory.
 const PATTERN_BYTES_MAX: usize = 16 << 10;
 
 fn body(node: &Node, keys: &Keys, report: &mut Report) -> Option<Spanned<BodyExpect>> {
@@ -351,13 +381,13 @@ fn body(node: &Node, keys: &Keys, report: &mut Report) -> Option<Spanned<BodyExp
         (Some(one), None) => placed(node, Some(one)),
         (None, _) => {
             if is_empty(node) {
-                report.push(bad(node.span, "nothing is expected of the content".to_owned(), TEXT_FIX));
+                report.push(bad(node.span, "the expectation for the content is empty".to_owned(), TEXT_FIX));
             }
             None
         }
         (Some(_), Some(_)) => {
-            let fix = "write one of `json`, `json-has`, `empty`, or what a text has";
-            report.push(bad(node.span, "two kinds of content are expected".to_owned(), fix));
+            let fix = "keep one of `json`, `json-has` and `empty`, or the conditions on a text";
+            report.push(bad(node.span, "several alternatives for the content are set".to_owned(), fix));
             None
         }
     }
@@ -403,7 +433,7 @@ const CACHE: &[(&str, CacheExpect)] = &[
 ];
 
 impl CacheExpect {
-    /// As it is written.
+    /// The notation in the file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         CACHE.iter().find(|(_, expected)| *expected == self).map_or("", |(word, _)| word)
@@ -412,7 +442,12 @@ impl CacheExpect {
 
 fn quotas(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, QuotaExpect)>> {
     let Value::Map(entries) = &node.value else {
-        return decode::mistyped(node, "a mapping of limits", "write `{burst: {remaining: 3}}`", report);
+        return decode::mistyped(
+            node,
+            "a mapping from policies to quotas",
+            "write a mapping such as `{burst: {remaining: 3}}`",
+            report,
+        );
     };
     let quota = |Entry { key, value }: &Entry| {
         let mut f = Fields::open(value, &tables::QUOTA_EXPECT, format!("quota `{}`", key.value), key.span, report)?;
@@ -422,18 +457,26 @@ fn quotas(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Quot
         let reset_s = f.optional("reset", report, seconds);
         f.finish(report);
         if remaining.is_none() && limit.is_none() && reset_s.is_none() {
-            report.push(bad(value.span, "nothing is expected of the quota".to_owned(), "write `{remaining: 3}`"));
+            report.push(bad(
+                value.span,
+                "the expectation for the quota is empty".to_owned(),
+                "add a property, such as `{remaining: 3}`",
+            ));
         }
         Some((key.clone(), QuotaExpect { remaining, limit, reset_s }))
     };
     Some(entries.iter().filter_map(quota).collect())
 }
 
-/// A duration of whole seconds, as fields have it.
+/// A duration in whole seconds, as in header fields.
 fn seconds(node: &Node, report: &mut Report) -> Option<Spanned<u64>> {
     let duration = decode::quantity(node, &DURATION, report)?;
     if duration.value % 1000 != 0 {
-        report.push(bad(duration.span, "the field is in whole seconds".to_owned(), "write it as in `2s`"));
+        report.push(bad(
+            duration.span,
+            "the duration must be in whole seconds, like the header field".to_owned(),
+            "write a duration such as `2s`",
+        ));
         return None;
     }
     Some(Spanned::new(duration.value / 1000, duration.span))
@@ -454,14 +497,18 @@ impl UpstreamExpect {
         };
         f.finish(report);
         if is_empty(node) {
-            report.push(bad(node.span, "nothing is expected of the upstream".to_owned(), "write `{called: 1}`"));
+            report.push(bad(
+                node.span,
+                "the expectation for the upstream is empty".to_owned(),
+                "add a property, such as `{called: 1}`",
+            ));
         }
         Some(expect)
     }
 
-    /// Whether anything but the number of calls is expected.
+    /// Whether it has expectations for a request, and not only for the number of calls.
     #[must_use]
-    pub fn looks_inside(&self) -> bool {
+    pub fn checks_request(&self) -> bool {
         self.name.is_some()
             || self.method.is_some()
             || self.path.is_some()

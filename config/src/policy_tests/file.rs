@@ -1,4 +1,4 @@
-//! A test file as a whole.
+//! Decodes a test file.
 
 use std::collections::HashMap;
 
@@ -18,23 +18,23 @@ use crate::source::{Entry, Node, Value};
 /// A test file.
 #[derive(Clone, Debug)]
 pub struct TestFile {
-    /// Its name within the project, such as `tests/pets.test.yaml`.
+    /// Its path in the project, such as `tests/pets.test.yaml`.
     pub name: String,
-    /// The instant at which every case begins.
+    /// The time at which every case begins.
     pub clock: Timestamp,
-    /// The environment that its project is compiled for, where it names one.
+    /// The environment for which the project is compiled, if the file names one.
     pub env: Option<Spanned<String>>,
-    /// Who may call.
+    /// The consumers.
     pub consumers: Vec<Consumer>,
-    /// What upstreams answer, by their names, where no step says otherwise.
+    /// The scripts of upstreams, by name, for steps and cases without other responses.
     pub upstreams: Vec<(Spanned<String>, Script)>,
-    /// Values of secrets; every other secret that the project names has a made-up one.
+    /// The values of secrets; every other secret of the project has a generated value.
     pub secrets: Vec<(Spanned<String>, String)>,
-    /// What is tried out, each case from the beginning.
+    /// The test cases, each with its own stores.
     pub cases: Vec<Case>,
-    /// What is proved of the project without a request.
+    /// The invariants, which are proved without requests.
     pub invariants: Vec<Invariant>,
-    /// What is probably not meant.
+    /// The warnings: settings that are probably not intended.
     pub warnings: Diagnostics,
     pub(super) files: Files,
 }
@@ -61,8 +61,8 @@ impl TestFile {
         if cases.is_empty() && invariants.is_empty() {
             report.push(
                 Diagnostic::error(Code::EmptyTestFile, root.span, "the file has neither cases nor invariants")
-                    .why("it could never fail")
-                    .fix("add `cases:`, or remove the file"),
+                    .why("the file would always pass")
+                    .fix("add `cases:` or `invariants:`, or remove the file"),
             );
         }
         Some(Self {
@@ -79,7 +79,7 @@ impl TestFile {
         })
     }
 
-    /// One line of the file, for a report that quotes it.
+    /// The line of the file at a place, to be quoted in a report.
     #[must_use]
     pub fn line(&self, at: Span) -> Option<&str> {
         self.files.line(at.file, at.start.line)
@@ -88,7 +88,12 @@ impl TestFile {
 
 fn secrets(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, String)>> {
     let Value::Map(entries) = &node.value else {
-        return decode::mistyped(node, "a mapping of secrets", "write `{NAME: value}`", report);
+        return decode::mistyped(
+            node,
+            "a mapping from names to values of secrets",
+            "write a mapping such as `{NAME: value}`",
+            report,
+        );
     };
     let pair = |Entry { key, value }: &Entry| Some((key.clone(), decode::text(value, report)?.value));
     Some(entries.iter().filter_map(pair).collect())
@@ -98,18 +103,18 @@ fn check_names(cases: &[Case], report: &mut Report) {
     let mut seen = HashMap::new();
     for case in cases {
         if let Some(first) = seen.insert(case.name.value.as_str(), case.name.span) {
-            report.push(duplicate("cases", &case.name, first));
+            report.push(duplicate("case", &case.name, first));
         }
     }
 }
 
-pub(super) fn duplicate(what: &str, name: &Spanned<String>, first: Span) -> Diagnostic {
-    let said = format!("there are two {what} `{}`", name.value);
-    Diagnostic::error(Code::DuplicateTestName, name.span, said)
-        .why("a report or a step that names it could mean either")
+pub(super) fn duplicate(noun: &str, name: &Spanned<String>, first: Span) -> Diagnostic {
+    let what = format!("duplicate {noun} `{}`", name.value);
+    Diagnostic::error(Code::DuplicateTestName, name.span, what)
+        .why("the name must identify it in reports and steps")
         .fix("rename one of them")
-        .related(first, "the other one")
+        .related(first, "the first one")
 }
 
-/// When cases begin where the file does not say: 2026-01-01T00:00:00Z.
+/// The default of `clock`: 2026-01-01T00:00:00Z.
 const CLOCK: Timestamp = Timestamp::from_millis(1_767_225_600_000);

@@ -1,4 +1,4 @@
-//! `invariants:`, rules that the routes of a project keep.
+//! `invariants:`, rules for the routes of a project.
 
 use http::Method;
 
@@ -9,37 +9,37 @@ use crate::model::tables;
 use crate::place::{Span, Spanned};
 use crate::source::{Node, Value};
 
-/// A rule about the routes of a project.
+/// A rule for the routes of a project.
 #[derive(Clone, Debug)]
 pub struct Invariant {
-    /// Its name in reports, where it has one.
+    /// Its name in reports, if it has one.
     pub name: Option<Spanned<String>>,
-    /// Where it stands.
+    /// The place in the file.
     pub span: Span,
-    /// The routes it is about.
+    /// The routes to which it applies.
     pub routes: RouteSelection,
-    /// What each of them has.
+    /// What each of these routes must have.
     pub have: Vec<Spanned<Requirement>>,
-    /// What none of them has.
+    /// What none of these routes may have.
     pub not: Vec<Spanned<Requirement>>,
-    /// Whether it holds where it is about no route.
+    /// Whether it passes if it applies to no route.
     pub may_be_empty: bool,
 }
 
-/// Which routes a rule is about: those to which all that is said applies; where nothing is said, all.
+/// Selects the routes that meet all conditions; without conditions, all routes.
 #[derive(Clone, Debug, Default)]
 pub struct RouteSelection {
-    /// Requests of one of these methods.
+    /// Routes that accept one of these methods.
     pub methods: Vec<Method>,
-    /// Requests to this host, or to hosts of this pattern.
+    /// Routes on this host, or on hosts that match this pattern.
     pub host: Option<Spanned<String>>,
-    /// Requests to this path, in which `*` stands for any text.
+    /// Routes with this path, in which `*` matches any text.
     pub path: Option<Spanned<String>>,
     /// Routes of this API.
     pub api: Option<Spanned<String>>,
-    /// Routes made of operations with this tag.
+    /// Routes of operations with this tag.
     pub tag: Option<Spanned<String>>,
-    /// The route of this id.
+    /// The route with this id.
     pub id: Option<Spanned<String>>,
     /// Routes that forward to this upstream.
     pub upstream: Option<Spanned<String>>,
@@ -47,28 +47,28 @@ pub struct RouteSelection {
     pub internal: Option<bool>,
 }
 
-/// Something that a route has or has not.
+/// A property of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requirement {
     /// Callers are authenticated.
     Authn,
-    /// Callers need a scope.
+    /// The credential must have a scope.
     Scopes,
-    /// Requests are checked before their callers are authenticated.
+    /// A policy checks requests before callers are authenticated.
     Guard,
-    /// Requests are counted, before or after their callers are authenticated.
+    /// A policy limits requests, before or after callers are authenticated.
     Limit,
-    /// Responses are stored.
+    /// Responses are cached.
     Cache,
     /// The exchange with the upstream has a time limit.
     Timeout,
-    /// It is internal.
+    /// The route is internal.
     Internal,
-    /// It names this policy, whatever its kind.
+    /// The route has this policy, of any kind.
     Policy(String),
-    /// It has a time limit of so many milliseconds or fewer.
+    /// The route has a time limit of at most this many milliseconds.
     TimeoutAtMost(u64),
-    /// It takes content of so many bytes or fewer.
+    /// The route accepts content of at most this many bytes.
     BodyLimitAtMost(u64),
 }
 
@@ -94,7 +94,7 @@ enum Word {
 }
 
 impl Requirement {
-    /// As it is written.
+    /// The requirement for reports.
     #[must_use]
     pub fn title(&self) -> String {
         match self {
@@ -111,7 +111,7 @@ impl Requirement {
         }
     }
 
-    /// Reads a word, or `{policy: name}`.
+    /// Decodes a word, or a mapping such as `{policy: name}`.
     fn decode(node: &Node, report: &mut Report) -> Option<Spanned<Self>> {
         if matches!(node.value, Value::Map(_)) {
             let mut fields = Fields::open(node, &tables::REQUIREMENT, "this requirement", node.span, report)?;
@@ -121,12 +121,12 @@ impl Requirement {
             let body = fields.optional("body-limit-at-most", report, |node, report| {
                 decode::quantity(node, &SIZE, report).map(|size| Self::BodyLimitAtMost(size.value))
             });
-            let said = ["policy", "timeout-at-most", "body-limit-at-most"].map(|key| fields.key_span(key));
+            let present = ["policy", "timeout-at-most", "body-limit-at-most"].map(|key| fields.key_span(key));
             fields.finish(report);
-            if said.into_iter().flatten().count() != 1 {
+            if present.into_iter().flatten().count() != 1 {
                 report.push(
-                    Diagnostic::error(Code::BadInvariant, node.span, "a requirement is one of a policy and a bound")
-                        .why("what is required cannot be known")
+                    Diagnostic::error(Code::BadInvariant, node.span, "a requirement must have exactly one key")
+                        .why("the requirement is ambiguous")
                         .fix("write `{policy: name}`, `{timeout-at-most: 10s}` or `{body-limit-at-most: 1MiB}`"),
                 );
                 return None;
@@ -147,7 +147,7 @@ impl Requirement {
 }
 
 impl Invariant {
-    /// What it says, in words, for one that has no name.
+    /// The name, or a description of the rule if it has no name.
     #[must_use]
     pub fn title(&self) -> String {
         if let Some(name) = &self.name {
@@ -173,13 +173,13 @@ impl Invariant {
         let have = fields.optional("have", report, |node, report| decode::list(node, report, Requirement::decode));
         let not = fields.optional("not", report, |node, report| decode::list(node, report, Requirement::decode));
         let may_be_empty = fields.optional("may-be-empty", report, decode::boolean).unwrap_or(false);
-        let says = fields.key_span("have").or(fields.key_span("not")).is_some();
+        let has_condition = fields.key_span("have").or(fields.key_span("not")).is_some();
         fields.finish(report);
         let (have, not) = (have.unwrap_or_default(), not.unwrap_or_default());
-        if !says {
+        if !has_condition {
             report.push(
-                Diagnostic::error(Code::BadInvariant, node.span, "the invariant says nothing about the routes")
-                    .why("it could never fail")
+                Diagnostic::error(Code::BadInvariant, node.span, "the invariant has no condition")
+                    .why("it would always pass")
                     .fix("add `have: [authn]` or `not: [cache]`"),
             );
         }
@@ -235,7 +235,7 @@ impl RouteSelection {
     }
 }
 
-/// One method or a list of them.
+/// A method, or a list of methods.
 fn methods(node: &Node, report: &mut Report) -> Option<Vec<Method>> {
     match &node.value {
         Value::List(_) => decode::list(node, report, method),

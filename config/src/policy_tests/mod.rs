@@ -1,8 +1,8 @@
-//! `tests/*.test.yaml`: what a policy test says, decoded.
+//! Decodes policy tests, `tests/*.test.yaml`.
 //!
-//! The types here are what was written, checked and owned, each part with its place, so that a failure can point at it.
-//! Nothing runs here: `tollgate test` sends the requests through the production pipeline. Every file has diagnostics of
-//! its own, so that one bad file never hides what the others say. Start with [`load_dir`] and [`TestFile`].
+//! The types contain the checked content of the files, each part with its place, so that a failure can refer to it. Tests
+//! do not run here: `tollgate test` sends the requests through the production pipeline. Every file has its own
+//! diagnostics, so that a broken file does not hide the others. Start with [`load_dir`] and [`TestFile`].
 
 mod check;
 mod consumer;
@@ -31,16 +31,16 @@ use crate::diagnostic::{Diagnostics, Report};
 use crate::place::{FileId, Files};
 use crate::source::{self, Folder, Limits, Loader, TEST_ENDINGS};
 
-/// A test file as it was found.
+/// A test file that was read.
 #[derive(Debug)]
 pub struct Loaded {
-    /// Its name within the project, such as `tests/pets.test.yaml`.
+    /// Its path in the project, such as `tests/pets.test.yaml`.
     pub name: String,
-    /// What it says, or its mistakes.
+    /// The decoded file, or its mistakes.
     pub file: Result<TestFile, Diagnostics>,
 }
 
-/// Reads all test files of a project folder, in the order of their names; a project without a `tests` folder has none.
+/// Reads all test files of a project folder, sorted by name; a project without a `tests` folder has none.
 #[must_use]
 pub fn load_dir(project: &Path) -> Vec<Loaded> {
     let Ok(folder) = std::fs::read_dir(project.join(FOLDER)) else { return Vec::new() };
@@ -58,10 +58,10 @@ pub fn load_dir(project: &Path) -> Vec<Loaded> {
     names.into_iter().map(load).collect()
 }
 
-/// Reads a test file from a text; `name` is what diagnostics call it.
+/// Reads a test file from a text; `name` is its file name in diagnostics.
 ///
 /// # Errors
-/// When the text has a mistake.
+/// If the text has a mistake.
 pub fn load_str(name: &str, text: &str) -> Result<TestFile, Diagnostics> {
     let mut files = Files::new();
     let file = files.add(name, text);
@@ -81,8 +81,8 @@ fn build(name: &str, file: Option<FileId>, files: Files, mut report: Report) -> 
     }
 }
 
-/// Where test files stand in a project folder.
+/// The folder of test files in a project folder.
 pub const FOLDER: &str = "tests";
 
-/// Test files of one project; more are not read.
+/// The maximum number of test files of a project; further files are not read.
 const FILES_MAX: usize = 10_000;

@@ -11,77 +11,77 @@ use crate::model::tables;
 use crate::place::{Span, Spanned};
 use crate::source::{Entry, Node, Value};
 
-/// One case: it begins with empty stores at the file's clock.
+/// A test case, which begins with empty stores at the file's clock.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What it is called in reports.
+    /// The name in reports.
     pub name: Spanned<String>,
-    /// What upstreams answer in this case, in place of what the file says.
+    /// The scripts of upstreams in this case, which replace those of the file.
     pub upstreams: Vec<(Spanned<String>, Script)>,
-    /// What is done, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
 /// One step of a case.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Where it stands.
+    /// The place in the file.
     pub span: Span,
-    /// What is done.
+    /// The action.
     pub action: Action,
 }
 
-/// What a step does.
+/// The action of a step.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Requests are sent.
+    /// Sends requests.
     Request(Box<RequestStep>),
-    /// So many milliseconds pass.
+    /// Advances the clock by this many milliseconds.
     Advance(u64),
-    /// Time passes until this instant.
+    /// Advances the clock to this time.
     At(Timestamp),
-    /// Stored responses are purged.
+    /// Purges stored responses.
     Purge(PurgeWhat),
-    /// These ports answer nothing from now on.
+    /// Makes these ports unavailable.
     Fault(Vec<Port>),
-    /// These ports answer again.
+    /// Makes these ports available again.
     Restore(Vec<Port>),
 }
 
-/// What is purged.
+/// The stored responses that are purged.
 #[derive(Clone, Debug)]
 pub enum PurgeWhat {
-    /// Everything.
+    /// All stored responses.
     All,
-    /// What a GET for this URL is answered from: host, where it is given, and path with query.
+    /// The stored responses to a GET request for this URL.
     Url {
-        /// The host.
+        /// The host, if it is set.
         host: Option<String>,
-        /// Path and query.
+        /// The path and query.
         target: Spanned<String>,
     },
 }
 
-/// A store that can be away.
+/// A port that can be made unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Port {
-    /// Credentials, the configuration, purges.
+    /// The store of credentials, configuration and purges.
     Records,
-    /// The counters of limits.
+    /// The counter store of limits.
     Counters,
-    /// Stored responses.
+    /// The response cache.
     Cache,
-    /// Secrets.
+    /// The store of secrets.
     Secrets,
     /// The receiver of telemetry.
     Telemetry,
 }
 
 impl Port {
-    /// Every port.
+    /// All ports.
     pub const ALL: [Self; 5] = [Self::Records, Self::Counters, Self::Cache, Self::Secrets, Self::Telemetry];
 
-    /// As it is written.
+    /// The name in the file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -118,16 +118,16 @@ impl Case {
                 Diagnostic::warning(
                     Code::NothingExpected,
                     self.name.span,
-                    format!("the case `{}` expects nothing", self.name.value),
+                    format!("case `{}` has no expectation", self.name.value),
                 )
-                .why("it passes whatever the gateway answers")
-                .fix("add `expect: {status: 200}` to a request"),
+                .why("the case passes with every response of the gateway")
+                .fix("add an expectation to a request, such as `expect: {status: 200}`"),
             );
         }
         self.check_times(clock, report);
     }
 
-    /// Reports steps that go back, as far as the steps alone tell; upstreams that take their time move the clock too.
+    /// Reports steps that set the clock back. Delays of upstreams also advance the clock; they are not considered here.
     fn check_times(&self, clock: Timestamp, report: &mut Report) {
         let mut now = clock;
         for step in &self.steps {
@@ -137,9 +137,9 @@ impl Case {
                     Diagnostic::error(
                         Code::TimeGoesBack,
                         step.span,
-                        format!("the clock has reached {} here", now.to_rfc3339()),
+                        format!("the time is before {}, which the clock has reached", now.to_rfc3339()),
                     )
-                    .why("counters and caches are made for clocks that move forward")
+                    .why("the clock of a case moves only forward")
                     .fix("write a later time, or begin a new case"),
                 ),
                 Action::At(at) => now = at,
@@ -151,20 +151,25 @@ impl Case {
 
 fn no_steps(at: Span) -> Diagnostic {
     Diagnostic::error(Code::EmptyTestFile, at, "the case has no steps")
-        .why("it could never fail")
+        .why("it would always pass")
         .fix("add a step: `- {request: GET /path, expect: {status: 200}}`")
 }
 
 fn step(node: &Node, keys: &Keys, report: &mut Report) -> Option<Step> {
     let Value::Map(entries) = &node.value else {
-        return decode::mistyped(node, "a step", "write `{request: GET /path, expect: {status: 200}}`", report);
+        return decode::mistyped(
+            node,
+            "a mapping with a step",
+            "write a step such as `{request: GET /path, expect: {status: 200}}`",
+            report,
+        );
     };
     let actions: Vec<&Spanned<String>> =
         entries.iter().map(|entry| &entry.key).filter(|key| ACTIONS.contains(&key.value.as_str())).collect();
     if let [first, second, ..] = actions.as_slice() {
         report.push(
-            unclear(second.span, format!("the step has a `{}` and a `{}`", first.value, second.value))
-                .fix("make it two steps"),
+            bad_step(second.span, format!("the step has both `{}` and `{}`", first.value, second.value))
+                .fix("write two steps"),
         );
         return None;
     }
@@ -176,15 +181,15 @@ fn step(node: &Node, keys: &Keys, report: &mut Report) -> Option<Step> {
     Some(Step { span: node.span, action: action? })
 }
 
-fn other(node: &Node, entries: &[Entry], is_nothing: bool, report: &mut Report) -> Option<Action> {
-    if is_nothing {
+fn other(node: &Node, entries: &[Entry], has_no_action: bool, report: &mut Report) -> Option<Action> {
+    if has_no_action {
         let given = entries.iter().map(|entry| entry.key.value.as_str());
         let meant = given.filter_map(|key| closest(key, ACTIONS.into_iter())).next();
         let fix = match meant {
             Some(action) => format!("did you mean `{action}`?"),
             None => format!("write one of {}", listed(ACTIONS.into_iter())),
         };
-        report.push(unclear(node.span, "the step does nothing".to_owned()).fix(fix));
+        report.push(bad_step(node.span, "the step has no action".to_owned()).fix(fix));
         return None;
     }
     let mut fields = Fields::open(node, &tables::OTHER_STEP, "this step", node.span, report)?;
@@ -202,8 +207,8 @@ fn other(node: &Node, entries: &[Entry], is_nothing: bool, report: &mut Report) 
         .or(restore.map(Action::Restore))
 }
 
-fn unclear(at: Span, what: String) -> Diagnostic {
-    Diagnostic::error(Code::UnclearStep, at, what).why("steps run one after the other, each one thing")
+fn bad_step(at: Span, what: String) -> Diagnostic {
+    Diagnostic::error(Code::UnclearStep, at, what).why("a step has exactly one action")
 }
 
 fn purge(node: &Node, report: &mut Report) -> Option<PurgeWhat> {
@@ -220,14 +225,15 @@ fn faults(node: &Node, report: &mut Report) -> Option<Vec<Port>> {
     let mut fields = Fields::open(node, &tables::FAULT, "`fault`", node.span, report)?;
     let mut down = Vec::new();
     for port in Port::ALL {
-        let said = fields.optional(port.as_str(), report, |node, report| decode::word(node, &[("down", ())], report));
-        down.extend(said.map(|()| port));
+        let down_here =
+            fields.optional(port.as_str(), report, |node, report| decode::word(node, &[("down", ())], report));
+        down.extend(down_here.map(|()| port));
     }
     fields.finish(report);
     Some(down)
 }
 
-/// `all`, one port, or a list of them.
+/// `all`, one port, or a list of ports.
 fn restored(node: &Node, report: &mut Report) -> Option<Vec<Port>> {
     if matches!(&node.value, Value::Text(text) if text == "all") {
         return Some(Port::ALL.to_vec());

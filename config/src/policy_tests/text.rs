@@ -1,4 +1,4 @@
-//! Texts in which `${key.NAME}` stands for a key, and values as JSON.
+//! Replaces `${key.NAME}` in strings by keys, and converts values to JSON.
 
 use serde_json::{Map, Number};
 
@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::place::Spanned;
 use crate::source::{Entry, Node, Value};
 
-/// The text with its keys put in.
+/// The string with its references replaced by keys.
 pub(super) fn filled(text: &Spanned<String>, keys: &Keys, report: &mut Report) -> Option<String> {
     let mut out = String::with_capacity(text.value.len());
     let mut rest = text.value.as_str();
@@ -25,22 +25,22 @@ pub(super) fn filled(text: &Spanned<String>, keys: &Keys, report: &mut Report) -
     Some(out)
 }
 
-/// Reports a key that no consumer has.
+/// Reports the name of a key that no consumer has.
 pub(super) fn unknown_key(name: &Spanned<String>, keys: &Keys, report: &mut Report) {
     let known = || keys.keys().map(String::as_str);
     let fix = match closest(&name.value, known()) {
         Some(known) => format!("did you mean `{known}`?"),
         None if keys.is_empty() => format!("add `consumers: [{{id: acme, keys: [{}]}}]`", name.value),
-        None => format!("the keys of this file: {}", listed(known())),
+        None => format!("use one of {}", listed(known())),
     };
     report.push(
-        Diagnostic::error(Code::UnknownTestKey, name.span, format!("there is no key `{}`", name.value))
-            .why("steps send keys of the file's own consumers")
+        Diagnostic::error(Code::UnknownTestKey, name.span, format!("key `{}` is not defined", name.value))
+            .why("steps can only use keys of the file's consumers")
             .fix(fix),
     );
 }
 
-/// What is written, as JSON; `None` where a part of it was refused.
+/// The value as JSON; `None` if a part of it was refused.
 pub(super) fn json(node: &Node) -> Option<serde_json::Value> {
     Some(match &node.value {
         Value::Null => serde_json::Value::Null,
@@ -57,7 +57,7 @@ pub(super) fn json(node: &Node) -> Option<serde_json::Value> {
     })
 }
 
-/// What cannot be sent.
+/// A diagnostic for a request that cannot be sent.
 pub(super) fn bad_request(text: &Spanned<String>, what: String, fix: &str) -> Diagnostic {
-    Diagnostic::error(Code::BadRequest, text.span, what).why("it could not be sent over HTTP").fix(fix)
+    Diagnostic::error(Code::BadRequest, text.span, what).why("it cannot be sent in HTTP").fix(fix)
 }

@@ -1,4 +1,4 @@
-//! What upstreams answer in a test.
+//! The scripted responses of upstreams in a test.
 
 use http::{HeaderName, HeaderValue, Method};
 use tollgate_core::forward::UpstreamError;
@@ -11,58 +11,63 @@ use crate::model::tables;
 use crate::place::Spanned;
 use crate::source::{Entry, Node, Value};
 
-/// What one upstream answers.
+/// The script of one upstream.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
-    /// Answers to some requests, the first rule that applies.
+    /// Responses to certain requests; the first rule that matches is used.
     pub rules: Vec<Rule>,
-    /// Answers to all others.
+    /// Responses to all other requests.
     pub answers: Answers,
 }
 
-/// Answers to some requests.
+/// Responses to certain requests.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// The method, or any.
+    /// The method; `None` for any.
     pub method: Option<Method>,
-    /// The id of the route that the request took, with or without the API's name, or any route.
+    /// The id of the route that matched the request, with or without the name of the API; `None` for any.
     pub route: Option<Spanned<String>>,
-    /// The path that the upstream receives, in which `*` stands for any text, or any path.
+    /// The path that the upstream receives, in which `*` matches any text; `None` for any.
     pub path: Option<String>,
-    /// The answers.
+    /// The responses.
     pub answers: Answers,
 }
 
-/// One answer after the other; the last one is given from then on. Nothing stands for 200 without content.
+/// A sequence of responses, of which the last one is repeated. An empty sequence means 200 without content.
 #[derive(Clone, Debug, Default)]
 pub struct Answers(pub Vec<ScriptedAnswer>);
 
-/// One answer of an upstream.
+/// One scripted response or failure of an upstream.
 #[derive(Clone, Debug)]
 pub struct ScriptedAnswer {
-    /// After how many milliseconds it comes.
+    /// The time until the response begins, in milliseconds.
     pub delay_ms: u64,
-    /// What comes, or why nothing does.
+    /// The response, or the error in place of one.
     pub outcome: Result<Answer, UpstreamError>,
 }
 
 /// A response of an upstream.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Its status.
+    /// The status code.
     pub status: u16,
-    /// Its fields.
+    /// The header fields.
     pub fields: Vec<(HeaderName, HeaderValue)>,
-    /// Its content.
+    /// The content.
     pub content: Content,
-    /// Whether the content breaks off at its end.
+    /// Whether the connection breaks at the end of the content.
     pub breaks: bool,
 }
 
-/// Reads `upstreams:`.
+/// Decodes `upstreams:`.
 pub(super) fn scripts(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Script)>> {
     let Value::Map(entries) = &node.value else {
-        return decode::mistyped(node, "a mapping of upstreams", "write `{name: {status: 200}}`", report);
+        return decode::mistyped(
+            node,
+            "a mapping from upstreams to responses",
+            "write a mapping such as `{name: {status: 200}}`",
+            report,
+        );
     };
     let pair = |Entry { key, value }: &Entry| Some((key.clone(), script(key, value, report)?));
     Some(entries.iter().filter_map(pair).collect())
@@ -89,17 +94,21 @@ fn rule(node: &Node, report: &mut Report) -> Option<Rule> {
     Some(Rule { method, route, path: path.map(|path| path.value), answers: answers? })
 }
 
-/// A method in capitals.
+/// A method in uppercase letters.
 pub(super) fn method(node: &Node, report: &mut Report) -> Option<Method> {
     let text = decode::text(node, report)?;
     let found = Method::from_bytes(text.value.as_bytes()).ok().filter(|_| text.value == text.value.to_uppercase());
     if found.is_none() {
-        report.push(bad_request(&text, format!("`{}` is no method", text.value), "write it as in `GET`"));
+        report.push(bad_request(
+            &text,
+            format!("`{}` is not a valid method", text.value),
+            "write a method such as `GET`",
+        ));
     }
     found
 }
 
-/// Answers of a step or script: one as a mapping, or several as a list.
+/// The responses of a step or script: one as a mapping, or several as a list.
 pub(super) fn answers(node: &Node, report: &mut Report) -> Option<Answers> {
     let list = match &node.value {
         Value::List(_) => decode::list(node, report, one)?,
@@ -108,8 +117,8 @@ pub(super) fn answers(node: &Node, report: &mut Report) -> Option<Answers> {
     if list.is_empty() {
         report.push(
             Diagnostic::error(Code::EmptyValue, node.span, "the list is empty")
-                .why("the upstream must answer something")
-                .fix("list an answer: `[{status: 200}]`"),
+                .why("the script must have at least one response")
+                .fix("add a response, such as `[{status: 200}]`"),
         );
     }
     Some(Answers(list))
@@ -122,17 +131,17 @@ fn one(node: &Node, report: &mut Report) -> Option<ScriptedAnswer> {
     answer
 }
 
-/// The answers of a script or rule: `answers:`, or the members of one answer.
+/// The responses of a script or rule: `answers:`, or the keys of a single response.
 fn answers_of(fields: &mut Fields<'_>, node: &Node, report: &mut Report) -> Option<Answers> {
     let sequence = fields.optional("answers", report, answers);
     let single = answer(fields, report)?;
-    let said = ANSWER_KEYS.iter().find_map(|key| fields.key_span(key));
-    match (fields.key_span("answers"), said) {
+    let single_at = ANSWER_KEYS.iter().find_map(|key| fields.key_span(key));
+    match (fields.key_span("answers"), single_at) {
         (Some(at), Some(_)) => {
             report.push(
-                Diagnostic::error(Code::BadRequest, at, "there are two answers")
-                    .why("`answers` lists all of them")
-                    .fix("put the answer beside it into the list"),
+                Diagnostic::error(Code::BadRequest, at, "both `answers` and a single response are set")
+                    .why("`answers` must list all responses")
+                    .fix("move the single response into the list"),
             );
             None
         }
@@ -141,9 +150,9 @@ fn answers_of(fields: &mut Fields<'_>, node: &Node, report: &mut Report) -> Opti
         (None, None) if fields.key_span("rules").is_some() => Some(Answers::default()),
         (None, None) => {
             report.push(
-                Diagnostic::error(Code::EmptyValue, node.span, "no answer is given")
-                    .why("a script says what the upstream answers")
-                    .fix("write `status: 200`"),
+                Diagnostic::error(Code::EmptyValue, node.span, "the script has no response")
+                    .why("a script defines the responses of the upstream")
+                    .fix("add a response, such as `status: 200`"),
             );
             None
         }
@@ -161,12 +170,12 @@ fn answer(fields: &mut Fields<'_>, report: &mut Report) -> Option<ScriptedAnswer
     let delay = fields.optional("delay", report, |node, report| decode::quantity(node, &DURATION, report));
     let fail = fields.optional("fail", report, |node, report| decode::word(node, &errors(), report));
     let breaks = fields.optional("breaks", report, decode::boolean).unwrap_or(false);
-    let said = ["status", "headers", "body", "breaks"].iter().find_map(|key| fields.key_span(key));
-    if let (Some(at), Some(_)) = (fields.key_span("fail"), said) {
+    let response_at = ["status", "headers", "body", "breaks"].iter().find_map(|key| fields.key_span(key));
+    if let (Some(at), Some(_)) = (fields.key_span("fail"), response_at) {
         report.push(
-            Diagnostic::error(Code::BadRequest, at, "an upstream that fails answers nothing")
-                .why("`fail` stands for the answer")
-                .fix("remove `fail`, or `status`, `headers` and `body`"),
+            Diagnostic::error(Code::BadRequest, at, "`fail` cannot be combined with a response")
+                .why("an upstream that fails sends no response")
+                .fix("remove `fail`, or remove `status`, `headers`, `body` and `breaks`"),
         );
     }
     let answer = Answer {
@@ -179,7 +188,7 @@ fn answer(fields: &mut Fields<'_>, report: &mut Report) -> Option<ScriptedAnswer
     Some(ScriptedAnswer { delay_ms: delay.map_or(0, |delay| delay.value), outcome })
 }
 
-/// What can go wrong with an upstream, by the names of RFC 9209.
+/// The errors of upstreams, by their names in RFC 9209.
 fn errors() -> [(&'static str, UpstreamError); tables::UPSTREAM_ERRORS.len()] {
     tables::UPSTREAM_ERRORS.map(|error| (error.proxy_status(), error))
 }

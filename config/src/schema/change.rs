@@ -1,23 +1,23 @@
-//! What a change of a setting does to those who call: what `diff` says of it.
+//! How a change of a setting affects requests; `diff` reports it.
 
 /// How the values of a key are compared.
 ///
-/// In each order, the absence of a value is the loosest.
+/// In each order, an absent value is the loosest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Requests are answered otherwise, in the way that the words say: a person has to judge.
+    /// The responses to requests change as the text describes; a person must review the change.
     Review(&'static str),
-    /// A greater number, or a list with more in it, lets more requests pass.
+    /// With a greater number, or a list with more items, more requests are accepted.
     MoreIsLooser,
-    /// A greater number, or a list with more in it, lets fewer requests pass.
+    /// With a greater number, or a list with more items, fewer requests are accepted.
     MoreIsStricter,
-    /// Of these words an earlier one is looser. Which requests differ is not known, so a person has to judge.
+    /// A word is looser than the words after it. The affected requests are unknown, so a person must review the change.
     LoosestFirst {
         /// The words, from the loosest to the strictest.
         words: &'static [&'static str],
-        /// What is answered otherwise.
+        /// How the responses change.
         why: &'static str,
     },
-    /// The value tells which policy this is: another value is another policy.
+    /// The value identifies the policy: another value means another policy.
     Identity,
 }

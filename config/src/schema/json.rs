@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Absent, Key, List, Named, Object, Rule, Shape, Tagged, TextRule, pattern};
 
-/// The metadata of the schema of a kind of file, in addition to the table of its root.
+/// The metadata of the JSON Schema of one kind of file; the rest is in the table of the root object.
 pub(crate) struct Document {
-    /// The kind's name, a part of the schema's identifier.
+    /// The name of the kind of file, a part of the schema's identifier.
     pub(crate) name: &'static str,
     /// The schema's title.
     pub(crate) title: &'static str,
@@ -153,7 +153,7 @@ impl Writer {
         Value::Object(out)
     }
 
-    /// First the deciding key, so that editors offer its words; then the complete object for each word.
+    /// First the tag, so that editors suggest its words; then the complete object for each word.
     fn tagged(&mut self, tagged: &Tagged) -> Value {
         let outer = std::mem::replace(&mut self.with_values, false);
         let mut out = self.members(tagged.head);
@@ -172,7 +172,7 @@ impl Writer {
     fn value_reference(&mut self) -> Value {
         self.define("value-reference", |_| {
             json!({
-                "description": "The value of that name, which an environment may set.",
+                "description": "The value with this name, which environments assign.",
                 "type": "string",
                 "pattern": pattern::VALUE_REFERENCE,
             })
@@ -214,7 +214,7 @@ fn rule(rule: &Rule) -> Value {
     }
 }
 
-/// The text for editors: the description, the meaning of each word, and the default.
+/// The description for editors: what the key does, the meaning of each word, and the default.
 fn description(key: &Key) -> String {
     let mut out = key.doc.to_owned();
     for (word, means) in key.shape.words() {
@@ -223,12 +223,12 @@ fn description(key: &Key) -> String {
     match key.absent {
         Absent::Refused => out.push_str("\nRequired."),
         Absent::Default(_) => {}
-        Absent::Means(means) => out.push_str(&format!("\nIf it is left out: {means}.")),
+        Absent::Means(means) => out.push_str(&format!("\nDefault: {means}.")),
     }
     out
 }
 
-/// Whether a value reference can replace the shape: a scalar, or a list of scalars. Any text already allows it.
+/// Whether a value reference can replace the shape: a scalar, or a list of scalars. An arbitrary string allows it anyway.
 fn takes_value(shape: Shape) -> bool {
     match shape {
         Shape::Ruled(_)
@@ -243,7 +243,7 @@ fn takes_value(shape: Shape) -> bool {
     }
 }
 
-/// A value of the tables; a test reads them all.
+/// Parses a JSON value of a table; a test parses all of them.
 fn parsed(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or_default()
 }

@@ -1,17 +1,17 @@
-//! The authoring format, described once: its objects, their keys, and the values of each key.
+//! The language of the tables that describe the configuration format: objects, their keys, and the values of each key.
 //!
-//! The tables of each part of a project (`model/tables`, `policies`) are written in this language. They describe the
-//! format's shape completely. Three things are derived from them, so that they cannot differ:
-//! - the decoder (`decode::Fields`) knows the keys of an object from its table; in tests it also asserts
-//!   that it asks for every key of the table and for no other, and that it requires what the table requires;
+//! The tables (`model/tables`, `policies`) describe the shape of the format completely. Three things are derived from
+//! them, so that they cannot differ:
+//! - the decoder (`decode::Fields`) takes the known keys of an object from its table; debug builds also assert that it
+//!   decodes exactly the keys of the table, and requires the same keys;
 //! - the JSON Schema of every kind of file;
 //! - the reference pages.
 //!
-//! To add a key: add a line to the table of its object, then ask for it in the decoder. To add an object: add a table,
-//! name it in the shape of the key that takes it, and open it with `Fields::open(node, &tables::YOURS, ...)`.
+//! To add a key: add a line to the table of its object, then decode it. To add an object: add a table, use it in the
+//! shape of the key that contains it, and decode it with `Fields::open(node, &tables::YOURS, ...)`.
 //!
-//! A table describes what can be checked in one value without the rest of the project (codes `TG02..`). `lower` checks
-//! whether names exist, and whether hosts, paths and URLs are usable.
+//! A table describes the rules for one value that do not depend on the rest of the project (codes `TG02..`). `lower`
+//! checks that names exist, and that hosts, paths and URLs are valid.
 
 pub(crate) mod change;
 mod json;
@@ -69,14 +69,14 @@ pub(crate) struct Key {
     pub(crate) shape: Shape,
     /// The meaning of its absence.
     pub(crate) absent: Absent,
-    /// The effect of another value on callers; `diff` judges the keys of policies by it.
+    /// The effect of another value on requests; `diff` classifies changes of policies by it.
     pub(crate) change: Change,
     /// Example values as JSON.
     pub(crate) examples: &'static [&'static str],
 }
 
-/// The effect of a change of a key for which none is described.
-const UNKNOWN: Change = Change::Review("requests are answered otherwise");
+/// The effect of a change of a key whose table does not define it.
+const UNKNOWN: Change = Change::Review("the responses to requests change");
 
 /// The meaning of a key's absence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub(crate) enum Absent {
     Refused,
     /// The same as this value, written as JSON.
     Default(&'static str),
-    /// The description in words, such as "the API's".
+    /// A description of the default, such as "the API's".
     Means(&'static str),
 }
 
@@ -112,7 +112,7 @@ impl Key {
         self
     }
 
-    /// The same, saying what another value does to those who call.
+    /// The same, with the effect of another value on requests.
     pub(crate) const fn change(mut self, change: Change) -> Self {
         self.change = change;
         self
@@ -150,15 +150,15 @@ pub(crate) enum Rule {
 pub(crate) enum Shape {
     /// The version of the format: `1`.
     Format,
-    /// Any text.
+    /// Any string.
     Text,
-    /// A text that follows a rule.
+    /// A string that follows a rule.
     Ruled(&'static TextRule),
     /// `true` or `false`.
     Boolean,
-    /// A whole number of the range, ends included.
+    /// An integer in an inclusive range.
     Integer(i64, i64),
-    /// A number, whole or not, of the range, ends included.
+    /// A number in an inclusive range.
     Number(i64, i64),
     /// A number with its unit.
     Quantity(Quantity),
@@ -168,13 +168,13 @@ pub(crate) enum Shape {
     List(&'static List),
     /// A mapping with known keys.
     Object(&'static Object),
-    /// A mapping with known keys, of which one decides which others exist.
+    /// A mapping in which one key, the tag, decides which other keys exist.
     Tagged(&'static Tagged),
     /// A mapping from names to values of one shape.
     Named(&'static Named),
     /// One of several shapes, the most common one first.
     AnyOf(&'static [Shape]),
-    /// Any value of the JSON data model but `null`.
+    /// Any value of the JSON data model except `null`.
     Anything,
 }
 
@@ -200,16 +200,17 @@ impl Shape {
     }
 }
 
-/// A rule for texts.
+/// A rule for strings.
 #[derive(Debug)]
 pub(crate) struct TextRule {
     /// Its name in schema and reference: words with hyphens, such as `gateway-name`.
     pub(crate) name: &'static str,
     /// The rule in words.
     pub(crate) doc: &'static str,
-    /// A regular expression that all accepted texts match; without look-around, for all dialects. Empty: none.
+    /// A regular expression that all valid strings match, without look-around, so that all dialects support it. Empty if
+    /// there is none.
     pub(crate) pattern: &'static str,
-    /// Examples of accepted texts.
+    /// Examples of valid strings.
     pub(crate) examples: &'static [&'static str],
 }
 
@@ -232,25 +233,25 @@ impl List {
         Self { of, min: 0, max: usize::MAX, unique: false }
     }
 
-    /// A list of at most `max` texts without repetitions, as `decode::texts` reads it.
+    /// A list of at most `max` unique strings, which `decode::texts` decodes.
     pub(crate) const fn texts(of: Shape, max: usize) -> Self {
         Self { of, min: 0, max, unique: true }
     }
 
-    /// The same with at least one text, as `decode::some_texts` reads it.
+    /// The same with at least one string, which `decode::some_texts` decodes.
     pub(crate) const fn some_texts(of: Shape, max: usize) -> Self {
         Self { of, min: 1, max, unique: true }
     }
 }
 
-/// A mapping in which one key decides which others exist.
+/// A mapping in which one key, the tag, decides which other keys exist.
 #[derive(Debug)]
 pub(crate) struct Tagged {
-    /// The object before the tag is known: it has only the deciding key.
+    /// The object before the value of the tag is known: it has only the tag.
     pub(crate) head: &'static Object,
-    /// The deciding key.
+    /// The name of the tag.
     pub(crate) tag: &'static str,
-    /// The words of the key, each with the complete object, including the deciding key.
+    /// The words of the tag, each with the complete object, including the tag.
     pub(crate) variants: &'static [(&'static str, &'static Object)],
 }
 
@@ -268,13 +269,13 @@ pub(crate) struct Named {
 /// A number with its unit, read by one of the functions of [`units`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Quantity {
-    /// A duration; it may be zero.
+    /// A duration, which may be zero.
     Duration,
     /// A duration that is not zero.
     Time,
     /// A size of content.
     Size,
-    /// A number per period.
+    /// A rate: a number per period.
     Rate,
 }
 
@@ -289,17 +290,19 @@ impl Quantity {
         }
     }
 
-    /// Its notation.
+    /// How it is written.
     pub(crate) fn doc(self) -> &'static str {
         match self {
             Self::Duration => {
-                "A whole number directly followed by `ms`, `s`, `m` (or `min`), `h` or `d`; at most 10 years."
+                "An integer directly followed by `ms`, `s`, `m` (or `min`), `h` or `d`; at most 10 years."
             }
             Self::Time => {
-                "A whole number directly followed by `ms`, `s`, `m` (or `min`), `h` or `d`; not zero, and at most 10 years."
+                "An integer directly followed by `ms`, `s`, `m` (or `min`), `h` or `d`; greater than zero, and at most 10 years."
             }
-            Self::Size => "A whole number directly followed by `B`, `KiB`, `MiB` or `GiB`; at most 1 TiB.",
-            Self::Rate => "A whole number, `/` and a period: a unit of time, or a number with one; at most 49 days.",
+            Self::Size => "An integer directly followed by `B`, `KiB`, `MiB` or `GiB`; at most 1 TiB.",
+            Self::Rate => {
+                "An integer, `/` and a period: a unit of time, optionally with a number before it; at most 49 days."
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Regular expressions that match what the parsers of quantities accept, including the bounds of numbers.
+//! Regular expressions that match exactly what the parsers of quantities accept, including the limits of numbers.
 //!
 //! They use only features of all dialects: no look-around, and only bracketed character classes.
 
@@ -8,7 +8,7 @@ use crate::schema::units::{DURATION_MS_MAX, SIZE_BYTES_MAX, SIZE_UNITS, TIME_UNI
 /// A reference to a value.
 pub(crate) const VALUE_REFERENCE: &str = r"^\$\{value\.[a-z0-9-]{1,40}\}$";
 
-/// The pattern of such a quantity.
+/// The pattern of a quantity.
 pub(crate) fn of(quantity: Quantity) -> String {
     let body = match quantity {
         Quantity::Duration => format!("{}|{}", zero(TIME_UNITS), at_most(DURATION_MS_MAX, TIME_UNITS)),
@@ -33,28 +33,28 @@ fn zero(units: &Units) -> String {
     format!("0+({})", names(units))
 }
 
-/// A number with a unit, together 1 to `max`.
+/// Numbers with a unit that are 1 to `max` in the smallest unit.
 fn at_most(max: u64, units: &Units) -> String {
     let option = |(unit, factor): &(&str, u64)| format!("0*({}){unit}", positive(max / factor));
     units.iter().map(option).collect::<Vec<_>>().join("|")
 }
 
-/// The numbers 1 to `max` without leading zeros: those with fewer digits; those whose first different digit is smaller;
-/// and `max` itself.
+/// The numbers 1 to `max` without leading zeros: those with fewer digits, those whose first different digit is less, and
+/// `max` itself.
 fn positive(max: u64) -> String {
-    let figures = max.to_string();
+    let digits = max.to_string();
     let mut options = Vec::new();
-    if figures.len() > 1 {
-        options.push(format!("[1-9]{}", any(figures.len() - 2, true)));
+    if digits.len() > 1 {
+        options.push(format!("[1-9]{}", any(digits.len() - 2, true)));
     }
-    for (at, figure) in figures.bytes().enumerate() {
+    for (at, digit) in digits.bytes().enumerate() {
         let smallest = if at == 0 { b'1' } else { b'0' };
-        if figure > smallest {
-            let (before, rest) = (&figures[..at], any(figures.len() - at - 1, false));
-            options.push(format!("{before}{}{rest}", class(smallest, figure - 1)));
+        if digit > smallest {
+            let (before, rest) = (&digits[..at], any(digits.len() - at - 1, false));
+            options.push(format!("{before}{}{rest}", class(smallest, digit - 1)));
         }
     }
-    options.push(figures);
+    options.push(digits);
     options.join("|")
 }
 

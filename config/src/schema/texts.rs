@@ -1,14 +1,14 @@
-//! The rules for texts.
+//! The rules for strings.
 //!
-//! Where core has a parser (hosts, paths, URLs), the pattern is for checks in editors: it matches everything that
-//! the parser accepts, and the parser decides. The other patterns are exactly what the decoder checks.
+//! For strings that core parses (hosts, paths, URLs), the pattern is only for editors: it matches everything that the
+//! parser accepts, and some strings that it refuses. The other patterns match exactly what the decoder accepts.
 
 use crate::schema::TextRule;
 
 /// The name of an upstream, policy, API, plan or value.
 pub(crate) static NAME: TextRule = TextRule {
     name: "name",
-    doc: "Small letters, figures and hyphens, 1 to 40 of them.",
+    doc: "1 to 40 lowercase letters, digits and hyphens.",
     pattern: "^[a-z0-9-]{1,40}$",
     examples: &["pets", "partner-keys"],
 };
@@ -16,7 +16,7 @@ pub(crate) static NAME: TextRule = TextRule {
 /// The name of a policy whose limits a plan changes.
 pub(crate) static QUALIFIED_NAME: TextRule = TextRule {
     name: "qualified-name",
-    doc: "The name of a policy; `api.policy` for one that is an API's own.",
+    doc: "The name of a policy; `api.policy` for a policy that is defined in the file of an API.",
     pattern: "^[a-z0-9-]{1,40}(\\.[a-z0-9-]{1,40})?$",
     examples: &["burst", "pets.burst"],
 };
@@ -24,7 +24,7 @@ pub(crate) static QUALIFIED_NAME: TextRule = TextRule {
 /// The gateway's name.
 pub(crate) static GATEWAY_NAME: TextRule = TextRule {
     name: "gateway-name",
-    doc: "Small letters, figures and hyphens, 1 to 40 of them, beginning with a letter.",
+    doc: "1 to 40 lowercase letters, digits and hyphens, beginning with a letter.",
     pattern: "^[a-z][a-z0-9-]{0,39}$",
     examples: &["acme"],
 };
@@ -36,16 +36,16 @@ pub(crate) static CURRENCY: TextRule =
 /// The id of a route, a consumer or a plan.
 pub(crate) static ID: TextRule = TextRule {
     name: "id",
-    doc: "Letters, figures, `-`, `_` and `.`, 1 to 80 of them.",
+    doc: "1 to 80 letters, digits, `-`, `_` and `.`.",
     pattern: "^[A-Za-z0-9_.-]{1,80}$",
     examples: &["listPets"],
 };
 
-/// A pattern of hosts.
+/// A host, or a pattern of hosts.
 pub(crate) static HOST: TextRule = TextRule {
     name: "host",
-    doc: "A host (`api.example.com`), all hosts below one (`*.example.com`, any number of labels), or `*` for every host; \
-          without a port.",
+    doc: "A host (`api.example.com`), a wildcard for all subdomains (`*.example.com`, any number of labels), or `*` for every \
+          host; without a port.",
     pattern: r"^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9a-fA-F:.]+\])$",
     examples: &["api.example.com", "*.example.com", "*"],
 };
@@ -61,8 +61,8 @@ pub(crate) static BASE: TextRule = TextRule {
 /// A path template.
 pub(crate) static PATH: TextRule = TextRule {
     name: "path",
-    doc: "A path that begins with `/`. `{name}` stands for one segment that is not empty, or for a part of one; `{name:int}`, \
-          `{name:uuid}`, `{name:bool}` and `{name:(a|b)}` take such values only; `{*rest}` at the end stands for one or more \
+    doc: "A path that begins with `/`. `{name}` matches one segment that is not empty, or a part of one; `{name:int}`, \
+          `{name:uuid}`, `{name:bool}` and `{name:(a|b)}` match only such values; `{*rest}` at the end matches one or more \
           segments.",
     pattern: "^/",
     examples: &["/pets/{id}", "/pets/{id:int}", "/files/{name}.json", "/assets/{*rest}"],
@@ -71,7 +71,7 @@ pub(crate) static PATH: TextRule = TextRule {
 /// A method.
 pub(crate) static METHOD: TextRule = TextRule {
     name: "method",
-    doc: "An HTTP method in capital letters; `GET` answers `HEAD` too. `CONNECT` and `TRACE` are never routed.",
+    doc: "An HTTP method in uppercase letters; `GET` also matches `HEAD`. `CONNECT` and `TRACE` are never routed.",
     pattern: "^[A-Z0-9!#$%&'*+.^_`|~-]+$",
     examples: &["GET", "POST", "PUT", "PATCH", "DELETE"],
 };
@@ -87,8 +87,8 @@ pub(crate) static SCOPE: TextRule = TextRule {
 /// The URL of an upstream or an exporter.
 pub(crate) static URL: TextRule = TextRule {
     name: "url",
-    doc: "`http://` or `https://` (certificates are verified), a host, and perhaps a port and a path; no user name, query or \
-          fragment.",
+    doc: "`http://` or `https://` (certificates are verified), a host, an optional port and an optional path; no user name, \
+          query or fragment.",
     pattern: "^[hH][tT][tT][pP][sS]?://[^?#]+$",
     examples: &["https://pets.internal:8443"],
 };
@@ -96,7 +96,7 @@ pub(crate) static URL: TextRule = TextRule {
 /// A field's name.
 pub(crate) static FIELD: TextRule = TextRule {
     name: "field-name",
-    doc: "The name of a header field: letters, figures and hyphens.",
+    doc: "The name of a header field: a token (RFC 9110, section 5.1), such as letters, digits and hyphens.",
     pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
     examples: &["X-API-Key"],
 };
@@ -104,8 +104,8 @@ pub(crate) static FIELD: TextRule = TextRule {
 /// A field's value, which may contain references to secrets.
 pub(crate) static FIELD_VALUE: TextRule = TextRule {
     name: "field-value",
-    doc: "One line of text. `${secret.NAME}` stands for a secret that the host resolves at run time; its name has capital \
-          letters, figures and `_`, at most 64.",
+    doc: "One line of text. `${secret.NAME}` refers to a secret that the host resolves at run time; its name has 1 to 64 \
+          uppercase letters, digits and `_`.",
     pattern: r"^([^$]|\$+[^${]|\$*\$\{secret\.[A-Z0-9_]{1,64}\})*\$*$",
     examples: &["Bearer ${secret.PETS_TOKEN}"],
 };
@@ -121,7 +121,7 @@ pub(crate) static SCHEME: TextRule = TextRule {
 /// A network in CIDR notation, or an address.
 pub(crate) static NETWORK: TextRule = TextRule {
     name: "network",
-    doc: "An IPv4 or IPv6 network in CIDR notation without bits after its prefix, or an address.",
+    doc: "An IPv4 or IPv6 network in CIDR notation, with all bits after the prefix zero, or an address.",
     pattern: "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$",
     examples: &["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"],
 };
@@ -129,7 +129,7 @@ pub(crate) static NETWORK: TextRule = TextRule {
 /// The name of a query parameter.
 pub(crate) static QUERY_PARAMETER: TextRule = TextRule {
     name: "query-parameter",
-    doc: "The name of a query parameter as it stands in a query: letters, figures and `-._~[]$:@!*'()`.",
+    doc: "The name of a query parameter as clients send it: letters, digits and `-._~[]$:@!*'()`.",
     pattern: r"^[A-Za-z0-9._~\[\]$:@!*'()-]+$",
     examples: &["page"],
 };
@@ -137,7 +137,7 @@ pub(crate) static QUERY_PARAMETER: TextRule = TextRule {
 /// An API key.
 pub(crate) static KEY_TEXT: TextRule = TextRule {
     name: "key-text",
-    doc: "An API key as `tollgate key new` makes it.",
+    doc: "An API key, as created by `tollgate key new`.",
     pattern: "^tg_",
     examples: &["tg_dev_PWu2EyAB2NTHRtw96AWiraT6d9dxTqt420E1EW"],
 };
@@ -145,7 +145,7 @@ pub(crate) static KEY_TEXT: TextRule = TextRule {
 /// An instant.
 pub(crate) static INSTANT: TextRule = TextRule {
     name: "instant",
-    doc: "An instant as in RFC 3339, with an offset.",
+    doc: "A timestamp as in RFC 3339, with a time zone offset.",
     pattern: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
     examples: &["2026-01-31T23:59:50Z"],
 };
@@ -153,7 +153,7 @@ pub(crate) static INSTANT: TextRule = TextRule {
 /// The name of a platform.
 pub(crate) static TARGET: TextRule = TextRule {
     name: "target",
-    doc: "A platform: `workers-free`, `workers-paid`, `spin` or `native`.",
+    doc: "A target platform: `workers-free`, `workers-paid`, `spin` or `native`.",
     pattern: "^(workers-free|workers-paid|spin|native)$",
     examples: &["workers-paid"],
 };

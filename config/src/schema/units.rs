@@ -1,15 +1,15 @@
 //! Quantities with units: `10s`, `64KiB`, `100/min`.
 
-/// A parsed number and its unit.
+/// Splits a number from its unit.
 fn split(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (figures, unit) = text.split_at(end);
-    Some((figures.parse().ok()?, unit))
+    let (digits, unit) = text.split_at(end);
+    Some((digits.parse().ok()?, unit))
 }
 
-/// Parses a duration in milliseconds; `Err` says what is wrong with it.
+/// Parses a duration in milliseconds; `Err` is the reason why it is not valid.
 pub(crate) fn duration_ms(text: &str) -> Result<u64, String> {
-    let (number, unit) = split(text).ok_or_else(|| format!("`{text}` is not a duration"))?;
+    let (number, unit) = split(text).ok_or_else(|| format!("`{text}` is not a valid duration"))?;
     let factor = unit_ms(unit).ok_or_else(|| match unit {
         "" => format!("`{text}` has no unit"),
         unit => format!("`{unit}` is not a unit of time"),
@@ -20,9 +20,9 @@ pub(crate) fn duration_ms(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is longer than 10 years"))
 }
 
-/// Parses a size in bytes; `Err` says what is wrong with it.
+/// Parses a size in bytes; `Err` is the reason why it is not valid.
 pub(crate) fn size_bytes(text: &str) -> Result<u64, String> {
-    let (number, unit) = split(text).ok_or_else(|| format!("`{text}` is not a size"))?;
+    let (number, unit) = split(text).ok_or_else(|| format!("`{text}` is not a valid size"))?;
     let factor = one_of(SIZE_UNITS, unit).ok_or_else(|| match unit {
         "" => format!("`{text}` has no unit"),
         unit => format!("`{unit}` is not a unit of size"),
@@ -42,23 +42,23 @@ pub struct Rate {
     pub period_ms: u32,
 }
 
-/// Parses a rate; `Err` says what is wrong with it.
+/// Parses a rate; `Err` is the reason why it is not valid.
 pub(crate) fn rate(text: &str) -> Result<Rate, String> {
-    let (count, period) = text.split_once('/').ok_or_else(|| format!("`{text}` is not a rate"))?;
+    let (count, period) = text.split_once('/').ok_or_else(|| format!("`{text}` is not a valid rate"))?;
     let valid = !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit());
     let count = valid
         .then(|| count.parse().ok())
         .flatten()
-        .ok_or_else(|| format!("`{count}` is not a number up to {}", u32::MAX))?;
+        .ok_or_else(|| format!("`{count}` is not an integer of at most {}", u32::MAX))?;
     let (number, unit) = match split(period) {
         Some((number, unit)) => (number, unit),
         None => (1, period),
     };
-    let factor = unit_ms(unit).ok_or_else(|| format!("`{period}` is not a period"))?;
+    let factor = unit_ms(unit).ok_or_else(|| format!("`{period}` is not a valid period"))?;
     let period_ms = number.checked_mul(factor).and_then(|ms| u32::try_from(ms).ok());
     let period_ms = period_ms.ok_or_else(|| format!("the period `{period}` is longer than 49 days"))?;
     if count == 0 || period_ms == 0 {
-        return Err(format!("`{text}` allows nothing"));
+        return Err(format!("`{text}` would allow no requests"));
     }
     Ok(Rate { count, period_ms })
 }
@@ -79,7 +79,7 @@ pub(crate) const TIME_UNITS: &[(&str, u64)] =
 /// Units of size, in bytes.
 pub(crate) const SIZE_UNITS: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
-/// Ten years: no duration in a gateway is longer, and arithmetic cannot overflow.
+/// Ten years: longer than any duration in a gateway, and small enough that arithmetic cannot overflow.
 pub(crate) const DURATION_MS_MAX: u64 = 10 * 366 * 86_400_000;
 
 /// One tebibyte.
@@ -91,7 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn durations_are_read_in_milliseconds() {
+    fn durations_are_parsed_to_milliseconds() {
         for (text, ms) in [
             ("0s", 0),
             ("250ms", 250),
@@ -106,22 +106,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_says_why() {
+    fn invalid_durations_have_a_reason() {
         for (text, why) in [
             ("10", "has no unit"),
             ("10 s", "not a unit"),
-            ("s", "not a duration"),
-            ("-1s", "not a duration"),
+            ("s", "not a valid duration"),
+            ("-1s", "not a valid duration"),
             ("1.5s", "not a unit"),
             ("4000d", "10 years"),
-            ("99999999999999999999s", "not a duration"),
+            ("99999999999999999999s", "not a valid duration"),
         ] {
             assert!(duration_ms(text).unwrap_err().contains(why), "{text}");
         }
     }
 
     #[test]
-    fn sizes_are_powers_of_1024_and_nothing_else() {
+    fn sizes_have_units_that_are_powers_of_1024() {
         for (text, bytes) in [("512B", 512), ("64KiB", 65_536), ("10MiB", 10 << 20), ("1GiB", 1 << 30)] {
             assert_eq!(size_bytes(text), Ok(bytes), "{text}");
         }
@@ -144,7 +144,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_a_unit_panic(text in "[0-9]{0,25}[a-zA-Z/ é]{0,4}[0-9]{0,3}[a-z]{0,3}") {
+        fn no_text_makes_a_parser_panic(text in "[0-9]{0,25}[a-zA-Z/ é]{0,4}[0-9]{0,3}[a-z]{0,3}") {
             let _ = (duration_ms(&text), size_bytes(&text), rate(&text));
         }
     }

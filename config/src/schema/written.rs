@@ -1,4 +1,4 @@
-//! Formats quantities in their largest whole unit.
+//! Formats quantities in the largest unit in which the number is an integer.
 
 use super::units::Rate;
 
@@ -27,7 +27,7 @@ fn is_word(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
-/// The number in the largest unit in which it is whole.
+/// The number in the largest unit in which it is an integer.
 fn in_units(number: u64, zero: &str, units: &[(u64, &str)]) -> String {
     if number == 0 {
         return zero.to_owned();
@@ -43,7 +43,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn quantities_are_shown_in_their_largest_whole_unit() {
+    fn quantities_are_formatted_in_the_largest_exact_unit() {
         for (ms, text) in
             [(0, "0s"), (250, "250ms"), (10_000, "10s"), (90_000, "90s"), (60_000, "1m"), (86_400_000, "1d")]
         {
@@ -59,7 +59,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_what_would_be_read(number in 0..300_000_000_u64, count in 1..u32::MAX, period_ms in 1..u32::MAX) {
+        fn a_formatted_quantity_parses_to_the_same_value(number in 0..300_000_000_u64, count in 1..u32::MAX, period_ms in 1..u32::MAX) {
             prop_assert_eq!(units::duration_ms(&duration(number)), Ok(number));
             prop_assert_eq!(units::size_bytes(&size(number)), Ok(number));
             prop_assert_eq!(units::rate(&rate(Rate { count, period_ms })), Ok(Rate { count, period_ms }));

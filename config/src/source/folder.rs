@@ -18,10 +18,10 @@ pub(crate) enum Folder {
 /// An entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Listed {
-    /// Its name, with invalid UTF-8 replaced.
+    /// The name of the entry, with invalid UTF-8 replaced.
     pub(crate) name: String,
     pub(crate) is_folder: bool,
-    /// Whether the name is unchanged, so that the entry can be read by it.
+    /// Whether the name is valid UTF-8; otherwise the entry cannot be read by this name.
     pub(crate) is_utf8: bool,
 }
 
@@ -29,7 +29,7 @@ impl Folder {
     /// The entries of a folder, sorted by name; none if the folder does not exist.
     ///
     /// # Errors
-    /// Why the folder cannot be listed.
+    /// The reason why the folder cannot be listed.
     pub(crate) fn list(&self, folder: &str) -> Result<Vec<Listed>, String> {
         let mut entries = match self {
             Self::Disk(root) => list_disk(root, folder)?,
@@ -43,7 +43,7 @@ impl Folder {
     /// The bytes of a file.
     ///
     /// # Errors
-    /// Why the file cannot be read.
+    /// The reason why the file cannot be read.
     pub(crate) fn read(&self, path: &str, bytes_max: u64) -> Result<Vec<u8>, String> {
         match self {
             Self::Disk(root) => read_disk(root, path, bytes_max),
@@ -126,9 +126,9 @@ fn inside(root: &Path, path: &str) -> Result<PathBuf, String> {
 
 fn too_large(bytes_max: u64) -> String {
     match bytes_max {
-        0 => "the files of the project are too large together".to_owned(),
+        0 => "the total size of the project's files exceeds the limit".to_owned(),
         bytes if bytes < 1 << 20 => {
-            format!("it is larger than {bytes} bytes, which are left of what a project may have")
+            format!("it is larger than {bytes} bytes, the remainder of the limit for all files of a project")
         }
         bytes => format!("it is larger than {} MiB", bytes >> 20),
     }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_and_disk_list_the_same() {
+    fn memory_and_disk_list_the_same_entries() {
         let paths = ["apis/b/api.yaml", "apis/a/api.yaml", "apis/a/x.yaml", "tollgate.yaml", "apisx/a"];
         let disk = tempfile::tempdir().unwrap();
         for path in paths {
@@ -171,7 +171,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_within_the_folder_only() {
+    fn only_links_within_the_folder_are_followed() {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("project");
         std::fs::create_dir_all(project.join("real")).unwrap();
@@ -193,7 +193,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_name_that_is_not_utf8_is_listed_as_such() {
+    fn a_name_that_is_not_utf8_is_marked() {
         use std::os::unix::ffi::OsStringExt;
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(OsString::from_vec(b"a\xff.yaml".to_vec())), "").unwrap();

@@ -15,7 +15,7 @@ pub(crate) enum Refusal {
     TooLarge { at: Position, what: &'static str },
 }
 
-/// Parses a text; the number of its values is subtracted from `nodes`.
+/// Parses a text, and subtracts the number of its values from `nodes`.
 pub(crate) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize) -> Result<Node, Refusal> {
     let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut reader = Reader { text, bytes: text.as_bytes(), at, file, limits, nodes, line: 1, mark: at, column: 1 };
@@ -23,7 +23,7 @@ pub(crate) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize)
     let root = reader.value(0)?;
     reader.space();
     if reader.at < text.len() {
-        return Err(reader.syntax("something follows the value"));
+        return Err(reader.syntax("unexpected characters after the value"));
     }
     Ok(root)
 }
@@ -44,8 +44,10 @@ struct Reader<'t, 'n> {
 impl<'t> Reader<'t, '_> {
     fn value(&mut self, depth: usize) -> Result<Node, Refusal> {
         let start = self.position();
-        *self.nodes =
-            self.nodes.checked_sub(1).ok_or(Refusal::TooLarge { at: start, what: "the file holds too many values" })?;
+        *self.nodes = self
+            .nodes
+            .checked_sub(1)
+            .ok_or(Refusal::TooLarge { at: start, what: "the file contains too many values" })?;
         let (value, end) = match self.bytes.get(self.at) {
             Some(b'{') => (Value::Map(self.object(depth, start)?), None),
             Some(b'[') => (Value::List(self.array(depth, start)?), None),
@@ -57,8 +59,8 @@ impl<'t> Reader<'t, '_> {
             Some(b'f') => (self.word("false", Value::Bool(false))?, Some(self.position())),
             Some(b'n') => (self.word("null", Value::Null)?, Some(self.position())),
             Some(b'-' | b'0'..=b'9') => (self.number()?, Some(self.position())),
-            Some(_) => return Err(self.syntax("a value was expected here")),
-            None => return Err(self.syntax("the file ends too early")),
+            Some(_) => return Err(self.syntax("expected a value")),
+            None => return Err(self.syntax("unexpected end of file")),
         };
         // The span of a list or mapping is only its bracket.
         let end = end.unwrap_or(Position { column: start.column.saturating_add(1), ..start });
@@ -74,13 +76,13 @@ impl<'t> Reader<'t, '_> {
         loop {
             let start = self.position();
             if self.bytes.get(self.at) != Some(&b'"') {
-                return Err(self.syntax("a key in quotes was expected here"));
+                return Err(self.syntax("expected a quoted key"));
             }
             let key = self.string()?.into_owned();
             let span = Span { file: self.file, start, end: self.position() };
             self.space();
             if !self.takes(b':') {
-                return Err(self.syntax("a `:` was expected here"));
+                return Err(self.syntax("expected `:`"));
             }
             let value = self.value(depth + 1)?;
             entries.push(Entry { key: Spanned::new(key, span), value });
@@ -91,7 +93,7 @@ impl<'t> Reader<'t, '_> {
             if self.takes(b'}') {
                 return Ok(entries);
             }
-            return Err(self.syntax("a `,` or `}` was expected here"));
+            return Err(self.syntax("expected `,` or `}`"));
         }
     }
 
@@ -110,7 +112,7 @@ impl<'t> Reader<'t, '_> {
             if self.takes(b']') {
                 return Ok(items);
             }
-            return Err(self.syntax("a `,` or `]` was expected here"));
+            return Err(self.syntax("expected `,` or `]`"));
         }
     }
 
@@ -148,9 +150,11 @@ impl<'t> Reader<'t, '_> {
                     owned.get_or_insert_default().push(character);
                     piece = self.at;
                 }
-                Some(0..=0x1f) => return Err(self.syntax("a text ends with its line, or has a control character")),
+                Some(0..=0x1f) => {
+                    return Err(self.syntax("a string contains a line break or another control character"));
+                }
                 Some(_) => self.at += 1,
-                None => return Err(self.syntax("the file ends within a text")),
+                None => return Err(self.syntax("unexpected end of file in a string")),
             }
         }
     }
@@ -169,21 +173,21 @@ impl<'t> Reader<'t, '_> {
                 self.at += 1;
                 return self.unicode();
             }
-            _ => return Err(self.syntax("this escape is not known")),
+            _ => return Err(self.syntax("unknown escape sequence")),
         };
         self.at += 1;
         Ok(character)
     }
 
     fn unicode(&mut self) -> Result<char, Refusal> {
-        let first = self.four_figures()?;
+        let first = self.four_hex_digits()?;
         if !(0xd800..0xdc00).contains(&first) {
             return Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
         }
         let before = self.at;
         if self.text[self.at..].starts_with("\\u") {
             self.at += 2;
-            let second = self.four_figures()?;
+            let second = self.four_hex_digits()?;
             if (0xdc00..0xe000).contains(&second) {
                 let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
                 return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
@@ -194,18 +198,18 @@ impl<'t> Reader<'t, '_> {
         Ok(char::REPLACEMENT_CHARACTER)
     }
 
-    fn four_figures(&mut self) -> Result<u32, Refusal> {
-        let figures = self.bytes.get(self.at..self.at + 4).filter(|all| all.iter().all(u8::is_ascii_hexdigit));
+    fn four_hex_digits(&mut self) -> Result<u32, Refusal> {
+        let digits = self.bytes.get(self.at..self.at + 4).filter(|all| all.iter().all(u8::is_ascii_hexdigit));
         let code =
-            figures.and_then(|all| std::str::from_utf8(all).ok()).and_then(|all| u32::from_str_radix(all, 16).ok());
-        let Some(code) = code else { return Err(self.syntax("`\\u` is followed by four hexadecimal figures")) };
+            digits.and_then(|all| std::str::from_utf8(all).ok()).and_then(|all| u32::from_str_radix(all, 16).ok());
+        let Some(code) = code else { return Err(self.syntax("expected four hexadecimal digits after `\\u`")) };
         self.at += 4;
         Ok(code)
     }
 
     fn word(&mut self, word: &str, value: Value) -> Result<Value, Refusal> {
         if !self.text[self.at..].starts_with(word) {
-            return Err(self.syntax("a value was expected here"));
+            return Err(self.syntax("expected a value"));
         }
         self.at += word.len();
         Ok(value)
@@ -220,7 +224,7 @@ impl<'t> Reader<'t, '_> {
         } else {
             None
         };
-        let value = value.ok_or_else(|| self.syntax("this is not a number"))?;
+        let value = value.ok_or_else(|| self.syntax("invalid number"))?;
         self.at += length;
         Ok(value)
     }
@@ -265,7 +269,7 @@ impl<'t> Reader<'t, '_> {
 
 /// `-? ( 0 | [1-9][0-9]* ) ( \. [0-9]+ )? ( [eE] [-+]? [0-9]+ )?`
 fn is_number(text: &str) -> bool {
-    let figures = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
         None => (text, None),
@@ -275,10 +279,10 @@ fn is_number(text: &str) -> bool {
         None => (mantissa, None),
     };
     let whole = whole.strip_prefix('-').unwrap_or(whole);
-    figures(whole)
+    digits(whole)
         && (whole == "0" || !whole.starts_with('0'))
-        && fraction.is_none_or(figures)
-        && exponent.is_none_or(|part| figures(part.strip_prefix(['-', '+']).unwrap_or(part)))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(|part| digits(part.strip_prefix(['-', '+']).unwrap_or(part)))
 }
 
 #[cfg(test)]
@@ -294,12 +298,12 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, line: u32, column: u32) {
-        let Err(Refusal::Syntax { at, .. }) = parse(text) else { panic!("{text} is read") };
+        let Err(Refusal::Syntax { at, .. }) = parse(text) else { panic!("{text} is accepted") };
         assert_eq!(at, Position { line, column }, "{text}");
     }
 
     #[test]
-    fn what_is_no_json_is_refused_at_its_place() {
+    fn invalid_json_is_refused_at_its_position() {
         check("", 1, 1);
         check("{\"a\":\n  tru}", 2, 3);
         check("{\"é\": 01}", 1, 7);
@@ -314,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn places_count_characters_and_lines() {
+    fn positions_count_characters_and_lines() {
         let root = parse("{\"é\": \"ü\", \"b\":\n\t[true]}").unwrap();
         let Value::Map(entries) = &root.value else { panic!() };
         assert_eq!(entries[0].value.span.start, Position { line: 1, column: 7 });
@@ -324,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn surrogate_pairs_are_one_character_and_halves_are_none() {
+    fn a_surrogate_pair_is_one_character_and_a_lone_surrogate_is_replaced() {
         let text = |json: &str| match parse(json).unwrap().value {
             Value::Text(text) => text,
             other => panic!("{other:?}"),
@@ -336,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_kept() {
+    fn limits_are_enforced() {
         let deep = "[".repeat(300);
         assert!(matches!(parse(&deep), Err(Refusal::TooLarge { .. })));
         let wide = format!("[{}1]", "1,".repeat(1_000));
@@ -361,14 +365,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_serde_writes_is_read_as_what_it_was(value in any_json(), pretty in any::<bool>()) {
+        fn what_serde_json_writes_is_parsed_to_the_same_value(value in any_json(), pretty in any::<bool>()) {
             let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
             let again: serde_json::Value = serde_json::from_str(&json_text(&parse(&text).unwrap())).unwrap();
             prop_assert_eq!(again, value);
         }
 
         #[test]
-        fn any_text_is_read_or_refused_as_serde_does(text in r#"[\[\]{}:,"\\a0-9.eE+ntrufals \n-]{0,24}"#) {
+        fn any_text_is_accepted_or_refused_as_by_serde_json(text in r#"[\[\]{}:,"\\a0-9.eE+ntrufals \n-]{0,24}"#) {
             let known = serde_json::from_str::<serde_json::Value>(&text);
             // serde_json refuses half a surrogate pair, and numbers beyond the range of a float.
             let odd = text.contains("\\u") || text.contains(['e', 'E']);

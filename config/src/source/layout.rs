@@ -1,4 +1,4 @@
-//! Which files of a folder belong to a project by convention, and which look like misnamed ones.
+//! Finds the files of a project by name and folder, and reports files whose names are similar but are not read.
 
 use super::folder::Listed;
 use super::{Loader, TEST_ENDINGS};
@@ -8,41 +8,41 @@ use crate::place::Span;
 /// The files of a project, each list in the order of its paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// What a project begins with.
+    /// The project file, such as `tollgate.yaml`.
     pub(crate) project: String,
-    /// Files with one API each: its name, and the path.
+    /// Files with one API each: the name of the API, and the path.
     pub(crate) apis: Vec<(String, String)>,
     /// Files with policies.
     pub(crate) policies: Vec<String>,
     /// Files with plans.
     pub(crate) plans: Vec<String>,
-    /// Files with the values of an environment: its name, and the path.
+    /// Files with the values of an environment: the name of the environment, and the path.
     pub(crate) environments: Vec<(String, String)>,
 }
 
 impl Layout {
-    /// Scans the project's folder, and the folders in it that have a meaning; the order of entries does not matter.
+    /// Scans the project's folder and its folders with a defined meaning; the order of entries does not matter.
     pub(crate) fn find(loader: &mut Loader, report: &mut Report) -> Self {
         let root = loader.list("", report);
-        let mut look = Look { loader, report };
-        look.lookalikes(&root);
-        look.tests();
+        let mut search = Search { loader, report };
+        search.similar_names(&root);
+        search.tests();
         Self {
-            project: look.project(&root),
-            apis: look.apis(),
-            policies: look.files_of("policies").into_iter().map(|(_, path)| path).collect(),
-            plans: look.files_of("plans").into_iter().map(|(_, path)| path).collect(),
-            environments: look.files_of("env"),
+            project: search.project(&root),
+            apis: search.apis(),
+            policies: search.files_of("policies").into_iter().map(|(_, path)| path).collect(),
+            plans: search.files_of("plans").into_iter().map(|(_, path)| path).collect(),
+            environments: search.files_of("env"),
         }
     }
 }
 
-struct Look<'l> {
+struct Search<'l> {
     loader: &'l mut Loader,
     report: &'l mut Report,
 }
 
-impl Look<'_> {
+impl Search<'_> {
     fn project(&mut self, root: &[Listed]) -> String {
         let found: Vec<&Listed> = root.iter().filter(|entry| stem_of(entry) == Some("tollgate")).collect();
         match found.as_slice() {
@@ -64,10 +64,10 @@ impl Look<'_> {
     fn misspelt_project(&mut self, root: &[Listed]) {
         let near = |entry: &&Listed| {
             let stem = entry.name.split_once('.').map_or(entry.name.as_str(), |(stem, _)| stem);
-            !entry.is_folder && has_kind(&entry.name) && closest(stem, ["tollgate"].into_iter()).is_some()
+            !entry.is_folder && has_extension(&entry.name) && closest(stem, ["tollgate"].into_iter()).is_some()
         };
         if let Some(entry) = root.iter().find(near) {
-            self.unexpected(&entry.name, &format!("rename it to `{DEFAULT}` if the project begins here"));
+            self.unexpected(&entry.name, &format!("rename it to `{DEFAULT}` if it is the project file"));
         }
     }
 
@@ -79,9 +79,9 @@ impl Look<'_> {
             }
             let path = format!("apis/{}", entry.name);
             if !entry.is_folder {
-                if has_kind(&entry.name) {
+                if has_extension(&entry.name) {
                     let name = entry.name.split('.').next().unwrap_or_default();
-                    self.unexpected(&path, &format!("an API has a folder: move the file to `apis/{name}/api.yaml`"));
+                    self.unexpected(&path, &format!("move it to `apis/{name}/api.yaml`: each API has a folder"));
                 }
                 continue;
             }
@@ -102,7 +102,7 @@ impl Look<'_> {
                 let own = folder.rsplit('/').next().unwrap_or_default();
                 let near = |entry: &&Listed| {
                     let stem = entry.name.split('.').next().unwrap_or_default();
-                    has_kind(&entry.name) && (stem == own || closest(stem, ["api"].into_iter()).is_some())
+                    has_extension(&entry.name) && (stem == own || closest(stem, ["api"].into_iter()).is_some())
                 };
                 if let Some(entry) = entries.iter().filter(|entry| !entry.is_folder).find(near) {
                     self.unexpected(&format!("{folder}/{}", entry.name), "rename it to `api.yaml`");
@@ -129,17 +129,17 @@ impl Look<'_> {
             }
             if entry.is_folder {
                 let inner = self.loader.list(&path, self.report);
-                if let Some(file) = inner.iter().find(|entry| !entry.is_folder && has_kind(&entry.name)) {
+                if let Some(file) = inner.iter().find(|entry| !entry.is_folder && has_extension(&entry.name)) {
                     self.unexpected(
                         &format!("{path}/{}", file.name),
-                        &format!("folders in `{folder}` are not read: move the file to `{folder}/{}`", file.name),
+                        &format!("move it to `{folder}/{}`: folders in `{folder}` are not read", file.name),
                     );
                 }
                 continue;
             }
             let Some(stem) = stem_of(&entry) else {
-                if has_kind(&entry.name) {
-                    self.unexpected(&path, "end its name in `.yaml`, `.yml` or `.json`, in small letters");
+                if has_extension(&entry.name) {
+                    self.unexpected(&path, "rename it to end in `.yaml`, `.yml` or `.json`, in lowercase letters");
                 }
                 continue;
             };
@@ -147,7 +147,7 @@ impl Look<'_> {
                 self.not_utf8(&path);
                 continue;
             }
-            // Only names of environments have a meaning; elsewhere, two files of one name are two files.
+            // Only in `env` the name has a meaning. In other folders, `a.yaml` and `a.json` are simply two files.
             match all.iter().find(|(known, _)| folder == "env" && known == stem) {
                 Some((_, first)) => {
                     let first = first.clone();
@@ -159,14 +159,14 @@ impl Look<'_> {
         all
     }
 
-    /// Files in `tests` that are not read because of their name, so their tests never run.
+    /// Reports files in `tests` that are not read because of their name, so that their tests never run.
     fn tests(&mut self) {
-        for entry in self.loader.glance("tests") {
+        for entry in self.loader.list_optional("tests") {
             let path = format!("tests/{}", entry.name);
             if entry.is_folder {
-                let inner = self.loader.glance(&path);
+                let inner = self.loader.list_optional(&path);
                 if let Some(file) = inner.iter().find(|entry| is_test(&entry.name)) {
-                    let fix = format!("folders in `tests` are not read: move the file to `tests/{}`", file.name);
+                    let fix = format!("move it to `tests/{}`: folders in `tests` are not read", file.name);
                     self.unread(&format!("{path}/{}", file.name), &fix);
                 }
             } else if let Some(stem) = stem_of(&entry).filter(|stem| !is_hidden(&entry) && is_nearly_test(stem)) {
@@ -177,22 +177,24 @@ impl Look<'_> {
         }
     }
 
-    /// Files and folders of the root with names similar to those that are read.
-    fn lookalikes(&mut self, root: &[Listed]) {
+    /// Reports files and folders of the root with names similar to those that are read.
+    fn similar_names(&mut self, root: &[Listed]) {
         for entry in root {
-            let meant = |wrong: &str| MEANT.iter().find(|(name, _)| name.eq_ignore_ascii_case(wrong));
+            let intended = |wrong: &str| SIMILAR_NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(wrong));
             if entry.is_folder {
-                let Some((_, right)) = meant(&entry.name).filter(|(_, right)| *right != entry.name) else { continue };
-                // A folder of this name may be something else, but not if it has files that are only read there.
-                if let Some(file) = self.file_of_kind(&entry.name, right) {
+                let Some((_, right)) = intended(&entry.name).filter(|(_, right)| *right != entry.name) else {
+                    continue;
+                };
+                // A folder of this name may have another purpose, unless it contains files as the right folder does.
+                if let Some(file) = self.file_for(&entry.name, right) {
                     let fix = format!("rename the folder `{}` to `{right}`", entry.name);
                     self.unread(&file, &fix);
                 }
-            } else if let Some((_, right)) = stem_of(entry).and_then(meant) {
+            } else if let Some((_, right)) = stem_of(entry).and_then(intended) {
                 let fix = match *right {
                     "apis" => "move each API to `apis/NAME/api.yaml`".to_owned(),
-                    "env" => "name the environment: move the file to `env/NAME.yaml`".to_owned(),
-                    right => format!("move the file to `{right}/{}`", entry.name),
+                    "env" => "move it to `env/NAME.yaml`, where NAME is the name of the environment".to_owned(),
+                    right => format!("move it to `{right}/{}`", entry.name),
                 };
                 self.unread(&entry.name, &fix);
             }
@@ -200,7 +202,7 @@ impl Look<'_> {
     }
 
     /// A file in a folder of the root that would be read if the folder were named `right`.
-    fn file_of_kind(&mut self, folder: &str, right: &str) -> Option<String> {
+    fn file_for(&mut self, folder: &str, right: &str) -> Option<String> {
         let entries = self.loader.list(folder, self.report);
         if right != "apis" {
             let file = entries.iter().find(|entry| stem_of(entry).is_some())?;
@@ -216,11 +218,9 @@ impl Look<'_> {
 
     fn unexpected(&mut self, path: &str, fix: &str) {
         let at = self.loader.place(path);
-        let what = format!("`{path}` is not a name that files of a project have here");
+        let what = format!("`{path}` is not the name or location of a project file");
         self.report.push(
-            Diagnostic::error(Code::UnexpectedFile, at, what)
-                .why("it would not be read, and what it says would silently not hold")
-                .fix(fix),
+            Diagnostic::error(Code::UnexpectedFile, at, what).why("the file would be ignored without notice").fix(fix),
         );
     }
 
@@ -228,7 +228,7 @@ impl Look<'_> {
         let at = self.loader.place(path);
         self.report.push(
             Diagnostic::warning(Code::UnexpectedFile, at, format!("`{path}` is not read"))
-                .why("files of a project are found by their folders and names")
+                .why("only files with certain names and folders are part of a project")
                 .fix(format!("{fix}, if it belongs to the project")),
         );
     }
@@ -241,18 +241,18 @@ impl Look<'_> {
     fn not_utf8(&mut self, path: &str) {
         let at = self.loader.place(path);
         self.report.push(
-            Diagnostic::error(Code::NotUtf8, at, format!("the name `{path}` is not UTF-8"))
-                .why("the name means something, and is the same on every machine only in UTF-8")
-                .fix("rename it"),
+            Diagnostic::error(Code::NotUtf8, at, format!("the file name `{path}` is not UTF-8"))
+                .why("the name is part of the configuration, and only UTF-8 names are the same on every machine")
+                .fix("rename the file with UTF-8 characters"),
         );
     }
 }
 
 fn two_files(first: &str, first_at: Span, second: &str, at: Span, thing: &str) -> Diagnostic {
-    Diagnostic::error(Code::SeveralFiles, at, format!("there is a `{first}` and a `{second}`"))
-        .why(format!("which of them is {thing} cannot be known"))
-        .fix("keep one of them")
-        .related(first_at, "the other one")
+    Diagnostic::error(Code::SeveralFiles, at, format!("both `{first}` and `{second}` exist"))
+        .why(format!("it is ambiguous which of them defines {thing}"))
+        .fix("remove one of them")
+        .related(first_at, "the other file")
 }
 
 fn is_hidden(entry: &Listed) -> bool {
@@ -261,14 +261,14 @@ fn is_hidden(entry: &Listed) -> bool {
 
 /// The name of a file that is read, without its extension.
 fn stem_of(entry: &Listed) -> Option<&str> {
-    let (stem, kind) = entry.name.rsplit_once('.')?;
-    (!entry.is_folder && KINDS.contains(&kind) && !stem.is_empty()).then_some(stem)
+    let (stem, extension) = entry.name.rsplit_once('.')?;
+    (!entry.is_folder && EXTENSIONS.contains(&extension) && !stem.is_empty()).then_some(stem)
 }
 
-/// Whether a file would be read if its name were right.
-fn has_kind(name: &str) -> bool {
-    let kind = name.rsplit_once('.').map(|(_, kind)| kind);
-    kind.is_some_and(|kind| KINDS.iter().any(|known| known.eq_ignore_ascii_case(kind)))
+/// Whether a file has an extension of files that are read, in any letter case.
+fn has_extension(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)))
 }
 
 fn is_test(name: &str) -> bool {
@@ -284,10 +284,10 @@ fn is_nearly_test(stem: &str) -> bool {
 const DEFAULT: &str = "tollgate.yaml";
 
 /// The extensions of files that are read.
-const KINDS: [&str; 3] = ["yaml", "yml", "json"];
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// Common wrong names of folders and files of the root, with the right names.
-const MEANT: [(&str, &str); 10] = [
+const SIMILAR_NAMES: [(&str, &str); 10] = [
     ("api", "apis"),
     ("apis", "apis"),
     ("policy", "policies"),

@@ -1,4 +1,4 @@
-//! Reads the files of a project, each once, with a common limit.
+//! Reads the files of a project, each once, with a limit for their total size.
 
 use std::collections::HashMap;
 
@@ -8,21 +8,27 @@ use super::position_of;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{FileId, Files, Position, Span, Spanned};
 
-/// The files of a project: their folder, and those that were read.
+/// The folder of a project, and the files that were read from it.
 #[derive(Debug)]
 pub(crate) struct Loader {
     folder: Folder,
     files: Files,
     /// The files requested so far; `None` for those that could not be read, which was reported.
-    asked: HashMap<String, Option<FileId>>,
-    bytes_left: u64,
+    requested: HashMap<String, Option<FileId>>,
+    bytes_remaining: u64,
     /// Whether all requested files could be read.
-    is_whole: bool,
+    is_complete: bool,
 }
 
 impl Loader {
     pub(crate) fn new(folder: Folder) -> Self {
-        Self { folder, files: Files::new(), asked: HashMap::new(), bytes_left: PROJECT_BYTES_MAX, is_whole: true }
+        Self {
+            folder,
+            files: Files::new(),
+            requested: HashMap::new(),
+            bytes_remaining: PROJECT_BYTES_MAX,
+            is_complete: true,
+        }
     }
 
     /// The texts that were read.
@@ -35,8 +41,8 @@ impl Loader {
     }
 
     /// Whether every file and folder could be read so far.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.is_whole
+    pub(crate) fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// Adds a text that is not a file of the folder.
@@ -46,25 +52,28 @@ impl Loader {
 
     /// The span of a whole file, whether or not it was read.
     pub(crate) fn place(&mut self, path: &str) -> Span {
-        let known = self.asked.get(path).copied().flatten();
+        let known = self.requested.get(path).copied().flatten();
         Span::beginning_of(known.unwrap_or_else(|| self.files.add(path, "")))
     }
 
-    /// The entries of an optional folder; none if it cannot be listed.
-    pub(crate) fn glance(&self, folder: &str) -> Vec<Listed> {
+    /// The entries of an optional folder; none if it cannot be listed, which is not reported.
+    pub(crate) fn list_optional(&self, folder: &str) -> Vec<Listed> {
         self.folder.list(folder).unwrap_or_default()
     }
 
     /// The entries of a folder; one that cannot be listed is reported.
     pub(crate) fn list(&mut self, folder: &str, report: &mut Report) -> Vec<Listed> {
         self.folder.list(folder).unwrap_or_else(|reason| {
-            self.is_whole = false;
+            self.is_complete = false;
             let at = self.place(folder);
             let what = format!("the folder `{folder}` cannot be read: {reason}");
             report.push(
                 Diagnostic::error(Code::UnreadableFile, at, what)
-                    .why("the project cannot be compiled without what is in it")
-                    .fix(format!("see that {} is a readable folder inside the project", self.folder.shown(folder))),
+                    .why("the project cannot be compiled without its files")
+                    .fix(format!(
+                        "make sure that {} is a readable folder inside the project folder",
+                        self.folder.shown(folder)
+                    )),
             );
             Vec::new()
         })
@@ -72,7 +81,7 @@ impl Loader {
 
     /// Reads a file; `None` if it cannot be read, which is reported for that file.
     pub(crate) fn load(&mut self, path: &str, limits: &Limits, report: &mut Report) -> Option<FileId> {
-        if let Some(known) = self.asked.get(path) {
+        if let Some(known) = self.requested.get(path) {
             return *known;
         }
         let read = self.read(path, limits.bytes, report);
@@ -83,17 +92,17 @@ impl Loader {
                 let shown = self.folder.shown(path);
                 report.push(
                     Diagnostic::error(Code::UnreadableFile, at, format!("`{path}` cannot be read: {reason}"))
-                        .why("the project cannot be compiled without it")
+                        .why("the project cannot be compiled without this file")
                         .fix(format!(
-                            "see that {shown} is a readable file inside the project folder, of at most {} MiB",
+                            "make sure that {shown} is a readable file inside the project folder, of at most {} MiB",
                             limits.bytes >> 20
                         )),
                 );
                 None
             }
         };
-        self.is_whole &= loaded.is_some();
-        self.asked.insert(path.to_owned(), loaded);
+        self.is_complete &= loaded.is_some();
+        self.requested.insert(path.to_owned(), loaded);
         loaded
     }
 
@@ -105,12 +114,12 @@ impl Loader {
         limits: &Limits,
         report: &mut Report,
     ) -> Option<FileId> {
-        let refused = match beside(self.files.name(named.span.file), &named.value) {
-            Ok(path) => match self.asked.get(&path) {
+        let problem = match beside(self.files.name(named.span.file), &named.value) {
+            Ok(path) => match self.requested.get(&path) {
                 Some(known) => return *known,
                 None => match self.read(&path, limits.bytes, report) {
                     Ok(loaded) => {
-                        self.asked.insert(path, loaded);
+                        self.requested.insert(path, loaded);
                         return loaded;
                     }
                     Err(reason) => format!("`{path}` cannot be read: {reason}"),
@@ -119,29 +128,29 @@ impl Loader {
             Err(reason) => reason.to_owned(),
         };
         report.push(
-            Diagnostic::error(Code::UnreadableFile, named.span, refused)
-                .why("what is compiled is what is in the project folder, and nothing else")
-                .fix("name a file of the project, relative to the file that names it"),
+            Diagnostic::error(Code::UnreadableFile, named.span, problem)
+                .why("only files inside the project folder are compiled")
+                .fix("write the path of an existing file, relative to the file that names it"),
         );
         None
     }
 
     /// Reads a file that another document refers to; the caller reports errors.
     pub(crate) fn try_load(&mut self, path: &str, limits: &Limits, report: &mut Report) -> Result<FileId, String> {
-        let loaded = match self.asked.get(path) {
+        let loaded = match self.requested.get(path) {
             Some(known) => *known,
             None => self.read(path, limits.bytes, report)?,
         };
-        self.asked.insert(path.to_owned(), loaded);
+        self.requested.insert(path.to_owned(), loaded);
         loaded.ok_or_else(|| "it cannot be read".to_owned())
     }
 
     fn read(&mut self, path: &str, bytes_max: u64, report: &mut Report) -> Result<Option<FileId>, String> {
-        if self.asked.len() >= FILES_MAX {
-            return Err(format!("a project may have {FILES_MAX} files"));
+        if self.requested.len() >= FILES_MAX {
+            return Err(format!("the project has more than {FILES_MAX} files"));
         }
-        let bytes = self.folder.read(path, bytes_max.min(self.bytes_left))?;
-        self.bytes_left = self.bytes_left.saturating_sub(bytes.len() as u64);
+        let bytes = self.folder.read(path, bytes_max.min(self.bytes_remaining))?;
+        self.bytes_remaining = self.bytes_remaining.saturating_sub(bytes.len() as u64);
         Ok(match String::from_utf8(bytes) {
             Ok(text) => Some(self.files.add(path, text)),
             Err(error) => {
@@ -158,7 +167,7 @@ impl Loader {
         let span = Span { file, start: at, end: Position { column: at.column + 1, ..at } };
         report.push(
             Diagnostic::error(Code::NotUtf8, span, format!("`{path}` is not UTF-8"))
-                .why("the format is UTF-8 everywhere, so that a file means the same on every machine")
+                .why("all files are UTF-8, so that a file has the same content on every machine")
                 .fix("save the file as UTF-8"),
         );
     }
@@ -167,10 +176,10 @@ impl Loader {
 /// The path of `named` relative to the file at `path`; `Err` if it is outside the project.
 fn beside(path: &str, named: &str) -> Result<String, &'static str> {
     if named.is_empty() {
-        return Err("a file's path is empty");
+        return Err("the path is empty");
     }
     if named.starts_with('/') || named.contains('\\') || named.contains("://") || named.contains('\0') {
-        return Err("a path in a project is relative, with `/` between its parts");
+        return Err("a path in a project must be relative, with `/` as the separator");
     }
     let mut parts: Vec<&str> = path.split('/').collect();
     parts.pop();
@@ -215,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_utf8_is_refused_at_the_byte() {
+    fn a_file_that_is_not_utf8_is_refused_at_the_first_invalid_byte() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("t.yaml"), b"a: 1\nb: \xff\n").unwrap();
         let (mut loader, mut report) = (Loader::new(Folder::Disk(folder.path().to_owned())), Report::default());

@@ -31,7 +31,7 @@ fn line(text: &str, number: u32) -> Option<&str> {
     Some(rest.split(['\n', '\r']).next().unwrap_or(rest))
 }
 
-/// The suffix of the names of test files.
+/// The suffixes of the names of test files.
 pub(crate) const TEST_ENDINGS: [&str; 3] = [".test.yaml", ".test.yml", ".test.json"];
 
 /// The limits for the size and nesting of a file.
@@ -39,13 +39,13 @@ pub(crate) const TEST_ENDINGS: [&str; 3] = [".test.yaml", ".test.yml", ".test.js
 /// They are far above the size of real files and far below what could exhaust a machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Bytes of one file.
+    /// The size of one file in bytes.
     pub(crate) bytes: u64,
-    /// Lists and mappings inside each other.
+    /// The nesting depth of lists and mappings.
     pub(crate) depth: usize,
-    /// Nodes of one file, including those that aliases repeat.
+    /// The number of nodes of one file, including those that aliases repeat.
     pub(crate) nodes: usize,
-    /// Bytes of text that aliases repeat.
+    /// The number of bytes of text that aliases repeat.
     pub(crate) alias_bytes: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What the parser accepts, what it refuses, and the reported positions.
+//! Tests of the parser: accepted and refused texts, and the reported positions.
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn plain(node: &Node) -> serde_json::Value {
 }
 
 #[track_caller]
-fn reads(text: &str, expected: &serde_json::Value) {
+fn accepts(text: &str, expected: &serde_json::Value) {
     let (node, found) = read_text(text, &SMALL);
     assert!(found.is_empty(), "{found}");
     assert_eq!(&plain(&node.unwrap()), expected);
@@ -44,28 +44,28 @@ fn refuses(text: &str, expected: &[(Code, u32, u32)]) {
 }
 
 #[test]
-fn yaml_and_its_json_form_read_the_same() {
+fn yaml_and_the_equivalent_json_parse_to_the_same_value() {
     let yaml = "a: 1\nb: [x, \"y\", null, true, 1.5]\nc:\n  - d: text\n    e: {}\n'f': |\n  two\n  lines\n200: ok\n";
     let json = "{\n\t\"a\": 1, \"b\": [\"x\", \"y\", null, true, 1.5],\r\n\t\"c\": [{\"d\":\"text\",\"e\":{}}],\"f\":\"two\\nlines\\n\",\n \"200\": \"ok\"}";
     let value: serde_json::Value = serde_json::from_str(json).unwrap();
-    reads(yaml, &value);
-    reads(json, &value);
+    accepts(yaml, &value);
+    accepts(json, &value);
 }
 
 #[test]
-fn json_escapes_read_as_json_says() {
+fn json_escapes_are_decoded() {
     let json = r#"{"a": "\"\\\/\b\f\n\r\t\u00e9 \u2028"}"#;
-    reads(json, &serde_json::from_str(json).unwrap());
+    accepts(json, &serde_json::from_str(json).unwrap());
 }
 
 #[test]
-fn a_character_in_two_json_escapes_is_read() {
-    reads("{\"a\": \"\\ud83d\\ude00\"}", &serde_json::json!({"a": "😀"}));
-    reads("\u{feff}[\"\\ud83d\\ude00\"]\r\n", &serde_json::json!(["😀"]));
+fn a_surrogate_pair_of_json_escapes_is_one_character() {
+    accepts("{\"a\": \"\\ud83d\\ude00\"}", &serde_json::json!({"a": "😀"}));
+    accepts("\u{feff}[\"\\ud83d\\ude00\"]\r\n", &serde_json::json!(["😀"]));
 }
 
 #[test]
-fn numbers_of_yaml_1_1_are_refused_where_they_stand() {
+fn numbers_of_yaml_1_1_are_refused_at_their_position() {
     refuses(
         "a: 0777\nb: [1_000, \"0777\", 12:30]\n",
         &[(Code::Yaml11Number, 1, 4), (Code::Yaml11Number, 2, 5), (Code::Yaml11Number, 2, 20)],
@@ -73,17 +73,17 @@ fn numbers_of_yaml_1_1_are_refused_where_they_stand() {
 }
 
 #[test]
-fn quoted_words_are_text_whatever_yaml_1_1_thinks() {
-    reads("a: \"yes\"\nb: 'off'\n\"on\": 'null'\n", &serde_json::json!({"a": "yes", "b": "off", "on": "null"}));
+fn quoted_words_are_strings_also_if_yaml_1_1_has_booleans_for_them() {
+    accepts("a: \"yes\"\nb: 'off'\n\"on\": 'null'\n", &serde_json::json!({"a": "yes", "b": "off", "on": "null"}));
 }
 
 #[test]
-fn aliases_repeat_what_was_anchored() {
-    reads("a: &x [1, {b: 2}]\nc: *x\n", &serde_json::json!({"a": [1, {"b": 2}], "c": [1, {"b": 2}]}));
+fn aliases_repeat_the_anchored_value() {
+    accepts("a: &x [1, {b: 2}]\nc: *x\n", &serde_json::json!({"a": [1, {"b": 2}], "c": [1, {"b": 2}]}));
 }
 
 #[test]
-fn each_refusal_stands_where_the_mistake_is() {
+fn each_refusal_is_reported_at_the_position_of_the_mistake() {
     refuses("a: 1\nb:\n  c: 1\n  c: 2\na: 3\n", &[(Code::DuplicateKey, 4, 3), (Code::DuplicateKey, 5, 1)]);
     refuses(
         "a: yes\nb: [off, \"on\"]\nno: 1\n",
@@ -102,7 +102,7 @@ fn each_refusal_stands_where_the_mistake_is() {
 }
 
 #[test]
-fn nesting_is_bounded() {
+fn nesting_depth_is_limited() {
     let limits = SMALL;
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(read_text(&nested(limits.depth), &limits).1.is_empty());
@@ -117,7 +117,7 @@ fn nesting_is_bounded() {
 }
 
 #[test]
-fn aliases_cannot_deepen_a_file_past_its_bound() {
+fn aliases_cannot_exceed_the_nesting_limit() {
     let mut text = String::from("a0: &a0 []\n");
     for n in 1..40 {
         text.push_str(&format!("a{n}: &a{n} [*a{}]\n", n - 1));
@@ -128,7 +128,7 @@ fn aliases_cannot_deepen_a_file_past_its_bound() {
 }
 
 #[test]
-fn a_billion_laughs_are_stopped_at_the_bound() {
+fn a_billion_laughs_attack_is_stopped_at_the_limit() {
     let mut text = String::from("l0: &l0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
     for n in 1..12 {
         let items = vec![format!("*l{}", n - 1); 10].join(", ");
@@ -138,11 +138,11 @@ fn a_billion_laughs_are_stopped_at_the_bound() {
     let (node, found) = read_text(&text, &Limits::AUTHORED);
     assert!(node.is_none());
     assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::TooLarge]);
-    assert!(started.elapsed().as_secs() < 10, "the bound was found too late");
+    assert!(started.elapsed().as_secs() < 10, "the limit was detected too late");
 }
 
 #[test]
-fn long_texts_cannot_be_multiplied_by_aliases() {
+fn aliases_cannot_multiply_long_texts() {
     let text = format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(1000), vec!["*a"; 20].join(", "));
     let (node, found) = read_text(&text, &SMALL);
     assert!(node.is_none());
@@ -150,7 +150,7 @@ fn long_texts_cannot_be_multiplied_by_aliases() {
 }
 
 #[test]
-fn a_wall_of_mistakes_is_reported_up_to_a_bound_and_counted() {
+fn many_mistakes_are_reported_up_to_a_limit_and_counted() {
     let text = format!("a: [{}]\n", vec!["yes"; 900].join(", "));
     let (_, found) = read_text(&text, &SMALL);
     assert_eq!((found.len(), found.omitted()), (500, 400));
@@ -216,17 +216,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_makes_the_reader_panic(text in yaml_like()) {
+    fn no_text_makes_the_parser_panic(text in yaml_like()) {
         let (node, found) = read_text(&text, &SMALL);
-        prop_assert!(node.is_some() || found.has_errors(), "nothing was read and nothing was said");
+        prop_assert!(node.is_some() || found.has_errors(), "neither a value nor an error was returned");
         prop_assert_eq!(found.to_json().as_array().map(Vec::len), Some(found.len()));
         prop_assert_eq!(found.to_text(true).is_empty(), found.is_empty());
     }
 
     #[test]
-    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let (node, found) = read_text(&String::from_utf8_lossy(&bytes), &SMALL);
-        prop_assert!(node.is_some() || found.has_errors(), "nothing was read and nothing was said");
+        prop_assert!(node.is_some() || found.has_errors(), "neither a value nor an error was returned");
         prop_assert_eq!(found.to_text(false).is_empty(), found.is_empty());
     }
 }

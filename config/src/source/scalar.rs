@@ -1,8 +1,8 @@
-//! The meaning of a plain scalar: YAML 1.2's core schema, and differences in YAML 1.1.
+//! The value of a plain scalar in the core schema of YAML 1.2, and where YAML 1.1 differs.
 
 use super::Value;
 
-/// The meaning of a plain (unquoted) scalar in the core schema (YAML 1.2.2, section 10.3.2).
+/// The value of a plain (unquoted) scalar in the core schema (YAML 1.2.2, section 10.3.2).
 pub(crate) fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
@@ -53,11 +53,11 @@ fn is_sexagesimal(text: &str) -> bool {
 }
 
 fn number(text: &str) -> Option<Value> {
-    if let Some(figures) = text.strip_prefix("0x") {
-        return radix(figures, 16);
+    if let Some(digits) = text.strip_prefix("0x") {
+        return radix(digits, 16);
     }
-    if let Some(figures) = text.strip_prefix("0o") {
-        return radix(figures, 8);
+    if let Some(digits) = text.strip_prefix("0o") {
+        return radix(digits, 8);
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if !unsigned.is_empty() && unsigned.bytes().all(|b| b.is_ascii_digit()) {
@@ -66,10 +66,10 @@ fn number(text: &str) -> Option<Value> {
     is_decimal(unsigned).then(|| text.parse().map(Value::Float).ok())?
 }
 
-fn radix(figures: &str, radix: u32) -> Option<Value> {
+fn radix(digits: &str, radix: u32) -> Option<Value> {
     // `from_str_radix` accepts a sign, which the schema does not allow here.
-    let plain = !figures.is_empty() && figures.bytes().all(|b| b.is_ascii_hexdigit());
-    plain.then(|| i64::from_str_radix(figures, radix).map(Value::Integer).ok())?
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    plain.then(|| i64::from_str_radix(digits, radix).map(Value::Integer).ok())?
 }
 
 /// `( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?`
@@ -82,8 +82,8 @@ fn is_decimal(text: &str) -> bool {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let has_mantissa = digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty());
     let has_exponent = exponent.is_none_or(|part| {
-        let figures = part.strip_prefix(['-', '+']).unwrap_or(part);
-        !figures.is_empty() && digits(figures)
+        let number = part.strip_prefix(['-', '+']).unwrap_or(part);
+        !number.is_empty() && digits(number)
     });
     has_mantissa && has_exponent
 }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_scalars_mean_what_the_core_schema_says() {
+    fn plain_scalars_have_the_values_of_the_core_schema() {
         for (text, value) in [("0", 0), ("-12", -12), ("+7", 7), ("010", 10), ("0o17", 15), ("0xfF", 255)] {
             check(text, &Value::Integer(value));
         }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_yaml_1_1_reads_otherwise_are_told_apart() {
+    fn numbers_that_differ_in_yaml_1_1_are_detected() {
         for text in ["0777", "-010", "08", "1_000", "1__0", "12:30", "12:30:45", "0b101"] {
             assert!(is_yaml_1_1_number(text), "{text}");
         }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_number_is_text() {
+    fn texts_similar_to_numbers_are_strings() {
         for text in [
             "1_000", "0x", "0o8", "0x+1", "-", ".", "e3", "1e", "1.2.3", "12:30", "-0x1", "10s", "infinity", "nan",
             "0b1",

@@ -17,7 +17,7 @@ use crate::place::{FileId, Position, Span, Spanned};
 ///
 /// Individual mistakes (a duplicate key, a tag) are reported, and parsing continues.
 pub(crate) fn read(file: FileId, text: &str, limits: &Limits, report: &mut Report) -> Option<Node> {
-    if let Some(root) = sound_json(file, text, limits) {
+    if let Some(root) = valid_json(file, text, limits) {
         return Some(root);
     }
     let mut reader = Reader {
@@ -38,7 +38,7 @@ pub(crate) fn read(file: FileId, text: &str, limits: &Limits, report: &mut Repor
 
 /// The tree of a text that is valid JSON: JSON has escapes that the scanner does not support, pairs of surrogates. For
 /// any other text, the YAML parser reports what is wrong.
-fn sound_json(file: FileId, text: &str, limits: &Limits) -> Option<Node> {
+fn valid_json(file: FileId, text: &str, limits: &Limits) -> Option<Node> {
     let start = text.trim_start_matches('\u{feff}').trim_start();
     if !start.starts_with(['{', '[']) || text.len() as u64 > limits.bytes {
         return None;
@@ -90,8 +90,8 @@ impl<'t> Reader<'t, '_> {
         if event != Event::StreamEnd {
             self.report.push(
                 Diagnostic::error(Code::SeveralDocuments, span, "a second document begins here")
-                    .why("a file holds one document, so that nothing in it can be overlooked")
-                    .fix("remove the `---` or `...`, or move the second document to a file of its own"),
+                    .why("only one document is read from a file, so the second would be ignored")
+                    .fix("remove the `---` or `...`, or move the second document to another file"),
             );
         }
         Ok(root)
@@ -121,7 +121,7 @@ impl<'t> Reader<'t, '_> {
             | Event::DocumentStart(_)
             | Event::DocumentEnd
             | Event::SequenceEnd
-            | Event::MappingEnd => self.syntax(span, "a value was expected here"),
+            | Event::MappingEnd => self.syntax(span, "expected a value"),
         }
     }
 
@@ -174,9 +174,9 @@ impl<'t> Reader<'t, '_> {
         // Parse the value, so that the mapping continues after it.
         self.node(event, span, depth + 1)?;
         self.report.push(
-            Diagnostic::error(Code::KeyNotText, span, "a key must be plain text")
-                .why("lists, mappings and aliases as keys have no counterpart in JSON")
-                .fix("write the key as text"),
+            Diagnostic::error(Code::KeyNotText, span, "a key must be a string")
+                .why("JSON has no lists, mappings or aliases as keys")
+                .fix("write the key as a string"),
         );
         Ok(None)
     }
@@ -187,9 +187,9 @@ impl<'t> Reader<'t, '_> {
         }
         if text == "<<" {
             self.report.push(
-                Diagnostic::error(Code::MergeKey, span, "`<<` merges mappings in YAML 1.1 only")
-                    .why("YAML 1.2 has no merge keys, so tools disagree on what this file says")
-                    .fix("repeat the keys, or let the level above hold what its parts share"),
+                Diagnostic::error(Code::MergeKey, span, "`<<` is a merge key only in YAML 1.1")
+                    .why("YAML 1.2 has no merge keys, so other tools read this mapping differently")
+                    .fix("repeat the keys here, or set the common keys on a higher level"),
             );
             return false;
         }
@@ -227,9 +227,9 @@ impl<'t> Reader<'t, '_> {
     fn repeat(&mut self, anchor: usize, span: Span, depth: usize) -> Result<Node, Stop> {
         let Some((_, measure)) = self.anchors.get(&anchor) else {
             self.report.push(
-                Diagnostic::error(Code::EndlessAlias, span, "this alias stands inside the value it repeats")
-                    .why("the value would have no end")
-                    .fix("repeat a value that is complete before the alias"),
+                Diagnostic::error(Code::EndlessAlias, span, "this alias is inside the value that it repeats")
+                    .why("the value would be infinite")
+                    .fix("use an anchor on a value that ends before this alias"),
             );
             return Ok(Node { value: Value::Refused, span });
         };
@@ -260,7 +260,7 @@ impl<'t> Reader<'t, '_> {
 
     fn count(&mut self, nodes: usize, span: Span) -> Result<(), Stop> {
         self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes <= self.limits.nodes { Ok(()) } else { self.too_large(span, "the file holds too many values") }
+        if self.nodes <= self.limits.nodes { Ok(()) } else { self.too_large(span, "the file contains too many values") }
     }
 
     fn next(&mut self) -> Result<Placed<'t>, Stop> {
@@ -270,7 +270,7 @@ impl<'t> Reader<'t, '_> {
                 Ok((event, span))
             }
             Some(Err(error)) => self.scan_error(&error),
-            None => self.syntax(Span::beginning_of(self.file), "the file ends too early"),
+            None => self.syntax(Span::beginning_of(self.file), "unexpected end of file"),
         }
     }
 
@@ -287,16 +287,16 @@ impl<'t> Reader<'t, '_> {
 
     fn syntax<T>(&mut self, span: Span, what: &str) -> Result<T, Stop> {
         let fix = match self.character(span.start) {
-            Some('{') => "put a text with `{` into quotes where it stands inside `{...}` or `[...]`",
-            Some('\t') => "indent with spaces: tabs cannot indent",
+            Some('{') => "quote a string that contains `{` if it is inside `{...}` or `[...]`",
+            Some('\t') => "indent with spaces: YAML does not allow tabs as indentation",
             _ if what.ends_with("unknown anchor") => {
-                "define the anchor (`&name`) above the alias, or put a text with `*` into quotes"
+                "define the anchor (`&name`) before the alias, or quote a string that begins with `*`"
             }
-            _ => "check indentation, quotes and brackets here and on the line above",
+            _ => "check the indentation, quotes and brackets here and on the line above",
         };
         self.report.push(
-            Diagnostic::error(Code::Syntax, span, format!("this is not YAML: {what}"))
-                .why("what follows in the file cannot be understood")
+            Diagnostic::error(Code::Syntax, span, format!("invalid YAML: {what}"))
+                .why("the rest of the file cannot be parsed")
                 .fix(fix),
         );
         Err(Stop)
@@ -321,7 +321,7 @@ impl<'t> Reader<'t, '_> {
     fn empty(&mut self, span: Span) -> Result<Node, Stop> {
         self.report.push(
             Diagnostic::error(Code::EmptyFile, span, "the file is empty")
-                .why("every file says which format it is written in")
+                .why("every file must declare the version of its format")
                 .fix("begin it with `format: 1`"),
         );
         Err(Stop)
@@ -332,19 +332,19 @@ impl<'t> Reader<'t, '_> {
         self.report.push(
             Diagnostic::error(Code::TooLarge, span, what)
                 .why(format!(
-                    "a file may have {bytes} bytes, {nodes} values, {depth} levels and {alias_bytes} bytes repeated by aliases"
+                    "the maximum for a file is {bytes} bytes, {nodes} values, {depth} nested levels and {alias_bytes} bytes repeated by aliases"
                 ))
-                .fix("split the project, or write less into one file"),
+                .fix("split the file into several files, or reduce its content"),
         );
         Err(Stop)
     }
 
     fn duplicate(&mut self, key: &Spanned<String>, first: Span) {
         self.report.push(
-            Diagnostic::error(Code::DuplicateKey, key.span, format!("`{}` is given twice", key.value))
-                .why("readers of YAML and JSON disagree on which of the two counts")
-                .fix("keep one of them")
-                .related(first, "first given here"),
+            Diagnostic::error(Code::DuplicateKey, key.span, format!("duplicate key `{}`", key.value))
+                .why("parsers of YAML and JSON disagree on which of the two values applies")
+                .fix("remove one of them")
+                .related(first, "first defined here"),
         );
     }
 
@@ -354,10 +354,10 @@ impl<'t> Reader<'t, '_> {
             Diagnostic::error(
                 Code::Yaml11Boolean,
                 span,
-                format!("`{text}` is a boolean in YAML 1.1 and text in YAML 1.2"),
+                format!("`{text}` is a boolean in YAML 1.1 and a string in YAML 1.2"),
             )
-            .why("tools disagree on what this file says")
-            .fix(format!("write `{boolean}` for the boolean, `\"{text}\"` for the text")),
+            .why("other tools may read another value")
+            .fix(format!("write `{boolean}` for the boolean, or `\"{text}\"` for the string")),
         );
     }
 
@@ -366,18 +366,20 @@ impl<'t> Reader<'t, '_> {
             Diagnostic::error(
                 Code::Yaml11Number,
                 span,
-                format!("`{text}` is another number in YAML 1.1 than it is in YAML 1.2, or none"),
+                format!("`{text}` has different values in YAML 1.1 and YAML 1.2"),
             )
-            .why("tools disagree on what this file says")
-            .fix(format!("write the number in plain figures, `\"{text}\"` for the text")),
+            .why("other tools may read another value")
+            .fix(format!(
+                "write the number in decimal digits without separators or leading zeros, or `\"{text}\"` for the string"
+            )),
         );
     }
 
     fn refuse_tag(&mut self, span: Span) -> Node {
         self.report.push(
-            Diagnostic::error(Code::Tag, span, "tags are not allowed")
-                .why("a value's type follows from its key; JSON has no tags")
-                .fix("remove the word that begins with `!`"),
+            Diagnostic::error(Code::Tag, span, "YAML tags are not allowed")
+                .why("the key decides the type of its value, and JSON has no tags")
+                .fix("remove the tag, which begins with `!`"),
         );
         Node { value: Value::Refused, span }
     }

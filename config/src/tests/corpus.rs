@@ -1,5 +1,5 @@
-//! Examples and fixtures: what is right is right to the schema and the compiler, what is wrong is wrong to both, and what
-//! no schema can see is said to be so.
+//! Examples and fixtures. Schema and compiler accept the valid ones, both refuse the invalid ones, and only the compiler
+//! refuses those with mistakes that no schema can detect.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -53,15 +53,15 @@ fn fixtures(folder: &str) -> Vec<(FileKind, PathBuf, String)> {
     all.map(|(kind, path)| (kind, path.clone(), fs::read_to_string(path).expect("a text"))).collect()
 }
 
-/// The code that a fixture's first line names.
+/// The code in the first line of a fixture.
 #[track_caller]
 fn expected(path: &Path, text: &str) -> Code {
     let first = text.lines().next().unwrap_or_default().trim_start_matches('#').trim();
     let code = first.split(|c: char| !c.is_ascii_alphanumeric()).next().and_then(Code::find);
-    code.unwrap_or_else(|| panic!("{} does not begin with a comment that names a code", path.display()))
+    code.unwrap_or_else(|| panic!("{} does not begin with a comment with a code", path.display()))
 }
 
-/// What is wrong where the compiler does not refuse a fixture with the code that it names, and with no other.
+/// A message unless the compiler refuses a fixture with exactly the code in its first line.
 fn not_refused(kind: FileKind, path: &Path, text: &str) -> Option<String> {
     let found = findings(kind, text);
     let errors: BTreeSet<_> = found.iter().filter(|f| f.severity == Severity::Error).map(|f| f.code).collect();
@@ -69,7 +69,7 @@ fn not_refused(kind: FileKind, path: &Path, text: &str) -> Option<String> {
 }
 
 #[test]
-fn the_committed_schemas_are_those_of_the_tables() {
+fn the_committed_schemas_match_the_tables() {
     let folder = root().join("schemas");
     if std::env::var_os("TOLLGATE_BLESS").is_some() {
         fs::create_dir_all(&folder).unwrap();
@@ -88,17 +88,19 @@ fn the_committed_schemas_are_those_of_the_tables() {
 }
 
 #[test]
-fn every_file_of_every_example_validates_and_names_its_schema() {
+fn every_file_of_every_example_is_valid_and_names_its_schema() {
     let (mut seen, mut problems) = (0, Vec::new());
     for path in files(&root().join("examples")) {
         let Some(kind) = kind_of(&path) else { continue };
         let text = fs::read_to_string(&path).unwrap();
         let document = json(&text).expect("a document");
-        problems.extend(refusals(validator(kind), &document).iter().map(|said| format!("{}: {said}", path.display())));
+        problems.extend(
+            refusals(validator(kind), &document).iter().map(|refusal| format!("{}: {refusal}", path.display())),
+        );
         let named = path.with_file_name(document["$schema"].as_str().unwrap_or_default());
         if !named.canonicalize().unwrap_or_default().ends_with(Path::new("schemas").join(kind.schema_file())) {
             let file = kind.schema_file();
-            problems.push(format!("{} has no `$schema:` that leads to schemas/{file}", path.display()));
+            problems.push(format!("{} has no `$schema:` for schemas/{file}", path.display()));
         }
         seen += 1;
     }
@@ -107,7 +109,7 @@ fn every_file_of_every_example_validates_and_names_its_schema() {
 }
 
 #[test]
-fn every_valid_fixture_is_valid_to_both() {
+fn schema_and_compiler_accept_every_valid_fixture() {
     let all = fixtures("valid");
     for (kind, path, text) in &all {
         let document = json(text).expect("a document");
@@ -119,14 +121,14 @@ fn every_valid_fixture_is_valid_to_both() {
 }
 
 #[test]
-fn every_invalid_fixture_is_refused_by_both() {
+fn schema_and_compiler_refuse_every_invalid_fixture() {
     let all = fixtures("invalid");
     let mut problems = Vec::new();
     for (kind, path, text) in &all {
         problems.extend(not_refused(*kind, path, text));
-        let document = json(text).unwrap_or_else(|| panic!("{} cannot be read at all", path.display()));
+        let document = json(text).unwrap_or_else(|| panic!("{} cannot be parsed", path.display()));
         if validator(*kind).is_valid(&document) {
-            problems.push(format!("the schema takes {}", path.display()));
+            problems.push(format!("the schema accepts {}", path.display()));
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -134,31 +136,33 @@ fn every_invalid_fixture_is_refused_by_both() {
 }
 
 #[test]
-fn what_no_schema_can_see_is_refused_by_the_compiler_alone() {
-    let all = fixtures("unseen");
+fn only_the_compiler_refuses_mistakes_that_no_schema_can_detect() {
+    let all = fixtures("beyond-schema");
     let mut problems = Vec::new();
     for (kind, path, text) in &all {
         problems.extend(not_refused(*kind, path, text));
-        let document = json(text).unwrap_or_else(|| panic!("{} cannot be read at all", path.display()));
-        problems.extend(refusals(validator(*kind), &document).iter().map(|said| format!("{}: {said}", path.display())));
+        let document = json(text).unwrap_or_else(|| panic!("{} cannot be parsed", path.display()));
+        problems.extend(
+            refusals(validator(*kind), &document).iter().map(|refusal| format!("{}: {refusal}", path.display())),
+        );
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     assert!(all.len() >= 15, "{}", all.len());
 }
 
-/// Reading JSON gives the same result as YAML: of every fixture that can be read without a mistake of its notation.
+/// JSON has the same result as YAML, for every fixture without syntax errors.
 #[test]
-fn the_json_text_of_a_document_compiles_to_the_same() {
-    for (kind, path, text) in ["valid", "invalid", "unseen"].into_iter().flat_map(fixtures) {
+fn the_json_form_of_a_document_has_the_same_result() {
+    for (kind, path, text) in ["valid", "invalid", "beyond-schema"].into_iter().flat_map(fixtures) {
         let yaml = findings(kind, &text);
         if yaml.iter().any(|finding| finding.code.id().starts_with("TG01")) {
             continue;
         }
         let document = json(&text).expect("a document");
-        let said = |found: &crate::Diagnostics| {
+        let texts = |found: &crate::Diagnostics| {
             found.iter().map(|f| (f.code, f.what.clone(), f.fix.clone())).collect::<BTreeSet<_>>()
         };
-        assert_eq!(said(&findings(kind, &format!("{document:#}"))), said(&yaml), "{}", path.display());
+        assert_eq!(texts(&findings(kind, &format!("{document:#}"))), texts(&yaml), "{}", path.display());
         if let (FileKind::Project, Ok(compiled)) = (kind, super::compiled("tollgate.yaml", &text)) {
             let from_json = super::compiled("tollgate.json", &document.to_string()).unwrap();
             assert_eq!(from_json.id(), compiled.id(), "{}", path.display());

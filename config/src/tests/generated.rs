@@ -1,4 +1,4 @@
-//! Documents made from the tables: the schema takes them, and the compiler finds nothing wrong with their shape.
+//! Documents generated from the tables: the schema accepts them, and the compiler accepts their shape.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use crate::schema::{Object, Rule, Shape, pattern};
 
 type Values = BoxedStrategy<Json>;
 
-/// Values of a shape; below a few objects inside each other, only what is required.
+/// Values of a shape; below a certain depth, only with required keys.
 fn values(shape: Shape, depth: usize) -> Values {
     match shape {
         Shape::Format => Just(Json::from(1)).boxed(),
@@ -55,10 +55,10 @@ fn values(shape: Shape, depth: usize) -> Values {
     }
 }
 
-/// Texts of a pattern, which stands between `^` and `$`.
+/// Strings that match a pattern of the form `^...$`.
 fn matching(pattern: &str) -> BoxedStrategy<String> {
     let inner = pattern.trim_start_matches('^').trim_end_matches('$');
-    string_regex(inner).expect("a pattern that texts can be made of").boxed()
+    string_regex(inner).expect("a pattern from which strings can be generated").boxed()
 }
 
 fn members(object: &'static Object, depth: usize) -> Values {
@@ -99,7 +99,8 @@ fn keys_of(rule: &Rule) -> Vec<&'static str> {
     }
 }
 
-/// Without what differs in capitals only: names of fields and hosts are the same then, which no schema can see.
+/// Removes items that differ only in the case of letters: as names of fields and hosts they are equal, which no schema
+/// can detect.
 fn distinct(items: Vec<Json>) -> Vec<Json> {
     let mut seen = Vec::new();
     let same = |item: &Json| item.to_string().to_lowercase().replace(".\"", "\"");
@@ -124,11 +125,11 @@ fn by_name(entries: Vec<(String, Json)>) -> Json {
     map.into()
 }
 
-/// Whether a finding is about the shape of what is written, and of one value by itself: a schema cannot do arithmetic.
+/// Whether a finding is about the shape of a single value, without arithmetic, which a schema cannot express.
 fn is_about_shape(finding: &Diagnostic) -> bool {
     let arithmetic =
-        ["a full burst", "so much content", "a processor for so long"].iter().any(|what| finding.what.contains(what));
-    // An alternative can be listed by itself and among others: the items differ, the policy does not.
+        ["a full burst", "content is too large", "CPU time"].iter().any(|what| finding.what.contains(what));
+    // The same policy can be listed as a name and as a group of one, which the schema regards as different items.
     let listed_twice = finding.code.id() == "TG0213";
     finding.code.id().starts_with("TG02") && !arithmetic && !listed_twice
 }
@@ -140,12 +141,12 @@ fn check(kind: FileKind, document: &Json) {
     assert!(about_shape.is_empty(), "{found}\n{document:#}");
 }
 
-/// Objects inside each other, below which documents have what is required only.
+/// The depth below which documents have only required keys.
 const DEPTH_MAX: usize = 6;
 
-/// With what decoders assert of their tables, this ties every table to its decoder.
+/// Every table has a decoder. Decoders assert that they agree with their tables.
 #[test]
-fn a_decoder_is_opened_with_every_table() {
+fn every_table_is_used_by_a_decoder() {
     let mut runner = TestRunner::deterministic();
     let mut missing: BTreeSet<&str> = objects().iter().map(|object| object.name).collect();
     for kind in FileKind::ALL {
@@ -159,17 +160,17 @@ fn a_decoder_is_opened_with_every_table() {
             }
         }
     }
-    panic!("no decoder was opened with {missing:?}");
+    panic!("no decoder uses {missing:?}");
 }
 
-/// Documents of each kind, enough for every alternative of the tables to be among them.
+/// The number of documents of each kind, large enough that every alternative of the tables occurs.
 const SAMPLES: usize = 300;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_a_schema_takes_has_a_shape_that_the_compiler_takes(
+    fn the_compiler_accepts_the_shape_of_documents_that_a_schema_accepts(
         (kind, document) in prop::sample::select(FileKind::ALL)
             .prop_flat_map(|kind| (Just(kind), values(Shape::Object(kind.root()), 0))),
     ) {

@@ -1,4 +1,4 @@
-//! The tables, the schemas and the compiler say the same.
+//! Tests that the tables, the schemas and the compiler agree.
 
 mod corpus;
 mod generated;
@@ -18,7 +18,7 @@ use crate::prices::Prices;
 use crate::source::{self, Limits, Node, Value};
 use crate::{Compiled, Draft, FileKind, Options, Project};
 
-/// The JSON that a text stands for; what cannot be read at all stands for nothing.
+/// The JSON form of a text; `None` if it cannot be parsed.
 fn json(text: &str) -> Option<Json> {
     let (mut files, mut report) = (Files::new(), Report::default());
     let file = files.add("document", text);
@@ -51,18 +51,18 @@ fn validator(kind: FileKind) -> &'static jsonschema::Validator {
     place.and_then(|place| ALL.get(place)).expect("a kind of the list")
 }
 
-/// What the schema says is wrong with a document.
+/// The errors of a document by its schema.
 fn refusals(validator: &jsonschema::Validator, document: &Json) -> Vec<String> {
     validator.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
-/// What the compiler finds in a file of that kind, in a project that is otherwise right.
+/// The findings of the compiler about a file of this kind, in a project without other mistakes.
 fn findings(kind: FileKind, text: &str) -> Diagnostics {
     match kind {
         FileKind::Project => of_compilation(Draft::of_text("tollgate.yaml", text)),
-        FileKind::Api => beside_the_project("apis/pets/api.yaml", text),
-        FileKind::Policies => beside_the_project("policies/more.yaml", text),
-        FileKind::Plans => beside_the_project("plans/more.yaml", text),
+        FileKind::Api => with_file("apis/pets/api.yaml", text),
+        FileKind::Policies => with_file("policies/more.yaml", text),
+        FileKind::Plans => with_file("plans/more.yaml", text),
         FileKind::Environment => in_environment(text),
         FileKind::Test => {
             policy_tests::load_str("tests/pets.test.yaml", text).map_or_else(|found| found, |file| file.warnings)
@@ -78,25 +78,25 @@ fn of_compilation(draft: Draft) -> Diagnostics {
     draft.encode().finish().map_or_else(|found| found, |compiled| compiled.warnings().clone())
 }
 
-/// The compiled project of one text.
+/// The compiled project that consists of one text.
 fn compiled(name: &str, text: &str) -> Result<Compiled, Diagnostics> {
     Draft::of_text(name, text).encode().finish()
 }
 
-/// What is found in a project with one more file.
-fn beside_the_project(name: &str, text: &str) -> Diagnostics {
+/// The findings in a project with one more file.
+fn with_file(name: &str, text: &str) -> Diagnostics {
     let files = [("tollgate.yaml", PROJECT), (name, text)].map(|(name, text)| (name.to_owned(), text.to_owned()));
     of_compilation(Project::of(files.into()).draft(&Options::default()))
 }
 
-/// What is found in a project with an environment, compiled for it.
+/// The findings in a project that is compiled for an environment.
 fn in_environment(text: &str) -> Diagnostics {
-    let files = [("tollgate.yaml", DIFFERING), ("env/production.yaml", text)];
+    let files = [("tollgate.yaml", PROJECT_WITH_VALUES), ("env/production.yaml", text)];
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
     of_compilation(Project::of(files.into()).draft(&Options::of_environment("production")))
 }
 
-const DIFFERING: &str = "\
+const PROJECT_WITH_VALUES: &str = "\
 format: 1
 values:
   pets-url: {type: url, default: \"http://127.0.0.1:9000\"}

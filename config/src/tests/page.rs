@@ -1,4 +1,4 @@
-//! The reference pages, written from the tables.
+//! The reference pages, which are generated from the tables.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use crate::model::FileKind;
 use crate::model::tables::{FILE, LEVEL};
 use crate::schema::{Absent, Key, List, Named, Object, Rule, Shape};
 
-/// The pages with the kinds of files that each is about.
+/// The pages, each with the kinds of files that it describes.
 const PAGES: &[(&str, &str, &[FileKind])] = &[
     (
         "configuration.md",
@@ -28,7 +28,7 @@ const PAGES: &[(&str, &str, &[FileKind])] = &[
 ];
 
 #[test]
-fn the_reference_pages_are_what_the_tables_say() {
+fn the_reference_pages_match_the_tables() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference");
     for (name, title, kinds) in PAGES {
         let page = page(title, kinds);
@@ -39,24 +39,24 @@ fn the_reference_pages_are_what_the_tables_say() {
         let written = fs::read_to_string(folder.join(name)).unwrap_or_default();
         assert!(written == page, "docs/reference/{name} is stale: TOLLGATE_BLESS=1 cargo test -p tollgate-config");
     }
-    let mut told: Vec<_> = PAGES.iter().flat_map(|(_, _, kinds)| kinds.iter()).collect();
-    told.sort();
-    assert!(told.iter().copied().eq(FileKind::ALL.iter().collect::<std::collections::BTreeSet<_>>()), "{told:?}");
+    let mut kinds: Vec<_> = PAGES.iter().flat_map(|(_, _, kinds)| kinds.iter()).collect();
+    kinds.sort();
+    assert!(kinds.iter().copied().eq(FileKind::ALL.iter().collect::<std::collections::BTreeSet<_>>()), "{kinds:?}");
 }
 
-/// Every link within a page leads to one of its heads.
+/// Every link within a page refers to one of its headings.
 #[test]
-fn links_within_the_reference_lead_somewhere() {
+fn links_within_the_reference_are_valid() {
     for (name, title, kinds) in PAGES {
         let page = page(title, kinds);
         let heads: Vec<String> = page.lines().filter_map(|line| line.strip_prefix('#')).map(anchor).collect();
         for link in page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
-            assert!(heads.iter().any(|head| head == link), "{name} has no head {link}: {heads:?}");
+            assert!(heads.iter().any(|head| head == link), "{name} has no heading {link}: {heads:?}");
         }
     }
 }
 
-/// The anchor that renderers of Markdown make of a head.
+/// The anchor that Markdown renderers derive from a heading.
 fn anchor(head: &str) -> String {
     let kept = head.trim_start_matches('#').trim().to_lowercase();
     kept.chars()
@@ -81,21 +81,21 @@ fn page(title: &str, kinds: &[FileKind]) -> String {
 
 #[derive(Default)]
 struct Writer {
-    /// Objects that were met and not yet told, the next one last.
+    /// Objects that are still to be described, the next one last.
     open: Vec<&'static Object>,
-    /// Objects that were told.
-    told: Vec<&'static Object>,
-    /// Rules and quantities that were met: how they are written, and examples.
+    /// Objects that are described.
+    described: Vec<&'static Object>,
+    /// The rules and quantities that occur, each with its notation and examples.
     values: BTreeMap<&'static str, (&'static str, &'static [&'static str])>,
     has_levels: bool,
 }
 
 impl Writer {
-    /// The next object that was not told yet.
+    /// The next object that is not described yet.
     fn next(&mut self) -> Option<&'static Object> {
         while let Some(object) = self.open.pop() {
-            if !self.told.iter().any(|told| std::ptr::eq(*told, object)) {
-                self.told.push(object);
+            if !self.described.iter().any(|known| std::ptr::eq(*known, object)) {
+                self.described.push(object);
                 return Some(object);
             }
         }
@@ -110,24 +110,24 @@ impl Writer {
         out.push_str(&self.table(&keys));
         if object.shared.iter().any(|group| is(group, LEVEL)) {
             self.has_levels = true;
-            out.push_str("\nAnd the keys of [the three levels](#the-three-levels).\n");
-            // Met here, told once.
+            out.push_str("\nIt also has the keys of [the three levels](#the-three-levels).\n");
+            // Adds the objects of the levels, which are described once.
             LEVEL.iter().for_each(|key| drop(self.shape(key.shape)));
         }
         if !object.rules.is_empty() {
-            let rules: Vec<_> = object.rules.iter().map(told).collect();
+            let rules: Vec<_> = object.rules.iter().map(described).collect();
             let _ = write!(out, "\n{}\n", rules.join(" "));
         }
         for example in object.examples {
             let _ = write!(out, "\n```json\n{example}\n```\n");
         }
-        // In the order in which they are met.
+        // Objects are described in the order in which they occur.
         self.open[before..].reverse();
         out
     }
 
     fn table(&mut self, keys: &[&Key]) -> String {
-        let mut out = String::from("\n| key | value | if it is left out | |\n|---|---|---|---|\n");
+        let mut out = String::from("\n| key | value | default | description |\n|---|---|---|---|\n");
         let mut words = String::new();
         for key in keys {
             let absent = match key.absent {
@@ -137,9 +137,9 @@ impl Writer {
             };
             let _ =
                 writeln!(out, "| `{}` | {} | {} | {} |", key.name, self.shape(key.shape), cell(&absent), cell(key.doc));
-            let told: Vec<_> = key.shape.words().iter().map(|(word, means)| format!("`{word}`: {means}")).collect();
-            if told.len() > 1 {
-                let _ = writeln!(words, "- `{}`: {}", key.name, told.join("; "));
+            let meanings: Vec<_> = key.shape.words().iter().map(|(word, means)| format!("`{word}`: {means}")).collect();
+            if meanings.len() > 1 {
+                let _ = writeln!(words, "- `{}`: {}", key.name, meanings.join("; "));
             }
         }
         if !words.is_empty() {
@@ -148,14 +148,14 @@ impl Writer {
         out
     }
 
-    /// What a key takes, in a few words with links.
+    /// The values of a key in a few words, with links.
     fn shape(&mut self, shape: Shape) -> String {
         match shape {
             Shape::Format => "`1`".to_owned(),
-            Shape::Text => "text".to_owned(),
+            Shape::Text => "string".to_owned(),
             Shape::Ruled(rule) => self.value(rule.name, rule.doc, rule.examples),
             Shape::Boolean => "`true` or `false`".to_owned(),
-            Shape::Integer(i64::MIN, i64::MAX) => "whole number".to_owned(),
+            Shape::Integer(i64::MIN, i64::MAX) => "integer".to_owned(),
             Shape::Integer(min, max) | Shape::Number(min, max) => format!("{min} to {max}"),
             Shape::Quantity(quantity) => self.value(quantity.name(), quantity.doc(), quantity.examples()),
             Shape::Word(words) => words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", "),
@@ -194,21 +194,21 @@ impl Writer {
         format!("[{name}](#values)")
     }
 
-    /// What all files, and the levels, have in common.
+    /// The keys of all files, and of the levels.
     fn shared(&mut self) -> String {
         let mut out = format!("\n## Every file\n{}", self.table(&FILE.iter().collect::<Vec<_>>()));
         if self.has_levels {
             let levels = self.table(&LEVEL.iter().collect::<Vec<_>>());
             let _ = write!(
                 out,
-                "\n## The three levels\n\nWhat can be said for the gateway, for an API and for a route.\n{levels}"
+                "\n## The three levels\n\nThese keys can be set on the gateway, on an API and on a route.\n{levels}"
             );
         }
         out
     }
 
     fn values(&self) -> String {
-        let mut out = String::from("\n## Values\n\n| | how it is written | for example |\n|---|---|---|\n");
+        let mut out = String::from("\n## Values\n\n| value | notation | examples |\n|---|---|---|\n");
         for (name, (doc, examples)) in &self.values {
             let examples: Vec<_> = examples.iter().map(|example| format!("`{}`", cell(example))).collect();
             let _ = writeln!(out, "| {name} | {} | {} |", cell(doc), examples.join(", "));
@@ -217,15 +217,15 @@ impl Writer {
     }
 }
 
-/// A rule in words.
-fn told(rule: &Rule) -> String {
+/// The description of a rule.
+fn described(rule: &Rule) -> String {
     let listed = |keys: &[&str]| keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
     match rule {
-        Rule::SomeOf(keys) => format!("At least one of {} is there.", listed(keys)),
-        Rule::OneOf(keys) => format!("Exactly one of {} is there.", listed(keys)),
-        Rule::AtMostOneOf(keys) => format!("At most one of {} is there.", listed(keys)),
-        Rule::Needs(key, other) => format!("`{key}` needs `{other}`."),
-        Rule::Excludes(key, others) => format!("Beside `{key}` there is none of {}.", listed(others)),
+        Rule::SomeOf(keys) => format!("At least one of {} is required.", listed(keys)),
+        Rule::OneOf(keys) => format!("Exactly one of {} is required.", listed(keys)),
+        Rule::AtMostOneOf(keys) => format!("At most one of {} is allowed.", listed(keys)),
+        Rule::Needs(key, other) => format!("`{key}` requires `{other}`."),
+        Rule::Excludes(key, others) => format!("`{key}` cannot be combined with {}.", listed(others)),
     }
 }
 
@@ -233,13 +233,14 @@ fn is(group: &[Key], other: &[Key]) -> bool {
     group.iter().map(|key| key.name).eq(other.iter().map(|key| key.name))
 }
 
-/// A text that stands in a table.
+/// A text in a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 
 const HEAD: &str = "
-This page is written from the tables in `config/src/model/tables/` and, for policies, `config/src/policies/`, by which files are
-read; a test compares them. To write it anew: `TOLLGATE_BLESS=1 cargo test -p tollgate-config`. [Configuration](../configuration.md)
-is the guide to it. The same is in the JSON Schemas in `schemas/`, with which editors complete and explain while one types.
+This page is generated from the tables in `config/src/model/tables/` and, for policies, in `config/src/policies/`, which also define
+the keys that the decoders accept. A test checks that it is up to date. To regenerate it:
+`TOLLGATE_BLESS=1 cargo test -p tollgate-config`. The guide is [Configuration](../configuration.md). The JSON Schemas in `schemas/`
+contain the same descriptions, for completion and help in editors.
 ";

@@ -1,4 +1,4 @@
-//! Patterns take what the readers take.
+//! The patterns of the tables accept what the parsers accept.
 
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ fn matcher(pattern: &str) -> Validator {
     jsonschema::draft202012::new(&json!({ "pattern": pattern })).expect("a pattern")
 }
 
-/// Whether the compiler's reader takes a text as such a quantity.
+/// Whether the compiler's parser accepts a text as a quantity.
 fn is_read(quantity: Quantity, text: &str) -> bool {
     match quantity {
         Quantity::Duration => units::duration_ms(text).is_ok(),
@@ -41,7 +41,7 @@ fn check_quantities(text: &str) {
 }
 
 #[test]
-fn patterns_end_where_the_readers_end() {
+fn patterns_have_the_limits_of_the_parsers() {
     use units::{DURATION_MS_MAX, SIZE_BYTES_MAX, SIZE_UNITS, TIME_UNITS};
     for (max, units) in [(DURATION_MS_MAX, TIME_UNITS), (SIZE_BYTES_MAX, SIZE_UNITS), (u32::MAX.into(), TIME_UNITS)] {
         for (unit, factor) in units {
@@ -56,23 +56,23 @@ fn patterns_end_where_the_readers_end() {
     }
 }
 
-/// A rule and the reader of such texts.
-struct Read {
+/// A rule and the parser of such strings.
+struct ParsedRule {
     rule: &'static TextRule,
     is_read: fn(&str) -> bool,
-    /// Whether the pattern takes nothing else. Where it does, the reader has the last word, with a code beyond `TG02..`.
+    /// Whether the pattern accepts only what the parser accepts. If not, the parser reports a code other than `TG02..`.
     is_exact: bool,
 }
 
-const fn exactly(rule: &'static TextRule, is_read: fn(&str) -> bool) -> Read {
-    Read { rule, is_read, is_exact: true }
+const fn exactly(rule: &'static TextRule, is_read: fn(&str) -> bool) -> ParsedRule {
+    ParsedRule { rule, is_read, is_exact: true }
 }
 
-const fn at_least(rule: &'static TextRule, is_read: fn(&str) -> bool) -> Read {
-    Read { rule, is_read, is_exact: false }
+const fn at_least(rule: &'static TextRule, is_read: fn(&str) -> bool) -> ParsedRule {
+    ParsedRule { rule, is_read, is_exact: false }
 }
 
-const RULES: &[Read] = &[
+const RULES: &[ParsedRule] = &[
     exactly(&texts::NAME, |text| (1..=40).contains(&text.len()) && text.bytes().all(is_name_byte)),
     exactly(&texts::CURRENCY, crate::model::prices::is_currency),
     exactly(&texts::GATEWAY_NAME, |text| !text.is_empty() && tollgate_kv_schemas::keys::is_gateway_name(text)),
@@ -98,12 +98,12 @@ fn check_rules(text: &str) {
     for (rule, pattern) in RULES.iter().zip(PATTERNS.iter()) {
         let (matches, read) = (pattern.is_valid(&text.into()), (rule.is_read)(text));
         let agree = matches == read || (matches && !rule.is_exact);
-        assert!(agree, "{text:?} as {}: the pattern says {matches}, the reader {read}", rule.rule.name);
+        assert!(agree, "{text:?} as {}: the pattern returns {matches}, the parser {read}", rule.rule.name);
     }
 }
 
 #[test]
-fn patterns_of_texts_take_what_the_readers_take() {
+fn patterns_accept_the_strings_that_the_parsers_accept() {
     for text in [
         "api.example.com",
         "*.example.com",
@@ -146,7 +146,7 @@ fn patterns_of_texts_take_what_the_readers_take() {
 
 proptest! {
     #[test]
-    fn patterns_of_texts_take_what_the_readers_take_of_any_text(
+    fn patterns_accept_every_string_that_the_parsers_accept(
         start in prop_oneof![Just(String::new()), "https?://", "\\*\\.", "/", "tg_", "\\$\\{secret\\.", "[0-9]{4}-[0-9]{2}-[0-9]{2}T"],
         middle in prop_oneof!["[a-zA-Z0-9.*:/{}?#@ _$%-]{0,8}", "[A-Z$}{]{0,5}", "[0-9]{2}:[0-9]{2}:[0-9]{2}", "\\PC{0,4}"],
         end in prop_oneof![Just(String::new()), "\\}", "[$]{1,3}", "Z", "[+-][0-9]{2}:[0-9]{2}"],
@@ -155,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn patterns_take_what_the_readers_take(
+    fn patterns_of_quantities_accept_exactly_what_the_parsers_accept(
         number in prop_oneof![Just(String::new()), "[0-9]{1,3}", "[0-9]{9,14}", "0{0,3}[0-9]{4,20}", "[+-][0-9]", "\\PC{1,3}"],
         unit in prop_oneof!["(ms|s|m|min|h|d|B|KiB|MiB|GiB)", "[a-zA-Z]{0,3}", "\\PC{0,2}"],
         period in prop_oneof![Just(String::new()), "/(ms|s|m|min|h|d)", "/[0-9]{1,12}(ms|s|m|min|h|d)", "/\\PC{0,3}"],

@@ -1,4 +1,4 @@
-//! The tables are sound by themselves, and so are the schemas made of them.
+//! The tables are consistent, and the schemas derived from them are valid.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,22 @@ use super::refusals;
 use crate::model::FileKind;
 use crate::schema::{Absent, Object, Rule, Shape};
 
-/// Every object that a kind of file can hold.
+/// All objects that a kind of file can contain.
 pub(super) fn objects() -> Vec<&'static Object> {
     let mut found: Vec<&'static Object> = Vec::new();
     let mut open: Vec<Shape> = FileKind::ALL.iter().map(|kind| Shape::Object(kind.root())).collect();
     while let Some(shape) = open.pop() {
-        let mut meet = |object: &'static Object| {
+        let mut add = |object: &'static Object| {
             if !found.iter().any(|known| std::ptr::eq(*known, object)) {
                 found.push(object);
                 open.extend(object.all_keys().map(|key| key.shape));
             }
         };
         match shape {
-            Shape::Object(object) => meet(object),
+            Shape::Object(object) => add(object),
             Shape::Tagged(tagged) => {
-                meet(tagged.head);
-                tagged.variants.iter().for_each(|(_, object)| meet(object));
+                add(tagged.head);
+                tagged.variants.iter().for_each(|(_, object)| add(object));
             }
             Shape::List(list) => open.push(list.of),
             Shape::Named(named) => open.push(named.of),
@@ -43,17 +43,17 @@ pub(super) fn objects() -> Vec<&'static Object> {
 }
 
 #[test]
-fn every_schema_is_one() {
+fn every_schema_is_valid() {
     for kind in FileKind::ALL {
         assert!(jsonschema::draft202012::meta::validate(&kind.schema()).is_ok(), "{kind:?}");
     }
 }
 
 #[test]
-fn every_object_and_key_is_told_in_sentences_and_named_once() {
+fn every_object_and_key_has_a_description_and_a_unique_name() {
     let mut names = BTreeMap::new();
     for object in objects() {
-        assert!(names.insert(object.name, object).is_none(), "two objects are called {}", object.name);
+        assert!(names.insert(object.name, object).is_none(), "two objects are named {}", object.name);
         assert!(object.doc.ends_with('.'), "{}: {}", object.name, object.doc);
         let mut keys = BTreeMap::new();
         for key in object.all_keys() {
@@ -67,7 +67,7 @@ fn every_object_and_key_is_told_in_sentences_and_named_once() {
 }
 
 #[test]
-fn what_rules_and_tags_name_is_there() {
+fn the_keys_in_rules_and_tags_exist() {
     for object in objects() {
         for rule in object.rules {
             let keys = match rule {
@@ -91,7 +91,7 @@ fn what_rules_and_tags_name_is_there() {
     }
 }
 
-/// All mappings within a schema, itself included; not those of its examples.
+/// All mappings in a schema, including itself, but not those in examples.
 fn parts(schema: &Json) -> Vec<&serde_json::Map<String, Json>> {
     let (mut found, mut open) = (Vec::new(), vec![schema]);
     while let Some(part) = open.pop() {
@@ -107,7 +107,7 @@ fn parts(schema: &Json) -> Vec<&serde_json::Map<String, Json>> {
     found
 }
 
-/// The values that a part of a schema gives as examples or default; `None` where it is no schema but names properties.
+/// The examples and the default of a part of a schema; `None` if the part is not a schema but a mapping of properties.
 fn given(part: &serde_json::Map<String, Json>) -> Option<Vec<&Json>> {
     part.get("description").filter(|description| description.is_string())?;
     let examples = part.get("examples").and_then(Json::as_array);
@@ -115,7 +115,7 @@ fn given(part: &serde_json::Map<String, Json>) -> Option<Vec<&Json>> {
 }
 
 #[test]
-fn examples_and_defaults_are_what_their_keys_take() {
+fn examples_and_defaults_are_valid_for_their_keys() {
     let mut seen = 0;
     for kind in FileKind::ALL {
         let schema = kind.schema();
@@ -125,7 +125,7 @@ fn examples_and_defaults_are_what_their_keys_take() {
             alone.insert("$defs".to_owned(), schema["$defs"].clone());
             let validator = jsonschema::draft202012::new(&alone.into()).unwrap();
             for value in values {
-                assert!(!value.is_null(), "an example is no JSON in {part:#?}");
+                assert!(!value.is_null(), "an example is not JSON in {part:#?}");
                 assert_eq!(refusals(&validator, value), [""; 0], "{value} in {part:#?}");
                 seen += 1;
             }
@@ -135,7 +135,7 @@ fn examples_and_defaults_are_what_their_keys_take() {
 }
 
 #[test]
-fn no_object_of_a_schema_is_open() {
+fn no_object_of_a_schema_allows_unknown_keys() {
     for kind in FileKind::ALL {
         let schema = kind.schema();
         for part in parts(&schema).into_iter().filter(|part| part.get("type").is_some_and(|kind| kind == "object")) {

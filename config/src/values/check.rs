@@ -1,4 +1,4 @@
-//! Whether what is given for a value is of its type.
+//! Checks that an assigned value has the declared type.
 
 use super::declare::ValueType;
 use crate::decode::parsed as read;
@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::HOSTS_MAX;
 use crate::source::{Node, Value};
 
-/// Checks what is given; a mistake is reported where it is given.
+/// Checks an assigned value; a mistake is reported at its place.
 pub(super) fn check(kind: ValueType, node: &Node, report: &mut Report) -> bool {
     let before = report.errors();
     read_as(kind, node, report) && report.errors() == before
@@ -16,9 +16,9 @@ pub(super) fn check(kind: ValueType, node: &Node, report: &mut Report) -> bool {
 fn read_as(kind: ValueType, node: &Node, report: &mut Report) -> bool {
     if let Some(reference) = reference(node) {
         report.push(
-            Diagnostic::error(Code::ValueWithinText, reference.span, "a value cannot refer to a value")
-                .why("what a value is must be seen where it is given")
-                .fix("write the value out"),
+            Diagnostic::error(Code::ValueWithinText, reference.span, "a value cannot refer to another value")
+                .why("the value must be visible at the place where it is assigned")
+                .fix("write the value itself"),
         );
         return false;
     }
@@ -38,7 +38,7 @@ fn read_as(kind: ValueType, node: &Node, report: &mut Report) -> bool {
     }
 }
 
-/// The first text in which `${value.` stands.
+/// The first string that contains `${value.`.
 fn reference(node: &Node) -> Option<&Node> {
     match &node.value {
         Value::Text(text) => text.contains("${value.").then_some(node),

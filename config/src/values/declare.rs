@@ -1,4 +1,4 @@
-//! `values:` of a project.
+//! `values:`, the declarations of a project.
 
 use super::check;
 use crate::decode::{self, Fields, Named};
@@ -14,7 +14,7 @@ pub(crate) struct Declaration {
     pub(crate) default: Option<Node>,
 }
 
-/// What a value is.
+/// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ValueType {
     Text,
@@ -43,7 +43,7 @@ pub(crate) const TYPES: &[(&str, ValueType)] = &[
     ("list", ValueType::List),
 ];
 
-/// The words, each with itself.
+/// The words for types, each with the word itself.
 const WORDS: [(&str, (&str, ValueType)); 10] = {
     let mut words = [("", ("", ValueType::Text)); 10];
     let mut n = 0;
@@ -54,11 +54,11 @@ const WORDS: [(&str, (&str, ValueType)); 10] = {
     words
 };
 
-/// Reads what the root of a project declares, before anything else of it is decoded.
+/// Decodes the declarations of a project, before anything else in it is decoded.
 pub(crate) fn declarations(root: &Node, report: &mut Report) -> Named<Declaration> {
     let Value::Map(entries) = &root.value else { return Named::new() };
     let values = entries.iter().find(|entry| entry.key.value == "values").map(|entry| &entry.value);
-    // A key without a value is reported where all keys are.
+    // A key without a value is reported when the project is decoded.
     let values = values.filter(|node| node.value != Value::Null);
     values.and_then(|node| decode::named(node, report, Declaration::decode)).unwrap_or_default()
 }
@@ -66,10 +66,10 @@ pub(crate) fn declarations(root: &Node, report: &mut Report) -> Named<Declaratio
 impl Declaration {
     fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, &tables::VALUE_HEAD, format!("value `{}`", name.value), name.span, report)?;
-        // Without a type nothing can be said about the default.
+        // Without a type, the default cannot be checked.
         let (word, kind) = fields.required("type", report, |node, report| decode::word(node, &WORDS, report))?;
         let table = tables::VALUE_TYPES.iter().find(|(known, _)| *known == word);
-        table.into_iter().for_each(|(_, table)| fields.narrow(table));
+        table.into_iter().for_each(|(_, table)| fields.use_variant(table));
         let default =
             fields.optional("default", report, |node, report| check::check(kind, node, report).then(|| node.clone()));
         fields.optional("description", report, decode::text);

@@ -1,4 +1,4 @@
-//! Puts values in the place of their references.
+//! Replaces references by values.
 
 use super::{Values, report_undeclared};
 use crate::diagnostic::{Code, Diagnostic, Report, closest};
@@ -6,7 +6,7 @@ use crate::place::{Span, Spanned};
 use crate::source::{Node, Value};
 
 impl Values<'_> {
-    /// Fills the root of a project, whose declarations are left alone.
+    /// Replaces references in the root of a project, except in its declarations.
     pub(crate) fn fill_project(&mut self, root: &mut Node, report: &mut Report) {
         if let Value::Map(entries) = &mut root.value {
             for entry in entries.iter_mut().filter(|entry| entry.key.value != "values") {
@@ -15,7 +15,7 @@ impl Values<'_> {
         }
     }
 
-    /// Fills a tree; it is not deeper than [`crate::source::Limits::depth`], so recursion is bounded.
+    /// Replaces references in a tree; it is not deeper than [`crate::source::Limits::depth`], so recursion is bounded.
     pub(crate) fn fill(&mut self, node: &mut Node, report: &mut Report) {
         match &mut node.value {
             Value::Text(text) => {
@@ -41,7 +41,7 @@ impl Values<'_> {
             }
         };
         let Some(given) = self.given.get(name) else {
-            if self.is_whole {
+            if self.is_complete {
                 let known = self.declared.iter().map(|(name, _)| name.value.as_str());
                 report_undeclared(&Spanned::new(name.to_owned(), span), known, report);
             }
@@ -49,27 +49,27 @@ impl Values<'_> {
         };
         self.used[given.place] = true;
         let Some(node) = &given.node else { return Value::Refused };
-        let Some(left) = self.nodes_left.checked_sub(given.size) else {
+        let Some(remaining) = self.nodes_remaining.checked_sub(given.size) else {
             report.push(
-                Diagnostic::error(Code::TooLarge, span, "values repeat too much")
-                    .why("what stands for values is bounded, as what aliases repeat is")
-                    .fix("use shorter lists as values"),
+                Diagnostic::error(Code::TooLarge, span, "references repeat values too often")
+                    .why("the total size of the values at all references is limited")
+                    .fix("use shorter lists as values, or fewer references"),
             );
             return Value::Refused;
         };
-        self.nodes_left = left;
+        self.nodes_remaining = remaining;
         report.substituted(span, Spanned::new(name.to_owned(), node.span));
         placed_at(node, span).value
     }
 }
 
-/// A text that refers to a value, or looks as if it were meant to.
+/// A string that refers to a value, or looks like such a reference.
 enum Reference<'t> {
-    /// It is exactly `${value.NAME}`.
+    /// The string is exactly `${value.NAME}`.
     Whole(&'t str),
-    /// `${value.NAME}` is a part of it.
+    /// The string contains `${value.NAME}` and other text.
     Within(&'t str),
-    /// It is exactly `${WORD.NAME}`, with a word that is none.
+    /// The string is exactly `${WORD.NAME}`, with an unknown word.
     Unknown { word: String, meant: &'static str, rest: String },
 }
 
@@ -93,21 +93,23 @@ fn reference(text: &str) -> Option<Reference<'_>> {
 
 fn report_within(name: &str, span: Span, report: &mut Report) {
     report.push(
-        Diagnostic::error(Code::ValueWithinText, span, format!("`${{value.{name}}}` stands within a longer text"))
-            .why("a value stands for a whole setting: texts that are put together from pieces cannot be checked")
-            .fix("let the value hold the whole text, and write nothing but the reference here"),
+        Diagnostic::error(Code::ValueWithinText, span, format!("`${{value.{name}}}` is part of a longer string"))
+            .why(
+                "a reference replaces a whole setting, because a string that is assembled from parts cannot be checked",
+            )
+            .fix("assign the whole string as the value, and write only the reference here"),
     );
 }
 
 fn report_unknown(word: &str, meant: &str, rest: &str, span: Span, report: &mut Report) {
     report.push(
-        Diagnostic::error(Code::UndeclaredValue, span, format!("`${{{word}.{rest}}}` stands for nothing"))
-            .why("`${value.NAME}` stands for a value of the project, `${secret.NAME}` for a secret of the host")
+        Diagnostic::error(Code::UndeclaredValue, span, format!("`${{{word}.{rest}}}` is not a valid reference"))
+            .why("`${value.NAME}` refers to a value of the project, and `${secret.NAME}` to a secret of the host")
             .fix(format!("did you mean `${{{meant}.{rest}}}`?")),
     );
 }
 
-/// The tree as if it were written at a place.
+/// The tree with the place of a reference.
 fn placed_at(node: &Node, span: Span) -> Node {
     let value = match &node.value {
         Value::List(items) => Value::List(items.iter().map(|item| placed_at(item, span)).collect()),

@@ -1,11 +1,11 @@
-//! Values and environments: what a project says may differ from one environment to another.
+//! Values and environments: the settings that may differ between environments.
 //!
-//! A project declares its values with their types; each environment gives them, and nothing else. A scalar that is
-//! exactly `${value.NAME}` stands for the value: whole nodes are put in its place before anything is decoded, so that no
-//! decoder knows of values, and no text is ever put together from pieces.
+//! A project declares its values with their types, and each environment assigns them. A scalar that is exactly
+//! `${value.NAME}` is replaced by the value before anything is decoded. So decoders do not have to know about values, and
+//! no string is assembled from parts.
 //!
-//! A value of type `text` may itself be or hold `${secret.NAME}`: environments usually have secrets of their own. It is
-//! read where the value is used, as if it were written there.
+//! A value of type `text` may contain `${secret.NAME}`, because environments usually have different secrets. It is parsed
+//! at the place where the value is used.
 
 mod check;
 mod declare;
@@ -28,30 +28,30 @@ pub(crate) struct Values<'d> {
     declared: &'d [(Spanned<String>, Option<Declaration>)],
     given: HashMap<&'d str, Given>,
     used: Vec<bool>,
-    /// Whether every declaration could be read; a name that is not known may be one that could not.
-    is_whole: bool,
-    nodes_left: usize,
+    /// Whether every declaration could be read; otherwise an unknown name may be an unreadable declaration.
+    is_complete: bool,
+    nodes_remaining: usize,
 }
 
 #[derive(Debug)]
 struct Given {
-    /// The place in the list of declarations.
+    /// The index in the list of declarations.
     place: usize,
-    /// What stands for it; `None` where it has no value, which is reported once and not at each use.
+    /// The value; `None` if it has none, which is reported once and not at each reference.
     node: Option<Node>,
     size: usize,
 }
 
-/// An environment's file, read.
+/// The decoded file of an environment.
 #[derive(Debug)]
 pub(crate) struct Environment {
     pub(crate) name: Spanned<String>,
-    /// What it gives for declared values; `None` for what is not of the type.
+    /// The assigned values; `None` for a value of the wrong type.
     values: HashMap<String, Option<Node>>,
 }
 
 impl Environment {
-    /// Reads and checks `env/NAME.yaml`; every mistake is reported, whichever environment is compiled.
+    /// Decodes and checks `env/NAME.yaml`. Every mistake is reported, also if another environment is compiled.
     pub(crate) fn decode(
         name: Spanned<String>,
         root: &Node,
@@ -71,13 +71,13 @@ impl Environment {
             let by_name: HashMap<&str, Option<&Declaration>> =
                 declared.iter().map(|(name, value)| (name.value.as_str(), value.as_ref())).collect();
             for Entry { key, value } in entries.unwrap_or_default() {
-                environment.give(key, value, &by_name, report);
+                environment.assign(key, value, &by_name, report);
             }
         }
         environment
     }
 
-    fn give(
+    fn assign(
         &mut self,
         key: &Spanned<String>,
         node: &Node,
@@ -89,7 +89,7 @@ impl Environment {
                 let given = check::check(declaration.kind, node, report).then(|| node.clone());
                 self.values.insert(key.value.clone(), given);
             }
-            // Its declaration could not be read, which is reported there.
+            // The declaration could not be decoded, which is reported there.
             Some(None) => {}
             None => report_undeclared(key, declared.keys().copied(), report),
         }
@@ -99,12 +99,12 @@ impl Environment {
 fn entries<'n>(node: &'n Node, report: &mut Report) -> Option<&'n [Entry]> {
     match &node.value {
         Value::Map(entries) => Some(entries),
-        _ => crate::decode::mistyped(node, "a mapping of values", "write `name: value` pairs", report),
+        _ => crate::decode::mistyped(node, "a mapping from names to values", "write `name: value` pairs", report),
     }
 }
 
 impl<'d> Values<'d> {
-    /// The values as an environment gives them; without one, the defaults.
+    /// The values that an environment assigns; without an environment, the defaults.
     pub(crate) fn of(
         declared: &'d Named<Declaration>,
         environment: Option<&Environment>,
@@ -114,8 +114,8 @@ impl<'d> Values<'d> {
         let mut values = Self {
             declared,
             used: vec![false; declared.len()],
-            is_whole: true,
-            nodes_left: NODES_MAX,
+            is_complete: true,
+            nodes_remaining: NODES_MAX,
             ..Self::default()
         };
         for (place, (name, declaration)) in declared.iter().enumerate() {
@@ -131,12 +131,12 @@ impl<'d> Values<'d> {
         values
     }
 
-    /// For a project whose declarations could not be read.
+    /// The values of a project whose declarations could not be decoded.
     pub(crate) fn unknown() -> Self {
-        Self { nodes_left: NODES_MAX, ..Self::default() }
+        Self { nodes_remaining: NODES_MAX, ..Self::default() }
     }
 
-    /// Warns of values that nothing uses.
+    /// Reports values that are not used.
     pub(crate) fn report_unused(&self, report: &mut Report) {
         for ((name, _), used) in self.declared.iter().zip(&self.used) {
             if !used {
@@ -144,10 +144,10 @@ impl<'d> Values<'d> {
                     Diagnostic::warning(
                         Code::UnusedValue,
                         name.span,
-                        format!("the value `{}` is not used", name.value),
+                        format!("value `{}` is not used", name.value),
                     )
-                    .why("what environments give for it does nothing")
-                    .fix(format!("write `${{value.{}}}` where it should count, or remove it", name.value)),
+                    .why("the value that environments assign to it has no effect")
+                    .fix(format!("write `${{value.{}}}` at the setting that should have this value, or remove the declaration", name.value)),
                 );
             }
         }
@@ -164,22 +164,23 @@ fn report_missing(
     let (what, fix) = match environment {
         Some(environment) => (
             format!(
-                "the value `{}` has no default, and environment `{}` does not give it",
+                "value `{}` has no default, and environment `{}` does not assign it",
                 name.value, environment.name.value
             ),
             format!("add `{}:` to the values of `{}`, or a `default:` here", name.value, environment.name.value),
         ),
         None if environments.is_empty() => (
-            format!("the value `{}` has no default, and there is no environment", name.value),
-            "add a `default:` here, or `env/NAME.yaml` that gives it, and compile with `--env NAME`".to_owned(),
+            format!("value `{}` has no default, and the project has no environments", name.value),
+            "add a `default:` here, or assign the value in `env/NAME.yaml` and compile with `--env NAME`".to_owned(),
         ),
         None => (
-            format!("the value `{}` has no default, and no environment is chosen", name.value),
+            format!("value `{}` has no default, and no environment is selected", name.value),
             format!("compile with `--env` and one of {}, or add a `default:` here", known()),
         ),
     };
-    let mut diagnostic =
-        Diagnostic::error(Code::MissingValue, name.span, what).why("what stands in its place cannot be known").fix(fix);
+    let mut diagnostic = Diagnostic::error(Code::MissingValue, name.span, what)
+        .why("the settings that refer to it would have no value")
+        .fix(fix);
     if let Some(environment) = environment {
         diagnostic = diagnostic.related(environment.name.span, "the environment");
     }
@@ -192,16 +193,16 @@ fn report_undeclared<'k>(name: &Spanned<String>, known: impl Iterator<Item = &'k
     let fix = match closest(&name.value, known.iter().copied()) {
         Some(known) => format!("did you mean `{known}`?"),
         None if known.is_empty() => format!("declare it in the project: `values: {{{}: {{type: text}}}}`", name.value),
-        None => format!("declare it under `values:` of the project; declared are {}", listed(known.iter().copied())),
+        None => format!("declare it under `values:` of the project, or use one of {}", listed(known.iter().copied())),
     };
     report.push(
-        Diagnostic::error(Code::UndeclaredValue, name.span, format!("there is no value `{}`", name.value))
-            .why("environments change what the project declares as a value, and nothing else")
+        Diagnostic::error(Code::UndeclaredValue, name.span, format!("value `{}` is not declared", name.value))
+            .why("environments can change only values that the project declares")
             .fix(fix),
     );
 }
 
-/// The environment of that name; one that there is not is reported at the project.
+/// The environment with this name; if it does not exist, that is reported at the project.
 pub(crate) fn choose<'e>(
     name: &str,
     environments: &'e [Environment],
@@ -210,22 +211,22 @@ pub(crate) fn choose<'e>(
     report: &mut Report,
 ) -> Option<&'e Environment> {
     let found = environments.iter().find(|environment| environment.name.value == name);
-    // One whose file cannot be read is there, and reported.
+    // An environment whose file cannot be read exists; that is already reported.
     if found.is_none() && !known.iter().any(|known| known.value == name) {
         let known = || known.iter().map(|name| name.value.as_str());
         let fix = match closest(name, known()) {
             Some(known) => format!("did you mean `{known}`?"),
-            None if known().next().is_none() => format!("add `env/{name}.yaml`, or leave `--env` out"),
-            None => format!("add `env/{name}.yaml`, or choose one of {}", listed(known())),
+            None if known().next().is_none() => format!("add `env/{name}.yaml`, or omit `--env`"),
+            None => format!("add `env/{name}.yaml`, or select one of {}", listed(known())),
         };
         report.push(
             Diagnostic::error(Code::UnknownEnvironment, root, format!("the project has no environment `{name}`"))
-                .why("an environment is a file in `env/`, named after it")
+                .why("an environment is a file in `env/` with this name")
                 .fix(fix),
         );
     }
     found
 }
 
-/// Nodes that values may put into a project in all: as many as five files may have.
+/// The maximum number of nodes that references may add to a project: as many as five files may have.
 const NODES_MAX: usize = 2_000_000;

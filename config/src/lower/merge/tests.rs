@@ -47,31 +47,31 @@ fn lists_append_from_the_gateway_down() {
 }
 
 #[test]
-fn replacing_and_none_start_anew() {
+fn replace_and_none_begin_a_new_list() {
     check([list(&["a"], None), None, list(&["b"], Some(true))], &["b"], &[]);
     check([list(&["a"], None), list(&[], Some(true)), list(&["b"], None)], &["b"], &[]);
     check([list(&["a"], None), list(&["b"], Some(true)), list(&[], Some(true))], &[], &[]);
 }
 
 #[test]
-fn adding_on_purpose_is_not_remarked_on() {
+fn an_explicit_addition_is_not_reported() {
     check([list(&["a"], None), None, list(&["b"], Some(false))], &["a", "b"], &[]);
 }
 
-/// Checks what is left of a lock's lower levels, in `authn` and in `limit`.
+/// Checks the merged lists and the violations if a lower level follows a locked list, in `authn` and in `limit`.
 #[track_caller]
 fn check_locked(lower: Option<ListStatement>, authn: (&[&str], Option<&str>), limit: (&[&str], Option<&str>)) {
     let of =
         |statement: Option<ListStatement>| Level { authn: statement.clone(), limit: statement, ..Level::default() };
     let levels = [of(locked_list(&["a", "b"])), of(None), of(lower)];
     let effective = merged(&levels);
-    let said = |key| effective.violations.iter().find(|v| v.key == key).map(|v| v.what);
+    let violation = |key| effective.violations.iter().find(|v| v.key == key).map(|v| v.what);
     assert_eq!(
-        (names(&effective.authn.items().collect::<Vec<_>>()).as_slice(), said("authn")),
+        (names(&effective.authn.items().collect::<Vec<_>>()).as_slice(), violation("authn")),
         (authn.0.map_owned().as_slice(), authn.1)
     );
     assert_eq!(
-        (names(&effective.limit.items().collect::<Vec<_>>()).as_slice(), said("limit")),
+        (names(&effective.limit.items().collect::<Vec<_>>()).as_slice(), violation("limit")),
         (limit.0.map_owned().as_slice(), limit.1)
     );
 }
@@ -87,7 +87,7 @@ impl Owned for [&str] {
 }
 
 #[test]
-fn a_locked_list_is_not_replaced_and_only_limits_are_added_to() {
+fn a_locked_list_cannot_be_replaced_and_only_limits_can_be_extended() {
     let both: &[&str] = &["a", "b"];
     let all: &[&str] = &["a", "b", "c"];
     check_locked(list(&["b"], None), (both, None), (both, None));
@@ -122,7 +122,7 @@ fn cached(
 }
 
 #[test]
-fn cache_members_merge_and_none_turns_it_off() {
+fn members_of_cache_are_merged_and_none_disables_it() {
     let on = |ttl, vary, replace| cache(ttl, vary, replace, false);
     assert_eq!(cached(on(Some(1), true, false), on(Some(2), false, false)).0, Some((Some(2), true)));
     assert_eq!(cached(on(Some(1), true, false), on(None, false, false)).0, Some((Some(1), true)));
@@ -132,7 +132,7 @@ fn cache_members_merge_and_none_turns_it_off() {
 }
 
 #[test]
-fn locked_members_of_cache_are_not_said_again_and_others_are() {
+fn locked_members_of_cache_cannot_be_set_again_but_others_can() {
     let lock = || cache(Some(1), false, false, true);
     assert_eq!(cached(lock(), cache(None, true, false, false)), (Some((Some(1), true)), vec![]));
     assert_eq!(cached(lock(), cache(Some(2), true, false, false)), (Some((Some(1), true)), vec!["cache.ttl"]));
@@ -145,7 +145,7 @@ fn single(value: u64, locked: bool) -> Option<Setting<u64>> {
 }
 
 #[test]
-fn the_lowest_single_value_counts_unless_a_higher_one_is_locked() {
+fn the_lowest_single_value_applies_unless_a_higher_one_is_locked() {
     for (said, value, lost, violations) in [
         ([single(1, false), single(2, false), single(3, false)], 3, 2, 0),
         ([single(1, false), single(2, true), single(3, false)], 2, 1, 1),
@@ -156,7 +156,7 @@ fn the_lowest_single_value_counts_unless_a_higher_one_is_locked() {
         let effective = merged(&levels);
         let found = effective.body_limit.value.map(|at| at.value.value);
         assert_eq!(
-            (found, effective.body_limit.lost.len(), effective.violations.len()),
+            (found, effective.body_limit.overridden.len(), effective.violations.len()),
             (Some(value), lost, violations)
         );
     }
@@ -188,9 +188,9 @@ fn level() -> impl Strategy<Value = Level> {
 }
 
 proptest! {
-    /// What a level locked is in force below it, whatever the lower levels say.
+    /// A locked setting is the same for all lower levels.
     #[test]
-    fn no_lower_level_overrides_what_is_locked(higher in level(), middle in level(), lower in level()) {
+    fn no_lower_level_overrides_a_locked_setting(higher in level(), middle in level(), lower in level()) {
         let alone = [higher.clone(), Level::default(), Level::default()];
         let top = merged(&alone);
         let all = [higher.clone(), middle, lower];

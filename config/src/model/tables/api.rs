@@ -4,14 +4,14 @@ use super::FILE;
 use super::level::LEVEL;
 use super::project::{HOSTS, POLICIES, UPSTREAMS};
 use crate::model::api::{COST_MAX, METHODS_MAX, OVERLAYS_MAX, SCOPES_MAX};
-use crate::model::when::{ASKED_MAX, VALUES_MAX};
+use crate::model::when::{CONDITIONS_MAX, VALUES_MAX};
 use crate::schema::texts::{BASE, FIELD, ID, METHOD, NAME, PATH, QUERY_PARAMETER, SCOPE};
 use crate::schema::{Key, List, Named, Object, Rule, Shape};
 
 /// An API.
 pub(crate) static API: Object = Object {
     name: "api",
-    doc: "What the gateway offers under one base path, and the middle one of the three levels.",
+    doc: "The routes under one base path; the middle one of the three levels.",
     shared: &[API_KEYS, LEVEL],
     rules: API_RULES,
     ..Object::PLAIN
@@ -24,47 +24,48 @@ static OVERLAYS: List = List::texts(Shape::Text, OVERLAYS_MAX);
 static OPERATIONS: List = List::of(Shape::Object(&OPERATION));
 
 const API_KEYS: &[Key] = &[
-    Key::optional("hosts", "The hosts it answers on, within the gateway's.", Shape::List(&HOSTS))
+    Key::optional("hosts", "The hosts of the API, a subset of the gateway's.", Shape::List(&HOSTS))
         .absent("the gateway's")
         .examples(&["[\"api.example.com\"]"]),
-    Key::optional("base", "What all its paths begin with.", Shape::Ruled(&BASE))
-        .absent("nothing")
+    Key::optional("base", "The prefix of all its paths.", Shape::Ruled(&BASE))
+        .absent("no prefix")
         .examples(&["\"/pets/v1\""]),
-    Key::required("upstream", "The upstream that is called, by name.", Shape::Ruled(&NAME)).examples(&["\"pets\""]),
-    Key::optional("strip-base", "Whether `base` is taken off the paths that the upstream sees.", Shape::Boolean)
+    Key::required("upstream", "The name of the upstream to which requests are forwarded.", Shape::Ruled(&NAME)).examples(&["\"pets\""]),
+    Key::optional("strip-base", "Whether `base` is removed from the paths that are sent to the upstream.", Shape::Boolean)
         .default("true"),
     Key::optional(
         "internal",
-        "Whether it is for callers inside only: it then answers on the gateway's internal hosts alone.",
+        "Whether it is only for internal callers; it is then served only on the gateway's internal hosts.",
         Shape::Boolean,
     )
     .default("false"),
     Key::optional(
         "spec",
-        "An OpenAPI document (3.0 or 3.1, YAML or JSON) whose operations become routes, relative to this file.",
+        "The path of an OpenAPI document (3.0 or 3.1, YAML or JSON), relative to this file. Its operations become routes.",
         Shape::Text,
     )
     .examples(&["\"./openapi.yaml\""]),
     Key::optional(
         "overlays",
-        "Overlays (1.0) that are applied to the document, in this order; their files and the document stay untouched.",
+        "Paths of overlays (1.0), which are applied to the document in this order. The files are not changed.",
         Shape::List(&OVERLAYS),
     )
     .absent("none")
     .examples(&["[\"./public.overlay.yaml\"]"]),
-    Key::optional("operations", "What is said of single operations of the document.", Shape::List(&OPERATIONS))
-        .absent("nothing"),
-    Key::optional("routes", "What it answers; anything else is refused.", Shape::List(&ROUTES)).absent("none"),
+    Key::optional("operations", "Settings for operations of the document.", Shape::List(&OPERATIONS))
+        .absent("none"),
+    Key::optional("routes", "The routes. Requests that match no route are answered with 404.", Shape::List(&ROUTES)).absent("none"),
 ];
 
 /// The root of `apis/NAME/api.yaml`.
 pub(crate) static API_FILE: Object = Object {
     name: "api-file",
-    doc: "An API in a file of its own, `apis/NAME/api.yaml`; the folder's name is the API's.",
+    doc: "An API in its own file, `apis/NAME/api.yaml`. The name of the folder is the name of the API.",
     keys: &[
-        Key::optional("upstreams", "Upstreams that only this API sees, by name.", Shape::Named(&UPSTREAMS))
+        Key::optional("upstreams", "Upstreams that are visible only to this API, by name.", Shape::Named(&UPSTREAMS))
             .absent("none"),
-        Key::optional("policies", "Policies that only this API sees, by name.", Shape::Named(&POLICIES)).absent("none"),
+        Key::optional("policies", "Policies that are visible only to this API, by name.", Shape::Named(&POLICIES))
+            .absent("none"),
     ],
     shared: &[API_KEYS, LEVEL, FILE],
     rules: API_RULES,
@@ -76,25 +77,33 @@ static ROUTES: List = List::of(Shape::Object(&ROUTE));
 /// A route.
 pub(crate) static ROUTE: Object = Object {
     name: "route",
-    doc: "Requests that are answered, by path and method, and the lowest of the three levels. The most specific route wins, \
-          whatever the order.",
+    doc: "Matches requests by path, method and conditions; the lowest of the three levels. If several routes match a request, \
+          the most specific one is selected. The order has no effect.",
     keys: &[
-        Key::required("path", "The path, after the API's `base`.", Shape::Ruled(&PATH))
+        Key::required("path", "The path below the API's `base`.", Shape::Ruled(&PATH))
             .examples(&["\"/pets/{id}\"", "\"/assets/{*rest}\""]),
         Key::optional("methods", "The methods.", Shape::List(&METHODS)).absent("all methods").examples(&["[\"GET\"]"]),
-        Key::optional("when", "What else a request must have to take it.", Shape::Object(&WHEN))
+        Key::optional("when", "Further conditions that a request must meet.", Shape::Object(&WHEN))
             .examples(&["{\"header\": {\"X-Version\": \"2\"}}"]),
-        Key::optional("id", "Its name in logs, metrics and traces, after the API's.", Shape::Ruled(&ID))
-            .absent("made of methods and path")
-            .examples(&["\"listPets\""]),
-        Key::optional("scopes", "What the credential must have been granted, all of it.", Shape::List(&SCOPES))
-            .absent("none")
-            .examples(&["[\"pets.read\"]"]),
-        Key::optional("cost", "What one request takes from each limit.", Shape::Integer(1, COST_MAX as i64))
+        Key::optional(
+            "id",
+            "The id of the route. Logs, metrics and traces contain it after the name of the API.",
+            Shape::Ruled(&ID),
+        )
+        .absent("methods and path")
+        .examples(&["\"listPets\""]),
+        Key::optional(
+            "scopes",
+            "Scopes that the credential must have; all of them are required.",
+            Shape::List(&SCOPES),
+        )
+        .absent("none")
+        .examples(&["[\"pets.read\"]"]),
+        Key::optional("cost", "What one request is charged in each limit.", Shape::Integer(1, COST_MAX as i64))
             .default("1"),
         Key::optional(
             "internal",
-            "Whether it is for callers inside only: it then answers on the gateway's internal hosts alone.",
+            "Whether it is only for internal callers; it is then served only on the gateway's internal hosts.",
             Shape::Boolean,
         )
         .absent("the API's"),
@@ -107,9 +116,10 @@ pub(crate) static ROUTE: Object = Object {
 /// An entry of `operations:`.
 pub(crate) static OPERATION: Object = Object {
     name: "operation",
-    doc: "What is said of operations of a specification. Where several entries select one operation, they apply by how \
-          specific they are, whatever the order: a tag, then a path, then the operation; with a method after without one.",
-    keys: &[Key::required("select", "The operations that are meant.", Shape::Object(&SELECT))
+    doc: "Settings for operations of a specification. If several entries select one operation, they are applied from the least \
+          specific to the most specific: by tag, by path, by operation; an entry with `method` after one without. The order \
+          has no effect.",
+    keys: &[Key::required("select", "The operations to which the entry applies.", Shape::Object(&SELECT))
         .examples(&["{\"operation\": \"listPets\"}"])],
     shared: &[OPERATION_KEYS, LEVEL],
     examples: &["{\"select\": {\"operation\": \"listPets\"}, \"cache\": {\"ttl\": \"10m\"}}"],
@@ -119,8 +129,8 @@ pub(crate) static OPERATION: Object = Object {
 /// `x-tollgate` within a specification.
 pub(crate) static EXTENSION: Object = Object {
     name: "extension",
-    doc: "`x-tollgate` at the root of a specification, in a path item or an operation: what an entry of `operations` can \
-          say. Entries of `operations` count more.",
+    doc: "`x-tollgate` at the root of a specification, in a path item or in an operation: the settings of an entry of \
+          `operations`. Entries of `operations` have precedence.",
     shared: &[OPERATION_KEYS, LEVEL],
     ..Object::PLAIN
 };
@@ -128,31 +138,31 @@ pub(crate) static EXTENSION: Object = Object {
 const OPERATION_KEYS: &[Key] = &[
     Key::optional(
         "scopes",
-        "What the credential must have been granted, all of it and what wider entries say.",
+        "Scopes that the credential must have, in addition to those of less specific entries; all of them are required.",
         Shape::List(&SCOPES),
     )
     .absent("none")
     .examples(&["[\"pets.read\"]"]),
-    Key::optional("cost", "What one request takes from each limit.", Shape::Integer(1, COST_MAX as i64)).default("1"),
+    Key::optional("cost", "What one request is charged in each limit.", Shape::Integer(1, COST_MAX as i64)).default("1"),
     Key::optional(
         "internal",
-        "Whether it is for callers inside only: it then answers on the gateway's internal hosts alone.",
+        "Whether it is only for internal callers; it is then served only on the gateway's internal hosts.",
         Shape::Boolean,
     )
     .absent("the API's"),
-    Key::optional("hidden", "Whether the operation is not routed at all.", Shape::Boolean).default("false"),
+    Key::optional("hidden", "Whether the operation is not routed.", Shape::Boolean).default("false"),
 ];
 
 /// `select` of an entry of `operations:`.
 pub(crate) static SELECT: Object = Object {
     name: "select",
-    doc: "Which operations are meant: one by its `operationId`, those with a tag, or those of a path.",
+    doc: "Selects operations: one by its `operationId`, all with a tag, or all of a path.",
     keys: &[
-        Key::optional("operation", "The `operationId`, as the specification has it.", Shape::Text)
+        Key::optional("operation", "The `operationId`, as written in the specification.", Shape::Text)
             .examples(&["\"listPets\""]),
         Key::optional("tag", "A tag.", Shape::Text).examples(&["\"pets\""]),
-        Key::optional("path", "A path, as the specification has it.", Shape::Text).examples(&["\"/pets/{id}\""]),
-        Key::optional("method", "Only those with one of these methods.", Shape::List(&METHODS))
+        Key::optional("path", "A path, as written in the specification.", Shape::Text).examples(&["\"/pets/{id}\""]),
+        Key::optional("method", "Selects only operations with one of these methods.", Shape::List(&METHODS))
             .absent("all methods")
             .examples(&["[\"POST\"]"]),
     ],
@@ -163,27 +173,35 @@ pub(crate) static SELECT: Object = Object {
 /// `when:`.
 pub(crate) static WHEN: Object = Object {
     name: "when",
-    doc: "Conditions on a request beside host, path and method; all of them must hold. Of routes that differ in nothing else, \
-          the one that asks for more goes first.",
+    doc: "Conditions on a request in addition to host, path and method; all of them must be met. Among routes with the same \
+          host, path and methods, the one with more conditions has precedence.",
     keys: &[
-        Key::optional("header", "Header fields, by name.", Shape::Named(&ASKED_FIELDS))
-            .examples(&["{\"X-Version\": \"2\"}"]),
-        Key::optional("query", "Query parameters, by name.", Shape::Named(&ASKED_PARAMETERS))
-            .examples(&["{\"action\": [\"start\", \"stop\"], \"debug\": \"absent\"}"]),
+        Key::optional(
+            "header",
+            "Conditions on header fields, by name: `present`, `absent`, a value or a list of values.",
+            Shape::Named(&CONDITION_FIELDS),
+        )
+        .examples(&["{\"X-Version\": \"2\"}"]),
+        Key::optional(
+            "query",
+            "Conditions on query parameters, by name: `present`, `absent`, a value or a list of values.",
+            Shape::Named(&CONDITION_PARAMETERS),
+        )
+        .examples(&["{\"action\": [\"start\", \"stop\"], \"debug\": \"absent\"}"]),
     ],
     rules: &[Rule::SomeOf(&["header", "query"])],
     examples: &["{\"header\": {\"X-Version\": \"2\"}, \"query\": {\"debug\": \"absent\"}}"],
     ..Object::PLAIN
 };
 
-static ASKED_FIELDS: Named = Named { names: &FIELD, of: ASKED, max: ASKED_MAX };
-static ASKED_PARAMETERS: Named = Named { names: &QUERY_PARAMETER, of: ASKED, max: ASKED_MAX };
+static CONDITION_FIELDS: Named = Named { names: &FIELD, of: CONDITION, max: CONDITIONS_MAX };
+static CONDITION_PARAMETERS: Named = Named { names: &QUERY_PARAMETER, of: CONDITION, max: CONDITIONS_MAX };
 
-/// `present`, `absent`, a value or several.
-const ASKED: Shape = Shape::AnyOf(&[Shape::Text, Shape::List(&ASKED_VALUES)]);
-static ASKED_VALUES: List = List::some_texts(Shape::Text, VALUES_MAX);
+/// `present`, `absent`, a value or a list of values.
+const CONDITION: Shape = Shape::AnyOf(&[Shape::Text, Shape::List(&CONDITION_VALUES)]);
+static CONDITION_VALUES: List = List::some_texts(Shape::Text, VALUES_MAX);
 
 static METHODS: List = List::some_texts(Shape::Ruled(&METHOD), METHODS_MAX);
 
-/// Scopes of a route or a key.
+/// The scopes of a route or a key.
 pub(super) static SCOPES: List = List::texts(Shape::Ruled(&SCOPE), SCOPES_MAX);

@@ -1,51 +1,53 @@
-//! What can be said at each of the three levels: gateway, API, route.
+//! The keys of each of the three levels: gateway, API, route.
 
 use crate::model::level::{POLICIES_MAX, QUERY_MAX, VARY_MAX};
 use crate::schema::texts::{FIELD, NAME, QUERY_PARAMETER};
 use crate::schema::{Key, List, Object, Quantity, Rule, Shape};
 
-/// The keys of the levels; a lower level's are merged into the higher one's.
+/// The keys of the levels. The settings of a lower level are merged into those of the higher levels.
 pub(crate) const LEVEL: &[Key] = &[
     Key::optional(
         "guard",
-        "What is checked before the caller is authenticated: all the policies must let the request pass; rate limits by \
-         address can be among them. Lists of lower levels add to those of higher ones. `none` lifts all guards.",
+        "Policies that are checked before the caller is authenticated; all of them must accept the request. Rate limits by \
+         address are allowed here. Lists of lower levels are added to those of higher levels. `none` removes all guards.",
         GUARD_STATEMENT,
     )
-    .absent("what the higher level says")
+    .absent("the setting of the higher level")
     .examples(&["\"office-only\"", "[\"office-only\", \"by-address\"]", "{\"use\": [\"office-only\"], \"locked\": true}"]),
     Key::optional(
         "authn",
-        "Who may call: one of the policies must let the caller in; of those in `all`, every one. Lists of lower levels add \
-         to those of higher ones. `none` lets everybody call.",
+        "Policies that authenticate the caller; one of them must accept the caller, and of those in `all` every one. Lists of \
+         lower levels are added to those of higher levels. `none` makes the route public.",
         AUTHN_STATEMENT,
     )
-    .absent("what the higher level says; a route about which no level says it is public, and warned of")
+    .absent("the setting of the higher level; if no level sets it, the route is public and a warning is reported")
     .examples(&["\"partner-keys\"", "[\"partner-keys\", \"staff\"]", "{\"any\": [\"staff\"], \"replace\": true}", "{\"all\": [\"partner-keys\", \"signature\"]}", "\"none\""]),
     Key::optional(
         "limit",
-        "How often: all the policies are charged. Lists of lower levels add to those of higher ones. `none` lifts all limits.",
+        "Policies that limit requests; all of them are charged. Lists of lower levels are added to those of higher levels. \
+         `none` removes all limits.",
         LIMIT_STATEMENT,
     )
-    .absent("what the higher level says")
+    .absent("the setting of the higher level")
     .examples(&["\"burst\"", "[\"burst\", \"monthly\"]", "{\"use\": [\"burst\"], \"replace\": true}", "\"none\""]),
     Key::optional(
         "cache",
-        "How responses to `GET` and `HEAD` are cached. Keys of lower levels count, the others stay. `none` turns it off.",
+        "How responses to `GET` and `HEAD` are cached. Keys of lower levels override those of higher levels, and the other keys \
+         remain. `none` disables caching.",
         CACHE_STATEMENT,
     )
-    .absent("what the higher level says")
+    .absent("the setting of the higher level")
     .examples(&["{\"ttl\": \"10m\"}", "{}", "\"none\""]),
     Key::optional(
         "timeout",
-        "The total time of an exchange with an upstream, content included (on Workers up to the head of the response). \
-         `none` is for streams without an end.",
+        "The time limit for an exchange with an upstream, including the content (on Workers only until the header of the \
+         response is received). `none` disables the limit, for endless streams.",
         TIMEOUT_STATEMENT,
     )
-    .absent("what the higher level says; `30s` where no level says it")
+    .absent("the setting of the higher level; `30s` if no level sets it")
     .examples(&["\"10s\"", "\"none\"", "{\"value\": \"10s\", \"locked\": true}"]),
-    Key::optional("body-limit", "The largest content of a request.", SIZE_STATEMENT)
-        .absent("what the higher level says; `10MiB` where no level says it")
+    Key::optional("body-limit", "The maximum size of a request's content.", SIZE_STATEMENT)
+        .absent("the setting of the higher level; `10MiB` if no level sets it")
         .examples(&["\"64KiB\"", "{\"value\": \"1MiB\", \"locked\": true}"]),
 ];
 
@@ -65,13 +67,13 @@ const TIMEOUT_STATEMENT: Shape =
 
 const SIZE_STATEMENT: Shape = Shape::AnyOf(&[Shape::Quantity(Quantity::Size), Shape::Object(&LOCKABLE_SIZE)]);
 
-/// A time limit, or that there is none.
+/// A time limit, or none.
 pub(crate) const TIMEOUT: Shape = Shape::AnyOf(&[Shape::Quantity(Quantity::Time), Shape::Word(UNBOUNDED)]);
 
-const UNBOUNDED: &[(&str, &str)] = &[("none", "no limit")];
-const EVERYBODY: &[(&str, &str)] = &[("none", "everybody may call")];
-const NO_GUARD: &[(&str, &str)] = &[("none", "no guards, those of higher levels included")];
-const NO_LIMIT: &[(&str, &str)] = &[("none", "no limits, those of higher levels included")];
+const UNBOUNDED: &[(&str, &str)] = &[("none", "no time limit")];
+const EVERYBODY: &[(&str, &str)] = &[("none", "no authentication: everyone may call")];
+const NO_GUARD: &[(&str, &str)] = &[("none", "no guards, not even those of higher levels")];
+const NO_LIMIT: &[(&str, &str)] = &[("none", "no limits, not even those of higher levels")];
 const NO_CACHE: &[(&str, &str)] = &[("none", "nothing is cached")];
 
 static POLICIES: List = List::some_texts(Shape::Ruled(&NAME), POLICIES_MAX);
@@ -81,18 +83,18 @@ static ALTERNATIVES: List =
 
 const REPLACE_LIST: Key = Key::optional(
     "replace",
-    "`true`: the list takes the place of the higher levels' lists. `false`: adding to them is meant.",
+    "`true`: the list replaces those of higher levels. `false`: the list is added to them, without a warning.",
     Shape::Boolean,
 )
-.absent("the list is added; for `authn` with a warning where it lets more callers in");
+.absent("the list is added; for `authn` with a warning if more callers are accepted than it lists");
 
 const LOCKED: Key =
-    Key::optional("locked", "Whether lower levels may not override it.", Shape::Boolean).default("false");
+    Key::optional("locked", "Whether lower levels must not override it.", Shape::Boolean).default("false");
 
 /// `timeout` as a mapping.
 pub(crate) static LOCKABLE_TIMEOUT: Object = Object {
     name: "lockable-timeout",
-    doc: "A time limit that lower levels may not override.",
+    doc: "A time limit that can be locked against changes by lower levels.",
     keys: &[Key::required("value", "The time limit.", TIMEOUT).examples(&["\"10s\""]), LOCKED],
     ..Object::PLAIN
 };
@@ -100,7 +102,7 @@ pub(crate) static LOCKABLE_TIMEOUT: Object = Object {
 /// `body-limit` as a mapping.
 pub(crate) static LOCKABLE_SIZE: Object = Object {
     name: "lockable-size",
-    doc: "A size that lower levels may not override.",
+    doc: "A size that can be locked against changes by lower levels.",
     keys: &[Key::required("value", "The size.", Shape::Quantity(Quantity::Size)).examples(&["\"1MiB\""]), LOCKED],
     ..Object::PLAIN
 };
@@ -108,24 +110,24 @@ pub(crate) static LOCKABLE_SIZE: Object = Object {
 /// `authn` as a mapping.
 pub(crate) static AUTHN: Object = Object {
     name: "authn",
-    doc: "Who may call, written out.",
+    doc: "The policies of `authn` as a mapping, with options.",
     keys: &[
-        Key::optional("any", "Policies of which one must let the caller in.", Shape::List(&ALTERNATIVES))
+        Key::optional("any", "Policies of which one must accept the caller.", Shape::List(&ALTERNATIVES))
             .examples(&["[\"partner-keys\", \"staff\"]", "[\"staff\", {\"all\": [\"partner-keys\", \"signature\"]}]"]),
-        Key::optional("all", "Policies that must all let the caller in.", Shape::List(&POLICIES))
+        Key::optional("all", "Policies that must all accept the caller.", Shape::List(&POLICIES))
             .examples(&["[\"partner-keys\", \"signature\"]"]),
         REPLACE_LIST,
-        Key::optional("locked", "Whether lower levels may neither replace the list nor add to it.", Shape::Boolean)
+        Key::optional("locked", "Whether lower levels must not replace the list or add to it.", Shape::Boolean)
             .default("false"),
     ],
     rules: &[Rule::OneOf(&["any", "all"])],
     ..Object::PLAIN
 };
 
-/// Policies of `authn` that count as one.
+/// A group of policies in `authn`.
 pub(crate) static TOGETHER: Object = Object {
     name: "authn-together",
-    doc: "Policies that must all let the caller in, as one of the ways to be let in.",
+    doc: "A group of policies, as one alternative in `authn`. All of them must accept the caller.",
     keys: &[
         Key::required("all", "The policies.", Shape::List(&POLICIES)).examples(&["[\"partner-keys\", \"signature\"]"])
     ],
@@ -135,12 +137,12 @@ pub(crate) static TOGETHER: Object = Object {
 /// `guard` as a mapping.
 pub(crate) static GUARD: Object = Object {
     name: "guard",
-    doc: "What is checked before the caller is authenticated, written out.",
+    doc: "The policies of `guard` as a mapping, with options.",
     keys: &[
-        Key::required("use", "Policies that must all let the request pass.", Shape::List(&POLICIES))
+        Key::required("use", "Policies that must all accept the request.", Shape::List(&POLICIES))
             .examples(&["[\"office-only\"]"]),
         REPLACE_LIST,
-        Key::optional("locked", "Whether lower levels may add to the list, but not replace it.", Shape::Boolean)
+        Key::optional("locked", "Whether lower levels must not replace the list; they may add to it.", Shape::Boolean)
             .default("false"),
     ],
     ..Object::PLAIN
@@ -149,11 +151,11 @@ pub(crate) static GUARD: Object = Object {
 /// `limit` as a mapping.
 pub(crate) static LIMIT: Object = Object {
     name: "limit",
-    doc: "How often, written out.",
+    doc: "The policies of `limit` as a mapping, with options.",
     keys: &[
         Key::required("use", "Policies that are all charged.", Shape::List(&POLICIES)).examples(&["[\"burst\"]"]),
         REPLACE_LIST,
-        Key::optional("locked", "Whether lower levels may add to the list, but not replace it.", Shape::Boolean)
+        Key::optional("locked", "Whether lower levels must not replace the list; they may add to it.", Shape::Boolean)
             .default("false"),
     ],
     ..Object::PLAIN
@@ -166,36 +168,32 @@ pub(crate) static CACHE: Object = Object {
     keys: &[
         Key::optional(
             "ttl",
-            "How long a response is fresh; an upstream's `no-store` and `private` are obeyed all the same.",
+            "How long a response is fresh. `no-store` and `private` of the upstream still apply.",
             Shape::Quantity(Quantity::Duration),
         )
-        .absent("what the upstream says")
+        .absent("the freshness lifetime that the upstream's response declares")
         .examples(&["\"10m\""]),
         Key::optional(
             "vary",
-            "Request fields that belong to the key of a stored response, beside those the upstream's `Vary` names.",
+            "Request fields in the cache key, in addition to those in the `Vary` field of the upstream's response.",
             Shape::List(&VARY),
         )
         .absent("none")
         .examples(&["[\"Accept-Language\"]"]),
-        Key::optional(
-            "key-query",
-            "The query parameters that belong to the key of a stored response; `[]` for none of them.",
-            Shape::List(&KEY_QUERY),
-        )
-        .absent("the whole query")
-        .examples(&["[\"page\", \"q\"]", "[]"]),
+        Key::optional("key-query", "The query parameters in the cache key; `[]` for none.", Shape::List(&KEY_QUERY))
+            .absent("the whole query")
+            .examples(&["[\"page\", \"q\"]", "[]"]),
         Key::optional(
             "with-credentials",
-            "What becomes of responses to requests with credentials.",
+            "Whether responses to requests with credentials are stored, and for whom.",
             Shape::Word(CREDENTIALS),
         )
         .default("\"never\""),
-        Key::optional("replace", "Whether what higher levels say about caching is forgotten.", Shape::Boolean)
+        Key::optional("replace", "Whether the `cache` settings of higher levels are ignored.", Shape::Boolean)
             .default("false"),
         Key::optional(
             "locked",
-            "Whether lower levels may neither say these keys again nor turn caching off.",
+            "Whether lower levels must not set these keys again or disable caching.",
             Shape::Boolean,
         )
         .default("false"),
@@ -207,7 +205,7 @@ static VARY: List = List::texts(Shape::Ruled(&FIELD), VARY_MAX);
 static KEY_QUERY: List = List::texts(Shape::Ruled(&QUERY_PARAMETER), QUERY_MAX);
 
 const CREDENTIALS: &[(&str, &str)] = &[
-    ("never", "they are not stored"),
-    ("per-consumer", "each consumer has stored responses of its own"),
-    ("shared", "all consumers share them"),
+    ("never", "responses are not stored"),
+    ("per-consumer", "responses are stored separately for each consumer"),
+    ("shared", "all consumers share the stored responses"),
 ];

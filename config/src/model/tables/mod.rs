@@ -1,4 +1,4 @@
-//! The tables: every object of every kind of file.
+//! The tables of all objects of all kinds of files.
 
 mod api;
 mod fixtures;
@@ -27,12 +27,12 @@ pub(crate) use upstream::UPSTREAM;
 
 use crate::schema::{Key, Shape};
 
-/// What every file has.
+/// The keys that every file has.
 pub(crate) const FILE: &[Key] = &[
-    Key::required("format", "The version of the format that the file is written in.", Shape::Format),
+    Key::required("format", "The version of the configuration format.", Shape::Format),
     Key::optional(
         "$schema",
-        "Where the JSON Schema of the file is, for editors; Tollgate does not read it.",
+        "The location of the JSON Schema of the file, for editors. Tollgate ignores it.",
         Shape::Text,
     )
     .examples(&["\"../../schemas/tollgate.schema.json\""]),

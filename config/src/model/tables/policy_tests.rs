@@ -12,19 +12,19 @@ use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, TextRule};
 /// The root of a test file.
 pub(crate) static TEST_FILE: Object = Object {
     name: "policy-test",
-    doc: "Cases that are run on the production engine, with a clock of their own, empty stores and upstreams by script; and \
-          rules that the routes keep.",
+    doc: "Test cases and invariants. Cases run the production pipeline with a virtual clock, empty stores and scripted \
+          upstreams. Invariants are rules for routes, which are proved without requests.",
     keys: &[
-        Key::optional("clock", "The instant at which every case begins.", Shape::Ruled(&INSTANT))
+        Key::optional("clock", "The time at which every case begins.", Shape::Ruled(&INSTANT))
             .default("\"2026-01-01T00:00:00Z\""),
-        Key::optional("env", "The environment that the project is compiled for.", Shape::Ruled(&NAME))
-            .absent("the one that `--env` names, or the defaults"),
-        Key::optional("consumers", "Those who call.", Shape::List(&CONSUMERS)).absent("none"),
-        Key::optional("upstreams", "What upstreams answer, by name.", Shape::Named(&SCRIPTS))
+        Key::optional("env", "The environment for which the project is compiled.", Shape::Ruled(&NAME))
+            .absent("the environment that `--env` names, or the defaults of values"),
+        Key::optional("consumers", "The consumers.", Shape::List(&CONSUMERS)).absent("none"),
+        Key::optional("upstreams", "The scripted responses of upstreams, by name.", Shape::Named(&SCRIPTS))
             .absent("200 without content"),
-        Key::optional("secrets", "Values of secrets, by name.", Shape::Named(&SECRETS)).absent("made-up ones"),
-        Key::optional("cases", "What is tried out, each case from the beginning.", Shape::List(&CASES)).absent("none"),
-        Key::optional("invariants", "What is proved of the project without a request.", Shape::List(&INVARIANTS))
+        Key::optional("secrets", "Values of secrets, by name.", Shape::Named(&SECRETS)).absent("generated values"),
+        Key::optional("cases", "The test cases, each with its own stores.", Shape::List(&CASES)).absent("none"),
+        Key::optional("invariants", "Rules for routes, which are proved without requests.", Shape::List(&INVARIANTS))
             .absent("none"),
     ],
     shared: &[FILE],
@@ -40,7 +40,7 @@ static SECRETS: Named = Named { names: &SECRET, of: Shape::Text, max: usize::MAX
 
 static SECRET: TextRule = TextRule {
     name: "secret-name",
-    doc: "The name of a secret as `${secret.NAME}` has it.",
+    doc: "The name of a secret, as in `${secret.NAME}`.",
     pattern: "",
     examples: &["PETS_TOKEN"],
 };
@@ -48,11 +48,11 @@ static SECRET: TextRule = TextRule {
 /// A consumer of a test.
 pub(crate) static TEST_CONSUMER: Object = Object {
     name: "test-consumer",
-    doc: "An owner of keys in a test.",
+    doc: "A consumer of a test: the owner of keys.",
     keys: &[
-        Key::required("id", "Its name.", Shape::Ruled(&ID)).examples(&["\"acme\""]),
-        Key::optional("plan", "The plan it is on.", Shape::Ruled(&ID)).absent("no plan").examples(&["\"gold\""]),
-        Key::optional("keys", "Names that stand for real keys, made for the test.", Shape::List(&KEYS))
+        Key::required("id", "The id of the consumer.", Shape::Ruled(&ID)).examples(&["\"acme\""]),
+        Key::optional("plan", "The plan of the consumer.", Shape::Ruled(&ID)).absent("no plan").examples(&["\"gold\""]),
+        Key::optional("keys", "Names of keys, which are generated for the test.", Shape::List(&KEYS))
             .absent("none")
             .examples(&["[\"k1\"]"]),
     ],
@@ -64,13 +64,15 @@ static KEYS: List = List::of(Shape::AnyOf(&[Shape::Ruled(&ID), Shape::Object(&TE
 /// A key of a test.
 pub(crate) static TEST_KEY: Object = Object {
     name: "test-key",
-    doc: "A key of a test with what is known of it.",
+    doc: "A key of a test with its properties.",
     keys: &[
-        Key::required("name", "What steps call it.", Shape::Ruled(&ID)).examples(&["\"k1\""]),
-        Key::optional("scopes", "What it was granted.", Shape::List(&KEY_SCOPES)).absent("none"),
-        Key::optional("not-before", "When it begins to be valid.", Shape::Ruled(&INSTANT)).absent("at once"),
-        Key::optional("expires", "When it ceases to be valid.", Shape::Ruled(&INSTANT)).absent("never"),
-        Key::optional("revoked", "Whether it was taken back.", Shape::Boolean).default("false"),
+        Key::required("name", "The name of the key in steps.", Shape::Ruled(&ID)).examples(&["\"k1\""]),
+        Key::optional("scopes", "The scopes of the key.", Shape::List(&KEY_SCOPES)).absent("none"),
+        Key::optional("not-before", "The time from which the key is valid.", Shape::Ruled(&INSTANT))
+            .absent("valid immediately"),
+        Key::optional("expires", "The time from which the key is no longer valid.", Shape::Ruled(&INSTANT))
+            .absent("never"),
+        Key::optional("revoked", "Whether the key is revoked.", Shape::Boolean).default("false"),
     ],
     ..Object::PLAIN
 };
@@ -85,71 +87,81 @@ static RULES: List = List::of(Shape::Object(&RULE));
 /// The script of an upstream.
 pub(crate) static SCRIPT: Object = Object {
     name: "upstream-script",
-    doc: "What an upstream answers: always the same, one answer after the other, or by what it is asked.",
+    doc: "The responses of an upstream: always the same, a sequence, or by rules for the request.",
     keys: &[
-        Key::optional("rules", "Answers to some requests; the first rule that applies counts.", Shape::List(&RULES))
-            .absent("none"),
+        Key::optional(
+            "rules",
+            "Responses to certain requests; the first rule that matches is used.",
+            Shape::List(&RULES),
+        )
+        .absent("none"),
         SEQUENCE,
     ],
     shared: &[ANSWER_KEYS],
     examples: &["{\"status\": 200, \"delay\": \"50ms\"}"],
-    rules: &[Rule::SomeOf(SCRIPT_SAYS), Rule::Excludes("answers", ANSWER_SAYS), FAILING],
+    rules: &[Rule::SomeOf(SCRIPT_NEEDS), Rule::Excludes("answers", SINGLE_ANSWER), FAILING],
     ..Object::PLAIN
 };
 
 /// A rule of a script.
 pub(crate) static RULE: Object = Object {
     name: "upstream-rule",
-    doc: "Answers to some requests.",
+    doc: "Responses to certain requests.",
     keys: &[
         Key::optional("method", "The method.", Shape::Ruled(&METHOD)).absent("any"),
-        Key::optional("path", "The path that the upstream receives; `*` stands for any text.", Shape::Text)
+        Key::optional("path", "The path that the upstream receives; `*` matches any text.", Shape::Text)
             .absent("any")
             .examples(&["\"/pets/*\""]),
-        Key::optional("route", "The id of the route that the request took.", Shape::Text).absent("any"),
+        Key::optional("route", "The id of the route that matched the request.", Shape::Text).absent("any"),
         SEQUENCE,
     ],
     shared: &[ANSWER_KEYS],
-    rules: &[Rule::SomeOf(RULE_SAYS), Rule::Excludes("answers", ANSWER_SAYS), FAILING],
+    rules: &[Rule::SomeOf(RULE_NEEDS), Rule::Excludes("answers", SINGLE_ANSWER), FAILING],
     ..Object::PLAIN
 };
 
 const SEQUENCE: Key =
-    Key::optional("answers", "One answer after the other; the last one stays.", Shape::List(&ANSWERS));
+    Key::optional("answers", "A sequence of responses; the last one is repeated.", Shape::List(&ANSWERS));
 
-/// An answer of an upstream.
+/// A response of an upstream.
 pub(crate) static ANSWER: Object = Object {
     name: "upstream-answer",
-    doc: "An answer of an upstream.",
+    doc: "A response of an upstream, or a failure.",
     shared: &[ANSWER_KEYS],
     examples: &["{\"status\": 503}", "{\"fail\": \"connection_refused\"}"],
     rules: &[FAILING],
     ..Object::PLAIN
 };
 
-/// The keys of which a script has one at least.
-const SCRIPT_SAYS: &[&str] = &["rules", "answers", "status", "headers", "body", "delay", "fail", "breaks"];
+/// The keys of which a script has at least one.
+const SCRIPT_NEEDS: &[&str] = &["rules", "answers", "status", "headers", "body", "delay", "fail", "breaks"];
 
-/// The keys of which a rule has one at least.
-const RULE_SAYS: &[&str] = &["answers", "status", "headers", "body", "delay", "fail", "breaks"];
+/// The keys of which a rule has at least one.
+const RULE_NEEDS: &[&str] = &["answers", "status", "headers", "body", "delay", "fail", "breaks"];
 
-/// The keys of an answer, beside which there is no list of answers.
-const ANSWER_SAYS: &[&str] = &["status", "headers", "body", "delay", "fail", "breaks"];
+/// The keys of a single response, which cannot be combined with a list of responses.
+const SINGLE_ANSWER: &[&str] = &["status", "headers", "body", "delay", "fail", "breaks"];
 
-/// An upstream that fails answers nothing.
+/// An upstream that fails sends no response.
 const FAILING: Rule = Rule::Excludes("fail", &["status", "headers", "body", "breaks"]);
 
 const ANSWER_KEYS: &[Key] = &[
-    Key::optional("status", "The status.", Shape::Integer(200, 999)).default("200"),
+    Key::optional("status", "The status code.", Shape::Integer(200, 999)).default("200"),
     Key::optional("headers", "Header fields of the response.", FIELD_LINES).absent("none"),
     Key::optional("body", "The content.", CONTENT_SHAPE).absent("none"),
-    Key::optional("delay", "After what time it comes.", Shape::Quantity(Quantity::Duration)).default("\"0s\""),
-    Key::optional("fail", "Why there is no response, by the names of RFC 9209.", Shape::Word(&ERRORS))
-        .examples(&["\"connection_refused\""]),
-    Key::optional("breaks", "Whether the content breaks off at its end.", Shape::Boolean).default("false"),
+    Key::optional("delay", "The time until the response begins.", Shape::Quantity(Quantity::Duration))
+        .default("\"0s\""),
+    Key::optional(
+        "fail",
+        "The upstream fails with this error of RFC 9209 instead of a response.",
+        Shape::Word(&ERRORS),
+    )
+    .examples(&["\"connection_refused\""]),
+    Key::optional("breaks", "Whether the connection breaks at the end of the content.", Shape::Boolean)
+        .default("false"),
 ];
 
-/// What can go wrong with an upstream.
+/// The errors of upstreams that a script can cause.
 pub(crate) const UPSTREAM_ERRORS: [UpstreamError; 15] = [
     UpstreamError::DnsTimeout,
     UpstreamError::DnsError,
@@ -169,7 +181,7 @@ pub(crate) const UPSTREAM_ERRORS: [UpstreamError; 15] = [
 ];
 
 static ERRORS: [(&str, &str); UPSTREAM_ERRORS.len()] = {
-    let mut words = [("", "as in RFC 9209, section 2.3"); UPSTREAM_ERRORS.len()];
+    let mut words = [("", "defined in RFC 9209, section 2.3"); UPSTREAM_ERRORS.len()];
     let mut at = 0;
     while at < words.len() {
         words[at].0 = UPSTREAM_ERRORS[at].proxy_status();
@@ -191,10 +203,11 @@ pub(crate) static CONTENT: Object = Object {
     name: "test-content",
     doc: "The content of a message: one of `text`, `json` and `size`.",
     keys: &[
-        Key::optional("text", "A text.", Shape::Text),
-        Key::optional("json", "A value that is sent as JSON, with its media type.", Shape::Anything),
-        Key::optional("size", "So much of anything.", Shape::Quantity(Quantity::Size)).examples(&["\"2MiB\""]),
-        Key::optional("declared", "Whether its length is sent with it.", Shape::Boolean).default("true"),
+        Key::optional("text", "The content as a string.", Shape::Text),
+        Key::optional("json", "A value that is sent as JSON, with the media type `application/json`.", Shape::Anything),
+        Key::optional("size", "Generated content of this size.", Shape::Quantity(Quantity::Size))
+            .examples(&["\"2MiB\""]),
+        Key::optional("declared", "Whether `Content-Length` is sent.", Shape::Boolean).default("true"),
     ],
     rules: &[Rule::OneOf(&["text", "json", "size"])],
     ..Object::PLAIN
@@ -203,12 +216,16 @@ pub(crate) static CONTENT: Object = Object {
 /// A case.
 pub(crate) static CASE: Object = Object {
     name: "test-case",
-    doc: "Steps that are done in order, beginning with empty stores at the file's clock.",
+    doc: "A sequence of steps, beginning with empty stores at the time of `clock`.",
     keys: &[
-        Key::required("name", "What it is called in reports.", Shape::Text),
-        Key::optional("upstreams", "What upstreams answer in this case, by name.", Shape::Named(&SCRIPTS))
-            .absent("what the file says"),
-        Key::required("steps", "What is done.", Shape::List(&STEPS)),
+        Key::required("name", "The name in reports.", Shape::Text),
+        Key::optional(
+            "upstreams",
+            "The scripted responses of upstreams in this case, by name.",
+            Shape::Named(&SCRIPTS),
+        )
+        .absent("the scripts of the file"),
+        Key::required("steps", "The steps, which run in this order.", Shape::List(&STEPS)),
     ],
     ..Object::PLAIN
 };
@@ -219,26 +236,36 @@ static STEPS: List =
 /// A step that sends requests.
 pub(crate) static REQUEST_STEP: Object = Object {
     name: "request-step",
-    doc: "A step that sends requests and looks at the answers. `${key.NAME}` stands for a key in its texts.",
+    doc: "A step that sends requests and checks the responses. `${key.NAME}` in its strings is replaced by a key.",
     keys: &[
-        Key::required("request", "Method and path, or method and URL.", Shape::Text)
+        Key::required("request", "The method and the path or URL.", Shape::Text)
             .examples(&["\"GET /pets?limit=5\"", "\"POST https://api.example.com/pets\""]),
-        Key::optional("host", "The host that is asked.", Shape::Text)
-            .absent("the URL's, or one the project answers on"),
+        Key::optional("host", "The host of the request.", Shape::Text)
+            .absent("the host of the URL, or one of the project's hosts"),
         Key::optional("headers", "Header fields of the request.", FIELD_LINES).absent("none"),
         Key::optional("body", "The content of the request.", CONTENT_SHAPE).absent("none"),
-        Key::optional("key", "The key that is sent, where the route's policy looks for one.", Shape::Ruled(&ID))
-            .absent("none"),
-        Key::optional("client", "Where the request comes from.", Shape::Object(&CLIENT)).absent("192.0.2.1, encrypted"),
-        Key::optional("from", "On which side of the gateway the client is.", Shape::Word(SIDES)).default("\"outside\""),
-        Key::optional("upstream", "What the upstream answers to this step.", ANSWER_OR_ANSWERS)
-            .absent("what case and file say"),
-        Key::optional("repeat", "How often it is sent.", Shape::Integer(1, 1_000_000)).default("1"),
-        Key::optional("expect", "What every answer is expected to be.", Shape::Object(&EXPECT)),
-        Key::optional("each", "The same, for steps that repeat.", Shape::Object(&EXPECT)),
-        Key::optional("first", "What the first answer is expected to be.", Shape::Object(&EXPECT)),
-        Key::optional("last", "What the last answer is expected to be.", Shape::Object(&EXPECT)),
-        Key::optional("count", "How many answers of each status are expected.", Shape::Named(&COUNTS))
+        Key::optional(
+            "key",
+            "The name of the key that is sent, in the place that the route's policy reads.",
+            Shape::Ruled(&ID),
+        )
+        .absent("none"),
+        Key::optional("client", "The client that sends the request.", Shape::Object(&CLIENT))
+            .absent("address 192.0.2.1 with HTTPS"),
+        Key::optional(
+            "from",
+            "Whether the client is internal or external; this selects the default host.",
+            Shape::Word(SIDES),
+        )
+        .default("\"outside\""),
+        Key::optional("upstream", "The responses of the upstream in this step.", ANSWER_OR_ANSWERS)
+            .absent("the scripts of the case and the file"),
+        Key::optional("repeat", "How many times the request is sent.", Shape::Integer(1, 1_000_000)).default("1"),
+        Key::optional("expect", "The expectation for every response.", Shape::Object(&EXPECT)),
+        Key::optional("each", "The same as `expect`, for steps with `repeat`.", Shape::Object(&EXPECT)),
+        Key::optional("first", "The expectation for the first response.", Shape::Object(&EXPECT)),
+        Key::optional("last", "The expectation for the last response.", Shape::Object(&EXPECT)),
+        Key::optional("count", "The expected number of responses by status code.", Shape::Named(&COUNTS))
             .examples(&["{\"200\": 1000, \"429\": 1}"]),
     ],
     examples: &["{\"request\": \"GET /pets\", \"key\": \"k1\", \"expect\": {\"status\": 200}}"],
@@ -246,13 +273,12 @@ pub(crate) static REQUEST_STEP: Object = Object {
     ..Object::PLAIN
 };
 
-const SIDES: &[(&str, &str)] =
-    &[("inside", "a host for callers inside is asked"), ("outside", "a host for everybody is asked")];
+const SIDES: &[(&str, &str)] = &[("inside", "an internal host is called"), ("outside", "a public host is called")];
 
 static COUNTS: Named = Named { names: &STATUS_NAME, of: Shape::Integer(0, u32::MAX as i64), max: usize::MAX };
 
 static STATUS_NAME: TextRule =
-    TextRule { name: "status", doc: "A status.", pattern: "^[1-9][0-9]{2}$", examples: &["200"] };
+    TextRule { name: "status", doc: "A status code.", pattern: "^[1-9][0-9]{2}$", examples: &["200"] };
 
 /// The client of a request.
 pub(crate) static CLIENT: Object = Object {
@@ -260,83 +286,88 @@ pub(crate) static CLIENT: Object = Object {
     doc: "Where a request comes from.",
     keys: &[
         Key::optional("address", "The client's IP address.", Shape::Text).default("\"192.0.2.1\""),
-        Key::optional("https", "Whether its connection is encrypted.", Shape::Boolean)
-            .absent("as the URL says, or `true`"),
+        Key::optional("https", "Whether the client uses HTTPS.", Shape::Boolean).absent("as in the URL, or `true`"),
     ],
     ..Object::PLAIN
 };
 
-/// A step that is no request.
+/// A step that is not a request.
 pub(crate) static OTHER_STEP: Object = Object {
     name: "step",
-    doc: "A step that moves the clock, purges, or takes a store away; it has one of the keys.",
+    doc: "A step that advances the clock, purges the cache, or makes stores unavailable or available. It has exactly one key.",
     keys: &[
-        Key::optional("advance", "So much time passes.", Shape::Quantity(Quantity::Duration)).examples(&["\"10s\""]),
-        Key::optional("at", "Time passes until this instant.", Shape::Ruled(&INSTANT)),
-        Key::optional("purge", "Stored responses are purged: `all`, or those of a URL.", Shape::Text)
+        Key::optional("advance", "Advances the clock by this duration.", Shape::Quantity(Quantity::Duration))
+            .examples(&["\"10s\""]),
+        Key::optional("at", "Advances the clock to this time.", Shape::Ruled(&INSTANT)),
+        Key::optional("purge", "Purges stored responses: `all`, or those of a URL.", Shape::Text)
             .examples(&["\"all\"", "\"/pets?page=1\""]),
-        Key::optional("fault", "These stores answer nothing from now on.", Shape::Object(&FAULT))
+        Key::optional("fault", "Makes stores unavailable, until `restore`.", Shape::Object(&FAULT))
             .examples(&["{\"counters\": \"down\"}"]),
-        Key::optional("restore", "These stores answer again.", RESTORED).examples(&["\"all\"", "[\"counters\"]"]),
+        Key::optional("restore", "Makes stores available again.", RESTORED).examples(&["\"all\"", "[\"counters\"]"]),
     ],
     rules: &[Rule::OneOf(&["advance", "at", "purge", "fault", "restore"])],
     ..Object::PLAIN
 };
 
 const PORT: Shape = Shape::Word(&[
-    ("records", "credentials, the configuration, purges"),
-    ("counters", "the counters of limits"),
-    ("cache", "stored responses"),
-    ("secrets", "secrets"),
+    ("records", "the store of credentials, configuration and purges"),
+    ("counters", "the counter store of limits"),
+    ("cache", "the response cache"),
+    ("secrets", "the store of secrets"),
     ("telemetry", "the receiver of telemetry"),
 ]);
 
-const RESTORED: Shape = Shape::AnyOf(&[PORT, Shape::List(&PORTS), Shape::Word(&[("all", "all of them")])]);
+const RESTORED: Shape = Shape::AnyOf(&[PORT, Shape::List(&PORTS), Shape::Word(&[("all", "all stores")])]);
 static PORTS: List = List::of(PORT);
 
-const DOWN: Shape = Shape::Word(&[("down", "it answers nothing")]);
+const DOWN: Shape = Shape::Word(&[("down", "the store is unavailable")]);
 
-/// The stores that are taken away.
+/// The stores that become unavailable.
 pub(crate) static FAULT: Object = Object {
     name: "test-fault",
-    doc: "Stores that answer nothing.",
+    doc: "Stores that become unavailable.",
     keys: &[
-        Key::optional("records", "Credentials, the configuration, purges.", DOWN),
-        Key::optional("counters", "The counters of limits.", DOWN),
-        Key::optional("cache", "Stored responses.", DOWN),
-        Key::optional("secrets", "Secrets.", DOWN),
+        Key::optional("records", "The store of credentials, configuration and purges.", DOWN),
+        Key::optional("counters", "The counter store of limits.", DOWN),
+        Key::optional("cache", "The response cache.", DOWN),
+        Key::optional("secrets", "The store of secrets.", DOWN),
         Key::optional("telemetry", "The receiver of telemetry.", DOWN),
     ],
     ..Object::PLAIN
 };
 
-/// What is expected of an answer.
+/// The expectation for a response.
 pub(crate) static EXPECT: Object = Object {
     name: "expectation",
-    doc: "What is expected of an answer; what is not said may be anything.",
+    doc: "The expectation for a response. Properties that are not set are not checked.",
     keys: &[
-        Key::optional("status", "The status, a class of them, or a list.", STATUS_EXPECT).examples(&[
-            "200",
-            "\"2xx\"",
-            "[200, 304]",
-        ]),
+        Key::optional("status", "The status code, a class such as `2xx`, or a list of these.", STATUS_EXPECT)
+            .examples(&["200", "\"2xx\"", "[200, 304]"]),
         Key::optional("headers", "Header fields of the response.", FIELD_EXPECTS),
         Key::optional("body", "The content of the response.", BODY_SHAPE),
-        Key::optional("problem", "The type of the problem; `none`: it is no problem.", Shape::Word(&PROBLEMS)),
-        Key::optional("policy", "The policy that refused; `none`: no policy did.", Shape::Text),
-        Key::optional("route", "The id of the route that was taken; `none`: none was.", Shape::Text),
-        Key::optional("operation", "The same.", Shape::Text),
+        Key::optional(
+            "problem",
+            "The problem type of the response; `none`: the response is not a problem.",
+            Shape::Word(&PROBLEMS),
+        ),
+        Key::optional("policy", "The policy that refused the request; `none`: no policy refused it.", Shape::Text),
+        Key::optional("route", "The id of the route that matched; `none`: no route matched.", Shape::Text),
+        Key::optional("operation", "The same as `route`.", Shape::Text),
         Key::optional("phase", "The phase that ended the exchange.", Shape::Word(PHASES)),
-        Key::optional("consumer", "Who was recognised; `none`: nobody was.", Shape::Text),
-        Key::optional("upstream", "What the upstream received.", Shape::Object(&UPSTREAM_EXPECT)),
-        Key::optional("cache", "What the cache did.", Shape::Word(CACHE)),
+        Key::optional("consumer", "The authenticated consumer; `none`: no consumer was authenticated.", Shape::Text),
+        Key::optional("upstream", "The request that the upstream received.", Shape::Object(&UPSTREAM_EXPECT)),
+        Key::optional("cache", "The result of the cache look-up.", Shape::Word(CACHE)),
         Key::optional("stored", "Whether the response was stored.", Shape::Boolean),
-        Key::optional("quota", "What the client was told of its limits.", Shape::Named(&QUOTAS))
+        Key::optional("quota", "The limits in the RateLimit fields of the response, by policy.", Shape::Named(&QUOTAS))
             .examples(&["{\"burst\": {\"remaining\": 3}}"]),
-        Key::optional("retry-after", "How long the client is told to wait.", Shape::Quantity(Quantity::Duration)),
+        Key::optional(
+            "retry-after",
+            "The duration in the `Retry-After` field of the response.",
+            Shape::Quantity(Quantity::Duration),
+        ),
         Key::optional(
             "duration",
-            "How long the exchange took, on the test's clock.",
+            "The duration of the exchange on the virtual clock.",
             Shape::Quantity(Quantity::Duration),
         ),
     ],
@@ -351,7 +382,7 @@ static STATUSES: List = List { min: 1, ..List::of(Shape::AnyOf(&[STATUS, STATUS_
 
 static STATUS_TEXT: TextRule = TextRule {
     name: "status-class",
-    doc: "A status, or a class of them.",
+    doc: "A status code, or a class of status codes.",
     pattern: "^([1-5]xx|[1-9][0-9]{2})$",
     examples: &["2xx"],
 };
@@ -363,39 +394,40 @@ static EXPECTED_FIELDS: Named = Named {
     max: usize::MAX,
 };
 
-/// What is expected of a text.
+/// The expectation for a text.
 pub(crate) static TEXT_EXPECT: Object = Object {
     name: "text-expectation",
-    doc: "What is expected of a text: all that is said.",
+    doc: "The expectation for a text; all keys that are set must apply.",
     keys: TEXT_KEYS,
     ..Object::PLAIN
 };
 
 const TEXT_KEYS: &[Key] = &[
-    Key::optional("is", "It is this.", Shape::AnyOf(&[Shape::Text, ANY_INTEGER])),
-    Key::optional("contains", "It has this in it.", Shape::AnyOf(&[Shape::Text, ANY_INTEGER])),
-    Key::optional("matching", "A part of it fits this regular expression.", Shape::Text).examples(&["\"^W/\""]),
-    Key::optional("present", "Whether it is there.", Shape::Boolean),
-    Key::optional("absent", "Whether it is not there.", Shape::Boolean),
+    Key::optional("is", "The text equals this.", Shape::AnyOf(&[Shape::Text, ANY_INTEGER])),
+    Key::optional("contains", "The text contains this.", Shape::AnyOf(&[Shape::Text, ANY_INTEGER])),
+    Key::optional("matching", "A part of the text matches this regular expression.", Shape::Text)
+        .examples(&["\"^W/\""]),
+    Key::optional("present", "Whether the text is present.", Shape::Boolean),
+    Key::optional("absent", "Whether the text is absent.", Shape::Boolean),
 ];
 
 const BODY_SHAPE: Shape = Shape::AnyOf(&[Shape::Text, Shape::Object(&BODY_EXPECT)]);
 
-/// What is expected of content.
+/// The expectation for content.
 pub(crate) static BODY_EXPECT: Object = Object {
     name: "content-expectation",
-    doc: "What is expected of content.",
+    doc: "The expectation for content; all keys that are set must apply.",
     keys: &[
-        Key::optional("json", "It is this JSON, whatever its layout.", Shape::Anything),
-        Key::optional("json-has", "It is JSON with these members, and perhaps others.", Shape::Anything),
-        Key::optional("empty", "Whether there is none.", Shape::Boolean),
+        Key::optional("json", "The content is JSON with this value.", Shape::Anything),
+        Key::optional("json-has", "The content is JSON with at least these members.", Shape::Anything),
+        Key::optional("empty", "Whether the content is empty.", Shape::Boolean),
     ],
     shared: &[TEXT_KEYS],
     ..Object::PLAIN
 };
 
 static PROBLEMS: [(&str, &str); ProblemKind::ALL.len() + 1] = {
-    let mut words = [("none", "it is no problem"); ProblemKind::ALL.len() + 1];
+    let mut words = [("none", "the response is not a problem"); ProblemKind::ALL.len() + 1];
     let mut at = 0;
     while at < ProblemKind::ALL.len() {
         words[at] = (ProblemKind::ALL[at].slug(), ProblemKind::ALL[at].title());
@@ -405,53 +437,58 @@ static PROBLEMS: [(&str, &str); ProblemKind::ALL.len() + 1] = {
 };
 
 const PHASES: &[(&str, &str)] = &[
-    ("receive", "the request could not be understood"),
-    ("route", "no route takes it"),
-    ("guard", "it is too large"),
-    ("authenticate", "its sender is not known"),
-    ("authorize", "its sender may not"),
-    ("limit", "its sender has exhausted a limit"),
-    ("look-up", "it was answered from store"),
-    ("forward", "the upstream answered or failed"),
+    ("receive", "the request was malformed"),
+    ("route", "no route matches"),
+    ("guard", "the request is too large, or a guard refused it"),
+    ("authenticate", "the credential was missing or not valid"),
+    ("authorize", "the credential lacks a scope"),
+    ("limit", "a limit was exceeded"),
+    ("look-up", "the response came from the cache"),
+    ("forward", "the upstream sent the response, or failed"),
     ("store", "the response was being stored"),
     ("respond", "the response was being sent"),
 ];
 
 const CACHE: &[(&str, &str)] = &[
-    ("hit", "it answered from store"),
-    ("miss", "nothing usable was stored"),
-    ("stale", "what was stored was stale, and a new response came"),
-    ("revalidated", "what was stored was stale, and the upstream confirmed it"),
-    ("bypass", "the request or a store kept it out"),
-    ("request", "the client asked for a new response"),
-    ("method", "the method is never answered from store"),
-    ("none", "the route has none, or the request did not come to it"),
+    ("hit", "the response came from the cache"),
+    ("miss", "no stored response could be used"),
+    ("stale", "the stored response was stale, and the upstream sent a new one"),
+    ("revalidated", "the stored response was stale, and the upstream confirmed it with 304"),
+    ("bypass", "the cache was bypassed because of the request, or because it was unavailable"),
+    ("request", "the client requested a new response"),
+    ("method", "responses to this method are never served from the cache"),
+    ("none", "the route has no cache, or the request ended before the look-up"),
 ];
 
 static QUOTAS: Named = Named { names: &NAME, of: Shape::Object(&QUOTA_EXPECT), max: usize::MAX };
 
-/// What is expected to be told of a limit.
+/// The expectation for the RateLimit fields of a limit.
 pub(crate) static QUOTA_EXPECT: Object = Object {
     name: "quota-expectation",
-    doc: "What the client is told of a limit, by the RateLimit fields.",
+    doc: "The expectation for a limit in the RateLimit fields of the response.",
     keys: &[
-        Key::optional("remaining", "How much is left.", Shape::Integer(0, u32::MAX as i64)),
-        Key::optional("limit", "How much there is at most.", Shape::Integer(0, u32::MAX as i64)),
-        Key::optional("reset", "When it is whole again, in whole seconds.", Shape::Quantity(Quantity::Duration)),
+        Key::optional("remaining", "The remaining quota.", Shape::Integer(0, u32::MAX as i64)),
+        Key::optional("limit", "The maximum of the quota.", Shape::Integer(0, u32::MAX as i64)),
+        Key::optional(
+            "reset",
+            "The time until the quota is complete again, in whole seconds.",
+            Shape::Quantity(Quantity::Duration),
+        ),
     ],
     ..Object::PLAIN
 };
 
-/// What an upstream is expected to have received.
+/// The expectation for the request that an upstream received.
 pub(crate) static UPSTREAM_EXPECT: Object = Object {
     name: "upstream-expectation",
-    doc: "What the upstream received; where it was called more than once, by the last call.",
+    doc: "The expectation for the request that the upstream received. If it received several, the last one is checked.",
     keys: &[
-        Key::optional("called", "Whether, or how often, it was called.", CALLED).examples(&["false", "1"]),
-        Key::optional("name", "Which upstream was called.", Shape::Ruled(&NAME)),
+        Key::optional("called", "Whether the upstream was called, or the number of calls.", CALLED)
+            .examples(&["false", "1"]),
+        Key::optional("name", "The name of the upstream that was called.", Shape::Ruled(&NAME)),
         Key::optional("method", "The method.", Shape::Ruled(&METHOD)),
         Key::optional("path", "The path.", Shape::Text),
-        Key::optional("query", "The query; `none`: there was none.", Shape::Text),
+        Key::optional("query", "The query; `none`: the request had no query.", Shape::Text),
         Key::optional("headers", "Header fields of the request.", FIELD_EXPECTS),
         Key::optional("body", "The content of the request.", BODY_SHAPE),
     ],
@@ -463,17 +500,17 @@ const CALLED: Shape = Shape::AnyOf(&[Shape::Boolean, Shape::Integer(0, 1000)]);
 /// An invariant.
 pub(crate) static INVARIANT: Object = Object {
     name: "invariant",
-    doc: "A rule that the routes keep, proved or refuted by a request that breaks it.",
+    doc: "A rule for routes. It is proved, or a request that violates it is reported.",
     keys: &[
-        Key::optional("name", "What it is called in reports.", Shape::Text).absent("what it says"),
-        Key::optional("routes", "Which routes it is about.", SELECTION).default("\"all\""),
-        Key::optional("have", "What each of them has.", Shape::List(&REQUIREMENTS))
+        Key::optional("name", "The name in reports.", Shape::Text).absent("a description of the rule"),
+        Key::optional("routes", "The routes to which the rule applies.", SELECTION).default("\"all\""),
+        Key::optional("have", "What each of these routes must have.", Shape::List(&REQUIREMENTS))
             .absent("nothing")
             .examples(&["[\"authn\", \"limit\"]"]),
-        Key::optional("not", "What none of them has.", Shape::List(&REQUIREMENTS)).absent("nothing"),
+        Key::optional("not", "What none of these routes may have.", Shape::List(&REQUIREMENTS)).absent("nothing"),
         Key::optional(
             "may-be-empty",
-            "Whether it holds where it is about no route; else that is a failure, as nothing was proved.",
+            "Whether the rule passes if it applies to no route. Otherwise that is a failure, because nothing was proved.",
             Shape::Boolean,
         )
         .default("false"),
@@ -488,43 +525,48 @@ const SELECTION: Shape = Shape::AnyOf(&[Shape::Object(&ROUTE_SELECTION), Shape::
 static REQUIREMENTS: List = List::of(Shape::AnyOf(&[Shape::Word(WORDS), Shape::Object(&REQUIREMENT)]));
 
 const WORDS: &[(&str, &str)] = &[
-    ("authn", "callers are authenticated"),
-    ("scopes", "callers need a scope"),
-    ("guard", "requests are checked before callers are authenticated"),
-    ("limit", "requests are counted, in `guard` or in `limit`"),
-    ("cache", "responses are stored"),
+    ("authn", "a policy authenticates callers"),
+    ("scopes", "the credential must have a scope"),
+    ("guard", "a policy checks requests before callers are authenticated"),
+    ("limit", "a policy in `guard` or `limit` limits requests"),
+    ("cache", "responses are cached"),
     ("timeout", "the exchange with the upstream has a time limit"),
-    ("internal", "it is for callers inside only"),
+    ("internal", "the route is only for internal callers"),
 ];
 
-/// A requirement that has a name or a number.
+/// A requirement with a name or a number.
 pub(crate) static REQUIREMENT: Object = Object {
     name: "requirement",
-    doc: "A policy that a route names, or a bound that it keeps.",
+    doc: "A policy of the route, or a maximum of one of its settings.",
     keys: &[
-        Key::optional("policy", "The name of a policy that holds for it.", Shape::Ruled(&NAME)).absent("any"),
-        Key::optional("timeout-at-most", "The longest time limit.", Shape::Quantity(Quantity::Time)).absent("any"),
-        Key::optional("body-limit-at-most", "The largest limit of content.", Shape::Quantity(Quantity::Size))
+        Key::optional("policy", "The name of a policy that applies to the route.", Shape::Ruled(&NAME)).absent("any"),
+        Key::optional("timeout-at-most", "The maximum of the route's time limit.", Shape::Quantity(Quantity::Time))
             .absent("any"),
+        Key::optional(
+            "body-limit-at-most",
+            "The maximum of the route's `body-limit`.",
+            Shape::Quantity(Quantity::Size),
+        )
+        .absent("any"),
     ],
     rules: &[Rule::OneOf(&["policy", "timeout-at-most", "body-limit-at-most"])],
     examples: &["{\"policy\": \"partner-keys\"}", "{\"timeout-at-most\": \"10s\"}"],
     ..Object::PLAIN
 };
 
-/// Which routes an invariant is about.
+/// The selection of routes of an invariant.
 pub(crate) static ROUTE_SELECTION: Object = Object {
     name: "route-selection",
-    doc: "Routes to which all that is said applies.",
+    doc: "Selects the routes that meet all conditions.",
     keys: &[
-        Key::optional("method", "They take one of these methods.", METHODS).absent("any"),
-        Key::optional("host", "They answer on this host, or on hosts of this pattern.", Shape::Text).absent("any"),
-        Key::optional("path", "They take this path; `*` stands for any text.", Shape::Text).absent("any"),
-        Key::optional("api", "They belong to this API.", Shape::Ruled(&NAME)).absent("any"),
-        Key::optional("tag", "Their operation has this tag.", Shape::Text).absent("any"),
-        Key::optional("id", "The route of this id.", Shape::Ruled(&ID)).absent("any"),
-        Key::optional("upstream", "They forward to this upstream.", Shape::Ruled(&NAME)).absent("any"),
-        Key::optional("internal", "Whether they are for callers inside only.", Shape::Boolean).absent("either"),
+        Key::optional("method", "Routes that accept one of these methods.", METHODS).absent("any"),
+        Key::optional("host", "Routes on this host, or on hosts that match this pattern.", Shape::Text).absent("any"),
+        Key::optional("path", "Routes with this path; `*` matches any text.", Shape::Text).absent("any"),
+        Key::optional("api", "Routes of this API.", Shape::Ruled(&NAME)).absent("any"),
+        Key::optional("tag", "Routes of operations with this tag.", Shape::Text).absent("any"),
+        Key::optional("id", "The route with this id.", Shape::Ruled(&ID)).absent("any"),
+        Key::optional("upstream", "Routes that forward to this upstream.", Shape::Ruled(&NAME)).absent("any"),
+        Key::optional("internal", "Whether the routes are only for internal callers.", Shape::Boolean).absent("any"),
     ],
     ..Object::PLAIN
 };

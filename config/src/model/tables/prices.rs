@@ -7,11 +7,11 @@ use crate::schema::{Key, Named, Object, Quantity, Shape};
 /// The root of `prices.yaml`.
 pub(crate) static PRICES: Object = Object {
     name: "prices",
-    doc: "What platforms charge, for `tollgate cost`.",
+    doc: "The prices of platforms, for `tollgate cost`.",
     keys: &[
         Key::required("currency", "The currency of all prices.", Shape::Ruled(&CURRENCY)).examples(&["\"USD\""]),
-        Key::required("as-of", "The day from which the prices are.", Shape::Text).examples(&["\"2026-11-23\""]),
-        Key::required("targets", "Prices by platform.", Shape::Named(&TARGETS)),
+        Key::required("as-of", "The date of the prices.", Shape::Text).examples(&["\"2026-11-23\""]),
+        Key::required("targets", "The prices by platform.", Shape::Named(&TARGETS)),
     ],
     shared: &[FILE],
     ..Object::PLAIN
@@ -22,20 +22,20 @@ static TARGETS: Named = Named { names: &TARGET, of: Shape::Object(&TARGET_PRICES
 /// Prices of one platform.
 pub(crate) static TARGET_PRICES: Object = Object {
     name: "target-prices",
-    doc: "What one platform charges for a million of each, up to six decimals; and what is assumed of a request.",
+    doc: "The prices of one platform for a million of each unit, with at most six decimals, and the assumptions about a request.",
     keys: &[
-        Key::optional("source", "Where the prices are from.", Shape::Text),
-        Key::optional("cpu", "The time of a processor that a request takes.", Shape::Quantity(Quantity::Duration))
-            .default("\"1ms\""),
-        Key::optional("response", "The content of a response.", Shape::Quantity(Quantity::Size)).default("\"10KiB\""),
+        Key::optional("source", "The source of the prices.", Shape::Text),
+        Key::optional("cpu", "The CPU time of a request.", Shape::Quantity(Quantity::Duration)).default("\"1ms\""),
+        Key::optional("response", "The size of a response's content.", Shape::Quantity(Quantity::Size))
+            .default("\"10KiB\""),
         Key::optional("requests", "Requests.", PRICE).default("0"),
-        Key::optional("cpu-ms", "Milliseconds of a processor.", PRICE).default("0"),
+        Key::optional("cpu-ms", "Milliseconds of CPU time.", PRICE).default("0"),
         Key::optional("record-reads", "Records read.", PRICE).default("0"),
         Key::optional("counter-calls", "Calls of counters.", PRICE).default("0"),
-        Key::optional("cache-calls", "Looks into the response cache, and stores.", PRICE).default("0"),
+        Key::optional("cache-calls", "Look-ups and stores in the response cache.", PRICE).default("0"),
         Key::optional("upstream-requests", "Requests to upstreams.", PRICE).default("0"),
         Key::optional("exports", "Batches of telemetry.", PRICE).default("0"),
-        Key::optional("egress-gib", "What goes to clients; the price of one GiB, not of a million.", PRICE)
+        Key::optional("egress-gib", "Content sent to clients; the price is for one GiB, not for a million.", PRICE)
             .default("0"),
     ],
     ..Object::PLAIN

@@ -12,25 +12,29 @@ use crate::schema::{Key, List, Named, Object, Quantity, Shape, Tagged};
 /// The root of `tollgate.yaml`.
 pub(crate) static PROJECT: Object = Object {
     name: "project",
-    doc: "A gateway: what it offers, whom it calls and how it guards that.",
+    doc: "A gateway with its APIs, upstreams and policies.",
     keys: &[
-        Key::required("gateway", "What holds for the gateway as a whole.", Shape::Object(&GATEWAY)),
-        Key::optional("telemetry", "What the gateway tells about its exchanges.", Shape::Object(&TELEMETRY)),
-        Key::optional("upstreams", "The servers that the gateway calls, by name.", Shape::Named(&UPSTREAMS))
-            .absent("none"),
-        Key::optional("policies", "The policies that levels name, by name.", Shape::Named(&POLICIES)).absent("none"),
+        Key::required("gateway", "The settings of the whole gateway.", Shape::Object(&GATEWAY)),
+        Key::optional("telemetry", "Logs, metrics and traces of the gateway.", Shape::Object(&TELEMETRY)),
+        Key::optional(
+            "upstreams",
+            "The servers to which the gateway forwards requests, by name.",
+            Shape::Named(&UPSTREAMS),
+        )
+        .absent("none"),
+        Key::optional("policies", "The policies, by name.", Shape::Named(&POLICIES)).absent("none"),
         Key::optional(
             "plans",
-            "What consumers of a plan have in place of policies' own numbers.",
+            "Plans, by name: numbers that replace those of policies for certain consumers.",
             Shape::Named(&PLANS),
         )
         .absent("none"),
-        Key::optional("apis", "The APIs that the gateway offers, by name.", Shape::Named(&APIS)).absent("none"),
-        Key::optional("values", "What may differ from one environment to another, by name.", Shape::Named(&VALUES))
-            .absent("nothing may"),
+        Key::optional("apis", "The APIs, by name.", Shape::Named(&APIS)).absent("none"),
+        Key::optional("values", "The values that may differ between environments, by name.", Shape::Named(&VALUES))
+            .absent("none"),
     ],
     shared: &[FILE],
-    // Declarations of values are read before there are values.
+    // The declarations of values are read before values can be used.
     without_values: &["values"],
     ..Object::PLAIN
 };
@@ -42,7 +46,7 @@ static APIS: Named = Named { names: &NAME, of: Shape::Object(&API), max: usize::
 /// The root of a file in `policies/`.
 pub(crate) static POLICIES_FILE: Object = Object {
     name: "policies-file",
-    doc: "Policies of the project in a file of their own, `policies/*.yaml`.",
+    doc: "Policies of the project in a separate file, `policies/*.yaml`.",
     keys: &[Key::required("policies", "The policies, by name.", Shape::Named(&POLICIES))],
     shared: &[FILE],
     ..Object::PLAIN
@@ -53,10 +57,10 @@ static PLANS: Named = Named { names: &NAME, of: Shape::Object(&PLAN), max: usize
 /// A plan.
 pub(crate) static PLAN: Object = Object {
     name: "plan",
-    doc: "What consumers of the plan have in place of policies' own numbers; a consumer's plan stands in its credential.",
+    doc: "Numbers that replace those of policies for the consumers of the plan. The plan of a consumer is stored in its credentials.",
     keys: &[Key::optional(
         "limits",
-        "Other numbers for rate limits, by the policy's name.",
+        "The numbers that replace those of rate limits, by the name of the policy.",
         Shape::Named(&PLAN_LIMITS),
     )
     .absent("the policies' own numbers")
@@ -69,13 +73,21 @@ static PLAN_LIMITS: Named = Named { names: &QUALIFIED_NAME, of: Shape::Object(&P
 /// A plan's numbers for one rate limit.
 pub(crate) static PLAN_LIMIT: Object = Object {
     name: "plan-limit",
-    doc: "Numbers in place of a rate limit's own; whose requests are counted together stays the policy's.",
+    doc: "The numbers that replace those of a rate limit. The other keys of the policy still apply.",
     keys: &[
-        Key::required("rate", "How many come back in a period.", Shape::Quantity(Quantity::Rate))
-            .examples(&["\"1000/s\""]),
-        Key::optional("burst", "The most at once after a rest.", Shape::Integer(1, u32::MAX as i64))
-            .absent("the count of `rate`")
-            .examples(&["2000"]),
+        Key::required(
+            "rate",
+            "The number of requests that become available again per period.",
+            Shape::Quantity(Quantity::Rate),
+        )
+        .examples(&["\"1000/s\""]),
+        Key::optional(
+            "burst",
+            "The maximum number of requests at once, after a time without requests.",
+            Shape::Integer(1, u32::MAX as i64),
+        )
+        .absent("the number in `rate`")
+        .examples(&["2000"]),
     ],
     ..Object::PLAIN
 };
@@ -83,7 +95,7 @@ pub(crate) static PLAN_LIMIT: Object = Object {
 /// The root of a file in `plans/`.
 pub(crate) static PLANS_FILE: Object = Object {
     name: "plans-file",
-    doc: "Plans of the project in a file of their own, `plans/*.yaml`.",
+    doc: "Plans of the project in a separate file, `plans/*.yaml`.",
     keys: &[Key::required("plans", "The plans, by name.", Shape::Named(&PLANS))],
     shared: &[FILE],
     ..Object::PLAIN
@@ -91,29 +103,29 @@ pub(crate) static PLANS_FILE: Object = Object {
 
 static VALUES: Named = Named { names: &NAME, of: Shape::Tagged(&VALUE), max: usize::MAX };
 
-/// A value as the project declares it; its `type` says what its default is.
+/// A value as the project declares it; `type` decides the type of the default.
 pub(crate) static VALUE: Tagged = Tagged { head: &VALUE_HEAD, tag: "type", variants: VALUE_TYPES };
 
 /// A value before its type is known.
 pub(crate) static VALUE_HEAD: Object = Object {
     name: "value",
-    doc: "What may differ from one environment to another. `${value.NAME}` stands for it, as a whole setting.",
-    keys: &[Key::required("type", "What it is.", Shape::Word(TYPES))],
+    doc: "A value that may differ between environments. `${value.NAME}` in place of a setting is replaced by it.",
+    keys: &[Key::required("type", "The type of the value.", Shape::Word(TYPES))],
     examples: &["{\"type\": \"url\", \"default\": \"http://localhost:9000\"}"],
     ..Object::PLAIN
 };
 
 const TYPES: &[(&str, &str)] = &[
-    ("text", "any text; it may hold `${secret.NAME}`"),
+    ("text", "any string; it may contain `${secret.NAME}`"),
     ("url", "the URL of an upstream"),
     ("host", "a host"),
     ("hosts", "a list of hosts"),
     ("duration", "a duration, such as `10s`"),
     ("size", "a size, such as `64KiB`"),
     ("rate", "a rate, such as `100/s`"),
-    ("integer", "a whole number"),
+    ("integer", "an integer"),
     ("boolean", "`true` or `false`"),
-    ("list", "a list of texts"),
+    ("list", "a list of strings"),
 ];
 
 /// The types of values, each with its table.
@@ -130,18 +142,22 @@ pub(crate) const VALUE_TYPES: &[(&str, &Object)] = &[
     ("list", &VALUE_LIST),
 ];
 
-const DESCRIPTION: Key = Key::optional("description", "What it is for.", Shape::Text);
+const DESCRIPTION: Key = Key::optional("description", "The purpose of the value.", Shape::Text);
 
 const fn default_of(shape: Shape) -> Key {
-    Key::optional("default", "What it is where no environment gives it.", shape)
-        .absent("every environment must give it")
+    Key::optional("default", "The value if the environment does not assign one.", shape)
+        .absent("every environment must assign a value")
 }
 
 static VALUE_TEXT: Object = Object {
     name: "text-value",
-    doc: "A value that is any text; it may hold `${secret.NAME}`.",
+    doc: "A value that is any string; it may contain `${secret.NAME}`.",
     keys: &[
-        Key::required("type", "What it is.", Shape::Word(&[("text", "any text; it may hold `${secret.NAME}`")])),
+        Key::required(
+            "type",
+            "The type of the value.",
+            Shape::Word(&[("text", "any string; it may contain `${secret.NAME}`")]),
+        ),
         default_of(Shape::Text).examples(&["\"some text\""]),
         DESCRIPTION,
     ],
@@ -152,7 +168,7 @@ static VALUE_URL: Object = Object {
     name: "url-value",
     doc: "A value that is the URL of an upstream.",
     keys: &[
-        Key::required("type", "What it is.", Shape::Word(&[("url", "the URL of an upstream")])),
+        Key::required("type", "The type of the value.", Shape::Word(&[("url", "the URL of an upstream")])),
         default_of(Shape::Ruled(&URL)).examples(&["\"http://localhost:9000\""]),
         DESCRIPTION,
     ],
@@ -163,7 +179,7 @@ static VALUE_HOST: Object = Object {
     name: "host-value",
     doc: "A value that is a host.",
     keys: &[
-        Key::required("type", "What it is.", Shape::Word(&[("host", "a host")])),
+        Key::required("type", "The type of the value.", Shape::Word(&[("host", "a host")])),
         default_of(Shape::Ruled(&HOST)).examples(&["\"api.example.com\""]),
         DESCRIPTION,
     ],
@@ -174,7 +190,7 @@ static VALUE_HOSTS: Object = Object {
     name: "hosts-value",
     doc: "A value that is a list of hosts.",
     keys: &[
-        Key::required("type", "What it is.", Shape::Word(&[("hosts", "a list of hosts")])),
+        Key::required("type", "The type of the value.", Shape::Word(&[("hosts", "a list of hosts")])),
         default_of(Shape::List(&HOSTS)).examples(&["[\"api.example.com\"]"]),
         DESCRIPTION,
     ],
@@ -185,7 +201,7 @@ static VALUE_DURATION: Object = Object {
     name: "duration-value",
     doc: "A value that is a duration, such as `10s`.",
     keys: &[
-        Key::required("type", "What it is.", Shape::Word(&[("duration", "a duration, such as `10s`")])),
+        Key::required("type", "The type of the value.", Shape::Word(&[("duration", "a duration, such as `10s`")])),
         default_of(Shape::Quantity(Quantity::Duration)).examples(&["\"10s\""]),
         DESCRIPTION,
     ],
@@ -196,7 +212,7 @@ static VALUE_SIZE: Object = Object {
     name: "size-value",
     doc: "A value that is a size, such as `64KiB`.",
     keys: &[
-        Key::required("type", "What it is.", Shape::Word(&[("size", "a size, such as `64KiB`")])),
+        Key::required("type", "The type of the value.", Shape::Word(&[("size", "a size, such as `64KiB`")])),
         default_of(Shape::Quantity(Quantity::Size)).examples(&["\"64KiB\""]),
         DESCRIPTION,
     ],
@@ -207,7 +223,7 @@ static VALUE_RATE: Object = Object {
     name: "rate-value",
     doc: "A value that is a rate, such as `100/s`.",
     keys: &[
-        Key::required("type", "What it is.", Shape::Word(&[("rate", "a rate, such as `100/s`")])),
+        Key::required("type", "The type of the value.", Shape::Word(&[("rate", "a rate, such as `100/s`")])),
         default_of(Shape::Quantity(Quantity::Rate)).examples(&["\"100/s\""]),
         DESCRIPTION,
     ],
@@ -216,9 +232,9 @@ static VALUE_RATE: Object = Object {
 
 static VALUE_INTEGER: Object = Object {
     name: "integer-value",
-    doc: "A value that is a whole number.",
+    doc: "A value that is an integer.",
     keys: &[
-        Key::required("type", "What it is.", Shape::Word(&[("integer", "a whole number")])),
+        Key::required("type", "The type of the value.", Shape::Word(&[("integer", "an integer")])),
         default_of(Shape::Integer(0, u32::MAX as i64)).examples(&["5"]),
         DESCRIPTION,
     ],
@@ -229,7 +245,7 @@ static VALUE_BOOLEAN: Object = Object {
     name: "boolean-value",
     doc: "A value that is `true` or `false`.",
     keys: &[
-        Key::required("type", "What it is.", Shape::Word(&[("boolean", "`true` or `false`")])),
+        Key::required("type", "The type of the value.", Shape::Word(&[("boolean", "`true` or `false`")])),
         default_of(Shape::Boolean).examples(&["true"]),
         DESCRIPTION,
     ],
@@ -238,9 +254,9 @@ static VALUE_BOOLEAN: Object = Object {
 
 static VALUE_LIST: Object = Object {
     name: "list-value",
-    doc: "A value that is a list of texts.",
+    doc: "A value that is a list of strings.",
     keys: &[
-        Key::required("type", "What it is.", Shape::Word(&[("list", "a list of texts")])),
+        Key::required("type", "The type of the value.", Shape::Word(&[("list", "a list of strings")])),
         default_of(Shape::List(&TEXTS)).examples(&["[\"a\", \"b\"]"]),
         DESCRIPTION,
     ],
@@ -252,7 +268,7 @@ static TEXTS: List = List::of(Shape::Text);
 /// The root of `env/NAME.yaml`.
 pub(crate) static ENVIRONMENT_FILE: Object = Object {
     name: "environment-file",
-    doc: "What an environment gives for the values that the project declares, `env/NAME.yaml`; chosen by `--env NAME`.",
+    doc: "The values of an environment, `env/NAME.yaml`; selected by `--env NAME`. The project must declare the values.",
     keys: &[Key::required("values", "The values, by name.", Shape::Named(&GIVEN))
         .examples(&["{\"pets-url\": \"https://pets.internal:8443\"}"])],
     shared: &[FILE],
@@ -264,34 +280,42 @@ static GIVEN: Named = Named { names: &NAME, of: Shape::Anything, max: usize::MAX
 /// `gateway:`.
 pub(crate) static GATEWAY: Object = Object {
     name: "gateway",
-    doc: "What holds for the gateway as a whole, and the highest of the three levels.",
+    doc: "The settings of the whole gateway; the highest of the three levels.",
     keys: &[
-        Key::required("name", "The gateway's name; all its records' keys begin with it.", Shape::Ruled(&GATEWAY_NAME))
-            .examples(&["\"acme\""]),
-        Key::optional("hosts", "The hosts it answers on.", Shape::List(&HOSTS))
+        Key::required(
+            "name",
+            "The name of the gateway, which is the prefix of the keys of all its records.",
+            Shape::Ruled(&GATEWAY_NAME),
+        )
+        .examples(&["\"acme\""]),
+        Key::optional("hosts", "The public hosts of the gateway.", Shape::List(&HOSTS))
             .default("[\"*\"]")
             .examples(&["[\"api.example.com\"]"]),
         Key::optional(
             "internal-hosts",
-            "The hosts that answer only callers inside; internal routes answer on no others.",
+            "The hosts for internal callers. Internal routes are served only on these hosts.",
             Shape::List(&HOSTS),
         )
         .absent("none")
         .examples(&["[\"ops.internal\"]"]),
-        Key::optional("connect-timeout", "The time for a connection to an upstream.", Shape::Quantity(Quantity::Time))
-            .default("\"5s\""),
+        Key::optional(
+            "connect-timeout",
+            "The time limit for connecting to an upstream.",
+            Shape::Quantity(Quantity::Time),
+        )
+        .default("\"5s\""),
         Key::optional(
             "trust-forwarded",
-            "Whether `Forwarded` and `X-Forwarded-*` that clients send are believed.",
+            "Whether `Forwarded` and `X-Forwarded-*` fields of requests are trusted.",
             Shape::Boolean,
         )
         .default("false"),
         Key::optional(
             "target",
-            "The platforms it is meant for. A configuration with which a request can pass their limits is refused.",
+            "The target platforms. A configuration with which a request can exceed their limits is refused.",
             Shape::AnyOf(&[Shape::Word(TARGETS), Shape::List(&TARGET_LIST)]),
         )
-        .absent("no platform's limits are looked at")
+        .absent("limits of platforms are not checked")
         .examples(&["\"workers-free\"", "[\"workers-paid\", \"native\"]"]),
     ],
     shared: &[LEVEL],
@@ -299,24 +323,25 @@ pub(crate) static GATEWAY: Object = Object {
 };
 
 const TARGETS: &[(&str, &str)] = &[
-    ("workers-free", "Cloudflare Workers, the free plan"),
-    ("workers-paid", "Cloudflare Workers, the paid plan with its default limits"),
+    ("workers-free", "Cloudflare Workers, free plan"),
+    ("workers-paid", "Cloudflare Workers, paid plan with its default limits"),
     ("spin", "Spin"),
-    ("native", "`tollgate serve`, which has no limits of its own"),
+    ("native", "`tollgate serve`, which has no platform limits"),
 ];
 
 static TARGET_LIST: List = List::of(Shape::Word(TARGETS));
 
-/// Hosts of the gateway or of an API.
+/// The hosts of the gateway or of an API.
 pub(super) static HOSTS: List = List::some_texts(Shape::Ruled(&HOST), HOSTS_MAX);
 
 /// `telemetry:`.
 pub(crate) static TELEMETRY: Object = Object {
     name: "telemetry",
-    doc: "What the gateway tells about its exchanges.",
+    doc: "Logs, metrics and traces of the gateway.",
     keys: &[
-        Key::optional("log", "Whether each exchange is one structured line.", Shape::Boolean).default("true"),
-        Key::optional("otlp", "Where logs, metrics and spans are sent.", Shape::Object(&OTLP)).absent("no export"),
+        Key::optional("log", "Whether one structured log line is written for each exchange.", Shape::Boolean)
+            .default("true"),
+        Key::optional("otlp", "Where logs, metrics and spans are exported.", Shape::Object(&OTLP)).absent("no export"),
     ],
     ..Object::PLAIN
 };
@@ -324,15 +349,19 @@ pub(crate) static TELEMETRY: Object = Object {
 /// `telemetry.otlp:`.
 pub(crate) static OTLP: Object = Object {
     name: "otlp",
-    doc: "Export by OTLP/HTTP.",
+    doc: "Export with OTLP/HTTP.",
     keys: &[
-        Key::required("endpoint", "The base URL of a receiver.", Shape::Ruled(&URL))
+        Key::required("endpoint", "The base URL of the receiver.", Shape::Ruled(&URL))
             .examples(&["\"https://otel.example.com\""]),
-        Key::optional("headers", "Header fields that are set on every export; secrets are allowed.", HEADERS)
-            .absent("none"),
+        Key::optional(
+            "headers",
+            "Header fields that are set on every export request; secret references are allowed.",
+            HEADERS,
+        )
+        .absent("none"),
         Key::optional(
             "interval",
-            "How long exchanges are gathered before they are sent.",
+            "How long telemetry is collected before it is sent.",
             Shape::Quantity(Quantity::Time),
         )
         .default("\"1s\""),

@@ -5,25 +5,25 @@ use crate::model::upstream::HEADERS_MAX;
 use crate::schema::texts::{FIELD, FIELD_VALUE, URL};
 use crate::schema::{Key, Named, Object, Quantity, Shape};
 
-/// An upstream, or its URL alone.
+/// An upstream as a mapping, or only its URL.
 pub(crate) const UPSTREAM_OR_URL: Shape = Shape::AnyOf(&[Shape::Ruled(&URL), Shape::Object(&UPSTREAM)]);
 
 /// An upstream as a mapping.
 pub(crate) static UPSTREAM: Object = Object {
     name: "upstream",
-    doc: "A server that the gateway calls.",
+    doc: "A server to which the gateway forwards requests.",
     keys: &[
-        Key::required("url", "Where it is; a path is put before forwarded paths.", Shape::Ruled(&URL))
+        Key::required("url", "The URL of the server; its path is the prefix of forwarded paths.", Shape::Ruled(&URL))
             .examples(&["\"https://pets.internal:8443\""]),
-        Key::optional("timeout", "The total time of an exchange, for routes whose API and route say nothing.", TIMEOUT)
+        Key::optional("timeout", "The time limit for an exchange, for routes that set it neither themselves nor in their API.", TIMEOUT)
             .absent("the gateway's")
             .examples(&["\"10s\""]),
-        Key::optional("connect-timeout", "The time for a connection.", Shape::Quantity(Quantity::Time))
+        Key::optional("connect-timeout", "The time limit for connecting.", Shape::Quantity(Quantity::Time))
             .absent("the gateway's")
             .examples(&["\"2s\""]),
         Key::optional(
             "headers",
-            "Header fields that are set on every request, in place of the client's; secrets are allowed.",
+            "Header fields that are set on every request and replace those of the client; secret references are allowed.",
             HEADERS,
         )
         .absent("none")

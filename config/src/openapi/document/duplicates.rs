@@ -1,4 +1,4 @@
-//! Duplicate keys: the first is kept, and a warning is reported.
+//! Removes duplicate keys: the first is kept, and a warning is reported.
 
 use std::collections::HashMap;
 
@@ -38,10 +38,10 @@ fn keep_first(entries: &mut Vec<Entry>, report: &mut Report) {
             return true;
         };
         report.push(
-            Diagnostic::warning(Code::DuplicateKey, key.span, format!("`{}` is given twice", key.value))
-                .why("readers of YAML and JSON disagree on which of the two counts; the first is taken")
-                .fix("keep one of them")
-                .related(*first, "first given here"),
+            Diagnostic::warning(Code::DuplicateKey, key.span, format!("duplicate key `{}`", key.value))
+                .why("parsers of YAML and JSON disagree on which of the two values applies; the first is used here")
+                .fix("remove one of them")
+                .related(*first, "first defined here"),
         );
         false
     });

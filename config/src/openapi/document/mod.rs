@@ -1,7 +1,8 @@
 //! Parses the text of an OpenAPI or Overlay document into a tree with positions.
 //!
-//! These documents were written for other tools. So this parser accepts what the parser of the authoring format
-//! refuses: tags, merge keys, words that were booleans in YAML 1.1. Only what cannot be parsed at all is an error.
+//! These documents were written for other tools. So this parser accepts several things that the parser of the
+//! configuration format refuses: tags, merge keys, words that were booleans in YAML 1.1. Only text that cannot be parsed
+//! is an error.
 
 mod duplicates;
 mod write;
@@ -18,7 +19,7 @@ pub(crate) const LIMITS: Limits = Limits { bytes: 64 << 20, depth: 256, nodes: 4
 
 /// Parses a text into a tree; `None` if it cannot be parsed, which is reported.
 ///
-/// `nodes` is the remaining number of values, over all files of one specification.
+/// `nodes` is the remaining number of values for all files of one specification.
 pub(super) fn read(
     file: FileId,
     name: &str,
@@ -47,10 +48,10 @@ fn read_tree(
     }
     let is_json = name.ends_with(".json");
     if is_json || text_start.trim_start().starts_with('{') {
-        let mut left = *nodes;
-        match json::read(file, text, limits, &mut left) {
+        let mut remaining = *nodes;
+        match json::read(file, text, limits, &mut remaining) {
             Ok(root) => {
-                *nodes = left;
+                *nodes = remaining;
                 return Some(root);
             }
             // A YAML file may also begin with a brace.
@@ -69,9 +70,9 @@ fn refuse(file: FileId, refusal: json::Refusal, limits: &Limits, report: &mut Re
         json::Refusal::Syntax { at, what } => {
             let end = Position { column: at.column.saturating_add(1), ..at };
             report.push(
-                Diagnostic::error(Code::Syntax, Span { file, start: at, end }, format!("this is not JSON: {what}"))
-                    .why("what follows in the file cannot be understood")
-                    .fix("check commas, quotes and brackets here and on the line above"),
+                Diagnostic::error(Code::Syntax, Span { file, start: at, end }, format!("invalid JSON: {what}"))
+                    .why("the rest of the file cannot be parsed")
+                    .fix("check the commas, quotes and brackets here and on the line above"),
             );
         }
         json::Refusal::TooLarge { at, what } => too_large(Span { file, start: at, end: at }, what, limits, report),
@@ -83,11 +84,11 @@ fn too_large(span: Span, what: &str, limits: &Limits, report: &mut Report) {
     report.push(
         Diagnostic::error(Code::TooLarge, span, what)
             .why(format!(
-                "a specification may have {} MiB a file, {nodes} values in all, {depth} levels and {} MiB repeated by \
-                 aliases",
+                "the maximum for a specification is {} MiB per file, {nodes} values in total, {depth} nested levels and {} MiB \
+                 repeated by aliases",
                 bytes >> 20,
                 alias_bytes >> 20
             ))
-            .fix("split the specification, and give each part an API of its own"),
+            .fix("split the specification into several, one for each API"),
     );
 }

@@ -14,7 +14,7 @@ fn write(out: &mut String, node: &Node) {
         Value::Null | Value::Refused => out.push_str("null"),
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Value::Integer(value) => out.push_str(&value.to_string()),
-        // JSON cannot represent values that are not numbers.
+        // JSON cannot represent NaN and infinity.
         Value::Float(value) => {
             out.push_str(&serde_json::Number::from_f64(*value).map_or("null".to_owned(), |n| n.to_string()));
         }

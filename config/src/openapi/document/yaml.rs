@@ -1,4 +1,4 @@
-//! YAML 1.2 as other tools write it: lenient if the meaning is clear, and with bounded work.
+//! Parses YAML 1.2 as other tools write it: leniently if the meaning is clear, and with bounded work.
 
 use std::collections::{HashMap, HashSet};
 
@@ -39,7 +39,7 @@ impl<'t> Reader<'t, '_> {
         if event == Event::StreamEnd {
             self.report.push(
                 Diagnostic::error(Code::EmptyFile, span, "the file is empty")
-                    .why("an OpenAPI document begins with its version")
+                    .why("an OpenAPI document must declare its version")
                     .fix("begin it with `openapi: 3.1.0`, or name another file"),
             );
             return Err(Stop);
@@ -52,7 +52,7 @@ impl<'t> Reader<'t, '_> {
             self.report.push(
                 Diagnostic::warning(Code::SeveralDocuments, span, "a second document begins here")
                     .why("only the first document of a file is read")
-                    .fix("move the second document to a file of its own"),
+                    .fix("move the second document to another file"),
             );
         }
         Ok(root)
@@ -81,7 +81,7 @@ impl<'t> Reader<'t, '_> {
             | Event::DocumentStart(_)
             | Event::DocumentEnd
             | Event::SequenceEnd
-            | Event::MappingEnd => self.syntax(span, "a value was expected here"),
+            | Event::MappingEnd => self.syntax(span, "expected a value"),
         }
     }
 
@@ -136,9 +136,9 @@ impl<'t> Reader<'t, '_> {
         };
         if key.is_none() {
             self.report.push(
-                Diagnostic::warning(Code::KeyNotText, span, "a key must be plain text")
-                    .why("lists and mappings as keys have no counterpart in JSON, so this one is left out")
-                    .fix("write the key as text"),
+                Diagnostic::warning(Code::KeyNotText, span, "a key must be a string")
+                    .why("JSON has no lists or mappings as keys, so this key is ignored")
+                    .fix("write the key as a string"),
             );
         }
         Ok(key.map(|key| Spanned::new(key, span)))
@@ -156,9 +156,9 @@ impl<'t> Reader<'t, '_> {
     fn repeat(&mut self, anchor: usize, span: Span, depth: usize) -> Result<Node, Stop> {
         let Some((_, measure)) = self.anchors.get(&anchor) else {
             self.report.push(
-                Diagnostic::error(Code::EndlessAlias, span, "this alias stands inside the value it repeats")
-                    .why("the value would have no end")
-                    .fix("repeat a value that is complete before the alias"),
+                Diagnostic::error(Code::EndlessAlias, span, "this alias is inside the value that it repeats")
+                    .why("the value would be infinite")
+                    .fix("use an anchor on a value that ends before this alias"),
             );
             return Err(Stop);
         };
@@ -192,11 +192,11 @@ impl<'t> Reader<'t, '_> {
 
     fn count(&mut self, nodes: usize, span: Span) -> Result<(), Stop> {
         match self.nodes.checked_sub(nodes) {
-            Some(left) => {
-                *self.nodes = left;
+            Some(remaining) => {
+                *self.nodes = remaining;
                 Ok(())
             }
-            None => self.too_large(span, "the specification holds too many values"),
+            None => self.too_large(span, "the specification contains too many values"),
         }
     }
 
@@ -210,15 +210,15 @@ impl<'t> Reader<'t, '_> {
                 let end = Position { column: start.column.saturating_add(1), ..start };
                 self.syntax(Span { file: self.file, start, end }, error.info())
             }
-            None => self.syntax(Span::beginning_of(self.file), "the file ends too early"),
+            None => self.syntax(Span::beginning_of(self.file), "unexpected end of file"),
         }
     }
 
     fn syntax<T>(&mut self, span: Span, what: &str) -> Result<T, Stop> {
         self.report.push(
-            Diagnostic::error(Code::Syntax, span, format!("this is not YAML: {what}"))
-                .why("what follows in the file cannot be understood")
-                .fix("check indentation, quotes and brackets here and on the line above"),
+            Diagnostic::error(Code::Syntax, span, format!("invalid YAML: {what}"))
+                .why("the rest of the file cannot be parsed")
+                .fix("check the indentation, quotes and brackets here and on the line above"),
         );
         Err(Stop)
     }
@@ -229,7 +229,7 @@ impl<'t> Reader<'t, '_> {
     }
 }
 
-/// Merges the value of `<<`: a mapping, or a list of mappings of which earlier ones take precedence.
+/// Merges the value of `<<`: a mapping, or a list of mappings in which the earlier ones have precedence.
 fn merge(value: Node, merged: &mut Vec<Entry>) {
     match value.value {
         Value::Map(entries) => add_missing(merged, entries),
@@ -260,6 +260,6 @@ fn position(marker: &Marker) -> Position {
     Position { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
 }
 
-/// The number of values that aliases may repeat: the limit for a project. Specifications are large because they contain
-/// much text; a few lines of aliases must not use as much.
+/// The maximum number of values that aliases may repeat, the same as for a file of a project. The limits for
+/// specifications are larger because those contain much text, but a few lines of aliases must not use all of that.
 const ALIAS_NODES_MAX: usize = 400_000;

@@ -1,4 +1,4 @@
-//! Overlays (OpenAPI Overlay Specification 1.0): changes to a document that do not change its file.
+//! Overlays (OpenAPI Overlay Specification 1.0): changes to a document without editing its file.
 
 mod target;
 
@@ -10,7 +10,7 @@ use super::reference::short;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Span;
 use crate::source::{Entry, Node, Value};
-use target::{Unfound, Way};
+use target::{SelectError, TreePath};
 
 /// Applies the actions of an overlay to a document, in their order.
 ///
@@ -20,26 +20,36 @@ pub(super) fn apply(overlay: &Node, target: &mut Node, work: &mut usize, report:
     match version {
         Some((version, _)) if is_version_1(version) => {}
         Some((_, span)) => {
-            bad(span, "this version of overlays is not known", "write `overlay: 1.0.0`", report);
+            bad(span, "the overlay version is not supported", "write `overlay: 1.0.0`", report);
             return;
         }
         None => {
-            bad(overlay.span, "this is not an overlay: it has no `overlay`", "begin it with `overlay: 1.0.0`", report);
+            bad(
+                overlay.span,
+                "the file is not an overlay: it has no key `overlay`",
+                "add `overlay: 1.0.0` if it is one",
+                report,
+            );
             return;
         }
     }
     for Entry { key, .. } in entries(overlay) {
         if !OVERLAY_KEYS.contains(&key.value.as_str()) && !key.value.starts_with("x-") {
-            let what = format!("an overlay has no key `{}`", short(&key.value));
-            bad(key.span, &what, "an overlay has `overlay`, `info`, `extends` and `actions`", report);
+            let what = format!("unknown key `{}` in an overlay", short(&key.value));
+            bad(
+                key.span,
+                &what,
+                "remove it; the keys of an overlay are `overlay`, `info`, `extends` and `actions`",
+                report,
+            );
         }
     }
     let Some(Node { value: Value::List(actions), .. }) = get(overlay, "actions") else {
-        bad(overlay.span, "the overlay has no list of actions", "add `actions:` with a list", report);
+        bad(overlay.span, "the overlay has no list `actions`", "add `actions:` with a list of actions", report);
         return;
     };
     if actions.is_empty() {
-        bad(overlay.span, "the overlay has no actions", "add an action, or remove the overlay", report);
+        bad(overlay.span, "the list `actions` is empty", "add an action, or remove the overlay", report);
     }
     for action in actions {
         if apply_action(action, target, work, report).is_none() {
@@ -48,29 +58,34 @@ pub(super) fn apply(overlay: &Node, target: &mut Node, work: &mut usize, report:
     }
 }
 
-/// `None` when nothing more may be done.
+/// Applies one action; `None` if no further action may be applied.
 fn apply_action(action: &Node, document: &mut Node, work: &mut usize, report: &mut Report) -> Option<()> {
     for Entry { key, .. } in entries(action) {
         if !ACTION_KEYS.contains(&key.value.as_str()) && !key.value.starts_with("x-") {
-            let what = format!("an action has no key `{}`", short(&key.value));
-            bad(key.span, &what, "an action has `target`, `description`, `update` and `remove`", report);
+            let what = format!("unknown key `{}` in an action", short(&key.value));
+            bad(
+                key.span,
+                &what,
+                "remove it; the keys of an action are `target`, `description`, `update` and `remove`",
+                report,
+            );
         }
     }
     let Some((target, span)) = get(action, "target").and_then(|node| Some((text(node)?, node.span))) else {
-        bad(action.span, "the action has no `target`", "write a JSONPath expression: `target: $.info`", report);
+        bad(action.span, "the action has no `target`", "add a JSONPath expression, such as `target: $.info`", report);
         return Some(());
     };
     let removes = match get(action, "remove") {
         Some(Node { value: Value::Bool(remove), .. }) => *remove,
         None => false,
         Some(node) => {
-            bad(node.span, "`remove` is neither true nor false", "write `remove: true`", report);
+            bad(node.span, "`remove` must be `true` or `false`", "write `remove: true`", report);
             return Some(());
         }
     };
     let update = get(action, "update");
     if !removes && update.is_none() {
-        bad(action.span, "the action does nothing", "add `update:` or `remove: true`", report);
+        bad(action.span, "the action has neither `update` nor `remove: true`", "add one of them", report);
         return Some(());
     }
     let places = select(target, span, document, work, report)?;
@@ -82,44 +97,54 @@ fn apply_action(action: &Node, document: &mut Node, work: &mut usize, report: &m
         let node = find_mut(document, place)?;
         let update = update?;
         let size = update.measure();
-        let left = work.checked_sub(size.nodes).filter(|_| place.len() + size.depth < LIMITS.depth);
-        let Some(left) = left else {
-            bad(span, "the overlay makes the document too large or too deep", "write less into it", report);
+        let remaining = work.checked_sub(size.nodes).filter(|_| place.len() + size.depth < LIMITS.depth);
+        let Some(remaining) = remaining else {
+            bad(
+                span,
+                "the overlay makes the document too large or too deeply nested",
+                "reduce the content of the updates",
+                report,
+            );
             return None;
         };
-        *work = left;
+        *work = remaining;
         merge(node, update, span, report);
     }
     Some(())
 }
 
-/// The places of a target; `None` when nothing more may be done.
-fn select(target: &str, span: Span, document: &Node, work: &mut usize, report: &mut Report) -> Option<Vec<Way>> {
+/// The places of a target; `None` if no further action may be applied.
+fn select(target: &str, span: Span, document: &Node, work: &mut usize, report: &mut Report) -> Option<Vec<TreePath>> {
     match target::places(target, document, work) {
         Ok(places) if places.is_empty() => {
             report.push(
                 Diagnostic::warning(Code::OverlayTarget, span, format!("`{}` matches nothing", short(target)))
-                    .why("the action does nothing")
+                    .why("the action has no effect")
                     .fix("correct the expression, or remove the action"),
             );
             Some(places)
         }
         Ok(places) => Some(places),
-        Err(Unfound::Syntax(reason)) => {
+        Err(SelectError::Syntax(reason)) => {
             let what = format!("`{}` is not a JSONPath expression: {reason}", short(target));
-            bad(span, &what, "write it as in RFC 9535: `$.paths['/pets'].get`", report);
+            bad(span, &what, "write an expression of RFC 9535, such as `$.paths['/pets'].get`", report);
             Some(Vec::new())
         }
-        Err(Unfound::TooMuch) => {
-            let what = format!("`{}` asks for more than can be looked at", short(target));
-            bad(span, &what, "name the way to what is meant, without `..` and `$` inside of a filter", report);
+        Err(SelectError::TooMuch) => {
+            let what = format!("`{}` would visit too many nodes of the document", short(target));
+            bad(
+                span,
+                &what,
+                "write the path to the target explicitly, without `..`, and without `$` in a filter",
+                report,
+            );
             None
         }
     }
 }
 
-fn find_mut<'n>(mut node: &'n mut Node, way: &[usize]) -> Option<&'n mut Node> {
-    for place in way {
+fn find_mut<'n>(mut node: &'n mut Node, path: &[usize]) -> Option<&'n mut Node> {
+    for place in path {
         node = match &mut node.value {
             Value::Map(entries) => &mut entries.get_mut(*place)?.value,
             Value::List(items) => items.get_mut(*place)?,
@@ -130,9 +155,9 @@ fn find_mut<'n>(mut node: &'n mut Node, way: &[usize]) -> Option<&'n mut Node> {
 }
 
 /// Removes the places: all are marked before any is removed, so that positions stay valid.
-fn remove(document: &mut Node, places: &[Way]) {
-    for way in places {
-        if let Some(node) = find_mut(document, way) {
+fn remove(document: &mut Node, places: &[TreePath]) {
+    for path in places {
+        if let Some(node) = find_mut(document, path) {
             node.value = Value::Refused;
         }
     }
@@ -156,27 +181,28 @@ fn sweep(node: &mut Node) {
     }
 }
 
-/// Merges an update into a target: mappings key by key, a list takes one more item, anything else is replaced.
+/// Merges an update into a target: mappings are merged by key, and to a list one item is appended. Other targets are
+/// refused.
 fn merge(target: &mut Node, update: &Node, at: Span, report: &mut Report) {
     match (&mut target.value, &update.value) {
         (Value::Map(_), Value::Map(_)) => merge_value(target, update),
         (Value::List(items), _) => items.push(update.clone()),
         (Value::Map(_), _) => bad(
             update.span,
-            "the target is a mapping, and the update is not",
-            "write the keys to be merged into it",
+            "the target is a mapping, but the update is not",
+            "write a mapping with the keys to merge",
             report,
         ),
         _ => bad(
             at,
-            "the target is a single value, which nothing can be merged into",
-            "target the mapping it is in, and give the key its new value",
+            "the target is a single value, into which nothing can be merged",
+            "set the target to the mapping that contains it, and set the key in the update",
             report,
         ),
     }
 }
 
-/// Within an update, keys are merged, lists are appended, and single values replace the old ones.
+/// Merges values within an update: mappings are merged by key, lists are appended, and other values are replaced.
 fn merge_value(target: &mut Node, update: &Node) {
     match (&mut target.value, &update.value) {
         (Value::Map(entries), Value::Map(updates)) => {
@@ -209,7 +235,7 @@ fn is_version_1(version: &str) -> bool {
 fn bad(span: Span, what: &str, fix: &str, report: &mut Report) {
     report.push(
         Diagnostic::error(Code::BadOverlay, span, what)
-            .why("an overlay that is applied in part would publish what it was to hide")
+            .why("an overlay that is applied only partly could publish what it should hide")
             .fix(fix),
     );
 }
@@ -255,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn removals_take_out_what_is_selected_and_nothing_else() {
+    fn removals_remove_only_the_selected_places() {
         check("{a: 1, b: 2}", "[{target: $.a, remove: true}]", r#"{"b":2}"#);
         check("{a: [0, 1, 2, 3]}", "[{target: '$.a[0, 2]', remove: true}]", r#"{"a":[1,3]}"#);
         check("{a: {x: {h: 1}, y: {h: 2}, z: 3}}", "[{target: $..h, remove: true}]", r#"{"a":{"x":{},"y":{},"z":3}}"#);
@@ -263,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn actions_apply_one_after_the_other() {
+    fn actions_are_applied_in_order() {
         check(
             "{a: {}}",
             "[{target: $.a, update: {b: {}}}, {target: $.a.b, update: {c: 1}}, {target: $.a.b.c, remove: true}]",
@@ -272,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_and_the_other_actions_applied() {
+    fn mistakes_are_reported_and_the_other_actions_applied() {
         let second = "{target: $, update: {b: 1}}]";
         for (first, code) in [
             ("[{target: $.zz, update: {}}, ", Code::OverlayTarget),
@@ -300,14 +326,14 @@ mod tests {
     }
 
     #[test]
-    fn a_document_cannot_be_made_deeper_than_it_may_be() {
+    fn an_overlay_cannot_exceed_the_nesting_limit() {
         let deep = format!("{}1{}", "{a: ".repeat(200), "}".repeat(200));
-        let way = "a.".repeat(199);
+        let path = "a.".repeat(199);
         let (_, codes) = applied(
             &deep,
             &format!(
-                "[{{target: $.{way}a, remove: true}}, {{target: $.{}, update: {deep}}}]",
-                way.trim_end_matches('.')
+                "[{{target: $.{path}a, remove: true}}, {{target: $.{}, update: {deep}}}]",
+                path.trim_end_matches('.')
             ),
         );
         assert_eq!(codes, [Code::BadOverlay]);

@@ -1,4 +1,4 @@
-//! Where in a document an action applies: the places that a JSONPath expression (RFC 9535) selects.
+//! Selects the places of a document to which an action applies, by a JSONPath expression (RFC 9535).
 
 use std::collections::HashMap;
 
@@ -6,41 +6,41 @@ use serde_json_path::{JsonPath, PathElement};
 
 use crate::source::{Entry, Node, Value};
 
-/// A place in a tree: the member or item at each level, from the root.
-pub(super) type Way = Vec<usize>;
+/// A place in a tree: the index of the member or item on each level, from the root.
+pub(super) type TreePath = Vec<usize>;
 
-/// Why there are no places.
+/// The reason why no places can be selected.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unfound {
-    /// It is not a valid expression; the text says why.
+pub(super) enum SelectError {
+    /// The expression is not valid, with the reason.
     Syntax(String),
-    /// It could visit more nodes than the remaining budget.
+    /// The expression could visit more nodes than the remaining budget.
     TooMuch,
 }
 
 /// The places that an expression selects, each once, in the order of the document.
 ///
 /// The number of nodes that it could visit is subtracted from `work`.
-pub(super) fn places(expression: &str, document: &Node, work: &mut usize) -> Result<Vec<Way>, Unfound> {
+pub(super) fn places(expression: &str, document: &Node, work: &mut usize) -> Result<Vec<TreePath>, SelectError> {
     if expression.len() > EXPRESSION_BYTES_MAX {
-        return Err(Unfound::Syntax("it is too long".to_owned()));
+        return Err(SelectError::Syntax("it is too long".to_owned()));
     }
     // Always parsed by the JSONPath parser, so that the accepted expressions do not depend on the method of the search.
-    let path = JsonPath::parse(expression).map_err(|error| Unfound::Syntax(error.message().to_owned()))?;
+    let query = JsonPath::parse(expression).map_err(|error| SelectError::Syntax(error.message().to_owned()))?;
     if let Some(steps) = plain_steps(expression) {
         return walked(&steps, document, work);
     }
-    *work = work.checked_sub(cost(expression, document.measure().nodes)).ok_or(Unfound::TooMuch)?;
+    *work = work.checked_sub(cost(expression, document.measure().nodes)).ok_or(SelectError::TooMuch)?;
     let value = to_json(document);
     let mut index = Index::default();
-    let mut places: Vec<Way> =
-        path.query_located(&value).locations().filter_map(|location| index.way(document, location.iter())).collect();
+    let mut places: Vec<TreePath> =
+        query.query_located(&value).locations().filter_map(|location| index.path(document, location.iter())).collect();
     places.sort_unstable();
     places.dedup();
     Ok(places)
 }
 
-/// A step of an expression without descents and filters.
+/// A step of an expression without `..` and filters.
 #[derive(Debug, PartialEq, Eq)]
 enum Step<'t> {
     Name(&'t str),
@@ -73,26 +73,26 @@ fn plain_steps(expression: &str) -> Option<Vec<Step<'_>>> {
     Some(steps)
 }
 
-fn walked(steps: &[Step<'_>], document: &Node, work: &mut usize) -> Result<Vec<Way>, Unfound> {
-    let mut found: Vec<(Way, &Node)> = vec![(Vec::new(), document)];
+fn walked(steps: &[Step<'_>], document: &Node, work: &mut usize) -> Result<Vec<TreePath>, SelectError> {
+    let mut found: Vec<(TreePath, &Node)> = vec![(Vec::new(), document)];
     for step in steps {
         let mut next = Vec::new();
-        for (way, node) in found {
+        for (path, node) in found {
             let children = children(node);
-            *work = work.checked_sub(children.len() + 1).ok_or(Unfound::TooMuch)?;
+            *work = work.checked_sub(children.len() + 1).ok_or(SelectError::TooMuch)?;
             let selected = children.into_iter().enumerate().filter(|(_, (name, _))| match step {
                 Step::All => true,
                 Step::Name(wanted) => name == &Some(*wanted),
             });
             next.extend(selected.map(|(place, (_, child))| {
-                let mut way = way.clone();
-                way.push(place);
-                (way, child)
+                let mut path = path.clone();
+                path.push(place);
+                (path, child)
             }));
         }
         found = next;
     }
-    Ok(found.into_iter().map(|(way, _)| way).collect())
+    Ok(found.into_iter().map(|(path, _)| path).collect())
 }
 
 fn children(node: &Node) -> Vec<(Option<&str>, &Node)> {
@@ -137,22 +137,26 @@ struct Index<'d> {
 }
 
 impl<'d> Index<'d> {
-    fn way<'p>(&mut self, document: &'d Node, elements: impl Iterator<Item = &'p PathElement<'p>>) -> Option<Way> {
+    fn path<'p>(
+        &mut self,
+        document: &'d Node,
+        elements: impl Iterator<Item = &'p PathElement<'p>>,
+    ) -> Option<TreePath> {
         let mut node = document;
-        let mut way = Way::new();
+        let mut path = TreePath::new();
         for element in elements {
             let place = match element {
                 PathElement::Name(name) => self.member(node, name)?,
                 PathElement::Index(index) => *index,
             };
-            way.push(place);
+            path.push(place);
             node = match &node.value {
                 Value::Map(entries) => &entries.get(place)?.value,
                 Value::List(items) => items.get(place)?,
                 _ => return None,
             };
         }
-        Some(way)
+        Some(path)
     }
 
     fn member(&mut self, node: &'d Node, name: &str) -> Option<usize> {
@@ -185,12 +189,12 @@ paths:
 
     #[track_caller]
     fn check(expression: &str, expected: &[&[usize]]) {
-        let expected: Vec<Way> = expected.iter().map(|way| way.to_vec()).collect();
+        let expected: Vec<TreePath> = expected.iter().map(|path| path.to_vec()).collect();
         assert_eq!(places(expression, &tree(TEXT), &mut 100_000), Ok(expected), "{expression}");
     }
 
     #[test]
-    fn plain_ways_and_others_select_the_same_places() {
+    fn both_search_methods_select_the_same_places() {
         check("$", &[&[]]);
         check("$.info.title", &[&[0, 0]]);
         check("$.paths['/pets'].get", &[&[1, 0, 0]]);
@@ -204,16 +208,16 @@ paths:
     }
 
     #[test]
-    fn what_is_no_expression_is_refused() {
+    fn invalid_expressions_are_refused() {
         for expression in ["", "paths", "$.", "$['a", "$.a[", "$..", "$.paths./pets"] {
             let found = places(expression, &tree(TEXT), &mut 100_000);
-            assert!(matches!(found, Err(Unfound::Syntax(_))), "{expression}");
+            assert!(matches!(found, Err(SelectError::Syntax(_))), "{expression}");
         }
     }
 
     #[test]
-    fn what_would_look_at_too_much_is_refused() {
-        assert_eq!(places("$..[?$..x]", &tree(TEXT), &mut 300), Err(Unfound::TooMuch));
-        assert_eq!(places("$.paths.*.*", &tree(TEXT), &mut 3), Err(Unfound::TooMuch));
+    fn expressions_over_the_budget_are_refused() {
+        assert_eq!(places("$..[?$..x]", &tree(TEXT), &mut 300), Err(SelectError::TooMuch));
+        assert_eq!(places("$.paths.*.*", &tree(TEXT), &mut 3), Err(SelectError::TooMuch));
     }
 }

@@ -1,0 +1,75 @@
+//! Checks of routes that are valid but probably not intended.
+
+use super::merge::Effective;
+use crate::diagnostic::{Code, Diagnostic, Report, listed};
+use crate::model::api::Route;
+use crate::model::level::Item;
+use crate::place::Spanned;
+
+/// Reports combinations of settings with an effect that is probably not intended.
+pub(super) fn check(route: &Route, effective: &Effective<'_>, is_limited: bool, report: &mut Report) {
+    if let (Some(scope), true) = (route.scopes.first(), effective.authn.items.is_empty()) {
+        report.push(
+            Diagnostic::error(Code::ScopesWithoutAuthn, scope.span, "the route requires scopes but no credential")
+                .why("a request without a credential has no scopes, so every request would be refused")
+                .fix("add `authn:` to the route or its API, or remove `scopes:`"),
+        );
+    }
+    if let (Some(cost), true) = (&route.cost, !is_limited) {
+        report.push(
+            Diagnostic::warning(Code::CostWithoutLimit, cost.span, "`cost` has no effect without a limit")
+                .why("`cost` is what one request is charged in the limits of its route")
+                .fix("add `limit:` to the route or its API, or a limit to `guard:`, or remove `cost:`"),
+        );
+    }
+    if let Some((span, inherited)) = &effective.authn.widened {
+        let titles: Vec<String> = inherited.iter().map(|item| item.title()).collect();
+        let names = listed(titles.iter().map(String::as_str));
+        report.push(
+            Diagnostic::warning(Code::AuthnWidened, *span, format!("the route also accepts {names} of a higher level"))
+                .why("lists of policies are appended, so this list adds to the accepted credentials")
+                .fix("write `{replace: true, any: [...]}` to accept only these, or `{replace: false, any: [...]}` to confirm the addition")
+                .related(inherited.first().map_or(*span, |name| name.span), "listed here"),
+        );
+    }
+    report_never_decides(&effective.authn.items().collect::<Vec<_>>(), report);
+}
+
+/// Reports alternatives of `authn` that contain all policies of an earlier alternative, which then accepts the same callers.
+fn report_never_decides(alternatives: &[&Item], report: &mut Report) {
+    for (place, item) in alternatives.iter().enumerate() {
+        let has = |name: &Spanned<String>| item.names.iter().any(|own| own.value == name.value);
+        let Some(earlier) = alternatives[..place].iter().find(|earlier| earlier.names.iter().all(has)) else {
+            continue;
+        };
+        report.push(
+            Diagnostic::warning(Code::NeverDecides, item.span, format!("{} is never used", item.title()))
+                .why(format!("{} is tried first and accepts all of its callers", earlier.title()))
+                .fix("remove it, or list it before the other one")
+                .related(earlier.span, "tried first"),
+        );
+    }
+}
+
+/// Reports policies that are listed in both `limit` and `guard`.
+pub(super) fn report_charged_twice(effective: &Effective<'_>, report: &mut Report) {
+    let guards: Vec<_> = effective.guard.items().flat_map(|item| &item.names).collect();
+    for name in effective.limit.items().flat_map(|item| &item.names) {
+        let Some(guard) = guards.iter().find(|guard| guard.value == name.value) else { continue };
+        let what = format!("policy `{}` is listed in both `limit` and `guard`", name.value);
+        report.push(
+            Diagnostic::error(Code::ChargedTwice, name.span, what)
+                .why("each request would be charged to its counter twice")
+                .fix("remove it from one of the lists, or define a second policy for the other")
+                .related(guard.span, "listed in `guard` here"),
+        );
+    }
+}
+
+pub(super) fn report_empty(api: &Spanned<String>, report: &mut Report) {
+    report.push(
+        Diagnostic::warning(Code::EmptyApi, api.span, format!("API `{}` has no routes", api.value))
+            .why("requests that match no route are answered with 404, so the API has no effect")
+            .fix("add `routes:` or `spec:`, or remove the API"),
+    );
+}

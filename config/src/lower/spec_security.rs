@@ -1,0 +1,190 @@
+//! Compares the security requirements of specifications with the policies of the gateway.
+//!
+//! Each weakness is reported once for an API: with a thousand operations there is usually one policy to correct.
+
+use tollgate_core::kinds::CredentialPlace;
+
+use crate::diagnostic::{Code, Diagnostic, Report, listed};
+use crate::model::api::Route;
+use crate::openapi::{SchemeKind, SchemeRequirement, SecurityRequirement};
+use crate::place::{Span, Spanned};
+
+/// What the gateway requires of the callers of a route.
+pub(super) struct Required<'a> {
+    /// The alternatives of `authn`, each with the places from which credentials are read; none for a public route.
+    pub(super) alternatives: Vec<Vec<CredentialPlace<'a>>>,
+    pub(super) scopes: &'a [String],
+    pub(super) is_internal: bool,
+}
+
+/// The weaknesses of an API's operations.
+#[derive(Default)]
+pub(super) struct Weaknesses {
+    public: Found,
+    certificate: Found,
+    together: Found,
+    scopes: Found,
+    elsewhere: Found,
+}
+
+/// The operations with one weakness.
+#[derive(Default)]
+struct Found {
+    /// The place of the operation, that of its security requirement, and what is missing; only of the first operations.
+    shown: Vec<(Span, Span, String)>,
+    count: usize,
+}
+
+impl Found {
+    fn add(&mut self, route: &Route, requirement: &SecurityRequirement, missing: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.shown.len() < SHOWN_MAX {
+            self.shown.push((route.span, requirement.span, missing()));
+        }
+    }
+}
+
+impl Weaknesses {
+    /// Compares one route. Internal routes are skipped, because specifications describe the public ones.
+    pub(super) fn compare(&mut self, route: &Route, required: &Required<'_>) {
+        let Some(requirement) = route.requirement.as_deref() else { return };
+        if required.is_internal || !requirement.requires_credential() {
+            return;
+        }
+        let all = &requirement.alternatives;
+        if required.alternatives.is_empty() {
+            let kinds = || all.iter().flatten().map(|requirement| requirement.scheme.name.as_str());
+            return self.public.add(route, requirement, || listed(unique(kinds()).into_iter()));
+        }
+        if all
+            .iter()
+            .all(|requirements| requirements.iter().any(|requirement| requirement.scheme.kind == SchemeKind::MutualTls))
+        {
+            self.certificate.add(route, requirement, String::new);
+        } else if all.iter().all(|requirements| requirements.len() > 1)
+            && required.alternatives.iter().any(|keys| !satisfies(all, keys))
+        {
+            self.together.add(route, requirement, String::new);
+        } else if !required.alternatives.iter().any(|keys| satisfies(all, keys)) {
+            let places = || all.iter().flatten().map(|requirement| place(&requirement.scheme.kind));
+            self.elsewhere.add(route, requirement, || unique(places()).join(" or "));
+        }
+        let missing = |requirements: &Vec<SchemeRequirement>| -> Vec<String> {
+            let scopes = requirements.iter().flat_map(|requirement| &requirement.scopes);
+            scopes.filter(|scope| !required.scopes.contains(scope)).cloned().collect()
+        };
+        if let Some(missing) = all.iter().map(missing).min_by_key(Vec::len)
+            && !missing.is_empty()
+        {
+            self.scopes.add(route, requirement, || listed(missing.iter().map(String::as_str)));
+        }
+    }
+
+    /// Reports the weaknesses.
+    pub(super) fn report(self, api: &Spanned<String>, report: &mut Report) {
+        let Self { public, certificate, together, scopes, elsewhere } = self;
+        let (of, weaker) = (format!("of API `{}`", api.value), Code::WeakerThanSpec);
+        report_weakness(&public, weaker, report, |count, schemes| Message {
+            what: format!(
+                "{count} {of} without authentication, although the specification requires a credential ({schemes})"
+            ),
+            why: "readers of the specification expect that the gateway requires a credential".to_owned(),
+            fix: "add `authn:`; if the upstream checks the credential, remove `security` with an overlay".to_owned(),
+        });
+        report_weakness(&certificate, weaker, report, |count, _| Message {
+            what: format!("{count} {of} without a client certificate, although the specification requires one"),
+            why: "the gateway does not check client certificates".to_owned(),
+            fix: "check them in front of the gateway, and declare only the other credentials with an overlay"
+                .to_owned(),
+        });
+        report_weakness(&together, weaker, report, |count, _| Message {
+            what: format!("{count} {of} with one credential, although the specification requires several together"),
+            why: "the policies of `authn` are alternatives, and one of them is sufficient".to_owned(),
+            fix: "list them in `all`; if the upstream checks the others, declare only the gateway's with an overlay"
+                .to_owned(),
+        });
+        report_weakness(&scopes, weaker, report, |count, missing| Message {
+            what: format!("{count} {of} without the scopes that the specification requires: {missing}"),
+            why: "a credential without these scopes is accepted".to_owned(),
+            fix: "add `scopes:` to an entry of `operations:` that selects these operations".to_owned(),
+        });
+        report_weakness(&elsewhere, Code::OtherCredential, report, |count, place| {
+            Message {
+            what: format!("{count} {of} with {place} in the specification, which no policy of `authn` reads"),
+            why: "clients that follow the specification are refused".to_owned(),
+            fix: "configure a policy to read it (`header:`, `scheme:`, `query:`), or correct the specification with an overlay"
+                .to_owned(),
+        }
+        });
+    }
+}
+
+/// The texts of a diagnostic.
+struct Message {
+    what: String,
+    why: String,
+    fix: String,
+}
+
+fn report_weakness(found: &Found, code: Code, report: &mut Report, message: impl FnOnce(&str, &str) -> Message) {
+    let Some((span, requirement, missing)) = found.shown.first() else { return };
+    let count = if found.count == 1 { "an operation".to_owned() } else { format!("{} operations", found.count) };
+    let Message { what, why, fix } = message(&count, missing);
+    let mut diagnostic =
+        Diagnostic::warning(code, *span, what).why(why).fix(fix).related(*requirement, "required here");
+    for (other, ..) in found.shown.iter().skip(1) {
+        diagnostic = diagnostic.related(*other, "also this operation");
+    }
+    report.push(diagnostic);
+}
+
+/// Whether these credentials include all of an alternative of the specification.
+fn satisfies(alternatives: &[Vec<SchemeRequirement>], keys: &[CredentialPlace<'_>]) -> bool {
+    alternatives.iter().any(|requirements| requirements.iter().all(|requirement| is_read(requirement, keys)))
+}
+
+/// Whether the gateway reads a credential from the place that the specification names.
+fn is_read(requirement: &SchemeRequirement, keys: &[CredentialPlace<'_>]) -> bool {
+    let in_scheme = |word: &str| {
+        let is_scheme = |scheme: &str| scheme.eq_ignore_ascii_case(word);
+        keys.iter().any(|key| key.field == "authorization" && key.scheme.is_some_and(is_scheme))
+    };
+    match &requirement.scheme.kind {
+        SchemeKind::HeaderKey(name) => keys
+            .iter()
+            .any(|key| key.field.eq_ignore_ascii_case(name) && (key.scheme.is_none() || key.field == "authorization")),
+        SchemeKind::QueryKey(name) => keys.iter().any(|key| key.query == Some(name)),
+        SchemeKind::Bearer | SchemeKind::OAuth2 | SchemeKind::OpenIdConnect => in_scheme("bearer"),
+        SchemeKind::OtherHttp(scheme) => in_scheme(scheme),
+        SchemeKind::CookieKey(_) | SchemeKind::Basic => false,
+        SchemeKind::MutualTls | SchemeKind::Unknown => true,
+    }
+}
+
+fn place(kind: &SchemeKind) -> String {
+    match kind {
+        SchemeKind::HeaderKey(name) => format!("a key in the field `{name}`"),
+        SchemeKind::QueryKey(name) => format!("a key in the query parameter `{name}`"),
+        SchemeKind::CookieKey(name) => format!("a key in the cookie `{name}`"),
+        SchemeKind::Basic => "`Authorization: Basic`".to_owned(),
+        SchemeKind::Bearer => "`Authorization: Bearer`".to_owned(),
+        SchemeKind::OtherHttp(scheme) => format!("`Authorization: {scheme}`"),
+        SchemeKind::OAuth2 => "an OAuth 2 token (`Authorization: Bearer`)".to_owned(),
+        SchemeKind::OpenIdConnect => "an OpenID Connect token (`Authorization: Bearer`)".to_owned(),
+        SchemeKind::MutualTls => "a client certificate".to_owned(),
+        SchemeKind::Unknown => "a credential".to_owned(),
+    }
+}
+
+fn unique<T: PartialEq>(words: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen: Vec<T> = Vec::new();
+    for word in words {
+        if !seen.contains(&word) {
+            seen.push(word);
+        }
+    }
+    seen
+}
+
+/// The maximum number of operations shown with one finding.
+const SHOWN_MAX: usize = 4;

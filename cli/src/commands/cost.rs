@@ -5,7 +5,7 @@ mod table;
 use std::path::PathBuf;
 
 use clap::Args;
-use tollgate_analysis::bounds::{Estimate, Mix, Platform, RouteBounds, State, Usage, Way, count};
+use tollgate_analysis::bounds::{Estimate, Mix, Platform, RequestOutcome, RouteBounds, State, Usage, count};
 use tollgate_config::prices::{BUILT_IN, Prices, TargetPrices};
 use tollgate_config::{Compiled, CompiledRoute, Target};
 
@@ -138,14 +138,15 @@ fn costs<'c>(
 fn worst(bounds: &RouteBounds, prices: &TargetPrices, target: Target) -> Case {
     let mix = |usage: &Usage| Mix { hit: *usage, miss: *usage, hits: 0 };
     let rank = |usage: &Usage| (Estimate::per_million(prices, &mix(usage)).total_micro, target.buffered_bytes(usage));
-    let ways = bounds.ways(State::Cold).iter().map(|(_, usage)| *usage);
+    let ways = bounds.outcomes(State::Cold).iter().map(|(_, usage)| *usage);
     let dearest = ways.max_by_key(|usage| rank(usage)).unwrap_or_default();
     Case { usage: bounds.most(State::Cold), estimate: Estimate::per_million(prices, &mix(&dearest)) }
 }
 
 /// A request that is not refused, in a warm isolate; `hits` of a million are answered from the cache.
 fn typical(bounds: &RouteBounds, prices: &TargetPrices, target: Target, hits: u32) -> Case {
-    let forwarded = bounds.ways(State::Warm).iter().filter(|(way, _)| *way != Way::Refused).map(|(_, usage)| *usage);
+    let forwarded =
+        bounds.outcomes(State::Warm).iter().filter(|(way, _)| *way != RequestOutcome::Refused).map(|(_, usage)| *usage);
     let mix = |usage: Usage| Mix { hit: usage.of_hit(), miss: usage, hits };
     let rank = |usage: &Usage| (Estimate::per_million(prices, &mix(*usage)).total_micro, target.buffered_bytes(usage));
     let usage = forwarded.max_by_key(|usage| rank(usage)).unwrap_or_default();

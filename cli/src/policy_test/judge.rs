@@ -174,7 +174,7 @@ impl Judge {
             let got = u32::try_from(calls.len()).unwrap_or(u32::MAX);
             self.number("upstream.called", called.span, &called.value, Some(got));
         }
-        if !expect.looks_inside() {
+        if !expect.checks_request() {
             return;
         }
         let Some((name, request)) = calls.last() else {

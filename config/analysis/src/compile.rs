@@ -1,4 +1,4 @@
-//! Compiling a project with everything that is found about it.
+//! Compiles a project with all findings about it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,11 +7,11 @@ use tollgate_config::{Code, Compiled, Diagnostics, Draft, Options, Project};
 
 use crate::{bounds, proofs};
 
-/// The result of compiling for one environment; for none where there is no name.
+/// The result of compiling for one environment, or without an environment if there is no name.
 pub type Outcome = (Option<String>, Result<Compiled, Diagnostics>);
 
-/// Compiles a project: reads and lowers it, proves what there is to prove of its routes, encodes the bundle, and holds it
-/// to the limits of the platforms that it names.
+/// Compiles a project: reads and lowers it, analyses its routes, encodes the bundle, and checks the limits of its target
+/// platforms.
 ///
 /// # Errors
 /// All mistakes of the project, with its warnings.
@@ -35,7 +35,7 @@ pub fn compile_files(files: &BTreeMap<String, String>) -> Result<Compiled, Diagn
     compile(&Project::of(files.clone()), &Options::default())
 }
 
-/// Compiles a project that is one text; `name` is what diagnostics call it.
+/// Compiles a project that consists of one text; `name` is its file name in diagnostics.
 ///
 /// # Errors
 /// All mistakes of the project, with its warnings.
@@ -43,7 +43,7 @@ pub fn compile_str(name: &str, text: &str) -> Result<Compiled, Diagnostics> {
     finish(Draft::of_text(name, text))
 }
 
-/// Compiles a project for each of its environments; and for none, unless it must be compiled for one.
+/// Compiles a project for each of its environments, and also without an environment unless one is required.
 #[must_use]
 pub fn compile_each(project: &Project) -> Vec<Outcome> {
     let environments = project.environments();
@@ -58,7 +58,7 @@ pub fn compile_each(project: &Project) -> Vec<Outcome> {
     all
 }
 
-/// All findings about a project, whatever the environment; one of only some environments says which.
+/// All findings about a project in all environments; a finding of only some environments names them.
 #[must_use]
 pub fn check(project: &Project) -> Diagnostics {
     let found = compile_each(project).into_iter().map(|(environment, compiled)| {

@@ -1,12 +1,12 @@
-//! What only reads a compiled project: proofs about its routes, bounds of what requests can cause, and differences.
+//! Analyses compiled projects: proofs about routes, bounds of what a request can cause, and differences of two projects.
 //!
-//! The authoring format is `tollgate-config`'s, and this crate never sees how a project is written: it reads settings in
-//! core's terms, and the places to point at. Nothing in `tollgate-config` knows of this crate, so a project is compiled
-//! through here: [`compile()`] runs the compiler, then what proves and counts, and gathers the findings of all of them.
+//! This crate does not read the configuration format, which is the task of `tollgate-config`: it reads core's settings,
+//! and the places for diagnostics. `tollgate-config` does not depend on this crate, so projects are compiled through it:
+//! [`compile()`] runs the compiler and the analyses, and collects the findings of all of them.
 //!
-//! Where to start: [`compile()`]. Then [`proofs`] (which request a route wins, which rules hold for all routes), [`bounds`]
-//! (what one request can cause at most, and what platforms allow) and [`diff`] (what requests see differently of two
-//! projects).
+//! Where to start: [`compile()`]. Then [`proofs`] (which route serves a request, which rules hold for all routes), [`bounds`]
+//! (the maximum that one request can cause, and the limits of platforms) and [`diff`] (the differences of two projects for
+//! requests).
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 

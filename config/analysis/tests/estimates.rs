@@ -1,4 +1,4 @@
-//! Price lists, and what a million requests come to by them.
+//! Price lists, and the estimated cost of a million requests.
 
 use proptest::prelude::*;
 use tollgate_analysis::bounds::{Estimate, Mix, Usage};
@@ -10,7 +10,7 @@ fn of(text: &str) -> Prices {
     Prices::read("prices.yaml", &text).expect("a price list")
 }
 
-/// The total in millionths, of requests that all cause the same.
+/// Checks the total in millionths, for requests with the same usage.
 #[track_caller]
 fn check(prices: &str, usage: Usage, total_micro: u64) {
     let prices = of(prices);
@@ -19,7 +19,7 @@ fn check(prices: &str, usage: Usage, total_micro: u64) {
 }
 
 #[test]
-fn the_built_in_list_is_read_and_has_every_target() {
+fn the_built_in_list_is_valid_and_has_every_target() {
     let prices = Prices::built_in().expect("a price list");
     assert_eq!(prices.targets.len(), Target::ALL.len());
     assert_eq!(prices.currency, "USD");
@@ -28,7 +28,7 @@ fn the_built_in_list_is_read_and_has_every_target() {
 }
 
 #[test]
-fn a_million_requests_cost_what_the_list_says_of_what_they_cause() {
+fn the_cost_is_the_sum_of_quantities_and_prices() {
     let usage = Usage { record_reads: 3, counter_calls: 1, cache_look_ups: 2, cache_stores: 2, ..Usage::default() };
     check("requests: 0.3", usage, 300_000);
     check("record-reads: 0.5", usage, 1_500_000);
@@ -39,7 +39,7 @@ fn a_million_requests_cost_what_the_list_says_of_what_they_cause() {
 }
 
 #[test]
-fn prices_that_are_none_are_refused_where_they_stand() {
+fn invalid_prices_are_refused_at_their_place() {
     for (price, code) in
         [("-1", "TG0209"), ("0.0000001", "TG0209"), ("1000001", "TG0209"), ("a", "TG0202"), (".nan", "TG0209")]
     {
@@ -50,14 +50,14 @@ fn prices_that_are_none_are_refused_where_they_stand() {
     }
     let found = Prices::read("p", "format: 1\ncurrency: \"U\\x1b[2JD\"\nas-of: x\ntargets: {native: {cpu: 6m}}\n");
     let codes: Vec<_> = found.expect_err("two mistakes").iter().map(|found| found.code.id()).collect();
-    assert_eq!(codes, ["TG0209", "TG0209"], "a name that moves the cursor, and a time that would make sums overflow");
+    assert_eq!(codes, ["TG0209", "TG0209"], "a name with a terminal escape, and a time that would cause an overflow");
     let found = Prices::read("p", "format: 1\ncurrency: EUR\nas-of: x\ntargets: {wasm: {}}\n").expect_err("a mistake");
     assert!(found.to_text(false).contains("workers-free"), "{found}");
 }
 
 proptest! {
     #[test]
-    fn more_hits_never_cost_more_and_no_amount_overflows(
+    fn more_hits_do_not_cost_more_and_no_amount_overflows(
         reads in any::<u64>(), calls in 0u64..1_000, fewer in 0u32..=1_000_000, more in 0u32..=1_000_000, micro in 0u32..=999_999,
     ) {
         let prices = of(&format!("record-reads: 0.{micro:06}, upstream-requests: 0.{micro:06}"));

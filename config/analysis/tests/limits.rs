@@ -1,12 +1,12 @@
-//! Gateways held to the limits of the platforms they are meant for.
+//! Tests of the limits of target platforms.
 
 use std::collections::BTreeSet;
 
-use tollgate_analysis::bounds::past_limits;
+use tollgate_analysis::bounds::exceeded_limits;
 use tollgate_analysis::compile_str;
 use tollgate_config::{Severity, Target};
 
-/// A project with so many secrets, routes and keys, and a limit for content.
+/// A project with these numbers of secrets, routes and keys, and a limit for content.
 fn project(target: &str, secrets: usize, routes: usize, keys: usize, body_limit: &str) -> String {
     let headers: Vec<_> = (0..secrets).map(|n| format!("X-{n}: \"${{secret.S{n}}}\"")).collect();
     let mut out = format!(
@@ -35,39 +35,44 @@ fn check(text: &str, code: &str, severity: Severity, parts: &[&str]) {
     };
     let of_code: Vec<_> = found.iter().filter(|diagnostic| diagnostic.code.id() == code).collect();
     assert!(!of_code.is_empty() && of_code.iter().all(|d| d.severity == severity), "{found}");
-    let said =
+    let is_reported =
         of_code.iter().any(|d| parts.iter().all(|part| format!("{} {} {}", d.what, d.why, d.fix).contains(part)));
-    assert!(said, "{parts:?} in {found}");
+    assert!(is_reported, "{parts:?} in {found}");
 }
 
 #[test]
-fn a_gateway_that_can_pass_a_limit_of_its_target_is_refused_with_the_numbers() {
+fn a_gateway_that_can_exceed_a_limit_of_its_target_is_refused_with_the_numbers() {
     let secrets = project("workers-free", 64, 1, 1, "1MiB");
-    check(&secrets, "TG0801", Severity::Error, &["64 secrets", "`workers-free` has room for 63", "split the gateway"]);
+    check(
+        &secrets,
+        "TG0801",
+        Severity::Error,
+        &["64 secrets", "the limit of `workers-free` is 63", "split the gateway"],
+    );
     let content = project("[native, workers-free]", 1, 1, 1, "96MiB");
     check(&content, "TG0801", Severity::Error, &["100663296 bytes", "100000000", "413", "body-limit", "95MiB"]);
     let record = project("spin", 1, 2_000, 1, "1MiB");
-    check(&record, "TG0801", Severity::Error, &["`spin` takes 1000000", "spinframework.dev"]);
+    check(&record, "TG0801", Severity::Error, &["the limit of `spin` is 1000000", "spinframework.dev"]);
 }
 
 #[test]
-fn a_sum_that_may_be_too_large_is_told_with_its_addends() {
-    let parts = ["can make 56 subrequests of all kinds", "perhaps allows 50", "29 record reads", "20 batches"];
+fn a_sum_that_may_be_too_large_is_reported_with_its_parts() {
+    let parts = ["can make 56 subrequests in total", "may be 50", "29 record reads", "20 telemetry batches"];
     check(&project("workers-free", 1, 1, 22, "1MiB"), "TG0802", Severity::Warning, &parts);
 }
 
 #[test]
-fn only_the_targets_that_are_named_are_looked_at() {
+fn only_the_named_targets_are_checked() {
     for target in ["workers-paid", "spin", "native"] {
         let text = project(target, 64, 1, 30, "96MiB");
-        let compiled = compile_str("tollgate.yaml", &text).expect("nothing is past a limit");
+        let compiled = compile_str("tollgate.yaml", &text).expect("no limit is exceeded");
         assert!(compiled.warnings().iter().all(|warning| !warning.code.id().starts_with("TG08")));
-        let past = past_limits(&compiled, &BTreeSet::from([Target::WorkersFree]));
-        assert!(past.has_errors() && past.to_text(false).contains("TG0801"), "{past}");
+        let exceeded = exceeded_limits(&compiled, &BTreeSet::from([Target::WorkersFree]));
+        assert!(exceeded.has_errors() && exceeded.to_text(false).contains("TG0801"), "{exceeded}");
     }
 }
 
 #[test]
-fn a_target_that_is_not_known_is_refused_with_those_that_are() {
+fn an_unknown_target_is_refused_with_a_list_of_targets() {
     check(&project("worker-free", 1, 1, 1, "1MiB"), "TG0210", Severity::Error, &["workers-free"]);
 }

@@ -1,7 +1,7 @@
-//! What is proved of a compiled project: rules of its own, and which route takes a request.
+//! Proofs about a compiled project: its invariants, and the selected route of a request.
 
 use tollgate_analysis::compile_str;
-use tollgate_analysis::proofs::{Analysis, Proof, Winning};
+use tollgate_analysis::proofs::{Analysis, Proof, Reachability};
 use tollgate_config::{Compiled, Witness, policy_tests};
 
 const PROJECT: &str = r#"
@@ -50,30 +50,30 @@ fn compiled() -> Compiled {
     compiled
 }
 
-/// Checks what becomes of an invariant: `holds N`, `vacuous`, or the routes that break it with a request for each.
+/// Checks the result of an invariant: `holds N`, `vacuous`, or the violated requirements with a request for each.
 #[track_caller]
 fn check(invariant: &str, expected: &[&str]) {
     let compiled = compiled();
     let analysis = Analysis::new(compiled.whole(), &compiled.settings().internal_hosts);
     let text = format!("format: 1\ninvariants:\n  - {invariant}\n");
     let file = policy_tests::load_str("t.test.yaml", &text).expect("a test file");
-    let said: Vec<String> = match analysis.prove(&file.invariants[0]) {
+    let result: Vec<String> = match analysis.prove(&file.invariants[0]) {
         Proof::Holds { routes } => vec![format!("holds {routes}")],
         Proof::Vacuous => vec!["vacuous".to_owned()],
         Proof::Refuted { counterexamples, .. } => counterexamples
             .iter()
             .map(|found| {
                 let witness = found.witness.as_ref().expect("a request");
-                assert_eq!(analysis.winner(witness), Some(found.route), "{witness}");
+                assert_eq!(analysis.selected_route(witness), Some(found.route), "{witness}");
                 format!("{} {}", found.requirement.title(), witness.curl())
             })
             .collect(),
     };
-    assert_eq!(said, expected, "{invariant}");
+    assert_eq!(result, expected, "{invariant}");
 }
 
 #[test]
-fn invariants_are_proved_for_all_routes_they_are_about() {
+fn invariants_are_proved_for_all_selected_routes() {
     check("{routes: {method: [POST, PUT, PATCH, DELETE], internal: false}, have: [authn, limit]}", &["holds 3"]);
     check("{routes: {api: notes}, have: [guard]}", &["holds 2"]);
     check("{routes: {api: pets}, not: [guard]}", &["holds 3"]);
@@ -89,7 +89,7 @@ fn invariants_are_proved_for_all_routes_they_are_about() {
 }
 
 #[test]
-fn what_breaks_an_invariant_is_shown_with_a_request_that_is_the_routes() {
+fn a_violation_is_shown_with_a_request_that_the_route_serves() {
     check(
         "{routes: all, have: [authn]}",
         &["authn curl -H 'x-probe: 1' https://api.example.com/health", "authn curl https://ops.internal/admin/a"],
@@ -105,7 +105,7 @@ fn what_breaks_an_invariant_is_shown_with_a_request_that_is_the_routes() {
 }
 
 #[test]
-fn an_invariant_about_no_route_proves_nothing_unless_that_is_fine() {
+fn an_invariant_without_routes_is_vacuous_unless_it_may_be_empty() {
     check("{routes: {path: \"/nowhere/*\"}, have: [authn]}", &["vacuous"]);
     check("{routes: {host: elsewhere.org}, have: [authn], may-be-empty: true}", &["holds 0"]);
     check("{routes: {method: DELETE, internal: false}, have: [authn]}", &["vacuous"]);
@@ -113,20 +113,24 @@ fn an_invariant_about_no_route_proves_nothing_unless_that_is_fine() {
 }
 
 #[test]
-fn the_route_of_a_request_is_the_one_that_production_takes() {
+fn the_selected_route_of_a_request_is_that_of_the_router() {
     let compiled = compiled();
     let analysis = Analysis::new(compiled.whole(), &compiled.settings().internal_hosts);
-    let winner = |host: &str, path: &str| {
+    let selected = |host: &str, path: &str| {
         let request =
             Witness { method: "GET".into(), host: host.into(), path: path.into(), query: None, fields: vec![] };
-        analysis.winner(&request).map(|place| compiled.routes()[place].settings.id.as_str())
+        analysis.selected_route(&request).map(|place| compiled.routes()[place].settings.id.as_str())
     };
-    assert_eq!(winner("api.example.com", "/pets/7"), Some("pets.GET /pets/{id:int}"));
-    assert_eq!(winner("api.example.com", "/pets/seven"), None);
-    assert_eq!(winner("api.example.com", "/admin/x"), None);
-    assert_eq!(winner("ops.internal", "/admin/x"), Some("admin.* /admin/{page}"));
-    assert_eq!(winner("api.example.com", "/health"), None);
+    assert_eq!(selected("api.example.com", "/pets/7"), Some("pets.GET /pets/{id:int}"));
+    assert_eq!(selected("api.example.com", "/pets/seven"), None);
+    assert_eq!(selected("api.example.com", "/admin/x"), None);
+    assert_eq!(selected("ops.internal", "/admin/x"), Some("admin.* /admin/{page}"));
+    assert_eq!(selected("api.example.com", "/health"), None);
     for place in 0..compiled.routes().len() {
-        assert!(matches!(analysis.winning(place), Winning::Wins(_)), "{}", compiled.routes()[place].settings.id);
+        assert!(
+            matches!(analysis.reachability(place), Reachability::Reachable(_)),
+            "{}",
+            compiled.routes()[place].settings.id
+        );
     }
 }

@@ -67,7 +67,7 @@ impl Draft {
     /// Drafts a project; `spec_name` is what the document is called below [`SPEC_FOLDER`].
     pub(super) fn new(spec: &Spec, choices: &Choices, spec_name: &str) -> Result<Self, Failure> {
         let policies = policies(spec);
-        let guarded = !policies.is_empty() && spec.operations().iter().any(Operation::demands_credential);
+        let guarded = !policies.is_empty() && spec.operations().iter().any(Operation::requires_credential);
         let policies = if guarded { policies } else { Vec::new() };
         let mut files = vec![
             ("tollgate.yaml".to_owned(), project(spec, choices, &policies, spec_name)),
@@ -177,8 +177,8 @@ fn operations(spec: &Spec, guarded: bool) -> String {
     let mut out = String::new();
     let (mut written, mut left) = (0, 0);
     for operation in spec.operations().iter().filter(|_| guarded) {
-        let scopes = operation.promised_scopes();
-        let said = if !operation.demands_credential() {
+        let scopes = operation.required_scopes();
+        let said = if !operation.requires_credential() {
             "authn: none".to_owned()
         } else if !scopes.is_empty() {
             let scopes: Vec<String> = scopes.iter().map(|scope| quoted(scope)).collect();
@@ -218,11 +218,11 @@ fn quoted(text: &str) -> String {
 fn test(spec: &Spec, choices: &Choices, guarded: bool) -> String {
     let schema = FileKind::Test.schema_file();
     let mut out = format!("{TEST_HEAD}\n$schema: ../{SCHEMA_FOLDER}/{schema}\nformat: 1\n");
-    let tried = |operation: &&Operation| operation.method() == "GET" && operation.demands_credential() == guarded;
+    let tried = |operation: &&Operation| operation.method() == "GET" && operation.requires_credential() == guarded;
     let operation =
         spec.operations().iter().filter(tried).min_by_key(|operation| operation.path().matches('{').count());
     if guarded {
-        let scopes = operation.map(Operation::promised_scopes).unwrap_or_default();
+        let scopes = operation.map(Operation::required_scopes).unwrap_or_default();
         let scopes: Vec<String> = scopes.iter().map(|scope| quoted(scope)).collect();
         out.push_str(&format!("consumers:\n  - {{id: acme, keys: [{{name: k1, scopes: [{}]}}]}}\n", scopes.join(", ")));
     }
@@ -253,7 +253,7 @@ fn fixtures(spec: &Spec) -> Result<String, Failure> {
     getrandom::fill(&mut random)
         .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
     let key = ApiKey::generate("dev", &random).ok_or_else(|| Failure::problem("no key could be created"))?;
-    let mut scopes: Vec<String> = spec.operations().iter().flat_map(Operation::promised_scopes).collect();
+    let mut scopes: Vec<String> = spec.operations().iter().flat_map(Operation::required_scopes).collect();
     scopes.sort_unstable();
     scopes.dedup();
     let scopes: Vec<String> = scopes.iter().take(SCOPES_MAX).map(|scope| quoted(scope)).collect();

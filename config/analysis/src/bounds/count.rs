@@ -1,4 +1,4 @@
-//! The counting, phase by phase. Each number names what in `tollgate_edge` it comes from.
+//! Counts the calls of each phase. Each number refers to the code in `tollgate_edge` that causes it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,7 +12,7 @@ use tollgate_core::settings::RouteSettings;
 use tollgate_kv_schemas::{Id, Manifest, keys};
 
 use super::overlap::Overlaps;
-use super::{MIRRORS, RETRIES, RouteBounds, Usage, Way};
+use super::{MIRRORS, RETRIES, RequestOutcome, RouteBounds, Usage};
 
 /// The bounds of every route, in the order of [`Whole::routes`](tollgate_config::Whole::routes).
 #[must_use]
@@ -26,13 +26,13 @@ pub fn count(compiled: &Compiled) -> Vec<RouteBounds> {
     }
     let counts = compiled.whole().routes.iter().map(|route| {
         let load = route.hosts.iter().map(|host| loads.of_host(host)).fold(Load::default(), Load::max);
-        let changes = cached.meets(&route.settings.path, &route.hosts);
+        let changes = cached.overlaps(&route.settings.path, &route.hosts);
         Count { compiled, route: &route.settings, load, changes }.bounds()
     });
     counts.collect()
 }
 
-/// What the configuration for a host is made of, at most.
+/// The parts and bytes of the configuration for a host, at most.
 #[derive(Clone, Copy, Debug, Default)]
 struct Load {
     parts: u64,
@@ -45,10 +45,10 @@ impl Load {
     }
 }
 
-/// For each host pattern: the most that a request to a host of the pattern loads.
+/// For each host pattern, the maximum that a request to a host of the pattern loads.
 ///
-/// A request reads the parts of all patterns that match its host (`Config::sites`), also those more specific than the
-/// one whose route takes it.
+/// A request reads the parts of all patterns that match its host (`Config::sites`), also of patterns that are more specific
+/// than that of its route.
 struct Loads(BTreeMap<HostPattern, Load>);
 
 impl Loads {
@@ -95,7 +95,7 @@ fn covering(host: &HostPattern) -> Box<dyn Iterator<Item = String> + '_> {
     Box::new(std::iter::once(host.to_string()).chain(all))
 }
 
-/// One route being counted.
+/// Counts for one route.
 struct Count<'c> {
     compiled: &'c Compiled,
     route: &'c RouteSettings,
@@ -112,19 +112,19 @@ impl Count<'_> {
             bundle_bytes: self.load.bytes,
             ..Usage::default()
         };
-        let ways = |start: Usage, is_cold: bool| -> Vec<(Way, Usage)> {
-            let ways = self.ways(is_cold).into_iter();
-            ways.map(|(way, usage)| (way, start.plus(usage))).collect()
+        let outcomes = |start: Usage, is_cold: bool| -> Vec<(RequestOutcome, Usage)> {
+            let outcomes = self.outcomes(is_cold).into_iter();
+            outcomes.map(|(outcome, usage)| (outcome, start.plus(usage))).collect()
         };
-        RouteBounds { cold: ways(cold, true), warm: ways(Usage::default(), false) }
+        RouteBounds { cold: outcomes(cold, true), warm: outcomes(Usage::default(), false) }
     }
 
-    /// The ways the methods allow, without what only a cold isolate does before and after.
-    fn ways(&self, is_cold: bool) -> Vec<(Way, Usage)> {
+    /// The outcomes that the methods allow, without the calls of a cold isolate before and after the request.
+    fn outcomes(&self, is_cold: bool) -> Vec<(RequestOutcome, Usage)> {
         let partitions = self.partitions();
         let export_secrets = if is_cold { self.export_secrets() } else { 0 };
         let refused = Usage {
-            // Several owners hold, confirm, and release where one of them did not confirm (`limit.rs`, `after.rs`).
+            // With several owners: reserve, confirm, and release if one of them was not confirmed (`limit.rs`, `after.rs`).
             counter_calls: self.guard_charges() + if partitions > 1 { 3 * partitions } else { partitions },
             secret_reads: export_secrets,
             ..Usage::default()
@@ -135,25 +135,25 @@ impl Count<'_> {
             upstream_attempts: RETRIES * MIRRORS,
             ..Usage::default()
         };
-        let mut ways = vec![(Way::Refused, refused)];
+        let mut outcomes = vec![(RequestOutcome::Refused, refused)];
         if takes(self.route, "GET") || takes(self.route, "HEAD") {
-            ways.push((Way::Read, forwarded.plus(self.cache())));
+            outcomes.push((RequestOutcome::Read, forwarded.plus(self.cache())));
         }
         if self.route.methods.is_empty() || self.route.methods.iter().any(|m| m != "GET" && m != "HEAD") {
             let cache_stores = u64::from(self.changes && takes_unsafe(self.route));
-            ways.push((Way::Change, forwarded.plus(Usage { cache_stores, ..Usage::default() })));
+            outcomes.push((RequestOutcome::Change, forwarded.plus(Usage { cache_stores, ..Usage::default() })));
         }
-        ways
+        outcomes
     }
 
-    /// `Config::load` and `Config::sites` before, `credential` for each policy tried, and `refresh` behind the reply.
+    /// `Config::load` and `Config::sites`, `credential` for each policy that is tried, and `refresh` after the response.
     fn record_reads(&self) -> u64 {
         POINTER_AND_PURGES + MANIFEST + self.load.parts + self.keys() + POINTER_AND_PURGES + MANIFEST
     }
 
-    /// How many policies can be presented with something to look up, by one request.
+    /// The maximum number of policies for which one request can contain a key.
     ///
-    /// A field has one value, so policies that read it with different schemes cannot all find a key there.
+    /// A field has one value, so policies that read it with different schemes cannot all find a key in it.
     fn keys(&self) -> u64 {
         let policies = self.route.policies(&self.compiled.whole().policies);
         let mut by_field: BTreeMap<&str, Vec<CredentialPlace<'_>>> = BTreeMap::new();
@@ -163,7 +163,7 @@ impl Count<'_> {
         by_field.values().map(|settings| keys_of_field(settings)).sum()
     }
 
-    /// `limit.rs` charges once for each partition; without a principal there is but the client's address.
+    /// `limit.rs` charges once for each partition; without a principal, the only partition is the client's address.
     fn partitions(&self) -> u64 {
         let policies = &self.compiled.whole().policies;
         let by: Vec<LimitBy> = policies.at(&self.route.limit).map(|limit| limit.policy.by()).collect();
@@ -180,7 +180,7 @@ impl Count<'_> {
         u64::from(!self.route.guard_limit.is_empty())
     }
 
-    /// `look_up.rs` asks for the entry and for its variant, `store.rs` writes the index and the variant.
+    /// `look_up.rs` reads the entry and its variant, `store.rs` writes the index and the variant.
     fn cache(&self) -> Usage {
         if self.route.cache.is_none() {
             return Usage::default();
@@ -195,7 +195,7 @@ impl Count<'_> {
         }
     }
 
-    /// `forward.rs` resolves field by field and stops at the first secret that is missing.
+    /// `forward.rs` resolves the fields in order and stops at the first missing secret.
     fn upstream_secrets(&self) -> u64 {
         let Some(upstream) = self.compiled.whole().upstreams.get(self.route.upstream) else { return 0 };
         let mut known: BTreeSet<&str> = BTreeSet::new();
@@ -208,22 +208,22 @@ impl Count<'_> {
         most.max(known.len()) as u64
     }
 
-    /// `exporter.rs` resolves every field anew; a secret that is missing is asked for wherever it is named.
+    /// `exporter.rs` resolves every field separately, so a missing secret is read again for each of its references.
     fn export_secrets(&self) -> u64 {
         let otlp = self.compiled.settings().telemetry.otlp.as_ref();
         let names = |text: &SecretText| text.secret_names().count() as u64;
         otlp.map_or(0, |otlp| otlp.fields.iter().map(|(_, text)| names(text)).sum())
     }
 
-    /// `exporter.rs`: the batches that gathered, and the metrics, each tried again where it fails.
+    /// `exporter.rs` sends the collected batches and the metrics, and retries each after a failure.
     fn export_posts(&self) -> u64 {
         let exports = self.compiled.settings().telemetry.otlp.is_some();
         if exports { (EXPORT_BATCHES_MAX + METRICS) as u64 * EXPORT_ATTEMPTS_MAX as u64 } else { 0 }
     }
 }
 
-/// The most policies of one field that find a key: those of the scheme it has, and the others by their query parameters;
-/// but a policy without a scheme takes any value of the field for its own.
+/// The maximum number of policies for one field that find a key: those with the scheme of its value, and the others by
+/// their query parameters. A policy without a scheme reads any value of the field.
 fn keys_of_field(places: &[CredentialPlace<'_>]) -> u64 {
     let with = |scheme: Option<&str>| {
         let finds =
@@ -250,10 +250,10 @@ fn takes_unsafe(route: &RouteSettings) -> bool {
     route.methods.is_empty() || route.methods.iter().any(|m| !["GET", "HEAD", "OPTIONS", "TRACE"].contains(&m.as_str()))
 }
 
-/// `Config::load` reads both side by side.
+/// `Config::load` reads both in parallel.
 const POINTER_AND_PURGES: u64 = 2;
 
-/// `Config::load` reads it where the pointer names another bundle than the one in use.
+/// `Config::load` reads it if the pointer names another bundle than the one in use.
 const MANIFEST: u64 = 1;
 
 /// `export` sends the metrics once, after the batches.

@@ -1,39 +1,39 @@
-//! What a million requests come to by a price list.
+//! Estimates the cost of a million requests with a price list.
 
 use serde::Serialize;
 use tollgate_config::prices::{MICRO, TargetPrices, Unit};
 
 use super::Usage;
 
-/// A million requests: so many of them are answered from the cache, the others are not.
+/// The mix of a million requests: some are served from the cache, the others are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mix {
-    /// What a request causes that is answered from the cache.
+    /// The usage of a request that is served from the cache.
     pub hit: Usage,
-    /// What every other one causes.
+    /// The usage of every other request.
     pub miss: Usage,
-    /// How many of a million are answered from the cache; no more than a million.
+    /// The number of requests out of a million that are served from the cache.
     pub hits: u32,
 }
 
-/// What a million requests come to.
+/// The estimated cost of a million requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Estimate {
-    /// For each unit, how much of it is used (for egress in bytes), and what that costs in millionths of the currency.
+    /// For each unit, the quantity (for egress in bytes), and its cost in millionths of the currency.
     pub items: Vec<(Unit, u64, u64)>,
-    /// All together, in millionths of the currency.
+    /// The total cost, in millionths of the currency.
     pub total_micro: u64,
 }
 
 impl Estimate {
-    /// What a million requests come to.
+    /// The estimated cost of a million requests.
     #[must_use]
     pub fn per_million(prices: &TargetPrices, mix: &Mix) -> Self {
         let item = |unit| {
             let quantity = quantity(prices, unit, mix);
-            let for_so_many = if unit == Unit::EgressGib { GIB } else { MICRO };
+            let units_per_price = if unit == Unit::EgressGib { GIB } else { MICRO };
             let cost = u128::from(quantity) * u128::from(prices.micro(unit));
-            (unit, quantity, u64::try_from(cost.div_ceil(u128::from(for_so_many))).unwrap_or(u64::MAX))
+            (unit, quantity, u64::try_from(cost.div_ceil(u128::from(units_per_price))).unwrap_or(u64::MAX))
         };
         let items: Vec<_> = Unit::ALL.into_iter().map(item).collect();
         let total_micro = items.iter().fold(0u64, |total, (.., micro)| total.saturating_add(*micro));
@@ -41,7 +41,7 @@ impl Estimate {
     }
 }
 
-/// How much of a unit a million requests use.
+/// The quantity of a unit that a million requests use.
 fn quantity(prices: &TargetPrices, unit: Unit, mix: &Mix) -> u64 {
     let mixed = |of: fn(&Usage) -> u64| {
         let hits = u64::from(mix.hits).min(MICRO);

@@ -1,4 +1,4 @@
-//! Holding a gateway to the limits of its targets, with the numbers.
+//! Compares the bounds of a gateway with the limits of its target platforms.
 
 use std::collections::BTreeSet;
 
@@ -7,40 +7,40 @@ use tollgate_core::secret::SecretText;
 
 use super::{Counting, Limit, Platform, Port, RouteBounds, State, Usage, count};
 
-/// What can pass a limit of these platforms, whatever `gateway.target` says.
+/// The findings about limits of these platforms that a request can exceed, regardless of `gateway.target`.
 #[must_use]
-pub fn past_limits(compiled: &Compiled, targets: &BTreeSet<Target>) -> Diagnostics {
+pub fn exceeded_limits(compiled: &Compiled, targets: &BTreeSet<Target>) -> Diagnostics {
     let mut report = Report::default();
     report_limits(compiled, targets, Span::beginning_of(FileId::default()), &mut report);
     compiled.diagnostics(report)
 }
 
-/// Reports what can pass a limit of a target; `at` is where the targets are named, or the beginning of the project.
+/// Reports limits of targets that can be exceeded; `at` is the place of `gateway.target`, or the beginning of the project.
 pub(crate) fn report_limits(compiled: &Compiled, targets: &BTreeSet<Target>, at: Span, report: &mut Report) {
     if targets.iter().all(|target| *target == Target::Native) {
         return;
     }
     let bounds = count(compiled);
     for target in targets {
-        let mut held = Held { compiled, target: *target, at, report };
-        held.secrets();
-        held.records();
+        let mut check = LimitCheck { compiled, target: *target, at, report };
+        check.secrets();
+        check.records();
         for (route, bounds) in compiled.whole().routes.iter().zip(&bounds) {
-            held.subrequests(route, bounds);
-            held.memory(route, bounds);
-            held.content(route);
+            check.subrequests(route, bounds);
+            check.memory(route, bounds);
+            check.content(route);
         }
     }
 }
 
-struct Held<'c, 'r> {
+struct LimitCheck<'c, 'r> {
     compiled: &'c Compiled,
     target: Target,
     at: Span,
     report: &'r mut Report,
 }
 
-impl Held<'_, '_> {
+impl LimitCheck<'_, '_> {
     fn subrequests(&mut self, route: &CompiledRoute, bounds: &RouteBounds) {
         let limits = self.target.limits();
         let kinds = [
@@ -62,17 +62,17 @@ impl Held<'_, '_> {
                 Code::NearPlatformLimit,
                 route.span,
                 format!(
-                    "a request to `{}` can make {sum} subrequests of all kinds; `{}` perhaps allows {}",
+                    "a request to `{}` can make {sum} subrequests in total; the limit of `{}` may be {}",
                     route.settings.id, self.target, limit.max
                 ),
             )
             .why(format!(
-                "{}; Cloudflare's page gives a limit to those of the Internet and one to those of its services, and \
-                can be read as if the first held for all ({})",
+                "{}; Cloudflare documents one limit for subrequests to the Internet and one for those to its services, but the \
+                first may apply to both together ({})",
                 self.addends(&usage, &all),
                 limit.source
             ))
-            .fix("name fewer `authn` policies, or no `telemetry.otlp`; or use the target `workers-paid`");
+            .fix("remove policies of `authn` or `telemetry.otlp`, or use the target `workers-paid`");
             self.report.push(diagnostic);
         }
     }
@@ -81,7 +81,7 @@ impl Held<'_, '_> {
         bounds.largest(State::Cold, |usage| counting.iter().map(|kind| self.target.subrequests(usage, *kind)).sum())
     }
 
-    /// How a sum comes about, such as `7 record reads + 3 counter calls`.
+    /// The parts of a sum, such as `7 record reads + 3 counter calls`.
     fn addends(&self, usage: &Usage, counting: &[Counting]) -> String {
         let counted = Port::ALL.into_iter().filter(|port| counting.contains(&self.target.counting(*port)));
         let some = counted.map(|port| (usage.calls(port), port)).filter(|(calls, _)| *calls > 0);
@@ -94,10 +94,10 @@ impl Held<'_, '_> {
             Diagnostic::error(
                 Code::PastPlatformLimit,
                 route.span,
-                format!("a request to `{id}` can make {sum} {what}; `{target}` allows {}", limit.max),
+                format!("a request to `{id}` can make {sum} {what}; the limit of `{target}` is {}", limit.max),
             )
-            .why(format!("{addends}; past the limit the platform fails the request ({})", limit.source))
-            .fix("name fewer policies for this route, or use another target"),
+            .why(format!("{addends}; the platform aborts a request that exceeds the limit ({})", limit.source))
+            .fix("remove policies from this route, or use another target"),
         );
     }
 
@@ -113,15 +113,15 @@ impl Held<'_, '_> {
                 Code::PastPlatformLimit,
                 route.span,
                 format!(
-                    "a request to `{id}` can hold {sum} bytes in memory; an isolate of `{target}` has {}",
+                    "a request to `{id}` can use {sum} bytes of memory; an isolate of `{target}` has {}",
                     limit.max
                 ),
             )
             .why(format!(
-                "{} of the bundle and {} for the cache; what is larger than memory is ended by the platform ({})",
+                "{} bytes for the bundle and {} for the cache; the platform ends an isolate that exceeds the limit ({})",
                 usage.bundle_bytes, usage.copied_bytes, limit.source
             ))
-            .fix("split the routes over several host patterns or gateways"),
+            .fix("distribute the routes over several host patterns or gateways"),
         );
     }
 
@@ -136,9 +136,12 @@ impl Held<'_, '_> {
             Diagnostic::error(
                 Code::PastPlatformLimit,
                 route.span,
-                format!("`{id}` takes content of {max} bytes; `{target}` lets {} pass", limit.max),
+                format!("`{id}` accepts content of {max} bytes; the limit of `{target}` is {}", limit.max),
             )
-            .why(format!("the platform answers 413 before the gateway is asked ({})", limit.source))
+            .why(format!(
+                "the platform answers larger requests with 413 before they reach the gateway ({})",
+                limit.source
+            ))
             .fix(format!("set `body-limit` to {} or less", megabytes(limit.max))),
         );
     }
@@ -154,10 +157,10 @@ impl Held<'_, '_> {
                 Diagnostic::error(
                     Code::PastPlatformLimit,
                     self.at,
-                    format!("the gateway names {sum} secrets; `{target}` has room for {}", limit.max),
+                    format!("the gateway uses {sum} secrets; the limit of `{target}` is {}", limit.max),
                 )
-                .why(format!("each is an environment variable of the Worker ({})", limit.source))
-                .fix("name fewer secrets, or split the gateway"),
+                .why(format!("each secret is an environment variable of the Worker ({})", limit.source))
+                .fix("use fewer secrets, or split the gateway"),
             );
         }
     }
@@ -171,10 +174,10 @@ impl Held<'_, '_> {
                 Diagnostic::error(
                     Code::PastPlatformLimit,
                     self.at,
-                    format!("a record of the bundle has {sum} bytes; `{target}` takes {}", limit.max),
+                    format!("a record of the bundle has {sum} bytes; the limit of `{target}` is {}", limit.max),
                 )
-                .why(format!("the store refuses it, and the bundle cannot be published ({})", limit.source))
-                .fix("split the routes over several host patterns or gateways"),
+                .why(format!("the store refuses the record, so the bundle cannot be published ({})", limit.source))
+                .fix("distribute the routes over several host patterns or gateways"),
             );
         }
     }

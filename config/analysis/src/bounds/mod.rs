@@ -1,8 +1,8 @@
-//! Bounds: the most that one client request can cause, route by route, and what platforms allow.
+//! Bounds: the maximum that one client request can cause, for each route, and the limits of platforms.
 //!
-//! The numbers follow from what `tollgate_edge` does, phase by phase (`count.rs`), and tests hold the production
-//! pipeline to them: no request passes a bound, and some request reaches it. They count calls to ports; which of those
-//! a platform counts, and how many it allows, is a table in `target.rs`.
+//! The numbers are derived from the phases of `tollgate_edge` (`count.rs`). Tests compare them with the production
+//! pipeline: no request exceeds a bound, and some request reaches it. They count calls of ports; which of those a platform
+//! counts, and how many it allows, is defined in `target.rs`.
 
 mod count;
 mod estimate;
@@ -14,52 +14,51 @@ use serde::Serialize;
 
 pub use count::count;
 pub use estimate::{Estimate, Mix};
-pub use limits::past_limits;
+pub use limits::exceeded_limits;
 pub(crate) use limits::report_limits;
 pub use target::{Counting, Limit, Limits, Platform, Port};
 
-/// What one request causes, at most.
+/// The maximum that one request causes.
 ///
-/// A request with many attempts at its upstream would count each of them, and each mirror too: in this version a request
-/// has [`RETRIES`] and [`MIRRORS`] of one.
+/// Every attempt and every mirror of a request would count; in this version [`RETRIES`] and [`MIRRORS`] are one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
     /// Records read: the bundle, credentials, purges.
     pub record_reads: u64,
     /// Charges, confirmations and releases: one call for each owner of cells.
     pub counter_calls: u64,
-    /// Secrets asked for.
+    /// Secrets read.
     pub secret_reads: u64,
-    /// Looks into the response cache.
+    /// Look-ups in the response cache.
     pub cache_look_ups: u64,
     /// Entries written to the response cache.
     pub cache_stores: u64,
     /// Requests sent to the upstream.
     pub upstream_attempts: u64,
-    /// Batches of telemetry sent, the tries of each counted.
+    /// Batches of telemetry sent, including retries.
     pub export_posts: u64,
     /// Bytes of the bundle that are read into memory.
     pub bundle_bytes: u64,
-    /// Bytes of a stored response that the cache answers with; Workers stream them.
+    /// Bytes of a stored response that the cache returns; Workers stream them.
     pub found_bytes: u64,
-    /// Bytes of a response that are gathered for the cache while they stream to the client.
+    /// Bytes of a response that are copied for the cache while it is streamed to the client.
     pub copied_bytes: u64,
 }
 
 impl Usage {
-    /// The larger of both, member by member.
+    /// The maximum of each member.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
-        self.with(other, u64::max)
+        self.combine(other, u64::max)
     }
 
-    /// Both together, member by member.
+    /// The sum of each member.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        self.with(other, u64::saturating_add)
+        self.combine(other, u64::saturating_add)
     }
 
-    fn with(self, other: Self, of: impl Fn(u64, u64) -> u64) -> Self {
+    fn combine(self, other: Self, of: impl Fn(u64, u64) -> u64) -> Self {
         Self {
             record_reads: of(self.record_reads, other.record_reads),
             counter_calls: of(self.counter_calls, other.counter_calls),
@@ -74,7 +73,7 @@ impl Usage {
         }
     }
 
-    /// How often a port calls the platform: to store a response, the cache is first asked for a newer one.
+    /// The number of platform calls of a port. To store a response, the cache is first checked for a newer one.
     #[must_use]
     pub fn calls(&self, port: Port) -> u64 {
         match port {
@@ -88,75 +87,75 @@ impl Usage {
     }
 }
 
-/// The ways a request can take; what one causes, another need not.
+/// The possible outcomes of a request, which cause different calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Way {
-    /// A limit refuses it; what other partitions charged is given back.
+pub enum RequestOutcome {
+    /// A limit refuses the request, and the charges of other partitions are released.
     Refused,
-    /// A `GET` or `HEAD` that is forwarded; its response may be stored.
+    /// A `GET` or `HEAD` request is forwarded; its response may be stored.
     Read,
-    /// A request with another method that is forwarded; what is stored of the resource is put out of use.
+    /// A request with another method is forwarded, and stored responses of the resource are invalidated.
     Change,
 }
 
-/// What an isolate knows when the request comes.
+/// The state of an isolate when the request arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Nothing; the configuration, the credential and the secrets are read, a new bundle is published meanwhile, and
-    /// the request is the one that exports what has gathered. No request causes more.
+    /// The worst case: configuration, credential and secrets are read, a new bundle is published at the same time, and the
+    /// request exports the collected telemetry.
     Cold,
-    /// The configuration, the caller's credential and the secrets, all fresh; another request exports.
+    /// Configuration, credential and secrets are in memory and fresh, and another request exports the telemetry.
     Warm,
 }
 
 impl State {
-    /// Both of them.
+    /// Both states.
     pub const ALL: [Self; 2] = [Self::Cold, Self::Warm];
 }
 
 /// The bounds of one route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteBounds {
-    cold: Vec<(Way, Usage)>,
-    warm: Vec<(Way, Usage)>,
+    cold: Vec<(RequestOutcome, Usage)>,
+    warm: Vec<(RequestOutcome, Usage)>,
 }
 
 impl RouteBounds {
-    /// The bounds, way by way; at least one.
+    /// The bounds for each outcome; at least one.
     #[must_use]
-    pub fn ways(&self, state: State) -> &[(Way, Usage)] {
+    pub fn outcomes(&self, state: State) -> &[(RequestOutcome, Usage)] {
         match state {
             State::Cold => &self.cold,
             State::Warm => &self.warm,
         }
     }
 
-    /// The most of each kind, whatever the way.
+    /// The maximum of each member over all outcomes.
     #[must_use]
     pub fn most(&self, state: State) -> Usage {
-        self.ways(state).iter().fold(Usage::default(), |most, (_, usage)| most.max(*usage))
+        self.outcomes(state).iter().fold(Usage::default(), |most, (_, usage)| most.max(*usage))
     }
 
-    /// The way on which a sum is largest, and that sum.
+    /// The largest sum over all outcomes, with its usage.
     #[must_use]
     pub fn largest(&self, state: State, sum: impl Fn(&Usage) -> u64) -> (u64, Usage) {
-        let ways = self.ways(state).iter().map(|(_, usage)| (sum(usage), *usage));
-        ways.max_by_key(|(sum, _)| *sum).unwrap_or_default()
+        let outcomes = self.outcomes(state).iter().map(|(_, usage)| (sum(usage), *usage));
+        outcomes.max_by_key(|(sum, _)| *sum).unwrap_or_default()
     }
 }
 
 impl Usage {
-    /// What is left of it where the response comes from the cache: nobody else is asked then.
+    /// The usage of a request that is served from the cache.
     #[must_use]
     pub fn of_hit(self) -> Self {
         Self { cache_stores: 0, upstream_attempts: 0, secret_reads: 0, copied_bytes: 0, ..self }
     }
 }
 
-/// How often a request is sent to an upstream at most; this version never repeats one.
+/// The maximum number of attempts to send a request to an upstream; this version has no retries.
 pub const RETRIES: u64 = 1;
 
-/// To how many upstreams a request is sent; this version has no mirrors.
+/// The number of upstreams to which a request is sent; this version has no mirrors.
 pub const MIRRORS: u64 = 1;

@@ -1,10 +1,10 @@
-//! Whether any of a set of path templates takes a path that another template takes.
+//! Whether any path template of a set can match the same path as another template.
 
 use std::collections::HashMap;
 
 use tollgate_core::route::{HostPattern, PathTemplate, Segment};
 
-/// A tree of templates, each with the host patterns it is for.
+/// A tree of templates, each with its host patterns.
 #[derive(Debug, Default)]
 pub(super) struct Overlaps<'c> {
     root: Node<'c>,
@@ -31,11 +31,11 @@ impl<'c> Overlaps<'c> {
         node.leaf.push(hosts);
     }
 
-    /// Whether one of them may take a request that the template takes on these hosts.
+    /// Whether one of the templates may match a request that the given template matches on these hosts.
     ///
-    /// May say yes where types of parameters rule it out: the answer is used as an upper bound.
-    pub(super) fn meets(&self, path: &PathTemplate, hosts: &[HostPattern]) -> bool {
-        self.root.meets(path.segments(), hosts)
+    /// Types of parameters are ignored, so the result can be true if they exclude it. It is used as an upper bound.
+    pub(super) fn overlaps(&self, path: &PathTemplate, hosts: &[HostPattern]) -> bool {
+        self.root.overlaps(path.segments(), hosts)
     }
 }
 
@@ -49,15 +49,15 @@ impl<'c> Node<'c> {
         &mut self.parameters[at].2
     }
 
-    fn meets(&self, segments: &[Segment], hosts: &[HostPattern]) -> bool {
+    fn overlaps(&self, segments: &[Segment], hosts: &[HostPattern]) -> bool {
         let Some((first, rest)) = segments.split_first() else { return share(&self.leaf, hosts) };
         if share(&self.rest, hosts) {
             return true;
         }
         match first {
             Segment::Literal(text) => {
-                self.literals.get(text.as_str()).is_some_and(|child| child.meets(rest, hosts))
-                    || self.parameters.iter().any(|(p, s, child)| is_between(text, p, s) && child.meets(rest, hosts))
+                self.literals.get(text.as_str()).is_some_and(|child| child.overlaps(rest, hosts))
+                    || self.parameters.iter().any(|(p, s, child)| is_between(text, p, s) && child.overlaps(rest, hosts))
             }
             Segment::Parameter { prefix, suffix, .. } => {
                 let literals = self.literals.iter().filter(|(text, _)| is_between(text, prefix, suffix));
@@ -65,7 +65,7 @@ impl<'c> Node<'c> {
                 literals
                     .map(|(_, child)| child)
                     .chain(parameters.map(|(.., child)| child))
-                    .any(|c| c.meets(rest, hosts))
+                    .any(|c| c.overlaps(rest, hosts))
             }
             Segment::Rest { .. } => self.children().any(|child| child.any(hosts)),
         }
@@ -102,12 +102,12 @@ mod tests {
         for (x, y) in [(&a, &b), (&b, &a)] {
             let mut overlaps = Overlaps::default();
             overlaps.add(x, &[HostPattern::Any]);
-            assert_eq!(overlaps.meets(y, &[HostPattern::Any]), want, "{x} {y}");
+            assert_eq!(overlaps.overlaps(y, &[HostPattern::Any]), want, "{x} {y}");
         }
     }
 
     #[test]
-    fn templates_meet_where_one_path_is_of_both() {
+    fn templates_overlap_if_both_match_one_path() {
         check("/a/b", "/a/b", true);
         check("/a/b", "/a/c", false);
         check("/a/{x}", "/a/b", true);
@@ -122,12 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn hosts_must_meet_too() {
+    fn hosts_must_overlap_too() {
         let path: PathTemplate = "/a".parse().unwrap();
         let hosts = |text: &str| vec![text.parse::<HostPattern>().unwrap()];
         let (known, other, wide) = (hosts("a.example.com"), hosts("b.example.com"), hosts("*.example.com"));
         let mut overlaps = Overlaps::default();
         overlaps.add(&path, &known);
-        assert!(overlaps.meets(&path, &wide) && !overlaps.meets(&path, &other));
+        assert!(overlaps.overlaps(&path, &wide) && !overlaps.overlaps(&path, &other));
     }
 }

@@ -1,6 +1,6 @@
-//! The platforms a gateway can be meant for, what each counts, and how much it allows.
+//! The target platforms: which calls they count, and their limits.
 //!
-//! Read from their documentation in November 2026: <https://developers.cloudflare.com/workers/platform/limits/>,
+//! According to their documentation in November 2026: <https://developers.cloudflare.com/workers/platform/limits/>,
 //! <https://developers.cloudflare.com/kv/platform/limits/>, <https://spinframework.dev/v4/kv-store-api-guide>.
 
 use serde::Serialize;
@@ -8,13 +8,13 @@ use tollgate_config::Target;
 
 use super::Usage;
 
-/// What the pipeline calls (`tollgate_edge::ports`).
+/// A port of the pipeline (`tollgate_edge::ports`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Port {
     /// Records by key.
     Records,
-    /// Charges and refunds.
+    /// Charges, confirmations and releases.
     Counters,
     /// Secrets.
     Secrets,
@@ -26,27 +26,27 @@ pub enum Port {
     TelemetrySink,
 }
 
-/// What a platform counts the call of a port as.
+/// How a platform counts a call of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Counting {
-    /// Nothing.
+    /// Not counted.
     Free,
-    /// A subrequest to the Internet, or out of the same quota.
+    /// A subrequest to the Internet, or with the same quota.
     Outside,
-    /// A subrequest to a service of the platform itself.
+    /// A subrequest to a service of the platform.
     Service,
 }
 
-/// What a platform allows; `None` where it sets no limit.
+/// The limits of a platform; `None` for no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Subrequests of one request to the Internet.
     pub outside: Option<Limit>,
     /// Subrequests of one request to services of the platform.
     pub services: Option<Limit>,
-    /// Subrequests of one request, if all of them count alike: Cloudflare's page can be read so, too.
+    /// Subrequests of one request in total, if the limit applies to both: Cloudflare's documentation is ambiguous.
     pub together: Option<Limit>,
-    /// Bytes that a request may hold in memory, beside all others of its isolate.
+    /// Bytes of memory of an isolate, which a request shares with all others.
     pub memory: Option<Limit>,
     /// Bytes of one record.
     pub record: Option<Limit>,
@@ -56,36 +56,36 @@ pub struct Limits {
     pub content: Option<Limit>,
 }
 
-/// One limit, and where it is written.
+/// One limit, with its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// The most that is allowed.
+    /// The maximum.
     pub max: u64,
-    /// The page that says so.
+    /// The page that documents it.
     pub source: &'static str,
 }
 
-/// What a platform counts and allows.
+/// How a platform counts calls, and its limits.
 pub trait Platform {
-    /// What it counts the call of a port as.
+    /// How it counts a call of a port.
     ///
-    /// On Workers, records are in Workers KV and counters in Durable Objects; the Cache API draws on the quota of
-    /// `fetch()`, which is what upstreams and telemetry are called by; secrets are bindings, which are there already.
+    /// On Workers, records are in Workers KV and counters in Durable Objects. The Cache API uses the quota of `fetch()`,
+    /// with which upstreams and telemetry are called. Secrets are bindings, and reading them is not a call.
     #[must_use]
     fn counting(self, port: Port) -> Counting;
 
-    /// What it allows.
+    /// Its limits.
     #[must_use]
     fn limits(self) -> Limits;
 
-    /// The subrequests of a kind that a request makes.
+    /// The number of subrequests of one kind that a request makes.
     #[must_use]
     fn subrequests(self, usage: &Usage, kind: Counting) -> u64;
 
-    /// The bytes that a request holds in memory: the bundle while it is read, and what passes through the cache.
+    /// The bytes that a request keeps in memory: the bundle while it is read, and the content from and for the cache.
     ///
-    /// Other content streams through untouched; fields (32 KiB at most), credentials and gathered telemetry are not
-    /// counted. Workers stream what the cache answers; the others hold it.
+    /// Other content is streamed. Fields (at most 32 KiB), credentials and collected telemetry are not counted. Workers
+    /// stream responses from the cache; the others keep them in memory.
     #[must_use]
     fn buffered_bytes(self, usage: &Usage) -> u64;
 }
@@ -143,20 +143,20 @@ impl Platform for Target {
 }
 
 impl Port {
-    /// All of them, in the order in which a request calls them.
+    /// All ports, in the order in which a request calls them.
     pub const ALL: [Self; 6] =
         [Self::Records, Self::Counters, Self::ResponseCache, Self::Secrets, Self::Upstream, Self::TelemetrySink];
 
-    /// What a call of it is, in words for a sum.
+    /// The word for its calls in a sum.
     #[must_use]
     pub const fn calls(self) -> &'static str {
         match self {
             Self::Records => "record reads",
             Self::Counters => "counter calls",
-            Self::ResponseCache => "calls of the cache",
+            Self::ResponseCache => "cache calls",
             Self::Secrets => "secret reads",
-            Self::Upstream => "attempts at the upstream",
-            Self::TelemetrySink => "batches of telemetry, their retries counted",
+            Self::Upstream => "upstream attempts",
+            Self::TelemetrySink => "telemetry batches including retries",
         }
     }
 }
@@ -173,7 +173,7 @@ impl Limits {
     };
 }
 
-/// Environment variables that the Worker itself needs: `TOLLGATE_GATEWAY`.
+/// The number of environment variables that the Worker itself needs: `TOLLGATE_GATEWAY`.
 const OWN_VARIABLES: u64 = 1;
 
 const WORKERS: &str = "https://developers.cloudflare.com/workers/platform/limits/";

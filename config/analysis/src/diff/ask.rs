@@ -1,4 +1,4 @@
-//! The requests that both gateways are asked for, and which routes answer them.
+//! The requests that are routed by both gateways, and the routes that match them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,18 +8,18 @@ use tollgate_core::route::{
     CanonicalPath, Entry, HostName, HostPattern, Matched, Predicate, RequestHead, Router, Subject, Test,
 };
 
-/// A request that some route of one of the gateways is for, and the routes that answer it, by their places.
+/// A request for a route of one of the gateways, and the indices of the routes that match it.
 #[derive(Clone, Debug)]
 pub(super) struct Answered {
-    /// The request, for people.
+    /// The request, as shown to people.
     pub(super) request: String,
-    /// What it stands for: method, path and hosts.
+    /// The requests that it represents: method, path and hosts.
     pub(super) matches: String,
     pub(super) from: Option<usize>,
     pub(super) to: Option<usize>,
 }
 
-/// What a route is for, whatever the names of its parameters.
+/// The requests of a route, without the names of its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Point {
     path: String,
@@ -28,7 +28,7 @@ struct Point {
     when: Vec<Predicate>,
 }
 
-/// Asks both gateways for every point of either.
+/// Routes a request for every point of both gateways by both of them.
 pub(super) fn ask(from: &Compiled, to: &Compiled) -> Vec<Answered> {
     let mut methods: BTreeSet<&str> = METHODS.into_iter().collect();
     for compiled in [from, to] {
@@ -96,7 +96,7 @@ fn answered(point: &Point, path: &str, from: &Routers, to: &Routers) -> Option<A
     })
 }
 
-/// The routers of a gateway, by host pattern, with the places of their routes.
+/// The routers of a gateway by host pattern, with the indices of their routes.
 struct Routers(BTreeMap<String, (Router, Vec<usize>)>);
 
 impl Routers {
@@ -122,7 +122,7 @@ impl Routers {
         Self(by_host.into_iter().map(|(host, places)| (host, (router(&places), places))).collect())
     }
 
-    /// The route that answers, as a caller inside sees it.
+    /// The route that matches the request of an internal caller.
     fn find(&self, host: &HostName, request: &RequestHead<'_>) -> Option<usize> {
         let known: Vec<_> = HostPattern::candidates(host).filter_map(|pattern| self.0.get(&pattern)).collect();
         match Router::find_in(known.iter().map(|(router, _)| router), request) {
@@ -134,5 +134,5 @@ impl Routers {
     }
 }
 
-/// What a route for all methods is asked for: those in use, and one that nobody names.
+/// The methods with which a route for all methods is tested: the usual ones, and one that no route names.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "ANY-OTHER"];

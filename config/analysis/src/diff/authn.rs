@@ -1,10 +1,10 @@
-//! Who may call a route: its alternatives, compared by the credentials that each of them needs.
+//! Compares the authentication of two routes: their alternatives, by the credentials that each requires.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use tollgate_config::Compiled;
-use tollgate_config::policies::{Change as Judgement, Settings, settings};
+use tollgate_config::policies::{Change as ChangeRule, Settings, settings};
 use tollgate_core::kinds::PolicyView;
 use tollgate_core::settings::RouteSettings;
 
@@ -17,11 +17,11 @@ struct Alternatives(Vec<Alternative>);
 /// Policies that must all authenticate the caller.
 struct Alternative {
     names: Vec<String>,
-    /// For each policy what distinguishes it from others, whatever its name.
+    /// For each policy, the settings that identify it, without its name.
     identities: Vec<String>,
 }
 
-/// What differs in who may call.
+/// The change of the accepted callers, if there is one.
 pub(super) fn authn(
     (from, old): (&Compiled, &RouteSettings),
     (to, new): (&Compiled, &RouteSettings),
@@ -35,8 +35,8 @@ pub(super) fn authn(
     let values = Differing { from: Some(old.to_string()), to: Some(new.to_string()) };
     let change = |effect, reason| Change::of(subject, "authn", values, effect, reason);
     Some(match (old.0.is_empty(), new.0.is_empty()) {
-        (true, _) => change(Effect::Breaking, "callers need a credential now"),
-        (_, true) => change(Effect::Compatible, "everybody may call now").loosening(),
+        (true, _) => change(Effect::Breaking, "a credential is required now"),
+        (_, true) => change(Effect::Compatible, "no credential is required any more").loosening(),
         _ => match (accepts_more, accepts_fewer) {
             (true, false) => change(Effect::Compatible, "more credentials are accepted").loosening(),
             (false, true) => change(Effect::Breaking, "fewer credentials are accepted"),
@@ -66,16 +66,16 @@ impl Alternatives {
         self.0.iter().map(|alternative| &alternative.identities)
     }
 
-    /// Whether credentials that are enough for any of the others are enough here.
+    /// Whether a caller with the credentials of any of the other alternatives is accepted by one of these.
     fn accepts(&self, others: &Self) -> bool {
         let set = |identities: &'_ Vec<String>| identities.iter().cloned().collect::<BTreeSet<_>>();
-        let mine: Vec<_> = self.identities().map(set).collect();
-        others.identities().map(set).all(|other| mine.iter().any(|mine| mine.is_subset(&other)))
+        let own: Vec<_> = self.identities().map(set).collect();
+        others.identities().map(set).all(|other| own.iter().any(|own| own.is_subset(&other)))
     }
 }
 
 impl fmt::Display for Alternatives {
-    /// Alternatives are joined by `or`; those of several policies are in parentheses where there are others.
+    /// Alternatives are joined by `or`. An alternative with several policies is in parentheses if there are others.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |alternative: &Alternative| {
             let names = alternative.names.join(" + ");
@@ -88,9 +88,9 @@ impl fmt::Display for Alternatives {
     }
 }
 
-/// What distinguishes an authenticator from others.
+/// The settings that identify an authenticator.
 fn identity(settings: &Settings) -> String {
-    let parts = settings.list.iter().filter(|setting| setting.change == Judgement::Identity);
+    let parts = settings.list.iter().filter(|setting| setting.change == ChangeRule::Identity);
     let parts: Vec<String> = parts.filter_map(shown).collect();
     format!("{} {}", settings.kind, parts.join(", "))
 }

@@ -1,4 +1,4 @@
-//! Routes that answer the same requests, setting by setting; upstreams and the gateway as a whole.
+//! Compares the settings of routes that match the same requests, of upstreams and of the gateway.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::authn::authn;
 use super::policy::lists;
 use super::{Change, Differing, Effect};
 
-/// The differences of routes.
+/// The changes of routes.
 pub(super) fn routes(from: &Compiled, to: &Compiled, asked: &[Answered]) -> Vec<Change> {
     let mut pairs: BTreeMap<(Option<usize>, Option<usize>), Vec<&Answered>> = BTreeMap::new();
     for answered in asked {
@@ -22,12 +22,12 @@ pub(super) fn routes(from: &Compiled, to: &Compiled, asked: &[Answered]) -> Vec<
     let mut changes = Vec::new();
     for ((old, new), asked) in &pairs {
         let (old, new) = (old.and_then(|place| from.routes().get(place)), new.and_then(|place| to.routes().get(place)));
-        let is_whole = |place: Option<usize>, side: fn(&(usize, usize)) -> usize| {
+        let is_whole_route = |place: Option<usize>, side: fn(&(usize, usize)) -> usize| {
             place.is_some_and(|place| !kept.iter().any(|pair| side(pair) == place))
         };
         match (old, new) {
-            (Some(old), None) => changes.push(gone(old, asked, is_whole(asked[0].from, |pair| pair.0))),
-            (None, Some(new)) => changes.push(come(new, asked, is_whole(asked[0].to, |pair| pair.1))),
+            (Some(old), None) => changes.push(removed(old, asked, is_whole_route(asked[0].from, |pair| pair.0))),
+            (None, Some(new)) => changes.push(added(new, asked, is_whole_route(asked[0].to, |pair| pair.1))),
             (Some(old), Some(new)) => changes.extend(Pair { from, to, old, new, asked }.changes()),
             (None, None) => {}
         }
@@ -35,28 +35,31 @@ pub(super) fn routes(from: &Compiled, to: &Compiled, asked: &[Answered]) -> Vec<
     changes
 }
 
-fn gone(route: &CompiledRoute, asked: &[&Answered], is_whole: bool) -> Change {
-    let (setting, reason) = if is_whole {
-        ("route", "nothing answers its requests any more")
+fn removed(route: &CompiledRoute, asked: &[&Answered], is_whole_route: bool) -> Change {
+    let (setting, reason) = if is_whole_route {
+        ("route", "no route matches its requests any more")
     } else {
-        ("matches", "nothing answers these requests any more")
+        ("matches", "no route matches these requests any more")
     };
     let values = Differing { from: Some(matches(asked)), to: None };
     Change::of(&route.settings.id, setting, values, Effect::Breaking, reason).shown_by(&asked[0].request)
 }
 
-fn come(route: &CompiledRoute, asked: &[&Answered], is_whole: bool) -> Change {
-    let setting = if is_whole { "route" } else { "matches" };
+fn added(route: &CompiledRoute, asked: &[&Answered], is_whole_route: bool) -> Change {
+    let setting = if is_whole_route { "route" } else { "matches" };
     let values = Differing { from: None, to: Some(matches(asked)) };
     let is_public = route.settings.authn.is_empty() && !route.settings.internal;
-    let reason =
-        if is_public { "requests that nothing answered; everybody may call" } else { "requests that nothing answered" };
+    let reason = if is_public {
+        "no route matched these requests before; they are public"
+    } else {
+        "no route matched these requests before"
+    };
     let change = Change::of(&route.settings.id, setting, values, Effect::Compatible, reason);
     let change = change.shown_by(&asked[0].request);
     if is_public { change.loosening() } else { change }
 }
 
-/// What requests stand for; of many, the first and how many more there are.
+/// The requests that are affected; of many, the first and the number of the others.
 fn matches(asked: &[&Answered]) -> String {
     let all: BTreeSet<&str> = asked.iter().map(|answered| answered.matches.as_str()).collect();
     let first: Vec<&str> = all.iter().take(SHOWN_MAX).copied().collect();
@@ -68,7 +71,7 @@ fn matches(asked: &[&Answered]) -> String {
 
 const SHOWN_MAX: usize = 4;
 
-/// Two routes that answer the same requests.
+/// Two routes that match the same requests.
 struct Pair<'c> {
     from: &'c Compiled,
     to: &'c Compiled,
@@ -95,11 +98,11 @@ impl Pair<'_> {
         &self.new.settings.id
     }
 
-    fn say(&self, setting: &str, from: String, to: String, effect: Effect, reason: &str) -> Change {
+    fn change(&self, setting: &str, from: String, to: String, effect: Effect, reason: &str) -> Change {
         Change::of(self.subject(), setting, Differing { from: Some(from), to: Some(to) }, effect, reason)
     }
 
-    /// Another id, or another route altogether.
+    /// Another id, or another route.
     fn route(&self) -> Vec<Change> {
         let (old, new) = (&self.old.settings, &self.new.settings);
         if old.id == new.id {
@@ -108,10 +111,10 @@ impl Pair<'_> {
         let same = old.path.shape() == new.path.shape() && old.when == new.when;
         let (old_id, new_id) = (old.id.clone(), new.id.clone());
         vec![if same {
-            self.say("id", old_id, new_id, Effect::Compatible, "logs, metrics and traces name it otherwise")
+            self.change("id", old_id, new_id, Effect::Compatible, "the id in logs, metrics and traces changes")
         } else {
-            let what = format!("{} goes to another route", matches(self.asked));
-            self.say("taken by", old_id, new_id, Effect::Review, &what)
+            let what = format!("another route matches {}", matches(self.asked));
+            self.change("taken by", old_id, new_id, Effect::Review, &what)
         }]
     }
 
@@ -121,17 +124,11 @@ impl Pair<'_> {
         let subject = self.subject();
         let added = new.difference(&old).map(|scope| {
             let values = Differing { from: None, to: Some(scope.clone()) };
-            Change::of(
-                subject,
-                "scopes",
-                values,
-                Effect::Breaking,
-                "a credential must have been granted one more scope",
-            )
+            Change::of(subject, "scopes", values, Effect::Breaking, "credentials must have this scope")
         });
         let removed = old.difference(&new).map(|scope| {
             let values = Differing { from: Some(scope.clone()), to: None };
-            let reason = "credentials without the scope are let through";
+            let reason = "credentials without this scope are accepted";
             Change::of(subject, "scopes", values, Effect::Compatible, reason).loosening()
         });
         added.chain(removed).collect()
@@ -142,16 +139,16 @@ impl Pair<'_> {
         let (old, new) = match (&self.old.settings.cache, &self.new.settings.cache) {
             (None, None) => return Vec::new(),
             (None, Some(_)) => {
-                return vec![self.say(
+                return vec![self.change(
                     "cache",
                     on("off"),
                     on("on"),
                     Effect::Review,
-                    "responses may be answered from store",
+                    "responses may come from the cache",
                 )];
             }
             (Some(_), None) => {
-                return vec![self.say(
+                return vec![self.change(
                     "cache",
                     on("on"),
                     on("off"),
@@ -163,34 +160,34 @@ impl Pair<'_> {
         };
         let mut all = Vec::new();
         if old.ttl_ms != new.ttl_ms {
-            let shown = |ttl: Option<u64>| ttl.map_or_else(|| "the upstream's".to_owned(), duration);
+            let shown = |ttl: Option<u64>| ttl.map_or_else(|| "declared by the upstream".to_owned(), duration);
             let shorter = matches!((old.ttl_ms, new.ttl_ms), (Some(old), Some(new)) if new < old);
             let (effect, reason) = if shorter {
-                (Effect::Compatible, "responses are fresh for less time")
+                (Effect::Compatible, "responses are fresh for a shorter time")
             } else {
                 (Effect::Review, "responses may be older")
             };
-            all.push(self.say("cache.ttl", shown(old.ttl_ms), shown(new.ttl_ms), effect, reason));
+            all.push(self.change("cache.ttl", shown(old.ttl_ms), shown(new.ttl_ms), effect, reason));
         }
         if old.credentials != new.credentials {
-            let change = self.say(
+            let change = self.change(
                 "cache.with-credentials",
                 credentials(old.credentials).1.to_owned(),
                 credentials(new.credentials).1.to_owned(),
                 Effect::Review,
-                "who shares stored responses differs",
+                "stored responses are shared by other callers",
             );
             let loosens = credentials(new.credentials).0 > credentials(old.credentials).0;
             all.push(if loosens { change.loosening() } else { change });
         }
         if old.vary != new.vary {
             let is_less = old.vary.iter().any(|name| !new.vary.contains(name));
-            let change = self.say(
+            let change = self.change(
                 "cache.vary",
                 old.vary.join(","),
                 new.vary.join(","),
                 Effect::Review,
-                "requests that shared a stored response differ",
+                "other requests share a stored response",
             );
             all.push(if is_less { change.loosening() } else { change });
         }
@@ -198,8 +195,14 @@ impl Pair<'_> {
             let shown = |query: &Option<Vec<String>>| {
                 query.as_ref().map_or_else(|| "the whole query".to_owned(), |names| format!("[{}]", names.join(",")))
             };
-            let reason = "requests that shared a stored response differ";
-            all.push(self.say("cache.key-query", shown(&old.key_query), shown(&new.key_query), Effect::Review, reason));
+            let reason = "other requests share a stored response";
+            all.push(self.change(
+                "cache.key-query",
+                shown(&old.key_query),
+                shown(&new.key_query),
+                Effect::Review,
+                reason,
+            ));
         }
         all
     }
@@ -211,29 +214,30 @@ impl Pair<'_> {
             let shown = |route: &RouteSettings| route.timeout_ms.map_or_else(|| "none".to_owned(), duration);
             let time = |route: &RouteSettings| route.timeout_ms.unwrap_or(u64::MAX);
             let (effect, reason) = if time(new) < time(old) {
-                (Effect::Breaking, "answers that take longer are broken off")
+                (Effect::Breaking, "exchanges that take longer are aborted")
             } else {
-                (Effect::Compatible, "answers may take longer")
+                (Effect::Compatible, "exchanges may take longer")
             };
-            all.push(self.say("timeout", shown(old), shown(new), effect, reason));
+            all.push(self.change("timeout", shown(old), shown(new), effect, reason));
         }
         if old.content_bytes_max != new.content_bytes_max {
             let (effect, reason) = if new.content_bytes_max < old.content_bytes_max {
                 (Effect::Breaking, "larger content is refused")
             } else {
-                (Effect::Compatible, "larger content is taken")
+                (Effect::Compatible, "larger content is accepted")
             };
             let shown = |bytes: u64| format!("{bytes} bytes");
             let change =
-                self.say("body-limit", shown(old.content_bytes_max), shown(new.content_bytes_max), effect, reason);
+                self.change("body-limit", shown(old.content_bytes_max), shown(new.content_bytes_max), effect, reason);
             all.push(if effect == Effect::Compatible { change.loosening() } else { change });
         }
         if old.internal != new.internal {
             let (from, to) = (old.internal.to_string(), new.internal.to_string());
             all.push(if new.internal {
-                self.say("internal", from, to, Effect::Breaking, "callers outside are not answered any more")
+                self.change("internal", from, to, Effect::Breaking, "external callers cannot reach the route any more")
             } else {
-                self.say("internal", from, to, Effect::Compatible, "callers outside are answered").loosening()
+                self.change("internal", from, to, Effect::Compatible, "external callers can reach the route")
+                    .loosening()
             });
         }
         all
@@ -251,14 +255,14 @@ impl Pair<'_> {
         }
         let (old, new) = (self.old.settings.strip_segments, self.new.settings.strip_segments);
         if old != new {
-            let reason = "the upstream sees another path";
-            all.push(self.say("strip-base", old.to_string(), new.to_string(), Effect::Review, reason));
+            let reason = "the upstream receives another path";
+            all.push(self.change("strip-base", old.to_string(), new.to_string(), Effect::Review, reason));
         }
         all
     }
 }
 
-/// How many may share a stored response, and the word for it.
+/// A rank by how many callers share a stored response, and the word for it.
 const fn credentials(credentials: CacheCredentials) -> (u8, &'static str) {
     match credentials {
         CacheCredentials::Never => (0, "never"),
@@ -267,7 +271,7 @@ const fn credentials(credentials: CacheCredentials) -> (u8, &'static str) {
     }
 }
 
-/// Upstreams that both gateways have by one name.
+/// Compares upstreams with the same name.
 pub(super) fn upstreams(from: &Compiled, to: &Compiled) -> Vec<Change> {
     let named = |old: &UpstreamSettings| to.upstreams().iter().find(|new| new.name == old.name);
     let both = from.upstreams().iter().filter_map(|old| Some((old, named(old)?)));
@@ -288,9 +292,9 @@ fn upstream_changes(subject: &str, old: &UpstreamSettings, new: &UpstreamSetting
     if old.connect_timeout_ms != new.connect_timeout_ms {
         let (from, to) = (Some(duration(old.connect_timeout_ms)), Some(duration(new.connect_timeout_ms)));
         let (effect, reason) = if new.connect_timeout_ms < old.connect_timeout_ms {
-            (Effect::Breaking, "connections that take longer are given up")
+            (Effect::Breaking, "connection attempts that take longer are aborted")
         } else {
-            (Effect::Compatible, "connections may take longer")
+            (Effect::Compatible, "connection attempts may take longer")
         };
         all.push(say("upstream.connect-timeout", from, to, effect, reason));
     }
@@ -298,7 +302,7 @@ fn upstream_changes(subject: &str, old: &UpstreamSettings, new: &UpstreamSetting
     let (old, new) = (of(old), of(new));
     for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         if old.get(name) != new.get(name) {
-            // The value may be a secret in all but name.
+            // The value may be confidential without being a secret reference.
             let shown = |is_set: bool| is_set.then(|| "set".to_owned());
             let (from, to) = (shown(old.contains_key(name)), shown(new.contains_key(name)));
             let reason = "the upstream receives another header field";
@@ -308,7 +312,7 @@ fn upstream_changes(subject: &str, old: &UpstreamSettings, new: &UpstreamSetting
     all
 }
 
-/// The gateway as a whole.
+/// Compares the settings of the gateway.
 pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
     let (old, new) = (from.settings(), to.settings());
     let say = |setting: &str, from: String, to: String, effect, reason: &str| {
@@ -316,11 +320,11 @@ pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
     };
     let mut all = Vec::new();
     if old.name != new.name {
-        let reason = "keys, counters and stored responses belong to a gateway's name";
+        let reason = "keys, counters and stored responses are stored under the gateway's name";
         all.push(say("name", old.name.clone(), new.name.clone(), Effect::Breaking, reason));
     }
     if old.trust_forwarded != new.trust_forwarded {
-        let reason = "whether clients may say who they are differs for upstreams";
+        let reason = "the trust in forwarding fields of clients changes";
         let values = (old.trust_forwarded.to_string(), new.trust_forwarded.to_string());
         let change = say("trust-forwarded", values.0, values.1, Effect::Review, reason);
         all.push(if new.trust_forwarded { change.loosening() } else { change });
@@ -330,7 +334,7 @@ pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
             hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
         };
         let is_less = old.internal_hosts.iter().any(|host| !new.internal_hosts.contains(host));
-        let reason = "which hosts answer callers inside only differs";
+        let reason = "the set of internal hosts changes";
         let change =
             say("internal-hosts", shown(&old.internal_hosts), shown(&new.internal_hosts), Effect::Review, reason);
         all.push(if is_less { change.loosening() } else { change });
@@ -340,7 +344,7 @@ pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
             let otlp = telemetry.otlp.as_ref().map_or_else(|| "no export".to_owned(), |otlp| otlp.endpoint.to_string());
             format!("log {}, {otlp}", telemetry.log)
         };
-        let reason = "no request is answered otherwise";
+        let reason = "responses do not change";
         all.push(say("telemetry", shown(&old.telemetry), shown(&new.telemetry), Effect::Compatible, reason));
     }
     all

@@ -1,9 +1,9 @@
-//! What a request would see differently of two compiled gateways.
+//! The differences between two compiled gateways for requests.
 //!
-//! Nothing is compared as text. Both gateways are asked, by the production router, for the same requests: one for each
-//! combination of host pattern, path, method and predicates that either has a route for (`ask`). Routes that answer the
-//! same request are compared setting by setting (`compare`); the order of files, comments, ids and names of APIs and
-//! policies decide nothing.
+//! The texts are not compared. The production router of both gateways routes the same requests: one for each combination
+//! of host pattern, path, method and predicates for which either has a route (`ask`). The settings of routes that match
+//! the same request are compared (`compare`). The order of files, comments, and the names of APIs and policies have no
+//! effect.
 
 mod ask;
 mod authn;
@@ -19,38 +19,38 @@ use tollgate_config::Compiled;
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Change {
-    /// What it is about: a route by its id (the new one where it has two), `policy NAME`, `upstream NAME` or `gateway`.
+    /// The id of a route (the new id if it has changed), `policy NAME`, `upstream NAME` or `gateway`.
     pub subject: String,
-    /// The setting, such as `authn`; `route` for the route as a whole.
+    /// The setting, such as `authn`; `route` for a whole route.
     pub setting: String,
-    /// The old value, for people; nothing where there was none.
+    /// The old value as text; `None` if there was none.
     pub from: Option<String>,
-    /// The new one.
+    /// The new value as text; `None` if there is none.
     pub to: Option<String>,
-    /// What it does to those who call.
+    /// The effect on requests.
     pub effect: Effect,
-    /// Whether it takes away from what protects the gateway or those behind it.
+    /// Whether it weakens the protection of the gateway or its upstreams.
     pub loosens: bool,
-    /// Why it is judged so.
+    /// The reason for the effect.
     pub reason: String,
-    /// A request that shows it.
+    /// A request that is affected.
     pub witness: Option<String>,
 }
 
-/// What a difference does to those who call.
+/// The effect of a difference on requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
-    /// Requests that were answered may be refused or answered by nobody.
+    /// Requests that were accepted may be refused, or match no route.
     Breaking,
-    /// Requests are answered otherwise: somebody has to judge.
+    /// The responses to requests change: a person must review it.
     Review,
-    /// Every request that was answered still is.
+    /// Every request that was accepted still is.
     Compatible,
 }
 
 impl Effect {
-    /// The word for it.
+    /// The name in output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl Effect {
     }
 }
 
-/// The differences from one gateway to another, those of a subject together.
+/// The differences between two gateways, sorted by subject.
 #[must_use]
 pub fn diff(from: &Compiled, to: &Compiled) -> Vec<Change> {
     let asked = ask::ask(from, to);
@@ -74,7 +74,7 @@ pub fn diff(from: &Compiled, to: &Compiled) -> Vec<Change> {
     changes
 }
 
-/// Both values, where they differ.
+/// The old and the new value.
 struct Differing {
     from: Option<String>,
     to: Option<String>,

@@ -1,18 +1,18 @@
-//! Policies: those that a route names, and the settings of those that both gateways have by one name.
+//! Compares the policies of routes, and the settings of policies with the same name.
 //!
-//! What another value of a key does is said by the table of the policy's kind; nothing here knows a kind.
+//! The table of a policy's kind defines the effect of another value of a key; the code here is independent of kinds.
 
 use std::collections::BTreeSet;
 
 use tollgate_config::Compiled;
-use tollgate_config::policies::{Change as Judgement, Setting, Settings, admitted, settings};
+use tollgate_config::policies::{Change as ChangeRule, Setting, Settings, admitted, settings};
 use tollgate_core::kinds::{PolicyView, Slot};
 use tollgate_core::settings::RouteSettings;
 
 use super::value::{Looseness, compare, compare_admitted, is_same};
 use super::{Change, Differing, Effect};
 
-/// Guards and limits of two routes, and what a request costs.
+/// Compares the guards, limits and costs of two routes.
 pub(super) fn lists(
     from: &Compiled,
     to: &Compiled,
@@ -20,12 +20,12 @@ pub(super) fn lists(
     new: &RouteSettings,
     subject: &str,
 ) -> Vec<Change> {
-    let guards = |compiled, route| in_force(compiled, route, Slot::Guard);
-    // Where nobody is authenticated, a limit in `guard` is charged for the same requests as one in `limit`.
+    let guards = |compiled, route| policies_of(compiled, route, Slot::Guard);
+    // Without authentication, a limit in `guard` is charged for the same requests as one in `limit`.
     let is_public = old.authn.is_empty() && new.authn.is_empty();
     let limits = |compiled, route| {
-        let all = in_force(compiled, route, Slot::Limit).into_iter();
-        all.map(|limit| InForce { in_guard: limit.in_guard && !is_public, ..limit }).collect::<Vec<_>>()
+        let all = policies_of(compiled, route, Slot::Limit).into_iter();
+        all.map(|limit| RoutePolicy { in_guard: limit.in_guard && !is_public, ..limit }).collect::<Vec<_>>()
     };
     let (old_limits, new_limits) = (limits(from, old), limits(to, new));
     let charges = !(old_limits.is_empty() && new_limits.is_empty());
@@ -34,62 +34,75 @@ pub(super) fn lists(
     if old.cost != new.cost && charges {
         let values = Differing { from: Some(old.cost.to_string()), to: Some(new.cost.to_string()) };
         all.push(if new.cost > old.cost {
-            Change::of(subject, "cost", values, Effect::Breaking, "limits are exhausted sooner")
+            Change::of(
+                subject,
+                "cost",
+                values,
+                Effect::Breaking,
+                "a request is charged more, so limits are reached sooner",
+            )
         } else {
-            Change::of(subject, "cost", values, Effect::Compatible, "limits last longer").loosening()
+            Change::of(
+                subject,
+                "cost",
+                values,
+                Effect::Compatible,
+                "a request is charged less, so limits are reached later",
+            )
+            .loosening()
         });
     }
     all
 }
 
-/// A list of policies that all hold, and what is said of those that come and go.
-struct HoldingList {
+/// A list of policies that all apply, with the reasons for removed and added ones.
+struct PolicyList {
     key: &'static str,
-    lifted: &'static str,
+    removed: &'static str,
     added: &'static str,
 }
 
-const GUARD: HoldingList = HoldingList {
+const GUARD: PolicyList = PolicyList {
     key: "guard",
-    lifted: "a guard is lifted",
-    added: "requests that a new guard does not admit are refused",
+    removed: "a guard is removed",
+    added: "requests that the new guard does not accept are refused",
 };
 
-const LIMIT: HoldingList =
-    HoldingList { key: "limit", lifted: "a limit is lifted", added: "requests past a new limit are refused" };
+const LIMIT: PolicyList =
+    PolicyList { key: "limit", removed: "a limit is removed", added: "requests that exceed the new limit are refused" };
 
-/// A policy that holds for a route.
-struct InForce {
+/// A policy of a route.
+struct RoutePolicy {
     name: String,
     settings: Settings,
     /// Whether it is a limit that is charged before the caller is authenticated.
     in_guard: bool,
 }
 
-fn in_force(compiled: &Compiled, route: &RouteSettings, slot: Slot) -> Vec<InForce> {
+fn policies_of(compiled: &Compiled, route: &RouteSettings, slot: Slot) -> Vec<RoutePolicy> {
     let all = compiled.policies();
     let in_guard: BTreeSet<&str> = all.at(&route.guard_limit).map(|limit| limit.name.as_str()).collect();
     let policies = route.policies(all).filter(|policy| policy.slot == slot);
-    let in_force = |policy: PolicyView<'_>| {
+    let of_route = |policy: PolicyView<'_>| {
         let (name, in_guard) = (policy.name.to_owned(), in_guard.contains(policy.name));
-        Some(InForce { name, settings: settings(all, policy.name)?, in_guard })
+        Some(RoutePolicy { name, settings: settings(all, policy.name)?, in_guard })
     };
-    policies.filter_map(in_force).collect()
+    policies.filter_map(of_route).collect()
 }
 
 fn list(
     subject: &str,
-    of: &HoldingList,
-    (from, old): (&Compiled, &[InForce]),
-    (to, new): (&Compiled, &[InForce]),
+    of: &PolicyList,
+    (from, old): (&Compiled, &[RoutePolicy]),
+    (to, new): (&Compiled, &[RoutePolicy]),
 ) -> Vec<Change> {
-    let find = |list: &'_ [InForce], name: &str| list.iter().position(|known| known.name == name);
+    let find = |list: &'_ [RoutePolicy], name: &str| list.iter().position(|known| known.name == name);
     let mut all = Vec::new();
-    let mut added: Vec<&InForce> = new.iter().filter(|new| find(old, &new.name).is_none()).collect();
+    let mut added: Vec<&RoutePolicy> = new.iter().filter(|new| find(old, &new.name).is_none()).collect();
     for old in old {
-        // The same policy by another name: counters begin anew, and nothing else differs.
-        let is_same = |new: &&InForce| {
-            new.settings == old.settings || admission(from, &old.name, to, &new.name) == Some(Looseness::Same)
+        // The same policy with another name: its counters are reset, and nothing else changes.
+        let is_same = |new: &&RoutePolicy| {
+            new.settings == old.settings || compare_addresses(from, &old.name, to, &new.name) == Some(Looseness::Same)
         };
         let kept = find(new, &old.name).map(|place| &new[place]);
         let kept = kept.or_else(|| added.iter().position(is_same).map(|same| added.remove(same)));
@@ -97,7 +110,7 @@ fn list(
             Some(new) => moved(subject, old, new),
             None => {
                 let values = Differing { from: Some(summary(&old.settings)), to: None };
-                Some(Change::of(subject, of.key, values, Effect::Compatible, of.lifted).loosening())
+                Some(Change::of(subject, of.key, values, Effect::Compatible, of.removed).loosening())
             }
         });
     }
@@ -108,9 +121,10 @@ fn list(
     all
 }
 
-/// A limit that is charged in another list.
-fn moved(subject: &str, old: &InForce, new: &InForce) -> Option<Change> {
-    let shown = |limit: &InForce| format!("{} in {}", limit.name, if limit.in_guard { GUARD.key } else { LIMIT.key });
+/// The change of a limit that moved between `guard` and `limit`.
+fn moved(subject: &str, old: &RoutePolicy, new: &RoutePolicy) -> Option<Change> {
+    let shown =
+        |limit: &RoutePolicy| format!("{} in {}", limit.name, if limit.in_guard { GUARD.key } else { LIMIT.key });
     let values = Differing { from: Some(shown(old)), to: Some(shown(new)) };
     let change = |effect, reason| Change::of(subject, LIMIT.key, values, effect, reason);
     match (old.in_guard, new.in_guard) {
@@ -123,25 +137,25 @@ fn moved(subject: &str, old: &InForce, new: &InForce) -> Option<Change> {
     }
 }
 
-/// Policies that both gateways have by one name and use in one slot.
+/// Compares policies with the same name that are used in the same slot.
 pub(super) fn policies(from: &Compiled, to: &Compiled) -> Vec<Change> {
     let (old_uses, new_uses) = (used(from), used(to));
     let both = old_uses.intersection(&new_uses).map(|(name, _)| *name);
     both.flat_map(|name| {
         let (old, new) = (settings(from.policies(), name), settings(to.policies(), name));
-        let admission = admission(from, name, to, name);
-        old.zip(new).map(|(old, new)| policy(&format!("policy {name}"), &old, &new, admission)).unwrap_or_default()
+        let addresses = compare_addresses(from, name, to, name);
+        old.zip(new).map(|(old, new)| policy(&format!("policy {name}"), &old, &new, addresses)).unwrap_or_default()
     })
     .collect()
 }
 
-/// Whom the new policy admits, held to the old one; `None` where not the address alone decides.
-fn admission(from: &Compiled, old: &str, to: &Compiled, new: &str) -> Option<Looseness> {
+/// Compares the client addresses that two policies accept; `None` if one of them does not decide only by address.
+fn compare_addresses(from: &Compiled, old: &str, to: &Compiled, new: &str) -> Option<Looseness> {
     let (old, new) = (admitted(from.policies(), old), admitted(to.policies(), new));
     old.zip(new).map(|(old, new)| compare_admitted(&old, &new))
 }
 
-/// The policies that some route names, each with its slot.
+/// The policies that routes use, each with its slot.
 fn used(compiled: &Compiled) -> BTreeSet<(&str, Slot)> {
     let routes = compiled.routes().iter();
     routes
@@ -149,13 +163,13 @@ fn used(compiled: &Compiled) -> BTreeSet<(&str, Slot)> {
         .collect()
 }
 
-fn policy(subject: &str, old: &Settings, new: &Settings, admission: Option<Looseness>) -> Vec<Change> {
+fn policy(subject: &str, old: &Settings, new: &Settings, addresses: Option<Looseness>) -> Vec<Change> {
     if old.kind != new.kind {
         let values = Differing { from: Some(old.kind.to_owned()), to: Some(new.kind.to_owned()) };
-        return vec![Change::of(subject, "kind", values, Effect::Review, "another kind of policy decides")];
+        return vec![Change::of(subject, "kind", values, Effect::Review, "the policy has another kind")];
     }
-    let mut all = keys(subject, "", old, new, admission, |_| true);
-    // What a plan does not say of a policy, the policy says itself.
+    let mut all = keys(subject, "", old, new, addresses, |_| true);
+    // For keys that a plan does not set, the policy's own values apply.
     for plan in old.plans.iter().chain(&new.plans).map(|(plan, _)| plan).collect::<BTreeSet<_>>() {
         let replaced = |key: &str| [old, new].iter().any(|settings| settings.replaces(plan, key));
         all.extend(keys(
@@ -175,15 +189,21 @@ fn keys(
     prefix: &str,
     old: &Settings,
     new: &Settings,
-    admission: Option<Looseness>,
+    addresses: Option<Looseness>,
     is_compared: impl Fn(&str) -> bool,
 ) -> Vec<Change> {
     let both = old.list.iter().zip(&new.list).filter(|(old, _)| is_compared(old.key));
-    both.filter_map(|(old, new)| judge(&format!("{prefix}{}", old.key), subject, old, new, admission)).collect()
+    both.filter_map(|(old, new)| compare_key(&format!("{prefix}{}", old.key), subject, old, new, addresses)).collect()
 }
 
-/// What a key's other value does; where it is known whom the policy as a whole admits, that decides for all of its keys.
-fn judge(setting: &str, subject: &str, old: &Setting, new: &Setting, admission: Option<Looseness>) -> Option<Change> {
+/// The effect of another value of a key. For a policy that decides only by address, `addresses` is the effect of all keys.
+fn compare_key(
+    setting: &str,
+    subject: &str,
+    old: &Setting,
+    new: &Setting,
+    addresses: Option<Looseness>,
+) -> Option<Change> {
     if is_same(old.value.as_ref(), new.value.as_ref()) {
         return None;
     }
@@ -191,21 +211,21 @@ fn judge(setting: &str, subject: &str, old: &Setting, new: &Setting, admission: 
     let values = Differing { from: shown(old), to: shown(new) };
     let change = |effect, reason| Change::of(subject, setting, values, effect, reason);
     match old.change {
-        // What is another policy is compared route by route.
-        Judgement::Identity => None,
-        Judgement::Review(why) => Some(change(Effect::Review, why)),
-        Judgement::LoosestFirst { words, why } => {
+        // Another identity is another policy, which is compared for each route.
+        ChangeRule::Identity => None,
+        ChangeRule::Review(why) => Some(change(Effect::Review, why)),
+        ChangeRule::LoosestFirst { words, why } => {
             let place = |setting: &Setting| words.iter().position(|word| shown(setting).as_deref() == Some(word));
             let (is_looser, change) = (place(new) < place(old), change(Effect::Review, why));
             Some(if is_looser { change.loosening() } else { change })
         }
-        Judgement::MoreIsLooser | Judgement::MoreIsStricter => {
-            let more_is_looser = old.change == Judgement::MoreIsLooser;
-            match admission.unwrap_or_else(|| compare(old.value.as_ref(), new.value.as_ref(), more_is_looser)) {
+        ChangeRule::MoreIsLooser | ChangeRule::MoreIsStricter => {
+            let more_is_looser = old.change == ChangeRule::MoreIsLooser;
+            match addresses.unwrap_or_else(|| compare(old.value.as_ref(), new.value.as_ref(), more_is_looser)) {
                 Looseness::Same => None,
-                Looseness::Stricter => Some(change(Effect::Breaking, "requests that passed may be refused")),
-                Looseness::Looser => Some(change(Effect::Compatible, "more requests pass").loosening()),
-                Looseness::Other => Some(change(Effect::Breaking, "other requests pass").loosening()),
+                Looseness::Stricter => Some(change(Effect::Breaking, "requests that were accepted may be refused")),
+                Looseness::Looser => Some(change(Effect::Compatible, "more requests are accepted").loosening()),
+                Looseness::Other => Some(change(Effect::Breaking, "other requests are accepted").loosening()),
             }
         }
     }

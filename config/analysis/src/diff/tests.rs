@@ -17,7 +17,7 @@ fn project(policies: &str, routes: &str) -> Compiled {
 
 const BURST: &str = "burst: {kind: rate-limit, rate: 60/min}";
 
-/// The effects of what differs, with setting and whether protection is loosened.
+/// Checks the differences: setting, effect, and whether protection is weakened.
 #[track_caller]
 fn check(from: (&str, &str), to: (&str, &str), expected: &[(&str, Effect, bool)]) {
     let changes = diff(&project(from.0, from.1), &project(to.0, to.1));
@@ -29,7 +29,7 @@ fn check(from: (&str, &str), to: (&str, &str), expected: &[(&str, Effect, bool)]
 }
 
 #[test]
-fn what_is_not_seen_by_a_request_is_no_difference() {
+fn changes_that_affect_no_request_are_not_differences() {
     let routes = "{path: /a, methods: [GET, POST], limit: burst}, {path: \"/b/{id}\", id: b}";
     check(
         (BURST, routes),
@@ -41,7 +41,7 @@ fn what_is_not_seen_by_a_request_is_no_difference() {
 }
 
 #[test]
-fn routes_are_matched_by_the_requests_they_answer() {
+fn routes_are_compared_by_the_requests_that_they_match() {
     use Effect::{Breaking, Compatible, Review};
     check(("", "{path: /a}"), ("", "{path: /a}, {path: /b}"), &[("route", Compatible, false)]);
     check(("", "{path: /a}"), ("", "{path: /a}, {path: /b, authn: none}"), &[("route", Compatible, true)]);
@@ -53,7 +53,7 @@ fn routes_are_matched_by_the_requests_they_answer() {
 }
 
 #[test]
-fn settings_are_judged_by_what_they_do_to_callers() {
+fn settings_are_classified_by_their_effect_on_requests() {
     use Effect::{Breaking, Compatible, Review};
     for (from, to, expected) in [
         ("authn: none", "authn: keys", ("authn", Breaking, false)),
@@ -79,7 +79,7 @@ fn settings_are_judged_by_what_they_do_to_callers() {
 }
 
 #[test]
-fn a_limit_is_compared_across_periods_and_told_once() {
+fn a_limit_is_compared_across_periods_and_reported_once() {
     use Effect::{Breaking, Compatible};
     let routes = "{path: /a, limit: burst}, {path: /b, limit: burst}";
     let tighter = "burst: {kind: rate-limit, rate: 59/min, burst: 60}";
@@ -89,7 +89,7 @@ fn a_limit_is_compared_across_periods_and_told_once() {
 }
 
 #[test]
-fn a_limit_in_guard_is_charged_for_requests_without_a_credential_too() {
+fn a_limit_in_guard_is_also_charged_for_requests_without_a_credential() {
     use Effect::{Breaking, Compatible};
     let policies =
         "tries: {kind: rate-limit, rate: 9/min, by: address}, spare: {kind: rate-limit, rate: 9/min, by: address}";
@@ -108,11 +108,11 @@ fn a_limit_in_guard_is_charged_for_requests_without_a_credential_too() {
 }
 
 #[test]
-fn several_authenticators_let_in_fewer_than_each_of_them() {
+fn several_required_authenticators_accept_fewer_callers_than_each_alone() {
     use Effect::{Breaking, Compatible, Review};
     for (from, to, expected) in [
         ("authn: [keys, tokens]", "authn: {all: [keys, tokens], replace: true}", ("authn", Breaking, false)),
-        // Who sends several credentials is the caller of the first.
+        // A request with several credentials is authenticated by the first policy that accepts one.
         (
             "authn: {any: [keys, tokens], replace: true}",
             "authn: {any: [tokens, keys], replace: true}",
@@ -137,7 +137,7 @@ fn several_authenticators_let_in_fewer_than_each_of_them() {
 }
 
 #[test]
-fn filters_are_judged_by_whom_they_admit() {
+fn filters_are_classified_by_the_clients_that_they_allow() {
     use Effect::{Breaking, Compatible};
     let office = |lists: &str| format!("office: {{kind: ip-filter, {lists}}}");
     let guarded = "{path: /a, guard: office}";
@@ -162,7 +162,7 @@ fn filters_are_judged_by_whom_they_admit() {
 }
 
 #[test]
-fn what_a_plan_has_is_compared_for_its_consumers() {
+fn the_numbers_of_a_plan_are_compared() {
     use Effect::{Breaking, Compatible};
     let with = |plans: &str| {
         let text = format!(
@@ -192,7 +192,7 @@ fn routes() -> impl Strategy<Value = Vec<String>> {
     let host = prop::sample::select(vec!["", ", scopes: [s]"]);
     prop::collection::btree_map(path, (methods, settings, host), 1..6).prop_map(|all| {
         let route = |(path, (methods, settings, more)): (&str, (&str, &str, &str))| {
-            // What is public cannot ask for scopes.
+            // A public route cannot require scopes.
             let more = if settings.contains("none") { "" } else { more };
             format!("{{path: \"{path}\"{methods}{settings}{more}}}")
         };
@@ -204,7 +204,7 @@ fn compiled(routes: &[String]) -> Compiled {
     project(BURST, &format!("{{path: /used, limit: burst}}, {}", routes.join(", ")))
 }
 
-/// The same differences seen from the other side.
+/// The differences with old and new values exchanged.
 fn mirrored(changes: &[Change]) -> Vec<(String, Option<String>, Option<String>)> {
     let mut all: Vec<_> = changes.iter().map(|c| (c.setting.clone(), c.to.clone(), c.from.clone())).collect();
     all.sort_unstable();
@@ -222,7 +222,7 @@ proptest! {
     }
 
     #[test]
-    fn what_differs_one_way_differs_the_other_way_round(a in routes(), b in routes()) {
+    fn differences_are_symmetric(a in routes(), b in routes()) {
         let (a, b) = (compiled(&a), compiled(&b));
         let there = mirrored(&diff(&a, &b));
         let mut back: Vec<_> = diff(&b, &a).into_iter().map(|c| (c.setting, c.from, c.to)).collect();

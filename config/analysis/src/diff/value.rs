@@ -1,4 +1,4 @@
-//! Values of a policy's key, compared.
+//! Compares values of a key of a policy.
 
 use std::collections::BTreeSet;
 
@@ -6,20 +6,20 @@ use tollgate_config::Rate;
 use tollgate_config::policies::Value;
 use tollgate_core::guard::AddressSet;
 
-/// What the new value lets pass, held to the old one.
+/// The requests that the new value accepts, compared with the old one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Looseness {
-    /// All that passed, and more.
+    /// All requests that the old value accepts, and more.
     Looser,
-    /// Less.
+    /// Fewer requests.
     Stricter,
-    /// The same.
+    /// The same requests.
     Same,
-    /// Some that did not pass, and not all that did.
+    /// Some other requests, but not all of those that the old value accepts.
     Other,
 }
 
-/// Compares the clients that are let pass.
+/// Compares the addresses of accepted clients.
 pub(super) fn compare_admitted(old: &AddressSet, new: &AddressSet) -> Looseness {
     match (new.covers(old), old.covers(new)) {
         (true, true) => Looseness::Same,
@@ -29,7 +29,7 @@ pub(super) fn compare_admitted(old: &AddressSet, new: &AddressSet) -> Looseness 
     }
 }
 
-/// Whether both mean the same: 60/min and 1/s do.
+/// Whether both values are equivalent, such as 60/min and 1/s.
 pub(super) fn is_same(old: Option<&Value>, new: Option<&Value>) -> bool {
     match (old, new) {
         (Some(Value::Rate(old)), Some(Value::Rate(new))) => fraction(old, new) == fraction(new, old),
@@ -37,7 +37,7 @@ pub(super) fn is_same(old: Option<&Value>, new: Option<&Value>) -> bool {
     }
 }
 
-/// Compares two values that are not the same; where there is none, everything passes.
+/// Compares two different values; without a value, every request is accepted.
 pub(super) fn compare(old: Option<&Value>, new: Option<&Value>, more_is_looser: bool) -> Looseness {
     let (Some(old), Some(new)) = (old, new) else {
         return if new.is_none() { Looseness::Looser } else { Looseness::Stricter };
@@ -49,7 +49,7 @@ pub(super) fn compare(old: Option<&Value>, new: Option<&Value>, more_is_looser: 
     }
 }
 
-/// Whether the new value is the greater, or has all of the old and more; `None` where neither has all of the other.
+/// Whether the new value is greater, or contains all of the old list; `None` if neither list contains the other.
 fn has_more(old: &Value, new: &Value) -> Option<bool> {
     match (old, new) {
         (Value::Rate(old), Value::Rate(new)) => Some(fraction(new, old) > fraction(old, new)),
@@ -64,12 +64,12 @@ fn has_more(old: &Value, new: &Value) -> Option<bool> {
         (Value::Integer(old), Value::Integer(new))
         | (Value::DurationMs(old), Value::DurationMs(new))
         | (Value::SizeBytes(old), Value::SizeBytes(new)) => Some(new > old),
-        // Texts, words and truth have no order.
+        // Strings, words and booleans have no order.
         _ => None,
     }
 }
 
-/// A rate as a fraction with the denominator of both.
+/// The numerator of a rate as a fraction with the common denominator.
 fn fraction(rate: &Rate, other: &Rate) -> u64 {
     u64::from(rate.count) * u64::from(other.period_ms)
 }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_more_is_looser_or_stricter_as_the_key_says() {
+    fn a_greater_value_is_looser_or_stricter_depending_on_the_key() {
         use Looseness::{Looser, Other, Stricter};
         let rate = |count, period_ms| Value::Rate(Rate { count, period_ms });
         check(&Value::Integer(1), &Value::Integer(2), Looser, Stricter);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_value_everything_passes() {
+    fn without_a_value_every_request_is_accepted() {
         for more_is_looser in [true, false] {
             assert_eq!(compare(None, Some(&list(&["a"])), more_is_looser), Looseness::Stricter);
             assert_eq!(compare(Some(&Value::Integer(1)), None, more_is_looser), Looseness::Looser);

@@ -1,12 +1,12 @@
-//! How much work an analysis may take: what costs more than anybody would wait for is given up, and claims nothing.
+//! The budget of an analysis: an analysis that takes too long is aborted, and its result is unknown.
 
 use std::cell::Cell;
 
-/// Steps that are left.
+/// The number of remaining steps.
 #[derive(Debug)]
 pub(super) struct Budget(Cell<usize>);
 
-/// There are none left.
+/// The budget is exhausted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spent;
 
@@ -16,9 +16,9 @@ impl Budget {
     }
 
     pub(super) fn spend(&self, steps: usize) -> Result<(), Spent> {
-        let left = self.0.get().checked_sub(steps);
-        self.0.set(left.unwrap_or_default());
-        left.map(|_| ()).ok_or(Spent)
+        let remaining = self.0.get().checked_sub(steps);
+        self.0.set(remaining.unwrap_or_default());
+        remaining.map(|_| ()).ok_or(Spent)
     }
 }
 
@@ -28,5 +28,5 @@ impl Default for Budget {
     }
 }
 
-/// A step takes some 10 to 100 ns, so this is about a second; projects of 100,000 routes take a tenth of it.
+/// A step takes about 10 to 100 ns, so this is about a second; projects with 100,000 routes need a tenth of it.
 const STEPS_MAX: usize = 20_000_000;

@@ -1,8 +1,8 @@
-//! Which two routes could both win a request, and such a request.
+//! Finds pairs of routes that match the same request with equal precedence, and such a request.
 //!
-//! The order of precedence is the router's: host pattern first, then segment by segment as [`Precedence`] says, then a
-//! named method before all methods, then predicates that imply others before those. Two routes are in conflict when that
-//! order does not decide between them and one request matches both.
+//! The order of precedence is that of the router: host pattern first, then each segment by [`Precedence`], then a named
+//! method before all methods, then predicates that imply others before those. Two routes are in conflict if this order
+//! does not decide between them, and one request matches both.
 //!
 //! [`Precedence`]: tollgate_core::route::Precedence
 
@@ -18,17 +18,17 @@ use super::meet::meets;
 use super::routes::path_order;
 use super::segment::{is_same, path_of, shared_path};
 
-/// What decides a request between two routes.
+/// The properties of a route that decide which requests it matches, on one host pattern.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Claim<'r> {
+pub(super) struct Candidate<'r> {
     pub(crate) host: &'r HostPattern,
     pub(crate) path: &'r PathTemplate,
-    /// None means all methods.
+    /// Empty for all methods.
     pub(crate) methods: &'r [String],
     pub(crate) when: &'r [Predicate],
 }
 
-/// Two claims in conflict, by their places, and a request that both match.
+/// Two candidates in conflict, by index, and a request that both match.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Conflict {
     pub(crate) first: usize,
@@ -36,67 +36,72 @@ pub(super) struct Conflict {
     pub(crate) witness: Witness,
 }
 
-/// There are so many templates between which precedence might not decide that they are not compared.
+/// So many templates have potentially equal precedence that they are not compared.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooManyTies {
-    /// One of them.
+    /// The index of one of them.
     pub(crate) example: usize,
 }
 
 /// Finds the conflicts; a route that conflicts with several is reported with one of them.
-pub(super) fn conflicts(claims: &[Claim<'_>]) -> Result<Vec<Conflict>, TooManyTies> {
-    // In order, so that the same of them are looked at wherever the budget ends.
+pub(super) fn conflicts(candidates: &[Candidate<'_>]) -> Result<Vec<Conflict>, TooManyTies> {
+    // Sorted, so that the result does not depend on the order if the budget is exhausted.
     let mut groups: BTreeMap<String, Group<'_>> = BTreeMap::new();
-    for (index, claim) in claims.iter().enumerate() {
-        groups.entry(group_key(claim)).or_default().add(index, claim);
+    for (index, candidate) in candidates.iter().enumerate() {
+        groups.entry(group_key(candidate)).or_default().add(index, candidate);
     }
     let budget = Budget::default();
     let mut found = Vec::new();
     for group in groups.values() {
-        group.conflicts(claims, &budget, &mut found)?;
+        group.conflicts(candidates, &budget, &mut found)?;
     }
     found.sort_by(|a, b| (a.second, a.first, &a.witness).cmp(&(b.second, b.first, &b.witness)));
     Ok(found)
 }
 
-/// Claims that precedence might not tell apart.
+/// Candidates with potentially equal precedence.
 #[derive(Default)]
 struct Group<'r> {
     places: HashMap<String, usize>,
     shapes: Vec<Shape<'r>>,
 }
 
-/// Claims that match the same paths, by method.
+/// Candidates that match the same paths, by method.
 struct Shape<'r> {
     segments: &'r [Segment],
     by_method: BTreeMap<&'r str, Vec<usize>>,
 }
 
-/// The key of claims for all methods; a named method goes before all methods, so only like meets like.
+/// The key of candidates for all methods; a named method has precedence over all methods.
 const ALL_METHODS: &str = "";
 
 impl<'r> Group<'r> {
-    fn add(&mut self, index: usize, claim: &Claim<'r>) {
-        let place = *self.places.entry(claim.path.shape()).or_insert(self.shapes.len());
+    fn add(&mut self, index: usize, candidate: &Candidate<'r>) {
+        let place = *self.places.entry(candidate.path.shape()).or_insert(self.shapes.len());
         if place == self.shapes.len() {
-            self.shapes.push(Shape { segments: claim.path.segments(), by_method: BTreeMap::new() });
+            self.shapes.push(Shape { segments: candidate.path.segments(), by_method: BTreeMap::new() });
         }
         let by_method = &mut self.shapes[place].by_method;
-        let all = claim.methods.is_empty().then_some(ALL_METHODS);
-        for method in claim.methods.iter().map(String::as_str).chain(all) {
+        let all = candidate.methods.is_empty().then_some(ALL_METHODS);
+        for method in candidate.methods.iter().map(String::as_str).chain(all) {
             by_method.entry(method).or_default().push(index);
         }
     }
 
-    fn conflicts(&self, claims: &[Claim<'_>], budget: &Budget, found: &mut Vec<Conflict>) -> Result<(), TooManyTies> {
+    fn conflicts(
+        &self,
+        candidates: &[Candidate<'_>],
+        budget: &Budget,
+        found: &mut Vec<Conflict>,
+    ) -> Result<(), TooManyTies> {
         if self.shapes.len() > TIED_MAX {
             let example = self.shapes.last().and_then(|shape| shape.by_method.values().flatten().next());
             return Err(TooManyTies { example: example.copied().unwrap_or_default() });
         }
         for (place, b) in self.shapes.iter().enumerate() {
-            b.conflicts(claims, found)?;
+            b.conflicts(candidates, found)?;
             for a in &self.shapes[..place] {
-                found.extend(a.tie(b, claims, budget)?);
+                found.extend(a.tie(b, candidates, budget)?);
             }
         }
         Ok(())
@@ -104,36 +109,42 @@ impl<'r> Group<'r> {
 }
 
 impl Shape<'_> {
-    /// Finds conflicts between claims to the same paths.
-    fn conflicts(&self, claims: &[Claim<'_>], found: &mut Vec<Conflict>) -> Result<(), TooManyTies> {
+    /// Finds conflicts between candidates that match the same paths.
+    fn conflicts(&self, candidates: &[Candidate<'_>], found: &mut Vec<Conflict>) -> Result<(), TooManyTies> {
         for (method, places) in &self.by_method {
             let (plain, conditional): (Vec<usize>, Vec<usize>) =
-                places.iter().partition(|place| claims[**place].when.is_empty());
+                places.iter().partition(|place| candidates[**place].when.is_empty());
             for pair in plain.windows(2) {
-                let witness = self.witness(claims, pair[1], method, &[]);
+                let witness = self.witness(candidates, pair[1], method, &[]);
                 found.push(Conflict { first: plain[0], second: pair[1], witness });
             }
             if conditional.len() > TIED_MAX {
                 return Err(TooManyTies { example: conditional[TIED_MAX] });
             }
             for (at, &y) in conditional.iter().enumerate() {
-                let shared = conditional[..at].iter().find_map(|&x| Some((x, undecided(claims, &conditional, x, y)?)));
+                let shared =
+                    conditional[..at].iter().find_map(|&x| Some((x, undecided(candidates, &conditional, x, y)?)));
                 if let Some((x, when)) = shared {
-                    found.push(Conflict { first: x, second: y, witness: self.witness(claims, y, method, &when) });
+                    found.push(Conflict { first: x, second: y, witness: self.witness(candidates, y, method, &when) });
                 }
             }
         }
         Ok(())
     }
 
-    fn witness(&self, claims: &[Claim<'_>], place: usize, method: &str, when: &[Predicate]) -> Witness {
-        Witness::new(method, claims[place].host, claims[place].path.witness(), when)
+    fn witness(&self, candidates: &[Candidate<'_>], place: usize, method: &str, when: &[Predicate]) -> Witness {
+        Witness::new(method, candidates[place].host, candidates[place].path.witness(), when)
     }
 
-    /// A conflict with another shape that is as specific.
-    fn tie(&self, other: &Self, claims: &[Claim<'_>], budget: &Budget) -> Result<Option<Conflict>, TooManyTies> {
+    /// Finds a conflict with another shape that is equally specific.
+    fn tie(
+        &self,
+        other: &Self,
+        candidates: &[Candidate<'_>],
+        budget: &Budget,
+    ) -> Result<Option<Conflict>, TooManyTies> {
         let Some(path) = tied_path(self.segments, other.segments) else { return Ok(None) };
-        // Which of two shapes is tried first is decided before methods are looked at, so unlike methods meet, too.
+        // The order of two shapes is decided before methods are compared, so different methods can be in conflict too.
         let unlike = self.by_method.iter().flat_map(|x| other.by_method.iter().map(move |y| (x, y)));
         for ((one, xs), (two, ys)) in unlike {
             let Some(method) = shared_method(one, two) else { continue };
@@ -142,8 +153,8 @@ impl Shape<'_> {
             }
             let mut pairs = xs.iter().flat_map(|x| ys.iter().map(move |y| (*x, *y)));
             let met = pairs.find_map(|(x, y)| {
-                let when = Predicate::both(claims[x].when, claims[y].when)?;
-                Some((x, y, tied_request(claims, (x, y), method, (&path, &when), budget)?))
+                let when = Predicate::both(candidates[x].when, candidates[y].when)?;
+                Some((x, y, tied_request(candidates, (x, y), method, (&path, &when), budget)?))
             });
             if let Some((x, y, witness)) = met {
                 return Ok(Some(Conflict { first: x.min(y), second: x.max(y), witness }));
@@ -153,42 +164,44 @@ impl Shape<'_> {
     }
 }
 
-/// What requests meet between which two claims to the same paths and a third one's do not decide; none where they do.
-fn undecided(claims: &[Claim<'_>], all: &[usize], x: usize, y: usize) -> Option<Vec<Predicate>> {
-    let (a, b) = (claims[x].when, claims[y].when);
+/// The predicates of requests between which two candidates for the same paths are undecided; `None` if one of them, or a
+/// third candidate, has precedence.
+fn undecided(candidates: &[Candidate<'_>], all: &[usize], x: usize, y: usize) -> Option<Vec<Predicate>> {
+    let (a, b) = (candidates[x].when, candidates[y].when);
     if Predicate::imply(a, b) != Predicate::imply(b, a) {
         return None;
     }
     let both = Predicate::both(a, b)?;
-    let decided = |z: &usize| *z != x && *z != y && claims[*z].when == both;
+    let decided = |z: &usize| *z != x && *z != y && candidates[*z].when == both;
     (!all.iter().any(decided)).then_some(both)
 }
 
-/// A request that two tied claims both take, and that no more specific claim is known to take; none where those take all
-/// of them. Where finding out takes too long, a tie is a conflict. `plain` is a path that both take, and what both ask for.
+/// A request that two tied candidates match, and that no more specific candidate matches; `None` if more specific ones
+/// match all of them. If the search takes too long, a tie is regarded as a conflict. `plain` is a path that both match,
+/// with the predicates of both.
 fn tied_request(
-    claims: &[Claim<'_>],
+    candidates: &[Candidate<'_>],
     (x, y): (usize, usize),
     method: &str,
     plain: (&str, &[Predicate]),
     budget: &Budget,
 ) -> Option<Witness> {
     let (path, when) = plain;
-    let host = claims[x].host;
+    let host = candidates[x].host;
     let shown = || Some(Witness::new(method, host, path, when));
-    let [a, b] = [x, y].map(|place| claims[place].path.segments());
-    let goes_first = |z: &&Claim<'_>| {
+    let [a, b] = [x, y].map(|place| candidates[place].path.segments());
+    let goes_first = |z: &&Candidate<'_>| {
         let is_first = |of: &[Segment]| path_order(z.path.segments(), of) == Some(Ordering::Less);
         let takes_method = z.methods.is_empty() || z.methods.iter().any(|named| named == method);
         takes_method && z.host == host && is_first(a) && is_first(b)
     };
-    if budget.spend(claims.len()).is_err() {
+    if budget.spend(candidates.len()).is_err() {
         return shown();
     }
-    let competitors: Vec<Competitor<'_>> = claims
+    let competitors: Vec<Competitor<'_>> = candidates
         .iter()
         .filter(goes_first)
-        .map(|claim| Competitor { segments: claim.path.segments(), when: claim.when })
+        .map(|candidate| Competitor { segments: candidate.path.segments(), when: candidate.when })
         .collect();
     if competitors.is_empty() {
         return shown();
@@ -197,7 +210,7 @@ fn tied_request(
     for segments in met {
         match cover(&segments, when, &competitors, budget) {
             Ok(Cover::Covered) => {}
-            Ok(Cover::Escape(texts, when)) => {
+            Ok(Cover::Uncovered(texts, when)) => {
                 return path_of(&texts).map_or_else(shown, |path| Some(Witness::new(method, host, path, &when)));
             }
             Err(_) => return shown(),
@@ -206,7 +219,7 @@ fn tied_request(
     None
 }
 
-/// A method that both take; a route for `GET` takes `HEAD`.
+/// A method that both accept; a route for `GET` also accepts `HEAD`.
 fn shared_method<'m>(one: &'m str, two: &'m str) -> Option<&'m str> {
     match (one, two) {
         (ALL_METHODS, method) | (method, ALL_METHODS) => Some(method),
@@ -215,13 +228,13 @@ fn shared_method<'m>(one: &'m str, two: &'m str) -> Option<&'m str> {
     }
 }
 
-/// A key that is equal for all claims that precedence might not tell apart, so that few pairs are compared.
+/// A key that is equal for all candidates with potentially equal precedence, so that few pairs are compared.
 ///
-/// Templates whose first difference is a tie agree on host and on every segment before it, and the segments that differ
-/// are parameters of one precedence; so the key ends at the first parameter that is not alone in its precedence.
-fn group_key(claim: &Claim<'_>) -> String {
-    let mut key = format!("{} ", claim.host);
-    for segment in claim.path.segments() {
+/// Templates whose first difference is a tie have the same host and the same segments before it, and the segments that
+/// differ are parameters of equal precedence. So the key ends at the first parameter whose precedence others can share.
+fn group_key(candidate: &Candidate<'_>) -> String {
+    let mut key = format!("{} ", candidate.host);
+    for segment in candidate.path.segments() {
         match segment {
             Segment::Literal(text) => key.push_str(&format!("/={}:{text}", text.len())),
             Segment::Parameter { prefix, of, suffix, .. } => {
@@ -237,7 +250,7 @@ fn group_key(claim: &Claim<'_>) -> String {
     key
 }
 
-/// A path that both match, where precedence does not decide between them.
+/// A path that both match, if precedence does not decide between them.
 fn tied_path(a: &[Segment], b: &[Segment]) -> Option<String> {
     let same = a.iter().zip(b).take_while(|(x, y)| is_same(x, y)).count();
     let tie = match (a.get(same), b.get(same)) {
@@ -248,7 +261,7 @@ fn tied_path(a: &[Segment], b: &[Segment]) -> Option<String> {
     if tie { shared_path(a, b) } else { None }
 }
 
-/// Claims as specific as each other at the same place; comparing them takes a time that grows with the square.
+/// The maximum number of equally specific candidates that are compared; the time is quadratic.
 const TIED_MAX: usize = 1_000;
 
 #[cfg(test)]
@@ -258,7 +271,7 @@ mod tests {
     use proptest::prelude::*;
     use tollgate_core::route::{CanonicalPath, Entry, Matched, RequestHead, Router, Subject, Test};
 
-    /// A claim written as methods, path and predicates on header fields: `v` or `v=1|2`.
+    /// A candidate written as methods, path and predicates on header fields: `v` or `v=1|2`.
     type Written = (Vec<String>, PathTemplate, Vec<Predicate>);
 
     fn parse((methods, rest): (&str, &str)) -> Written {
@@ -278,9 +291,9 @@ mod tests {
     fn check_all(written: &[(&str, &str)], expected: Option<&str>) {
         let host: HostPattern = "h.example".parse().unwrap();
         let written: Vec<Written> = written.iter().copied().map(parse).collect();
-        let claims: Vec<_> =
-            written.iter().map(|(methods, path, when)| Claim { host: &host, path, methods, when }).collect();
-        let found = conflicts(&claims).unwrap();
+        let candidates: Vec<_> =
+            written.iter().map(|(methods, path, when)| Candidate { host: &host, path, methods, when }).collect();
+        let found = conflicts(&candidates).unwrap();
         assert_eq!(found.first().map(|c| c.witness.to_string()).as_deref(), expected, "{written:?}");
     }
 
@@ -290,14 +303,14 @@ mod tests {
     }
 
     #[test]
-    fn routes_of_one_shape_and_method_conflict() {
+    fn routes_with_the_same_shape_and_method_conflict() {
         check(("GET", "/pets/{id}"), ("GET POST", "/pets/{name}"), Some("GET https://h.example/pets/a"));
         check(("", "/a/{*x}"), ("", "/a/{*y}"), Some("GET https://h.example/a/a"));
         check(("PUT", "/"), ("PUT", "/"), Some("PUT https://h.example/"));
     }
 
     #[test]
-    fn what_precedence_decides_is_no_conflict() {
+    fn routes_with_different_precedence_do_not_conflict() {
         check(("GET", "/pets/{id}"), ("POST", "/pets/{id}"), None);
         check(("GET", "/pets/{id}"), ("", "/pets/{id}"), None);
         check(("GET", "/pets/{id}"), ("GET", "/pets/mine"), None);
@@ -308,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_with_as_much_fixed_text_conflict_where_both_match() {
+    fn parameters_with_equal_fixed_text_conflict_if_both_match() {
         check(("GET", "/ab{x}"), ("GET", "/{x}cd"), Some("GET https://h.example/abacd"));
         check(("GET", "/ab{x}/one"), ("GET", "/{x}cd/{y}"), Some("GET https://h.example/abacd/one"));
         check(("GET", "/ab{x}/one"), ("GET", "/{x}cd/two"), None);
@@ -316,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn types_conflict_where_they_share_values_and_neither_is_narrower() {
+    fn types_conflict_if_they_share_values_and_neither_is_narrower() {
         check(("GET", "/{x:(a|b)}"), ("GET", "/{x:(b|c)}"), Some("GET https://h.example/b"));
         check(("GET", "/{x:(a|b)}"), ("GET", "/{x:(c|d)}"), None);
         check(("GET", "/{x:(a|b)}"), ("GET", "/{x:(a|b|c)}"), None);
@@ -327,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn predicates_conflict_where_one_request_meets_both_and_neither_implies_the_other() {
+    fn predicates_conflict_if_one_request_meets_both_and_neither_implies_the_other() {
         check(("GET", "/ v=1"), ("GET", "/ w=2"), Some("GET https://h.example/ with v: 1, w: 2"));
         check(("GET", "/ v=1|2"), ("GET", "/ v=2|3"), Some("GET https://h.example/ with v: 2"));
         check(("GET", "/ v=1"), ("GET", "/ v=1"), Some("GET https://h.example/ with v: 1"));
@@ -340,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_third_route_takes_is_no_conflict() {
+    fn requests_of_a_third_route_are_not_conflicts() {
         check_all(&[("GET", "/ v=1"), ("GET", "/ w=2"), ("GET", "/ v=1 w=2")], None);
         let tied = [("GET", "/{x:(a|b)}/{y}"), ("GET", "/{x:(b|c)}/{y}")];
         let check = |others: &[(&'static str, &'static str)], expected| {
@@ -355,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_third_route_leaves_is_shown() {
+    fn a_conflict_beside_a_third_route_is_shown() {
         let tied = [("GET", "/{x}b"), ("GET", "/c{x}")];
         check_all(&[&tied[..], &[("GET", "/c{x}b")]].concat(), Some("GET https://h.example/cb"));
         check_all(&[&tied[..], &[("GET", "/c{x}b"), ("GET", "/cb")]].concat(), None);
@@ -391,15 +404,15 @@ mod tests {
     }
 
     proptest! {
-        /// Where no conflict is found, the router's answer does not depend on the order of the routes; where one is, both
-        /// match the request shown.
+        /// Without a conflict, the result of the router does not depend on the order of the routes. With a conflict, both routes
+        /// match the witness.
         #[test]
-        fn a_conflict_has_a_witness_and_without_one_order_does_not_matter(a in template(), b in template(), request in "(/(a|b|aa|ab|aba|abba|aab)){1,4}") {
+        fn a_conflict_has_a_witness_and_without_a_conflict_the_order_has_no_effect(a in template(), b in template(), request in "(/(a|b|aa|ab|aba|abba|aab)){1,4}") {
             let host: HostPattern = "*".parse().unwrap();
             let paths: [PathTemplate; 2] = [a.parse().unwrap(), b.parse().unwrap()];
             let methods = ["GET".to_owned()];
-            let claims: Vec<_> = paths.iter().map(|path| Claim { host: &host, path, methods: &methods, when: &[] }).collect();
-            let found = conflicts(&claims).unwrap();
+            let candidates: Vec<_> = paths.iter().map(|path| Candidate { host: &host, path, methods: &methods, when: &[] }).collect();
+            let found = conflicts(&candidates).unwrap();
             let winner = |order: [usize; 2]| {
                 let path = CanonicalPath::parse(request.as_bytes()).unwrap();
                 match find(&order.map(|n| &paths[n]), &path) {
@@ -413,7 +426,7 @@ mod tests {
                     let path = CanonicalPath::parse(conflict.witness.path.as_bytes()).unwrap();
                     for template in &paths {
                         let found = find(&[template], &path);
-                        prop_assert!(matches!(found, Matched::Route { .. }), "the witness is none: {template}");
+                        prop_assert!(matches!(found, Matched::Route { .. }), "the witness does not match {template}");
                     }
                 }
             }

@@ -1,7 +1,7 @@
-//! Whether more specific routes take every request of a route: decided segment by segment.
+//! Decides, segment by segment, whether more specific routes match every request of a route.
 //!
-//! What is answered is sound both ways as far as it is answered: `Covered` is proved, and an `Escape` is a request to try.
-//! A competitor counts within a segment with countless values only where it takes all of them.
+//! `Covered` is proved, and `Uncovered` has a request that the caller must still verify. In a segment with an unlimited
+//! number of values, a competitor counts only if it matches all of them.
 
 use tollgate_core::route::{ParameterType, Predicate, Segment};
 
@@ -9,23 +9,23 @@ use super::budget::{Budget, Spent};
 use super::segment::{is_same, shared_text};
 use super::solve::distinct;
 
-/// A route that goes first.
+/// A route with precedence.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Competitor<'r> {
     pub(super) segments: &'r [Segment],
     pub(super) when: &'r [Predicate],
 }
 
-/// What is found of a route.
+/// The result for a route.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Cover {
-    /// Every request of it is taken by one of the competitors.
+    /// The competitors match every request of the route.
     Covered,
-    /// A request that none of them takes: decoded segments, and exact predicates.
-    Escape(Vec<String>, Vec<Predicate>),
+    /// A request that no competitor matches: decoded segments, and exact predicates.
+    Uncovered(Vec<String>, Vec<Predicate>),
 }
 
-/// Looks for a request of the route that no competitor takes.
+/// Searches a request of the route that no competitor matches.
 pub(super) fn cover(
     segments: &[Segment],
     when: &[Predicate],
@@ -33,34 +33,34 @@ pub(super) fn cover(
     budget: &Budget,
 ) -> Result<Cover, Spent> {
     let runners: Vec<Runner<'_>> =
-        competitors.iter().map(|c| Runner { left: c.segments, in_rest: false, when: c.when }).collect();
+        competitors.iter().map(|c| Runner { remaining: c.segments, in_rest: false, when: c.when }).collect();
     let mut search = Search { when, texts: Vec::new(), budget };
-    Ok(match search.escape(segments, &runners)? {
-        Some(predicates) => Cover::Escape(search.texts, predicates),
+    Ok(match search.uncovered(segments, &runners)? {
+        Some(predicates) => Cover::Uncovered(search.texts, predicates),
         None => Cover::Covered,
     })
 }
 
-/// A competitor that matches so far.
+/// A competitor that matches the segments so far.
 #[derive(Clone, Copy)]
 struct Runner<'r> {
-    left: &'r [Segment],
-    /// It has come to its rest of the path, which takes whatever follows.
+    remaining: &'r [Segment],
+    /// Whether it has reached `{*rest}`, which matches everything that follows.
     in_rest: bool,
     when: &'r [Predicate],
 }
 
 impl Runner<'_> {
-    /// It past one segment, if it takes what `takes` says of a segment.
+    /// The competitor after one segment, if `takes` holds for its segment.
     fn step(mut self, takes: impl Fn(&Segment) -> bool) -> Option<Self> {
         if self.in_rest {
             return Some(self);
         }
-        let (first, left) = self.left.split_first()?;
+        let (first, remaining) = self.remaining.split_first()?;
         if !takes(first) {
             return None;
         }
-        self.left = left;
+        self.remaining = remaining;
         self.in_rest = matches!(first, Segment::Rest { .. });
         Some(self)
     }
@@ -73,15 +73,15 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
-    /// Predicates of a request that escapes, its segments in `texts`; none where there is no such request.
-    fn escape(&mut self, left: &[Segment], runners: &[Runner<'_>]) -> Result<Option<Vec<Predicate>>, Spent> {
+    /// The predicates of a request that no competitor matches, with its segments in `texts`; `None` if there is none.
+    fn uncovered(&mut self, remaining: &[Segment], runners: &[Runner<'_>]) -> Result<Option<Vec<Predicate>>, Spent> {
         self.budget.spend(1 + runners.len())?;
         if runners.is_empty() {
-            self.texts.extend(left.iter().map(Segment::example));
+            self.texts.extend(remaining.iter().map(Segment::example));
             return distinct(self.when, &[], self.budget);
         }
-        let Some((first, rest)) = left.split_first() else {
-            let ended = runners.iter().filter(|r| r.in_rest || r.left.is_empty());
+        let Some((first, rest)) = remaining.split_first() else {
+            let ended = runners.iter().filter(|r| r.in_rest || r.remaining.is_empty());
             let lists: Vec<&[Predicate]> = ended.map(|r| r.when).collect();
             return distinct(self.when, &lists, self.budget);
         };
@@ -101,12 +101,12 @@ impl Search<'_> {
                 let text = unusual(first, runners);
                 self.past(text, rest, runners, |segment| takes_all(segment, first))
             }
-            Segment::Rest { .. } => self.past_rest(left, runners),
+            Segment::Rest { .. } => self.past_rest(remaining, runners),
         }
     }
 
-    /// A rest is an empty last segment, one segment, or one segment and a rest.
-    fn past_rest(&mut self, left: &[Segment], runners: &[Runner<'_>]) -> Result<Option<Vec<Predicate>>, Spent> {
+    /// `{*rest}` is an empty last segment, one segment, or one segment and another rest.
+    fn past_rest(&mut self, remaining: &[Segment], runners: &[Runner<'_>]) -> Result<Option<Vec<Predicate>>, Spent> {
         if runners.iter().all(|runner| runner.in_rest) {
             self.texts.push(UNUSUAL.to_owned());
             let lists: Vec<&[Predicate]> = runners.iter().map(|r| r.when).collect();
@@ -120,7 +120,7 @@ impl Search<'_> {
             Segment::Rest { .. } => true,
             Segment::Literal(_) => false,
         };
-        for further in [&[][..], left] {
+        for further in [&[][..], remaining] {
             let found = self.past(UNUSUAL.to_owned(), further, runners, takes_any)?;
             if found.is_some() {
                 return Ok(found);
@@ -140,11 +140,11 @@ impl Search<'_> {
     ) -> Result<Option<Vec<Predicate>>, Spent> {
         self.texts.push(text);
         let still: Vec<Runner<'_>> = runners.iter().filter_map(|runner| runner.step(&takes)).collect();
-        let found = self.escape(rest, &still)?;
+        let found = self.uncovered(rest, &still)?;
         Ok(self.keep(found))
     }
 
-    /// Takes back the last text where nothing was found with it.
+    /// Removes the last text if nothing was found with it.
     fn keep(&mut self, found: Option<Vec<Predicate>>) -> Option<Vec<Predicate>> {
         if found.is_none() {
             self.texts.pop();
@@ -153,7 +153,7 @@ impl Search<'_> {
     }
 }
 
-/// Whether one segment takes every text that the other takes. Never said of one that does not; of some that do, too.
+/// Whether one segment is known to match every text that the other matches. It can be false for some that do.
 pub(super) fn takes_all(segment: &Segment, other: &Segment) -> bool {
     match (segment, other) {
         (Segment::Rest { .. }, _) => true,
@@ -165,7 +165,7 @@ pub(super) fn takes_all(segment: &Segment, other: &Segment) -> bool {
     }
 }
 
-/// A text of the segment that no runner takes which does not take all of them, if such a text is found.
+/// A text of the segment that only runners match which match all of its texts, if such a text is found.
 fn unusual(segment: &Segment, runners: &[Runner<'_>]) -> String {
     let (prefix, of, suffix) = match segment {
         Segment::Parameter { prefix, of, suffix, .. } => (prefix, of, suffix),
@@ -180,10 +180,10 @@ fn unusual(segment: &Segment, runners: &[Runner<'_>]) -> String {
     let texts = values.iter().map(|value| format!("{prefix}{value}{suffix}"));
     let is_free = |text: &String| {
         let hit = |first: &Segment| first.value_of(text).is_some() && !takes_all(first, segment);
-        !runners.iter().any(|runner| !runner.in_rest && runner.left.first().is_some_and(hit))
+        !runners.iter().any(|runner| !runner.in_rest && runner.remaining.first().is_some_and(hit))
     };
     texts.into_iter().find(is_free).unwrap_or_else(|| shared_text(segment, segment).unwrap_or_default())
 }
 
-/// A text that nobody has written into a template.
+/// A text that is unlikely to occur in a template.
 const UNUSUAL: &str = "q7-zx";

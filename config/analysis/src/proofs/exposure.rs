@@ -1,4 +1,4 @@
-//! Public routes that reach at an upstream what internal routes are for.
+//! Finds public routes that forward to the URLs of internal routes.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,27 +8,27 @@ use tollgate_core::route::{CanonicalPath, Predicate, Segment};
 use super::routes::Analysis;
 use super::segment::{path_of, shared_path};
 
-/// A route as its upstream sees it.
+/// A route with the path that its upstream receives.
 struct Reach<'r> {
     place: usize,
     route: &'r CompiledRoute,
-    /// Segments of the upstream's own path, before those of the route.
+    /// The number of segments of the upstream's path, before those of the route.
     prefix: usize,
     segments: Vec<Segment>,
 }
 
-/// Public and internal routes to one server.
+/// The public and internal routes to one server.
 #[derive(Default)]
 struct Server<'r> {
     public: Vec<Reach<'r>>,
     internal: Vec<Reach<'r>>,
 }
 
-/// Reports public routes that win a request which goes to the same URL as one of an internal route.
+/// Reports public routes that serve a request which is forwarded to the same URL as one of an internal route.
 pub(super) fn report(analysis: &Analysis<'_>, report: &mut Report) {
     for server in servers(analysis).into_values() {
         for (public, found) in server.exposed(analysis) {
-            tell(public, &found, report);
+            report_exposure(public, &found, report);
         }
     }
 }
@@ -42,7 +42,7 @@ fn servers<'w>(analysis: &Analysis<'w>) -> BTreeMap<String, Server<'w>> {
         let mut segments = literals(prefix);
         let prefix = segments.len();
         segments.extend(route.settings.path.segments().iter().skip(route.settings.strip_segments).cloned());
-        // What is stripped to nothing, or to a slash behind a path, is not sent.
+        // If only an empty path, or a slash after the upstream's path, remains, it is not sent.
         if segments.len() > 1
             && segments.len() == prefix + 1
             && segments.last() == Some(&Segment::Literal(String::new()))
@@ -65,7 +65,7 @@ fn literals(path: &str) -> Vec<Segment> {
 }
 
 impl<'r> Server<'r> {
-    /// Public routes with the internal ones that they reach and a request for each.
+    /// Public routes, each with the internal routes whose URLs it reaches, and a request for each.
     fn exposed(&self, analysis: &Analysis<'_>) -> Vec<(&'r CompiledRoute, Vec<(&'r CompiledRoute, Witness)>)> {
         let mut by_first: HashMap<&str, Vec<&Reach<'_>>> = HashMap::new();
         let mut others = Vec::new();
@@ -99,7 +99,7 @@ impl<'r> Server<'r> {
 }
 
 impl Reach<'_> {
-    /// A request that this public route wins, and that goes where the internal route's requests go.
+    /// A request that this public route serves, and that is forwarded to a URL of the internal route.
     fn reaches(&self, internal: &Reach<'_>, analysis: &Analysis<'_>) -> Option<Witness> {
         let (own, other) = (&self.route.settings, &internal.route.settings);
         let shared = shared_path(&self.segments, &internal.segments)?;
@@ -108,10 +108,10 @@ impl Reach<'_> {
         let path = self.request_path(&shared)?;
         let hosts = self.route.hosts.iter().filter_map(|host| analysis.host_in(host));
         let mut made = hosts.map(|host| Witness::new(&method, &host, path.as_str(), &when));
-        made.find(|witness| analysis.winner(witness) == Some(self.place))
+        made.find(|witness| analysis.selected_route(witness) == Some(self.place))
     }
 
-    /// The path that a client sends for the upstream to see this one.
+    /// The path of a client's request for which the upstream receives this path.
     fn request_path(&self, seen: &str) -> Option<String> {
         let settings = &self.route.settings;
         let stripped = settings.path.segments().iter().take(settings.strip_segments).map(Segment::example);
@@ -132,20 +132,20 @@ fn shared_method(a: &[String], b: &[String]) -> Option<String> {
     }
 }
 
-fn tell(public: &CompiledRoute, found: &[(&CompiledRoute, Witness)], report: &mut Report) {
+fn report_exposure(public: &CompiledRoute, found: &[(&CompiledRoute, Witness)], report: &mut Report) {
     let Some((first, witness)) = found.first() else { return };
     let what = match found {
-        [_] => format!("`{}` reaches what the internal `{}` is for", public.settings.id, first.settings.id),
-        many => format!("`{}` reaches what {} internal routes are for", public.settings.id, many.len()),
+        [_] => format!("`{}` gives access to the resource of the internal `{}`", public.settings.id, first.settings.id),
+        many => format!("`{}` gives access to the resources of {} internal routes", public.settings.id, many.len()),
     };
     let mut diagnostic = Diagnostic::warning(Code::InternalReachable, public.span, what)
-        .why(format!("both forward to the same URL, and callers outside may send {}", witness.curl()))
-        .fix("narrow its path, or use an upstream that does not serve what is internal");
+        .why(format!("both forward to the same URL, and external callers can send {}", witness.curl()))
+        .fix("narrow its path, or use an upstream that does not serve internal resources");
     for (internal, _) in found.iter().take(RELATED_MAX) {
         diagnostic = diagnostic.related(internal.span, "internal");
     }
     report.push(diagnostic);
 }
 
-/// Other places shown with one finding.
+/// The maximum number of other places shown with one finding.
 const RELATED_MAX: usize = 3;

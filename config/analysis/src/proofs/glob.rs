@@ -1,4 +1,4 @@
-//! Texts in which `*` stands for any text, and whether they share a path with a template.
+//! Patterns in which `*` matches any text, and the paths that they share with templates.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -6,16 +6,16 @@ use tollgate_core::route::{CanonicalPath, ParameterType, Segment};
 
 use super::segment::path_of;
 
-/// A path in which `*` stands for any text, slashes too.
+/// A path in which `*` matches any text, including slashes.
 #[derive(Clone, Debug)]
 pub(super) struct Glob(Vec<Step>);
 
-/// One step of a pattern for texts.
+/// One step of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// This character.
     One(char),
-    /// Any character but a slash.
+    /// Any character except a slash.
     NotSlash,
     /// Any number of characters other than slashes.
     WithoutSlash,
@@ -28,7 +28,7 @@ impl Glob {
         Self(text.chars().map(|c| if c == '*' { Step::Any } else { Step::One(c) }).collect())
     }
 
-    /// A path that it and a template match. Types of parameters without a list of values are taken for any text.
+    /// A path that both this pattern and a template match. A parameter without a list of values is assumed to match any text.
     pub(super) fn shared(&self, segments: &[Segment]) -> Option<String> {
         let found = shared_text(&self.0, &steps(segments))?;
         let path = CanonicalPath::parse(found.as_bytes()).ok();
@@ -65,7 +65,7 @@ fn steps(segments: &[Segment]) -> Vec<Step> {
     all
 }
 
-/// The shortest text that both match, found by walking both at once.
+/// The shortest text that both match, found by a breadth-first search over both.
 fn shared_text(a: &[Step], b: &[Step]) -> Option<String> {
     let mut seen = HashSet::from([(0, 0)]);
     let mut queue = VecDeque::from([(0usize, 0usize, String::new())]);
@@ -79,7 +79,7 @@ fn shared_text(a: &[Step], b: &[Step]) -> Option<String> {
             }
         };
         let repeats = |step: Option<&Step>| matches!(step, Some(Step::WithoutSlash | Step::Any));
-        // What may be nothing is passed by.
+        // A step that can match the empty text is skipped.
         if repeats(a.get(x)) {
             go(x + 1, y, text.clone());
         }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_shares_the_paths_that_a_template_matches_too() {
+    fn a_shared_path_matches_both_the_glob_and_the_template() {
         check("/admin/*", "/admin/{id}", Some("/admin/a"));
         check("/admin/*", "/{*rest}", Some("/admin/"));
         check("/admin/*", "/public/{id}", None);

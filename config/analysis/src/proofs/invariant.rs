@@ -1,4 +1,4 @@
-//! Rules that a project states about its own routes: proved for all of them, or refuted with a request.
+//! Invariants of a project: proved for all selected routes, or refuted with a request.
 
 use http::Method;
 use tollgate_config::policy_tests::{Invariant, Requirement, RouteSelection};
@@ -9,45 +9,45 @@ use tollgate_core::settings::RouteSettings;
 use super::glob::Glob;
 use super::routes::Analysis;
 
-/// What became of an invariant.
+/// The result for an invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// It holds for every route it is about.
+    /// It holds for every selected route.
     Holds {
-        /// How many these are.
+        /// The number of selected routes.
         routes: usize,
     },
-    /// It is about no route at all, and does not say that this may be so: it proves nothing.
+    /// It selects no route and `may-be-empty` is not set, so nothing is proved.
     Vacuous,
-    /// It does not hold.
+    /// It does not hold for some route.
     Refuted {
-        /// How many routes it is about.
+        /// The number of selected routes.
         routes: usize,
-        /// The routes that break it, in the order of [`Whole::routes`](tollgate_config::Whole::routes).
+        /// The routes that violate it, in the order of [`Whole::routes`](tollgate_config::Whole::routes).
         counterexamples: Vec<Counterexample>,
     },
 }
 
-/// A route that breaks an invariant.
+/// A route that violates an invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counterexample {
-    /// The route, as a place in [`Whole::routes`](tollgate_config::Whole::routes).
+    /// The index of the route in [`Whole::routes`](tollgate_config::Whole::routes).
     pub route: usize,
-    /// What it should have and has not, or should not have and has.
+    /// The requirement that is violated.
     pub requirement: Requirement,
-    /// Whether it should have that.
+    /// Whether the route should have it; otherwise it should not.
     pub wanted: bool,
-    /// A request that the route wins; none where it wins none.
+    /// A request that the route serves, if there is one.
     pub witness: Option<Witness>,
 }
 
 impl Analysis<'_> {
-    /// Proves an invariant, or refutes it.
+    /// Proves or refutes an invariant.
     #[must_use]
     pub fn prove(&self, invariant: &Invariant) -> Proof {
         let selection = Selection::of(&invariant.routes);
-        let is_about = |(_, route): &(usize, &CompiledRoute)| selection.takes(route, self);
-        let selected: Vec<(usize, &CompiledRoute)> = self.whole.routes.iter().enumerate().filter(is_about).collect();
+        let is_selected = |(_, route): &(usize, &CompiledRoute)| selection.selects(route, self);
+        let selected: Vec<(usize, &CompiledRoute)> = self.whole.routes.iter().enumerate().filter(is_selected).collect();
         if selected.is_empty() && !invariant.may_be_empty {
             return Proof::Vacuous;
         }
@@ -83,10 +83,10 @@ impl Analysis<'_> {
     }
 }
 
-/// A selection, read for comparing.
+/// A parsed selection.
 struct Selection<'s> {
     written: &'s RouteSelection,
-    /// None where nothing is said; a text that is no pattern selects nothing.
+    /// `None` if it is not set; `Some(None)` if it is not a valid pattern, which selects no route.
     host: Option<Option<HostPattern>>,
     path: Option<Glob>,
 }
@@ -98,8 +98,8 @@ impl<'s> Selection<'s> {
         Self { written, host, path }
     }
 
-    /// Whether some request that is selected is one of the route's.
-    fn takes(&self, route: &CompiledRoute, analysis: &Analysis<'_>) -> bool {
+    /// Whether the route matches some selected request.
+    fn selects(&self, route: &CompiledRoute, analysis: &Analysis<'_>) -> bool {
         let CompiledRoute { hosts, settings, tags, .. } = route;
         let RouteSelection { methods, api, id, internal, upstream, .. } = self.written;
         let upstream_of = || analysis.whole.upstreams.get(settings.upstream).map(|upstream| upstream.name.as_str());
@@ -114,7 +114,7 @@ impl<'s> Selection<'s> {
             && self.written.tag.as_ref().is_none_or(|tag| tags.contains(&tag.value))
     }
 
-    /// A method that is selected and that the route takes.
+    /// A selected method that the route accepts.
     fn method(&self, settings: &RouteSettings) -> Option<&str> {
         let takes = |method: &&Method| {
             let named = |name: &str| settings.methods.iter().any(|m| m == name);
@@ -123,7 +123,7 @@ impl<'s> Selection<'s> {
         self.written.methods.iter().find(takes).map(Method::as_str)
     }
 
-    /// A request of the route, a selected one where it can be had.
+    /// A request that the route serves, if possible a selected one.
     fn request(&self, place: usize, route: &CompiledRoute, analysis: &Analysis<'_>) -> Option<Witness> {
         let method = self.method(&route.settings);
         let on_path = || {
@@ -131,7 +131,7 @@ impl<'s> Selection<'s> {
             let method = method.or(route.settings.methods.first().map(String::as_str)).unwrap_or("GET");
             let host = analysis.host_in(route.hosts.first()?)?;
             let witness = Witness::new(method, &host, path, &route.settings.when);
-            (analysis.winner(&witness) == Some(place)).then_some(witness)
+            (analysis.selected_route(&witness) == Some(place)).then_some(witness)
         };
         on_path().or_else(|| analysis.request(place, method)).or_else(|| analysis.request(place, None))
     }

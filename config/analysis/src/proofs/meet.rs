@@ -1,11 +1,11 @@
-//! What two templates both take, written as templates, so that it can be asked who takes that.
+//! The intersection of two templates as a list of templates, so that it can be compared with other templates.
 
 use tollgate_core::route::{ParameterType, Segment};
 
 use super::cover::takes_all;
 use super::segment::overlaps;
 
-/// Templates that together take exactly the paths that both take; none where that cannot be written, or is too much.
+/// Templates that together match exactly the paths that both match; `None` if there are no such templates, or too many.
 pub(super) fn meets(a: &[Segment], b: &[Segment]) -> Option<Vec<Vec<Segment>>> {
     let mut all: Vec<Vec<Segment>> = vec![Vec::new()];
     let (mut a, mut b) = (a.iter(), b.iter());
@@ -36,7 +36,7 @@ pub(super) fn meets(a: &[Segment], b: &[Segment]) -> Option<Vec<Vec<Segment>>> {
     }
 }
 
-/// The same of two segments, neither of which is a rest.
+/// The same for two segments, neither of which is `{*rest}`.
 fn meet(a: &Segment, b: &Segment) -> Option<Vec<Segment>> {
     if takes_all(a, b) {
         return Some(vec![b.clone()]);
@@ -74,14 +74,14 @@ fn meet(a: &Segment, b: &Segment) -> Option<Vec<Segment>> {
     }
 }
 
-/// The values of a list that the other takes, too.
+/// The values of a list that the other segment also matches.
 fn filtered(one_of: &Segment, other: &Segment) -> Vec<Segment> {
     let Segment::Parameter { prefix, of: ParameterType::OneOf(values), suffix, .. } = one_of else { return Vec::new() };
     let texts = values.iter().map(|value| format!("{prefix}{value}{suffix}"));
     texts.filter(|text| other.value_of(text).is_some()).map(Segment::Literal).collect()
 }
 
-/// More templates than this are not looked at.
+/// The maximum number of templates of an intersection.
 const MEETS_MAX: usize = 256;
 
 #[cfg(test)]
@@ -112,9 +112,9 @@ mod tests {
     }
 
     proptest! {
-        /// One of the templates takes a text if and only if both segments do.
+        /// One of the templates matches a text if and only if both segments do.
         #[test]
-        fn what_both_take_is_what_the_meets_take(a in segment(), b in segment(), text in "[ab]{1,5}") {
+        fn the_intersection_matches_what_both_match(a in segment(), b in segment(), text in "[ab]{1,5}") {
             let (a, b): (PathTemplate, PathTemplate) = (a.parse().unwrap(), b.parse().unwrap());
             let met = meets(a.segments(), b.segments()).unwrap();
             let both = takes(&a.segments()[0], &text) && takes(&b.segments()[0], &text);

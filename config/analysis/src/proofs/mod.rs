@@ -1,8 +1,8 @@
-//! What is proved of a gateway's routes: over hosts, paths, methods and predicates, with requests to show for it.
+//! Proofs about the routes of a gateway, over hosts, paths, methods and predicates, with example requests.
 //!
-//! [`Analysis`] is the gateway as requests meet it: it asks the production router, and where the router's answer to one
-//! request is not enough, `cover` decides about all of them. The compiler's findings are in `findings`, `exposure`
-//! and `guards`; `invariant` proves what a project asks for itself.
+//! [`Analysis`] routes example requests by the production router. Where examples are not sufficient, `cover` decides about
+//! all requests. The findings of the compiler are in `findings`, `exposure` and `guards`; `invariant` proves the invariants
+//! of a project.
 
 mod budget;
 mod conflicts;
@@ -20,21 +20,21 @@ mod solve;
 mod tests;
 
 pub use invariant::{Counterexample, Proof};
-pub use routes::{Analysis, Winning};
+pub use routes::{Analysis, Reachability};
 
 use tollgate_config::{Lowered, Report};
 
-/// Reports what is wrong with the routes of a gateway, and what is probably not meant.
+/// Reports errors and warnings about the routes of a gateway.
 pub(crate) fn report(lowered: &Lowered, report: &mut Report) {
     let Lowered { whole, internal_hosts, stated, .. } = lowered;
     findings::conflicts(&whole.routes, report);
-    // What follows is about routes of which each has its requests.
+    // The following checks require that there are no conflicts.
     if report.has_errors() {
         return;
     }
     let analysis = Analysis::new(whole, internal_hosts);
     findings::without_host(&whole.routes, report);
-    findings::never_winning(&analysis, report);
+    findings::never_selected(&analysis, report);
     exposure::report(&analysis, report);
     guards::report(&analysis, stated, report);
 }

@@ -1,4 +1,4 @@
-//! The routes of a whole gateway as requests meet them: the production router for every host pattern.
+//! The routes of a gateway with the production router for every host pattern.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -13,11 +13,11 @@ use super::budget::Budget;
 use super::cover::{Competitor, Cover, cover};
 use super::segment::{is_same, path_of};
 
-/// A gateway whose routes can be asked about.
+/// A gateway that is prepared for analysis.
 #[derive(Debug)]
 pub struct Analysis<'w> {
     pub(super) whole: &'w Whole,
-    /// By the text of the host pattern.
+    /// The sites by the text of their host pattern.
     sites: HashMap<String, Site>,
     internal: HashSet<String>,
     pub(super) budget: Budget,
@@ -27,27 +27,27 @@ pub struct Analysis<'w> {
 #[derive(Debug, Default)]
 struct Site {
     router: Router,
-    /// Places in the whole gateway, in the router's order.
+    /// Indices in the gateway, in the order of the router.
     routes: Vec<usize>,
-    /// Places of routes whose first segment is a literal, by that literal.
+    /// The indices of routes whose first segment is a literal, by that literal.
     by_first: HashMap<String, Vec<usize>>,
-    /// Places of the others.
+    /// The indices of the other routes.
     others: Vec<usize>,
 }
 
-/// What is known of how a route wins.
+/// Whether a route can be selected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Winning {
-    /// It wins this request.
-    Wins(Witness),
-    /// It wins none; this one of its requests goes to that route (a place in [`Whole::routes`]).
-    Never(Witness, usize),
-    /// Neither was found out.
+pub enum Reachability {
+    /// The route is selected for this request.
+    Reachable(Witness),
+    /// The route can never be selected; this one of its requests is served by that route (an index into [`Whole::routes`]).
+    Shadowed(Witness, usize),
+    /// Neither could be proved.
     Unknown,
 }
 
 impl<'w> Analysis<'w> {
-    /// Prepares the analysis of a gateway; `internal_hosts` are those of its settings.
+    /// Prepares the analysis of a gateway; `internal_hosts` are the internal hosts of its settings.
     #[must_use]
     pub fn new(whole: &'w Whole, internal_hosts: &[HostPattern]) -> Self {
         let methods: Vec<Vec<Method>> = whole.routes.iter().map(methods).collect();
@@ -68,11 +68,11 @@ impl<'w> Analysis<'w> {
         Self { whole, sites, internal, budget: Budget::default() }
     }
 
-    /// The route that takes a request, as a place in [`Whole::routes`].
+    /// The route that is selected for a request, as an index into [`Whole::routes`].
     ///
-    /// A caller is taken to be inside if the most specific pattern of the request's host is internal, else outside.
+    /// The caller is assumed to be internal if the most specific pattern of the request's host is internal.
     #[must_use]
-    pub fn winner(&self, request: &Witness) -> Option<usize> {
+    pub fn selected_route(&self, request: &Witness) -> Option<usize> {
         let host = HostName::from_authority(&request.host).ok()?;
         let path = CanonicalPath::parse(request.path.as_bytes()).ok()?;
         let method = Method::from_bytes(request.method.as_bytes()).ok()?;
@@ -88,16 +88,16 @@ impl<'w> Analysis<'w> {
         }
     }
 
-    /// How a route wins, looked for on all its hosts and for all its methods.
+    /// Whether a route can be selected, on any of its hosts and for any of its methods.
     #[must_use]
-    pub fn winning(&self, place: usize) -> Winning {
+    pub fn reachability(&self, place: usize) -> Reachability {
         if let Some(witness) = self.request(place, None) {
-            return Winning::Wins(witness);
+            return Reachability::Reachable(witness);
         }
-        self.never(place).unwrap_or(Winning::Unknown)
+        self.never(place).unwrap_or(Reachability::Unknown)
     }
 
-    /// A request that the route wins, with this method where one is given.
+    /// A request for which the route is selected, with this method if it is set.
     #[must_use]
     pub fn request(&self, place: usize, method: Option<&str>) -> Option<Witness> {
         let CompiledRoute { hosts, settings, .. } = self.whole.routes.get(place)?;
@@ -106,7 +106,7 @@ impl<'w> Analysis<'w> {
             None if settings.methods.is_empty() => vec!["GET", "POST", "PURGE", "ANY"],
             None => settings.methods.iter().map(String::as_str).collect(),
         };
-        let wins = |witness: &Witness| self.winner(witness) == Some(place);
+        let wins = |witness: &Witness| self.selected_route(witness) == Some(place);
         for host in hosts.iter().take(HOSTS_TRIED).filter_map(|host| self.host_in(host)) {
             for path in examples(settings.path.segments()) {
                 let made = own.iter().map(|method| Witness::new(method, &host, path.as_str(), &settings.when));
@@ -117,7 +117,7 @@ impl<'w> Analysis<'w> {
         }
         for host in hosts {
             for method in &own {
-                let Ok(Cover::Escape(texts, when)) = self.cover(place, host, method) else { continue };
+                let Ok(Cover::Uncovered(texts, when)) = self.cover(place, host, method) else { continue };
                 let Some((path, example)) = path_of(&texts).zip(self.host_in(host)) else { continue };
                 let witness = Witness::new(method, &example, path, &when);
                 if wins(&witness) {
@@ -128,13 +128,13 @@ impl<'w> Analysis<'w> {
         None
     }
 
-    /// A host of the pattern that no more specific pattern has, as a pattern of that one host.
+    /// A host that matches this pattern but no more specific one, as a pattern of that host.
     pub(super) fn host_in(&self, pattern: &HostPattern) -> Option<HostPattern> {
         let numbered = |n: usize| if n == 0 { "any".to_owned() } else { format!("any{n}") };
         let name = |n: usize| match pattern {
             HostPattern::Exact(name) => name.to_string(),
             HostPattern::Wildcard(suffix) => format!("{}.{suffix}", numbered(n)),
-            // No pattern is below a name of one label, which is why those come next.
+            // A name of one label cannot match a wildcard, so these are tried next.
             HostPattern::Any if n == 0 => "any.example".to_owned(),
             HostPattern::Any => numbered(n),
         };
@@ -159,8 +159,8 @@ impl<'w> Analysis<'w> {
         seen.filter_map(|pattern| self.sites.get(pattern)).collect()
     }
 
-    /// Proves that a route wins nothing.
-    fn never(&self, place: usize) -> Option<Winning> {
+    /// Proves that a route can never be selected.
+    fn never(&self, place: usize) -> Option<Reachability> {
         let CompiledRoute { hosts, settings, .. } = self.whole.routes.get(place)?;
         for host in hosts {
             for method in methods_or_any(&settings.methods) {
@@ -170,11 +170,11 @@ impl<'w> Analysis<'w> {
             }
         }
         let method = methods_or_any(&settings.methods).next()?;
-        let method = if method == FRESH_METHOD { "GET" } else { method };
+        let method = if method == UNNAMED_METHOD { "GET" } else { method };
         let host = self.host_in(hosts.first()?)?;
         let made = examples(settings.path.segments()).map(|path| Witness::new(method, &host, path, &settings.when));
-        let taken = made.into_iter().find_map(|witness| Some((self.winner(&witness)?, witness)));
-        taken.filter(|(winner, _)| *winner != place).map(|(winner, witness)| Winning::Never(witness, winner))
+        let taken = made.into_iter().find_map(|witness| Some((self.selected_route(&witness)?, witness)));
+        taken.filter(|(winner, _)| *winner != place).map(|(winner, witness)| Reachability::Shadowed(witness, winner))
     }
 
     fn cover(&self, place: usize, host: &HostPattern, method: &str) -> Result<Cover, super::budget::Spent> {
@@ -211,7 +211,7 @@ impl Site {
     }
 }
 
-/// Whether a route takes requests of this method and, of those that both match on one host, goes first.
+/// Whether a route accepts requests with this method and has precedence over another route on the same host.
 fn goes_before(route: &CompiledRoute, other: &CompiledRoute, method: &str) -> bool {
     let (a, b) = (&route.settings, &other.settings);
     let names = |methods: &[String]| methods.iter().any(|m| m == method || (method == "HEAD" && m == "GET"));
@@ -229,7 +229,7 @@ fn goes_before(route: &CompiledRoute, other: &CompiledRoute, method: &str) -> bo
     }
 }
 
-/// Which of two templates goes first for the paths that both match; none where precedence does not say.
+/// The order of two templates for the paths that both match; `None` if precedence does not decide.
 pub(super) fn path_order(a: &[Segment], b: &[Segment]) -> Option<Ordering> {
     let same = a.iter().zip(b).take_while(|(x, y)| is_same(x, y)).count();
     match (a.get(same), b.get(same)) {
@@ -240,7 +240,7 @@ pub(super) fn path_order(a: &[Segment], b: &[Segment]) -> Option<Ordering> {
 }
 
 fn methods_or_any(methods: &[String]) -> impl Iterator<Item = &str> {
-    let any = methods.is_empty().then_some(FRESH_METHOD);
+    let any = methods.is_empty().then_some(UNNAMED_METHOD);
     methods.iter().map(String::as_str).chain(any)
 }
 
@@ -248,7 +248,7 @@ fn methods(route: &CompiledRoute) -> Vec<Method> {
     route.settings.methods.iter().filter_map(|m| Method::from_bytes(m.as_bytes()).ok()).collect()
 }
 
-/// Paths that a template matches, the plainest first.
+/// Paths that a template matches, the simplest first.
 fn examples(segments: &[Segment]) -> impl Iterator<Item = String> + '_ {
     (0..PATHS_TRIED).filter_map(move |nth| {
         let texts: Vec<String> = segments.iter().map(|segment| example(segment, nth)).collect();
@@ -273,11 +273,11 @@ fn example(segment: &Segment, nth: usize) -> String {
     }
 }
 
-/// A method that no route can name, and that stands for all that none does: whoever takes all methods takes it.
-const FRESH_METHOD: &str = "CONNECT";
+/// A method that no route can name. It represents all methods that no route names, which only routes for all methods accept.
+const UNNAMED_METHOD: &str = "CONNECT";
 
-/// Paths tried before a request is looked for by deduction: enough for most.
+/// The number of example paths that are tried before a request is searched by proof: enough for most routes.
 const PATHS_TRIED: usize = 4;
 
-/// Hosts tried likewise.
+/// The number of example hosts that are tried.
 const HOSTS_TRIED: usize = 8;

@@ -1,8 +1,8 @@
-//! Which paths two templates share: decided segment by segment, with a path to show for it.
+//! Finds paths that two templates share, segment by segment.
 
 use tollgate_core::route::{CanonicalPath, ParameterType, Segment};
 
-/// A path that both templates match, in canonical form; none where they share no path.
+/// A path that both templates match, in canonical form; `None` if they share no path.
 pub(crate) fn shared_path(a: &[Segment], b: &[Segment]) -> Option<String> {
     let mut texts: Vec<String> = Vec::with_capacity(a.len().max(b.len()));
     let (mut a, mut b) = (a.iter(), b.iter());
@@ -29,12 +29,12 @@ pub(crate) fn shared_path(a: &[Segment], b: &[Segment]) -> Option<String> {
     path_of(&texts)
 }
 
-/// The canonical path of decoded segments; none where no request could carry them.
+/// The canonical path of decoded segments; `None` if no request can contain them.
 pub(crate) fn path_of(texts: &[String]) -> Option<String> {
     let mut raw = String::new();
     for text in texts {
         raw.push('/');
-        // What would be read as structure or as an escape is escaped; the reader decides about the rest.
+        // Characters with a meaning in paths or escapes are escaped; the parser handles the others.
         for byte in text.bytes() {
             match byte {
                 b'/' | b'%' | b'?' | b'#' | b'\\' => raw.push_str(&format!("%{byte:02X}")),
@@ -46,7 +46,7 @@ pub(crate) fn path_of(texts: &[String]) -> Option<String> {
     CanonicalPath::parse(raw.as_bytes()).ok().map(|path| path.as_str().to_owned())
 }
 
-/// A decoded segment that both take; none where they share none. Complete: where there is one, one is found.
+/// A decoded segment that both match; `None` only if there is none.
 pub(crate) fn shared_text(a: &Segment, b: &Segment) -> Option<String> {
     let both = |text: String| {
         let taken = a.value_of(&text).is_some() && b.value_of(&text).is_some();
@@ -73,7 +73,7 @@ pub(crate) fn shared_text(a: &Segment, b: &Segment) -> Option<String> {
     }
 }
 
-/// Whether both take the same texts.
+/// Whether both match the same texts.
 pub(crate) fn is_same(a: &Segment, b: &Segment) -> bool {
     match (a, b) {
         (Segment::Literal(x), Segment::Literal(y)) => x == y,
@@ -86,7 +86,7 @@ pub(crate) fn is_same(a: &Segment, b: &Segment) -> bool {
     }
 }
 
-/// Texts that begin and end so, with nothing in between: what is the beginning of one may be the end of the other.
+/// Texts that begin with the prefix and end with the suffix, with nothing between them; the two may overlap.
 pub(super) fn overlaps<'t>(prefix: &'t str, suffix: &'t str) -> impl Iterator<Item = String> + 't {
     (0..=prefix.len().min(suffix.len())).filter_map(move |shared| {
         let (both, rest) = suffix.split_at_checked(shared)?;
@@ -94,7 +94,7 @@ pub(super) fn overlaps<'t>(prefix: &'t str, suffix: &'t str) -> impl Iterator<It
     })
 }
 
-/// A UUID between `prefix` and `suffix` that, as a whole, begins and ends with the other texts.
+/// A UUID between `prefix` and `suffix`, so that the whole text begins and ends with the other texts.
 fn uuid_within(prefix: &str, suffix: &str, begins: &str, ends: &str) -> Option<String> {
     let begins = begins.strip_prefix(prefix).unwrap_or_default();
     let ends = ends.strip_suffix(suffix).unwrap_or_default();
@@ -103,7 +103,7 @@ fn uuid_within(prefix: &str, suffix: &str, begins: &str, ends: &str) -> Option<S
     Some(format!("{prefix}{begins}{middle}{ends}{suffix}"))
 }
 
-/// What stands for any text: one of them is a value of every type that has no list, and begins no escape.
+/// Example values: one of them is a value of every type without a list, and does not begin an escape.
 const FILLERS: &[&str] = &["a", "1", "x"];
 
 #[cfg(test)]
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_share_what_both_match() {
+    fn a_shared_path_matches_both_templates() {
         check("/a/{x}", "/{y}/b", Some("/a/b"));
         check("/a/{x}", "/a", None);
         check("/a/{*x}", "/{y}/b/{z:int}", Some("/a/b/1"));
@@ -154,9 +154,9 @@ mod tests {
     }
 
     proptest! {
-        /// A shared text is found if and only if some short text is taken by both.
+        /// A shared text is found if both match some short text, and the found text matches both.
         #[test]
-        fn a_shared_text_is_found_where_there_is_one(a in segment(), b in segment()) {
+        fn a_shared_text_is_found_if_there_is_one(a in segment(), b in segment()) {
             let (a, b) = (template(&format!("/{a}")), template(&format!("/{b}")));
             let (a, b) = (&a.segments()[0], &b.segments()[0]);
             let letters = ["a", "1", "-", "b"];

@@ -1,4 +1,4 @@
-//! Whether some request meets one list of predicates and none of others: decided by trying what tells them apart.
+//! Decides whether some request meets one list of predicates and none of several others, by trying all relevant values.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +6,17 @@ use tollgate_core::route::{Predicate, Subject, Test};
 
 use super::budget::{Budget, Spent};
 
-/// What a request can have for a part of it, as far as predicates can tell.
+/// The state of a field or parameter of a request, as far as predicates distinguish it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Held {
+enum State {
     Absent,
     Value(String),
 }
 
-/// Exact predicates of a request that meets all of `met` and none of the lists in `unmet`; none where there is no such
+/// Exact predicates of a request that meets all of `met` and none of the lists in `unmet`; `None` if there is no such
 /// request.
 ///
-/// Parts that no list is about are left out of the answer, or are what `met` asks for.
+/// Fields and parameters that occur in no list are not part of the result.
 pub(super) fn distinct(
     met: &[Predicate],
     unmet: &[&[Predicate]],
@@ -30,32 +30,32 @@ pub(super) fn distinct(
     let subjects: Vec<&Subject> = subjects.into_iter().collect();
     let mut chosen = Vec::with_capacity(subjects.len());
     let found = choose(met, unmet, &subjects, &mut chosen, budget)?;
-    Ok(found.then(|| subjects.into_iter().zip(chosen).map(|(of, held)| exactly(of, held)).collect()))
+    Ok(found.then(|| subjects.into_iter().zip(chosen).map(|(of, state)| exactly(of, state)).collect()))
 }
 
-/// Chooses for one part after the other; what was chosen when it answers yes is such a request.
+/// Chooses a state for one subject after the other; if it returns true, `chosen` describes such a request.
 fn choose(
     met: &[Predicate],
     unmet: &[&[Predicate]],
     subjects: &[&Subject],
-    chosen: &mut Vec<Held>,
+    chosen: &mut Vec<State>,
     budget: &Budget,
 ) -> Result<bool, Spent> {
     budget.spend(1 + unmet.len())?;
     let Some((subject, rest)) = subjects.split_first() else { return Ok(unmet.is_empty()) };
     let mine = met.iter().find(|predicate| predicate.of == **subject);
-    for held in values(subject, mine, unmet) {
-        if mine.is_some_and(|predicate| !holds(&predicate.test, &held)) {
+    for state in values(subject, mine, unmet) {
+        if mine.is_some_and(|predicate| !holds(&predicate.test, &state)) {
             continue;
         }
-        let is_open = |list: &&[Predicate]| list.iter().all(|p| p.of != **subject || holds(&p.test, &held));
+        let is_open = |list: &&[Predicate]| list.iter().all(|p| p.of != **subject || holds(&p.test, &state));
         let still: Vec<&[Predicate]> = unmet.iter().copied().filter(is_open).collect();
-        // A list all of whose parts are chosen for is met, and so is one that is empty.
+        // A list is met if states are chosen for all of its subjects, or if it is empty.
         let is_decided = |list: &&[Predicate]| list.iter().all(|p| !rest.contains(&&p.of));
         if still.iter().any(is_decided) {
             continue;
         }
-        chosen.push(held);
+        chosen.push(state);
         if choose(met, &still, rest, chosen, budget)? {
             return Ok(true);
         }
@@ -64,8 +64,8 @@ fn choose(
     Ok(false)
 }
 
-/// One of each kind of value that the lists tell apart, the plainest first.
-fn values(subject: &Subject, mine: Option<&Predicate>, unmet: &[&[Predicate]]) -> Vec<Held> {
+/// One value of each class that the lists distinguish, the simplest first.
+fn values(subject: &Subject, mine: Option<&Predicate>, unmet: &[&[Predicate]]) -> Vec<State> {
     let about = |list: &&[Predicate]| list.iter().find(|p| p.of == *subject).map(|p| p.test.clone());
     let tests: Vec<Test> = unmet.iter().filter_map(about).chain(mine.map(|p| p.test.clone())).collect();
     let mut named = BTreeSet::new();
@@ -76,27 +76,27 @@ fn values(subject: &Subject, mine: Option<&Predicate>, unmet: &[&[Predicate]]) -
         }
     }
     let other = (0..).map(|n| if n == 0 { "any".to_owned() } else { format!("any{n}") }).find(|t| !named.contains(t));
-    let other = other.into_iter().map(Held::Value);
-    std::iter::once(Held::Absent).chain(named.iter().cloned().map(Held::Value)).chain(other).collect()
+    let other = other.into_iter().map(State::Value);
+    std::iter::once(State::Absent).chain(named.iter().cloned().map(State::Value)).chain(other).collect()
 }
 
-fn holds(test: &Test, held: &Held) -> bool {
-    match (test, held) {
-        (Test::Absent, Held::Absent) | (Test::Present, Held::Value(_)) => true,
-        (Test::OneOf(values), Held::Value(value)) => values.contains(value),
-        (Test::Absent, Held::Value(_)) | (Test::Present | Test::OneOf(_), Held::Absent) => false,
+fn holds(test: &Test, state: &State) -> bool {
+    match (test, state) {
+        (Test::Absent, State::Absent) | (Test::Present, State::Value(_)) => true,
+        (Test::OneOf(values), State::Value(value)) => values.contains(value),
+        (Test::Absent, State::Value(_)) | (Test::Present | Test::OneOf(_), State::Absent) => false,
     }
 }
 
-fn exactly(of: &Subject, held: Held) -> Predicate {
-    let test = match held {
-        Held::Absent => Test::Absent,
-        Held::Value(value) => Test::OneOf(vec![value]),
+fn exactly(of: &Subject, state: State) -> Predicate {
+    let test = match state {
+        State::Absent => Test::Absent,
+        State::Value(value) => Test::OneOf(vec![value]),
     };
     Predicate { of: of.clone(), test }
 }
 
-/// Parts of a request that are told apart at once: what choosing for all of them costs at worst doubles with each.
+/// The maximum number of subjects: in the worst case, the time doubles with each.
 const SUBJECTS_MAX: usize = 64;
 
 #[cfg(test)]
@@ -117,9 +117,9 @@ mod tests {
     }
 
     proptest! {
-        /// Against all queries that tell the lists apart.
+        /// Compares the result with all queries that the lists distinguish.
         #[test]
-        fn a_request_is_found_if_and_only_if_there_is_one(met in predicates(), unmet in prop::collection::vec(predicates(), 0..5)) {
+        fn a_request_is_found_if_and_only_if_one_exists(met in predicates(), unmet in prop::collection::vec(predicates(), 0..5)) {
             let parts = |n: &str| ["".to_owned(), format!("&{n}=1"), format!("&{n}=2"), format!("&{n}=3"), format!("&{n}=1&{n}=2")];
             let queries = parts("v").into_iter().flat_map(|v| parts("w").into_iter().map(move |w| format!("{v}{w}")));
             let meets = |list: &[Predicate], query: &str| list.iter().all(|p| p.holds(Some(query), &HeaderMap::new()));

@@ -1,4 +1,4 @@
-//! What is claimed of small gateways is compared with what the production router does with every request of a small world.
+//! Compares the results for small gateways with the production router, for a large set of requests.
 
 use std::num::NonZeroU32;
 
@@ -7,10 +7,10 @@ use tollgate_config::{CompiledRoute, FileId, Span, Whole, Witness, WrittenRoute}
 use tollgate_core::route::{HostPattern, PathTemplate, Predicate, Subject, Test};
 use tollgate_core::settings::RouteSettings;
 
-use super::conflicts::{Claim, Conflict, conflicts};
-use super::routes::{Analysis, Winning};
+use super::conflicts::{Candidate, Conflict, conflicts};
+use super::routes::{Analysis, Reachability};
 
-/// A route, as it is drawn.
+/// A generated route.
 #[derive(Clone, Debug)]
 struct Drawn {
     hosts: Vec<&'static str>,
@@ -53,20 +53,23 @@ fn whole(drawn: &[Drawn]) -> Whole {
 }
 
 fn conflicts_of(whole: &Whole) -> Vec<(usize, usize, Witness)> {
-    let claims: Vec<(usize, Claim<'_>)> = whole
+    let candidates: Vec<(usize, Candidate<'_>)> = whole
         .routes
         .iter()
         .enumerate()
         .flat_map(|(place, route)| {
             let CompiledRoute { hosts, settings, .. } = route;
             hosts.iter().map(move |host| {
-                (place, Claim { host, path: &settings.path, methods: &settings.methods, when: &settings.when })
+                (place, Candidate { host, path: &settings.path, methods: &settings.methods, when: &settings.when })
             })
         })
         .collect();
-    let alone: Vec<Claim<'_>> = claims.iter().map(|(_, claim)| *claim).collect();
+    let alone: Vec<Candidate<'_>> = candidates.iter().map(|(_, candidate)| *candidate).collect();
     let found = conflicts(&alone).unwrap();
-    found.into_iter().map(|Conflict { first, second, witness }| (claims[first].0, claims[second].0, witness)).collect()
+    found
+        .into_iter()
+        .map(|Conflict { first, second, witness }| (candidates[first].0, candidates[second].0, witness))
+        .collect()
 }
 
 fn drawn() -> impl Strategy<Value = Drawn> {
@@ -108,8 +111,8 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     })
 }
 
-/// Requests that tell all drawn routes apart, or nearly.
-fn world() -> Vec<Witness> {
+/// Requests that distinguish almost all generated routes.
+fn requests() -> Vec<Witness> {
     let texts = ["a", "b", "c", "true", "1", "12", "ab", "a1", "axb", "zz"];
     let mut paths = vec!["/".to_owned()];
     for one in texts {
@@ -142,9 +145,9 @@ fn world() -> Vec<Witness> {
     all
 }
 
-/// 40 routes of two tied paths each ask for another value, so that every pair would have to be looked at.
+/// 40 routes for each of two tied paths have different conditions, so that every pair would have to be compared.
 #[test]
-fn more_ties_than_are_compared_are_refused_and_not_passed_over() {
+fn too_many_ties_are_refused_and_not_ignored() {
     let when = |header: &str, n: usize| {
         vec![Predicate { of: Subject::Header(header.to_owned()), test: Test::OneOf(vec![n.to_string()]) }]
     };
@@ -158,62 +161,62 @@ fn more_ties_than_are_compared_are_refused_and_not_passed_over() {
         (0..40).flat_map(|n| [drawn("/ab{x}", "x-one", n), drawn("/{x}cd", "x-one", n + 100)]).collect();
     let whole = whole(&all);
     let host = HostPattern::Any;
-    let claims: Vec<Claim<'_>> = whole
+    let candidates: Vec<Candidate<'_>> = whole
         .routes
         .iter()
-        .map(|CompiledRoute { settings, .. }| Claim {
+        .map(|CompiledRoute { settings, .. }| Candidate {
             host: &host,
             path: &settings.path,
             methods: &settings.methods,
             when: &settings.when,
         })
         .collect();
-    assert!(conflicts(&claims).is_err());
-    assert_eq!(conflicts(&claims[..40]).map(|found| found.len()).ok(), Some(0), "400 pairs are looked at");
+    assert!(conflicts(&candidates).is_err());
+    assert_eq!(conflicts(&candidates[..40]).map(|found| found.len()).ok(), Some(0), "400 pairs are compared");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Where no conflict is found, every request has one winner whatever the order of the routes.
+    /// Without a conflict, the selected route does not depend on the order of the routes.
     #[test]
-    fn without_a_conflict_the_order_decides_nothing(drawn in prop::collection::vec(drawn(), 2..6)) {
+    fn without_a_conflict_the_order_has_no_effect(drawn in prop::collection::vec(drawn(), 2..6)) {
         let forward = whole(&drawn);
         prop_assume!(conflicts_of(&forward).is_empty());
         let backward = whole(&drawn.iter().rev().cloned().collect::<Vec<_>>());
         let (one, other) = (Analysis::new(&forward, &[]), Analysis::new(&backward, &[]));
-        for request in world() {
-            let mirrored = other.winner(&request).map(|place| drawn.len() - 1 - place);
-            prop_assert_eq!(one.winner(&request), mirrored, "{}", request);
+        for request in requests() {
+            let mirrored = other.selected_route(&request).map(|place| drawn.len() - 1 - place);
+            prop_assert_eq!(one.selected_route(&request), mirrored, "{}", request);
         }
     }
 
-    /// A conflict's request is one that each of the two routes would win alone.
+    /// Each of the two routes of a conflict is selected for its request if the other does not exist.
     #[test]
     fn both_routes_of_a_conflict_match_its_request(drawn in prop::collection::vec(drawn(), 2..5)) {
         for (first, second, witness) in conflicts_of(&whole(&drawn)) {
             for place in [first, second] {
                 let alone = whole(&drawn[place..=place]);
-                prop_assert_eq!(Analysis::new(&alone, &[]).winner(&witness), Some(0), "{}", witness);
+                prop_assert_eq!(Analysis::new(&alone, &[]).selected_route(&witness), Some(0), "{}", witness);
             }
         }
     }
 
-    /// What is said to win nothing wins nothing, and what is said to win a request wins it.
+    /// A shadowed route is never selected, and a reachable route is selected for its witness.
     #[test]
-    fn what_can_never_win_never_does(drawn in prop::collection::vec(drawn(), 2..7)) {
+    fn reachability_agrees_with_the_router(drawn in prop::collection::vec(drawn(), 2..7)) {
         let whole = whole(&drawn);
         prop_assume!(conflicts_of(&whole).is_empty());
         let analysis = Analysis::new(&whole, &[]);
-        let winners: std::collections::HashSet<usize> = world().iter().filter_map(|r| analysis.winner(r)).collect();
+        let winners: std::collections::HashSet<usize> = requests().iter().filter_map(|r| analysis.selected_route(r)).collect();
         for place in 0..drawn.len() {
-            match analysis.winning(place) {
-                Winning::Wins(witness) => prop_assert_eq!(analysis.winner(&witness), Some(place)),
-                Winning::Never(witness, winner) => {
+            match analysis.reachability(place) {
+                Reachability::Reachable(witness) => prop_assert_eq!(analysis.selected_route(&witness), Some(place)),
+                Reachability::Shadowed(witness, winner) => {
                     prop_assert!(!winners.contains(&place), "{}", place);
-                    prop_assert_eq!(analysis.winner(&witness), Some(winner));
+                    prop_assert_eq!(analysis.selected_route(&witness), Some(winner));
                 }
-                Winning::Unknown => prop_assert!(!winners.contains(&place), "{} wins, and that was not found", place),
+                Reachability::Unknown => prop_assert!(!winners.contains(&place), "{} is reachable, but that was not found", place),
             }
         }
     }
@@ -224,17 +227,17 @@ fn route(path: &str, methods: &[&'static str], when: &[(&str, Test)]) -> Drawn {
     Drawn { hosts: vec!["a.x"], path: path.into(), methods: methods.to_vec(), when: when.collect() }
 }
 
-/// Checks that of these routes the last one never wins, or does.
+/// Checks whether the last of these routes is shadowed.
 #[track_caller]
 fn check(routes: &[Drawn], never: bool) {
     let whole = whole(routes);
-    let found = Analysis::new(&whole, &[]).winning(routes.len() - 1);
-    assert_eq!(matches!(found, Winning::Never(..)), never, "{found:?}");
-    assert_ne!(found, Winning::Unknown);
+    let found = Analysis::new(&whole, &[]).reachability(routes.len() - 1);
+    assert_eq!(matches!(found, Reachability::Shadowed(..)), never, "{found:?}");
+    assert_ne!(found, Reachability::Unknown);
 }
 
 #[test]
-fn a_route_whose_every_request_is_taken_can_never_win() {
+fn a_route_is_shadowed_if_other_routes_match_all_its_requests() {
     let get = |path: &str| route(path, &["GET"], &[]);
     check(&[get("/true"), get("/false"), get("/{x:bool}")], true);
     check(&[get("/true"), get("/{x:bool}")], false);
@@ -251,7 +254,7 @@ fn a_route_whose_every_request_is_taken_can_never_win() {
 }
 
 #[test]
-fn predicates_that_leave_nothing_leave_nothing_to_win() {
+fn a_route_is_shadowed_if_predicates_cover_all_its_requests() {
     let one_of = |values: &[&str]| Test::OneOf(values.iter().map(|v| (*v).to_owned()).collect());
     let get = |when: &[(&str, Test)]| route("/a", &["GET"], when);
     check(&[get(&[("v", Test::Present)]), get(&[("v", Test::Absent)]), get(&[])], true);
@@ -264,15 +267,15 @@ fn predicates_that_leave_nothing_leave_nothing_to_win() {
 }
 
 #[test]
-fn a_wildcard_host_is_never_taken_whole() {
+fn a_wildcard_host_is_not_shadowed_by_exact_hosts() {
     let on = |host, path: &str| Drawn { hosts: vec![host], ..route(path, &["GET"], &[]) };
     check(&[on("any.x", "/"), on("any0.x", "/"), on("*.any1.x", "/"), on("*.x", "/")], false);
     check(&[on("*.example", "/"), on("*", "/")], false);
 }
 
 #[test]
-fn hostile_routes_end_without_a_claim() {
-    // Each of the lists looks at parts of its own, so that all choices would have to be tried.
+fn hostile_routes_exhaust_the_budget_without_a_result() {
+    // Each list has other subjects, so that all combinations would have to be tried.
     let present = |n: usize| vec![(format!("p{n}"), Test::Present), (format!("q{n}"), Test::Absent)];
     let mut routes: Vec<Drawn> = (0..400)
         .map(|n| {
@@ -284,5 +287,5 @@ fn hostile_routes_end_without_a_claim() {
     routes.push(route("/{*rest}", &["GET"], &[]));
     let whole = whole(&routes);
     let analysis = Analysis::new(&whole, &[]);
-    assert!((0..routes.len()).all(|place| !matches!(analysis.winning(place), Winning::Never(..))));
+    assert!((0..routes.len()).all(|place| !matches!(analysis.reachability(place), Reachability::Shadowed(..))));
 }

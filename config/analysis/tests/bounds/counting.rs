@@ -1,4 +1,4 @@
-//! The ports in memory, each call counted, with the faults that make a request take its longest way.
+//! In-memory ports that count every call, with faults that cause the maximum of calls.
 
 use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
@@ -25,26 +25,28 @@ use tollgate_edge::ports::{
 /// A key and its value.
 type Record = (String, Vec<u8>);
 
-/// All ports, counting into `usage`.
+/// All ports; calls are counted in `usage`.
 #[derive(Clone)]
 pub(crate) struct CountingHost {
     pub(crate) inner: MemoryHost,
     pub(crate) usage: Rc<Cell<Usage>>,
-    /// Credentials cannot be read.
-    pub(crate) credentials_away: bool,
-    /// Counters do not confirm what they hold.
-    pub(crate) unconfirmed: bool,
+    /// Whether credentials cannot be read.
+    pub(crate) credentials_unavailable: bool,
+    /// Whether counters do not confirm the charges that they hold.
+    pub(crate) confirmations_fail: bool,
     /// A bundle that is published while the first request loads its own; its pointer's key and value.
     pub(crate) publishes: Rc<RefCell<Option<Record>>>,
 }
 
 impl CountingHost {
     pub(crate) fn new(inner: MemoryHost) -> Self {
-        Self { inner, usage: Rc::default(), credentials_away: false, unconfirmed: false, publishes: Rc::default() }
+        let usage = Rc::default();
+        let publishes = Rc::default();
+        Self { inner, usage, credentials_unavailable: false, confirmations_fail: false, publishes }
     }
 
-    /// The same stores, counting anew.
-    pub(crate) fn counting_anew(&self) -> Self {
+    /// The same stores with a new count.
+    pub(crate) fn with_new_count(&self) -> Self {
         Self { usage: Rc::default(), ..self.clone() }
     }
 
@@ -55,7 +57,7 @@ impl CountingHost {
 
 impl Records for CountingHost {
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
-        // As a store does: the answer is not there at once, so reads that are asked together are under way together.
+        // Like a real store: the result is not available immediately, so parallel reads overlap.
         once().await;
         let value = self.inner.records.read(key).await?;
         let is_first_of_bundle = key.contains(":part:") || self.publishes.borrow().is_some();
@@ -67,8 +69,8 @@ impl Records for CountingHost {
         {
             self.inner.records.put(key, value);
         }
-        if self.credentials_away && key.contains(":credential:") {
-            return Err(Unavailable::new("away"));
+        if self.credentials_unavailable && key.contains(":credential:") {
+            return Err(Unavailable::new("unavailable"));
         }
         Ok(value)
     }
@@ -83,7 +85,7 @@ impl Records for CountingHost {
 }
 
 impl Counters for CountingHost {
-    /// Each cell has an owner of its own, as on the platform whose calls are limited.
+    /// Each cell has a separate owner, as on the platform with limits for calls.
     fn same_owner(&self, one: &CellKey, other: &CellKey) -> bool {
         one == other
     }
@@ -91,7 +93,7 @@ impl Counters for CountingHost {
     async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault> {
         self.add(Usage { counter_calls: 1, ..Usage::default() });
         let confirms = |part: &CellOperations| part.operations.contains(&Operation::Confirm);
-        if self.unconfirmed && update.cells.iter().any(confirms) {
+        if self.confirmations_fail && update.cells.iter().any(confirms) {
             return Err(CounterFault::Contended);
         }
         self.inner.counters.update(update, now).await
@@ -118,7 +120,7 @@ impl ResponseCache for CountingHost {
 
     async fn touch(&self, key: &CacheKey, confirmed: &StoredMeta, renewed: &StoredMeta) -> Result<(), Unavailable> {
         self.inner.cache.touch(key, confirmed, renewed).await?;
-        // As where metadata cannot be changed alone: the content is written once more.
+        // As on platforms where metadata cannot be changed separately: the content is written again.
         let stored = self.inner.cache.look_up(key).await?;
         let copied_bytes = stored.map_or(0, |stored| stored.content.bytes().len()) as u64;
         self.add(Usage { cache_stores: 1, copied_bytes, ..Usage::default() });
@@ -203,7 +205,7 @@ impl Host for CountingHost {
     }
 }
 
-/// Runs a future to its end; where it waits for the clock, time passes.
+/// Runs a future to completion; the clock advances while it waits.
 pub(crate) fn run<T>(clock: &VirtualClock, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {

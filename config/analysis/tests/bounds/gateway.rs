@@ -1,11 +1,11 @@
-//! Gateways of many forms, written as projects.
+//! Generated gateways, written as projects.
 
 use proptest::prelude::*;
 
-/// What a gateway is made of.
+/// The properties of a generated gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct Form {
-    /// Which of the hosts it has routes for.
+    /// The hosts for which it has routes.
     pub(crate) hosts: Vec<&'static str>,
     /// The places of the keys.
     pub(crate) keys: Vec<Place>,
@@ -17,11 +17,11 @@ pub(crate) struct Form {
     pub(crate) methods: &'static str,
     /// For each field that the upstream's configuration sets, its secrets.
     pub(crate) upstream_secrets: Vec<Vec<u8>>,
-    /// The same for the export, where there is one.
+    /// The same for the export, if there is one.
     pub(crate) export_secrets: Option<Vec<Vec<u8>>>,
 }
 
-/// Where a policy looks for a key.
+/// The place from which a policy reads a key.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) field: u8,
@@ -36,7 +36,7 @@ pub(crate) fn forms() -> impl Strategy<Value = Form> {
     let place = (0u8..4, proptest::option::of(0u8..2), any::<bool>());
     let keys = proptest::collection::vec(place, 0..5).prop_map(|places| {
         let place = |(n, (field, scheme, query)): (usize, (u8, Option<u8>, bool))| {
-            // No two policies share a parameter, so that each can be presented with its own.
+            // No two policies share a parameter, so that a request can contain a key for each.
             Place { field, scheme, query: query.then_some(u8::try_from(n).unwrap_or(u8::MAX)) }
         };
         places.into_iter().enumerate().map(place).collect()
@@ -59,8 +59,7 @@ pub(crate) fn forms() -> impl Strategy<Value = Form> {
 }
 
 impl Form {
-    /// The project: a route `/a` of the form, and beside it one whose `GET` is cached on the same path where the form's
-    /// own is not.
+    /// The project: a route `/a`, and a second route with a cached `GET` on the same path if the first has none.
     pub(crate) fn yaml(&self) -> String {
         let mut out = format!("format: 1\ngateway: {{name: g, hosts: {:?}}}\n", self.hosts);
         if let Some(fields) = &self.export_secrets {
@@ -110,7 +109,7 @@ impl Form {
         out
     }
 
-    /// Whether there is a second route, for `GET` alone.
+    /// Whether there is a second route, only for `GET`.
     pub(crate) fn has_reader(&self) -> bool {
         self.methods == "[POST]"
     }

@@ -1,4 +1,4 @@
-//! The bounds against the production pipeline: no request passes them, and some request reaches each.
+//! Compares the bounds with the production pipeline: no request exceeds them, and some request reaches each.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its own data has failed")]
 
@@ -27,30 +27,30 @@ use tollgate_edge::ports::Content as _;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
 use tollgate_kv_schemas::{encode, keys};
 
-/// A gateway on ports that count.
+/// A gateway with ports that count.
 struct Bench {
     form: Form,
     compiled: Compiled,
     host: CountingHost,
-    /// Exchanges that are about to export, and never come to it.
-    exporting: RefCell<Vec<LeftOver>>,
+    /// Exchanges that have begun an export and are not continued.
+    exporting: RefCell<Vec<PendingExport>>,
 }
 
-type LeftOver = Pin<Box<dyn Future<Output = tollgate_core::telemetry::ExchangeRecord>>>;
+type PendingExport = Pin<Box<dyn Future<Output = tollgate_core::telemetry::ExchangeRecord>>>;
 
-/// What is tried on a route.
+/// A request to a route.
 #[derive(Clone, Copy, Debug)]
 struct Try {
     method: &'static str,
-    /// The consumer whose key the last policy finds; the others find keys that nobody has.
+    /// The consumer whose key the last policy finds; the other policies find keys of no consumer.
     consumer: u8,
-    /// Whether every policy is presented with a key.
-    keys_everywhere: bool,
+    /// Whether the request contains a key for every policy.
+    keys_for_all: bool,
     /// Whether many exchanges finish before the export.
     crowded: bool,
 }
 
-const PLAIN: Try = Try { method: "GET", consumer: 0, keys_everywhere: false, crowded: false };
+const PLAIN: Try = Try { method: "GET", consumer: 0, keys_for_all: false, crowded: false };
 
 impl Bench {
     fn new(form: &Form) -> Self {
@@ -84,24 +84,24 @@ impl Bench {
         Rc::new(Isolate::new(IsolateSettings { gateway: "g".into(), freshness: Freshness::Cached }))
     }
 
-    /// An isolate in which another request is the one that exports.
+    /// An isolate in which another request exports the telemetry.
     fn busy_isolate(&self) -> Rc<Isolate> {
         let isolate = Self::isolate();
         let served = run(&self.host.inner.clock, serve(&isolate, &self.host, request("GET", "/nowhere"), CLIENT));
-        let mut after: LeftOver = Box::pin(served.after);
+        let mut after: PendingExport = Box::pin(served.after);
         let _ = poll(after.as_mut());
         self.exporting.borrow_mut().push(after);
         isolate
     }
 
-    /// One request to its end, on an isolate; what it caused.
-    fn ask(&self, isolate: &Rc<Isolate>, tried: Try) -> Usage {
-        let host = self.host.counting_anew();
+    /// Runs one request to completion on an isolate; returns its usage.
+    fn send(&self, isolate: &Rc<Isolate>, tried: Try) -> Usage {
+        let host = self.host.with_new_count();
         let clock = host.inner.clock.clone();
         let served = run(&clock, serve(isolate, &host, self.request(tried), CLIENT));
         let mut after = pin!(served.after);
         if tried.crowded && poll(after.as_mut()).is_pending() {
-            let others = self.host.counting_anew();
+            let others = self.host.with_new_count();
             for _ in 0..EXPORT_QUEUE_MAX {
                 let served = run(&clock, serve(isolate, &others, request("GET", "/nowhere"), CLIENT));
                 run(&clock, served.after);
@@ -117,12 +117,12 @@ impl Bench {
         let mut query: Vec<String> = Vec::new();
         let chosen = self.chosen_schemes();
         for (n, place) in self.form.keys.iter().enumerate() {
-            if n != last && !tried.keys_everywhere {
+            if n != last && !tried.keys_for_all {
                 continue;
             }
             let key = key(if n == last { tried.consumer } else { 100 + u8::try_from(n).unwrap_or(0) });
             let by_scheme = chosen[usize::from(place.field)] == Some(place.scheme);
-            if by_scheme || !tried.keys_everywhere {
+            if by_scheme || !tried.keys_for_all {
                 let (field, scheme) = (format!("x-k{}", place.field), place.scheme.map(|s| format!("S{s} ")));
                 fields.retain(|(name, _)| *name != field);
                 fields.push((field, format!("{}{}", scheme.unwrap_or_default(), key.expose())));
@@ -138,8 +138,8 @@ impl Bench {
         request
     }
 
-    /// For each field the scheme by which most policies find a key, those with a parameter beside it; `None` where most
-    /// find one if the field is not there.
+    /// For each field, the scheme with which most policies find a key, considering their parameters; `None` if most find one
+    /// without the field.
     fn chosen_schemes(&self) -> [Option<Option<u8>>; 4] {
         let mut chosen = [None; 4];
         for (field, chosen) in (0u8..).zip(&mut chosen) {
@@ -155,7 +155,7 @@ impl Bench {
         chosen
     }
 
-    /// Lets another bundle be published while the next request loads this one.
+    /// Publishes another bundle while the next request loads this one.
     fn publish_meanwhile(&self) {
         let other = self.form.yaml().replace("http://u", "http://v");
         let other = compile_str("tollgate.yaml", &other).unwrap();
@@ -167,7 +167,7 @@ impl Bench {
     }
 }
 
-/// The upstream: a response as large as is stored, with variants and a validator.
+/// The upstream: a response of the largest size that is stored, with variants and a validator.
 fn answer(request: &Request<Content>) -> (u64, Result<Response<Content>, tollgate_core::forward::UpstreamError>) {
     let mut response = Response::new(Content::empty());
     if request.headers().contains_key("if-none-match") {
@@ -196,7 +196,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const CLIENT: Client =
     Client { address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)), https: true, inside: false };
 
-/// Requests that take their longest ways, each on a new bench; what the isolates that knew nothing saw, and the others.
+/// Requests with the maximum of calls, each on a new bench; the usage of cold isolates, and of warm ones.
 fn measured(form: &Form) -> (Vec<Usage>, Vec<Usage>) {
     let (mut cold, mut warm) = (Vec::new(), Vec::new());
     cold.extend(methods(form).first().map(|method| crowded(form, Try { method, ..PLAIN })));
@@ -206,10 +206,10 @@ fn measured(form: &Form) -> (Vec<Usage>, Vec<Usage>) {
         for missing in 0..=form.upstream_secrets.len() {
             cold.push(missing_secrets(form, plain, missing));
         }
-        let ways = [refused, unconfirmed, revalidated, changed];
-        for (knowing_nothing, knowing_all) in ways.map(|way| way(form, plain)) {
-            cold.push(knowing_nothing);
-            warm.push(knowing_all);
+        let scenarios = [refused, confirmations_failed, revalidated, changed];
+        for (cold_usage, warm_usage) in scenarios.map(|scenario| scenario(form, plain)) {
+            cold.push(cold_usage);
+            warm.push(warm_usage);
         }
     }
     (cold, warm)
@@ -225,16 +225,16 @@ fn takes(form: &Form, method: &str) -> bool {
 
 fn reading_everything(form: &Form, plain: Try) -> Usage {
     let mut bench = Bench::new(form);
-    bench.host.credentials_away = true;
+    bench.host.credentials_unavailable = true;
     bench.publish_meanwhile();
-    bench.ask(&Bench::isolate(), Try { keys_everywhere: true, ..plain })
+    bench.send(&Bench::isolate(), Try { keys_for_all: true, ..plain })
 }
 
 fn crowded(form: &Form, plain: Try) -> Usage {
-    Bench::new(form).ask(&Bench::isolate(), Try { crowded: form.export_secrets.is_some(), ..plain })
+    Bench::new(form).send(&Bench::isolate(), Try { crowded: form.export_secrets.is_some(), ..plain })
 }
 
-/// The secrets that the upstream's field of this number is the first to name are not there, nor are those of the export.
+/// The secrets that first occur in this field of the upstream are missing, and those of the export too.
 fn missing_secrets(form: &Form, plain: Try, missing: usize) -> Usage {
     let mut bench = Bench::new(form);
     let known: BTreeSet<u8> = form.upstream_secrets.iter().take(missing).flatten().copied().collect();
@@ -243,71 +243,71 @@ fn missing_secrets(form: &Form, plain: Try, missing: usize) -> Usage {
     for n in (0..4).filter(|n| known.contains(n) || !named.contains(n)) {
         bench.host.inner.secrets.put(format!("U{n}"), "s");
     }
-    bench.ask(&Bench::isolate(), plain)
+    bench.send(&Bench::isolate(), plain)
 }
 
-/// The client's address has used up its limit, another consumer has not.
+/// The client's address has exhausted its limit, but another consumer has not.
 fn refused(form: &Form, plain: Try) -> (Usage, Usage) {
     let bench = Bench::new(form);
-    // An export would take its time, in which limits become whole.
-    bench.ask(&bench.busy_isolate(), plain);
-    let cold = bench.ask(&Bench::isolate(), Try { consumer: 1, ..plain });
+    // An export would take some time, in which the limits become available again.
+    bench.send(&bench.busy_isolate(), plain);
+    let cold = bench.send(&Bench::isolate(), Try { consumer: 1, ..plain });
     let bench = Bench::new(form);
     let isolate = bench.busy_isolate();
-    // Both callers are known, and their limits are whole again.
+    // Both credentials are in memory, and the limits are available again.
     for consumer in [0, 1] {
-        bench.ask(&isolate, Try { consumer, ..plain });
+        bench.send(&isolate, Try { consumer, ..plain });
     }
     bench.host.inner.clock.advance(RESTED_MS);
-    bench.ask(&isolate, plain);
-    (cold, bench.ask(&isolate, Try { consumer: 1, ..plain }))
+    bench.send(&isolate, plain);
+    (cold, bench.send(&isolate, Try { consumer: 1, ..plain }))
 }
 
-/// The owners of counters hold what is charged and then do not confirm it, so that it is released.
-fn unconfirmed(form: &Form, plain: Try) -> (Usage, Usage) {
+/// The counters hold the charges and then do not confirm them, so that the charges are released.
+fn confirmations_failed(form: &Form, plain: Try) -> (Usage, Usage) {
     let bench = || {
         let mut bench = Bench::new(form);
-        bench.host.unconfirmed = true;
+        bench.host.confirmations_fail = true;
         bench
     };
-    let cold = bench().ask(&Bench::isolate(), plain);
+    let cold = bench().send(&Bench::isolate(), plain);
     let bench = bench();
     let isolate = bench.busy_isolate();
-    bench.ask(&isolate, plain);
+    bench.send(&isolate, plain);
     bench.host.inner.clock.advance(RESTED_MS);
-    (cold, bench.ask(&isolate, plain))
+    (cold, bench.send(&isolate, plain))
 }
 
-/// A variant is stored, and stale.
+/// A variant is stored and stale.
 fn revalidated(form: &Form, plain: Try) -> (Usage, Usage) {
     let prime = |bench: &Bench, isolate: &Rc<Isolate>| {
         let method = if form.methods == "[HEAD]" { "HEAD" } else { "GET" };
-        bench.ask(isolate, Try { method, ..plain });
+        bench.send(isolate, Try { method, ..plain });
         bench.host.inner.clock.advance(RESTED_MS);
     };
     let bench = Bench::new(form);
     prime(&bench, &Bench::isolate());
-    let cold = bench.ask(&Bench::isolate(), plain);
+    let cold = bench.send(&Bench::isolate(), plain);
     let bench = Bench::new(form);
     let isolate = bench.busy_isolate();
     prime(&bench, &isolate);
-    (cold, bench.ask(&isolate, plain))
+    (cold, bench.send(&isolate, plain))
 }
 
 fn changed(form: &Form, plain: Try) -> (Usage, Usage) {
     let bench = Bench::new(form);
-    let cold = bench.ask(&Bench::isolate(), plain);
+    let cold = bench.send(&Bench::isolate(), plain);
     let isolate = bench.busy_isolate();
     bench.host.inner.clock.advance(RESTED_MS);
-    bench.ask(&isolate, plain);
+    bench.send(&isolate, plain);
     bench.host.inner.clock.advance(RESTED_MS);
-    (cold, bench.ask(&isolate, plain))
+    (cold, bench.send(&isolate, plain))
 }
 
-/// Longer than the limits take to be whole and than responses are fresh, shorter than anything is remembered.
+/// Longer than the periods of limits and the freshness of responses, but shorter than anything is kept in memory.
 const RESTED_MS: u64 = 2_000;
 
-/// The bounds of the form's route on the most specific host, which is the one that is asked.
+/// The bounds of the route on the most specific host, to which requests are sent.
 fn bounds(form: &Form, state: State) -> Usage {
     let bench = Bench::new(form);
     let bounds = count(&bench.compiled);
@@ -319,7 +319,7 @@ fn below(measured: Usage, bound: Usage) -> bool {
     measured.max(bound) == bound
 }
 
-/// A cached response is never found by a route that takes `HEAD` alone: nothing stores one.
+/// A route only for `HEAD` never finds a cached response, because none is stored.
 fn stores_nothing(form: &Form) -> bool {
     form.cache && form.methods == "[HEAD]"
 }
@@ -328,7 +328,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_request_passes_a_bound_and_some_request_reaches_it(form in forms()) {
+    fn no_request_exceeds_a_bound_and_some_request_reaches_it(form in forms()) {
         let (cold, warm) = measured(&form);
         for (state, seen) in [(State::Cold, cold), (State::Warm, warm)] {
             let bound = bounds(&form, state);

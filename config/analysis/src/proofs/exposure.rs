@@ -139,7 +139,7 @@ fn report_exposure(public: &CompiledRoute, found: &[(&CompiledRoute, Witness)], 
         many => format!("`{}` gives access to the resources of {} internal routes", public.settings.id, many.len()),
     };
     let mut diagnostic = Diagnostic::warning(Code::InternalReachable, public.span, what)
-        .why(format!("both forward to the same URL, and external callers can send {}", witness.curl()))
+        .why(format!("both forward to the same URL, and external callers can send this request: {}", witness.curl()))
         .fix("narrow its path, or use an upstream that does not serve internal resources");
     for (internal, _) in found.iter().take(RELATED_MAX) {
         diagnostic = diagnostic.related(internal.span, "internal");

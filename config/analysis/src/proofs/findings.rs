@@ -92,7 +92,7 @@ pub(super) fn never_selected(analysis: &Analysis<'_>, report: &mut Report) {
         report.push(
             Diagnostic::warning(Code::NeverWins, route.span, format!("`{}` can never be selected", route.settings.id))
                 .why(format!(
-                    "more specific routes serve all of its requests; `{}` serves {}",
+                    "more specific routes serve all of its requests; for example, `{}` serves: {}",
                     winner.settings.id,
                     witness.curl()
                 ))

@@ -100,6 +100,14 @@ impl Gcra {
         ahead_ns.saturating_sub(self.capacity_ns()).div_ceil(NANOS_PER_US)
     }
 
+    /// What the quota says once the charge is given back that it said this of.
+    #[must_use]
+    pub fn given_back(&self, said: &Verdict) -> Verdict {
+        let ahead_ns = said.reset_us.saturating_mul(NANOS_PER_US).saturating_sub(self.increment_ns());
+        let remaining = said.remaining.saturating_add(self.cost.get()).min(self.burst.get());
+        Verdict { remaining, reset_us: ahead_ns.div_ceil(NANOS_PER_US), ..said.clone() }
+    }
+
     /// How far the charge moves the theoretical arrival time.
     fn increment_ns(&self) -> u64 {
         self.cost_ns(self.cost.get())

@@ -123,6 +123,14 @@ impl Outcome {
             Reply::Confirmed | Reply::Released | Reply::NotHeld | Reply::Purged { .. } | Reply::Purges { .. } => None,
         })
     }
+
+    /// As [`Outcome::verdicts`], to be changed.
+    pub fn verdicts_mut(&mut self) -> impl Iterator<Item = &mut Verdict> {
+        self.replies.iter_mut().filter_map(|reply| match reply {
+            Reply::Charged(verdict) => Some(verdict),
+            Reply::Confirmed | Reply::Released | Reply::NotHeld | Reply::Purged { .. } | Reply::Purges { .. } => None,
+        })
+    }
 }
 
 /// Why an update was not applied; nothing of it took effect.

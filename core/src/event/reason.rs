@@ -140,6 +140,8 @@ reasons! {
 
     /// The cost was charged.
     Charged { remaining: u32, cost: u32 } = "charged", "{remaining} remaining after a cost of {cost}";
+    /// The cost is not charged, or is refunded, because another quota refuses the request.
+    NotCharged { remaining: u32, cost: u32 } = "not-charged", "{remaining} remaining, cost {cost} not charged";
     /// The quota is exhausted.
     Exhausted { remaining: u32, cost: u32 } = "exhausted", "{remaining} remaining, cost {cost} requested";
     /// The charge could not be made.

@@ -57,13 +57,16 @@ pub(super) async fn charge<H: Host>(
     let owners = by_owner(host.counters(), cells(exchange, &limits, principal));
     let hold_ms = (owners.len() > 1).then_some(HOLD_MS);
     let terms = Terms { id: journal.next_operation(), hold_ms };
-    let charged = Charged::at(host, owners, terms).await;
-    charged.note(phase, journal);
+    let mut charged = Charged::at(host, owners, terms).await;
     let refused = charged.refusal(journal.quotas.retry_after_us()).map_or(Ok(()), Err);
     let mut decided = refused.and_then(|()| charged.decide_faults(&limits, phase, journal));
     if decided.is_ok() && hold_ms.is_some() {
         decided = charged.unconfirmed(host).await.decide_faults(&limits, phase, journal);
     }
+    if decided.is_err() {
+        charged.give_back();
+    }
+    charged.note(phase, decided.is_ok(), journal);
     journal.quotas.add(charged.verdicts(), decided.is_ok());
     if decided.is_err() && hold_ms.is_some() {
         journal.undos.extend(charged.undos());
@@ -152,13 +155,24 @@ impl Charged {
         answered.flat_map(|(update, outcome)| charges_of(update).zip(outcome.verdicts()))
     }
 
-    fn note(&self, phase: Phase, journal: &mut Journal) {
+    /// Lets what was granted be told as not charged: it is released after the reply.
+    fn give_back(&mut self) {
+        let granted = self.0.iter_mut().filter_map(|(update, answer)| Some((update, answer.as_mut().ok()?)));
+        for (update, outcome) in granted.filter(|(_, outcome)| outcome.granted) {
+            for (charge, verdict) in charges_of(update).zip(outcome.verdicts_mut()) {
+                *verdict = charge.given_back(verdict);
+            }
+        }
+    }
+
+    /// Notes what the quotas said; `kept` is whether the charges stay.
+    fn note(&self, phase: Phase, kept: bool, journal: &mut Journal) {
         for (charge, verdict) in self.verdicts() {
             let (remaining, cost) = (verdict.remaining, charge.cost.get());
-            let (result, reason) = if verdict.allowed {
-                (Verdict::Pass, Reason::Charged { remaining, cost })
-            } else {
-                (Verdict::Refuse, Reason::Exhausted { remaining, cost })
+            let (result, reason) = match (verdict.allowed, kept) {
+                (true, true) => (Verdict::Pass, Reason::Charged { remaining, cost }),
+                (true, false) => (Verdict::Pass, Reason::NotCharged { remaining, cost }),
+                (false, _) => (Verdict::Refuse, Reason::Exhausted { remaining, cost }),
             };
             journal.note_policy(phase, &charge.quota, result, reason);
         }

@@ -86,6 +86,21 @@ fn a_refusal_by_one_owner_is_refunded_by_the_other() {
 }
 
 #[test]
+fn a_refused_request_is_told_as_not_charged_however_many_owners_there_are() {
+    let told = [bench(vec![BY_ADDRESS, BY_CONSUMER], 1), apart(vec![BY_ADDRESS, BY_CONSUMER])].map(|bench| {
+        let answers: Vec<_> = (0..3).map(|_| send(&bench)).collect();
+        let refused = answers.last().unwrap();
+        assert_eq!(refused.status, 429);
+        assert_eq!(refused.field("ratelimit"), "\"by-address\";r=1;t=40, \"by-consumer\";r=0;t=60");
+        let codes = refused.record.events.as_slice().iter().filter(|event| event.policy.is_some());
+        let codes: Vec<&str> = codes.map(|event| event.reason.code()).collect();
+        assert!(codes.ends_with(&["not-charged", "exhausted"]), "{codes:?}");
+        refused.record.events.hash()
+    });
+    assert_eq!(told[0], told[1]);
+}
+
+#[test]
 fn an_owner_that_loses_its_answers_keeps_no_charge_of_a_refused_request() {
     let bench = apart(vec![BY_ADDRESS, BY_CONSUMER]);
     bench.host.counters.faults.answers_lost.set(true);

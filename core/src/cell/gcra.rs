@@ -100,9 +100,9 @@ impl Gcra {
         ahead_ns.saturating_sub(self.capacity_ns()).div_ceil(NANOS_PER_US)
     }
 
-    /// What the quota says once the charge is given back that it said this of.
+    /// The verdict as it is after a refund of the charge that it was made for.
     #[must_use]
-    pub fn given_back(&self, said: &Verdict) -> Verdict {
+    pub fn refunded(&self, said: &Verdict) -> Verdict {
         let ahead_ns = said.reset_us.saturating_mul(NANOS_PER_US).saturating_sub(self.increment_ns());
         let remaining = said.remaining.saturating_add(self.cost.get()).min(self.burst.get());
         Verdict { remaining, reset_us: ahead_ns.div_ceil(NANOS_PER_US), ..said.clone() }

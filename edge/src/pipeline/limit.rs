@@ -64,7 +64,7 @@ pub(super) async fn charge<H: Host>(
         decided = charged.unconfirmed(host).await.decide_faults(&limits, phase, journal);
     }
     if decided.is_err() {
-        charged.give_back();
+        charged.refund();
     }
     charged.note(phase, decided.is_ok(), journal);
     journal.quotas.add(charged.verdicts(), decided.is_ok());
@@ -155,17 +155,17 @@ impl Charged {
         answered.flat_map(|(update, outcome)| charges_of(update).zip(outcome.verdicts()))
     }
 
-    /// Lets what was granted be told as not charged: it is released after the reply.
-    fn give_back(&mut self) {
+    /// Reports granted charges as not charged: they are released after the reply.
+    fn refund(&mut self) {
         let granted = self.0.iter_mut().filter_map(|(update, answer)| Some((update, answer.as_mut().ok()?)));
         for (update, outcome) in granted.filter(|(_, outcome)| outcome.granted) {
             for (charge, verdict) in charges_of(update).zip(outcome.verdicts_mut()) {
-                *verdict = charge.given_back(verdict);
+                *verdict = charge.refunded(verdict);
             }
         }
     }
 
-    /// Notes what the quotas said; `kept` is whether the charges stay.
+    /// Notes the verdicts; `kept` says whether the charges stay.
     fn note(&self, phase: Phase, kept: bool, journal: &mut Journal) {
         for (charge, verdict) in self.verdicts() {
             let (remaining, cost) = (verdict.remaining, charge.cost.get());

@@ -202,7 +202,7 @@ fn a_purge_invalidates_the_stored_response() {
     assert_eq!(run(&["purge", "--all", "--at", &at]).out, "purged all\n");
     let ran = run(&["purge", &url.replace("/cached", "/public"), "--at", &at]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.err.contains("no cached route"), "{ran:?}");
+    assert!(ran.err.contains("No cached route"), "{ran:?}");
     let metrics = get(&format!("{admin}/metrics"), &[]);
     assert!(metrics.content.contains("http_server_request_duration"), "{metrics:?}");
     let ran = run(&["metrics", "--at", &at, "--output", "json"]);

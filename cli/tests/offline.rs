@@ -117,7 +117,7 @@ fn explain_shows_the_path_of_a_request_with_a_key_and_never_the_key() {
     let words = ["explain", "POST", "/echo/private/hello?a=b", &quickstart(), "-H", &field];
     let text = run(&words);
     assert_eq!(text.code, Some(0), "{text:?}");
-    for part in ["consumer acme", "gentle", "9 left", "POST http://127.0.0.1:8082/private/hello?a=b", "200 OK"] {
+    for part in ["consumer acme", "gentle", "9 remaining", "POST http://127.0.0.1:8082/private/hello?a=b", "200 OK"] {
         assert!(text.out.contains(part), "no {part} in {}", text.out);
     }
     let json = run(&[&words[..], &["--output", "json"]].concat());

@@ -413,7 +413,7 @@ mod tests {
             let methods = ["GET".to_owned()];
             let candidates: Vec<_> = paths.iter().map(|path| Candidate { host: &host, path, methods: &methods, when: &[] }).collect();
             let found = conflicts(&candidates).unwrap();
-            let winner = |order: [usize; 2]| {
+            let selected = |order: [usize; 2]| {
                 let path = CanonicalPath::parse(request.as_bytes()).unwrap();
                 match find(&order.map(|n| &paths[n]), &path) {
                     Matched::Route { index, .. } => Some(order[index]),
@@ -421,7 +421,7 @@ mod tests {
                 }
             };
             match found.first() {
-                None => prop_assert_eq!(winner([0, 1]), winner([1, 0])),
+                None => prop_assert_eq!(selected([0, 1]), selected([1, 0])),
                 Some(conflict) => {
                     let path = CanonicalPath::parse(conflict.witness.path.as_bytes()).unwrap();
                     for template in &paths {

@@ -87,17 +87,17 @@ pub(super) fn never_selected(analysis: &Analysis<'_>, report: &mut Report) {
         if route.hosts.is_empty() {
             continue;
         }
-        let Reachability::Shadowed(witness, winner) = analysis.reachability(place) else { continue };
-        let winner = &analysis.whole.routes[winner];
+        let Reachability::Shadowed(witness, selected) = analysis.reachability(place) else { continue };
+        let selected = &analysis.whole.routes[selected];
         report.push(
             Diagnostic::warning(Code::NeverWins, route.span, format!("`{}` can never be selected", route.settings.id))
                 .why(format!(
                     "more specific routes serve all of its requests; for example, `{}` serves: {}",
-                    winner.settings.id,
+                    selected.settings.id,
                     witness.curl()
                 ))
                 .fix("remove the route, or extend its path, methods, hosts or `when`")
-                .related(winner.span, "this route serves that request"),
+                .related(selected.span, "this route serves that request"),
         );
     }
 }

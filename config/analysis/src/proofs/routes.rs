@@ -174,7 +174,7 @@ impl<'w> Analysis<'w> {
         let host = self.host_in(hosts.first()?)?;
         let made = examples(settings.path.segments()).map(|path| Witness::new(method, &host, path, &settings.when));
         let taken = made.into_iter().find_map(|witness| Some((self.selected_route(&witness)?, witness)));
-        taken.filter(|(winner, _)| *winner != place).map(|(winner, witness)| Reachability::Shadowed(witness, winner))
+        taken.filter(|(other, _)| *other != place).map(|(other, witness)| Reachability::Shadowed(witness, other))
     }
 
     fn cover(&self, place: usize, host: &HostPattern, method: &str) -> Result<Cover, super::budget::Spent> {

@@ -208,15 +208,15 @@ proptest! {
         let whole = whole(&drawn);
         prop_assume!(conflicts_of(&whole).is_empty());
         let analysis = Analysis::new(&whole, &[]);
-        let winners: std::collections::HashSet<usize> = requests().iter().filter_map(|r| analysis.selected_route(r)).collect();
+        let selected: std::collections::HashSet<usize> = requests().iter().filter_map(|r| analysis.selected_route(r)).collect();
         for place in 0..drawn.len() {
             match analysis.reachability(place) {
                 Reachability::Reachable(witness) => prop_assert_eq!(analysis.selected_route(&witness), Some(place)),
-                Reachability::Shadowed(witness, winner) => {
-                    prop_assert!(!winners.contains(&place), "{}", place);
-                    prop_assert_eq!(analysis.selected_route(&witness), Some(winner));
+                Reachability::Shadowed(witness, other) => {
+                    prop_assert!(!selected.contains(&place), "{}", place);
+                    prop_assert_eq!(analysis.selected_route(&witness), Some(other));
                 }
-                Reachability::Unknown => prop_assert!(!winners.contains(&place), "{} is reachable, but that was not found", place),
+                Reachability::Unknown => prop_assert!(!selected.contains(&place), "{} is reachable, but that was not found", place),
             }
         }
     }

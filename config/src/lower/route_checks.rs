@@ -43,10 +43,14 @@ fn report_never_decides(alternatives: &[&Item], report: &mut Report) {
             continue;
         };
         report.push(
-            Diagnostic::warning(Code::NeverDecides, item.span, format!("the alternative `{}` is never used", item.title()))
-                .why(format!("`{}` is tried first and accepts all of its callers", earlier.title()))
-                .fix("remove it, or list it before the other one")
-                .related(earlier.span, "tried first"),
+            Diagnostic::warning(
+                Code::NeverDecides,
+                item.span,
+                format!("the alternative `{}` is never used", item.title()),
+            )
+            .why(format!("`{}` is tried first and accepts all of its callers", earlier.title()))
+            .fix("remove it, or list it before the other one")
+            .related(earlier.span, "tried first"),
         );
     }
 }

@@ -19,10 +19,14 @@ pub(super) static TABLE: Object = Object {
           403. If several networks contain an address, the one with the longest prefix decides. Named in `guard`.",
     keys: &[
         kind_key(&[("ip-filter", DOES)]),
-        Key::optional("allow", "Networks that are allowed. With `allow`, addresses in none of the listed networks are denied.", NETWORKS)
-            .absent("all addresses that `deny` does not contain")
-            .change(Change::MoreIsLooser)
-            .examples(&["[\"10.0.0.0/8\", \"2001:db8::/32\"]"]),
+        Key::optional(
+            "allow",
+            "Networks that are allowed. With `allow`, addresses in none of the listed networks are denied.",
+            NETWORKS,
+        )
+        .absent("all addresses that `deny` does not contain")
+        .change(Change::MoreIsLooser)
+        .examples(&["[\"10.0.0.0/8\", \"2001:db8::/32\"]"]),
         Key::optional("deny", "Networks that are denied.", NETWORKS)
             .absent("none")
             .change(Change::MoreIsStricter)

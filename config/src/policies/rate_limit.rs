@@ -20,13 +20,21 @@ pub(super) static TABLE: Object = Object {
           `by: address` also in `guard`.",
     keys: &[
         kind_key(&[("rate-limit", DOES)]),
-        Key::required("rate", "The number of requests that become available again per period.", Shape::Quantity(Quantity::Rate))
-            .change(Change::MoreIsLooser)
-            .examples(&["\"100/s\"", "\"5/10s\""]),
-        Key::optional("burst", "The maximum number of requests at once, after a time without requests.", Shape::Integer(1, u32::MAX as i64))
-            .absent("the number in `rate`")
-            .change(Change::MoreIsLooser)
-            .examples(&["200"]),
+        Key::required(
+            "rate",
+            "The number of requests that become available again per period.",
+            Shape::Quantity(Quantity::Rate),
+        )
+        .change(Change::MoreIsLooser)
+        .examples(&["\"100/s\"", "\"5/10s\""]),
+        Key::optional(
+            "burst",
+            "The maximum number of requests at once, after a time without requests.",
+            Shape::Integer(1, u32::MAX as i64),
+        )
+        .absent("the number in `rate`")
+        .change(Change::MoreIsLooser)
+        .examples(&["200"]),
         Key::optional("by", "Which requests are counted together.", Shape::Word(BY_WORDS))
             .default("\"consumer\"")
             .change(Change::Review("other requests are counted together")),
@@ -97,9 +105,13 @@ fn numbers(rate: &Spanned<Rate>, burst: Option<&Spanned<u32>>, report: &mut Repo
     let burst = burst.map_or(Some(rate), |burst| NonZeroU32::new(burst.value))?;
     if u64::from(burst.get()) * u64::from(period_ms.get()) / u64::from(rate.get()) > BURST_MS_MAX {
         report.push(
-            Diagnostic::error(Code::OutOfRange, span, "it takes longer than a year until a full burst is available again")
-                .why("the counter would have to be stored for this time")
-                .fix("lower `burst`, or raise `rate`"),
+            Diagnostic::error(
+                Code::OutOfRange,
+                span,
+                "it takes longer than a year until a full burst is available again",
+            )
+            .why("the counter would have to be stored for this time")
+            .fix("lower `burst`, or raise `rate`"),
         );
         return None;
     }

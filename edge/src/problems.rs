@@ -1,7 +1,7 @@
 //! The response of a problem.
 
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response};
 use tollgate_core::problem::Problem;
 
 use crate::ports::Content;
@@ -18,5 +18,11 @@ pub(crate) fn problem_response<C: Content>(problem: Problem, request_id: &str, i
     fields.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
     // A problem is only for this client and this request.
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(request_id) = HeaderValue::from_str(request_id).ok().filter(|id| !id.is_empty()) {
+        fields.insert(REQUEST_ID, request_id);
+    }
     response
 }
+
+/// The field with the request id, for the upstream and the client.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -9,6 +9,7 @@ use tollgate_core::route::Subject;
 
 use super::exchange::{Exchange, Journal};
 use crate::ports::Content;
+use crate::problems::REQUEST_ID;
 
 /// The request as it will be forwarded, without the edits of an attempt.
 pub(super) fn outbound<'e, C: Content>(
@@ -80,9 +81,6 @@ fn remove(edits: &mut Edits, fields: &HeaderMap, name: &str) {
         edits.remove(name);
     }
 }
-
-/// The field with the request id, for the upstream and the client.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Capacity: the edits of a typical request, including those of an attempt.
 const EDITS_USUAL: usize = 20;

@@ -5,10 +5,9 @@ use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::forward::Reply;
 
 use super::exchange::{Answer, Journal, ToStore};
-use super::outbound::REQUEST_ID;
 use super::step::{End, Step};
 use crate::ports::{Clock, Content, Delivery, Host};
-use crate::problems::problem_response;
+use crate::problems::{REQUEST_ID, problem_response};
 
 /// The work that remains for a response while it is being sent.
 pub(super) struct AfterReply<C: Content, D> {

@@ -92,7 +92,7 @@ export function answer(exchange, received, status, fields, body, webSocket) {
   }
 }
 
-// Requests time after the reply; the returned function ends it.
+// Requests time after the reply, or after the client has hung up; the returned function ends it.
 export function keepAlive(exchange) {
   const { promise, resolve } = Promise.withResolvers();
   exchange.context.waitUntil(promise);

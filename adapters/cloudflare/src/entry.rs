@@ -19,6 +19,7 @@ use worker::Env;
 
 use crate::content::WorkerContent;
 use crate::host::CloudflareHost;
+use crate::lifetime::Lifetime;
 use crate::platform::Exchange;
 use crate::{fields, outgoing, platform, task};
 
@@ -26,27 +27,29 @@ use crate::{fields, outgoing, platform, task};
 #[wasm_bindgen]
 pub fn fetch(request: web_sys::Request, env: &Env, exchange: Exchange) -> Result<(), JsError> {
     let Memory { isolate, gateway, counts } = memory(env)?;
-    let host = CloudflareHost::new(env, &gateway, counts);
     match incoming(request) {
-        Ok((request, client)) => task::start(async move {
-            let served = serve(&isolate, &host, request, client).await;
-            outgoing::answer(&exchange, served.reply);
-            finish(&exchange, served.after).await;
-        }),
+        Ok((request, client)) => {
+            let lifetime = Lifetime::new(exchange);
+            let host = CloudflareHost::of_request(env, &gateway, counts, Some(lifetime.clone()));
+            task::start(async move {
+                let served = serve(&isolate, &host, request, client).await;
+                outgoing::answer(lifetime.exchange(), served.reply);
+                finish(&lifetime, served.after).await;
+            });
+        }
         Err(detail) => outgoing::answer(&exchange, Reply::own(unreadable(detail))),
     }
     Ok(())
 }
 
 /// Runs the work after the reply. More time is requested from the platform only if it has to wait.
-async fn finish(exchange: &Exchange, after: impl Future<Output = ExchangeRecord>) {
+async fn finish(lifetime: &Lifetime, after: impl Future<Output = ExchangeRecord>) {
     let mut after = pin!(after);
     if poll!(after.as_mut()).is_pending() {
-        let done = platform::keep_alive(exchange);
+        lifetime.extend();
         after.await;
-        // Without more time it runs as far as it can; ending it does not fail.
-        let _ = done.and_then(|done| done.call0(&JsValue::UNDEFINED));
     }
+    lifetime.end();
 }
 
 /// The state of this isolate that is kept between requests. It contains no I/O object.

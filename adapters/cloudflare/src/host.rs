@@ -8,6 +8,7 @@ use tollgate_edge::ports::Host;
 use worker::Env;
 
 use crate::content::WorkerContent;
+use crate::lifetime::Lifetime;
 use crate::ports::{
     CacheApi, FetchUpstream, KvRecords, ObjectCounters, WorkerClock, WorkerEntropy, WorkerFetch, WorkerSecrets,
     WorkerTelemetry,
@@ -28,13 +29,24 @@ struct Ports {
     upstream: FetchUpstream,
     secrets: WorkerSecrets,
     telemetry_sink: WorkerTelemetry,
+    /// That of the request's exchange.
+    lifetime: Option<Lifetime>,
 }
 
 impl CloudflareHost {
-    /// The ports of one request, whose stored keys begin with the gateway's name; `counts` has the metrics of the
-    /// isolate.
+    /// The ports outside of a request, whose stored keys begin with the gateway's name.
     #[must_use]
-    pub fn new(env: &Env, gateway: &str, counts: Option<Rc<RefCell<Metrics>>>) -> Self {
+    pub fn new(env: &Env, gateway: &str) -> Self {
+        Self::of_request(env, gateway, None, None)
+    }
+
+    /// The ports of one request; `counts` has the metrics of the isolate.
+    pub(crate) fn of_request(
+        env: &Env,
+        gateway: &str,
+        counts: Option<Rc<RefCell<Metrics>>>,
+        lifetime: Option<Lifetime>,
+    ) -> Self {
         Self(Rc::new(Ports {
             clock: WorkerClock,
             entropy: WorkerEntropy,
@@ -45,6 +57,7 @@ impl CloudflareHost {
             upstream: FetchUpstream,
             secrets: WorkerSecrets(env.clone()),
             telemetry_sink: WorkerTelemetry { counts },
+            lifetime,
         }))
     }
 }
@@ -95,5 +108,11 @@ impl Host for CloudflareHost {
 
     fn telemetry_sink(&self) -> &WorkerTelemetry {
         &self.0.telemetry_sink
+    }
+
+    fn run_to_end(&self) {
+        if let Some(lifetime) = &self.0.lifetime {
+            lifetime.extend();
+        }
     }
 }

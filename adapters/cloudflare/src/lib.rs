@@ -10,6 +10,7 @@ mod content;
 pub mod entry;
 mod fields;
 mod host;
+mod lifetime;
 mod outgoing;
 mod platform;
 pub mod ports;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 /// Spawns hyper's tasks on the isolate's own thread.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,19 @@ where
     fn execute(&self, future: F) {
         tokio::task::spawn_local(future);
     }
+}
+
+/// Runs the work in a separate task, to its end, and waits for the value that it sends; `None` if it panicked.
+pub(crate) async fn apart<T, W>(work: W) -> Option<T>
+where
+    T: 'static,
+    W: AsyncFnOnce(oneshot::Sender<T>) + 'static,
+{
+    let (sender, receiver) = oneshot::channel();
+    // Some kilobytes of state: boxed, so that the runtime does not move them.
+    tokio::task::spawn_local(Box::pin(async move { work(sender).await }));
+    // A panic was reported on standard error.
+    receiver.await.ok()
 }
 
 /// Whether the isolate is stopping.
@@ -76,5 +89,20 @@ impl Drop for Tracking {
     fn drop(&mut self) {
         self.0.count.set(self.0.count.get() - 1);
         self.0.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_costs_one_task() {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().build_local(tokio::runtime::LocalOptions::default()).unwrap();
+        runtime.block_on(async {
+            assert_eq!(apart(async |_: oneshot::Sender<u8>| panic!("this is part of a test")).await, None);
+            assert_eq!(apart(async |sender| sender.send(7).unwrap()).await, Some(7));
+        });
     }
 }

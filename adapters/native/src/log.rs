@@ -129,6 +129,16 @@ impl IsolateLog {
     }
 }
 
+impl Drop for Gathered {
+    /// Hands in the last lines of a thread that ends.
+    fn drop(&mut self) {
+        let block = self.block.take();
+        if block.lines > 0 {
+            self.handle.hand_in(block);
+        }
+    }
+}
+
 /// Lines are written in blocks of about this size: about 60 exchanges for one system call.
 const BLOCK_BYTES: usize = 32 * 1024;
 

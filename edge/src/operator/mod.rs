@@ -82,6 +82,7 @@ pub(crate) async fn answer<H: Host>(
     tokens: &Tokens,
     call: Call<'_, H::Content>,
 ) -> Result<Response<H::Content>, Problem> {
+    host.run_to_end();
     let now = host.clock().now();
     let mut ledger = Ledger::begin(now, call.request_id, call.address);
     let is_head = call.method == Method::HEAD;

@@ -66,7 +66,8 @@ pub struct Served<C, A> {
 /// Serves one request.
 ///
 /// Never fails, and no outside input causes a panic: every refusal and every failure is a response. Dropping the future
-/// loses the exchange's record; dropping the response's content does not.
+/// loses the exchange's record; dropping the response's content does not. After a call of [`Host::run_to_end`] the adapter
+/// must not drop it.
 pub async fn serve<H: Host>(
     isolate: &Rc<Isolate>,
     host: &H,

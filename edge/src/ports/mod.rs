@@ -87,4 +87,9 @@ pub trait Host: Clone + 'static {
     fn secrets(&self) -> &Self::Secrets;
     /// The telemetry sink.
     fn telemetry_sink(&self) -> &Self::TelemetrySink;
+    /// Asks the platform to run the current exchange to its end, even if the client hangs up.
+    ///
+    /// For an exchange whose end must not be lost, such as the audit of an operator's call. A host that never cancels an
+    /// exchange has nothing to do.
+    fn run_to_end(&self) {}
 }

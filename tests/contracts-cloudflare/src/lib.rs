@@ -27,7 +27,7 @@ pub fn names() -> Vec<String> {
 /// If there is no check with this name.
 #[wasm_bindgen]
 pub async fn contract(name: String, stage: String, env: Env) -> Result<Option<String>, JsError> {
-    let subject = Worker { host: CloudflareHost::new(&env, "contracts", None), stage };
+    let subject = Worker { host: CloudflareHost::new(&env, "contracts"), stage };
     let outcome = run(&name, &subject).await.ok_or_else(|| JsError::new("no such check"))?;
     Ok(outcome.err().map(|breach| breach.to_string()))
 }

@@ -1,8 +1,10 @@
 //! The operator endpoint: which roles may use which resources, and the effects.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tollgate_core::cache::Purges;
 use tollgate_core::operator::{Resource, Role};
 use tollgate_kv_schemas::decode;
@@ -23,6 +25,7 @@ scenarios! { "operator";
     concurrent_purges_are_all_kept,
     a_key_is_issued_used_and_revoked,
     every_call_is_audited,
+    a_call_is_audited_even_if_its_client_hangs_up,
     metrics_contain_their_scope,
     failed_authentications_lock_nobody_out,
 }
@@ -116,7 +119,7 @@ async fn until_hit(world: &World, target: &str) -> Result<Answer, Box<dyn std::e
         if answer.field("cache-status").is_some_and(|status| status.contains("hit")) {
             return Ok(answer);
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Err(format!("{target} is never answered from store").into())
 }
@@ -190,6 +193,43 @@ async fn every_call_is_audited(world: Rc<World>) -> Outcome {
         Role::ALL.into_iter().all(|role| !world.host.logs().join("\n").contains(&token(role))),
         "a token in the log"
     );
+    Ok(())
+}
+
+/// Sends a request of this content for a purge, and resets the connection after `ms`: that ends a request on Workers, a
+/// connection that is only closed does not.
+async fn hang_up(world: &World, content: &str, content_bytes: usize, ms: u64) -> Outcome {
+    let (host, token) = (&world.domain, token(Role::Purge));
+    let request = format!(
+        "POST {PURGES} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {content_bytes}\r\n\r\n{content}"
+    );
+    let mut stream = world.client().connect().await?;
+    stream.write_all(request.as_bytes()).await?;
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+    stream.set_zero_linger()?;
+    Ok(())
+}
+
+async fn a_call_is_audited_even_if_its_client_hangs_up(world: Rc<World>) -> Outcome {
+    let earlier = audit(&world, "purge.new", 0).await?.len();
+    hang_up(&world, "{", 100, 200).await?;
+    let lines = audit(&world, "purge.new", earlier + 1).await?;
+    assert_eq!((&lines[earlier]["outcome"], &lines[earlier]["problem"]), (&json!("refused"), &json!("bad-request")));
+    let key = |number: u64| format!("{:02x}", 0xc0 + number).repeat(32);
+    for number in 0..8 {
+        let content = json!({"key": key(number)}).to_string();
+        hang_up(&world, &content, content.len(), number).await?;
+    }
+    // Later than all of them.
+    ask(&world, Role::Purge, post(PURGES, &json!({"key": key(8)}))).await?;
+    let record = world.host.get("e2e:purges").await?.ok_or("no record of purges")?;
+    let record: Purges = decode(&record)?;
+    let purged: Vec<&str> = record.as_slice().iter().filter_map(|p| Some(p.resource.as_ref()?.as_str())).collect();
+    for key in (0..=8).map(key).filter(|key| purged.contains(&key.as_str())) {
+        let is_audited = || world.host.logs().iter().any(|line| line.contains("\"audit\"") && line.contains(&key));
+        world.eventually(&format!("the audit of the purge of {key}"), is_audited).await?;
+    }
     Ok(())
 }
 

@@ -22,7 +22,7 @@ use tollgate_edge::ports::Content;
 
 use crate::content::NativeContent;
 use crate::host::NativeHost;
-use crate::local::Tracker;
+use crate::local::{Tracker, apart};
 use crate::server::StateParts;
 use guard::Guard;
 
@@ -42,21 +42,22 @@ pub(crate) struct Admin {
     stopping: watch::Receiver<bool>,
     guard: Guard,
     open_metrics: bool,
+    calls: Tracker,
 }
 
 /// A response of the admin listener: a status, a media type, a text.
 type Answer = Response<NativeContent>;
 
 impl Admin {
-    /// Serves until its task is dropped.
-    pub(crate) async fn serve(parts: AdminParts) {
+    /// Serves until its task is dropped; `calls` counts the requests that are being answered.
+    pub(crate) async fn serve(parts: AdminParts, calls: Tracker) {
         let Ok(listener) = tokio::net::TcpListener::from_std(parts.listener) else {
             return;
         };
         let open_metrics = parts.state.settings.admin.as_ref().is_some_and(|admin| admin.open_metrics);
         let (isolate, host) = parts.state.open(&Rc::default());
         let guard = Guard::new(listener.local_addr().ok());
-        let admin = Rc::new(Self { isolate, host, stopping: parts.stopping, guard, open_metrics });
+        let admin = Rc::new(Self { isolate, host, stopping: parts.stopping, guard, open_metrics, calls });
         let connections = Tracker::default();
         loop {
             connections.below(CONNECTIONS_MAX).await;
@@ -73,7 +74,20 @@ impl Admin {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    /// Answers in a separate task, which runs to its end: a client that hangs up must not cancel the audit of a call whose
+    /// writes go on.
+    async fn answer(self: Rc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+        let tracking = self.calls.track();
+        apart(async move |sender| {
+            // The client may have gone.
+            let _ = sender.send(self.respond(request, peer).await);
+            drop(tracking);
+        })
+        .await
+        .unwrap_or_else(tollgate_edge::failed)
+    }
+
+    async fn respond(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
         if let Err(refusal) = self.guard.check(request.headers()) {
             return refusal.answer();
         }

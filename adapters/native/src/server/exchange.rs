@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::sync::oneshot;
 use tollgate_edge::Client;
 
 use super::isolate::Serving;
 use crate::content::NativeContent;
+use crate::local::apart;
 
 /// Answers the request.
 ///
@@ -29,37 +29,5 @@ pub(super) async fn answer(
         drop(tracking);
     })
     .await
-}
-
-/// Runs the work in its own task and waits for the response, which it sends before its end.
-async fn apart<W>(work: W) -> Response<NativeContent>
-where
-    W: AsyncFnOnce(oneshot::Sender<Response<NativeContent>>) + 'static,
-{
-    let (sender, response) = oneshot::channel();
-    // Some kilobytes of state: boxed, so that the runtime does not move them.
-    tokio::task::spawn_local(Box::pin(async move { work(sender).await }));
-    // The task panicked; the panic was reported on standard error.
-    response.await.unwrap_or_else(|_| tollgate_edge::failed())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http::StatusCode;
-    use http::header::CONTENT_TYPE;
-    use tollgate_edge::ports::Content;
-
-    #[test]
-    fn a_panic_affects_one_exchange_and_is_answered_with_a_problem() {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().build_local(tokio::runtime::LocalOptions::default()).unwrap();
-        runtime.block_on(async {
-            let lost = apart(async |_| panic!("this is part of a test")).await;
-            assert_eq!(lost.status(), StatusCode::INTERNAL_SERVER_ERROR);
-            assert_eq!(lost.headers()[CONTENT_TYPE], "application/problem+json");
-            let next = apart(async |sender| drop(sender.send(Response::new(NativeContent::empty())))).await;
-            assert_eq!(next.status(), StatusCode::OK);
-        });
-    }
+    .unwrap_or_else(tollgate_edge::failed)
 }

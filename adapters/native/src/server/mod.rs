@@ -21,6 +21,7 @@ use crate::admin::{Admin, AdminParts};
 use crate::clock::SystemClock;
 use crate::counters::NativeCounters;
 use crate::faults::Faults;
+use crate::local::Tracker;
 use crate::log::{LogHandle, LogWriter};
 use crate::response_cache::NativeResponseCache;
 use crate::settings::Settings;
@@ -260,9 +261,8 @@ struct Background {
 
 impl Background {
     async fn keep(self, mut stop: watch::Receiver<bool>) {
-        if let Some(parts) = self.admin {
-            tokio::task::spawn_local(Admin::serve(parts));
-        }
+        let calls = Tracker::default();
+        let admin = self.admin.map(|parts| tokio::task::spawn_local(Admin::serve(parts, calls.clone())));
         let mut ticks = tokio::time::interval(PERSIST_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -271,6 +271,11 @@ impl Background {
                 _ = ticks.tick() => persist(&self.counters),
             }
         }
+        if let Some(admin) = admin {
+            admin.abort();
+        }
+        // A call of an operator that has begun is finished and audited.
+        let _ = tokio::time::timeout(CALLS_MAX, calls.below(1)).await;
         persist(&self.counters);
     }
 }
@@ -281,6 +286,9 @@ fn persist(counters: &NativeCounters) {
         eprintln!("tollgate: counters are not persisted: {error}");
     }
 }
+
+/// How long calls of operators may take after the isolates have ended; most take milliseconds.
+const CALLS_MAX: Duration = Duration::from_secs(10);
 
 /// The charges that may be lost if the process is killed: those of one second.
 const PERSIST_INTERVAL: Duration = Duration::from_secs(1);

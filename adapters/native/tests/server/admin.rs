@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tollgate_core::cache::Purges;
 use tollgate_core::operator::Role;
 use tollgate_core::secret::Secret;
+use tollgate_kv_schemas::decode;
 use tollgate_native::SecretSource;
 
-use crate::running::{Running, head, plain_upstream, send, upstream};
+use crate::running::{Running, TIMEOUT, head, plain_upstream, send, until, upstream};
 
 async fn ask(server: &Running, line: &str, fields: &str, content: &str) -> String {
     let host = if fields.contains("host:") { "" } else { "host: localhost\r\n" };
@@ -81,13 +85,23 @@ async fn web_pages_and_rebound_names_are_refused() {
     check(&ask(&server, PURGES, &fields, all).await, 200);
 }
 
+/// How often an answer contains its request id: in the field and in the problem.
+fn request_ids(answer: &str) -> usize {
+    let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: ")).expect("a request id");
+    answer.matches(id).count()
+}
+
 #[tokio::test]
 async fn metrics_require_a_token_if_one_is_bound_and_health_does_not() {
     let open = Running::start().await;
     check(&ask(&open, "GET /metrics", "", "").await, 200);
-    check(&ask(&open, METRICS, "", "").await, 404);
+    let off = ask(&open, METRICS, "", "").await;
+    check(&off, 404);
+    assert_eq!(request_ids(&off), 2, "{off}");
     let server = with_tokens().await;
-    check(&ask(&server, "GET /metrics", "", "").await, 401);
+    let refused = ask(&server, "GET /metrics", "", "").await;
+    check(&refused, 401);
+    assert_eq!(request_ids(&refused), 2, "{refused}");
     check(&ask(&server, "GET /metrics", "authorization: Bearer read\r\n", "").await, 401);
     check(&ask(&server, "GET /metrics", &with_token(Role::Purge), "").await, 403);
     check(&ask(&server, "GET /metrics", &with_token(Role::Read), "").await, 200);
@@ -133,6 +147,48 @@ async fn clients_reach_the_endpoint_only_if_it_is_enabled_for_them() {
     .await;
     check(&public.send(asked(Role::Read)).await, 200);
     check(&public.send(asked(Role::Operate)).await, 401);
+}
+
+/// A request for a purge, of which `content` has come so far.
+fn purge_of(key: &str, content: &str) -> String {
+    let length = format!(r#"{{"key":"{key}"}}"#).len();
+    let fields = with_token(Role::Purge);
+    format!("{PURGES} HTTP/1.1\r\nhost: localhost\r\n{fields}content-length: {length}\r\n\r\n{content}")
+}
+
+#[tokio::test]
+async fn a_call_that_is_executed_is_audited_even_if_its_client_hangs_up() {
+    let server = with_tokens().await;
+    for number in 0..40 {
+        let key = format!("{number:064x}");
+        let mut stream = TcpStream::connect(server.admin).await.unwrap();
+        stream.write_all(purge_of(&key, &format!(r#"{{"key":"{key}"}}"#)).as_bytes()).await.unwrap();
+        // Some hang up before the call is read: those are not executed.
+        tokio::time::sleep(Duration::from_micros(100 * number)).await;
+    }
+    let last = format!(r#"{{"key":"{}"}}"#, "ff".repeat(32));
+    check(&ask(&server, PURGES, &with_token(Role::Purge), &last).await, 200);
+    let record: Purges = decode(&server.records.read("test:purges").unwrap().unwrap()).unwrap();
+    assert!(record.as_slice().len() > 1, "none was executed");
+    let log = server.log.wait_for(record.as_slice().len()).await.join("\n");
+    for key in record.as_slice().iter().filter_map(|purge| purge.resource.as_ref()) {
+        assert!(log.contains(key.as_str()), "{key:?} is not in the audit: {log}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_has_started_is_finished_before_the_server_stops() {
+    let server = with_tokens().await;
+    let key = "ab".repeat(32);
+    let mut stream = TcpStream::connect(server.admin).await.unwrap();
+    stream.write_all(purge_of(&key, "").as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (ended, log) = server.stop();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stream.write_all(format!(r#"{{"key":"{key}"}}"#).as_bytes()).await.unwrap();
+    check(&until(&mut stream, "\r\n\r\n").await, 200);
+    tokio::time::timeout(TIMEOUT, ended).await.unwrap().unwrap().unwrap();
+    assert!(log.all().iter().any(|line| line.contains(&key)), "{:?}", log.all());
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{is_name, read};
+use super::is_name;
+use super::members::Members;
 use crate::authn::{ApiKey, Credential, KeyDigest};
 use crate::problem::{Problem, ProblemKind};
 use crate::time::Timestamp;
@@ -70,34 +71,22 @@ pub enum KeyReference {
     Digest(KeyDigest),
 }
 
-/// The JSON content of a request.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Content {
-    consumer: String,
-    plan: Option<String>,
-    #[serde(default)]
-    scopes: Vec<String>,
-    environment: Option<String>,
-    not_before: Option<String>,
-    expires: Option<String>,
-}
-
 impl KeyRequest {
     /// Parses the content of a request.
     ///
     /// # Errors
     /// The problem for the response.
     pub fn parse(content: &[u8]) -> Result<Self, Problem> {
-        let content: Content = read(content, FORM)?;
+        let mut members = Members::parse(content, FORM)?;
         let request = Self {
-            consumer: content.consumer,
-            plan: content.plan,
-            scopes: content.scopes,
-            environment: content.environment.unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned()),
-            not_before: content.not_before.map(|text| time("not_before", &text)).transpose()?,
-            expires: content.expires.map(|text| time("expires", &text)).transpose()?,
+            consumer: members.text("consumer")?.ok_or_else(|| members.missing("consumer"))?,
+            plan: members.text("plan")?,
+            scopes: members.texts("scopes")?,
+            environment: members.text("environment")?.unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned()),
+            not_before: time(&mut members, "not_before")?,
+            expires: time(&mut members, "expires")?,
         };
+        members.finish()?;
         request.check().map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))?;
         Ok(request)
     }
@@ -183,11 +172,13 @@ fn as_text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::
     time.map(Timestamp::to_rfc3339).serialize(serializer)
 }
 
-fn time(member: &str, text: &str) -> Result<Timestamp, Problem> {
-    Timestamp::from_rfc3339(text).ok_or_else(|| {
-        let detail = format!("`{member}` must be a time such as 2027-01-31T23:59:50Z (RFC 3339).");
+fn time(members: &mut Members, name: &str) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = members.text(name)? else { return Ok(None) };
+    let time = Timestamp::from_rfc3339(&text).ok_or_else(|| {
+        let detail = format!("`{name}` must be a time such as 2027-01-31T23:59:50Z (RFC 3339).");
         Problem::plain(ProblemKind::BadRequest, detail)
-    })
+    })?;
+    Ok(Some(time))
 }
 
 fn is_scope(text: &str) -> bool {

@@ -10,6 +10,7 @@
 mod attempts;
 mod audit;
 mod keys;
+mod members;
 mod metrics;
 mod place;
 mod purge;
@@ -44,15 +45,6 @@ pub fn check_json(fields: &HeaderMap) -> Result<(), Problem> {
     }
     let detail = "Send a JSON object, with Content-Type: application/json.";
     Err(Problem::plain(ProblemKind::UnsupportedMediaType, detail))
-}
-
-/// Parses the JSON content of a request strictly: unknown, missing and repeated members are refused.
-fn read<T: serde::de::DeserializeOwned>(content: &[u8], form: &'static str) -> Result<T, Problem> {
-    serde_json::from_slice(content).map_err(|error| {
-        let place = format!("line {} column {}", error.line(), error.column());
-        let detail = format!("The content is not the JSON object that is expected ({place}). Send {form}.");
-        Problem::plain(ProblemKind::BadRequest, detail)
-    })
 }
 
 /// Whether a text can be the name of a consumer or plan: 1 to 80 letters, digits, `-`, `_` and `.`.

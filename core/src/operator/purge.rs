@@ -3,7 +3,7 @@
 use http::Uri;
 use serde::{Deserialize, Serialize};
 
-use super::read;
+use super::members::Members;
 use crate::cache::CacheKey;
 use crate::problem::{Problem, ProblemKind};
 use crate::route::{CanonicalPath, HostName};
@@ -42,29 +42,22 @@ pub struct PurgeAnswer {
     pub all: bool,
 }
 
-/// The JSON content of a request.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Content {
-    #[serde(default)]
-    all: bool,
-    key: Option<String>,
-    url: Option<String>,
-}
-
 impl PurgeRequest {
     /// Parses the content of a request.
     ///
     /// # Errors
     /// The problem for the response.
     pub fn parse(content: &[u8]) -> Result<Self, Problem> {
-        let target = match read(content, FORM)? {
-            Content { all: true, key: None, url: None } => PurgeTarget::All,
-            Content { all: false, key: Some(key), url: None } => CacheKey::parse(&key)
+        let mut members = Members::parse(content, FORM)?;
+        let (all, key, url) = (members.flag("all")?, members.text("key")?, members.text("url")?);
+        members.finish()?;
+        let target = match (all, key, url) {
+            (true, None, None) => PurgeTarget::All,
+            (false, Some(key), None) => CacheKey::parse(&key)
                 .map(PurgeTarget::Key)
                 .ok_or_else(|| refuse("`key` must be the 64 hexadecimal digits of the key in Cache-Status."))?,
-            Content { all: false, key: None, url: Some(url) } => url_target(&url)?,
-            Content { .. } => return Err(refuse(format!("Send exactly one of: {FORM}."))),
+            (false, None, Some(url)) => url_target(&url)?,
+            (..) => return Err(refuse(format!("Send exactly one of: {FORM}."))),
         };
         Ok(Self { target })
     }

@@ -72,12 +72,14 @@ pub enum TokenError {
         secret: String,
     },
     /// A token is bound twice, so the caller would be ambiguous.
-    #[error("{secret}: token {number} is bound already")]
+    #[error("{secret}: token {number} is also bound by {other}; a token has one name and one role, so bind it once")]
     Repeated {
         /// The secret's name.
         secret: String,
         /// Which token of the secret, from 1.
         number: usize,
+        /// The name of the secret that binds it already.
+        other: String,
     },
 }
 
@@ -128,7 +130,10 @@ impl Tokens {
                 Ok(bound) => Ok(bound),
                 Err(Invalid::Name) => Err(TokenError::Name { secret: name_of_secret(), number }),
                 Err(Invalid::Token) => Err(TokenError::Form { secret: name_of_secret(), number }),
-                Err(Invalid::Repeated) => Err(TokenError::Repeated { secret: name_of_secret(), number }),
+                Err(Invalid::Repeated(other)) => {
+                    let other = other.secret_name().to_owned();
+                    Err(TokenError::Repeated { secret: name_of_secret(), number, other })
+                }
             };
             let bound = bound.inspect_err(|_| self.0.truncate(before))?;
             self.0.push(bound);
@@ -164,7 +169,13 @@ impl Tokens {
             ));
         };
         self.caller(presented).ok_or_else(|| {
-            challenge(ProblemKind::CredentialUnknown, "The token is not bound to the operator endpoint.")
+            // No token has a colon, but the secret that binds it may: `NAME:TOKEN`.
+            let detail = if presented.contains(&b':') {
+                "The token is not bound to the operator endpoint. Send the token alone, without the name that it is bound with."
+            } else {
+                "The token is not bound to the operator endpoint."
+            };
+            challenge(ProblemKind::CredentialUnknown, detail)
         })
     }
 
@@ -188,8 +199,8 @@ impl Tokens {
             return Err(Invalid::Token);
         }
         let digest = Sha256::digest(token.as_bytes()).into();
-        if self.0.iter().any(|bound| bound.digest == digest) {
-            return Err(Invalid::Repeated);
+        if let Some(other) = self.0.iter().find(|bound| bound.digest == digest) {
+            return Err(Invalid::Repeated(other.caller.role));
         }
         Ok(Bound { caller: Caller { name: name.to_owned(), role }, digest })
     }
@@ -219,7 +230,8 @@ impl Caller {
 enum Invalid {
     Name,
     Token,
-    Repeated,
+    /// Bound already, in this role.
+    Repeated(Role),
 }
 
 fn challenge(kind: ProblemKind, detail: &'static str) -> Problem {
@@ -309,6 +321,13 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn a_token_that_is_sent_with_its_name_is_refused_with_a_hint() {
+        let detail = |line: String| tokens().authenticate(&asked(&[&line])).unwrap_err().detail;
+        assert!(detail(format!("Bearer ci:{CI}")).contains("without the name"));
+        assert!(!detail(format!("Bearer {CI}x")).contains("without the name"));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn secrets_that_cannot_be_used_add_nothing() {
         let check = |secret: &str, expected: &str| {
             let mut tokens = tokens();
@@ -322,7 +341,7 @@ mod tests {
         check(&"=".repeat(40), "token 1");
         check(&format!(":{READ}y"), "the name of token 1");
         check(&format!("a b:{READ}y"), "token 1");
-        check(READ, "token 1 is bound already");
+        check(READ, "token 1 is also bound by TOLLGATE_OPERATOR_READ");
         let many: Vec<String> = (100..200).map(|n| format!("{READ}{n}")).collect();
         check(&many.join(" "), "more than 64");
     }

@@ -27,6 +27,9 @@ pub enum HostError {
     /// The port is not a number up to 65535.
     #[error("the port is not a number up to 65535")]
     Port,
+    /// A URL.
+    #[error("this is a URL; give the host name alone, such as `api.example.com`")]
+    Url,
     /// A `*` that is not the whole first label.
     #[error("a wildcard is the whole first label: `*.example.com`, or `*` alone")]
     Wildcard,
@@ -40,7 +43,7 @@ impl HostName {
     pub fn from_authority(authority: &str) -> Result<Self, HostError> {
         let (host, port) = split_port(authority)?;
         if !port.is_empty() && port.parse::<u16>().is_err() {
-            return Err(HostError::Port);
+            return Err(if authority.contains("://") { HostError::Url } else { HostError::Port });
         }
         if host.starts_with('[') { Self::ipv6(host) } else { Self::name(host) }
     }

@@ -53,6 +53,45 @@ fn what_is_published_is_served_and_keys_come_and_go_while_it_runs() {
 }
 
 #[test]
+fn a_rollback_needs_no_sources_and_a_second_one_undoes_it() {
+    let project = Project::new();
+    for host in ["native", "spin"] {
+        let store = project.file(&format!("{host}.db")).display().to_string();
+        let place = ["--to", host, "--store", &store, "--output", "json"];
+        let publish = |words: &[&str]| run(&[&["publish"][..], words, &place].concat());
+        let first = publish(&[&quickstart()]).json();
+        let ran = publish(&["--rollback", "--gateway", "quickstart"]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.out.contains("no earlier generation"), "{ran:?}");
+        let copy = Project::new();
+        copy.edit("path: /public", "path: /open");
+        let second = publish(&[&copy.path()]).json();
+        let back = publish(&["--rollback", "--gateway", "quickstart"]).json();
+        assert_eq!((&back["generation"], &back["bundle"]), (&json!(3), &first["bundle"]));
+        let again = publish(&["--rollback", &quickstart()]).json();
+        assert_eq!((&again["generation"], &again["bundle"]), (&json!(4), &second["bundle"]));
+        let elsewhere = publish(&["--rollback", "--gateway", "shop"]);
+        assert!(elsewhere.out.contains("has no configuration for gateway shop"), "{elsewhere:?}");
+    }
+    let missing = project.file("none.db").display().to_string();
+    let ran = run(&["publish", "--rollback", "--gateway", "shop", "--to", "native", "--store", &missing]);
+    assert!(ran.code == Some(1) && !project.file("none.db").exists(), "{ran:?}");
+    let ran = run(&["publish", "--gateway", "shop", "--to", "native", "--store", &missing]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+}
+
+#[test]
+fn a_generation_that_no_other_could_follow_is_refused() {
+    let project = Project::new();
+    let store = project.file("shop.db").display().to_string();
+    for after in ["9007199254740991", "18446744073709551615"] {
+        let ran = run(&["publish", &quickstart(), "--to", "native", "--store", &store, "--after", after]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains("--after"), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_store_without_the_gateway_causes_a_warning_and_503() {
     let project = Project::new();
     let store = project.file("shop.db").display().to_string();
@@ -279,6 +318,31 @@ fn wranglers_local_store_gets_binary_values_one_by_one() {
         let value = BASE64_STANDARD.decode(record["value"].as_str().expect("a value")).expect("base64");
         assert_eq!(stored.expect("what was put"), value, "{}", record["key"]);
     }
+}
+
+#[test]
+fn a_rollback_at_cloudflare_checks_that_the_namespace_still_has_the_bundle() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fake_npx(folder.path());
+    let log = folder.path().join("log");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let publish = |words: &[&str]| {
+        let mut command = tollgate(&[&["publish"][..], words, &["--to", "cloudflare", "--remote"]].concat());
+        command.env("PATH", format!("{}:{path}", folder.path().display())).env("NPX_LOG", &log);
+        Ran::of(command.output().expect("the program starts"))
+    };
+    let project = Project::new();
+    assert_eq!(publish(&[&project.path()]).code, Some(0));
+    project.edit("path: /public", "path: /open");
+    assert_eq!(publish(&[&project.path()]).code, Some(0));
+    let rollback = || publish(&["--rollback", "--gateway", "quickstart"]);
+    let ran = rollback();
+    assert!(ran.code == Some(0) && ran.err.contains("rolled back") && ran.err.contains("generation 3"), "{ran:?}");
+    let parts = std::fs::read_dir(folder.path()).expect("a folder").flatten();
+    let parts: Vec<_> = parts.filter(|file| file.file_name().to_string_lossy().contains(":part:")).collect();
+    parts.iter().for_each(|part| std::fs::remove_file(part.path()).expect("a part"));
+    let ran = rollback();
+    assert!(ran.code == Some(1) && ran.err.contains("the store has no such record"), "{ran:?}");
 }
 
 #[test]

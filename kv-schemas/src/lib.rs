@@ -38,21 +38,23 @@ mod manifest;
 mod need;
 mod part;
 mod policies;
+mod publication;
 mod record;
 mod records;
 mod schemas;
 mod sections;
 mod show;
 
-pub use bundle::{Bundle, Publication, PublishError};
+pub use bundle::Bundle;
 pub use fetched::FetchedRecord;
 pub use id::Id;
 pub use joined::joined;
 pub use manifest::Manifest;
 pub use need::{Need, NeedError};
 pub use part::{decode_part, decode_part_unnamed, encode_part};
+pub use publication::{Publication, PublishError};
 pub use record::{Record, RecordError, decode, encode};
-pub use records::{Generation, KeyIndex, Pointer, credential_records};
+pub use records::{GENERATION_MAX, Generation, KeyIndex, Pointer, credential_records};
 pub use schemas::{RecordSchema, SCHEMAS};
 pub use show::readable;
 

@@ -1,6 +1,7 @@
 //! The JSON records. Data types of other crates get a kind and a version here.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use tollgate_core::authn::{Credential, KeyDigest};
 use tollgate_core::cache::Purges;
 use tollgate_core::operator::AuditEvent;
@@ -25,7 +26,8 @@ pub struct Pointer {
 pub struct Generation {
     /// Its number, which increases by one with each publication, also if it publishes an older bundle again.
     ///
-    /// A pointer with a smaller number than one already read is a stale read.
+    /// A pointer with a smaller number than one already read is a stale read. At most [`GENERATION_MAX`].
+    #[serde(deserialize_with = "generation")]
     pub generation: u64,
     /// The bundle: the id of its manifest.
     pub bundle: Id,
@@ -41,6 +43,14 @@ impl Generation {
     pub fn is_known(&self) -> Result<(), RecordError> {
         self.needs.iter().try_for_each(Need::is_met)
     }
+}
+
+/// The largest generation: every JSON reader reads it exactly.
+pub const GENERATION_MAX: u64 = (1 << 53) - 1;
+
+fn generation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if number > GENERATION_MAX { Err(D::Error::custom("the generation is too large")) } else { Ok(number) }
 }
 
 /// The digest of the key with a public id. The id is only the beginning of the digest, and a store need not be able to

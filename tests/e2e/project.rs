@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use tollgate_config::fixtures;
 use tollgate_core::authn::ApiKey;
-use tollgate_kv_schemas::{Bundle, Id, Manifest, Pointer, Publication, decode, encode, keys};
+use tollgate_kv_schemas::{Bundle, Id, Manifest, Pointer, Publication, PublishError, decode, encode, keys};
 use tollgate_tests::hosts::Host;
 
 use crate::lane::GATEWAY;
@@ -122,7 +122,7 @@ pub(crate) fn compile(yaml: &str) -> Result<Bundle, Box<dyn Error>> {
 /// Publishes a bundle as `tollgate publish` does.
 pub(crate) async fn publish(host: &Host, bundle: &Bundle) -> Result<(), Box<dyn Error>> {
     let key = bundle.pointer_key();
-    let publication = after(bundle, host.get(&key).await?.as_deref());
+    let publication = after(bundle, host.get(&key).await?.as_deref())?;
     host.put(publication.content()).await?;
     let pointer = publication.pointer(host.get(&key).await?.as_deref())?;
     host.put(&[(key.clone(), pointer)]).await?;
@@ -133,14 +133,14 @@ pub(crate) async fn publish(host: &Host, bundle: &Bundle) -> Result<(), Box<dyn 
 pub(crate) async fn records_of(host: &Host, bundle: &Bundle) -> Result<Records, Box<dyn Error>> {
     let key = bundle.pointer_key();
     let stored = host.get(&key).await?;
-    let publication = after(bundle, stored.as_deref());
+    let publication = after(bundle, stored.as_deref())?;
     let pointer = publication.pointer(stored.as_deref())?;
     Ok(publication.content().iter().cloned().chain([(key, pointer)]).collect())
 }
 
 /// If a scenario damaged the pointer, the new generation is larger than any that a scenario reaches.
-fn after<'b>(bundle: &'b Bundle, stored: Option<&[u8]>) -> Publication<'b> {
-    Publication::begin(bundle, stored).unwrap_or_else(|_| Publication::replacing(bundle, 10_000))
+fn after<'b>(bundle: &'b Bundle, stored: Option<&[u8]>) -> Result<Publication<'b>, PublishError> {
+    Publication::begin(bundle, stored).or_else(|_| Publication::replacing(bundle, 10_000))
 }
 
 /// The records of a bundle with changed content, renamed to the digests of the new content, with updated references.

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::{Arg, Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use tollgate_kv_schemas::{Bundle, Manifest, Pointer, decode, keys, readable};
+use tollgate_kv_schemas::{Bundle, GENERATION_MAX, Manifest, Pointer, decode, keys, readable};
 
 use super::Output;
 use crate::failure::Failure;
@@ -47,7 +47,7 @@ pub(crate) struct BundleArgs {
     #[arg(long, value_name = "FILE")]
     stored: Option<PathBuf>,
     /// A generation that the new one must exceed.
-    #[arg(long, value_name = "GENERATION")]
+    #[arg(long, value_name = "GENERATION", value_parser = clap::value_parser!(u64).range(..GENERATION_MAX))]
     after: Option<u64>,
     /// The file to write (default: standard output)
     #[arg(long, value_name = "FILE")]

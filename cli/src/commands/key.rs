@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use tollgate_core::authn::Credential;
 use tollgate_core::operator::{IssuedKey, KeyRequest, KeyView, Resource};
 use tollgate_core::time::Timestamp;
-use tollgate_kv_schemas::{credential_records, decode, encode, keys};
+use tollgate_kv_schemas::{credential_records, decode, encode};
 
-use super::Output;
+use super::{Output, gateway_name};
 use crate::at::{AtArgs, NOTHING};
 use crate::failure::Failure;
 use crate::project::Project;
@@ -131,7 +131,7 @@ fn of_place(arg: Arg) -> Arg {
 #[derive(Debug, Args)]
 struct GatewayArgs {
     /// The gateway's name (default: that of the project)
-    #[arg(long, value_name = "NAME", conflicts_with = "project")]
+    #[arg(long, value_name = "NAME", conflicts_with = "project", value_parser = gateway_name)]
     gateway: Option<String>,
     /// The project to take the gateway's name from.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
@@ -268,13 +268,7 @@ fn digest_prefix(args: &RevokeArgs) -> Result<&str, Failure> {
 
 impl GatewayArgs {
     fn name(&self) -> Result<String, Failure> {
-        match &self.gateway {
-            None => Project::at(&self.project).gateway(),
-            Some(name) if keys::is_gateway_name(name) => Ok(name.clone()),
-            Some(_) => Err(Failure::usage(
-                "a gateway's name is 1 to 40 lower-case letters, digits and hyphens, beginning with a letter",
-            )),
-        }
+        self.gateway.clone().map_or_else(|| Project::at(&self.project).gateway(), Ok)
     }
 }
 

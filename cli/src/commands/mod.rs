@@ -20,6 +20,7 @@ pub(crate) mod serve;
 pub(crate) mod test;
 
 use clap::ValueEnum;
+use tollgate_kv_schemas::keys;
 
 /// The output format of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,4 +29,13 @@ pub(crate) enum Output {
     Text,
     /// For programs.
     Json,
+}
+
+/// Parses a gateway's name from the command line.
+fn gateway_name(text: &str) -> Result<String, &'static str> {
+    if keys::is_gateway_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a gateway's name is 1 to 40 lower-case letters, digits and hyphens, beginning with a letter")
+    }
 }

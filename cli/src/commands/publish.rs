@@ -3,25 +3,30 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
+use tollgate_kv_schemas::GENERATION_MAX;
 
-use super::Output;
+use super::{Output, gateway_name};
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
-use crate::target::{Place, StoreArgs, Target, publish};
+use crate::target::{Place, StoreArgs, Target, publish, rollback};
 use crate::terminal;
 
-/// Compile a project and publish it to the store that its hosts read.
+/// Compile a project and publish it to the store that its hosts read, or roll back to the previous generation.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tollgate publish shop --to native --store /var/lib/tollgate/shop.db
   tollgate publish shop --to cloudflare --remote
   tollgate publish shop --to spin --store .spin/sqlite_key_value.db
+  tollgate publish --rollback --gateway shop --to native --store /var/lib/tollgate/shop.db
 
 Parts and manifest are written first. The pointer, with the next generation, is written once they can be read, so that a
 concurrent reader sees either the old bundle or the new one. If another publication changes the pointer in the meantime,
-nothing is switched.")]
+nothing is switched.
+
+A rollback needs no sources: the store still has the previous bundle. It is published again as a new generation, and the
+bundle that it replaces becomes the previous one, so a second rollback undoes the first.")]
 pub(crate) struct PublishArgs {
     /// The project's folder.
     #[arg(default_value = ".")]
@@ -37,40 +42,62 @@ pub(crate) struct PublishArgs {
     #[arg(long)]
     fixtures: bool,
     /// A generation that the new one must exceed; for a store that was set up again, or whose pointer is damaged.
-    #[arg(long, value_name = "GENERATION")]
+    #[arg(long, value_name = "GENERATION", value_parser = clap::value_parser!(u64).range(..GENERATION_MAX))]
     after: Option<u64>,
+    /// Publish the bundle of the previous generation again, as a new generation, instead of the project.
+    #[arg(long, conflicts_with_all = ["fixtures", "env"])]
+    rollback: bool,
+    /// The gateway to roll back (default: that of the project)
+    #[arg(long, value_name = "NAME", requires = "rollback", conflicts_with = "project", value_parser = gateway_name)]
+    gateway: Option<String>,
     /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
 pub(crate) fn run(args: &PublishArgs) -> Result<(), Failure> {
+    if args.rollback {
+        return roll_back(args);
+    }
     let target = Target::of(args.to, &args.store)?;
     let project = Project::at(&args.project).in_environment(&args.env);
     let compiled = project.compiled()?;
     let credentials = if args.fixtures { project.whole_fixtures()?.records(compiled.gateway()) } else { Vec::new() };
     let generation = publish(&target, compiled.bundle(), &credentials, args.after)?;
     let (records, credentials) = (compiled.records().len() + credentials.len(), credentials.len());
+    let keys = if credentials > 0 { format!(", {credentials} keys of the fixtures") } else { String::new() };
     let (gateway, bundle) = (compiled.gateway(), compiled.id());
-    match args.output {
-        Output::Text => {
-            let keys = if credentials > 0 { format!(", {credentials} keys of the fixtures") } else { String::new() };
-            terminal::note(&format!(
-                "published to {}: gateway {gateway}, generation {generation}, bundle {bundle}{keys}",
-                target.name()
-            ));
-        }
-        Output::Json => {
-            let answer = json!({
-                "target": target.name(),
-                "gateway": gateway,
-                "generation": generation,
-                "bundle": bundle.to_string(),
-                "records": records,
-                "keys": credentials,
-            });
-            terminal::print(&format!("{answer:#}\n"));
-        }
-    }
+    report(
+        args.output,
+        &format!("published to {}: gateway {gateway}, generation {generation}, bundle {bundle}{keys}", target.name()),
+        &json!({
+            "target": target.name(),
+            "gateway": gateway,
+            "generation": generation,
+            "bundle": bundle.to_string(),
+            "records": records,
+            "keys": credentials,
+        }),
+    );
     Ok(())
+}
+
+fn roll_back(args: &PublishArgs) -> Result<(), Failure> {
+    let target = Target::existing(args.to, &args.store)?;
+    let gateway = args.gateway.clone().map_or_else(|| Project::at(&args.project).gateway(), Ok)?;
+    let (generation, bundle) = rollback(&target, &gateway, args.after)?;
+    let name = target.name();
+    report(
+        args.output,
+        &format!("rolled back in {name}: gateway {gateway}, generation {generation}, bundle {bundle}"),
+        &json!({"target": name, "gateway": gateway, "generation": generation, "bundle": bundle.to_string()}),
+    );
+    Ok(())
+}
+
+fn report(output: Output, text: &str, answer: &Value) {
+    match output {
+        Output::Text => terminal::note(text),
+        Output::Json => terminal::print(&format!("{answer:#}\n")),
+    }
 }

@@ -26,7 +26,15 @@ impl Store {
             Publication::begin(bundle, self.read(&key).await?.as_deref()).map_err(|error| error.to_string())?;
         self.write(credentials, &[]).await?;
         self.write(publication.content(), &[]).await?;
-        let pointer = publication.pointer(self.read(&key).await?.as_deref()).map_err(|error| error.to_string())?;
+        let stored = self.read(&key).await?;
+        let pointer = publication.pointer(stored.as_deref()).map_err(|error| error.to_string())?;
+        if let Self::Native(store) = self {
+            // Another program may publish to the same file.
+            if !store.swap(&key, stored.as_deref(), &pointer).map_err(|error| error.to_string())? {
+                return Err(publication.moved(self.read(&key).await?.as_deref()).to_string());
+            }
+            return self.write(&[], delete).await;
+        }
         self.write(&[(key, pointer)], delete).await
     }
 

@@ -5,6 +5,7 @@ mod native;
 mod publish;
 mod spin;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use base64::Engine;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use cloudflare::KvNamespace;
-pub(crate) use publish::{begin, publish};
+pub(crate) use publish::{begin, publish, rollback};
 use spin::SpinStore;
 use tollgate_native::RecordStore;
 
@@ -120,6 +121,16 @@ impl Target {
         }
     }
 
+    /// Writes a value if the stored one is still `before`, and returns whether it was; `None` if the store cannot do that.
+    pub(crate) fn swap(&self, key: &str, before: Option<&[u8]>, value: &[u8]) -> Result<Option<bool>, Failure> {
+        match self {
+            Self::Native { store, .. } => store.swap(key, before, value).map(Some).map_err(Failure::problem),
+            // Workers KV has no conditional writes.
+            Self::Cloudflare(_) => Ok(None),
+            Self::Spin(store) => store.swap(key, before, value).map(Some),
+        }
+    }
+
     /// Whether all of these records can be read as written.
     pub(crate) fn has(&self, records: &[KeyValue]) -> Result<bool, Failure> {
         if let Self::Cloudflare(namespace) = self {
@@ -131,6 +142,20 @@ impl Target {
             }
         }
         Ok(true)
+    }
+
+    /// The first of these keys of a gateway that the store does not have.
+    pub(crate) fn missing(&self, gateway: &str, keys: &BTreeSet<String>) -> Result<Option<String>, Failure> {
+        if let Self::Cloudflare(namespace) = self {
+            let listed: BTreeSet<String> = namespace.keys(&format!("{gateway}:"))?.into_iter().collect();
+            return Ok(keys.difference(&listed).next().cloned());
+        }
+        for key in keys {
+            if self.get(key)?.is_none() {
+                return Ok(Some(key.clone()));
+            }
+        }
+        Ok(None)
     }
 
     /// The value under a key.

@@ -49,10 +49,23 @@ impl SpinStore {
         write().map_err(|error| explain(&self.path, &error))
     }
 
+    /// Writes the value if what is there is still `before`; answers whether it was.
+    pub(super) fn swap(&self, key: &str, before: Option<&[u8]>, value: &[u8]) -> Result<bool, Failure> {
+        let mut connection = self.connection.borrow_mut();
+        let mut swap = || -> rusqlite::Result<bool> {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if read(&transaction, key)?.as_deref() != before {
+                return Ok(false);
+            }
+            transaction.execute(PUT, params![STORE, key, value])?;
+            transaction.commit()?;
+            Ok(true)
+        };
+        swap().map_err(|error| explain(&self.path, &error))
+    }
+
     pub(super) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
-        let connection = self.connection.borrow();
-        let found = connection.query_row(GET, params![STORE, key], |row| row.get(0)).optional();
-        found.map_err(|error| explain(&self.path, &error))
+        read(&self.connection.borrow(), key).map_err(|error| explain(&self.path, &error))
     }
 
     pub(super) fn keys(&self, prefix: &str) -> Result<Vec<String>, Failure> {
@@ -62,6 +75,10 @@ impl SpinStore {
         };
         list().map_err(|error| explain(&self.path, &error))
     }
+}
+
+fn read(connection: &Connection, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection.query_row(GET, params![STORE, key], |row| row.get(0)).optional()
 }
 
 fn explain(path: &Path, error: &rusqlite::Error) -> Failure {
@@ -110,6 +127,9 @@ mod tests {
         assert_eq!(store.get("g:a").unwrap(), Some(b"3".to_vec()));
         assert_eq!(store.get("g:c").unwrap(), None);
         assert_eq!(store.keys("g:").unwrap(), ["g:a", "g:b"]);
+        let swaps = [(None, false), (Some(&b"1"[..]), false), (Some(b"3"), true)];
+        assert!(swaps.iter().all(|(before, swapped)| store.swap("g:a", *before, b"4").unwrap() == *swapped));
+        assert_eq!(store.get("g:a").unwrap(), Some(b"4".to_vec()));
         let rows: i64 = Connection::open(path)
             .unwrap()
             .query_row("SELECT count(*) FROM spin_key_value WHERE store = 'default'", [], |row| row.get(0))

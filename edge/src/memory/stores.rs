@@ -93,7 +93,8 @@ impl MemoryRecords {
         let key = bundle.pointer_key();
         let stored = self.stored(&key);
         let publication = Publication::begin(bundle, stored.as_deref())
-            .unwrap_or_else(|_| Publication::replacing(bundle, self.generation.get()));
+            .or_else(|_| Publication::replacing(bundle, self.generation.get()))
+            .expect("generations are published here one by one, so they do not become too large");
         publication.content().iter().for_each(|(key, value)| self.put(key.clone(), value.clone()));
         // There is no other publisher, so the pointer has not changed.
         if let Ok(pointer) = publication.pointer(stored.as_deref()) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tollgate_core::route::HostPattern;
-use tollgate_kv_schemas::{Bundle, Pointer, Publication, PublishError, decode};
+use tollgate_kv_schemas::{Bundle, GENERATION_MAX, Pointer, Publication, PublishError, decode};
 
 use crate::sample;
 
@@ -83,6 +83,41 @@ fn an_unreadable_pointer_is_replaced_only_on_request() {
     let one = bundle("/one");
     let damaged = Some(&b"{\"kind\":"[..]);
     assert!(matches!(Publication::begin(&one, damaged), Err(PublishError::Unreadable(_))));
-    let publication = Publication::replacing(&one, 8);
+    let publication = Publication::replacing(&one, 8).unwrap();
     assert_eq!(read(&publication.pointer(damaged).unwrap()).newest.generation, 9);
+    let theirs = publish(&bundle("/two"), None);
+    let overtaken = PublishError::Moved { began: None, found: Some(1) };
+    assert_eq!(publication.pointer(Some(&theirs)), Err(overtaken), "another publication has replaced it");
+}
+
+#[test]
+fn a_rollback_publishes_the_previous_bundle_as_a_new_generation() {
+    let (one, two) = (bundle("/one"), bundle("/two"));
+    let first = publish(&one, None);
+    for stored in [None, Some(&first[..])] {
+        assert_eq!(Publication::rollback(stored).unwrap_err(), PublishError::NoPrevious);
+    }
+    let second = publish(&two, Some(&first));
+    let back = Publication::rollback(Some(&second)).unwrap();
+    assert!(back.content().is_empty(), "the store has it");
+    let third = read(&back.pointer(Some(&second)).unwrap());
+    assert_eq!((third.newest.generation, third.newest.bundle), (3, one.id));
+    assert_eq!(third.newest.needs, read(&first).newest.needs);
+    assert_eq!(third.previous, Some(read(&second).newest));
+}
+
+#[test]
+fn generations_end_where_numbers_in_json_are_exact_no_more() {
+    let one = bundle("/one");
+    let last = GENERATION_MAX - 1;
+    let pointer = Publication::begin(&one, None).unwrap().after(last).unwrap().pointer(None).unwrap();
+    assert_eq!(read(&pointer).newest.generation, GENERATION_MAX);
+    assert_eq!(Publication::begin(&one, Some(&pointer)).unwrap_err(), PublishError::TooLarge(GENERATION_MAX));
+    for too_large in [GENERATION_MAX, u64::MAX] {
+        let refused = PublishError::TooLarge(too_large);
+        assert_eq!(Publication::begin(&one, None).unwrap().after(too_large).unwrap_err(), refused);
+        assert_eq!(Publication::replacing(&one, too_large).unwrap_err(), refused);
+    }
+    let larger = String::from_utf8(pointer).unwrap().replace("9007199254740991", "9007199254740992");
+    assert!(matches!(Publication::begin(&one, Some(larger.as_bytes())), Err(PublishError::Unreadable(_))));
 }

@@ -37,10 +37,11 @@ fn a_pointer_as_it_is_published_fits_its_schema() {
 
 #[test]
 fn schema_violations_are_found() {
-    let wrong: [(&str, &str, Value); 8] = [
+    let wrong: [(&str, &str, Value); 9] = [
         ("pointer", "/kind", json!("manifest")),
         ("pointer", "/v", json!(2)),
         ("pointer", "/data/generation", json!(-1)),
+        ("pointer", "/data/generation", json!(1_u64 << 53)),
         ("pointer", "/data/bundle", json!("ABC")),
         ("pointer", "/data/needs/0", json!("jwt")),
         ("credential", "/data/id", json!(7)),

@@ -207,6 +207,8 @@ fn a_purge_invalidates_the_stored_response() {
     assert!(metrics.content.contains("http_server_request_duration"), "{metrics:?}");
     let ran = run(&["metrics", "--at", &at, "--output", "json"]);
     assert_eq!(ran.json()["scope"], "process", "{ran:?}");
+    let ran = run(&["metrics", "--at", &admin, "--output", "json"]);
+    assert_eq!(ran.json()["scope"], "process", "the token is found for the admin port too: {ran:?}");
 }
 
 #[test]

@@ -35,12 +35,12 @@ fn token_in(file: &Path) -> Result<Secret, Failure> {
     Ok(Secret::new(token.to_owned()))
 }
 
-/// The token that a development server accepts, and the file where the commands of this user find it.
+/// The token that a development server accepts, and the files where the commands of this user find it.
 ///
-/// The file goes when this is dropped.
+/// The files are removed when this is dropped.
 pub(crate) struct DevToken {
     token: Secret,
-    file: Option<PathBuf>,
+    files: Vec<PathBuf>,
 }
 
 impl DevToken {
@@ -49,7 +49,7 @@ impl DevToken {
         let mut random = [0u8; 24];
         getrandom::fill(&mut random)
             .map_err(|error| Failure::problem(format!("the system has no entropy: {error}")))?;
-        Ok(Self { token: Secret::new(hex::encode(&random)), file: None })
+        Ok(Self { token: Secret::new(hex::encode(&random)), files: Vec::new() })
     }
 
     /// The token, as a secret binds it.
@@ -63,14 +63,14 @@ impl DevToken {
     pub(crate) fn leave(&mut self, url: &str) {
         let Some(path) = url.parse().ok().as_ref().and_then(file_of) else { return };
         if write(&path, &self.token).is_ok() {
-            self.file = Some(path);
+            self.files.push(path);
         }
     }
 }
 
 impl Drop for DevToken {
     fn drop(&mut self) {
-        if let Some(file) = &self.file {
+        for file in &self.files {
             // A token that is left behind opens nothing: the server that accepted it is gone.
             let _ = std::fs::remove_file(file);
         }
@@ -104,9 +104,16 @@ fn write(path: &Path, token: &Secret) -> std::io::Result<()> {
 
 fn check(token: &str) -> Result<(), &'static str> {
     let is_token = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
-    if is_token { Ok(()) } else { Err(NO_TOKEN) }
+    match (is_token, token.contains(':')) {
+        (true, false) => Ok(()),
+        (true, true) => Err(NAMED_TOKEN),
+        (false, _) => Err(NO_TOKEN),
+    }
 }
 
 const NO_TOKEN: &str = "holds no token: one line of visible ASCII characters is expected";
+
+/// `NAME:TOKEN` is the form of the secret that binds a token; a token itself has no colon.
+const NAMED_TOKEN: &str = "holds a name and a token: remove the name and the colon, only the token is sent";
 
 const VARIABLE: &str = "TOLLGATE_OPERATOR_TOKEN";

@@ -13,6 +13,7 @@ use tollgate_edge::OperatorSettings;
 use tollgate_kv_schemas::keys;
 use tollgate_native::{AdminSettings, Listen, RecordStore, SecretSource, Server, Settings, TlsFiles};
 
+use super::gateway_name;
 use crate::dev::{DRAINING, StopSignal, explain_start};
 use crate::failure::Failure;
 use crate::terminal;
@@ -38,7 +39,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "PATH")]
     store: PathBuf,
     /// The gateway's name.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = gateway_name)]
     gateway: String,
     /// The address to listen on; repeatable.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
@@ -82,23 +83,22 @@ pub(crate) struct ServeArgs {
 }
 
 pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
-    if !keys::is_gateway_name(&args.gateway) {
-        return Err(Failure::usage(
-            "--gateway is 1 to 40 lower-case letters, digits and hyphens, beginning with a letter",
-        ));
-    }
     let store = RecordStore::open(&args.store).map_err(Failure::problem)?;
     warn_unpublished(&store, &args);
     let admin = args.admin.map(|address| (address, "--admin"));
     let public = args.listen.len();
-    let server =
-        Server::builder(settings(args)?, store).bind().map_err(|error| explain_start(&error, "--listen", admin))?;
+    let settings = settings(args)?;
+    let operator = settings.operator.clone();
+    let server = Server::builder(settings, store).bind().map_err(|error| explain_start(&error, "--listen", admin))?;
     for (place, address) in server.addresses().iter().enumerate() {
         let whom = if place < public { "" } else { " for internal callers" };
         terminal::note(&format!("listening on {address}{whom}"));
     }
     if let Some(admin) = server.admin_address() {
         terminal::note(&format!("health, metrics and the operator endpoint on http://{admin}"));
+    }
+    if operator.answers {
+        terminal::note(&claimed(&operator.place));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -111,13 +111,11 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
 }
 
 fn settings(args: ServeArgs) -> Result<Settings, Failure> {
-    let secrets = args.secrets.map_or(SecretSource::Environment, SecretSource::Folder);
+    let secrets = args.secrets.clone().map_or(SecretSource::Environment, SecretSource::Folder);
     let tokens = tokens(&secrets)?;
-    let admin = args.admin.map(|address| admin(address, &tokens)).transpose()?;
     let answers = args.operator_path.is_some() || args.operator_host.is_some();
-    if answers && tokens.is_empty() {
-        return Err(Failure::usage(format!("--operator-path and --operator-host take a bound token: set {BINDINGS}")));
-    }
+    check_bound(&args, answers, &tokens, &secrets)?;
+    let admin = args.admin.map(|address| AdminSettings { address, open_metrics: false });
     let place = OperatorPlace { prefix: args.operator_path.unwrap_or_default(), host: args.operator_host };
     let tls = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
     let listen = |inside: bool| move |address: &SocketAddr| (*address, inside);
@@ -137,19 +135,33 @@ fn settings(args: ServeArgs) -> Result<Settings, Failure> {
     Ok(settings)
 }
 
-fn admin(address: SocketAddr, tokens: &Tokens) -> Result<AdminSettings, Failure> {
-    if tokens.is_empty() && !address.ip().is_loopback() {
-        return Err(Failure::usage(format!(
-            "--admin {address} can be reached from outside: bind a token by {BINDINGS}"
-        )));
+/// Checks that a token is bound where the endpoint can be reached from outside.
+fn check_bound(args: &ServeArgs, answers: bool, tokens: &Tokens, secrets: &SecretSource) -> Result<(), Failure> {
+    if !tokens.is_empty() {
+        return Ok(());
     }
-    Ok(AdminSettings { address, open_metrics: false })
+    let names = "TOLLGATE_OPERATOR_READ, TOLLGATE_OPERATOR_PURGE or TOLLGATE_OPERATOR_OPERATE";
+    let place = match secrets {
+        SecretSource::Folder(_) => "as a file in the folder of --secrets",
+        SecretSource::Environment | SecretSource::Given(_) => "in the environment, or as a file with --secrets",
+    };
+    let how = format!("bind {names} {place}");
+    if answers {
+        return Err(Failure::usage(format!("--operator-path and --operator-host need a bound token: {how}")));
+    }
+    match args.admin {
+        Some(address) if !address.ip().is_loopback() => Err(Failure::usage(format!(
+            "--admin {address} can be reached from outside, so it needs a bound token: {how}"
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The tokens that are bound at the start; one that cannot be used is reported now, not only in the log.
 fn tokens(secrets: &SecretSource) -> Result<Tokens, Failure> {
     let mut tokens = Tokens::default();
     for role in Role::ALL {
+        warn_unread(role, secrets);
         if let Some(secret) = secrets.read(role.secret_name()).map_err(Failure::problem)? {
             tokens.add(role, &secret).map_err(Failure::problem)?;
         }
@@ -161,8 +173,27 @@ fn host_name(text: &str) -> Result<HostName, String> {
     HostName::from_authority(text).map_err(|error| error.to_string())
 }
 
-/// How tokens are bound.
-const BINDINGS: &str = "TOLLGATE_OPERATOR_READ, TOLLGATE_OPERATOR_PURGE or TOLLGATE_OPERATOR_OPERATE, in the environment or as a file in --secrets";
+/// Where the endpoint answers clients, and so which requests are not routed.
+fn claimed(place: &OperatorPlace) -> String {
+    let prefix = &place.prefix;
+    match &place.host {
+        None => {
+            format!("the operator endpoint answers below {prefix} at every host name: routes there are not reached")
+        }
+        Some(host) => format!(
+            "the operator endpoint answers below {prefix} at the host {host}: routes at this host, and below {prefix} \
+             at any other, are not reached"
+        ),
+    }
+}
+
+/// A folder of secrets stands in place of the environment, which may not be what was meant.
+fn warn_unread(role: Role, secrets: &SecretSource) {
+    let name = role.secret_name();
+    if matches!(secrets, SecretSource::Folder(_)) && std::env::var_os(name).is_some() {
+        terminal::message(&format!("warning: {name} in the environment is not read, because --secrets is given"));
+    }
+}
 
 fn warn_unpublished(store: &RecordStore, args: &ServeArgs) {
     if matches!(store.read(&keys::active(&args.gateway)), Ok(None)) {

@@ -24,6 +24,9 @@ pub(super) async fn run(session: Session) -> Result<(), Failure> {
     let banner = banner(&session, &url, server.admin_address());
     let Session { project, snapshot, echo, watch, mut token, .. } = session;
     token.leave(&url);
+    if let Some(admin) = server.admin_address() {
+        token.leave(&format!("http://{admin}"));
+    }
     let moved = echo.as_ref().and_then(super::Echo::moved_to);
     let follower = Follower::publish_first(project, moved, watch, Store::Native(records), snapshot)
         .await

@@ -117,6 +117,28 @@ fn telemetry_is_checked() {
 }
 
 #[test]
+fn what_belongs_to_the_operator_endpoint_is_not_a_projects() {
+    let text = |header: &str| {
+        format!(
+            "format: 1\ngateway: {{name: a}}\nupstreams:\n  u: {{url: \"http://u\", headers: {{X-A: \"{header}\"}}}}\n"
+        )
+    };
+    for name in ["TOLLGATE_OPERATOR_READ", "TOLLGATE_OPERATOR_X"] {
+        let found = findings(&text(&format!("Bearer ${{secret.{name}}}")));
+        let found = found.iter().find(|found| found.code == Code::BadField).expect("it is found");
+        assert!(found.what.contains(name) && found.span.start.line == 4, "{found:?}");
+    }
+    assert!(!findings(&text("${secret.TOLLGATE_OPERATORS}")).iter().any(|f| f.code == Code::BadField));
+    let routes = "[{path: /.tollgate/v1/x, methods: [GET]}, {path: \"/.tollgate/{*rest}\", methods: [GET]}]";
+    check_api(&format!("a: {{upstream: pets, routes: {routes}}}"), &[("TG0412", 1, 37), ("TG0412", 1, 78)]);
+    check_api(
+        "a: {upstream: pets, routes: [{path: /.tollgates, methods: [GET]}, {path: /x/.tollgate, methods: [GET]}]}",
+        &[],
+    );
+    check_api("a: {upstream: pets, base: /.tollgate, routes: [{path: /x, methods: [GET]}]}", &[("TG0412", 1, 55)]);
+}
+
+#[test]
 fn upstreams_are_checked() {
     let text = |upstream: &str| {
         format!(

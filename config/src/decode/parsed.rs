@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use http::{HeaderName, HeaderValue, Method};
 use tollgate_core::forward::UpstreamUrl;
 use tollgate_core::guard::{Cidr, CidrError};
+use tollgate_core::operator::SECRET_PREFIX;
 use tollgate_core::route::{HostPattern, PathTemplate, Segment};
 use tollgate_core::secret::{Piece, SecretText};
 
@@ -240,6 +241,14 @@ fn secret_text(value: &Spanned<String>, report: &mut Report) -> Option<SecretTex
         );
         return None;
     };
+    if let Some(name) = text.secret_names().find(|name| name.starts_with(SECRET_PREFIX)) {
+        report.push(
+            Diagnostic::error(Code::BadField, value.span, format!("a project cannot use the secret `{name}`"))
+            .why("it binds tokens of the operator endpoint, which belong to no upstream; at run time it has no value")
+            .fix("give the upstream's credential a secret of its own"),
+        );
+        return None;
+    }
     let printable = |piece: &Piece| match piece {
         Piece::Text(text) => HeaderValue::from_str(text).is_ok(),
         Piece::Secret(_) => true,

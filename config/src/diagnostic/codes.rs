@@ -187,7 +187,8 @@ codes! {
     BadField "TG0308" "A header field is not valid."
         "The name of a field is a token (RFC 9110, section 5.1), and its value is printable text. Fields that belong to \
         one connection (`Connection`, `Transfer-Encoding` ...) and fields that Tollgate sets (`Host`, `Content-Length`, \
-        `Forwarded` ...) cannot be configured."
+        `Forwarded` ...) cannot be configured. A value cannot refer to the secrets of the operator endpoint, whose names \
+        begin with `TOLLGATE_OPERATOR_`."
     ScopesWithoutAuthn "TG0309" "A route requires scopes but does not authenticate."
         "Scopes are granted to credentials. On a route without authentication a request has no scopes, so every request \
         would be refused."
@@ -243,7 +244,8 @@ codes! {
     NeverWins "TG0412" "A route can never be selected."
         "Every request that it matches is served by a more specific route. Examples are `{on:bool}` beside `/true` and \
         `/false`, and a path for which other routes cover every value of a header field. The compiler proves this, and \
-        shows a request together with the route that serves it."
+        shows a request together with the route that serves it. Paths below `/.tollgate` belong to the operator endpoint \
+        and are not routed, unless the gateway has the endpoint at another path."
     NoHost "TG0413" "A route is served on no host."
         "An internal route is served only on the hosts of `gateway.internal-hosts`. Without internal hosts, no request can \
         reach it."

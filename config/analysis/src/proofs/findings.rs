@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use tollgate_config::{Code, CompiledRoute, Diagnostic, Report, Span};
+use tollgate_core::operator::Prefix;
 
 use super::conflicts::{Candidate, TooManyTies, conflicts as find};
 use super::routes::{Analysis, Reachability};
@@ -77,6 +78,18 @@ pub(super) fn without_host(routes: &[CompiledRoute], report: &mut Report) {
             )
             .why("the route is internal, and its API has no internal hosts, so no request can reach it")
             .fix("add `internal-hosts: [ops.internal]` to the gateway, or remove the route"),
+        );
+    }
+}
+
+/// Reports routes below the default path of the operator endpoint, which are not routed.
+pub(super) fn reserved(routes: &[CompiledRoute], report: &mut Report) {
+    let prefix = Prefix::default();
+    for route in routes.iter().filter(|route| prefix.below(&route.settings.path.to_string()).is_some()) {
+        report.push(
+            Diagnostic::warning(Code::NeverWins, route.span, format!("`{}` can never be selected", route.settings.id))
+                .why(format!("paths below `{prefix}` belong to the operator endpoint and are not routed"))
+                .fix("choose another path"),
         );
     }
 }

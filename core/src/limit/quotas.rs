@@ -1,4 +1,4 @@
-//! What the limits of one exchange said, over all phases that charge: the client is told of them together.
+//! The verdicts of all limits of an exchange, from every phase that charges. The response reports them together.
 
 use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue};
@@ -7,7 +7,7 @@ use super::fields;
 use crate::cell::{Gcra, Verdict};
 use crate::problem::Problem;
 
-/// The charges of an exchange, with what their quotas said.
+/// The charges of an exchange, with the verdicts of their quotas.
 #[derive(Debug, Default)]
 pub struct Quotas {
     charged: Vec<(Gcra, Verdict)>,
@@ -15,7 +15,7 @@ pub struct Quotas {
 }
 
 impl Quotas {
-    /// Adds what a phase charged; `kept` is whether the charges stay, whatever becomes of the exchange.
+    /// Adds the charges of a phase; `kept` says whether they are final, and not released after the reply.
     pub fn add<'c>(&mut self, charged: impl Iterator<Item = (&'c Gcra, &'c Verdict)> + Clone, kept: bool) {
         if kept {
             let waits = charged.clone().map(|(charge, verdict)| charge.again_us(verdict));
@@ -24,13 +24,13 @@ impl Quotas {
         self.charged.extend(charged.map(|(charge, verdict)| (charge.clone(), verdict.clone())));
     }
 
-    /// Microseconds until the quotas that were charged, and keep it, would allow the same charges again.
+    /// Microseconds until the quotas with final charges allow the same charges again.
     #[must_use]
     pub const fn retry_after_us(&self) -> u64 {
         self.retry_after_us
     }
 
-    /// Puts off a `Retry-After` that comes too early for a quota that was charged: it would refuse the request.
+    /// Raises a `Retry-After` that is shorter than the wait for a quota with a final charge, which would refuse the retry.
     #[must_use]
     pub fn postponed(&self, mut problem: Problem) -> Problem {
         let stated = problem.fields.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -41,7 +41,7 @@ impl Quotas {
         problem
     }
 
-    /// `RateLimit-Policy` and `RateLimit`; none where nothing was charged.
+    /// `RateLimit-Policy` and `RateLimit`; none if nothing was charged.
     pub fn fields(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let charges = || self.charged.iter().map(|(charge, _)| charge);
         let state = || fields::state_field(self.charged.iter().map(|(charge, verdict)| (charge, verdict)));

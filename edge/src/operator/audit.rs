@@ -29,7 +29,7 @@ impl Ledger {
             at,
             request_id: request_id.to_owned(),
             caller: None,
-            address,
+            address: address.map(|address| address.to_canonical()),
             action: "unknown".to_owned(),
             targets: Vec::new(),
             outcome: AuditOutcome::Done,

@@ -116,7 +116,7 @@ pub async fn serve_operator<H: Host>(
             path: &path,
             fields: &head.headers,
             content,
-            address: address.map(|address| address.to_canonical()),
+            address,
             request_id: &request_id,
         };
         answer(isolate, host, &tokens, call).await

@@ -81,8 +81,8 @@ impl Failed {
         if later.progress() > self.progress() { later } else { self }
     }
 
-    /// How far it got: whether it cannot be known that it fails, how many policies passed, whether anything was presented to
-    /// the one that did not.
+    /// How far it got: whether a store was unavailable, so that it might have passed; how many of its policies passed; whether
+    /// the request has a credential for the policy that did not.
     fn progress(&self) -> (bool, usize, bool) {
         let kind = self.problem.kind;
         (kind == ProblemKind::StoreUnavailable, self.passed, kind != ProblemKind::CredentialMissing)

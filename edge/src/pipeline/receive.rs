@@ -12,8 +12,6 @@ use super::exchange::{Journal, Received};
 
 pub(super) fn receive<C>(request: Request<C>, client: Client, journal: &mut Journal) -> Result<(Received, C), Problem> {
     let (parts, content) = request.into_parts();
-    // An IPv4 client at a dual-stack socket (RFC 4291, section 2.5.5.2) is the same client as at an IPv4 socket.
-    let client = Client { address: client.address.map(|address| address.to_canonical()), ..client };
     let taken = parse(parts, client);
     taken.map(|received| (received, content)).map_err(|problem| journal.refused(Phase::Receive, problem))
 }

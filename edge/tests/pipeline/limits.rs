@@ -6,7 +6,7 @@ use tollgate_core::cell::CellError;
 use tollgate_core::kinds::{LimitPolicy, Place};
 use tollgate_core::settings::RouteSettings;
 
-use crate::bench::{BY_ADDRESS, BY_CONSUMER, Bench, KEYS, credential, key, ok, request, route};
+use crate::bench::{BY_ADDRESS, BY_CONSUMER, Bench, KEYS, credential, key, ok, route};
 
 fn bench(limit: Vec<Place<LimitPolicy>>, cost: u32) -> Bench {
     let cost = NonZeroU32::new(cost).unwrap();
@@ -177,16 +177,4 @@ fn unavailable_counters_are_open_or_closed_by_policy_and_reported() {
     closed.host.counters.fault.set(true);
     let refused = send(&closed);
     assert_eq!((refused.status, refused.problem().as_str()), (503, "store-unavailable"));
-}
-
-#[test]
-fn an_ipv4_client_is_the_same_client_mapped_into_ipv6() {
-    let mut limited = route("/l", &["GET"]);
-    limited.limit = vec![BY_ADDRESS];
-    let bench = Bench::new(vec![limited], ok(&[], ""));
-    let status = |address| bench.send_at(address, request("GET", "/l", &[], "")).status;
-    for _ in 0..3 {
-        assert_eq!(status("::ffff:192.0.2.1"), 200);
-    }
-    assert_eq!((status("192.0.2.1"), status("::ffff:198.51.100.7")), (429, 200));
 }

@@ -91,7 +91,7 @@ impl Admin {
         if let Err(refusal) = self.guard.check(request.headers()) {
             return refusal.answer();
         }
-        let address = Some(peer.ip().to_canonical());
+        let address = Some(peer.ip());
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         match (request.uri().path(), is_read) {
             ("/healthz", true) => text(StatusCode::OK, "ok\n"),

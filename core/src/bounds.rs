@@ -18,6 +18,12 @@ pub const FIELD_BYTES_MAX: usize = 32 * 1024;
 /// Request field lines: hyper's own default for HTTP/1.1.
 pub const FIELD_LINES_MAX: usize = 100;
 
+/// Response field lines of an upstream: hyper's own default, and Envoy's.
+pub const RESPONSE_FIELD_LINES_MAX: usize = 100;
+
+/// Bytes of all response field names and values of an upstream: Envoy accepts 60 KiB, nginx 4 or 8 KiB.
+pub const RESPONSE_FIELD_BYTES_MAX: usize = 64 * 1024;
+
 /// Bytes of an API key: ours are 51; others in use are shorter than 256.
 pub const KEY_BYTES_MAX: usize = 256;
 

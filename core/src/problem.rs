@@ -21,6 +21,8 @@ pub enum ProblemKind {
     FieldsTooLarge,
     /// The request's content is too large.
     ContentTooLarge,
+    /// The request has a transfer coding that the gateway does not decode.
+    TransferCodingUnsupported,
     /// The gateway does not admit this client, independent of credentials.
     ClientNotAdmitted,
     /// No route has this host and path.
@@ -75,12 +77,13 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for docs and tests.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::BadRequest,
         Self::BadPath,
         Self::TargetTooLong,
         Self::FieldsTooLarge,
         Self::ContentTooLarge,
+        Self::TransferCodingUnsupported,
         Self::ClientNotAdmitted,
         Self::RouteNotFound,
         Self::MethodNotAllowed,
@@ -142,6 +145,9 @@ impl ProblemKind {
                 ("fields-too-large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's fields are too large")
             }
             Self::ContentTooLarge => ("content-too-large", S::PAYLOAD_TOO_LARGE, "The request's content is too large"),
+            Self::TransferCodingUnsupported => {
+                ("transfer-coding-unsupported", S::NOT_IMPLEMENTED, "The transfer coding is not supported")
+            }
             Self::ClientNotAdmitted => ("client-not-admitted", S::FORBIDDEN, "The gateway does not admit this client"),
             Self::RouteNotFound => ("route-not-found", S::NOT_FOUND, "There is nothing at this URL"),
             Self::MethodNotAllowed => ("method-not-allowed", S::METHOD_NOT_ALLOWED, "The method is not allowed here"),
@@ -216,7 +222,8 @@ impl Problem {
     /// Its verdict: an error or a refusal.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        let failed = self.kind.status().is_server_error() && self.kind != ProblemKind::NotStored;
+        let is_refusal = matches!(self.kind, ProblemKind::NotStored | ProblemKind::TransferCodingUnsupported);
+        let failed = self.kind.status().is_server_error() && !is_refusal;
         if failed { Verdict::Error } else { Verdict::Refuse }
     }
 

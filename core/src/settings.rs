@@ -104,6 +104,10 @@ pub struct RouteSettings {
     /// The upstream (an index in [`SiteSettings::upstreams`]).
     #[cbor(n(11), skip_if = "codec::is_default")]
     pub upstream: usize,
+    /// Whether a segment of its paths may have matrix parameters (a literal `;`).
+    #[serde(default)]
+    #[cbor(n(17), skip_if = "codec::is_default")]
+    pub matrix_parameters: bool,
     /// Number of leading path segments that are removed before forwarding.
     #[cbor(n(12), skip_if = "codec::is_default")]
     pub strip_segments: usize,

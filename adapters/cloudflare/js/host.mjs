@@ -105,7 +105,7 @@ export function send(received, head, body, timeoutMs) {
   const lines = head.split("\n");
   const [method, url] = lines;
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-  const overflow = overflows.get(body);
+  const overflow = overflows.get(body ?? received);
   const signal = overflow && timeout ? AbortSignal.any([overflow.signal, timeout]) : (overflow?.signal ?? timeout);
   const init = { method, redirect: "manual", encodeResponseBody: "manual", signal };
   const sent = received === undefined ? made(url, init, lines[2], body) : edited(url, init, received, body, lines);
@@ -116,7 +116,7 @@ const made = (url, init, fields, body) => fetch(url, { ...init, headers: JSON.pa
 
 function edited(url, init, received, body, lines) {
   const content = body === undefined ? received.body : body;
-  // A GET or HEAD can have content only as a copy of the received request.
+  // A GET or HEAD can have content only as a copy of the received request, with the received content.
   const carries = content !== null && (init.method === "GET" || init.method === "HEAD");
   const request = carries ? new Request(url, received) : new Request(url, { ...init, headers: received.headers, body: content });
   edit(request.headers, lines, 2);
@@ -143,13 +143,35 @@ export function limited(stream, max) {
     transform(chunk, controller) {
       bytes += chunk.byteLength;
       if (bytes <= max) return controller.enqueue(chunk);
-      overflow.abort(new DOMException("the content exceeded its limit", OVERFLOW));
+      exceed(overflow);
       throw overflow.signal.reason;
     },
   }));
   overflows.set(counted, overflow);
   return counted;
 }
+
+// The same for a GET or HEAD, whose content cannot be replaced by another stream: a copy of it is counted. What the
+// upstream has not read yet is kept in memory, which the limit bounds.
+export function limit(request, max) {
+  const overflow = new AbortController();
+  overflows.set(request, overflow);
+  count(request.clone().body, max, overflow);
+}
+
+async function count(stream, max, overflow) {
+  let bytes = 0;
+  try {
+    for await (const chunk of stream) {
+      bytes += chunk.byteLength;
+      if (bytes > max) return exceed(overflow);
+    }
+  } catch {
+    // The client has disconnected, which ends the content that is forwarded too.
+  }
+}
+
+const exceed = (overflow) => overflow.abort(new DOMException("the content exceeded its limit", OVERFLOW));
 
 // All of the content if it has at most `max` bytes; otherwise the same content, beginning with the part that was read.
 export async function gather(stream, max) {
@@ -177,7 +199,7 @@ export async function gather(stream, max) {
 
 const OVERFLOW = "QuotaExceededError";
 
-// The controllers that abort the request of a limited stream.
+// The controllers that abort the request of a limited stream, or of a limited request.
 const overflows = new WeakMap();
 
 // Response cache

@@ -129,6 +129,15 @@ impl WorkerContent {
         self.into_made().0
     }
 
+    /// The received request, if its content can be sent only unchanged: that of a GET or HEAD.
+    fn unreplaceable(&self) -> Option<&Request> {
+        let Body::Received = self.body else { return None };
+        match &self.received.as_ref()?.message {
+            Message::Request(request) => matches!(request.method().as_str(), "GET" | "HEAD").then_some(request),
+            Message::Response(_) => None,
+        }
+    }
+
     /// The stream of the content, if it is one.
     fn take_stream(&mut self) -> Option<ReadableStream> {
         match std::mem::replace(&mut self.body, Body::Empty) {
@@ -158,6 +167,10 @@ impl Content for WorkerContent {
     }
 
     fn limited(mut self, max_bytes: u64) -> Self {
+        if let Some(request) = self.unreplaceable() {
+            platform::limit(request, to_number(max_bytes));
+            return self;
+        }
         if let Some(stream) = self.take_stream() {
             self.body = Body::Stream(platform::limited(&stream, to_number(max_bytes)));
         }

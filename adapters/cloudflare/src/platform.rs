@@ -69,6 +69,8 @@ extern "C" {
 
     pub(crate) fn limited(stream: &ReadableStream, max_bytes: f64) -> ReadableStream;
 
+    pub(crate) fn limit(request: &Request, max_bytes: f64);
+
     #[wasm_bindgen(catch, js_name = cacheMatch)]
     pub(crate) fn cache_match(url: &str) -> Result<Promise, JsValue>;
 

@@ -10,7 +10,7 @@ use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Trailers};
 use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
-use crate::message::{fields_of, host_fields, host_lines};
+use crate::message::{fields_of, forwarded_trailers, host_fields, host_lines};
 
 /// The content of a request or a response.
 ///
@@ -208,7 +208,7 @@ impl Raw {
             }
             let last = match raw.trailers.await {
                 Ok(None) => return None,
-                Ok(Some(trailers)) => Ok(Step::Trailers(trailers)),
+                Ok(Some(trailers)) => Ok(Step::Trailers(forwarded_trailers(&trailers))),
                 Err(code) => Err(Interrupted::BySender(code)),
             };
             Some((last, None))

@@ -3,13 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use futures_util::stream::StreamExt;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme};
 use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
-use tollgate_core::forward::{Edit, Edits, Fields as Composed, Outbound, Reply};
+use tollgate_core::forward::{Edit, Edits, Fields as Composed, Outbound, Reply, filter_trailers};
 use tollgate_edge::Client;
 use tollgate_edge::ports::Content;
 
@@ -66,7 +66,7 @@ pub fn to_host(mut reply: Reply<SpinContent>) -> types::Response {
     };
     let (contents, trailers) = to_host_content(content, |_| {});
     let (response, _sent) = types::Response::new(fields, contents, trailers);
-    // Every status of the `http` crate is valid for the host.
+    // The pipeline answers only with statuses that are valid for the host: 200 to 599.
     let _ = response.set_status_code(status.as_u16());
     response
 }
@@ -95,14 +95,18 @@ pub(crate) fn to_host_request(
     on_interrupted: impl FnOnce(&Interrupted) + 'static,
 ) -> Result<types::Request, ErrorCode> {
     let mut lines = host_lines(request.sent());
-    // The authority replaces it; the host refuses the field.
-    lines.retain(|(name, _)| name != HOST.as_str());
+    // The authority replaces `Host`, and the host refuses the field. `TE` must be named by `Connection` (RFC 9110, section
+    // 10.1.4), which a component cannot set.
+    lines.retain(|(name, _)| name != HOST.as_str() && name != TE.as_str());
     let length = if matches!(content.source, Source::Nothing) && may_be_chunked(request) {
         Some(HeaderValue::from_static("0"))
     } else {
         length_to_declare(request.sent(), &content)
     };
     lines.extend(length.map(|length| (CONTENT_LENGTH.as_str().to_owned(), length.as_bytes().to_vec())));
+    if needs_coding(request, &content) {
+        lines.push((TRANSFER_ENCODING.as_str().to_owned(), b"chunked".to_vec()));
+    }
     let (method, uri) = (request.method(), request.target());
     let (contents, trailers) = to_host_content(content, on_interrupted);
     let (request, _sent) = types::Request::new(host_fields(&lines), contents, trailers, Some(options));
@@ -178,6 +182,12 @@ fn may_be_chunked(request: &Outbound<'_>) -> bool {
     !matches!(*request.method(), Method::GET | Method::HEAD | Method::CONNECT) && has_no_length
 }
 
+/// Whether the host would drop the content because it does not expect any with this method.
+fn needs_coding(request: &Outbound<'_>, content: &SpinContent) -> bool {
+    let is_streamed = matches!(content.source, Source::Raw(_) | Source::Steps(_));
+    is_streamed && matches!(*request.method(), Method::GET | Method::HEAD) && !request.sent().contains(CONTENT_LENGTH)
+}
+
 fn uri_of(request: &types::Request) -> Result<Uri, Unreadable> {
     let mut uri = Uri::builder();
     if let Some(scheme) = request.get_scheme() {
@@ -238,6 +248,13 @@ pub(crate) fn fields_of(fields: &Fields) -> HeaderMap {
         map.append(name, value);
     }
     map
+}
+
+/// The trailers that may be forwarded.
+pub(crate) fn forwarded_trailers(trailers: &Fields) -> Fields {
+    let mut fields = fields_of(trailers);
+    filter_trailers(&mut fields);
+    host_fields(&host_lines((&fields).into()))
 }
 
 /// Field lines as the host takes them.

@@ -84,13 +84,14 @@ fn error(code: &ErrorCode) -> UpstreamError {
         ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => UpstreamError::TlsProtocolError,
         ErrorCode::TlsCertificateError => UpstreamError::TlsCertificateError,
         ErrorCode::HttpResponseIncomplete => UpstreamError::HttpResponseIncomplete,
+        ErrorCode::HttpResponseHeaderSectionSize(_) | ErrorCode::HttpResponseHeaderSize(_) => {
+            UpstreamError::HttpResponseHeaderSectionSize
+        }
+        ErrorCode::HttpResponseTransferCoding(_) => UpstreamError::HttpResponseTransferCoding,
         ErrorCode::HttpProtocolError
-        | ErrorCode::HttpResponseHeaderSectionSize(_)
-        | ErrorCode::HttpResponseHeaderSize(_)
         | ErrorCode::HttpResponseBodySize(_)
         | ErrorCode::HttpResponseTrailerSectionSize(_)
         | ErrorCode::HttpResponseTrailerSize(_)
-        | ErrorCode::HttpResponseTransferCoding(_)
         | ErrorCode::HttpResponseContentCoding(_) => UpstreamError::HttpProtocolError,
         _ => UpstreamError::ProxyInternalError,
     }

@@ -150,6 +150,7 @@ fn route(n: usize) -> Option<RouteSettings> {
         cache: (method == "GET" && n.is_multiple_of(2)).then_some(cache),
         upstream: n % 4,
         strip_segments: 2,
+        matrix_parameters: false,
         content_bytes_max: 1 << 20,
         timeout_ms: Some(30_000),
     })

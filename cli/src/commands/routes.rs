@@ -160,6 +160,7 @@ pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
         "path": route.path.to_string(),
         "methods": route.methods,
         "internal": route.internal,
+        "matrix_parameters": route.matrix_parameters,
         "authn": alternatives,
         "scopes": route.scopes,
         "guard": guards(whole, route),

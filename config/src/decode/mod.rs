@@ -176,6 +176,11 @@ pub(crate) fn boolean(node: &Node, report: &mut Report) -> Option<bool> {
     }
 }
 
+/// A boolean with its position.
+pub(crate) fn placed_boolean(node: &Node, report: &mut Report) -> Option<Spanned<bool>> {
+    boolean(node, report).map(|value| Spanned::new(value, node.span))
+}
+
 /// An integer in an inclusive range.
 pub(crate) fn integer(node: &Node, from: u32, to: u32, report: &mut Report) -> Option<u32> {
     let Value::Integer(value) = node.value else {

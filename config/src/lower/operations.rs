@@ -68,6 +68,7 @@ fn route(operation: &Operation, layers: &[Arc<Settings>]) -> Option<Route> {
         cost: layers.iter().rev().find_map(|layer| layer.cost.clone()),
         internal: internal.as_ref().map(|internal| internal.value),
         internal_at: internal.map(|internal| internal.span),
+        matrix_parameters: layers.iter().rev().find_map(|layer| layer.matrix_parameters.clone()),
         between: layers.iter().map(|layer| layer.level.clone()).map(Arc::new).collect(),
         level: Level::default(),
         requirement: operation.requirement.clone(),

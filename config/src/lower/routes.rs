@@ -159,6 +159,7 @@ impl<'p> Lowering<'p, '_> {
             cache,
             upstream: context.upstream,
             strip_segments: if context.api.strip_base { context.base_segments } else { 0 },
+            matrix_parameters: route.matrix_parameters.as_ref().is_some_and(|allowed| allowed.value),
             content_bytes_max: effective.body_limit.value.map_or(CONTENT_BYTES_DEFAULT, |at| at.value.value),
             timeout_ms: timeout_ms(&effective.timeout),
         };

@@ -51,6 +51,7 @@ pub(crate) struct Route {
     pub(crate) cost: Option<Spanned<u32>>,
     pub(crate) internal: Option<bool>,
     pub(crate) internal_at: Option<Span>,
+    pub(crate) matrix_parameters: Option<Spanned<bool>>,
     /// The settings between those of the API and those of the route itself, the highest level first.
     pub(crate) between: Vec<Arc<Level>>,
     pub(crate) level: Level,
@@ -127,6 +128,7 @@ impl Route {
         });
         let internal_at = fields.key_span("internal");
         let internal = fields.optional("internal", report, decode::boolean);
+        let matrix_parameters = fields.optional("matrix-parameters", report, decode::placed_boolean);
         let level = Level::decode(&mut fields, report);
         fields.finish(report);
         Some(Self {
@@ -139,6 +141,7 @@ impl Route {
             cost,
             internal,
             internal_at,
+            matrix_parameters,
             between: Vec::new(),
             level,
             requirement: None,

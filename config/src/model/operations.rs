@@ -39,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) scopes: Vec<Spanned<String>>,
     pub(crate) cost: Option<Spanned<u32>>,
     pub(crate) internal: Option<Spanned<bool>>,
+    pub(crate) matrix_parameters: Option<Spanned<bool>>,
     /// Whether the operation is not routed.
     pub(crate) hidden: Option<bool>,
     pub(crate) level: Level,
@@ -75,9 +76,8 @@ impl Settings {
             cost: fields.optional("cost", report, |node, report| {
                 decode::integer(node, 1, COST_MAX, report).map(|cost| Spanned::new(cost, node.span))
             }),
-            internal: fields.optional("internal", report, |node, report| {
-                decode::boolean(node, report).map(|internal| Spanned::new(internal, node.span))
-            }),
+            internal: fields.optional("internal", report, decode::placed_boolean),
+            matrix_parameters: fields.optional("matrix-parameters", report, decode::placed_boolean),
             hidden: fields.optional("hidden", report, decode::boolean),
             level: Level::decode(fields, report),
         }

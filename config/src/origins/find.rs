@@ -79,6 +79,10 @@ impl Finder<'_> {
             (None, None) => (OriginLevel::Default, None),
         };
         all.push(Origin::new("internal", settings.internal.to_string(), level, span));
+        // Few routes allow them, so the default is not shown.
+        if let Some(allowed) = &written.matrix_parameters {
+            all.push(Origin::new("matrix-parameters", allowed.value.to_string(), Operation, Some(allowed.span)));
+        }
         if let Some(first) = written.scopes.first() {
             all.push(Origin::new("scopes", show::list(&written.scopes), Operation, Some(first.span)));
         }

@@ -66,6 +66,8 @@ reasons! {
     LengthsDiffer = "lengths-differ", "content-length fields differ";
     /// A length that is not a number.
     LengthNotANumber = "length-not-a-number", "content-length is not a number";
+    /// A transfer coding other than `chunked`.
+    CodingNotSupported = "coding-not-supported", "a transfer coding other than chunked";
     /// An invalid host, or several hosts.
     HostNotUsable = "host-not-usable", "the host is missing, ambiguous or invalid";
     /// The rule for paths.

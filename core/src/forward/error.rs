@@ -49,6 +49,18 @@ pub enum UpstreamError {
     /// The upstream's response is not valid HTTP.
     #[error("the upstream's response is not valid HTTP")]
     HttpProtocolError,
+    /// The status code is not that of a final response.
+    #[error("the status of the upstream's response is not between 200 and 599")]
+    HttpResponseStatus,
+    /// The response states its length in two ways, or not as a number.
+    #[error("the upstream's response does not state one length")]
+    HttpResponseLength,
+    /// The response has a transfer coding other than `chunked`, which the gateway does not ask for.
+    #[error("the upstream's response has a transfer coding other than chunked")]
+    HttpResponseTransferCoding,
+    /// The response has too many fields, or they are too large.
+    #[error("the upstream's response has too many fields, or they are too large")]
+    HttpResponseHeaderSectionSize,
     /// The client's content exceeded its limit while it was being forwarded.
     #[error("the request's content exceeded the limit while it was forwarded")]
     RequestContentTooLarge,
@@ -77,7 +89,9 @@ impl UpstreamError {
             Self::TlsCertificateError => "tls_certificate_error",
             Self::HttpResponseTimeout => "http_response_timeout",
             Self::HttpResponseIncomplete => "http_response_incomplete",
-            Self::HttpProtocolError => "http_protocol_error",
+            Self::HttpProtocolError | Self::HttpResponseStatus | Self::HttpResponseLength => "http_protocol_error",
+            Self::HttpResponseTransferCoding => "http_response_transfer_coding",
+            Self::HttpResponseHeaderSectionSize => "http_response_header_section_size",
             Self::RequestContentTooLarge | Self::RequestContentBroken => "http_request_error",
             Self::ProxyInternalError => "proxy_internal_error",
         }
@@ -100,6 +114,10 @@ impl UpstreamError {
             | Self::TlsCertificateError
             | Self::HttpResponseIncomplete
             | Self::HttpProtocolError
+            | Self::HttpResponseStatus
+            | Self::HttpResponseLength
+            | Self::HttpResponseTransferCoding
+            | Self::HttpResponseHeaderSectionSize
             | Self::ProxyInternalError => StatusCode::BAD_GATEWAY,
         }
     }

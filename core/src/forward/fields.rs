@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, FORWARDED, TE, VIA};
-use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, TE, TRANSFER_ENCODING, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, response};
 
 use super::Edits;
+use super::framing::frame_response;
 
 /// The name this gateway goes by in `Via`, `Cache-Status` and `Proxy-Status`.
 pub const PSEUDONYM: &str = "tollgate";
@@ -17,7 +18,7 @@ pub const PSEUDONYM: &str = "tollgate";
 pub struct ForwardedFor<'a> {
     /// The client's address, if known.
     pub address: Option<IpAddr>,
-    /// The host the client asked for, with its port.
+    /// The host the client asked for, with its port; empty if it named none.
     pub host: &'a str,
     /// Whether the client's connection was encrypted.
     pub https: bool,
@@ -30,7 +31,7 @@ pub struct ForwardedFor<'a> {
 /// The edits of a request's fields for the upstream.
 ///
 /// Removes hop-by-hop fields, the fields that `Connection` names unless they are `kept`, and `Host`, which the caller
-/// sets to the upstream's.
+/// sets to the upstream's; also the spellings that CGI reads as one of the fields that the gateway sets or removes.
 pub fn request_edits(
     edits: &mut Edits,
     received: &HeaderMap,
@@ -39,35 +40,110 @@ pub fn request_edits(
 ) {
     for name in received.keys() {
         let text = name.as_str();
-        if is_hop_by_hop(text) || matches!(text, "host" | "expect") || (!client.trusted && is_client_claim(text)) {
+        let is_of_this_hop = is_hop_by_hop(text) || matches!(text, "host" | "expect");
+        if is_of_this_hop || (!client.trusted && is_client_claim(text)) || is_disguised(text) {
             edits.remove(name.clone());
         }
     }
+    if received.contains_key(TRANSFER_ENCODING) {
+        edits.remove(CONTENT_LENGTH);
+    }
     remove_nominated(edits, received, kept);
-    if received.get_all(TE).iter().any(|v| v.as_bytes().eq_ignore_ascii_case(b"trailers")) {
+    if accepts_trailers(received) {
         edits.set(TE, HeaderValue::from_static("trailers"));
     }
     append_list(edits, received, FORWARDED, forwarded_element(client));
     let address = client.address.map(|a| a.to_string());
     append_list(edits, received, X_FORWARDED_FOR, address.unwrap_or_else(|| "unknown".to_owned()));
-    set_absent(edits, received, X_FORWARDED_HOST, client.host);
+    if !client.host.is_empty() {
+        set_absent(edits, received, X_FORWARDED_HOST, client.host);
+    }
     set_absent(edits, received, X_FORWARDED_PROTO, if client.https { "https" } else { "http" });
     append_via(edits, received, client.version);
 }
 
 /// The edits of a response's fields for the client.
-pub fn response_edits(edits: &mut Edits, received: &HeaderMap, version: Version) {
+pub fn response_edits(edits: &mut Edits, response: &response::Parts) {
+    let received = &response.headers;
     for name in received.keys().filter(|name| is_hop_by_hop(name.as_str())) {
         edits.remove(name.clone());
     }
     remove_nominated(edits, received, |_| false);
-    append_via(edits, received, version);
+    frame_response(edits, response.status, received);
+    append_via(edits, received, response.version);
 }
 
-/// Whether a field is end-to-end; hop-by-hop fields are neither stored nor forwarded.
+/// Whether a field is part of a stored response: hop-by-hop fields are not, nor is the announcement of trailers, which
+/// are not stored (RFC 9111, section 3.1).
 #[must_use]
 pub fn is_end_to_end(name: &HeaderName) -> bool {
-    !is_hop_by_hop(name.as_str())
+    !is_hop_by_hop(name.as_str()) && name.as_str() != "trailer"
+}
+
+/// Removes the trailer fields that must not be forwarded: those that recipients need before the content, and those that
+/// the gateway sets or removes in the head (RFC 9110, section 6.5.1).
+pub fn filter_trailers(trailers: &mut HeaderMap) {
+    let refused: Vec<HeaderName> = trailers.keys().filter(|name| !may_trail(name.as_str())).cloned().collect();
+    for name in refused {
+        trailers.remove(name);
+    }
+}
+
+fn may_trail(name: &str) -> bool {
+    let is_early = name.starts_with("content-")
+        || name.starts_with("if-")
+        || matches!(
+            name,
+            "age"
+                | "authorization"
+                | "cache-control"
+                | "cookie"
+                | "date"
+                | "expect"
+                | "expires"
+                | "host"
+                | "location"
+                | "max-forwards"
+                | "pragma"
+                | "range"
+                | "retry-after"
+                | "set-cookie"
+                | "trailer"
+                | "vary"
+                | "www-authenticate"
+        );
+    !(is_early || is_hop_by_hop(name) || is_client_claim(name) || is_ours(name) || is_disguised(name))
+}
+
+/// Whether the sender keeps trailers and passes them on (RFC 9110, section 10.1.4).
+fn accepts_trailers(fields: &HeaderMap) -> bool {
+    let mut codings = fields.get_all(TE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
+/// Whether servers that build the names of variables from those of fields (CGI, RFC 3875, section 4.1.18; WSGI) read the
+/// first as the second, which is in lower case: for them `-` is `_`, and for some so is every character that is neither
+/// letter nor digit.
+#[must_use]
+pub fn reads_as(name: &str, field: &str) -> bool {
+    let same =
+        |(a, b): (u8, u8)| a.eq_ignore_ascii_case(&b) || !(a.is_ascii_alphanumeric() || b.is_ascii_alphanumeric());
+    name.len() == field.len() && name.bytes().zip(field.bytes()).all(same)
+}
+
+/// Whether it is another spelling of a field that the gateway sets, derives or removes, in the sense of [`reads_as`].
+fn is_disguised(name: &str) -> bool {
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return false;
+    }
+    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let is_framing = matches!(plain.as_str(), "content-length" | "content-type");
+    is_framing || is_ours(&plain) || is_hop_by_hop(&plain) || is_client_claim(&plain)
+}
+
+/// Fields that the gateway sets in every request, other than those of [`is_client_claim`].
+fn is_ours(name: &str) -> bool {
+    matches!(name, "traceparent" | "tracestate" | "via" | "x-request-id")
 }
 
 /// RFC 9110, section 7.6.1, and fields of older proxies.
@@ -81,7 +157,6 @@ fn is_hop_by_hop(name: &str) -> bool {
             | "proxy-authorization"
             | "proxy-authentication-info"
             | "te"
-            | "trailer"
             | "transfer-encoding"
             | "upgrade"
     )
@@ -123,9 +198,13 @@ fn forwarded_element(client: &ForwardedFor<'_>) -> String {
         Some(IpAddr::V6(address)) => write!(element, "for=\"[{address}]\""),
         None => write!(element, "for=unknown"),
     };
-    for part in [";host=\"", client.host, "\";proto=", proto] {
-        element.push_str(part);
+    if !client.host.is_empty() {
+        for part in [";host=\"", client.host, "\""] {
+            element.push_str(part);
+        }
     }
+    element.push_str(";proto=");
+    element.push_str(proto);
     element
 }
 
@@ -202,7 +281,7 @@ mod tests {
             ("connection", "close, X-Gone, host, authorization, x-version"),
             ("x-gone", "1"),
             ("x-version", "2"),
-            ("te", "trailers"),
+            ("te", "gzip;q=0.5, Trailers"),
             ("upgrade", "h2c"),
             ("authorization", "kept"),
             ("transfer-encoding", "chunked"),
@@ -217,6 +296,61 @@ mod tests {
         assert_eq!(f["te"], "trailers");
         assert_eq!((&f["authorization"], &f["x-version"]), (&"kept".parse().unwrap(), &"2".parse().unwrap()));
         assert_eq!(f["x-kept"], "1");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn spellings_that_cgi_reads_as_a_field_of_the_gateway_are_removed() {
+        let disguised = [
+            ("x_forwarded_for", "9.9.9.9"),
+            ("x-forwarded_for", "9.9.9.9"),
+            ("x.forwarded.proto", "http"),
+            ("x_real_ip", "9.9.9.9"),
+            ("x_request_id", "1"),
+            ("proxy_authorization", "Basic x"),
+            ("content_length", "9"),
+        ];
+        for trusted in [false, true] {
+            let mut received = fields(&disguised);
+            received.insert("x_other", HeaderValue::from_static("kept"));
+            let sent = request_fields(&received, &client(trusted));
+            assert!(disguised.iter().all(|(name, _)| !sent.contains_key(*name)), "{sent:?}");
+            assert_eq!(sent["x_other"], "kept");
+        }
+        assert!(reads_as("X_Api.Key", "x-api-key") && reads_as("x-api-key", "x-api-key"));
+        assert!(!reads_as("xaapi-key", "x-api-key") && !reads_as("x-api-key-", "x-api-key"));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_length_beside_a_transfer_coding_is_removed() {
+        let received = fields(&[("content-length", "5"), ("transfer-encoding", "chunked")]);
+        assert!(!request_fields(&received, &client(false)).contains_key("content-length"));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn trailers_contain_nothing_that_belongs_to_the_head() {
+        let mut trailers = fields(&[
+            ("grpc-status", "0"),
+            ("x-checksum", "1"),
+            ("x-forwarded-for", "9.9.9.9"),
+            ("x_forwarded_for", "9.9.9.9"),
+            ("x-request-id", "1"),
+            ("authorization", "Bearer x"),
+            ("content-length", "5"),
+            ("transfer-encoding", "chunked"),
+            ("host", "a"),
+        ]);
+        filter_trailers(&mut trailers);
+        let mut left: Vec<&str> = trailers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["grpc-status", "x-checksum"]);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_client_that_names_no_host_has_none_in_forwarded() {
+        let client = ForwardedFor { host: "", ..client(false) };
+        let sent = request_fields(&HeaderMap::new(), &client);
+        assert_eq!(sent["forwarded"], "for=192.0.2.1;proto=https");
+        assert!(!sent.contains_key("x-forwarded-host"));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

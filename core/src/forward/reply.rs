@@ -23,7 +23,7 @@ impl<C> Reply<C> {
     pub fn of_upstream(response: Response<C>) -> Self {
         let (head, content) = response.into_parts();
         let mut edits = Edits::with_capacity(EDITS_USUAL);
-        response_edits(&mut edits, &head.headers, head.version);
+        response_edits(&mut edits, &head);
         Self { head, edits, content, passes_through: true }
     }
 

@@ -42,6 +42,8 @@ pub struct UpstreamUrl {
     authority: String,
     /// Without a trailing slash: empty or `/prefix`.
     prefix: String,
+    /// Whether a slash follows the prefix.
+    slash: bool,
 }
 
 /// Why a text is not a valid URL of an upstream.
@@ -68,12 +70,13 @@ pub enum UrlError {
 }
 
 impl UpstreamUrl {
-    /// The URL for a canonical path and query.
+    /// The URL for the rest of a canonical path, and a query: the path of this URL as it was written if the rest is
+    /// empty, otherwise the rest after it.
     ///
     /// # Errors
     /// If the result is not a valid URI; with a canonical path and a query of a parsed request it always is.
     pub fn target(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
-        let path = if self.prefix.is_empty() || path != "/" { path } else { "" };
+        let path = if path.is_empty() { self.slash() } else { path };
         let mut target = String::with_capacity(self.prefix.len() + path.len() + query.map_or(0, |q| q.len() + 1));
         target.push_str(&self.prefix);
         target.push_str(path);
@@ -96,6 +99,12 @@ impl UpstreamUrl {
         let default = if self.https { ":443" } else { ":80" };
         let authority = self.authority.strip_suffix(default).unwrap_or(&self.authority);
         (format!("{}://{authority}", self.scheme()), &self.prefix)
+    }
+
+    /// What follows the prefix if nothing of the request's path remains: a slash or nothing.
+    #[must_use]
+    pub fn slash(&self) -> &'static str {
+        if self.slash || self.prefix.is_empty() { "/" } else { "" }
     }
 
     fn scheme(&self) -> &'static str {
@@ -127,16 +136,13 @@ impl FromStr for UpstreamUrl {
             return Err(UrlError::UserInfo);
         }
         HostName::from_authority(authority).map_err(|_| UrlError::Host)?;
-        let prefix = path.trim_end_matches('/');
-        if !prefix.is_empty() {
-            let canonical = CanonicalPath::parse(prefix.as_bytes()).map_err(|_| UrlError::Path)?;
-            return Ok(Self {
-                https,
-                authority: authority.to_ascii_lowercase(),
-                prefix: canonical.as_str().to_owned(),
-            });
-        }
-        Ok(Self { https, authority: authority.to_ascii_lowercase(), prefix: String::new() })
+        let (prefix, slash) = path.strip_suffix('/').map_or((path, false), |prefix| (prefix, !prefix.is_empty()));
+        let prefix = match prefix {
+            "" => String::new(),
+            written if written.ends_with('/') => return Err(UrlError::Path),
+            written => CanonicalPath::parse(written.as_bytes()).map_err(|_| UrlError::Path)?.as_str().to_owned(),
+        };
+        Ok(Self { https, authority: authority.to_ascii_lowercase(), prefix, slash })
     }
 }
 
@@ -163,7 +169,8 @@ impl From<UpstreamUrl> for String {
 
 impl fmt::Display for UpstreamUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme(), self.authority, self.prefix)
+        let slash = if self.slash { "/" } else { "" };
+        write!(f, "{}://{}{}{slash}", self.scheme(), self.authority, self.prefix)
     }
 }
 
@@ -181,10 +188,20 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_forwarded_path_is_appended_to_the_upstreams_path() {
-        check("http://a:80", "/", None, "http://a:80/");
+        check("http://a:80", "", None, "http://a:80/");
         check("http://a", "/b", Some("c=d"), "http://a/b?c=d");
         check("HTTPS://A.example/base/", "/b", None, "https://a.example/base/b");
-        check("https://a/base", "/", None, "https://a/base");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn every_path_below_that_of_the_upstream_can_be_reached() {
+        check("https://a/base", "", None, "https://a/base");
+        check("https://a/base/", "", Some("q"), "https://a/base/?q");
+        for url in ["https://a/base", "https://a/base/"] {
+            check(url, "/", None, "https://a/base/");
+            check(url, "/b/", None, "https://a/base/b/");
+        }
+        assert_eq!("http://a//".parse::<UpstreamUrl>(), Err(UrlError::Path));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

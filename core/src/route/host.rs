@@ -48,7 +48,19 @@ impl HostName {
         if host.starts_with('[') { Self::ipv6(host) } else { Self::name(host) }
     }
 
-    /// The host as text, an IPv6 address in brackets.
+    /// The host of a request that names none, which only HTTP/1.0 allows: no pattern but `*` matches it.
+    #[must_use]
+    pub const fn absent() -> Self {
+        Self(String::new())
+    }
+
+    /// Whether the request named no host.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The host as text, an IPv6 address in brackets; empty if the request named none.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -255,6 +267,14 @@ mod tests {
         let all: Vec<_> = HostPattern::candidates(&host).collect();
         assert_eq!(all, ["a.b.example.com", "*.b.example.com", "*.example.com", "*.com", "*"]);
         assert!(all.iter().all(|p| p.parse::<HostPattern>().unwrap().matches(&host)));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_request_without_a_host_matches_only_the_pattern_for_every_host() {
+        let host = HostName::absent();
+        let all: Vec<_> = HostPattern::candidates(&host).filter_map(|text| text.parse::<HostPattern>().ok()).collect();
+        assert_eq!(all, [HostPattern::Any]);
+        assert!(all[0].matches(&host) && !"*.example.com".parse::<HostPattern>().unwrap().matches(&host));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -1,7 +1,6 @@
 //! The values that a parameter of a template matches: any value, or the values of a type.
 
-use super::path::CanonicalPath;
-use super::template::TemplateError;
+use super::template::{TemplateError, decoded};
 use crate::bounds::{INT_DIGITS_MAX, ONE_OF_MAX};
 
 /// The type of a parameter. No value of any type is empty.
@@ -69,8 +68,7 @@ fn value(raw: &str) -> Result<String, TemplateError> {
     if raw.is_empty() || raw.contains(['(', ')']) {
         return Err(TemplateError::Type);
     }
-    let path = CanonicalPath::parse(format!("/{raw}").as_bytes())?;
-    Ok(path.segments().first().cloned().unwrap_or_default())
+    decoded(raw)
 }
 
 fn is_uuid(value: &str) -> bool {

@@ -9,7 +9,11 @@
 //!    (`%25` followed by two hexadecimal digits), and dot segments in any spelling (`.`, `..`, `%2e%2E`, and with path
 //!    parameters as in `..;a=b`).
 //! 4. What remains is written in one form: unreserved characters literally, everything outside `pchar` (RFC 3986,
-//!    section 3.3) as upper-case escapes. That form goes to the upstream; its decoded segments are what is matched.
+//!    section 3.3) as upper-case escapes. A reserved character stays as it was sent, literal or escaped, because the two
+//!    are not equivalent (section 2.2). That form goes to the upstream; its decoded segments are what is matched.
+//! 5. A literal `;` begins parameters of a segment (section 3.3; often called matrix parameters), which some servers remove
+//!    before they select a resource. Such a path is refused, unless its route allows them and is also the route of the
+//!    path without them.
 
 use thiserror::Error;
 
@@ -48,6 +52,9 @@ pub enum PathError {
     /// The decoded bytes are not UTF-8.
     #[error("the path is not valid UTF-8")]
     NotUtf8,
+    /// A literal `;` on a route that does not allow it.
+    #[error("the path has matrix parameters (`;`), which its route does not allow")]
+    Parameters,
 }
 
 /// A path that satisfies the rule of this module.
@@ -72,6 +79,7 @@ impl PathError {
             Self::DoubleEncoding => "double-encoding",
             Self::BrokenEscape => "broken-escape",
             Self::NotUtf8 => "not-utf8",
+            Self::Parameters => "matrix-parameters",
         }
     }
 }
@@ -96,7 +104,7 @@ impl CanonicalPath {
             if segment.is_empty() && !last {
                 return Err(PathError::EmptySegment);
             }
-            path.push(decode(segment)?);
+            path.push(segment)?;
         }
         Ok(path)
     }
@@ -113,48 +121,73 @@ impl CanonicalPath {
         &self.segments
     }
 
-    /// The canonical path without its first `count` segments, still beginning with `/`.
+    /// The canonical path without its first `count` segments: empty if nothing is left, also of the path `/`, otherwise
+    /// beginning with `/`.
     #[must_use]
     pub fn without_base(&self, count: usize) -> &str {
         let mut slashes = self.encoded.match_indices('/').map(|(at, _)| at);
-        slashes.nth(count).map_or("/", |at| &self.encoded[at..])
+        let rest = slashes.nth(count).map_or("", |at| &self.encoded[at..]);
+        if rest.len() == self.encoded.len() && rest == "/" { "" } else { rest }
     }
 
-    fn push(&mut self, segment: String) {
+    /// Whether a segment has matrix parameters: a literal `;`.
+    #[must_use]
+    pub fn has_parameters(&self) -> bool {
+        self.encoded.contains(';')
+    }
+
+    /// The path as a server reads it that removes matrix parameters.
+    ///
+    /// # Errors
+    /// If that path would be refused.
+    pub fn without_parameters(&self) -> Result<Self, PathError> {
+        let plain = self.encoded.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
+        Self::parse(plain.collect::<Vec<_>>().join("/").as_bytes())
+    }
+
+    /// Adds a segment of a request: its canonical form and its decoded text.
+    fn push(&mut self, segment: &[u8]) -> Result<(), PathError> {
         self.encoded.push('/');
-        encode_into(&mut self.encoded, &segment);
-        self.segments.push(segment);
+        let mut decoded = Vec::with_capacity(segment.len());
+        let mut rest = segment;
+        while let Some((&first, tail)) = rest.split_first() {
+            let is_escaped = first == b'%';
+            let (byte, tail) = if is_escaped { unescape(tail)? } else { (first, tail) };
+            match byte {
+                b'/' | b'\\' => return Err(PathError::EncodedSlash),
+                0..=0x1f | 0x7f => return Err(PathError::Control),
+                b'%' if starts_with_hex_pair(tail) => return Err(PathError::DoubleEncoding),
+                _ => decoded.push(byte),
+            }
+            let is_literal = if is_escaped { is_unreserved(byte) } else { is_pchar(byte) };
+            push_byte(&mut self.encoded, byte, is_literal);
+            rest = tail;
+        }
+        self.segments.push(checked(decoded)?);
+        Ok(())
     }
 }
 
-/// Writes one segment in canonical percent-encoding.
+/// Writes decoded text as one segment that has no matrix parameters.
 pub(crate) fn encode_into(out: &mut String, segment: &str) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for byte in segment.bytes() {
-        if is_pchar(byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            out.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
+        push_byte(out, byte, is_pchar(byte) && byte != b';');
     }
 }
 
-fn decode(segment: &[u8]) -> Result<String, PathError> {
-    let mut out = Vec::with_capacity(segment.len());
-    let mut rest = segment;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let (value, tail) = if byte == b'%' { unescape(tail)? } else { (byte, tail) };
-        match value {
-            b'/' | b'\\' => return Err(PathError::EncodedSlash),
-            0..=0x1f | 0x7f => return Err(PathError::Control),
-            b'%' if starts_with_hex_pair(tail) => return Err(PathError::DoubleEncoding),
-            _ => out.push(value),
-        }
-        rest = tail;
+fn push_byte(out: &mut String, byte: u8, is_literal: bool) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    if is_literal {
+        out.push(char::from(byte));
+    } else {
+        out.push('%');
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
-    let text = String::from_utf8(out).map_err(|_| PathError::NotUtf8)?;
+}
+
+fn checked(decoded: Vec<u8>) -> Result<String, PathError> {
+    let text = String::from_utf8(decoded).map_err(|_| PathError::NotUtf8)?;
     // U+0080 to U+009F are control characters too, and only this check finds them.
     if text.chars().any(char::is_control) {
         return Err(PathError::Control);
@@ -192,9 +225,14 @@ fn next_decoded(tail: &[u8]) -> Option<(u8, &[u8])> {
     }
 }
 
+/// `unreserved` of RFC 3986, section 2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
 /// `pchar` of RFC 3986, section 3.3, without `%`.
 fn is_pchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
+    is_unreserved(byte) || b"!$&'()*+,;=:@".contains(&byte)
 }
 
 #[cfg(test)]
@@ -225,6 +263,31 @@ mod tests {
         check("/100%25.txt", Ok("/100%25.txt"));
         check("/a;v=1/..b", Ok("/a;v=1/..b"));
         check("/a%3Fb%23c", Ok("/a%3Fb%23c"));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_reserved_character_stays_as_it_was_sent() {
+        for byte in b"!$&'()*+,;=:@" {
+            let (literal, escaped) = (format!("/a{}b", char::from(*byte)), format!("/a%{byte:02X}b"));
+            check(&literal, Ok(&literal));
+            check(&escaped, Ok(&escaped));
+            check(&format!("/a%{byte:02x}b"), Ok(&escaped));
+            let segment = |raw: &str| CanonicalPath::parse(raw.as_bytes()).unwrap().segments().to_vec();
+            assert_eq!(segment(&literal), segment(&escaped));
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn matrix_parameters_are_literal_and_can_be_removed() {
+        let plain = |raw: &str| {
+            let path = CanonicalPath::parse(raw.as_bytes()).unwrap();
+            assert!(path.has_parameters(), "{raw}");
+            path.without_parameters().map(|path| path.as_str().to_owned())
+        };
+        assert!(!CanonicalPath::parse(b"/a%3Bb").unwrap().has_parameters());
+        assert_eq!(plain("/admin;x/users;y=1;z").as_deref(), Ok("/admin/users"));
+        assert_eq!(plain("/a/;x").as_deref(), Ok("/a/"));
+        assert_eq!(plain("/;x/a"), Err(PathError::EmptySegment));
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -261,7 +324,11 @@ mod tests {
         let path = CanonicalPath::parse(b"/pets/v1/a%20b/").unwrap();
         assert_eq!(path.without_base(0), "/pets/v1/a%20b/");
         assert_eq!(path.without_base(2), "/a%20b/");
-        assert_eq!(path.without_base(4), "/");
+        assert_eq!((path.without_base(3), path.without_base(4)), ("/", ""));
+        let rest =
+            |raw: &'static str, count| CanonicalPath::parse(raw.as_bytes()).unwrap().without_base(count).to_owned();
+        assert_eq!((rest("/pets", 1), rest("/pets/", 1)), (String::new(), "/".to_owned()));
+        assert_eq!(rest("/", 0), "");
     }
 
     proptest! {

@@ -108,6 +108,9 @@ pub enum TemplateError {
     /// `{*rest}` that is not the whole last segment.
     #[error("`{{*name}}` stands alone in the last segment")]
     RestPlace,
+    /// A `;`.
+    #[error("`;` begins matrix parameters, which are no part of a template; write the character `;` as `%3B`")]
+    Parameters,
 }
 
 impl PathTemplate {
@@ -308,7 +311,15 @@ fn literal(raw: &str) -> Result<String, TemplateError> {
     if is_plain(raw) {
         return Ok(raw.to_owned());
     }
+    decoded(raw)
+}
+
+/// The decoded form of one segment without matrix parameters.
+pub(super) fn decoded(raw: &str) -> Result<String, TemplateError> {
     let path = CanonicalPath::parse(format!("/{raw}").as_bytes())?;
+    if path.has_parameters() {
+        return Err(TemplateError::Parameters);
+    }
     Ok(path.segments().first().cloned().unwrap_or_default())
 }
 
@@ -388,6 +399,7 @@ mod tests {
         check("/v1/{op}:cancel", Ok("/v1/{}:cancel"));
         check("/assets/{*rest}", Ok("/assets/{*}"));
         check("/a b/", Ok("/a%20b/"));
+        check("/a%3Bb", Ok("/a%3Bb"));
         check("/pets/{id:int}", Ok("/pets/{:int}"));
         check("/pets/{id:uuid}.json", Ok("/pets/{:uuid}.json"));
         check("/jobs/v{on:bool}", Ok("/jobs/v{:(false|true)}"));
@@ -449,6 +461,8 @@ mod tests {
         check("/{*rest}/more", Err(TemplateError::RestPlace));
         check("/a//b", Err(PathError::EmptySegment.into()));
         check("/../a", Err(PathError::DotSegment.into()));
+        check("/a;b", Err(TemplateError::Parameters));
+        check("/{a};v=1", Err(TemplateError::Parameters));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use tollgate_core::cache::{StoredMeta, validators};
 use tollgate_core::event::{Local, Phase, Reason, UpstreamRecord, Verdict};
-use tollgate_core::forward::{Edits, Outbound, PSEUDONYM, UpstreamError, UpstreamSettings};
+use tollgate_core::forward::{Edits, Outbound, PSEUDONYM, UpstreamError, UpstreamSettings, check_response};
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::exchange::{Exchange, Journal};
@@ -12,7 +12,7 @@ use crate::isolate::Isolate;
 use crate::isolate::secrets::resolve;
 use crate::ports::{Clock, Host, Unavailable, Upstream, UpstreamCall};
 
-/// The upstream's response, unchanged. `stale` is the stored response to validate.
+/// The upstream's response, unchanged, if it is one that can be forwarded. `stale` is the stored response to validate.
 pub(super) async fn forward<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -31,7 +31,10 @@ pub(super) async fn forward<H: Host>(
     let call =
         UpstreamCall { connect_timeout_ms: settings.connect_timeout_ms, timeout_ms: exchange.route().timeout_ms };
     let (started, since) = (host.clock().now(), host.clock().instant());
-    let answer = host.upstream().send(outbound, content, &call).await;
+    let answer = host.upstream().send(outbound, content, &call).await.and_then(|response| {
+        check_response(response.status(), response.headers())?;
+        Ok(response)
+    });
     let duration_us = host.clock().instant().micros_since(since);
     let outcome = answer.as_ref().map(|response| response.status().as_u16()).map_err(|error| *error);
     let call = UpstreamRecord { name: exchange.upstream_name(), span, started, duration_us, outcome };

@@ -3,7 +3,7 @@
 use http::header::HOST;
 use http::{HeaderMap, HeaderName};
 use tollgate_core::event::{Local, Phase, Reason};
-use tollgate_core::forward::{Edits, ForwardedFor, Outbound, UpstreamSettings, request_edits};
+use tollgate_core::forward::{Edits, ForwardedFor, Outbound, UpstreamSettings, reads_as, request_edits};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::Subject;
 
@@ -49,9 +49,7 @@ fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) ->
     };
     request_edits(&mut edits, &received.fields, &client, decided);
     remove_keys(exchange, &mut edits);
-    for (name, _) in &settings.fields {
-        remove(&mut edits, &received.fields, name);
-    }
+    remove_configured(settings, &received.fields, &mut edits);
     journal.trace.forward(&received.fields, &mut edits);
     edits.set_text(REQUEST_ID, &journal.request_id);
     edits.set_text(HOST, settings.url.authority());
@@ -70,6 +68,15 @@ fn remove_keys(exchange: &Exchange, edits: &mut Edits) {
             && authenticator.policy.is_presented(fields)
         {
             remove(edits, fields, field);
+        }
+    }
+}
+
+/// Removes the fields that the configuration sets, in every spelling that a server could read as theirs.
+fn remove_configured(settings: &UpstreamSettings, fields: &HeaderMap, edits: &mut Edits) {
+    for name in fields.keys() {
+        if settings.fields.iter().any(|(field, _)| reads_as(name.as_str(), field)) {
+            edits.remove(name.clone());
         }
     }
 }

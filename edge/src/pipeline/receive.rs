@@ -1,9 +1,11 @@
 //! receive: the request is parsed once, strictly; ambiguous or too large requests are refused.
 
-use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, Method, Request, Uri};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, COOKIE, HOST};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use tollgate_core::bounds::{FIELD_BYTES_MAX, FIELD_LINES_MAX, TARGET_BYTES_MAX};
 use tollgate_core::event::{Local, Phase, Reason};
+use tollgate_core::forward::{Framing, FramingError};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::{CanonicalPath, HostName, PathError};
 
@@ -17,11 +19,12 @@ pub(super) fn receive<C>(request: Request<C>, client: Client, journal: &mut Jour
 }
 
 fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Problem> {
-    let http::request::Parts { method, uri, version, headers: fields, .. } = parts;
+    let http::request::Parts { method, uri, version, headers: mut fields, .. } = parts;
+    join_cookies(&mut fields);
     check_size(&uri, &fields)?;
     check_method(&method)?;
-    check_content_length(&fields)?;
-    let (host, authority) = authority(&uri, &fields)?;
+    check_framing(&mut fields)?;
+    let (host, authority) = authority(&uri, &fields, version)?;
     let path = path(&method, &uri)?;
     let query = uri.query().map(str::to_owned);
     let client = client.with_canonical_address();
@@ -59,21 +62,54 @@ fn check_method(method: &Method) -> Result<(), Problem> {
     Ok(())
 }
 
-/// One length or none: different lengths enable request smuggling (RFC 9112, section 6.3).
-fn check_content_length(fields: &HeaderMap) -> Result<(), Problem> {
-    let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
-    let bad = |reason| Problem::new(ProblemKind::BadRequest, "The Content-Length field is not one number.", reason);
-    let Some(first) = lengths.next() else { return Ok(()) };
-    if lengths.any(|other| other != first) {
-        return Err(bad(Reason::LengthsDiffer));
+/// One line with all cookies: HTTP/2 allows a line for each (RFC 9113, section 8.2.3), and a server that gets several
+/// lines over HTTP/1.1 may read only the first.
+fn join_cookies(fields: &mut HeaderMap) {
+    let mut lines = fields.get_all(COOKIE).iter();
+    let (Some(first), Some(second)) = (lines.next(), lines.next()) else { return };
+    let mut joined = first.as_bytes().to_vec();
+    for line in std::iter::once(second).chain(lines) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(line.as_bytes());
     }
-    let digits = !first.is_empty() && first.as_bytes().iter().all(u8::is_ascii_digit);
-    if digits { Ok(()) } else { Err(bad(Reason::LengthNotANumber)) }
+    // Values and the separator between them are valid, so their sequence is.
+    if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(joined)) {
+        fields.insert(COOKIE, joined);
+    }
+}
+
+/// One length, or one coding that the gateway decodes, or neither: whatever else there is enables request smuggling
+/// (RFC 9112, section 6.3). A length beside a coding is ignored, as section 6.1 requires.
+fn check_framing(fields: &mut HeaderMap) -> Result<(), Problem> {
+    let bad = |reason| Problem::new(ProblemKind::BadRequest, "The Content-Length field is not one number.", reason);
+    match Framing::of(fields) {
+        Ok(Framing::Chunked) => drop(fields.remove(CONTENT_LENGTH)),
+        Ok(Framing::Length(length)) => {
+            let mut lines = fields.get_all(CONTENT_LENGTH).iter();
+            // A list of equal numbers is allowed, but not every server accepts it.
+            if lines.next().is_some_and(|line| !line.as_bytes().iter().all(u8::is_ascii_digit)) {
+                return Err(bad(Reason::LengthNotANumber));
+            }
+            if lines.next().is_some() {
+                fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
+        }
+        Ok(Framing::Unstated) if fields.contains_key(CONTENT_LENGTH) => return Err(bad(Reason::LengthNotANumber)),
+        Ok(Framing::Unstated) => {}
+        Err(FramingError::LengthsDiffer) => return Err(bad(Reason::LengthsDiffer)),
+        Err(FramingError::NotANumber) => return Err(bad(Reason::LengthNotANumber)),
+        Err(FramingError::Coding) => {
+            let detail = "The only transfer coding that this gateway accepts is chunked.";
+            let kind = ProblemKind::TransferCodingUnsupported;
+            return Err(Problem::new(kind, detail, Reason::CodingNotSupported));
+        }
+    }
+    Ok(())
 }
 
 /// The requested host: from the target if it has one, otherwise from the Host field; if both are present they must
-/// agree.
-fn authority(uri: &Uri, fields: &HeaderMap) -> Result<(HostName, String), Problem> {
+/// agree. Only an HTTP/1.0 request may have neither (RFC 9112, section 3.2).
+fn authority(uri: &Uri, fields: &HeaderMap, version: Version) -> Result<(HostName, String), Problem> {
     let bad = |detail: &'static str| Problem::new(ProblemKind::BadRequest, detail, Reason::HostNotUsable);
     let mut lines = fields.get_all(HOST).iter();
     let line = lines.next();
@@ -89,18 +125,26 @@ fn authority(uri: &Uri, fields: &HeaderMap) -> Result<(HostName, String), Proble
             Err(bad("The Host field and the request target name different hosts."))
         }
         (Some(found), _) | (None, Some(found)) => Ok(found),
-        (None, None) => Err(bad("The request has no Host field.")),
+        (None, None) if version == Version::HTTP_10 => Ok((HostName::absent(), String::new())),
+        (None, None) => Err(no_host()),
     }
+}
+
+/// The problem of a request that names no host, if one is needed to find its route.
+pub(super) fn no_host() -> Problem {
+    Problem::new(ProblemKind::BadRequest, "The request has no Host field.", Reason::HostNotUsable)
 }
 
 fn path(method: &Method, uri: &Uri) -> Result<CanonicalPath, Problem> {
     // `OPTIONS *` is about the whole server; it is treated as the root path.
     let raw = if method == Method::OPTIONS && uri.path() == "*" { "/" } else { uri.path() };
-    CanonicalPath::parse(raw.as_bytes()).map_err(|error| {
-        let kind = if error == PathError::TooLong { ProblemKind::TargetTooLong } else { ProblemKind::BadPath };
-        let detail = format!(
-            "Refused, because {error}: parsers could interpret it differently. Send the path in its plain form."
-        );
-        Problem::new(kind, detail, Reason::PathRefused { error })
-    })
+    CanonicalPath::parse(raw.as_bytes()).map_err(refused_path)
+}
+
+/// The problem of a path that the rule for paths refuses.
+pub(super) fn refused_path(error: PathError) -> Problem {
+    let kind = if error == PathError::TooLong { ProblemKind::TargetTooLong } else { ProblemKind::BadPath };
+    let detail =
+        format!("Refused, because {error}: parsers could interpret it differently. Send the path in its plain form.");
+    Problem::new(kind, detail, Reason::PathRefused { error })
 }

@@ -5,9 +5,10 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::forward::Reply;
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_core::route::Matched;
+use tollgate_core::route::{Matched, PathError, RequestHead};
 
 use super::exchange::{Answer, Exchange, Journal, Received};
+use super::receive::{no_host, refused_path};
 use super::step::Step;
 use crate::config::NoSite;
 use crate::isolate::{Freshness, Isolate};
@@ -24,16 +25,21 @@ pub(super) async fn sites<H: Host>(
     if isolate.settings.freshness == Freshness::EachRequest && isolate.is_ready() {
         isolate.refresh(host).await;
     }
-    isolate
-        .config
-        .sites(host, &received.host, received.client.inside)
-        .await
-        .map_err(|reason| journal.refused(Phase::Route, no_site(&reason, &isolate.settings.gateway)))
+    isolate.config.sites(host, &received.host, received.client.inside).await.map_err(|reason| {
+        let problem = match reason {
+            NoSite::UnknownHost if received.host.is_absent() => no_host(),
+            reason => no_site(&reason, &isolate.settings.gateway),
+        };
+        journal.refused(Phase::Route, problem)
+    })
 }
 
 /// The route of the request; `OPTIONS` without a route is answered here.
 pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut Journal) -> Step<Box<Exchange>, C> {
     let (place, found) = Site::find(&sites, &received.head(&received.method));
+    if received.path.has_parameters() && !allows_parameters(&sites, &received, place, &found) {
+        return Err(journal.refused(Phase::Route, refused_path(PathError::Parameters)).into());
+    }
     match found {
         Matched::Route { index, .. } => {
             let exchange = Exchange::new(received, sites, place, index);
@@ -56,6 +62,17 @@ pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut 
         }
         Matched::Nothing => Err(journal.refused(Phase::Route, not_found(Reason::NoRoute)).into()),
     }
+}
+
+/// Whether the route allows matrix parameters, and is the route of the path without them too: a server that removes them
+/// must not find a resource that another route protects.
+fn allows_parameters(sites: &Sites, received: &Received, place: usize, found: &Matched) -> bool {
+    let Matched::Route { index, .. } = found else { return false };
+    let allows =
+        sites.get(place).and_then(|site| site.settings.routes.get(*index)).is_some_and(|r| r.matrix_parameters);
+    let Ok(path) = received.path.without_parameters() else { return false };
+    let plain = Site::find(sites, &RequestHead { path: &path, ..received.head(&received.method) });
+    allows && matches!(plain, (other, Matched::Route { index: same, .. }) if other == place && same == *index)
 }
 
 fn options<C: Content>(allow: &str) -> Answer<C> {

@@ -170,6 +170,7 @@ pub(crate) fn route(path: &str, methods: &[&str]) -> RouteSettings {
         cache: None,
         upstream: 0,
         strip_segments: 0,
+        matrix_parameters: false,
         content_bytes_max: 16,
         timeout_ms: Some(1_000),
     }

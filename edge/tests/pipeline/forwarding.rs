@@ -92,3 +92,55 @@ fn a_trace_state_that_connection_names_goes_no_further() {
     let states: Vec<bool> = received.iter().map(|request| request.headers().contains_key("tracestate")).collect();
     assert_eq!(states, [true, false]);
 }
+
+#[test]
+fn a_response_that_cannot_be_forwarded_is_502_with_the_true_reason() {
+    let cases: [(u16, &[(&str, &str)], UpstreamError); 5] = [
+        (101, &[("upgrade", "h2c")], UpstreamError::HttpResponseStatus),
+        (600, &[], UpstreamError::HttpResponseStatus),
+        (200, &[("transfer-encoding", "gzip, chunked")], UpstreamError::HttpResponseTransferCoding),
+        (200, &[("content-length", "5"), ("content-length", "6")], UpstreamError::HttpResponseLength),
+        (200, &[("content-length", "+5")], UpstreamError::HttpResponseLength),
+    ];
+    for (status, fields, error) in cases {
+        let bench = Bench::new(vec![route("/a", &[])], move |_| (0, Ok(answer(status, fields, "hello"))));
+        let got = bench.get("/a", &[]);
+        assert_eq!((got.status, got.problem().as_str()), (502, "upstream-failed"), "{status} {fields:?}");
+        assert_eq!(got.record.calls().next().unwrap().outcome, Err(error));
+        assert!(String::from_utf8_lossy(&got.content).contains(&error.to_string()[1..]), "{got:?}");
+    }
+}
+
+#[test]
+fn a_length_beside_a_transfer_coding_goes_no_further_in_either_direction() {
+    let framed = ok(&[("content-length", "9"), ("transfer-encoding", "chunked")], "hello");
+    let bench = Bench::new(vec![route("/a", &[])], framed);
+    let got = bench.send(request("POST", "/a", &[("content-length", "99"), ("transfer-encoding", "chunked")], "ping"));
+    assert_eq!((got.status, got.field("content-length")), (200, ""));
+    let received = bench.host.upstream.take_received().remove(0);
+    assert_eq!((received.headers().get("content-length"), &received.body().bytes()[..]), (None, &b"ping"[..]));
+}
+
+#[test]
+fn several_lines_of_cookies_are_one_field() {
+    let bench = Bench::new(vec![route("/a", &[])], ok(&[], ""));
+    let crumbs = vec![("cookie", "a=1"); 150];
+    assert_eq!(bench.get("/a", &crumbs).status, 200, "they do not count as fields");
+    let received = bench.host.upstream.take_received().remove(0);
+    let lines: Vec<_> = received.headers().get_all("cookie").iter().collect();
+    assert_eq!(lines, [["a=1"; 150].join("; ").as_str()]);
+}
+
+#[test]
+fn no_spelling_of_a_configured_field_passes() {
+    let bench = Bench::new(vec![], ok(&[], ""));
+    let mut settings = site(vec![route("/a", &[])]);
+    settings.upstreams[0].fields = vec![("x-service-token".into(), SecretText::parse("t").unwrap())];
+    bench.publish(&on_any_host(settings));
+    let sent = [("x_service_token", "1"), ("x.service-token", "1"), ("x-service-token", "1"), ("x_service", "kept")];
+    assert_eq!(bench.get("/a", &sent).status, 200);
+    let received = bench.host.upstream.take_received().remove(0);
+    let names: Vec<&str> = received.headers().keys().map(http::HeaderName::as_str).collect();
+    assert!(names.iter().filter(|name| name.ends_with("token")).eq(&["x-service-token"]), "{names:?}");
+    assert_eq!((received.headers()["x-service-token"].as_bytes(), names.contains(&"x_service")), (&b"t"[..], true));
+}

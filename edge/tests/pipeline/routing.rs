@@ -134,3 +134,44 @@ fn internal_hosts_answer_internal_callers_only() {
     let refused = bench.send(request("OPTIONS", "/stats", &[("host", "ops.internal")], ""));
     assert_eq!((refused.status, refused.problem().as_str()), (404, "route-not-found"));
 }
+
+#[test]
+fn matrix_parameters_need_a_route_that_allows_them_and_is_also_that_of_the_path_without_them() {
+    let open = tollgate_core::settings::RouteSettings { matrix_parameters: true, ..route("/{*rest}", &["GET"]) };
+    let bench = Bench::new(vec![open, route("/admin/{*rest}", &["GET"])], ok(&[], ""));
+    for (path, status) in [
+        ("/a;v=1/b", 200),
+        ("/admin;x/users", 400),
+        ("/admin/users;x", 400),
+        ("/;x/admin/users", 400),
+        ("/admin%3Bx/users", 200),
+    ] {
+        let got = bench.get(path, &[]);
+        assert_eq!(got.status, status, "{path}");
+        assert_eq!(got.problem(), if status == 400 { "bad-path" } else { "" });
+    }
+    let paths: Vec<String> =
+        bench.host.upstream.take_received().iter().map(|request| request.uri().path().to_owned()).collect();
+    assert_eq!(paths, ["/base/a;v=1/b", "/base/admin%3Bx/users"]);
+}
+
+#[test]
+fn a_request_without_a_host_is_for_the_pattern_of_every_host() {
+    let bench = Bench::new(vec![route("/a", &[])], ok(&[], ""));
+    let without_host = |version| {
+        let mut request = request("GET", "/a", &[], "");
+        request.headers_mut().remove("host");
+        *request.version_mut() = version;
+        bench.send(request)
+    };
+    assert_eq!(without_host(http::Version::HTTP_11).problem(), "bad-request");
+    assert_eq!(without_host(http::Version::HTTP_10).status, 200);
+    let named = [("api.example.com".parse().unwrap(), site(vec![route("/a", &[])]))];
+    bench.publish(&named.into_iter().collect());
+    let isolate = bench.another_isolate();
+    let bench = Bench { isolate, host: bench.host.clone() };
+    let mut request = request("GET", "/a", &[], "");
+    request.headers_mut().remove("host");
+    *request.version_mut() = http::Version::HTTP_10;
+    assert_eq!(bench.send(request).problem(), "bad-request");
+}

@@ -72,7 +72,12 @@ fn chosen_route() -> RouteSettings {
         (Subject::Query("page".into()), Test::Present),
     ];
     let when = tests.into_iter().map(|(of, test)| Predicate { of, test }).collect();
-    RouteSettings { when, internal: true, ..route("pets.chosen", "/pets/{id:int}/{state:(open|closed)}.json") }
+    RouteSettings {
+        when,
+        internal: true,
+        matrix_parameters: true,
+        ..route("pets.chosen", "/pets/{id:int}/{state:(open|closed)}.json")
+    }
 }
 
 /// A route for all methods without other members.
@@ -93,6 +98,7 @@ pub(crate) fn route(id: &str, path: &str) -> RouteSettings {
         cache: None,
         upstream: 0,
         strip_segments: 0,
+        matrix_parameters: false,
         content_bytes_max: 1 << 20,
         timeout_ms: None,
     }

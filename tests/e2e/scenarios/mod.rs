@@ -5,6 +5,7 @@ mod bundle;
 mod cache;
 mod faults;
 mod forwarding;
+mod messages;
 mod operator;
 mod problems;
 mod routing;
@@ -27,7 +28,16 @@ tollgate_core::policy_kinds!(declare_kinds);
 /// The scenarios whose title contains all of these words; without words, all scenarios.
 pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
     let before = [routing::ALL, bad_input::ALL];
-    let after = [cache::ALL, forwarding::ALL, problems::ALL, telemetry::ALL, operator::ALL, bundle::ALL, faults::ALL];
+    let after = [
+        cache::ALL,
+        forwarding::ALL,
+        messages::ALL,
+        problems::ALL,
+        telemetry::ALL,
+        operator::ALL,
+        bundle::ALL,
+        faults::ALL,
+    ];
     let files = before.iter().chain(POLICY_KINDS).chain(&after);
     files
         .copied()

@@ -21,6 +21,9 @@ scenarios! { "route";
     options_lists_the_methods,
     an_internal_route_never_answers,
     the_base_is_stripped_and_the_path_is_canonical,
+    every_path_below_that_of_the_upstream_can_be_reached,
+    reserved_characters_stay_as_they_were_sent,
+    matrix_parameters_are_refused_unless_the_route_allows_them,
     the_query_is_passed_on_unchanged,
     no_encoding_of_a_path_reaches_a_protected_route,
     ambiguous_paths_are_refused,
@@ -174,11 +177,61 @@ async fn the_base_is_stripped_and_the_path_is_canonical(world: Rc<World>) -> Out
         ("/pets/v1/a", "/root/a"),
         ("/pets/v1/%61%7E/b%20c", "/root/a~/b%20c"),
         ("/pets/v1/caf%c3%a9", "/root/caf%C3%A9"),
-        ("/p%65ts/v1/a;v=1", "/root/a;v=1"),
+        ("/p%65ts/v1/a,v=1", "/root/a,v=1"),
     ] {
         assert_eq!(world.client().get(asked).await?.status, 200, "{asked}");
         let received = world.upstream.report().last().ok_or("not forwarded")?;
         assert_eq!(received.target, seen, "{asked}");
+    }
+    Ok(())
+}
+
+async fn every_path_below_that_of_the_upstream_can_be_reached(world: Rc<World>) -> Outcome {
+    for (slash, whole) in [("", "/app"), ("/", "/app/")] {
+        let project = Project::new(&world)
+            .upstream(&format!("\"{}/app{slash}\"", world.upstream.url()))
+            .api("base: /a")
+            .route("{path: /}")
+            .route("{path: \"/{*rest}\"}");
+        world.publish(project).await?;
+        for (asked, seen) in [("/a", whole), ("/a/", "/app/"), ("/a/b", "/app/b"), ("/a/b/", "/app/b/")] {
+            assert_eq!(world.client().get(asked).await?.status, 200, "{asked}");
+            assert_eq!(world.upstream.report().last().ok_or("not forwarded")?.target, seen, "{asked} at /app{slash}");
+        }
+    }
+    Ok(())
+}
+
+async fn reserved_characters_stay_as_they_were_sent(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: \"/{*rest}\"}").route("{path: \"/x/{v}:go\"}")).await?;
+    let escapes = "/a%3Bb%2Bc%26d%3De%40f%3Ag%24h%21i%27j%28k%29l%2Am%2Cn";
+    let literals = "/a+b&c=d@e:f$g!h'i(j)k*l,m";
+    for (asked, seen) in
+        [(escapes, escapes), (literals, literals), ("/admin%3bx/users", "/admin%3Bx/users"), ("/x/7%3Ago", "/x/7%3Ago")]
+    {
+        assert_eq!(world.get_raw(asked).await?.status(), 200, "{asked}");
+        assert_eq!(world.upstream.report().last().ok_or("not forwarded")?.target, seen, "{asked}");
+    }
+    Ok(())
+}
+
+async fn matrix_parameters_are_refused_unless_the_route_allows_them(world: Rc<World>) -> Outcome {
+    let project = Project::new(&world)
+        .route("{path: \"/{*rest}\", matrix-parameters: true}")
+        .route("{path: \"/admin/{*rest}\", authn: keys}")
+        .route("{path: \"/plain/{id}\"}");
+    world.publish(project).await?;
+    for refused in
+        ["/admin;x/users", "/admin;/users", "/admin/users;x", "/plain/7;v=1", "/plain;v=1/7", "/;x/admin/users"]
+    {
+        let answer = world.get_raw(refused).await?;
+        assert_eq!(answer.status(), 400, "{refused}: {}", answer.0);
+        assert!(answer.0.contains("bad-path"), "{refused}: {}", answer.0);
+    }
+    assert_eq!(world.upstream.report().total(), 0);
+    for allowed in ["/map/blue;lat=50;long=20", "/a;v=1/b"] {
+        assert_eq!(world.get_raw(allowed).await?.status(), 200, "{allowed}");
+        assert_eq!(world.upstream.report().last().ok_or("not forwarded")?.target, allowed);
     }
     Ok(())
 }

@@ -62,6 +62,14 @@ async fn exchange(wire: &mut Wire, report: &Report, index: usize, head: &Head, p
         }
         Break::Nothing | Break::Body | Break::Length => {}
     }
+    if let Some(raw) = &plan.raw {
+        wire.send(raw.as_bytes()).await?;
+        report.update(index, |received| received.answered = true);
+        return Ok(!plan.close);
+    }
+    if let Some(status) = plan.early {
+        wire.send(format!("HTTP/1.1 {status} Early\r\nlink: </style.css>\r\n\r\n").as_bytes()).await?;
+    }
     let asked = head.field("if-none-match");
     if plan.etag.is_some() && asked == plan.etag.as_deref() {
         wire.send(&head_bytes(304, plan, &[])).await?;
@@ -72,7 +80,7 @@ async fn exchange(wire: &mut Wire, report: &Report, index: usize, head: &Head, p
         }
     }
     report.update(index, |received| received.answered = true);
-    Ok(!plan.unread && plan.breaking == Break::Nothing)
+    Ok(!plan.unread && !plan.close && plan.breaking == Break::Nothing)
 }
 
 /// Reads the content to its end and records its length and hash.
@@ -83,6 +91,7 @@ async fn read_content(wire: &mut Wire, report: &Report, index: usize) -> Result<
         tally.write_down(report, index, false);
     }
     tally.write_down(report, index, true);
+    report.update(index, |received| received.trailers = wire.trailers());
     Ok(())
 }
 
@@ -132,7 +141,7 @@ impl Answer<'_> {
     }
 
     fn bodiless(&self) -> bool {
-        self.head.method == "HEAD" || matches!(self.plan.status, 204 | 304)
+        self.head.method == "HEAD" || matches!(self.plan.status, 100..=199 | 204 | 304)
     }
 
     async fn known(&self, wire: &mut Wire, content: &[u8]) -> Result<bool> {
@@ -176,7 +185,8 @@ impl Answer<'_> {
             wire.send_chunk(&piece).await?;
         }
         tally.write_down(report, self.index, true);
-        wire.send(b"0\r\n\r\n").await?;
+        report.update(self.index, |received| received.trailers = wire.trailers());
+        wire.send(&self.end()).await?;
         Ok(true)
     }
 
@@ -202,8 +212,14 @@ impl Answer<'_> {
             }
             wire.send_chunk(line(at).as_bytes()).await?;
         }
-        wire.send(b"0\r\n\r\n").await?;
+        wire.send(&self.end()).await?;
         Ok(true)
+    }
+
+    /// The last chunk, with the trailers.
+    fn end(&self) -> Vec<u8> {
+        let trailers = self.plan.trailers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+        format!("0\r\n{}\r\n", trailers.collect::<String>()).into_bytes()
     }
 }
 
@@ -235,6 +251,9 @@ fn head_bytes(status: u16, plan: &Plan, own: &[(&str, &str)]) -> Vec<u8> {
     }
     for (name, value) in &plan.fields {
         head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    for (name, _) in &plan.trailers {
+        head.push_str(&format!("trailer: {name}\r\n"));
     }
     head.push_str("\r\n");
     head.into_bytes()

@@ -57,6 +57,14 @@ pub(super) struct Plan {
     pub(super) breaking: Break,
     /// `unread`: answers without reading the request's content first.
     pub(super) unread: bool,
+    /// `early=N`: an informational response with this status comes before the answer.
+    pub(super) early: Option<u16>,
+    /// `trailer=Name:Value`, repeatable: trailers after chunked content, announced by `Trailer`.
+    pub(super) trailers: Vec<(String, String)>,
+    /// `raw=TEXT`: the whole answer, exactly as it is written here.
+    pub(super) raw: Option<String>,
+    /// `close`: the connection closes after the answer.
+    pub(super) close: bool,
 }
 
 impl Plan {
@@ -74,9 +82,11 @@ impl Plan {
     fn take(&mut self, name: &str, value: &str) {
         match name {
             "status" => self.status = value.parse().unwrap_or(200),
-            "field" => self
-                .fields
-                .extend(value.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()))),
+            "field" => self.fields.extend(line(value)),
+            "trailer" => self.trailers.extend(line(value)),
+            "early" => self.early = value.parse().ok(),
+            "raw" => self.raw = Some(value.to_owned()),
+            "close" => self.close = true,
             "head_ms" => self.head_delay = millis(value),
             "body_ms" => self.body_delay = millis(value),
             "every_ms" => self.every = millis(value),
@@ -98,6 +108,10 @@ impl Plan {
             _ => {}
         }
     }
+}
+
+fn line(value: &str) -> Option<(String, String)> {
+    value.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
 }
 
 fn number(value: &str) -> u64 {

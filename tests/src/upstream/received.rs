@@ -17,6 +17,8 @@ pub struct Received {
     pub version: String,
     /// In the order of arrival, with names as they were sent.
     pub fields: Vec<(String, String)>,
+    /// The trailers of its content.
+    pub trailers: Vec<(String, String)>,
     pub content_length: u64,
     /// SHA-256 of the content, in hexadecimal.
     pub content_sha256: String,

@@ -51,11 +51,18 @@ pub(super) struct Wire {
     io: Box<dyn Io>,
     held: Vec<u8>,
     framing: Framing,
+    /// Of the newest content that ended.
+    trailers: Vec<(String, String)>,
 }
 
 impl Wire {
     pub(super) fn new(io: Box<dyn Io>) -> Self {
-        Self { io, held: Vec::new(), framing: Framing::Done }
+        Self { io, held: Vec::new(), framing: Framing::Done, trailers: Vec::new() }
+    }
+
+    /// The trailers of the content that was read.
+    pub(super) fn trailers(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.trailers)
     }
 
     /// The next request's head; `None` if the peer closed the connection.
@@ -95,7 +102,13 @@ impl Wire {
                     let size = line.split(';').next().unwrap_or_default().trim();
                     let size = u64::from_str_radix(size, 16).map_err(|_| invalid("bad chunk size"))?;
                     if size == 0 {
-                        while !self.line().await?.is_empty() {}
+                        loop {
+                            let line = self.line().await?;
+                            if line.is_empty() {
+                                break;
+                            }
+                            self.trailers.extend(field(&line));
+                        }
                         self.framing = Framing::Done;
                     } else {
                         self.framing = Framing::Chunk(size);
@@ -169,11 +182,12 @@ fn parse(text: &str) -> Result<Head> {
     let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
         return Err(invalid("no request line"));
     };
-    let fields = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        .collect();
+    let fields = lines.filter_map(field).collect();
     Ok(Head { method: method.to_owned(), target: target.to_owned(), version: version.to_owned(), fields })
+}
+
+fn field(line: &str) -> Option<(String, String)> {
+    line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
 }
 
 fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {

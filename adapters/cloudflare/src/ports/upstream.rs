@@ -57,7 +57,8 @@ fn response_of(answer: JsValue) -> Result<Response<WorkerContent>, UpstreamError
 /// what is not among the fields.
 pub(super) fn head_of(head: &str) -> Result<(StatusCode, HeaderMap, String), UpstreamError> {
     let (status, lines) = head.split_once('\n').ok_or(UpstreamError::HttpProtocolError)?;
-    let status = StatusCode::from_bytes(status.as_bytes()).map_err(|_| UpstreamError::HttpProtocolError)?;
+    // The platform passes on any number, and an informational response as if it were the final one.
+    let status = StatusCode::from_bytes(status.as_bytes()).map_err(|_| UpstreamError::HttpResponseStatus)?;
     let (fields, hidden) = fields::parse(lines, |_, _| false);
     match error_in_place_of_response(status, &fields) {
         Some(error) => Err(error),

@@ -14,6 +14,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::sync::oneshot;
+use tollgate_core::forward::filter_trailers;
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
 pub use copy::ContentCopy;
@@ -23,7 +24,7 @@ pub(crate) use source::UpstreamContent;
 
 /// The content of a request or response.
 ///
-/// Frames are passed on as they arrive, including trailers; chunks are not copied. The reader sets the pace.
+/// Frames are passed on as they arrive, including the trailers that may be forwarded; chunks are not copied. The reader sets the pace.
 #[derive(Debug)]
 pub struct NativeContent {
     source: Source,
@@ -133,7 +134,10 @@ impl NativeContent {
         poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await
     }
 
-    fn checked(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, ContentError> {
+    fn checked(&mut self, mut frame: Frame<Bytes>) -> Result<Frame<Bytes>, ContentError> {
+        if let Some(trailers) = frame.trailers_mut() {
+            filter_trailers(trailers);
+        }
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         if let Some(limit) = &mut self.limit {
             limit.left = limit.left.checked_sub(length).ok_or(ContentError::LimitExceeded)?;

@@ -107,6 +107,7 @@ where
     let io = TokioIo::new(stream);
     if is_http2 {
         let (sender, connection) = http2::Builder::new(LocalExecutor)
+            .max_header_list_size(RESPONSE_HEAD_BYTES_MAX as u32)
             .handshake::<_, NativeContent>(io)
             .await
             .map_err(|e| error::of_request(&e))?;
@@ -134,7 +135,8 @@ fn drive(connection: impl Future<Output = hyper::Result<()>> + 'static, open: Op
 /// Maximum number of addresses tried for one name; with more, the share of the timeout would be too short.
 const ADDRESSES_MAX: usize = 4;
 
-/// The size of a response's head, and of the read-ahead for a slow client: hyper's default is 400 KiB.
+/// The size of a response's head, and of the read-ahead for a slow client: hyper's default is 400 KiB. Twice what the
+/// pipeline accepts, so that it is the pipeline that says why a larger one is refused.
 const RESPONSE_HEAD_BYTES_MAX: usize = 128 * 1024;
 
 #[cfg(test)]

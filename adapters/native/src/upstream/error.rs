@@ -35,7 +35,9 @@ pub(super) fn of_tls(error: &io::Error) -> UpstreamError {
 
 /// A request without a response head.
 pub(super) fn of_request(error: &hyper::Error) -> UpstreamError {
-    if error.is_parse() || error.is_parse_too_large() {
+    if error.is_parse_too_large() {
+        UpstreamError::HttpResponseHeaderSectionSize
+    } else if error.is_parse() {
         UpstreamError::HttpProtocolError
     } else if error.is_user() {
         // The request's own content failed; the caller knows if its limit was the reason.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::Either;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, Uri, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::TrySendError;
 use rustls::ClientConfig;
 use tollgate_core::forward::UpstreamError;
@@ -103,7 +103,8 @@ fn spare(request: &Request<NativeContent>) -> Option<Box<Request<NativeContent>>
     Some(Box::new(spare))
 }
 
-/// Origin-form target and a Host field, as HTTP/1.1 requires.
+/// Origin-form target, a Host field, the framing of the content, and `TE` as an option of this connection, as HTTP/1.1
+/// requires (RFC 9112, sections 3.2 and 6; RFC 9110, section 10.1.4).
 fn fit_http1(request: &mut Request<NativeContent>, origin: &Origin) {
     *request.version_mut() = Version::HTTP_11;
     if !request.headers().contains_key(HOST) {
@@ -115,6 +116,23 @@ fn fit_http1(request: &mut Request<NativeContent>, origin: &Origin) {
     }
     let target = take_target(request);
     *request.uri_mut() = Uri::from(target);
+    frame_http1(request);
+    if request.headers().contains_key(TE) {
+        request.headers_mut().insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+}
+
+/// States the framing where hyper would send no content, or no length of none.
+fn frame_http1(request: &mut Request<NativeContent>) {
+    let has_length = request.headers().contains_key(CONTENT_LENGTH);
+    let (name, value) = match *request.method() {
+        _ if has_length => return,
+        Method::GET | Method::HEAD if request.body().size_hint().exact().is_none() => (TRANSFER_ENCODING, "chunked"),
+        // Servers expect content with these methods (RFC 9110, section 8.6).
+        Method::POST | Method::PUT | Method::PATCH if request.body().is_empty() => (CONTENT_LENGTH, "0"),
+        _ => return,
+    };
+    request.headers_mut().insert(name, HeaderValue::from_static(value));
 }
 
 /// Absolute target with the authority of the Host field, and no Host field, as HTTP/2 requires.
@@ -129,8 +147,9 @@ fn fit_http2(request: &mut Request<NativeContent>, origin: &Origin) {
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
     }
-    // HTTP/2 has its own framing; a known length is sent unchanged.
+    // HTTP/2 has its own framing, and no options of a connection; a known length is sent unchanged.
     request.headers_mut().remove(TRANSFER_ENCODING);
+    request.headers_mut().remove(CONNECTION);
     if request.body().is_empty() {
         request.headers_mut().remove(CONTENT_LENGTH);
     }

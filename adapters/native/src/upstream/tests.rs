@@ -117,6 +117,29 @@ fn a_request_is_sent_in_origin_form_with_a_host_and_a_length() {
 }
 
 #[test]
+fn te_is_named_by_connection_and_a_post_without_content_says_so() {
+    run(async || {
+        let seen = Rc::new(RefCell::new(String::new()));
+        let head = Rc::clone(&seen);
+        let base = listen(move |_, mut stream| {
+            let head = Rc::clone(&head);
+            async move {
+                let received = answer(&mut stream, OK).await.unwrap_or_default();
+                head.replace(received);
+            }
+        })
+        .await;
+        let mut sent = request(Method::POST, &base, "");
+        sent.headers_mut().insert(http::header::TE, http::HeaderValue::from_static("trailers"));
+        assert_eq!(text(upstream().exchange(sent, &CALL).await.unwrap()).await, "ok");
+        let head = seen.take();
+        for line in ["te: trailers\r\n", "connection: te\r\n", "content-length: 0\r\n"] {
+            assert!(head.contains(line), "{head}");
+        }
+    });
+}
+
+#[test]
 fn a_connection_closed_while_idle_does_not_fail_the_next_request() {
     run(async || {
         // Every connection answers once and closes without an announcement.
@@ -185,6 +208,15 @@ fn failures_have_their_names() {
     });
     check_error(UpstreamError::HttpProtocolError, CALL, async || {
         listen(async |_, mut stream| drop(answer(&mut stream, "SSH-2.0-OpenSSH_9.2\r\n\r\n").await)).await
+    });
+    check_error(UpstreamError::HttpResponseHeaderSectionSize, CALL, async || {
+        let many: String = (0..=100).map(|at| format!("x-{at}: v\r\n")).collect();
+        let head = format!("HTTP/1.1 200 OK\r\n{many}\r\n");
+        listen(move |_, mut stream| {
+            let head = head.clone();
+            async move { drop(answer(&mut stream, &head).await) }
+        })
+        .await
     });
     let impatient = UpstreamCall { timeout_ms: Some(50), ..CALL };
     check_error(UpstreamError::HttpResponseTimeout, impatient, async || {

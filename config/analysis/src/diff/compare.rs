@@ -231,6 +231,15 @@ impl Pair<'_> {
                 self.change("body-limit", shown(old.content_bytes_max), shown(new.content_bytes_max), effect, reason);
             all.push(if effect == Effect::Compatible { change.loosening() } else { change });
         }
+        if old.matrix_parameters != new.matrix_parameters {
+            let (from, to) = (old.matrix_parameters.to_string(), new.matrix_parameters.to_string());
+            all.push(if new.matrix_parameters {
+                self.change("matrix-parameters", from, to, Effect::Compatible, "paths with `;` are accepted")
+                    .loosening()
+            } else {
+                self.change("matrix-parameters", from, to, Effect::Breaking, "paths with `;` are refused")
+            });
+        }
         if old.internal != new.internal {
             let (from, to) = (old.internal.to_string(), new.internal.to_string());
             all.push(if new.internal {

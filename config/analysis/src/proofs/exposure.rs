@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tollgate_config::{Code, CompiledRoute, Diagnostic, Report, Witness};
 use tollgate_core::route::{CanonicalPath, Predicate, Segment};
+use tollgate_core::settings::RouteSettings;
 
 use super::routes::Analysis;
 use super::segment::{path_of, shared_path};
@@ -42,14 +43,11 @@ fn servers<'w>(analysis: &Analysis<'w>) -> BTreeMap<String, Server<'w>> {
         let mut segments = literals(prefix);
         let prefix = segments.len();
         segments.extend(route.settings.path.segments().iter().skip(route.settings.strip_segments).cloned());
-        // If only an empty path, or a slash after the upstream's path, remains, it is not sent.
-        if segments.len() > 1
-            && segments.len() == prefix + 1
-            && segments.last() == Some(&Segment::Literal(String::new()))
-        {
+        // Of the path `/` nothing remains: the upstream's path is sent as it is written.
+        if segments.len() == prefix + 1 && is_root(&route.settings) {
             segments.pop();
         }
-        if segments.is_empty() {
+        if segments.len() == prefix && !upstream.url.slash().is_empty() {
             segments.push(Segment::Literal(String::new()));
         }
         let reach = Reach { place, route, prefix, segments };
@@ -57,6 +55,11 @@ fn servers<'w>(analysis: &Analysis<'w>) -> BTreeMap<String, Server<'w>> {
         if route.settings.internal { server.internal.push(reach) } else { server.public.push(reach) }
     }
     all
+}
+
+/// Whether the route matches only the path `/`, and forwards it unchanged.
+fn is_root(settings: &RouteSettings) -> bool {
+    settings.strip_segments == 0 && matches!(settings.path.segments(), [Segment::Literal(text)] if text.is_empty())
 }
 
 fn literals(path: &str) -> Vec<Segment> {

@@ -37,7 +37,7 @@ pub(crate) fn path_of(texts: &[String]) -> Option<String> {
         // Characters with a meaning in paths or escapes are escaped; the parser handles the others.
         for byte in text.bytes() {
             match byte {
-                b'/' | b'%' | b'?' | b'#' | b'\\' => raw.push_str(&format!("%{byte:02X}")),
+                b'/' | b'%' | b'?' | b'#' | b'\\' | b';' => raw.push_str(&format!("%{byte:02X}")),
                 b'!'..=b'~' => raw.push(char::from(byte)),
                 _ => raw.push_str(&format!("%{byte:02X}")),
             }

@@ -37,6 +37,7 @@ fn whole(drawn: &[Drawn]) -> Whole {
             cache: None,
             upstream: 0,
             strip_segments: 0,
+            matrix_parameters: false,
             content_bytes_max: 0,
             timeout_ms: None,
         };

@@ -107,6 +107,13 @@ pub(crate) static ROUTE: Object = Object {
             Shape::Boolean,
         )
         .absent("the API's"),
+        Key::optional(
+            "matrix-parameters",
+            "Whether a segment of a request's path may have matrix parameters, as in `/pets/7;v=1`. Without it, a path with `;` \
+             is refused.",
+            Shape::Boolean,
+        )
+        .default("false"),
     ],
     shared: &[LEVEL],
     examples: &["{\"path\": \"/pets/{id}\", \"methods\": [\"GET\"], \"id\": \"getPet\"}"],
@@ -150,6 +157,13 @@ const OPERATION_KEYS: &[Key] = &[
         Shape::Boolean,
     )
     .absent("the API's"),
+    Key::optional(
+        "matrix-parameters",
+        "Whether a segment of a request's path may have matrix parameters, as in `/pets/7;v=1`. Without it, a path with `;` \
+         is refused.",
+        Shape::Boolean,
+    )
+    .default("false"),
     Key::optional("hidden", "Whether the operation is not routed.", Shape::Boolean).default("false"),
 ];
 

@@ -121,7 +121,9 @@ impl ResponseCache for NativeResponseCache {
                 None => return Ok(()),
             },
         };
-        self.insert(key, meta.clone(), content, SystemClock::now());
+        if meta.is_length_of_content(content.len() as u64) {
+            self.insert(key, meta.clone(), content, SystemClock::now());
+        }
         Ok(())
     }
 
@@ -135,7 +137,7 @@ impl ResponseCache for NativeResponseCache {
 
 impl Shard {
     fn insert(&mut self, key: &CacheKey, meta: StoredMeta, content: Bytes, now: Timestamp) {
-        if self.entries.get(key).is_some_and(|entry| !meta.may_replace(&entry.meta, now)) {
+        if !meta.may_replace(self.entries.get(key).map(|entry| &entry.meta), now) {
             return;
         }
         self.remove(key);
@@ -300,7 +302,9 @@ mod tests {
         drop(client);
         cache.store(&key(1), &meta(), Some(copy)).await.unwrap();
         assert!(!holds(&cache, 1).await);
-        cache.store(&key(2), &meta(), None).await.unwrap();
+        let now = SystemClock::now();
+        let meta = StoredMeta { stored_at: now, requested_at: now, ..meta() };
+        cache.store(&key(2), &meta, None).await.unwrap();
         assert!(holds(&cache, 2).await);
     }
 }

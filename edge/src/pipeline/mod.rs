@@ -75,6 +75,7 @@ pub async fn serve<H: Host>(
     client: Client,
 ) -> Served<H::Content, impl Future<Output = ExchangeRecord> + use<H> + 'static> {
     let mut journal = Journal::begin(host, request.method(), request.headers());
+    isolate.observe(journal.started, journal.begun);
     let outcome = phases(isolate, host, request, client, &mut journal).await;
     let (reply, pending) = respond::respond(host, outcome, &mut journal);
     Served { reply, after: after::after(Rc::clone(isolate), host.clone(), journal, pending) }

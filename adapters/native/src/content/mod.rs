@@ -242,6 +242,10 @@ impl Content for NativeContent {
         self.source.is_end_stream()
     }
 
+    fn length(&self) -> Option<u64> {
+        self.size_hint().exact()
+    }
+
     fn limited(self, max_bytes: u64) -> Self {
         if self.limit.is_some() {
             return self.nested().limited(max_bytes);

@@ -12,6 +12,7 @@ mod reply;
 mod upstream;
 
 pub use edits::{Edit, Edits, Fields};
+pub(crate) use error::CLIENT_GONE;
 pub use error::UpstreamError;
 pub use fields::{
     ForwardedFor, PSEUDONYM, filter_trailers, is_end_to_end, overrides_method, reads_as, request_edits, response_edits,

@@ -11,6 +11,16 @@ pub(crate) struct Row {
     pub(crate) tollgate: String,
     pub(crate) other: String,
     pub(crate) ratio: String,
+    /// The CPU time per request of the reference divided by Tollgate's: what the ratio of requests a second would be
+    /// if nothing else ran on the machine.
+    pub(crate) cpu_ratio: String,
+}
+
+impl Row {
+    /// A row without CPU times.
+    pub(crate) fn plain(what: impl Into<String>, tollgate: String, other: String, ratio: String) -> Self {
+        Self { what: what.into(), tollgate, other, ratio, cpu_ratio: String::new() }
+    }
 }
 
 /// How often each of two programs is measured, and for how long.
@@ -27,23 +37,33 @@ pub(crate) fn compare(what: &str, tollgate: &Load, other: &Load) -> Result<Row, 
         pairs.push((run(tollgate, ROUND)?, run(other, ROUND)?));
     }
     let mut ratios: Vec<f64> = pairs.iter().map(|(a, b)| a.per_second / b.per_second).collect();
-    ratios.sort_by(f64::total_cmp);
-    let (low, median, high) = (ratios[0], ratios[ROUNDS / 2], ratios[ROUNDS - 1]);
+    let mut cpu: Vec<f64> = pairs.iter().filter_map(|(a, b)| Some(b.cpu_us? / a.cpu_us?)).collect();
     Ok(Row {
         what: what.to_owned(),
         tollgate: summary(pairs.iter().map(|(a, _)| a)),
         other: summary(pairs.iter().map(|(_, b)| b)),
-        ratio: format!("{median:.2} ({low:.2} to {high:.2})"),
+        ratio: spread(&mut ratios),
+        cpu_ratio: spread(&mut cpu),
     })
+}
+
+/// The median with the lowest and the highest value; nothing where the platform does not tell CPU times.
+fn spread(ratios: &mut [f64]) -> String {
+    ratios.sort_by(f64::total_cmp);
+    match (ratios.first(), ratios.get(ratios.len() / 2), ratios.last()) {
+        (Some(low), Some(median), Some(high)) => format!("{median:.2} ({low:.2} to {high:.2})"),
+        _ => String::new(),
+    }
 }
 
 /// Prints the rows in columns.
 pub(crate) fn print(rows: &[Row]) {
-    let head = ["measured", "tollgate", "reference", "ratio"].map(str::to_owned);
+    let head = ["measured", "tollgate", "reference", "ratio", "CPU ratio"].map(str::to_owned);
     let mut table = vec![head];
-    table.extend(rows.iter().map(|r| [r.what.clone(), r.tollgate.clone(), r.other.clone(), r.ratio.clone()]));
+    let cells = |r: &Row| [&r.what, &r.tollgate, &r.other, &r.ratio, &r.cpu_ratio].map(String::clone);
+    table.extend(rows.iter().map(cells));
     let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..4).map(width).collect();
+    let widths: Vec<usize> = (0..5).map(width).collect();
     for row in &table {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         println!("{}", cells.join("  ").trim_end());
@@ -54,5 +74,6 @@ fn summary<'a>(samples: impl Iterator<Item = &'a Sample>) -> String {
     let mut all: Vec<&Sample> = samples.collect();
     all.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
     let middle = all[all.len() / 2];
-    format!("{:.0}/s, p50 {:.2} ms, p99 {:.2} ms", middle.per_second, middle.p50_ms, middle.p99_ms)
+    let cpu = middle.cpu_us.map_or_else(String::new, |us| format!(", {us:.0} µs CPU"));
+    format!("{:.0}/s, p50 {:.2} ms, p99 {:.2} ms{cpu}", middle.per_second, middle.p50_ms, middle.p99_ms)
 }

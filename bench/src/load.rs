@@ -6,10 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::cpu::cpu_time;
+
 /// The requests to send, and their destination.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
+    /// The process that answers, whose CPU time is measured together with that of its descendants.
+    pub(crate) process: u32,
     /// The hosts, requested round-robin; the address if there are none.
     pub(crate) hosts: Vec<String>,
     pub(crate) path: String,
@@ -22,6 +26,8 @@ pub(crate) struct Sample {
     pub(crate) per_second: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+    /// CPU time of the answering processes per request, where the platform tells it.
+    pub(crate) cpu_us: Option<f64>,
 }
 
 /// Concurrent connections: enough to keep one core of the gateway busy.
@@ -30,6 +36,7 @@ const CONNECTIONS: usize = 32;
 /// Sends requests for a time; any answer other than 200 is an error, because it would distort the result.
 pub(crate) fn run(load: &Load, time: Duration) -> Result<Sample, String> {
     let over = AtomicBool::new(false);
+    let cpu_before = cpu_time(load.process);
     let begun = Instant::now();
     let taken: Vec<Result<Vec<Duration>, String>> = thread::scope(|scope| {
         let threads: Vec<_> = (0..CONNECTIONS)
@@ -45,12 +52,14 @@ pub(crate) fn run(load: &Load, time: Duration) -> Result<Sample, String> {
         threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a connection panicked".into()))).collect()
     });
     let seconds = begun.elapsed().as_secs_f64();
+    let cpu = cpu_time(load.process).zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
     let mut times: Vec<Duration> = taken.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).map_or(0.0, |t| t.as_secs_f64() * 1000.0);
     #[expect(clippy::cast_precision_loss, reason = "a count of requests is far below 2^52")]
-    let per_second = times.len() as f64 / seconds;
-    Ok(Sample { per_second, p50_ms: at(50), p99_ms: at(99) })
+    let requests = times.len() as f64;
+    let cpu_us = cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / requests);
+    Ok(Sample { per_second: requests / seconds, p50_ms: at(50), p99_ms: at(99), cpu_us })
 }
 
 /// One request on a separate connection; returns the time until the first byte of the answer.

@@ -75,12 +75,8 @@ fn row(where_: &str, pair: &Pair, one: &[f64], other: &[f64]) -> Row {
     let mut ratios: Vec<f64> = one.iter().zip(other).skip(ROUNDS / 5).map(|(one, other)| one / other).collect();
     let ratio = median(&mut ratios);
     let time = |times: &[f64]| format!("{:.3} ms", median(&mut times[ROUNDS / 5..].to_vec()));
-    Row {
-        what: format!("loading, {where_}: {}", pair.what),
-        tollgate: time(one),
-        other: time(other),
-        ratio: format!("{ratio:.2} (more is slower)"),
-    }
+    let what = format!("loading, {where_}: {}", pair.what);
+    Row::plain(what, time(one), time(other), format!("{ratio:.2} (more is slower)"))
 }
 
 fn median(numbers: &mut [f64]) -> f64 {

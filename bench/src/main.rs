@@ -6,6 +6,7 @@
 //! benchmark.
 
 mod compare;
+mod cpu;
 mod load;
 mod loading;
 mod native;

@@ -13,16 +13,18 @@ use crate::server::{Program, free_port, upstream, wait_for};
 pub(crate) fn measure() -> Result<Vec<Row>, String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let upstream = upstream()?;
-    let (nginx, _nginx) = start_nginx(folder.path(), upstream)?;
+    let (nginx, nginx_process) = start_nginx(folder.path(), upstream)?;
     let files = [
         ("tollgate.yaml".to_owned(), project::tollgate_yaml(upstream)),
         ("dev/fixtures.yaml".to_owned(), project::fixtures_yaml()),
     ];
-    let (tollgate, _tollgate) = start_tollgate(folder.path(), &files)?;
-    let load = |address, path: &str, fields| Load { address, hosts: vec![], path: path.to_owned(), fields };
-    let passed = load(nginx, "/keyed", vec![]);
-    let forward = load(tollgate, "/public", vec![]);
-    let keyed = load(tollgate, "/keyed", vec![("x-api-key".to_owned(), project::key())]);
+    let (tollgate, tollgate_process) = start_tollgate(folder.path(), &files)?;
+    let (theirs, ours) = (nginx_process.0.id(), tollgate_process.0.id());
+    let load =
+        |address, process, path: &str, fields| Load { address, process, hosts: vec![], path: path.to_owned(), fields };
+    let passed = load(nginx, theirs, "/keyed", vec![]);
+    let forward = load(tollgate, ours, "/public", vec![]);
+    let keyed = load(tollgate, ours, "/keyed", vec![("x-api-key".to_owned(), project::key())]);
     Ok(vec![
         compare("native: forward, against nginx proxy_pass", &forward, &passed)?,
         compare("native: key + limit + forward, against the same", &keyed, &passed)?,
@@ -60,7 +62,11 @@ pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
         let api = |(n, host): (usize, &String)| (format!("apis/h{n}/api.yaml"), project::api_yaml(host, ROUTES));
         files.extend(hosts.iter().enumerate().map(api));
         let (address, program) = start_tollgate(&folder.path().join(name), &files)?;
-        Ok::<_, String>((Load { address, hosts, path: format!("/r{}/7", ROUTES - 1), fields: vec![] }, program))
+        let process = program.0.id();
+        Ok::<_, String>((
+            Load { address, process, hosts, path: format!("/r{}/7", ROUTES - 1), fields: vec![] },
+            program,
+        ))
     };
     let ((many, _many), (one, _one)) = (load("many", HOSTS)?, load("one", 1)?);
     let what = "hosts: warm requests, 100 routes on each of 1,000 hosts, against 1 host";

@@ -30,12 +30,9 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
     for routes in ROUTES {
         output(Command::new(&program).arg("pack").arg(file(routes)).arg(routes.to_string()))?;
         let cost = cost(&program, "serve", &file(routes))?;
-        rows.push(Row {
-            what: format!("serving: key + limit + forward, {routes} routes, against making the messages"),
-            tollgate: describe(cost),
-            other: describe(bare),
-            ratio: format!("{:.1}", cost.instructions as f64 / bare.instructions.max(1) as f64),
-        });
+        let what = format!("serving: key + limit + forward, {routes} routes, against making the messages");
+        let ratio = cost.instructions as f64 / bare.instructions.max(1) as f64;
+        rows.push(Row::plain(what, describe(cost), describe(bare), format!("{ratio:.1}")));
     }
     Ok(rows)
 }

@@ -26,12 +26,10 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
 fn size_of(path: &std::path::Path) -> Result<Row, String> {
     let bytes = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let compressed = gzip(&bytes)?;
-    Ok(Row {
-        what: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        tollgate: format!("{} KiB, {} KiB gzip", bytes.len() / 1024, compressed / 1024),
-        other: format!("{} KiB gzip on the free plan", FREE_PLAN_BYTES / 1024),
-        ratio: format!("{}% of it", compressed * 100 / FREE_PLAN_BYTES),
-    })
+    let what = path.file_name().unwrap_or_default().to_string_lossy();
+    let size = format!("{} KiB, {} KiB gzip", bytes.len() / 1024, compressed / 1024);
+    let plan = format!("{} KiB gzip on the free plan", FREE_PLAN_BYTES / 1024);
+    Ok(Row::plain(what, size, plan, format!("{}% of it", compressed * 100 / FREE_PLAN_BYTES)))
 }
 
 fn gzip(bytes: &[u8]) -> Result<u64, String> {

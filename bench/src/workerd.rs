@@ -52,18 +52,14 @@ fn cold_start(upstream: SocketAddr) -> Result<Row, String> {
     ours.sort_by(f64::total_cmp);
     theirs.sort_by(f64::total_cmp);
     let (a, b) = (ours[COLD_STARTS / 2], theirs[COLD_STARTS / 2]);
-    Ok(Row {
-        what: "workerd: cold start to first byte".into(),
-        tollgate: format!("{a:.1} ms"),
-        other: format!("{b:.1} ms"),
-        ratio: format!("{:.2} (more is slower)", a / b),
-    })
+    let ratio = format!("{:.2} (more is slower)", a / b);
+    Ok(Row::plain("workerd: cold start to first byte", format!("{a:.1} ms"), format!("{b:.1} ms"), ratio))
 }
 
 /// A worker on a separate workerd.
 struct Worker {
     address: SocketAddr,
-    _program: Program,
+    program: Program,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
@@ -109,7 +105,7 @@ impl Worker {
         let ready = next_json(&mut output)?;
         let url = ready["ready"]["url"].as_str().ok_or_else(|| format!("workerd did not start: {ready}"))?;
         let address = url.trim_start_matches("http://").parse().map_err(|_| format!("not an address: {url}"))?;
-        Ok(Self { address, _program: program, input, output })
+        Ok(Self { address, program, input, output })
     }
 
     fn command(&mut self, command: &serde_json::Value) -> Result<(), String> {
@@ -120,7 +116,7 @@ impl Worker {
 
     fn load(&self, path: &str, fields: &[(&str, &str)]) -> Load {
         let fields = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        Load { address: self.address, hosts: vec![], path: path.to_owned(), fields }
+        Load { address: self.address, process: self.program.0.id(), hosts: vec![], path: path.to_owned(), fields }
     }
 }
 

@@ -84,8 +84,7 @@ mod tests {
         }
     }
 
-    const GOLDEN: &str = "{\"kind\":\"fetched\",\"v\":1,\"data\":{\"fetched_at\":\"2027-01-15T08:00:00.00025Z\",\
-        \"status\":200,\"fields\":[[\"etag\",\"\\\"a\\\"\"]]}}\n{\"keys\":\n[]}";
+    const GOLDEN: &str = include_str!("../tests/golden/fetched.v1.txt");
 
     #[test]
     fn the_stored_form_has_these_bytes_and_is_decoded() {

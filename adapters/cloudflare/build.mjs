@@ -7,6 +7,9 @@
 //
 // `worker-build` runs the same three steps, but downloads its tools from hosts that are not reachable in every network.
 // Here Cargo.lock and package-lock.json pin the tools. A build without changes takes about a second.
+//
+// The names of functions are a sixth of the compressed module, and are used only to print the stack of a trap. They are left
+// out unless TOLLGATE_WASM_NAMES is set to 1.
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -19,6 +22,7 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = resolve(HERE, "../..");
 const OUT = join(ROOT, "build");
 const STAMP = join(OUT, ".stamp");
+const NAMES = process.env.TOLLGATE_WASM_NAMES === "1" ? [] : ["--remove-name-section"];
 const CACHE = process.env.TOLLGATE_CACHE ?? join(homedir(), ".cache", "tollgate");
 
 async function main() {
@@ -27,12 +31,12 @@ async function main() {
     .filenames.find((name) => name.endsWith(".wasm"));
   const counter = counterModule();
   const bindgen = bindgenProgram();
-  const stamp = digest([wasm, counter, bindgen, fileURLToPath(import.meta.url), ...sources()]);
+  const stamp = digest([wasm, counter, bindgen, fileURLToPath(import.meta.url), ...sources()], NAMES);
   if (isDone(stamp)) return;
   const generated = join(dirname(wasm), "cloudflare-bindgen");
   rmSync(generated, { recursive: true, force: true });
   run(bindgen, [wasm, "--out-dir", generated, "--out-name", "tollgate", "--target", "module", "--no-typescript",
-    "--remove-producers-section", "--experimental-reset-state-function"]);
+    "--remove-producers-section", "--experimental-reset-state-function", ...NAMES]);
   usePlainImport(join(generated, "tollgate.js"));
   await bundle(esbuild, { "tollgate-wasm": join(generated, "tollgate.js"), "tollgate-counter-wasm": counter });
   writeFileSync(STAMP, stamp);
@@ -75,8 +79,8 @@ function sources() {
   return readdirSync(join(HERE, "js")).map((name) => join(HERE, "js", name)).concat(join(ROOT, "package-lock.json"));
 }
 
-function digest(files) {
-  const hash = createHash("sha256");
+function digest(files, options) {
+  const hash = createHash("sha256").update(JSON.stringify(options));
   for (const file of files) hash.update(readFileSync(file));
   return hash.digest("hex");
 }

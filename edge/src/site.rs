@@ -83,9 +83,13 @@ impl Site {
         query: Option<&str>,
     ) -> Vec<CacheKey> {
         let resource = |cache| resource_key(cache, Resource { host: name.as_str(), path: path.as_str(), query });
-        let mut resources: Vec<CacheKey> = Self::cached(sites, path).map(|(_, cache)| resource(cache)).collect();
-        resources.sort_unstable();
-        resources.dedup();
+        let mut resources = Vec::new();
+        for resource in Self::cached(sites, path).map(|(_, cache)| resource(cache)) {
+            // Few routes match one path.
+            if !resources.contains(&resource) {
+                resources.push(resource);
+            }
+        }
         resources
     }
 

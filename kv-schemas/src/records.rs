@@ -12,13 +12,35 @@ use crate::{Id, Need, Record, RecordError, encode, keys};
 ///
 /// An edge that does not support what the newest needs, or cannot read its parts yet, serves the previous one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "PointerForm", into = "PointerForm")]
 pub struct Pointer {
     /// The generation to serve.
-    #[serde(flatten)]
     pub newest: Generation,
     /// The generation to serve if the newest cannot be used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Generation>,
+}
+
+/// The stored form of a [`Pointer`]: the members of the newest generation stand at its top.
+#[derive(Serialize, Deserialize)]
+struct PointerForm {
+    #[serde(deserialize_with = "generation")]
+    generation: u64,
+    bundle: Id,
+    needs: Vec<Need>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<Generation>,
+}
+
+impl From<PointerForm> for Pointer {
+    fn from(PointerForm { generation, bundle, needs, previous }: PointerForm) -> Self {
+        Self { newest: Generation { generation, bundle, needs }, previous }
+    }
+}
+
+impl From<Pointer> for PointerForm {
+    fn from(Pointer { newest: Generation { generation, bundle, needs }, previous }: Pointer) -> Self {
+        Self { generation, bundle, needs, previous }
+    }
 }
 
 /// A bundle that was published.

@@ -31,7 +31,6 @@ mod response_cache;
 mod secrets;
 mod server;
 mod settings;
-mod stderr;
 mod store;
 mod telemetry;
 mod upstream;

@@ -32,27 +32,23 @@ where
     receiver.await.ok()
 }
 
-/// Something that happens once, and that tasks of the thread wait for.
+/// Whether the isolate is stopping.
 #[derive(Debug, Default)]
-pub(crate) struct Signal {
-    given: Cell<bool>,
+pub(crate) struct Drain {
+    started: Cell<bool>,
     changed: Notify,
 }
 
-impl Signal {
-    /// Returns when the signal is given.
-    pub(crate) async fn given(&self) {
-        while !self.given.get() {
+impl Drain {
+    /// Returns when the isolate is stopping.
+    pub(crate) async fn started(&self) {
+        while !self.started.get() {
             self.changed.notified().await;
         }
     }
 
-    pub(crate) fn is_given(&self) -> bool {
-        self.given.get()
-    }
-
-    pub(crate) fn give(&self) {
-        self.given.set(true);
+    pub(crate) fn begin(&self) {
+        self.started.set(true);
         self.changed.notify_waiters();
     }
 }

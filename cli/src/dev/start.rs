@@ -24,9 +24,9 @@ impl StopSignal {
     }
 
     /// Resolves on the first signal and reports it; a second one ends the process immediately.
-    pub(crate) async fn wait(mut self, ending: &'static str) {
+    pub(crate) async fn wait(mut self, ending: &str) {
         self.next().await;
-        terminal::note_without_waiting(ending);
+        terminal::note(ending);
         tokio::task::spawn_local(async move {
             self.next().await;
             std::process::exit(INTERRUPTED);

@@ -122,12 +122,12 @@ impl FromStr for UpstreamUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Form)?;
-        let https = match scheme.to_ascii_lowercase().as_str() {
-            "http" => false,
-            "https" => true,
-            _ => return Err(UrlError::Scheme),
-        };
+        let (scheme, rest) = text.split_once(':').ok_or(UrlError::Form)?;
+        let rest = rest.strip_prefix("//").ok_or(UrlError::Form)?;
+        let https = scheme.eq_ignore_ascii_case("https");
+        if !https && !scheme.eq_ignore_ascii_case("http") {
+            return Err(UrlError::Scheme);
+        }
         if rest.contains(['?', '#']) {
             return Err(UrlError::Query);
         }

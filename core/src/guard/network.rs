@@ -104,7 +104,11 @@ impl<C> Encode<C> for Networks {
 
 impl<'b, C> Decode<'b, C> for Networks {
     fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
-        codec::list::<C, Cidr>(decoder, context).map(Self::from)
+        let at = decoder.position();
+        let networks = codec::list::<C, Cidr>(decoder, context)?;
+        // Written in search order; sorting is not an edge's work.
+        let in_order = networks.windows(2).all(|pair| pair[0] < pair[1]);
+        if in_order { Ok(Self(networks)) } else { Err(decode::Error::message("networks in search order").at(at)) }
     }
 }
 

@@ -6,8 +6,10 @@
 //! however the templates overlap.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 use http::{HeaderMap, Method};
+use rustc_hash::FxHasher;
 
 use super::parameter::ParameterType;
 use super::path::CanonicalPath;
@@ -68,7 +70,8 @@ pub enum Matched {
 
 #[derive(Debug, Default)]
 struct Node {
-    literals: HashMap<String, Node>,
+    /// The configuration chooses the keys, so a quick hash is enough: a client cannot make keys that collide.
+    literals: HashMap<String, Node, BuildHasherDefault<FxHasher>>,
     /// Ordered by precedence, the most specific first.
     parameters: Vec<Branch>,
     rest: Option<Leaf>,
@@ -133,15 +136,11 @@ impl Router {
         for (place, router) in routers.into_iter().enumerate() {
             match router.find(request) {
                 found @ Matched::Route { .. } => return (place, found),
-                Matched::OtherMethods(methods) => allowed.extend(methods),
+                Matched::OtherMethods(methods) => methods.into_iter().for_each(|method| insert(&mut allowed, method)),
                 Matched::Nothing => {}
             }
         }
-        if allowed.is_empty() {
-            return (0, Matched::Nothing);
-        }
-        sort(&mut allowed);
-        (0, Matched::OtherMethods(allowed))
+        (0, if allowed.is_empty() { Matched::Nothing } else { Matched::OtherMethods(allowed) })
     }
 
     /// Every route that matches a request with this path and method for some query and fields, the most specific first.
@@ -153,9 +152,11 @@ impl Router {
     }
 }
 
-fn sort(methods: &mut Vec<Method>) {
-    methods.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-    methods.dedup();
+/// Adds a method to a sorted list without duplicates; lists have tens of methods at most.
+fn insert(methods: &mut Vec<Method>, method: Method) {
+    if let Err(place) = methods.binary_search_by(|known| known.as_str().cmp(method.as_str())) {
+        methods.insert(place, method);
+    }
 }
 
 impl Node {
@@ -163,7 +164,7 @@ impl Node {
         let mut node = self;
         for segment in template.segments() {
             node = match segment {
-                Segment::Literal(text) => node.literals.entry(text.clone()).or_default(),
+                Segment::Literal(text) => node.literal(text),
                 Segment::Parameter { prefix, of, suffix, .. } => {
                     node.parameter(segment.precedence(), prefix, of, suffix)
                 }
@@ -171,6 +172,14 @@ impl Node {
             };
         }
         node.leaf.get_or_insert_default()
+    }
+
+    fn literal(&mut self, text: &str) -> &mut Self {
+        // Most templates begin as another one does: the text is not copied for those.
+        if !self.literals.contains_key(text) {
+            self.literals.insert(text.to_owned(), Self::default());
+        }
+        self.literals.get_mut(text).expect("it was just inserted")
     }
 
     fn parameter(&mut self, precedence: Precedence, prefix: &str, of: &ParameterType, suffix: &str) -> &mut Self {
@@ -258,6 +267,7 @@ impl Choice {
 struct Walk<'a> {
     request: &'a RequestHead<'a>,
     captures: Captures,
+    /// The methods of the routes that match the path, sorted.
     allowed: Vec<Method>,
 }
 
@@ -288,7 +298,8 @@ impl Walk<'_> {
         let found = leaf.find(self.request);
         if found.is_none() {
             let takes = |(_, choice): &&(Method, Choice)| choice.find(self.request).is_some();
-            self.allowed.extend(leaf.by_method.iter().filter(takes).map(|(m, _)| m.clone()));
+            let methods = leaf.by_method.iter().filter(takes).map(|(method, _)| method.clone());
+            methods.for_each(|method| insert(&mut self.allowed, method));
         }
         found
     }
@@ -296,10 +307,9 @@ impl Walk<'_> {
     /// The methods seen, with those that the gateway adds: `HEAD` for `GET`, and `OPTIONS`, which it answers itself.
     fn allow(mut self) -> Vec<Method> {
         if self.allowed.contains(&Method::GET) {
-            self.allowed.push(Method::HEAD);
+            insert(&mut self.allowed, Method::HEAD);
         }
-        self.allowed.push(Method::OPTIONS);
-        sort(&mut self.allowed);
+        insert(&mut self.allowed, Method::OPTIONS);
         self.allowed
     }
 }

@@ -3,8 +3,6 @@
 
 mod admin;
 mod connections;
-mod early;
 mod end;
 mod exchanges;
-mod resources;
 mod running;

@@ -18,7 +18,6 @@ mod redaction;
 mod route_table;
 mod target;
 mod terminal;
-mod write;
 
 use std::process::ExitCode;
 

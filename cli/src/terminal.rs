@@ -85,6 +85,20 @@ pub(crate) fn note(text: &str) {
     }
 }
 
+/// The same for a process that must go on even if nobody reads its standard error.
+pub(crate) fn note_without_waiting(text: &'static str) {
+    let (written, waiting) = mpsc::channel::<()>();
+    let writer = std::thread::spawn(move || {
+        note(text);
+        drop(written);
+    });
+    drop(writer);
+    let _ = waiting.recv_timeout(NOTE_PATIENCE);
+}
+
+/// The time in which a line is written if somebody reads.
+const NOTE_PATIENCE: Duration = Duration::from_millis(100);
+
 /// Whether `--quiet` is given.
 pub(crate) fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)

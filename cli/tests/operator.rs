@@ -2,6 +2,13 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+
+use tollgate_kv_schemas::{Purges, decode};
+use tollgate_native::RecordStore;
+
 use support::{Project, Ran, Running, quickstart, run, tollgate};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -107,4 +114,38 @@ fn a_token_that_is_given_with_its_name_is_not_sent() {
     let ran = ended(asked);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.err.contains("TOLLGATE_OPERATOR_TOKEN holds a name and a token"), "{ran:?}");
+}
+
+#[test]
+fn purges_that_two_processes_acknowledge_are_all_recorded() {
+    const PURGES: usize = 40;
+    let (_project, store) = published();
+    let servers = [0, 1].map(|_| {
+        let mut serving = serve(&store, &["--operator-path", "/.tollgate"]);
+        serving.env("TOLLGATE_OPERATOR_PURGE", TOKEN);
+        Running::start(serving)
+    });
+    let addresses = servers.each_ref().map(|serving| serving.word_after("listening on "));
+    let purge = |address: &str, n: usize| {
+        let content = format!("{{\"key\":\"{n:064x}\"}}");
+        let length = content.len();
+        let head = format!(
+            "POST /.tollgate/v1/purges HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {TOKEN}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{content}"
+        );
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.write_all(head.as_bytes()).expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    };
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let address = addresses[worker % 2].trim_start_matches("http://");
+            scope.spawn(move || (0..PURGES / 4).for_each(|n| purge(address, worker * 100 + n)));
+        }
+    });
+    let record = RecordStore::open(Path::new(&store)).expect("the store").read("quickstart:purges").expect("a read");
+    let kept: Purges = decode(&record.expect("a record")).expect("purges");
+    assert_eq!(kept.as_slice().len(), PURGES);
 }

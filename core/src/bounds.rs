@@ -58,6 +58,18 @@ pub const CREDENTIAL_ABSENT_MS: u64 = 5_000;
 /// milliseconds, and with a smeared leap second by one second. Entries dated further in the future are not trusted.
 pub const CLOCK_SKEW_MS: u64 = 10_000;
 
+/// How far a wall clock may be set back without a purge or a change losing its effect: more than a clock that was set to
+/// another time zone by mistake.
+pub const CLOCK_SET_BACK_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
+/// How long after its request a response may be stored: ten times the default timeout. A change of its resource is
+/// remembered for longer, so that a response from before the change cannot be stored after it.
+pub const STORED_WITHIN_MS: u64 = 10 * TIMEOUT_MS_DEFAULT;
+
+/// Bytes of the fields of a stored response: on Cloudflare they are one field of an entry, and an entry has 16 KiB of
+/// fields.
+pub const STORED_FIELDS_BYTES_MAX: usize = 12 * 1024;
+
 /// Fetched answers cached per isolate: more than the services of a configuration and the tokens introspected within a
 /// minute.
 pub const FETCHED_ENTRIES_MAX: usize = 1_000;

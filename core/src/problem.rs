@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::event::{Reason, Verdict};
+use crate::forward::CLIENT_GONE;
 use crate::policy_name::PolicyName;
 
 /// The kinds of problem. Each has a stable type URI, one status and one title; docs/problems.md lists them.
@@ -59,6 +60,10 @@ pub enum ProblemKind {
     UpstreamFailed,
     /// The upstream took too long.
     UpstreamTimeout,
+    /// The client disconnected before the response; it is in the log only.
+    ClientGone,
+    /// The gateway handles as many requests as it may.
+    Overloaded,
     /// No bundle was published to this gateway yet.
     NoConfiguration,
     /// A store that a decision depends on is unavailable.
@@ -77,7 +82,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for docs and tests.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::BadRequest,
         Self::BadPath,
         Self::TargetTooLong,
@@ -102,6 +107,8 @@ impl ProblemKind {
         Self::NotStored,
         Self::UpstreamFailed,
         Self::UpstreamTimeout,
+        Self::ClientGone,
+        Self::Overloaded,
         Self::NoConfiguration,
         Self::StoreUnavailable,
         Self::CounterContended,
@@ -174,6 +181,8 @@ impl ProblemKind {
             Self::UpstreamTimeout => {
                 ("upstream-timeout", S::GATEWAY_TIMEOUT, "The service behind the gateway took too long")
             }
+            Self::ClientGone => ("client-gone", CLIENT_GONE, "The client disconnected before the response"),
+            Self::Overloaded => ("overloaded", S::SERVICE_UNAVAILABLE, "The gateway handles too many requests"),
             Self::NoConfiguration => ("no-configuration", S::SERVICE_UNAVAILABLE, "The gateway has no configuration"),
             Self::StoreUnavailable => {
                 ("store-unavailable", S::SERVICE_UNAVAILABLE, "The gateway cannot decide right now")

@@ -24,5 +24,5 @@ mod timeout;
 pub use isolate::fetched;
 pub use isolate::{Freshness, Isolate, IsolateSettings, OperatorSettings};
 pub use loading::{BundleRecords, LoadedPart};
-pub use pipeline::{Client, Served, failed, serve, unreadable};
+pub use pipeline::{Client, Served, failed, overloaded, serve, unreadable};
 pub use ports::Host;

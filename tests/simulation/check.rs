@@ -25,8 +25,18 @@ pub(crate) fn response(asked: &str, response: &Response<Content>, is_head: bool)
         let path = asked.split_once(' ').map_or("", |(_, target)| target);
         let path = path.split('?').next().unwrap_or_default().replace("/%6c", "/l");
         let text = String::from_utf8_lossy(content);
-        assert!(text.starts_with(&format!("{path} answered 200")), "{asked} got another's content: {text}");
+        assert!(text.starts_with(&format!("{path} answered 200 v")), "{asked} got another's content: {text}");
     }
+}
+
+/// The version in the content of an answer.
+pub(crate) fn version(response: &Response<Content>) -> Option<u64> {
+    crate::clients::version_of(&String::from_utf8_lossy(response.body().bytes()))
+}
+
+/// Whether it is answered from the cache.
+pub(crate) fn is_hit(response: &Response<Content>) -> bool {
+    field(response, "cache-status").is_some_and(|status| status.starts_with("tollgate; hit"))
 }
 
 fn problem(asked: &str, response: &Response<Content>, status: u16, id: &str, is_head: bool) {

@@ -1,5 +1,9 @@
 //! The requests of clients, valid and invalid, and the answers of upstreams.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use bytes::Bytes;
 use http::{Request, Response};
 use tollgate_core::authn::ApiKey;
@@ -27,7 +31,7 @@ pub(crate) fn project(version: u64) -> String {
            wide: {{kind: rate-limit, rate: 1000/s, by: address}}\n\
          apis:\n  sim:\n    upstream: up\n    routes:\n      \
            - {{path: \"/open/{{*rest}}\", limit: wide}}\n      \
-           - {{path: \"/cached/{{id}}\", methods: [GET], cache: {{}}}}\n      \
+           - {{path: \"/cached/{{id}}\", methods: [GET, POST], cache: {{}}}}\n      \
            - {{path: /keyed, authn: keys, body-limit: 1KiB}}\n      \
            - {{path: /limited, authn: keys, limit: day}}\n      \
            - {{path: /both, authn: keys, limit: [wide, day], cache: {{ttl: 1m, with-credentials: shared}}}}\n      \
@@ -105,11 +109,25 @@ fn with_key_in_query(path: &str, dice: &Dice) -> String {
     format!("{path}?key={}", key(dice.one_of(&CONSUMERS)))
 }
 
+/// What the upstream keeps: the version of each resource, which a successful POST increments.
+pub(crate) type Versions = Rc<RefCell<BTreeMap<String, u64>>>;
+
+/// A resource: the client's host without its port, and the path.
+pub(crate) fn resource(host: &str, path: &str) -> String {
+    format!("{}{path}", host.split(':').next().unwrap_or_default())
+}
+
+/// The version that content has.
+pub(crate) fn version_of(content: &str) -> Option<u64> {
+    content.rsplit_once(" v")?.1.parse().ok()
+}
+
 /// The upstream's answer to a request, and its delay. Correct content begins with the requested path.
 pub(crate) fn answer(
     request: &Request<Content>,
     dice: &Dice,
     trouble: bool,
+    versions: &Versions,
 ) -> (u64, Result<Response<Content>, UpstreamError>) {
     let delay_ms = if trouble && dice.percent(5) { 5_000 } else { dice.below(60) };
     if trouble && dice.percent(8) {
@@ -123,9 +141,16 @@ pub(crate) fn answer(
         return (delay_ms, Err(error));
     }
     let path = request.uri().path();
-    let matched = request.headers().get("if-none-match").is_some_and(|tag| tag == "\"v1\"");
-    let status = if matched { 304 } else { dice.one_of(&[200, 200, 200, 200, 404, 500]) };
-    let text = format!("{path} answered {status}");
+    let host = request.headers().get("x-forwarded-host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let status = dice.one_of(&[200, 200, 200, 200, 404, 500]);
+    let mut versions = versions.borrow_mut();
+    let version = versions.entry(resource(host, path)).or_insert(1);
+    *version += u64::from(request.method() == "POST" && status == 200);
+    let tag = format!("\"v{version}\"");
+    let matched =
+        request.method() != "POST" && request.headers().get("if-none-match").is_some_and(|held| *held == *tag);
+    let status = if matched { 304 } else { status };
+    let text = format!("{path} answered {status} v{version}");
     let bodiless = matched || request.method() == "HEAD";
     let content = match () {
         () if bodiless => Content::empty(),
@@ -136,7 +161,7 @@ pub(crate) fn answer(
     let response = Response::builder()
         .status(status)
         .header("cache-control", control)
-        .header("etag", "\"v1\"")
+        .header("etag", tag)
         .header("connection", "x-hop")
         .header("x-hop", "1")
         .body(content)

@@ -49,6 +49,8 @@ struct Simulation {
     ended: RefCell<BTreeSet<String>>,
     /// How often each consumer's request passed the closed limit and was forwarded.
     forwarded: RefCell<BTreeMap<String, u64>>,
+    /// The version that a change left, by isolate and resource: an isolate never answers with an older one from its cache.
+    changed: RefCell<BTreeMap<(usize, String), u64>>,
 }
 
 /// Runs a seed to its end; panics if an invariant is violated.
@@ -99,10 +101,23 @@ async fn exchange(simulation: Rc<Simulation>, number: u64) {
     let is_head = request.method() == "HEAD";
     let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     let client = Client { address: Some(address), https: dice.percent(50), inside: false };
-    let isolate = dice.one_of(&simulation.isolates);
-    let served = serve(&isolate, &simulation.host, request, client).await;
+    let isolate = usize::from(dice.percent(50));
+    let host = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let resource = (isolate, clients::resource(host, request.uri().path()));
+    let (is_change, before) = (request.method() == "POST", simulation.changed.borrow().get(&resource).copied());
+    let served = serve(&simulation.isolates[isolate], &simulation.host, request, client).await;
     let response = served.reply.into_response();
     check::response(&asked, &response, is_head);
+    let version = check::version(&response);
+    if let Some(version) = version.filter(|_| is_change && response.status() == 200) {
+        let mut changed = simulation.changed.borrow_mut();
+        let known = changed.entry(resource).or_default();
+        *known = version.max(*known);
+    } else if let (Some(version), Some(before)) = (version, before)
+        && check::is_hit(&response)
+    {
+        assert!(version >= before, "{asked}: version {version} from the cache after a change to {before}");
+    }
     let record = served.after.await;
     check::record(&asked, &record, &response);
     let limited = record.route().is_some_and(|route| ["/limited", "/both"].contains(&route.template.as_str()));
@@ -116,8 +131,8 @@ async fn exchange(simulation: Rc<Simulation>, number: u64) {
 impl Simulation {
     fn new(seed: u64, weather: Weather) -> Self {
         let dice = Dice::new(seed);
-        let (upstream_dice, trouble) = (dice.clone(), weather.trouble);
-        let script = move |request: &http::Request<_>| clients::answer(request, &upstream_dice, trouble);
+        let (upstream_dice, trouble, versions) = (dice.clone(), weather.trouble, clients::Versions::default());
+        let script = move |request: &http::Request<_>| clients::answer(request, &upstream_dice, trouble, &versions);
         let inner = MemoryHost::new(VirtualClock::at(START), seed, script);
         inner.secrets.put("TOKEN", "s3cret");
         inner.counters.apart.set(dice.percent(50));
@@ -131,6 +146,7 @@ impl Simulation {
             host,
             ended: RefCell::default(),
             forwarded: RefCell::default(),
+            changed: RefCell::default(),
         }
     }
 

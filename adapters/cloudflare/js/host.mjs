@@ -107,10 +107,14 @@ export function send(received, head, body, timeoutMs) {
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
   const overflow = overflows.get(body ?? received);
   const signal = overflow && timeout ? AbortSignal.any([overflow.signal, timeout]) : (overflow?.signal ?? timeout);
-  const init = { method, redirect: "manual", encodeResponseBody: "manual", signal };
+  const init = { method, redirect: "manual", encodeResponseBody: "manual", signal, cf };
   const sent = received === undefined ? made(url, init, lines[2], body) : edited(url, init, received, body, lines);
   return overflow ? limitedBy(overflow, sent) : sent;
 }
+
+// The platform's own cache is never used: whether a response is stored is the gateway's decision, and "bypass" must be true.
+// `cache: "no-store"` would do the same and add `Cache-Control` and `Pragma` to the request.
+const cf = { cacheTtl: -1 };
 
 const made = (url, init, fields, body) => fetch(url, { ...init, headers: JSON.parse(fields), body });
 
@@ -206,18 +210,11 @@ const overflows = new WeakMap();
 
 export const cacheMatch = (url) => caches.default.match(url);
 
-// Stores an entry when all of its content has arrived, because an interrupted stream would be stored partially. Returns
-// whether it was stored; content of more than `max` bytes is not.
-export async function cachePut(url, meta, maxAge, copy, max) {
-  const content = copy instanceof ReadableStream ? await gathered(copy, max) : copy;
-  if (content === undefined || content?.byteLength > max) return false;
-  const headers = { "cache-control": `public, max-age=${maxAge}`, [META]: meta, "content-type": "application/octet-stream" };
-  await caches.default.put(url, new Response(content, { headers, encodeBody: "manual" }));
-  return true;
-}
-
-async function gathered(stream, max) {
-  const reader = stream.getReader();
+// All of a copy, when it has arrived: an interrupted stream would be stored partially. Undefined if it has more than `max`
+// bytes.
+export async function gatherCopy(copy, max) {
+  if (!(copy instanceof ReadableStream)) return lengthOf(copy) > max ? undefined : copy;
+  const reader = copy.getReader();
   const chunks = [];
   let bytes = 0;
   for (;;) {
@@ -227,6 +224,13 @@ async function gathered(stream, max) {
     if (bytes > max) return void reader.cancel().catch(() => {});
     chunks.push(value);
   }
+}
+
+export const lengthOf = (content) => content?.size ?? content?.byteLength ?? 0;
+
+export function cachePut(url, meta, maxAge, content) {
+  const headers = { "cache-control": `public, max-age=${maxAge}`, [META]: meta, "content-type": "application/octet-stream" };
+  return caches.default.put(url, new Response(content, { headers, encodeBody: "manual" }));
 }
 
 export const cachedMeta = (response) => response.headers.get(META) ?? undefined;
@@ -240,7 +244,7 @@ export async function fetchOwn(head, content, timeoutMs, max) {
   const [method, url, fields] = head.split("\n");
   const signal = AbortSignal.timeout(timeoutMs);
   const body = content.byteLength > 0 ? content : undefined;
-  const response = await fetch(url, { method, headers: JSON.parse(fields), body, redirect: "manual", signal });
+  const response = await fetch(url, { method, headers: JSON.parse(fields), body, redirect: "manual", signal, cf });
   const answer = response.body === null ? new Uint8Array() : await gather(response.body, max);
   if (answer instanceof Uint8Array) return [responseHead(response), answer];
   answer.cancel().catch(() => {});
@@ -253,7 +257,7 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export async function post(url, fields, content, timeoutMs) {
   const signal = AbortSignal.timeout(timeoutMs);
-  const response = await fetch(url, { method: "POST", headers: JSON.parse(fields), body: content, redirect: "manual", signal });
+  const response = await fetch(url, { method: "POST", headers: JSON.parse(fields), body: content, redirect: "manual", signal, cf });
   await response.body?.cancel();
   return response.status;
 }

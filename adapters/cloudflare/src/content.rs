@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use js_sys::Uint8Array;
+use tollgate_core::forward::has_no_content;
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ReadableStream, Request, Response, WebSocket};
@@ -75,7 +76,8 @@ impl WorkerContent {
 
     pub(crate) fn of_response(response: Response, status: StatusCode, hidden: String) -> Self {
         let socket = if status == StatusCode::SWITCHING_PROTOCOLS { platform::socket_of(&response) } else { None };
-        let body = socket.map_or(Body::Received, Body::Socket);
+        // The platform accepts no body for such a status, not even an empty one.
+        let body = if has_no_content(status) { Body::Empty } else { socket.map_or(Body::Received, Body::Socket) };
         Self { body, received: Some(ReceivedMessage { message: Message::Response(response), hidden }) }
     }
 
@@ -166,6 +168,14 @@ impl Content for WorkerContent {
         matches!(self.body, Body::Empty)
     }
 
+    fn length(&self) -> Option<u64> {
+        match &self.body {
+            Body::Empty => Some(0),
+            Body::Bytes(bytes) => Some(bytes.len() as u64),
+            Body::Received | Body::Stream(_) | Body::Socket(_) => None,
+        }
+    }
+
     fn limited(mut self, max_bytes: u64) -> Self {
         if let Some(request) = self.unreplaceable() {
             platform::limit(request, to_number(max_bytes));
@@ -226,6 +236,16 @@ impl Content for WorkerContent {
 /// The platform does not expose trailers.
 fn whole(bytes: Bytes) -> Gathered<WorkerContent> {
     Gathered::Complete(GatheredContent { bytes, trailers: None })
+}
+
+/// The count of bytes that is a number of JavaScript.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the conversion saturates at the range of u64"
+)]
+pub(crate) fn to_count(number: f64) -> u64 {
+    number as u64
 }
 
 /// JavaScript's number for a count of bytes or milliseconds; exact to 2^53.

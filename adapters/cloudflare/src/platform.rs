@@ -74,14 +74,14 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = cacheMatch)]
     pub(crate) fn cache_match(url: &str) -> Result<Promise, JsValue>;
 
+    #[wasm_bindgen(catch, js_name = gatherCopy)]
+    pub(crate) fn gather_copy(copy: &JsValue, max_bytes: f64) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(js_name = lengthOf)]
+    pub(crate) fn length_of(content: &JsValue) -> f64;
+
     #[wasm_bindgen(catch, js_name = cachePut)]
-    pub(crate) fn cache_put(
-        url: &str,
-        meta: &str,
-        max_age_secs: f64,
-        copy: JsValue,
-        max_bytes: f64,
-    ) -> Result<Promise, JsValue>;
+    pub(crate) fn cache_put(url: &str, meta: &str, max_age_secs: f64, content: JsValue) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(js_name = cachedMeta)]
     pub(crate) fn cached_meta(response: &Response) -> Option<String>;

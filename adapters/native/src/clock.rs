@@ -7,14 +7,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_edge::ports::{Clock, Entropy};
 
-use crate::local::Drain;
+use crate::local::Signal;
 
 /// The operating system's clock, and tokio's timer.
 ///
 /// When its isolate is stopping, waits end immediately, so that the collection of telemetry does not delay the stop.
 #[derive(Clone, Debug)]
 pub struct SystemClock {
-    drain: Rc<Drain>,
+    drain: Rc<Signal>,
     /// The start of the monotonic clock.
     start: Instant,
 }
@@ -26,7 +26,7 @@ impl Default for SystemClock {
 }
 
 impl SystemClock {
-    pub(crate) fn until(drain: &Rc<Drain>) -> Self {
+    pub(crate) fn until(drain: &Rc<Signal>) -> Self {
         Self { drain: Rc::clone(drain), start: Instant::now() }
     }
 
@@ -51,7 +51,7 @@ impl Clock for SystemClock {
         tokio::select! {
             biased;
             () = tokio::time::sleep(Duration::from_millis(ms)) => {}
-            () = self.drain.started() => {}
+            () = self.drain.given() => {}
         }
     }
 }

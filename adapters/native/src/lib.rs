@@ -31,6 +31,7 @@ mod response_cache;
 mod secrets;
 mod server;
 mod settings;
+mod stderr;
 mod store;
 mod telemetry;
 mod upstream;

@@ -32,23 +32,27 @@ where
     receiver.await.ok()
 }
 
-/// Whether the isolate is stopping.
+/// Something that happens once, and that tasks of the thread wait for.
 #[derive(Debug, Default)]
-pub(crate) struct Drain {
-    started: Cell<bool>,
+pub(crate) struct Signal {
+    given: Cell<bool>,
     changed: Notify,
 }
 
-impl Drain {
-    /// Returns when the isolate is stopping.
-    pub(crate) async fn started(&self) {
-        while !self.started.get() {
+impl Signal {
+    /// Returns when the signal is given.
+    pub(crate) async fn given(&self) {
+        while !self.given.get() {
             self.changed.notified().await;
         }
     }
 
-    pub(crate) fn begin(&self) {
-        self.started.set(true);
+    pub(crate) fn is_given(&self) -> bool {
+        self.given.get()
+    }
+
+    pub(crate) fn give(&self) {
+        self.given.set(true);
         self.changed.notify_waiters();
     }
 }

@@ -5,8 +5,7 @@ use std::io::Write;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 /// The thread that writes the log of one server.
@@ -14,7 +13,8 @@ use std::time::Duration;
 pub(crate) struct LogWriter {
     blocks: SyncSender<Block>,
     dropped: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
+    /// Disconnected when the thread has ended.
+    ended: Receiver<()>,
 }
 
 /// Complete lines, each with its line break.
@@ -30,21 +30,24 @@ impl LogWriter {
         let (blocks, waiting) = sync_channel(BLOCKS_MAX);
         let dropped = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&dropped);
-        let thread = std::thread::Builder::new()
-            .name("tollgate-log".into())
-            .spawn(move || write_all(&waiting, output, &counted))?;
-        Ok(Self { blocks, dropped, thread })
+        let (ends, ended) = sync_channel(0);
+        std::thread::Builder::new().name("tollgate-log".into()).spawn(move || {
+            write_all(&waiting, output, &counted);
+            drop(ends);
+        })?;
+        Ok(Self { blocks, dropped, ended })
     }
 
     pub(crate) fn handle(&self) -> LogHandle {
         LogHandle { blocks: self.blocks.clone(), dropped: Arc::clone(&self.dropped) }
     }
 
-    /// Waits until all submitted lines are written. Every [`LogHandle`] must be dropped before.
-    pub(crate) fn finish(self) {
+    /// Waits until all submitted lines are written, but no longer than this, because the reader of the log may have
+    /// stopped reading; returns whether they are. Every [`LogHandle`] must be dropped before.
+    pub(crate) fn finish(self, within: Duration) -> bool {
         drop(self.blocks);
-        // The panic of a writer was reported on standard error.
-        let _ = self.thread.join();
+        // The thread ends with the process. If its writer panics, that is reported on standard error.
+        self.ended.recv_timeout(within) == Err(RecvTimeoutError::Disconnected)
     }
 }
 
@@ -188,7 +191,7 @@ mod tests {
             },
             writer.handle(),
         );
-        writer.finish();
+        assert!(writer.finish(Duration::from_secs(10)));
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines.len(), lines[0], lines[999], lines[1000]), (1001, "line 0", "line 999", "last"));
@@ -214,6 +217,25 @@ mod tests {
         let dropped = handle.dropped();
         assert!((9..=10).contains(&dropped), "{dropped}");
         drop((release, handle));
-        writer.finish();
+        assert!(writer.finish(Duration::from_secs(10)));
+    }
+    #[test]
+    fn a_log_that_nobody_reads_delays_the_end_only_for_its_time() {
+        struct Blocked(Receiver<()>);
+        impl Write for Blocked {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                let _ = self.0.recv();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let (_release, held) = sync_channel::<()>(0);
+        let writer = LogWriter::start(Box::new(Blocked(held))).unwrap();
+        on_an_isolate(async |log| log.line("x"), writer.handle());
+        let begun = std::time::Instant::now();
+        assert!(!writer.finish(Duration::from_millis(100)));
+        assert!(begun.elapsed() < Duration::from_secs(5));
     }
 }

@@ -11,7 +11,7 @@ use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::{Content, ResponseCache, Stored, Unavailable};
 
 use crate::clock::SystemClock;
-use crate::content::{ContentCopy, NativeContent};
+use crate::content::{ContentCopy, CopyBudget, NativeContent};
 use crate::faults::{Faults, FaultyStore};
 
 /// The response cache of one server, bounded in bytes and entries; clones are the same cache.
@@ -22,6 +22,7 @@ use crate::faults::{Faults, FaultyStore};
 pub struct NativeResponseCache {
     shards: Arc<[RwLock<Shard>]>,
     hasher: RandomState,
+    copies: Arc<CopyBudget>,
     faults: Faults,
 }
 
@@ -61,6 +62,7 @@ impl NativeResponseCache {
         Self {
             shards: (0..SHARDS).map(|_| RwLock::new(shard())).collect(),
             hasher: RandomState::new(),
+            copies: Arc::new(CopyBudget::new(bytes_max + bytes_max / COPIES_SHARE)),
             faults: Faults::default(),
         }
     }
@@ -68,6 +70,12 @@ impl NativeResponseCache {
     pub(crate) fn with_faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
+    }
+
+    /// The bytes that copies may hold: stored ones, and in addition those that are being collected or were evicted
+    /// while they are sent.
+    pub(crate) fn copies(&self) -> &Arc<CopyBudget> {
+        &self.copies
     }
 
     /// Removes everything.
@@ -121,7 +129,9 @@ impl ResponseCache for NativeResponseCache {
                 None => return Ok(()),
             },
         };
-        self.insert(key, meta.clone(), content, SystemClock::now());
+        if meta.is_length_of_content(content.len() as u64) {
+            self.insert(key, meta.clone(), content, SystemClock::now());
+        }
         Ok(())
     }
 
@@ -135,7 +145,7 @@ impl ResponseCache for NativeResponseCache {
 
 impl Shard {
     fn insert(&mut self, key: &CacheKey, meta: StoredMeta, content: Bytes, now: Timestamp) {
-        if self.entries.get(key).is_some_and(|entry| !meta.may_replace(&entry.meta, now)) {
+        if !meta.may_replace(self.entries.get(key).map(|entry| &entry.meta), now) {
             return;
         }
         self.remove(key);
@@ -205,6 +215,9 @@ const ENTRIES_MAX: usize = 131_072;
 
 /// The default bound: half of the memory of a small container.
 pub(crate) const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The bytes of copies that are not stored: a quarter of the cache, by default four responses of the largest size.
+const COPIES_SHARE: usize = 4;
 
 /// The overhead of an entry, without content and fields: two keys of 64 digits, the maps' slots, the metadata.
 const ENTRY_BYTES: usize = 512;
@@ -300,7 +313,9 @@ mod tests {
         drop(client);
         cache.store(&key(1), &meta(), Some(copy)).await.unwrap();
         assert!(!holds(&cache, 1).await);
-        cache.store(&key(2), &meta(), None).await.unwrap();
+        let now = SystemClock::now();
+        let meta = StoredMeta { stored_at: now, requested_at: now, ..meta() };
+        cache.store(&key(2), &meta, None).await.unwrap();
         assert!(holds(&cache, 2).await);
     }
 }

@@ -34,8 +34,13 @@ pub struct Settings {
     pub upstream_authorities: Option<PathBuf>,
     /// Timeout for a request's head, also for the first one of a connection.
     pub head_timeout: Duration,
-    /// Maximum number of connections from clients, all isolates together.
+    /// Maximum number of connections from clients, all isolates together; each has an equal share of it, and of the next
+    /// two. If there are more, the ones that are idle longest are closed.
     pub connections_max: usize,
+    /// Maximum number of connections from one address, or from one IPv6 network of 64 bits.
+    pub connections_per_client_max: usize,
+    /// Maximum number of requests that are handled at once, until their work ends.
+    pub exchanges_max: usize,
     /// The address of the operator endpoint, and whether it is also available at the listener of clients.
     pub operator: OperatorSettings,
     /// The listener for operators.
@@ -90,6 +95,8 @@ impl Settings {
             upstream_authorities: None,
             head_timeout: HEAD_TIMEOUT,
             connections_max: CONNECTIONS_MAX,
+            connections_per_client_max: CONNECTIONS_PER_CLIENT_MAX,
+            exchanges_max: EXCHANGES_MAX,
             operator: OperatorSettings::default(),
             admin: None,
             grace: GRACE,
@@ -102,6 +109,12 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a process with the usual 65,536 file descriptors can hold, in addition to as many connections to upstreams.
 const CONNECTIONS_MAX: usize = 16_384;
+
+/// One client cannot take the connections of all others, and a load balancer in front has enough.
+const CONNECTIONS_PER_CLIENT_MAX: usize = 4_096;
+
+/// As many as there are connections; HTTP/2 connections have several each.
+const EXCHANGES_MAX: usize = 16_384;
 
 /// The default grace period of Kubernetes pods.
 const GRACE: Duration = Duration::from_secs(30);

@@ -95,6 +95,14 @@ impl Content for SpinContent {
         matches!(self.source, Source::Nothing)
     }
 
+    fn length(&self) -> Option<u64> {
+        match &self.source {
+            Source::Nothing => Some(0),
+            Source::Bytes(bytes) => Some(bytes.len() as u64),
+            Source::Raw(_) | Source::Steps(_) => None,
+        }
+    }
+
     fn limited(self, max_bytes: u64) -> Self {
         match self.source {
             Source::Nothing => self,

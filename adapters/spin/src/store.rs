@@ -120,12 +120,12 @@ impl ResponseCache for SpinResponseCache {
                 None => return Ok(()),
             },
         };
-        if let Some(stored) = self.get(key).await?
-            && !meta.may_replace(&stored.meta, SpinClock.now())
-        {
-            return Ok(());
+        let stored = self.get(key).await?;
+        let may_replace = meta.may_replace(stored.as_ref().map(|stored| &stored.meta), SpinClock.now());
+        if may_replace && meta.is_length_of_content(content.len() as u64) {
+            self.set(key, meta, &content).await?;
         }
-        self.set(key, meta, &content).await
+        Ok(())
     }
 
     async fn touch(&self, key: &CacheKey, confirmed: &StoredMeta, renewed: &StoredMeta) -> Result<(), Unavailable> {

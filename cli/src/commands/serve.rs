@@ -77,6 +77,16 @@ pub(crate) struct ServeArgs {
     /// A PEM file of certificate authorities to trust for upstreams, in addition to the system's.
     #[arg(long, value_name = "FILE")]
     upstream_ca: Option<PathBuf>,
+    /// The maximum number of connections from clients. Beyond it, those that are idle longest are closed for new ones.
+    #[arg(long, value_name = "N", default_value = "16384")]
+    connections: NonZeroUsize,
+    /// The maximum number of connections from one address, or from one /64 network of IPv6. Raise it if a load balancer in
+    /// front keeps more.
+    #[arg(long, value_name = "N", default_value = "4096")]
+    connections_per_client: NonZeroUsize,
+    /// The maximum number of requests that are handled at once; others are answered 503.
+    #[arg(long, value_name = "N", default_value = "16384")]
+    exchanges: NonZeroUsize,
     /// Seconds that open requests may take after the host is asked to stop.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     grace: u64,
@@ -131,6 +141,9 @@ fn settings(args: ServeArgs) -> Result<Settings, Failure> {
     settings.operator = OperatorSettings { place, answers };
     settings.upstream_authorities = args.upstream_ca;
     settings.admin = admin;
+    settings.connections_max = args.connections.get();
+    settings.connections_per_client_max = args.connections_per_client.get();
+    settings.exchanges_max = args.exchanges.get();
     settings.grace = Duration::from_secs(args.grace);
     Ok(settings)
 }

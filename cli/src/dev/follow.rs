@@ -50,9 +50,7 @@ impl Follower {
     }
 
     async fn edited(&mut self) {
-        let (loaded, inputs) = Snapshot::load(&self.project, self.echo);
-        self.watch.follow(inputs);
-        match loaded {
+        match Snapshot::load(&self.project, self.echo) {
             Ok(snapshot) if snapshot.gateway != self.published.gateway => {
                 let (old, new) = (self.published.gateway.clone(), snapshot.gateway);
                 self.refuse(&format!(

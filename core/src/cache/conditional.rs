@@ -1,9 +1,10 @@
 //! Conditional requests: validating a stored response, and answering a client's own condition (RFC 9110, section 13).
 
 use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
-use super::freshness::initial_age_ms;
+use super::list::{is_unclosed, members};
+use super::values::{date, initial_age_ms, only};
 use super::{CacheSettings, NotStored, StoredMeta, storable};
 use crate::forward::{Edit, Fields, is_end_to_end};
 use crate::time::Timestamp;
@@ -13,33 +14,35 @@ use crate::time::Timestamp;
 #[must_use]
 pub fn validators(meta: &StoredMeta) -> [Edit; 2] {
     let fields = meta.header_map();
-    [(ETAG, IF_NONE_MATCH), (LAST_MODIFIED, IF_MODIFIED_SINCE)].map(|(from, to)| match fields.get(from) {
+    [(ETAG, IF_NONE_MATCH), (LAST_MODIFIED, IF_MODIFIED_SINCE)].map(|(from, to)| match only((&fields).into(), from) {
         Some(value) => Edit::Set(to, value.clone()),
         None => Edit::Remove(to),
     })
 }
 
-/// Whether a client's condition says that it already has the response with these fields: answer 304.
+/// Whether a client's condition says that it already has the response with these fields, which arrived at an instant: answer
+/// 304.
 ///
-/// `If-None-Match` is compared weakly, and if it is present, `If-Modified-Since` is ignored (section 13.2.2).
+/// `If-None-Match` is compared weakly, and if it is present, `If-Modified-Since` is ignored (section 13.2.2). Without
+/// `Last-Modified` the response is as old as its `Date`, or as its arrival (RFC 9111, section 4.3.2). A field with several
+/// lines or values where one is required is no condition that holds.
 #[must_use]
-pub fn not_modified(request: &HeaderMap, response: &HeaderMap) -> bool {
+pub fn not_modified(request: &HeaderMap, response: &HeaderMap, arrived_at: Timestamp) -> bool {
+    let response = Fields::from(response);
     if request.contains_key(IF_NONE_MATCH) {
-        let Some(current) = response.get(ETAG).map(|v| opaque_tag(v.as_bytes())) else {
-            return false;
-        };
-        return request
-            .get_all(IF_NONE_MATCH)
-            .iter()
-            .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-            .any(|tag| tag.trim_ascii() == b"*" || opaque_tag(tag.trim_ascii()) == current);
+        let current = only(response, ETAG).map(|tag| opaque_tag(tag.as_bytes()));
+        let mut lines = request.get_all(IF_NONE_MATCH).iter().map(HeaderValue::as_bytes);
+        let is_any = request.get_all(IF_NONE_MATCH).iter().count() == 1 && request[IF_NONE_MATCH] == "*";
+        let has = |line, current| !is_unclosed(line) && members(line, b',').any(|tag| opaque_tag(tag) == current);
+        return is_any || current.is_some_and(|current| lines.any(|line| has(line, current)));
     }
-    let date =
-        |fields: &HeaderMap, name: HeaderName| fields.get(name)?.to_str().ok().and_then(Timestamp::from_http_date);
-    match (date(request, IF_MODIFIED_SINCE), date(response, LAST_MODIFIED)) {
-        (Some(since), Some(modified)) => modified <= since,
-        _ => false,
-    }
+    let Some(since) = date(request.into(), IF_MODIFIED_SINCE, arrived_at) else { return false };
+    let modified = match (response.contains(LAST_MODIFIED), response.contains(DATE)) {
+        (true, _) => date(response, LAST_MODIFIED, arrived_at),
+        (false, true) => date(response, DATE, arrived_at),
+        (false, false) => Some(arrived_at),
+    };
+    modified.is_some_and(|modified| modified <= since)
 }
 
 /// What a 304 makes of the stored response that it was asked about.
@@ -87,7 +90,7 @@ pub fn confirm(
     match storable(settings, meta.status_code(), Fields::from(&fields), requested_at, now) {
         Ok(fresh) => Confirmed::Renewed(StoredMeta { content_bytes: meta.content_bytes, ..fresh }),
         Err(why) => {
-            let age_s = initial_age_ms(Fields::from(&fields), now) / 1000;
+            let age_s = initial_age_ms(Fields::from(&fields), requested_at, now) / 1000;
             Confirmed::Once { fields, age_s, why }
         }
     }
@@ -119,17 +122,33 @@ mod tests {
 
     #[track_caller]
     fn check(request: &[(&'static str, &str)], response: &[(&'static str, &str)], want: bool) {
-        assert_eq!(not_modified(&fields(request), &fields(response)), want, "{request:?} {response:?}");
+        let arrived_at = Timestamp::from_rfc3339("1994-11-06T08:49:38Z").unwrap();
+        assert_eq!(not_modified(&fields(request), &fields(response), arrived_at), want, "{request:?} {response:?}");
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_condition_holds_when_the_client_has_the_current_response() {
         check(&[("if-none-match", "\"a\", W/\"b\"")], &[("etag", "\"b\"")], true);
         check(&[("if-none-match", "*")], &[("etag", "\"b\"")], true);
+        check(&[("if-none-match", "*")], &[], true);
+        check(&[("if-none-match", "\"a\", *")], &[("etag", "\"b\"")], false);
+        check(&[("if-none-match", "*"), ("if-none-match", "\"a\"")], &[("etag", "\"b\"")], false);
+        check(&[("if-none-match", "\"a\""), ("if-none-match", "\"b\"")], &[("etag", "\"b\"")], true);
+        check(&[("if-none-match", "W/\"a,b\", \"c\"")], &[("etag", "\"a,b\"")], true);
+        check(&[("if-none-match", "\"a,\"b\"")], &[("etag", "\"b\"")], false);
+        check(&[("if-none-match", "\"a,*,b\"")], &[("etag", "\"b\"")], false);
+        check(&[("if-none-match", "\"b\"")], &[("etag", "\"b\""), ("etag", "\"c\"")], false);
         check(&[("if-none-match", "\"a\"")], &[("etag", "\"b\"")], false);
         let (old, new) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:38 GMT");
         check(&[("if-modified-since", new)], &[("last-modified", old)], true);
         check(&[("if-modified-since", old)], &[("last-modified", new)], false);
+        check(&[("if-modified-since", new)], &[("date", new)], true);
+        check(&[("if-modified-since", old)], &[("date", new)], false);
+        check(&[("if-modified-since", new)], &[("last-modified", "yesterday"), ("date", old)], false);
+        check(&[("if-modified-since", "Sunday, 06-Nov-94 08:49:38 GMT")], &[("last-modified", old)], true);
+        check(&[("if-modified-since", new), ("if-modified-since", new)], &[("last-modified", old)], false);
+        check(&[("if-modified-since", new)], &[], true);
+        check(&[("if-modified-since", old)], &[], false);
         check(
             &[("if-none-match", "\"a\""), ("if-modified-since", new)],
             &[("etag", "\"b\""), ("last-modified", old)],

@@ -5,8 +5,9 @@ use std::fmt;
 
 use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, EXPIRES, LAST_MODIFIED, SET_COOKIE, VARY};
 
+use super::values::{date, declared_length, initial_age_ms, only};
 use super::{CacheControl, CacheSettings, StoredMeta};
-use crate::bounds::{CLOCK_SKEW_MS, STORED_CONTENT_BYTES_MAX, VARY_NAMES_MAX};
+use crate::bounds::{CLOCK_SKEW_MS, STORED_CONTENT_BYTES_MAX, STORED_FIELDS_BYTES_MAX, VARY_NAMES_MAX};
 use crate::forward::{Fields, is_end_to_end};
 use crate::time::Timestamp;
 
@@ -41,8 +42,10 @@ pub enum NotStored {
     Varies,
     /// It has no lifetime, and it cannot be validated.
     NoLifetime,
-    /// It is larger than the limit for stored responses.
+    /// Its content or its fields are larger than the limit for stored responses.
     TooLarge,
+    /// The length of its content is not declared as one number.
+    Length,
     /// A field is not text.
     NotText,
     /// It is a 304 with the validator of another response than the stored one.
@@ -60,6 +63,7 @@ impl NotStored {
             Self::Varies => "varies",
             Self::NoLifetime => "no-lifetime",
             Self::TooLarge => "too-large",
+            Self::Length => "length",
             Self::NotText => "not-text",
             Self::OtherValidator => "other-validator",
         }
@@ -75,6 +79,7 @@ impl fmt::Display for NotStored {
             Self::Varies => "it varies on everything or on too much",
             Self::NoLifetime => "nobody says for how long it is fresh",
             Self::TooLarge => "it is too large",
+            Self::Length => "its Content-Length is not one number",
             Self::NotText => "a field is not text",
             Self::OtherValidator => "the 304 has the validator of another response",
         })
@@ -127,19 +132,21 @@ pub fn storable(
     if fields.contains(SET_COOKIE) {
         return Err(NotStored::SetCookie);
     }
-    let content_bytes = number(fields, CONTENT_LENGTH);
-    if content_bytes.is_some_and(|n| n > STORED_CONTENT_BYTES_MAX) {
+    let content_bytes = declared_length(fields)?;
+    if content_bytes.is_some_and(|bytes| bytes > STORED_CONTENT_BYTES_MAX) {
         return Err(NotStored::TooLarge);
     }
-    let initial_age_ms = initial_age_ms(fields, now);
-    let has_validator = fields.contains(ETAG) || fields.contains(LAST_MODIFIED);
-    let fresh_ms = lifetime_ms.unwrap_or(0).saturating_sub(if settings.ttl_ms.is_some() { 0 } else { initial_age_ms });
+    let initial_age_ms = initial_age_ms(fields, requested_at, now);
+    let has_validator = [ETAG, LAST_MODIFIED].into_iter().any(|name| only(fields, name).is_some());
+    // A configured lifetime begins when the response was requested, the upstream's when it was created.
+    let used_ms = if settings.ttl_ms.is_some() { now.millis_since(requested_at) } else { initial_age_ms };
+    let fresh_ms = lifetime_ms.unwrap_or(0).saturating_sub(used_ms);
     if fresh_ms == 0 && !has_validator {
         return Err(NotStored::NoLifetime);
     }
     let keep_ms = fresh_ms.saturating_add(if has_validator { VALIDATION_KEEP_MS } else { 0 });
     let varies_on = vary_names(fields)?;
-    let fields = stored_fields(fields)?;
+    let fields = stored_fields(fields, now)?;
     let status = status.as_u16();
     let v = StoredMeta::VERSION;
     let stored_at = now;
@@ -166,28 +173,15 @@ const STORED_IF_UPSTREAM_SAYS: [u16; 6] = [302, 303, 307, 414, 451, 501];
 /// How long a stale response with a validator is kept for revalidation.
 const VALIDATION_KEEP_MS: u64 = 3_600_000;
 
-/// The age on arrival: that reported by upstream caches, or the time since the response was created, whichever is
-/// larger (RFC 9111, section 4.2.3).
-pub(super) fn initial_age_ms(fields: Fields<'_>, now: Timestamp) -> u64 {
-    let reported_ms = number(fields, AGE).unwrap_or(0).saturating_mul(1000);
-    // `Date` has whole seconds: an age below one second counts as 0.
-    let apparent_ms = instant(fields, DATE).map_or(0, |date| now.millis_since(date) / 1000 * 1000);
-    reported_ms.max(apparent_ms)
-}
-
-fn instant(fields: Fields<'_>, name: http::HeaderName) -> Option<Timestamp> {
-    Timestamp::from_http_date(fields.get(name)?.to_str().ok()?)
-}
-
 fn lifetime_ms(settings: &CacheSettings, control: &CacheControl, fields: Fields<'_>, now: Timestamp) -> Option<u64> {
     if control.no_cache {
         return Some(0);
     }
     let from_control = || control.s_maxage.or(control.max_age).map(|s| s.saturating_mul(1000));
     let from_expires = || {
-        // An `Expires` that is not a date means: already stale (RFC 9111, section 5.3).
-        let Some(end) = instant(fields, EXPIRES) else { return fields.contains(EXPIRES).then_some(0) };
-        Some(end.millis_since(instant(fields, DATE).unwrap_or(now)))
+        // An `Expires` that is not one date means: already stale (RFC 9111, section 5.3).
+        let Some(end) = date(fields, EXPIRES, now) else { return fields.contains(EXPIRES).then_some(0) };
+        Some(end.millis_since(date(fields, DATE, now).unwrap_or(now)))
     };
     settings.ttl_ms.or_else(from_control).or_else(from_expires)
 }
@@ -206,20 +200,28 @@ fn vary_names(fields: Fields<'_>) -> Result<Option<Vec<String>>, NotStored> {
     Ok((!names.is_empty()).then_some(names))
 }
 
-fn stored_fields(fields: Fields<'_>) -> Result<Vec<(String, String)>, NotStored> {
-    fields
-        .iter()
-        .filter(|(name, _)| is_end_to_end(name) && *name != AGE && *name != CONTENT_LENGTH)
-        .map(|(name, value)| {
-            let text = value.to_str().map_err(|_| NotStored::NotText)?;
-            Ok((name.as_str().to_owned(), text.to_owned()))
-        })
-        .collect()
+/// The fields to store. A response without `Date` was created when it arrived (RFC 9110, section 6.6.1).
+fn stored_fields(fields: Fields<'_>, now: Timestamp) -> Result<Vec<(String, String)>, NotStored> {
+    let mut bytes = 0;
+    let mut stored = Vec::new();
+    let kept = fields.iter().filter(|(name, _)| is_end_to_end(name) && *name != AGE && *name != CONTENT_LENGTH);
+    for (name, value) in kept {
+        let text = value.to_str().map_err(|_| NotStored::NotText)?;
+        // As JSON: quotation marks are escaped.
+        bytes += name.as_str().len() + text.len() + text.matches(['"', '\\', '\t']).count() + LINE_BYTES;
+        if bytes > STORED_FIELDS_BYTES_MAX {
+            return Err(NotStored::TooLarge);
+        }
+        stored.push((name.as_str().to_owned(), text.to_owned()));
+    }
+    if !fields.contains(DATE) {
+        stored.push((DATE.as_str().to_owned(), now.to_http_date()));
+    }
+    Ok(stored)
 }
 
-fn number(fields: Fields<'_>, name: http::HeaderName) -> Option<u64> {
-    fields.get(name)?.to_str().ok()?.trim().parse().ok()
-}
+/// The punctuation of one field in the stored form.
+const LINE_BYTES: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -251,24 +253,32 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn what_may_be_stored_and_for_how_long() {
         let cc = "cache-control";
-        check(None, 200, &[(cc, "max-age=60")], Ok((60_000, 60_000)));
-        check(None, 200, &[(cc, "max-age=60, s-maxage=5")], Ok((5_000, 5_000)));
-        check(None, 200, &[(cc, "max-age=60"), ("age", "20")], Ok((40_000, 40_000)));
-        check(None, 200, &[(cc, "max-age=60"), ("etag", "\"a\"")], Ok((60_000, 3_660_000)));
+        check(None, 200, &[(cc, "max-age=60")], Ok((59_999, 59_999)));
+        check(None, 200, &[(cc, "max-age=60, s-maxage=5")], Ok((4_999, 4_999)));
+        check(None, 200, &[(cc, "max-age=60"), ("age", "20")], Ok((39_999, 39_999)));
+        check(None, 200, &[(cc, "max-age=60"), ("etag", "\"a\"")], Ok((59_999, 3_659_999)));
         check(None, 200, &[(cc, "no-cache"), ("etag", "\"a\"")], Ok((0, 3_600_000)));
         check(
             None,
             200,
             &[("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("expires", "Sun, 06 Nov 1994 08:50:37 GMT")],
-            Ok((60_000, 60_000)),
+            Ok((59_999, 59_999)),
         );
+        check(
+            None,
+            200,
+            &[("date", "Sunday, 06-Nov-94 08:49:37 GMT"), ("expires", "Sun Nov  6 08:50:37 1994")],
+            Ok((59_999, 59_999)),
+        );
+        let twice = [("expires", "Sun, 06 Nov 2094 08:50:37 GMT"), ("expires", "Sun, 06 Nov 2094 08:50:37 GMT")];
+        check(None, 200, &twice, Err(NotStored::NoLifetime));
         check(None, 200, &[("expires", "0")], Err(NotStored::NoLifetime));
         check(None, 200, &[], Err(NotStored::NoLifetime));
-        check(Some(9_000), 200, &[], Ok((9_000, 9_000)));
-        check(Some(9_000), 200, &[(cc, "max-age=1")], Ok((9_000, 9_000)));
+        check(Some(9_000), 200, &[], Ok((8_999, 8_999)));
+        check(Some(9_000), 200, &[(cc, "max-age=1")], Ok((8_999, 8_999)));
         check(Some(9_000), 200, &[(cc, "private")], Err(NotStored::Forbidden));
         check(Some(9_000), 200, &[(cc, "no-store")], Err(NotStored::Forbidden));
-        check(None, 302, &[(cc, "max-age=60")], Ok((60_000, 60_000)));
+        check(None, 302, &[(cc, "max-age=60")], Ok((59_999, 59_999)));
         check(Some(9_000), 302, &[], Err(NotStored::Status));
         check(None, 302, &[("etag", "\"a\"")], Err(NotStored::Status));
         check(Some(9_000), 500, &[], Err(NotStored::Status));
@@ -276,11 +286,14 @@ mod tests {
         check(Some(9_000), 200, &[("set-cookie", "a=b")], Err(NotStored::SetCookie));
         check(Some(9_000), 200, &[("vary", "*")], Err(NotStored::Varies));
         check(Some(9_000), 200, &[("content-length", "99999999")], Err(NotStored::TooLarge));
+        check(Some(9_000), 200, &[("x", &"\"".repeat(6_200))], Err(NotStored::TooLarge));
+        check(Some(9_000), 200, &[("content-length", "5"), ("content-length", "6")], Err(NotStored::Length));
+        check(Some(9_000), 200, &[("content-length", "5, 6")], Err(NotStored::Length));
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_response_is_as_old_as_its_date_or_its_age_says() {
-        let made = Timestamp::from_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let made = Timestamp::from_rfc3339("1994-11-06T08:49:37Z").unwrap();
         let now = made.plus_millis(30_900);
         for (age, want_ms) in [("0", 30_000), ("50", 10_000), ("x", 30_000)] {
             let fields = fields(&[("cache-control", "max-age=60"), ("date", &made.to_http_date()), ("age", age)]);
@@ -289,6 +302,17 @@ mod tests {
                 want_ms,
                 "{age}"
             );
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_response_is_older_by_the_time_that_its_exchange_took() {
+        let at = Timestamp::from_millis;
+        for ttl_ms in [None, Some(60_000)] {
+            let fields = fields(&[("cache-control", "max-age=60")]);
+            let meta =
+                storable(&settings(ttl_ms), StatusCode::OK, Fields::from(&fields), at(1_000), at(6_000)).unwrap();
+            assert_eq!((meta.initial_age_ms, meta.fresh_ms), (5_000, 55_000), "{ttl_ms:?}");
         }
     }
 
@@ -303,12 +327,14 @@ mod tests {
                 ("age", "0"),
                 ("transfer-encoding", "chunked"),
                 ("vary", "B, a"),
+                ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
             ])),
             Timestamp::EPOCH,
             Timestamp::EPOCH,
         )
         .unwrap();
-        assert_eq!(meta.fields, [("x-a".to_owned(), "1".to_owned()), ("vary".to_owned(), "B, a".to_owned())]);
+        let names: Vec<&str> = meta.fields.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["x-a", "vary", "date"]);
         assert_eq!(meta.varies_on, Some(vec!["a".to_owned(), "b".to_owned()]));
     }
 
@@ -318,7 +344,7 @@ mod tests {
             &settings(None),
             StatusCode::OK,
             Fields::from(&fields(&[("cache-control", "max-age=10"), ("etag", "\"x\"")])),
-            Timestamp::EPOCH,
+            Timestamp::from_millis(5_000),
             Timestamp::from_millis(5_000),
         )
         .unwrap();
@@ -354,9 +380,27 @@ mod tests {
             storable(&settings(None), StatusCode::OK, Fields::from(&fields), requested_at, stored_at).unwrap()
         };
         let (slow, quick) = (meta(at(0), at(9)), meta(at(5), at(6)));
-        assert!(!slow.may_replace(&quick, at(9)) && quick.may_replace(&slow, at(9)) && slow.may_replace(&slow, at(9)));
-        assert!(!slow.may_replace(&StoredMeta::nothing(at(1)), at(9)), "what was changed meanwhile stays so");
-        let from_the_future = meta(at(3_600_000), at(3_600_000));
-        assert!(slow.may_replace(&from_the_future, at(9)), "a clock was set back");
+        let may = |new: &StoredMeta, stored: &StoredMeta| new.may_replace(Some(stored), at(9));
+        assert!(!may(&slow, &quick) && may(&quick, &slow) && may(&slow, &slow) && slow.may_replace(None, at(9)));
+        assert!(may(&slow, &meta(at(3_600_000), at(3_600_000))), "a clock was set back");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_response_requested_before_a_change_is_never_stored_after_it() {
+        let (at, day_ms) = (Timestamp::from_millis, 86_400_000);
+        let requested = |ms| StoredMeta { varies_on: None, ..StoredMeta::nothing(at(ms)) };
+        let change = StoredMeta::nothing(at(1_000));
+        assert!(!requested(1_000).may_replace(Some(&change), at(1_001)), "in the same instant");
+        assert!(requested(1_001).may_replace(Some(&change), at(1_001)));
+        assert!(change.may_replace(Some(&requested(1_000)), at(1_001)));
+        // When the entry of the change may have been dropped, it is too late to store a response from before.
+        let dropped = at(1_000 + change.keep_ms);
+        assert!(
+            !requested(1_000).may_replace(None, dropped)
+                && requested(1_000 + change.keep_ms).may_replace(None, dropped)
+        );
+        // A clock that was set back since the change.
+        assert!(!requested(1_000).may_replace(Some(&StoredMeta::nothing(at(day_ms))), at(1_001)));
+        assert!(requested(1_000).may_replace(Some(&StoredMeta::nothing(at(2 * day_ms))), at(1_001)));
     }
 }

@@ -1,159 +1,55 @@
-//! Whether a request may use the cache, and under which key.
+//! Keys of stored responses: everything that can change the upstream's answer is in them.
 
-use http::Method;
-use std::fmt;
+use http::Uri;
 
-use http::header::{AUTHORIZATION, COOKIE, RANGE};
-use minicbor::{Decode, Encode};
-use serde::{Deserialize, Serialize};
+use http::header::FORWARDED;
 use sha2::{Digest, Sha256};
 
-use super::{CacheControl, CacheKey, CacheSettings};
-use crate::forward::{Fields, Outbound, Resource};
+use super::list::members;
+use super::plan::selecting;
+use super::{CacheKey, CacheSettings, Reading, Taken, forwarded_query};
+use crate::forward::{Fields, Outbound, Resource, tells_url};
 use crate::route::{Predicate, Subject, Test};
 
-/// How requests with credentials are handled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[serde(rename_all = "kebab-case")]
-#[cbor(index_only)]
-pub enum CacheCredentials {
-    /// They bypass the cache.
-    #[n(0)]
-    Never,
-    /// Each consumer has separate stored responses.
-    #[n(1)]
-    PerConsumer,
-    /// All consumers share them: for responses that do not depend on the caller.
-    #[n(2)]
-    Shared,
-}
-
-/// How a request may use the cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
-    /// Not at all: it is forwarded and its response is not stored.
-    Bypass(Bypass),
-    /// It may be answered from the cache.
-    Use(Reading),
-}
-
-/// Why a request bypasses the cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bypass {
-    /// Its method is neither GET nor HEAD.
-    Method,
-    /// It carries credentials, and the route does not allow storing such responses.
-    Credentials,
-    /// It requests a range.
-    Range,
-    /// It has `no-store`.
-    NoStore,
-    /// It has content, which may affect the answer and is not part of any key.
-    Content,
-}
-
-impl Bypass {
-    /// The stable code.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Method => "method",
-            Self::Credentials => "credentials",
-            Self::Range => "range",
-            Self::NoStore => "no-store",
-            Self::Content => "content",
-        }
-    }
-}
-
-impl fmt::Display for Bypass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Method => "neither GET nor HEAD",
-            Self::Credentials => "the request carries credentials, and the route does not say to cache those",
-            Self::Range => "the request asks for a range",
-            Self::NoStore => "the request says no-store",
-            Self::Content => "the request has content",
-        })
-    }
-}
-
-/// How a request reads the cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// The resource: one per host, path and selected query, for all variants and consumers. A purge names it.
-    pub resource: CacheKey,
-    /// The key to look up first.
-    pub primary: CacheKey,
-    /// The request's own directives.
-    pub control: CacheControl,
-}
-
-/// What decides the route of a request besides its URL. Routes that share a URL do not share stored responses.
-#[derive(Clone, Copy, Debug)]
-pub struct Taken<'r> {
-    /// The predicates of the route.
-    pub when: &'r [Predicate],
-    /// Whether the client is internal: for it, a URL may have another route.
-    pub inside: bool,
-}
-
-/// Decides whether the request may use the cache; `consumer` is the authenticated one.
-#[must_use]
-pub fn plan(settings: &CacheSettings, taken: Taken<'_>, request: &Outbound<'_>, consumer: Option<&str>) -> Plan {
-    let fields = request.fields();
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        return Plan::Bypass(Bypass::Method);
-    }
-    if request.has_content() {
-        return Plan::Bypass(Bypass::Content);
-    }
-    if fields.contains(RANGE) {
-        return Plan::Bypass(Bypass::Range);
-    }
-    let with_credentials = consumer.is_some() || fields.contains(AUTHORIZATION) || fields.contains(COOKIE);
-    if with_credentials && settings.credentials == CacheCredentials::Never {
-        return Plan::Bypass(Bypass::Credentials);
-    }
-    let control = CacheControl::of(fields);
-    if control.no_store {
-        return Plan::Bypass(Bypass::NoStore);
-    }
-    let resource = resource_key(settings, request.resource());
-    let primary = primary_key(settings, taken, request, consumer, &resource);
-    Plan::Use(Reading { resource, primary, control })
-}
-
-/// The first key to look up for a GET for the resource with the request's fields.
+/// The first key to look up for a GET for the resource that would be forwarded to this target with these fields.
+///
+/// It depends on what the upstream is told of the URL that the client used, because responses contain links and
+/// redirects made of it.
 #[must_use]
 pub fn primary_key(
     settings: &CacheSettings,
     taken: Taken<'_>,
-    request: &Outbound<'_>,
-    consumer: Option<&str>,
+    target: &Uri,
+    fields: Fields<'_>,
     resource: &CacheKey,
 ) -> CacheKey {
     let mut hash = Hasher::new("primary");
     hash.add(resource.as_str().as_bytes());
-    if taken.inside {
-        hash.add(b"inside");
-    }
+    hash.target(target);
+    hash.told_url(fields);
+    hash.add(if taken.inside { b"inside".as_slice() } else { b"outside" });
     taken.when.iter().for_each(|predicate| hash.predicate(predicate));
-    // The upstream learns of the host as it was written, and may build links of it: one with a port is a key apart.
-    if request.forwarded_host() != request.resource().host {
-        hash.add(b"host");
-        hash.add(request.forwarded_host().as_bytes());
-    }
-    let fields = request.fields();
-    for name in &settings.vary {
-        hash.field(fields, name);
-    }
-    if settings.credentials == CacheCredentials::PerConsumer {
-        hash.add(consumer.unwrap_or_default().as_bytes());
-        hash.field(fields, AUTHORIZATION.as_str());
-        hash.field(fields, COOKIE.as_str());
-    }
+    hash.end();
+    hash.add(&[settings.credentials as u8]);
+    selecting(settings, taken.when).iter().for_each(|name| hash.add(name.as_bytes()));
+    hash.end();
     hash.key()
+}
+
+impl Reading {
+    /// The key of the variant that this request selects by the values of these fields.
+    #[must_use]
+    pub fn variant(&self, names: &[String], request: &Outbound<'_>) -> CacheKey {
+        let fields = request.fields();
+        let mut hash = Hasher::new("variant");
+        hash.add(self.primary.as_str().as_bytes());
+        self.consumer.iter().for_each(|consumer| hash.add(consumer.as_bytes()));
+        hash.end();
+        for name in names {
+            hash.field(fields, name);
+        }
+        hash.key()
+    }
 }
 
 /// The key of a resource, for all variants and consumers.
@@ -163,36 +59,14 @@ pub fn resource_key(settings: &CacheSettings, resource: Resource<'_>) -> CacheKe
     let mut hash = Hasher::new("resource");
     hash.add(host.as_bytes());
     hash.add(path.as_bytes());
-    match (&settings.key_query, query) {
-        (None, None) => {}
-        (None, Some(query)) => hash.add(query.as_bytes()),
-        (Some(names), query) => {
-            let mut pairs: Vec<&str> = query
-                .into_iter()
-                .flat_map(|q| q.split('&'))
-                .filter(|pair| names.iter().any(|n| pair.split_once('=').map_or(*pair, |(k, _)| k) == n))
-                .collect();
-            // A stable sort only by name: the order of the values of one name can matter, that of names does not.
-            pairs.sort_by_key(|pair| pair.split_once('=').map_or(*pair, |(k, _)| k));
-            pairs.iter().for_each(|pair| hash.add(pair.as_bytes()));
-        }
+    if let Some(query) = forwarded_query(settings, &[], query) {
+        hash.add(query.as_bytes());
     }
+    hash.end();
     hash.key()
 }
 
-/// The key of the variant that this request selects, for a response whose `Vary` has these names.
-#[must_use]
-pub fn variant_key(primary: &CacheKey, varies_on: &[String], request: &Outbound<'_>) -> CacheKey {
-    let fields = request.fields();
-    let mut hash = Hasher::new("variant");
-    hash.add(primary.as_str().as_bytes());
-    for name in varies_on {
-        hash.field(fields, name);
-    }
-    hash.key()
-}
-
-/// SHA-256 over length-prefixed parts, so that different lists of parts have different inputs.
+/// SHA-256 over pieces, each with its length, and ends of lists, so that different pieces have different inputs.
 struct Hasher(Sha256);
 
 impl Hasher {
@@ -207,12 +81,48 @@ impl Hasher {
         self.0.update(piece);
     }
 
+    /// Ends a list: no piece is that long.
+    fn end(&mut self) {
+        self.0.update(u64::MAX.to_be_bytes());
+    }
+
     fn field(&mut self, fields: Fields<'_>, name: &str) {
         self.add(name.as_bytes());
         for value in fields.get_all(name) {
             self.add(value.as_bytes().trim_ascii());
         }
-        self.add(b"");
+        self.end();
+    }
+
+    fn target(&mut self, target: &Uri) {
+        self.add(target.scheme_str().unwrap_or_default().as_bytes());
+        self.add(target.authority().map_or("", http::uri::Authority::as_str).as_bytes());
+        self.add(target.path_and_query().map_or("", http::uri::PathAndQuery::as_str).as_bytes());
+    }
+
+    /// The fields that tell the upstream which URL the client used, in the order of their names.
+    fn told_url(&mut self, fields: Fields<'_>) {
+        let mut lines: Vec<(&str, &[u8])> =
+            fields.select(tells_url).map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        lines.sort_by_key(|(name, _)| *name);
+        for (name, value) in lines {
+            self.add(name.as_bytes());
+            if name == FORWARDED.as_str() { self.forwarded(value) } else { self.add(value) }
+        }
+        self.end();
+    }
+
+    /// `Forwarded` (RFC 7239) without the addresses of the client and of proxies.
+    fn forwarded(&mut self, line: &[u8]) {
+        for element in members(line, b',') {
+            for pair in members(element, b';') {
+                let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+                if !name.eq_ignore_ascii_case(b"for") && !name.eq_ignore_ascii_case(b"by") {
+                    self.add(pair);
+                }
+            }
+            self.end();
+        }
     }
 
     fn predicate(&mut self, predicate: &Predicate) {
@@ -227,6 +137,7 @@ impl Hasher {
             Test::Present => self.add(b"present"),
             Test::Absent => self.add(b"absent"),
         }
+        self.end();
     }
 
     fn key(self) -> CacheKey {
@@ -237,8 +148,9 @@ impl Hasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::{Bypass, CacheCredentials, Plan, plan};
     use crate::forward::Edits;
-    use http::{HeaderMap, Uri};
+    use http::{HeaderMap, Method};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     const PLAIN: Taken<'static> = Taken { when: &[], inside: false };
@@ -251,21 +163,19 @@ mod tests {
         pairs.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect()
     }
 
-    fn primary(
-        s: &CacheSettings,
-        pairs: &[(&'static str, &str)],
-        consumer: Option<&str>,
-        query: Option<&str>,
-    ) -> CacheKey {
-        match plan(s, PLAIN, &get(&fields(pairs), query), consumer) {
-            Plan::Use(reading) => reading.primary,
+    /// The key of what such a request reads, if the response does not vary.
+    fn key(s: &CacheSettings, pairs: &[(&'static str, &str)], consumer: Option<&str>, query: Option<&str>) -> CacheKey {
+        let fields = fields(pairs);
+        let request = get(&fields, query);
+        match plan(s, PLAIN, &request, consumer) {
+            Plan::Use(reading) => reading.variant(&reading.selecting, &request),
             Plan::Bypass(why) => panic!("{why:?}"),
         }
     }
 
     fn get<'f>(fields: &'f HeaderMap, query: Option<&str>) -> Outbound<'f> {
         let target = format!("http://u/p{}", query.map(|query| format!("?{query}")).unwrap_or_default());
-        Outbound::new(&Method::GET, Uri::try_from(target).unwrap(), fields, false).on_behalf_of("h", "/p", "h")
+        Outbound::new(&Method::GET, Uri::try_from(target).unwrap(), fields, false).on_behalf_of("h", "/p")
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -278,24 +188,29 @@ mod tests {
             assert_eq!(plan(&never, PLAIN, &get(&fields, None), consumer), Plan::Bypass(Bypass::Credentials));
         }
         let own = settings(CacheCredentials::PerConsumer);
-        assert_ne!(primary(&own, &[], Some("a"), None), primary(&own, &[], Some("b"), None));
-        assert_ne!(primary(&own, &[("cookie", "a")], None, None), primary(&own, &[("cookie", "b")], None, None));
+        assert_ne!(key(&own, &[], Some("a"), None), key(&own, &[], Some("b"), None));
+        assert_ne!(key(&own, &[("cookie", "a")], None, None), key(&own, &[("cookie", "b")], None, None));
         let shared = settings(CacheCredentials::Shared);
-        assert_eq!(primary(&shared, &[], Some("a"), None), primary(&shared, &[], Some("b"), None));
+        assert_eq!(key(&shared, &[], Some("a"), None), key(&shared, &[], Some("b"), None));
+        assert_ne!(
+            key(&shared, &[], None, None),
+            key(&never, &[], None, None),
+            "stored before the setting was changed"
+        );
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn the_key_holds_what_selects_the_response() {
         let s = settings(CacheCredentials::Never);
-        assert_ne!(primary(&s, &[("accept-language", "fr")], None, None), primary(&s, &[], None, None));
-        assert_eq!(primary(&s, &[("accept", "x")], None, None), primary(&s, &[], None, None));
-        assert_ne!(primary(&s, &[], None, Some("")), primary(&s, &[], None, Some("a")));
-        let picky = CacheSettings { key_query: Some(vec!["q".into(), "page".into()]), ..s };
-        assert_eq!(
-            primary(&picky, &[], None, Some("q=1&page=2&utm=x")),
-            primary(&picky, &[], None, Some("page=2&q=1"))
-        );
-        assert_ne!(primary(&picky, &[], None, Some("q=1")), primary(&picky, &[], None, Some("q=2")));
+        assert_ne!(key(&s, &[("accept-language", "fr")], None, None), key(&s, &[], None, None));
+        assert_eq!(key(&s, &[("accept", "x")], None, None), key(&s, &[], None, None));
+        assert_ne!(key(&s, &[], None, Some("")), key(&s, &[], None, Some("a")));
+        let resource = |query| resource_key(&s, Resource { host: "h", path: "/p", query });
+        assert_ne!(resource(Some("a")), resource(None));
+        let picky = CacheSettings { key_query: Some(vec!["q".into(), "page".into()]), ..s.clone() };
+        let resource = |query| resource_key(&picky, Resource { host: "h", path: "/p", query });
+        assert_eq!(resource(Some("q=1&page=2&utm=x")), resource(Some("page=2&q=1")));
+        assert_ne!(resource(Some("q=1")), resource(Some("q=2")));
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -323,11 +238,31 @@ mod tests {
         }
     }
 
+    fn reading(s: &CacheSettings, request: &Outbound<'_>) -> Reading {
+        match plan(s, PLAIN, request, None) {
+            Plan::Use(reading) => reading,
+            Plan::Bypass(why) => panic!("{why:?}"),
+        }
+    }
+
     #[wasm_bindgen_test(unsupported = test)]
     fn pieces_do_not_run_together() {
         let s = settings(CacheCredentials::Never);
         let key = |host, path| resource_key(&s, Resource { host, path, query: None });
         assert_ne!(key("ab", "/c"), key("a", "b/c"));
+        let names = ["accept".to_owned(), "x-b".to_owned()];
+        let lines: [&[(&'static str, &str)]; 5] = [
+            &[],
+            &[("accept", "")],
+            &[("accept", ""), ("accept", "x-b")],
+            &[("x-b", ""), ("x-b", "x-b")],
+            &[("accept", "x-b"), ("x-b", "")],
+        ];
+        let primary = reading(&s, &get(&HeaderMap::new(), None));
+        let keys = lines.map(|lines| primary.variant(&names, &get(&fields(lines), None)));
+        for (place, key) in keys.iter().enumerate() {
+            assert!(!keys[..place].contains(key), "{:?}", lines[place]);
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -339,22 +274,79 @@ mod tests {
             edits.remove(name.parse().unwrap());
         }
         let dropped = || get(&came, None).with_edits(edits.clone());
-        let reading = |request: &Outbound<'_>| match plan(&s, PLAIN, request, None) {
-            Plan::Use(reading) => reading,
-            Plan::Bypass(why) => panic!("{why:?}"),
-        };
         let nothing = HeaderMap::new();
         let plain = get(&nothing, None);
-        assert_eq!(reading(&dropped()), reading(&plain));
-        let names = ["x-a".to_owned()];
-        let primary = reading(&plain).primary;
-        assert_eq!(variant_key(&primary, &names, &dropped()), variant_key(&primary, &names, &plain));
-        let set = fields(&[("x-a", "1")]);
-        assert_ne!(variant_key(&primary, &names, &get(&set, None)), variant_key(&primary, &names, &plain));
-        let with_port = get(&nothing, None).on_behalf_of("h", "/p", "h:1");
-        assert_ne!(reading(&with_port).primary, primary);
-        assert_eq!(reading(&with_port).resource, reading(&plain).resource, "a purge names both");
+        assert_eq!(reading(&s, &dropped()), reading(&s, &plain));
+        let names = ["accept-language".to_owned(), "x-a".to_owned()];
+        let of_plain = reading(&s, &plain);
+        assert_eq!(of_plain.variant(&names, &dropped()), of_plain.variant(&names, &plain));
+        for set in [fields(&[("x-a", "1")]), fields(&[("accept-language", "fr")])] {
+            assert_ne!(of_plain.variant(&names, &get(&set, None)), of_plain.variant(&names, &plain));
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_the_upstream_is_told_of_the_clients_url_is_in_the_key() {
+        let s = settings(CacheCredentials::Never);
+        let nothing = HeaderMap::new();
+        let plain = reading(&s, &get(&nothing, None));
+        for (name, value) in [
+            ("x-forwarded-host", "h:1"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-prefix", "/x"),
+            ("x_forwarded_host", "evil"),
+            ("x-host", "evil"),
+            ("x-original-url", "/admin"),
+            ("forwarded", "for=192.0.2.1;host=\"h:1\";proto=http"),
+            ("forwarded", "proto=http, for=192.0.2.1"),
+        ] {
+            let told = reading(&s, &get(&fields(&[(name, value)]), None));
+            assert_ne!(told.primary, plain.primary, "{name}: {value}");
+            assert_eq!(told.resource, plain.resource, "a purge names both");
+        }
+        let forwarded = |text: &str| reading(&s, &get(&fields(&[("forwarded", text)]), None)).primary;
+        assert_eq!(forwarded("for=192.0.2.1;proto=http"), forwarded("For=\"[2001:db8::1]\" ;proto=http;by=_x"));
+        assert_ne!(forwarded("proto=http"), forwarded("proto=https"));
+        let for_address = reading(&s, &get(&fields(&[("x-forwarded-for", "192.0.2.1")]), None));
+        assert_eq!(for_address.primary, plain.primary, "otherwise each client would have its own responses");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_target_is_in_the_key() {
+        let (s, nothing) = (settings(CacheCredentials::Never), HeaderMap::new());
+        let key = |target: &'static str| {
+            let request = Outbound::new(&Method::GET, Uri::from_static(target), &nothing, false);
+            reading(&s, &request.on_behalf_of("h", "/p")).primary
+        };
+        let targets = ["http://u/p", "https://u/p", "http://u:81/p", "http://v/p", "http://u/base/p"];
+        for (place, target) in targets.iter().enumerate() {
+            assert!(targets[..place].iter().all(|other| key(other) != key(target)), "{target}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_cannot_be_in_a_key_bypasses() {
+        let (s, nothing) = (settings(CacheCredentials::Never), HeaderMap::new());
         let body = Outbound::new(&Method::GET, Uri::from_static("http://u/p"), &nothing, true);
         assert_eq!(plan(&s, PLAIN, &body, None), Plan::Bypass(Bypass::Content));
+        for name in ["x-http-method-override", "x_http_method_override", "x-method-override"] {
+            let map = fields(&[(name, "DELETE")]);
+            assert_eq!(plan(&s, PLAIN, &get(&map, None), None), Plan::Bypass(Bypass::Override), "{name}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_field_that_selects_the_route_selects_the_variant() {
+        let s = settings(CacheCredentials::PerConsumer);
+        let when = [Predicate { of: Subject::Header("x-v".into()), test: Test::Present }];
+        let nothing = HeaderMap::new();
+        let Plan::Use(reading) = plan(&s, Taken { when: &when, ..PLAIN }, &get(&nothing, None), Some("acme")) else {
+            panic!("it may use the cache")
+        };
+        let names = ["accept-language", "authorization", "cookie", "x-v"];
+        assert_eq!(reading.selecting, names);
+        assert_eq!(reading.varies_on(Some(&["x-a".to_owned(), "x-v".to_owned()])).unwrap().len(), 5);
+        let of_other = Reading { consumer: Some("other".into()), ..reading.clone() };
+        assert_ne!(of_other.variant(&[], &get(&nothing, None)), reading.variant(&[], &get(&nothing, None)));
     }
 }

@@ -7,15 +7,21 @@ mod conditional;
 mod control;
 mod freshness;
 mod key;
+mod list;
+mod plan;
 mod purge;
+mod query;
 mod status;
 mod stored;
+mod values;
 
 pub use conditional::{Confirmed, confirm, not_modified, validators};
 pub use control::CacheControl;
 pub use freshness::{Assessment, NotStored, assess, storable};
-pub use key::{Bypass, CacheCredentials, Plan, Reading, Taken, plan, primary_key, resource_key, variant_key};
+pub use key::{primary_key, resource_key};
+pub use plan::{Bypass, CacheCredentials, Plan, Reading, Taken, plan};
 pub use purge::{Purge, Purges};
+pub use query::forwarded_query;
 pub use status::{CacheOutcome, Forwarded};
 pub use stored::{CacheKey, StoredMeta};
 
@@ -42,7 +48,7 @@ pub struct CacheSettings {
     /// How requests with credentials are handled.
     #[n(2)]
     pub credentials: CacheCredentials,
-    /// The query parameters that are part of the key; if absent, the whole query is.
+    /// The query parameters that are part of the key, and are forwarded; if absent, the whole query is.
     #[serde(default)]
     #[n(3)]
     pub key_query: Option<Vec<String>>,

@@ -19,7 +19,7 @@ pub enum CacheOutcome {
         why: Forwarded,
         /// Whether the upstream confirmed the stored response (304).
         revalidated: bool,
-        /// Whether the response is being stored.
+        /// Whether the response is being stored, as far as this is known before its content has arrived.
         stored: bool,
     },
 }

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::CLOCK_SKEW_MS;
+use crate::bounds::{CLOCK_SET_BACK_MS_MAX, CLOCK_SKEW_MS, STORED_WITHIN_MS};
 use crate::time::Timestamp;
 
 /// A stored response without its content, or the index of a response that varies.
@@ -39,18 +39,19 @@ impl StoredMeta {
     /// The version that is written.
     pub const VERSION: u8 = 1;
 
-    /// An entry that replaces an invalidated response: an index without variants.
+    /// An entry that replaces an invalidated response: an index without variants, valid from `at`.
     #[must_use]
-    pub const fn nothing(now: Timestamp) -> Self {
+    pub const fn nothing(at: Timestamp) -> Self {
         Self {
             v: Self::VERSION,
             status: 200,
             fields: Vec::new(),
-            stored_at: now,
-            requested_at: now,
+            stored_at: at,
+            requested_at: at,
             initial_age_ms: 0,
             fresh_ms: 0,
-            keep_ms: NOTHING_KEEP_MS,
+            // Afterwards its absence means the same: no response from before may be stored any more.
+            keep_ms: STORED_WITHIN_MS + CLOCK_SKEW_MS,
             content_bytes: None,
             varies_on: Some(Vec::new()),
         }
@@ -75,14 +76,31 @@ impl StoredMeta {
         serde_json::from_slice::<Self>(text.as_bytes()).ok().filter(|meta| meta.v == Self::VERSION)
     }
 
-    /// Whether it may replace the stored entry: not if that answers a later request.
+    /// Whether it may be written in place of what is stored: not if that answers a later request, nor long after its own.
     ///
-    /// A response that was long in transit must not restore what a change or a newer response has replaced. A stored
-    /// entry further in the future than clocks can differ is ignored: a clock was set back, and otherwise nothing would
-    /// be stored until it has caught up.
+    /// A response that was long in transit must not restore what a change or a newer response has replaced, nor arrive
+    /// after the entry that recorded the change was dropped. A stored entry further in the future than clocks can differ is
+    /// ignored: a clock was set back, and otherwise nothing would be stored until it has caught up.
     #[must_use]
-    pub fn may_replace(&self, stored: &Self, now: Timestamp) -> bool {
-        self.requested_at >= stored.requested_at || stored.requested_at > now.plus_millis(CLOCK_SKEW_MS)
+    pub fn may_replace(&self, stored: Option<&Self>, now: Timestamp) -> bool {
+        now <= self.requested_at.plus_millis(STORED_WITHIN_MS)
+            && stored.is_none_or(|stored| !stored.outlasts(self, now))
+    }
+
+    fn outlasts(&self, other: &Self, now: Timestamp) -> bool {
+        let is_change = self.varies_on.as_ref().is_some_and(Vec::is_empty);
+        if is_change {
+            // A response that was requested in the instant of a change may be from before it.
+            let is_credible = self.requested_at <= now.plus_millis(CLOCK_SET_BACK_MS_MAX);
+            return is_credible && other.requested_at <= self.requested_at && *other != *self;
+        }
+        self.requested_at > other.requested_at && self.requested_at <= now.plus_millis(CLOCK_SKEW_MS)
+    }
+
+    /// Whether content of so many bytes is what the response announced: any other is incomplete, or another response's.
+    #[must_use]
+    pub fn is_length_of_content(&self, bytes: u64) -> bool {
+        self.content_bytes.is_none_or(|announced| announced == bytes)
     }
 
     /// Whether the store may drop it.
@@ -123,9 +141,6 @@ impl StoredMeta {
         self.stored_at.plus_millis(self.keep_ms).millis_since(now)
     }
 }
-
-/// How long a store keeps an entry without content; its absence means the same.
-const NOTHING_KEEP_MS: u64 = 60_000;
 
 /// The key of a stored response: a digest, so that it reveals nothing about the request and has a fixed length.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -259,8 +259,8 @@ fn cache_after(outcome: Option<CacheOutcome>, reason: &Reason) -> Option<CacheOu
         (Reason::Confirmed { kept }, Some(CacheOutcome::Forwarded { why, .. })) => {
             Some(CacheOutcome::Forwarded { why, revalidated: true, stored: *kept })
         }
-        (Reason::Stored { .. }, Some(CacheOutcome::Forwarded { why, revalidated, .. })) => {
-            Some(CacheOutcome::Forwarded { why, revalidated, stored: true })
+        (Reason::Stored { whole, .. }, Some(CacheOutcome::Forwarded { why, revalidated, .. })) => {
+            Some(CacheOutcome::Forwarded { why, revalidated, stored: whole.0 })
         }
         (_, outcome) => outcome,
     }

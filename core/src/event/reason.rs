@@ -174,8 +174,8 @@ reasons! {
 
     /// The upstream confirmed the stored response; `kept` says whether it stays stored.
     Confirmed { kept: bool } = "confirmed", "confirmed by the upstream";
-    /// The response is being stored.
-    Stored { fresh_s: Local<u64> } = "stored", "stored, fresh for {fresh_s} s";
+    /// The response is being stored; `whole` says whether it is known beforehand that its content is not too long.
+    Stored { fresh_s: Local<u64>, whole: Local<bool> } = "stored", "stored, fresh for {fresh_s} s";
     /// The response is not stored.
     NotStored { why: NotStored } = "not-stored", "not stored: {why}";
 

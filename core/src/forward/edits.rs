@@ -168,10 +168,19 @@ impl<'a> Fields<'a> {
 
     /// All lines: the lines of one name in their order, the names in any order.
     pub fn iter(self) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
+        self.select(|_| true)
+    }
+
+    /// The lines of the selected names, in the same order.
+    pub fn select(
+        self,
+        is_selected: impl Fn(&str) -> bool + Copy,
+    ) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
         let replaced = |name: &HeaderName, edits: &[Edit]| edits.iter().any(|e| e.replaces() && e.name() == name);
-        let received = self.received.iter().filter(move |(name, _)| !replaced(name, self.edits));
+        let selected = self.received.iter().filter(move |(name, _)| is_selected(name.as_str()));
+        let received = selected.filter(move |(name, _)| !replaced(name, self.edits));
         let added = self.edits.iter().enumerate().filter_map(move |(at, edit)| {
-            let value = edit.value()?;
+            let value = edit.value().filter(|_| is_selected(edit.name().as_str()))?;
             (!replaced(edit.name(), &self.edits[at + 1..])).then_some((edit.name(), value))
         });
         received.chain(added)

@@ -67,6 +67,9 @@ pub enum UpstreamError {
     /// The client's content was interrupted, or its chunked coding is invalid.
     #[error("the request's content is incomplete")]
     RequestContentBroken,
+    /// The client disconnected, or reset its stream, before the response's head; the call was ended, or not made.
+    #[error("the client is gone")]
+    ClientGone,
     /// Any failure that the platform does not distinguish.
     #[error("the upstream could not be called")]
     ProxyInternalError,
@@ -92,18 +95,20 @@ impl UpstreamError {
             Self::HttpProtocolError | Self::HttpResponseStatus | Self::HttpResponseLength => "http_protocol_error",
             Self::HttpResponseTransferCoding => "http_response_transfer_coding",
             Self::HttpResponseHeaderSectionSize => "http_response_header_section_size",
-            Self::RequestContentTooLarge | Self::RequestContentBroken => "http_request_error",
+            Self::RequestContentTooLarge | Self::RequestContentBroken | Self::ClientGone => "http_request_error",
             Self::ProxyInternalError => "proxy_internal_error",
         }
     }
 
-    /// The status that the client gets: 504 for timeouts, 413 or 400 for its own content, 502 for the rest.
+    /// The status that the client gets: 504 for timeouts, 413 or 400 for its own content, 502 for the rest. For a client
+    /// that is gone it is in the log only.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
             Self::DnsTimeout | Self::ConnectionTimeout | Self::HttpResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestContentBroken => StatusCode::BAD_REQUEST,
+            Self::ClientGone => CLIENT_GONE,
             Self::DnsError
             | Self::ConnectionLimitReached
             | Self::DestinationIpProhibited
@@ -122,3 +127,9 @@ impl UpstreamError {
         }
     }
 }
+
+/// nginx's status for a request whose client closed the connection first; it is never sent.
+pub(crate) const CLIENT_GONE: StatusCode = match StatusCode::from_u16(499) {
+    Ok(status) => status,
+    Err(_) => StatusCode::BAD_REQUEST,
+};

@@ -1,5 +1,6 @@
 //! The fields of a forwarded message: what is removed and what is added (RFC 9110, section 7.6; RFC 7239).
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -133,10 +134,7 @@ pub fn reads_as(name: &str, field: &str) -> bool {
 
 /// Whether it is another spelling of a field that the gateway sets, derives or removes, in the sense of [`reads_as`].
 fn is_disguised(name: &str) -> bool {
-    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return false;
-    }
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let Cow::Owned(plain) = as_read(name) else { return false };
     let is_framing = matches!(plain.as_str(), "content-length" | "content-type");
     is_framing || is_ours(&plain) || is_hop_by_hop(&plain) || is_client_claim(&plain)
 }
@@ -167,6 +165,35 @@ fn is_client_claim(name: &str) -> bool {
     name == "forwarded"
         || name.starts_with("x-forwarded-")
         || matches!(name, "x-real-ip" | "x-original-url" | "x-rewrite-url")
+}
+
+/// Whether servers read in this field which URL the client used: the response may depend on it although its `Vary` does not
+/// say so.
+#[must_use]
+pub fn tells_url(name: &str) -> bool {
+    let name = as_read(name);
+    match name.strip_prefix("x-") {
+        Some(rest) => {
+            rest.strip_prefix("forwarded-").is_some_and(|part| part != "for")
+                || matches!(rest, "host" | "http-host-override" | "original-host" | "original-url" | "rewrite-url")
+                || matches!(rest, "scheme" | "url-scheme")
+        }
+        None => matches!(name.as_ref(), "forwarded" | "front-end-https"),
+    }
+}
+
+/// Whether servers read in this field a method that applies instead of the request's.
+#[must_use]
+pub fn overrides_method(name: &str) -> bool {
+    matches!(as_read(name).as_ref(), "x-http-method-override" | "x-http-method" | "x-method-override")
+}
+
+/// The plain spelling of a name, in the sense of [`reads_as`]; owned if the name has another.
+fn as_read(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect())
 }
 
 /// Fields that `Connection` cannot remove: without them the message would have a different meaning.

@@ -12,9 +12,13 @@ mod reply;
 mod upstream;
 
 pub use edits::{Edit, Edits, Fields};
+pub(crate) use error::CLIENT_GONE;
 pub use error::UpstreamError;
-pub use fields::{ForwardedFor, PSEUDONYM, filter_trailers, is_end_to_end, reads_as, request_edits, response_edits};
+pub use fields::{
+    ForwardedFor, PSEUDONYM, filter_trailers, is_end_to_end, overrides_method, reads_as, request_edits, response_edits,
+    tells_url,
+};
 pub use framing::{Framing, FramingError, check_response};
 pub use outbound::{Outbound, Resource};
-pub use reply::Reply;
+pub use reply::{Reply, has_no_content};
 pub use upstream::{UpstreamSettings, UpstreamUrl, UrlError};

@@ -26,7 +26,6 @@ pub struct Outbound<'r> {
     method: &'r Method,
     target: Uri,
     resource: (&'r str, &'r str),
-    forwarded_host: &'r str,
     has_content: bool,
     received: &'r HeaderMap,
     edits: Edits,
@@ -38,23 +37,14 @@ impl<'r> Outbound<'r> {
     /// A request that the gateway itself makes, or one that is sent as received.
     #[must_use]
     pub fn new(method: &'r Method, target: Uri, fields: &'r HeaderMap, has_content: bool) -> Self {
-        let (resource, forwarded_host) = (("", ""), "");
-        Self {
-            method,
-            target,
-            resource,
-            forwarded_host,
-            has_content,
-            received: fields,
-            edits: Edits::default(),
-            lasting: 0,
-        }
+        let (resource, edits) = (("", ""), Edits::default());
+        Self { method, target, resource, has_content, received: fields, edits, lasting: 0 }
     }
 
-    /// The same with the client's host and path, and the host that the upstream is told: as the client wrote it.
+    /// The same with the client's host and path.
     #[must_use]
-    pub fn on_behalf_of(self, host: &'r str, path: &'r str, forwarded_host: &'r str) -> Self {
-        Self { resource: (host, path), forwarded_host, ..self }
+    pub fn on_behalf_of(self, host: &'r str, path: &'r str) -> Self {
+        Self { resource: (host, path), ..self }
     }
 
     /// The same with edits that apply to every attempt.
@@ -86,12 +76,6 @@ impl<'r> Outbound<'r> {
     pub fn resource(&self) -> Resource<'_> {
         let (host, path) = self.resource;
         Resource { host, path, query: self.target.query() }
-    }
-
-    /// The client's host as the upstream is told: with its port, in the client's spelling.
-    #[must_use]
-    pub const fn forwarded_host(&self) -> &'r str {
-        self.forwarded_host
     }
 
     /// Whether it has content, as far as this is known without reading it.

@@ -1,8 +1,16 @@
 //! A response to the client: the received one plus edits.
 
+use http::header::CONTENT_LENGTH;
 use http::{Response, StatusCode, response};
 
 use super::{Edits, Fields, response_edits};
+
+/// Whether a final response with this status has no content, whatever its fields say (RFC 9110, sections 15.3.5, 15.3.6 and
+/// 15.4.5).
+#[must_use]
+pub fn has_no_content(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
+}
 
 /// A response to the client.
 ///
@@ -76,6 +84,20 @@ impl<C> Reply<C> {
         (Self { content, ..self }, answer)
     }
 
+    /// The same response as its status allows: a status without content has none, and no length of it. `empty` replaces
+    /// content that there may be.
+    #[must_use]
+    pub fn as_status_allows(mut self, has_content: bool, empty: impl FnOnce() -> C) -> Self {
+        if !has_no_content(self.status()) {
+            return self;
+        }
+        // A 304 declares the length that the content would have had.
+        if self.status() != StatusCode::NOT_MODIFIED && self.fields().contains(CONTENT_LENGTH) {
+            self.edits.remove(CONTENT_LENGTH);
+        }
+        if has_content { Self { content: empty(), ..self } } else { self }
+    }
+
     /// The content, without the rest.
     pub fn into_content(self) -> C {
         self.content
@@ -91,3 +113,23 @@ impl<C> Reply<C> {
 
 /// Capacity: edits of hop-by-hop fields, `Via`, the request id, and some of policies.
 const EDITS_USUAL: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_status_without_content_has_neither_content_nor_its_length() {
+        for (status, has_length, content) in
+            [(200, true, "x"), (204, false, ""), (205, false, ""), (304, true, ""), (404, true, "x")]
+        {
+            let upstream = Response::builder().status(status).header(CONTENT_LENGTH, "1").body("x").unwrap();
+            for reply in [Reply::of_upstream(upstream.clone()), Reply::own(upstream)] {
+                let response = reply.as_status_allows(true, || "").into_response();
+                assert_eq!(response.headers().contains_key(CONTENT_LENGTH), has_length, "{status}");
+                assert_eq!(*response.body(), content, "{status}");
+            }
+        }
+    }
+}

@@ -41,11 +41,32 @@ impl HostName {
     /// # Errors
     /// If it is not a host with an optional port.
     pub fn from_authority(authority: &str) -> Result<Self, HostError> {
+        Self::with_port(authority).map(|(host, _)| host)
+    }
+
+    /// Reads the host and the port of an authority; an empty port is none.
+    ///
+    /// # Errors
+    /// If it is not a host with an optional port.
+    pub fn with_port(authority: &str) -> Result<(Self, Option<u16>), HostError> {
         let (host, port) = split_port(authority)?;
-        if !port.is_empty() && port.parse::<u16>().is_err() {
-            return Err(if authority.contains("://") { HostError::Url } else { HostError::Port });
+        let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = match port.parse() {
+            Ok(port) if is_number => Some(port),
+            _ if port.is_empty() => None,
+            _ => return Err(if authority.contains("://") { HostError::Url } else { HostError::Port }),
+        };
+        Ok((if host.starts_with('[') { Self::ipv6(host) } else { Self::name(host) }?, port))
+    }
+
+    /// The authority in its one spelling: the host, and the port unless it is the default of the scheme.
+    #[must_use]
+    pub fn authority(&self, port: Option<u16>, https: bool) -> String {
+        let default = if https { 443 } else { 80 };
+        match port.filter(|port| *port != default) {
+            Some(port) => format!("{self}:{port}"),
+            None => self.0.clone(),
         }
-        if host.starts_with('[') { Self::ipv6(host) } else { Self::name(host) }
     }
 
     /// The host of a request that names none, which only HTTP/1.0 allows: no pattern but `*` matches it.
@@ -249,7 +270,22 @@ mod tests {
         check("a/b", Err(HostError::Character));
         check("a:b", Err(HostError::Port));
         check("a:80:80", Err(HostError::Port));
+        check("a:+80", Err(HostError::Port));
         check("[::1", Err(HostError::Character));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_authority_has_one_spelling() {
+        for (written, https, want) in [
+            ("API.example.com.:443", true, "api.example.com"),
+            ("api.example.com:", true, "api.example.com"),
+            ("api.example.com:080", false, "api.example.com"),
+            ("api.example.com:80", true, "api.example.com:80"),
+            ("[0:0::1]:08443", true, "[::1]:8443"),
+        ] {
+            let (host, port) = HostName::with_port(written).unwrap();
+            assert_eq!(host.authority(port, https), want, "{written}");
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -5,10 +5,13 @@
 //! forward; it has no meaning outside the isolate that read it, and is used for every age and deadline in memory.
 
 mod calendar;
+mod http_date;
 mod monotonic;
+mod set_back;
 mod timestamp;
 
 pub use monotonic::{ForwardSteps, MonotonicInstant};
+pub use set_back::SetBack;
 pub use timestamp::Timestamp;
 
 const MICROS_PER_MS: u64 = 1_000;

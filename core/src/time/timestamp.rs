@@ -4,7 +4,7 @@ use serde::de::{Deserializer, Error, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-use super::calendar::{MONTHS, WEEKDAYS, civil_from_days, days_of, micros_of, offset_us, split_fraction};
+use super::calendar::{civil_from_days, days_of, micros_of, offset_us, split_fraction};
 use super::{MICROS_PER_MS, MICROS_PER_S};
 
 /// An instant of the wall clock, in microseconds since the Unix epoch.
@@ -112,30 +112,6 @@ impl Timestamp {
         (utc <= Self::MAX.0).then_some(Self(utc))
     }
 
-    /// The instant as an HTTP date (RFC 9110, section 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
-    #[must_use]
-    pub fn to_http_date(self) -> String {
-        let days = (self.0 / DAY_US).cast_signed();
-        let (y, mo, d) = civil_from_days(days);
-        let s = self.0 % DAY_US / MICROS_PER_S;
-        let weekday = WEEKDAYS[usize::try_from((days + 4) % 7).unwrap_or(0)];
-        let month = MONTHS[usize::try_from(mo - 1).unwrap_or(0)];
-        format!("{weekday}, {d:02} {month} {y:04} {:02}:{:02}:{:02} GMT", s / 3600, s / 60 % 60, s % 60)
-    }
-
-    /// Reads an HTTP date in its one preferred form (IMF-fixdate); other forms are `None`.
-    #[must_use]
-    pub fn from_http_date(text: &str) -> Option<Self> {
-        let rest = text.strip_suffix(" GMT")?;
-        let (_, rest) = rest.split_once(", ")?;
-        let mut parts = rest.split(' ');
-        let (day, month, year, clock) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let month = MONTHS.iter().position(|m| *m == month)? + 1;
-        let days = days_of(&format!("{year}-{month:02}-{day}"))?;
-        let us = days.checked_mul(DAY_US.cast_signed())?.checked_add(micros_of(clock)?)?;
-        u64::try_from(us).ok().map(Self)
-    }
-
     /// Date and time of day up to the second, without a zone.
     fn to_second(self) -> String {
         let (y, mo, d) = civil_from_days((self.0 / DAY_US).cast_signed());
@@ -144,7 +120,7 @@ impl Timestamp {
     }
 }
 
-const DAY_US: u64 = 86_400 * MICROS_PER_S;
+pub(super) const DAY_US: u64 = 86_400 * MICROS_PER_S;
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -193,7 +169,7 @@ mod tests {
         assert_eq!(instant.to_http_date(), http);
         assert_eq!(Timestamp::from_rfc3339(&instant.to_rfc3339_exact()), Some(instant));
         assert_eq!(Timestamp::from_rfc3339(&instant.to_rfc3339()).unwrap().as_millis(), instant.as_millis());
-        assert_eq!(Timestamp::from_http_date(http).unwrap().as_secs(), instant.as_secs());
+        assert_eq!(Timestamp::from_http_date(http, instant).unwrap().as_secs(), instant.as_secs());
     }
 
     #[wasm_bindgen_test(unsupported = test)]

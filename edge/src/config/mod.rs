@@ -7,6 +7,7 @@
 mod loaded;
 mod reading;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     /// Maximum bytes of cached parts.
     room: usize,
     purges: RefCell<Purges>,
+    /// Why there may be purges that are not known, if so: then no stored response may be used.
+    unknown_purges: RefCell<Option<Cow<'static, str>>>,
     /// Reasons logged since the last new bundle, so that each is logged once and not with every request.
     logged_reasons: RefCell<HashSet<String>>,
 }
@@ -81,6 +84,7 @@ impl Config {
             last_good: RefCell::default(),
             room,
             purges: RefCell::default(),
+            unknown_purges: RefCell::new(Some("the purges were not read yet".into())),
             logged_reasons: RefCell::default(),
         }
     }
@@ -88,7 +92,8 @@ impl Config {
     /// The same bundle with shared parts, and no other state.
     pub(crate) fn renewed(&self) -> Self {
         let (pointer, active) = (self.pointer.clone(), self.active.clone());
-        Self { pointer, active, ..Self::new(self.gateway.clone(), self.room) }
+        let unknown_purges = self.unknown_purges.clone();
+        Self { pointer, active, unknown_purges, ..Self::new(self.gateway.clone(), self.room) }
     }
 
     pub(crate) fn set_room(&mut self, room: usize) {
@@ -101,6 +106,11 @@ impl Config {
 
     pub(crate) fn is_purged(&self, resource: &CacheKey, requested_at: Timestamp) -> bool {
         self.purges.borrow().covers(resource, requested_at)
+    }
+
+    /// Why there may be purges that are not known, if so.
+    pub(crate) fn why_purges_are_unknown(&self) -> Option<Cow<'static, str>> {
+        self.unknown_purges.borrow().clone()
     }
 
     /// Settings of the gateway as a whole, once a bundle was loaded.
@@ -178,9 +188,7 @@ impl Config {
         let reader = Reader { host, gateway: &self.gateway };
         let (pointer, purges) =
             join(reader.read(&keys::active(&self.gateway)), reader.read(&keys::purges(&self.gateway))).await;
-        if let Ok(purges) = purges.and_then(|bytes| decode::<Purges>(&bytes).map_err(Failure::Unusable)) {
-            self.add_purges(&purges);
-        }
+        self.accept_purges(host, purges);
         let pointer: Pointer = decode(&pointer?).map_err(Failure::Unusable)?;
         self.accept(&pointer)?;
         if self.serves(&pointer.newest) {
@@ -203,6 +211,24 @@ impl Config {
             self.activate(loaded, None);
         }
         Err(failure)
+    }
+
+    /// Adds the purges of the record. While the store is unavailable those read before apply. A record that cannot be used may
+    /// have any purge.
+    fn accept_purges<H: Host>(&self, host: &H, read: Result<Vec<u8>, Failure>) {
+        match read.and_then(|bytes| decode::<Purges>(&bytes).map_err(Failure::Unusable)) {
+            Ok(purges) => {
+                self.add_purges(&purges);
+                self.unknown_purges.replace(None);
+            }
+            Err(Failure::Absent) => drop(self.unknown_purges.replace(None)),
+            Err(Failure::Unavailable(_)) => {}
+            Err(failure @ (Failure::Unusable(_) | Failure::Stale { .. })) => {
+                let reason = format!("no stored response is used, because the record of purges cannot be: {failure}");
+                self.log_refused(host, "error", &reason);
+                self.unknown_purges.replace(Some(reason.into()));
+            }
+        }
     }
 
     /// Stores a pointer, unless one with a larger generation was already read: an eventually consistent store may

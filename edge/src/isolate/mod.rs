@@ -14,13 +14,13 @@ use fetched::Fetches;
 pub use operators::OperatorSettings;
 use operators::Operators;
 use secrets::SecretCache;
-use tollgate_core::bounds::{CLOCK_SKEW_MS, PARTS_REMEMBERED_BYTES};
+use tollgate_core::bounds::{CLOCK_SET_BACK_MS_MAX, PARTS_REMEMBERED_BYTES};
 use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::route::{CanonicalPath, HostName};
-use tollgate_core::time::{MonotonicInstant, Timestamp};
+use tollgate_core::time::{MonotonicInstant, SetBack, Timestamp};
 
 use crate::config::Config;
-use crate::ports::Host;
+use crate::ports::{Clock, Host};
 use crate::site::Site;
 
 /// The state of one isolate: a Worker isolate, a Spin instance, or a thread of the native host.
@@ -41,8 +41,8 @@ pub struct Isolate {
     pub(crate) operators: Operators,
     /// The instant of the last read of the configuration pointer, if there was one.
     pub(crate) checked_at: Cell<Option<MonotonicInstant>>,
-    /// The latest instant at which a response was requested that may be stored.
-    requested: Cell<Timestamp>,
+    /// The times that the wall clock was set back.
+    set_back: RefCell<SetBack>,
 }
 
 /// The settings of an isolate.
@@ -77,7 +77,7 @@ impl Isolate {
             invalidated: RefCell::default(),
             operators: Operators::default(),
             checked_at: Cell::default(),
-            requested: Cell::default(),
+            set_back: RefCell::default(),
         }
     }
 
@@ -134,15 +134,27 @@ impl Isolate {
         self.config.is_purged(resource, requested_at) || self.invalidated.borrow().covers(resource, requested_at)
     }
 
-    /// Records when a response that may be stored was requested.
-    pub(crate) fn note_requested(&self, at: Timestamp) {
-        self.requested.set(self.requested.get().max(at));
+    /// The current time of the wall clock. It is observed, so that stored responses do not become younger if it is set back.
+    pub(crate) fn time(&self, clock: &impl Clock) -> Timestamp {
+        let (instant, now) = (clock.instant(), clock.now());
+        self.observe(now, instant);
+        now
+    }
+
+    /// Takes a reading of both clocks.
+    pub(crate) fn observe(&self, now: Timestamp, instant: MonotonicInstant) {
+        self.set_back.borrow_mut().observe(now, instant);
+    }
+
+    /// The current time for the age of something that was dated `at`.
+    pub(crate) fn time_since(&self, at: Timestamp, now: Timestamp) -> Timestamp {
+        self.set_back.borrow().since(at, now)
     }
 
     /// The instant of a purge or a change that is made now: not before the request of any stored response, even if the
-    /// clock has been set back since. A response from further in the future than the clock skew is never fresh.
+    /// clock has been set back since, by a day at most.
     pub(crate) fn changed_at(&self, now: Timestamp) -> Timestamp {
-        now.max(self.requested.get().min(now.plus_millis(CLOCK_SKEW_MS)))
+        self.set_back.borrow().latest(now).min(now.plus_millis(CLOCK_SET_BACK_MS_MAX))
     }
 
     /// Records that a resource was changed through this isolate.

@@ -56,6 +56,10 @@ impl ports::Content for Content {
         self.bytes.is_empty() && !self.is_broken()
     }
 
+    fn length(&self) -> Option<u64> {
+        (!self.is_broken()).then_some(self.bytes.len() as u64)
+    }
+
     fn limited(self, max_bytes: u64) -> Self {
         let max = usize::try_from(max_bytes).unwrap_or(usize::MAX);
         if self.bytes.len() <= max {

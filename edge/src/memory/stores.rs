@@ -166,6 +166,8 @@ pub struct MemoryCache {
     clock: VirtualClock,
     /// Makes looking up and storing fail.
     pub fault: Fault,
+    /// How long storing takes: the copy is complete long after the reply, and others are stored meanwhile.
+    pub delay_ms: Rc<Cell<u64>>,
 }
 
 impl MemoryCache {
@@ -204,8 +206,13 @@ impl ResponseCache for MemoryCache {
             Some(Copy(Some(bytes))) => bytes,
             Some(Copy(None)) => return Ok(()),
         };
+        let delay_ms = self.delay_ms.get();
+        if delay_ms > 0 {
+            self.clock.sleep(delay_ms).await;
+        }
         let mut entries = self.entries.borrow_mut();
-        if entries.get(key).is_none_or(|(stored, _)| meta.may_replace(stored, self.clock.now())) {
+        let stored = entries.get(key).map(|(stored, _)| stored);
+        if meta.may_replace(stored, self.clock.now()) && meta.is_length_of_content(bytes.len() as u64) {
             entries.insert(key.clone(), (meta.clone(), bytes));
         }
         Ok(())

@@ -22,7 +22,6 @@ use tollgate_core::hex;
 use tollgate_core::operator::{Claim, Found, Resource, Tokens, check_json};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::{CanonicalPath, HostName};
-use tollgate_core::time::Timestamp;
 
 use crate::isolate::{Isolate, operators};
 use crate::ports::{Clock, Content, ContentFault, Entropy, Gathered, Host, Unavailable};
@@ -83,10 +82,9 @@ pub(crate) async fn answer<H: Host>(
     call: Call<'_, H::Content>,
 ) -> Result<Response<H::Content>, Problem> {
     host.run_to_end();
-    let now = host.clock().now();
-    let mut ledger = Ledger::begin(now, call.request_id, call.address);
+    let mut ledger = Ledger::begin(host.clock().now(), call.request_id, call.address);
     let is_head = call.method == Method::HEAD;
-    let outcome = perform(isolate, host, tokens, call, now, &mut ledger).await;
+    let outcome = perform(isolate, host, tokens, call, &mut ledger).await;
     ledger.close(isolate, host, outcome.as_ref().err()).await;
     outcome.map(|done| done.into_response(is_head))
 }
@@ -172,7 +170,6 @@ async fn may_scrape<H: Host>(
 struct Task<'t, H> {
     isolate: &'t Isolate,
     host: &'t H,
-    now: Timestamp,
     fields: &'t HeaderMap,
     /// The path segment that identifies the target of the call.
     parameter: &'t str,
@@ -193,7 +190,6 @@ async fn perform<H: Host>(
     host: &H,
     tokens: &Tokens,
     call: Call<'_, H::Content>,
-    now: Timestamp,
     ledger: &mut Ledger,
 ) -> Result<Done, Problem> {
     let caller = access::caller(isolate, tokens, call.fields, host.clock().instant(), ledger)?;
@@ -204,7 +200,7 @@ async fn perform<H: Host>(
     caller.check_role(resource.role())?;
     let content = if resource.has_content() { content(host, call.fields, call.content).await? } else { Bytes::new() };
     let targets = ledger.targets();
-    let task = Task { isolate, host, now, fields: call.fields, parameter, content, targets };
+    let task = Task { isolate, host, fields: call.fields, parameter, content, targets };
     handle(resource, task).await
 }
 

@@ -82,7 +82,7 @@ async fn write<H: Host>(isolate: &Isolate, host: &H, log: &Log) -> Result<bool, 
     let key = keys::purges(&isolate.settings.gateway);
     let mut purges = log.purges.clone();
     // Otherwise the loss of the cell would also lose the purges in the record.
-    purges.merge(&recorded(host, &key).await?);
+    purges.merge(&recorded(isolate, host, &key).await?);
     let value = encode(&purges);
     match within(host, "the record store", host.records().keep(&key, &value)).await {
         Ok(()) => {
@@ -94,11 +94,16 @@ async fn write<H: Host>(isolate: &Isolate, host: &H, log: &Log) -> Result<bool, 
     }
 }
 
-/// The purges in the record. A damaged record is overwritten; one of a newer version is not changed.
-async fn recorded<H: Host>(host: &H, key: &str) -> Result<Purges, Problem> {
+/// The purges in the record. A damaged record may have had any purge, so everything is purged in place of it; a record of a
+/// newer version is not changed.
+async fn recorded<H: Host>(isolate: &Isolate, host: &H, key: &str) -> Result<Purges, Problem> {
     let read = within(host, "the record store", host.records().read(key)).await;
     match read.map_err(|error| store_unavailable(&error))?.map(|bytes| decode(&bytes)) {
-        None | Some(Err(RecordError::Damaged { .. })) => Ok(Purges::default()),
+        None => Ok(Purges::default()),
+        Some(Err(RecordError::Damaged { .. })) => {
+            let at = isolate.changed_at(isolate.time(host.clock()));
+            Ok(Purges::from_iter([Purge { resource: None, at }]))
+        }
         Some(Ok(purges)) => Ok(purges),
         Some(Err(error)) => Err(store_unavailable(&error)),
     }

@@ -16,7 +16,7 @@ pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     let keys: Vec<String> = resources.iter().flatten().map(|key| key.as_str().to_owned()).collect();
     let all = resources.contains(&None);
     task.targets.extend(if all { vec!["all".to_owned()] } else { keys.clone() });
-    let at = task.isolate.changed_at(task.now);
+    let at = task.isolate.changed_at(task.isolate.time(task.host.clock()));
     let purges: Vec<Purge> = resources.into_iter().map(|resource| Purge { resource, at }).collect();
     purge(task.isolate, task.host, &purges).await?;
     Ok(Done::json(StatusCode::OK, &PurgeAnswer { keys, all }))

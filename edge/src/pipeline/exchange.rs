@@ -46,7 +46,7 @@ pub(super) enum ToStore<C: Content> {
 pub(super) struct Changes {
     /// The resources of all routes that a GET for the same URL could have.
     pub(super) resources: Vec<CacheKey>,
-    /// The key of a GET by the same client, if its route is cached.
+    /// The first key of a GET by the same client, if its route is cached.
     pub(super) primary: Option<CacheKey>,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Received {
     pub(crate) method: Method,
     pub(crate) version: Version,
     pub(crate) host: HostName,
-    /// Host and port as the client wrote them.
+    /// Host and port, in one spelling.
     pub(crate) authority: String,
     pub(crate) path: CanonicalPath,
     pub(crate) query: Option<String>,
@@ -85,8 +85,8 @@ pub(super) struct Exchange {
     pub(super) sites: Sites,
     /// The part that has the route.
     pub(super) site: Rc<Site>,
-    /// The query as the upstream sees it: without API keys.
-    pub(super) forwarded_query: Option<String>,
+    /// The query without API keys.
+    pub(super) query_without_keys: Option<String>,
     /// The route's index in the site's settings; the router returns only indexes that exist.
     index: usize,
 }
@@ -96,12 +96,12 @@ impl Exchange {
     pub(super) fn new(received: Received, sites: Sites, place: usize, index: usize) -> Self {
         let site = Rc::clone(&sites[place]);
         debug_assert!(index < site.settings.routes.len(), "the router names routes of its own site");
-        let mut exchange = Self { received, sites, site, index, forwarded_query: None };
-        exchange.forwarded_query = exchange.query_without_keys();
+        let mut exchange = Self { received, sites, site, index, query_without_keys: None };
+        exchange.query_without_keys = exchange.remove_keys();
         exchange
     }
 
-    fn query_without_keys(&self) -> Option<String> {
+    fn remove_keys(&self) -> Option<String> {
         let mut query = self.received.query.clone()?;
         for authenticator in self.authenticators() {
             if let Cow::Owned(rest) = authenticator.policy.without_credential(&query) {
@@ -131,11 +131,14 @@ impl Exchange {
         &self.site.settings.upstreams[self.route().upstream]
     }
 
-    /// The route of a GET with the same URL and fields.
-    pub(super) fn route_of_get(&self) -> Option<&RouteSettings> {
+    /// The route of a GET with the same URL and fields, and the part that has it.
+    pub(super) fn route_of_get(&self) -> Option<(&Site, &RouteSettings)> {
         let (place, found) = Site::find(&self.sites, &self.received.head(&Method::GET));
         match found {
-            Matched::Route { index, .. } => self.sites.get(place)?.settings.routes.get(index),
+            Matched::Route { index, .. } => {
+                let site = self.sites.get(place)?;
+                Some((site, site.settings.routes.get(index)?))
+            }
             Matched::OtherMethods(_) | Matched::Nothing => None,
         }
     }

@@ -82,6 +82,9 @@ fn failed(error: UpstreamError, exchange: &Exchange, reason: Reason) -> Problem 
             let detail = "The request's content is incomplete or invalid.";
             return Problem::new(ProblemKind::BadRequest, detail, reason);
         }
+        UpstreamError::ClientGone => {
+            return Problem::new(ProblemKind::ClientGone, "The client is gone.", reason);
+        }
         timeout if timeout.status() == StatusCode::GATEWAY_TIMEOUT => ProblemKind::UpstreamTimeout,
         _ => ProblemKind::UpstreamFailed,
     };

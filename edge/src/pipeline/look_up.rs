@@ -4,18 +4,19 @@ use http::header::{AGE, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tollgate_core::authn::Principal;
 use tollgate_core::cache::{
-    Assessment, CacheSettings, Forwarded, Plan, Reading, StoredMeta, assess, not_modified, plan, primary_key,
-    resource_key, variant_key,
+    Assessment, CacheKey, CacheSettings, Forwarded, Plan, Reading, StoredMeta, assess, not_modified, plan, primary_key,
+    resource_key,
 };
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
-use tollgate_core::forward::{Outbound, Reply};
+use tollgate_core::forward::{Outbound, Reply, has_no_content};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::Timestamp;
 
 use super::exchange::{Answer, Changes, Exchange, Journal};
+use super::outbound::target;
 use super::step::Step;
 use crate::isolate::Isolate;
-use crate::ports::{Clock, Content, Host, ResponseCache, Stored, Unavailable};
+use crate::ports::{Content, Host, ResponseCache, Stored, Unavailable};
 use crate::site::Site;
 use crate::timeout::within;
 
@@ -23,9 +24,8 @@ use crate::timeout::within;
 pub(super) struct CacheUse<'a, C> {
     pub(super) reading: Reading,
     pub(super) settings: &'a CacheSettings,
-    pub(super) why: Forwarded,
-    /// A stored response to validate.
-    pub(super) stale: Option<Stored<C>>,
+    /// A stored response to validate, and its key.
+    pub(super) stale: Option<(CacheKey, Stored<C>)>,
     /// When the response was requested: before the request was sent.
     pub(super) requested_at: Timestamp,
     /// When the index of the resource's variants was created, if there is one.
@@ -40,11 +40,11 @@ pub(super) async fn look_up<'a, H: Host>(
     principal: Option<&Principal>,
     journal: &mut Journal,
 ) -> Step<Option<Box<CacheUse<'a, H::Content>>>, H::Content> {
-    let consumer = principal.map(|p| p.consumer.as_str());
     if !outbound.method().is_safe() {
-        journal.changes = changed_by(exchange, outbound, consumer);
+        journal.changes = changed_by(exchange, outbound);
     }
     let Some(settings) = &exchange.route().cache else { return Ok(None) };
+    let consumer = principal.map(|p| p.consumer.as_str());
     let reading = match plan(settings, exchange.taken(exchange.route()), outbound, consumer) {
         Plan::Use(reading) => reading,
         Plan::Bypass(why) => {
@@ -61,36 +61,35 @@ pub(super) async fn look_up<'a, H: Host>(
             return Ok(None);
         }
     };
-    let now = host.clock().now();
-    isolate.note_requested(now);
-    let cache_use =
-        |why, stale| CacheUse { reading: reading.clone(), settings, why, stale, requested_at: now, index_since };
-    let next = match found {
-        None => cache_use(missing, None),
-        Some(stored) => match assess(&stored.meta, &reading.control, now) {
-            Assessment::Fresh { age_s, ttl_s } => {
-                journal.note(Phase::LookUp, Verdict::Answer, Reason::CacheHit { ttl_s: Local(ttl_s) });
-                let fields = stored.meta.header_map();
-                return Err(Answer::new(stored_response(exchange, stored, fields, age_s)).into());
+    let now = isolate.time(host.clock());
+    let (why, stale) = match found {
+        None => (missing, None),
+        Some((key, stored)) => {
+            match assess(&stored.meta, &reading.control, isolate.time_since(stored.meta.stored_at, now)) {
+                Assessment::Fresh { age_s, ttl_s } => {
+                    journal.note(Phase::LookUp, Verdict::Answer, Reason::CacheHit { ttl_s: Local(ttl_s) });
+                    let fields = stored.meta.header_map();
+                    return Err(Answer::new(stored_response(exchange, stored, fields, age_s)).into());
+                }
+                Assessment::Stale => (Forwarded::Stale, Some((key, stored))),
+                Assessment::Unwanted => (Forwarded::Request, Some((key, stored))),
+                Assessment::Gone => (Forwarded::UriMiss, None),
             }
-            Assessment::Stale => cache_use(Forwarded::Stale, Some(stored)),
-            Assessment::Unwanted => cache_use(Forwarded::Request, Some(stored)),
-            Assessment::Gone => cache_use(Forwarded::UriMiss, None),
-        },
+        }
     };
     if reading.control.only_if_cached {
         let detail = "The request has only-if-cached, and no stored response can be used.";
         let problem = Problem::new(ProblemKind::NotStored, detail, Reason::OnlyIfCached);
         return Err(journal.refused(Phase::LookUp, problem).into());
     }
-    journal.note(Phase::LookUp, Verdict::Pass, Reason::CacheForward { why: next.why });
-    Ok(Some(Box::new(next)))
+    journal.note(Phase::LookUp, Verdict::Pass, Reason::CacheForward { why });
+    Ok(Some(Box::new(CacheUse { reading, settings, stale, requested_at: now, index_since })))
 }
 
 impl<C> CacheUse<'_, C> {
     /// The stored response that has to be validated.
     pub(super) fn stale(&self) -> Option<&StoredMeta> {
-        self.stale.as_ref().map(|stored| &stored.meta)
+        self.stale.as_ref().map(|(_, stored)| &stored.meta)
     }
 }
 
@@ -105,7 +104,8 @@ pub(super) fn stored_response<C: Content>(
     let received = &exchange.received;
     fields.insert(AGE, HeaderValue::from(age_s));
     let mut response = Response::new(C::empty());
-    if stored.meta.status == StatusCode::OK && not_modified(&received.fields, &fields) {
+    let status = stored.meta.status_code();
+    if status.is_success() && not_modified(&received.fields, &fields, stored.meta.stored_at) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.headers_mut() = fields;
         return Reply::own(response);
@@ -113,9 +113,9 @@ pub(super) fn stored_response<C: Content>(
     if let Some(bytes) = stored.meta.content_bytes {
         fields.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
     }
-    *response.status_mut() = stored.meta.status_code();
+    *response.status_mut() = status;
     *response.headers_mut() = fields;
-    if received.method != Method::HEAD {
+    if received.method != Method::HEAD && !has_no_content(status) {
         *response.body_mut() = stored.content;
     }
     Reply::own(response)
@@ -123,7 +123,8 @@ pub(super) fn stored_response<C: Content>(
 
 /// The stored response for a request.
 struct Found<C> {
-    stored: Option<Stored<C>>,
+    /// The response and its key.
+    stored: Option<(CacheKey, Stored<C>)>,
     /// Why the request has to be forwarded, if nothing is stored.
     why: Forwarded,
     index_since: Option<Timestamp>,
@@ -135,37 +136,44 @@ async fn find<H: Host>(
     outbound: &Outbound<'_>,
     reading: &Reading,
 ) -> Result<Found<H::Content>, Unavailable> {
+    if let Some(unknown) = isolate.config.why_purges_are_unknown() {
+        return Err(Unavailable::new(unknown));
+    }
     let cache = host.response_cache();
     let usable = |meta: &StoredMeta| !isolate.is_purged(&reading.resource, meta.requested_at);
     let nothing = Found { stored: None, why: Forwarded::UriMiss, index_since: None };
     let first = within(host, "the response cache", cache.look_up(&reading.primary)).await?;
     let Some(stored) = first.filter(|s| usable(&s.meta)) else { return Ok(nothing) };
     match &stored.meta.varies_on {
-        None => Ok(Found { stored: Some(stored), ..nothing }),
+        None => Ok(Found { stored: Some((reading.primary.clone(), stored)), ..nothing }),
         // The resource was changed, and nothing has been stored since.
         Some(names) if names.is_empty() => Ok(nothing),
         Some(names) => {
             let since = stored.meta.stored_at;
-            let key = variant_key(&reading.primary, names, outbound);
+            let key = reading.variant(names, outbound);
             let variant = within(host, "the response cache", cache.look_up(&key)).await?;
-            let stored = variant.filter(|v| usable(&v.meta) && v.meta.requested_at >= since);
-            Ok(Found { stored, why: Forwarded::VaryMiss, index_since: Some(since) })
+            let stored =
+                variant.filter(|v| usable(&v.meta) && v.meta.requested_at >= since).map(|stored| (key, stored));
+            // Whether others have stored responses is not this client's concern.
+            let why = if *names == reading.selecting { Forwarded::UriMiss } else { Forwarded::VaryMiss };
+            Ok(Found { stored, why, index_since: Some(since) })
         }
     }
 }
 
 /// The stored responses that an unsafe method invalidates if it succeeds: those that a GET for the same URL would use.
-fn changed_by(exchange: &Exchange, outbound: &Outbound<'_>, consumer: Option<&str>) -> Option<Changes> {
+fn changed_by(exchange: &Exchange, outbound: &Outbound<'_>) -> Option<Changes> {
     let received = &exchange.received;
     let resource = outbound.resource();
     let resources = Site::resources(&exchange.sites, &received.host, &received.path, resource.query);
     if resources.is_empty() {
         return None;
     }
-    let primary = exchange.route_of_get().and_then(|route| {
+    let primary = exchange.route_of_get().and_then(|(site, route)| {
         let cache = route.cache.as_ref()?;
+        let target = target(exchange, site, route, &Method::GET).ok()?;
         let resource = resource_key(cache, resource);
-        Some(primary_key(cache, exchange.taken(route), outbound, consumer, &resource))
+        Some(primary_key(cache, exchange.taken(route), &target, outbound.fields(), &resource))
     });
     Some(Changes { resources, primary })
 }

@@ -20,6 +20,7 @@ mod undo;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use http::header::RETRY_AFTER;
 use http::{Request, Response};
 use tollgate_core::forward::Reply;
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -75,6 +76,7 @@ pub async fn serve<H: Host>(
     client: Client,
 ) -> Served<H::Content, impl Future<Output = ExchangeRecord> + use<H> + 'static> {
     let mut journal = Journal::begin(host, request.method(), request.headers());
+    isolate.observe(journal.started, journal.begun);
     let outcome = phases(isolate, host, request, client, &mut journal).await;
     let (reply, pending) = respond::respond(host, outcome, &mut journal);
     Served { reply, after: after::after(Rc::clone(isolate), host.clone(), journal, pending) }
@@ -119,4 +121,11 @@ pub fn unreadable<C: Content>(detail: &'static str) -> Response<C> {
 #[must_use]
 pub fn failed<C: Content>() -> Response<C> {
     problem_response(Problem::plain(ProblemKind::Internal, "The gateway failed to handle this request."), "", false)
+}
+
+/// The response to a request beyond the number that the adapter handles at once.
+#[must_use]
+pub fn overloaded<C: Content>() -> Response<C> {
+    let problem = Problem::plain(ProblemKind::Overloaded, "Send the same request again in a few seconds.");
+    problem_response(problem.with(RETRY_AFTER, "1"), "", false)
 }

@@ -1,15 +1,20 @@
 //! outbound: builds the request that the upstream will see, as the received one plus edits. Later steps read only this.
 
+use std::borrow::Cow;
+
 use http::header::HOST;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method, Uri};
+use tollgate_core::cache::forwarded_query;
 use tollgate_core::event::{Local, Phase, Reason};
 use tollgate_core::forward::{Edits, ForwardedFor, Outbound, UpstreamSettings, reads_as, request_edits};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::Subject;
+use tollgate_core::settings::RouteSettings;
 
 use super::exchange::{Exchange, Journal};
 use crate::ports::Content;
 use crate::problems::REQUEST_ID;
+use crate::site::Site;
 
 /// The request as it will be forwarded, without the edits of an attempt.
 pub(super) fn outbound<'e, C: Content>(
@@ -18,16 +23,30 @@ pub(super) fn outbound<'e, C: Content>(
     journal: &mut Journal,
 ) -> Result<Outbound<'e>, Problem> {
     let received = &exchange.received;
-    let settings = exchange.upstream();
-    let path = received.path.without_base(exchange.route().strip_segments);
-    let target = settings.url.target(path, exchange.forwarded_query.as_deref()).map_err(|error| {
+    let target = target(exchange, &exchange.site, exchange.route(), &received.method).map_err(|error| {
         let reason = Reason::TargetNotForwarded { text: Local(error.to_string().into()) };
         let problem = Problem::new(ProblemKind::BadRequest, "The URL cannot be forwarded.", reason);
         journal.refused(Phase::Forward, problem)
     })?;
     Ok(Outbound::new(&received.method, target, &received.fields, !content.is_empty())
-        .on_behalf_of(received.host.as_str(), received.path.as_str(), &received.authority)
-        .with_edits(edits(exchange, settings, journal)))
+        .on_behalf_of(received.host.as_str(), received.path.as_str())
+        .with_edits(edits(exchange, exchange.upstream(), journal)))
+}
+
+/// The URL to which a route of this part forwards the request with a method.
+pub(super) fn target(
+    exchange: &Exchange,
+    site: &Site,
+    route: &RouteSettings,
+    method: &Method,
+) -> Result<Uri, http::Error> {
+    let query = exchange.query_without_keys.as_deref();
+    let query = match &route.cache {
+        Some(cache) if *method == Method::GET || *method == Method::HEAD => forwarded_query(cache, &route.when, query),
+        Some(_) | None => query.map(Cow::Borrowed),
+    };
+    let path = exchange.received.path.without_base(route.strip_segments);
+    site.settings.upstreams[route.upstream].url.target(path, query.as_deref())
 }
 
 /// Removes API keys, hop-by-hop fields and fields that the configuration sets, and adds those of the gateway.

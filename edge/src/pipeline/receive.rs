@@ -24,7 +24,7 @@ fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Proble
     check_size(&uri, &fields)?;
     check_method(&method)?;
     check_framing(&mut fields)?;
-    let (host, authority) = authority(&uri, &fields, version)?;
+    let (host, authority) = authority(&uri, &fields, version, client.https)?;
     let path = path(&method, &uri)?;
     let query = uri.query().map(str::to_owned);
     let client = client.with_canonical_address();
@@ -109,7 +109,10 @@ fn check_framing(fields: &mut HeaderMap) -> Result<(), Problem> {
 
 /// The requested host: from the target if it has one, otherwise from the Host field; if both are present they must
 /// agree. Only an HTTP/1.0 request may have neither (RFC 9112, section 3.2).
-fn authority(uri: &Uri, fields: &HeaderMap, version: Version) -> Result<(HostName, String), Problem> {
+///
+/// The authority that the upstream is told has one spelling: otherwise a client could have a response stored with links in
+/// its own.
+fn authority(uri: &Uri, fields: &HeaderMap, version: Version, https: bool) -> Result<(HostName, String), Problem> {
     let bad = |detail: &'static str| Problem::new(ProblemKind::BadRequest, detail, Reason::HostNotUsable);
     let mut lines = fields.get_all(HOST).iter();
     let line = lines.next();
@@ -117,17 +120,19 @@ fn authority(uri: &Uri, fields: &HeaderMap, version: Version) -> Result<(HostNam
         return Err(bad("The request has more than one Host field."));
     }
     let text = line.map(|value| value.to_str().map_err(|_| bad("The Host field is not a valid host."))).transpose()?;
-    let read = |text: &str| HostName::from_authority(text).map_err(|_| bad("The Host field is not a valid host."));
-    let in_field = text.map(|text| read(text).map(|host| (host, text.to_owned()))).transpose()?;
-    let in_target = uri.authority().map(|a| read(a.as_str()).map(|host| (host, a.as_str().to_owned()))).transpose()?;
-    match (in_target, in_field) {
+    let read = |text: &str| HostName::with_port(text).map_err(|_| bad("The Host field is not a valid host."));
+    let in_field = text.map(read).transpose()?;
+    let in_target = uri.authority().map(|authority| read(authority.as_str())).transpose()?;
+    let (host, port) = match (in_target, in_field) {
         (Some((a, _)), Some((b, _))) if a != b => {
-            Err(bad("The Host field and the request target name different hosts."))
+            return Err(bad("The Host field and the request target name different hosts."));
         }
-        (Some(found), _) | (None, Some(found)) => Ok(found),
-        (None, None) if version == Version::HTTP_10 => Ok((HostName::absent(), String::new())),
-        (None, None) => Err(no_host()),
-    }
+        (Some(found), _) | (None, Some(found)) => found,
+        (None, None) if version == Version::HTTP_10 => return Ok((HostName::absent(), String::new())),
+        (None, None) => return Err(no_host()),
+    };
+    let authority = host.authority(port, https);
+    Ok((host, authority))
 }
 
 /// The problem of a request that names no host, if one is needed to find its route.

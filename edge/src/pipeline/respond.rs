@@ -31,6 +31,8 @@ pub(super) fn respond<H: Host>(
         }
     };
     add_fields(&mut reply, journal);
+    let has_content = !reply.content().is_empty();
+    let reply = reply.as_status_allows(has_content, H::Content::empty);
     journal.status = reply.status().as_u16();
     journal.answered = host.clock().instant();
     journal.note(Phase::Respond, Verdict::Pass, Reason::Answered { status: journal.status });

@@ -2,7 +2,7 @@
 
 use http::{Method, Response, StatusCode};
 use tollgate_core::bounds::STORED_CONTENT_BYTES_MAX;
-use tollgate_core::cache::{Confirmed, NotStored, StoredMeta, confirm, storable, variant_key};
+use tollgate_core::cache::{CacheKey, Confirmed, NotStored, StoredMeta, confirm, storable};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::forward::{Outbound, Reply};
 use tollgate_core::time::Timestamp;
@@ -10,7 +10,7 @@ use tollgate_core::time::Timestamp;
 use super::exchange::{Answer, Changes, Exchange, Journal, ToStore};
 use super::look_up::{CacheUse, stored_response};
 use crate::isolate::Isolate;
-use crate::ports::{Clock, Content, Host, ResponseCache, Stored};
+use crate::ports::{Content, Host, ResponseCache, Stored};
 use crate::timeout::within;
 
 /// The answer: the upstream's response, or the stored one that the upstream confirmed.
@@ -23,20 +23,31 @@ pub(super) async fn store<H: Host>(
     cache: Option<CacheUse<'_, H::Content>>,
     journal: &mut Journal,
 ) -> Answer<H::Content> {
-    let now = host.clock().now();
+    let now = isolate.time(host.clock());
     if let Some(changes) = journal.changes.take()
         && (response.status().is_success() || response.status().is_redirection())
     {
         invalidate(isolate, host, changes, isolate.changed_at(now)).await;
     }
-    let reply = Reply::of_upstream(response);
-    let Some(mut cache) = cache else { return Answer::new(reply) };
+    let Some(mut cache) = cache else { return Answer::new(Reply::of_upstream(response)) };
+    let has_content = !response.body().is_empty();
+    // Before the content is copied: the copy of content that is dropped would be incomplete.
+    let reply = Reply::of_upstream(response).as_status_allows(has_content, H::Content::empty);
     match cache.stale.take() {
-        Some(stale) if reply.status() == StatusCode::NOT_MODIFIED => {
+        Some((key, stored)) if reply.status() == StatusCode::NOT_MODIFIED => {
+            let age_ms = stored.meta.age_ms(isolate.time_since(stored.meta.stored_at, now));
+            let stale = Stale { key, stored, age_ms };
             confirmed(exchange, outbound, stale, &reply, &cache, now, journal)
         }
         _ => new_response(outbound, reply, &cache, now, journal),
     }
+}
+
+/// A stored response that was validated.
+struct Stale<C> {
+    key: CacheKey,
+    stored: Stored<C>,
+    age_ms: u64,
 }
 
 /// Invalidates the stored responses of a changed resource: in this isolate for all variants and consumers, in the
@@ -58,26 +69,29 @@ async fn invalidate<H: Host>(isolate: &Isolate, host: &H, changes: Changes, now:
 fn confirmed<C: Content>(
     exchange: &Exchange,
     outbound: &Outbound<'_>,
-    stale: Stored<C>,
+    stale: Stale<C>,
     confirmation: &Reply<C>,
     cache: &CacheUse<'_, C>,
     now: Timestamp,
     journal: &mut Journal,
 ) -> Answer<C> {
-    let confirmed = confirm(cache.settings, &stale.meta, confirmation.fields(), cache.requested_at, now);
-    let kept = matches!(confirmed, Confirmed::Renewed(_));
-    journal.note(Phase::Store, Verdict::Pass, Reason::Confirmed { kept });
-    let (fields, age_s, why) = match confirmed {
-        Confirmed::Renewed(meta) => {
-            let to_store = renewals(outbound, cache, &stale.meta, &meta);
-            let reply = stored_response(exchange, stale, meta.header_map(), meta.initial_age_ms / 1000);
-            return Answer { reply, to_store };
-        }
-        Confirmed::Once { fields, age_s, why } => (fields, age_s, why),
-        Confirmed::Unchanged => (stale.meta.header_map(), stale.meta.age_ms(now) / 1000, NotStored::OtherValidator),
+    let Stale { key, stored, age_ms } = stale;
+    let confirmed = confirm(cache.settings, &stored.meta, confirmation.fields(), cache.requested_at, now);
+    let to_store = match &confirmed {
+        Confirmed::Renewed(meta) => renewals(outbound, cache, key, &stored.meta, meta),
+        Confirmed::Once { .. } | Confirmed::Unchanged => None,
     };
-    journal.note(Phase::Store, Verdict::Skip, Reason::NotStored { why });
-    Answer::new(stored_response(exchange, stale, fields, age_s))
+    journal.note(Phase::Store, Verdict::Pass, Reason::Confirmed { kept: to_store.is_some() });
+    let (fields, age_s, why) = match confirmed {
+        // With another `Vary` it has another key, under which its content is not stored.
+        Confirmed::Renewed(meta) => (meta.header_map(), meta.initial_age_ms / 1000, NotStored::Varies),
+        Confirmed::Once { fields, age_s, why } => (fields, age_s, why),
+        Confirmed::Unchanged => (stored.meta.header_map(), age_ms / 1000, NotStored::OtherValidator),
+    };
+    if to_store.is_none() {
+        journal.note(Phase::Store, Verdict::Skip, Reason::NotStored { why });
+    }
+    Answer { reply: stored_response(exchange, stored, fields, age_s), to_store: to_store.unwrap_or_default() }
 }
 
 fn new_response<C: Content>(
@@ -99,7 +113,9 @@ fn new_response<C: Content>(
             return Answer::new(reply);
         }
     };
-    journal.note(Phase::Store, Verdict::Pass, Reason::Stored { fresh_s: Local(meta.fresh_ms / 1000) });
+    let length = meta.content_bytes.or_else(|| reply.content().length());
+    let whole = Local(length.is_some_and(|bytes| bytes <= STORED_CONTENT_BYTES_MAX));
+    journal.note(Phase::Store, Verdict::Pass, Reason::Stored { fresh_s: Local(meta.fresh_ms / 1000), whole });
     let (reply, copy) = reply.observed(|content| content.tee(STORED_CONTENT_BYTES_MAX));
     Answer { reply, to_store: entries(outbound, cache, meta, copy) }
 }
@@ -108,31 +124,34 @@ fn new_response<C: Content>(
 fn entries<C: Content>(
     outbound: &Outbound<'_>,
     cache: &CacheUse<'_, C>,
-    meta: StoredMeta,
+    mut meta: StoredMeta,
     copy: C::Copy,
 ) -> Vec<ToStore<C>> {
     let primary = &cache.reading.primary;
-    let Some(names) = meta.varies_on.clone() else {
+    let Some(names) = cache.reading.varies_on(meta.varies_on.take().as_deref()) else {
         return vec![ToStore::Response { key: primary.clone(), meta, copy }];
     };
-    let key = variant_key(primary, &names, outbound);
-    let index = index(cache, &meta, names);
-    vec![index, ToStore::Response { key, meta: StoredMeta { varies_on: None, ..meta }, copy }]
+    let key = cache.reading.variant(&names, outbound);
+    vec![index(cache, &meta, names), ToStore::Response { key, meta, copy }]
 }
 
-/// The entries to renew, with unchanged content: the response, and the index of its variants.
+/// The entries to renew, with unchanged content: the response, and the index of its variants. `None` if the renewed response
+/// has another key than the stored one.
 fn renewals<C: Content>(
     outbound: &Outbound<'_>,
     cache: &CacheUse<'_, C>,
+    key: CacheKey,
     confirmed: &StoredMeta,
     renewed: &StoredMeta,
-) -> Vec<ToStore<C>> {
-    let (primary, confirmed, mut renewed) = (&cache.reading.primary, confirmed.clone(), renewed.clone());
-    let Some(names) = renewed.varies_on.take() else {
-        return vec![ToStore::Renewal { key: primary.clone(), confirmed, renewed }];
-    };
-    let key = variant_key(primary, &names, outbound);
-    vec![index(cache, &renewed, names), ToStore::Renewal { key, confirmed, renewed }]
+) -> Option<Vec<ToStore<C>>> {
+    let (reading, confirmed, mut renewed) = (&cache.reading, confirmed.clone(), renewed.clone());
+    let names = reading.varies_on(renewed.varies_on.take().as_deref());
+    let own = names.as_ref().map_or_else(|| reading.primary.clone(), |names| reading.variant(names, outbound));
+    if own != key {
+        return None;
+    }
+    let index = names.map(|names| index(cache, &renewed, names));
+    Some(index.into_iter().chain([ToStore::Renewal { key, confirmed, renewed }]).collect())
 }
 
 fn index<C: Content>(cache: &CacheUse<'_, C>, meta: &StoredMeta, names: Vec<String>) -> ToStore<C> {

@@ -24,6 +24,9 @@ pub trait Content: Sized + 'static {
     /// beginning first: the cache depends on this, and a client must not be able to hide content from it.
     fn is_empty(&self) -> bool;
 
+    /// Its length in bytes, if it is known without reading it and without the message's fields.
+    fn length(&self) -> Option<u64>;
+
     /// The same content, which fails when more than `max_bytes` have passed; the rest is not read.
     ///
     /// Called only if the length is not declared. If the limit is exceeded while an upstream reads the content, the

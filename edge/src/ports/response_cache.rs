@@ -7,9 +7,12 @@ use tollgate_core::cache::{CacheKey, StoredMeta};
 /// stored partially, nor the content of another key: that would show one client's data to another. Freshness, variants
 /// and purges are decided by core from the metadata, not by the store.
 ///
-/// A newer entry is never replaced by an older one ([`StoredMeta::may_replace`], checked before each write): a slow
-/// response would restore content that has been changed since. In a store without an atomic comparison, two
-/// simultaneous writes may overtake each other.
+/// A newer entry is never replaced by an older one, and nothing is stored long after it was requested
+/// ([`StoredMeta::may_replace`], checked before each write, when the copy is complete): a slow response would restore content
+/// that has been changed since. In a store without an atomic comparison, two simultaneous writes may overtake each other.
+///
+/// Content of another length than announced ([`StoredMeta::is_length_of_content`]) is not stored: a client would wait for the
+/// rest, or take it for the next response.
 #[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait ResponseCache {
     /// The platform's content.

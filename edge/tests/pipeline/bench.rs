@@ -97,7 +97,7 @@ impl Bench {
         self.send_by(Client { address: Some("192.0.2.7".parse().unwrap()), https: true, inside }, request)
     }
 
-    fn send_by(&self, client: Client, request: Request<Content>) -> Answer {
+    pub(crate) fn send_by(&self, client: Client, request: Request<Content>) -> Answer {
         let answered = async {
             let served = serve(&self.isolate, &self.host, request, client).await;
             let (parts, content) = served.reply.into_response().into_parts();

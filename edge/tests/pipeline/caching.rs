@@ -1,11 +1,13 @@
+use std::rc::Rc;
+
 use futures_util::future::join;
 use http::Request;
-use tollgate_core::cache::{CacheCredentials, CacheKey, Purge, Purges};
+use tollgate_core::cache::{CacheCredentials, CacheKey, Purge, Purges, StoredMeta};
 use tollgate_core::route::{HostName, Predicate, Subject, Test};
 use tollgate_core::settings::RouteSettings;
 use tollgate_edge::memory::Content;
-use tollgate_edge::ports::Clock;
-use tollgate_edge::{Client, serve};
+use tollgate_edge::ports::{Clock, Content as _, ResponseCache};
+use tollgate_edge::{Client, Isolate, serve};
 use tollgate_kv_schemas::{encode, keys};
 
 use crate::bench::{Bench, KEYS, NOW, answer, cached, credential, key, ok, request, route};
@@ -174,7 +176,7 @@ fn a_response_requested_before_a_change_is_not_used() {
         (delay_ms, Ok(answer(200, &[(CC, "max-age=10"), ("vary", "accept")], "content")))
     });
     overtaking(&bench, request("GET", "/c", &[], ""), request("POST", "/c", &[], ""));
-    for isolate in [std::rc::Rc::clone(&bench.isolate), bench.another_isolate()] {
+    for isolate in [Rc::clone(&bench.isolate), bench.another_isolate()] {
         let client = Client { address: None, https: true, inside: false };
         let served = serve(&isolate, &bench.host, request("GET", "/c", &[], ""), client);
         let status = bench.host.clock.drive(served).unwrap().reply.into_response().headers()["cache-status"].clone();
@@ -346,4 +348,274 @@ fn a_purge_or_change_of_a_url_affects_all_its_routes() {
     assert_eq!(bench.send(request("POST", "/c?v=2", &[], "")).status, 200);
     bench.host.clock.advance(1);
     assert_eq!(fill(), [missed, missed]);
+}
+
+/// Clients that differ in what the upstream is told of their URL, and the responses that the upstream makes of it.
+#[test]
+fn what_the_upstream_is_told_of_the_url_separates_clients() {
+    let bench = bench(|request| {
+        let told =
+            ["x-forwarded-proto", "x-forwarded-host"].map(|name| request.headers()[name].to_str().unwrap().to_owned());
+        let mut response = answer(200, &[(CC, "max-age=60")], "");
+        *response.body_mut() = Content::from_bytes(told.join("://").into());
+        (0, Ok(response))
+    });
+    let get = |https, host: &'static str| {
+        let sent = request("GET", "/c", &[("host", host)], "");
+        let answer = bench.send_by(Client { address: None, https, inside: false }, sent);
+        (status(&answer).starts_with("tollgate; hit"), String::from_utf8(answer.content.to_vec()).unwrap())
+    };
+    let urls = [
+        (true, "api.example.com", "https://api.example.com"),
+        (true, "api.example.com:1", "https://api.example.com:1"),
+        (false, "api.example.com", "http://api.example.com"),
+        (false, "api.example.com:443", "http://api.example.com:443"),
+    ];
+    for (https, host, told) in urls {
+        assert_eq!(get(https, host), (false, told.to_owned()));
+    }
+    let spellings = [(true, "API.Example.com.:443", urls[0].2), (false, "api.example.com:080", urls[2].2)];
+    for (https, host, told) in urls.into_iter().chain(spellings) {
+        assert_eq!(get(https, host), (true, told.to_owned()), "{host}");
+    }
+}
+
+#[test]
+fn only_the_parameters_of_the_key_reach_the_upstream() {
+    let mut route = cached(route("/c", &["GET", "POST"]), CacheCredentials::Never);
+    route.cache.as_mut().unwrap().key_query = Some(vec!["q".into()]);
+    let bench = Bench::new(vec![route], ok(&[(CC, "max-age=60")], "hello"));
+    let forwarded = |method: &str, target: &str| {
+        bench.send(request(method, target, &[("cookie", "a=b")], ""));
+        bench.host.upstream.take_received()[0].uri().path_and_query().unwrap().to_string()
+    };
+    assert_eq!(forwarded("GET", "/c?evil=1&%71=2&q=1"), "/base/c?%71=2&q=1");
+    assert_eq!(forwarded("GET", "/c?evil=1"), "/base/c");
+    assert_eq!(forwarded("HEAD", "/c?evil=1&q=1"), "/base/c?q=1");
+    assert_eq!(forwarded("POST", "/c?evil=1&q=1"), "/base/c?evil=1&q=1");
+    bench.host.clock.advance(1);
+    let get = |target: &str| status(&bench.get(target, &[]));
+    assert_eq!(get("/c?q=1&evil=1"), "tollgate; fwd=uri-miss; stored");
+    assert_eq!(get("/c?evil=2&q=1"), "tollgate; hit; ttl=60");
+    assert_eq!(get("/c?q=1&%71=2"), "tollgate; fwd=uri-miss; stored");
+}
+
+#[test]
+fn a_method_override_is_not_answered_for_others() {
+    let bench = bench(|request| {
+        let status = if request.headers().contains_key("x-http-method-override") { 405 } else { 200 };
+        (0, Ok(answer(status, &[(CC, "max-age=60")], "")))
+    });
+    let overridden = bench.get("/c", &[("x-http-method-override", "PUT")]);
+    assert_eq!((overridden.status, status(&overridden).as_str()), (405, "tollgate; fwd=bypass"));
+    assert_eq!(bench.get("/c", &[]).status, 200);
+}
+
+#[test]
+fn a_response_is_as_old_as_the_time_since_its_request() {
+    let bench = bench(|_| (700, Ok(answer(200, &[(CC, "max-age=10"), ("age", "1")], "hello"))));
+    bench.get("/c", &[]);
+    bench.host.clock.advance(300);
+    let hit = bench.get("/c", &[]);
+    assert_eq!((status(&hit).as_str(), hit.field("age")), ("tollgate; hit; ttl=8", "2"));
+}
+
+/// Serves a request, and whether its response is a hit, without the work after the reply.
+fn is_hit(bench: &Bench, isolate: &Rc<Isolate>, fields: &[(&str, &str)]) -> bool {
+    let client = Client { address: None, https: true, inside: false };
+    let served = serve(isolate, &bench.host, request("GET", "/c", fields, ""), client);
+    let reply = bench.host.clock.drive(served).unwrap().reply;
+    reply.into_response().headers()["cache-status"].to_str().unwrap().starts_with("tollgate; hit")
+}
+
+#[test]
+fn a_copy_that_is_complete_after_a_change_or_a_purge_is_not_used() {
+    let slow = || {
+        bench(|request| {
+            let delay_ms = if request.method() == "GET" { 200 } else { 10 };
+            (delay_ms, Ok(answer(200, &[(CC, "max-age=1000000")], "content")))
+        })
+    };
+    // The copies take longer than the entry of the change is kept.
+    for copy_ms in [0, 1_000, 600_000] {
+        let bench = slow();
+        bench.host.cache.delay_ms.set(copy_ms);
+        overtaking(&bench, request("GET", "/c", &[], ""), request("POST", "/c", &[], ""));
+        bench.host.clock.advance(700_000);
+        for isolate in [Rc::clone(&bench.isolate), bench.another_isolate()] {
+            assert!(!is_hit(&bench, &isolate, &[]), "{copy_ms}");
+        }
+    }
+    let bench = slow();
+    bench.host.cache.delay_ms.set(1_000);
+    let purge = Purge { resource: None, at: bench.host.clock.now().plus_millis(100) };
+    overtaking(&bench, request("GET", "/c", &[], ""), request("OPTIONS", "/c", &[], ""));
+    bench.host.records.put(keys::purges("acme"), encode(&Purges::from_iter([purge])));
+    for isolate in [Rc::clone(&bench.isolate), bench.another_isolate()] {
+        futures_executor::block_on(isolate.refresh(&bench.host));
+        assert!(!is_hit(&bench, &isolate, &[]));
+    }
+}
+
+#[test]
+fn a_change_by_one_consumer_reaches_the_stored_responses_of_others() {
+    let mut own = cached(
+        RouteSettings { authn: vec![vec![KEYS]], ..route("/c", &["GET", "POST"]) },
+        CacheCredentials::PerConsumer,
+    );
+    own.cache.as_mut().unwrap().vary = vec!["accept-language".into()];
+    let bench = Bench::new(vec![own], ok(&[(CC, "max-age=60")], "hello"));
+    let keys = [[1; 32], [2; 32]].map(|seed| tollgate_core::authn::ApiKey::generate("dev", &seed).unwrap());
+    for (key, consumer) in keys.iter().zip(["one", "other"]) {
+        bench.add(key, &tollgate_core::authn::Credential { consumer: consumer.into(), ..credential() });
+    }
+    let other = Bench { isolate: bench.another_isolate(), host: bench.host.clone() };
+    let get = |key: usize, language: &str| {
+        status(&other.get("/c", &[("x-api-key", keys[key].expose()), ("accept-language", language)]))
+    };
+    let all = [(0, "fr"), (0, "en"), (1, "fr")];
+    for expected in ["tollgate; fwd=uri-miss; stored", "tollgate; hit; ttl=60"] {
+        assert_eq!(all.map(|(key, language)| get(key, language)), [expected; 3]);
+    }
+    bench.host.clock.advance(1_000);
+    assert_eq!(bench.send(request("POST", "/c", &[("x-api-key", keys[0].expose())], "x")).status, 200);
+    bench.host.clock.advance(1);
+    assert_eq!(all.map(|(key, language)| get(key, language)), ["tollgate; fwd=uri-miss; stored"; 3]);
+}
+
+#[test]
+fn a_confirmation_to_head_is_kept_too() {
+    let bench = confirming(&[(CC, "max-age=60"), ("etag", "\"v1\"")]);
+    let head = bench.send(request("HEAD", "/c", &[], ""));
+    assert_eq!(status(&head), "tollgate; fwd=stale; fwd-status=304; stored");
+    assert_eq!(status(&bench.get("/c", &[])), "tollgate; hit; ttl=60");
+}
+
+#[test]
+fn a_confirmation_that_changes_what_the_response_varies_on_is_not_told_as_stored() {
+    let bench = confirming(&[(CC, "max-age=60"), ("vary", "accept")]);
+    for _ in 0..2 {
+        assert_eq!(status(&bench.get("/c", &[])), "tollgate; fwd=stale; fwd-status=304");
+    }
+}
+
+#[test]
+fn only_what_is_known_to_be_stored_is_told_as_stored() {
+    let broken = bench(|_| {
+        let mut response = answer(200, &[(CC, "max-age=100")], "");
+        *response.body_mut() = Content::breaking_after("hel");
+        (0, Ok(response))
+    });
+    assert_eq!(status(&broken.get("/c", &[])), "tollgate; fwd=uri-miss");
+    for (name, value) in [("content-length", "5000000"), ("set-cookie", "a=b"), ("cache-control", "no-store")] {
+        let bench = bench(move |_| (0, Ok(answer(200, &[(CC, "max-age=100"), (name, value)], "hello"))));
+        for _ in 0..2 {
+            assert_eq!(status(&bench.get("/c", &[])), "tollgate; fwd=uri-miss", "{name}: {value}");
+        }
+        assert!(bench.host.cache.is_empty());
+    }
+}
+
+#[test]
+fn content_of_another_length_than_declared_is_not_stored() {
+    for length in ["3", "9"] {
+        let bench = bench(move |_| (0, Ok(answer(200, &[(CC, "max-age=100"), ("content-length", length)], "hello"))));
+        bench.get("/c", &[]);
+        assert!(bench.host.cache.is_empty(), "{length}");
+    }
+}
+
+#[test]
+fn a_status_without_content_has_none_from_the_upstream_and_from_the_cache() {
+    let bench = bench(ok204());
+    for expected in ["tollgate; fwd=uri-miss; stored", "tollgate; hit; ttl=100"] {
+        let answered = bench.get("/c", &[]);
+        assert_eq!((answered.status, status(&answered).as_str()), (204, expected));
+        assert!(answered.content.is_empty() && !answered.fields.contains_key("content-length"), "{answered:?}");
+    }
+    let reset = Bench::new(vec![route("/c", &["GET"])], |_| (0, Ok(answer(205, &[("content-length", "5")], "hello"))));
+    let answered = reset.get("/c", &[]);
+    assert!(answered.content.is_empty() && !answered.fields.contains_key("content-length"), "{answered:?}");
+}
+
+fn ok204() -> impl Fn(&Request<Content>) -> (u64, Result<http::Response<Content>, tollgate_core::forward::UpstreamError>)
+{
+    |_| (0, Ok(answer(204, &[(CC, "max-age=100"), ("content-length", "0")], "")))
+}
+
+#[test]
+fn while_the_record_of_purges_cannot_be_read_nothing_stored_is_used() {
+    let bench = bench(ok(&[(CC, "max-age=100000")], "hello"));
+    bench.get("/c", &[]);
+    assert_eq!(status(&bench.get("/c", &[])), "tollgate; hit; ttl=100000");
+    let refresh = |isolate: &Isolate| futures_executor::block_on(isolate.refresh(&bench.host));
+    for unreadable in ["", "{", "{\"kind\":\"purges\",\"v\":9,\"data\":[]}"] {
+        bench.host.records.put(keys::purges("acme"), unreadable);
+        refresh(&bench.isolate);
+        for isolate in [Rc::clone(&bench.isolate), bench.another_isolate()] {
+            assert!(!is_hit(&bench, &isolate, &[]), "{unreadable}");
+        }
+    }
+    let logged = bench.host.sink.lines().iter().filter(|line| line.contains("the record of purges")).count();
+    assert!(logged > 0, "nothing is logged");
+    // While the store is away, the purges that were read before apply.
+    bench.host.records.put(keys::purges("acme"), encode(&Purges::default()));
+    refresh(&bench.isolate);
+    bench.host.records.fault.set(true);
+    refresh(&bench.isolate);
+    assert!(is_hit(&bench, &bench.isolate, &[]));
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_nothing_younger_and_no_purge_is_lost() {
+    let bench = bench(ok(&[(CC, "max-age=7200")], "hello"));
+    bench.get("/c", &[]);
+    bench.host.clock.advance(5_400_000);
+    assert_eq!(bench.get("/c", &[]).field("age"), "5400");
+    bench.host.clock.step_back(3_600_000);
+    bench.host.clock.advance(1_700_000);
+    assert_eq!(bench.get("/c", &[]).field("age"), "7100");
+    bench.host.clock.advance(100_000);
+    assert!(!is_hit(&bench, &bench.isolate, &[]), "it is stale, whatever the clock shows");
+
+    let bench = self::bench(ok(&[(CC, "max-age=720000")], "hello"));
+    bench.get("/c", &[]);
+    bench.host.clock.step_back(3_600_000);
+    assert_eq!(bench.send(request("POST", "/c", &[], "x")).status, 200);
+    bench.host.clock.advance(3_600_001);
+    for isolate in [Rc::clone(&bench.isolate), bench.another_isolate()] {
+        assert!(!is_hit(&bench, &isolate, &[]), "it was changed");
+    }
+}
+
+#[test]
+fn conditions_of_clients_are_evaluated_on_stored_responses() {
+    let date = "Fri, 15 Jan 2027 08:00:00 GMT";
+    let bench = bench(ok(&[(CC, "max-age=60")], "hello"));
+    bench.get("/c", &[]);
+    for (name, value, want) in [
+        ("if-none-match", "*", 304),
+        ("if-none-match", "\"a\", *", 200),
+        ("if-modified-since", date, 304),
+        ("if-modified-since", "Friday, 15-Jan-27 08:00:00 GMT", 304),
+        ("if-modified-since", "Fri, 15 Jan 2027 07:59:59 GMT", 200),
+    ] {
+        let answered = bench.get("/c", &[(name, value)]);
+        assert_eq!((answered.status, status(&answered).as_str()), (want, "tollgate; hit; ttl=60"), "{name}: {value}");
+        assert_eq!(answered.field("date"), date);
+    }
+}
+
+/// What is stored is found by its key alone: the reference store is no kinder than the others.
+#[test]
+fn the_reference_store_refuses_what_every_store_refuses() {
+    let bench = bench(ok(&[], ""));
+    let key = CacheKey::parse(&"ab".repeat(32)).unwrap();
+    let store = |meta: &StoredMeta| bench.host.clock.drive(bench.host.cache.store(&key, meta, None)).unwrap().unwrap();
+    let meta = StoredMeta { varies_on: None, ..StoredMeta::nothing(NOW) };
+    store(&StoredMeta { content_bytes: Some(1), ..meta.clone() });
+    store(&StoredMeta { requested_at: NOW.minus_millis(1_000_000), ..meta.clone() });
+    assert!(bench.host.cache.is_empty());
+    store(&meta);
+    assert_eq!(bench.host.cache.len(), 1);
 }

@@ -33,6 +33,7 @@ fn upstream_failures_are_problems_with_their_rfc_9209_type() {
         (UpstreamError::ConnectionTimeout, 504, "upstream-timeout"),
         (UpstreamError::RequestContentTooLarge, 413, "content-too-large"),
         (UpstreamError::RequestContentBroken, 400, "bad-request"),
+        (UpstreamError::ClientGone, 499, "client-gone"),
     ] {
         let bench = Bench::new(vec![route("/a", &[])], move |_| (0, Err(error)));
         let answer = bench.get("/a", &[]);
@@ -72,6 +73,25 @@ fn configured_fields_have_their_secrets_and_a_missing_one_is_503_without_its_nam
     let received = bench.host.upstream.take_received().remove(0);
     assert_eq!(received.headers().get_all("authorization").iter().collect::<Vec<_>>(), ["Bearer s3cret"]);
     assert!(bench.host.sink.lines().iter().all(|line| !line.contains("s3cret")));
+}
+
+#[test]
+fn a_wall_clock_that_steps_back_does_not_extend_the_use_of_a_replaced_secret() {
+    let bench = Bench::new(vec![], ok(&[], "hello"));
+    let mut settings = site(vec![route("/a", &[])]);
+    settings.upstreams[0].fields = vec![("x-token".into(), SecretText::parse("${secret.TOKEN}").unwrap())];
+    bench.publish(&on_any_host(settings));
+    let sent = || {
+        assert_eq!(bench.get("/a", &[]).status, 200);
+        bench.host.upstream.take_received().remove(0).headers()["x-token"].to_str().unwrap().to_owned()
+    };
+    bench.host.secrets.put("TOKEN", "old");
+    assert_eq!(sent(), "old");
+    bench.host.secrets.put("TOKEN", "new");
+    bench.host.clock.step_back(3_600_000);
+    assert_eq!(sent(), "old", "remembered");
+    bench.host.clock.advance(60_000);
+    assert_eq!(sent(), "new", "asked again");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::future::join;
+use tollgate_core::bounds::STORED_WITHIN_MS;
 use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_edge::ports::{Clock, Content, Host, ResponseCache, Stored};
 
@@ -113,6 +114,49 @@ pub(crate) async fn never_replaces_a_newer_entry<S: Subject>(subject: &S) -> Out
     subject.host().response_cache().store(&key(13)?, &nothing, None).await?;
     store(subject, 13, &older, bytes::<S>(b"older"), 1 << 20).await?;
     ensure_eq!(found(subject, 13).await?.meta, nothing, "what was changed");
+    Ok(())
+}
+
+/// Content of another length than announced is not stored, whether it arrives as bytes or as a stream.
+pub(crate) async fn content_of_another_length_is_not_stored<S: Subject>(subject: &S) -> Outcome {
+    for announced in [0, 4, 6] {
+        let meta = StoredMeta { content_bytes: Some(announced), ..meta(subject, 200) };
+        store(subject, 16, &meta, bytes::<S>(b"hello"), 1 << 20).await?;
+        absent(subject, 16).await?;
+    }
+    let meta = StoredMeta { content_bytes: Some(5), ..meta(subject, 200) };
+    store(subject, 16, &meta, bytes::<S>(b"hello"), 1 << 20).await?;
+    ensure_eq!(found(subject, 16).await?.meta, meta, "the metadata");
+    Ok(())
+}
+
+/// A response whose copy is complete long after its request is not stored: a change of it may be forgotten by then.
+pub(crate) async fn a_late_response_is_not_stored<S: Subject>(subject: &S) -> Outcome {
+    let late = |meta: StoredMeta| {
+        let requested_at = meta.requested_at.minus_millis(STORED_WITHIN_MS + 10_000);
+        StoredMeta { requested_at, ..meta }
+    };
+    store(subject, 17, &late(meta(subject, 200)), bytes::<S>(b"late"), 1 << 20).await?;
+    absent(subject, 17).await?;
+    let index = StoredMeta { varies_on: Some(vec!["accept".into()]), ..late(meta(subject, 200)) };
+    subject.host().response_cache().store(&key(17)?, &index, None).await?;
+    absent(subject, 17).await
+}
+
+/// The comparison with the stored entry is made when the copy is complete, not when it begins.
+pub(crate) async fn a_copy_that_takes_time_does_not_replace_a_change<S: Subject>(subject: &S) -> Outcome {
+    let server = Server::start(subject).await?;
+    let content = stream(subject, &server, "chunks=5&every_ms=100").await?;
+    let (older, cache) = (meta(subject, 200), subject.host().response_cache());
+    let nothing = StoredMeta::nothing(older.requested_at.plus_millis(20));
+    let change = async {
+        subject.host().clock().sleep(150).await;
+        cache.store(&key(18)?, &nothing, None).await.map_err(Breach::from)
+    };
+    let (sent, changed) = join(store(subject, 18, &older, content, 1 << 20), change).await;
+    changed?;
+    ensure!(!sent?.is_empty(), "the client gets nothing");
+    ensure_eq!(found(subject, 18).await?.meta, nothing, "what was changed");
     Ok(())
 }
 

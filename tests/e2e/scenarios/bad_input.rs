@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tollgate_tests::client::Request;
 use tollgate_tests::hosts::Kind;
 
@@ -13,6 +14,7 @@ scenarios! { "guard";
     content_over_the_limit_is_413_and_not_forwarded,
     content_of_unknown_length_is_cut_off_at_the_limit,
     content_at_the_limit_passes,
+    a_refusal_reaches_a_client_that_sends_everything_first,
     a_url_that_is_too_long_is_refused,
     large_fields_are_refused,
     many_fields_are_refused,
@@ -78,6 +80,28 @@ async fn content_at_the_limit_passes(world: Rc<World>) -> Outcome {
     assert_eq!(answering.await??.status, 200);
     let received = world.upstream.report().last().ok_or("not forwarded")?;
     assert_eq!((received.content_length, received.content_complete), (10_240, true));
+    Ok(())
+}
+
+async fn a_refusal_reaches_a_client_that_sends_everything_first(world: Rc<World>) -> Outcome {
+    let project = Project::new(&world).route("{path: /keyed, authn: keys, body-limit: 20MiB}");
+    world.publish(project).await?;
+    // More than the buffers of two sockets hold.
+    let content = vec![b'x'; 6_000_000];
+    for framing in [format!("Content-Length: {}", content.len()), "Transfer-Encoding: chunked".to_owned()] {
+        let mut stream = world.client().connect().await?;
+        let head = format!("POST /keyed HTTP/1.1\r\nHost: {}\r\n{framing}\r\n\r\n", world.domain);
+        let is_chunked = framing.starts_with("Transfer");
+        let size = if is_chunked { format!("{:x}\r\n", content.len()) } else { String::new() };
+        let end = if is_chunked { "\r\n0\r\n\r\n" } else { "" };
+        for bytes in [head.as_bytes(), size.as_bytes(), &content, end.as_bytes()] {
+            stream.write_all(bytes).await.map_err(|error| format!("{framing}: {error}"))?;
+        }
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.map_err(|error| format!("{framing}: {error}"))?;
+        assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 401", "{framing}");
+    }
+    assert_eq!(world.upstream.report().total(), 0);
     Ok(())
 }
 

@@ -29,6 +29,17 @@ scenarios! { "cache";
     a_purge_takes_effect,
     an_unavailable_cache_is_a_miss,
     a_cookie_is_never_shared,
+    a_field_that_connection_names_selects_no_response_for_others,
+    links_with_the_port_of_one_client_do_not_reach_others,
+    parameters_outside_the_key_do_not_reach_the_upstream,
+    a_status_without_content_is_stored_and_has_none,
+    a_change_during_a_slow_answer_is_seen,
+    what_is_quoted_forbids_nothing_and_what_follows_it_does,
+    an_age_of_several_values_is_the_oldest,
+    a_confirmation_is_kept_whoever_asked,
+    stored_responses_satisfy_conditions,
+    what_is_not_stored_is_not_told_as_stored,
+    the_upstream_receives_no_field_about_caching_that_the_client_did_not_send,
 }
 
 const HOUR: &str = "field=Cache-Control:max-age%3D3600";
@@ -302,5 +313,193 @@ async fn a_cookie_is_never_shared(world: Rc<World>) -> Outcome {
         assert_ne!(did(&answer), "hit");
         settle().await;
     }
+    Ok(())
+}
+
+async fn a_field_that_connection_names_selects_no_response_for_others(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    let get = |fields: &[(&str, &str)]| {
+        let request = Request::get("/a?field=Vary:Accept-Language");
+        world.client().send_owned(fields.iter().fold(request, |request, (name, value)| request.field(name, value)))
+    };
+    // A host that cannot see `Connection` forwards the field; one that can removes it.
+    get(&[("Connection", "Accept-Language"), ("Accept-Language", "fr")]).await?;
+    settle().await;
+    let french = until_stored("fr", || get(&[("Accept-Language", "fr")])).await?;
+    assert!(french.text().contains("\"fr\""), "{}", french.text());
+    Ok(())
+}
+
+async fn links_with_the_port_of_one_client_do_not_reach_others(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    let with_port = format!("{}:1", world.domain);
+    let other = world.client().for_host(&with_port);
+    for _ in 0..2 {
+        let answer = other.clone().send_owned(Request::get("/a")).await?;
+        assert!(answer.text().contains(&with_port), "{}", answer.text());
+        settle().await;
+    }
+    let answer = world.client().get("/a").await?;
+    assert_eq!(did(&answer), "fwd=uri-miss");
+    assert!(!answer.text().contains(&with_port), "{}", answer.text());
+    Ok(())
+}
+
+async fn parameters_outside_the_key_do_not_reach_the_upstream(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h, key-query: [page]}").await?;
+    for (target, forwarded) in
+        [("/a?evil=1&page=1", "/a?page=1"), ("/a?%70age=2&evil=1&page=1", "/a?%70age=2&page=1"), ("/a?evil=1", "/a")]
+    {
+        let answer = world.client().get(target).await?;
+        assert_eq!((answer.status, did(&answer).as_str()), (200, "fwd=uri-miss"), "{target}");
+        assert_eq!(world.upstream.report().last().ok_or("not forwarded")?.target, forwarded);
+    }
+    until_hit(&world, "/a?page=1&evil=2").await?;
+    world.client().send(Request::post("/a?evil=1&page=1", "x")).await?;
+    assert_eq!(world.upstream.report().last().ok_or("not forwarded")?.target, "/a?evil=1&page=1");
+    Ok(())
+}
+
+async fn a_status_without_content_is_stored_and_has_none(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    for length in ["", "&field=Content-Length:0"] {
+        let target = format!("/a?status=204&size=0{length}");
+        let hit = until_hit(&world, &target).await?;
+        for answer in [hit, world.client().get(&format!("{target}&again")).await?] {
+            assert_eq!(
+                (answer.status, answer.content.len(), answer.field("content-length")),
+                (204, 0, None),
+                "{answer:?}"
+            );
+        }
+    }
+    for (status, target) in [(205, "/b?status=205&size=5"), (304, "/b?status=304&size=0")] {
+        let answer = world.client().get(target).await?;
+        assert_eq!((answer.status, answer.content.len(), answer.broken), (status, 0, false), "{answer:?}");
+    }
+    Ok(())
+}
+
+async fn a_change_during_a_slow_answer_is_seen(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    let target = "/a?body_ms=600";
+    let (slow, change) = (world.client(), world.client());
+    let slow = slow.send_owned(Request::get(target));
+    let change = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        change.send_owned(Request::post(target, "x")).await
+    };
+    let (before, changed) = tokio::join!(slow, change);
+    assert_eq!((before?.status, changed?.status), (200, 200));
+    settle().await;
+    assert_eq!(did(&world.client().get(target).await?), "fwd=uri-miss");
+    Ok(())
+}
+
+async fn what_is_quoted_forbids_nothing_and_what_follows_it_does(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    until_hit(&world, "/a?field=Cache-Control:ext%3D%22a,%20no-store%22").await?;
+    for control in ["ext%3D%22a%5C%22b%22,%20no-store", "ext%3D%22a,%20no-store", "max-age%3D60%3B%20no-store"] {
+        let target = format!("/b?field=Cache-Control:{control}");
+        for _ in 0..2 {
+            assert_eq!(did(&world.client().get(&target).await?), "fwd=uri-miss", "{control}");
+            settle().await;
+        }
+    }
+    Ok(())
+}
+
+async fn an_age_of_several_values_is_the_oldest(world: Rc<World>) -> Outcome {
+    cached(&world, "{}").await?;
+    for age in ["field=Age:4000,%200", "field=Age:0&field=Age:4000"] {
+        let target = format!("/a?{HOUR}&{age}");
+        for _ in 0..2 {
+            assert_eq!(did(&world.client().get(&target).await?), "fwd=uri-miss", "{age}");
+            settle().await;
+        }
+    }
+    Ok(())
+}
+
+async fn a_confirmation_is_kept_whoever_asked(world: Rc<World>) -> Outcome {
+    cached(&world, "{}").await?;
+    for (path, request) in [("/head", "HEAD"), ("/condition", "GET")] {
+        let target = format!("{path}?etag=v1&field=Cache-Control:max-age%3D1");
+        until_hit(&world, &target).await?;
+        tokio::time::sleep(Duration::from_millis(2_100)).await;
+        let asked = Request::of(request, &target);
+        let asked = if request == "GET" { asked.field("If-None-Match", "\"v1\"") } else { asked };
+        let confirmed = world.client().send(asked).await?;
+        let status = confirmed.field("cache-status").unwrap_or_default();
+        assert!(status.contains("fwd=stale; fwd-status=304; stored"), "{path}: {status}");
+        until_hit(&world, &target).await?;
+        let calls = world.upstream.report().count(path);
+        assert_eq!(calls, 2, "{path}: validated once");
+    }
+    Ok(())
+}
+
+async fn stored_responses_satisfy_conditions(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    let date = "field=Date:Sun,%2006%20Nov%201994%2008:49:37%20GMT";
+    let dated = format!("/a?{date}");
+    until_hit(&world, &dated).await?;
+    until_hit(&world, "/tagged?etag=a,b").await?;
+    for (target, name, value, want) in [
+        (dated.as_str(), "If-None-Match", "*", 304),
+        (&dated, "If-None-Match", "\"a\", *", 200),
+        (&dated, "If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT", 304),
+        (&dated, "If-Modified-Since", "Sunday, 06-Nov-94 08:49:38 GMT", 304),
+        (&dated, "If-Modified-Since", "Sun, 06 Nov 1994 08:49:36 GMT", 200),
+        ("/tagged?etag=a,b", "If-None-Match", "\"x\", W/\"a,b\"", 304),
+        ("/tagged?etag=a,b", "If-None-Match", "\"a\", \"b\"", 200),
+    ] {
+        let answer = world.client().send(Request::get(target).field(name, value)).await?;
+        assert_eq!((answer.status, did(&answer).as_str()), (want, "hit"), "{name}: {value}");
+    }
+    Ok(())
+}
+
+async fn what_is_not_stored_is_not_told_as_stored(world: Rc<World>) -> Outcome {
+    cached(&world, "{ttl: 1h}").await?;
+    for target in [
+        "/a?size=5000000",
+        "/b?chunks=3",
+        "/c?chunks=3&break=body",
+        "/d?field=Set-Cookie:a%3Db",
+        "/e?chunks=3&field=Transfer-Encoding:gzip,%20chunked",
+        "/f?status=500",
+    ] {
+        // An answer that breaks off may fail before its head is read.
+        let Ok(answer) = world.client().get(target).await else { continue };
+        let status = answer.field("cache-status").unwrap_or_default();
+        assert!(!status.contains("stored"), "{target}: {status}");
+    }
+    settle().await;
+    until_hit(&world, "/b?chunks=3").await?;
+    for target in ["/a?size=5000000", "/e?chunks=3&field=Transfer-Encoding:gzip,%20chunked"] {
+        let Ok(answer) = world.client().get(target).await else { continue };
+        assert_ne!(did(&answer), "hit", "{target}");
+    }
+    let known = world.client().get("/g?size=10").await?;
+    assert!(known.field("cache-status").unwrap_or_default().contains("; stored"), "{known:?}");
+    Ok(())
+}
+
+async fn the_upstream_receives_no_field_about_caching_that_the_client_did_not_send(world: Rc<World>) -> Outcome {
+    let project = Project::new(&world).route("{path: /cached, cache: {ttl: 1h}}").route("{path: /plain}");
+    world.publish(project).await?;
+    for target in ["/cached", "/plain"] {
+        world.client().get(target).await?;
+        world.client().send(Request::post(target, "x")).await?;
+    }
+    for received in world.upstream.report().requests() {
+        for name in ["cache-control", "pragma", "if-none-match", "if-modified-since"] {
+            assert_eq!(received.field(name), None, "{} {}", received.method, received.target);
+        }
+    }
+    world.client().send(Request::get("/plain").field("Cache-Control", "max-age=5")).await?;
+    let last = world.upstream.report().last().ok_or("not forwarded")?;
+    assert_eq!(last.field("cache-control"), Some("max-age=5"));
     Ok(())
 }

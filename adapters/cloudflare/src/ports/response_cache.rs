@@ -5,7 +5,7 @@ use tollgate_edge::ports::{ResponseCache, Stored, Unavailable};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::{timestamp, unavailable};
-use crate::content::{ContentCopy, WorkerContent, to_number};
+use crate::content::{ContentCopy, WorkerContent, to_count, to_number};
 use crate::platform;
 use crate::task::settled;
 
@@ -13,7 +13,7 @@ use crate::task::settled;
 ///
 /// The metadata is in a field of the entry. Content is put when all of it has arrived (bounded by `max_bytes`), because
 /// the platform would store an interrupted stream partially. The platform has no compare-and-write: the stored entry is
-/// read just before a write, so that only two simultaneous writes can overtake each other.
+/// read just before a write, after the content has arrived, so that only two simultaneous writes can overtake each other.
 #[derive(Clone, Debug)]
 pub struct CacheApi {
     pub(crate) gateway: String,
@@ -28,14 +28,20 @@ impl ResponseCache for CacheApi {
     }
 
     async fn store(&self, key: &CacheKey, meta: &StoredMeta, content: Option<ContentCopy>) -> Result<(), Unavailable> {
+        let content = match content {
+            None => JsValue::NULL,
+            Some(copy) => match settled(platform::gather_copy(&copy.content, to_number(copy.max_bytes))).await {
+                Ok(content) if !content.is_undefined() => content,
+                Ok(_) | Err(_) => return Ok(()),
+            },
+        };
+        let stored = self.entry(key).await?;
         let now = timestamp(js_sys::Date::now());
-        if let Some((stored, _)) = self.entry(key).await?
-            && !meta.may_replace(&stored, now)
-        {
-            return Ok(());
+        let may_replace = meta.may_replace(stored.as_ref().map(|(stored, _)| stored), now);
+        if may_replace && meta.is_length_of_content(to_count(platform::length_of(&content))) {
+            self.put(key, meta, content).await?;
         }
-        let (copy, max_bytes) = content.map_or((JsValue::NULL, 0), |copy| (copy.content, copy.max_bytes));
-        self.put(key, meta, copy, max_bytes).await
+        Ok(())
     }
 
     /// The platform cannot change fields alone, so the stored content is put again, with the renewed fields.
@@ -43,7 +49,11 @@ impl ResponseCache for CacheApi {
         match self.entry(key).await? {
             Some((stored, entry)) if stored == *confirmed => {
                 let content = entry.body().map_or(JsValue::NULL, JsValue::from);
-                self.put(key, renewed, content, STORED_CONTENT_BYTES_MAX).await
+                let max_bytes = to_number(STORED_CONTENT_BYTES_MAX);
+                match settled(platform::gather_copy(&content, max_bytes)).await {
+                    Ok(content) if !content.is_undefined() => self.put(key, renewed, content).await,
+                    Ok(_) | Err(_) => Ok(()),
+                }
             }
             Some(_) | None => Ok(()),
         }
@@ -58,13 +68,13 @@ impl CacheApi {
         Ok(meta.map(|meta| (meta, entry)))
     }
 
-    async fn put(&self, key: &CacheKey, meta: &StoredMeta, copy: JsValue, max_bytes: u64) -> Result<(), Unavailable> {
+    async fn put(&self, key: &CacheKey, meta: &StoredMeta, content: JsValue) -> Result<(), Unavailable> {
         let text = ascii(&meta.to_text());
         if text.len() > META_BYTES_MAX {
             return Ok(());
         }
         let max_age = to_number(seconds_left(meta, timestamp(js_sys::Date::now())));
-        settled(platform::cache_put(&self.url(key), &text, max_age, copy, to_number(max_bytes)))
+        settled(platform::cache_put(&self.url(key), &text, max_age, content))
             .await
             .map_err(|error| unavailable(STORE, &error))?;
         Ok(())

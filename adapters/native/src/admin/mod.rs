@@ -20,10 +20,10 @@ use tollgate_edge::Isolate;
 use tollgate_edge::operator::{scrape, serve_operator};
 use tollgate_edge::ports::Content;
 
-use crate::content::NativeContent;
+use crate::content::{NativeContent, RequestState};
 use crate::host::NativeHost;
 use crate::local::{Tracker, apart};
-use crate::server::StateParts;
+use crate::server::{ClientStream, StateParts};
 use guard::Guard;
 
 /// The parts from which the admin listener's thread creates its state.
@@ -101,8 +101,8 @@ impl Admin {
             }
             ("/healthz" | "/readyz" | "/metrics", false) => not_allowed("GET, HEAD"),
             _ => {
-                let address = Some(peer.ip());
-                serve_operator(&self.isolate, &self.host, request.map(NativeContent::from_client), address).await
+                let request = request.map(|incoming| NativeContent::from_client(incoming, RequestState::default()));
+                serve_operator(&self.isolate, &self.host, request, address).await
             }
         }
     }
@@ -123,6 +123,8 @@ impl Admin {
 }
 
 async fn converse(admin: Rc<Admin>, stream: TcpStream, peer: SocketAddr) {
+    let stream = ClientStream::new(stream);
+    let connection = stream.handle();
     let service = service_fn(|request| {
         let admin = Rc::clone(&admin);
         async move { Ok::<_, Infallible>(admin.answer(request, peer).await) }
@@ -132,8 +134,10 @@ async fn converse(admin: Rc<Admin>, stream: TcpStream, peer: SocketAddr) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_READ_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(connection), service)
         .await;
+    // The client may still be sending what was refused.
+    stream.linger().await;
 }
 
 fn not_allowed(allow: &'static str) -> Answer {

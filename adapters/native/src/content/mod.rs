@@ -1,12 +1,11 @@
 //! Content on this host: hyper's bodies and bytes in memory, observed while they stream, not buffered.
 
 mod copy;
+mod request;
 mod source;
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -18,9 +17,11 @@ use tollgate_core::forward::filter_trailers;
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
 pub use copy::ContentCopy;
+pub(crate) use copy::CopyBudget;
 use copy::CopySink;
+pub(crate) use request::{RequestFault, RequestState};
 use source::Source;
-pub(crate) use source::UpstreamContent;
+pub(crate) use source::{Copies, Deadline, UpstreamContent};
 
 /// The content of a request or response.
 ///
@@ -31,7 +32,8 @@ pub struct NativeContent {
     limit: Option<Limit>,
     copy: Option<CopySink>,
     watch: Option<Watch>,
-    fault: Option<FaultCell>,
+    /// The request's state, if this is a request's content.
+    request: Option<RequestState>,
 }
 
 /// Why content was interrupted.
@@ -60,25 +62,6 @@ impl From<&ContentError> for ContentFault {
     }
 }
 
-/// The fault of a request's content, for callers that only see that its reader failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RequestFault {
-    /// It is longer than allowed.
-    LimitExceeded,
-    /// It was interrupted or malformed.
-    Interrupted,
-}
-
-/// Where the fault is recorded: the reader of the content may be a connection that ignores its errors.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct FaultCell(Rc<Cell<Option<RequestFault>>>);
-
-impl FaultCell {
-    pub(crate) fn get(&self) -> Option<RequestFault> {
-        self.0.get()
-    }
-}
-
 #[derive(Debug)]
 struct Limit {
     left: u64,
@@ -92,12 +75,18 @@ struct Watch {
 
 impl NativeContent {
     /// The content of a request as hyper received it.
-    pub(crate) fn from_client(incoming: hyper::body::Incoming) -> Self {
-        if incoming.is_end_stream() {
-            return Self::empty();
-        }
-        let mut content = Self::of(Source::Client(incoming));
-        content.fault = Some(FaultCell::default());
+    pub(crate) fn from_client(incoming: hyper::body::Incoming, request: RequestState) -> Self {
+        let source = if incoming.is_end_stream() { Source::Ended } else { Source::Client(incoming) };
+        let mut content = Self::of(source);
+        content.request = Some(request);
+        content
+    }
+
+    /// The empty content of a request.
+    #[cfg(test)]
+    pub(crate) fn of_request(request: RequestState) -> Self {
+        let mut content = Self::of(Source::Ended);
+        content.request = Some(request);
         content
     }
 
@@ -105,28 +94,40 @@ impl NativeContent {
         Self::of(Source::Upstream(content))
     }
 
-    /// The cell in which this content records its fault, if it is a request's.
-    pub(crate) fn fault(&self) -> Option<FaultCell> {
-        self.fault.clone()
+    /// The state of the request that has this content, if it is a client's.
+    pub(crate) const fn request(&self) -> Option<&RequestState> {
+        self.request.as_ref()
+    }
+
+    /// The deadline of an upstream's content.
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        self.source.deadline()
+    }
+
+    /// The same content once more, if that needs no bytes from a client.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let mut again = Self::of(self.source.again()?);
+        again.request.clone_from(&self.request);
+        Some(again)
     }
 
     fn of(source: Source) -> Self {
-        Self { source, limit: None, copy: None, watch: None, fault: None }
+        Self { source, limit: None, copy: None, watch: None, request: None }
     }
 
     /// Content that is observed twice in the same way is wrapped in new content.
     fn nested(self) -> Self {
-        let fault = self.fault.clone();
+        let request = self.request.clone();
         let mut outer = Self::of(Source::Nested(Box::new(self)));
-        outer.fault = fault;
+        outer.request = request;
         outer
     }
 
     /// The same content after its beginning was read: observers have seen the part that was read.
     fn resumed(self, beginning: Bytes) -> Self {
-        let fault = self.fault.clone();
+        let request = self.request.clone();
         let mut outer = Self::of(Source::Resumed(beginning, Box::new(self)));
-        outer.fault = fault;
+        outer.request = request;
         outer
     }
 
@@ -159,8 +160,8 @@ impl NativeContent {
             ContentError::Client(_) => (RequestFault::Interrupted, false),
             ContentError::Upstream(_) | ContentError::Deadline => (RequestFault::Interrupted, true),
         };
-        if let Some(cell) = &self.fault {
-            cell.0.set(Some(fault));
+        if let Some(request) = &self.request {
+            request.failed(fault);
         }
         self.source = Source::Ended;
         self.copy = None;
@@ -179,8 +180,9 @@ impl NativeContent {
         }
         if let Some(watch) = self.watch.take() {
             let bytes = watch.delivered;
+            let by_upstream = self.source.has_expired();
             let delivery =
-                if complete { Delivery::Complete { bytes } } else { Delivery::Aborted { bytes, by_upstream: false } };
+                if complete { Delivery::Complete { bytes } } else { Delivery::Aborted { bytes, by_upstream } };
             // There may be no receiver any more: a process that drains has dropped the work after the reply.
             let _ = watch.told.send(delivery);
         }
@@ -242,14 +244,17 @@ impl Content for NativeContent {
         self.source.is_end_stream()
     }
 
+    fn length(&self) -> Option<u64> {
+        self.size_hint().exact()
+    }
+
     fn limited(self, max_bytes: u64) -> Self {
         if self.limit.is_some() {
             return self.nested().limited(max_bytes);
         }
-        let fault = self.fault.clone().unwrap_or_default();
         let mut limited = self;
         limited.limit = Some(Limit { left: max_bytes });
-        limited.fault = Some(fault);
+        limited.request.get_or_insert_default();
         limited
     }
 
@@ -257,7 +262,7 @@ impl Content for NativeContent {
         if self.copy.is_some() {
             return self.nested().tee(max_bytes);
         }
-        let (sink, copy) = CopySink::new(max_bytes);
+        let (sink, copy) = CopySink::new(max_bytes, self.source.copies());
         let mut teed = self;
         teed.copy = Some(sink);
         (teed, copy)

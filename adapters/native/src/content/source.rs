@@ -1,15 +1,18 @@
 //! Sources of content.
 
+use std::cell::RefCell;
 use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
-use super::{ContentError, NativeContent};
+use super::{ContentError, CopyBudget, NativeContent};
 use crate::upstream::Lease;
 
 #[derive(Debug)]
@@ -28,11 +31,34 @@ pub(super) enum Source {
 /// A response's content, with its connection and its timeout.
 #[derive(Debug)]
 pub(crate) struct UpstreamContent {
-    incoming: Incoming,
-    /// Returns the connection to the pool when the content has been read or dropped.
-    _lease: Lease,
+    held: Rc<Held>,
     deadline: Option<Pin<Box<Sleep>>>,
+    copies: Option<Copies>,
 }
+
+/// The budget of the isolate's copies; an `Rc`, because every response refers to it and few are copied.
+pub(crate) type Copies = Rc<Arc<CopyBudget>>;
+
+/// What occupies the upstream's connection. It can be dropped although nobody reads the content.
+#[derive(Debug)]
+struct Held {
+    state: RefCell<State>,
+    ends: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Dropping the lease returns the connection to the pool.
+    Open { incoming: Incoming, lease: Lease },
+    /// All of it has been read.
+    Ended,
+    /// Its deadline has ended it.
+    Expired,
+}
+
+/// The deadline of an upstream's content, for a task that does not read it.
+#[derive(Debug)]
+pub(crate) struct Deadline(Rc<Held>);
 
 type Polled = Poll<Option<Result<Frame<Bytes>, ContentError>>>;
 
@@ -41,9 +67,11 @@ impl Source {
         match self {
             Self::Ended => Poll::Ready(None),
             Self::Bytes(bytes) => {
-                let bytes = std::mem::take(bytes);
-                *self = Self::Ended;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
+                let piece = piece(bytes);
+                if bytes.is_empty() {
+                    *self = Self::Ended;
+                }
+                Poll::Ready(Some(Ok(Frame::data(piece))))
             }
             Self::Client(incoming) => Pin::new(incoming).poll_frame(cx).map_err(ContentError::Client),
             Self::Upstream(content) => content.poll_frame(cx),
@@ -59,12 +87,49 @@ impl Source {
         }
     }
 
+    /// The deadline of an upstream's content.
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        match self {
+            Self::Upstream(content) => content.held.ends.map(|_| Deadline(Rc::clone(&content.held))),
+            Self::Nested(content) | Self::Resumed(_, content) => content.deadline(),
+            Self::Ended | Self::Bytes(_) | Self::Client(_) | Self::Replayed(..) => None,
+        }
+    }
+
+    /// Whether the deadline of an upstream's content has ended it.
+    pub(super) fn has_expired(&self) -> bool {
+        match self {
+            Self::Upstream(content) => matches!(*content.held.state.borrow(), State::Expired),
+            Self::Nested(content) | Self::Resumed(_, content) => content.source.has_expired(),
+            Self::Ended | Self::Bytes(_) | Self::Client(_) | Self::Replayed(..) => false,
+        }
+    }
+
+    /// The budget of copies of an upstream's content.
+    pub(super) fn copies(&self) -> Option<Arc<CopyBudget>> {
+        match self {
+            Self::Upstream(content) => content.copies.as_deref().cloned(),
+            Self::Nested(content) | Self::Resumed(_, content) => content.source.copies(),
+            Self::Ended | Self::Bytes(_) | Self::Client(_) | Self::Replayed(..) => None,
+        }
+    }
+
+    /// The same source once more, if all of it is in memory.
+    pub(super) fn again(&self) -> Option<Self> {
+        match self {
+            Self::Ended => Some(Self::Ended),
+            Self::Bytes(bytes) => Some(Self::Bytes(bytes.clone())),
+            Self::Replayed(bytes, trailers) => Some(Self::Replayed(bytes.clone(), trailers.clone())),
+            Self::Client(_) | Self::Upstream(_) | Self::Nested(_) | Self::Resumed(..) => None,
+        }
+    }
+
     pub(super) fn is_end_stream(&self) -> bool {
         match self {
             Self::Ended => true,
             Self::Bytes(bytes) => bytes.is_empty(),
             Self::Client(incoming) => incoming.is_end_stream(),
-            Self::Upstream(content) => content.incoming.is_end_stream(),
+            Self::Upstream(content) => content.held.is_end_stream(),
             Self::Nested(content) => content.is_end_stream(),
             Self::Resumed(beginning, rest) => beginning.is_empty() && rest.is_end_stream(),
             Self::Replayed(..) => false,
@@ -76,7 +141,7 @@ impl Source {
             Self::Ended => SizeHint::with_exact(0),
             Self::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Client(incoming) => incoming.size_hint(),
-            Self::Upstream(content) => content.incoming.size_hint(),
+            Self::Upstream(content) => content.held.size_hint(),
             Self::Nested(content) => content.size_hint(),
             Self::Resumed(beginning, rest) => longer(&rest.size_hint(), beginning.len() as u64),
             Self::Replayed(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
@@ -93,23 +158,103 @@ fn longer(hint: &SizeHint, bytes: u64) -> SizeHint {
     longer
 }
 
+/// The next piece of content in memory.
+///
+/// It is short, so that a client that stops reading is noticed before the end, and the last one of several is copied:
+/// a connection that keeps it for a slow client must not keep all of the content.
+fn piece(bytes: &mut Bytes) -> Bytes {
+    if bytes.len() <= PIECE_BYTES {
+        return std::mem::take(bytes);
+    }
+    let piece = bytes.split_to(PIECE_BYTES);
+    if bytes.len() <= PIECE_BYTES {
+        *bytes = Bytes::copy_from_slice(bytes);
+    }
+    piece
+}
+
+/// The usual size of a socket's buffer: larger pieces are not sent faster.
+const PIECE_BYTES: usize = 128 * 1024;
+
 impl UpstreamContent {
-    pub(crate) fn new(incoming: Incoming, lease: Lease, deadline: Option<Pin<Box<Sleep>>>) -> Self {
-        Self { incoming, _lease: lease, deadline }
+    /// `ends` is the instant at which `deadline` elapses.
+    pub(crate) fn new(
+        incoming: Incoming,
+        lease: Lease,
+        deadline: Option<Pin<Box<Sleep>>>,
+        copies: Option<Copies>,
+    ) -> Self {
+        let ends = deadline.as_ref().map(|deadline| deadline.deadline());
+        let state = if incoming.is_end_stream() { State::Ended } else { State::Open { incoming, lease } };
+        let held = Rc::new(Held { state: RefCell::new(state), ends });
+        Self { held, deadline, copies }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
         // Polled first, so that content without pauses is aborted too; the timer was started with the request.
-        if self.deadline.as_ref().is_some_and(|d| d.is_elapsed()) {
-            return Poll::Ready(Some(Err(ContentError::Deadline)));
+        if self.deadline.as_ref().is_some_and(|d| d.is_elapsed()) && !self.held.is_end_stream() {
+            return self.held.expired();
         }
-        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
-            return Poll::Ready(frame.map(|f| f.map_err(ContentError::Upstream)));
+        if let Poll::Ready(frame) = self.held.poll_frame(cx) {
+            return Poll::Ready(frame);
         }
         if let Some(deadline) = &mut self.deadline {
             ready!(deadline.as_mut().poll(cx));
-            return Poll::Ready(Some(Err(ContentError::Deadline)));
+            return self.held.expired();
         }
         Poll::Pending
+    }
+}
+
+impl Held {
+    fn poll_frame(&self, cx: &mut Context<'_>) -> Polled {
+        let mut state = self.state.borrow_mut();
+        let State::Open { incoming, .. } = &mut *state else {
+            let expired = matches!(*state, State::Expired);
+            return Poll::Ready(expired.then_some(Err(ContentError::Deadline)));
+        };
+        let polled = Pin::new(&mut *incoming).poll_frame(cx).map_err(ContentError::Upstream);
+        if matches!(polled, Poll::Ready(None)) || incoming.is_end_stream() {
+            *state = State::Ended;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(*self.state.borrow(), State::Ended)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &*self.state.borrow() {
+            State::Open { incoming, .. } => incoming.size_hint(),
+            State::Ended => SizeHint::with_exact(0),
+            State::Expired => SizeHint::default(),
+        }
+    }
+
+    fn expired(&self) -> Polled {
+        self.expire();
+        Poll::Ready(Some(Err(ContentError::Deadline)))
+    }
+
+    /// Frees the connection to the upstream, unless all of the content has been read.
+    fn expire(&self) {
+        let mut state = self.state.borrow_mut();
+        if let State::Open { lease, .. } = &*state {
+            lease.timed_out();
+            *state = State::Expired;
+        }
+    }
+}
+
+impl Deadline {
+    /// When the content must have ended.
+    pub(crate) fn instant(&self) -> Option<Instant> {
+        self.0.ends
+    }
+
+    /// Ends the content, unless all of it has been read.
+    pub(crate) fn expire(&self) {
+        self.0.expire();
     }
 }

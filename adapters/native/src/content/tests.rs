@@ -13,10 +13,10 @@ async fn read(content: NativeContent) -> Result<Bytes, ContentError> {
 async fn content_within_its_limit_passes_and_one_more_byte_aborts_it() {
     assert_eq!(read(bytes("abc").limited(3)).await.unwrap(), "abc");
     let content = bytes("abcd").limited(3);
-    let fault = content.fault().unwrap();
-    assert_eq!(fault.get(), None);
+    let request = content.request().unwrap().clone();
+    assert_eq!(request.fault(), None);
     assert!(matches!(read(content).await, Err(ContentError::LimitExceeded)));
-    assert_eq!(fault.get(), Some(RequestFault::LimitExceeded));
+    assert_eq!(request.fault(), Some(RequestFault::LimitExceeded));
 }
 
 #[tokio::test]
@@ -113,4 +113,36 @@ async fn trailers_are_gathered_and_replayed() {
     let whole = GatheredContent { bytes: Bytes::from_static(b"abc"), trailers: Some(trailers) };
     let Ok(Gathered::Complete(again)) = NativeContent::replay(&whole).gather(3).await else { panic!("it fits") };
     assert_eq!(again, whole);
+}
+
+#[tokio::test]
+async fn copies_share_a_budget_until_nothing_refers_to_them() {
+    let budget = std::sync::Arc::new(CopyBudget::new(10));
+    let copy_of = |length: usize| {
+        let (mut sink, copy) = CopySink::new(100, Some(std::sync::Arc::clone(&budget)));
+        let fits = sink.push(&Bytes::from(vec![0; length])).is_ok();
+        (fits, sink, copy)
+    };
+    let (fits, sink, copy) = copy_of(6);
+    assert!(fits && !copy_of(5).0 && copy_of(4).0);
+    sink.finish();
+    let stored = copy.complete().await.unwrap();
+    let delivered = stored.slice(1..2);
+    drop(stored);
+    assert_eq!((budget.used(), copy_of(5).0), (6, false), "a part is still being delivered");
+    drop(delivered);
+    assert_eq!((budget.used(), copy_of(10).0), (0, true));
+}
+
+#[tokio::test]
+async fn long_content_in_memory_is_delivered_in_pieces_that_do_not_keep_all_of_it() {
+    let length = 1_000_000;
+    let mut content = NativeContent::from_bytes(Bytes::from(vec![7; length]));
+    assert_eq!(content.size_hint().exact(), Some(length as u64));
+    let mut pieces = Vec::new();
+    while let Some(frame) = content.next_frame().await {
+        pieces.push(frame.unwrap().into_data().unwrap());
+    }
+    assert_eq!(pieces.iter().map(Bytes::len).sum::<usize>(), length);
+    assert!(pieces.len() > 5 && pieces.pop().unwrap().is_unique());
 }

@@ -1,5 +1,7 @@
 //! One isolate: a thread with its own runtime, ports and gateway state.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,104 +15,126 @@ use tokio::time::Instant;
 use tollgate_edge::ports::{Host, TelemetrySink};
 use tollgate_edge::{Client, Freshness, Isolate};
 
-use super::connection::{http, serve_connection};
+use super::activity::Activity;
+use super::connection::{Streams, http, serve_connection};
+use super::connections::{Bounds, Connections, client_of};
 use super::state::StateParts;
 use super::{Listener, Listeners};
 use crate::host::NativeHost;
-use crate::local::{Drain, LocalExecutor, Tracker};
+use crate::local::{Signal, Tracker};
 
 /// The parts from which an isolate's thread creates its state.
 pub(super) struct IsolateParts {
     pub(super) state: StateParts,
     pub(super) listeners: Listeners,
-    pub(super) connections_max: usize,
+    pub(super) connections: Bounds,
+    pub(super) exchanges_max: usize,
 }
 
 /// State shared by all connections of the isolate.
 pub(super) struct Serving {
     pub(super) isolate: Rc<Isolate>,
     pub(super) host: NativeHost,
-    pub(super) http: auto::Builder<LocalExecutor>,
+    pub(super) http: auto::Builder<Streams>,
+    pub(super) streams: Streams,
     pub(super) head_timeout: Duration,
-    pub(super) connections: Tracker,
+    pub(super) connections: Rc<Connections>,
+    /// Exchanges whose work has not ended.
     pub(super) exchanges: Tracker,
-    pub(super) drain: Rc<Drain>,
+    pub(super) exchanges_max: usize,
+    pub(super) drain: Rc<Signal>,
+    /// When each event was last logged.
+    complaints: RefCell<HashMap<&'static str, Instant>>,
 }
 
 /// Serves until the stop signal, and then until open exchanges have ended or the grace period is over.
 pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
     let settings = Arc::clone(&parts.state.settings);
-    let drain = Rc::<Drain>::default();
+    let drain = Rc::<Signal>::default();
+    let streams = Streams::default();
     let (isolate, host) = parts.state.open(&drain);
     let serving = Rc::new(Serving {
         isolate: Rc::new(isolate),
         host,
-        http: http(settings.head_timeout),
+        http: http(settings.head_timeout, streams.clone()),
+        streams,
         head_timeout: settings.head_timeout,
-        connections: Tracker::default(),
+        connections: Rc::new(Connections::new(parts.connections)),
         exchanges: Tracker::default(),
+        exchanges_max: parts.exchanges_max,
         drain,
+        complaints: RefCell::default(),
     });
     let housekeeping = tokio::task::spawn_local(run_periodic_tasks(Rc::clone(&serving), settings.freshness));
     for listener in parts.listeners {
-        let accepting = accept(Rc::clone(&serving), listener, parts.connections_max);
+        let accepting = accept(Rc::clone(&serving), listener);
         tokio::task::spawn_local(accepting);
     }
     // An error means that the server was dropped, which is a reason to stop, too.
     let _ = stop.wait_for(|stop| *stop).await;
     housekeeping.abort();
-    serving.drain.begin();
+    serving.drain.give();
     end(&serving, settings.grace).await;
 }
 
 async fn end(serving: &Serving, grace: Duration) {
     let end = Instant::now() + grace;
-    // Exchanges that are still open are aborted; their grace period is over.
-    let _ = tokio::time::timeout_at(end, async {
-        serving.connections.below(1).await;
+    let ended = async {
+        serving.connections.ended().await;
         serving.exchanges.below(1).await;
-    })
-    .await;
+    };
+    if tokio::time::timeout_at(end, ended).await.is_err() {
+        // Exchanges that are still open are aborted; they are recorded as such.
+        serving.connections.close_all();
+        let _ = tokio::time::timeout(ABORT_MAX, serving.exchanges.below(1)).await;
+    }
     serving.host.telemetry_sink().flush();
 }
 
 /// Accepts connections at one address until the isolate stops.
-async fn accept(serving: Rc<Serving>, listener: Listener, connections_max: usize) {
+async fn accept(serving: Rc<Serving>, listener: Listener) {
     let Listener { socket, tls, inside } = listener;
     let Ok(listener) = tokio::net::TcpListener::from_std(socket) else {
         return;
     };
     let converse = |(stream, peer): (TcpStream, SocketAddr)| {
+        let activity = Rc::new(Activity::new(client_of(peer.ip()), serving.head_timeout));
+        // A client whose connections are all in use gets no further one.
+        let Some(admitted) = serving.connections.admit(&activity) else {
+            return serving.complain("connections-full", "one client has too many connections in use");
+        };
         // Inherited from the listener on Linux; if neither works, responses may wait for acknowledgements.
         let _ = stream.set_nodelay(true);
-        let tracking = serving.connections.track();
         let client = Client { address: Some(peer.ip()), https: tls.is_some(), inside };
-        let conversation = serve_connection(Rc::clone(&serving), stream, client, tls.clone());
+        let conversation = serve_connection(Rc::clone(&serving), activity, stream, client, tls.clone());
         tokio::task::spawn_local(async move {
             conversation.await;
-            drop(tracking);
+            drop(admitted);
         });
     };
-    let mut complaint = Complaint::default();
     loop {
-        let next = async {
-            serving.connections.below(connections_max).await;
-            listener.accept().await
-        };
-        tokio::select! {
+        let accepted = tokio::select! {
             biased;
-            () = serving.drain.started() => break,
-            accepted = next => match accepted {
-                Ok(accepted) => converse(accepted),
-                Err(error) => {
-                    complaint.about(&serving.host, &error);
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+            () = serving.drain.given() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok(accepted) => {
+                tokio::select! {
+                    () = serving.drain.given() => {}
+                    () = serving.connections.room() => {}
                 }
-            },
+                converse(accepted);
+            }
+            Err(error) => {
+                // Probably too many open files; some will be closed.
+                serving.complain("accept-failed", &error.to_string());
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
         }
     }
     // Connections that were already established are served, too.
-    for _ in serving.connections.count()..connections_max {
+    for _ in 0..serving.connections.left() {
         match tokio::time::timeout(Duration::ZERO, listener.accept()).await {
             Ok(Ok(accepted)) => converse(accepted),
             Ok(Err(_)) | Err(_) => break,
@@ -118,19 +142,14 @@ async fn accept(serving: Rc<Serving>, listener: Listener, connections_max: usize
     }
 }
 
-/// Logs that connections cannot be accepted, at intervals while the problem persists.
-#[derive(Default)]
-struct Complaint {
-    last: Option<Instant>,
-}
-
-impl Complaint {
-    /// Probably too many open files; some will be closed.
-    fn about(&mut self, host: &NativeHost, error: &std::io::Error) {
-        if self.last.is_none_or(|last| last.elapsed() >= COMPLAINT_INTERVAL) {
-            self.last = Some(Instant::now());
-            let line = json!({"level": "warn", "event": "accept-failed", "reason": error.to_string()});
-            host.telemetry_sink().log(&line.to_string());
+impl Serving {
+    /// Logs that a bound is reached or that the system refuses something, at intervals while that persists.
+    pub(super) fn complain(&self, event: &'static str, reason: &str) {
+        let mut complaints = self.complaints.borrow_mut();
+        if complaints.get(event).is_none_or(|last| last.elapsed() >= COMPLAINT_INTERVAL) {
+            complaints.insert(event, Instant::now());
+            let line = json!({"level": "warn", "event": event, "reason": reason});
+            self.host.telemetry_sink().log(&line.to_string());
         }
     }
 }
@@ -166,5 +185,8 @@ const IDLE_TICKS: u64 = 10;
 /// The interval at which the same problem is logged.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long aborted exchanges may take to be recorded.
+const ABORT_MAX: Duration = Duration::from_secs(1);
+
 /// The delay after a connection could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

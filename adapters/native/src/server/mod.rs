@@ -1,9 +1,12 @@
 //! The server: isolates on threads, the admin listener, start and stop.
 
+mod activity;
 mod connection;
+mod connections;
 mod exchange;
 mod isolate;
 mod limits;
+mod lingering;
 mod listen;
 mod state;
 mod tls;
@@ -25,9 +28,12 @@ use crate::local::Tracker;
 use crate::log::{LogHandle, LogWriter};
 use crate::response_cache::NativeResponseCache;
 use crate::settings::Settings;
+use crate::stderr::report;
 use crate::store::{NativeRecords, RecordStore, StoreError};
 use crate::upstream::{TrustError, client_config};
+use connections::Bounds;
 use isolate::IsolateParts;
+pub(crate) use lingering::ClientStream;
 pub use listen::ListenError;
 pub(crate) use state::{Shared, StateParts};
 pub use tls::TlsError;
@@ -177,11 +183,17 @@ impl Server {
         let log = LogWriter::start(log)?;
         let common = Common { settings: self.settings, shared: self.shared, upstream_tls: self.upstream_tls };
         let (stop, stopped) = watch::channel(false);
-        let most = common.settings.connections_max;
-        let connections_max = most.div_ceil(isolates.len()).max(1);
+        let count = isolates.len().max(1);
+        let share = move |most: usize| most.div_ceil(count).max(1);
+        let connections = Bounds {
+            total: share(common.settings.connections_max),
+            per_client: share(common.settings.connections_per_client_max),
+        };
+        let exchanges_max = share(common.settings.exchanges_max);
         let mut ended = Vec::new();
         for (number, (records, listeners)) in isolates.into_iter().enumerate() {
-            let parts = IsolateParts { state: common.state(records, log.handle()), listeners, connections_max };
+            let state = common.state(records, log.handle());
+            let parts = IsolateParts { state, listeners, connections, exchanges_max };
             let stopped = stopped.clone();
             let name = format!("tollgate-{number}");
             ended.push(on_thread(name, move || isolate::run(parts, stopped))?);
@@ -206,7 +218,10 @@ impl Server {
         }
         let _ = stop_background.send(true);
         let _ = background.await;
-        tokio::task::spawn_blocking(move || log.finish()).await.map_err(std::io::Error::other)?;
+        let finishing = tokio::task::spawn_blocking(move || log.finish(LOG_MAX));
+        if !finishing.await.map_err(std::io::Error::other)? {
+            report("the last lines of the log are lost, because its reader does not read".into());
+        }
         Ok(())
     }
 }
@@ -227,7 +242,7 @@ fn on_thread<F: Future<Output = ()>>(
                 // DNS look-ups may still run on other threads; they are not awaited.
                 runtime.shutdown_background();
             }
-            Err(error) => eprintln!("tollgate: a thread cannot create its event queue: {error}"),
+            Err(error) => report(format!("a thread cannot create its event queue: {error}")),
         }
         drop(done);
     })?;
@@ -283,12 +298,15 @@ impl Background {
 fn persist(counters: &NativeCounters) {
     // The gateway continues: the changes stay marked, and are written when the file can be written.
     if let Err(error) = counters.persist(SystemClock::now()) {
-        eprintln!("tollgate: counters are not persisted: {error}");
+        report(format!("counters are not persisted: {error}"));
     }
 }
 
 /// How long calls of operators may take after the isolates have ended; most take milliseconds.
 const CALLS_MAX: Duration = Duration::from_secs(10);
+
+/// How long the reader of the log may take for its last lines.
+const LOG_MAX: Duration = Duration::from_secs(2);
 
 /// The charges that may be lost if the process is killed: those of one second.
 const PERSIST_INTERVAL: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use crate::counters::NativeCounters;
 use crate::faults::Faults;
 use crate::fetch::NativeFetch;
 use crate::host::{NativeHost, Ports};
-use crate::local::Drain;
+use crate::local::Signal;
 use crate::log::LogHandle;
 use crate::response_cache::NativeResponseCache;
 use crate::settings::Settings;
@@ -56,9 +56,9 @@ pub(crate) struct StateParts {
 
 impl StateParts {
     /// Creates the state, which stays on this thread.
-    pub(crate) fn open(self, drain: &Rc<Drain>) -> (Isolate, NativeHost) {
-        let upstream = NativeUpstream::new(self.upstream_tls);
+    pub(crate) fn open(self, drain: &Rc<Signal>) -> (Isolate, NativeHost) {
         let Shared { counters, response_cache, metrics } = self.shared;
+        let upstream = NativeUpstream::new(self.upstream_tls).with_copies(Arc::clone(response_cache.copies()));
         let counted =
             Counted { metrics, counters: counters.clone(), response_cache: response_cache.clone(), log: self.log };
         let telemetry_sink = NativeTelemetrySink::new(counted, upstream.clone());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -108,6 +108,9 @@ where
     if is_http2 {
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .max_header_list_size(RESPONSE_HEAD_BYTES_MAX as u32)
+            .timer(TokioTimer::new())
+            .keep_alive_interval(pool.pings.interval)
+            .keep_alive_timeout(pool.pings.timeout)
             .handshake::<_, NativeContent>(io)
             .await
             .map_err(|e| error::of_request(&e))?;

@@ -42,7 +42,10 @@ pub(super) fn of_request(error: &hyper::Error) -> UpstreamError {
     } else if error.is_user() {
         // The request's own content failed; the caller knows if its limit was the reason.
         UpstreamError::ProxyInternalError
-    } else if is_closed(error) {
+    } else if error.is_timeout() {
+        // Pings were not answered.
+        UpstreamError::HttpResponseTimeout
+    } else if is_closed(error) || is_unprocessed(error) {
         UpstreamError::ConnectionTerminated
     } else {
         // In the remaining cases the upstream violates HTTP/2, or refuses the stream.
@@ -56,18 +59,23 @@ pub(super) fn is_closed(error: &hyper::Error) -> bool {
         || error.is_closed()
         || error.is_canceled()
         || error.is_body_write_aborted()
-        || io_reason(error).is_some()
+        || find::<io::Error>(error).is_some()
+        || find::<h2::Error>(error).is_some_and(h2::Error::is_io)
 }
 
-fn io_reason(error: &hyper::Error) -> Option<&io::Error> {
-    let mut source = error.source();
-    while let Some(inner) = source {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            return Some(io);
-        }
-        source = inner.source();
-    }
-    None
+/// Whether the upstream says that it did not process the request, so that any request can be sent again: it refused the
+/// stream, or its GOAWAY excludes the stream (RFC 9113, section 8.7).
+pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
+    find::<h2::Error>(error).is_some_and(|error| {
+        let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        // h2 ends only the streams after the last one of a GOAWAY with this error.
+        error.is_remote() && (refused || error.is_go_away())
+    })
+}
+
+fn find<E: Error + 'static>(error: &hyper::Error) -> Option<&E> {
+    std::iter::successors(error.source(), |inner: &&(dyn Error + 'static)| (*inner).source())
+        .find_map(|inner| inner.downcast_ref())
 }
 
 /// Too many open files, in this process or in the system; the numbers are equal on Linux, macOS and the BSDs.

@@ -6,7 +6,8 @@ mod pool;
 mod send;
 mod tls;
 
-use std::future::poll_fn;
+use std::cell::RefCell;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,29 +20,39 @@ use tollgate_core::fetch::AddressRule;
 use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_edge::ports::{Upstream, UpstreamCall};
 
-use crate::content::{NativeContent, RequestFault, UpstreamContent};
+use crate::content::{Copies, CopyBudget, NativeContent, RequestFault, RequestState, UpstreamContent};
 pub(crate) use pool::Lease;
 use pool::Pool;
 pub use tls::{TrustError, client_config};
 
 /// The upstream port of one isolate; clones share its connections.
 ///
-/// If a pooled connection turns out to be closed, the request is sent again if that is safe: if it was not sent at all,
-/// or if it has no content and an idempotent method (RFC 9110, section 9.2.2).
+/// A request is sent again, once, if that is safe: if it was not sent at all; if a pooled connection turns out to be
+/// closed and the method is idempotent (RFC 9110, section 9.2.2); or if the upstream says that it did not process it (RFC
+/// 9113, section 8.7). Its content must be in memory, or empty.
+///
+/// The request of a client that is gone is not sent; if it has been sent, the call ends.
 #[derive(Clone, Debug)]
 pub struct NativeUpstream {
     pool: Rc<Pool>,
     tls: Arc<ClientConfig>,
+    copies: Option<Copies>,
 }
 
 impl NativeUpstream {
     pub(crate) fn new(tls: Arc<ClientConfig>) -> Self {
-        Self { pool: Rc::new(Pool::to(AddressRule::Any)), tls }
+        Self { pool: Rc::new(Pool::to(AddressRule::Any)), tls, copies: None }
+    }
+
+    /// Bounds the copies of its responses by a budget.
+    pub(crate) fn with_copies(mut self, budget: Arc<CopyBudget>) -> Self {
+        self.copies = Some(Rc::new(budget));
+        self
     }
 
     /// A port with separate connections, for addresses that a rule allows.
     pub(crate) fn to(&self, addresses: AddressRule) -> Self {
-        Self { pool: Rc::new(Pool::to(addresses)), tls: Arc::clone(&self.tls) }
+        Self { pool: Rc::new(Pool::to(addresses)), tls: Arc::clone(&self.tls), copies: None }
     }
 
     /// Closes connections that have been idle for too long.
@@ -74,22 +85,36 @@ impl NativeUpstream {
         request: Request<NativeContent>,
         call: &UpstreamCall,
     ) -> Result<Response<NativeContent>, UpstreamError> {
-        let fault = request.body().fault();
+        let client = request.body().request().cloned();
+        if client.as_ref().is_some_and(RequestState::is_client_gone) {
+            return Err(UpstreamError::ClientGone);
+        }
+        let mut gone = pin!(async {
+            match &client {
+                Some(client) => client.client_gone().await,
+                None => pending().await,
+            }
+        });
         let connect_timeout = Duration::from_millis(call.connect_timeout_ms);
         let mut deadline = call.timeout_ms.map(|ms| Box::pin(tokio::time::sleep(Duration::from_millis(ms))));
-        let mut exchange = pin!(send::exchange(&self.pool, &self.tls, request, connect_timeout));
-        let answer = poll_fn(|cx| match (exchange.as_mut().poll(cx), &mut deadline) {
-            (Poll::Pending, Some(deadline)) => {
-                deadline.as_mut().poll(cx).map(|()| Err(UpstreamError::HttpResponseTimeout))
+        let trial = RefCell::default();
+        let mut exchange = pin!(send::exchange(&self.pool, &self.tls, request, connect_timeout, &trial));
+        let answer = poll_fn(|cx| {
+            if let Poll::Ready(answer) = exchange.as_mut().poll(cx) {
+                return Poll::Ready(answer);
             }
-            (answer, _) => answer,
+            if deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+                trial.borrow().as_ref().inspect(|trial| trial.timed_out());
+                return Poll::Ready(Err(UpstreamError::HttpResponseTimeout));
+            }
+            gone.as_mut().poll(cx).map(|()| Err(UpstreamError::ClientGone))
         });
         match answer.await {
-            Ok((response, lease)) => {
-                Ok(response
-                    .map(|incoming| NativeContent::from_upstream(UpstreamContent::new(incoming, lease, deadline))))
-            }
-            Err(error) => Err(match fault.and_then(|cell| cell.get()) {
+            Ok((response, lease)) => Ok(response.map(|incoming| {
+                let content = UpstreamContent::new(incoming, lease, deadline, self.copies.clone());
+                NativeContent::from_upstream(content)
+            })),
+            Err(error) => Err(match client.as_ref().and_then(RequestState::fault) {
                 Some(RequestFault::LimitExceeded) => UpstreamError::RequestContentTooLarge,
                 Some(RequestFault::Interrupted) => UpstreamError::RequestContentBroken,
                 None => error,

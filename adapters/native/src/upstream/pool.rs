@@ -21,6 +21,16 @@ pub(crate) struct Pool {
     open: Rc<Cell<usize>>,
     /// The rule for addresses of its connections.
     pub(super) addresses: AddressRule,
+    pub(super) pings: Pings,
+}
+
+/// The pings of HTTP/2 connections with open streams.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pings {
+    /// How long a connection may be silent before it is pinged.
+    pub(super) interval: Duration,
+    /// The timeout of the answer.
+    pub(super) timeout: Duration,
 }
 
 /// The key of connections in the pool.
@@ -46,8 +56,25 @@ struct Idle {
 #[derive(Clone, Debug)]
 pub(super) struct SharedConnection {
     sender: http2::SendRequest<NativeContent>,
-    in_flight: Rc<Cell<usize>>,
-    last_used: Rc<Cell<Instant>>,
+    health: Rc<Health>,
+}
+
+/// The use of a connection that exchanges share.
+#[derive(Debug)]
+struct Health {
+    in_flight: Cell<usize>,
+    last_used: Cell<Instant>,
+    /// When a response last arrived.
+    heard: Cell<Instant>,
+    /// Whether new requests use other connections; those in flight go on.
+    benched: Cell<bool>,
+}
+
+/// A request on a connection, from its sending to its response.
+#[derive(Clone, Debug)]
+pub(super) struct Trial {
+    health: Rc<Health>,
+    sent: Instant,
 }
 
 /// A connection for one request.
@@ -64,7 +91,7 @@ pub(crate) struct Lease(Hold);
 #[derive(Debug)]
 enum Hold {
     Exclusive { sender: Option<http1::SendRequest<NativeContent>>, origin: Origin, pool: Weak<Pool> },
-    Shared(SharedConnection),
+    Shared { connection: SharedConnection, sent: Instant },
 }
 
 /// Counts an open connection while it exists.
@@ -74,7 +101,7 @@ pub(super) struct OpenConnection(Rc<Cell<usize>>);
 impl Pool {
     /// A pool without connections, for addresses that a rule allows.
     pub(super) fn to(addresses: AddressRule) -> Self {
-        Self { shelves: RefCell::default(), open: Rc::default(), addresses }
+        Self { shelves: RefCell::default(), open: Rc::default(), addresses, pings: PINGS }
     }
 
     /// A connection that can accept a request now, if there is one.
@@ -97,8 +124,7 @@ impl Pool {
 
     /// Adds a new HTTP/2 connection, and leases a stream of it.
     pub(super) fn share(&self, origin: &Origin, sender: http2::SendRequest<NativeContent>) -> (Sender, Lease) {
-        let shared =
-            SharedConnection { sender, in_flight: Rc::default(), last_used: Rc::new(Cell::new(Instant::now())) };
+        let shared = SharedConnection { sender, health: Rc::default() };
         let mut shelves = self.shelves.borrow_mut();
         shelves.entry(origin.clone()).or_default().shared.push(shared.clone());
         shared.lease()
@@ -118,8 +144,9 @@ impl Pool {
         self.shelves.borrow_mut().retain(|_, shelf| {
             shelf.exclusive.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < IDLE_MAX);
             shelf.shared.retain(|shared| {
-                let idle = shared.in_flight.get() == 0 && shared.last_used.get().elapsed() >= IDLE_MAX;
-                !shared.sender.is_closed() && !idle
+                let health = &shared.health;
+                let idle = health.in_flight.get() == 0 && health.last_used.get().elapsed() >= IDLE_MAX;
+                !shared.sender.is_closed() && !health.benched.get() && !idle
             });
             !shelf.exclusive.is_empty() || !shelf.shared.is_empty()
         });
@@ -144,19 +171,64 @@ impl Shelf {
     }
 
     fn choose_shared(&mut self) -> Option<SharedConnection> {
-        self.shared.retain(|shared| !shared.sender.is_closed());
-        self.shared.iter().find(|shared| shared.in_flight.get() < STREAMS_MAX).cloned()
+        self.shared.retain(|shared| !shared.sender.is_closed() && !shared.health.benched.get());
+        self.shared.iter().find(|shared| shared.health.in_flight.get() < STREAMS_MAX).cloned()
     }
 }
 
 impl SharedConnection {
     fn lease(self) -> (Sender, Lease) {
-        self.in_flight.set(self.in_flight.get() + 1);
-        (Sender::Http2(self.sender.clone()), Lease(Hold::Shared(self)))
+        self.health.in_flight.set(self.health.in_flight.get() + 1);
+        let sender = Sender::Http2(self.sender.clone());
+        (sender, Lease(Hold::Shared { connection: self, sent: Instant::now() }))
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self { in_flight: Cell::new(0), last_used: Cell::new(now), heard: Cell::new(now), benched: Cell::new(false) }
+    }
+}
+
+impl Trial {
+    /// The request's time is over. If nothing was heard since it was sent, the connection may be dead.
+    pub(super) fn timed_out(&self) {
+        if self.health.heard.get() <= self.sent {
+            self.bench();
+        }
+    }
+
+    /// New requests use other connections.
+    pub(super) fn bench(&self) {
+        self.health.benched.set(true);
     }
 }
 
 impl Lease {
+    /// The trial of a connection that other requests would use, too.
+    pub(super) fn trial(&self) -> Option<Trial> {
+        match &self.0 {
+            Hold::Exclusive { .. } => None,
+            Hold::Shared { connection, sent } => Some(Trial { health: Rc::clone(&connection.health), sent: *sent }),
+        }
+    }
+
+    /// The head of the response has arrived.
+    pub(super) fn heard(&mut self) {
+        if let Hold::Shared { connection, sent } = &mut self.0 {
+            *sent = Instant::now();
+            connection.health.heard.set(*sent);
+        }
+    }
+
+    /// The content did not end in time.
+    pub(crate) fn timed_out(&self) {
+        if let Some(trial) = self.trial() {
+            trial.timed_out();
+        }
+    }
+
     /// Gives the lease the sender to return.
     pub(super) fn returns(&mut self, used: Sender) {
         if let (Hold::Exclusive { sender, .. }, Sender::Http1(used)) = (&mut self.0, used) {
@@ -175,9 +247,10 @@ impl Drop for Lease {
                     pool.put_back(origin.clone(), sender);
                 }
             }
-            Hold::Shared(shared) => {
-                shared.in_flight.set(shared.in_flight.get() - 1);
-                shared.last_used.set(Instant::now());
+            Hold::Shared { connection, .. } => {
+                let health = &connection.health;
+                health.in_flight.set(health.in_flight.get() - 1);
+                health.last_used.set(Instant::now());
             }
         }
     }
@@ -222,6 +295,9 @@ const IDLE_PER_ORIGIN_MAX: usize = 256;
 /// Open connections of one isolate: far below the number of file descriptors (often 65,536 per process) and local
 /// ports.
 const CONNECTIONS_MAX: usize = 8_192;
+
+/// Servers of gRPC tolerate few pings without data, so there are none while no stream is open.
+const PINGS: Pings = Pings { interval: Duration::from_secs(30), timeout: Duration::from_secs(10) };
 
 /// Concurrent streams on one HTTP/2 connection: what RFC 9113, section 6.5.2, recommends that every server allows.
 const STREAMS_MAX: usize = 100;

@@ -1,5 +1,6 @@
 //! One exchange: on a pooled connection if there is one, otherwise on a new one.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,38 +17,62 @@ use tollgate_edge::ports::Content;
 
 use super::connect::connect;
 use super::error;
-use super::pool::{Lease, Origin, Pool, Sender};
+use super::pool::{Lease, Origin, Pool, Sender, Trial};
 use crate::content::NativeContent;
 
-/// Sends the request and waits for the response's head.
+/// Sends the request and waits for the response's head. `trial` is the shared connection that is being used.
 pub(super) async fn exchange(
     pool: &Rc<Pool>,
     tls: &Arc<ClientConfig>,
     mut request: Request<NativeContent>,
     connect_timeout: Duration,
+    trial: &RefCell<Option<Trial>>,
 ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
     let origin = Origin::of(request.uri()).ok_or(UpstreamError::ProxyInternalError)?;
-    while let Some(pooled) = pool.take(&origin) {
-        let spare = spare(&request);
-        match send_over(pooled, &origin, request).await {
+    let mut again = Again::NotYet;
+    loop {
+        let pooled = if again == Again::OnNewConnection { None } else { pool.take(&origin) };
+        let is_pooled = pooled.is_some();
+        let (sender, lease) = match pooled {
+            Some(pooled) => pooled,
+            // Boxed, because it is large and rarely used; otherwise every request with a pooled connection would move it.
+            None => Box::pin(connect(pool, tls, &origin, connect_timeout)).await?,
+        };
+        let spare = if again == Again::NotYet { spare(&request, &sender, is_pooled) } else { None };
+        let used = lease.trial();
+        trial.borrow_mut().clone_from(&used);
+        let reason = match send_over((sender, lease), &origin, request).await {
             Ok(answer) => return Ok(answer),
-            Err(Failure::Unsent(unsent)) => request = *unsent,
-            Err(Failure::Sent(reason)) => match spare {
-                Some(spare) if error::is_closed(&reason) => {
-                    request = *spare;
-                    break;
-                }
-                Some(_) | None => return Err(error::of_request(&reason)),
-            },
+            Err(Failure::Unsent(unsent)) if is_pooled => {
+                request = *unsent;
+                continue;
+            }
+            Err(Failure::Unsent(_)) => return Err(UpstreamError::ConnectionTerminated),
+            Err(Failure::Sent(reason)) => reason,
+        };
+        let unprocessed = error::is_unprocessed(&reason);
+        if unprocessed && let Some(used) = used {
+            used.bench();
+        }
+        match spare {
+            Some(spare) if unprocessed => (request, again) = (*spare, Again::OnAny),
+            Some(spare) if is_pooled && is_idempotent(spare.method()) && error::is_closed(&reason) => {
+                (request, again) = (*spare, Again::OnNewConnection);
+            }
+            Some(_) | None => return Err(error::of_request(&reason)),
         }
     }
-    // Boxed, because it is large and rarely used; otherwise every request with a pooled connection would move it.
-    let fresh = Box::pin(connect(pool, tls, &origin, connect_timeout)).await?;
-    match send_over(fresh, &origin, request).await {
-        Ok(answer) => Ok(answer),
-        Err(Failure::Unsent(_)) => Err(UpstreamError::ConnectionTerminated),
-        Err(Failure::Sent(reason)) => Err(error::of_request(&reason)),
-    }
+}
+
+/// Whether a request that was sent may be sent again: once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// It was not sent yet.
+    NotYet,
+    /// It is sent again, on a pooled connection or a new one.
+    OnAny,
+    /// It is sent again, on a new connection.
+    OnNewConnection,
 }
 
 enum Failure {
@@ -75,6 +100,7 @@ fn send_over(
     };
     async move {
         let response = sent.await.map_err(unsent_or_sent)?;
+        lease.heard();
         lease.returns(sender);
         Ok((response, lease))
     }
@@ -87,20 +113,27 @@ fn unsent_or_sent(mut failure: TrySendError<Request<NativeContent>>) -> Failure 
     }
 }
 
-/// A copy of the request, if it is idempotent and sending it does not consume any content.
-fn spare(request: &Request<NativeContent>) -> Option<Box<Request<NativeContent>>> {
-    let repeatable = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
-    );
-    if !repeatable || !request.body().is_empty() {
+/// A copy of the request, if it may have to be sent again and sending it consumes no content of a client.
+///
+/// A new HTTP/1.1 connection neither was closed meanwhile nor refuses a request unprocessed.
+fn spare(request: &Request<NativeContent>, sender: &Sender, is_pooled: bool) -> Option<Box<Request<NativeContent>>> {
+    let may_fail = match sender {
+        Sender::Http1(_) => is_pooled && is_idempotent(request.method()),
+        Sender::Http2(_) => true,
+    };
+    if !may_fail {
         return None;
     }
-    let mut spare = Request::new(NativeContent::empty());
+    let mut spare = Request::new(request.body().again()?);
     spare.method_mut().clone_from(request.method());
     spare.uri_mut().clone_from(request.uri());
     spare.headers_mut().clone_from(request.headers());
     Some(Box::new(spare))
+}
+
+/// RFC 9110, section 9.2.2.
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE)
 }
 
 /// Origin-form target, a Host field, the framing of the content, and `TE` as an option of this connection, as HTTP/1.1

@@ -346,6 +346,211 @@ fn tls_speaks_the_version_agreed_and_shares_an_http2_connection() {
     });
 }
 
+/// An HTTP/2 server over TLS with this handler for each connection, numbered from 0; returns its base URL, and the
+/// port to it.
+async fn listen_http2<F>(handle: impl Fn(usize, TlsStream) -> F + 'static) -> (String, NativeUpstream)
+where
+    F: Future<Output = ()> + 'static,
+{
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), signed.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![signed.cert.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+    tokio::task::spawn_local(async move {
+        for number in 0.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            let stream = acceptor.accept(stream).await.unwrap();
+            tokio::task::spawn_local(handle(number, stream));
+        }
+    });
+    (base, NativeUpstream::new(client_config(Some(file.path())).unwrap()))
+}
+
+type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
+
+/// Answers every request with the connection's number, except those that `refuse` chooses, by their position.
+async fn serve_http2(number: usize, stream: TlsStream, choose: impl Fn(usize) -> Reaction) {
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    let mut held = Vec::new();
+    for position in 0.. {
+        let Some(Ok((_, mut respond))) = connection.accept().await else { return };
+        match choose(position) {
+            Reaction::Answer => {
+                let mut content = respond.send_response(Response::new(()), false).unwrap();
+                content.send_data(Bytes::from(number.to_string()), true).unwrap();
+            }
+            Reaction::Refuse => respond.send_reset(h2::Reason::REFUSED_STREAM),
+            Reaction::Ignore => held.push(respond),
+            Reaction::FallSilent => std::future::pending().await,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Reaction {
+    Answer,
+    Refuse,
+    /// The stream stays open.
+    Ignore,
+    /// Nothing is read or written any more, and pings are not answered.
+    FallSilent,
+}
+
+#[test]
+fn a_refused_stream_is_sent_again_whatever_its_method_unless_content_was_consumed() {
+    run(async || {
+        let (base, upstream) = listen_http2(|number, stream| {
+            serve_http2(number, stream, move |_| if number == 0 { Reaction::Refuse } else { Reaction::Answer })
+        })
+        .await;
+        for (method, content) in [(Method::POST, ""), (Method::PATCH, "in memory")] {
+            let response = upstream.exchange(request(method, &base, content), &CALL).await.unwrap();
+            assert_eq!(text(response).await, "1");
+        }
+    });
+    run(async || {
+        let (base, upstream) = listen_http2(|number, stream| serve_http2(number, stream, |_| Reaction::Refuse)).await;
+        let refused = upstream.exchange(get(&base), &CALL).await;
+        assert_eq!(refused.map(drop), Err(UpstreamError::ConnectionTerminated), "it is sent again once");
+    });
+}
+
+/// Reads one frame: its type and its stream.
+async fn frame(stream: &mut TlsStream) -> Option<(u8, u32)> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; length as usize];
+    stream.read_exact(&mut payload).await.ok()?;
+    Some((head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]])))
+}
+
+const HEADERS: u8 = 1;
+const GOAWAY: u8 = 7;
+
+/// Waits for a request, and says goodbye; `last` is the last stream that was processed.
+async fn say_goodbye(mut stream: TlsStream, last: u32) {
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).await.unwrap();
+    // Empty SETTINGS.
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+    while frame(&mut stream).await.unwrap().0 != HEADERS {}
+    let mut goodbye = vec![0, 0, 8, GOAWAY, 0, 0, 0, 0, 0];
+    goodbye.extend_from_slice(&last.to_be_bytes());
+    goodbye.extend_from_slice(&0u32.to_be_bytes());
+    stream.write_all(&goodbye).await.unwrap();
+    let _ = stream.shutdown().await;
+    while frame(&mut stream).await.is_some() {}
+}
+
+#[test]
+fn a_request_that_a_goaway_excludes_is_sent_again_and_one_that_may_have_been_processed_is_not() {
+    for (method, last, expected) in
+        [(Method::POST, 0, Ok("1".to_owned())), (Method::POST, 1, Err(UpstreamError::ConnectionTerminated))]
+    {
+        run(async || {
+            let (base, upstream) = listen_http2(move |number, stream| async move {
+                match number {
+                    0 => say_goodbye(stream, last).await,
+                    _ => serve_http2(number, stream, |_| Reaction::Answer).await,
+                }
+            })
+            .await;
+            let answer = match upstream.exchange(request(method, &base, ""), &CALL).await {
+                Ok(response) => Ok(text(response).await),
+                Err(error) => Err(error),
+            };
+            assert_eq!(answer, expected);
+        });
+    }
+}
+
+#[test]
+fn a_connection_that_is_silent_until_a_timeout_gets_no_further_request() {
+    run(async || {
+        let (base, upstream) = listen_http2(|number, stream| {
+            let first = move |position| if position == 0 { Reaction::Answer } else { Reaction::Ignore };
+            serve_http2(number, stream, first)
+        })
+        .await;
+        let send = async || upstream.exchange(get(&base), &UpstreamCall { timeout_ms: Some(200), ..CALL }).await;
+        assert_eq!(text(send().await.unwrap()).await, "0");
+        assert_eq!(send().await.map(drop), Err(UpstreamError::HttpResponseTimeout));
+        assert_eq!(text(send().await.unwrap()).await, "1");
+    });
+}
+
+#[test]
+fn a_connection_that_answers_others_is_used_after_a_timeout() {
+    run(async || {
+        let (base, upstream) = listen_http2(|number, stream| {
+            let but_one = move |position| if position == 1 { Reaction::Ignore } else { Reaction::Answer };
+            serve_http2(number, stream, but_one)
+        })
+        .await;
+        let send = async |ms| upstream.exchange(get(&base), &UpstreamCall { timeout_ms: Some(ms), ..CALL }).await;
+        assert_eq!(text(send(2_000).await.unwrap()).await, "0");
+        let slow = async { assert_eq!(send(300).await.map(drop), Err(UpstreamError::HttpResponseTimeout)) };
+        let others = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert_eq!(text(send(2_000).await.unwrap()).await, "0");
+        };
+        futures_util::future::join(slow, others).await;
+        assert_eq!(text(send(2_000).await.unwrap()).await, "0");
+    });
+}
+
+#[test]
+fn an_upstream_that_answers_no_ping_ends_even_a_call_without_a_timeout() {
+    run(async || {
+        let (base, upstream) =
+            listen_http2(|number, stream| serve_http2(number, stream, |_| Reaction::FallSilent)).await;
+        let mut pool = Pool::to(AddressRule::Any);
+        pool.pings.interval = Duration::from_millis(100);
+        pool.pings.timeout = Duration::from_millis(100);
+        let upstream = NativeUpstream { pool: Rc::new(pool), ..upstream };
+        let stream = UpstreamCall { timeout_ms: None, ..CALL };
+        let answer = tokio::time::timeout(Duration::from_secs(5), upstream.exchange(get(&base), &stream)).await;
+        assert_eq!(answer.unwrap().map(drop), Err(UpstreamError::HttpResponseTimeout));
+    });
+}
+
+#[test]
+fn the_request_of_a_client_that_is_gone_is_not_sent_and_its_call_ends() {
+    run(async || {
+        let base = listen(async |_, mut stream| {
+            answer(&mut stream, "").await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        })
+        .await;
+        let upstream = upstream();
+        let state = RequestState::default();
+        let mut request = get(&base);
+        *request.body_mut() = NativeContent::of_request(state.clone());
+        let leaving = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            drop(state.waiting());
+        };
+        let call = UpstreamCall { timeout_ms: None, ..CALL };
+        let (ended, ()) = futures_util::future::join(upstream.exchange(request, &call), leaving).await;
+        assert_eq!(ended.map(drop), Err(UpstreamError::ClientGone));
+        // Nothing listens there: it was not even tried.
+        let mut request = get("http://127.0.0.1:1/");
+        *request.body_mut() = NativeContent::of_request(state.clone());
+        assert_eq!(upstream.exchange(request, &call).await.map(drop), Err(UpstreamError::ClientGone));
+    });
+}
+
 #[test]
 fn a_certificate_for_another_name_is_refused() {
     run(async || {

@@ -54,6 +54,23 @@ async fn metrics_count_exchanges_of_every_isolate() {
     assert!(metrics.contains("tollgate_response_cache_entries 0"), "{metrics}");
 }
 
+#[tokio::test]
+async fn head_is_answered_as_get_without_content() {
+    let server = with_tokens().await;
+    server.publish(&plain_upstream().await, json!({}));
+    let token = with_token(Role::Read);
+    for (path, fields) in [("/healthz", ""), ("/readyz", ""), ("/metrics", &token), ("/.tollgate/v1/metrics", &token)] {
+        let got = ask(&server, &format!("GET {path}"), fields, "").await;
+        let headed = ask(&server, &format!("HEAD {path}"), fields, "").await;
+        check(&headed, 200);
+        let (got, _) = got.split_once("\r\n\r\n").unwrap();
+        let (headed, content) = headed.split_once("\r\n\r\n").unwrap();
+        assert_eq!(content, "", "{path}");
+        let type_of = |head: &str| head.lines().find(|line| line.starts_with("content-type")).map(str::to_owned);
+        assert_eq!(type_of(headed), type_of(got), "{path}");
+    }
+}
+
 const PURGES: &str = "POST /.tollgate/v1/purges";
 const METRICS: &str = "GET /.tollgate/v1/metrics";
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tollgate_native::{Server, TlsFiles};
 
-use crate::running::{Running, plain_upstream, rest, until};
+use crate::running::{Running, head, plain_upstream, rest, until, upstream};
 
 #[tokio::test]
 async fn a_kept_alive_connection_serves_request_after_request() {
@@ -75,19 +75,30 @@ async fn a_head_that_does_not_end_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn connections_past_the_bound_wait_for_their_turn() {
+async fn connections_past_the_bound_wait_while_all_are_in_use() {
     let server = Running::with(|settings| {
         settings.isolates = std::num::NonZeroUsize::new(1);
         settings.connections_max = 2;
     })
     .await;
-    server.publish(&plain_upstream().await, json!({}));
-    let (first, _second) = (server.connect().await, server.connect().await);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let slow = upstream(async |mut stream| {
+        while head(&mut stream).await.is_some_and(|head| !head.contains("/held")) {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nbegun").await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    })
+    .await;
+    server.publish(&slow, json!({}));
+    let (mut first, mut second) = (server.connect().await, server.connect().await);
+    for stream in [&mut first, &mut second] {
+        stream.write_all(b"GET /api/held HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+        until(stream, "begun").await;
+    }
     let mut third = server.connect().await;
     third.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     let early = tokio::time::timeout(Duration::from_millis(200), third.readable()).await;
-    assert!(early.is_err(), "the third is served while two are open");
+    assert!(early.is_err(), "the third is served while two are in use");
     drop(first);
     assert!(until(&mut third, "ok").await.starts_with("HTTP/1.1 200"));
 }

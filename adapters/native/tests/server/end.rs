@@ -54,6 +54,63 @@ async fn the_grace_period_limits_the_stop() {
 }
 
 #[tokio::test]
+async fn what_the_grace_period_cuts_off_is_recorded() {
+    let server = Running::with(|settings| settings.grace = Duration::from_millis(300)).await;
+    // It sends a head to one client and nothing to the other.
+    let endless = upstream(async |mut stream| {
+        if head(&mut stream).await.is_some_and(|head| head.contains("/begun")) {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nbegun").await;
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    })
+    .await;
+    server.publish(&endless, json!({}));
+    let (mut begun, mut waiting) = (server.connect().await, server.connect().await);
+    begun.write_all(b"GET /api/begun HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    until(&mut begun, "begun").await;
+    waiting.write_all(b"POST /api/x HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    let (sender, connection) = h2::client::handshake(server.connect().await).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get("http://h/api/x").body(()).unwrap();
+    let _response = sender.ready().await.unwrap().send_request(request, true).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (ended, log) = server.stop();
+    tokio::time::timeout(TIMEOUT, ended).await.unwrap().unwrap().unwrap();
+    let lines = log.all();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("client-gone")).count(), 2, "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_does_not_prevent_the_stop() {
+    struct Unread(std::sync::mpsc::Receiver<()>);
+    impl std::io::Write for Unread {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let (_release, held) = std::sync::mpsc::channel();
+    let mut settings = tollgate_native::Settings::new("test", ([127, 0, 0, 1], 0).into());
+    settings.grace = Duration::from_millis(300);
+    let records = tollgate_native::RecordStore::in_memory().unwrap();
+    let server = tollgate_native::Server::builder(settings, records).log_to(Box::new(Unread(held))).bind().unwrap();
+    let address = server.addresses()[0];
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let ended = tokio::spawn(server.run(async {
+        let _ = stopped.await;
+    }));
+    assert!(
+        crate::running::send(address, "GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.contains("503")
+    );
+    drop(stop);
+    tokio::time::timeout(TIMEOUT, ended).await.expect("the server stops").unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn counters_outlive_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("counters.db");

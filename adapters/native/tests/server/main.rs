@@ -3,6 +3,8 @@
 
 mod admin;
 mod connections;
+mod early;
 mod end;
 mod exchanges;
+mod resources;
 mod running;

@@ -180,9 +180,13 @@ pub(crate) static CACHE: Object = Object {
         )
         .absent("none")
         .examples(&["[\"Accept-Language\"]"]),
-        Key::optional("key-query", "The query parameters in the cache key; `[]` for none.", Shape::List(&KEY_QUERY))
-            .absent("the whole query")
-            .examples(&["[\"page\", \"q\"]", "[]"]),
+        Key::optional(
+            "key-query",
+            "The query parameters in the cache key, with which alone GET and HEAD are forwarded; `[]` for none.",
+            Shape::List(&KEY_QUERY),
+        )
+        .absent("the whole query")
+        .examples(&["[\"page\", \"q\"]", "[]"]),
         Key::optional(
             "with-credentials",
             "Whether responses to requests with credentials are stored, and for whom.",

@@ -2,27 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, ScalarStyle, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag};
 
 use super::too_large;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{FileId, Position, Span, Spanned};
-use crate::source::{Entry, Events, Limits, Measure, Node, Value, error_at, events, position, resolve, syntax_fix};
+use crate::source::{Entry, Limits, Measure, Node, Value, resolve};
 
 /// Parses a text into a tree; `None` if it cannot be parsed, which is reported.
 pub(super) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize, report: &mut Report) -> Option<Node> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader {
-        events: events(text),
-        text,
-        file,
-        limits,
-        nodes,
-        report,
-        anchors: HashMap::new(),
-        alias_bytes: 0,
-        alias_nodes: 0,
-    };
+    let events = Parser::new_from_str(text);
+    let mut reader =
+        Reader { events, file, limits, nodes, report, anchors: HashMap::new(), alias_bytes: 0, alias_nodes: 0 };
     reader.stream().ok()
 }
 
@@ -30,8 +22,7 @@ pub(super) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize,
 struct Stop;
 
 struct Reader<'t, 'r> {
-    events: Events<'t>,
-    text: &'t str,
+    events: Parser<'t, StrInput<'t>>,
     file: FileId,
     limits: &'r Limits,
     nodes: &'r mut usize,
@@ -215,7 +206,7 @@ impl<'t> Reader<'t, '_> {
                 Ok((event, Span { file: self.file, start: position(&span.start), end: position(&span.end) }))
             }
             Some(Err(error)) => {
-                let start = error_at(self.text, &error);
+                let start = position(error.marker());
                 let end = Position { column: start.column.saturating_add(1), ..start };
                 self.syntax(Span { file: self.file, start, end }, error.info())
             }
@@ -227,7 +218,7 @@ impl<'t> Reader<'t, '_> {
         self.report.push(
             Diagnostic::error(Code::Syntax, span, format!("invalid YAML: {what}"))
                 .why("the rest of the file cannot be parsed")
-                .fix(syntax_fix(self.text, span.start, what)),
+                .fix("check the indentation, quotes and brackets here and on the line above"),
         );
         Err(Stop)
     }
@@ -262,6 +253,11 @@ fn add_missing(entries: &mut Vec<Entry>, more: Vec<Entry>) {
 
 fn is_text_tag(tag: &Tag) -> bool {
     tag.handle == "tag:yaml.org,2002:" && tag.suffix == "str"
+}
+
+fn position(marker: &Marker) -> Position {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Position { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
 }
 
 /// The maximum number of values that aliases may repeat, the same as for a file of a project. The limits for

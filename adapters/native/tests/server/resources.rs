@@ -1,0 +1,258 @@
+//! Bounds that hold whatever a client does: exchanges, connections, time.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::Request;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::running::{Running, TIMEOUT, head, plain_upstream, rest, until, upstream};
+
+/// The calls that an upstream is answering, now and at most at once.
+#[derive(Clone, Default)]
+struct Calls {
+    now: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+    total: Arc<AtomicUsize>,
+}
+
+impl Calls {
+    fn now(&self) -> usize {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    async fn until(&self, count: usize) {
+        let waiting = async {
+            while self.now() != count {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(TIMEOUT, waiting).await;
+        assert!(in_time.is_ok(), "{count} calls were awaited, {} are open", self.now());
+    }
+}
+
+/// An upstream that sends these bytes to whoever asks for `/held`, and then nothing until its client leaves; other
+/// requests it answers with `ok`.
+async fn holding(beginning: &'static [u8]) -> (String, Calls) {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let url = upstream(move |mut stream| {
+        let calls = counted.clone();
+        async move {
+            while let Some(head) = head(&mut stream).await {
+                if !head.contains("/held") {
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+                    continue;
+                }
+                calls.total.fetch_add(1, Ordering::SeqCst);
+                let now = calls.now.fetch_add(1, Ordering::SeqCst) + 1;
+                calls.most.fetch_max(now, Ordering::SeqCst);
+                let _ = stream.write_all(beginning).await;
+                let mut byte = [0];
+                let _ = stream.read(&mut byte).await;
+                calls.now.fetch_sub(1, Ordering::SeqCst);
+                return;
+            }
+        }
+    })
+    .await;
+    (url, calls)
+}
+
+fn one_isolate(settings: &mut tollgate_native::Settings) {
+    settings.isolates = NonZeroUsize::new(1);
+}
+
+const ENDLESS: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";
+
+#[tokio::test]
+async fn streams_that_are_opened_and_reset_leave_no_calls_behind() {
+    let server = Running::with(one_isolate).await;
+    let (url, calls) = holding(b"").await;
+    server.publish(&url, json!({"timeout_ms": 60_000}));
+    let (sender, connection) = h2::client::handshake(server.connect().await).await.unwrap();
+    tokio::spawn(connection);
+    let mut sender = sender.ready().await.unwrap();
+    for number in 0..800 {
+        // After GOAWAY the connection takes no further streams.
+        let Ok(ready) = sender.ready().await else { return assert!(number > 400, "{number}") };
+        sender = ready;
+        let request = Request::get("http://h/api/held").body(()).unwrap();
+        let Ok((response, mut stream)) = sender.send_request(request, true) else { break };
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        stream.send_reset(h2::Reason::CANCEL);
+        drop(response);
+    }
+    assert!(calls.most.load(Ordering::SeqCst) <= 160, "{}", calls.most.load(Ordering::SeqCst));
+    calls.until(0).await;
+    assert!(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
+    let lines = server.log.wait_for(10).await;
+    assert!(lines.iter().any(|line| line.contains("client-gone")), "{:?}", lines.first());
+}
+
+#[tokio::test]
+async fn a_client_that_never_opens_its_window_holds_no_upstream_past_the_timeout() {
+    let server = Running::with(one_isolate).await;
+    let (url, calls) = holding(&[ENDLESS, &[b'x'; 1000]].concat().leak()[..]).await;
+    server.publish(&url, json!({"timeout_ms": 1_000}));
+    let builder = &mut h2::client::Builder::new();
+    let handshake = builder.initial_window_size(0).handshake::<_, bytes::Bytes>(server.connect().await);
+    let (sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    let mut sender = sender.ready().await.unwrap();
+    let mut bodies = Vec::new();
+    for _ in 0..5 {
+        let request = Request::get("http://h/api/held").body(()).unwrap();
+        let (response, _) = sender.send_request(request, true).unwrap();
+        bodies.push(response.await.unwrap().into_body());
+    }
+    let begun = Instant::now();
+    assert_eq!(calls.now(), 5);
+    calls.until(0).await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    // The streams are reset, and each exchange is recorded.
+    for body in &mut bodies {
+        assert!(tokio::time::timeout(TIMEOUT, body.data()).await.unwrap().unwrap().is_err());
+    }
+    let lines = server.log.wait_for(5).await;
+    assert!(lines.iter().all(|line| line.contains("\"aborted_by\":\"upstream\"")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_no_upstream_past_the_timeout() {
+    let server = Running::with(one_isolate).await;
+    let flood = [ENDLESS, &vec![b'x'; 30_000_000]].concat().leak();
+    let (url, calls) = holding(flood).await;
+    server.publish(&url, json!({"timeout_ms": 1_000}));
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /api/held HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    calls.until(1).await;
+    let begun = Instant::now();
+    calls.until(0).await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    server.log.wait_for(1).await;
+}
+
+#[tokio::test]
+async fn requests_beyond_the_bound_get_a_problem_that_says_when_to_try_again() {
+    let server = Running::with(|settings| {
+        one_isolate(settings);
+        settings.exchanges_max = 1;
+    })
+    .await;
+    let (url, calls) = holding(b"").await;
+    server.publish(&url, json!({}));
+    let mut first = server.connect().await;
+    first.write_all(b"GET /api/held HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    calls.until(1).await;
+    let answer = server.get("/api/x").await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("urn:tollgate:problem:overloaded"), "{answer}");
+    assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+    drop(first);
+    calls.until(0).await;
+    server.log.wait_for(2).await;
+    assert!(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
+    assert!(server.log.all().iter().any(|line| line.contains("exchanges-full")), "{:?}", server.log.all());
+}
+
+/// A connection from another address of this machine, or from the usual one.
+async fn connect_from(server: &Running, last: u8) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(std::net::SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+    socket.connect(server.address).await.unwrap()
+}
+
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    tokio::time::timeout(Duration::from_millis(300), stream.read(&mut [0])).await.is_ok()
+}
+
+async fn ask(stream: &mut TcpStream) {
+    stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    assert!(until(stream, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_for_new_ones() {
+    let server = Running::with(|settings| {
+        one_isolate(settings);
+        settings.connections_max = 3;
+    })
+    .await;
+    server.publish(&plain_upstream().await, json!({}));
+    let mut beginning = server.connect().await;
+    beginning.write_all(b"GET /api/x HTTP/1.1\r\nhost:").await.unwrap();
+    let (mut idle, mut kept) = (server.connect().await, server.connect().await);
+    ask(&mut idle).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    ask(&mut kept).await;
+    let mut new = server.connect().await;
+    ask(&mut new).await;
+    assert!(is_closed(&mut idle).await, "it was idle longest");
+    ask(&mut kept).await;
+    beginning.write_all(b" h\r\n\r\n").await.unwrap();
+    assert!(until(&mut beginning, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn one_client_cannot_take_the_connections_of_others() {
+    let server = Running::with(|settings| {
+        one_isolate(settings);
+        settings.connections_max = 100;
+        settings.connections_per_client_max = 5;
+    })
+    .await;
+    let (url, calls) = holding(b"").await;
+    server.publish(&url, json!({}));
+    let mut other = connect_from(&server, 2).await;
+    ask(&mut other).await;
+    // Heads that never end: the oldest make room for the newest.
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\nx-slow: ").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        slow.push(stream);
+    }
+    assert!(is_closed(&mut slow[0]).await && !is_closed(&mut slow[7]).await);
+    // Requests in progress are never closed for others: the next connection is refused.
+    let mut busy = Vec::new();
+    for count in 1..=5 {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET /api/held HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+        calls.until(count).await;
+        busy.push(stream);
+    }
+    assert!(is_closed(&mut server.connect().await).await);
+    assert!(!is_closed(&mut busy[0]).await);
+    ask(&mut other).await;
+    ask(&mut connect_from(&server, 3).await).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_its_call() {
+    let server = Running::start().await;
+    let (url, calls) = holding(b"").await;
+    server.publish(&url, json!({"timeout_ms": null}));
+    let mut stream = server.connect().await;
+    stream.write_all(b"POST /api/held HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    calls.until(1).await;
+    drop(stream);
+    calls.until(0).await;
+    let lines = server.log.wait_for(1).await;
+    assert!(lines[0].contains("client-gone") && lines[0].contains("499"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_connection_with_a_slow_head_is_closed_in_time_though_others_come() {
+    let server = Running::with(|settings| settings.head_timeout = Duration::from_millis(300)).await;
+    let mut slow = server.connect().await;
+    slow.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let begun = Instant::now();
+    assert!(rest(&mut slow).await.is_empty());
+    assert!(begun.elapsed() < Duration::from_secs(3));
+}

@@ -1,0 +1,165 @@
+//! Whether a request may use the cache, and what it reads there.
+
+use http::Method;
+use std::fmt;
+
+use http::header::{AUTHORIZATION, COOKIE, RANGE};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use super::key::{primary_key, resource_key};
+use super::{CacheControl, CacheKey, CacheSettings};
+use crate::forward::{Outbound, overrides_method};
+use crate::route::{Predicate, Subject};
+
+/// How requests with credentials are handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "kebab-case")]
+#[cbor(index_only)]
+pub enum CacheCredentials {
+    /// They bypass the cache.
+    #[n(0)]
+    Never,
+    /// Each consumer has separate stored responses.
+    #[n(1)]
+    PerConsumer,
+    /// All consumers share them: for responses that do not depend on the caller.
+    #[n(2)]
+    Shared,
+}
+
+/// How a request may use the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Not at all: it is forwarded and its response is not stored.
+    Bypass(Bypass),
+    /// It may be answered from the cache.
+    Use(Reading),
+}
+
+/// Why a request bypasses the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bypass {
+    /// Its method is neither GET nor HEAD.
+    Method,
+    /// It carries credentials, and the route does not allow storing such responses.
+    Credentials,
+    /// It requests a range.
+    Range,
+    /// It has `no-store`.
+    NoStore,
+    /// It has content, which may affect the answer and is not part of any key.
+    Content,
+    /// It has a field in which some servers read another method.
+    Override,
+}
+
+impl Bypass {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::Credentials => "credentials",
+            Self::Range => "range",
+            Self::NoStore => "no-store",
+            Self::Content => "content",
+            Self::Override => "override",
+        }
+    }
+}
+
+impl fmt::Display for Bypass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Method => "neither GET nor HEAD",
+            Self::Credentials => "the request carries credentials, and the route does not say to cache those",
+            Self::Range => "the request asks for a range",
+            Self::NoStore => "the request says no-store",
+            Self::Content => "the request has content",
+            Self::Override => "the request has a field that overrides its method",
+        })
+    }
+}
+
+/// How a request reads the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The resource: one per host, path and selected query, for all variants and consumers. A purge names it.
+    pub resource: CacheKey,
+    /// The key to look up first.
+    pub primary: CacheKey,
+    /// The names of the fields that select a variant, whatever the upstream's `Vary` says.
+    pub selecting: Vec<String>,
+    /// The consumer, if each has separate stored responses.
+    pub consumer: Option<String>,
+    /// The request's own directives.
+    pub control: CacheControl,
+}
+
+/// What decides the route of a request besides its URL. Routes that share a URL do not share stored responses.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken<'r> {
+    /// The predicates of the route.
+    pub when: &'r [Predicate],
+    /// Whether the client is internal: for it, a URL may have another route.
+    pub inside: bool,
+}
+
+/// Decides whether the request may use the cache; `consumer` is the authenticated one.
+#[must_use]
+pub fn plan(settings: &CacheSettings, taken: Taken<'_>, request: &Outbound<'_>, consumer: Option<&str>) -> Plan {
+    let fields = request.fields();
+    let with_credentials = consumer.is_some() || fields.contains(AUTHORIZATION) || fields.contains(COOKIE);
+    let control = CacheControl::of(fields);
+    let bypass = if request.method() != Method::GET && request.method() != Method::HEAD {
+        Bypass::Method
+    } else if fields.select(overrides_method).next().is_some() {
+        Bypass::Override
+    } else if request.has_content() {
+        Bypass::Content
+    } else if fields.contains(RANGE) {
+        Bypass::Range
+    } else if with_credentials && settings.credentials == CacheCredentials::Never {
+        Bypass::Credentials
+    } else if control.no_store {
+        Bypass::NoStore
+    } else {
+        let resource = resource_key(settings, request.resource());
+        let primary = primary_key(settings, taken, request.target(), fields, &resource);
+        let selecting = selecting(settings, taken.when);
+        let is_own = settings.credentials == CacheCredentials::PerConsumer;
+        let consumer = consumer.filter(|_| is_own).map(str::to_owned);
+        return Plan::Use(Reading { resource, primary, selecting, consumer, control });
+    };
+    Plan::Bypass(bypass)
+}
+
+impl Reading {
+    /// The names that select a variant of a response whose `Vary` has these names; `None` if it has no variants.
+    #[must_use]
+    pub fn varies_on(&self, vary: Option<&[String]>) -> Option<Vec<String>> {
+        let mut names = [&self.selecting, vary.unwrap_or_default()].concat();
+        names.sort_unstable();
+        names.dedup();
+        (!names.is_empty()).then_some(names)
+    }
+}
+
+/// The names of the fields that select a variant by the configuration: the upstream's answer may depend on them whatever
+/// its `Vary` says.
+pub(super) fn selecting(settings: &CacheSettings, when: &[Predicate]) -> Vec<String> {
+    let mut names = settings.vary.clone();
+    if settings.credentials == CacheCredentials::PerConsumer {
+        names.extend([AUTHORIZATION.as_str().to_owned(), COOKIE.as_str().to_owned()]);
+    }
+    for predicate in when {
+        match &predicate.of {
+            Subject::Header(name) => names.push(name.clone()),
+            Subject::Query(_) => {}
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}

@@ -18,6 +18,7 @@ mod redaction;
 mod route_table;
 mod target;
 mod terminal;
+mod write;
 
 use std::process::ExitCode;
 

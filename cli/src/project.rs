@@ -98,7 +98,8 @@ impl Project {
         }
     }
 
-    fn files(&self) -> tollgate_config::Project {
+    /// Its files, for the compiler.
+    pub(crate) fn files(&self) -> tollgate_config::Project {
         match &self.place {
             Place::Folder(folder) => tollgate_config::Project::at(folder),
             Place::BuiltIn => tollgate_config::Project::of(quickstart::files()),

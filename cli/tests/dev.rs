@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{KEY, Project, Ran, Running, get, quickstart, run, tollgate, try_get};
+use support::{KEY, Project, Ran, Running, get, ignores_hang_up, quickstart, run, tollgate, try_get};
 
 /// The commands to try, each as a URL and its fields.
 fn curl_lines(out: &str) -> Vec<(String, Vec<String>)> {
@@ -136,6 +136,43 @@ fn ctrl_c_finishes_an_open_request_and_then_ends_with_0() {
     assert_eq!(slow.join().expect("an answer").status, 200);
     assert_eq!(running.ended().code(), Some(0));
     assert!(try_get(&format!("{url}/echo/public"), &[]).is_err());
+}
+
+#[test]
+fn the_end_of_the_terminal_is_a_request_to_stop_unless_the_parent_ignores_it() {
+    for ignored in [ignores_hang_up(), true] {
+        let trap = if ignored { "trap '' HUP; exec \"$0\" \"$@\"" } else { "exec \"$0\" \"$@\"" };
+        let mut shell = std::process::Command::new("sh");
+        shell.args([
+            "-c",
+            trap,
+            env!("CARGO_BIN_EXE_tollgate"),
+            "dev",
+            &quickstart(),
+            "--port",
+            "0",
+            "--echo-port",
+            "0",
+        ]);
+        shell.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
+        let mut running = Running::start(shell);
+        let url = running.url();
+        let slow = std::thread::spawn({
+            let url = url.clone();
+            move || get(&format!("{url}/echo/public?delay=1500"), &[])
+        });
+        std::thread::sleep(Duration::from_millis(500));
+        running.signal("-HUP");
+        assert_eq!(slow.join().expect("an answer").status, 200);
+        if ignored {
+            assert_eq!(get(&format!("{url}/echo/public"), &[]).status, 200);
+            running.interrupt();
+        }
+        assert_eq!(running.ended().code(), Some(0), "{}", running.err());
+        let port = url.rsplit(':').next().expect("a port");
+        let token = format!("{}/tollgate/dev-{port}.token", env!("CARGO_TARGET_TMPDIR"));
+        assert!(!std::path::Path::new(&token).exists(), "{token}");
+    }
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn invalid_command_lines_end_with_2() {
         vec!["key", "new", "--consumer", "a b", "--gateway", "g"],
         vec!["key", "new", "--consumer", "a", "--gateway", "Ä"],
         vec!["key", "new", "--consumer", "a", "--gateway", "g", "--expires", "tomorrow"],
+        vec!["key", "new", "--consumer", "a", "--gateway", "g", "--expires", "2020-01-01T00:00:00Z"],
         vec!["key", "new", "--consumer", "a", "--gateway", "g", "--env", "TEST"],
         vec!["key", "new", "--consumer", "a", "--token-file", "t"],
         vec!["key", "new", "--consumer", "a", "--gateway", "g", "--token-file", "t"],

@@ -8,7 +8,7 @@ use std::process::Command;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use support::{KEY, Project, Ran, Running, get, quickstart, run, tollgate};
+use support::{KEY, Project, Ran, Running, get, ignores_hang_up, quickstart, run, tollgate};
 
 #[test]
 fn what_is_published_is_served_and_keys_come_and_go_while_it_runs() {
@@ -47,7 +47,11 @@ fn what_is_published_is_served_and_keys_come_and_go_while_it_runs() {
     project.edit("path: /public", "path: /open");
     assert_eq!(run(&["publish", &project.path(), "--to", "native", "--store", &store]).code, Some(0));
     serving.wait_for("the new bundle", || (get(&format!("{url}/echo/open"), &[]).status == 200).then_some(()));
-    serving.interrupt();
+    if ignores_hang_up() {
+        serving.interrupt();
+    } else {
+        serving.signal("-HUP");
+    }
     assert_eq!(serving.ended().code(), Some(0));
     assert!(project.file("shop.counters.db").is_file(), "counters outlive the process");
 }

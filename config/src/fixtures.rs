@@ -49,10 +49,10 @@ pub struct SampleKey {
 /// # Errors
 /// If the file exists and has a mistake.
 pub fn load_dir(project: &Path) -> Result<Fixtures, Diagnostics> {
-    if !project.join(FILE).exists() {
-        return Ok(Fixtures::default());
-    }
     let (mut loader, mut report) = (Loader::new(Folder::Disk(project.to_owned())), Report::default());
+    if !project.join(FILE).exists() {
+        return Ok(Fixtures { warnings: report.finish(loader.without(FILE)), ..Fixtures::default() });
+    }
     let file = loader.load(FILE, &Limits::AUTHORED, &mut report);
     build(file, loader.into_files(), report)
 }

@@ -48,12 +48,14 @@ mod tests;
 mod values;
 
 pub use compile::{Compiled, Draft, Encoded, Options, Project};
+pub use decode::parsed::{can_be_field, can_be_parameter, can_be_scope};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Report, Severity, sarif};
 pub use lower::{CompiledRoute, Lowered, Stated, Whole, Witness, WrittenRoute};
 pub use model::FileKind;
+pub use model::api::SCOPES_MAX;
 pub use model::level::OriginLevel;
 pub use model::target::{Target, UnknownTarget};
 pub use origins::{Origin, Overridden};
-pub use place::{FileId, Place, Position, Span, Spanned};
+pub use place::{FileId, Inputs, Place, Position, Span, Spanned};
 pub use schema::units::Rate;
 pub use schema::written::duration;

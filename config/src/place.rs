@@ -1,6 +1,6 @@
 //! Files (texts with names), and places in them, which all diagnostics refer to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use serde::Serialize;
@@ -48,10 +48,57 @@ impl Span {
     }
 }
 
+/// The files and folders that were read, by their paths in the project folder, each with a digest of its content.
+///
+/// Digests are comparable within one process only. Files and folders that do not exist are included, because a
+/// compilation would read them if they did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    files: BTreeMap<String, Option<u64>>,
+    folders: BTreeMap<String, Option<u64>>,
+}
+
+impl Inputs {
+    /// The paths of the files.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// The paths of the folders whose entries were listed; an empty path is the project folder.
+    pub fn folders(&self) -> impl Iterator<Item = &str> {
+        self.folders.keys().map(String::as_str)
+    }
+
+    /// The same with what another part of the project has read.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.files.extend(other.files);
+        self.folders.extend(other.folders);
+        self
+    }
+
+    /// The digest of a file; `None` if it could not be read.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<u64> {
+        self.files.get(path).copied().flatten()
+    }
+
+    /// Sets the digest of a file; `None` for a file that cannot be read.
+    pub fn set_file(&mut self, path: &str, digest: Option<u64>) {
+        self.files.insert(path.to_owned(), digest);
+    }
+
+    /// Sets the digest of a folder's entries; `None` for a folder that cannot be listed.
+    pub fn set_folder(&mut self, path: &str, digest: Option<u64>) {
+        self.folders.insert(path.to_owned(), digest);
+    }
+}
+
 /// The texts of a project, in memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Files {
     files: Vec<Text>,
+    inputs: Inputs,
 }
 
 /// A text with its name, and the offsets of its lines, which are computed on first use: a specification can have a
@@ -67,6 +114,16 @@ impl Files {
     /// An empty list of files.
     pub(crate) fn new() -> Self {
         Self::default()
+    }
+
+    /// The same list, with what was read from the project's folder.
+    pub(crate) fn with_inputs(self, inputs: Inputs) -> Self {
+        Self { inputs, ..self }
+    }
+
+    /// What was read from the project's folder.
+    pub(crate) fn inputs(&self) -> &Inputs {
+        &self.inputs
     }
 
     /// Adds a file by the name that diagnostics print.

@@ -95,6 +95,29 @@ fn operations_become_routes_below_the_base() {
 }
 
 #[test]
+fn a_version_without_quotes_is_read_as_it_is_written() {
+    let spec = |version: &str| SPEC.replace("openapi: 3.1.0", &format!("openapi: {version}"));
+    let api = "spec: openapi.yaml\nauthn: none\n";
+    for version in ["3.0", "3.1", "3.1   # a comment", "\t3.0", "'3.0'"] {
+        assert_eq!(routes(&compiled(api, &[("openapi.yaml", &spec(version))])).len(), 4, "{version}");
+    }
+    for (version, text) in [
+        ("3.10", "OpenAPI version `3.10` is not supported"),
+        ("3.2", "OpenAPI version `3.2` is not supported"),
+        ("2.0", "OpenAPI version `2.0` is not supported"),
+        ("3", "write the whole version, such as `openapi: 3.0.3`"),
+        ("true", "`openapi` is not a version"),
+    ] {
+        check_error(api, &[("openapi.yaml", &spec(version))], Code::NoOpenApi, text);
+    }
+    let json = "{\"openapi\": 3.0, \"paths\": {\"/a\": {\"get\": {}}}}";
+    let overlay = "overlay: 1.0\nactions: [{target: $.paths, update: {/b: {get: {}}}}]\n";
+    let more = [("openapi.json", json), ("more.overlay.yaml", overlay)];
+    let both = compiled("spec: openapi.json\noverlays: [more.overlay.yaml]\nauthn: none\n", &more);
+    assert_eq!(routes(&both).len(), 2);
+}
+
+#[test]
 fn an_api_may_have_both_a_specification_and_routes() {
     let compiled =
         compiled("spec: openapi.yaml\nauthn: none\nroutes: [{path: /more, methods: [GET], id: more}]\n", &[]);
@@ -214,7 +237,7 @@ fn unusable_files_and_documents_are_reported() {
         ("../outside.yaml", "", Code::UnreadableFile, "outside the project folder"),
         ("s.yaml", "swagger: '2.0'\n", Code::NoOpenApi, "swagger2openapi"),
         ("s.yaml", "openapi: 3.2.0\n", Code::NoOpenApi, "3.2.0"),
-        ("s.yaml", "openapi: [3]\n", Code::NoOpenApi, "not supported"),
+        ("s.yaml", "openapi: [3]\n", Code::NoOpenApi, "not a version"),
         ("s.yaml", "a: 1\n", Code::NoOpenApi, "no key `openapi`"),
         ("s.yaml", "", Code::EmptyFile, "empty"),
         ("s.json", "{\"openapi\": \"3.0.0\",}", Code::Syntax, "invalid JSON"),

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
 use crate::target::{KeyValue, Place, StoreArgs, Target, begin, bulk_json};
 use crate::terminal;
+use crate::write::replace_file;
 
 /// Compile a project to records: a JSON array of {key, value}, as `wrangler kv bulk put` reads it.
 #[derive(Debug, Args)]
@@ -124,7 +125,7 @@ pub(crate) fn run(args: &BundleArgs) -> Result<(), Failure> {
         terminal::print(&text);
         return Ok(());
     };
-    std::fs::write(out, text).map_err(|error| Failure::problem(format!("{}: {error}", out.display())))?;
+    replace_file(out, text.as_bytes())?;
     let (count, id) = (records.len(), compiled.id());
     terminal::note(&format!("{}: {count} records of bundle {id}", out.display()));
     Ok(())

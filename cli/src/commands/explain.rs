@@ -7,13 +7,12 @@ mod origins;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use clap::Args;
 use tollgate_core::time::Timestamp;
 
 use super::Output;
-use super::key::timestamp;
+use super::key::{now, timestamp};
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
 use crate::terminal;
@@ -128,8 +127,3 @@ fn explain_request(args: &ExplainArgs, method: &str, url: &str) -> Result<(), Fa
 
 /// The number of route ids that are shown if an id is unknown.
 const SHOWN_MAX: usize = 12;
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}

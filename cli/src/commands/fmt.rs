@@ -1,13 +1,12 @@
 //! `tollgate fmt`: writes a project's files in their canonical form; every comment is kept.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
 use similar::TextDiff;
-use tempfile::NamedTempFile;
 use tollgate_config::Diagnostics;
 use tollgate_config::fmt::{Formatted, format_file, format_text, is_project_file, project_files};
 
@@ -15,11 +14,12 @@ use super::Output;
 use crate::failure::Failure;
 use crate::project::{has_project, report_diagnostics};
 use crate::terminal;
+use crate::write::{Staged, unwritten};
 
 /// Write a project's files in their canonical form; comments are kept.
 ///
 /// Indentation, quotes, the order of keys and blank lines become those of the format; lists are never reordered. A file
-/// with a mistake is not changed. Files that do not belong to the project (specifications, workflows) are not changed.
+/// with a mistake is not changed; the others are all changed, or none is. Files that do not belong to the project (specifications, workflows) are not changed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -57,10 +57,15 @@ pub(crate) fn run(args: &FmtArgs) -> Result<(), Failure> {
     }
     files.sort();
     files.dedup();
-    let mut answers = Vec::new();
+    let (mut answers, mut staged) = (Vec::new(), Staged::default());
     for file in files {
-        answers.push(Answer::of(&file, args)?);
+        let answer = Answer::of(&file)?;
+        if let (Outcome::Changed(formatted), false) = (&answer.outcome, args.only_looks()) {
+            staged.replace(&file.project.join(&file.name), formatted.after.as_bytes()).map_err(unwritten)?;
+        }
+        answers.push(answer);
     }
+    staged.commit().map_err(unwritten)?;
     match args.output {
         Output::Text => report(&answers, args),
         Output::Json => terminal::print(&format!("{:#}\n", to_json(&answers, args))),
@@ -100,19 +105,13 @@ enum Outcome {
 }
 
 impl Answer {
-    fn of(file: &File, args: &FmtArgs) -> Result<Self, Failure> {
+    fn of(file: &File) -> Result<Self, Failure> {
         let path = file.project.join(&file.name);
         let shown = path.strip_prefix(".").unwrap_or(&path).display().to_string();
         let name = file.name.to_str().ok_or_else(|| Failure::problem(format!("the name {shown} is not UTF-8")))?;
         let outcome = match format_file(&file.project, name) {
             Ok(formatted) if formatted.before == formatted.after => Outcome::Unchanged,
-            Ok(formatted) => {
-                if !args.only_looks() {
-                    replace(&path, &formatted.after)
-                        .map_err(|error| Failure::problem(format!("{shown} cannot be written: {error}")))?;
-                }
-                Outcome::Changed(formatted)
-            }
+            Ok(formatted) => Outcome::Changed(formatted),
             Err(found) => Outcome::Refused(found),
         };
         Ok(Self { file: shown, outcome })
@@ -151,17 +150,6 @@ fn within_project(path: &Path) -> Option<File> {
     let shown = if shown.as_os_str().is_empty() { Path::new(".") } else { shown };
     let project = if shown.join(&name) == path || shown == Path::new(".") { shown } else { project };
     (is_file && is_project_file(name.to_str()?)).then(|| File { project: project.to_owned(), name })
-}
-
-/// Replaces a file atomically; its permissions are kept.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut new = NamedTempFile::new_in(folder)?;
-    new.write_all(text.as_bytes())?;
-    new.as_file().set_permissions(fs::metadata(path)?.permissions())?;
-    new.as_file().sync_all()?;
-    new.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 fn from_stdin(paths: &[PathBuf]) -> Result<(), Failure> {

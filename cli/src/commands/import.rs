@@ -2,12 +2,17 @@
 
 mod draft;
 mod place;
+#[cfg(test)]
+mod property;
+mod server;
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde_json::json;
-use tollgate_config::openapi::{self, Spec};
+use serde_json::{Value, json};
+use tollgate_analysis::compile_files;
+use tollgate_config::openapi::{self, Operation, Spec};
+use tollgate_config::{Code, Diagnostics, Place};
 
 use super::Output;
 use crate::failure::Failure;
@@ -32,7 +37,8 @@ enum ImportCommand {
 /// Start a project from an OpenAPI document (3.0 or 3.1, YAML or JSON).
 ///
 /// The document is copied unchanged, with the files it refers to. Policies are suggested from its security schemes, and
-/// operations that cannot be routed are reported. Nothing is overwritten.
+/// operations that cannot be routed are reported. Nothing is overwritten, and if the project would not compile, nothing is
+/// written.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -67,67 +73,139 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
 
 fn import(args: &OpenApiArgs) -> Result<(), Failure> {
     let source = Source::of(&args.file)?;
-    let (spec, _) = openapi::import_dir(&source.root, &source.name).map_err(|found| {
-        report_diagnostics(&found);
-        Failure::reported()
-    })?;
+    let (spec, read) = openapi::import_dir(&source.root, &source.name).map_err(|found| refused(&found))?;
     let choices = Choices::new(&spec, &source, args.name.as_deref(), args.upstream.as_deref(), &args.hosts)?;
     let folder = args.into.clone().unwrap_or_else(|| PathBuf::from(&choices.name));
-    let draft = Draft::new(&spec, &choices, &source.below_common(&spec, &source.name))?;
-    let mut files = draft.files;
-    for name in spec.files() {
-        if let Some(bytes) = source.read(name) {
-            files.push((format!("{}/{}", draft::SPEC_FOLDER, source.below_common(&spec, name)), bytes));
-        }
-    }
-    place::write(&folder, &files)?;
-    let compiled = Project::at(&folder).compile();
-    let found = match &compiled {
-        Ok(compiled) => compiled.warnings(),
-        Err(found) => found,
-    };
+    let (files, hidden) = Plan { spec: &spec, read: &read, source: &source, choices: &choices }.files()?;
+    let written = place::write(&folder, &files)?;
+    // A folder may have files of its own, with which the project does not compile.
+    let compiled = Project::at(&folder).compile().map_err(|found| refused(&found))?;
+    written.keep();
+    let found = compiled.warnings();
+    let made = Made { folder: &folder, spec: &spec, choices: &choices, files: &files, hidden };
     match args.output {
         Output::Text => {
             report_diagnostics(found);
-            terminal::print(&summary(&folder, &spec, &choices, &files));
+            choices.server.notes.iter().for_each(|note| terminal::message(&format!("note: {note}")));
+            terminal::print(&made.summary());
         }
-        Output::Json => {
-            let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-            let answer = json!({
-                "project": folder.display().to_string(),
-                "files": names,
-                "routed": spec.operations().len(),
-                "notRouted": spec.refused(),
-                "upstreamIsPlaceholder": choices.is_placeholder,
-                "diagnostics": found.to_json(),
-            });
-            terminal::print(&format!("{answer:#}\n"));
-        }
+        Output::Json => terminal::print(&format!("{:#}\n", made.to_json(found))),
     }
-    if compiled.is_err() { Err(Failure::reported()) } else { Ok(()) }
+    Ok(())
 }
 
-fn summary(folder: &Path, spec: &Spec, choices: &Choices, files: &[(String, Vec<u8>)]) -> String {
-    let shown = folder.display();
-    let mut out = format!("{} files in {shown}:\n", files.len());
-    for (name, _) in files.iter().take(SHOWN_MAX) {
-        out.push_str(&format!("  {name}\n"));
+fn refused(found: &Diagnostics) -> Failure {
+    report_diagnostics(found);
+    Failure::refused(found)
+}
+
+/// What the files of a project are made from.
+struct Plan<'p> {
+    spec: &'p Spec,
+    /// The findings about the document, for the places of its operations.
+    read: &'p Diagnostics,
+    source: &'p Source,
+    choices: &'p Choices,
+}
+
+/// The files of a project, by name.
+type Files = Vec<(String, Vec<u8>)>;
+
+impl Plan<'_> {
+    /// The files of a project that compiles, and the number of operations that are hidden for this.
+    fn files(&self) -> Result<(Files, usize), Failure> {
+        let mut hidden = Vec::new();
+        loop {
+            let files = self.draft(&hidden)?;
+            let text = |(name, bytes): &(String, Vec<u8>)| Some((name.clone(), String::from_utf8(bytes.clone()).ok()?));
+            let Err(found) = compile_files(&files.iter().filter_map(text).collect()) else {
+                return Ok((files, hidden.len()));
+            };
+            let more = self.in_conflict(&found, &hidden);
+            if more.is_empty() {
+                return Err(refused(&found));
+            }
+            hidden.extend(more);
+        }
     }
-    if files.len() > SHOWN_MAX {
-        out.push_str(&format!("  and {} more\n", files.len() - SHOWN_MAX));
+
+    fn draft(&self, hidden: &[usize]) -> Result<Files, Failure> {
+        let Self { spec, source, choices, .. } = self;
+        let copied = spec.files().iter().filter_map(|name| {
+            Some((format!("{}/{}", draft::SPEC_FOLDER, source.below_common(spec, name)), source.read(name)?))
+        });
+        let drafted = Draft::new(spec, choices, &source.below_common(spec, &source.name), hidden)?;
+        Ok(copied.chain(drafted.files).collect())
     }
-    out.push_str(&format!("{} operations are routed", spec.operations().len()));
-    match spec.refused() {
-        0 => {}
-        1 => out.push_str(", 1 is not (the warning says why)"),
-        more => out.push_str(&format!(", {more} are not (the warnings say why)")),
+
+    /// The operations that match the same requests as others with equal precedence.
+    fn in_conflict(&self, found: &Diagnostics, hidden: &[usize]) -> Vec<usize> {
+        let errors = found.iter().filter(|found| found.code == Code::RouteConflict);
+        let places: Vec<Place> = errors.map(|error| found.place(error.span)).collect();
+        let is_one = |operation: &Operation| {
+            let at = self.read.place(operation.span());
+            let file = format!("{}/{}", draft::SPEC_FOLDER, self.source.below_common(self.spec, &at.file));
+            places.contains(&Place { file, ..at })
+        };
+        let operations = self.spec.operations().iter().enumerate();
+        operations.filter(|(place, o)| !hidden.contains(place) && is_one(o)).map(|(place, _)| place).collect()
     }
-    out.push_str(".\n");
-    if choices.is_placeholder {
-        out.push_str("The document names no server to call: write its address into tollgate.yaml.\n");
+}
+
+/// What was made.
+struct Made<'m> {
+    folder: &'m Path,
+    spec: &'m Spec,
+    choices: &'m Choices,
+    files: &'m Files,
+    /// The number of operations that are not routed because others match the same requests.
+    hidden: usize,
+}
+
+impl Made<'_> {
+    fn routed(&self) -> usize {
+        self.spec.operations().len() - self.hidden
     }
-    out.push_str(&format!("Next: tollgate check {shown}, tollgate test {shown}, tollgate dev {shown}\n"));
-    out
+
+    fn to_json(&self, found: &Diagnostics) -> Value {
+        let names: Vec<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
+        json!({
+            "project": self.folder.display().to_string(),
+            "files": names,
+            "routed": self.routed(),
+            "notRouted": self.spec.refused() + self.hidden,
+            "upstream": self.choices.server.url,
+            "upstreamIsPlaceholder": self.choices.server.placeholder.is_some(),
+            "notes": self.choices.server.notes,
+            "diagnostics": found.to_json(),
+        })
+    }
+
+    fn summary(&self) -> String {
+        let (shown, files) = (self.folder.display(), self.files);
+        let mut out = format!("{} files in {shown}:\n", files.len());
+        for (name, _) in files.iter().take(SHOWN_MAX) {
+            out.push_str(&format!("  {name}\n"));
+        }
+        if files.len() > SHOWN_MAX {
+            out.push_str(&format!("  and {} more\n", files.len() - SHOWN_MAX));
+        }
+        out.push_str(&format!("{} operations are routed", self.routed()));
+        match self.spec.refused() {
+            0 => {}
+            1 => out.push_str(", 1 is not (the warning says why)"),
+            more => out.push_str(&format!(", {more} are not (the warnings say why)")),
+        }
+        if self.hidden > 0 {
+            out.push_str(&format!(", {} are hidden (tollgate.yaml says why)", self.hidden));
+        }
+        out.push_str(".\n");
+        if let Some(why) = &self.choices.server.placeholder {
+            out.push_str(&format!("The upstream is a placeholder: {why}. Write its address into tollgate.yaml.\n"));
+        }
+        out.push_str(&format!("Next: tollgate check {shown}, tollgate test {shown}, tollgate dev {shown}\n"));
+        out
+    }
 }
 
 /// The number of files that are listed individually.

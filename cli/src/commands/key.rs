@@ -1,6 +1,7 @@
 //! `tollgate key`: creates and revokes API keys.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::{Arg, ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
@@ -205,6 +206,10 @@ fn request(args: &NewArgs) -> Result<KeyRequest, Failure> {
         expires: args.expires,
     };
     request.check().map_err(Failure::usage)?;
+    // A running gateway compares it with its own clock.
+    if args.at.at.is_none() {
+        request.check_expiry(now()).map_err(Failure::usage)?;
+    }
     Ok(request)
 }
 
@@ -270,6 +275,12 @@ impl GatewayArgs {
     fn name(&self) -> Result<String, Failure> {
         self.gateway.clone().map_or_else(|| Project::at(&self.project).gateway(), Ok)
     }
+}
+
+/// The current time.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Parses a time from the command line.

@@ -1,13 +1,13 @@
 //! `tollgate man`: the manual pages, one for each command.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Command};
 use clap_mangen::Man;
 
 use crate::failure::Failure;
 use crate::terminal;
+use crate::write::{Staged, unwritten};
 
 /// Write the manual pages, one for each command, into a folder.
 #[derive(Debug, Args)]
@@ -21,13 +21,13 @@ pub(crate) struct ManArgs {
 }
 
 pub(crate) fn run(args: &ManArgs, command: Command) -> Result<(), Failure> {
-    let complain = |path: &Path, error| Failure::problem(format!("{} cannot be written: {error}", path.display()));
-    fs::create_dir_all(&args.folder).map_err(|error| complain(&args.folder, error))?;
     let pages = pages(command);
+    let mut staged = Staged::default();
+    staged.folder(&args.folder).map_err(unwritten)?;
     for (name, page) in &pages {
-        let path = args.folder.join(name);
-        fs::write(&path, page).map_err(|error| complain(&path, error))?;
+        staged.replace(&args.folder.join(name), page).map_err(unwritten)?;
     }
+    staged.commit().map_err(unwritten)?;
     terminal::message(&format!("{} pages are in {}", pages.len(), args.folder.display()));
     Ok(())
 }

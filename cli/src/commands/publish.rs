@@ -1,14 +1,17 @@
 //! `tollgate publish`: writes a project's records to the store its hosts read.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
+use tollgate_analysis::bounds::exceeded_limits;
+use tollgate_config::{Compiled, Diagnostics, Severity, Target as Platform};
 use tollgate_kv_schemas::GENERATION_MAX;
 
 use super::{Output, gateway_name};
 use crate::failure::Failure;
-use crate::project::{EnvArgs, Project};
+use crate::project::{EnvArgs, Project, report_diagnostics};
 use crate::target::{Place, StoreArgs, Target, publish, rollback};
 use crate::terminal;
 
@@ -59,10 +62,12 @@ pub(crate) fn run(args: &PublishArgs) -> Result<(), Failure> {
     if args.rollback {
         return roll_back(args);
     }
-    let target = Target::of(args.to, &args.store)?;
     let project = Project::at(&args.project).in_environment(&args.env);
     let compiled = project.compiled()?;
+    report_diagnostics(&exceeded(args.to, &compiled));
     let credentials = if args.fixtures { project.whole_fixtures()?.records(compiled.gateway()) } else { Vec::new() };
+    // A project with mistakes creates no store.
+    let target = Target::of(args.to, &args.store)?;
     let generation = publish(&target, compiled.bundle(), &credentials, args.after)?;
     let (records, credentials) = (compiled.records().len() + credentials.len(), credentials.len());
     let keys = if credentials > 0 { format!(", {credentials} keys of the fixtures") } else { String::new() };
@@ -82,6 +87,20 @@ pub(crate) fn run(args: &PublishArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The limits of the platform that can be exceeded, as warnings: a project that names its targets is checked for those.
+fn exceeded(place: Place, compiled: &Compiled) -> Diagnostics {
+    let platform = match place {
+        Place::Native => Platform::Native,
+        // Which plan it is for is unknown; the limits of the other one are lower.
+        Place::Cloudflare => Platform::WorkersPaid,
+        Place::Spin => Platform::Spin,
+    };
+    if compiled.targets().is_some_and(|targets| !targets.value.is_empty()) {
+        return Diagnostics::default();
+    }
+    exceeded_limits(compiled, &BTreeSet::from([platform])).map_severity(|_| Some(Severity::Warning))
+}
+
 fn roll_back(args: &PublishArgs) -> Result<(), Failure> {
     let target = Target::existing(args.to, &args.store)?;
     let gateway = args.gateway.clone().map_or_else(|| Project::at(&args.project).gateway(), Ok)?;
@@ -99,5 +118,27 @@ fn report(output: Output, text: &str, answer: &Value) {
     match output {
         Output::Text => terminal::note(text),
         Output::Json => terminal::print(&format!("{answer:#}\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_analysis::compile_str;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_on_the_platform_is_reported_unless_the_project_names_its_targets() {
+        let codes = |gateway: &str, place| {
+            let text = format!(
+                "format: 1\ngateway: {{{gateway}}}\ntelemetry: {{otlp: {{endpoint: \"https://otel\", interval: 1h}}}}\n"
+            );
+            let compiled = compile_str("tollgate.yaml", &text).unwrap();
+            exceeded(place, &compiled).iter().map(|found| (found.code.id(), found.severity)).collect::<Vec<_>>()
+        };
+        assert_eq!(codes("name: g", Place::Cloudflare), [("TG0801", Severity::Warning)]);
+        assert_eq!(codes("name: g", Place::Native), []);
+        assert_eq!(codes("name: g", Place::Spin), []);
+        assert_eq!(codes("name: g, target: native", Place::Cloudflare), []);
     }
 }

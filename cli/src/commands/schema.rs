@@ -10,6 +10,7 @@ use tollgate_config::FileKind;
 use super::Output;
 use crate::failure::Failure;
 use crate::terminal;
+use crate::write::{Staged, unwritten};
 
 /// Print the JSON Schema (2020-12) of a kind of file, for editors and validators.
 ///
@@ -71,15 +72,14 @@ fn list(output: Output) -> String {
 }
 
 fn write_all(folder: &Path, output: Output) -> Result<(), Failure> {
-    let failed =
-        |error: std::io::Error| Failure::problem(format!("{} cannot be written to: {error}", folder.display()));
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let mut written = Vec::new();
+    let (mut staged, mut written) = (Staged::default(), Vec::new());
+    staged.folder(folder).map_err(unwritten)?;
     for kind in FileKind::ALL {
         let path = folder.join(kind.schema_file());
-        std::fs::write(&path, kind.schema_text()).map_err(failed)?;
+        staged.replace(&path, kind.schema_text().as_bytes()).map_err(unwritten)?;
         written.push(path.display().to_string());
     }
+    staged.commit().map_err(unwritten)?;
     terminal::print(&match output {
         Output::Text => format!("{}\n", written.join("\n")),
         Output::Json => format!("{:#}\n", json!(written)),

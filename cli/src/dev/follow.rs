@@ -50,7 +50,9 @@ impl Follower {
     }
 
     async fn edited(&mut self) {
-        match Snapshot::load(&self.project, self.echo) {
+        let (loaded, inputs) = Snapshot::load(&self.project, self.echo);
+        self.watch.follow(inputs);
+        match loaded {
             Ok(snapshot) if snapshot.gateway != self.published.gateway => {
                 let (old, new) = (self.published.gateway.clone(), snapshot.gateway);
                 self.refuse(&format!(

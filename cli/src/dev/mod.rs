@@ -99,15 +99,18 @@ pub(crate) fn run(project: Project, options: DevOptions) -> Result<(), Failure> 
     if options.admin_port.is_some() && options.on != On::Native {
         return Err(Failure::usage("--admin-port can only be used with --on native"));
     }
-    let watch = Watch::of(project);
-    let load = |echo| Snapshot::load(project, echo).map_err(|found| project.refuse(&found));
-    let mut snapshot = load(None)?;
+    let load = |echo| {
+        let (snapshot, inputs) = Snapshot::load(project, echo);
+        snapshot.map(|snapshot| (snapshot, inputs)).map_err(|found| project.refuse(&found))
+    };
+    let (mut snapshot, mut inputs) = load(None)?;
     // Checked before anything is built or started.
     start::check_free(options.address(), "--port")?;
     let echo = echo(&snapshot, &options)?;
     if let Some(address) = echo.as_ref().and_then(Echo::moved_to) {
-        snapshot = load(Some(address))?;
+        (snapshot, inputs) = load(Some(address))?;
     }
+    let watch = Watch::of(project, inputs);
     snapshot.report_warnings();
     let session = Session { project: project.clone(), options, snapshot, echo, watch, token: DevToken::new()? };
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use tollgate_config::fixtures::{Fixtures, SampleKey};
-use tollgate_config::{Diagnostics, Whole};
+use tollgate_config::{Compiled, Diagnostics, Inputs, Whole};
 use tollgate_core::authn::Credential;
 use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::route::HostPattern;
@@ -29,13 +29,24 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads the project; `echo` is the address of the echo upstream, if it differs from the one in the project.
+    /// Reads the project; `echo` is the address of the echo upstream, if it differs from the one in the project. The second
+    /// member is what was read.
     ///
     /// # Errors
     /// The errors of a project that cannot be run.
-    pub(super) fn load(project: &Project, echo: Option<SocketAddr>) -> Result<Self, Box<Diagnostics>> {
-        let compiled = project.compile().map_err(Box::new)?;
-        let fixtures = project.fixtures().map_err(Box::new)?;
+    pub(super) fn load(project: &Project, echo: Option<SocketAddr>) -> (Result<Self, Box<Diagnostics>>, Inputs) {
+        let (compiled, fixtures) = (project.compile(), project.fixtures());
+        let of_compiled = compiled.as_ref().map_or_else(Diagnostics::inputs, |compiled| compiled.warnings().inputs());
+        let of_fixtures = fixtures.as_ref().map_or_else(Diagnostics::inputs, |fixtures| fixtures.warnings.inputs());
+        let inputs = of_compiled.clone().and(of_fixtures.clone());
+        let snapshot = match (compiled, fixtures) {
+            (Ok(compiled), Ok(fixtures)) => Ok(Self::of(&compiled, fixtures, echo)),
+            (Err(found), _) | (Ok(_), Err(found)) => Err(Box::new(found)),
+        };
+        (snapshot, inputs)
+    }
+
+    fn of(compiled: &Compiled, fixtures: Fixtures, echo: Option<SocketAddr>) -> Self {
         let mut snapshot = Self {
             gateway: compiled.gateway().to_owned(),
             settings: compiled.settings().clone(),
@@ -49,7 +60,7 @@ impl Snapshot {
         if let Some(address) = echo {
             snapshot.redirect(address);
         }
-        Ok(snapshot)
+        snapshot
     }
 
     /// Whether an upstream has the echo upstream's address.
@@ -97,9 +108,9 @@ mod tests {
 
     #[test]
     fn the_echo_upstream_can_be_somewhere_else() {
-        let plain = Snapshot::load(&Project::built_in(), None).unwrap();
+        let plain = Snapshot::load(&Project::built_in(), None).0.unwrap();
         assert!(plain.calls_echo());
-        let moved = Snapshot::load(&Project::built_in(), Some(SocketAddr::from(([127, 0, 0, 1], 9)))).unwrap();
+        let moved = Snapshot::load(&Project::built_in(), Some(SocketAddr::from(([127, 0, 0, 1], 9)))).0.unwrap();
         assert_eq!(moved.whole.upstreams[0].url.to_string(), "http://127.0.0.1:9");
         assert_ne!(moved.bundle.id, plain.bundle.id);
         let part = String::from_utf8_lossy(&moved.bundle.records[0].1);

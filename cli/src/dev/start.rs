@@ -8,10 +8,12 @@ use tollgate_native::{ListenError, StartError};
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Ctrl-C or SIGTERM.
+/// Ctrl-C, SIGTERM, or the end of the terminal (SIGHUP).
 pub(crate) struct StopSignal {
     interrupt: Signal,
     terminate: Signal,
+    /// `None` if the parent process made this one ignore it, as `nohup` does.
+    hang_up: Option<Signal>,
 }
 
 impl StopSignal {
@@ -20,7 +22,8 @@ impl StopSignal {
         let refused = |error| Failure::problem(format!("signal handlers cannot be installed: {error}"));
         let interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
         let terminate = signal(SignalKind::terminate()).map_err(refused)?;
-        Ok(Self { interrupt, terminate })
+        let hang_up = (!ignores_hang_up()).then(|| signal(SignalKind::hangup()).map_err(refused)).transpose()?;
+        Ok(Self { interrupt, terminate, hang_up })
     }
 
     /// Resolves on the first signal and reports it; a second one ends the process immediately.
@@ -34,11 +37,30 @@ impl StopSignal {
     }
 
     async fn next(&mut self) {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = hang_up => {}
         }
     }
+}
+
+/// Whether this process was started with SIGHUP ignored. Only Linux tells.
+fn ignores_hang_up() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| is_hang_up_ignored(&status))
+}
+
+/// Whether the mask of ignored signals has the bit of SIGHUP (proc(5)).
+fn is_hang_up_ignored(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Explains why a server cannot start, and which flag solves it.
@@ -85,3 +107,15 @@ pub(crate) const DRAINING: &str = "stopping: open requests are finished first; p
 
 /// The exit code that shells report for a program ended by Ctrl-C.
 const INTERRUPTED: i32 = 130;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_hang_up_is_found_in_the_status_of_the_process() {
+        assert!(is_hang_up_ignored("Name:\ttollgate\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000000\n"));
+        assert!(!is_hang_up_ignored("Name:\ttollgate\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n"));
+        assert!(!is_hang_up_ignored(""));
+    }
+}

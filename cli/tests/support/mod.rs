@@ -96,6 +96,13 @@ impl Project {
     }
 }
 
+/// Whether the programs that this process starts ignore SIGHUP, because this one does, as under `nohup`.
+pub(crate) fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
 /// A running program; it is killed if the test ends first.
 pub(crate) struct Running {
     child: Child,
@@ -161,8 +168,12 @@ impl Running {
     }
 
     pub(crate) fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().is_ok_and(|status| status.success()));
+        assert!(Command::new("kill").args([signal, &id]).status().is_ok_and(|status| status.success()));
     }
 
     #[track_caller]

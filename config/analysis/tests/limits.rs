@@ -62,6 +62,27 @@ fn a_sum_that_may_be_too_large_is_reported_with_its_parts() {
 }
 
 #[test]
+fn an_export_that_the_platform_ends_before_it_begins_is_refused() {
+    let text = |target: &str, interval: &str| {
+        project(target, 1, 1, 1, "1MiB").replace("\"http://otlp\"", &format!("\"http://otlp\", interval: {interval}"))
+    };
+    for target in ["workers-free", "workers-paid"] {
+        let parts = ["3600 s", "30 s", "no batch would ever be sent", "20s or less", "waituntil"];
+        check(&text(target, "1h"), "TG0801", Severity::Error, &parts);
+        check(&text(target, "30s"), "TG0801", Severity::Error, &parts[1..]);
+        check(&text(target, "21s"), "TG0802", Severity::Warning, &["one attempt to send a batch may take 10 s"]);
+        let sound = compile_str("tollgate.yaml", &text(target, "20s")).expect("no limit is exceeded");
+        assert!(sound.warnings().iter().all(|warning| !warning.code.id().starts_with("TG08")));
+    }
+    for target in ["spin", "native"] {
+        let compiled =
+            compile_str("tollgate.yaml", &text(target, "1h")).expect("the work after a reply is not limited");
+        let exceeded = exceeded_limits(&compiled, &BTreeSet::from([Target::WorkersPaid]));
+        assert!(exceeded.has_errors(), "{exceeded}");
+    }
+}
+
+#[test]
 fn only_the_named_targets_are_checked() {
     for target in ["workers-paid", "spin", "native"] {
         let text = project(target, 64, 1, 30, "96MiB");

@@ -101,14 +101,19 @@ impl Compiled {
     /// The start of a span as file, line and column.
     #[must_use]
     pub fn place(&self, span: Span) -> Place {
-        let Span { file, start, .. } = span;
-        Place { file: self.warnings.file_name(file).to_owned(), line: start.line, column: start.column }
+        self.warnings.place(span)
     }
 
     /// The target platforms of `gateway.target`, with the place of the key's value.
     #[must_use]
     pub fn targets(&self) -> Option<&Spanned<BTreeSet<Target>>> {
         self.written.gateway.as_ref().map(|gateway| &gateway.targets)
+    }
+
+    /// The place of `telemetry.otlp.interval`, if it is written.
+    #[must_use]
+    pub fn export_interval_span(&self) -> Option<Span> {
+        Some(self.written.telemetry.otlp.as_ref()?.interval_ms.as_ref()?.span)
     }
 
     /// The findings of a report about this project, in the order of its files.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Draft, assemble};
 use crate::diagnostic::Report;
+use crate::place::Inputs;
 use crate::source::{Folder, Layout, Loader};
 
 /// A project: a folder on disk, or texts in memory.
@@ -47,6 +48,20 @@ impl Project {
         let (mut loader, mut report) = (Loader::new(self.folder.clone()), Report::default());
         let layout = Layout::find(&mut loader, &mut report);
         layout.environments.into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// What the same compilation would read now. `unchanged` returns the digest of a file that is known not to have changed
+    /// since the digest was computed.
+    #[must_use]
+    pub fn look_again(&self, inputs: &Inputs, mut unchanged: impl FnMut(&str) -> Option<u64>) -> Inputs {
+        let mut now = Inputs::default();
+        for path in inputs.files() {
+            now.set_file(path, unchanged(path).or_else(|| self.folder.digest_file(path)));
+        }
+        for path in inputs.folders() {
+            now.set_folder(path, self.folder.digest_folder(path));
+        }
+        now
     }
 
     /// Reads and lowers the project.

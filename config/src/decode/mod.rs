@@ -3,6 +3,7 @@
 //! A decoder takes a node, and returns a value or reports why there is none. Callers continue after a `None`, so that one
 //! mistake does not hide another.
 
+pub(crate) mod habits;
 pub(crate) mod parsed;
 mod rules;
 
@@ -99,9 +100,10 @@ impl<'n> Fields<'n> {
             if self.object.key(&key.value).is_some() {
                 continue;
             }
-            let fix = match closest(&key.value, known()) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("use one of {}", listed(known())),
+            let fix = match (habits::key::fix(self.object.name, &key.value), closest(&key.value, known())) {
+                (Some(fix), _) => fix.to_owned(),
+                (None, Some(known)) => format!("did you mean `{known}`?"),
+                (None, None) => format!("use one of {}", listed(known())),
             };
             report.push(
                 Diagnostic::error(Code::UnknownKey, key.span, format!("unknown key `{}` in {}", key.value, self.owner))
@@ -145,6 +147,14 @@ pub(crate) fn named<T>(
     report: &mut Report,
     decode: impl Fn(&Spanned<String>, &Node, &mut Report) -> Option<T>,
 ) -> Option<Named<T>> {
+    if matches!(node.value, Value::List(_)) {
+        return mistyped(
+            node,
+            "a mapping",
+            "write each definition below its name, as `NAME: ...`, and not as an item of a list",
+            report,
+        );
+    }
     let mut all = Vec::new();
     for Entry { key, value } in mapping(node, report)? {
         check_name(key, report);
@@ -204,9 +214,27 @@ pub(crate) fn list<T>(
 ) -> Option<Vec<T>> {
     match &node.value {
         Value::List(items) => Some(items.iter().filter_map(|item| decode(item, report)).collect()),
-        _ => mistyped(node, "a list", "write a list, such as `[a, b]`", report),
+        Value::Text(text) => mistyped(node, "a list", &format!("write {}", as_list(text)), report),
+        Value::Map(_) => mistyped(node, "a list", "write a list: each item begins with `- `", report),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Refused => {
+            mistyped(node, "a list", "write a list, such as `[a, b]`", report)
+        }
     }
 }
+
+/// A text as a list, with the parts of one that is written as in a format without lists.
+fn as_list(text: &str) -> String {
+    let parts = text.split([',', ' ', '|']).filter(|part| !part.is_empty()).take(ITEMS_SHOWN_MAX + 1);
+    let quoted: Vec<String> = parts.map(|part| serde_json::Value::from(part).to_string()).collect();
+    if text.len() > SHOWN_BYTES_MAX || quoted.is_empty() || quoted.len() > ITEMS_SHOWN_MAX {
+        return "a list, such as `[a, b]`".to_owned();
+    }
+    format!("the list `[{}]`", quoted.join(", "))
+}
+
+/// The longest text that is shown as a list, and the maximum number of its items.
+const SHOWN_BYTES_MAX: usize = 80;
+const ITEMS_SHOWN_MAX: usize = 8;
 
 /// A list of at most `max` unique strings.
 pub(crate) fn texts(node: &Node, max: usize, report: &mut Report) -> Option<Vec<Spanned<String>>> {
@@ -271,9 +299,11 @@ pub(crate) fn word<T: Copy>(node: &Node, words: &[(&str, T)], report: &mut Repor
     let found = words.iter().find(|(word, _)| *word == given.value).map(|(_, value)| *value);
     if found.is_none() {
         let known = || words.iter().map(|(word, _)| *word);
-        let fix = match closest(&given.value, known()) {
-            Some(word) => format!("did you mean `{word}`?"),
-            None => format!("write one of {}", listed(known())),
+        let habit = habits::word::fix(&given.value, &known().collect::<Vec<_>>());
+        let fix = match (habit, closest(&given.value, known())) {
+            (Some(fix), _) => fix.to_owned(),
+            (None, Some(word)) => format!("did you mean `{word}`?"),
+            (None, None) => format!("write one of {}", listed(known())),
         };
         report.push(
             Diagnostic::error(Code::UnknownValue, given.span, format!("`{}` is not an allowed value", given.value))
@@ -286,19 +316,19 @@ pub(crate) fn word<T: Copy>(node: &Node, words: &[(&str, T)], report: &mut Repor
 
 /// A quantity with its unit, read by one of the functions of [`crate::schema::units`].
 pub(crate) fn quantity<T>(node: &Node, unit: &Unit<T>, report: &mut Report) -> Option<Spanned<T>> {
-    let read = match &node.value {
-        Value::Text(text) => (unit.read)(text),
-        Value::Integer(number) => (unit.read)(&number.to_string()),
+    let text = match &node.value {
+        Value::Text(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
         _ => return mistyped(node, unit.name, &format!("write a value such as {}", unit.examples), report),
     };
-    match read {
+    match (unit.read)(&text) {
         Ok(value) => Some(Spanned::new(value, node.span)),
         Err(what) => {
-            report.push(
-                Diagnostic::error(unit.code, node.span, what)
-                    .why(unit.why)
-                    .fix(format!("write a value such as {}", unit.examples)),
-            );
+            let fix = match (unit.meant)(&text) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("write a value such as {}", unit.examples),
+            };
+            report.push(Diagnostic::error(unit.code, node.span, what).why(unit.why).fix(fix));
             None
         }
     }
@@ -328,6 +358,8 @@ pub(crate) struct Unit<T> {
     name: &'static str,
     code: Code,
     read: fn(&str) -> Result<T, String>,
+    /// What was probably meant by a text that cannot be read.
+    meant: fn(&str) -> Option<String>,
     why: &'static str,
     examples: &'static str,
 }
@@ -336,6 +368,7 @@ pub(crate) const DURATION: Unit<u64> = Unit {
     name: "a duration",
     code: Code::BadDuration,
     read: units::duration_ms,
+    meant: habits::unit::duration,
     why: "a duration is an integer directly followed by ms, s, m, h or d",
     examples: "`250ms`, `10s`, `5m`, `1h`, `7d`",
 };
@@ -344,6 +377,7 @@ pub(crate) const SIZE: Unit<u64> = Unit {
     name: "a size",
     code: Code::BadSize,
     read: units::size_bytes,
+    meant: habits::unit::size,
     why: "a size is an integer directly followed by B, KiB, MiB or GiB",
     examples: "`512B`, `64KiB`, `10MiB`",
 };
@@ -352,6 +386,7 @@ pub(crate) const RATE: Unit<units::Rate> = Unit {
     name: "a rate",
     code: Code::BadRate,
     read: units::rate,
+    meant: habits::unit::per_period,
     why: "a rate is an integer, a slash and a period",
     examples: "`100/s`, `100/min`, `5/10s`",
 };
@@ -361,7 +396,12 @@ pub(crate) fn check_name(name: &Spanned<String>, report: &mut Report) -> bool {
     let valid = (1..=40).contains(&name.value.len())
         && name.value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !valid {
-        bad_name(name, "1 to 40 lowercase letters, digits and hyphens", report);
+        let rule = "1 to 40 lowercase letters, digits and hyphens";
+        let fix = match in_kebab_case(&name.value) {
+            Some(meant) => format!("write `{meant}`: {rule}"),
+            None => format!("use {rule}"),
+        };
+        bad_name(name, fix, report);
     }
     valid
 }
@@ -370,7 +410,7 @@ pub(crate) fn check_name(name: &Spanned<String>, report: &mut Report) -> bool {
 pub(crate) fn check_gateway_name(name: &Spanned<String>, report: &mut Report) -> bool {
     let valid = !name.value.is_empty() && tollgate_kv_schemas::keys::is_gateway_name(&name.value);
     if !valid {
-        bad_name(name, "1 to 40 lowercase letters, digits and hyphens, beginning with a letter", report);
+        bad_name(name, "use 1 to 40 lowercase letters, digits and hyphens, beginning with a letter", report);
     }
     valid
 }
@@ -380,7 +420,7 @@ pub(crate) fn check_id(id: &Spanned<String>, report: &mut Report) -> bool {
     let valid = (1..=80).contains(&id.value.len())
         && id.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if !valid {
-        bad_name(id, "1 to 80 letters, digits, `-`, `_` and `.`", report);
+        bad_name(id, "use 1 to 80 letters, digits, `-`, `_` and `.`", report);
     }
     valid
 }
@@ -419,11 +459,27 @@ fn empty(key: &Spanned<String>, report: &mut Report) {
     );
 }
 
-fn bad_name(name: &Spanned<String>, rule: &str, report: &mut Report) {
+/// A name in another convention, such as `PartnerKeys` or `partner_keys`, in ours.
+fn in_kebab_case(name: &str) -> Option<String> {
+    if name.is_empty() || name.len() > 40 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_. ".contains(&b)) {
+        return None;
+    }
+    let (mut out, mut last) = (String::new(), ' ');
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && (last.is_ascii_lowercase() || last.is_ascii_digit()) {
+            out.push('-');
+        }
+        out.push(if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+        last = c;
+    }
+    (out.len() <= 40).then_some(out)
+}
+
+fn bad_name(name: &Spanned<String>, fix: impl Into<String>, report: &mut Report) {
     report.push(
         Diagnostic::error(Code::BadName, name.span, format!("`{}` is not a valid name", name.value))
             .why("names are used in record keys, logs and metrics")
-            .fix(format!("use {rule}")),
+            .fix(fix),
     );
 }
 

@@ -9,22 +9,23 @@ use tollgate_core::operator::SECRET_PREFIX;
 use tollgate_core::route::{HostPattern, PathTemplate, Segment};
 use tollgate_core::secret::{Piece, SecretText};
 
+use super::habits::{self, path::Foreign};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
 
 /// Parses the URL of an upstream or an exporter.
 pub(crate) fn url(text: &Spanned<String>, report: &mut Report) -> Option<UpstreamUrl> {
-    match text.value.parse() {
-        Ok(url) => Some(url),
-        Err(error) => {
-            report.push(
-                Diagnostic::error(Code::BadUrl, text.span, format!("the URL is not valid: {error}"))
-                    .why("the gateway sends requests to this URL")
-                    .fix("write `http://` or `https://`, a host, an optional port and an optional path"),
-            );
-            None
-        }
-    }
+    let what = match text.value.parse::<UpstreamUrl>() {
+        Ok(url) if url.port() != Some(0) => return Some(url),
+        Ok(_) => "no server can be called at port 0".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    report.push(
+        Diagnostic::error(Code::BadUrl, text.span, format!("the URL is not valid: {what}"))
+            .why("the gateway sends requests to this URL")
+            .fix(habits::url::fix(&text.value)),
+    );
+    None
 }
 
 /// Parses a list of unique host patterns.
@@ -32,7 +33,13 @@ pub(crate) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanne
     let mut all: Vec<Spanned<HostPattern>> = Vec::new();
     let mut seen: HashMap<HostPattern, Span> = HashMap::new();
     for text in list {
+        let unmeant = habits::host::unmeant(&text.value);
         match text.value.parse::<HostPattern>() {
+            Ok(_) if unmeant.is_some() => report.push(
+                Diagnostic::error(Code::BadHost, text.span, format!("`{}` is not a host of requests", text.value))
+                    .why(unmeant.unwrap_or_default())
+                    .fix(habits::host::fix(&text.value)),
+            ),
             Ok(pattern) => match seen.get(&pattern) {
                 Some(first) => report.push(
                     Diagnostic::error(Code::Repeated, text.span, format!("`{pattern}` is listed twice"))
@@ -48,11 +55,26 @@ pub(crate) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanne
             Err(error) => report.push(
                 Diagnostic::error(Code::BadHost, text.span, format!("`{}` is not a valid host: {error}", text.value))
                     .why("requests are matched by their host")
-                    .fix("write `api.example.com`, `*.example.com` or `*`, without a port"),
+                    .fix(habits::host::fix(&text.value)),
             ),
         }
     }
     all
+}
+
+/// Reports a path that is written as in another router; returns whether there is one. Paths of specifications are routed as
+/// they are written.
+pub(crate) fn report_foreign(text: &Spanned<String>, is_operation: bool, report: &mut Report) -> bool {
+    let Some(Foreign { part, fix }) = habits::path::foreign(&text.value) else { return false };
+    let what = format!("`{part}` in `{}` is the syntax of another router", text.value);
+    let diagnostic = if is_operation {
+        Diagnostic::warning(Code::ForeignPath, text.span, what)
+    } else {
+        Diagnostic::error(Code::ForeignPath, text.span, what)
+    };
+    let why = "here only `{...}` is a parameter: other characters match only themselves";
+    report.push(diagnostic.why(why).fix(fix));
+    true
 }
 
 /// Parses a path template.
@@ -89,6 +111,19 @@ pub(crate) fn template_unreported(text: &str) -> Option<PathTemplate> {
 
 /// Parses the base of an API: a path without parameters. Returns it with the number of its segments.
 pub(crate) fn base(text: &Spanned<String>, report: &mut Report) -> Option<(String, usize)> {
+    if let Some(prefix) = text.value.strip_suffix("/*").or_else(|| text.value.strip_suffix("/**")) {
+        let fix = format!(
+            "write `{}`: a base is a prefix, and routes below it are listed in `routes`",
+            if prefix.is_empty() { "/" } else { prefix }
+        );
+        let what = format!("`{}` is the syntax of another router", text.value);
+        let why = "the paths of all routes of the API begin with the base";
+        report.push(Diagnostic::error(Code::ForeignPath, text.span, what).why(why).fix(fix));
+        return None;
+    }
+    if report_foreign(text, false, report) {
+        return None;
+    }
     let trimmed = text.value.strip_suffix('/').unwrap_or(&text.value);
     if trimmed.is_empty() && !text.value.is_empty() {
         return Some((String::new(), 0));
@@ -139,6 +174,13 @@ pub(crate) fn methods(list: &[Spanned<String>], report: &mut Report) -> Vec<Stri
 fn method(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     let upper = text.value.to_ascii_uppercase();
     let fix = match Method::from_bytes(text.value.as_bytes()) {
+        _ if ["*", "ANY", "ALL", "_ALL_"].contains(&upper.as_str()) => {
+            "remove `methods`: a route without it matches all methods".to_owned()
+        }
+        _ if text.value.contains([',', '|', ' ']) => {
+            let methods: Vec<&str> = upper.split([',', '|', ' ']).filter(|method| !method.is_empty()).collect();
+            format!("write each method as an item of the list: `[{}]`", methods.join(", "))
+        }
         Ok(Method::CONNECT | Method::TRACE) => "remove it: `CONNECT` and `TRACE` are never routed".to_owned(),
         Ok(_) if text.value == upper => return Some(upper),
         Ok(_) => format!("write `{upper}`: methods are case-sensitive"),
@@ -155,18 +197,30 @@ fn method(text: &Spanned<String>, report: &mut Report) -> Option<String> {
 /// Parses the name of a field that is read or set; returns it in lowercase letters.
 pub(crate) fn field_name(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     let problem = match HeaderName::from_bytes(text.value.as_bytes()) {
-        Ok(name) if RESERVED_FIELDS.contains(&name.as_str()) => {
-            "this field belongs to one connection, or the gateway sets it"
-        }
+        Ok(name) if is_reserved(&name) => "this field belongs to one connection, or the gateway sets it",
         Ok(name) => return Some(name.as_str().to_owned()),
         Err(_) => "the name of a field consists of letters, digits and hyphens",
+    };
+    let fix = match text.value.split_once(':') {
+        Some((name, _)) if HeaderName::from_bytes(name.as_bytes()).is_ok() => format!("write only the name, `{name}`"),
+        _ => "use another field".to_owned(),
     };
     report.push(
         Diagnostic::error(Code::BadField, text.span, format!("`{}` cannot be used as a header field", text.value))
             .why(problem)
-            .fix("use another field"),
+            .fix(fix),
     );
     None
+}
+
+/// Whether a policy can read a field of this name.
+#[must_use]
+pub fn can_be_field(name: &str) -> bool {
+    HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| !is_reserved(&name))
+}
+
+fn is_reserved(name: &HeaderName) -> bool {
+    RESERVED_FIELDS.contains(&name.as_str())
 }
 
 /// Parses a token, such as the scheme before a credential.
@@ -202,7 +256,7 @@ pub(crate) fn compared_field(text: &Spanned<String>, report: &mut Report) -> Opt
 
 /// Parses a scope (RFC 6749, section 3.3).
 pub(crate) fn scope(text: &Spanned<String>, report: &mut Report) -> Option<String> {
-    let valid = !text.value.is_empty() && text.value.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+    let valid = can_be_scope(&text.value);
     if !valid {
         report.push(
             Diagnostic::error(Code::BadName, text.span, format!("`{}` is not a valid scope", text.value))
@@ -211,6 +265,12 @@ pub(crate) fn scope(text: &Spanned<String>, report: &mut Report) -> Option<Strin
         );
     }
     valid.then(|| text.value.clone())
+}
+
+/// Whether a text is a scope (RFC 6749, section 3.3).
+#[must_use]
+pub fn can_be_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
 }
 
 /// Parses header fields that are set; their values may contain secret references.
@@ -253,6 +313,7 @@ fn secret_text(value: &Spanned<String>, report: &mut Report) -> Option<SecretTex
         Piece::Text(text) => HeaderValue::from_str(text).is_ok(),
         Piece::Secret(_) => true,
     };
+    warn_unresolved(value, report);
     if !text.pieces.iter().all(printable) {
         report.push(
             Diagnostic::error(Code::BadField, value.span, "the value of the header field is not valid")
@@ -264,10 +325,19 @@ fn secret_text(value: &Spanned<String>, report: &mut Report) -> Option<SecretTex
     Some(text)
 }
 
+/// Reports what other formats replace by a value, and is sent as it is written here.
+fn warn_unresolved(value: &Spanned<String>, report: &mut Report) {
+    let Some(found) = habits::value::unresolved(&value.value) else { return };
+    report.push(
+        Diagnostic::warning(Code::BadSecretReference, value.span, format!("`{found}` is sent as it is written"))
+            .why("`${secret.NAME}` is the only reference in the value of a field; variables of requests and of the environment are not replaced")
+            .fix("write `${secret.NAME}`, or `${value.NAME}` as the whole value"),
+    );
+}
+
 /// Parses the name of a query parameter.
 pub(crate) fn parameter_name(text: &Spanned<String>, report: &mut Report) -> Option<String> {
-    let valid = !text.value.is_empty()
-        && text.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~[]$:@!*'()".contains(&b));
+    let valid = can_be_parameter(&text.value);
     if !valid {
         report.push(
             Diagnostic::error(
@@ -280,6 +350,12 @@ pub(crate) fn parameter_name(text: &Spanned<String>, report: &mut Report) -> Opt
         );
     }
     valid.then(|| text.value.clone())
+}
+
+/// Whether a policy can read a query parameter of this name.
+#[must_use]
+pub fn can_be_parameter(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~[]$:@!*'()".contains(&b))
 }
 
 /// Fields that belong to one connection, or that the gateway sets.
@@ -309,9 +385,8 @@ pub(crate) fn network(text: &Spanned<String>, report: &mut Report) -> Option<Cid
         let fix = match error {
             CidrError::HostBits(network) => format!("write `{network}`, or the address without a prefix"),
             CidrError::Mapped => "write the IPv4 network, such as `10.0.0.0/8`".to_owned(),
-            CidrError::Address | CidrError::Prefix => {
-                "write a network such as `10.0.0.0/8` or `2001:db8::/32`".to_owned()
-            }
+            CidrError::Address | CidrError::Prefix => habits::network::fix(&text.value)
+                .unwrap_or_else(|| "write a network such as `10.0.0.0/8` or `2001:db8::/32`".to_owned()),
         };
         report.push(
             Diagnostic::error(Code::BadNetwork, text.span, format!("`{}` is not a valid network: {error}", text.value))

@@ -208,6 +208,15 @@ codes! {
     ChargedTwice "TG0314" "A policy is listed in both `guard` and `limit`."
         "Each request would be charged to the same counter twice. A policy in `guard` is charged before the caller is \
         authenticated, and a policy in `limit` afterwards. List it in one of them, or define two policies."
+    ForeignPath "TG0315" "A path is written in the syntax of another router."
+        "Other routers write parameters as `/users/:id`, `/users/<id>` or `/users/[id]`, the rest of a path as `/users/*`, and \
+        regular expressions as `/users/[0-9]+`. Here all of these would be plain text that no client sends. A parameter is \
+        `{id}`, with a type `{id:int}`, and the rest of a path is `{*rest}`. To match one of these characters itself, \
+        percent-encode it: `%2A` is `*`, `%3A` is `:`. In an OpenAPI document it is only a warning, because there a path may \
+        contain such text."
+    NoScheme "TG0316" "An API key is read from `Authorization` without a scheme."
+        "The value of `Authorization` begins with a scheme (RFC 9110, section 11.6.2): `Authorization: Bearer tg_...`. Without \
+        `scheme`, the policy expects the key alone, and refuses what HTTP clients send. Other gateways assume `Bearer`."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \
@@ -305,7 +314,7 @@ codes! {
 
     NoOpenApi "TG0701" "A file is not an OpenAPI document of a supported version."
         "`spec:` names an OpenAPI document of version 3.0 or 3.1, in YAML or JSON. Its first key is `openapi`, with the \
-        version as a string. Swagger 2.0 is another format; converters such as swagger2openapi produce an equivalent \
+        version. A version without quotes is read as it is written, so `3.0` is version 3.0. Swagger 2.0 is another format; converters such as swagger2openapi produce an equivalent \
         OpenAPI 3 document."
     SpecShape "TG0702" "A part of an OpenAPI document does not conform to OpenAPI."
         "OpenAPI documents are written for many tools, and few tools use every part. A part that does not have the form \
@@ -350,12 +359,13 @@ codes! {
     PastPlatformLimit "TG0801" "A request can exceed a limit of the target platform."
         "`gateway.target` and `check --target` name the target platforms. The configuration determines what one request \
         can cause at most: how many policies may look up a key, how many counters are charged, whether responses are \
-        stored. A platform aborts a request that exceeds its limits, and tests often do not reach them. `tollgate cost` \
+        stored, how long telemetry is collected. A platform aborts a request that exceeds its limits, and tests often do not reach them. `tollgate cost` \
         shows the numbers of every route, and docs/bounds.md describes how they are computed."
     NearPlatformLimit "TG0802" "A request may exceed a limit of the target platform."
         "Cloudflare's free plan allows 50 subrequests to the Internet and 1,000 to Cloudflare services. Its documentation \
         can also be understood as 50 subrequests of both types together. A request with at most 50 subrequests in total \
-        is safe in both cases."
+        is safe in both cases. Workers end the work after a reply after 30 seconds, so telemetry that is collected for \
+        more than 20 seconds may be lost while it is sent."
 
     EmptyTestFile "TG0901" "A test file tests nothing."
         "The file has neither cases nor invariants, or it has a case without steps. Such a test always passes."

@@ -14,7 +14,7 @@ pub use codes::Code;
 pub use sarif::sarif;
 pub(crate) use words::{closest, listed};
 
-use crate::place::{FileId, Files, Span, Spanned};
+use crate::place::{FileId, Files, Inputs, Place, Span, Spanned};
 
 /// Whether a diagnostic stops the compilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -245,9 +245,10 @@ impl Diagnostics {
         merged
     }
 
-    /// The name of a file that was read.
-    pub(crate) fn file_name(&self, file: FileId) -> &str {
-        self.files.name(file)
+    /// What was read from the project's folder.
+    #[must_use]
+    pub fn inputs(&self) -> &Inputs {
+        self.files.inputs()
     }
 
     pub(crate) fn files(&self) -> &Files {
@@ -258,6 +259,13 @@ impl Diagnostics {
     #[must_use]
     pub fn file_of(&self, diagnostic: &Diagnostic) -> &str {
         self.files.name(diagnostic.span.file)
+    }
+
+    /// The start of a span as file, line and column.
+    #[must_use]
+    pub fn place(&self, span: Span) -> Place {
+        let Span { file, start, .. } = span;
+        Place { file: self.files.name(file).to_owned(), line: start.line, column: start.column }
     }
 
     /// The findings with the severities that `severity_of` returns; those for which it returns `None` are removed.

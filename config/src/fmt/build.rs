@@ -7,15 +7,16 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
+use saphyr_parser::{Event, ScalarStyle};
 
 use super::lines::Lines;
 use super::tree::{Anchor, BlockScalar, Child, Collection, Comment, Key, Kind, Node, Notes, Tree, written};
+use crate::source::{Events, events};
 
 /// Builds the tree of a text that the compiler's parser accepts; `None` if this parser does not accept it.
 pub(super) fn build(text: &str) -> Option<Tree<'_>> {
     let mut builder = Builder {
-        events: Parser::new_from_str(text),
+        events: events(text),
         text,
         offsets: Offsets::of(text),
         lines: Lines::new(text),
@@ -28,7 +29,7 @@ pub(super) fn build(text: &str) -> Option<Tree<'_>> {
 }
 
 struct Builder<'t> {
-    events: Parser<'t, StrInput<'t>>,
+    events: Events<'t>,
     text: &'t str,
     offsets: Offsets,
     lines: Lines<'t>,

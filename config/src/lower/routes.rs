@@ -187,6 +187,9 @@ impl<'p> Lowering<'p, '_> {
     }
 
     fn path(&mut self, context: &Context<'_>, route: &Route) -> Option<PathTemplate> {
+        if parsed::report_foreign(&route.path, route.is_operation, self.report) && !route.is_operation {
+            return None;
+        }
         let path = parsed::template(&route.path, self.report)?;
         match path.below(&context.base) {
             Ok(path) => Some(path),

@@ -188,7 +188,7 @@ pub(crate) const METHODS_MAX: usize = 32;
 pub(crate) const OVERLAYS_MAX: usize = 32;
 
 /// The maximum number of scopes of a route or key.
-pub(crate) const SCOPES_MAX: usize = 64;
+pub const SCOPES_MAX: usize = 64;
 
 /// The maximum cost of a request: more than any usual burst.
 pub(crate) const COST_MAX: u32 = 1_000_000;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use tollgate_core::cache::CacheCredentials;
 
 use crate::decode::{self, DURATION, Fields, SIZE};
-use crate::diagnostic::Report;
+use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
 use crate::place::{Span, Spanned};
 use crate::schema::Object;
@@ -160,6 +160,14 @@ pub(crate) fn timeout(node: &Node, report: &mut Report) -> Option<Timeout> {
     if is_none(node) {
         return Some(Timeout::Unbounded);
     }
+    if is_unbounded_elsewhere(node) {
+        report.push(
+            Diagnostic::error(Code::BadDuration, node.span, "the value is not a valid duration")
+                .why("a duration is an integer directly followed by ms, s, m, h or d")
+                .fix("write `none` for no time limit"),
+        );
+        return None;
+    }
     decode::time_limit(node, report).map(Timeout::Millis)
 }
 
@@ -300,6 +308,16 @@ pub(crate) const VARY_MAX: usize = 16;
 
 /// The maximum number of query parameters in a cache key.
 pub(crate) const QUERY_MAX: usize = 64;
+
+/// Whether a value means no limit in other gateways.
+fn is_unbounded_elsewhere(node: &Node) -> bool {
+    const WORDS: &[&str] = &["unlimited", "infinite", "infinity", "never", "disabled", "forever", "unbounded", "max"];
+    match &node.value {
+        Value::Text(text) => WORDS.contains(&text.to_ascii_lowercase().as_str()),
+        Value::Integer(number) => *number <= 0,
+        Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) | Value::Refused => false,
+    }
+}
 
 fn is_none(node: &Node) -> bool {
     matches!(&node.value, Value::Text(text) if text == "none")

@@ -51,7 +51,7 @@ pub(crate) struct Telemetry {
 pub(crate) struct Otlp {
     pub(crate) endpoint: Spanned<String>,
     pub(crate) headers: Vec<(Spanned<String>, Spanned<String>)>,
-    pub(crate) interval_ms: Option<u64>,
+    pub(crate) interval_ms: Option<Spanned<u64>>,
 }
 
 impl Project {
@@ -139,7 +139,7 @@ impl Otlp {
         let mut fields = Fields::open(node, &tables::OTLP, "`otlp`", node.span, report)?;
         let endpoint = fields.required("endpoint", report, decode::text);
         let headers = fields.optional("headers", report, upstream::headers).unwrap_or_default();
-        let interval_ms = fields.optional("interval", report, decode::time_limit);
+        let interval_ms = fields.optional("interval", report, decode::placed_time_limit);
         fields.finish(report);
         Some(Self { endpoint: endpoint?, headers, interval_ms })
     }
@@ -148,12 +148,21 @@ impl Otlp {
 /// Decodes the two keys that every file has: `format`, and `$schema`, which is for editors.
 pub(crate) fn format_version(fields: &mut Fields<'_>, report: &mut Report) {
     fields.optional("$schema", report, decode::text);
-    let known = fields.required("format", report, |node, _| Some((node.value == Value::Integer(1), node.span)));
-    if let Some((false, span)) = known {
-        report.push(
-            Diagnostic::error(Code::FormatVersion, span, "the format version is not supported")
-                .why("the meaning of the file may differ in another version")
-                .fix("write `format: 1`, or use a version of Tollgate that supports the format of the file"),
-        );
-    }
+    let written = fields.required("format", report, |node, _| Some((node.value.clone(), node.span)));
+    let (what, why, fix, span) = match written {
+        Some((Value::Integer(1), _)) | None => return,
+        Some((Value::Integer(_), span)) => (
+            "the format version is not supported",
+            "the meaning of the file may differ in another version",
+            "write `format: 1`, or use a version of Tollgate that supports the format of the file",
+            span,
+        ),
+        Some((_, span)) => (
+            "the format version is not an integer",
+            "versions of the format are 1, 2, 3 ...",
+            "write `format: 1`",
+            span,
+        ),
+    };
+    report.push(Diagnostic::error(Code::FormatVersion, span, what).why(why).fix(fix));
 }

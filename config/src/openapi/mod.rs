@@ -42,6 +42,7 @@ pub struct Spec {
     schemes: Vec<Scheme>,
     files: Vec<String>,
     refused: usize,
+    with_own_servers: usize,
 }
 
 impl Spec {
@@ -73,6 +74,12 @@ impl Spec {
     #[must_use]
     pub fn files(&self) -> &[String] {
         &self.files
+    }
+
+    /// The number of operations for which the document names other servers than its own.
+    #[must_use]
+    pub fn with_own_servers(&self) -> usize {
+        self.with_own_servers
     }
 
     /// The number of operations, and of paths that cannot be read, that are not routed.
@@ -168,6 +175,7 @@ fn build(file: FileId, overlays: &[Spanned<String>], loader: &mut Loader, report
         schemes: imported.schemes,
         files: documents.names().map(str::to_owned).collect(),
         refused: imported.refused,
+        with_own_servers: imported.with_own_servers,
     })
 }
 
@@ -183,18 +191,20 @@ fn check_version(root: &Node, report: &mut Report) -> Option<()> {
             refuse(root.span, "the file is not an OpenAPI document: it has no key `openapi`", WRITE_VERSION, report);
             return None;
         };
-        // 3.1 without quotes is a number in YAML.
-        let written = match &version.value {
-            Value::Text(text) => text.clone(),
-            Value::Float(number) => number.to_string(),
-            Value::Integer(number) => number.to_string(),
-            _ => String::new(),
-        };
+        let written = text(version).unwrap_or_default();
         if VERSIONS.iter().any(|known| written == *known || written.starts_with(&format!("{known}."))) {
             return Some(());
         }
-        let what = format!("OpenAPI version `{}` is not supported", reference::short(&written));
-        (version.span, what, "convert the document to OpenAPI 3.0 or 3.1, and set `openapi` to that version")
+        let what = match written {
+            "" => "`openapi` is not a version".to_owned(),
+            written => format!("OpenAPI version `{}` is not supported", reference::short(written)),
+        };
+        let fix = if ["", "3"].contains(&written) {
+            "write the whole version, such as `openapi: 3.0.3` or `openapi: 3.1.0`"
+        } else {
+            "convert the document to OpenAPI 3.0 or 3.1, and set `openapi` to that version"
+        };
+        (version.span, what, fix)
     };
     refuse(span, &what, fix, report);
     None

@@ -61,12 +61,24 @@ impl Operation {
         self.requirement.as_ref().is_some_and(|requirement| requirement.requires_credential())
     }
 
-    /// The scopes that the specification requires, in the alternative with the fewest.
+    /// The scopes that the specification requires, in the alternative with the fewest; sorted, each once.
     #[must_use]
     pub fn required_scopes(&self) -> Vec<String> {
         let all = self.requirement.iter().flat_map(|requirement| &requirement.alternatives);
-        let scopes = all.map(|needs| needs.iter().flat_map(|need| need.scopes.clone()).collect::<Vec<_>>());
+        // Several schemes of one alternative may require the same scope.
+        let scopes = all.map(|needs| {
+            let mut scopes: Vec<String> = needs.iter().flat_map(|need| need.scopes.clone()).collect();
+            scopes.sort_unstable();
+            scopes.dedup();
+            scopes
+        });
         scopes.min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    /// The place of the operation, which is also that of its route.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.span
     }
 
     /// The tags of the operation.

@@ -22,6 +22,8 @@ pub(super) struct Imported {
     pub(super) schemes: Vec<Scheme>,
     /// Operations that are not routed.
     pub(super) refused: usize,
+    /// Routed operations for which the document names other servers.
+    pub(super) with_own_servers: usize,
 }
 
 /// Reads the operations of a specification; those that cannot be routed are reported and omitted.
@@ -77,6 +79,7 @@ struct Path<'d> {
     span: Span,
     parameters: Vec<Site<'d>>,
     extension: Option<Arc<Node>>,
+    has_servers: bool,
 }
 
 impl<'d> Walk<'d, '_> {
@@ -113,6 +116,7 @@ impl<'d> Walk<'d, '_> {
             span,
             parameters: items.iter().flat_map(|item| self.parameters(*item)).collect(),
             extension: items.iter().find_map(|item| self.extension(item.node)),
+            has_servers: items.iter().any(|item| item.get("servers").is_some()),
         };
         let mut seen = Vec::new();
         for item in items {
@@ -177,6 +181,7 @@ impl<'d> Walk<'d, '_> {
         };
         let extensions = [self.extension.clone(), path.extension.clone(), self.extension(site.node)];
         let tags = self.tags(site.node);
+        self.imported.with_own_servers += usize::from(path.has_servers || site.get("servers").is_some());
         self.imported.operations.push(Operation {
             id: operation_id.as_ref().and_then(|(id, is_first)| is_first.then(|| route_id(&id.value)).flatten()),
             operation_id: operation_id.map(|(id, _)| id),

@@ -4,7 +4,8 @@ use tollgate_core::authn::ApiKeySettings;
 
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
-use crate::diagnostic::Report;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::place::Span;
 use crate::schema::texts::{FIELD, QUERY_PARAMETER, SCHEME};
 use crate::schema::{Key, Object, Shape};
 
@@ -32,10 +33,22 @@ pub(super) static TABLE: Object = Object {
     ..Object::PLAIN
 };
 
+fn report_no_scheme(header: Span, report: &mut Report) {
+    report.push(
+        Diagnostic::warning(Code::NoScheme, header, "`Authorization` is read without a scheme")
+            .why("clients send a scheme before the key (RFC 9110, section 11.6.2), so their keys would be refused")
+            .fix("add `scheme: Bearer`"),
+    );
+}
+
 impl Kind for ApiKeySettings {
     fn lower(written: &Written, report: &mut Report) -> Option<Self> {
-        let field = written.text("header").and_then(|name| parsed::field_name(&name, report));
+        let header = written.text("header");
+        let field = header.as_ref().and_then(|name| parsed::field_name(name, report));
         let scheme = written.parsed("scheme", |scheme| parsed::token(scheme, report));
+        if let (Some(header), Some("authorization"), Some(None)) = (&header, field.as_deref(), &scheme) {
+            report_no_scheme(header.span, report);
+        }
         let query = written.parsed("query", |name| parsed::parameter_name(name, report));
         Some(Self { field: field?, scheme: scheme?, query: query? })
     }

@@ -266,7 +266,7 @@ fn stem_of(entry: &Listed) -> Option<&str> {
 }
 
 /// Whether a file has an extension of files that are read, in any letter case.
-fn has_extension(name: &str) -> bool {
+pub(super) fn has_extension(name: &str) -> bool {
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
     extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)))
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use super::Limits;
+use super::digest::{digest_of_content, digest_of_entries};
 use super::folder::{Folder, Listed};
 use super::position_of;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::place::{FileId, Files, Position, Span, Spanned};
+use crate::place::{FileId, Files, Inputs, Position, Span, Spanned};
 
 /// The folder of a project, and the files that were read from it.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Loader {
     bytes_remaining: u64,
     /// Whether all requested files could be read.
     is_complete: bool,
+    /// What was read from the folder.
+    inputs: Inputs,
 }
 
 impl Loader {
@@ -28,6 +31,7 @@ impl Loader {
             requested: HashMap::new(),
             bytes_remaining: PROJECT_BYTES_MAX,
             is_complete: true,
+            inputs: Inputs::default(),
         }
     }
 
@@ -36,8 +40,15 @@ impl Loader {
         &self.files
     }
 
+    /// The texts, with what was read from the folder.
     pub(crate) fn into_files(self) -> Files {
-        self.files
+        self.files.with_inputs(self.inputs)
+    }
+
+    /// The same for a project without an optional file.
+    pub(crate) fn without(mut self, path: &str) -> Files {
+        self.inputs.set_file(path, None);
+        self.into_files()
     }
 
     /// Whether every file and folder could be read so far.
@@ -57,13 +68,13 @@ impl Loader {
     }
 
     /// The entries of an optional folder; none if it cannot be listed, which is not reported.
-    pub(crate) fn list_optional(&self, folder: &str) -> Vec<Listed> {
-        self.folder.list(folder).unwrap_or_default()
+    pub(crate) fn list_optional(&mut self, folder: &str) -> Vec<Listed> {
+        self.entries(folder).unwrap_or_default()
     }
 
     /// The entries of a folder; one that cannot be listed is reported.
     pub(crate) fn list(&mut self, folder: &str, report: &mut Report) -> Vec<Listed> {
-        self.folder.list(folder).unwrap_or_else(|reason| {
+        self.entries(folder).unwrap_or_else(|reason| {
             self.is_complete = false;
             let at = self.place(folder);
             let what = format!("the folder `{folder}` cannot be read: {reason}");
@@ -130,7 +141,11 @@ impl Loader {
         report.push(
             Diagnostic::error(Code::UnreadableFile, named.span, problem)
                 .why("only files inside the project folder are compiled")
-                .fix("write the path of an existing file, relative to the file that names it"),
+                .fix(if named.value.contains("://") {
+                    "copy the file into the project folder, and write its path: URLs are not fetched"
+                } else {
+                    "write the path of an existing file, relative to the file that names it"
+                }),
         );
         None
     }
@@ -145,11 +160,19 @@ impl Loader {
         loaded.ok_or_else(|| "it cannot be read".to_owned())
     }
 
+    fn entries(&mut self, folder: &str) -> Result<Vec<Listed>, String> {
+        let listed = self.folder.list(folder);
+        self.inputs.set_folder(folder, listed.as_deref().ok().map(digest_of_entries));
+        listed
+    }
+
     fn read(&mut self, path: &str, bytes_max: u64, report: &mut Report) -> Result<Option<FileId>, String> {
         if self.requested.len() >= FILES_MAX {
             return Err(format!("the project has more than {FILES_MAX} files"));
         }
-        let bytes = self.folder.read(path, bytes_max.min(self.bytes_remaining))?;
+        let read = self.folder.read(path, bytes_max.min(self.bytes_remaining));
+        self.inputs.set_file(path, read.as_deref().ok().map(digest_of_content));
+        let bytes = read?;
         self.bytes_remaining = self.bytes_remaining.saturating_sub(bytes.len() as u64);
         Ok(match String::from_utf8(bytes) {
             Ok(text) => Some(self.files.add(path, text)),
@@ -196,7 +219,7 @@ fn beside(path: &str, named: &str) -> Result<String, &'static str> {
 }
 
 /// The total size of a project's files in bytes: the largest public API descriptions have 12 MiB each.
-const PROJECT_BYTES_MAX: u64 = 256 << 20;
+pub(super) const PROJECT_BYTES_MAX: u64 = 256 << 20;
 
 /// The maximum number of files of a project: ten times those of the largest expected project.
 const FILES_MAX: usize = 10_000;

@@ -1,5 +1,6 @@
 //! The files of a project and their contents, with the position of every node.
 
+mod digest;
 mod folder;
 pub(crate) mod json;
 mod layout;
@@ -8,6 +9,7 @@ mod node;
 #[cfg(test)]
 mod reader_tests;
 mod scalar;
+mod scan;
 mod yaml;
 
 use crate::place::Position;
@@ -17,10 +19,11 @@ pub(crate) use layout::Layout;
 pub(crate) use loader::Loader;
 pub(crate) use node::{Entry, Measure, Node, Value};
 pub(crate) use scalar::{resolve, yaml_1_1_boolean};
+pub(crate) use scan::{Events, error_at, events, position, syntax_fix};
 pub(crate) use yaml::read;
 
 /// One line of a text, counted from 1, without its line break; in YAML, CR alone also ends a line.
-fn line(text: &str, number: u32) -> Option<&str> {
+pub(crate) fn line(text: &str, number: u32) -> Option<&str> {
     let index = usize::try_from(number.checked_sub(1)?).ok()?;
     let mut rest = text;
     for _ in 0..index {

@@ -53,6 +53,30 @@ fn yaml_and_the_equivalent_json_parse_to_the_same_value() {
 }
 
 #[test]
+fn a_tab_separates_a_value_from_its_key() {
+    let value =
+        serde_json::json!({"name": "x", "m": -1, "l": ["a", {"b": "c"}], "q": "y", "k": "v", "t": "a\tb", "e": "z"});
+    accepts("name:\tx\nm:\t-1\nl:\t[a,\t{b:\tc}]\t# comment\nq:\t\t\"y\"\nk\t: \tv\nt: 'a\tb'\t\ne:\n \tz\n", &value);
+    accepts("t: |\n  a:\tb\nl:\n-\tx\n- \tz\n", &serde_json::json!({"t": "a:\tb\n", "l": ["x", "z"]}));
+}
+
+#[test]
+fn a_tab_as_indentation_is_refused_with_this_reason() {
+    for (text, line, column) in
+        [("a:\n\tb: 1\n", 2, 1), ("a:\n  b: 1\n\tc: 2\n", 3, 1), ("a:\n- b\n\t- c\n", 3, 1), ("a:\t- b\n", 1, 3)]
+    {
+        let (_, found) = read_text(text, &SMALL);
+        let first = found.iter().next().unwrap();
+        assert_eq!(
+            (first.code, first.span.start.line, first.span.start.column),
+            (Code::Syntax, line, column),
+            "{found}"
+        );
+        assert!(first.fix.contains("tabs as indentation"), "{found}");
+    }
+}
+
+#[test]
 fn json_escapes_are_decoded() {
     let json = r#"{"a": "\"\\\/\b\f\n\r\t\u00e9 \u2028"}"#;
     accepts(json, &serde_json::from_str(json).unwrap());

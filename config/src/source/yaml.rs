@@ -5,11 +5,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
+use saphyr_parser::{Event, ScalarStyle, ScanError};
 
+use super::json;
 use super::node::Measure;
+use super::scan::{Events, error_at, events, position, syntax_fix};
 use super::{Entry, Limits, Node, Value, scalar};
-use super::{json, line};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{FileId, Position, Span, Spanned};
 
@@ -20,16 +21,8 @@ pub(crate) fn read(file: FileId, text: &str, limits: &Limits, report: &mut Repor
     if let Some(root) = valid_json(file, text, limits) {
         return Some(root);
     }
-    let mut reader = Reader {
-        events: Parser::new_from_str(text),
-        text,
-        file,
-        limits,
-        report,
-        anchors: HashMap::new(),
-        nodes: 0,
-        alias_bytes: 0,
-    };
+    let mut reader =
+        Reader { events: events(text), text, file, limits, report, anchors: HashMap::new(), nodes: 0, alias_bytes: 0 };
     if text.len() as u64 > limits.bytes {
         return reader.too_large(Span::beginning_of(file), "the file is too large").ok();
     }
@@ -65,7 +58,7 @@ struct Stop;
 type Placed<'t> = (Event<'t>, Span);
 
 struct Reader<'t, 'r> {
-    events: Parser<'t, StrInput<'t>>,
+    events: Events<'t>,
     text: &'t str,
     file: FileId,
     limits: &'r Limits,
@@ -275,8 +268,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn scan_error<T>(&mut self, error: &ScanError) -> Result<T, Stop> {
-        let start = position(error.marker());
-        let start = if error.info().contains("tab") { self.tab_from(start).unwrap_or(start) } else { start };
+        let start = error_at(self.text, error);
         let span = Span { file: self.file, start, end: Position { column: start.column.saturating_add(1), ..start } };
         match error.info() {
             // The scanner has its own limit for `[[[[`, which it checks before it returns events.
@@ -286,36 +278,12 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn syntax<T>(&mut self, span: Span, what: &str) -> Result<T, Stop> {
-        let fix = match self.character(span.start) {
-            Some('{') => "quote a string that contains `{` if it is inside `{...}` or `[...]`",
-            Some('\t') => "indent with spaces: YAML does not allow tabs as indentation",
-            _ if what.ends_with("unknown anchor") => {
-                "define the anchor (`&name`) before the alias, or quote a string that begins with `*`"
-            }
-            _ => "check the indentation, quotes and brackets here and on the line above",
-        };
         self.report.push(
             Diagnostic::error(Code::Syntax, span, format!("invalid YAML: {what}"))
                 .why("the rest of the file cannot be parsed")
-                .fix(fix),
+                .fix(syntax_fix(self.text, span.start, what)),
         );
         Err(Stop)
-    }
-
-    /// The first indenting tab, starting at a line: the scanner reports the position before it.
-    fn tab_from(&self, start: Position) -> Option<Position> {
-        let lines = (start.line..).map_while(|number| line(self.text, number).map(|text| (number, text)));
-        lines.take(TAB_LINES_MAX).find_map(|(line, text)| {
-            let indent = text.chars().take_while(|c| c.is_whitespace());
-            let before = indent.take_while(|c| *c != '\t').count();
-            let column = u32::try_from(before).ok()?.checked_add(1)?;
-            (text.chars().nth(before) == Some('\t')).then_some(Position { line, column })
-        })
-    }
-
-    fn character(&self, at: Position) -> Option<char> {
-        let line = line(self.text, at.line)?;
-        line.chars().nth(usize::try_from(at.column.checked_sub(1)?).ok()?)
     }
 
     fn empty(&mut self, span: Span) -> Result<Node, Stop> {
@@ -384,11 +352,3 @@ impl<'t> Reader<'t, '_> {
         Node { value: Value::Refused, span }
     }
 }
-
-fn position(marker: &Marker) -> Position {
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Position { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
-}
-
-/// The number of lines that are searched for the tab that the scanner reports.
-const TAB_LINES_MAX: usize = 3;

@@ -9,6 +9,7 @@ mod sound;
 use std::sync::LazyLock;
 
 use serde_json::Value as Json;
+pub(crate) use sound::objects;
 
 use crate::diagnostic::{Diagnostics, Report};
 use crate::fixtures;

@@ -9,7 +9,7 @@ use crate::model::FileKind;
 use crate::schema::{Absent, Object, Rule, Shape};
 
 /// All objects that a kind of file can contain.
-pub(super) fn objects() -> Vec<&'static Object> {
+pub(crate) fn objects() -> Vec<&'static Object> {
     let mut found: Vec<&'static Object> = Vec::new();
     let mut open: Vec<Shape> = FileKind::ALL.iter().map(|kind| Shape::Object(kind.root())).collect();
     while let Some(shape) = open.pop() {

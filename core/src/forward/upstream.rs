@@ -93,6 +93,13 @@ impl UpstreamUrl {
         &self.authority
     }
 
+    /// The port as written.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        let port = self.authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+        port.and_then(|port| port.parse().ok())
+    }
+
     /// The server, without the path, and the prefix of forwarded paths (empty or `/prefix`).
     #[must_use]
     pub fn parts(&self) -> (String, &str) {
@@ -202,6 +209,14 @@ mod tests {
             check(url, "/b/", None, "https://a/base/b/");
         }
         assert_eq!("http://a//".parse::<UpstreamUrl>(), Err(UrlError::Path));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_port_is_the_one_in_the_url() {
+        let port = |text: &str| text.parse::<UpstreamUrl>().unwrap().port();
+        assert_eq!(port("http://a:0/b"), Some(0));
+        assert_eq!(port("http://[::1]:8080"), Some(8080));
+        assert_eq!((port("http://[::1]"), port("https://a"), port("http://a:/b")), (None, None, None));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

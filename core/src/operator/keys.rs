@@ -113,6 +113,21 @@ impl KeyRequest {
         }
     }
 
+    /// Checks that the key would be accepted at some time after `now`.
+    ///
+    /// # Errors
+    /// A description of what is wrong.
+    pub fn check_expiry(&self, now: Timestamp) -> Result<(), String> {
+        match self.expires {
+            Some(end) if end <= now => Err(format!(
+                "The key would never be accepted: `expires` is {}, and it is {} now.",
+                end.to_rfc3339(),
+                now.to_rfc3339()
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// The key for these random bytes, and its record.
     ///
     /// # Errors
@@ -246,6 +261,19 @@ mod tests {
         ] {
             assert_eq!(KeyRequest::parse(bad.as_bytes()).unwrap_err().kind, ProblemKind::BadRequest, "{bad}");
         }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_key_that_is_expired_already_is_refused() {
+        let request = KeyRequest::parse(
+            br#"{"consumer":"a","not_before":"2020-01-01T00:00:00Z","expires":"2021-01-01T00:00:00Z"}"#,
+        )
+        .unwrap();
+        let end = request.expires.unwrap();
+        assert!(request.check_expiry(Timestamp::from_millis(end.as_millis() - 1)).is_ok());
+        let refused = request.check_expiry(end).unwrap_err();
+        assert!(refused.contains("`expires` is 2021-01-01T00:00:00"), "{refused}");
+        assert!(KeyRequest { expires: None, ..request }.check_expiry(end).is_ok());
     }
 
     #[wasm_bindgen_test(unsupported = test)]

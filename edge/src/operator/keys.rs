@@ -14,6 +14,8 @@ use crate::timeout::within;
 /// Creates a key. Its record is written before the response, so that every key in a response is stored.
 pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     let request = KeyRequest::parse(&task.content)?;
+    let now = task.host.clock().now();
+    request.check_expiry(now).map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))?;
     let (key, credential) = task.issue(request).await?;
     task.targets.push(credential.id.clone());
     for (key, value) in credential_records(task.gateway(), &key.digest(), &credential) {

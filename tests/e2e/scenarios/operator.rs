@@ -105,6 +105,8 @@ async fn hostile_requests_get_problems(world: Rc<World>) -> Outcome {
     assert_problem(&ask(json(r#"{"all":true,"more":1}"#.to_owned())).await?, 400, "bad-request");
     assert_problem(&ask(json("x".repeat(100_000))).await?, 413, "content-too-large");
     assert_problem(&ask(Request::post(PURGES, "all=true")).await?, 415, "unsupported-media-type");
+    let expired = post(KEYS, &json!({"consumer": "acme", "expires": "2020-01-01T00:00:00Z"}));
+    assert_problem(&ask(expired).await?, 400, "bad-request");
     let answer = ask(Request::of("DELETE", PURGES)).await?;
     assert_problem(&answer, 405, "method-not-allowed");
     assert_eq!(answer.field("allow"), Some("POST"));

@@ -1,12 +1,13 @@
 //! The first version of a project that is created from a specification.
 
 use tollgate_config::openapi::{Operation, Scheme, SchemeKind, Spec};
-use tollgate_config::{FileKind, fmt};
+use tollgate_config::{FileKind, SCOPES_MAX, can_be_field, can_be_parameter, can_be_scope, fmt};
 use tollgate_core::authn::ApiKey;
 use tollgate_core::forward::UpstreamUrl;
-use tollgate_core::route::HostPattern;
+use tollgate_core::route::{HostPattern, PathTemplate};
 
 use super::place::Source;
+use super::server::Server;
 use crate::failure::Failure;
 use crate::terminal::printable;
 
@@ -15,9 +16,7 @@ use crate::terminal::printable;
 pub(super) struct Choices {
     pub(super) name: String,
     pub(super) hosts: Vec<String>,
-    pub(super) upstream: String,
-    /// Whether the upstream is only a placeholder.
-    pub(super) is_placeholder: bool,
+    pub(super) server: Server,
 }
 
 impl Choices {
@@ -34,7 +33,7 @@ impl Choices {
                 "--name {name}: a name has lower-case letters, digits and hyphens, at most 40, and begins with a letter"
             )));
         }
-        if let Some(url) = upstream.filter(|url| url.parse::<UpstreamUrl>().is_err()) {
+        if let Some(url) = upstream.filter(|url| !is_url(url)) {
             let url = printable(url);
             return Err(Failure::usage(format!(
                 "--upstream {url}: write `https://` and a host, optionally with a port and a path"
@@ -46,46 +45,46 @@ impl Choices {
         }
         let stem = source.name.rsplit('/').next().and_then(|file| file.split('.').next()).unwrap_or_default();
         let named = name.map(str::to_owned).or_else(|| slug(spec.title()?)).or_else(|| slug(stem));
-        let server = spec.servers().iter().find(|url| url.parse::<UpstreamUrl>().is_ok());
-        let chosen = upstream.or(server.map(String::as_str));
         Ok(Self {
             name: named.unwrap_or_else(|| "api".to_owned()),
             hosts: hosts.to_vec(),
-            upstream: chosen.unwrap_or(PLACEHOLDER).to_owned(),
-            is_placeholder: chosen.is_none(),
+            server: Server::choose(spec, upstream),
         })
     }
+}
+
+fn is_url(text: &str) -> bool {
+    text.parse::<UpstreamUrl>().is_ok_and(|url| url.port() != Some(0))
 }
 
 /// The files of the project, without those of the specification.
 #[derive(Debug)]
 pub(super) struct Draft {
+    /// The project file is the last, so that there is no project before all of it is there.
     pub(super) files: Vec<(String, Vec<u8>)>,
 }
 
 impl Draft {
-    /// Drafts a project; `spec_name` is what the document is called below [`SPEC_FOLDER`].
-    pub(super) fn new(spec: &Spec, choices: &Choices, spec_name: &str) -> Result<Self, Failure> {
+    /// Drafts a project; `spec_name` is what the document is called below [`SPEC_FOLDER`], and `hidden` the places of
+    /// operations that are not routed.
+    pub(super) fn new(spec: &Spec, choices: &Choices, spec_name: &str, hidden: &[usize]) -> Result<Self, Failure> {
         let policies = policies(spec);
         let guarded = !policies.is_empty() && spec.operations().iter().any(Operation::requires_credential);
         let policies = if guarded { policies } else { Vec::new() };
-        let mut files = vec![
-            ("tollgate.yaml".to_owned(), project(spec, choices, &policies, spec_name)),
-            ("tests/first.test.yaml".to_owned(), test(spec, choices, guarded)),
-        ];
+        let mut texts = Vec::new();
+        texts.extend(test(spec, choices, guarded, hidden).map(|text| ("tests/first.test.yaml", text)));
         if guarded {
-            files.push(("dev/fixtures.yaml".to_owned(), fixtures(spec)?));
+            texts.push(("dev/fixtures.yaml", fixtures(spec)?));
         }
-        for (name, text) in &mut files {
+        texts.push(("tollgate.yaml", project(spec, choices, &policies, spec_name, hidden)));
+        let schema =
+            |kind: &FileKind| (format!("{SCHEMA_FOLDER}/{}", kind.schema_file()), kind.schema_text().into_bytes());
+        let mut files: Vec<(String, Vec<u8>)> = FileKind::ALL.iter().map(schema).collect();
+        for (name, text) in texts {
             // Errors that prevent formatting are reported when the project is compiled.
-            if let Ok(formatted) = fmt::format_text(name, text) {
-                *text = formatted;
-            }
+            let text = fmt::format_text(name, &text).unwrap_or(text);
+            files.push((name.to_owned(), text.into_bytes()));
         }
-        for kind in FileKind::ALL {
-            files.push((format!("{SCHEMA_FOLDER}/{}", kind.schema_file()), kind.schema_text()));
-        }
-        let files = files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
         Ok(Self { files })
     }
 }
@@ -100,20 +99,32 @@ struct Policy {
 fn policies(spec: &Spec) -> Vec<Policy> {
     let mut policies: Vec<Policy> = Vec::new();
     for (definition, remark, scheme) in spec.schemes().iter().filter_map(policy) {
-        let name = slug(&scheme.name).unwrap_or_else(|| "keys".to_owned());
-        let is_new = policies.iter().all(|known| known.definition != definition && known.name != name);
+        let is_new = policies.iter().all(|known| known.definition != definition);
         if is_new && policies.len() < POLICIES_MAX {
+            let name = unused(&slug(&scheme.name).unwrap_or_else(|| "keys".to_owned()), &policies);
             policies.push(Policy { name, definition, remark });
         }
     }
     policies
 }
 
+/// The name, with a number if another policy has it.
+fn unused(name: &str, policies: &[Policy]) -> String {
+    let is_free = |name: &String| name != LIMIT && policies.iter().all(|known| known.name != *name);
+    let short = &name[..name.len().min(NAME_BYTES_MAX - 3)];
+    let numbered = (2..).map(|number| format!("{short}-{number}"));
+    std::iter::once(name.to_owned()).chain(numbered).find(is_free).unwrap_or_default()
+}
+
 fn policy(scheme: &Scheme) -> Option<(String, Option<&'static str>, &Scheme)> {
     let bearer = || "{kind: api-key, header: Authorization, scheme: Bearer}".to_owned();
     let (definition, remark) = match &scheme.kind {
-        SchemeKind::HeaderKey(name) if is_token(name) => (format!("{{kind: api-key, header: {name}}}"), None),
-        SchemeKind::QueryKey(name) if is_token(name) => (format!("{{kind: api-key, query: {name}}}"), None),
+        SchemeKind::HeaderKey(name) if can_be_field(name) => {
+            (format!("{{kind: api-key, header: {}}}", quoted(name)), None)
+        }
+        SchemeKind::QueryKey(name) if can_be_parameter(name) => {
+            (format!("{{kind: api-key, query: {}}}", quoted(name)), None)
+        }
         SchemeKind::Bearer => (bearer(), None),
         SchemeKind::OAuth2 | SchemeKind::OpenIdConnect => (bearer(), Some(TOKENS)),
         SchemeKind::HeaderKey(_)
@@ -127,15 +138,16 @@ fn policy(scheme: &Scheme) -> Option<(String, Option<&'static str>, &Scheme)> {
     Some((definition, remark, scheme))
 }
 
-/// Whether a name needs no quotes, and is valid for a field or a query parameter.
+/// Whether a text needs no quotes in YAML, if it is not a word with another meaning.
 fn is_token(name: &str) -> bool {
     !name.is_empty()
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-fn project(spec: &Spec, choices: &Choices, policies: &[Policy], spec_name: &str) -> String {
-    let Choices { name, hosts, upstream, is_placeholder } = choices;
+fn project(spec: &Spec, choices: &Choices, policies: &[Policy], spec_name: &str, hidden: &[usize]) -> String {
+    let Choices { name, hosts, server } = choices;
+    let name = quoted(name);
     let mut out = format!(
         "# Created by `tollgate import openapi`. Every key is explained in docs/configuration.md.\n$schema: {SCHEMA_FOLDER}/{}\nformat: 1\n\n",
         FileKind::Project.schema_file()
@@ -146,66 +158,80 @@ fn project(spec: &Spec, choices: &Choices, policies: &[Policy], spec_name: &str)
         out.push_str(&format!("  hosts: [{}]\n", hosts.join(", ")));
     }
     out.push_str("\nupstreams:\n");
-    if *is_placeholder {
-        out.push_str(
-            "  # PLACEHOLDER: the specification names no server to call. This is the echo server of `tollgate dev`.\n",
-        );
+    if let Some(why) = &server.placeholder {
+        out.push_str(&format!("  # PLACEHOLDER: {why}. This is the echo server of `tollgate dev`.\n"));
     }
-    out.push_str(&format!("  {name}: \"{upstream}\"\n\npolicies:\n"));
+    for note in &server.notes {
+        out.push_str(&format!("  # {note}.\n"));
+    }
+    out.push_str(&format!("  {name}: {}\n\npolicies:\n", serde_json::Value::from(server.url.as_str())));
     for policy in policies {
         if let Some(remark) = policy.remark {
             out.push_str(&format!("  # {remark}\n"));
         }
-        out.push_str(&format!("  {}: {}\n", policy.name, policy.definition));
+        out.push_str(&format!("  {}: {}\n", quoted(&policy.name), policy.definition));
     }
     out.push_str("  # A suggestion: adjust it to the capacity of the server.\n");
-    out.push_str(&format!("  burst: {{kind: rate-limit, rate: 100/s, burst: 200}}\n\napis:\n  {name}:\n"));
+    out.push_str(&format!("  {LIMIT}: {{kind: rate-limit, rate: 100/s, burst: 200}}\n\napis:\n  {name}:\n"));
     out.push_str(&format!("    spec: {}\n    upstream: {name}\n", quoted(&format!("./{SPEC_FOLDER}/{spec_name}"))));
     if policies.is_empty() {
         out.push_str("    # The specification requires no credential that the gateway supports, so these routes are public.\n    authn: none\n");
     } else {
-        let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+        let names: Vec<String> = policies.iter().map(|policy| quoted(&policy.name)).collect();
         out.push_str(&format!("    authn: {{any: [{}]}}\n", names.join(", ")));
     }
-    out.push_str("    limit: burst\n");
-    out.push_str(&operations(spec, !policies.is_empty()));
+    out.push_str(&format!("    limit: {LIMIT}\n"));
+    out.push_str(&operations(spec, !policies.is_empty(), hidden));
     out
 }
 
-/// The operations that differ from the API's policy: public ones, and those that need scopes.
-fn operations(spec: &Spec, guarded: bool) -> String {
+/// The operations that differ from the API's policy: public ones, those that need scopes, and those that are not routed.
+fn operations(spec: &Spec, guarded: bool, hidden: &[usize]) -> String {
     let mut out = String::new();
     let (mut written, mut left) = (0, 0);
-    for operation in spec.operations().iter().filter(|_| guarded) {
-        let scopes = operation.required_scopes();
-        let said = if !operation.requires_credential() {
+    for (place, operation) in spec.operations().iter().enumerate() {
+        let is_hidden = hidden.contains(&place);
+        let scopes = scopes(&operation.required_scopes());
+        let said = if is_hidden {
+            "hidden: true".to_owned()
+        } else if guarded && !operation.requires_credential() {
             "authn: none".to_owned()
-        } else if !scopes.is_empty() {
-            let scopes: Vec<String> = scopes.iter().map(|scope| quoted(scope)).collect();
-            format!("scopes: [{}]", scopes.join(", "))
+        } else if guarded && !scopes.is_empty() {
+            format!("scopes: [{scopes}]")
         } else {
             continue;
         };
-        if written == ENTRIES_MAX {
+        if written == ENTRIES_MAX && !is_hidden {
             left += 1;
             continue;
         }
-        written += 1;
-        out.push_str(&format!("      - {{select: {}, {said}}}\n", select(operation)));
+        written += usize::from(!is_hidden);
+        if is_hidden {
+            out.push_str("      # Another operation matches some of its requests with equal precedence.\n");
+        }
+        out.push_str(&format!("      - {{select: {}, {said}}}\n", select(spec, operation)));
     }
     if left > 0 {
         out.push_str(&format!(
             "      # {left} more operations have their own `security`; `tollgate check` reports weaker protection.\n"
         ));
     }
-    if written > 0 { format!("    operations:\n{out}") } else { out }
+    if out.is_empty() { out } else { format!("    operations:\n{out}") }
 }
 
-fn select(operation: &Operation) -> String {
+/// Selects one operation: by its id, unless another one has the same.
+fn select(spec: &Spec, operation: &Operation) -> String {
+    let others = |id: &str| spec.operations().iter().filter(|other| other.operation_id() == Some(id)).count() - 1;
     match operation.operation_id() {
-        Some(id) if operation.id().is_some() => format!("{{operation: {}}}", quoted(id)),
+        Some(id) if operation.id().is_some() && others(id) == 0 => format!("{{operation: {}}}", quoted(id)),
         _ => format!("{{method: [{}], path: {}}}", operation.method(), quoted(operation.path())),
     }
+}
+
+/// The items of a list of scopes; those that no credential can have, and those beyond the maximum, are left out.
+fn scopes(all: &[String]) -> String {
+    let valid = all.iter().filter(|scope| can_be_scope(scope)).take(SCOPES_MAX);
+    valid.map(|scope| quoted(scope)).collect::<Vec<_>>().join(", ")
 }
 
 /// A text as JSON, which is valid YAML; a word that needs no quotes is written without them.
@@ -215,16 +241,16 @@ fn quoted(text: &str) -> String {
     if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 
-fn test(spec: &Spec, choices: &Choices, guarded: bool) -> String {
+/// A first test; none if every path is routed, and no operation can be tried.
+fn test(spec: &Spec, choices: &Choices, guarded: bool, hidden: &[usize]) -> Option<String> {
     let schema = FileKind::Test.schema_file();
     let mut out = format!("{TEST_HEAD}\n$schema: ../{SCHEMA_FOLDER}/{schema}\nformat: 1\n");
+    let routed = || spec.operations().iter().enumerate().filter(|(place, _)| !hidden.contains(place)).map(|(_, o)| o);
     let tried = |operation: &&Operation| operation.method() == "GET" && operation.requires_credential() == guarded;
-    let operation =
-        spec.operations().iter().filter(tried).min_by_key(|operation| operation.path().matches('{').count());
+    let operation = routed().filter(tried).min_by_key(|operation| operation.path().matches('{').count());
     if guarded {
-        let scopes = operation.map(Operation::required_scopes).unwrap_or_default();
-        let scopes: Vec<String> = scopes.iter().map(|scope| quoted(scope)).collect();
-        out.push_str(&format!("consumers:\n  - {{id: acme, keys: [{{name: k1, scopes: [{}]}}]}}\n", scopes.join(", ")));
+        let scopes = scopes(&operation.map(Operation::required_scopes).unwrap_or_default());
+        out.push_str(&format!("consumers:\n  - {{id: acme, keys: [{{name: k1, scopes: [{scopes}]}}]}}\n"));
     }
     out.push_str("cases:\n");
     if let Some(operation) = operation {
@@ -243,9 +269,18 @@ fn test(spec: &Spec, choices: &Choices, guarded: bool) -> String {
             out.push_str(&format!("      - {{request: {request}, expect: {{status: 200, operation: {route}}}}}\n"));
         }
     }
-    out.push_str("  - name: a path outside the specification is not routed\n    steps:\n");
-    out.push_str("      - {request: GET /not/in/the/specification, expect: {status: 404}}\n");
-    out
+    let is_outside = !routed().any(|operation| matches(operation.template(), &OUTSIDE));
+    if is_outside {
+        out.push_str("  - name: a path outside the specification is not routed\n    steps:\n");
+        out.push_str(&format!("      - {{request: GET /{}, expect: {{status: 404}}}}\n", OUTSIDE.join("/")));
+    }
+    (is_outside || operation.is_some()).then_some(out)
+}
+
+/// Whether a template without a rest matches a path.
+fn matches(template: &PathTemplate, path: &[&str]) -> bool {
+    let segments = template.segments();
+    segments.len() == path.len() && segments.iter().zip(path).all(|(segment, text)| segment.value_of(text).is_some())
 }
 
 fn fixtures(spec: &Spec) -> Result<String, Failure> {
@@ -253,15 +288,14 @@ fn fixtures(spec: &Spec) -> Result<String, Failure> {
     getrandom::fill(&mut random)
         .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
     let key = ApiKey::generate("dev", &random).ok_or_else(|| Failure::problem("no key could be created"))?;
-    let mut scopes: Vec<String> = spec.operations().iter().flat_map(Operation::required_scopes).collect();
-    scopes.sort_unstable();
-    scopes.dedup();
-    let scopes: Vec<String> = scopes.iter().take(SCOPES_MAX).map(|scope| quoted(scope)).collect();
+    let mut all: Vec<String> = spec.operations().iter().flat_map(Operation::required_scopes).collect();
+    all.sort_unstable();
+    all.dedup();
     let schema = FileKind::Fixtures.schema_file();
     Ok(format!(
         "# A consumer and its key for `tollgate dev`; never part of a bundle.\n$schema: ../{SCHEMA_FOLDER}/{schema}\nformat: 1\nconsumers:\n  - id: acme\n    keys:\n      - {{key: {}, scopes: [{}]}}\n",
         key.expose(),
-        scopes.join(", ")
+        scopes(&all)
     ))
 }
 
@@ -296,8 +330,11 @@ pub(super) const SPEC_FOLDER: &str = "spec";
 /// The folder of the JSON Schemas for editors.
 const SCHEMA_FOLDER: &str = ".tollgate/schemas";
 
-/// The echo server of `tollgate dev`.
-const PLACEHOLDER: &str = "http://127.0.0.1:8082";
+/// The segments of a path that no real specification has.
+const OUTSIDE: [&str; 4] = ["not", "in", "the", "specification"];
+
+/// The name of the suggested limit.
+const LIMIT: &str = "burst";
 
 const TOKENS: &str =
     "The specification uses tokens of an identity provider; this policy reads Tollgate keys in the same place.";
@@ -313,9 +350,6 @@ const POLICIES_MAX: usize = 8;
 
 /// The maximum number of entries written to `operations:`.
 const ENTRIES_MAX: usize = 100;
-
-/// The maximum number of scopes of the key for local use.
-const SCOPES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

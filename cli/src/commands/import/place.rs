@@ -1,13 +1,13 @@
 //! Where a document is read from, and where a project is written to.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use tollgate_config::openapi::Spec;
 
 use crate::failure::Failure;
 use crate::terminal::printable;
+use crate::write::{Staged, unwritten};
 
 /// A document, and the folder that its references must not leave.
 #[derive(Debug)]
@@ -60,25 +60,19 @@ impl Source {
 }
 
 /// Writes the files of a new project; nothing is written if one of them exists already.
-pub(super) fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<(), Failure> {
+///
+/// They are removed again unless they are kept.
+pub(super) fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<Staged, Failure> {
     if let Some((name, _)) = files.iter().find(|(name, _)| folder.join(name).symlink_metadata().is_ok()) {
         return Err(Failure::problem(format!(
             "{} exists already, and nothing is overwritten: choose another folder with --into",
             folder.join(name).display()
         )));
     }
+    let mut staged = Staged::default();
     for (name, bytes) in files {
-        let path = folder.join(name);
-        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| write_new(&path, bytes));
-        written.map_err(|error| Failure::problem(format!("{} cannot be written: {error}", path.display())))?;
+        staged.create_in(folder, name, bytes).map_err(unwritten)?;
     }
-    Ok(())
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), std::io::Error> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    match file.write_all(bytes) {
-        Err(error) if error.kind() == ErrorKind::Interrupted => file.write_all(bytes),
-        result => result,
-    }
+    staged.show().map_err(unwritten)?;
+    Ok(staged)
 }

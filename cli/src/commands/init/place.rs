@@ -1,16 +1,15 @@
 //! Writes files into a folder: all or none, without overwriting existing ones.
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::files::File;
 use crate::failure::Failure;
+use crate::write::Staged;
 
 /// Creates the files in their order; returns the names of optional files that exist and are kept.
 ///
-/// If a file cannot be created, those created before are removed. A process that is killed does not leave a project
-/// behind either, if the last file is the project file.
+/// If a file cannot be created, none is. A process that is killed does not leave a project behind either, if the last file
+/// is the project file.
 pub(super) fn put<'f>(folder: &Path, files: &'f [File]) -> Result<Vec<&'f str>, Failure> {
     let there = |file: &&File| folder.join(&file.name).symlink_metadata().is_ok();
     let (optional, needed): (Vec<&File>, Vec<&File>) = files.iter().filter(there).partition(|file| file.optional);
@@ -21,66 +20,19 @@ pub(super) fn put<'f>(folder: &Path, files: &'f [File]) -> Result<Vec<&'f str>, 
             names.join(", ")
         )));
     }
-    let mut undo = Undo::default();
-    for file in files.iter().filter(|file| !there(file)) {
-        undo.make(folder, file).map_err(|(path, error)| {
-            Failure::problem(format!("{} cannot be created, so nothing was created: {error}", path.display()))
-        })?;
-    }
-    undo.keep();
+    let mut staged = Staged::default();
+    let written = files.iter().filter(|file| !there(file));
+    let written = written.into_iter().try_for_each(|file| staged.create_in(folder, &file.name, file.text.as_bytes()));
+    written.and_then(|()| staged.commit()).map_err(|(path, error)| {
+        Failure::problem(format!("{} cannot be created, so nothing was created: {error}", path.display()))
+    })?;
     Ok(optional.into_iter().map(|file| file.name.as_str()).collect())
-}
-
-/// The files created so far; they are removed when this is dropped.
-#[derive(Default)]
-struct Undo {
-    files: Vec<PathBuf>,
-    folders: Vec<PathBuf>,
-}
-
-impl Undo {
-    fn make(&mut self, folder: &Path, file: &File) -> Result<(), (PathBuf, std::io::Error)> {
-        let path = folder.join(&file.name);
-        let parent = path.parent().unwrap_or(folder);
-        let missing: Vec<&Path> = parent.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
-        for folder in missing.into_iter().rev() {
-            fs::create_dir(folder).map_err(|error| (folder.to_owned(), error))?;
-            self.folders.push(folder.to_owned());
-        }
-        is_inside(folder, parent).map_err(|error| (path.clone(), error))?;
-        let mut new = fs::File::create_new(&path).map_err(|error| (path.clone(), error))?;
-        self.files.push(path.clone());
-        new.write_all(file.text.as_bytes()).map_err(|error| (path, error))
-    }
-
-    fn keep(mut self) {
-        self.files.clear();
-        self.folders.clear();
-    }
-}
-
-impl Drop for Undo {
-    fn drop(&mut self) {
-        // A file that cannot be removed was reported as one that could not be created.
-        self.files.iter().rev().for_each(|path| drop(fs::remove_file(path)));
-        self.folders.iter().rev().for_each(|path| drop(fs::remove_dir(path)));
-    }
-}
-
-/// Refuses a folder that a link places somewhere else.
-fn is_inside(root: &Path, folder: &Path) -> Result<(), std::io::Error> {
-    // An empty path is the current folder.
-    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    if folder.canonicalize()?.starts_with(root.canonicalize()?) {
-        Ok(())
-    } else {
-        Err(std::io::Error::other("a link points outside the project's folder"))
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn file(name: &str, optional: bool) -> File {
@@ -97,7 +49,6 @@ mod tests {
         assert_eq!(fs::read_dir(root.path()).expect("the folder").count(), 0);
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_link_leads_nothing_out_of_the_folder() {
         let (root, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));

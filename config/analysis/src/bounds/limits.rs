@@ -25,6 +25,7 @@ pub(crate) fn report_limits(compiled: &Compiled, targets: &BTreeSet<Target>, at:
         let mut check = LimitCheck { compiled, target: *target, at, report };
         check.secrets();
         check.records();
+        check.export();
         for (route, bounds) in compiled.whole().routes.iter().zip(&bounds) {
             check.subrequests(route, bounds);
             check.memory(route, bounds);
@@ -165,6 +166,30 @@ impl LimitCheck<'_, '_> {
         }
     }
 
+    fn export(&mut self) {
+        let Some(limit) = self.target.limits().after_reply_ms else { return };
+        let Some(otlp) = &self.compiled.settings().telemetry.otlp else { return };
+        let (at, target) = (self.compiled.export_interval_span().unwrap_or(self.at), self.target);
+        let (interval, max) = (otlp.interval_ms, limit.max);
+        let what = format!(
+            "telemetry is collected for {} s before it is sent; `{target}` ends the work after a reply after {} s",
+            interval.div_ceil(1_000),
+            max / 1_000
+        );
+        let fix = format!("set `interval` to {}s or less", max.saturating_sub(EXPORT_ATTEMPT_MS) / 1_000);
+        let source = limit.source;
+        if interval >= max {
+            let why = format!("no batch would ever be sent ({source})");
+            self.report.push(Diagnostic::error(Code::PastPlatformLimit, at, what).why(why).fix(fix));
+        } else if interval.saturating_add(EXPORT_ATTEMPT_MS) > max {
+            let why = format!(
+                "one attempt to send a batch may take {} s, and a batch that is being sent at the end is lost ({source})",
+                EXPORT_ATTEMPT_MS / 1_000
+            );
+            self.report.push(Diagnostic::warning(Code::NearPlatformLimit, at, what).why(why).fix(fix));
+        }
+    }
+
     fn records(&mut self) {
         let Some(limit) = self.target.limits().record else { return };
         let sizes = self.compiled.records().iter().map(|(_, value)| value.len() as u64);
@@ -182,6 +207,9 @@ impl LimitCheck<'_, '_> {
         }
     }
 }
+
+/// The timeout of one attempt to send a batch of telemetry.
+const EXPORT_ATTEMPT_MS: u64 = 10_000;
 
 fn megabytes(bytes: u64) -> String {
     format!("{}MiB", bytes >> 20)

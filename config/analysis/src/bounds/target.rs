@@ -54,6 +54,8 @@ pub struct Limits {
     pub secrets: Option<Limit>,
     /// Bytes of a request's content.
     pub content: Option<Limit>,
+    /// Milliseconds that work may take after the response was sent.
+    pub after_reply_ms: Option<Limit>,
 }
 
 /// One limit, with its source.
@@ -112,6 +114,7 @@ impl Platform for Target {
                 record: Some(Limit { max: 25 << 20, source: WORKERS_KV }),
                 secrets: Some(Limit { max: 64 - OWN_VARIABLES, source: WORKERS }),
                 content: Some(Limit { max: 100_000_000, source: WORKERS }),
+                after_reply_ms: Some(Limit { max: 30_000, source: WAIT_UNTIL }),
             },
             Self::WorkersPaid => Limits {
                 outside: Some(Limit { max: 10_000, source: WORKERS }),
@@ -122,6 +125,7 @@ impl Platform for Target {
                 secrets: Some(Limit { max: 128 - OWN_VARIABLES, source: WORKERS }),
                 // It depends on the plan of the zone, not on that of Workers.
                 content: None,
+                after_reply_ms: Some(Limit { max: 30_000, source: WAIT_UNTIL }),
             },
             Self::Spin => Limits { record: Some(Limit { max: 1_000_000, source: SPIN_KEY_VALUE }), ..Limits::NONE },
             Self::Native => Limits::NONE,
@@ -170,6 +174,7 @@ impl Limits {
         record: None,
         secrets: None,
         content: None,
+        after_reply_ms: None,
     };
 }
 
@@ -177,5 +182,6 @@ impl Limits {
 const OWN_VARIABLES: u64 = 1;
 
 const WORKERS: &str = "https://developers.cloudflare.com/workers/platform/limits/";
+const WAIT_UNTIL: &str = "https://developers.cloudflare.com/workers/runtime-apis/context/#waituntil";
 const WORKERS_KV: &str = "https://developers.cloudflare.com/kv/platform/limits/";
 const SPIN_KEY_VALUE: &str = "https://spinframework.dev/v4/kv-store-api-guide";

@@ -12,7 +12,7 @@ pub(crate) use write::json_text;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{FileId, Position, Span};
-use crate::source::{Limits, Node, json};
+use crate::source::{Entry, Limits, Node, Value, json, line};
 
 /// The limits for a specification: the largest published ones have 50 MB and two million values.
 pub(crate) const LIMITS: Limits = Limits { bytes: 64 << 20, depth: 256, nodes: 4_000_000, alias_bytes: 16 << 20 };
@@ -30,8 +30,36 @@ pub(super) fn read(
 ) -> Option<Node> {
     let mut root = read_tree(file, name, text, limits, nodes, report)?;
     duplicates::remove(&mut root, report);
+    keep_version(&mut root, text);
     Some(root)
 }
+
+/// Replaces a version that is written without quotes by its text: as numbers, `3.1` and `3.10` are equal.
+fn keep_version(root: &mut Node, text: &str) {
+    let Value::Map(entries) = &mut root.value else { return };
+    for Entry { key, value } in entries {
+        let is_number = matches!(value.value, Value::Integer(_) | Value::Float(_));
+        if is_number
+            && VERSION_KEYS.contains(&key.value.as_str())
+            && let Some(written) = written(value.span, text)
+        {
+            value.value = Value::Text(written.to_owned());
+        }
+    }
+}
+
+/// The text of a value that is written on one line.
+fn written(span: Span, text: &str) -> Option<&str> {
+    let line = line(text.strip_prefix('\u{feff}').unwrap_or(text), span.start.line)?;
+    let offset = |column: u32| {
+        let before = usize::try_from(column.checked_sub(1)?).ok()?;
+        line.char_indices().map(|(at, _)| at).chain([line.len()]).nth(before)
+    };
+    line.get(offset(span.start.column)?..offset(span.end.column)?).map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// The keys whose values are the version of a document.
+const VERSION_KEYS: &[&str] = &["openapi", "overlay", "swagger"];
 
 fn read_tree(
     file: FileId,

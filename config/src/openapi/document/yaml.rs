@@ -2,19 +2,27 @@
 
 use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag};
+use saphyr_parser::{Event, ScalarStyle, Tag};
 
 use super::too_large;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{FileId, Position, Span, Spanned};
-use crate::source::{Entry, Limits, Measure, Node, Value, resolve};
+use crate::source::{Entry, Events, Limits, Measure, Node, Value, error_at, events, position, resolve, syntax_fix};
 
 /// Parses a text into a tree; `None` if it cannot be parsed, which is reported.
 pub(super) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize, report: &mut Report) -> Option<Node> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let events = Parser::new_from_str(text);
-    let mut reader =
-        Reader { events, file, limits, nodes, report, anchors: HashMap::new(), alias_bytes: 0, alias_nodes: 0 };
+    let mut reader = Reader {
+        events: events(text),
+        text,
+        file,
+        limits,
+        nodes,
+        report,
+        anchors: HashMap::new(),
+        alias_bytes: 0,
+        alias_nodes: 0,
+    };
     reader.stream().ok()
 }
 
@@ -22,7 +30,8 @@ pub(super) fn read(file: FileId, text: &str, limits: &Limits, nodes: &mut usize,
 struct Stop;
 
 struct Reader<'t, 'r> {
-    events: Parser<'t, StrInput<'t>>,
+    events: Events<'t>,
+    text: &'t str,
     file: FileId,
     limits: &'r Limits,
     nodes: &'r mut usize,
@@ -206,7 +215,7 @@ impl<'t> Reader<'t, '_> {
                 Ok((event, Span { file: self.file, start: position(&span.start), end: position(&span.end) }))
             }
             Some(Err(error)) => {
-                let start = position(error.marker());
+                let start = error_at(self.text, &error);
                 let end = Position { column: start.column.saturating_add(1), ..start };
                 self.syntax(Span { file: self.file, start, end }, error.info())
             }
@@ -218,7 +227,7 @@ impl<'t> Reader<'t, '_> {
         self.report.push(
             Diagnostic::error(Code::Syntax, span, format!("invalid YAML: {what}"))
                 .why("the rest of the file cannot be parsed")
-                .fix("check the indentation, quotes and brackets here and on the line above"),
+                .fix(syntax_fix(self.text, span.start, what)),
         );
         Err(Stop)
     }
@@ -253,11 +262,6 @@ fn add_missing(entries: &mut Vec<Entry>, more: Vec<Entry>) {
 
 fn is_text_tag(tag: &Tag) -> bool {
     tag.handle == "tag:yaml.org,2002:" && tag.suffix == "str"
-}
-
-fn position(marker: &Marker) -> Position {
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Position { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
 }
 
 /// The maximum number of values that aliases may repeat, the same as for a file of a project. The limits for

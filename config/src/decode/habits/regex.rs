@@ -1,0 +1,90 @@
+//! Regular expressions for one segment of a path, and the parameter that matches about the same.
+
+/// What a regular expression for one segment matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Matches {
+    /// Integers.
+    Int,
+    /// UUIDs.
+    Uuid,
+    /// One of a few words, as the list of a parameter's type.
+    OneOf(String),
+    /// Anything, across segments.
+    Rest,
+    /// Any text, or something that a parameter cannot express.
+    Any,
+}
+
+/// What a regular expression, or the name of a type in another router, matches.
+pub(super) fn matches(text: &str) -> Matches {
+    let text = text.trim_start_matches('^').trim_end_matches('$');
+    let text = text.strip_prefix("(?:").and_then(|rest| rest.strip_suffix(')')).unwrap_or(text);
+    let inner = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(text);
+    match inner {
+        ".*" | ".+" | "**" | "*" | "path" => return Matches::Rest,
+        "int" | "integer" | "long" | "number" | "digit" | "digits" | "i32" | "i64" | "u64" => return Matches::Int,
+        "uuid" | "guid" => return Matches::Uuid,
+        "bool" | "boolean" => return Matches::OneOf("false|true".to_owned()),
+        _ => {}
+    }
+    let class = inner.trim_end_matches(['+', '*', '?']);
+    let class = class.split_once('{').map_or(class, |(class, _)| class);
+    if ["[0-9]", "\\d", "\\\\d", "[\\d]", "[1-9][0-9]"].contains(&class) {
+        return Matches::Int;
+    }
+    if inner.contains("{8}") && inner.contains("{12}") {
+        return Matches::Uuid;
+    }
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    if inner.contains('|') && inner.split('|').all(is_word) {
+        return Matches::OneOf(inner.to_owned());
+    }
+    Matches::Any
+}
+
+impl Matches {
+    /// The parameter with a name.
+    pub(super) fn parameter(&self, name: &str) -> String {
+        match self {
+            Self::Int => format!("{{{name}:int}}"),
+            Self::Uuid => format!("{{{name}:uuid}}"),
+            Self::OneOf(words) => format!("{{{name}:({words})}}"),
+            Self::Rest => format!("{{*{name}}}"),
+            Self::Any => format!("{{{name}}}"),
+        }
+    }
+
+    /// The name of a parameter that has none.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Int | Self::Uuid => "id",
+            Self::Rest => "rest",
+            Self::OneOf(_) | Self::Any => "name",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_expressions_have_a_parameter_of_the_same_meaning() {
+        for (text, parameter) in [
+            ("[0-9]+", "{id:int}"),
+            ("\\d+", "{id:int}"),
+            ("(\\d{1,9})", "{id:int}"),
+            (".*", "{*rest}"),
+            ("(.+)", "{*rest}"),
+            ("[^/]+", "{name}"),
+            ("[a-z]+", "{name}"),
+            ("(open|closed)", "{name:(open|closed)}"),
+            ("guid", "{id:uuid}"),
+            ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "{id:uuid}"),
+        ] {
+            let found = matches(text);
+            assert_eq!(found.parameter(found.name()), parameter, "{text}");
+        }
+    }
+}

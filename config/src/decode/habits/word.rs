@@ -1,0 +1,104 @@
+//! Words of other gateways: kinds of policies, what a limit counts by, platforms.
+
+/// What to write instead of a word, among the words that are allowed.
+pub(in crate::decode) fn fix(word: &str, allowed: &[&str]) -> Option<&'static str> {
+    let word: String = word.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_lowercase();
+    let found = WORDS.iter().find(|(words, needs, _)| words.contains(&word.as_str()) && allowed.contains(needs));
+    found.map(|(_, _, fix)| *fix)
+}
+
+/// Words in lowercase letters without hyphens and underscores; an allowed word by which the key is known; what to write.
+const WORDS: &[(&[&str], &str, &str)] = &[
+    (
+        &[
+            "ratelimiting",
+            "ratelimiter",
+            "ratelimit",
+            "limitreq",
+            "limitcount",
+            "limit",
+            "throttle",
+            "throttling",
+            "localratelimit",
+            "spikearrest",
+            "quota",
+            "inflightreq",
+        ],
+        "rate-limit",
+        "write `rate-limit`",
+    ),
+    (&["keyauth", "apikey", "apikeyauth", "apikeyinbound", "apikeys", "key", "bearer"], "api-key", "write `api-key`"),
+    (
+        &["iprestriction", "ipwhitelist", "ipallowlist", "ipblacklist", "acl", "rbac", "ip", "ipfilter"],
+        "ip-filter",
+        "write `ip-filter`",
+    ),
+    (
+        &[
+            "jwt",
+            "oauth2",
+            "oauth",
+            "openidconnect",
+            "oidc",
+            "basicauth",
+            "basic",
+            "hmacauth",
+            "mtls",
+            "cors",
+            "requesttransformer",
+            "responsetransformer",
+            "transform",
+            "proxycache",
+            "caching",
+            "requestsizelimiting",
+            "requesttermination",
+            "validation",
+            "retry",
+            "circuitbreaker",
+        ],
+        "rate-limit",
+        "this version has no such kind; write `rate-limit`, `api-key` or `ip-filter`, and use the keys `cache` and `body-limit` of APIs and routes",
+    ),
+    (
+        &["ip", "clientip", "remoteaddr", "remoteaddress", "binaryremoteaddr", "realip", "sourceip", "client"],
+        "address",
+        "write `address`",
+    ),
+    (
+        &["user", "username", "credential", "key", "apikey", "customer", "application", "subject", "authenticateduser"],
+        "consumer",
+        "write `consumer`",
+    ),
+    (
+        &["cloudflare", "workers", "worker", "cloudflareworkers", "cf"],
+        "workers-paid",
+        "write `workers-free` or `workers-paid`",
+    ),
+    (&["fermyon", "wasm", "wasi", "spinapp"], "spin", "write `spin`"),
+    (&["linux", "docker", "server", "binary", "kubernetes", "k8s", "selfhosted"], "native", "write `native`"),
+    (&["allow", "pass", "failopen", "ignore", "continue"], "open", "write `open`"),
+    (&["deny", "reject", "refuse", "failclosed", "block", "error"], "closed", "write `closed`"),
+    (
+        &["always", "true", "public", "all"],
+        "shared",
+        "write `per-consumer`, or `shared` if the response is the same for all callers",
+    ),
+    (&["private", "user", "consumer"], "per-consumer", "write `per-consumer`"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_other_gateways_have_one_of_ours() {
+        let kinds = ["api-key", "ip-filter", "rate-limit"];
+        assert_eq!(fix("rate_limiting", &kinds), Some("write `rate-limit`"));
+        assert_eq!(fix("key-auth", &kinds), Some("write `api-key`"));
+        assert!(fix("jwt", &kinds).is_some_and(|fix| fix.contains("no such kind")));
+        assert_eq!(fix("ip", &["consumer", "address"]), Some("write `address`"));
+        assert_eq!(fix("ip", &kinds), Some("write `ip-filter`"));
+        assert_eq!(fix("$binary_remote_addr", &["consumer", "address"]), Some("write `address`"));
+        assert_eq!(fix("colour", &kinds), None);
+    }
+}

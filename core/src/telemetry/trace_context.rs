@@ -23,12 +23,17 @@ pub struct TraceContext {
     pub span: SpanId,
     /// Whether the trace is sampled: as the client's field says, otherwise yes.
     pub sampled: bool,
+    /// Whether the trace id is random (level 2, section 3.2.2.5.2): as the client's field says; ids made here are.
+    pub random: bool,
+    /// The client's `tracestate` in one line, if it is valid and belongs to the trace.
+    pub state: Option<String>,
 }
 
 impl TraceContext {
     /// Continues the client's trace, or starts one; `random` is 24 random bytes.
     ///
-    /// A `traceparent` that is invalid, all zeros or present twice is ignored (section 3.2.2), together with its `tracestate`.
+    /// A `traceparent` that is invalid, all zeros or present twice is ignored (section 3.2.2), together with its
+    /// `tracestate`.
     #[must_use]
     pub fn of(fields: &HeaderMap, random: [u8; 24]) -> Self {
         let mut trace_id = [0; 16];
@@ -36,8 +41,15 @@ impl TraceContext {
         trace_id.copy_from_slice(&random[..16]);
         span.copy_from_slice(&random[16..]);
         match parent(fields) {
-            Some((trace_id, parent, sampled)) => Self { trace_id, parent: Some(parent), span, sampled },
-            None => Self { trace_id, parent: None, span, sampled: true },
+            Some(Parent { trace_id, span: parent, flags }) => Self {
+                trace_id,
+                parent: Some(parent),
+                span,
+                sampled: flags & SAMPLED != 0,
+                random: flags & RANDOM != 0,
+                state: state(fields),
+            },
+            None => Self { trace_id, parent: None, span, sampled: true, random: true, state: None },
         }
     }
 
@@ -49,8 +61,15 @@ impl TraceContext {
         hex::push(&mut text, &self.trace_id);
         text.push('-');
         hex::push(&mut text, &span);
-        text.push_str(if self.sampled { "-01" } else { "-00" });
+        text.push('-');
+        hex::push(&mut text, &[self.flags()]);
         text
+    }
+
+    /// The trace flags; those that no level defines are not passed on (section 3.2.2.5.3).
+    #[must_use]
+    pub fn flags(&self) -> u8 {
+        u8::from(self.sampled) * SAMPLED | u8::from(self.random) * RANDOM
     }
 
     /// The edits of the client's fields before forwarding: `tracestate` is kept if it is valid and belongs to the trace;
@@ -58,8 +77,7 @@ impl TraceContext {
     pub fn forward(&self, received: &HeaderMap, edits: &mut Edits) {
         // Another edit removes it where `Connection` names it (RFC 9110, section 7.6.1).
         if edits.over(received).contains(HeaderName::from_static(TRACESTATE)) {
-            let state = self.parent.and_then(|_| state(received));
-            match state.map(|state| HeaderValue::from_str(&state)) {
+            match self.state.as_deref().map(HeaderValue::from_str) {
                 Some(Ok(value)) => edits.set(HeaderName::from_static(TRACESTATE), value),
                 Some(Err(_)) | None => edits.remove(HeaderName::from_static(TRACESTATE)),
             }
@@ -78,46 +96,67 @@ impl TraceContext {
 /// A version, 16 and 8 bytes in hexadecimal, and flags.
 const TRACEPARENT_BYTES: usize = 55;
 
-/// The client's `tracestate` in one line; `None` if it is absent or invalid (section 3.3.1). An invalid one is dropped
-/// as a whole, because its meaning is unclear.
+/// The flag of a sampled trace (section 3.2.2.5.1).
+const SAMPLED: u8 = 1;
+/// The flag of a random trace id (level 2, section 3.2.2.5.2).
+const RANDOM: u8 = 2;
+
+/// The members of `tracestate`, of all its lines, in one line; `None` if it is empty, invalid or too large.
+///
+/// An invalid member makes the whole list invalid (section 3.3.1): a part of it would be attributed to other systems.
 fn state(fields: &HeaderMap) -> Option<String> {
-    let mut members = Vec::new();
+    let mut state = String::new();
+    let mut keys: Vec<&str> = Vec::new();
     for line in fields.get_all(TRACESTATE) {
-        let line = line.to_str().ok()?;
-        members.extend(line.split(',').map(str::trim).filter(|member| !member.is_empty()));
+        let text = line.to_str().ok()?;
+        for member in text.split(',').map(|member| member.trim_matches(OPTIONAL_SPACE)).filter(|m| !m.is_empty()) {
+            let key = key_of(member).filter(|key| keys.len() < MEMBERS_MAX && !keys.contains(key))?;
+            keys.push(key);
+            if !state.is_empty() {
+                state.push(',');
+            }
+            state.push_str(member);
+        }
     }
-    let valid = members.len() <= MEMBERS_MAX && members.iter().all(|member| is_member(member));
-    let state = members.join(",");
-    (valid && !state.is_empty() && state.len() <= TRACESTATE_BYTES_MAX).then_some(state)
+    (!state.is_empty() && state.len() <= TRACESTATE_BYTES_MAX).then_some(state)
 }
+
+/// RFC 9110, section 5.6.3.
+const OPTIONAL_SPACE: [char; 2] = [' ', '\t'];
 
 /// List members of `tracestate` (section 3.3.1.1).
 const MEMBERS_MAX: usize = 32;
 
-fn is_member(member: &str) -> bool {
-    let Some((key, value)) = member.split_once('=') else { return false };
-    let value_valid = (1..=256).contains(&value.len()) && value.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'=');
-    let key_valid = match key.split_once('@') {
-        // Level 2 of the specification allows a key to begin with a digit.
-        None => is_state_name(key, 256),
-        Some((tenant, system)) => {
-            is_state_name(tenant, 241)
-                && is_state_name(system, 14)
-                && system.starts_with(|c: char| c.is_ascii_lowercase())
-        }
-    };
-    key_valid && value_valid
+/// Characters of a key, and of a value (sections 3.3.1.3.1 and 3.3.1.3.2).
+const KEY_BYTES_MAX: usize = 256;
+const VALUE_BYTES_MAX: usize = 256;
+
+/// The key of a valid member.
+///
+/// This is the grammar of level 2, which includes that of level 1: there, a key has at most one `@`, between names of 241
+/// and 14 characters.
+fn key_of(member: &str) -> Option<&str> {
+    let (key, value) = member.split_once('=')?;
+    let in_key = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-*/@".contains(&b);
+    let key_valid = (1..=KEY_BYTES_MAX).contains(&key.len())
+        && key.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && key.bytes().all(in_key);
+    let value_valid = (1..=VALUE_BYTES_MAX).contains(&value.len())
+        && value.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'=');
+    (key_valid && value_valid).then_some(key)
 }
 
-fn is_state_name(name: &str, max: usize) -> bool {
-    (1..=max).contains(&name.len())
-        && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-*/".contains(&b))
+/// What a `traceparent` says.
+struct Parent {
+    trace_id: [u8; 16],
+    span: SpanId,
+    flags: u8,
 }
 
-fn parent(fields: &HeaderMap) -> Option<([u8; 16], SpanId, bool)> {
+fn parent(fields: &HeaderMap) -> Option<Parent> {
     let mut lines = fields.get_all(TRACEPARENT).iter();
-    let text = lines.next()?.to_str().ok()?;
+    // Not every platform removes the space around a value (RFC 9110, section 5.5).
+    let text = lines.next()?.to_str().ok()?.trim_matches(OPTIONAL_SPACE);
     if lines.next().is_some() {
         return None;
     }
@@ -129,7 +168,7 @@ fn parent(fields: &HeaderMap) -> Option<([u8; 16], SpanId, bool)> {
     // Version 00 has four parts; later ones may have more; ff is forbidden.
     let length_fits = version != 0 || parts.next().is_none();
     let valid = version != 0xff && length_fits && trace_id != [0; 16] && span != [0; 8];
-    valid.then_some((trace_id, span, flags & 1 == 1))
+    valid.then_some(Parent { trace_id, span, flags })
 }
 
 /// Exactly `N` bytes of lower-case hexadecimal.
@@ -164,10 +203,10 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_trace_is_continued_with_this_exchange_as_the_parent() {
-        let context = TraceContext::of(&fields(&[PARENT]), [9; 24]);
-        assert!(!context.sampled);
         let mut out = fields(&[PARENT]);
         out.insert(TRACESTATE, "a=b".parse().unwrap());
+        let context = TraceContext::of(&out, [9; 24]);
+        assert!(!context.sampled);
         propagate(&context, &mut out);
         assert_eq!(out[TRACEPARENT], "00-4bf92f3577b34da6a3ce929d0e0e4736-0909090909090909-00");
         assert_eq!(out[TRACESTATE], "a=b");
@@ -192,12 +231,41 @@ mod tests {
             &[&format!("{}=1", "z".repeat(256)), &format!("{}@{}=1", "t".repeat(241), "v".repeat(14))],
             Some(&format!("{}=1,{}@{}=1", "z".repeat(256), "t".repeat(241), "v".repeat(14))),
         );
-        for bad in ["Foo=1", "foo", "foo=", "foo=a=b", "foo@=1", "@foo=1", "foo@@bar=1", "f o=1", "=1"] {
+        for bad in ["Foo=1", "foo", "foo=", "foo=a=b", "@foo=1", "f o=1", "foo =1", "foo.bar=1", "=1", "a=2"] {
             check_state(&["a=1", bad], None);
         }
         check_state(&[&format!("{}=1", "z".repeat(257))], None);
         check_state(&[&(0..33).map(|n| format!("k{n}=1")).collect::<Vec<_>>().join(",")], None);
         check_state(&[""], None);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn keys_have_the_grammar_of_level_2_of_which_level_1_is_a_part() {
+        for key in ["0", "9a", "foo@", "foo@@bar", "foo@bar@baz", "t@1system", "a@sys-_*/", "t@system-of-15-ch"] {
+            check_state(&["a=1", &format!("{key}=1")], Some(&format!("a=1,{key}=1")));
+        }
+        let long = format!("t@{}=1", "v".repeat(254));
+        check_state(&[&long], Some(&long));
+        check_state(&[&format!("t@{}=1", "v".repeat(255))], None);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_flags_of_level_2_are_kept_and_others_are_not() {
+        for (flags, want) in [("00", "00"), ("01", "01"), ("02", "02"), ("03", "03"), ("ff", "03"), ("fc", "00")] {
+            let context = TraceContext::of(&fields(&[&format!("{}{flags}", &PARENT[..53])]), [9; 24]);
+            assert!(context.parent.is_some(), "{flags}");
+            assert_eq!(context.traceparent([9; 8])[53..], *want, "{flags}");
+        }
+        assert!(TraceContext::of(&fields(&[]), [9; 24]).traceparent([9; 8]).ends_with("-03"), "ids made here are random");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn space_around_a_parent_is_no_part_of_it() {
+        for text in [format!("{PARENT} "), format!("{PARENT}\t"), format!(" \t{PARENT}")] {
+            let value = HeaderValue::from_str(&text).unwrap();
+            let context = TraceContext::of(&HeaderMap::from_iter([(HeaderName::from_static(TRACEPARENT), value)]), [9; 24]);
+            assert!(context.parent.is_some(), "{text:?}");
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -22,7 +22,7 @@ pub(crate) const PER_DAY: u64 = 6;
 pub(crate) fn project(version: u64) -> String {
     format!(
         "format: 1\n\
-         gateway: {{name: sim, hosts: [a.test, \"*.b.test\"], timeout: 2s}}\n\
+         gateway: {{name: sim, hosts: [a.test, \"*.b.test\"], timeout: 2s, trusted-proxies: 1}}\n\
          telemetry: {{otlp: {{endpoint: \"http://collector.test\", interval: 5s}}}}\n\
          upstreams: {{up: {{url: \"http://up.test\", headers: {{X-Token: \"${{secret.TOKEN}}\"}}}}}}\n\
          policies:\n  \
@@ -90,8 +90,16 @@ pub(crate) fn request(dice: &Dice) -> Request<Content> {
             ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
             ("content-length", "many"),
             ("connection", "close, x-api-key"),
+            ("x-forwarded-for", "203.0.113.7, 198.51.100.9"),
+            ("x-forwarded-for", "unknown, ,"),
+            ("x-forwarded-host", "a b"),
         ]);
         request = request.header(field.0, field.1);
+    }
+    if dice.percent(10) {
+        // A key in a place that no policy reads, or in another spelling of one.
+        let field = dice.one_of(&["authorization", "x_api_key", "x-api-key"]);
+        request = request.header(field, format!("{}{}", dice.one_of(&["", "Bearer "]), key(dice.one_of(&CONSUMERS))));
     }
     let content = match (method, dice.below(4)) {
         ("POST", 0) => Content::from_bytes(Bytes::from(vec![b'x'; 2_000])),
@@ -106,7 +114,8 @@ fn with_key_in_query(path: &str, dice: &Dice) -> String {
     if path.contains('?') || !dice.percent(5) {
         return path.to_owned();
     }
-    format!("{path}?key={}", key(dice.one_of(&CONSUMERS)))
+    let parameter = dice.one_of(&["key=", "k%65y=", "a=1;key=", "other="]);
+    format!("{path}?{parameter}{}", key(dice.one_of(&CONSUMERS)))
 }
 
 /// What the upstream keeps: the version of each resource, which a successful POST increments.

@@ -39,6 +39,9 @@ const EXCHANGES: u64 = 120;
 const STEPS_MAX: u64 = 20_000;
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
+/// What every value of the upstream's secret begins with.
+const SECRET: &str = "s3cret";
+
 /// The state of a run that exchanges share.
 struct Simulation {
     dice: Dice,
@@ -120,7 +123,7 @@ async fn exchange(simulation: Rc<Simulation>, number: u64) {
     }
     let record = served.after.await;
     check::record(&asked, &record, &response);
-    let limited = record.route().is_some_and(|route| ["/limited", "/both"].contains(&route.template.as_str()));
+    let limited = record.route().is_some_and(|route| ["/limited", "/both"].contains(&route.template.as_ref()));
     if let Some(principal) = record.principal().filter(|_| limited && record.calls().next().is_some()) {
         *simulation.forwarded.borrow_mut().entry(principal.consumer.clone()).or_default() += 1;
     }
@@ -134,7 +137,7 @@ impl Simulation {
         let (upstream_dice, trouble, versions) = (dice.clone(), weather.trouble, clients::Versions::default());
         let script = move |request: &http::Request<_>| clients::answer(request, &upstream_dice, trouble, &versions);
         let inner = MemoryHost::new(VirtualClock::at(START), seed, script);
-        inner.secrets.put("TOKEN", "s3cret");
+        inner.secrets.put("TOKEN", SECRET);
         inner.counters.apart.set(dice.percent(50));
         let host = ShakyHost::new(inner, &dice, weather.store_fails_percent);
         let freshness = if dice.percent(50) { Freshness::EachRequest } else { Freshness::Cached };
@@ -171,11 +174,30 @@ impl Simulation {
         if self.weather.trouble && self.dice.percent(1) {
             self.host.inner.clock.step_back(self.dice.below(3_600_000));
         }
+        self.answer_what_was_true_before();
         let (inner, counters) = (&self.host.inner, &self.host.inner.counters);
         let counted = [&counters.fault, &counters.faults.contended, &counters.faults.full];
-        for fault in [&inner.records.fault, &inner.cache.fault].into_iter().chain(counted) {
+        for fault in [&inner.records.fault, &inner.cache.fault, &inner.secrets.fault].into_iter().chain(counted) {
             if self.weather.trouble && self.dice.percent(2) {
                 fault.set(self.dice.percent(30));
+            }
+        }
+    }
+
+    /// May make the record store eventually consistent, or current again, and may change the secret.
+    fn answer_what_was_true_before(&self) {
+        let (memory, secrets) = (&self.host.inner.records.memory, &self.host.inner.secrets);
+        if self.weather.trouble && self.dice.percent(1) {
+            memory.set(self.dice.percent(70));
+        }
+        // Workers KV repeats an answer for a minute; a run takes some seconds.
+        if self.dice.percent(2) {
+            memory.forget();
+        }
+        if self.weather.trouble && self.dice.percent(1) {
+            match self.dice.below(3) {
+                0 => secrets.remove("TOKEN"),
+                number => secrets.put("TOKEN", format!("{SECRET}-{number}")),
             }
         }
     }
@@ -205,19 +227,20 @@ impl Simulation {
         for consumer in CONSUMERS {
             assert!(!emitted.contains(&clients::key(consumer)), "a key in telemetry");
         }
-        assert!(!emitted.contains("s3cret") && !emitted.contains("q=1"));
+        assert!(!emitted.contains(SECRET) && !emitted.contains("q=1"));
     }
 
     /// Checks the requests that reached the upstream.
     fn forwarded_well(&self) {
         for request in self.host.inner.upstream.take_received() {
             let fields = request.headers();
-            assert_eq!(fields.get("x-token").map(|token| token.as_bytes()), Some(&b"s3cret"[..]));
+            assert!(fields["x-token"].as_bytes().starts_with(SECRET.as_bytes()));
             let target = request.uri().to_string();
             assert!(!target.contains(".."), "{target} reached the upstream");
             for consumer in CONSUMERS {
                 let key = clients::key(consumer);
-                let has_key = fields.values().any(|value| value == key.as_str()) || target.contains(&key);
+                let holds = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).contains(&key);
+                let has_key = fields.values().any(holds) || target.contains(&key);
                 assert!(!has_key, "a key reached the upstream with {target}");
             }
         }

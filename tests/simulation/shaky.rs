@@ -42,6 +42,12 @@ impl Trouble {
         }
     }
 
+    /// Every other time, the answer before the wait: what was true when it was asked for. So answers overtake each other,
+    /// and the last one to arrive is not always the newest.
+    async fn early<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        if self.dice.percent(50) { Some(answer.await) } else { None }
+    }
+
     fn strike(&self) -> Result<(), Unavailable> {
         if self.dice.percent(self.fails_percent) { Err(Unavailable::new("failed by the simulation")) } else { Ok(()) }
     }
@@ -74,9 +80,13 @@ impl ShakyHost {
 
 impl Records for Shaky<MemoryRecords> {
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        let early = self.trouble.early(self.port.read(key)).await;
         self.trouble.wait().await;
         self.trouble.strike()?;
-        self.port.read(key).await
+        match early {
+            Some(answer) => answer,
+            None => self.port.read(key).await,
+        }
     }
 
     async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
@@ -112,8 +122,12 @@ impl ResponseCache for Shaky<MemoryCache> {
     type Content = Content;
 
     async fn look_up(&self, key: &CacheKey) -> Result<Option<Stored<Content>>, Unavailable> {
+        let early = self.trouble.early(self.port.look_up(key)).await;
         self.trouble.wait().await;
         self.trouble.strike()?;
+        if let Some(answer) = early {
+            return answer;
+        }
         // A store may lose anything at any time.
         if self.trouble.fails_percent > 0 && self.trouble.dice.percent(5) {
             return Ok(None);
@@ -140,9 +154,13 @@ impl ResponseCache for Shaky<MemoryCache> {
 
 impl Secrets for Shaky<MemorySecrets> {
     async fn secret(&self, name: &str) -> Result<Option<Secret>, Unavailable> {
+        let early = self.trouble.early(self.port.secret(name)).await;
         self.trouble.wait().await;
         self.trouble.strike()?;
-        self.port.secret(name).await
+        match early {
+            Some(answer) => answer,
+            None => self.port.secret(name).await,
+        }
     }
 }
 

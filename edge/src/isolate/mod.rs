@@ -1,5 +1,6 @@
 //! The state that an isolate keeps between requests.
 
+pub(crate) mod aged;
 pub(crate) mod credentials;
 pub(crate) mod exporter;
 pub mod fetched;
@@ -7,6 +8,7 @@ pub(crate) mod operators;
 pub(crate) mod secrets;
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use credentials::Credentials;
 use exporter::Exporter;
@@ -17,6 +19,7 @@ use secrets::SecretCache;
 use tollgate_core::bounds::{CLOCK_SET_BACK_MS_MAX, PARTS_REMEMBERED_BYTES};
 use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::route::{CanonicalPath, HostName};
+use tollgate_core::settings::GatewaySettings;
 use tollgate_core::time::{MonotonicInstant, SetBack, Timestamp};
 
 use crate::config::Config;
@@ -108,6 +111,14 @@ impl Isolate {
     /// kept.
     pub async fn refresh<H: Host>(&self, host: &H) {
         self.config.refresh(host).await;
+    }
+
+    /// The settings of the gateway as a whole, which are read if no request has needed them yet.
+    pub(crate) async fn gateway<H: Host>(&self, host: &H) -> Option<Rc<GatewaySettings>> {
+        if !self.is_ready() {
+            self.refresh(host).await;
+        }
+        self.config.gateway()
     }
 
     /// Whether a configuration is loaded.

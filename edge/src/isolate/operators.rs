@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use serde_json::json;
 use tollgate_core::operator::{FailedAttempts, Place, Role, TokenError, Tokens};
-use tollgate_core::time::MonotonicInstant;
 
+use super::aged::Aged;
 use super::{Freshness, Isolate};
 use crate::ports::{Clock, Host, Secrets, TelemetrySink, Unavailable};
 use crate::timeout::within;
@@ -29,7 +29,7 @@ pub struct OperatorSettings {
 pub(crate) struct Operators {
     pub(crate) settings: OperatorSettings,
     pub(crate) attempts: RefCell<FailedAttempts>,
-    bound: RefCell<Option<(Rc<Tokens>, MonotonicInstant)>>,
+    bound: RefCell<Option<Aged<Rc<Tokens>>>>,
 }
 
 impl Operators {
@@ -38,15 +38,35 @@ impl Operators {
     }
 }
 
-/// The bound tokens, cached for [`TOKENS_FRESH_MS`].
+/// The bound tokens: from memory while they are fresh, otherwise from the store, like secrets for upstreams.
 pub(crate) async fn tokens<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<Tokens>, Unavailable> {
     let now = host.clock().instant();
+    let bound = &isolate.operators.bound;
     if isolate.settings.freshness == Freshness::Cached
-        && let Some((tokens, at)) = isolate.operators.bound.borrow().as_ref()
-        && now.millis_since(*at) < TOKENS_FRESH_MS
+        && let Some(known) = bound.borrow_mut().as_mut()
     {
-        return Ok(Rc::clone(tokens));
+        if let Some(tokens) = known.current(now) {
+            return Ok(tokens);
+        }
+        known.ask(now);
     }
+    let read = read_tokens(isolate, host).await;
+    let mut bound = bound.borrow_mut();
+    match read {
+        Ok(tokens) => {
+            if !bound.as_ref().is_some_and(|known| known.is_newer_than(now)) {
+                *bound = Some(Aged::read(Rc::clone(&tokens), now));
+            }
+            Ok(tokens)
+        }
+        Err(unavailable) => {
+            let last = bound.as_ref().and_then(|known| known.last(host.clock().instant()));
+            last.ok_or(unavailable)
+        }
+    }
+}
+
+async fn read_tokens<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<Tokens>, Unavailable> {
     let mut tokens = Tokens::default();
     for role in Role::ALL {
         let secret = within(host, "the secret store", host.secrets().secret(role.secret_name())).await?;
@@ -55,9 +75,7 @@ pub(crate) async fn tokens<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<To
             log_refused(isolate, host, &error);
         }
     }
-    let tokens = Rc::new(tokens);
-    isolate.operators.bound.replace(Some((Rc::clone(&tokens), now)));
-    Ok(tokens)
+    Ok(Rc::new(tokens))
 }
 
 fn log_refused<H: Host>(isolate: &Isolate, host: &H, error: &TokenError) {
@@ -66,6 +84,3 @@ fn log_refused<H: Host>(isolate: &Isolate, host: &H, error: &TokenError) {
         json!({"level": "error", "event": "operator-secret-refused", "gateway": gateway, "reason": error.to_string()});
     host.telemetry_sink().log(&line.to_string());
 }
-
-/// How long bound tokens are cached: a removed token is refused after this time at the latest.
-const TOKENS_FRESH_MS: u64 = 60_000;

@@ -6,15 +6,14 @@ use tollgate_core::operator::SECRET_PREFIX;
 use tollgate_core::secret::{Secret, SecretText};
 use tollgate_core::time::MonotonicInstant;
 
-use super::Isolate;
+use super::aged::Aged;
+use super::{Freshness, Isolate};
 use crate::ports::{Clock, Host, Secrets, Unavailable};
 use crate::timeout::within;
 
-/// How long a secret is cached: a rotation takes effect within this time.
-const SECRET_FRESH_MS: u64 = 60_000;
-
 /// The cache of secrets in an isolate; bounded by the secrets of the configuration.
-pub(crate) type SecretCache = HashMap<String, (Secret, MonotonicInstant)>;
+#[derive(Debug, Default)]
+pub(crate) struct SecretCache(HashMap<String, Aged<Secret>>);
 
 /// A configured text with its references resolved; `Ok(None)` if a secret is missing, without saying which.
 pub(crate) async fn resolve<H: Host>(
@@ -22,17 +21,65 @@ pub(crate) async fn resolve<H: Host>(
     host: &H,
     text: &SecretText,
 ) -> Result<Option<Secret>, Unavailable> {
-    let now = host.clock().instant();
     if text.secret_names().any(|name| name.starts_with(SECRET_PREFIX)) {
         // An operator's token must never be sent to an upstream, whatever a project contains.
         return Ok(None);
     }
+    let mut values = Vec::new();
     for name in text.secret_names() {
-        let known = isolate.secrets.borrow().get(name).is_some_and(|(_, at)| now.millis_since(*at) < SECRET_FRESH_MS);
-        if !known && let Some(secret) = within(host, "the secret store", host.secrets().secret(name)).await? {
-            isolate.secrets.borrow_mut().insert(name.to_owned(), (secret, now));
+        values.extend(secret(isolate, host, name).await?.map(|secret| (name, secret)));
+    }
+    Ok(text.resolve(|name| values.iter().find(|(known, _)| *known == name).map(|(_, secret)| secret.clone())))
+}
+
+/// The value of a secret: from memory while it is fresh, otherwise from the store; from memory again if the store is
+/// unavailable and the value is not too old.
+async fn secret<H: Host>(isolate: &Isolate, host: &H, name: &str) -> Result<Option<Secret>, Unavailable> {
+    let now = host.clock().instant();
+    if isolate.settings.freshness == Freshness::Cached
+        && let Some(secret) = isolate.secrets.borrow_mut().current_or_ask(name, now)
+    {
+        return Ok(Some(secret));
+    }
+    let read = within(host, "the secret store", host.secrets().secret(name)).await;
+    let mut cache = isolate.secrets.borrow_mut();
+    match read {
+        Ok(found) => {
+            cache.put(name, found.clone(), now);
+            Ok(found)
+        }
+        Err(unavailable) => cache.last(name, host.clock().instant()).map(Some).ok_or(unavailable),
+    }
+}
+
+impl SecretCache {
+    /// The value that need not be read; otherwise the caller reads it, and others use the old one meanwhile.
+    fn current_or_ask(&mut self, name: &str, now: MonotonicInstant) -> Option<Secret> {
+        let known = self.0.get_mut(name)?;
+        let current = known.current(now);
+        if current.is_none() {
+            known.ask(now);
+        }
+        current
+    }
+
+    /// Records the answer to a read that began at an instant; a secret without a value was withdrawn.
+    fn put(&mut self, name: &str, found: Option<Secret>, at: MonotonicInstant) {
+        if self.0.get(name).is_some_and(|known| known.is_newer_than(at)) {
+            return;
+        }
+        match found {
+            Some(secret) => drop(self.0.insert(name.to_owned(), Aged::read(secret, at))),
+            None => drop(self.0.remove(name)),
         }
     }
-    let cache = isolate.secrets.borrow();
-    Ok(text.resolve(|name| cache.get(name).map(|(secret, _)| secret.clone())))
+
+    /// The value that may be used although the store is unavailable; one that is too old is forgotten.
+    fn last(&mut self, name: &str, now: MonotonicInstant) -> Option<Secret> {
+        let last = self.0.get(name)?.last(now);
+        if last.is_none() {
+            self.0.remove(name);
+        }
+        last
+    }
 }

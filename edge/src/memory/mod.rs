@@ -77,7 +77,7 @@ impl MemoryHost {
             cache: MemoryCache::new(clock.clone()),
             fetch: ScriptedFetch::unanswered(clock.clone()),
             upstream: ScriptedUpstream::new(clock.clone(), script),
-            secrets: MemorySecrets::default(),
+            secrets: MemorySecrets::new(clock.clone()),
             sink: MemorySink::default(),
             clock,
         }
@@ -122,5 +122,8 @@ impl Host for MemoryHost {
     }
     fn telemetry_sink(&self) -> &MemorySink {
         &self.sink
+    }
+    fn knows_http_version(&self) -> bool {
+        true
     }
 }

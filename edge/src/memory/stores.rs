@@ -231,11 +231,29 @@ impl ResponseCache for MemoryCache {
 #[derive(Clone, Debug, Default)]
 pub struct MemorySecrets {
     secrets: Rc<RefCell<HashMap<String, Secret>>>,
+    clock: VirtualClock,
+    late_ms: Rc<Cell<u64>>,
     /// Makes reading fail.
     pub fault: Fault,
 }
 
 impl MemorySecrets {
+    /// No secrets, with this clock.
+    #[must_use]
+    pub fn new(clock: VirtualClock) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
+    /// Answers reads so many milliseconds late, with what was stored when they were asked.
+    pub fn delay(&self, ms: u64) {
+        self.late_ms.set(ms);
+    }
+
+    /// Withdraws a secret.
+    pub fn remove(&self, name: &str) {
+        self.secrets.borrow_mut().remove(name);
+    }
+
     /// Sets a secret.
     pub fn put(&self, name: impl Into<String>, value: impl Into<String>) {
         self.secrets.borrow_mut().insert(name.into(), Secret::new(value.into()));
@@ -245,6 +263,11 @@ impl MemorySecrets {
 impl Secrets for MemorySecrets {
     async fn secret(&self, name: &str) -> Result<Option<Secret>, Unavailable> {
         self.fault.check("the secret store")?;
-        Ok(self.secrets.borrow().get(name).cloned())
+        let found = self.secrets.borrow().get(name).cloned();
+        let late_ms = self.late_ms.get();
+        if late_ms > 0 {
+            self.clock.sleep(late_ms).await;
+        }
+        Ok(found)
     }
 }

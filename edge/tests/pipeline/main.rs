@@ -12,5 +12,7 @@ mod generations;
 mod guard;
 mod limits;
 mod operator;
+mod origin;
 mod routing;
+mod secrets;
 mod telemetry;

@@ -96,8 +96,19 @@ fn quantities_are_checked() {
     found("timeout: nome", "TG0206", 12);
     found("connect-timeout: none", "TG0206", 20);
     found("body-limit: 10MB", "TG0207", 15);
-    found("trust-forwarded: 1", "TG0202", 20);
-    found("trust-forwarded: yes", "TG0104", 20);
+    found("trusted-proxies: true", "TG0202", 20);
+    found("trusted-proxies: 10.0.0.0/8", "TG0202", 20);
+    found("trusted-proxies: 0", "TG0209", 20);
+    found("trusted-proxies: []", "TG0212", 20);
+    found("trusted-proxies: [10.0.0.1/8]", "TG0313", 21);
+    found("trusted-proxies: [\"::/0\"]", "TG0431", 21);
+    found("trusted-proxies: 1\n  target: [spin, workers-free]", "TG0431", 20);
+    found("trusted-proxies: [10.0.0.0/8, \"fd00::/8\"]\n  target: workers-paid", "TG0430", 20);
+    for sound in ["trusted-proxies: 1\n  target: native", "trusted-proxies: [10.0.0.0/8, 192.0.2.1]\n  target: workers-paid"] {
+        check(&gateway(sound), &[("TG0406", 1, 1)]);
+    }
+    check(&gateway("proxy-field: forwarded"), &[("TG0406", 1, 1), ("TG0203", 3, 3)]);
+    found("trust-forwarded: true", "TG0201", 3);
     found("hosts: []", "TG0212", 10);
     found("hosts: x.org", "TG0202", 10);
     found("hosts: [x.org, X.org.]", "TG0213", 18);

@@ -189,7 +189,7 @@ fn a_declaration_has_a_type_and_a_default_of_that_type() {
         ("text", "TG0202"),
     ] {
         let text = ROOT.replace("values:\n", &format!("values:\n  x: {declaration}\n"));
-        let text = text.replace("id: x", "").replace("name: acme,", "name: acme, trust-forwarded: \"${value.x}\",");
+        let text = text.replace("id: x", "").replace("name: acme,", "name: acme, connect-timeout: \"${value.x}\",");
         let project =
             project(&[("tollgate.yaml", &text), ("env/dev.yaml", "format: 1\nvalues: {pets-url: \"http://u\"}\n")]);
         let found = found(&project, Some("dev"));

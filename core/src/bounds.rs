@@ -105,6 +105,14 @@ pub const PLANS_MAX: usize = 256;
 /// Networks of one list of an `ip-filter` policy: the published lists of large cloud providers have about 10,000.
 pub const NETWORKS_MAX: usize = 16_384;
 
+/// Most networks of trusted proxies: each request searches them once or a few times; the largest content delivery networks
+/// publish some hundred.
+pub const PROXY_NETWORKS_MAX: usize = 1_024;
+
+/// Most proxies that a request passes before the gateway, if they are trusted by their number: a balancer, a content
+/// delivery network, and what a company has of its own.
+pub const PROXIES_MAX: u32 = 16;
+
 /// Bytes of a bundle's manifest: 200,000 host patterns; Workers KV allows 25 MiB for a value.
 pub const MANIFEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 

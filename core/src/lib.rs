@@ -19,6 +19,7 @@ pub mod authn;
 pub mod bounds;
 pub mod cache;
 pub mod cell;
+pub mod client;
 pub mod codec;
 pub mod event;
 pub mod fetch;

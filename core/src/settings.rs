@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounds::{PATH_SEGMENTS_MAX, ROUTE_LIST_MAX};
 use crate::cache::CacheSettings;
+use crate::client::ProxySettings;
 use crate::codec;
 use crate::field_name::is_field_name;
 use crate::forward::UpstreamSettings;
@@ -27,9 +28,10 @@ pub struct GatewaySettings {
     /// The gateway's name: prefix of record keys, realm of challenges, pseudonym in `Via` and `Proxy-Status`.
     #[n(0)]
     pub name: String,
-    /// Whether `Forwarded` and `X-Forwarded-*` fields of clients are trusted and extended, instead of replaced.
-    #[cbor(n(1), skip_if = "codec::is_default")]
-    pub trust_forwarded: bool,
+    /// The trusted proxies before the gateway; absent, the peer of a connection is the client.
+    #[serde(default)]
+    #[n(4)]
+    pub proxies: Option<ProxySettings>,
     /// Where telemetry is written and exported.
     #[n(2)]
     pub telemetry: TelemetrySettings,

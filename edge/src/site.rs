@@ -7,9 +7,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Method;
+use tollgate_core::authn::KeyPlaces;
 use tollgate_core::cache::{CacheKey, CacheSettings, resource_key};
-use tollgate_core::event::RouteLabel;
+use tollgate_core::event::{RouteLabel, UpstreamLabel};
 use tollgate_core::forward::Resource;
+use tollgate_core::kinds::SlotPolicy;
 use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, Router};
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_kv_schemas::Id;
@@ -22,8 +24,10 @@ pub(crate) struct Site {
     pub(crate) router: Router,
     /// The labels of routes in telemetry, created when a route is first selected: most isolates use few of them.
     labels: Box<[OnceCell<Arc<RouteLabel>>]>,
-    /// The names of upstreams, shared by the records of calls.
-    upstream_names: Box<[Arc<str>]>,
+    /// The labels of upstreams, shared by the records of calls.
+    upstream_labels: Box<[Arc<UpstreamLabel>]>,
+    /// The places in which its policies read keys.
+    pub(crate) keys: KeyPlaces,
     /// The id of its stored form.
     pub(crate) id: Id,
     /// Bytes of its stored form, as a measure of its memory.
@@ -43,8 +47,12 @@ impl Site {
         let routes = settings.routes.iter().zip(&methods);
         let router = Router::new(routes.map(|(r, methods)| Entry { path: &r.path, methods, when: &r.when }));
         let labels = settings.routes.iter().map(|_| OnceCell::new()).collect();
-        let upstream_names = settings.upstreams.iter().map(|upstream| upstream.name.as_str().into()).collect();
-        Self { gateway, settings, router, labels, upstream_names, id, size }
+        let upstreams = settings.upstreams.iter();
+        let upstream_labels =
+            upstreams.map(|upstream| Arc::new(UpstreamLabel::new(&upstream.name, &upstream.url))).collect();
+        let authenticators = settings.policies.authn.iter();
+        let keys = KeyPlaces::of(authenticators.filter_map(|named| named.policy.as_kind().uses().credential));
+        Self { gateway, settings, router, labels, upstream_labels, keys, id, size }
     }
 
     /// The telemetry label of the route at an index; the router returns only indexes that exist.
@@ -53,14 +61,14 @@ impl Site {
         let label = || RouteLabel {
             id: route.id.as_str().into(),
             api: route.api.clone(),
-            template: route.path.label().to_owned(),
+            template: route.path.label().into(),
         };
         Arc::clone(self.labels[index].get_or_init(|| Arc::new(label())))
     }
 
-    /// The name of the upstream at an index; coherent settings contain only indexes that exist.
-    pub(crate) fn upstream_name(&self, index: usize) -> Arc<str> {
-        Arc::clone(&self.upstream_names[index])
+    /// The label of the upstream at an index; coherent settings contain only indexes that exist.
+    pub(crate) fn upstream_label(&self, index: usize) -> Arc<UpstreamLabel> {
+        Arc::clone(&self.upstream_labels[index])
     }
 
     /// The cached routes that a GET for this URL can have, with any fields.

@@ -86,4 +86,8 @@ impl Host for NativeHost {
     fn telemetry_sink(&self) -> &NativeTelemetrySink {
         &self.ports.telemetry_sink
     }
+
+    fn knows_http_version(&self) -> bool {
+        true
+    }
 }

@@ -72,7 +72,7 @@ impl TelemetrySink for NativeTelemetrySink {
                     cache_bytes as u64,
                 ),
                 gauge("tollgate_response_cache_entries", "Stored responses.", GaugeKind::Gauge, cache_entries as u64),
-                gauge("tollgate_counter_partitions", "Counter partitions in memory.", GaugeKind::Gauge, partitions),
+                gauge("tollgate_limit_partitions", "Partitions of limits in memory.", GaugeKind::Gauge, partitions),
                 gauge(
                     "tollgate_log_lines_dropped_total",
                     "Log lines that could not be written.",

@@ -96,7 +96,7 @@ fn unpacked(mut packed: &[u8]) -> Vec<&[u8]> {
 fn gateway() -> GatewaySettings {
     GatewaySettings {
         name: "bench".into(),
-        trust_forwarded: false,
+        proxies: None,
         telemetry: TelemetrySettings { log: true, otlp: None },
         internal_hosts: vec![],
     }

@@ -390,7 +390,7 @@ pub(crate) fn network(text: &Spanned<String>, report: &mut Report) -> Option<Cid
         };
         report.push(
             Diagnostic::error(Code::BadNetwork, text.span, format!("`{}` is not a valid network: {error}", text.value))
-                .why("the set of accepted clients must be unambiguous")
+                .why("the set of addresses must be unambiguous")
                 .fix(fix),
         );
     }

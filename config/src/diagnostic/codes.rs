@@ -272,6 +272,14 @@ codes! {
     NeverDecides "TG0417" "An alternative of `authn` is never used."
         "Alternatives are tried in order, and the first one that authenticates the caller is used. An alternative that \
         contains all policies of an earlier alternative is never used, because the earlier one accepts the same callers."
+    ProxiesWithoutEffect "TG0430" "Trusted proxies have no effect on a target platform."
+        "`trusted-proxies` says which proxies before the gateway may name their client. On Cloudflare Workers, the first \
+        hop is the client of Cloudflare, whose address Cloudflare provides. Only a proxy that stands before Cloudflare can \
+        be trusted there, and it has a public address."
+    TrustsClients "TG0431" "`trusted-proxies` trusts clients."
+        "A trusted proxy names the address of its client. If clients themselves are trusted, each can name any address: \
+        filters, limits by address and telemetry then use an address that the client chose. List only the networks of \
+        proxies, or count only proxies that every request passes. On Cloudflare Workers, Cloudflare itself is not counted."
 
     BadKey "TG0501" "A key in the fixtures is not a valid API key."
         "An API key consists of `tg_`, an environment, a random part and a checksum. A key that was made up has a wrong \

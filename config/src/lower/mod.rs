@@ -7,6 +7,7 @@ pub(crate) mod merge;
 pub(crate) mod operations;
 mod plans;
 mod policies;
+mod proxies;
 mod route_checks;
 mod routes;
 mod sites;
@@ -37,6 +38,7 @@ use crate::place::Span;
 /// Lowers a project; parts with mistakes are reported and omitted.
 pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lowered {
     let telemetry = telemetry(project, report);
+    let proxies = project.gateway.as_ref().and_then(|gateway| proxies::proxies(gateway, report));
     let mut upstreams = policies::upstreams(project, report);
     let mut policies = policies::policies(project, report);
     plans::plans(project, &mut policies, report);
@@ -61,7 +63,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     let internal_hosts = hosts.all_internal();
     let gateway = project.gateway.as_ref().zip(telemetry).map(|(gateway, telemetry)| GatewaySettings {
         name: gateway.name.value.clone(),
-        trust_forwarded: gateway.trust_forwarded,
+        proxies: proxies.clone(),
         telemetry,
         internal_hosts: internal_hosts.clone(),
     });

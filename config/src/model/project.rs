@@ -1,6 +1,10 @@
 //! The project file, `tollgate.yaml`.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU8;
+
+use tollgate_core::bounds::{PROXIES_MAX, PROXY_NETWORKS_MAX};
+use tollgate_core::client::ProxyField;
 
 use super::api::{Api, HOSTS_MAX};
 use super::level::Level;
@@ -34,9 +38,17 @@ pub(crate) struct Gateway {
     pub(crate) hosts: Option<Vec<Spanned<String>>>,
     pub(crate) internal_hosts: Option<Vec<Spanned<String>>>,
     pub(crate) connect_timeout_ms: Option<Spanned<u64>>,
-    pub(crate) trust_forwarded: bool,
+    pub(crate) trusted_proxies: Option<Spanned<Proxies>>,
+    pub(crate) proxy_field: Option<ProxyField>,
     pub(crate) targets: Spanned<BTreeSet<Target>>,
     pub(crate) level: Level,
+}
+
+/// `gateway.trusted-proxies:`.
+#[derive(Clone, Debug)]
+pub(crate) enum Proxies {
+    Count(NonZeroU8),
+    Networks(Vec<Spanned<String>>),
 }
 
 /// `telemetry:`.
@@ -104,13 +116,47 @@ impl Gateway {
         let internal_hosts =
             fields.optional("internal-hosts", report, |node, report| decode::some_texts(node, HOSTS_MAX, report));
         let connect_timeout_ms = fields.optional("connect-timeout", report, decode::placed_time_limit);
-        let trust_forwarded = fields.optional("trust-forwarded", report, decode::boolean).unwrap_or(false);
+        let trusted_proxies = fields.optional("trusted-proxies", report, proxies);
+        let proxy_field = fields.optional("proxy-field", report, proxy_field);
+        fields.check_rules(report);
         let targets = fields.optional("target", report, targets);
         let targets = targets.unwrap_or_else(|| Spanned::new(BTreeSet::new(), node.span));
         let level = Level::decode(&mut fields, report);
         fields.finish(report);
-        Some(Self { name: name?, hosts, internal_hosts, connect_timeout_ms, trust_forwarded, targets, level })
+        Some(Self {
+            name: name?,
+            hosts,
+            internal_hosts,
+            connect_timeout_ms,
+            trusted_proxies,
+            proxy_field,
+            targets,
+            level,
+        })
     }
+}
+
+/// A number of proxies, or their networks.
+fn proxies(node: &Node, report: &mut Report) -> Option<Spanned<Proxies>> {
+    let proxies = match &node.value {
+        Value::List(_) => Proxies::Networks(decode::some_texts(node, PROXY_NETWORKS_MAX, report)?),
+        Value::Integer(_) => {
+            let count = decode::integer(node, 1, PROXIES_MAX, report)?;
+            Proxies::Count(u8::try_from(count).ok().and_then(NonZeroU8::new)?)
+        }
+        _ => {
+            let expected = "a list of networks or a number of proxies";
+            let fix = "list the networks of the proxies, such as `[10.0.0.0/8]`, or write how many of them every request \
+                       passes, such as `1`";
+            return decode::mistyped(node, expected, fix, report);
+        }
+    };
+    Some(Spanned::new(proxies, node.span))
+}
+
+fn proxy_field(node: &Node, report: &mut Report) -> Option<ProxyField> {
+    let words = [ProxyField::XForwardedFor, ProxyField::Forwarded].map(|field| (field.as_str(), field));
+    decode::word(node, &words, report)
 }
 
 /// One platform, or a list of them.

@@ -28,6 +28,15 @@ impl Target {
     /// All targets.
     pub const ALL: [Self; 4] = [Self::WorkersFree, Self::WorkersPaid, Self::Spin, Self::Native];
 
+    /// Whether it is Cloudflare Workers.
+    #[must_use]
+    pub const fn is_workers(self) -> bool {
+        match self {
+            Self::WorkersFree | Self::WorkersPaid => true,
+            Self::Spin | Self::Native => false,
+        }
+    }
+
     /// The name in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,17 +1,15 @@
 //! Authentication: credentials that a request presents, and what the record of one allows.
 
 mod credential;
-
-use std::borrow::Cow;
-
-use http::HeaderMap;
+mod places;
 
 use crate::kinds::{PolicyKind, declare_modules};
 
 crate::policy_kinds!(declare_modules @authn);
 
-pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, Presented, query_without_keys};
+pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, Presented};
 pub use credential::{Credential, CredentialState};
+pub use places::KeyPlaces;
 
 use std::fmt;
 
@@ -19,16 +17,6 @@ use std::fmt;
 pub trait Authenticator: PolicyKind {
     /// The `WWW-Authenticate` challenge (RFC 9110, section 11.6.1).
     fn challenge(&self, realm: &str) -> String;
-
-    /// The field with the credential, in lower case.
-    fn field(&self) -> Option<&str>;
-
-    /// Whether these fields contain a well-formed credential where the policy reads one.
-    fn is_presented(&self, fields: &HeaderMap) -> bool;
-
-    /// The query without the parameter that may contain the credential, so that it reaches neither upstream nor cache
-    /// key.
-    fn without_credential<'q>(&self, query: &'q str) -> Cow<'q, str>;
 }
 
 /// The authenticated caller of a request.

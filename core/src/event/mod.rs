@@ -14,7 +14,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 pub use canonical::{Argument, Canonical, Local};
 pub use reason::Reason;
-pub use subject::{RouteLabel, SpanId, UpstreamRecord};
+pub use subject::{RouteLabel, SpanId, UpstreamLabel, UpstreamRecord};
 
 use crate::authn::Principal;
 use crate::cache::{Bypass, CacheOutcome, Forwarded};

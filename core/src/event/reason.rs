@@ -235,7 +235,7 @@ impl Argument for Arc<Principal> {
 
 impl Argument for UpstreamRecord {
     fn canonical(&self, out: &mut Canonical) {
-        out.add(self.name.as_bytes());
+        out.add(self.upstream.name.as_bytes());
         match &self.outcome {
             Ok(status) => status.canonical(out),
             // What the client gets is the same on every host; how exactly a call failed, platforms tell differently.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::forward::UpstreamError;
+use crate::forward::{UpstreamError, UpstreamUrl};
+use crate::route::host_and_port;
 use crate::time::Timestamp;
 
 /// The id of a span.
@@ -17,14 +18,25 @@ pub struct RouteLabel {
     /// The API's name.
     pub api: String,
     /// The path template.
-    pub template: String,
+    pub template: Arc<str>,
+}
+
+/// An upstream's names in telemetry. Each upstream has one shared label.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UpstreamLabel {
+    /// The upstream's name.
+    pub name: Arc<str>,
+    /// The host of its URL.
+    pub address: Arc<str>,
+    /// The port of its URL, or that of the scheme.
+    pub port: u16,
 }
 
 /// A call to an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamRecord {
-    /// The upstream's name.
-    pub name: Arc<str>,
+    /// The upstream.
+    pub upstream: Arc<UpstreamLabel>,
     /// The span of the call.
     pub span: SpanId,
     /// When it started.
@@ -33,6 +45,15 @@ pub struct UpstreamRecord {
     pub duration_us: u64,
     /// Its status, or why there is none.
     pub outcome: Result<u16, UpstreamError>,
+}
+
+impl UpstreamLabel {
+    /// The label of an upstream with this name and URL.
+    #[must_use]
+    pub fn new(name: &str, url: &UpstreamUrl) -> Self {
+        let (address, port) = host_and_port(url.authority(), url.is_https());
+        Self { name: name.into(), address: address.into(), port }
+    }
 }
 
 impl fmt::Display for RouteLabel {
@@ -44,8 +65,8 @@ impl fmt::Display for RouteLabel {
 impl fmt::Display for UpstreamRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
-            Ok(status) => write!(f, "{} answered {status}", self.name),
-            Err(error) => write!(f, "{}: {error}", self.name),
+            Ok(status) => write!(f, "{} answered {status}", self.upstream.name),
+            Err(error) => write!(f, "{}: {error}", self.upstream.name),
         }
     }
 }

@@ -14,18 +14,22 @@ use super::framing::frame_response;
 /// The name this gateway goes by in `Via`, `Cache-Status` and `Proxy-Status`.
 pub const PSEUDONYM: &str = "tollgate";
 
-/// The information about the client's connection that the upstream gets.
+/// The information about the client, and the connection from it, that the upstream gets.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardedFor<'a> {
-    /// The client's address, if known.
-    pub address: Option<IpAddr>,
-    /// The host the client asked for, with its port; empty if it named none.
+    /// The address of the connection's peer, if known.
+    pub peer: Option<IpAddr>,
+    /// The host that the peer asked for, with its port; empty if it named none.
     pub host: &'a str,
-    /// Whether the client's connection was encrypted.
+    /// Whether the connection was encrypted.
     pub https: bool,
-    /// Whether the client's fields about earlier hops are trusted and kept.
-    pub trusted: bool,
-    /// The HTTP version of the client's connection.
+    /// The hops before the peer that are trusted, the client first, `None` for an unknown one.
+    pub earlier: &'a [Option<IpAddr>],
+    /// The host that the client asked for, with its port: if there are no earlier hops, that of the peer.
+    pub client_host: &'a str,
+    /// Whether the client's connection was encrypted.
+    pub client_https: bool,
+    /// The HTTP version of the connection.
     pub version: Version,
 }
 
@@ -42,7 +46,7 @@ pub fn request_edits(
     for name in received.keys() {
         let text = name.as_str();
         let is_of_this_hop = is_hop_by_hop(text) || matches!(text, "host" | "expect");
-        if is_of_this_hop || (!client.trusted && is_client_claim(text)) || is_disguised(text) {
+        if is_of_this_hop || is_client_claim(text) || is_disguised(text) {
             edits.remove(name.clone());
         }
     }
@@ -53,13 +57,12 @@ pub fn request_edits(
     if accepts_trailers(received) {
         edits.set(TE, HeaderValue::from_static("trailers"));
     }
-    append_list(edits, received, FORWARDED, forwarded_element(client));
-    let address = client.address.map(|a| a.to_string());
-    append_list(edits, received, X_FORWARDED_FOR, address.unwrap_or_else(|| "unknown".to_owned()));
-    if !client.host.is_empty() {
-        set_absent(edits, received, X_FORWARDED_HOST, client.host);
+    edits.set_text(FORWARDED, &forwarded(client));
+    edits.set_text(X_FORWARDED_FOR, &forwarded_for(client));
+    if !client.client_host.is_empty() {
+        edits.set_text(X_FORWARDED_HOST, client.client_host);
     }
-    set_absent(edits, received, X_FORWARDED_PROTO, if client.https { "https" } else { "http" });
+    edits.set(X_FORWARDED_PROTO, HeaderValue::from_static(scheme(client.client_https)));
     append_via(edits, received, client.version);
 }
 
@@ -160,7 +163,7 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
-/// Fields with which a client describes earlier hops, trusted only if the configuration says so.
+/// Fields with which a request describes earlier hops, or itself. The gateway writes those that are trusted again.
 fn is_client_claim(name: &str) -> bool {
     name == "forwarded"
         || name.starts_with("x-forwarded-")
@@ -215,28 +218,65 @@ fn remove_nominated(edits: &mut Edits, fields: &HeaderMap, kept: impl Fn(&Header
     }
 }
 
-/// One element of `Forwarded` (RFC 7239, section 4): IPv6 addresses and hosts with a port are quoted.
-fn forwarded_element(client: &ForwardedFor<'_>) -> String {
-    let proto = if client.https { "https" } else { "http" };
-    let mut element = String::with_capacity(client.host.len() + ELEMENT_BYTES_USUAL);
+/// The hops in the form of `Forwarded` (RFC 7239, section 4): IPv6 addresses, and hosts with a port, are quoted.
+fn forwarded(client: &ForwardedFor<'_>) -> String {
+    let mut text = String::with_capacity(client.host.len() + ELEMENT_BYTES_USUAL * (client.earlier.len() + 1));
+    for (at, hop) in client.earlier.iter().enumerate() {
+        push_node(&mut text, *hop);
+        if at == 0 {
+            push_target(&mut text, client.client_host, client.client_https);
+        }
+        text.push_str(", ");
+    }
+    push_node(&mut text, client.peer);
+    push_target(&mut text, client.host, client.https);
+    text
+}
+
+fn push_node(text: &mut String, address: Option<IpAddr>) {
     // Writing to a String does not fail.
-    let _ = match client.address {
-        Some(IpAddr::V4(address)) => write!(element, "for={address}"),
-        Some(IpAddr::V6(address)) => write!(element, "for=\"[{address}]\""),
-        None => write!(element, "for=unknown"),
+    let _ = match address {
+        Some(IpAddr::V4(address)) => write!(text, "for={address}"),
+        Some(IpAddr::V6(address)) => write!(text, "for=\"[{address}]\""),
+        None => write!(text, "for=unknown"),
     };
-    if !client.host.is_empty() {
-        for part in [";host=\"", client.host, "\""] {
-            element.push_str(part);
+}
+
+fn push_target(text: &mut String, host: &str, https: bool) {
+    if !host.is_empty() {
+        for part in [";host=\"", host, "\""] {
+            text.push_str(part);
         }
     }
-    element.push_str(";proto=");
-    element.push_str(proto);
-    element
+    text.push_str(";proto=");
+    text.push_str(scheme(https));
+}
+
+/// The hops in the form of `X-Forwarded-For`.
+fn forwarded_for(client: &ForwardedFor<'_>) -> String {
+    let mut text = String::with_capacity(ADDRESS_BYTES_USUAL * (client.earlier.len() + 1));
+    for (at, hop) in client.earlier.iter().chain([&client.peer]).enumerate() {
+        if at > 0 {
+            text.push_str(", ");
+        }
+        // Writing to a String does not fail.
+        let _ = match hop {
+            Some(address) => write!(text, "{address}"),
+            None => write!(text, "unknown"),
+        };
+    }
+    text
+}
+
+const fn scheme(https: bool) -> &'static str {
+    if https { "https" } else { "http" }
 }
 
 /// Capacity of an element of `Forwarded`, without its host.
 const ELEMENT_BYTES_USUAL: usize = 48;
+
+/// Capacity of an element of `X-Forwarded-For`.
+const ADDRESS_BYTES_USUAL: usize = 18;
 
 /// Adds this gateway to `Via`, under the name [`PSEUDONYM`].
 fn append_via(edits: &mut Edits, received: &HeaderMap, version: Version) {
@@ -271,23 +311,19 @@ fn append_list(edits: &mut Edits, received: &HeaderMap, name: HeaderName, elemen
     }
 }
 
-fn set_absent(edits: &mut Edits, received: &HeaderMap, name: HeaderName, value: &str) {
-    if !edits.over(received).contains(&name) {
-        edits.set_text(name, value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use wasm_bindgen_test::wasm_bindgen_test;
 
-    fn client(trusted: bool) -> ForwardedFor<'static> {
+    fn client(earlier: &[Option<IpAddr>]) -> ForwardedFor<'_> {
         ForwardedFor {
-            address: Some("192.0.2.1".parse().unwrap()),
+            peer: Some("192.0.2.1".parse().unwrap()),
             host: "api.example.com:8443",
             https: true,
-            trusted,
+            earlier,
+            client_host: if earlier.is_empty() { "api.example.com:8443" } else { "www.example.com" },
+            client_https: earlier.is_empty(),
             version: Version::HTTP_2,
         }
     }
@@ -316,7 +352,7 @@ mod tests {
             ("expect", "100-continue"),
             ("x-kept", "1"),
         ]);
-        let f = request_fields(&f, &client(false));
+        let f = request_fields(&f, &client(&[]));
         for gone in ["connection", "x-gone", "upgrade", "transfer-encoding", "keep-alive", "expect", "host"] {
             assert!(!f.contains_key(gone), "{gone}");
         }
@@ -336,10 +372,10 @@ mod tests {
             ("proxy_authorization", "Basic x"),
             ("content_length", "9"),
         ];
-        for trusted in [false, true] {
+        for earlier in [&[][..], &[None]] {
             let mut received = fields(&disguised);
             received.insert("x_other", HeaderValue::from_static("kept"));
-            let sent = request_fields(&received, &client(trusted));
+            let sent = request_fields(&received, &client(earlier));
             assert!(disguised.iter().all(|(name, _)| !sent.contains_key(*name)), "{sent:?}");
             assert_eq!(sent["x_other"], "kept");
         }
@@ -350,7 +386,7 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn a_length_beside_a_transfer_coding_is_removed() {
         let received = fields(&[("content-length", "5"), ("transfer-encoding", "chunked")]);
-        assert!(!request_fields(&received, &client(false)).contains_key("content-length"));
+        assert!(!request_fields(&received, &client(&[])).contains_key("content-length"));
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -374,31 +410,35 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_client_that_names_no_host_has_none_in_forwarded() {
-        let client = ForwardedFor { host: "", ..client(false) };
+        let client = ForwardedFor { host: "", client_host: "", ..client(&[]) };
         let sent = request_fields(&HeaderMap::new(), &client);
         assert_eq!(sent["forwarded"], "for=192.0.2.1;proto=https");
         assert!(!sent.contains_key("x-forwarded-host"));
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn client_claims_about_earlier_hops_are_replaced_unless_trusted() {
-        let claims = [
+    fn claims_about_earlier_hops_are_replaced_by_those_that_are_trusted() {
+        let f = fields(&[
             ("forwarded", "for=9.9.9.9"),
             ("x-forwarded-for", "9.9.9.9"),
-            ("x-forwarded-proto", "http"),
+            ("x-forwarded-proto", "ftp"),
+            ("x-forwarded-port", "1"),
             ("x-real-ip", "9.9.9.9"),
-        ];
-        let f = fields(&claims);
-        let f = request_fields(&f, &client(false));
-        assert_eq!(f["forwarded"], "for=192.0.2.1;host=\"api.example.com:8443\";proto=https");
-        assert_eq!(
-            (&f["x-forwarded-for"], &f["x-forwarded-proto"], f.get("x-real-ip")),
-            (&"192.0.2.1".parse().unwrap(), &"https".parse().unwrap(), None)
-        );
-        assert_eq!(f["via"], "2 tollgate");
-        let f = fields(&claims);
-        let f = request_fields(&f, &client(true));
-        assert_eq!(f["x-forwarded-for"], "9.9.9.9, 192.0.2.1");
-        assert_eq!(f["x-forwarded-proto"], "http");
+            ("x-original-url", "/admin"),
+        ]);
+        let peers = request_fields(&f, &client(&[]));
+        assert_eq!(peers["forwarded"], "for=192.0.2.1;host=\"api.example.com:8443\";proto=https");
+        assert_eq!(peers["x-forwarded-for"], "192.0.2.1");
+        assert_eq!((&peers["x-forwarded-host"], &peers["x-forwarded-proto"]), (&"api.example.com:8443".parse().unwrap(), &"https".parse().unwrap()));
+        for gone in ["x-real-ip", "x-original-url", "x-forwarded-port"] {
+            assert!(!peers.contains_key(gone), "{gone}");
+        }
+        assert_eq!(peers["via"], "2 tollgate");
+        let hops = [Some("2001:db8::1".parse().unwrap()), None];
+        let trusted = request_fields(&f, &client(&hops));
+        let clients = "for=\"[2001:db8::1]\";host=\"www.example.com\";proto=http, for=unknown, ";
+        assert_eq!(trusted["forwarded"], format!("{clients}for=192.0.2.1;host=\"api.example.com:8443\";proto=https"));
+        assert_eq!(trusted["x-forwarded-for"], "2001:db8::1, unknown, 192.0.2.1");
+        assert_eq!((&trusted["x-forwarded-host"], &trusted["x-forwarded-proto"]), (&"www.example.com".parse().unwrap(), &"http".parse().unwrap()));
     }
 }

@@ -162,6 +162,17 @@ impl HostPattern {
     }
 }
 
+/// The host of a valid authority, without the brackets of an IPv6 address, and its port or that of the scheme.
+#[must_use]
+pub fn host_and_port(authority: &str, https: bool) -> (&str, u16) {
+    let default = if https { 443 } else { 80 };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse().unwrap_or(default)),
+        Some(_) | None => (authority, default),
+    };
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
+}
+
 impl Ord for HostPattern {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.precedence().cmp(&other.precedence())
@@ -311,6 +322,19 @@ mod tests {
         let all: Vec<_> = HostPattern::candidates(&host).filter_map(|text| text.parse::<HostPattern>().ok()).collect();
         assert_eq!(all, [HostPattern::Any]);
         assert!(all[0].matches(&host) && !"*.example.com".parse::<HostPattern>().unwrap().matches(&host));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_authority_has_a_host_and_a_port() {
+        for (authority, https, want) in [
+            ("a.test", true, ("a.test", 443)),
+            ("a.test", false, ("a.test", 80)),
+            ("a.test:8443", false, ("a.test", 8443)),
+            ("[2001:db8::1]", true, ("2001:db8::1", 443)),
+            ("[2001:db8::1]:81", true, ("2001:db8::1", 81)),
+        ] {
+            assert_eq!(host_and_port(authority, https), want, "{authority}");
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -8,7 +8,7 @@ mod predicate;
 mod router;
 mod template;
 
-pub use host::{HostError, HostName, HostPattern};
+pub use host::{HostError, HostName, HostPattern, host_and_port};
 pub use parameter::ParameterType;
 pub use path::{CanonicalPath, PathError};
 pub use predicate::{Predicate, PredicatePrecedence, Subject, Test};

@@ -2,12 +2,18 @@
 
 pub(super) const METHOD: &str = "http.request.method";
 pub(super) const STATUS: &str = "http.response.status_code";
+/// The template of the route. It stands for `url.path`, which is never recorded: paths contain names and numbers of
+/// persons.
 pub(super) const ROUTE: &str = "http.route";
 pub(super) const ERROR_TYPE: &str = "error.type";
+pub(super) const SCHEME: &str = "url.scheme";
+pub(super) const CLIENT_ADDRESS: &str = "client.address";
+pub(super) const SERVER_ADDRESS: &str = "server.address";
+pub(super) const SERVER_PORT: &str = "server.port";
+pub(super) const PROTOCOL_VERSION: &str = "network.protocol.version";
 
 pub(super) const ROUTE_ID: &str = "tollgate.route.id";
 pub(super) const API: &str = "tollgate.api";
-pub(super) const STATUS_CLASS: &str = "tollgate.status_class";
 pub(super) const REQUEST_ID: &str = "tollgate.request.id";
 pub(super) const CONSUMER: &str = "tollgate.consumer";
 pub(super) const CREDENTIAL: &str = "tollgate.credential";
@@ -16,8 +22,6 @@ pub(super) const PROBLEM: &str = "tollgate.problem";
 pub(super) const POLICY: &str = "tollgate.policy";
 pub(super) const CACHE: &str = "tollgate.cache";
 pub(super) const UPSTREAM: &str = "tollgate.upstream";
-/// A status class, or the error type if there was no response.
-pub(super) const UPSTREAM_OUTCOME: &str = "tollgate.upstream.outcome";
 pub(super) const PHASE: &str = "tollgate.phase";
 pub(super) const VERDICT: &str = "tollgate.verdict";
 /// The stable code of a reason.
@@ -25,13 +29,58 @@ pub(super) const CODE: &str = "tollgate.reason.code";
 /// A reason as text.
 pub(super) const REASON: &str = "tollgate.reason";
 
-/// Duration of exchanges in seconds, by route, method and status class.
-pub(super) const DURATION: &str = "http.server.request.duration";
-/// Duration of calls to upstreams in seconds, by upstream.
-pub(super) const UPSTREAM_DURATION: &str = "http.client.request.duration";
-/// Refusals and errors, by route, policy and problem.
-pub(super) const REFUSALS: &str = "tollgate.refusals";
-/// Exchanges by the result of the cache.
-pub(super) const CACHE_OUTCOMES: &str = "tollgate.cache.outcomes";
-/// Decisions made while their store was unavailable.
-pub(super) const OPEN_ON_FAILURE: &str = "tollgate.open_on_failure";
+/// A metric: its names, and those of its labels, in OTLP and in the Prometheus format.
+pub(super) struct Family<const N: usize> {
+    pub(super) otlp: &'static str,
+    pub(super) prometheus: &'static str,
+    pub(super) help: &'static str,
+    pub(super) attributes: [&'static str; N],
+    pub(super) labels: [&'static str; N],
+}
+
+pub(super) const EXCHANGES: Family<6> = Family {
+    otlp: "http.server.request.duration",
+    prometheus: "http_server_request_duration_seconds",
+    help: "Duration of exchanges.",
+    attributes: [ROUTE_ID, ROUTE, METHOD, STATUS, SCHEME, ERROR_TYPE],
+    labels: ["route_id", "http_route", "http_request_method", "http_response_status_code", "url_scheme", "error_type"],
+};
+
+pub(super) const UPSTREAM_CALLS: Family<6> = Family {
+    otlp: "http.client.request.duration",
+    prometheus: "http_client_request_duration_seconds",
+    help: "Duration of calls to upstreams.",
+    attributes: [UPSTREAM, METHOD, SERVER_ADDRESS, SERVER_PORT, STATUS, ERROR_TYPE],
+    labels: [
+        "upstream",
+        "http_request_method",
+        "server_address",
+        "server_port",
+        "http_response_status_code",
+        "error_type",
+    ],
+};
+
+pub(super) const REFUSALS: Family<3> = Family {
+    otlp: "tollgate.refusals",
+    prometheus: "tollgate_refusals_total",
+    help: "Refusals and errors.",
+    attributes: [ROUTE_ID, POLICY, PROBLEM],
+    labels: ["route_id", "policy", "problem"],
+};
+
+pub(super) const CACHE_OUTCOMES: Family<2> = Family {
+    otlp: "tollgate.cache.outcomes",
+    prometheus: "tollgate_cache_outcomes_total",
+    help: "Exchanges by the result of the cache.",
+    attributes: [ROUTE_ID, CACHE],
+    labels: ["route_id", "outcome"],
+};
+
+pub(super) const OPEN_ON_FAILURE: Family<1> = Family {
+    otlp: "tollgate.open_on_failure",
+    prometheus: "tollgate_open_on_failure_total",
+    help: "Decisions made while their store was unavailable.",
+    attributes: [POLICY],
+    labels: ["policy"],
+};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::Metrics;
+use super::attributes::{CACHE_OUTCOMES, EXCHANGES, Family, OPEN_ON_FAILURE, REFUSALS, UPSTREAM_CALLS};
 use super::label::Label;
 use super::metrics::{BOUNDS_US, Histogram};
 
@@ -12,38 +13,31 @@ impl Metrics {
     /// Every family with its samples; durations are in seconds.
     #[must_use]
     pub fn to_json(&self) -> Vec<Value> {
-        let route_labels = ["route_id", "http_request_method", "status_class"];
         vec![
-            family("http_server_request_duration_seconds", "histogram", route_labels, &self.exchanges, histogram),
-            family(
-                "http_client_request_duration_seconds",
-                "histogram",
-                ["upstream", "outcome"],
-                &self.upstream_calls,
-                histogram,
-            ),
-            family("tollgate_refusals_total", "counter", ["route_id", "policy", "problem"], &self.refusals, count),
-            family("tollgate_cache_outcomes_total", "counter", ["route_id", "outcome"], &self.cache, count),
-            family("tollgate_open_on_failure_total", "counter", ["policy"], &self.open_on_failure, count),
+            family(&EXCHANGES, "histogram", &self.exchanges, histogram),
+            family(&UPSTREAM_CALLS, "histogram", &self.upstream_calls, histogram),
+            family(&REFUSALS, "counter", &self.refusals, count),
+            family(&CACHE_OUTCOMES, "counter", &self.cache, count),
+            family(&OPEN_ON_FAILURE, "counter", &self.open_on_failure, count),
         ]
     }
 }
 
 fn family<const N: usize, V>(
-    name: &str,
+    family: &Family<N>,
     kind: &str,
-    labels: [&str; N],
     series: &BTreeMap<[Label; N], V>,
     sample: impl Fn(&V) -> Value,
 ) -> Value {
     let samples = series.iter().map(|(values, value)| {
+        let labels = family.labels.iter().zip(values);
         let labels: Map<String, Value> =
-            labels.iter().zip(values).map(|(label, value)| ((*label).to_owned(), json!(value.as_str()))).collect();
+            labels.filter_map(|(label, value)| Some(((*label).to_owned(), json!(value.text()?)))).collect();
         let mut sample = sample(value);
         sample["labels"] = Value::Object(labels);
         sample
     });
-    json!({"name": name, "type": kind, "samples": samples.collect::<Vec<_>>()})
+    json!({"name": family.prometheus, "type": kind, "samples": samples.collect::<Vec<_>>()})
 }
 
 fn count(count: &u64) -> Value {

@@ -1,11 +1,17 @@
-//! Values of labels: fixed words, or names that are shared with the settings. Neither is copied when a metric is counted.
+//! Values of labels: fixed words, numbers, or names that are shared with the settings. None is copied when a metric is
+//! counted.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// A value of a label, ordered and compared as its text.
 #[derive(Clone, Debug)]
 pub(super) enum Label {
+    /// There is no value: the label is left out.
+    Absent,
+    /// A number, such as a status.
+    Number(u16),
     /// A fixed word.
     Fixed(&'static str),
     /// A name from the configuration.
@@ -13,17 +19,30 @@ pub(super) enum Label {
 }
 
 impl Label {
-    pub(super) fn as_str(&self) -> &str {
+    /// The text; `None` if the label is left out.
+    pub(super) fn text(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Fixed(text) => text,
-            Self::Shared(text) => text,
+            Self::Absent => None,
+            Self::Number(number) => Some(number.to_string().into()),
+            Self::Fixed(text) => Some((*text).into()),
+            Self::Shared(text) => Some(text.as_ref().into()),
+        }
+    }
+
+    /// The rank of the kind, and the words of it.
+    fn order(&self) -> (u8, u16, &str) {
+        match self {
+            Self::Absent => (0, 0, ""),
+            Self::Number(number) => (1, *number, ""),
+            Self::Fixed(text) => (2, 0, text),
+            Self::Shared(text) => (2, 0, text),
         }
     }
 }
 
 impl PartialEq for Label {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.cmp(other) == Ordering::Equal
     }
 }
 
@@ -37,6 +56,10 @@ impl PartialOrd for Label {
 
 impl Ord for Label {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_str().cmp(other.as_str())
+        match (self, other) {
+            // The usual case: both are of the same route or upstream.
+            (Self::Shared(one), Self::Shared(other)) if Arc::ptr_eq(one, other) => Ordering::Equal,
+            _ => self.order().cmp(&other.order()),
+        }
     }
 }

@@ -23,7 +23,7 @@ pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
         trace_id: hex::encode(&record.trace.trace_id),
         span_id: hex::encode(&record.trace.span),
         method: record.method,
-        route: route.map(|route| route.template.as_str()),
+        route: route.map(|route| route.template.as_ref()),
         route_id: route.map(|route| route.id.as_ref()),
         status: record.status,
         duration_ms: micros_as_millis(record.duration_us),
@@ -57,7 +57,7 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     fn of(call: &'a UpstreamRecord) -> Self {
         let (status, error) = (call.outcome.ok(), call.outcome.err().map(UpstreamError::proxy_status));
-        Self { name: &call.name, duration_ms: micros_as_millis(call.duration_us), status, error }
+        Self { name: &call.upstream.name, duration_ms: micros_as_millis(call.duration_us), status, error }
     }
 }
 

@@ -5,18 +5,18 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::ExchangeRecord;
+use super::attributes::{CACHE_OUTCOMES, EXCHANGES, Family, OPEN_ON_FAILURE, REFUSALS, UPSTREAM_CALLS};
 use super::label::Label;
-use super::record::status_class;
 use crate::bounds::METRIC_SERIES_MAX;
-use crate::forward::UpstreamError;
+use crate::event::UpstreamRecord;
 
 /// Counters and histograms since the start (or since the last export).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
-    /// By route id, method and status class.
-    pub(super) exchanges: BTreeMap<[Label; 3], Histogram>,
-    /// By upstream name and outcome (status class or error type).
-    pub(super) upstream_calls: BTreeMap<[Label; 2], Histogram>,
+    /// By the labels of [`EXCHANGES`].
+    pub(super) exchanges: BTreeMap<[Label; 6], Histogram>,
+    /// By the labels of [`UPSTREAM_CALLS`].
+    pub(super) upstream_calls: BTreeMap<[Label; 6], Histogram>,
     /// By route id, policy and problem.
     pub(super) refusals: BTreeMap<[Label; 3], u64>,
     /// By route id and result of the cache.
@@ -45,12 +45,9 @@ impl Metrics {
     /// Counts a finished exchange.
     pub fn observe(&mut self, record: &ExchangeRecord) {
         let route = || record.events.route().map_or(Label::Fixed("none"), |route| Label::Shared(Arc::clone(&route.id)));
-        let key = [route(), Label::Fixed(record.method), Label::Fixed(record.status_class())];
-        slot(&mut self.exchanges, key).add(record.duration_us);
+        slot(&mut self.exchanges, exchange_key(record, route())).add(record.duration_us);
         for call in record.calls() {
-            let outcome = call.outcome.map_or_else(UpstreamError::proxy_status, status_class);
-            let key = [Label::Shared(Arc::clone(&call.name)), Label::Fixed(outcome)];
-            slot(&mut self.upstream_calls, key).add(call.duration_us);
+            slot(&mut self.upstream_calls, call_key(record, call)).add(call.duration_us);
         }
         if let Some(refusal) = record.refusal() {
             let policy =
@@ -75,29 +72,37 @@ impl Metrics {
     #[must_use]
     pub fn to_prometheus(&self) -> String {
         let mut out = String::new();
-        let labels = ["route_id", "http_request_method", "status_class"];
-        histograms(&mut out, "http_server_request_duration_seconds", "Duration of exchanges.", labels, &self.exchanges);
-        let labels = ["upstream", "outcome"];
-        histograms(
-            &mut out,
-            "http_client_request_duration_seconds",
-            "Duration of calls to upstreams.",
-            labels,
-            &self.upstream_calls,
-        );
-        let labels = ["route_id", "policy", "problem"];
-        counters(&mut out, "tollgate_refusals_total", "Refusals and errors.", labels, &self.refusals);
-        counters(
-            &mut out,
-            "tollgate_cache_outcomes_total",
-            "Exchanges by the result of the cache.",
-            ["route_id", "outcome"],
-            &self.cache,
-        );
-        let help = "Decisions made while their store was unavailable.";
-        counters(&mut out, "tollgate_open_on_failure_total", help, ["policy"], &self.open_on_failure);
+        histograms(&mut out, &EXCHANGES, &self.exchanges);
+        histograms(&mut out, &UPSTREAM_CALLS, &self.upstream_calls);
+        counters(&mut out, &REFUSALS, &self.refusals);
+        counters(&mut out, &CACHE_OUTCOMES, &self.cache);
+        counters(&mut out, &OPEN_ON_FAILURE, &self.open_on_failure);
         out
     }
+}
+
+/// The values of the labels of [`EXCHANGES`].
+fn exchange_key(record: &ExchangeRecord, route_id: Label) -> [Label; 6] {
+    let template = record.events.route().map_or(Label::Absent, |route| Label::Shared(Arc::clone(&route.template)));
+    let error = match record.error_type() {
+        Some(Ok(kind)) => Label::Fixed(kind),
+        Some(Err(status)) => Label::Number(status),
+        None => Label::Absent,
+    };
+    let (method, scheme) = (Label::Fixed(record.method), Label::Fixed(record.client.scheme()));
+    [route_id, template, method, Label::Number(record.status), scheme, error]
+}
+
+/// The values of the labels of [`UPSTREAM_CALLS`].
+fn call_key(record: &ExchangeRecord, call: &UpstreamRecord) -> [Label; 6] {
+    let (status, error) = match call.outcome {
+        Ok(status) if status >= 400 => (Label::Number(status), Label::Number(status)),
+        Ok(status) => (Label::Number(status), Label::Absent),
+        Err(error) => (Label::Absent, Label::Fixed(error.proxy_status())),
+    };
+    let upstream = &call.upstream;
+    let (name, address) = (Label::Shared(Arc::clone(&upstream.name)), Label::Shared(Arc::clone(&upstream.address)));
+    [name, Label::Fixed(record.method), address, Label::Number(upstream.port), status, error]
 }
 
 impl Histogram {
@@ -122,17 +127,12 @@ fn slot<const N: usize, V: Default>(series: &mut BTreeMap<[Label; N], V>, key: [
     series.entry(key).or_default()
 }
 
-fn histograms<const N: usize>(
-    out: &mut String,
-    name: &str,
-    help: &str,
-    labels: [&str; N],
-    series: &BTreeMap<[Label; N], Histogram>,
-) {
+fn histograms<const N: usize>(out: &mut String, family: &Family<N>, series: &BTreeMap<[Label; N], Histogram>) {
+    let name = family.prometheus;
     // Writing to a String does not fail.
-    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} histogram");
+    let _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} histogram", family.help);
     for (values, histogram) in series {
-        let set = label_set(labels, values);
+        let set = label_set(family, values);
         let mut total = 0;
         for (bound, count) in BOUNDS_US.iter().zip(histogram.buckets) {
             total += count;
@@ -144,23 +144,19 @@ fn histograms<const N: usize>(
     }
 }
 
-fn counters<const N: usize>(
-    out: &mut String,
-    name: &str,
-    help: &str,
-    labels: [&str; N],
-    series: &BTreeMap<[Label; N], u64>,
-) {
-    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
+fn counters<const N: usize>(out: &mut String, family: &Family<N>, series: &BTreeMap<[Label; N], u64>) {
+    let name = family.prometheus;
+    let _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} counter", family.help);
     for (values, count) in series {
-        let _ = writeln!(out, "{name}{{{}}} {count}", label_set(labels, values));
+        let _ = writeln!(out, "{name}{{{}}} {count}", label_set(family, values));
     }
 }
 
-fn label_set<const N: usize>(labels: [&str; N], values: &[Label; N]) -> String {
+fn label_set<const N: usize>(family: &Family<N>, values: &[Label; N]) -> String {
     let escape = |v: &str| v.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let pairs = family.labels.iter().zip(values);
     let pairs: Vec<String> =
-        labels.iter().zip(values).map(|(l, v)| format!("{l}=\"{}\"", escape(v.as_str()))).collect();
+        pairs.filter_map(|(label, value)| Some(format!("{label}=\"{}\"", escape(&value.text()?)))).collect();
     pairs.join(",")
 }
 

@@ -1,7 +1,7 @@
 //! Telemetry as data: the record of a finished exchange, and its output as log line, metrics and OTLP.
 //!
 //! Everything is derived from one [`ExchangeRecord`] after the reply. It contains no key, no query and no content, so no
-//! output can leak them; the path appears only as the route's template.
+//! output can leak them; the path appears only as the route's template, and the client's address only in spans.
 
 mod attributes;
 mod families;
@@ -15,7 +15,7 @@ mod trace_context;
 pub use log_line::log_line;
 pub use metrics::{Histogram, Metrics};
 pub use otlp::{metrics_request, traces_request};
-pub use record::ExchangeRecord;
+pub use record::{ClientRecord, ExchangeRecord};
 pub use trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
 
 use minicbor::{Decode, Encode};

@@ -1,13 +1,16 @@
 //! OTLP/HTTP in its JSON encoding (OpenTelemetry Protocol 1.x): spans of exchanges, and metrics as deltas.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::attributes as attr;
+use super::attributes::{self as attr, CACHE_OUTCOMES, EXCHANGES, Family, OPEN_ON_FAILURE, REFUSALS, UPSTREAM_CALLS};
 use super::label::Label;
 use super::metrics::BOUNDS_US;
 use super::{ExchangeRecord, Histogram, Metrics};
 use crate::event::{Event, UpstreamRecord};
 use crate::hex;
+use crate::route::host_and_port;
 use crate::time::{Timestamp, micros_as_secs};
 
 /// The content of a request to `/v1/traces`: a server span per exchange, a client span per call to an upstream.
@@ -35,21 +38,12 @@ pub fn metrics_request(gateway: &str, metrics: &Metrics, from: Timestamp, to: Ti
         return None;
     }
     let span = (nanos(from.min(to)), nanos(to));
-    let labels = [attr::ROUTE_ID, attr::METHOD, attr::STATUS_CLASS];
-    let exchanges = metrics.exchanges.iter().map(|(k, h)| histogram_point(&attributes(labels, k), h, &span));
-    let labels = [attr::UPSTREAM, attr::UPSTREAM_OUTCOME];
-    let calls = metrics.upstream_calls.iter().map(|(k, h)| histogram_point(&attributes(labels, k), h, &span));
-    let labels = [attr::ROUTE_ID, attr::POLICY, attr::PROBLEM];
-    let refusals = metrics.refusals.iter().map(|(k, n)| sum_point(&attributes(labels, k), *n, &span));
-    let labels = [attr::ROUTE_ID, attr::CACHE];
-    let cache = metrics.cache.iter().map(|(k, n)| sum_point(&attributes(labels, k), *n, &span));
-    let open = metrics.open_on_failure.iter().map(|(k, n)| sum_point(&attributes([attr::POLICY], k), *n, &span));
     let all = [
-        histogram(attr::DURATION, &exchanges.collect::<Vec<_>>()),
-        histogram(attr::UPSTREAM_DURATION, &calls.collect::<Vec<_>>()),
-        sum(attr::REFUSALS, &refusals.collect::<Vec<_>>()),
-        sum(attr::CACHE_OUTCOMES, &cache.collect::<Vec<_>>()),
-        sum(attr::OPEN_ON_FAILURE, &open.collect::<Vec<_>>()),
+        histograms(&EXCHANGES, &metrics.exchanges, &span),
+        histograms(&UPSTREAM_CALLS, &metrics.upstream_calls, &span),
+        sums(&REFUSALS, &metrics.refusals, &span),
+        sums(&CACHE_OUTCOMES, &metrics.cache, &span),
+        sums(&OPEN_ON_FAILURE, &metrics.open_on_failure, &span),
     ];
     let metrics: Vec<Value> = all.into_iter().flatten().collect();
     let request = json!({"resourceMetrics": [{
@@ -67,9 +61,15 @@ fn server_span(record: &ExchangeRecord) -> Value {
     let route = record.route();
     let mut attributes = vec![
         text(attr::METHOD, record.method),
-        json!({"key": attr::STATUS, "value": {"intValue": record.status.to_string()}}),
+        number(attr::STATUS, record.status),
         text(attr::REQUEST_ID, &record.request_id),
     ];
+    add_client(record, &mut attributes);
+    match record.error_type() {
+        Some(Ok(kind)) => attributes.push(text(attr::ERROR_TYPE, kind)),
+        Some(Err(status)) => attributes.push(text(attr::ERROR_TYPE, &status.to_string())),
+        None => {}
+    }
     if let Some(route) = route {
         attributes.extend([
             text(attr::ROUTE, &route.template),
@@ -90,32 +90,59 @@ fn server_span(record: &ExchangeRecord) -> Value {
     let end = record.started.plus_micros(record.duration_us);
     let events: Vec<Value> = record.events.as_slice().iter().map(|event| span_event(event, end)).collect();
     let parent = record.trace.parent.map(|p| hex::encode(&p)).unwrap_or_default();
-    json!({
+    let mut span = json!({
         "traceId": hex::encode(&record.trace.trace_id), "spanId": hex::encode(&record.trace.span), "parentSpanId": parent,
-        "name": name, "kind": SERVER, "startTimeUnixNano": nanos(record.started), "endTimeUnixNano": nanos(end),
+        "flags": record.trace.flags(), "name": name, "kind": SERVER,
+        "startTimeUnixNano": nanos(record.started), "endTimeUnixNano": nanos(end),
         "attributes": attributes, "events": events, "status": {"code": if record.status >= 500 { ERROR } else { UNSET }},
-    })
+    });
+    add_state(record, &mut span);
+    span
+}
+
+/// The attributes about the client and its connection.
+fn add_client(record: &ExchangeRecord, attributes: &mut Vec<Value>) {
+    let client = &record.client;
+    attributes.push(text(attr::SCHEME, client.scheme()));
+    attributes.extend(client.address.map(|address| text(attr::CLIENT_ADDRESS, &address.to_string())));
+    attributes.extend(client.protocol.map(|version| text(attr::PROTOCOL_VERSION, version)));
+    if let Some(authority) = &client.authority {
+        let (host, port) = host_and_port(authority, client.https);
+        attributes.extend([text(attr::SERVER_ADDRESS, host), number(attr::SERVER_PORT, port)]);
+    }
+}
+
+/// The `tracestate` of the trace, which the spans of this exchange do not change.
+fn add_state(record: &ExchangeRecord, span: &mut Value) {
+    if let Some(state) = &record.trace.state {
+        span["traceState"] = state.as_str().into();
+    }
 }
 
 fn client_span(record: &ExchangeRecord, call: &UpstreamRecord) -> Value {
-    let mut attributes = vec![text(attr::METHOD, record.method), text(attr::UPSTREAM, &call.name)];
-    let failed = match call.outcome {
+    let mut attributes = vec![
+        text(attr::METHOD, record.method),
+        text(attr::UPSTREAM, &call.upstream.name),
+        text(attr::SERVER_ADDRESS, &call.upstream.address),
+        number(attr::SERVER_PORT, call.upstream.port),
+    ];
+    let error = match call.outcome {
         Ok(status) => {
-            attributes.push(json!({"key": attr::STATUS, "value": {"intValue": status.to_string()}}));
-            status >= 400
+            attributes.push(number(attr::STATUS, status));
+            (status >= 400).then(|| status.to_string())
         }
-        Err(error) => {
-            attributes.push(text(attr::ERROR_TYPE, error.proxy_status()));
-            true
-        }
+        Err(error) => Some(error.proxy_status().to_owned()),
     };
+    attributes.extend(error.as_deref().map(|error| text(attr::ERROR_TYPE, error)));
     let end = call.started.plus_micros(call.duration_us);
-    json!({
+    let mut span = json!({
         "traceId": hex::encode(&record.trace.trace_id), "spanId": hex::encode(&call.span),
-        "parentSpanId": hex::encode(&record.trace.span), "name": record.method, "kind": CLIENT,
+        "parentSpanId": hex::encode(&record.trace.span), "flags": record.trace.flags(), "name": record.method, "kind": CLIENT,
         "startTimeUnixNano": nanos(call.started), "endTimeUnixNano": nanos(end),
-        "attributes": attributes, "status": {"code": if failed { ERROR } else { UNSET }},
-    })
+        "attributes": attributes, "status": {"code": if error.is_some() { ERROR } else { UNSET }},
+    });
+    add_state(record, &mut span);
+    span
 }
 
 fn span_event(event: &Event, at: Timestamp) -> Value {
@@ -135,17 +162,26 @@ const UNSET: u8 = 0;
 const ERROR: u8 = 2;
 const DELTA: u8 = 1;
 
-fn histogram(name: &str, points: &[Value]) -> Option<Value> {
+/// The start and the end of a period.
+type Period = (String, String);
+
+fn histograms<const N: usize>(
+    family: &Family<N>,
+    series: &BTreeMap<[Label; N], Histogram>,
+    period: &Period,
+) -> Option<Value> {
+    let points: Vec<Value> = series.iter().map(|(k, h)| histogram_point(&attributes(family, k), h, period)).collect();
     let data = json!({"aggregationTemporality": DELTA, "dataPoints": points});
-    (!points.is_empty()).then(|| json!({"name": name, "unit": "s", "histogram": data}))
+    (!points.is_empty()).then(|| json!({"name": family.otlp, "unit": "s", "histogram": data}))
 }
 
-fn sum(name: &str, points: &[Value]) -> Option<Value> {
+fn sums<const N: usize>(family: &Family<N>, series: &BTreeMap<[Label; N], u64>, period: &Period) -> Option<Value> {
+    let points: Vec<Value> = series.iter().map(|(k, n)| sum_point(&attributes(family, k), *n, period)).collect();
     let data = json!({"aggregationTemporality": DELTA, "isMonotonic": true, "dataPoints": points});
-    (!points.is_empty()).then(|| json!({"name": name, "unit": "1", "sum": data}))
+    (!points.is_empty()).then(|| json!({"name": family.otlp, "unit": "1", "sum": data}))
 }
 
-fn histogram_point(attributes: &[Value], histogram: &Histogram, (from, to): &(String, String)) -> Value {
+fn histogram_point(attributes: &[Value], histogram: &Histogram, (from, to): &Period) -> Value {
     let bounds: Vec<f64> = BOUNDS_US.iter().map(|us| micros_as_secs(*us)).collect();
     let buckets: Vec<String> = histogram.buckets.iter().map(u64::to_string).collect();
     json!({
@@ -154,12 +190,23 @@ fn histogram_point(attributes: &[Value], histogram: &Histogram, (from, to): &(St
     })
 }
 
-fn sum_point(attributes: &[Value], count: u64, (from, to): &(String, String)) -> Value {
+fn sum_point(attributes: &[Value], count: u64, (from, to): &Period) -> Value {
     json!({"attributes": attributes, "startTimeUnixNano": from, "timeUnixNano": to, "asInt": count.to_string()})
 }
 
-fn attributes<const N: usize>(names: [&str; N], values: &[Label; N]) -> Vec<Value> {
-    names.iter().zip(values).map(|(name, value)| text(name, value.as_str())).collect()
+/// The attributes of a series. Of numbers, only a status and a port are numbers by the conventions; `error.type` is text.
+fn attributes<const N: usize>(family: &Family<N>, values: &[Label; N]) -> Vec<Value> {
+    let pairs = family.attributes.iter().zip(values);
+    pairs
+        .filter_map(|(name, value)| match value {
+            Label::Number(value) if *name != attr::ERROR_TYPE => Some(number(name, *value)),
+            value => Some(text(name, &value.text()?)),
+        })
+        .collect()
+}
+
+fn number(key: &str, value: u16) -> Value {
+    json!({"key": key, "value": {"intValue": value.to_string()}})
 }
 
 fn text(key: &str, value: &str) -> Value {

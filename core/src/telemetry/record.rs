@@ -1,5 +1,7 @@
 //! The record of a finished exchange.
 
+use std::net::IpAddr;
+
 use crate::authn::Principal;
 use crate::cache::CacheOutcome;
 use crate::event::{Events, Refusal, RouteLabel, UpstreamRecord};
@@ -21,6 +23,8 @@ pub struct ExchangeRecord {
     pub duration_us: u64,
     /// The method, or `_OTHER` if it is not one of the registered ones (bounded cardinality).
     pub method: &'static str,
+    /// The client's side of it.
+    pub client: ClientRecord,
     /// The status of the response.
     pub status: u16,
     /// Bytes of content delivered, if the platform can observe them.
@@ -29,6 +33,27 @@ pub struct ExchangeRecord {
     pub aborted_by_upstream: Option<bool>,
     /// The events, in order.
     pub events: Events,
+}
+
+/// The client's side of an exchange. Only spans contain the address and the host, never the log or metrics.
+#[derive(Clone, Debug, Default)]
+pub struct ClientRecord {
+    /// The client's address, if it is known.
+    pub address: Option<IpAddr>,
+    /// Whether its connection was encrypted.
+    pub https: bool,
+    /// The version of HTTP, such as `1.1`, if the platform tells it.
+    pub protocol: Option<&'static str>,
+    /// The host that it asked for, with its port; only if spans are exported.
+    pub authority: Option<String>,
+}
+
+impl ClientRecord {
+    /// The scheme of the client's request.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
+    }
 }
 
 impl ExchangeRecord {
@@ -61,10 +86,11 @@ impl ExchangeRecord {
         self.events.calls()
     }
 
-    /// The status class, such as `2xx`.
+    /// Why the status is that of an error of the server, if it is: the problem, or the status that an upstream answered.
     #[must_use]
-    pub const fn status_class(&self) -> &'static str {
-        status_class(self.status)
+    pub fn error_type(&self) -> Option<Result<&'static str, u16>> {
+        let problem = || self.refusal().map(|refusal| refusal.problem.slug()).ok_or(self.status);
+        (self.status >= 500).then(problem)
     }
 
     /// The methods that telemetry distinguishes (OpenTelemetry's well-known set); others are `_OTHER`.
@@ -72,16 +98,5 @@ impl ExchangeRecord {
     pub fn known_method(method: &http::Method) -> &'static str {
         const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];
         KNOWN.into_iter().find(|k| *k == method.as_str()).unwrap_or("_OTHER")
-    }
-}
-
-/// The class of a status, such as `2xx`.
-pub(super) const fn status_class(status: u16) -> &'static str {
-    match status / 100 {
-        1 => "1xx",
-        2 => "2xx",
-        3 => "3xx",
-        4 => "4xx",
-        _ => "5xx",
     }
 }

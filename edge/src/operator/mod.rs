@@ -109,6 +109,7 @@ pub async fn serve_operator<H: Host>(
         if tokens.is_empty() {
             return Err(nothing_bound());
         }
+        let address = client_address(isolate, host, &head.headers, address).await;
         let call = Call {
             method: &head.method,
             path: &path,
@@ -153,6 +154,7 @@ async fn may_scrape<H: Host>(
     if tokens.is_empty() {
         return Ok(());
     }
+    let address = client_address(isolate, host, fields, address).await;
     let mut ledger = Ledger::begin(host.clock().now(), request_id, address);
     let caller = access::caller(isolate, &tokens, fields, host.clock().instant(), &mut ledger);
     let allowed = caller.and_then(|caller| {
@@ -164,6 +166,19 @@ async fn may_scrape<H: Host>(
         ledger.close(isolate, host, Some(problem)).await;
     }
     allowed
+}
+
+/// The address of the client behind this peer, by the rule for trusted proxies.
+async fn client_address<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    fields: &HeaderMap,
+    peer: Option<IpAddr>,
+) -> Option<IpAddr> {
+    let peer = peer.map(|peer| peer.to_canonical());
+    let gateway = isolate.gateway(host).await;
+    let rule = gateway.as_ref().and_then(|gateway| gateway.proxies.as_ref());
+    rule.map_or(peer, |rule| rule.origin(peer, false, fields).address)
 }
 
 /// The input of a handler.

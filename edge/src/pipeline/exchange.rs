@@ -4,19 +4,19 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Version};
-use tollgate_core::authn::query_without_keys;
+use http::{HeaderMap, Method, Request, Version};
 use tollgate_core::cache::{CacheKey, StoredMeta, Taken};
 use tollgate_core::cell::OperationId;
-use tollgate_core::event::{Events, Phase, Reason, RouteLabel, SpanId, Verdict};
+use tollgate_core::client::Origin;
+use tollgate_core::event::{Events, Phase, Reason, RouteLabel, SpanId, UpstreamLabel, Verdict};
 use tollgate_core::forward::{Reply, UpstreamSettings};
 use tollgate_core::hex;
 use tollgate_core::kinds::{AuthnPolicy, Named, Place, PolicyName, SlotPolicy};
 use tollgate_core::limit::Quotas;
 use tollgate_core::problem::Problem;
 use tollgate_core::route::{CanonicalPath, HostName, Matched, RequestHead};
-use tollgate_core::settings::RouteSettings;
-use tollgate_core::telemetry::{ExchangeRecord, TraceContext};
+use tollgate_core::settings::{GatewaySettings, RouteSettings};
+use tollgate_core::telemetry::{ClientRecord, ExchangeRecord, TraceContext};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use super::Client;
@@ -67,10 +67,20 @@ pub(crate) struct Received {
     pub(crate) path: CanonicalPath,
     pub(crate) query: Option<String>,
     pub(crate) fields: HeaderMap,
+    /// The peer of the connection.
     pub(crate) client: Client,
+    /// The client: the peer, or the one that trusted proxies name.
+    pub(crate) origin: Origin,
 }
 
 impl Received {
+    /// Finds the client by the rule for trusted proxies.
+    pub(super) fn find_client(&mut self, gateway: &GatewaySettings) {
+        if let Some(rule) = &gateway.proxies {
+            self.origin = rule.origin(self.client.address, self.client.https, &self.fields);
+        }
+    }
+
     /// The parts of the request that select a route, with this method.
     pub(super) fn head<'r>(&'r self, method: &'r Method) -> RequestHead<'r> {
         RequestHead { method, path: &self.path, query: self.query.as_deref(), fields: &self.fields }
@@ -103,12 +113,11 @@ impl Exchange {
 
     fn remove_keys(&self) -> Option<String> {
         let mut query = self.received.query.clone()?;
-        for authenticator in self.authenticators() {
-            if let Cow::Owned(rest) = authenticator.policy.without_credential(&query) {
+        for site in self.sites.iter() {
+            if let Cow::Owned(rest) = site.keys.without_keys(&query) {
                 query = rest;
             }
         }
-        let query = query_without_keys(&query).unwrap_or(query);
         (!query.is_empty()).then_some(query)
     }
 
@@ -121,9 +130,9 @@ impl Exchange {
         self.site.label(self.index)
     }
 
-    /// The upstream's name, shared.
-    pub(super) fn upstream_name(&self) -> Arc<str> {
-        self.site.upstream_name(self.route().upstream)
+    /// The label of the upstream in telemetry.
+    pub(super) fn upstream_label(&self) -> Arc<UpstreamLabel> {
+        self.site.upstream_label(self.route().upstream)
     }
 
     /// The upstream of the route.
@@ -161,11 +170,6 @@ impl Exchange {
     pub(super) fn authenticators(&self) -> impl Iterator<Item = &Named<AuthnPolicy>> {
         self.route().authenticators().map(|place| self.policy(place))
     }
-
-    /// All authentication policies for the host, whether this route uses them or not.
-    pub(super) fn site_authenticators(&self) -> impl Iterator<Item = &Named<AuthnPolicy>> {
-        self.sites.iter().flat_map(|site| &site.settings.policies.authn)
-    }
 }
 
 /// What is recorded about an exchange.
@@ -178,6 +182,8 @@ pub(super) struct Journal {
     /// When it was received, by the monotonic clock, for durations.
     pub(super) begun: MonotonicInstant,
     pub(super) method: Method,
+    /// The client, as far as it is known.
+    pub(super) client: ClientRecord,
     pub(super) events: Events,
     /// The resource's key, for `Cache-Status`.
     pub(super) resource: Option<CacheKey>,
@@ -198,7 +204,8 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) fn begin<H: Host>(host: &H, method: &Method, fields: &HeaderMap) -> Self {
+    pub(super) fn begin<H: Host, C>(host: &H, request: &Request<C>, client: &Client) -> Self {
+        let protocol = host.knows_http_version().then(|| protocol(request.version())).flatten();
         let mut random = [0u8; 48];
         host.entropy().fill(&mut random);
         let mut trace = [0u8; 24];
@@ -210,10 +217,11 @@ impl Journal {
         operation.copy_from_slice(&random[32..]);
         Self {
             request_id: hex::encode(&random[32..]),
-            trace: TraceContext::of(fields, trace),
+            trace: TraceContext::of(request.headers(), trace),
             started: host.clock().now(),
             begun,
-            method: method.clone(),
+            method: request.method().clone(),
+            client: ClientRecord { address: client.address, https: client.https, protocol, authority: None },
             events: Events::with_usual_capacity(),
             resource: None,
             quotas: Quotas::default(),
@@ -224,6 +232,16 @@ impl Journal {
             upstream_span,
             operation: OperationId::new(operation),
             operations: 0,
+        }
+    }
+
+    /// Records who the client is, once the configuration says which proxies are trusted.
+    pub(super) fn identify(&mut self, received: &Received, gateway: &GatewaySettings) {
+        let origin = &received.origin;
+        (self.client.address, self.client.https) = (origin.address, origin.https);
+        if gateway.telemetry.otlp.is_some() {
+            let authority = origin.host.as_ref().unwrap_or(&received.authority).to_ascii_lowercase();
+            self.client.authority = Some(authority).filter(|authority| !authority.is_empty());
         }
     }
 
@@ -263,10 +281,22 @@ impl Journal {
             started: self.started,
             duration_us: self.answered.micros_since(self.begun),
             method: ExchangeRecord::known_method(&self.method),
+            client: self.client,
             status: self.status,
             content_bytes: None,
             aborted_by_upstream: None,
             events: self.events,
         }
+    }
+}
+
+/// A version of HTTP as OpenTelemetry's conventions write it.
+fn protocol(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        Version::HTTP_2 => Some("2"),
+        Version::HTTP_3 => Some("3"),
+        _ => None,
     }
 }

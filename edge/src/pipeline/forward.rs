@@ -37,7 +37,7 @@ pub(super) async fn forward<H: Host>(
     });
     let duration_us = host.clock().instant().micros_since(since);
     let outcome = answer.as_ref().map(|response| response.status().as_u16()).map_err(|error| *error);
-    let call = UpstreamRecord { name: exchange.upstream_name(), span, started, duration_us, outcome };
+    let call = UpstreamRecord { upstream: exchange.upstream_label(), span, started, duration_us, outcome };
     match answer {
         Ok(response) => {
             journal.note(Phase::Forward, Verdict::Pass, Reason::Called { call });

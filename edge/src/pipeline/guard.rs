@@ -15,7 +15,7 @@ use crate::ports::Content;
 pub(super) fn admit(exchange: &Exchange, journal: &mut Journal) -> Result<(), Problem> {
     let received = &exchange.received;
     let head = received.head(&received.method);
-    let request = Unidentified { head, host: &received.host, address: received.client.address };
+    let request = Unidentified { head, host: &received.host, address: received.origin.address };
     for place in &exchange.route().guard {
         let Named { name, policy } = exchange.policy(*place);
         if let Err(problem) = policy.check(&request) {

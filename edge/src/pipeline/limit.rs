@@ -87,7 +87,7 @@ fn cells(exchange: &Exchange, limits: &[Limit<'_>], principal: Option<&Principal
     let mut cells: Vec<CellOperations> = Vec::with_capacity(1);
     let plan = principal.and_then(|principal| principal.plan.as_deref());
     for (name, settings) in limits {
-        let cell = partition(settings.by(), principal, exchange.received.client.address);
+        let cell = partition(settings.by(), principal, exchange.received.origin.address);
         let charge = Operation::Charge(settings.charge(name, plan, exchange.route().cost));
         match cells.iter_mut().find(|part| part.cell == cell) {
             Some(part) => part.operations.push(charge),

@@ -34,10 +34,10 @@ use exchange::{Answer, Journal};
 use limit::Limits;
 use step::Step;
 
-/// What the adapter knows about the client's connection.
+/// What the adapter knows about the connection: about its peer, which may be a proxy.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
-    /// The client's address; absent if the platform does not provide it.
+    /// The peer's address; absent if the platform does not provide it.
     pub address: Option<IpAddr>,
     /// Whether the connection was encrypted.
     pub https: bool,
@@ -75,7 +75,8 @@ pub async fn serve<H: Host>(
     request: Request<H::Content>,
     client: Client,
 ) -> Served<H::Content, impl Future<Output = ExchangeRecord> + use<H> + 'static> {
-    let mut journal = Journal::begin(host, request.method(), request.headers());
+    let client = client.with_canonical_address();
+    let mut journal = Journal::begin(host, &request, &client);
     isolate.observe(journal.started, journal.begun);
     let outcome = phases(isolate, host, request, client, &mut journal).await;
     let (reply, pending) = respond::respond(host, outcome, &mut journal);
@@ -90,12 +91,12 @@ async fn phases<H: Host>(
     client: Client,
     journal: &mut Journal,
 ) -> Step<Answer<H::Content>, H::Content> {
-    let (received, content) = receive::receive(request, client, journal)?;
+    let (mut received, content) = receive::receive(request, client, journal)?;
     if operate::is_claimed(isolate, &received) {
         // Boxed, because it is rare and would enlarge the future of every exchange.
-        return Box::pin(operate::operate(isolate, host, &received, content, journal)).await;
+        return Box::pin(operate::operate(isolate, host, received, content, journal)).await;
     }
-    let sites = route::sites(isolate, host, &received, journal).await?;
+    let sites = route::sites(isolate, host, &mut received, journal).await?;
     let exchange = route::route(sites, received, journal)?;
     let content = guard::content(&exchange, content, journal)?;
     guard::admit(&exchange, journal)?;

@@ -22,16 +22,20 @@ pub(super) fn is_claimed(isolate: &Isolate, received: &Received) -> bool {
 pub(super) async fn operate<H: Host>(
     isolate: &Isolate,
     host: &H,
-    received: &Received,
+    mut received: Received,
     content: H::Content,
     journal: &mut Journal,
 ) -> Step<Answer<H::Content>, H::Content> {
     let Gate::Open(tokens) = operator::gate(isolate, host, &received.host, &received.path).await? else {
         // The same as for any other path without a route, independent of the gateway's state.
-        route::sites(isolate, host, received, journal).await?;
+        route::sites(isolate, host, &mut received, journal).await?;
         return Err(journal.refused(Phase::Route, route::not_found(Reason::OperatorOff)).into());
     };
-    let template = format!("{}/{{}}", isolate.operators.settings.place.prefix);
+    if let Some(gateway) = isolate.gateway(host).await {
+        received.find_client(&gateway);
+        journal.identify(&received, &gateway);
+    }
+    let template = format!("{}/{{}}", isolate.operators.settings.place.prefix).into();
     let route = RouteLabel { id: "tollgate.operator".into(), api: "tollgate".to_owned(), template };
     journal.note(Phase::Route, Verdict::Pass, Reason::RouteFound { route: Arc::new(route) });
     let call = Call {
@@ -39,7 +43,7 @@ pub(super) async fn operate<H: Host>(
         path: &received.path,
         fields: &received.fields,
         content,
-        address: received.client.address,
+        address: received.origin.address,
         request_id: &journal.request_id,
     };
     let response = operator::answer(isolate, host, &tokens, call).await?;

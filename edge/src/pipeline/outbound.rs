@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, Method, Uri};
 use tollgate_core::cache::forwarded_query;
 use tollgate_core::event::{Local, Phase, Reason};
 use tollgate_core::forward::{Edits, ForwardedFor, Outbound, UpstreamSettings, reads_as, request_edits};
+use tollgate_core::kinds::{AuthnPolicy, Named, SlotPolicy};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::Subject;
 use tollgate_core::settings::RouteSettings;
@@ -52,11 +53,14 @@ pub(super) fn target(
 /// Removes API keys, hop-by-hop fields and fields that the configuration sets, and adds those of the gateway.
 fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) -> Edits {
     let received = &exchange.received;
+    let origin = &received.origin;
     let client = ForwardedFor {
-        address: received.client.address,
+        peer: received.client.address,
         host: &received.authority,
         https: received.client.https,
-        trusted: exchange.site.gateway.trust_forwarded,
+        earlier: &origin.earlier,
+        client_host: origin.host.as_ref().unwrap_or(&received.authority),
+        client_https: origin.https,
         version: received.version,
     };
     let mut edits = Edits::with_capacity(EDITS_USUAL);
@@ -75,18 +79,16 @@ fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) ->
     edits
 }
 
-/// Removes every API key: the route's own key fields always, those of other routes if they contain a key.
+/// Removes every API key: the fields that the route's policies read always, and those of all policies of the host.
 fn remove_keys(exchange: &Exchange, edits: &mut Edits) {
     let fields = &exchange.received.fields;
-    for field in exchange.authenticators().filter_map(|named| named.policy.field()) {
-        remove(edits, fields, field);
-    }
-    for authenticator in exchange.site_authenticators() {
-        if let Some(field) = authenticator.policy.field()
-            && fields.contains_key(field)
-            && authenticator.policy.is_presented(fields)
-        {
-            remove(edits, fields, field);
+    for name in fields.keys() {
+        let reads = |named: &Named<AuthnPolicy>| {
+            named.policy.as_kind().uses().credential.is_some_and(|place| reads_as(name.as_str(), place.field))
+        };
+        let is_own = exchange.authenticators().any(reads);
+        if is_own || exchange.sites.iter().any(|site| site.keys.may_hold_key(fields, name)) {
+            edits.remove(name.clone());
         }
     }
 }
@@ -97,14 +99,6 @@ fn remove_configured(settings: &UpstreamSettings, fields: &HeaderMap, edits: &mu
         if settings.fields.iter().any(|(field, _)| reads_as(name.as_str(), field)) {
             edits.remove(name.clone());
         }
-    }
-}
-
-fn remove(edits: &mut Edits, fields: &HeaderMap, name: &str) {
-    if fields.contains_key(name)
-        && let Ok(name) = HeaderName::try_from(name)
-    {
-        edits.remove(name);
     }
 }
 

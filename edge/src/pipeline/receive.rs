@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
+use tollgate_core::client::Origin;
 use tollgate_core::bounds::{FIELD_BYTES_MAX, FIELD_LINES_MAX, TARGET_BYTES_MAX};
 use tollgate_core::event::{Local, Phase, Reason};
 use tollgate_core::forward::{Framing, FramingError};
@@ -27,8 +28,8 @@ fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Proble
     let (host, authority) = authority(&uri, &fields, version, client.https)?;
     let path = path(&method, &uri)?;
     let query = uri.query().map(str::to_owned);
-    let client = client.with_canonical_address();
-    Ok(Received { method, version, host, authority, path, query, fields, client })
+    let origin = Origin::of_peer(client.address, client.https);
+    Ok(Received { method, version, host, authority, path, query, fields, client, origin })
 }
 
 fn check_size(uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> {

@@ -1,5 +1,7 @@
 //! route: selects the configuration for the host, and the most specific route in it.
 
+use std::rc::Rc;
+
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
@@ -15,17 +17,27 @@ use crate::isolate::{Freshness, Isolate};
 use crate::ports::{Content, Host};
 use crate::site::{Site, Sites};
 
-/// The configuration for the request's host, the part of the most specific pattern first.
+/// The configuration for the request's host, the part of the most specific pattern first. It says who the client is.
 pub(super) async fn sites<H: Host>(
     isolate: &Isolate,
     host: &H,
-    received: &Received,
+    received: &mut Received,
     journal: &mut Journal,
 ) -> Result<Sites, Problem> {
     if isolate.settings.freshness == Freshness::EachRequest && isolate.is_ready() {
         isolate.refresh(host).await;
     }
-    isolate.config.sites(host, &received.host, received.client.inside).await.map_err(|reason| {
+    let found = isolate.config.sites(host, &received.host, received.client.inside).await;
+    // A part may be of an older generation than the newest one.
+    let gateway = match found.as_ref().ok().and_then(|sites| sites.first()) {
+        Some(site) => Some(Rc::clone(&site.gateway)),
+        None => isolate.config.gateway(),
+    };
+    if let Some(gateway) = gateway {
+        received.find_client(&gateway);
+        journal.identify(received, &gateway);
+    }
+    found.map_err(|reason| {
         let problem = match reason {
             NoSite::UnknownHost if received.host.is_absent() => no_host(),
             reason => no_site(&reason, &isolate.settings.gateway),

@@ -92,4 +92,9 @@ pub trait Host: Clone + 'static {
     /// For an exchange whose end must not be lost, such as the audit of an operator's call. A host that never cancels an
     /// exchange has nothing to do.
     fn run_to_end(&self) {}
+    /// Whether requests have the version of HTTP that the client used; on a platform that does not tell it, they have the
+    /// default version.
+    fn knows_http_version(&self) -> bool {
+        false
+    }
 }

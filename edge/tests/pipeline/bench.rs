@@ -78,6 +78,11 @@ impl Bench {
         self.host.records.publish(&Bundle::new(&gateway(), sites));
     }
 
+    /// Publishes the routes for every host, with other settings of the gateway.
+    pub(crate) fn publish_with(&self, gateway: &GatewaySettings, routes: Vec<RouteSettings>) {
+        self.host.records.publish(&Bundle::new(gateway, &on_any_host(site(routes))));
+    }
+
     pub(crate) fn add(&self, key: &ApiKey, credential: &Credential) {
         self.host.records.put(keys::credential("acme", &key.digest()), encode(credential));
     }
@@ -246,7 +251,7 @@ fn office() -> Policy {
 pub(crate) fn gateway() -> GatewaySettings {
     GatewaySettings {
         name: "acme".into(),
-        trust_forwarded: false,
+        proxies: None,
         telemetry: TelemetrySettings { log: true, otlp: None },
         internal_hosts: vec!["ops.internal".parse().unwrap(), "*.svc.internal".parse().unwrap()],
     }

@@ -10,6 +10,9 @@ use tollgate_kv_schemas::Bundle;
 
 use crate::bench::{Bench, gateway, ok, on_any_host, request, route, site};
 
+const SERIES: &str = "route_id=\"api./a\",http_route=\"/a\",http_request_method=\"GET\",\
+                      http_response_status_code=\"200\",url_scheme=\"https\"";
+
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[test]
@@ -41,13 +44,13 @@ fn the_clients_trace_continues_in_the_call_to_the_upstream() {
 }
 
 #[test]
-fn metrics_count_by_route_method_and_class() {
+fn metrics_count_by_route_method_and_status() {
     let bench = Bench::new(vec![route("/a", &["GET"])], ok(&[], ""));
     bench.get("/a", &[]);
     bench.get("/a", &[]);
     bench.get("/nothing", &[]);
     let text = bench.host.sink.metrics().to_prometheus();
-    let series = "route_id=\"api./a\",http_request_method=\"GET\",status_class=\"2xx\"";
+    let series = SERIES;
     assert!(text.contains(&format!("http_server_request_duration_seconds_count{{{series}}} 2")), "{text}");
     assert!(text.contains("tollgate_refusals_total{route_id=\"none\",policy=\"none\",problem=\"route-not-found\"} 1"));
 }
@@ -70,7 +73,7 @@ fn an_exchange_of_a_fraction_of_a_millisecond_is_recorded_as_one() {
         assert_eq!((&line["duration_ms"], &line["upstream"][0]["duration_ms"]), (&0.3.into(), &0.3.into()));
     }
     let text = bench.host.sink.metrics().to_prometheus();
-    let series = "route_id=\"api./a\",http_request_method=\"GET\",status_class=\"2xx\"";
+    let series = SERIES;
     for end in [format!("_sum{{{series}}} 0.0006"), format!("_bucket{{{series},le=\"0.0005\"}} 2")] {
         assert!(text.contains(&format!("http_server_request_duration_seconds{end}\n")), "{text}");
     }

@@ -6,11 +6,13 @@
 //! newest anew.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU8;
 use std::path::Path;
 
 use serde_json::json;
 use tollgate_core::authn::{Credential, KeyDigest};
 use tollgate_core::cache::{CacheKey, Purge, Purges};
+use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
 use tollgate_core::operator::{AuditCaller, AuditEvent, AuditOutcome, Role};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
@@ -146,6 +148,8 @@ fn a_bundle_is_named_by_its_content_and_written_pointer_last() {
     assert_eq!(bundle.records.len(), 3, "equal parts are stored once");
     assert!(bundle.records.last().unwrap().0.ends_with(":config:active"));
     assert_eq!(bundle.content().len(), 2);
-    let other = GatewaySettings { trust_forwarded: true, ..sample::gateway() };
+    let trusted = TrustedProxies::Count(NonZeroU8::MIN);
+    let proxies = Some(ProxySettings { trusted, field: ProxyField::Forwarded });
+    let other = GatewaySettings { proxies, ..sample::gateway() };
     assert_ne!(Bundle::new(&other, &sites).id, bundle.id);
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
+use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
 use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::kinds::{Named, Place, Policies, Policy};
@@ -15,12 +16,17 @@ use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 use tollgate_kv_schemas::Bundle;
 
+fn proxies() -> ProxySettings {
+    let networks: Vec<_> = ["10.0.0.0/8", "2001:db8::/32"].iter().map(|text| text.parse().unwrap()).collect();
+    ProxySettings { trusted: TrustedProxies::Networks(networks.into()), field: ProxyField::XForwardedFor }
+}
+
 pub(crate) fn gateway() -> GatewaySettings {
     let fields = vec![("authorization".to_owned(), SecretText::parse("Bearer ${secret.OTLP_TOKEN}").unwrap())];
     let otlp = OtlpSettings { endpoint: "http://127.0.0.1:4318".parse().unwrap(), fields, interval_ms: 1_000 };
     GatewaySettings {
         name: "acme".into(),
-        trust_forwarded: false,
+        proxies: Some(proxies()),
         telemetry: TelemetrySettings { log: true, otlp: Some(otlp) },
         internal_hosts: vec!["ops.internal".parse().unwrap()],
     }

@@ -25,6 +25,7 @@ scenarios! { "authenticate";
     one_of_several_policies_is_enough,
     a_missing_scope_is_403,
     a_public_route_needs_no_key,
+    no_key_reaches_the_upstream_of_a_public_route,
 }
 
 async fn guarded(world: &World) -> Outcome {
@@ -216,5 +217,43 @@ async fn a_public_route_needs_no_key(world: Rc<World>) -> Outcome {
     world.publish(project.route("{path: /b}")).await?;
     assert_eq!(world.client().get("/a").await?.status, 200);
     assert_eq!(world.client().get("/b").await?.status, 401);
+    Ok(())
+}
+
+async fn no_key_reaches_the_upstream_of_a_public_route(world: Rc<World>) -> Outcome {
+    let project = Project::new(&world)
+        .policy("anywhere: {kind: api-key, header: X-Other-Key, query: key}")
+        .policy("bearer: {kind: api-key, header: Authorization, scheme: Bearer}")
+        .route("{path: /keyed, authn: {any: [keys, anywhere, bearer]}}")
+        .route("{path: \"/open/{*rest}\", authn: none}");
+    world.publish(project).await?;
+    let key = world.plain_key("acme").await?;
+    let escaped = key.replace('_', "%5F");
+    let requests = [
+        Request::get("/open/a").field("X-API-Key", &key),
+        Request::get("/open/a").field("X-API-Key", &key).field("X-API-Key", &key),
+        Request::get("/open/a").field("X_API_Key", &key),
+        Request::get("/open/a").field("X-Other_Key", "not a key"),
+        Request::get("/open/a").field("Authorization", &format!("bearer  {key}")),
+        Request::get("/open/a").field("Authorization", &format!("Basic {key}")),
+        Request::get(&format!("/open/a?key={key}&key={key}")),
+        Request::get(&format!("/open/a?x=1&k%65y={key}")),
+        Request::get(&format!("/open/a?x=1;key={key}")),
+        Request::get(&format!("/open/a?x=1&other={escaped}")),
+        Request::get("/open/a?%6bey=not-a-key"),
+    ];
+    for request in requests {
+        assert_eq!(world.client().send(request).await?.status, 200);
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        let all = format!("{} {:?}", received.target, received.fields).to_lowercase();
+        for secret in [key.to_lowercase().as_str(), escaped.to_lowercase().as_str(), "not a key", "not-a-key"] {
+            assert!(!all.contains(secret), "{secret} in {all}");
+        }
+    }
+    let other = Request::get("/open/a?x=1;y=%41&z").field("Authorization", "Basic abc").field("X-Key", "mine");
+    assert_eq!(world.client().send(other).await?.status, 200);
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    assert_eq!(received.target, "/open/a?x=1;y=%41&z");
+    assert_eq!((received.field("authorization"), received.field("x-key")), (Some("Basic abc"), Some("mine")));
     Ok(())
 }

@@ -8,6 +8,7 @@ mod forwarding;
 mod messages;
 mod operator;
 mod problems;
+mod proxies;
 mod routing;
 mod telemetry;
 
@@ -27,7 +28,7 @@ tollgate_core::policy_kinds!(declare_kinds);
 
 /// The scenarios whose title contains all of these words; without words, all scenarios.
 pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
-    let before = [routing::ALL, bad_input::ALL];
+    let before = [routing::ALL, bad_input::ALL, proxies::ALL];
     let after = [
         cache::ALL,
         forwarding::ALL,

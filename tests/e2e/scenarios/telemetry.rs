@@ -17,6 +17,8 @@ scenarios! { "telemetry";
     a_trace_begins_here_if_there_is_none,
     a_trace_of_the_client_is_continued,
     an_invalid_traceparent_begins_a_new_trace,
+    what_level_2_of_trace_context_adds_is_kept,
+    spans_and_metrics_follow_the_conventions,
     batches_arrive_at_the_collector_after_the_reply,
     a_batch_that_the_collector_refuses_is_retried,
     a_failing_collector_does_not_affect_exchanges,
@@ -115,6 +117,80 @@ async fn an_invalid_traceparent_begins_a_new_trace(world: Rc<World>) -> Outcome 
         assert!(!parents[0].contains("4bf92f3577b34da6"), "{broken} became {parents:?}");
         assert_eq!(received.field("tracestate"), None, "{broken}");
     }
+    Ok(())
+}
+
+async fn what_level_2_of_trace_context_adds_is_kept(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /a}")).await?;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for (flags, sent) in [("02", "02"), ("03", "03"), ("01 ", "01"), ("00\t", "00"), ("ff", "03")] {
+        let request = Request::get("/a")
+            .field("traceparent", &format!("00-{trace}-00f067aa0ba902b7-{flags}"))
+            .field("tracestate", "foo@=1,a@b@c=2")
+            .field("tracestate", " 1@x=3\t");
+        assert_eq!(world.client().send(request).await?.status, 200);
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        let parent = received.field("traceparent").unwrap_or_default();
+        assert!(parent.starts_with(&format!("00-{trace}-")) && parent.ends_with(sent), "{flags:?}: {parent}");
+        assert_eq!(received.field("tracestate"), Some("foo@=1,a@b@c=2,1@x=3"));
+    }
+    Ok(())
+}
+
+async fn spans_and_metrics_follow_the_conventions(world: Rc<World>) -> Outcome {
+    let collector = Upstream::start().await?;
+    let telemetry = format!("{{otlp: {{endpoint: \"{}\", interval: 1s}}}}", collector.url());
+    let project = Project::new(&world)
+        .gateway("trusted-proxies: [\"127.0.0.0/8\", \"::1\"]")
+        .telemetry(&telemetry)
+        .route("{path: \"/pets/{id}\"}");
+    world.publish(project).await?;
+    let request = || {
+        Request::get("/pets/secret-cat?status=503")
+            .field("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03")
+            .field("tracestate", "vendor=state")
+            .field("X-Forwarded-For", "203.0.113.7")
+            .field("X-Forwarded-Proto", "https")
+    };
+    assert_eq!(world.client().send(request()).await?.status, 503);
+    for _ in 0..40 {
+        if collector.report().count("/v1/traces") > 0 && collector.report().count("/v1/metrics") > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.client().send(request()).await?;
+    }
+    let requests = collector.report().requests();
+    let sent = |path: &str| {
+        let batch = requests.iter().find(|request| request.path() == path);
+        batch.map(|request| request.content.clone()).ok_or_else(|| format!("nothing arrived at {path}"))
+    };
+    let (traces, metrics) = (sent("/v1/traces")?, sent("/v1/metrics")?);
+    let text = |key: &str, value: &str| format!(r#"{{"key":"{key}","value":{{"stringValue":"{value}"}}}}"#);
+    let number = |key: &str, value: &str| format!(r#"{{"key":"{key}","value":{{"intValue":"{value}"}}}}"#);
+    let both = [
+        number("http.response.status_code", "503"),
+        text("error.type", "503"),
+        text("http.route", "/pets/{id}"),
+        text("url.scheme", "https"),
+        text("server.address", "127.0.0.1"),
+    ];
+    for attribute in &both {
+        assert!(traces.contains(attribute) && metrics.contains(attribute), "{attribute} in {traces} and {metrics}");
+    }
+    let of_spans = [
+        text("client.address", "203.0.113.7"),
+        text("server.address", &world.domain),
+        number("server.port", "443"),
+        r#""traceState":"vendor=state""#.to_owned(),
+        r#""flags":3"#.to_owned(),
+    ];
+    for attribute in &of_spans {
+        assert!(traces.contains(attribute), "{attribute} in {traces}");
+    }
+    let has_version = traces.contains(&text("network.protocol.version", "1.1"));
+    assert_eq!(has_version, world.on(Kind::Native), "only the native host knows it: {traces}");
+    assert!(!metrics.contains("203.0.113.7") && !traces.contains("secret-cat") && !metrics.contains("status_class"));
     Ok(())
 }
 

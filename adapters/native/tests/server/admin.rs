@@ -1,5 +1,7 @@
 //! The admin listener.
 
+use std::io::Write;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -68,6 +70,40 @@ async fn head_is_answered_as_get_without_content() {
         assert_eq!(content, "", "{path}");
         let type_of = |head: &str| head.lines().find(|line| line.starts_with("content-type")).map(str::to_owned);
         assert_eq!(type_of(headed), type_of(got), "{path}");
+    }
+}
+
+/// Whether promtool has nothing to say about metrics; `None` if it is not installed.
+fn promtool(metrics: &str) -> Option<Result<(), String>> {
+    let command = std::process::Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut command = command.ok()?;
+    command.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+    let output = command.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let is_fine = output.status.success() && said.is_empty();
+    Some(if is_fine { Ok(()) } else { Err(String::from_utf8_lossy(&said).into_owned()) })
+}
+
+#[tokio::test]
+async fn metrics_have_the_form_that_prometheus_checks() {
+    assert_ne!(promtool("tollgate_counter_partitions 1\n"), Some(Ok(())), "a name without help, with a type in it");
+    let server = Running::start().await;
+    server.publish(&plain_upstream().await, json!({}));
+    for target in ["/api/x", "/api/x?b", "/nothing"] {
+        server.get(target).await;
+    }
+    server.log.wait_for(3).await;
+    let answer = ask(&server, "GET /metrics", "", "").await;
+    let (_, metrics) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(metrics.contains("tollgate_limit_partitions") && metrics.contains("tollgate_refusals_total{"), "{metrics}");
+    match promtool(metrics) {
+        Some(checked) => assert_eq!(checked, Ok(()), "{metrics}"),
+        None => eprintln!("promtool is not installed, so this test has only read the metrics"),
     }
 }
 

@@ -63,7 +63,7 @@ impl Running {
     /// The same, with these settings of telemetry.
     pub(crate) fn publish_telling(&self, upstream: &str, more: serde_json::Value, telemetry: &serde_json::Value) {
         let gateway = json!({
-            "name": "test", "trust_forwarded": false, "telemetry": telemetry, "internal_hosts": ["ops.internal"],
+            "name": "test", "telemetry": telemetry, "internal_hosts": ["ops.internal"],
         });
         let mut route = json!({
             "id": "api.all", "api": "api", "path": "/api/{rest...}", "methods": [], "internal": false,

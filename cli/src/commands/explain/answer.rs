@@ -52,6 +52,11 @@ pub(super) fn text(asked: &Asked, explained: &Explained, compiled: &Compiled) ->
         let counted: Vec<String> = counted.collect();
         out.push_str(&format!("sent {} times: {}; this is the last\n", asked.times, counted.join(", ")));
     }
+    if compiled.settings().proxies.is_some() {
+        let client = explained.record.client.address;
+        let client = client.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+        out.push_str(&format!("the client, by the rule for trusted proxies: {client}\n"));
+    }
     out.push_str(&section("route"));
     match route(explained, whole) {
         None => out.push_str("  none\n"),
@@ -96,6 +101,7 @@ pub(super) fn json(asked: &Asked, explained: &Explained, compiled: &Compiled) ->
         .collect();
     let answer = json!({
         "request": {"method": asked.method, "url": asked.url(), "at": asked.at, "fields": asked.fields},
+        "client": {"address": explained.record.client.address, "scheme": explained.record.client.scheme()},
         "times": asked.times,
         "statuses": explained.statuses,
         "route": route(explained, whole).map(|route| route_json(whole, route)),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_config::{Compiled, CompiledRoute, duration};
 use tollgate_core::cache::CacheCredentials;
+use tollgate_core::client::ProxySettings;
 use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::settings::RouteSettings;
 
@@ -332,11 +333,16 @@ pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
         let reason = "keys, counters and stored responses are stored under the gateway's name";
         all.push(say("name", old.name.clone(), new.name.clone(), Effect::Breaking, reason));
     }
-    if old.trust_forwarded != new.trust_forwarded {
-        let reason = "the trust in forwarding fields of clients changes";
-        let values = (old.trust_forwarded.to_string(), new.trust_forwarded.to_string());
-        let change = say("trust-forwarded", values.0, values.1, Effect::Review, reason);
-        all.push(if new.trust_forwarded { change.loosening() } else { change });
+    if old.proxies != new.proxies {
+        let reason = "clients are identified by other addresses";
+        let shown = |proxies: &Option<ProxySettings>| proxies.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        let change = say("trusted-proxies", shown(&old.proxies), shown(&new.proxies), Effect::Review, reason);
+        let is_within = match (&new.proxies, &old.proxies) {
+            (None, _) => true,
+            (Some(new), Some(old)) => new.is_within(old),
+            (Some(_), None) => false,
+        };
+        all.push(if is_within { change } else { change.loosening() });
     }
     if old.internal_hosts != new.internal_hosts {
         let shown = |hosts: &[tollgate_core::route::HostPattern]| {

@@ -53,6 +53,32 @@ fn routes_are_compared_by_the_requests_that_they_match() {
 }
 
 #[test]
+fn trusting_more_proxies_loosens() {
+    let gateway = |rule: &str| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g{rule}}}\nupstreams: {{u: \"http://u\"}}\n\
+             apis: {{a: {{upstream: u, authn: none, routes: [{{path: /a, methods: [GET]}}]}}}}\n"
+        );
+        compile_str("tollgate.yaml", &text).unwrap_or_else(|found| unreachable!("{text}{found}"))
+    };
+    let (count, networks) = (", trusted-proxies: 2", ", trusted-proxies: [10.0.0.0/8]");
+    for (from, to, loosens) in [
+        ("", count, true),
+        (count, "", false),
+        (count, ", trusted-proxies: 1", false),
+        (count, ", trusted-proxies: 3", true),
+        (networks, ", trusted-proxies: [10.1.0.0/16, 10.2.0.0/16]", false),
+        (networks, ", trusted-proxies: [10.0.0.0/8, 192.0.2.1]", true),
+        (networks, count, true),
+        (count, ", trusted-proxies: 2, proxy-field: forwarded", true),
+    ] {
+        let changes = diff(&gateway(from), &gateway(to));
+        let found: Vec<_> = changes.iter().map(|c| (c.setting.as_str(), c.effect, c.loosens)).collect();
+        assert_eq!(found, [("trusted-proxies", Effect::Review, loosens)], "{from} {to}");
+    }
+}
+
+#[test]
 fn settings_are_classified_by_their_effect_on_requests() {
     use Effect::{Breaking, Compatible, Review};
     for (from, to, expected) in [

@@ -1,13 +1,15 @@
 //! `tollgate.yaml`.
 
+use tollgate_core::bounds::{PROXIES_MAX, PROXY_NETWORKS_MAX};
+
 use super::FILE;
 use super::api::API;
 use super::level::LEVEL;
 use super::upstream::{HEADERS, UPSTREAM_OR_URL};
 use crate::model::api::HOSTS_MAX;
 use crate::policies::POLICY;
-use crate::schema::texts::{GATEWAY_NAME, HOST, NAME, QUALIFIED_NAME, URL};
-use crate::schema::{Key, List, Named, Object, Quantity, Shape, Tagged};
+use crate::schema::texts::{GATEWAY_NAME, HOST, NAME, NETWORK, QUALIFIED_NAME, URL};
+use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, Tagged};
 
 /// The root of `tollgate.yaml`.
 pub(crate) static PROJECT: Object = Object {
@@ -305,11 +307,20 @@ pub(crate) static GATEWAY: Object = Object {
         )
         .default("\"5s\""),
         Key::optional(
-            "trust-forwarded",
-            "Whether `Forwarded` and `X-Forwarded-*` fields of requests are trusted.",
-            Shape::Boolean,
+            "trusted-proxies",
+            "The proxies before the gateway that may name their client: their networks, or how many of them every request \
+             passes. The client is the first hop that is not trusted; filters, limits, telemetry and forwarded fields use its \
+             address.",
+            Shape::AnyOf(&[Shape::List(&PROXY_NETWORKS), Shape::Integer(1, PROXIES_MAX as i64)]),
         )
-        .default("false"),
+        .absent("none: the client is the peer of the connection")
+        .examples(&["[\"10.0.0.0/8\"]", "1"]),
+        Key::optional(
+            "proxy-field",
+            "The field in which trusted proxies name their client. No other field is read.",
+            Shape::Word(PROXY_FIELDS),
+        )
+        .default("\"x-forwarded-for\""),
         Key::optional(
             "target",
             "The target platforms. A configuration with which a request can exceed their limits is refused.",
@@ -319,8 +330,16 @@ pub(crate) static GATEWAY: Object = Object {
         .examples(&["\"workers-free\"", "[\"workers-paid\", \"native\"]"]),
     ],
     shared: &[LEVEL],
+    rules: &[Rule::Needs("proxy-field", "trusted-proxies")],
     ..Object::PLAIN
 };
+
+static PROXY_NETWORKS: List = List::some_texts(Shape::Ruled(&NETWORK), PROXY_NETWORKS_MAX);
+
+const PROXY_FIELDS: &[(&str, &str)] = &[
+    ("x-forwarded-for", "`X-Forwarded-For`, with `X-Forwarded-Host` and `X-Forwarded-Proto`"),
+    ("forwarded", "`Forwarded` (RFC 7239)"),
+];
 
 const TARGETS: &[(&str, &str)] = &[
     ("workers-free", "Cloudflare Workers, free plan"),

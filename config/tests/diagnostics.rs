@@ -104,7 +104,9 @@ fn quantities_are_checked() {
     found("trusted-proxies: [\"::/0\"]", "TG0431", 21);
     found("trusted-proxies: 1\n  target: [spin, workers-free]", "TG0431", 20);
     found("trusted-proxies: [10.0.0.0/8, \"fd00::/8\"]\n  target: workers-paid", "TG0430", 20);
-    for sound in ["trusted-proxies: 1\n  target: native", "trusted-proxies: [10.0.0.0/8, 192.0.2.1]\n  target: workers-paid"] {
+    for sound in
+        ["trusted-proxies: 1\n  target: native", "trusted-proxies: [10.0.0.0/8, 192.0.2.1]\n  target: workers-paid"]
+    {
         check(&gateway(sound), &[("TG0406", 1, 1)]);
     }
     check(&gateway("proxy-field: forwarded"), &[("TG0406", 1, 1), ("TG0203", 3, 3)]);

@@ -58,11 +58,8 @@ impl Site {
     /// The telemetry label of the route at an index; the router returns only indexes that exist.
     pub(crate) fn label(&self, index: usize) -> Arc<RouteLabel> {
         let route = &self.settings.routes[index];
-        let label = || RouteLabel {
-            id: route.id.as_str().into(),
-            api: route.api.clone(),
-            template: route.path.label().into(),
-        };
+        let label =
+            || RouteLabel { id: route.id.as_str().into(), api: route.api.clone(), template: route.path.label().into() };
         Arc::clone(self.labels[index].get_or_init(|| Arc::new(label())))
     }
 

@@ -47,12 +47,16 @@ fn report_everyone(network: Cidr, span: Span, report: &mut Report) {
 
 fn report_counted_on_workers(target: Target, span: Span, report: &mut Report) {
     report.push(
-        Diagnostic::warning(Code::TrustsClients, span, format!("the count trusts the clients of `{}`", target.as_str()))
-            .why(
-                "Cloudflare is not counted: it names its client in `CF-Connecting-IP`, and a count of 1 lets that client \
+        Diagnostic::warning(
+            Code::TrustsClients,
+            span,
+            format!("the count trusts the clients of `{}`", target.as_str()),
+        )
+        .why(
+            "Cloudflare is not counted: it names its client in `CF-Connecting-IP`, and a count of 1 lets that client \
                  choose its own address",
-            )
-            .fix("remove the key, or list the networks of the proxies that stand before Cloudflare"),
+        )
+        .fix("remove the key, or list the networks of the proxies that stand before Cloudflare"),
     );
 }
 

@@ -61,7 +61,9 @@ impl KeyPlaces {
         }
         let mut kept = String::with_capacity(query.len());
         let parameters = query.split_inclusive(SEPARATORS);
-        parameters.filter(|parameter| !self.is_secret(parameter.trim_end_matches(SEPARATORS))).for_each(|p| kept.push_str(p));
+        parameters
+            .filter(|parameter| !self.is_secret(parameter.trim_end_matches(SEPARATORS)))
+            .for_each(|p| kept.push_str(p));
         if !query.ends_with(SEPARATORS) && kept.ends_with(SEPARATORS) {
             kept.pop();
         }

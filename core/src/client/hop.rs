@@ -37,10 +37,13 @@ mod tests {
         ] {
             assert_eq!(Hop::parse(text), Hop(Some(address.parse().unwrap())), "{text}");
         }
-        for text in ["", "unknown", "_hidden", "localhost", "192.0.2.01", "192.0.2", "1", "192.0.2.1:", "[::1", "::1]"] {
+        for text in ["", "unknown", "_hidden", "localhost", "192.0.2.01", "192.0.2", "1", "192.0.2.1:", "[::1", "::1]"]
+        {
             assert_eq!(Hop::parse(text), Hop(None), "{text}");
         }
-        for text in ["fe80::1%eth0", "[fe80::1%1]:80", "192.0.2.1 192.0.2.2", "\"192.0.2.1\"", "192.0.2.1:99999", "[192.0.2.1]"] {
+        for text in
+            ["fe80::1%eth0", "[fe80::1%1]:80", "192.0.2.1 192.0.2.2", "\"192.0.2.1\"", "192.0.2.1:99999", "[192.0.2.1]"]
+        {
             assert_eq!(Hop::parse(text), Hop(None), "{text}");
         }
     }

@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderName};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::forwarded::{self, Element};
 use super::Origin;
+use super::forwarded::{self, Element};
 use super::hop::Hop;
 use crate::guard::Networks;
 use crate::route::HostName;
@@ -214,7 +214,8 @@ mod tests {
         let hops: Vec<String> = origin.earlier.iter().map(text).collect();
         assert_eq!(hops.join(" "), earlier, "{trusted} {lines:?}");
         // The same hops in the other field.
-        let line = lines.join(",").split(',').map(|hop| format!("for=\"{}\"", hop.trim())).collect::<Vec<_>>().join(",");
+        let line =
+            lines.join(",").split(',').map(|hop| format!("for=\"{}\"", hop.trim())).collect::<Vec<_>>().join(",");
         let line = if lines.is_empty() { String::new() } else { line };
         let other = rule(trusted, ProxyField::Forwarded).origin(
             Some("10.0.0.1".parse().unwrap()),
@@ -301,9 +302,8 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_rule_is_compared_by_whom_it_trusts() {
-        let within = |one: &str, other: &str| {
-            rule(one, ProxyField::Forwarded).is_within(&rule(other, ProxyField::Forwarded))
-        };
+        let within =
+            |one: &str, other: &str| rule(one, ProxyField::Forwarded).is_within(&rule(other, ProxyField::Forwarded));
         assert!(within("1", "2") && !within("2", "1"));
         assert!(within("10.1.0.0/16", "10.0.0.0/8 192.0.2.1") && !within("10.0.0.0/8", "10.1.0.0/16"));
         assert!(!within("1", "10.0.0.0/8") && !within("10.0.0.0/8", "1"));

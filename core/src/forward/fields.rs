@@ -429,7 +429,10 @@ mod tests {
         let peers = request_fields(&f, &client(&[]));
         assert_eq!(peers["forwarded"], "for=192.0.2.1;host=\"api.example.com:8443\";proto=https");
         assert_eq!(peers["x-forwarded-for"], "192.0.2.1");
-        assert_eq!((&peers["x-forwarded-host"], &peers["x-forwarded-proto"]), (&"api.example.com:8443".parse().unwrap(), &"https".parse().unwrap()));
+        assert_eq!(
+            (&peers["x-forwarded-host"], &peers["x-forwarded-proto"]),
+            (&"api.example.com:8443".parse().unwrap(), &"https".parse().unwrap())
+        );
         for gone in ["x-real-ip", "x-original-url", "x-forwarded-port"] {
             assert!(!peers.contains_key(gone), "{gone}");
         }
@@ -439,6 +442,9 @@ mod tests {
         let clients = "for=\"[2001:db8::1]\";host=\"www.example.com\";proto=http, for=unknown, ";
         assert_eq!(trusted["forwarded"], format!("{clients}for=192.0.2.1;host=\"api.example.com:8443\";proto=https"));
         assert_eq!(trusted["x-forwarded-for"], "2001:db8::1, unknown, 192.0.2.1");
-        assert_eq!((&trusted["x-forwarded-host"], &trusted["x-forwarded-proto"]), (&"www.example.com".parse().unwrap(), &"http".parse().unwrap()));
+        assert_eq!(
+            (&trusted["x-forwarded-host"], &trusted["x-forwarded-proto"]),
+            (&"www.example.com".parse().unwrap(), &"http".parse().unwrap())
+        );
     }
 }

@@ -141,8 +141,8 @@ fn key_of(member: &str) -> Option<&str> {
     let key_valid = (1..=KEY_BYTES_MAX).contains(&key.len())
         && key.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && key.bytes().all(in_key);
-    let value_valid = (1..=VALUE_BYTES_MAX).contains(&value.len())
-        && value.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'=');
+    let value_valid =
+        (1..=VALUE_BYTES_MAX).contains(&value.len()) && value.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'=');
     (key_valid && value_valid).then_some(key)
 }
 
@@ -256,14 +256,18 @@ mod tests {
             assert!(context.parent.is_some(), "{flags}");
             assert_eq!(context.traceparent([9; 8])[53..], *want, "{flags}");
         }
-        assert!(TraceContext::of(&fields(&[]), [9; 24]).traceparent([9; 8]).ends_with("-03"), "ids made here are random");
+        assert!(
+            TraceContext::of(&fields(&[]), [9; 24]).traceparent([9; 8]).ends_with("-03"),
+            "ids made here are random"
+        );
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn space_around_a_parent_is_no_part_of_it() {
         for text in [format!("{PARENT} "), format!("{PARENT}\t"), format!(" \t{PARENT}")] {
             let value = HeaderValue::from_str(&text).unwrap();
-            let context = TraceContext::of(&HeaderMap::from_iter([(HeaderName::from_static(TRACEPARENT), value)]), [9; 24]);
+            let context =
+                TraceContext::of(&HeaderMap::from_iter([(HeaderName::from_static(TRACEPARENT), value)]), [9; 24]);
             assert!(context.parent.is_some(), "{text:?}");
         }
     }

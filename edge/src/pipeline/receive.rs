@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
-use tollgate_core::client::Origin;
 use tollgate_core::bounds::{FIELD_BYTES_MAX, FIELD_LINES_MAX, TARGET_BYTES_MAX};
+use tollgate_core::client::Origin;
 use tollgate_core::event::{Local, Phase, Reason};
 use tollgate_core::forward::{Framing, FramingError};
 use tollgate_core::problem::{Problem, ProblemKind};

@@ -335,7 +335,8 @@ pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
     }
     if old.proxies != new.proxies {
         let reason = "clients are identified by other addresses";
-        let shown = |proxies: &Option<ProxySettings>| proxies.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        let shown =
+            |proxies: &Option<ProxySettings>| proxies.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
         let change = say("trusted-proxies", shown(&old.proxies), shown(&new.proxies), Effect::Review, reason);
         let is_within = match (&new.proxies, &old.proxies) {
             (None, _) => true,

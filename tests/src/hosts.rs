@@ -292,6 +292,11 @@ impl Host {
         self.command(json!({"reset-counters": calls})).await.map(drop)
     }
 
+    /// Lets another process hold the database of all stores for so long, where the host can.
+    pub async fn hold_stores(&self, time: Duration) -> Result<(), String> {
+        self.command(json!({"hold-stores": time.as_millis() as u64})).await.map(drop)
+    }
+
     /// Makes the next request trap.
     pub async fn trap(&self) -> Result<(), String> {
         self.command(json!({"trap": true})).await.map(drop)

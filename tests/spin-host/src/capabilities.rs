@@ -67,7 +67,7 @@ impl key_value::HostStoreWithStore<State> for Spin {
         accessor.with(|mut access| {
             let state = access.get();
             let label = state.label_for(&handle, &key)?;
-            Ok(label.map(|label| state.shared.stores.get(&label, &key)))
+            Ok(label.and_then(|label| state.shared.stores.get(&label, &key).map_err(key_value::Error::Other)))
         })
     }
 
@@ -80,7 +80,7 @@ impl key_value::HostStoreWithStore<State> for Spin {
         accessor.with(|mut access| {
             let state = access.get();
             let label = state.label_for(&handle, &key)?;
-            Ok(label.map(|label| state.shared.stores.set(&label, key, value)))
+            Ok(label.and_then(|label| state.shared.stores.set(&label, key, value).map_err(key_value::Error::Other)))
         })
     }
 
@@ -92,7 +92,7 @@ impl key_value::HostStoreWithStore<State> for Spin {
         accessor.with(|mut access| {
             let state = access.get();
             let label = state.label_for(&handle, &key)?;
-            Ok(label.map(|label| state.shared.stores.delete(&label, &key)))
+            Ok(label.and_then(|label| state.shared.stores.delete(&label, &key).map_err(key_value::Error::Other)))
         })
     }
 
@@ -112,8 +112,9 @@ impl key_value::HostStoreWithStore<State> for Spin {
         accessor.with(|mut access| {
             let state = access.get();
             let label = state.label_for(&handle, "")?;
-            let (keys, outcome) = match label {
-                Ok(label) => (state.shared.stores.keys(&label), Ok(())),
+            let keys = label.and_then(|label| state.shared.stores.keys(&label).map_err(key_value::Error::Other));
+            let (keys, outcome) = match keys {
+                Ok(keys) => (keys, Ok(())),
                 Err(error) => (Vec::new(), Err(error)),
             };
             let keys = StreamReader::new(&mut access, keys)?;
@@ -177,17 +178,17 @@ impl store::Host for State {
 impl store::HostBucket for State {
     fn get(&mut self, bucket: Resource<Handle>, key: String) -> Result<Result<Option<Vec<u8>>, store::Error>> {
         let label = self.bucket(&bucket)?;
-        Ok(label.map(|label| self.shared.stores.get(&label, &key)))
+        Ok(label.and_then(|label| self.shared.stores.get(&label, &key).map_err(store::Error::Other)))
     }
 
     fn set(&mut self, bucket: Resource<Handle>, key: String, value: Vec<u8>) -> Result<Result<(), store::Error>> {
         let label = self.bucket(&bucket)?;
-        Ok(label.map(|label| self.shared.stores.set(&label, key, value)))
+        Ok(label.and_then(|label| self.shared.stores.set(&label, key, value).map_err(store::Error::Other)))
     }
 
     fn delete(&mut self, bucket: Resource<Handle>, key: String) -> Result<Result<(), store::Error>> {
         let label = self.bucket(&bucket)?;
-        Ok(label.map(|label| self.shared.stores.delete(&label, &key)))
+        Ok(label.and_then(|label| self.shared.stores.delete(&label, &key).map_err(store::Error::Other)))
     }
 
     fn exists(&mut self, bucket: Resource<Handle>, key: String) -> Result<Result<bool, store::Error>> {
@@ -201,7 +202,10 @@ impl store::HostBucket for State {
         _cursor: Option<String>,
     ) -> Result<Result<store::KeyResponse, store::Error>> {
         let label = self.bucket(&bucket)?;
-        Ok(label.map(|label| store::KeyResponse { keys: self.shared.stores.keys(&label), cursor: None }))
+        Ok(label.and_then(|label| {
+            let keys = self.shared.stores.keys(&label).map_err(store::Error::Other)?;
+            Ok(store::KeyResponse { keys, cursor: None })
+        }))
     }
 
     fn drop(&mut self, bucket: Resource<Handle>) -> Result<()> {
@@ -220,16 +224,40 @@ impl atomics::Host for State {
     }
 
     fn swap(&mut self, swap: Resource<Swap>, value: Vec<u8>) -> Result<Result<(), atomics::CasError>> {
-        let swap = self.table.delete(swap)?;
+        let mut swap = self.table.delete(swap)?;
         if self.shared.faults.hit_counters() {
-            let error = store::Error::Other(FAULT.into());
-            return Ok(Err(atomics::CasError::StoreError(error)));
+            return Ok(Err(store_failed(FAULT.into())));
         }
-        if self.shared.stores.swap(&swap, value) {
-            return Ok(Ok(()));
+        match self.shared.stores.swap(&swap, value) {
+            Ok(true) => Ok(Ok(())),
+            Ok(false) => {
+                let again = self.open_swap().and_then(|()| self.shared.stores.get(&swap.label, &swap.key));
+                match again {
+                    Ok(seen) => swap.seen = seen,
+                    Err(error) => return Ok(Err(store_failed(error))),
+                }
+                Ok(Err(atomics::CasError::CasFailed(self.table.push(swap)?)))
+            }
+            Err(error) => Ok(Err(store_failed(error))),
         }
-        let again = self.table.push(Swap { seen: None, ..swap })?;
-        Ok(Err(atomics::CasError::CasFailed(again)))
+    }
+}
+
+fn store_failed(error: String) -> atomics::CasError {
+    atomics::CasError::StoreError(store::Error::Other(error))
+}
+
+/// The places for swaps in one instance.
+const SWAPS_MAX: usize = 256;
+
+impl State {
+    /// Takes a place. As in Spin only a swap that is dropped gives it back, not one that was carried out.
+    fn open_swap(&mut self) -> std::result::Result<(), String> {
+        if self.swaps >= SWAPS_MAX {
+            return Err("too many compare_and_swaps opened".to_owned());
+        }
+        self.swaps += 1;
+        Ok(())
     }
 }
 
@@ -239,8 +267,10 @@ impl atomics::HostCas for State {
             Ok(label) => label,
             Err(error) => return Ok(Err(error)),
         };
-        let seen = None;
-        Ok(Ok(self.table.push(Swap { label, key, seen })?))
+        if let Err(error) = self.open_swap() {
+            return Ok(Err(store::Error::Other(error)));
+        }
+        Ok(Ok(self.table.push(Swap { label, key, seen: None })?))
     }
 
     fn current(&mut self, swap: Resource<Swap>) -> Result<Result<Option<Vec<u8>>, store::Error>> {
@@ -248,12 +278,14 @@ impl atomics::HostCas for State {
             return Ok(Err(store::Error::Other(FAULT.into())));
         }
         let begun = self.table.get_mut(&swap)?;
-        begun.seen = self.shared.stores.get(&begun.label, &begun.key);
-        Ok(Ok(begun.seen.clone()))
+        let seen = self.shared.stores.get(&begun.label, &begun.key);
+        begun.seen = seen.clone().unwrap_or_default();
+        Ok(seen.map_err(store::Error::Other))
     }
 
     fn drop(&mut self, swap: Resource<Swap>) -> Result<()> {
         self.table.delete(swap)?;
+        self.swaps -= 1;
         Ok(())
     }
 }

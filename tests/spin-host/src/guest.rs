@@ -20,7 +20,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::capabilities;
 use crate::logs::Logs;
 use crate::manifest::App;
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, Upstreams};
 use crate::stores::{Faults, Stores};
 
 /// The state that all instances share and that the launcher's commands change.
@@ -29,6 +29,7 @@ pub(crate) struct Shared {
     pub app: App,
     pub stores: Stores,
     pub faults: Faults,
+    pub upstreams: Upstreams,
     /// Makes the next request trap at its first step.
     pub trap_next: AtomicBool,
     /// The process is stopping, so that aborted instances are not reported.
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub shared: Arc<Shared>,
     pub table: ResourceTable,
+    /// The number of places that swaps have taken.
+    pub swaps: usize,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: Outbound,
@@ -94,6 +97,7 @@ impl Guest {
         let state = State {
             shared: Arc::clone(&self.shared),
             table: ResourceTable::new(),
+            swaps: 0,
             wasi: WasiCtxBuilder::new().stdout(Logs).stderr(Logs).build(),
             http: WasiHttpCtx::new(),
             outbound: Outbound { shared: Arc::clone(&self.shared) },

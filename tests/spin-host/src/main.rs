@@ -1,13 +1,15 @@
 //! Runs the Spin artifact without Spin: a test tool, not a product.
 //!
 //! It reads `spin.toml`, compiles the component the manifest names, provides what the manifest asks for and serves
-//! HTTP/1.1, with instances reused and dropped as Spin 4.1 does: up to 128 requests each, 16 at once, dropped after a
-//! second without work, all requests of an instance lost when one of them traps.
+//! HTTP/1.1 and HTTP/2 without TLS, with instances reused and dropped as Spin 4.1 does: up to 128 requests each, 16 at
+//! once, dropped after a second without work, all requests of an instance lost when one of them traps. It is meant to be
+//! no kinder than Spin: its stores block and delay like a SQLite file, connections to clients wait for acknowledgements
+//! (`TCP_NODELAY` is not set), and connections to upstreams are pooled and become stale.
 //!
-//! Not supported: several components and routes, other triggers, HTTP/2 and TLS towards clients, WASI 0.2
-//! HTTP, files, sockets, SQL, Redis and the other factors of Spin, runtime configuration, request deadlines and memory
-//! limits, pooled outbound connections, and persistence: the key-value stores exist only in the process. Other
-//! differences from Spin are described in the modules.
+//! Not supported: several components and routes, other triggers, TLS towards clients, WASI 0.2 HTTP, files, sockets,
+//! SQL, Redis and the other factors of Spin, runtime configuration, request deadlines and memory limits, and
+//! persistence: the key-value stores exist only in the process. Other differences from Spin are described in the
+//! modules.
 //!
 //! Begin with [`guest::Guest`], the component's life cycle; [`protocol`] is the protocol with the launcher.
 
@@ -79,6 +81,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
         app: app(arguments)?,
         stores: Default::default(),
         faults: Default::default(),
+        upstreams: Default::default(),
         trap_next: Default::default(),
         stopping: Default::default(),
     });

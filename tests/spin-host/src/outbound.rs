@@ -1,14 +1,24 @@
-//! Outbound HTTP: the rule of `allowed_outbound_hosts`, then Wasmtime's own client.
+//! Outbound HTTP: the rule of `allowed_outbound_hosts`, then a client with pooled connections; Wasmtime's own for TLS.
 //!
 //! Certificates are verified against the Mozilla roots. As in Spin a refused or failed connection is
 //! `connection-refused`, a failed handshake `tls-protocol-error`, and whatever breaks after that
-//! `HTTP-protocol-error`. Unlike in Spin, connections are not reused.
+//! `HTTP-protocol-error`, also on a pooled connection that the upstream has closed meanwhile. Unlike in Spin,
+//! connections with TLS are not reused.
 
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::io;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use http::HeaderName;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, HOST};
+use http::uri::Scheme;
+use http::{HeaderName, Request, Response};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::TokioExecutor;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
 use crate::guest::Shared;
@@ -39,15 +49,72 @@ impl WasiHttpHooks for Outbound {
             uri.host().unwrap_or_default(),
             uri.port_u16(),
         );
+        let shared = Arc::clone(&self.shared);
         Box::new(async move {
             if !allowed {
                 return Err(Error::HttpRequestDenied);
             }
+            if request.uri().scheme() == Some(&Scheme::HTTP) {
+                let response =
+                    shared.upstreams.send(request, options.and_then(|options| options.connect_timeout)).await?;
+                return Ok((response, Box::new(async { Ok(()) }) as Io));
+            }
             let (response, io) = default_send_request(request, options).await?;
-            let response = response.map(http_body_util::BodyExt::boxed_unsync);
-            Ok((response, Box::new(io) as Io))
+            Ok((response.map(BodyExt::boxed_unsync), Box::new(io) as Io))
         })
     }
+}
+
+/// The pooled connections of all instances, by connect timeout.
+#[derive(Debug, Default)]
+pub(crate) struct Upstreams(Mutex<HashMap<Duration, Pooled>>);
+
+type Pooled = Client<HttpConnector, WasiBody>;
+
+/// Spin's connect timeout if the component sets none.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(600);
+
+impl Upstreams {
+    async fn send(
+        &self,
+        mut request: Request<WasiBody>,
+        connect_timeout: Option<Duration>,
+    ) -> Result<Response<WasiBody>, Error> {
+        request.headers_mut().remove(HOST);
+        let client = self.client(connect_timeout.unwrap_or(CONNECT_TIMEOUT));
+        let response = client.request(request).await.map_err(|error| error_of(&error))?;
+        Ok(response.map(|content| content.map_err(|_| Error::HttpProtocolError).boxed_unsync()))
+    }
+
+    fn client(&self, connect_timeout: Duration) -> Pooled {
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || {
+            let mut connector = HttpConnector::new();
+            connector.set_connect_timeout(Some(connect_timeout));
+            Client::builder(TokioExecutor::new()).build(connector)
+        };
+        clients.entry(connect_timeout).or_insert_with(new).clone()
+    }
+}
+
+/// Spin distinguishes errors of connecting only.
+fn error_of(error: &legacy::Error) -> Error {
+    if !error.is_connect() {
+        return Error::HttpProtocolError;
+    }
+    let mut source = error.source();
+    while let Some(reason) = source {
+        if let Some(io) = reason.downcast_ref::<io::Error>()
+            && io.kind() == io::ErrorKind::TimedOut
+        {
+            return Error::ConnectionTimeout;
+        }
+        if reason.to_string().starts_with("dns error") {
+            return Error::DnsError { rcode: None, info_code: None };
+        }
+        source = reason.source();
+    }
+    Error::ConnectionRefused
 }
 
 /// The parsed `allowed_outbound_hosts`: only what one of its entries names is allowed.

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -44,7 +45,7 @@ fn answer(line: &str, shared: &Shared) -> Value {
 
 /// One line of the launcher; its commands are carried out in the order of the fields.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Command {
     id: Value,
     #[serde(default)]
@@ -52,6 +53,8 @@ struct Command {
     #[serde(default)]
     delete: Vec<String>,
     fault: Option<Fault>,
+    /// For how many milliseconds another process holds the database of all stores.
+    hold_stores: Option<u64>,
     #[serde(default)]
     trap: bool,
     get: Option<String>,
@@ -85,15 +88,18 @@ impl Command {
     fn carry_out(self, shared: &Shared) -> Result<Answer, String> {
         for put in self.put {
             let (key, value) = put.pair()?;
-            shared.stores.set(STORE, key, value);
+            shared.stores.set(STORE, key, value)?;
         }
         for key in &self.delete {
-            shared.stores.delete(STORE, key);
+            shared.stores.delete(STORE, key)?;
         }
         if let Some(fault) = self.fault {
             turn(&shared.faults.records, fault.records);
             turn(&shared.faults.counters, fault.counters);
             turn(&shared.faults.cache, fault.cache);
+        }
+        if let Some(ms) = self.hold_stores {
+            shared.stores.hold(Duration::from_millis(ms));
         }
         if self.trap {
             shared.trap_next.store(true, Ordering::Relaxed);
@@ -101,7 +107,7 @@ impl Command {
         let Some(key) = self.get else {
             return Ok(Answer::Done);
         };
-        Ok(Answer::Value(shared.stores.get(STORE, &key)))
+        Ok(Answer::Value(shared.stores.get(STORE, &key)?))
     }
 }
 

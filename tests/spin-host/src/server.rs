@@ -1,4 +1,5 @@
-//! The HTTP/1.1 server: accepts connections, adds fields to requests as Spin does, and lets the component answer.
+//! The server for HTTP/1.1 and HTTP/2: accepts connections, adds fields to requests as Spin does, and lets the component
+//! answer.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,13 +10,13 @@ use http::uri::{Authority, Parts, Scheme};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wasmtime_wasi_http::handler::ProxyHandler;
-use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::guest::Guest;
@@ -49,13 +50,12 @@ async fn connection(
     handler: ProxyHandler<Guest>,
     mut stop: watch::Receiver<bool>,
 ) {
-    // Unlike Spin, which does not set it and so waits for delayed acknowledgements of keep-alive clients.
-    let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
         let handler = handler.clone();
         async move { Ok::<_, Error>(answer(request, client, &handler).await) }
     });
-    let mut serving = std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let server = Builder::new(TokioExecutor::new());
+    let mut serving = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
     // A broken connection needs no handling here; the component has been notified by then.
     tokio::select! {
         _ = serving.as_mut() => return,

@@ -1,4 +1,8 @@
-//! The key-value stores: one in-memory map behind both the `spin:key-value` and the `wasi:keyvalue` interface.
+//! The key-value stores: one map behind both the `spin:key-value` and the `wasi:keyvalue` interface.
+//!
+//! The map is in memory, but it costs what Spin's SQLite file costs: one lock of the process around every call, a delay
+//! for each commit, and calls that block the thread. While a call blocks, its whole instance stands still, and no timer
+//! of it fires. Another process can hold the database; then a call fails after [`BUSY_MAX`].
 //!
 //! Compare-and-swap behaves like Spin's SQLite store, including its weakness: a swap of a key that was absent when it
 //! was read writes without comparing. A component that needs an atomic first write must ensure this itself; a test host
@@ -7,6 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// An opened store, as a resource of the component.
 #[derive(Clone, Debug)]
@@ -51,40 +56,56 @@ impl Faults {
 /// Every store of the application, shared by all instances.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stores {
-    by_label: Arc<Mutex<ByLabel>>,
+    database: Arc<Mutex<Database>>,
 }
 
-type ByLabel = HashMap<String, BTreeMap<String, Vec<u8>>>;
+#[derive(Debug, Default)]
+struct Database {
+    by_label: ByLabel,
+    /// Until when another process holds it.
+    held_until: Option<Instant>,
+}
+
+/// The delay of a commit: a sync of a file on an ordinary disk.
+const COMMIT: Duration = Duration::from_millis(1);
+/// How long a call waits for another process: the default of the library that Spin uses.
+const BUSY_MAX: Duration = Duration::from_secs(5);
 
 impl Stores {
-    pub(crate) fn get(&self, label: &str, key: &str) -> Option<Vec<u8>> {
-        self.lock().get(label)?.get(key).cloned()
+    pub(crate) fn get(&self, label: &str, key: &str) -> Result<Option<Vec<u8>>, String> {
+        self.read(|stores| stores.get(label)?.get(key).cloned())
     }
 
-    pub(crate) fn set(&self, label: &str, key: String, value: Vec<u8>) {
-        self.lock().entry(label.to_owned()).or_default().insert(key, value);
+    pub(crate) fn set(&self, label: &str, key: String, value: Vec<u8>) -> Result<(), String> {
+        self.write(|stores| {
+            stores.entry(label.to_owned()).or_default().insert(key, value);
+            Ok(())
+        })
     }
 
-    pub(crate) fn delete(&self, label: &str, key: &str) {
-        if let Some(store) = self.lock().get_mut(label) {
-            store.remove(key);
-        }
+    pub(crate) fn delete(&self, label: &str, key: &str) -> Result<(), String> {
+        self.write(|stores| {
+            if let Some(store) = stores.get_mut(label) {
+                store.remove(key);
+            }
+            Ok(())
+        })
     }
 
-    pub(crate) fn keys(&self, label: &str) -> Vec<String> {
-        let stores = self.lock();
-        stores.get(label).map(|store| store.keys().cloned().collect()).unwrap_or_default()
+    pub(crate) fn keys(&self, label: &str) -> Result<Vec<String>, String> {
+        self.read(|stores| stores.get(label).map(|store| store.keys().cloned().collect()).unwrap_or_default())
     }
 
     /// Writes the value if the key still has the value that the swap read; a swap that read no value always writes.
-    pub(crate) fn swap(&self, swap: &Swap, value: Vec<u8>) -> bool {
-        let mut stores = self.lock();
-        let store = stores.entry(swap.label.clone()).or_default();
-        if swap.seen.is_some() && store.get(&swap.key) != swap.seen.as_ref() {
-            return false;
-        }
-        store.insert(swap.key.clone(), value);
-        true
+    pub(crate) fn swap(&self, swap: &Swap, value: Vec<u8>) -> Result<bool, String> {
+        self.write(|stores| {
+            let store = stores.entry(swap.label.clone()).or_default();
+            if swap.seen.is_some() && store.get(&swap.key) != swap.seen.as_ref() {
+                return Ok(false);
+            }
+            store.insert(swap.key.clone(), value);
+            Ok(true)
+        })
     }
 
     /// Adds to a number of eight little-endian bytes; an absent key counts as zero.
@@ -92,23 +113,49 @@ impl Stores {
     /// Spin's own store panics on a value of another length and stays broken until it is restarted; here only
     /// the one call fails.
     pub(crate) fn increment(&self, label: &str, key: String, delta: i64) -> Result<i64, String> {
-        let mut stores = self.lock();
-        let store = stores.entry(label.to_owned()).or_default();
-        let old = match store.get(&key) {
-            None => 0,
-            Some(bytes) => i64::from_le_bytes(
-                bytes.as_slice().try_into().map_err(|_| format!("{key} is not a number of 8 bytes"))?,
-            ),
-        };
-        let new = old.checked_add(delta).ok_or_else(|| format!("{key} would overflow"))?;
-        store.insert(key, new.to_le_bytes().to_vec());
-        Ok(new)
+        self.write(|stores| {
+            let store = stores.entry(label.to_owned()).or_default();
+            let old = match store.get(&key) {
+                None => 0,
+                Some(bytes) => i64::from_le_bytes(
+                    bytes.as_slice().try_into().map_err(|_| format!("{key} is not a number of 8 bytes"))?,
+                ),
+            };
+            let new = old.checked_add(delta).ok_or_else(|| format!("{key} would overflow"))?;
+            store.insert(key, new.to_le_bytes().to_vec());
+            Ok(new)
+        })
     }
 
-    fn lock(&self) -> MutexGuard<'_, ByLabel> {
-        self.by_label.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Lets another process hold the database for so long.
+    pub(crate) fn hold(&self, time: Duration) {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner).held_until = Some(Instant::now() + time);
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&ByLabel) -> T) -> Result<T, String> {
+        tokio::task::block_in_place(|| Ok(read(&self.locked()?.by_label)))
+    }
+
+    fn write<T>(&self, write: impl FnOnce(&mut ByLabel) -> Result<T, String>) -> Result<T, String> {
+        tokio::task::block_in_place(|| {
+            let mut database = self.locked()?;
+            let result = write(&mut database.by_label)?;
+            std::thread::sleep(COMMIT);
+            Ok(result)
+        })
+    }
+
+    /// The database, once nobody else in this process and no other process holds it. As in Spin a call that waits for
+    /// the other process keeps the lock of this one.
+    fn locked(&self) -> Result<MutexGuard<'_, Database>, String> {
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = database.held_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+        std::thread::sleep(wait.min(BUSY_MAX));
+        if wait > BUSY_MAX { Err("database is locked".to_owned()) } else { Ok(database) }
     }
 }
+
+type ByLabel = HashMap<String, BTreeMap<String, Vec<u8>>>;
 
 /// A text in the keys of all stored responses, and in no key of a record.
 const CACHE_KEY_PART: &str = ":cache:";
@@ -118,26 +165,26 @@ mod tests {
     use super::*;
 
     fn begun(stores: &Stores, key: &str) -> Swap {
-        Swap { label: "default".into(), key: key.into(), seen: stores.get("default", key) }
+        Swap { label: "default".into(), key: key.into(), seen: stores.get("default", key).unwrap() }
     }
 
     #[test]
     fn a_swap_of_a_value_that_moved_on_is_refused() {
         let stores = Stores::default();
-        stores.set("default", "k".into(), b"1".to_vec());
+        stores.set("default", "k".into(), b"1".to_vec()).unwrap();
         let late = begun(&stores, "k");
-        assert!(stores.swap(&begun(&stores, "k"), b"2".to_vec()));
-        assert!(!stores.swap(&late, b"3".to_vec()));
-        assert_eq!(stores.get("default", "k"), Some(b"2".to_vec()));
+        assert_eq!(stores.swap(&begun(&stores, "k"), b"2".to_vec()), Ok(true));
+        assert_eq!(stores.swap(&late, b"3".to_vec()), Ok(false));
+        assert_eq!(stores.get("default", "k"), Ok(Some(b"2".to_vec())));
     }
 
     #[test]
     fn a_swap_that_saw_nothing_overwrites_as_in_spin() {
         let stores = Stores::default();
         let late = begun(&stores, "k");
-        assert!(stores.swap(&begun(&stores, "k"), b"1".to_vec()));
-        assert!(stores.swap(&late, b"2".to_vec()));
-        assert_eq!(stores.get("default", "k"), Some(b"2".to_vec()));
+        assert_eq!(stores.swap(&begun(&stores, "k"), b"1".to_vec()), Ok(true));
+        assert_eq!(stores.swap(&late, b"2".to_vec()), Ok(true));
+        assert_eq!(stores.get("default", "k"), Ok(Some(b"2".to_vec())));
     }
 
     #[test]
@@ -145,8 +192,17 @@ mod tests {
         let stores = Stores::default();
         assert_eq!(stores.increment("default", "n".into(), 2), Ok(2));
         assert_eq!(stores.increment("default", "n".into(), -3), Ok(-1));
-        stores.set("default", "n".into(), b"text".to_vec());
+        stores.set("default", "n".into(), b"text".to_vec()).unwrap();
         assert!(stores.increment("default", "n".into(), 1).is_err());
+    }
+
+    #[test]
+    fn a_call_waits_while_another_process_holds_the_database() {
+        let stores = Stores::default();
+        let begun = Instant::now();
+        stores.hold(Duration::from_millis(50));
+        assert_eq!(stores.get("default", "k"), Ok(None));
+        assert!(begun.elapsed() >= Duration::from_millis(50));
     }
 
     #[test]

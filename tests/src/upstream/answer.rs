@@ -17,8 +17,13 @@ const REMEMBERED_BYTES: usize = 1 << 16;
 
 /// Answers one request after the other until the peer closes or a plan says to.
 pub(super) async fn requests(wire: &mut Wire, report: &Report, connection: u64) -> Result<()> {
+    let mut is_first = true;
     while let Some(head) = wire.head().await? {
         let mut plan = Plan::of_target(&head.target);
+        if plan.breaking == Break::Reused {
+            plan.breaking = if is_first { Break::Nothing } else { Break::Head };
+        }
+        is_first = false;
         if report.refuses() {
             plan.status = 503;
         }
@@ -60,7 +65,7 @@ async fn exchange(wire: &mut Wire, report: &Report, index: usize, head: &Head, p
             wire.send(b"\x16\x03\x01 this is no HTTP\r\n\r\n").await?;
             return Ok(false);
         }
-        Break::Nothing | Break::Body | Break::Length => {}
+        Break::Nothing | Break::Reused | Break::Body | Break::Length => {}
     }
     if let Some(raw) = &plan.raw {
         wire.send(raw.as_bytes()).await?;

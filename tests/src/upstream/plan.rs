@@ -14,6 +14,9 @@ pub(super) enum Break {
     Nothing,
     /// `break=head`: the connection closes before the answer begins.
     Head,
+    /// `break=reused`: the same, unless the request is the first on its connection, as if an idle connection were closed
+    /// just when it is used again.
+    Reused,
     /// `break=body`: the connection closes in the middle of the content.
     Body,
     /// `break=garbage`: the answer is not HTTP.
@@ -99,6 +102,7 @@ impl Plan {
             "break" => {
                 self.breaking = match value {
                     "head" => Break::Head,
+                    "reused" => Break::Reused,
                     "body" => Break::Body,
                     "garbage" => Break::Garbage,
                     "length" => Break::Length,

@@ -35,5 +35,6 @@ pub mod problem;
 pub mod route;
 pub mod secret;
 pub mod settings;
+pub mod slow_store;
 pub mod telemetry;
 pub mod time;

@@ -12,7 +12,7 @@ use hyper::body::{Frame, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// The timeout of any wait.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -276,6 +276,40 @@ impl Client {
     /// The same, for bytes that get one answer: reads only that answer.
     pub async fn raw_one(&self, bytes: &[u8]) -> Result<RawAnswer, Failed> {
         self.raw_answer(bytes, PATIENCE, true).await
+    }
+
+    /// Sends a GET repeatedly on one connection, and returns how long each complete answer took.
+    pub async fn gets_on_one_connection(&self, target: &str, count: usize) -> Result<Vec<Duration>, Failed> {
+        let mut stream = self.connect().await?;
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n", self.host);
+        let mut took = Vec::with_capacity(count);
+        for _ in 0..count {
+            let begun = Instant::now();
+            stream.write_all(request.as_bytes()).await.map_err(|error| failed("write")(&error))?;
+            let (mut text, mut piece) = (Vec::new(), [0; 8192]);
+            while !is_whole(&text) {
+                let read = timeout(PATIENCE, stream.read(&mut piece)).await;
+                match read.map_err(|_| Failed("no answer came in time".to_owned()))? {
+                    Ok(0) => return Err(Failed("the server closed the connection".to_owned())),
+                    Ok(read) => text.extend_from_slice(&piece[..read]),
+                    Err(error) => return Err(failed("read")(&error)),
+                }
+            }
+            took.push(begun.elapsed());
+        }
+        Ok(took)
+    }
+
+    /// Sends the bytes, ends the sending direction, and reads until the server closes or is silent.
+    pub async fn raw_cut_short(&self, bytes: &[u8]) -> Result<RawAnswer, Failed> {
+        let mut stream = self.connect().await?;
+        stream.write_all(bytes).await.map_err(|error| failed("write")(&error))?;
+        stream.shutdown().await.map_err(|error| failed("shutdown")(&error))?;
+        let (mut text, mut piece) = (Vec::new(), [0; 8192]);
+        while let Ok(Ok(read @ 1..)) = timeout(RAW_SILENCE, stream.read(&mut piece)).await {
+            text.extend_from_slice(&piece[..read]);
+        }
+        Ok(RawAnswer(String::from_utf8_lossy(&text).into_owned()))
     }
 
     async fn raw_answer(&self, bytes: &[u8], silence: Duration, first_only: bool) -> Result<RawAnswer, Failed> {

@@ -11,8 +11,10 @@ use tollgate_core::forward::Reply;
 use tollgate_core::operator::{Place, Prefix, Role};
 use tollgate_core::route::HostName;
 use tollgate_edge::OperatorSettings;
+use tollgate_edge::ports::Content;
 use tollgate_edge::{Freshness, Isolate, IsolateSettings, serve};
 
+use crate::blocking::suspend;
 use crate::host::SpinHost;
 use crate::message::{from_host, to_host};
 
@@ -35,7 +37,11 @@ impl Guest for Component {
             Ok(taken) => taken,
             Err(unreadable) => return Ok(to_host(Reply::own(tollgate_edge::unreadable(unreadable.0)))),
         };
+        let store_calls = host.store_calls();
         let served = serve(&isolate, &host, request, client).await;
+        if host.store_calls() != store_calls && !served.reply.passes_through() && !served.reply.content().is_empty() {
+            suspend().await;
+        }
         spawn(async {
             served.after.await;
         });

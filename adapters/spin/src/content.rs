@@ -1,6 +1,6 @@
 //! Content on Spin: passed through as the host's own stream, or read in steps if it is observed.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
 use bytes::Bytes;
 use futures_channel::oneshot;
@@ -14,7 +14,9 @@ use crate::message::{fields_of, forwarded_trailers, host_fields, host_lines};
 
 /// The content of a request or a response.
 ///
-/// If it is not counted, copied or limited in time, it is the host's own stream and never enters the component.
+/// A response's content that is not counted, copied or limited in time is the host's own stream and never enters the
+/// component. A request's content is read through the component: the host reports content that the client broke off
+/// like a failure of the upstream, and only a reader of the content can distinguish them.
 pub struct SpinContent {
     pub(crate) source: Source,
     /// The fields of its received response, to be edited and passed on.
@@ -175,14 +177,26 @@ impl SpinContent {
         Ok(whole.into())
     }
 
-    /// The same content after its beginning has arrived; empty content if it ends without any.
-    pub(crate) async fn begun(self) -> Self {
+    /// The same content after its beginning has arrived; empty content if it ends without any. If neither has happened
+    /// when `end` resolves, there is content that is still to come.
+    pub(crate) async fn begun(self, end: impl Future<Output = ()>) -> Self {
         let mut steps = self.source.into_steps();
-        let source = match steps.next().await {
-            None => Source::Nothing,
-            Some(first) => Source::Steps(stream::iter([first]).chain(steps).boxed_local()),
+        // Dropping the wait for a step does not lose the step.
+        let first = match select(steps.next(), pin!(end)).await {
+            Either::Left((first, _)) => Some(first),
+            Either::Right(((), _)) => None,
+        };
+        let source = match first {
+            Some(None) => Source::Nothing,
+            Some(Some(first)) => Source::Steps(stream::iter([first]).chain(steps).boxed_local()),
+            None => Source::Steps(steps),
         };
         Self { source, ..self }
+    }
+
+    /// The same content, read through the component, so that the component learns how it ends.
+    pub(crate) fn observed(self) -> Self {
+        Self { source: Source::Steps(self.source.into_steps()), ..self }
     }
 
     /// The same content, aborted when `end` resolves.
@@ -424,6 +438,23 @@ mod tests {
         assert_eq!(read(same), ("abcd".into(), true));
         let limited = block_on(of(&["ab", "c"]).limited(2).gather(9));
         assert!(matches!(limited, Err(ContentFault::LimitExceeded)));
+    }
+
+    #[test]
+    fn content_that_has_begun_is_known_to_be_empty_or_not() {
+        let never = std::future::pending;
+        assert!(block_on(of(&[]).begun(never())).is_empty());
+        let begun = block_on(of(&["ab", "c"]).begun(never()));
+        assert!(!begun.is_empty());
+        assert_eq!(read(begun), ("abc".into(), true));
+
+        let (mut sender, late) = futures_channel::mpsc::unbounded();
+        let late = late.map(|text: &'static str| Ok(Step::Data(text.into()))).boxed_local();
+        let late = block_on(SpinContent::of(Source::Steps(late)).begun(async {}));
+        assert!(!late.is_empty());
+        block_on(futures_util::SinkExt::send(&mut sender, "late")).unwrap();
+        drop(sender);
+        assert_eq!(read(late), ("late".into(), true));
     }
 
     #[test]

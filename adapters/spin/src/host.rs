@@ -19,6 +19,7 @@ use tollgate_edge::ports::{
     Clock, Content, Entropy, Fetch, Host, Secrets, TelemetrySink, Unavailable, Upstream, UpstreamCall, fetch_over,
 };
 
+use crate::blocking::BlockingStore;
 use crate::content::SpinContent;
 use crate::counters::SpinCounters;
 use crate::store::{SpinRecords, SpinResponseCache};
@@ -29,6 +30,7 @@ use crate::upstream::{NANOS_PER_MS, SpinUpstream};
 pub struct SpinHost(Rc<Ports>);
 
 struct Ports {
+    store: BlockingStore,
     clock: SpinClock,
     entropy: SpinEntropy,
     records: SpinRecords,
@@ -43,17 +45,24 @@ struct Ports {
 impl SpinHost {
     /// Creates ports whose stored keys begin with the gateway's name; `counts` says whether exchanges are counted.
     pub fn new(gateway: &str, counts: bool) -> Self {
+        let store = BlockingStore::default();
         Self(Rc::new(Ports {
             clock: SpinClock,
             entropy: SpinEntropy,
-            records: SpinRecords::default(),
-            counters: SpinCounters::new(gateway),
-            cache: SpinResponseCache::new(gateway),
+            records: SpinRecords::new(store.clone()),
+            counters: SpinCounters::new(gateway, store.clone()),
+            cache: SpinResponseCache::new(gateway, store.clone()),
             fetch: SpinFetch,
             upstream: SpinUpstream,
             secrets: SpinSecrets,
             sink: SpinTelemetrySink { counts: counts.then(RefCell::default) },
+            store,
         }))
+    }
+
+    /// The number of calls to the store that requests of this instance have made.
+    pub(crate) fn store_calls(&self) -> u64 {
+        self.0.store.calls()
     }
 }
 

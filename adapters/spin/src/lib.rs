@@ -5,12 +5,13 @@
 //! output for the log. It makes no decisions, and it keeps nothing that must outlive an instance: Spin drops one after
 //! a second without work. It does not use Redis or other services, and its counters must not be in a store that Spin
 //! keeps in Redis, where compare-and-swap is not atomic. The only `Host` that it can send is the upstream's own
-//! authority, because outbound HTTP supports no other. It cannot remove fields that a client's `Connection` names,
-//! because Spin does not expose that field.
+//! authority, because outbound HTTP supports no other. It cannot time out a call to a store, because the call blocks the instance.
+//! It cannot remove fields that a client's `Connection` names, because Spin does not expose that field.
 //!
 //! Every other file of `src/` is one port or the conversion of messages; start with [`SpinHost`]. It is built with
 //! `cargo build --profile wasm --target wasm32-wasip2 -p tollgate-spin` and `spin.toml` is its manifest.
 
+mod blocking;
 mod component;
 mod content;
 mod counters;

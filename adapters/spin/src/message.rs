@@ -4,16 +4,18 @@ use std::net::{IpAddr, SocketAddr};
 
 use futures_util::stream::StreamExt;
 use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use spin_sdk::wasip3::clocks::monotonic_clock;
 use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme};
 use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
-use tollgate_core::forward::{Edit, Edits, Fields as Composed, Outbound, Reply, filter_trailers};
+use tollgate_core::forward::{Edit, Edits, Fields as Composed, Framing, Outbound, Reply, filter_trailers};
 use tollgate_edge::Client;
 use tollgate_edge::ports::Content;
 
 use crate::content::{Interrupted, Raw, Source, SpinContent, Step, Steps};
+use crate::upstream::NANOS_PER_MS;
 
 type Trailers = Result<Option<types::Trailers>, ErrorCode>;
 
@@ -23,6 +25,8 @@ pub(crate) struct Unreadable(pub(crate) &'static str);
 
 /// Converts the host's request, without the fields that Spin added, and returns Spin's information about the client.
 ///
+/// Its version is not known, and is left at HTTP/1.1.
+///
 /// # Errors
 /// If its method or target is invalid, which Spin's own server does not accept.
 pub(crate) async fn from_host(request: types::Request) -> Result<(Request<SpinContent>, Client), Unreadable> {
@@ -31,21 +35,22 @@ pub(crate) async fn from_host(request: types::Request) -> Result<(Request<SpinCo
     let method = method_of(&request.get_method())?;
     let uri = uri_of(&request)?;
     let https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
-    let version = version_of(&fields);
-    let came = || raw(|taken| types::Request::consume_body(request, taken));
-    let content = match declared_content(&fields, version) {
+    let came = || raw(|taken| types::Request::consume_body(request, taken)).observed();
+    let content = match declared_content(&fields) {
         Some(false) => SpinContent::empty(),
         Some(true) => came(),
-        None if method == Method::GET || method == Method::HEAD => came().begun().await,
-        None => came(),
+        None => came().begun(monotonic_clock::wait_for(BEGIN_MAX_MS * NANOS_PER_MS)).await,
     };
     let mut taken = Request::new(content);
     *taken.method_mut() = method;
     *taken.uri_mut() = uri;
-    *taken.version_mut() = version;
     *taken.headers_mut() = fields;
     Ok((taken, Client { address, https, inside: false }))
 }
+
+/// How long the beginning of content is awaited that a request does not declare: much longer than a client takes that
+/// sends it together with the head.
+const BEGIN_MAX_MS: u64 = 1_000;
 
 /// Converts the response: the fields of an upstream's response are passed on in the host's own list, edited in place.
 pub fn to_host(mut reply: Reply<SpinContent>) -> types::Response {
@@ -154,17 +159,15 @@ fn take_client_address(fields: &mut HeaderMap) -> Option<IpAddr> {
     address.map(|address| address.ip())
 }
 
-/// Spin does not provide the version, but only an HTTP/1.1 request has a `Host` field.
-fn version_of(fields: &HeaderMap) -> Version {
-    if fields.contains_key(HOST) { Version::HTTP_11 } else { Version::HTTP_2 }
-}
-
-/// Whether a request declares content: an HTTP/1.1 request with content always does, an HTTP/2 request may not.
-fn declared_content(fields: &HeaderMap, version: Version) -> Option<bool> {
-    match fields.get(CONTENT_LENGTH) {
-        Some(length) => Some(length != "0"),
-        None if fields.contains_key(TRANSFER_ENCODING) => Some(true),
-        None => (version != Version::HTTP_2).then_some(false),
+/// Whether a request declares content. An HTTP/1.1 request with content always does, an HTTP/2 request may not
+/// (RFC 9113, section 8.1.1), and Spin does not provide the version.
+fn declared_content(fields: &HeaderMap) -> Option<bool> {
+    match Framing::of(fields) {
+        Ok(Framing::Chunked) => Some(true),
+        Ok(Framing::Length(bytes)) => Some(bytes > 0),
+        Ok(Framing::Unstated) => None,
+        // It will be refused.
+        Err(_) => Some(false),
     }
 }
 
@@ -364,16 +367,13 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_the_content_it_declares() {
-        let declared = |list| {
-            let fields = fields(list);
-            declared_content(&fields, version_of(&fields))
-        };
-        assert_eq!(declared(&[("host", "a")]), Some(false));
-        assert_eq!(declared(&[("host", "a"), ("content-length", "0")]), Some(false));
-        assert_eq!(declared(&[("host", "a"), ("content-length", "1")]), Some(true));
-        assert_eq!(declared(&[("host", "a"), ("transfer-encoding", "chunked")]), Some(true));
+    fn a_request_has_the_content_it_declares_whatever_its_version() {
+        let declared = |list| declared_content(&fields(list));
+        assert_eq!(declared(&[("content-length", "0")]), Some(false));
         assert_eq!(declared(&[("content-length", "1")]), Some(true));
+        assert_eq!(declared(&[("transfer-encoding", "chunked")]), Some(true));
+        assert_eq!(declared(&[("content-length", "0"), ("transfer-encoding", "chunked")]), Some(true));
+        assert_eq!(declared(&[("host", "a")]), None);
         assert_eq!(declared(&[]), None);
     }
 }

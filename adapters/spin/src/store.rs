@@ -9,6 +9,7 @@ use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_edge::ports::{Clock, Content, Records, ResponseCache, Stored, Unavailable, WriteFault};
 use tollgate_kv_schemas::{expiring, keys};
 
+use crate::blocking::BlockingStore;
 use crate::content::{ContentCopy, SpinContent};
 use crate::host::SpinClock;
 
@@ -16,16 +17,32 @@ use crate::host::SpinClock;
 pub(crate) const STORE: &str = "default";
 
 /// The store, opened on first use and kept open.
-#[derive(Default)]
-struct Opened(RefCell<Option<Rc<Store>>>);
+struct Opened {
+    store: RefCell<Option<Rc<Store>>>,
+    blocking: BlockingStore,
+    /// Names the caller in errors.
+    what: &'static str,
+}
 
 impl Opened {
+    fn new(what: &'static str, blocking: BlockingStore) -> Self {
+        Self { store: RefCell::default(), blocking, what }
+    }
+
+    async fn get(&self, key: String) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.blocking.call(self.what, async { self.store().await?.get(key).await }).await
+    }
+
+    async fn set(&self, key: String, value: Vec<u8>) -> Result<(), Unavailable> {
+        self.blocking.call(self.what, async { self.store().await?.set(key, value).await }).await
+    }
+
     async fn store(&self) -> Result<Rc<Store>, Error> {
-        if let Some(store) = self.0.borrow().as_ref() {
+        if let Some(store) = self.store.borrow().as_ref() {
             return Ok(Rc::clone(store));
         }
         let store = Rc::new(Store::open(STORE).await?);
-        *self.0.borrow_mut() = Some(Rc::clone(&store));
+        *self.store.borrow_mut() = Some(Rc::clone(&store));
         Ok(store)
     }
 }
@@ -34,7 +51,6 @@ impl Opened {
 ///
 /// The store has no expiry and no bound, so such a record is stored with its expiry and its full key in front
 /// ([`expiring`]), and overwrites the previous one in its slot.
-#[derive(Default)]
 pub struct SpinRecords {
     opened: Opened,
 }
@@ -42,9 +58,9 @@ pub struct SpinRecords {
 impl Records for SpinRecords {
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         if !keys::is_written_at_edge(key) {
-            return self.get(key.to_owned()).await;
+            return self.opened.get(key.to_owned()).await;
         }
-        let value = self.get(slot_of(key)).await?;
+        let value = self.opened.get(slot_of(key)).await?;
         Ok(value.and_then(|value| expiring::unwrap(key, value, SpinClock.now())))
     }
 
@@ -52,24 +68,18 @@ impl Records for SpinRecords {
         WriteFault::check(key, bytes)?;
         let end = SpinClock.now().plus_millis(u64::from(keep_s).saturating_mul(1_000));
         let value = expiring::wrap(key, end, bytes);
-        self.set(slot_of(key), value).await
+        Ok(self.opened.set(slot_of(key), value).await?)
     }
 
     async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault> {
         WriteFault::check_kept(key, bytes)?;
-        self.set(key.to_owned(), bytes.to_vec()).await
+        Ok(self.opened.set(key.to_owned(), bytes.to_vec()).await?)
     }
 }
 
 impl SpinRecords {
-    async fn set(&self, key: String, value: Vec<u8>) -> Result<(), WriteFault> {
-        let write = async { self.opened.store().await?.set(key, value).await };
-        write.await.map_err(|error| Unavailable::new(format!("records: {error}")).into())
-    }
-
-    async fn get(&self, key: String) -> Result<Option<Vec<u8>>, Unavailable> {
-        let read = async { self.opened.store().await?.get(key).await };
-        read.await.map_err(|error| Unavailable::new(format!("records: {error}")))
+    pub(crate) fn new(blocking: BlockingStore) -> Self {
+        Self { opened: Opened::new("records", blocking) }
     }
 }
 
@@ -94,8 +104,8 @@ pub struct SpinResponseCache {
 const SLOT_DIGITS: usize = 3;
 
 impl SpinResponseCache {
-    pub(crate) fn new(gateway: &str) -> Self {
-        Self { gateway: gateway.to_owned(), opened: Opened::default() }
+    pub(crate) fn new(gateway: &str, blocking: BlockingStore) -> Self {
+        Self { gateway: gateway.to_owned(), opened: Opened::new("response cache", blocking) }
     }
 
     fn slot(&self, key: &CacheKey) -> String {
@@ -144,16 +154,12 @@ struct Slot {
 
 impl SpinResponseCache {
     async fn get(&self, key: &CacheKey) -> Result<Option<Slot>, Unavailable> {
-        let slot = self.slot(key);
-        let read = async { self.opened.store().await?.get(slot).await };
-        let value = read.await.map_err(unavailable)?;
+        let value = self.opened.get(self.slot(key)).await?;
         Ok(value.and_then(|value| parse(key, value.into())))
     }
 
     async fn set(&self, key: &CacheKey, meta: &StoredMeta, content: &[u8]) -> Result<(), Unavailable> {
-        let (slot, value) = (self.slot(key), value(key, meta, content));
-        let write = async { self.opened.store().await?.set(slot, value).await };
-        write.await.map_err(unavailable)
+        self.opened.set(self.slot(key), value(key, meta, content)).await
     }
 }
 
@@ -179,11 +185,6 @@ fn take_line(value: &mut Bytes) -> Option<Bytes> {
     let line = value.split_to(end);
     let _ = value.split_to(1);
     Some(line)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "taken by map_err")]
-fn unavailable(error: Error) -> Unavailable {
-    Unavailable::new(format!("response cache: {error}"))
 }
 
 #[cfg(test)]
@@ -227,7 +228,7 @@ mod tests {
 
     #[test]
     fn another_key_in_the_same_slot_is_a_miss() {
-        let cache = SpinResponseCache::new("acme");
+        let cache = SpinResponseCache::new("acme", BlockingStore::default());
         assert_eq!(cache.slot(&key('1')), "acme:cache:abc");
         assert_eq!(cache.slot(&key('1')), cache.slot(&key('2')));
         assert!(parse(&key('2'), value(&key('1'), &meta(), b"a").into()).is_none());

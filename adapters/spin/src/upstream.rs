@@ -9,7 +9,7 @@ use spin_sdk::wasip3::clocks::monotonic_clock;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{ErrorCode, RequestOptions};
 use tollgate_core::forward::{Outbound, UpstreamError};
-use tollgate_edge::ports::{Upstream, UpstreamCall};
+use tollgate_edge::ports::{Content, Upstream, UpstreamCall};
 
 use crate::content::{Interrupted, SpinContent};
 use crate::message::{from_host_response, to_host_request};
@@ -28,30 +28,72 @@ impl Upstream for SpinUpstream {
         content: SpinContent,
         call: &UpstreamCall,
     ) -> Result<Response<SpinContent>, UpstreamError> {
-        let exceeded_limit = Rc::new(Cell::new(false));
-        let exceeded = Rc::clone(&exceeded_limit);
-        let on_interrupted = move |reason: &Interrupted| exceeded.set(matches!(reason, Interrupted::AtLimit));
-        let request = to_host_request(request, content, options(call), on_interrupted).map_err(|code| error(&code))?;
-        let answer = |answer: Result<_, ErrorCode>| {
-            answer.and_then(from_host_response).map_err(|code| {
-                if exceeded_limit.get() {
-                    return UpstreamError::RequestContentTooLarge;
-                }
-                error(&code)
-            })
-        };
-        let sending = Box::pin(client::send(request));
-        let Some(ms) = call.timeout_ms else {
-            return answer(sending.await);
-        };
+        // Boxed, because it is large.
+        let exchange = Box::pin(exchange(request, content, call));
+        let Some(ms) = call.timeout_ms else { return exchange.await };
         let end = Box::pin(monotonic_clock::wait_for(ms.saturating_mul(NANOS_PER_MS)));
-        match select(sending, end).await {
-            Either::Left((response, end)) => {
-                answer(response).map(|response| response.map(|content| content.until(end)))
-            }
+        match select(exchange, end).await {
+            Either::Left((response, end)) => response.map(|response| response.map(|content| content.until(end))),
             Either::Right(((), _)) => Err(UpstreamError::HttpResponseTimeout),
         }
     }
+}
+
+/// Sends the request, and once more if its connection was lost and that is safe: Spin reuses connections that the
+/// upstream may have closed meanwhile.
+async fn exchange(
+    request: &Outbound<'_>,
+    content: SpinContent,
+    call: &UpstreamCall,
+) -> Result<Response<SpinContent>, UpstreamError> {
+    let repeatable = request.is_repeatable() && content.is_empty();
+    let response = match attempt(request, content, call).await {
+        Err(Failure::Call(code)) if repeatable && may_be_closed(&code) => {
+            attempt(request, SpinContent::empty(), call).await
+        }
+        response => response,
+    };
+    response.map_err(|failure| match failure {
+        Failure::Final(reason) => reason,
+        Failure::Call(code) => error(&code),
+    })
+}
+
+/// Why there is no response.
+enum Failure {
+    /// The connection is not the reason.
+    Final(UpstreamError),
+    Call(ErrorCode),
+}
+
+async fn attempt(
+    request: &Outbound<'_>,
+    content: SpinContent,
+    call: &UpstreamCall,
+) -> Result<Response<SpinContent>, Failure> {
+    let fault = Rc::new(Cell::new(None));
+    let noted = Rc::clone(&fault);
+    let on_interrupted = move |reason: &Interrupted| noted.set(Some(content_error(reason)));
+    let sent = to_host_request(request, content, options(call), on_interrupted).map_err(Failure::Call)?;
+    match client::send(sent).await {
+        Ok(response) => from_host_response(response).map_err(|code| Failure::Final(error(&code))),
+        Err(code) => Err(fault.get().map_or(Failure::Call(code), Failure::Final)),
+    }
+}
+
+/// The error of a request whose content ended early.
+const fn content_error(reason: &Interrupted) -> UpstreamError {
+    match reason {
+        Interrupted::AtLimit => UpstreamError::RequestContentTooLarge,
+        Interrupted::BySender(_) => UpstreamError::RequestContentBroken,
+        Interrupted::AtDeadline => UpstreamError::HttpResponseTimeout,
+    }
+}
+
+/// Whether the host may have used a connection that was closed. Spin reports it, as most errors after connecting, as a
+/// protocol error.
+const fn may_be_closed(code: &ErrorCode) -> bool {
+    matches!(code, ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete | ErrorCode::HttpProtocolError)
 }
 
 pub(crate) const NANOS_PER_MS: u64 = 1_000_000;

@@ -84,6 +84,13 @@ impl<'r> Outbound<'r> {
         self.has_content
     }
 
+    /// Whether it may be sent again after its connection was lost: it has no content, and its method is idempotent (RFC
+    /// 9110, section 9.2.2).
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        !self.has_content && self.method.is_idempotent()
+    }
+
     /// The fields that are the same for every attempt; only these may influence a cache key.
     #[must_use]
     pub fn fields(&self) -> Fields<'_> {
@@ -123,5 +130,20 @@ mod tests {
         outbound.begin_attempt().set_text(IF_NONE_MATCH, "\"a\"");
         assert!(!outbound.sent().contains(AUTHORIZATION) && outbound.sent().contains(IF_NONE_MATCH));
         assert_eq!(outbound.resource().query, Some("q"));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn only_an_idempotent_request_without_content_is_repeatable() {
+        let fields = HeaderMap::new();
+        let repeatable = |method: &Method, has_content| {
+            Outbound::new(method, Uri::from_static("http://a/"), &fields, has_content).is_repeatable()
+        };
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE] {
+            assert!(repeatable(&method, false), "{method}");
+            assert!(!repeatable(&method, true), "{method}");
+        }
+        for method in [Method::POST, Method::PATCH, Method::from_bytes(b"PURGE").unwrap()] {
+            assert!(!repeatable(&method, false), "{method}");
+        }
     }
 }

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tollgate_tests::client::Request;
-use tollgate_tests::hosts::Kind;
 
 use crate::project::Project;
 use crate::scenario::{Outcome, scenarios};
@@ -20,8 +19,9 @@ scenarios! { "guard";
     many_fields_are_refused,
     binary_bytes_in_fields_do_no_harm,
     bad_chunking_is_refused
-        except (Cloudflare, "the platform's own front end reads HTTP/1.1")
-        (Spin, "the platform's own front end reads HTTP/1.1"),
+        except (Cloudflare, "the platform's own front end reads HTTP/1.1"),
+    content_that_is_cut_short_is_400
+        except (Cloudflare, "the platform's own front end reads HTTP/1.1"),
     two_lengths_are_refused
         except (Cloudflare, "the platform's own front end reads HTTP/1.1")
         (Spin, "the platform's own front end reads HTTP/1.1"),
@@ -157,14 +157,29 @@ async fn refused_raw(world: &World, rest: &str) -> Outcome {
 }
 
 async fn bad_chunking_is_refused(world: Rc<World>) -> Outcome {
-    assert!(world.on(Kind::Native));
     open(&world).await?;
     for content in ["zz\r\nab\r\n0\r\n\r\n", "ffffffffffffffffff\r\na", "-1\r\na\r\n0\r\n\r\n", "2\r\nabc\r\n0\r\n\r\n"]
     {
         let head = format!("POST /a HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n", world.domain);
         let answer = world.client().raw(format!("{head}{content}").as_bytes()).await?;
-        assert_ne!(answer.status(), 200, "{content:?}: {}", answer.0);
+        assert_eq!(answer.status(), 400, "{content:?}: {}", answer.0);
     }
+    nothing_is_complete(&world).await
+}
+
+async fn content_that_is_cut_short_is_400(world: Rc<World>) -> Outcome {
+    open(&world).await?;
+    for rest in ["Content-Length: 100\r\n\r\nten bytes.", "Transfer-Encoding: chunked\r\n\r\n64\r\nten bytes."] {
+        let request = format!("POST /a HTTP/1.1\r\nHost: {}\r\n{rest}", world.domain);
+        let answer = world.client().raw_cut_short(request.as_bytes()).await?;
+        assert_eq!(answer.status(), 400, "{rest:?}: {}", answer.0);
+        assert!(answer.0.contains("bad-request"), "{rest:?}: {}", answer.0);
+    }
+    nothing_is_complete(&world).await
+}
+
+/// The upstream has not taken broken content for complete content, and the gateway still works.
+async fn nothing_is_complete(world: &World) -> Outcome {
     let whole = world.upstream.report().requests().iter().any(|received| received.content_complete);
     assert!(!whole, "the upstream treated invalid content as complete");
     assert_eq!(world.client().get("/a").await?.status, 200);

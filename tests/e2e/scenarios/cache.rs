@@ -40,6 +40,7 @@ scenarios! { "cache";
     stored_responses_satisfy_conditions,
     what_is_not_stored_is_not_told_as_stored,
     the_upstream_receives_no_field_about_caching_that_the_client_did_not_send,
+    no_complete_answer_waits_for_the_clients_acknowledgement,
 }
 
 const HOUR: &str = "field=Cache-Control:max-age%3D3600";
@@ -501,5 +502,23 @@ async fn the_upstream_receives_no_field_about_caching_that_the_client_did_not_se
     world.client().send(Request::get("/plain").field("Cache-Control", "max-age=5")).await?;
     let last = world.upstream.report().last().ok_or("not forwarded")?;
     assert_eq!(last.field("cache-control"), Some("max-age=5"));
+    Ok(())
+}
+
+async fn no_complete_answer_waits_for_the_clients_acknowledgement(world: Rc<World>) -> Outcome {
+    let limit = format!("{}-limit", world.name);
+    let project = Project::new(&world)
+        .policy(&format!("{limit}: {{kind: rate-limit, rate: 1/d, by: address}}"))
+        .route("{path: /stored, cache: {ttl: 1h}}")
+        .route(&format!("{{path: /refused, limit: {limit}}}"));
+    world.publish(project).await?;
+    until_hit(&world, "/stored?size=100").await?;
+    for target in ["/stored?size=100", "/refused"] {
+        let mut took = world.client().gets_on_one_connection(target, 60).await?;
+        // A kernel delays its acknowledgements, by 40 ms, only on a connection that has been in use for a while.
+        let mut later = took.split_off(30);
+        later.sort();
+        assert!(later[15] < Duration::from_millis(35), "{target}: {later:?}");
+    }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tollgate_tests::client::Request;
 use tollgate_tests::hosts::{Fault, Kind};
 
@@ -14,6 +15,9 @@ scenarios! { "faults";
     a_key_that_cannot_be_looked_up_is_503_not_401,
     a_key_in_memory_works_without_the_records,
     a_public_route_works_without_any_store,
+    a_store_that_another_process_holds_delays_an_instance_once
+        except (Native, "no other process holds its stores for long: SQLite is only written in short transactions")
+               (Cloudflare, "a call to a store does not block its isolate, so its timeout applies"),
     a_client_that_leaves_is_recorded_once,
     a_client_that_leaves_before_the_answer_is_recorded_once,
     a_trap_in_one_request_does_not_affect_the_next
@@ -60,6 +64,33 @@ async fn a_public_route_works_without_any_store(world: Rc<World>) -> Outcome {
         let answer = world.client().get(&format!("/a?n={at}")).await?;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
+    Ok(())
+}
+
+async fn a_store_that_another_process_holds_delays_an_instance_once(world: Rc<World>) -> Outcome {
+    let host = world.start_host(false, &[]).await?;
+    let limit = |rule: &str| {
+        format!("{}-{rule}: {{kind: rate-limit, rate: 100/s, by: address, on-unavailable: {rule}}}", world.name)
+    };
+    let project = Project::new(&world)
+        .policy(&limit("open"))
+        .policy(&limit("closed"))
+        .route("{path: /public}")
+        .route(&format!("{{path: /open, limit: {}-open}}", world.name))
+        .route(&format!("{{path: /closed, limit: {}-closed}}", world.name));
+    world.publish_to(&host, &project.yaml()).await?;
+    let client = host.client().for_host(&world.domain);
+    for path in ["/public", "/open", "/closed"] {
+        assert_eq!(client.get(path).await?.status, 200, "{path}");
+    }
+    host.hold_stores(Duration::from_secs(12)).await?;
+    assert_problem(&client.get("/closed").await?, 503, "store-unavailable");
+    // The store is still held, and nobody waits for it again.
+    let begun = Instant::now();
+    for (path, status) in [("/public", 200), ("/closed", 503), ("/open", 200), ("/public", 200)] {
+        assert_eq!(client.get(path).await?.status, status, "{path}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     Ok(())
 }
 

@@ -17,6 +17,11 @@ scenarios! { "forward";
     server_sent_events_arrive_as_they_are_sent,
     a_request_streams_through,
     content_arrives_complete_in_both_directions,
+    content_over_http2_arrives_without_a_declared_length
+        except (Cloudflare, "the platform's edge speaks HTTP/2, workerd's plain socket does not"),
+    a_request_without_content_is_forwarded_without_content,
+    a_request_without_content_over_http2_is_forwarded_without_content
+        except (Cloudflare, "the platform's edge speaks HTTP/2, workerd's plain socket does not"),
     status_and_fields_are_passed_on,
     redirects_are_not_followed,
     content_encoding_is_not_changed,
@@ -39,6 +44,7 @@ scenarios! { "forward";
     a_response_aborted_within_chunks_aborts_the_answer
         except (Cloudflare, "workerd ends a chunked answer as if it were complete; a bare pass-through does the same"),
     an_untrusted_certificate_is_502,
+    a_request_on_a_connection_that_was_closed_is_sent_again_if_that_is_safe,
     connections_are_reused
         except (Cloudflare, "the platform keeps its connections out of sight")
         (Spin, "the platform keeps its connections out of sight"),
@@ -354,5 +360,68 @@ async fn connections_are_reused(world: Rc<World>) -> Outcome {
         world.upstream.report().requests().iter().map(|received| received.connection).collect();
     // At most one per isolate, and each isolate gets several requests.
     assert!(connections.len() < 10, "{} connections for 20 requests", connections.len());
+    Ok(())
+}
+
+async fn content_over_http2_arrives_without_a_declared_length(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    let host = world.domain.clone();
+    for request in [Request::post("/a", ""), Request::post("/a", "").field("host", &host)] {
+        let (request, mut content) = request.streaming();
+        let client = world.client();
+        let answering = tokio::task::spawn_local(async move { client.open_http2(request).await });
+        content.send("first, ".into()).await?;
+        content.send("second".into()).await?;
+        drop(content);
+        assert_eq!(answering.await??.whole().await.status, 200);
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert_eq!((received.content.as_str(), received.content_complete), ("first, second", true));
+    }
+    Ok(())
+}
+
+/// The upstream was told that there is no content, not that some of unknown length will come.
+fn assert_without_content(world: &World, method: &str) {
+    let received = world.upstream.report().last().expect("the request was forwarded");
+    assert_eq!((received.method.as_str(), received.content_length), (method, 0));
+    assert_eq!(received.field("transfer-encoding"), None, "{method}: {received:?}");
+}
+
+async fn a_request_without_content_is_forwarded_without_content(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        let request = format!("{method} /a HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", world.domain);
+        let answer = world.client().raw_one(request.as_bytes()).await?;
+        assert_eq!(answer.status(), 200, "{method}: {}", answer.0);
+        assert_without_content(&world, method);
+    }
+    Ok(())
+}
+
+async fn a_request_without_content_over_http2_is_forwarded_without_content(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    for method in ["GET", "POST", "DELETE"] {
+        assert_eq!(world.client().open_http2(Request::of(method, "/a")).await?.whole().await.status, 200, "{method}");
+        assert_without_content(&world, method);
+    }
+    Ok(())
+}
+
+async fn a_request_on_a_connection_that_was_closed_is_sent_again_if_that_is_safe(world: Rc<World>) -> Outcome {
+    open(&world, EVERYTHING).await?;
+    for method in ["GET", "PUT", "DELETE"] {
+        world.warm(&world.client(), || Request::get("/a")).await?;
+        for _ in 0..4 {
+            let answer = world.client().send(Request::of(method, "/a?break=reused")).await?;
+            assert_eq!(answer.status, 200, "{method}: {}", answer.text());
+        }
+    }
+    let posts = || world.upstream.report().count("/post");
+    world.warm(&world.client(), || Request::get("/a")).await?;
+    for sent in 1..=4 {
+        let answer = world.client().send(Request::post("/post?break=reused", "an order")).await?;
+        assert!([200, 502].contains(&answer.status), "{}", answer.text());
+        assert_eq!(posts(), sent, "a POST may have been carried out, so it is not sent again");
+    }
     Ok(())
 }

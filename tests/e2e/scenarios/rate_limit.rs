@@ -73,9 +73,9 @@ async fn every_answer_has_the_remaining_quota(world: Rc<World>) -> Outcome {
 }
 
 async fn exactly_the_promised_number_passes_in_parallel(world: Rc<World>) -> Outcome {
-    limited(&world, "{kind: rate-limit, rate: 20/d, burst: 20}").await?;
+    limited(&world, "{kind: rate-limit, rate: 100/d, burst: 100}").await?;
     let key = world.plain_key("acme").await?;
-    let requests: Vec<_> = (0..50)
+    let requests: Vec<_> = (0..200)
         .map(|_| {
             let (client, key) = (world.client(), key.clone());
             tokio::task::spawn_local(async move {
@@ -90,8 +90,8 @@ async fn exactly_the_promised_number_passes_in_parallel(world: Rc<World>) -> Out
     }
     let passed = statuses.iter().filter(|status| **status == 200).count();
     let refused = statuses.iter().filter(|status| **status == 429).count();
-    assert_eq!((passed, refused), (20, 30), "{statuses:?}");
-    assert_eq!(world.upstream.report().total(), 20);
+    assert_eq!((passed, refused), (100, 100), "{statuses:?}");
+    assert_eq!(world.upstream.report().total(), 100);
     Ok(())
 }
 

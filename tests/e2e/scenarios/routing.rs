@@ -32,8 +32,7 @@ scenarios! { "route";
     invalid_utf8_in_a_path_is_refused
         except (Cloudflare, "workerd puts U+FFFD in their place before the Worker sees the URL"),
     http2_is_served_like_http1
-        except (Cloudflare, "the platform's edge speaks HTTP/2, workerd's plain socket does not")
-        (Spin, "the platform's front end speaks HTTP/2, the test host does not"),
+        except (Cloudflare, "the platform's edge speaks HTTP/2, workerd's plain socket does not"),
 }
 
 async fn an_exact_host_beats_a_wildcard_host(world: Rc<World>) -> Outcome {
@@ -300,7 +299,6 @@ async fn invalid_utf8_in_a_path_is_refused(world: Rc<World>) -> Outcome {
 }
 
 async fn http2_is_served_like_http1(world: Rc<World>) -> Outcome {
-    assert!(world.on(Kind::Native));
     world.publish(Project::new(&world).route("{path: /a}")).await?;
     let request = Request::post("/a?size=200000", "hello").field("x-test", "1");
     let answer = world.client().open_http2(request).await?.whole().await;

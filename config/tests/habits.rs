@@ -61,6 +61,7 @@ fn paths_of_other_routers_are_refused() {
         check("path: /pets", &format!("path: {path}"), "TG0315", meant);
     }
     check("upstream: pets\n", "upstream: pets\n    base: /v1/*\n", "TG0315", "write `/v1`");
+    check("path: /pets", "path: pets", "TG0306", "write `/pets`");
     let escaped = found("path: /pets", "path: /pets/%2A/%3Aid");
     assert!(escaped.is_empty(), "{escaped}");
 }
@@ -98,6 +99,10 @@ fn units_hosts_urls_and_methods_of_other_gateways_have_a_suggestion() {
         ("methods: [GET]", "methods: [GET|POST]", "TG0307", "`[GET, POST]`"),
         ("10.0.0.0/8", "10.0.0.0/255.0.0.0", "TG0313", "`10.0.0.0/8`"),
         ("10.0.0.0/8", "10.0.*.*", "TG0313", "`10.0.0.0/16`"),
+        ("authn: keys", "authn: public", "TG0302", "`none`"),
+        ("limit: burst}", "limit: rate-limit}", "TG0302", "under `policies`"),
+        ("upstream: pets\n", "upstream: https://pets.internal\n", "TG0301", "under `upstreams`"),
+        ("format: 1\n", "format: 1\nvalues: {a: {type: string}}\n", "TG0210", "`text`"),
         ("kind: api-key", "kind: key-auth", "TG0210", "`api-key`"),
         ("kind: rate-limit", "kind: limit-req", "TG0210", "`rate-limit`"),
         ("rate: 10/s", "rate: 10/s, by: ip", "TG0210", "`address`"),

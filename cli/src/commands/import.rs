@@ -196,8 +196,10 @@ impl Made<'_> {
             1 => out.push_str(", 1 is not (the warning says why)"),
             more => out.push_str(&format!(", {more} are not (the warnings say why)")),
         }
-        if self.hidden > 0 {
-            out.push_str(&format!(", {} are hidden (tollgate.yaml says why)", self.hidden));
+        match self.hidden {
+            0 => {}
+            1 => out.push_str(", 1 is hidden (tollgate.yaml says why)"),
+            more => out.push_str(&format!(", {more} are hidden (tollgate.yaml says why)")),
         }
         out.push_str(".\n");
         if let Some(why) = &self.choices.server.placeholder {

@@ -151,7 +151,7 @@ pub(crate) fn bad_path(text: &Spanned<String>, what: &str, report: &mut Report) 
     report.push(
         Diagnostic::error(Code::BadPath, text.span, format!("`{}` is not a valid path: {what}", text.value))
             .why("no request could match this route")
-            .fix("write a path such as `/pets/{id}`, `/files/{name}.json` or `/assets/{*rest}`"),
+            .fix(habits::bad_path::fix(&text.value)),
     );
 }
 

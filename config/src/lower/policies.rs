@@ -6,6 +6,7 @@ use tollgate_core::bounds::CONNECT_TIMEOUT_MS_DEFAULT;
 use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::kinds::{NamedPolicy, Slot};
 
+use crate::decode::habits::word;
 use crate::decode::{Named, parsed};
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::model::api::Api;
@@ -149,8 +150,11 @@ impl<T> Definitions<T> {
         let short = |name: &'_ str| name.find('.').map_or(0, |dot| dot + 1);
         let known = || self.list.iter().filter(|d| is_visible(d)).map(|d| &d.name[short(&d.name)..]);
         let meant = if report.is_full() { None } else { closest(&name.value, known()) };
+        let is_upstream = self.unknown == Code::UnknownUpstream;
+        let habit = if is_upstream { word::upstream(&name.value) } else { word::policy(&name.value) };
         let fix = match meant {
             Some(known) => format!("did you mean `{known}`?"),
+            None if habit.is_some() => habit.unwrap_or_default().to_owned(),
             None if known().next().is_none() => format!("define it; the project defines no {} yet", self.noun),
             None => format!("define it, or use one of {}", listed(known())),
         };

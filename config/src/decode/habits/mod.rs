@@ -3,6 +3,7 @@
 //! Each function takes a text that is refused, or that has another meaning here, and returns what to write instead. They
 //! only choose words for diagnostics; the decoders decide what is valid.
 
+pub(super) mod bad_path;
 pub(super) mod host;
 pub(super) mod key;
 pub(super) mod network;
@@ -11,7 +12,7 @@ mod regex;
 pub(super) mod unit;
 pub(super) mod url;
 pub(super) mod value;
-pub(super) mod word;
+pub(crate) mod word;
 
 /// The longest text that is examined: nobody writes a longer one by hand.
 const EXAMINED_BYTES_MAX: usize = 512;

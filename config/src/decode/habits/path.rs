@@ -210,6 +210,8 @@ impl Meant {
             return None;
         }
         self.is_optional |= name.ends_with('?') && is_last;
+        // `{name=*}` is one segment, `{name=**}` the rest.
+        let of = if inside.contains('=') && of == "*" { "" } else { of };
         let is_rest = name != bare && !name.ends_with('?') && name.trim() != bare;
         let of = if is_rest { ".*" } else { of };
         if bare.is_empty() {
@@ -424,6 +426,8 @@ mod tests {
             ("/users/{}", "`/users/{name}`"),
             ("/users/{$}", "`/users`"),
             ("/v1/{name=shelves/*}", "`/v1/{name}`"),
+            ("/v1/{name=*}", "`/v1/{name}`"),
+            ("/v1/{name=**}", "`/v1/{*name}`"),
             ("/users$", "`/users`"),
             ("^/users/[0-9]+$", "`/users/{id:int}`"),
             ("^/users", "`/users` for this path, and a second route with `/users/{*rest}`"),

@@ -7,6 +7,27 @@ pub(in crate::decode) fn fix(word: &str, allowed: &[&str]) -> Option<&'static st
     found.map(|(_, _, fix)| *fix)
 }
 
+/// What to write instead of the name of a policy that does not exist.
+pub(crate) fn policy(name: &str) -> Option<&'static str> {
+    match name.to_ascii_lowercase().as_str() {
+        "public" | "anonymous" | "open" | "false" | "disabled" | "optional" | "nobody" | "everyone" | "all" | "any" => {
+            Some("write `none`, and not in a list, if no policy is meant")
+        }
+        "rate-limit" | "api-key" | "ip-filter" => {
+            Some("define a policy of this kind under `policies`, and write its name")
+        }
+        _ => None,
+    }
+}
+
+/// What to write instead of the name of an upstream that does not exist.
+pub(crate) fn upstream(name: &str) -> Option<&'static str> {
+    let is_server = name.contains(['/', ':']) || name.contains('.');
+    is_server.then_some(
+        "define the server under `upstreams` of the project, as `NAME: \"https://pets.internal:8443\"`, and write NAME",
+    )
+}
+
 /// Words in lowercase letters without hyphens and underscores; an allowed word by which the key is known; what to write.
 const WORDS: &[(&[&str], &str, &str)] = &[
     (
@@ -84,6 +105,13 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         "write `per-consumer`, or `shared` if the response is the same for all callers",
     ),
     (&["private", "user", "consumer"], "per-consumer", "write `per-consumer`"),
+    (&["string", "str", "secret", "password", "token"], "text", "write `text`"),
+    (&["int", "number", "float", "uint", "long"], "integer", "write `integer`"),
+    (&["bool", "flag"], "boolean", "write `boolean`"),
+    (&["array", "strings", "stringlist"], "list", "write `list`"),
+    (&["time", "interval", "timeout"], "duration", "write `duration`"),
+    (&["bytes", "bytesize"], "size", "write `size`"),
+    (&["uri", "endpoint", "address"], "url", "write `url`"),
 ];
 
 #[cfg(test)]

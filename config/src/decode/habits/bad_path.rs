@@ -1,0 +1,133 @@
+//! Paths that are not valid here: without a slash, with a query, with matchers or types of other routers.
+
+use tollgate_core::route::{PathTemplate, TemplateError};
+
+use super::EXAMINED_BYTES_MAX;
+use super::regex::matches;
+
+/// What to write instead of a path that is refused.
+pub(in crate::decode) fn fix(text: &str) -> String {
+    let meant = (text.len() <= EXAMINED_BYTES_MAX).then(|| meant(text)).flatten();
+    meant.unwrap_or_else(|| "write a path such as `/pets/{id}`, `/files/{name}.json` or `/assets/{*rest}`".to_owned())
+}
+
+fn meant(text: &str) -> Option<String> {
+    match text {
+        "" => return Some("write `/`".to_owned()),
+        "*" | "**" => return Some("write `/{*rest}` for all paths".to_owned()),
+        _ => {}
+    }
+    if let Some(inner) = matcher(text) {
+        return Some(format!("write `{inner}`"));
+    }
+    if let Some(path) = text.strip_suffix("/?").filter(|path| is_path(path)) {
+        return Some(format!("write two routes, `{path}` and `{path}/`"));
+    }
+    if let Some((path, query)) = text.split_once('?').filter(|(path, _)| is_path(path)) {
+        let name = query.split(['=', '&']).next().unwrap_or_default();
+        let name = if name.is_empty() { "NAME" } else { name };
+        return Some(format!("write `{path}` with `when: {{query: {{{name}: present}}}}`"));
+    }
+    if let Some((path, _)) = text.split_once('#').filter(|(path, _)| is_path(path)) {
+        return Some(format!("write `{path}`: a request has no fragment"));
+    }
+    let absolute = format!("/{text}");
+    if !text.starts_with('/') && is_path(&absolute) {
+        return Some(format!("write `{absolute}`"));
+    }
+    let repaired = repaired(text);
+    (repaired != text && is_path(&repaired)).then(|| format!("write `{repaired}`"))
+}
+
+fn is_path(text: &str) -> bool {
+    text.parse::<PathTemplate>().is_ok() && !text.contains(['?', '#'])
+}
+
+/// The path in a matcher such as ``PathPrefix(`/api`)`` or `prefix:/api`.
+fn matcher(text: &str) -> Option<&str> {
+    let inner = match text.split_once('(') {
+        Some((name, rest)) if name.chars().all(|c| c.is_ascii_alphanumeric()) => rest.strip_suffix(')')?,
+        _ => text.split_once(':').filter(|(name, _)| !name.contains(['/', '{']))?.1,
+    };
+    let inner = inner.trim_matches(['`', '"', '\'', ' ']);
+    (inner.starts_with('/') && is_path(inner)).then_some(inner)
+}
+
+/// The path with other names and types of its parameters.
+fn repaired(text: &str) -> String {
+    let (mut out, mut names) = (String::new(), Vec::new());
+    for (place, piece) in text.split('{').enumerate() {
+        let Some((inside, behind)) = piece.split_once('}').filter(|_| place > 0) else {
+            out.push_str(if place > 0 { "{" } else { "" });
+            out.push_str(piece);
+            continue;
+        };
+        out.push_str(&parameter(inside, &mut names));
+        out.push_str(behind);
+    }
+    // Two parameters in a segment: one for all of it.
+    if out.parse::<PathTemplate>() == Err(TemplateError::TwoParameters) {
+        let one = |segment: &str| match segment.matches('{').count() {
+            0 | 1 => segment.to_owned(),
+            _ => segment[segment.find('{').unwrap_or_default()..]
+                .split_inclusive('}')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        };
+        return out.split('/').map(one).collect::<Vec<_>>().join("/");
+    }
+    out
+}
+
+/// A parameter with a valid name that is not used yet: `{id,int}` and `{id<int>}` are `{id:int}`.
+fn parameter(inside: &str, names: &mut Vec<String>) -> String {
+    let rest = inside.strip_prefix('*');
+    let inside = rest.unwrap_or(inside);
+    let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && !"_-.".contains(c)).unwrap_or(inside.len());
+    let (name, of) = inside.split_at(end);
+    let name = if name.is_empty() { "name" } else { name };
+    let numbered = (2..).map(|number| format!("{name}{number}"));
+    let free = std::iter::once(name.to_owned()).chain(numbered).find(|name| !names.contains(name)).unwrap_or_default();
+    names.push(free.clone());
+    match (rest, of.strip_prefix(':')) {
+        (Some(_), _) => format!("{{*{free}}}"),
+        (None, Some(of)) => format!("{{{free}:{of}}}"),
+        (None, None) if of.is_empty() => format!("{{{free}}}"),
+        (None, None) => matches(of.trim_matches([',', '<', '>', '|', ' ', ';'])).parameter(&free),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_paths_have_a_suggestion() {
+        for (path, meant) in [
+            ("users/{id}", "write `/users/{id}`"),
+            ("", "write `/`"),
+            ("*", "write `/{*rest}`"),
+            ("/users?id=1&a", "write `/users` with `when: {query: {id: present}}`"),
+            ("/users/?", "two routes, `/users` and `/users/`"),
+            ("/users#a", "write `/users`:"),
+            ("/a/{id}/{id}", "write `/a/{id}/{id2}`"),
+            ("/x/{id}.{format}", "write `/x/{id}`"),
+            ("/users/{userId<int>}", "write `/users/{userId:int}`"),
+            ("/users/{id,int}", "write `/users/{id:int}`"),
+            ("PathPrefix(`/api`)", "write `/api`"),
+            ("regex:/x", "write `/x`"),
+            ("/a//b", "write a path such as"),
+            ("/a/{", "write a path such as"),
+        ] {
+            assert!(fix(path).contains(meant), "{path}: {}", fix(path));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[a-z/{}<>:,*?#`() é]{0,24}") {
+            let _ = fix(&text);
+        }
+    }
+}

@@ -183,8 +183,11 @@ fn lifetime_ms(settings: &CacheSettings, control: &CacheControl, fields: Fields<
         let Some(end) = date(fields, EXPIRES, now) else { return fields.contains(EXPIRES).then_some(0) };
         Some(end.millis_since(date(fields, DATE, now).unwrap_or(now)))
     };
-    settings.ttl_ms.or_else(from_control).or_else(from_expires)
+    settings.ttl_ms.or_else(from_control).or_else(from_expires).map(|ms| ms.min(LIFETIME_MS_MAX))
 }
+
+/// A year: nobody relies on more, and every store can represent it.
+const LIFETIME_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1_000;
 
 fn vary_names(fields: Fields<'_>) -> Result<Option<Vec<String>>, NotStored> {
     let mut names = Vec::new();
@@ -272,6 +275,9 @@ mod tests {
         );
         let twice = [("expires", "Sun, 06 Nov 2094 08:50:37 GMT"), ("expires", "Sun, 06 Nov 2094 08:50:37 GMT")];
         check(None, 200, &twice, Err(NotStored::NoLifetime));
+        let year_ms = 31_536_000_000;
+        check(None, 200, &[(cc, "max-age=99999999999999999999")], Ok((year_ms - 1, year_ms - 1)));
+        check(None, 200, &[("expires", "Fri, 31 Dec 9999 23:59:59 GMT")], Ok((year_ms - 1, year_ms - 1)));
         check(None, 200, &[("expires", "0")], Err(NotStored::NoLifetime));
         check(None, 200, &[], Err(NotStored::NoLifetime));
         check(Some(9_000), 200, &[], Ok((8_999, 8_999)));

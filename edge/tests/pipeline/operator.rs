@@ -272,6 +272,21 @@ fn a_purge_takes_effect_though_the_clock_was_set_back_a_little() {
 }
 
 #[test]
+fn a_purge_in_place_of_a_damaged_record_is_of_everything() {
+    let bench = bench();
+    let hit = || bench.get("/cached", &[]).field("cache-status").contains("hit");
+    assert!(!hit() && hit());
+    bench.host.records.put("acme:purges", "{");
+    let content = format!(r#"{{"key":"{}"}}"#, "ab".repeat(32));
+    assert_eq!(bench.ask(Role::Purge, "POST", PURGES, &content).status, 200);
+    let record: Purges = decode(&bench.stored("acme:purges").unwrap()).unwrap();
+    assert!(record.as_slice().iter().any(|purge| purge.resource.is_none()), "{record:?}");
+    assert!(!hit());
+    bench.host.clock.advance(1);
+    assert!(!hit() && hit());
+}
+
+#[test]
 fn a_purge_of_a_url_with_an_empty_query_is_of_what_that_url_answers() {
     let bench = bench();
     let hit = || bench.get("/cached?", &[]).field("cache-status").contains("hit");

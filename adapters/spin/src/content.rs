@@ -114,6 +114,11 @@ impl Content for SpinContent {
 
     fn tee(self, max_bytes: u64) -> (Self, ContentCopy) {
         let (sender, receiver) = oneshot::channel();
+        if self.is_empty() {
+            // Complete already: nobody may read it to its end.
+            let _ = sender.send(Bytes::new());
+            return (self, ContentCopy(receiver));
+        }
         let copying =
             Copying { done: Some(sender), bytes: Vec::new(), max: usize::try_from(max_bytes).unwrap_or(usize::MAX) };
         let steps = copied(self.source.into_steps(), copying);
@@ -408,6 +413,10 @@ mod tests {
         let (content, copy) = of(&["ab"]).tee(9);
         drop(content);
         assert_eq!(block_on(copy.whole()), None);
+
+        let (content, copy) = SpinContent::empty().tee(9);
+        drop(content);
+        assert_eq!(block_on(copy.whole()).unwrap(), "");
     }
 
     #[test]

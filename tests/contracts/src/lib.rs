@@ -88,7 +88,7 @@ contracts! {
         bytes_that_are_too_long_are_not_stored a_stream_that_is_too_long_is_not_stored
         interrupted_content_is_not_stored content_beyond_a_limit_is_not_stored unavailable_is_an_error
         never_replaces_a_newer_entry touch_renews_only_the_metadata touch_changes_nothing_else
-        content_of_another_length_is_not_stored a_late_response_is_not_stored
+        stores_a_response_without_content content_of_another_length_is_not_stored a_late_response_is_not_stored
         a_copy_that_takes_time_does_not_replace_a_change
     }
     content {

@@ -117,6 +117,17 @@ pub(crate) async fn never_replaces_a_newer_entry<S: Subject>(subject: &S) -> Out
     Ok(())
 }
 
+/// A response without content is stored although nobody reads its content: it is replaced where the status allows none.
+pub(crate) async fn stores_a_response_without_content<S: Subject>(subject: &S) -> Outcome {
+    let (for_client, copy) = ContentOf::<S>::empty().tee(1 << 20);
+    drop(for_client);
+    let meta = StoredMeta { content_bytes: Some(0), ..meta(subject, 204) };
+    subject.host().response_cache().store(&key(19)?, &meta, Some(copy)).await?;
+    let found = found(subject, 19).await?;
+    ensure_eq!(found.meta, meta, "the metadata");
+    same_bytes(&subject.read(found.content).await?, b"", "no content")
+}
+
 /// Content of another length than announced is not stored, whether it arrives as bytes or as a stream.
 pub(crate) async fn content_of_another_length_is_not_stored<S: Subject>(subject: &S) -> Outcome {
     for announced in [0, 4, 6] {

@@ -71,16 +71,24 @@ impl Database {
 
     /// Opens it, and creates it if it does not exist.
     pub(crate) fn create(&self, tables: &str) -> Result<Connection, StoreError> {
-        let connection = self.connect(OpenFlags::SQLITE_OPEN_CREATE)?;
+        let mut connection = self.connect(OpenFlags::SQLITE_OPEN_CREATE)?;
         if self.is_new(&connection)? {
-            let mark = format!(
-                "BEGIN IMMEDIATE; PRAGMA application_id = {}; PRAGMA user_version = {SCHEMA_VERSION}; {tables} COMMIT;",
-                self.application_id
-            );
-            connection.execute_batch(&mark).map_err(|e| self.error(e))?;
+            self.make(&mut connection, tables)?;
         }
         self.check(&connection)?;
         Ok(connection)
+    }
+
+    /// Creates the tables, unless another process has done so meanwhile.
+    fn make(&self, connection: &mut Connection, tables: &str) -> Result<(), StoreError> {
+        let behavior = rusqlite::TransactionBehavior::Immediate;
+        let transaction = connection.transaction_with_behavior(behavior).map_err(|e| self.error(e))?;
+        if self.is_new(&transaction)? {
+            let id = self.application_id;
+            let mark = format!("PRAGMA application_id = {id}; PRAGMA user_version = {SCHEMA_VERSION}; {tables}");
+            transaction.execute_batch(&mark).map_err(|e| self.error(e))?;
+        }
+        transaction.commit().map_err(|e| self.error(e))
     }
 
     /// Opens and checks it, if it exists.

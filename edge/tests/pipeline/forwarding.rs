@@ -113,22 +113,22 @@ fn a_trace_state_that_connection_names_goes_no_further() {
     assert_eq!(states, [true, false]);
 }
 
+#[track_caller]
+fn check_refused(status: u16, fields: &'static [(&'static str, &'static str)], error: UpstreamError) {
+    let bench = Bench::new(vec![route("/a", &[])], move |_| (0, Ok(answer(status, fields, "hello"))));
+    let got = bench.get("/a", &[]);
+    assert_eq!((got.status, got.problem().as_str()), (502, "upstream-failed"), "{status} {fields:?}");
+    assert_eq!(got.record.calls().next().unwrap().outcome, Err(error));
+    assert!(String::from_utf8_lossy(&got.content).contains(&error.to_string()[1..]), "{got:?}");
+}
+
 #[test]
 fn a_response_that_cannot_be_forwarded_is_502_with_the_true_reason() {
-    let cases: [(u16, &[(&str, &str)], UpstreamError); 5] = [
-        (101, &[("upgrade", "h2c")], UpstreamError::HttpResponseStatus),
-        (600, &[], UpstreamError::HttpResponseStatus),
-        (200, &[("transfer-encoding", "gzip, chunked")], UpstreamError::HttpResponseTransferCoding),
-        (200, &[("content-length", "5"), ("content-length", "6")], UpstreamError::HttpResponseLength),
-        (200, &[("content-length", "+5")], UpstreamError::HttpResponseLength),
-    ];
-    for (status, fields, error) in cases {
-        let bench = Bench::new(vec![route("/a", &[])], move |_| (0, Ok(answer(status, fields, "hello"))));
-        let got = bench.get("/a", &[]);
-        assert_eq!((got.status, got.problem().as_str()), (502, "upstream-failed"), "{status} {fields:?}");
-        assert_eq!(got.record.calls().next().unwrap().outcome, Err(error));
-        assert!(String::from_utf8_lossy(&got.content).contains(&error.to_string()[1..]), "{got:?}");
-    }
+    check_refused(101, &[("upgrade", "h2c")], UpstreamError::HttpResponseStatus);
+    check_refused(600, &[], UpstreamError::HttpResponseStatus);
+    check_refused(200, &[("transfer-encoding", "gzip, chunked")], UpstreamError::HttpResponseTransferCoding);
+    check_refused(200, &[("content-length", "5"), ("content-length", "6")], UpstreamError::HttpResponseLength);
+    check_refused(200, &[("content-length", "+5")], UpstreamError::HttpResponseLength);
 }
 
 #[test]

@@ -105,7 +105,7 @@ export function send(received, head, body, timeoutMs) {
   const lines = head.split("\n");
   const [method, url] = lines;
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-  const overflow = overflows.get(body ?? received);
+  const overflow = body === undefined ? counted(received) : overflows.get(body);
   const signal = overflow && timeout ? AbortSignal.any([overflow.signal, timeout]) : (overflow?.signal ?? timeout);
   const init = { method, redirect: "manual", encodeResponseBody: "manual", signal, cf };
   const sent = received === undefined ? made(url, init, lines[2], body) : edited(url, init, received, body, lines);
@@ -124,6 +124,8 @@ function edited(url, init, received, body, lines) {
   const carries = content !== null && (init.method === "GET" || init.method === "HEAD");
   const request = carries ? new Request(url, received) : new Request(url, { ...init, headers: received.headers, body: content });
   edit(request.headers, lines, 2);
+  // With these methods, workerd sends content without a length only if this field is there.
+  if (carries && !request.headers.has("content-length")) request.headers.set("transfer-encoding", "chunked");
   // Decoding of content is an option of the call, not of the request.
   return fetch(request, carries ? { ...init, method: undefined } : { encodeResponseBody: "manual" });
 }
@@ -158,10 +160,19 @@ export function limited(stream, max) {
 // The same for a GET or HEAD, whose content cannot be replaced by another stream: a copy of it is counted. What the
 // upstream has not read yet is kept in memory, which the limit bounds.
 export function limit(request, max) {
-  const overflow = new AbortController();
-  overflows.set(request, overflow);
-  count(request.clone().body, max, overflow);
+  limits.set(request, max);
 }
+
+// Counted when it is sent, so that nothing is kept in memory for a request that is refused before that.
+function counted(request) {
+  const max = limits.get(request);
+  if (max === undefined) return undefined;
+  const overflow = new AbortController();
+  count(request.clone().body, max, overflow);
+  return overflow;
+}
+
+const limits = new WeakMap();
 
 async function count(stream, max, overflow) {
   let bytes = 0;
@@ -203,7 +214,7 @@ export async function gather(stream, max) {
 
 const OVERFLOW = "QuotaExceededError";
 
-// The controllers that abort the request of a limited stream, or of a limited request.
+// The controllers that abort the request of a limited stream.
 const overflows = new WeakMap();
 
 // Response cache

@@ -341,6 +341,9 @@ mod tests {
                 prop_assert_eq!(&again, &path);
                 prop_assert!(path.as_str().is_ascii());
                 prop_assert!(!path.as_str().contains("//"));
+                if let Ok(plain) = path.without_parameters() {
+                    prop_assert!(!plain.has_parameters() && plain.segments().len() == path.segments().len());
+                }
                 prop_assert!(!path.segments().iter().any(|s| s == ".." || s == "." || s.contains(['/', '\\', '\0'])));
             }
         }

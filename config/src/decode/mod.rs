@@ -326,6 +326,9 @@ pub(crate) fn quantity<T>(node: &Node, unit: &Unit<T>, report: &mut Report) -> O
         Err(what) => {
             let fix = match (unit.meant)(&text) {
                 Some(meant) => format!("did you mean `{meant}`?"),
+                None if text.contains(['$', '{']) => {
+                    "write `${value.NAME}`, and declare the value under `values`: variables of the environment are not read".to_owned()
+                }
                 None => format!("write a value such as {}", unit.examples),
             };
             report.push(Diagnostic::error(unit.code, node.span, what).why(unit.why).fix(fix));

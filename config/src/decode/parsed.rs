@@ -28,6 +28,34 @@ pub(crate) fn url(text: &Spanned<String>, report: &mut Report) -> Option<Upstrea
     None
 }
 
+/// Parses the URL of an OTLP/HTTP receiver, to which the paths of signals are added.
+pub(crate) fn otlp_endpoint(text: &Spanned<String>, report: &mut Report) -> Option<UpstreamUrl> {
+    let url = url(text, report)?;
+    let written = url.to_string();
+    if let Some(base) = OTLP_PATHS.iter().find_map(|path| written.strip_suffix(path)) {
+        report.push(
+            Diagnostic::error(Code::BadUrl, text.span, "the URL is that of one signal")
+                .why("`/v1/traces` and `/v1/metrics` are added to the endpoint")
+                .fix(format!("write `{base}`")),
+        );
+        return None;
+    }
+    if url.port() == Some(OTLP_GRPC_PORT) {
+        report.push(
+            Diagnostic::warning(Code::BadUrl, text.span, "port 4317 is that of OTLP/gRPC")
+                .why("telemetry is exported with OTLP/HTTP, for which receivers have port 4318")
+                .fix(format!("write `{}`", written.replacen(":4317", ":4318", 1))),
+        );
+    }
+    Some(url)
+}
+
+/// The paths that OTLP/HTTP adds to an endpoint.
+const OTLP_PATHS: &[&str] = &["/v1/traces", "/v1/metrics", "/v1/logs"];
+
+/// The registered port of OTLP/gRPC.
+const OTLP_GRPC_PORT: u16 = 4317;
+
 /// Parses a list of unique host patterns.
 pub(crate) fn hosts(list: &[Spanned<String>], report: &mut Report) -> Vec<Spanned<HostPattern>> {
     let mut all: Vec<Spanned<HostPattern>> = Vec::new();
@@ -239,6 +267,14 @@ pub(crate) fn token(text: &Spanned<String>, report: &mut Report) -> Option<Strin
 
 /// Parses the name of a request field that is only compared; returns it in lowercase letters.
 pub(crate) fn compared_field(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    if text.value == "*" {
+        report.push(
+            Diagnostic::error(Code::BadField, text.span, "`*` is not the name of a header field")
+                .why("a key of all fields would be different for each request, so nothing would be found")
+                .fix("list the fields by which responses differ, such as `Accept-Language`"),
+        );
+        return None;
+    }
     let name = HeaderName::from_bytes(text.value.as_bytes()).ok().map(|name| name.as_str().to_owned());
     if name.is_none() {
         report.push(
@@ -337,7 +373,7 @@ fn warn_unresolved(value: &Spanned<String>, report: &mut Report) {
 
 /// Parses the name of a query parameter.
 pub(crate) fn parameter_name(text: &Spanned<String>, report: &mut Report) -> Option<String> {
-    let valid = can_be_parameter(&text.value);
+    let valid = can_be_parameter(&text.value) && text.value != "*";
     if !valid {
         report.push(
             Diagnostic::error(
@@ -346,7 +382,10 @@ pub(crate) fn parameter_name(text: &Spanned<String>, report: &mut Report) -> Opt
                 format!("`{}` is not a valid name of a query parameter", text.value),
             )
             .why("names are compared with the query as the client sends it, without decoding")
-            .fix("use letters, digits, `-`, `.`, `_` and `~`"),
+            .fix(match text.value.as_str() {
+                "*" => "remove the key if all parameters are meant, or list them",
+                _ => "use letters, digits, `-`, `.`, `_` and `~`",
+            }),
         );
     }
     valid.then(|| text.value.clone())
@@ -380,6 +419,14 @@ const RESERVED_FIELDS: &[&str] = &[
 
 /// Parses a network in CIDR notation.
 pub(crate) fn network(text: &Spanned<String>, report: &mut Report) -> Option<Cidr> {
+    if let Some(all) = habits::network::everywhere(&text.value) {
+        report.push(
+            Diagnostic::error(Code::BadNetwork, text.span, format!("`{}` is not the address of a client", text.value))
+                .why("without a prefix it would match only this address, which no client has")
+                .fix(format!("write `{all}` for all addresses")),
+        );
+        return None;
+    }
     let read = text.value.parse::<Cidr>();
     if let Err(error) = &read {
         let fix = match error {

@@ -217,6 +217,9 @@ codes! {
     NoScheme "TG0316" "An API key is read from `Authorization` without a scheme."
         "The value of `Authorization` begins with a scheme (RFC 9110, section 11.6.2): `Authorization: Bearer tg_...`. Without \
         `scheme`, the policy expects the key alone, and refuses what HTTP clients send. Other gateways assume `Bearer`."
+    PatternCondition "TG0317" "A condition of `when` is written as a pattern."
+        "A condition is a value, a list of values, `present` or `absent`. Values are compared as a whole and as they are \
+        written: `*`, `^v2` and `2.*` match only requests with exactly this text. Write `present` for any value, or a list."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

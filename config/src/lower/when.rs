@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use tollgate_core::route::{Predicate, Subject, Test};
 
-use crate::decode::parsed;
+use crate::decode::{habits, parsed};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::when::{Condition, When};
 use crate::place::Spanned;
@@ -60,12 +60,27 @@ fn test(
         Condition::Present => Test::Present,
         Condition::Absent => Test::Absent,
         Condition::OneOf(values) => {
+            values.iter().for_each(|value| warn_pattern(value, report));
             let mut kept: Vec<String> =
                 values.iter().filter(|value| is_value(value, report)).map(|value| value.value.clone()).collect();
             kept.sort_unstable();
             Test::OneOf(kept)
         }
     }
+}
+
+/// Reports a value that is probably meant as a pattern; a client may send it, too.
+fn warn_pattern(value: &Spanned<String>, report: &mut Report) {
+    let Some(fix) = habits::value::pattern(&value.value) else { return };
+    report.push(
+        Diagnostic::warning(
+            Code::PatternCondition,
+            value.span,
+            format!("`{}` is compared as it is written", value.value),
+        )
+        .why("a condition is a value, `present` or `absent`, and no pattern, so usual requests do not meet this one")
+        .fix(fix),
+    );
 }
 
 fn is_field_value(value: &Spanned<String>, report: &mut Report) -> bool {

@@ -20,6 +20,10 @@ pub(in crate::decode) fn fix(text: &str) -> String {
     if text.len() > EXAMINED_BYTES_MAX {
         return USUAL.to_owned();
     }
+    if text.contains("${") || text.contains("{{") {
+        return "variables of the environment are not read: write `${value.NAME}` as the whole host, and declare the value under `values`"
+            .to_owned();
+    }
     if unmeant(text).is_some() || ["", "**", "*.*", "*:*"].contains(&text) {
         return "write `*` for every host".to_owned();
     }

@@ -11,7 +11,7 @@ pub(crate) mod path;
 mod regex;
 pub(super) mod unit;
 pub(super) mod url;
-pub(super) mod value;
+pub(crate) mod value;
 pub(crate) mod word;
 
 /// The longest text that is examined: nobody writes a longer one by hand.

@@ -4,6 +4,15 @@ use std::net::Ipv4Addr;
 
 use super::EXAMINED_BYTES_MAX;
 
+/// For the address that stands for all addresses when listening: the network of all addresses.
+pub(in crate::decode) fn everywhere(text: &str) -> Option<&'static str> {
+    match text {
+        "0.0.0.0" => Some("0.0.0.0/0"),
+        "::" => Some("::/0"),
+        _ => None,
+    }
+}
+
 /// What to write instead of a network that is refused.
 pub(in crate::decode) fn fix(text: &str) -> Option<String> {
     if text.len() > EXAMINED_BYTES_MAX {

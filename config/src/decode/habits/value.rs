@@ -1,4 +1,4 @@
-//! Values of header fields with variables of other gateways: `$TOKEN`, `$http_host`, `{{ token }}`, `%REQ(X)%`.
+//! Values with variables of other gateways (`$TOKEN`, `{{ token }}`, `%REQ(X)%`), and conditions that are patterns there.
 
 /// The first variable of another gateway.
 pub(in crate::decode) fn unresolved(text: &str) -> Option<&str> {
@@ -19,6 +19,22 @@ fn dollar(text: &str) -> Option<&str> {
     })
 }
 
+/// Whether a value that is compared with that of a request is written as a pattern, and what to write instead.
+pub(crate) fn pattern(text: &str) -> Option<&'static str> {
+    let is_regex = text.starts_with(['^', '~'])
+        || (text.len() > 1 && text.ends_with('$'))
+        || [".*", ".+", "\\d", "\\w", "[0-9]", "[a-z]", "(?"].iter().any(|part| text.contains(part));
+    match text {
+        "*" | ".*" | ".+" | "**" => Some("write `present` for any value"),
+        "!" | "!*" | "^$" => Some("write `absent` for no value"),
+        _ if is_regex => Some("write each value as an item of a list: values are compared as a whole"),
+        _ if text.contains('|') && !text.contains(' ') => {
+            Some("write each value as an item of a list, such as `[a, b]`")
+        }
+        _ => None,
+    }
+}
+
 fn between<'t>(text: &'t str, open: &str, close: &str) -> Option<&'t str> {
     let start = text.find(open)?;
     let end = start + open.len() + text[start + open.len()..].find(close)?;
@@ -31,6 +47,16 @@ const NAME_BYTES_MIN: usize = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_of_other_gateways_are_found() {
+        for text in ["*", ".*", "^v2", "~v2", "v2$", "2.*", "\\d+", "[0-9]+", "a|b"] {
+            assert!(pattern(text).is_some(), "{text}");
+        }
+        for text in ["", "2", "v2", "text/*", "*/*", "a.b", "application/json", "$", "a b | c", "%2A", "(a)"] {
+            assert_eq!(pattern(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn variables_of_other_gateways_are_found() {

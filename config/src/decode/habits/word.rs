@@ -9,6 +9,9 @@ pub(in crate::decode) fn fix(word: &str, allowed: &[&str]) -> Option<&'static st
 
 /// What to write instead of the name of a policy that does not exist.
 pub(crate) fn policy(name: &str) -> Option<&'static str> {
+    if name.contains([',', ' ']) {
+        return Some("write the names as a list, such as `[a, b]`");
+    }
     match name.to_ascii_lowercase().as_str() {
         "public" | "anonymous" | "open" | "false" | "disabled" | "optional" | "nobody" | "everyone" | "all" | "any" => {
             Some("write `none`, and not in a list, if no policy is meant")

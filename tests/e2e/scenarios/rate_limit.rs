@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use tollgate_tests::client::{Answer, Request};
-use tollgate_tests::hosts::Fault;
+use tollgate_tests::hosts::{Fault, Kind};
 
 use crate::project::Project;
 use crate::scenario::{Outcome, scenarios};
@@ -22,6 +22,7 @@ scenarios! { "limit";
     a_refused_request_is_not_forwarded,
     unavailable_counters_with_open_let_pass_visibly,
     unavailable_counters_with_closed_refuse,
+    whatever_passes_many_limits_in_one_instance_is_charged,
     a_counter_that_is_reset_is_asked_once_more
         except (Native, "the owner of its counters is its own process")
                (Spin, "its counters are in a store and have no owner that runs"),
@@ -237,5 +238,34 @@ async fn a_counter_that_is_reset_is_asked_once_more(world: Rc<World>) -> Outcome
     world.host.reset_counters(2).await?;
     assert_problem(&with_key(&world, &key).await?, 503, "store-unavailable");
     assert_eq!(with_key(&world, &key).await?.status, 200);
+    Ok(())
+}
+
+async fn whatever_passes_many_limits_in_one_instance_is_charged(world: Rc<World>) -> Outcome {
+    let (consumer, address) = (format!("{}-consumer", world.name), format!("{}-address", world.name));
+    let project = Project::new(&world)
+        .policy(&format!("{consumer}: {{kind: rate-limit, rate: 1000/d, burst: 1000, by: consumer}}"))
+        .policy(&format!("{address}: {{kind: rate-limit, rate: 1000/d, burst: 1000, by: address}}"))
+        .route(&format!("{{path: /a, authn: keys, limit: [{consumer}, {address}]}}"));
+    world.publish(project).await?;
+    let key = world.plain_key("acme").await?;
+    let mut passed = 0;
+    // As many as an instance of Spin serves. It has no place for the changes of all of them, and may refuse some.
+    for _ in 0..130 {
+        let answer = with_key(&world, &key).await?;
+        if answer.status == 503 && world.on(Kind::Spin) {
+            assert_problem(&answer, 503, "counter-contended");
+            continue;
+        }
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        passed += 1;
+        let state = answer.field("ratelimit").unwrap_or_default();
+        let left = state.split(";r=").skip(1).map(|rest| rest.split(';').next().unwrap_or_default().parse());
+        let left: Vec<usize> = left.collect::<Result<_, _>>()?;
+        // Both are charged; what a refused request holds is given back later.
+        assert!(left.len() == 2 && left.iter().all(|left| *left <= 1000 - passed), "{passed} passed: {state}");
+    }
+    assert_eq!(world.upstream.report().total(), passed);
+    assert!(passed >= 60, "{passed}");
     Ok(())
 }

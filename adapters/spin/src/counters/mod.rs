@@ -219,3 +219,17 @@ fn not_begun(error: Error) -> CounterFault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_table_of_swaps_is_no_store_that_is_away() {
+        let full = Error::Other("too many compare_and_swaps opened".to_owned());
+        assert_eq!(not_begun(full), CounterFault::Contended);
+        for error in [Error::Other("database is locked".to_owned()), Error::NoSuchStore, Error::AccessDenied] {
+            assert!(matches!(not_begun(error), CounterFault::Unavailable(_)));
+        }
+    }
+}

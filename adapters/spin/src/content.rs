@@ -6,11 +6,14 @@ use bytes::Bytes;
 use futures_channel::oneshot;
 use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
+use spin_sdk::wasip3::clocks::monotonic_clock;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Trailers};
+use spin_sdk::wasip3::spawn;
 use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
 use crate::message::{fields_of, forwarded_trailers, host_fields, host_lines};
+use crate::upstream::NANOS_PER_MS;
 
 /// The content of a request or a response.
 ///
@@ -199,9 +202,9 @@ impl SpinContent {
         Self { source, ..self }
     }
 
-    /// The same content, read through the component, so that the component learns how it ends.
-    pub(crate) fn observed(self) -> Self {
-        Self { source: Source::Steps(self.source.into_steps()), ..self }
+    /// The content of a received request, read through the component, so that the component learns how it ends.
+    pub(crate) fn of_request(raw: Raw) -> Self {
+        Self::of(Source::Steps(raw.into_steps_or_discard()))
     }
 
     /// The same content, aborted when `end` resolves.
@@ -228,21 +231,72 @@ impl Raw {
     fn into_steps(self) -> Steps {
         stream::unfold(Some(self), |raw| async {
             let mut raw = raw?;
-            let buffer = Vec::with_capacity(READ_BYTES);
-            let (result, read) = raw.stream.read(buffer).await;
-            if let StreamResult::Complete(_) = result {
-                return Some((Ok(Step::Data(read.into())), Some(raw)));
+            match raw.data().await {
+                Some(data) => Some((Ok(data), Some(raw))),
+                None => Some((raw.end().await?, None)),
             }
-            let last = match raw.trailers.await {
-                Ok(None) => return None,
-                Ok(Some(trailers)) => Ok(Step::Trailers(forwarded_trailers(&trailers))),
-                Err(code) => Err(Interrupted::BySender(code)),
-            };
-            Some((last, None))
         })
         .boxed_local()
     }
+
+    /// The same; if they are not read to their end, the rest is discarded.
+    fn into_steps_or_discard(self) -> Steps {
+        stream::unfold(Some(Unread(Some(self))), |unread| async {
+            let mut unread = unread?;
+            if let Some(data) = unread.0.as_mut()?.data().await {
+                return Some((Ok(data), Some(unread)));
+            }
+            Some((unread.0.take()?.end().await?, None))
+        })
+        .boxed_local()
+    }
+
+    /// The next bytes, until there are none.
+    async fn data(&mut self) -> Option<Step> {
+        let (result, read) = self.stream.read(Vec::with_capacity(READ_BYTES)).await;
+        matches!(result, StreamResult::Complete(_)).then(|| Step::Data(read.into()))
+    }
+
+    /// What comes after the last bytes.
+    async fn end(self) -> Option<Result<Step, Interrupted>> {
+        match self.trailers.await {
+            Ok(None) => None,
+            Ok(Some(trailers)) => Some(Ok(Step::Trailers(forwarded_trailers(&trailers)))),
+            Err(code) => Some(Err(Interrupted::BySender(code))),
+        }
+    }
 }
+
+/// A request's content that may not have been read to its end.
+///
+/// Dropping it goes on reading for a while: if the host closed the connection while the client still sends, the client
+/// would often not see the response (RFC 9112, section 9.6).
+struct Unread(Option<Raw>);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        if let Some(raw) = self.0.take() {
+            spawn(discard(raw));
+        }
+    }
+}
+
+async fn discard(mut raw: Raw) {
+    let read = async {
+        let mut bytes = 0;
+        while let Some(Step::Data(data)) = raw.data().await {
+            bytes += data.len();
+            if bytes > DISCARDED_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    select(pin!(read), pin!(monotonic_clock::wait_for(DISCARDING_MAX_MS * NANOS_PER_MS))).await;
+}
+
+/// What is discarded of one request, as on the native host.
+const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
+const DISCARDING_MAX_MS: u64 = 30_000;
 
 fn limited(steps: Steps, max_bytes: u64) -> Steps {
     stream::unfold(Some((steps, max_bytes)), |state| async {

@@ -35,7 +35,7 @@ pub(crate) async fn from_host(request: types::Request) -> Result<(Request<SpinCo
     let method = method_of(&request.get_method())?;
     let uri = uri_of(&request)?;
     let https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
-    let came = || raw(|taken| types::Request::consume_body(request, taken)).observed();
+    let came = || SpinContent::of_request(raw(|taken| types::Request::consume_body(request, taken)));
     let content = match declared_content(&fields) {
         Some(false) => SpinContent::empty(),
         Some(true) => came(),
@@ -138,7 +138,7 @@ pub fn from_host_response(response: types::Response) -> Result<Response<SpinCont
     let status = StatusCode::from_u16(response.get_status_code()).map_err(|_| ErrorCode::HttpProtocolError)?;
     let received = response.get_headers().clone();
     let fields = fields_of(&received);
-    let content = raw(|taken| types::Response::consume_body(response, taken));
+    let content = SpinContent::of(Source::Raw(raw(|taken| types::Response::consume_body(response, taken))));
     let mut taken = Response::new(SpinContent { received: Some(received), ..content });
     *taken.status_mut() = status;
     *taken.headers_mut() = fields;
@@ -278,12 +278,10 @@ pub(crate) fn host_fields(list: &Lines) -> Fields {
     })
 }
 
-fn raw(
-    consume: impl FnOnce(FutureReader<Result<(), ErrorCode>>) -> (StreamReader<u8>, FutureReader<Trailers>),
-) -> SpinContent {
+fn raw(consume: impl FnOnce(FutureReader<Result<(), ErrorCode>>) -> (StreamReader<u8>, FutureReader<Trailers>)) -> Raw {
     let (taken, is_taken) = wit_future::new(|| Ok(()));
     let (stream, trailers) = consume(is_taken);
-    SpinContent::of(Source::Raw(Raw { stream, trailers, _taken: taken }))
+    Raw { stream, trailers, _taken: taken }
 }
 
 /// Converts content: the host's own stream is returned unchanged, other content is written as it is read.

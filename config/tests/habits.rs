@@ -151,6 +151,7 @@ fn keys_of_other_gateways_are_refused_with_their_place_here() {
         ("upstream: pets\n", "upstream: pets\n    strip_path: true\n", "`strip-base:"),
         ("upstream: pets\n", "upstream: pets\n    rate_limiting: {}\n", "`limit: NAME`"),
         ("upstream: pets\n", "upstream: pets\n    stripBase: true\n", "did you mean `strip-base`?"),
+        ("kind: rate-limit", "type: rate-limit", "write `kind: rate-limit`"),
         ("rate: 10/s", "requests_per_second: 10", "`rate: 100/s`"),
         ("url: ", "host: pets, url: ", "with scheme, host, port and path"),
     ] {

@@ -96,21 +96,35 @@ impl<'n> Fields<'n> {
             self.requested
         );
         let known = || self.object.all_keys().map(|key| key.name);
-        for Entry { key, .. } in self.entries {
-            if self.object.key(&key.value).is_some() {
-                continue;
-            }
+        for key in self.unknown_keys() {
             let fix = match (habits::key::fix(self.object.name, &key.value), closest(&key.value, known())) {
                 (Some(fix), _) => fix.to_owned(),
                 (None, Some(known)) => format!("did you mean `{known}`?"),
                 (None, None) => format!("use one of {}", listed(known())),
             };
-            report.push(
-                Diagnostic::error(Code::UnknownKey, key.span, format!("unknown key `{}` in {}", key.value, self.owner))
-                    .why("an unknown key would be ignored without notice")
-                    .fix(fix),
-            );
+            self.report_unknown(key, &fix, report);
         }
+    }
+
+    /// Reports the members that other gateways have; for a mapping whose other keys are not known.
+    pub(crate) fn report_habits(&self, report: &mut Report) {
+        for key in self.unknown_keys() {
+            if let Some(fix) = habits::key::fix(self.object.name, &key.value) {
+                self.report_unknown(key, fix, report);
+            }
+        }
+    }
+
+    fn unknown_keys(&self) -> impl Iterator<Item = &'n Spanned<String>> + '_ {
+        self.entries.iter().map(|entry| &entry.key).filter(|key| self.object.key(&key.value).is_none())
+    }
+
+    fn report_unknown(&self, key: &Spanned<String>, fix: &str, report: &mut Report) {
+        report.push(
+            Diagnostic::error(Code::UnknownKey, key.span, format!("unknown key `{}` in {}", key.value, self.owner))
+                .why("an unknown key would be ignored without notice")
+                .fix(fix),
+        );
     }
 
     fn take<T>(

@@ -19,8 +19,11 @@ impl WrittenPolicy {
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, &HEAD, format!("policy `{}`", name.value), name.span, report)?;
         let words: Vec<_> = KINDS.iter().map(|kind| (kind.word, kind)).collect();
-        // Without a kind, the other keys cannot be checked.
-        let kind = fields.required(KIND, report, |node, report| decode::word(node, &words, report))?;
+        let Some(kind) = fields.required(KIND, report, |node, report| decode::word(node, &words, report)) else {
+            // Without a kind, it is not known which other keys exist.
+            fields.report_habits(report);
+            return None;
+        };
         fields.use_variant(kind.table);
         let written = Written::decode(kind.table, name.span, &mut fields, report);
         fields.finish(report);

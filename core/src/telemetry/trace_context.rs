@@ -69,7 +69,8 @@ impl TraceContext {
     /// The trace flags; those that no level defines are not passed on (section 3.2.2.5.3).
     #[must_use]
     pub fn flags(&self) -> u8 {
-        u8::from(self.sampled) * SAMPLED | u8::from(self.random) * RANDOM
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        flag(self.sampled, SAMPLED) | flag(self.random, RANDOM)
     }
 
     /// The edits of the client's fields before forwarding: `tracestate` is kept if it is valid and belongs to the trace;

@@ -115,6 +115,15 @@ impl ProxySettings {
         }
     }
 
+    /// Whether proxies are trusted by their addresses, so that no peer is trusted only because of where it connects.
+    #[must_use]
+    pub const fn trusts_networks(&self) -> bool {
+        match self.trusted {
+            TrustedProxies::Networks(_) => true,
+            TrustedProxies::Count(_) => false,
+        }
+    }
+
     /// Whether the rule trusts nobody whom the other does not trust.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {

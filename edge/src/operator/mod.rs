@@ -168,7 +168,10 @@ async fn may_scrape<H: Host>(
     allowed
 }
 
-/// The address of the client behind this peer, by the rule for trusted proxies.
+/// The address of the client behind this peer of a listener for operators, by the rule for trusted proxies.
+///
+/// A number of proxies is about the listener of clients: here, whoever asks without a proxy could choose the address in the
+/// audit.
 async fn client_address<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -178,7 +181,7 @@ async fn client_address<H: Host>(
     let peer = peer.map(|peer| peer.to_canonical());
     let gateway = isolate.gateway(host).await;
     let rule = gateway.as_ref().and_then(|gateway| gateway.proxies.as_ref());
-    rule.map_or(peer, |rule| rule.origin(peer, false, fields).address)
+    rule.filter(|rule| rule.trusts_networks()).map_or(peer, |rule| rule.origin(peer, false, fields).address)
 }
 
 /// The input of a handler.

@@ -1,11 +1,13 @@
 //! The client of a request behind trusted proxies: the same one for filters, limits, fields, telemetry and the audit.
 
+use std::num::NonZeroU8;
 use std::rc::Rc;
 
 use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
 use tollgate_core::operator::Role;
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
+use tollgate_edge::operator::serve_operator;
 use tollgate_edge::{Freshness, Isolate, IsolateSettings, OperatorSettings};
 
 use crate::bench::{BY_ADDRESS, Bench, OFFICE, gateway, ok, request, route};
@@ -119,4 +121,29 @@ fn the_audit_names_the_client_behind_the_proxy() {
     assert_eq!(bench.send_at(PROXY, forwarded("/.tollgate/v1/metrics", "192.0.2.9")).status, 401);
     let line = bench.host.sink.lines().into_iter().find(|line| line.contains("\"audit\"")).unwrap();
     assert!(line.contains("\"192.0.2.9\"") && !line.contains(PROXY), "{line}");
+}
+
+/// The address in the audit of a request without a token at the listener for operators.
+fn audited(trusted: TrustedProxies) -> String {
+    let bench = Bench::new(vec![], ok(&[], ""));
+    let proxies = Some(ProxySettings { trusted, field: ProxyField::XForwardedFor });
+    bench.publish_with(&GatewaySettings { proxies, ..gateway() }, vec![]);
+    bench.host.secrets.put(Role::Read.secret_name(), format!("ci:{}", "0".repeat(40)));
+    let answered = serve_operator(
+        &bench.isolate,
+        &bench.host,
+        forwarded("/.tollgate/v1/metrics", "192.0.2.9"),
+        PROXY.parse().ok(),
+    );
+    assert_eq!(bench.host.clock.drive(answered).unwrap().status(), 401);
+    let line = bench.host.sink.lines().into_iter().find(|line| line.contains("\"audit\"")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    line["address"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn at_the_listener_of_operators_only_proxies_with_known_addresses_are_believed() {
+    let network = "10.0.0.0/8".parse().unwrap();
+    assert_eq!(audited(TrustedProxies::Networks(vec![network].into())), "192.0.2.9");
+    assert_eq!(audited(TrustedProxies::Count(NonZeroU8::MIN)), PROXY);
 }

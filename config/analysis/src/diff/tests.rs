@@ -98,6 +98,8 @@ fn settings_are_classified_by_their_effect_on_requests() {
         ("timeout: 2s", "timeout: 1s", ("timeout", Breaking, false)),
         ("timeout: 2s", "timeout: none", ("timeout", Compatible, false)),
         ("body-limit: 2KiB", "body-limit: 1KiB", ("body-limit", Breaking, false)),
+        ("", "matrix-parameters: true", ("matrix-parameters", Compatible, true)),
+        ("matrix-parameters: true", "matrix-parameters: false", ("matrix-parameters", Breaking, false)),
     ] {
         let route = |settings: &str| format!("{{path: /a, id: x, {settings}}}, {{path: /b, limit: burst}}");
         check((BURST, &route(from)), (BURST, &route(to)), &[expected]);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tollgate_bench_loader::{load, pack};
 
 use crate::compare::Row;
-use crate::workerd::{artifact_folder, root};
+use crate::side::{artifact_folder, root};
 
 /// Two bundles to compare: hosts, routes on the requested host, whether as JSON.
 struct Pair {

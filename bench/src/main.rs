@@ -1,9 +1,9 @@
 //! Benchmarks of Tollgate: always a ratio to a reference measured in the same run, never an absolute number alone.
 //!
-//! `cargo xtask bench [workerd|native|hosts|sizes|loading|serving]...` builds what is measured and runs this. Two programs run
-//! alternately (A B A B …), and the median of the pairwise ratios is printed: a machine that becomes slower in between
-//! slows down both. It is not a test and has no pass criteria. Start with [`compare`], then the file named after the
-//! benchmark.
+//! `cargo xtask bench [workerd|native|hosts|sizes|loading|serving]... [--against REV]` builds what is measured and runs this.
+//! Two programs run alternately (A B A B …), and the median of the pairwise ratios is printed: a machine that becomes
+//! slower in between slows down both. With `--against`, the reference is another commit. It is not a test and has no pass
+//! criteria. Start with [`compare`], then the file named after the benchmark.
 
 mod compare;
 mod cpu;
@@ -13,44 +13,60 @@ mod native;
 mod project;
 mod server;
 mod serving;
+mod side;
 mod sizes;
 mod workerd;
 
 use std::process::ExitCode;
 
 use compare::Row;
+use side::Side;
 
 /// The result of a benchmark: its measurements, or why there are none.
-type Measure = fn() -> Result<Vec<Row>, String>;
+type Measured = Result<Vec<Row>, String>;
+
+/// A benchmark: its name, its measurement, and its comparison with another commit, if it has one.
+struct Bench {
+    name: &'static str,
+    measure: fn() -> Measured,
+    against: Option<fn(&Side) -> Measured>,
+}
+
+const BENCHES: [Bench; 6] = [
+    Bench { name: "sizes", measure: sizes::measure, against: Some(sizes::against) },
+    Bench { name: "loading", measure: loading::measure, against: None },
+    Bench { name: "serving", measure: serving::measure, against: None },
+    Bench { name: "workerd", measure: workerd::measure, against: Some(workerd::against) },
+    Bench { name: "native", measure: native::measure, against: Some(native::against) },
+    Bench { name: "hosts", measure: native::many_hosts, against: None },
+];
 
 fn main() -> ExitCode {
-    let asked: Vec<String> = std::env::args().skip(1).collect();
-    let unknown = asked
-        .iter()
-        .find(|name| !["workerd", "native", "hosts", "sizes", "loading", "serving"].contains(&name.as_str()));
-    if let Some(name) = unknown {
-        eprintln!(
-            "bench: there is no benchmark `{name}`; there are workerd, native, hosts, sizes, loading and serving"
-        );
+    let mut asked: Vec<String> = std::env::args().skip(1).collect();
+    // xtask has built the commit, and passes its folder.
+    let other = asked.iter().position(|word| word == "--built").and_then(|at| {
+        let folder = asked.drain(at..).nth(1)?;
+        Some(Side::built(folder.into()))
+    });
+    if let Some(name) = asked.iter().find(|name| BENCHES.iter().all(|bench| bench.name != name.as_str())) {
+        let names: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
+        eprintln!("bench: there is no benchmark `{name}`; there are {}", names.join(", "));
         return ExitCode::from(2);
     }
-    let wanted = |name: &str| asked.is_empty() || asked.iter().any(|a| a == name);
     let mut rows: Vec<Row> = Vec::new();
     let mut failed = false;
-    let benches: [(&str, Measure); 6] = [
-        ("sizes", sizes::measure),
-        ("loading", loading::measure),
-        ("serving", serving::measure),
-        ("workerd", workerd::measure),
-        ("native", native::measure),
-        ("hosts", native::many_hosts),
-    ];
-    for (name, measure) in benches.into_iter().filter(|(name, _)| wanted(name)) {
-        match measure() {
+    for bench in BENCHES.iter().filter(|bench| asked.is_empty() || asked.iter().any(|name| name == bench.name)) {
+        let measured = match (&other, bench.against) {
+            (None, _) => (bench.measure)(),
+            (Some(other), Some(against)) => against(other),
+            (Some(_), None) if asked.is_empty() => continue,
+            (Some(_), None) => Err("it cannot compare two commits".to_owned()),
+        };
+        match measured {
             Ok(measured) => rows.extend(measured),
             Err(why) => {
                 failed = true;
-                eprintln!("bench: {name}: {why}");
+                eprintln!("bench: {}: {why}", bench.name);
             }
         }
     }

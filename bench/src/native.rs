@@ -1,4 +1,4 @@
-//! Tollgate on the native host compared with nginx with `proxy_pass`, each with one worker.
+//! Tollgate on the native host compared with nginx with `proxy_pass` or with another commit, each with one worker.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -9,26 +9,59 @@ use crate::compare::{Row, compare};
 use crate::load::Load;
 use crate::project;
 use crate::server::{Program, free_port, upstream, wait_for};
+use crate::side::Side;
 
 pub(crate) fn measure() -> Result<Vec<Row>, String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let upstream = upstream()?;
-    let (nginx, nginx_process) = start_nginx(folder.path(), upstream)?;
-    let files = [
-        ("tollgate.yaml".to_owned(), project::tollgate_yaml(upstream)),
-        ("dev/fixtures.yaml".to_owned(), project::fixtures_yaml()),
-    ];
-    let (tollgate, tollgate_process) = start_tollgate(folder.path(), &files)?;
-    let (theirs, ours) = (nginx_process.0.id(), tollgate_process.0.id());
-    let load =
-        |address, process, path: &str, fields| Load { address, process, hosts: vec![], path: path.to_owned(), fields };
-    let passed = load(nginx, theirs, "/keyed", vec![]);
-    let forward = load(tollgate, ours, "/public", vec![]);
-    let keyed = load(tollgate, ours, "/keyed", vec![("x-api-key".to_owned(), project::key())]);
+    let (nginx, process) = start_nginx(folder.path(), upstream)?;
+    let tollgate = Gateway::start(&Side::own(), &folder.path().join("own"), upstream)?;
+    let passed = Load { address: nginx, process: process.0.id(), hosts: vec![], path: "/keyed".into(), fields: vec![] };
     Ok(vec![
-        compare("native: forward, against nginx proxy_pass", &forward, &passed)?,
-        compare("native: key + limit + forward, against the same", &keyed, &passed)?,
+        compare("native: forward, against nginx proxy_pass", &tollgate.forward(), &passed)?,
+        compare("native: key + limit + forward, against the same", &tollgate.keyed(), &passed)?,
     ])
+}
+
+/// The programs of two commits.
+pub(crate) fn against(other: &Side) -> Result<Vec<Row>, String> {
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let upstream = upstream()?;
+    let now = Gateway::start(&Side::own(), &folder.path().join("own"), upstream)?;
+    let before = Gateway::start(other, &folder.path().join("other"), upstream)?;
+    Ok(vec![
+        compare("native: forward, against the other commit", &now.forward(), &before.forward())?,
+        compare("native: key + limit + forward, against the same", &now.keyed(), &before.keyed())?,
+    ])
+}
+
+/// A running `tollgate serve` with the benchmarks' project.
+struct Gateway {
+    address: SocketAddr,
+    program: Program,
+}
+
+impl Gateway {
+    fn start(side: &Side, folder: &Path, upstream: SocketAddr) -> Result<Self, String> {
+        let files = [
+            ("tollgate.yaml".to_owned(), project::tollgate_yaml(upstream)),
+            ("dev/fixtures.yaml".to_owned(), project::fixtures_yaml()),
+        ];
+        let (address, program) = start_tollgate(side, folder, &files)?;
+        Ok(Self { address, program })
+    }
+
+    fn forward(&self) -> Load {
+        self.load("/public", vec![])
+    }
+
+    fn keyed(&self) -> Load {
+        self.load("/keyed", vec![("x-api-key".to_owned(), project::key())])
+    }
+
+    fn load(&self, path: &str, fields: Vec<(String, String)>) -> Load {
+        Load { address: self.address, process: self.program.0.id(), hosts: vec![], path: path.to_owned(), fields }
+    }
 }
 
 fn start_nginx(folder: &Path, upstream: SocketAddr) -> Result<(SocketAddr, Program), String> {
@@ -61,7 +94,7 @@ pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
         let mut files = vec![("tollgate.yaml".to_owned(), project::hosts_yaml(upstream))];
         let api = |(n, host): (usize, &String)| (format!("apis/h{n}/api.yaml"), project::api_yaml(host, ROUTES));
         files.extend(hosts.iter().enumerate().map(api));
-        let (address, program) = start_tollgate(&folder.path().join(name), &files)?;
+        let (address, program) = start_tollgate(&Side::own(), &folder.path().join(name), &files)?;
         let process = program.0.id();
         Ok::<_, String>((
             Load { address, process, hosts, path: format!("/r{}/7", ROUTES - 1), fields: vec![] },
@@ -77,34 +110,22 @@ pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
 const HOSTS: usize = 1_000;
 const ROUTES: usize = 100;
 
-/// Publishes a project of these files to a separate store, and serves it.
-fn start_tollgate(folder: &Path, files: &[(String, String)]) -> Result<(SocketAddr, Program), String> {
+/// Publishes a project of these files to a separate store, and serves it with the same side's program.
+fn start_tollgate(side: &Side, folder: &Path, files: &[(String, String)]) -> Result<(SocketAddr, Program), String> {
     let project = folder.join("project");
     for (name, text) in files {
         write(&project.join(name), text)?;
     }
     let store = folder.join("tollgate.db");
-    let binary = crate::workerd::artifact_folder("target/release").join("tollgate");
-    let missing =
-        |e: std::io::Error| format!("{}: {e}; `cargo build --release -p tollgate` builds it", binary.display());
-    let published = Command::new(&binary)
-        .args(["publish", "--quiet", "--to", "native", "--fixtures", "--store"])
-        .arg(&store)
-        .arg(&project)
-        .stdout(Stdio::null())
-        .status()
-        .map_err(missing)?;
-    if !published.success() {
-        return Err("tollgate publish failed".into());
-    }
+    side.publish(&project, &store)?;
     let port = free_port()?;
-    let child = Command::new(&binary)
+    let child = Command::new(&side.program)
         .args(["serve", "--gateway", project::GATEWAY, "--workers", "1", "--listen", &format!("127.0.0.1:{port}")])
         .args(["--admin", &format!("127.0.0.1:{}", free_port()?), "--store"])
         .arg(&store)
         .stdout(Stdio::null())
         .spawn()
-        .map_err(missing)?;
+        .map_err(|error| side.missing(&error))?;
     started(child, port)
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::compare::Row;
-use crate::workerd::artifact_folder;
+use crate::side::artifact_folder;
 
 /// Routes of the gateways that are measured.
 const ROUTES: [usize; 3] = [10, 1_000, 10_000];

@@ -1,35 +1,59 @@
 //! Sizes of the artifacts that a deployment uploads and an isolate loads.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::compare::Row;
+use crate::side::Side;
 
 /// The limit of Workers on the free plan, compressed.
 const FREE_PLAN_BYTES: u64 = 3 * 1024 * 1024;
 
 pub(crate) fn measure() -> Result<Vec<Row>, String> {
-    let mut rows = Vec::new();
-    for folder in ["build", "target/wasm32-wasip2/wasm"] {
-        let folder = crate::workerd::artifact_folder(folder);
-        let files = fs::read_dir(&folder).map_err(|e| format!("{}: {e}; build it first", folder.display()))?;
-        for path in files.flatten().map(|entry| entry.path()) {
-            if path.extension().is_some_and(|ext| ext == "wasm" || ext == "mjs") {
-                rows.push(size_of(&path)?);
-            }
-        }
-    }
-    Ok(rows)
+    let plan = format!("{} KiB gzip on the free plan", FREE_PLAN_BYTES / 1024);
+    let row = |(name, size): (String, Size)| {
+        Row::plain(name, size.text(), plan.clone(), format!("{}% of it", size.compressed * 100 / FREE_PLAN_BYTES))
+    };
+    Ok(sizes(&Side::own())?.into_iter().map(row).collect())
 }
 
-fn size_of(path: &std::path::Path) -> Result<Row, String> {
-    let bytes = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let compressed = gzip(&bytes)?;
-    let what = path.file_name().unwrap_or_default().to_string_lossy();
-    let size = format!("{} KiB, {} KiB gzip", bytes.len() / 1024, compressed / 1024);
-    let plan = format!("{} KiB gzip on the free plan", FREE_PLAN_BYTES / 1024);
-    Ok(Row::plain(what, size, plan, format!("{}% of it", compressed * 100 / FREE_PLAN_BYTES)))
+/// The sizes of the artifacts of two commits that both have.
+pub(crate) fn against(other: &Side) -> Result<Vec<Row>, String> {
+    let mut before = sizes(other)?;
+    let row = |(name, now): (String, Size)| {
+        let before = before.remove(&name)?;
+        let ratio = format!("{:.2}", now.compressed as f64 / before.compressed.max(1) as f64);
+        Some(Row::plain(name, now.text(), before.text(), ratio))
+    };
+    Ok(sizes(&Side::own())?.into_iter().filter_map(row).collect())
+}
+
+/// The size of a file, in bytes.
+struct Size {
+    raw: u64,
+    compressed: u64,
+}
+
+impl Size {
+    fn text(&self) -> String {
+        format!("{} KiB, {} KiB gzip", self.raw / 1024, self.compressed / 1024)
+    }
+}
+
+/// The deployed files by name.
+fn sizes(side: &Side) -> Result<BTreeMap<String, Size>, String> {
+    let build = side.root.join("build");
+    let built = fs::read_dir(&build).map_err(|e| format!("{}: {e}; build it first", build.display()))?;
+    let worker = built.flatten().map(|entry| entry.path());
+    let deployed = worker.filter(|path| path.extension().is_some_and(|ext| ext == "wasm" || ext == "mjs"));
+    let measured = deployed.chain([side.component.clone()]).map(|path| {
+        let bytes = fs::read(&path).map_err(|e| format!("{}: {e}; build it first", path.display()))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok((name, Size { raw: bytes.len() as u64, compressed: gzip(&bytes)? }))
+    });
+    measured.collect()
 }
 
 fn gzip(bytes: &[u8]) -> Result<u64, String> {

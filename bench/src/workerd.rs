@@ -1,8 +1,9 @@
-//! Tollgate on workerd compared with a bare JavaScript pass-through on the same workerd.
+//! Tollgate on workerd compared with a bare JavaScript pass-through on the same workerd, or with another commit.
 
+use std::fs;
 use std::io::{BufReader, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 use base64::Engine;
@@ -13,47 +14,56 @@ use crate::compare::{Row, compare};
 use crate::load::{Load, first_byte};
 use crate::project;
 use crate::server::{Program, next_json, upstream};
+use crate::side::{self, Side};
 
 /// The number of newly started workerd processes whose first request is timed.
 const COLD_STARTS: usize = 5;
 
 pub(crate) fn measure() -> Result<Vec<Row>, String> {
-    let upstream = upstream()?;
-    let tollgate = Worker::tollgate(upstream)?;
+    let (upstream, own) = (upstream()?, Side::own());
+    let tollgate = Worker::tollgate(&own, upstream)?;
     let other = Worker::pass_through(upstream)?;
-    let forward = tollgate.load("/public", &[]);
-    let keyed = tollgate.load("/keyed", &[("x-api-key", &project::key())]);
     let passed = other.load("/keyed", &[]);
     let mut rows = vec![
-        compare("workerd: forward, against a bare JS pass-through", &forward, &passed)?,
-        compare("workerd: key + limit + forward, against the same", &keyed, &passed)?,
+        compare("workerd: forward, against a bare JS pass-through", &tollgate.forward(), &passed)?,
+        compare("workerd: key + limit + forward, against the same", &tollgate.keyed(), &passed)?,
     ];
     drop((tollgate, other));
-    rows.push(cold_start(upstream)?);
+    let started = [&|| Worker::tollgate(&own, upstream), &|| Worker::pass_through(upstream)] as [Start<'_>; 2];
+    rows.push(cold_start("workerd: cold start to first byte", started)?);
     Ok(rows)
 }
 
-/// A folder of artifacts, in cargo's target folder if it is there.
-pub(crate) fn artifact_folder(folder: &str) -> PathBuf {
-    let root = root();
-    match (folder.strip_prefix("target/"), std::env::var_os("CARGO_TARGET_DIR")) {
-        (Some(rest), Some(target)) => Path::new(&target).join(rest),
-        _ => root.join(folder),
-    }
+/// The Workers of two commits, on the same workerd.
+pub(crate) fn against(other: &Side) -> Result<Vec<Row>, String> {
+    let (upstream, own) = (upstream()?, Side::own());
+    let (now, before) = (Worker::tollgate(&own, upstream)?, Worker::tollgate(other, upstream)?);
+    let mut rows = vec![
+        compare("workerd: forward, against the other commit", &now.forward(), &before.forward())?,
+        compare("workerd: key + limit + forward, against the same", &now.keyed(), &before.keyed())?,
+    ];
+    drop((now, before));
+    let started = [&|| Worker::tollgate(&own, upstream), &|| Worker::tollgate(other, upstream)] as [Start<'_>; 2];
+    rows.push(cold_start("workerd: cold start to first byte, against the same", started)?);
+    Ok(rows)
 }
 
+/// Starts a worker.
+type Start<'a> = &'a dyn Fn() -> Result<Worker, String>;
+
 /// The time until the first byte of the first answer of a newly started workerd, which loads the worker for it.
-fn cold_start(upstream: SocketAddr) -> Result<Row, String> {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+fn cold_start(what: &str, start: [Start<'_>; 2]) -> Result<Row, String> {
+    let mut times = [Vec::new(), Vec::new()];
     for _ in 0..COLD_STARTS {
-        ours.push(first_byte(&Worker::tollgate(upstream)?.load("/public", &[]))?.as_secs_f64() * 1000.0);
-        theirs.push(first_byte(&Worker::pass_through(upstream)?.load("/public", &[]))?.as_secs_f64() * 1000.0);
+        for (start, times) in start.iter().zip(&mut times) {
+            times.push(first_byte(&start()?.forward())?.as_secs_f64() * 1000.0);
+        }
     }
-    ours.sort_by(f64::total_cmp);
-    theirs.sort_by(f64::total_cmp);
-    let (a, b) = (ours[COLD_STARTS / 2], theirs[COLD_STARTS / 2]);
-    let ratio = format!("{:.2} (more is slower)", a / b);
-    Ok(Row::plain("workerd: cold start to first byte", format!("{a:.1} ms"), format!("{b:.1} ms"), ratio))
+    let [a, b] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[COLD_STARTS / 2]
+    });
+    Ok(Row::plain(what, format!("{a:.1} ms"), format!("{b:.1} ms"), format!("{:.2} (more is slower)", a / b)))
 }
 
 /// A worker on a separate workerd.
@@ -65,34 +75,38 @@ struct Worker {
 }
 
 impl Worker {
-    fn tollgate(upstream: SocketAddr) -> Result<Self, String> {
-        let compiled = tollgate_analysis::compile_str("tollgate.yaml", &project::tollgate_yaml(upstream))
-            .map_err(|found| format!("the benchmark's own project does not compile: {found:?}"))?;
-        let fixtures = tollgate_config::fixtures::load_str("fixtures.yaml", &project::fixtures_yaml())
-            .map_err(|found| format!("the benchmark's own fixtures do not compile: {found:?}"))?;
-        let mut worker = Self::start("build", &[("--gateway", project::GATEWAY)])?;
-        let fixtures = fixtures.records(project::GATEWAY);
-        let records = compiled.records().iter().chain(&fixtures);
-        let entry = |(key, value): &(String, Vec<u8>)| json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true});
-        let put: Vec<_> = records.map(entry).collect();
+    /// The Worker of a side, with the records that the same side's compiler makes.
+    fn tollgate(side: &Side, upstream: SocketAddr) -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let (project, store) = (folder.path().join("project"), folder.path().join("records.db"));
+        let write = |name: &str, text: String| {
+            let path = project.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(&project)).and_then(|()| fs::write(path, text))
+        };
+        write("tollgate.yaml", project::tollgate_yaml(upstream))
+            .and_then(|()| write("dev/fixtures.yaml", project::fixtures_yaml()))
+            .map_err(|e| format!("{}: {e}", project.display()))?;
+        side.publish(&project, &store)?;
+        let mut worker = Self::start(&side.root, &side.root.join("build"), &["--gateway", project::GATEWAY])?;
+        let entry = |(key, value): (String, Vec<u8>)| json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true});
+        let put: Vec<_> = side::records(&store)?.into_iter().map(entry).collect();
         worker.command(&json!({"id": 1, "put": put}))?;
         Ok(worker)
     }
 
     fn pass_through(upstream: SocketAddr) -> Result<Self, String> {
-        Self::start("bench/passthrough", &[("--secret", &format!("UPSTREAM=http://{upstream}"))])
+        let root = side::root();
+        Self::start(&root, &root.join("bench/passthrough"), &["--secret", &format!("UPSTREAM=http://{upstream}")])
     }
 
-    fn start(artifact: &str, options: &[(&str, &str)]) -> Result<Self, String> {
+    fn start(root: &Path, artifact: &Path, options: &[&str]) -> Result<Self, String> {
         let mut command = Command::new("node");
         command
-            .arg(root().join("tests/miniflare/launch.mjs"))
+            .arg(root.join("tests/miniflare/launch.mjs"))
             .arg("--bare")
             .arg("--artifact")
-            .arg(root().join(artifact));
-        for (option, value) in options {
-            command.args([option, value]);
-        }
+            .arg(artifact)
+            .args(options);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -114,13 +128,16 @@ impl Worker {
         if answer["ack"] == command["id"] { Ok(()) } else { Err(format!("the launcher says {answer}")) }
     }
 
+    fn forward(&self) -> Load {
+        self.load("/public", &[])
+    }
+
+    fn keyed(&self) -> Load {
+        self.load("/keyed", &[("x-api-key", &project::key())])
+    }
+
     fn load(&self, path: &str, fields: &[(&str, &str)]) -> Load {
         let fields = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         Load { address: self.address, process: self.program.0.id(), hosts: vec![], path: path.to_owned(), fields }
     }
-}
-
-/// The root of the repository.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }

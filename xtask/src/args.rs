@@ -14,7 +14,8 @@ Usage: cargo xtask <task>
   kinds                      check that every policy kind has its modules, page, example, policy test and scenario
   fmt                        format all code, the modules of policy kinds too, which `cargo fmt` does not see
   lint                       formatting, clippy and docs with warnings denied, cargo-deny
-  bench [ARGS]...            measure, and print a table of ratios
+  bench [workerd|native|hosts|sizes|loading|serving]... [--against REV]
+                             measure, and print a table of ratios to a reference, or to another commit
   ci                         lint, layers, kinds, test: what .ci/run does
   help                       print this
 

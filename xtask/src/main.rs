@@ -4,6 +4,7 @@
 //! prints what it runs and why, and sums up their results. Start reading at [`Task::parse`], then the file named after
 //! the task.
 
+mod against;
 mod args;
 mod build;
 mod examples;
@@ -86,7 +87,19 @@ fn ci(place: &Place) -> Result<(), String> {
 fn bench(place: &Place, rest: &[String]) -> Result<(), String> {
     setup::prepare(place, &args::Host::ALL)?;
     build::for_bench(place)?;
+    let mut words: Vec<&str> = rest.iter().map(String::as_str).collect();
+    let built = match words.iter().position(|word| *word == "--against") {
+        Some(at) => {
+            let revision = *words.get(at + 1).ok_or("`--against` needs a commit, such as `--against HEAD~1`")?;
+            words.drain(at..at + 2);
+            Some(against::build(place, revision)?)
+        }
+        None => None,
+    };
     let mut command = run::cargo(place);
-    command.args(["run", "--locked", "--release", "--package", "tollgate-bench", "--"]);
-    run::announced("bench", command.args(rest).env("CARGO_TARGET_DIR", &place.target))
+    command.args(["run", "--locked", "--release", "--package", "tollgate-bench", "--"]).args(words);
+    if let Some(folder) = built {
+        command.arg("--built").arg(folder);
+    }
+    run::announced("bench", command.env("CARGO_TARGET_DIR", &place.target))
 }

@@ -99,9 +99,24 @@ fn connection(load: &Load, number: usize, over: &AtomicBool) -> Result<Vec<Durat
 }
 
 fn head(load: &Load, host: &str) -> Vec<u8> {
-    let fields: String = load.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let usual = USUAL.iter().copied();
+    let own = load.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let fields: String = usual.chain(own).map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!("GET {} HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n", load.path).into_bytes()
 }
+
+/// With `Host`, the ten fields of a usual request.
+const USUAL: [(&str, &str); 9] = [
+    ("accept", "application/json, text/plain, */*"),
+    ("accept-encoding", "gzip, deflate, br"),
+    ("accept-language", "en-GB,en;q=0.9,de;q=0.8"),
+    ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"),
+    ("referer", "https://app.example.com/orders?page=2"),
+    ("origin", "https://app.example.com"),
+    ("sec-fetch-mode", "cors"),
+    ("sec-fetch-site", "same-site"),
+    ("x-client-version", "2026.11.3"),
+];
 
 /// Reads one complete answer: 200, with a length or in chunks.
 fn answer(from: &mut impl BufRead) -> Result<(), String> {

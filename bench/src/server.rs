@@ -17,8 +17,10 @@ pub(crate) fn upstream() -> Result<SocketAddr, String> {
     Ok(address)
 }
 
-const ANSWER: &[u8] =
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"answer\":true}";
+/// With the six fields of a usual answer.
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ndate: Fri, 27 Nov 2026 12:00:00 GMT\r\ncontent-type: application/json\r\n\
+    content-length: 15\r\netag: \"6f1c\"\r\ncache-control: private, max-age=0\r\nx-content-type-options: nosniff\r\n\r\n\
+    {\"answer\":true}";
 
 /// Answers each head on a connection; benchmarks send GET only.
 fn answer_all(stream: &TcpStream) {

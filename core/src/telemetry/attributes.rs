@@ -30,57 +30,95 @@ pub(super) const CODE: &str = "tollgate.reason.code";
 pub(super) const REASON: &str = "tollgate.reason";
 
 /// A metric: its names, and those of its labels, in OTLP and in the Prometheus format.
-pub(super) struct Family<const N: usize> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Family {
+    Exchanges,
+    UpstreamCalls,
+    Refusals,
+    CacheOutcomes,
+    OpenOnFailure,
+}
+
+/// What is constant about a [`Family`].
+pub(super) struct Description {
     pub(super) otlp: &'static str,
     pub(super) prometheus: &'static str,
     pub(super) help: &'static str,
-    pub(super) attributes: [&'static str; N],
-    pub(super) labels: [&'static str; N],
+    /// Whether it is a histogram of durations; otherwise it is a counter.
+    pub(super) is_histogram: bool,
+    /// The labels, each with its name in OTLP and in the Prometheus format.
+    pub(super) labels: &'static [(&'static str, &'static str)],
 }
 
-pub(super) const EXCHANGES: Family<6> = Family {
+/// The maximum number of labels of a family.
+pub(super) const LABELS_MAX: usize = 6;
+
+impl Family {
+    /// In the order in which they are written.
+    pub(super) const ALL: [Self; 5] =
+        [Self::Exchanges, Self::UpstreamCalls, Self::Refusals, Self::CacheOutcomes, Self::OpenOnFailure];
+
+    pub(super) const fn description(self) -> &'static Description {
+        match self {
+            Self::Exchanges => &EXCHANGES,
+            Self::UpstreamCalls => &UPSTREAM_CALLS,
+            Self::Refusals => &REFUSALS,
+            Self::CacheOutcomes => &CACHE_OUTCOMES,
+            Self::OpenOnFailure => &OPEN_ON_FAILURE,
+        }
+    }
+}
+
+static EXCHANGES: Description = Description {
     otlp: "http.server.request.duration",
     prometheus: "http_server_request_duration_seconds",
     help: "Duration of exchanges.",
-    attributes: [ROUTE_ID, ROUTE, METHOD, STATUS, SCHEME, ERROR_TYPE],
-    labels: ["route_id", "http_route", "http_request_method", "http_response_status_code", "url_scheme", "error_type"],
-};
-
-pub(super) const UPSTREAM_CALLS: Family<6> = Family {
-    otlp: "http.client.request.duration",
-    prometheus: "http_client_request_duration_seconds",
-    help: "Duration of calls to upstreams.",
-    attributes: [UPSTREAM, METHOD, SERVER_ADDRESS, SERVER_PORT, STATUS, ERROR_TYPE],
-    labels: [
-        "upstream",
-        "http_request_method",
-        "server_address",
-        "server_port",
-        "http_response_status_code",
-        "error_type",
+    is_histogram: true,
+    labels: &[
+        (ROUTE_ID, "route_id"),
+        (ROUTE, "http_route"),
+        (METHOD, "http_request_method"),
+        (STATUS, "http_response_status_code"),
+        (SCHEME, "url_scheme"),
+        (ERROR_TYPE, "error_type"),
     ],
 };
 
-pub(super) const REFUSALS: Family<3> = Family {
+static UPSTREAM_CALLS: Description = Description {
+    otlp: "http.client.request.duration",
+    prometheus: "http_client_request_duration_seconds",
+    help: "Duration of calls to upstreams.",
+    is_histogram: true,
+    labels: &[
+        (UPSTREAM, "upstream"),
+        (METHOD, "http_request_method"),
+        (SERVER_ADDRESS, "server_address"),
+        (SERVER_PORT, "server_port"),
+        (STATUS, "http_response_status_code"),
+        (ERROR_TYPE, "error_type"),
+    ],
+};
+
+static REFUSALS: Description = Description {
     otlp: "tollgate.refusals",
     prometheus: "tollgate_refusals_total",
     help: "Refusals and errors.",
-    attributes: [ROUTE_ID, POLICY, PROBLEM],
-    labels: ["route_id", "policy", "problem"],
+    is_histogram: false,
+    labels: &[(ROUTE_ID, "route_id"), (POLICY, "policy"), (PROBLEM, "problem")],
 };
 
-pub(super) const CACHE_OUTCOMES: Family<2> = Family {
+static CACHE_OUTCOMES: Description = Description {
     otlp: "tollgate.cache.outcomes",
     prometheus: "tollgate_cache_outcomes_total",
     help: "Exchanges by the result of the cache.",
-    attributes: [ROUTE_ID, CACHE],
-    labels: ["route_id", "outcome"],
+    is_histogram: false,
+    labels: &[(ROUTE_ID, "route_id"), (CACHE, "outcome")],
 };
 
-pub(super) const OPEN_ON_FAILURE: Family<1> = Family {
+static OPEN_ON_FAILURE: Description = Description {
     otlp: "tollgate.open_on_failure",
     prometheus: "tollgate_open_on_failure_total",
     help: "Decisions made while their store was unavailable.",
-    attributes: [POLICY],
-    labels: ["policy"],
+    is_histogram: false,
+    labels: &[(POLICY, "policy")],
 };

@@ -1,47 +1,43 @@
 //! Metrics as JSON: one object for each metric family, with the names and labels of the Prometheus format.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 
 use super::Metrics;
-use super::attributes::{CACHE_OUTCOMES, EXCHANGES, Family, OPEN_ON_FAILURE, REFUSALS, UPSTREAM_CALLS};
+use super::attributes::{Description, Family};
 use super::label::Label;
-use super::metrics::{BOUNDS_US, Histogram};
+use super::metrics::{BOUNDS_US, Histogram, Sample};
 
 impl Metrics {
     /// Every family with its samples; durations are in seconds.
     #[must_use]
     pub fn to_json(&self) -> Vec<Value> {
-        vec![
-            family(&EXCHANGES, "histogram", &self.exchanges, histogram),
-            family(&UPSTREAM_CALLS, "histogram", &self.upstream_calls, histogram),
-            family(&REFUSALS, "counter", &self.refusals, count),
-            family(&CACHE_OUTCOMES, "counter", &self.cache, count),
-            family(&OPEN_ON_FAILURE, "counter", &self.open_on_failure, count),
-        ]
+        Family::ALL.into_iter().map(|family| self.family(family)).collect()
+    }
+
+    fn family(&self, family: Family) -> Value {
+        let Description { prometheus: name, is_histogram, .. } = family.description();
+        let kind = if *is_histogram { "histogram" } else { "counter" };
+        let sample = |(values, sample): (&[Label], &Sample)| {
+            let mut json = match sample {
+                Sample::Count(count) => json!({"value": count}),
+                Sample::Histogram(of) => histogram(of),
+            };
+            json["labels"] = labels(family, values);
+            json
+        };
+        let samples: Vec<Value> = self.of(family).map(sample).collect();
+        json!({"name": name, "type": kind, "samples": samples})
     }
 }
 
-fn family<const N: usize, V>(
-    family: &Family<N>,
-    kind: &str,
-    series: &BTreeMap<[Label; N], V>,
-    sample: impl Fn(&V) -> Value,
-) -> Value {
-    let samples = series.iter().map(|(values, value)| {
-        let labels = family.labels.iter().zip(values);
-        let labels: Map<String, Value> =
-            labels.filter_map(|(label, value)| Some(((*label).to_owned(), json!(value.text()?)))).collect();
-        let mut sample = sample(value);
-        sample["labels"] = Value::Object(labels);
-        sample
-    });
-    json!({"name": family.prometheus, "type": kind, "samples": samples.collect::<Vec<_>>()})
-}
-
-fn count(count: &u64) -> Value {
-    json!({"value": count})
+fn labels(family: Family, values: &[Label]) -> Value {
+    let mut labels = Map::new();
+    for ((_, label), value) in family.description().labels.iter().zip(values) {
+        if let Some(text) = value.text() {
+            labels.insert((*label).to_owned(), Value::String(text.into_owned()));
+        }
+    }
+    Value::Object(labels)
 }
 
 /// Buckets are cumulative, as in Prometheus; the last bound is infinite, so `count` represents it.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::ExchangeRecord;
-use super::attributes::{CACHE_OUTCOMES, EXCHANGES, Family, OPEN_ON_FAILURE, REFUSALS, UPSTREAM_CALLS};
+use super::attributes::{Description, Family, LABELS_MAX};
 use super::label::Label;
 use crate::bounds::METRIC_SERIES_MAX;
 use crate::event::UpstreamRecord;
@@ -13,16 +13,24 @@ use crate::event::UpstreamRecord;
 /// Counters and histograms since the start (or since the last export).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
-    /// By the labels of [`EXCHANGES`].
-    pub(super) exchanges: BTreeMap<[Label; 6], Histogram>,
-    /// By the labels of [`UPSTREAM_CALLS`].
-    pub(super) upstream_calls: BTreeMap<[Label; 6], Histogram>,
-    /// By route id, policy and problem.
-    pub(super) refusals: BTreeMap<[Label; 3], u64>,
-    /// By route id and result of the cache.
-    pub(super) cache: BTreeMap<[Label; 2], u64>,
-    /// By policy.
-    pub(super) open_on_failure: BTreeMap<[Label; 1], u64>,
+    /// One map for all families: each type of map is several kilobytes of code.
+    series: BTreeMap<Series, Sample>,
+    /// The number of series of each family.
+    counts: [usize; Family::ALL.len()],
+}
+
+/// A family and the values of its labels.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Series {
+    family: Family,
+    labels: [Label; LABELS_MAX],
+}
+
+/// The value of a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sample {
+    Count(u64),
+    Histogram(Box<Histogram>),
 }
 
 /// A histogram of durations, with the bucket bounds that OpenTelemetry recommends for HTTP, and three smaller ones.
@@ -45,44 +53,82 @@ impl Metrics {
     /// Counts a finished exchange.
     pub fn observe(&mut self, record: &ExchangeRecord) {
         let route = || record.events.route().map_or(Label::Fixed("none"), |route| Label::Shared(Arc::clone(&route.id)));
-        slot(&mut self.exchanges, exchange_key(record, route())).add(record.duration_us);
+        self.add(Family::Exchanges, exchange_labels(record, route()), record.duration_us);
         for call in record.calls() {
-            slot(&mut self.upstream_calls, call_key(record, call)).add(call.duration_us);
+            self.add(Family::UpstreamCalls, call_labels(record, call), call.duration_us);
         }
         if let Some(refusal) = record.refusal() {
             let policy =
                 refusal.policy.map_or(Label::Fixed("none"), |policy| Label::Shared(Arc::clone(policy.as_shared())));
-            *slot(&mut self.refusals, [route(), policy, Label::Fixed(refusal.problem.slug())]) += 1;
+            let problem = Label::Fixed(refusal.problem.slug());
+            self.add(Family::Refusals, [route(), policy, problem, ABSENT, ABSENT, ABSENT], 1);
         }
         if let Some(cache) = record.cache() {
-            *slot(&mut self.cache, [route(), Label::Fixed(cache.label())]) += 1;
+            let outcome = Label::Fixed(cache.label());
+            self.add(Family::CacheOutcomes, [route(), outcome, ABSENT, ABSENT, ABSENT, ABSENT], 1);
         }
         for name in record.events.open_on_failure() {
-            *slot(&mut self.open_on_failure, [Label::Shared(name.into())]) += 1;
+            let policy = Label::Shared(name.into());
+            self.add(Family::OpenOnFailure, [policy, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT], 1);
         }
+    }
+
+    /// Adds to a series: a count, or a duration in microseconds. Beyond [`METRIC_SERIES_MAX`] series of the family, it is
+    /// the overflow series.
+    fn add(&mut self, family: Family, labels: [Label; LABELS_MAX], value: u64) {
+        let mut series = Series { family, labels };
+        let count = &mut self.counts[family as usize];
+        if *count >= METRIC_SERIES_MAX && !self.series.contains_key(&series) {
+            let named = family.description().labels.len();
+            series.labels = std::array::from_fn(|at| if at < named { Label::Fixed("overflow") } else { ABSENT });
+        }
+        let sample = self.series.entry(series).or_insert_with(|| {
+            *count += 1;
+            if family.description().is_histogram { Sample::Histogram(Box::default()) } else { Sample::Count(0) }
+        });
+        match sample {
+            Sample::Count(count) => *count += value,
+            Sample::Histogram(histogram) => histogram.add(value),
+        }
+    }
+
+    /// The series of a family, in the order of the values of their labels.
+    pub(super) fn of(&self, family: Family) -> impl Iterator<Item = (&[Label], &Sample)> {
+        let all = self.series.iter().filter(move |(series, _)| series.family == family);
+        all.map(|(series, sample)| (series.labels.as_slice(), sample))
     }
 
     /// Whether there are no counts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.exchanges.is_empty()
+        self.series.is_empty()
     }
 
     /// The text exposition format of Prometheus (version 0.0.4).
     #[must_use]
     pub fn to_prometheus(&self) -> String {
         let mut out = String::new();
-        histograms(&mut out, &EXCHANGES, &self.exchanges);
-        histograms(&mut out, &UPSTREAM_CALLS, &self.upstream_calls);
-        counters(&mut out, &REFUSALS, &self.refusals);
-        counters(&mut out, &CACHE_OUTCOMES, &self.cache);
-        counters(&mut out, &OPEN_ON_FAILURE, &self.open_on_failure);
+        for family in Family::ALL {
+            let Description { prometheus: name, help, is_histogram, .. } = family.description();
+            let kind = if *is_histogram { "histogram" } else { "counter" };
+            // Writing to a String does not fail.
+            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            for (values, sample) in self.of(family) {
+                let set = label_set(family, values);
+                match sample {
+                    Sample::Count(count) => drop(writeln!(out, "{name}{{{set}}} {count}")),
+                    Sample::Histogram(histogram) => write_histogram(&mut out, name, &set, histogram),
+                }
+            }
+        }
         out
     }
 }
 
-/// The values of the labels of [`EXCHANGES`].
-fn exchange_key(record: &ExchangeRecord, route_id: Label) -> [Label; 6] {
+const ABSENT: Label = Label::Absent;
+
+/// The values of the labels of [`Family::Exchanges`].
+fn exchange_labels(record: &ExchangeRecord, route_id: Label) -> [Label; LABELS_MAX] {
     let template = record.events.route().map_or(Label::Absent, |route| Label::Shared(Arc::clone(&route.template)));
     let error = match record.error_type() {
         Some(Ok(kind)) => Label::Fixed(kind),
@@ -93,8 +139,8 @@ fn exchange_key(record: &ExchangeRecord, route_id: Label) -> [Label; 6] {
     [route_id, template, method, Label::Number(record.status), scheme, error]
 }
 
-/// The values of the labels of [`UPSTREAM_CALLS`].
-fn call_key(record: &ExchangeRecord, call: &UpstreamRecord) -> [Label; 6] {
+/// The values of the labels of [`Family::UpstreamCalls`].
+fn call_labels(record: &ExchangeRecord, call: &UpstreamRecord) -> [Label; LABELS_MAX] {
     let (status, error) = match call.outcome {
         Ok(status) if status >= 400 => (Label::Number(status), Label::Number(status)),
         Ok(status) => (Label::Number(status), Label::Absent),
@@ -120,43 +166,22 @@ impl Histogram {
     }
 }
 
-/// The value of a series; beyond [`METRIC_SERIES_MAX`] series, that of the overflow series.
-fn slot<const N: usize, V: Default>(series: &mut BTreeMap<[Label; N], V>, key: [Label; N]) -> &mut V {
-    let full = series.len() >= METRIC_SERIES_MAX && !series.contains_key(&key);
-    let key = if full { std::array::from_fn(|_| Label::Fixed("overflow")) } else { key };
-    series.entry(key).or_default()
-}
-
-fn histograms<const N: usize>(out: &mut String, family: &Family<N>, series: &BTreeMap<[Label; N], Histogram>) {
-    let name = family.prometheus;
-    // Writing to a String does not fail.
-    let _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} histogram", family.help);
-    for (values, histogram) in series {
-        let set = label_set(family, values);
-        let mut total = 0;
-        for (bound, count) in BOUNDS_US.iter().zip(histogram.buckets) {
-            total += count;
-            let _ = writeln!(out, "{name}_bucket{{{set},le=\"{}\"}} {total}", seconds(*bound));
-        }
-        let count = histogram.count();
-        let _ = writeln!(out, "{name}_bucket{{{set},le=\"+Inf\"}} {count}");
-        let _ = writeln!(out, "{name}_sum{{{set}}} {}\n{name}_count{{{set}}} {count}", seconds(histogram.sum_us));
+fn write_histogram(out: &mut String, name: &str, set: &str, histogram: &Histogram) {
+    let mut total = 0;
+    for (bound, count) in BOUNDS_US.iter().zip(histogram.buckets) {
+        total += count;
+        let _ = writeln!(out, "{name}_bucket{{{set},le=\"{}\"}} {total}", seconds(*bound));
     }
+    let count = histogram.count();
+    let _ = writeln!(out, "{name}_bucket{{{set},le=\"+Inf\"}} {count}");
+    let _ = writeln!(out, "{name}_sum{{{set}}} {}\n{name}_count{{{set}}} {count}", seconds(histogram.sum_us));
 }
 
-fn counters<const N: usize>(out: &mut String, family: &Family<N>, series: &BTreeMap<[Label; N], u64>) {
-    let name = family.prometheus;
-    let _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} counter", family.help);
-    for (values, count) in series {
-        let _ = writeln!(out, "{name}{{{}}} {count}", label_set(family, values));
-    }
-}
-
-fn label_set<const N: usize>(family: &Family<N>, values: &[Label; N]) -> String {
+fn label_set(family: Family, values: &[Label]) -> String {
     let escape = |v: &str| v.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    let pairs = family.labels.iter().zip(values);
+    let pairs = family.description().labels.iter().zip(values);
     let pairs: Vec<String> =
-        pairs.filter_map(|(label, value)| Some(format!("{label}=\"{}\"", escape(&value.text()?)))).collect();
+        pairs.filter_map(|((_, label), value)| Some(format!("{label}=\"{}\"", escape(&value.text()?)))).collect();
     pairs.join(",")
 }
 

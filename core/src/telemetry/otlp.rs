@@ -1,12 +1,10 @@
 //! OTLP/HTTP in its JSON encoding (OpenTelemetry Protocol 1.x): spans of exchanges, and metrics as deltas.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
-use super::attributes::{self as attr, CACHE_OUTCOMES, EXCHANGES, Family, OPEN_ON_FAILURE, REFUSALS, UPSTREAM_CALLS};
+use super::attributes::{self as attr, Family};
 use super::label::Label;
-use super::metrics::BOUNDS_US;
+use super::metrics::{BOUNDS_US, Sample};
 use super::{ExchangeRecord, Histogram, Metrics};
 use crate::event::{Event, UpstreamRecord};
 use crate::hex;
@@ -38,14 +36,7 @@ pub fn metrics_request(gateway: &str, metrics: &Metrics, from: Timestamp, to: Ti
         return None;
     }
     let span = (nanos(from.min(to)), nanos(to));
-    let all = [
-        histograms(&EXCHANGES, &metrics.exchanges, &span),
-        histograms(&UPSTREAM_CALLS, &metrics.upstream_calls, &span),
-        sums(&REFUSALS, &metrics.refusals, &span),
-        sums(&CACHE_OUTCOMES, &metrics.cache, &span),
-        sums(&OPEN_ON_FAILURE, &metrics.open_on_failure, &span),
-    ];
-    let metrics: Vec<Value> = all.into_iter().flatten().collect();
+    let metrics: Vec<Value> = Family::ALL.into_iter().filter_map(|family| metric(family, metrics, &span)).collect();
     let request = json!({"resourceMetrics": [{
         "resource": resource(gateway),
         "scopeMetrics": [{"scope": scope(), "metrics": metrics}],
@@ -165,20 +156,23 @@ const DELTA: u8 = 1;
 /// The start and the end of a period.
 type Period = (String, String);
 
-fn histograms<const N: usize>(
-    family: &Family<N>,
-    series: &BTreeMap<[Label; N], Histogram>,
-    period: &Period,
-) -> Option<Value> {
-    let points: Vec<Value> = series.iter().map(|(k, h)| histogram_point(&attributes(family, k), h, period)).collect();
-    let data = json!({"aggregationTemporality": DELTA, "dataPoints": points});
-    (!points.is_empty()).then(|| json!({"name": family.otlp, "unit": "s", "histogram": data}))
-}
-
-fn sums<const N: usize>(family: &Family<N>, series: &BTreeMap<[Label; N], u64>, period: &Period) -> Option<Value> {
-    let points: Vec<Value> = series.iter().map(|(k, n)| sum_point(&attributes(family, k), *n, period)).collect();
-    let data = json!({"aggregationTemporality": DELTA, "isMonotonic": true, "dataPoints": points});
-    (!points.is_empty()).then(|| json!({"name": family.otlp, "unit": "1", "sum": data}))
+fn metric(family: Family, metrics: &Metrics, period: &Period) -> Option<Value> {
+    let point = |(values, sample): (&[Label], &Sample)| match sample {
+        Sample::Count(count) => sum_point(&attributes(family, values), *count, period),
+        Sample::Histogram(histogram) => histogram_point(&attributes(family, values), histogram, period),
+    };
+    let points: Vec<Value> = metrics.of(family).map(point).collect();
+    if points.is_empty() {
+        return None;
+    }
+    let name = family.description().otlp;
+    Some(if family.description().is_histogram {
+        let data = json!({"aggregationTemporality": DELTA, "dataPoints": points});
+        json!({"name": name, "unit": "s", "histogram": data})
+    } else {
+        let data = json!({"aggregationTemporality": DELTA, "isMonotonic": true, "dataPoints": points});
+        json!({"name": name, "unit": "1", "sum": data})
+    })
 }
 
 fn histogram_point(attributes: &[Value], histogram: &Histogram, (from, to): &Period) -> Value {
@@ -195,10 +189,10 @@ fn sum_point(attributes: &[Value], count: u64, (from, to): &Period) -> Value {
 }
 
 /// The attributes of a series. Of numbers, only a status and a port are numbers by the conventions; `error.type` is text.
-fn attributes<const N: usize>(family: &Family<N>, values: &[Label; N]) -> Vec<Value> {
-    let pairs = family.attributes.iter().zip(values);
+fn attributes(family: Family, values: &[Label]) -> Vec<Value> {
+    let pairs = family.description().labels.iter().zip(values);
     pairs
-        .filter_map(|(name, value)| match value {
+        .filter_map(|((name, _), value)| match value {
             Label::Number(value) if *name != attr::ERROR_TYPE => Some(number(name, *value)),
             value => Some(text(name, &value.text()?)),
         })

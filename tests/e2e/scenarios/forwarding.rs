@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
 use tollgate_tests::client::{Answer, Request};
 use tollgate_tests::hosts::Kind;
@@ -35,6 +36,8 @@ scenarios! { "forward";
     a_slow_upstream_is_504,
     a_stream_without_timeout_is_not_aborted,
     a_stream_past_its_timeout_is_aborted
+        except (Cloudflare, "content bypasses the Worker; to abort it, each response would have to be piped"),
+    a_client_that_does_not_read_holds_no_upstream_past_the_timeout
         except (Cloudflare, "content bypasses the Worker; to abort it, each response would have to be piped"),
     a_refused_connection_is_502,
     an_upstream_that_closes_is_502,
@@ -277,6 +280,23 @@ async fn a_stream_past_its_timeout_is_aborted(world: Rc<World>) -> Outcome {
     open(&world, "{path: \"/{*rest}\", timeout: 1s}").await?;
     let bounded = world.client().get("/a?chunks=8&every_ms=800").await?;
     assert!(!bounded.text().ends_with("chunk 7\n"), "{}", bounded.text());
+    Ok(())
+}
+
+async fn a_client_that_does_not_read_holds_no_upstream_past_the_timeout(world: Rc<World>) -> Outcome {
+    open(&world, "{path: \"/{*rest}\", timeout: 1s}").await?;
+    let mut stream = world.client().connect().await?;
+    let request = format!("GET /a?size=500000000 HTTP/1.1\r\nHost: {}\r\n\r\n", world.domain);
+    stream.write_all(request.as_bytes()).await?;
+    let ended = async {
+        while !world.upstream.report().last().is_some_and(|received| received.ended) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let in_time = timeout(Duration::from_secs(6), ended).await;
+    assert!(in_time.is_ok(), "the upstream is still sending");
+    drop(stream);
+    assert_eq!(world.client().get("/a").await?.status, 200, "the next one is served");
     Ok(())
 }
 

@@ -28,8 +28,9 @@ pub(super) async fn requests(wire: &mut Wire, report: &Report, connection: u64) 
             plan.status = 503;
         }
         let index = report.add(noted(&head, connection));
-        let open = exchange(wire, report, index, &head, &plan).await?;
-        if !open {
+        let open = exchange(wire, report, index, &head, &plan).await;
+        report.update(index, |received| received.ended = true);
+        if !open? {
             return Ok(());
         }
     }

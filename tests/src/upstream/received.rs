@@ -31,6 +31,8 @@ pub struct Received {
     pub connection: u64,
     /// Whether the complete answer could be written.
     pub answered: bool,
+    /// Whether nothing more is read or written for it, also because its client left.
+    pub ended: bool,
 }
 
 impl Received {

@@ -7,9 +7,13 @@ use tollgate_core::forward::{Outbound, UpstreamError};
 /// Sends the request of [`Outbound::sent`]: an absolute URI, and the fields for the upstream (hop-by-hop ones removed,
 /// forwarding ones set). A platform that still has the client's own message applies [`Outbound::edits`] to it; others
 /// send the received fields with the edits applied. Both result in the same message. It never follows a redirect, never
-/// decodes content, and always verifies TLS. It does not retry, except that a request that [is
-/// repeatable](Outbound::is_repeatable) may be sent once more if its connection turns out to be closed. Content streams
-/// both ways and is not buffered. Dropping the future or the response ends the call.
+/// decodes content, and always verifies TLS. It does not retry, except that a request may be sent once more if it [is
+/// repeatable](Outbound::is_repeatable) and its connection turns out to be closed, or if the upstream says that it did
+/// not process it (RFC 9113, section 8.7). Content streams both ways and is not buffered. Dropping the future or the
+/// response ends the call.
+///
+/// If the platform shows that the client of the request is gone, the call is not made, or ends:
+/// [`UpstreamError::ClientGone`].
 #[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait Upstream {
     /// The platform's content.

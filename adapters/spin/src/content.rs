@@ -1,5 +1,6 @@
 //! Content on Spin: passed through as the host's own stream, or read in steps if it is observed.
 
+use std::cell::Cell;
 use std::pin::{Pin, pin};
 
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub struct SpinContent {
     pub(crate) source: Source,
     /// The fields of its received response, to be edited and passed on.
     pub(crate) received: Option<Fields>,
+    /// The instant of the monotonic clock at which it is aborted, whether or not it is read.
+    pub(crate) ends: Option<u64>,
 }
 
 pub(crate) enum Source {
@@ -122,8 +125,7 @@ impl Content for SpinContent {
             let _ = sender.send(Bytes::new());
             return (self, ContentCopy(receiver));
         }
-        let copying =
-            Copying { done: Some(sender), bytes: Vec::new(), max: usize::try_from(max_bytes).unwrap_or(usize::MAX) };
+        let copying = Copying::new(sender, max_bytes);
         let steps = copied(self.source.into_steps(), copying);
         (Self { source: Source::Steps(steps), ..self }, ContentCopy(receiver))
     }
@@ -139,7 +141,7 @@ impl Content for SpinContent {
             if bytes.len() as u64 > bytes_max {
                 let beginning = stream::iter([Ok(Step::Data(bytes.into()))]);
                 let source = Source::Steps(beginning.chain(steps).boxed_local());
-                return Ok(Gathered::TooLarge(Self { source, received: self.received }));
+                return Ok(Gathered::TooLarge(Self { source, ..self }));
             }
         }
         Ok(Gathered::Complete(GatheredContent { bytes: bytes.into(), trailers }))
@@ -167,7 +169,7 @@ impl Content for SpinContent {
 impl SpinContent {
     /// Content without a received message, or with one that is not passed on.
     pub(crate) fn of(source: Source) -> Self {
-        Self { source, received: None }
+        Self { source, received: None, ends: None }
     }
 
     /// Reads all of it, without its trailers.
@@ -341,21 +343,37 @@ struct Copying {
     max: usize,
 }
 
+thread_local! {
+    /// The bytes of all unfinished copies of this instance.
+    static COPYING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The bytes that all unfinished copies may have: an instance answers 16 requests at once, and clients decide how fast
+/// they read.
+const COPYING_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 impl Copying {
+    fn new(done: oneshot::Sender<Bytes>, max_bytes: u64) -> Self {
+        Self { done: Some(done), bytes: Vec::new(), max: usize::try_from(max_bytes).unwrap_or(usize::MAX) }
+    }
+
     fn note(&mut self, step: Option<&Result<Step, Interrupted>>) {
         match step {
             Some(Ok(Step::Data(data))) if self.done.is_some() => {
-                if self.bytes.len() + data.len() > self.max {
-                    self.give_up();
-                } else {
+                let fits = self.bytes.len() + data.len() <= self.max;
+                if fits && COPYING.get() + data.len() <= COPYING_BYTES_MAX {
+                    COPYING.set(COPYING.get() + data.len());
                     self.bytes.extend_from_slice(data);
+                } else {
+                    self.give_up();
                 }
             }
             Some(Ok(_)) => {}
             Some(Err(_)) => self.give_up(),
             None => {
+                let bytes = self.take();
                 if let Some(done) = self.done.take() {
-                    let _ = done.send(std::mem::take(&mut self.bytes).into());
+                    let _ = done.send(bytes.into());
                 }
             }
         }
@@ -363,7 +381,19 @@ impl Copying {
 
     fn give_up(&mut self) {
         self.done = None;
-        self.bytes = Vec::new();
+        self.take();
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        let bytes = std::mem::take(&mut self.bytes);
+        COPYING.set(COPYING.get() - bytes.len());
+        bytes
+    }
+}
+
+impl Drop for Copying {
+    fn drop(&mut self) {
+        self.take();
     }
 }
 
@@ -525,5 +555,22 @@ mod tests {
         let slow = of(&["ab"]).source.into_steps().chain(stream::pending()).boxed_local();
         let content = SpinContent::of(Source::Steps(slow)).until(Box::pin(async {}));
         assert_eq!(read(content), ("ab".into(), false));
+    }
+
+    #[test]
+    fn unfinished_copies_share_a_budget() {
+        let copying = |bytes: usize| {
+            let (sender, copy) = oneshot::channel();
+            let mut copying = Copying::new(sender, u64::MAX);
+            copying.note(Some(&Ok(Step::Data(vec![0; bytes].into()))));
+            (copying, copy)
+        };
+        let (mut first, first_copy) = copying(COPYING_BYTES_MAX - 1);
+        let (second, _) = copying(2);
+        assert!(second.done.is_none() && first.done.is_some());
+        first.note(None);
+        assert_eq!(block_on(first_copy).unwrap().len(), COPYING_BYTES_MAX - 1);
+        drop(copying(COPYING_BYTES_MAX));
+        assert!(copying(COPYING_BYTES_MAX).0.done.is_some(), "nothing is counted any more");
     }
 }

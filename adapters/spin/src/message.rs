@@ -1,7 +1,9 @@
 //! Conversion of messages between the host's types and those of the `http` crate.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 
+use futures_util::future::{Either, select};
 use futures_util::stream::StreamExt;
 use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -289,6 +291,7 @@ fn to_host_content(
     content: SpinContent,
     on_interrupted: impl FnOnce(&Interrupted) + 'static,
 ) -> (Option<StreamReader<u8>>, FutureReader<Trailers>) {
+    let ends = content.ends;
     let steps = match content.source {
         Source::Nothing => return (None, wit_future::new(|| Ok(None)).1),
         Source::Raw(raw) => return (Some(raw.stream), raw.trailers),
@@ -296,36 +299,52 @@ fn to_host_content(
     };
     let (writer, reader) = wit_stream::new();
     let (end, trailers) = wit_future::new(|| Err(ErrorCode::InternalError(None)));
-    spawn(write(steps, writer, end, on_interrupted));
+    spawn(write(steps, ends, writer, end, on_interrupted));
     (Some(reader), trailers)
 }
 
 async fn write(
     mut steps: Steps,
+    ends: Option<u64>,
     mut writer: StreamWriter<u8>,
     end: FutureWriter<Trailers>,
     on_interrupted: impl FnOnce(&Interrupted),
 ) {
     let mut trailers = None;
-    while let Some(step) = steps.next().await {
-        match step {
-            Ok(Step::Data(data)) => {
-                if !writer.write_all(data.into()).await.is_empty() {
-                    // There is no reader any more.
-                    return;
-                }
-            }
-            Ok(Step::Trailers(fields)) => trailers = Some(fields),
-            Err(broken) => {
-                on_interrupted(&broken);
-                drop(writer);
-                let _ = end.write(Err(broken.into_code())).await;
-                return;
-            }
+    let interrupted = loop {
+        match steps.next().await {
+            None => break None,
+            Some(Ok(Step::Data(data))) => match written(&mut writer, data.into(), ends).await {
+                Some(rest) if rest.is_empty() => {}
+                // There is no reader any more.
+                Some(_) => return,
+                None => break Some(Interrupted::AtDeadline),
+            },
+            Some(Ok(Step::Trailers(fields))) => trailers = Some(fields),
+            Some(Err(interrupted)) => break Some(interrupted),
         }
+    };
+    // The source is not needed any more, however long the reader takes to notice the end.
+    drop((steps, writer));
+    let ending = match interrupted {
+        None => Ok(trailers),
+        Some(interrupted) => {
+            on_interrupted(&interrupted);
+            Err(interrupted.into_code())
+        }
+    };
+    let _ = end.write(ending).await;
+}
+
+/// Writes bytes and returns those that were not taken; `None` at the deadline, which also applies to a reader that takes
+/// nothing.
+async fn written(writer: &mut StreamWriter<u8>, bytes: Vec<u8>, ends: Option<u64>) -> Option<Vec<u8>> {
+    let writing = pin!(writer.write_all(bytes));
+    let Some(ends) = ends else { return Some(writing.await) };
+    match select(writing, pin!(monotonic_clock::wait_until(ends))).await {
+        Either::Left((rest, _)) => Some(rest),
+        Either::Right(((), _)) => None,
     }
-    drop(writer);
-    let _ = end.write(Ok(trailers)).await;
 }
 
 impl Interrupted {

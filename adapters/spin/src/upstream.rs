@@ -31,9 +31,13 @@ impl Upstream for SpinUpstream {
         // Boxed, because it is large.
         let exchange = Box::pin(exchange(request, content, call));
         let Some(ms) = call.timeout_ms else { return exchange.await };
-        let end = Box::pin(monotonic_clock::wait_for(ms.saturating_mul(NANOS_PER_MS)));
+        let ends = monotonic_clock::now().saturating_add(ms.saturating_mul(NANOS_PER_MS));
+        let end = Box::pin(monotonic_clock::wait_until(ends));
         match select(exchange, end).await {
-            Either::Left((response, end)) => response.map(|response| response.map(|content| content.until(end))),
+            Either::Left((response, end)) => {
+                let until = |content: SpinContent| SpinContent { ends: Some(ends), ..content.until(end) };
+                response.map(|response| response.map(until))
+            }
             Either::Right(((), _)) => Err(UpstreamError::HttpResponseTimeout),
         }
     }

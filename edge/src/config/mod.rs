@@ -144,6 +144,12 @@ impl Config {
         if let Some(sites) = self.active.borrow().as_ref().and_then(|active| active.known(name, inside)) {
             return Ok(sites);
         }
+        // Boxed, because it is rare and would enlarge the future of every exchange.
+        Box::pin(self.read_sites(host, name, inside)).await
+    }
+
+    /// The parts for a host that was not asked for before.
+    async fn read_sites<H: Host>(&self, host: &H, name: &HostName, inside: bool) -> Result<Sites, NoSite> {
         if !self.is_loaded()
             && let Err(failure) = self.load(host).await
         {

@@ -56,6 +56,17 @@ pub(crate) async fn credential<H: Host>(
     if remember && let Some(known) = isolate.credentials.borrow().get(&digest, now) {
         return Ok(known);
     }
+    // Boxed, because it is rare and would enlarge the future of every exchange.
+    Box::pin(read_credential(isolate, host, digest, now, remember)).await
+}
+
+async fn read_credential<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    digest: KeyDigest,
+    now: MonotonicInstant,
+    remember: bool,
+) -> Result<Option<Rc<Known>>, LookUpFailed> {
     let key = keys::credential(&isolate.settings.gateway, &digest);
     let bytes = within(host, "the record store", host.records().read(&key)).await.map_err(LookUpFailed::Unavailable)?;
     let found = bytes.map(|bytes| decode::<Credential>(&bytes)).transpose().map_err(LookUpFailed::Unusable)?;

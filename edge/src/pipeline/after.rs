@@ -74,7 +74,8 @@ async fn emit<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
     }
     if let Some(otlp) = settings.and_then(|settings| settings.otlp.as_ref()) {
         isolate.exporter.borrow_mut().add(record.clone());
-        export(isolate, host, otlp).await;
+        // Boxed, as below: once in many exchanges there is something to send.
+        Box::pin(export(isolate, host, otlp)).await;
     }
 }
 
@@ -84,6 +85,7 @@ async fn refresh<H: Host>(isolate: &Isolate, host: &H) {
     let due = isolate.checked_at.get().is_none_or(|at| now.millis_since(at) >= CONFIG_FRESH_MS);
     if isolate.settings.freshness == Freshness::Cached && isolate.is_ready() && due {
         isolate.checked_at.set(Some(now));
-        isolate.refresh(host).await;
+        // Boxed, because it is rare and would enlarge the future of every exchange.
+        Box::pin(isolate.refresh(host)).await;
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn sites<H: Host>(
     journal: &mut Journal,
 ) -> Result<Sites, Problem> {
     if isolate.settings.freshness == Freshness::EachRequest && isolate.is_ready() {
-        isolate.refresh(host).await;
+        Box::pin(isolate.refresh(host)).await;
     }
     let found = isolate.config.sites(host, &received.host, received.client.inside).await;
     // A part may be of an older generation than the newest one.

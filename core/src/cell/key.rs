@@ -60,6 +60,11 @@ impl OperationId {
         Self(random)
     }
 
+    /// Its bytes.
+    pub(super) const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// The id of another step of the same request: equal for equal steps, and different for every other request.
     #[must_use]
     pub const fn step(mut self, step: u8) -> Self {

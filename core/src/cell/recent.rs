@@ -2,14 +2,18 @@
 
 use std::collections::VecDeque;
 
+use minicbor::decode::{self, Decoder};
+use minicbor::encode::{self, Encoder, Write};
 use minicbor::{Decode, Encode};
 
 use super::OperationId;
 
 /// The updates that changed a cell recently, the oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(transparent)]
-pub(super) struct Recent(#[n(0)] VecDeque<Entry>);
+///
+/// Stored as an array of [`Entry`]. A busy cell has [`RECENT_MAX`] of them, which its owner may decode and encode for each
+/// update: all entries of today have the same 28 bytes but for their values, and are read and written as such.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Recent(VecDeque<Entry>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 struct Entry {
@@ -66,6 +70,76 @@ impl Recent {
     }
 }
 
+impl Entry {
+    /// The encoding with a time that needs eight bytes, which is every time after 01:11:35 on 1 January 1970.
+    fn to_usual_bytes(&self) -> Option<[u8; USUAL_BYTES]> {
+        if self.at_us <= u64::from(u32::MAX) {
+            return None;
+        }
+        let mut bytes = [0; USUAL_BYTES];
+        bytes[..2].copy_from_slice(&USUAL_START);
+        bytes[2..18].copy_from_slice(self.id.as_bytes());
+        bytes[18] = U64;
+        bytes[19..27].copy_from_slice(&self.at_us.to_be_bytes());
+        bytes[27] = if self.released { TRUE } else { FALSE };
+        Some(bytes)
+    }
+
+    /// The entry at the beginning of these bytes, if it has the usual encoding.
+    fn of_usual_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.first_chunk::<USUAL_BYTES>()?;
+        let released = match bytes[27] {
+            TRUE => true,
+            FALSE => false,
+            _ => return None,
+        };
+        if bytes[..2] != USUAL_START || bytes[18] != U64 {
+            return None;
+        }
+        let id = OperationId::new(*bytes[2..].first_chunk()?);
+        Some(Self { id, at_us: u64::from_be_bytes(*bytes[19..].first_chunk()?), released })
+    }
+}
+
+/// An array of three; a byte string of 16 (RFC 8949, section 3).
+const USUAL_START: [u8; 2] = [0x83, 0x50];
+const U64: u8 = 0x1b;
+const FALSE: u8 = 0xf4;
+const TRUE: u8 = 0xf5;
+const USUAL_BYTES: usize = 28;
+
+impl<C> Encode<C> for Recent {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, context: &mut C) -> Result<(), encode::Error<W::Error>> {
+        encoder.array(self.0.len() as u64)?;
+        for entry in &self.0 {
+            match entry.to_usual_bytes() {
+                Some(bytes) => encoder.writer_mut().write_all(&bytes).map_err(encode::Error::write)?,
+                None => entry.encode(encoder, context)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Recent {
+    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
+        let length = decoder.array()?.ok_or_else(|| decode::Error::message("a list without its length"))?;
+        let room = usize::try_from(length).unwrap_or(RECENT_MAX).min(RECENT_MAX);
+        let mut entries = VecDeque::with_capacity(room);
+        for _ in 0..length {
+            let at = decoder.position();
+            match decoder.input().get(at..).and_then(Entry::of_usual_bytes) {
+                Some(entry) => {
+                    decoder.set_position(at + USUAL_BYTES);
+                    entries.push_back(entry);
+                }
+                None => entries.push_back(Entry::decode(decoder, context)?),
+            }
+        }
+        Ok(Self(entries))
+    }
+}
+
 /// Maximum number of updates that one cell records: 2 KB. An update that is repeated after more than these is charged
 /// twice, which costs its client a permit and creates none.
 pub const RECENT_MAX: usize = 64;
@@ -74,3 +148,23 @@ pub const RECENT_MAX: usize = 64;
 pub const RECENT_MS: u64 = 10_000;
 
 const RECENT_US: u64 = RECENT_MS * super::time::MICROS_PER_MS;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_usual_encoding_is_the_general_one() {
+        for at_us in [0, 9, u64::from(u32::MAX), u64::from(u32::MAX) + 1, 1_800_000_000_000_250, u64::MAX] {
+            for released in [false, true] {
+                let entry = Entry { id: OperationId::new([7; 16]), at_us, released };
+                let general = minicbor::to_vec([&entry]).unwrap();
+                let recent = Recent(VecDeque::from([entry]));
+                assert_eq!(minicbor::to_vec(&recent).unwrap(), general, "{at_us} {released}");
+                assert_eq!(minicbor::decode::<Recent>(&general).unwrap(), recent, "{at_us} {released}");
+                assert!(minicbor::decode::<Recent>(&general[..general.len() - 1]).is_err());
+            }
+        }
+    }
+}

@@ -164,10 +164,28 @@ fn is_hop_by_hop(name: &str) -> bool {
 }
 
 /// Fields with which a request describes earlier hops, or itself. The gateway writes those that are trusted again.
+///
+/// Servers and frameworks believe the others too, and `Proxy` becomes the variable `HTTP_PROXY` of CGI programs.
 fn is_client_claim(name: &str) -> bool {
-    name == "forwarded"
-        || name.starts_with("x-forwarded-")
-        || matches!(name, "x-real-ip" | "x-original-url" | "x-rewrite-url")
+    if let Some(name) = name.strip_prefix("x-") {
+        return name.starts_with("forwarded")
+            || matches!(
+                name,
+                "real-ip" | "client-ip" | "cluster-client-ip" | "envoy-external-address" | "original-forwarded-for"
+            )
+            || matches!(name, "original-url" | "rewrite-url" | "host" | "original-host" | "http-host-override")
+            || matches!(name, "scheme" | "url-scheme");
+    }
+    matches!(
+        name,
+        "forwarded"
+            | "forwarded-for"
+            | "true-client-ip"
+            | "cf-connecting-ip"
+            | "fastly-client-ip"
+            | "front-end-https"
+            | "proxy"
+    )
 }
 
 /// Whether servers read in this field which URL the client used: the response may depend on it although its `Vary` does not
@@ -425,6 +443,10 @@ mod tests {
             ("x-forwarded-port", "1"),
             ("x-real-ip", "9.9.9.9"),
             ("x-original-url", "/admin"),
+            ("true-client-ip", "9.9.9.9"),
+            ("x-forwarded", "for=9.9.9.9"),
+            ("x-host", "h"),
+            ("proxy", "http://9.9.9.9"),
         ]);
         let peers = request_fields(&f, &client(&[]));
         assert_eq!(peers["forwarded"], "for=192.0.2.1;host=\"api.example.com:8443\";proto=https");
@@ -433,7 +455,9 @@ mod tests {
             (&peers["x-forwarded-host"], &peers["x-forwarded-proto"]),
             (&"api.example.com:8443".parse().unwrap(), &"https".parse().unwrap())
         );
-        for gone in ["x-real-ip", "x-original-url", "x-forwarded-port"] {
+        let gone =
+            ["x-real-ip", "x-original-url", "x-forwarded-port", "true-client-ip", "x-forwarded", "x-host", "proxy"];
+        for gone in gone {
             assert!(!peers.contains_key(gone), "{gone}");
         }
         assert_eq!(peers["via"], "2 tollgate");

@@ -1,7 +1,7 @@
 //! A response to the client: the received one plus edits.
 
 use http::header::CONTENT_LENGTH;
-use http::{Response, StatusCode, response};
+use http::{Response, StatusCode, Version, response};
 
 use super::{Edits, Fields, response_edits};
 
@@ -29,9 +29,12 @@ impl<C> Reply<C> {
     /// An upstream's response, with the edits for the client.
     #[must_use]
     pub fn of_upstream(response: Response<C>) -> Self {
-        let (head, content) = response.into_parts();
+        let (mut head, content) = response.into_parts();
         let mut edits = Edits::with_capacity(EDITS_USUAL);
         response_edits(&mut edits, &head);
+        // The version is that of the gateway, not the upstream's (RFC 9112, section 2.3): as HTTP/1.0, a response without
+        // a length would be delimited by the end of the connection, and one that is cut off would look complete.
+        head.version = Version::default();
         Self { head, edits, content, passes_through: true }
     }
 
@@ -131,5 +134,12 @@ mod tests {
                 assert_eq!(*response.body(), content, "{status}");
             }
         }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_version_of_the_upstream_is_not_that_of_the_answer() {
+        let upstream = Response::builder().version(Version::HTTP_10).body(()).unwrap();
+        let answer = Reply::of_upstream(upstream).into_response();
+        assert_eq!((answer.version(), &answer.headers()["via"]), (Version::HTTP_11, &"1.0 tollgate".parse().unwrap()));
     }
 }

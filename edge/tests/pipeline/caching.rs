@@ -295,6 +295,13 @@ fn only_if_cached_is_honoured() {
     assert_eq!((refused.status, refused.problem().as_str()), (504, "not-stored"));
     bench.get("/c", &[]);
     assert_eq!(bench.get("/c", &[(CC, "only-if-cached")]).status, 200);
+    // Also where the cache is bypassed or unavailable: the request must not be forwarded.
+    bench.host.upstream.take_received();
+    for bypass in [("range", "bytes=0-1"), ("authorization", "Basic QTpC"), ("cookie", "a=b"), (CC, "no-store")] {
+        let refused = bench.get("/c", &[(CC, "only-if-cached"), bypass]);
+        assert_eq!((refused.status, refused.problem().as_str()), (504, "not-stored"), "{bypass:?}");
+    }
+    assert!(bench.host.upstream.take_received().is_empty());
 }
 
 /// Routes of one URL: without predicates, with a header field, with a query parameter that is not part of the key.

@@ -39,7 +39,7 @@ mod telemetry;
 mod upstream;
 
 pub use clock::{SystemClock, SystemEntropy};
-pub use content::{ContentCopy, ContentError, NativeContent};
+pub use content::{BrokenOff, ContentCopy, ContentError, NativeContent};
 pub use counters::NativeCounters;
 pub use fetch::NativeFetch;
 pub use host::NativeHost;

@@ -101,7 +101,8 @@ impl Admin {
             }
             ("/healthz" | "/readyz" | "/metrics", false) => not_allowed("GET, HEAD"),
             _ => {
-                let request = request.map(|incoming| NativeContent::from_client(incoming, RequestState::default()));
+                let (version, state) = (request.version(), RequestState::default());
+                let request = request.map(|incoming| NativeContent::from_client(incoming, version, state));
                 serve_operator(&self.isolate, &self.host, request, address).await
             }
         }

@@ -1,6 +1,7 @@
 //! Content on this host: hyper's bodies and bytes in memory, observed while they stream, not buffered.
 
 mod copy;
+mod received;
 mod request;
 mod source;
 
@@ -9,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -19,6 +20,8 @@ use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredCo
 pub use copy::ContentCopy;
 pub(crate) use copy::CopyBudget;
 use copy::CopySink;
+pub use received::BrokenOff;
+use received::Received;
 pub(crate) use request::{RequestFault, RequestState};
 use source::Source;
 pub(crate) use source::{Copies, Deadline, UpstreamContent};
@@ -44,10 +47,10 @@ pub enum ContentError {
     LimitExceeded,
     /// The client disconnected, or sent invalid content.
     #[error("the client's content was interrupted: {0}")]
-    Client(#[source] hyper::Error),
+    Client(#[source] BrokenOff),
     /// The upstream disconnected, or sent invalid content.
     #[error("the upstream's content was interrupted: {0}")]
-    Upstream(#[source] hyper::Error),
+    Upstream(#[source] BrokenOff),
     /// The timeout of the exchange has expired.
     #[error("the upstream's content exceeded the timeout of the exchange")]
     Deadline,
@@ -75,8 +78,9 @@ struct Watch {
 
 impl NativeContent {
     /// The content of a request as hyper received it.
-    pub(crate) fn from_client(incoming: hyper::body::Incoming, request: RequestState) -> Self {
-        let source = if incoming.is_end_stream() { Source::Ended } else { Source::Client(incoming) };
+    pub(crate) fn from_client(incoming: hyper::body::Incoming, version: Version, request: RequestState) -> Self {
+        let content = Received::new(incoming, version);
+        let source = if content.is_end_stream() { Source::Ended } else { Source::Client(content) };
         let mut content = Self::of(source);
         content.request = Some(request);
         content

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::received::Received;
 use super::{ContentError, CopyBudget, NativeContent};
 use crate::upstream::Lease;
 
@@ -19,7 +19,7 @@ use crate::upstream::Lease;
 pub(super) enum Source {
     Ended,
     Bytes(Bytes),
-    Client(Incoming),
+    Client(Received),
     Upstream(UpstreamContent),
     Nested(Box<NativeContent>),
     /// Content whose beginning was already read and comes first.
@@ -49,7 +49,7 @@ struct Held {
 #[derive(Debug)]
 enum State {
     /// Dropping the lease returns the connection to the pool.
-    Open { incoming: Incoming, lease: Lease },
+    Open { incoming: Received, lease: Lease },
     /// All of it has been read.
     Ended,
     /// Its deadline has ended it.
@@ -73,7 +73,7 @@ impl Source {
                 }
                 Poll::Ready(Some(Ok(Frame::data(piece))))
             }
-            Self::Client(incoming) => Pin::new(incoming).poll_frame(cx).map_err(ContentError::Client),
+            Self::Client(content) => content.poll_frame(cx).map_err(ContentError::Client),
             Self::Upstream(content) => content.poll_frame(cx),
             Self::Nested(content) => Pin::new(content.as_mut()).poll_frame(cx),
             Self::Resumed(beginning, rest) if beginning.is_empty() => Pin::new(rest.as_mut()).poll_frame(cx),
@@ -128,7 +128,7 @@ impl Source {
         match self {
             Self::Ended => true,
             Self::Bytes(bytes) => bytes.is_empty(),
-            Self::Client(incoming) => incoming.is_end_stream(),
+            Self::Client(content) => content.is_end_stream(),
             Self::Upstream(content) => content.held.is_end_stream(),
             Self::Nested(content) => content.is_end_stream(),
             Self::Resumed(beginning, rest) => beginning.is_empty() && rest.is_end_stream(),
@@ -179,12 +179,14 @@ const PIECE_BYTES: usize = 128 * 1024;
 impl UpstreamContent {
     /// `ends` is the instant at which `deadline` elapses.
     pub(crate) fn new(
-        incoming: Incoming,
+        incoming: hyper::body::Incoming,
+        version: Version,
         lease: Lease,
         deadline: Option<Pin<Box<Sleep>>>,
         copies: Option<Copies>,
     ) -> Self {
         let ends = deadline.as_ref().map(|deadline| deadline.deadline());
+        let incoming = Received::new(incoming, version);
         let state = if incoming.is_end_stream() { State::Ended } else { State::Open { incoming, lease } };
         let held = Rc::new(Held { state: RefCell::new(state), ends });
         Self { held, deadline, copies }
@@ -213,7 +215,7 @@ impl Held {
             let expired = matches!(*state, State::Expired);
             return Poll::Ready(expired.then_some(Err(ContentError::Deadline)));
         };
-        let polled = Pin::new(&mut *incoming).poll_frame(cx).map_err(ContentError::Upstream);
+        let polled = incoming.poll_frame(cx).map_err(ContentError::Upstream);
         if matches!(polled, Poll::Ready(None)) || incoming.is_end_stream() {
             *state = State::Ended;
         }

@@ -54,7 +54,8 @@ async fn serve(
     let tracking = (serving.exchanges.track(), activity.exchanges.track());
     let state = RequestState::default();
     let waiting = state.waiting();
-    let request = request.map(|incoming| NativeContent::from_client(incoming, state));
+    let version = request.version();
+    let request = request.map(|incoming| NativeContent::from_client(incoming, version, state));
     let (serving, delivering) = (Rc::clone(serving), Rc::clone(delivering));
     let answered = apart(async move |sender| {
         let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;

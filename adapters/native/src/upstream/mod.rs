@@ -110,10 +110,13 @@ impl NativeUpstream {
             gone.as_mut().poll(cx).map(|()| Err(UpstreamError::ClientGone))
         });
         match answer.await {
-            Ok((response, lease)) => Ok(response.map(|incoming| {
-                let content = UpstreamContent::new(incoming, lease, deadline, self.copies.clone());
-                NativeContent::from_upstream(content)
-            })),
+            Ok((response, lease)) => {
+                let version = response.version();
+                Ok(response.map(|incoming| {
+                    let content = UpstreamContent::new(incoming, version, lease, deadline, self.copies.clone());
+                    NativeContent::from_upstream(content)
+                }))
+            }
             Err(error) => Err(match client.as_ref().and_then(RequestState::fault) {
                 Some(RequestFault::LimitExceeded) => UpstreamError::RequestContentTooLarge,
                 Some(RequestFault::Interrupted) => UpstreamError::RequestContentBroken,

@@ -389,6 +389,14 @@ async fn serve_http2(number: usize, stream: TlsStream, choose: impl Fn(usize) ->
                 let mut content = respond.send_response(Response::new(()), false).unwrap();
                 content.send_data(Bytes::from(number.to_string()), true).unwrap();
             }
+            Reaction::CutOff => {
+                let mut content = respond.send_response(Response::new(()), false).unwrap();
+                content.send_data(Bytes::from_static(b"cut"), false).unwrap();
+                tokio::task::spawn_local(async move {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    content.send_reset(h2::Reason::NO_ERROR);
+                });
+            }
             Reaction::Refuse => respond.send_reset(h2::Reason::REFUSED_STREAM),
             Reaction::Ignore => held.push(respond),
             Reaction::FallSilent => std::future::pending().await,
@@ -399,6 +407,8 @@ async fn serve_http2(number: usize, stream: TlsStream, choose: impl Fn(usize) ->
 #[derive(Clone, Copy)]
 enum Reaction {
     Answer,
+    /// The stream is reset in the middle of the content, without an error.
+    CutOff,
     Refuse,
     /// The stream stays open.
     Ignore,
@@ -422,6 +432,16 @@ fn a_refused_stream_is_sent_again_whatever_its_method_unless_content_was_consume
         let (base, upstream) = listen_http2(|number, stream| serve_http2(number, stream, |_| Reaction::Refuse)).await;
         let refused = upstream.exchange(get(&base), &CALL).await;
         assert_eq!(refused.map(drop), Err(UpstreamError::ConnectionTerminated), "it is sent again once");
+    });
+}
+
+#[test]
+fn a_response_whose_stream_is_reset_without_an_error_is_not_complete() {
+    run(async || {
+        let (base, upstream) = listen_http2(|number, stream| serve_http2(number, stream, |_| Reaction::CutOff)).await;
+        let response = upstream.exchange(get(&base), &CALL).await.unwrap();
+        let error = response.into_body().collect().await.unwrap_err();
+        assert!(matches!(error, crate::ContentError::Upstream(crate::BrokenOff::Reset)), "{error}");
     });
 }
 

@@ -118,6 +118,28 @@ async fn an_http2_refusal_is_followed_by_a_reset_without_error() {
     assert_eq!(response.await.unwrap().status(), 200, "the connection remains usable");
 }
 
+#[tokio::test]
+async fn content_whose_stream_is_reset_without_an_error_does_not_reach_the_upstream_as_complete() {
+    let server = Running::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    server.publish(&format!("http://{}", listener.local_addr().unwrap()), json!({}));
+    let (sender, connection) = h2::client::handshake(server.connect().await).await.unwrap();
+    tokio::spawn(connection);
+    let mut sender = sender.ready().await.unwrap();
+    let request = Request::post("http://h/api/x").body(()).unwrap();
+    let (_response, mut content) = sender.send_request(request, false).unwrap();
+    content.send_data(Bytes::from_static(b"abc"), false).unwrap();
+    let (mut upstream, _) = listener.accept().await.unwrap();
+    let mut received = Vec::new();
+    while !received.ends_with(b"abc\r\n") {
+        assert_ne!(upstream.read_buf(&mut received).await.unwrap(), 0);
+    }
+    content.send_reset(h2::Reason::NO_ERROR);
+    // Closed, or reset: either tells the upstream.
+    let _ = tokio::time::timeout(TIMEOUT, upstream.read_to_end(&mut received)).await.expect("the call ends");
+    assert!(!received.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&received));
+}
+
 /// A client that reads while it writes, as most do, and that reports a write error before it reads what has arrived.
 const NODE_CLIENT: &str = r#"
 const http = require("http");

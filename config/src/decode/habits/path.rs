@@ -176,7 +176,7 @@ impl Meant {
             return Some(self.unnamed(if is_last { ".*" } else { "[^/]+" }, is_last));
         }
         if is_regex(text) {
-            self.is_unclear |= text.contains('|') && !text.contains('(');
+            self.is_unclear |= (text.contains('|') && !text.contains('(')) || has_fixed_text(text);
             return Some(self.unnamed(text, is_last));
         }
         if text.contains('*') {
@@ -353,6 +353,15 @@ fn is_regex(text: &str) -> bool {
         || (text.contains('(') && (text.contains(")?") || text.contains('*') || text.contains(")+")))
 }
 
+/// Whether a regular expression begins or ends with text that stands for itself, which a parameter would not require.
+fn has_fixed_text(regex: &str) -> bool {
+    let is_text = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let text = regex.trim_start_matches('^').trim_end_matches('$');
+    let mut from_end = text.chars().rev();
+    let (last, before) = (from_end.next(), from_end.next());
+    text.starts_with(is_text) || (last.is_some_and(is_text) && before != Some('\\'))
+}
+
 /// A text with percent-encoded characters, which stands for itself.
 fn escaped(text: &str) -> String {
     let escape = |c: char| match c {
@@ -402,6 +411,11 @@ mod tests {
             ("/users/(.*)", "`/users/{*rest}`"),
             ("/users/.*", "`/users/{*rest}`"),
             ("/users/(open|closed)", "`/users/{name:(open|closed)}`"),
+            // A parameter in place of the whole segment would match much more.
+            ("/admin(/.*)?", "one route for each"),
+            ("/user-[0-9]+", "one route for each"),
+            ("/v[0-9]+/users", "one route for each"),
+            ("/files/[a-z]+\\.txt", "one route for each"),
             ("/users/(?<id>\\d+)", "`/users/{id:int}`"),
             ("/users/(?P<id>[0-9]+)", "`/users/{id:int}`"),
             ("/users/<id>", "`/users/{id}`"),

@@ -10,8 +10,8 @@ use super::OperationId;
 
 /// The updates that changed a cell recently, the oldest first.
 ///
-/// Stored as an array of [`Entry`]. A busy cell has [`RECENT_MAX`] of them, which its owner may decode and encode for each
-/// update: all entries of today have the same 28 bytes but for their values, and are read and written as such.
+/// Stored as an array of [`Entry`]. The owner of a busy cell decodes and encodes [`RECENT_MAX`] of them for each update, so
+/// entries with a present-day time, whose layout has a fixed length, are copied without decoding each member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Recent(VecDeque<Entry>);
 
@@ -155,7 +155,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn the_usual_encoding_is_the_general_one() {
+    fn entries_with_the_fixed_layout_have_the_general_encoding() {
         for at_us in [0, 9, u64::from(u32::MAX), u64::from(u32::MAX) + 1, 1_800_000_000_000_250, u64::MAX] {
             for released in [false, true] {
                 let entry = Entry { id: OperationId::new([7; 16]), at_us, released };

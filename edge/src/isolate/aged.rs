@@ -16,8 +16,17 @@ impl<T: Clone> Aged<T> {
         Self { value, read_at: at, asked_at: at }
     }
 
+    /// The value, if it need not be read. If there is none, the caller reads it, and others use the old one meanwhile.
+    pub(crate) fn current_or_ask(&mut self, now: MonotonicInstant) -> Option<T> {
+        let current = self.current(now);
+        if current.is_none() {
+            self.ask(now);
+        }
+        current
+    }
+
     /// The value, if it need not be read: it is fresh, or another request reads it, or tried to a moment ago.
-    pub(crate) fn current(&self, now: MonotonicInstant) -> Option<T> {
+    fn current(&self, now: MonotonicInstant) -> Option<T> {
         let is_asked = now.millis_since(self.asked_at) < RETRY_MS;
         let is_fresh = now.millis_since(self.read_at) < FRESH_MS;
         self.last(now).filter(|_| is_fresh || is_asked)
@@ -29,7 +38,7 @@ impl<T: Clone> Aged<T> {
     }
 
     /// Records that a request begins to read the value.
-    pub(crate) const fn ask(&mut self, now: MonotonicInstant) {
+    const fn ask(&mut self, now: MonotonicInstant) {
         self.asked_at = now;
     }
 

@@ -43,12 +43,9 @@ pub(crate) async fn tokens<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<To
     let now = host.clock().instant();
     let bound = &isolate.operators.bound;
     if isolate.settings.freshness == Freshness::Cached
-        && let Some(known) = bound.borrow_mut().as_mut()
+        && let Some(tokens) = bound.borrow_mut().as_mut().and_then(|known| known.current_or_ask(now))
     {
-        if let Some(tokens) = known.current(now) {
-            return Ok(tokens);
-        }
-        known.ask(now);
+        return Ok(tokens);
     }
     let read = read_tokens(isolate, host).await;
     let mut bound = bound.borrow_mut();

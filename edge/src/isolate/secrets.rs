@@ -55,12 +55,7 @@ async fn secret<H: Host>(isolate: &Isolate, host: &H, name: &str) -> Result<Opti
 impl SecretCache {
     /// The value that need not be read; otherwise the caller reads it, and others use the old one meanwhile.
     fn current_or_ask(&mut self, name: &str, now: MonotonicInstant) -> Option<Secret> {
-        let known = self.0.get_mut(name)?;
-        let current = known.current(now);
-        if current.is_none() {
-            known.ask(now);
-        }
-        current
+        self.0.get_mut(name)?.current_or_ask(now)
     }
 
     /// Records the answer to a read that began at an instant; a secret without a value was withdrawn.

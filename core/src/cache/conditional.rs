@@ -1,7 +1,7 @@
 //! Conditional requests: validating a stored response, and answering a client's own condition (RFC 9110, section 13).
 
-use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use http::{HeaderMap, HeaderValue};
+use http::header::{AGE, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::list::{is_unclosed, members};
 use super::values::{date, initial_age_ms, only};
@@ -73,10 +73,10 @@ pub fn confirm(
     now: Timestamp,
 ) -> Confirmed {
     let mut fields = meta.header_map();
-    if !is_of_same(fields.get(ETAG), update.get(ETAG)) {
+    if !is_of_same((&fields).into(), update) {
         return Confirmed::Unchanged;
     }
-    let updated = || update.iter().filter(|(name, _)| is_end_to_end(name) && *name != CONTENT_LENGTH);
+    let updated = || update.iter().filter(|(name, _)| is_end_to_end(name) && !describes_content(name));
     for (name, _) in updated() {
         fields.remove(name);
     }
@@ -96,12 +96,35 @@ pub fn confirm(
     }
 }
 
-/// Whether the entity tag of a 304 is that of the stored response; a 304 without one is about what it was asked about.
-fn is_of_same(stored: Option<&HeaderValue>, confirmed: Option<&HeaderValue>) -> bool {
-    let Some(confirmed) = confirmed.map(HeaderValue::as_bytes) else { return true };
-    let Some(stored) = stored.map(HeaderValue::as_bytes) else { return false };
-    let is_weak = confirmed.starts_with(b"W/");
-    stored == confirmed || (is_weak && opaque_tag(stored) == opaque_tag(confirmed))
+/// Whether the validators of a 304 are those of the stored response.
+///
+/// A strong entity tag decides alone. Otherwise every validator must be that of the stored response. A 304 without any
+/// answers the condition that was sent, which named one stored response: a 304 need not repeat `Last-Modified` (RFC 9110,
+/// section 15.4.5).
+fn is_of_same(stored: Fields<'_>, confirmed: Fields<'_>) -> bool {
+    let is_same = |name: HeaderName, same: fn(&HeaderValue, &HeaderValue) -> bool| {
+        let (ours, theirs) = (only(stored, name.clone()), only(confirmed, name));
+        ours.zip(theirs).is_some_and(|(ours, theirs)| same(ours, theirs))
+    };
+    let has = |name| confirmed.contains(name);
+    let has_strong = confirmed.get_all(ETAG).any(|tag| !is_weak(tag));
+    let is_tag_same = !has(ETAG) || is_same(ETAG, is_same_tag);
+    is_tag_same && (has_strong || !has(LAST_MODIFIED) || is_same(LAST_MODIFIED, |ours, theirs| ours == theirs))
+}
+
+/// Whether the tag of a 304 names the response with the stored tag: a strong one names only what has the same strong tag.
+fn is_same_tag(stored: &HeaderValue, confirmed: &HeaderValue) -> bool {
+    stored == confirmed || (is_weak(confirmed) && opaque_tag(stored.as_bytes()) == opaque_tag(confirmed.as_bytes()))
+}
+
+fn is_weak(tag: &HeaderValue) -> bool {
+    tag.as_bytes().starts_with(b"W/")
+}
+
+/// Whether a field says how the content of its own message is to be read: that of a 304 is not about the stored content
+/// (RFC 9111, section 3.2; RFC 9530, section 2).
+fn describes_content(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "content-length" | "content-encoding" | "content-range" | "content-digest" | "content-md5")
 }
 
 /// An entity tag without its weakness mark.
@@ -209,7 +232,52 @@ mod tests {
             let found = confirmed(&[("cache-control", "max-age=1"), ("etag", stored)], &[("etag", confirming)]);
             assert_eq!(found != Confirmed::Unchanged, is_same, "{stored} {confirming}");
         }
-        let by_date = [("cache-control", "max-age=1"), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")];
-        assert_eq!(confirmed(&by_date, &[("etag", "\"b\"")]), Confirmed::Unchanged);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn every_weak_validator_of_a_304_must_be_the_stored_one() {
+        let (old, new) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:38 GMT");
+        let (dated, tagged) = ([("last-modified", old)], [("etag", "W/\"a\""), ("last-modified", old)]);
+        for (stored, confirming, is_same) in [
+            (&dated[..], &[][..], true),
+            (&dated, &[("last-modified", old)], true),
+            (&dated, &[("last-modified", new)], false),
+            (&dated, &[("last-modified", old), ("last-modified", new)], false),
+            (&dated, &[("etag", "\"b\""), ("last-modified", old)], false),
+            (&dated, &[("etag", "W/\"b\""), ("last-modified", old)], false),
+            (&tagged, &[], true),
+            (&tagged, &[("last-modified", old)], true),
+            (&tagged, &[("last-modified", new)], false),
+            (&tagged, &[("etag", "W/\"a\""), ("last-modified", new)], false),
+            (&tagged, &[("etag", "W/\"b\""), ("last-modified", old)], false),
+            (&tagged, &[("etag", "W/\"a\""), ("etag", "W/\"b\"")], false),
+            (&[("etag", "\"a\""), ("last-modified", old)], &[("etag", "\"a\""), ("last-modified", new)], true),
+            (&[("etag", "\"a\"")], &[("last-modified", old)], false),
+        ] {
+            let stored = [&[("cache-control", "max-age=1")], stored].concat();
+            let found = confirmed(&stored, confirming);
+            assert_eq!(found != Confirmed::Unchanged, is_same, "{stored:?} {confirming:?}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_304_does_not_say_how_to_read_the_stored_content() {
+        let stored = [("cache-control", "max-age=1"), ("etag", "\"a\""), ("content-encoding", "gzip")];
+        let about_content = ["content-encoding", "content-range", "content-digest", "content-md5", "content-length"];
+        for control in ["max-age=9", "no-store"] {
+            let update: Vec<_> = about_content.map(|name| (name, "x")).into_iter().collect();
+            let more = [("cache-control", control), ("content-type", "text/plain"), ("content-language", "fr")];
+            let fields = match confirmed(&stored, &[&update[..], &more].concat()) {
+                Confirmed::Renewed(meta) => meta.header_map(),
+                Confirmed::Once { fields, .. } => fields,
+                Confirmed::Unchanged => panic!("it is confirmed"),
+            };
+            assert_eq!(
+                (&fields["content-type"], &fields["content-language"]),
+                (&"text/plain".parse().unwrap(), &"fr".parse().unwrap())
+            );
+            assert_eq!(fields["content-encoding"], "gzip");
+            assert!(about_content[1..].iter().all(|name| !fields.contains_key(*name)), "{fields:?}");
+        }
     }
 }

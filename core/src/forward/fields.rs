@@ -217,9 +217,27 @@ fn as_read(name: &str) -> Cow<'_, str> {
     Cow::Owned(name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect())
 }
 
-/// Fields that `Connection` cannot remove: without them the message would have a different meaning.
-const NEVER_NOMINATED: [&str; 7] =
-    ["host", "content-length", "content-type", "content-encoding", "cache-control", "authorization", "cookie"];
+/// Whether a field is for all recipients, so that `Connection` cannot remove it (RFC 9110, section 7.6.1): without it the
+/// message would have another meaning, or be stored or used where it must not be.
+fn is_for_all_recipients(name: &str) -> bool {
+    const OTHERS: [&str; 14] = [
+        "host",
+        "authorization",
+        "cookie",
+        "set-cookie",
+        "range",
+        "cache-control",
+        "pragma",
+        "age",
+        "date",
+        "expires",
+        "vary",
+        "etag",
+        "last-modified",
+        "location",
+    ];
+    name.starts_with("content-") || name.starts_with("if-") || OTHERS.contains(&name)
+}
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -230,7 +248,7 @@ fn remove_nominated(edits: &mut Edits, fields: &HeaderMap, kept: impl Fn(&Header
     let tokens = fields.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
     let names = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
     for name in names.filter(|name| fields.contains_key(name)) {
-        if !NEVER_NOMINATED.contains(&name.as_str()) && !kept(&name) {
+        if !is_for_all_recipients(name.as_str()) && !kept(&name) {
             edits.remove(name);
         }
     }

@@ -152,3 +152,50 @@ fn the_reference_store_refuses_what_every_store_refuses() {
     store(&meta);
     assert_eq!(bench.host.cache.len(), 1);
 }
+
+/// `Connection` names what belongs to the connection only, and these fields never do (RFC 9110, section 7.6.1).
+#[test]
+fn a_field_that_decides_about_storing_applies_though_connection_names_it() {
+    for (name, value) in [
+        ("vary", "*"),
+        ("set-cookie", "a=b"),
+        (CC, "no-store"),
+        ("age", "100"),
+        ("pragma", "no-cache"),
+        ("date", "Fri, 15 Jan 2027 07:00:00 GMT"),
+    ] {
+        let by_date = ("expires", "Fri, 15 Jan 2027 09:00:00 GMT");
+        let lifetime = if name == "pragma" { by_date } else { (CC, "max-age=100") };
+        let bench = bench(move |_| (0, Ok(answer(200, &[lifetime, (name, value), ("connection", name)], "hello"))));
+        for _ in 0..2 {
+            let answered = bench.get("/c", &[]);
+            assert_eq!(status(&answered), "tollgate; fwd=uri-miss", "{name}");
+            assert!(answered.fields.get_all(name).iter().any(|line| line == value), "{name}");
+        }
+        assert!(bench.host.cache.is_empty(), "{name}");
+    }
+    let kept = [("etag", "\"v1\""), ("content-encoding", "gzip"), ("content-range", "bytes 0-1/2")];
+    let named = ("connection", "etag, Content-Encoding, content-range");
+    let bench = bench(move |_| (0, Ok(answer(200, &[&kept[..], &[(CC, "max-age=9"), named]].concat(), "hello"))));
+    for expected in ["tollgate; fwd=uri-miss; stored", "tollgate; hit; ttl=9"] {
+        let answered = bench.get("/c", &[]);
+        assert_eq!(status(&answered), expected);
+        assert_eq!(kept.map(|(name, _)| answered.field(name)), kept.map(|(_, value)| value));
+    }
+}
+
+#[test]
+fn a_field_that_decides_about_the_cache_applies_though_the_clients_connection_names_it() {
+    let bench = bench(ok(&[(CC, "max-age=100")], "hello"));
+    for (name, value) in [("authorization", "Basic QTpC"), ("cookie", "a=b"), ("range", "bytes=0-1"), (CC, "no-store")]
+    {
+        assert_eq!(status(&bench.get("/c", &[(name, value), ("connection", name)])), "tollgate; fwd=bypass", "{name}");
+        assert_eq!(bench.host.upstream.take_received()[0].headers()[name], value);
+    }
+    let plain = route("/c", &["PUT"]);
+    let bench = Bench::new(vec![plain], ok(&[], ""));
+    for (name, value) in [("if-match", "\"v1\""), ("content-range", "bytes 0-1/5"), ("if-unmodified-since", "x")] {
+        bench.send(request("PUT", "/c", &[(name, value), ("connection", name)], "x"));
+        assert_eq!(bench.host.upstream.take_received()[0].headers()[name], value);
+    }
+}

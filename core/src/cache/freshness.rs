@@ -7,7 +7,9 @@ use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, EXPIRES, LAST_MODIFIED, SET_
 
 use super::values::{date, declared_length, initial_age_ms, only};
 use super::{CacheControl, CacheSettings, StoredMeta};
-use crate::bounds::{CLOCK_SKEW_MS, STORED_CONTENT_BYTES_MAX, STORED_FIELDS_BYTES_MAX, VARY_NAMES_MAX};
+use crate::bounds::{
+    CLOCK_SKEW_MS, STORED_CONTENT_BYTES_MAX, STORED_FIELDS_BYTES_MAX, STORED_WITHIN_MS, VARY_NAMES_MAX,
+};
 use crate::forward::{Fields, is_end_to_end};
 use crate::time::Timestamp;
 
@@ -50,6 +52,8 @@ pub enum NotStored {
     NotText,
     /// It is a 304 with the validator of another response than the stored one.
     OtherValidator,
+    /// Its resource was changed or purged since it was requested, or may have been.
+    Outdated,
 }
 
 impl NotStored {
@@ -66,6 +70,7 @@ impl NotStored {
             Self::Length => "length",
             Self::NotText => "not-text",
             Self::OtherValidator => "other-validator",
+            Self::Outdated => "outdated",
         }
     }
 }
@@ -82,6 +87,7 @@ impl fmt::Display for NotStored {
             Self::Length => "its Content-Length is not one number",
             Self::NotText => "a field is not text",
             Self::OtherValidator => "the 304 has the validator of another response",
+            Self::Outdated => "its resource may have been changed since it was requested",
         })
     }
 }
@@ -119,6 +125,9 @@ pub fn storable(
     requested_at: Timestamp,
     now: Timestamp,
 ) -> Result<StoredMeta, NotStored> {
+    if now > requested_at.plus_millis(STORED_WITHIN_MS) {
+        return Err(NotStored::Outdated);
+    }
     let control = CacheControl::of(fields);
     if control.no_store || control.private {
         return Err(NotStored::Forbidden);
@@ -320,6 +329,14 @@ mod tests {
                 storable(&settings(ttl_ms), StatusCode::OK, Fields::from(&fields), at(1_000), at(6_000)).unwrap();
             assert_eq!((meta.initial_age_ms, meta.fresh_ms), (5_000, 55_000), "{ttl_ms:?}");
         }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_response_that_arrives_too_late_is_not_stored() {
+        let (fields, at) = (fields(&[("cache-control", "max-age=86400")]), Timestamp::from_millis);
+        let stored = |arrived| storable(&settings(None), StatusCode::OK, Fields::from(&fields), at(1_000), at(arrived));
+        assert!(stored(1_000 + STORED_WITHIN_MS).is_ok());
+        assert_eq!(stored(1_001 + STORED_WITHIN_MS), Err(NotStored::Outdated));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

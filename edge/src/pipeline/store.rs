@@ -33,14 +33,23 @@ pub(super) async fn store<H: Host>(
     let has_content = !response.body().is_empty();
     // Before the content is copied: the copy of content that is dropped would be incomplete.
     let reply = Reply::of_upstream(response).as_status_allows(has_content, H::Content::empty);
+    let arrival = Arrival { now, is_outdated: isolate.is_purged(&cache.reading.resource, cache.requested_at) };
     match cache.stale.take() {
         Some((key, stored)) if reply.status() == StatusCode::NOT_MODIFIED => {
             let age_ms = stored.meta.age_ms(isolate.time_since(stored.meta.stored_at, now));
             let stale = Stale { key, stored, age_ms };
-            confirmed(exchange, outbound, stale, &reply, &cache, now, journal)
+            confirmed(exchange, outbound, stale, &reply, &cache, arrival, journal)
         }
-        _ => new_response(outbound, reply, &cache, now, journal),
+        _ => new_response(outbound, reply, &cache, arrival, journal),
     }
+}
+
+/// The arrival of a response.
+#[derive(Clone, Copy)]
+struct Arrival {
+    now: Timestamp,
+    /// Whether this isolate knows that the resource was changed or purged after the request was sent.
+    is_outdated: bool,
 }
 
 /// A stored response that was validated.
@@ -72,19 +81,22 @@ fn confirmed<C: Content>(
     stale: Stale<C>,
     confirmation: &Reply<C>,
     cache: &CacheUse<'_, C>,
-    now: Timestamp,
+    Arrival { now, is_outdated }: Arrival,
     journal: &mut Journal,
 ) -> Answer<C> {
     let Stale { key, stored, age_ms } = stale;
     let confirmed = confirm(cache.settings, &stored.meta, confirmation.fields(), cache.requested_at, now);
     let to_store = match &confirmed {
-        Confirmed::Renewed(meta) => renewals(outbound, cache, key, &stored.meta, meta),
-        Confirmed::Once { .. } | Confirmed::Unchanged => None,
+        Confirmed::Renewed(meta) if !is_outdated => renewals(outbound, cache, key, &stored.meta, meta),
+        Confirmed::Renewed(_) | Confirmed::Once { .. } | Confirmed::Unchanged => None,
     };
     journal.note(Phase::Store, Verdict::Pass, Reason::Confirmed { kept: to_store.is_some() });
     let (fields, age_s, why) = match confirmed {
-        // With another `Vary` it has another key, under which its content is not stored.
-        Confirmed::Renewed(meta) => (meta.header_map(), meta.initial_age_ms / 1000, NotStored::Varies),
+        Confirmed::Renewed(meta) => {
+            // With another `Vary` it has another key, under which its content is not stored.
+            let why = if is_outdated { NotStored::Outdated } else { NotStored::Varies };
+            (meta.header_map(), meta.initial_age_ms / 1000, why)
+        }
         Confirmed::Once { fields, age_s, why } => (fields, age_s, why),
         Confirmed::Unchanged => (stored.meta.header_map(), age_ms / 1000, NotStored::OtherValidator),
     };
@@ -98,13 +110,15 @@ fn new_response<C: Content>(
     outbound: &Outbound<'_>,
     reply: Reply<C>,
     cache: &CacheUse<'_, C>,
-    now: Timestamp,
+    Arrival { now, is_outdated }: Arrival,
     journal: &mut Journal,
 ) -> Answer<C> {
-    let judged = if outbound.method() == Method::GET {
-        storable(cache.settings, reply.status(), reply.fields(), cache.requested_at, now)
-    } else {
+    let judged = if outbound.method() != Method::GET {
         Err(NotStored::Status)
+    } else if is_outdated {
+        Err(NotStored::Outdated)
+    } else {
+        storable(cache.settings, reply.status(), reply.fields(), cache.requested_at, now)
     };
     let meta = match judged {
         Ok(meta) => meta,

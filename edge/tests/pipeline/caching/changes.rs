@@ -24,19 +24,22 @@ fn an_unsafe_method_takes_effect_though_the_clock_was_set_back_a_little() {
     assert!(status(&bench.get("/c", &[])).contains("fwd="));
 }
 
-/// Sends a request now and another one later; the requests overlap.
-fn overtaking(bench: &Bench, one: Request<Content>, other: Request<Content>) {
+/// Sends a request now and another one later; the requests overlap. Returns what the cache did for the first.
+fn overtaking(bench: &Bench, one: Request<Content>, other: Request<Content>) -> String {
     let clock = &bench.host.clock;
     let exchange = |request| async {
         let client = Client { address: None, https: true, inside: false };
         let served = serve(&bench.isolate, &bench.host, request, client).await;
+        let (parts, _content) = served.reply.into_response().into_parts();
         served.after.await;
+        parts.headers.get("cache-status").map_or("", |text| text.to_str().unwrap()).to_owned()
     };
     let later = async {
         clock.sleep(100).await;
         exchange(other).await;
     };
-    clock.drive(join(exchange(one), later)).unwrap();
+    let told = clock.drive(join(exchange(one), later)).unwrap().0;
+    told.split("; key=").next().unwrap().to_owned()
 }
 
 #[test]
@@ -57,12 +60,46 @@ fn a_response_requested_before_a_change_is_not_used() {
         let delay_ms = if request.method() == "GET" { 500 } else { 10 };
         (delay_ms, Ok(answer(200, &[(CC, "max-age=10"), ("vary", "accept")], "content")))
     });
-    overtaking(&bench, request("GET", "/c", &[], ""), request("POST", "/c", &[], ""));
+    let told = overtaking(&bench, request("GET", "/c", &[], ""), request("POST", "/c", &[], ""));
+    assert_eq!(told, "tollgate; fwd=uri-miss", "it is not stored");
     for isolate in [Rc::clone(&bench.isolate), bench.another_isolate()] {
         let client = Client { address: None, https: true, inside: false };
         let served = serve(&isolate, &bench.host, request("GET", "/c", &[], ""), client);
         let status = bench.host.clock.drive(served).unwrap().reply.into_response().headers()["cache-status"].clone();
         assert!(status.to_str().unwrap().starts_with("tollgate; fwd=uri-miss"), "{status:?}");
+    }
+}
+
+#[test]
+fn a_confirmation_requested_before_a_change_is_not_told_as_stored() {
+    let bench = bench(|request| {
+        let held = request.headers().contains_key("if-none-match");
+        let delay_ms = if held { 500 } else { 10 };
+        (delay_ms, Ok(answer(if held { 304 } else { 200 }, &[(CC, "max-age=1"), ("etag", "\"v1\"")], "")))
+    });
+    bench.get("/c", &[]);
+    bench.host.clock.advance(2_000);
+    let told = overtaking(&bench, request("GET", "/c", &[], ""), request("POST", "/c", &[], ""));
+    assert_eq!(told, "tollgate; fwd=stale; fwd-status=304");
+    assert!(!is_hit(&bench, &bench.isolate, &[]));
+}
+
+/// RFC 9111, section 4.4, requires the target URI only. A URL with matrix parameters is another URL, as one with another
+/// query is.
+#[test]
+fn a_change_of_a_url_leaves_those_with_other_parameters_as_they_are() {
+    let plain = cached(route("/c/{name}", &["GET", "POST"]), CacheCredentials::Never);
+    let routes = vec![RouteSettings { matrix_parameters: true, ..plain }];
+    let bench = Bench::new(routes, ok(&[(CC, "max-age=60")], "hello"));
+    let targets = ["/c/a", "/c/a;v=1", "/c/a?v=1", "/c/a;v=1?v=1"];
+    let get = |target: &str| status(&bench.get(target, &[])).starts_with("tollgate; hit");
+    assert_eq!(targets.map(get), [false; 4]);
+    for changed in targets {
+        assert_eq!(targets.map(get), [true; 4]);
+        bench.host.clock.advance(1);
+        assert_eq!(bench.send(request("POST", changed, &[], "")).status, 200);
+        bench.host.clock.advance(1);
+        assert_eq!(targets.map(get), targets.map(|target| target != changed), "{changed}");
     }
 }
 

@@ -3,7 +3,7 @@
 //! They are collected once, when a part is loaded, and removed whatever route a request takes: on a public route, too,
 //! and whether the request presents a key correctly or not. A place is removed in every spelling that an upstream may
 //! read as the same: `X_API_Key` for `X-API-Key` (RFC 3875, section 4.1.18), `k%65y` for `key` (RFC 3986, section 2.1),
-//! parameters that are separated by `;`.
+//! parameters that are separated by `;`, `api.key` and `+api_key[]` for `api_key` (PHP).
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ use crate::kinds::CredentialPlace;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyPlaces {
     fields: Vec<Field>,
-    /// Names of query parameters, decoded.
+    /// Names of query parameters, [as they are read](as_read).
     parameters: Vec<Vec<u8>>,
 }
 
@@ -39,7 +39,7 @@ impl KeyPlaces {
             if !all.fields.contains(&field) {
                 all.fields.push(field);
             }
-            let parameter = query.map(|name| decoded(name).into_owned());
+            let parameter = query.map(|name| as_read(decoded(name)).into_owned());
             all.parameters.extend(parameter.filter(|name| !all.parameters.contains(name)));
         }
         all
@@ -53,7 +53,7 @@ impl KeyPlaces {
         self.fields.iter().any(is_read) || (name == AUTHORIZATION && lines().any(holds_key))
     }
 
-    /// The query without the parameters in which a key may be, and without those whose value contains a key.
+    /// The query without the parameters in which a key may be, and without those that contain a key.
     #[must_use]
     pub fn without_keys<'q>(&self, query: &'q str) -> Cow<'q, str> {
         if !query.split(SEPARATORS).any(|parameter| self.is_secret(parameter)) {
@@ -71,9 +71,18 @@ impl KeyPlaces {
     }
 
     fn is_secret(&self, parameter: &str) -> bool {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let is_place = !self.parameters.is_empty() && self.parameters.iter().any(|place| *place == *decoded(name));
-        is_place || holds_key(&decoded(value))
+        self.is_place(parameter.split('=').next().unwrap_or_default()) || holds_key(&decoded(parameter))
+    }
+
+    /// Whether a parameter of this name, or a member of it (`key[]`), is one of the places.
+    fn is_place(&self, name: &str) -> bool {
+        if self.parameters.is_empty() {
+            return false;
+        }
+        let name = as_read(decoded(name));
+        let is_or_has =
+            |place: &Vec<u8>| name.strip_prefix(place.as_slice()).is_some_and(|rest| matches!(rest, [] | [b'[', ..]));
+        self.parameters.iter().any(is_or_has)
     }
 }
 
@@ -117,6 +126,29 @@ fn decoded(text: &str) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(bytes)
+}
+
+/// The name of a parameter as PHP reads it: it ends before a NUL, has no spaces before it, and `_` for spaces, dots, and
+/// brackets that enclose nothing. What is in brackets names a member and is kept. The brackets of `[key]`, which the parsers
+/// of Express and Rack read as `key`, are removed.
+fn as_read(name: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if !name.iter().any(|byte| b" .[\0".contains(byte)) {
+        return name;
+    }
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+    let is_opening = |byte: &u8| matches!(byte, b' ' | b'[');
+    let start = name[..end].iter().position(|byte| !is_opening(byte)).unwrap_or(end);
+    let (mut read, is_enclosed) = (name[start..end].to_vec(), name[..start].contains(&b'['));
+    if is_enclosed && let Some(closing) = read.iter().position(|byte| *byte == b']') {
+        let count = read[closing..].iter().take_while(|byte| **byte == b']').count();
+        read.drain(closing..closing + count);
+    }
+    let closing = read.iter().rposition(|byte| *byte == b']').unwrap_or_default();
+    let members = read[..closing].iter().position(|byte| *byte == b'[').unwrap_or(read.len());
+    for byte in read[..members].iter_mut().filter(|byte| b" .[".contains(byte)) {
+        *byte = b'_';
+    }
+    Cow::Owned(read)
 }
 
 #[cfg(test)]
@@ -183,14 +215,52 @@ mod tests {
             check_query(&format!("a=1;{parameter}"), "a=1");
             check_query(&format!("{parameter}&{parameter}&b=2"), "b=2");
         }
-        for other in ["keys=x", "Key=x", "a=key", "%zz=%&%6=+", "a=1&&b=2&", "", "k+ey=1"] {
+        for other in
+            ["keys=x", "Key=x", "a=key", "%zz=%&%6=+", "a=1&&b=2&", "", "k+ey=1", "a[key]=1", "_key=1", "key_=1"]
+        {
             check_query(other, other);
         }
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn a_parameter_is_removed_in_the_spellings_that_php_and_others_read_as_its_name() {
+        let left = |place, query: &str| {
+            let place = CredentialPlace { field: "x-api-key", scheme: None, query: Some(place) };
+            KeyPlaces::of([place].into_iter()).without_keys(query).into_owned()
+        };
+        let spellings = [
+            "api.key=x",
+            "+api_key=x",
+            "%20%20api_key",
+            " api.key",
+            "api+key=x",
+            "api%20key=x",
+            "api[key=x",
+            "api%5Bkey=x",
+            "api_key[]=x",
+            "api.key[a][b]=x",
+            "api_key%5b%5d=x",
+            "api_key%00=x",
+            "api.key%00b=x",
+            "[api_key]=x",
+            "[api_key][]=x",
+            "[[api_key]]=x",
+        ];
+        for (place, spelling) in ["api_key", "api.key"].into_iter().flat_map(|place| spellings.map(|s| (place, s))) {
+            assert_eq!(left(place, &format!("a=1&{spelling}&b=2")), "a=1&b=2", "{place} {spelling}");
+        }
+        for other in
+            ["api-key=x", "apikey=x", "a[api_key]=x", "api_key_=x", "api_key]=x", "%00api_key=x", "[=x", "[]=x", ".=x"]
+        {
+            assert_eq!(left("api_key", other), other);
+        }
+        assert_eq!(left("auth[key]", "auth[key]=x&auth[key][]=x&auth[user]=y&auth=z"), "auth[user]=y&auth=z");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn a_key_is_removed_from_any_parameter() {
         let key = key();
+        check_query(&format!("a=1&{key}&{}=x&b=2", key.replace('_', "%5f")), "a=1&b=2");
         let escaped = key.replace('_', "%5f");
         for value in [key.clone(), escaped, format!("Bearer+{key}"), format!("%22{key}%22"), format!("a,{key}")] {
             check_query(&format!("a=1&any={value}&b=2"), "a=1&b=2");

@@ -169,13 +169,17 @@ mod tests {
         let request = get(&fields, query);
         match plan(s, PLAIN, &request, consumer) {
             Plan::Use(reading) => reading.variant(&reading.selecting, &request),
-            Plan::Bypass(why) => panic!("{why:?}"),
+            Plan::Bypass { why, .. } => panic!("{why:?}"),
         }
     }
 
     fn get<'f>(fields: &'f HeaderMap, query: Option<&str>) -> Outbound<'f> {
         let target = format!("http://u/p{}", query.map(|query| format!("?{query}")).unwrap_or_default());
         Outbound::new(&Method::GET, Uri::try_from(target).unwrap(), fields, false).on_behalf_of("h", "/p")
+    }
+
+    const fn bypass(why: Bypass) -> Plan {
+        Plan::Bypass { why, only_if_cached: false }
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -185,7 +189,7 @@ mod tests {
             [(vec![("authorization", "x")], None), (vec![("cookie", "a=b")], None), (vec![], Some("acme"))]
         {
             let fields = fields(&pairs);
-            assert_eq!(plan(&never, PLAIN, &get(&fields, None), consumer), Plan::Bypass(Bypass::Credentials));
+            assert_eq!(plan(&never, PLAIN, &get(&fields, None), consumer), bypass(Bypass::Credentials));
         }
         let own = settings(CacheCredentials::PerConsumer);
         assert_ne!(key(&own, &[], Some("a"), None), key(&own, &[], Some("b"), None));
@@ -228,7 +232,7 @@ mod tests {
             let taken = Taken { when, inside: *inside };
             match plan(&s, taken, &get(&fields(&[]), None), None) {
                 Plan::Use(reading) => reading,
-                Plan::Bypass(why) => panic!("{why:?}"),
+                Plan::Bypass { why, .. } => panic!("{why:?}"),
             }
         };
         let readings: Vec<Reading> = taken.iter().map(reading).collect();
@@ -241,7 +245,7 @@ mod tests {
     fn reading(s: &CacheSettings, request: &Outbound<'_>) -> Reading {
         match plan(s, PLAIN, request, None) {
             Plan::Use(reading) => reading,
-            Plan::Bypass(why) => panic!("{why:?}"),
+            Plan::Bypass { why, .. } => panic!("{why:?}"),
         }
     }
 
@@ -328,10 +332,24 @@ mod tests {
     fn what_cannot_be_in_a_key_bypasses() {
         let (s, nothing) = (settings(CacheCredentials::Never), HeaderMap::new());
         let body = Outbound::new(&Method::GET, Uri::from_static("http://u/p"), &nothing, true);
-        assert_eq!(plan(&s, PLAIN, &body, None), Plan::Bypass(Bypass::Content));
+        assert_eq!(plan(&s, PLAIN, &body, None), bypass(Bypass::Content));
         for name in ["x-http-method-override", "x_http_method_override", "x-method-override"] {
             let map = fields(&[(name, "DELETE")]);
-            assert_eq!(plan(&s, PLAIN, &get(&map, None), None), Plan::Bypass(Bypass::Override), "{name}");
+            assert_eq!(plan(&s, PLAIN, &get(&map, None), None), bypass(Bypass::Override), "{name}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_bypass_tells_whether_the_request_may_be_forwarded() {
+        let (s, target) = (settings(CacheCredentials::Never), Uri::from_static("http://u/p"));
+        let map = fields(&[("range", "bytes=0-1"), ("cache-control", "only-if-cached")]);
+        for (method, why, only_if_cached) in [
+            (Method::GET, Bypass::Range, true),
+            (Method::HEAD, Bypass::Range, true),
+            (Method::POST, Bypass::Method, false),
+        ] {
+            let request = Outbound::new(&method, target.clone(), &map, false);
+            assert_eq!(plan(&s, PLAIN, &request, None), Plan::Bypass { why, only_if_cached }, "{method}");
         }
     }
 

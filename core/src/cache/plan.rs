@@ -31,8 +31,13 @@ pub enum CacheCredentials {
 /// How a request may use the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Not at all: it is forwarded and its response is not stored.
-    Bypass(Bypass),
+    /// Not at all: it is forwarded, unless it says `only-if-cached`, and its response is not stored.
+    Bypass {
+        /// Why.
+        why: Bypass,
+        /// Whether it is a GET or HEAD that must not be forwarded (RFC 9111, section 5.2.1.7).
+        only_if_cached: bool,
+    },
     /// It may be answered from the cache.
     Use(Reading),
 }
@@ -109,12 +114,13 @@ pub struct Taken<'r> {
 /// Decides whether the request may use the cache; `consumer` is the authenticated one.
 #[must_use]
 pub fn plan(settings: &CacheSettings, taken: Taken<'_>, request: &Outbound<'_>, consumer: Option<&str>) -> Plan {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return Plan::Bypass { why: Bypass::Method, only_if_cached: false };
+    }
     let fields = request.fields();
     let with_credentials = consumer.is_some() || fields.contains(AUTHORIZATION) || fields.contains(COOKIE);
     let control = CacheControl::of(fields);
-    let bypass = if request.method() != Method::GET && request.method() != Method::HEAD {
-        Bypass::Method
-    } else if fields.select(overrides_method).next().is_some() {
+    let why = if fields.select(overrides_method).next().is_some() {
         Bypass::Override
     } else if request.has_content() {
         Bypass::Content
@@ -132,7 +138,7 @@ pub fn plan(settings: &CacheSettings, taken: Taken<'_>, request: &Outbound<'_>, 
         let consumer = consumer.filter(|_| is_own).map(str::to_owned);
         return Plan::Use(Reading { resource, primary, selecting, consumer, control });
     };
-    Plan::Bypass(bypass)
+    Plan::Bypass { why, only_if_cached: control.only_if_cached }
 }
 
 impl Reading {

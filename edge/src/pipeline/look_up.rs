@@ -4,8 +4,8 @@ use http::header::{AGE, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tollgate_core::authn::Principal;
 use tollgate_core::cache::{
-    Assessment, CacheControl, CacheKey, CacheSettings, Forwarded, Plan, Reading, StoredMeta, assess, not_modified,
-    plan, primary_key, resource_key,
+    Assessment, CacheKey, CacheSettings, Forwarded, Plan, Reading, StoredMeta, assess, not_modified, plan, primary_key,
+    resource_key,
 };
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::forward::{Outbound, Reply, has_no_content};
@@ -47,10 +47,8 @@ pub(super) async fn look_up<'a, H: Host>(
     let consumer = principal.map(|p| p.consumer.as_str());
     let reading = match plan(settings, exchange.taken(exchange.route()), outbound, consumer) {
         Plan::Use(reading) => reading,
-        Plan::Bypass(why) => {
-            if matches!(*outbound.method(), Method::GET | Method::HEAD) {
-                only_if_cached(&CacheControl::of(outbound.fields()), journal)?;
-            }
+        Plan::Bypass { why, only_if_cached } => {
+            may_forward(only_if_cached, journal)?;
             journal.note(Phase::LookUp, Verdict::Skip, Reason::CacheBypass { why });
             return Ok(None);
         }
@@ -59,7 +57,7 @@ pub(super) async fn look_up<'a, H: Host>(
     let Found { stored: found, why: missing, index_since } = match find(isolate, host, outbound, &reading).await {
         Ok(found) => found,
         Err(error) => {
-            only_if_cached(&reading.control, journal)?;
+            may_forward(reading.control.only_if_cached, journal)?;
             let text = Local(error.0.into());
             journal.note(Phase::LookUp, Verdict::OpenOnFailure, Reason::CacheUnavailable { text });
             return Ok(None);
@@ -81,14 +79,14 @@ pub(super) async fn look_up<'a, H: Host>(
             }
         }
     };
-    only_if_cached(&reading.control, journal)?;
+    may_forward(reading.control.only_if_cached, journal)?;
     journal.note(Phase::LookUp, Verdict::Pass, Reason::CacheForward { why });
     Ok(Some(Box::new(CacheUse { reading, settings, stale, requested_at: now, index_since })))
 }
 
 /// Refuses a request that must not be forwarded (RFC 9111, section 5.2.1.7).
-fn only_if_cached(control: &CacheControl, journal: &mut Journal) -> Result<(), Problem> {
-    if !control.only_if_cached {
+fn may_forward(only_if_cached: bool, journal: &mut Journal) -> Result<(), Problem> {
+    if !only_if_cached {
         return Ok(());
     }
     let detail = "The request has only-if-cached, and no stored response can be used.";

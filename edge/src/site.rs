@@ -7,12 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Method;
-use tollgate_core::authn::KeyPlaces;
+use tollgate_core::authn::KeyParameters;
 use tollgate_core::cache::{CacheKey, CacheSettings, resource_key};
 use tollgate_core::event::{RouteLabel, UpstreamLabel};
-use tollgate_core::forward::Resource;
-use tollgate_core::kinds::SlotPolicy;
-use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, Router};
+use tollgate_core::forward::{FieldRules, Resource};
+use tollgate_core::kinds::{CredentialPlace, SlotPolicy};
+use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, Router, Subject};
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_kv_schemas::Id;
 
@@ -26,8 +26,10 @@ pub(crate) struct Site {
     labels: Box<[OnceCell<Arc<RouteLabel>>]>,
     /// The labels of upstreams, shared by the records of calls.
     upstream_labels: Box<[Arc<UpstreamLabel>]>,
-    /// The places in which its policies read keys.
-    pub(crate) keys: KeyPlaces,
+    /// The query parameters in which its policies read keys.
+    pub(crate) keys: KeyParameters,
+    /// The fields that its policies, routes and upstreams name.
+    pub(crate) fields: Arc<FieldRules>,
     /// The id of its stored form.
     pub(crate) id: Id,
     /// Bytes of its stored form, as a measure of its memory.
@@ -50,9 +52,9 @@ impl Site {
         let upstreams = settings.upstreams.iter();
         let upstream_labels =
             upstreams.map(|upstream| Arc::new(UpstreamLabel::new(&upstream.name, &upstream.url))).collect();
-        let authenticators = settings.policies.authn.iter();
-        let keys = KeyPlaces::of(authenticators.filter_map(|named| named.policy.as_kind().uses().credential));
-        Self { gateway, settings, router, labels, upstream_labels, keys, id, size }
+        let keys = key_parameters(&settings);
+        let fields = Arc::new(field_rules(&settings));
+        Self { gateway, settings, router, labels, upstream_labels, keys, fields, id, size }
     }
 
     /// The telemetry label of the route at an index; the router returns only indexes that exist.
@@ -102,6 +104,35 @@ impl Site {
     pub(crate) fn find(sites: &[Rc<Self>], request: &RequestHead<'_>) -> (usize, Matched) {
         Router::find_in(sites.iter().map(|site| &site.router), request)
     }
+}
+
+/// The places in which a policy reads credentials, with its index.
+fn credential_places(settings: &SiteSettings) -> impl Iterator<Item = (usize, CredentialPlace<'_>)> {
+    let authenticators = settings.policies.authn.iter().enumerate();
+    authenticators.filter_map(|(at, named)| Some((at, named.policy.as_kind().uses().credential?)))
+}
+
+fn key_parameters(settings: &SiteSettings) -> KeyParameters {
+    let mut parameters = KeyParameters::default();
+    credential_places(settings).filter_map(|(_, place)| place.query).for_each(|name| parameters.add(name));
+    parameters
+}
+
+fn field_rules(settings: &SiteSettings) -> FieldRules {
+    let mut rules = FieldRules::default();
+    for (policy, place) in credential_places(settings) {
+        rules.add_credential(place.field, place.scheme, policy);
+    }
+    for (at, upstream) in settings.upstreams.iter().enumerate() {
+        upstream.fields.iter().for_each(|(name, _)| rules.add_set(name, at));
+    }
+    for predicate in settings.routes.iter().flat_map(|route| &route.when) {
+        match &predicate.of {
+            Subject::Header(name) => rules.add_selecting(name),
+            Subject::Query(_) => {}
+        }
+    }
+    rules
 }
 
 /// A cache of parts, bounded by size; when it is full it is cleared, because parts can be read again.

@@ -263,7 +263,7 @@ impl Raw {
     async fn end(self) -> Option<Result<Step, Interrupted>> {
         match self.trailers.await {
             Ok(None) => None,
-            Ok(Some(trailers)) => Some(Ok(Step::Trailers(forwarded_trailers(&trailers)))),
+            Ok(Some(trailers)) => Some(Ok(Step::Trailers(forwarded_trailers(&trailers, None)))),
             Err(code) => Some(Err(Interrupted::BySender(code))),
         }
     }

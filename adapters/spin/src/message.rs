@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use futures_util::stream::StreamExt;
@@ -9,10 +10,10 @@ use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use spin_sdk::wasip3::clocks::monotonic_clock;
 use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme};
-use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter};
+use spin_sdk::wasip3::wit_bindgen::{FutureReader, StreamReader, StreamWriter};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
-use tollgate_core::forward::{Edit, Edits, Fields as Composed, Framing, Outbound, Reply, filter_trailers};
+use tollgate_core::forward::{Edit, Edits, FieldRules, Fields as Composed, Framing, Outbound, Reply, filter_trailers};
 use tollgate_edge::Client;
 use tollgate_edge::ports::Content;
 
@@ -71,7 +72,7 @@ pub fn to_host(mut reply: Reply<SpinContent>) -> types::Response {
         Some(received) => edited(received, &edits),
         None => host_fields(&lines),
     };
-    let (contents, trailers) = to_host_content(content, |_| {});
+    let (contents, trailers) = to_host_content(content, None, |_| {});
     let (response, _sent) = types::Response::new(fields, contents, trailers);
     // The pipeline answers only with statuses that are valid for the host: 200 to 599.
     let _ = response.set_status_code(status.as_u16());
@@ -115,7 +116,7 @@ pub(crate) fn to_host_request(
         lines.push((TRANSFER_ENCODING.as_str().to_owned(), b"chunked".to_vec()));
     }
     let (method, uri) = (request.method(), request.target());
-    let (contents, trailers) = to_host_content(content, on_interrupted);
+    let (contents, trailers) = to_host_content(content, request.trailer_rules(), on_interrupted);
     let (request, _sent) = types::Request::new(host_fields(&lines), contents, trailers, Some(options));
     let invalid = |()| ErrorCode::HttpRequestUriInvalid;
     request.set_method(&host_method(method)).map_err(|()| ErrorCode::HttpRequestMethodInvalid)?;
@@ -255,10 +256,10 @@ pub(crate) fn fields_of(fields: &Fields) -> HeaderMap {
     map
 }
 
-/// The trailers that may be forwarded.
-pub(crate) fn forwarded_trailers(trailers: &Fields) -> Fields {
+/// The trailers that may be forwarded; to an upstream, by the rules of the configuration.
+pub(crate) fn forwarded_trailers(trailers: &Fields, rules: Option<&FieldRules>) -> Fields {
     let mut fields = fields_of(trailers);
-    filter_trailers(&mut fields);
+    filter_trailers(&mut fields, rules);
     host_fields(&host_lines((&fields).into()))
 }
 
@@ -286,9 +287,11 @@ fn raw(consume: impl FnOnce(FutureReader<Result<(), ErrorCode>>) -> (StreamReade
     Raw { stream, trailers, _taken: taken }
 }
 
-/// Converts content: the host's own stream is returned unchanged, other content is written as it is read.
+/// Converts content: the host's own stream is returned unchanged, other content is written as it is read. The rules are
+/// those for the trailers that go to an upstream.
 fn to_host_content(
     content: SpinContent,
+    rules: Option<Arc<FieldRules>>,
     on_interrupted: impl FnOnce(&Interrupted) + 'static,
 ) -> (Option<StreamReader<u8>>, FutureReader<Trailers>) {
     let ends = content.ends;
@@ -299,6 +302,13 @@ fn to_host_content(
     };
     let (writer, reader) = wit_stream::new();
     let (end, trailers) = wit_future::new(|| Err(ErrorCode::InternalError(None)));
+    let end = async move |ending: Trailers| {
+        let filtered = |trailers: Fields| match &rules {
+            Some(rules) => forwarded_trailers(&trailers, Some(rules)),
+            None => trailers,
+        };
+        let _ = end.write(ending.map(|trailers| trailers.map(filtered))).await;
+    };
     spawn(write(steps, ends, writer, end, on_interrupted));
     (Some(reader), trailers)
 }
@@ -307,7 +317,7 @@ async fn write(
     mut steps: Steps,
     ends: Option<u64>,
     mut writer: StreamWriter<u8>,
-    end: FutureWriter<Trailers>,
+    end: impl AsyncFnOnce(Trailers),
     on_interrupted: impl FnOnce(&Interrupted),
 ) {
     let mut trailers = None;
@@ -333,7 +343,7 @@ async fn write(
             Err(interrupted.into_code())
         }
     };
-    let _ = end.write(ending).await;
+    end(ending).await;
 }
 
 /// Writes bytes and returns those that were not taken; `None` at the deadline, which also applies to a reader that takes

@@ -9,7 +9,7 @@ crate::policy_kinds!(declare_modules @authn);
 
 pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, Presented};
 pub use credential::{Credential, CredentialState};
-pub use places::KeyPlaces;
+pub use places::{KeyParameters, authorization_holds_key};
 
 use std::fmt;
 

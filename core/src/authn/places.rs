@@ -1,56 +1,31 @@
-//! The places in which the policies of a host read keys, and their removal from requests that are forwarded.
+//! The parameters in which the policies of a host read keys, and their removal from requests that are forwarded.
 //!
 //! They are collected once, when a part is loaded, and removed whatever route a request takes: on a public route, too,
-//! and whether the request presents a key correctly or not. A place is removed in every spelling that an upstream may
-//! read as the same: `X_API_Key` for `X-API-Key` (RFC 3875, section 4.1.18), `k%65y` for `key` (RFC 3986, section 2.1),
-//! parameters that are separated by `;`, `api.key` and `+api_key[]` for `api_key` (PHP).
+//! and whether the request presents a key correctly or not. A parameter is removed in every spelling that an upstream may
+//! read as the same: `k%65y` for `key` (RFC 3986, section 2.1), separated by `;`, `api.key` and `+api_key[]` for `api_key`
+//! (PHP). Fields are removed by [`FieldRules`](crate::forward::FieldRules).
 
 use std::borrow::Cow;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
 use super::api_key::holds_key;
-use crate::forward::reads_as;
-use crate::kinds::CredentialPlace;
 
-/// The places in which the policies of a part read keys.
+/// The query parameters in which the policies of a part read keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyPlaces {
-    fields: Vec<Field>,
-    /// Names of query parameters, [as they are read](as_read).
-    parameters: Vec<Vec<u8>>,
+pub struct KeyParameters {
+    /// Their names, [as they are read](as_read).
+    names: Vec<Vec<u8>>,
 }
 
-/// A field, or the values of it that have a scheme.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Field {
-    name: String,
-    scheme: Option<String>,
-}
-
-impl KeyPlaces {
-    /// Collects the places.
-    #[must_use]
-    pub fn of<'p>(places: impl Iterator<Item = CredentialPlace<'p>>) -> Self {
-        let mut all = Self::default();
-        for CredentialPlace { field, scheme, query } in places {
-            let field = Field { name: field.to_owned(), scheme: scheme.map(str::to_owned) };
-            if !all.fields.contains(&field) {
-                all.fields.push(field);
-            }
-            let parameter = query.map(|name| as_read(decoded(name)).into_owned());
-            all.parameters.extend(parameter.filter(|name| !all.parameters.contains(name)));
+impl KeyParameters {
+    /// A policy reads keys in a parameter.
+    pub fn add(&mut self, parameter: &str) {
+        let name = as_read(decoded(parameter)).into_owned();
+        if !self.names.contains(&name) {
+            self.names.push(name);
         }
-        all
-    }
-
-    /// Whether a key may be in the field of this name, which is one of those.
-    #[must_use]
-    pub fn may_hold_key(&self, fields: &HeaderMap, name: &HeaderName) -> bool {
-        let lines = || fields.get_all(name).iter().map(HeaderValue::as_bytes);
-        let is_read = |place: &Field| reads_as(name.as_str(), &place.name) && lines().any(|line| place.is_in(line));
-        self.fields.iter().any(is_read) || (name == AUTHORIZATION && lines().any(holds_key))
     }
 
     /// The query without the parameters in which a key may be, and without those that contain a key.
@@ -76,26 +51,20 @@ impl KeyPlaces {
 
     /// Whether a parameter of this name, or a member of it (`key[]`), is one of the places.
     fn is_place(&self, name: &str) -> bool {
-        if self.parameters.is_empty() {
+        if self.names.is_empty() {
             return false;
         }
         let name = as_read(decoded(name));
         let is_or_has =
             |place: &Vec<u8>| name.strip_prefix(place.as_slice()).is_some_and(|rest| matches!(rest, [] | [b'[', ..]));
-        self.parameters.iter().any(is_or_has)
+        self.names.iter().any(is_or_has)
     }
 }
 
-impl Field {
-    fn is_in(&self, line: &[u8]) -> bool {
-        let Some(scheme) = &self.scheme else { return true };
-        // Some platforms join the lines of a field.
-        line.split(|byte| *byte == b',').any(|value| {
-            let value = value.trim_ascii();
-            let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
-            value[..end].eq_ignore_ascii_case(scheme.as_bytes())
-        })
-    }
+/// Whether an API key of Tollgate is in the `Authorization` field, in whatever form.
+#[must_use]
+pub fn authorization_holds_key(fields: &HeaderMap) -> bool {
+    fields.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).any(holds_key)
 }
 
 /// Both are in use (the second was recommended by HTML 4.01, appendix B.2.2).
@@ -161,49 +130,15 @@ mod tests {
         ApiKey::generate("dev", &[7; 32]).unwrap().expose().to_owned()
     }
 
-    fn places() -> KeyPlaces {
-        let place = |field, scheme, query| CredentialPlace { field, scheme, query };
-        let all = [place("x-api-key", None, Some("key")), place("authorization", Some("Bearer"), None)];
-        KeyPlaces::of(all.into_iter())
-    }
-
-    #[track_caller]
-    fn check(lines: &[(&str, &str)], kept: &[&str]) {
-        let mut fields = HeaderMap::new();
-        for (name, value) in lines {
-            fields.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
-        }
-        let left = fields.keys().filter(|name| !places().may_hold_key(&fields, name));
-        let mut left: Vec<&str> = left.map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, kept, "{lines:?}");
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn a_place_is_removed_in_every_spelling_whatever_is_in_it() {
-        for name in ["x-api-key", "X-API-Key", "x_api_key", "x-api_key", "X_Api-Key", "x.api.key"] {
-            check(&[(name, "anything"), ("accept", "*/*")], &["accept"]);
-        }
-        let key = key();
-        check(&[("x-api-key", &key), ("x-api-key", &key), ("x_api_key", "b")], &[]);
-        check(&[("x-api-keys", "a"), ("xapikey", "b")], &["x-api-keys", "xapikey"]);
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn a_field_with_a_scheme_is_removed_if_the_scheme_or_a_key_is_in_it() {
-        for value in ["Bearer a", "bearer a", "BEARER\ta", "Basic a, Bearer b"] {
-            check(&[("authorization", value)], &[]);
-        }
-        check(&[("authorization", "Basic a"), ("authorization", "Bearer b")], &[]);
-        check(&[("authorization", &format!("Basic {}", key()))], &[]);
-        check(&[("authorization", &format!("Token token=\"{}\"", key()))], &[]);
-        check(&[("authorization", "Basic a")], &["authorization"]);
-        check(&[("authorization", "Bearers a")], &["authorization"]);
+    fn parameters() -> KeyParameters {
+        let mut parameters = KeyParameters::default();
+        parameters.add("key");
+        parameters
     }
 
     #[track_caller]
     fn check_query(query: &str, want: &str) {
-        assert_eq!(places().without_keys(query), want, "{query}");
+        assert_eq!(parameters().without_keys(query), want, "{query}");
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -225,8 +160,9 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn a_parameter_is_removed_in_the_spellings_that_php_and_others_read_as_its_name() {
         let left = |place, query: &str| {
-            let place = CredentialPlace { field: "x-api-key", scheme: None, query: Some(place) };
-            KeyPlaces::of([place].into_iter()).without_keys(query).into_owned()
+            let mut parameters = KeyParameters::default();
+            parameters.add(place);
+            parameters.without_keys(query).into_owned()
         };
         let spellings = [
             "api.key=x",
@@ -258,6 +194,16 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn a_key_is_found_in_authorization_in_any_form() {
+        let holds = |value: &str| {
+            let line = |value: &str| (AUTHORIZATION, value.parse().unwrap());
+            authorization_holds_key(&HeaderMap::from_iter([line(value)]))
+        };
+        assert!(holds(&format!("Basic {}", key())) && holds(&format!("Token token=\"{}\"", key())));
+        assert!(!holds("Basic a") && !authorization_holds_key(&HeaderMap::new()));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn a_key_is_removed_from_any_parameter() {
         let key = key();
         check_query(&format!("a=1&{key}&{}=x&b=2", key.replace('_', "%5f")), "a=1&b=2");
@@ -265,7 +211,7 @@ mod tests {
         for value in [key.clone(), escaped, format!("Bearer+{key}"), format!("%22{key}%22"), format!("a,{key}")] {
             check_query(&format!("a=1&any={value}&b=2"), "a=1&b=2");
         }
-        assert_eq!(KeyPlaces::default().without_keys(&format!("x;y={key}")), "x");
+        assert_eq!(KeyParameters::default().without_keys(&format!("x;y={key}")), "x");
         check_query("a=tg_dev_nothing", "a=tg_dev_nothing");
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::{primary_key, resource_key};
 use super::{CacheControl, CacheKey, CacheSettings};
-use crate::forward::{Outbound, overrides_method};
+use crate::forward::{Ambiguity, Outbound};
 use crate::route::{Predicate, Subject};
 
 /// How requests with credentials are handled.
@@ -57,6 +57,8 @@ pub enum Bypass {
     Content,
     /// It has a field in which some servers read another method.
     Override,
+    /// It has a field whose name some servers read as that of another, which may select the response.
+    Spelling,
 }
 
 impl Bypass {
@@ -70,6 +72,7 @@ impl Bypass {
             Self::NoStore => "no-store",
             Self::Content => "content",
             Self::Override => "override",
+            Self::Spelling => "spelling",
         }
     }
 }
@@ -83,6 +86,7 @@ impl fmt::Display for Bypass {
             Self::NoStore => "the request says no-store",
             Self::Content => "the request has content",
             Self::Override => "the request has a field that overrides its method",
+            Self::Spelling => "the request has a field that some servers read under another name",
         })
     }
 }
@@ -120,8 +124,11 @@ pub fn plan(settings: &CacheSettings, taken: Taken<'_>, request: &Outbound<'_>, 
     let fields = request.fields();
     let with_credentials = consumer.is_some() || fields.contains(AUTHORIZATION) || fields.contains(COOKIE);
     let control = CacheControl::of(fields);
-    let why = if fields.select(overrides_method).next().is_some() {
-        Bypass::Override
+    let why = if let Some(ambiguity) = request.ambiguity() {
+        match ambiguity {
+            Ambiguity::Method => Bypass::Override,
+            Ambiguity::Spelling => Bypass::Spelling,
+        }
     } else if request.has_content() {
         Bypass::Content
     } else if fields.contains(RANGE) {

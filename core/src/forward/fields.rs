@@ -1,59 +1,58 @@
 //! The fields of a forwarded message: what is removed and what is added (RFC 9110, section 7.6; RFC 7239).
 
 use std::borrow::Cow;
-use std::fmt::Write;
-use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, TE, TRANSFER_ENCODING, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, response};
 
-use super::Edits;
+use super::forwarded::{
+    ForwardedFor, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, forwarded, forwarded_for, scheme,
+};
 use super::framing::frame_response;
+use super::names::{Meaning, as_read, is_for_all_recipients, is_hop_by_hop, meaning};
+use super::{Edits, Fate};
 
 /// The name this gateway goes by in `Via`, `Cache-Status` and `Proxy-Status`.
 pub const PSEUDONYM: &str = "tollgate";
 
-/// The information about the client, and the connection from it, that the upstream gets.
-#[derive(Clone, Copy, Debug)]
-pub struct ForwardedFor<'a> {
-    /// The address of the connection's peer, if known.
-    pub peer: Option<IpAddr>,
-    /// The host that the peer asked for, with its port; empty if it named none.
-    pub host: &'a str,
-    /// Whether the connection was encrypted.
-    pub https: bool,
-    /// The hops before the peer that are trusted, the client first, `None` for an unknown one.
-    pub earlier: &'a [Option<IpAddr>],
-    /// The host that the client asked for, with its port: if there are no earlier hops, that of the peer.
-    pub client_host: &'a str,
-    /// Whether the client's connection was encrypted.
-    pub client_https: bool,
-    /// The HTTP version of the connection.
-    pub version: Version,
+/// Why it is not certain what a server behind the gateway makes of a forwarded request: nobody else may get its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ambiguity {
+    /// A field in which some servers read another method.
+    Method,
+    /// A field whose name some servers read as that of another field.
+    Spelling,
 }
 
-/// The edits of a request's fields for the upstream.
+/// The edits of a request's fields for the upstream, and what is ambiguous about those that remain.
 ///
-/// Removes hop-by-hop fields, the fields that `Connection` names unless they are `kept`, and `Host`, which the caller
-/// sets to the upstream's; also the spellings that CGI reads as one of the fields that the gateway sets or removes.
+/// Removes hop-by-hop fields, the fields that `Connection` names, those that describe the client, and `Host`, which the
+/// caller sets to the upstream's; also the spellings that CGI reads as one of the fields that the gateway sets or removes.
+/// `fate` decides about the others, by their name and the name as it is read.
 pub fn request_edits(
     edits: &mut Edits,
     received: &HeaderMap,
     client: &ForwardedFor<'_>,
-    kept: impl Fn(&HeaderName) -> bool,
-) {
+    fate: impl Fn(&HeaderName, &str) -> Fate,
+) -> Option<Ambiguity> {
+    let mut ambiguity = None;
     for name in received.keys() {
-        let text = name.as_str();
-        let is_of_this_hop = is_hop_by_hop(text) || matches!(text, "host" | "expect");
-        if is_of_this_hop || is_client_claim(text) || is_disguised(text) {
+        let read = as_read(name.as_str());
+        let is_plain = matches!(read, Cow::Borrowed(_));
+        let meaning = meaning(&read, is_plain);
+        if meaning == Meaning::NotForwarded || fate(name, &read) == Fate::Removed {
             edits.remove(name.clone());
+        } else if meaning == Meaning::Method {
+            ambiguity = Some(Ambiguity::Method);
+        } else if !is_plain {
+            ambiguity = ambiguity.or(Some(Ambiguity::Spelling));
         }
     }
     if received.contains_key(TRANSFER_ENCODING) {
         edits.remove(CONTENT_LENGTH);
     }
-    remove_nominated(edits, received, kept);
+    remove_nominated(edits, received, |name| fate(name, &as_read(name.as_str())) == Fate::Kept);
     if accepts_trailers(received) {
         edits.set(TE, HeaderValue::from_static("trailers"));
     }
@@ -64,6 +63,7 @@ pub fn request_edits(
     }
     edits.set(X_FORWARDED_PROTO, HeaderValue::from_static(scheme(client.client_https)));
     append_via(edits, received, client.version);
+    ambiguity
 }
 
 /// The edits of a response's fields for the client.
@@ -84,164 +84,11 @@ pub fn is_end_to_end(name: &HeaderName) -> bool {
     !is_hop_by_hop(name.as_str()) && name.as_str() != "trailer"
 }
 
-/// Removes the trailer fields that must not be forwarded: those that recipients need before the content, and those that
-/// the gateway sets or removes in the head (RFC 9110, section 6.5.1).
-pub fn filter_trailers(trailers: &mut HeaderMap) {
-    let refused: Vec<HeaderName> = trailers.keys().filter(|name| !may_trail(name.as_str())).cloned().collect();
-    for name in refused {
-        trailers.remove(name);
-    }
-}
-
-fn may_trail(name: &str) -> bool {
-    let is_early = name.starts_with("content-")
-        || name.starts_with("if-")
-        || matches!(
-            name,
-            "age"
-                | "authorization"
-                | "cache-control"
-                | "cookie"
-                | "date"
-                | "expect"
-                | "expires"
-                | "host"
-                | "location"
-                | "max-forwards"
-                | "pragma"
-                | "range"
-                | "retry-after"
-                | "set-cookie"
-                | "trailer"
-                | "vary"
-                | "www-authenticate"
-        );
-    !(is_early || is_hop_by_hop(name) || is_client_claim(name) || is_ours(name) || is_disguised(name))
-}
-
 /// Whether the sender keeps trailers and passes them on (RFC 9110, section 10.1.4).
 fn accepts_trailers(fields: &HeaderMap) -> bool {
     let mut codings = fields.get_all(TE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
-
-/// Whether servers that build the names of variables from those of fields (CGI, RFC 3875, section 4.1.18; WSGI) read the
-/// first as the second, which is in lower case: for them `-` is `_`, and for some so is every character that is neither
-/// letter nor digit.
-#[must_use]
-pub fn reads_as(name: &str, field: &str) -> bool {
-    let same =
-        |(a, b): (u8, u8)| a.eq_ignore_ascii_case(&b) || !(a.is_ascii_alphanumeric() || b.is_ascii_alphanumeric());
-    name.len() == field.len() && name.bytes().zip(field.bytes()).all(same)
-}
-
-/// Whether it is another spelling of a field that the gateway sets, derives or removes, in the sense of [`reads_as`].
-fn is_disguised(name: &str) -> bool {
-    let Cow::Owned(plain) = as_read(name) else { return false };
-    let is_framing = matches!(plain.as_str(), "content-length" | "content-type");
-    is_framing || is_ours(&plain) || is_hop_by_hop(&plain) || is_client_claim(&plain)
-}
-
-/// Fields that the gateway sets in every request, other than those of [`is_client_claim`].
-fn is_ours(name: &str) -> bool {
-    matches!(name, "traceparent" | "tracestate" | "via" | "x-request-id")
-}
-
-/// RFC 9110, section 7.6.1, and fields of older proxies.
-fn is_hop_by_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-authentication-info"
-            | "te"
-            | "transfer-encoding"
-            | "upgrade"
-    )
-}
-
-/// Fields with which a request describes earlier hops, or itself. The gateway writes those that are trusted again.
-///
-/// Servers and frameworks believe the others too, and `Proxy` becomes the variable `HTTP_PROXY` of CGI programs.
-fn is_client_claim(name: &str) -> bool {
-    if let Some(name) = name.strip_prefix("x-") {
-        return name.starts_with("forwarded")
-            || matches!(
-                name,
-                "real-ip" | "client-ip" | "cluster-client-ip" | "envoy-external-address" | "original-forwarded-for"
-            )
-            || matches!(name, "original-url" | "rewrite-url" | "host" | "original-host" | "http-host-override")
-            || matches!(name, "scheme" | "url-scheme");
-    }
-    matches!(
-        name,
-        "forwarded"
-            | "forwarded-for"
-            | "true-client-ip"
-            | "cf-connecting-ip"
-            | "fastly-client-ip"
-            | "front-end-https"
-            | "proxy"
-    )
-}
-
-/// Whether servers read in this field which URL the client used: the response may depend on it although its `Vary` does not
-/// say so.
-#[must_use]
-pub fn tells_url(name: &str) -> bool {
-    let name = as_read(name);
-    match name.strip_prefix("x-") {
-        Some(rest) => {
-            rest.strip_prefix("forwarded-").is_some_and(|part| part != "for")
-                || matches!(rest, "host" | "http-host-override" | "original-host" | "original-url" | "rewrite-url")
-                || matches!(rest, "scheme" | "url-scheme")
-        }
-        None => matches!(name.as_ref(), "forwarded" | "front-end-https"),
-    }
-}
-
-/// Whether servers read in this field a method that applies instead of the request's.
-#[must_use]
-pub fn overrides_method(name: &str) -> bool {
-    matches!(as_read(name).as_ref(), "x-http-method-override" | "x-http-method" | "x-method-override")
-}
-
-/// The plain spelling of a name, in the sense of [`reads_as`]; owned if the name has another.
-fn as_read(name: &str) -> Cow<'_, str> {
-    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Cow::Borrowed(name);
-    }
-    Cow::Owned(name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect())
-}
-
-/// Whether a field is for all recipients, so that `Connection` cannot remove it (RFC 9110, section 7.6.1): without it the
-/// message would have another meaning, or be stored or used where it must not be.
-fn is_for_all_recipients(name: &str) -> bool {
-    const OTHERS: [&str; 14] = [
-        "host",
-        "authorization",
-        "cookie",
-        "set-cookie",
-        "range",
-        "cache-control",
-        "pragma",
-        "age",
-        "date",
-        "expires",
-        "vary",
-        "etag",
-        "last-modified",
-        "location",
-    ];
-    name.starts_with("content-") || name.starts_with("if-") || OTHERS.contains(&name)
-}
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Removes the fields that `Connection` declares as hop-by-hop.
 fn remove_nominated(edits: &mut Edits, fields: &HeaderMap, kept: impl Fn(&HeaderName) -> bool) {
@@ -253,66 +100,6 @@ fn remove_nominated(edits: &mut Edits, fields: &HeaderMap, kept: impl Fn(&Header
         }
     }
 }
-
-/// The hops in the form of `Forwarded` (RFC 7239, section 4): IPv6 addresses, and hosts with a port, are quoted.
-fn forwarded(client: &ForwardedFor<'_>) -> String {
-    let mut text = String::with_capacity(client.host.len() + ELEMENT_BYTES_USUAL * (client.earlier.len() + 1));
-    for (at, hop) in client.earlier.iter().enumerate() {
-        push_node(&mut text, *hop);
-        if at == 0 {
-            push_target(&mut text, client.client_host, client.client_https);
-        }
-        text.push_str(", ");
-    }
-    push_node(&mut text, client.peer);
-    push_target(&mut text, client.host, client.https);
-    text
-}
-
-fn push_node(text: &mut String, address: Option<IpAddr>) {
-    // Writing to a String does not fail.
-    let _ = match address {
-        Some(IpAddr::V4(address)) => write!(text, "for={address}"),
-        Some(IpAddr::V6(address)) => write!(text, "for=\"[{address}]\""),
-        None => write!(text, "for=unknown"),
-    };
-}
-
-fn push_target(text: &mut String, host: &str, https: bool) {
-    if !host.is_empty() {
-        for part in [";host=\"", host, "\""] {
-            text.push_str(part);
-        }
-    }
-    text.push_str(";proto=");
-    text.push_str(scheme(https));
-}
-
-/// The hops in the form of `X-Forwarded-For`.
-fn forwarded_for(client: &ForwardedFor<'_>) -> String {
-    let mut text = String::with_capacity(ADDRESS_BYTES_USUAL * (client.earlier.len() + 1));
-    for (at, hop) in client.earlier.iter().chain([&client.peer]).enumerate() {
-        if at > 0 {
-            text.push_str(", ");
-        }
-        // Writing to a String does not fail.
-        let _ = match hop {
-            Some(address) => write!(text, "{address}"),
-            None => write!(text, "unknown"),
-        };
-    }
-    text
-}
-
-const fn scheme(https: bool) -> &'static str {
-    if https { "https" } else { "http" }
-}
-
-/// Capacity of an element of `Forwarded`, without its host.
-const ELEMENT_BYTES_USUAL: usize = 48;
-
-/// Capacity of an element of `X-Forwarded-For`.
-const ADDRESS_BYTES_USUAL: usize = 18;
 
 /// Adds this gateway to `Via`, under the name [`PSEUDONYM`].
 fn append_via(edits: &mut Edits, received: &HeaderMap, version: Version) {
@@ -349,6 +136,8 @@ fn append_list(edits: &mut Edits, received: &HeaderMap, name: HeaderName, elemen
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -370,7 +159,8 @@ mod tests {
 
     fn request_fields(received: &HeaderMap, client: &ForwardedFor<'_>) -> HeaderMap {
         let mut edits = Edits::default();
-        request_edits(&mut edits, received, client, |name| name == "x-version");
+        let fate = |name: &HeaderName, _: &str| if name == "x-version" { Fate::Kept } else { Fate::Forwarded };
+        request_edits(&mut edits, received, client, fate);
         edits.over(received).to_map()
     }
 
@@ -415,8 +205,6 @@ mod tests {
             assert!(disguised.iter().all(|(name, _)| !sent.contains_key(*name)), "{sent:?}");
             assert_eq!(sent["x_other"], "kept");
         }
-        assert!(reads_as("X_Api.Key", "x-api-key") && reads_as("x-api-key", "x-api-key"));
-        assert!(!reads_as("xaapi-key", "x-api-key") && !reads_as("x-api-key-", "x-api-key"));
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -426,22 +214,21 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn trailers_contain_nothing_that_belongs_to_the_head() {
-        let mut trailers = fields(&[
-            ("grpc-status", "0"),
-            ("x-checksum", "1"),
-            ("x-forwarded-for", "9.9.9.9"),
-            ("x_forwarded_for", "9.9.9.9"),
-            ("x-request-id", "1"),
-            ("authorization", "Bearer x"),
-            ("content-length", "5"),
-            ("transfer-encoding", "chunked"),
-            ("host", "a"),
-        ]);
-        filter_trailers(&mut trailers);
-        let mut left: Vec<&str> = trailers.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["grpc-status", "x-checksum"]);
+    fn what_servers_may_read_otherwise_is_ambiguous() {
+        let ambiguity = |lines: &[(&'static str, &str)]| {
+            request_edits(&mut Edits::default(), &fields(lines), &client(&[]), |_, _| Fate::Forwarded)
+        };
+        assert_eq!(ambiguity(&[("accept-language", "fr"), ("x_forwarded_for", "9.9.9.9")]), None);
+        for name in ["accept_language", "if_none_match", "x.a"] {
+            assert_eq!(ambiguity(&[(name, "fr")]), Some(Ambiguity::Spelling), "{name}");
+        }
+        for name in ["x-http-method-override", "x_http_method_override", "x-method-override", "x-http-method"] {
+            assert_eq!(ambiguity(&[(name, "DELETE"), ("x_a", "1")]), Some(Ambiguity::Method), "{name}");
+            assert_eq!(ambiguity(&[("x_a", "1"), (name, "DELETE")]), Some(Ambiguity::Method), "{name}");
+        }
+        let removed = |_: &HeaderName, _: &str| Fate::Removed;
+        let came = fields(&[("accept_language", "fr")]);
+        assert_eq!(request_edits(&mut Edits::default(), &came, &client(&[]), removed), None, "it is not forwarded");
     }
 
     #[wasm_bindgen_test(unsupported = test)]

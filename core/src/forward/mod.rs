@@ -6,19 +6,21 @@
 mod edits;
 mod error;
 mod fields;
+mod forwarded;
 mod framing;
+mod names;
 mod outbound;
 mod reply;
+mod rules;
 mod upstream;
 
 pub use edits::{Edit, Edits, Fields};
 pub(crate) use error::CLIENT_GONE;
 pub use error::UpstreamError;
-pub use fields::{
-    ForwardedFor, PSEUDONYM, filter_trailers, is_end_to_end, overrides_method, reads_as, request_edits, response_edits,
-    tells_url,
-};
+pub use fields::{Ambiguity, PSEUDONYM, is_end_to_end, request_edits, response_edits};
+pub use forwarded::{ForwardedFor, URL_FIELDS};
 pub use framing::{Framing, FramingError, check_response};
 pub use outbound::{Outbound, Resource};
 pub use reply::{Reply, has_no_content};
+pub use rules::{Fate, FieldRules, filter_trailers};
 pub use upstream::{UpstreamSettings, UpstreamUrl, UrlError};

@@ -1,8 +1,10 @@
 //! The request as its upstream will see it: the received one plus edits.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, Method, Uri};
 
-use super::{Edits, Fields};
+use super::{Ambiguity, Edits, FieldRules, Fields};
 
 /// The resource that a request is for, as its client named it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Outbound<'r> {
     target: Uri,
     resource: (&'r str, &'r str),
     has_content: bool,
+    ambiguity: Option<Ambiguity>,
+    rules: Option<&'r Arc<FieldRules>>,
     received: &'r HeaderMap,
     edits: Edits,
     /// The number of edits that apply to every attempt.
@@ -38,7 +42,8 @@ impl<'r> Outbound<'r> {
     #[must_use]
     pub fn new(method: &'r Method, target: Uri, fields: &'r HeaderMap, has_content: bool) -> Self {
         let (resource, edits) = (("", ""), Edits::default());
-        Self { method, target, resource, has_content, received: fields, edits, lasting: 0 }
+        let (ambiguity, rules) = (None, None);
+        Self { method, target, resource, has_content, ambiguity, rules, received: fields, edits, lasting: 0 }
     }
 
     /// The same with the client's host and path.
@@ -51,6 +56,18 @@ impl<'r> Outbound<'r> {
     #[must_use]
     pub fn with_edits(self, edits: Edits) -> Self {
         Self { lasting: edits.len(), edits, ..self }
+    }
+
+    /// The same, with what is not certain about it.
+    #[must_use]
+    pub fn with_ambiguity(self, ambiguity: Option<Ambiguity>) -> Self {
+        Self { ambiguity, ..self }
+    }
+
+    /// The same, of a client whose trailers are forwarded by these rules.
+    #[must_use]
+    pub fn with_rules(self, rules: &'r Arc<FieldRules>) -> Self {
+        Self { rules: Some(rules), ..self }
     }
 
     /// Starts an attempt: removes the edits of an earlier one, and returns the edits to add those of this one to.
@@ -82,6 +99,18 @@ impl<'r> Outbound<'r> {
     #[must_use]
     pub const fn has_content(&self) -> bool {
         self.has_content
+    }
+
+    /// What is not certain about it.
+    #[must_use]
+    pub const fn ambiguity(&self) -> Option<Ambiguity> {
+        self.ambiguity
+    }
+
+    /// The rules for the trailers of its content.
+    #[must_use]
+    pub fn trailer_rules(&self) -> Option<Arc<FieldRules>> {
+        self.rules.cloned()
     }
 
     /// Whether it may be sent again after its connection was lost: it has no content, and its method is idempotent (RFC

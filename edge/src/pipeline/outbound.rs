@@ -1,15 +1,15 @@
 //! outbound: builds the request that the upstream will see, as the received one plus edits. Later steps read only this.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
-use http::header::HOST;
-use http::{HeaderMap, HeaderName, Method, Uri};
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderName, Method, Uri};
+use tollgate_core::authn::authorization_holds_key;
 use tollgate_core::cache::forwarded_query;
 use tollgate_core::event::{Local, Phase, Reason};
-use tollgate_core::forward::{Edits, ForwardedFor, Outbound, UpstreamSettings, reads_as, request_edits};
-use tollgate_core::kinds::{AuthnPolicy, Named, SlotPolicy};
+use tollgate_core::forward::{Ambiguity, Edits, Fate, ForwardedFor, Outbound, UpstreamSettings, request_edits};
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_core::route::Subject;
 use tollgate_core::settings::RouteSettings;
 
 use super::exchange::{Exchange, Journal};
@@ -29,9 +29,12 @@ pub(super) fn outbound<'e, C: Content>(
         let problem = Problem::new(ProblemKind::BadRequest, "The URL cannot be forwarded.", reason);
         journal.refused(Phase::Forward, problem)
     })?;
+    let (edits, ambiguity) = edits(exchange, exchange.upstream(), journal);
     Ok(Outbound::new(&received.method, target, &received.fields, !content.is_empty())
         .on_behalf_of(received.host.as_str(), received.path.as_str())
-        .with_edits(edits(exchange, exchange.upstream(), journal)))
+        .with_edits(edits)
+        .with_ambiguity(ambiguity)
+        .with_rules(&exchange.site.fields))
 }
 
 /// The URL to which a route of this part forwards the request with a method.
@@ -51,7 +54,7 @@ pub(super) fn target(
 }
 
 /// Removes API keys, hop-by-hop fields and fields that the configuration sets, and adds those of the gateway.
-fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) -> Edits {
+fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) -> (Edits, Option<Ambiguity>) {
     let received = &exchange.received;
     let origin = &received.origin;
     let client = ForwardedFor {
@@ -64,42 +67,23 @@ fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) ->
         version: received.version,
     };
     let mut edits = Edits::with_capacity(EDITS_USUAL);
-    // A field that selected the route is forwarded even if `Connection` names it: the upstream must see what selected
-    // the route.
-    let decided = |name: &HeaderName| {
-        let named = |subject: &Subject| matches!(subject, Subject::Header(field) if field == name.as_str());
-        exchange.route().when.iter().any(|predicate| named(&predicate.of))
-    };
-    request_edits(&mut edits, &received.fields, &client, decided);
-    remove_keys(exchange, &mut edits);
-    remove_configured(settings, &received.fields, &mut edits);
+    let ambiguity = request_edits(&mut edits, &received.fields, &client, |name, read| fate(exchange, name, read));
+    if authorization_holds_key(&received.fields) {
+        edits.remove(AUTHORIZATION);
+    }
     journal.trace.forward(&received.fields, &mut edits);
     edits.set_text(REQUEST_ID, &journal.request_id);
     edits.set_text(HOST, settings.url.authority());
-    edits
+    (edits, ambiguity)
 }
 
-/// Removes every API key: the fields that the route's policies read always, and those of all policies of the host.
-fn remove_keys(exchange: &Exchange, edits: &mut Edits) {
-    let fields = &exchange.received.fields;
-    for name in fields.keys() {
-        let reads = |named: &Named<AuthnPolicy>| {
-            named.policy.as_kind().uses().credential.is_some_and(|place| reads_as(name.as_str(), place.field))
-        };
-        let is_own = exchange.authenticators().any(reads);
-        if is_own || exchange.sites.iter().any(|site| site.keys.may_hold_key(fields, name)) {
-            edits.remove(name.clone());
-        }
-    }
-}
-
-/// Removes the fields that the configuration sets, in every spelling that a server could read as theirs.
-fn remove_configured(settings: &UpstreamSettings, fields: &HeaderMap, edits: &mut Edits) {
-    for name in fields.keys() {
-        if settings.fields.iter().any(|(field, _)| reads_as(name.as_str(), field)) {
-            edits.remove(name.clone());
-        }
-    }
+/// What the configuration says of a field: every credential is removed, of this route and of all parts for the host.
+fn fate(exchange: &Exchange, name: &HeaderName, read: &str) -> Fate {
+    let (fields, route) = (&exchange.received.fields, exchange.route());
+    let is_own = |policy| route.authenticators().any(|place| place.index() == policy);
+    let fate = exchange.site.fields.fate(fields, name, read, route.upstream, is_own);
+    let is_credential = |site: &Rc<Site>| site.fields.may_hold_credential(fields, name, read);
+    if exchange.sites.len() > 1 && exchange.sites.iter().any(is_credential) { Fate::Removed } else { fate }
 }
 
 /// Capacity: the edits of a typical request, including those of an attempt.

@@ -1,6 +1,9 @@
+use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::UpstreamError;
+use tollgate_core::route::{Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::RouteSettings;
+use tollgate_edge::memory::Content;
 
 use crate::bench::{Bench, answer, ok, on_any_host, request, route, site};
 
@@ -163,4 +166,29 @@ fn no_spelling_of_a_configured_field_passes() {
     let names: Vec<&str> = received.headers().keys().map(http::HeaderName::as_str).collect();
     assert!(names.iter().filter(|name| name.ends_with("token")).eq(&["x-service-token"]), "{names:?}");
     assert_eq!((received.headers()["x-service-token"].as_bytes(), names.contains(&"x_service")), (&b"t"[..], true));
+}
+
+#[test]
+fn a_field_that_servers_read_as_another_selects_nothing_and_its_response_is_for_nobody_else() {
+    let mut cached = route("/a", &[]);
+    cached.cache =
+        Some(CacheSettings { ttl_ms: None, vary: vec![], credentials: CacheCredentials::Never, key_query: None });
+    let version = Predicate { of: Subject::Header("x-version".into()), test: Test::Present };
+    let selected = RouteSettings { when: vec![version], id: "v2".into(), ..cached.clone() };
+    let upstream = |request: &http::Request<Content>| {
+        let is_french = ["accept-language", "accept_language"].iter().any(|name| request.headers().contains_key(*name));
+        let language = if is_french { "fr" } else { "en" };
+        (0, Ok(answer(200, &[("cache-control", "max-age=60"), ("vary", "Accept-Language")], language)))
+    };
+    let bench = Bench::new(vec![cached, selected], upstream);
+    let poison = bench.get("/a", &[("accept_language", "fr")]);
+    assert_eq!((poison.field("cache-status"), &poison.content[..]), ("tollgate; fwd=bypass", &b"fr"[..]));
+    assert_eq!(&bench.get("/a", &[]).content[..], b"en");
+    assert_eq!(bench.get("/a", &[("accept_language", "fr")]).content, poison.content, "it is no hit for them either");
+    bench.host.upstream.take_received();
+    bench.get("/a", &[("x_version", "2"), ("cookie", "a=b")]);
+    bench.get("/a", &[("x-version", "2"), ("connection", "x-version"), ("cookie", "a=b")]);
+    let received = bench.host.upstream.take_received();
+    let versions = |at: usize| ["x-version", "x_version"].map(|name| received[at].headers().contains_key(name));
+    assert_eq!([versions(0), versions(1)], [[false, false], [true, false]]);
 }

@@ -188,11 +188,12 @@ async fn cookies_arrive_in_one_line(world: Rc<World>) -> Outcome {
 }
 
 async fn trailers_pass_in_both_directions(world: Rc<World>) -> Outcome {
-    open(&world).await?;
+    let upstream = format!("{{url: \"{}\", headers: {{X-Service-Token: t}}}}", world.upstream.url());
+    world.publish(Project::new(&world).upstream(&upstream).route("{path: /a}")).await?;
     let bytes = format!(
-        "POST /a?chunks=2&trailer=X-Sum:7&trailer=Content-Length:9 HTTP/1.1\r\nHost: {}\r\nTE: trailers\r\n\
-         Connection: TE, close\r\nTrailer: X-Check, X-Forwarded-For\r\nTransfer-Encoding: chunked\r\n\r\n\
-         2\r\nok\r\n0\r\nX-Check: 5\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n",
+        "POST /a?chunks=2&trailer=X-Sum:7&trailer=Content-Length:9&trailer=Cache-Status:x HTTP/1.1\r\nHost: {}\r\nTE: trailers\r\n\
+         Connection: TE, close\r\nTrailer: X-Check, X-Forwarded-For, X_Service_Token\r\nTransfer-Encoding: chunked\r\n\r\n\
+         2\r\nok\r\n0\r\nX-Check: 5\r\nX-Forwarded-For: 9.9.9.9\r\nX_Service_Token: a\r\n\r\n",
         world.domain
     );
     let answer = world.client().raw(bytes.as_bytes()).await?;
@@ -221,9 +222,23 @@ async fn te_is_sent_only_with_connection(world: Rc<World>) -> Outcome {
 
 async fn no_spelling_of_a_field_of_the_gateway_passes(world: Rc<World>) -> Outcome {
     let upstream = format!("{{url: \"{}\", headers: {{X-Service-Token: t}}}}", world.upstream.url());
-    world.publish(Project::new(&world).upstream(&upstream).route("{path: /a}")).await?;
-    let names =
-        ["X_Forwarded_For", "X-Forwarded_Proto", "X.Forwarded.Host", "X_Real_IP", "X_Request_ID", "x_service_token"];
+    world
+        .publish(
+            Project::new(&world)
+                .upstream(&upstream)
+                .route("{path: /a}")
+                .route("{path: /b, when: {header: {X-Version: [\"2\"]}}}"),
+        )
+        .await?;
+    let names = [
+        "X_Forwarded_For",
+        "X-Forwarded_Proto",
+        "X.Forwarded.Host",
+        "X_Real_IP",
+        "X_Request_ID",
+        "x_service_token",
+        "X_Version",
+    ];
     let request = names.into_iter().fold(Request::get("/a"), |request, name| request.field(name, "claimed"));
     assert_eq!(world.client().send(request.field("X_Own", "claimed")).await?.status, 200);
     let received = world.upstream.report().last().ok_or("not forwarded")?;

@@ -7,6 +7,7 @@ mod source;
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -14,7 +15,7 @@ use http::{HeaderMap, Version};
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::sync::oneshot;
-use tollgate_core::forward::filter_trailers;
+use tollgate_core::forward::{FieldRules, filter_trailers};
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
 pub use copy::ContentCopy;
@@ -37,6 +38,8 @@ pub struct NativeContent {
     watch: Option<Watch>,
     /// The request's state, if this is a request's content.
     request: Option<RequestState>,
+    /// The rules for trailers, if this goes to an upstream.
+    trailer_rules: Option<Arc<FieldRules>>,
 }
 
 /// Why content was interrupted.
@@ -103,6 +106,12 @@ impl NativeContent {
         self.request.as_ref()
     }
 
+    /// The same content, with the rules for trailers that go to an upstream.
+    pub(crate) fn with_trailer_rules(mut self, rules: Option<Arc<FieldRules>>) -> Self {
+        self.trailer_rules = rules;
+        self
+    }
+
     /// The deadline of an upstream's content.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         self.source.deadline()
@@ -112,11 +121,12 @@ impl NativeContent {
     pub(crate) fn again(&self) -> Option<Self> {
         let mut again = Self::of(self.source.again()?);
         again.request.clone_from(&self.request);
+        again.trailer_rules.clone_from(&self.trailer_rules);
         Some(again)
     }
 
     fn of(source: Source) -> Self {
-        Self { source, limit: None, copy: None, watch: None, request: None }
+        Self { source, limit: None, copy: None, watch: None, request: None, trailer_rules: None }
     }
 
     /// Content that is observed twice in the same way is wrapped in new content.
@@ -141,7 +151,7 @@ impl NativeContent {
 
     fn checked(&mut self, mut frame: Frame<Bytes>) -> Result<Frame<Bytes>, ContentError> {
         if let Some(trailers) = frame.trailers_mut() {
-            filter_trailers(trailers);
+            filter_trailers(trailers, self.trailer_rules.as_deref());
         }
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         if let Some(limit) = &mut self.limit {

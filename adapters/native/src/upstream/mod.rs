@@ -18,7 +18,7 @@ use http::{Request, Response};
 use rustls::ClientConfig;
 use tollgate_core::fetch::AddressRule;
 use tollgate_core::forward::{Outbound, UpstreamError};
-use tollgate_edge::ports::{Upstream, UpstreamCall};
+use tollgate_edge::ports::{Content, Upstream, UpstreamCall};
 
 use crate::content::{Copies, CopyBudget, NativeContent, RequestFault, RequestState, UpstreamContent};
 pub(crate) use pool::Lease;
@@ -70,7 +70,9 @@ impl Upstream for NativeUpstream {
         content: NativeContent,
         call: &UpstreamCall,
     ) -> Result<Response<NativeContent>, UpstreamError> {
-        let mut request = Request::new(content);
+        // Empty content has no trailers.
+        let rules = if content.is_empty() { None } else { outbound.trailer_rules() };
+        let mut request = Request::new(content.with_trailer_rules(rules));
         request.method_mut().clone_from(outbound.method());
         request.uri_mut().clone_from(outbound.target());
         *request.headers_mut() = outbound.sent().to_map();

@@ -1,0 +1,94 @@
+//! What the upstream is told of the client, as `Forwarded` (RFC 7239) and as `X-Forwarded-For`.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use http::header::FORWARDED;
+use http::{HeaderName, Version};
+
+/// The information about the client, and the connection from it, that the upstream gets.
+#[derive(Clone, Copy, Debug)]
+pub struct ForwardedFor<'a> {
+    /// The address of the connection's peer, if known.
+    pub peer: Option<IpAddr>,
+    /// The host that the peer asked for, with its port; empty if it named none.
+    pub host: &'a str,
+    /// Whether the connection was encrypted.
+    pub https: bool,
+    /// The hops before the peer that are trusted, the client first, `None` for an unknown one.
+    pub earlier: &'a [Option<IpAddr>],
+    /// The host that the client asked for, with its port: if there are no earlier hops, that of the peer.
+    pub client_host: &'a str,
+    /// Whether the client's connection was encrypted.
+    pub client_https: bool,
+    /// The HTTP version of the connection.
+    pub version: Version,
+}
+
+/// The fields that tell the upstream which URL the client used: a response may depend on them although its `Vary` does not
+/// say so. A client's own are not forwarded.
+pub const URL_FIELDS: [HeaderName; 3] = [FORWARDED, X_FORWARDED_HOST, X_FORWARDED_PROTO];
+
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The hops in the form of `Forwarded` (RFC 7239, section 4): IPv6 addresses, and hosts with a port, are quoted.
+pub(super) fn forwarded(client: &ForwardedFor<'_>) -> String {
+    let mut text = String::with_capacity(client.host.len() + ELEMENT_BYTES_USUAL * (client.earlier.len() + 1));
+    for (at, hop) in client.earlier.iter().enumerate() {
+        push_node(&mut text, *hop);
+        if at == 0 {
+            push_target(&mut text, client.client_host, client.client_https);
+        }
+        text.push_str(", ");
+    }
+    push_node(&mut text, client.peer);
+    push_target(&mut text, client.host, client.https);
+    text
+}
+
+fn push_node(text: &mut String, address: Option<IpAddr>) {
+    // Writing to a String does not fail.
+    let _ = match address {
+        Some(IpAddr::V4(address)) => write!(text, "for={address}"),
+        Some(IpAddr::V6(address)) => write!(text, "for=\"[{address}]\""),
+        None => write!(text, "for=unknown"),
+    };
+}
+
+fn push_target(text: &mut String, host: &str, https: bool) {
+    if !host.is_empty() {
+        for part in [";host=\"", host, "\""] {
+            text.push_str(part);
+        }
+    }
+    text.push_str(";proto=");
+    text.push_str(scheme(https));
+}
+
+/// The hops in the form of `X-Forwarded-For`.
+pub(super) fn forwarded_for(client: &ForwardedFor<'_>) -> String {
+    let mut text = String::with_capacity(ADDRESS_BYTES_USUAL * (client.earlier.len() + 1));
+    for (at, hop) in client.earlier.iter().chain([&client.peer]).enumerate() {
+        if at > 0 {
+            text.push_str(", ");
+        }
+        // Writing to a String does not fail.
+        let _ = match hop {
+            Some(address) => write!(text, "{address}"),
+            None => write!(text, "unknown"),
+        };
+    }
+    text
+}
+
+pub(super) const fn scheme(https: bool) -> &'static str {
+    if https { "https" } else { "http" }
+}
+
+/// Capacity of an element of `Forwarded`, without its host.
+const ELEMENT_BYTES_USUAL: usize = 48;
+
+/// Capacity of an element of `X-Forwarded-For`.
+const ADDRESS_BYTES_USUAL: usize = 18;

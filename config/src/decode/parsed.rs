@@ -384,11 +384,27 @@ pub(crate) fn parameter_name(text: &Spanned<String>, report: &mut Report) -> Opt
             .why("names are compared with the query as the client sends it, without decoding")
             .fix(match text.value.as_str() {
                 "*" => "remove the key if all parameters are meant, or list them",
+                name if habits::value::pattern(name).is_some() => {
+                    "write the whole name of one parameter: it is no pattern"
+                }
                 _ => "use letters, digits, `-`, `.`, `_` and `~`",
             }),
         );
     }
     valid.then(|| text.value.clone())
+}
+
+/// Parses the name of a query parameter in a cache key, which is no pattern.
+pub(crate) fn key_parameter(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let name = parameter_name(text, report)?;
+    if name.contains('*') || name.starts_with('!') {
+        report.push(
+            Diagnostic::warning(Code::BadQueryParameter, text.span, format!("`{name}` is not read as a pattern"))
+                .why("names are compared as a whole, and parameters that are not listed are neither in the key nor forwarded")
+                .fix("list the parameters that the upstream needs, or remove the key: then the whole query is in the key and is forwarded"),
+        );
+    }
+    Some(name)
 }
 
 /// Whether a policy can read a query parameter of this name.

@@ -349,7 +349,7 @@ fn cache_settings(cache: &Cache<'_>, report: &mut Report) -> CacheSettings {
     vary.dedup();
     let key_query = cache.key_query.value.map(|at| {
         let mut query: Vec<String> =
-            at.value.value.iter().filter_map(|name| parsed::parameter_name(name, report)).collect();
+            at.value.value.iter().filter_map(|name| parsed::key_parameter(name, report)).collect();
         query.sort_unstable();
         query
     });

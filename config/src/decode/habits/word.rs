@@ -23,6 +23,17 @@ pub(crate) fn policy(name: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether a word in place of a list of names means all of them, or none.
+pub(crate) fn all_or_none(word: &str) -> Option<bool> {
+    match word.to_ascii_lowercase().as_str() {
+        "all" | "any" | "*" | "everything" | "full" | "whole" | "true" | "yes" | "on" | "include" | "default" => {
+            Some(true)
+        }
+        "none" | "no" | "nothing" | "empty" | "false" | "off" | "ignore" | "exclude" | "never" | "" => Some(false),
+        _ => None,
+    }
+}
+
 /// What to write instead of the name of an upstream that does not exist.
 pub(crate) fn upstream(name: &str) -> Option<&'static str> {
     let is_server = name.contains(['/', ':']) || name.contains('.');

@@ -135,7 +135,8 @@ fn check_use(setting: &str, expected: &[&str]) {
 #[test]
 fn a_reference_to_a_value_is_checked_like_a_literal() {
     check_use("id: x", &[]);
-    check_use("methods: \"${value.list}\"", &[]);
+    // The methods `A` and `B`.
+    check_use("methods: \"${value.list}\"", &["TG0418"]);
     check_use("methods: [\"${value.t}\"]", &["TG0307"]);
     check_use("id: \"${value.num}\"", &["TG0202"]);
     check_use("timeout: \"${value.t}\"", &["TG0206"]);

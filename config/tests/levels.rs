@@ -45,9 +45,9 @@ fn overriding_a_locked_setting_is_refused_with_both_positions() {
     check("", ", timeout: {value: 5s, locked: true}", ", timeout: 9s", &[("TG0601", 12, 11)]);
     check("", ", timeout: {value: none, locked: false}", ", timeout: 9s", &[]);
     check(", body-limit: {value: 1MiB, locked: true}", "", ", body-limit: 1KiB", &[("TG0601", 12, 2)]);
-    check(", cache: {ttl: 1m, locked: true}", "", ", cache: {vary: [Accept]}", &[]);
-    check(", cache: {ttl: 1m, locked: true}", ", cache: {ttl: 2m}", "", &[("TG0601", 11, 2)]);
-    check(", cache: {ttl: 1m, locked: true}", "", ", cache: none", &[("TG0601", 12, 2)]);
+    check(", cache: {ttl: 1m, with-credentials: shared, locked: true}", "", ", cache: {vary: [Accept]}", &[]);
+    check(", cache: {ttl: 1m, with-credentials: shared, locked: true}", ", cache: {ttl: 2m}", "", &[("TG0601", 11, 2)]);
+    check(", cache: {ttl: 1m, with-credentials: shared, locked: true}", "", ", cache: none", &[("TG0601", 12, 2)]);
     check(", limit: {use: [burst], locked: true}", "", "", &[]);
     let none = ", authn: {any: [staff], locked: true}";
     check(none, "", "", &[("TG0601", 13, 2)]);

@@ -21,7 +21,7 @@ apis:
     limit: burst
     routes:
       - {path: /pets, methods: [GET, POST]}
-      - {path: "/pets/{id:int}", methods: [GET], cache: {ttl: 1m}, limit: none}
+      - {path: "/pets/{id:int}", methods: [GET], cache: {ttl: 1m, with-credentials: shared}, limit: none}
       - {path: "/health", methods: [GET], authn: none, limit: none, when: {header: {X-Probe: "1"}}}
   books:
     hosts: ["*.partners.example.com"]

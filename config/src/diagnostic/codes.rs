@@ -275,6 +275,11 @@ codes! {
     NeverDecides "TG0417" "An alternative of `authn` is never used."
         "Alternatives are tried in order, and the first one that authenticates the caller is used. An alternative that \
         contains all policies of an earlier alternative is never used, because the earlier one accepts the same callers."
+    NothingCached "TG0418" "A cache stores nothing."
+        "Responses to requests with credentials are stored only if `cache.with-credentials` says who may share them: \
+        `per-consumer`, or `shared` if they do not depend on the caller. On a route with `authn`, every request has a \
+        credential. Only responses to `GET` are stored. If nothing is to be stored, write `cache: none` or `with-credentials: \
+        never`."
     ProxiesWithoutEffect "TG0430" "Trusted proxies have no effect on a target platform."
         "`trusted-proxies` says which proxies before the gateway may name their client. On Cloudflare Workers, the first \
         hop is the client of Cloudflare, whose address Cloudflare provides. Only a proxy that stands before Cloudflare can \

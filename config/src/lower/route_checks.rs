@@ -1,10 +1,12 @@
 //! Checks of routes that are valid but probably not intended.
 
-use super::merge::Effective;
+use std::collections::BTreeMap;
+
+use super::merge::{At, Effective};
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::model::api::Route;
-use crate::model::level::Item;
-use crate::place::Spanned;
+use crate::model::level::{Item, Level};
+use crate::place::{Span, Spanned};
 
 /// Reports combinations of settings with an effect that is probably not intended.
 pub(super) fn check(route: &Route, effective: &Effective<'_>, is_limited: bool, report: &mut Report) {
@@ -53,6 +55,64 @@ fn report_never_decides(alternatives: &[&Item], report: &mut Report) {
             .related(earlier.span, "tried first"),
         );
     }
+}
+
+/// Statements about caching by which nothing is stored on some routes.
+#[derive(Debug, Default)]
+pub(super) struct Uncached(BTreeMap<Span, OnRoutes>);
+
+/// Routes with the same fault.
+#[derive(Debug)]
+struct OnRoutes {
+    first: String,
+    others: usize,
+}
+
+impl Uncached {
+    /// Finds the fault of a route with this id and these levels.
+    pub(super) fn add(
+        &mut self,
+        id: &str,
+        methods: &[String],
+        levels: &[At<&Level>],
+        effective: &Effective<'_>,
+        report: &mut Report,
+    ) {
+        let Some(cache) = &effective.cache else { return };
+        let serves_get = methods.is_empty() || methods.iter().any(|method| method == "GET");
+        let own = levels.last().and_then(|lowest| lowest.value.cache.as_ref());
+        if let (Some(own), false) = (own, serves_get) {
+            report_without_get(own.span, report);
+        }
+        let has_credentials = !effective.authn.items.is_empty() && cache.credentials.value.is_none();
+        let lowest = levels.iter().rev().find_map(|level| level.value.cache.as_ref());
+        if let (Some(statement), true) = (lowest, serves_get && has_credentials) {
+            let known = self.0.entry(statement.span);
+            known
+                .and_modify(|routes| routes.others += 1)
+                .or_insert_with(|| OnRoutes { first: id.to_owned(), others: 0 });
+        }
+    }
+
+    /// Reports each statement once.
+    pub(super) fn report(self, report: &mut Report) {
+        for (span, OnRoutes { first, others }) in self.0 {
+            let more = if others > 0 { format!(" and {others} more") } else { String::new() };
+            report.push(
+                Diagnostic::warning(Code::NothingCached, span, format!("no response of route `{first}`{more} is stored"))
+                    .why("every request has a credential, and without `with-credentials` responses to those are not stored")
+                    .fix("add `with-credentials: per-consumer`, or `shared` if responses do not depend on the caller; or write `never` to confirm it"),
+            );
+        }
+    }
+}
+
+fn report_without_get(span: Span, report: &mut Report) {
+    report.push(
+        Diagnostic::warning(Code::NothingCached, span, "`cache` has no effect on a route without `GET`")
+            .why("only responses to `GET` are stored")
+            .fix("remove it, or add `GET` to `methods`"),
+    );
 }
 
 /// Reports policies that are listed in both `limit` and `guard`.

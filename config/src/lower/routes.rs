@@ -15,7 +15,7 @@ use tollgate_core::settings::RouteSettings;
 use super::hosts::{ApiHosts, Hosts};
 use super::merge::{Cache, Single, merge, report_violations};
 use super::policies::Definitions;
-use super::route_checks::{check, report_charged_twice, report_empty};
+use super::route_checks::{Uncached, check, report_charged_twice, report_empty};
 use super::spec_security::{Required, Weaknesses};
 use super::when::{self, predicates};
 use super::whole::Stated;
@@ -45,6 +45,7 @@ pub(super) fn routes(
         policies,
         report,
         ids: HashMap::new(),
+        uncached: Uncached::default(),
         routes: Vec::new(),
         count: 0,
     };
@@ -56,7 +57,9 @@ pub(super) fn routes(
             lowering.api(place, name, api);
         }
     }
-    lowering.routes
+    let Lowering { uncached, routes, report, .. } = lowering;
+    uncached.report(report);
+    routes
 }
 
 struct Lowering<'p, 'w> {
@@ -71,6 +74,7 @@ struct Lowering<'p, 'w> {
     report: &'w mut Report,
     /// The place at which an id was first used, and whether that route is internal.
     ids: HashMap<String, (Span, bool)>,
+    uncached: Uncached,
     routes: Vec<(CompiledRoute, Stated)>,
     /// The sum of the hosts of all routes.
     count: usize,
@@ -124,7 +128,9 @@ impl<'p> Lowering<'p, '_> {
         let methods = route.methods.as_ref().map(|list| parsed::methods(list, self.report)).unwrap_or_default();
         let when = route.when.as_ref().map(|when| predicates(when, self.report)).unwrap_or_default();
         let id = self.id(context, route, &methods, &when);
-        let effective = merge(&super::levels(self.project, context.written_upstream, context.api, route));
+        let levels = super::levels(self.project, context.written_upstream, context.api, route);
+        let effective = merge(&levels);
+        self.uncached.add(&id, &methods, &levels, &effective, self.report);
         report_violations(&effective.violations, self.report);
         let api = Some(context.name.value.as_str());
         let (guard, guard_limit) = self.guard(effective.guard.items(), api);

@@ -1,0 +1,139 @@
+//! The project, the gateway and APIs.
+
+use super::{Habit, habit};
+
+const PROJECT: &[&str] = &["project"];
+const GATEWAY: &[&str] = &["gateway"];
+const TOP: &[&str] = &["project", "gateway"];
+const APIS: &[&str] = &["api", "api-file"];
+
+pub(super) const PROJECT_HABITS: &[Habit] = &[
+    habit(
+        PROJECT,
+        &["plugins", "globalplugins", "globalrules", "middlewares", "middleware", "filters"],
+        "define policies under `policies`, and name them in `guard`, `authn` or `limit` of the gateway, an API or a route",
+    ),
+    habit(
+        PROJECT,
+        &["services", "backends", "clusters", "servers"],
+        "define servers under `upstreams`, and routes under `apis`",
+    ),
+    habit(
+        PROJECT,
+        &["routes", "routers", "endpoints", "paths", "locations", "http"],
+        "write routes under `apis.NAME.routes`",
+    ),
+    habit(
+        PROJECT,
+        &["openapi", "swagger", "spec"],
+        "name the OpenAPI document in `apis.NAME.spec`; `tollgate import openapi` starts a project from one",
+    ),
+    habit(
+        PROJECT,
+        &["consumers", "keyauthcredentials", "users"],
+        "consumers and keys are not configuration: `tollgate key new` creates keys, and `dev/fixtures.yaml` has those for local use",
+    ),
+    habit(
+        PROJECT,
+        &["environments", "envs", "env", "vars", "variables"],
+        "declare values under `values`, and assign them in `env/NAME.yaml`",
+    ),
+    habit(PROJECT, &["version", "formatversion", "apiversion", "schemaversion"], "write `format: 1`"),
+    habit(PROJECT, &["secrets", "vaults"], "secrets are not configuration: write `${secret.NAME}` where one is used"),
+    habit(
+        TOP,
+        &["listen", "listeners", "port", "ports", "bind", "address", "entrypoints", "proxylisten"],
+        "the address to listen on is an option of `tollgate serve`: `--listen ADDRESS`",
+    ),
+    habit(
+        TOP,
+        &["tls", "ssl", "certificates", "certificate", "sslcertificate", "sslcertificatekey", "snis"],
+        "certificates are options of `tollgate serve`: `--tls-cert FILE --tls-key FILE`",
+    ),
+    habit(
+        TOP,
+        &["logging", "log", "accesslog", "errorlog", "metrics", "tracing", "prometheus", "opentelemetry", "otel"],
+        "write `telemetry:` at the root of the project",
+    ),
+    habit(
+        PROJECT,
+        &["hosts", "host", "timeout", "target", "name", "authn", "limit", "cache", "guard", "bodylimit"],
+        "write it under `gateway:`",
+    ),
+    habit(
+        GATEWAY,
+        &["domains", "domain", "servername", "host", "hostname", "hostnames", "virtualhosts", "vhosts"],
+        "write `hosts: [\"api.example.com\"]`",
+    ),
+    habit(
+        GATEWAY,
+        &[
+            "trustedips",
+            "trustproxy",
+            "trustforwarded",
+            "trustedhops",
+            "setrealipfrom",
+            "realiprecursive",
+            "usexforwardedfor",
+            "xfftrustedhops",
+            "xffnumtrustedhops",
+            "numtrustedproxies",
+        ],
+        "write `trusted-proxies: [10.0.0.0/8]` with the networks of the proxies before the gateway, or how many of them every request passes",
+    ),
+    habit(
+        GATEWAY,
+        &["realipheader", "forwardedheader", "clientipheader"],
+        "write `proxy-field: x-forwarded-for` or `proxy-field: forwarded`, with `trusted-proxies`",
+    ),
+    habit(GATEWAY, &["proxyconnecttimeout", "connecttimeoutms"], "write `connect-timeout: 5s`"),
+    habit(
+        GATEWAY,
+        &["platform", "platforms", "runtime", "provider"],
+        "write `target: workers-free`, `workers-paid`, `spin` or `native`",
+    ),
+    // APIs.
+    habit(
+        APIS,
+        &[
+            "path",
+            "paths",
+            "prefix",
+            "pathprefix",
+            "basepath",
+            "context",
+            "contextpath",
+            "listenpath",
+            "baseurl",
+            "uri",
+        ],
+        "write `base: /prefix` for all routes of the API, and the path of each route under `routes`",
+    ),
+    habit(
+        APIS,
+        &["strippath", "stripprefix", "striplistenpath", "stripcontext"],
+        "write `strip-base: true` or `false`; `true` is the default",
+    ),
+    habit(
+        APIS,
+        &[
+            "service",
+            "backend",
+            "backends",
+            "proxypass",
+            "target",
+            "targets",
+            "targeturl",
+            "url",
+            "cluster",
+            "server",
+            "servers",
+            "origin",
+            "upstreamurl",
+        ],
+        "define the server under `upstreams` of the project, and name it in `upstream`",
+    ),
+    habit(APIS, &["endpoints", "resources", "locations", "handlers"], "write `routes:` with a list of routes"),
+    habit(APIS, &["openapi", "swagger", "specification", "specurl", "document"], "write `spec: ./openapi.yaml`"),
+    habit(APIS, &["host", "domains", "domain", "servername", "hostname"], "write `hosts: [\"api.example.com\"]`"),
+];

@@ -211,7 +211,9 @@ codes! {
     ForeignPath "TG0315" "A path is written in the syntax of another router."
         "Other routers write parameters as `/users/:id`, `/users/<id>` or `/users/[id]`, the rest of a path as `/users/*`, and \
         regular expressions as `/users/[0-9]+`. Here all of these would be plain text that no client sends. A parameter is \
-        `{id}`, with a type `{id:int}`, and the rest of a path is `{*rest}`. To match one of these characters itself, \
+        `{id}`, with a type `{id:int}`, and the rest of a path is `{*rest}`. A segment has at most one parameter, with fixed \
+        text around it: `{from-to}` in place of `:from-:to`. What may be absent is a route of its own: `/users` and \
+        `/users/{id}` in place of `/users(/:id)?`. To match one of these characters itself, \
         percent-encode it: `%2A` is `*`, `%3A` is `:`. In an OpenAPI document it is only a warning, because there a path may \
         contain such text."
     NoScheme "TG0316" "An API key is read from `Authorization` without a scheme."

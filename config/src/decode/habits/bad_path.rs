@@ -17,6 +17,14 @@ fn meant(text: &str) -> Option<String> {
         "*" | "**" => return Some("write `/{*rest}` for all paths".to_owned()),
         _ => {}
     }
+    if text.trim() != text && is_path(text.trim()) {
+        return Some(format!("write `{}`; for a blank of the path, `%20`", text.trim()));
+    }
+    let plain: Vec<&str> = text.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
+    if let Some(path) = Some(plain.join("/")).filter(|path| path != text && is_path(path)) {
+        let escaped = text.replace(';', "%3B");
+        return Some(format!("write `{path}`, with `matrix-parameters: true`; for the character itself, `{escaped}`"));
+    }
     if let Some(inner) = matcher(text) {
         return Some(format!("write `{inner}`"));
     }
@@ -65,19 +73,21 @@ fn repaired(text: &str) -> String {
         out.push_str(&parameter(inside, &mut names));
         out.push_str(behind);
     }
-    // Two parameters in a segment: one for all of it.
     if out.parse::<PathTemplate>() == Err(TemplateError::TwoParameters) {
-        let one = |segment: &str| match segment.matches('{').count() {
-            0 | 1 => segment.to_owned(),
-            _ => segment[segment.find('{').unwrap_or_default()..]
-                .split_inclusive('}')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-        };
-        return out.split('/').map(one).collect::<Vec<_>>().join("/");
+        return out.split('/').map(one_parameter).collect::<Vec<_>>().join("/");
     }
     out
+}
+
+/// A segment with one parameter in place of several: `{from}-{to}` is `{from-to}`.
+fn one_parameter(segment: &str) -> String {
+    let (Some(start), Some(end)) = (segment.find('{'), segment.rfind('}').filter(|_| segment.matches('{').count() > 1))
+    else {
+        return segment.to_owned();
+    };
+    let names = segment[start..=end].split('{').filter_map(|piece| piece.split_once('}'));
+    let names: Vec<&str> = names.map(|(inside, _)| inside.split(':').next().unwrap_or_default()).collect();
+    format!("{}{{{}}}{}", &segment[..start], names.join("-"), &segment[end + 1..])
 }
 
 /// A parameter with a valid name that is not used yet: `{id,int}` and `{id<int>}` are `{id:int}`.
@@ -112,7 +122,11 @@ mod tests {
             ("/users/?", "two routes, `/users` and `/users/`"),
             ("/users#a", "write `/users`:"),
             ("/a/{id}/{id}", "write `/a/{id}/{id2}`"),
-            ("/x/{id}.{format}", "write `/x/{id}`"),
+            ("/x/{id}.{format}", "write `/x/{id-format}`"),
+            ("/flights/v{from:int}-{to}.json", "write `/flights/v{from-to}.json`"),
+            ("/a;v=1", "write `/a`, with `matrix-parameters: true`; for the character itself, `/a%3Bv=1`"),
+            ("/a;v=1/b;w", "write `/a/b`, with `matrix-parameters: true`"),
+            ("/users ", "write `/users`; for a blank of the path, `%20`"),
             ("/users/{userId<int>}", "write `/users/{userId:int}`"),
             ("/users/{id,int}", "write `/users/{id:int}`"),
             ("PathPrefix(`/api`)", "write `/api`"),

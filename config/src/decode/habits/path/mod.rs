@@ -1,0 +1,104 @@
+//! Paths in the syntax of other routers: `/users/:id`, `/users/*`, `/users/[0-9]+`, `~ ^/users`.
+
+mod meant;
+mod optional;
+mod segment;
+mod whole;
+
+use meant::{Meant, routes_fix};
+use tollgate_core::route::PathTemplate;
+
+use super::EXAMINED_BYTES_MAX;
+
+/// A path in the syntax of another router.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Foreign {
+    /// The part that has another meaning there.
+    pub(crate) part: String,
+    /// What to write instead.
+    pub(crate) fix: String,
+}
+
+/// Finds the syntax of another router in a path; `None` for a path without any.
+pub(crate) fn foreign(text: &str) -> Option<Foreign> {
+    if text.len() > EXAMINED_BYTES_MAX || is_plain(text) {
+        return None;
+    }
+    if let Some(foreign) = whole::foreign(text) {
+        return Some(foreign);
+    }
+    let Translated { routes, part, has_merged } = translated(text)?;
+    let (part, fix) = (part?, routes_fix(&routes, has_merged));
+    // Only a text that is a path here, too, can have been meant as it is written.
+    let is_path = text.parse::<PathTemplate>().is_ok() && !text.contains(['?', '#']);
+    let fix = if is_path && !part.contains('{') {
+        format!("{fix}; for these characters themselves, write `{}`", escaped(&part))
+    } else {
+        fix
+    };
+    Some(Foreign { part, fix })
+}
+
+/// What to write instead of a route that is written as a text: `/users`, `GET /users`.
+pub(crate) fn route_fix(text: &str) -> String {
+    let (method, path) = text.split_once([' ', '\t']).map_or(("", text), |(method, path)| (method, path.trim_start()));
+    match (method, meant::is_path(path) && foreign(path).is_none() && !path.contains('"')) {
+        ("", true) => format!("write `{{path: \"{path}\"}}`"),
+        (method, true) if whole::METHODS.contains(&method) => {
+            format!("write `{{path: \"{path}\", methods: [{method}]}}`")
+        }
+        _ => "write `path:` and `methods:`, one on each line".to_owned(),
+    }
+}
+
+/// Whether a path has only characters that have no other meaning in any router.
+fn is_plain(text: &str) -> bool {
+    text.starts_with('/') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.%".contains(&b))
+}
+
+/// A path with what was probably meant by it.
+struct Translated {
+    /// The routes as they are written here; empty if it is not known what was meant.
+    routes: Vec<String>,
+    /// The first part in the syntax of another router.
+    part: Option<String>,
+    /// Whether one parameter stands for several in a segment.
+    has_merged: bool,
+}
+
+/// Translates a path that begins with a slash.
+fn translated(text: &str) -> Option<Translated> {
+    let is_anchored = text.len() > 1 && text.ends_with('$') && !text.ends_with("/$");
+    let body = if is_anchored { &text[..text.len() - 1] } else { text };
+    body.starts_with('/').then_some(())?;
+    let (ways, group) = optional::ways(body);
+    let meant: Vec<Meant> = ways.iter().map(|way| Meant::of(way)).collect();
+    let mut routes: Vec<String> = Vec::new();
+    for route in meant.iter().flat_map(Meant::routes) {
+        if !routes.contains(&route) {
+            routes.push(route);
+        }
+    }
+    let is_clear = meant.iter().all(|meant| !meant.routes().is_empty());
+    routes.truncate(if is_clear && routes.len() <= ROUTES_SHOWN_MAX { ROUTES_SHOWN_MAX } else { 0 });
+    let part = group.or_else(|| meant.iter().find_map(|meant| meant.part.clone()));
+    let part = part.or_else(|| is_anchored.then(|| "$".to_owned()));
+    Some(Translated { routes, part, has_merged: meant.iter().any(|meant| meant.has_merged) })
+}
+
+/// A text with percent-encoded characters, which stands for itself.
+fn escaped(text: &str) -> String {
+    let escape = |c: char| match c {
+        ':' | '*' | '$' | '<' | '>' | '[' | ']' | '(' | ')' | '|' | '^' | '+' | '?' | '{' | '}' | '~' | '=' | ' ' => {
+            format!("%{:02X}", u32::from(c))
+        }
+        c => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+/// The maximum number of routes that are shown as what was meant by one path.
+const ROUTES_SHOWN_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,11 @@
 //! What is written as in another gateway, router or format is refused with what to write instead.
 
+mod proposals;
+
+use std::path::Path;
+
 use tollgate_analysis::compile_str;
-use tollgate_config::Diagnostics;
+use tollgate_config::{Diagnostics, fixtures};
 
 const PROJECT: &str = "format: 1
 gateway:
@@ -23,18 +27,44 @@ apis:
 
 fn found(from: &str, to: &str) -> Diagnostics {
     assert!(PROJECT.contains(from), "{from}");
-    match compile_str("tollgate.yaml", &PROJECT.replacen(from, to, 1)) {
-        Ok(compiled) => compiled.warnings().clone(),
-        Err(found) => found,
-    }
+    findings(&PROJECT.replacen(from, to, 1))
 }
 
-/// Replaces a part of a valid project, and looks for a finding.
+fn findings(text: &str) -> Diagnostics {
+    compile_str("tollgate.yaml", text).map_or_else(|found| found, |compiled| compiled.warnings().clone())
+}
+
+/// Replaces a part of a valid project, looks for a finding, and follows what it says.
 #[track_caller]
 fn check(from: &str, to: &str, code: &str, says: &str) {
     let found = found(from, to);
     let is_said = |d: &tollgate_config::Diagnostic| d.code.id() == code && d.fix.contains(says);
     assert!(found.iter().any(is_said), "{to}: {code} {says}\n{found}");
+    let (_, refused) = proposals::follow(&PROJECT.replacen(from, to, 1), &found, findings);
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+#[test]
+fn what_a_finding_tells_to_write_is_not_refused() {
+    let (mut written, mut refused) = (0, Vec::new());
+    for folder in ["tests/codes", "tests/invalid/project", "tests/beyond-schema/project", "tests/invalid/fixtures"] {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        for entry in std::fs::read_dir(root).unwrap() {
+            let path = entry.unwrap().path();
+            let path = if path.is_dir() { path.join("wrong.yaml") } else { path };
+            let Ok(text) = std::fs::read_to_string(path) else { continue };
+            let findings = |text: &str| match folder {
+                "tests/invalid/fixtures" => fixtures::load_str("dev/fixtures.yaml", text)
+                    .map_or_else(|found| found, |fixtures| fixtures.warnings),
+                _ => findings(text),
+            };
+            let (count, more) = proposals::follow(&text, &findings(&text), findings);
+            written += count;
+            refused.extend(more);
+        }
+    }
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+    assert!(written > 50, "{written}");
 }
 
 #[test]
@@ -50,7 +80,19 @@ fn paths_of_other_routers_are_refused() {
         ("'/pets/[0-9]+'", "`/pets/{id:int}`"),
         ("/pets/<id>", "`/pets/{id}`"),
         ("'/pets/{id}*'", "`/pets/{id}/{*rest}`"),
-        ("'~ ^/pets'", "`/pets` for this path"),
+        ("'~ ^/pets'", "two routes, `/pets` and `/pets/{*rest}`"),
+        ("'/flights/:from-:to'", "`/flights/{from-to}`"),
+        ("'/pets{/:id}'", "two routes, `/pets` and `/pets/{id}`"),
+        ("'=/pets'", "write `/pets`"),
+        ("'~* \\.(png)$'", "`/{name}.png`"),
+        ("'/x/{id}(/.*)?'", "two routes, `/x/{id}` and `/x/{id}/{*rest}`"),
+        ("'/x/{id}?'", "two routes, `/x` and `/x/{id}`"),
+        ("'/x/#{id}'", "`/x/{id}`"),
+        ("'/{id}.*'", "`/{id}`"),
+        ("'/pet-[0-9]+'", "`/pet-{id:int}`"),
+        ("'/{a}-[0-9]+'", "write `/{a}`"),
+        ("'/{id}.:ext'", "`/{id-ext}`"),
+        ("'/x/{id}+'", "`/x/{*id}`"),
         ("/pets/**", "`/pets/{*rest}`"),
         ("/pets$", "`/pets`"),
         ("'^/pets$'", "`/pets`"),
@@ -90,9 +132,48 @@ fn units_hosts_urls_and_methods_of_other_gateways_have_a_suggestion() {
             "`[\"a.example\", \"b.example\"]`",
         ),
         ("https://pets.internal", "pets.internal:8443", "TG0304", "`https://pets.internal:8443`"),
-        ("https://pets.internal", "https://pets.internal:0", "TG0304", "optional port"),
+        ("https://pets.internal", "https://pets.internal:0", "TG0304", "a URL such as"),
+        ("https://pets.internal", "http://pets/{id}", "TG0304", "write `http://pets`"),
+        ("https://pets.internal", "http://pets ", "TG0304", "write `http://pets`"),
+        ("https://pets.internal", "pets:", "TG0304", "write `http://pets` or `https://pets`"),
+        ("https://pets.internal", "http://256.1.1.1", "TG0304", "a URL such as"),
+        ("{url: \"https://pets.internal\"}", "8080", "TG0202", "write `http://127.0.0.1:8080`"),
+        ("{url: \"https://pets.internal\"}", "[http://a, http://b]", "TG0202", "write one URL"),
+        ("\"https://pets.internal\"", "8080", "TG0202", "write `http://127.0.0.1:8080`"),
+        ("\"https://pets.internal\"", "[http://a, http://b]", "TG0202", "write one URL"),
+        ("  authn: none\n", "  authn: none\n  hosts: [256.1.1.1]\n", "TG0305", "without a port"),
         ("https://pets.internal", "${PETS_URL}", "TG0304", "`${value.NAME}`"),
-        ("methods: [GET]", "methods: GET", "TG0202", "`[\"GET\"]`"),
+        ("methods: [GET]", "methods: GET", "TG0202", "the list `[\"GET\"]`"),
+        ("methods: [GET]", "methods: get", "TG0202", "the list `[\"GET\"]`"),
+        (
+            "{path: /pets, methods: [GET], guard: office, authn: keys, limit: burst}",
+            "/pets",
+            "TG0202",
+            "write `{path: \"/pets\"}`",
+        ),
+        (
+            "{path: /pets, methods: [GET], guard: office, authn: keys, limit: burst}",
+            "GET /pets",
+            "TG0202",
+            "write `{path: \"/pets\", methods: [GET]}`",
+        ),
+        ("methods: [GET]", "methods: any", "TG0202", "remove the key"),
+        ("methods: [GET]", "methods: \"*\"", "TG0202", "remove the key"),
+        ("allow: [10.0.0.0/8]", "deny: all", "TG0202", "`[\"0.0.0.0/0\", \"::/0\"]`"),
+        ("guard: office", "cache: off", "TG0104", "write `none`"),
+        ("guard: office", "cache: false", "TG0202", "write `none`"),
+        ("guard: office", "guard: no", "TG0104", "write `none`"),
+        ("guard: office", "guard: yes", "TG0104", "write a value such as"),
+        ("guard: office", "timeout: false", "TG0202", "write `none`"),
+        ("guard: office", "timeout: off", "TG0104", "write `none`"),
+        ("guard: office", "guard: [no]", "TG0104", "write `none` in place of the list"),
+        ("guard: office", "guard: [none]", "TG0302", "write `none`, and not in a list"),
+        ("guard: office", "guard: {use: none}", "TG0202", "write `none` in place of the mapping"),
+        ("guard: office", "internal: no", "TG0104", "write `false`"),
+        ("guard: office", "body-limit: off", "TG0104", "write a value such as `64KiB`"),
+        ("guard: office", "cache: {with-credentials: no}", "TG0104", "write one of"),
+        ("guard: office", "id: on", "TG0104", "write `\"on\"`"),
+        ("{url: \"https://pets.internal\"}", "off", "TG0104", "write"),
         ("methods: [GET]", "methods: [get]", "TG0307", "`GET`"),
         ("methods: [GET]", "methods: ['*']", "TG0307", "remove `methods`"),
         ("methods: [GET]", "methods: [ANY]", "TG0307", "remove `methods`"),
@@ -120,12 +201,51 @@ fn units_hosts_urls_and_methods_of_other_gateways_have_a_suggestion() {
         ("guard: office", "cache: {vary: none}", "TG0202", "remove the key"),
         ("guard: office", "when: {header: {X-V: 'v2.*'}}", "TG0317", "as an item of a list"),
         ("guard: office", "when: {query: {v: '*'}}", "TG0317", "`present`"),
+        ("guard: office", "when: {header: {X-V: /v2/}}", "TG0317", "as an item of a list"),
+        ("guard: office", "when: {header: {X-V: '!2'}}", "TG0317", "there is no negation"),
+        ("guard: office", "when: {header: {X-V: 'a,b'}}", "TG0317", "write the list `[\"a\", \"b\"]`"),
+        ("guard: office", "when: {header: {X-V: a|b}}", "TG0317", "write the list `[\"a\", \"b\"]`"),
+        ("guard: office", "when: {header: {X-V: exists}}", "TG0317", "write `present`"),
+        ("guard: office", "when: {header: {X-V: missing}}", "TG0317", "write `absent`"),
+        ("guard: office", "when: {header: {X-V: true}}", "TG0202", "or `present` for any value"),
+        ("guard: office", "when: {header: {X-V: 2}}", "TG0202", "write `\"2\"`"),
+        ("guard: office", "when: {header: {X-V: {exact: a}}}", "TG0202", "write the value itself"),
+        ("methods: [GET]", "methods: [GTE]", "TG0307", "did you mean `GET`?"),
+        ("path: /pets", "path: /pets;v=1", "TG0306", "`matrix-parameters: true`"),
+        ("path: /pets", "path: \"/pets \"", "TG0306", "write `/pets`"),
+        ("path: /pets", "path: \"/pets/{a}-{b}\"", "TG0306", "write `/pets/{a-b}`"),
+        ("  limit: none\n", "  limit: none\n  proxy-field: forwarded\n", "TG0203", "add `trusted-proxies`"),
+        (
+            "  limit: none\n",
+            "  limit: none\n  trusted-proxies: 1\n  proxy-field: x-real-ip\n",
+            "TG0210",
+            "no other field",
+        ),
+        ("https://pets.internal", "${value.pets-ur}", "TG0602", ""),
         ("10.0.0.0/8", "0.0.0.0", "TG0313", "`0.0.0.0/0`"),
         (
             "format: 1\n",
             "format: 1\ntelemetry: {otlp: {endpoint: \"http://otel:4318/v1/traces\"}}\n",
             "TG0304",
             "`http://otel:4318`",
+        ),
+        (
+            "format: 1\n",
+            "format: 1\ntelemetry: {otlp: {endpoint: \"http://otel:4318/v1/metrics/\"}}\n",
+            "TG0304",
+            "write `http://otel:4318`",
+        ),
+        (
+            "format: 1\n",
+            "format: 1\ntelemetry: {otlp: {endpoint: \"grpc://otel:4317\"}}\n",
+            "TG0304",
+            "write `http://otel:4318`",
+        ),
+        (
+            "format: 1\n",
+            "format: 1\ntelemetry: {otlp: {endpoint: \"http://otel\", headers: {Content-Type: a/b}}}\n",
+            "TG0308",
+            "remove it",
         ),
         (
             "format: 1\n",
@@ -161,6 +281,14 @@ fn keys_of_other_gateways_are_refused_with_their_place_here() {
     for (from, to, meant) in [
         ("format: 1\n", "format: 1\nplugins: []\n", "`policies`"),
         ("format: 1\n", "format: 1\nlisten: 80\n", "`--listen ADDRESS`"),
+        ("  name: acme", "  name: acme\n  num_trusted_hops: 1", "`trusted-proxies:"),
+        ("  name: acme", "  name: acme\n  use_remote_address: true", "`trusted-proxies:"),
+        ("  name: acme", "  name: acme\n  set_real_ip_from: 10.0.0.0/8", "`trusted-proxies:"),
+        ("  name: acme", "  name: acme\n  real_ip_header: X-Real-IP", "`proxy-field:"),
+        ("  name: acme", "  name: acme\n  proxy_protocol: true", "the PROXY protocol is not read"),
+        ("format: 1\n", "format: 1\ntrusted-proxies: 1\n", "under `gateway:`"),
+        ("upstream: pets\n", "upstream: pets\n    real_ip_header: X-Real-IP\n", "in `gateway`"),
+        ("limit: burst", "authz: [a]", "write `scopes:"),
         ("path: /pets", "paths: [/pets]", "one route for each path"),
         ("path: /pets", "path: /pets, proxy_pass: x", "write `upstream` there"),
         ("upstream: pets\n", "upstream: pets\n    strip_path: true\n", "`strip-base:"),

@@ -4,8 +4,12 @@
 //! mistake does not hide another.
 
 pub(crate) mod habits;
+mod lists;
 pub(crate) mod parsed;
 mod rules;
+mod shapes;
+
+pub(crate) use lists::{check_length, list, report_repeated, some_texts, texts};
 
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::place::{Span, Spanned};
@@ -96,8 +100,9 @@ impl<'n> Fields<'n> {
             self.requested
         );
         let known = || self.object.all_keys().map(|key| key.name);
+        let absent = || known().filter(|key| self.key_span(key).is_none());
         for key in self.unknown_keys() {
-            let fix = match (habits::key::fix(self.object.name, &key.value), closest(&key.value, known())) {
+            let fix = match (habits::key::fix(self.object.name, &key.value), closest(&key.value, absent())) {
                 (Some(fix), _) => fix.to_owned(),
                 (None, Some(known)) => format!("did you mean `{known}`?"),
                 (None, None) => format!("use one of {}", listed(known())),
@@ -138,7 +143,13 @@ impl<'n> Fields<'n> {
             empty(&entry.key, report);
             return None;
         }
-        decode(&entry.value, report)
+        let Some(key) = self.object.key(key) else { return decode(&entry.value, report) };
+        if shapes::report_text(key, &entry.value, report) {
+            return None;
+        }
+        let decoded = decode(&entry.value, report);
+        shapes::amend(key.shape, key.examples, &entry.value, report);
+        decoded
     }
 
     /// Records that a key is decoded. Debug builds assert that the table agrees about the key.
@@ -219,88 +230,6 @@ pub(crate) fn integer(node: &Node, from: u32, to: u32, report: &mut Report) -> O
         );
     }
     found
-}
-
-pub(crate) fn list<T>(
-    node: &Node,
-    report: &mut Report,
-    mut decode: impl FnMut(&Node, &mut Report) -> Option<T>,
-) -> Option<Vec<T>> {
-    match &node.value {
-        Value::List(items) => Some(items.iter().filter_map(|item| decode(item, report)).collect()),
-        Value::Text(text) => mistyped(node, "a list", &format!("write {}", as_list(text)), report),
-        Value::Map(_) => mistyped(node, "a list", "write a list: each item begins with `- `", report),
-        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Refused => {
-            mistyped(node, "a list", "write a list, such as `[a, b]`", report)
-        }
-    }
-}
-
-/// A text as a list, with the parts of one that is written as in a format without lists.
-fn as_list(text: &str) -> String {
-    let parts = text.split([',', ' ', '|']).filter(|part| !part.is_empty()).take(ITEMS_SHOWN_MAX + 1);
-    let quoted: Vec<String> = parts.map(|part| serde_json::Value::from(part).to_string()).collect();
-    if text.len() > SHOWN_BYTES_MAX || quoted.is_empty() || quoted.len() > ITEMS_SHOWN_MAX {
-        return "a list, such as `[a, b]`".to_owned();
-    }
-    format!("the list `[{}]`", quoted.join(", "))
-}
-
-/// The longest text that is shown as a list, and the maximum number of its items.
-const SHOWN_BYTES_MAX: usize = 80;
-const ITEMS_SHOWN_MAX: usize = 8;
-
-/// A list of at most `max` unique strings.
-pub(crate) fn texts(node: &Node, max: usize, report: &mut Report) -> Option<Vec<Spanned<String>>> {
-    let items = list(node, report, text)?;
-    check_length(node, items.len(), max, report).then_some(())?;
-    let mut kept: Vec<Spanned<String>> = Vec::with_capacity(items.len());
-    let mut seen = std::collections::HashMap::new();
-    for item in items {
-        match seen.get(&item.value) {
-            Some(first) => report_repeated(&item.value, item.span, *first, report),
-            None => {
-                seen.insert(item.value.clone(), item.span);
-                kept.push(item);
-            }
-        }
-    }
-    Some(kept)
-}
-
-/// Reports a list that is too long; returns whether it is short enough.
-pub(crate) fn check_length(node: &Node, length: usize, max: usize, report: &mut Report) -> bool {
-    if length > max {
-        report.push(
-            Diagnostic::error(Code::TooMany, node.span, format!("the list has {length} items"))
-                .why(format!("the maximum is {max}, so that the work for one request is bounded"))
-                .fix("remove items"),
-        );
-    }
-    length <= max
-}
-
-/// Reports an item that a list contains twice.
-pub(crate) fn report_repeated(what: &str, span: Span, first: Span, report: &mut Report) {
-    report.push(
-        Diagnostic::error(Code::Repeated, span, format!("`{what}` is listed twice"))
-            .why("the second occurrence has no effect")
-            .fix("remove it, or write the item that was intended")
-            .related(first, "first listed here"),
-    );
-}
-
-/// A list of unique strings that is not empty: for keys where an empty list could mean nothing or everything.
-pub(crate) fn some_texts(node: &Node, max: usize, report: &mut Report) -> Option<Vec<Spanned<String>>> {
-    if matches!(&node.value, Value::List(items) if items.is_empty()) {
-        report.push(
-            Diagnostic::error(Code::EmptyValue, node.span, "the list is empty")
-                .why("an empty list could mean nothing or everything")
-                .fix("add an item, remove the key, or write `none` if the key allows it"),
-        );
-        return None;
-    }
-    texts(node, max, report)
 }
 
 /// One of a few words.

@@ -1,57 +1,80 @@
 //! Decodes single values with core's parsers, and reports values that core refuses.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
 use http::{HeaderName, HeaderValue, Method};
 use tollgate_core::forward::UpstreamUrl;
 use tollgate_core::guard::{Cidr, CidrError};
 use tollgate_core::operator::SECRET_PREFIX;
-use tollgate_core::route::{HostPattern, PathTemplate, Segment};
+use tollgate_core::route::{HostName, HostPattern, PathTemplate, Segment};
 use tollgate_core::secret::{Piece, SecretText};
 
 use super::habits::{self, path::Foreign};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
 
-/// Parses the URL of an upstream or an exporter.
+/// Parses the URL of an upstream.
 pub(crate) fn url(text: &Spanned<String>, report: &mut Report) -> Option<UpstreamUrl> {
-    let what = match text.value.parse::<UpstreamUrl>() {
-        Ok(url) if url.port() != Some(0) => return Some(url),
-        Ok(_) => "no server can be called at port 0".to_owned(),
-        Err(error) => error.to_string(),
+    let read = usable_url(&text.value);
+    if let Err(what) = &read {
+        report.push(
+            Diagnostic::error(Code::BadUrl, text.span, format!("the URL is not valid: {what}"))
+                .why("the gateway sends requests to this URL")
+                .fix(habits::url::fix(&text.value)),
+        );
+    }
+    read.ok()
+}
+
+/// Parses a URL to which requests can be sent; the error says what is wrong with it.
+pub(super) fn usable_url(text: &str) -> Result<UpstreamUrl, String> {
+    let url = text.parse::<UpstreamUrl>().map_err(|error| habits::url::reason(text, error))?;
+    let host = HostName::from_authority(url.authority()).map_err(|error| error.to_string())?;
+    if url.port() == Some(0) {
+        return Err("no server can be called at port 0".to_owned());
+    }
+    if is_broken_address(host.as_str()) {
+        return Err(format!("`{host}` is not an IPv4 address, which has four numbers from 0 to 255"));
+    }
+    match habits::url::variable(text) {
+        Some(part) => Err(format!("`{part}` has no meaning in it, because the path of the request follows it")),
+        None => Ok(url),
+    }
+}
+
+/// Whether a host is read as an IPv4 address, because its last label is a number, but is none (WHATWG URL, section 3.5).
+pub(super) fn is_broken_address(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let digits = last.strip_prefix("0x").unwrap_or(last);
+    let is_number = if digits.len() < last.len() {
+        digits.bytes().all(|b| b.is_ascii_hexdigit())
+    } else {
+        !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
     };
-    report.push(
-        Diagnostic::error(Code::BadUrl, text.span, format!("the URL is not valid: {what}"))
-            .why("the gateway sends requests to this URL")
-            .fix(habits::url::fix(&text.value)),
-    );
-    None
+    is_number && host.parse::<Ipv4Addr>().is_err()
 }
 
 /// Parses the URL of an OTLP/HTTP receiver, to which the paths of signals are added.
 pub(crate) fn otlp_endpoint(text: &Spanned<String>, report: &mut Report) -> Option<UpstreamUrl> {
-    let url = url(text, report)?;
-    let written = url.to_string();
-    if let Some(base) = OTLP_PATHS.iter().find_map(|path| written.strip_suffix(path)) {
+    if let Some(fix) = habits::url::otlp_fix(&text.value) {
         report.push(
-            Diagnostic::error(Code::BadUrl, text.span, "the URL is that of one signal")
-                .why("`/v1/traces` and `/v1/metrics` are added to the endpoint")
-                .fix(format!("write `{base}`")),
+            Diagnostic::error(Code::BadUrl, text.span, "the URL is not that of a receiver of OTLP/HTTP")
+                .why("telemetry is exported with OTLP/HTTP, whose usual port is 4318; `/v1/traces`, `/v1/metrics` and `/v1/logs` are added to the endpoint")
+                .fix(fix),
         );
         return None;
     }
+    let url = url(text, report)?;
     if url.port() == Some(OTLP_GRPC_PORT) {
         report.push(
             Diagnostic::warning(Code::BadUrl, text.span, "port 4317 is that of OTLP/gRPC")
                 .why("telemetry is exported with OTLP/HTTP, for which receivers have port 4318")
-                .fix(format!("write `{}`", written.replacen(":4317", ":4318", 1))),
+                .fix(format!("write `{}`", url.to_string().replacen(":4317", ":4318", 1))),
         );
     }
     Some(url)
 }
-
-/// The paths that OTLP/HTTP adds to an endpoint.
-const OTLP_PATHS: &[&str] = &["/v1/traces", "/v1/metrics", "/v1/logs"];
 
 /// The registered port of OTLP/gRPC.
 const OTLP_GRPC_PORT: u16 = 4317;
@@ -112,6 +135,10 @@ pub(crate) fn template(text: &Spanned<String>, report: &mut Report) -> Option<Pa
             bad_path(text, NO_QUERY, report);
             None
         }
+        Ok(_) if text.value.trim() != text.value => {
+            bad_path(text, "it ends with a blank", report);
+            None
+        }
         Ok(template) => Some(template),
         Err(error) => {
             bad_path(text, &format!("{error}"), report);
@@ -159,6 +186,10 @@ pub(crate) fn base(text: &Spanned<String>, report: &mut Report) -> Option<(Strin
     match trimmed.parse::<PathTemplate>() {
         Ok(_) if has_query(trimmed) => {
             bad_path(text, NO_QUERY, report);
+            None
+        }
+        Ok(_) if trimmed.trim() != trimmed => {
+            bad_path(text, "it ends with a blank", report);
             None
         }
         Ok(path) if path.segments().iter().all(|segment| matches!(segment, Segment::Literal(_))) => {
@@ -210,7 +241,10 @@ fn method(text: &Spanned<String>, report: &mut Report) -> Option<String> {
             format!("write each method as an item of the list: `[{}]`", methods.join(", "))
         }
         Ok(Method::CONNECT | Method::TRACE) => "remove it: `CONNECT` and `TRACE` are never routed".to_owned(),
-        Ok(_) if text.value == upper => return Some(upper),
+        Ok(_) if text.value == upper => {
+            warn_unusual_method(text, report);
+            return Some(upper);
+        }
         Ok(_) => format!("write `{upper}`: methods are case-sensitive"),
         Err(_) => "write a method such as `GET`".to_owned(),
     };
@@ -220,6 +254,16 @@ fn method(text: &Spanned<String>, report: &mut Report) -> Option<String> {
             .fix(fix),
     );
     None
+}
+
+/// Reports a method that is probably a usual one with a mistake in it; other methods can be routed.
+fn warn_unusual_method(text: &Spanned<String>, report: &mut Report) {
+    let Some(meant) = habits::word::method(&text.value) else { return };
+    report.push(
+        Diagnostic::warning(Code::BadMethod, text.span, format!("`{}` is no registered method", text.value))
+            .why("only requests with exactly this method would be routed")
+            .fix(format!("did you mean `{meant}`?")),
+    );
 }
 
 /// Parses the name of a field that is read or set; returns it in lowercase letters.
@@ -327,6 +371,27 @@ pub(crate) fn fields(list: &[(Spanned<String>, Spanned<String>)], report: &mut R
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
 }
+
+/// Parses header fields that are set on exports of telemetry.
+pub(crate) fn export_fields(
+    list: &[(Spanned<String>, Spanned<String>)],
+    report: &mut Report,
+) -> Vec<(String, SecretText)> {
+    let describes_content = |name: &str| CONTENT_FIELDS.iter().any(|known| known.eq_ignore_ascii_case(name));
+    for (name, _) in list.iter().filter(|(name, _)| describes_content(&name.value)) {
+        report.push(
+            Diagnostic::error(Code::BadField, name.span, format!("`{}` cannot be set on exports", name.value))
+                .why("the content of an export is JSON without a coding, and its field says so")
+                .fix("remove it"),
+        );
+    }
+    let mut kept = list.to_vec();
+    kept.retain(|(name, _)| !describes_content(&name.value));
+    fields(&kept, report)
+}
+
+/// Fields that describe the content, which the gateway writes.
+const CONTENT_FIELDS: &[&str] = &["content-type", "content-encoding"];
 
 fn secret_text(value: &Spanned<String>, report: &mut Report) -> Option<SecretText> {
     let Some(text) = SecretText::parse(&value.value) else {

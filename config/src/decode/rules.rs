@@ -17,12 +17,23 @@ impl Fields<'_> {
             Rule::SomeOf(keys) => self.has_some(keys, report),
             Rule::OneOf(keys) => self.has_some(keys, report) && self.has_at_most_one(keys, report),
             Rule::AtMostOneOf(keys) => self.has_at_most_one(keys, report),
-            Rule::Needs(key, other) => self.key_span(key).is_none() || self.has_some(&[other], report),
+            Rule::Needs(key, other) => self.has_needed(key, other, report),
             Rule::Excludes(key, others) => {
                 let broken = others.iter().filter(|other| !self.has_at_most_one(&[key, other], report));
                 broken.count() == 0
             }
         }
+    }
+
+    /// Whether a key is absent, or the key without which it has no effect is present.
+    fn has_needed(&self, key: &str, other: &str, report: &mut Report) -> bool {
+        let (Some(span), None) = (self.key_span(key), self.key_span(other)) else { return true };
+        report.push(
+            Diagnostic::error(Code::MissingKey, span, format!("`{key}` has no effect without `{other}`"))
+                .why("what is written would be ignored without notice")
+                .fix(format!("add `{other}`, or remove `{key}`")),
+        );
+        false
     }
 
     fn has_some(&self, keys: &[&str], report: &mut Report) -> bool {

@@ -113,6 +113,8 @@ pub struct Report {
     errors: usize,
     /// The places of references to values, with the places where the values are assigned.
     substituted: Substituted,
+    /// The words that were refused because parsers of YAML 1.1 read a boolean, with this boolean.
+    yaml_1_1_booleans: HashMap<Span, (String, bool)>,
 }
 
 impl Report {
@@ -124,6 +126,23 @@ impl Report {
     /// All recorded places of references to values.
     pub(crate) fn all_substituted(&self) -> &Substituted {
         &self.substituted
+    }
+
+    /// Records a word that is refused because parsers of YAML 1.1 read a boolean.
+    pub(crate) fn refuse_yaml_1_1_boolean(&mut self, at: Span, word: &str, boolean: bool) {
+        self.yaml_1_1_booleans.insert(at, (word.to_owned(), boolean));
+    }
+
+    /// The word at a place that was refused because parsers of YAML 1.1 read this boolean.
+    pub(crate) fn yaml_1_1_boolean(&self, at: Span) -> Option<(String, bool)> {
+        self.yaml_1_1_booleans.get(&at).cloned()
+    }
+
+    /// Replaces what to write instead in the findings with this code at a place; `None` leaves it.
+    pub(crate) fn amend(&mut self, at: Span, code: Code, fix: Option<String>) {
+        let Some(fix) = fix else { return };
+        let found = self.list.iter_mut().filter(|finding| finding.span == at && finding.code == code);
+        found.for_each(|finding| finding.fix.clone_from(&fix));
     }
 
     /// Adds a finding, unless the same one was added for the same place.

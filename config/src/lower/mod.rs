@@ -99,7 +99,7 @@ fn telemetry(project: &Project, report: &mut Report) -> Option<TelemetrySettings
 
 fn otlp(written: &Otlp, report: &mut Report) -> Option<OtlpSettings> {
     let endpoint = parsed::otlp_endpoint(&written.endpoint, report);
-    let fields = parsed::fields(&written.headers, report);
+    let fields = parsed::export_fields(&written.headers, report);
     let interval_ms = written.interval_ms.as_ref().map_or(OTLP_INTERVAL_MS_DEFAULT, |interval| interval.value);
     Some(OtlpSettings { endpoint: endpoint?, fields, interval_ms })
 }

@@ -59,8 +59,8 @@ fn test(
     match condition {
         Condition::Present => Test::Present,
         Condition::Absent => Test::Absent,
-        Condition::OneOf(values) => {
-            values.iter().for_each(|value| warn_pattern(value, report));
+        Condition::OneOf { values, is_single } => {
+            values.iter().for_each(|value| warn_pattern(value, *is_single, report));
             let mut kept: Vec<String> =
                 values.iter().filter(|value| is_value(value, report)).map(|value| value.value.clone()).collect();
             kept.sort_unstable();
@@ -70,8 +70,10 @@ fn test(
 }
 
 /// Reports a value that is probably meant as a pattern; a client may send it, too.
-fn warn_pattern(value: &Spanned<String>, report: &mut Report) {
-    let Some(fix) = habits::value::pattern(&value.value) else { return };
+fn warn_pattern(value: &Spanned<String>, is_single: bool, report: &mut Report) {
+    let text = value.value.as_str();
+    let single = || if is_single { habits::value::single(text) } else { None };
+    let Some(fix) = habits::value::pattern(text).or_else(single) else { return };
     report.push(
         Diagnostic::warning(
             Code::PatternCondition,

@@ -7,13 +7,13 @@ use super::operations::Override;
 use super::project::format_version;
 use super::upstream::Upstream;
 use super::when::When;
-use crate::decode::{self, Fields, Named};
+use crate::decode::{self, Fields, Named, habits};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
 use crate::openapi::SecurityRequirement;
 use crate::place::{Span, Spanned};
 use crate::policies::WrittenPolicy;
-use crate::source::Node;
+use crate::source::{Node, Value};
 
 /// One API as written.
 #[derive(Clone, Debug)]
@@ -115,6 +115,9 @@ impl Api {
 
 impl Route {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        if let Value::Text(text) = &node.value {
+            return decode::mistyped(node, "a mapping", &habits::path::route_fix(text), report);
+        }
         let mut fields = Fields::open(node, &tables::ROUTE, "this route", node.span, report)?;
         let path = fields.required("path", report, decode::text);
         let methods = fields.optional("methods", report, |node, report| decode::some_texts(node, METHODS_MAX, report));

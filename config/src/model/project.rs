@@ -183,7 +183,7 @@ impl Telemetry {
 impl Otlp {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, &tables::OTLP, "`otlp`", node.span, report)?;
-        let endpoint = fields.required("endpoint", report, decode::text);
+        let endpoint = fields.required("endpoint", report, upstream::url);
         let headers = fields.optional("headers", report, upstream::headers).unwrap_or_default();
         let interval_ms = fields.optional("interval", report, decode::placed_time_limit);
         fields.finish(report);

@@ -1,7 +1,7 @@
 //! `upstreams:`, the servers to which the gateway forwards requests.
 
 use super::level::{self, Level, Setting};
-use crate::decode::{self, Fields};
+use crate::decode::{self, Fields, habits};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
 use crate::place::Spanned;
@@ -20,13 +20,13 @@ pub(crate) struct Upstream {
 impl Upstream {
     /// Decodes `name: "http://..."` or `name: {url: ..., ...}`.
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
-        if matches!(node.value, Value::Text(_)) {
-            let url = decode::text(node, report)?;
+        if !matches!(node.value, Value::Map(_)) {
+            let url = url(node, report)?;
             return Some(Self { url, level: Level::default(), connect_timeout_ms: None, headers: Vec::new() });
         }
         let mut fields =
             Fields::open(node, &tables::UPSTREAM, format!("upstream `{}`", name.value), name.span, report)?;
-        let url = fields.required("url", report, decode::text);
+        let url = fields.required("url", report, url);
         let timeout = fields.optional("timeout", report, |node, report| {
             level::timeout(node, report).map(|value| Setting { value, span: node.span, locked: None })
         });
@@ -34,6 +34,19 @@ impl Upstream {
         let headers = fields.optional("headers", report, headers).unwrap_or_default();
         fields.finish(report);
         Some(Self { url: url?, level: Level { timeout, ..Level::default() }, connect_timeout_ms, headers })
+    }
+}
+
+/// Decodes the text of a URL.
+pub(crate) fn url(node: &Node, report: &mut Report) -> Option<Spanned<String>> {
+    match &node.value {
+        Value::Text(_) => decode::text(node, report),
+        Value::List(_) => decode::mistyped(node, "a URL", habits::url::SEVERAL, report),
+        Value::Integer(port) if u16::try_from(*port).is_ok_and(|port| port > 0) => {
+            let fix = format!("write `http://127.0.0.1:{port}`, or the host of the server in place of `127.0.0.1`");
+            decode::mistyped(node, "a URL", &fix, report)
+        }
+        _ => decode::mistyped(node, "a URL", "write a URL such as `https://pets.internal:8443`", report),
     }
 }
 

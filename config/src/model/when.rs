@@ -21,7 +21,11 @@ pub(crate) enum Condition {
     /// Absent.
     Absent,
     /// Present once, with one of these values.
-    OneOf(Vec<Spanned<String>>),
+    OneOf {
+        values: Vec<Spanned<String>>,
+        /// Whether the value is not written as a list.
+        is_single: bool,
+    },
 }
 
 impl When {
@@ -66,14 +70,33 @@ fn by_name(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Con
 /// `present`, `absent`, a value or a list of values.
 fn condition(node: &Node, report: &mut Report) -> Option<Condition> {
     if matches!(node.value, Value::List(_)) {
-        return decode::some_texts(node, VALUES_MAX, report).map(Condition::OneOf);
+        let values = decode::some_texts(node, VALUES_MAX, report)?;
+        return Some(Condition::OneOf { values, is_single: false });
+    }
+    if !matches!(node.value, Value::Text(_)) {
+        return decode::mistyped(node, "a value, a list of values, `present` or `absent`", &meant(&node.value), report);
     }
     let value = decode::text(node, report)?;
     Some(match value.value.as_str() {
         "present" => Condition::Present,
         "absent" => Condition::Absent,
-        _ => Condition::OneOf(vec![value]),
+        _ => Condition::OneOf { values: vec![value], is_single: true },
     })
+}
+
+/// What to write instead of a condition of another type.
+fn meant(value: &Value) -> String {
+    match value {
+        Value::Null => "write `present` for any value, or `absent` for no value".to_owned(),
+        Value::Bool(boolean) => {
+            let word = if *boolean { "present` for any" } else { "absent` for no" };
+            format!("write `\"{boolean}\"` for this value, or `{word} value")
+        }
+        Value::Integer(number) => format!("write `\"{number}\"`"),
+        Value::Float(number) => format!("write `\"{number}\"`"),
+        Value::Map(_) => "write the value itself, or `present` or `absent`: values are compared as a whole".to_owned(),
+        Value::Text(_) | Value::List(_) | Value::Refused => String::new(),
+    }
 }
 
 /// The maximum number of conditions of a route on fields, or on parameters; other gateways allow about as many.

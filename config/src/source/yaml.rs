@@ -318,6 +318,7 @@ impl<'t> Reader<'t, '_> {
 
     fn yaml_1_1(&mut self, text: &str, span: Span) {
         let boolean = scalar::yaml_1_1_boolean(text).unwrap_or_default();
+        self.report.refuse_yaml_1_1_boolean(span, text, boolean);
         self.report.push(
             Diagnostic::error(
                 Code::Yaml11Boolean,

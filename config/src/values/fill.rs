@@ -43,7 +43,8 @@ impl Values<'_> {
         let Some(given) = self.given.get(name) else {
             if self.is_complete {
                 let known = self.declared.iter().map(|(name, _)| name.value.as_str());
-                report_undeclared(&Spanned::new(name.to_owned(), span), known, report);
+                let written = |name: &str| format!("${{value.{name}}}");
+                report_undeclared(&Spanned::new(name.to_owned(), span), known, written, report);
             }
             return Value::Refused;
         };

@@ -91,7 +91,7 @@ impl Environment {
             }
             // The declaration could not be decoded, which is reported there.
             Some(None) => {}
-            None => report_undeclared(key, declared.keys().copied(), report),
+            None => report_undeclared(key, declared.keys().copied(), str::to_owned, report),
         }
     }
 }
@@ -187,11 +187,17 @@ fn report_missing(
     report.push(diagnostic);
 }
 
-fn report_undeclared<'k>(name: &Spanned<String>, known: impl Iterator<Item = &'k str>, report: &mut Report) {
+/// Reports a name that no value has; `written` is how another name is written in its place.
+fn report_undeclared<'k>(
+    name: &Spanned<String>,
+    known: impl Iterator<Item = &'k str>,
+    written: impl Fn(&str) -> String,
+    report: &mut Report,
+) {
     let mut known: Vec<&str> = known.collect();
     known.sort_unstable();
     let fix = match closest(&name.value, known.iter().copied()) {
-        Some(known) => format!("did you mean `{known}`?"),
+        Some(known) => format!("did you mean `{}`?", written(known)),
         None if known.is_empty() => format!("declare it in the project: `values: {{{}: {{type: text}}}}`", name.value),
         None => format!("declare it under `values:` of the project, or use one of {}", listed(known.iter().copied())),
     };

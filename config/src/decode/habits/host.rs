@@ -3,6 +3,7 @@
 use tollgate_core::route::{HostName, HostPattern};
 
 use super::EXAMINED_BYTES_MAX;
+use crate::decode::parsed::is_broken_address;
 
 /// Why a host that is valid here was probably not meant: no client sends it.
 pub(in crate::decode) fn unmeant(text: &str) -> Option<&'static str> {
@@ -11,6 +12,9 @@ pub(in crate::decode) fn unmeant(text: &str) -> Option<&'static str> {
             Some("in nginx it is the name of a default server; here only requests with exactly this host would match")
         }
         "0.0.0.0" | "[::]" => Some("it is an address to listen on, and no request is for this host"),
+        _ if is_broken_address(text.trim_end_matches('.')) => {
+            Some("a host whose last label is a number is read as an IPv4 address, and this is none")
+        }
         _ => None,
     }
 }
@@ -24,6 +28,9 @@ pub(in crate::decode) fn fix(text: &str) -> String {
         return "variables of the environment are not read: write `${value.NAME}` as the whole host, and declare the value under `values`"
             .to_owned();
     }
+    if is_broken_address(text.trim_end_matches('.')) {
+        return USUAL.to_owned();
+    }
     if unmeant(text).is_some() || ["", "**", "*.*", "*:*"].contains(&text) {
         return "write `*` for every host".to_owned();
     }
@@ -32,8 +39,10 @@ pub(in crate::decode) fn fix(text: &str) -> String {
         let quoted: Vec<String> = several.iter().map(|part| format!("\"{part}\"")).collect();
         return format!("write each host as an item of the list: `[{}]`", quoted.join(", "));
     }
-    if let Some(fix) = plain(text) {
-        return fix;
+    if let Some(host) = plain(text) {
+        let has_port = text.rsplit_once(':').is_some_and(|(_, port)| port.starts_with(|c: char| c.is_ascii_digit()));
+        let listens = if has_port { "; the port to listen on is an option of `tollgate serve`" } else { "" };
+        return format!("write `{host}`: a host has no scheme, port or path{listens}");
     }
     if let Some(domain) = text.strip_prefix('.').filter(|domain| is_host(domain)) {
         return format!("list `{domain}` and `*.{domain}`");
@@ -51,7 +60,7 @@ pub(in crate::decode) fn fix(text: &str) -> String {
 }
 
 /// For a host with a scheme, a port or a path, or in a matcher: the host alone.
-fn plain(text: &str) -> Option<String> {
+pub(super) fn plain(text: &str) -> Option<String> {
     let inner = text.split_once("Host(").map_or(text, |(_, rest)| rest.trim_end_matches(')'));
     let inner = inner.trim_matches(['`', '"', '\'', ' ']);
     let rest = inner.split_once("://").map_or(inner, |(_, rest)| rest);
@@ -60,12 +69,7 @@ fn plain(text: &str) -> Option<String> {
         Some(rest) => format!("*.{}", HostName::from_authority(rest).ok()?),
         None => HostName::from_authority(authority).ok()?.to_string(),
     };
-    if host == text {
-        return None;
-    }
-    let listens =
-        if authority.len() > host.len() { "; the port to listen on is an option of `tollgate serve`" } else { "" };
-    Some(format!("write `{host}`: a host has no scheme, port or path{listens}"))
+    (host != text).then_some(host)
 }
 
 /// The domain at the end of a pattern of another gateway, such as `~^(.+)\.example\.com$` or `{sub}.example.com`.
@@ -111,6 +115,7 @@ mod tests {
             ("Host(`api.example.com`)", "write `api.example.com`"),
             ("bücher.example", "ASCII form"),
             ("a..b", "without a port"),
+            ("256.1.1.1", "without a port"),
         ] {
             assert!(fix(host).contains(meant), "{host}: {}", fix(host));
         }

@@ -6,11 +6,12 @@
 pub(super) mod bad_path;
 pub(super) mod host;
 pub(super) mod key;
+pub(super) mod list;
 pub(super) mod network;
 pub(crate) mod path;
 mod regex;
 pub(super) mod unit;
-pub(super) mod url;
+pub(crate) mod url;
 pub(crate) mod value;
 pub(crate) mod word;
 

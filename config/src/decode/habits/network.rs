@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::EXAMINED_BYTES_MAX;
+use crate::diagnostic::listed;
 
 /// For the address that stands for all addresses when listening: the network of all addresses.
 pub(in crate::decode) fn everywhere(text: &str) -> Option<&'static str> {
@@ -15,19 +16,26 @@ pub(in crate::decode) fn everywhere(text: &str) -> Option<&'static str> {
 
 /// What to write instead of a network that is refused.
 pub(in crate::decode) fn fix(text: &str) -> Option<String> {
+    let networks = meant(text)?;
+    Some(format!("write {}", listed(networks.iter().map(String::as_str))))
+}
+
+/// The networks that were probably meant by a text that is none.
+pub(super) fn meant(text: &str) -> Option<Vec<String>> {
     if text.len() > EXAMINED_BYTES_MAX {
         return None;
     }
-    match text.to_ascii_lowercase().as_str() {
-        "*" | "all" | "any" => return Some("write `0.0.0.0/0` and `::/0` for all addresses".to_owned()),
-        "localhost" => return Some("write `127.0.0.0/8` and `::1`".to_owned()),
-        "private" | "private_ranges" => {
-            return Some("write `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16` and `fc00::/7`".to_owned());
-        }
-        _ => {}
+    let known: &[&str] = match text.to_ascii_lowercase().as_str() {
+        "*" | "all" | "any" => &["0.0.0.0/0", "::/0"],
+        "localhost" => &["127.0.0.0/8", "::1"],
+        "private" | "private_ranges" => &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"],
+        _ => &[],
+    };
+    if !known.is_empty() {
+        return Some(known.iter().map(|network| (*network).to_owned()).collect());
     }
-    let network = masked(text).or_else(|| starred(text)).or_else(|| range(text))?;
-    Some(format!("write `{network}`"))
+    let one = everywhere(text).map(str::to_owned).or_else(|| masked(text)).or_else(|| starred(text));
+    one.or_else(|| range(text)).map(|network| vec![network])
 }
 
 /// `10.0.0.0/255.0.0.0`.

@@ -19,20 +19,56 @@ fn dollar(text: &str) -> Option<&str> {
     })
 }
 
-/// Whether a value that is compared with that of a request is written as a pattern, and what to write instead.
-pub(crate) fn pattern(text: &str) -> Option<&'static str> {
+/// What to write instead of a value that is compared with that of a request, but is written as a pattern.
+pub(crate) fn pattern(text: &str) -> Option<String> {
     let is_regex = text.starts_with(['^', '~'])
         || (text.len() > 1 && text.ends_with('$'))
-        || [".*", ".+", "\\d", "\\w", "[0-9]", "[a-z]", "(?"].iter().any(|part| text.contains(part));
+        || [".*", ".+", "\\d", "\\w", "[0-9]", "[a-z]", "(?"].iter().any(|part| text.contains(part))
+        || is_slashed(text);
+    let one = "write each value as an item of a list: values are compared as a whole";
     match text {
-        "*" | ".*" | ".+" | "**" => Some("write `present` for any value"),
-        "!" | "!*" | "^$" => Some("write `absent` for no value"),
-        _ if is_regex => Some("write each value as an item of a list: values are compared as a whole"),
-        _ if text.contains('|') && !text.contains(' ') => {
-            Some("write each value as an item of a list, such as `[a, b]`")
-        }
+        "*" | ".*" | ".+" | "**" => Some("write `present` for any value".to_owned()),
+        "!" | "!*" | "^$" => Some("write `absent` for no value".to_owned()),
+        _ if is_regex => Some(one.to_owned()),
+        _ if text.contains('|') && !text.contains(' ') => Some(list(text, '|').unwrap_or_else(|| one.to_owned())),
         _ => None,
     }
+}
+
+/// What to write instead of a single value that has another meaning elsewhere; in a list it is what is compared.
+pub(crate) fn single(text: &str) -> Option<String> {
+    let word: String = text.chars().filter(|c| c.is_ascii_alphabetic()).collect::<String>().to_ascii_lowercase();
+    let as_value = |fix: &str| Some(format!("{fix}, or `[{}]` for this value", serde_json::Value::from(text)));
+    match word.as_str() {
+        "exists" | "exist" | "isset" | "defined" | "notempty" | "notnull" | "isnotnull" | "nonempty" => {
+            as_value("write `present` for any value")
+        }
+        "missing" | "notexists" | "notexist" | "notset" | "unset" | "undefined" | "isnull" | "notpresent" => {
+            as_value("write `absent` for no value")
+        }
+        _ if text.len() > 1 && (text.starts_with('!') || text.starts_with("not ")) => {
+            as_value("there is no negation: write the route for this value, and a second route without the condition")
+        }
+        _ => list(text, ',').and_then(|fix| as_value(&fix)),
+    }
+}
+
+/// `/v2/` and `/v2/i`, regular expressions of JavaScript and others.
+fn is_slashed(text: &str) -> bool {
+    let inner = text.strip_prefix('/').and_then(|rest| rest.rsplit_once('/'));
+    inner.is_some_and(|(inner, flags)| {
+        !inner.is_empty() && !inner.contains('/') && flags.bytes().all(|b| b"gimsuy".contains(&b))
+    })
+}
+
+/// The list of the values between separators.
+fn list(text: &str, separator: char) -> Option<String> {
+    let values: Vec<&str> = text.split(separator).collect();
+    let is_value =
+        |value: &&str| !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let quoted =
+        || values.iter().map(|value| serde_json::Value::from(*value).to_string()).collect::<Vec<_>>().join(", ");
+    (values.len() > 1 && values.iter().all(is_value)).then(|| format!("write the list `[{}]`", quoted()))
 }
 
 fn between<'t>(text: &'t str, open: &str, close: &str) -> Option<&'t str> {
@@ -53,8 +89,30 @@ mod tests {
         for text in ["*", ".*", "^v2", "~v2", "v2$", "2.*", "\\d+", "[0-9]+", "a|b"] {
             assert!(pattern(text).is_some(), "{text}");
         }
+        for text in ["/v2/", "/^v2/i", "/v[0-9]/"] {
+            assert!(pattern(text).is_some(), "{text}");
+        }
+        assert_eq!(pattern("a|b"), Some("write the list `[\"a\", \"b\"]`".to_owned()));
+        for text in ["/a", "/a/b/", "a/b", "//", "/"] {
+            assert_eq!(pattern(text), None, "{text}");
+        }
         for text in ["", "2", "v2", "text/*", "*/*", "a.b", "application/json", "$", "a b | c", "%2A", "(a)"] {
             assert_eq!(pattern(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn single_values_of_another_meaning_are_found() {
+        for (text, meant) in [
+            ("exists", "write `present` for any value, or `[\"exists\"]`"),
+            ("not-present", "write `absent` for no value, or `[\"not-present\"]`"),
+            ("!foo", "there is no negation"),
+            ("a,b", "write the list `[\"a\", \"b\"]`, or `[\"a,b\"]`"),
+        ] {
+            assert!(single(text).is_some_and(|fix| fix.contains(meant)), "{text}: {:?}", single(text));
+        }
+        for text in ["", "a", "any", "none", "gzip, br", "a,", "!", "nothing", "text/html"] {
+            assert_eq!(single(text), None, "{text}");
         }
     }
 

@@ -13,9 +13,8 @@ pub(crate) fn policy(name: &str) -> Option<&'static str> {
         return Some("write the names as a list, such as `[a, b]`");
     }
     match name.to_ascii_lowercase().as_str() {
-        "public" | "anonymous" | "open" | "false" | "disabled" | "optional" | "nobody" | "everyone" | "all" | "any" => {
-            Some("write `none`, and not in a list, if no policy is meant")
-        }
+        "none" | "null" | "public" | "anonymous" | "open" | "false" | "disabled" | "optional" | "nobody"
+        | "everyone" | "all" | "any" => Some("write `none`, and not in a list, if no policy is meant"),
         "rate-limit" | "api-key" | "ip-filter" => {
             Some("define a policy of this kind under `policies`, and write its name")
         }
@@ -41,6 +40,18 @@ pub(crate) fn upstream(name: &str) -> Option<&'static str> {
         "define the server under `upstreams` of the project, as `NAME: \"https://pets.internal:8443\"`, and write NAME",
     )
 }
+
+/// The usual method that was probably meant by another one; no registered method is as similar to one.
+pub(in crate::decode) fn method(word: &str) -> Option<&'static str> {
+    let is_slip = |usual: &&&str| strsim::damerau_levenshtein(usual, word) == 1;
+    let is_usual = METHODS.contains(&word) || word.len() > METHOD_BYTES_MAX;
+    METHODS.iter().filter(|_| !is_usual).find(is_slip).copied()
+}
+
+const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// The length of the longest usual method, with one mistake.
+const METHOD_BYTES_MAX: usize = 8;
 
 /// Words in lowercase letters without hyphens and underscores; an allowed word by which the key is known; what to write.
 const WORDS: &[(&[&str], &str, &str)] = &[
@@ -119,6 +130,11 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         "write `per-consumer`, or `shared` if the response is the same for all callers",
     ),
     (&["private", "user", "consumer"], "per-consumer", "write `per-consumer`"),
+    (
+        &["xrealip", "cfconnectingip", "trueclientip", "xclientip", "xff", "xforwarded"],
+        "x-forwarded-for",
+        "write `x-forwarded-for` or `forwarded`: no other field is read",
+    ),
     (&["string", "str", "secret", "password", "token"], "text", "write `text`"),
     (&["int", "number", "float", "uint", "long"], "integer", "write `integer`"),
     (&["bool", "flag"], "boolean", "write `boolean`"),
@@ -131,6 +147,18 @@ const WORDS: &[(&[&str], &str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_method_with_a_mistake_is_a_usual_one() {
+        for (word, meant) in
+            [("GTE", "GET"), ("PSOT", "POST"), ("DELET", "DELETE"), ("PATH", "PATCH"), ("POSTS", "POST")]
+        {
+            assert_eq!(method(word), Some(meant), "{word}");
+        }
+        for word in ["GET", "PUT", "PROPFIND", "PURGE", "M-SEARCH", "REPORT", "SEARCH", "MERGE", "X", "QUERY"] {
+            assert_eq!(method(word), None, "{word}");
+        }
+    }
 
     #[test]
     fn words_of_other_gateways_have_one_of_ours() {

@@ -5,6 +5,7 @@ use super::{Habit, habit};
 const PROJECT: &[&str] = &["project"];
 const GATEWAY: &[&str] = &["gateway"];
 const TOP: &[&str] = &["project", "gateway"];
+const LEVELS_AND_PROJECT: &[&str] = &["project", "gateway", "api", "api-file", "route"];
 const APIS: &[&str] = &["api", "api-file"];
 
 pub(super) const PROJECT_HABITS: &[Habit] = &[
@@ -66,26 +67,38 @@ pub(super) const PROJECT_HABITS: &[Habit] = &[
         "write `hosts: [\"api.example.com\"]`",
     ),
     habit(
-        GATEWAY,
+        LEVELS_AND_PROJECT,
         &[
             "trustedips",
             "trustproxy",
             "trustforwarded",
+            "trustforwardedfor",
+            "trustforwardheader",
             "trustedhops",
+            "numtrustedhops",
             "setrealipfrom",
             "realiprecursive",
+            "realip",
+            "useremoteaddress",
             "usexforwardedfor",
             "xfftrustedhops",
             "xffnumtrustedhops",
             "numtrustedproxies",
+            "forwardedheaders",
         ],
-        "write `trusted-proxies: [10.0.0.0/8]` with the networks of the proxies before the gateway, or how many of them every request passes",
+        "write `trusted-proxies: [10.0.0.0/8]` in `gateway`, with the networks of the proxies before the gateway, or how many of them every request passes",
     ),
     habit(
-        GATEWAY,
-        &["realipheader", "forwardedheader", "clientipheader"],
-        "write `proxy-field: x-forwarded-for` or `proxy-field: forwarded`, with `trusted-proxies`",
+        LEVELS_AND_PROJECT,
+        &["realipheader", "realipfrom", "forwardedheader", "clientipheader", "originalipdetection"],
+        "write `proxy-field: x-forwarded-for` or `proxy-field: forwarded` in `gateway`, with `trusted-proxies`",
     ),
+    habit(
+        LEVELS_AND_PROJECT,
+        &["proxyprotocol", "useproxyprotocol", "acceptproxyprotocol"],
+        "remove it: the PROXY protocol is not read; let the proxy set `X-Forwarded-For`, and write `trusted-proxies` in `gateway`",
+    ),
+    habit(PROJECT, &["trustedproxies", "proxyfield"], "write it under `gateway:`"),
     habit(GATEWAY, &["proxyconnecttimeout", "connecttimeoutms"], "write `connect-timeout: 5s`"),
     habit(
         GATEWAY,

@@ -189,5 +189,10 @@ pub(super) const ROUTE_HABITS: &[Habit] = &[
         &["enabled", "disabled", "active"],
         "remove it: what is not wanted is removed or commented out; an operation of a specification can be `hidden: true`",
     ),
+    habit(
+        LEVELS,
+        &["authz", "allowedscopes", "requiredscopes", "roles", "permissions", "groups"],
+        "write `scopes: [pets.read]` on routes and operations: the scopes that the credential must have",
+    ),
     habit(LEVELS, &["description", "summary", "comment", "title"], "write it as a comment, after `#`"),
 ];

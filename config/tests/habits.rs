@@ -152,6 +152,12 @@ fn units_hosts_urls_and_methods_of_other_gateways_have_a_suggestion() {
             "write `{path: \"/pets\"}`",
         ),
         (
+            "\n      - {path: /pets, methods: [GET], guard: office, authn: keys, limit: burst}",
+            " /pets",
+            "TG0202",
+            "each item begins with `- `",
+        ),
+        (
             "{path: /pets, methods: [GET], guard: office, authn: keys, limit: burst}",
             "GET /pets",
             "TG0202",

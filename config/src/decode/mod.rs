@@ -144,7 +144,7 @@ impl<'n> Fields<'n> {
             return None;
         }
         let Some(key) = self.object.key(key) else { return decode(&entry.value, report) };
-        if shapes::report_text(key, &entry.value, report) {
+        if shapes::report_in_place_of_list(key, &entry.value, report) {
             return None;
         }
         let decoded = decode(&entry.value, report);

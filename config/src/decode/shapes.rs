@@ -5,14 +5,20 @@ use crate::diagnostic::{Code, Report, listed};
 use crate::schema::{Key, List, Shape, TextRule};
 use crate::source::{Node, Value};
 
-/// Reports a text where the only shape of a key is a list; returns whether it is one.
-pub(super) fn report_text(key: &Key, node: &Node, report: &mut Report) -> bool {
-    let (Value::Text(text), Shape::List(List { of, .. })) = (&node.value, key.shape) else { return false };
-    let rule = match of {
-        Shape::Ruled(rule) => Some(*rule),
-        _ => None,
+/// Reports a text or boolean where the only shape of a key is a list; returns whether it is one.
+pub(super) fn report_in_place_of_list(key: &Key, node: &Node, report: &mut Report) -> bool {
+    let Shape::List(List { of, .. }) = key.shape else { return false };
+    let text = match &node.value {
+        Value::Text(text) => text.clone(),
+        Value::Bool(boolean) => boolean.to_string(),
+        _ => return false,
     };
-    mistyped::<()>(node, "a list", &habits::list::fix(rule, text), report);
+    let fix = match of {
+        Shape::Ruled(rule) | Shape::AnyOf([Shape::Ruled(rule), ..]) => habits::list::fix(Some(*rule), &text),
+        Shape::Text => habits::list::fix(None, &text),
+        _ => "write a list: each item begins with `- `".to_owned(),
+    };
+    mistyped::<()>(node, "a list", &fix, report);
     true
 }
 

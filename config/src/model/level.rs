@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tollgate_core::cache::CacheCredentials;
 
-use crate::decode::{self, DURATION, Fields, SIZE, habits};
+use crate::decode::{self, DURATION, Fields, SIZE};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
 use crate::place::{Span, Spanned};
@@ -284,11 +284,11 @@ fn cache_statement(node: &Node, report: &mut Report) -> Option<CacheStatement> {
     let mut fields = Fields::open(node, &tables::CACHE, "`cache`", span, report)?;
     let cache = CacheFields {
         ttl_ms: fields.optional("ttl", report, |node, report| decode::quantity(node, &DURATION, report)),
-        vary: fields.optional("vary", report, |node, report| key_part(node, VARY_MAX, &VARY_WORDS, report)),
+        vary: fields.optional("vary", report, |node, report| names_of(node, VARY_MAX, report)),
         credentials: fields.optional("with-credentials", report, |node, report| {
             decode::word(node, CREDENTIALS, report).map(|word| Spanned::new(word, node.span))
         }),
-        key_query: fields.optional("key-query", report, |node, report| key_part(node, QUERY_MAX, &QUERY_WORDS, report)),
+        key_query: fields.optional("key-query", report, |node, report| names_of(node, QUERY_MAX, report)),
     };
     let replace = fields.optional("replace", report, decode::boolean).unwrap_or(false);
     let locked = locked(&mut fields, report);
@@ -296,34 +296,10 @@ fn cache_statement(node: &Node, report: &mut Report) -> Option<CacheStatement> {
     Some(CacheStatement { span, fields: Some(cache), replace, locked })
 }
 
-/// The names of one part of the cache key; a word in place of the list is refused with what it means here.
-fn key_part(node: &Node, max: usize, words: &KeyWords, report: &mut Report) -> Option<Spanned<Vec<Spanned<String>>>> {
-    let meant = match &node.value {
-        Value::Text(text) => habits::word::all_or_none(text),
-        Value::Bool(all) => Some(*all),
-        Value::Null | Value::Integer(_) | Value::Float(_) | Value::List(_) | Value::Map(_) | Value::Refused => None,
-    };
-    match meant {
-        Some(all) => decode::mistyped(node, "a list of names", if all { words.all } else { words.none }, report),
-        None => decode::texts(node, max, report).map(|list| Spanned::new(list, node.span)),
-    }
+/// Names with the place of their list.
+fn names_of(node: &Node, max: usize, report: &mut Report) -> Option<Spanned<Vec<Spanned<String>>>> {
+    decode::texts(node, max, report).map(|list| Spanned::new(list, node.span))
 }
-
-/// What to write in place of a word for all names, or for none.
-struct KeyWords {
-    all: &'static str,
-    none: &'static str,
-}
-
-const VARY_WORDS: KeyWords = KeyWords {
-    all: "list the fields on which the responses depend, or write `cache: none` if they depend on everything",
-    none: "remove the key: without it, only the upstream's `Vary` selects fields",
-};
-
-const QUERY_WORDS: KeyWords = KeyWords {
-    all: "remove the key: without it, the whole query is in the key and is forwarded",
-    none: "write `[]`: then `GET` and `HEAD` are forwarded without a query. To forward it, remove the key",
-};
 
 /// The maximum number of policies in a list: each of them costs every request a look-up or a charge.
 pub(crate) const POLICIES_MAX: usize = 32;

@@ -4,30 +4,22 @@ use http::{HeaderName, Method};
 use tollgate_core::guard::Cidr;
 use tollgate_core::route::HostPattern;
 
-use super::{host, network};
+use super::{host, network, word};
 use crate::schema::TextRule;
-use crate::schema::texts::{FIELD, HOST, METHOD, NETWORK, QUERY_PARAMETER, SCOPE};
+use crate::schema::texts::{FIELD, HOST, METHOD, NAME, NETWORK, QUERY_PARAMETER, SCOPE};
 
 /// What to write instead of a text where a list is required; `rule` is that of its items, if they have one.
 pub(in crate::decode) fn fix(rule: Option<&TextRule>, text: &str) -> String {
-    let word = text.to_ascii_lowercase();
     let is = |known: &TextRule| rule.is_some_and(|rule| rule.name == known.name);
-    let is_all = ["*", "**", "any", "all", "_all_", "every", "everything"].contains(&word.as_str());
-    let is_none = ["none", "null", "nothing", "false", "-", ""].contains(&word.as_str());
-    match word.as_str() {
-        _ if is_all && is(&METHOD) => return "remove the key: without it, all methods match".to_owned(),
-        _ if is_all && is(&FIELD) => {
-            return "list the fields by which responses differ, such as `[Accept-Language]`".to_owned();
+    let is_all = match word::all_or_none(text) {
+        Some(all) => {
+            if let Some(fix) = instead(rule, all) {
+                return fix.to_owned();
+            }
+            all
         }
-        _ if is_all && is(&QUERY_PARAMETER) => {
-            return "remove the key: without it, the whole query is meant".to_owned();
-        }
-        _ if is_none && is_optional(rule) => return "remove the key".to_owned(),
-        "none" if rule.is_some() => {
-            return "write `none` in place of the mapping, or a list such as `[a, b]`".to_owned();
-        }
-        _ => {}
-    }
+        None => false,
+    };
     let items = if is(&NETWORK) { network::meant(text) } else { None };
     let items = items.or_else(|| (is_all && is(&HOST)).then(|| vec!["*".to_owned()]));
     let items = items.unwrap_or_else(|| parts(text).map(|part| item(rule, part)).take(ITEMS_SHOWN_MAX + 1).collect());
@@ -40,11 +32,34 @@ pub(in crate::decode) fn fix(rule: Option<&TextRule>, text: &str) -> String {
     format!("write the list `[{}]`", quoted.join(", "))
 }
 
-/// Whether a key with such items means nothing if it is absent.
-fn is_optional(rule: Option<&TextRule>) -> bool {
-    let known = [METHOD.name, HOST.name, NETWORK.name, SCOPE.name, FIELD.name, QUERY_PARAMETER.name];
-    rule.is_some_and(|rule| known.contains(&rule.name))
+/// What to write for all or none of the items of a rule, if it is no list of items.
+fn instead(rule: Option<&TextRule>, all: bool) -> Option<&'static str> {
+    let (of_all, of_none) = INSTEAD.iter().find(|(name, ..)| rule.is_some_and(|rule| rule.name == *name))?.1;
+    if all { of_all } else { Some(of_none) }
 }
+
+/// What to write for all items of a rule, if it is no list, and for none.
+const INSTEAD: &[(&str, (Option<&str>, &str))] = &[
+    (METHOD.name, (Some("remove the key: without it, all methods match"), "remove the key, or the route")),
+    (
+        QUERY_PARAMETER.name,
+        (
+            Some("remove the key: without it, the whole query is in the key and is forwarded"),
+            "write `[]`: then `GET` and `HEAD` are forwarded without a query. To forward it, remove the key",
+        ),
+    ),
+    (
+        FIELD.name,
+        (
+            Some("list the fields on which the responses depend, or write `cache: none` if they depend on everything"),
+            "remove the key: without it, only the upstream's `Vary` selects fields",
+        ),
+    ),
+    (NAME.name, (None, "write `none` in place of the mapping")),
+    (SCOPE.name, (None, "remove the key")),
+    (HOST.name, (None, "remove the key")),
+    (NETWORK.name, (None, "remove the key")),
+];
 
 /// The parts of a text that is written as in a format without lists.
 fn parts(text: &str) -> impl Iterator<Item = &str> {

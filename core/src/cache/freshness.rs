@@ -1,6 +1,6 @@
 //! Whether a stored response may be used, and whether a new one may be stored (RFC 9111, sections 3 and 4).
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use std::fmt;
 
 use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, EXPIRES, LAST_MODIFIED, SET_COOKIE, VARY};
@@ -206,7 +206,9 @@ fn vary_names(fields: Fields<'_>) -> Result<Option<Vec<String>>, NotStored> {
     }
     names.sort_unstable();
     names.dedup();
-    if names.iter().any(|n| n == "*") || names.len() > VARY_NAMES_MAX {
+    // `*` is a token too, and what is no token may stand for any field.
+    let is_name = |name: &String| name != "*" && HeaderName::from_bytes(name.as_bytes()).is_ok();
+    if names.len() > VARY_NAMES_MAX || !names.iter().all(is_name) {
         return Err(NotStored::Varies);
     }
     Ok((!names.is_empty()).then_some(names))
@@ -299,7 +301,9 @@ mod tests {
         check(Some(9_000), 500, &[], Err(NotStored::Status));
         check(Some(9_000), 206, &[], Err(NotStored::Status));
         check(Some(9_000), 200, &[("set-cookie", "a=b")], Err(NotStored::SetCookie));
-        check(Some(9_000), 200, &[("vary", "*")], Err(NotStored::Varies));
+        for vary in ["*", "Accept, *", "Accept-Language; Accept", "\"Accept-Language\"", "Accept Cookie", "a=b"] {
+            check(Some(9_000), 200, &[("vary", vary)], Err(NotStored::Varies));
+        }
         check(Some(9_000), 200, &[("content-length", "99999999")], Err(NotStored::TooLarge));
         check(Some(9_000), 200, &[("x", &"\"".repeat(6_200))], Err(NotStored::TooLarge));
         check(Some(9_000), 200, &[("content-length", "5"), ("content-length", "6")], Err(NotStored::Length));

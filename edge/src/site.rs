@@ -1,5 +1,6 @@
 //! One compiled part of a bundle.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -82,7 +83,18 @@ impl Site {
         sites.iter().flat_map(routes).filter_map(|route| route.cache.as_ref().map(|cache| (route, cache)))
     }
 
-    /// The resources under which responses to a GET of this URL are stored.
+    /// A query as it is forwarded: without API keys.
+    pub(crate) fn without_keys(sites: &[Rc<Self>], query: Option<&str>) -> Option<String> {
+        let mut query = query?.to_owned();
+        for site in sites {
+            if let Cow::Owned(rest) = site.keys.without_keys(&query) {
+                query = rest;
+            }
+        }
+        (!query.is_empty()).then_some(query)
+    }
+
+    /// The resources under which responses to a GET of this URL, whose query has no API keys, are stored.
     pub(crate) fn resources(
         sites: &[Rc<Self>],
         name: &HostName,

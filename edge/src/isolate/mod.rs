@@ -138,7 +138,8 @@ impl Isolate {
         query: Option<&str>,
     ) -> Vec<CacheKey> {
         let sites = self.config.sites(host, name, true).await.unwrap_or_default();
-        Site::resources(&sites, name, path, query)
+        let query = Site::without_keys(&sites, query);
+        Site::resources(&sites, name, path, query.as_deref())
     }
 
     pub(crate) fn is_purged(&self, resource: &CacheKey, requested_at: Timestamp) -> bool {

@@ -1,6 +1,5 @@
 //! The state of an exchange while it passes through the phases.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -106,19 +105,8 @@ impl Exchange {
     pub(super) fn new(received: Received, sites: Sites, place: usize, index: usize) -> Self {
         let site = Rc::clone(&sites[place]);
         debug_assert!(index < site.settings.routes.len(), "the router names routes of its own site");
-        let mut exchange = Self { received, sites, site, index, query_without_keys: None };
-        exchange.query_without_keys = exchange.remove_keys();
-        exchange
-    }
-
-    fn remove_keys(&self) -> Option<String> {
-        let mut query = self.received.query.clone()?;
-        for site in self.sites.iter() {
-            if let Cow::Owned(rest) = site.keys.without_keys(&query) {
-                query = rest;
-            }
-        }
-        (!query.is_empty()).then_some(query)
+        let query_without_keys = Site::without_keys(&sites, received.query.as_deref());
+        Self { received, sites, site, index, query_without_keys }
     }
 
     pub(super) fn route(&self) -> &RouteSettings {

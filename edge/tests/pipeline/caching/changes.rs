@@ -13,7 +13,7 @@ use tollgate_edge::{Client, Isolate, serve};
 use tollgate_kv_schemas::{encode, keys};
 
 use super::{CC, bench, is_hit, split, status};
-use crate::bench::{Bench, KEYS, NOW, answer, cached, credential, ok, request, route};
+use crate::bench::{Bench, KEYS, NOW, QUERY_KEYS, answer, cached, credential, key, ok, request, route};
 
 #[test]
 fn an_unsafe_method_takes_effect_though_the_clock_was_set_back_a_little() {
@@ -82,6 +82,21 @@ fn a_confirmation_requested_before_a_change_is_not_told_as_stored() {
     let told = overtaking(&bench, request("GET", "/c", &[], ""), request("POST", "/c", &[], ""));
     assert_eq!(told, "tollgate; fwd=stale; fwd-status=304");
     assert!(!is_hit(&bench, &bench.isolate, &[]));
+}
+
+#[test]
+fn a_url_has_the_same_resources_with_and_without_an_api_key() {
+    let keyed = RouteSettings { authn: vec![vec![QUERY_KEYS]], ..route("/c", &["GET"]) };
+    let bench = Bench::new(vec![cached(keyed, CacheCredentials::Shared)], ok(&[(CC, "max-age=60")], "hello"));
+    bench.add(&key(), &credential());
+    let with_key = format!("a=1&k={}", key().expose());
+    let told = bench.get(&format!("/c?{with_key}"), &[]).field("cache-status").to_owned();
+    let name = HostName::from_authority("api.example.com").unwrap();
+    let path = tollgate_core::route::CanonicalPath::parse(b"/c").unwrap();
+    for query in [with_key.as_str(), "a=1"] {
+        let found = futures_executor::block_on(bench.isolate.resources(&bench.host, &name, &path, Some(query)));
+        assert!(found.len() == 1 && told.contains(found[0].as_str()), "{told} {found:?}");
+    }
 }
 
 /// RFC 9111, section 4.4, requires the target URI only. A URL with matrix parameters is another URL, as one with another

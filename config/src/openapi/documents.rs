@@ -107,7 +107,7 @@ impl Documents {
             None => from,
             Some(file) => {
                 let from = self.all.get(from).map_or("", |document| &document.name);
-                let name = beside(from, file).ok_or(Broken::Outside)?;
+                let name = beside(from, file)?;
                 match self.places.get(&name) {
                     Some(Ok(place)) => *place,
                     Some(Err(reason)) => return Err(Broken::NoFile(reason.clone())),
@@ -173,7 +173,7 @@ fn collect(node: &Node, from: &str, in_data: bool, found: &mut HashMap<String, F
                 } else if let Some(text) = text(value)
                     && !text.starts_with('#')
                     && let Ok(Reference { file: Some(file), .. }) = Reference::parse(text)
-                    && let Some(name) = beside(from, &file)
+                    && let Ok(name) = beside(from, &file)
                 {
                     let first = Found { name: name.clone(), text: text.to_owned(), span: value.span, in_data };
                     let known = found.entry(name).or_insert(first);

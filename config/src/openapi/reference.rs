@@ -25,6 +25,8 @@ pub(super) enum Place<'t> {
 pub(super) enum Broken {
     Url,
     Outside,
+    Absolute,
+    Separator,
     NoText,
     NoFile(String),
     NoPlace(String),
@@ -44,9 +46,20 @@ impl Broken {
                 "save the document in the project folder, and refer to that file",
             ),
             Self::Outside => (
-                format!("`{text}` is outside the project folder"),
-                "files outside the project folder are not read",
-                "copy the file into the project folder",
+                format!("`{text}` leads outside the folder whose files are read"),
+                "only files in the project folder are read; an import reads those in the current folder, or those beside and \
+                 below a document that is elsewhere",
+                "copy the file into that folder, or run `tollgate import openapi` in a folder that contains all files",
+            ),
+            Self::Absolute => (
+                format!("`{text}` is an absolute path"),
+                "a path is relative to the file with the reference, so that a project can be moved",
+                "write the path from the file with the reference, such as `../common/ids.yaml`",
+            ),
+            Self::Separator => (
+                format!("`{text}` contains a `\\`"),
+                "a reference is part of a URL, in which folders are separated by `/`",
+                "write `/` in place of `\\`",
             ),
             Self::NoText => (
                 "`$ref` must be a string".to_owned(),
@@ -99,10 +112,16 @@ impl<'t> Reference<'t> {
     }
 }
 
-/// The path of a file to which another file refers; `None` if it is outside the project folder.
-pub(super) fn beside(file: &str, other: &str) -> Option<String> {
-    if other.starts_with('/') || other.contains(['\\', '\0']) {
-        return None;
+/// The path of a file to which another file refers, below the folder whose files are read.
+pub(super) fn beside(file: &str, other: &str) -> Result<String, Broken> {
+    if other.starts_with('/') {
+        return Err(Broken::Absolute);
+    }
+    if other.contains('\\') {
+        return Err(Broken::Separator);
+    }
+    if other.contains('\0') {
+        return Err(Broken::NoFile("the name of a file has no such character".to_owned()));
     }
     let mut parts: Vec<&str> = file.split('/').collect();
     parts.pop();
@@ -110,12 +129,12 @@ pub(super) fn beside(file: &str, other: &str) -> Option<String> {
         match part {
             "" | "." => {}
             ".." => {
-                parts.pop()?;
+                parts.pop().ok_or(Broken::Outside)?;
             }
             part => parts.push(part),
         }
     }
-    Some(parts.join("/"))
+    Ok(parts.join("/"))
 }
 
 /// The parts of a JSON pointer (RFC 6901).
@@ -200,15 +219,15 @@ mod tests {
     #[test]
     fn paths_are_relative_to_the_referring_file_and_never_outside() {
         for (file, other, expected) in [
-            ("api/openapi.yaml", "common.yaml", Some("api/common.yaml")),
-            ("api/openapi.yaml", "./a//b.yaml", Some("api/a/b.yaml")),
-            ("api/openapi.yaml", "../common.yaml", Some("common.yaml")),
-            ("api/openapi.yaml", "../../common.yaml", None),
-            ("openapi.yaml", "a/../../x.yaml", None),
-            ("openapi.yaml", "/etc/passwd", None),
-            ("openapi.yaml", "..\\x.yaml", None),
+            ("api/openapi.yaml", "common.yaml", Ok("api/common.yaml")),
+            ("api/openapi.yaml", "./a//b.yaml", Ok("api/a/b.yaml")),
+            ("api/openapi.yaml", "../common.yaml", Ok("common.yaml")),
+            ("api/openapi.yaml", "../../common.yaml", Err(Broken::Outside)),
+            ("openapi.yaml", "a/../../x.yaml", Err(Broken::Outside)),
+            ("openapi.yaml", "/etc/passwd", Err(Broken::Absolute)),
+            ("openapi.yaml", "..\\x.yaml", Err(Broken::Separator)),
         ] {
-            assert_eq!(beside(file, other).as_deref(), expected, "{file} {other}");
+            assert_eq!(beside(file, other), expected.map(str::to_owned), "{file} {other}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The server that an imported project calls, and what its document says that the project does not keep.
 
+use std::net::Ipv4Addr;
+
 use tollgate_config::openapi::Spec;
 use tollgate_core::forward::UpstreamUrl;
 
@@ -16,12 +18,20 @@ pub(super) struct Server {
     pub(super) notes: Vec<String>,
 }
 
+/// A server of a document, and what it can be used for.
+struct Read<'t> {
+    text: &'t str,
+    usable: Result<Usable, String>,
+    /// What of its URL is not kept.
+    notes: Vec<String>,
+}
+
 /// What a server of a document can be used for.
+#[derive(Debug, PartialEq, Eq)]
 enum Usable {
     Url(String),
-    /// A URL relative to that of the document.
+    /// A path on the document's host; empty for its root.
     Path(String),
-    Not(String),
 }
 
 impl Server {
@@ -37,63 +47,77 @@ impl Server {
     }
 
     fn of(servers: &[String], given: Option<&str>) -> Self {
-        let mut notes = Vec::new();
-        let read: Vec<(&String, Usable)> = servers.iter().map(|text| (text, read(text, &mut notes))).collect();
-        let urls: Vec<&str> = read.iter().filter_map(|(_, usable)| usable.url()).collect();
-        let path = read.iter().find_map(|(_, usable)| usable.path());
-        if let Some(given) = given {
-            let of_document = urls.first().map(|url| path_of(url)).or(path);
-            let lost = of_document.filter(|path| !path.is_empty() && path_of(given) != *path);
-            notes = lost.map(|path| lost_path(path, given)).into_iter().collect();
-            return Self { url: given.to_owned(), placeholder: None, notes };
-        }
-        for (text, why) in read.iter().filter_map(|(text, usable)| Some((text, usable.refusal()?))) {
-            notes.push(format!("the server {} cannot be called: {why}", shown(text)));
-        }
-        if let Some((url, others)) = urls.split_first() {
-            let others = others.len() + usize::from(path.is_some());
-            if others > 0 {
-                notes.push(format!("the document names {} servers: the first is called, {url}", others + 1));
+        let all: Vec<Read<'_>> = servers.iter().map(|text| Read::of(text)).collect();
+        let is_url = |read: &Read<'_>| matches!(read.usable, Ok(Usable::Url(_)));
+        let chosen = all.iter().position(is_url).or_else(|| all.iter().position(|read| read.usable.is_ok()));
+        let first = chosen.and_then(|place| all.get(place));
+        let usable = first.and_then(|read| read.usable.as_ref().ok());
+        let mut notes: Vec<String> = first.map(|read| read.notes.clone()).unwrap_or_default();
+        let (url, placeholder) = match (given, usable) {
+            (Some(given), usable) => {
+                notes.extend(usable.and_then(|usable| lost_path(usable.path(), given)));
+                (given.to_owned(), None)
             }
-            return Self { url: (*url).to_owned(), placeholder: None, notes };
-        }
-        let placeholder = match path {
-            Some(path) => format!("the document names only the path of its server, {path}, and no host"),
-            None => "the document names no server that can be called".to_owned(),
+            (None, Some(Usable::Url(url))) => (url.clone(), None),
+            (None, Some(Usable::Path(path))) => {
+                let why = match path.as_str() {
+                    "" => "the document does not name the host of its server".to_owned(),
+                    path => format!("the document names only the path of its server, {path}, and no host"),
+                };
+                (format!("{ECHO}{path}"), Some(why))
+            }
+            (None, None) => (ECHO.to_owned(), Some("the document names no server that can be called".to_owned())),
         };
-        Self { url: format!("{ECHO}{}", path.unwrap_or_default()), placeholder: Some(placeholder), notes }
+        notes.extend(others(&all, chosen));
+        Self { url, placeholder, notes }
     }
+}
+
+/// What is said about the servers that are not called.
+fn others(all: &[Read<'_>], chosen: Option<usize>) -> Vec<String> {
+    let others = || all.iter().enumerate().filter(|(place, _)| Some(*place) != chosen).map(|(_, read)| read);
+    let usable: Vec<String> = others().filter(|read| read.usable.is_ok()).map(|read| shown(read.text)).collect();
+    let mut notes = Vec::new();
+    if let Some((last, before)) = usable[..usable.len().min(SHOWN_MAX)].split_last() {
+        let more = usable.len().saturating_sub(SHOWN_MAX);
+        let list = if before.is_empty() { last.clone() } else { format!("{} and {last}", before.join(", ")) };
+        let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let count = usable.len() + usize::from(chosen.is_some());
+        notes.push(format!("the document names {count} servers; not called: {list}{rest}"));
+    }
+    let mut refused = others().filter_map(|read| Some((read.text, read.usable.as_ref().err()?)));
+    let first = refused.by_ref().take(SHOWN_MAX);
+    notes.extend(first.map(|(text, why)| format!("the server {} cannot be called: {why}", shown(text))));
+    match refused.count() {
+        0 => {}
+        more => notes.push(format!("{more} more servers cannot be called")),
+    }
+    notes
 }
 
 impl Usable {
-    fn url(&self) -> Option<&str> {
+    /// Its path, without a slash at the end.
+    fn path(&self) -> &str {
         match self {
-            Self::Url(url) => Some(url),
-            Self::Path(_) | Self::Not(_) => None,
-        }
-    }
-
-    fn path(&self) -> Option<&str> {
-        match self {
-            Self::Path(path) => Some(path),
-            Self::Url(_) | Self::Not(_) => None,
-        }
-    }
-
-    fn refusal(&self) -> Option<&str> {
-        match self {
-            Self::Not(why) => Some(why),
-            Self::Url(_) | Self::Path(_) => None,
+            Self::Url(url) => path_of(url),
+            Self::Path(path) => path,
         }
     }
 }
 
-/// Reads the URL of a server; what of it is not kept is added to the notes.
-fn read(text: &str, notes: &mut Vec<String>) -> Usable {
-    if text.contains('{') {
-        return Usable::Not("it has a variable without a default".to_owned());
+impl<'t> Read<'t> {
+    /// Reads the URL of a server.
+    fn of(text: &'t str) -> Self {
+        let mut notes = Vec::new();
+        let usable = usable(text.trim(), &mut notes);
+        Self { text, usable, notes }
     }
-    let text = text.trim();
+}
+
+fn usable(text: &str, notes: &mut Vec<String>) -> Result<Usable, String> {
+    if text.contains('{') {
+        return Err("it has a variable without a default".to_owned());
+    }
     let kept = text.split(['?', '#']).next().unwrap_or_default();
     if kept.len() < text.len() {
         notes.push(format!("the query of the server {} is not kept: an upstream has none", shown(text)));
@@ -105,29 +129,58 @@ fn read(text: &str, notes: &mut Vec<String>) -> Usable {
         notes.push(format!("the server {} names no scheme: https is used", shown(text)));
         return absolute(&format!("https://{rest}"), notes);
     }
-    let path = kept.trim_start_matches("./").trim_matches('/');
-    let path = if path.is_empty() || path == "." { String::new() } else { format!("/{path}") };
+    if looks_like_host(kept) {
+        return Err("it names no scheme: give the whole URL with --upstream, such as https://HOST".to_owned());
+    }
+    relative(kept, text, notes)
+}
+
+/// Whether the text is a host without a scheme, rather than a path: `localhost:3000`, `api.example.com/v1`.
+fn looks_like_host(text: &str) -> bool {
+    let first = text.split('/').next().unwrap_or_default();
+    let is_label = |label: &str| label.len() > 1 && label.bytes().all(|b| b.is_ascii_alphabetic());
+    let last = first.rsplit('.').next().unwrap_or_default();
+    let is_name = !first.starts_with('.') && last != first && is_label(last);
+    is_name || first == "localhost" || first.contains([':', '@']) || first.parse::<Ipv4Addr>().is_ok()
+}
+
+/// A path, relative to the document's URL.
+fn relative(kept: &str, text: &str, notes: &mut Vec<String>) -> Result<Usable, String> {
+    if kept.starts_with("..") {
+        return Err("it is relative to the document's URL, which is not known".to_owned());
+    }
+    let below = kept.strip_prefix("./").unwrap_or(kept);
+    if !kept.starts_with('/') && !matches!(below, "" | ".") {
+        notes.push(format!("the server {} is relative to the document's URL, which is not known", shown(text)));
+    }
+    let path = match below.trim_matches('/') {
+        "" | "." => String::new(),
+        path => format!("/{path}"),
+    };
     match format!("{ECHO}{path}").parse::<UpstreamUrl>() {
-        Ok(_) => Usable::Path(path),
-        Err(error) => Usable::Not(error.to_string()),
+        Ok(_) => Ok(Usable::Path(path)),
+        Err(error) => Err(error.to_string()),
     }
 }
 
-fn absolute(text: &str, notes: &mut Vec<String>) -> Usable {
+fn absolute(text: &str, notes: &mut Vec<String>) -> Result<Usable, String> {
     let (scheme, rest) = text.split_once("://").unwrap_or_default();
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = match authority.rsplit_once('@') {
         Some((_, host)) => {
-            notes.push(format!("the user name in the URL of {host} is not kept: use `headers` with a secret"));
+            notes.push(format!(
+                "the user name in the URL of {} is not kept: use `headers` with a secret",
+                printable(host)
+            ));
             host
         }
         None => authority,
     };
     let url = format!("{scheme}://{host}{path}");
     match url.parse::<UpstreamUrl>() {
-        Ok(parsed) if parsed.port() == Some(0) => Usable::Not("port 0 cannot be called".to_owned()),
-        Ok(_) => Usable::Url(url),
-        Err(error) => Usable::Not(error.to_string()),
+        Ok(parsed) if parsed.port() == Some(0) => Err("port 0 cannot be called".to_owned()),
+        Ok(_) => Ok(Usable::Url(url)),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -137,23 +190,43 @@ fn path_of(url: &str) -> &str {
     rest.find('/').map_or("", |at| rest[at..].trim_end_matches('/'))
 }
 
-fn lost_path(path: &str, given: &str) -> String {
-    format!(
-        "the document's server has the path {path}, which is not in --upstream {given}: add it if the server expects it"
-    )
+/// Says that the URL that the person gives does not have the path of the document's server.
+fn lost_path(path: &str, given: &str) -> Option<String> {
+    (!path.is_empty() && path_of(given) != path).then(|| {
+        format!(
+            "the document's server has the path {path}, which is not in --upstream {given}: add it if the server expects it"
+        )
+    })
 }
 
 /// A text of the document on one line, without a user name.
 fn shown(text: &str) -> String {
-    let text = printable(text);
-    let (before, rest) = text.split_once("://").unwrap_or(("", &text));
-    let end = rest.find('/').unwrap_or(rest.len());
+    let text = printable(text.trim());
+    if text.is_empty() {
+        return "\"\"".to_owned();
+    }
+    let (before, rest) = match text.find("//") {
+        Some(at) => text.split_at(at + 2),
+        None => ("", text.as_str()),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let rest = rest[..end].rfind('@').map_or(rest, |at| &rest[at + 1..]);
-    if before.is_empty() { rest.to_owned() } else { format!("{before}://{rest}") }
+    let mut shown = format!("{before}{rest}");
+    if shown.len() > SHOWN_BYTES_MAX {
+        shown.truncate(shown.floor_char_boundary(SHOWN_BYTES_MAX));
+        shown.push_str("...");
+    }
+    shown
 }
 
 /// The echo server of `tollgate dev`.
 const ECHO: &str = "http://127.0.0.1:8082";
+
+/// The maximum number of servers that are named.
+const SHOWN_MAX: usize = 8;
+
+/// The maximum length of a server's text that is shown.
+const SHOWN_BYTES_MAX: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -175,22 +248,76 @@ mod tests {
     fn a_server_is_kept_as_far_as_an_upstream_can_be_like_it() {
         check(&["https://a.example/v1"], "https://a.example/v1", false, &[]);
         check(&[], "http://127.0.0.1:8082", true, &[]);
-        check(&["/"], "http://127.0.0.1:8082", true, &[]);
+        for root in ["", "/", "./", ".", " / "] {
+            check(&[root], "http://127.0.0.1:8082", true, &[]);
+        }
+        check(&["?q"], "http://127.0.0.1:8082", true, &["?q is not kept"]);
         check(&["/api/v3"], "http://127.0.0.1:8082/api/v3", true, &[]);
-        check(&["./api/v3/"], "http://127.0.0.1:8082/api/v3", true, &[]);
+        check(&["./api/v3/"], "http://127.0.0.1:8082/api/v3", true, &["relative to the document's URL"]);
+        check(&["../api"], "http://127.0.0.1:8082", true, &["../api cannot be called"]);
+        check(&["v1.0"], "http://127.0.0.1:8082/v1.0", true, &["relative to the document's URL"]);
         check(&["https://a.example/v1?tenant=x"], "https://a.example/v1", false, &["?tenant=x is not kept"]);
         check(&["//a.example/v1"], "https://a.example/v1", false, &["https is used"]);
         check(&["https://u:secret@a.example"], "https://a.example", false, &["use `headers` with a secret"]);
         check(&["ws://a.example", "/b"], "http://127.0.0.1:8082/b", true, &["neither http nor https"]);
         check(&["https://{region}.example"], "http://127.0.0.1:8082", true, &["without a default"]);
         check(&["http://a:0"], "http://127.0.0.1:8082", true, &["port 0"]);
-        check(&["/a", "https://b/c", "https://d"], "https://b/c", false, &["names 3 servers"]);
+        check(
+            &["/a", "https://b/c", "https://d"],
+            "https://b/c",
+            false,
+            &["names 3 servers; not called: /a and https://d"],
+        );
+        check(&["/a", "/b", "/c?x"], "http://127.0.0.1:8082/a", true, &["names 3 servers; not called: /b and /c?x"]);
+        let many = ["/a"; 20];
+        check(&many, "http://127.0.0.1:8082/a", true, &["names 20 servers; not called: /a, /a,"]);
+        check(
+            &["ws://a"; 20],
+            "http://127.0.0.1:8082",
+            true,
+            &[["cannot be called"; 8].as_slice(), &["12 more"]].concat(),
+        );
+    }
+
+    #[test]
+    fn a_host_without_a_scheme_is_no_path() {
+        for host in [
+            "localhost:3000",
+            "localhost",
+            "localhost/v1",
+            "api.example.com/v1",
+            "10.0.0.1",
+            "10.0.0.1:80",
+            "user@host",
+        ] {
+            check(&[host], "http://127.0.0.1:8082", true, &["names no scheme: give the whole URL"]);
+        }
+    }
+
+    #[test]
+    fn a_placeholder_is_explained_in_words() {
+        let why = |servers: &[&str]| of(servers, None).placeholder.unwrap();
+        assert_eq!(why(&["/"]), "the document does not name the host of its server");
+        assert_eq!(why(&["?q"]), "the document does not name the host of its server");
+        assert_eq!(why(&["/api"]), "the document names only the path of its server, /api, and no host");
+        assert_eq!(why(&[]), "the document names no server that can be called");
+        assert_eq!(why(&["localhost:3000"]), "the document names no server that can be called");
+    }
+
+    #[test]
+    fn what_is_not_kept_is_said_beside_a_given_url_too() {
+        let notes = |servers: &[&str]| of(servers, Some("http://b/v1")).notes;
+        assert_eq!(notes(&["https://a/v1?tenant=x"]).len(), 1, "{:?}", notes(&["https://a/v1?tenant=x"]));
+        assert!(notes(&["https://a/v1", "https://c"]).join(" ").contains("names 2 servers; not called: https://c"));
+        assert!(notes(&["ws://a"]).join(" ").contains("ws://a cannot be called"));
     }
 
     #[test]
     fn a_user_name_is_not_shown() {
-        let server = of(&["ws://u:pw123@a.example/?x"], None);
-        assert!(!server.notes.join(" ").contains("pw123"), "{server:?}");
+        for text in ["ws://u:pw123@a.example/?x", "//u:pw123@a.example", "u:pw123@a.example", "https://u:pw123@a"] {
+            let server = of(&[text, text], None);
+            assert!(!server.notes.join(" ").contains("pw123"), "{server:?}");
+        }
     }
 
     #[test]

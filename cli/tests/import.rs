@@ -110,3 +110,23 @@ fn a_document_that_cannot_be_imported_is_reported() {
         assert_eq!(ran.code, Some(2), "{ran:?}");
     }
 }
+
+#[test]
+fn what_is_not_kept_is_said_beside_a_given_upstream_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spec = folder.path().join("openapi.yaml");
+    let text = "openapi: 3.1.0\nservers: [{url: 'https://a.example/v1?tenant=x'}, {url: /b}, https://c.example]\npaths: {/a: {get: {servers: [{url: /c}]}}}\n";
+    std::fs::write(&spec, text).expect("a file");
+    let into = folder.path().join("made").display().to_string();
+    let spec = spec.display().to_string();
+    let ran =
+        run(&["import", "openapi", &spec, "--into", &into, "--upstream", "https://b.example", "--output", "json"]);
+    let notes = ran.json()["notes"].to_string();
+    let project = std::fs::read_to_string(format!("{into}/tollgate.yaml")).expect("the project");
+    for part in
+        ["?tenant=x is not kept", "has the path /v1", "not called: /b and https://c.example", "servers of its own"]
+    {
+        assert!(notes.contains(part) && project.contains(part), "{part} is not in\n{notes}\n{project}");
+    }
+    assert_eq!(ran.json()["diagnostics"][0]["code"], "TG0702", "{ran:?}");
+}

@@ -69,6 +69,16 @@ fn a_document_that_cannot_become_a_project_leaves_no_folder() {
     let text = "openapi: 3.1.0\npaths: {/a: {get: {x-tollgate: {timeout: never}}}}\n";
     std::fs::write(&spec, text).expect("a file");
     check(root.path(), &["import", "openapi", &file, "--into", &into], "TG0206");
+    // Nothing that can be routed, for each reason.
+    for (text, says) in [
+        ("openapi: 3.1.0\npaths: {}\n", "it has none"),
+        ("openapi: 3.1.0\npaths: {/a: {$ref: ../paths.yaml}}\n", "leads outside the folder whose files are read"),
+        ("openapi: 3.1.0\npaths: {'/{a}{b}': {get: {}}}\n", "so nothing was written: the reason is above"),
+        ("openapi: 3.1.0\nsecurity: [{a: [é]}]\npaths: {/a: {get: {}}}\n", "which no credential can have"),
+    ] {
+        std::fs::write(&spec, text).expect("a file");
+        check(root.path(), &["import", "openapi", &file, "--into", &into], says);
+    }
     std::fs::write(&spec, "openapi: 3.1.0\npaths: {/a: {get: {}}}\n").expect("a file");
     let ran = run(&["import", "openapi", &file, "--into", &into]);
     assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -53,7 +53,7 @@ pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Report, Severity, s
 pub use lower::{CompiledRoute, Lowered, Stated, Whole, Witness, WrittenRoute};
 pub use model::FileKind;
 pub use model::api::SCOPES_MAX;
-pub use model::level::OriginLevel;
+pub use model::level::{OriginLevel, POLICIES_MAX};
 pub use model::target::{Target, UnknownTarget};
 pub use origins::{Origin, Overridden};
 pub use place::{FileId, Inputs, Place, Position, Span, Spanned};

@@ -12,9 +12,10 @@ gateway: {name: test, hosts: [api.example.com]}
 upstreams: {pets: \"http://localhost:9000\"}
 policies:
   keys: {kind: api-key, header: X-API-Key}
+  tokens: {kind: api-key, header: Authorization, scheme: Bearer}
   burst: {kind: rate-limit, rate: 10/s, burst: 10}
 apis:
-  spare: {upstream: pets, base: /spare, authn: keys, limit: burst, routes: [{path: /x, id: x}]}
+  spare: {upstream: pets, base: /spare, authn: {any: [keys, tokens]}, limit: burst, routes: [{path: /x, id: x}]}
   pets:
     upstream: pets
     base: /v1
@@ -290,6 +291,9 @@ fn weaker_authentication_than_specified_is_reported() {
     check_security("authn: keys", "[{tls: []}]", &[WeakerThanSpec], "client certificate");
     check_security("authn: keys", "[{tls: []}, {key: []}]", &[], "");
     check_security("authn: keys", "[{key: [], bearer: []}]", &[WeakerThanSpec], "several together");
+    check_security("authn: keys", "[{key: [], bearer: []}, {query: []}]", &[WeakerThanSpec], "several together");
+    check_security("authn: keys", "[{key: [], bearer: []}, {key: []}]", &[], "");
+    check_security("authn: keys", "[{tls: [], key: []}, {query: []}]", &[WeakerThanSpec], "client certificate");
     check_security("authn: keys", "[{query: []}]", &[OtherCredential], "query parameter `key`");
     check_security("authn: keys", "[{cookie: []}]", &[OtherCredential], "cookie `sid`");
     check_security("authn: keys", "[{basic: []}]", &[OtherCredential], "Basic");
@@ -306,6 +310,82 @@ fn missing_required_scopes_are_reported() {
     check_security(&api("[write]"), "[{key: [read, write]}]", &[WeakerThanSpec], ": `read`");
     check_security(&api("[read, write]"), "[{key: [read, write]}]", &[], "");
     check_security(&api("[admin]"), "[{key: [read]}, {key: [admin]}]", &[], "");
+    check_security(&api("[read]"), "[{key: ['read write']}]", &[WeakerThanSpec], ": `write`");
+    let many: Vec<String> = (0..200).map(|n| format!("s{n}")).collect();
+    check_security(&api("[s0]"), &format!("[{{key: [{}]}}]", many.join(", ")), &[WeakerThanSpec], "`s1`");
+    check_security(&api("[s0]"), &format!("[{{key: [{}s1]}}]", "s0, ".repeat(64)), &[WeakerThanSpec], ": `s1`");
+}
+
+#[test]
+fn an_alternative_that_is_accepted_with_fewer_scopes_than_specified_is_reported() {
+    let api = |scopes: &str| {
+        format!("authn: {{any: [keys, tokens]}}\noperations: [{{select: {{operation: a}}, scopes: {scopes}}}]")
+    };
+    use Code::WeakerThanSpec;
+    check_security(&api("[]"), "[{key: []}, {oauth: [write]}]", &[WeakerThanSpec], ": `write`");
+    check_security(&api("[write]"), "[{key: []}, {oauth: [write]}]", &[], "");
+    check_security("authn: keys", "[{key: []}, {oauth: [write]}]", &[], "");
+}
+
+#[test]
+fn a_requirement_of_another_shape_is_reported_and_still_required() {
+    use Code::{SpecShape, WeakerThanSpec};
+    for security in ["{key: []}", "{}", "key", "[key]", "7", "", "[null]", "[[key]]"] {
+        check_security("authn: none", security, &[SpecShape, WeakerThanSpec], "without authentication");
+    }
+    for scopes in ["read", "{read: x}", "[[read]]", "['read', 7]"] {
+        check_security("authn: keys", &format!("[{{key: {scopes}}}]"), &[SpecShape, WeakerThanSpec], "`read`");
+    }
+    check_security("authn: keys", "[{key: }]", &[SpecShape], "must be a list of strings");
+}
+
+#[test]
+fn no_part_of_a_requirement_is_left_out() {
+    let spec = |parts: &str| {
+        format!(
+            "openapi: 3.1.0\nsecurity: [{parts}]\ncomponents: {{securitySchemes: {{k: {{type: apiKey, in: header, name: X-API-Key}}}}}}\npaths: {{/a: {{get: {{}}}}}}\n"
+        )
+    };
+    let scopes: String = (0..2_600).map(|n| format!("s{n}, ")).collect();
+    let api = "spec: s.yaml\nauthn: keys\n";
+    for parts in [format!("{{k: [{scopes}]}}"), "{k: []}, ".repeat(1_300)] {
+        check_error(api, &[("s.yaml", &spec(&parts))], Code::TooMany, "none of them may be ignored");
+    }
+    let last = format!("{}{{k: [read]}}", "{k: [write]}, ".repeat(200));
+    let found = compiled(api, &[("s.yaml", &spec(&last))]);
+    assert_eq!(codes(found.warnings()), [(Code::WeakerThanSpec, Severity::Warning)]);
+    let schemes: String =
+        (0..80).map(|n| format!("    k{n}: {{type: apiKey, in: header, name: X-API-Key}}\n")).collect();
+    let many = format!(
+        "openapi: 3.1.0\nsecurity: [{{k79: []}}]\npaths: {{/a: {{get: {{}}}}}}\ncomponents:\n  securitySchemes:\n{schemes}"
+    );
+    assert!(compiled(api, &[("s.yaml", &many)]).warnings().is_empty(), "a scheme beyond the 64th is defined");
+}
+
+#[test]
+fn every_tag_of_an_operation_selects_it() {
+    let tags: Vec<String> = (0..100).map(|n| format!("t{n}")).collect();
+    let spec = format!("openapi: 3.1.0\npaths: {{/a: {{get: {{tags: [{}]}}}}}}\n", tags.join(", "));
+    let api = "spec: s.yaml\nauthn: none\noperations: [{select: {tag: t99}, authn: keys}]\n";
+    assert_eq!(routes(&compiled(api, &[("s.yaml", &spec)])), ["pets.GET /a GET /v1/a [keys] []"]);
+}
+
+#[test]
+fn a_reference_that_is_not_read_has_its_own_reason() {
+    for (reference, text) in [
+        ("../ids.yaml#/id", "leads outside the folder whose files are read"),
+        ("/etc/ids.yaml", "is an absolute path"),
+        ("..\\ids.yaml", "contains a `\\`"),
+        ("https://a/ids.yaml", "is a URL"),
+    ] {
+        let spec = format!("openapi: 3.1.0\npaths: {{/a: {{$ref: '{reference}'}}, /b: {{get: {{}}}}}}\n");
+        let found = compiled("spec: s.yaml\nauthn: none\n", &[("s.yaml", &spec)]);
+        assert_eq!(codes(found.warnings()), [(Code::NotRouted, Severity::Warning)], "{}", found.warnings());
+        assert!(found.warnings().to_string().contains(text), "{}", found.warnings());
+    }
+    let spec = "openapi: 3.1.0\nsecurity: [{k: []}]\ncomponents: {securitySchemes: {k: {$ref: '#/nowhere'}}}\npaths: {/b: {get: {}}}\n";
+    let found = compiled("spec: s.yaml\nauthn: keys\n", &[("s.yaml", spec)]);
+    assert_eq!(codes(found.warnings()), [(Code::BrokenReference, Severity::Warning)], "{}", found.warnings());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `tollgate import`: starts a project from existing files.
 
+mod access;
 mod draft;
 mod place;
 #[cfg(test)]
@@ -17,8 +18,9 @@ use tollgate_config::{Code, Diagnostics, Place};
 use super::Output;
 use crate::failure::Failure;
 use crate::project::{Project, report_diagnostics};
-use crate::terminal;
-use draft::{Choices, Draft};
+use crate::terminal::{self, printable};
+use access::Access;
+use draft::{Choices, Draft, Hidden};
 use place::Source;
 
 /// Start a project from existing files.
@@ -36,9 +38,9 @@ enum ImportCommand {
 
 /// Start a project from an OpenAPI document (3.0 or 3.1, YAML or JSON).
 ///
-/// The document is copied unchanged, with the files it refers to. Policies are suggested from its security schemes, and
-/// operations that cannot be routed are reported. Nothing is overwritten, and if the project would not compile, nothing is
-/// written.
+/// The document is copied unchanged, with the files it refers to. Policies are suggested from its security schemes, and never
+/// require less; operations that cannot be routed are reported. Nothing is overwritten, and if the project would not compile or
+/// would have no routes, nothing is written.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -76,17 +78,20 @@ fn import(args: &OpenApiArgs) -> Result<(), Failure> {
     let (spec, read) = openapi::import_dir(&source.root, &source.name).map_err(|found| refused(&found))?;
     let choices = Choices::new(&spec, &source, args.name.as_deref(), args.upstream.as_deref(), &args.hosts)?;
     let folder = args.into.clone().unwrap_or_else(|| PathBuf::from(&choices.name));
-    let (files, hidden) = Plan { spec: &spec, read: &read, source: &source, choices: &choices }.files()?;
+    let access = Access::of(&spec);
+    let plan = Plan { spec: &spec, read: &read, source: &source, choices: &choices, access: &access };
+    let (files, hidden) = plan.files()?;
     let written = place::write(&folder, &files)?;
     // A folder may have files of its own, with which the project does not compile.
     let compiled = Project::at(&folder).compile().map_err(|found| refused(&found))?;
     written.keep();
     let found = compiled.warnings();
-    let made = Made { folder: &folder, spec: &spec, choices: &choices, files: &files, hidden };
+    let notes = [choices.server.notes.as_slice(), &access.notes].concat();
+    let made = Made { folder: &folder, spec: &spec, choices: &choices, files: &files, hidden, notes: &notes };
     match args.output {
         Output::Text => {
             report_diagnostics(found);
-            choices.server.notes.iter().for_each(|note| terminal::message(&format!("note: {note}")));
+            notes.iter().for_each(|note| terminal::message(&format!("note: {note}")));
             terminal::print(&made.summary());
         }
         Output::Json => terminal::print(&format!("{:#}\n", made.to_json(found))),
@@ -106,16 +111,21 @@ struct Plan<'p> {
     read: &'p Diagnostics,
     source: &'p Source,
     choices: &'p Choices,
+    access: &'p Access,
 }
 
 /// The files of a project, by name.
 type Files = Vec<(String, Vec<u8>)>;
 
 impl Plan<'_> {
-    /// The files of a project that compiles, and the number of operations that are hidden for this.
+    /// The files of a project that compiles and has routes, and the number of operations that are hidden for this.
     fn files(&self) -> Result<(Files, usize), Failure> {
-        let mut hidden = Vec::new();
+        let routes = self.access.routes.iter().enumerate();
+        let mut hidden: Hidden = routes.filter_map(|(place, route)| Some((place, route.clone().err()?))).collect();
         loop {
+            if hidden.len() == self.spec.operations().len() {
+                return Err(self.nothing_routed(&hidden));
+            }
             let files = self.draft(&hidden)?;
             let text = |(name, bytes): &(String, Vec<u8>)| Some((name.clone(), String::from_utf8(bytes.clone()).ok()?));
             let Err(found) = compile_files(&files.iter().filter_map(text).collect()) else {
@@ -125,21 +135,40 @@ impl Plan<'_> {
             if more.is_empty() {
                 return Err(refused(&found));
             }
-            hidden.extend(more);
+            hidden.extend(more.into_iter().map(|place| (place, IN_CONFLICT.to_owned())));
         }
     }
 
-    fn draft(&self, hidden: &[usize]) -> Result<Files, Failure> {
-        let Self { spec, source, choices, .. } = self;
+    /// The failure for a document of which no operation can be routed.
+    fn nothing_routed(&self, hidden: &Hidden) -> Failure {
+        report_diagnostics(self.read);
+        let operations = self.spec.operations();
+        for (operation, why) in
+            hidden.iter().take(SHOWN_MAX).filter_map(|(place, why)| Some((operations.get(*place)?, why)))
+        {
+            let path = printable(operation.path());
+            terminal::message(&format!("note: {} {path} is not routed: {why}", operation.method()));
+        }
+        let why = match hidden.len() + self.spec.refused() {
+            0 => "it has none",
+            1 => "the reason is above",
+            _ => "the reasons are above",
+        };
+        Failure::problem(format!("no operation of the document can be routed, so nothing was written: {why}"))
+    }
+
+    fn draft(&self, hidden: &Hidden) -> Result<Files, Failure> {
+        let Self { spec, source, choices, access, .. } = *self;
         let copied = spec.files().iter().filter_map(|name| {
             Some((format!("{}/{}", draft::SPEC_FOLDER, source.below_common(spec, name)), source.read(name)?))
         });
-        let drafted = Draft::new(spec, choices, &source.below_common(spec, &source.name), hidden)?;
-        Ok(copied.chain(drafted.files).collect())
+        let spec_name = source.below_common(spec, &source.name);
+        let drafted = Draft { spec, choices, access, spec_name: &spec_name, hidden }.files()?;
+        Ok(copied.chain(drafted).collect())
     }
 
     /// The operations that match the same requests as others with equal precedence.
-    fn in_conflict(&self, found: &Diagnostics, hidden: &[usize]) -> Vec<usize> {
+    fn in_conflict(&self, found: &Diagnostics, hidden: &Hidden) -> Vec<usize> {
         let errors = found.iter().filter(|found| found.code == Code::RouteConflict);
         let places: Vec<Place> = errors.map(|error| found.place(error.span)).collect();
         let is_one = |operation: &Operation| {
@@ -148,7 +177,7 @@ impl Plan<'_> {
             places.contains(&Place { file, ..at })
         };
         let operations = self.spec.operations().iter().enumerate();
-        operations.filter(|(place, o)| !hidden.contains(place) && is_one(o)).map(|(place, _)| place).collect()
+        operations.filter(|(place, o)| !hidden.contains_key(place) && is_one(o)).map(|(place, _)| place).collect()
     }
 }
 
@@ -158,8 +187,10 @@ struct Made<'m> {
     spec: &'m Spec,
     choices: &'m Choices,
     files: &'m Files,
-    /// The number of operations that are not routed because others match the same requests.
+    /// The number of operations that are not routed, for the reasons in the project file.
     hidden: usize,
+    /// What the document says and the project does not keep, or keeps more strictly.
+    notes: &'m [String],
 }
 
 impl Made<'_> {
@@ -176,7 +207,7 @@ impl Made<'_> {
             "notRouted": self.spec.refused() + self.hidden,
             "upstream": self.choices.server.url,
             "upstreamIsPlaceholder": self.choices.server.placeholder.is_some(),
-            "notes": self.choices.server.notes,
+            "notes": self.notes,
             "diagnostics": found.to_json(),
         })
     }
@@ -210,5 +241,7 @@ impl Made<'_> {
     }
 }
 
-/// The number of files that are listed individually.
+const IN_CONFLICT: &str = "another operation matches some of its requests with equal precedence";
+
+/// The number of files, and of operations, that are listed individually.
 const SHOWN_MAX: usize = 12;

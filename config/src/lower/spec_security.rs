@@ -56,27 +56,18 @@ impl Weaknesses {
             let kinds = || all.iter().flatten().map(|requirement| requirement.scheme.name.as_str());
             return self.public.add(route, requirement, || listed(unique(kinds()).into_iter()));
         }
-        if all
-            .iter()
-            .all(|requirements| requirements.iter().any(|requirement| requirement.scheme.kind == SchemeKind::MutualTls))
-        {
-            self.certificate.add(route, requirement, String::new);
-        } else if all.iter().all(|requirements| requirements.len() > 1)
-            && required.alternatives.iter().any(|keys| !satisfies(all, keys))
-        {
-            self.together.add(route, requirement, String::new);
-        } else if !required.alternatives.iter().any(|keys| satisfies(all, keys)) {
-            let places = || all.iter().flatten().map(|requirement| place(&requirement.scheme.kind));
-            self.elsewhere.add(route, requirement, || unique(places()).join(" or "));
+        match compare_credentials(all, &required.alternatives) {
+            Some(Weakness::Certificate) => self.certificate.add(route, requirement, String::new),
+            Some(Weakness::Together) => self.together.add(route, requirement, String::new),
+            Some(Weakness::Elsewhere) => {
+                let places = || all.iter().flatten().map(|requirement| place(&requirement.scheme.kind));
+                self.elsewhere.add(route, requirement, || unique(places()).join(" or "));
+            }
+            None => {}
         }
-        let missing = |requirements: &Vec<SchemeRequirement>| -> Vec<String> {
-            let scopes = requirements.iter().flat_map(|requirement| &requirement.scopes);
-            scopes.filter(|scope| !required.scopes.contains(scope)).cloned().collect()
-        };
-        if let Some(missing) = all.iter().map(missing).min_by_key(Vec::len)
-            && !missing.is_empty()
-        {
-            self.scopes.add(route, requirement, || listed(missing.iter().map(String::as_str)));
+        let missing = required.alternatives.iter().map(|keys| missing_scopes(all, keys, required.scopes));
+        if let Some(missing) = missing.max_by_key(Vec::len).filter(|missing| !missing.is_empty()) {
+            self.scopes.add(route, requirement, || listed(missing.into_iter()));
         }
     }
 
@@ -104,7 +95,7 @@ impl Weaknesses {
                 .to_owned(),
         });
         report_weakness(&scopes, weaker, report, |count, missing| Message {
-            what: format!("{count} {of} without the scopes that the specification requires: {missing}"),
+            what: format!("{count} {of} without scopes that the specification requires: {missing}"),
             why: "a credential without these scopes is accepted".to_owned(),
             fix: "add `scopes:` to an entry of `operations:` that selects these operations".to_owned(),
         });
@@ -138,9 +129,55 @@ fn report_weakness(found: &Found, code: Code, report: &mut Report, message: impl
     report.push(diagnostic);
 }
 
+/// How the credentials of a route differ from those of the specification.
+enum Weakness {
+    /// A client certificate is required, and not verified.
+    Certificate,
+    /// One credential is accepted where several are required together.
+    Together,
+    /// No credential of the specification is read.
+    Elsewhere,
+}
+
+fn compare_credentials(all: &[Vec<SchemeRequirement>], accepted: &[Vec<CredentialPlace<'_>>]) -> Option<Weakness> {
+    let has_certificate =
+        |needs: &Vec<SchemeRequirement>| needs.iter().any(|need| need.scheme.kind == SchemeKind::MutualTls);
+    // A certificate is not verified, so an alternative with one is satisfied by the others only.
+    let is_full = |needs: &Vec<SchemeRequirement>, keys: &[_]| !has_certificate(needs) && satisfies(needs, keys);
+    let lacking: Vec<_> = accepted.iter().filter(|keys| !all.iter().any(|needs| is_full(needs, keys))).collect();
+    let is_some_satisfied = |keys: &[CredentialPlace<'_>]| all.iter().any(|needs| satisfies(needs, keys));
+    let is_part = |keys: &[CredentialPlace<'_>]| {
+        all.iter().any(|needs| needs.len() > 1 && needs.iter().any(|need| is_read(need, keys)))
+    };
+    let is_single = |needs: &Vec<SchemeRequirement>| needs.len() == 1;
+    if !lacking.is_empty() && (all.iter().all(has_certificate) || lacking.iter().any(|keys| is_some_satisfied(keys))) {
+        Some(Weakness::Certificate)
+    } else if lacking.iter().any(|keys| is_part(keys)) || !(lacking.is_empty() || all.iter().any(is_single)) {
+        Some(Weakness::Together)
+    } else {
+        (lacking.len() == accepted.len()).then_some(Weakness::Elsewhere)
+    }
+}
+
+/// The scopes of the specification without which a caller with these credentials is accepted.
+///
+/// Those of the alternatives that the credentials satisfy count, or of all if they satisfy none.
+fn missing_scopes<'s>(
+    all: &'s [Vec<SchemeRequirement>],
+    keys: &[CredentialPlace<'_>],
+    required: &[String],
+) -> Vec<&'s str> {
+    let missing = |needs: &'s Vec<SchemeRequirement>| -> Vec<&'s str> {
+        let scopes = needs.iter().flat_map(|need| &need.scopes);
+        scopes.filter(|scope| !required.contains(scope)).map(String::as_str).collect()
+    };
+    let satisfied = all.iter().filter(|needs| satisfies(needs, keys)).map(missing).min_by_key(Vec::len);
+    satisfied.or_else(|| all.iter().map(missing).min_by_key(Vec::len)).unwrap_or_default()
+}
+
 /// Whether these credentials include all of an alternative of the specification.
-fn satisfies(alternatives: &[Vec<SchemeRequirement>], keys: &[CredentialPlace<'_>]) -> bool {
-    alternatives.iter().any(|requirements| requirements.iter().all(|requirement| is_read(requirement, keys)))
+fn satisfies(needs: &[SchemeRequirement], keys: &[CredentialPlace<'_>]) -> bool {
+    needs.iter().all(|need| is_read(need, keys))
 }
 
 /// Whether the gateway reads a credential from the place that the specification names.

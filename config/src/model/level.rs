@@ -302,7 +302,7 @@ fn names_of(node: &Node, max: usize, report: &mut Report) -> Option<Spanned<Vec<
 }
 
 /// The maximum number of policies in a list: each of them costs every request a look-up or a charge.
-pub(crate) const POLICIES_MAX: usize = 32;
+pub const POLICIES_MAX: usize = 32;
 
 /// The maximum number of request fields in a cache key.
 pub(crate) const VARY_MAX: usize = 16;

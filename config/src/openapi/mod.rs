@@ -17,6 +17,7 @@ mod path;
 mod reference;
 mod resolver;
 mod security;
+mod servers;
 mod strip;
 mod walk;
 
@@ -24,14 +25,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use operations::Operation;
-pub use security::{Scheme, SchemeKind};
-pub(crate) use security::{SchemeRequirement, SecurityRequirement};
+pub(crate) use security::SecurityRequirement;
+pub use security::{Scheme, SchemeKind, SchemeRequirement};
 
 use self::document::LIMITS;
-use self::documents::{Documents, entries, get, text};
+use self::documents::{Documents, get, text};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
 use crate::place::{FileId, Files, Span, Spanned};
-use crate::source::{Folder, Loader, Node, Value};
+use crate::source::{Folder, Loader, Node};
 
 /// The parts of a specification that a gateway needs.
 #[derive(Clone, Debug)]
@@ -52,7 +53,8 @@ impl Spec {
         self.title.as_deref()
     }
 
-    /// The URLs of the servers that the document declares; they are not used for routing.
+    /// The URLs of the servers that the document declares, as they are written, with the defaults of their variables; they
+    /// are not used for routing.
     #[must_use]
     pub fn servers(&self) -> &[String] {
         &self.servers
@@ -162,7 +164,7 @@ fn build(file: FileId, overlays: &[Spanned<String>], loader: &mut Loader, report
             overlay::apply(&overlay, &mut root, &mut work, report);
         }
     }
-    let (title, servers) = (title(&root), servers(&root));
+    let (title, servers) = (title(&root), servers::servers(&root, report));
     let documents = Documents::load(&name, root, &mut nodes, loader, report);
     let imported = walk::operations(&documents, report);
     if imported.operations.is_empty() && imported.refused == 0 {
@@ -226,24 +228,6 @@ fn title(root: &Node) -> Option<String> {
     get(root, "info").and_then(|info| get(info, "title")).and_then(text).map(str::to_owned)
 }
 
-/// The URLs of the servers, with the defaults of their variables.
-fn servers(root: &Node) -> Vec<String> {
-    let Some(Node { value: Value::List(servers), .. }) = get(root, "servers") else { return Vec::new() };
-    let url = |server: &Node| {
-        let mut url = get(server, "url").and_then(text)?.to_owned();
-        for variable in get(server, "variables").map_or(&[][..], entries).iter().take(VARIABLES_MAX) {
-            if let Some(default) = get(&variable.value, "default").and_then(text) {
-                url = url.replace(&format!("{{{}}}", variable.key.value), default);
-            }
-            if url.len() > URL_BYTES_MAX {
-                return None;
-            }
-        }
-        Some(url)
-    };
-    servers.iter().take(SERVERS_MAX).filter_map(url).collect()
-}
-
 const WRITE_VERSION: &str = "add `openapi: 3.1.0` if it is one, or name another file";
 
 /// The supported versions.
@@ -251,12 +235,3 @@ const VERSIONS: &[&str] = &["3.0", "3.1"];
 
 /// The maximum number of nodes that the overlays of one specification may visit or write.
 const OVERLAY_STEPS_MAX: usize = 200_000_000;
-
-/// The maximum number of servers that are shown.
-const SERVERS_MAX: usize = 16;
-
-/// The maximum number of variables of a server's URL.
-const VARIABLES_MAX: usize = 16;
-
-/// The maximum length of a URL.
-const URL_BYTES_MAX: usize = 8_192;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tollgate_core::route::PathTemplate;
 
-use super::security::SecurityRequirement;
+use super::security::{SchemeRequirement, SecurityRequirement};
 use crate::place::{Span, Spanned};
 use crate::source::Node;
 
@@ -61,18 +61,11 @@ impl Operation {
         self.requirement.as_ref().is_some_and(|requirement| requirement.requires_credential())
     }
 
-    /// The scopes that the specification requires, in the alternative with the fewest; sorted, each once.
+    /// The alternatives by which the specification lets a caller pass; each is a list of credentials that are required
+    /// together. An empty alternative, or none at all, means that no credential is required.
     #[must_use]
-    pub fn required_scopes(&self) -> Vec<String> {
-        let all = self.requirement.iter().flat_map(|requirement| &requirement.alternatives);
-        // Several schemes of one alternative may require the same scope.
-        let scopes = all.map(|needs| {
-            let mut scopes: Vec<String> = needs.iter().flat_map(|need| need.scopes.clone()).collect();
-            scopes.sort_unstable();
-            scopes.dedup();
-            scopes
-        });
-        scopes.min_by_key(Vec::len).unwrap_or_default()
+    pub fn alternatives(&self) -> &[Vec<SchemeRequirement>] {
+        self.requirement.as_ref().map_or(&[], |requirement| &requirement.alternatives)
     }
 
     /// The place of the operation, which is also that of its route.

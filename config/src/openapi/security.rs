@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::documents::{Site, entries, get, text};
+use super::documents::{Site, entries, get, report_broken, text};
 use super::reference::short;
-use super::resolver::Resolver;
+use super::resolver::{Dangling, Resolver};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Span;
 use crate::source::{Entry, Node, Value};
@@ -56,9 +56,11 @@ pub(crate) struct SecurityRequirement {
 
 /// A credential of one scheme, with its required scopes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SchemeRequirement {
-    pub(crate) scheme: Arc<Scheme>,
-    pub(crate) scopes: Vec<String>,
+pub struct SchemeRequirement {
+    /// The scheme of the credential.
+    pub scheme: Arc<Scheme>,
+    /// The scopes that the credential must have.
+    pub scopes: Vec<String>,
 }
 
 impl SecurityRequirement {
@@ -72,15 +74,21 @@ impl SecurityRequirement {
 pub(super) type Schemes = HashMap<String, Arc<Scheme>>;
 
 /// Parses `components.securitySchemes`.
-pub(super) fn schemes<'d>(root: Site<'d>, resolver: &mut Resolver<'d>) -> Schemes {
+pub(super) fn schemes<'d>(root: Site<'d>, resolver: &mut Resolver<'d>, report: &mut Report) -> Schemes {
     let Some(all) = root.get("components").and_then(|components| components.get("securitySchemes")) else {
         return Schemes::new();
     };
     let mut schemes = Schemes::new();
-    for Entry { key, value } in entries(all.node).iter().take(SCHEMES_MAX) {
+    for Entry { key, value } in entries(all.node) {
         let site = Site { node: value, ..all };
         // A scheme of unknown type still requires a credential.
-        let kind = resolver.follow(site).map_or(SchemeKind::Unknown, |site| scheme_kind(site.node));
+        let kind = match resolver.follow(site) {
+            Ok(site) => scheme_kind(site.node),
+            Err(Dangling { broken, text, span }) => {
+                report_broken(&broken, text, span, report);
+                SchemeKind::Unknown
+            }
+        };
         let scheme = Scheme { name: key.value.clone(), kind, span: key.span };
         schemes.insert(key.value.clone(), Arc::new(scheme));
     }
@@ -111,33 +119,108 @@ fn scheme_kind(node: &Node) -> SchemeKind {
     }
 }
 
-/// Parses a `security` list; `None` if it is not a list of requirements, which is reported.
-pub(super) fn requirement(node: &Node, schemes: &Schemes, report: &mut Report) -> Option<Arc<SecurityRequirement>> {
-    let Value::List(items) = &node.value else {
-        report.push(
-            Diagnostic::warning(Code::SpecShape, node.span, "`security` must be a list")
-                .why("the required credentials are unknown, so they are not compared with the gateway's policies")
-                .fix("write a list of security requirements: `[{scheme: []}]`, or `[]` for none"),
-        );
-        return None;
+/// Parses a `security` list. A part of another shape is reported, and never read as no requirement.
+pub(super) fn requirement(node: &Node, schemes: &Schemes, report: &mut Report) -> Arc<SecurityRequirement> {
+    let mut reader = Reader { schemes, report, remaining: PARTS_MAX + 1, is_shape_reported: false };
+    let alternatives = match &node.value {
+        Value::List(items) => items.iter().map_while(|item| reader.alternative(item)).collect(),
+        value => {
+            let fix = "write a list of security requirements: `[{scheme: []}]`, or `[]` for none";
+            reader.report_shape(node.span, "`security` must be a list", A_CREDENTIAL, fix);
+            let is_empty = matches!(value, Value::Map(entries) if entries.is_empty());
+            let alternative = if is_empty { Some(unknown(node.span)) } else { reader.alternative(node) };
+            alternative.into_iter().collect()
+        }
     };
-    let alternatives = items.iter().take(ALTERNATIVES_MAX).map(|item| requirements(item, schemes, report)).collect();
-    Some(Arc::new(SecurityRequirement { alternatives, span: node.span }))
+    if reader.remaining == 0 {
+        report_too_many(node.span, report);
+    }
+    Arc::new(SecurityRequirement { alternatives, span: node.span })
 }
 
-fn requirements(item: &Node, schemes: &Schemes, report: &mut Report) -> Vec<SchemeRequirement> {
-    let requirement = |Entry { key, value }: &Entry| {
-        let scheme = schemes.get(&key.value).cloned().unwrap_or_else(|| {
-            report_undefined(key.span, &key.value, report);
-            Arc::new(Scheme { name: short(&key.value).into_owned(), kind: SchemeKind::Unknown, span: key.span })
+struct Reader<'r> {
+    schemes: &'r Schemes,
+    report: &'r mut Report,
+    /// The remaining number of parts, and one more; at 0 reading stops, which is an error.
+    remaining: usize,
+    is_shape_reported: bool,
+}
+
+impl Reader<'_> {
+    /// One item of the list; `None` if there are too many parts.
+    fn alternative(&mut self, item: &Node) -> Option<Vec<SchemeRequirement>> {
+        self.spend()?;
+        if let Value::Map(entries) = &item.value {
+            return entries.iter().map(|Entry { key, value }| self.scheme(&key.value, key.span, value)).collect();
+        }
+        let what = "a security requirement must be a mapping from schemes to scopes";
+        self.report_shape(item.span, what, A_CREDENTIAL, "write `{scheme: []}`");
+        Some(match text(item) {
+            Some(name) => vec![self.named(name, item.span)],
+            None => unknown(item.span),
+        })
+    }
+
+    fn scheme(&mut self, name: &str, span: Span, scopes: &Node) -> Option<SchemeRequirement> {
+        self.spend()?;
+        let mut requirement = self.named(name, span);
+        let is_list = matches!(&scopes.value, Value::List(items) if items.iter().all(|item| text(item).is_some()));
+        if !is_list {
+            let why = "other tools may read it as no scopes; here each word of it is a required scope";
+            let fix = "write a list such as `[pets.read]`, or `[]` for none";
+            self.report_shape(scopes.span, "the scopes of a scheme must be a list of strings", why, fix);
+        }
+        self.scopes(scopes, &mut requirement.scopes)?;
+        Some(requirement)
+    }
+
+    fn named(&mut self, name: &str, span: Span) -> SchemeRequirement {
+        let scheme = self.schemes.get(name).cloned().unwrap_or_else(|| {
+            report_undefined(span, name, self.report);
+            Arc::new(Scheme { name: short(name).into_owned(), kind: SchemeKind::Unknown, span })
         });
-        let scopes = match &value.value {
-            Value::List(items) => items.iter().filter_map(text).take(SCOPES_MAX).map(str::to_owned).collect(),
-            _ => Vec::new(),
-        };
-        SchemeRequirement { scheme, scopes }
-    };
-    entries(item).iter().take(SCHEMES_MAX).map(requirement).collect()
+        SchemeRequirement { scheme, scopes: Vec::new() }
+    }
+
+    /// Adds every word below a node: in a token, scopes are separated by spaces (RFC 6749, section 3.3).
+    ///
+    /// The tree is not deeper than the reader's limit, so recursion is bounded.
+    fn scopes(&mut self, node: &Node, into: &mut Vec<String>) -> Option<()> {
+        match &node.value {
+            Value::List(items) => items.iter().try_for_each(|item| self.scopes(item, into)),
+            Value::Map(entries) => entries.iter().try_for_each(|entry| self.words(&entry.key.value, into)),
+            Value::Text(text) => self.words(text, into),
+            Value::Bool(value) => self.words(&value.to_string(), into),
+            Value::Integer(value) => self.words(&value.to_string(), into),
+            Value::Float(value) => self.words(&value.to_string(), into),
+            Value::Null | Value::Refused => Some(()),
+        }
+    }
+
+    fn words(&mut self, text: &str, into: &mut Vec<String>) -> Option<()> {
+        text.split_ascii_whitespace().try_for_each(|word| {
+            into.push(word.to_owned());
+            self.spend()
+        })
+    }
+
+    fn spend(&mut self) -> Option<()> {
+        self.remaining = self.remaining.saturating_sub(1);
+        (self.remaining > 0).then_some(())
+    }
+
+    /// Reports the first part of another shape.
+    fn report_shape(&mut self, span: Span, what: &str, why: &str, fix: &str) {
+        if !std::mem::replace(&mut self.is_shape_reported, true) {
+            self.report.push(Diagnostic::warning(Code::SpecShape, span, what).why(why).fix(fix));
+        }
+    }
+}
+
+/// A credential of which nothing is known.
+fn unknown(span: Span) -> Vec<SchemeRequirement> {
+    let scheme = Arc::new(Scheme { name: "?".to_owned(), kind: SchemeKind::Unknown, span });
+    vec![SchemeRequirement { scheme, scopes: Vec::new() }]
 }
 
 fn report_undefined(span: Span, name: &str, report: &mut Report) {
@@ -148,11 +231,16 @@ fn report_undefined(span: Span, name: &str, report: &mut Report) {
     );
 }
 
-/// The maximum number of schemes of one specification, or of one alternative.
-const SCHEMES_MAX: usize = 64;
+fn report_too_many(span: Span, report: &mut Report) {
+    report.push(
+        Diagnostic::error(Code::TooMany, span, "a `security` list has too many alternatives, schemes and scopes")
+            .why(format!("the maximum is {PARTS_MAX} in total, and none of them may be ignored"))
+            .fix("remove alternatives and scopes, or replace several scopes by one"),
+    );
+}
 
-/// The maximum number of alternatives of one list.
-const ALTERNATIVES_MAX: usize = 64;
+/// The maximum number of alternatives, schemes and scopes of one `security` list: each is compared with every route
+/// that it applies to. The largest published lists have some dozens.
+const PARTS_MAX: usize = 2_500;
 
-/// The maximum number of scopes of one requirement.
-const SCOPES_MAX: usize = 64;
+const A_CREDENTIAL: &str = "other tools may read it as no requirement; here a credential is required";

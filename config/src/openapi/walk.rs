@@ -12,7 +12,7 @@ use super::resolver::{Dangling, Resolver};
 use super::security::{self, Scheme, Schemes, SecurityRequirement};
 use super::strip::EXTENSION;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::place::{Span, Spanned};
+use crate::place::{FileId, Span, Spanned};
 use crate::source::{Entry, Node, Value};
 
 /// The operations of a specification.
@@ -30,8 +30,8 @@ pub(super) struct Imported {
 pub(super) fn operations(documents: &Documents, report: &mut Report) -> Imported {
     let Some(root) = documents.root() else { return Imported::default() };
     let mut resolver = Resolver::new(documents);
-    let schemes = security::schemes(root, &mut resolver);
-    let requirement = get(root.node, "security").and_then(|node| security::requirement(node, &schemes, report));
+    let schemes = security::schemes(root, &mut resolver, report);
+    let requirement = get(root.node, "security").map(|node| security::requirement(node, &schemes, report));
     let mut walk = Walk {
         resolver,
         requirement,
@@ -49,7 +49,7 @@ pub(super) fn operations(documents: &Documents, report: &mut Report) -> Imported
     if let Some(paths) = root.get("paths") {
         walk.paths(paths);
     }
-    let mut imported = walk.finish();
+    let mut imported = walk.finish(root.node.span.file);
     imported.schemes = schemes.values().map(|scheme| (**scheme).clone()).collect();
     imported.schemes.sort_by(|a, b| a.name.cmp(&b.name));
     imported
@@ -61,7 +61,7 @@ struct Walk<'d, 'w> {
     extension: Option<Arc<Node>>,
     /// The results for nodes that several operations can share.
     extensions: HashMap<*const Node, Arc<Node>>,
-    requirements: HashMap<*const Node, Option<Arc<SecurityRequirement>>>,
+    requirements: HashMap<*const Node, Arc<SecurityRequirement>>,
     ids: HashMap<String, Span>,
     shapes: HashMap<(String, &'static str), (Span, &'d str)>,
     /// The restrictions of parameters that all operations of a path shape have in common.
@@ -96,6 +96,10 @@ impl<'d> Walk<'d, '_> {
                 return;
             }
             self.path(&key.value, key.span, Site { node: value, ..paths });
+        }
+        // The last path may have used up the budget, so that some of its parameters and tags were not read.
+        if !self.resolver.spend(0) {
+            self.report_too_many(paths.node.span);
         }
     }
 
@@ -175,7 +179,7 @@ impl<'d> Walk<'d, '_> {
         let requirement = match security {
             Some(node) => {
                 let read = || security::requirement(node, self.schemes, self.report);
-                self.requirements.entry(std::ptr::from_ref(node)).or_insert_with(read).clone()
+                Some(Arc::clone(self.requirements.entry(std::ptr::from_ref(node)).or_insert_with(read)))
             }
             None => self.requirement.clone(),
         };
@@ -270,7 +274,7 @@ impl<'d> Walk<'d, '_> {
     fn tags(&mut self, node: &Node) -> Arc<[String]> {
         let Some(Value::List(items)) = get(node, "tags").map(|node| &node.value) else { return Arc::new([]) };
         self.resolver.spend(items.len());
-        items.iter().filter_map(text).take(TAGS_MAX).map(str::to_owned).collect()
+        items.iter().filter_map(text).map(str::to_owned).collect()
     }
 
     /// The `x-tollgate` of a node, copied once.
@@ -279,7 +283,7 @@ impl<'d> Walk<'d, '_> {
         Some(Arc::clone(self.extensions.entry(std::ptr::from_ref(node)).or_insert_with(|| Arc::new(node.clone()))))
     }
 
-    fn finish(self) -> Imported {
+    fn finish(self, root: FileId) -> Imported {
         let Self { mut imported, report, paths, agreed, .. } = self;
         for (operation, path) in imported.operations.iter_mut().zip(&paths) {
             if let Some(narrowings) = agreed.get(&path.shape())
@@ -288,14 +292,12 @@ impl<'d> Walk<'d, '_> {
                 operation.template = template;
             }
         }
-        if imported.refused > REPORTED_MAX
-            && let Some(operation) = imported.operations.first()
-        {
+        if imported.refused > REPORTED_MAX {
             let more = imported.refused - REPORTED_MAX;
             report.push(
                 Diagnostic::warning(
                     Code::NotRouted,
-                    Span::beginning_of(operation.span.file),
+                    Span::beginning_of(root),
                     format!("{more} more operations are not routed"),
                 )
                 .why(format!("only the first {REPORTED_MAX} are reported individually"))
@@ -308,6 +310,9 @@ impl<'d> Walk<'d, '_> {
     fn refuse_path(&mut self, text: &str, span: Span, dangling: &Dangling<'_>) {
         let (what, _, fix) = dangling.broken.describe(dangling.text);
         self.imported.refused += 1;
+        if self.imported.refused > REPORTED_MAX {
+            return;
+        }
         self.report.push(
             Diagnostic::warning(Code::NotRouted, span, format!("no operation of `{}` is routed: {what}", short(text)))
                 .why("the operations of the path are unknown")
@@ -415,9 +420,6 @@ const OPERATIONS_MAX: usize = 100_000;
 
 /// The number of operations that are reported individually; of more, only the number is reported.
 const REPORTED_MAX: usize = 100;
-
-/// The maximum number of tags of one operation.
-const TAGS_MAX: usize = 64;
 
 /// The maximum length of the id of a route.
 const ID_BYTES_MAX: usize = 80;

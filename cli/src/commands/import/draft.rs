@@ -1,11 +1,14 @@
 //! The first version of a project that is created from a specification.
 
-use tollgate_config::openapi::{Operation, Scheme, SchemeKind, Spec};
-use tollgate_config::{FileKind, SCOPES_MAX, can_be_field, can_be_parameter, can_be_scope, fmt};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use tollgate_config::openapi::{Operation, Spec};
+use tollgate_config::{FileKind, SCOPES_MAX, fmt};
 use tollgate_core::authn::ApiKey;
 use tollgate_core::forward::UpstreamUrl;
 use tollgate_core::route::{HostPattern, PathTemplate};
 
+use super::access::{Access, Required};
 use super::place::Source;
 use super::server::Server;
 use crate::failure::Failure;
@@ -57,26 +60,32 @@ fn is_url(text: &str) -> bool {
     text.parse::<UpstreamUrl>().is_ok_and(|url| url.port() != Some(0))
 }
 
-/// The files of the project, without those of the specification.
-#[derive(Debug)]
-pub(super) struct Draft {
-    /// The project file is the last, so that there is no project before all of it is there.
-    pub(super) files: Vec<(String, Vec<u8>)>,
+/// A project that is created from a specification.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Draft<'d> {
+    pub(super) spec: &'d Spec,
+    pub(super) choices: &'d Choices,
+    pub(super) access: &'d Access,
+    /// The name of the document below [`SPEC_FOLDER`].
+    pub(super) spec_name: &'d str,
+    /// The places of the operations that are not routed, and why.
+    pub(super) hidden: &'d Hidden,
 }
 
-impl Draft {
-    /// Drafts a project; `spec_name` is what the document is called below [`SPEC_FOLDER`], and `hidden` the places of
-    /// operations that are not routed.
-    pub(super) fn new(spec: &Spec, choices: &Choices, spec_name: &str, hidden: &[usize]) -> Result<Self, Failure> {
-        let policies = policies(spec);
-        let guarded = !policies.is_empty() && spec.operations().iter().any(Operation::requires_credential);
-        let policies = if guarded { policies } else { Vec::new() };
+/// Operations that are not routed, by their places, and why.
+pub(super) type Hidden = BTreeMap<usize, String>;
+
+impl Draft<'_> {
+    /// The files of the project, without those of the specification.
+    ///
+    /// The project file is the last, so that there is no project before all of it is there.
+    pub(super) fn files(&self) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let mut texts = Vec::new();
-        texts.extend(test(spec, choices, guarded, hidden).map(|text| ("tests/first.test.yaml", text)));
-        if guarded {
-            texts.push(("dev/fixtures.yaml", fixtures(spec)?));
+        texts.extend(self.test().map(|text| ("tests/first.test.yaml", text)));
+        if self.is_guarded() {
+            texts.push(("dev/fixtures.yaml", self.fixtures()?));
         }
-        texts.push(("tollgate.yaml", project(spec, choices, &policies, spec_name, hidden)));
+        texts.push(("tollgate.yaml", self.project()));
         let schema =
             |kind: &FileKind| (format!("{SCHEMA_FOLDER}/{}", kind.schema_file()), kind.schema_text().into_bytes());
         let mut files: Vec<(String, Vec<u8>)> = FileKind::ALL.iter().map(schema).collect();
@@ -85,57 +94,176 @@ impl Draft {
             let text = fmt::format_text(name, &text).unwrap_or(text);
             files.push((name.to_owned(), text.into_bytes()));
         }
-        Ok(Self { files })
+        Ok(files)
+    }
+
+    /// Whether an operation requires a credential.
+    fn is_guarded(&self) -> bool {
+        !self.access.default.is_empty()
+    }
+
+    /// The routed operations, with what they require.
+    fn routed(&self) -> impl Iterator<Item = (&Operation, &Required)> {
+        let all = self.spec.operations().iter().enumerate().filter(|(place, _)| !self.hidden.contains_key(place));
+        all.filter_map(|(place, operation)| Some((operation, self.access.required(place)?)))
+    }
+
+    fn project(&self) -> String {
+        let Choices { name, hosts, server } = self.choices;
+        let name = quoted(name);
+        let mut out = format!(
+            "# Created by `tollgate import openapi`. Every key is explained in docs/configuration.md.\n$schema: {SCHEMA_FOLDER}/{}\nformat: 1\n\n",
+            FileKind::Project.schema_file()
+        );
+        out.push_str(&format!("gateway:\n  name: {name}\n"));
+        if !hosts.is_empty() {
+            let hosts: Vec<String> = hosts.iter().map(|host| format!("\"{host}\"")).collect();
+            out.push_str(&format!("  hosts: [{}]\n", hosts.join(", ")));
+        }
+        out.push_str("\nupstreams:\n");
+        if let Some(why) = &server.placeholder {
+            out.push_str(&format!("  # PLACEHOLDER: {why}. This is the echo server of `tollgate dev`.\n"));
+        }
+        server.notes.iter().for_each(|note| out.push_str(&format!("  # {note}.\n")));
+        out.push_str(&format!("  {name}: {}\n\npolicies:\n", serde_json::Value::from(server.url.as_str())));
+        for policy in &self.access.policies {
+            if let Some(remark) = policy.remark {
+                out.push_str(&format!("  # {remark}\n"));
+            }
+            out.push_str(&format!("  {}: {}\n", quoted(&policy.name), policy.definition));
+        }
+        out.push_str("  # A suggestion: adjust it to the capacity of the server.\n");
+        out.push_str(&format!("  {LIMIT}: {{kind: rate-limit, rate: 100/s, burst: 200}}\n\napis:\n  {name}:\n"));
+        let spec = quoted(&format!("./{SPEC_FOLDER}/{}", self.spec_name));
+        out.push_str(&format!("    spec: {spec}\n    upstream: {name}\n"));
+        self.access.notes.iter().for_each(|note| out.push_str(&format!("    # {note}.\n")));
+        if self.is_guarded() {
+            out.push_str(&format!("    authn: {{{}}}\n", self.access.any(&self.access.default)));
+        } else {
+            out.push_str(
+                "    # The specification requires no credential, so these routes are public.\n    authn: none\n",
+            );
+        }
+        out.push_str(&format!("    limit: {LIMIT}\n"));
+        out.push_str(&self.operations());
+        out
+    }
+
+    /// The operations that differ from the API's policy: public ones, those with other credentials or with scopes, and
+    /// those that are not routed.
+    fn operations(&self) -> String {
+        let mut out = String::new();
+        let mut ids: HashMap<&str, usize> = HashMap::new();
+        for id in self.spec.operations().iter().filter_map(Operation::operation_id) {
+            *ids.entry(id).or_default() += 1;
+        }
+        for (place, operation) in self.spec.operations().iter().enumerate() {
+            let said = match (self.hidden.get(&place), self.access.required(place)) {
+                (Some(why), _) => {
+                    out.push_str(&format!("      # Not routed: {why}.\n"));
+                    "hidden: true".to_owned()
+                }
+                (None, Some(required)) => self.settings(required),
+                (None, None) => String::new(),
+            };
+            if !said.is_empty() {
+                out.push_str(&format!("      - {{select: {}, {said}}}\n", select(operation, &ids)));
+            }
+        }
+        if out.is_empty() { out } else { format!("    operations:\n{out}") }
+    }
+
+    /// The settings of an operation that differ from those of the API.
+    fn settings(&self, required: &Required) -> String {
+        let mut said = Vec::new();
+        if required.authn.is_empty() && self.is_guarded() {
+            said.push("authn: none".to_owned());
+        } else if required.authn != self.access.default {
+            said.push(format!("authn: {{replace: true, {}}}", self.access.any(&required.authn)));
+        }
+        if !required.scopes.is_empty() {
+            said.push(format!("scopes: [{}]", items(&required.scopes)));
+        }
+        said.join(", ")
+    }
+
+    /// A first test; none if every path is routed, and no operation can be tried.
+    fn test(&self) -> Option<String> {
+        let schema = FileKind::Test.schema_file();
+        let guarded = self.is_guarded();
+        let mut out = format!("{TEST_HEAD}\n$schema: ../{SCHEMA_FOLDER}/{schema}\nformat: 1\n");
+        // A step sends one key.
+        let is_tried = |required: &Required| match required.authn.first() {
+            Some(together) => guarded && together.len() == 1,
+            None => !guarded,
+        };
+        let tried = self.routed().filter(|(operation, required)| operation.method() == "GET" && is_tried(required));
+        let tried = tried.min_by_key(|(operation, _)| operation.path().matches('{').count());
+        if guarded {
+            let scopes = tried.map(|(_, required)| items(&required.scopes)).unwrap_or_default();
+            out.push_str(&format!("consumers:\n  - {{id: acme, keys: [{{name: k1, scopes: [{scopes}]}}]}}\n"));
+        }
+        out.push_str("cases:\n");
+        if let Some((operation, _)) = tried {
+            let route = match operation.id() {
+                Some(id) => format!("{}.{id}", self.choices.name),
+                None => format!("{}.GET {}", self.choices.name, operation.template().label()),
+            };
+            let (request, route) = (quoted(&format!("GET {}", operation.template().witness())), quoted(&route));
+            out.push_str("  - name: an operation of the specification is routed\n    steps:\n");
+            if guarded {
+                out.push_str(&format!("      - {{request: {request}, expect: {{status: 401}}}}\n"));
+                out.push_str(&format!(
+                    "      - {{request: {request}, key: k1, expect: {{status: 200, operation: {route}}}}}\n"
+                ));
+            } else {
+                out.push_str(&format!("      - {{request: {request}, expect: {{status: 200, operation: {route}}}}}\n"));
+            }
+        }
+        let is_outside = !self.routed().any(|(operation, _)| matches(operation.template(), &OUTSIDE));
+        if is_outside {
+            out.push_str("  - name: a path outside the specification is not routed\n    steps:\n");
+            out.push_str(&format!("      - {{request: GET /{}, expect: {{status: 404}}}}\n", OUTSIDE.join("/")));
+        }
+        (is_outside || tried.is_some()).then_some(out)
+    }
+
+    fn fixtures(&self) -> Result<String, Failure> {
+        let mut random = [0u8; 32];
+        getrandom::fill(&mut random)
+            .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
+        let key = ApiKey::generate("dev", &random).ok_or_else(|| Failure::problem("no key could be created"))?;
+        let all: BTreeSet<&String> = self.routed().flat_map(|(_, required)| &required.scopes).collect();
+        let more = match all.len().saturating_sub(SCOPES_MAX) {
+            0 => String::new(),
+            more => format!("      # Without {more} scopes of the specification: a key has at most {SCOPES_MAX}.\n"),
+        };
+        let scopes = items(all.into_iter().take(SCOPES_MAX));
+        let (schema, key) = (FileKind::Fixtures.schema_file(), key.expose());
+        Ok(format!(
+            "# A consumer and its key for `tollgate dev`; never part of a bundle.\n$schema: ../{SCHEMA_FOLDER}/{schema}\nformat: 1\nconsumers:\n  - id: acme\n    keys:\n{more}      - {{key: {key}, scopes: [{scopes}]}}\n"
+        ))
     }
 }
 
-/// A policy that reads a credential where a security scheme places it.
-struct Policy {
-    name: String,
-    definition: String,
-    remark: Option<&'static str>,
-}
-
-fn policies(spec: &Spec) -> Vec<Policy> {
-    let mut policies: Vec<Policy> = Vec::new();
-    for (definition, remark, scheme) in spec.schemes().iter().filter_map(policy) {
-        let is_new = policies.iter().all(|known| known.definition != definition);
-        if is_new && policies.len() < POLICIES_MAX {
-            let name = unused(&slug(&scheme.name).unwrap_or_else(|| "keys".to_owned()), &policies);
-            policies.push(Policy { name, definition, remark });
-        }
+/// Selects one operation: by its id, unless another one has the same.
+fn select(operation: &Operation, ids: &HashMap<&str, usize>) -> String {
+    match operation.operation_id() {
+        Some(id) if operation.id().is_some() && ids.get(id) == Some(&1) => format!("{{operation: {}}}", quoted(id)),
+        _ => format!("{{method: [{}], path: {}}}", operation.method(), quoted(operation.path())),
     }
-    policies
 }
 
-/// The name, with a number if another policy has it.
-fn unused(name: &str, policies: &[Policy]) -> String {
-    let is_free = |name: &String| name != LIMIT && policies.iter().all(|known| known.name != *name);
-    let short = &name[..name.len().min(NAME_BYTES_MAX - 3)];
-    let numbered = (2..).map(|number| format!("{short}-{number}"));
-    std::iter::once(name.to_owned()).chain(numbered).find(is_free).unwrap_or_default()
+/// The items of a list.
+fn items<'t>(all: impl IntoIterator<Item = &'t String>) -> String {
+    all.into_iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ")
 }
 
-fn policy(scheme: &Scheme) -> Option<(String, Option<&'static str>, &Scheme)> {
-    let bearer = || "{kind: api-key, header: Authorization, scheme: Bearer}".to_owned();
-    let (definition, remark) = match &scheme.kind {
-        SchemeKind::HeaderKey(name) if can_be_field(name) => {
-            (format!("{{kind: api-key, header: {}}}", quoted(name)), None)
-        }
-        SchemeKind::QueryKey(name) if can_be_parameter(name) => {
-            (format!("{{kind: api-key, query: {}}}", quoted(name)), None)
-        }
-        SchemeKind::Bearer => (bearer(), None),
-        SchemeKind::OAuth2 | SchemeKind::OpenIdConnect => (bearer(), Some(TOKENS)),
-        SchemeKind::HeaderKey(_)
-        | SchemeKind::QueryKey(_)
-        | SchemeKind::CookieKey(_)
-        | SchemeKind::Basic
-        | SchemeKind::OtherHttp(_)
-        | SchemeKind::MutualTls
-        | SchemeKind::Unknown => return None,
-    };
-    Some((definition, remark, scheme))
+/// A text as JSON, which is valid YAML; a word that needs no quotes is written without them.
+pub(super) fn quoted(text: &str) -> String {
+    let plain =
+        is_token(text) && text.len() > 3 && !["true", "false", "null"].contains(&text.to_ascii_lowercase().as_str());
+    if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 
 /// Whether a text needs no quotes in YAML, if it is not a word with another meaning.
@@ -145,162 +273,14 @@ fn is_token(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-fn project(spec: &Spec, choices: &Choices, policies: &[Policy], spec_name: &str, hidden: &[usize]) -> String {
-    let Choices { name, hosts, server } = choices;
-    let name = quoted(name);
-    let mut out = format!(
-        "# Created by `tollgate import openapi`. Every key is explained in docs/configuration.md.\n$schema: {SCHEMA_FOLDER}/{}\nformat: 1\n\n",
-        FileKind::Project.schema_file()
-    );
-    out.push_str(&format!("gateway:\n  name: {name}\n"));
-    if !hosts.is_empty() {
-        let hosts: Vec<String> = hosts.iter().map(|host| format!("\"{host}\"")).collect();
-        out.push_str(&format!("  hosts: [{}]\n", hosts.join(", ")));
-    }
-    out.push_str("\nupstreams:\n");
-    if let Some(why) = &server.placeholder {
-        out.push_str(&format!("  # PLACEHOLDER: {why}. This is the echo server of `tollgate dev`.\n"));
-    }
-    for note in &server.notes {
-        out.push_str(&format!("  # {note}.\n"));
-    }
-    out.push_str(&format!("  {name}: {}\n\npolicies:\n", serde_json::Value::from(server.url.as_str())));
-    for policy in policies {
-        if let Some(remark) = policy.remark {
-            out.push_str(&format!("  # {remark}\n"));
-        }
-        out.push_str(&format!("  {}: {}\n", quoted(&policy.name), policy.definition));
-    }
-    out.push_str("  # A suggestion: adjust it to the capacity of the server.\n");
-    out.push_str(&format!("  {LIMIT}: {{kind: rate-limit, rate: 100/s, burst: 200}}\n\napis:\n  {name}:\n"));
-    out.push_str(&format!("    spec: {}\n    upstream: {name}\n", quoted(&format!("./{SPEC_FOLDER}/{spec_name}"))));
-    if policies.is_empty() {
-        out.push_str("    # The specification requires no credential that the gateway supports, so these routes are public.\n    authn: none\n");
-    } else {
-        let names: Vec<String> = policies.iter().map(|policy| quoted(&policy.name)).collect();
-        out.push_str(&format!("    authn: {{any: [{}]}}\n", names.join(", ")));
-    }
-    out.push_str(&format!("    limit: {LIMIT}\n"));
-    out.push_str(&operations(spec, !policies.is_empty(), hidden));
-    out
-}
-
-/// The operations that differ from the API's policy: public ones, those that need scopes, and those that are not routed.
-fn operations(spec: &Spec, guarded: bool, hidden: &[usize]) -> String {
-    let mut out = String::new();
-    let (mut written, mut left) = (0, 0);
-    for (place, operation) in spec.operations().iter().enumerate() {
-        let is_hidden = hidden.contains(&place);
-        let scopes = scopes(&operation.required_scopes());
-        let said = if is_hidden {
-            "hidden: true".to_owned()
-        } else if guarded && !operation.requires_credential() {
-            "authn: none".to_owned()
-        } else if guarded && !scopes.is_empty() {
-            format!("scopes: [{scopes}]")
-        } else {
-            continue;
-        };
-        if written == ENTRIES_MAX && !is_hidden {
-            left += 1;
-            continue;
-        }
-        written += usize::from(!is_hidden);
-        if is_hidden {
-            out.push_str("      # Another operation matches some of its requests with equal precedence.\n");
-        }
-        out.push_str(&format!("      - {{select: {}, {said}}}\n", select(spec, operation)));
-    }
-    if left > 0 {
-        out.push_str(&format!(
-            "      # {left} more operations have their own `security`; `tollgate check` reports weaker protection.\n"
-        ));
-    }
-    if out.is_empty() { out } else { format!("    operations:\n{out}") }
-}
-
-/// Selects one operation: by its id, unless another one has the same.
-fn select(spec: &Spec, operation: &Operation) -> String {
-    let others = |id: &str| spec.operations().iter().filter(|other| other.operation_id() == Some(id)).count() - 1;
-    match operation.operation_id() {
-        Some(id) if operation.id().is_some() && others(id) == 0 => format!("{{operation: {}}}", quoted(id)),
-        _ => format!("{{method: [{}], path: {}}}", operation.method(), quoted(operation.path())),
-    }
-}
-
-/// The items of a list of scopes; those that no credential can have, and those beyond the maximum, are left out.
-fn scopes(all: &[String]) -> String {
-    let valid = all.iter().filter(|scope| can_be_scope(scope)).take(SCOPES_MAX);
-    valid.map(|scope| quoted(scope)).collect::<Vec<_>>().join(", ")
-}
-
-/// A text as JSON, which is valid YAML; a word that needs no quotes is written without them.
-fn quoted(text: &str) -> String {
-    let plain =
-        is_token(text) && text.len() > 3 && !["true", "false", "null"].contains(&text.to_ascii_lowercase().as_str());
-    if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
-}
-
-/// A first test; none if every path is routed, and no operation can be tried.
-fn test(spec: &Spec, choices: &Choices, guarded: bool, hidden: &[usize]) -> Option<String> {
-    let schema = FileKind::Test.schema_file();
-    let mut out = format!("{TEST_HEAD}\n$schema: ../{SCHEMA_FOLDER}/{schema}\nformat: 1\n");
-    let routed = || spec.operations().iter().enumerate().filter(|(place, _)| !hidden.contains(place)).map(|(_, o)| o);
-    let tried = |operation: &&Operation| operation.method() == "GET" && operation.requires_credential() == guarded;
-    let operation = routed().filter(tried).min_by_key(|operation| operation.path().matches('{').count());
-    if guarded {
-        let scopes = scopes(&operation.map(Operation::required_scopes).unwrap_or_default());
-        out.push_str(&format!("consumers:\n  - {{id: acme, keys: [{{name: k1, scopes: [{scopes}]}}]}}\n"));
-    }
-    out.push_str("cases:\n");
-    if let Some(operation) = operation {
-        let route = match operation.id() {
-            Some(id) => format!("{}.{id}", choices.name),
-            None => format!("{}.GET {}", choices.name, operation.template().label()),
-        };
-        let (request, route) = (quoted(&format!("GET {}", operation.template().witness())), quoted(&route));
-        out.push_str("  - name: an operation of the specification is routed\n    steps:\n");
-        if guarded {
-            out.push_str(&format!("      - {{request: {request}, expect: {{status: 401}}}}\n"));
-            out.push_str(&format!(
-                "      - {{request: {request}, key: k1, expect: {{status: 200, operation: {route}}}}}\n"
-            ));
-        } else {
-            out.push_str(&format!("      - {{request: {request}, expect: {{status: 200, operation: {route}}}}}\n"));
-        }
-    }
-    let is_outside = !routed().any(|operation| matches(operation.template(), &OUTSIDE));
-    if is_outside {
-        out.push_str("  - name: a path outside the specification is not routed\n    steps:\n");
-        out.push_str(&format!("      - {{request: GET /{}, expect: {{status: 404}}}}\n", OUTSIDE.join("/")));
-    }
-    (is_outside || operation.is_some()).then_some(out)
-}
-
 /// Whether a template without a rest matches a path.
 fn matches(template: &PathTemplate, path: &[&str]) -> bool {
     let segments = template.segments();
     segments.len() == path.len() && segments.iter().zip(path).all(|(segment, text)| segment.value_of(text).is_some())
 }
 
-fn fixtures(spec: &Spec) -> Result<String, Failure> {
-    let mut random = [0u8; 32];
-    getrandom::fill(&mut random)
-        .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
-    let key = ApiKey::generate("dev", &random).ok_or_else(|| Failure::problem("no key could be created"))?;
-    let mut all: Vec<String> = spec.operations().iter().flat_map(Operation::required_scopes).collect();
-    all.sort_unstable();
-    all.dedup();
-    let schema = FileKind::Fixtures.schema_file();
-    Ok(format!(
-        "# A consumer and its key for `tollgate dev`; never part of a bundle.\n$schema: ../{SCHEMA_FOLDER}/{schema}\nformat: 1\nconsumers:\n  - id: acme\n    keys:\n      - {{key: {}, scopes: [{}]}}\n",
-        key.expose(),
-        scopes(&all)
-    ))
-}
-
 /// The text as a name of lower-case letters, digits and hyphens; `None` if too little of it remains.
-fn slug(text: &str) -> Option<String> {
+pub(super) fn slug(text: &str) -> Option<String> {
     let mut out = String::new();
     for c in text.chars() {
         if c.is_ascii_alphanumeric() {
@@ -334,22 +314,13 @@ const SCHEMA_FOLDER: &str = ".tollgate/schemas";
 const OUTSIDE: [&str; 4] = ["not", "in", "the", "specification"];
 
 /// The name of the suggested limit.
-const LIMIT: &str = "burst";
-
-const TOKENS: &str =
-    "The specification uses tokens of an identity provider; this policy reads Tollgate keys in the same place.";
+pub(super) const LIMIT: &str = "burst";
 
 const TEST_HEAD: &str =
     "# Run by `tollgate test`: on the production engine, with a virtual clock and without a network.";
 
 /// The maximum length of a policy's name.
-const NAME_BYTES_MAX: usize = 40;
-
-/// The maximum number of suggested policies.
-const POLICIES_MAX: usize = 8;
-
-/// The maximum number of entries written to `operations:`.
-const ENTRIES_MAX: usize = 100;
+pub(super) const NAME_BYTES_MAX: usize = 40;
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,12 @@
-//! Whatever `import` writes compiles, passes its own test, and is in canonical form.
+//! Whatever `import` writes compiles, passes its own test, is in canonical form, and requires no less than its document.
 
 use std::path::Path;
 use std::rc::Rc;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use tollgate_config::{fmt, policy_tests};
+use tollgate_config::openapi::{self, Operation};
+use tollgate_config::{Compiled, CompiledRoute, fmt, policy_tests};
 
 use super::{Output, import};
 use crate::commands::import::OpenApiArgs;
@@ -106,15 +107,20 @@ fn scheme() -> impl Strategy<Value = Value> {
 }
 
 fn requirement() -> impl Strategy<Value = Value> {
-    let scopes = proptest::collection::vec(one_of(SCOPES), 0..4);
+    let many = (0..200_usize).prop_map(|count| (0..count).map(|n| format!("scope.{n}")).collect::<Vec<_>>());
+    let valid = proptest::sample::subsequence(&["read", "write", "admin"][..], 0..4);
+    let valid = valid.prop_map(|all| all.into_iter().map(str::to_owned).collect());
+    let scopes = prop_oneof![4 => valid, 1 => proptest::collection::vec(one_of(SCOPES), 0..4), 1 => many];
     let all = proptest::collection::vec((one_of(NAMES), scopes), 0..3);
     all.prop_map(|all| all.into_iter().map(|(name, scopes)| (name, json!(scopes))).collect::<Map<_, _>>().into())
 }
 
 fn security() -> impl Strategy<Value = Option<Value>> {
     proptest::option::of(prop_oneof![
-        9 => proptest::collection::vec(requirement(), 0..3).prop_map(Value::from),
-        1 => Just(json!({"keys": []})),
+        9 => proptest::collection::vec(requirement(), 0..5).prop_map(Value::from),
+        1 => Just(json!({"keys": ["read"]})),
+        1 => Just(json!(["keys"])),
+        1 => proptest::sample::select(vec![json!(null), json!({}), json!([7]), json!([{"keys": "read write"}])]),
     ])
 }
 
@@ -157,10 +163,22 @@ fn path() -> impl Strategy<Value = (String, Value)> {
     (text, item)
 }
 
+/// Servers of every shape.
+fn servers() -> impl Strategy<Value = Value> {
+    let server = prop_oneof![
+        8 => one_of(SERVERS).prop_map(|url| json!({"url": url})),
+        1 => one_of(SERVERS).prop_map(Value::from),
+        1 => proptest::sample::select(vec![json!(null), json!({}), json!({"url": 7}), json!([])]),
+        1 => Just(json!({"url": "https://{a}:{b}/", "variables": {"a": {"default": "x"}, "b": {"default": 8443}}})),
+    ];
+    let list = proptest::collection::vec(server, 0..4).prop_map(Value::from);
+    prop_oneof![8 => list, 1 => proptest::sample::select(vec![json!(null), json!("https://a"), json!({"url": "/a"}), json!(7)])]
+}
+
 prop_compose! {
     fn document()(
         title in one_of(NAMES),
-        servers in proptest::collection::vec(one_of(SERVERS), 0..3),
+        servers in servers(),
         schemes in proptest::collection::vec((one_of(NAMES), scheme()), 0..5),
         security in security(),
         paths in proptest::collection::vec(path(), 0..6),
@@ -170,7 +188,7 @@ prop_compose! {
         let mut document = json!({
             "openapi": version,
             "info": {"title": title, "version": "1"},
-            "servers": servers.iter().map(|url| json!({"url": url})).collect::<Vec<_>>(),
+            "servers": servers,
             "components": {
                 "securitySchemes": schemes.into_iter().collect::<Map<_, _>>(),
                 "parameters": {"Id": {"name": "id", "in": "path", "schema": {"type": "integer"}}},
@@ -179,12 +197,13 @@ prop_compose! {
             },
             "paths": paths.into_iter().collect::<Map<_, _>>(),
         });
+        document["paths"]["/kept"] = json!({"get": {}});
         security.into_iter().for_each(|security| document["security"] = security);
         document
     }
 }
 
-/// Imports a document, and checks what is written.
+/// Imports a document, and checks what is written; if no operation can be routed, nothing may be written.
 fn check(document: &Value) -> Result<(), TestCaseError> {
     let root = tempfile::tempdir().unwrap();
     let (file, folder) = (root.path().join("openapi.json"), root.path().join("made"));
@@ -192,7 +211,9 @@ fn check(document: &Value) -> Result<(), TestCaseError> {
     let (into, output) = (Some(folder.clone()), Output::Json);
     let args = OpenApiArgs { file, into, name: None, upstream: None, hosts: Vec::new(), output };
     if let Err(failure) = import(&args) {
-        prop_assert!(false, "{failure:?}");
+        prop_assert!(failure.to_string().contains("no operation of the document can be routed"), "{failure:?}");
+        prop_assert!(!folder.exists());
+        return Ok(());
     }
     let project = Project::at(&folder);
     let compiled = project.compile().map_err(|found| TestCaseError::fail(found.to_string()))?;
@@ -202,10 +223,124 @@ fn check(document: &Value) -> Result<(), TestCaseError> {
         let formatted = fmt::format_file(&folder, name).map_err(|found| TestCaseError::fail(found.to_string()))?;
         prop_assert_eq!(formatted.before, formatted.after);
     }
+    let (spec, _) = openapi::import_dir(root.path(), "openapi.json").unwrap();
+    for operation in spec.operations() {
+        let is_of = |route: &&CompiledRoute| {
+            route.settings.path == *operation.template() && route.settings.methods == [operation.method()]
+        };
+        let route = compiled.routes().iter().find(is_of);
+        route.map_or(Ok(()), |route| is_as_strict(document, operation, route, &compiled))?;
+    }
     passes(&folder, compiled)
 }
 
-fn passes(folder: &Path, compiled: tollgate_config::Compiled) -> Result<(), TestCaseError> {
+/// Whether each way to pass the route is one that the document allows.
+fn is_as_strict(
+    document: &Value,
+    operation: &Operation,
+    route: &CompiledRoute,
+    compiled: &Compiled,
+) -> Result<(), TestCaseError> {
+    let Some(allowed) = model::alternatives(document, operation) else { return Ok(()) };
+    let settings = &route.settings;
+    prop_assert!(!settings.authn.is_empty(), "{} is public", settings.id);
+    for together in &settings.authn {
+        let places: Vec<_> =
+            compiled.whole().policies.at(together).filter_map(|named| named.policy.uses().credential).collect();
+        let is_allowed = |needs: &Vec<model::Need>| {
+            needs.iter().all(|need| {
+                need.scopes.iter().all(|scope| settings.scopes.contains(scope))
+                    && need.place.as_ref().is_none_or(|place| places.iter().any(|known| place.is_read(known)))
+            })
+        };
+        prop_assert!(allowed.iter().any(is_allowed), "{} {:?} {allowed:?}", settings.id, settings.scopes);
+    }
+    Ok(())
+}
+
+/// What a document requires, read without the importer.
+mod model {
+    use serde_json::Value;
+    use tollgate_config::openapi::Operation;
+    use tollgate_core::kinds::CredentialPlace;
+
+    /// A credential with its scopes.
+    #[derive(Debug)]
+    pub(super) struct Need {
+        /// `None` if the gateway cannot check it.
+        pub(super) place: Option<Place>,
+        pub(super) scopes: Vec<String>,
+    }
+
+    #[derive(Debug)]
+    pub(super) enum Place {
+        Field(String),
+        Query(String),
+        Bearer,
+    }
+
+    impl Place {
+        pub(super) fn is_read(&self, known: &CredentialPlace<'_>) -> bool {
+            match self {
+                Self::Field(name) => known.field.eq_ignore_ascii_case(name),
+                Self::Query(name) => known.query == Some(name),
+                Self::Bearer => known.field == "authorization" && known.scheme == Some("Bearer"),
+            }
+        }
+    }
+
+    /// The alternatives of an operation; `None` if it is public.
+    pub(super) fn alternatives(document: &Value, operation: &Operation) -> Option<Vec<Vec<Need>>> {
+        let mut item = &document["paths"][operation.path()];
+        if let Some(pointer) = item["$ref"].as_str() {
+            item = document.pointer(pointer.trim_start_matches('#'))?;
+        }
+        let own = item[operation.method().to_lowercase()].get("security");
+        let written = own.or_else(|| document.get("security"))?;
+        let all = match written {
+            Value::Array(items) if items.is_empty() || items.contains(&Value::Object(serde_json::Map::new())) => {
+                return None;
+            }
+            Value::Array(items) => items.as_slice(),
+            other => std::slice::from_ref(other),
+        };
+        Some(all.iter().map(|item| needs(document, item)).collect())
+    }
+
+    fn needs(document: &Value, item: &Value) -> Vec<Need> {
+        match item {
+            Value::Object(members) => members.iter().map(|(name, scopes)| need(document, name, scopes)).collect(),
+            Value::String(name) => vec![need(document, name, &Value::Null)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn need(document: &Value, name: &str, scopes: &Value) -> Need {
+        let scopes = match scopes {
+            Value::Array(scopes) => scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+            other => other.as_str().unwrap_or_default().to_owned(),
+        };
+        let schemes = &document["components"]["securitySchemes"];
+        let mut scheme = &schemes[name];
+        if scheme["$ref"] == "#/components/securitySchemes/keys" {
+            scheme = &schemes["keys"];
+        }
+        Need { place: place(scheme), scopes: scopes.split_ascii_whitespace().map(str::to_owned).collect() }
+    }
+
+    fn place(scheme: &Value) -> Option<Place> {
+        let name = scheme["name"].as_str().unwrap_or_default();
+        let kind = ["type", "in", "scheme"].map(|key| scheme[key].as_str().unwrap_or_default());
+        match kind {
+            ["apiKey", "header", _] if tollgate_config::can_be_field(name) => Some(Place::Field(name.to_owned())),
+            ["apiKey", "query", _] if tollgate_config::can_be_parameter(name) => Some(Place::Query(name.to_owned())),
+            ["http", _, "bearer"] | ["oauth2" | "openIdConnect", ..] => Some(Place::Bearer),
+            _ => None,
+        }
+    }
+}
+
+fn passes(folder: &Path, compiled: Compiled) -> Result<(), TestCaseError> {
     let compiled = Rc::new(compiled);
     for loaded in policy_tests::load_dir(folder) {
         let file = loaded.file.map_err(|found| TestCaseError::fail(found.to_string()))?;
@@ -222,7 +357,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_imported_compiles_and_passes_its_test(document in document()) {
+    fn whatever_is_imported_compiles_and_is_as_strict_as_its_document(document in document()) {
         check(&document)?;
     }
 }

@@ -48,7 +48,7 @@ mod tests;
 mod values;
 
 pub use compile::{Compiled, Draft, Encoded, Options, Project};
-pub use decode::parsed::{can_be_field, can_be_parameter, can_be_scope};
+pub use decode::parsed::{can_be_field, can_be_parameter, can_be_scope, usable_url};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Report, Severity, sarif};
 pub use lower::{CompiledRoute, Lowered, Stated, Whole, Witness, WrittenRoute};
 pub use model::FileKind;

@@ -27,8 +27,11 @@ pub(crate) fn url(text: &Spanned<String>, report: &mut Report) -> Option<Upstrea
     read.ok()
 }
 
-/// Parses a URL to which requests can be sent; the error says what is wrong with it.
-pub(super) fn usable_url(text: &str) -> Result<UpstreamUrl, String> {
+/// Parses a URL to which requests can be sent.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn usable_url(text: &str) -> Result<UpstreamUrl, String> {
     let url = text.parse::<UpstreamUrl>().map_err(|error| habits::url::reason(text, error))?;
     let host = HostName::from_authority(url.authority()).map_err(|error| error.to_string())?;
     if url.port() == Some(0) {

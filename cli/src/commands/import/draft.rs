@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tollgate_config::openapi::{Operation, Spec};
-use tollgate_config::{FileKind, SCOPES_MAX, fmt};
+use tollgate_config::{FileKind, SCOPES_MAX, fmt, usable_url};
 use tollgate_core::authn::ApiKey;
-use tollgate_core::forward::UpstreamUrl;
 use tollgate_core::route::{HostPattern, PathTemplate};
 
 use super::access::{Access, Required};
@@ -36,10 +35,9 @@ impl Choices {
                 "--name {name}: a name has lower-case letters, digits and hyphens, at most 40, and begins with a letter"
             )));
         }
-        if let Some(url) = upstream.filter(|url| !is_url(url)) {
-            let url = printable(url);
+        if let Some((url, why)) = upstream.and_then(|url| Some((printable(url), usable_url(url).err()?))) {
             return Err(Failure::usage(format!(
-                "--upstream {url}: write `https://` and a host, optionally with a port and a path"
+                "--upstream {url}: {why}: write `https://` and a host, optionally with a port and a path"
             )));
         }
         if let Some(host) = hosts.iter().find(|host| host.parse::<HostPattern>().is_err()) {
@@ -54,10 +52,6 @@ impl Choices {
             server: Server::choose(spec, upstream),
         })
     }
-}
-
-fn is_url(text: &str) -> bool {
-    text.parse::<UpstreamUrl>().is_ok_and(|url| url.port() != Some(0))
 }
 
 /// A project that is created from a specification.

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use tollgate_config::openapi::Spec;
-use tollgate_core::forward::UpstreamUrl;
+use tollgate_config::usable_url;
 
 use crate::terminal::printable;
 
@@ -157,10 +157,7 @@ fn relative(kept: &str, text: &str, notes: &mut Vec<String>) -> Result<Usable, S
         "" | "." => String::new(),
         path => format!("/{path}"),
     };
-    match format!("{ECHO}{path}").parse::<UpstreamUrl>() {
-        Ok(_) => Ok(Usable::Path(path)),
-        Err(error) => Err(error.to_string()),
-    }
+    usable_url(&format!("{ECHO}{path}")).map(|_| Usable::Path(path))
 }
 
 fn absolute(text: &str, notes: &mut Vec<String>) -> Result<Usable, String> {
@@ -177,11 +174,7 @@ fn absolute(text: &str, notes: &mut Vec<String>) -> Result<Usable, String> {
         None => authority,
     };
     let url = format!("{scheme}://{host}{path}");
-    match url.parse::<UpstreamUrl>() {
-        Ok(parsed) if parsed.port() == Some(0) => Err("port 0 cannot be called".to_owned()),
-        Ok(_) => Ok(Usable::Url(url)),
-        Err(error) => Err(error.to_string()),
-    }
+    usable_url(&url).map(|_| Usable::Url(url))
 }
 
 /// The path of a URL, without a slash at the end.
@@ -260,6 +253,7 @@ mod tests {
         check(&["//a.example/v1"], "https://a.example/v1", false, &["https is used"]);
         check(&["https://u:secret@a.example"], "https://a.example", false, &["use `headers` with a secret"]);
         check(&["ws://a.example", "/b"], "http://127.0.0.1:8082/b", true, &["neither http nor https"]);
+        check(&["/a*"], "http://127.0.0.1:8082", true, &["has no meaning in it"]);
         check(&["https://{region}.example"], "http://127.0.0.1:8082", true, &["without a default"]);
         check(&["http://a:0"], "http://127.0.0.1:8082", true, &["port 0"]);
         check(

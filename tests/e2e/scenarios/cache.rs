@@ -121,6 +121,12 @@ async fn responses_that_the_upstream_forbids_are_not_stored(world: Rc<World>) ->
         settle().await;
         assert_ne!(did(&world.client().get(&target).await?), "hit", "{control}");
     }
+    for (name, value) in [("Vary", "*"), ("Set-Cookie", "a%3Db"), ("Vary", "Accept-Language%3B%20Accept")] {
+        let target = format!("/{}?field={name}:{value}&field=Connection:{name}", value.len());
+        world.client().get(&target).await?;
+        settle().await;
+        assert_ne!(did(&world.client().get(&target).await?), "hit", "{name}");
+    }
     Ok(())
 }
 

@@ -50,7 +50,7 @@ fn the_expansion_of_aliases_is_bounded() {
 fn circular_references_are_reported() {
     check("openapi: 3.0.0\npaths: {/a: {$ref: '#/paths/~1a'}}", 0, &[Code::NotRouted]);
     check("openapi: 3.0.0\npaths: {/a: {$ref: '#/paths/~1b'}, /b: {$ref: '#/paths/~1a'}}", 0, &[Code::NotRouted]);
-    check("openapi: 3.0.0\npaths: {/a: {$ref: '#'}}", 0, &[Code::NoOperations]);
+    check("openapi: 3.0.0\npaths: {/a: {$ref: '#'}}", 0, &[Code::SpecShape]);
     check(
         "openapi: 3.0.0\npaths: {'/a/{x}': {get: {parameters: [{$ref: '#/components/parameters/x'}]}}}\n\
          components: {parameters: {x: {$ref: '#/components/parameters/x'}}}",
@@ -133,6 +133,8 @@ fn a_wrong_type_does_not_affect_other_operations() {
         ("/a: {$ref: 'https://example.com/a.yaml'}", &[Code::NotRouted]),
         ("/a: {$ref: '../../etc/passwd'}", &[Code::NotRouted]),
         ("/a: {GET: {}}", &[Code::SpecShape]),
+        ("/a: {gett: {}}", &[Code::SpecShape]),
+        ("/a: {query: {}, x-y: {}, summary: s}", &[Code::SpecShape]),
         ("/a: {trace: {}}", &[Code::NotRouted]),
         ("a: {get: {}}", &[Code::NotRouted]),
         ("'': {get: {}}", &[Code::NotRouted]),
@@ -159,6 +161,18 @@ fn a_wrong_type_does_not_affect_other_operations() {
     for text in ["1", "[]", "{}", "null", "''", "openapi: {}", "openapi: 4.0.0", "openapi: 2.0"] {
         check(text, 0, &[Code::NoOpenApi]);
     }
+}
+
+#[test]
+fn what_is_not_routed_is_counted() {
+    let paths = "/a: {GET: {}, gett: {}, get: {}}, /b: 1, /c: , /d: {trace: {}}, '/{x}{y}': {get: {}, put: {}}";
+    let (spec, found) = import("s.yaml", &format!("openapi: 3.0.0\npaths: {{{paths}}}")).expect("it is read");
+    assert_eq!((spec.operations().len(), spec.refused()), (1, 7), "{found}");
+    assert!(found.to_string().contains("write `get`"), "{found}");
+    let many: String = (0..150).map(|n| format!("/p{n}: {{trace: {{}}}}, ")).collect();
+    let (spec, found) = import("s.yaml", &format!("openapi: 3.0.0\npaths: {{{many}}}")).expect("it is read");
+    assert_eq!(spec.refused(), 150);
+    assert!(found.to_string().contains("50 more operations are not routed"), "{found}");
 }
 
 #[track_caller]

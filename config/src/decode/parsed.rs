@@ -221,7 +221,7 @@ pub(crate) fn bad_path(text: &Spanned<String>, what: &str, report: &mut Report) 
 pub(crate) fn not_routed(text: &Spanned<String>, what: &str, report: &mut Report) {
     report.push(
         Diagnostic::warning(Code::NotRouted, text.span, format!("`{}` is not routed: {what}", text.value))
-            .why("its requests are answered with 404; the other operations are routed")
+            .why("its requests are answered with 404, or by another route that matches them; the other operations are routed")
             .fix("shorten the `base` of the API"),
     );
 }

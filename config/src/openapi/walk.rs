@@ -11,7 +11,7 @@ use super::reference::short;
 use super::resolver::{Dangling, Resolver};
 use super::security::{self, Scheme, Schemes, SecurityRequirement};
 use super::strip::EXTENSION;
-use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::place::{FileId, Span, Spanned};
 use crate::source::{Entry, Node, Value};
 
@@ -110,6 +110,7 @@ impl<'d> Walk<'d, '_> {
         };
         if !matches!(target.node.value, Value::Map(_)) {
             let what = format!("the path item of `{}` must be a mapping", short(text));
+            self.imported.refused += 1;
             return self.report_shape(target.node.span, &what, "write methods, each with its operation");
         }
         // Keys next to a reference apply only to this path, so they take precedence.
@@ -347,13 +348,21 @@ impl<'d> Walk<'d, '_> {
         self.report.push(Diagnostic::warning(Code::NotRouted, span, what).why(WHY_NOT_ROUTED).fix(fix));
     }
 
+    /// Reports a key of a path item that is neither a method nor another key that OpenAPI defines.
     fn check_key(&mut self, key: &Spanned<String>) {
-        let known = key.value.starts_with("x-") || ITEM_KEYS.contains(&key.value.as_str());
-        let lower = key.value.to_ascii_lowercase();
-        if !known && METHODS.iter().any(|(name, _)| *name == lower) {
-            let what = format!("`{}` is not a method of OpenAPI", short(&key.value));
-            self.report_shape(key.span, &what, &format!("write `{lower}`"));
+        if key.value.starts_with("x-") || ITEM_KEYS.contains(&key.value.as_str()) {
+            return;
         }
+        self.imported.refused += 1;
+        if self.imported.refused > REPORTED_MAX {
+            return;
+        }
+        let names = || METHODS.iter().map(|(name, _)| *name).chain(ITEM_KEYS.iter().copied());
+        let fix = match closest(&key.value.to_ascii_lowercase(), names()) {
+            Some(known) => format!("write `{known}`"),
+            None => format!("define a route under `routes:`, or write one of {}", listed(names())),
+        };
+        self.report_shape(key.span, &format!("`{}` is not a method of OpenAPI", short(&key.value)), &fix);
     }
 
     fn report_shape(&mut self, span: Span, what: &str, fix: &str) {
@@ -413,7 +422,8 @@ const METHODS: &[(&str, &str)] = &[
 /// The other keys of a path item.
 const ITEM_KEYS: &[&str] = &["$ref", "summary", "description", "servers", "parameters"];
 
-const WHY_NOT_ROUTED: &str = "its requests are answered with 404; the other operations are routed";
+const WHY_NOT_ROUTED: &str =
+    "its requests are answered with 404, or by another route that matches them; the other operations are routed";
 
 /// The maximum number of operations of one specification.
 const OPERATIONS_MAX: usize = 100_000;

@@ -130,3 +130,25 @@ fn what_is_not_kept_is_said_beside_a_given_upstream_too() {
     }
     assert_eq!(ran.json()["diagnostics"][0]["code"], "TG0702", "{ran:?}");
 }
+
+#[test]
+fn files_below_the_current_folder_are_read_however_the_document_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let below = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(below("specs/shop")).expect("a folder");
+    std::fs::write(below("specs/shop/openapi.yaml"), SPEC.replace("parts/paths", "../paths")).expect("a file");
+    std::fs::write(below("specs/paths.yaml"), PATHS).expect("a file");
+    let absolute = below("specs/shop/openapi.yaml").display().to_string();
+    for (number, file) in
+        ["specs/shop/openapi.yaml", "./specs/../specs/shop/openapi.yaml", &absolute].iter().enumerate()
+    {
+        let mut command = support::tollgate(&["import", "openapi", file, "--into", &format!("made{number}")]);
+        let ran = support::Ran::of(command.current_dir(folder.path()).output().expect("the program starts"));
+        assert!(ran.code == Some(0) && ran.out.contains("2 operations are routed, 1 is not"), "{file} {ran:?}");
+        assert!(below(&format!("made{number}/spec/paths.yaml")).is_file(), "{file}");
+    }
+    // From a folder that does not contain both files.
+    let mut command = support::tollgate(&["import", "openapi", &absolute, "--into", "other"]);
+    let ran = support::Ran::of(command.current_dir(below("specs/shop")).output().expect("the program starts"));
+    assert!(ran.err.contains("`../paths.yaml#/pets` leads outside the folder whose files are read"), "{ran:?}");
+}

@@ -1,7 +1,7 @@
 //! Where a document is read from, and where a project is written to.
 
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use tollgate_config::openapi::Spec;
 
@@ -25,14 +25,13 @@ impl Source {
         if !file.is_file() {
             return Err(Failure::problem(format!("{shown} is not a file: give an OpenAPI document")));
         }
-        let parts: Vec<Component<'_>> = file.components().filter(|part| *part != Component::CurDir).collect();
-        let is_below = parts.iter().all(|part| matches!(part, Component::Normal(_)));
-        let (root, below) = if is_below {
-            (PathBuf::from("."), parts.iter().collect::<PathBuf>())
-        } else {
-            let name = file.file_name().map(PathBuf::from).unwrap_or_default();
-            (file.parent().map_or_else(|| PathBuf::from("."), Path::to_owned), name)
-        };
+        let (root, below) = below_current(file).map_or_else(
+            || {
+                let name = file.file_name().map(PathBuf::from).unwrap_or_default();
+                (file.parent().map_or_else(|| PathBuf::from("."), Path::to_owned), name)
+            },
+            |below| (PathBuf::from("."), below),
+        );
         let names: Option<Vec<&str>> = below.iter().map(|part| part.to_str()).collect();
         let names = names.ok_or_else(|| Failure::problem(format!("the name {shown} is not UTF-8: rename the file")))?;
         Ok(Self { root, name: names.join("/") })
@@ -57,6 +56,14 @@ impl Source {
     pub(super) fn read(&self, name: &str) -> Option<Vec<u8>> {
         fs::read(self.root.join(name)).ok()
     }
+}
+
+/// The path of a file from the current folder, however it is written; `None` if the file is elsewhere.
+fn below_current(file: &Path) -> Option<PathBuf> {
+    let current = std::env::current_dir().and_then(|folder| folder.canonicalize()).ok()?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().ok()?;
+    Some(folder.strip_prefix(&current).ok()?.join(file.file_name()?))
 }
 
 /// Writes the files of a new project; nothing is written if one of them exists already.

@@ -72,8 +72,8 @@ fn a_document_that_cannot_become_a_project_leaves_no_folder() {
     // Nothing that can be routed, for each reason.
     for (text, says) in [
         ("openapi: 3.1.0\npaths: {}\n", "it has none"),
-        ("openapi: 3.1.0\npaths: {/a: {$ref: ../paths.yaml}}\n", "leads outside the folder whose files are read"),
-        ("openapi: 3.1.0\npaths: {'/{a}{b}': {get: {}}}\n", "so nothing was written: the reason is above"),
+        ("openapi: 3.1.0\npaths: {/a: {$ref: ../../paths.yaml}}\n", "leads outside the folder whose files are read"),
+        ("openapi: 3.1.0\npaths: {'/{a}{b}': {get: {}}}\n", "so nothing was written: the warnings say why"),
         ("openapi: 3.1.0\nsecurity: [{a: [é]}]\npaths: {/a: {get: {}}}\n", "which no credential can have"),
     ] {
         std::fs::write(&spec, text).expect("a file");

@@ -7,6 +7,7 @@ mod place;
 mod property;
 mod server;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -18,9 +19,9 @@ use tollgate_config::{Code, Diagnostics, Place};
 use super::Output;
 use crate::failure::Failure;
 use crate::project::{Project, report_diagnostics};
-use crate::terminal::{self, printable};
+use crate::terminal;
 use access::Access;
-use draft::{Choices, Draft, Hidden};
+use draft::{Choices, Draft};
 use place::Source;
 
 /// Start a project from existing files.
@@ -39,8 +40,8 @@ enum ImportCommand {
 /// Start a project from an OpenAPI document (3.0 or 3.1, YAML or JSON).
 ///
 /// The document is copied unchanged, with the files it refers to. Policies are suggested from its security schemes, and never
-/// require less; operations that cannot be routed are reported. Nothing is overwritten, and if the project would not compile or
-/// would have no routes, nothing is written.
+/// require less; operations that cannot be routed are reported. Nothing is overwritten, and if the project would not compile,
+/// would have no routes or would require less, nothing is written.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -78,7 +79,10 @@ fn import(args: &OpenApiArgs) -> Result<(), Failure> {
     let (spec, read) = openapi::import_dir(&source.root, &source.name).map_err(|found| refused(&found))?;
     let choices = Choices::new(&spec, &source, args.name.as_deref(), args.upstream.as_deref(), &args.hosts)?;
     let folder = args.into.clone().unwrap_or_else(|| PathBuf::from(&choices.name));
-    let access = Access::of(&spec);
+    if spec.operations().is_empty() {
+        return Err(nothing_routed(&spec, &read));
+    }
+    let access = Access::of(&spec)?;
     let plan = Plan { spec: &spec, read: &read, source: &source, choices: &choices, access: &access };
     let (files, hidden) = plan.files()?;
     let written = place::write(&folder, &files)?;
@@ -97,6 +101,13 @@ fn import(args: &OpenApiArgs) -> Result<(), Failure> {
         Output::Json => terminal::print(&format!("{:#}\n", made.to_json(found))),
     }
     Ok(())
+}
+
+/// The failure for a document of which no operation can be routed.
+fn nothing_routed(spec: &Spec, read: &Diagnostics) -> Failure {
+    report_diagnostics(read);
+    let why = if spec.refused() == 0 { "it has none" } else { "the warnings say why" };
+    Failure::problem(format!("no operation of the document can be routed, so nothing was written: {why}"))
 }
 
 fn refused(found: &Diagnostics) -> Failure {
@@ -118,14 +129,10 @@ struct Plan<'p> {
 type Files = Vec<(String, Vec<u8>)>;
 
 impl Plan<'_> {
-    /// The files of a project that compiles and has routes, and the number of operations that are hidden for this.
+    /// The files of a project that compiles, and the number of operations that are hidden for this.
     fn files(&self) -> Result<(Files, usize), Failure> {
-        let routes = self.access.routes.iter().enumerate();
-        let mut hidden: Hidden = routes.filter_map(|(place, route)| Some((place, route.clone().err()?))).collect();
+        let mut hidden = BTreeSet::new();
         loop {
-            if hidden.len() == self.spec.operations().len() {
-                return Err(self.nothing_routed(&hidden));
-            }
             let files = self.draft(&hidden)?;
             let text = |(name, bytes): &(String, Vec<u8>)| Some((name.clone(), String::from_utf8(bytes.clone()).ok()?));
             let Err(found) = compile_files(&files.iter().filter_map(text).collect()) else {
@@ -135,29 +142,11 @@ impl Plan<'_> {
             if more.is_empty() {
                 return Err(refused(&found));
             }
-            hidden.extend(more.into_iter().map(|place| (place, IN_CONFLICT.to_owned())));
+            hidden.extend(more);
         }
     }
 
-    /// The failure for a document of which no operation can be routed.
-    fn nothing_routed(&self, hidden: &Hidden) -> Failure {
-        report_diagnostics(self.read);
-        let operations = self.spec.operations();
-        for (operation, why) in
-            hidden.iter().take(SHOWN_MAX).filter_map(|(place, why)| Some((operations.get(*place)?, why)))
-        {
-            let path = printable(operation.path());
-            terminal::message(&format!("note: {} {path} is not routed: {why}", operation.method()));
-        }
-        let why = match hidden.len() + self.spec.refused() {
-            0 => "it has none",
-            1 => "the reason is above",
-            _ => "the reasons are above",
-        };
-        Failure::problem(format!("no operation of the document can be routed, so nothing was written: {why}"))
-    }
-
-    fn draft(&self, hidden: &Hidden) -> Result<Files, Failure> {
+    fn draft(&self, hidden: &BTreeSet<usize>) -> Result<Files, Failure> {
         let Self { spec, source, choices, access, .. } = *self;
         let copied = spec.files().iter().filter_map(|name| {
             Some((format!("{}/{}", draft::SPEC_FOLDER, source.below_common(spec, name)), source.read(name)?))
@@ -168,7 +157,7 @@ impl Plan<'_> {
     }
 
     /// The operations that match the same requests as others with equal precedence.
-    fn in_conflict(&self, found: &Diagnostics, hidden: &Hidden) -> Vec<usize> {
+    fn in_conflict(&self, found: &Diagnostics, hidden: &BTreeSet<usize>) -> Vec<usize> {
         let errors = found.iter().filter(|found| found.code == Code::RouteConflict);
         let places: Vec<Place> = errors.map(|error| found.place(error.span)).collect();
         let is_one = |operation: &Operation| {
@@ -177,7 +166,7 @@ impl Plan<'_> {
             places.contains(&Place { file, ..at })
         };
         let operations = self.spec.operations().iter().enumerate();
-        operations.filter(|(place, o)| !hidden.contains_key(place) && is_one(o)).map(|(place, _)| place).collect()
+        operations.filter(|(place, o)| !hidden.contains(place) && is_one(o)).map(|(place, _)| place).collect()
     }
 }
 
@@ -187,7 +176,7 @@ struct Made<'m> {
     spec: &'m Spec,
     choices: &'m Choices,
     files: &'m Files,
-    /// The number of operations that are not routed, for the reasons in the project file.
+    /// The number of operations that are not routed because others match the same requests.
     hidden: usize,
     /// What the document says and the project does not keep, or keeps more strictly.
     notes: &'m [String],
@@ -221,7 +210,10 @@ impl Made<'_> {
         if files.len() > SHOWN_MAX {
             out.push_str(&format!("  and {} more\n", files.len() - SHOWN_MAX));
         }
-        out.push_str(&format!("{} operations are routed", self.routed()));
+        out.push_str(&match self.routed() {
+            1 => "1 operation is routed".to_owned(),
+            all => format!("{all} operations are routed"),
+        });
         match self.spec.refused() {
             0 => {}
             1 => out.push_str(", 1 is not (the warning says why)"),
@@ -241,7 +233,5 @@ impl Made<'_> {
     }
 }
 
-const IN_CONFLICT: &str = "another operation matches some of its requests with equal precedence";
-
-/// The number of files, and of operations, that are listed individually.
+/// The number of files that are listed individually.
 const SHOWN_MAX: usize = 12;

@@ -1,7 +1,8 @@
 //! What the `security` of a document requires, as `authn` and `scopes` of routes: never less than the document says.
 //!
 //! A credential that the gateway cannot check is replaced by an API key. If `scopes` of alternatives differ, all of them are
-//! required, because a route has one list. An operation whose requirement cannot be written is not routed.
+//! required, because a route has one list. A document with a requirement that cannot be written is refused: if only its
+//! operation were not routed, another route with fewer requirements could match its requests.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -9,6 +10,7 @@ use tollgate_config::openapi::{Operation, Scheme, SchemeKind, SchemeRequirement,
 use tollgate_config::{POLICIES_MAX, SCOPES_MAX, can_be_field, can_be_parameter, can_be_scope};
 
 use super::draft::{LIMIT, NAME_BYTES_MAX, quoted, slug};
+use crate::failure::Failure;
 use crate::terminal::printable;
 
 /// The policies of a project, and what each route requires.
@@ -17,8 +19,8 @@ pub(super) struct Access {
     pub(super) policies: Vec<Policy>,
     /// What most of the operations that require a credential require; empty if there are none.
     pub(super) default: Authn,
-    /// What each operation requires, in the order of the document; or why it is not routed.
-    pub(super) routes: Vec<Result<Required, String>>,
+    /// What each operation requires, in the order of the document.
+    pub(super) routes: Vec<Required>,
     /// What is stricter than in the document.
     pub(super) notes: Vec<String>,
 }
@@ -42,16 +44,22 @@ pub(super) struct Policy {
 }
 
 impl Access {
-    pub(super) fn of(spec: &Spec) -> Self {
-        let mut reader = Reader::default();
-        let routes: Vec<_> = spec.operations().iter().map(|operation| reader.required(operation)).collect();
+    /// # Errors
+    /// If the requirement of an operation cannot be written.
+    pub(super) fn of(spec: &Spec) -> Result<Self, Failure> {
+        let (mut reader, mut refused) = (Reader::default(), Vec::new());
+        let mut routes = Vec::with_capacity(spec.operations().len());
+        for operation in spec.operations() {
+            match reader.required(operation) {
+                Ok(required) => routes.push(required),
+                Err(why) => refused.push(format!("{} {}: {why}", operation.method(), printable(operation.path()))),
+            }
+        }
+        if !refused.is_empty() {
+            return Err(refuse(&refused));
+        }
         let (notes, policies) = (reader.notes(), reader.policies);
-        Self { default: most_frequent(&routes), policies, routes, notes }
-    }
-
-    /// What an operation requires; `None` if it is not routed.
-    pub(super) fn required(&self, place: usize) -> Option<&Required> {
-        self.routes.get(place)?.as_ref().ok()
+        Ok(Self { default: most_frequent(&routes), policies, routes, notes })
     }
 
     /// Alternatives as an item of `authn`.
@@ -65,11 +73,20 @@ impl Access {
     }
 }
 
+fn refuse(operations: &[String]) -> Failure {
+    let mut shown = operations[..operations.len().min(SHOWN_MAX)].join("\n  ");
+    if operations.len() > SHOWN_MAX {
+        shown.push_str(&format!("\n  and {} more", operations.len() - SHOWN_MAX));
+    }
+    Failure::problem(format!(
+        "the `security` of operations cannot be required, so nothing was written: change it in the document, or remove them\n  {shown}"
+    ))
+}
+
 /// The alternatives that most routes have, of equally many those of the first.
-fn most_frequent(routes: &[Result<Required, String>]) -> Authn {
+fn most_frequent(routes: &[Required]) -> Authn {
     let mut counts: HashMap<&Authn, (usize, usize)> = HashMap::new();
-    let guarded = routes.iter().enumerate().filter_map(|(place, route)| Some((place, &route.as_ref().ok()?.authn)));
-    for (place, authn) in guarded.filter(|(_, authn)| !authn.is_empty()) {
+    for (place, Required { authn, .. }) in routes.iter().enumerate().filter(|(_, route)| !route.authn.is_empty()) {
         counts.entry(authn).or_insert((0, place)).0 += 1;
     }
     let most = counts.into_iter().max_by_key(|(_, (count, first))| (*count, usize::MAX - first));
@@ -91,7 +108,9 @@ struct Reader {
     places: HashMap<CredentialPlace, usize>,
     names: HashSet<String>,
     /// Schemes that the gateway cannot check, and the number of operations where a key replaces them.
-    unchecked: (BTreeSet<String>, usize),
+    replaced: (BTreeSet<String>, usize),
+    /// Schemes that the gateway cannot check, and the number of operations that require them beside others.
+    left_out: (BTreeSet<String>, usize),
     /// The number of operations whose alternatives have different scopes.
     combined: usize,
     /// The number of operations with more alternatives than can be listed.
@@ -113,10 +132,10 @@ impl Reader {
         for needs in &all {
             authn.push(self.together(needs)?);
         }
-        let names = all.iter().flat_map(|needs| needs.iter()).map(|need| &need.scheme).filter(|s| !is_readable(s));
-        let unchecked: Vec<String> = names.map(|scheme| printable(&scheme.name)).collect();
-        self.unchecked.1 += usize::from(!unchecked.is_empty());
-        self.unchecked.0.extend(unchecked);
+        let (beside, alone): (Vec<_>, Vec<_>) =
+            all.iter().partition(|needs| needs.iter().any(|need| is_readable(&need.scheme)));
+        add(&mut self.replaced, &alone);
+        add(&mut self.left_out, &beside);
         self.combined += usize::from(all.iter().any(|needs| distinct(needs).len() < scopes.len()));
         let mut authn = without_longer(authn);
         self.shortened += usize::from(authn.len() > POLICIES_MAX);
@@ -162,27 +181,31 @@ impl Reader {
     }
 
     fn notes(&self) -> Vec<String> {
-        let operations = |count: usize, verb: &str| match count {
-            1 => format!("one operation {verb}s"),
-            more => format!("{more} operations {verb}"),
+        let unchecked = |(schemes, count): &(BTreeSet<String>, usize), then: &str| {
+            let shown: Vec<&str> = schemes.iter().take(SHOWN_MAX).map(String::as_str).collect();
+            let more = if schemes.len() > SHOWN_MAX { ", ..." } else { "" };
+            (*count, format!("credentials that the gateway cannot check ({}{more}){then}", shown.join(", ")))
         };
-        let (schemes, unchecked) = &self.unchecked;
-        let shown: Vec<&str> = schemes.iter().take(SHOWN_MAX).map(String::as_str).collect();
-        let more = if schemes.len() > SHOWN_MAX { ", ..." } else { "" };
         let notes = [
-            (
-                *unchecked,
-                format!(
-                    "credentials that the gateway cannot check ({}{more}): an API key is required in their place",
-                    shown.join(", ")
-                ),
-            ),
+            unchecked(&self.replaced, ": an API key is required in their place"),
+            unchecked(&self.left_out, " together with others: only the others are required"),
             (self.combined, "alternatives with different scopes: all of these scopes are required".to_owned()),
             (self.shortened, format!("more than {POLICIES_MAX} alternatives: the first {POLICIES_MAX} are accepted")),
         ];
         let written = notes.into_iter().filter(|(count, _)| *count > 0);
-        written.map(|(count, what)| format!("{} {what}", operations(count, "name"))).collect()
+        let named = written.map(|(count, what)| match count {
+            1 => format!("one operation names {what}"),
+            more => format!("{more} operations name {what}"),
+        });
+        named.collect()
     }
+}
+
+/// Adds the schemes that the gateway cannot check.
+fn add((schemes, count): &mut (BTreeSet<String>, usize), all: &[&&Vec<SchemeRequirement>]) {
+    let unchecked = all.iter().flat_map(|needs| needs.iter()).map(|need| &need.scheme).filter(|s| !is_readable(s));
+    let before = unchecked.map(|scheme| schemes.insert(printable(&scheme.name))).count();
+    *count += usize::from(before > 0);
 }
 
 /// The scopes of all alternatives.
@@ -294,7 +317,7 @@ mod tests {
     tls: {type: mutualTLS}
 ";
 
-    fn access(security: &str) -> Access {
+    fn read(security: &str) -> Result<Access, Failure> {
         let text = format!(
             "openapi: 3.1.0\nsecurity: {security}\npaths: {{/a: {{get: {{}}}}}}\ncomponents:\n  securitySchemes:{SCHEMES}"
         );
@@ -302,11 +325,15 @@ mod tests {
         Access::of(&spec)
     }
 
+    fn access(security: &str) -> Access {
+        read(security).unwrap()
+    }
+
     /// Checks what the only operation of a document requires.
     #[track_caller]
     fn check(security: &str, authn: &str, scopes: &[&str]) {
         let access = access(security);
-        let required = access.required(0).unwrap();
+        let required = &access.routes[0];
         assert_eq!(access.any(&required.authn), authn, "{security}");
         assert_eq!(required.scopes, scopes, "{security}");
     }
@@ -343,19 +370,20 @@ mod tests {
         check("[{basic: [], key: []}]", "any: [\"key\"]", &[]);
         check("[{basic: []}, {key: []}]", "any: [\"key\"]", &[]);
         assert!(access("[{basic: []}, {key: []}]").notes.is_empty(), "nothing is replaced");
+        assert!(access("[{basic: [], key: []}]").notes.join(" ").contains("(basic) together with others"));
     }
 
     #[test]
-    fn what_cannot_be_required_is_not_routed() {
+    fn a_document_with_what_cannot_be_required_is_refused() {
         let scopes = |count: usize| (0..count).map(|n| format!("s{n}")).collect::<Vec<_>>().join(", ");
-        assert_eq!(access(&format!("[{{oauth: [{}]}}]", scopes(64))).required(0).unwrap().scopes.len(), 64);
+        assert_eq!(access(&format!("[{{oauth: [{}]}}]", scopes(64))).routes[0].scopes.len(), 64);
         for (security, why) in [
-            (format!("[{{oauth: [{}]}}]", scopes(65)), "it requires 65 scopes, and a route can require 64"),
+            (format!("[{{oauth: [{}]}}]", scopes(65)), "GET /a: it requires 65 scopes, and a route can require 64"),
             (format!("[{{oauth: [{}]}}, {{key: [t]}}]", scopes(64)), "it requires 65 scopes"),
             ("[{oauth: [é]}]".to_owned(), "which no credential can have"),
         ] {
-            let found = access(&security).routes.remove(0).unwrap_err();
-            assert!(found.contains(why), "{found}");
+            let found = read(&security).unwrap_err().to_string();
+            assert!(found.contains("nothing was written") && found.contains(why), "{found}");
         }
     }
 }

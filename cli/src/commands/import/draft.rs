@@ -1,6 +1,6 @@
 //! The first version of a project that is created from a specification.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use tollgate_config::openapi::{Operation, Spec};
 use tollgate_config::{FileKind, SCOPES_MAX, fmt, usable_url};
@@ -62,12 +62,9 @@ pub(super) struct Draft<'d> {
     pub(super) access: &'d Access,
     /// The name of the document below [`SPEC_FOLDER`].
     pub(super) spec_name: &'d str,
-    /// The places of the operations that are not routed, and why.
-    pub(super) hidden: &'d Hidden,
+    /// The places of the operations that are not routed, because others match the same requests.
+    pub(super) hidden: &'d BTreeSet<usize>,
 }
-
-/// Operations that are not routed, by their places, and why.
-pub(super) type Hidden = BTreeMap<usize, String>;
 
 impl Draft<'_> {
     /// The files of the project, without those of the specification.
@@ -98,8 +95,8 @@ impl Draft<'_> {
 
     /// The routed operations, with what they require.
     fn routed(&self) -> impl Iterator<Item = (&Operation, &Required)> {
-        let all = self.spec.operations().iter().enumerate().filter(|(place, _)| !self.hidden.contains_key(place));
-        all.filter_map(|(place, operation)| Some((operation, self.access.required(place)?)))
+        let all = self.spec.operations().iter().zip(&self.access.routes).enumerate();
+        all.filter(|(place, _)| !self.hidden.contains(place)).map(|(_, routed)| routed)
     }
 
     fn project(&self) -> String {
@@ -151,14 +148,12 @@ impl Draft<'_> {
         for id in self.spec.operations().iter().filter_map(Operation::operation_id) {
             *ids.entry(id).or_default() += 1;
         }
-        for (place, operation) in self.spec.operations().iter().enumerate() {
-            let said = match (self.hidden.get(&place), self.access.required(place)) {
-                (Some(why), _) => {
-                    out.push_str(&format!("      # Not routed: {why}.\n"));
-                    "hidden: true".to_owned()
-                }
-                (None, Some(required)) => self.settings(required),
-                (None, None) => String::new(),
+        for (place, (operation, required)) in self.spec.operations().iter().zip(&self.access.routes).enumerate() {
+            let said = if self.hidden.contains(&place) {
+                out.push_str("      # Another operation matches some of its requests with equal precedence.\n");
+                "hidden: true".to_owned()
+            } else {
+                self.settings(required)
             };
             if !said.is_empty() {
                 out.push_str(&format!("      - {{select: {}, {said}}}\n", select(operation, &ids)));

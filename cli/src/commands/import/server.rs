@@ -82,8 +82,7 @@ fn others(all: &[Read<'_>], chosen: Option<usize>) -> Vec<String> {
         let more = usable.len().saturating_sub(SHOWN_MAX);
         let list = if before.is_empty() { last.clone() } else { format!("{} and {last}", before.join(", ")) };
         let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
-        let count = usable.len() + usize::from(chosen.is_some());
-        notes.push(format!("the document names {count} servers; not called: {list}{rest}"));
+        notes.push(format!("other servers of the document are not called: {list}{rest}"));
     }
     let mut refused = others().filter_map(|read| Some((read.text, read.usable.as_ref().err()?)));
     let first = refused.by_ref().take(SHOWN_MAX);
@@ -260,11 +259,16 @@ mod tests {
             &["/a", "https://b/c", "https://d"],
             "https://b/c",
             false,
-            &["names 3 servers; not called: /a and https://d"],
+            &["servers of the document are not called: /a and https://d"],
         );
-        check(&["/a", "/b", "/c?x"], "http://127.0.0.1:8082/a", true, &["names 3 servers; not called: /b and /c?x"]);
+        check(
+            &["/a", "/b", "/c?x"],
+            "http://127.0.0.1:8082/a",
+            true,
+            &["servers of the document are not called: /b and /c?x"],
+        );
         let many = ["/a"; 20];
-        check(&many, "http://127.0.0.1:8082/a", true, &["names 20 servers; not called: /a, /a,"]);
+        check(&many, "http://127.0.0.1:8082/a", true, &["not called: /a, /a,"]);
         check(
             &["ws://a"; 20],
             "http://127.0.0.1:8082",
@@ -302,7 +306,7 @@ mod tests {
     fn what_is_not_kept_is_said_beside_a_given_url_too() {
         let notes = |servers: &[&str]| of(servers, Some("http://b/v1")).notes;
         assert_eq!(notes(&["https://a/v1?tenant=x"]).len(), 1, "{:?}", notes(&["https://a/v1?tenant=x"]));
-        assert!(notes(&["https://a/v1", "https://c"]).join(" ").contains("names 2 servers; not called: https://c"));
+        assert!(notes(&["https://a/v1", "https://c"]).join(" ").contains("not called: https://c"));
         assert!(notes(&["ws://a"]).join(" ").contains("ws://a cannot be called"));
     }
 

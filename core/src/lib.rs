@@ -37,4 +37,5 @@ pub mod secret;
 pub mod settings;
 pub mod slow_store;
 pub mod telemetry;
+pub mod text;
 pub mod time;

@@ -56,8 +56,12 @@ pub fn request_edits(
     if accepts_trailers(received) {
         edits.set(TE, HeaderValue::from_static("trailers"));
     }
-    edits.set_text(FORWARDED, &forwarded(client));
-    edits.set_text(X_FORWARDED_FOR, &forwarded_for(client));
+    let mut text = String::with_capacity(TEXT_BYTES_USUAL);
+    forwarded(&mut text, client);
+    edits.set_text(FORWARDED, &text);
+    text.clear();
+    forwarded_for(&mut text, client);
+    edits.set_text(X_FORWARDED_FOR, &text);
     if !client.client_host.is_empty() {
         edits.set_text(X_FORWARDED_HOST, client.client_host);
     }
@@ -100,6 +104,9 @@ fn remove_nominated(edits: &mut Edits, fields: &HeaderMap, kept: impl Fn(&Header
         }
     }
 }
+
+/// Capacity: `Forwarded` with two hops.
+const TEXT_BYTES_USUAL: usize = 128;
 
 /// Adds this gateway to `Via`, under the name [`PSEUDONYM`].
 fn append_via(edits: &mut Edits, received: &HeaderMap, version: Version) {

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use http::header::FORWARDED;
 use http::{HeaderName, Version};
 
+use crate::text::decimal;
+
 /// The information about the client, and the connection from it, that the upstream gets.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardedFor<'a> {
@@ -34,27 +36,37 @@ pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwa
 pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The hops in the form of `Forwarded` (RFC 7239, section 4): IPv6 addresses, and hosts with a port, are quoted.
-pub(super) fn forwarded(client: &ForwardedFor<'_>) -> String {
-    let mut text = String::with_capacity(client.host.len() + ELEMENT_BYTES_USUAL * (client.earlier.len() + 1));
+pub(super) fn forwarded(text: &mut String, client: &ForwardedFor<'_>) {
     for (at, hop) in client.earlier.iter().enumerate() {
-        push_node(&mut text, *hop);
+        push_node(text, *hop);
         if at == 0 {
-            push_target(&mut text, client.client_host, client.client_https);
+            push_target(text, client.client_host, client.client_https);
         }
         text.push_str(", ");
     }
-    push_node(&mut text, client.peer);
-    push_target(&mut text, client.host, client.https);
-    text
+    push_node(text, client.peer);
+    push_target(text, client.host, client.https);
 }
 
 fn push_node(text: &mut String, address: Option<IpAddr>) {
-    // Writing to a String does not fail.
-    let _ = match address {
-        Some(IpAddr::V4(address)) => write!(text, "for={address}"),
-        Some(IpAddr::V6(address)) => write!(text, "for=\"[{address}]\""),
-        None => write!(text, "for=unknown"),
-    };
+    let is_quoted = matches!(address, Some(IpAddr::V6(_)));
+    text.push_str(if is_quoted { "for=\"[" } else { "for=" });
+    push_address(text, address);
+    text.push_str(if is_quoted { "]\"" } else { "" });
+}
+
+fn push_address(text: &mut String, address: Option<IpAddr>) {
+    match address {
+        Some(IpAddr::V4(address)) => {
+            for (at, octet) in address.octets().into_iter().enumerate() {
+                text.push_str(if at > 0 { "." } else { "" });
+                decimal(text, octet.into());
+            }
+        }
+        // Writing to a String does not fail.
+        Some(IpAddr::V6(address)) => drop(write!(text, "{address}")),
+        None => text.push_str("unknown"),
+    }
 }
 
 fn push_target(text: &mut String, host: &str, https: bool) {
@@ -68,27 +80,15 @@ fn push_target(text: &mut String, host: &str, https: bool) {
 }
 
 /// The hops in the form of `X-Forwarded-For`.
-pub(super) fn forwarded_for(client: &ForwardedFor<'_>) -> String {
-    let mut text = String::with_capacity(ADDRESS_BYTES_USUAL * (client.earlier.len() + 1));
+pub(super) fn forwarded_for(text: &mut String, client: &ForwardedFor<'_>) {
     for (at, hop) in client.earlier.iter().chain([&client.peer]).enumerate() {
         if at > 0 {
             text.push_str(", ");
         }
-        // Writing to a String does not fail.
-        let _ = match hop {
-            Some(address) => write!(text, "{address}"),
-            None => write!(text, "unknown"),
-        };
+        push_address(text, *hop);
     }
-    text
 }
 
 pub(super) const fn scheme(https: bool) -> &'static str {
     if https { "https" } else { "http" }
 }
-
-/// Capacity of an element of `Forwarded`, without its host.
-const ELEMENT_BYTES_USUAL: usize = 48;
-
-/// Capacity of an element of `X-Forwarded-For`.
-const ADDRESS_BYTES_USUAL: usize = 18;

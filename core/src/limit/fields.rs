@@ -3,9 +3,8 @@
 //! `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers-10 (only this file depends on the
 //! version), and `Retry-After` (RFC 9110, section 10.2.3), always with a 429.
 
-use std::fmt::Write;
-
 use crate::cell::{Gcra, Verdict};
+use crate::text::decimal;
 
 /// The name of the policy field.
 pub const RATELIMIT_POLICY: &str = "ratelimit-policy";
@@ -17,7 +16,8 @@ pub const RATELIMIT: &str = "ratelimit";
 pub fn policy_field<'c>(charges: impl IntoIterator<Item = &'c Gcra>) -> String {
     list(charges.into_iter(), |out, c| {
         let window_ms = u64::from(c.period_ms.get()).saturating_mul(u64::from(c.burst.get())) / u64::from(c.rate.get());
-        write!(out, "\"{}\";q={};w={}", c.quota, c.burst, window_ms.div_ceil(1_000).max(1))
+        let window_s = window_ms.div_ceil(1_000).max(1);
+        member(out, &c.quota, [(";q=", c.burst.get().into()), (";w=", window_s)]);
     })
 }
 
@@ -25,7 +25,8 @@ pub fn policy_field<'c>(charges: impl IntoIterator<Item = &'c Gcra>) -> String {
 #[must_use]
 pub fn state_field<'c>(charges: impl IntoIterator<Item = (&'c Gcra, &'c Verdict)>) -> String {
     list(charges.into_iter(), |out, (c, v)| {
-        write!(out, "\"{}\";r={};t={}", c.quota, v.remaining, v.reset_us.div_ceil(MICROS_PER_S))
+        let reset_s = v.reset_us.div_ceil(MICROS_PER_S);
+        member(out, &c.quota, [(";r=", v.remaining.into()), (";t=", reset_s)]);
     })
 }
 
@@ -46,16 +47,29 @@ pub(super) const fn whole_seconds(us: u64) -> u64 {
 const MICROS_PER_S: u64 = 1_000_000;
 
 /// A list of structured fields, each member written by `write`.
-fn list<T>(members: impl Iterator<Item = T>, write: impl Fn(&mut String, T) -> std::fmt::Result) -> String {
-    members.fold(String::new(), |mut out, member| {
+fn list<T>(members: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) -> String {
+    members.fold(String::with_capacity(LIST_BYTES_USUAL), |mut out, member| {
         if !out.is_empty() {
             out.push_str(", ");
         }
-        // Writing to a String does not fail.
-        let _ = write(&mut out, member);
+        write(&mut out, member);
         out
     })
 }
+
+/// A quoted name, which has no characters to escape, with parameters.
+fn member(out: &mut String, name: &str, parameters: [(&str, u64); 2]) {
+    for part in ["\"", name, "\""] {
+        out.push_str(part);
+    }
+    for (parameter, value) in parameters {
+        out.push_str(parameter);
+        decimal(out, value);
+    }
+}
+
+/// Capacity: a limit with a short name.
+const LIST_BYTES_USUAL: usize = 48;
 
 #[cfg(test)]
 mod tests {

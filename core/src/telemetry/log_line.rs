@@ -1,104 +1,137 @@
 //! The structured log line of an exchange.
 
-use serde::Serialize;
-
 use super::ExchangeRecord;
 use crate::cache::CacheOutcome;
 use crate::event::UpstreamRecord;
-use crate::forward::UpstreamError;
 use crate::hex;
-use crate::policy_name::PolicyName;
-use crate::time::micros_as_millis;
+use crate::text::{decimal, json_string, thousandths};
 
 /// One JSON object in one line, without a line break. It contains no key, no query, no client address and no content.
+///
+/// `decisions` is the hash of the events: equal for equal decisions, on every host.
 #[must_use]
 pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
     let (route, principal, refusal) = (record.route(), record.principal(), record.refusal());
-    let line = Line {
-        time: record.started.to_rfc3339(),
-        level: if record.status >= 500 { "error" } else { "info" },
-        event: "exchange",
-        gateway,
-        request_id: &record.request_id,
-        trace_id: hex::encode(&record.trace.trace_id),
-        span_id: hex::encode(&record.trace.span),
-        method: record.method,
-        route: route.map(|route| route.template.as_ref()),
-        route_id: route.map(|route| route.id.as_ref()),
-        status: record.status,
-        duration_ms: micros_as_millis(record.duration_us),
-        content_bytes: record.content_bytes,
-        aborted_by: record.aborted_by_upstream.map(|upstream| if upstream { "upstream" } else { "client" }),
-        consumer: principal.map(|principal| principal.consumer.as_str()),
-        credential: principal.map(|principal| principal.credential.as_str()),
-        cache: record.cache().map(CacheOutcome::label),
-        problem: refusal.map(|refusal| refusal.problem.slug()),
-        policy: refusal.and_then(|refusal| refusal.policy).map(PolicyName::as_str),
-        reason: refusal.map(|refusal| refusal.reason.code()),
-        detail: refusal.map(|refusal| refusal.reason.to_string()),
-        upstream: record.calls().map(Call::of).collect(),
-        open_on_failure: record.events.open_on_failure().collect(),
-        decisions: hex::encode(&record.events.hash().to_be_bytes()),
-    };
-    serde_json::to_string(&line).unwrap_or_default()
+    let mut line = Object::new();
+    line.write("time", |out| quoted(out, |out| record.started.write_rfc3339(out)));
+    line.text("level", if record.status >= 500 { "error" } else { "info" });
+    line.text("event", "exchange");
+    line.text("gateway", gateway);
+    line.text("request_id", &record.request_id);
+    line.hex("trace_id", &record.trace.trace_id);
+    line.hex("span_id", &record.trace.span);
+    line.text("method", record.method);
+    if let Some(route) = route {
+        line.text("route", &route.template);
+        line.text("route_id", &route.id);
+    }
+    line.number("status", u64::from(record.status));
+    line.millis("duration_ms", record.duration_us);
+    if let Some(bytes) = record.content_bytes {
+        line.number("content_bytes", bytes);
+    }
+    if let Some(by_upstream) = record.aborted_by_upstream {
+        line.text("aborted_by", if by_upstream { "upstream" } else { "client" });
+    }
+    if let Some(principal) = principal {
+        line.text("consumer", &principal.consumer);
+        line.text("credential", &principal.credential);
+    }
+    if let Some(cache) = record.cache().map(CacheOutcome::label) {
+        line.text("cache", cache);
+    }
+    if let Some(refusal) = refusal {
+        line.text("problem", refusal.problem.slug());
+        if let Some(policy) = refusal.policy {
+            line.text("policy", policy.as_str());
+        }
+        line.text("reason", refusal.reason.code());
+        line.text("detail", &refusal.reason.to_string());
+    }
+    line.list("upstream", record.calls(), |out, call| call_to(out, call));
+    line.list("open_on_failure", record.events.open_on_failure(), json_string);
+    line.hex("decisions", &record.events.hash().to_be_bytes());
+    line.end()
 }
 
 /// One call to an upstream.
-#[derive(Serialize)]
-struct Call<'a> {
-    name: &'a str,
-    duration_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
+fn call_to(out: &mut String, call: &UpstreamRecord) {
+    let mut object = Object { out: std::mem::take(out), is_empty: true };
+    object.out.push('{');
+    object.text("name", &call.upstream.name);
+    object.millis("duration_ms", call.duration_us);
+    match call.outcome {
+        Ok(status) => object.number("status", u64::from(status)),
+        Err(error) => object.text("error", error.proxy_status()),
+    }
+    *out = object.end();
 }
 
-impl<'a> Call<'a> {
-    fn of(call: &'a UpstreamRecord) -> Self {
-        let (status, error) = (call.outcome.ok(), call.outcome.err().map(UpstreamError::proxy_status));
-        Self { name: &call.upstream.name, duration_ms: micros_as_millis(call.duration_us), status, error }
+/// A JSON object that is being written. The names of its members need no escapes.
+struct Object {
+    out: String,
+    is_empty: bool,
+}
+
+impl Object {
+    fn new() -> Self {
+        let mut out = String::with_capacity(LINE_BYTES_USUAL);
+        out.push('{');
+        Self { out, is_empty: true }
+    }
+
+    fn write(&mut self, name: &str, value: impl FnOnce(&mut String)) {
+        self.out.push_str(if self.is_empty { "\"" } else { ",\"" });
+        self.is_empty = false;
+        self.out.push_str(name);
+        self.out.push_str("\":");
+        value(&mut self.out);
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        self.write(name, |out| json_string(out, text));
+    }
+
+    fn hex(&mut self, name: &str, bytes: &[u8]) {
+        self.write(name, |out| quoted(out, |out| hex::push(out, bytes)));
+    }
+
+    fn number(&mut self, name: &str, number: u64) {
+        self.write(name, |out| decimal(out, number));
+    }
+
+    /// Microseconds, as milliseconds with a fraction.
+    fn millis(&mut self, name: &str, us: u64) {
+        self.write(name, |out| thousandths(out, us));
+    }
+
+    /// A list; left out if it has no members.
+    fn list<T>(&mut self, name: &str, members: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) {
+        let mut members = members.peekable();
+        if members.peek().is_none() {
+            return;
+        }
+        self.write(name, |out| {
+            for (at, member) in members.enumerate() {
+                out.push(if at == 0 { '[' } else { ',' });
+                write(out, member);
+            }
+            out.push(']');
+        });
+    }
+
+    fn end(mut self) -> String {
+        self.out.push('}');
+        self.out
     }
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    time: String,
-    level: &'static str,
-    event: &'static str,
-    gateway: &'a str,
-    request_id: &'a str,
-    trace_id: String,
-    span_id: String,
-    method: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route_id: Option<&'a str>,
-    status: u16,
-    duration_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    aborted_by: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consumer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cache: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    upstream: Vec<Call<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    open_on_failure: Vec<&'a str>,
-    /// The hash of the events: equal for equal decisions, on every host.
-    decisions: String,
+/// A JSON string that needs no escapes.
+fn quoted(out: &mut String, write: impl FnOnce(&mut String)) {
+    out.push('"');
+    write(out);
+    out.push('"');
 }
+
+/// Capacity: a line with a caller and a call.
+const LINE_BYTES_USUAL: usize = 640;

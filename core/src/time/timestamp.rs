@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::{civil_from_days, days_of, micros_of, offset_us, split_fraction};
 use super::{MICROS_PER_MS, MICROS_PER_S};
+use crate::text::digits;
 
 /// An instant of the wall clock, in microseconds since the Unix epoch.
 ///
@@ -86,17 +87,32 @@ impl Timestamp {
     /// The instant as RFC 3339 in UTC, cut to milliseconds for people: `2026-01-31T23:59:50.000Z`.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
-        let fraction = self.0 % MICROS_PER_S / MICROS_PER_MS;
-        format!("{}.{fraction:03}Z", self.to_second())
+        let mut text = String::with_capacity(RFC3339_BYTES);
+        self.write_rfc3339(&mut text);
+        text
+    }
+
+    /// Adds the instant to a text, as [`Self::to_rfc3339`].
+    pub fn write_rfc3339(self, out: &mut String) {
+        self.write_second(out);
+        out.push('.');
+        digits::<3>(out, self.0 % MICROS_PER_S / MICROS_PER_MS);
+        out.push('Z');
     }
 
     /// The instant as RFC 3339 in UTC and in full, with as much of a fraction as there is: `2026-01-31T23:59:50.00025Z`.
     #[must_use]
     pub fn to_rfc3339_exact(self) -> String {
-        match self.0 % MICROS_PER_S {
-            0 => format!("{}Z", self.to_second()),
-            us => format!("{}.{}Z", self.to_second(), format!("{us:06}").trim_end_matches('0')),
+        let mut text = String::with_capacity(RFC3339_BYTES);
+        self.write_second(&mut text);
+        let us = self.0 % MICROS_PER_S;
+        if us != 0 {
+            text.push('.');
+            digits::<6>(&mut text, us);
+            text.truncate(text.trim_end_matches('0').len());
         }
+        text.push('Z');
+        text
     }
 
     /// Reads RFC 3339 (section 5.6) with any offset, to the microsecond; `None` when it is not that, or out of range.
@@ -113,12 +129,21 @@ impl Timestamp {
     }
 
     /// Date and time of day up to the second, without a zone.
-    fn to_second(self) -> String {
-        let (y, mo, d) = civil_from_days((self.0 / DAY_US).cast_signed());
+    fn write_second(self, out: &mut String) {
+        let (year, month, day) = civil_from_days((self.0 / DAY_US).cast_signed());
         let s = self.0 % DAY_US / MICROS_PER_S;
-        format!("{y:04}-{mo:02}-{d:02}T{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+        digits::<4>(out, year.unsigned_abs());
+        for (separator, two) in
+            [('-', u64::from(month)), ('-', u64::from(day)), ('T', s / 3_600), (':', s / 60 % 60), (':', s % 60)]
+        {
+            out.push(separator);
+            digits::<2>(out, two);
+        }
     }
 }
+
+/// Bytes of an instant in RFC 3339, at most.
+const RFC3339_BYTES: usize = 27;
 
 pub(super) const DAY_US: u64 = 86_400 * MICROS_PER_S;
 

@@ -28,15 +28,22 @@ pub(super) async fn after<H: Host>(
         emit(&isolate, &host, &record).await;
         record
     };
-    // Concurrently: a cache that hangs must not delay the record.
-    let (record, ()) = join(recorded, store(&host, pending.to_store)).await;
+    let record = if pending.to_store.is_empty() {
+        recorded.await
+    } else {
+        // Concurrently: a cache that hangs must not delay the record. Boxed, because most exchanges store nothing.
+        Box::pin(join(recorded, store(&host, pending.to_store))).await.0
+    };
     refresh(&isolate, &host).await;
     record
 }
 
 /// Runs the undo steps, each once and all concurrently.
 async fn run_undos<H: Host>(host: &H, journal: &mut Journal) {
-    join_all(std::mem::take(&mut journal.undos).into_iter().map(|undo| undo.run(host))).await;
+    if !journal.undos.is_empty() {
+        // Boxed, because it is rare.
+        Box::pin(join_all(std::mem::take(&mut journal.undos).into_iter().map(|undo| undo.run(host)))).await;
+    }
 }
 
 async fn store<H: Host>(host: &H, entries: Vec<ToStore<H::Content>>) {

@@ -113,7 +113,10 @@ fn partition(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>
 }
 
 fn by_owner(counters: &impl Counters, cells: Vec<CellOperations>) -> Vec<Vec<CellOperations>> {
-    let mut owners: Vec<Vec<CellOperations>> = Vec::with_capacity(1);
+    if cells.len() == 1 {
+        return vec![cells];
+    }
+    let mut owners: Vec<Vec<CellOperations>> = Vec::new();
     for part in cells {
         match owners.iter_mut().find(|owner| owner.iter().any(|own| counters.same_owner(&own.cell, &part.cell))) {
             Some(owner) => owner.push(part),
@@ -227,7 +230,11 @@ impl Charged {
 }
 
 async fn ask<H: Host>(host: &H, updates: &[Update]) -> Vec<Result<Outcome, CounterFault>> {
-    join_all(updates.iter().map(|update| counted(host, update))).await
+    match updates {
+        [update] => vec![counted(host, update).await],
+        // Boxed, because it is rare and would enlarge the future of every exchange.
+        updates => Box::pin(join_all(updates.iter().map(|update| counted(host, update)))).await,
+    }
 }
 
 fn charges_of(update: &Update) -> impl Iterator<Item = &Gcra> + Clone {

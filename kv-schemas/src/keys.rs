@@ -28,7 +28,7 @@ pub fn part(gateway: &str, part: &Id) -> String {
 /// The credential of a key.
 #[must_use]
 pub fn credential(gateway: &str, digest: &KeyDigest) -> String {
-    format!("{gateway}:credential:{}", digest.as_str())
+    format!("{gateway}:credential:{}", digest.to_hex())
 }
 
 /// The purges of the response cache.

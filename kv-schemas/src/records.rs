@@ -89,7 +89,7 @@ pub struct KeyIndex {
 /// A key without its index could not be revoked by its id.
 #[must_use]
 pub fn credential_records(gateway: &str, digest: &KeyDigest, credential: &Credential) -> [(String, Vec<u8>); 2] {
-    let index = encode(&KeyIndex { digest: digest.clone() });
+    let index = encode(&KeyIndex { digest: *digest });
     [(keys::key_index(gateway, &credential.id), index), (keys::credential(gateway, digest), encode(credential))]
 }
 
@@ -99,7 +99,7 @@ mod digest {
     use tollgate_core::authn::KeyDigest;
 
     pub(super) fn serialize<S: Serializer>(digest: &KeyDigest, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(digest.as_str())
+        serializer.serialize_str(&digest.to_hex())
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyDigest, D::Error> {

@@ -44,8 +44,8 @@ impl codec::Section for ApiKeySettings {}
 pub struct ApiKey(String);
 
 /// The SHA-256 of a key: the name of its stored record.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyDigest(String);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyDigest([u8; 32]);
 
 /// Why a text is not an API key of Tollgate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -117,7 +117,7 @@ impl ApiKey {
     /// The key's digest.
     #[must_use]
     pub fn digest(&self) -> KeyDigest {
-        KeyDigest(hex::encode(&Sha256::digest(self.0.as_bytes())))
+        KeyDigest(Sha256::digest(self.0.as_bytes()).into())
     }
 
     /// The key itself, to show once to its owner.
@@ -129,7 +129,7 @@ impl ApiKey {
     /// A public id for records and logs: the beginning of the digest, which reveals nothing about the key.
     #[must_use]
     pub fn public_id(&self) -> String {
-        format!("key-{}", &self.digest().0[..12])
+        format!("key-{}", hex::encode(&self.digest().0[..PUBLIC_ID_BYTES]))
     }
 }
 
@@ -143,14 +143,14 @@ impl KeyDigest {
     /// Parses the 64 lower-case hexadecimal digits of a digest.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let is_hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        is_hex.then(|| Self(text.to_owned()))
+        let mut digest = [0; 32];
+        hex::read(text.as_bytes(), &mut digest).then_some(Self(digest))
     }
 
     /// 64 lower-case hexadecimal digits.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn to_hex(&self) -> String {
+        hex::encode(&self.0)
     }
 }
 
@@ -224,6 +224,9 @@ fn read(text: &str) -> Presented {
         Err(error) => Presented::Malformed(error),
     }
 }
+
+/// Bytes of the digest in a public id.
+const PUBLIC_ID_BYTES: usize = 6;
 
 /// Whether a well-formed key is anywhere in the text.
 pub(super) fn holds_key(text: &[u8]) -> bool {

@@ -13,8 +13,12 @@ pub struct CellKey(#[n(0)] Box<str>);
 impl CellKey {
     /// The key of a cell that counts for one partition of a kind, such as a consumer or a client address.
     #[must_use]
-    pub fn partition(kind: &str, value: impl fmt::Display) -> Self {
-        Self(format!("{kind}={value}").into())
+    pub fn partition(kind: &str, value: &str) -> Self {
+        let mut text = String::with_capacity(kind.len() + 1 + value.len());
+        for part in [kind, "=", value] {
+            text.push_str(part);
+        }
+        Self(text.into_boxed_str())
     }
 
     /// The key of the gateway's one cell of purges.

@@ -34,10 +34,16 @@ impl Framing {
     /// # Errors
     /// If no recipient could know where the content ends, or what it is.
     pub fn of(fields: &HeaderMap) -> Result<Self, FramingError> {
-        let mut codings = elements(fields.get_all(TRANSFER_ENCODING)).peekable();
-        if codings.peek().is_some() {
-            let is_chunked = codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
-            return if is_chunked && codings.next().is_none() { Ok(Self::Chunked) } else { Err(FramingError::Coding) };
+        if fields.contains_key(TRANSFER_ENCODING) {
+            let mut codings = elements(fields.get_all(TRANSFER_ENCODING));
+            match codings.next().map(|coding| coding.eq_ignore_ascii_case(b"chunked")) {
+                Some(true) if codings.next().is_none() => return Ok(Self::Chunked),
+                Some(_) => return Err(FramingError::Coding),
+                None => {}
+            }
+        }
+        if !fields.contains_key(CONTENT_LENGTH) {
+            return Ok(Self::Unstated);
         }
         let mut lengths = elements(fields.get_all(CONTENT_LENGTH)).map(number);
         let Some(first) = lengths.next() else { return Ok(Self::Unstated) };

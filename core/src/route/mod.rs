@@ -10,7 +10,7 @@ mod template;
 
 pub use host::{HostError, HostName, HostPattern, host_and_port};
 pub use parameter::ParameterType;
-pub use path::{CanonicalPath, PathError};
+pub use path::{CanonicalPath, PathError, PathSegments};
 pub use predicate::{Predicate, PredicatePrecedence, Subject, Test};
-pub use router::{Captures, Entry, Matched, RequestHead, RouteIndex, Router};
+pub use router::{Entry, Matched, RequestHead, RouteIndex, Router};
 pub use template::{PathTemplate, Precedence, Segment, TemplateError};

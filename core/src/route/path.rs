@@ -61,8 +61,13 @@ pub enum PathError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CanonicalPath {
     encoded: String,
-    segments: Vec<String>,
+    /// The path without escapes, if it has some. No segment contains a slash when it is decoded.
+    decoded: Option<String>,
 }
+
+/// Decoded segments of a path, in order; a trailing slash is a last segment that is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathSegments<'p>(Option<&'p str>);
 
 impl PathError {
     /// The stable code.
@@ -98,15 +103,26 @@ impl CanonicalPath {
         if count > crate::bounds::PATH_SEGMENTS_MAX {
             return Err(PathError::TooManySegments);
         }
-        let mut path = Self { encoded: String::with_capacity(raw.len() + 8), segments: Vec::with_capacity(count) };
+        let (mut encoded, mut decoded) = (String::with_capacity(raw.len() + 8), Vec::with_capacity(raw.len()));
         for (index, segment) in rest.split(|b| *b == b'/').enumerate() {
             let last = index + 1 == count;
             if segment.is_empty() && !last {
                 return Err(PathError::EmptySegment);
             }
-            path.push(segment)?;
+            encoded.push('/');
+            decoded.push(b'/');
+            if segment.iter().all(|byte| is_pchar(*byte)) {
+                // Most segments have nothing to decode; `pchar` are text, and none is a control character.
+                let text = std::str::from_utf8(segment).map_err(|_| PathError::NotUtf8)?;
+                check_segment(text)?;
+                encoded.push_str(text);
+                decoded.extend_from_slice(segment);
+            } else {
+                push(&mut encoded, &mut decoded, segment)?;
+            }
         }
-        Ok(path)
+        let decoded = (decoded != encoded.as_bytes()).then(|| String::from_utf8(decoded));
+        Ok(Self { encoded, decoded: decoded.transpose().map_err(|_| PathError::NotUtf8)? })
     }
 
     /// The path as forwarded: canonical percent-encoding, beginning with `/`.
@@ -115,10 +131,10 @@ impl CanonicalPath {
         &self.encoded
     }
 
-    /// The decoded segments; a trailing slash is a last segment that is empty.
+    /// The decoded segments.
     #[must_use]
-    pub fn segments(&self) -> &[String] {
-        &self.segments
+    pub fn segments(&self) -> PathSegments<'_> {
+        PathSegments(self.decoded.as_ref().unwrap_or(&self.encoded).strip_prefix('/'))
     }
 
     /// The canonical path without its first `count` segments: empty if nothing is left, also of the path `/`, otherwise
@@ -144,28 +160,50 @@ impl CanonicalPath {
         let plain = self.encoded.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
         Self::parse(plain.collect::<Vec<_>>().join("/").as_bytes())
     }
+}
 
-    /// Adds a segment of a request: its canonical form and its decoded text.
-    fn push(&mut self, segment: &[u8]) -> Result<(), PathError> {
-        self.encoded.push('/');
-        let mut decoded = Vec::with_capacity(segment.len());
-        let mut rest = segment;
-        while let Some((&first, tail)) = rest.split_first() {
-            let is_escaped = first == b'%';
-            let (byte, tail) = if is_escaped { unescape(tail)? } else { (first, tail) };
-            match byte {
-                b'/' | b'\\' => return Err(PathError::EncodedSlash),
-                0..=0x1f | 0x7f => return Err(PathError::Control),
-                b'%' if starts_with_hex_pair(tail) => return Err(PathError::DoubleEncoding),
-                _ => decoded.push(byte),
-            }
-            let is_literal = if is_escaped { is_unreserved(byte) } else { is_pchar(byte) };
-            push_byte(&mut self.encoded, byte, is_literal);
-            rest = tail;
-        }
-        self.segments.push(checked(decoded)?);
-        Ok(())
+impl<'p> PathSegments<'p> {
+    /// The first segment, and those after it.
+    #[must_use]
+    pub fn split_first(self) -> Option<(&'p str, Self)> {
+        let text = self.0?;
+        Some(text.split_once('/').map_or((text, Self(None)), |(first, rest)| (first, Self(Some(rest)))))
     }
+}
+
+impl<'p> Iterator for PathSegments<'p> {
+    type Item = &'p str;
+
+    fn next(&mut self) -> Option<&'p str> {
+        let (first, rest) = self.split_first()?;
+        *self = rest;
+        Some(first)
+    }
+}
+
+/// Adds a segment of a request: its canonical form and its decoded text.
+fn push(encoded: &mut String, decoded: &mut Vec<u8>, segment: &[u8]) -> Result<(), PathError> {
+    let start = decoded.len();
+    let mut rest = segment;
+    while let Some((&first, tail)) = rest.split_first() {
+        let is_escaped = first == b'%';
+        let (byte, tail) = if is_escaped { unescape(tail)? } else { (first, tail) };
+        match byte {
+            b'/' | b'\\' => return Err(PathError::EncodedSlash),
+            0..=0x1f | 0x7f => return Err(PathError::Control),
+            b'%' if starts_with_hex_pair(tail) => return Err(PathError::DoubleEncoding),
+            _ => decoded.push(byte),
+        }
+        let is_literal = if is_escaped { is_unreserved(byte) } else { is_pchar(byte) };
+        push_byte(encoded, byte, is_literal);
+        rest = tail;
+    }
+    let text = std::str::from_utf8(&decoded[start..]).map_err(|_| PathError::NotUtf8)?;
+    // U+0080 to U+009F are control characters too, and only this check finds them.
+    if text.chars().any(char::is_control) {
+        return Err(PathError::Control);
+    }
+    check_segment(text)
 }
 
 /// Writes decoded text as one segment that has no matrix parameters.
@@ -186,17 +224,10 @@ fn push_byte(out: &mut String, byte: u8, is_literal: bool) {
     }
 }
 
-fn checked(decoded: Vec<u8>) -> Result<String, PathError> {
-    let text = String::from_utf8(decoded).map_err(|_| PathError::NotUtf8)?;
-    // U+0080 to U+009F are control characters too, and only this check finds them.
-    if text.chars().any(char::is_control) {
-        return Err(PathError::Control);
-    }
-    let before_parameters = text.split(';').next().unwrap_or_default();
-    if before_parameters == "." || before_parameters == ".." {
-        return Err(PathError::DotSegment);
-    }
-    Ok(text)
+/// Refuses a segment that is `.` or `..` before its parameters.
+fn check_segment(decoded: &str) -> Result<(), PathError> {
+    let is_dot_segment = matches!(decoded.split(';').next(), Some("." | ".."));
+    if is_dot_segment { Err(PathError::DotSegment) } else { Ok(()) }
 }
 
 fn unescape(tail: &[u8]) -> Result<(u8, &[u8]), PathError> {
@@ -231,8 +262,8 @@ fn is_unreserved(byte: u8) -> bool {
 }
 
 /// `pchar` of RFC 3986, section 3.3, without `%`.
-fn is_pchar(byte: u8) -> bool {
-    is_unreserved(byte) || b"!$&'()*+,;=:@".contains(&byte)
+const fn is_pchar(byte: u8) -> bool {
+    matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=' | b':' | b'@')
 }
 
 #[cfg(test)]
@@ -272,8 +303,8 @@ mod tests {
             check(&literal, Ok(&literal));
             check(&escaped, Ok(&escaped));
             check(&format!("/a%{byte:02x}b"), Ok(&escaped));
-            let segment = |raw: &str| CanonicalPath::parse(raw.as_bytes()).unwrap().segments().to_vec();
-            assert_eq!(segment(&literal), segment(&escaped));
+            let [one, other] = [&literal, &escaped].map(|raw| CanonicalPath::parse(raw.as_bytes()).unwrap());
+            assert_eq!(one.segments(), other.segments());
         }
     }
 
@@ -342,9 +373,9 @@ mod tests {
                 prop_assert!(path.as_str().is_ascii());
                 prop_assert!(!path.as_str().contains("//"));
                 if let Ok(plain) = path.without_parameters() {
-                    prop_assert!(!plain.has_parameters() && plain.segments().len() == path.segments().len());
+                    prop_assert!(!plain.has_parameters() && plain.segments().count() == path.segments().count());
                 }
-                prop_assert!(!path.segments().iter().any(|s| s == ".." || s == "." || s.contains(['/', '\\', '\0'])));
+                prop_assert!(!path.segments().any(|s| s == ".." || s == "." || s.contains(['/', '\\', '\0'])));
             }
         }
     }

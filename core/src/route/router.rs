@@ -12,15 +12,12 @@ use http::{HeaderMap, Method};
 use rustc_hash::FxHasher;
 
 use super::parameter::ParameterType;
-use super::path::CanonicalPath;
+use super::path::{CanonicalPath, PathSegments};
 use super::predicate::Predicate;
 use super::template::{PathTemplate, Precedence, Segment, between};
 
 /// The index of a route in the settings it was compiled from.
 pub type RouteIndex = usize;
-
-/// Values of a matched template's parameters, in template order.
-pub type Captures = Vec<String>;
 
 /// Finds the route of a request among those of one host pattern.
 #[derive(Debug, Default)]
@@ -56,12 +53,7 @@ pub struct RequestHead<'r> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Matched {
     /// This route matches the request.
-    Route {
-        /// Which one.
-        index: RouteIndex,
-        /// The parameters of its template.
-        captures: Captures,
-    },
+    Route(RouteIndex),
     /// The path has routes, but not for this method; the allowed methods, sorted.
     OtherMethods(Vec<Method>),
     /// No route has this path.
@@ -119,9 +111,9 @@ impl Router {
     /// A route for `GET` matches `HEAD` if no route names `HEAD` (RFC 9110, section 9.3.2).
     #[must_use]
     pub fn find(&self, request: &RequestHead<'_>) -> Matched {
-        let mut walk = Walk { request, captures: Vec::new(), allowed: Vec::new() };
+        let mut walk = Walk { request, allowed: Vec::new() };
         match walk.descend(&self.root, request.path.segments()) {
-            Some(index) => Matched::Route { index, captures: walk.captures },
+            Some(index) => Matched::Route(index),
             None if walk.allowed.is_empty() => Matched::Nothing,
             None => Matched::OtherMethods(walk.allow()),
         }
@@ -135,7 +127,7 @@ impl Router {
         let mut allowed: Vec<Method> = Vec::new();
         for (place, router) in routers.into_iter().enumerate() {
             match router.find(request) {
-                found @ Matched::Route { .. } => return (place, found),
+                found @ Matched::Route(_) => return (place, found),
                 Matched::OtherMethods(methods) => methods.into_iter().for_each(|method| insert(&mut allowed, method)),
                 Matched::Nothing => {}
             }
@@ -195,20 +187,20 @@ impl Node {
     }
 
     /// Collects routes in the order of a walk; returns whether the found routes match every such request.
-    fn gather(&self, segments: &[String], method: &Method, found: &mut Vec<RouteIndex>) -> bool {
+    fn gather(&self, segments: PathSegments<'_>, method: &Method, found: &mut Vec<RouteIndex>) -> bool {
         let Some((first, rest)) = segments.split_first() else {
             return self.leaf.as_ref().is_some_and(|leaf| leaf.gather(method, found));
         };
-        let literal = self.literals.get(first.as_str()).into_iter();
-        let branches = self.parameters.iter().filter(|branch| branch.value(first).is_some());
+        let literal = self.literals.get(first).into_iter();
+        let branches = self.parameters.iter().filter(|branch| branch.matches(first));
         literal.chain(branches.map(|branch| &branch.node)).any(|node| node.gather(rest, method, found))
             || self.rest.as_ref().is_some_and(|leaf| leaf.gather(method, found))
     }
 }
 
 impl Branch {
-    fn value<'t>(&self, text: &'t str) -> Option<&'t str> {
-        between(text, &self.prefix, &self.of, &self.suffix)
+    fn matches(&self, text: &str) -> bool {
+        between(text, &self.prefix, &self.of, &self.suffix).is_some()
     }
 }
 
@@ -266,32 +258,26 @@ impl Choice {
 /// One search: its request and the results so far.
 struct Walk<'a> {
     request: &'a RequestHead<'a>,
-    captures: Captures,
     /// The methods of the routes that match the path, sorted.
     allowed: Vec<Method>,
 }
 
 impl Walk<'_> {
-    fn descend(&mut self, node: &Node, segments: &[String]) -> Option<RouteIndex> {
+    fn descend(&mut self, node: &Node, segments: PathSegments<'_>) -> Option<RouteIndex> {
         let Some((first, rest)) = segments.split_first() else {
             return node.leaf.as_ref().and_then(|leaf| self.accept(leaf));
         };
-        if let Some(index) = node.literals.get(first.as_str()).and_then(|child| self.descend(child, rest)) {
+        if let Some(index) = node.literals.get(first).and_then(|child| self.descend(child, rest)) {
             return Some(index);
         }
         for branch in &node.parameters {
-            let Some(value) = branch.value(first) else {
-                continue;
-            };
-            self.captures.push(value.to_owned());
-            if let Some(index) = self.descend(&branch.node, rest) {
+            if branch.matches(first)
+                && let Some(index) = self.descend(&branch.node, rest)
+            {
                 return Some(index);
             }
-            self.captures.pop();
         }
-        let index = node.rest.as_ref().and_then(|leaf| self.accept(leaf))?;
-        self.captures.push(segments.join("/"));
-        Some(index)
+        node.rest.as_ref().and_then(|leaf| self.accept(leaf))
     }
 
     fn accept(&mut self, leaf: &Leaf) -> Option<RouteIndex> {
@@ -352,34 +338,31 @@ mod tests {
         let fields = HeaderMap::new();
         let request = RequestHead { method: &method.parse().unwrap(), path: &path, query: None, fields: &fields };
         match Router::find_in(&routers, &request) {
-            (place, Matched::Route { index, captures }) => {
-                Matched::Route { index: of(&patterns[place])[index], captures }
-            }
+            (place, Matched::Route(index)) => Matched::Route(of(&patterns[place])[index]),
             (_, other) => other,
         }
     }
 
     #[track_caller]
-    fn check(host: &str, path: &str, method: &str, index: usize, captures: &[&str]) {
-        let captures = captures.iter().map(|c| (*c).to_owned()).collect();
-        assert_eq!(find(host, path, method), Matched::Route { index, captures }, "{method} {host}{path}");
+    fn check(host: &str, path: &str, method: &str, index: usize) {
+        assert_eq!(find(host, path, method), Matched::Route(index), "{method} {host}{path}");
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn the_most_specific_route_that_takes_the_request_wins() {
-        check("x.org", "/pets", "GET", 0, &[]);
-        check("x.org", "/pets", "HEAD", 0, &[]);
-        check("x.org", "/pets/7", "GET", 1, &["7"]);
-        check("x.org", "/pets/7.json", "GET", 3, &["7"]);
-        check("x.org", "/pets/.json", "GET", 1, &[".json"]);
-        check("x.org", "/pets/mine", "PUT", 2, &[]);
-        check("x.org", "/pets/mine", "GET", 1, &["mine"]);
-        check("x.org", "/pets/mine", "DELETE", 4, &["mine"]);
-        check("x.org", "/pets/a/b", "GET", 4, &["a/b"]);
-        check("x.org", "/all/x/", "PURGE", 5, &["x/"]);
-        check("api.example.com", "/pets", "GET", 6, &["pets"]);
-        check("api.example.com", "/pets", "POST", 0, &[]);
-        check("b.example.com", "/pets", "GET", 7, &[]);
+        check("x.org", "/pets", "GET", 0);
+        check("x.org", "/pets", "HEAD", 0);
+        check("x.org", "/pets/7", "GET", 1);
+        check("x.org", "/pets/7.json", "GET", 3);
+        check("x.org", "/pets/.json", "GET", 1);
+        check("x.org", "/pets/mine", "PUT", 2);
+        check("x.org", "/pets/mine", "GET", 1);
+        check("x.org", "/pets/mine", "DELETE", 4);
+        check("x.org", "/pets/a/b", "GET", 4);
+        check("x.org", "/all/x/", "PURGE", 5);
+        check("api.example.com", "/pets", "GET", 6);
+        check("api.example.com", "/pets", "POST", 0);
+        check("b.example.com", "/pets", "GET", 7);
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -439,7 +422,7 @@ mod tests {
         for (routes, place) in [(routes, want), (&reversed, want.map(|n| routes.len() - 1 - n))] {
             let (found, all) = ask(routes, method, target, fields);
             let index = match found {
-                Matched::Route { index, .. } => Some(index),
+                Matched::Route(index) => Some(index),
                 Matched::OtherMethods(_) | Matched::Nothing => None,
             };
             assert_eq!(index, place, "{method} {target} {fields:?} of {routes:?}");
@@ -480,7 +463,7 @@ mod tests {
         let routes = &["GET /a", "PUT /a q=1"];
         let allowed = |target: &str| match ask(routes, "POST", target, &[]).0 {
             Matched::OtherMethods(methods) => methods.iter().map(Method::to_string).collect::<Vec<_>>().join(","),
-            Matched::Route { .. } | Matched::Nothing => String::new(),
+            Matched::Route(_) | Matched::Nothing => String::new(),
         };
         assert_eq!((allowed("/a").as_str(), allowed("/a?q=1").as_str()), ("GET,HEAD,OPTIONS", "GET,HEAD,OPTIONS,PUT"));
         assert_eq!(ask(&["GET /a q=1"], "POST", "/a", &[]).0, Matched::Nothing);

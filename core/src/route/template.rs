@@ -320,7 +320,7 @@ pub(super) fn decoded(raw: &str) -> Result<String, TemplateError> {
     if path.has_parameters() {
         return Err(TemplateError::Parameters);
     }
-    Ok(path.segments().first().cloned().unwrap_or_default())
+    Ok(path.segments().next().unwrap_or_default().to_owned())
 }
 
 impl FromStr for PathTemplate {
@@ -442,7 +442,7 @@ mod tests {
         for text in ["/", "/a b/{x}.json/{y:int}", "/{x:uuid}/a{y:(p%7Cq|r)}b/{*z}"] {
             let template: PathTemplate = text.parse().unwrap();
             let path = CanonicalPath::parse(template.witness().as_bytes()).unwrap();
-            let taken = |(segment, text): (&Segment, &String)| segment.value_of(text).is_some();
+            let taken = |(segment, text): (&Segment, &str)| segment.value_of(text).is_some();
             assert!(template.segments().iter().zip(path.segments()).all(taken), "{text}");
         }
     }

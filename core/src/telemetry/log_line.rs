@@ -48,7 +48,7 @@ pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
         line.text("reason", refusal.reason.code());
         line.text("detail", &refusal.reason.to_string());
     }
-    line.list("upstream", record.calls(), |out, call| call_to(out, call));
+    line.list("upstream", record.calls(), call_to);
     line.list("open_on_failure", record.events.open_on_failure(), json_string);
     line.hex("decisions", &record.events.hash().to_be_bytes());
     line.end()

@@ -174,14 +174,8 @@ fn parent(fields: &HeaderMap) -> Option<Parent> {
 
 /// Exactly `N` bytes of lower-case hexadecimal.
 fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != N * 2 || text.bytes().any(|b| b.is_ascii_uppercase()) {
-        return None;
-    }
     let mut out = [0; N];
-    for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = hex::digit(pair[0])? << 4 | hex::digit(pair[1])?;
-    }
-    Some(out)
+    hex::read(text.as_bytes(), &mut out).then_some(out)
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ async fn read_credential<H: Host>(
     let found = bytes.map(|bytes| decode::<Credential>(&bytes)).transpose().map_err(LookUpFailed::Unusable)?;
     let found = found.map(|credential| Rc::new(Known::from(credential)));
     if remember {
-        isolate.credentials.borrow_mut().put(digest.clone(), found.clone(), now);
+        isolate.credentials.borrow_mut().put(digest, found.clone(), now);
     }
     // It may have been revoked here while it was read.
     let revoked = isolate.credentials.borrow().revoked(&digest, host.clock().instant());

@@ -132,7 +132,7 @@ impl Exchange {
     pub(super) fn route_of_get(&self) -> Option<(&Site, &RouteSettings)> {
         let (place, found) = Site::find(&self.sites, &self.received.head(&Method::GET));
         match found {
-            Matched::Route { index, .. } => {
+            Matched::Route(index) => {
                 let site = self.sites.get(place)?;
                 Some((site, site.settings.routes.get(index)?))
             }

@@ -102,10 +102,10 @@ fn partition(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>
     match (by, principal) {
         (LimitBy::Consumer, Some(principal)) => CellKey::partition("consumer", &principal.consumer),
         (LimitBy::Consumer, None) | (LimitBy::Address, _) => match address {
-            Some(IpAddr::V4(address)) => CellKey::partition("address", address),
+            Some(IpAddr::V4(address)) => CellKey::partition("address", &address.to_string()),
             Some(IpAddr::V6(address)) => {
                 let [a, b, c, d, ..] = address.segments();
-                CellKey::partition("address", format_args!("{a:x}:{b:x}:{c:x}:{d:x}::/64"))
+                CellKey::partition("address", &format!("{a:x}:{b:x}:{c:x}:{d:x}::/64"))
             }
             None => CellKey::partition("address", "unknown"),
         },

@@ -53,7 +53,7 @@ pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut 
         return Err(journal.refused(Phase::Route, refused_path(PathError::Parameters)).into());
     }
     match found {
-        Matched::Route { index, .. } => {
+        Matched::Route(index) => {
             let exchange = Exchange::new(received, sites, place, index);
             // The compiler puts internal routes on internal hosts only; this check does not rely on it.
             if exchange.route().internal && !exchange.received.client.inside {
@@ -79,12 +79,12 @@ pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut 
 /// Whether the route allows matrix parameters, and is the route of the path without them too: a server that removes them
 /// must not find a resource that another route protects.
 fn allows_parameters(sites: &Sites, received: &Received, place: usize, found: &Matched) -> bool {
-    let Matched::Route { index, .. } = found else { return false };
+    let Matched::Route(index) = found else { return false };
     let allows =
         sites.get(place).and_then(|site| site.settings.routes.get(*index)).is_some_and(|r| r.matrix_parameters);
     let Ok(path) = received.path.without_parameters() else { return false };
     let plain = Site::find(sites, &RequestHead { path: &path, ..received.head(&received.method) });
-    allows && matches!(plain, (other, Matched::Route { index: same, .. }) if other == place && same == *index)
+    allows && matches!(plain, (other, Matched::Route(same)) if other == place && same == *index)
 }
 
 fn options<C: Content>(allow: &str) -> Answer<C> {

@@ -248,7 +248,7 @@ fn the_isolate_that_revoked_a_key_refuses_it_whatever_its_store_still_answers() 
     let guarded = || bench.get("/guarded", &[("x-api-key", key().expose())]);
     bench.host.records.memory.set(true);
     assert_eq!(guarded().status, 200);
-    let revoke = format!("{NEW_KEY}/{}/revoke", digest.as_str());
+    let revoke = format!("{NEW_KEY}/{}/revoke", digest.to_hex());
     assert_eq!(bench.ask(Role::Operate, "POST", &revoke, "").status, 200);
     for _ in 0..100 {
         check(&guarded(), 401, "credential-revoked");

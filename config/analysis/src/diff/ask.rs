@@ -126,9 +126,7 @@ impl Routers {
     fn find(&self, host: &HostName, request: &RequestHead<'_>) -> Option<usize> {
         let known: Vec<_> = HostPattern::candidates(host).filter_map(|pattern| self.0.get(&pattern)).collect();
         match Router::find_in(known.iter().map(|(router, _)| router), request) {
-            (place, Matched::Route { index, .. }) => {
-                known.get(place).and_then(|(_, places)| places.get(index)).copied()
-            }
+            (place, Matched::Route(index)) => known.get(place).and_then(|(_, places)| places.get(index)).copied(),
             (_, Matched::OtherMethods(_) | Matched::Nothing) => None,
         }
     }

@@ -64,7 +64,7 @@ fn is_root(settings: &RouteSettings) -> bool {
 
 fn literals(path: &str) -> Vec<Segment> {
     let path = CanonicalPath::parse(path.as_bytes());
-    path.map(|path| path.segments().iter().cloned().map(Segment::Literal).collect()).unwrap_or_default()
+    path.map(|path| path.segments().map(|text| Segment::Literal(text.to_owned())).collect()).unwrap_or_default()
 }
 
 impl<'r> Server<'r> {
@@ -121,7 +121,7 @@ impl Reach<'_> {
         let seen = CanonicalPath::parse(seen.as_bytes()).ok()?;
         let mut texts: Vec<String> = stripped.collect();
         if settings.path.segments().len() > settings.strip_segments {
-            texts.extend(seen.segments().iter().skip(self.prefix).cloned());
+            texts.extend(seen.segments().skip(self.prefix).map(str::to_owned));
         }
         path_of(&texts)
     }

@@ -83,7 +83,7 @@ impl<'w> Analysis<'w> {
         let head = RequestHead { method: &method, path: &path, query: request.query.as_deref(), fields: &fields };
         let sites = self.sites_of(&host);
         match Router::find_in(sites.iter().map(|site| &site.router), &head) {
-            (place, Matched::Route { index, .. }) => sites.get(place)?.routes.get(index).copied(),
+            (place, Matched::Route(index)) => sites.get(place)?.routes.get(index).copied(),
             (_, Matched::OtherMethods(_) | Matched::Nothing) => None,
         }
     }

@@ -6,6 +6,7 @@ use clap::Args;
 use tollgate_analysis::Outcome;
 use tollgate_config::fixtures::{self, Fixtures};
 use tollgate_config::{Compiled, Diagnostics, Options};
+use tollgate_core::time::Timestamp;
 
 use crate::failure::Failure;
 use crate::quickstart;
@@ -127,10 +128,11 @@ impl Project {
         valid.map_or_else(|| self.compiled(), Ok).map(|compiled| compiled.gateway().to_owned())
     }
 
-    /// Its fixtures, reported in the same way.
-    pub(crate) fn whole_fixtures(&self) -> Result<Fixtures, Failure> {
+    /// Its fixtures, reported in the same way as of a time.
+    pub(crate) fn whole_fixtures(&self, compiled: &Compiled, now: Timestamp) -> Result<Fixtures, Failure> {
         let fixtures = self.fixtures().map_err(|found| self.refuse(&found))?;
         report_diagnostics(&fixtures.warnings);
+        report_diagnostics(&fixtures.check(compiled, now));
         Ok(fixtures)
     }
 

@@ -9,6 +9,7 @@ use tollgate_core::authn::{ApiKey, Credential, KeyDigest};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{encode, keys};
 
+use crate::compile::Compiled;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
 use crate::model::fixtures::{self as model, Consumer, Key};
 use crate::place::{FileId, Files, Span, Spanned};
@@ -23,6 +24,10 @@ pub struct Fixtures {
     pub sample: Option<SampleKey>,
     /// The warnings: settings that are probably not intended.
     pub warnings: Diagnostics,
+    /// The plans of consumers.
+    plans: Vec<Spanned<String>>,
+    /// When keys expire.
+    expiries: Vec<Spanned<Timestamp>>,
 }
 
 impl Fixtures {
@@ -32,6 +37,23 @@ impl Fixtures {
         let record =
             |(digest, credential): &(KeyDigest, Credential)| (keys::credential(gateway, digest), encode(credential));
         self.credentials.iter().map(record).collect()
+    }
+
+    /// Reports plans that the project does not define, and keys that have expired.
+    #[must_use]
+    pub fn check(&self, compiled: &Compiled, now: Timestamp) -> Diagnostics {
+        let mut report = Report::default();
+        for plan in &self.plans {
+            compiled.check_plan(plan, &mut report);
+        }
+        for expiry in self.expiries.iter().filter(|expiry| expiry.value <= now) {
+            report.push(
+                Diagnostic::warning(Code::Expired, expiry.span, "the key has expired")
+                    .why("the gateway refuses it")
+                    .fix("remove `expires`, or write a later time"),
+            );
+        }
+        report.finish(self.warnings.files().clone())
     }
 }
 
@@ -97,6 +119,7 @@ impl Lowering {
                 let why = "the id identifies a consumer in limits, logs and metrics";
                 report.push(duplicate(Code::DuplicateConsumer, consumer.id.span, first, &what, why));
             }
+            self.fixtures.plans.extend(consumer.plan.clone());
             for key in &consumer.keys {
                 self.key(consumer, key, report);
             }
@@ -112,6 +135,9 @@ impl Lowering {
         if let Some(first) = self.keys.insert(key.key.value.clone(), key.key.span) {
             let why = "a request with this key could belong to either of them";
             report.push(duplicate(Code::DuplicateKeyText, key.key.span, first, "duplicate key", why));
+        }
+        if let (Some(text), Some(Some(expires))) = (&key.expires, expires) {
+            self.fixtures.expiries.push(Spanned::new(expires, text.span));
         }
         let credential = Credential {
             id: parsed.public_id(),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tollgate_analysis::compile_dir;
 use tollgate_config::fmt::format_text;
 use tollgate_config::{Code, Diagnostics, fixtures, policy_tests};
+use tollgate_core::time::Timestamp;
 
 /// Codes without an example, each with the reason.
 const WITHOUT: &[(&str, &str)] = &[
@@ -23,6 +24,9 @@ const WITHOUT: &[(&str, &str)] = &[
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
+
+/// The time at which fixtures are checked: 2026-01-01T00:00:00Z.
+const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
 /// The files of an example by their names within the project, sorted.
 type Files = Vec<(String, Vec<u8>)>;
@@ -66,7 +70,11 @@ fn findings(files: &Files) -> Vec<Diagnostics> {
         Some(Err(errors)) => found.push(errors.clone()),
         None => {}
     }
-    found.push(fixtures::load_dir(folder.path()).map_or_else(|errors| errors, |fixtures| fixtures.warnings));
+    match (fixtures::load_dir(folder.path()), &compiled) {
+        (Ok(fixtures), Some(Ok(compiled))) => found.extend([fixtures.check(compiled, NOW), fixtures.warnings]),
+        (Ok(fixtures), _) => found.push(fixtures.warnings),
+        (Err(errors), _) => found.push(errors),
+    }
     for loaded in policy_tests::load_dir(folder.path()) {
         match (&loaded.file, &compiled) {
             (Ok(file), Some(Ok(compiled))) => found.extend([file.warnings.clone(), file.check(compiled)]),

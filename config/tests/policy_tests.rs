@@ -77,6 +77,7 @@ fn keys_and_types_of_a_file_are_checked() {
     let rule = "upstreams: {pets: {rules: [{route: shop.usde, status: 200}]}}";
     check(&format!("format: 1\n{rule}\ncases: [{case}]\n"), &[("TG0909", 2, 36)]);
     check(&format!("format: 1\nconsumers: [{{id: a, keys: [k, k]}}]\ncases: [{case}]\n"), &[("TG0906", 2, 31)]);
+    check(&format!("format: 1\nconsumers: [{{id: a, plan: gold}}]\ncases: [{case}]\n"), &[("TG0506", 2, 27)]);
     check(&format!("format: 1\nconsumers: [{{id: a}}, {{id: a}}]\ncases: [{case}]\n"), &[("TG0906", 2, 27)]);
 }
 

@@ -10,6 +10,7 @@ use tollgate_analysis::bounds::exceeded_limits;
 use tollgate_config::prices::Prices;
 use tollgate_config::{Code, Compiled, Diagnostic, Diagnostics, Severity, Target, policy_tests, sarif};
 
+use super::key::now;
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Place, Project};
 use crate::terminal;
@@ -38,7 +39,7 @@ pub(crate) struct CheckArgs {
     /// A warning to suppress. Repeatable.
     #[arg(long, value_name = "CODE", value_parser = code)]
     allow: Vec<Code>,
-    /// A platform whose limits no request may exceed, in addition to `gateway.target`. Repeatable.
+    /// A platform to check for, in addition to `gateway.target`: its limits, and settings without effect there. Repeatable.
     #[arg(long, value_name = "TARGET")]
     target: Vec<Target>,
     /// The output format: text with excerpts, a JSON array of diagnostics, or SARIF 2.1.0.
@@ -97,7 +98,15 @@ fn findings(args: &CheckArgs, project: &Project, outcomes: &[Outcome]) -> Vec<Di
         compiled.as_ref().map_or_else(|_| Diagnostics::default(), |compiled| exceeded_limits(compiled, &targets))
     };
     let mut all = vec![merged(&of), merged(&exceeded_limits)];
-    all.push(project.fixtures().map_or_else(|found| found, |fixtures| fixtures.warnings));
+    match project.fixtures() {
+        Ok(fixtures) => {
+            // All environments have the same plans.
+            let compiled = outcomes.iter().find_map(|(_, compiled)| compiled.as_ref().ok());
+            all.extend(compiled.map(|compiled| fixtures.check(compiled, now())));
+            all.push(fixtures.warnings);
+        }
+        Err(found) => all.push(found),
+    }
     if let Place::Folder(folder) = &project.place {
         all.extend(tests(folder, outcomes));
         all.extend(Prices::of_project(folder).err());

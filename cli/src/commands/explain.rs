@@ -108,12 +108,13 @@ fn explain_route(args: &ExplainArgs, id: &str, project: &Path) -> Result<(), Fai
 fn explain_request(args: &ExplainArgs, method: &str, url: &str) -> Result<(), Failure> {
     let project = Project::at(&args.project).in_environment(&args.env);
     let compiled = project.compiled()?;
-    let fixtures = project.whole_fixtures()?;
+    let at = args.at.unwrap_or_else(now);
+    let fixtures = project.whole_fixtures(&compiled, at)?;
     let https = ask::is_https(url);
     let question = ask::Question {
         request: ask::request(method, url, &args.fields, compiled.whole())?,
         client: tollgate_edge::Client { address: Some(args.client), https, inside: args.inside },
-        at: args.at.unwrap_or_else(now),
+        at,
         times: args.times,
     };
     let asked = answer::Asked::of(&question);

@@ -9,6 +9,7 @@ use tollgate_analysis::bounds::exceeded_limits;
 use tollgate_config::{Compiled, Diagnostics, Severity, Target as Platform};
 use tollgate_kv_schemas::GENERATION_MAX;
 
+use super::key::now;
 use super::{Output, gateway_name};
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Project, report_diagnostics};
@@ -65,7 +66,10 @@ pub(crate) fn run(args: &PublishArgs) -> Result<(), Failure> {
     let project = Project::at(&args.project).in_environment(&args.env);
     let compiled = project.compiled()?;
     report_diagnostics(&exceeded(args.to, &compiled));
-    let credentials = if args.fixtures { project.whole_fixtures()?.records(compiled.gateway()) } else { Vec::new() };
+    let credentials = match args.fixtures {
+        true => project.whole_fixtures(&compiled, now())?.records(compiled.gateway()),
+        false => Vec::new(),
+    };
     // A project with mistakes creates no store.
     let target = Target::of(args.to, &args.store)?;
     let generation = publish(&target, compiled.bundle(), &credentials, args.after)?;
@@ -87,7 +91,7 @@ pub(crate) fn run(args: &PublishArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The limits of the platform that can be exceeded, as warnings: a project that names its targets is checked for those.
+/// The findings about the platform, as warnings: for a platform in `gateway.target`, they were reported with the project.
 fn exceeded(place: Place, compiled: &Compiled) -> Diagnostics {
     let platform = match place {
         Place::Native => Platform::Native,
@@ -95,7 +99,8 @@ fn exceeded(place: Place, compiled: &Compiled) -> Diagnostics {
         Place::Cloudflare => Platform::WorkersPaid,
         Place::Spin => Platform::Spin,
     };
-    if compiled.targets().is_some_and(|targets| !targets.value.is_empty()) {
+    let is_same = |target: &Platform| *target == platform || (target.is_workers() && platform.is_workers());
+    if compiled.targets().is_some_and(|targets| targets.value.iter().any(is_same)) {
         return Diagnostics::default();
     }
     exceeded_limits(compiled, &BTreeSet::from([platform])).map_severity(|_| Some(Severity::Warning))
@@ -128,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_work_on_the_platform_is_reported_unless_the_project_names_its_targets() {
+    fn what_cannot_work_on_the_platform_is_reported_unless_the_project_names_it() {
         let codes = |gateway: &str, place| {
             let text = format!(
                 "format: 1\ngateway: {{{gateway}}}\ntelemetry: {{otlp: {{endpoint: \"https://otel\", interval: 1h}}}}\n"
@@ -139,6 +144,12 @@ mod tests {
         assert_eq!(codes("name: g", Place::Cloudflare), [("TG0801", Severity::Warning)]);
         assert_eq!(codes("name: g", Place::Native), []);
         assert_eq!(codes("name: g", Place::Spin), []);
-        assert_eq!(codes("name: g, target: native", Place::Cloudflare), []);
+        assert_eq!(codes("name: g, target: native", Place::Cloudflare), [("TG0801", Severity::Warning)]);
+        let proxies = |gateway: &str| {
+            let compiled = compile_str("tollgate.yaml", &format!("format: 1\ngateway: {{{gateway}}}\n")).unwrap();
+            exceeded(Place::Cloudflare, &compiled).iter().map(|found| found.code.id()).collect::<Vec<_>>()
+        };
+        assert_eq!(proxies("name: g, trusted-proxies: 1"), ["TG0431"]);
+        assert_eq!(proxies("name: g, trusted-proxies: 1, target: workers-free"), [""; 0]);
     }
 }

@@ -12,6 +12,7 @@ use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_kv_schemas::Bundle;
 
 use super::echo;
+use crate::commands::key::now;
 use crate::project::{Project, report_diagnostics};
 use crate::target::KeyValue;
 
@@ -25,7 +26,7 @@ pub(super) struct Snapshot {
     /// The fixtures' credentials.
     pub(super) credentials: Vec<KeyValue>,
     pub(super) sample: Option<(SampleKey, Credential)>,
-    warnings: [Diagnostics; 2],
+    warnings: [Diagnostics; 3],
 }
 
 impl Snapshot {
@@ -55,7 +56,7 @@ impl Snapshot {
             bundle: compiled.bundle().clone(),
             credentials: fixtures.records(compiled.gateway()),
             sample: sample(&fixtures),
-            warnings: [compiled.warnings().clone(), fixtures.warnings],
+            warnings: [compiled.warnings().clone(), fixtures.check(compiled, now()), fixtures.warnings],
         };
         if let Some(address) = echo {
             snapshot.redirect(address);

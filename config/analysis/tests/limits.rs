@@ -97,3 +97,21 @@ fn only_the_named_targets_are_checked() {
 fn an_unknown_target_is_refused_with_a_list_of_targets() {
     check(&project("worker-free", 1, 1, 1, "1MiB"), "TG0210", Severity::Error, &["workers-free"]);
 }
+
+#[test]
+fn trusted_proxies_are_checked_for_each_platform_that_is_asked_about() {
+    let found = |proxies: &str, target: Target| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g, authn: none, target: native, trusted-proxies: {proxies}}}\nupstreams: {{u: \"http://u\"}}\n\
+             apis: {{a: {{upstream: u, routes: [{{path: /, methods: [GET]}}]}}}}\n"
+        );
+        let compiled = compile_str("tollgate.yaml", &text).expect("it compiles");
+        assert!(compiled.warnings().is_empty(), "{}", compiled.warnings());
+        let found = exceeded_limits(&compiled, &BTreeSet::from([target]));
+        found.iter().map(|found| found.code.id()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("1", Target::WorkersPaid), ["TG0431"]);
+    assert_eq!(found("[10.0.0.0/8]", Target::WorkersFree), ["TG0430"]);
+    assert_eq!(found("[192.0.2.0/24]", Target::WorkersPaid), [""; 0]);
+    assert_eq!(found("1", Target::Spin), [""; 0]);
+}

@@ -116,6 +116,18 @@ impl Compiled {
         Some(self.written.telemetry.otlp.as_ref()?.interval_ms.as_ref()?.span)
     }
 
+    /// Reports settings that have no effect, or another one than intended, on a platform.
+    pub fn report_on_platform(&self, target: Target, report: &mut Report) {
+        if let Some(gateway) = &self.written.gateway {
+            lower::report_on_platform(gateway, target, report);
+        }
+    }
+
+    /// Reports the plan of a consumer that the project does not define.
+    pub(crate) fn check_plan(&self, plan: &Spanned<String>, report: &mut Report) {
+        lower::check_plan(&self.written, plan, report);
+    }
+
     /// The findings of a report about this project, in the order of its files.
     #[must_use]
     pub fn diagnostics(&self, report: Report) -> Diagnostics {

@@ -23,6 +23,12 @@ pub(crate) fn url(text: &Spanned<String>, report: &mut Report) -> Option<Upstrea
                 .why("the gateway sends requests to this URL")
                 .fix(habits::url::fix(&text.value)),
         );
+    } else if let Some(part) = habits::url::variable(&text.value) {
+        report.push(
+            Diagnostic::warning(Code::BadUrl, text.span, format!("`{part}` is sent as it is written"))
+                .why("the path of the request follows the URL of the upstream, and nothing in it is replaced")
+                .fix(habits::url::fix(&text.value)),
+        );
     }
     read.ok()
 }
@@ -40,10 +46,10 @@ pub fn usable_url(text: &str) -> Result<UpstreamUrl, String> {
     if is_broken_address(host.as_str()) {
         return Err(format!("`{host}` is not an IPv4 address, which has four numbers from 0 to 255"));
     }
-    match habits::url::variable(text) {
-        Some(part) => Err(format!("`{part}` has no meaning in it, because the path of the request follows it")),
-        None => Ok(url),
+    if let Some(part) = habits::url::parameter(text) {
+        return Err(format!("`{part}` has no meaning in it, because the path of the request follows it"));
     }
+    Ok(url)
 }
 
 /// Whether a host is read as an IPv4 address, because its last label is a number, but is none (WHATWG URL, section 3.5).
@@ -131,15 +137,20 @@ pub(crate) fn report_foreign(text: &Spanned<String>, is_operation: bool, report:
     true
 }
 
+/// Reports a path with a blank at one of its ends; returns whether there is one.
+pub(crate) fn report_blank(text: &Spanned<String>, report: &mut Report) -> bool {
+    let has_blank = text.value.trim() != text.value;
+    if has_blank {
+        bad_path(text, "it ends with a blank", report);
+    }
+    has_blank
+}
+
 /// Parses a path template.
 pub(crate) fn template(text: &Spanned<String>, report: &mut Report) -> Option<PathTemplate> {
     match text.value.parse() {
         Ok(_) if has_query(&text.value) => {
             bad_path(text, NO_QUERY, report);
-            None
-        }
-        Ok(_) if text.value.trim() != text.value => {
-            bad_path(text, "it ends with a blank", report);
             None
         }
         Ok(template) => Some(template),

@@ -22,7 +22,9 @@ use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 
 use merge::At;
+pub(crate) use plans::check_plan;
 pub(crate) use policies::written;
+pub(crate) use proxies::report_on_platform;
 pub(crate) use sites::sites;
 pub use whole::{CompiledRoute, Lowered, Stated, Whole, WrittenRoute};
 pub use witness::Witness;

@@ -7,7 +7,7 @@ use tollgate_core::kinds::NamedPolicy;
 
 use super::Whole;
 use super::policies::Definitions;
-use crate::diagnostic::{Code, Diagnostic, Report, listed};
+use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::model::project::Project;
 use crate::place::{Span, Spanned};
 use crate::policies::{self, KINDS};
@@ -47,6 +47,24 @@ pub(super) fn report_unapplied(project: &Project, whole: &Whole, report: &mut Re
             .filter(|policy| charged.contains(policy.value.as_str()) && !applied.contains(policy.value.as_str()));
         unapplied.for_each(|policy| report_never_applies(plan, policy, report));
     }
+}
+
+/// Reports the plan of a consumer that the project does not define.
+pub(crate) fn check_plan(project: &Project, plan: &Spanned<String>, report: &mut Report) {
+    let known = || project.plans.iter().map(|(name, _)| name.value.as_str());
+    if known().any(|known| known == plan.value) {
+        return;
+    }
+    let fix = match closest(&plan.value, known()) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None if known().next().is_none() => "define it under `plans`, or remove it".to_owned(),
+        None => format!("define it under `plans`, or use one of {}", listed(known())),
+    };
+    report.push(
+        Diagnostic::warning(Code::UnknownPlan, plan.span, format!("plan `{}` is not defined", plan.value))
+            .why("the consumer has the policies' own numbers, as if it had no plan")
+            .fix(fix),
+    );
 }
 
 fn report_never_applies(plan: &Spanned<String>, policy: &Spanned<String>, report: &mut Report) {

@@ -11,15 +11,8 @@ use crate::place::{Span, Spanned};
 
 /// The rule; `None` if there is none, or if a network is not valid, which is reported.
 pub(super) fn proxies(gateway: &Gateway, report: &mut Report) -> Option<ProxySettings> {
-    let Spanned { value, span } = gateway.trusted_proxies.as_ref()?;
-    let workers = gateway.targets.value.iter().copied().find(|target| target.is_workers());
-    let trusted = match value {
-        Proxies::Count(count) => {
-            if let Some(target) = workers {
-                report_counted_on_workers(target, *span, report);
-            }
-            TrustedProxies::Count(*count)
-        }
+    let trusted = match &gateway.trusted_proxies.as_ref()?.value {
+        Proxies::Count(count) => TrustedProxies::Count(*count),
         Proxies::Networks(written) => {
             let read: Vec<Cidr> = written.iter().filter_map(|text| parsed::network(text, report)).collect();
             if read.len() != written.len() {
@@ -28,13 +21,26 @@ pub(super) fn proxies(gateway: &Gateway, report: &mut Report) -> Option<ProxySet
             for (network, text) in read.iter().zip(written).filter(|(network, _)| network.prefix() == 0) {
                 report_everyone(*network, text.span, report);
             }
-            if let Some(target) = workers.filter(|_| read.iter().all(is_private)) {
-                report_private_on_workers(target, *span, report);
-            }
             TrustedProxies::Networks(Networks::from(read))
         }
     };
     Some(ProxySettings { trusted, field: gateway.proxy_field.unwrap_or(ProxyField::XForwardedFor) })
+}
+
+/// Reports trusted proxies that have no effect on a platform, or trust its clients.
+pub(crate) fn report_on_platform(gateway: &Gateway, target: Target, report: &mut Report) {
+    let Some(Spanned { value, span }) = gateway.trusted_proxies.as_ref().filter(|_| target.is_workers()) else {
+        return;
+    };
+    match value {
+        Proxies::Count(_) => report_counted_on_workers(target, *span, report),
+        Proxies::Networks(written) => {
+            let read = || written.iter().filter_map(|text| text.value.parse::<Cidr>().ok());
+            if read().all(|network| is_private(&network)) {
+                report_private_on_workers(target, *span, report);
+            }
+        }
+    }
 }
 
 fn report_everyone(network: Cidr, span: Span, report: &mut Report) {

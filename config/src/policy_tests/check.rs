@@ -30,6 +30,9 @@ impl TestFile {
                 names.route(route, &mut report);
             }
         }
+        for plan in self.consumers.iter().filter_map(|consumer| consumer.plan.as_ref()) {
+            compiled.check_plan(plan, &mut report);
+        }
         for step in self.cases.iter().flat_map(|case| &case.steps) {
             if let Action::Request(request) = &step.action {
                 let all = request.each.iter().chain(&request.first).chain(&request.last);

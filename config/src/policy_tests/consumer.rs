@@ -18,6 +18,8 @@ use crate::source::{Node, Value};
 pub struct Consumer {
     /// The id.
     pub id: Spanned<String>,
+    /// The name of its plan.
+    pub plan: Option<Spanned<String>>,
     /// The keys.
     pub keys: Vec<TestKey>,
 }
@@ -65,7 +67,7 @@ fn consumer(node: &Node, names: &mut BTreeMap<String, Span>, keys: &mut Keys, re
         let (Some(key), Some(id)) = (key, &id) else { continue };
         made.push(written.credential(key, &id.value, plan.as_ref().map(|plan| plan.value.clone())));
     }
-    Some(Consumer { id: id?, keys: made })
+    Some(Consumer { id: id?, plan, keys: made })
 }
 
 /// A key as written.

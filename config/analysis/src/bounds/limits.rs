@@ -7,7 +7,8 @@ use tollgate_core::secret::SecretText;
 
 use super::{Counting, Limit, Platform, Port, RouteBounds, State, Usage, count};
 
-/// The findings about limits of these platforms that a request can exceed, regardless of `gateway.target`.
+/// The findings about these platforms, regardless of `gateway.target`: limits that a request can exceed, and settings without
+/// the intended effect.
 #[must_use]
 pub fn exceeded_limits(compiled: &Compiled, targets: &BTreeSet<Target>) -> Diagnostics {
     let mut report = Report::default();
@@ -15,12 +16,15 @@ pub fn exceeded_limits(compiled: &Compiled, targets: &BTreeSet<Target>) -> Diagn
     compiled.diagnostics(report)
 }
 
-/// Reports limits of targets that can be exceeded; `at` is the place of `gateway.target`, or the beginning of the project.
+/// Reports limits of targets that can be exceeded, and settings without the intended effect there; `at` is the place of `gateway.target`, or the beginning of the project.
 pub(crate) fn report_limits(compiled: &Compiled, targets: &BTreeSet<Target>, at: Span, report: &mut Report) {
     if targets.iter().all(|target| *target == Target::Native) {
         return;
     }
     let bounds = count(compiled);
+    // What is said of Workers does not depend on the plan, and is said once.
+    let workers = targets.iter().find(|target| target.is_workers());
+    workers.into_iter().for_each(|target| compiled.report_on_platform(*target, report));
     for target in targets {
         let mut check = LimitCheck { compiled, target: *target, at, report };
         check.secrets();

@@ -3,7 +3,7 @@
 use tollgate_core::forward::{UpstreamUrl, UrlError};
 use tollgate_core::route::{CanonicalPath, HostName};
 
-use super::{EXAMINED_BYTES_MAX, path};
+use super::EXAMINED_BYTES_MAX;
 use crate::decode::parsed::usable_url;
 
 /// What is wrong with a URL that core refuses.
@@ -22,16 +22,18 @@ pub(in crate::decode) fn reason(text: &str, error: UrlError) -> String {
     }
 }
 
-/// The first part of a URL's path that is replaced by a part of the request in other gateways.
-pub(in crate::decode) fn variable(text: &str) -> Option<String> {
-    let (_, path) = parts(text);
+/// The first segment of a URL's path with a parameter in braces, which no URL contains (RFC 3986, section 2).
+pub(in crate::decode) fn parameter(text: &str) -> Option<&str> {
+    parts(text).1.split('/').find(|segment| segment.contains('{'))
+}
+
+/// The first segment of a valid URL's path that other gateways replace by a part of the request: `*`, `:id`, `$1`.
+pub(in crate::decode) fn variable(text: &str) -> Option<&str> {
     let is_variable = |segment: &&str| {
-        let mut chars = segment.chars();
-        segment.contains('{')
-            || chars.next().is_some_and(|first| first == '$') && chars.next().is_some_and(char::is_alphanumeric)
+        let behind = segment.strip_prefix([':', '$']).unwrap_or_default();
+        ["*", "**"].contains(segment) || behind.starts_with(|c: char| c.is_ascii_alphanumeric())
     };
-    let found = path.split('/').find(is_variable).map(str::to_owned);
-    found.or_else(|| path::foreign(path).map(|foreign| foreign.part))
+    parts(text).1.split('/').find(is_variable)
 }
 
 /// The authority and the path of a URL.
@@ -46,13 +48,14 @@ pub(in crate::decode) fn fix(text: &str) -> String {
         return USUAL.to_owned();
     }
     let text = text.trim();
-    if usable_url(text).is_ok() {
+    if usable_url(text).is_ok() && variable(text).is_none() {
         return format!("write `{text}`");
     }
     if text.contains("${secret.") {
         return "write the URL without the secret, and set the secret as a field in `headers`".to_owned();
     }
-    let is_variable_path = variable(text).is_some() && !parts(text).0.is_empty() && !parts(text).0.contains(['$', '{']);
+    let has_host = !parts(text).0.is_empty() && !parts(text).0.contains(['$', '{']);
+    let is_variable_path = has_host && (variable(text).is_some() || parameter(text).is_some());
     if !is_variable_path && (text.contains(['$', '%']) || text.contains("{{")) {
         return "variables of the environment are not read: write `${value.NAME}` as the whole URL, and declare the value under `values`"
             .to_owned();
@@ -174,8 +177,6 @@ mod tests {
             ("http://a_ b", "a host consists of"),
             ("http://pets ", "a blank"),
             ("http://pets/{id}", "`{id}` has no meaning"),
-            ("http://pets/v1/*", "`*` has no meaning"),
-            ("http://pets/$1", "`$1` has no meaning"),
             ("http://pets/a//", "empty segment"),
             ("http://pets/../a", "dot segment"),
             ("pets:", "not an absolute URL"),

@@ -33,6 +33,7 @@ scenarios! { "cache";
     links_with_the_port_of_one_client_do_not_reach_others,
     parameters_outside_the_key_do_not_reach_the_upstream,
     a_status_without_content_is_stored_and_has_none,
+    encoded_content_is_stored_as_it_is,
     a_change_during_a_slow_answer_is_seen,
     what_is_quoted_forbids_nothing_and_what_follows_it_does,
     an_age_of_several_values_is_the_oldest,
@@ -383,6 +384,20 @@ async fn a_status_without_content_is_stored_and_has_none(world: Rc<World>) -> Ou
     for (status, target) in [(205, "/b?status=205&size=5"), (304, "/b?status=304&size=0")] {
         let answer = world.client().get(target).await?;
         assert_eq!((answer.status, answer.content.len(), answer.broken), (status, 0, false), "{answer:?}");
+    }
+    Ok(())
+}
+
+async fn encoded_content_is_stored_as_it_is(world: Rc<World>) -> Outcome {
+    cached(&world, "{}").await?;
+    // Nobody can decode it: it is no gzip.
+    let target = format!("/a?size=100&etag=v1&field=Content-Encoding:gzip&{HOUR}");
+    let first = world.client().get(&target).await?;
+    until_hit(&world, &target).await?;
+    for control in ["max-age=600", "no-cache"] {
+        let again = world.client().send(Request::get(&target).field("Cache-Control", control)).await?;
+        assert_eq!((again.status, again.field("content-encoding")), (200, Some("gzip")), "{control}");
+        assert_eq!(again.content, first.content, "{control}");
     }
     Ok(())
 }

@@ -30,6 +30,8 @@ pub(super) struct CacheUse<'a, C> {
     pub(super) requested_at: Timestamp,
     /// When the index of the resource's variants was created, if there is one.
     pub(super) index_since: Option<Timestamp>,
+    /// The entry that records a change of the resource, if nothing was stored since.
+    pub(super) change: Option<StoredMeta>,
 }
 
 pub(super) async fn look_up<'a, H: Host>(
@@ -54,7 +56,8 @@ pub(super) async fn look_up<'a, H: Host>(
         }
     };
     journal.resource = Some(reading.resource.clone());
-    let Found { stored: found, why: missing, index_since } = match find(isolate, host, outbound, &reading).await {
+    let Found { stored: found, why: missing, index_since, change } = match find(isolate, host, outbound, &reading).await
+    {
         Ok(found) => found,
         Err(error) => {
             may_forward(reading.control.only_if_cached, journal)?;
@@ -81,7 +84,7 @@ pub(super) async fn look_up<'a, H: Host>(
     };
     may_forward(reading.control.only_if_cached, journal)?;
     journal.note(Phase::LookUp, Verdict::Pass, Reason::CacheForward { why });
-    Ok(Some(Box::new(CacheUse { reading, settings, stale, requested_at: now, index_since })))
+    Ok(Some(Box::new(CacheUse { reading, settings, stale, requested_at: now, index_since, change })))
 }
 
 /// Refuses a request that must not be forwarded (RFC 9111, section 5.2.1.7).
@@ -135,6 +138,7 @@ struct Found<C> {
     /// Why the request has to be forwarded, if nothing is stored.
     why: Forwarded,
     index_since: Option<Timestamp>,
+    change: Option<StoredMeta>,
 }
 
 async fn find<H: Host>(
@@ -148,13 +152,13 @@ async fn find<H: Host>(
     }
     let cache = host.response_cache();
     let usable = |meta: &StoredMeta| !isolate.is_purged(&reading.resource, meta.requested_at);
-    let nothing = Found { stored: None, why: Forwarded::UriMiss, index_since: None };
+    let nothing = Found { stored: None, why: Forwarded::UriMiss, index_since: None, change: None };
     let first = within(host, "the response cache", cache.look_up(&reading.primary)).await?;
     let Some(stored) = first.filter(|s| usable(&s.meta)) else { return Ok(nothing) };
     match &stored.meta.varies_on {
         None => Ok(Found { stored: Some((reading.primary.clone(), stored)), ..nothing }),
         // The resource was changed, and nothing has been stored since.
-        Some(names) if names.is_empty() => Ok(nothing),
+        Some(names) if names.is_empty() => Ok(Found { change: Some(stored.meta), ..nothing }),
         Some(names) => {
             let since = stored.meta.stored_at;
             let key = reading.variant(names, outbound);
@@ -163,7 +167,7 @@ async fn find<H: Host>(
                 variant.filter(|v| usable(&v.meta) && v.meta.requested_at >= since).map(|stored| (key, stored));
             // Whether others have stored responses is not this client's concern.
             let why = if *names == reading.selecting { Forwarded::UriMiss } else { Forwarded::VaryMiss };
-            Ok(Found { stored, why, index_since: Some(since) })
+            Ok(Found { stored, why, index_since: Some(since), ..nothing })
         }
     }
 }

@@ -110,17 +110,10 @@ fn new_response<C: Content>(
     outbound: &Outbound<'_>,
     reply: Reply<C>,
     cache: &CacheUse<'_, C>,
-    Arrival { now, is_outdated }: Arrival,
+    arrival: Arrival,
     journal: &mut Journal,
 ) -> Answer<C> {
-    let judged = if outbound.method() != Method::GET {
-        Err(NotStored::Status)
-    } else if is_outdated {
-        Err(NotStored::Outdated)
-    } else {
-        storable(cache.settings, reply.status(), reply.fields(), cache.requested_at, now)
-    };
-    let meta = match judged {
+    let meta = match judge(outbound, &reply, cache, arrival) {
         Ok(meta) => meta,
         Err(why) => {
             journal.note(Phase::Store, Verdict::Skip, Reason::NotStored { why });
@@ -132,6 +125,22 @@ fn new_response<C: Content>(
     journal.note(Phase::Store, Verdict::Pass, Reason::Stored { fresh_s: Local(meta.fresh_ms / 1000), whole });
     let (reply, copy) = reply.observed(|content| content.tee(STORED_CONTENT_BYTES_MAX));
     Answer { reply, to_store: entries(outbound, cache, meta, copy) }
+}
+
+fn judge<C>(
+    outbound: &Outbound<'_>,
+    reply: &Reply<C>,
+    cache: &CacheUse<'_, C>,
+    Arrival { now, is_outdated }: Arrival,
+) -> Result<StoredMeta, NotStored> {
+    if outbound.method() != Method::GET {
+        return Err(NotStored::Status);
+    }
+    if is_outdated {
+        return Err(NotStored::Outdated);
+    }
+    let meta = storable(cache.settings, reply.status(), reply.fields(), cache.requested_at, now)?;
+    if meta.may_replace(cache.change.as_ref(), now) { Ok(meta) } else { Err(NotStored::Outdated) }
 }
 
 /// The entries to store: the response, and if it varies, the index of its variants.

@@ -24,6 +24,19 @@ fn an_unsafe_method_takes_effect_though_the_clock_was_set_back_a_little() {
     assert!(status(&bench.get("/c", &[])).contains("fwd="));
 }
 
+#[test]
+fn while_a_recorded_change_is_later_than_the_clock_nothing_is_told_as_stored() {
+    let bench = bench(ok(&[(CC, "max-age=600")], "hello"));
+    let other = Bench { isolate: bench.another_isolate(), host: bench.host.clone() };
+    assert_eq!(bench.send(request("POST", "/c", &[], "x")).status, 200);
+    bench.host.clock.step_back(5_000);
+    assert_eq!(status(&other.get("/c", &[])), "tollgate; fwd=uri-miss");
+    assert_eq!(status(&other.get("/c", &[])), "tollgate; fwd=uri-miss");
+    bench.host.clock.advance(5_001);
+    assert_eq!(status(&other.get("/c", &[])), "tollgate; fwd=uri-miss; stored");
+    assert_eq!(status(&other.get("/c", &[])), "tollgate; hit; ttl=600");
+}
+
 /// Sends a request now and another one later; the requests overlap. Returns what the cache did for the first.
 fn overtaking(bench: &Bench, one: Request<Content>, other: Request<Content>) -> String {
     let clock = &bench.host.clock;

@@ -107,6 +107,20 @@ fn routes_are_filtered_by_what_they_match_and_who_may_call() {
 }
 
 #[test]
+fn a_filter_that_names_nothing_of_the_project_is_refused() {
+    for (words, says) in [
+        (["--api", "nowhere"], "there is no API `nowhere`; there are echo"),
+        (["--policy", "nothing"], "there is no policy `nothing`; there are"),
+        (["--tag", "x"], "there is no tag `x`; the project has none"),
+        (["--upstream", "x"], "there is no upstream `x`; there are echo"),
+    ] {
+        let ran = run(&[&["routes", &quickstart()][..], &words].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+        assert!(ran.err.contains(says), "{ran:?}");
+    }
+}
+
+#[test]
 fn the_settings_of_a_route_are_shown_with_their_origins() {
     let project = Project::new();
     project.edit("        limit: gentle\n", "        limit: gentle\n        timeout: 3s\n");

@@ -1,5 +1,6 @@
 //! `tollgate routes`: lists the routes of a project.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -75,6 +76,7 @@ struct Filter {
 pub(crate) fn run(args: &RoutesArgs) -> Result<(), Failure> {
     let compiled = Project::at(&args.project).in_environment(&args.env).compiled()?;
     let whole = compiled.whole();
+    args.filter.check(whole)?;
     let routes: Vec<&CompiledRoute> = whole.routes.iter().filter(|route| args.filter.takes(whole, route)).collect();
     match args.output {
         Output::Text => terminal::print(&route_table(whole, &routes, args.wide)),
@@ -87,6 +89,15 @@ pub(crate) fn run(args: &RoutesArgs) -> Result<(), Failure> {
 }
 
 impl Filter {
+    /// Refuses names that the project does not have: the list would be empty without a reason.
+    fn check(&self, whole: &Whole) -> Result<(), Failure> {
+        let routes = || whole.routes.iter();
+        known("API", &self.api, routes().map(|route| route.settings.api.as_str()))?;
+        known("policy", &self.policy, whole.policies.iter().map(|policy| policy.name))?;
+        known("tag", &self.tag, routes().flat_map(|route| route.tags.iter()).map(String::as_str))?;
+        known("upstream", &self.upstream, whole.upstreams.iter().map(|upstream| upstream.name.as_str()))
+    }
+
     fn takes(&self, whole: &Whole, route: &CompiledRoute) -> bool {
         let CompiledRoute { hosts, settings, tags, .. } = route;
         let any = |wanted: &[String], holds: &dyn Fn(&str) -> bool| {
@@ -114,6 +125,21 @@ impl Filter {
             && (!self.internal || settings.internal)
     }
 }
+
+fn known<'n>(what: &str, wanted: &[String], names: impl Iterator<Item = &'n str>) -> Result<(), Failure> {
+    let names: BTreeSet<&str> = if wanted.is_empty() { BTreeSet::new() } else { names.collect() };
+    let Some(unknown) = wanted.iter().find(|wanted| !names.contains(wanted.as_str())) else { return Ok(()) };
+    let shown: Vec<&str> = names.iter().copied().take(NAMES_SHOWN).collect();
+    let there = match names.len() {
+        0 => "the project has none".to_owned(),
+        more if more > NAMES_SHOWN => format!("there are {} and {} more", shown.join(", "), more - NAMES_SHOWN),
+        _ => format!("there are {}", shown.join(", ")),
+    };
+    Err(Failure::problem(format!("there is no {what} `{}`; {there}", terminal::printable(unknown))))
+}
+
+/// The number of names that are shown if one is unknown.
+const NAMES_SHOWN: usize = 16;
 
 /// Whether a template begins with the text, or matches it if it contains `*`.
 fn path_matches(wanted: &str, path: &str) -> bool {

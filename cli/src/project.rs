@@ -122,10 +122,15 @@ impl Project {
         Ok(compiled)
     }
 
-    /// The name of its gateway, from any environment for which it compiles.
-    pub(crate) fn gateway(&self) -> Result<String, Failure> {
+    /// Compiles it for any environment for which it is valid: for a command that needs only its names.
+    pub(crate) fn compiled_for_any(&self) -> Result<Compiled, Failure> {
         let valid = self.compile_each().into_iter().find_map(|(_, compiled)| compiled.ok());
-        valid.map_or_else(|| self.compiled(), Ok).map(|compiled| compiled.gateway().to_owned())
+        valid.map_or_else(|| self.compiled(), Ok)
+    }
+
+    /// The name of its gateway.
+    pub(crate) fn gateway(&self) -> Result<String, Failure> {
+        self.compiled_for_any().map(|compiled| compiled.gateway().to_owned())
     }
 
     /// Its fixtures, reported in the same way as of a time.

@@ -61,6 +61,21 @@ fn a_project_that_does_not_compile_leaves_no_store_and_no_bundle() {
 }
 
 #[test]
+fn a_key_of_an_unknown_gateway_or_plan_is_not_stored() {
+    let project = Project::new();
+    let folder = project.file("");
+    for host in ["native", "spin"] {
+        let store = project.file(&format!("{host}.db")).display().to_string();
+        let ran = run(&["publish", &project.path(), "--to", host, "--store", &store]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let new = ["key", "new", "--consumer", "acme", "--to", host, "--store", &store];
+        check(&folder, &[&new[..], &["--gateway", "shop"]].concat(), "no configuration for gateway shop");
+        check(&folder, &[&new[..], &["--gateway", "quickstart", "--plan", "gold"]].concat(), "has no plan gold");
+        check(&folder, &[&new[..], &["--project", &project.path(), "--plan", "gold"]].concat(), "has no plan gold");
+    }
+}
+
+#[test]
 fn a_document_that_cannot_become_a_project_leaves_no_folder() {
     let root = tempfile::tempdir().expect("a folder");
     let spec = root.path().join("openapi.yaml");

@@ -171,7 +171,7 @@ fn a_key_is_revoked_by_its_id_in_the_stores_of_native_and_spin() {
     let project = Project::new();
     for host in ["native", "spin"] {
         let store = project.file(&format!("{host}.db")).display().to_string();
-        let place = ["--gateway", "shop", "--to", host, "--store", &store];
+        let place = ["--gateway", "quickstart", "--to", host, "--store", &store];
         assert_eq!(run(&["publish", &project.path(), "--to", host, "--store", &store]).code, Some(0));
         let new = run(&[&["key", "new", "--consumer", "acme", "--output", "json"][..], &place].concat()).json();
         let id = new["id"].as_str().expect("an id");
@@ -200,6 +200,40 @@ fn a_store_that_is_not_there_is_not_made_for_a_key() {
             assert!(ran.err.contains("there is no store at") && !store.exists(), "{ran:?}");
         }
     }
+}
+
+#[test]
+fn a_key_is_only_made_for_a_gateway_and_a_plan_that_exist() {
+    let project = Project::new();
+    project.edit("format: 1\n", "format: 1\nplans: {gold: {limits: {gentle: {rate: 50/s}}}, free: {}}\n");
+    for host in ["native", "spin"] {
+        let store = project.file(&format!("{host}.db")).display().to_string();
+        assert_eq!(run(&["publish", &project.path(), "--to", host, "--store", &store]).code, Some(0));
+        let new = |words: &[&str]| {
+            run(&[&["key", "new", "--consumer", "acme", "--to", host, "--store", &store][..], words].concat())
+        };
+        for (words, says) in [
+            (&["--gateway", "shop"][..], "has no configuration for gateway shop"),
+            (&["--gateway", "quickstart", "--plan", "goldd"], "has no plan goldd (it has gold)"),
+            (&["--gateway", "quickstart", "--plan", "free"], "--project"),
+            (&["--project", &project.path(), "--plan", "goldd"], "has no plan goldd (it has free, gold)"),
+        ] {
+            let ran = new(words);
+            assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+            assert!(ran.err.contains(says), "{ran:?}");
+        }
+        for words in [
+            &["--gateway", "quickstart", "--plan", "gold"][..],
+            &["--gateway", "quickstart"],
+            &["--project", &project.path(), "--plan", "free"],
+        ] {
+            assert_eq!(new(words).code, Some(0), "{words:?}");
+        }
+        let shown = run(&["bundle", "show", "--from", host, "--store", &store, "--gateway", "shop"]);
+        assert!(shown.code == Some(1) && shown.err.contains("has no configuration for gateway shop"), "{shown:?}");
+    }
+    let printed = |plan: &str| run(&["key", "new", "--consumer", "acme", "--project", &project.path(), "--plan", plan]);
+    assert_eq!((printed("gold").code, printed("goldd").code), (Some(0), Some(1)));
 }
 
 #[test]

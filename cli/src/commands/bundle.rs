@@ -211,7 +211,7 @@ fn stored(target: &Target, gateway: &str, asked: Option<&str>) -> Result<Vec<Key
         return Ok(vec![read(key.to_owned())?]);
     }
     let refused = |key: &str, error| Failure::problem(format!("{key}: {error}"));
-    let pointer = read(keys::active(gateway))?;
+    let pointer = (keys::active(gateway), target.pointer(gateway)?);
     let bundle = decode::<Pointer>(&pointer.1).map_err(|error| refused(&pointer.0, error))?.newest.bundle;
     let manifest = read(keys::manifest(gateway, &bundle))?;
     let decoded = Manifest::decode(manifest.1.clone(), &bundle).map_err(|error| refused(&manifest.0, error))?;

@@ -14,7 +14,7 @@ use super::{Output, gateway_name};
 use crate::at::{AtArgs, NOTHING};
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::target::{Place, StoreArgs, Target};
+use crate::target::{Place, Plans, StoreArgs, Target};
 use crate::terminal;
 
 /// Create an API key, or revoke one.
@@ -151,8 +151,8 @@ fn new(args: &NewArgs) -> Result<(), Failure> {
     if args.at.at.is_some() {
         return new_at(args, &request);
     }
-    let gateway = args.gateway.name()?;
     let target = args.to.map(|place| Target::existing(place, &args.store)).transpose()?;
+    let gateway = gateway_of(args, target.as_ref())?;
     let mut random = [0u8; 32];
     getrandom::fill(&mut random)
         .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
@@ -178,6 +178,27 @@ fn new(args: &NewArgs) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The gateway of a new key, which exists as far as can be known, as does the key's plan.
+fn gateway_of(args: &NewArgs, target: Option<&Target>) -> Result<String, Failure> {
+    let (gateway, plans) = match &args.gateway.gateway {
+        Some(name) => (name.clone(), None),
+        None => {
+            let compiled = Project::at(&args.gateway.project).compiled_for_any()?;
+            (compiled.gateway().to_owned(), Some(Plans::of(compiled.plans())))
+        }
+    };
+    if let Some(target) = target {
+        target.pointer(&gateway)?;
+    }
+    match (&args.plan, target, plans) {
+        (Some(plan), Some(target), plans) => plans.unwrap_or_default().check(plan, target, &gateway)?,
+        (Some(plan), None, Some(plans)) if !plans.has(plan) => return Err(plans.unknown(plan, &gateway)),
+        // Records that are only printed may be for a gateway that is not published yet.
+        (Some(_), None, Some(_) | None) | (None, _, _) => {}
+    }
+    Ok(gateway)
 }
 
 /// Has a running gateway issue the key.

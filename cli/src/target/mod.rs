@@ -2,6 +2,7 @@
 
 mod cloudflare;
 mod native;
+mod plans;
 mod publish;
 mod spin;
 
@@ -15,8 +16,10 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use cloudflare::KvNamespace;
+pub(crate) use plans::Plans;
 pub(crate) use publish::{begin, publish, rollback};
 use spin::SpinStore;
+use tollgate_kv_schemas::keys;
 use tollgate_native::RecordStore;
 
 /// A key and a value.
@@ -165,6 +168,19 @@ impl Target {
             Self::Cloudflare(namespace) => namespace.get(key),
             Self::Spin(store) => store.get(key),
         }
+    }
+
+    /// The pointer of a gateway.
+    ///
+    /// # Errors
+    /// If nothing was published for a gateway of this name.
+    pub(crate) fn pointer(&self, gateway: &str) -> Result<Vec<u8>, Failure> {
+        let missing = || {
+            let name = self.name();
+            let fix = "publish its project first, or correct the name";
+            Failure::problem(format!("{name} has no configuration for gateway {gateway}: {fix}"))
+        };
+        self.get(&keys::active(gateway))?.ok_or_else(missing)
     }
 
     /// Keys with this prefix; two are enough to know that there is more than one.

@@ -30,11 +30,8 @@ pub(crate) fn publish(target: &Target, bundle: &Bundle, with: &[KeyValue], after
 /// If there is none, or its records are no longer in the store; and as [`publish`].
 pub(crate) fn rollback(target: &Target, gateway: &str, after: Option<u64>) -> Result<(u64, Id), Failure> {
     let key = keys::active(gateway);
-    let stored = target.get(&key)?;
-    if stored.is_none() {
-        return Err(Failure::problem(format!("{} has no configuration for gateway {gateway}", target.name())));
-    }
-    let mut publication = Publication::rollback(stored.as_deref()).map_err(Failure::problem)?;
+    let stored = target.pointer(gateway)?;
+    let mut publication = Publication::rollback(Some(&stored)).map_err(Failure::problem)?;
     if let Some(generation) = after {
         publication = publication.after(generation).map_err(Failure::problem)?;
     }

@@ -98,6 +98,11 @@ impl Compiled {
         &self.whole.upstreams
     }
 
+    /// The names of the plans, also of those without numbers of their own.
+    pub fn plans(&self) -> impl Iterator<Item = &str> {
+        self.written.plans.iter().map(|(name, _)| name.value.as_str())
+    }
+
     /// The start of a span as file, line and column.
     #[must_use]
     pub fn place(&self, span: Span) -> Place {

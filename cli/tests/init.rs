@@ -142,3 +142,42 @@ fn existing_optional_files_are_not_changed() {
     assert!(ran.json()["made"].as_array().is_some_and(|made| made.contains(&json!("tollgate.yaml"))));
     assert_eq!(text(&contents(root.path()), ".gitignore"), "mine\n");
 }
+
+/// The part of the tutorial between its first lines `from` and the next line `to`.
+#[track_caller]
+fn of_tutorial(from: &str, to: &str) -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tutorial.md");
+    let page = fs::read_to_string(page).expect("the tutorial");
+    let (_, rest) = page.split_once(from).unwrap_or_else(|| panic!("{from} is not in the tutorial"));
+    format!("{}{}", from.trim_start_matches("```yaml\n"), rest.split(to).next().unwrap_or_default())
+}
+
+#[test]
+fn the_tutorial_shows_what_its_steps_lead_to() {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join("shop");
+    let shown = folder.display().to_string();
+    assert_eq!(run(&["init", &shown, "--yes", "--name", "shop"]).code, Some(0));
+    let edit = |name: &str, from: &str, to: &str| {
+        let path = folder.join(name);
+        let text = fs::read_to_string(&path).expect("a file");
+        let (before, _) = text.split_once(from).unwrap_or_else(|| panic!("{from} is not in {name}"));
+        fs::write(path, format!("{before}{to}")).expect("a file");
+    };
+    edit("tollgate.yaml", "apis:\n", &of_tutorial("```yaml\napis:\n", "```"));
+    let checked = run(&["check", &shown, "--output", "json"]).json();
+    let codes: Vec<&Value> = checked.as_array().expect("a list").iter().map(|found| &found["code"]).collect();
+    assert_eq!(codes, ["TG0909"], "{checked}");
+    let text = fs::read_to_string(folder.join("tollgate.yaml")).expect("the project");
+    fs::write(folder.join("tollgate.yaml"), text.replace("    limit: gentle", "    limits: gentle"))
+        .expect("the project");
+    let misspelt = run(&["check", &shown]).out;
+    let expected = of_tutorial("error[TG0201]", "```");
+    assert!(misspelt.contains(expected.trim_end()), "the tutorial shows\n{expected}\nand check prints\n{misspelt}");
+    fs::write(folder.join("tollgate.yaml"), text).expect("the project");
+    edit("tests/first.test.yaml", "consumers:\n", &of_tutorial("```yaml\nconsumers:\n", "```"));
+    for words in [["check", &shown], ["test", &shown]] {
+        let ran = run(&words);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+}

@@ -70,6 +70,8 @@ mod tests {
         check_query(&[], "%71=2&q=1&%71", Some("%71=2&q=1&%71"));
         check_query(&[], "filter%5ba+b%5D=1&q", Some("filter%5ba+b%5D=1&q"));
         check_query(&[], "q=1;admin=1&q%00=3&Q=4&q[]=5&%=6&%7=7&%zz=8&%ff=9", Some("q=1;admin=1"));
+        // PHP reads these as the parameters of the key.
+        check_query(&[], "+q=1&%20q=2&[q]=3&filter_a+b]=4&q=5", Some("q=5"));
         check_query(&[], "a=1", None);
         check_query(&[], "", None);
         let when = [Predicate { of: Subject::Query("v".into()), test: Test::Present }];

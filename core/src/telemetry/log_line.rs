@@ -1,10 +1,11 @@
-//! The structured log line of an exchange.
+//! The structured log lines: of an exchange, and of other events.
 
 use super::ExchangeRecord;
 use crate::cache::CacheOutcome;
 use crate::event::UpstreamRecord;
 use crate::hex;
 use crate::text::{decimal, json_string, thousandths};
+use crate::time::Timestamp;
 
 /// One JSON object in one line, without a line break. It contains no key, no query, no client address and no content.
 ///
@@ -51,6 +52,32 @@ pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
     line.list("upstream", record.calls(), call_to);
     line.list("open_on_failure", record.events.open_on_failure(), json_string);
     line.hex("decisions", &record.events.hash().to_be_bytes());
+    line.end()
+}
+
+/// The value of a member of an event's line.
+#[derive(Clone, Copy, Debug)]
+pub enum Member<'a> {
+    /// A text.
+    Text(&'a str),
+    /// A number.
+    Number(u64),
+}
+
+/// The line of an event that is no exchange: the members that every line has, and these.
+#[must_use]
+pub fn event_line(at: Timestamp, level: &str, event: &str, gateway: &str, members: &[(&str, Member<'_>)]) -> String {
+    let mut line = Object::new();
+    line.write("time", |out| quoted(out, |out| at.write_rfc3339(out)));
+    line.text("level", level);
+    line.text("event", event);
+    line.text("gateway", gateway);
+    for (name, value) in members {
+        match value {
+            Member::Text(text) => line.text(name, text),
+            Member::Number(number) => line.number(name, *number),
+        }
+    }
     line.end()
 }
 

@@ -13,14 +13,14 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use futures_util::future::{join, join_all};
-use serde_json::json;
 use tollgate_core::cache::{CacheKey, Purges};
 use tollgate_core::route::HostName;
 use tollgate_core::settings::GatewaySettings;
+use tollgate_core::telemetry::{Member, event_line};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{Generation, Id, Pointer, decode, keys};
 
-use crate::ports::{Host, TelemetrySink};
+use crate::ports::{Clock, Host, TelemetrySink};
 use crate::site::{Remembered, Site, Sites};
 use loaded::Loaded;
 use reading::{Failure, Reader};
@@ -366,13 +366,14 @@ impl Config {
             return;
         }
         let active = self.active.borrow();
-        let (generation, bundle) =
-            active.as_ref().map(|active| (active.generation.get(), active.bundle.to_string())).unzip();
-        let line = json!({
-            "level": level, "event": "configuration-refused", "gateway": self.gateway, "reason": reason,
-            "serving_generation": generation, "serving_bundle": bundle,
-        });
-        host.telemetry_sink().log(&line.to_string());
+        let bundle = active.as_ref().map(|active| active.bundle.to_string());
+        let mut members = vec![("reason", Member::Text(reason))];
+        if let (Some(active), Some(bundle)) = (active.as_ref(), &bundle) {
+            members.push(("serving_generation", Member::Number(active.generation.get())));
+            members.push(("serving_bundle", Member::Text(bundle)));
+        }
+        let line = event_line(host.clock().now(), level, "configuration-refused", &self.gateway, &members);
+        host.telemetry_sink().log(&line);
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use serde_json::json;
 use tollgate_core::bounds::{EXPORT_ATTEMPTS_MAX, EXPORT_BATCH_MAX, EXPORT_BATCHES_MAX, EXPORT_QUEUE_MAX};
-use tollgate_core::telemetry::{ExchangeRecord, Metrics, OtlpSettings, metrics_request, traces_request};
+use tollgate_core::telemetry::{
+    ExchangeRecord, Member, Metrics, OtlpSettings, event_line, metrics_request, traces_request,
+};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use super::Isolate;
@@ -74,7 +75,7 @@ pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSett
             break;
         }
         if let Some(content) = traces_request(&isolate.settings.gateway, &batch) {
-            post(host, otlp, "/v1/traces", &fields, content).await;
+            post(isolate, host, otlp, "/v1/traces", &fields, content).await;
         }
     }
     let now = host.clock().now();
@@ -83,10 +84,10 @@ pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSett
         (std::mem::take(&mut exporter.metrics), exporter.since, std::mem::take(&mut exporter.dropped))
     };
     if let Some(content) = metrics_request(&isolate.settings.gateway, &metrics, since, now) {
-        post(host, otlp, "/v1/metrics", &fields, content).await;
+        post(isolate, host, otlp, "/v1/metrics", &fields, content).await;
     }
     if dropped > 0 {
-        log_failure(host, &format!("{dropped} exchanges were dropped: more finished than could be exported"));
+        log_failure(isolate, host, &format!("{dropped} exchanges were dropped: more finished than could be exported"));
     }
     isolate.exporter.borrow_mut().claimed_at = None;
 }
@@ -96,7 +97,7 @@ async fn fields<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings) -> He
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, text) in &otlp.fields {
         let Ok(Some(secret)) = resolve(isolate, host, text).await else {
-            log_failure(host, &format!("a secret of the field {name} has no value"));
+            log_failure(isolate, host, &format!("a secret of the field {name} has no value"));
             continue;
         };
         if let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::from_str(secret.expose())) {
@@ -109,7 +110,14 @@ async fn fields<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings) -> He
 
 /// Sends one batch, and retries after a temporary failure; a batch that is refused, or whose last attempt fails, is
 /// dropped.
-async fn post<H: Host>(host: &H, otlp: &OtlpSettings, path: &str, fields: &HeaderMap, content: Vec<u8>) {
+async fn post<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    otlp: &OtlpSettings,
+    path: &str,
+    fields: &HeaderMap,
+    content: Vec<u8>,
+) {
     let Ok(endpoint) = otlp.endpoint.target(path, None) else { return };
     let mut waits = RETRY_WAITS_MS.iter();
     loop {
@@ -117,17 +125,20 @@ async fn post<H: Host>(host: &H, otlp: &OtlpSettings, path: &str, fields: &Heade
             Ok(status) if status.is_success() => return,
             // The statuses that OTLP/HTTP defines as retryable.
             Ok(status) if matches!(status.as_u16(), 429 | 502 | 503 | 504) => format!("answered {status}"),
-            Ok(status) => return log_failure(host, &format!("{path} answered {status}; the batch is dropped")),
+            Ok(status) => {
+                return log_failure(isolate, host, &format!("{path} answered {status}; the batch is dropped"));
+            }
             Err(error) => error.to_string(),
         };
         let Some(wait) = waits.next() else {
-            return log_failure(host, &format!("{path}: {reason}; the batch is dropped"));
+            return log_failure(isolate, host, &format!("{path}: {reason}; the batch is dropped"));
         };
         host.clock().sleep(*wait).await;
     }
 }
 
-fn log_failure<H: Host>(host: &H, reason: &str) {
-    let line = json!({"level": "warn", "event": "export-failed", "reason": reason});
-    host.telemetry_sink().log(&line.to_string());
+fn log_failure<H: Host>(isolate: &Isolate, host: &H, reason: &str) {
+    let (now, gateway) = (host.clock().now(), &isolate.settings.gateway);
+    let line = event_line(now, "warn", "export-failed", gateway, &[("reason", Member::Text(reason))]);
+    host.telemetry_sink().log(&line);
 }

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use serde_json::json;
 use tollgate_core::operator::{FailedAttempts, Place, Role, TokenError, Tokens};
+use tollgate_core::telemetry::{Member, event_line};
 
 use super::aged::Aged;
 use super::{Freshness, Isolate};
@@ -77,7 +77,8 @@ async fn read_tokens<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<Tokens>,
 
 fn log_refused<H: Host>(isolate: &Isolate, host: &H, error: &TokenError) {
     let gateway = &isolate.settings.gateway;
-    let line =
-        json!({"level": "error", "event": "operator-secret-refused", "gateway": gateway, "reason": error.to_string()});
-    host.telemetry_sink().log(&line.to_string());
+    let reason = error.to_string();
+    let members = [("reason", Member::Text(&reason))];
+    let line = event_line(host.clock().now(), "error", "operator-secret-refused", gateway, &members);
+    host.telemetry_sink().log(&line);
 }

@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use serde_json::json;
 use tollgate_core::operator::{AuditCaller, AuditEvent, AuditOutcome, Caller, Resource};
 use tollgate_core::problem::Problem;
+use tollgate_core::telemetry::{Member, event_line};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{encode, keys};
 
 use crate::isolate::Isolate;
-use crate::ports::{Host, Records, TelemetrySink};
+use crate::ports::{Clock, Host, Records, TelemetrySink};
 use crate::timeout::within;
 
 /// The audit data collected during a call.
@@ -82,9 +82,10 @@ impl Ledger {
         let value = encode(&self.event);
         let written = within(host, "the record store", host.records().write(&key, &value, KEEP_S)).await;
         if let Err(error) = written {
-            let line = json!({"level": "error", "event": "audit-not-recorded", "gateway": gateway,
-                "request_id": self.event.request_id, "reason": error.to_string()});
-            host.telemetry_sink().log(&line.to_string());
+            let reason = error.to_string();
+            let members = [("request_id", Member::Text(&self.event.request_id)), ("reason", Member::Text(&reason))];
+            let line = event_line(host.clock().now(), "error", "audit-not-recorded", gateway, &members);
+            host.telemetry_sink().log(&line);
         }
     }
 }

@@ -3,6 +3,7 @@ use std::rc::Rc;
 
 use futures_executor::LocalPool;
 use futures_util::task::LocalSpawnExt;
+use tollgate_core::secret::SecretText;
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 use tollgate_edge::memory::VirtualClock;
 use tollgate_edge::{Client, serve};
@@ -77,6 +78,25 @@ fn an_exchange_of_a_fraction_of_a_millisecond_is_recorded_as_one() {
     for end in [format!("_sum{{{series}}} 0.0006"), format!("_bucket{{{series},le=\"0.0005\"}} 2")] {
         assert!(text.contains(&format!("http_server_request_duration_seconds{end}\n")), "{text}");
     }
+}
+
+#[test]
+fn a_failed_export_is_logged_with_the_members_of_every_line() {
+    let bench = Bench::new(vec![], ok(&[], ""));
+    let fields = vec![("authorization".into(), SecretText::parse("${secret.NOWHERE}").unwrap())];
+    let otlp = OtlpSettings { endpoint: "http://collector:4318".parse().unwrap(), fields, interval_ms: 1 };
+    let telemetry = TelemetrySettings { log: false, otlp: Some(otlp) };
+    let settings = tollgate_core::settings::GatewaySettings { telemetry, ..gateway() };
+    bench.publish_with(&settings, vec![route("/a", &["GET"])]);
+    bench.get("/a", &[]);
+    let lines = bench.host.sink.lines();
+    let line: serde_json::Value = serde_json::from_str(lines.first().unwrap()).unwrap();
+    assert_eq!(
+        (&line["level"], &line["event"], &line["gateway"]),
+        (&"warn".into(), &"export-failed".into(), &"acme".into())
+    );
+    assert!(line["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{line}");
+    assert!(line["reason"].as_str().is_some_and(|reason| reason.contains("authorization")), "{line}");
 }
 
 #[test]

@@ -61,6 +61,20 @@ fn a_project_that_does_not_compile_leaves_no_store_and_no_bundle() {
 }
 
 #[test]
+fn a_server_that_cannot_start_leaves_no_new_store_and_keeps_an_old_one() {
+    let project = Project::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let (folder, project_path) = (project.file(""), project.path());
+    let store = project.file("dev.db").display().to_string();
+    let words = ["dev", &project_path, "--port", "0", "--echo-port", "0", "--admin-port", &port, "--store", &store];
+    check(&folder, &words, "--admin-port");
+    assert_eq!(run(&["publish", &project_path, "--to", "native", "--store", &store]).code, Some(0));
+    assert_eq!(run(&words).code, Some(1));
+    assert!(Path::new(&store).exists());
+}
+
+#[test]
 fn a_key_of_an_unknown_gateway_or_plan_is_not_stored() {
     let project = Project::new();
     let folder = project.file("");

@@ -1,5 +1,7 @@
 //! The project on the native host, within this process.
 
+use std::path::Path;
+
 use tollgate_edge::Freshness;
 use tollgate_native::{AdminSettings, RecordStore, SecretSource, Server, Settings};
 
@@ -10,6 +12,28 @@ use crate::failure::Failure;
 use crate::terminal;
 
 pub(super) async fn run(session: Session) -> Result<(), Failure> {
+    let new = session.options.store.clone().filter(|path| !path.exists());
+    let started = start(session).await;
+    if let (Err(_), Some(path)) = (&started, &new) {
+        remove(path);
+    }
+    let Started { server, stop, follower, banner } = started?;
+    terminal::print(&banner);
+    tokio::select! {
+        ended = server.run(stop.wait(DRAINING)) => ended.map_err(Failure::problem),
+        never = follower.follow() => match never {},
+    }
+}
+
+/// A server that listens, with the first configuration in its store.
+struct Started {
+    server: Server,
+    stop: StopSignal,
+    follower: Follower,
+    banner: String,
+}
+
+async fn start(session: Session) -> Result<Started, Failure> {
     let records = match &session.options.store {
         None => RecordStore::in_memory(),
         Some(path) => RecordStore::create(path),
@@ -31,10 +55,15 @@ pub(super) async fn run(session: Session) -> Result<(), Failure> {
     let follower = Follower::publish_first(project, moved, watch, Store::Native(records), snapshot)
         .await
         .map_err(Failure::problem)?;
-    terminal::print(&banner);
-    tokio::select! {
-        ended = server.run(stop.wait(DRAINING)) => ended.map_err(Failure::problem),
-        never = follower.follow() => match never {},
+    Ok(Started { server, stop, follower, banner })
+}
+
+/// Removes a store that was created for a server that could not start, with the files that SQLite keeps beside it.
+fn remove(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        let _ = std::fs::remove_file(file);
     }
 }
 

@@ -111,6 +111,18 @@ fn a_store_without_the_gateway_causes_a_warning_and_503() {
 }
 
 #[test]
+fn a_missing_folder_of_secrets_is_reported_at_the_start() {
+    let project = Project::new();
+    let store = project.file("shop.db").display().to_string();
+    assert_eq!(run(&["publish", &project.path(), "--to", "native", "--store", &store]).code, Some(0));
+    let folder = project.file("nowhere").display().to_string();
+    let words = ["serve", "--store", &store, "--gateway", "shop", "--listen", "127.0.0.1:0", "--secrets", &folder];
+    let ran = run(&words);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("--secrets") && ran.err.contains("nowhere"), "{ran:?}");
+}
+
+#[test]
 fn an_admin_port_that_others_can_reach_needs_a_token() {
     let project = Project::new();
     let store = project.file("shop.db").display().to_string();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -121,7 +121,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
 }
 
 fn settings(args: ServeArgs) -> Result<Settings, Failure> {
-    let secrets = args.secrets.clone().map_or(SecretSource::Environment, SecretSource::Folder);
+    let secrets = secrets(args.secrets.as_deref())?;
     let tokens = tokens(&secrets)?;
     let answers = args.operator_path.is_some() || args.operator_host.is_some();
     check_bound(&args, answers, &tokens, &secrets)?;
@@ -146,6 +146,18 @@ fn settings(args: ServeArgs) -> Result<Settings, Failure> {
     settings.exchanges_max = args.exchanges.get();
     settings.grace = Duration::from_secs(args.grace);
     Ok(settings)
+}
+
+/// The source of secrets. A folder that cannot be read is a mistake: without it, every secret would be missing.
+fn secrets(folder: Option<&Path>) -> Result<SecretSource, Failure> {
+    let Some(folder) = folder else { return Ok(SecretSource::Environment) };
+    match std::fs::read_dir(folder) {
+        Ok(_) => Ok(SecretSource::Folder(folder.to_owned())),
+        Err(error) => Err(Failure::problem(format!(
+            "the folder of --secrets, {}, cannot be read: {error}; name a folder with a file for each secret",
+            folder.display()
+        ))),
+    }
 }
 
 /// Checks that a token is bound where the endpoint can be reached from outside.

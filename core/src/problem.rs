@@ -22,8 +22,12 @@ pub enum ProblemKind {
     FieldsTooLarge,
     /// The request's content is too large.
     ContentTooLarge,
+    /// The request's content did not arrive in time.
+    ContentTimeout,
     /// The request has a transfer coding that the gateway does not decode.
     TransferCodingUnsupported,
+    /// The request is for an `https` URL, and its connection is not encrypted.
+    Misdirected,
     /// The gateway does not admit this client, independent of credentials.
     ClientNotAdmitted,
     /// No route has this host and path.
@@ -54,6 +58,8 @@ pub enum ProblemKind {
     UnsupportedMediaType,
     /// A rate limit is exhausted.
     RateLimitExceeded,
+    /// The client has as many requests at once as it may.
+    TooManyAtOnce,
     /// The client accepts only a stored response and there is none.
     NotStored,
     /// The upstream failed.
@@ -64,6 +70,8 @@ pub enum ProblemKind {
     ClientGone,
     /// The gateway handles as many requests as it may.
     Overloaded,
+    /// The gateway stopped before the response; it is in the log only.
+    Stopped,
     /// No bundle was published to this gateway yet.
     NoConfiguration,
     /// A store that a decision depends on is unavailable.
@@ -82,13 +90,15 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for docs and tests.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 37] = [
         Self::BadRequest,
         Self::BadPath,
         Self::TargetTooLong,
         Self::FieldsTooLarge,
         Self::ContentTooLarge,
+        Self::ContentTimeout,
         Self::TransferCodingUnsupported,
+        Self::Misdirected,
         Self::ClientNotAdmitted,
         Self::RouteNotFound,
         Self::MethodNotAllowed,
@@ -104,11 +114,13 @@ impl ProblemKind {
         Self::ResourceNotFound,
         Self::UnsupportedMediaType,
         Self::RateLimitExceeded,
+        Self::TooManyAtOnce,
         Self::NotStored,
         Self::UpstreamFailed,
         Self::UpstreamTimeout,
         Self::ClientGone,
         Self::Overloaded,
+        Self::Stopped,
         Self::NoConfiguration,
         Self::StoreUnavailable,
         Self::CounterContended,
@@ -152,9 +164,11 @@ impl ProblemKind {
                 ("fields-too-large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's fields are too large")
             }
             Self::ContentTooLarge => ("content-too-large", S::PAYLOAD_TOO_LARGE, "The request's content is too large"),
+            Self::ContentTimeout => ("content-timeout", S::REQUEST_TIMEOUT, "The request's content took too long"),
             Self::TransferCodingUnsupported => {
                 ("transfer-coding-unsupported", S::NOT_IMPLEMENTED, "The transfer coding is not supported")
             }
+            Self::Misdirected => ("misdirected", S::MISDIRECTED_REQUEST, "The connection is not for this URL"),
             Self::ClientNotAdmitted => ("client-not-admitted", S::FORBIDDEN, "The gateway does not admit this client"),
             Self::RouteNotFound => ("route-not-found", S::NOT_FOUND, "There is nothing at this URL"),
             Self::MethodNotAllowed => ("method-not-allowed", S::METHOD_NOT_ALLOWED, "The method is not allowed here"),
@@ -176,6 +190,9 @@ impl ProblemKind {
                 ("unsupported-media-type", S::UNSUPPORTED_MEDIA_TYPE, "The content has the wrong type")
             }
             Self::RateLimitExceeded => ("rate-limit-exceeded", S::TOO_MANY_REQUESTS, "The rate limit is exhausted"),
+            Self::TooManyAtOnce => {
+                ("too-many-at-once", S::TOO_MANY_REQUESTS, "This client has too many requests at once")
+            }
             Self::NotStored => ("not-stored", S::GATEWAY_TIMEOUT, "No stored response is usable"),
             Self::UpstreamFailed => ("upstream-failed", S::BAD_GATEWAY, "The service behind the gateway failed"),
             Self::UpstreamTimeout => {
@@ -183,6 +200,7 @@ impl ProblemKind {
             }
             Self::ClientGone => ("client-gone", CLIENT_GONE, "The client disconnected before the response"),
             Self::Overloaded => ("overloaded", S::SERVICE_UNAVAILABLE, "The gateway handles too many requests"),
+            Self::Stopped => ("stopped", S::SERVICE_UNAVAILABLE, "The gateway stopped before the response"),
             Self::NoConfiguration => ("no-configuration", S::SERVICE_UNAVAILABLE, "The gateway has no configuration"),
             Self::StoreUnavailable => {
                 ("store-unavailable", S::SERVICE_UNAVAILABLE, "The gateway cannot decide right now")

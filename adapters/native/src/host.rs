@@ -1,9 +1,11 @@
 //! All ports of this host, for one isolate.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use tollgate_edge::ports::Host;
 
+use crate::clients::Clients;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::content::NativeContent;
 use crate::counters::NativeCounters;
@@ -31,6 +33,7 @@ pub(crate) struct Ports {
     pub(crate) upstream: NativeUpstream,
     pub(crate) secrets: SecretSource,
     pub(crate) telemetry_sink: NativeTelemetrySink,
+    pub(crate) clients: Clients,
 }
 
 impl NativeHost {
@@ -85,6 +88,14 @@ impl Host for NativeHost {
 
     fn telemetry_sink(&self) -> &NativeTelemetrySink {
         &self.ports.telemetry_sink
+    }
+
+    fn admits(&self, client: Option<IpAddr>, content: &NativeContent) -> bool {
+        let Some(place) = self.ports.clients.place(client) else { return false };
+        if let Some(request) = content.request() {
+            request.keep(place);
+        }
+        true
     }
 
     fn knows_http_version(&self) -> bool {

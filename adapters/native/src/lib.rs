@@ -21,6 +21,7 @@
 //! problem document, and without a record.
 
 mod admin;
+mod clients;
 mod clock;
 mod content;
 mod counters;

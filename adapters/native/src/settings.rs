@@ -41,6 +41,11 @@ pub struct Settings {
     pub connections_per_client_max: usize,
     /// Maximum number of requests that are handled at once, until their work ends.
     pub exchanges_max: usize,
+    /// Maximum number of requests of one client that are handled at once; the client is the one that trusted proxies name. Each
+    /// isolate has an equal share of it.
+    pub exchanges_per_client_max: usize,
+    /// How long a client may take nothing of a response before its connection is closed.
+    pub unread_timeout: Duration,
     /// The address of the operator endpoint, and whether it is also available at the listener of clients.
     pub operator: OperatorSettings,
     /// The listener for operators.
@@ -97,6 +102,8 @@ impl Settings {
             connections_max: CONNECTIONS_MAX,
             connections_per_client_max: CONNECTIONS_PER_CLIENT_MAX,
             exchanges_max: EXCHANGES_MAX,
+            exchanges_per_client_max: EXCHANGES_PER_CLIENT_MAX,
+            unread_timeout: UNREAD_TIMEOUT,
             operator: OperatorSettings::default(),
             admin: None,
             grace: GRACE,
@@ -115,6 +122,12 @@ const CONNECTIONS_PER_CLIENT_MAX: usize = 4_096;
 
 /// As many as there are connections; HTTP/2 connections have several each.
 const EXCHANGES_MAX: usize = 16_384;
+
+/// One client cannot take the places of all others.
+const EXCHANGES_PER_CLIENT_MAX: usize = 4_096;
+
+/// nginx's `send_timeout`.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The default grace period of Kubernetes pods.
 const GRACE: Duration = Duration::from_secs(30);

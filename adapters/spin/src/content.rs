@@ -11,6 +11,7 @@ use spin_sdk::wasip3::clocks::monotonic_clock;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Trailers};
 use spin_sdk::wasip3::spawn;
 use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
+use tollgate_core::telemetry::AbortedBy;
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
 use crate::message::{fields_of, forwarded_trailers, host_fields, host_lines};
@@ -423,7 +424,7 @@ impl Watch {
         match step {
             Some(Ok(Step::Data(data))) => self.bytes += data.len() as u64,
             Some(Ok(Step::Trailers(_))) => {}
-            Some(Err(_)) => self.end(Delivery::Aborted { bytes, by_upstream: true }),
+            Some(Err(_)) => self.end(Delivery::Aborted { bytes, by: AbortedBy::Upstream }),
             None => self.end(Delivery::Complete { bytes }),
         }
     }
@@ -437,7 +438,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.end(Delivery::Aborted { bytes: self.bytes, by_upstream: false });
+        self.end(Delivery::Aborted { bytes: self.bytes, by: AbortedBy::Client });
     }
 }
 
@@ -511,12 +512,12 @@ mod tests {
 
         let (content, delivery) = broken_after("ab").watched();
         read(content);
-        let by_upstream = Delivery::Aborted { bytes: 2, by_upstream: true };
+        let by_upstream = Delivery::Aborted { bytes: 2, by: AbortedBy::Upstream };
         assert_eq!(block_on(delivery), by_upstream);
 
         let (content, delivery) = of(&["ab"]).watched();
         drop(content);
-        let by_client = Delivery::Aborted { bytes: 0, by_upstream: false };
+        let by_client = Delivery::Aborted { bytes: 0, by: AbortedBy::Client };
         assert_eq!(block_on(delivery), by_client);
     }
 

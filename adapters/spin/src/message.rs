@@ -1,7 +1,9 @@
 //! Conversion of messages between the host's types and those of the `http` crate.
 
+use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
@@ -13,7 +15,9 @@ use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme};
 use spin_sdk::wasip3::wit_bindgen::{FutureReader, StreamReader, StreamWriter};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
-use tollgate_core::forward::{Edit, Edits, FieldRules, Fields as Composed, Framing, Outbound, Reply, filter_trailers};
+use tollgate_core::forward::{
+    Edit, Edits, FieldRules, Fields as Composed, Framing, Outbound, Reply, UpstreamError, filter_trailers,
+};
 use tollgate_edge::Client;
 use tollgate_edge::ports::Content;
 
@@ -72,7 +76,7 @@ pub fn to_host(mut reply: Reply<SpinContent>) -> types::Response {
         Some(received) => edited(received, &edits),
         None => host_fields(&lines),
     };
-    let (contents, trailers) = to_host_content(content, None, |_| {});
+    let (contents, trailers) = to_host_content(content, None, None);
     let (response, _sent) = types::Response::new(fields, contents, trailers);
     // The pipeline answers only with statuses that are valid for the host: 200 to 599.
     let _ = response.set_status_code(status.as_u16());
@@ -92,7 +96,16 @@ fn edited(fields: Fields, edits: &Edits) -> Fields {
     fields
 }
 
-/// Converts the request to an upstream; `on_interrupted` is informed if its content ends early.
+/// The sending of a request's content to an upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Sending {
+    /// Why it ended early.
+    pub(crate) interrupted: Cell<Option<UpstreamError>>,
+    /// Whether it waits for the client.
+    pub(crate) awaits_client: Cell<bool>,
+}
+
+/// Converts the request to an upstream.
 ///
 /// Its fields are written in one call, from the received ones and the edits: there are so many edits that a call for
 /// each costs more.
@@ -100,7 +113,7 @@ pub(crate) fn to_host_request(
     request: &Outbound<'_>,
     content: SpinContent,
     options: types::RequestOptions,
-    on_interrupted: impl FnOnce(&Interrupted) + 'static,
+    sending: &Rc<Sending>,
 ) -> Result<types::Request, ErrorCode> {
     let mut lines = host_lines(request.sent());
     // The authority replaces `Host`, and the host refuses the field. `TE` must be named by `Connection` (RFC 9110, section
@@ -116,7 +129,7 @@ pub(crate) fn to_host_request(
         lines.push((TRANSFER_ENCODING.as_str().to_owned(), b"chunked".to_vec()));
     }
     let (method, uri) = (request.method(), request.target());
-    let (contents, trailers) = to_host_content(content, request.trailer_rules(), on_interrupted);
+    let (contents, trailers) = to_host_content(content, request.trailer_rules(), Some(Rc::clone(sending)));
     let (request, _sent) = types::Request::new(host_fields(&lines), contents, trailers, Some(options));
     let invalid = |()| ErrorCode::HttpRequestUriInvalid;
     request.set_method(&host_method(method)).map_err(|()| ErrorCode::HttpRequestMethodInvalid)?;
@@ -292,7 +305,7 @@ fn raw(consume: impl FnOnce(FutureReader<Result<(), ErrorCode>>) -> (StreamReade
 fn to_host_content(
     content: SpinContent,
     rules: Option<Arc<FieldRules>>,
-    on_interrupted: impl FnOnce(&Interrupted) + 'static,
+    sending: Option<Rc<Sending>>,
 ) -> (Option<StreamReader<u8>>, FutureReader<Trailers>) {
     let ends = content.ends;
     let steps = match content.source {
@@ -309,7 +322,7 @@ fn to_host_content(
         };
         let _ = end.write(ending.map(|trailers| trailers.map(filtered))).await;
     };
-    spawn(write(steps, ends, writer, end, on_interrupted));
+    spawn(write(steps, ends, writer, end, sending.unwrap_or_default()));
     (Some(reader), trailers)
 }
 
@@ -318,11 +331,14 @@ async fn write(
     ends: Option<u64>,
     mut writer: StreamWriter<u8>,
     end: impl AsyncFnOnce(Trailers),
-    on_interrupted: impl FnOnce(&Interrupted),
+    sending: Rc<Sending>,
 ) {
     let mut trailers = None;
     let interrupted = loop {
-        match steps.next().await {
+        sending.awaits_client.set(true);
+        let step = steps.next().await;
+        sending.awaits_client.set(false);
+        match step {
             None => break None,
             Some(Ok(Step::Data(data))) => match written(&mut writer, data.into(), ends).await {
                 Some(rest) if rest.is_empty() => {}
@@ -339,7 +355,7 @@ async fn write(
     let ending = match interrupted {
         None => Ok(trailers),
         Some(interrupted) => {
-            on_interrupted(&interrupted);
+            sending.interrupted.set(Some(interrupted.as_upstream_error()));
             Err(interrupted.into_code())
         }
     };
@@ -358,6 +374,15 @@ async fn written(writer: &mut StreamWriter<u8>, bytes: Vec<u8>, ends: Option<u64
 }
 
 impl Interrupted {
+    /// The error of a request whose content ended early.
+    const fn as_upstream_error(&self) -> UpstreamError {
+        match self {
+            Self::AtLimit => UpstreamError::RequestContentTooLarge,
+            Self::BySender(_) => UpstreamError::RequestContentBroken,
+            Self::AtDeadline => UpstreamError::HttpResponseTimeout,
+        }
+    }
+
     pub(crate) fn into_code(self) -> ErrorCode {
         match self {
             Self::BySender(code) => code,

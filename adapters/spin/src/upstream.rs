@@ -1,6 +1,5 @@
 //! Upstreams over Spin's outbound HTTP.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
@@ -11,8 +10,8 @@ use spin_sdk::wasip3::http::types::{ErrorCode, RequestOptions};
 use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_edge::ports::{Content, Upstream, UpstreamCall};
 
-use crate::content::{Interrupted, SpinContent};
-use crate::message::{from_host_response, to_host_request};
+use crate::content::SpinContent;
+use crate::message::{Sending, from_host_response, to_host_request};
 
 /// Outbound HTTP, restricted by `allowed_outbound_hosts` in spin.toml.
 ///
@@ -29,7 +28,8 @@ impl Upstream for SpinUpstream {
         call: &UpstreamCall,
     ) -> Result<Response<SpinContent>, UpstreamError> {
         // Boxed, because it is large.
-        let exchange = Box::pin(exchange(request, content, call));
+        let sending = Rc::default();
+        let exchange = Box::pin(exchange(request, content, call, &sending));
         let Some(ms) = call.timeout_ms else { return exchange.await };
         let ends = monotonic_clock::now().saturating_add(ms.saturating_mul(NANOS_PER_MS));
         let end = Box::pin(monotonic_clock::wait_until(ends));
@@ -38,6 +38,7 @@ impl Upstream for SpinUpstream {
                 let until = |content: SpinContent| SpinContent { ends: Some(ends), ..content.until(end) };
                 response.map(|response| response.map(until))
             }
+            Either::Right(((), _)) if sending.awaits_client.get() => Err(UpstreamError::RequestContentTimeout),
             Either::Right(((), _)) => Err(UpstreamError::HttpResponseTimeout),
         }
     }
@@ -49,11 +50,12 @@ async fn exchange(
     request: &Outbound<'_>,
     content: SpinContent,
     call: &UpstreamCall,
+    sending: &Rc<Sending>,
 ) -> Result<Response<SpinContent>, UpstreamError> {
     let repeatable = request.is_repeatable() && content.is_empty();
-    let response = match attempt(request, content, call).await {
+    let response = match attempt(request, content, call, sending).await {
         Err(Failure::Call(code)) if repeatable && may_be_closed(&code) => {
-            attempt(request, SpinContent::empty(), call).await
+            attempt(request, SpinContent::empty(), call, sending).await
         }
         response => response,
     };
@@ -74,23 +76,12 @@ async fn attempt(
     request: &Outbound<'_>,
     content: SpinContent,
     call: &UpstreamCall,
+    sending: &Rc<Sending>,
 ) -> Result<Response<SpinContent>, Failure> {
-    let fault = Rc::new(Cell::new(None));
-    let noted = Rc::clone(&fault);
-    let on_interrupted = move |reason: &Interrupted| noted.set(Some(content_error(reason)));
-    let sent = to_host_request(request, content, options(call), on_interrupted).map_err(Failure::Call)?;
+    let sent = to_host_request(request, content, options(call), sending).map_err(Failure::Call)?;
     match client::send(sent).await {
         Ok(response) => from_host_response(response).map_err(|code| Failure::Final(error(&code))),
-        Err(code) => Err(fault.get().map_or(Failure::Call(code), Failure::Final)),
-    }
-}
-
-/// The error of a request whose content ended early.
-const fn content_error(reason: &Interrupted) -> UpstreamError {
-    match reason {
-        Interrupted::AtLimit => UpstreamError::RequestContentTooLarge,
-        Interrupted::BySender(_) => UpstreamError::RequestContentBroken,
-        Interrupted::AtDeadline => UpstreamError::HttpResponseTimeout,
+        Err(code) => Err(sending.interrupted.get().map_or(Failure::Call(code), Failure::Final)),
     }
 }
 

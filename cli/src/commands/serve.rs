@@ -87,6 +87,10 @@ pub(crate) struct ServeArgs {
     /// The maximum number of requests that are handled at once; others are answered 503.
     #[arg(long, value_name = "N", default_value = "16384")]
     exchanges: NonZeroUsize,
+    /// The maximum number of requests of one client (an address, or a /64 network of IPv6) that are handled at once; others are
+    /// answered 429. The client is the one that gateway.trusted-proxies name.
+    #[arg(long, value_name = "N", default_value = "4096")]
+    exchanges_per_client: NonZeroUsize,
     /// Seconds that open requests may take after the host is asked to stop.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     grace: u64,
@@ -144,6 +148,7 @@ fn settings(args: ServeArgs) -> Result<Settings, Failure> {
     settings.connections_max = args.connections.get();
     settings.connections_per_client_max = args.connections_per_client.get();
     settings.exchanges_max = args.exchanges.get();
+    settings.exchanges_per_client_max = args.exchanges_per_client.get();
     settings.grace = Duration::from_secs(args.grace);
     Ok(settings)
 }

@@ -70,6 +70,12 @@ reasons! {
     CodingNotSupported = "coding-not-supported", "a transfer coding other than chunked";
     /// An invalid host, or several hosts.
     HostNotUsable = "host-not-usable", "the host is missing, ambiguous or invalid";
+    /// The target's scheme is not that of HTTP.
+    SchemeNotServed = "scheme-not-served", "the target's scheme is neither http nor https";
+    /// The target is an `https` URL, and the connection is not encrypted.
+    ConnectionNotSecure = "connection-not-secure", "the target's scheme is https, and the client's connection is not encrypted";
+    /// The client has as many requests at once as it may.
+    ClientBusy = "client-busy", "the client has as many requests at once as it may";
     /// The rule for paths.
     PathRefused { error: PathError } = "path-refused", "{error}";
 

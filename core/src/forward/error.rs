@@ -67,9 +67,15 @@ pub enum UpstreamError {
     /// The client's content was interrupted, or its chunked coding is invalid.
     #[error("the request's content is incomplete")]
     RequestContentBroken,
+    /// The client did not send all of its content before the timeout.
+    #[error("the client did not send the request's content in time")]
+    RequestContentTimeout,
     /// The client disconnected, or reset its stream, before the response's head; the call was ended, or not made.
     #[error("the client is gone")]
     ClientGone,
+    /// The gateway stopped before the response's head.
+    #[error("the gateway stopped")]
+    GatewayStopped,
     /// Any failure that the platform does not distinguish.
     #[error("the upstream could not be called")]
     ProxyInternalError,
@@ -95,20 +101,25 @@ impl UpstreamError {
             Self::HttpProtocolError | Self::HttpResponseStatus | Self::HttpResponseLength => "http_protocol_error",
             Self::HttpResponseTransferCoding => "http_response_transfer_coding",
             Self::HttpResponseHeaderSectionSize => "http_response_header_section_size",
-            Self::RequestContentTooLarge | Self::RequestContentBroken | Self::ClientGone => "http_request_error",
-            Self::ProxyInternalError => "proxy_internal_error",
+            Self::RequestContentTooLarge
+            | Self::RequestContentBroken
+            | Self::RequestContentTimeout
+            | Self::ClientGone => "http_request_error",
+            Self::GatewayStopped | Self::ProxyInternalError => "proxy_internal_error",
         }
     }
 
-    /// The status that the client gets: 504 for timeouts, 413 or 400 for its own content, 502 for the rest. For a client
-    /// that is gone it is in the log only.
+    /// The status that the client gets: 504 for timeouts, 413, 400 or 408 for its own content, 502 for the rest. If the client
+    /// is gone or the gateway has stopped, it is in the log only.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
             Self::DnsTimeout | Self::ConnectionTimeout | Self::HttpResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestContentBroken => StatusCode::BAD_REQUEST,
+            Self::RequestContentTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ClientGone => CLIENT_GONE,
+            Self::GatewayStopped => StatusCode::SERVICE_UNAVAILABLE,
             Self::DnsError
             | Self::ConnectionLimitReached
             | Self::DestinationIpProhibited

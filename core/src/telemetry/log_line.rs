@@ -31,8 +31,8 @@ pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
     if let Some(bytes) = record.content_bytes {
         line.number("content_bytes", bytes);
     }
-    if let Some(by_upstream) = record.aborted_by_upstream {
-        line.text("aborted_by", if by_upstream { "upstream" } else { "client" });
+    if let Some(by) = record.aborted_by {
+        line.text("aborted_by", by.word());
     }
     if let Some(principal) = principal {
         line.text("consumer", &principal.consumer);

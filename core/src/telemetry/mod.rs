@@ -15,7 +15,7 @@ mod trace_context;
 pub use log_line::{Member, event_line, log_line};
 pub use metrics::{Histogram, Metrics};
 pub use otlp::{metrics_request, traces_request};
-pub use record::{ClientRecord, ExchangeRecord};
+pub use record::{AbortedBy, ClientRecord, ExchangeRecord};
 pub use trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
 
 use minicbor::{Decode, Encode};

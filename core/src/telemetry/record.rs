@@ -29,10 +29,33 @@ pub struct ExchangeRecord {
     pub status: u16,
     /// Bytes of content delivered, if the platform can observe them.
     pub content_bytes: Option<u64>,
-    /// Whether the delivery was aborted: by the client (`Some(false)`) or by the upstream (`Some(true)`).
-    pub aborted_by_upstream: Option<bool>,
+    /// Who ended the delivery before its end, if it was aborted.
+    pub aborted_by: Option<AbortedBy>,
     /// The events, in order.
     pub events: Events,
+}
+
+/// Who ended the delivery of a response before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbortedBy {
+    /// The client disconnected, or took nothing for too long.
+    Client,
+    /// The upstream broke off, or did not send all of its content in time.
+    Upstream,
+    /// The gateway stopped.
+    Gateway,
+}
+
+impl AbortedBy {
+    /// The word in the log.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+            Self::Gateway => "gateway",
+        }
+    }
 }
 
 /// The client's side of an exchange. Only spans contain the address and the host, never the log or metrics.

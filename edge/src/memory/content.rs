@@ -1,6 +1,8 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
+use tollgate_core::telemetry::AbortedBy;
+
 use crate::ports::{self, ContentFault, Delivery, Gathered, GatheredContent};
 
 /// Content in memory, which can fail: beyond a limit, or where an upstream aborts.
@@ -89,7 +91,7 @@ impl ports::Content for Content {
     fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
         let bytes = self.bytes.len() as u64;
         let delivery = if self.is_broken() {
-            Delivery::Aborted { bytes, by_upstream: true }
+            Delivery::Aborted { bytes, by: AbortedBy::Upstream }
         } else {
             Delivery::Complete { bytes }
         };

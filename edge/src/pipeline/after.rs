@@ -62,9 +62,9 @@ fn record_delivery(record: &mut ExchangeRecord, delivery: Delivery, elapsed_us: 
     match delivery {
         Delivery::Unobserved => return,
         Delivery::Complete { bytes } => record.content_bytes = Some(bytes),
-        Delivery::Aborted { bytes, by_upstream } => {
+        Delivery::Aborted { bytes, by } => {
             record.content_bytes = Some(bytes);
-            record.aborted_by_upstream = Some(by_upstream);
+            record.aborted_by = Some(by);
         }
     }
     record.duration_us = elapsed_us;

@@ -63,6 +63,8 @@ pub(crate) struct Received {
     pub(crate) host: HostName,
     /// Host and port, in one spelling.
     pub(crate) authority: String,
+    /// Whether the request's target is an `https` URL.
+    pub(crate) is_for_https: bool,
     pub(crate) path: CanonicalPath,
     pub(crate) query: Option<String>,
     pub(crate) fields: HeaderMap,
@@ -272,7 +274,7 @@ impl Journal {
             client: self.client,
             status: self.status,
             content_bytes: None,
-            aborted_by_upstream: None,
+            aborted_by: None,
             events: self.events,
         }
     }

@@ -82,8 +82,15 @@ fn failed(error: UpstreamError, exchange: &Exchange, reason: Reason) -> Problem 
             let detail = "The request's content is incomplete or invalid.";
             return Problem::new(ProblemKind::BadRequest, detail, reason);
         }
+        UpstreamError::RequestContentTimeout => {
+            let detail = "The request's content did not arrive in time. Send it faster, or in smaller parts.";
+            return Problem::new(ProblemKind::ContentTimeout, detail, reason);
+        }
         UpstreamError::ClientGone => {
             return Problem::new(ProblemKind::ClientGone, "The client is gone.", reason);
+        }
+        UpstreamError::GatewayStopped => {
+            return Problem::new(ProblemKind::Stopped, "The gateway stopped.", reason);
         }
         timeout if timeout.status() == StatusCode::GATEWAY_TIMEOUT => ProblemKind::UpstreamTimeout,
         _ => ProblemKind::UpstreamFailed,

@@ -96,7 +96,7 @@ async fn phases<H: Host>(
         // Boxed, because it is rare and would enlarge the future of every exchange.
         return Box::pin(operate::operate(isolate, host, received, content, journal)).await;
     }
-    let sites = route::sites(isolate, host, &mut received, journal).await?;
+    let sites = route::sites(isolate, host, &mut received, &content, journal).await?;
     let exchange = route::route(sites, received, journal)?;
     let content = guard::content(&exchange, content, journal)?;
     guard::admit(&exchange, journal)?;

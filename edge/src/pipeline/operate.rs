@@ -7,6 +7,7 @@ use tollgate_core::forward::Reply;
 use tollgate_core::operator::Claim;
 
 use super::exchange::{Answer, Journal, Received};
+use super::receive::admit;
 use super::route;
 use super::step::Step;
 use crate::isolate::Isolate;
@@ -28,13 +29,14 @@ pub(super) async fn operate<H: Host>(
 ) -> Step<Answer<H::Content>, H::Content> {
     let Gate::Open(tokens) = operator::gate(isolate, host, &received.host, &received.path).await? else {
         // The same as for any other path without a route, independent of the gateway's state.
-        route::sites(isolate, host, &mut received, journal).await?;
+        route::sites(isolate, host, &mut received, &content, journal).await?;
         return Err(journal.refused(Phase::Route, route::not_found(Reason::OperatorOff)).into());
     };
     if let Some(gateway) = isolate.gateway(host).await {
         received.find_client(&gateway);
         journal.identify(&received, &gateway);
     }
+    admit(host, &received, &content, journal)?;
     let template = format!("{}/{{}}", isolate.operators.settings.place.prefix).into();
     let route = RouteLabel { id: "tollgate.operator".into(), api: "tollgate".to_owned(), template };
     journal.note(Phase::Route, Verdict::Pass, Reason::RouteFound { route: Arc::new(route) });

@@ -1,7 +1,7 @@
 //! receive: the request is parsed once, strictly; ambiguous or too large requests are refused.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, COOKIE, HOST};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use tollgate_core::bounds::{FIELD_BYTES_MAX, FIELD_LINES_MAX, TARGET_BYTES_MAX};
 use tollgate_core::client::Origin;
@@ -12,11 +12,35 @@ use tollgate_core::route::{CanonicalPath, HostName, PathError};
 
 use super::Client;
 use super::exchange::{Journal, Received};
+use crate::ports::Host;
 
 pub(super) fn receive<C>(request: Request<C>, client: Client, journal: &mut Journal) -> Result<(Received, C), Problem> {
     let (parts, content) = request.into_parts();
     let taken = parse(parts, client);
     taken.map(|received| (received, content)).map_err(|problem| journal.refused(Phase::Receive, problem))
+}
+
+/// What can be decided only when it is known who the client is.
+///
+/// An `https` URL must not be served over a connection that is not encrypted (RFC 9110, section 7.4), unless a trusted proxy
+/// says that the client's is.
+pub(super) fn admit<H: Host>(
+    host: &H,
+    received: &Received,
+    content: &H::Content,
+    journal: &mut Journal,
+) -> Result<(), Problem> {
+    let problem = if received.is_for_https && !received.origin.https {
+        let detail = "The target is an https URL, and this connection is not encrypted. Connect with TLS; if a proxy in front \
+                      of the gateway does, the gateway has to trust it (gateway.trusted-proxies).";
+        Problem::new(ProblemKind::Misdirected, detail, Reason::ConnectionNotSecure)
+    } else if !host.admits(received.origin.address, content) {
+        let detail = "This client has as many requests at once as it may. Wait until some of them are answered.";
+        Problem::new(ProblemKind::TooManyAtOnce, detail, Reason::ClientBusy).with(RETRY_AFTER, "1")
+    } else {
+        return Ok(());
+    };
+    Err(journal.refused(Phase::Receive, problem))
 }
 
 fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Problem> {
@@ -25,11 +49,12 @@ fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Proble
     check_size(&uri, &fields)?;
     check_method(&method)?;
     check_framing(&mut fields)?;
+    let is_for_https = is_for_https(&uri)?;
     let (host, authority) = authority(&uri, &fields, version, client.https)?;
     let path = path(&method, &uri)?;
     let query = uri.query().map(str::to_owned);
     let origin = Origin::of_peer(client.address, client.https);
-    Ok(Received { method, version, host, authority, path, query, fields, client, origin })
+    Ok(Received { method, version, host, authority, path, query, fields, client, origin, is_for_https })
 }
 
 fn check_size(uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> {
@@ -61,6 +86,18 @@ fn check_method(method: &Method) -> Result<(), Problem> {
         );
     }
     Ok(())
+}
+
+/// Whether the target is an `https` URL; a server of HTTP has no resources of other schemes (RFC 9110, section 4.2).
+fn is_for_https(uri: &Uri) -> Result<bool, Problem> {
+    match uri.scheme_str() {
+        None | Some("http") => Ok(false),
+        Some("https") => Ok(true),
+        Some(_) => {
+            let detail = "The request target's scheme is neither http nor https.";
+            Err(Problem::new(ProblemKind::BadRequest, detail, Reason::SchemeNotServed))
+        }
+    }
 }
 
 /// One line with all cookies: HTTP/2 allows a line for each (RFC 9113, section 8.2.3), and a server that gets several

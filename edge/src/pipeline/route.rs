@@ -10,7 +10,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::{Matched, PathError, RequestHead};
 
 use super::exchange::{Answer, Exchange, Journal, Received};
-use super::receive::{no_host, refused_path};
+use super::receive::{admit, no_host, refused_path};
 use super::step::Step;
 use crate::config::NoSite;
 use crate::isolate::{Freshness, Isolate};
@@ -22,6 +22,7 @@ pub(super) async fn sites<H: Host>(
     isolate: &Isolate,
     host: &H,
     received: &mut Received,
+    content: &H::Content,
     journal: &mut Journal,
 ) -> Result<Sites, Problem> {
     if isolate.settings.freshness == Freshness::EachRequest && isolate.is_ready() {
@@ -37,6 +38,7 @@ pub(super) async fn sites<H: Host>(
         received.find_client(&gateway);
         journal.identify(received, &gateway);
     }
+    admit(host, received, content, journal)?;
     found.map_err(|reason| {
         let problem = match reason {
             NoSite::UnknownHost if received.host.is_absent() => no_host(),

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use thiserror::Error;
+use tollgate_core::telemetry::AbortedBy;
 
 /// The content of a message, as a stream of the platform.
 ///
@@ -95,12 +96,12 @@ pub enum Delivery {
         /// Bytes of content delivered.
         bytes: u64,
     },
-    /// The client disconnected, or the upstream aborted, before the end.
+    /// It was ended before the end of the content.
     Aborted {
         /// Bytes of content delivered until then.
         bytes: u64,
-        /// Whether the upstream, not the client, aborted.
-        by_upstream: bool,
+        /// Who ended it.
+        by: AbortedBy,
     },
     /// The platform's streams do not pass through the gateway.
     Unobserved,

@@ -28,6 +28,8 @@ pub use secrets::Secrets;
 pub use telemetry_sink::TelemetrySink;
 pub use upstream::{Upstream, UpstreamCall};
 
+use std::net::IpAddr;
+
 use thiserror::Error;
 
 /// A store or service gave no answer: it failed, or took too long.
@@ -92,6 +94,14 @@ pub trait Host: Clone + 'static {
     /// For an exchange whose end must not be lost, such as the audit of an operator's call. A host that never cancels an
     /// exchange has nothing to do.
     fn run_to_end(&self) {}
+    /// Gives a request one of the places that its client has among the requests handled at once, until the request's work
+    /// ends; `false` if all are taken. Clients without a known address are one client.
+    ///
+    /// A host whose platform bounds the requests of a client has nothing to do.
+    fn admits(&self, client: Option<IpAddr>, content: &Self::Content) -> bool {
+        let _ = (client, content);
+        true
+    }
     /// Whether requests have the version of HTTP that the client used; on a platform that does not tell it, they have the
     /// default version.
     fn knows_http_version(&self) -> bool {

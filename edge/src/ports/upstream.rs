@@ -13,7 +13,8 @@ use tollgate_core::forward::{Outbound, UpstreamError};
 /// response ends the call.
 ///
 /// If the platform shows that the client of the request is gone, the call is not made, or ends:
-/// [`UpstreamError::ClientGone`].
+/// [`UpstreamError::ClientGone`]. If the timeout expires while the platform waits for the client's content, the client is
+/// the one who is late: [`UpstreamError::RequestContentTimeout`].
 #[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait Upstream {
     /// The platform's content.
@@ -36,6 +37,7 @@ pub struct UpstreamCall {
     /// Timeout for connecting (name, TCP, TLS), in milliseconds; platforms that hide connections cannot enforce it.
     pub connect_timeout_ms: u64,
     /// Timeout of the whole exchange, including content, in milliseconds. When it expires before the head, the result
-    /// is [`UpstreamError::HttpResponseTimeout`]; content that is still streaming is aborted. `None` for streams.
+    /// is [`UpstreamError::HttpResponseTimeout`], or [`UpstreamError::RequestContentTimeout`]; content that is still
+    /// streaming is aborted. `None` for streams.
     pub timeout_ms: Option<u64>,
 }

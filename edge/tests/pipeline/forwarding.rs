@@ -36,12 +36,14 @@ fn upstream_failures_are_problems_with_their_rfc_9209_type() {
         (UpstreamError::ConnectionTimeout, 504, "upstream-timeout"),
         (UpstreamError::RequestContentTooLarge, 413, "content-too-large"),
         (UpstreamError::RequestContentBroken, 400, "bad-request"),
+        (UpstreamError::RequestContentTimeout, 408, "content-timeout"),
         (UpstreamError::ClientGone, 499, "client-gone"),
+        (UpstreamError::GatewayStopped, 503, "stopped"),
     ] {
         let bench = Bench::new(vec![route("/a", &[])], move |_| (0, Err(error)));
         let answer = bench.get("/a", &[]);
         assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{error:?}");
-        if status >= 500 {
+        if [502, 504].contains(&status) {
             assert_eq!(answer.field("proxy-status"), format!("tollgate; error={}", error.proxy_status()));
         }
         assert!(!String::from_utf8_lossy(&answer.content).contains("pets"), "nothing internal in {answer:?}");

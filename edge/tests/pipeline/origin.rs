@@ -8,7 +8,7 @@ use tollgate_core::operator::Role;
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 use tollgate_edge::operator::serve_operator;
-use tollgate_edge::{Freshness, Isolate, IsolateSettings, OperatorSettings};
+use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, OperatorSettings};
 
 use crate::bench::{BY_ADDRESS, Bench, OFFICE, gateway, ok, request, route};
 
@@ -55,6 +55,23 @@ fn clients_that_are_not_known_share_one_quota_and_it_is_not_that_of_the_proxy() 
     assert_eq!(["for=_a", "for=\"x, for=192.0.2.1", "for=unknown", "by=a"].map(status), [200, 200, 200, 429]);
     assert_eq!(status(""), 200, "a request of the proxy itself");
     assert_eq!(status("for=192.0.2.1"), 200);
+}
+
+#[test]
+fn an_https_url_needs_a_connection_of_the_client_that_is_encrypted() {
+    let bench = bench(ProxyField::XForwardedFor);
+    let status = |peer: &str, https: bool, target: &str, scheme: &str| {
+        let client = Client { address: Some(peer.parse().unwrap()), https, inside: false };
+        let fields = [("x-forwarded-for", "192.0.2.9"), ("x-forwarded-proto", scheme)];
+        let answer = bench.send_by(client, request("GET", target, &fields, ""));
+        (answer.status, answer.fields.contains_key("x-request-id"))
+    };
+    let url = "https://api.example.com/open";
+    assert_eq!(status("192.0.2.1", true, url, "http"), (200, true));
+    assert_eq!(status("192.0.2.1", false, url, "https"), (421, true), "nobody else is believed");
+    assert_eq!(status(PROXY, false, url, "https"), (200, true));
+    assert_eq!(status(PROXY, true, url, "http"), (421, true));
+    assert_eq!(status("192.0.2.1", true, "http://api.example.com/open", ""), (200, true));
 }
 
 #[test]

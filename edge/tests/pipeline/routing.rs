@@ -29,6 +29,7 @@ fn only_routed_requests_reach_the_upstream() {
     check("GET", "/pets/a%2fb", &[], (400, "bad-path"));
     check("TRACE", "/pets/1", &[], (405, "method-not-allowed"));
     check("GET", "http://evil.example/pets/1", &[("host", "api.example.com")], (400, "bad-request"));
+    check("GET", "ftp://api.example.com/pets/1", &[], (400, "bad-request"));
     check("GET", "/pets/1", &[("host", "a b")], (400, "bad-request"));
     check("GET", "/pets/1", &[("content-length", "1"), ("content-length", "2")], (400, "bad-request"));
     check("GET", "/pets/1", &[("content-length", "-1")], (400, "bad-request"));

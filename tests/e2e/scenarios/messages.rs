@@ -28,6 +28,8 @@ scenarios! { "messages";
         except (Cloudflare, "workerd joins the lines with a comma before the Worker sees them"),
     trailers_pass_in_both_directions
         except (Cloudflare, "the platform exposes no trailers"),
+    a_client_that_stops_sending_is_told_so
+        except (Cloudflare, "the platform reads the content, and does not tell the Worker whom it waits for"),
     te_is_sent_only_with_connection,
     no_spelling_of_a_field_of_the_gateway_passes,
     content_of_a_get_is_forwarded_and_limited,
@@ -189,20 +191,34 @@ async fn cookies_arrive_in_one_line(world: Rc<World>) -> Outcome {
 
 async fn trailers_pass_in_both_directions(world: Rc<World>) -> Outcome {
     let upstream = format!("{{url: \"{}\", headers: {{X-Service-Token: t}}}}", world.upstream.url());
-    world.publish(Project::new(&world).upstream(&upstream).route("{path: /a}")).await?;
-    let bytes = format!(
-        "POST /a?chunks=2&trailer=X-Sum:7&trailer=Content-Length:9&trailer=Cache-Status:x HTTP/1.1\r\nHost: {}\r\nTE: trailers\r\n\
-         Connection: TE, close\r\nTrailer: X-Check, X-Forwarded-For, X_Service_Token\r\nTransfer-Encoding: chunked\r\n\r\n\
-         2\r\nok\r\n0\r\nX-Check: 5\r\nX-Forwarded-For: 9.9.9.9\r\nX_Service_Token: a\r\n\r\n",
-        world.domain
-    );
-    let answer = world.client().raw(bytes.as_bytes()).await?;
-    let received = world.upstream.report().last().ok_or("not forwarded")?;
-    let trailers: Vec<String> =
-        received.trailers.iter().map(|(name, value)| format!("{}: {value}", name.to_lowercase())).collect();
-    assert_eq!((received.content.as_str(), trailers), ("ok", vec!["x-check: 5".to_owned()]));
-    let end = answer.0.to_lowercase();
-    assert!(end.contains("\r\n0\r\nx-sum: 7\r\n\r\n"), "{}", answer.0);
+    let project = Project::new(&world).upstream(&upstream);
+    world.publish(project.route("{path: /a}").route("{path: /stream, timeout: none}")).await?;
+    for path in ["/a", "/stream"] {
+        let bytes = format!(
+            "POST {path}?chunks=2&trailer=X-Sum:7&trailer=Content-Length:9&trailer=Cache-Status:x HTTP/1.1\r\nHost: {}\r\n\
+             TE: trailers\r\nConnection: TE, close\r\nTrailer: X-Check, X-Forwarded-For, X_Service_Token\r\n\
+             Transfer-Encoding: chunked\r\n\r\n\
+             2\r\nok\r\n0\r\nX-Check: 5\r\nX-Forwarded-For: 9.9.9.9\r\nX_Service_Token: a\r\n\r\n",
+            world.domain
+        );
+        let answer = world.client().raw(bytes.as_bytes()).await?;
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        let trailers: Vec<String> =
+            received.trailers.iter().map(|(name, value)| format!("{}: {value}", name.to_lowercase())).collect();
+        assert_eq!((received.content.as_str(), trailers), ("ok", vec!["x-check: 5".to_owned()]), "{path}");
+        let end = answer.0.to_lowercase();
+        assert!(end.contains("\r\n0\r\nx-sum: 7\r\n\r\n"), "{path}: {}", answer.0);
+    }
+    Ok(())
+}
+
+async fn a_client_that_stops_sending_is_told_so(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /a, timeout: 1s}")).await?;
+    let head =
+        format!("POST /a HTTP/1.1\r\nHost: {}\r\nContent-Length: 100\r\nConnection: close\r\n\r\n", world.domain);
+    let answer = world.client().raw(format!("{head}half").as_bytes()).await?;
+    assert!(answer.0.starts_with("HTTP/1.1 408"), "{}", answer.0);
+    assert!(answer.0.contains("urn:tollgate:problem:content-timeout"), "{}", answer.0);
     Ok(())
 }
 

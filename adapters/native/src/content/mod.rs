@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tollgate_core::forward::{FieldRules, filter_trailers};
+use tollgate_core::telemetry::AbortedBy;
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
 pub use copy::ContentCopy;
@@ -23,7 +24,7 @@ pub(crate) use copy::CopyBudget;
 use copy::CopySink;
 pub use received::BrokenOff;
 use received::Received;
-pub(crate) use request::{RequestFault, RequestState};
+pub(crate) use request::{Left, RequestFault, RequestState};
 use source::Source;
 pub(crate) use source::{Copies, Deadline, UpstreamContent};
 
@@ -112,6 +113,23 @@ impl NativeContent {
         self
     }
 
+    /// Whether trailers can follow content of a known length.
+    pub(crate) fn may_have_trailers(&self) -> bool {
+        self.source.may_have_trailers()
+    }
+
+    /// Whether all of it was read: a reader need not ask for the end of content with a declared length.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.source.is_end_stream() || self.source.size_hint().exact() == Some(0)
+    }
+
+    /// The gateway ends its delivery.
+    pub(crate) fn cut_off(&mut self) {
+        if !self.is_complete() {
+            self.abort(AbortedBy::Gateway);
+        }
+    }
+
     /// The deadline of an upstream's content.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         self.source.deadline()
@@ -169,19 +187,26 @@ impl NativeContent {
     }
 
     fn failed(&mut self, error: &ContentError) {
-        let (fault, by_upstream) = match error {
-            ContentError::LimitExceeded => (RequestFault::LimitExceeded, false),
-            ContentError::Client(_) => (RequestFault::Interrupted, false),
-            ContentError::Upstream(_) | ContentError::Deadline => (RequestFault::Interrupted, true),
+        let (fault, by) = match error {
+            ContentError::LimitExceeded => (RequestFault::LimitExceeded, AbortedBy::Client),
+            ContentError::Client(_) => (RequestFault::Interrupted, AbortedBy::Client),
+            ContentError::Upstream(_) => (RequestFault::Interrupted, AbortedBy::Upstream),
+            ContentError::Deadline => {
+                (RequestFault::Interrupted, self.source.expired_by().unwrap_or(AbortedBy::Upstream))
+            }
         };
         if let Some(request) = &self.request {
             request.failed(fault);
         }
         self.source = Source::Ended;
+        self.abort(by);
+    }
+
+    fn abort(&mut self, by: AbortedBy) {
         self.copy = None;
         if let Some(watch) = self.watch.take() {
             let bytes = watch.delivered;
-            let _ = watch.told.send(Delivery::Aborted { bytes, by_upstream });
+            let _ = watch.told.send(Delivery::Aborted { bytes, by });
         }
     }
 
@@ -194,9 +219,8 @@ impl NativeContent {
         }
         if let Some(watch) = self.watch.take() {
             let bytes = watch.delivered;
-            let by_upstream = self.source.has_expired();
-            let delivery =
-                if complete { Delivery::Complete { bytes } } else { Delivery::Aborted { bytes, by_upstream } };
+            let by = self.source.expired_by().unwrap_or(AbortedBy::Client);
+            let delivery = if complete { Delivery::Complete { bytes } } else { Delivery::Aborted { bytes, by } };
             // There may be no receiver any more: a process that drains has dropped the work after the reply.
             let _ = watch.told.send(delivery);
         }
@@ -204,12 +228,11 @@ impl NativeContent {
 }
 
 impl Drop for NativeContent {
-    // hyper drops a body without polling for its end when the declared length has passed. Over HTTP/2 the end of the
-    // stream may then still arrive in a separate frame.
+    // hyper drops a body without polling for its end when the declared length has passed, and after trailers. Over HTTP/2
+    // the end of the stream may then still arrive in a separate frame.
     fn drop(&mut self) {
         if self.copy.is_some() || self.watch.is_some() {
-            let complete = self.source.is_end_stream() || self.source.size_hint().exact() == Some(0);
-            self.ended(complete);
+            self.ended(self.is_complete());
         }
     }
 }
@@ -220,7 +243,11 @@ impl Body for NativeContent {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ContentError>>> {
         let this = self.get_mut();
-        let Some(polled) = ready!(this.source.poll_frame(cx)) else {
+        let polled = this.source.poll_frame(cx);
+        if let Some(request) = &this.request {
+            request.set_awaits_content(polled.is_pending());
+        }
+        let Some(polled) = ready!(polled) else {
             this.ended(true);
             return Poll::Ready(None);
         };
@@ -310,7 +337,7 @@ impl Content for NativeContent {
         let mut watched = if self.watch.is_some() { self.nested() } else { self };
         let (told, delivery) = oneshot::channel();
         watched.watch = Some(Watch { delivered: 0, told });
-        let never_told = Delivery::Aborted { bytes: 0, by_upstream: false };
+        let never_told = Delivery::Aborted { bytes: 0, by: AbortedBy::Client };
         (watched, async move { delivery.await.unwrap_or(never_told) })
     }
 }

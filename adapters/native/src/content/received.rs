@@ -1,13 +1,16 @@
 //! Content as hyper receives it, which ends only where its message ends.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::Version;
+use http::{HeaderMap, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use thiserror::Error;
+
+use super::source::longer;
 
 /// The content of a received message.
 ///
@@ -19,8 +22,18 @@ pub(super) struct Received {
     is_http2: bool,
     /// What is left of the declared length.
     left: Option<u64>,
-    /// Trailers end the stream.
+    /// Trailers end the message.
     has_trailers: bool,
+    /// What was received before anyone read it.
+    ahead: Option<Ahead>,
+}
+
+/// What comes next; small, because every response may have it.
+#[derive(Debug)]
+enum Ahead {
+    Data(Bytes),
+    Trailers(Box<HeaderMap>),
+    End,
 }
 
 /// Why content broke off.
@@ -37,10 +50,39 @@ pub enum BrokenOff {
 impl Received {
     pub(super) fn new(incoming: Incoming, version: Version) -> Self {
         let left = incoming.size_hint().exact();
-        Self { incoming, is_http2: version == Version::HTTP_2, left, has_trailers: false }
+        Self { incoming, is_http2: version == Version::HTTP_2, left, has_trailers: false, ahead: None }
+    }
+
+    /// Receives the first frame, if it has arrived: it may already be the error that ends the content.
+    pub(super) async fn begin(&mut self) -> Result<(), BrokenOff> {
+        if self.is_end_stream() {
+            return Ok(());
+        }
+        let first = poll_fn(|cx| Poll::Ready(self.receive(cx))).await;
+        self.ahead = match first {
+            Poll::Ready(Some(frame)) => match frame?.into_data() {
+                Ok(data) => Some(Ahead::Data(data)),
+                Err(frame) => frame.into_trailers().ok().map(|trailers| Ahead::Trailers(Box::new(trailers))),
+            },
+            Poll::Ready(None) => Some(Ahead::End),
+            Poll::Pending => None,
+        };
+        Ok(())
     }
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.ahead.take() {
+            None => self.receive(cx),
+            Some(Ahead::Data(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            Some(Ahead::Trailers(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(*trailers)))),
+            Some(Ahead::End) => {
+                self.ahead = Some(Ahead::End);
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let polled = Pin::new(&mut self.incoming).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
@@ -62,11 +104,25 @@ impl Received {
         !self.is_http2 || self.has_trailers || self.left == Some(0) || self.incoming.is_end_stream()
     }
 
+    /// Whether nothing is left to read. A reader may stop after the trailers, without asking for more.
     pub(super) fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match self.ahead {
+            Some(Ahead::Data(_) | Ahead::Trailers(_)) => false,
+            Some(Ahead::End) => true,
+            None => self.has_trailers || self.incoming.is_end_stream(),
+        }
+    }
+
+    /// Whether trailers can follow content of a declared length: in HTTP/1.1 only chunked content has trailers.
+    pub(super) const fn may_have_trailers(&self) -> bool {
+        self.is_http2
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.ahead {
+            Some(Ahead::Data(data)) => longer(&self.incoming.size_hint(), data.len() as u64),
+            Some(Ahead::End) => SizeHint::with_exact(0),
+            Some(Ahead::Trailers(_)) | None => self.incoming.size_hint(),
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! The state of a request that outlives the reader of its content.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use crate::clients::Place;
 use crate::local::Signal;
 
 /// What happens to a request while it is forwarded; clones are the same state.
@@ -14,7 +15,14 @@ pub(crate) struct RequestState(Rc<State>);
 #[derive(Debug, Default)]
 struct State {
     fault: Cell<Option<RequestFault>>,
-    client_gone: Signal,
+    /// Whether the reader of its content waits for the client.
+    awaits_content: Cell<bool>,
+    /// Nobody waits for the response any more.
+    left: Signal,
+    /// Whether that is because the gateway ended the connection.
+    was_cut_off: Cell<bool>,
+    /// Its place among the requests of its client.
+    place: RefCell<Option<Place>>,
 }
 
 /// The fault of a request's content, for callers that only see that its reader failed.
@@ -26,9 +34,21 @@ pub(crate) enum RequestFault {
     Interrupted,
 }
 
-/// Waits for the response on behalf of the client; dropped before that, the client is gone.
+/// Why nobody waits for a response any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// The client is gone.
+    ByClient,
+    /// The gateway has stopped.
+    ByGateway,
+}
+
+/// Waits for the response on behalf of the client; dropped before that, nobody waits for it.
 #[derive(Debug)]
-pub(crate) struct Waiting(Option<RequestState>);
+pub(crate) struct Waiting {
+    request: Option<RequestState>,
+    cut_off: Rc<Signal>,
+}
 
 impl RequestState {
     pub(crate) fn fault(&self) -> Option<RequestFault> {
@@ -39,32 +59,56 @@ impl RequestState {
         self.0.fault.set(Some(fault));
     }
 
-    pub(crate) fn is_client_gone(&self) -> bool {
-        self.0.client_gone.is_given()
+    /// Whether the reader of its content waits for the client to send more.
+    pub(crate) fn awaits_content(&self) -> bool {
+        self.0.awaits_content.get()
     }
 
-    /// Returns when the client is gone.
-    pub(crate) async fn client_gone(&self) {
-        self.0.client_gone.given().await;
+    pub(super) fn set_awaits_content(&self, awaits: bool) {
+        self.0.awaits_content.set(awaits);
     }
 
-    /// A guard that the client's side holds until it has the response.
-    pub(crate) fn waiting(&self) -> Waiting {
-        Waiting(Some(self.clone()))
+    /// Why nobody waits for its response, if nobody does.
+    pub(crate) fn has_left(&self) -> Option<Left> {
+        let by = if self.0.was_cut_off.get() { Left::ByGateway } else { Left::ByClient };
+        self.0.left.is_given().then_some(by)
+    }
+
+    /// Returns when nobody waits for its response any more.
+    pub(crate) async fn left(&self) -> Left {
+        self.0.left.given().await;
+        self.has_left().unwrap_or(Left::ByClient)
+    }
+
+    /// Keeps the request's place among those of its client, until its work has ended.
+    pub(crate) fn keep(&self, place: Place) {
+        self.0.place.replace(Some(place));
+    }
+
+    /// The work of the request has ended.
+    pub(crate) fn ended(&self) {
+        self.0.place.replace(None);
+    }
+
+    /// A guard that the client's side holds until it has the response; `cut_off` is given before the gateway ends its
+    /// connections.
+    pub(crate) fn waiting(&self, cut_off: &Rc<Signal>) -> Waiting {
+        Waiting { request: Some(self.clone()), cut_off: Rc::clone(cut_off) }
     }
 }
 
 impl Waiting {
     /// The response has arrived.
     pub(crate) fn answered(mut self) {
-        self.0 = None;
+        self.request = None;
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(request) = &self.0 {
-            request.0.client_gone.give();
+        if let Some(request) = &self.request {
+            request.0.was_cut_off.set(self.cut_off.is_given());
+            request.0.left.give();
         }
     }
 }

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
+use tollgate_core::telemetry::AbortedBy;
 
-use super::received::Received;
+use super::received::{BrokenOff, Received};
 use super::{ContentError, CopyBudget, NativeContent};
 use crate::upstream::Lease;
 
@@ -52,8 +53,8 @@ enum State {
     Open { incoming: Received, lease: Lease },
     /// All of it has been read.
     Ended,
-    /// Its deadline has ended it.
-    Expired,
+    /// Its deadline has ended it, because of this side.
+    Expired(AbortedBy),
 }
 
 /// The deadline of an upstream's content, for a task that does not read it.
@@ -96,12 +97,23 @@ impl Source {
         }
     }
 
-    /// Whether the deadline of an upstream's content has ended it.
-    pub(super) fn has_expired(&self) -> bool {
+    /// Because of whom the deadline of an upstream's content has ended it, if it has.
+    pub(super) fn expired_by(&self) -> Option<AbortedBy> {
         match self {
-            Self::Upstream(content) => matches!(*content.held.state.borrow(), State::Expired),
-            Self::Nested(content) | Self::Resumed(_, content) => content.source.has_expired(),
-            Self::Ended | Self::Bytes(_) | Self::Client(_) | Self::Replayed(..) => false,
+            Self::Upstream(content) => content.held.expired_by(),
+            Self::Nested(content) | Self::Resumed(_, content) => content.source.expired_by(),
+            Self::Ended | Self::Bytes(_) | Self::Client(_) | Self::Replayed(..) => None,
+        }
+    }
+
+    /// Whether trailers can follow content of a known length.
+    pub(super) fn may_have_trailers(&self) -> bool {
+        match self {
+            Self::Client(content) => content.may_have_trailers() && !content.is_end_stream(),
+            Self::Upstream(content) => content.held.may_have_trailers(),
+            Self::Nested(content) | Self::Resumed(_, content) => content.source.may_have_trailers(),
+            Self::Replayed(..) => true,
+            Self::Ended | Self::Bytes(_) => false,
         }
     }
 
@@ -149,7 +161,7 @@ impl Source {
     }
 }
 
-fn longer(hint: &SizeHint, bytes: u64) -> SizeHint {
+pub(super) fn longer(hint: &SizeHint, bytes: u64) -> SizeHint {
     let mut longer = SizeHint::new();
     longer.set_lower(hint.lower().saturating_add(bytes));
     if let Some(upper) = hint.upper().and_then(|upper| upper.checked_add(bytes)) {
@@ -177,19 +189,23 @@ fn piece(bytes: &mut Bytes) -> Bytes {
 const PIECE_BYTES: usize = 128 * 1024;
 
 impl UpstreamContent {
-    /// `ends` is the instant at which `deadline` elapses.
-    pub(crate) fn new(
+    /// Begins to receive the content.
+    ///
+    /// # Errors
+    /// If what has arrived together with the head is already invalid: the client can still be told.
+    pub(crate) async fn begin(
         incoming: hyper::body::Incoming,
         version: Version,
         lease: Lease,
         deadline: Option<Pin<Box<Sleep>>>,
         copies: Option<Copies>,
-    ) -> Self {
+    ) -> Result<Self, BrokenOff> {
         let ends = deadline.as_ref().map(|deadline| deadline.deadline());
-        let incoming = Received::new(incoming, version);
+        let mut incoming = Received::new(incoming, version);
+        incoming.begin().await?;
         let state = if incoming.is_end_stream() { State::Ended } else { State::Open { incoming, lease } };
         let held = Rc::new(Held { state: RefCell::new(state), ends });
-        Self { held, deadline, copies }
+        Ok(Self { held, deadline, copies })
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
@@ -212,7 +228,7 @@ impl Held {
     fn poll_frame(&self, cx: &mut Context<'_>) -> Polled {
         let mut state = self.state.borrow_mut();
         let State::Open { incoming, .. } = &mut *state else {
-            let expired = matches!(*state, State::Expired);
+            let expired = matches!(*state, State::Expired(_));
             return Poll::Ready(expired.then_some(Err(ContentError::Deadline)));
         };
         let polled = incoming.poll_frame(cx).map_err(ContentError::Upstream);
@@ -230,21 +246,35 @@ impl Held {
         match &*self.state.borrow() {
             State::Open { incoming, .. } => incoming.size_hint(),
             State::Ended => SizeHint::with_exact(0),
-            State::Expired => SizeHint::default(),
+            State::Expired(_) => SizeHint::default(),
         }
     }
 
+    fn may_have_trailers(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Open { incoming, .. } if incoming.may_have_trailers())
+    }
+
+    fn expired_by(&self) -> Option<AbortedBy> {
+        match &*self.state.borrow() {
+            State::Expired(by) => Some(*by),
+            State::Open { .. } | State::Ended => None,
+        }
+    }
+
+    /// The reader waits for the upstream when the deadline expires.
     fn expired(&self) -> Polled {
-        self.expire();
+        self.expire(AbortedBy::Upstream);
         Poll::Ready(Some(Err(ContentError::Deadline)))
     }
 
     /// Frees the connection to the upstream, unless all of the content has been read.
-    fn expire(&self) {
+    fn expire(&self, by: AbortedBy) {
         let mut state = self.state.borrow_mut();
         if let State::Open { lease, .. } = &*state {
-            lease.timed_out();
-            *state = State::Expired;
+            if by == AbortedBy::Upstream {
+                lease.timed_out();
+            }
+            *state = State::Expired(by);
         }
     }
 }
@@ -255,8 +285,8 @@ impl Deadline {
         self.0.ends
     }
 
-    /// Ends the content, unless all of it has been read.
-    pub(crate) fn expire(&self) {
-        self.0.expire();
+    /// Ends the content, because of this side, unless all of it has been read.
+    pub(crate) fn expire(&self, by: AbortedBy) {
+        self.0.expire(by);
     }
 }

@@ -46,7 +46,7 @@ async fn delivery_is_reported_when_it_has_ended() {
 
     let (client, delivery) = bytes("abc").watched();
     drop(client);
-    let aborted = |bytes| Delivery::Aborted { bytes, by_upstream: false };
+    let aborted = |bytes| Delivery::Aborted { bytes, by: AbortedBy::Client };
     assert_eq!(delivery.await, aborted(0));
 
     let (client, delivery) = NativeContent::empty().watched();

@@ -1,9 +1,9 @@
 //! The use of one client connection: its exchanges, and how long it has been idle.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,9 +11,12 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tollgate_core::telemetry::AbortedBy;
 
 use crate::content::{ContentError, NativeContent};
 use crate::local::{Signal, Tracker};
+
+use super::socket::{OverTcp, unacknowledged};
 
 /// The use of one connection.
 #[derive(Debug)]
@@ -26,6 +29,12 @@ pub(super) struct Activity {
     pub(super) close: Signal,
     /// Tells the connection to accept no further requests.
     pub(super) retire: Signal,
+    /// Whether the connection must end with a reset: its last response broke off, and nothing else would tell the client.
+    pub(super) resets: Cell<bool>,
+    /// Given before the gateway ends all connections.
+    pub(super) cut_off: Rc<Signal>,
+    /// The client's stream, while it is served.
+    stream: RefCell<Option<ClientSocket>>,
     first_within: Duration,
     open: Cell<usize>,
     begun: Cell<u64>,
@@ -37,6 +46,15 @@ pub(super) struct Activity {
     has_heard: Cell<bool>,
     /// Whether the last request had content: the client may still be sending it.
     had_content: Cell<bool>,
+}
+
+/// A weak reference, because its connection is served through the activity.
+struct ClientSocket(Weak<RefCell<dyn OverTcp>>);
+
+impl std::fmt::Debug for ClientSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientSocket")
+    }
 }
 
 /// How useful a connection is: the least useful is closed first when there are too many.
@@ -51,12 +69,15 @@ pub(super) enum Use {
 }
 
 impl Activity {
-    pub(super) fn new(client: IpAddr, first_within: Duration) -> Self {
+    pub(super) fn new(client: IpAddr, first_within: Duration, cut_off: &Rc<Signal>) -> Self {
         Self {
             client,
             exchanges: Tracker::default(),
             close: Signal::default(),
             retire: Signal::default(),
+            resets: Cell::new(false),
+            cut_off: Rc::clone(cut_off),
+            stream: RefCell::new(None),
             first_within,
             open: Cell::new(0),
             begun: Cell::new(0),
@@ -96,6 +117,18 @@ impl Activity {
     /// Whether the client may still be sending the content of its last request.
     pub(super) fn may_be_receiving(&self) -> bool {
         self.had_content.get()
+    }
+
+    /// The connection is served over this stream.
+    pub(super) fn is_over(&self, stream: &Rc<RefCell<impl OverTcp + 'static>>) {
+        let stream: Weak<RefCell<_>> = Rc::downgrade(stream);
+        self.stream.replace(Some(ClientSocket(stream)));
+    }
+
+    /// How many bytes the client has not acknowledged yet, if the system tells it.
+    fn unacknowledged(&self) -> Option<i32> {
+        let stream = self.stream.borrow().as_ref()?.0.upgrade()?;
+        unacknowledged(stream.borrow().tcp())
     }
 
     /// A client that mostly resets its streams before their responses causes work for nothing (CVE-2023-44487).
@@ -146,6 +179,13 @@ pub(super) struct Delivering {
     is_over: Cell<bool>,
 }
 
+/// How far a client has taken a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Progress {
+    asked: u64,
+    unacknowledged: Option<i32>,
+}
+
 impl Delivering {
     pub(super) fn on(activity: &Rc<Activity>) -> Self {
         Self {
@@ -157,14 +197,24 @@ impl Delivering {
         }
     }
 
-    /// How often the connection has asked for content; it does not ask while its client takes none.
-    pub(super) fn asked(&self) -> u64 {
-        self.asked.get()
+    /// Because of whom it is late.
+    pub(super) fn late_by(&self) -> AbortedBy {
+        if self.is_waiting.get() { AbortedBy::Upstream } else { AbortedBy::Client }
     }
 
-    /// Whether the content is what the connection waits for, and not its client.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.is_waiting.get()
+    /// Whether the client has taken nothing since `before`, which becomes the current progress.
+    ///
+    /// The connection does not ask for content while its client takes none. A client of HTTP/1.1 that reads slowly is known
+    /// by what it acknowledges: the system takes more bytes at once than it may read in a minute.
+    pub(super) fn has_stalled(&self, before: &mut Option<Progress>) -> bool {
+        let is_alone = self.stream.get().is_none();
+        let unacknowledged = is_alone.then(|| self.activity.unacknowledged()).flatten();
+        let now = Progress { asked: self.asked.get(), unacknowledged };
+        let waits_for_client = match unacknowledged {
+            Some(bytes) => bytes > 0,
+            None => !self.is_waiting.get(),
+        };
+        before.replace(now) == Some(now) && waits_for_client
     }
 
     /// Ends the delivery, unless it is over: the HTTP/2 stream, or the connection.
@@ -181,12 +231,22 @@ impl Delivering {
 pub(super) struct Answer {
     pub(super) content: NativeContent,
     pub(super) delivering: Rc<Delivering>,
+    /// Whether only the end of the connection ends the response: HTTP/1.0 has no chunks.
+    pub(super) ends_by_close: bool,
+    pub(super) has_failed: bool,
     pub(super) _busy: Busy,
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
+        let activity = &self.delivering.activity;
         self.delivering.is_over.set(true);
+        if self.ends_by_close && (self.has_failed || !self.content.is_complete()) {
+            activity.resets.set(true);
+        }
+        if activity.cut_off.is_given() {
+            self.content.cut_off();
+        }
     }
 }
 
@@ -199,6 +259,7 @@ impl Body for Answer {
         let polled = Pin::new(&mut this.content).poll_frame(cx);
         this.delivering.asked.set(this.delivering.asked.get() + 1);
         this.delivering.is_waiting.set(polled.is_pending());
+        this.has_failed |= matches!(polled, Poll::Ready(Some(Err(_))));
         polled
     }
 
@@ -225,7 +286,7 @@ mod tests {
     #[test]
     fn a_client_that_abandons_most_of_its_exchanges_is_asked_to_leave() {
         let abandoned = |share: u64| {
-            let activity = Rc::new(Activity::new(IpAddr::from([192, 0, 2, 1]), Duration::ZERO));
+            let activity = Rc::new(Activity::new(IpAddr::from([192, 0, 2, 1]), Duration::ZERO, &Rc::default()));
             for number in 0..3 * ABANDONED_MAX {
                 let mut exchange = activity.begin(false);
                 if number % share == 0 {
@@ -240,7 +301,7 @@ mod tests {
 
     #[test]
     fn idle_connections_are_less_useful_than_those_that_receive_a_head() {
-        let activity = Rc::new(Activity::new(IpAddr::from([192, 0, 2, 1]), Duration::ZERO));
+        let activity = Rc::new(Activity::new(IpAddr::from([192, 0, 2, 1]), Duration::ZERO, &Rc::default()));
         let idle = activity.usefulness();
         activity.heard();
         let beginning = activity.usefulness();

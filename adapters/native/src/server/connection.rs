@@ -21,6 +21,7 @@ use super::activity::{Activity, Delivering};
 use super::exchange::answer;
 use super::isolate::Serving;
 use super::lingering::ClientStream;
+use super::socket::OverTcp;
 
 /// Serves the connection until it closes.
 pub(super) async fn serve_connection(
@@ -45,10 +46,13 @@ pub(super) async fn serve_connection(
 
 async fn converse<S>(serving: &Rc<Serving>, activity: &Rc<Activity>, stream: S, client: Client)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + OverTcp + Unpin + 'static,
 {
     let mut stream = ClientStream::new(stream).heard_by(activity);
     let end = conversation(serving, activity, stream.handle(), client).await;
+    if activity.resets.get() {
+        return stream.reset();
+    }
     let lingers = match end {
         End::Closed => false,
         End::Failed => true,

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use tokio::sync::Notify;
@@ -130,17 +130,6 @@ impl Drop for Admitted {
     }
 }
 
-/// Whom the connections from an address are counted for: a client with IPv6 usually has a network of 64 bits.
-pub(super) fn client_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,7 +140,7 @@ mod tests {
     }
 
     fn from(client: u8) -> Rc<Activity> {
-        Rc::new(Activity::new(IpAddr::from([192, 0, 2, client]), Duration::ZERO))
+        Rc::new(Activity::new(IpAddr::from([192, 0, 2, client]), Duration::ZERO, &Rc::default()))
     }
 
     #[test]
@@ -186,14 +175,5 @@ mod tests {
             assert!(connections.admit(&activity).is_some());
         }
         assert_eq!((connections.left(), connections.clients.borrow().len()), (100, 0));
-    }
-
-    #[test]
-    fn addresses_of_one_ipv6_network_are_one_client() {
-        let of = |text: &str| client_of(text.parse().unwrap());
-        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::1"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 }

@@ -4,8 +4,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{Request, Response, Version};
-use hyper::body::Incoming;
+use http::header::{CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, Version};
+use hyper::body::{Body, Incoming};
 use tokio::time::Instant;
 use tollgate_edge::Client;
 
@@ -24,23 +25,60 @@ pub(super) fn answer(
     client: Client,
     request: Request<Incoming>,
 ) -> impl Future<Output = Response<Answer>> + use<> {
-    let mut busy = activity.begin(!hyper::body::Body::is_end_stream(request.body()));
+    let mut busy = activity.begin(!Body::is_end_stream(request.body()));
     let delivering = Rc::new(Delivering::on(activity));
-    if request.version() == Version::HTTP_2 {
+    let hop = Hop { version: request.version(), takes_trailers: request.headers().contains_key(TE) };
+    if hop.version == Version::HTTP_2 {
         serving.streams.announce(&delivering);
     }
     let (serving, activity) = (Rc::clone(serving), Rc::clone(activity));
     async move {
         // The work of an exchange may outlast its stream, so streams alone do not bound it.
         activity.exchanges.below(EXCHANGES_PER_CONNECTION_MAX).await;
-        let response = if serving.exchanges.count() < serving.exchanges_max {
+        let mut response = if serving.exchanges.count() < serving.exchanges_max {
             serve(&serving, &activity, client, request, &delivering).await
         } else {
             serving.complain("exchanges-full", "too many requests are handled at once");
             tollgate_edge::overloaded()
         };
         busy.answered();
-        response.map(|content| Answer { content, delivering, _busy: busy })
+        let ends_by_close = hop.frame(&mut response);
+        response.map(|content| Answer { content, delivering, ends_by_close, has_failed: false, _busy: busy })
+    }
+}
+
+/// What the framing of a response depends on.
+struct Hop {
+    version: Version,
+    /// Whether the client may have announced that it takes trailers; hyper reads what it says.
+    takes_trailers: bool,
+}
+
+impl Hop {
+    /// Fits the framing of the response to the client's version of HTTP; answers whether only the end of the connection ends
+    /// the response.
+    fn frame(&self, response: &mut Response<NativeContent>) -> bool {
+        match self.version {
+            Version::HTTP_10 => {
+                let content = response.body();
+                let has_length =
+                    content.size_hint().exact().is_some() || response.headers().contains_key(CONTENT_LENGTH);
+                if !has_length {
+                    // Otherwise hyper would promise to keep the connection.
+                    *response.version_mut() = Version::HTTP_10;
+                }
+                !has_length
+            }
+            Version::HTTP_11 if self.takes_trailers && response.body().may_have_trailers() => {
+                // Only chunked content has trailers (RFC 9112, section 7.1.2).
+                if response.headers().contains_key(TRAILER) {
+                    response.headers_mut().remove(CONTENT_LENGTH);
+                    response.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                }
+                false
+            }
+            _ => false,
+        }
     }
 }
 
@@ -53,8 +91,9 @@ async fn serve(
 ) -> Response<NativeContent> {
     let tracking = (serving.exchanges.track(), activity.exchanges.track());
     let state = RequestState::default();
-    let waiting = state.waiting();
+    let waiting = state.waiting(&serving.cut_off);
     let version = request.version();
+    let ended = state.clone();
     let request = request.map(|incoming| NativeContent::from_client(incoming, version, state));
     let (serving, delivering) = (Rc::clone(serving), Rc::clone(delivering));
     let answered = apart(async move |sender| {
@@ -63,7 +102,8 @@ async fn serve(
         let deadline = response.body().deadline();
         // The client may have disconnected; then the response is dropped, and its delivery is recorded as aborted.
         let _ = sender.send(response);
-        delivered(served.after, deadline, &delivering).await;
+        delivered(served.after, deadline, &delivering, serving.unread_timeout).await;
+        ended.ended();
         drop(tracking);
     });
     let response = answered.await.unwrap_or_else(tollgate_edge::failed);
@@ -72,13 +112,18 @@ async fn serve(
 }
 
 /// Runs the work after the reply to its end, and ends the delivery if it takes too long: the deadline applies whether or
-/// not the client takes the content, and a client that takes nothing for [`UNREAD_MAX`] gets no more.
-async fn delivered<T>(after: impl Future<Output = T>, deadline: Option<Deadline>, delivering: &Delivering) {
+/// not the client takes the content, and a client that takes nothing for the time of `unread` gets no more.
+async fn delivered<T>(
+    after: impl Future<Output = T>,
+    deadline: Option<Deadline>,
+    delivering: &Delivering,
+    unread: Duration,
+) {
     let mut after = pin!(after);
     let mut ends = deadline.as_ref().and_then(Deadline::instant);
-    let mut asked = None;
+    let mut progress = None;
     loop {
-        let check = Instant::now() + UNREAD_MAX;
+        let check = Instant::now() + unread;
         let next = ends.map_or(check, |ends| ends.min(check));
         tokio::select! {
             biased;
@@ -86,14 +131,14 @@ async fn delivered<T>(after: impl Future<Output = T>, deadline: Option<Deadline>
             () = tokio::time::sleep_until(next) => {}
         }
         if let (Some(deadline), Some(_)) = (&deadline, ends.take_if(|ends| *ends <= Instant::now())) {
-            deadline.expire();
+            deadline.expire(delivering.late_by());
             // A client that reads is told by its connection.
             if tokio::time::timeout(EXPIRY_NOTICED_MAX, after.as_mut()).await.is_ok() {
                 return;
             }
             delivering.cut();
         }
-        if !delivering.is_waiting() && asked.replace(delivering.asked()) == Some(delivering.asked()) {
+        if delivering.has_stalled(&mut progress) {
             delivering.cut();
         }
     }
@@ -102,8 +147,34 @@ async fn delivered<T>(after: impl Future<Output = T>, deadline: Option<Deadline>
 /// Exchanges of one connection until their work ends: all of its streams, and some whose clients have reset them.
 const EXCHANGES_PER_CONNECTION_MAX: usize = super::connection::STREAMS_MAX as usize + 32;
 
-/// How long a client may take no content; nginx's `send_timeout`.
-const UNREAD_MAX: Duration = Duration::from_secs(60);
-
 /// How long a connection may take to notice that its content has ended.
 const EXPIRY_NOTICED_MAX: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderMap;
+    use tollgate_edge::ports::{Content, GatheredContent};
+
+    #[track_caller]
+    fn check(version: Version, takes_trailers: bool, announced: bool, framing: [bool; 2]) {
+        let whole = GatheredContent { bytes: "ab".into(), trailers: Some(HeaderMap::new()) };
+        let mut response = Response::new(NativeContent::replay(&whole));
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(2));
+        if announced {
+            response.headers_mut().insert(TRAILER, HeaderValue::from_static("x-sum"));
+        }
+        assert!(!Hop { version, takes_trailers }.frame(&mut response));
+        let has = |name| response.headers().contains_key(name);
+        assert_eq!([has(CONTENT_LENGTH), has(TRANSFER_ENCODING)], framing, "{version:?} {takes_trailers} {announced}");
+    }
+
+    #[test]
+    fn announced_trailers_have_chunked_content_before_them_if_the_client_takes_trailers() {
+        check(Version::HTTP_11, true, true, [false, true]);
+        check(Version::HTTP_11, true, false, [true, false]);
+        check(Version::HTTP_11, false, true, [true, false]);
+        check(Version::HTTP_10, true, true, [true, false]);
+        check(Version::HTTP_2, true, true, [true, false]);
+    }
+}

@@ -8,18 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::server::conn::auto;
-use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tollgate_core::telemetry::{Member, event_line};
 use tollgate_edge::ports::{Host, TelemetrySink};
 use tollgate_edge::{Client, Freshness, Isolate};
 
 use super::activity::Activity;
 use super::connection::{Streams, http, serve_connection};
-use super::connections::{Bounds, Connections, client_of};
+use super::connections::{Bounds, Connections};
 use super::state::StateParts;
 use super::{Listener, Listeners};
+use crate::clients::client_of;
+use crate::clock::SystemClock;
 use crate::host::NativeHost;
 use crate::local::{Signal, Tracker};
 
@@ -33,6 +35,7 @@ pub(super) struct IsolateParts {
 
 /// State shared by all connections of the isolate.
 pub(super) struct Serving {
+    gateway: String,
     pub(super) isolate: Rc<Isolate>,
     pub(super) host: NativeHost,
     pub(super) http: auto::Builder<Streams>,
@@ -42,7 +45,10 @@ pub(super) struct Serving {
     /// Exchanges whose work has not ended.
     pub(super) exchanges: Tracker,
     pub(super) exchanges_max: usize,
+    pub(super) unread_timeout: Duration,
     pub(super) drain: Rc<Signal>,
+    /// Given when the grace period is over, before connections are closed.
+    pub(super) cut_off: Rc<Signal>,
     /// When each event was last logged.
     complaints: RefCell<HashMap<&'static str, Instant>>,
 }
@@ -54,6 +60,7 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
     let streams = Streams::default();
     let (isolate, host) = parts.state.open(&drain);
     let serving = Rc::new(Serving {
+        gateway: settings.gateway.clone(),
         isolate: Rc::new(isolate),
         host,
         http: http(settings.head_timeout, streams.clone()),
@@ -62,7 +69,9 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
         connections: Rc::new(Connections::new(parts.connections)),
         exchanges: Tracker::default(),
         exchanges_max: parts.exchanges_max,
+        unread_timeout: settings.unread_timeout,
         drain,
+        cut_off: Rc::default(),
         complaints: RefCell::default(),
     });
     let housekeeping = tokio::task::spawn_local(run_periodic_tasks(Rc::clone(&serving), settings.freshness));
@@ -85,6 +94,7 @@ async fn end(serving: &Serving, grace: Duration) {
     };
     if tokio::time::timeout_at(end, ended).await.is_err() {
         // Exchanges that are still open are aborted; they are recorded as such.
+        serving.cut_off.give();
         serving.connections.close_all();
         let _ = tokio::time::timeout(ABORT_MAX, serving.exchanges.below(1)).await;
     }
@@ -98,7 +108,7 @@ async fn accept(serving: Rc<Serving>, listener: Listener) {
         return;
     };
     let converse = |(stream, peer): (TcpStream, SocketAddr)| {
-        let activity = Rc::new(Activity::new(client_of(peer.ip()), serving.head_timeout));
+        let activity = Rc::new(Activity::new(client_of(peer.ip()), serving.head_timeout, &serving.cut_off));
         // A client whose connections are all in use gets no further one.
         let Some(admitted) = serving.connections.admit(&activity) else {
             return serving.complain("connections-full", "one client has too many connections in use");
@@ -148,8 +158,9 @@ impl Serving {
         let mut complaints = self.complaints.borrow_mut();
         if complaints.get(event).is_none_or(|last| last.elapsed() >= COMPLAINT_INTERVAL) {
             complaints.insert(event, Instant::now());
-            let line = json!({"level": "warn", "event": event, "reason": reason});
-            self.host.telemetry_sink().log(&line.to_string());
+            let members = [("reason", Member::Text(reason))];
+            let line = event_line(SystemClock::now(), "warn", event, &self.gateway, &members);
+            self.host.telemetry_sink().log(&line);
         }
     }
 }

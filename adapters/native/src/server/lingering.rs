@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
 use super::activity::Activity;
+use super::socket::{OverTcp, reset_on_drop};
 
 /// A client's stream, which hyper uses and its connection keeps.
 pub(crate) struct ClientStream<S> {
@@ -30,7 +31,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
     }
 
     /// The same stream, which tells the activity that bytes have arrived.
-    pub(super) fn heard_by(mut self, activity: &Rc<Activity>) -> Self {
+    pub(super) fn heard_by(mut self, activity: &Rc<Activity>) -> Self
+    where
+        S: OverTcp + 'static,
+    {
+        activity.is_over(&self.stream);
         self.activity = Some(Rc::clone(activity));
         self
     }
@@ -38,6 +43,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
     /// The same stream, for hyper.
     pub(crate) fn handle(&self) -> Self {
         Self { stream: Rc::clone(&self.stream), activity: self.activity.clone() }
+    }
+
+    /// Ends the connection with a reset.
+    pub(super) fn reset(self)
+    where
+        S: OverTcp,
+    {
+        reset_on_drop(self.stream.borrow().tcp());
     }
 
     /// Whether bytes or the client's end are there to be read now.

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
@@ -50,10 +49,8 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     if shared {
         socket.set_reuse_port(true)?;
     }
-    // Accepted connections inherit both on Linux; on other systems the first is set again for each.
+    // Accepted connections inherit it on Linux; on other systems it is set again for each.
     socket.set_tcp_nodelay(true)?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNREAD_MAX))?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
@@ -68,10 +65,6 @@ fn explain(address: SocketAddr, source: io::Error) -> ListenError {
         _ => ListenError::Failed { address, source },
     }
 }
-
-/// How long a client may not read sent data before its connection is closed; nginx's `send_timeout`.
-#[cfg(target_os = "linux")]
-const UNREAD_MAX: Duration = Duration::from_secs(60);
 
 /// Connections that may wait to be accepted; the kernel reduces it to its own limit.
 const BACKLOG: i32 = 4096;

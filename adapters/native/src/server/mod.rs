@@ -8,6 +8,7 @@ mod isolate;
 mod limits;
 mod lingering;
 mod listen;
+mod socket;
 mod state;
 mod tls;
 
@@ -190,9 +191,10 @@ impl Server {
             per_client: share(common.settings.connections_per_client_max),
         };
         let exchanges_max = share(common.settings.exchanges_max);
+        let per_client = share(common.settings.exchanges_per_client_max);
         let mut ended = Vec::new();
         for (number, (records, listeners)) in isolates.into_iter().enumerate() {
-            let state = common.state(records, log.handle());
+            let state = StateParts { exchanges_per_client: per_client, ..common.state(records, log.handle()) };
             let parts = IsolateParts { state, listeners, connections, exchanges_max };
             let stopped = stopped.clone();
             let name = format!("tollgate-{number}");
@@ -264,6 +266,7 @@ impl Common {
             records,
             upstream_tls: Arc::clone(&self.upstream_tls),
             log,
+            exchanges_per_client: self.settings.exchanges_per_client_max,
         }
     }
 }

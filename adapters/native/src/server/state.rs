@@ -7,6 +7,7 @@ use rustls::ClientConfig;
 use tollgate_edge::{Isolate, IsolateSettings};
 
 use super::StartError;
+use crate::clients::Clients;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::counters::NativeCounters;
 use crate::faults::Faults;
@@ -52,6 +53,8 @@ pub(crate) struct StateParts {
     pub(crate) records: NativeRecords,
     pub(crate) upstream_tls: Arc<ClientConfig>,
     pub(crate) log: LogHandle,
+    /// Requests of one client that are handled at once.
+    pub(crate) exchanges_per_client: usize,
 }
 
 impl StateParts {
@@ -73,6 +76,7 @@ impl StateParts {
             upstream,
             secrets: self.settings.secrets.clone(),
             telemetry_sink,
+            clients: Clients::new(self.exchanges_per_client),
         });
         let isolate = Isolate::new(IsolateSettings {
             gateway: self.settings.gateway.clone(),
@@ -99,6 +103,7 @@ impl NativeHost {
             records: records.reader(faults)?,
             upstream_tls: client_config(settings.upstream_authorities.as_deref())?,
             log: LogHandle::discarding(),
+            exchanges_per_client: settings.exchanges_per_client_max,
         };
         Ok(parts.open(&Rc::default()).1)
     }

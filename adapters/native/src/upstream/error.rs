@@ -5,6 +5,8 @@ use std::io;
 
 use tollgate_core::forward::UpstreamError;
 
+use crate::content::BrokenOff;
+
 /// A TCP connection that could not be opened.
 pub(super) fn of_connect(error: &io::Error) -> UpstreamError {
     use io::ErrorKind as Kind;
@@ -50,6 +52,19 @@ pub(super) fn of_request(error: &hyper::Error) -> UpstreamError {
     } else {
         // In the remaining cases the upstream violates HTTP/2, or refuses the stream.
         UpstreamError::HttpProtocolError
+    }
+}
+
+/// Content that is invalid, or breaks off, before any of it was read.
+pub(super) fn of_content(broken: &BrokenOff) -> UpstreamError {
+    let BrokenOff::Failed(error) = broken else { return UpstreamError::HttpResponseIncomplete };
+    let is_invalid =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData);
+    let violates = find::<h2::Error>(error).is_some_and(|error| !error.is_io());
+    if violates || find(error).is_some_and(is_invalid) {
+        UpstreamError::HttpProtocolError
+    } else {
+        UpstreamError::HttpResponseIncomplete
     }
 }
 

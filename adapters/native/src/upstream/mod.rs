@@ -20,7 +20,7 @@ use tollgate_core::fetch::AddressRule;
 use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_edge::ports::{Content, Upstream, UpstreamCall};
 
-use crate::content::{Copies, CopyBudget, NativeContent, RequestFault, RequestState, UpstreamContent};
+use crate::content::{Copies, CopyBudget, Left, NativeContent, RequestFault, RequestState, UpstreamContent};
 pub(crate) use pool::Lease;
 use pool::Pool;
 pub use tls::{TrustError, client_config};
@@ -88,12 +88,12 @@ impl NativeUpstream {
         call: &UpstreamCall,
     ) -> Result<Response<NativeContent>, UpstreamError> {
         let client = request.body().request().cloned();
-        if client.as_ref().is_some_and(RequestState::is_client_gone) {
-            return Err(UpstreamError::ClientGone);
+        if let Some(left) = client.as_ref().and_then(RequestState::has_left) {
+            return Err(unwanted(left));
         }
-        let mut gone = pin!(async {
+        let mut left = pin!(async {
             match &client {
-                Some(client) => client.client_gone().await,
+                Some(client) => client.left().await,
                 None => pending().await,
             }
         });
@@ -106,18 +106,20 @@ impl NativeUpstream {
                 return Poll::Ready(answer);
             }
             if deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+                if client.as_ref().is_some_and(RequestState::awaits_content) {
+                    return Poll::Ready(Err(UpstreamError::RequestContentTimeout));
+                }
                 trial.borrow().as_ref().inspect(|trial| trial.timed_out());
                 return Poll::Ready(Err(UpstreamError::HttpResponseTimeout));
             }
-            gone.as_mut().poll(cx).map(|()| Err(UpstreamError::ClientGone))
+            left.as_mut().poll(cx).map(|left| Err(unwanted(left)))
         });
         match answer.await {
             Ok((response, lease)) => {
-                let version = response.version();
-                Ok(response.map(|incoming| {
-                    let content = UpstreamContent::new(incoming, version, lease, deadline, self.copies.clone());
-                    NativeContent::from_upstream(content)
-                }))
+                let (head, incoming) = response.into_parts();
+                let begun = UpstreamContent::begin(incoming, head.version, lease, deadline, self.copies.clone()).await;
+                let content = begun.map_err(|broken| error::of_content(&broken))?;
+                Ok(Response::from_parts(head, NativeContent::from_upstream(content)))
             }
             Err(error) => Err(match client.as_ref().and_then(RequestState::fault) {
                 Some(RequestFault::LimitExceeded) => UpstreamError::RequestContentTooLarge,
@@ -125,6 +127,14 @@ impl NativeUpstream {
                 None => error,
             }),
         }
+    }
+}
+
+/// The error of a call whose response nobody waits for.
+const fn unwanted(left: Left) -> UpstreamError {
+    match left {
+        Left::ByClient => UpstreamError::ClientGone,
+        Left::ByGateway => UpstreamError::GatewayStopped,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::Either;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, Uri, Version};
 use hyper::body::{Body, Incoming};
@@ -155,8 +155,14 @@ fn fit_http1(request: &mut Request<NativeContent>, origin: &Origin) {
     }
 }
 
-/// States the framing where hyper would send no content, or no length of none.
+/// States the framing where hyper would send no content, no length of none, or no trailers: only chunked content has them
+/// (RFC 9112, section 7.1.2).
 fn frame_http1(request: &mut Request<NativeContent>) {
+    if request.body().may_have_trailers() && request.headers().contains_key(TRAILER) {
+        request.headers_mut().remove(CONTENT_LENGTH);
+        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        return;
+    }
     let has_length = request.headers().contains_key(CONTENT_LENGTH);
     let (name, value) = match *request.method() {
         _ if has_length => return,

@@ -218,6 +218,13 @@ fn failures_have_their_names() {
         })
         .await
     });
+    check_error(UpstreamError::HttpProtocolError, CALL, async || {
+        listen(async |_, mut stream| {
+            answer(&mut stream, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n").await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        })
+        .await
+    });
     let impatient = UpstreamCall { timeout_ms: Some(50), ..CALL };
     check_error(UpstreamError::HttpResponseTimeout, impatient, async || {
         listen(async |_, mut stream| {
@@ -237,6 +244,30 @@ fn failures_have_their_names() {
 }
 
 #[test]
+fn a_reader_that_stops_after_the_trailers_has_read_everything() {
+    run(async || {
+        let base = listen(async |number, mut stream| {
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n";
+            let all = format!("{head}{number}\r\n0\r\nx-sum: 1\r\n\r\n");
+            while answer(&mut stream, &all).await.is_some() {}
+        })
+        .await;
+        let upstream = upstream();
+        for _ in 0..2 {
+            let response = upstream.exchange(get(&base), &CALL).await.unwrap();
+            let (content, copy) = response.into_body().tee(10);
+            let (mut content, delivery) = content.watched();
+            assert_eq!(content.frame().await.unwrap().unwrap().into_data().unwrap(), "0");
+            assert!(content.frame().await.unwrap().unwrap().is_trailers());
+            drop(content);
+            assert_eq!(delivery.await, tollgate_edge::ports::Delivery::Complete { bytes: 1 });
+            assert_eq!(copy.complete().await.unwrap(), "0");
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
 fn interrupted_content_is_an_error_and_not_an_end() {
     run(async || {
         let base = listen(async |_, mut stream| {
@@ -246,7 +277,8 @@ fn interrupted_content_is_an_error_and_not_an_end() {
         let response = upstream().exchange(get(&base), &CALL).await.unwrap();
         let (content, delivery) = response.into_body().watched();
         assert!(content.collect().await.is_err());
-        let broken = tollgate_edge::ports::Delivery::Aborted { bytes: 4, by_upstream: true };
+        let broken =
+            tollgate_edge::ports::Delivery::Aborted { bytes: 4, by: tollgate_core::telemetry::AbortedBy::Upstream };
         assert_eq!(delivery.await, broken);
     });
 }
@@ -559,7 +591,7 @@ fn the_request_of_a_client_that_is_gone_is_not_sent_and_its_call_ends() {
         *request.body_mut() = NativeContent::of_request(state.clone());
         let leaving = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            drop(state.waiting());
+            drop(state.waiting(&Rc::default()));
         };
         let call = UpstreamCall { timeout_ms: None, ..CALL };
         let (ended, ()) = futures_util::future::join(upstream.exchange(request, &call), leaving).await;

@@ -8,10 +8,10 @@ use http::{Request, StatusCode, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tollgate_native::{Server, TlsFiles};
 
-use crate::running::{Running, head, plain_upstream, rest, until, upstream};
+use crate::running::{Running, TIMEOUT, connect_from, head, plain_upstream, rest, until, upstream};
 
 #[tokio::test]
 async fn a_kept_alive_connection_serves_request_after_request() {
@@ -21,6 +21,53 @@ async fn a_kept_alive_connection_serves_request_after_request() {
     for _ in 0..3 {
         stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
         assert!(until(&mut stream, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn a_target_of_another_scheme_is_refused() {
+    let server = Running::start().await;
+    let proxies = json!({"trusted": {"networks": ["127.0.0.2/32"]}, "field": "x-forwarded-for"});
+    server.publish_with(&plain_upstream().await, json!({}), json!({"proxies": proxies}));
+    let status = async |target: &str, last: u8| {
+        let mut stream = connect_from(&server, last).await;
+        let fields = "host: h\r\nx-forwarded-proto: https\r\nx-forwarded-for: 192.0.2.1\r\nconnection: close";
+        stream.write_all(format!("GET {target} HTTP/1.1\r\n{fields}\r\n\r\n").as_bytes()).await.unwrap();
+        rest(&mut stream).await.split(' ').nth(1).map(str::to_owned).unwrap_or_default()
+    };
+    for (target, last, expected) in [
+        ("/api/x", 1, "200"),
+        ("http://h/api/x", 1, "200"),
+        ("HTTP://h/api/x", 1, "200"),
+        ("ftp://h/api/x", 1, "400"),
+        ("https://h/api/x", 1, "421"),
+        ("https://h/api/x", 2, "200"),
+    ] {
+        assert_eq!(status(target, last).await, expected, "{target} from 127.0.0.{last}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_of_http_1_0_that_breaks_off_does_not_look_complete() {
+    let server = Running::start().await;
+    let breaking = upstream(async |mut stream| {
+        let broken = head(&mut stream).await.is_some_and(|head| head.contains("/broken"));
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n").await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let _ = stream.write_all(if broken { b"ZZ" } else { b"0\r\n\r\n" }).await;
+    })
+    .await;
+    server.publish(&breaking, json!({}));
+    for (path, is_broken) in [("/api/broken", true), ("/api/whole", false)] {
+        let mut stream = server.connect().await;
+        let request = format!("GET {path} HTTP/1.0\r\nhost: h\r\nconnection: keep-alive\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut received = Vec::new();
+        let ended = tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut received)).await.unwrap();
+        let received = String::from_utf8(received).unwrap().to_ascii_lowercase();
+        assert!(received.ends_with("\r\n\r\nhalf"), "{received}");
+        assert!(!received.contains("keep-alive"), "the end of the connection is the end of the content: {received}");
+        assert_eq!(ended.is_err(), is_broken, "{path}: {ended:?}");
     }
 }
 

@@ -78,7 +78,10 @@ async fn what_the_grace_period_cuts_off_is_recorded() {
     tokio::time::timeout(TIMEOUT, ended).await.unwrap().unwrap().unwrap();
     let lines = log.all();
     assert_eq!(lines.len(), 3, "{lines:?}");
-    assert_eq!(lines.iter().filter(|line| line.contains("client-gone")).count(), 2, "{lines:?}");
+    let with = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    // The gateway ended them, and not their clients.
+    assert_eq!((with("\"problem\":\"stopped\""), with("\"status\":503")), (2, 2), "{lines:?}");
+    assert_eq!((with("\"aborted_by\":\"gateway\""), with("client-gone")), (1, 0), "{lines:?}");
 }
 
 #[tokio::test]
@@ -141,7 +144,7 @@ async fn pending_exports_are_sent_at_the_stop() {
     })
     .await;
     let hour = json!({"log": true, "otlp": {"endpoint": collector, "interval_ms": 3_600_000}});
-    server.publish_telling(&plain_upstream().await, json!({}), &hour);
+    server.publish_with(&plain_upstream().await, json!({}), json!({"telemetry": hour}));
     assert!(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
     let (ended, _) = server.stop();
     tokio::time::timeout(TIMEOUT, ended).await.unwrap().unwrap().unwrap();

@@ -181,6 +181,68 @@ async fn invalid_chunked_coding_is_the_clients_error() {
 }
 
 #[tokio::test]
+async fn content_that_is_invalid_from_its_beginning_is_a_502() {
+    let server = Running::start().await;
+    let invalid = upstream(async |mut stream| {
+        head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n").await;
+        let _ = stream.read(&mut [0]).await;
+    })
+    .await;
+    server.publish(&invalid, json!({}));
+    let answer = server.get("/api/x").await;
+    assert!(answer.starts_with("HTTP/1.1 502") && answer.contains("error=http_protocol_error"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_response_with_trailers_is_delivered_completely() {
+    let server = Running::start().await;
+    let trailing = upstream(async |mut stream| {
+        while head(&mut stream).await.is_some() {
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n";
+            let _ = stream.write_all(format!("{head}2\r\nok\r\n0\r\nx-sum: 1\r\n\r\n").as_bytes()).await;
+        }
+    })
+    .await;
+    server.publish(&trailing, json!({}));
+    for (takes, end) in [("te: trailers, deflate\r\n", "0\r\nx-sum: 1\r\n\r\n"), ("", "0\r\n\r\n")] {
+        let request = format!("GET /api/x HTTP/1.1\r\nhost: h\r\n{takes}connection: close\r\n\r\n");
+        let answer = server.send(request).await;
+        assert!(answer.ends_with(end), "{answer}");
+    }
+    let lines = server.log.wait_for(2).await;
+    assert!(lines.iter().all(|line| !line.contains("aborted_by") && line.contains("\"content_bytes\":2")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn announced_trailers_of_content_with_a_length_reach_an_http1_upstream() {
+    let server = Running::start().await;
+    let (told, mut received) = tokio::sync::mpsc::channel(1);
+    let recording = upstream(move |mut stream| {
+        let told = told.clone();
+        async move {
+            let mut all = Vec::new();
+            while !all.ends_with(b"x-sum: 1\r\n\r\n") && stream.read_buf(&mut all).await.is_ok_and(|read| read > 0) {}
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+            let _ = told.send(String::from_utf8(all).unwrap()).await;
+        }
+    })
+    .await;
+    server.publish(&recording, json!({}));
+    let (sender, connection) = h2::client::handshake(server.connect().await).await.unwrap();
+    tokio::spawn(connection);
+    let mut sender = sender.ready().await.unwrap();
+    let request = http::Request::post("http://h/api/x").header("content-length", "3").header("trailer", "x-sum");
+    let (response, mut content) = sender.send_request(request.body(()).unwrap(), false).unwrap();
+    content.send_data(bytes::Bytes::from_static(b"abc"), false).unwrap();
+    content.send_trailers(http::HeaderMap::from_iter([("x-sum".parse().unwrap(), "1".parse().unwrap())])).unwrap();
+    assert_eq!(response.await.unwrap().status(), 200);
+    let received = received.recv().await.unwrap();
+    assert!(received.ends_with("\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 1\r\n\r\n"), "{received}");
+    assert!(!received.contains("content-length"), "{received}");
+}
+
+#[tokio::test]
 async fn content_past_its_limit_is_413_while_it_streams() {
     let server = Running::start().await;
     let patient = upstream(async |mut stream| {

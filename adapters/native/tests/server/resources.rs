@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::running::{Running, TIMEOUT, head, plain_upstream, rest, until, upstream};
+use crate::running::{Running, TIMEOUT, connect_from, head, plain_upstream, rest, until, upstream};
 
 /// The calls that an upstream is answering, now and at most at once.
 #[derive(Clone, Default)]
@@ -120,7 +120,7 @@ async fn a_client_that_never_opens_its_window_holds_no_upstream_past_the_timeout
         assert!(tokio::time::timeout(TIMEOUT, body.data()).await.unwrap().unwrap().is_err());
     }
     let lines = server.log.wait_for(5).await;
-    assert!(lines.iter().all(|line| line.contains("\"aborted_by\":\"upstream\"")), "{lines:?}");
+    assert!(lines.iter().all(|line| line.contains("\"aborted_by\":\"client\"")), "{lines:?}");
 }
 
 #[tokio::test]
@@ -160,11 +160,109 @@ async fn requests_beyond_the_bound_get_a_problem_that_says_when_to_try_again() {
     assert!(server.log.all().iter().any(|line| line.contains("exchanges-full")), "{:?}", server.log.all());
 }
 
-/// A connection from another address of this machine, or from the usual one.
-async fn connect_from(server: &Running, last: u8) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(std::net::SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
-    socket.connect(server.address).await.unwrap()
+#[tokio::test]
+async fn one_client_cannot_take_the_exchanges_of_others() {
+    let server = Running::with(|settings| {
+        one_isolate(settings);
+        settings.exchanges_per_client_max = 2;
+    })
+    .await;
+    let (url, calls) = holding(b"").await;
+    server.publish(&url, json!({}));
+    let mut held = Vec::new();
+    for count in 1..=2 {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET /api/held HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+        calls.until(count).await;
+        held.push(stream);
+    }
+    let answer = server.get("/api/x").await;
+    assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("urn:tollgate:problem:too-many-at-once"), "{answer}");
+    assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+    ask(&mut connect_from(&server, 2).await).await;
+    drop(held);
+    calls.until(0).await;
+    let lines = server.log.wait_for(4).await;
+    assert!(lines.iter().any(|line| line.contains("\"reason\":\"client-busy\"")), "{lines:?}");
+    assert!(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn the_exchanges_of_clients_of_a_trusted_proxy_are_not_those_of_the_proxy() {
+    let server = Running::with(|settings| {
+        one_isolate(settings);
+        settings.exchanges_per_client_max = 1;
+    })
+    .await;
+    let (url, calls) = holding(b"").await;
+    let proxies = json!({"trusted": {"count": 1}, "field": "x-forwarded-for"});
+    server.publish_with(&url, json!({}), json!({"proxies": proxies}));
+    // The first request reads the configuration.
+    assert!(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
+    let request = |path: &str, client: &str| {
+        format!("GET {path} HTTP/1.1\r\nhost: h\r\nx-forwarded-for: {client}\r\nconnection: close\r\n\r\n")
+    };
+    let mut held = server.connect().await;
+    held.write_all(request("/api/held", "192.0.2.1").as_bytes()).await.unwrap();
+    calls.until(1).await;
+    assert!(server.send(request("/api/x", "192.0.2.1")).await.starts_with("HTTP/1.1 429"));
+    assert!(server.send(request("/api/x", "192.0.2.2")).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_client_that_reads_slowly_is_served_and_one_that_reads_nothing_is_not() {
+    let server = Running::with(|settings| {
+        one_isolate(settings);
+        settings.unread_timeout = Duration::from_millis(400);
+    })
+    .await;
+    let flood = [ENDLESS, &vec![b'x'; 30_000_000]].concat().leak();
+    let (url, calls) = holding(flood).await;
+    server.publish(&url, json!({"timeout_ms": null}));
+    let asking = async || {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(server.address).await.unwrap();
+        stream.write_all(b"GET /api/held HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+        stream
+    };
+    let mut slow = asking().await;
+    calls.until(1).await;
+    let mut block = [0; 1024];
+    for _ in 0..40 {
+        slow.read_exact(&mut block).await.expect("it is served");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(calls.now(), 1);
+    let begun = Instant::now();
+    calls.until(0).await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    let lines = server.log.wait_for(1).await;
+    assert!(lines[0].contains("\"aborted_by\":\"client\""), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_stops_sending_is_told_so_and_its_upstream_is_not_blamed() {
+    let server = Running::with(one_isolate).await;
+    let patient = upstream(async |mut stream| {
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all).await;
+    })
+    .await;
+    server.publish(&patient, json!({"timeout_ms": 300}));
+    for (framing, sent) in [("content-length: 100", "half"), ("transfer-encoding: chunked", "4\r\nhalf\r\n")] {
+        let mut stream = server.connect().await;
+        let request = format!("POST /api/held HTTP/1.1\r\nhost: h\r\n{framing}\r\n\r\n{sent}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = rest(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("content-timeout"), "{answer}");
+    }
+    let answer =
+        server.send("POST /api/held HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 4\r\n\r\nhalf").await;
+    assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
+    let lines = server.log.wait_for(3).await;
+    let errors = lines.iter().map(|line| line.contains("\"error\":\"http_request_error\"")).collect::<Vec<_>>();
+    assert_eq!(errors, [true, true, false], "{lines:?}");
 }
 
 async fn is_closed(stream: &mut TcpStream) -> bool {

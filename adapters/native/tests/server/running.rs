@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tollgate_core::kinds::{NamedPolicy, Policies};
@@ -57,14 +57,18 @@ impl Running {
     /// Publishes, for the first time, a gateway of one route, `/api/*rest`, to this upstream, which is internal on the host
     /// `ops.internal`; `more` is merged into the route's settings.
     pub(crate) fn publish(&self, upstream: &str, more: serde_json::Value) {
-        self.publish_telling(upstream, more, &json!({"log": true}));
+        self.publish_with(upstream, more, json!({}));
     }
 
-    /// The same, with these settings of telemetry.
-    pub(crate) fn publish_telling(&self, upstream: &str, more: serde_json::Value, telemetry: &serde_json::Value) {
-        let gateway = json!({
-            "name": "test", "telemetry": telemetry, "internal_hosts": ["ops.internal"],
+    /// The same, with these settings of the gateway.
+    pub(crate) fn publish_with(&self, upstream: &str, more: serde_json::Value, of_gateway: serde_json::Value) {
+        let mut gateway = json!({
+            "name": "test", "telemetry": {"log": true}, "internal_hosts": ["ops.internal"],
         });
+        let of_gateway: serde_json::Map<String, serde_json::Value> = serde_json::from_value(of_gateway).unwrap();
+        for (name, value) in of_gateway {
+            gateway[name] = value;
+        }
         let mut route = json!({
             "id": "api.all", "api": "api", "path": "/api/{rest...}", "methods": [], "internal": false,
             "guard": [], "guard_limit": [], "authn": [], "scopes": [], "limit": [], "cost": 1, "cache": null, "upstream": 0, "strip_segments": 1,
@@ -111,6 +115,13 @@ impl Running {
         let _ = self.stop.send(());
         (self.ended, self.log)
     }
+}
+
+/// A connection from another address of this machine, or from the usual one.
+pub(crate) async fn connect_from(server: &Running, last: u8) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+    socket.connect(server.address).await.unwrap()
 }
 
 pub(crate) async fn send(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {

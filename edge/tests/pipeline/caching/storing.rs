@@ -55,7 +55,7 @@ fn interrupted_content_is_not_stored() {
         (0, Ok(response))
     });
     let answer = bench.get("/c", &[]);
-    assert_eq!(answer.record.aborted_by_upstream, Some(true));
+    assert_eq!(answer.record.aborted_by, Some(tollgate_core::telemetry::AbortedBy::Upstream));
     assert!(bench.host.cache.is_empty());
 }
 

@@ -1,0 +1,91 @@
+//! The requests of each client that are handled at once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::rc::Rc;
+
+/// How many requests each client has in an isolate; clones are the same count.
+#[derive(Clone, Debug)]
+pub(crate) struct Clients(Rc<Counts>);
+
+#[derive(Debug)]
+struct Counts {
+    busy: RefCell<HashMap<Option<IpAddr>, usize>>,
+    most: usize,
+}
+
+/// The place of one request, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    client: Option<IpAddr>,
+    counts: Rc<Counts>,
+}
+
+impl Clients {
+    /// At most so many requests for each.
+    pub(crate) fn new(most: usize) -> Self {
+        Self(Rc::new(Counts { busy: RefCell::default(), most }))
+    }
+
+    /// A place for a request of this client; `None` if all of its places are taken.
+    pub(crate) fn place(&self, address: Option<IpAddr>) -> Option<Place> {
+        let client = address.map(client_of);
+        let mut busy = self.0.busy.borrow_mut();
+        let count = busy.entry(client).or_default();
+        if *count >= self.0.most {
+            return None;
+        }
+        *count += 1;
+        Some(Place { client, counts: Rc::clone(&self.0) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut busy = self.counts.busy.borrow_mut();
+        if let Some(count) = busy.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                busy.remove(&self.client);
+            }
+        }
+    }
+}
+
+/// Whom an address is counted for: a client with IPv6 usually has a network of 64 bits.
+pub(crate) fn client_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_has_its_places_until_they_are_dropped() {
+        let clients = Clients::new(2);
+        let address = |text: &str| Some(text.parse().unwrap());
+        let held = [clients.place(address("192.0.2.1")), clients.place(address("192.0.2.1"))];
+        assert!(held.iter().all(Option::is_some) && clients.place(address("192.0.2.1")).is_none());
+        assert!(clients.place(address("192.0.2.2")).is_some() && clients.place(None).is_some());
+        drop(held);
+        assert!(clients.0.busy.borrow().is_empty());
+        assert!(clients.place(address("192.0.2.1")).is_some());
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_client() {
+        let of = |text: &str| client_of(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use futures_util::stream::StreamExt;
-use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use spin_sdk::wasip3::clocks::monotonic_clock;
 use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme};
@@ -66,6 +66,7 @@ pub fn to_host(mut reply: Reply<SpinContent>) -> types::Response {
         reply.edits_mut().set(CONTENT_LENGTH, length);
     }
     let (status, passes_through) = (reply.status(), reply.passes_through());
+    let announces_trailers = reply.fields().contains(TRAILER);
     let (edits, lines) = if passes_through && reply.content().received.is_some() {
         (std::mem::take(reply.edits_mut()), Vec::new())
     } else {
@@ -76,6 +77,10 @@ pub fn to_host(mut reply: Reply<SpinContent>) -> types::Response {
         Some(received) => edited(received, &edits),
         None => host_fields(&lines),
     };
+    if announces_trailers {
+        // The host passes its own stream on with all trailers, whatever the component says.
+        content.source = Source::Steps(content.source.into_steps());
+    }
     let (contents, trailers) = to_host_content(content, None, None);
     let (response, _sent) = types::Response::new(fields, contents, trailers);
     // The pipeline answers only with statuses that are valid for the host: 200 to 599.

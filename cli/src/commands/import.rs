@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tollgate_analysis::compile_files;
 use tollgate_config::openapi::{self, Operation, Spec};
-use tollgate_config::{Code, Diagnostics, Place};
+use tollgate_config::{Code, Diagnostic, Diagnostics, Place};
 
 use super::Output;
 use crate::failure::Failure;
@@ -89,7 +89,7 @@ fn import(args: &OpenApiArgs) -> Result<(), Failure> {
     // A folder may have files of its own, with which the project does not compile.
     let compiled = Project::at(&folder).compile().map_err(|found| refused(&found))?;
     written.keep();
-    let found = compiled.warnings();
+    let found = &plan.findings(compiled.warnings());
     let notes = [choices.server.notes.as_slice(), &access.notes].concat();
     let made = Made { folder: &folder, spec: &spec, choices: &choices, files: &files, hidden, notes: &notes };
     match args.output {
@@ -156,15 +156,28 @@ impl Plan<'_> {
         Ok(copied.chain(drafted).collect())
     }
 
+    /// The findings of the project, with those about the document that are only true where it was read: a file that was
+    /// not copied is missing in the project for another reason.
+    fn findings(&self, found: &Diagnostics) -> Diagnostics {
+        let is_in = |all: &Diagnostics, one: &Diagnostic| all.iter().any(|d| d.code == one.code && d.what == one.what);
+        let own = self.read.clone().map_severity(|one| (!is_in(found, one)).then_some(one.severity));
+        let spans = own.iter().flat_map(|one| one.related.iter().map(|related| related.span).chain([one.span]));
+        let places: Vec<Place> = spans.map(|span| self.copied(self.read.place(span))).collect();
+        let rest = found.clone().map_severity(|one| (!places.contains(&found.place(one.span))).then_some(one.severity));
+        Diagnostics::merged(vec![(None, own), (None, rest)])
+    }
+
+    /// A place of the document in its copy.
+    fn copied(&self, at: Place) -> Place {
+        let file = format!("{}/{}", draft::SPEC_FOLDER, self.source.below_common(self.spec, &at.file));
+        Place { file, ..at }
+    }
+
     /// The operations that match the same requests as others with equal precedence.
     fn in_conflict(&self, found: &Diagnostics, hidden: &BTreeSet<usize>) -> Vec<usize> {
         let errors = found.iter().filter(|found| found.code == Code::RouteConflict);
         let places: Vec<Place> = errors.map(|error| found.place(error.span)).collect();
-        let is_one = |operation: &Operation| {
-            let at = self.read.place(operation.span());
-            let file = format!("{}/{}", draft::SPEC_FOLDER, self.source.below_common(self.spec, &at.file));
-            places.contains(&Place { file, ..at })
-        };
+        let is_one = |operation: &Operation| places.contains(&self.copied(self.read.place(operation.span())));
         let operations = self.spec.operations().iter().enumerate();
         operations.filter(|(place, o)| !hidden.contains(place) && is_one(o)).map(|(place, _)| place).collect()
     }

@@ -252,7 +252,7 @@ mod tests {
         check(&["//a.example/v1"], "https://a.example/v1", false, &["https is used"]);
         check(&["https://u:secret@a.example"], "https://a.example", false, &["use `headers` with a secret"]);
         check(&["ws://a.example", "/b"], "http://127.0.0.1:8082/b", true, &["neither http nor https"]);
-        check(&["/a*"], "http://127.0.0.1:8082", true, &["has no meaning in it"]);
+        check(&["https://1.2.3.400"], "http://127.0.0.1:8082", true, &["is not an IPv4 address"]);
         check(&["https://{region}.example"], "http://127.0.0.1:8082", true, &["without a default"]);
         check(&["http://a:0"], "http://127.0.0.1:8082", true, &["port 0"]);
         check(

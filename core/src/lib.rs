@@ -27,6 +27,7 @@ mod field_name;
 pub mod forward;
 pub mod guard;
 pub mod hex;
+pub mod json;
 pub mod kinds;
 pub mod limit;
 pub mod operator;

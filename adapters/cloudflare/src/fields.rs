@@ -6,6 +6,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_core::forward::{Edit, Edits};
+use tollgate_core::json;
 
 /// Parses fields. Fields that `http` does not accept, and fields to omit, are not among them; the returned text has the
 /// edits that remove these from a copy of the message.
@@ -51,19 +52,19 @@ const APPEND: &str = "+";
 pub(crate) fn to_json(fields: &HeaderMap) -> String {
     let is_object = fields.keys_len() == fields.len();
     let (open, between, close, end) = if is_object { ("", ":", "", "{}") } else { ("[", ",", "]", "[]") };
-    let mut json = String::with_capacity(fields.len() * FIELD_BYTES_USUAL);
-    json.push_str(&end[..1]);
+    let mut text = String::with_capacity(fields.len() * FIELD_BYTES_USUAL);
+    text.push_str(&end[..1]);
     for (name, value) in fields {
-        json.push_str(if json.len() > 1 { "," } else { "" });
+        text.push_str(if text.len() > 1 { "," } else { "" });
         // A name is a token, so it needs no escapes.
         for part in [open, "\"", name.as_str(), "\"", between] {
-            json.push_str(part);
+            text.push_str(part);
         }
-        json.push_str(&serde_json::to_string(&String::from_utf8_lossy(value.as_bytes())).unwrap_or_default());
-        json.push_str(close);
+        json::string(&mut text, &String::from_utf8_lossy(value.as_bytes()));
+        text.push_str(close);
     }
-    json.push_str(&end[1..]);
-    json
+    text.push_str(&end[1..]);
+    text
 }
 
 /// Capacity of a typical field line.

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::problem::{Problem, ProblemKind};
 
@@ -33,21 +32,27 @@ impl Members {
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
         match self.values.remove(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::Text(text)) => Ok(Some(text)),
             Some(_) => Err(self.refuse(name, "is not a string")),
         }
     }
 
     /// A member that is a list of texts; empty where it is not given.
     pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, Problem> {
-        let Some(value) = self.values.remove(name) else { return Ok(Vec::new()) };
-        serde_json::from_value(value).map_err(|_| self.refuse(name, "is not a list of strings"))
+        match self.values.remove(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Texts(texts)) => Ok(texts),
+            Some(_) => Err(self.refuse(name, "is not a list of strings")),
+        }
     }
 
     /// A member that is `true` or `false`; `false` where it is not given.
     pub(super) fn flag(&mut self, name: &str) -> Result<bool, Problem> {
-        let value = self.values.remove(name).unwrap_or(Value::Bool(false));
-        value.as_bool().ok_or_else(|| self.refuse(name, "is not true or false"))
+        match self.values.remove(name) {
+            None => Ok(false),
+            Some(Value::Flag(flag)) => Ok(flag),
+            Some(_) => Err(self.refuse(name, "is not true or false")),
+        }
     }
 
     /// The problem of a member that is required and not given.
@@ -80,6 +85,74 @@ struct Object {
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+/// A value, as far as members have one of its type.
+enum Value {
+    Null,
+    Flag(bool),
+    Text(String),
+    Texts(Vec<String>),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Flag(flag))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut texts = Some(Vec::new());
+        while let Some(item) = seq.next_element::<Value>()? {
+            texts = match (texts, item) {
+                (Some(mut texts), Value::Text(text)) => {
+                    texts.push(text);
+                    Some(texts)
+                }
+                _ => None,
+            };
+        }
+        Ok(texts.map_or(Value::Other, Value::Texts))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Other)
     }
 }
 
@@ -125,7 +198,9 @@ mod tests {
         check(r#"{"flag":true,"x":1}"#, "The member `x` is unknown");
         check(r#"{"name":7}"#, "The member `name` is not a string");
         check(r#"{"list":"a"}"#, "The member `list` is not a list of strings");
-        check(r#"{"list":[1]}"#, "The member `list` is not a list of strings");
+        for value in ["[1]", r#"["a",[]]"#, r#"[{"a":1}]"#, "{}", "1.5", "-1", "null", "true"] {
+            check(&format!(r#"{{"list":{value}}}"#), "The member `list` is not a list of strings");
+        }
         check(r#"{"flag":"yes"}"#, "The member `flag` is not true or false");
         check(r#"{"name":"a","name":"a"}"#, "The member `name` is given twice");
         check(r#"{"a\u0000b":1}"#, "A member is unknown");

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use http::HeaderMap;
 use http::header::ACCEPT;
-use serde_json::{Value, json};
 
+use crate::json::{Members, object};
 use crate::telemetry::Metrics;
 
 /// The scope of the numbers.
@@ -54,7 +54,7 @@ pub enum GaugeKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetricsAnswer {
     /// A JSON object.
-    Json(Value),
+    Json(String),
     /// The text exposition format of Prometheus.
     Text(String),
 }
@@ -79,6 +79,20 @@ impl GaugeKind {
     }
 }
 
+impl Gauge {
+    fn write(&self, members: &mut Members<'_>) {
+        members.text("name", self.name);
+        members.text("help", self.help);
+        members.text("type", self.kind.as_str());
+        members.list("samples", [self.value], |out, value| {
+            object(out, |sample| {
+                sample.object("labels", |_| {});
+                sample.number("value", value);
+            });
+        });
+    }
+}
+
 impl MetricsSnapshot {
     /// The response in the format that a request with these fields accepts.
     #[must_use]
@@ -98,12 +112,26 @@ impl MetricsSnapshot {
         out
     }
 
-    fn to_json(&self) -> Value {
-        let gauges = self.gauges.iter().map(|gauge| {
-            json!({"name": gauge.name, "help": gauge.help, "type": gauge.kind.as_str(), "samples": [{"labels": {}, "value": gauge.value}]})
+    fn to_json(&self) -> String {
+        let mut out = String::new();
+        object(&mut out, |all| {
+            all.text("scope", self.scope.as_str());
+            all.value("metrics", |out| {
+                out.push('[');
+                for family in self.metrics.families() {
+                    object(out, family);
+                    out.push(',');
+                }
+                for gauge in &self.gauges {
+                    object(out, |members| gauge.write(members));
+                    out.push(',');
+                }
+                // There is at least one family.
+                out.pop();
+                out.push(']');
+            });
         });
-        let families: Vec<Value> = self.metrics.to_json().into_iter().chain(gauges).collect();
-        json!({"scope": self.scope.as_str(), "metrics": families})
+        out
     }
 }
 
@@ -145,6 +173,7 @@ mod tests {
         let snapshot =
             MetricsSnapshot { scope: MetricsScope::Isolate, metrics: Metrics::default(), gauges: vec![gauge] };
         let MetricsAnswer::Json(json) = snapshot.answer(&HeaderMap::new()) else { panic!("JSON is the default") };
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["scope"], "isolate");
         let families = json["metrics"].as_array().unwrap();
         assert_eq!(families.last().unwrap()["samples"][0]["value"], 3);

@@ -1,57 +1,52 @@
 //! Metrics as JSON: one object for each metric family, with the names and labels of the Prometheus format.
 
-use serde_json::{Map, Value, json};
-
 use super::Metrics;
 use super::attributes::{Description, Family};
 use super::label::Label;
 use super::metrics::{BOUNDS_US, Histogram, Sample};
+use crate::json::{Members, millionths, object};
 
 impl Metrics {
-    /// Every family with its samples; durations are in seconds.
-    #[must_use]
-    pub fn to_json(&self) -> Vec<Value> {
-        Family::ALL.into_iter().map(|family| self.family(family)).collect()
+    /// The families, each to be written with its samples; durations are in seconds.
+    pub(crate) fn families(&self) -> impl Iterator<Item = impl FnOnce(&mut Members<'_>)> {
+        let write = move |family| move |members: &mut Members<'_>| self.write_family(family, members);
+        Family::ALL.into_iter().map(write)
     }
 
-    fn family(&self, family: Family) -> Value {
+    fn write_family(&self, family: Family, members: &mut Members<'_>) {
         let Description { prometheus: name, is_histogram, .. } = family.description();
-        let kind = if *is_histogram { "histogram" } else { "counter" };
-        let sample = |(values, sample): (&[Label], &Sample)| {
-            let mut json = match sample {
-                Sample::Count(count) => json!({"value": count}),
-                Sample::Histogram(of) => histogram(of),
-            };
-            json["labels"] = labels(family, values);
-            json
-        };
-        let samples: Vec<Value> = self.of(family).map(sample).collect();
-        json!({"name": name, "type": kind, "samples": samples})
+        members.text("name", name);
+        members.text("type", if *is_histogram { "histogram" } else { "counter" });
+        members.list("samples", self.of(family), |out, (values, sample)| {
+            object(out, |members| {
+                members.object("labels", |members| labels(family, values, members));
+                match sample {
+                    Sample::Count(count) => members.number("value", *count),
+                    Sample::Histogram(of) => histogram(of, members),
+                }
+            });
+        });
     }
 }
 
-fn labels(family: Family, values: &[Label]) -> Value {
-    let mut labels = Map::new();
+fn labels(family: Family, values: &[Label], members: &mut Members<'_>) {
     for ((_, label), value) in family.description().labels.iter().zip(values) {
         if let Some(text) = value.text() {
-            labels.insert((*label).to_owned(), Value::String(text.into_owned()));
+            members.text(label, &text);
         }
     }
-    Value::Object(labels)
 }
 
 /// Buckets are cumulative, as in Prometheus; the last bound is infinite, so `count` represents it.
-fn histogram(histogram: &Histogram) -> Value {
+fn histogram(histogram: &Histogram, members: &mut Members<'_>) {
     let mut total = 0;
-    let buckets = BOUNDS_US.iter().zip(histogram.buckets).map(|(bound, count)| {
+    members.list("buckets", BOUNDS_US.iter().zip(histogram.buckets), |out, (bound, count)| {
         total += count;
-        json!({"le": seconds(*bound), "count": total})
+        object(out, |members| {
+            members.value("le", |out| millionths(out, *bound));
+            members.number("count", total);
+        });
     });
-    let buckets: Vec<Value> = buckets.collect();
-    json!({"buckets": buckets, "sum": seconds(histogram.sum_us), "count": histogram.count()})
-}
-
-#[expect(clippy::cast_precision_loss, reason = "2^53 microseconds are 285 years")]
-fn seconds(us: u64) -> f64 {
-    us as f64 / 1_000_000.0
+    members.value("sum", |out| millionths(out, histogram.sum_us));
+    members.number("count", histogram.count());
 }

@@ -9,6 +9,7 @@ use super::attributes::{Description, Family, LABELS_MAX};
 use super::label::Label;
 use crate::bounds::METRIC_SERIES_MAX;
 use crate::event::UpstreamRecord;
+use crate::json::millionths;
 
 /// Counters and histograms since the start (or since the last export).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -187,6 +188,7 @@ fn label_set(family: Family, values: &[Label]) -> String {
 
 /// Microseconds written in seconds, exactly.
 fn seconds(us: u64) -> String {
-    let text = format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    let mut text = String::new();
+    millionths(&mut text, us);
+    text
 }

@@ -12,7 +12,7 @@ mod otlp;
 mod record;
 mod trace_context;
 
-pub use log_line::{Member, event_line, log_line};
+pub use log_line::{event_line, log_line};
 pub use metrics::{Histogram, Metrics};
 pub use otlp::{metrics_request, traces_request};
 pub use record::{AbortedBy, ClientRecord, ExchangeRecord};

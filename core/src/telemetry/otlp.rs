@@ -1,30 +1,27 @@
 //! OTLP/HTTP in its JSON encoding (OpenTelemetry Protocol 1.x): spans of exchanges, and metrics as deltas.
 
-use serde_json::{Value, json};
-
 use super::attributes::{self as attr, Family};
 use super::label::Label;
 use super::metrics::{BOUNDS_US, Sample};
 use super::{ExchangeRecord, Histogram, Metrics};
 use crate::event::{Event, UpstreamRecord};
-use crate::hex;
+use crate::json::{Members, millionths, object, quoted, string};
 use crate::route::host_and_port;
-use crate::time::{Timestamp, micros_as_secs};
+use crate::text::decimal;
+use crate::time::Timestamp;
 
 /// The content of a request to `/v1/traces`: a server span per exchange, a client span per call to an upstream.
 ///
 /// Only sampled exchanges are exported; `None` if none of them is sampled.
 #[must_use]
 pub fn traces_request(gateway: &str, records: &[ExchangeRecord]) -> Option<Vec<u8>> {
-    let spans: Vec<Value> = records.iter().filter(|r| r.trace.sampled).flat_map(spans_of).collect();
-    if spans.is_empty() {
-        return None;
-    }
-    let request = json!({"resourceSpans": [{
-        "resource": resource(gateway),
-        "scopeSpans": [{"scope": scope(), "spans": spans}],
-    }]});
-    serde_json::to_vec(&request).ok()
+    let sampled = || records.iter().filter(|record| record.trace.sampled);
+    sampled().next()?;
+    let spans = sampled().flat_map(|record| {
+        let calls = record.calls().map(move |call| Span::Call(record, call));
+        std::iter::once(Span::Exchange(record)).chain(calls)
+    });
+    Some(request(gateway, ["resourceSpans", "scopeSpans"], |scope| scope.list("spans", spans, write_span)))
 }
 
 /// The content of a request to `/v1/metrics`: the counts between two instants.
@@ -35,189 +32,261 @@ pub fn metrics_request(gateway: &str, metrics: &Metrics, from: Timestamp, to: Ti
     if metrics.is_empty() {
         return None;
     }
-    let span = (nanos(from.min(to)), nanos(to));
-    let metrics: Vec<Value> = Family::ALL.into_iter().filter_map(|family| metric(family, metrics, &span)).collect();
-    let request = json!({"resourceMetrics": [{
-        "resource": resource(gateway),
-        "scopeMetrics": [{"scope": scope(), "metrics": metrics}],
-    }]});
-    serde_json::to_vec(&request).ok()
+    let period = Period { from: from.min(to), to };
+    let families = Family::ALL.into_iter().filter(|family| metrics.of(*family).next().is_some());
+    Some(request(gateway, ["resourceMetrics", "scopeMetrics"], |scope| {
+        scope.list("metrics", families, |out, family| object(out, |one| metric(family, metrics, period, one)));
+    }))
 }
 
-fn spans_of(record: &ExchangeRecord) -> impl Iterator<Item = Value> {
-    std::iter::once(server_span(record)).chain(record.calls().map(|call| client_span(record, call)))
+/// A request with one resource and one scope, under the names that the signal has for them.
+fn request(gateway: &str, [of_resource, of_scope]: [&str; 2], write: impl FnOnce(&mut Members<'_>)) -> Vec<u8> {
+    let mut out = String::new();
+    let scoped = |scope: &mut Members<'_>| {
+        scope.object("scope", |about| {
+            about.text("name", "tollgate");
+            about.text("version", VERSION);
+        });
+        write(scope);
+    };
+    let resource = |resource: &mut Members<'_>| {
+        resource.object("resource", |about| {
+            attributes(about, |all| {
+                all.text("service.name", "tollgate");
+                all.text("service.namespace", gateway);
+                all.text("service.version", VERSION);
+            });
+        });
+        resource.list(of_scope, [scoped], object);
+    };
+    object(&mut out, |all| all.list(of_resource, [resource], object));
+    out.into_bytes()
 }
 
-fn server_span(record: &ExchangeRecord) -> Value {
-    let route = record.route();
-    let mut attributes = vec![
-        text(attr::METHOD, record.method),
-        number(attr::STATUS, record.status),
-        text(attr::REQUEST_ID, &record.request_id),
-    ];
-    add_client(record, &mut attributes);
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A span that is to be written.
+#[derive(Clone, Copy)]
+enum Span<'r> {
+    Exchange(&'r ExchangeRecord),
+    Call(&'r ExchangeRecord, &'r UpstreamRecord),
+}
+
+fn write_span(out: &mut String, span: Span<'_>) {
+    object(out, |members| match span {
+        Span::Exchange(record) => server_span(record, members),
+        Span::Call(record, call) => client_span(record, call, members),
+    });
+}
+
+fn server_span(record: &ExchangeRecord, span: &mut Members<'_>) {
+    let end = record.started.plus_micros(record.duration_us);
+    trace(record, span);
+    span.hex("spanId", &record.trace.span);
+    span.hex("parentSpanId", record.trace.parent.as_ref().map_or(&[][..], |parent| parent));
+    span.value("name", |out| match record.route() {
+        Some(route) => string(out, &[record.method, " ", &route.template].concat()),
+        None => string(out, record.method),
+    });
+    times(span, SERVER, record.started, end);
+    attributes(span, |all| server_attributes(record, all));
+    span.list("events", record.events.as_slice(), |out, event| object(out, |members| span_event(event, end, members)));
+    status(span, record.status >= 500);
+}
+
+fn server_attributes(record: &ExchangeRecord, all: &mut Attributes<'_>) {
+    all.text(attr::METHOD, record.method);
+    all.number(attr::STATUS, record.status);
+    all.text(attr::REQUEST_ID, &record.request_id);
+    client_attributes(record, all);
     match record.error_type() {
-        Some(Ok(kind)) => attributes.push(text(attr::ERROR_TYPE, kind)),
-        Some(Err(status)) => attributes.push(text(attr::ERROR_TYPE, &status.to_string())),
+        Some(Ok(kind)) => all.text(attr::ERROR_TYPE, kind),
+        Some(Err(status)) => all.text(attr::ERROR_TYPE, &status.to_string()),
         None => {}
     }
-    if let Some(route) = route {
-        attributes.extend([
-            text(attr::ROUTE, &route.template),
-            text(attr::ROUTE_ID, &route.id),
-            text(attr::API, &route.api),
-        ]);
+    if let Some(route) = record.route() {
+        all.text(attr::ROUTE, &route.template);
+        all.text(attr::ROUTE_ID, &route.id);
+        all.text(attr::API, &route.api);
     }
     if let Some(principal) = record.principal() {
-        attributes.extend([text(attr::CONSUMER, &principal.consumer), text(attr::CREDENTIAL, &principal.credential)]);
-        attributes.extend(principal.plan.as_ref().map(|plan| text(attr::PLAN, plan)));
+        all.text(attr::CONSUMER, &principal.consumer);
+        all.text(attr::CREDENTIAL, &principal.credential);
+        all.optional(attr::PLAN, principal.plan.as_deref());
     }
     if let Some(refusal) = record.refusal() {
-        attributes.push(text(attr::PROBLEM, refusal.problem.slug()));
-        attributes.extend(refusal.policy.map(|policy| text(attr::POLICY, policy)));
+        all.text(attr::PROBLEM, refusal.problem.slug());
+        all.optional(attr::POLICY, refusal.policy.map(|policy| policy.as_str()));
     }
-    attributes.extend(record.cache().map(|cache| text(attr::CACHE, cache.label())));
-    let name = route.map_or_else(|| record.method.to_owned(), |r| format!("{} {}", record.method, r.template));
-    let end = record.started.plus_micros(record.duration_us);
-    let events: Vec<Value> = record.events.as_slice().iter().map(|event| span_event(event, end)).collect();
-    let parent = record.trace.parent.map(|p| hex::encode(&p)).unwrap_or_default();
-    let mut span = json!({
-        "traceId": hex::encode(&record.trace.trace_id), "spanId": hex::encode(&record.trace.span), "parentSpanId": parent,
-        "flags": record.trace.flags(), "name": name, "kind": SERVER,
-        "startTimeUnixNano": nanos(record.started), "endTimeUnixNano": nanos(end),
-        "attributes": attributes, "events": events, "status": {"code": if record.status >= 500 { ERROR } else { UNSET }},
-    });
-    add_state(record, &mut span);
-    span
+    all.optional(attr::CACHE, record.cache().map(|cache| cache.label()));
 }
 
 /// The attributes about the client and its connection.
-fn add_client(record: &ExchangeRecord, attributes: &mut Vec<Value>) {
+fn client_attributes(record: &ExchangeRecord, all: &mut Attributes<'_>) {
     let client = &record.client;
-    attributes.push(text(attr::SCHEME, client.scheme()));
-    attributes.extend(client.address.map(|address| text(attr::CLIENT_ADDRESS, &address.to_string())));
-    attributes.extend(client.protocol.map(|version| text(attr::PROTOCOL_VERSION, version)));
+    all.text(attr::SCHEME, client.scheme());
+    if let Some(address) = client.address {
+        all.text(attr::CLIENT_ADDRESS, &address.to_string());
+    }
+    all.optional(attr::PROTOCOL_VERSION, client.protocol);
     if let Some(authority) = &client.authority {
         let (host, port) = host_and_port(authority, client.https);
-        attributes.extend([text(attr::SERVER_ADDRESS, host), number(attr::SERVER_PORT, port)]);
+        all.text(attr::SERVER_ADDRESS, host);
+        all.number(attr::SERVER_PORT, port);
     }
 }
 
-/// The `tracestate` of the trace, which the spans of this exchange do not change.
-fn add_state(record: &ExchangeRecord, span: &mut Value) {
-    if let Some(state) = &record.trace.state {
-        span["traceState"] = state.as_str().into();
-    }
-}
-
-fn client_span(record: &ExchangeRecord, call: &UpstreamRecord) -> Value {
-    let mut attributes = vec![
-        text(attr::METHOD, record.method),
-        text(attr::UPSTREAM, &call.upstream.name),
-        text(attr::SERVER_ADDRESS, &call.upstream.address),
-        number(attr::SERVER_PORT, call.upstream.port),
-    ];
-    let error = match call.outcome {
-        Ok(status) => {
-            attributes.push(number(attr::STATUS, status));
-            (status >= 400).then(|| status.to_string())
+fn client_span(record: &ExchangeRecord, call: &UpstreamRecord, span: &mut Members<'_>) {
+    let is_error = !matches!(call.outcome, Ok(status) if status < 400);
+    trace(record, span);
+    span.hex("spanId", &call.span);
+    span.hex("parentSpanId", &record.trace.span);
+    span.text("name", record.method);
+    times(span, CLIENT, call.started, call.started.plus_micros(call.duration_us));
+    attributes(span, |all| {
+        all.text(attr::METHOD, record.method);
+        all.text(attr::UPSTREAM, &call.upstream.name);
+        all.text(attr::SERVER_ADDRESS, &call.upstream.address);
+        all.number(attr::SERVER_PORT, call.upstream.port);
+        match call.outcome {
+            Ok(status) => {
+                all.number(attr::STATUS, status);
+                if is_error {
+                    all.text(attr::ERROR_TYPE, &status.to_string());
+                }
+            }
+            Err(error) => all.text(attr::ERROR_TYPE, error.proxy_status()),
         }
-        Err(error) => Some(error.proxy_status().to_owned()),
-    };
-    attributes.extend(error.as_deref().map(|error| text(attr::ERROR_TYPE, error)));
-    let end = call.started.plus_micros(call.duration_us);
-    let mut span = json!({
-        "traceId": hex::encode(&record.trace.trace_id), "spanId": hex::encode(&call.span),
-        "parentSpanId": hex::encode(&record.trace.span), "flags": record.trace.flags(), "name": record.method, "kind": CLIENT,
-        "startTimeUnixNano": nanos(call.started), "endTimeUnixNano": nanos(end),
-        "attributes": attributes, "status": {"code": if error.is_some() { ERROR } else { UNSET }},
     });
-    add_state(record, &mut span);
-    span
+    status(span, is_error);
 }
 
-fn span_event(event: &Event, at: Timestamp) -> Value {
-    let mut attributes = vec![
-        text(attr::PHASE, event.phase.as_str()),
-        text(attr::VERDICT, event.verdict.as_str()),
-        text(attr::CODE, event.reason.code()),
-        text(attr::REASON, &event.reason.to_string()),
-    ];
-    attributes.extend(event.policy.as_ref().map(|policy| text(attr::POLICY, policy)));
-    json!({"name": "tollgate.decision", "timeUnixNano": nanos(at), "attributes": attributes})
-}
-
-const SERVER: u8 = 2;
-const CLIENT: u8 = 3;
-const UNSET: u8 = 0;
-const ERROR: u8 = 2;
-const DELTA: u8 = 1;
-
-/// The start and the end of a period.
-type Period = (String, String);
-
-fn metric(family: Family, metrics: &Metrics, period: &Period) -> Option<Value> {
-    let point = |(values, sample): (&[Label], &Sample)| match sample {
-        Sample::Count(count) => sum_point(&attributes(family, values), *count, period),
-        Sample::Histogram(histogram) => histogram_point(&attributes(family, values), histogram, period),
-    };
-    let points: Vec<Value> = metrics.of(family).map(point).collect();
-    if points.is_empty() {
-        return None;
+/// The trace that a span is in, with its state, which the spans of an exchange do not change.
+fn trace(record: &ExchangeRecord, span: &mut Members<'_>) {
+    span.hex("traceId", &record.trace.trace_id);
+    if let Some(state) = &record.trace.state {
+        span.text("traceState", state);
     }
-    let name = family.description().otlp;
-    Some(if family.description().is_histogram {
-        let data = json!({"aggregationTemporality": DELTA, "dataPoints": points});
-        json!({"name": name, "unit": "s", "histogram": data})
-    } else {
-        let data = json!({"aggregationTemporality": DELTA, "isMonotonic": true, "dataPoints": points});
-        json!({"name": name, "unit": "1", "sum": data})
-    })
+    span.number("flags", record.trace.flags().into());
 }
 
-fn histogram_point(attributes: &[Value], histogram: &Histogram, (from, to): &Period) -> Value {
-    let bounds: Vec<f64> = BOUNDS_US.iter().map(|us| micros_as_secs(*us)).collect();
-    let buckets: Vec<String> = histogram.buckets.iter().map(u64::to_string).collect();
-    json!({
-        "attributes": attributes, "startTimeUnixNano": from, "timeUnixNano": to, "count": histogram.count().to_string(),
-        "sum": micros_as_secs(histogram.sum_us), "bucketCounts": buckets, "explicitBounds": bounds,
-    })
+fn times(span: &mut Members<'_>, kind: u64, from: Timestamp, to: Timestamp) {
+    span.number("kind", kind);
+    span.number_text("startTimeUnixNano", nanos(from));
+    span.number_text("endTimeUnixNano", nanos(to));
 }
 
-fn sum_point(attributes: &[Value], count: u64, (from, to): &Period) -> Value {
-    json!({"attributes": attributes, "startTimeUnixNano": from, "timeUnixNano": to, "asInt": count.to_string()})
+fn status(span: &mut Members<'_>, is_error: bool) {
+    span.object("status", |status| status.number("code", if is_error { ERROR } else { UNSET }));
+}
+
+fn span_event(event: &Event, at: Timestamp, members: &mut Members<'_>) {
+    members.text("name", "tollgate.decision");
+    members.number_text("timeUnixNano", nanos(at));
+    attributes(members, |all| {
+        all.text(attr::PHASE, event.phase.as_str());
+        all.text(attr::VERDICT, event.verdict.as_str());
+        all.text(attr::CODE, event.reason.code());
+        all.text(attr::REASON, &event.reason.to_string());
+        all.optional(attr::POLICY, event.policy.as_deref());
+    });
+}
+
+const SERVER: u64 = 2;
+const CLIENT: u64 = 3;
+const UNSET: u64 = 0;
+const ERROR: u64 = 2;
+const DELTA: u64 = 1;
+
+/// The time in which something was counted.
+#[derive(Clone, Copy)]
+struct Period {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+fn metric(family: Family, metrics: &Metrics, period: Period, members: &mut Members<'_>) {
+    let is_histogram = family.description().is_histogram;
+    members.text("name", family.description().otlp);
+    members.text("unit", if is_histogram { "s" } else { "1" });
+    members.object(if is_histogram { "histogram" } else { "sum" }, |data| {
+        data.number("aggregationTemporality", DELTA);
+        if !is_histogram {
+            data.value("isMonotonic", |out| out.push_str("true"));
+        }
+        data.list("dataPoints", metrics.of(family), |out, (values, sample)| {
+            object(out, |point| {
+                attributes(point, |all| labels(family, values, all));
+                point.number_text("startTimeUnixNano", nanos(period.from));
+                point.number_text("timeUnixNano", nanos(period.to));
+                match sample {
+                    Sample::Count(count) => point.number_text("asInt", *count),
+                    Sample::Histogram(histogram) => buckets(histogram, point),
+                }
+            });
+        });
+    });
+}
+
+fn buckets(histogram: &Histogram, point: &mut Members<'_>) {
+    point.number_text("count", histogram.count());
+    point.value("sum", |out| millionths(out, histogram.sum_us));
+    point.list("bucketCounts", histogram.buckets, |out, count| quoted(out, |out| decimal(out, count)));
+    point.list("explicitBounds", BOUNDS_US, millionths);
 }
 
 /// The attributes of a series. Of numbers, only a status and a port are numbers by the conventions; `error.type` is text.
-fn attributes(family: Family, values: &[Label]) -> Vec<Value> {
-    let pairs = family.description().labels.iter().zip(values);
-    pairs
-        .filter_map(|((name, _), value)| match value {
-            Label::Number(value) if *name != attr::ERROR_TYPE => Some(number(name, *value)),
-            value => Some(text(name, &value.text()?)),
-        })
-        .collect()
+fn labels(family: Family, values: &[Label], all: &mut Attributes<'_>) {
+    for ((name, _), value) in family.description().labels.iter().zip(values) {
+        match value {
+            Label::Number(value) if *name != attr::ERROR_TYPE => all.number(name, *value),
+            value => all.optional(name, value.text().as_deref()),
+        }
+    }
 }
 
-fn number(key: &str, value: u16) -> Value {
-    json!({"key": key, "value": {"intValue": value.to_string()}})
+/// A list of attributes that is being written.
+struct Attributes<'o> {
+    out: &'o mut String,
+    is_empty: bool,
 }
 
-fn text(key: &str, value: &str) -> Value {
-    json!({"key": key, "value": {"stringValue": value}})
+fn attributes(members: &mut Members<'_>, write: impl FnOnce(&mut Attributes<'_>)) {
+    members.value("attributes", |out| {
+        out.push('[');
+        write(&mut Attributes { out, is_empty: true });
+        out.push(']');
+    });
 }
 
-fn resource(gateway: &str) -> Value {
-    json!({"attributes": [
-        text("service.name", "tollgate"), text("service.namespace", gateway), text("service.version", env!("CARGO_PKG_VERSION")),
-    ]})
+impl Attributes<'_> {
+    fn text(&mut self, key: &str, text: &str) {
+        self.add(key, |value| value.text("stringValue", text));
+    }
+
+    fn optional(&mut self, key: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(key, text);
+        }
+    }
+
+    fn number(&mut self, key: &str, number: u16) {
+        self.add(key, |value| value.number_text("intValue", number.into()));
+    }
+
+    fn add(&mut self, key: &str, write: impl FnOnce(&mut Members<'_>)) {
+        if !self.is_empty {
+            self.out.push(',');
+        }
+        self.is_empty = false;
+        object(self.out, |attribute| {
+            attribute.text("key", key);
+            attribute.object("value", write);
+        });
+    }
 }
 
-fn scope() -> Value {
-    json!({"name": "tollgate", "version": env!("CARGO_PKG_VERSION")})
-}
-
-/// Nanoseconds since the epoch as OTLP's JSON writes 64-bit numbers: a string.
-fn nanos(at: Timestamp) -> String {
-    at.as_micros().saturating_mul(1_000).to_string()
+/// Nanoseconds since the epoch, which OTLP's JSON writes as a string, as all numbers of 64 bits.
+fn nanos(at: Timestamp) -> u64 {
+    at.as_micros().saturating_mul(1_000)
 }

@@ -16,7 +16,7 @@ use futures_util::future::{join, join_all};
 use tollgate_core::cache::{CacheKey, Purges};
 use tollgate_core::route::HostName;
 use tollgate_core::settings::GatewaySettings;
-use tollgate_core::telemetry::{Member, event_line};
+use tollgate_core::telemetry::event_line;
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{Generation, Id, Pointer, decode, keys};
 
@@ -366,13 +366,13 @@ impl Config {
             return;
         }
         let active = self.active.borrow();
-        let bundle = active.as_ref().map(|active| active.bundle.to_string());
-        let mut members = vec![("reason", Member::Text(reason))];
-        if let (Some(active), Some(bundle)) = (active.as_ref(), &bundle) {
-            members.push(("serving_generation", Member::Number(active.generation.get())));
-            members.push(("serving_bundle", Member::Text(bundle)));
-        }
-        let line = event_line(host.clock().now(), level, "configuration-refused", &self.gateway, &members);
+        let line = event_line(host.clock().now(), level, "configuration-refused", &self.gateway, |line| {
+            line.text("reason", reason);
+            if let Some(active) = active.as_ref() {
+                line.number("serving_generation", active.generation.get());
+                line.text("serving_bundle", &active.bundle.to_string());
+            }
+        });
         host.telemetry_sink().log(&line);
     }
 }

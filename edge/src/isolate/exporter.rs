@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tollgate_core::bounds::{EXPORT_ATTEMPTS_MAX, EXPORT_BATCH_MAX, EXPORT_BATCHES_MAX, EXPORT_QUEUE_MAX};
-use tollgate_core::telemetry::{
-    ExchangeRecord, Member, Metrics, OtlpSettings, event_line, metrics_request, traces_request,
-};
+use tollgate_core::telemetry::{ExchangeRecord, Metrics, OtlpSettings, event_line, metrics_request, traces_request};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use super::Isolate;
@@ -139,6 +137,6 @@ async fn post<H: Host>(
 
 fn log_failure<H: Host>(isolate: &Isolate, host: &H, reason: &str) {
     let (now, gateway) = (host.clock().now(), &isolate.settings.gateway);
-    let line = event_line(now, "warn", "export-failed", gateway, &[("reason", Member::Text(reason))]);
+    let line = event_line(now, "warn", "export-failed", gateway, |line| line.text("reason", reason));
     host.telemetry_sink().log(&line);
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use tollgate_core::operator::{FailedAttempts, Place, Role, TokenError, Tokens};
-use tollgate_core::telemetry::{Member, event_line};
+use tollgate_core::telemetry::event_line;
 
 use super::aged::Aged;
 use super::{Freshness, Isolate};
@@ -77,8 +77,9 @@ async fn read_tokens<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<Tokens>,
 
 fn log_refused<H: Host>(isolate: &Isolate, host: &H, error: &TokenError) {
     let gateway = &isolate.settings.gateway;
-    let reason = error.to_string();
-    let members = [("reason", Member::Text(&reason))];
-    let line = event_line(host.clock().now(), "error", "operator-secret-refused", gateway, &members);
+    let now = host.clock().now();
+    let line = event_line(now, "error", "operator-secret-refused", gateway, |line| {
+        line.text("reason", &error.to_string());
+    });
     host.telemetry_sink().log(&line);
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use tollgate_core::operator::{AuditCaller, AuditEvent, AuditOutcome, Caller, Resource};
 use tollgate_core::problem::Problem;
-use tollgate_core::telemetry::{Member, event_line};
+use tollgate_core::telemetry::event_line;
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{encode, keys};
 
@@ -82,9 +82,10 @@ impl Ledger {
         let value = encode(&self.event);
         let written = within(host, "the record store", host.records().write(&key, &value, KEEP_S)).await;
         if let Err(error) = written {
-            let reason = error.to_string();
-            let members = [("request_id", Member::Text(&self.event.request_id)), ("reason", Member::Text(&reason))];
-            let line = event_line(host.clock().now(), "error", "audit-not-recorded", gateway, &members);
+            let line = event_line(host.clock().now(), "error", "audit-not-recorded", gateway, |line| {
+                line.text("request_id", &self.event.request_id);
+                line.text("reason", &error.to_string());
+            });
             host.telemetry_sink().log(&line);
         }
     }

@@ -8,7 +8,9 @@ use crate::ports::{Host, TelemetrySink};
 
 pub(super) fn show<H: Host>(task: &Task<'_, H>) -> Done {
     match task.host.telemetry_sink().counted().answer(task.fields) {
-        MetricsAnswer::Json(document) => Done::json(StatusCode::OK, &document),
+        MetricsAnswer::Json(document) => {
+            Done { status: StatusCode::OK, media_type: "application/json", content: document.into() }
+        }
         MetricsAnswer::Text(text) => in_text(text),
     }
 }

@@ -11,7 +11,7 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tollgate_core::telemetry::{Member, event_line};
+use tollgate_core::telemetry::event_line;
 use tollgate_edge::ports::{Host, TelemetrySink};
 use tollgate_edge::{Client, Freshness, Isolate};
 
@@ -158,8 +158,7 @@ impl Serving {
         let mut complaints = self.complaints.borrow_mut();
         if complaints.get(event).is_none_or(|last| last.elapsed() >= COMPLAINT_INTERVAL) {
             complaints.insert(event, Instant::now());
-            let members = [("reason", Member::Text(reason))];
-            let line = event_line(SystemClock::now(), "warn", event, &self.gateway, &members);
+            let line = event_line(SystemClock::now(), "warn", event, &self.gateway, |line| line.text("reason", reason));
             self.host.telemetry_sink().log(&line);
         }
     }

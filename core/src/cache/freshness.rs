@@ -1,12 +1,10 @@
 //! Whether a stored response may be used, and whether a new one may be stored (RFC 9111, sections 3 and 4).
 
-use http::{HeaderName, StatusCode};
-use std::fmt;
-
 use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, EXPIRES, LAST_MODIFIED, SET_COOKIE, VARY};
+use http::{HeaderName, StatusCode};
 
 use super::values::{date, declared_length, initial_age_ms, only};
-use super::{CacheControl, CacheSettings, StoredMeta};
+use super::{CacheControl, CacheSettings, NotStored, StoredMeta};
 use crate::bounds::{
     CLOCK_SKEW_MS, STORED_CONTENT_BYTES_MAX, STORED_FIELDS_BYTES_MAX, STORED_WITHIN_MS, VARY_NAMES_MAX,
 };
@@ -29,67 +27,6 @@ pub enum Assessment {
     Unwanted,
     /// It has expired and must not be used.
     Gone,
-}
-
-/// Why a response is not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotStored {
-    /// The upstream says `no-store` or `private`.
-    Forbidden,
-    /// Its status is not one that is stored.
-    Status,
-    /// It sets a cookie.
-    SetCookie,
-    /// It varies on everything, or on too many fields.
-    Varies,
-    /// It has no lifetime, and it cannot be validated.
-    NoLifetime,
-    /// Its content or its fields are larger than the limit for stored responses.
-    TooLarge,
-    /// The length of its content is not declared as one number.
-    Length,
-    /// A field is not text.
-    NotText,
-    /// It is a 304 with the validator of another response than the stored one.
-    OtherValidator,
-    /// Its resource was changed or purged since it was requested, or may have been.
-    Outdated,
-}
-
-impl NotStored {
-    /// The stable code.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Forbidden => "forbidden",
-            Self::Status => "status",
-            Self::SetCookie => "set-cookie",
-            Self::Varies => "varies",
-            Self::NoLifetime => "no-lifetime",
-            Self::TooLarge => "too-large",
-            Self::Length => "length",
-            Self::NotText => "not-text",
-            Self::OtherValidator => "other-validator",
-            Self::Outdated => "outdated",
-        }
-    }
-}
-
-impl fmt::Display for NotStored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Forbidden => "the upstream says no-store or private",
-            Self::Status => "its method or status is not stored",
-            Self::SetCookie => "it sets a cookie",
-            Self::Varies => "it varies on everything or on too much",
-            Self::NoLifetime => "nobody says for how long it is fresh",
-            Self::TooLarge => "it is too large",
-            Self::Length => "its Content-Length is not one number",
-            Self::NotText => "a field is not text",
-            Self::OtherValidator => "the 304 has the validator of another response",
-            Self::Outdated => "its resource may have been changed since it was requested",
-        })
-    }
 }
 
 /// Assesses a stored response for a request with these directives.
@@ -397,37 +334,5 @@ mod tests {
         let judged = |meta| assess(&meta, &CacheControl::default(), now);
         assert!(matches!(judged(stored(now.plus_millis(CLOCK_SKEW_MS))), Assessment::Fresh { age_s: 0, .. }));
         assert_eq!(judged(stored(now.plus_millis(CLOCK_SKEW_MS + 1))), Assessment::Stale);
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn a_response_to_an_earlier_request_replaces_none_to_a_later_one() {
-        let at = Timestamp::from_millis;
-        let meta = |requested_at, stored_at| {
-            let fields = fields(&[("cache-control", "max-age=10")]);
-            storable(&settings(None), StatusCode::OK, Fields::from(&fields), requested_at, stored_at).unwrap()
-        };
-        let (slow, quick) = (meta(at(0), at(9)), meta(at(5), at(6)));
-        let may = |new: &StoredMeta, stored: &StoredMeta| new.may_replace(Some(stored), at(9));
-        assert!(!may(&slow, &quick) && may(&quick, &slow) && may(&slow, &slow) && slow.may_replace(None, at(9)));
-        assert!(may(&slow, &meta(at(3_600_000), at(3_600_000))), "a clock was set back");
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn a_response_requested_before_a_change_is_never_stored_after_it() {
-        let (at, day_ms) = (Timestamp::from_millis, 86_400_000);
-        let requested = |ms| StoredMeta { varies_on: None, ..StoredMeta::nothing(at(ms)) };
-        let change = StoredMeta::nothing(at(1_000));
-        assert!(!requested(1_000).may_replace(Some(&change), at(1_001)), "in the same instant");
-        assert!(requested(1_001).may_replace(Some(&change), at(1_001)));
-        assert!(change.may_replace(Some(&requested(1_000)), at(1_001)));
-        // When the entry of the change may have been dropped, it is too late to store a response from before.
-        let dropped = at(1_000 + change.keep_ms);
-        assert!(
-            !requested(1_000).may_replace(None, dropped)
-                && requested(1_000 + change.keep_ms).may_replace(None, dropped)
-        );
-        // A clock that was set back since the change.
-        assert!(!requested(1_000).may_replace(Some(&StoredMeta::nothing(at(day_ms))), at(1_001)));
-        assert!(requested(1_000).may_replace(Some(&StoredMeta::nothing(at(2 * day_ms))), at(1_001)));
     }
 }

@@ -8,6 +8,7 @@ mod control;
 mod freshness;
 mod key;
 mod list;
+mod not_stored;
 mod plan;
 mod purge;
 mod query;
@@ -17,8 +18,9 @@ mod values;
 
 pub use conditional::{Confirmed, confirm, not_modified, validators};
 pub use control::CacheControl;
-pub use freshness::{Assessment, NotStored, assess, storable};
+pub use freshness::{Assessment, assess, storable};
 pub use key::{primary_key, resource_key};
+pub use not_stored::NotStored;
 pub use plan::{Bypass, CacheCredentials, Plan, Reading, Taken, plan};
 pub use purge::{Purge, Purges};
 pub use query::forwarded_query;

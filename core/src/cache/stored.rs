@@ -166,3 +166,44 @@ impl CacheKey {
         hex.then(|| Self(text.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_response_to_an_earlier_request_replaces_none_to_a_later_one() {
+        let at = Timestamp::from_millis;
+        let meta = |requested_at, stored_at| StoredMeta {
+            stored_at,
+            fresh_ms: 10_000,
+            keep_ms: 10_000,
+            varies_on: None,
+            ..StoredMeta::nothing(requested_at)
+        };
+        let (slow, quick) = (meta(at(0), at(9)), meta(at(5), at(6)));
+        let may = |new: &StoredMeta, stored: &StoredMeta| new.may_replace(Some(stored), at(9));
+        assert!(!may(&slow, &quick) && may(&quick, &slow) && may(&slow, &slow) && slow.may_replace(None, at(9)));
+        assert!(may(&slow, &meta(at(3_600_000), at(3_600_000))), "a clock was set back");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_response_requested_before_a_change_is_never_stored_after_it() {
+        let (at, day_ms) = (Timestamp::from_millis, 86_400_000);
+        let requested = |ms| StoredMeta { varies_on: None, ..StoredMeta::nothing(at(ms)) };
+        let change = StoredMeta::nothing(at(1_000));
+        assert!(!requested(1_000).may_replace(Some(&change), at(1_001)), "in the same instant");
+        assert!(requested(1_001).may_replace(Some(&change), at(1_001)));
+        assert!(change.may_replace(Some(&requested(1_000)), at(1_001)));
+        // When the entry of the change may have been dropped, it is too late to store a response from before.
+        let dropped = at(1_000 + change.keep_ms);
+        assert!(
+            !requested(1_000).may_replace(None, dropped)
+                && requested(1_000 + change.keep_ms).may_replace(None, dropped)
+        );
+        // A clock that was set back since the change.
+        assert!(!requested(1_000).may_replace(Some(&StoredMeta::nothing(at(day_ms))), at(1_001)));
+        assert!(requested(1_000).may_replace(Some(&StoredMeta::nothing(at(2 * day_ms))), at(1_001)));
+    }
+}

@@ -101,7 +101,11 @@ async fn serve(
         let response = served.reply.into_response();
         let deadline = response.body().deadline();
         // The client may have disconnected; then the response is dropped, and its delivery is recorded as aborted.
-        let _ = sender.send(response);
+        if let Err(mut unsent) = sender.send(response)
+            && serving.cut_off.is_given()
+        {
+            unsent.body_mut().cut_off();
+        }
         delivered(served.after, deadline, &delivering, serving.unread_timeout).await;
         ended.ended();
         drop(tracking);

@@ -81,7 +81,7 @@ async fn what_the_grace_period_cuts_off_is_recorded() {
     let with = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
     // The gateway ended them, and not their clients.
     assert_eq!((with("\"problem\":\"stopped\""), with("\"status\":503")), (2, 2), "{lines:?}");
-    assert_eq!((with("\"aborted_by\":\"gateway\""), with("client-gone")), (1, 0), "{lines:?}");
+    assert_eq!((with("\"aborted_by\":\"gateway\""), with("\"client"), with("client-gone")), (3, 0, 0), "{lines:?}");
 }
 
 #[tokio::test]

@@ -260,7 +260,7 @@ async fn content<H: Host>(host: &H, fields: &HeaderMap, content: H::Content) -> 
             Problem::plain(ProblemKind::ContentTooLarge, detail)
         }
         Ok(Err(ContentFault::Interrupted)) => Problem::plain(ProblemKind::BadRequest, "The content was interrupted."),
-        Err(Unavailable(_)) => Problem::plain(ProblemKind::BadRequest, "The content did not arrive in time."),
+        Err(Unavailable(_)) => Problem::plain(ProblemKind::ContentTimeout, "The content did not arrive in time."),
     };
     Err(problem)
 }

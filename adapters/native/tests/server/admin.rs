@@ -15,7 +15,7 @@ use tollgate_core::secret::Secret;
 use tollgate_kv_schemas::decode;
 use tollgate_native::SecretSource;
 
-use crate::running::{Running, TIMEOUT, head, plain_upstream, send, until, upstream};
+use crate::running::{Running, TIMEOUT, head, plain_upstream, rest, send, until, upstream};
 
 async fn ask(server: &Running, line: &str, fields: &str, content: &str) -> String {
     let host = if fields.contains("host:") { "" } else { "host: localhost\r\n" };
@@ -227,6 +227,15 @@ async fn a_call_that_is_executed_is_audited_even_if_its_client_hangs_up() {
     for key in record.as_slice().iter().filter_map(|purge| purge.resource.as_ref()) {
         assert!(log.contains(key.as_str()), "{key:?} is not in the audit: {log}");
     }
+}
+
+#[tokio::test]
+async fn a_call_whose_content_does_not_arrive_is_told_so() {
+    let server = with_tokens().await;
+    let mut stream = TcpStream::connect(server.admin).await.unwrap();
+    stream.write_all(purge_of("k", "{").as_bytes()).await.unwrap();
+    let answer = rest(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("content-timeout"), "{answer}");
 }
 
 #[tokio::test]

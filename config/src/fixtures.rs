@@ -10,6 +10,7 @@ use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{encode, keys};
 
 use crate::compile::Compiled;
+use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
 use crate::model::fixtures::{self as model, Consumer, Key};
 use crate::place::{FileId, Files, Span, Spanned};
@@ -143,7 +144,7 @@ impl Lowering {
             id: parsed.public_id(),
             consumer: consumer.id.value.clone(),
             plan: consumer.plan.as_ref().map(|plan| plan.value.clone()),
-            scopes: key.scopes.iter().map(|scope| scope.value.clone()).collect(),
+            scopes: key.scopes.iter().filter_map(|scope| parsed::scope(scope, report)).collect(),
             not_before: not_before.flatten(),
             expires: expires.flatten(),
             revoked: key.revoked,

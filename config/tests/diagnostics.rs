@@ -481,6 +481,8 @@ fn fixtures_are_checked() {
     };
     found(&format!("{{id: a, keys: [{KEY}]}}"), &[]);
     found("{keys: []}", &[("TG0203", 3, 3)]);
+    found(&format!("{{id: a, keys: [{{key: {KEY}, scopes: [\"a b\"]}}]}}"), &[("TG0205", 3, 80)]);
+    found(&format!("{{id: a, keys: [{{key: {KEY}, scopes: [\"*\"]}}]}}"), &[("TG0318", 3, 80)]);
     found("{id: a, keys: [hello]}", &[("TG0501", 3, 18)]);
     found("{id: a, keys: [{key: tg_dev_PWu2EyAB2NTHRtw96AWiraT6d9dxTqt420E1EX}]}", &[("TG0501", 3, 24)]);
     found(&format!("{{id: a, keys: [{{key: {KEY}, expires: tomorrow}}]}}"), &[("TG0502", 3, 80)]);

@@ -197,7 +197,8 @@ pub(crate) fn named<T>(
 pub(crate) fn text(node: &Node, report: &mut Report) -> Option<Spanned<String>> {
     match &node.value {
         Value::Text(text) => Some(Spanned::new(text.clone(), node.span)),
-        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {
+        Value::Null => mistyped(node, "a string", "write a string, such as `\"\"` for an empty one", report),
+        Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {
             mistyped(node, "a string", "quote the value to make it a string", report)
         }
         Value::List(_) | Value::Map(_) | Value::Refused => mistyped(node, "a string", "write a single string", report),
@@ -356,7 +357,9 @@ pub(crate) fn check_name(name: &Spanned<String>, report: &mut Report) -> bool {
 pub(crate) fn check_gateway_name(name: &Spanned<String>, report: &mut Report) -> bool {
     let valid = !name.value.is_empty() && tollgate_kv_schemas::keys::is_gateway_name(&name.value);
     if !valid {
-        bad_name(name, "use 1 to 40 lowercase letters, digits and hyphens, beginning with a letter", report);
+        let rule = "1 to 40 lowercase letters, digits and hyphens, beginning with a letter";
+        let meant = in_kebab_case(&name.value).filter(|meant| tollgate_kv_schemas::keys::is_gateway_name(meant));
+        bad_name(name, meant.map_or_else(|| format!("use {rule}"), |meant| format!("write `{meant}`: {rule}")), report);
     }
     valid
 }
@@ -418,7 +421,8 @@ fn in_kebab_case(name: &str) -> Option<String> {
         out.push(if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
         last = c;
     }
-    (out.len() <= 40).then_some(out)
+    let out = out.trim_matches('-');
+    (1..=40).contains(&out.len()).then(|| out.to_owned())
 }
 
 fn bad_name(name: &Spanned<String>, fix: impl Into<String>, report: &mut Report) {

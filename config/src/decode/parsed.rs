@@ -190,7 +190,11 @@ pub(crate) fn base(text: &Spanned<String>, report: &mut Report) -> Option<(Strin
         report.push(Diagnostic::error(Code::ForeignPath, text.span, what).why(why).fix(fix));
         return None;
     }
-    if report_foreign(text, false, report) {
+    if let Some(Foreign { part, .. }) = habits::path::foreign(&text.value) {
+        let what = format!("`{part}` in `{}` is the syntax of another router", text.value);
+        let why = "a base is a prefix without parameters, and the paths of all routes of the API begin with it";
+        let fix = habits::path::base_fix(&text.value);
+        report.push(Diagnostic::error(Code::ForeignPath, text.span, what).why(why).fix(fix));
         return None;
     }
     let trimmed = text.value.strip_suffix('/').unwrap_or(&text.value);
@@ -210,7 +214,12 @@ pub(crate) fn base(text: &Spanned<String>, report: &mut Report) -> Option<(Strin
             Some((trimmed.to_owned(), path.segments().len()))
         }
         Ok(_) => {
-            bad_path(text, "a base must not have parameters", report);
+            let what = format!("`{}` is not a valid path: a base must not have parameters", text.value);
+            report.push(
+                Diagnostic::error(Code::BadPath, text.span, what)
+                    .why("a base is a prefix, and the paths of all routes of the API begin with it")
+                    .fix(habits::path::base_fix(&text.value)),
+            );
             None
         }
         Err(error) => {
@@ -284,19 +293,28 @@ fn warn_unusual_method(text: &Spanned<String>, report: &mut Report) {
 pub(crate) fn field_name(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     let problem = match HeaderName::from_bytes(text.value.as_bytes()) {
         Ok(name) if is_reserved(&name) => "this field belongs to one connection, or the gateway sets it",
-        Ok(name) => return Some(name.as_str().to_owned()),
+        Ok(name) => {
+            warn_unmeant_field(text, report);
+            return Some(name.as_str().to_owned());
+        }
         Err(_) => "the name of a field consists of letters, digits and hyphens",
-    };
-    let fix = match text.value.split_once(':') {
-        Some((name, _)) if HeaderName::from_bytes(name.as_bytes()).is_ok() => format!("write only the name, `{name}`"),
-        _ => "use another field".to_owned(),
     };
     report.push(
         Diagnostic::error(Code::BadField, text.span, format!("`{}` cannot be used as a header field", text.value))
             .why(problem)
-            .fix(fix),
+            .fix(habits::field::fix(&text.value)),
     );
     None
+}
+
+/// Reports the name of a field that was probably meant as a variable or a pattern.
+fn warn_unmeant_field(text: &Spanned<String>, report: &mut Report) {
+    let Some(fix) = habits::field::unmeant(&text.value) else { return };
+    report.push(
+        Diagnostic::warning(Code::BadField, text.span, format!("`{}` is the name as it is written", text.value))
+            .why("names of fields are compared as a whole, and no client sends a field of this name")
+            .fix(fix),
+    );
 }
 
 /// Whether a policy can read a field of this name.
@@ -323,6 +341,16 @@ pub(crate) fn token(text: &Spanned<String>, report: &mut Report) -> Option<Strin
     None
 }
 
+/// Parses the scheme before an API key.
+pub(crate) fn key_scheme(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let scheme = token(text, report)?;
+    if let Some((why, fix)) = habits::word::scheme(&scheme) {
+        let what = format!("API keys after `{scheme}` are not usual");
+        report.push(Diagnostic::warning(Code::BadField, text.span, what).why(why).fix(fix));
+    }
+    Some(scheme)
+}
+
 /// Parses the name of a request field that is only compared; returns it in lowercase letters.
 pub(crate) fn compared_field(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     if text.value == "*" {
@@ -334,7 +362,9 @@ pub(crate) fn compared_field(text: &Spanned<String>, report: &mut Report) -> Opt
         return None;
     }
     let name = HeaderName::from_bytes(text.value.as_bytes()).ok().map(|name| name.as_str().to_owned());
-    if name.is_none() {
+    if name.is_some() {
+        warn_unmeant_field(text, report);
+    } else {
         report.push(
             Diagnostic::error(
                 Code::BadField,
@@ -351,6 +381,17 @@ pub(crate) fn compared_field(text: &Spanned<String>, report: &mut Report) -> Opt
 /// Parses a scope (RFC 6749, section 3.3).
 pub(crate) fn scope(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     let valid = can_be_scope(&text.value);
+    if valid && habits::value::is_scope_pattern(&text.value) {
+        report.push(
+            Diagnostic::warning(
+                Code::PatternScope,
+                text.span,
+                format!("`{}` is the scope as it is written", text.value),
+            )
+            .why("scopes are compared as a whole, and all scopes of a route are required")
+            .fix("list each scope, such as `[pets.read, pets.write]`"),
+        );
+    }
     if !valid {
         report.push(
             Diagnostic::error(Code::BadName, text.span, format!("`{}` is not a valid scope", text.value))
@@ -372,6 +413,13 @@ pub(crate) fn fields(list: &[(Spanned<String>, Spanned<String>)], report: &mut R
     let mut all: Vec<(String, SecretText)> = Vec::new();
     for (name, value) in list {
         let (Some(field), Some(text)) = (field_name(name, report), secret_text(value, report)) else { continue };
+        if value.value.trim().is_empty() {
+            report.push(
+                Diagnostic::warning(Code::BadField, value.span, format!("`{field}` is sent with an empty value"))
+                    .why("an empty value does not remove the field, as it does in nginx")
+                    .fix("write a value, or remove the entry"),
+            );
+        }
         if all.iter().any(|(known, _)| *known == field) {
             report.push(
                 Diagnostic::error(Code::Repeated, name.span, format!("the field `{field}` is set twice"))

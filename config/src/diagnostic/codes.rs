@@ -222,6 +222,10 @@ codes! {
     PatternCondition "TG0317" "A condition of `when` is written as a pattern."
         "A condition is a value, a list of values, `present` or `absent`. Values are compared as a whole and as they are \
         written: `*`, `^v2` and `2.*` match only requests with exactly this text. Write `present` for any value, or a list."
+    PatternScope "TG0318" "A scope is written as a pattern, or as several scopes."
+        "Scopes are compared as a whole and as they are written, and a credential must have all scopes of a route: `pets.*`, \
+        `!admin` and `a|b` are the names of single scopes. List each scope that is required; a route that several scopes may \
+        call separately needs a scope that all of these credentials have."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

@@ -21,6 +21,7 @@ pub(super) fn predicates(when: &When, report: &mut Report) -> Vec<Predicate> {
             );
             continue;
         }
+        warn_part_of_field(&field, condition, report);
         let test = test(condition, report, is_field_value);
         all.push(Predicate { of: Subject::Header(field), test });
     }
@@ -83,6 +84,16 @@ fn warn_pattern(value: &Spanned<String>, is_single: bool, report: &mut Report) {
         .why("a condition is a value, `present` or `absent`, and no pattern, so usual requests do not meet this one")
         .fix(fix),
     );
+}
+
+/// Reports a single value of a field in which clients usually send more.
+fn warn_part_of_field(field: &str, condition: &Condition, report: &mut Report) {
+    let Condition::OneOf { values, is_single: true } = condition else { return };
+    for value in values.iter().filter(|value| habits::value::pattern(&value.value).is_none()) {
+        let Some((why, fix)) = habits::value::part_of_field(field, &value.value) else { continue };
+        let what = format!("`{field}` is compared with `{}` as a whole", value.value);
+        report.push(Diagnostic::warning(Code::PatternCondition, value.span, what).why(why).fix(fix));
+    }
 }
 
 fn is_field_value(value: &Spanned<String>, report: &mut Report) -> bool {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tollgate_core::cache::CacheCredentials;
 
-use crate::decode::{self, DURATION, Fields, SIZE};
+use crate::decode::{self, DURATION, Fields, SIZE, habits};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
 use crate::place::{Span, Spanned};
@@ -175,6 +175,7 @@ pub(crate) fn timeout(node: &Node, report: &mut Report) -> Option<Timeout> {
 fn list_statement(node: &Node, object: &'static Object, report: &mut Report) -> Option<ListStatement> {
     let span = node.span;
     match &node.value {
+        Value::Map(_) if report_requirement(node, object, report) => None,
         Value::Map(_) => {
             let mut fields = Fields::open(node, object, "this list", span, report)?;
             let items = fields.required("use", report, names);
@@ -190,6 +191,7 @@ fn list_statement(node: &Node, object: &'static Object, report: &mut Report) -> 
 fn authn_statement(node: &Node, report: &mut Report) -> Option<ListStatement> {
     let span = node.span;
     match &node.value {
+        Value::Map(_) if report_requirement(node, &tables::AUTHN, report) => None,
         Value::Map(_) => {
             let mut fields = Fields::open(node, &tables::AUTHN, "`authn`", span, report)?;
             let any = fields.optional("any", report, alternatives);
@@ -202,6 +204,27 @@ fn authn_statement(node: &Node, report: &mut Report) -> Option<ListStatement> {
         }
         _ => short_list(node, "any", alternatives, report),
     }
+}
+
+/// Reports a mapping from the names of policies to something else, as in `security` of OpenAPI: `{keys: []}`; returns
+/// whether it is one.
+fn report_requirement(node: &Node, object: &'static Object, report: &mut Report) -> bool {
+    let Value::Map(entries) = &node.value else { return false };
+    let is_name = |key: &str| object.key(key).is_none() && habits::key::fix(object.name, key).is_none();
+    let (Some(first), true) = (entries.first(), entries.iter().all(|entry| is_name(&entry.key.value))) else {
+        return false;
+    };
+    let names: Vec<&str> = entries.iter().map(|entry| entry.key.value.as_str()).collect();
+    let fix = match names.as_slice() {
+        [name] => format!("write `{name}` alone; scopes are listed in `scopes` of the route"),
+        names => format!("write `{{all: [{}]}}` for policies that must all accept the caller", names.join(", ")),
+    };
+    report.push(
+        Diagnostic::error(Code::UnknownKey, first.key.span, format!("`{}` is written as a key", first.key.value))
+            .why("a list names policies, which have no settings there")
+            .fix(fix),
+    );
+    true
 }
 
 /// The other keys beside the list in a mapping.
@@ -233,6 +256,19 @@ fn short_list(
 }
 
 fn names(node: &Node, report: &mut Report) -> Option<Vec<Item>> {
+    let is_refused = |item: &Node, report: &mut Report| match &item.value {
+        Value::Map(_) | Value::List(_) => {
+            let fix = "write the name of a policy that is defined under `policies`";
+            decode::mistyped::<()>(item, "the name of a policy", fix, report);
+            true
+        }
+        _ => false,
+    };
+    if let Value::List(items) = &node.value
+        && items.iter().filter(|item| is_refused(item, report)).count() > 0
+    {
+        return None;
+    }
     let names = decode::some_texts(node, POLICIES_MAX, report)?;
     Some(names.into_iter().map(Item::one).collect())
 }
@@ -245,6 +281,7 @@ fn alternatives(node: &Node, report: &mut Report) -> Option<Vec<Item>> {
     }
     decode::check_length(node, items.len(), POLICIES_MAX, report).then_some(())?;
     let item = |node: &Node, report: &mut Report| match &node.value {
+        Value::Map(_) if report_requirement(node, &tables::TOGETHER, report) => None,
         Value::Map(_) => {
             let mut fields = Fields::open(node, &tables::TOGETHER, "this item", node.span, report)?;
             let item = fields.required("all", report, together);

@@ -10,7 +10,7 @@ use super::api::{Api, HOSTS_MAX};
 use super::level::Level;
 use super::plan::Plan;
 use super::upstream::{self, Upstream};
-use crate::decode::{self, Fields, Named};
+use crate::decode::{self, Fields, Named, habits};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
 use crate::model::target::Target;
@@ -146,9 +146,7 @@ fn proxies(node: &Node, report: &mut Report) -> Option<Spanned<Proxies>> {
         }
         _ => {
             let expected = "a list of networks or a number of proxies";
-            let fix = "list the networks of the proxies, such as `[10.0.0.0/8]`, or write how many of them every request \
-                       passes, such as `1`";
-            return decode::mistyped(node, expected, fix, report);
+            return decode::mistyped(node, expected, &habits::network::proxies_fix(&node.value), report);
         }
     };
     Some(Spanned::new(proxies, node.span))

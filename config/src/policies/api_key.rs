@@ -41,13 +41,24 @@ fn report_no_scheme(header: Span, report: &mut Report) {
     );
 }
 
+fn report_cookie(header: Span, report: &mut Report) {
+    report.push(
+        Diagnostic::warning(Code::BadField, header, "keys in cookies are not read")
+            .why("the whole value of `Cookie` would have to be the key, but it consists of pairs such as `name=value`")
+            .fix("write another field, such as `X-API-Key`"),
+    );
+}
+
 impl Kind for ApiKeySettings {
     fn lower(written: &Written, report: &mut Report) -> Option<Self> {
         let header = written.text("header");
         let field = header.as_ref().and_then(|name| parsed::field_name(name, report));
-        let scheme = written.parsed("scheme", |scheme| parsed::token(scheme, report));
+        let scheme = written.parsed("scheme", |scheme| parsed::key_scheme(scheme, report));
         if let (Some(header), Some("authorization"), Some(None)) = (&header, field.as_deref(), &scheme) {
             report_no_scheme(header.span, report);
+        }
+        if let (Some(header), Some("cookie")) = (&header, field.as_deref()) {
+            report_cookie(header.span, report);
         }
         let query = written.parsed("query", |name| parsed::parameter_name(name, report));
         Some(Self { field: field?, scheme: scheme?, query: query? })

@@ -6,7 +6,7 @@ use tollgate_core::authn::{ApiKey, Credential};
 use tollgate_core::time::Timestamp;
 
 use super::file::duplicate;
-use crate::decode::{self, Fields};
+use crate::decode::{self, Fields, parsed};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::SCOPES_MAX;
 use crate::model::tables;
@@ -73,7 +73,7 @@ fn consumer(node: &Node, names: &mut BTreeMap<String, Span>, keys: &mut Keys, re
 /// A key as written.
 struct Written {
     name: Spanned<String>,
-    scopes: Vec<Spanned<String>>,
+    scopes: Vec<String>,
     not_before: Option<Timestamp>,
     expires: Option<Timestamp>,
     revoked: bool,
@@ -93,7 +93,8 @@ impl Written {
         let expires = fields.optional("expires", report, timestamp);
         let revoked = fields.optional("revoked", report, decode::boolean).unwrap_or(false);
         fields.finish(report);
-        Some(Self { name: name?, scopes: scopes.unwrap_or_default(), not_before, expires, revoked })
+        let scopes = scopes.unwrap_or_default().iter().filter_map(|scope| parsed::scope(scope, report)).collect();
+        Some(Self { name: name?, scopes, not_before, expires, revoked })
     }
 
     fn credential(self, key: ApiKey, consumer: &str, plan: Option<String>) -> TestKey {
@@ -101,7 +102,7 @@ impl Written {
             id: key.public_id(),
             consumer: consumer.to_owned(),
             plan,
-            scopes: self.scopes.into_iter().map(|scope| scope.value).collect(),
+            scopes: self.scopes,
             not_before: self.not_before,
             expires: self.expires,
             revoked: self.revoked,

@@ -11,6 +11,9 @@ pub(in crate::decode) fn unmeant(text: &str) -> Option<&'static str> {
         "_" => {
             Some("in nginx it is the name of a default server; here only requests with exactly this host would match")
         }
+        "any" | "all" | "_default_" | "default_server" => {
+            Some("here it is a host as any other, and only requests with exactly this host would match")
+        }
         "0.0.0.0" | "[::]" => Some("it is an address to listen on, and no request is for this host"),
         _ if is_broken_address(text.trim_end_matches('.')) => {
             Some("a host whose last label is a number is read as an IPv4 address, and this is none")

@@ -4,10 +4,11 @@
 //! only choose words for diagnostics; the decoders decide what is valid.
 
 pub(super) mod bad_path;
+pub(super) mod field;
 pub(super) mod host;
-pub(super) mod key;
+pub(crate) mod key;
 pub(super) mod list;
-pub(super) mod network;
+pub(crate) mod network;
 pub(crate) mod path;
 mod regex;
 pub(super) mod unit;

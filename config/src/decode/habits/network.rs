@@ -2,8 +2,11 @@
 
 use std::net::Ipv4Addr;
 
+use tollgate_core::guard::Cidr;
+
 use super::EXAMINED_BYTES_MAX;
 use crate::diagnostic::listed;
+use crate::source::Value;
 
 /// For the address that stands for all addresses when listening: the network of all addresses.
 pub(in crate::decode) fn everywhere(text: &str) -> Option<&'static str> {
@@ -20,6 +23,16 @@ pub(in crate::decode) fn fix(text: &str) -> Option<String> {
     Some(format!("write {}", listed(networks.iter().map(String::as_str))))
 }
 
+/// What to write instead of trusted proxies of another type.
+pub(crate) fn proxies_fix(value: &Value) -> String {
+    match value {
+        Value::Text(count) if count.parse::<u8>().is_ok() => format!("write `{count}` without quotes"),
+        Value::Text(network) if network.parse::<Cidr>().is_ok() => format!("write the list `[\"{network}\"]`"),
+        _ => "list the networks of the proxies, such as `[10.0.0.0/8]`, or write how many of them every request passes, such as `1`"
+            .to_owned(),
+    }
+}
+
 /// The networks that were probably meant by a text that is none.
 pub(super) fn meant(text: &str) -> Option<Vec<String>> {
     if text.len() > EXAMINED_BYTES_MAX {
@@ -27,8 +40,9 @@ pub(super) fn meant(text: &str) -> Option<Vec<String>> {
     }
     let known: &[&str] = match text.to_ascii_lowercase().as_str() {
         "*" | "all" | "any" => &["0.0.0.0/0", "::/0"],
-        "localhost" => &["127.0.0.0/8", "::1"],
-        "private" | "private_ranges" => &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"],
+        "localhost" | "loopback" => &["127.0.0.0/8", "::1"],
+        "linklocal" | "link-local" => &["169.254.0.0/16", "fe80::/10"],
+        "private" | "private_ranges" | "uniquelocal" => &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"],
         _ => &[],
     };
     if !known.is_empty() {

@@ -2,7 +2,22 @@
 
 /// The first variable of another gateway.
 pub(in crate::decode) fn unresolved(text: &str) -> Option<&str> {
-    dollar(text).or_else(|| between(text, "{{", "}}")).or_else(|| between(text, "%REQ(", "%"))
+    let found = dollar(text).or_else(|| between(text, "{{", "}}")).or_else(|| between(text, "%REQ(", "%"));
+    let found =
+        found.or_else(|| between(text, "<%", "%>")).or_else(|| BRACED.iter().find_map(|open| between(text, open, "}")));
+    let is_name =
+        |inside: &str| !inside.is_empty() && inside.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    let whole = |open, close| text.strip_prefix(open)?.strip_suffix(close);
+    let is_whole = whole("{", "}").is_some_and(is_name) || whole("%", "%").is_some_and(is_name);
+    found.or(is_whole.then_some(text))
+}
+
+/// The beginnings of variables of Caddy and others.
+const BRACED: &[&str] = &["{$", "{http.", "{env.", "{request.", "{vars."];
+
+/// Whether a scope is written as a pattern or as several scopes.
+pub(in crate::decode) fn is_scope_pattern(text: &str) -> bool {
+    text.contains(['*', '|', ',']) || text.starts_with(['!', '-', '+'])
 }
 
 /// `$NAME` or `$(name)`; references in braces are parsed elsewhere.
@@ -24,7 +39,8 @@ pub(crate) fn pattern(text: &str) -> Option<String> {
     let is_regex = text.starts_with(['^', '~'])
         || (text.len() > 1 && text.ends_with('$'))
         || [".*", ".+", "\\d", "\\w", "[0-9]", "[a-z]", "(?"].iter().any(|part| text.contains(part))
-        || is_slashed(text);
+        || is_slashed(text)
+        || (text.len() > 1 && (text.starts_with('*') || text.ends_with('*')) && !text.contains('/'));
     let one = "write each value as an item of a list: values are compared as a whole";
     match text {
         "*" | ".*" | ".+" | "**" => Some("write `present` for any value".to_owned()),
@@ -40,16 +56,46 @@ pub(crate) fn single(text: &str) -> Option<String> {
     let word: String = text.chars().filter(|c| c.is_ascii_alphabetic()).collect::<String>().to_ascii_lowercase();
     let as_value = |fix: &str| Some(format!("{fix}, or `[{}]` for this value", serde_json::Value::from(text)));
     match word.as_str() {
+        "present" if text != "present" => as_value("write `present` for any value"),
+        "absent" if text != "absent" => as_value("write `absent` for no value"),
         "exists" | "exist" | "isset" | "defined" | "notempty" | "notnull" | "isnotnull" | "nonempty" => {
             as_value("write `present` for any value")
         }
         "missing" | "notexists" | "notexist" | "notset" | "unset" | "undefined" | "isnull" | "notpresent" => {
             as_value("write `absent` for no value")
         }
+        _ if ["==", ">", "<", "=~", "~="].iter().any(|sign| text.starts_with(sign)) => {
+            as_value("write the value alone, because values are compared for equality")
+        }
         _ if text.len() > 1 && (text.starts_with('!') || text.starts_with("not ")) => {
             as_value("there is no negation: write the route for this value, and a second route without the condition")
         }
         _ => list(text, ',').and_then(|fix| as_value(&fix)),
+    }
+}
+
+/// Why a single value of a field is not what clients usually send, and what to write instead.
+pub(crate) fn part_of_field(field: &str, value: &str) -> Option<(&'static str, String)> {
+    let quoted = serde_json::Value::from(value);
+    match field {
+        "accept" | "accept-language" | "accept-encoding" | "accept-charset" if !value.contains([',', ';', '*']) => {
+            Some((
+                "values are compared as a whole, and clients send several with weights, such as `a, b;q=0.8`",
+                format!("write `present`, or `[{quoted}]` for exactly this value"),
+            ))
+        }
+        "cookie" | "user-agent" => Some((
+            "values are compared as a whole, and clients send more than this in the field",
+            format!("write `present`, or `[{quoted}]` for exactly this value"),
+        )),
+        "content-type" if !value.contains(';') => Some((
+            "values are compared as a whole, and clients may add parameters",
+            format!(
+                "write the list `[{quoted}, {}]`, or `[{quoted}]`",
+                serde_json::Value::from(format!("{value}; charset=utf-8"))
+            ),
+        )),
+        _ => None,
     }
 }
 
@@ -86,7 +132,7 @@ mod tests {
 
     #[test]
     fn patterns_of_other_gateways_are_found() {
-        for text in ["*", ".*", "^v2", "~v2", "v2$", "2.*", "\\d+", "[0-9]+", "a|b"] {
+        for text in ["*", "v2*", "*v2", ".*", "^v2", "~v2", "v2$", "2.*", "\\d+", "[0-9]+", "a|b"] {
             assert!(pattern(text).is_some(), "{text}");
         }
         for text in ["/v2/", "/^v2/i", "/v[0-9]/"] {
@@ -107,6 +153,8 @@ mod tests {
             ("exists", "write `present` for any value, or `[\"exists\"]`"),
             ("not-present", "write `absent` for no value, or `[\"not-present\"]`"),
             ("!foo", "there is no negation"),
+            ("Present", "write `present` for any value"),
+            (">=2", "write the value alone"),
             ("a,b", "write the list `[\"a\", \"b\"]`, or `[\"a,b\"]`"),
         ] {
             assert!(single(text).is_some_and(|fix| fix.contains(meant)), "{text}: {:?}", single(text));
@@ -124,10 +172,29 @@ mod tests {
             ("a $(headers.x) b", "$(headers.x)"),
             ("{{ token }}", "{{ token }}"),
             ("%REQ(X-Id)%", "%REQ(X-Id)%"),
+            ("a {http.request.host}", "{http.request.host}"),
+            ("{$.request.header.x}", "{$.request.header.x}"),
+            ("<% x %>", "<% x %>"),
+            ("{token}", "{token}"),
+            ("%TOKEN%", "%TOKEN%"),
         ] {
             assert_eq!(unresolved(text), Some(found), "{text}");
         }
-        for text in ["", "Bearer ${secret.TOKEN}", "$5", "a$b", "100%", "{a}", "$", "{{", "%REQ(", "$(", "é$é"] {
+        for text in [
+            "",
+            "Bearer ${secret.TOKEN}",
+            "$5",
+            "a$b",
+            "100%",
+            "{a b}",
+            "{}",
+            "50%-60%",
+            "$",
+            "{{",
+            "%REQ(",
+            "$(",
+            "é$é",
+        ] {
             assert_eq!(unresolved(text), None, "{text}");
         }
     }

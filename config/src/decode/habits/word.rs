@@ -41,6 +41,20 @@ pub(crate) fn upstream(name: &str) -> Option<&'static str> {
     )
 }
 
+/// Why a scheme is not one of API keys, and what to write instead.
+pub(in crate::decode) fn scheme(word: &str) -> Option<(&'static str, &'static str)> {
+    match word.to_ascii_lowercase().as_str() {
+        "basic" | "digest" | "negotiate" | "ntlm" | "hmac" | "aws4-hmac-sha256" => Some((
+            "credentials of this scheme are encoded or signed, and what follows the scheme is compared with API keys as it is",
+            "write `Bearer`, or read the key from another field",
+        )),
+        "none" | "null" | "false" | "empty" => {
+            Some(("clients would have to send this word before the key", "remove `scheme`, or write `Bearer`"))
+        }
+        _ => None,
+    }
+}
+
 /// The usual method that was probably meant by another one; no registered method is as similar to one.
 pub(in crate::decode) fn method(word: &str) -> Option<&'static str> {
     let is_slip = |usual: &&&str| strsim::damerau_levenshtein(usual, word) == 1;

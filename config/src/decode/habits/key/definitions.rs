@@ -219,6 +219,33 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
         &["host", "hosts", "path", "method", "methods"],
         "hosts are set on the API, path and methods on the route",
     ),
+    habit(
+        &["when"],
+        &["ip", "ips", "sourceip", "remoteaddr", "remoteaddress", "address", "clientip"],
+        "write a policy of kind `ip-filter`, and name it in `guard` of the route",
+    ),
+    habit(&["when"], &["cookie", "cookies"], "write `header: {Cookie: present}`: single cookies are not compared"),
+    habit(&["when"], &["weight", "percent", "percentage"], "remove it: requests are not distributed by weight"),
+    habit(&["authn"], &["anyof", "oneof", "or", "some", "firstof"], "write `any: [...]`"),
+    habit(&["authn-together"], &["any", "anyof", "oneof", "or"], "write the names as items of the outer list"),
+    habit(&["guard", "limit"], &["any", "all", "anyof", "allof", "names", "policies", "list"], "write `use: [...]`"),
+    habit(&["authn", "authn-together"], &["allof", "and", "every"], "write `all: [...]`"),
+    habit(
+        &["authn", "authn-together"],
+        &["optional", "required", "anonymous", "allowanonymous", "none", "not"],
+        "remove it: a route requires its policies, or is public with `authn: none`",
+    ),
+    habit(
+        &["limit"],
+        &["rate", "requests", "second", "minute", "hour", "kind", "by"],
+        "define it under `policies`, as `NAME: {kind: rate-limit, rate: 100/s}`, and write NAME",
+    ),
+    habit(
+        &["guard"],
+        &["allow", "deny", "kind", "ip"],
+        "define it under `policies`, as `NAME: {kind: ip-filter, allow: [10.0.0.0/8]}`, and write NAME",
+    ),
+    habit(&["api-key"], &["cookie", "keyincookie", "cookiename"], "remove it: keys are not read from cookies"),
     habit(&["consumer"], &["name", "username", "customid"], "write `id: acme`"),
     habit(
         &["consumer"],

@@ -5,7 +5,7 @@ mod project;
 mod routes;
 
 /// What to write instead of an unknown key of an object, which is named as in the tables.
-pub(in crate::decode) fn fix(object: &str, key: &str) -> Option<&'static str> {
+pub(crate) fn fix(object: &str, key: &str) -> Option<&'static str> {
     let key: String = key.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_lowercase();
     let is_of = |habit: &&Habit| habit.objects.contains(&object) && habit.keys.contains(&key.as_str());
     HABITS.iter().copied().flatten().find(is_of).map(|habit| habit.fix)

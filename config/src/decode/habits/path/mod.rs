@@ -51,6 +51,26 @@ pub(crate) fn route_fix(text: &str) -> String {
     }
 }
 
+/// What to write instead of a base that is no prefix: the segments before the first parameter.
+pub(in crate::decode) fn base_fix(text: &str) -> String {
+    let path = text.trim_start_matches(['^', '~', '=', ' ']);
+    let path = path.split_once("://").map_or(path, |(_, rest)| &rest[rest.find('/').unwrap_or(rest.len())..]);
+    let routes = translated(path).map(|found| found.routes).unwrap_or_default();
+    let literal = |route: &String| {
+        let literal: Vec<&str> = route.split('/').take_while(|segment| !segment.contains('{')).collect();
+        literal.join("/")
+    };
+    let mut bases: Vec<String> = routes.iter().map(literal).collect();
+    bases.dedup();
+    match bases.as_slice() {
+        [base] if base.starts_with('/') => {
+            format!("write `{base}`, and the rest in the paths of the routes")
+        }
+        [_, _, ..] => "write one API for each base".to_owned(),
+        _ => "write a base such as `/pets/v1`, or remove it".to_owned(),
+    }
+}
+
 /// Whether a path has only characters that have no other meaning in any router.
 fn is_plain(text: &str) -> bool {
     text.starts_with('/') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.%".contains(&b))

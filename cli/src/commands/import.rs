@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tollgate_analysis::compile_files;
-use tollgate_config::openapi::{self, Operation, Spec};
-use tollgate_config::{Code, Diagnostic, Diagnostics, Place};
+use tollgate_config::openapi::{self, Spec};
+use tollgate_config::{Code, Diagnostic, Diagnostics, Place, Span};
 
 use super::Output;
 use crate::failure::Failure;
@@ -162,24 +162,40 @@ impl Plan<'_> {
         let is_in = |all: &Diagnostics, one: &Diagnostic| all.iter().any(|d| d.code == one.code && d.what == one.what);
         let own = self.read.clone().map_severity(|one| (!is_in(found, one)).then_some(one.severity));
         let spans = own.iter().flat_map(|one| one.related.iter().map(|related| related.span).chain([one.span]));
-        let places: Vec<Place> = spans.map(|span| self.copied(self.read.place(span))).collect();
+        let places: Vec<Place> = spans.map(|span| self.copied(span)).collect();
         let rest = found.clone().map_severity(|one| (!places.contains(&found.place(one.span))).then_some(one.severity));
         Diagnostics::merged(vec![(None, own), (None, rest)])
     }
 
-    /// A place of the document in its copy.
-    fn copied(&self, at: Place) -> Place {
+    /// The place of a span of the document in its copy.
+    fn copied(&self, span: Span) -> Place {
+        let at = self.read.place(span);
         let file = format!("{}/{}", draft::SPEC_FOLDER, self.source.below_common(self.spec, &at.file));
         Place { file, ..at }
     }
 
-    /// The operations that match the same requests as others with equal precedence.
-    fn in_conflict(&self, found: &Diagnostics, hidden: &BTreeSet<usize>) -> Vec<usize> {
-        let errors = found.iter().filter(|found| found.code == Code::RouteConflict);
-        let places: Vec<Place> = errors.map(|error| found.place(error.span)).collect();
-        let is_one = |operation: &Operation| places.contains(&self.copied(self.read.place(operation.span())));
+    /// Of operations that match the same requests with equal precedence, those that require less.
+    fn in_conflict(&self, found: &Diagnostics, hidden: &BTreeSet<usize>) -> BTreeSet<usize> {
         let operations = self.spec.operations().iter().enumerate();
-        operations.filter(|(place, o)| !hidden.contains(place) && is_one(o)).map(|(place, _)| place).collect()
+        let places: Vec<(Place, usize)> = operations
+            .filter(|(place, _)| !hidden.contains(place))
+            .map(|(place, operation)| (self.copied(operation.span()), place))
+            .collect();
+        let operation = |span: Span| {
+            let at = found.place(span);
+            places.iter().find(|(place, _)| *place == at).map(|(_, operation)| *operation)
+        };
+        let strictness = |operation: &usize| {
+            let required = self.access.routes.get(*operation);
+            required.map(|required| (!required.authn.is_empty(), required.scopes.len()))
+        };
+        let errors = found.iter().filter(|found| found.code == Code::RouteConflict);
+        let weaker = errors.filter_map(|error| {
+            let others = error.related.iter().map(|related| related.span);
+            // Of equally strict ones, that of the error.
+            [error.span].into_iter().chain(others).filter_map(operation).min_by_key(strictness)
+        });
+        weaker.collect()
     }
 }
 

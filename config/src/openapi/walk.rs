@@ -63,7 +63,8 @@ struct Walk<'d, 'w> {
     extensions: HashMap<*const Node, Arc<Node>>,
     requirements: HashMap<*const Node, Arc<SecurityRequirement>>,
     ids: HashMap<String, Span>,
-    shapes: HashMap<(String, &'static str), (Span, &'d str)>,
+    /// The places of the operations by shape of path and method.
+    shapes: HashMap<(String, &'static str), usize>,
     /// The restrictions of parameters that all operations of a path shape have in common.
     agreed: HashMap<String, Vec<Option<Narrowing>>>,
     /// The paths of the operations, in their order.
@@ -168,22 +169,14 @@ impl<'d> Walk<'d, '_> {
             Err(reason) => return self.refuse(path, method, span, &reason.to_string(), reason.fix()),
         };
         let shape = (parsed.shape(), method);
-        if let Some((first, text)) = self.shapes.get(&shape) {
-            let (first, other) = (*first, short(text).into_owned());
-            return self.refuse_same_shape(path, method, span, first, &other);
+        let requirement = self.requirement_of(site);
+        if let Some(first) = self.shapes.get(&shape).copied() {
+            return self.refuse_same_shape(path, method, span, first, requirement);
         }
         self.restrict(&shape.0, path, &own, &parsed);
-        self.shapes.insert(shape, (span, path.text));
+        self.shapes.insert(shape, self.imported.operations.len());
         self.paths.push(parsed);
         let operation_id = self.operation_id(site.node, method, path.text);
-        let security = get(site.node, "security");
-        let requirement = match security {
-            Some(node) => {
-                let read = || security::requirement(node, self.schemes, self.report);
-                Some(Arc::clone(self.requirements.entry(std::ptr::from_ref(node)).or_insert_with(read)))
-            }
-            None => self.requirement.clone(),
-        };
         let extensions = [self.extension.clone(), path.extension.clone(), self.extension(site.node)];
         let tags = self.tags(site.node);
         self.imported.with_own_servers += usize::from(path.has_servers || site.get("servers").is_some());
@@ -198,6 +191,13 @@ impl<'d> Walk<'d, '_> {
             extensions: extensions.into_iter().flatten().collect(),
             span,
         });
+    }
+
+    /// What an operation requires; otherwise that of the document applies.
+    fn requirement_of(&mut self, site: Site<'d>) -> Option<Arc<SecurityRequirement>> {
+        let Some(node) = get(site.node, "security") else { return self.requirement.clone() };
+        let read = || security::requirement(node, self.schemes, self.report);
+        Some(Arc::clone(self.requirements.entry(std::ptr::from_ref(node)).or_insert_with(read)))
     }
 
     /// Restricts a parameter to values only if all operations with the same path shape have the same restriction.
@@ -322,20 +322,30 @@ impl<'d> Walk<'d, '_> {
         );
     }
 
-    fn refuse_same_shape(&mut self, path: &Path<'_>, method: &str, span: Span, first: Span, other: &str) {
+    /// Refuses an operation whose requests go to an earlier one, which then is not public if this one is not.
+    fn refuse_same_shape(
+        &mut self,
+        path: &Path<'_>,
+        method: &str,
+        span: Span,
+        first: usize,
+        requirement: Option<Arc<SecurityRequirement>>,
+    ) {
         self.imported.refused += 1;
+        let Some(kept) = self.imported.operations.get_mut(first) else { return };
+        if !kept.requires_credential() && requirement.as_ref().is_some_and(|own| own.requires_credential()) {
+            kept.requirement = requirement;
+        }
         if self.imported.refused > REPORTED_MAX {
             return;
         }
+        let (own, other) = (short(path.text), short(&kept.path.value));
+        let what = format!("`{method} {own}` is not routed: `{method} {other}` matches the same requests");
         self.report.push(
-            Diagnostic::warning(
-                Code::NotRouted,
-                span,
-                format!("`{method} {}` is not routed: `{method} {other}` matches the same requests", short(path.text)),
-            )
-            .why("paths that differ only in the names of their parameters match the same requests")
-            .fix("remove one of them, or change one of the paths")
-            .related(first, "the other operation"),
+            Diagnostic::warning(Code::NotRouted, span, what)
+                .why("paths that differ only in the names of their parameters match the same requests")
+                .fix("remove one of them, or change one of the paths")
+                .related(kept.span, "the other operation"),
         );
     }
 

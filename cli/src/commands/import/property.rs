@@ -387,3 +387,26 @@ fn of_two_operations_for_the_same_requests_one_is_hidden() {
     }))
     .unwrap();
 }
+
+#[test]
+fn of_two_operations_for_the_same_requests_the_public_one_is_hidden() {
+    let root = tempfile::tempdir().unwrap();
+    let (file, folder) = (root.path().join("openapi.json"), root.path().join("made"));
+    let document = json!({
+        "openapi": "3.1.0",
+        "components": {"securitySchemes": {"k": {"type": "apiKey", "in": "header", "name": "X-Key"}}},
+        "paths": {
+            "/a/x1{id}": {"get": {"operationId": "open"}},
+            "/a/{id}y1": {"get": {"operationId": "guarded", "security": [{"k": []}]}},
+            "/b/x1{id}": {"get": {"operationId": "keyed", "security": [{"k": []}]}},
+            "/b/{id}y1": {"get": {"operationId": "public"}},
+        },
+    });
+    std::fs::write(&file, document.to_string()).unwrap();
+    let (into, output) = (Some(folder.clone()), Output::Json);
+    import(&OpenApiArgs { file, into, name: None, upstream: None, hosts: Vec::new(), output }).unwrap();
+    let compiled = Project::at(&folder).compile().unwrap();
+    let mut ids: Vec<&str> = compiled.routes().iter().map(|route| route.settings.id.as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["openapi.guarded", "openapi.keyed"]);
+}

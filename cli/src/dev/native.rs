@@ -7,7 +7,8 @@ use tollgate_native::{AdminSettings, RecordStore, SecretSource, Server, Settings
 
 use super::follow::Follower;
 use super::store::Store;
-use super::{DRAINING, Session, StopSignal, banner::banner, explain_start, secrets};
+use super::{DRAINING, Echo, Session, StopSignal, banner::banner, explain_start, secrets};
+use crate::at::DevToken;
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -17,7 +18,7 @@ pub(super) async fn run(session: Session) -> Result<(), Failure> {
     if let (Err(_), Some(path)) = (&started, &new) {
         remove(path);
     }
-    let Started { server, stop, follower, banner } = started?;
+    let Started { server, stop, follower, banner, token: _token, echo: _echo } = started?;
     terminal::print(&banner);
     tokio::select! {
         ended = server.run(stop.wait(DRAINING)) => ended.map_err(Failure::problem),
@@ -31,6 +32,10 @@ struct Started {
     stop: StopSignal,
     follower: Follower,
     banner: String,
+    /// Removed from its files at the end.
+    token: DevToken,
+    /// Answers until the end.
+    echo: Option<Echo>,
 }
 
 async fn start(session: Session) -> Result<Started, Failure> {
@@ -51,11 +56,11 @@ async fn start(session: Session) -> Result<Started, Failure> {
     if let Some(admin) = server.admin_address() {
         token.leave(&format!("http://{admin}"));
     }
-    let moved = echo.as_ref().and_then(super::Echo::moved_to);
+    let moved = echo.as_ref().and_then(Echo::moved_to);
     let follower = Follower::publish_first(project, moved, watch, Store::Native(records), snapshot)
         .await
         .map_err(Failure::problem)?;
-    Ok(Started { server, stop, follower, banner })
+    Ok(Started { server, stop, follower, banner, token, echo })
 }
 
 /// Removes a store that was created for a server that could not start, with the files that SQLite keeps beside it.

@@ -148,7 +148,7 @@ fn existing_optional_files_are_not_changed() {
 fn of_tutorial(from: &str, to: &str) -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tutorial.md");
     let page = fs::read_to_string(page).expect("the tutorial");
-    let (_, rest) = page.split_once(from).unwrap_or_else(|| panic!("{from} is not in the tutorial"));
+    let (_, rest) = page.split_once(from).unwrap_or_else(|| unreachable!("{from} is not in the tutorial"));
     format!("{}{}", from.trim_start_matches("```yaml\n"), rest.split(to).next().unwrap_or_default())
 }
 

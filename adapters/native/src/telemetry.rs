@@ -1,5 +1,6 @@
 //! The telemetry of finished exchanges: the log, the metrics shared by all isolates, and OTLP.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,11 +37,18 @@ pub(crate) struct Counted {
     pub(crate) counters: NativeCounters,
     pub(crate) response_cache: NativeResponseCache,
     pub(crate) log: LogHandle,
+    /// Requests beyond the number that is handled at once, which have no exchange.
+    pub(crate) overloaded: Arc<AtomicU64>,
 }
 
 impl NativeTelemetrySink {
     pub(crate) fn new(counted: Counted, upstream: NativeUpstream) -> Self {
         Self { log: IsolateLog::new(counted.log.clone()), counted, upstream }
+    }
+
+    /// Counts a request beyond the number that is handled at once.
+    pub(crate) fn overloaded(&self) {
+        self.counted.overloaded.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn flush(&self) {
@@ -60,6 +68,7 @@ impl TelemetrySink for NativeTelemetrySink {
     fn counted(&self) -> MetricsSnapshot {
         let gauge = |name, help, kind, value| Gauge { name, help, kind, value };
         let (cache_bytes, cache_entries) = self.counted.response_cache.size();
+        let overloaded = self.counted.overloaded.load(Ordering::Relaxed);
         let (partitions, dropped) = (self.counted.counters.len() as u64, self.counted.log.dropped());
         MetricsSnapshot {
             scope: MetricsScope::Process,
@@ -73,6 +82,12 @@ impl TelemetrySink for NativeTelemetrySink {
                 ),
                 gauge("tollgate_response_cache_entries", "Stored responses.", GaugeKind::Gauge, cache_entries as u64),
                 gauge("tollgate_limit_partitions", "Partitions of limits in memory.", GaugeKind::Gauge, partitions),
+                gauge(
+                    "tollgate_overloaded_total",
+                    "Requests that were refused because too many were handled at once.",
+                    GaugeKind::Counter,
+                    overloaded,
+                ),
                 gauge(
                     "tollgate_log_lines_dropped_total",
                     "Log lines that could not be written.",

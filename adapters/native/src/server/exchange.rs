@@ -9,6 +9,7 @@ use http::{HeaderValue, Request, Response, Version};
 use hyper::body::{Body, Incoming};
 use tokio::time::Instant;
 use tollgate_edge::Client;
+use tollgate_edge::ports::Host;
 
 use super::activity::{Activity, Answer, Delivering};
 use super::isolate::Serving;
@@ -38,6 +39,7 @@ pub(super) fn answer(
         let mut response = if serving.exchanges.count() < serving.exchanges_max {
             serve(&serving, &activity, client, request, &delivering).await
         } else {
+            serving.host.telemetry_sink().overloaded();
             serving.complain("exchanges-full", "too many requests are handled at once");
             tollgate_edge::overloaded()
         };

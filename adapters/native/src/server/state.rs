@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use rustls::ClientConfig;
 use tollgate_edge::{Isolate, IsolateSettings};
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) counters: NativeCounters,
     pub(crate) response_cache: NativeResponseCache,
     pub(crate) metrics: SharedMetrics,
+    pub(crate) overloaded: Arc<AtomicU64>,
 }
 
 impl Shared {
@@ -41,6 +43,7 @@ impl Shared {
             counters: counters.with_faults(faults.clone()),
             response_cache: response_cache.with_faults(faults.clone()),
             metrics: SharedMetrics::default(),
+            overloaded: Arc::default(),
         })
     }
 }
@@ -60,10 +63,15 @@ pub(crate) struct StateParts {
 impl StateParts {
     /// Creates the state, which stays on this thread.
     pub(crate) fn open(self, drain: &Rc<Signal>) -> (Isolate, NativeHost) {
-        let Shared { counters, response_cache, metrics } = self.shared;
+        let Shared { counters, response_cache, metrics, overloaded } = self.shared;
         let upstream = NativeUpstream::new(self.upstream_tls).with_copies(Arc::clone(response_cache.copies()));
-        let counted =
-            Counted { metrics, counters: counters.clone(), response_cache: response_cache.clone(), log: self.log };
+        let counted = Counted {
+            metrics,
+            counters: counters.clone(),
+            response_cache: response_cache.clone(),
+            log: self.log,
+            overloaded,
+        };
         let telemetry_sink = NativeTelemetrySink::new(counted, upstream.clone());
         let clock = SystemClock::until(drain);
         let host = NativeHost::new(Ports {

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::running::{Running, TIMEOUT, connect_from, head, plain_upstream, rest, until, upstream};
+use crate::running::{Running, TIMEOUT, connect_from, head, plain_upstream, rest, send, until, upstream};
 
 /// The calls that an upstream is answering, now and at most at once.
 #[derive(Clone, Default)]
@@ -158,6 +158,8 @@ async fn requests_beyond_the_bound_get_a_problem_that_says_when_to_try_again() {
     server.log.wait_for(2).await;
     assert!(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
     assert!(server.log.all().iter().any(|line| line.contains("exchanges-full")), "{:?}", server.log.all());
+    let metrics = send(server.admin, "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    assert!(metrics.contains("\ntollgate_overloaded_total 1\n"), "{metrics}");
 }
 
 #[tokio::test]

@@ -27,9 +27,9 @@ const CACHE = process.env.TOLLGATE_CACHE ?? join(homedir(), ".cache", "tollgate"
 
 async function main() {
   const esbuild = await load("esbuild");
-  const wasm = built(["-p", "tollgate-cloudflare", "--lib", "--profile", "wasm", "--target", "wasm32-unknown-unknown"])
-    .filenames.find((name) => name.endsWith(".wasm"));
-  const counter = counterModule();
+  const wasm = wasmOf("tollgate-cloudflare", []);
+  // Exports and no imports, so that it needs no bindings.
+  const counter = wasmOf("tollgate-counter", ["--", "-Cstrip=symbols"]);
   const bindgen = bindgenProgram();
   const stamp = digest([wasm, counter, bindgen, fileURLToPath(import.meta.url), ...sources()], NAMES);
   if (isDone(stamp)) return;
@@ -42,11 +42,11 @@ async function main() {
   writeFileSync(STAMP, stamp);
 }
 
-// The module of the Durable Object: exports and no imports, so that it needs no bindings.
-function counterModule() {
+// The module of a crate. As a `cdylib` alone: Cargo does not optimise across crates what is also a Rust library.
+function wasmOf(name, compilerArgs) {
   const place = ["--lib", "--profile", "wasm", "--target", "wasm32-unknown-unknown"];
-  const { filenames } = cargo(["rustc", "-p", "tollgate-counter", "--crate-type", "cdylib", ...place], ["--", "-Cstrip=symbols"]);
-  return filenames.find((name) => name.endsWith(".wasm"));
+  const { filenames } = cargo(["rustc", "-p", name, "--crate-type", "cdylib", ...place], compilerArgs);
+  return filenames.find((file) => file.endsWith(".wasm"));
 }
 
 // The wasm-bindgen program at exactly Cargo.lock's version: the one that `cargo xtask setup` installed, or one built
@@ -60,12 +60,8 @@ function bindgenProgram() {
   // Without optimisation it takes several times as long to read a module.
   const config = ["profile.dev.opt-level=1", "profile.dev.debug=false", 'future-incompat-report.frequency="never"'];
   const target = ["--target-dir", join(CACHE, "tools", "target")];
-  return built(["-p", "tollgate-wasm-tools", "--bin", "wasm-bindgen", ...target, ...config.flatMap((c) => ["--config", c])])
-    .executable;
-}
-
-function built(args) {
-  return cargo(["build", ...args], []);
+  const program = ["-p", "tollgate-wasm-tools", "--bin", "wasm-bindgen"];
+  return cargo(["build", ...program, ...target, ...config.flatMap((c) => ["--config", c])], []).executable;
 }
 
 // Runs a cargo build; returns its message about the last artifact, which contains the file names.

@@ -33,8 +33,8 @@ pub(crate) fn build(place: &Place, revision: &str) -> Result<PathBuf, String> {
     };
     let release = ["build", "--locked", "--release", "--package", "tollgate"];
     run::announced("build of the other commit: the tollgate program", &mut cargo(&release))?;
-    let component =
-        ["build", "--locked", "--package", "tollgate-spin", "--target", "wasm32-wasip2", "--profile", "wasm"];
+    let command = component_command(&other)?;
+    let component: Vec<&str> = command.split_ascii_whitespace().skip(1).chain(["--locked"]).collect();
     run::announced("build of the other commit: the component", &mut cargo(&component))?;
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
     run::announced("npm ci of the other commit", Command::new(npm).arg("ci").current_dir(&other.root))?;
@@ -52,6 +52,14 @@ pub(crate) fn build(place: &Place, revision: &str) -> Result<PathBuf, String> {
     }
     fs::write(built.join("done"), commit).map_err(|error| format!("{}: {error}", built.display()))?;
     Ok(other.root)
+}
+
+/// The command that builds the component, as the commit's spin.toml has it.
+fn component_command(place: &Place) -> Result<String, String> {
+    let manifest = place.root.join("spin.toml");
+    let text = fs::read_to_string(&manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
+    let quoted = text.lines().find_map(|line| line.strip_prefix("command = ")).map(|value| value.trim_matches('"'));
+    quoted.map(str::to_owned).ok_or_else(|| format!("{} has no build command", manifest.display()))
 }
 
 /// The output of git in the clone, without the line's end.

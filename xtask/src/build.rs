@@ -113,6 +113,7 @@ fn worker(place: &Place) -> Result<(), String> {
 /// The component, as `spin build` builds it.
 fn component(place: &Place) -> Result<(), String> {
     let mut build = run::cargo(place);
-    build.args(["build", "--locked", "--package", "tollgate-spin", "--target", "wasm32-wasip2", "--profile", "wasm"]);
+    build.args(["rustc", "--locked", "--package", "tollgate-spin", "--target", "wasm32-wasip2", "--profile", "wasm"]);
+    build.args(["--crate-type", "cdylib"]);
     run::announced("build spin: the component", &mut build)
 }

@@ -8,8 +8,8 @@
 //! authority, because outbound HTTP supports no other. It cannot time out a call to a store, because the call blocks the instance.
 //! It cannot remove fields that a client's `Connection` names, because Spin does not expose that field.
 //!
-//! Every other file of `src/` is one port or the conversion of messages; start with [`SpinHost`]. It is built with
-//! `cargo build --profile wasm --target wasm32-wasip2 -p tollgate-spin` and `spin.toml` is its manifest.
+//! Every other file of `src/` is one port or the conversion of messages; start with [`SpinHost`]. `spin.toml` is its
+//! manifest and has the command that builds it.
 
 mod blocking;
 mod component;

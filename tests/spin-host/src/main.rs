@@ -107,9 +107,7 @@ fn app(arguments: Arguments) -> Result<App, String> {
     }
     if !app.source.is_file() {
         let source = app.source.display();
-        return Err(format!(
-            "{source} does not exist: build it first (cargo build --profile wasm --target wasm32-wasip2 -p tollgate-spin)"
-        ));
+        return Err(format!("{source} does not exist: build it first (spin build, or the command in spin.toml)"));
     }
     Ok(app)
 }

@@ -113,13 +113,25 @@ impl Api {
     }
 }
 
+/// The path of a route.
+fn path(node: &Node, report: &mut Report) -> Option<Spanned<String>> {
+    let fix = match &node.value {
+        Value::List(_) => "write one route for each path",
+        Value::Map(_) => {
+            "write the path alone, such as `/pets`, and a second route with `/pets/{*rest}` for all paths below it"
+        }
+        _ => return decode::text(node, report),
+    };
+    decode::mistyped(node, "a path", fix, report)
+}
+
 impl Route {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
         if let Value::Text(text) = &node.value {
             return decode::mistyped(node, "a mapping", &habits::path::route_fix(text), report);
         }
         let mut fields = Fields::open(node, &tables::ROUTE, "this route", node.span, report)?;
-        let path = fields.required("path", report, decode::text);
+        let path = fields.required("path", report, path);
         let methods = fields.optional("methods", report, |node, report| decode::some_texts(node, METHODS_MAX, report));
         let when = fields.optional("when", report, When::decode);
         let id = fields.optional("id", report, decode::text).filter(|id| decode::check_id(id, report));

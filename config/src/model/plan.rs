@@ -49,6 +49,9 @@ fn limits(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Plan
 }
 
 fn limit(policy: &Spanned<String>, node: &Node, report: &mut Report) -> Option<PlanLimit> {
+    if let Value::Text(rate) = &node.value {
+        return decode::mistyped(node, "a mapping", &format!("write `{{rate: {rate}}}`"), report);
+    }
     let owner = format!("the plan's limit `{}`", policy.value);
     let mut fields = Fields::open(node, &tables::PLAN_LIMIT, owner, policy.span, report)?;
     let rate = fields.required("rate", report, |node, report| decode::quantity(node, &RATE, report));

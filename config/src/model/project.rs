@@ -180,6 +180,10 @@ impl Telemetry {
 
 impl Otlp {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        if let Value::Text(url) = &node.value {
+            let fix = format!("write `{{endpoint: {}}}`", serde_json::Value::from(url.as_str()));
+            return decode::mistyped(node, "a mapping", &fix, report);
+        }
         let mut fields = Fields::open(node, &tables::OTLP, "`otlp`", node.span, report)?;
         let endpoint = fields.required("endpoint", report, upstream::url);
         let headers = fields.optional("headers", report, upstream::headers).unwrap_or_default();

@@ -4,6 +4,7 @@ use tollgate_core::route::{PathTemplate, TemplateError};
 
 use super::EXAMINED_BYTES_MAX;
 use super::regex::matches;
+use crate::decode::parsed::can_be_parameter;
 
 /// What to write instead of a path that is refused.
 pub(in crate::decode) fn fix(text: &str) -> String {
@@ -33,14 +34,18 @@ fn meant(text: &str) -> Option<String> {
     }
     if let Some((path, query)) = text.split_once('?').filter(|(path, _)| is_path(path)) {
         let name = query.split(['=', '&']).next().unwrap_or_default();
-        let name = if name.is_empty() { "NAME" } else { name };
+        let name = if can_be_parameter(name) { name } else { "NAME" };
         return Some(format!("write `{path}` with `when: {{query: {{{name}: present}}}}`"));
     }
     if let Some((path, _)) = text.split_once('#').filter(|(path, _)| is_path(path)) {
         return Some(format!("write `{path}`: a request has no fragment"));
     }
+    let plain = text.replace("\\/", "/").replace("//", "/");
+    if plain != text && is_path(&plain) {
+        return Some(format!("write `{plain}`"));
+    }
     let absolute = format!("/{text}");
-    if !text.starts_with('/') && is_path(&absolute) {
+    if !text.starts_with('/') && !text.contains('`') && is_path(&absolute) {
         return Some(format!("write `{absolute}`"));
     }
     let repaired = repaired(text);
@@ -53,6 +58,9 @@ fn is_path(text: &str) -> bool {
 
 /// The path in a matcher such as ``PathPrefix(`/api`)`` or `prefix:/api`.
 fn matcher(text: &str) -> Option<&str> {
+    if text.contains("&&") {
+        return text.split("&&").map(str::trim).filter(|rule| rule.starts_with("Path")).find_map(matcher);
+    }
     let inner = match text.split_once('(') {
         Some((name, rest)) if name.chars().all(|c| c.is_ascii_alphanumeric()) => rest.strip_suffix(')')?,
         _ => text.split_once(':').filter(|(name, _)| !name.contains(['/', '{']))?.1,
@@ -70,6 +78,8 @@ fn repaired(text: &str) -> String {
             out.push_str(piece);
             continue;
         };
+        // The rest of the path is its end.
+        let inside = if behind.is_empty() { inside } else { inside.trim_start_matches('*') };
         out.push_str(&parameter(inside, &mut names));
         out.push_str(behind);
     }
@@ -131,7 +141,13 @@ mod tests {
             ("/users/{id,int}", "write `/users/{id:int}`"),
             ("PathPrefix(`/api`)", "write `/api`"),
             ("regex:/x", "write `/x`"),
-            ("/a//b", "write a path such as"),
+            ("Path(`/x`) && Method(`GET`)", "write `/x`"),
+            ("Host(`a`)", "write a path such as"),
+            ("/users?{q}", "`when: {query: {NAME: present}}`"),
+            ("/a/{*rest}/b", "write `/a/{rest}/b`"),
+            ("\\/a", "write `/a`"),
+            ("/a//b", "write `/a/b`"),
+            ("/a/..", "write a path such as"),
             ("/a/{", "write a path such as"),
         ] {
             assert!(fix(path).contains(meant), "{path}: {}", fix(path));

@@ -17,9 +17,13 @@ pub(super) enum Matches {
 
 /// What a regular expression, or the name of a type in another router, matches.
 pub(super) fn matches(text: &str) -> Matches {
-    let text = text.trim_start_matches('^').trim_end_matches('$');
+    // Types of ASP.NET: `int:min(1)`, `regex(^[0-9]+$)`.
+    let text = text.strip_prefix("regex(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(text);
+    let is_word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphabetic());
+    let text = text.split_once(':').filter(|(of, _)| is_word(of)).map_or(text, |(of, _)| of);
+    let text = text.trim_start_matches('^').trim_end_matches('$').trim_end_matches(")?");
     let text = text.strip_prefix("(?:").and_then(|rest| rest.strip_suffix(')')).unwrap_or(text);
-    let inner = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(text);
+    let inner = text.strip_prefix('(').map_or(text, |rest| rest.strip_suffix(')').unwrap_or(rest));
     match inner {
         ".*" | ".+" | "**" | "*" | "path" => return Matches::Rest,
         "int" | "integer" | "long" | "number" | "digit" | "digits" | "i32" | "i64" | "u64" => return Matches::Int,
@@ -81,6 +85,9 @@ mod tests {
             ("[a-z]+", "{name}"),
             ("(open|closed)", "{name:(open|closed)}"),
             ("guid", "{id:uuid}"),
+            ("(open|closed)?", "{name:(open|closed)}"),
+            ("regex(^[0-9]+$)", "{id:int}"),
+            ("int:min(1)", "{id:int}"),
             ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "{id:uuid}"),
         ] {
             let found = matches(text);

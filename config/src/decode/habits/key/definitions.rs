@@ -245,6 +245,27 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
         &["allow", "deny", "kind", "ip"],
         "define it under `policies`, as `NAME: {kind: ip-filter, allow: [10.0.0.0/8]}`, and write NAME",
     ),
+    habit(
+        &["plan"],
+        &["rate", "burst", "quota", "limit", "throttle", "ratelimit", "requests", "policies"],
+        "write `limits: {POLICY: {rate: 100/s}}`, with the name of the policy whose numbers it replaces",
+    ),
+    habit(
+        &["telemetry"],
+        &["prometheus", "metrics"],
+        "remove it: `tollgate serve --admin ADDRESS` has `/metrics`, and `otlp` exports metrics",
+    ),
+    habit(
+        &["telemetry"],
+        &["traces", "tracing", "exporter", "exporters", "endpoint", "collector", "opentelemetry"],
+        "write `otlp: {endpoint: \"https://otel.example.com\"}`",
+    ),
+    habit(
+        &["telemetry"],
+        &["sampling", "samplerate", "sampler", "sample"],
+        "remove it: the client's `traceparent` decides about sampling",
+    ),
+    habit(&["telemetry"], &["logs", "logging", "accesslog", "loglevel", "level"], "write `log: true` or `log: false`"),
     habit(&["api-key"], &["cookie", "keyincookie", "cookiename"], "remove it: keys are not read from cookies"),
     habit(&["consumer"], &["name", "username", "customid"], "write `id: acme`"),
     habit(

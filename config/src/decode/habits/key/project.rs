@@ -42,6 +42,11 @@ pub(super) const PROJECT_HABITS: &[Habit] = &[
     habit(PROJECT, &["version", "formatversion", "apiversion", "schemaversion"], "write `format: 1`"),
     habit(PROJECT, &["secrets", "vaults"], "secrets are not configuration: write `${secret.NAME}` where one is used"),
     habit(
+        PROJECT,
+        &["include", "includes", "import", "imports", "extends", "files", "resources"],
+        "remove it: `apis/NAME/api.yaml`, `policies/*.yaml` and `plans/*.yaml` are read without being named",
+    ),
+    habit(
         TOP,
         &["listen", "listeners", "port", "ports", "bind", "address", "entrypoints", "proxylisten"],
         "the address to listen on is an option of `tollgate serve`: `--listen ADDRESS`",

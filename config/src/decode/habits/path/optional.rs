@@ -80,7 +80,7 @@ fn inners(before: &str, group: &str, behind: &str) -> Option<(Vec<String>, bool)
         '{' => match inner.chars().next()? {
             // URI templates (RFC 6570) have queries, fragments and matrix parameters.
             '?' | '&' | '#' | ';' => Some((vec![String::new()], false)),
-            '/' | '.' => Some((vec![String::new(), named(inner)], is_asked)),
+            '/' | '.' if !inner.starts_with("..") => Some((vec![String::new(), named(inner)], is_asked)),
             _ => Some((vec![resource(inner)?], false)),
         },
         '[' => inner.starts_with('/').then(|| (vec![String::new(), inner.to_owned()], is_asked)),

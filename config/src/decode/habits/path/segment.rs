@@ -161,6 +161,10 @@ fn inside_braces(inside: &str) -> (Token<'_>, bool) {
         return (Token::Nothing, true);
     }
     let (name, of) = inside.split_once([':', '=']).unwrap_or((inside, ""));
+    if CONVERTERS.contains(&name) && is_name(of) && !is_our_type(of) {
+        return (Token::parameter(of, name), true);
+    }
+    let of = if name.ends_with(' ') { of.trim() } else { of };
     let bare = name.trim().trim_matches(['*', '+', '.', '?']);
     let is_ours = !bare.is_empty()
         && (name == bare || name.strip_prefix('*') == Some(bare))

@@ -96,6 +96,13 @@ fn paths_of_other_routers_are_found_with_what_was_meant() {
         ("/admin(/|$)(.*)", "two routes, `/admin` and `/admin/{*rest}`"),
         ("/(en|fr)?/docs", "two routes, `/docs` and `/{name:(en|fr)}/docs`"),
         ("/users{?page,limit}", "write `/users`"),
+        // Types and repetitions in braces.
+        ("/x/{...rest}", "write `/x/{*rest}`"),
+        ("/x/{int:id}", "write `/x/{id:int}`"),
+        ("/x/{ id : int }", "write `/x/{id:int}`"),
+        ("/x/{id:int:min(1)}", "write `/x/{id:int}`"),
+        ("/x/{id:regex([0-9]+)}", "write `/x/{id:int}`"),
+        ("/{lang:(en|de)?}/x", "write `/{lang:(en|de)}/x`"),
         // Not known what was meant.
         ("/users/(?!admin)", "one route for each"),
         ("/a\\bc", "one route for each"),

@@ -267,6 +267,10 @@ fn records_for_spin_are_written_to_its_default_store() {
     let ran = run(&["publish", &quickstart(), "--to", "spin", "--store", &store, "--fixtures"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.err.contains("3 keys of the fixtures"), "{ran:?}");
+    std::fs::remove_file(project.file("dev/fixtures.yaml")).expect("a file");
+    let other = project.file("other.db").display().to_string();
+    let ran = run(&["publish", &project.path(), "--to", "spin", "--store", &other, "--fixtures"]);
+    assert!(ran.code == Some(0) && ran.err.contains("no keys because the project has no fixtures"), "{ran:?}");
     let rows = rusqlite::Connection::open(store).expect("the store");
     let mut rows =
         rows.prepare("SELECT key FROM spin_key_value WHERE store = 'default' ORDER BY rowid").expect("a table");

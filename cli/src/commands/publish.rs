@@ -74,7 +74,12 @@ pub(crate) fn run(args: &PublishArgs) -> Result<(), Failure> {
     let target = Target::of(args.to, &args.store)?;
     let generation = publish(&target, compiled.bundle(), &credentials, args.after)?;
     let (records, credentials) = (compiled.records().len() + credentials.len(), credentials.len());
-    let keys = if credentials > 0 { format!(", {credentials} keys of the fixtures") } else { String::new() };
+    let keys = match (args.fixtures, credentials) {
+        (false, _) => String::new(),
+        (true, 0) => ", no keys because the project has no fixtures".to_owned(),
+        (true, 1) => ", 1 key of the fixtures".to_owned(),
+        (true, more) => format!(", {more} keys of the fixtures"),
+    };
     let (gateway, bundle) = (compiled.gateway(), compiled.id());
     report(
         args.output,

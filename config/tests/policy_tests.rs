@@ -62,6 +62,20 @@ fn a_file_without_mistakes_has_no_findings() {
 }
 
 #[test]
+fn words_of_other_test_formats_have_one_of_ours() {
+    for (step, meant) in [
+        ("{sleep: 1s}", "write `advance: 1s`"),
+        ("{get: /pets}", "write `request: GET /pets`"),
+        ("{request: GET /, expect: {code: 200}}", "write `status: 200`"),
+        ("{request: GET /, times: 5, expect: {status: 200}}", "write `repeat: 5`"),
+    ] {
+        let text = format!("format: 1\ncases: [{{name: a, steps: [{step}]}}]\n");
+        let found = load_str("tests/t.test.yaml", &text).expect_err(step);
+        assert!(found.iter().any(|found| found.fix.contains(meant)), "{step}: {found}");
+    }
+}
+
+#[test]
 fn keys_and_types_of_a_file_are_checked() {
     check("[]\n", &[("TG0202", 1, 1)]);
     check("format: 1\n", &[("TG0901", 1, 1)]);

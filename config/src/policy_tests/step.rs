@@ -5,7 +5,7 @@ use tollgate_core::time::Timestamp;
 use super::consumer::{self, Keys};
 use super::request::{self, RequestStep};
 use super::upstream::{self, Script};
-use crate::decode::{self, DURATION, Fields};
+use crate::decode::{self, DURATION, Fields, habits};
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::model::tables;
 use crate::place::{Span, Spanned};
@@ -184,8 +184,10 @@ fn step(node: &Node, keys: &Keys, report: &mut Report) -> Option<Step> {
 fn other(node: &Node, entries: &[Entry], has_no_action: bool, report: &mut Report) -> Option<Action> {
     if has_no_action {
         let given = entries.iter().map(|entry| entry.key.value.as_str());
+        let habit = given.clone().find_map(habits::word::action);
         let meant = given.filter_map(|key| closest(key, ACTIONS.into_iter())).next();
         let fix = match meant {
+            _ if habit.is_some() => habit.unwrap_or_default().to_owned(),
             Some(action) => format!("did you mean `{action}`?"),
             None => format!("write one of {}", listed(ACTIONS.into_iter())),
         };

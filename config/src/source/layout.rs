@@ -27,6 +27,7 @@ impl Layout {
         let mut search = Search { loader, report };
         search.similar_names(&root);
         search.tests();
+        search.fixtures();
         Self {
             project: search.project(&root),
             apis: search.apis(),
@@ -177,6 +178,16 @@ impl Search<'_> {
         }
     }
 
+    /// Reports files in `dev` with names similar to that of the fixtures.
+    fn fixtures(&mut self) {
+        for entry in self.loader.list_optional("dev") {
+            let is_similar = stem_of(&entry).is_some_and(|stem| FIXTURES.contains(&stem));
+            if is_similar && entry.name != "fixtures.yaml" {
+                self.unread(&format!("dev/{}", entry.name), "rename it to `dev/fixtures.yaml`");
+            }
+        }
+    }
+
     /// Reports files and folders of the root with names similar to those that are read.
     fn similar_names(&mut self, root: &[Listed]) {
         for entry in root {
@@ -192,11 +203,14 @@ impl Search<'_> {
                 }
             } else if let Some((_, right)) = stem_of(entry).and_then(intended) {
                 let fix = match *right {
+                    "dev" => "move it to `dev/fixtures.yaml`".to_owned(),
                     "apis" => "move each API to `apis/NAME/api.yaml`".to_owned(),
                     "env" => "move it to `env/NAME.yaml`, where NAME is the name of the environment".to_owned(),
                     right => format!("move it to `{right}/{}`", entry.name),
                 };
                 self.unread(&entry.name, &fix);
+            } else if stem_of(entry).is_some_and(|stem| stem.starts_with("tollgate.")) {
+                self.unread(&entry.name, "assign the values of an environment in `env/NAME.yaml`");
             }
         }
     }
@@ -205,7 +219,12 @@ impl Search<'_> {
     fn file_for(&mut self, folder: &str, right: &str) -> Option<String> {
         let entries = self.loader.list(folder, self.report);
         if right != "apis" {
-            let file = entries.iter().find(|entry| stem_of(entry).is_some())?;
+            let is_right = |entry: &&Listed| match right {
+                "tests" => !entry.is_folder && is_test(&entry.name),
+                "dev" => stem_of(entry).is_some_and(|stem| FIXTURES.contains(&stem)),
+                _ => stem_of(entry).is_some(),
+            };
+            let file = entries.iter().find(is_right)?;
             return Some(format!("{folder}/{}", file.name));
         }
         entries.iter().filter(|entry| entry.is_folder && !is_hidden(entry)).take(FOLDERS_MAX).find_map(|entry| {
@@ -287,7 +306,12 @@ const DEFAULT: &str = "tollgate.yaml";
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// Common wrong names of folders and files of the root, with the right names.
-const SIMILAR_NAMES: [(&str, &str); 10] = [
+const SIMILAR_NAMES: [(&str, &str); 15] = [
+    ("test", "tests"),
+    ("tests", "tests"),
+    ("fixtures", "dev"),
+    ("fixture", "dev"),
+    ("consumers", "dev"),
     ("api", "apis"),
     ("apis", "apis"),
     ("policy", "policies"),
@@ -299,6 +323,9 @@ const SIMILAR_NAMES: [(&str, &str); 10] = [
     ("environment", "env"),
     ("environments", "env"),
 ];
+
+/// Common names of a file with consumers and keys, without its extension.
+const FIXTURES: [&str; 4] = ["fixtures", "fixture", "consumers", "keys"];
 
 /// The number of folders that are searched to recognise another folder.
 const FOLDERS_MAX: usize = 100;

@@ -55,6 +55,18 @@ pub(in crate::decode) fn scheme(word: &str) -> Option<(&'static str, &'static st
     }
 }
 
+/// What to write instead of the action of a step in other test formats.
+pub(crate) fn action(word: &str) -> Option<&'static str> {
+    match word.to_ascii_lowercase().as_str() {
+        "sleep" | "wait" | "delay" | "pause" | "after" => Some("write `advance: 1s`"),
+        "get" | "post" | "put" | "patch" | "delete" | "head" | "options" | "send" | "call" | "http" => {
+            Some("write `request: GET /pets`, with the method before the path")
+        }
+        "time" | "clock" | "now" => Some("write `at: 2026-01-31T23:59:50Z`"),
+        _ => None,
+    }
+}
+
 /// The usual method that was probably meant by another one; no registered method is as similar to one.
 pub(in crate::decode) fn method(word: &str) -> Option<&'static str> {
     let is_slip = |usual: &&&str| strsim::damerau_levenshtein(usual, word) == 1;

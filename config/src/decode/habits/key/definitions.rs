@@ -274,6 +274,27 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
         "write `keys: [...]`; `tollgate key new` creates a key",
     ),
     habit(
+        &["consumer", "test-consumer"],
+        &["scopes", "scope", "roles", "groups", "acls"],
+        "write `scopes` beside each key: `keys: [{key: ..., scopes: [a]}]`",
+    ),
+    habit(
+        &["consumer-key", "test-key"],
+        &["enabled", "disabled", "active", "status"],
+        "write `revoked: true` for a key that is refused",
+    ),
+    // Policy tests.
+    habit(&["expectation"], &["code", "statuscode", "httpstatus", "responsecode"], "write `status: 200`"),
+    habit(&["request-step"], &["times", "iterations", "loop"], "write `repeat: 5`"),
+    habit(&["request-step"], &["method", "url", "path", "uri"], "write it in `request`, as `request: GET /pets`"),
+    habit(&["request-step"], &["data", "json", "payload", "content"], "write `body`"),
+    habit(&["request-step"], &["then", "assert", "assertions", "response", "should"], "write `expect: {status: 200}`"),
+    habit(
+        &["test-case"],
+        &["request", "expect", "given", "when", "then", "test"],
+        "write it in a step, as `steps: [{request: GET /pets, expect: {status: 200}}]`",
+    ),
+    habit(
         &["consumer-key"],
         &["expiry", "expiresat", "expiration", "validuntil"],
         "write `expires: \"2027-01-01T00:00:00Z\"`",

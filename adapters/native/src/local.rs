@@ -20,14 +20,14 @@ where
 }
 
 /// Runs the work in a separate task, to its end, and waits for the value that it sends; `None` if it panicked.
-pub(crate) async fn apart<T, W>(work: W) -> Option<T>
+pub(crate) async fn apart<T, W>(work: impl FnOnce(oneshot::Sender<T>) -> W) -> Option<T>
 where
     T: 'static,
-    W: AsyncFnOnce(oneshot::Sender<T>) + 'static,
+    W: Future<Output = ()> + 'static,
 {
     let (sender, receiver) = oneshot::channel();
     // Some kilobytes of state: boxed, so that the runtime does not move them.
-    tokio::task::spawn_local(Box::pin(async move { work(sender).await }));
+    tokio::task::spawn_local(Box::pin(work(sender)));
     // A panic was reported on standard error.
     receiver.await.ok()
 }
@@ -105,8 +105,8 @@ mod tests {
         let runtime =
             tokio::runtime::Builder::new_current_thread().build_local(tokio::runtime::LocalOptions::default()).unwrap();
         runtime.block_on(async {
-            assert_eq!(apart(async |_: oneshot::Sender<u8>| panic!("this is part of a test")).await, None);
-            assert_eq!(apart(async |sender| sender.send(7).unwrap()).await, Some(7));
+            assert_eq!(apart(|_: oneshot::Sender<u8>| async { panic!("this is part of a test") }).await, None);
+            assert_eq!(apart(|sender| async { sender.send(7).unwrap() }).await, Some(7));
         });
     }
 }

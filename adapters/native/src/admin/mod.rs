@@ -78,7 +78,7 @@ impl Admin {
     /// writes go on.
     async fn answer(self: Rc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
         let tracking = self.calls.track();
-        apart(async move |sender| {
+        apart(|sender| async move {
             // The client may have gone.
             let _ = sender.send(self.respond(request, peer).await);
             drop(tracking);

@@ -98,7 +98,7 @@ async fn serve(
     let ended = state.clone();
     let request = request.map(|incoming| NativeContent::from_client(incoming, version, state));
     let (serving, delivering) = (Rc::clone(serving), Rc::clone(delivering));
-    let answered = apart(async move |sender| {
+    let answered = apart(|sender| async move {
         let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;
         let response = served.reply.into_response();
         let deadline = response.body().deadline();

@@ -12,7 +12,7 @@ use super::names::{as_read, may_trail};
 
 /// The fields that a part's policies, routes and upstreams name.
 ///
-/// A name stands for all spellings that [servers read as the same](as_read).
+/// A name stands for all spellings that CGI and WSGI servers read as the same.
 #[derive(Clone, Debug, Default)]
 pub struct FieldRules(HashMap<Box<str>, Rule, BuildHasherDefault<FxHasher>>);
 

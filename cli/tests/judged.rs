@@ -142,13 +142,17 @@ fn the_settings_of_a_route_are_shown_with_their_origins() {
 }
 
 #[test]
-fn the_last_of_many_requests_is_explained() {
+fn the_last_of_many_requests_is_explained_also_if_telemetry_is_exported() {
+    let exporting = Project::new();
+    exporting.edit("\ngateway:", "\ntelemetry: {otlp: {endpoint: \"http://127.0.0.1:4318\"}}\ngateway:");
     let field = format!("X-API-Key: {KEY}");
-    let words = ["explain", "GET", "/echo/private/x", &quickstart(), "-H", &field, "--times", "11", "--output", "json"];
-    let answer = run(&words).json();
-    assert_eq!(answer["statuses"], serde_json::json!({"200": 10, "429": 1}));
-    assert_eq!(answer["response"]["status"], 429);
-    assert!(answer["upstream"].as_array().is_some_and(Vec::is_empty), "{answer}");
+    for project in [quickstart(), exporting.path()] {
+        let words = ["explain", "GET", "/echo/private/x", &project, "-H", &field, "--times", "11", "--output", "json"];
+        let answer = run(&words).json();
+        assert_eq!(answer["statuses"], serde_json::json!({"200": 10, "429": 1}));
+        assert_eq!(answer["response"]["status"], 429);
+        assert!(answer["upstream"].as_array().is_some_and(Vec::is_empty), "{answer}");
+    }
 }
 
 #[test]

@@ -98,8 +98,10 @@ fn accepts_trailers(fields: &HeaderMap) -> bool {
 fn remove_nominated(edits: &mut Edits, fields: &HeaderMap, kept: impl Fn(&HeaderName) -> bool) {
     let tokens = fields.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
     let names = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
+    let from = edits.len();
     for name in names.filter(|name| fields.contains_key(name)) {
-        if !is_for_all_recipients(name.as_str()) && !kept(&name) {
+        let is_repeated = edits.as_slice()[from..].iter().any(|edit| *edit.name() == name);
+        if !is_repeated && !is_for_all_recipients(name.as_str()) && !kept(&name) {
             edits.remove(name);
         }
     }
@@ -190,6 +192,10 @@ mod tests {
             assert!(!f.contains_key(gone), "{gone}");
         }
         assert_eq!(f["te"], "trailers");
+        let mut edits = Edits::default();
+        let repeated = fields(&[("connection", "x-a, X-A, x-b, x-a"), ("x-a", "1")]);
+        request_edits(&mut edits, &repeated, &client(&[]), |_, _| Fate::Forwarded);
+        assert_eq!(edits.as_slice().iter().filter(|edit| edit.name() == "x-a").count(), 1);
         assert_eq!((&f["authorization"], &f["x-version"]), (&"kept".parse().unwrap(), &"2".parse().unwrap()));
         assert_eq!(f["x-kept"], "1");
     }

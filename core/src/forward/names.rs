@@ -63,13 +63,23 @@ fn is_client_claim(name: &str) -> bool {
                 name,
                 "real-ip" | "client-ip" | "cluster-client-ip" | "envoy-external-address" | "original-forwarded-for"
             )
-            || matches!(name, "original-url" | "rewrite-url" | "host" | "original-host" | "http-host-override")
+            || matches!(
+                name,
+                "original-url"
+                    | "original-uri"
+                    | "original-method"
+                    | "rewrite-url"
+                    | "host"
+                    | "original-host"
+                    | "http-host-override"
+            )
             || matches!(name, "scheme" | "url-scheme");
     }
     matches!(
         name,
         "forwarded"
             | "forwarded-for"
+            | "client-ip"
             | "true-client-ip"
             | "cf-connecting-ip"
             | "fastly-client-ip"

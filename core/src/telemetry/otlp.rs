@@ -3,6 +3,7 @@
 use super::attributes::{self as attr, Family};
 use super::label::Label;
 use super::metrics::{BOUNDS_US, Sample};
+use super::record::OTHER_METHOD;
 use super::{ExchangeRecord, Histogram, Metrics};
 use crate::event::{Event, UpstreamRecord};
 use crate::json::{Members, millionths, object, quoted, string};
@@ -85,8 +86,8 @@ fn server_span(record: &ExchangeRecord, span: &mut Members<'_>) {
     span.hex("spanId", &record.trace.span);
     span.hex("parentSpanId", record.trace.parent.as_ref().map_or(&[][..], |parent| parent));
     span.value("name", |out| match record.route() {
-        Some(route) => string(out, &[record.method, " ", &route.template].concat()),
-        None => string(out, record.method),
+        Some(route) => string(out, &[verb(record), " ", &route.template].concat()),
+        None => string(out, verb(record)),
     });
     times(span, SERVER, record.started, end);
     attributes(span, |all| server_attributes(record, all));
@@ -141,7 +142,7 @@ fn client_span(record: &ExchangeRecord, call: &UpstreamRecord, span: &mut Member
     trace(record, span);
     span.hex("spanId", &call.span);
     span.hex("parentSpanId", &record.trace.span);
-    span.text("name", record.method);
+    span.text("name", verb(record));
     times(span, CLIENT, call.started, call.started.plus_micros(call.duration_us));
     attributes(span, |all| {
         all.text(attr::METHOD, record.method);
@@ -159,6 +160,11 @@ fn client_span(record: &ExchangeRecord, call: &UpstreamRecord, span: &mut Member
         }
     });
     status(span, is_error);
+}
+
+/// The method in the name of a span: the conventions have `HTTP` there for one that is not registered.
+fn verb(record: &ExchangeRecord) -> &'static str {
+    if record.method == OTHER_METHOD { "HTTP" } else { record.method }
 }
 
 /// The trace that a span is in, with its state, which the spans of an exchange do not change.

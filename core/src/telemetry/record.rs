@@ -9,6 +9,9 @@ use crate::time::Timestamp;
 
 use super::TraceContext;
 
+/// What telemetry says of a method that is not registered.
+pub(super) const OTHER_METHOD: &str = "_OTHER";
+
 /// A finished exchange: its time, duration, result and events. Everything else is derived from the events.
 #[derive(Clone, Debug)]
 pub struct ExchangeRecord {
@@ -120,6 +123,6 @@ impl ExchangeRecord {
     #[must_use]
     pub fn known_method(method: &http::Method) -> &'static str {
         const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];
-        KNOWN.into_iter().find(|k| *k == method.as_str()).unwrap_or("_OTHER")
+        KNOWN.into_iter().find(|k| *k == method.as_str()).unwrap_or(OTHER_METHOD)
     }
 }

@@ -38,6 +38,8 @@ pub struct Isolate {
     pub(crate) secrets: RefCell<SecretCache>,
     pub(crate) fetches: RefCell<Fetches>,
     pub(crate) exporter: RefCell<Exporter>,
+    /// Whether telemetry is exported, if the configuration says so.
+    pub(crate) exports: bool,
     /// Resources that an unsafe method changed through this isolate (RFC 9111, section 4.4).
     pub(crate) invalidated: RefCell<Purges>,
     /// The state of the operator endpoint.
@@ -77,6 +79,7 @@ impl Isolate {
             secrets: RefCell::default(),
             fetches: RefCell::default(),
             exporter: RefCell::default(),
+            exports: true,
             invalidated: RefCell::default(),
             operators: Operators::default(),
             checked_at: Cell::default(),
@@ -90,7 +93,14 @@ impl Isolate {
     #[must_use]
     pub fn renewed(&self) -> Self {
         let config = self.config.renewed();
-        Self { config, ..Self::new(self.settings.clone()) }
+        Self { config, exports: self.exports, ..Self::new(self.settings.clone()) }
+    }
+
+    /// The same isolate, which exports no telemetry whatever the configuration says. Its exchanges do not last for the
+    /// interval of an export.
+    #[must_use]
+    pub fn without_exports(self) -> Self {
+        Self { exports: false, ..self }
     }
 
     /// Sets the maximum size of cached parts, as bytes of their stored form; they need ten times that in memory.

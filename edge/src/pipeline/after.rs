@@ -79,7 +79,7 @@ async fn emit<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
     if settings.is_none_or(|settings| settings.log) {
         sink.log(&log_line(record, &isolate.settings.gateway));
     }
-    if let Some(otlp) = settings.and_then(|settings| settings.otlp.as_ref()) {
+    if let Some(otlp) = settings.and_then(|settings| settings.otlp.as_ref()).filter(|_| isolate.exports) {
         isolate.exporter.borrow_mut().add(record.clone());
         // Boxed, as below: once in many exchanges there is something to send.
         Box::pin(export(isolate, host, otlp)).await;

@@ -45,28 +45,24 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
     for name in upstreams.iter().flat_map(|upstream| &upstream.fields).flat_map(|(_, text)| text.secret_names()) {
         host.secrets.put(name, "not-a-secret");
     }
-    let isolate = Rc::new(Isolate::new(IsolateSettings {
-        gateway: compiled.gateway().to_owned(),
-        freshness: Freshness::EachRequest,
-    }));
-    // In-memory ports answer immediately and nothing sleeps, so only the answer is awaited.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|error| Failure::problem(format!("the event queue of the system cannot be created: {error}")))?;
+    let settings = IsolateSettings { gateway: compiled.gateway().to_owned(), freshness: Freshness::EachRequest };
+    let isolate = Rc::new(Isolate::new(settings).without_exports());
     let mut statuses = BTreeMap::new();
     let mut once = || {
         host.upstream.take_received();
-        let (response, record) = runtime.block_on(async {
+        let exchange = host.clock.drive(async {
             let served = tollgate_edge::serve(&isolate, &host, question.request.clone(), question.client).await;
             (served.reply.into_response(), served.after.await)
         });
+        let waits = || Failure::problem("the exchange waits for something that does not happen here".to_owned());
+        let (response, record) = exchange.ok_or_else(waits)?;
         *statuses.entry(record.status).or_default() += 1;
-        (response, record)
+        Ok((response, record))
     };
     for _ in 1..question.times {
-        once();
+        once()?;
     }
-    let (response, record) = once();
+    let (response, record) = once()?;
     Ok(Explained { response, record, forwarded: host.upstream.take_received(), statuses })
 }
 

@@ -16,7 +16,7 @@ use spin_sdk::wasip3::wit_bindgen::{FutureReader, StreamReader, StreamWriter};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use tollgate_core::forward::{
-    Edit, Edits, FieldRules, Fields as Composed, Framing, Outbound, Reply, UpstreamError, filter_trailers,
+    Edit, Edits, Fields as Composed, Framing, Outbound, Reply, TrailerRules, UpstreamError, filter_trailers,
 };
 use tollgate_edge::Client;
 use tollgate_edge::ports::Content;
@@ -275,7 +275,7 @@ pub(crate) fn fields_of(fields: &Fields) -> HeaderMap {
 }
 
 /// The trailers that may be forwarded; to an upstream, by the rules of the configuration.
-pub(crate) fn forwarded_trailers(trailers: &Fields, rules: Option<&FieldRules>) -> Fields {
+pub(crate) fn forwarded_trailers(trailers: &Fields, rules: Option<&TrailerRules>) -> Fields {
     let mut fields = fields_of(trailers);
     filter_trailers(&mut fields, rules);
     host_fields(&host_lines((&fields).into()))
@@ -309,7 +309,7 @@ fn raw(consume: impl FnOnce(FutureReader<Result<(), ErrorCode>>) -> (StreamReade
 /// those for the trailers that go to an upstream.
 fn to_host_content(
     content: SpinContent,
-    rules: Option<Arc<FieldRules>>,
+    rules: Option<Arc<TrailerRules>>,
     sending: Option<Rc<Sending>>,
 ) -> (Option<StreamReader<u8>>, FutureReader<Trailers>) {
     let ends = content.ends;

@@ -94,12 +94,16 @@ fn accepts_trailers(fields: &HeaderMap) -> bool {
     codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
+/// The names in `Connection`.
+pub(super) fn nominated(fields: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    let tokens = fields.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+    tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
+}
+
 /// Removes the fields that `Connection` declares as hop-by-hop.
 fn remove_nominated(edits: &mut Edits, fields: &HeaderMap, kept: impl Fn(&HeaderName) -> bool) {
-    let tokens = fields.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
-    let names = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
     let from = edits.len();
-    for name in names.filter(|name| fields.contains_key(name)) {
+    for name in nominated(fields).filter(|name| fields.contains_key(name)) {
         let is_repeated = edits.as_slice()[from..].iter().any(|edit| *edit.name() == name);
         if !is_repeated && !is_for_all_recipients(name.as_str()) && !kept(&name) {
             edits.remove(name);

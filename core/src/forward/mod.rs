@@ -22,5 +22,5 @@ pub use forwarded::{ForwardedFor, URL_FIELDS};
 pub use framing::{Framing, FramingError, check_response};
 pub use outbound::{Outbound, Resource};
 pub use reply::{Reply, has_no_content};
-pub use rules::{Fate, FieldRules, filter_trailers};
+pub use rules::{Fate, FieldRules, TrailerRules, filter_trailers};
 pub use upstream::{UpstreamSettings, UpstreamUrl, UrlError};

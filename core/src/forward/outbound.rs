@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, Uri};
 
-use super::{Ambiguity, Edits, FieldRules, Fields};
+use super::{Ambiguity, Edits, Fields, TrailerRules};
 
 /// The resource that a request is for, as its client named it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Outbound<'r> {
     resource: (&'r str, &'r str),
     has_content: bool,
     ambiguity: Option<Ambiguity>,
-    rules: Option<&'r Arc<FieldRules>>,
+    trailer_rules: Option<Arc<TrailerRules>>,
     received: &'r HeaderMap,
     edits: Edits,
     /// The number of edits that apply to every attempt.
@@ -42,8 +42,8 @@ impl<'r> Outbound<'r> {
     #[must_use]
     pub fn new(method: &'r Method, target: Uri, fields: &'r HeaderMap, has_content: bool) -> Self {
         let (resource, edits) = (("", ""), Edits::default());
-        let (ambiguity, rules) = (None, None);
-        Self { method, target, resource, has_content, ambiguity, rules, received: fields, edits, lasting: 0 }
+        let (ambiguity, trailer_rules) = (None, None);
+        Self { method, target, resource, has_content, ambiguity, trailer_rules, received: fields, edits, lasting: 0 }
     }
 
     /// The same with the client's host and path.
@@ -64,10 +64,10 @@ impl<'r> Outbound<'r> {
         Self { ambiguity, ..self }
     }
 
-    /// The same, of a client whose trailers are forwarded by these rules.
+    /// The same, with rules for the trailers of its content.
     #[must_use]
-    pub fn with_rules(self, rules: &'r Arc<FieldRules>) -> Self {
-        Self { rules: Some(rules), ..self }
+    pub fn with_trailer_rules(self, rules: Option<Arc<TrailerRules>>) -> Self {
+        Self { trailer_rules: rules, ..self }
     }
 
     /// Starts an attempt: removes the edits of an earlier one, and returns the edits to add those of this one to.
@@ -109,8 +109,8 @@ impl<'r> Outbound<'r> {
 
     /// The rules for the trailers of its content.
     #[must_use]
-    pub fn trailer_rules(&self) -> Option<Arc<FieldRules>> {
-        self.rules.cloned()
+    pub fn trailer_rules(&self) -> Option<Arc<TrailerRules>> {
+        self.trailer_rules.clone()
     }
 
     /// Whether it may be sent again after its connection was lost: it has no content, and its method is idempotent (RFC

@@ -4,10 +4,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rustc_hash::FxHasher;
 
+use super::fields::nominated;
 use super::names::{as_read, may_trail};
 
 /// The fields that a part's policies, routes and upstreams name.
@@ -79,27 +81,32 @@ impl FieldRules {
         is_own: impl Fn(usize) -> bool,
     ) -> Fate {
         let Some(rule) = self.0.get(read) else { return Fate::Forwarded };
-        let is_selecting = rule.selects.iter().any(|spelling| **spelling == *name.as_str());
-        // Routes are selected by one spelling; the upstream must not see another.
-        let is_disguised = !rule.selects.is_empty() && !is_selecting;
-        if is_disguised
+        if rule.is_disguised(name)
             || rule.set_for.contains(&upstream)
             || rule.read_by.iter().any(|policy| is_own(*policy))
             || rule.may_hold_credential(fields, name)
         {
             return Fate::Removed;
         }
-        if is_selecting { Fate::Kept } else { Fate::Forwarded }
+        if rule.selects.is_empty() { Fate::Forwarded } else { Fate::Kept }
     }
 
-    /// Whether a credential that the policies of this part read may be in the field.
+    /// What happens to a field of a request for the same host that another part serves, which has decided this fate: it is
+    /// removed if a credential may be in it, or if it is another spelling of a field that selects routes.
     #[must_use]
-    pub fn may_hold_credential(&self, fields: &HeaderMap, name: &HeaderName, read: &str) -> bool {
-        self.0.get(read).is_some_and(|rule| rule.may_hold_credential(fields, name))
+    pub fn fate_elsewhere(&self, fate: Fate, fields: &HeaderMap, name: &HeaderName, read: &str) -> Fate {
+        let Some(rule) = self.0.get(read) else { return fate };
+        let is_disguised = fate == Fate::Forwarded && rule.is_disguised(name);
+        if is_disguised || rule.may_hold_credential(fields, name) { Fate::Removed } else { fate }
     }
 }
 
 impl Rule {
+    /// Routes are selected by one spelling; the upstream must not see another.
+    fn is_disguised(&self, name: &HeaderName) -> bool {
+        !self.selects.is_empty() && !self.selects.iter().any(|spelling| **spelling == *name.as_str())
+    }
+
     fn may_hold_credential(&self, fields: &HeaderMap, name: &HeaderName) -> bool {
         let mut lines = fields.get_all(name).iter().map(HeaderValue::as_bytes);
         match self.schemes.as_slice() {
@@ -119,12 +126,33 @@ fn has_scheme(line: &[u8], scheme: &str) -> bool {
     })
 }
 
-/// Removes the trailer fields that must not be forwarded: those that belong in the head of a message, and, in a request,
-/// those that the configuration names.
-pub fn filter_trailers(trailers: &mut HeaderMap, rules: Option<&FieldRules>) {
+/// The trailer fields of one message that are not forwarded, besides those that never are.
+#[derive(Clone, Debug, Default)]
+pub struct TrailerRules {
+    /// Of a request: what the parts for its host name.
+    parts: Vec<Arc<FieldRules>>,
+    /// What `Connection` names (RFC 9110, section 7.6.1).
+    nominated: Vec<HeaderName>,
+}
+
+impl TrailerRules {
+    /// The rules for a message with these fields in its head.
+    #[must_use]
+    pub fn of(fields: &HeaderMap, parts: Vec<Arc<FieldRules>>) -> Self {
+        Self { parts, nominated: nominated(fields).collect() }
+    }
+
+    fn refuse(&self, name: &HeaderName, read: &str) -> bool {
+        self.nominated.contains(name) || self.parts.iter().any(|part| part.0.contains_key(read))
+    }
+}
+
+/// Removes the trailer fields that must not be forwarded: those that belong in the head of a message, and those that its
+/// rules refuse.
+pub fn filter_trailers(trailers: &mut HeaderMap, rules: Option<&TrailerRules>) {
     let is_refused = |name: &&HeaderName| {
         let read = as_read(name.as_str());
-        !may_trail(&read, matches!(read, Cow::Borrowed(_))) || rules.is_some_and(|rules| rules.0.contains_key(&*read))
+        !may_trail(&read, matches!(read, Cow::Borrowed(_))) || rules.is_some_and(|rules| rules.refuse(name, &read))
     };
     let refused: Vec<HeaderName> = trailers.keys().filter(is_refused).cloned().collect();
     for name in refused {
@@ -208,6 +236,11 @@ mod tests {
         let came = fields(&[("x-version", "2"), ("x-other", "1")]);
         let fate = |name| rules().fate(&came, &HeaderName::from_static(name), name, 0, |_| false);
         assert_eq!((fate("x-version"), fate("x-other")), (Fate::Kept, Fate::Forwarded));
+        let elsewhere =
+            |name: &'static str, read, fate| rules().fate_elsewhere(fate, &came, &HeaderName::from_static(name), read);
+        assert_eq!(elsewhere("x_version", "x-version", Fate::Forwarded), Fate::Removed);
+        assert_eq!(elsewhere("x_version", "x-version", Fate::Kept), Fate::Kept, "it selects routes of the other part");
+        assert_eq!(elsewhere("x_api_key", "x-api-key", Fate::Kept), Fate::Removed);
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -229,7 +262,7 @@ mod tests {
             ("set_cookie", "a=b"),
             ("access-control-allow-origin", "*"),
         ];
-        let left = |rules: Option<&FieldRules>, more: &[(&str, &str)]| {
+        let left = |rules: Option<&TrailerRules>, more: &[(&str, &str)]| {
             let mut trailers = fields(&[&lines[..], more].concat());
             filter_trailers(&mut trailers, rules);
             let mut left: Vec<String> = trailers.keys().map(ToString::to_string).collect();
@@ -237,7 +270,9 @@ mod tests {
             left
         };
         let configured = [("x-api-key", "k"), ("x_tenant", "a"), ("X-Version", "1")];
-        assert_eq!(left(Some(&rules()), &configured), ["grpc-status", "x-checksum"]);
+        let of_host =
+            TrailerRules::of(&fields(&[("connection", "close, X-Checksum")]), vec![Arc::default(), Arc::new(rules())]);
+        assert_eq!(left(Some(&of_host), &configured), ["grpc-status"]);
         assert_eq!(left(None, &configured), ["grpc-status", "x-api-key", "x-checksum", "x-version", "x_tenant"]);
     }
 }

@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderName, Method, Uri};
 use tollgate_core::authn::authorization_holds_key;
 use tollgate_core::cache::forwarded_query;
 use tollgate_core::event::{Local, Phase, Reason};
-use tollgate_core::forward::{Ambiguity, Edits, Fate, ForwardedFor, Outbound, UpstreamSettings, request_edits};
+use tollgate_core::forward::{
+    Ambiguity, Edits, Fate, ForwardedFor, Outbound, TrailerRules, UpstreamSettings, request_edits,
+};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::settings::RouteSettings;
 
@@ -34,7 +37,12 @@ pub(super) fn outbound<'e, C: Content>(
         .on_behalf_of(received.host.as_str(), received.path.as_str())
         .with_edits(edits)
         .with_ambiguity(ambiguity)
-        .with_rules(&exchange.site.fields))
+        .with_trailer_rules((!content.is_empty()).then(|| trailer_rules(exchange))))
+}
+
+fn trailer_rules(exchange: &Exchange) -> Arc<TrailerRules> {
+    let parts = exchange.sites.iter().map(|site| Arc::clone(&site.fields)).collect();
+    Arc::new(TrailerRules::of(&exchange.received.fields, parts))
 }
 
 /// The URL to which a route of this part forwards the request with a method.
@@ -77,13 +85,14 @@ fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) ->
     (edits, ambiguity)
 }
 
-/// What the configuration says of a field: every credential is removed, of this route and of all parts for the host.
+/// What the configuration says of a field: every credential is removed, and every disguise of a field that selects routes, of
+/// all parts for the host.
 fn fate(exchange: &Exchange, name: &HeaderName, read: &str) -> Fate {
     let (fields, route) = (&exchange.received.fields, exchange.route());
     let is_own = |policy| route.authenticators().any(|place| place.index() == policy);
     let fate = exchange.site.fields.fate(fields, name, read, route.upstream, is_own);
-    let is_credential = |site: &Rc<Site>| site.fields.may_hold_credential(fields, name, read);
-    if exchange.sites.len() > 1 && exchange.sites.iter().any(is_credential) { Fate::Removed } else { fate }
+    let others = exchange.sites.iter().filter(|site| !Rc::ptr_eq(site, &exchange.site));
+    others.fold(fate, |fate, site| site.fields.fate_elsewhere(fate, fields, name, read))
 }
 
 /// Capacity: the edits of a typical request, including those of an attempt.

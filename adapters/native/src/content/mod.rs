@@ -15,7 +15,7 @@ use http::{HeaderMap, Version};
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::sync::oneshot;
-use tollgate_core::forward::{FieldRules, filter_trailers};
+use tollgate_core::forward::{TrailerRules, filter_trailers};
 use tollgate_core::telemetry::AbortedBy;
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
@@ -40,7 +40,7 @@ pub struct NativeContent {
     /// The request's state, if this is a request's content.
     request: Option<RequestState>,
     /// The rules for trailers, if this goes to an upstream.
-    trailer_rules: Option<Arc<FieldRules>>,
+    trailer_rules: Option<Arc<TrailerRules>>,
 }
 
 /// Why content was interrupted.
@@ -108,7 +108,7 @@ impl NativeContent {
     }
 
     /// The same content, with the rules for trailers that go to an upstream.
-    pub(crate) fn with_trailer_rules(mut self, rules: Option<Arc<FieldRules>>) -> Self {
+    pub(crate) fn with_trailer_rules(mut self, rules: Option<Arc<TrailerRules>>) -> Self {
         self.trailer_rules = rules;
         self
     }

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use http::header::CONNECTION;
 use http::{Request, Response};
 use rustls::ClientConfig;
 use tollgate_core::fetch::AddressRule;
-use tollgate_core::forward::{Outbound, UpstreamError};
+use tollgate_core::forward::{Outbound, TrailerRules, UpstreamError};
 use tollgate_edge::ports::{Content, Upstream, UpstreamCall};
 
 use crate::content::{Copies, CopyBudget, Left, NativeContent, RequestFault, RequestState, UpstreamContent};
@@ -119,7 +120,9 @@ impl NativeUpstream {
                 let (head, incoming) = response.into_parts();
                 let begun = UpstreamContent::begin(incoming, head.version, lease, deadline, self.copies.clone()).await;
                 let content = begun.map_err(|broken| error::of_content(&broken))?;
-                Ok(Response::from_parts(head, NativeContent::from_upstream(content)))
+                let names_fields = head.headers.contains_key(CONNECTION);
+                let rules = names_fields.then(|| Arc::new(TrailerRules::of(&head.headers, Vec::new())));
+                Ok(Response::from_parts(head, NativeContent::from_upstream(content).with_trailer_rules(rules)))
             }
             Err(error) => Err(match client.as_ref().and_then(RequestState::fault) {
                 Some(RequestFault::LimitExceeded) => UpstreamError::RequestContentTooLarge,

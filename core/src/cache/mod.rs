@@ -3,6 +3,7 @@
 //! A shared cache for GET and HEAD. Open [`plan`] first: it says whether a request may use the cache and under which
 //! key. [`assess`] checks a stored response, [`storable`] a new one. Stores only keep data; they decide nothing.
 
+mod changes;
 mod conditional;
 mod control;
 mod freshness;
@@ -16,6 +17,7 @@ mod status;
 mod stored;
 mod values;
 
+pub use changes::Changes;
 pub use conditional::{Confirmed, confirm, not_modified, validators};
 pub use control::CacheControl;
 pub use freshness::{Assessment, assess, storable};

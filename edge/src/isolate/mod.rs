@@ -17,7 +17,7 @@ pub use operators::OperatorSettings;
 use operators::Operators;
 use secrets::SecretCache;
 use tollgate_core::bounds::{CLOCK_SET_BACK_MS_MAX, PARTS_REMEMBERED_BYTES};
-use tollgate_core::cache::{CacheKey, Purge, Purges};
+use tollgate_core::cache::{CacheKey, Changes};
 use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::settings::GatewaySettings;
 use tollgate_core::time::{MonotonicInstant, SetBack, Timestamp};
@@ -41,7 +41,7 @@ pub struct Isolate {
     /// Whether telemetry is exported, if the configuration says so.
     pub(crate) exports: bool,
     /// Resources that an unsafe method changed through this isolate (RFC 9111, section 4.4).
-    pub(crate) invalidated: RefCell<Purges>,
+    pub(crate) invalidated: RefCell<Changes>,
     /// The state of the operator endpoint.
     pub(crate) operators: Operators,
     /// The instant of the last read of the configuration pointer, if there was one.
@@ -180,7 +180,7 @@ impl Isolate {
     }
 
     /// Records that a resource was changed through this isolate.
-    pub(crate) fn invalidate(&self, resource: CacheKey, at: Timestamp) {
-        self.invalidated.borrow_mut().add(Purge { resource: Some(resource), at });
+    pub(crate) fn invalidate(&self, resource: &CacheKey, at: Timestamp) {
+        self.invalidated.borrow_mut().add(resource, at);
     }
 }

@@ -63,9 +63,7 @@ struct Stale<C> {
 /// isolates that share its store for what the same client would read. It runs before the reply, so that the client
 /// reads its own write.
 async fn invalidate<H: Host>(isolate: &Isolate, host: &H, changes: Changes, now: Timestamp) {
-    for resource in changes.resources {
-        isolate.invalidate(resource, now);
-    }
+    changes.resources.iter().for_each(|resource| isolate.invalidate(resource, now));
     let Some(primary) = changes.primary else { return };
     let nothing = StoredMeta::nothing(now);
     // While the cache is unavailable, it answers nothing; when it is available again, lifetimes bound the time that an

@@ -25,6 +25,20 @@ fn an_unsafe_method_takes_effect_though_the_clock_was_set_back_a_little() {
 }
 
 #[test]
+fn many_changes_of_other_resources_leave_most_stored_responses_alone() {
+    let route = cached(route("/c/{id}", &[]), CacheCredentials::Never);
+    let bench = Bench::new(vec![route], ok(&[(CC, "max-age=600")], "hello"));
+    let hits = |bench: &Bench| (0..40).filter(|n| status(&bench.get(&format!("/c/{n}"), &[])).contains("hit")).count();
+    assert_eq!((hits(&bench), hits(&bench)), (0, 40));
+    for n in 0..1_100 {
+        assert_eq!(bench.send(request("POST", &format!("/c/w{n}"), &[], "x")).status, 200);
+    }
+    assert!(hits(&bench) > 20, "a quarter of the buckets is affected");
+    assert_eq!(bench.send(request("POST", "/c/1", &[], "x")).status, 200);
+    assert!(!status(&bench.get("/c/1", &[])).contains("hit"));
+}
+
+#[test]
 fn while_a_recorded_change_is_later_than_the_clock_nothing_is_told_as_stored() {
     let bench = bench(ok(&[(CC, "max-age=600")], "hello"));
     let other = Bench { isolate: bench.another_isolate(), host: bench.host.clone() };

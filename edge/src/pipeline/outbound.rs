@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderName, Method, Uri};
+use http::header::{AUTHORIZATION, HOST, MAX_FORWARDS};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use tollgate_core::authn::authorization_holds_key;
 use tollgate_core::cache::forwarded_query;
 use tollgate_core::event::{Local, Phase, Reason};
@@ -16,6 +16,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::settings::RouteSettings;
 
 use super::exchange::{Exchange, Journal};
+use super::route::max_forwards;
 use crate::ports::Content;
 use crate::problems::REQUEST_ID;
 use crate::site::Site;
@@ -78,6 +79,11 @@ fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) ->
     let ambiguity = request_edits(&mut edits, &received.fields, &client, |name, read| fate(exchange, name, read));
     if authorization_holds_key(&received.fields) {
         edits.remove(AUTHORIZATION);
+    }
+    if received.method == Method::OPTIONS
+        && let Some(left) = max_forwards(&received.fields)
+    {
+        edits.set(MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
     }
     journal.trace.forward(&received.fields, &mut edits);
     edits.set_text(REQUEST_ID, &journal.request_id);

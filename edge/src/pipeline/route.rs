@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use http::header::{ALLOW, RETRY_AFTER};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::header::{ALLOW, MAX_FORWARDS, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::forward::Reply;
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -61,6 +61,10 @@ pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut 
             if exchange.route().internal && !exchange.received.client.inside {
                 return Err(journal.refused(Phase::Route, not_found(Reason::RouteInternal)).into());
             }
+            if exchange.received.method == Method::OPTIONS && max_forwards(&exchange.received.fields) == Some(0) {
+                journal.note(Phase::Route, Verdict::Answer, Reason::OptionsAnswered);
+                return Err(options(&exchange.route().methods.join(", ")).into());
+            }
             journal.note(Phase::Route, Verdict::Pass, Reason::RouteFound { route: exchange.label() });
             Ok(Box::new(exchange))
         }
@@ -89,10 +93,18 @@ fn allows_parameters(sites: &Sites, received: &Received, place: usize, found: &M
     allows && matches!(plain, (other, Matched::Route(same)) if other == place && same == *index)
 }
 
+/// How many more hops an `OPTIONS` request may take (RFC 9110, section 7.6.2).
+pub(super) fn max_forwards(fields: &HeaderMap) -> Option<u64> {
+    fields.get(MAX_FORWARDS)?.to_str().ok()?.parse().ok()
+}
+
 fn options<C: Content>(allow: &str) -> Answer<C> {
     let mut response = Response::new(C::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    if let Ok(value) = HeaderValue::from_str(allow) {
+    // A route without methods takes all; an empty list would say that there are none.
+    if !allow.is_empty()
+        && let Ok(value) = HeaderValue::from_str(allow)
+    {
         response.headers_mut().insert(ALLOW, value);
     }
     Answer::new(Reply::own(response))

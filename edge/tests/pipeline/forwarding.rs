@@ -194,3 +194,15 @@ fn a_field_that_servers_read_as_another_selects_nothing_and_its_response_is_for_
     let versions = |at: usize| ["x-version", "x_version"].map(|name| received[at].headers().contains_key(name));
     assert_eq!([versions(0), versions(1)], [[false, false], [true, false]]);
 }
+
+#[test]
+fn options_is_forwarded_as_far_as_its_client_says() {
+    let bench = Bench::new(vec![route("/a", &["GET", "OPTIONS"])], ok(&[], ""));
+    let ask = |method: &str, hops: &str| bench.send(request(method, "/a", &[("max-forwards", hops)], ""));
+    let last = ask("OPTIONS", "0");
+    assert_eq!((last.status, last.field("allow"), bench.host.upstream.take_received().len()), (204, "GET, OPTIONS", 0));
+    for (method, hops, sent) in [("OPTIONS", "2", "1"), ("OPTIONS", "many", "many"), ("GET", "0", "0")] {
+        assert_eq!(ask(method, hops).status, 200);
+        assert_eq!(bench.host.upstream.take_received()[0].headers()["max-forwards"], sent, "{method} {hops}");
+    }
+}

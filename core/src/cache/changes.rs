@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 /// The latest change of each resource, in buckets by the resource's hash.
 ///
 /// Its size is fixed, however many resources are changed, and no change is forgotten. Resources that share a bucket share
-/// their changes, so a change also affects the stored responses of one in [`BUCKETS`] other resources.
+/// their changes, so a change also affects the stored responses of one in 4,096 other resources.
 #[derive(Clone, Debug, Default)]
 pub struct Changes(Vec<Option<Timestamp>>);
 

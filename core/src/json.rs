@@ -11,6 +11,13 @@ pub struct Members<'o> {
     is_empty: bool,
 }
 
+/// The items of a list that is being written.
+#[derive(Debug)]
+pub struct Items<'o> {
+    out: &'o mut String,
+    is_empty: bool,
+}
+
 /// Writes an object.
 pub fn object(out: &mut String, write: impl FnOnce(&mut Members<'_>)) {
     out.push('{');
@@ -20,13 +27,13 @@ pub fn object(out: &mut String, write: impl FnOnce(&mut Members<'_>)) {
 
 /// Writes a list.
 pub fn list<T>(out: &mut String, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut String, T)) {
+    listed(out, |all| items.into_iter().for_each(|item| all.item(|out| write(out, item))));
+}
+
+/// Writes a list whose items are added one by one.
+pub fn listed(out: &mut String, write: impl FnOnce(&mut Items<'_>)) {
     out.push('[');
-    for (at, item) in items.into_iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        write(out, item);
-    }
+    write(&mut Items { out, is_empty: true });
     out.push(']');
 }
 
@@ -79,6 +86,17 @@ fn fraction<const DIGITS: usize>(out: &mut String, whole: u64, part: u64) {
         out.push('.');
         digits::<DIGITS>(out, part);
         out.truncate(out.trim_end_matches('0').len());
+    }
+}
+
+impl Items<'_> {
+    /// An item.
+    pub fn item(&mut self, write: impl FnOnce(&mut String)) {
+        if !self.is_empty {
+            self.out.push(',');
+        }
+        self.is_empty = false;
+        write(self.out);
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-use crate::json::{Members, object};
+use crate::json::{Members, listed, object};
 use crate::telemetry::Metrics;
 
 /// The scope of the numbers.
@@ -117,18 +117,12 @@ impl MetricsSnapshot {
         object(&mut out, |all| {
             all.text("scope", self.scope.as_str());
             all.value("metrics", |out| {
-                out.push('[');
-                for family in self.metrics.families() {
-                    object(out, family);
-                    out.push(',');
-                }
-                for gauge in &self.gauges {
-                    object(out, |members| gauge.write(members));
-                    out.push(',');
-                }
-                // There is at least one family.
-                out.pop();
-                out.push(']');
+                listed(out, |metrics| {
+                    self.metrics.families().for_each(|family| metrics.item(|out| object(out, family)));
+                    for gauge in &self.gauges {
+                        metrics.item(|out| object(out, |members| gauge.write(members)));
+                    }
+                });
             });
         });
         out

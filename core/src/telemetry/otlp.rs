@@ -6,7 +6,7 @@ use super::metrics::{BOUNDS_US, Sample};
 use super::record::OTHER_METHOD;
 use super::{ExchangeRecord, Histogram, Metrics};
 use crate::event::{Event, UpstreamRecord};
-use crate::json::{Members, millionths, object, quoted, string};
+use crate::json::{Items, Members, listed, millionths, object, quoted, string};
 use crate::route::host_and_port;
 use crate::text::decimal;
 use crate::time::Timestamp;
@@ -95,7 +95,7 @@ fn server_span(record: &ExchangeRecord, span: &mut Members<'_>) {
     status(span, record.status >= 500);
 }
 
-fn server_attributes(record: &ExchangeRecord, all: &mut Attributes<'_>) {
+fn server_attributes(record: &ExchangeRecord, all: &mut Attributes<'_, '_>) {
     all.text(attr::METHOD, record.method);
     all.number(attr::STATUS, record.status);
     all.text(attr::REQUEST_ID, &record.request_id);
@@ -123,7 +123,7 @@ fn server_attributes(record: &ExchangeRecord, all: &mut Attributes<'_>) {
 }
 
 /// The attributes about the client and its connection.
-fn client_attributes(record: &ExchangeRecord, all: &mut Attributes<'_>) {
+fn client_attributes(record: &ExchangeRecord, all: &mut Attributes<'_, '_>) {
     let client = &record.client;
     all.text(attr::SCHEME, client.scheme());
     if let Some(address) = client.address {
@@ -242,7 +242,7 @@ fn buckets(histogram: &Histogram, point: &mut Members<'_>) {
 }
 
 /// The attributes of a series. Of numbers, only a status and a port are numbers by the conventions; `error.type` is text.
-fn labels(family: Family, values: &[Label], all: &mut Attributes<'_>) {
+fn labels(family: Family, values: &[Label], all: &mut Attributes<'_, '_>) {
     for ((name, _), value) in family.description().labels.iter().zip(values) {
         match value {
             Label::Number(value) if *name != attr::ERROR_TYPE => all.number(name, *value),
@@ -252,20 +252,13 @@ fn labels(family: Family, values: &[Label], all: &mut Attributes<'_>) {
 }
 
 /// A list of attributes that is being written.
-struct Attributes<'o> {
-    out: &'o mut String,
-    is_empty: bool,
+struct Attributes<'a, 'o>(&'a mut Items<'o>);
+
+fn attributes(members: &mut Members<'_>, write: impl FnOnce(&mut Attributes<'_, '_>)) {
+    members.value("attributes", |out| listed(out, |items| write(&mut Attributes(items))));
 }
 
-fn attributes(members: &mut Members<'_>, write: impl FnOnce(&mut Attributes<'_>)) {
-    members.value("attributes", |out| {
-        out.push('[');
-        write(&mut Attributes { out, is_empty: true });
-        out.push(']');
-    });
-}
-
-impl Attributes<'_> {
+impl Attributes<'_, '_> {
     fn text(&mut self, key: &str, text: &str) {
         self.add(key, |value| value.text("stringValue", text));
     }
@@ -281,13 +274,11 @@ impl Attributes<'_> {
     }
 
     fn add(&mut self, key: &str, write: impl FnOnce(&mut Members<'_>)) {
-        if !self.is_empty {
-            self.out.push(',');
-        }
-        self.is_empty = false;
-        object(self.out, |attribute| {
-            attribute.text("key", key);
-            attribute.object("value", write);
+        self.0.item(|out| {
+            object(out, |attribute| {
+                attribute.text("key", key);
+                attribute.object("value", write);
+            });
         });
     }
 }

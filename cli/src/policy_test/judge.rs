@@ -8,9 +8,9 @@ use tollgate_config::policy_tests::{
 };
 use tollgate_core::cache::{CacheOutcome, Forwarded};
 use tollgate_core::event::{Phase, Verdict};
+use tollgate_core::json::thousandths;
 use tollgate_core::limit::fields::{RATELIMIT, RATELIMIT_POLICY};
 use tollgate_core::telemetry::ExchangeRecord;
-use tollgate_core::time::micros_as_millis;
 use tollgate_edge::memory::Content;
 
 use super::case::Exchanged;
@@ -86,8 +86,9 @@ impl Judge {
         if let Some(duration) = &expect.duration_ms {
             let got_us = came.record.duration_us;
             if got_us != duration.value.saturating_mul(1_000) {
-                let got_ms = micros_as_millis(got_us);
-                self.differs("duration", duration.span, format!("{}ms", duration.value), format!("{got_ms}ms"));
+                let mut got = String::new();
+                thousandths(&mut got, got_us);
+                self.differs("duration", duration.span, format!("{}ms", duration.value), format!("{got}ms"));
             }
         }
         if let Some(wait) = &expect.retry_after_s {

@@ -16,10 +16,3 @@ pub use timestamp::Timestamp;
 
 const MICROS_PER_MS: u64 = 1_000;
 const MICROS_PER_S: u64 = 1_000_000;
-
-/// Microseconds as milliseconds with a fraction, for what is written in milliseconds.
-#[expect(clippy::cast_precision_loss, reason = "durations in microseconds are far below 2^52: 142 years")]
-#[must_use]
-pub const fn micros_as_millis(us: u64) -> f64 {
-    us as f64 / 1e3
-}

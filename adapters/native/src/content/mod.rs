@@ -190,7 +190,7 @@ impl NativeContent {
         let (fault, by) = match error {
             ContentError::LimitExceeded => (RequestFault::LimitExceeded, AbortedBy::Client),
             ContentError::Client(_) => (RequestFault::Interrupted, AbortedBy::Client),
-            ContentError::Upstream(_) => (RequestFault::Interrupted, AbortedBy::Upstream),
+            ContentError::Upstream(_) => (RequestFault::Interrupted, self.source.broken_by()),
             ContentError::Deadline => {
                 (RequestFault::Interrupted, self.source.expired_by().unwrap_or(AbortedBy::Upstream))
             }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 use tollgate_core::telemetry::AbortedBy;
 
 use super::received::{BrokenOff, Received};
-use super::{ContentError, CopyBudget, NativeContent};
+use super::{ContentError, CopyBudget, NativeContent, RequestState};
 use crate::upstream::Lease;
 
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub(crate) type Copies = Rc<Arc<CopyBudget>>;
 struct Held {
     state: RefCell<State>,
     ends: Option<Instant>,
+    /// The request that it answers, whose client may still be sending.
+    answers: Option<RequestState>,
 }
 
 #[derive(Debug)]
@@ -103,6 +105,15 @@ impl Source {
             Self::Upstream(content) => content.held.expired_by(),
             Self::Nested(content) | Self::Resumed(_, content) => content.source.expired_by(),
             Self::Ended | Self::Bytes(_) | Self::Client(_) | Self::Replayed(..) => None,
+        }
+    }
+
+    /// Because of whom an upstream's content broke off.
+    pub(super) fn broken_by(&self) -> AbortedBy {
+        match self {
+            Self::Upstream(content) => content.held.broken_by(),
+            Self::Nested(content) | Self::Resumed(_, content) => content.source.broken_by(),
+            Self::Ended | Self::Bytes(_) | Self::Client(_) | Self::Replayed(..) => AbortedBy::Upstream,
         }
     }
 
@@ -199,12 +210,13 @@ impl UpstreamContent {
         lease: Lease,
         deadline: Option<Pin<Box<Sleep>>>,
         copies: Option<Copies>,
+        answers: Option<RequestState>,
     ) -> Result<Self, BrokenOff> {
         let ends = deadline.as_ref().map(|deadline| deadline.deadline());
         let mut incoming = Received::new(incoming, version);
         incoming.begin().await?;
         let state = if incoming.is_end_stream() { State::Ended } else { State::Open { incoming, lease } };
-        let held = Rc::new(Held { state: RefCell::new(state), ends });
+        let held = Rc::new(Held { state: RefCell::new(state), ends, answers });
         Ok(Self { held, deadline, copies })
     }
 
@@ -261,14 +273,23 @@ impl Held {
         }
     }
 
+    /// An upstream that answers early breaks off, too, when the client's content does.
+    fn broken_by(&self) -> AbortedBy {
+        let client = self.answers.as_ref().and_then(RequestState::fault);
+        client.map_or(AbortedBy::Upstream, |_| AbortedBy::Client)
+    }
+
     /// The reader waits for the upstream when the deadline expires.
     fn expired(&self) -> Polled {
         self.expire(AbortedBy::Upstream);
         Poll::Ready(Some(Err(ContentError::Deadline)))
     }
 
-    /// Frees the connection to the upstream, unless all of the content has been read.
+    /// Frees the connection to the upstream, unless all of the content has been read. An upstream that waits for the
+    /// client's content is not late.
     fn expire(&self, by: AbortedBy) {
+        let waits_for_client = self.answers.as_ref().is_some_and(RequestState::awaits_content);
+        let by = if waits_for_client { AbortedBy::Client } else { by };
         let mut state = self.state.borrow_mut();
         if let State::Open { lease, .. } = &*state {
             if by == AbortedBy::Upstream {

@@ -115,22 +115,27 @@ impl NativeUpstream {
             }
             left.as_mut().poll(cx).map(|left| Err(unwanted(left)))
         });
-        match answer.await {
+        let answer = match answer.await {
             Ok((response, lease)) => {
                 let (head, incoming) = response.into_parts();
-                let begun = UpstreamContent::begin(incoming, head.version, lease, deadline, self.copies.clone()).await;
-                let content = begun.map_err(|broken| error::of_content(&broken))?;
-                let names_fields = head.headers.contains_key(CONNECTION);
-                let rules = names_fields.then(|| Arc::new(TrailerRules::of(&head.headers, Vec::new())));
-                Ok(Response::from_parts(head, NativeContent::from_upstream(content).with_trailer_rules(rules)))
+                let (copies, answers) = (self.copies.clone(), client.clone());
+                let begun = UpstreamContent::begin(incoming, head.version, lease, deadline, copies, answers).await;
+                begun.map(|content| respond(head, content)).map_err(|broken| error::of_content(&broken))
             }
-            Err(error) => Err(match client.as_ref().and_then(RequestState::fault) {
-                Some(RequestFault::LimitExceeded) => UpstreamError::RequestContentTooLarge,
-                Some(RequestFault::Interrupted) => UpstreamError::RequestContentBroken,
-                None => error,
-            }),
-        }
+            Err(error) => Err(error),
+        };
+        answer.map_err(|error| match client.as_ref().and_then(RequestState::fault) {
+            Some(RequestFault::LimitExceeded) => UpstreamError::RequestContentTooLarge,
+            Some(RequestFault::Interrupted) => UpstreamError::RequestContentBroken,
+            None => error,
+        })
     }
+}
+
+fn respond(head: http::response::Parts, content: UpstreamContent) -> Response<NativeContent> {
+    let names_fields = head.headers.contains_key(CONNECTION);
+    let rules = names_fields.then(|| Arc::new(TrailerRules::of(&head.headers, Vec::new())));
+    Response::from_parts(head, NativeContent::from_upstream(content).with_trailer_rules(rules))
 }
 
 /// The error of a call whose response nobody waits for.

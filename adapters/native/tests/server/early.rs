@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::running::{Running, TIMEOUT, plain_upstream, upstream};
+use crate::running::{Running, TIMEOUT, plain_upstream, rest, until, upstream};
 
 /// More than the buffers of two sockets hold.
 const LONG: usize = 12_000_000;
@@ -86,6 +86,55 @@ async fn a_refused_client_is_listened_to_for_a_bounded_time_and_length() {
     };
     tokio::time::timeout(TIMEOUT, closed).await.expect("the connection is closed");
     assert!(begun.elapsed() < Duration::from_secs(9));
+}
+
+/// Sends a head and the beginning of content, and does something when it has the head of the response.
+async fn after_early_head(server: &Running, framing: &str, then: impl AsyncFnOnce(&mut TcpStream)) -> Duration {
+    let begun = Instant::now();
+    let mut stream = server.connect().await;
+    let request = format!("POST /api/x HTTP/1.1\r\nhost: h\r\n{framing}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert!(until(&mut stream, "\r\n\r\n").await.starts_with("HTTP/1.1 200"));
+    then(&mut stream).await;
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn a_client_whose_content_ends_an_early_response_is_named_and_the_upstream_is_not() {
+    let server = Running::start().await;
+    // It answers at once, and ends its response when it has the content.
+    let early = upstream(async |mut stream| {
+        crate::running::head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    server.publish(&early, json!({"content_bytes_max": 1_000, "timeout_ms": 1_000}));
+    // It leaves.
+    after_early_head(&server, "content-length: 100", async |stream| stream.shutdown().await.unwrap()).await;
+    server.log.wait_for(1).await;
+    // It sends more than is allowed.
+    after_early_head(&server, "transfer-encoding: chunked", async |stream| {
+        stream.write_all(format!("7d0\r\n{}\r\n", "x".repeat(2_000)).as_bytes()).await.unwrap();
+        rest(stream).await;
+    })
+    .await;
+    server.log.wait_for(2).await;
+    // It sends what is no content.
+    after_early_head(&server, "transfer-encoding: chunked", async |stream| {
+        stream.write_all(b"ZZ\r\n").await.unwrap();
+        rest(stream).await;
+    })
+    .await;
+    server.log.wait_for(3).await;
+    // It stops sending.
+    let waited = after_early_head(&server, "content-length: 100", async |stream| {
+        rest(stream).await;
+    })
+    .await;
+    assert!(waited >= Duration::from_millis(900), "{waited:?}");
+    let lines = server.log.wait_for(4).await;
+    assert!(lines.iter().all(|line| line.contains("\"aborted_by\":\"client\"")), "{lines:#?}");
 }
 
 #[tokio::test]

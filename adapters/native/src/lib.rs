@@ -17,7 +17,7 @@
 //! - [`faults`] is for tests: switches that make a store fail. They are off by default.
 //!
 //! Not implemented: upgrades (WebSocket), HTTP/3, client certificates, the `PROXY` protocol, reloading a certificate, a
-//! minimum rate of a client's content. hyper itself answers a head that it cannot parse: 400, 414 or 431 without a
+//! minimum rate of a client's content. hyper itself answers a head that it cannot parse: 400 or 431 without a
 //! problem document, and without a record.
 
 mod admin;

@@ -6,8 +6,10 @@
 
 mod forwarded;
 mod hop;
+mod network;
 mod proxies;
 
+pub use network::ClientNetwork;
 pub use proxies::{ProxyField, ProxySettings, TrustedProxies};
 
 use std::net::IpAddr;

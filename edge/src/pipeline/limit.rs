@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
 use tollgate_core::cell::{self, CellKey, CellOperations, Gcra, Operation, Outcome, Reply, Terms, Update};
+use tollgate_core::client::ClientNetwork;
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::kinds::{LimitPolicy, Place, PolicyName};
 use tollgate_core::limit::{LimitBy, OnFault, fields};
@@ -97,18 +98,13 @@ fn cells(exchange: &Exchange, limits: &[Limit<'_>], principal: Option<&Principal
     cells
 }
 
-/// Which requests share the quota. An IPv6 client usually has a whole /64 network, so this counts as its address.
+/// Which requests share the quota.
 fn partition(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>) -> CellKey {
     match (by, principal) {
         (LimitBy::Consumer, Some(principal)) => CellKey::partition("consumer", &principal.consumer),
-        (LimitBy::Consumer, None) | (LimitBy::Address, _) => match address {
-            Some(IpAddr::V4(address)) => CellKey::partition("address", &address.to_string()),
-            Some(IpAddr::V6(address)) => {
-                let [a, b, c, d, ..] = address.segments();
-                CellKey::partition("address", &format!("{a:x}:{b:x}:{c:x}:{d:x}::/64"))
-            }
-            None => CellKey::partition("address", "unknown"),
-        },
+        (LimitBy::Consumer, None) | (LimitBy::Address, _) => {
+            address.map_or_else(ClientNetwork::unknown_cell, |address| ClientNetwork::of(address).cell())
+        }
     }
 }
 

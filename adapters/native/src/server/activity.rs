@@ -1,7 +1,6 @@
 //! The use of one client connection: its exchanges, and how long it has been idle.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
@@ -11,6 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tollgate_core::client::ClientNetwork;
 use tollgate_core::telemetry::AbortedBy;
 
 use crate::content::{ContentError, NativeContent};
@@ -22,7 +22,7 @@ use super::socket::{OverTcp, unacknowledged};
 #[derive(Debug)]
 pub(super) struct Activity {
     /// Whom connections are counted for.
-    pub(super) client: IpAddr,
+    pub(super) client: ClientNetwork,
     /// Exchanges whose work has not ended, also if the client has reset their streams.
     pub(super) exchanges: Tracker,
     /// Tells the connection to end now.
@@ -69,7 +69,7 @@ pub(super) enum Use {
 }
 
 impl Activity {
-    pub(super) fn new(client: IpAddr, first_within: Duration, cut_off: &Rc<Signal>) -> Self {
+    pub(super) fn new(client: ClientNetwork, first_within: Duration, cut_off: &Rc<Signal>) -> Self {
         Self {
             client,
             exchanges: Tracker::default(),
@@ -286,7 +286,8 @@ mod tests {
     #[test]
     fn a_client_that_abandons_most_of_its_exchanges_is_asked_to_leave() {
         let abandoned = |share: u64| {
-            let activity = Rc::new(Activity::new(IpAddr::from([192, 0, 2, 1]), Duration::ZERO, &Rc::default()));
+            let activity =
+                Rc::new(Activity::new(ClientNetwork::of([192, 0, 2, 1].into()), Duration::ZERO, &Rc::default()));
             for number in 0..3 * ABANDONED_MAX {
                 let mut exchange = activity.begin(false);
                 if number % share == 0 {
@@ -301,7 +302,7 @@ mod tests {
 
     #[test]
     fn idle_connections_are_less_useful_than_those_that_receive_a_head() {
-        let activity = Rc::new(Activity::new(IpAddr::from([192, 0, 2, 1]), Duration::ZERO, &Rc::default()));
+        let activity = Rc::new(Activity::new(ClientNetwork::of([192, 0, 2, 1].into()), Duration::ZERO, &Rc::default()));
         let idle = activity.usefulness();
         activity.heard();
         let beginning = activity.usefulness();

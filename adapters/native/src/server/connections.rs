@@ -2,10 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use tokio::sync::Notify;
+use tollgate_core::client::ClientNetwork;
 
 use super::activity::{Activity, Use};
 
@@ -13,7 +13,7 @@ use super::activity::{Activity, Use};
 #[derive(Debug)]
 pub(super) struct Connections {
     open: RefCell<HashMap<u64, Rc<Activity>>>,
-    clients: RefCell<HashMap<IpAddr, usize>>,
+    clients: RefCell<HashMap<ClientNetwork, usize>>,
     /// Connections whose tasks have not ended; more than the open ones by those that are being closed.
     tasks: Cell<usize>,
     next: Cell<u64>,
@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn from(client: u8) -> Rc<Activity> {
-        Rc::new(Activity::new(IpAddr::from([192, 0, 2, client]), Duration::ZERO, &Rc::default()))
+        Rc::new(Activity::new(ClientNetwork::of([192, 0, 2, client].into()), Duration::ZERO, &Rc::default()))
     }
 
     #[test]

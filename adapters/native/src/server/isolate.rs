@@ -11,6 +11,7 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tollgate_core::client::ClientNetwork;
 use tollgate_core::telemetry::event_line;
 use tollgate_edge::ports::{Host, TelemetrySink};
 use tollgate_edge::{Client, Freshness, Isolate};
@@ -20,7 +21,6 @@ use super::connection::{Streams, http, serve_connection};
 use super::connections::{Bounds, Connections};
 use super::state::StateParts;
 use super::{Listener, Listeners};
-use crate::clients::client_of;
 use crate::clock::SystemClock;
 use crate::host::NativeHost;
 use crate::local::{Signal, Tracker};
@@ -108,7 +108,7 @@ async fn accept(serving: Rc<Serving>, listener: Listener) {
         return;
     };
     let converse = |(stream, peer): (TcpStream, SocketAddr)| {
-        let activity = Rc::new(Activity::new(client_of(peer.ip()), serving.head_timeout, &serving.cut_off));
+        let activity = Rc::new(Activity::new(ClientNetwork::of(peer.ip()), serving.head_timeout, &serving.cut_off));
         // A client whose connections are all in use gets no further one.
         let Some(admitted) = serving.connections.admit(&activity) else {
             return serving.complain("connections-full", "one client has too many connections in use");

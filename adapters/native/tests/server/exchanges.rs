@@ -257,3 +257,44 @@ async fn content_past_its_limit_is_413_while_it_streams() {
     let answer = until(&mut stream, "\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
+
+/// The status of the response to this head, and whether it is a problem document.
+async fn refused(server: &Running, head: &str) -> (String, bool) {
+    let answer = server.send(format!("{head}\r\n\r\n")).await;
+    let status = answer.split(' ').nth(1).unwrap_or_default().to_owned();
+    let has_content = !answer.ends_with("\r\n\r\n");
+    assert_eq!(has_content, answer.contains("application/problem+json"), "{answer}");
+    (status, has_content)
+}
+
+#[tokio::test]
+async fn what_the_parser_refuses_has_no_problem_document_and_what_the_pipeline_refuses_has_one() {
+    let server = Running::start().await;
+    server.publish(&plain_upstream().await, json!({}));
+    let long = format!("POST /api/x HTTP/1.1\r\nhost: h\r\nx: {}", "x".repeat(70_000));
+    let many = format!("POST /api/x HTTP/1.1\r\nhost: h{}", "\r\nx: y".repeat(401));
+    let of =
+        |version: &str, field: &str| format!("POST /api/x HTTP/{version}\r\nhost: h\r\n{field}\r\nconnection: close");
+    for (head, status) in [
+        (of("1.1", "content-length: 1\r\ncontent-length: 2"), "400"),
+        (of("1.1", "content-length: 1, 2"), "400"),
+        (of("1.1", "content-length: +1"), "400"),
+        (of("1.1", "transfer-encoding: gzip"), "400"),
+        (of("1.0", "transfer-encoding: chunked"), "400"),
+        (of("1.1", "a name: x"), "400"),
+        (of("1.1", "x: \u{1}"), "400"),
+        (of("1.1", "x: y\r\n folded"), "400"),
+        (of("9.9", "x: y"), "400"),
+        ("G@T / HTTP/1.1\r\nhost: h".to_owned(), "400"),
+        ("SSH-2.0".to_owned(), "400"),
+        (long, "431"),
+        (many, "431"),
+    ] {
+        assert_eq!(refused(&server, &head).await, (status.to_owned(), false), "{head:.80}");
+    }
+    for (field, status) in
+        [("transfer-encoding: gzip, chunked", "501"), ("host: h", "400"), ("content-length: 2000000", "413")]
+    {
+        assert_eq!(refused(&server, &of("1.1", field)).await, (status.to_owned(), true), "{field}");
+    }
+}

@@ -197,7 +197,7 @@ impl<T> Spanned<T> {
 }
 
 /// The start of a span, to be shown to people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Place {
     /// The file's path in the project.
     pub file: String,

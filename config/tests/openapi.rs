@@ -363,20 +363,6 @@ fn no_part_of_a_requirement_is_left_out() {
 }
 
 #[test]
-fn an_operation_that_takes_the_requests_of_another_is_not_more_public() {
-    let spec = "openapi: 3.1.0
-components: {securitySchemes: {k: {type: apiKey, in: header, name: X-API-Key}}}
-paths:
-  /p/{a}: {get: {operationId: a}}
-  /p/{b}: {get: {operationId: b, security: [{k: []}]}}
-";
-    let found = compiled("spec: s.yaml\nauthn: none\n", &[("s.yaml", spec)]);
-    let expected = [(Code::WeakerThanSpec, Severity::Warning), (Code::NotRouted, Severity::Warning)];
-    assert_eq!(codes(found.warnings()), expected, "{}", found.warnings());
-    assert!(compiled("spec: s.yaml\nauthn: keys\n", &[("s.yaml", spec)]).warnings().len() == 1);
-}
-
-#[test]
 fn every_tag_of_an_operation_selects_it() {
     let tags: Vec<String> = (0..100).map(|n| format!("t{n}")).collect();
     let spec = format!("openapi: 3.1.0\npaths: {{/a: {{get: {{tags: [{}]}}}}}}\n", tags.join(", "));

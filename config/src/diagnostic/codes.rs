@@ -355,13 +355,16 @@ codes! {
     NotRouted "TG0704" "An operation cannot be routed."
         "Some OpenAPI paths cannot be matched unambiguously: a path with `?` or `#`, two paths that differ only in the \
         names of their parameters, and two parameters in one segment. `TRACE` is never routed. Such an operation is \
-        skipped, and all others are routed. If it is needed, define it under `routes:`."
+        skipped, and all others are routed. If it is needed, define it under `routes:`. Of two operations that match the \
+        same requests the stricter one is routed: its `security` requires all that the other one requires. If neither is \
+        stricter, none is routed."
     DuplicateOperation "TG0705" "Two operations have the same operationId."
         "An `operationId` identifies an operation in `operations:`, in logs, metrics and traces, so it must be unique in a \
         document. The first operation keeps the id. The route of the second has an id made of its method and path."
     WeakerThanSpec "TG0706" "The gateway requires less than the `security` of the specification."
         "Readers of the specification expect that an operation is protected as its `security` declares. The gateway is \
-        less strict: it requires no credential, fewer scopes, or no client certificate. Make the policy of the gateway \
+        less strict: it requires no credential, fewer scopes, or no client certificate. An operation that answers the \
+        requests of another one that is not routed is compared with what that one requires. Make the policy of the gateway \
         stricter. If the upstream itself checks the credential, use an overlay to publish what the gateway requires."
     OtherCredential "TG0707" "The specification declares another credential than the gateway reads."
         "A client that follows the specification would be refused: the gateway reads the key from one place, and the \
@@ -381,8 +384,8 @@ codes! {
         `operationId`. Between two equally specific entries the order in the file has no effect, so they must not set the \
         same key to different values."
     NoOperations "TG0712" "A specification has no operations."
-        "Requests that match no route are answered with 404, so this specification has no effect. Webhooks and callbacks \
-        are requests that the API sends to others; they are not routed."
+        "Requests that match no route are answered with 404, so this specification has no effect. All its operations may \
+        be hidden by `hidden: true`. Webhooks and callbacks are requests that the API sends to others; they are not routed."
 
     PastPlatformLimit "TG0801" "A request can exceed a limit of the target platform."
         "`gateway.target` and `check --target` name the target platforms. The configuration determines what one request \

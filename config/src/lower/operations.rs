@@ -9,45 +9,87 @@ use crate::model::api::{Api, Route};
 use crate::model::level::Level;
 use crate::model::operations::{By, Override, Settings};
 use crate::model::project::Project;
-use crate::openapi::{self, Operation, Spec};
+use crate::openapi::{self, Operation, Raised, Spec};
 use crate::place::{Span, Spanned};
-use crate::source::{Entry, Loader, Node, Value};
+use crate::source::{Loader, Node};
 
 /// Reads the specifications of APIs, and adds a route for each operation.
 pub(crate) fn expand(project: &mut Project, loader: &mut Loader, report: &mut Report) {
     for api in project.apis.iter_mut().filter_map(|(_, api)| api.as_mut()) {
         let Some(written) = &api.spec else { continue };
-        let Some(spec) = openapi::load(written, &api.overlays, loader, report) else { continue };
-        let routes = routes(api, &spec, report);
+        let Some(mut spec) = openapi::load(written, &api.overlays, loader, report) else { continue };
+        let routes = routes(api, &mut spec, report);
         api.routes.extend(routes);
     }
 }
 
-fn routes(api: &Api, spec: &Spec, report: &mut Report) -> Vec<Route> {
+fn routes(api: &Api, spec: &mut Spec, report: &mut Report) -> Vec<Route> {
     for methods in api.operations.iter().filter_map(|entry| entry.select.methods.as_ref()) {
         parsed::methods(methods, report);
     }
     let mut overrides = Overrides::new(&api.operations);
     let mut extensions = Extensions::default();
     let mut reported = HashSet::new();
-    let mut routes = Vec::with_capacity(spec.operations().len());
+    let mut all = Vec::with_capacity(spec.operations().len());
     for operation in spec.operations() {
         let selected = overrides.of(operation);
         report_conflicts(operation, &selected, &mut reported, report);
-        let mut layers: Vec<Arc<Settings>> =
+        let mut layers: Layers =
             operation.extensions.iter().filter_map(|node| extensions.settings(node, report)).collect();
         layers.extend(selected.iter().map(|entry| Arc::clone(&entry.settings)));
-        routes.extend(route(operation, &layers));
+        all.push(layers);
     }
     overrides.report_unused(spec, report);
-    routes
+    // Requests of clients for hidden and internal operations go to other routes that match them.
+    let is_as_api = |layers: &Layers| {
+        let internal = layers.iter().rev().find_map(|layer| layer.internal.as_ref());
+        internal.is_none_or(|internal| internal.value == api.internal)
+    };
+    let is_routed = |place: usize| all.get(place).is_some_and(|layers| !is_hidden(layers) && is_as_api(layers));
+    for raised in spec.raise(is_routed).iter().filter(|raised| !raised.is_met) {
+        report_unmet(spec, raised, report);
+    }
+    if all.iter().all(is_hidden) {
+        report_all_hidden(api, spec, report);
+    }
+    let shown = spec.operations().iter().zip(&all).filter(|(_, layers)| !is_hidden(layers));
+    shown.map(|(operation, layers)| route(operation, layers)).collect()
 }
 
-/// The route of an operation; none if it is hidden. Later layers have precedence.
-fn route(operation: &Operation, layers: &[Arc<Settings>]) -> Option<Route> {
-    if layers.iter().rev().find_map(|layer| layer.hidden) == Some(true) {
-        return None;
-    }
+/// The settings for an operation; later ones have precedence.
+type Layers = Vec<Arc<Settings>>;
+
+fn is_hidden(layers: &Layers) -> bool {
+    layers.iter().rev().find_map(|layer| layer.hidden) == Some(true)
+}
+
+/// Reports an operation that answers the requests of another one, and whose requirement can't be that of both.
+fn report_unmet(spec: &Spec, raised: &Raised, report: &mut Report) {
+    let Some(operation) = spec.operations().get(raised.operation) else { return };
+    let name = format!("{} {}", operation.method(), operation.path());
+    report.push(
+        Diagnostic::warning(
+            Code::WeakerThanSpec,
+            operation.span,
+            format!("`{name}` answers the requests of `{}`, which is not routed", raised.of),
+        )
+        .why("neither requires all that the other one requires, so callers could pass with the wrong credential")
+        .fix("define a route for the other one under `routes:`, or set `hidden: true` for this one"),
+    );
+}
+
+fn report_all_hidden(api: &Api, spec: &Spec, report: &mut Report) {
+    let Some(written) = api.spec.as_ref().filter(|_| !spec.operations().is_empty() && api.routes.is_empty()) else {
+        return;
+    };
+    report.push(
+        Diagnostic::warning(Code::NoOperations, written.span, "all operations of the specification are hidden")
+            .why("requests that match no route are answered with 404, so the API answers every request with 404")
+            .fix("remove `hidden: true` from an operation, in `operations:` or in `x-tollgate`, or remove the API"),
+    );
+}
+
+fn route(operation: &Operation, layers: &[Arc<Settings>]) -> Route {
     let mut scopes: Vec<Spanned<String>> = Vec::new();
     for scope in layers.iter().flat_map(|layer| &layer.scopes) {
         if !scopes.iter().any(|known| known.value == scope.value) {
@@ -58,7 +100,7 @@ fn route(operation: &Operation, layers: &[Arc<Settings>]) -> Option<Route> {
     let unnamed = || format!("{} {}", operation.method(), operation.template().label());
     let id = operation.id().map_or_else(unnamed, str::to_owned);
     let at = operation.operation_id.as_ref().map_or(operation.span, |id| id.span);
-    Some(Route {
+    Route {
         span: operation.span,
         path: Spanned::new(operation.template().as_str().to_owned(), operation.span),
         when: None,
@@ -72,9 +114,10 @@ fn route(operation: &Operation, layers: &[Arc<Settings>]) -> Option<Route> {
         between: layers.iter().map(|layer| layer.level.clone()).map(Arc::new).collect(),
         level: Level::default(),
         requirement: operation.requirement.clone(),
+        answers: operation.answers.clone(),
         is_operation: true,
         tags: Arc::clone(&operation.tags),
-    })
+    }
 }
 
 /// An entry that selects an operation.
@@ -165,7 +208,7 @@ fn report_conflicts(
         for first in selected[..place].iter().filter(|first| first.entry.select.rank() == second.entry.select.rank()) {
             for theirs in &second.entry.written {
                 let same_key = first.entry.written.iter().find(|ours| ours.key.value == theirs.key.value);
-                let Some(ours) = same_key.filter(|ours| !is_same(&ours.value, &theirs.value)) else { continue };
+                let Some(ours) = same_key.filter(|ours| !ours.value.is_same(&theirs.value)) else { continue };
                 if !reported.insert((ours.key.span, theirs.key.span)) {
                     continue;
                 }
@@ -189,18 +232,6 @@ fn name_of(operation: &Operation) -> String {
     match operation.operation_id() {
         Some(id) => id.to_owned(),
         None => format!("{} {}", operation.method(), operation.path()),
-    }
-}
-
-/// Whether two nodes have the same value, regardless of their places.
-fn is_same(a: &Node, b: &Node) -> bool {
-    match (&a.value, &b.value) {
-        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b)),
-        (Value::Map(a), Value::Map(b)) => {
-            let has_same = |a: &Entry| b.iter().any(|b| a.key.value == b.key.value && is_same(&a.value, &b.value));
-            a.len() == b.len() && a.iter().all(has_same)
-        }
-        (a, b) => a == b,
     }
 }
 

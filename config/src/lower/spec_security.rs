@@ -2,6 +2,8 @@
 //!
 //! Each weakness is reported once for an API: with a thousand operations there is usually one policy to correct.
 
+use std::sync::Arc;
+
 use tollgate_core::kinds::CredentialPlace;
 
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
@@ -30,16 +32,25 @@ pub(super) struct Weaknesses {
 /// The operations with one weakness.
 #[derive(Default)]
 struct Found {
-    /// The place of the operation, that of its security requirement, and what is missing; only of the first operations.
-    shown: Vec<(Span, Span, String)>,
+    /// Only the first operations.
+    shown: Vec<Shown>,
     count: usize,
+}
+
+struct Shown {
+    operation: Span,
+    requirement: Span,
+    missing: String,
+    /// The operation that requires it, if this one only answers its requests.
+    of: Option<Arc<str>>,
 }
 
 impl Found {
     fn add(&mut self, route: &Route, requirement: &SecurityRequirement, missing: impl FnOnce() -> String) {
         self.count += 1;
         if self.shown.len() < SHOWN_MAX {
-            self.shown.push((route.span, requirement.span, missing()));
+            let (operation, requirement, of) = (route.span, requirement.span, route.answers.clone());
+            self.shown.push(Shown { operation, requirement, missing: missing(), of });
         }
     }
 }
@@ -118,13 +129,17 @@ struct Message {
 }
 
 fn report_weakness(found: &Found, code: Code, report: &mut Report, message: impl FnOnce(&str, &str) -> Message) {
-    let Some((span, requirement, missing)) = found.shown.first() else { return };
+    let Some(first) = found.shown.first() else { return };
     let count = if found.count == 1 { "an operation".to_owned() } else { format!("{} operations", found.count) };
-    let Message { what, why, fix } = message(&count, missing);
+    let Message { what, why, fix } = message(&count, &first.missing);
+    let required = match &first.of {
+        Some(of) => format!("required here of `{of}`, which is not routed; its requests go to this operation"),
+        None => "required here".to_owned(),
+    };
     let mut diagnostic =
-        Diagnostic::warning(code, *span, what).why(why).fix(fix).related(*requirement, "required here");
-    for (other, ..) in found.shown.iter().skip(1) {
-        diagnostic = diagnostic.related(*other, "also this operation");
+        Diagnostic::warning(code, first.operation, what).why(why).fix(fix).related(first.requirement, required);
+    for other in found.shown.iter().skip(1) {
+        diagnostic = diagnostic.related(other.operation, "also this operation");
     }
     report.push(diagnostic);
 }

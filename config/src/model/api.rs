@@ -57,6 +57,8 @@ pub(crate) struct Route {
     pub(crate) level: Level,
     /// The security requirement of the specification, for a route of an operation.
     pub(crate) requirement: Option<Arc<SecurityRequirement>>,
+    /// The operation that is not routed to which the requirement belongs, because this one answers its requests.
+    pub(crate) answers: Option<Arc<str>>,
     pub(crate) is_operation: bool,
     /// The operation's tags.
     pub(crate) tags: Arc<[String]>,
@@ -160,6 +162,7 @@ impl Route {
             between: Vec::new(),
             level,
             requirement: None,
+            answers: None,
             is_operation: false,
             tags: Arc::new([]),
         })

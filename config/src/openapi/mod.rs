@@ -19,6 +19,7 @@ mod resolver;
 mod security;
 mod servers;
 mod strip;
+mod unrouted;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -27,9 +28,11 @@ use std::path::Path;
 pub use operations::Operation;
 pub(crate) use security::SecurityRequirement;
 pub use security::{Scheme, SchemeKind, SchemeRequirement};
+pub use unrouted::Raised;
 
 use self::document::LIMITS;
 use self::documents::{Documents, get, text};
+use self::unrouted::Unrouted;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
 use crate::place::{FileId, Files, Span, Spanned};
 use crate::source::{Folder, Loader, Node};
@@ -40,6 +43,7 @@ pub struct Spec {
     title: Option<String>,
     servers: Vec<String>,
     operations: Vec<Operation>,
+    unrouted: Vec<Unrouted>,
     schemes: Vec<Scheme>,
     files: Vec<String>,
     refused: usize,
@@ -174,6 +178,7 @@ fn build(file: FileId, overlays: &[Spanned<String>], loader: &mut Loader, report
         title,
         servers,
         operations: imported.operations,
+        unrouted: imported.unrouted,
         schemes: imported.schemes,
         files: documents.names().map(str::to_owned).collect(),
         refused: imported.refused,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tollgate_core::route::PathTemplate;
 
-use super::security::{SchemeRequirement, SecurityRequirement};
+use super::documents::get;
+use super::security::{SchemeRequirement, SecurityRequirement, implies};
 use crate::place::{Span, Spanned};
 use crate::source::Node;
 
@@ -18,6 +19,8 @@ pub struct Operation {
     pub(crate) template: PathTemplate,
     pub(crate) tags: Arc<[String]>,
     pub(crate) requirement: Option<Arc<SecurityRequirement>>,
+    /// The operation that is not routed to which the requirement belongs, because this one answers its requests.
+    pub(crate) answers: Option<Arc<str>>,
     /// The `x-tollgate` settings of the document, the path item and the operation, the least specific first.
     pub(crate) extensions: Vec<Arc<Node>>,
     /// The position of the operation's method.
@@ -66,6 +69,24 @@ impl Operation {
     #[must_use]
     pub fn alternatives(&self) -> &[Vec<SchemeRequirement>] {
         self.requirement.as_ref().map_or(&[], |requirement| &requirement.alternatives)
+    }
+
+    /// Whether each caller that has what this operation requires has what another one requires, too.
+    #[must_use]
+    pub fn is_as_strict_as(&self, other: &Self) -> bool {
+        implies(self.requirement.as_ref(), other.requirement.as_ref())
+    }
+
+    /// The operation that is not routed and whose requirement applies to this one, because it answers the requests.
+    #[must_use]
+    pub fn answers(&self) -> Option<&str> {
+        self.answers.as_deref()
+    }
+
+    /// Whether an `x-tollgate` of the document that applies to the operation has this key.
+    #[must_use]
+    pub fn sets(&self, key: &str) -> bool {
+        self.extensions.iter().any(|node| get(node, key).is_some())
     }
 
     /// The place of the operation, which is also that of its route.

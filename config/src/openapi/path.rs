@@ -74,11 +74,6 @@ impl RoutablePath {
         self.parameters.iter().map(|(written, _)| written.as_str())
     }
 
-    /// The path with `{}` in place of each parameter.
-    pub(super) fn shape(&self) -> String {
-        self.text(|_, out| out.push_str("{}"))
-    }
-
     /// The template, with each parameter restricted to its possible values.
     pub(super) fn template(&self, narrowings: &[Option<Narrowing>]) -> Result<PathTemplate, TemplateError> {
         let narrowed = self.text(|place, out| {

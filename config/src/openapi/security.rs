@@ -68,6 +68,43 @@ impl SecurityRequirement {
     pub(crate) fn requires_credential(&self) -> bool {
         !self.alternatives.is_empty() && self.alternatives.iter().all(|requirements| !requirements.is_empty())
     }
+
+    /// A credential of which nothing is known.
+    pub(super) fn unknown(span: Span) -> Arc<Self> {
+        Arc::new(Self { alternatives: vec![unknown(span)], span })
+    }
+}
+
+/// Whether each caller that satisfies the first requirement satisfies the second one, too; `None` is public.
+///
+/// This is the only comparison of requirements: each alternative of the first one must have all credentials and scopes of
+/// an alternative of the second one. Of two requirements neither of which implies the other, none is the stricter one.
+pub(crate) fn implies(some: Option<&Arc<SecurityRequirement>>, other: Option<&Arc<SecurityRequirement>>) -> bool {
+    let guarded = |one: Option<&'_ Arc<SecurityRequirement>>| one.is_some_and(|one| one.requires_credential());
+    let (Some(some), Some(other), true) = (some, other, guarded(other)) else { return !guarded(other) };
+    if Arc::ptr_eq(some, other) || is_same(&some.alternatives, &other.alternatives) {
+        return true;
+    }
+    let parts = |one: &SecurityRequirement| one.alternatives.iter().flatten().map(|need| 1 + need.scopes.len()).sum();
+    let work = usize::saturating_mul(parts(some), parts(other));
+    guarded(Some(some))
+        && work <= COMPARED_MAX
+        && some.alternatives.iter().all(|own| other.alternatives.iter().any(|needs| has_all(own, needs)))
+}
+
+fn is_same(some: &[Vec<SchemeRequirement>], others: &[Vec<SchemeRequirement>]) -> bool {
+    let is_same_need =
+        |(a, b): (&SchemeRequirement, &SchemeRequirement)| a.scheme.name == b.scheme.name && a.scopes == b.scopes;
+    let is_same_list = |(a, b): (&Vec<_>, &Vec<_>)| a.len() == b.len() && a.iter().zip(b).all(is_same_need);
+    some.len() == others.len() && some.iter().zip(others).all(is_same_list)
+}
+
+/// Whether credentials that are required together include others with their scopes.
+fn has_all(own: &[SchemeRequirement], needs: &[SchemeRequirement]) -> bool {
+    let is_in = |need: &SchemeRequirement, own: &SchemeRequirement| {
+        own.scheme.name == need.scheme.name && need.scopes.iter().all(|scope| own.scopes.contains(scope))
+    };
+    needs.iter().all(|need| own.iter().any(|own| is_in(need, own)))
 }
 
 /// The schemes of a specification by name.
@@ -242,5 +279,9 @@ fn report_too_many(span: Span, report: &mut Report) {
 /// The maximum number of alternatives, schemes and scopes of one `security` list: each is compared with every route
 /// that it applies to. The largest published lists have some dozens.
 const PARTS_MAX: usize = 2_500;
+
+/// The maximum work for one comparison of two requirements; of longer ones only equal ones are comparable. The largest
+/// published lists have some dozens of parts.
+const COMPARED_MAX: usize = 64 * 64;
 
 const A_CREDENTIAL: &str = "other tools may read it as no requirement; here a credential is required";

@@ -1,6 +1,6 @@
 //! Visits the paths of a specification. Each operation is converted for routing, or reported as not routable.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::documents::{Documents, Site, entries, get, report_broken, text};
@@ -9,8 +9,9 @@ use super::operations::Operation;
 use super::path::RoutablePath;
 use super::reference::short;
 use super::resolver::{Dangling, Resolver};
-use super::security::{self, Scheme, Schemes, SecurityRequirement};
+use super::security::{self, Scheme, Schemes, SecurityRequirement, implies};
 use super::strip::EXTENSION;
+use super::unrouted::Unrouted;
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::place::{FileId, Span, Spanned};
 use crate::source::{Entry, Node, Value};
@@ -19,6 +20,8 @@ use crate::source::{Entry, Node, Value};
 #[derive(Debug, Default)]
 pub(super) struct Imported {
     pub(super) operations: Vec<Operation>,
+    /// Operations that require a credential and are not routed.
+    pub(super) unrouted: Vec<Unrouted>,
     pub(super) schemes: Vec<Scheme>,
     /// Operations that are not routed.
     pub(super) refused: usize,
@@ -40,6 +43,7 @@ pub(super) fn operations(documents: &Documents, report: &mut Report) -> Imported
         requirements: HashMap::new(),
         ids: HashMap::new(),
         shapes: HashMap::new(),
+        undecided: HashSet::new(),
         agreed: HashMap::new(),
         paths: Vec::new(),
         imported: Imported::default(),
@@ -65,6 +69,8 @@ struct Walk<'d, 'w> {
     ids: HashMap<String, Span>,
     /// The places of the operations by shape of path and method.
     shapes: HashMap<(String, &'static str), usize>,
+    /// The places of operations that are not routed, because another one matches the same requests and neither is stricter.
+    undecided: HashSet<usize>,
     /// The restrictions of parameters that all operations of a path shape have in common.
     agreed: HashMap<String, Vec<Option<Narrowing>>>,
     /// The paths of the operations, in their order.
@@ -80,6 +86,8 @@ struct Path<'d> {
     span: Span,
     parameters: Vec<Site<'d>>,
     extension: Option<Arc<Node>>,
+    /// The `security` of the path item, which OpenAPI does not define.
+    security: Option<Arc<SecurityRequirement>>,
     has_servers: bool,
 }
 
@@ -122,6 +130,7 @@ impl<'d> Walk<'d, '_> {
             span,
             parameters: items.iter().flat_map(|item| self.parameters(*item)).collect(),
             extension: items.iter().find_map(|item| self.extension(item.node)),
+            security: items.iter().find_map(|item| get(item.node, "security")).map(|node| self.requirement(node)),
             has_servers: items.iter().any(|item| item.get("servers").is_some()),
         };
         let mut seen = Vec::new();
@@ -146,58 +155,70 @@ impl<'d> Walk<'d, '_> {
         let site = match self.resolver.follow(site) {
             Ok(site) if matches!(site.node.value, Value::Map(_)) => site,
             Ok(_) => {
-                return self.refuse(
-                    path,
-                    method,
-                    span,
-                    "the operation must be a mapping",
-                    "write the keys of the operation",
-                );
+                self.add_unrouted(path.text, &[method], Some(&SecurityRequirement::unknown(span)));
+                let what = "the operation must be a mapping";
+                return self.refuse(path, method, span, what, "write the keys of the operation");
             }
             Err(dangling) => {
+                self.add_unrouted(path.text, &[method], Some(&SecurityRequirement::unknown(span)));
                 let (what, _, fix) = dangling.broken.describe(dangling.text);
                 return self.refuse(path, method, span, &what, fix);
             }
         };
         let own = self.parameters(site);
+        let requirement = self.requirement_of(site, path);
         let parsed = RoutablePath::parse(path.text).and_then(|parsed| {
             let template = parsed.template(&[])?;
             Ok((parsed, template))
         });
         let (parsed, template) = match parsed {
             Ok(parsed) => parsed,
-            Err(reason) => return self.refuse(path, method, span, &reason.to_string(), reason.fix()),
+            Err(reason) => {
+                self.add_unrouted(path.text, &[method], requirement.as_ref());
+                return self.refuse(path, method, span, &reason.to_string(), reason.fix());
+            }
         };
-        let shape = (parsed.shape(), method);
-        let requirement = self.requirement_of(site);
-        if let Some(first) = self.shapes.get(&shape).copied() {
-            return self.refuse_same_shape(path, method, span, first, requirement);
-        }
-        self.restrict(&shape.0, path, &own, &parsed);
-        self.shapes.insert(shape, self.imported.operations.len());
-        self.paths.push(parsed);
+        let shape = template.shape();
+        self.restrict(&shape, path, &own, &parsed);
         let operation_id = self.operation_id(site.node, method, path.text);
         let extensions = [self.extension.clone(), path.extension.clone(), self.extension(site.node)];
-        let tags = self.tags(site.node);
-        self.imported.with_own_servers += usize::from(path.has_servers || site.get("servers").is_some());
-        self.imported.operations.push(Operation {
+        let operation = Operation {
             id: operation_id.as_ref().and_then(|(id, is_first)| is_first.then(|| route_id(&id.value)).flatten()),
             operation_id: operation_id.map(|(id, _)| id),
             method,
             path: Spanned::new(path.text.to_owned(), path.span),
             template,
-            tags,
+            tags: self.tags(site.node),
             requirement,
+            answers: None,
             extensions: extensions.into_iter().flatten().collect(),
             span,
-        });
+        };
+        if let Some(first) = self.shapes.get(&(shape.clone(), method)).copied() {
+            return self.same_shape(first, operation, parsed);
+        }
+        self.shapes.insert((shape, method), self.imported.operations.len());
+        self.paths.push(parsed);
+        self.imported.with_own_servers += usize::from(path.has_servers || site.get("servers").is_some());
+        self.imported.operations.push(operation);
     }
 
-    /// What an operation requires; otherwise that of the document applies.
-    fn requirement_of(&mut self, site: Site<'d>) -> Option<Arc<SecurityRequirement>> {
-        let Some(node) = get(site.node, "security") else { return self.requirement.clone() };
+    /// What an operation requires; otherwise that of the document applies, or of the path item if it is stricter.
+    fn requirement_of(&mut self, site: Site<'d>, path: &Path<'_>) -> Option<Arc<SecurityRequirement>> {
+        if let Some(node) = get(site.node, "security") {
+            return Some(self.requirement(node));
+        }
+        let of_path = path.security.as_ref().filter(|own| implies(Some(own), self.requirement.as_ref()));
+        of_path.or(self.requirement.as_ref()).cloned()
+    }
+
+    fn requirement(&mut self, node: &Node) -> Arc<SecurityRequirement> {
         let read = || security::requirement(node, self.schemes, self.report);
-        Some(Arc::clone(self.requirements.entry(std::ptr::from_ref(node)).or_insert_with(read)))
+        Arc::clone(self.requirements.entry(std::ptr::from_ref(node)).or_insert_with(read))
+    }
+
+    fn add_unrouted(&mut self, path: &str, methods: &[&'static str], requirement: Option<&Arc<SecurityRequirement>>) {
+        self.imported.unrouted.extend(Unrouted::new(path, methods, requirement));
     }
 
     /// Restricts a parameter to values only if all operations with the same path shape have the same restriction.
@@ -285,14 +306,16 @@ impl<'d> Walk<'d, '_> {
     }
 
     fn finish(self, root: FileId) -> Imported {
-        let Self { mut imported, report, paths, agreed, .. } = self;
+        let Self { mut imported, report, paths, agreed, undecided, .. } = self;
         for (operation, path) in imported.operations.iter_mut().zip(&paths) {
-            if let Some(narrowings) = agreed.get(&path.shape())
+            if let Some(narrowings) = agreed.get(&operation.template.shape())
                 && let Ok(template) = path.template(narrowings)
             {
                 operation.template = template;
             }
         }
+        let mut places = 0..;
+        imported.operations.retain(|_| places.next().is_none_or(|place| !undecided.contains(&place)));
         if imported.refused > REPORTED_MAX {
             let more = imported.refused - REPORTED_MAX;
             report.push(
@@ -309,6 +332,8 @@ impl<'d> Walk<'d, '_> {
     }
 
     fn refuse_path(&mut self, text: &str, span: Span, dangling: &Dangling<'_>) {
+        let methods: Vec<&'static str> = METHODS.iter().map(|(_, method)| *method).collect();
+        self.add_unrouted(text, &methods, Some(&SecurityRequirement::unknown(span)));
         let (what, _, fix) = dangling.broken.describe(dangling.text);
         self.imported.refused += 1;
         if self.imported.refused > REPORTED_MAX {
@@ -322,31 +347,27 @@ impl<'d> Walk<'d, '_> {
         );
     }
 
-    /// Refuses an operation whose requests go to an earlier one, which then is not public if this one is not.
-    fn refuse_same_shape(
-        &mut self,
-        path: &Path<'_>,
-        method: &str,
-        span: Span,
-        first: usize,
-        requirement: Option<Arc<SecurityRequirement>>,
-    ) {
+    /// Routes the stricter of two operations for the same requests; none if neither is stricter.
+    fn same_shape(&mut self, first: usize, mut other: Operation, parsed: RoutablePath) {
         self.imported.refused += 1;
         let Some(kept) = self.imported.operations.get_mut(first) else { return };
-        if !kept.requires_credential() && requirement.as_ref().is_some_and(|own| own.requires_credential()) {
-            kept.requirement = requirement;
+        let is_decided = kept.extensions.len() == other.extensions.len()
+            && kept.extensions.iter().zip(&other.extensions).all(|(a, b)| a.is_same(b));
+        let is_decided = is_decided && !self.undecided.contains(&first);
+        if is_decided && other.is_as_strict_as(kept) && !kept.is_as_strict_as(&other) {
+            std::mem::swap(kept, &mut other);
+            self.paths[first] = parsed;
         }
-        if self.imported.refused > REPORTED_MAX {
-            return;
+        let is_decided = is_decided && kept.is_as_strict_as(&other);
+        let kept = kept.clone();
+        if !is_decided && self.undecided.insert(first) {
+            self.imported.refused += 1;
+            self.add_unrouted(kept.path(), &[kept.method], kept.requirement.as_ref());
         }
-        let (own, other) = (short(path.text), short(&kept.path.value));
-        let what = format!("`{method} {own}` is not routed: `{method} {other}` matches the same requests");
-        self.report.push(
-            Diagnostic::warning(Code::NotRouted, span, what)
-                .why("paths that differ only in the names of their parameters match the same requests")
-                .fix("remove one of them, or change one of the paths")
-                .related(kept.span, "the other operation"),
-        );
+        self.add_unrouted(other.path(), &[other.method], other.requirement.as_ref());
+        if self.imported.refused <= REPORTED_MAX {
+            self.report.push(same_requests(&kept, &other, is_decided));
+        }
     }
 
     fn refuse(&mut self, path: &Path<'_>, method: &str, span: Span, reason: &str, fix: &str) {
@@ -363,6 +384,9 @@ impl<'d> Walk<'d, '_> {
         if key.value.starts_with("x-") || ITEM_KEYS.contains(&key.value.as_str()) {
             return;
         }
+        if OPERATION_KEYS.contains(&key.value.as_str()) {
+            return self.report_operation_key(key);
+        }
         self.imported.refused += 1;
         if self.imported.refused > REPORTED_MAX {
             return;
@@ -373,6 +397,22 @@ impl<'d> Walk<'d, '_> {
             None => format!("define a route under `routes:`, or write one of {}", listed(names())),
         };
         self.report_shape(key.span, &format!("`{}` is not a method of OpenAPI", short(&key.value)), &fix);
+    }
+
+    /// Reports a key of operations that is written for a whole path.
+    fn report_operation_key(&mut self, key: &Spanned<String>) {
+        let name = &key.value;
+        let why = if name == "security" {
+            "OpenAPI defines it for the document and for operations, so other tools ignore it here; the gateway requires it \
+             if it is stricter than that of the document"
+        } else {
+            "OpenAPI defines it for operations, so it has no effect here"
+        };
+        self.report.push(
+            Diagnostic::warning(Code::SpecShape, key.span, format!("`{name}` is not a key of a path"))
+                .why(why)
+                .fix(format!("write `{name}` in each operation of the path")),
+        );
     }
 
     fn report_shape(&mut self, span: Span, what: &str, fix: &str) {
@@ -391,6 +431,26 @@ impl<'d> Walk<'d, '_> {
             .fix("split the specification into several, one for each API"),
         );
     }
+}
+
+/// The finding about two operations that match the same requests; both are not routed if it is not decided which is.
+fn same_requests(kept: &Operation, other: &Operation, is_decided: bool) -> Diagnostic {
+    let (method, of_kept, of_other) = (kept.method, short(kept.path()), short(other.path()));
+    let why = "paths that differ only in the names of their parameters match the same requests";
+    let (what, why) = if is_decided {
+        let what = format!("`{method} {of_other}` is not routed: `{method} {of_kept}` matches the same requests");
+        (what, format!("{why}; the stricter of two such operations is routed"))
+    } else {
+        let what = format!(
+            "`{method} {of_kept}` and `{method} {of_other}` are not routed: they match the same requests, and neither \
+             requires all that the other one requires"
+        );
+        (what, format!("{why}, and nothing decides which of the requirements or `x-tollgate` applies"))
+    };
+    Diagnostic::warning(Code::NotRouted, other.span, what)
+        .why(why)
+        .fix("remove one of them, or change one of the paths")
+        .related(kept.span, "the other operation")
 }
 
 /// A parameter of the operation overrides that of the path item.
@@ -431,6 +491,10 @@ const METHODS: &[(&str, &str)] = &[
 
 /// The other keys of a path item.
 const ITEM_KEYS: &[&str] = &["$ref", "summary", "description", "servers", "parameters"];
+
+/// Keys of operations that are sometimes written in a path item.
+const OPERATION_KEYS: &[&str] =
+    &["security", "tags", "operationId", "requestBody", "responses", "callbacks", "deprecated", "externalDocs"];
 
 const WHY_NOT_ROUTED: &str =
     "its requests are answered with 404, or by another route that matches them; the other operations are routed";

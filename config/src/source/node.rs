@@ -55,6 +55,18 @@ impl Node {
         }
         sum
     }
+
+    /// Whether two trees have the same values, regardless of their places and of the order of keys.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b)),
+            (Value::Map(a), Value::Map(b)) => {
+                let has_same = |a: &Entry| b.iter().any(|b| a.key.value == b.key.value && a.value.is_same(&b.value));
+                a.len() == b.len() && a.iter().all(has_same)
+            }
+            (a, b) => a == b,
+        }
+    }
 }
 
 impl Measure {

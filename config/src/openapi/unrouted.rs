@@ -1,0 +1,184 @@
+//! Operations that are not routed, and the operations that answer their requests.
+//!
+//! A request for an operation that is not routed is answered by the most specific routed one that matches it. If that one
+//! required less, callers would pass without what the document requires of them, so it must require the same.
+
+use std::sync::Arc;
+
+use http::Method;
+use tollgate_core::route::{CanonicalPath, Entry, PathTemplate, Predicate, Router, Subject, Test};
+
+use super::Spec;
+use super::operations::Operation;
+use super::security::{SecurityRequirement, implies};
+
+/// An operation that is not routed, and that requires a credential.
+#[derive(Clone, Debug)]
+pub(super) struct Unrouted {
+    name: Arc<str>,
+    methods: Vec<Method>,
+    /// Paths of its requests.
+    paths: Vec<CanonicalPath>,
+    requirement: Arc<SecurityRequirement>,
+}
+
+/// A routed operation that answers the requests of one that is not routed, and that required less.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raised {
+    /// The place of the routed operation.
+    pub operation: usize,
+    /// Method and path of the one that is not routed.
+    pub of: Arc<str>,
+    /// Whether the routed one requires the same now; not possible if neither requires all that the other requires.
+    pub is_met: bool,
+}
+
+impl Unrouted {
+    /// `None` if it requires no credential, or if no request can have its path.
+    pub(super) fn new(
+        path: &str,
+        methods: &[&'static str],
+        requirement: Option<&Arc<SecurityRequirement>>,
+    ) -> Option<Self> {
+        let requirement = requirement.filter(|requirement| requirement.requires_credential())?;
+        let paths: Vec<_> =
+            requests(path).iter().filter_map(|text| CanonicalPath::parse(text.as_bytes()).ok()).collect();
+        let name = format!("{} {}", methods.join(","), super::reference::short(path));
+        let methods = methods.iter().filter_map(|method| method.parse().ok()).collect();
+        (!paths.is_empty()).then(|| Self { name: name.into(), methods, paths, requirement: Arc::clone(requirement) })
+    }
+
+    fn of(operation: &Operation) -> Option<Self> {
+        Self::new(operation.path(), &[operation.method], operation.requirement.as_ref())
+    }
+}
+
+impl Spec {
+    /// Requires of each routed operation what operations that are not routed require and whose requests it answers.
+    ///
+    /// Operations that are not routed are those that cannot be, and those of [`Spec::operations`] for which `is_routed`
+    /// does not hold.
+    pub fn raise(&mut self, is_routed: impl Fn(usize) -> bool) -> Vec<Raised> {
+        let places = 0..self.operations.len();
+        let (routed, others): (Vec<usize>, Vec<usize>) = places.partition(|place| is_routed(*place));
+        let others = others.iter().filter_map(|place| Unrouted::of(&self.operations[*place]));
+        let unrouted: Vec<Unrouted> = self.unrouted.iter().cloned().chain(others).collect();
+        if unrouted.is_empty() {
+            return Vec::new();
+        }
+        let router = Answering::new(&self.operations, routed);
+        let mut raised = Vec::new();
+        for Unrouted { name, methods, paths, requirement } in &unrouted {
+            for place in router.places(paths, methods) {
+                let operation = &mut self.operations[place];
+                if implies(operation.requirement.as_ref(), Some(requirement)) {
+                    continue;
+                }
+                let is_met = implies(Some(requirement), operation.requirement.as_ref());
+                if is_met {
+                    operation.requirement = Some(Arc::clone(requirement));
+                    operation.answers = Some(Arc::clone(name));
+                }
+                raised.push(Raised { operation: place, of: Arc::clone(name), is_met });
+            }
+        }
+        raised
+    }
+}
+
+/// Finds the routed operations that answer a request.
+struct Answering {
+    places: Vec<usize>,
+    router: Router,
+}
+
+impl Answering {
+    fn new(operations: &[Operation], places: Vec<usize>) -> Self {
+        // An operation whose parameters have types answers only some of the requests with its path.
+        let some = [Predicate { of: Subject::Query(String::new()), test: Test::Present }];
+        let routed = places.iter().filter_map(|place| operations.get(*place));
+        let all: Vec<(PathTemplate, [Method; 1], bool)> = routed
+            .map(|operation| {
+                let template = &operation.template;
+                let label = template.label().parse().unwrap_or_else(|_| template.clone());
+                let is_typed = label != *template;
+                (label, [operation.method.parse().unwrap_or_default()], is_typed)
+            })
+            .collect();
+        let router = Router::new(all.iter().map(|(path, methods, is_typed)| Entry {
+            path,
+            methods,
+            when: if *is_typed { &some } else { &[] },
+        }));
+        Self { places, router }
+    }
+
+    fn places(&self, paths: &[CanonicalPath], methods: &[Method]) -> Vec<usize> {
+        let requests = paths.iter().flat_map(|path| methods.iter().map(move |method| (path, method)));
+        let found = requests.flat_map(|(path, method)| self.router.find_all(path, method));
+        let mut places: Vec<usize> = found.filter_map(|index| self.places.get(index).copied()).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+}
+
+/// Paths of requests for an operation, as a path of OpenAPI or of a URI template (RFC 6570).
+fn requests(path: &str) -> Vec<String> {
+    let mut requests = Vec::new();
+    for depth in 1..=DEPTH_MAX {
+        let request = request(path, &vec![VALUE; depth].join("/"));
+        if !requests.contains(&request) {
+            requests.push(request);
+        }
+    }
+    requests
+}
+
+/// The path with values for parameters, and with others for parameters of several segments.
+fn request(path: &str, several: &str) -> String {
+    let mut out = if path.starts_with('/') { String::new() } else { "/".to_owned() };
+    let mut rest = path;
+    while let Some(at) = rest.find(['{', '?', '#']) {
+        out.push_str(&rest[..at]);
+        let end = rest[at..].find('}').filter(|_| rest[at..].starts_with('{'));
+        let Some(end) = end else { return out };
+        match &rest[at + 1..at + end] {
+            name if name.starts_with(['?', '&', '#', ';']) => {}
+            name if name.starts_with('/') => out.extend(["/", VALUE]),
+            name if name.starts_with('.') => out.extend([".", VALUE]),
+            name if name.starts_with(['+', '*']) || name.ends_with(['+', '*']) => out.push_str(several),
+            _ => out.push_str(VALUE),
+        }
+        rest = &rest[at + end + 1..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A value that is no fixed text of a path.
+const VALUE: &str = "~~";
+
+/// The number of segments up to which the requests of a parameter for several segments are tried.
+const DEPTH_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_requests() {
+        for (path, all) in [
+            ("/files/{name}.{ext}", &["/files/~~.~~"][..]),
+            ("pets", &["/pets"]),
+            ("/a?b=c", &["/a"]),
+            ("/#X-Amz-Target=a", &["/"]),
+            ("/a{?q}", &["/a"]),
+            ("/a/{proxy+}", &["/a/~~", "/a/~~/~~", "/a/~~/~~/~~", "/a/~~/~~/~~/~~"]),
+            ("/a{/b}{.c}", &["/a/~~.~~"]),
+            ("/a/{b", &["/a/"]),
+        ] {
+            assert_eq!(requests(path), all, "{path}");
+        }
+    }
+}

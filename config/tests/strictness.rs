@@ -1,0 +1,150 @@
+//! An operation of a specification never answers requests of another one that requires more.
+
+use tollgate_analysis::compile_files;
+use tollgate_config::{Compiled, openapi};
+
+/// A project with a document, whose operations are named by the first letter of their ids.
+fn compiled(api: &str, paths: &str) -> Compiled {
+    let project = format!(
+        "format: 1
+gateway: {{name: test, limit: none, hosts: [a.example]}}
+upstreams: {{pets: \"http://localhost:9000\"}}
+policies: {{keys: {{kind: api-key}}}}
+apis: {{pets: {{upstream: pets, spec: s.yaml, {api}}}, x: {{upstream: pets, base: /x, authn: keys, routes: [{{path: /, id: x}}]}}}}
+"
+    );
+    let files = [("tollgate.yaml", project), ("s.yaml", document(paths))];
+    compile_files(&files.map(|(name, text)| (name.to_owned(), text)).into()).expect("the project compiles")
+}
+
+fn document(paths: &str) -> String {
+    format!(
+        "openapi: 3.1.0
+components:
+  securitySchemes:
+    k: {{type: apiKey, in: header, name: X-API-Key}}
+    o: {{type: oauth2, flows: {{}}}}
+paths:
+{paths}
+"
+    )
+}
+
+/// The ids of the operations that are routed.
+fn routed(paths: &str) -> Vec<String> {
+    let (spec, _) = openapi::import("s.yaml", &document(paths)).expect("a document");
+    spec.operations().iter().filter_map(|operation| operation.id().map(str::to_owned)).collect()
+}
+
+/// Checks which of two operations for the same requests is routed, in both orders.
+#[track_caller]
+fn check_pair(a: &str, b: &str, expected: &[&str]) {
+    let (a, b) = (
+        format!("  /p/{{a}}: {{get: {{operationId: a, {a}}}}}\n"),
+        format!("  /p/{{b}}: {{get: {{operationId: b, {b}}}}}\n"),
+    );
+    for paths in [format!("{a}{b}"), format!("{b}{a}")] {
+        assert_eq!(routed(&paths), expected, "{paths}");
+    }
+}
+
+#[test]
+fn the_stricter_of_two_operations_for_the_same_requests_is_routed() {
+    check_pair("security: []", "security: [{k: []}]", &["b"]);
+    check_pair("security: [{k: []}, {}]", "security: [{k: []}]", &["b"]);
+    check_pair("security: [{k: [r]}]", "security: [{k: [r, w]}]", &["b"]);
+    check_pair("security: [{k: [r]}, {o: []}]", "security: [{k: [r]}]", &["b"]);
+    check_pair("security: [{k: []}]", "security: [{k: [], o: []}]", &["b"]);
+    check_pair("security: [{k: [r]}]", "security: [{k: [w]}]", &[]);
+    check_pair("security: [{k: []}]", "security: [{o: []}]", &[]);
+    check_pair("security: [{k: [r, s]}]", "security: [{k: [w]}]", &[]);
+}
+
+#[test]
+fn settings_of_the_document_that_differ_are_not_chosen_by_order() {
+    check_pair("x-tollgate: {hidden: true}", "security: []", &[]);
+    check_pair("x-tollgate: {scopes: [a]}", "x-tollgate: {scopes: [b]}", &[]);
+    let equal = "  /p/{a}: {get: {operationId: a, x-tollgate: {cost: 2}}}\n  /p/{b}: {get: {operationId: b, x-tollgate: {cost: 2}}}";
+    assert_eq!(routed(equal), ["a"]);
+}
+
+#[test]
+fn a_third_operation_does_not_decide_between_two() {
+    let paths = "  /p/{a}: {get: {operationId: a, security: [{k: [r]}]}}
+  /p/{b}: {get: {operationId: b, security: [{k: [w]}]}}
+  /p/{c}: {get: {operationId: c, security: [{k: [r]}]}}
+  /p/%7Ee: {get: {operationId: e}}
+  /p/~e: {get: {operationId: f, security: [{k: []}]}}
+  /q: {get: {operationId: q}}";
+    assert_eq!(routed(paths), ["f", "q"]);
+}
+
+/// Checks whether an API without authentication is reported because of an operation that is not routed.
+#[track_caller]
+fn check_answered(paths: &str, operations: &str, reported: &[&str]) {
+    let api = format!("authn: none, operations: [{operations}]");
+    let compiled = compiled(&api, paths);
+    let found = compiled.warnings().iter().filter(|found| found.code.id() == "TG0706");
+    let found: Vec<String> = found
+        .map(|found| format!("{} {}", found.what, found.related.first().map_or("", |at| at.label.as_str())))
+        .collect();
+    assert_eq!(found.len(), reported.len(), "{paths}\n{}", compiled.warnings());
+    for (found, part) in found.iter().zip(reported) {
+        assert!(found.contains(part), "{found}");
+    }
+}
+
+#[test]
+fn an_operation_that_answers_requests_of_one_that_is_not_routed_requires_the_same() {
+    let broad = "  /files/{name}: {get: {operationId: broad}}\n";
+    let unroutable = |path: &str| format!("{broad}  {path}: {{get: {{operationId: u, security: [{{k: [r]}}]}}}}\n");
+    for path in ["/files/{name}.{ext}", "/files/{name}?v", "'/files/{name}#x'", "/files/{+name}", "files/{name}"] {
+        check_answered(&unroutable(path), "", &["which is not routed; its requests go to this operation"]);
+    }
+    check_answered(&unroutable("/other/{name}.{ext}"), "", &[]);
+    check_answered(&format!("{broad}  /files/{{name}}.{{ext}}: {{get: {{}}}}\n"), "", &[]);
+    check_answered(&format!("{broad}  /files/{{name}}.{{ext}}: {{post: {{security: [{{k: []}}]}}}}\n"), "", &[]);
+    check_answered(&format!("{broad}  /files/{{x}}: {{head: 7}}\n"), "", &["without authentication"]);
+    check_answered(&format!("{broad}  /files/x: {{$ref: '#/nowhere'}}\n"), "", &["without authentication"]);
+}
+
+#[test]
+fn hidden_and_internal_operations_are_not_answered_by_one_that_requires_less() {
+    let paths = "  /files/secret: {get: {operationId: secret, security: [{k: []}]}}
+  /files/{name}: {get: {operationId: broad}}";
+    for setting in ["hidden: true", "internal: true"] {
+        let entry = format!("{{select: {{operation: secret}}, {setting}}}");
+        check_answered(paths, &entry, &["without authentication"]);
+    }
+    let both = "  /files/secret: {get: {operationId: secret, security: [{k: [a]}]}}
+  /files/{name}: {get: {operationId: broad, security: [{k: [b]}]}}";
+    let reported = ["`GET /files/{name}` answers the requests of `GET /files/secret`", "without authentication"];
+    check_answered(both, "{select: {operation: secret}, hidden: true}", &reported);
+}
+
+#[test]
+fn a_type_is_kept_only_if_both_operations_have_it() {
+    let paths = "  /p/{a}: {get: {operationId: a, parameters: [{name: a, in: path, schema: {type: integer}}]}}
+  /p/{b}: {get: {operationId: b, security: [{k: []}]}}";
+    let compiled = compiled("authn: keys", paths);
+    assert!(compiled.routes().iter().any(|route| route.settings.path.as_str() == "/p/{b}"), "{paths}");
+}
+
+#[test]
+fn security_of_a_path_is_reported_and_required() {
+    let paths = "  /p:\n    security: [{k: []}]\n    tags: [a]\n    get: {operationId: a}\n    put: {operationId: b, security: []}";
+    let found = compiled("authn: none", paths);
+    let said = |code: &str, part: &str| {
+        found.warnings().iter().any(|found| found.code.id() == code && found.what.contains(part))
+    };
+    assert!(said("TG0702", "`security` is not a key of a path"), "{}", found.warnings());
+    assert!(said("TG0702", "`tags` is not a key of a path"), "{}", found.warnings());
+    assert!(said("TG0706", "an operation of API `pets` without authentication"), "{}", found.warnings());
+}
+
+#[test]
+fn a_specification_whose_operations_are_all_hidden_is_reported() {
+    let found = compiled("authn: none", "  /p: {get: {operationId: a, x-tollgate: {hidden: true}}}");
+    let is_said = found.warnings().iter().any(|found| found.code.id() == "TG0712" && found.what.contains("hidden"));
+    assert!(is_said, "{}", found.warnings());
+}

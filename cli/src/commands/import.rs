@@ -1,27 +1,27 @@
 //! `tollgate import`: starts a project from existing files.
 
 mod access;
+mod decide;
 mod draft;
+mod first_test;
 mod place;
 #[cfg(test)]
 mod property;
 mod server;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use tollgate_analysis::compile_files;
+use tollgate_config::Diagnostics;
 use tollgate_config::openapi::{self, Spec};
-use tollgate_config::{Code, Diagnostic, Diagnostics, Place, Span};
 
 use super::Output;
 use crate::failure::Failure;
 use crate::project::{Project, report_diagnostics};
 use crate::terminal;
-use access::Access;
-use draft::{Choices, Draft};
+use decide::{Files, Plan};
+use draft::Choices;
 use place::Source;
 
 /// Start a project from existing files.
@@ -40,7 +40,8 @@ enum ImportCommand {
 /// Start a project from an OpenAPI document (3.0 or 3.1, YAML or JSON).
 ///
 /// The document is copied unchanged, with the files it refers to. Policies are suggested from its security schemes, and never
-/// require less; operations that cannot be routed are reported. Nothing is overwritten, and if the project would not compile,
+/// require less, also where `x-tollgate` in the document does; operations that cannot be routed are reported, and another one
+/// that matches their requests requires the same. Nothing is overwritten, and if the project would not compile,
 /// would have no routes or would require less, nothing is written.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -82,16 +83,17 @@ fn import(args: &OpenApiArgs) -> Result<(), Failure> {
     if spec.operations().is_empty() {
         return Err(nothing_routed(&spec, &read));
     }
-    let access = Access::of(&spec)?;
-    let plan = Plan { spec: &spec, read: &read, source: &source, choices: &choices, access: &access };
-    let (files, hidden) = plan.files()?;
-    let written = place::write(&folder, &files)?;
+    let plan = Plan { spec: &spec, read: &read, source: &source, choices: &choices };
+    let decided = plan.decide()?;
+    let files = &decided.files;
+    let written = place::write(&folder, files)?;
     // A folder may have files of its own, with which the project does not compile.
     let compiled = Project::at(&folder).compile().map_err(|found| refused(&found))?;
     written.keep();
     let found = &plan.findings(compiled.warnings());
-    let notes = [choices.server.notes.as_slice(), &access.notes].concat();
-    let made = Made { folder: &folder, spec: &spec, choices: &choices, files: &files, hidden, notes: &notes };
+    let notes = [choices.server.notes.as_slice(), &decided.notes].concat();
+    let (folder, spec, choices) = (folder.as_path(), &spec, &choices);
+    let made = Made { folder, spec, choices, files, hidden: decided.hidden, notes: &notes };
     match args.output {
         Output::Text => {
             report_diagnostics(found);
@@ -106,97 +108,17 @@ fn import(args: &OpenApiArgs) -> Result<(), Failure> {
 /// The failure for a document of which no operation can be routed.
 fn nothing_routed(spec: &Spec, read: &Diagnostics) -> Failure {
     report_diagnostics(read);
-    let why = if spec.refused() == 0 { "it has none" } else { "the warnings say why" };
+    let why = match (spec.operations().is_empty(), spec.refused()) {
+        (true, 0) => "it has none",
+        (true, _) => "the warnings say why",
+        (false, _) => "they are hidden by `x-tollgate`, or not comparable with others that match the same requests",
+    };
     Failure::problem(format!("no operation of the document can be routed, so nothing was written: {why}"))
 }
 
 fn refused(found: &Diagnostics) -> Failure {
     report_diagnostics(found);
     Failure::refused(found)
-}
-
-/// What the files of a project are made from.
-struct Plan<'p> {
-    spec: &'p Spec,
-    /// The findings about the document, for the places of its operations.
-    read: &'p Diagnostics,
-    source: &'p Source,
-    choices: &'p Choices,
-    access: &'p Access,
-}
-
-/// The files of a project, by name.
-type Files = Vec<(String, Vec<u8>)>;
-
-impl Plan<'_> {
-    /// The files of a project that compiles, and the number of operations that are hidden for this.
-    fn files(&self) -> Result<(Files, usize), Failure> {
-        let mut hidden = BTreeSet::new();
-        loop {
-            let files = self.draft(&hidden)?;
-            let text = |(name, bytes): &(String, Vec<u8>)| Some((name.clone(), String::from_utf8(bytes.clone()).ok()?));
-            let Err(found) = compile_files(&files.iter().filter_map(text).collect()) else {
-                return Ok((files, hidden.len()));
-            };
-            let more = self.in_conflict(&found, &hidden);
-            if more.is_empty() {
-                return Err(refused(&found));
-            }
-            hidden.extend(more);
-        }
-    }
-
-    fn draft(&self, hidden: &BTreeSet<usize>) -> Result<Files, Failure> {
-        let Self { spec, source, choices, access, .. } = *self;
-        let copied = spec.files().iter().filter_map(|name| {
-            Some((format!("{}/{}", draft::SPEC_FOLDER, source.below_common(spec, name)), source.read(name)?))
-        });
-        let spec_name = source.below_common(spec, &source.name);
-        let drafted = Draft { spec, choices, access, spec_name: &spec_name, hidden }.files()?;
-        Ok(copied.chain(drafted).collect())
-    }
-
-    /// The findings of the project, with those about the document that are only true where it was read: a file that was
-    /// not copied is missing in the project for another reason.
-    fn findings(&self, found: &Diagnostics) -> Diagnostics {
-        let is_in = |all: &Diagnostics, one: &Diagnostic| all.iter().any(|d| d.code == one.code && d.what == one.what);
-        let own = self.read.clone().map_severity(|one| (!is_in(found, one)).then_some(one.severity));
-        let spans = own.iter().flat_map(|one| one.related.iter().map(|related| related.span).chain([one.span]));
-        let places: Vec<Place> = spans.map(|span| self.copied(span)).collect();
-        let rest = found.clone().map_severity(|one| (!places.contains(&found.place(one.span))).then_some(one.severity));
-        Diagnostics::merged(vec![(None, own), (None, rest)])
-    }
-
-    /// The place of a span of the document in its copy.
-    fn copied(&self, span: Span) -> Place {
-        let at = self.read.place(span);
-        let file = format!("{}/{}", draft::SPEC_FOLDER, self.source.below_common(self.spec, &at.file));
-        Place { file, ..at }
-    }
-
-    /// Of operations that match the same requests with equal precedence, those that require less.
-    fn in_conflict(&self, found: &Diagnostics, hidden: &BTreeSet<usize>) -> BTreeSet<usize> {
-        let operations = self.spec.operations().iter().enumerate();
-        let places: Vec<(Place, usize)> = operations
-            .filter(|(place, _)| !hidden.contains(place))
-            .map(|(place, operation)| (self.copied(operation.span()), place))
-            .collect();
-        let operation = |span: Span| {
-            let at = found.place(span);
-            places.iter().find(|(place, _)| *place == at).map(|(_, operation)| *operation)
-        };
-        let strictness = |operation: &usize| {
-            let required = self.access.routes.get(*operation);
-            required.map(|required| (!required.authn.is_empty(), required.scopes.len()))
-        };
-        let errors = found.iter().filter(|found| found.code == Code::RouteConflict);
-        let weaker = errors.filter_map(|error| {
-            let others = error.related.iter().map(|related| related.span);
-            // Of equally strict ones, that of the error.
-            [error.span].into_iter().chain(others).filter_map(operation).min_by_key(strictness)
-        });
-        weaker.collect()
-    }
 }
 
 /// What was made.

@@ -62,11 +62,15 @@ impl Access {
         Ok(Self { default: most_frequent(&routes), policies, routes, notes })
     }
 
+    /// The names of policies that are required together.
+    pub(super) fn names<'a>(&'a self, together: &'a [usize]) -> impl Iterator<Item = &'a str> {
+        together.iter().filter_map(|place| self.policies.get(*place)).map(|policy| policy.name.as_str())
+    }
+
     /// Alternatives as an item of `authn`.
     pub(super) fn any(&self, authn: &Authn) -> String {
-        let name = |place: &usize| self.policies.get(*place).map(|policy| quoted(&policy.name)).unwrap_or_default();
         let item = |together: &Vec<usize>| {
-            let names: Vec<String> = together.iter().map(name).collect();
+            let names: Vec<String> = self.names(together).map(quoted).collect();
             if let [one] = names.as_slice() { one.clone() } else { format!("{{all: [{}]}}", names.join(", ")) }
         };
         format!("any: [{}]", authn.iter().map(item).collect::<Vec<_>>().join(", "))

@@ -5,9 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use tollgate_config::openapi::{Operation, Spec};
 use tollgate_config::{FileKind, SCOPES_MAX, fmt, usable_url};
 use tollgate_core::authn::ApiKey;
-use tollgate_core::route::{HostPattern, PathTemplate};
+use tollgate_core::route::HostPattern;
 
 use super::access::{Access, Required};
+use super::decide::{Decisions, Routes, is_replaced};
+use super::first_test;
 use super::place::Source;
 use super::server::Server;
 use crate::failure::Failure;
@@ -60,23 +62,28 @@ pub(super) struct Draft<'d> {
     pub(super) spec: &'d Spec,
     pub(super) choices: &'d Choices,
     pub(super) access: &'d Access,
-    /// The name of the document below [`SPEC_FOLDER`].
-    pub(super) spec_name: &'d str,
-    /// The places of the operations that are not routed, because others match the same requests.
-    pub(super) hidden: &'d BTreeSet<usize>,
+    pub(super) decisions: &'d Decisions,
 }
 
 impl Draft<'_> {
-    /// The files of the project, without those of the specification.
+    /// The files of the project, without those of the specification; with a test and a key if its routes are known.
     ///
-    /// The project file is the last, so that there is no project before all of it is there.
-    pub(super) fn files(&self) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    /// The project file is the last, so that there is no project before all of it is there. `spec_name` is the name of the
+    /// document below [`SPEC_FOLDER`].
+    pub(super) fn files(
+        &self,
+        spec_name: &str,
+        routes: Option<&Routes<'_>>,
+    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let mut texts = Vec::new();
-        texts.extend(self.test().map(|text| ("tests/first.test.yaml", text)));
-        if self.is_guarded() {
-            texts.push(("dev/fixtures.yaml", self.fixtures()?));
+        if let Some(routes) = routes {
+            let test = first_test::of(self.spec, routes, self.is_guarded());
+            texts.extend(test.map(|text| ("tests/first.test.yaml", text)));
+            if self.is_guarded() {
+                texts.push(("dev/fixtures.yaml", fixtures(routes)?));
+            }
         }
-        texts.push(("tollgate.yaml", self.project()));
+        texts.push(("tollgate.yaml", self.project(spec_name)));
         let schema =
             |kind: &FileKind| (format!("{SCHEMA_FOLDER}/{}", kind.schema_file()), kind.schema_text().into_bytes());
         let mut files: Vec<(String, Vec<u8>)> = FileKind::ALL.iter().map(schema).collect();
@@ -93,13 +100,7 @@ impl Draft<'_> {
         !self.access.default.is_empty()
     }
 
-    /// The routed operations, with what they require.
-    fn routed(&self) -> impl Iterator<Item = (&Operation, &Required)> {
-        let all = self.spec.operations().iter().zip(&self.access.routes).enumerate();
-        all.filter(|(place, _)| !self.hidden.contains(place)).map(|(_, routed)| routed)
-    }
-
-    fn project(&self) -> String {
+    fn project(&self, spec_name: &str) -> String {
         let Choices { name, hosts, server } = self.choices;
         let name = quoted(name);
         let mut out = format!(
@@ -125,7 +126,7 @@ impl Draft<'_> {
         }
         out.push_str("  # A suggestion: adjust it to the capacity of the server.\n");
         out.push_str(&format!("  {LIMIT}: {{kind: rate-limit, rate: 100/s, burst: 200}}\n\napis:\n  {name}:\n"));
-        let spec = quoted(&format!("./{SPEC_FOLDER}/{}", self.spec_name));
+        let spec = quoted(&format!("./{SPEC_FOLDER}/{spec_name}"));
         out.push_str(&format!("    spec: {spec}\n    upstream: {name}\n"));
         self.access.notes.iter().for_each(|note| out.push_str(&format!("    # {note}.\n")));
         if self.is_guarded() {
@@ -149,11 +150,20 @@ impl Draft<'_> {
             *ids.entry(id).or_default() += 1;
         }
         for (place, (operation, required)) in self.spec.operations().iter().zip(&self.access.routes).enumerate() {
-            let said = if self.hidden.contains(&place) {
-                out.push_str("      # Another operation matches some of its requests with equal precedence.\n");
+            let said = if let Some(why) = self.decisions.hidden.get(&place) {
+                out.push_str(&format!("      # {why}\n"));
                 "hidden: true".to_owned()
             } else {
-                self.settings(required)
+                if let Some(other) = operation.answers() {
+                    out.push_str(&format!("      # It answers the requests of {}, too.\n", printable(other)));
+                }
+                let is_replaced = is_replaced(operation);
+                if is_replaced {
+                    out.push_str(
+                        "      # In place of `x-tollgate`; remove this if the upstream checks the credential.\n",
+                    );
+                }
+                self.settings(required, is_replaced)
             };
             if !said.is_empty() {
                 out.push_str(&format!("      - {{select: {}, {said}}}\n", select(operation, &ids)));
@@ -163,11 +173,11 @@ impl Draft<'_> {
     }
 
     /// The settings of an operation that differ from those of the API.
-    fn settings(&self, required: &Required) -> String {
+    fn settings(&self, required: &Required, is_explicit: bool) -> String {
         let mut said = Vec::new();
         if required.authn.is_empty() && self.is_guarded() {
             said.push("authn: none".to_owned());
-        } else if required.authn != self.access.default {
+        } else if required.authn != self.access.default || is_explicit {
             said.push(format!("authn: {{replace: true, {}}}", self.access.any(&required.authn)));
         }
         if !required.scopes.is_empty() {
@@ -175,64 +185,24 @@ impl Draft<'_> {
         }
         said.join(", ")
     }
+}
 
-    /// A first test; none if every path is routed, and no operation can be tried.
-    fn test(&self) -> Option<String> {
-        let schema = FileKind::Test.schema_file();
-        let guarded = self.is_guarded();
-        let mut out = format!("{TEST_HEAD}\n$schema: ../{SCHEMA_FOLDER}/{schema}\nformat: 1\n");
-        // A step sends one key.
-        let is_tried = |required: &Required| match required.authn.first() {
-            Some(together) => guarded && together.len() == 1,
-            None => !guarded,
-        };
-        let tried = self.routed().filter(|(operation, required)| operation.method() == "GET" && is_tried(required));
-        let tried = tried.min_by_key(|(operation, _)| operation.path().matches('{').count());
-        if guarded {
-            let scopes = tried.map(|(_, required)| items(&required.scopes)).unwrap_or_default();
-            out.push_str(&format!("consumers:\n  - {{id: acme, keys: [{{name: k1, scopes: [{scopes}]}}]}}\n"));
-        }
-        out.push_str("cases:\n");
-        if let Some((operation, _)) = tried {
-            let route = match operation.id() {
-                Some(id) => format!("{}.{id}", self.choices.name),
-                None => format!("{}.GET {}", self.choices.name, operation.template().label()),
-            };
-            let (request, route) = (quoted(&format!("GET {}", operation.template().witness())), quoted(&route));
-            out.push_str("  - name: an operation of the specification is routed\n    steps:\n");
-            if guarded {
-                out.push_str(&format!("      - {{request: {request}, expect: {{status: 401}}}}\n"));
-                out.push_str(&format!(
-                    "      - {{request: {request}, key: k1, expect: {{status: 200, operation: {route}}}}}\n"
-                ));
-            } else {
-                out.push_str(&format!("      - {{request: {request}, expect: {{status: 200, operation: {route}}}}}\n"));
-            }
-        }
-        let is_outside = !self.routed().any(|(operation, _)| matches(operation.template(), &OUTSIDE));
-        if is_outside {
-            out.push_str("  - name: a path outside the specification is not routed\n    steps:\n");
-            out.push_str(&format!("      - {{request: GET /{}, expect: {{status: 404}}}}\n", OUTSIDE.join("/")));
-        }
-        (is_outside || tried.is_some()).then_some(out)
-    }
-
-    fn fixtures(&self) -> Result<String, Failure> {
-        let mut random = [0u8; 32];
-        getrandom::fill(&mut random)
-            .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
-        let key = ApiKey::generate("dev", &random).ok_or_else(|| Failure::problem("no key could be created"))?;
-        let all: BTreeSet<&String> = self.routed().flat_map(|(_, required)| &required.scopes).collect();
-        let more = match all.len().saturating_sub(SCOPES_MAX) {
-            0 => String::new(),
-            more => format!("      # Without {more} scopes of the specification: a key has at most {SCOPES_MAX}.\n"),
-        };
-        let scopes = items(all.into_iter().take(SCOPES_MAX));
-        let (schema, key) = (FileKind::Fixtures.schema_file(), key.expose());
-        Ok(format!(
-            "# A consumer and its key for `tollgate dev`; never part of a bundle.\n$schema: ../{SCHEMA_FOLDER}/{schema}\nformat: 1\nconsumers:\n  - id: acme\n    keys:\n{more}      - {{key: {key}, scopes: [{scopes}]}}\n"
-        ))
-    }
+/// A consumer with a key that all routes accept.
+fn fixtures(routes: &Routes<'_>) -> Result<String, Failure> {
+    let mut random = [0u8; 32];
+    getrandom::fill(&mut random)
+        .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
+    let key = ApiKey::generate("dev", &random).ok_or_else(|| Failure::problem("no key could be created"))?;
+    let all: BTreeSet<&String> = routes.values().flat_map(|route| &route.settings.scopes).collect();
+    let more = match all.len().saturating_sub(SCOPES_MAX) {
+        0 => String::new(),
+        more => format!("      # Without {more} scopes of the specification: a key has at most {SCOPES_MAX}.\n"),
+    };
+    let scopes = items(all.into_iter().take(SCOPES_MAX));
+    let (schema, key) = (FileKind::Fixtures.schema_file(), key.expose());
+    Ok(format!(
+        "# A consumer and its key for `tollgate dev`; never part of a bundle.\n$schema: ../{SCHEMA_FOLDER}/{schema}\nformat: 1\nconsumers:\n  - id: acme\n    keys:\n{more}      - {{key: {key}, scopes: [{scopes}]}}\n"
+    ))
 }
 
 /// Selects one operation: by its id, unless another one has the same.
@@ -244,7 +214,7 @@ fn select(operation: &Operation, ids: &HashMap<&str, usize>) -> String {
 }
 
 /// The items of a list.
-fn items<'t>(all: impl IntoIterator<Item = &'t String>) -> String {
+pub(super) fn items<'t>(all: impl IntoIterator<Item = &'t String>) -> String {
     all.into_iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ")
 }
 
@@ -260,12 +230,6 @@ fn is_token(name: &str) -> bool {
     !name.is_empty()
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-}
-
-/// Whether a template without a rest matches a path.
-fn matches(template: &PathTemplate, path: &[&str]) -> bool {
-    let segments = template.segments();
-    segments.len() == path.len() && segments.iter().zip(path).all(|(segment, text)| segment.value_of(text).is_some())
 }
 
 /// The text as a name of lower-case letters, digits and hyphens; `None` if too little of it remains.
@@ -297,16 +261,10 @@ pub(super) fn slug(text: &str) -> Option<String> {
 pub(super) const SPEC_FOLDER: &str = "spec";
 
 /// The folder of the JSON Schemas for editors.
-const SCHEMA_FOLDER: &str = ".tollgate/schemas";
-
-/// The segments of a path that no real specification has.
-const OUTSIDE: [&str; 4] = ["not", "in", "the", "specification"];
+pub(super) const SCHEMA_FOLDER: &str = ".tollgate/schemas";
 
 /// The name of the suggested limit.
 pub(super) const LIMIT: &str = "burst";
-
-const TEST_HEAD: &str =
-    "# Run by `tollgate test`: on the production engine, with a virtual clock and without a network.";
 
 /// The maximum length of a policy's name.
 pub(super) const NAME_BYTES_MAX: usize = 40;

@@ -139,13 +139,28 @@ fn parameter() -> impl Strategy<Value = Value> {
     prop_oneof![4 => written, 1 => Just(json!({"$ref": "#/components/parameters/Id"})), 1 => Just(json!({"$ref": "no.yaml#/x"}))]
 }
 
+/// Settings of the document, which may require less than its `security`.
+fn extension() -> impl Strategy<Value = Option<Value>> {
+    let settings = [
+        json!({"authn": "none"}),
+        json!({"hidden": true}),
+        json!({"internal": true}),
+        json!({"cost": 300}),
+        json!({"limit": "none", "timeout": "1s"}),
+    ];
+    prop_oneof![4 => Just(None), 1 => proptest::sample::select(settings.to_vec()).prop_map(Some)]
+}
+
 fn operation() -> impl Strategy<Value = Value> {
     let parameters = proptest::collection::vec(parameter(), 0..3);
     let servers = proptest::option::of(Just(json!([{"url": "/other"}])));
-    (proptest::option::of(one_of(NAMES)), security(), parameters, servers).prop_map(
-        |(id, security, parameters, servers)| {
+    (proptest::option::of(one_of(NAMES)), security(), parameters, servers, extension()).prop_map(
+        |(id, security, parameters, servers, extension)| {
             let mut operation = json!({"parameters": parameters, "responses": {}});
-            for (key, value) in [("operationId", id.map(Value::from)), ("security", security), ("servers", servers)] {
+            let id = id.map(Value::from);
+            for (key, value) in
+                [("operationId", id), ("security", security), ("servers", servers), ("x-tollgate", extension)]
+            {
                 value.into_iter().for_each(|value| operation[key] = value);
             }
             operation
@@ -388,25 +403,89 @@ fn of_two_operations_for_the_same_requests_one_is_hidden() {
     .unwrap();
 }
 
-#[test]
-fn of_two_operations_for_the_same_requests_the_public_one_is_hidden() {
+/// Imports a document with these paths; returns the routes as `ID [POLICIES] [SCOPES]`, and what is said.
+fn imported(paths: &Value) -> (Vec<String>, String) {
     let root = tempfile::tempdir().unwrap();
     let (file, folder) = (root.path().join("openapi.json"), root.path().join("made"));
     let document = json!({
         "openapi": "3.1.0",
-        "components": {"securitySchemes": {"k": {"type": "apiKey", "in": "header", "name": "X-Key"}}},
-        "paths": {
-            "/a/x1{id}": {"get": {"operationId": "open"}},
-            "/a/{id}y1": {"get": {"operationId": "guarded", "security": [{"k": []}]}},
-            "/b/x1{id}": {"get": {"operationId": "keyed", "security": [{"k": []}]}},
-            "/b/{id}y1": {"get": {"operationId": "public"}},
-        },
+        "components": {"securitySchemes": {
+            "k": {"type": "apiKey", "in": "header", "name": "X-Key"},
+            "o": {"type": "oauth2", "flows": {}},
+        }},
+        "paths": paths,
     });
+    check(&document).unwrap();
     std::fs::write(&file, document.to_string()).unwrap();
     let (into, output) = (Some(folder.clone()), Output::Json);
     import(&OpenApiArgs { file, into, name: None, upstream: None, hosts: Vec::new(), output }).unwrap();
     let compiled = Project::at(&folder).compile().unwrap();
-    let mut ids: Vec<&str> = compiled.routes().iter().map(|route| route.settings.id.as_str()).collect();
-    ids.sort_unstable();
-    assert_eq!(ids, ["openapi.guarded", "openapi.keyed"]);
+    let line = |route: &CompiledRoute| {
+        let policies = route.settings.authn.iter().flat_map(|together| compiled.policies().at(together));
+        let policies: Vec<&str> = policies.map(|named| &*named.name).collect();
+        let id = route.settings.id.trim_start_matches("openapi.");
+        format!("{id} [{}] [{}]", policies.join(" "), route.settings.scopes.join(" "))
+    };
+    let mut routes: Vec<String> = compiled.routes().iter().map(line).collect();
+    routes.sort_unstable();
+    (routes, std::fs::read_to_string(folder.join("tollgate.yaml")).unwrap())
+}
+
+#[test]
+fn of_two_operations_for_the_same_requests_the_stricter_one_is_routed() {
+    let (routes, _) = imported(&json!({
+        "/a/x1{id}": {"get": {"operationId": "open"}},
+        "/a/{id}y1": {"get": {"operationId": "guarded", "security": [{"k": []}]}},
+        "/b/x1{id}": {"get": {"operationId": "keyed", "security": [{"k": []}]}},
+        "/b/{id}y1": {"get": {"operationId": "public"}},
+        "/c/x1{id}": {"get": {"operationId": "two", "security": [{"k": ["a", "b"]}]}},
+        "/c/{id}y1": {"get": {"operationId": "one", "security": [{"k": ["a"]}]}},
+        "/d/x1{id}": {"get": {"operationId": "many", "security": [{"k": ["a", "b"]}]}},
+        "/d/{id}y1": {"get": {"operationId": "other", "security": [{"k": ["c"]}]}},
+        "/e/{x}": {"get": {"operationId": "less", "security": [{"k": ["a"]}]}},
+        "/e/{y}": {"get": {"operationId": "more", "security": [{"k": ["a", "b"]}]}},
+    }));
+    assert_eq!(routes, ["guarded [k] []", "keyed [k] []", "more [k] [a b]", "two [k] [a b]"]);
+}
+
+#[test]
+fn an_operation_that_answers_requests_of_others_requires_the_same() {
+    let (routes, project) = imported(&json!({
+        "/a/{name}.{ext}": {"get": {"security": [{"k": ["r"]}]}},
+        "/a/{name}": {"get": {"operationId": "broad"}},
+        "/b/secret": {"get": {"operationId": "secret", "security": [{"k": []}], "x-tollgate": {"hidden": true}}},
+        "/b/{name}": {"get": {"operationId": "below"}},
+        "/c/{name}.{ext}": {"get": {"security": [{"k": []}]}},
+        "/c/{name}": {"get": {"operationId": "incomparable", "security": [{"o": []}]}},
+        "/d": {"get": {"operationId": "kept"}},
+    }));
+    assert_eq!(routes, ["below [k] []", "broad [k] [r]", "kept [] []"]);
+    for part in [
+        "GET /a/{name} answers the requests of GET /a/{name}.{ext}, which is not routed",
+        "It answers the requests of GET /b/secret, too",
+        "neither requires all that the other requires",
+    ] {
+        assert!(project.contains(part), "{part} is not in\n{project}");
+    }
+}
+
+#[test]
+fn settings_of_the_document_that_require_less_are_not_kept_silently() {
+    let (routes, project) = imported(&json!({
+        "/a": {"get": {"operationId": "a", "security": [{"k": []}], "x-tollgate": {"authn": "none"}}},
+        "/b": {"get": {"operationId": "b", "security": [{"k": []}], "x-tollgate": {"internal": true}}},
+        "/c": {"get": {"operationId": "c", "security": [{"k": []}], "x-tollgate": {"scopes": ["more"]}}},
+    }));
+    assert_eq!(routes, ["a [k] []", "b [k] []", "c [k] [more]"]);
+    assert!(
+        project.contains("the `authn` of one operation's `x-tollgate` is replaced by what its `security` requires"),
+        "{project}"
+    );
+    assert!(project.contains("In place of `x-tollgate`; remove this if the upstream checks"), "{project}");
+}
+
+#[test]
+fn nothing_is_written_if_the_document_hides_all_operations() {
+    let hidden = json!({"get": {"x-tollgate": {"hidden": true}}});
+    check(&json!({"openapi": "3.1.0", "paths": {"/a": hidden}})).unwrap();
 }

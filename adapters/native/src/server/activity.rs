@@ -1,19 +1,14 @@
 //! The use of one client connection: its exchanges, and how long it has been idle.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tollgate_core::client::ClientNetwork;
 use tollgate_core::telemetry::AbortedBy;
 
-use crate::content::{ContentError, NativeContent};
 use crate::local::{Signal, Tracker};
 
 use super::socket::{OverTcp, unacknowledged};
@@ -172,8 +167,8 @@ pub(super) struct Delivering {
     activity: Rc<Activity>,
     /// The task that sends the response, if the connection has others.
     pub(super) stream: OnceCell<AbortHandle>,
-    /// How often the connection has asked for content.
-    asked: Cell<u64>,
+    /// How often the connection has asked for content, or has sent some of it over HTTP/2.
+    steps: Cell<u64>,
     /// Whether the connection waits for content.
     is_waiting: Cell<bool>,
     is_over: Cell<bool>,
@@ -182,7 +177,7 @@ pub(super) struct Delivering {
 /// How far a client has taken a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Progress {
-    asked: u64,
+    steps: u64,
     unacknowledged: Option<i32>,
 }
 
@@ -191,10 +186,33 @@ impl Delivering {
         Self {
             activity: Rc::clone(activity),
             stream: OnceCell::new(),
-            asked: Cell::new(0),
+            steps: Cell::new(0),
             is_waiting: Cell::new(false),
             is_over: Cell::new(false),
         }
+    }
+
+    pub(super) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// The delivery of a stream, whose progress is what is sent of it.
+    pub(super) fn of_stream(self: &Rc<Self>) -> Option<Rc<Self>> {
+        self.stream.get().map(|_| Rc::clone(self))
+    }
+
+    /// The connection has asked for content, and may have to wait for it.
+    pub(super) fn asked(&self, waits: bool) {
+        self.is_waiting.set(waits);
+        self.progressed();
+    }
+
+    pub(super) fn progressed(&self) {
+        self.steps.set(self.steps.get() + 1);
+    }
+
+    pub(super) fn over(&self) {
+        self.is_over.set(true);
     }
 
     /// Because of whom it is late.
@@ -204,12 +222,13 @@ impl Delivering {
 
     /// Whether the client has taken nothing since `before`, which becomes the current progress.
     ///
-    /// The connection does not ask for content while its client takes none. A client of HTTP/1.1 that reads slowly is known
-    /// by what it acknowledges: the system takes more bytes at once than it may read in a minute.
+    /// The connection does not ask for content while its client takes none. Of a client that reads slowly, progress is any
+    /// byte: over HTTP/2 what its window lets out, over HTTP/1.1 what it acknowledges, because the system takes more bytes
+    /// at once than it may read in a minute.
     pub(super) fn has_stalled(&self, before: &mut Option<Progress>) -> bool {
         let is_alone = self.stream.get().is_none();
         let unacknowledged = is_alone.then(|| self.activity.unacknowledged()).flatten();
-        let now = Progress { asked: self.asked.get(), unacknowledged };
+        let now = Progress { steps: self.steps.get(), unacknowledged };
         let waits_for_client = match unacknowledged {
             Some(bytes) => bytes > 0,
             None => !self.is_waiting.get(),
@@ -224,51 +243,6 @@ impl Delivering {
             Some(task) => task.abort(),
             None => self.activity.close.give(),
         }
-    }
-}
-
-/// The content of a response; the connection is in use while it exists.
-pub(super) struct Answer {
-    pub(super) content: NativeContent,
-    pub(super) delivering: Rc<Delivering>,
-    /// Whether only the end of the connection ends the response: HTTP/1.0 has no chunks.
-    pub(super) ends_by_close: bool,
-    pub(super) has_failed: bool,
-    pub(super) _busy: Busy,
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        let activity = &self.delivering.activity;
-        self.delivering.is_over.set(true);
-        if self.ends_by_close && (self.has_failed || !self.content.is_complete()) {
-            activity.resets.set(true);
-        }
-        if activity.cut_off.is_given() {
-            self.content.cut_off();
-        }
-    }
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = ContentError;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ContentError>>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.content).poll_frame(cx);
-        this.delivering.asked.set(this.delivering.asked.get() + 1);
-        this.delivering.is_waiting.set(polled.is_pending());
-        this.has_failed |= matches!(polled, Poll::Ready(Some(Err(_))));
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.content.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.content.size_hint()
     }
 }
 

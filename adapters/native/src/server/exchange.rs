@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use tollgate_edge::Client;
 use tollgate_edge::ports::Host;
 
-use super::activity::{Activity, Answer, Delivering};
+use super::activity::{Activity, Delivering};
+use super::answer::Answer;
 use super::isolate::Serving;
 use crate::content::{Deadline, NativeContent, RequestState};
 use crate::local::apart;

@@ -1,6 +1,7 @@
 //! The server: isolates on threads, the admin listener, start and stop.
 
 mod activity;
+mod answer;
 mod connection;
 mod connections;
 mod exchange;

@@ -244,6 +244,38 @@ async fn a_client_that_reads_slowly_is_served_and_one_that_reads_nothing_is_not(
 }
 
 #[tokio::test]
+async fn an_http2_client_that_reads_slowly_is_served_and_one_that_reads_nothing_is_not() {
+    let server = Running::with(|settings| {
+        one_isolate(settings);
+        settings.unread_timeout = Duration::from_millis(400);
+    })
+    .await;
+    // One piece of content, which takes much longer than the timeout.
+    let flood = [ENDLESS, &vec![b'x'; 100_000]].concat().leak();
+    let (url, calls) = holding(flood).await;
+    server.publish(&url, json!({"timeout_ms": null}));
+    let builder = &mut h2::client::Builder::new();
+    let handshake = builder.initial_window_size(500).handshake::<_, bytes::Bytes>(server.connect().await);
+    let (sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    let mut sender = sender.ready().await.unwrap();
+    let (response, _) = sender.send_request(Request::get("http://h/api/held").body(()).unwrap(), true).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        let data = body.data().await.unwrap().expect("it is served");
+        body.flow_control().release_capacity(data.len()).unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(calls.now(), 1);
+    let begun = Instant::now();
+    calls.until(0).await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    let lines = server.log.wait_for(1).await;
+    assert!(lines[0].contains("\"aborted_by\":\"client\""), "{lines:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_stops_sending_is_told_so_and_its_upstream_is_not_blamed() {
     let server = Running::with(one_isolate).await;
     let patient = upstream(async |mut stream| {

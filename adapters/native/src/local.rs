@@ -26,8 +26,8 @@ where
     W: Future<Output = ()> + 'static,
 {
     let (sender, receiver) = oneshot::channel();
-    // Some kilobytes of state: boxed, so that the runtime does not move them.
-    tokio::task::spawn_local(Box::pin(work(sender)));
+    // Some kilobytes of state: created in its box, so that nothing moves them.
+    tokio::task::spawn_local(Box::into_pin(Box::write(Box::new_uninit(), work(sender))));
     // A panic was reported on standard error.
     receiver.await.ok()
 }

@@ -167,8 +167,9 @@ pub(super) fn http(head_timeout: Duration, streams: Streams) -> auto::Builder<St
 /// Bytes of a request's head: twice what the pipeline accepts, so that most clients get the pipeline's problem.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// Field lines of a request's head: more than the pipeline accepts, for the same reason.
-const HEAD_LINES_MAX: usize = 4 * tollgate_core::bounds::FIELD_LINES_MAX;
+/// Field lines of a request's head: more than the pipeline accepts, for the same reason. hyper initialises 64 bytes for each
+/// line that there may be.
+const HEAD_LINES_MAX: usize = tollgate_core::bounds::FIELD_LINES_MAX + 28;
 
 /// How long a client may take for a TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);

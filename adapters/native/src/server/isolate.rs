@@ -116,9 +116,10 @@ async fn accept(serving: Rc<Serving>, listener: Listener) {
         // Inherited from the listener on Linux; if neither works, responses may wait for acknowledgements.
         let _ = stream.set_nodelay(true);
         let client = Client { address: Some(peer.ip()), https: tls.is_some(), inside };
-        let conversation = serve_connection(Rc::clone(&serving), activity, stream, client, tls.clone());
+        let (serving, tls) = (Rc::clone(&serving), tls.clone());
+        // Called in the task: a future that is captured and then awaited would have its kilobytes twice.
         tokio::task::spawn_local(async move {
-            conversation.await;
+            serve_connection(serving, activity, stream, client, tls).await;
             drop(admitted);
         });
     };

@@ -7,13 +7,17 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
-use super::activity::{Busy, Delivering};
+use super::activity::Busy;
+use super::delivering::Delivering;
+use super::sweep::Sweep;
 use crate::content::{ContentError, NativeContent};
 
 /// The content of a response; the connection is in use while it exists.
 pub(super) struct Answer {
     pub(super) content: NativeContent,
     pub(super) delivering: Rc<Delivering>,
+    /// Watches over the delivery.
+    pub(super) sweep: Rc<Sweep>,
     /// Whether only the end of the connection ends the response: HTTP/1.0 has no chunks.
     pub(super) ends_by_close: bool,
     pub(super) has_failed: bool,
@@ -29,6 +33,7 @@ pub(super) struct Piece {
 
 impl Drop for Answer {
     fn drop(&mut self) {
+        self.sweep.deliveries.remove(&self.delivering);
         self.delivering.over();
         let activity = self.delivering.activity();
         if self.ends_by_close && (self.has_failed || !self.content.is_complete()) {

@@ -12,16 +12,33 @@ pub fn encode(bytes: &[u8]) -> String {
 pub fn push(text: &mut String, bytes: &[u8]) {
     for chunk in bytes.chunks(CHUNK_BYTES) {
         let mut digits = [0; CHUNK_BYTES * 2];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(chunk) {
-            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-        }
+        write(chunk, &mut digits);
         // Digits are always text.
         text.push_str(std::str::from_utf8(&digits[..chunk.len() * 2]).unwrap_or_default());
     }
 }
 
-/// Bytes that are written at once: a SHA-256.
-const CHUNK_BYTES: usize = 32;
+/// Writes the digits of bytes; there must be room for them.
+pub(crate) fn write(bytes: &[u8], digits: &mut [u8]) {
+    let (pairs, _) = digits.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = PAIRS[usize::from(*byte)];
+    }
+}
+
+/// Bytes that are written at once: a trace id.
+const CHUNK_BYTES: usize = 16;
+
+/// The digits of each byte.
+const PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 /// Reads exactly as many bytes of lower-case hexadecimal as there is room for; false if the text is something else.
 pub(crate) fn read(text: &[u8], out: &mut [u8]) -> bool {

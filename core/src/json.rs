@@ -25,6 +25,14 @@ pub fn object(out: &mut String, write: impl FnOnce(&mut Members<'_>)) {
     out.push('}');
 }
 
+/// Members, written once to be added to many objects.
+#[must_use]
+pub fn members(write: impl FnOnce(&mut Members<'_>)) -> Box<str> {
+    let mut out = String::new();
+    write(&mut Members { out: &mut out, is_empty: true });
+    out.into()
+}
+
 /// Writes a list.
 pub fn list<T>(out: &mut String, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut String, T)) {
     listed(out, |all| items.into_iter().for_each(|item| all.item(|out| write(out, item))));
@@ -40,6 +48,20 @@ pub fn listed(out: &mut String, write: impl FnOnce(&mut Items<'_>)) {
 /// Writes a string (section 7).
 pub fn string(out: &mut String, text: &str) {
     out.push('"');
+    if is_plain(text) {
+        out.push_str(text);
+    } else {
+        escaped(out, text);
+    }
+    out.push('"');
+}
+
+/// Whether a text needs no escapes; without an early end, so that many bytes are compared at once.
+fn is_plain(text: &str) -> bool {
+    text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'))
+}
+
+fn escaped(out: &mut String, text: &str) {
     let mut written = 0;
     for (at, byte) in text.bytes().enumerate() {
         if byte >= b' ' && byte != b'"' && byte != b'\\' {
@@ -60,7 +82,6 @@ pub fn string(out: &mut String, text: &str) {
         }
     }
     out.push_str(&text[written..]);
-    out.push('"');
 }
 
 /// Writes a string that needs no escapes.
@@ -108,6 +129,18 @@ impl Members<'_> {
         self.out.push_str(name);
         self.out.push_str("\":");
         write(self.out);
+    }
+
+    /// Members that [`members`] has written; at least one.
+    pub fn written(&mut self, members: &str) {
+        self.out.push_str(if self.is_empty { "" } else { "," });
+        self.is_empty = false;
+        self.out.push_str(members);
+    }
+
+    /// A string that needs no escapes.
+    pub fn word(&mut self, name: &str, word: &str) {
+        self.value(name, |out| quoted(out, |out| out.push_str(word)));
     }
 
     /// A string.

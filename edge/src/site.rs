@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::Method;
+use http::{HeaderValue, Method};
 use tollgate_core::authn::KeyParameters;
 use tollgate_core::cache::{CacheKey, CacheSettings, resource_key};
 use tollgate_core::event::{RouteLabel, UpstreamLabel};
@@ -27,6 +27,8 @@ pub(crate) struct Site {
     labels: Box<[OnceCell<Arc<RouteLabel>>]>,
     /// The labels of upstreams, shared by the records of calls.
     upstream_labels: Box<[Arc<UpstreamLabel>]>,
+    /// The values of `Host` for upstreams.
+    pub(crate) upstream_hosts: Box<[Option<HeaderValue>]>,
     /// The query parameters in which its policies read keys.
     pub(crate) keys: KeyParameters,
     /// The fields that its policies, routes and upstreams name.
@@ -50,20 +52,20 @@ impl Site {
         let routes = settings.routes.iter().zip(&methods);
         let router = Router::new(routes.map(|(r, methods)| Entry { path: &r.path, methods, when: &r.when }));
         let labels = settings.routes.iter().map(|_| OnceCell::new()).collect();
-        let upstreams = settings.upstreams.iter();
+        let upstreams = || settings.upstreams.iter();
         let upstream_labels =
-            upstreams.map(|upstream| Arc::new(UpstreamLabel::new(&upstream.name, &upstream.url))).collect();
+            upstreams().map(|upstream| Arc::new(UpstreamLabel::new(&upstream.name, &upstream.url))).collect();
+        let upstream_hosts = upstreams().map(|upstream| HeaderValue::from_str(upstream.url.authority()).ok()).collect();
         let keys = key_parameters(&settings);
         let fields = Arc::new(field_rules(&settings));
-        Self { gateway, settings, router, labels, upstream_labels, keys, fields, id, size }
+        Self { gateway, settings, router, labels, upstream_labels, upstream_hosts, keys, fields, id, size }
     }
 
     /// The telemetry label of the route at an index; the router returns only indexes that exist.
     pub(crate) fn label(&self, index: usize) -> Arc<RouteLabel> {
         let route = &self.settings.routes[index];
-        let label =
-            || RouteLabel { id: route.id.as_str().into(), api: route.api.clone(), template: route.path.label().into() };
-        Arc::clone(self.labels[index].get_or_init(|| Arc::new(label())))
+        let label = || Arc::new(RouteLabel::new(&route.id, &route.api, route.path.label()));
+        Arc::clone(self.labels[index].get_or_init(label))
     }
 
     /// The label of the upstream at an index; coherent settings contain only indexes that exist.

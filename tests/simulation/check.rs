@@ -66,7 +66,7 @@ fn problem(asked: &str, response: &Response<Content>, status: u16, id: &str, is_
 /// Checks that the record matches the answer.
 pub(crate) fn record(asked: &str, record: &ExchangeRecord, response: &Response<Content>) {
     assert_eq!(record.status, response.status().as_u16(), "{asked}");
-    assert_eq!(Some(&record.request_id), field(response, "x-request-id").as_ref(), "{asked}");
+    assert_eq!(Some(record.request_id.as_str()), field(response, "x-request-id").as_deref(), "{asked}");
     let is_problem = field(response, "content-type").as_deref() == Some("application/problem+json");
     assert_eq!(record.refusal().is_some(), is_problem, "{asked}: {:?}", record.refusal());
     assert!(!record.events.as_slice().is_empty(), "{asked}: nothing happened");

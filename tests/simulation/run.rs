@@ -127,7 +127,7 @@ async fn exchange(simulation: Rc<Simulation>, number: u64) {
     if let Some(principal) = record.principal().filter(|_| limited && record.calls().next().is_some()) {
         *simulation.forwarded.borrow_mut().entry(principal.consumer.clone()).or_default() += 1;
     }
-    let new = simulation.ended.borrow_mut().insert(record.request_id);
+    let new = simulation.ended.borrow_mut().insert(record.request_id.as_str().to_owned());
     assert!(new, "{asked}: its request id was used before");
 }
 

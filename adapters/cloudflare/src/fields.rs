@@ -88,7 +88,7 @@ mod tests {
     fn edits_are_three_lines_each() {
         let mut edits = Edits::default();
         edits.remove(HeaderName::from_static("te"));
-        edits.set_text(HeaderName::from_static("via"), "1.1 tollgate");
+        edits.set(HeaderName::from_static("via"), HeaderValue::from_static("1.1 tollgate"));
         edits.append(HeaderName::from_static("set-cookie"), HeaderValue::from_static(""));
         let mut text = String::new();
         write_edits(&mut text, &edits);

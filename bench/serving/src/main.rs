@@ -9,7 +9,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use http::{Request, Response};
+use bytes::BytesMut;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tollgate_core::authn::{ApiKey, Credential};
 use tollgate_core::time::Timestamp;
 use tollgate_edge::memory::{Content, MemoryHost, VirtualClock};
@@ -127,8 +128,10 @@ fn bare(count: usize) {
 
 /// A request as a browser's script sends it, with a key.
 fn request(target: &str, key: &ApiKey) -> Request<Content> {
-    let builder = Request::builder().uri(target).header("x-api-key", key.expose());
-    let fields = [
+    let mut request = Request::new(Content::empty());
+    *request.uri_mut() = target.parse().unwrap_or_default();
+    *request.headers_mut() = fields(&[
+        ("x-api-key", key.expose()),
         ("host", "api.example.com"),
         ("accept", "application/json"),
         ("accept-encoding", "gzip, deflate, br"),
@@ -138,22 +141,36 @@ fn request(target: &str, key: &ApiKey) -> Request<Content> {
         ("sec-fetch-mode", "cors"),
         ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"),
-    ];
-    let builder = fields.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
-    builder.body(Content::empty()).unwrap_or_default()
+    ]);
+    request
 }
 
 fn response() -> Response<Content> {
-    let fields = [
+    let mut response = Response::new(Content::from("{\"id\":7,...}"));
+    *response.headers_mut() = fields(&[
         ("content-type", "application/json"),
         ("content-length", "11"),
         ("date", "Fri, 27 Nov 2026 10:00:00 GMT"),
         ("etag", "\"1\""),
         ("server", "orders"),
         ("vary", "accept"),
-    ];
-    let builder = fields.iter().fold(Response::builder(), |builder, (name, value)| builder.header(*name, *value));
-    builder.body(Content::from("{\"id\":7,...}")).unwrap_or_default()
+    ]);
+    response
+}
+
+/// Fields as a server's parser makes them: their values are parts of one buffer.
+fn fields(lines: &[(&str, &str)]) -> HeaderMap {
+    let mut buffer = BytesMut::with_capacity(1024);
+    lines.iter().for_each(|(_, value)| buffer.extend_from_slice(value.as_bytes()));
+    let mut rest = buffer.freeze();
+    let mut fields = HeaderMap::with_capacity(lines.len());
+    for (name, value) in lines {
+        let value = HeaderValue::from_maybe_shared(rest.split_to(value.len()));
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), value) {
+            fields.append(name, value);
+        }
+    }
+    fields
 }
 
 fn key() -> ApiKey {

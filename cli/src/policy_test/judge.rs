@@ -206,18 +206,18 @@ impl Judge {
     fn quotas(&mut self, expect: &Expect, fields: &HeaderMap) {
         for (policy, quota) in &expect.quota {
             let QuotaExpect { remaining, limit, reset_s } = quota;
-            let member = |field: &str, parameter: &str| member(fields, field, &policy.value, parameter);
+            let member = |field: &HeaderName, parameter: &str| member(fields, field, &policy.value, parameter);
             let what = |name: &str| format!("quota.{}.{name}", policy.value);
             if let Some(expected) = remaining {
-                let got = member(RATELIMIT, "r");
+                let got = member(&RATELIMIT, "r");
                 self.number(&what("remaining"), expected.span, &u64::from(expected.value), got);
             }
             if let Some(expected) = limit {
-                let got = member(RATELIMIT_POLICY, "q");
+                let got = member(&RATELIMIT_POLICY, "q");
                 self.number(&what("limit"), expected.span, &u64::from(expected.value), got);
             }
             if let Some(expected) = reset_s {
-                self.number(&what("reset"), expected.span, &expected.value, member(RATELIMIT, "t"));
+                self.number(&what("reset"), expected.span, &expected.value, member(&RATELIMIT, "t"));
             }
         }
     }
@@ -304,8 +304,8 @@ fn json_has(got: &serde_json::Value, wanted: &serde_json::Value) -> bool {
 }
 
 /// A parameter of a policy's member in a RateLimit field, such as `r` of `"burst";r=3;t=10`.
-fn member(fields: &HeaderMap, field: &str, policy: &str, parameter: &str) -> Option<u64> {
-    let text = field_text(fields, &HeaderName::from_bytes(field.as_bytes()).ok()?)?;
+fn member(fields: &HeaderMap, field: &HeaderName, policy: &str, parameter: &str) -> Option<u64> {
+    let text = field_text(fields, field)?;
     let named = format!("\"{policy}\"");
     let member = text.split(',').map(str::trim).find(|member| member.split(';').next() == Some(named.as_str()))?;
     let mut parameters = member.split(';').filter_map(|part| part.split_once('='));
@@ -336,10 +336,10 @@ mod tests {
         let mut fields = HeaderMap::new();
         fields.insert(RATELIMIT, "\"burst\";r=3;t=10, \"burst-2\";r=4;t=20".parse().unwrap());
         fields.append(RATELIMIT, "\"burst-3\";r=5;t=30".parse().unwrap());
-        assert_eq!(member(&fields, RATELIMIT, "burst", "r"), Some(3));
-        assert_eq!(member(&fields, RATELIMIT, "burst-2", "t"), Some(20));
-        assert_eq!(member(&fields, RATELIMIT, "burst-3", "r"), Some(5));
-        assert_eq!(member(&fields, RATELIMIT, "urst", "r"), None);
-        assert_eq!(member(&fields, RATELIMIT_POLICY, "burst", "q"), None);
+        assert_eq!(member(&fields, &RATELIMIT, "burst", "r"), Some(3));
+        assert_eq!(member(&fields, &RATELIMIT, "burst-2", "t"), Some(20));
+        assert_eq!(member(&fields, &RATELIMIT, "burst-3", "r"), Some(5));
+        assert_eq!(member(&fields, &RATELIMIT, "urst", "r"), None);
+        assert_eq!(member(&fields, &RATELIMIT_POLICY, "burst", "q"), None);
     }
 }

@@ -3,11 +3,13 @@
 mod credential;
 mod places;
 
+use crate::event::mark;
+use crate::json::members;
 use crate::kinds::{PolicyKind, declare_modules};
 
 crate::policy_kinds!(declare_modules @authn);
 
-pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, Presented};
+pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyMark, KeyText, MarkSecret, Presented};
 pub use credential::{Credential, CredentialState};
 pub use places::{KeyParameters, authorization_holds_key};
 
@@ -32,16 +34,22 @@ pub struct Principal {
     pub plan: Option<String>,
     /// Its scopes.
     pub scopes: Vec<String>,
+    /// Its members of log lines.
+    pub(crate) members: Box<str>,
+    /// What stands for it in the canonical form of events.
+    pub(crate) mark: u64,
 }
 
 impl From<&Credential> for Principal {
     fn from(credential: &Credential) -> Self {
-        Self {
-            consumer: credential.consumer.clone(),
-            credential: credential.id.clone(),
-            plan: credential.plan.clone(),
-            scopes: credential.scopes.clone(),
-        }
+        let Credential { id, consumer, plan, scopes, .. } = credential;
+        let members = members(|line| {
+            line.text("consumer", consumer);
+            line.text("credential", id);
+        });
+        let mark = mark(&members);
+        let (consumer, credential) = (consumer.clone(), id.clone());
+        Self { consumer, credential, plan: plan.clone(), scopes: scopes.clone(), members, mark }
     }
 }
 

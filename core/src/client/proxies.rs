@@ -186,7 +186,7 @@ fn only(fields: &HeaderMap, name: HeaderName) -> Option<&str> {
 
 /// A valid host in its one spelling, with the port unless it is the default of the scheme.
 fn host(text: &str, https: bool) -> Option<String> {
-    HostName::with_port(text).ok().map(|(host, port)| host.authority(port, https))
+    HostName::with_port(text).ok().map(|(host, port)| host.authority(port, https).unwrap_or_else(|| host.to_string()))
 }
 
 #[cfg(test)]

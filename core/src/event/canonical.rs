@@ -27,12 +27,21 @@ impl Canonical {
     }
 
     /// Adds a piece.
-    pub fn add(&mut self, piece: &[u8]) {
+    pub const fn add(&mut self, piece: &[u8]) {
         self.mix(piece.len() as u64);
-        for chunk in piece.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.mix(u64::from_le_bytes(word));
+        let mut rest = piece;
+        while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
+            self.mix(u64::from_le_bytes(*chunk));
+            rest = after;
+        }
+        if !rest.is_empty() {
+            let mut word = 0;
+            let mut at = rest.len();
+            while at > 0 {
+                at -= 1;
+                word = word << 8 | rest[at] as u64;
+            }
+            self.mix(word);
         }
     }
 
@@ -53,6 +62,14 @@ impl Canonical {
         let product = (self.0 ^ word) as u128 * MULTIPLIER as u128;
         self.0 = (product as u64 ^ (product >> 64) as u64).rotate_left(23).wrapping_add(MULTIPLIER);
     }
+}
+
+/// The number that stands for a fixed word, or for a name that is hashed once.
+#[must_use]
+pub(crate) const fn mark(word: &str) -> u64 {
+    let mut out = Canonical::new();
+    out.add(word.as_bytes());
+    out.finish()
 }
 
 /// 2^64 divided by the golden ratio: odd, and its bits are spread evenly.

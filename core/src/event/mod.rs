@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+pub(crate) use canonical::mark;
 pub use canonical::{Argument, Canonical, Local};
 pub use reason::Reason;
 pub use subject::{RouteLabel, SpanId, UpstreamLabel, UpstreamRecord};
@@ -191,9 +192,8 @@ impl Events {
     pub fn hash(&self) -> u64 {
         let mut out = Canonical::new();
         for event in &self.0 {
-            out.add(event.phase.as_str().as_bytes());
+            out.number((event.phase as u64) << 8 | event.verdict as u64);
             out.add(event.policy.as_deref().unwrap_or_default().as_bytes());
-            out.add(event.verdict.as_str().as_bytes());
             out.add(event.problem.map_or("", ProblemKind::slug).as_bytes());
             event.reason.canonical(&mut out);
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord};
+use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord, mark};
 use crate::authn::{KeyError, Principal};
 use crate::cache::{Bypass, Forwarded, NotStored};
 use crate::forward::UpstreamError;
@@ -37,9 +37,11 @@ macro_rules! reasons {
 
             /// Adds the code and the arguments that are the same on every host.
             pub(super) fn canonical(&self, out: &mut Canonical) {
-                out.add(self.code().as_bytes());
                 match self {
-                    $(Self::$name $({ $($field),+ })? => { $($($field.canonical(out);)+)? })*
+                    $(Self::$name $({ $($field),+ })? => {
+                        out.number(const { mark($code) });
+                        $($($field.canonical(out);)+)?
+                    })*
                 }
             }
         }
@@ -211,12 +213,11 @@ by_word! {
     KeyError: error => error.code();
     PathError: error => error.code();
     UpstreamError: error => error.proxy_status();
-    RouteLabel: route => route.id;
 }
 
 impl Argument for Arc<RouteLabel> {
     fn canonical(&self, out: &mut Canonical) {
-        self.as_ref().canonical(out);
+        out.number(self.mark);
     }
 }
 
@@ -234,8 +235,7 @@ impl Argument for bool {
 
 impl Argument for Arc<Principal> {
     fn canonical(&self, out: &mut Canonical) {
-        out.add(self.consumer.as_bytes());
-        out.add(self.credential.as_bytes());
+        out.number(self.mark);
     }
 }
 

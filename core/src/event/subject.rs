@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::mark;
 use crate::forward::{UpstreamError, UpstreamUrl};
+use crate::json::members;
 use crate::route::host_and_port;
 use crate::time::Timestamp;
 
@@ -19,6 +21,10 @@ pub struct RouteLabel {
     pub api: String,
     /// The path template.
     pub template: Arc<str>,
+    /// Its members of log lines.
+    pub(crate) members: Box<str>,
+    /// What stands for it in the canonical form of events.
+    pub(super) mark: u64,
 }
 
 /// An upstream's names in telemetry. Each upstream has one shared label.
@@ -30,6 +36,8 @@ pub struct UpstreamLabel {
     pub address: Arc<str>,
     /// The port of its URL, or that of the scheme.
     pub port: u16,
+    /// Its name as a member of log lines.
+    pub(crate) member: Box<str>,
 }
 
 /// A call to an upstream.
@@ -47,12 +55,25 @@ pub struct UpstreamRecord {
     pub outcome: Result<u16, UpstreamError>,
 }
 
+impl RouteLabel {
+    /// The label of a route with this id and template, of an API.
+    #[must_use]
+    pub fn new(id: &str, api: &str, template: &str) -> Self {
+        let members = members(|line| {
+            line.text("route", template);
+            line.text("route_id", id);
+        });
+        Self { id: id.into(), api: api.to_owned(), template: template.into(), members, mark: mark(id) }
+    }
+}
+
 impl UpstreamLabel {
     /// The label of an upstream with this name and URL.
     #[must_use]
     pub fn new(name: &str, url: &UpstreamUrl) -> Self {
         let (address, port) = host_and_port(url.authority(), url.is_https());
-        Self { name: name.into(), address: address.into(), port }
+        let member = members(|line| line.text("name", name));
+        Self { name: name.into(), address: address.into(), port, member }
     }
 }
 

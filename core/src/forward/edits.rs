@@ -67,9 +67,9 @@ impl Edits {
         self.0.push(Edit::Set(name, value));
     }
 
-    /// Sets one line, if the text is a valid field value; otherwise does nothing.
-    pub fn set_text(&mut self, name: HeaderName, text: &str) {
-        if let Ok(value) = HeaderValue::from_str(text) {
+    /// Replaces all lines of the name with one line, if there is a value for it.
+    pub fn set_some(&mut self, name: HeaderName, value: Option<HeaderValue>) {
+        if let Some(value) = value {
             self.set(name, value);
         }
     }
@@ -176,31 +176,48 @@ impl<'a> Fields<'a> {
         self,
         is_selected: impl Fn(&str) -> bool + Copy,
     ) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
-        let replaced = |name: &HeaderName, edits: &[Edit]| edits.iter().any(|e| e.replaces() && e.name() == name);
         let selected = self.received.iter().filter(move |(name, _)| is_selected(name.as_str()));
         let received = selected.filter(move |(name, _)| !replaced(name, self.edits));
-        let added = self.edits.iter().enumerate().filter_map(move |(at, edit)| {
-            let value = edit.value().filter(|_| is_selected(edit.name().as_str()))?;
-            (!replaced(edit.name(), &self.edits[at + 1..])).then_some((edit.name(), value))
-        });
-        received.chain(added)
+        received.chain(self.added(is_selected))
     }
 
-    /// The fields as a new map.
+    /// The fields as a new map, which is large enough from the beginning.
     #[must_use]
     pub fn to_map(self) -> HeaderMap {
-        let mut map = self.received.clone();
-        // Reserved first, so that the map grows at most once.
-        map.reserve(self.edits.iter().filter(|edit| edit.value().is_some()).count());
-        for edit in self.edits {
-            match edit {
-                Edit::Remove(name) => drop(map.remove(name)),
-                Edit::Set(name, value) => drop(map.insert(name.clone(), value.clone())),
-                Edit::Append(name, value) => drop(map.append(name.clone(), value.clone())),
+        let added = self.edits.iter().filter(|edit| edit.value().is_some()).count();
+        let mut map = HeaderMap::with_capacity(self.received.len() + added);
+        // Most names differ in length from all that are replaced.
+        let lengths =
+            self.edits.iter().filter(|edit| edit.replaces()).fold(0, |all, edit| all | length_bit(edit.name()));
+        for (name, value) in self.received {
+            if lengths & length_bit(name) == 0 || !replaced(name, self.edits) {
+                map.append(name, value.clone());
             }
+        }
+        for (name, value) in self.added(|_| true) {
+            map.append(name, value.clone());
         }
         map
     }
+
+    /// The lines that the edits add.
+    fn added(
+        self,
+        is_selected: impl Fn(&str) -> bool + Copy,
+    ) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
+        self.edits.iter().enumerate().filter_map(move |(at, edit)| {
+            let value = edit.value().filter(|_| is_selected(edit.name().as_str()))?;
+            (!replaced(edit.name(), &self.edits[at + 1..])).then_some((edit.name(), value))
+        })
+    }
+}
+
+fn replaced(name: &HeaderName, edits: &[Edit]) -> bool {
+    edits.iter().any(|edit| edit.replaces() && edit.name() == name)
+}
+
+fn length_bit(name: &HeaderName) -> u64 {
+    1 << (name.as_str().len() % 64)
 }
 
 impl<'a> From<&'a HeaderMap> for Fields<'a> {

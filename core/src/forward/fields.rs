@@ -11,7 +11,7 @@ use super::forwarded::{
 };
 use super::framing::frame_response;
 use super::names::{Meaning, as_read, is_for_all_recipients, is_hop_by_hop, meaning};
-use super::{Edits, Fate};
+use super::{Edits, Fate, Texts};
 
 /// The name this gateway goes by in `Via`, `Cache-Status` and `Proxy-Status`.
 pub const PSEUDONYM: &str = "tollgate";
@@ -32,6 +32,7 @@ pub enum Ambiguity {
 /// `fate` decides about the others, by their name and the name as it is read.
 pub fn request_edits(
     edits: &mut Edits,
+    texts: &mut Texts,
     received: &HeaderMap,
     client: &ForwardedFor<'_>,
     fate: impl Fn(&HeaderName, &str) -> Fate,
@@ -56,14 +57,10 @@ pub fn request_edits(
     if accepts_trailers(received) {
         edits.set(TE, HeaderValue::from_static("trailers"));
     }
-    let mut text = String::with_capacity(TEXT_BYTES_USUAL);
-    forwarded(&mut text, client);
-    edits.set_text(FORWARDED, &text);
-    text.clear();
-    forwarded_for(&mut text, client);
-    edits.set_text(X_FORWARDED_FOR, &text);
+    edits.set_some(FORWARDED, texts.value(|text| forwarded(text, client)));
+    edits.set_some(X_FORWARDED_FOR, texts.value(|text| forwarded_for(text, client)));
     if !client.client_host.is_empty() {
-        edits.set_text(X_FORWARDED_HOST, client.client_host);
+        edits.set_some(X_FORWARDED_HOST, texts.of(client.client_host));
     }
     edits.set(X_FORWARDED_PROTO, HeaderValue::from_static(scheme(client.client_https)));
     append_via(edits, received, client.version);
@@ -111,9 +108,6 @@ fn remove_nominated(edits: &mut Edits, fields: &HeaderMap, kept: impl Fn(&Header
     }
 }
 
-/// Capacity: `Forwarded` with two hops.
-const TEXT_BYTES_USUAL: usize = 128;
-
 /// Adds this gateway to `Via`, under the name [`PSEUDONYM`].
 fn append_via(edits: &mut Edits, received: &HeaderMap, version: Version) {
     let element = match version {
@@ -123,7 +117,7 @@ fn append_via(edits: &mut Edits, received: &HeaderMap, version: Version) {
         Version::HTTP_3 => "3 tollgate",
         _ => "1.1 tollgate",
     };
-    if edits.over(received).contains(VIA) {
+    if received.contains_key(VIA) && edits.over(received).contains(VIA) {
         append_list(edits, received, VIA, element.to_owned());
     } else {
         edits.set(VIA, HeaderValue::from_static(element));
@@ -173,7 +167,7 @@ mod tests {
     fn request_fields(received: &HeaderMap, client: &ForwardedFor<'_>) -> HeaderMap {
         let mut edits = Edits::default();
         let fate = |name: &HeaderName, _: &str| if name == "x-version" { Fate::Kept } else { Fate::Forwarded };
-        request_edits(&mut edits, received, client, fate);
+        request_edits(&mut edits, &mut Texts::default(), received, client, fate);
         edits.over(received).to_map()
     }
 
@@ -198,7 +192,7 @@ mod tests {
         assert_eq!(f["te"], "trailers");
         let mut edits = Edits::default();
         let repeated = fields(&[("connection", "x-a, X-A, x-b, x-a"), ("x-a", "1")]);
-        request_edits(&mut edits, &repeated, &client(&[]), |_, _| Fate::Forwarded);
+        request_edits(&mut edits, &mut Texts::default(), &repeated, &client(&[]), |_, _| Fate::Forwarded);
         assert_eq!(edits.as_slice().iter().filter(|edit| edit.name() == "x-a").count(), 1);
         assert_eq!((&f["authorization"], &f["x-version"]), (&"kept".parse().unwrap(), &"2".parse().unwrap()));
         assert_eq!(f["x-kept"], "1");
@@ -233,7 +227,9 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn what_servers_may_read_otherwise_is_ambiguous() {
         let ambiguity = |lines: &[(&'static str, &str)]| {
-            request_edits(&mut Edits::default(), &fields(lines), &client(&[]), |_, _| Fate::Forwarded)
+            request_edits(&mut Edits::default(), &mut Texts::default(), &fields(lines), &client(&[]), |_, _| {
+                Fate::Forwarded
+            })
         };
         assert_eq!(ambiguity(&[("accept-language", "fr"), ("x_forwarded_for", "9.9.9.9")]), None);
         for name in ["accept_language", "if_none_match", "x.a"] {
@@ -245,7 +241,11 @@ mod tests {
         }
         let removed = |_: &HeaderName, _: &str| Fate::Removed;
         let came = fields(&[("accept_language", "fr")]);
-        assert_eq!(request_edits(&mut Edits::default(), &came, &client(&[]), removed), None, "it is not forwarded");
+        assert_eq!(
+            request_edits(&mut Edits::default(), &mut Texts::default(), &came, &client(&[]), removed),
+            None,
+            "it is not forwarded"
+        );
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -42,8 +42,10 @@ impl Framing {
                 None => {}
             }
         }
-        if !fields.contains_key(CONTENT_LENGTH) {
-            return Ok(Self::Unstated);
+        let mut lines = fields.get_all(CONTENT_LENGTH).iter();
+        let Some(line) = lines.next() else { return Ok(Self::Unstated) };
+        if let (Some(length), None) = (number(line.as_bytes()), lines.next()) {
+            return Ok(Self::Length(length));
         }
         let mut lengths = elements(fields.get_all(CONTENT_LENGTH)).map(number);
         let Some(first) = lengths.next() else { return Ok(Self::Unstated) };
@@ -99,8 +101,13 @@ fn elements<'f>(lines: http::header::GetAll<'f, HeaderValue>) -> impl Iterator<I
 
 /// `1*DIGIT`, within 64 bits.
 fn number(text: &[u8]) -> Option<u64> {
-    let digits = text.iter().all(u8::is_ascii_digit).then_some(text)?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 #[cfg(test)]

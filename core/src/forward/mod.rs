@@ -12,6 +12,7 @@ mod names;
 mod outbound;
 mod reply;
 mod rules;
+mod texts;
 mod upstream;
 
 pub use edits::{Edit, Edits, Fields};
@@ -23,4 +24,5 @@ pub use framing::{Framing, FramingError, check_response};
 pub use outbound::{Outbound, Resource};
 pub use reply::{Reply, has_no_content};
 pub use rules::{Fate, FieldRules, TrailerRules, filter_trailers};
+pub use texts::Texts;
 pub use upstream::{UpstreamSettings, UpstreamUrl, UrlError};

@@ -31,11 +31,22 @@ pub(super) fn meaning(name: &str, is_plain: bool) -> Meaning {
 /// WSGI): for them `-` is `_`, and for some so is every character that is neither letter nor digit. Owned if the name has
 /// another spelling. Two fields are the same to such a server if they have the same name here.
 pub(super) fn as_read(name: &str) -> Cow<'_, str> {
-    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+    if name.bytes().all(|byte| READ_AS_SENT[usize::from(byte)]) {
         return Cow::Borrowed(name);
     }
     Cow::Owned(name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect())
 }
+
+/// The characters that all servers read as they were sent.
+const READ_AS_SENT: [bool; 256] = {
+    let mut all = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < 0x80 {
+        all[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-';
+        byte += 1;
+    }
+    all
+};
 
 /// RFC 9110, section 7.6.1, and fields of older proxies.
 pub(super) fn is_hop_by_hop(name: &str) -> bool {

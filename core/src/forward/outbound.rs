@@ -153,10 +153,10 @@ mod tests {
         lasting.remove(AUTHORIZATION);
         let mut outbound =
             Outbound::new(&Method::GET, Uri::from_static("http://a/?q"), &received, false).with_edits(lasting);
-        outbound.begin_attempt().set_text(AUTHORIZATION, "the gateway's");
+        outbound.begin_attempt().set(AUTHORIZATION, HeaderValue::from_static("the gateway's"));
         assert_eq!(outbound.sent().get(AUTHORIZATION).unwrap(), "the gateway's");
         assert!(!outbound.fields().contains(AUTHORIZATION));
-        outbound.begin_attempt().set_text(IF_NONE_MATCH, "\"a\"");
+        outbound.begin_attempt().set(IF_NONE_MATCH, HeaderValue::from_static("\"a\""));
         assert!(!outbound.sent().contains(AUTHORIZATION) && outbound.sent().contains(IF_NONE_MATCH));
         assert_eq!(outbound.resource().query, Some("q"));
     }

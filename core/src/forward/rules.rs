@@ -16,7 +16,11 @@ use super::names::{as_read, may_trail};
 ///
 /// A name stands for all spellings that CGI and WSGI servers read as the same.
 #[derive(Clone, Debug, Default)]
-pub struct FieldRules(HashMap<Box<str>, Rule, BuildHasherDefault<FxHasher>>);
+pub struct FieldRules {
+    rules: HashMap<Box<str>, Rule, BuildHasherDefault<FxHasher>>,
+    /// A bit for each length of a name: most names have no rule, and do not have the length of one that does.
+    lengths: u64,
+}
 
 /// What the configuration says of one field.
 #[derive(Clone, Debug, Default)]
@@ -67,7 +71,12 @@ impl FieldRules {
     }
 
     fn rule(&mut self, field: &str) -> &mut Rule {
-        self.0.entry(as_read(field).into()).or_default()
+        self.lengths |= length_bit(field);
+        self.rules.entry(as_read(field).into()).or_default()
+    }
+
+    fn get(&self, read: &str) -> Option<&Rule> {
+        if self.lengths & length_bit(read) == 0 { None } else { self.rules.get(read) }
     }
 
     /// What happens to a field on the way to an upstream, if a route's own policies are those that `is_own` selects.
@@ -80,7 +89,7 @@ impl FieldRules {
         upstream: usize,
         is_own: impl Fn(usize) -> bool,
     ) -> Fate {
-        let Some(rule) = self.0.get(read) else { return Fate::Forwarded };
+        let Some(rule) = self.get(read) else { return Fate::Forwarded };
         if rule.is_disguised(name)
             || rule.set_for.contains(&upstream)
             || rule.read_by.iter().any(|policy| is_own(*policy))
@@ -95,7 +104,7 @@ impl FieldRules {
     /// removed if a credential may be in it, or if it is another spelling of a field that selects routes.
     #[must_use]
     pub fn fate_elsewhere(&self, fate: Fate, fields: &HeaderMap, name: &HeaderName, read: &str) -> Fate {
-        let Some(rule) = self.0.get(read) else { return fate };
+        let Some(rule) = self.get(read) else { return fate };
         let is_disguised = fate == Fate::Forwarded && rule.is_disguised(name);
         if is_disguised || rule.may_hold_credential(fields, name) { Fate::Removed } else { fate }
     }
@@ -115,6 +124,11 @@ impl Rule {
             schemes => lines.any(|line| schemes.iter().flatten().any(|scheme| has_scheme(line, scheme))),
         }
     }
+}
+
+/// Spellings of a name have its length.
+fn length_bit(name: &str) -> u64 {
+    1 << (name.len() % 64)
 }
 
 /// Some platforms join the lines of a field.
@@ -143,7 +157,7 @@ impl TrailerRules {
     }
 
     fn refuse(&self, name: &HeaderName, read: &str) -> bool {
-        self.nominated.contains(name) || self.parts.iter().any(|part| part.0.contains_key(read))
+        self.nominated.contains(name) || self.parts.iter().any(|part| part.get(read).is_some())
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::Uri;
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -39,7 +40,7 @@ impl codec::Section for UpstreamSettings {}
 #[serde(try_from = "String", into = "String")]
 pub struct UpstreamUrl {
     https: bool,
-    authority: String,
+    authority: Authority,
     /// Without a trailing slash: empty or `/prefix`.
     prefix: String,
     /// Whether a slash follows the prefix.
@@ -84,19 +85,23 @@ impl UpstreamUrl {
             target.push('?');
             target.push_str(query);
         }
-        Uri::builder().scheme(self.scheme()).authority(self.authority.as_str()).path_and_query(target).build()
+        let mut parts = Parts::default();
+        parts.scheme = Some(if self.https { Scheme::HTTPS } else { Scheme::HTTP });
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(target)?);
+        Ok(Uri::from_parts(parts)?)
     }
 
     /// Host and port as written in the URL: the value of `Host`.
     #[must_use]
     pub fn authority(&self) -> &str {
-        &self.authority
+        self.authority.as_str()
     }
 
     /// The port as written.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        let port = self.authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+        let port = self.authority().rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
         port.and_then(|port| port.parse().ok())
     }
 
@@ -104,7 +109,7 @@ impl UpstreamUrl {
     #[must_use]
     pub fn parts(&self) -> (String, &str) {
         let default = if self.https { ":443" } else { ":80" };
-        let authority = self.authority.strip_suffix(default).unwrap_or(&self.authority);
+        let authority = self.authority().strip_suffix(default).unwrap_or(self.authority());
         (format!("{}://{authority}", self.scheme()), &self.prefix)
     }
 
@@ -149,7 +154,8 @@ impl FromStr for UpstreamUrl {
             written if written.ends_with('/') => return Err(UrlError::Path),
             written => CanonicalPath::parse(written.as_bytes()).map_err(|_| UrlError::Path)?.as_str().to_owned(),
         };
-        Ok(Self { https, authority: authority.to_ascii_lowercase(), prefix, slash })
+        let authority = authority.to_ascii_lowercase().parse().map_err(|_| UrlError::Host)?;
+        Ok(Self { https, authority, prefix, slash })
     }
 }
 

@@ -3,31 +3,31 @@
 //! `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers-10 (only this file depends on the
 //! version), and `Retry-After` (RFC 9110, section 10.2.3), always with a 429.
 
+use http::HeaderName;
+
 use crate::cell::{Gcra, Verdict};
 use crate::text::decimal;
 
 /// The name of the policy field.
-pub const RATELIMIT_POLICY: &str = "ratelimit-policy";
+pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// The name of the state field.
-pub const RATELIMIT: &str = "ratelimit";
+pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// The value of `RateLimit-Policy`: a quota of `q` units, fully available again after `w` seconds.
-#[must_use]
-pub fn policy_field<'c>(charges: impl IntoIterator<Item = &'c Gcra>) -> String {
-    list(charges.into_iter(), |out, c| {
+/// Writes the value of `RateLimit-Policy`: a quota of `q` units, fully available again after `w` seconds.
+pub fn policy_field<'c>(out: &mut String, charges: impl IntoIterator<Item = &'c Gcra>) {
+    list(out, charges.into_iter(), |out, c| {
         let window_ms = u64::from(c.period_ms.get()).saturating_mul(u64::from(c.burst.get())) / u64::from(c.rate.get());
         let window_s = window_ms.div_ceil(1_000).max(1);
         member(out, &c.quota, [(";q=", c.burst.get().into()), (";w=", window_s)]);
-    })
+    });
 }
 
-/// The value of `RateLimit`: `r` units remain, and all are available again in `t` seconds.
-#[must_use]
-pub fn state_field<'c>(charges: impl IntoIterator<Item = (&'c Gcra, &'c Verdict)>) -> String {
-    list(charges.into_iter(), |out, (c, v)| {
+/// Writes the value of `RateLimit`: `r` units remain, and all are available again in `t` seconds.
+pub fn state_field<'c>(out: &mut String, charges: impl IntoIterator<Item = (&'c Gcra, &'c Verdict)>) {
+    list(out, charges.into_iter(), |out, (c, v)| {
         let reset_s = v.reset_us.div_ceil(MICROS_PER_S);
         member(out, &c.quota, [(";r=", v.remaining.into()), (";t=", reset_s)]);
-    })
+    });
 }
 
 /// Seconds for `Retry-After`: until every refused charge would pass, and not before `earliest_us`. `None` if one can
@@ -47,14 +47,11 @@ pub(super) const fn whole_seconds(us: u64) -> u64 {
 const MICROS_PER_S: u64 = 1_000_000;
 
 /// A list of structured fields, each member written by `write`.
-fn list<T>(members: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) -> String {
-    members.fold(String::with_capacity(LIST_BYTES_USUAL), |mut out, member| {
-        if !out.is_empty() {
-            out.push_str(", ");
-        }
-        write(&mut out, member);
-        out
-    })
+fn list<T>(out: &mut String, members: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) {
+    for (at, member) in members.enumerate() {
+        out.push_str(if at > 0 { ", " } else { "" });
+        write(out, member);
+    }
 }
 
 /// A quoted name, which has no characters to escape, with parameters.
@@ -67,9 +64,6 @@ fn member(out: &mut String, name: &str, parameters: [(&str, u64); 2]) {
         decimal(out, value);
     }
 }
-
-/// Capacity: a limit with a short name.
-const LIST_BYTES_USUAL: usize = 48;
 
 #[cfg(test)]
 mod tests {
@@ -85,8 +79,11 @@ mod tests {
     fn fields_are_structured_and_in_whole_seconds() {
         let charge = Gcra { quota: "burst".into(), rate: n(100), period_ms: n(60_000), burst: n(200), cost: n(1) };
         let verdict = |allowed, us| Verdict { allowed, remaining: 7, reset_us: 1_000_001, retry_after_us: us };
-        assert_eq!(policy_field([&charge, &charge]), "\"burst\";q=200;w=120, \"burst\";q=200;w=120");
-        assert_eq!(state_field([(&charge, &verdict(true, Some(0)))]), "\"burst\";r=7;t=2");
+        let (mut policy, mut state) = (String::new(), String::new());
+        policy_field(&mut policy, [&charge, &charge]);
+        state_field(&mut state, [(&charge, &verdict(true, Some(0)))]);
+        assert_eq!(policy, "\"burst\";q=200;w=120, \"burst\";q=200;w=120");
+        assert_eq!(state, "\"burst\";r=7;t=2");
         let all = [verdict(false, Some(1)), verdict(false, Some(1_000_001)), verdict(true, Some(0))];
         assert_eq!(retry_after_s(&all, 0), Some(2));
         assert_eq!(retry_after_s(&all, 2_000_001), Some(3));

@@ -1,10 +1,10 @@
 //! The verdicts of all limits of an exchange, from every phase that charges. The response reports them together.
 
 use http::header::RETRY_AFTER;
-use http::{HeaderName, HeaderValue};
 
 use super::fields;
 use crate::cell::{Gcra, Verdict};
+use crate::forward::{Edits, Texts};
 use crate::problem::Problem;
 
 /// The charges of an exchange, with the verdicts of their quotas.
@@ -21,6 +21,8 @@ impl Quotas {
             let waits = charged.clone().map(|(charge, verdict)| charge.again_us(verdict));
             self.retry_after_us = waits.fold(self.retry_after_us, u64::max);
         }
+        // Most exchanges have one limit.
+        self.charged.reserve_exact(1);
         self.charged.extend(charged.map(|(charge, verdict)| (charge.clone(), verdict.clone())));
     }
 
@@ -41,14 +43,15 @@ impl Quotas {
         problem
     }
 
-    /// `RateLimit-Policy` and `RateLimit`; none if nothing was charged.
-    pub fn fields(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let charges = || self.charged.iter().map(|(charge, _)| charge);
-        let state = || fields::state_field(self.charged.iter().map(|(charge, verdict)| (charge, verdict)));
-        let lines = (!self.charged.is_empty())
-            .then(|| [(fields::RATELIMIT_POLICY, fields::policy_field(charges())), (fields::RATELIMIT, state())]);
-        let lines = lines.into_iter().flatten();
-        lines.filter_map(|(name, value)| Some((HeaderName::from_static(name), value.try_into().ok()?)))
+    /// Sets `RateLimit-Policy` and `RateLimit`, if anything was charged.
+    pub fn add_fields(&self, edits: &mut Edits, texts: &mut Texts) {
+        if self.charged.is_empty() {
+            return;
+        }
+        let charged = || self.charged.iter().map(|(charge, verdict)| (charge, verdict));
+        let policies = || charged().map(|(charge, _)| charge);
+        edits.set_some(fields::RATELIMIT_POLICY, texts.value(|text| fields::policy_field(text, policies())));
+        edits.set_some(fields::RATELIMIT, texts.value(|text| fields::state_field(text, charged())));
     }
 }
 
@@ -89,14 +92,18 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn the_limits_of_all_phases_are_one_list() {
         let mut quotas = Quotas::default();
-        assert_eq!(quotas.fields().count(), 0);
+        let lines = |quotas: &Quotas| {
+            let mut edits = Edits::default();
+            quotas.add_fields(&mut edits, &mut Texts::default());
+            edits.as_slice().iter().filter_map(|edit| Some(edit.value()?.clone())).collect::<Vec<_>>()
+        };
+        assert!(lines(&quotas).is_empty());
         let said = Verdict { allowed: true, remaining: 1, reset_us: DAY_US, retry_after_us: Some(0) };
         let hourly = Gcra { quota: "hourly".into(), ..daily(3) };
         quotas.add([(&daily(2), &said)].into_iter(), true);
         quotas.add([(&hourly, &said)].into_iter(), true);
-        let lines: Vec<_> = quotas.fields().map(|(_, value)| value).collect();
         assert_eq!(
-            lines,
+            lines(&quotas),
             ["\"daily\";q=2;w=172800, \"hourly\";q=3;w=259200", "\"daily\";r=1;t=86400, \"hourly\";r=1;t=86400"]
         );
     }

@@ -51,22 +51,20 @@ impl HostName {
     pub fn with_port(authority: &str) -> Result<(Self, Option<u16>), HostError> {
         let (host, port) = split_port(authority)?;
         let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
-        let port = match port.parse() {
-            Ok(port) if is_number => Some(port),
-            _ if port.is_empty() => None,
+        let port = match (port, port.parse()) {
+            ("", _) => None,
+            (_, Ok(port)) if is_number => Some(port),
             _ => return Err(if authority.contains("://") { HostError::Url } else { HostError::Port }),
         };
         Ok((if host.starts_with('[') { Self::ipv6(host) } else { Self::name(host) }?, port))
     }
 
-    /// The authority in its one spelling: the host, and the port unless it is the default of the scheme.
+    /// The authority in its one spelling: the host, and the port unless it is the default of the scheme. `None` if it is
+    /// the host alone.
     #[must_use]
-    pub fn authority(&self, port: Option<u16>, https: bool) -> String {
+    pub fn authority(&self, port: Option<u16>, https: bool) -> Option<String> {
         let default = if https { 443 } else { 80 };
-        match port.filter(|port| *port != default) {
-            Some(port) => format!("{self}:{port}"),
-            None => self.0.clone(),
-        }
+        port.filter(|port| *port != default).map(|port| format!("{self}:{port}"))
     }
 
     /// The host of a request that names none, which only HTTP/1.0 allows: no pattern but `*` matches it.
@@ -98,11 +96,15 @@ impl HostName {
         if host.is_empty() || host.len() > 253 {
             return Err(HostError::Length);
         }
-        let label = |l: &str| !l.is_empty() && l.len() <= 63 && l.bytes().all(is_label_byte);
-        if !host.split('.').all(label) {
-            return Err(HostError::Character);
+        let mut label_bytes = 0;
+        for byte in host.bytes() {
+            match byte {
+                b'.' if label_bytes > 0 => label_bytes = 0,
+                byte if is_label_byte(byte) && label_bytes < LABEL_BYTES_MAX => label_bytes += 1,
+                _ => return Err(HostError::Character),
+            }
         }
-        Ok(Self(host.to_ascii_lowercase()))
+        if label_bytes == 0 { Err(HostError::Character) } else { Ok(Self(host.to_ascii_lowercase())) }
     }
 }
 
@@ -233,6 +235,9 @@ impl fmt::Display for HostPattern {
     }
 }
 
+/// RFC 1035, section 2.3.4.
+const LABEL_BYTES_MAX: usize = 63;
+
 fn is_below(host: &str, suffix: &str) -> bool {
     host.strip_suffix(suffix).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
 }
@@ -252,7 +257,10 @@ fn split_port(authority: &str) -> Result<(&str, &str), HostError> {
             None => Err(HostError::Character),
         };
     }
-    Ok(authority.split_once(':').unwrap_or((authority, "")))
+    Ok(match authority.bytes().position(|byte| byte == b':') {
+        Some(colon) => (&authority[..colon], &authority[colon + 1..]),
+        None => (authority, ""),
+    })
 }
 
 #[cfg(test)]
@@ -295,7 +303,7 @@ mod tests {
             ("[0:0::1]:08443", true, "[::1]:8443"),
         ] {
             let (host, port) = HostName::with_port(written).unwrap();
-            assert_eq!(host.authority(port, https), want, "{written}");
+            assert_eq!(host.authority(port, https).as_deref().unwrap_or(host.as_str()), want, "{written}");
         }
     }
 

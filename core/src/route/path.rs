@@ -99,6 +99,9 @@ impl CanonicalPath {
             return Err(PathError::TooLong);
         }
         let rest = raw.strip_prefix(b"/").ok_or(PathError::NotAbsolute)?;
+        if rest.iter().all(|byte| *byte == b'/' || is_pchar(*byte)) {
+            return Self::literal(raw, rest);
+        }
         let count = rest.iter().filter(|b| **b == b'/').count() + 1;
         if count > crate::bounds::PATH_SEGMENTS_MAX {
             return Err(PathError::TooManySegments);
@@ -111,18 +114,28 @@ impl CanonicalPath {
             }
             encoded.push('/');
             decoded.push(b'/');
-            if segment.iter().all(|byte| is_pchar(*byte)) {
-                // Most segments have nothing to decode; `pchar` are text, and none is a control character.
-                let text = std::str::from_utf8(segment).map_err(|_| PathError::NotUtf8)?;
-                check_segment(text)?;
-                encoded.push_str(text);
-                decoded.extend_from_slice(segment);
-            } else {
-                push(&mut encoded, &mut decoded, segment)?;
-            }
+            push(&mut encoded, &mut decoded, segment)?;
         }
         let decoded = (decoded != encoded.as_bytes()).then(|| String::from_utf8(decoded));
         Ok(Self { encoded, decoded: decoded.transpose().map_err(|_| PathError::NotUtf8)? })
+    }
+
+    /// A path in which nothing is encoded, as most are: `pchar` are text, and none is a control character.
+    fn literal(raw: &[u8], rest: &[u8]) -> Result<Self, PathError> {
+        let mut left = rest.iter().filter(|byte| **byte == b'/').count();
+        if left >= crate::bounds::PATH_SEGMENTS_MAX {
+            return Err(PathError::TooManySegments);
+        }
+        for segment in rest.split(|byte| *byte == b'/') {
+            match segment.first() {
+                None if left > 0 => return Err(PathError::EmptySegment),
+                Some(b'.') => check_segment(segment)?,
+                None | Some(_) => {}
+            }
+            left = left.saturating_sub(1);
+        }
+        let encoded = std::str::from_utf8(raw).map_err(|_| PathError::NotUtf8)?.to_owned();
+        Ok(Self { encoded, decoded: None })
     }
 
     /// The path as forwarded: canonical percent-encoding, beginning with `/`.
@@ -141,7 +154,7 @@ impl CanonicalPath {
     /// beginning with `/`.
     #[must_use]
     pub fn without_base(&self, count: usize) -> &str {
-        let mut slashes = self.encoded.match_indices('/').map(|(at, _)| at);
+        let mut slashes = self.encoded.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
         let rest = slashes.nth(count).map_or("", |at| &self.encoded[at..]);
         if rest.len() == self.encoded.len() && rest == "/" { "" } else { rest }
     }
@@ -149,7 +162,7 @@ impl CanonicalPath {
     /// Whether a segment has matrix parameters: a literal `;`.
     #[must_use]
     pub fn has_parameters(&self) -> bool {
-        self.encoded.contains(';')
+        self.encoded.bytes().any(|byte| byte == b';')
     }
 
     /// The path as a server reads it that removes matrix parameters.
@@ -203,7 +216,7 @@ fn push(encoded: &mut String, decoded: &mut Vec<u8>, segment: &[u8]) -> Result<(
     if text.chars().any(char::is_control) {
         return Err(PathError::Control);
     }
-    check_segment(text)
+    check_segment(text.as_bytes())
 }
 
 /// Writes decoded text as one segment that has no matrix parameters.
@@ -225,8 +238,8 @@ fn push_byte(out: &mut String, byte: u8, is_literal: bool) {
 }
 
 /// Refuses a segment that is `.` or `..` before its parameters.
-fn check_segment(decoded: &str) -> Result<(), PathError> {
-    let is_dot_segment = matches!(decoded.split(';').next(), Some("." | ".."));
+fn check_segment(decoded: &[u8]) -> Result<(), PathError> {
+    let is_dot_segment = matches!(decoded.split(|byte| *byte == b';').next(), Some(b"." | b".."));
     if is_dot_segment { Err(PathError::DotSegment) } else { Ok(()) }
 }
 
@@ -263,8 +276,18 @@ fn is_unreserved(byte: u8) -> bool {
 
 /// `pchar` of RFC 3986, section 3.3, without `%`.
 const fn is_pchar(byte: u8) -> bool {
-    matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=' | b':' | b'@')
+    PCHAR[byte as usize]
 }
+
+const PCHAR: [bool; 256] = {
+    let mut all = [false; 256];
+    let mut at: u8 = 0;
+    while at < 0x7f {
+        all[at as usize] = matches!(at, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=' | b':' | b'@');
+        at += 1;
+    }
+    all
+};
 
 #[cfg(test)]
 mod tests {

@@ -1,60 +1,70 @@
 //! The structured log lines: of an exchange, and of other events.
 
+use std::cell::Cell;
+
 use super::ExchangeRecord;
 use crate::cache::CacheOutcome;
 use crate::event::UpstreamRecord;
-use crate::json::{Members, object, quoted, string, thousandths};
-use crate::time::Timestamp;
+use crate::json::{Members, members, object, quoted, string, thousandths};
+use crate::time::{SECOND_BYTES, Timestamp};
 
-/// One JSON object in one line, without a line break. It contains no key, no query, no client address and no content.
-///
-/// `decisions` is the hash of the events: equal for equal decisions, on every host.
-#[must_use]
-pub fn log_line(record: &ExchangeRecord, gateway: &str) -> String {
-    let (route, principal, refusal) = (record.route(), record.principal(), record.refusal());
-    let mut out = String::with_capacity(LINE_BYTES_USUAL);
-    object(&mut out, |line| {
-        begin(line, record.started, if record.status >= 500 { "error" } else { "info" }, "exchange", gateway);
-        line.text("request_id", &record.request_id);
-        line.hex("trace_id", &record.trace.trace_id);
-        line.hex("span_id", &record.trace.span);
-        line.text("method", record.method);
-        if let Some(route) = route {
-            line.text("route", &route.template);
-            line.text("route_id", &route.id);
-        }
-        line.number("status", u64::from(record.status));
-        line.value("duration_ms", |out| thousandths(out, record.duration_us));
-        if let Some(bytes) = record.content_bytes {
-            line.number("content_bytes", bytes);
-        }
-        if let Some(by) = record.aborted_by {
-            line.text("aborted_by", by.word());
-        }
-        if let Some(principal) = principal {
-            line.text("consumer", &principal.consumer);
-            line.text("credential", &principal.credential);
-        }
-        if let Some(cache) = record.cache().map(CacheOutcome::label) {
-            line.text("cache", cache);
-        }
-        if let Some(refusal) = refusal {
-            line.text("problem", refusal.problem.slug());
-            if let Some(policy) = refusal.policy {
-                line.text("policy", policy.as_str());
+/// The log lines of a gateway's exchanges; what is the same in all of them is written once.
+#[derive(Clone, Debug)]
+pub struct ExchangeLines {
+    /// The members between the time and the request's id, of an exchange that did not fail.
+    info: Box<str>,
+    /// The same of one that failed.
+    error: Box<str>,
+    /// The last second that was written, and its text.
+    second: Cell<(u64, [u8; SECOND_BYTES])>,
+}
+
+impl ExchangeLines {
+    /// The lines of a gateway with this name.
+    #[must_use]
+    pub fn of(gateway: &str) -> Self {
+        let written = |level| members(|line| common(line, level, "exchange", gateway));
+        Self { info: written("info"), error: written("error"), second: Cell::new((0, *EPOCH)) }
+    }
+
+    /// One JSON object in one line, without a line break. It contains no key, no query, no client address and no content.
+    ///
+    /// `decisions` is the hash of the events: equal for equal decisions, on every host.
+    #[must_use]
+    pub fn line(&self, record: &ExchangeRecord) -> String {
+        let mut out = String::with_capacity(LINE_BYTES_USUAL);
+        object(&mut out, |line| {
+            line.value("time", |out| quoted(out, |out| self.write_time(record.started, out)));
+            line.written(if record.status >= 500 { &self.error } else { &self.info });
+            ids(line, record);
+            line.word("method", record.method);
+            if let Some(route) = record.route() {
+                line.written(&route.members);
             }
-            line.text("reason", refusal.reason.code());
-            line.text("detail", &refusal.reason.to_string());
+            line.number("status", u64::from(record.status));
+            line.value("duration_ms", |out| thousandths(out, record.duration_us));
+            delivery(line, record);
+            if let Some(principal) = record.principal() {
+                line.written(&principal.members);
+            }
+            outcome(line, record);
+            line.hex("decisions", &record.events.hash().to_be_bytes());
+        });
+        out
+    }
+
+    /// Writes an instant; many exchanges begin in one second.
+    fn write_time(&self, at: Timestamp, out: &mut String) {
+        let (mut second, mut text) = self.second.get();
+        if second != at.as_secs() {
+            second = at.as_secs();
+            text = at.second_text();
+            self.second.set((second, text));
         }
-        if record.calls().next().is_some() {
-            line.list("upstream", record.calls(), |out, one| object(out, |members| call(one, members)));
-        }
-        if record.events.open_on_failure().next().is_some() {
-            line.list("open_on_failure", record.events.open_on_failure(), string);
-        }
-        line.hex("decisions", &record.events.hash().to_be_bytes());
-    });
-    out
+        // Digits and separators are always text.
+        out.push_str(std::str::from_utf8(&text).unwrap_or_default());
+        at.write_millis(out);
+    }
 }
 
 /// The line of an event that is no exchange: the members that every line has, and those that are written by `more`.
@@ -68,28 +78,70 @@ pub fn event_line(
 ) -> String {
     let mut out = String::new();
     object(&mut out, |line| {
-        begin(line, at, level, event, gateway);
+        time(line, at);
+        common(line, level, event, gateway);
         more(line);
     });
     out
 }
 
-/// The members that every line has.
-fn begin(line: &mut Members<'_>, at: Timestamp, level: &str, event: &str, gateway: &str) {
+fn time(line: &mut Members<'_>, at: Timestamp) {
     line.value("time", |out| quoted(out, |out| at.write_rfc3339(out)));
+}
+
+/// The members that every line has after the time.
+fn common(line: &mut Members<'_>, level: &str, event: &str, gateway: &str) {
     line.text("level", level);
     line.text("event", event);
     line.text("gateway", gateway);
 }
 
+fn ids(line: &mut Members<'_>, record: &ExchangeRecord) {
+    line.word("request_id", record.request_id.as_str());
+    line.hex("trace_id", &record.trace.trace_id);
+    line.hex("span_id", &record.trace.span);
+}
+
+fn delivery(line: &mut Members<'_>, record: &ExchangeRecord) {
+    if let Some(bytes) = record.content_bytes {
+        line.number("content_bytes", bytes);
+    }
+    if let Some(by) = record.aborted_by {
+        line.word("aborted_by", by.word());
+    }
+}
+
+/// What the cache, the policies and the upstreams did.
+fn outcome(line: &mut Members<'_>, record: &ExchangeRecord) {
+    if let Some(cache) = record.cache().map(CacheOutcome::label) {
+        line.word("cache", cache);
+    }
+    if let Some(refusal) = record.refusal() {
+        line.word("problem", refusal.problem.slug());
+        if let Some(policy) = refusal.policy {
+            line.text("policy", policy.as_str());
+        }
+        line.word("reason", refusal.reason.code());
+        line.text("detail", &refusal.reason.to_string());
+    }
+    if record.calls().next().is_some() {
+        line.list("upstream", record.calls(), |out, one| object(out, |members| call(one, members)));
+    }
+    if record.events.open_on_failure().next().is_some() {
+        line.list("open_on_failure", record.events.open_on_failure(), string);
+    }
+}
+
 fn call(call: &UpstreamRecord, members: &mut Members<'_>) {
-    members.text("name", &call.upstream.name);
+    members.written(&call.upstream.member);
     members.value("duration_ms", |out| thousandths(out, call.duration_us));
     match call.outcome {
         Ok(status) => members.number("status", u64::from(status)),
-        Err(error) => members.text("error", error.proxy_status()),
+        Err(error) => members.word("error", error.proxy_status()),
     }
 }
+
+const EPOCH: &[u8; SECOND_BYTES] = b"1970-01-01T00:00:00";
 
 /// Capacity: a line with a caller and a call.
 const LINE_BYTES_USUAL: usize = 640;

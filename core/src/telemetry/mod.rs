@@ -12,10 +12,10 @@ mod otlp;
 mod record;
 mod trace_context;
 
-pub use log_line::{event_line, log_line};
+pub use log_line::{ExchangeLines, event_line};
 pub use metrics::{Histogram, Metrics};
 pub use otlp::{metrics_request, traces_request};
-pub use record::{AbortedBy, ClientRecord, ExchangeRecord};
+pub use record::{AbortedBy, ClientRecord, ExchangeRecord, RequestId};
 pub use trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
 
 use minicbor::{Decode, Encode};

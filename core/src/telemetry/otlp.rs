@@ -98,7 +98,7 @@ fn server_span(record: &ExchangeRecord, span: &mut Members<'_>) {
 fn server_attributes(record: &ExchangeRecord, all: &mut Attributes<'_, '_>) {
     all.text(attr::METHOD, record.method);
     all.number(attr::STATUS, record.status);
-    all.text(attr::REQUEST_ID, &record.request_id);
+    all.text(attr::REQUEST_ID, record.request_id.as_str());
     client_attributes(record, all);
     match record.error_type() {
         Some(Ok(kind)) => all.text(attr::ERROR_TYPE, kind),

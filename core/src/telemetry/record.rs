@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::authn::Principal;
 use crate::cache::CacheOutcome;
 use crate::event::{Events, Refusal, RouteLabel, UpstreamRecord};
+use crate::hex;
 use crate::time::Timestamp;
 
 use super::TraceContext;
@@ -16,7 +17,7 @@ pub(super) const OTHER_METHOD: &str = "_OTHER";
 #[derive(Clone, Debug)]
 pub struct ExchangeRecord {
     /// The id that was sent to the client and the upstream.
-    pub request_id: String,
+    pub request_id: RequestId,
     /// Its ids in a distributed trace.
     pub trace: TraceContext,
     /// When it was received.
@@ -36,6 +37,27 @@ pub struct ExchangeRecord {
     pub aborted_by: Option<AbortedBy>,
     /// The events, in order.
     pub events: Events,
+}
+
+/// The id of an exchange: 128 random bits in hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId([u8; 32]);
+
+impl RequestId {
+    /// The id made of random bytes.
+    #[must_use]
+    pub fn of(random: [u8; 16]) -> Self {
+        let mut digits = [0; 32];
+        hex::write(&random, &mut digits);
+        Self(digits)
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Digits are always text.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 /// Who ended the delivery of a response before its end.

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::bounds::TRACESTATE_BYTES_MAX;
 use crate::event::SpanId;
-use crate::forward::Edits;
+use crate::forward::{Edits, Texts};
 use crate::hex;
 
 /// The field with the trace and the parent span.
@@ -53,17 +53,14 @@ impl TraceContext {
         }
     }
 
-    /// The value of `traceparent` for the upstream: this exchange's span becomes the parent.
-    #[must_use]
-    pub fn traceparent(&self, span: SpanId) -> String {
-        let mut text = String::with_capacity(TRACEPARENT_BYTES);
+    /// Writes the value of `traceparent` for the upstream: this exchange's span becomes the parent.
+    fn write_parent(&self, span: SpanId, text: &mut String) {
         text.push_str("00-");
-        hex::push(&mut text, &self.trace_id);
+        hex::push(text, &self.trace_id);
         text.push('-');
-        hex::push(&mut text, &span);
+        hex::push(text, &span);
         text.push('-');
-        hex::push(&mut text, &[self.flags()]);
-        text
+        hex::push(text, &[self.flags()]);
     }
 
     /// The trace flags; those that no level defines are not passed on (section 3.2.2.5.3).
@@ -77,25 +74,29 @@ impl TraceContext {
     /// `traceparent` is removed, because every attempt has its own (see [`TraceContext::attempt`]).
     pub fn forward(&self, received: &HeaderMap, edits: &mut Edits) {
         // Another edit removes it where `Connection` names it (RFC 9110, section 7.6.1).
-        if edits.over(received).contains(HeaderName::from_static(TRACESTATE)) {
+        if received.contains_key(&STATE_NAME) && edits.over(received).contains(STATE_NAME) {
             match self.state.as_deref().map(HeaderValue::from_str) {
-                Some(Ok(value)) => edits.set(HeaderName::from_static(TRACESTATE), value),
-                Some(Err(_)) | None => edits.remove(HeaderName::from_static(TRACESTATE)),
+                Some(Ok(value)) => edits.set(STATE_NAME, value),
+                Some(Err(_)) | None => edits.remove(STATE_NAME),
             }
         }
-        if received.contains_key(TRACEPARENT) {
-            edits.remove(HeaderName::from_static(TRACEPARENT));
+        if received.contains_key(&PARENT_NAME) {
+            edits.remove(PARENT_NAME);
         }
     }
 
     /// The edit of one attempt, whose span the upstream sees as its parent.
-    pub fn attempt(&self, span: SpanId, edits: &mut Edits) {
-        edits.set_text(HeaderName::from_static(TRACEPARENT), &self.traceparent(span));
+    pub fn attempt(&self, span: SpanId, edits: &mut Edits, texts: &mut Texts) {
+        edits.set_some(PARENT_NAME, texts.value(|text| self.write_parent(span, text)));
     }
 }
 
-/// A version, 16 and 8 bytes in hexadecimal, and flags.
-const TRACEPARENT_BYTES: usize = 55;
+// Constants as names: the hash of a name that is given as text is found by parsing it.
+const PARENT_NAME: HeaderName = HeaderName::from_static(TRACEPARENT);
+const STATE_NAME: HeaderName = HeaderName::from_static(TRACESTATE);
+
+/// A version, 16 and 8 bytes and flags in hexadecimal, with a hyphen between them (section 3.2.2.1).
+const PARENT_BYTES: usize = 55;
 
 /// The flag of a sampled trace (section 3.2.2.5.1).
 const SAMPLED: u8 = 1;
@@ -108,7 +109,7 @@ const RANDOM: u8 = 2;
 fn state(fields: &HeaderMap) -> Option<String> {
     let mut state = String::new();
     let mut keys: Vec<&str> = Vec::new();
-    for line in fields.get_all(TRACESTATE) {
+    for line in fields.get_all(&STATE_NAME) {
         let text = line.to_str().ok()?;
         for member in text.split(',').map(|member| member.trim_matches(OPTIONAL_SPACE)).filter(|m| !m.is_empty()) {
             let key = key_of(member).filter(|key| keys.len() < MEMBERS_MAX && !keys.contains(key))?;
@@ -155,27 +156,27 @@ struct Parent {
 }
 
 fn parent(fields: &HeaderMap) -> Option<Parent> {
-    let mut lines = fields.get_all(TRACEPARENT).iter();
+    let mut lines = fields.get_all(&PARENT_NAME).iter();
     // Not every platform removes the space around a value (RFC 9110, section 5.5).
-    let text = lines.next()?.to_str().ok()?.trim_matches(OPTIONAL_SPACE);
+    let text = lines.next()?.as_bytes().trim_ascii();
     if lines.next().is_some() {
         return None;
     }
-    let mut parts = text.split('-');
-    let version = bytes::<1>(parts.next()?)?[0];
-    let trace_id = bytes::<16>(parts.next()?)?;
-    let span = bytes::<8>(parts.next()?)?;
-    let flags = bytes::<1>(parts.next()?)?[0];
+    let (parent, rest) = text.split_first_chunk::<PARENT_BYTES>()?;
+    let version = bytes::<1>(&parent[..2])?[0];
+    let (trace_id, span) = (bytes::<16>(&parent[3..35])?, bytes::<8>(&parent[36..52])?);
+    let flags = bytes::<1>(&parent[53..])?[0];
     // Version 00 has four parts; later ones may have more; ff is forbidden.
-    let length_fits = version != 0 || parts.next().is_none();
-    let valid = version != 0xff && length_fits && trace_id != [0; 16] && span != [0; 8];
+    let length_fits = rest.is_empty() || version != 0 && rest[0] == b'-';
+    let is_separated = [2, 35, 52].iter().all(|at| parent[*at] == b'-');
+    let valid = is_separated && version != 0xff && length_fits && trace_id != [0; 16] && span != [0; 8];
     valid.then_some(Parent { trace_id, span, flags })
 }
 
 /// Exactly `N` bytes of lower-case hexadecimal.
-fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+fn bytes<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let mut out = [0; N];
-    hex::read(text.as_bytes(), &mut out).then_some(out)
+    hex::read(text, &mut out).then_some(out)
 }
 
 #[cfg(test)]
@@ -189,10 +190,16 @@ mod tests {
         lines.iter().map(|v| (TRACEPARENT.parse().unwrap(), v.parse().unwrap())).collect()
     }
 
+    fn parent_of(context: &TraceContext) -> String {
+        let mut text = String::new();
+        context.write_parent([9; 8], &mut text);
+        text
+    }
+
     fn propagate(context: &TraceContext, fields: &mut HeaderMap) {
         let mut edits = Edits::default();
         context.forward(fields, &mut edits);
-        context.attempt(context.span, &mut edits);
+        context.attempt(context.span, &mut edits, &mut Texts::default());
         edits.apply(fields);
     }
 
@@ -249,12 +256,9 @@ mod tests {
         for (flags, want) in [("00", "00"), ("01", "01"), ("02", "02"), ("03", "03"), ("ff", "03"), ("fc", "00")] {
             let context = TraceContext::of(&fields(&[&format!("{}{flags}", &PARENT[..53])]), [9; 24]);
             assert!(context.parent.is_some(), "{flags}");
-            assert_eq!(context.traceparent([9; 8])[53..], *want, "{flags}");
+            assert_eq!(parent_of(&context)[53..], *want, "{flags}");
         }
-        assert!(
-            TraceContext::of(&fields(&[]), [9; 24]).traceparent([9; 8]).ends_with("-03"),
-            "ids made here are random"
-        );
+        assert!(parent_of(&TraceContext::of(&fields(&[]), [9; 24])).ends_with("-03"), "ids made here are random");
     }
 
     #[wasm_bindgen_test(unsupported = test)]

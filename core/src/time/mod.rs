@@ -12,6 +12,7 @@ mod timestamp;
 
 pub use monotonic::{ForwardSteps, MonotonicInstant};
 pub use set_back::SetBack;
+pub(crate) use timestamp::SECOND_BYTES;
 pub use timestamp::Timestamp;
 
 const MICROS_PER_MS: u64 = 1_000;

@@ -95,6 +95,11 @@ impl Timestamp {
     /// Adds the instant to a text, as [`Self::to_rfc3339`].
     pub fn write_rfc3339(self, out: &mut String) {
         self.write_second(out);
+        self.write_millis(out);
+    }
+
+    /// Adds what follows the second in [`Self::to_rfc3339`].
+    pub(crate) fn write_millis(self, out: &mut String) {
         out.push('.');
         digits::<3>(out, self.0 % MICROS_PER_S / MICROS_PER_MS);
         out.push('Z');
@@ -128,19 +133,33 @@ impl Timestamp {
         (utc <= Self::MAX.0).then_some(Self(utc))
     }
 
-    /// Date and time of day up to the second, without a zone.
     fn write_second(self, out: &mut String) {
+        // Digits and separators are always text.
+        out.push_str(std::str::from_utf8(&self.second_text()).unwrap_or_default());
+    }
+
+    /// Date and time of day up to the second, without a zone.
+    pub(crate) fn second_text(self) -> [u8; SECOND_BYTES] {
         let (year, month, day) = civil_from_days((self.0 / DAY_US).cast_signed());
         let s = self.0 % DAY_US / MICROS_PER_S;
-        digits::<4>(out, year.unsigned_abs());
-        for (separator, two) in
-            [('-', u64::from(month)), ('-', u64::from(day)), ('T', s / 3_600), (':', s / 60 % 60), (':', s % 60)]
-        {
-            out.push(separator);
-            digits::<2>(out, two);
+        let mut text = *b"0000-00-00T00:00:00";
+        let numbers = [year.unsigned_abs(), u64::from(month), u64::from(day), s / 3_600, s / 60 % 60, s % 60];
+        for (part, number) in text.split_mut(|byte| !byte.is_ascii_digit()).zip(numbers) {
+            put_digits(part, number);
         }
+        text
     }
 }
+
+fn put_digits(digits: &mut [u8], mut number: u64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+    }
+}
+
+/// Bytes of a date and a time of day.
+pub(crate) const SECOND_BYTES: usize = 19;
 
 /// Bytes of an instant in RFC 3339, at most.
 const RFC3339_BYTES: usize = 27;

@@ -20,6 +20,7 @@ use tollgate_core::bounds::{CLOCK_SET_BACK_MS_MAX, PARTS_REMEMBERED_BYTES};
 use tollgate_core::cache::{CacheKey, Changes};
 use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::settings::GatewaySettings;
+use tollgate_core::telemetry::ExchangeLines;
 use tollgate_core::time::{MonotonicInstant, SetBack, Timestamp};
 
 use crate::config::Config;
@@ -38,6 +39,8 @@ pub struct Isolate {
     pub(crate) secrets: RefCell<SecretCache>,
     pub(crate) fetches: RefCell<Fetches>,
     pub(crate) exporter: RefCell<Exporter>,
+    /// The log lines of its exchanges.
+    pub(crate) lines: ExchangeLines,
     /// Whether telemetry is exported, if the configuration says so.
     pub(crate) exports: bool,
     /// Resources that an unsafe method changed through this isolate (RFC 9111, section 4.4).
@@ -73,6 +76,7 @@ impl Isolate {
     #[must_use]
     pub fn new(settings: IsolateSettings) -> Self {
         Self {
+            lines: ExchangeLines::of(&settings.gateway),
             config: Config::new(settings.gateway.clone(), PARTS_REMEMBERED_BYTES),
             settings,
             credentials: RefCell::default(),

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use futures_util::future::{join, join_all};
 use tollgate_core::bounds::CONFIG_FRESH_MS;
-use tollgate_core::telemetry::{ExchangeRecord, log_line};
+use tollgate_core::telemetry::ExchangeRecord;
 
 use super::exchange::{Journal, ToStore};
 use super::respond::AfterReply;
@@ -16,7 +16,7 @@ use crate::ports::{Clock, Delivery, Host, ResponseCache, TelemetrySink};
 pub(super) async fn after<H: Host>(
     isolate: Rc<Isolate>,
     host: H,
-    mut journal: Journal,
+    mut journal: Box<Journal>,
     pending: AfterReply<H::Content, impl Future<Output = Delivery>>,
 ) -> ExchangeRecord {
     let recorded = async {
@@ -77,7 +77,7 @@ async fn emit<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
     let gateway = isolate.config.gateway();
     let settings = gateway.as_ref().map(|gateway| &gateway.telemetry);
     if settings.is_none_or(|settings| settings.log) {
-        sink.log(&log_line(record, &isolate.settings.gateway));
+        sink.log(&isolate.lines.line(record));
     }
     if let Some(otlp) = settings.and_then(|settings| settings.otlp.as_ref()).filter(|_| isolate.exports) {
         isolate.exporter.borrow_mut().add(record.clone());

@@ -3,19 +3,18 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Request, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use tollgate_core::cache::{CacheKey, StoredMeta, Taken};
 use tollgate_core::cell::OperationId;
 use tollgate_core::client::Origin;
 use tollgate_core::event::{Events, Phase, Reason, RouteLabel, SpanId, UpstreamLabel, Verdict};
-use tollgate_core::forward::{Reply, UpstreamSettings};
-use tollgate_core::hex;
+use tollgate_core::forward::{Reply, Texts, UpstreamSettings};
 use tollgate_core::kinds::{AuthnPolicy, Named, Place, PolicyName, SlotPolicy};
 use tollgate_core::limit::Quotas;
 use tollgate_core::problem::Problem;
 use tollgate_core::route::{CanonicalPath, HostName, Matched, RequestHead};
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
-use tollgate_core::telemetry::{ClientRecord, ExchangeRecord, TraceContext};
+use tollgate_core::telemetry::{ClientRecord, ExchangeRecord, RequestId, TraceContext};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use super::Client;
@@ -61,8 +60,8 @@ pub(crate) struct Received {
     pub(crate) method: Method,
     pub(crate) version: Version,
     pub(crate) host: HostName,
-    /// Host and port, in one spelling.
-    pub(crate) authority: String,
+    /// Host and port, in one spelling, unless it is the host alone.
+    pub(crate) authority: Option<String>,
     /// Whether the request's target is an `https` URL.
     pub(crate) is_for_https: bool,
     pub(crate) path: CanonicalPath,
@@ -75,6 +74,11 @@ pub(crate) struct Received {
 }
 
 impl Received {
+    /// Host and port, in one spelling; empty if the request names no host.
+    pub(super) fn authority(&self) -> &str {
+        self.authority.as_deref().unwrap_or(self.host.as_str())
+    }
+
     /// Finds the client by the rule for trusted proxies.
     pub(super) fn find_client(&mut self, gateway: &GatewaySettings) {
         if let Some(rule) = &gateway.proxies {
@@ -125,6 +129,11 @@ impl Exchange {
         self.site.upstream_label(self.route().upstream)
     }
 
+    /// The value of `Host` for the upstream of the route.
+    pub(super) fn upstream_host(&self) -> Option<HeaderValue> {
+        self.site.upstream_hosts[self.route().upstream].clone()
+    }
+
     /// The upstream of the route.
     pub(super) fn upstream(&self) -> &UpstreamSettings {
         &self.site.settings.upstreams[self.route().upstream]
@@ -165,7 +174,11 @@ impl Exchange {
 /// What is recorded about an exchange.
 #[derive(Debug)]
 pub(super) struct Journal {
-    pub(super) request_id: String,
+    pub(super) request_id: RequestId,
+    /// The values of fields that are written for it.
+    pub(super) texts: Texts,
+    /// The id as a value of a field, for the upstream and the client.
+    pub(super) request_id_value: Option<HeaderValue>,
     pub(super) trace: TraceContext,
     /// When it was received, by the wall clock.
     pub(super) started: Timestamp,
@@ -194,7 +207,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) fn begin<H: Host, C>(host: &H, request: &Request<C>, client: &Client) -> Self {
+    pub(super) fn begin<H: Host, C>(host: &H, request: &Request<C>, client: &Client) -> Box<Self> {
         let protocol = host.knows_http_version().then(|| protocol(request.version())).flatten();
         let mut random = [0u8; 48];
         host.entropy().fill(&mut random);
@@ -205,8 +218,14 @@ impl Journal {
         upstream_span.copy_from_slice(&random[24..32]);
         let begun = host.clock().instant();
         operation.copy_from_slice(&random[32..]);
-        Self {
-            request_id: hex::encode(&random[32..]),
+        let request_id = RequestId::of(operation);
+        let mut texts = Texts::default();
+        let request_id_value = texts.of(request_id.as_str());
+        // Boxed, because it is moved with every future of the exchange.
+        Box::new(Self {
+            request_id,
+            texts,
+            request_id_value,
             trace: TraceContext::of(request.headers(), trace),
             started: host.clock().now(),
             begun,
@@ -222,7 +241,7 @@ impl Journal {
             upstream_span,
             operation: OperationId::new(operation),
             operations: 0,
-        }
+        })
     }
 
     /// Records who the client is, once the configuration says which proxies are trusted.
@@ -230,7 +249,7 @@ impl Journal {
         let origin = &received.origin;
         (self.client.address, self.client.https) = (origin.address, origin.https);
         if gateway.telemetry.otlp.is_some() {
-            let authority = origin.host.as_ref().unwrap_or(&received.authority).to_ascii_lowercase();
+            let authority = origin.host.as_deref().unwrap_or(received.authority()).to_ascii_lowercase();
             self.client.authority = Some(authority).filter(|authority| !authority.is_empty());
         }
     }

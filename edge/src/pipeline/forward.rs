@@ -25,7 +25,7 @@ pub(super) async fn forward<H: Host>(
     let settings = exchange.upstream();
     let edits = outbound.begin_attempt();
     let span = journal.upstream_span();
-    journal.trace.attempt(span, edits);
+    journal.trace.attempt(span, edits, &mut journal.texts);
     edits.extend(stale.into_iter().flat_map(validators));
     add_configured(isolate, host, settings, edits).await.map_err(|p| journal.refused(Phase::Forward, p))?;
     let call =

@@ -6,10 +6,10 @@ use std::num::NonZeroU32;
 use futures_util::future::join_all;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
-use tollgate_core::cell::{self, CellKey, CellOperations, Gcra, Operation, Outcome, Reply, Terms, Update};
+use tollgate_core::cell::{self, CellKey, CellOperations, Gcra, Operation, OperationId, Outcome, Reply, Terms, Update};
 use tollgate_core::client::ClientNetwork;
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
-use tollgate_core::kinds::{LimitPolicy, Place, PolicyName};
+use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName};
 use tollgate_core::limit::{LimitBy, OnFault, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
 
@@ -18,9 +18,10 @@ use super::undo::{Undo, on_held};
 use crate::ports::{CounterFault, Counters, Host, Unavailable};
 use crate::timeout::{STORE_TIMEOUT_MS, counted};
 
-/// The limits that one phase charges, and the principal.
+/// The limits that one phase charges, and whom.
 pub(super) struct Limits<'a> {
     phase: Phase,
+    exchange: &'a Exchange,
     places: &'a [Place<LimitPolicy>],
     principal: Option<&'a Principal>,
 }
@@ -28,12 +29,42 @@ pub(super) struct Limits<'a> {
 impl<'a> Limits<'a> {
     /// The limits charged before the caller is authenticated; all count by address.
     pub(super) fn of_guard(exchange: &'a Exchange) -> Self {
-        Self { phase: Phase::Guard, places: &exchange.route().guard_limit, principal: None }
+        Self { phase: Phase::Guard, exchange, places: &exchange.route().guard_limit, principal: None }
     }
 
     /// The limits charged after authentication, or on a public route.
     pub(super) fn of(exchange: &'a Exchange, principal: Option<&'a Principal>) -> Self {
-        Self { phase: Phase::Limit, places: &exchange.route().limit, principal }
+        Self { phase: Phase::Limit, exchange, places: &exchange.route().limit, principal }
+    }
+
+    fn policies(&self) -> impl Iterator<Item = &'a Named<LimitPolicy>> {
+        self.places.iter().map(|place| self.exchange.policy(*place))
+    }
+
+    /// The charges at each owner, in policy order; the charges of one partition are together.
+    fn updates(&self, counters: &impl Counters, id: OperationId) -> Vec<Update> {
+        let plan = self.principal.and_then(|principal| principal.plan.as_deref());
+        let address = self.exchange.received.origin.address;
+        let mut updates: Vec<Update> = Vec::with_capacity(1);
+        for Named { name, policy } in self.policies() {
+            let cell = partition(policy.by(), self.principal, address);
+            let charge = Operation::Charge(policy.charge(name, plan, self.exchange.route().cost));
+            let is_owner = |update: &&mut Update| update.cells.iter().any(|own| counters.same_owner(&own.cell, &cell));
+            match updates.iter_mut().find(is_owner) {
+                Some(update) => match update.cells.iter_mut().find(|part| part.cell == cell) {
+                    Some(part) => part.operations.push(charge),
+                    None => update.cells.push(CellOperations { cell, operations: vec![charge] }),
+                },
+                None => {
+                    let cells = vec![CellOperations { cell, operations: vec![charge] }];
+                    updates.push(Update { terms: Terms { id, hold_ms: None }, cells });
+                }
+            }
+        }
+        if updates.len() > 1 {
+            updates.iter_mut().for_each(|update| update.terms.hold_ms = Some(HOLD_MS));
+        }
+        updates
     }
 }
 
@@ -43,33 +74,25 @@ impl<'a> Limits<'a> {
 /// Several owners hold their charges; the request passes when all of them have confirmed, and otherwise everything is
 /// released after the reply. Charges of an earlier phase are kept: a limit that protects look-ups would protect nothing
 /// if failed attempts were free.
-pub(super) async fn charge<H: Host>(
-    host: &H,
-    exchange: &Exchange,
-    limits: Limits<'_>,
-    journal: &mut Journal,
-) -> Result<(), Problem> {
-    let Limits { phase, places, principal } = limits;
-    let limits: Vec<Limit<'_>> =
-        places.iter().map(|place| exchange.policy(*place)).map(|named| (&named.name, &named.policy)).collect();
-    if limits.is_empty() {
+pub(super) async fn charge<H: Host>(host: &H, limits: Limits<'_>, journal: &mut Journal) -> Result<(), Problem> {
+    if limits.places.is_empty() {
         return Ok(());
     }
-    let owners = by_owner(host.counters(), cells(exchange, &limits, principal));
-    let hold_ms = (owners.len() > 1).then_some(HOLD_MS);
-    let terms = Terms { id: journal.next_operation(), hold_ms };
-    let mut charged = Charged::at(host, owners, terms).await;
+    let updates = limits.updates(host.counters(), journal.next_operation());
+    let is_held = updates.len() > 1;
+    let mut charged = Charged::at(host, updates).await;
     let refused = charged.refusal(journal.quotas.retry_after_us()).map_or(Ok(()), Err);
-    let mut decided = refused.and_then(|()| charged.decide_faults(&limits, phase, journal));
-    if decided.is_ok() && hold_ms.is_some() {
-        decided = charged.unconfirmed(host).await.decide_faults(&limits, phase, journal);
+    let mut decided = refused.and_then(|()| charged.decide_faults(&limits, journal));
+    if decided.is_ok() && is_held {
+        // Boxed, because it is rare and would enlarge the future of every exchange.
+        decided = Box::pin(charged.unconfirmed(host)).await.decide_faults(&limits, journal);
     }
     if decided.is_err() {
         charged.refund();
     }
-    charged.note(phase, decided.is_ok(), journal);
+    charged.note(limits.phase, decided.is_ok(), journal);
     journal.quotas.add(charged.verdicts(), decided.is_ok());
-    if decided.is_err() && hold_ms.is_some() {
+    if decided.is_err() && is_held {
         journal.undos.extend(charged.undos());
     }
     decided
@@ -79,24 +102,6 @@ pub(super) async fn charge<H: Host>(
 /// store, and until the release after the reply has arrived.
 #[expect(clippy::cast_possible_truncation, reason = "some seconds in milliseconds")]
 const HOLD_MS: NonZeroU32 = NonZeroU32::new(STORE_TIMEOUT_MS as u32 * 3 + 1_000).expect("it is not 0");
-
-/// A rate limit of the route, with its name.
-type Limit<'a> = (&'a PolicyName, &'a LimitPolicy);
-
-/// The charges of each partition, in policy order.
-fn cells(exchange: &Exchange, limits: &[Limit<'_>], principal: Option<&Principal>) -> Vec<CellOperations> {
-    let mut cells: Vec<CellOperations> = Vec::with_capacity(1);
-    let plan = principal.and_then(|principal| principal.plan.as_deref());
-    for (name, settings) in limits {
-        let cell = partition(settings.by(), principal, exchange.received.origin.address);
-        let charge = Operation::Charge(settings.charge(name, plan, exchange.route().cost));
-        match cells.iter_mut().find(|part| part.cell == cell) {
-            Some(part) => part.operations.push(charge),
-            None => cells.push(CellOperations { cell, operations: vec![charge] }),
-        }
-    }
-    cells
-}
 
 /// Which requests share the quota.
 fn partition(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>) -> CellKey {
@@ -108,36 +113,20 @@ fn partition(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>
     }
 }
 
-fn by_owner(counters: &impl Counters, cells: Vec<CellOperations>) -> Vec<Vec<CellOperations>> {
-    if cells.len() == 1 {
-        return vec![cells];
-    }
-    let mut owners: Vec<Vec<CellOperations>> = Vec::new();
-    for part in cells {
-        match owners.iter_mut().find(|owner| owner.iter().any(|own| counters.same_owner(&own.cell, &part.cell))) {
-            Some(owner) => owner.push(part),
-            None => owners.push(vec![part]),
-        }
-    }
-    owners
-}
-
 /// The updates with the answers of their owners.
 struct Charged(Vec<(Update, Result<Outcome, CounterFault>)>);
 
 impl Charged {
-    async fn at<H: Host>(host: &H, owners: Vec<Vec<CellOperations>>, terms: Terms) -> Self {
-        let updates: Vec<Update> = owners.into_iter().map(|cells| Update { terms, cells }).collect();
-        let answers = ask(host, &updates).await;
-        Self(updates.into_iter().zip(answers).collect())
+    async fn at<H: Host>(host: &H, updates: Vec<Update>) -> Self {
+        Self(ask(host, updates).await)
     }
 
     /// Asks the owners that granted to confirm, and returns those that did not.
     async fn unconfirmed<H: Host>(&self, host: &H) -> Self {
         let granted = self.0.iter().filter(|(_, answer)| answer.is_ok()).map(|(update, _)| update);
         let confirm = |update: &Update| on_held(update.terms.id, &cells_of(update), &Operation::Confirm);
-        let answers = ask(host, &granted.clone().map(confirm).collect::<Vec<_>>()).await;
-        let faults = granted.zip(answers).filter_map(|(update, answer)| match answer {
+        let answers = ask(host, granted.clone().map(confirm).collect()).await;
+        let faults = granted.zip(answers).filter_map(|(update, (_, answer))| match answer {
             Ok(outcome) if outcome.replies.iter().all(|reply| *reply == Reply::Confirmed) => None,
             Ok(_) => {
                 let late = Unavailable::new("the counter store confirmed after the hold had expired");
@@ -195,19 +184,19 @@ impl Charged {
     }
 
     /// Handles the policies whose owner failed: each decides by its own settings.
-    fn decide_faults(&self, limits: &[Limit<'_>], phase: Phase, journal: &mut Journal) -> Result<(), Problem> {
+    fn decide_faults(&self, limits: &Limits<'_>, journal: &mut Journal) -> Result<(), Problem> {
         let faults = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)));
         for (update, fault) in faults {
-            let affected = limits.iter().filter(|(name, _)| charges_of(update).any(|charge| charge.quota == **name));
-            for (name, settings) in affected {
+            let is_affected = |name: &PolicyName| charges_of(update).any(|charge| charge.quota == *name);
+            for Named { name, policy } in limits.policies().filter(|named| is_affected(&named.name)) {
                 let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
-                match fault.kind().decide(settings.on_unavailable()) {
-                    OnFault::Pass => journal.note_policy(phase, name, Verdict::OpenOnFailure, reason),
+                match fault.kind().decide(policy.on_unavailable()) {
+                    OnFault::Pass => journal.note_policy(limits.phase, name, Verdict::OpenOnFailure, reason),
                     OnFault::Refuse(kind, retry_after_s) => {
                         let detail = "The gateway cannot count requests right now. Try again shortly.";
-                        let problem = Problem::new(kind, detail, reason).by((*name).clone());
+                        let problem = Problem::new(kind, detail, reason).by(name.clone());
                         let problem = problem.with(RETRY_AFTER, retry_after_s.to_string());
-                        return Err(journal.refused(phase, problem));
+                        return Err(journal.refused(limits.phase, problem));
                     }
                 }
             }
@@ -225,11 +214,16 @@ impl Charged {
     }
 }
 
-async fn ask<H: Host>(host: &H, updates: &[Update]) -> Vec<Result<Outcome, CounterFault>> {
-    match updates {
-        [update] => vec![counted(host, update).await],
+/// The updates with the answers of their owners.
+async fn ask<H: Host>(host: &H, updates: Vec<Update>) -> Vec<(Update, Result<Outcome, CounterFault>)> {
+    let asked = async |update: Update| {
+        let answer = counted(host, &update).await;
+        (update, answer)
+    };
+    match <[Update; 1]>::try_from(updates) {
+        Ok([update]) => vec![asked(update).await],
         // Boxed, because it is rare and would enlarge the future of every exchange.
-        updates => Box::pin(join_all(updates.iter().map(|update| counted(host, update)))).await,
+        Err(updates) => Box::pin(join_all(updates.into_iter().map(asked))).await,
     }
 }
 

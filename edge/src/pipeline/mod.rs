@@ -100,11 +100,11 @@ async fn phases<H: Host>(
     let exchange = route::route(sites, received, journal)?;
     let content = guard::content(&exchange, content, journal)?;
     guard::admit(&exchange, journal)?;
-    limit::charge(host, &exchange, Limits::of_guard(&exchange), journal).await?;
+    limit::charge(host, Limits::of_guard(&exchange), journal).await?;
     let principal = authenticate::authenticate(isolate, host, &exchange, journal).await?;
     let principal = principal.as_deref();
     authorize::authorize(&exchange, principal, journal)?;
-    limit::charge(host, &exchange, Limits::of(&exchange, principal), journal).await?;
+    limit::charge(host, Limits::of(&exchange, principal), journal).await?;
     let mut outbound = outbound::outbound(&exchange, &content, journal)?;
     let cache = look_up::look_up(isolate, host, &exchange, &outbound, principal, journal).await?;
     let stale = cache.as_deref().and_then(look_up::CacheUse::stale);

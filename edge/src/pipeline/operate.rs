@@ -37,8 +37,8 @@ pub(super) async fn operate<H: Host>(
         journal.identify(&received, &gateway);
     }
     admit(host, &received, &content, journal)?;
-    let template = format!("{}/{{}}", isolate.operators.settings.place.prefix).into();
-    let route = RouteLabel { id: "tollgate.operator".into(), api: "tollgate".to_owned(), template };
+    let template = format!("{}/{{}}", isolate.operators.settings.place.prefix);
+    let route = RouteLabel::new("tollgate.operator", "tollgate", &template);
     journal.note(Phase::Route, Verdict::Pass, Reason::RouteFound { route: Arc::new(route) });
     let call = Call {
         method: &received.method,
@@ -46,7 +46,7 @@ pub(super) async fn operate<H: Host>(
         fields: &received.fields,
         content,
         address: received.origin.address,
-        request_id: &journal.request_id,
+        request_id: journal.request_id.as_str(),
     };
     let response = operator::answer(isolate, host, &tokens, call).await?;
     Ok(Answer::new(Reply::own(response)))

@@ -9,9 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 use tollgate_core::authn::authorization_holds_key;
 use tollgate_core::cache::forwarded_query;
 use tollgate_core::event::{Local, Phase, Reason};
-use tollgate_core::forward::{
-    Ambiguity, Edits, Fate, ForwardedFor, Outbound, TrailerRules, UpstreamSettings, request_edits,
-};
+use tollgate_core::forward::{Ambiguity, Edits, Fate, ForwardedFor, Outbound, TrailerRules, request_edits};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::settings::RouteSettings;
 
@@ -33,7 +31,7 @@ pub(super) fn outbound<'e, C: Content>(
         let problem = Problem::new(ProblemKind::BadRequest, "The URL cannot be forwarded.", reason);
         journal.refused(Phase::Forward, problem)
     })?;
-    let (edits, ambiguity) = edits(exchange, exchange.upstream(), journal);
+    let (edits, ambiguity) = edits(exchange, journal);
     Ok(Outbound::new(&received.method, target, &received.fields, !content.is_empty())
         .on_behalf_of(received.host.as_str(), received.path.as_str())
         .with_edits(edits)
@@ -63,20 +61,22 @@ pub(super) fn target(
 }
 
 /// Removes API keys, hop-by-hop fields and fields that the configuration sets, and adds those of the gateway.
-fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) -> (Edits, Option<Ambiguity>) {
+fn edits(exchange: &Exchange, journal: &mut Journal) -> (Edits, Option<Ambiguity>) {
     let received = &exchange.received;
     let origin = &received.origin;
     let client = ForwardedFor {
         peer: received.client.address,
-        host: &received.authority,
+        host: received.authority(),
         https: received.client.https,
         earlier: &origin.earlier,
-        client_host: origin.host.as_ref().unwrap_or(&received.authority),
+        client_host: origin.host.as_deref().unwrap_or(received.authority()),
         client_https: origin.https,
         version: received.version,
     };
     let mut edits = Edits::with_capacity(EDITS_USUAL);
-    let ambiguity = request_edits(&mut edits, &received.fields, &client, |name, read| fate(exchange, name, read));
+    let ambiguity = request_edits(&mut edits, &mut journal.texts, &received.fields, &client, |name, read| {
+        fate(exchange, name, read)
+    });
     if authorization_holds_key(&received.fields) {
         edits.remove(AUTHORIZATION);
     }
@@ -86,8 +86,8 @@ fn edits(exchange: &Exchange, settings: &UpstreamSettings, journal: &Journal) ->
         edits.set(MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
     }
     journal.trace.forward(&received.fields, &mut edits);
-    edits.set_text(REQUEST_ID, &journal.request_id);
-    edits.set_text(HOST, settings.url.authority());
+    edits.set_some(REQUEST_ID, journal.request_id_value.clone());
+    edits.set_some(HOST, exchange.upstream_host());
     (edits, ambiguity)
 }
 

@@ -150,7 +150,12 @@ fn check_framing(fields: &mut HeaderMap) -> Result<(), Problem> {
 ///
 /// The authority that the upstream is told has one spelling: otherwise a client could have a response stored with links in
 /// its own.
-fn authority(uri: &Uri, fields: &HeaderMap, version: Version, https: bool) -> Result<(HostName, String), Problem> {
+fn authority(
+    uri: &Uri,
+    fields: &HeaderMap,
+    version: Version,
+    https: bool,
+) -> Result<(HostName, Option<String>), Problem> {
     let bad = |detail: &'static str| Problem::new(ProblemKind::BadRequest, detail, Reason::HostNotUsable);
     let mut lines = fields.get_all(HOST).iter();
     let line = lines.next();
@@ -166,7 +171,7 @@ fn authority(uri: &Uri, fields: &HeaderMap, version: Version, https: bool) -> Re
             return Err(bad("The Host field and the request target name different hosts."));
         }
         (Some(found), _) | (None, Some(found)) => found,
-        (None, None) if version == Version::HTTP_10 => return Ok((HostName::absent(), String::new())),
+        (None, None) if version == Version::HTTP_10 => return Ok((HostName::absent(), None)),
         (None, None) => return Err(no_host()),
     };
     let authority = host.authority(port, https);

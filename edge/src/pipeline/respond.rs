@@ -27,7 +27,7 @@ pub(super) fn respond<H: Host>(
             journal.events.end_with(&problem);
             let problem = journal.quotas.postponed(problem);
             let is_head = journal.method == Method::HEAD;
-            Answer::new(Reply::own(problem_response(problem, &journal.request_id, is_head)))
+            Answer::new(Reply::own(problem_response(problem, journal.request_id.as_str(), is_head)))
         }
     };
     add_fields(&mut reply, journal);
@@ -42,10 +42,8 @@ pub(super) fn respond<H: Host>(
 
 fn add_fields<C>(reply: &mut Reply<C>, journal: &mut Journal) {
     let edits = reply.edits_mut();
-    for (name, value) in journal.quotas.fields() {
-        edits.set(name, value);
-    }
-    edits.set_text(REQUEST_ID, &journal.request_id);
+    journal.quotas.add_fields(edits, &mut journal.texts);
+    edits.set_some(REQUEST_ID, journal.request_id_value.clone());
     if let Some(outcome) = journal.events.cache()
         && let Ok(value) = HeaderValue::from_str(&outcome.field(journal.resource.as_ref().map(|r| r.as_str())))
     {

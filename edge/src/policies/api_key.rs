@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{ApiKey, ApiKeySettings, Credential, CredentialState, Presented, Principal};
+use tollgate_core::authn::{ApiKeySettings, Credential, CredentialState, KeyText, Presented, Principal};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::problem::{Problem, ProblemKind};
 
@@ -21,7 +21,7 @@ impl Authenticates for ApiKeySettings {
         received: &Received,
     ) -> Result<Arc<Principal>, Problem> {
         let key = presented(self, received)?;
-        let found = credential(isolate, host, key.digest()).await.map_err(|failed| store_failed(&failed))?;
+        let found = credential(isolate, host, key).await.map_err(|failed| store_failed(&failed))?;
         let Some(found) = found else {
             let detail = "This API key is not known. Check that it belongs to this environment.";
             return Err(Problem::new(ProblemKind::CredentialUnknown, detail, Reason::KeyUnknown));
@@ -33,7 +33,7 @@ impl Authenticates for ApiKeySettings {
     }
 }
 
-fn presented(settings: &ApiKeySettings, received: &Received) -> Result<ApiKey, Problem> {
+fn presented<'r>(settings: &ApiKeySettings, received: &'r Received) -> Result<KeyText<'r>, Problem> {
     let place = || match &settings.scheme {
         Some(scheme) => format!("the field `{}: {scheme} <key>`", settings.field),
         None => format!("the field `{}`", settings.field),

@@ -163,6 +163,17 @@ fn entries_of_equal_specificity_must_not_conflict() {
 }
 
 #[test]
+fn a_list_of_one_item_is_no_conflict_with_the_item() {
+    let entries = |first: &str, second: &str| {
+        format!(
+            "spec: openapi.yaml\nauthn: keys\nlimit: none\noperations:\n  - {{select: {{operation: addPet}}, limit: {first}}}\n  - {{select: {{operation: addPet}}, limit: {second}}}\n"
+        )
+    };
+    assert!(routes(&compiled(&entries("burst", "[burst]"), &[])).iter().any(|route| route.ends_with("[burst]")));
+    check_error(&entries("burst", "none"), &[], Code::SelectConflict, "write one entry for the operation");
+}
+
+#[test]
 fn an_entry_that_selects_no_operation_is_an_error_with_a_suggestion() {
     for (select, text) in [
         ("{operation: listPet}", "did you mean `listPets`?"),

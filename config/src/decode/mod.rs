@@ -220,7 +220,7 @@ pub(crate) fn placed_boolean(node: &Node, report: &mut Report) -> Option<Spanned
 /// An integer in an inclusive range.
 pub(crate) fn integer(node: &Node, from: u32, to: u32, report: &mut Report) -> Option<u32> {
     let Value::Integer(value) = node.value else {
-        return mistyped(node, "an integer", "write an integer without quotes", report);
+        return mistyped(node, "an integer", &integer_fix(node), report);
     };
     let found = u32::try_from(value).ok().filter(|n| (from..=to).contains(n));
     if found.is_none() {
@@ -231,6 +231,17 @@ pub(crate) fn integer(node: &Node, from: u32, to: u32, report: &mut Report) -> O
         );
     }
     found
+}
+
+/// What to write instead of a value that is no integer: the number at its beginning, if it has one.
+fn integer_fix(node: &Node) -> String {
+    let Value::Text(text) = &node.value else { return "write an integer".to_owned() };
+    let digits: &str = text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    let rest = text[digits.len()..].chars().next();
+    match digits.parse::<u32>() {
+        Ok(number) if rest.is_none() || rest == Some('/') => format!("write `{number}`, without a unit or quotes"),
+        _ => "write an integer without quotes".to_owned(),
+    }
 }
 
 /// One of a few words.
@@ -409,7 +420,7 @@ fn empty(key: &Spanned<String>, report: &mut Report) {
 }
 
 /// A name in another convention, such as `PartnerKeys` or `partner_keys`, in ours.
-fn in_kebab_case(name: &str) -> Option<String> {
+pub(crate) fn in_kebab_case(name: &str) -> Option<String> {
     if name.is_empty() || name.len() > 40 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_. ".contains(&b)) {
         return None;
     }

@@ -11,7 +11,7 @@ use crate::model::operations::{By, Override, Settings};
 use crate::model::project::Project;
 use crate::openapi::{self, Operation, Raised, Spec};
 use crate::place::{Span, Spanned};
-use crate::source::{Loader, Node};
+use crate::source::{Loader, Node, Value};
 
 /// Reads the specifications of APIs, and adds a route for each operation.
 pub(crate) fn expand(project: &mut Project, loader: &mut Loader, report: &mut Report) {
@@ -208,11 +208,23 @@ fn report_conflicts(
         for first in selected[..place].iter().filter(|first| first.entry.select.rank() == second.entry.select.rank()) {
             for theirs in &second.entry.written {
                 let same_key = first.entry.written.iter().find(|ours| ours.key.value == theirs.key.value);
-                let Some(ours) = same_key.filter(|ours| !ours.value.is_same(&theirs.value)) else { continue };
+                let Some(ours) = same_key.filter(|ours| !only(&ours.value).is_same(only(&theirs.value))) else {
+                    continue;
+                };
                 if !reported.insert((ours.key.span, theirs.key.span)) {
                     continue;
                 }
                 let key = &theirs.key.value;
+                let fix = match second.entry.select.by {
+                    By::Operation(_) => {
+                        format!("remove `{key}` from one of them, or write one entry for the operation")
+                    }
+                    By::Tag(_) | By::Path(_) => {
+                        format!(
+                            "set `{key}` in an entry with `select: {{operation: ...}}`, or remove it from one of them"
+                        )
+                    }
+                };
                 report.push(
                     Diagnostic::error(
                         Code::SelectConflict,
@@ -220,11 +232,19 @@ fn report_conflicts(
                         format!("two entries set `{key}` of `{}` to different values", name_of(operation)),
                     )
                     .why("both entries are equally specific, and the order in the file has no effect")
-                    .fix(format!("set `{key}` in an entry with `select: {{operation: ...}}`, or remove one of them"))
+                    .fix(fix)
                     .related(ours.key.span, "the other entry"),
                 );
             }
         }
+    }
+}
+
+/// The only item of a list, which has the same meaning as the list.
+fn only(node: &Node) -> &Node {
+    match &node.value {
+        Value::List(items) if items.len() == 1 => items.first().unwrap_or(node),
+        _ => node,
     }
 }
 

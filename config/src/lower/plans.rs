@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tollgate_core::bounds::PLANS_MAX;
-use tollgate_core::kinds::NamedPolicy;
+use tollgate_core::kinds::{NamedPolicy, Slot};
 
 use super::Whole;
 use super::policies::Definitions;
@@ -21,7 +21,9 @@ pub(super) fn plans(project: &Project, definitions: &mut Definitions<NamedPolicy
     for (plan, written) in &project.plans {
         for (policy, limit) in written.iter().flat_map(|plan| &plan.limits) {
             // A plan does not count as a use of a policy: a policy in no list is still reported as unused.
-            let Some(place) = definitions.look_up(policy, report) else { continue };
+            let Some(place) = definitions.look_up(policy, |named| named.policy.slot() == Slot::Limit, report) else {
+                continue;
+            };
             let span = definitions.span(place);
             let Some(named) = definitions.get_mut(place) else { continue };
             if !policies::take_plan(&mut named.policy, &plan.value, limit, report) {

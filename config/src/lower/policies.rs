@@ -83,24 +83,36 @@ impl<T> Definitions<T> {
         Self { noun, unknown, list, is_complete }
     }
 
-    /// The place of the definition with this name in the scope of an API; an unknown name is reported.
-    pub(super) fn find(&mut self, name: &Spanned<String>, api: Option<&str>, report: &mut Report) -> Option<usize> {
+    /// The place of the definition with this name in the scope of an API; an unknown name is reported, with those that
+    /// fit in its place.
+    pub(super) fn find(
+        &mut self,
+        name: &Spanned<String>,
+        api: Option<&str>,
+        fits: impl Fn(&T) -> bool,
+        report: &mut Report,
+    ) -> Option<usize> {
         // The project and an API cannot both define a name, so the order of the look-ups does not matter.
         let own = || api.and_then(|api| self.place(&qualified(api, &name.value)));
         let found = self.place(&name.value).or_else(own);
         match found {
             Some(place) => self.list[place].used = true,
-            None if self.is_complete => self.report_unknown(name, api, report),
+            None if self.is_complete => self.report_unknown(name, api, fits, report),
             None => {}
         }
         found
     }
 
     /// The place of the definition with this full name, which is not marked as used; an unknown name is reported.
-    pub(super) fn look_up(&self, name: &Spanned<String>, report: &mut Report) -> Option<usize> {
+    pub(super) fn look_up(
+        &self,
+        name: &Spanned<String>,
+        fits: impl Fn(&T) -> bool,
+        report: &mut Report,
+    ) -> Option<usize> {
         let found = self.place(&name.value);
         if found.is_none() && self.is_complete {
-            self.report_unknown(name, None, report);
+            self.report_unknown(name, None, fits, report);
         }
         found
     }
@@ -142,21 +154,30 @@ impl<T> Definitions<T> {
         }
     }
 
-    fn report_unknown(&self, name: &Spanned<String>, api: Option<&str>, report: &mut Report) {
+    fn report_unknown(
+        &self,
+        name: &Spanned<String>,
+        api: Option<&str>,
+        fits: impl Fn(&T) -> bool,
+        report: &mut Report,
+    ) {
         let is_visible = |definition: &'_ Definition<T>| match definition.name.split_once('.') {
-            None => true,
-            Some((owner, _)) => api == Some(owner),
+            None => definition.value.as_ref().is_none_or(&fits),
+            Some((owner, _)) => api == Some(owner) && definition.value.as_ref().is_none_or(&fits),
         };
         let short = |name: &'_ str| name.find('.').map_or(0, |dot| dot + 1);
         let known = || self.list.iter().filter(|d| is_visible(d)).map(|d| &d.name[short(&d.name)..]);
         let meant = if report.is_full() { None } else { closest(&name.value, known()) };
         let is_upstream = self.unknown == Code::UnknownUpstream;
-        let habit = if is_upstream { word::upstream(&name.value) } else { word::policy(&name.value) };
-        let fix = match meant {
-            Some(known) => format!("did you mean `{known}`?"),
-            None if habit.is_some() => habit.unwrap_or_default().to_owned(),
-            None if known().next().is_none() => format!("define it; the project defines no {} yet", self.noun),
-            None => format!("define it, or use one of {}", listed(known())),
+        let habit =
+            if is_upstream { word::upstream(&name.value).map(str::to_owned) } else { word::policy(&name.value) };
+        let fix = match (meant, habit) {
+            (Some(known), _) => format!("did you mean `{known}`?"),
+            (None, Some(habit)) => habit,
+            (None, None) if known().next().is_none() => {
+                format!("define it; the project defines no {} for this place yet", self.noun)
+            }
+            (None, None) => format!("define it, or use one of {}", listed(known())),
         };
         report.push(
             Diagnostic::error(self.unknown, name.span, format!("{} `{}` is not defined", self.noun, name.value))

@@ -14,7 +14,7 @@ pub(super) fn proxies(gateway: &Gateway, report: &mut Report) -> Option<ProxySet
     let trusted = match &gateway.trusted_proxies.as_ref()?.value {
         Proxies::Count(count) => TrustedProxies::Count(*count),
         Proxies::Networks(written) => {
-            let read: Vec<Cidr> = written.iter().filter_map(|text| parsed::network(text, report)).collect();
+            let read: Vec<Cidr> = written.iter().filter_map(|text| network(text, report)).collect();
             if read.len() != written.len() {
                 return None;
             }
@@ -25,6 +25,22 @@ pub(super) fn proxies(gateway: &Gateway, report: &mut Report) -> Option<ProxySet
         }
     };
     Some(ProxySettings { trusted, field: gateway.proxy_field.unwrap_or(ProxyField::XForwardedFor) })
+}
+
+/// The network of a proxy; all networks at once are refused with their own reason.
+fn network(text: &Spanned<String>, report: &mut Report) -> Option<Cidr> {
+    if !["*", "all", "any"].contains(&text.value.to_ascii_lowercase().as_str()) {
+        return parsed::network(text, report);
+    }
+    report.push(
+        Diagnostic::error(Code::BadNetwork, text.span, format!("`{}` is not a network of proxies", text.value))
+            .why("a client that is trusted as a proxy chooses its own address, so filters and limits by address do not hold")
+            .fix(
+                "list the networks of the proxies, such as `[10.0.0.0/8]`, or write how many of them every request passes, \
+                 such as `1`",
+            ),
+    );
+    None
 }
 
 /// Reports trusted proxies that have no effect on a platform, or trust its clients.

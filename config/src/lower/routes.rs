@@ -97,8 +97,10 @@ impl<'p> Lowering<'p, '_> {
     fn api(&mut self, place: usize, name: &'p Spanned<String>, api: &'p Api) {
         let hosts = self.hosts.of(api, self.report);
         let base = api.base.as_ref().map_or(Some((String::new(), 0)), |base| parsed::base(base, self.report));
-        let upstream =
-            api.upstream.as_ref().and_then(|upstream| self.upstreams.find(upstream, Some(&name.value), self.report));
+        let upstream = api
+            .upstream
+            .as_ref()
+            .and_then(|upstream| self.upstreams.find(upstream, Some(&name.value), |_| true, self.report));
         self.names(&api.level, Some(&name.value));
         // Routes are lowered even if the API has a mistake, so that their mistakes are reported too.
         let has_base = base.is_some();
@@ -253,7 +255,12 @@ impl<'p> Lowering<'p, '_> {
     fn guard(&mut self, items: impl Iterator<Item = &'p Item>, api: Option<&str>) -> (Vec<usize>, Vec<usize>) {
         let (mut guards, mut limits) = (Vec::new(), Vec::new());
         for name in items.flat_map(|item| &item.names) {
-            let Some(place) = self.policies.find(name, api, self.report) else { continue };
+            let fits = |named: &NamedPolicy| match &named.policy {
+                Policy::Guard(_) => true,
+                Policy::Limit(limit) => limit.by() == LimitBy::Address,
+                Policy::Authn(_) => false,
+            };
+            let Some(place) = self.policies.find(name, api, fits, self.report) else { continue };
             match self.policies.get(place).map(|policy| &policy.policy) {
                 Some(Policy::Guard(_)) => guards.push(place),
                 Some(Policy::Limit(limit)) if limit.by() == LimitBy::Address => limits.push(place),
@@ -275,7 +282,8 @@ impl<'p> Lowering<'p, '_> {
     fn named(&mut self, item: &Item, api: Option<&str>, slot: Slot) -> Vec<usize> {
         let mut places = Vec::with_capacity(item.names.len());
         for name in &item.names {
-            let Some(place) = self.policies.find(name, api, self.report) else { continue };
+            let fits = |named: &NamedPolicy| named.policy.slot() == slot;
+            let Some(place) = self.policies.find(name, api, fits, self.report) else { continue };
             match self.policies.get(place) {
                 Some(policy) if policy.policy.slot() != slot => self.report_slot(name, place, slot),
                 _ => places.push(place),

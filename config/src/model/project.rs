@@ -181,7 +181,12 @@ impl Telemetry {
 impl Otlp {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
         if let Value::Text(url) = &node.value {
-            let fix = format!("write `{{endpoint: {}}}`", serde_json::Value::from(url.as_str()));
+            let fix = match habits::word::all_or_none(url) {
+                Some(_) => {
+                    "remove `otlp` for no export, or write `{endpoint: \"https://otel.example.com\"}`".to_owned()
+                }
+                None => format!("write `{{endpoint: {}}}`", serde_json::Value::from(url.as_str())),
+            };
             return decode::mistyped(node, "a mapping", &fix, report);
         }
         let mut fields = Fields::open(node, &tables::OTLP, "`otlp`", node.span, report)?;

@@ -150,7 +150,13 @@ impl<'d> Walk<'d, '_> {
 
     fn operation(&mut self, path: &Path<'d>, method: &'static str, span: Span, site: Site<'d>) {
         if method == "TRACE" {
-            return self.refuse(path, method, span, "method `TRACE` is never routed", "remove the operation");
+            return self.refuse(
+                path,
+                method,
+                span,
+                "the gateway refuses requests with the method `TRACE`",
+                "remove the operation, in the document or with an overlay",
+            );
         }
         let site = match self.resolver.follow(site) {
             Ok(site) if matches!(site.node.value, Value::Map(_)) => site,
@@ -497,7 +503,7 @@ const OPERATION_KEYS: &[&str] =
     &["security", "tags", "operationId", "requestBody", "responses", "callbacks", "deprecated", "externalDocs"];
 
 const WHY_NOT_ROUTED: &str =
-    "its requests are answered with 404, or by another route that matches them; the other operations are routed";
+    "its requests are refused, or answered by another route that matches them; the other operations are routed";
 
 /// The maximum number of operations of one specification.
 const OPERATIONS_MAX: usize = 100_000;

@@ -187,7 +187,7 @@ impl<'t> Reader<'t, '_> {
             return false;
         }
         if scalar::yaml_1_1_boolean(text).is_some() {
-            self.yaml_1_1(text, span);
+            self.yaml_1_1(text, span, &format!("write `\"{text}\"`: a key is a string"));
             return false;
         }
         true
@@ -198,7 +198,8 @@ impl<'t> Reader<'t, '_> {
             return Node { value: Value::Text(text.to_owned()), span };
         }
         if scalar::yaml_1_1_boolean(text).is_some() {
-            self.yaml_1_1(text, span);
+            let boolean = scalar::yaml_1_1_boolean(text).unwrap_or_default();
+            self.yaml_1_1(text, span, &format!("write `{boolean}` for the boolean, or `\"{text}\"` for the string"));
             return Node { value: Value::Refused, span };
         }
         if scalar::is_yaml_1_1_number(text) {
@@ -316,7 +317,7 @@ impl<'t> Reader<'t, '_> {
         );
     }
 
-    fn yaml_1_1(&mut self, text: &str, span: Span) {
+    fn yaml_1_1(&mut self, text: &str, span: Span, fix: &str) {
         let boolean = scalar::yaml_1_1_boolean(text).unwrap_or_default();
         self.report.refuse_yaml_1_1_boolean(span, text, boolean);
         self.report.push(
@@ -326,7 +327,7 @@ impl<'t> Reader<'t, '_> {
                 format!("`{text}` is a boolean in YAML 1.1 and a string in YAML 1.2"),
             )
             .why("other tools may read another value")
-            .fix(format!("write `{boolean}` for the boolean, or `\"{text}\"` for the string")),
+            .fix(fix),
         );
     }
 

@@ -196,8 +196,16 @@ fn report_undeclared<'k>(
 ) {
     let mut known: Vec<&str> = known.collect();
     known.sort_unstable();
+    let lower = crate::decode::in_kebab_case(&name.value).filter(|lower| *lower != name.value);
     let fix = match closest(&name.value, known.iter().copied()) {
         Some(known) => format!("did you mean `{}`?", written(known)),
+        None if lower.is_some() => {
+            let lower = lower.unwrap_or_default();
+            let written = written(&lower);
+            format!(
+                "names have lowercase letters: declare it in the project, as `values: {{{lower}: {{type: text}}}}`, and write `{written}`"
+            )
+        }
         None if known.is_empty() => format!("declare it in the project: `values: {{{}: {{type: text}}}}`", name.value),
         None => format!("declare it under `values:` of the project, or use one of {}", listed(known.iter().copied())),
     };

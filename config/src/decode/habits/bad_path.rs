@@ -3,7 +3,8 @@
 use tollgate_core::route::{PathTemplate, TemplateError};
 
 use super::EXAMINED_BYTES_MAX;
-use super::regex::matches;
+use super::path::foreign;
+use super::regex::{Matches, matches};
 use crate::decode::parsed::can_be_parameter;
 
 /// What to write instead of a path that is refused.
@@ -33,9 +34,7 @@ fn meant(text: &str) -> Option<String> {
         return Some(format!("write two routes, `{path}` and `{path}/`"));
     }
     if let Some((path, query)) = text.split_once('?').filter(|(path, _)| is_path(path)) {
-        let name = query.split(['=', '&']).next().unwrap_or_default();
-        let name = if can_be_parameter(name) { name } else { "NAME" };
-        return Some(format!("write `{path}` with `when: {{query: {{{name}: present}}}}`"));
+        return Some(format!("write `{path}` with `when: {{query: {{{}}}}}`", conditions(query)));
     }
     if let Some((path, _)) = text.split_once('#').filter(|(path, _)| is_path(path)) {
         return Some(format!("write `{path}`: a request has no fragment"));
@@ -44,12 +43,58 @@ fn meant(text: &str) -> Option<String> {
     if plain != text && is_path(&plain) {
         return Some(format!("write `{plain}`"));
     }
+    let resolved = without_dots(text);
+    if text.split('/').any(|segment| [".", ".."].contains(&segment)) && is_path(&resolved) {
+        return Some(format!("write `{resolved}`"));
+    }
     let absolute = format!("/{text}");
+    if let Some(found) = foreign(&absolute).filter(|_| !text.starts_with('/')) {
+        return Some(found.fix);
+    }
     if !text.starts_with('/') && !text.contains('`') && is_path(&absolute) {
         return Some(format!("write `{absolute}`"));
     }
     let repaired = repaired(text);
     (repaired != text && is_path(&repaired)).then(|| format!("write `{repaired}`"))
+}
+
+/// The conditions for a query; a value that is written as a pattern stands for any.
+fn conditions(query: &str) -> String {
+    let condition = |part: &str| {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let name = if can_be_parameter(name) { serde_json::Value::from(name) } else { "NAME".into() };
+        let is_value = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        let value = if is_value { serde_json::Value::from(value).to_string() } else { "present".to_owned() };
+        format!("{}: {value}", plain(&name))
+    };
+    query.split('&').map(condition).collect::<Vec<_>>().join(", ")
+}
+
+/// A name without quotes, if YAML needs none.
+fn plain(name: &serde_json::Value) -> String {
+    let text = name.as_str().unwrap_or_default();
+    let is_plain = text.len() > 3
+        || (text.starts_with(|c: char| c.is_ascii_alphabetic()) && !["y", "n", "no", "on"].contains(&text));
+    if is_plain && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        text.to_owned()
+    } else {
+        name.to_string()
+    }
+}
+
+/// The path without the segments `.` and `..`.
+fn without_dots(text: &str) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    for segment in text.split('/') {
+        match segment {
+            "." => {}
+            ".." if all.len() > 1 => {
+                all.pop();
+            }
+            segment => all.push(segment),
+        }
+    }
+    if all.len() == 1 { "/".to_owned() } else { all.join("/") }
 }
 
 fn is_path(text: &str) -> bool {
@@ -60,6 +105,9 @@ fn is_path(text: &str) -> bool {
 fn matcher(text: &str) -> Option<&str> {
     if text.contains("&&") {
         return text.split("&&").map(str::trim).filter(|rule| rule.starts_with("Path")).find_map(matcher);
+    }
+    if let Some((_, path)) = text.split_once(' ').filter(|(word, _)| word.bytes().all(|b| b.is_ascii_alphabetic())) {
+        return Some(path.trim()).filter(|path| path.starts_with('/') && is_path(path));
     }
     let inner = match text.split_once('(') {
         Some((name, rest)) if name.chars().all(|c| c.is_ascii_alphanumeric()) => rest.strip_suffix(')')?,
@@ -100,6 +148,15 @@ fn one_parameter(segment: &str) -> String {
     format!("{}{{{}}}{}", &segment[..start], names.join("-"), &segment[end + 1..])
 }
 
+/// The words in `{a|b}` and `{v1,v2}`, which stand for one of them; `{id,int}` is a name with a type.
+fn words(inside: &str) -> Option<String> {
+    let is_word =
+        |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let all: Vec<&str> = inside.split(['|', ',']).collect();
+    let is_list = all.len() > 1 && all.iter().all(is_word) && matches(all[1]) == Matches::Any;
+    is_list.then(|| all.join("|"))
+}
+
 /// A parameter with a valid name that is not used yet: `{id,int}` and `{id<int>}` are `{id:int}`.
 fn parameter(inside: &str, names: &mut Vec<String>) -> String {
     let rest = inside.strip_prefix('*');
@@ -114,6 +171,7 @@ fn parameter(inside: &str, names: &mut Vec<String>) -> String {
         (Some(_), _) => format!("{{*{free}}}"),
         (None, Some(of)) => format!("{{{free}:{of}}}"),
         (None, None) if of.is_empty() => format!("{{{free}}}"),
+        (None, None) if words(inside).is_some() => Matches::OneOf(words(inside).unwrap_or_default()).parameter("name"),
         (None, None) => matches(of.trim_matches([',', '<', '>', '|', ' ', ';'])).parameter(&free),
     }
 }
@@ -128,7 +186,14 @@ mod tests {
             ("users/{id}", "write `/users/{id}`"),
             ("", "write `/`"),
             ("*", "write `/{*rest}`"),
-            ("/users?id=1&a", "write `/users` with `when: {query: {id: present}}`"),
+            ("/users?id=1&a", "write `/users` with `when: {query: {id: \"1\", a: present}}`"),
+            ("/users?y=*&x-a={b}", "{\"y\": present, \"x-a\": present}"),
+            ("/users/{a|b}", "write `/users/{name:(a|b)}`"),
+            ("/api/{v1,v2}/x", "write `/api/{name:(v1|v2)}/x`"),
+            ("*.php", "write `/{name}.php`"),
+            ("prefix /x", "write `/x`"),
+            ("/a/../b", "write `/b`"),
+            ("/a/./b", "write `/a/b`"),
             ("/users/?", "two routes, `/users` and `/users/`"),
             ("/users#a", "write `/users`:"),
             ("/a/{id}/{id}", "write `/a/{id}/{id2}`"),
@@ -147,7 +212,8 @@ mod tests {
             ("/a/{*rest}/b", "write `/a/{rest}/b`"),
             ("\\/a", "write `/a`"),
             ("/a//b", "write `/a/b`"),
-            ("/a/..", "write a path such as"),
+            ("/a/..", "write `/`"),
+            ("/a/%zz", "write a path such as"),
             ("/a/{", "write a path such as"),
         ] {
             assert!(fix(path).contains(meant), "{path}: {}", fix(path));

@@ -36,6 +36,12 @@ pub(super) fn matches(text: &str) -> Matches {
     if ["[0-9]", "\\d", "\\\\d", "[\\d]", "[1-9][0-9]"].contains(&class) {
         return Matches::Int;
     }
+    if let Some(words) = digits(inner) {
+        return Matches::OneOf(words);
+    }
+    if text == inner && inner.contains('|') && inner.split('|').all(is_type) {
+        return Matches::Any;
+    }
     if inner.contains("{8}") && inner.contains("{12}") {
         return Matches::Uuid;
     }
@@ -45,6 +51,24 @@ pub(super) fn matches(text: &str) -> Matches {
         return Matches::OneOf(inner.to_owned());
     }
     Matches::Any
+}
+
+/// The digits of a class of few of them: `[12]` is `1|2`, and so is `[1-2]`.
+fn digits(class: &str) -> Option<String> {
+    let inside = class.strip_prefix('[')?.strip_suffix(']')?;
+    let all: Vec<char> = match inside.split_once('-') {
+        Some((from, to)) => {
+            let [from, to] = [from, to].map(|end| end.parse::<char>().ok().filter(char::is_ascii_digit));
+            (from?..=to?).collect()
+        }
+        None => inside.chars().collect(),
+    };
+    let is_list = !all.is_empty() && all.iter().all(char::is_ascii_digit);
+    is_list.then(|| all.iter().map(char::to_string).collect::<Vec<_>>().join("|"))
+}
+
+fn is_type(word: &str) -> bool {
+    ["int", "integer", "number", "uuid", "guid", "bool", "boolean", "string", "str", "float", "double"].contains(&word)
 }
 
 impl Matches {

@@ -57,8 +57,15 @@ pub(in crate::decode) fn per_period(text: &str) -> Option<String> {
         "m" | "min" | "minute" => "min",
         "h" | "hr" | "hour" => "h",
         "d" | "day" => "d",
+        "w" | "week" => "7d",
+        "mo" | "month" => "30d",
         _ => return None,
     };
+    // Half a request a second is one in two seconds.
+    if let Some(several) = count.parse::<f64>().ok().filter(|count| *count > 0.0 && *count < 1.0 && unit.len() < 4) {
+        let found = format!("1/{}{}", whole((1.0 / several).round())?, if unit == "min" { "m" } else { unit });
+        return rate(&found).is_ok().then_some(found);
+    }
     let found = match count.strip_suffix('k') {
         Some(count) => format!("{}000/{unit}", count.trim()),
         None => format!("{}/{unit}", count.trim()),
@@ -183,7 +190,11 @@ mod tests {
             ("100-M", "100/min"),
             ("100rps", "100/s"),
             ("5k/s", "5000/s"),
-            ("100/month", ""),
+            ("100/month", "100/30d"),
+            ("0.5/s", "1/2s"),
+            ("0.5/min", "1/2m"),
+            ("1/week", "1/7d"),
+            ("1/year", ""),
             ("a/b", ""),
         ] {
             check(per_period(text).as_ref(), ours, text);

@@ -1,5 +1,11 @@
 //! Words of other gateways: kinds of policies, what a limit counts by, platforms.
 
+use std::net::IpAddr;
+
+use tollgate_core::guard::Cidr;
+
+use super::unit;
+
 /// What to write instead of a word, among the words that are allowed.
 pub(in crate::decode) fn fix(word: &str, allowed: &[&str]) -> Option<&'static str> {
     let word: String = word.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_lowercase();
@@ -8,13 +14,25 @@ pub(in crate::decode) fn fix(word: &str, allowed: &[&str]) -> Option<&'static st
 }
 
 /// What to write instead of the name of a policy that does not exist.
-pub(crate) fn policy(name: &str) -> Option<&'static str> {
-    if name.contains([',', ' ']) {
-        return Some("write the names as a list, such as `[a, b]`");
+pub(crate) fn policy(name: &str) -> Option<String> {
+    let defined =
+        |kind: &str| format!("define it under `policies`, as `NAME: {{kind: {kind}}}`, and write NAME in its place");
+    if let Some(rate) = unit::per_period(name).filter(|_| name.contains('/') || name.contains("per")) {
+        return Some(defined(&format!("rate-limit, rate: {rate}")));
     }
+    if name.parse::<Cidr>().is_ok() || name.parse::<IpAddr>().is_ok() {
+        return Some(defined(&format!("ip-filter, allow: [\"{name}\"]")));
+    }
+    let fix = if name.contains([',', ' ']) { Some("write the names as a list, such as `[a, b]`") } else { word(name) };
+    fix.map(str::to_owned)
+}
+
+/// What to write instead of a word in place of the name of a policy.
+fn word(name: &str) -> Option<&'static str> {
     match name.to_ascii_lowercase().as_str() {
         "none" | "null" | "public" | "anonymous" | "open" | "false" | "disabled" | "optional" | "nobody"
         | "everyone" | "all" | "any" => Some("write `none`, and not in a list, if no policy is meant"),
+        "" => Some("write the name of a policy, or remove the key to use that of the higher level"),
         "rate-limit" | "api-key" | "ip-filter" => {
             Some("define a policy of this kind under `policies`, and write its name")
         }

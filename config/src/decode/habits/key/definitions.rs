@@ -266,6 +266,11 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
         "remove it: the client's `traceparent` decides about sampling",
     ),
     habit(&["telemetry"], &["logs", "logging", "accesslog", "loglevel", "level"], "write `log: true` or `log: false`"),
+    habit(
+        &["rate-limit"],
+        &["onfailure", "onerror", "onstorefailure", "failuremode", "failmode"],
+        "write `on-unavailable: open` or `closed`",
+    ),
     habit(&["api-key"], &["cookie", "keyincookie", "cookiename"], "remove it: keys are not read from cookies"),
     habit(&["consumer"], &["name", "username", "customid"], "write `id: acme`"),
     habit(

@@ -153,5 +153,18 @@ pub(super) const PROJECT_HABITS: &[Habit] = &[
     ),
     habit(APIS, &["endpoints", "resources", "locations", "handlers"], "write `routes:` with a list of routes"),
     habit(APIS, &["openapi", "swagger", "specification", "specurl", "document"], "write `spec: ./openapi.yaml`"),
+    habit(
+        APIS,
+        &["protocols", "protocol", "schemes", "scheme"],
+        "remove it: the host that runs the gateway decides which protocols are answered, and an upstream's URL has its own scheme",
+    ),
+    habit(APIS, &["connecttimeout", "connecttimeoutms"], "write `connect-timeout: 5s` on the upstream or the gateway"),
+    habit(APIS, &["versions", "version", "apiversion"], "write one API for each version, with its own `base`"),
+    habit(APIS, &["route", "paths"], "write `routes:` with a list of routes"),
+    habit(
+        APIS,
+        &["rewrite", "rewritepath", "pathrewrite", "urlrewrite"],
+        "the path is forwarded without the API's `base` (`strip-base`) and after the path of the upstream's URL; there is no other rewriting",
+    ),
     habit(APIS, &["host", "domains", "domain", "servername", "hostname"], "write `hosts: [\"api.example.com\"]`"),
 ];

@@ -55,6 +55,9 @@ struct Group<'p> {
 
 /// The first such part of a path.
 fn group(path: &str) -> Option<Group<'_>> {
+    if let Some(group) = absent(path) {
+        return Some(group);
+    }
     let mut at = 0;
     while let Some(found) = path[at..].find(['{', '[', '(']) {
         let start = at + found;
@@ -69,6 +72,36 @@ fn group(path: &str) -> Option<Group<'_>> {
         at = end;
     }
     None
+}
+
+/// The first segment that is a parameter which may be absent: `:id?`, `{id?}`, `<id>?`, and `:path*` at the end.
+fn absent(path: &str) -> Option<Group<'_>> {
+    let mut start = 0;
+    path.split('/').find_map(|segment| {
+        let (from, end) = (start, start + segment.len());
+        start = end + 1;
+        let (before, behind) = (path[..from].strip_suffix('/')?, &path[end..]);
+        let is_last = behind.is_empty();
+        let present = match segment.strip_prefix(':') {
+            Some(name) => {
+                let (bare, is_many) = name
+                    .strip_suffix('?')
+                    .map(|bare| (bare, false))
+                    .or(name.strip_suffix('*').map(|bare| (bare, true)))?;
+                let is_whole = is_name(bare) && (is_last || !is_many);
+                is_whole.then(|| if is_many { format!("{{*{bare}}}") } else { format!(":{bare}") })?
+            }
+            None => {
+                let bare = segment.strip_suffix("?}").map(|bare| format!("{bare}}}"));
+                let bare = bare.filter(|bare| bare.starts_with('{') && !bare.contains('('));
+                bare.or_else(|| {
+                    segment.strip_suffix('?').filter(|s| s.starts_with('<') && s.ends_with('>')).map(str::to_owned)
+                })?
+            }
+        };
+        let paths = vec![format!("{before}{behind}"), format!("{before}/{present}{behind}")];
+        Some(Group { text: segment, paths })
+    })
 }
 
 /// What a part in brackets stands for, one after the other, and whether a `?` behind it belongs to it; `None` if it is

@@ -239,8 +239,9 @@ fn angle(rest: &str) -> Option<Found<'_>> {
 fn bracket(rest: &str) -> Option<Found<'_>> {
     let end = group_end(rest, '[', ']')?;
     let repeated = quantifier(&rest[end..]);
-    let inside = &rest[1..end - 1];
-    if repeated == 0 && is_name(inside) && !inside.contains('-') {
+    let inside = rest[1..end - 1].trim_start_matches(':');
+    let is_class = inside.bytes().all(|b| b.is_ascii_digit());
+    if repeated == 0 && is_name(inside) && !inside.contains('-') && !is_class {
         return Some((end, Token::parameter(inside, ""), true));
     }
     Some((end + repeated, Token::parameter("", &rest[..end + repeated]), true))

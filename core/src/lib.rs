@@ -33,6 +33,7 @@ pub mod limit;
 pub mod operator;
 mod policy_name;
 pub mod problem;
+mod query;
 pub mod route;
 pub mod secret;
 pub mod settings;

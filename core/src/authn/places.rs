@@ -11,6 +11,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
 use super::api_key::holds_key;
+use crate::query::decoded;
 
 /// The query parameters in which the policies of a part read keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,33 +70,6 @@ pub fn authorization_holds_key(fields: &HeaderMap) -> bool {
 
 /// Both are in use (the second was recommended by HTML 4.01, appendix B.2.2).
 const SEPARATORS: [char; 2] = ['&', ';'];
-
-/// A name or value of a query as an upstream reads it.
-fn decoded(text: &str) -> Cow<'_, [u8]> {
-    if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text.as_bytes());
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = || Some(crate::hex::digit(*after.first()?)? << 4 | crate::hex::digit(*after.get(1)?)?);
-        match (first, escaped()) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            (b'+', _) => {
-                bytes.push(b' ');
-                rest = after;
-            }
-            (byte, _) => {
-                bytes.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    Cow::Owned(bytes)
-}
 
 /// The name of a parameter as PHP reads it: it ends before a NUL, has no spaces before it, and `_` for spaces, dots, and
 /// brackets that enclose nothing. What is in brackets names a member and is kept. The brackets of `[key]`, which the parsers

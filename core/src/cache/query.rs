@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::CacheSettings;
+use crate::query::decoded;
 use crate::route::{Predicate, Subject};
 
 /// The query that is forwarded with a GET or HEAD: only the parameters of the key and those that select the route, so that
@@ -33,17 +34,10 @@ fn selected(query: &str, is_selected: impl Fn(&str) -> bool) -> Option<String> {
 /// The name of a parameter, without escapes. One that is not UTF-8 stays as it is.
 fn parameter_name(pair: &str) -> Cow<'_, str> {
     let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-    if !name.contains(['%', '+']) {
-        return Cow::Borrowed(name);
+    match decoded(name) {
+        Cow::Borrowed(_) => Cow::Borrowed(name),
+        Cow::Owned(bytes) => String::from_utf8(bytes).map_or(Cow::Borrowed(name), Cow::Owned),
     }
-    let (mut bytes, mut rest) = (Vec::with_capacity(name.len()), name.as_bytes());
-    while let Some((byte, after)) = rest.split_first() {
-        let digit = |at: usize| after.get(at).and_then(|b| char::from(*b).to_digit(16));
-        let escaped = digit(0).zip(digit(1)).filter(|_| *byte == b'%').and_then(|(a, b)| u8::try_from(a * 16 + b).ok());
-        bytes.push(escaped.unwrap_or(if *byte == b'+' { b' ' } else { *byte }));
-        rest = if escaped.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8(bytes).map_or(Cow::Borrowed(name), Cow::Owned)
 }
 
 #[cfg(test)]

@@ -152,6 +152,27 @@ fn misplaced_files_are_reported() {
 }
 
 #[test]
+fn a_file_with_the_content_of_another_one_is_reported() {
+    let cases = "format: 1\ncases:\n  - {name: a, steps: [{request: GET /}]}\n";
+    let routes = "format: 1\nroutes:\n  - {path: /a}\n";
+    for (path, text, expected) in [
+        ("tests/a.yaml", cases, true),
+        ("tests/a.json", "{\"format\": 1, \"cases\": []}", true),
+        ("tests/a.yaml", routes, false),
+        ("tests/a.json", "{\"cases\": []}", false),
+        ("apis/pets/routes.yaml", routes, true),
+        ("apis/pets/a.yaml", cases, true),
+        ("apis/pets/limits.yaml", "format: 1\nplans: {}\n", true),
+        ("apis/pets/openapi.yaml", "openapi: 3.1.0\nroutes: 1\n", false),
+        ("apis/cats/routes.yaml", routes, true),
+        ("dev/local.yaml", "format: 1\nconsumers: []\n", true),
+    ] {
+        let expected: &[_] = if expected { &[("TG0113", path, 1)] } else { &[] };
+        check_with(&[(path, text)], expected);
+    }
+}
+
+#[test]
 fn an_unreadable_file_does_not_hide_mistakes_in_others() {
     let unreadable = "format: 1\n\tx: 1\n";
     let mistaken = "format: 1\nupstream: pets\nlimt: a\nroutes: [{path: x}]\n";

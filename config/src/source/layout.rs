@@ -1,5 +1,6 @@
 //! Finds the files of a project by name and folder, and reports files whose names are similar but are not read.
 
+use super::content::{self, Content};
 use super::folder::Listed;
 use super::{Loader, TEST_ENDINGS};
 use crate::diagnostic::{Code, Diagnostic, Report, closest};
@@ -107,15 +108,24 @@ impl Search<'_> {
                 };
                 if let Some(entry) = entries.iter().filter(|entry| !entry.is_folder).find(near) {
                     self.unexpected(&format!("{folder}/{}", entry.name), "rename it to `api.yaml`");
+                    return None;
+                }
+                let fix = format!("rename it to `{folder}/api.yaml`");
+                for (path, kind) in self.recognized(folder, &entries.iter().collect::<Vec<_>>()) {
+                    self.unread(&path, &moved(kind, &path, &fix));
                 }
                 None
             }
             [first, others @ ..] => {
+                let file = format!("{folder}/{}", first.name);
                 for other in others {
-                    let path = format!("{folder}/{}", other.name);
-                    self.two_files(&format!("{folder}/{}", first.name), &path, "the API");
+                    self.two_files(&file, &format!("{folder}/{}", other.name), "the API");
                 }
-                Some(format!("{folder}/{}", first.name))
+                let rest: Vec<&Listed> = entries.iter().filter(|entry| stem_of(entry) != Some("api")).collect();
+                for (path, kind) in self.recognized(folder, &rest) {
+                    self.unread(&path, &moved(kind, &path, &format!("move its keys to `{file}`")));
+                }
+                Some(file)
             }
         }
     }
@@ -162,6 +172,7 @@ impl Search<'_> {
 
     /// Reports files in `tests` that are not read because of their name, so that their tests never run.
     fn tests(&mut self) {
+        let mut others = Vec::new();
         for entry in self.loader.list_optional("tests") {
             let path = format!("tests/{}", entry.name);
             if entry.is_folder {
@@ -174,17 +185,41 @@ impl Search<'_> {
                 let own = stem.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end_matches(['.', '-', '_']);
                 let own = if own.is_empty() { stem } else { own };
                 self.unread(&path, &format!("rename it to `tests/{own}.test.yaml`"));
+            } else if !is_test(&entry.name) {
+                others.push(entry);
+            }
+        }
+        for (path, kind) in self.recognized("tests", &others.iter().collect::<Vec<_>>()) {
+            if kind == Content::Test {
+                self.unread(&path, &moved(kind, &path, ""));
             }
         }
     }
 
+    /// The files of a folder whose content is that of a project file, with what they are.
+    fn recognized(&mut self, folder: &str, entries: &[&Listed]) -> Vec<(String, Content)> {
+        let files = entries.iter().filter(|entry| stem_of(entry).is_some() && !is_hidden(entry));
+        let mut found = Vec::new();
+        for entry in files.take(content::EXAMINED_MAX) {
+            let path = format!("{folder}/{}", entry.name);
+            let text = self.loader.peek(&path, content::EXAMINED_BYTES_MAX);
+            found.extend(text.and_then(|text| content::of(&text)).map(|kind| (path, kind)));
+        }
+        found
+    }
+
     /// Reports files in `dev` with names similar to that of the fixtures.
     fn fixtures(&mut self) {
-        for entry in self.loader.list_optional("dev") {
-            let is_similar = stem_of(&entry).is_some_and(|stem| FIXTURES.contains(&stem));
-            if is_similar && entry.name != "fixtures.yaml" {
-                self.unread(&format!("dev/{}", entry.name), "rename it to `dev/fixtures.yaml`");
-            }
+        let entries = self.loader.list_optional("dev");
+        let (similar, others): (Vec<&Listed>, Vec<&Listed>) = entries
+            .iter()
+            .filter(|entry| entry.name != "fixtures.yaml")
+            .partition(|entry| stem_of(entry).is_some_and(|stem| FIXTURES.contains(&stem)));
+        let similar = similar.iter().map(|entry| format!("dev/{}", entry.name));
+        let recognized = self.recognized("dev", &others);
+        let recognized = recognized.into_iter().filter(|(_, kind)| *kind == Content::Fixtures).map(|(path, _)| path);
+        for path in similar.chain(recognized) {
+            self.unread(&path, "rename it to `dev/fixtures.yaml`");
         }
     }
 
@@ -264,6 +299,19 @@ impl Search<'_> {
                 .why("the name is part of the configuration, and only UTF-8 names are the same on every machine")
                 .fix("rename the file with UTF-8 characters"),
         );
+    }
+}
+
+/// Where a file of a kind is read; `of_api` is said of the settings of an API.
+fn moved(kind: Content, path: &str, of_api: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let stem = name.split('.').next().unwrap_or_default();
+    match kind {
+        Content::Api => of_api.to_owned(),
+        Content::Test if path.starts_with("tests/") => format!("rename it to `tests/{stem}.test.yaml`"),
+        Content::Test => format!("move it to `tests/{stem}.test.yaml`"),
+        Content::Fixtures => "move it to `dev/fixtures.yaml`".to_owned(),
+        Content::Plans => format!("move it to `plans/{name}`"),
     }
 }
 

@@ -160,6 +160,13 @@ impl Loader {
         loaded.ok_or_else(|| "it cannot be read".to_owned())
     }
 
+    /// The text of a file that is not part of the project; `None` if it is large or cannot be read.
+    pub(crate) fn peek(&mut self, path: &str, bytes_max: u64) -> Option<String> {
+        let read = self.folder.read(path, bytes_max).ok();
+        self.inputs.set_file(path, read.as_deref().map(digest_of_content));
+        String::from_utf8(read?).ok()
+    }
+
     fn entries(&mut self, folder: &str) -> Result<Vec<Listed>, String> {
         let listed = self.folder.list(folder);
         self.inputs.set_folder(folder, listed.as_deref().ok().map(digest_of_entries));

@@ -1,5 +1,6 @@
 //! The files of a project and their contents, with the position of every node.
 
+mod content;
 mod digest;
 mod folder;
 pub(crate) mod json;

@@ -5,6 +5,7 @@
 //! slower in between slows down both. With `--against`, the reference is another commit. It is not a test and has no pass
 //! criteria. Start with [`compare`], then the file named after the benchmark.
 
+mod attribution;
 mod compare;
 mod cpu;
 mod load;
@@ -43,6 +44,15 @@ const BENCHES: [Bench; 6] = [
 
 fn main() -> ExitCode {
     let mut asked: Vec<String> = std::env::args().skip(1).collect();
+    if asked == ["attribution"] {
+        return attribution::check().map_or_else(
+            |why| {
+                eprintln!("bench: {why}");
+                ExitCode::FAILURE
+            },
+            |()| ExitCode::SUCCESS,
+        );
+    }
     // xtask has built the commit, and passes its folder.
     let other = asked.iter().position(|word| word == "--built").and_then(|at| {
         let folder = asked.drain(at..).nth(1)?;

@@ -48,12 +48,19 @@ fn sizes(side: &Side) -> Result<BTreeMap<String, Size>, String> {
     let built = fs::read_dir(&build).map_err(|e| format!("{}: {e}; build it first", build.display()))?;
     let worker = built.flatten().map(|entry| entry.path());
     let deployed = worker.filter(|path| path.extension().is_some_and(|ext| ext == "wasm" || ext == "mjs"));
-    let measured = deployed.chain([side.component.clone()]).map(|path| {
+    let component = side.component.is_file().then(|| side.component.clone());
+    let measured = deployed.chain(component).map(|path| {
         let bytes = fs::read(&path).map_err(|e| format!("{}: {e}; build it first", path.display()))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok((name, Size { raw: bytes.len() as u64, compressed: gzip(&bytes)? }))
     });
     measured.collect()
+}
+
+/// The compressed size of the Worker's module, in bytes.
+pub(crate) fn of_worker(side: &Side) -> Result<u64, String> {
+    let module = sizes(side)?.remove("tollgate.wasm").ok_or("build/tollgate.wasm is missing; build it first")?;
+    Ok(module.compressed)
 }
 
 fn gzip(bytes: &[u8]) -> Result<u64, String> {

@@ -16,7 +16,8 @@ Usage: cargo xtask <task>
   lint                       formatting, clippy and docs with warnings denied, cargo-deny
   bench [workerd|native|hosts|sizes|loading|serving]... [--against REV]
                              measure, and print a table of ratios to a reference, or to another commit
-  ci                         lint, layers, kinds, test: what .ci/run does
+  sizes                      print what the Worker's code belongs to; fails if the Worker is larger than the shares of its features
+  ci                         lint, layers, kinds, test, sizes: what .ci/run does
   help                       print this
 
 Environment: TOLLGATE_CACHE (tools shared by clones; ~/.cache/tollgate), CARGO_TARGET_DIR.";
@@ -119,6 +120,7 @@ pub(crate) enum Task {
     Kinds,
     Fmt,
     Lint,
+    Sizes,
     Bench(Vec<String>),
     Ci,
 }
@@ -139,6 +141,7 @@ impl Task {
             "setup" => alone(&task, &rest, Self::Setup),
             "layers" => alone(&task, &rest, Self::Layers),
             "kinds" => alone(&task, &rest, Self::Kinds),
+            "sizes" => alone(&task, &rest, Self::Sizes),
             "fmt" => alone(&task, &rest, Self::Fmt),
             "lint" => alone(&task, &rest, Self::Lint),
             "ci" => alone(&task, &rest, Self::Ci),

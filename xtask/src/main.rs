@@ -58,6 +58,7 @@ fn perform(task: &Task) -> Result<(), String> {
         Task::Kinds => kinds::check(&place),
         Task::Fmt => lint::format(&place, Formatting::Written),
         Task::Lint => lint::all(&place),
+        Task::Sizes => sizes(&place),
         Task::Bench(rest) => bench(&place, rest),
         Task::Ci => ci(&place),
     }
@@ -71,6 +72,7 @@ fn ci(place: &Place) -> Result<(), String> {
         ("layers", layers::check(place)),
         ("kinds", kinds::check(place)),
         ("test", suite::test(place, &args::Selection::default())),
+        ("sizes", sizes(place)),
     ];
     let failed: Vec<&str> = checks.iter().filter(|(_, outcome)| outcome.is_err()).map(|(name, _)| *name).collect();
     for (name, outcome) in &checks {
@@ -82,6 +84,15 @@ fn ci(place: &Place) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("failed: {}", failed.join(", ")))
+}
+
+/// Builds the Worker and checks its size.
+fn sizes(place: &Place) -> Result<(), String> {
+    setup::prepare(place, &[args::Host::Cloudflare])?;
+    build::artifacts(place, &[args::Host::Cloudflare])?;
+    let mut command = run::cargo(place);
+    command.args(["run", "--locked", "--package", "tollgate-bench", "--", "attribution"]);
+    run::announced("sizes", command.env("CARGO_TARGET_DIR", &place.target))
 }
 
 fn bench(place: &Place, rest: &[String]) -> Result<(), String> {

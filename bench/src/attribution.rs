@@ -1,0 +1,164 @@
+//! What the code of the Worker's module belongs to: bytes of functions by crate, and by module for Tollgate's own crates.
+//!
+//! `cargo xtask sizes` prints it, and fails if the Worker is larger than the sum of the shares of the features that it has.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use rustc_demangle::demangle;
+use wasmparser::{KnownCustom, Name, Parser, Payload};
+
+use crate::side::{Side, artifact_folder};
+use crate::sizes;
+
+/// The shares of features in the Worker's module, in KiB compressed, and whether the feature has landed. All of them together
+/// are the most that the Worker may ever have.
+const SHARES: [(&str, u64, bool); 7] = [
+    ("gateway", 390, true),
+    ("identity", 80, false),
+    ("quotas", 20, false),
+    ("upstreams", 25, false),
+    ("cache", 15, false),
+    ("telemetry", 15, false),
+    ("contracts", 55, false),
+];
+
+/// Prints what the module's code belongs to, and checks the size of what is deployed.
+pub(crate) fn check() -> Result<(), String> {
+    let module = artifact_folder("target/wasm32-unknown-unknown/wasm").join("tollgate_cloudflare.wasm");
+    let bytes = fs::read(&module).map_err(|error| format!("{}: {error}; build it first", module.display()))?;
+    let parts = Parts::of(&bytes).map_err(|error| format!("{}: {error}", module.display()))?;
+    print!("{}", parts.table());
+    let allowed_kib: u64 = SHARES.iter().filter(|(_, _, landed)| *landed).map(|(_, kib, _)| kib).sum();
+    let used = sizes::of_worker(&Side::own())?;
+    println!("\nThe Worker's module as deployed: {} KiB gzip of {allowed_kib} KiB.", used / 1024);
+    if used <= allowed_kib * 1024 {
+        return Ok(());
+    }
+    let landed: Vec<&str> = SHARES.iter().filter(|(_, _, landed)| *landed).map(|(name, _, _)| *name).collect();
+    Err(format!(
+        "the Worker's module is larger than the shares of {}: make it smaller, or say in bench/src/attribution.rs which feature landed",
+        landed.join(", ")
+    ))
+}
+
+/// Bytes of code by crate and module, and of data.
+#[derive(Debug, Default)]
+struct Parts {
+    code: BTreeMap<(String, String), u64>,
+    data: u64,
+    whole: u64,
+}
+
+impl Parts {
+    fn of(module: &[u8]) -> Result<Self, wasmparser::BinaryReaderError> {
+        let mut parts = Self { whole: module.len() as u64, ..Self::default() };
+        let (mut imported, mut bodies, mut names) = (0, Vec::new(), BTreeMap::new());
+        for payload in Parser::new(0).parse_all(module) {
+            match payload? {
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports() {
+                        imported += u32::from(matches!(import?.ty, wasmparser::TypeRef::Func(_)));
+                    }
+                }
+                Payload::CodeSectionEntry(body) => bodies.push(body.range().len() as u64),
+                Payload::DataSection(data) => {
+                    for segment in data {
+                        parts.data += segment?.data.len() as u64;
+                    }
+                }
+                Payload::CustomSection(section) => {
+                    // Custom sections are not deployed.
+                    parts.whole -= section.range().len() as u64;
+                    let KnownCustom::Name(all) = section.as_known() else { continue };
+                    for name in all {
+                        let Name::Function(functions) = name? else { continue };
+                        for function in functions {
+                            let function = function?;
+                            names.insert(function.index, function.name);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (index, bytes) in (imported..).zip(bodies) {
+            let name = names.get(&index).map_or_else(String::new, |name| format!("{:#}", demangle(name)));
+            *parts.code.entry(owner(&name)).or_default() += bytes;
+        }
+        Ok(parts)
+    }
+
+    /// The crates, the largest first, and the modules of Tollgate's own.
+    fn table(&self) -> String {
+        let mut crates: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((krate, _), bytes) in &self.code {
+            *crates.entry(krate).or_default() += bytes;
+        }
+        let code: u64 = crates.values().sum();
+        let mut out = String::from("part of the module                      KiB   share\n");
+        let mut line = |name: &str, bytes: u64| {
+            #[expect(clippy::cast_precision_loss, reason = "sizes of some megabytes")]
+            let (kib, share) = (bytes as f64 / 1024.0, bytes as f64 * 100.0 / self.whole.max(1) as f64);
+            out.push_str(&format!("{name:<36} {kib:>6.1} {share:>6.1} %\n"));
+        };
+        for (krate, bytes) in by_size(crates.into_iter().map(|(krate, bytes)| (krate.to_owned(), bytes))) {
+            line(&krate, bytes);
+            let own = self.code.iter().filter(|((of, module), _)| *of == krate && !module.is_empty());
+            for (module, bytes) in by_size(own.map(|((_, module), bytes)| (module.clone(), *bytes))) {
+                line(&format!("  {module}"), bytes);
+            }
+        }
+        line("data", self.data);
+        line("types, imports, tables", self.whole.saturating_sub(code + self.data));
+        out
+    }
+}
+
+fn by_size(parts: impl Iterator<Item = (String, u64)>) -> Vec<(String, u64)> {
+    let mut parts: Vec<_> = parts.collect();
+    parts.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+    parts
+}
+
+/// The crate that a function belongs to, and its module if the crate is Tollgate's. Code of a library that was compiled
+/// for a type of Tollgate's belongs to that type.
+fn owner(name: &str) -> (String, String) {
+    let is_path_character = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let mut paths = name.split(|c| !is_path_character(c)).filter(|path| path.contains("::") && !path.starts_with(':'));
+    let first = paths.clone().next().unwrap_or("(no path)");
+    let path = paths.find(|path| path.starts_with("tollgate_")).unwrap_or(first);
+    let mut segments = path.split("::");
+    let krate = segments.next().filter(|krate| !krate.starts_with("__wbindgen")).unwrap_or("(no path)");
+    let is_module = |segment: &&str| segment.starts_with(|c: char| c.is_ascii_lowercase());
+    let module = segments.next().filter(|_| krate.starts_with("tollgate_")).filter(is_module).unwrap_or_default();
+    (krate.to_owned(), module.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_belongs_to_the_crate_that_needs_it() {
+        for (name, krate, module) in [
+            ("tollgate_edge::pipeline::limit::charge", "tollgate_edge", "pipeline"),
+            ("<tollgate_core::cell::Gcra as core::fmt::Debug>::fmt", "tollgate_core", "cell"),
+            ("core::ptr::drop_in_place::<tollgate_core::Problem>", "tollgate_core", ""),
+            ("alloc::vec::Vec<u8>::push", "alloc", ""),
+            ("memcpy", "(no path)", ""),
+            ("", "(no path)", ""),
+        ] {
+            assert_eq!(owner(name), (krate.to_owned(), module.to_owned()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_module_without_functions_is_all_other() {
+        let empty = b"\0asm\x01\0\0\0";
+        let parts = Parts::of(empty).unwrap();
+        assert!(parts.code.is_empty() && parts.data == 0);
+        assert!(parts.table().contains("types, imports, tables                  0.0  100.0 %"), "{}", parts.table());
+        assert!(Parts::of(b"not a module").is_err());
+    }
+}

@@ -57,11 +57,11 @@ fn spread(ratios: &mut [f64]) -> String {
 }
 
 /// Prints the rows in columns.
-pub(crate) fn print(rows: &[Row]) {
+pub(crate) fn print<'r>(rows: impl Iterator<Item = &'r Row>) {
     let head = ["measured", "tollgate", "reference", "ratio", "CPU ratio"].map(str::to_owned);
     let mut table = vec![head];
     let cells = |r: &Row| [&r.what, &r.tollgate, &r.other, &r.ratio, &r.cpu_ratio].map(String::clone);
-    table.extend(rows.iter().map(cells));
+    table.extend(rows.map(cells));
     let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..5).map(width).collect();
     for row in &table {

@@ -1,6 +1,6 @@
 //! Benchmarks of Tollgate: always a ratio to a reference measured in the same run, never an absolute number alone.
 //!
-//! `cargo xtask bench [workerd|native|hosts|sizes|loading|serving]... [--against REV]` builds what is measured and runs this.
+//! `cargo xtask bench [workerd|native|hosts|keys|sizes|loading|serving]... [--against REV]` builds what is measured and runs this.
 //! Two programs run alternately (A B A B …), and the median of the pairwise ratios is printed: a machine that becomes
 //! slower in between slows down both. With `--against`, the reference is another commit. It is not a test and has no pass
 //! criteria. Start with [`compare`], then the file named after the benchmark.
@@ -12,6 +12,7 @@ mod load;
 mod loading;
 mod native;
 mod project;
+mod results;
 mod server;
 mod serving;
 mod side;
@@ -33,13 +34,14 @@ struct Bench {
     against: Option<fn(&Side) -> Measured>,
 }
 
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 7] = [
     Bench { name: "sizes", measure: sizes::measure, against: Some(sizes::against) },
     Bench { name: "loading", measure: loading::measure, against: None },
     Bench { name: "serving", measure: serving::measure, against: None },
     Bench { name: "workerd", measure: workerd::measure, against: Some(workerd::against) },
     Bench { name: "native", measure: native::measure, against: Some(native::against) },
     Bench { name: "hosts", measure: native::many_hosts, against: None },
+    Bench { name: "keys", measure: native::many_keys, against: None },
 ];
 
 fn main() -> ExitCode {
@@ -63,7 +65,7 @@ fn main() -> ExitCode {
         eprintln!("bench: there is no benchmark `{name}`; there are {}", names.join(", "));
         return ExitCode::from(2);
     }
-    let mut rows: Vec<Row> = Vec::new();
+    let mut tables: Vec<(String, Vec<Row>)> = Vec::new();
     let mut failed = false;
     for bench in BENCHES.iter().filter(|bench| asked.is_empty() || asked.iter().any(|name| name == bench.name)) {
         let measured = match (&other, bench.against) {
@@ -73,13 +75,18 @@ fn main() -> ExitCode {
             (Some(_), None) => Err("it cannot compare two commits".to_owned()),
         };
         match measured {
-            Ok(measured) => rows.extend(measured),
+            // What is compared with another commit has a table of its own.
+            Ok(rows) => tables.push((format!("{}{}", bench.name, if other.is_some() { " against" } else { "" }), rows)),
             Err(why) => {
                 failed = true;
                 eprintln!("bench: {}: {why}", bench.name);
             }
         }
     }
-    compare::print(&rows);
+    compare::print(tables.iter().flat_map(|(_, rows)| rows));
+    if let Err(why) = results::keep(&tables) {
+        failed = true;
+        eprintln!("bench: the table is not kept: {why}");
+    }
     ExitCode::from(u8::from(failed))
 }

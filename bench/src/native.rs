@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use tollgate_core::authn::{ApiKey, Credential};
+use tollgate_kv_schemas::{encode, keys};
+
 use crate::compare::{Row, compare};
 use crate::load::Load;
 use crate::project;
@@ -43,11 +46,21 @@ struct Gateway {
 
 impl Gateway {
     fn start(side: &Side, folder: &Path, upstream: SocketAddr) -> Result<Self, String> {
+        Self::start_with(side, folder, upstream, |_| Ok(()))
+    }
+
+    /// As [`Self::start`], with more in the store.
+    fn start_with(
+        side: &Side,
+        folder: &Path,
+        upstream: SocketAddr,
+        fill: impl Fn(&Path) -> Result<(), String>,
+    ) -> Result<Self, String> {
         let files = [
             ("tollgate.yaml".to_owned(), project::tollgate_yaml(upstream)),
             ("dev/fixtures.yaml".to_owned(), project::fixtures_yaml()),
         ];
-        let (address, program) = start_tollgate(side, folder, &files)?;
+        let (address, program) = start_tollgate(side, folder, &files, fill)?;
         Ok(Self { address, program })
     }
 
@@ -86,6 +99,47 @@ fn start_nginx(folder: &Path, upstream: SocketAddr) -> Result<(SocketAddr, Progr
     started(child, port)
 }
 
+/// The same requests to two gateways: one with a few credentials in its store, one with a million.
+pub(crate) fn many_keys() -> Result<Vec<Row>, String> {
+    let (folder, upstream) = (tempfile::tempdir().map_err(|e| e.to_string())?, upstream()?);
+    let start = |name: &str, credentials: u32| {
+        Gateway::start_with(&Side::own(), &folder.path().join(name), upstream, |store| fill(store, credentials))
+    };
+    let (many, few) = (start("many", CREDENTIALS)?, start("few", 10)?);
+    let what = "keys: key + limit + forward, 1,000,000 credentials in the store, against 10";
+    Ok(vec![compare(what, &many.keyed(), &few.keyed())?])
+}
+
+/// Adds credentials that nobody uses.
+fn fill(store: &Path, credentials: u32) -> Result<(), String> {
+    let add = || -> rusqlite::Result<()> {
+        let mut connection = rusqlite::Connection::open(store)?;
+        let transaction = connection.transaction()?;
+        let mut statement = transaction.prepare("INSERT OR REPLACE INTO record (key, value) VALUES (?1, ?2)")?;
+        for n in 0..credentials {
+            let mut random = [0; 32];
+            random[..4].copy_from_slice(&n.to_be_bytes());
+            let Some(key) = ApiKey::generate("dev", &random) else { continue };
+            let credential = Credential {
+                id: key.public_id(),
+                consumer: format!("consumer-{n}"),
+                plan: None,
+                scopes: Vec::new(),
+                not_before: None,
+                expires: None,
+                revoked: false,
+            };
+            statement.execute((keys::credential(project::GATEWAY, &key.digest()), encode(&credential)))?;
+        }
+        drop(statement);
+        transaction.commit()
+    };
+    add().map_err(|error| format!("{}: {error}", store.display()))
+}
+
+/// The size of [`many_keys`], as its row says.
+const CREDENTIALS: u32 = 1_000_000;
+
 /// The same requests to two gateways: one with one host, one with many, each host with different routes.
 pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
     let (folder, upstream) = (tempfile::tempdir().map_err(|e| e.to_string())?, upstream()?);
@@ -94,7 +148,7 @@ pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
         let mut files = vec![("tollgate.yaml".to_owned(), project::hosts_yaml(upstream))];
         let api = |(n, host): (usize, &String)| (format!("apis/h{n}/api.yaml"), project::api_yaml(host, ROUTES));
         files.extend(hosts.iter().enumerate().map(api));
-        let (address, program) = start_tollgate(&Side::own(), &folder.path().join(name), &files)?;
+        let (address, program) = start_tollgate(&Side::own(), &folder.path().join(name), &files, |_| Ok(()))?;
         let process = program.0.id();
         Ok::<_, String>((
             Load { address, process, hosts, path: format!("/r{}/7", ROUTES - 1), fields: vec![] },
@@ -110,14 +164,20 @@ pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
 const HOSTS: usize = 1_000;
 const ROUTES: usize = 100;
 
-/// Publishes a project of these files to a separate store, and serves it with the same side's program.
-fn start_tollgate(side: &Side, folder: &Path, files: &[(String, String)]) -> Result<(SocketAddr, Program), String> {
+/// Publishes a project of these files to a separate store, adds to it, and serves it with the same side's program.
+fn start_tollgate(
+    side: &Side,
+    folder: &Path,
+    files: &[(String, String)],
+    fill: impl Fn(&Path) -> Result<(), String>,
+) -> Result<(SocketAddr, Program), String> {
     let project = folder.join("project");
     for (name, text) in files {
         write(&project.join(name), text)?;
     }
     let store = folder.join("tollgate.db");
     side.publish(&project, &store)?;
+    fill(&store)?;
     let port = free_port()?;
     let child = Command::new(&side.program)
         .args(["serve", "--gateway", project::GATEWAY, "--workers", "1", "--listen", &format!("127.0.0.1:{port}")])

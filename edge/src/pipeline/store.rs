@@ -23,13 +23,15 @@ pub(super) async fn store<H: Host>(
     cache: Option<CacheUse<'_, H::Content>>,
     journal: &mut Journal,
 ) -> Answer<H::Content> {
-    let now = isolate.time(host.clock());
     if let Some(changes) = journal.changes.take()
         && (response.status().is_success() || response.status().is_redirection())
     {
-        invalidate(isolate, host, changes, isolate.changed_at(now)).await;
+        // Boxed, because it is rare and would enlarge the future of every exchange.
+        let now = isolate.changed_at(isolate.time(host.clock()));
+        Box::pin(invalidate(isolate, host, changes, now)).await;
     }
     let Some(mut cache) = cache else { return Answer::new(Reply::of_upstream(response)) };
+    let now = isolate.time(host.clock());
     let has_content = !response.body().is_empty();
     // Before the content is copied: the copy of content that is dropped would be incomplete.
     let reply = Reply::of_upstream(response).as_status_allows(has_content, H::Content::empty);

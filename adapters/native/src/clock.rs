@@ -70,8 +70,8 @@ struct Block {
     used: usize,
 }
 
-/// The ids of 16 requests, with one system call.
-const BLOCK_BYTES: usize = 512;
+/// The ids of 85 requests, with one system call.
+const BLOCK_BYTES: usize = 4096;
 
 impl Default for SystemEntropy {
     fn default() -> Self {

@@ -26,8 +26,8 @@ where
     W: Future<Output = ()> + 'static,
 {
     let (sender, receiver) = oneshot::channel();
-    // Some kilobytes of state: boxed, so that the runtime does not move them.
-    tokio::task::spawn_local(Box::pin(work(sender)));
+    // Some kilobytes of state: created in its box, so that nothing moves them.
+    tokio::task::spawn_local(Box::into_pin(Box::write(Box::new_uninit(), work(sender))));
     // A panic was reported on standard error.
     receiver.await.ok()
 }
@@ -75,10 +75,6 @@ impl Tracker {
     pub(crate) fn track(&self) -> Tracking {
         self.0.count.set(self.0.count.get() + 1);
         Tracking(Rc::clone(&self.0))
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.0.count.get()
     }
 
     /// Returns when the count is below `most`.

@@ -34,15 +34,14 @@ pub struct Settings {
     pub upstream_authorities: Option<PathBuf>,
     /// Timeout for a request's head, also for the first one of a connection.
     pub head_timeout: Duration,
-    /// Maximum number of connections from clients, all isolates together; each has an equal share of it, and of the next
-    /// two. If there are more, the ones that are idle longest are closed.
+    /// Maximum number of connections from clients. If there are more, the ones that are idle longest are closed. This and
+    /// the other maxima are for all isolates together.
     pub connections_max: usize,
     /// Maximum number of connections from one address, or from one IPv6 network of 64 bits.
     pub connections_per_client_max: usize,
     /// Maximum number of requests that are handled at once, until their work ends.
     pub exchanges_max: usize,
-    /// Maximum number of requests of one client that are handled at once; the client is the one that trusted proxies name. Each
-    /// isolate has an equal share of it.
+    /// Maximum number of requests of one client that are handled at once; the client is the one that trusted proxies name.
     pub exchanges_per_client_max: usize,
     /// How long a client may take nothing of a response before its connection is closed.
     pub unread_timeout: Duration,

@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -13,11 +15,11 @@ use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tollgate_edge::Client;
 
-use super::activity::{Activity, Delivering};
+use super::activity::Activity;
+use super::delivering::Delivering;
 use super::exchange::answer;
 use super::isolate::Serving;
 use super::lingering::ClientStream;
@@ -25,21 +27,21 @@ use super::socket::OverTcp;
 
 /// Serves the connection until it closes.
 pub(super) async fn serve_connection(
-    serving: Rc<Serving>,
-    activity: Rc<Activity>,
+    serving: &Rc<Serving>,
+    activity: &Rc<Activity>,
     stream: TcpStream,
     client: Client,
     tls: Option<Arc<ServerConfig>>,
 ) {
     let Some(tls) = tls else {
-        return converse(&serving, &activity, stream, client).await;
+        return converse(serving, activity, stream, client).await;
     };
     let handshake = tokio::time::timeout(HANDSHAKE_MAX, TlsAcceptor::from(tls).accept(stream));
     tokio::select! {
-        () = activity.close.given() => {}
+        () = activity.standing.closing() => {}
         // A failed handshake is not reported: it is the client's error or a scanner's probe.
         shaken = handshake => if let Ok(Ok(stream)) = shaken {
-            converse(&serving, &activity, stream, client).await;
+            converse(serving, activity, stream, client).await;
         },
     }
 }
@@ -60,7 +62,7 @@ where
     };
     if lingers {
         tokio::select! {
-            () = activity.close.given() => {}
+            () = activity.standing.closing() => {}
             // Boxed, because it is rare.
             () = Box::pin(stream.linger()) => {}
         }
@@ -86,41 +88,28 @@ where
         async move { Ok::<_, Infallible>(answered.await) }
     });
     let mut connection = std::pin::pin!(serving.http.serve_connection(TokioIo::new(stream), service));
-    let mut idle = std::pin::pin!(tokio::time::sleep(serving.head_timeout));
-    let mut closing = false;
-    let mut was_idle = false;
-    loop {
-        tokio::select! {
-            biased;
+    let (mut closing, mut was_idle) = (false, false);
+    poll_fn(|cx| {
+        activity.standing.listen(cx.waker());
+        loop {
             // The result of the connection is not reported; lost content is in the exchange's record.
-            ended = connection.as_mut() => return match ended {
-                Ok(()) if was_idle && activity.idle_until().is_some() => End::Closed,
-                Ok(()) => End::Complete,
-                Err(_) => End::Failed,
-            },
-            () = activity.close.given() => return End::Closed,
-            () = async { tokio::select! {
-                () = serving.drain.given() => {}
-                () = activity.retire.given() => {}
-            }}, if !closing => {
-                closing = true;
-                was_idle = activity.idle_until().is_some();
-                connection.as_mut().graceful_shutdown();
+            match connection.as_mut().poll(cx) {
+                Poll::Ready(Ok(())) if was_idle && activity.is_idle() => return Poll::Ready(End::Closed),
+                Poll::Ready(Ok(())) => return Poll::Ready(End::Complete),
+                Poll::Ready(Err(_)) => return Poll::Ready(End::Failed),
+                Poll::Pending => {}
             }
-            () = idle.as_mut() => match activity.idle_until() {
-                Some(until) if until <= Instant::now() => {
-                    if closing {
-                        return End::Closed;
-                    }
-                    (closing, was_idle) = (true, true);
-                    connection.as_mut().graceful_shutdown();
-                    idle.as_mut().reset(Instant::now() + CLOSING_MAX);
-                }
-                Some(until) => idle.as_mut().reset(until),
-                None => idle.as_mut().reset(Instant::now() + IDLE_CHECK),
-            },
+            if activity.standing.is_closing() {
+                return Poll::Ready(End::Closed);
+            }
+            if closing || !(serving.drain.is_given() || activity.retires()) {
+                return Poll::Pending;
+            }
+            (closing, was_idle) = (true, activity.is_idle());
+            connection.as_mut().graceful_shutdown();
         }
-    }
+    })
+    .await
 }
 
 /// Runs the streams of HTTP/2 connections as tasks of the isolate's thread, which a response's delivery can end.
@@ -147,14 +136,11 @@ where
     }
 }
 
-/// The HTTP settings of all connections.
-pub(super) fn http(head_timeout: Duration, streams: Streams) -> auto::Builder<Streams> {
+/// The HTTP settings of all connections. Heads and idle connections are timed by the isolate's sweep, and not with a timer for
+/// each request.
+pub(super) fn http(streams: Streams) -> auto::Builder<Streams> {
     let mut http = auto::Builder::new(streams);
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEAD_LINES_MAX);
+    http.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX).max_headers(HEAD_LINES_MAX);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
@@ -167,17 +153,12 @@ pub(super) fn http(head_timeout: Duration, streams: Streams) -> auto::Builder<St
 /// Bytes of a request's head: twice what the pipeline accepts, so that most clients get the pipeline's problem.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// Field lines of a request's head: more than the pipeline accepts, for the same reason.
-const HEAD_LINES_MAX: usize = 4 * tollgate_core::bounds::FIELD_LINES_MAX;
+/// Field lines of a request's head: more than the pipeline accepts, for the same reason. hyper initialises 64 bytes for each
+/// line that there may be.
+const HEAD_LINES_MAX: usize = tollgate_core::bounds::FIELD_LINES_MAX + 28;
 
 /// How long a client may take for a TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-
-/// The interval of checks whether a connection in use has become idle.
-const IDLE_CHECK: Duration = Duration::from_secs(75);
-
-/// Timeout for closing an idle connection.
-const CLOSING_MAX: Duration = Duration::from_secs(5);
 
 /// Concurrent streams on one HTTP/2 connection: the minimum that RFC 9113, section 6.5.2, recommends.
 pub(super) const STREAMS_MAX: u32 = 128;

@@ -1,24 +1,29 @@
-//! The open connections of an isolate, bounded in total and for each client; the least useful is closed for a new one.
+//! The open connections of a server, bounded in total and for each client; the least useful is closed for a new one.
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::Instant;
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 use tollgate_core::client::ClientNetwork;
 
-use super::activity::{Activity, Use};
-
-/// The open connections of an isolate.
+/// The open connections of all isolates.
 #[derive(Debug)]
-pub(super) struct Connections {
-    open: RefCell<HashMap<u64, Rc<Activity>>>,
-    clients: RefCell<HashMap<ClientNetwork, usize>>,
-    /// Connections whose tasks have not ended; more than the open ones by those that are being closed.
-    tasks: Cell<usize>,
-    next: Cell<u64>,
+pub(crate) struct Connections {
+    /// Locked when a connection is opened or closed.
+    open: Mutex<Open>,
     bounds: Bounds,
     changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    all: HashMap<u64, Arc<Standing>>,
+    clients: HashMap<ClientNetwork, usize>,
+    next: u64,
 }
 
 /// The maximum number of connections.
@@ -28,28 +33,34 @@ pub(super) struct Bounds {
     pub(super) per_client: usize,
 }
 
+/// How useful a connection is, and how to end it, for all isolates; only its own isolate changes how useful it is.
+#[derive(Debug)]
+pub(super) struct Standing {
+    /// Whom it is counted for.
+    client: ClientNetwork,
+    opened: Instant,
+    /// The least is closed first: one that waits for a request, since these microseconds after it was opened; one that has
+    /// received a part of a head or of a handshake ([`BEGINNING`]); one with an exchange ([`BUSY`]).
+    usefulness: AtomicU64,
+    closes: AtomicBool,
+    task: AtomicWaker,
+}
+
 /// An open connection, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Admitted {
-    connections: Rc<Connections>,
+    connections: Arc<Connections>,
     number: u64,
 }
 
 impl Connections {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self {
-            open: RefCell::default(),
-            clients: RefCell::default(),
-            tasks: Cell::new(0),
-            next: Cell::new(0),
-            bounds,
-            changed: Notify::new(),
-        }
+        Self { open: Mutex::default(), bounds, changed: Notify::new() }
     }
 
     /// Returns when a connection can be admitted: there is room, or one that can be closed.
     pub(super) async fn room(&self) {
-        while self.open.borrow().len() >= self.bounds.total && self.least_useful(|_| true).is_none() {
+        while !self.open().has_room(self.bounds.total) {
             let changed = self.changed.notified();
             // That a connection has become idle is not signalled.
             let _ = tokio::time::timeout(super::isolate::ACCEPT_PAUSE, changed).await;
@@ -58,100 +69,183 @@ impl Connections {
 
     /// Admits a connection, and closes the least useful one if there are too many; `None` if all of its client have
     /// exchanges.
-    pub(super) fn admit(self: &Rc<Self>, activity: &Rc<Activity>) -> Option<Admitted> {
-        let client = activity.client;
-        if self.clients.borrow().get(&client).is_some_and(|count| *count >= self.bounds.per_client) {
-            let number = self.least_useful(|other| other.client == client)?;
-            self.close(number);
+    pub(super) fn admit(self: &Arc<Self>, standing: &Arc<Standing>) -> Option<Admitted> {
+        let mut open = self.open();
+        let client = standing.client;
+        if open.clients.get(&client).is_some_and(|count| *count >= self.bounds.per_client) {
+            let number = open.least_useful(|other| other.client == client)?;
+            open.close(number);
         }
-        if self.open.borrow().len() >= self.bounds.total
-            && let Some(number) = self.least_useful(|_| true)
+        if open.all.len() >= self.bounds.total
+            && let Some(number) = open.least_useful(|_| true)
         {
-            self.close(number);
+            open.close(number);
         }
-        let number = self.next.get();
-        self.next.set(number + 1);
-        self.tasks.set(self.tasks.get() + 1);
-        self.open.borrow_mut().insert(number, Rc::clone(activity));
-        *self.clients.borrow_mut().entry(client).or_default() += 1;
-        Some(Admitted { connections: Rc::clone(self), number })
+        let number = open.next;
+        open.next += 1;
+        open.all.insert(number, Arc::clone(standing));
+        *open.clients.entry(client).or_default() += 1;
+        Some(Admitted { connections: Arc::clone(self), number })
     }
 
     /// How many more connections there may be.
     pub(super) fn left(&self) -> usize {
-        self.bounds.total.saturating_sub(self.open.borrow().len())
+        self.bounds.total.saturating_sub(self.open().all.len())
     }
 
-    /// Returns when all connections have ended.
-    pub(super) async fn ended(&self) {
-        while self.tasks.get() > 0 {
-            self.changed.notified().await;
-        }
+    fn open(&self) -> MutexGuard<'_, Open> {
+        // Nothing that holds the lock can panic half-way.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Ends all connections.
-    pub(super) fn close_all(&self) {
-        self.open.borrow().values().for_each(|activity| activity.close.give());
+impl Open {
+    fn has_room(&self, total: usize) -> bool {
+        self.all.len() < total || self.least_useful(|_| true).is_some()
     }
 
     /// A connection without an exchange: the idle ones first, among them the one that waits longest.
-    fn least_useful(&self, is_candidate: impl Fn(&Activity) -> bool) -> Option<u64> {
-        let open = self.open.borrow();
-        let candidates = open.iter().filter(|(_, activity)| is_candidate(activity));
-        let uses = candidates.map(|(number, activity)| (activity.usefulness(), *number));
-        uses.min().filter(|(usefulness, _)| *usefulness != Use::Busy).map(|(_, number)| number)
+    fn least_useful(&self, is_candidate: impl Fn(&Standing) -> bool) -> Option<u64> {
+        let candidates = self.all.iter().filter(|(_, standing)| is_candidate(standing));
+        let least = candidates.map(|(number, standing)| (standing.rank(), *number)).min()?;
+        (least.0.0 != BUSY).then_some(least.1)
     }
 
-    fn close(&self, number: u64) {
-        if let Some(activity) = self.remove(number) {
-            activity.close.give();
+    fn close(&mut self, number: u64) {
+        if let Some(standing) = self.remove(number) {
+            standing.close();
         }
     }
 
-    fn remove(&self, number: u64) -> Option<Rc<Activity>> {
-        let activity = self.open.borrow_mut().remove(&number)?;
-        let mut clients = self.clients.borrow_mut();
-        if let Some(count) = clients.get_mut(&activity.client) {
+    fn remove(&mut self, number: u64) -> Option<Arc<Standing>> {
+        let standing = self.all.remove(&number)?;
+        if let Some(count) = self.clients.get_mut(&standing.client) {
             *count -= 1;
             if *count == 0 {
-                clients.remove(&activity.client);
+                self.clients.remove(&standing.client);
             }
         }
-        Some(activity)
+        Some(standing)
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let connections = &self.connections;
-        connections.remove(self.number);
-        connections.tasks.set(connections.tasks.get() - 1);
-        connections.changed.notify_waiters();
+        self.connections.open().remove(self.number);
+        self.connections.changed.notify_waiters();
     }
 }
+
+impl Standing {
+    /// That of a connection which is opened now.
+    pub(super) fn of(client: ClientNetwork) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            opened: Instant::now(),
+            usefulness: AtomicU64::new(0),
+            closes: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+        })
+    }
+
+    /// It has an exchange.
+    pub(super) fn busy(&self) {
+        self.usefulness.store(BUSY, Ordering::Relaxed);
+    }
+
+    /// It waits for a request.
+    pub(super) fn idle(&self, since: Instant) {
+        let micros = since.saturating_duration_since(self.opened).as_micros();
+        self.usefulness.store(u64::try_from(micros).unwrap_or(BEGINNING - 1), Ordering::Relaxed);
+    }
+
+    /// It receives a head, or a handshake.
+    pub(super) fn beginning(&self) {
+        let before = self.usefulness.load(Ordering::Relaxed);
+        self.usefulness.store(before | BEGINNING, Ordering::Relaxed);
+    }
+
+    /// Comparable with those of other connections.
+    fn rank(&self) -> (u64, Instant) {
+        let usefulness = self.usefulness.load(Ordering::Relaxed);
+        if usefulness == BUSY {
+            return (BUSY, self.opened);
+        }
+        let since = std::time::Duration::from_micros(usefulness & !BEGINNING);
+        (usefulness & BEGINNING, self.opened + since)
+    }
+
+    /// Ends the connection.
+    pub(super) fn close(&self) {
+        self.closes.store(true, Ordering::Release);
+        self.task.wake();
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closes.load(Ordering::Acquire)
+    }
+
+    /// The connection's task is polled with this context: it learns of changes.
+    pub(super) fn listen(&self, waker: &Waker) {
+        self.task.register(waker);
+    }
+
+    /// The connection's task has something to see.
+    pub(super) fn wake(&self) {
+        self.task.wake();
+    }
+
+    /// Returns when the connection must end.
+    pub(super) async fn closing(&self) {
+        std::future::poll_fn(|cx: &mut Context<'_>| {
+            self.listen(cx.waker());
+            if self.is_closing() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// Of a connection that has received a part of a request's head; with the time since when it waits.
+const BEGINNING: u64 = 1 << 62;
+
+/// Of a connection with an exchange.
+const BUSY: u64 = u64::MAX;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
-    fn connections(total: usize, per_client: usize) -> Rc<Connections> {
-        Rc::new(Connections::new(Bounds { total, per_client }))
+    fn connections(total: usize, per_client: usize) -> Arc<Connections> {
+        Arc::new(Connections::new(Bounds { total, per_client }))
     }
 
-    fn from(client: u8) -> Rc<Activity> {
-        Rc::new(Activity::new(ClientNetwork::of([192, 0, 2, client].into()), Duration::ZERO, &Rc::default()))
+    fn from(client: u8) -> Arc<Standing> {
+        Standing::of(ClientNetwork::of([192, 0, 2, client].into()))
     }
 
     #[test]
     fn the_connection_that_is_idle_longest_is_closed_for_a_new_one() {
         let connections = connections(3, 3);
-        let activities = [from(1), from(2), from(3)];
-        let _admitted = activities.each_ref().map(|activity| connections.admit(activity).unwrap());
-        activities[0].heard();
-        let _exchange = activities[1].begin(false);
+        let open = [from(1), from(2), from(3)];
+        let _admitted = open.each_ref().map(|standing| connections.admit(standing).unwrap());
+        open[0].beginning();
+        open[1].busy();
         assert!(connections.admit(&from(4)).is_some());
-        assert_eq!(activities.each_ref().map(|activity| activity.close.is_given()), [false, false, true]);
+        assert_eq!(open.each_ref().map(|standing| standing.is_closing()), [false, false, true]);
+    }
+
+    #[test]
+    fn of_connections_opened_at_different_times_the_one_that_waits_longest_is_closed() {
+        let connections = connections(2, 2);
+        let first = from(1);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let second = from(2);
+        let _admitted = [connections.admit(&first).unwrap(), connections.admit(&second).unwrap()];
+        first.busy();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        first.idle(Instant::now());
+        assert!(connections.admit(&from(3)).is_some());
+        assert_eq!((first.is_closing(), second.is_closing()), (false, true));
     }
 
     #[test]
@@ -159,21 +253,22 @@ mod tests {
         let connections = connections(100, 2);
         let (other, own) = (from(1), [from(2), from(2), from(2)]);
         let _other = connections.admit(&other).unwrap();
-        let _own = own.each_ref().map(|activity| connections.admit(activity).unwrap());
-        assert_eq!(own.each_ref().map(|activity| activity.close.is_given()), [true, false, false]);
-        let _exchanges = [own[1].begin(false), own[2].begin(false)];
+        let _own = own.each_ref().map(|standing| connections.admit(standing).unwrap());
+        assert_eq!(own.each_ref().map(|standing| standing.is_closing()), [true, false, false]);
+        own[1].busy();
+        own[2].busy();
         assert!(connections.admit(&from(2)).is_none());
-        assert!(connections.admit(&from(3)).is_some() && !other.close.is_given());
+        assert!(connections.admit(&from(3)).is_some() && !other.is_closing());
     }
 
     #[test]
     fn ended_connections_make_room() {
         let connections = connections(100, 1);
         for _ in 0..3 {
-            let activity = from(1);
-            let _exchange = activity.begin(false);
-            assert!(connections.admit(&activity).is_some());
+            let standing = from(1);
+            standing.busy();
+            assert!(connections.admit(&standing).is_some());
         }
-        assert_eq!((connections.left(), connections.clients.borrow().len()), (100, 0));
+        assert_eq!((connections.left(), connections.open().clients.len()), (100, 0));
     }
 }

@@ -1,19 +1,19 @@
 //! One exchange: from hyper's request to the pipeline and back, in its own task.
 
-use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, Version};
 use hyper::body::{Body, Incoming};
-use tokio::time::Instant;
 use tollgate_edge::Client;
 use tollgate_edge::ports::Host;
 
-use super::activity::{Activity, Answer, Delivering};
+use super::activity::Activity;
+use super::answer::Answer;
+use super::delivering::Delivering;
 use super::isolate::Serving;
-use crate::content::{Deadline, NativeContent, RequestState};
+use super::places::ExchangePlace;
+use crate::content::{NativeContent, RequestState};
 use crate::local::apart;
 
 /// Answers the request.
@@ -26,26 +26,31 @@ pub(super) fn answer(
     client: Client,
     request: Request<Incoming>,
 ) -> impl Future<Output = Response<Answer>> + use<> {
-    let mut busy = activity.begin(!Body::is_end_stream(request.body()));
-    let delivering = Rc::new(Delivering::on(activity));
     let hop = Hop { version: request.version(), takes_trailers: request.headers().contains_key(TE) };
-    if hop.version == Version::HTTP_2 {
+    let is_http2 = hop.version == Version::HTTP_2;
+    let mut busy = activity.begin(!Body::is_end_stream(request.body()), is_http2);
+    let delivering = Rc::new(Delivering::on(activity));
+    if is_http2 {
         serving.streams.announce(&delivering);
     }
     let (serving, activity) = (Rc::clone(serving), Rc::clone(activity));
     async move {
         // The work of an exchange may outlast its stream, so streams alone do not bound it.
         activity.exchanges.below(EXCHANGES_PER_CONNECTION_MAX).await;
-        let mut response = if serving.exchanges.count() < serving.exchanges_max {
-            serve(&serving, &activity, client, request, &delivering).await
-        } else {
-            serving.host.telemetry_sink().overloaded();
-            serving.complain("exchanges-full", "too many requests are handled at once");
-            tollgate_edge::overloaded()
+        let mut response = match serving.exchange_places.take() {
+            Some(place) => serve(&serving, &activity, client, request, place).await,
+            None => {
+                serving.host.telemetry_sink().overloaded();
+                serving.complain("exchanges-full", "too many requests are handled at once");
+                tollgate_edge::overloaded()
+            }
         };
         busy.answered();
         let ends_by_close = hop.frame(&mut response);
-        response.map(|content| Answer { content, delivering, ends_by_close, has_failed: false, _busy: busy })
+        delivering.begins(response.body().deadline());
+        serving.sweep.deliveries.add(Rc::clone(&delivering));
+        let sweep = Rc::clone(&serving.sweep);
+        response.map(|content| Answer { content, delivering, sweep, ends_by_close, has_failed: false, _busy: busy })
     }
 }
 
@@ -89,26 +94,25 @@ async fn serve(
     activity: &Activity,
     client: Client,
     request: Request<Incoming>,
-    delivering: &Rc<Delivering>,
+    place: ExchangePlace,
 ) -> Response<NativeContent> {
-    let tracking = (serving.exchanges.track(), activity.exchanges.track());
+    let tracking = (serving.exchanges.track(), activity.exchanges.track(), place);
     let state = RequestState::default();
     let waiting = state.waiting(&serving.cut_off);
     let version = request.version();
     let ended = state.clone();
     let request = request.map(|incoming| NativeContent::from_client(incoming, version, state));
-    let (serving, delivering) = (Rc::clone(serving), Rc::clone(delivering));
+    let serving = Rc::clone(serving);
     let answered = apart(|sender| async move {
         let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;
         let response = served.reply.into_response();
-        let deadline = response.body().deadline();
         // The client may have disconnected; then the response is dropped, and its delivery is recorded as aborted.
         if let Err(mut unsent) = sender.send(response)
             && serving.cut_off.is_given()
         {
             unsent.body_mut().cut_off();
         }
-        delivered(served.after, deadline, &delivering, serving.unread_timeout).await;
+        let _ = served.after.await;
         ended.ended();
         drop(tracking);
     });
@@ -117,44 +121,8 @@ async fn serve(
     response
 }
 
-/// Runs the work after the reply to its end, and ends the delivery if it takes too long: the deadline applies whether or
-/// not the client takes the content, and a client that takes nothing for the time of `unread` gets no more.
-async fn delivered<T>(
-    after: impl Future<Output = T>,
-    deadline: Option<Deadline>,
-    delivering: &Delivering,
-    unread: Duration,
-) {
-    let mut after = pin!(after);
-    let mut ends = deadline.as_ref().and_then(Deadline::instant);
-    let mut progress = None;
-    loop {
-        let check = Instant::now() + unread;
-        let next = ends.map_or(check, |ends| ends.min(check));
-        tokio::select! {
-            biased;
-            _ = after.as_mut() => return,
-            () = tokio::time::sleep_until(next) => {}
-        }
-        if let (Some(deadline), Some(_)) = (&deadline, ends.take_if(|ends| *ends <= Instant::now())) {
-            deadline.expire(delivering.late_by());
-            // A client that reads is told by its connection.
-            if tokio::time::timeout(EXPIRY_NOTICED_MAX, after.as_mut()).await.is_ok() {
-                return;
-            }
-            delivering.cut();
-        }
-        if delivering.has_stalled(&mut progress) {
-            delivering.cut();
-        }
-    }
-}
-
 /// Exchanges of one connection until their work ends: all of its streams, and some whose clients have reset them.
 const EXCHANGES_PER_CONNECTION_MAX: usize = super::connection::STREAMS_MAX as usize + 32;
-
-/// How long a connection may take to notice that its content has ended.
-const EXPIRY_NOTICED_MAX: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -18,8 +18,10 @@ use tollgate_edge::{Client, Freshness, Isolate};
 
 use super::activity::Activity;
 use super::connection::{Streams, http, serve_connection};
-use super::connections::{Bounds, Connections};
+use super::connections::{Connections, Standing};
+use super::places::ExchangePlaces;
 use super::state::StateParts;
+use super::sweep::Sweep;
 use super::{Listener, Listeners};
 use crate::clock::SystemClock;
 use crate::host::NativeHost;
@@ -29,8 +31,8 @@ use crate::local::{Signal, Tracker};
 pub(super) struct IsolateParts {
     pub(super) state: StateParts,
     pub(super) listeners: Listeners,
-    pub(super) connections: Bounds,
-    pub(super) exchanges_max: usize,
+    pub(super) connections: Arc<Connections>,
+    pub(super) exchange_places: ExchangePlaces,
 }
 
 /// State shared by all connections of the isolate.
@@ -41,11 +43,15 @@ pub(super) struct Serving {
     pub(super) http: auto::Builder<Streams>,
     pub(super) streams: Streams,
     pub(super) head_timeout: Duration,
-    pub(super) connections: Rc<Connections>,
+    /// Those of all isolates.
+    connections: Arc<Connections>,
+    /// The connections of this isolate whose tasks have not ended.
+    open: Tracker,
+    pub(super) sweep: Rc<Sweep>,
     /// Exchanges whose work has not ended.
     pub(super) exchanges: Tracker,
-    pub(super) exchanges_max: usize,
-    pub(super) unread_timeout: Duration,
+    /// Those of all isolates.
+    pub(super) exchange_places: ExchangePlaces,
     pub(super) drain: Rc<Signal>,
     /// Given when the grace period is over, before connections are closed.
     pub(super) cut_off: Rc<Signal>,
@@ -63,18 +69,21 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
         gateway: settings.gateway.clone(),
         isolate: Rc::new(isolate),
         host,
-        http: http(settings.head_timeout, streams.clone()),
+        http: http(streams.clone()),
         streams,
         head_timeout: settings.head_timeout,
-        connections: Rc::new(Connections::new(parts.connections)),
+        connections: parts.connections,
+        open: Tracker::default(),
+        sweep: Rc::default(),
         exchanges: Tracker::default(),
-        exchanges_max: parts.exchanges_max,
-        unread_timeout: settings.unread_timeout,
+        exchange_places: parts.exchange_places,
         drain,
         cut_off: Rc::default(),
         complaints: RefCell::default(),
     });
     let housekeeping = tokio::task::spawn_local(run_periodic_tasks(Rc::clone(&serving), settings.freshness));
+    let (sweep, unread) = (Rc::clone(&serving.sweep), settings.unread_timeout);
+    tokio::task::spawn_local(async move { sweep.run(unread).await });
     for listener in parts.listeners {
         let accepting = accept(Rc::clone(&serving), listener);
         tokio::task::spawn_local(accepting);
@@ -83,19 +92,20 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
     housekeeping.abort();
     serving.drain.give();
+    serving.sweep.connections.each(|activity| activity.standing.wake());
     end(&serving, settings.grace).await;
 }
 
 async fn end(serving: &Serving, grace: Duration) {
     let end = Instant::now() + grace;
     let ended = async {
-        serving.connections.ended().await;
+        serving.open.below(1).await;
         serving.exchanges.below(1).await;
     };
     if tokio::time::timeout_at(end, ended).await.is_err() {
         // Exchanges that are still open are aborted; they are recorded as such.
         serving.cut_off.give();
-        serving.connections.close_all();
+        serving.sweep.connections.each(|activity| activity.standing.close());
         let _ = tokio::time::timeout(ABORT_MAX, serving.exchanges.below(1)).await;
     }
     serving.host.telemetry_sink().flush();
@@ -108,18 +118,23 @@ async fn accept(serving: Rc<Serving>, listener: Listener) {
         return;
     };
     let converse = |(stream, peer): (TcpStream, SocketAddr)| {
-        let activity = Rc::new(Activity::new(ClientNetwork::of(peer.ip()), serving.head_timeout, &serving.cut_off));
+        let standing = Standing::of(ClientNetwork::of(peer.ip()));
         // A client whose connections are all in use gets no further one.
-        let Some(admitted) = serving.connections.admit(&activity) else {
+        let Some(admitted) = serving.connections.admit(&standing) else {
             return serving.complain("connections-full", "one client has too many connections in use");
         };
         // Inherited from the listener on Linux; if neither works, responses may wait for acknowledgements.
         let _ = stream.set_nodelay(true);
         let client = Client { address: Some(peer.ip()), https: tls.is_some(), inside };
-        let conversation = serve_connection(Rc::clone(&serving), activity, stream, client, tls.clone());
+        let activity = Rc::new(Activity::new(standing, serving.head_timeout, &serving.cut_off));
+        serving.sweep.connections.add(Rc::clone(&activity));
+        let held = (admitted, serving.open.track());
+        let (serving, tls) = (Rc::clone(&serving), tls.clone());
+        // Called in the task: a future that is captured and then awaited would have its kilobytes twice.
         tokio::task::spawn_local(async move {
-            conversation.await;
-            drop(admitted);
+            serve_connection(&serving, &activity, stream, client, tls).await;
+            serving.sweep.connections.remove(&activity);
+            drop(held);
         });
     };
     loop {

@@ -1,15 +1,19 @@
 //! The server: isolates on threads, the admin listener, start and stop.
 
 mod activity;
+mod answer;
 mod connection;
 mod connections;
+mod delivering;
 mod exchange;
 mod isolate;
 mod limits;
 mod lingering;
 mod listen;
+mod places;
 mod socket;
 mod state;
+mod sweep;
 mod tls;
 
 use std::io::Write;
@@ -32,10 +36,11 @@ use crate::settings::Settings;
 use crate::stderr::report;
 use crate::store::{NativeRecords, RecordStore, StoreError};
 use crate::upstream::{TrustError, client_config};
-use connections::Bounds;
+use connections::{Bounds, Connections};
 use isolate::IsolateParts;
 pub(crate) use lingering::ClientStream;
 pub use listen::ListenError;
+use places::ExchangePlaces;
 pub(crate) use state::{Shared, StateParts};
 pub use tls::TlsError;
 
@@ -184,18 +189,16 @@ impl Server {
         let log = LogWriter::start(log)?;
         let common = Common { settings: self.settings, shared: self.shared, upstream_tls: self.upstream_tls };
         let (stop, stopped) = watch::channel(false);
-        let count = isolates.len().max(1);
-        let share = move |most: usize| most.div_ceil(count).max(1);
-        let connections = Bounds {
-            total: share(common.settings.connections_max),
-            per_client: share(common.settings.connections_per_client_max),
-        };
-        let exchanges_max = share(common.settings.exchanges_max);
-        let per_client = share(common.settings.exchanges_per_client_max);
+        let connections = Arc::new(Connections::new(Bounds {
+            total: common.settings.connections_max,
+            per_client: common.settings.connections_per_client_max,
+        }));
+        let exchange_places = ExchangePlaces::new(common.settings.exchanges_max);
         let mut ended = Vec::new();
         for (number, (records, listeners)) in isolates.into_iter().enumerate() {
-            let state = StateParts { exchanges_per_client: per_client, ..common.state(records, log.handle()) };
-            let parts = IsolateParts { state, listeners, connections, exchanges_max };
+            let state = common.state(records, log.handle());
+            let (connections, exchange_places) = (Arc::clone(&connections), exchange_places.clone());
+            let parts = IsolateParts { state, listeners, connections, exchange_places };
             let stopped = stopped.clone();
             let name = format!("tollgate-{number}");
             ended.push(on_thread(name, move || isolate::run(parts, stopped))?);
@@ -266,7 +269,6 @@ impl Common {
             records,
             upstream_tls: Arc::clone(&self.upstream_tls),
             log,
-            exchanges_per_client: self.settings.exchanges_per_client_max,
         }
     }
 }

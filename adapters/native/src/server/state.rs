@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 use tollgate_edge::{Isolate, IsolateSettings};
 
 use super::StartError;
-use crate::clients::Clients;
+use crate::clients::{ClientCounts, Clients};
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::counters::NativeCounters;
 use crate::faults::Faults;
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) response_cache: NativeResponseCache,
     pub(crate) metrics: SharedMetrics,
     pub(crate) overloaded: Arc<AtomicU64>,
+    /// The requests of each client that are handled at once.
+    pub(crate) clients: Arc<ClientCounts>,
 }
 
 impl Shared {
@@ -44,6 +46,7 @@ impl Shared {
             response_cache: response_cache.with_faults(faults.clone()),
             metrics: SharedMetrics::default(),
             overloaded: Arc::default(),
+            clients: Arc::new(ClientCounts::new(settings.exchanges_per_client_max)),
         })
     }
 }
@@ -56,14 +59,12 @@ pub(crate) struct StateParts {
     pub(crate) records: NativeRecords,
     pub(crate) upstream_tls: Arc<ClientConfig>,
     pub(crate) log: LogHandle,
-    /// Requests of one client that are handled at once.
-    pub(crate) exchanges_per_client: usize,
 }
 
 impl StateParts {
     /// Creates the state, which stays on this thread.
     pub(crate) fn open(self, drain: &Rc<Signal>) -> (Isolate, NativeHost) {
-        let Shared { counters, response_cache, metrics, overloaded } = self.shared;
+        let Shared { counters, response_cache, metrics, overloaded, clients } = self.shared;
         let upstream = NativeUpstream::new(self.upstream_tls).with_copies(Arc::clone(response_cache.copies()));
         let counted = Counted {
             metrics,
@@ -84,7 +85,7 @@ impl StateParts {
             upstream,
             secrets: self.settings.secrets.clone(),
             telemetry_sink,
-            clients: Clients::new(self.exchanges_per_client),
+            clients: Clients::of(clients),
         });
         let isolate = Isolate::new(IsolateSettings {
             gateway: self.settings.gateway.clone(),
@@ -111,7 +112,6 @@ impl NativeHost {
             records: records.reader(faults)?,
             upstream_tls: client_config(settings.upstream_authorities.as_deref())?,
             log: LogHandle::discarding(),
-            exchanges_per_client: settings.exchanges_per_client_max,
         };
         Ok(parts.open(&Rc::default()).1)
     }

@@ -272,7 +272,7 @@ async fn what_the_parser_refuses_has_no_problem_document_and_what_the_pipeline_r
     let server = Running::start().await;
     server.publish(&plain_upstream().await, json!({}));
     let long = format!("POST /api/x HTTP/1.1\r\nhost: h\r\nx: {}", "x".repeat(70_000));
-    let many = format!("POST /api/x HTTP/1.1\r\nhost: h{}", "\r\nx: y".repeat(401));
+    let many = format!("POST /api/x HTTP/1.1\r\nhost: h{}", "\r\nx: y".repeat(129));
     let of =
         |version: &str, field: &str| format!("POST /api/x HTTP/{version}\r\nhost: h\r\n{field}\r\nconnection: close");
     for (head, status) in [

@@ -190,6 +190,61 @@ async fn one_client_cannot_take_the_exchanges_of_others() {
 }
 
 #[tokio::test]
+async fn the_number_of_isolates_does_not_divide_the_bounds() {
+    for (total, per_client, status) in [(4, 100, "503"), (100, 4, "429")] {
+        let server = Running::with(|settings| {
+            settings.isolates = NonZeroUsize::new(8);
+            (settings.exchanges_max, settings.exchanges_per_client_max) = (total, per_client);
+        })
+        .await;
+        let (url, calls) = holding(b"").await;
+        server.publish(&url, json!({}));
+        // All streams of a connection are one isolate's.
+        let (sender, connection) = h2::client::handshake(server.connect().await).await.unwrap();
+        tokio::spawn(connection);
+        let mut sender = sender.ready().await.unwrap();
+        let held =
+            (0..4).map(|_| sender.send_request(Request::get("http://h/api/held").body(()).unwrap(), true).unwrap());
+        let held: Vec<_> = held.collect();
+        calls.until(4).await;
+        for _ in 0..3 {
+            let answer = server.get("/api/x").await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        }
+        drop((held, sender));
+        calls.until(0).await;
+        assert!(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn a_new_connection_closes_the_one_that_is_idle_longest_in_any_isolate() {
+    let server = Running::with(|settings| {
+        settings.isolates = NonZeroUsize::new(8);
+        settings.connections_per_client_max = 6;
+    })
+    .await;
+    server.publish(&plain_upstream().await, json!({}));
+    let mut open = Vec::new();
+    for _ in 0..6 {
+        let mut stream = server.connect().await;
+        ask(&mut stream).await;
+        open.push(stream);
+    }
+    for stream in &mut open {
+        ask(stream).await;
+    }
+    let mut newer = Vec::new();
+    for at in 0..3 {
+        let mut stream = server.connect().await;
+        ask(&mut stream).await;
+        newer.push(stream);
+        assert!(is_closed(&mut open[at]).await, "{at}");
+        ask(&mut open[5]).await;
+    }
+}
+
+#[tokio::test]
 async fn the_exchanges_of_clients_of_a_trusted_proxy_are_not_those_of_the_proxy() {
     let server = Running::with(|settings| {
         one_isolate(settings);
@@ -233,6 +288,38 @@ async fn a_client_that_reads_slowly_is_served_and_one_that_reads_nothing_is_not(
     let mut block = [0; 1024];
     for _ in 0..40 {
         slow.read_exact(&mut block).await.expect("it is served");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(calls.now(), 1);
+    let begun = Instant::now();
+    calls.until(0).await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    let lines = server.log.wait_for(1).await;
+    assert!(lines[0].contains("\"aborted_by\":\"client\""), "{lines:?}");
+}
+
+#[tokio::test]
+async fn an_http2_client_that_reads_slowly_is_served_and_one_that_reads_nothing_is_not() {
+    let server = Running::with(|settings| {
+        one_isolate(settings);
+        settings.unread_timeout = Duration::from_millis(400);
+    })
+    .await;
+    // One piece of content, which takes much longer than the timeout.
+    let flood = [ENDLESS, &vec![b'x'; 100_000]].concat().leak();
+    let (url, calls) = holding(flood).await;
+    server.publish(&url, json!({"timeout_ms": null}));
+    let builder = &mut h2::client::Builder::new();
+    let handshake = builder.initial_window_size(500).handshake::<_, bytes::Bytes>(server.connect().await);
+    let (sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    let mut sender = sender.ready().await.unwrap();
+    let (response, _) = sender.send_request(Request::get("http://h/api/held").body(()).unwrap(), true).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        let data = body.data().await.unwrap().expect("it is served");
+        body.flow_control().release_capacity(data.len()).unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(calls.now(), 1);

@@ -73,11 +73,14 @@ impl Upstream for NativeUpstream {
     ) -> Result<Response<NativeContent>, UpstreamError> {
         // Empty content has no trailers.
         let rules = if content.is_empty() { None } else { outbound.trailer_rules() };
-        let mut request = Request::new(content.with_trailer_rules(rules));
-        request.method_mut().clone_from(outbound.method());
-        request.uri_mut().clone_from(outbound.target());
-        *request.headers_mut() = outbound.sent().to_map();
-        self.exchange(request, call).await
+        let to_send = |content| {
+            let mut request = Request::new(content);
+            request.method_mut().clone_from(outbound.method());
+            request.uri_mut().clone_from(outbound.target());
+            *request.headers_mut() = outbound.sent().to_map();
+            request
+        };
+        self.call(to_send(content.with_trailer_rules(rules)), &to_send, call).await
     }
 }
 
@@ -86,6 +89,20 @@ impl NativeUpstream {
     pub(crate) async fn exchange(
         &self,
         request: Request<NativeContent>,
+        call: &UpstreamCall,
+    ) -> Result<Response<NativeContent>, UpstreamError> {
+        let mut head = Request::new(());
+        head.method_mut().clone_from(request.method());
+        head.uri_mut().clone_from(request.uri());
+        head.headers_mut().clone_from(request.headers());
+        self.call(request, &|content| head.clone().map(|()| content), call).await
+    }
+
+    /// Sends a request; `again` creates it once more, with this content.
+    async fn call(
+        &self,
+        request: Request<NativeContent>,
+        again: &Again<'_>,
         call: &UpstreamCall,
     ) -> Result<Response<NativeContent>, UpstreamError> {
         let client = request.body().request().cloned();
@@ -101,7 +118,7 @@ impl NativeUpstream {
         let connect_timeout = Duration::from_millis(call.connect_timeout_ms);
         let mut deadline = call.timeout_ms.map(|ms| Box::pin(tokio::time::sleep(Duration::from_millis(ms))));
         let trial = RefCell::default();
-        let mut exchange = pin!(send::exchange(&self.pool, &self.tls, request, connect_timeout, &trial));
+        let mut exchange = pin!(send::exchange(&self.pool, &self.tls, request, again, connect_timeout, &trial));
         let answer = poll_fn(|cx| {
             if let Poll::Ready(answer) = exchange.as_mut().poll(cx) {
                 return Poll::Ready(answer);
@@ -137,6 +154,9 @@ fn respond(head: http::response::Parts, content: UpstreamContent) -> Response<Na
     let rules = names_fields.then(|| Arc::new(TrailerRules::of(&head.headers, Vec::new())));
     Response::from_parts(head, NativeContent::from_upstream(content).with_trailer_rules(rules))
 }
+
+/// Creates a request once more, in the rare case that it is sent again.
+type Again<'a> = dyn Fn(NativeContent) -> Request<NativeContent> + 'a;
 
 /// The error of a call whose response nobody waits for.
 const fn unwanted(left: Left) -> UpstreamError {

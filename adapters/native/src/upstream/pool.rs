@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 use http::Uri;
 use http::uri::{Authority, Scheme};
 use hyper::client::conn::{http1, http2};
+use rustc_hash::FxBuildHasher;
 use std::time::Duration;
 use tokio::time::Instant;
 use tollgate_core::fetch::AddressRule;
@@ -17,7 +18,7 @@ use crate::content::NativeContent;
 /// Idle connections by origin, and the number of open ones.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    shelves: RefCell<HashMap<Origin, Shelf>>,
+    shelves: RefCell<HashMap<Origin, Shelf, FxBuildHasher>>,
     open: Rc<Cell<usize>>,
     /// The rule for addresses of its connections.
     pub(super) addresses: AddressRule,
@@ -164,10 +165,16 @@ impl Pool {
 
 impl Shelf {
     fn take_exclusive(&mut self) -> Option<http1::SendRequest<NativeContent>> {
-        self.exclusive.retain(|idle| !idle.sender.is_closed());
-        // A sender that is not ready is still finishing its last exchange.
-        let ready = self.exclusive.iter().rposition(|idle| idle.sender.is_ready())?;
-        Some(self.exclusive.remove(ready).sender)
+        for at in (0..self.exclusive.len()).rev() {
+            let sender = &self.exclusive[at].sender;
+            // One that is neither closed nor ready is still finishing its last exchange.
+            if sender.is_closed() {
+                self.exclusive.remove(at);
+            } else if sender.is_ready() {
+                return Some(self.exclusive.remove(at).sender);
+            }
+        }
+        None
     }
 
     fn choose_shared(&mut self) -> Option<SharedConnection> {

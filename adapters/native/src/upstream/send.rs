@@ -16,29 +16,38 @@ use tollgate_core::forward::UpstreamError;
 use tollgate_edge::ports::Content;
 
 use super::connect::connect;
-use super::error;
 use super::pool::{Lease, Origin, Pool, Sender, Trial};
+use super::{Again, error};
 use crate::content::NativeContent;
 
-/// Sends the request and waits for the response's head. `trial` is the shared connection that is being used.
+/// Sends the request and waits for the response's head. `again` creates it once more; `trial` is the shared connection that
+/// is being used.
 pub(super) async fn exchange(
     pool: &Rc<Pool>,
     tls: &Arc<ClientConfig>,
     mut request: Request<NativeContent>,
+    again: &Again<'_>,
     connect_timeout: Duration,
     trial: &RefCell<Option<Trial>>,
 ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
     let origin = Origin::of(request.uri()).ok_or(UpstreamError::ProxyInternalError)?;
-    let mut again = Again::NotYet;
+    let is_idempotent = is_idempotent(request.method());
+    let mut resent = Resent::NotYet;
     loop {
-        let pooled = if again == Again::OnNewConnection { None } else { pool.take(&origin) };
+        let pooled = if resent == Resent::OnNewConnection { None } else { pool.take(&origin) };
         let is_pooled = pooled.is_some();
         let (sender, lease) = match pooled {
             Some(pooled) => pooled,
             // Boxed, because it is large and rarely used; otherwise every request with a pooled connection would move it.
             None => Box::pin(connect(pool, tls, &origin, connect_timeout)).await?,
         };
-        let spare = if again == Again::NotYet { spare(&request, &sender, is_pooled) } else { None };
+        // A new HTTP/1.1 connection neither was closed meanwhile nor refuses a request unprocessed.
+        let may_fail = match &sender {
+            Sender::Http1(_) => is_pooled && is_idempotent,
+            Sender::Http2(_) => true,
+        };
+        // The same content, if sending it consumes none of a client.
+        let spare = if may_fail && resent == Resent::NotYet { request.body().again() } else { None };
         let used = lease.trial();
         trial.borrow_mut().clone_from(&used);
         let reason = match send_over((sender, lease), &origin, request).await {
@@ -55,9 +64,9 @@ pub(super) async fn exchange(
             used.bench();
         }
         match spare {
-            Some(spare) if unprocessed => (request, again) = (*spare, Again::OnAny),
-            Some(spare) if is_pooled && is_idempotent(spare.method()) && error::is_closed(&reason) => {
-                (request, again) = (*spare, Again::OnNewConnection);
+            Some(content) if unprocessed => (request, resent) = (again(content), Resent::OnAny),
+            Some(content) if is_pooled && is_idempotent && error::is_closed(&reason) => {
+                (request, resent) = (again(content), Resent::OnNewConnection);
             }
             Some(_) | None => return Err(error::of_request(&reason)),
         }
@@ -66,7 +75,7 @@ pub(super) async fn exchange(
 
 /// Whether a request that was sent may be sent again: once.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Again {
+enum Resent {
     /// It was not sent yet.
     NotYet,
     /// It is sent again, on a pooled connection or a new one.
@@ -111,24 +120,6 @@ fn unsent_or_sent(mut failure: TrySendError<Request<NativeContent>>) -> Failure 
         Some(request) => Failure::Unsent(Box::new(request)),
         None => Failure::Sent(failure.into_error()),
     }
-}
-
-/// A copy of the request, if it may have to be sent again and sending it consumes no content of a client.
-///
-/// A new HTTP/1.1 connection neither was closed meanwhile nor refuses a request unprocessed.
-fn spare(request: &Request<NativeContent>, sender: &Sender, is_pooled: bool) -> Option<Box<Request<NativeContent>>> {
-    let may_fail = match sender {
-        Sender::Http1(_) => is_pooled && is_idempotent(request.method()),
-        Sender::Http2(_) => true,
-    };
-    if !may_fail {
-        return None;
-    }
-    let mut spare = Request::new(request.body().again()?);
-    spare.method_mut().clone_from(request.method());
-    spare.uri_mut().clone_from(request.uri());
-    spare.headers_mut().clone_from(request.headers());
-    Some(Box::new(spare))
 }
 
 /// RFC 9110, section 9.2.2.

@@ -34,7 +34,7 @@ use terminal::TerminalOptions;
 
 /// Takes an eighth less time per exchange than the allocator of the C library.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tollgate_native::Allocator = tollgate_native::Allocator;
 
 /// Tollgate, an API-management gateway for your own machines, Cloudflare Workers and Spin.
 ///

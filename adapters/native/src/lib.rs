@@ -21,6 +21,7 @@
 //! problem document, and without a record.
 
 mod admin;
+mod allocator;
 mod clients;
 mod clock;
 mod content;
@@ -39,6 +40,7 @@ mod store;
 mod telemetry;
 mod upstream;
 
+pub use allocator::Allocator;
 pub use clock::{SystemClock, SystemEntropy};
 pub use content::{BrokenOff, ContentCopy, ContentError, NativeContent};
 pub use counters::NativeCounters;

@@ -36,7 +36,8 @@ impl Values<'_> {
                 return Value::Refused;
             }
             Reference::Unknown { word, meant, rest } => {
-                report_unknown(word, meant, rest, span, report);
+                let is_known = *meant == "secret" || !self.is_complete || self.given.contains_key(rest.as_str());
+                report_unknown(word, &format!("${{{meant}.{rest}}}"), is_known, span, report);
                 return Value::Refused;
             }
         };
@@ -102,11 +103,16 @@ fn report_within(name: &str, span: Span, report: &mut Report) {
     );
 }
 
-fn report_unknown(word: &str, meant: &str, rest: &str, span: Span, report: &mut Report) {
+fn report_unknown(word: &str, meant: &str, is_known: bool, span: Span, report: &mut Report) {
+    let fix = if is_known {
+        format!("did you mean `{meant}`?")
+    } else {
+        format!("declare a value under `values:` of the project, and refer to it, as `{meant}`")
+    };
     report.push(
-        Diagnostic::error(Code::UndeclaredValue, span, format!("`${{{word}.{rest}}}` is not a valid reference"))
+        Diagnostic::error(Code::UndeclaredValue, span, format!("`${{{word}...}}` is not a valid reference"))
             .why("`${value.NAME}` refers to a value of the project, and `${secret.NAME}` to a secret of the host")
-            .fix(format!("did you mean `${{{meant}.{rest}}}`?")),
+            .fix(fix),
     );
 }
 

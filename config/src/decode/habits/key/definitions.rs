@@ -173,6 +173,26 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
         ],
         "write `ttl: 10m`",
     ),
+    habit(
+        &["cache"],
+        &["status", "statuses", "statuscodes", "responsecode", "cachehttpstatus", "contenttype", "contenttypes"],
+        "remove it: which responses may be stored is decided by their fields (RFC 9111)",
+    ),
+    habit(
+        &["cache"],
+        &[
+            "strategy",
+            "backend",
+            "store",
+            "storage",
+            "memory",
+            "redis",
+            "cachezone",
+            "stalewhilerevalidate",
+            "staleiferror",
+        ],
+        "remove it: the host has the store, and stale responses are validated before they are used",
+    ),
     habit(&["cache"], &["varyheaders", "headers", "cachebyheader", "varybyheader"], "write `vary: [Accept-Language]`"),
     habit(
         &["cache"],

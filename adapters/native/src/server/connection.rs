@@ -33,16 +33,28 @@ pub(super) async fn serve_connection(
     client: Client,
     tls: Option<Arc<ServerConfig>>,
 ) {
-    let Some(tls) = tls else {
-        return converse(serving, activity, stream, client).await;
-    };
+    match tls {
+        None => converse(serving, activity, stream, client).await,
+        // Boxed, because it is larger, and connections without it would be as large.
+        Some(tls) => Box::pin(serve_tls(serving, activity, stream, client, tls)).await,
+    }
+}
+
+async fn serve_tls(
+    serving: &Rc<Serving>,
+    activity: &Rc<Activity>,
+    stream: TcpStream,
+    client: Client,
+    tls: Arc<ServerConfig>,
+) {
     let handshake = tokio::time::timeout(HANDSHAKE_MAX, TlsAcceptor::from(tls).accept(stream));
-    tokio::select! {
-        () = activity.standing.closing() => {}
-        // A failed handshake is not reported: it is the client's error or a scanner's probe.
-        shaken = handshake => if let Ok(Ok(stream)) = shaken {
-            converse(serving, activity, stream, client).await;
-        },
+    let shaken = tokio::select! {
+        () = activity.standing.closing() => return,
+        shaken = handshake => shaken,
+    };
+    // A failed handshake is not reported: it is the client's error or a scanner's probe.
+    if let Ok(Ok(stream)) = shaken {
+        converse(serving, activity, stream, client).await;
     }
 }
 

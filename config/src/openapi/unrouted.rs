@@ -3,6 +3,7 @@
 //! A request for an operation that is not routed is answered by the most specific routed one that matches it. If that one
 //! required less, callers would pass without what the document requires of them, so it must require the same.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::Method;
@@ -67,9 +68,12 @@ impl Spec {
             return Vec::new();
         }
         let router = Answering::new(&self.operations, routed);
-        let mut raised = Vec::new();
+        let (mut raised, mut seen) = (Vec::new(), HashSet::new());
         for Unrouted { name, methods, paths, requirement } in &unrouted {
-            for place in router.places(paths, methods) {
+            // Many operations that differ in what follows `#` or in names of parameters have the same requests.
+            let requests = paths.iter().flat_map(|path| methods.iter().map(move |method| (path, method)));
+            let new = requests.filter(|(path, method)| seen.insert((path.as_str(), *method, Arc::as_ptr(requirement))));
+            for place in router.places(new) {
                 let operation = &mut self.operations[place];
                 if implies(operation.requirement.as_ref(), Some(requirement)) {
                     continue;
@@ -113,8 +117,7 @@ impl Answering {
         Self { places, router }
     }
 
-    fn places(&self, paths: &[CanonicalPath], methods: &[Method]) -> Vec<usize> {
-        let requests = paths.iter().flat_map(|path| methods.iter().map(move |method| (path, method)));
+    fn places<'r>(&self, requests: impl Iterator<Item = (&'r CanonicalPath, &'r Method)>) -> Vec<usize> {
         let found = requests.flat_map(|(path, method)| self.router.find_all(path, method));
         let mut places: Vec<usize> = found.filter_map(|index| self.places.get(index).copied()).collect();
         places.sort_unstable();

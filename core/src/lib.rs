@@ -18,6 +18,7 @@
 pub mod authn;
 pub mod bounds;
 pub mod cache;
+mod canonical;
 pub mod cell;
 pub mod client;
 pub mod codec;

@@ -3,7 +3,7 @@
 mod credential;
 mod places;
 
-use crate::event::mark;
+use crate::canonical::mark;
 use crate::json::members;
 use crate::kinds::{PolicyKind, declare_modules};
 

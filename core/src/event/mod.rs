@@ -3,7 +3,6 @@
 //! An [`Event`] is a phase, the policy that decided (if one did), a verdict and a [`Reason`]. Events are data; recording one
 //! formats no text. [`Events::hash`] is equal on every host for equal decisions.
 
-mod canonical;
 mod reason;
 mod subject;
 
@@ -12,8 +11,7 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-pub(crate) use canonical::mark;
-pub use canonical::{Argument, Canonical, Local};
+pub use crate::canonical::{Argument, Canonical, Local};
 pub use reason::Reason;
 pub use subject::{RouteLabel, SpanId, UpstreamLabel, UpstreamRecord};
 

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord, mark};
+use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord};
 use crate::authn::{KeyError, Principal};
 use crate::cache::{Bypass, Forwarded, NotStored};
+use crate::canonical::mark;
 use crate::forward::UpstreamError;
 use crate::guard::Cidr;
 use crate::limit::Fault;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::mark;
+use crate::canonical::mark;
 use crate::forward::{UpstreamError, UpstreamUrl};
 use crate::json::members;
 use crate::route::host_and_port;

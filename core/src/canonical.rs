@@ -22,7 +22,7 @@ pub struct Local<T>(pub T);
 impl Canonical {
     /// The hash of no pieces.
     #[must_use]
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(0x243f_6a88_85a3_08d3)
     }
 
@@ -52,7 +52,7 @@ impl Canonical {
 
     /// The hash of what was added.
     #[must_use]
-    pub(super) const fn finish(self) -> u64 {
+    pub(crate) const fn finish(self) -> u64 {
         self.0 ^ (self.0 >> 32)
     }
 

@@ -11,7 +11,7 @@ use http::{HeaderValue, Method};
 use tollgate_core::authn::KeyParameters;
 use tollgate_core::cache::{CacheKey, CacheSettings, resource_key};
 use tollgate_core::event::{RouteLabel, UpstreamLabel};
-use tollgate_core::forward::{FieldRules, Resource};
+use tollgate_core::forward::{FieldRules, Resource, UNREAD_IN_REQUESTS};
 use tollgate_core::kinds::{CredentialPlace, SlotPolicy};
 use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, Router, Subject};
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
@@ -33,6 +33,10 @@ pub(crate) struct Site {
     pub(crate) keys: KeyParameters,
     /// The fields that its policies, routes and upstreams name.
     pub(crate) fields: Arc<FieldRules>,
+    /// Whether its configuration names fields that an adapter may leave out.
+    pub(crate) names_left_out: bool,
+    /// Whether it has a cached route.
+    pub(crate) caches: bool,
     /// The id of its stored form.
     pub(crate) id: Id,
     /// Bytes of its stored form, as a measure of its memory.
@@ -58,7 +62,22 @@ impl Site {
         let upstream_hosts = upstreams().map(|upstream| HeaderValue::from_str(upstream.url.authority()).ok()).collect();
         let keys = key_parameters(&settings);
         let fields = Arc::new(field_rules(&settings));
-        Self { gateway, settings, router, labels, upstream_labels, upstream_hosts, keys, fields, id, size }
+        let names_left_out = fields.names_any(&UNREAD_IN_REQUESTS);
+        let caches = settings.routes.iter().any(|route| route.cache.is_some());
+        Self {
+            gateway,
+            settings,
+            router,
+            labels,
+            upstream_labels,
+            upstream_hosts,
+            keys,
+            fields,
+            names_left_out,
+            caches,
+            id,
+            size,
+        }
     }
 
     /// The telemetry label of the route at an index; the router returns only indexes that exist.

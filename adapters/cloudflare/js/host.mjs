@@ -44,15 +44,59 @@ export const updateCell = (env, name, request) => bound(env, "TOLLGATE_COUNTERS"
 
 // Messages
 
-export const requestHead = (request) => `${request.method}\n${request.url}\n${request.body !== null}\n${fieldsOf(request)}`;
+// A head has no fields that the gateway usually does not read (`unread`): they stay in the copy, and are passed on request.
+// Nothing is left out if the fields could exceed a bound or be removed by `Connection`.
 
-export const responseHead = (response) => `${response.status}\n${fieldsOf(response)}`;
+export const requestHead = (request) =>
+  `${request.method}\n${request.url}\n${request.body !== null}\n${readFields(request.headers, unread(gateway.UnreadIn.Request))}`;
 
-function fieldsOf(message) {
+export const responseHead = (response) =>
+  `${response.status}\n${readFields(response.headers, unread(gateway.UnreadIn.Response))}`;
+
+function readFields(headers, unread) {
+  let fields = "", lines = 0, characters = 0;
+  for (const [name, value] of headers) {
+    lines += 1;
+    characters += name.length + value.length;
+    if (name === "connection" && !PERSISTENCE.test(value)) return allFields(headers);
+    if (!isLeftOut(name, value, unread)) fields += `${name}\n${value}\n`;
+  }
+  return lines > LINES_USUAL || characters > CHARACTERS_USUAL ? allFields(headers) : fields;
+}
+
+// Far below every bound of core for the lines and bytes of fields.
+const LINES_USUAL = 50;
+const CHARACTERS_USUAL = 8192;
+
+// `Connection` that names no fields.
+const PERSISTENCE = /^(keep-alive|close)$/i;
+
+// A value that the gateway does not accept is never left out.
+const isLeftOut = (name, value, unread) => unread.has(name) && !CONTROL.test(value);
+
+const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
+
+function allFields(headers) {
   let fields = "";
-  for (const [name, value] of message.headers) fields += `${name}\n${value}\n`;
+  for (const [name, value] of headers) fields += `${name}\n${value}\n`;
   return fields;
 }
+
+// The fields that a head does not have, and some that it may have.
+export function leftOut(message, unreadIn) {
+  let fields = "";
+  for (const [name, value] of message.headers) {
+    if (isLeftOut(name, value, unread(unreadIn))) fields += `${name}\n${value}\n`;
+  }
+  return fields;
+}
+
+// The names of fields that are usually not read in a kind of message; core has the lists.
+function unread(kind) {
+  return (unreadNames[kind] ??= new Set(gateway.unreadFields(kind).split("\n")));
+}
+
+const unreadNames = [];
 
 export const socketOf = (response) => response.webSocket ?? undefined;
 
@@ -99,41 +143,45 @@ export function keepAlive(exchange) {
   return resolve;
 }
 
-// Redirects are followed by the client, encoded content is decoded by the client. The timeout covers the head only:
-// after the reply the platform streams by itself, and timers of this request no longer run.
+// Redirects are followed by the client, encoded content is decoded by the client. The timeout covers the head, and the content
+// as long as the gateway reads it: after the reply the platform streams by itself, and timers of this request no longer run.
 export function send(received, head, body, timeoutMs) {
   const lines = head.split("\n");
-  const [method, url] = lines;
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
   const overflow = body === undefined ? counted(received) : overflows.get(body);
   const signal = overflow && timeout ? AbortSignal.any([overflow.signal, timeout]) : (overflow?.signal ?? timeout);
-  const init = { method, redirect: "manual", encodeResponseBody: "manual", signal, cf };
-  const sent = received === undefined ? made(url, init, lines[2], body) : edited(url, init, received, body, lines);
+  const sent = received === undefined ? made(lines, body, signal) : edited(lines, received, body, signal);
   return overflow ? limitedBy(overflow, sent) : sent;
 }
 
-// The platform's own cache is never used: whether a response is stored is the gateway's decision, and "bypass" must be true.
-// `cache: "no-store"` would do the same and add `Cache-Control` and `Pragma` to the request.
-const cf = { cacheTtl: -1 };
+// Content is passed on as it is, encoded or not. The platform's own cache is never used: whether a response is stored is the
+// gateway's decision, and "bypass" must be true. `cache: "no-store"` would do the same and add `Cache-Control` and `Pragma`
+// to the request.
+const SENT = { encodeResponseBody: "manual", cf: { cacheTtl: -1 } };
 
-const made = (url, init, fields, body) => fetch(url, { ...init, headers: JSON.parse(fields), body });
+const made = ([method, url, fields], body, signal) =>
+  fetch(url, { ...SENT, method, redirect: "manual", headers: JSON.parse(fields), body, signal });
 
-function edited(url, init, received, body, lines) {
-  const content = body === undefined ? received.body : body;
-  if (content !== null && (init.method === "GET" || init.method === "HEAD")) return carried(url, init, received, lines);
-  // Copying the fields costs less than a `Request` of which `fetch` makes another one.
-  const headers = new Headers(received.headers);
-  edit(headers, lines, 2);
-  return fetch(url, { ...init, headers, body: content });
-}
-
-// A GET or HEAD can have content only as a copy of the received request, with the received content.
-function carried(url, init, received, lines) {
+// The copy of a received request costs less than other forms, and it is the only one with which a GET or HEAD can have
+// content. Its redirects are `manual`, as those of every received request.
+function edited(lines, received, body, signal) {
+  const [method, url] = lines;
+  if (body !== undefined && (body !== null || received.body !== null)) return replaced(lines, received, body, signal);
   const request = new Request(url, received);
   edit(request.headers, lines, 2);
   // With these methods, workerd sends content without a length only if this field is there.
-  if (!request.headers.has("content-length")) request.headers.set("transfer-encoding", "chunked");
-  return fetch(request, { ...init, method: undefined });
+  if (body === undefined && (method === "GET" || method === "HEAD") && !request.headers.has("content-length")) {
+    request.headers.set("transfer-encoding", "chunked");
+  }
+  return fetch(request, signal === undefined ? SENT : { ...SENT, signal });
+}
+
+// The received request with other content.
+function replaced(lines, received, body, signal) {
+  const [method, url] = lines;
+  const headers = new Headers(received.headers);
+  edit(headers, lines, 2);
+  return fetch(url, { ...SENT, method, redirect: "manual", headers, body, signal });
 }
 
 async function limitedBy(overflow, sent) {
@@ -261,20 +309,28 @@ export async function fetchOwn(head, content, timeoutMs, max) {
   const [method, url, fields] = head.split("\n");
   const signal = AbortSignal.timeout(timeoutMs);
   const body = content.byteLength > 0 ? content : undefined;
-  const response = await fetch(url, { method, headers: JSON.parse(fields), body, redirect: "manual", signal, cf });
+  const response = await fetch(url, { method, headers: JSON.parse(fields), body, redirect: "manual", signal, cf: SENT.cf });
+  const answered = `${response.status}\n${allFields(response.headers)}`;
   const answer = response.body === null ? new Uint8Array() : await gather(response.body, max);
-  if (answer instanceof Uint8Array) return [responseHead(response), answer];
+  if (answer instanceof Uint8Array) return [answered, answer];
   answer.cancel().catch(() => {});
-  return [responseHead(response)];
+  return [answered];
 }
 
 // Clock, entropy, telemetry
 
-export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+// Calls the gateway after a time, unless the timer is ended before; returns the timer's number, which no other timer of the
+// isolate has.
+export const startTimer = (ms) => {
+  const timer = setTimeout(() => gateway.elapse(timer), ms);
+  return timer;
+};
+
+export const endTimer = (timer) => clearTimeout(timer);
 
 export async function post(url, fields, content, timeoutMs) {
   const signal = AbortSignal.timeout(timeoutMs);
-  const response = await fetch(url, { method: "POST", headers: JSON.parse(fields), body: content, redirect: "manual", signal, cf });
+  const response = await fetch(url, { method: "POST", headers: JSON.parse(fields), body: content, redirect: "manual", signal, cf: SENT.cf });
   await response.body?.cancel();
   return response.status;
 }

@@ -1,15 +1,16 @@
 //! The content of messages: the platform's own stream, which does not pass through wasm.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use js_sys::Uint8Array;
 use tollgate_core::forward::has_no_content;
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ReadableStream, Request, Response, WebSocket};
 
-use crate::platform;
+use crate::entry::UnreadIn;
 use crate::task::settled;
+use crate::{fields, platform};
 
 /// Content as a stream of the platform, or bytes that the gateway generated, with the message it was received with.
 #[derive(Debug)]
@@ -162,6 +163,15 @@ impl Content for WorkerContent {
 
     fn from_bytes(bytes: Bytes) -> Self {
         Self { body: if bytes.is_empty() { Body::Empty } else { Body::Bytes(bytes) }, received: None }
+    }
+
+    fn left_out(&self) -> HeaderMap {
+        let Some(received) = &self.received else { return HeaderMap::new() };
+        let lines = match &received.message {
+            Message::Request(request) => platform::left_out(request, UnreadIn::Request),
+            Message::Response(response) => platform::left_out(response, UnreadIn::Response),
+        };
+        fields::parse(&lines, |_, _| false).0
     }
 
     fn is_empty(&self) -> bool {

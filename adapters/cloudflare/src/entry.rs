@@ -8,7 +8,7 @@ use std::rc::Rc;
 use futures_util::poll;
 use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
-use tollgate_core::forward::Reply;
+use tollgate_core::forward::{Reply, UNREAD_IN_REQUESTS, UNREAD_IN_RESPONSES};
 use tollgate_core::operator::{Place, Prefix, Role};
 use tollgate_core::route::HostName;
 use tollgate_core::telemetry::{ExchangeRecord, Metrics};
@@ -40,6 +40,26 @@ pub fn fetch(request: web_sys::Request, env: &Env, exchange: Exchange) -> Result
         Err(detail) => outgoing::answer(&exchange, Reply::own(unreadable(detail))),
     }
     Ok(())
+}
+
+/// The kinds of messages, whose usually unread fields differ.
+#[wasm_bindgen]
+#[derive(Clone, Copy, Debug)]
+pub enum UnreadIn {
+    /// Requests.
+    Request,
+    /// Responses.
+    Response,
+}
+
+/// The names of the fields that `js/host.mjs` leaves out of heads, a line each.
+#[wasm_bindgen(js_name = unreadFields)]
+#[must_use]
+pub fn unread_fields(kind: UnreadIn) -> String {
+    match kind {
+        UnreadIn::Request => UNREAD_IN_REQUESTS.join("\n"),
+        UnreadIn::Response => UNREAD_IN_RESPONSES.join("\n"),
+    }
 }
 
 /// Runs the work after the reply. More time is requested from the platform only if it has to wait.

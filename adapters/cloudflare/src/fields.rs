@@ -24,9 +24,9 @@ pub(crate) fn parse(text: &str, mut left_out: impl FnMut(&HeaderName, &HeaderVal
     (fields, hidden)
 }
 
-/// Writes edits, three lines each: the operation, the name, the value.
-pub(crate) fn write_edits(text: &mut String, edits: &Edits) {
-    for edit in edits.as_slice() {
+/// Writes the edits of some fields, three lines each: the operation, the name, the value.
+pub(crate) fn write_edits(text: &mut String, edits: &Edits, is_written: impl Fn(&HeaderName) -> bool) {
+    for edit in edits.as_slice().iter().filter(|edit| is_written(edit.name())) {
         let (kind, value) = match edit {
             Edit::Remove(_) => (REMOVE, None),
             Edit::Set(_, value) => (SET, Some(value)),
@@ -88,10 +88,11 @@ mod tests {
     fn edits_are_three_lines_each() {
         let mut edits = Edits::default();
         edits.remove(HeaderName::from_static("te"));
+        edits.set(HeaderName::from_static("host"), HeaderValue::from_static("a"));
         edits.set(HeaderName::from_static("via"), HeaderValue::from_static("1.1 tollgate"));
         edits.append(HeaderName::from_static("set-cookie"), HeaderValue::from_static(""));
         let mut text = String::new();
-        write_edits(&mut text, &edits);
+        write_edits(&mut text, &edits, |name| name != "host");
         assert_eq!(text, "-\nte\n\n=\nvia\n1.1 tollgate\n+\nset-cookie\n\n");
     }
 

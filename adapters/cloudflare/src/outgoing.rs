@@ -39,7 +39,7 @@ fn outgoing(reply: Reply<WorkerContent>) -> Outgoing {
     {
         let mut edits = String::with_capacity(EDITS_BYTES_USUAL);
         edits.push_str(hidden);
-        fields::write_edits(&mut edits, reply.edits());
+        fields::write_edits(&mut edits, reply.edits(), |_| true);
         return Outgoing {
             received: Some(received),
             status,

@@ -5,6 +5,8 @@ use wasm_bindgen::prelude::*;
 use web_sys::{ReadableStream, Request, Response, WebSocket};
 use worker::Env;
 
+use crate::entry::UnreadIn;
+
 #[wasm_bindgen(module = "/js/host.mjs")]
 extern "C" {
     /// A pending request of `js/instance.mjs`.
@@ -34,6 +36,9 @@ extern "C" {
 
     #[wasm_bindgen(js_name = responseHead)]
     pub(crate) fn response_head(response: &Response) -> String;
+
+    #[wasm_bindgen(js_name = leftOut)]
+    pub(crate) fn left_out(message: &JsValue, unread_in: UnreadIn) -> String;
 
     #[wasm_bindgen(js_name = socketOf)]
     pub(crate) fn socket_of(response: &Response) -> Option<WebSocket>;
@@ -86,8 +91,11 @@ extern "C" {
     #[wasm_bindgen(js_name = cachedMeta)]
     pub(crate) fn cached_meta(response: &Response) -> Option<String>;
 
-    #[wasm_bindgen(catch)]
-    pub(crate) fn sleep(ms: f64) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(js_name = startTimer)]
+    pub(crate) fn start_timer(ms: f64) -> u32;
+
+    #[wasm_bindgen(js_name = endTimer)]
+    pub(crate) fn end_timer(timer: u32);
 
     #[wasm_bindgen(catch)]
     pub(crate) fn post(url: &str, fields: &str, content: Vec<u8>, timeout_ms: f64) -> Result<Promise, JsValue>;

@@ -4,7 +4,7 @@
 //! two closures for every promise. On workerd that takes longer than the gateway's own work.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
@@ -35,11 +35,13 @@ const TASKS_MAX: usize = 4096;
 
 /// The result of a promise; a call that fails before there is a promise counts as a rejected promise.
 pub(crate) async fn settled(promise: Result<Promise, JsValue>) -> Result<JsValue, JsValue> {
-    let (sender, receiver) = oneshot::channel();
-    let awaited = Awaited(platform::settle_later(&promise?)?);
-    AWAITED.with_borrow_mut(|all| all.insert(awaited.0, sender));
-    // The sender stays in the map while `awaited` exists, so it is not dropped unused.
-    receiver.await.unwrap_or_else(|_| Err(JsValue::UNDEFINED))
+    happened(Event::Promise(platform::settle_later(&promise?)?)).await
+}
+
+/// Returns after a number of milliseconds; the timer ends with the future.
+pub(crate) async fn elapsed(ms: f64) {
+    // A timer does not fail.
+    drop(happened(Event::Timer(platform::start_timer(ms))).await);
 }
 
 /// Receives the result of the promise with this number (`settleLater` in `js/host.mjs`).
@@ -47,9 +49,34 @@ pub(crate) async fn settled(promise: Result<Promise, JsValue>) -> Result<JsValue
 /// It runs in the context of the request that created the promise, and wakes only that request's future.
 #[wasm_bindgen]
 pub fn settle(number: u32, value: JsValue, fulfilled: bool) {
-    let Some(sender) = AWAITED.with_borrow_mut(|all| all.remove(&number)) else { return };
+    happen(Event::Promise(number), if fulfilled { Ok(value) } else { Err(value) });
+}
+
+/// Receives the end of the timer with this number, in the context of the request that started it.
+#[wasm_bindgen]
+pub fn elapse(timer: u32) {
+    happen(Event::Timer(timer), Ok(JsValue::UNDEFINED));
+}
+
+/// What a future waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Promise(u32),
+    Timer(u32),
+}
+
+async fn happened(event: Event) -> Result<JsValue, JsValue> {
+    let (sender, receiver) = oneshot::channel();
+    AWAITED.with_borrow_mut(|all| all.insert(event, sender));
+    let _awaited = Awaited(event);
+    // The sender stays in the map while `_awaited` exists, so it is not dropped unused.
+    receiver.await.unwrap_or_else(|_| Err(JsValue::UNDEFINED))
+}
+
+fn happen(event: Event, result: Result<JsValue, JsValue>) {
+    let Some(sender) = AWAITED.with_borrow_mut(|all| all.remove(&event)) else { return };
     // The receiver may have been dropped.
-    let _ = sender.send(if fulfilled { Ok(value) } else { Err(value) });
+    let _ = sender.send(result);
     run_ready();
 }
 
@@ -60,15 +87,19 @@ thread_local! {
     /// Futures that are not being polled.
     static TASKS: RefCell<BTreeMap<u64, Task>> = const { RefCell::new(BTreeMap::new()) };
     static READY: RefCell<VecDeque<u64>> = const { RefCell::new(VecDeque::new()) };
-    static AWAITED: RefCell<HashMap<u32, oneshot::Sender<Result<JsValue, JsValue>>>> = RefCell::default();
+    static AWAITED: RefCell<BTreeMap<Event, oneshot::Sender<Result<JsValue, JsValue>>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// An awaited promise; removed when its future is dropped, for example that of an unused timer.
-struct Awaited(u32);
+/// An awaited event; removed when its future is dropped. A timer that is not needed any more is ended: the platform would
+/// keep it for as long as it runs.
+struct Awaited(Event);
 
 impl Drop for Awaited {
     fn drop(&mut self) {
-        AWAITED.with_borrow_mut(|all| all.remove(&self.0));
+        let is_pending = AWAITED.with_borrow_mut(|all| all.remove(&self.0)).is_some();
+        if let (Event::Timer(timer), true) = (self.0, is_pending) {
+            platform::end_timer(timer);
+        }
     }
 }
 

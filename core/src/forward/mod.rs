@@ -21,6 +21,7 @@ pub use error::UpstreamError;
 pub use fields::{Ambiguity, PSEUDONYM, is_end_to_end, request_edits, response_edits};
 pub use forwarded::{ForwardedFor, URL_FIELDS};
 pub use framing::{Framing, FramingError, check_response};
+pub use names::{UNREAD_IN_REQUESTS, UNREAD_IN_RESPONSES};
 pub use outbound::{Outbound, Resource};
 pub use reply::{Reply, has_no_content};
 pub use rules::{Fate, FieldRules, TrailerRules, filter_trailers};

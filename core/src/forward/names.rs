@@ -13,6 +13,50 @@ pub(super) enum Meaning {
     Other,
 }
 
+/// Fields of requests that the gateway does not read, unless the configuration names them or the route is cached. They say
+/// nothing about the client's identity, the connection, or the framing of the message.
+pub const UNREAD_IN_REQUESTS: [&str; 19] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "content-type",
+    "dnt",
+    "origin",
+    "pragma",
+    "priority",
+    "referer",
+    "sec-ch-ua",
+    "sec-ch-ua-mobile",
+    "sec-ch-ua-platform",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "upgrade-insecure-requests",
+    "user-agent",
+];
+
+/// Fields of responses that the gateway does not read, unless the route is cached.
+pub const UNREAD_IN_RESPONSES: [&str; 16] = [
+    "accept-ranges",
+    "age",
+    "cache-control",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "date",
+    "etag",
+    "expires",
+    "last-modified",
+    "pragma",
+    "referrer-policy",
+    "strict-transport-security",
+    "vary",
+    "x-content-type-options",
+    "x-frame-options",
+];
+
 /// The meaning of a field of a request, by its name [as it is read](as_read); `is_plain` says whether it was sent so.
 pub(super) fn meaning(name: &str, is_plain: bool) -> Meaning {
     if is_hop_by_hop(name) || is_client_claim(name) || matches!(name, "host" | "expect") {

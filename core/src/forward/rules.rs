@@ -79,6 +79,12 @@ impl FieldRules {
         if self.lengths & length_bit(read) == 0 { None } else { self.rules.get(read) }
     }
 
+    /// Whether the configuration names one of these fields, in any spelling.
+    #[must_use]
+    pub fn names_any(&self, fields: &[&str]) -> bool {
+        fields.iter().any(|name| self.get(name).is_some())
+    }
+
     /// What happens to a field on the way to an upstream, if a route's own policies are those that `is_own` selects.
     #[must_use]
     pub fn fate(

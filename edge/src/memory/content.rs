@@ -11,6 +11,7 @@ pub struct Content {
     bytes: Bytes,
     fault: Option<ContentFault>,
     trailers: Option<HeaderMap>,
+    left_out: HeaderMap,
 }
 
 /// The copy of a [`Content`], absent if it was abandoned or interrupted.
@@ -33,7 +34,13 @@ impl Content {
     /// Content that is interrupted after these bytes.
     #[must_use]
     pub fn breaking_after(bytes: impl Into<Bytes>) -> Self {
-        Self { bytes: bytes.into(), fault: Some(ContentFault::Interrupted), trailers: None }
+        Self { bytes: bytes.into(), fault: Some(ContentFault::Interrupted), ..Self::default() }
+    }
+
+    /// Content of a message some of whose fields are left out.
+    #[must_use]
+    pub fn with_left_out(fields: HeaderMap) -> Self {
+        Self { left_out: fields, ..Self::default() }
     }
 }
 
@@ -54,6 +61,10 @@ impl ports::Content for Content {
         Self { bytes, ..Self::default() }
     }
 
+    fn left_out(&self) -> HeaderMap {
+        self.left_out.clone()
+    }
+
     fn is_empty(&self) -> bool {
         self.bytes.is_empty() && !self.is_broken()
     }
@@ -67,7 +78,7 @@ impl ports::Content for Content {
         if self.bytes.len() <= max {
             return self;
         }
-        Self { bytes: self.bytes.slice(..max), fault: Some(ContentFault::LimitExceeded), trailers: None }
+        Self { bytes: self.bytes.slice(..max), fault: Some(ContentFault::LimitExceeded), ..Self::default() }
     }
 
     fn tee(self, max_bytes: u64) -> (Self, Copy) {
@@ -85,7 +96,7 @@ impl ports::Content for Content {
     }
 
     fn replay(whole: &GatheredContent) -> Self {
-        Self { bytes: whole.bytes.clone(), fault: None, trailers: whole.trailers.clone() }
+        Self { bytes: whole.bytes.clone(), trailers: whole.trailers.clone(), ..Self::default() }
     }
 
     fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {

@@ -19,7 +19,7 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use super::Client;
 use super::undo::Undo;
-use crate::ports::{Clock, Content, Entropy, Host};
+use crate::ports::{Clock, Content, Entropy, Host, complete};
 use crate::site::{Site, Sites};
 
 /// A response to the client.
@@ -113,6 +113,15 @@ impl Exchange {
         debug_assert!(index < site.settings.routes.len(), "the router names routes of its own site");
         let query_without_keys = Site::without_keys(&sites, received.query.as_deref());
         Self { received, sites, site, index, query_without_keys }
+    }
+
+    /// Adds the fields that the adapter left out, if the cache may read them: for a cached route, and for a change of what
+    /// cached routes store.
+    pub(super) fn complete_fields(&mut self, content: &impl Content) {
+        let is_change = !self.received.method.is_safe() && self.sites.iter().any(|site| site.caches);
+        if is_change || self.route().cache.is_some() {
+            complete(&mut self.received.fields, content.left_out());
+        }
     }
 
     pub(super) fn route(&self) -> &RouteSettings {

@@ -97,7 +97,8 @@ async fn phases<H: Host>(
         return Box::pin(operate::operate(isolate, host, received, content, journal)).await;
     }
     let sites = route::sites(isolate, host, &mut received, &content, journal).await?;
-    let exchange = route::route(sites, received, journal)?;
+    let mut exchange = route::route(sites, received, journal)?;
+    exchange.complete_fields(&content);
     let content = guard::content(&exchange, content, journal)?;
     guard::admit(&exchange, journal)?;
     limit::charge(host, Limits::of_guard(&exchange), journal).await?;

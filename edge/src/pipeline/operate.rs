@@ -12,7 +12,7 @@ use super::route;
 use super::step::Step;
 use crate::isolate::Isolate;
 use crate::operator::{self, Call, Gate};
-use crate::ports::Host;
+use crate::ports::{Content, Host, complete};
 
 /// Whether a request is for the operator endpoint, on or off; if so it is never routed.
 pub(super) fn is_claimed(isolate: &Isolate, received: &Received) -> bool {
@@ -37,6 +37,7 @@ pub(super) async fn operate<H: Host>(
         journal.identify(&received, &gateway);
     }
     admit(host, &received, &content, journal)?;
+    complete(&mut received.fields, content.left_out());
     let template = format!("{}/{{}}", isolate.operators.settings.place.prefix);
     let route = RouteLabel::new("tollgate.operator", "tollgate", &template);
     journal.note(Phase::Route, Verdict::Pass, Reason::RouteFound { route: Arc::new(route) });

@@ -14,7 +14,7 @@ use super::receive::{admit, no_host, refused_path};
 use super::step::Step;
 use crate::config::NoSite;
 use crate::isolate::{Freshness, Isolate};
-use crate::ports::{Content, Host};
+use crate::ports::{Content, Host, complete};
 use crate::site::{Site, Sites};
 
 /// The configuration for the request's host, the part of the most specific pattern first. It says who the client is.
@@ -39,6 +39,9 @@ pub(super) async fn sites<H: Host>(
         journal.identify(received, &gateway);
     }
     admit(host, received, content, journal)?;
+    if found.as_ref().is_ok_and(|sites| sites.iter().any(|site| site.names_left_out)) {
+        complete(&mut received.fields, content.left_out());
+    }
     found.map_err(|reason| {
         let problem = match reason {
             NoSite::UnknownHost if received.host.is_absent() => no_host(),

@@ -10,7 +10,7 @@ use tollgate_core::time::Timestamp;
 use super::exchange::{Answer, Changes, Exchange, Journal, ToStore};
 use super::look_up::{CacheUse, stored_response};
 use crate::isolate::Isolate;
-use crate::ports::{Content, Host, ResponseCache, Stored};
+use crate::ports::{Content, Host, ResponseCache, Stored, complete};
 use crate::timeout::within;
 
 /// The answer: the upstream's response, or the stored one that the upstream confirmed.
@@ -19,7 +19,7 @@ pub(super) async fn store<H: Host>(
     host: &H,
     exchange: &Exchange,
     outbound: &Outbound<'_>,
-    response: Response<H::Content>,
+    mut response: Response<H::Content>,
     cache: Option<CacheUse<'_, H::Content>>,
     journal: &mut Journal,
 ) -> Answer<H::Content> {
@@ -32,6 +32,8 @@ pub(super) async fn store<H: Host>(
     }
     let Some(mut cache) = cache else { return Answer::new(Reply::of_upstream(response)) };
     let now = isolate.time(host.clock());
+    let left_out = response.body().left_out();
+    complete(response.headers_mut(), left_out);
     let has_content = !response.body().is_empty();
     // Before the content is copied: the copy of content that is dropped would be incomplete.
     let reply = Reply::of_upstream(response).as_status_allows(has_content, H::Content::empty);

@@ -21,6 +21,16 @@ pub trait Content: Sized + 'static {
     /// Complete content: problems and other responses that the gateway generates.
     fn from_bytes(bytes: Bytes) -> Self;
 
+    /// The fields of the received message that its adapter left out.
+    ///
+    /// An adapter whose platform copies messages may leave out fields that are usually not read
+    /// ([`tollgate_core::forward::UNREAD_IN_REQUESTS`], [`tollgate_core::forward::UNREAD_IN_RESPONSES`]), as long as the
+    /// bounds for fields cannot be exceeded and `Connection` names none of them. The pipeline asks for them before it reads
+    /// one. Elsewhere nothing is left out.
+    fn left_out(&self) -> HeaderMap {
+        HeaderMap::new()
+    }
+
     /// Whether it is empty. If a GET or HEAD request does not declare whether it has content, the adapter reads the
     /// beginning first: the cache depends on this, and a client must not be able to hide content from it.
     fn is_empty(&self) -> bool;
@@ -57,6 +67,15 @@ pub trait Content: Sized + 'static {
     ///
     /// On a platform whose streams do not pass through the gateway it is [`Delivery::Unobserved`] immediately.
     fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static);
+}
+
+/// Adds the fields that the adapter left out.
+pub(crate) fn complete(fields: &mut HeaderMap, left_out: HeaderMap) {
+    for (name, value) in left_out {
+        if let Some(name) = name {
+            fields.entry(name).or_insert(value);
+        }
+    }
 }
 
 /// The result of [`Content::gather`].

@@ -19,6 +19,7 @@ mod telemetry_sink;
 mod upstream;
 
 pub use clock::{Clock, Entropy};
+pub(crate) use content::complete;
 pub use content::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 pub use counters::{CounterFault, Counters};
 pub use fetch::{Fetch, fetch_over};

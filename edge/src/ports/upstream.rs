@@ -22,7 +22,8 @@ pub trait Upstream {
 
     /// Sends a request and returns the head of the response with its streaming content.
     ///
-    /// The response's fields are as the upstream sent them (1xx responses dropped).
+    /// The response's fields are as the upstream sent them (1xx responses dropped), except those that its content
+    /// [leaves out](Content::left_out).
     async fn send(
         &self,
         request: &Outbound<'_>,

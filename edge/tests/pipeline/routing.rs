@@ -1,9 +1,13 @@
 use std::collections::BTreeMap;
 
+use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderValue, Request};
+use tollgate_core::cache::CacheCredentials;
 use tollgate_core::route::{Predicate, Subject, Test};
 use tollgate_core::settings::RouteSettings;
+use tollgate_edge::memory::Content;
 
-use crate::bench::{Bench, ok, request, route, site};
+use crate::bench::{Bench, answer, cached, ok, request, route, site};
 
 fn bench() -> Bench {
     let internal = tollgate_core::settings::RouteSettings { internal: true, ..route("/internal", &["GET"]) };
@@ -107,6 +111,45 @@ fn predicates_select_the_route_and_otherwise_it_does_not_exist() {
     assert_eq!((answer.status, answer.record.route().unwrap().id.as_ref()), (200, "start"));
     let answer = bench.send(request("POST", "/a?action=stop", &[], ""));
     assert_eq!((answer.status, answer.field("allow")), (405, "GET, HEAD, OPTIONS"));
+}
+
+/// A request without the fields that an adapter left out.
+fn without(method: &str, target: &str, left_out: &[(&str, &str)]) -> Request<Content> {
+    let left_out = request(method, target, left_out, "").into_parts().0.headers;
+    request(method, target, &[], "").map(|_| Content::with_left_out(left_out))
+}
+
+#[test]
+fn a_field_that_was_left_out_is_read_where_the_configuration_names_it() {
+    let french = RouteSettings {
+        id: "french".into(),
+        when: when(Subject::Header("accept-language".into()), &["fr"]),
+        ..route("/a", &["GET"])
+    };
+    let bench = Bench::new(vec![route("/a", &["GET"]), french], ok(&[], "hello"));
+    let id = |language| {
+        let answer = bench.send(without("GET", "/a", &[("accept-language", language)]));
+        answer.record.route().unwrap().id.to_string()
+    };
+    assert_eq!((id("fr").as_str(), id("de").as_str()), ("french", "api./a"));
+}
+
+#[test]
+fn fields_that_were_left_out_are_read_where_a_route_is_cached() {
+    let script = |_: &Request<Content>| {
+        let response = answer(200, &[("vary", "accept-language")], "");
+        let left_out = HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static("max-age=100"))]);
+        (0, Ok(response.map(|_| Content::with_left_out(left_out))))
+    };
+    let bench = Bench::new(vec![cached(route("/a", &["GET", "PUT"]), CacheCredentials::Never)], script);
+    let status = |method: &str, language| {
+        bench.send(without(method, "/a", &[("accept-language", language)])).field("cache-status").to_owned()
+    };
+    assert!(status("GET", "fr").contains("; stored"));
+    assert!(status("GET", "de").contains("fwd=vary-miss"));
+    assert!(status("GET", "fr").contains("hit"));
+    status("PUT", "fr");
+    assert!(status("GET", "fr").contains("fwd="), "a change invalidates what the same client reads");
 }
 
 #[test]

@@ -46,7 +46,9 @@ pub(crate) async fn requests_are_edited_like_a_map<S: Subject>(subject: &S) -> O
         for name in NAMES {
             ensure_eq!(joined(&received.field(name)), joined(&text_of(&wanted, name)), "{name} after {edits:?}");
             let is_there = received.fields.iter().any(|(field, _)| field.eq_ignore_ascii_case(name));
-            ensure_eq!(is_there, wanted.contains_key(name), "whether {name} is there after {edits:?}");
+            // workerd sends no line for an empty value of a standard name.
+            let may_be_absent = !name.starts_with("x-") && text_of(&wanted, name).is_empty();
+            ensure!(is_there == wanted.contains_key(name) || may_be_absent, "whether {name} is there after {edits:?}");
         }
         let sent = |(name, _): &&(String, String)| name.to_ascii_lowercase().starts_with("x-");
         let strange = received.fields.iter().filter(sent).find(|(name, _)| !wanted.contains_key(name.as_str()));
@@ -63,6 +65,12 @@ pub(crate) async fn responses_are_edited_like_a_map<S: Subject>(subject: &S) -> 
         // Without a time limit, so that the content also passes unchanged if the host supports it.
         let call = UpstreamCall { timeout_ms: None, ..CALL };
         let answer = get(subject, &format!("{}/?{query}size=3", server.url), &call).await??;
+        let mut answer = answer;
+        for (name, value) in answer.body().left_out() {
+            if let Some(name) = name {
+                answer.headers_mut().entry(name).or_insert(value);
+            }
+        }
         let mut reply = Reply::of_upstream(answer);
         reply.edits_mut().extend(edits.clone());
         let wanted = reply.fields().to_map();
@@ -78,10 +86,11 @@ pub(crate) async fn responses_are_edited_like_a_map<S: Subject>(subject: &S) -> 
     Ok(())
 }
 
-/// Names of edited fields: a standard one, some others, and the one whose lines are never joined.
-const NAMES: [&str; 5] = ["accept-language", "x-one", "x-many", "x-empty", "set-cookie"];
+/// Names of edited fields: a standard one, one that is usually not read, some others, and the one whose lines are never joined.
+const NAMES: [&str; 6] = ["accept-language", "referrer-policy", "x-one", "x-many", "x-empty", "set-cookie"];
 
-const NAMES_AND_VALUES: [(&str, &str); 7] = [
+const NAMES_AND_VALUES: [(&str, &str); 8] = [
+    ("Referrer-Policy", "no-referrer"),
     ("Accept-Language", "fr"),
     ("X-ONE", "1"),
     ("x-Many", "a"),
@@ -121,7 +130,7 @@ fn edit_lists() -> Vec<Edits> {
         }
         edits
     };
-    (0..8).map(&mut list).collect()
+    (0..24).map(&mut list).collect()
 }
 
 fn text_of(fields: &HeaderMap, name: &str) -> String {

@@ -4,8 +4,7 @@ use tollgate_core::time::{ForwardSteps, MonotonicInstant, Timestamp};
 use tollgate_edge::ports::{Clock, Entropy};
 
 use crate::content::to_number;
-use crate::platform;
-use crate::task::settled;
+use crate::task::elapsed;
 
 /// `Date` and timers. As in every Worker, the time advances only with I/O.
 ///
@@ -24,8 +23,7 @@ impl Clock for WorkerClock {
     }
 
     async fn sleep(&self, ms: u64) {
-        // A timer does not fail; if it did, the callers could handle an early return.
-        drop(settled(platform::sleep(to_number(ms))).await);
+        elapsed(to_number(ms)).await;
     }
 }
 

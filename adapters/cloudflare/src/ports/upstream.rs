@@ -1,4 +1,4 @@
-use http::header::SERVER;
+use http::header::{HOST, SERVER};
 use http::{HeaderMap, Response, StatusCode};
 use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_edge::ports::{Upstream, UpstreamCall};
@@ -29,7 +29,8 @@ impl Upstream for FetchUpstream {
         let (received, (body, _)) = match content.request() {
             Some((received, hidden)) => {
                 head.push_str(hidden);
-                fields::write_edits(&mut head, request.edits());
+                // `fetch` makes `Host` from the URL, whatever the fields say.
+                fields::write_edits(&mut head, request.edits(), |name| name != HOST);
                 (Some(received), content.into_edited())
             }
             None => {

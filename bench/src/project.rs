@@ -1,4 +1,4 @@
-//! The project for benchmarks: a public route, and one with a key and a limit that is never reached.
+//! The project for benchmarks: a public route, one with a key and a limit that is never reached, and a cached one.
 
 use std::net::SocketAddr;
 
@@ -23,6 +23,7 @@ apis:
     routes:
       - {{path: /public, methods: [GET], authn: none}}
       - {{path: /keyed, methods: [GET], authn: keys, limit: wide}}
+      - {{path: /cached, methods: [GET], authn: none, cache: {{ttl: 1h, replace: true}}}}
 "#
     )
 }

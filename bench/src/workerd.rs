@@ -24,11 +24,16 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
     let tollgate = Worker::tollgate(&own, upstream)?;
     let other = Worker::pass_through(upstream)?;
     let passed = other.load("/keyed", &[]);
+    let (edits, hono) = (Worker::peer("edits", upstream)?, Worker::peer("hono", upstream)?);
     let mut rows = vec![
         compare("workerd: forward, against a bare JS pass-through", &tollgate.forward(), &passed)?,
         compare("workerd: key + limit + forward, against the same", &tollgate.keyed(), &passed)?,
+        compare("workerd: cached, against the same", &tollgate.load("/cached", &[]), &passed)?,
+        compare("workerd: key + limit + forward, against Hono", &tollgate.keyed(), &hono.keyed())?,
+        compare("workerd: floor in wasm, against the pass-through", &edits.keyed(), &passed)?,
+        compare("workerd: Hono, against the same", &hono.keyed(), &passed)?,
     ];
-    drop((tollgate, other));
+    drop((tollgate, other, edits, hono));
     let started = [&|| Worker::tollgate(&own, upstream), &|| Worker::pass_through(upstream)] as [Start<'_>; 2];
     rows.push(cold_start("workerd: cold start to first byte", started)?);
     Ok(rows)
@@ -97,6 +102,13 @@ impl Worker {
     fn pass_through(upstream: SocketAddr) -> Result<Self, String> {
         let root = side::root();
         Self::start(&root, &root.join("bench/passthrough"), &["--secret", &format!("UPSTREAM=http://{upstream}")])
+    }
+
+    /// A Worker of `bench/peers`.
+    fn peer(name: &str, upstream: SocketAddr) -> Result<Self, String> {
+        let (url, key) = (format!("UPSTREAM=http://{upstream}"), format!("KEY={}", project::key()));
+        let artifact = side::artifact_folder("target/bench-peers").join(name);
+        Self::start(&side::root(), &artifact, &["--secret", &url, "--secret", &key])
     }
 
     fn start(root: &Path, artifact: &Path, options: &[&str]) -> Result<Self, String> {

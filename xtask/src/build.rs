@@ -80,6 +80,7 @@ pub(crate) fn for_bench(place: &Place) -> Result<(), String> {
     worker(place)?;
     component(place)?;
     bench_loader(place)?;
+    bench_peers(place)?;
     run::announced(
         "build native: the tollgate program, for release",
         run::cargo(place).args(["build", "--locked", "--release", "--package", "tollgate"]),
@@ -101,6 +102,18 @@ fn bench_loader(place: &Place) -> Result<(), String> {
         .arg(place.target.join("bench-loader"))
         .arg(place.target.join("wasm32-unknown-unknown/wasm/tollgate_bench_loader.wasm"));
     run::announced("build: its bindings", &mut bind)
+}
+
+/// The Workers that Tollgate is compared with.
+fn bench_peers(place: &Place) -> Result<(), String> {
+    let mut edits = run::cargo(place);
+    edits.args(["rustc", "--locked", "--package", "tollgate-bench-edits", "--lib", "--crate-type", "cdylib"]);
+    edits.args(["--target", "wasm32-unknown-unknown", "--profile", "wasm"]);
+    run::announced("build: the module of the smallest Worker that decides in wasm", &mut edits)?;
+    let mut bundle = Command::new("node");
+    bundle.arg("bench/peers/build.mjs").current_dir(&place.root);
+    bundle.arg(place.target.join("wasm32-unknown-unknown/wasm/tollgate_bench_edits.wasm"));
+    run::announced("build: the peers on workerd", bundle.arg(place.target.join("bench-peers")))
 }
 
 /// The Worker: the same script that `wrangler dev` and `wrangler deploy` call.

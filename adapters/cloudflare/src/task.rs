@@ -84,6 +84,7 @@ type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 thread_local! {
     static NEXT: Cell<u64> = const { Cell::new(0) };
+    static TIME: Cell<Time> = const { Cell::new(Time::Changing) };
     /// Futures that are not being polled.
     static TASKS: RefCell<BTreeMap<u64, Task>> = const { RefCell::new(BTreeMap::new()) };
     static READY: RefCell<VecDeque<u64>> = const { RefCell::new(VecDeque::new()) };
@@ -103,7 +104,33 @@ impl Drop for Awaited {
     }
 }
 
+/// The time in milliseconds. It is read once while futures run without waiting: time advances only with I/O, and each reading
+/// is a call of the platform.
+pub(crate) fn now_ms() -> f64 {
+    match TIME.get() {
+        Time::Read(ms) => ms,
+        Time::Unread => {
+            let ms = js_sys::Date::now();
+            TIME.set(Time::Read(ms));
+            ms
+        }
+        Time::Changing => js_sys::Date::now(),
+    }
+}
+
+/// What is known about the time.
+#[derive(Clone, Copy, Debug)]
+enum Time {
+    /// No future runs.
+    Changing,
+    /// Nothing has needed it since futures run.
+    Unread,
+    /// The time.
+    Read(f64),
+}
+
 fn run_ready() {
+    TIME.set(Time::Unread);
     while let Some(id) = READY.with_borrow_mut(VecDeque::pop_front) {
         let Some(mut task) = TASKS.with_borrow_mut(|tasks| tasks.remove(&id)) else { continue };
         let waker = Waker::from(Arc::new(Ready(id)));
@@ -111,6 +138,7 @@ fn run_ready() {
             TASKS.with_borrow_mut(|tasks| tasks.insert(id, task));
         }
     }
+    TIME.set(Time::Changing);
 }
 
 /// Marks a task as ready to go on.

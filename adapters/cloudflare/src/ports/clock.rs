@@ -4,7 +4,7 @@ use tollgate_core::time::{ForwardSteps, MonotonicInstant, Timestamp};
 use tollgate_edge::ports::{Clock, Entropy};
 
 use crate::content::to_number;
-use crate::task::elapsed;
+use crate::task::{elapsed, now_ms};
 
 /// `Date` and timers. As in every Worker, the time advances only with I/O.
 ///
@@ -15,7 +15,7 @@ pub struct WorkerClock;
 
 impl Clock for WorkerClock {
     fn now(&self) -> Timestamp {
-        timestamp(js_sys::Date::now())
+        timestamp(now_ms())
     }
 
     fn instant(&self) -> MonotonicInstant {

@@ -74,6 +74,20 @@ pub(crate) fn first_byte(load: &Load) -> Result<Duration, String> {
     Ok(begun.elapsed())
 }
 
+/// Some requests, one after the other, on one connection.
+pub(crate) fn in_turn(load: &Load, requests: usize) -> Result<(), String> {
+    let say = |error: std::io::Error| format!("{}: {error}", load.address);
+    let mut stream = TcpStream::connect(load.address).map_err(say)?;
+    stream.set_nodelay(true).map_err(say)?;
+    let mut answers = BufReader::new(stream.try_clone().map_err(say)?);
+    let request = head(load, &load.address.to_string());
+    for _ in 0..requests {
+        stream.write_all(&request).map_err(say)?;
+        answer(&mut answers).map_err(|why| format!("{}{}: {why}", load.address, load.path))?;
+    }
+    Ok(())
+}
+
 /// One connection; each begins with a different host, and iterates over all of them.
 fn connection(load: &Load, number: usize, over: &AtomicBool) -> Result<Vec<Duration>, String> {
     let say = |error: std::io::Error| format!("{}: {error}", load.address);

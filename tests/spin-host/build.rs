@@ -28,7 +28,7 @@ fn main() -> Result<(), String> {
             import wasi:keyvalue/atomics@0.2.0-draft2;
         }}
     ",
-    imports: {{ default: trappable }},
+    imports: {{ default: trappable | tracing }},
     with: {{
         "spin:key-value/key-value.store": crate::stores::Handle,
         "wasi:keyvalue/store.bucket": crate::stores::Handle,

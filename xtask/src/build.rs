@@ -79,6 +79,14 @@ fn component_host(place: &Place) -> Result<(), String> {
 pub(crate) fn for_bench(place: &Place) -> Result<(), String> {
     worker(place)?;
     component(place)?;
+    let mut floor = run::cargo(place);
+    floor.args(["build", "--locked", "--package", "tollgate-bench-spin-floor"]);
+    floor.args(["--target", "wasm32-wasip2", "--profile", "wasm"]);
+    run::announced("build spin: the least component that forwards", &mut floor)?;
+    run::announced(
+        "build: the component host of the tests, for release",
+        run::cargo(place).args(["build", "--locked", "--release", "--package", "tollgate-spin-host"]),
+    )?;
     bench_loader(place)?;
     bench_peers(place)?;
     run::announced(

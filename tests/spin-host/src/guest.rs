@@ -17,11 +17,11 @@ use wasmtime_wasi_http::handler::{
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::capabilities;
 use crate::logs::Logs;
 use crate::manifest::App;
 use crate::outbound::{Outbound, Upstreams};
 use crate::stores::{Faults, Stores};
+use crate::{capabilities, counts};
 
 /// The state that all instances share and that the launcher's commands change.
 #[derive(Debug)]
@@ -34,6 +34,10 @@ pub(crate) struct Shared {
     pub trap_next: AtomicBool,
     /// The process is stopping, so that aborted instances are not reported.
     pub stopping: AtomicBool,
+    /// The component's output goes nowhere.
+    pub drops_output: bool,
+    /// Fuel and calls are counted.
+    pub counts: bool,
 }
 
 /// The state of one instance.
@@ -82,6 +86,9 @@ impl Guest {
         cached.with_directory(cache.join("wasmtime"));
         let mut config = Config::new();
         config.cache(Some(Cache::new(cached)?)).wasm_component_model_async(true).epoch_interruption(true);
+        if shared.counts {
+            counts::begin(&mut config)?;
+        }
         let engine = Engine::new(&config)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -93,18 +100,25 @@ impl Guest {
         Ok(ProxyHandler::new(Self { engine, pre: ProxyPre::P3(pre), shared }))
     }
 
-    fn new_store(&self) -> Store<State> {
+    fn new_store(&self) -> Result<Store<State>> {
+        let mut wasi = WasiCtxBuilder::new();
+        if !self.shared.drops_output {
+            wasi.stdout(Logs).stderr(Logs);
+        }
         let state = State {
             shared: Arc::clone(&self.shared),
             table: ResourceTable::new(),
             swaps: 0,
-            wasi: WasiCtxBuilder::new().stdout(Logs).stderr(Logs).build(),
+            wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             outbound: Outbound { shared: Arc::clone(&self.shared) },
         };
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline(NO_DEADLINE);
-        store
+        if self.shared.counts {
+            counts::fill(&mut store)?;
+        }
+        Ok(store)
     }
 }
 
@@ -114,7 +128,7 @@ impl HandlerState for Guest {
     type WorkerState = Reuse;
 
     async fn instantiate(&self) -> Result<Instance<State, IdleLimit, Reuse>> {
-        let mut store = self.new_store();
+        let mut store = self.new_store()?;
         let proxy = self.pre.instantiate_async(&mut store).await?;
         Ok(Instance {
             store,
@@ -180,6 +194,9 @@ impl WorkerState for Reuse {
             && !self.0.stopping.load(Ordering::Relaxed)
         {
             eprintln!("tollgate-spin-host: an instance ended: {error:?}");
+        }
+        if self.0.counts {
+            counts::ended(&store);
         }
         drop(store);
     }

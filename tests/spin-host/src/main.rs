@@ -14,6 +14,7 @@
 //! Begin with [`guest::Guest`], the component's life cycle; [`protocol`] is the protocol with the launcher.
 
 mod capabilities;
+mod counts;
 mod guest;
 mod logs;
 mod manifest;
@@ -36,6 +37,7 @@ use tokio::sync::watch;
 
 use crate::guest::{Guest, Shared};
 use crate::manifest::App;
+use crate::stores::Stores;
 
 /// Runs the Spin artifact; speaks JSON lines on standard input and output.
 #[derive(Parser)]
@@ -58,6 +60,12 @@ struct Arguments {
     /// The component, if it is not the one that the manifest names.
     #[arg(long)]
     component: Option<PathBuf>,
+    /// For benchmarks: stores answer at once, and the component's output is dropped.
+    #[arg(long)]
+    bare: bool,
+    /// For benchmarks: counts fuel and calls, for the command `counts`. Everything is slower.
+    #[arg(long)]
+    count: bool,
 }
 
 fn named(text: &str) -> Result<(String, String), String> {
@@ -76,14 +84,16 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<(), String> {
-    let port = arguments.port;
+    let Arguments { port, bare, count, .. } = arguments;
     let shared = Arc::new(Shared {
         app: app(arguments)?,
-        stores: Default::default(),
+        stores: if bare { Stores::at_once() } else { Stores::default() },
         faults: Default::default(),
         upstreams: Default::default(),
         trap_next: Default::default(),
         stopping: Default::default(),
+        drops_output: bare,
+        counts: count,
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -19,6 +19,7 @@ use http_body_util::BodyExt;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::TokioExecutor;
+use tokio::time::timeout;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
 use crate::guest::Shared;
@@ -55,8 +56,7 @@ impl WasiHttpHooks for Outbound {
                 return Err(Error::HttpRequestDenied);
             }
             if request.uri().scheme() == Some(&Scheme::HTTP) {
-                let response =
-                    shared.upstreams.send(request, options.and_then(|options| options.connect_timeout)).await?;
+                let response = shared.upstreams.send(request, options.unwrap_or_default()).await?;
                 return Ok((response, Box::new(async { Ok(()) }) as Io));
             }
             let (response, io) = default_send_request(request, options).await?;
@@ -71,18 +71,18 @@ pub(crate) struct Upstreams(Mutex<HashMap<Duration, Pooled>>);
 
 type Pooled = Client<HttpConnector, WasiBody>;
 
-/// Spin's connect timeout if the component sets none.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(600);
+/// Spin's timeouts if the component sets none.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Upstreams {
-    async fn send(
-        &self,
-        mut request: Request<WasiBody>,
-        connect_timeout: Option<Duration>,
-    ) -> Result<Response<WasiBody>, Error> {
+    /// As in Spin the timeout for the first byte begins before the connection is made.
+    async fn send(&self, mut request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, Error> {
         request.headers_mut().remove(HOST);
-        let client = self.client(connect_timeout.unwrap_or(CONNECT_TIMEOUT));
-        let response = client.request(request).await.map_err(|error| error_of(&error))?;
+        let response = self.client(options.connect_timeout.unwrap_or(TIMEOUT)).request(request);
+        let response = timeout(options.first_byte_timeout.unwrap_or(TIMEOUT), response)
+            .await
+            .map_err(|_| Error::ConnectionReadTimeout)?
+            .map_err(|error| error_of(&error))?;
         Ok(response.map(|content| content.map_err(|_| Error::HttpProtocolError).boxed_unsync()))
     }
 

@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::counts;
 use crate::guest::Shared;
 
 /// The store that the launcher reads and writes, which a component opens by default.
@@ -39,6 +40,7 @@ fn answer(line: &str, shared: &Shared) -> Value {
     match command.carry_out(shared) {
         Ok(Answer::Done) => json!({"ack": id}),
         Ok(Answer::Value(value)) => value_reply(&id, value),
+        Ok(Answer::Counts(counts)) => json!({"ack": id, "counts": counts}),
         Err(error) => json!({"nack": id, "error": error}),
     }
 }
@@ -58,6 +60,9 @@ struct Command {
     #[serde(default)]
     trap: bool,
     get: Option<String>,
+    /// Asks for the counts since the last such command; the instances that are counted have ended.
+    #[serde(default)]
+    counts: bool,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +87,7 @@ struct Fault {
 enum Answer {
     Done,
     Value(Option<Vec<u8>>),
+    Counts(Value),
 }
 
 impl Command {
@@ -104,10 +110,11 @@ impl Command {
         if self.trap {
             shared.trap_next.store(true, Ordering::Relaxed);
         }
-        let Some(key) = self.get else {
-            return Ok(Answer::Done);
-        };
-        Ok(Answer::Value(shared.stores.get(STORE, &key)?))
+        match self.get {
+            Some(key) => Ok(Answer::Value(shared.stores.get(STORE, &key)?)),
+            None if self.counts => Ok(Answer::Counts(counts::take())),
+            None => Ok(Answer::Done),
+        }
     }
 }
 

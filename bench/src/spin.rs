@@ -1,0 +1,219 @@
+//! Tollgate in the component host of the tests, compared with a component that makes the same call and nothing else
+//! (`spin-floor/`): CPU time, and counts that do not depend on what else the machine does.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::compare::{Row, compare};
+use crate::load::{Load, in_turn};
+use crate::project;
+use crate::server::{Program, next_json, upstream};
+use crate::side::{self, Side};
+
+pub(crate) fn measure() -> Result<Vec<Row>, String> {
+    let upstream = upstream()?;
+    let (tollgate, floor) = (Host::tollgate(upstream, &[])?, Host::floor(upstream, &[])?);
+    let bare = floor.load("/public", &[]);
+    let mut rows = Vec::new();
+    for (what, load) in tollgate.loads() {
+        rows.push(compare(&format!("spin: {what}, against the floor"), &load, &bare)?);
+    }
+    drop((tollgate, floor));
+    let counting = ["--count"];
+    let (mut tollgate, mut floor) = (Host::tollgate(upstream, &counting)?, Host::floor(upstream, &counting)?);
+    let bare = floor.load("/public", &[]);
+    let least = floor.counts(&bare)?;
+    for (what, load) in tollgate.loads() {
+        rows.extend(tollgate.counts(&load)?.rows(what, &least));
+    }
+    Ok(rows)
+}
+
+/// A component in a host of its own, whose stores answer at once.
+struct Host {
+    address: SocketAddr,
+    program: Program,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Host {
+    /// Tollgate, with the defaults that a project has.
+    fn tollgate(upstream: SocketAddr, options: &[&str]) -> Result<Self, String> {
+        let side = Side::own();
+        let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let (project, store) = (folder.path().join("project"), folder.path().join("records.db"));
+        for (name, text) in
+            [("tollgate.yaml", tollgate_yaml(upstream)), ("dev/fixtures.yaml", project::fixtures_yaml())]
+        {
+            let path = project.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(&project))
+                .and_then(|()| fs::write(&path, text))
+                .map_err(|e| format!("{}: {e}", path.display()))?;
+        }
+        side.publish(&project, &store)?;
+        let mut host = Self::start(&side, "spin.toml", &[&["--gateway", project::GATEWAY], options].concat())?;
+        let entry = |(key, value): (String, Vec<u8>)| json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true});
+        let put: Vec<_> = side::records(&store)?.into_iter().map(entry).collect();
+        host.command(json!({"put": put}))?;
+        Ok(host)
+    }
+
+    fn floor(upstream: SocketAddr, options: &[&str]) -> Result<Self, String> {
+        let mut side = Side::own();
+        side.component.set_file_name("tollgate_bench_spin_floor.wasm");
+        let upstream = format!("UPSTREAM={upstream}");
+        Self::start(&side, "bench/spin-floor/spin.toml", &[&["--secret", &upstream], options].concat())
+    }
+
+    fn start(side: &Side, manifest: &str, options: &[&str]) -> Result<Self, String> {
+        let host = side.program.with_file_name(format!("tollgate-spin-host{}", std::env::consts::EXE_SUFFIX));
+        let mut child = Command::new(&host)
+            .arg("--manifest")
+            .arg(side.root.join(manifest))
+            .arg("--component")
+            .arg(&side.component)
+            .arg("--bare")
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|e| format!("{}: {e}; `cargo build --release -p tollgate-spin-host` builds it", host.display()))?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let program = Program(child);
+        let (input, output) = (input.ok_or("no input")?, output.ok_or("no output")?);
+        let mut output = BufReader::new(output);
+        let ready = next_json(&mut output)?;
+        let url = ready["ready"]["url"].as_str().ok_or_else(|| format!("the host did not start: {ready}"))?;
+        let address = url.trim_start_matches("http://").parse().map_err(|_| format!("not an address: {url}"))?;
+        Ok(Self { address, program, input, output })
+    }
+
+    fn command(&mut self, mut command: Value) -> Result<Value, String> {
+        command["id"] = json!(1);
+        writeln!(self.input, "{command}").map_err(|e| e.to_string())?;
+        let answer = next_json(&mut self.output)?;
+        if answer["ack"] == 1 { Ok(answer) } else { Err(format!("the host says {answer}")) }
+    }
+
+    /// What is measured of Tollgate.
+    fn loads(&self) -> [(&'static str, Load); 3] {
+        let key = project::key();
+        [
+            ("forward", self.load("/public", &[])),
+            ("cache hit", self.load("/cached", &[])),
+            ("key + limit + forward", self.load("/keyed", &[("x-api-key", &key)])),
+        ]
+    }
+
+    fn load(&self, path: &str, fields: &[(&str, &str)]) -> Load {
+        let fields = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        Load { address: self.address, process: self.program.0.id(), hosts: vec![], path: path.to_owned(), fields }
+    }
+
+    /// What one request costs in an instance that has served one, and what the first one costs.
+    fn counts(&mut self, load: &Load) -> Result<Counts, String> {
+        // The cache is filled, and the configuration checked, by an instance that is not counted.
+        self.counted(load, 1)?;
+        let first = self.counted(load, 1)?;
+        let both = self.counted(load, 1 + REQUESTS)?;
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let mean = |all: u64, first: u64| (all - first.min(all)) as f64 / REQUESTS as f64;
+        let calls = both
+            .calls
+            .iter()
+            .map(|(name, all)| (name.clone(), mean(*all, first.calls.get(name).copied().unwrap_or(0))));
+        Ok(Counts { fuel: mean(both.fuel, first.fuel), first_fuel: first.fuel, calls: calls.collect() })
+    }
+
+    /// The counts of one instance that serves some requests.
+    fn counted(&mut self, load: &Load, requests: usize) -> Result<Counted, String> {
+        in_turn(load, requests)?;
+        sleep(INSTANCE_ENDS);
+        let answer = self.command(json!({"counts": true}))?;
+        let calls = answer["counts"]["calls"].as_object().into_iter().flatten();
+        let calls = calls.filter_map(|(name, count)| Some((name.clone(), count.as_u64()?))).collect();
+        Ok(Counted { fuel: answer["counts"]["fuel"].as_u64().unwrap_or(0), calls })
+    }
+}
+
+/// Fewer than an instance serves in all.
+const REQUESTS: usize = 100;
+/// The host drops an instance a second after its last work.
+const INSTANCE_ENDS: Duration = Duration::from_millis(2_200);
+
+struct Counted {
+    fuel: u64,
+    calls: BTreeMap<String, u64>,
+}
+
+/// The counts of one request.
+struct Counts {
+    fuel: f64,
+    first_fuel: u64,
+    calls: BTreeMap<String, f64>,
+}
+
+impl Counts {
+    fn rows(&self, what: &str, least: &Self) -> Vec<Row> {
+        let row = |unit: &str, own: f64, floor: f64| {
+            Row::plain(
+                format!("spin: {what}, {unit}"),
+                format!("{own:.0}"),
+                format!("{floor:.0}"),
+                format!("{:.2}", own / floor),
+            )
+        };
+        let interfaces = |counts: &Self| counts.sum(|name| !name.starts_with(RUNTIME));
+        let events = |counts: &Self| counts.sum(|name| name == DELIVERED);
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let first = [self.first_fuel as f64, least.first_fuel as f64];
+        for (name, own) in self.calls.iter().filter(|(name, own)| !name.starts_with(RUNTIME) && **own > 0.0) {
+            println!("spin: {what}: {own:.2} {name}, the floor {:.2}", least.calls.get(name).copied().unwrap_or(0.0));
+        }
+        vec![
+            row("fuel", self.fuel, least.fuel),
+            row("calls of interfaces", interfaces(self), interfaces(least)),
+            row("events delivered to the component", events(self), events(least)),
+            row("fuel of the first request", first[0], first[1]),
+        ]
+    }
+
+    fn sum(&self, is_of: impl Fn(&str) -> bool) -> f64 {
+        self.calls.iter().filter(|(name, _)| is_of(name)).map(|(_, count)| count).sum()
+    }
+}
+
+/// The beginning of names that the host gives to operations of its runtime.
+const RUNTIME: &str = "runtime:";
+const DELIVERED: &str = "runtime: deliver event";
+
+/// A route for each of [`Host::loads`]; the project says nothing about timeouts and telemetry.
+fn tollgate_yaml(upstream: SocketAddr) -> String {
+    format!(
+        r#"format: 1
+gateway: {{name: {}}}
+upstreams: {{one: "http://{upstream}"}}
+policies:
+  keys: {{kind: api-key}}
+  wide: {{kind: rate-limit, rate: 1000000/s, burst: 1000000, by: consumer}}
+apis:
+  one:
+    upstream: one
+    routes:
+      - {{path: /public, methods: [GET], authn: none}}
+      - {{path: /cached, methods: [GET], authn: none, cache: {{ttl: 1h}}}}
+      - {{path: /keyed, methods: [GET], authn: keys, limit: wide}}
+"#,
+        project::GATEWAY
+    )
+}

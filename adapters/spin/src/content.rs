@@ -14,7 +14,7 @@ use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, St
 use tollgate_core::telemetry::AbortedBy;
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
-use crate::message::{fields_of, forwarded_trailers, host_fields, host_lines};
+use crate::message::{fields_of, host_fields, host_lines};
 use crate::upstream::NANOS_PER_MS;
 
 /// The content of a request or a response.
@@ -26,8 +26,10 @@ pub struct SpinContent {
     pub(crate) source: Source,
     /// The fields of its received response, to be edited and passed on.
     pub(crate) received: Option<Fields>,
-    /// The instant of the monotonic clock at which it is aborted, whether or not it is read.
+    /// The instant of the monotonic clock at which it is aborted, whether or not it is read; not of content in memory.
     pub(crate) ends: Option<u64>,
+    /// Observes the delivery of content in memory.
+    pub(crate) watch: Option<Watch>,
 }
 
 pub(crate) enum Source {
@@ -41,6 +43,9 @@ pub(crate) enum Source {
 pub(crate) struct Raw {
     pub(crate) stream: StreamReader<u8>,
     pub(crate) trailers: FutureReader<Result<Option<Trailers>, ErrorCode>>,
+    /// The bytes after which it is complete, if that is known: its length if it announces no trailers. Then the host is
+    /// not asked how it ended, which suspends the component.
+    pub(crate) left: Option<u64>,
     /// When dropped, informs the sender that the content was read.
     pub(crate) _taken: FutureWriter<Result<(), ErrorCode>>,
 }
@@ -115,26 +120,32 @@ impl Content for SpinContent {
     fn limited(self, max_bytes: u64) -> Self {
         match self.source {
             Source::Nothing => self,
+            Source::Bytes(ref bytes) if bytes.len() as u64 <= max_bytes => self,
             source => Self { source: Source::Steps(limited(source.into_steps(), max_bytes)), ..self },
         }
     }
 
     fn tee(self, max_bytes: u64) -> (Self, ContentCopy) {
         let (sender, receiver) = oneshot::channel();
-        if self.is_empty() {
+        let source = match self.source {
             // Complete already: nobody may read it to its end.
-            let _ = sender.send(Bytes::new());
-            return (self, ContentCopy(receiver));
-        }
-        let copying = Copying::new(sender, max_bytes);
-        let steps = copied(self.source.into_steps(), copying);
-        (Self { source: Source::Steps(steps), ..self }, ContentCopy(receiver))
+            Source::Nothing => {
+                let _ = sender.send(Bytes::new());
+                Source::Nothing
+            }
+            Source::Bytes(bytes) if bytes.len() as u64 <= max_bytes => {
+                let _ = sender.send(bytes.clone());
+                Source::Bytes(bytes)
+            }
+            source => Source::Steps(copied(source.into_steps(), Copying::new(sender, max_bytes))),
+        };
+        (Self { source, ..self }, ContentCopy(receiver))
     }
 
     async fn gather(self, bytes_max: u64) -> Result<Gathered<Self>, ContentFault> {
-        let mut steps = self.source.into_steps();
+        let (mut steps, mut end) = (self.source.into_steps(), Deadline::at(self.ends));
         let (mut bytes, mut trailers) = (Vec::new(), None);
-        while let Some(step) = steps.next().await {
+        while let Some(step) = end.next_of(&mut steps).await {
             match step.map_err(|broken| ContentFault::from(&broken))? {
                 Step::Data(data) => bytes.extend_from_slice(&data),
                 Step::Trailers(fields) => trailers = Some(fields_of(&fields)),
@@ -157,20 +168,29 @@ impl Content for SpinContent {
 
     fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
         let (sender, receiver) = oneshot::channel();
-        let source = match self.source {
-            // The sender is dropped: content that passes through unchanged is not observed.
-            Source::Raw(raw) => Source::Raw(raw),
-            source => Source::Steps(watched(source.into_steps(), Watch::new(sender))),
-        };
         let delivery = receiver.map(|told| told.unwrap_or(Delivery::Unobserved));
-        (Self { source, ..self }, delivery)
+        let mut watch = Watch::new(sender);
+        let content = match self.source {
+            Source::Nothing => {
+                watch.end(Delivery::Complete { bytes: 0 });
+                self
+            }
+            Source::Bytes(_) => Self { watch: Some(watch), ..self },
+            // Content that passes through unchanged is not observed.
+            Source::Raw(_) => {
+                watch.tell = None;
+                self
+            }
+            Source::Steps(steps) => Self { source: Source::Steps(watched(steps, watch)), ..self },
+        };
+        (content, delivery)
     }
 }
 
 impl SpinContent {
     /// Content without a received message, or with one that is not passed on.
     pub(crate) fn of(source: Source) -> Self {
-        Self { source, received: None, ends: None }
+        Self { source, received: None, ends: None, watch: None }
     }
 
     /// Reads all of it, without its trailers.
@@ -178,9 +198,13 @@ impl SpinContent {
     /// # Errors
     /// If it is interrupted; the part received until then is dropped.
     pub async fn whole(self) -> Result<Bytes, ErrorCode> {
-        let mut steps = self.source.into_steps();
-        let mut whole = Vec::new();
-        while let Some(step) = steps.next().await {
+        let Self { source, ends, watch, .. } = self;
+        let mut steps = match watch {
+            Some(watch) => watched(source.into_steps(), watch),
+            None => source.into_steps(),
+        };
+        let (mut whole, mut end) = (Vec::new(), Deadline::at(ends));
+        while let Some(step) = end.next_of(&mut steps).await {
             if let Step::Data(data) = step.map_err(Interrupted::into_code)? {
                 whole.extend_from_slice(&data);
             }
@@ -210,11 +234,41 @@ impl SpinContent {
         Self::of(Source::Steps(raw.into_steps_or_discard()))
     }
 
-    /// The same content, aborted when `end` resolves.
-    pub(crate) fn until(self, end: Pin<Box<dyn Future<Output = ()>>>) -> Self {
+    /// The same content, in memory if all of it has arrived with its head. Then nothing is left to wait for: it needs no
+    /// timer, and it is handed on in one piece.
+    pub(crate) fn if_arrived(self) -> Self {
+        let (raw, bytes) = match self.source {
+            Source::Raw(raw) => match raw.left.and_then(|left| usize::try_from(left).ok()) {
+                Some(bytes @ 1..=READ_BYTES) => (raw, bytes),
+                Some(_) | None => return Self { source: Source::Raw(raw), ..self },
+            },
+            source => return Self { source, ..self },
+        };
+        let mut steps = raw.into_steps(bytes);
+        let source = match steps.next().now_or_never() {
+            Some(None) => Source::Nothing,
+            Some(Some(Ok(Step::Data(data)))) => {
+                match (data.len() == bytes).then(|| steps.next().now_or_never()).flatten() {
+                    Some(None) => Source::Bytes(data),
+                    Some(Some(last)) => {
+                        Source::Steps(stream::iter([Ok(Step::Data(data)), last]).chain(steps).boxed_local())
+                    }
+                    None => Source::Steps(stream::iter([Ok(Step::Data(data))]).chain(steps).boxed_local()),
+                }
+            }
+            Some(Some(first)) => Source::Steps(stream::iter([first]).chain(steps).boxed_local()),
+            // Dropping the wait for a step does not lose the step.
+            None => Source::Steps(steps),
+        };
+        Self { source, ..self }
+    }
+
+    /// The same content, aborted at an instant of the monotonic clock, unless it is in memory.
+    pub(crate) fn until(self, ends: u64) -> Self {
         match self.source {
-            Source::Nothing => self,
-            source => Self { source: Source::Steps(timed(source.into_steps(), end)), ..self },
+            Source::Nothing | Source::Bytes(_) => self,
+            // Its bytes must be read by the component, which alone can abort them.
+            source => Self { source: Source::Steps(source.into_steps()), ends: Some(ends), ..self },
         }
     }
 }
@@ -224,17 +278,18 @@ impl Source {
         match self {
             Self::Nothing => stream::empty().boxed_local(),
             Self::Bytes(bytes) => stream::iter([Ok(Step::Data(bytes))]).boxed_local(),
-            Self::Raw(raw) => raw.into_steps(),
+            Self::Raw(raw) => raw.into_steps(READ_BYTES),
             Self::Steps(steps) => steps,
         }
     }
 }
 
 impl Raw {
-    fn into_steps(self) -> Steps {
-        stream::unfold(Some(self), |raw| async {
+    /// Reads so many bytes at once.
+    fn into_steps(self, bytes: usize) -> Steps {
+        stream::unfold(Some(self), move |raw| async move {
             let mut raw = raw?;
-            match raw.data().await {
+            match raw.data(bytes).await {
                 Some(data) => Some((Ok(data), Some(raw))),
                 None => Some((raw.end().await?, None)),
             }
@@ -246,7 +301,7 @@ impl Raw {
     fn into_steps_or_discard(self) -> Steps {
         stream::unfold(Some(Unread(Some(self))), |unread| async {
             let mut unread = unread?;
-            if let Some(data) = unread.0.as_mut()?.data().await {
+            if let Some(data) = unread.0.as_mut()?.data(READ_BYTES).await {
                 return Some((Ok(data), Some(unread)));
             }
             Some((unread.0.take()?.end().await?, None))
@@ -255,16 +310,20 @@ impl Raw {
     }
 
     /// The next bytes, until there are none.
-    async fn data(&mut self) -> Option<Step> {
-        let (result, read) = self.stream.read(Vec::with_capacity(READ_BYTES)).await;
+    async fn data(&mut self, bytes: usize) -> Option<Step> {
+        let (result, read) = self.stream.read(Vec::with_capacity(bytes)).await;
+        self.left = self.left.and_then(|left| left.checked_sub(read.len() as u64));
         matches!(result, StreamResult::Complete(_)).then(|| Step::Data(read.into()))
     }
 
     /// What comes after the last bytes.
     async fn end(self) -> Option<Result<Step, Interrupted>> {
+        if self.left == Some(0) {
+            return None;
+        }
         match self.trailers.await {
             Ok(None) => None,
-            Ok(Some(trailers)) => Some(Ok(Step::Trailers(forwarded_trailers(&trailers, None)))),
+            Ok(Some(trailers)) => Some(Ok(Step::Trailers(trailers))),
             Err(code) => Some(Err(Interrupted::BySender(code))),
         }
     }
@@ -287,7 +346,7 @@ impl Drop for Unread {
 async fn discard(mut raw: Raw) {
     let read = async {
         let mut bytes = 0;
-        while let Some(Step::Data(data)) = raw.data().await {
+        while let Some(Step::Data(data)) = raw.data(READ_BYTES).await {
             bytes += data.len();
             if bytes > DISCARDED_BYTES_MAX {
                 return;
@@ -316,16 +375,30 @@ fn limited(steps: Steps, max_bytes: u64) -> Steps {
     .boxed_local()
 }
 
-fn timed(steps: Steps, end: Pin<Box<dyn Future<Output = ()>>>) -> Steps {
-    stream::unfold(Some((steps, end)), |state| async {
-        let (mut steps, end) = state?;
-        let (step, end) = match select(steps.next(), end).await {
-            Either::Left((step, end)) => (step?, end),
-            Either::Right(((), _)) => return Some((Err(Interrupted::AtDeadline), None)),
-        };
-        Some((step, Some((steps, end))))
-    })
-    .boxed_local()
+/// A timer that begins when something has to be waited for.
+pub(crate) struct Deadline(Option<Pin<Box<dyn Future<Output = ()>>>>);
+
+impl Deadline {
+    /// At an instant of the monotonic clock, if there is one.
+    pub(crate) fn at(ends: Option<u64>) -> Self {
+        // The host is asked for the timer at the first poll.
+        Self(ends.map(|ends| Box::pin(monotonic_clock::wait_until(ends)) as Pin<Box<dyn Future<Output = ()>>>))
+    }
+
+    /// The next step; at the deadline, that the content is interrupted.
+    async fn next_of(&mut self, steps: &mut Steps) -> Option<Result<Step, Interrupted>> {
+        self.before(steps.next()).await.unwrap_or(Some(Err(Interrupted::AtDeadline)))
+    }
+
+    /// Waits for a result; `None` at the deadline, after which this must not be called again.
+    pub(crate) async fn before<T>(&mut self, result: impl Future<Output = T>) -> Option<T> {
+        let result = pin!(result);
+        let Some(end) = &mut self.0 else { return Some(result.await) };
+        match select(result, end).await {
+            Either::Left((result, _)) => Some(result),
+            Either::Right(((), _)) => None,
+        }
+    }
 }
 
 fn copied(steps: Steps, copying: Copying) -> Steps {
@@ -408,7 +481,7 @@ fn watched(steps: Steps, watch: Watch) -> Steps {
 }
 
 /// Counts the delivered bytes; dropped before the end, it reports that the client disconnected.
-struct Watch {
+pub(crate) struct Watch {
     tell: Option<oneshot::Sender<Delivery>>,
     bytes: u64,
 }
@@ -417,6 +490,14 @@ impl Watch {
     fn new(tell: oneshot::Sender<Delivery>) -> Self {
         let tell = Some(tell);
         Self { tell, bytes: 0 }
+    }
+
+    /// The delivery of content in memory has ended, with so many bytes not taken.
+    pub(crate) fn note_written(&mut self, bytes: usize, rest: usize) {
+        self.bytes = (bytes - rest) as u64;
+        if rest == 0 {
+            self.end(Delivery::Complete { bytes: self.bytes });
+        }
     }
 
     fn note(&mut self, step: Option<&Result<Step, Interrupted>>) {
@@ -552,10 +633,42 @@ mod tests {
     }
 
     #[test]
-    fn content_is_aborted_at_its_deadline() {
-        let slow = of(&["ab"]).source.into_steps().chain(stream::pending()).boxed_local();
-        let content = SpinContent::of(Source::Steps(slow)).until(Box::pin(async {}));
-        assert_eq!(read(content), ("ab".into(), false));
+    fn a_deadline_applies_to_what_has_to_be_waited_for() {
+        let mut end = Deadline(Some(Box::pin(async {})));
+        assert_eq!(block_on(end.before(async { 1 })), Some(1));
+        assert_eq!(block_on(end.before(std::future::pending::<()>())), None);
+        assert_eq!(block_on(Deadline::at(None).before(async { 1 })), Some(1));
+    }
+
+    #[test]
+    fn content_in_memory_needs_no_deadline_and_is_copied_at_once() {
+        let content = SpinContent::from_bytes("ab".into()).until(0);
+        assert_eq!(content.ends, None);
+        assert_eq!(of(&["ab"]).until(7).ends, Some(7));
+        let (content, copy) = content.tee(2);
+        drop(content);
+        assert_eq!(block_on(copy.whole()).unwrap(), "ab");
+        let (content, copy) = SpinContent::from_bytes("abc".into()).tee(2);
+        assert_eq!(read(content), ("abc".into(), true));
+        assert_eq!(block_on(copy.whole()), None);
+        assert_eq!(read(SpinContent::from_bytes("abc".into()).limited(2)), (String::new(), false));
+        assert_eq!(read(SpinContent::from_bytes("ab".into()).limited(2)), ("ab".into(), true));
+    }
+
+    #[test]
+    fn a_watch_of_content_in_memory_reports_what_was_taken() {
+        let delivered = |rest| {
+            let (content, delivery) = SpinContent::from_bytes("abc".into()).watched();
+            let mut watch = content.watch.unwrap();
+            watch.note_written(3, rest);
+            drop(watch);
+            block_on(delivery)
+        };
+        assert_eq!(delivered(0), Delivery::Complete { bytes: 3 });
+        assert_eq!(delivered(2), Delivery::Aborted { bytes: 1, by: AbortedBy::Client });
+        let (content, delivery) = SpinContent::empty().watched();
+        drop(content);
+        assert_eq!(block_on(delivery), Delivery::Complete { bytes: 0 });
     }
 
     #[test]

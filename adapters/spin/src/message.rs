@@ -2,17 +2,15 @@
 
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use futures_util::future::{Either, select};
 use futures_util::stream::StreamExt;
 use http::header::{CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use spin_sdk::wasip3::clocks::monotonic_clock;
 use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme};
-use spin_sdk::wasip3::wit_bindgen::{FutureReader, StreamReader, StreamWriter};
+use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use tollgate_core::forward::{
@@ -21,7 +19,7 @@ use tollgate_core::forward::{
 use tollgate_edge::Client;
 use tollgate_edge::ports::Content;
 
-use crate::content::{Interrupted, Raw, Source, SpinContent, Step, Steps};
+use crate::content::{Deadline, Interrupted, Raw, Source, SpinContent, Step, Steps, Watch};
 use crate::upstream::NANOS_PER_MS;
 
 type Trailers = Result<Option<types::Trailers>, ErrorCode>;
@@ -42,8 +40,14 @@ pub(crate) async fn from_host(request: types::Request) -> Result<(Request<SpinCo
     let method = method_of(&request.get_method())?;
     let uri = uri_of(&request)?;
     let https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
-    let came = || SpinContent::of_request(raw(|taken| types::Request::consume_body(request, taken)));
-    let content = match declared_content(&fields) {
+    let declared = declared_content(&fields);
+    let left = match declared {
+        // Content without a length is rare in these; if it has not begun when it ends, there is none.
+        None if method.is_safe() => Some(0),
+        _ => length_without_trailers(&fields),
+    };
+    let came = || SpinContent::of_request(raw(left, |taken| types::Request::consume_body(request, taken)));
+    let content = match declared {
         Some(false) => SpinContent::empty(),
         Some(true) => came(),
         None => came().begun(monotonic_clock::wait_for(BEGIN_MAX_MS * NANOS_PER_MS)).await,
@@ -77,7 +81,7 @@ pub fn to_host(mut reply: Reply<SpinContent>) -> types::Response {
         Some(received) => edited(received, &edits),
         None => host_fields(&lines),
     };
-    if announces_trailers {
+    if announces_trailers && matches!(content.source, Source::Raw(_)) {
         // The host passes its own stream on with all trailers, whatever the component says.
         content.source = Source::Steps(content.source.into_steps());
     }
@@ -110,6 +114,9 @@ pub(crate) struct Sending {
     pub(crate) awaits_client: Cell<bool>,
 }
 
+/// The end of a request without content, which it has when this is dropped.
+type Ending = FutureWriter<Trailers>;
+
 /// Converts the request to an upstream.
 ///
 /// Its fields are written in one call, from the received ones and the edits: there are so many edits that a call for
@@ -119,7 +126,7 @@ pub(crate) fn to_host_request(
     content: SpinContent,
     options: types::RequestOptions,
     sending: &Rc<Sending>,
-) -> Result<types::Request, ErrorCode> {
+) -> Result<(types::Request, Option<Ending>), ErrorCode> {
     let mut lines = host_lines(request.sent());
     // The authority replaces `Host`, and the host refuses the field. `TE` must be named by `Connection` (RFC 9110, section
     // 10.1.4), which a component cannot set.
@@ -134,7 +141,16 @@ pub(crate) fn to_host_request(
         lines.push((TRANSFER_ENCODING.as_str().to_owned(), b"chunked".to_vec()));
     }
     let (method, uri) = (request.method(), request.target());
-    let (contents, trailers) = to_host_content(content, request.trailer_rules(), Some(Rc::clone(sending)));
+    let (contents, trailers, ending) = match content.source {
+        Source::Nothing => {
+            let (ending, trailers) = wit_future::new(|| Ok(None));
+            (None, trailers, Some(ending))
+        }
+        _ => {
+            let (contents, trailers) = to_host_content(content, request.trailer_rules(), Some(Rc::clone(sending)));
+            (contents, trailers, None)
+        }
+    };
     let (request, _sent) = types::Request::new(host_fields(&lines), contents, trailers, Some(options));
     let invalid = |()| ErrorCode::HttpRequestUriInvalid;
     request.set_method(&host_method(method)).map_err(|()| ErrorCode::HttpRequestMethodInvalid)?;
@@ -148,7 +164,7 @@ pub(crate) fn to_host_request(
     request.set_authority(authority).map_err(invalid)?;
     let target = uri.path_and_query().map(http::uri::PathAndQuery::as_str);
     request.set_path_with_query(target).map_err(invalid)?;
-    Ok(request)
+    Ok((request, ending))
 }
 
 /// Converts an upstream's response, with streaming content.
@@ -159,7 +175,8 @@ pub fn from_host_response(response: types::Response) -> Result<Response<SpinCont
     let status = StatusCode::from_u16(response.get_status_code()).map_err(|_| ErrorCode::HttpProtocolError)?;
     let received = response.get_headers().clone();
     let fields = fields_of(&received);
-    let content = SpinContent::of(Source::Raw(raw(|taken| types::Response::consume_body(response, taken))));
+    let left = length_without_trailers(&fields);
+    let content = SpinContent::of(Source::Raw(raw(left, |taken| types::Response::consume_body(response, taken))));
     let mut taken = Response::new(SpinContent { received: Some(received), ..content });
     *taken.status_mut() = status;
     *taken.headers_mut() = fields;
@@ -189,6 +206,14 @@ fn declared_content(fields: &HeaderMap) -> Option<bool> {
         Ok(Framing::Unstated) => None,
         // It will be refused.
         Err(_) => Some(false),
+    }
+}
+
+/// The length that a message declares, if it announces no trailers.
+fn length_without_trailers(fields: &HeaderMap) -> Option<u64> {
+    match Framing::of(fields) {
+        Ok(Framing::Length(bytes)) if !fields.contains_key(TRAILER) => Some(bytes),
+        Ok(Framing::Length(_) | Framing::Chunked | Framing::Unstated) | Err(_) => None,
     }
 }
 
@@ -299,10 +324,13 @@ pub(crate) fn host_fields(list: &Lines) -> Fields {
     })
 }
 
-fn raw(consume: impl FnOnce(FutureReader<Result<(), ErrorCode>>) -> (StreamReader<u8>, FutureReader<Trailers>)) -> Raw {
+fn raw(
+    left: Option<u64>,
+    consume: impl FnOnce(FutureReader<Result<(), ErrorCode>>) -> (StreamReader<u8>, FutureReader<Trailers>),
+) -> Raw {
     let (taken, is_taken) = wit_future::new(|| Ok(()));
     let (stream, trailers) = consume(is_taken);
-    Raw { stream, trailers, _taken: taken }
+    Raw { stream, trailers, left, _taken: taken }
 }
 
 /// Converts content: the host's own stream is returned unchanged, other content is written as it is read. The rules are
@@ -312,28 +340,42 @@ fn to_host_content(
     rules: Option<Arc<TrailerRules>>,
     sending: Option<Rc<Sending>>,
 ) -> (Option<StreamReader<u8>>, FutureReader<Trailers>) {
-    let ends = content.ends;
+    let (ends, watch) = (content.ends, content.watch);
     let steps = match content.source {
         Source::Nothing => return (None, wit_future::new(|| Ok(None)).1),
         Source::Raw(raw) => return (Some(raw.stream), raw.trailers),
-        source => source.into_steps(),
+        Source::Bytes(bytes) => {
+            let (writer, reader) = wit_stream::new();
+            let (end, trailers) = wit_future::new(|| Ok(None));
+            spawn(write_whole(bytes.into(), writer, end, watch));
+            return (Some(reader), trailers);
+        }
+        Source::Steps(steps) => steps,
     };
     let (writer, reader) = wit_stream::new();
     let (end, trailers) = wit_future::new(|| Err(ErrorCode::InternalError(None)));
     let end = async move |ending: Trailers| {
-        let filtered = |trailers: Fields| match &rules {
-            Some(rules) => forwarded_trailers(&trailers, Some(rules)),
-            None => trailers,
-        };
-        let _ = end.write(ending.map(|trailers| trailers.map(filtered))).await;
+        let forwarded = |trailers: Fields| forwarded_trailers(&trailers, rules.as_deref());
+        let _ = end.write(ending.map(|trailers| trailers.map(forwarded))).await;
     };
-    spawn(write(steps, ends, writer, end, sending.unwrap_or_default()));
+    spawn(write(steps, Deadline::at(ends), writer, end, sending.unwrap_or_default()));
     (Some(reader), trailers)
 }
 
+/// The end is written after the content, when the host reads it, so that nobody has to wait for it to do so.
+async fn write_whole(bytes: Vec<u8>, mut writer: StreamWriter<u8>, end: FutureWriter<Trailers>, watch: Option<Watch>) {
+    let length = bytes.len();
+    let rest = writer.write_all(bytes).await;
+    drop((writer, end));
+    if let Some(mut watch) = watch {
+        watch.note_written(length, rest.len());
+    }
+}
+
+/// The deadline also applies to a reader that takes nothing.
 async fn write(
     mut steps: Steps,
-    ends: Option<u64>,
+    mut deadline: Deadline,
     mut writer: StreamWriter<u8>,
     end: impl AsyncFnOnce(Trailers),
     sending: Rc<Sending>,
@@ -341,22 +383,23 @@ async fn write(
     let mut trailers = None;
     let interrupted = loop {
         sending.awaits_client.set(true);
-        let step = steps.next().await;
+        let step = deadline.before(steps.next()).await;
         sending.awaits_client.set(false);
         match step {
-            None => break None,
-            Some(Ok(Step::Data(data))) => match written(&mut writer, data.into(), ends).await {
+            Some(None) => break None,
+            Some(Some(Ok(Step::Data(data)))) => match deadline.before(writer.write_all(data.into())).await {
                 Some(rest) if rest.is_empty() => {}
                 // There is no reader any more.
                 Some(_) => return,
                 None => break Some(Interrupted::AtDeadline),
             },
-            Some(Ok(Step::Trailers(fields))) => trailers = Some(fields),
-            Some(Err(interrupted)) => break Some(interrupted),
+            Some(Some(Ok(Step::Trailers(fields)))) => trailers = Some(fields),
+            Some(Some(Err(interrupted))) => break Some(interrupted),
+            None => break Some(Interrupted::AtDeadline),
         }
     };
     // The source is not needed any more, however long the reader takes to notice the end.
-    drop((steps, writer));
+    drop((steps, deadline, writer));
     let ending = match interrupted {
         None => Ok(trailers),
         Some(interrupted) => {
@@ -365,17 +408,6 @@ async fn write(
         }
     };
     end(ending).await;
-}
-
-/// Writes bytes and returns those that were not taken; `None` at the deadline, which also applies to a reader that takes
-/// nothing.
-async fn written(writer: &mut StreamWriter<u8>, bytes: Vec<u8>, ends: Option<u64>) -> Option<Vec<u8>> {
-    let writing = pin!(writer.write_all(bytes));
-    let Some(ends) = ends else { return Some(writing.await) };
-    match select(writing, pin!(monotonic_clock::wait_until(ends))).await {
-        Either::Left((rest, _)) => Some(rest),
-        Either::Right(((), _)) => None,
-    }
 }
 
 impl Interrupted {

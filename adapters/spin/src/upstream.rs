@@ -1,16 +1,17 @@
 //! Upstreams over Spin's outbound HTTP.
 
+use std::pin::pin;
 use std::rc::Rc;
 
-use futures_util::future::{Either, select};
-use http::Response;
+use futures_util::FutureExt;
+use http::{Method, Response};
 use spin_sdk::wasip3::clocks::monotonic_clock;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{ErrorCode, RequestOptions};
 use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_edge::ports::{Content, Upstream, UpstreamCall};
 
-use crate::content::SpinContent;
+use crate::content::{Deadline, Source, SpinContent};
 use crate::message::{Sending, from_host_response, to_host_request};
 
 /// Outbound HTTP, restricted by `allowed_outbound_hosts` in spin.toml.
@@ -27,20 +28,42 @@ impl Upstream for SpinUpstream {
         content: SpinContent,
         call: &UpstreamCall,
     ) -> Result<Response<SpinContent>, UpstreamError> {
+        let (sending, is_empty) = (Rc::default(), content.is_empty());
+        let timeout = call.timeout_ms.map(|ms| ms.saturating_mul(NANOS_PER_MS));
+        let bounds = Bounds {
+            connect: call.connect_timeout_ms.saturating_mul(NANOS_PER_MS),
+            // Only the component knows for whom a request's content waits, so its own timer has to be the first.
+            head: timeout.map(|timeout| if is_empty { timeout } else { timeout.saturating_add(HOST_LATER) }),
+            ends: timeout.map(|timeout| monotonic_clock::now().saturating_add(timeout)),
+        };
         // Boxed, because it is large.
-        let sending = Rc::default();
-        let exchange = Box::pin(exchange(request, content, call, &sending));
-        let Some(ms) = call.timeout_ms else { return exchange.await };
-        let ends = monotonic_clock::now().saturating_add(ms.saturating_mul(NANOS_PER_MS));
-        let end = Box::pin(monotonic_clock::wait_until(ends));
-        match select(exchange, end).await {
-            Either::Left((response, end)) => {
-                let until = |content: SpinContent| SpinContent { ends: Some(ends), ..content.until(end) };
-                response.map(|response| response.map(until))
-            }
-            Either::Right(((), _)) if sending.awaits_client.get() => Err(UpstreamError::RequestContentTimeout),
-            Either::Right(((), _)) => Err(UpstreamError::HttpResponseTimeout),
-        }
+        let exchange = Box::pin(exchange(request, content, bounds, &sending));
+        let Some(ends) = bounds.ends else { return exchange.await };
+        // A timer of the component is a call, an event and a cancellation; without content, the host's own is enough.
+        let mut deadline = Deadline::at((!is_empty).then_some(ends));
+        let response = match deadline.before(exchange).await {
+            Some(response) => response?,
+            None if sending.awaits_client.get() => return Err(UpstreamError::RequestContentTimeout),
+            None => return Err(UpstreamError::HttpResponseTimeout),
+        };
+        Ok(response.map(|content| content.if_arrived().until(ends)))
+    }
+}
+
+/// The bounds of a call, in nanoseconds.
+#[derive(Clone, Copy)]
+struct Bounds {
+    connect: u64,
+    /// From the beginning to the head of the response.
+    head: Option<u64>,
+    /// The instant of the monotonic clock at which everything ends.
+    ends: Option<u64>,
+}
+
+impl Bounds {
+    /// The bounds of a second attempt.
+    fn again(self) -> Self {
+        Self { head: self.ends.map(|ends| ends.saturating_sub(monotonic_clock::now()).max(1)), ..self }
     }
 }
 
@@ -49,13 +72,13 @@ impl Upstream for SpinUpstream {
 async fn exchange(
     request: &Outbound<'_>,
     content: SpinContent,
-    call: &UpstreamCall,
+    bounds: Bounds,
     sending: &Rc<Sending>,
 ) -> Result<Response<SpinContent>, UpstreamError> {
     let repeatable = request.is_repeatable() && content.is_empty();
-    let response = match attempt(request, content, call, sending).await {
+    let response = match attempt(request, content, bounds, sending).await {
         Err(Failure::Call(code)) if repeatable && may_be_closed(&code) => {
-            attempt(request, SpinContent::empty(), call, sending).await
+            attempt(request, SpinContent::empty(), bounds.again(), sending).await
         }
         response => response,
     };
@@ -75,12 +98,26 @@ enum Failure {
 async fn attempt(
     request: &Outbound<'_>,
     content: SpinContent,
-    call: &UpstreamCall,
+    bounds: Bounds,
     sending: &Rc<Sending>,
 ) -> Result<Response<SpinContent>, Failure> {
-    let sent = to_host_request(request, content, options(call), sending).map_err(Failure::Call)?;
-    match client::send(sent).await {
-        Ok(response) => from_host_response(response).map_err(|code| Failure::Final(error(&code))),
+    let (sent, ending) = to_host_request(request, content, options(bounds), sending).map_err(Failure::Call)?;
+    let mut call = pin!(client::send(sent));
+    let answer = call.as_mut().now_or_never();
+    // The host reads the end of the content by now, so that nobody has to wait for it to do so.
+    drop(ending);
+    let answer = match answer {
+        Some(answer) => answer,
+        None => call.await,
+    };
+    match answer {
+        Ok(response) => {
+            let mut response = from_host_response(response).map_err(|code| Failure::Final(error(&code)))?;
+            if request.method() == Method::HEAD {
+                response.body_mut().source = Source::Nothing;
+            }
+            Ok(response)
+        }
         Err(code) => Err(sending.interrupted.get().map_or(Failure::Call(code), Failure::Final)),
     }
 }
@@ -92,12 +129,14 @@ const fn may_be_closed(code: &ErrorCode) -> bool {
 }
 
 pub(crate) const NANOS_PER_MS: u64 = 1_000_000;
+const HOST_LATER: u64 = 1_000 * NANOS_PER_MS;
 
-fn options(call: &UpstreamCall) -> RequestOptions {
+fn options(bounds: Bounds) -> RequestOptions {
     let options = RequestOptions::new();
-    let connect = call.connect_timeout_ms.saturating_mul(NANOS_PER_MS);
-    // If a host has no connect timeout, only the timeout of the whole exchange applies, which the component enforces.
-    let _ = options.set_connect_timeout(Some(connect));
+    // If a host has no connect timeout, only the timeout of the whole exchange applies.
+    let _ = options.set_connect_timeout(Some(bounds.connect));
+    // On Spin it begins before the connection is made.
+    let _ = options.set_first_byte_timeout(bounds.head);
     options
 }
 

@@ -57,7 +57,7 @@ impl Gateway {
         fill: impl Fn(&Path) -> Result<(), String>,
     ) -> Result<Self, String> {
         let files = [
-            ("tollgate.yaml".to_owned(), project::tollgate_yaml(upstream)),
+            ("tollgate.yaml".to_owned(), project::tollgate_yaml(upstream, true)),
             ("dev/fixtures.yaml".to_owned(), project::fixtures_yaml()),
         ];
         let (address, program) = start_tollgate(side, folder, &files, fill)?;

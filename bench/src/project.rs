@@ -7,12 +7,13 @@ use tollgate_core::authn::ApiKey;
 /// The gateway's name.
 pub(crate) const GATEWAY: &str = "bench";
 
-/// `tollgate.yaml` for an upstream.
-pub(crate) fn tollgate_yaml(upstream: SocketAddr) -> String {
+/// `tollgate.yaml` for an upstream, with the log lines of exchanges or without: in miniflare each line is passed to Node, which costs more
+/// than the request.
+pub(crate) fn tollgate_yaml(upstream: SocketAddr, log: bool) -> String {
     format!(
         r#"format: 1
 gateway: {{name: {GATEWAY}}}
-telemetry: {{log: false}}
+telemetry: {{log: {log}}}
 upstreams: {{one: "http://{upstream}"}}
 policies:
   keys: {{kind: api-key}}

@@ -88,7 +88,7 @@ impl Worker {
             let path = project.join(name);
             fs::create_dir_all(path.parent().unwrap_or(&project)).and_then(|()| fs::write(path, text))
         };
-        write("tollgate.yaml", project::tollgate_yaml(upstream))
+        write("tollgate.yaml", project::tollgate_yaml(upstream, false))
             .and_then(|()| write("dev/fixtures.yaml", project::fixtures_yaml()))
             .map_err(|e| format!("{}: {e}", project.display()))?;
         side.publish(&project, &store)?;

@@ -99,6 +99,13 @@ fn paths_of_other_routers_are_refused() {
         ("'/x/{a:int|uuid}'", "write `/x/{a}`"),
         ("'/api/v[12]/x'", "write `/api/v{name:(1|2)}/x`"),
         ("'/a/{b:int?}'", "two routes, `/a` and `/a/{b:int}`"),
+        ("'/img/*.(jpg|png)'", "two routes, `/img/{name}.jpg` and `/img/{name}.png`"),
+        (
+            "'/api/{id:public-[a-z]+}'",
+            "`/api/{id}`; the parameter matches any text, because `public-[a-z]+` is not kept",
+        ),
+        ("'/pets*'", "`/pets{name}` and `/pets{name}/{*rest}`, if paths such as `/pets-2` are meant"),
+        ("'/pets/{$}'", "write `/pets/`"),
         ("/pets$", "`/pets`"),
         ("'^/pets$'", "`/pets`"),
         ("'/{proxy+}'", "`/{*proxy}`"),
@@ -111,6 +118,17 @@ fn paths_of_other_routers_are_refused() {
     check("path: /pets", "path: pets", "TG0306", "write `/pets`");
     let escaped = found("path: /pets", "path: /pets/%2A/%3Aid");
     assert!(escaped.is_empty(), "{escaped}");
+}
+
+#[test]
+fn the_conditions_that_are_written_for_a_query_are_valid() {
+    for path in ["/a?id=1&id=2", "/a?a b=1&c d=2&", "/a?id=1&id={x}&y", "/a?"] {
+        let found = found("path: /pets", &format!("path: '{path}'"));
+        let fix = found.iter().find_map(|d| d.fix.strip_prefix("write `/a` with `")?.strip_suffix('`'));
+        let fix = fix.unwrap_or_else(|| panic!("{path}\n{found}"));
+        let after = self::found("path: /pets", &format!("path: /a, {fix}"));
+        assert!(after.is_empty(), "{path}: {fix}\n{after}");
+    }
 }
 
 #[test]
@@ -329,7 +347,7 @@ fn units_hosts_urls_and_methods_of_other_gateways_have_a_suggestion() {
         ("path: /pets", "path: '/a?b=1'", "TG0306", "write `/a` with `when: {query: {b: \"1\"}}`"),
         ("path: /pets", "path: '/users/{a|b}'", "TG0306", "write `/users/{name:(a|b)}`"),
         ("path: /pets", "path: '*.php'", "TG0306", "write `/{name}.php`"),
-        ("path: /pets", "path: prefix /x", "TG0306", "write `/x`"),
+        ("path: /pets", "path: prefix /x", "TG0306", "write two routes, `/x` and `/x/{*rest}`"),
         ("path: /pets", "path: /a/../b", "TG0306", "write `/b`"),
         ("upstream: pets\n", "upstream: https://pets.internal\n", "TG0301", "under `upstreams`"),
         ("format: 1\n", "format: 1\nvalues: {a: {type: string}}\n", "TG0210", "`text`"),

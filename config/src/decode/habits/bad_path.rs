@@ -3,7 +3,8 @@
 use tollgate_core::route::{PathTemplate, TemplateError};
 
 use super::EXAMINED_BYTES_MAX;
-use super::path::foreign;
+use super::matcher;
+use super::path::{changed, foreign};
 use super::regex::{Matches, matches};
 use crate::decode::parsed::can_be_parameter;
 
@@ -27,8 +28,8 @@ fn meant(text: &str) -> Option<String> {
         let escaped = text.replace(';', "%3B");
         return Some(format!("write `{path}`, with `matrix-parameters: true`; for the character itself, `{escaped}`"));
     }
-    if let Some(inner) = matcher(text) {
-        return Some(format!("write `{inner}`"));
+    if let Some(fix) = matcher::fix(text) {
+        return Some(fix);
     }
     if let Some(path) = text.strip_suffix("/?").filter(|path| is_path(path)) {
         return Some(format!("write two routes, `{path}` and `{path}/`"));
@@ -54,20 +55,46 @@ fn meant(text: &str) -> Option<String> {
     if !text.starts_with('/') && !text.contains('`') && is_path(&absolute) {
         return Some(format!("write `{absolute}`"));
     }
-    let repaired = repaired(text);
-    (repaired != text && is_path(&repaired)).then(|| format!("write `{repaired}`"))
+    let (repaired, note) = repaired(text);
+    let note = note.map(|note| format!("; {note}")).unwrap_or_default();
+    (repaired != text && is_path(&repaired)).then(|| format!("write `{repaired}`{note}"))
 }
 
-/// The conditions for a query; a value that is written as a pattern stands for any.
+/// The conditions for a query; a value that is written as a pattern stands for any, and several values for one of them.
 fn conditions(query: &str) -> String {
-    let condition = |part: &str| {
+    let mut all: Vec<(&str, Vec<&str>)> = Vec::new();
+    for part in query.split('&').filter(|part| !part.is_empty()) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        let name = if can_be_parameter(name) { serde_json::Value::from(name) } else { "NAME".into() };
-        let is_value = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        let value = if is_value { serde_json::Value::from(value).to_string() } else { "present".to_owned() };
-        format!("{}: {value}", plain(&name))
+        match all.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) if !values.contains(&value) => values.push(value),
+            Some(_) => {}
+            None => all.push((name, vec![value])),
+        }
+    }
+    let mut unnamed = 0;
+    let condition = |(name, values): (&str, Vec<&str>)| {
+        unnamed += usize::from(!can_be_parameter(name));
+        let name = match unnamed {
+            _ if can_be_parameter(name) => name.to_owned(),
+            1 => "NAME".to_owned(),
+            number => format!("NAME{number}"),
+        };
+        format!("{}: {}", plain(&name.into()), condition(&values))
     };
-    query.split('&').map(condition).collect::<Vec<_>>().join(", ")
+    let all: Vec<String> = all.into_iter().map(condition).collect();
+    if all.is_empty() { "NAME: present".to_owned() } else { all.join(", ") }
+}
+
+fn condition(values: &[&str]) -> String {
+    let is_value =
+        |value: &&str| !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if !values.iter().all(is_value) {
+        return "present".to_owned();
+    }
+    match values {
+        [value] => serde_json::Value::from(*value).to_string(),
+        values => serde_json::json!(values).to_string().replace("\",\"", "\", \""),
+    }
 }
 
 /// A name without quotes, if YAML needs none.
@@ -101,25 +128,9 @@ fn is_path(text: &str) -> bool {
     text.parse::<PathTemplate>().is_ok() && !text.contains(['?', '#'])
 }
 
-/// The path in a matcher such as ``PathPrefix(`/api`)`` or `prefix:/api`.
-fn matcher(text: &str) -> Option<&str> {
-    if text.contains("&&") {
-        return text.split("&&").map(str::trim).filter(|rule| rule.starts_with("Path")).find_map(matcher);
-    }
-    if let Some((_, path)) = text.split_once(' ').filter(|(word, _)| word.bytes().all(|b| b.is_ascii_alphabetic())) {
-        return Some(path.trim()).filter(|path| path.starts_with('/') && is_path(path));
-    }
-    let inner = match text.split_once('(') {
-        Some((name, rest)) if name.chars().all(|c| c.is_ascii_alphanumeric()) => rest.strip_suffix(')')?,
-        _ => text.split_once(':').filter(|(name, _)| !name.contains(['/', '{']))?.1,
-    };
-    let inner = inner.trim_matches(['`', '"', '\'', ' ']);
-    (inner.starts_with('/') && is_path(inner)).then_some(inner)
-}
-
-/// The path with other names and types of its parameters.
-fn repaired(text: &str) -> String {
-    let (mut out, mut names) = (String::new(), Vec::new());
+/// The path with other names and types of its parameters, and what it matches otherwise.
+fn repaired(text: &str) -> (String, Option<String>) {
+    let (mut out, mut names, mut note) = (String::new(), Vec::new(), None);
     for (place, piece) in text.split('{').enumerate() {
         let Some((inside, behind)) = piece.split_once('}').filter(|_| place > 0) else {
             out.push_str(if place > 0 { "{" } else { "" });
@@ -127,14 +138,16 @@ fn repaired(text: &str) -> String {
             continue;
         };
         // The rest of the path is its end.
-        let inside = if behind.is_empty() { inside } else { inside.trim_start_matches('*') };
-        out.push_str(&parameter(inside, &mut names));
+        let bare = if behind.is_empty() { inside } else { inside.trim_start_matches('*') };
+        note = note.or_else(|| if bare == inside { None } else { changed(&Matches::Rest, inside, false) });
+        out.push_str(&parameter(bare, &mut names, &mut note));
         out.push_str(behind);
     }
     if out.parse::<PathTemplate>() == Err(TemplateError::TwoParameters) {
-        return out.split('/').map(one_parameter).collect::<Vec<_>>().join("/");
+        let path = out.split('/').map(one_parameter).collect::<Vec<_>>().join("/");
+        return (path, Some("a segment has at most one parameter, and it matches any text".to_owned()));
     }
-    out
+    (out, note)
 }
 
 /// A segment with one parameter in place of several: `{from}-{to}` is `{from-to}`.
@@ -153,12 +166,13 @@ fn words(inside: &str) -> Option<String> {
     let is_word =
         |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let all: Vec<&str> = inside.split(['|', ',']).collect();
-    let is_list = all.len() > 1 && all.iter().all(is_word) && matches(all[1]) == Matches::Any;
+    let is_list =
+        all.len() > 1 && all.iter().all(is_word) && matches!(matches(all[1]), Matches::Any | Matches::Pattern);
     is_list.then(|| all.join("|"))
 }
 
 /// A parameter with a valid name that is not used yet: `{id,int}` and `{id<int>}` are `{id:int}`.
-fn parameter(inside: &str, names: &mut Vec<String>) -> String {
+fn parameter(inside: &str, names: &mut Vec<String>, note: &mut Option<String>) -> String {
     let rest = inside.strip_prefix('*');
     let inside = rest.unwrap_or(inside);
     let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && !"_-.".contains(c)).unwrap_or(inside.len());
@@ -172,7 +186,12 @@ fn parameter(inside: &str, names: &mut Vec<String>) -> String {
         (None, Some(of)) => format!("{{{free}:{of}}}"),
         (None, None) if of.is_empty() => format!("{{{free}}}"),
         (None, None) if words(inside).is_some() => Matches::OneOf(words(inside).unwrap_or_default()).parameter("name"),
-        (None, None) => matches(of.trim_matches([',', '<', '>', '|', ' ', ';'])).parameter(&free),
+        (None, None) => {
+            let of = of.trim_matches([',', '<', '>', '|', ' ', ';']);
+            let found = matches(of);
+            *note = note.take().or_else(|| changed(&found, of, true));
+            found.parameter(&free)
+        }
     }
 }
 
@@ -187,29 +206,38 @@ mod tests {
             ("", "write `/`"),
             ("*", "write `/{*rest}`"),
             ("/users?id=1&a", "write `/users` with `when: {query: {id: \"1\", a: present}}`"),
+            ("/users?id=1&id=2", "`when: {query: {id: [\"1\", \"2\"]}}`"),
+            ("/users?id=1&id=1", "`when: {query: {id: \"1\"}}`"),
+            ("/users?id=1&id={x}", "`when: {query: {id: present}}`"),
+            ("/users?a b=1&c d=2", "`when: {query: {NAME: \"1\", NAME2: \"2\"}}`"),
+            ("/users?", "`when: {query: {NAME: present}}`"),
             ("/users?y=*&x-a={b}", "{\"y\": present, \"x-a\": present}"),
             ("/users/{a|b}", "write `/users/{name:(a|b)}`"),
             ("/api/{v1,v2}/x", "write `/api/{name:(v1|v2)}/x`"),
             ("*.php", "write `/{name}.php`"),
-            ("prefix /x", "write `/x`"),
+            ("prefix /x", "write two routes, `/x` and `/x/{*rest}`"),
             ("/a/../b", "write `/b`"),
             ("/a/./b", "write `/a/b`"),
             ("/users/?", "two routes, `/users` and `/users/`"),
             ("/users#a", "write `/users`:"),
             ("/a/{id}/{id}", "write `/a/{id}/{id2}`"),
-            ("/x/{id}.{format}", "write `/x/{id-format}`"),
+            (
+                "/x/{id}.{format}",
+                "write `/x/{id-format}`; a segment has at most one parameter, and it matches any text",
+            ),
+            ("/x/{id<alpha>}", "write `/x/{id}`; the parameter matches any text, because `alpha` is not kept"),
             ("/flights/v{from:int}-{to}.json", "write `/flights/v{from-to}.json`"),
             ("/a;v=1", "write `/a`, with `matrix-parameters: true`; for the character itself, `/a%3Bv=1`"),
             ("/a;v=1/b;w", "write `/a/b`, with `matrix-parameters: true`"),
             ("/users ", "write `/users`; for a blank of the path, `%20`"),
             ("/users/{userId<int>}", "write `/users/{userId:int}`"),
             ("/users/{id,int}", "write `/users/{id:int}`"),
-            ("PathPrefix(`/api`)", "write `/api`"),
-            ("regex:/x", "write `/x`"),
+            ("PathPrefix(`/api`)", "write two routes, `/api` and `/api/{*rest}`"),
+            ("regex:/x", "write two routes, `/x` and `/x/{*rest}`"),
             ("Path(`/x`) && Method(`GET`)", "write `/x`"),
             ("Host(`a`)", "write a path such as"),
             ("/users?{q}", "`when: {query: {NAME: present}}`"),
-            ("/a/{*rest}/b", "write `/a/{rest}/b`"),
+            ("/a/{*rest}/b", "write `/a/{rest}/b`; the parameter matches text without a slash"),
             ("\\/a", "write `/a`"),
             ("/a//b", "write `/a/b`"),
             ("/a/..", "write `/`"),

@@ -8,6 +8,7 @@ pub(super) mod field;
 pub(super) mod host;
 pub(crate) mod key;
 pub(super) mod list;
+mod matcher;
 pub(crate) mod network;
 pub(crate) mod path;
 mod regex;

@@ -11,8 +11,10 @@ pub(super) enum Matches {
     OneOf(String),
     /// Anything, across segments.
     Rest,
-    /// Any text, or something that a parameter cannot express.
+    /// Any text of a segment.
     Any,
+    /// Texts of a pattern that a parameter cannot express.
+    Pattern,
 }
 
 /// What a regular expression, or the name of a type in another router, matches.
@@ -21,12 +23,15 @@ pub(super) fn matches(text: &str) -> Matches {
     let text = text.strip_prefix("regex(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(text);
     let is_word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphabetic());
     let text = text.split_once(':').filter(|(of, _)| is_word(of)).map_or(text, |(of, _)| of);
-    let text = text.trim_start_matches('^').trim_end_matches('$').trim_end_matches(")?");
+    let text = without_anchors(text);
     let text = text.strip_prefix("(?:").and_then(|rest| rest.strip_suffix(')')).unwrap_or(text);
     let inner = text.strip_prefix('(').map_or(text, |rest| rest.strip_suffix(')').unwrap_or(rest));
     match inner {
-        ".*" | ".+" | "**" | "*" | "path" => return Matches::Rest,
-        "int" | "integer" | "long" | "number" | "digit" | "digits" | "i32" | "i64" | "u64" => return Matches::Int,
+        ".*" | ".+" | "*" | "**" | "***" | "path" => return Matches::Rest,
+        "[^/]+" | "[^/]*" | "[^/]+?" | "[^\\/]+" | "string" | "str" | "text" | "any" | "required" => {
+            return Matches::Any;
+        }
+        "int" | "integer" | "long" | "digit" | "digits" | "i32" | "i64" | "u64" => return Matches::Int,
         "uuid" | "guid" => return Matches::Uuid,
         "bool" | "boolean" => return Matches::OneOf("false|true".to_owned()),
         _ => {}
@@ -40,7 +45,7 @@ pub(super) fn matches(text: &str) -> Matches {
         return Matches::OneOf(words);
     }
     if text == inner && inner.contains('|') && inner.split('|').all(is_type) {
-        return Matches::Any;
+        return Matches::Pattern;
     }
     if inner.contains("{8}") && inner.contains("{12}") {
         return Matches::Uuid;
@@ -50,7 +55,18 @@ pub(super) fn matches(text: &str) -> Matches {
     if inner.contains('|') && inner.split('|').all(is_word) {
         return Matches::OneOf(inner.to_owned());
     }
-    Matches::Any
+    Matches::Pattern
+}
+
+/// Whether a regular expression or type of integers is one of all integers, and not of those in a range or of a length.
+pub(super) fn is_any_integer(text: &str) -> bool {
+    let text = text.strip_prefix("regex(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(text);
+    let inner = without_anchors(text).trim_start_matches("(?:").trim_start_matches('(').trim_end_matches(')');
+    inner.bytes().all(|b| b.is_ascii_alphanumeric()) || (inner.ends_with(['+', '*']) && !inner.contains('{'))
+}
+
+fn without_anchors(text: &str) -> &str {
+    text.trim_start_matches('^').trim_end_matches('$').trim_end_matches(")?")
 }
 
 /// The digits of a class of few of them: `[12]` is `1|2`, and so is `[1-2]`.
@@ -79,7 +95,7 @@ impl Matches {
             Self::Uuid => format!("{{{name}:uuid}}"),
             Self::OneOf(words) => format!("{{{name}:({words})}}"),
             Self::Rest => format!("{{*{name}}}"),
-            Self::Any => format!("{{{name}}}"),
+            Self::Any | Self::Pattern => format!("{{{name}}}"),
         }
     }
 
@@ -88,7 +104,7 @@ impl Matches {
         match self {
             Self::Int | Self::Uuid => "id",
             Self::Rest => "rest",
-            Self::OneOf(_) | Self::Any => "name",
+            Self::OneOf(_) | Self::Any | Self::Pattern => "name",
         }
     }
 }
@@ -96,6 +112,28 @@ impl Matches {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expression_that_a_parameter_cannot_express_is_not_any_text() {
+        for text in ["[a-z]+", "alpha", "number", "float", "int|uuid", "[^/]{1,9}", "slug", "\\w+"] {
+            assert_eq!(matches(text), Matches::Pattern, "{text}");
+        }
+        for text in ["[^/]+", "([^/]+)", "string", "^[^/]+$"] {
+            assert_eq!(matches(text), Matches::Any, "{text}");
+        }
+        for (text, is_any) in [
+            ("[0-9]+", true),
+            ("regex(^[0-9]+$)", true),
+            ("(\\d*)", true),
+            ("int", true),
+            ("i64", true),
+            ("\\d{4}", false),
+            ("[0-9]", false),
+            ("int:min(1)", false),
+        ] {
+            assert_eq!((matches(text), is_any_integer(text)), (Matches::Int, is_any), "{text}");
+        }
+    }
 
     #[test]
     fn usual_expressions_have_a_parameter_of_the_same_meaning() {

@@ -3,7 +3,7 @@
 use tollgate_core::route::PathTemplate;
 
 use super::segment::{Piece, Token, pieces};
-use crate::decode::habits::regex::{Matches, matches};
+use crate::decode::habits::regex::{Matches, is_any_integer, matches};
 use crate::diagnostic::listed;
 
 /// A path as it is written here.
@@ -17,8 +17,8 @@ pub(super) struct Meant {
     is_prefix: bool,
     /// Whether it is not known what was meant.
     is_unclear: bool,
-    /// Whether one parameter stands for several in a segment.
-    pub(super) has_merged: bool,
+    /// What the path matches otherwise than in the other router.
+    pub(super) notes: Vec<String>,
     /// The first part in the syntax of another router.
     pub(super) part: Option<String>,
 }
@@ -30,6 +30,9 @@ impl Meant {
         let segments = segments(path.strip_prefix('/').unwrap_or(path));
         for (place, segment) in segments.iter().enumerate() {
             meant.take(segment, place + 1 == segments.len());
+        }
+        if let ([path, _], true) = (meant.routes().as_slice(), meant.is_prefix) {
+            meant.notes.extend(longer(path));
         }
         meant
     }
@@ -63,12 +66,8 @@ impl Meant {
         self.is_unclear |= pieces.iter().any(|piece| matches!(piece.token, Token::Unclear));
         self.is_prefix |= pieces.iter().any(|piece| matches!(piece.token, Token::Below));
         self.is_optional |= is_last && pieces.iter().any(|piece| piece.token.is_optional());
-        let is_end = matches!(pieces.as_slice(), [Piece { token: Token::Nothing, .. }]);
         let written = self.written(&pieces, is_last);
-        // `{$}` is the end of a path.
-        if !is_end || self.segments.is_empty() {
-            self.segments.push(written);
-        }
+        self.segments.push(written);
     }
 
     /// A segment as it is written here: fixed text, one parameter, fixed text.
@@ -86,7 +85,7 @@ impl Meant {
             _ => {
                 let names = pieces[first..=last].iter().filter_map(|piece| piece.token.name());
                 let joined = names.filter(|name| is_name(name)).collect::<Vec<_>>().join("-");
-                self.has_merged = true;
+                self.notes.push("a segment has at most one parameter, and it matches any text".to_owned());
                 self.parameter(&joined, "", is_alone)
             }
         };
@@ -96,6 +95,7 @@ impl Meant {
     /// A parameter that matches about the same as a regular expression or a type of another router.
     fn parameter(&mut self, name: &str, of: &str, is_alone: bool) -> String {
         let found = if of.is_empty() { Matches::Any } else { matches(of) };
+        self.notes.extend(changed(&found, of, is_alone));
         let found = if found == Matches::Rest && !is_alone { Matches::Any } else { found };
         let name = if is_name(name) { name } else { found.name() };
         let numbered = (2..).map(|number| format!("{name}{number}"));
@@ -103,6 +103,22 @@ impl Meant {
         let name = free.unwrap_or_default();
         self.names.push(name.clone());
         found.parameter(&name)
+    }
+}
+
+/// What a parameter matches otherwise than the regular expression or type that it replaces.
+pub(in crate::decode::habits) fn changed(found: &Matches, of: &str, is_alone: bool) -> Option<String> {
+    match found {
+        Matches::Pattern if of == "number" => {
+            Some("the parameter matches any text; for integers, give it the type `int`".to_owned())
+        }
+        Matches::Pattern => Some(format!("the parameter matches any text, because `{of}` is not kept")),
+        Matches::Int if !is_any_integer(of) => {
+            Some(format!("the parameter matches any integer, because `{of}` is not kept"))
+        }
+        // In the middle of a path, `*` alone is one segment elsewhere, too.
+        Matches::Rest if !is_alone && of != "*" => Some("the parameter matches text without a slash".to_owned()),
+        Matches::Int | Matches::Uuid | Matches::OneOf(_) | Matches::Rest | Matches::Any => None,
     }
 }
 
@@ -125,22 +141,30 @@ fn segments(path: &str) -> Vec<&str> {
 }
 
 /// What to write: these routes.
-pub(super) fn routes_fix(routes: &[String], has_merged: bool) -> String {
-    let why = if has_merged { ": a segment has at most one parameter" } else { "" };
-    match routes {
-        [] => format!("write paths such as `{EXAMPLE}`, one route for each"),
+pub(super) fn routes_fix(routes: &[String], notes: &[String]) -> String {
+    let fix = match routes {
+        [] => return format!("write paths such as `{EXAMPLE}`, one route for each"),
         [path] => match path.strip_suffix("/{*rest}") {
             Some(above) if !above.is_empty() => {
                 format!("write `{path}`, which matches the paths below `{above}` and not `{above}` itself")
             }
-            _ => format!("write `{path}`{why}"),
+            _ => format!("write `{path}`"),
         },
         [path, below] if below.ends_with("/{*rest}") => {
             format!("write two routes, `{path}` and `{below}` for all paths below it")
         }
-        [one, other] => format!("write two routes, `{one}` and `{other}`{why}"),
-        all => format!("write one route for each of {}{why}", listed(all.iter().map(String::as_str))),
-    }
+        [one, other] => format!("write two routes, `{one}` and `{other}`"),
+        all => format!("write one route for each of {}", listed(all.iter().map(String::as_str))),
+    };
+    std::iter::once(fix.as_str()).chain(notes.iter().map(String::as_str)).collect::<Vec<_>>().join("; ")
+}
+
+/// The routes for paths whose last segment begins with that of a path: a prefix of text matches them, too.
+pub(super) fn longer(path: &str) -> Option<String> {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    (!last.is_empty() && !last.contains('{')).then(|| {
+        format!("two more, `{path}{{name}}` and `{path}{{name}}/{{*rest}}`, if paths such as `{path}-2` are meant, too")
+    })
 }
 
 pub(super) fn is_path(text: &str) -> bool {

@@ -5,6 +5,9 @@ mod optional;
 mod segment;
 mod whole;
 
+pub(super) use meant::changed;
+pub(super) use whole::{instead, paths_fix};
+
 use meant::{Meant, routes_fix};
 use tollgate_core::route::PathTemplate;
 
@@ -27,8 +30,8 @@ pub(crate) fn foreign(text: &str) -> Option<Foreign> {
     if let Some(foreign) = whole::foreign(text) {
         return Some(foreign);
     }
-    let Translated { routes, part, has_merged } = translated(text)?;
-    let (part, fix) = (part?, routes_fix(&routes, has_merged));
+    let Translated { routes, part, notes } = translated(text)?;
+    let (part, fix) = (part?, routes_fix(&routes, &notes));
     // Only a text that is a path here, too, can have been meant as it is written.
     let is_path = text.parse::<PathTemplate>().is_ok() && !text.contains(['?', '#']);
     let fix = if is_path && !part.contains('{') {
@@ -77,13 +80,14 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// A path with what was probably meant by it.
+#[derive(Default)]
 struct Translated {
     /// The routes as they are written here; empty if it is not known what was meant.
     routes: Vec<String>,
     /// The first part in the syntax of another router.
     part: Option<String>,
-    /// Whether one parameter stands for several in a segment.
-    has_merged: bool,
+    /// What they match otherwise than in the other router.
+    notes: Vec<String>,
 }
 
 /// Translates a path that begins with a slash.
@@ -103,7 +107,11 @@ fn translated(text: &str) -> Option<Translated> {
     routes.truncate(if is_clear && routes.len() <= ROUTES_SHOWN_MAX { ROUTES_SHOWN_MAX } else { 0 });
     let part = group.or_else(|| meant.iter().find_map(|meant| meant.part.clone()));
     let part = part.or_else(|| is_anchored.then(|| "$".to_owned()));
-    Some(Translated { routes, part, has_merged: meant.iter().any(|meant| meant.has_merged) })
+    let mut notes = meant.into_iter().map(|meant| meant.notes).find(|notes| !notes.is_empty()).unwrap_or_default();
+    if part.as_deref().is_some_and(|part| ["/?(.*)", "/?.*"].contains(&part)) {
+        notes.extend(routes.first().and_then(|path| meant::longer(path)));
+    }
+    Some(Translated { routes, part, notes })
 }
 
 /// A text with percent-encoded characters, which stands for itself.
@@ -118,7 +126,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// The maximum number of routes that are shown as what was meant by one path.
-const ROUTES_SHOWN_MAX: usize = 4;
+const ROUTES_SHOWN_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests;

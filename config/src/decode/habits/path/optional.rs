@@ -1,6 +1,8 @@
 //! Paths with parts that may be absent, and alternatives: `/users(/:id)?`, `/users{/:id}`, `/users[/{id}]`, `/a|/b`.
 
 use super::meant::is_name;
+use super::segment::has_parameter;
+use crate::decode::habits::regex::{Matches, matches};
 
 /// The paths for which one path stands in another router, and the first part that makes them several.
 pub(super) fn ways(path: &str) -> (Vec<String>, Option<String>) {
@@ -121,10 +123,23 @@ fn inners(before: &str, group: &str, behind: &str) -> Option<(Vec<String>, bool)
             let is_of_parameter =
                 before.rsplit(['/', '-', '.']).next().is_some_and(|last| last.contains(':') && !last.ends_with('}'));
             let body = inner.strip_prefix("?:").unwrap_or(inner);
+            if let Some(words) = words(before, group, behind).filter(|_| !is_of_parameter) {
+                return Some((words, false));
+            }
             let is_optional = is_asked && !is_of_parameter && !body.starts_with('?');
             let is_bare = body.starts_with('/') || body.starts_with(".:");
             (is_optional || is_bare).then(|| (vec![String::new(), body.to_owned()], is_asked))
         }
+    }
+}
+
+/// The words in parentheses beside a parameter, because a segment has at most one: `*.(jpg|png)`.
+fn words(before: &str, group: &str, behind: &str) -> Option<Vec<String>> {
+    let segment = [before.rsplit('/').next(), behind.split('/').next()];
+    let is_beside = segment.into_iter().flatten().any(has_parameter) && !behind.starts_with(['?', '*', '+']);
+    match matches(group) {
+        Matches::OneOf(words) if is_beside => Some(words.split('|').map(str::to_owned).collect()),
+        Matches::OneOf(_) | Matches::Int | Matches::Uuid | Matches::Rest | Matches::Any | Matches::Pattern => None,
     }
 }
 

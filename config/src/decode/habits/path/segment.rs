@@ -64,6 +64,11 @@ impl Piece<'_> {
 /// A number of bytes, what they stand for, and whether they are written as in another router.
 type Found<'t> = (usize, Token<'t>, bool);
 
+/// Whether a segment, or a part of it, has a parameter.
+pub(super) fn has_parameter(segment: &str) -> bool {
+    pieces(segment).iter().any(|piece| matches!(piece.token, Token::Parameter { .. } | Token::Below))
+}
+
 /// The pieces of a segment.
 pub(super) fn pieces(segment: &str) -> Vec<Piece<'_>> {
     if let Some(token) = whole(segment) {
@@ -87,7 +92,7 @@ fn whole(segment: &str) -> Option<Token<'_>> {
         return Some(Token::parameter(name, ".*"));
     }
     if ["*", "**", "***"].contains(&segment) {
-        return Some(Token::parameter("", ".*"));
+        return Some(Token::parameter("", segment));
     }
     if let Some(name) = segment.strip_prefix('*').map(|name| name.trim_start_matches('*')).filter(|name| is_name(name))
     {
@@ -100,7 +105,7 @@ fn whole(segment: &str) -> Option<Token<'_>> {
     let has_words = segment.contains('|') && !segment.contains(['{', '<', '(', '[']);
     has_words.then(|| match matches(segment) {
         Matches::OneOf(_) => Token::parameter("", segment),
-        Matches::Int | Matches::Uuid | Matches::Rest | Matches::Any => Token::Unclear,
+        Matches::Int | Matches::Uuid | Matches::Rest | Matches::Any | Matches::Pattern => Token::Unclear,
     })
 }
 

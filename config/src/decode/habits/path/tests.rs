@@ -48,7 +48,8 @@ fn paths_of_other_routers_are_found_with_what_was_meant() {
         ("/users/${id}", "`/users/{id}`"),
         ("/users/{ id }", "`/users/{id}`"),
         ("/users/{}", "`/users/{name}`"),
-        ("/users/{$}", "`/users`"),
+        ("/users/{$}", "write `/users/`"),
+        ("/{$}", "write `/`"),
         ("/v1/{name=shelves/*}", "write `/v1/shelves/{name}`"),
         ("/v1/{name=projects/*/jobs/*}:run", "write `/v1/projects/{name}/jobs/{name2}:run`"),
         ("/v1/{name=*}", "`/v1/{name}`"),
@@ -68,6 +69,23 @@ fn paths_of_other_routers_are_found_with_what_was_meant() {
         ("GET /users/:id", "`path: \"/users/{id}\"` and `methods: [GET]`"),
         ("https://api.example.com/users", "`/users`; hosts are listed"),
         ("/a|/b", "two routes, `/a` and `/b`"),
+        // What a pattern excluded, a parameter matches.
+        ("/api/{id:public-[a-z]+}", "`/api/{id}`; the parameter matches any text, because `public-[a-z]+` is not kept"),
+        ("/api/{id:alpha}", "`/api/{id}`; the parameter matches any text, because `alpha` is not kept"),
+        ("/api/[a-f0-9]+", "`/api/{name}`; the parameter matches any text, because `[a-f0-9]+` is not kept"),
+        ("/api/{id:\\d{4}}", "`/api/{id:int}`; the parameter matches any integer, because `\\d{4}` is not kept"),
+        ("/api/{a:number}", "`/api/{a}`; the parameter matches any text; for integers, give it the type `int`"),
+        ("/img/.+\\.css", "`/img/{name}.css`; the parameter matches text without a slash"),
+        ("/a/**/b", "`/a/{name}/b`; the parameter matches text without a slash"),
+        ("GET /a/:id([a-z]+)", "`methods: [GET]`; the parameter matches any text"),
+        ("~ ^/a/[a-z]+$", "`/a/{name}`; the parameter matches any text"),
+        ("/img/*.(jpg|png)", "write two routes, `/img/{name}.jpg` and `/img/{name}.png`"),
+        ("/img/*.(jpg|png|gif)", "one route for each of `/img/{name}.jpg`, `/img/{name}.png` and `/img/{name}.gif`"),
+        // A prefix of text matches longer names, too.
+        ("/admin*", "for all paths below it; two more, `/admin{name}` and `/admin{name}/{*rest}`, if"),
+        ("^/admin", "for all paths below it; two more, `/admin{name}`"),
+        ("^~ /admin", "for all paths below it; two more, `/admin{name}`"),
+        ("/admin/?(.*)", "for all paths below it; two more, `/admin{name}`"),
         // Fixed text remains fixed text.
         ("/user-[0-9]+", "write `/user-{id:int}`"),
         ("/v[0-9]+/users", "write `/v{id:int}/users`"),
@@ -75,7 +93,7 @@ fn paths_of_other_routers_are_found_with_what_was_meant() {
         ("/report.*", "two routes, `/report` and `/report/{*rest}`"),
         ("/users*/posts", "write `/users{name}/posts`"),
         // A segment has at most one parameter.
-        ("/flights/:from-:to", "write `/flights/{from-to}`: a segment has at most one"),
+        ("/flights/:from-:to", "write `/flights/{from-to}`; a segment has at most one"),
         ("/files/{id}.:ext", "write `/files/{id-ext}`"),
         ("/{a}-[0-9]+", "write `/{a}`"),
         ("/{id}.*", "write `/{id}`"),
@@ -118,6 +136,17 @@ fn paths_of_other_routers_are_found_with_what_was_meant() {
     ] {
         let found = foreign(path).unwrap_or_else(|| panic!("{path} is not found"));
         assert!(found.fix.contains(meant), "{path}: {}", found.fix);
+    }
+}
+
+#[test]
+fn what_matches_the_same_has_no_note() {
+    for path in ["/a/{id:[0-9]+}", "/a/[^/]+/b", "/a/*/b", "^~ /a/", "/a(/.*)?", "/a/{id}*", "/a/{id:guid}", "/a/:id"] {
+        let found = foreign(path).unwrap_or_else(|| panic!("{path} is not found"));
+        assert!(
+            !["matches any", "without a slash", "two more"].iter().any(|note| found.fix.contains(note)),
+            "{found:?}"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! Paths that are foreign as a whole, because of what is before them: `GET /users`, `~ ^/users`, `https://host/users`.
 
-use super::meant::{EXAMPLE, routes_fix};
-use super::{Foreign, translated};
+use super::meant::{EXAMPLE, longer, routes_fix};
+use super::{Foreign, Translated, translated};
 
 pub(super) fn foreign(text: &str) -> Option<Foreign> {
     method(text).or_else(|| modifier(text)).or_else(|| url(text))
@@ -15,11 +15,11 @@ fn method(text: &str) -> Option<Foreign> {
     if !(is_all || METHODS.contains(&first)) || !path.starts_with('/') {
         return None;
     }
-    let path = ours(path);
+    let (path, notes) = ours(path);
     let fix = if is_all {
-        format!("write `path: \"{path}\"`, and no `methods`")
+        format!("write `path: \"{path}\"`, and no `methods`{notes}")
     } else {
-        format!("write `path: \"{path}\"` and `methods: [{first}]`")
+        format!("write `path: \"{path}\"` and `methods: [{first}]`{notes}")
     };
     Some(Foreign { part: first.to_owned(), fix })
 }
@@ -29,8 +29,8 @@ fn modifier(text: &str) -> Option<Foreign> {
     let modifier = MODIFIERS.iter().find(|modifier| text.starts_with(**modifier))?;
     let rest = text[modifier.len()..].trim_start();
     let fix = match *modifier {
-        "=" => routes_fix(&routes(rest, false), false),
-        "^~" => routes_fix(&routes(rest, true), false),
+        "=" => paths_fix(rest, false),
+        "^~" => paths_fix(rest, true),
         _ => instead(rest.strip_prefix("(?i)").unwrap_or(rest)),
     };
     Some(Foreign { part: (*modifier).to_owned(), fix })
@@ -39,14 +39,20 @@ fn modifier(text: &str) -> Option<Foreign> {
 /// The longer ones first.
 const MODIFIERS: &[&str] = &["!~*", "!~", "~*", "^~", "~", "=", "^"];
 
+/// What to write instead of a path of another router, which may be a prefix of those that are meant.
+pub(in crate::decode::habits) fn paths_fix(path: &str, is_prefix: bool) -> String {
+    let Translated { routes, notes, .. } = routes(path, is_prefix);
+    routes_fix(&routes, &notes)
+}
+
 /// What to write instead of a regular expression for a whole path.
-fn instead(regex: &str) -> String {
+pub(in crate::decode::habits) fn instead(regex: &str) -> String {
     let path = regex.trim_start_matches('^').replace("\\/", "/");
     if let Some(extensions) = extensions(&path) {
         let routes: Vec<String> = extensions.iter().map(|extension| format!("`/{{name}}.{extension}`")).collect();
         return format!("write one route for each extension and depth, such as {}", routes.join(", "));
     }
-    routes_fix(&routes(path.trim_end_matches('$'), !path.ends_with('$')), false)
+    paths_fix(path.trim_end_matches('$'), !path.ends_with('$'))
 }
 
 /// The extensions in `\.(png|jpg)$`.
@@ -60,14 +66,16 @@ fn extensions(regex: &str) -> Option<Vec<&str>> {
 }
 
 /// The routes for a path, with those for the paths below it if it is a prefix.
-fn routes(path: &str, is_prefix: bool) -> Vec<String> {
-    let Some(found) = translated(path) else { return Vec::new() };
-    let mut routes = found.routes;
-    if let ([path], true) = (routes.as_slice(), is_prefix) {
+fn routes(path: &str, is_prefix: bool) -> Translated {
+    let mut found = translated(path).unwrap_or_default();
+    if let ([path], true) = (found.routes.as_slice(), is_prefix) {
         let below = format!("{}/{{*rest}}", path.trim_end_matches('/'));
-        routes.extend((!path.contains("{*")).then_some(below));
+        if !path.contains("{*") {
+            found.notes.extend(longer(path));
+            found.routes.push(below);
+        }
     }
-    routes
+    found
 }
 
 /// A path before which a scheme and a host are written.
@@ -75,15 +83,17 @@ fn url(text: &str) -> Option<Foreign> {
     let (scheme, rest) = text.split_once("://").filter(|(scheme, _)| !scheme.contains(['/', '{']))?;
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let path = if path.is_empty() { "/" } else { path };
-    let fix = format!("write `{}`; hosts are listed in `hosts` of the API or the gateway", ours(path));
+    let (path, notes) = ours(path);
+    let fix = format!("write `{path}`; hosts are listed in `hosts` of the API or the gateway{notes}");
     Some(Foreign { part: format!("{scheme}://{host}"), fix })
 }
 
-/// The path as it is written here, if it stands for one route.
-fn ours(path: &str) -> String {
-    match routes(path, false).as_slice() {
-        [path] => path.clone(),
-        _ => EXAMPLE.to_owned(),
+/// The path as it is written here, if it stands for one route, and what it matches otherwise.
+fn ours(path: &str) -> (String, String) {
+    let Translated { routes, notes, .. } = routes(path, false);
+    match routes.as_slice() {
+        [path] => (path.clone(), notes.iter().map(|note| format!("; {note}")).collect()),
+        _ => (EXAMPLE.to_owned(), String::new()),
     }
 }
 

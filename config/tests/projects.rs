@@ -166,9 +166,82 @@ fn a_file_with_the_content_of_another_one_is_reported() {
         ("apis/pets/openapi.yaml", "openapi: 3.1.0\nroutes: 1\n", false),
         ("apis/cats/routes.yaml", routes, true),
         ("dev/local.yaml", "format: 1\nconsumers: []\n", true),
+        ("pets.test.yaml", cases, true),
+        ("pets.yaml", cases, true),
+        ("keys.yaml", "format: 1\nconsumers: []\n", true),
+        ("pets.yaml", "cases: []\n", false),
+        ("compose.yaml", "services: {}\n", false),
+        ("tests/sub/r.yaml", cases, true),
+        ("tests/sub/more/r.test.yaml", cases, true),
+        ("tests/sub/.git/r.test.yaml", cases, false),
+        ("tests/sub/data.yaml", "a: 1\n", false),
+        ("test/r.yaml", cases, true),
+        ("tests/r.test.YAML", cases, true),
+        ("tests/r.yaml", "format: 1\n\"cases\": []\n", true),
+        ("tests/r.yaml", "format: 1\ncases : []\n", true),
     ] {
         let expected: &[_] = if expected { &[("TG0113", path, 1)] } else { &[] };
         check_with(&[(path, text)], expected);
+    }
+}
+
+#[test]
+fn a_file_is_not_told_to_replace_another_one() {
+    let cases = "format: 1\ncases:\n  - {name: a, steps: [{request: GET /}]}\n";
+    let routes = "format: 1\nroutes:\n  - {path: /a}\n";
+    let consumers = "format: 1\nconsumers: []\n";
+    let policies = "format: 1\npolicies: {p: {kind: api-key}}\n";
+    for (files, path, fix) in [
+        (&[("tests/a.yaml", cases)][..], "tests/a.yaml", "rename it to `tests/a.test.yaml`"),
+        (
+            &[("tests/a.yaml", cases), ("tests/a.test.yaml", cases)],
+            "tests/a.yaml",
+            "move its cases to `tests/a.test.yaml`",
+        ),
+        (&[("tests/a.json", "{\"format\": 1, \"cases\": []}")], "tests/a.json", "rename it to `tests/a.test.json`"),
+        (&[("tests/a/b.yaml", cases)], "tests/a/b.yaml", "move it to `tests/b.test.yaml`"),
+        (&[("b.test.yaml", cases)], "b.test.yaml", "move it to `tests/b.test.yaml`"),
+        (&[("test.yaml", cases)], "test.yaml", "move it to `tests/test.test.yaml`"),
+        (&[("dev/keys.yaml", consumers)], "dev/keys.yaml", "rename it to `dev/fixtures.yaml`"),
+        (
+            &[("dev/keys.yaml", consumers), ("dev/fixtures.yaml", consumers)],
+            "dev/keys.yaml",
+            "move its consumers to `dev/fixtures.yaml`",
+        ),
+        (
+            &[("dev/a.yaml", consumers), ("dev/b.yaml", consumers)],
+            "dev/b.yaml",
+            "move its consumers to `dev/fixtures.yaml`",
+        ),
+        (
+            &[("fixtures/keys.yaml", consumers), ("dev/fixtures.yaml", consumers)],
+            "fixtures/keys.yaml",
+            "move its consumers to `dev/fixtures.yaml`",
+        ),
+        (&[("test/a.test.yaml", cases)], "test/a.test.yaml", "rename the folder `test` to `tests`"),
+        (
+            &[("test/a.test.yaml", cases), ("tests/b.test.yaml", cases)],
+            "test/a.test.yaml",
+            "move the files of the folder `test` to `tests`",
+        ),
+        (&[("apis/cats/routes.yaml", routes)], "apis/cats/routes.yaml", "rename it to `apis/cats/api.yaml`"),
+        (
+            &[("apis/cats.yml", routes), ("apis/cats/routes.yaml", routes)],
+            "apis/cats.yml",
+            "move its keys to `apis/cats/api.yaml`",
+        ),
+        (&[("apis/pets.yml", routes)], "apis/pets.yml", "move its keys to `apis/pets/api.yaml`"),
+        (&[("policies.yaml", policies)], "policies.yaml", "move it to `policies/policies.yaml`"),
+        (&[("limits.yaml", policies)], "limits.yaml", "move it to `policies/limits.yaml`"),
+        (
+            &[("policies/a/b.yaml", policies), ("policies/b.yaml", policies)],
+            "policies/a/b.yaml",
+            "move its content to `policies/b.yaml`",
+        ),
+    ] {
+        let found = found(&[&[("tollgate.yaml", ROOT), ("apis/pets/api.yaml", PETS)], files].concat());
+        let is_expected = |d: &tollgate_config::Diagnostic| d.fix.starts_with(fix) && found.file_of(d) == path;
+        assert!(found.iter().any(is_expected), "{path}: {fix}\n{found}");
     }
 }
 

@@ -111,8 +111,11 @@ codes! {
         "Every file begins with `format: 1`, so that a later version of Tollgate knows how to read it."
     UnexpectedFile "TG0113" "A file has a name or location at which no file of a project is read."
         "The files of a project are found by folder and name: `tollgate.yaml`, `apis/NAME/api.yaml`, `policies/*.yaml`, \
-        `plans/*.yaml`, `env/NAME.yaml`, each also as `.yml` or `.json`. A similar file beside them would be ignored \
-        without notice. Files in other folders, and with other extensions, are not checked."
+        `plans/*.yaml`, `env/NAME.yaml`, `tests/*.test.yaml`, each also as `.yml` or `.json`, and `dev/fixtures.yaml`. A \
+        similar file beside them would be ignored without notice: in `apis`, `policies`, `plans` and `env` it is an error. \
+        A warning is given for files of the root, of `tests` with its folders, of `dev` and beside an `api.yaml`, if their \
+        name is similar to that of a test or of fixtures, or if their keys at the root are those of a file of a project, such \
+        as `cases`, `consumers` or `routes`. Files in other folders, and with other extensions, are not checked."
     SeveralFiles "TG0114" "Two files define the same thing."
         "Examples are `tollgate.yaml` beside `tollgate.json`, and `api.yml` beside `api.yaml`. It is not defined which of \
         the two is used, so one of them must be removed."

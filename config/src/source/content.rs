@@ -8,6 +8,7 @@ pub(super) enum Content {
     Test,
     Fixtures,
     Plans,
+    Policies,
 }
 
 /// The kind of a file with this text; `None` for other documents, such as those of OpenAPI,
@@ -20,19 +21,44 @@ pub(super) fn of(text: &str) -> Option<Content> {
     KINDS.iter().find(is_of).map(|(_, kind)| *kind)
 }
 
+/// The same for a file of a folder in which files of other programs are: it has the `format` of a project's files.
+pub(super) fn of_format(text: &str) -> Option<Content> {
+    if has_key(text, "format") { of(text) } else { None }
+}
+
 /// Whether a mapping has a key. In JSON it may be a key below the root, so the project's `format` is required, too.
 fn has_key(text: &str, key: &str) -> bool {
+    let text = text.trim_start_matches('\u{feff}');
     if text.trim_start().starts_with('{') {
-        return ["format", key].iter().all(|key| text.contains(&format!("\"{key}\"")));
+        return ["format", key].iter().all(|key| has_flow_key(text, key));
     }
-    text.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')))
+    text.lines().any(|line| begins_with_key(line, key))
+}
+
+/// Whether a text begins with a key, which may be in quotes and have blanks behind it.
+fn begins_with_key(text: &str, key: &str) -> bool {
+    let quote = text.chars().next().filter(|c| ['"', '\''].contains(c));
+    let bare = quote.map_or(text, |quote| &text[quote.len_utf8()..]);
+    let behind = bare.strip_prefix(key).and_then(|rest| quote.map_or(Some(rest), |quote| rest.strip_prefix(quote)));
+    behind.is_some_and(|rest| rest.trim_start_matches([' ', '\t']).starts_with(':'))
+}
+
+/// Whether a key is somewhere in a text with braces.
+fn has_flow_key(text: &str, key: &str) -> bool {
+    text.match_indices(key).any(|(at, _)| {
+        let before = text[..at].chars().next_back().unwrap_or(' ');
+        let start = if ['"', '\''].contains(&before) { at - 1 } else { at };
+        let is_first = start < at || before.is_whitespace() || ['{', ','].contains(&before);
+        is_first && begins_with_key(&text[start..], key)
+    })
 }
 
 const KINDS: &[(&[&str], Content)] = &[
     (&["cases", "invariants"], Content::Test),
     (&["consumers"], Content::Fixtures),
     (&["plans"], Content::Plans),
-    (&["routes", "operations", "upstream", "upstreams", "policies", "base", "authn"], Content::Api),
+    (&["routes", "operations", "upstream", "upstreams", "base", "authn"], Content::Api),
+    (&["policies"], Content::Policies),
 ];
 
 /// The size of a file up to which it is examined.
@@ -57,6 +83,16 @@ mod tests {
             ("  routes:\n", None),
             ("routes_of_others: 1\n", None),
             ("# routes:\n", None),
+            ("format: 1\n\"cases\": []\n", Some(Content::Test)),
+            ("'cases' : []\n", Some(Content::Test)),
+            ("cases : []\n", Some(Content::Test)),
+            ("\u{feff}cases: []\n", Some(Content::Test)),
+            ("{format: 1, cases: []}", Some(Content::Test)),
+            ("{\n  \"format\" : 1,\n  \"cases\" : []\n}", Some(Content::Test)),
+            ("{format: 1, showcases: []}", None),
+            ("'cases\": []\n", None),
+            ("policies:\n", Some(Content::Policies)),
+            ("policies:\nroutes:\n", Some(Content::Api)),
             ("", None),
         ] {
             assert_eq!(of(text), kind, "{text}");

@@ -1,8 +1,9 @@
-//! Finds the files of a project by name and folder, and reports files whose names are similar but are not read.
+//! Finds the files of a project by name and folder, and refuses files in its folders that would not be read.
 
-use super::content::{self, Content};
+use std::collections::BTreeSet;
+
+use super::Loader;
 use super::folder::Listed;
-use super::{Loader, TEST_ENDINGS};
 use crate::diagnostic::{Code, Diagnostic, Report, closest};
 use crate::place::Span;
 
@@ -25,7 +26,7 @@ impl Layout {
     /// Scans the project's folder and its folders with a defined meaning; the order of entries does not matter.
     pub(crate) fn find(loader: &mut Loader, report: &mut Report) -> Self {
         let root = loader.list("", report);
-        let mut search = Search { loader, report };
+        let mut search = Search { loader, report, proposed: BTreeSet::new() };
         search.similar_names(&root);
         search.tests();
         search.fixtures();
@@ -39,9 +40,11 @@ impl Layout {
     }
 }
 
-struct Search<'l> {
-    loader: &'l mut Loader,
-    report: &'l mut Report,
+pub(super) struct Search<'l> {
+    pub(super) loader: &'l mut Loader,
+    pub(super) report: &'l mut Report,
+    /// The paths to which files were told to be moved.
+    proposed: BTreeSet<String>,
 }
 
 impl Search<'_> {
@@ -83,7 +86,8 @@ impl Search<'_> {
             if !entry.is_folder {
                 if has_extension(&entry.name) {
                     let name = entry.name.split('.').next().unwrap_or_default();
-                    self.unexpected(&path, &format!("move it to `apis/{name}/api.yaml`: each API has a folder"));
+                    let fix = self.moved(&path, &format!("apis/{name}/api.yaml"), "keys");
+                    self.unexpected(&path, &format!("{fix}: each API has a folder"));
                 }
                 continue;
             }
@@ -107,13 +111,12 @@ impl Search<'_> {
                     has_extension(&entry.name) && (stem == own || closest(stem, ["api"].into_iter()).is_some())
                 };
                 if let Some(entry) = entries.iter().filter(|entry| !entry.is_folder).find(near) {
-                    self.unexpected(&format!("{folder}/{}", entry.name), "rename it to `api.yaml`");
+                    let path = format!("{folder}/{}", entry.name);
+                    let fix = self.moved(&path, &format!("{folder}/api.yaml"), "keys");
+                    self.unexpected(&path, &fix);
                     return None;
                 }
-                let fix = format!("rename it to `{folder}/api.yaml`");
-                for (path, kind) in self.recognized(folder, &entries.iter().collect::<Vec<_>>()) {
-                    self.unread(&path, &moved(kind, &path, &fix));
-                }
+                self.unread_of_api(folder, &entries.iter().collect::<Vec<_>>());
                 None
             }
             [first, others @ ..] => {
@@ -122,9 +125,7 @@ impl Search<'_> {
                     self.two_files(&file, &format!("{folder}/{}", other.name), "the API");
                 }
                 let rest: Vec<&Listed> = entries.iter().filter(|entry| stem_of(entry) != Some("api")).collect();
-                for (path, kind) in self.recognized(folder, &rest) {
-                    self.unread(&path, &moved(kind, &path, &format!("move its keys to `{file}`")));
-                }
+                self.unread_of_api(folder, &rest);
                 Some(file)
             }
         }
@@ -141,16 +142,17 @@ impl Search<'_> {
             if entry.is_folder {
                 let inner = self.loader.list(&path, self.report);
                 if let Some(file) = inner.iter().find(|entry| !entry.is_folder && has_extension(&entry.name)) {
-                    self.unexpected(
-                        &format!("{path}/{}", file.name),
-                        &format!("move it to `{folder}/{}`: folders in `{folder}` are not read", file.name),
-                    );
+                    let inner = format!("{path}/{}", file.name);
+                    let fix = self.moved(&inner, &format!("{folder}/{}", file.name), "content");
+                    self.unexpected(&inner, &format!("{fix}: folders in `{folder}` are not read"));
                 }
                 continue;
             }
             let Some(stem) = stem_of(&entry) else {
                 if has_extension(&entry.name) {
-                    self.unexpected(&path, "rename it to end in `.yaml`, `.yml` or `.json`, in lowercase letters");
+                    let (stem, extension) = path.rsplit_once('.').unwrap_or((&path, ""));
+                    let fix = self.moved(&path, &format!("{stem}.{}", extension.to_ascii_lowercase()), "content");
+                    self.unexpected(&path, &format!("{fix}: the extension has lowercase letters"));
                 }
                 continue;
             };
@@ -170,104 +172,21 @@ impl Search<'_> {
         all
     }
 
-    /// Reports files in `tests` that are not read because of their name, so that their tests never run.
-    fn tests(&mut self) {
-        let mut others = Vec::new();
-        for entry in self.loader.list_optional("tests") {
-            let path = format!("tests/{}", entry.name);
-            if entry.is_folder {
-                let inner = self.loader.list_optional(&path);
-                if let Some(file) = inner.iter().find(|entry| is_test(&entry.name)) {
-                    let fix = format!("move it to `tests/{}`: folders in `tests` are not read", file.name);
-                    self.unread(&format!("{path}/{}", file.name), &fix);
-                }
-            } else if let Some(stem) = stem_of(&entry).filter(|stem| !is_hidden(&entry) && is_nearly_test(stem)) {
-                let own = stem.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end_matches(['.', '-', '_']);
-                let own = if own.is_empty() { stem } else { own };
-                self.unread(&path, &format!("rename it to `tests/{own}.test.yaml`"));
-            } else if !is_test(&entry.name) {
-                others.push(entry);
-            }
+    /// What to do with a file whose `content` belongs to another path: to two files of one path, or to a path that exists,
+    /// only the content can be moved.
+    pub(super) fn moved(&mut self, from: &str, to: &str, content: &str) -> String {
+        let (folder, name) = to.rsplit_once('/').unwrap_or(("", to));
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        let is_same = |entry: &&Listed| entry.name == name || (stem == "api" && stem_of(entry) == Some(stem));
+        let existing = self.loader.list_optional(folder).iter().find(is_same).map(|entry| entry.name.clone());
+        if let Some(existing) = existing {
+            return format!("move its {content} to `{folder}/{existing}`");
         }
-        for (path, kind) in self.recognized("tests", &others.iter().collect::<Vec<_>>()) {
-            if kind == Content::Test {
-                self.unread(&path, &moved(kind, &path, ""));
-            }
+        if !self.proposed.insert(to.to_owned()) {
+            return format!("move its {content} to `{to}`");
         }
-    }
-
-    /// The files of a folder whose content is that of a project file, with what they are.
-    fn recognized(&mut self, folder: &str, entries: &[&Listed]) -> Vec<(String, Content)> {
-        let files = entries.iter().filter(|entry| stem_of(entry).is_some() && !is_hidden(entry));
-        let mut found = Vec::new();
-        for entry in files.take(content::EXAMINED_MAX) {
-            let path = format!("{folder}/{}", entry.name);
-            let text = self.loader.peek(&path, content::EXAMINED_BYTES_MAX);
-            found.extend(text.and_then(|text| content::of(&text)).map(|kind| (path, kind)));
-        }
-        found
-    }
-
-    /// Reports files in `dev` with names similar to that of the fixtures.
-    fn fixtures(&mut self) {
-        let entries = self.loader.list_optional("dev");
-        let (similar, others): (Vec<&Listed>, Vec<&Listed>) = entries
-            .iter()
-            .filter(|entry| entry.name != "fixtures.yaml")
-            .partition(|entry| stem_of(entry).is_some_and(|stem| FIXTURES.contains(&stem)));
-        let similar = similar.iter().map(|entry| format!("dev/{}", entry.name));
-        let recognized = self.recognized("dev", &others);
-        let recognized = recognized.into_iter().filter(|(_, kind)| *kind == Content::Fixtures).map(|(path, _)| path);
-        for path in similar.chain(recognized) {
-            self.unread(&path, "rename it to `dev/fixtures.yaml`");
-        }
-    }
-
-    /// Reports files and folders of the root with names similar to those that are read.
-    fn similar_names(&mut self, root: &[Listed]) {
-        for entry in root {
-            let intended = |wrong: &str| SIMILAR_NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(wrong));
-            if entry.is_folder {
-                let Some((_, right)) = intended(&entry.name).filter(|(_, right)| *right != entry.name) else {
-                    continue;
-                };
-                // A folder of this name may have another purpose, unless it contains files as the right folder does.
-                if let Some(file) = self.file_for(&entry.name, right) {
-                    let fix = format!("rename the folder `{}` to `{right}`", entry.name);
-                    self.unread(&file, &fix);
-                }
-            } else if let Some((_, right)) = stem_of(entry).and_then(intended) {
-                let fix = match *right {
-                    "dev" => "move it to `dev/fixtures.yaml`".to_owned(),
-                    "apis" => "move each API to `apis/NAME/api.yaml`".to_owned(),
-                    "env" => "move it to `env/NAME.yaml`, where NAME is the name of the environment".to_owned(),
-                    right => format!("move it to `{right}/{}`", entry.name),
-                };
-                self.unread(&entry.name, &fix);
-            } else if stem_of(entry).is_some_and(|stem| stem.starts_with("tollgate.")) {
-                self.unread(&entry.name, "assign the values of an environment in `env/NAME.yaml`");
-            }
-        }
-    }
-
-    /// A file in a folder of the root that would be read if the folder were named `right`.
-    fn file_for(&mut self, folder: &str, right: &str) -> Option<String> {
-        let entries = self.loader.list(folder, self.report);
-        if right != "apis" {
-            let is_right = |entry: &&Listed| match right {
-                "tests" => !entry.is_folder && is_test(&entry.name),
-                "dev" => stem_of(entry).is_some_and(|stem| FIXTURES.contains(&stem)),
-                _ => stem_of(entry).is_some(),
-            };
-            let file = entries.iter().find(is_right)?;
-            return Some(format!("{folder}/{}", file.name));
-        }
-        entries.iter().filter(|entry| entry.is_folder && !is_hidden(entry)).take(FOLDERS_MAX).find_map(|entry| {
-            let path = format!("{folder}/{}", entry.name);
-            let inner = self.loader.list(&path, self.report);
-            let file = inner.iter().find(|entry| stem_of(entry) == Some("api"))?;
-            Some(format!("{path}/{}", file.name))
-        })
+        let is_renamed = from.rsplit_once('/').is_some_and(|(before, _)| before == folder);
+        format!("{} it to `{to}`", if is_renamed { "rename" } else { "move" })
     }
 
     fn unexpected(&mut self, path: &str, fix: &str) {
@@ -275,15 +194,6 @@ impl Search<'_> {
         let what = format!("`{path}` is not the name or location of a project file");
         self.report.push(
             Diagnostic::error(Code::UnexpectedFile, at, what).why("the file would be ignored without notice").fix(fix),
-        );
-    }
-
-    fn unread(&mut self, path: &str, fix: &str) {
-        let at = self.loader.place(path);
-        self.report.push(
-            Diagnostic::warning(Code::UnexpectedFile, at, format!("`{path}` is not read"))
-                .why("only files with certain names and folders are part of a project")
-                .fix(format!("{fix}, if it belongs to the project")),
         );
     }
 
@@ -302,19 +212,6 @@ impl Search<'_> {
     }
 }
 
-/// Where a file of a kind is read; `of_api` is said of the settings of an API.
-fn moved(kind: Content, path: &str, of_api: &str) -> String {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let stem = name.split('.').next().unwrap_or_default();
-    match kind {
-        Content::Api => of_api.to_owned(),
-        Content::Test if path.starts_with("tests/") => format!("rename it to `tests/{stem}.test.yaml`"),
-        Content::Test => format!("move it to `tests/{stem}.test.yaml`"),
-        Content::Fixtures => "move it to `dev/fixtures.yaml`".to_owned(),
-        Content::Plans => format!("move it to `plans/{name}`"),
-    }
-}
-
 fn two_files(first: &str, first_at: Span, second: &str, at: Span, thing: &str) -> Diagnostic {
     Diagnostic::error(Code::SeveralFiles, at, format!("both `{first}` and `{second}` exist"))
         .why(format!("it is ambiguous which of them defines {thing}"))
@@ -322,12 +219,12 @@ fn two_files(first: &str, first_at: Span, second: &str, at: Span, thing: &str) -
         .related(first_at, "the other file")
 }
 
-fn is_hidden(entry: &Listed) -> bool {
+pub(super) fn is_hidden(entry: &Listed) -> bool {
     entry.name.starts_with('.')
 }
 
 /// The name of a file that is read, without its extension.
-fn stem_of(entry: &Listed) -> Option<&str> {
+pub(super) fn stem_of(entry: &Listed) -> Option<&str> {
     let (stem, extension) = entry.name.rsplit_once('.')?;
     (!entry.is_folder && EXTENSIONS.contains(&extension) && !stem.is_empty()).then_some(stem)
 }
@@ -338,42 +235,8 @@ pub(super) fn has_extension(name: &str) -> bool {
     extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)))
 }
 
-fn is_test(name: &str) -> bool {
-    TEST_ENDINGS.iter().any(|ending| name.ends_with(ending))
-}
-
-/// Whether a name without its extension is similar to that of a test: `pets_test`, `pets.tests`, `test`.
-fn is_nearly_test(stem: &str) -> bool {
-    !stem.ends_with(".test") && stem.rsplit(['.', '-', '_']).next().is_some_and(|last| matches!(last, "test" | "tests"))
-}
-
 /// The default name of the project file.
 const DEFAULT: &str = "tollgate.yaml";
 
 /// The extensions of files that are read.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
-
-/// Common wrong names of folders and files of the root, with the right names.
-const SIMILAR_NAMES: [(&str, &str); 15] = [
-    ("test", "tests"),
-    ("tests", "tests"),
-    ("fixtures", "dev"),
-    ("fixture", "dev"),
-    ("consumers", "dev"),
-    ("api", "apis"),
-    ("apis", "apis"),
-    ("policy", "policies"),
-    ("policies", "policies"),
-    ("plan", "plans"),
-    ("plans", "plans"),
-    ("env", "env"),
-    ("envs", "env"),
-    ("environment", "env"),
-    ("environments", "env"),
-];
-
-/// Common names of a file with consumers and keys, without its extension.
-const FIXTURES: [&str; 4] = ["fixtures", "fixture", "consumers", "keys"];
-
-/// The number of folders that are searched to recognise another folder.
-const FOLDERS_MAX: usize = 100;

@@ -11,6 +11,7 @@ mod node;
 mod reader_tests;
 mod scalar;
 mod scan;
+mod unread;
 mod yaml;
 
 use crate::place::Position;

@@ -396,6 +396,16 @@ fn keys_of_other_gateways_are_refused_with_their_place_here() {
         ("kind: rate-limit", "type: rate-limit", "write `kind: rate-limit`"),
         ("rate: 10/s", "requests_per_second: 10", "`rate: 100/s`"),
         ("url: ", "host: pets, url: ", "with scheme, host, port and path"),
+        ("authn: keys", "auth: none", "write `authn: none`"),
+        ("authn: keys", "auth: keys", "write `authn: NAME`"),
+        ("limit: burst", "rate_limit: false", "write `limit: none`"),
+        ("kind: api-key", "kind: api-key, hide_credentials: true", "removed from every request"),
+        ("kind: api-key", "kind: api-key, realm: a", "the name of the gateway"),
+        ("kind: api-key", "kind: api-key, anonymous: a", "`authn: none`"),
+        ("methods: [GET]", "methods: GET,POST", "write the list `methods: [GET, POST]`"),
+        ("methods: [GET]", "methods: GET, POST, PUT", "write the list `methods: [GET, POST, PUT]`"),
+        ("limit: burst", "limit: burst,more", "write the list `limit: [burst, more]`"),
+        ("path: /pets", "path: '/pets', id: a,b", "quote the value of `id`"),
     ] {
         check(from, to, "TG0201", meant);
     }

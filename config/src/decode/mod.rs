@@ -8,6 +8,7 @@ mod lists;
 pub(crate) mod parsed;
 mod rules;
 mod shapes;
+mod unknown;
 
 pub(crate) use lists::{check_length, list, report_repeated, some_texts, texts};
 
@@ -91,7 +92,7 @@ impl<'n> Fields<'n> {
         self.take(key, report, decode)
     }
 
-    /// Reports the members that are not in the table.
+    /// Reports the members that are not in the table, after all others were decoded.
     pub(crate) fn finish(self, report: &mut Report) {
         debug_assert!(
             self.object.all_keys().all(|key| self.requested.contains(&key.name)),
@@ -99,37 +100,7 @@ impl<'n> Fields<'n> {
             self.object.name,
             self.requested
         );
-        let known = || self.object.all_keys().map(|key| key.name);
-        let absent = || known().filter(|key| self.key_span(key).is_none());
-        for key in self.unknown_keys() {
-            let fix = match (habits::key::fix(self.object.name, &key.value), closest(&key.value, absent())) {
-                (Some(fix), _) => fix.to_owned(),
-                (None, Some(known)) => format!("did you mean `{known}`?"),
-                (None, None) => format!("use one of {}", listed(known())),
-            };
-            self.report_unknown(key, &fix, report);
-        }
-    }
-
-    /// Reports the members that other gateways have; for a mapping whose other keys are not known.
-    pub(crate) fn report_habits(&self, report: &mut Report) {
-        for key in self.unknown_keys() {
-            if let Some(fix) = habits::key::fix(self.object.name, &key.value) {
-                self.report_unknown(key, fix, report);
-            }
-        }
-    }
-
-    fn unknown_keys(&self) -> impl Iterator<Item = &'n Spanned<String>> + '_ {
-        self.entries.iter().map(|entry| &entry.key).filter(|key| self.object.key(&key.value).is_none())
-    }
-
-    fn report_unknown(&self, key: &Spanned<String>, fix: &str, report: &mut Report) {
-        report.push(
-            Diagnostic::error(Code::UnknownKey, key.span, format!("unknown key `{}` in {}", key.value, self.owner))
-                .why("an unknown key would be ignored without notice")
-                .fix(fix),
-        );
+        self.report_unknown_keys(report);
     }
 
     fn take<T>(

@@ -143,9 +143,20 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
     habit(&["api-key"], &["prefix", "authscheme", "tokentype"], "write `scheme: Bearer`"),
     habit(
         &["api-key"],
-        &["keys", "key", "consumers", "credentials", "users", "hidecredentials", "anonymous", "realm"],
+        &["keys", "key", "consumers", "credentials", "users"],
         "remove it: keys are created by `tollgate key new`, and `dev/fixtures.yaml` has those for local use",
     ),
+    habit(
+        &["api-key"],
+        &["hidecredentials", "hidecredential", "removekey", "forwardkey", "passcredentials"],
+        "remove it: the key is removed from every request before it is forwarded",
+    ),
+    habit(
+        &["api-key"],
+        &["anonymous", "allowanonymous", "optional", "required"],
+        "remove it: a route requires its policies, or is public with `authn: none`",
+    ),
+    habit(&["api-key"], &["realm"], "remove it: the realm in `WWW-Authenticate` is the name of the gateway"),
     habit(
         &["ip-filter"],
         &["whitelist", "allowlist", "allowed", "allowips", "ips", "sourcerange", "cidrs", "include", "ranges"],

@@ -123,9 +123,16 @@ impl Plan<'_> {
     /// The route of each operation, by its place; internal routes are not for clients.
     fn routes<'c>(&self, compiled: &'c Compiled) -> Routes<'c> {
         let operations = self.spec.operations().iter().enumerate();
-        let places: HashMap<Place, usize> = operations.map(|(place, o)| (self.copied(o.span()), place)).collect();
+        let key =
+            |one: &Operation| (self.copied(one.span()), one.template().label().to_owned(), one.method().to_owned());
+        let places: HashMap<(Place, String, String), usize> =
+            operations.map(|(place, one)| (key(one), place)).collect();
         let routes = compiled.routes().iter().filter(|route| !route.settings.internal);
-        routes.filter_map(|route| Some((*places.get(&compiled.place(route.span))?, route))).collect()
+        let place = |route: &CompiledRoute| {
+            let method = route.settings.methods.first()?.clone();
+            places.get(&(compiled.place(route.span), route.settings.path.label().to_owned(), method)).copied()
+        };
+        routes.filter_map(|route| Some((place(route)?, route))).collect()
     }
 
     /// The findings of the project, with those about the document that are only true where it was read: a file that was
@@ -149,18 +156,29 @@ impl Plan<'_> {
     /// Of operations that match the same requests with equal precedence, all but the strictest; all if none is.
     fn in_conflict(&self, spec: &Spec, found: &Diagnostics, decisions: &Decisions) -> BTreeMap<usize, &'static str> {
         let operations = spec.operations();
-        let places: HashMap<Place, usize> = operations
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| !decisions.hidden.contains_key(place))
-            .map(|(place, operation)| (self.copied(operation.span()), place))
-            .collect();
-        let operation = |span: Span| places.get(&found.place(span)).copied();
+        // Paths that share a path item have operations in one place.
+        let mut places: HashMap<Place, Vec<usize>> = HashMap::new();
+        for (place, operation) in operations.iter().enumerate() {
+            if !decisions.hidden.contains_key(&place) {
+                places.entry(self.copied(operation.span())).or_default().push(place);
+            }
+        }
+        let at = |span: Span| places.get(&found.place(span)).into_iter().flatten().copied();
         let mut hidden = BTreeMap::new();
         for error in found.iter().filter(|found| found.code == Code::RouteConflict) {
             let others = error.related.iter().map(|related| related.span);
             // Of equally strict ones, that of the error is not routed.
-            let group: Vec<usize> = others.chain([error.span]).filter_map(operation).collect();
+            let mut group: Vec<usize> = Vec::new();
+            for place in others.chain([error.span]).flat_map(at) {
+                if !group.contains(&place) {
+                    group.push(place);
+                }
+            }
+            let all = group.clone();
+            group.retain(|one| {
+                let others = all.iter().filter(|other| *other != one);
+                others.map(|other| &operations[*other]).any(|other| operations[*one].is_in_conflict_with(other))
+            });
             let is_strictest =
                 |one: &&usize| group.iter().all(|other| operations[**one].is_as_strict_as(&operations[*other]));
             let strictest = group.iter().find(is_strictest);

@@ -150,22 +150,13 @@ impl Draft<'_> {
             *ids.entry(id).or_default() += 1;
         }
         for (place, (operation, required)) in self.spec.operations().iter().zip(&self.access.routes).enumerate() {
-            let said = if let Some(why) = self.decisions.hidden.get(&place) {
-                out.push_str(&format!("      # {why}\n"));
-                "hidden: true".to_owned()
-            } else {
-                if let Some(other) = operation.answers() {
-                    out.push_str(&format!("      # It answers the requests of {}, too.\n", printable(other)));
-                }
-                let is_replaced = is_replaced(operation);
-                if is_replaced {
-                    out.push_str(
-                        "      # In place of `x-tollgate`; remove this if the upstream checks the credential.\n",
-                    );
-                }
-                self.settings(required, is_replaced)
+            let (remarks, said) = match self.decisions.hidden.get(&place) {
+                Some(why) => (vec![(*why).to_owned()], "hidden: true".to_owned()),
+                None => (remarks(operation), self.settings(operation, required)),
             };
+            // A comment without an entry would belong to the next one, or to none.
             if !said.is_empty() {
+                remarks.iter().for_each(|remark| out.push_str(&format!("      # {remark}\n")));
                 out.push_str(&format!("      - {{select: {}, {said}}}\n", select(operation, &ids)));
             }
         }
@@ -173,11 +164,14 @@ impl Draft<'_> {
     }
 
     /// The settings of an operation that differ from those of the API.
-    fn settings(&self, required: &Required, is_explicit: bool) -> String {
+    fn settings(&self, operation: &Operation, required: &Required) -> String {
         let mut said = Vec::new();
-        if required.authn.is_empty() && self.is_guarded() {
-            said.push("authn: none".to_owned());
-        } else if required.authn != self.access.default || is_explicit {
+        if required.authn.is_empty() {
+            // An `authn` of the document stays, because it is stricter.
+            if self.is_guarded() && !operation.sets("authn") {
+                said.push("authn: none".to_owned());
+            }
+        } else if required.authn != self.access.default || is_replaced(operation) {
             said.push(format!("authn: {{replace: true, {}}}", self.access.any(&required.authn)));
         }
         if !required.scopes.is_empty() {
@@ -185,6 +179,14 @@ impl Draft<'_> {
         }
         said.join(", ")
     }
+}
+
+/// What a person should know about the entry of an operation.
+fn remarks(operation: &Operation) -> Vec<String> {
+    let answers = operation.answers().map(|other| format!("It answers the requests of {}, too.", printable(other)));
+    let replaced = is_replaced(operation)
+        .then(|| "In place of `x-tollgate`; remove this if the upstream checks the credential.".to_owned());
+    answers.into_iter().chain(replaced).collect()
 }
 
 /// A consumer with a key that all routes accept.

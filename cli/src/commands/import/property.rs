@@ -244,7 +244,8 @@ fn check(document: &Value) -> Result<(), TestCaseError> {
     let (spec, _) = openapi::import_dir(root.path(), "openapi.json").unwrap();
     for operation in spec.operations() {
         let is_of = |route: &&CompiledRoute| {
-            route.settings.path == *operation.template() && route.settings.methods == [operation.method()]
+            route.settings.path.label() == operation.template().label()
+                && route.settings.methods == [operation.method()]
         };
         let route = compiled.routes().iter().find(is_of);
         route.map_or(Ok(()), |route| is_as_strict(document, operation, route, &compiled))?;
@@ -405,6 +406,20 @@ fn of_two_operations_for_the_same_requests_one_is_hidden() {
 
 /// Imports a document with these paths; returns the routes as `ID [POLICIES] [SCOPES]`, and what is said.
 fn imported(paths: &Value) -> (Vec<String>, String) {
+    let (compiled, project) = made(paths);
+    let line = |route: &CompiledRoute| {
+        let policies = route.settings.authn.iter().flat_map(|together| compiled.policies().at(together));
+        let policies: Vec<&str> = policies.map(|named| &*named.name).collect();
+        let id = route.settings.id.trim_start_matches("openapi.");
+        format!("{id} [{}] [{}]", policies.join(" "), route.settings.scopes.join(" "))
+    };
+    let mut routes: Vec<String> = compiled.routes().iter().map(line).collect();
+    routes.sort_unstable();
+    (routes, project)
+}
+
+/// The project of an imported document, and the text of its file.
+fn made(paths: &Value) -> (Compiled, String) {
     let root = tempfile::tempdir().unwrap();
     let (file, folder) = (root.path().join("openapi.json"), root.path().join("made"));
     let document = json!({
@@ -419,16 +434,7 @@ fn imported(paths: &Value) -> (Vec<String>, String) {
     std::fs::write(&file, document.to_string()).unwrap();
     let (into, output) = (Some(folder.clone()), Output::Json);
     import(&OpenApiArgs { file, into, name: None, upstream: None, hosts: Vec::new(), output }).unwrap();
-    let compiled = Project::at(&folder).compile().unwrap();
-    let line = |route: &CompiledRoute| {
-        let policies = route.settings.authn.iter().flat_map(|together| compiled.policies().at(together));
-        let policies: Vec<&str> = policies.map(|named| &*named.name).collect();
-        let id = route.settings.id.trim_start_matches("openapi.");
-        format!("{id} [{}] [{}]", policies.join(" "), route.settings.scopes.join(" "))
-    };
-    let mut routes: Vec<String> = compiled.routes().iter().map(line).collect();
-    routes.sort_unstable();
-    (routes, std::fs::read_to_string(folder.join("tollgate.yaml")).unwrap())
+    (Project::at(&folder).compile().unwrap(), std::fs::read_to_string(folder.join("tollgate.yaml")).unwrap())
 }
 
 #[test]
@@ -462,7 +468,8 @@ fn an_operation_that_answers_requests_of_others_requires_the_same() {
     assert_eq!(routes, ["below [k] []", "broad [k] [r]", "kept [] []"]);
     for part in [
         "GET /a/{name} answers the requests of GET /a/{name}.{ext}, which is not routed",
-        "It answers the requests of GET /b/secret, too",
+        "It answers the requests of GET /a/{name}.{ext}, too",
+        "GET /b/{name} answers the requests of GET /b/secret, which is not routed",
         "neither requires all that the other requires",
     ] {
         assert!(project.contains(part), "{part} is not in\n{project}");
@@ -488,4 +495,67 @@ fn settings_of_the_document_that_require_less_are_not_kept_silently() {
 fn nothing_is_written_if_the_document_hides_all_operations() {
     let hidden = json!({"get": {"x-tollgate": {"hidden": true}}});
     check(&json!({"openapi": "3.1.0", "paths": {"/a": hidden}})).unwrap();
+}
+
+#[test]
+fn a_type_does_not_send_requests_of_a_guarded_operation_to_a_public_one() {
+    let typed = |schema: Value| {
+        let parameter = json!({"name": "id", "in": "path", "required": true, "schema": schema});
+        json!({"get": {"operationId": "typed", "security": [{"k": []}], "parameters": [parameter]}})
+    };
+    for schema in [
+        json!({"type": "integer"}),
+        json!({"type": "boolean"}),
+        json!({"type": "string", "format": "uuid"}),
+        json!({"type": "string", "enum": ["a", "b"]}),
+    ] {
+        let public = json!({"get": {"operationId": "public"}});
+        let paths = json!({"/users/{id}": typed(schema.clone()), "/{tenant}/{thing}": public});
+        assert_eq!(paths_of(&paths), ["/users/{id}", "/{tenant}/{thing}"], "{schema}");
+        let head = json!({"/users/{id}": typed(schema.clone()), "/{tenant}/{thing}": {"head": {}}});
+        assert_eq!(paths_of(&head)[0], "/users/{id}", "{schema}");
+        let special =
+            json!({"/users/{id}": typed(schema), "/users/me": public, "/{a}/{b}": {"get": {"security": [{"k": []}]}}});
+        assert!(paths_of(&special)[0].starts_with("/users/{id:"), "nothing that requires less takes the rest");
+    }
+}
+
+/// The paths of the routes of an imported document, those of users first.
+fn paths_of(paths: &Value) -> Vec<String> {
+    let mut found: Vec<String> =
+        made(paths).0.routes().iter().map(|route| route.settings.path.as_str().to_owned()).collect();
+    found.sort_by_key(|path| (!path.starts_with("/users/{"), path.clone()));
+    found
+}
+
+#[test]
+fn an_authn_of_the_document_stays_for_a_public_operation() {
+    let (routes, project) = imported(&json!({
+        "/a": {"get": {"operationId": "a", "x-tollgate": {"authn": "k"}}},
+        "/b": {"get": {"operationId": "b", "security": [{"k": []}]}},
+        "/c": {"get": {"operationId": "c"}},
+    }));
+    assert_eq!(routes, ["a [k] []", "b [k] []", "c [] []"], "{project}");
+}
+
+#[test]
+fn a_comment_is_written_only_with_an_entry() {
+    let (routes, project) = imported(&json!({
+        "/files/{name}.{ext}": {"get": {"security": [{"k": []}]}},
+        "/files/{name}": {"get": {"operationId": "file"}},
+    }));
+    assert_eq!(routes, ["file [k] []"], "{project}");
+    assert!(!project.contains("operations:"), "{project}");
+}
+
+#[test]
+fn paths_that_share_an_item_are_routed_each() {
+    let shared = json!({"$ref": "#/paths/~1v1~1me"});
+    let (routes, project) = imported(&json!({
+        "/v1/me": {"get": {"security": [{"k": []}]}},
+        "/v2/me": shared,
+        "/v1/{public}": {"get": {"operationId": "one"}},
+        "/v2/{public}": {"get": {"operationId": "two"}},
+    }));
+    assert_eq!(routes, ["GET /v1/me [k] []", "GET /v2/me [k] []", "one [] []", "two [] []"], "{project}");
 }

@@ -79,6 +79,21 @@ fn a_third_operation_does_not_decide_between_two() {
     assert_eq!(routed(paths), ["f", "q"]);
 }
 
+#[test]
+fn the_order_of_three_operations_for_the_same_requests_has_no_effect() {
+    let operation = |name: &str, scopes: &str| {
+        format!("  /p/{{{name}}}: {{get: {{operationId: {name}, security: [{{k: [{scopes}]}}]}}}}\n")
+    };
+    for (scopes, expected) in [(["r", "w", "r, w"], &["c"][..]), (["r", "w", "s"], &[]), (["r", "r, w", "r, s"], &[])] {
+        let all: Vec<String> =
+            ["a", "b", "c"].iter().zip(scopes).map(|(name, scopes)| operation(name, scopes)).collect();
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let paths: String = order.iter().map(|place| all[*place].as_str()).collect();
+            assert_eq!(routed(&paths), expected, "{paths}");
+        }
+    }
+}
+
 /// Checks whether an API without authentication is reported because of an operation that is not routed.
 #[track_caller]
 fn check_answered(paths: &str, operations: &str, reported: &[&str]) {
@@ -106,6 +121,79 @@ fn an_operation_that_answers_requests_of_one_that_is_not_routed_requires_the_sam
     check_answered(&format!("{broad}  /files/{{name}}.{{ext}}: {{post: {{security: [{{k: []}}]}}}}\n"), "", &[]);
     check_answered(&format!("{broad}  /files/{{x}}: {{head: 7}}\n"), "", &["without authentication"]);
     check_answered(&format!("{broad}  /files/x: {{$ref: '#/nowhere'}}\n"), "", &["without authentication"]);
+    check_answered(&format!("{broad}  /files/x:\n"), "", &["without authentication"]);
+}
+
+#[test]
+fn a_method_that_is_misspelled_is_answered_by_one_that_requires_the_same() {
+    let broad = "  /files/{name}: {get: {operationId: broad}}\n";
+    for key in ["GET", "Get", "gett"] {
+        let guarded = format!("{broad}  /files/x: {{{key}: {{security: [{{k: []}}]}}}}\n");
+        check_answered(&guarded, "", &["without authentication"]);
+        check_answered(&format!("{broad}  /files/x: {{{key}: }}\n"), "", &["without authentication"]);
+        check_answered(&format!("{broad}  /files/x: {{{key}: {{}}}}\n"), "", &[]);
+    }
+    for key in ["query", "sumary", "link", "purge", "paramters"] {
+        check_answered(&format!("{broad}  /files/x: {{{key}: {{security: [{{k: []}}]}}}}\n"), "", &[]);
+    }
+    check_answered("  /a: {get: {operationId: a, Security: [{k: []}]}}\n", "", &["without authentication"]);
+}
+
+#[test]
+fn what_stands_next_to_a_reference_requires_no_less() {
+    let path = |own: &str, target: &str| {
+        format!(
+            "  /a: {{get: {{$ref: '#/paths/~1b/post', security: {own}}}}}\n  /b: {{post: {{security: {target}}}}}\n"
+        )
+    };
+    check_answered(&path("[{k: []}]", "[]"), "", &["an operation of API `pets` without authentication"]);
+    check_answered(&path("[]", "[{k: []}]"), "", &["2 operations of API `pets` without authentication"]);
+    let item = "  /a: {$ref: '#/paths/~1b', get: {operationId: a}}\n  /b: {get: {security: [{k: []}]}}\n";
+    check_answered(item, "", &["2 operations of API `pets` without authentication"]);
+}
+
+#[test]
+fn a_request_for_head_is_one_for_get() {
+    let paths = |own: &str| {
+        format!("  /f/{{x}}: {{head: {{operationId: h}}}}\n  /f/{{x}}.{{e}}: {{get: {{security: [{{k: []}}]}}{own}}}\n")
+    };
+    check_answered(&paths(""), "", &["without authentication"]);
+    check_answered(&paths(", head: {}"), "", &[]);
+    let hidden = "  /f/s: {get: {operationId: s, security: [{k: []}]}}\n  /f/{x}: {head: {operationId: h}}";
+    check_answered(hidden, "{select: {operation: s}, hidden: true}", &["without authentication"]);
+}
+
+#[test]
+fn the_requests_of_a_path_are_those_that_it_means() {
+    let deep = |path: &str| format!("  {path}: {{get: {{operationId: u, security: [{{k: []}}]}}}}\n");
+    let broad = "  /{a}/{b}/{c}/{d}/{e}/{f}/{g}: {get: {operationId: broad}}\n";
+    check_answered(&format!("{broad}{}", deep("'/a/{proxy+}'")), "", &["without authentication"]);
+    let broad = "  /a/{b}: {get: {operationId: broad}}\n";
+    check_answered(&format!("{broad}{}", deep("'/a/{id'")), "", &["without authentication"]);
+    for path in ["/a/:id", "/a/*", "/a/<id>"] {
+        check_answered(&format!("{broad}{}", deep(path)), "", &["2 operations of API `pets` without authentication"]);
+    }
+    let optional = format!("  /a: {{get: {{operationId: broad}}}}\n{}", deep("'/a/{id?}'"));
+    check_answered(&optional, "", &["2 operations of API `pets` without authentication"]);
+}
+
+#[test]
+fn two_values_of_one_key_are_refused_where_routes_are_made_from_them() {
+    for (paths, is_refused) in [
+        ("  /p: {get: {security: [], security: [{k: []}]}}", true),
+        ("  /p: {get: {}, get: {security: [{k: []}]}}", true),
+        ("  /p: {get: {}}\n  /p: {get: {security: [{k: []}]}}", true),
+        ("  /p: {get: {security: [{k: [r], k: [r, w]}]}}", true),
+        ("  /p: {get: {x-tollgate: {hidden: true, hidden: false}}}", true),
+        ("  /p: {get: {}, get: {}}", false),
+        ("  /p: {get: {summary: a, summary: b}}", false),
+        ("  /p: {get: {responses: {'200': {content: a}, '200': {content: b}}}}", false),
+    ] {
+        let found = openapi::import("s.yaml", &document(paths));
+        assert_eq!(found.is_err(), is_refused, "{paths}");
+        let found = found.map_or_else(|found| found, |(_, found)| found).to_string();
+        assert!(found.contains("duplicate key") && found.contains("fix: remove one of them"), "{found}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub(crate) mod document;
 mod documents;
 mod narrowing;
 mod operations;
+mod overlap;
 mod overlay;
 mod path;
 mod reference;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tollgate_core::route::PathTemplate;
 
 use super::documents::get;
+use super::overlap;
 use super::security::{SchemeRequirement, SecurityRequirement, implies};
 use crate::place::{Span, Spanned};
 use crate::source::Node;
@@ -23,6 +24,8 @@ pub struct Operation {
     pub(crate) answers: Option<Arc<str>>,
     /// The `x-tollgate` settings of the document, the path item and the operation, the least specific first.
     pub(crate) extensions: Vec<Arc<Node>>,
+    /// Whether the document has an operation of its own for `HEAD` with this path.
+    pub(crate) has_head: bool,
     /// The position of the operation's method.
     pub(crate) span: Span,
 }
@@ -75,6 +78,12 @@ impl Operation {
     #[must_use]
     pub fn is_as_strict_as(&self, other: &Self) -> bool {
         implies(self.requirement.as_ref(), other.requirement.as_ref())
+    }
+
+    /// Whether both match some request, and no path is more specific than the other.
+    #[must_use]
+    pub fn is_in_conflict_with(&self, other: &Self) -> bool {
+        self.method == other.method && overlap::is_conflict(&self.template, &other.template)
     }
 
     /// The operation that is not routed and whose requirement applies to this one, because it answers the requests.

@@ -16,10 +16,10 @@ use super::security::{SecurityRequirement, implies};
 /// An operation that is not routed, and that requires a credential.
 #[derive(Clone, Debug)]
 pub(super) struct Unrouted {
-    name: Arc<str>,
-    methods: Vec<Method>,
-    /// Paths of its requests.
-    paths: Vec<CanonicalPath>,
+    path: Arc<str>,
+    methods: Vec<&'static str>,
+    /// Whether `HEAD` is another operation; otherwise it is part of `GET`.
+    has_head: bool,
     requirement: Arc<SecurityRequirement>,
 }
 
@@ -35,22 +35,35 @@ pub struct Raised {
 }
 
 impl Unrouted {
-    /// `None` if it requires no credential, or if no request can have its path.
+    /// `None` if it requires no credential.
     pub(super) fn new(
         path: &str,
         methods: &[&'static str],
         requirement: Option<&Arc<SecurityRequirement>>,
+        has_head: bool,
     ) -> Option<Self> {
         let requirement = requirement.filter(|requirement| requirement.requires_credential())?;
-        let paths: Vec<_> =
-            requests(path).iter().filter_map(|text| CanonicalPath::parse(text.as_bytes()).ok()).collect();
-        let name = format!("{} {}", methods.join(","), super::reference::short(path));
-        let methods = methods.iter().filter_map(|method| method.parse().ok()).collect();
-        (!paths.is_empty()).then(|| Self { name: name.into(), methods, paths, requirement: Arc::clone(requirement) })
+        Some(Self { path: path.into(), methods: methods.to_vec(), has_head, requirement: Arc::clone(requirement) })
     }
 
-    fn of(operation: &Operation) -> Option<Self> {
-        Self::new(operation.path(), &[operation.method], operation.requirement.as_ref())
+    pub(super) fn of(operation: &Operation) -> Option<Self> {
+        Self::new(operation.path(), &[operation.method], operation.requirement.as_ref(), operation.has_head)
+    }
+
+    fn name(&self) -> Arc<str> {
+        format!("{} {}", self.methods.join(","), super::reference::short(&self.path)).into()
+    }
+
+    /// The methods of its requests.
+    fn methods(&self) -> Vec<Method> {
+        let head = (self.methods == ["GET"] && !self.has_head).then_some("HEAD");
+        self.methods.iter().copied().chain(head).filter_map(|method| method.parse().ok()).collect()
+    }
+
+    /// Paths of its requests, none if no request can have its path.
+    fn paths(&self, depth_max: usize) -> Vec<CanonicalPath> {
+        let requests = requests(&self.path, depth_max);
+        requests.iter().filter_map(|text| CanonicalPath::parse(text.as_bytes()).ok()).collect()
     }
 }
 
@@ -60,6 +73,7 @@ impl Spec {
     /// Operations that are not routed are those that cannot be, and those of [`Spec::operations`] for which `is_routed`
     /// does not hold.
     pub fn raise(&mut self, is_routed: impl Fn(usize) -> bool) -> Vec<Raised> {
+        self.widen(&is_routed);
         let places = 0..self.operations.len();
         let (routed, others): (Vec<usize>, Vec<usize>) = places.partition(|place| is_routed(*place));
         let others = others.iter().filter_map(|place| Unrouted::of(&self.operations[*place]));
@@ -67,25 +81,33 @@ impl Spec {
         if unrouted.is_empty() {
             return Vec::new();
         }
+        let depth_max = routed.iter().map(|place| self.operations[*place].template.segments().len()).max();
+        let depth_max = depth_max.unwrap_or_default().clamp(1, DEPTH_MAX);
         let router = Answering::new(&self.operations, routed);
         let (mut raised, mut seen) = (Vec::new(), HashSet::new());
-        for Unrouted { name, methods, paths, requirement } in &unrouted {
+        for one in &unrouted {
+            let (methods, paths, requirement) = (one.methods(), one.paths(depth_max), &one.requirement);
             // Many operations that differ in what follows `#` or in names of parameters have the same requests.
             let requests = paths.iter().flat_map(|path| methods.iter().map(move |method| (path, method)));
-            let new = requests.filter(|(path, method)| seen.insert((path.as_str(), *method, Arc::as_ptr(requirement))));
+            let new = requests.filter(|(path, method)| {
+                seen.insert((path.as_str().to_owned(), (*method).clone(), Arc::as_ptr(requirement)))
+            });
             for place in router.places(new) {
                 let operation = &mut self.operations[place];
                 if implies(operation.requirement.as_ref(), Some(requirement)) {
                     continue;
                 }
                 let is_met = implies(Some(requirement), operation.requirement.as_ref());
+                let name = one.name();
                 if is_met {
                     operation.requirement = Some(Arc::clone(requirement));
-                    operation.answers = Some(Arc::clone(name));
+                    operation.answers = Some(Arc::clone(&name));
                 }
-                raised.push(Raised { operation: place, of: Arc::clone(name), is_met });
+                raised.push(Raised { operation: place, of: name, is_met });
             }
         }
+        // What is required now may be more than what others require.
+        self.widen(&is_routed);
         raised
     }
 }
@@ -127,13 +149,15 @@ impl Answering {
 }
 
 /// Paths of requests for an operation, as a path of OpenAPI or of a URI template (RFC 6570).
-fn requests(path: &str) -> Vec<String> {
+fn requests(path: &str, depth_max: usize) -> Vec<String> {
     let mut requests = Vec::new();
-    for depth in 1..=DEPTH_MAX {
+    for depth in 1..=depth_max {
         let request = request(path, &vec![VALUE; depth].join("/"));
-        if !requests.contains(&request) {
-            requests.push(request);
+        // Without a parameter for several segments there is one request.
+        if requests.last() == Some(&request) {
+            break;
         }
+        requests.push(request);
     }
     requests
 }
@@ -144,8 +168,15 @@ fn request(path: &str, several: &str) -> String {
     let mut rest = path;
     while let Some(at) = rest.find(['{', '?', '#']) {
         out.push_str(&rest[..at]);
-        let end = rest[at..].find('}').filter(|_| rest[at..].starts_with('{'));
-        let Some(end) = end else { return out };
+        if !rest[at..].starts_with('{') {
+            return out;
+        }
+        let Some(end) = rest[at..].find('}') else {
+            // A brace that is not closed is a value until the end of the segment.
+            out.push_str(VALUE);
+            rest = rest[at..].find('/').map_or("", |end| &rest[at + end..]);
+            continue;
+        };
         match &rest[at + 1..at + end] {
             name if name.starts_with(['?', '&', '#', ';']) => {}
             name if name.starts_with('/') => out.extend(["/", VALUE]),
@@ -162,8 +193,9 @@ fn request(path: &str, several: &str) -> String {
 /// A value that is no fixed text of a path.
 const VALUE: &str = "~~";
 
-/// The number of segments up to which the requests of a parameter for several segments are tried.
-const DEPTH_MAX: usize = 4;
+/// The number of segments up to which the requests of a parameter for several segments are tried, if a routed path has as
+/// many. The longest published paths have some twenty.
+const DEPTH_MAX: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -179,9 +211,10 @@ mod tests {
             ("/a{?q}", &["/a"]),
             ("/a/{proxy+}", &["/a/~~", "/a/~~/~~", "/a/~~/~~/~~", "/a/~~/~~/~~/~~"]),
             ("/a{/b}{.c}", &["/a/~~.~~"]),
-            ("/a/{b", &["/a/"]),
+            ("/a/{b", &["/a/~~"]),
+            ("/a/{b/c", &["/a/~~/c"]),
         ] {
-            assert_eq!(requests(path), all, "{path}");
+            assert_eq!(requests(path, 4), all, "{path}");
         }
     }
 }

@@ -12,6 +12,7 @@ use super::resolver::{Dangling, Resolver};
 use super::security::{self, Scheme, Schemes, SecurityRequirement, implies};
 use super::strip::EXTENSION;
 use super::unrouted::Unrouted;
+use crate::decode::habits::path::meant_paths;
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::place::{FileId, Span, Spanned};
 use crate::source::{Entry, Node, Value};
@@ -43,9 +44,8 @@ pub(super) fn operations(documents: &Documents, report: &mut Report) -> Imported
         requirements: HashMap::new(),
         ids: HashMap::new(),
         shapes: HashMap::new(),
-        undecided: HashSet::new(),
         agreed: HashMap::new(),
-        paths: Vec::new(),
+        candidates: Vec::new(),
         imported: Imported::default(),
         schemes: &schemes,
         report,
@@ -67,17 +67,22 @@ struct Walk<'d, 'w> {
     extensions: HashMap<*const Node, Arc<Node>>,
     requirements: HashMap<*const Node, Arc<SecurityRequirement>>,
     ids: HashMap<String, Span>,
-    /// The places of the operations by shape of path and method.
-    shapes: HashMap<(String, &'static str), usize>,
-    /// The places of operations that are not routed, because another one matches the same requests and neither is stricter.
-    undecided: HashSet<usize>,
+    /// The places of candidates by shape of path and method.
+    shapes: HashMap<(String, &'static str), Vec<usize>>,
     /// The restrictions of parameters that all operations of a path shape have in common.
     agreed: HashMap<String, Vec<Option<Narrowing>>>,
-    /// The paths of the operations, in their order.
-    paths: Vec<RoutablePath>,
+    /// In the order of the document.
+    candidates: Vec<Candidate>,
     imported: Imported,
     schemes: &'w Schemes,
     report: &'w mut Report,
+}
+
+/// An operation that is routed if no stricter one matches the same requests.
+struct Candidate {
+    operation: Operation,
+    path: RoutablePath,
+    has_servers: bool,
 }
 
 /// A path with the settings of its item for all of its operations.
@@ -89,6 +94,10 @@ struct Path<'d> {
     /// The `security` of the path item, which OpenAPI does not define.
     security: Option<Arc<SecurityRequirement>>,
     has_servers: bool,
+    /// Whether it has an operation of its own for `HEAD`, which is otherwise part of `GET`.
+    has_head: bool,
+    /// What was probably meant by a path in the syntax of another router.
+    meant: Vec<String>,
 }
 
 impl<'d> Walk<'d, '_> {
@@ -100,7 +109,7 @@ impl<'d> Walk<'d, '_> {
             if key.value.starts_with("x-") {
                 continue;
             }
-            if !self.resolver.spend(1) || self.imported.operations.len() >= OPERATIONS_MAX {
+            if !self.resolver.spend(1) || self.candidates.len() >= OPERATIONS_MAX {
                 self.report_too_many(key.span);
                 return;
             }
@@ -120,6 +129,7 @@ impl<'d> Walk<'d, '_> {
         if !matches!(target.node.value, Value::Map(_)) {
             let what = format!("the path item of `{}` must be a mapping", short(text));
             self.imported.refused += 1;
+            self.add_unknown(text, span);
             return self.report_shape(target.node.span, &what, "write methods, each with its operation");
         }
         // Keys next to a reference apply only to this path, so they take precedence.
@@ -132,20 +142,33 @@ impl<'d> Walk<'d, '_> {
             extension: items.iter().find_map(|item| self.extension(item.node)),
             security: items.iter().find_map(|item| get(item.node, "security")).map(|node| self.requirement(node)),
             has_servers: items.iter().any(|item| item.get("servers").is_some()),
+            has_head: items.iter().any(|item| item.get("head").is_some()),
+            meant: meant_paths(text),
         };
         let mut seen = Vec::new();
         for item in items {
             for Entry { key, value } in entries(item.node) {
+                let site = Site { node: value, ..item };
                 match METHODS.iter().find(|(name, _)| *name == key.value) {
                     Some((name, method)) if !seen.contains(name) => {
                         seen.push(name);
-                        self.operation(&path, method, key.span, Site { node: value, ..item });
+                        self.operation(&path, method, key.span, site);
                     }
-                    Some(_) => {}
-                    None => self.check_key(key),
+                    // The operation next to the reference is routed, and requires what this one requires.
+                    Some((_, method)) => self.require_of(&path, &[*method], key.span, site),
+                    None => self.check_key(&path, key, site),
                 }
             }
         }
+    }
+
+    /// Requires what an operation requires that is not routed.
+    fn require_of(&mut self, path: &Path<'d>, methods: &[&'static str], span: Span, site: Site<'d>) {
+        let requirement = match self.resolver.follow(site) {
+            Ok(site) if matches!(site.node.value, Value::Map(_)) => self.requirement_of(site, path),
+            Ok(_) | Err(_) => Some(SecurityRequirement::unknown(span)),
+        };
+        self.add_unrouted(path, methods, requirement.as_ref());
     }
 
     fn operation(&mut self, path: &Path<'d>, method: &'static str, span: Span, site: Site<'d>) {
@@ -158,21 +181,25 @@ impl<'d> Walk<'d, '_> {
                 "remove the operation, in the document or with an overlay",
             );
         }
+        let referring = site;
         let site = match self.resolver.follow(site) {
             Ok(site) if matches!(site.node.value, Value::Map(_)) => site,
             Ok(_) => {
-                self.add_unrouted(path.text, &[method], Some(&SecurityRequirement::unknown(span)));
+                self.add_unrouted(path, &[method], Some(&SecurityRequirement::unknown(span)));
                 let what = "the operation must be a mapping";
                 return self.refuse(path, method, span, what, "write the keys of the operation");
             }
             Err(dangling) => {
-                self.add_unrouted(path.text, &[method], Some(&SecurityRequirement::unknown(span)));
+                self.add_unrouted(path, &[method], Some(&SecurityRequirement::unknown(span)));
                 let (what, _, fix) = dangling.broken.describe(dangling.text);
                 return self.refuse(path, method, span, &what, fix);
             }
         };
         let own = self.parameters(site);
         let requirement = self.requirement_of(site, path);
+        if !std::ptr::eq(site.node, referring.node) {
+            self.security_beside_reference(path, method, referring.node);
+        }
         let parsed = RoutablePath::parse(path.text).and_then(|parsed| {
             let template = parsed.template(&[])?;
             Ok((parsed, template))
@@ -180,7 +207,7 @@ impl<'d> Walk<'d, '_> {
         let (parsed, template) = match parsed {
             Ok(parsed) => parsed,
             Err(reason) => {
-                self.add_unrouted(path.text, &[method], requirement.as_ref());
+                self.add_unrouted(path, &[method], requirement.as_ref());
                 return self.refuse(path, method, span, &reason.to_string(), reason.fix());
             }
         };
@@ -197,25 +224,55 @@ impl<'d> Walk<'d, '_> {
             tags: self.tags(site.node),
             requirement,
             answers: None,
+            has_head: path.has_head,
             extensions: extensions.into_iter().flatten().collect(),
             span,
         };
-        if let Some(first) = self.shapes.get(&(shape.clone(), method)).copied() {
-            return self.same_shape(first, operation, parsed);
+        self.shapes.entry((shape, method)).or_default().push(self.candidates.len());
+        let has_servers = path.has_servers || site.get("servers").is_some();
+        self.add_meant(path, &operation);
+        self.candidates.push(Candidate { operation, path: parsed, has_servers });
+    }
+
+    /// A path in the syntax of another router matches requests as it is written; those that are meant go elsewhere.
+    fn add_meant(&mut self, path: &Path<'_>, operation: &Operation) {
+        for meant in &path.meant {
+            let unrouted = Unrouted::new(meant, &[operation.method], operation.requirement.as_ref(), path.has_head);
+            self.imported.unrouted.extend(unrouted);
         }
-        self.shapes.insert((shape, method), self.imported.operations.len());
-        self.paths.push(parsed);
-        self.imported.with_own_servers += usize::from(path.has_servers || site.get("servers").is_some());
-        self.imported.operations.push(operation);
+    }
+
+    /// OpenAPI defines no references for operations, so tools disagree on the keys next to one.
+    fn security_beside_reference(&mut self, path: &Path<'_>, method: &'static str, node: &Node) {
+        let Some(written) = get(node, "security") else { return };
+        let requirement = self.requirement(written);
+        self.add_unrouted(path, &[method], Some(&requirement));
+        self.report.push(
+            Diagnostic::warning(Code::SpecShape, written.span, "`security` stands next to the `$ref` of an operation")
+                .why("tools disagree on which of the two applies; the operation requires what both require")
+                .fix("write the operation here without `$ref`, or `security` in the operation that it refers to"),
+        );
     }
 
     /// What an operation requires; otherwise that of the document applies, or of the path item if it is stricter.
     fn requirement_of(&mut self, site: Site<'d>, path: &Path<'_>) -> Option<Arc<SecurityRequirement>> {
-        if let Some(node) = get(site.node, "security") {
+        if let Some(node) = get(site.node, "security").or_else(|| self.misspelled_security(site.node)) {
             return Some(self.requirement(node));
         }
         let of_path = path.security.as_ref().filter(|own| implies(Some(own), self.requirement.as_ref()));
         of_path.or(self.requirement.as_ref()).cloned()
+    }
+
+    /// A `security` that is not in lower case: read, because a credential is meant.
+    fn misspelled_security<'n>(&mut self, node: &'n Node) -> Option<&'n Node> {
+        let found = entries(node).iter().find(|entry| entry.key.value.eq_ignore_ascii_case("security"))?;
+        let what = format!("`{}` is not a key of OpenAPI", found.key.value);
+        self.report.push(
+            Diagnostic::warning(Code::SpecShape, found.key.span, what)
+                .why("other tools ignore it; here it is read as `security`")
+                .fix("write `security`"),
+        );
+        Some(&found.value)
     }
 
     fn requirement(&mut self, node: &Node) -> Arc<SecurityRequirement> {
@@ -223,8 +280,20 @@ impl<'d> Walk<'d, '_> {
         Arc::clone(self.requirements.entry(std::ptr::from_ref(node)).or_insert_with(read))
     }
 
-    fn add_unrouted(&mut self, path: &str, methods: &[&'static str], requirement: Option<&Arc<SecurityRequirement>>) {
-        self.imported.unrouted.extend(Unrouted::new(path, methods, requirement));
+    fn add_unrouted(
+        &mut self,
+        path: &Path<'_>,
+        methods: &[&'static str],
+        requirement: Option<&Arc<SecurityRequirement>>,
+    ) {
+        self.imported.unrouted.extend(Unrouted::new(path.text, methods, requirement, path.has_head));
+    }
+
+    /// Adds a path of which nothing is known.
+    fn add_unknown(&mut self, path: &str, span: Span) {
+        let methods: Vec<&'static str> = METHODS.iter().map(|(_, method)| *method).collect();
+        let unknown = SecurityRequirement::unknown(span);
+        self.imported.unrouted.extend(Unrouted::new(path, &methods, Some(&unknown), true));
     }
 
     /// Restricts a parameter to values only if all operations with the same path shape have the same restriction.
@@ -311,17 +380,23 @@ impl<'d> Walk<'d, '_> {
         Some(Arc::clone(self.extensions.entry(std::ptr::from_ref(node)).or_insert_with(|| Arc::new(node.clone()))))
     }
 
+    /// The operations that are routed: of those for the same requests, the strictest.
     fn finish(self, root: FileId) -> Imported {
-        let Self { mut imported, report, paths, agreed, undecided, .. } = self;
-        for (operation, path) in imported.operations.iter_mut().zip(&paths) {
+        let Self { mut imported, report, candidates, agreed, shapes, .. } = self;
+        let lost = lost(&candidates, shapes, &mut imported, report);
+        for (place, Candidate { mut operation, path, has_servers }) in candidates.into_iter().enumerate() {
+            if lost.contains(&place) {
+                imported.unrouted.extend(Unrouted::of(&operation));
+                continue;
+            }
             if let Some(narrowings) = agreed.get(&operation.template.shape())
                 && let Ok(template) = path.template(narrowings)
             {
                 operation.template = template;
             }
+            imported.with_own_servers += usize::from(has_servers);
+            imported.operations.push(operation);
         }
-        let mut places = 0..;
-        imported.operations.retain(|_| places.next().is_none_or(|place| !undecided.contains(&place)));
         if imported.refused > REPORTED_MAX {
             let more = imported.refused - REPORTED_MAX;
             report.push(
@@ -338,8 +413,7 @@ impl<'d> Walk<'d, '_> {
     }
 
     fn refuse_path(&mut self, text: &str, span: Span, dangling: &Dangling<'_>) {
-        let methods: Vec<&'static str> = METHODS.iter().map(|(_, method)| *method).collect();
-        self.add_unrouted(text, &methods, Some(&SecurityRequirement::unknown(span)));
+        self.add_unknown(text, span);
         let (what, _, fix) = dangling.broken.describe(dangling.text);
         self.imported.refused += 1;
         if self.imported.refused > REPORTED_MAX {
@@ -353,29 +427,6 @@ impl<'d> Walk<'d, '_> {
         );
     }
 
-    /// Routes the stricter of two operations for the same requests; none if neither is stricter.
-    fn same_shape(&mut self, first: usize, mut other: Operation, parsed: RoutablePath) {
-        self.imported.refused += 1;
-        let Some(kept) = self.imported.operations.get_mut(first) else { return };
-        let is_decided = kept.extensions.len() == other.extensions.len()
-            && kept.extensions.iter().zip(&other.extensions).all(|(a, b)| a.is_same(b));
-        let is_decided = is_decided && !self.undecided.contains(&first);
-        if is_decided && other.is_as_strict_as(kept) && !kept.is_as_strict_as(&other) {
-            std::mem::swap(kept, &mut other);
-            self.paths[first] = parsed;
-        }
-        let is_decided = is_decided && kept.is_as_strict_as(&other);
-        let kept = kept.clone();
-        if !is_decided && self.undecided.insert(first) {
-            self.imported.refused += 1;
-            self.add_unrouted(kept.path(), &[kept.method], kept.requirement.as_ref());
-        }
-        self.add_unrouted(other.path(), &[other.method], other.requirement.as_ref());
-        if self.imported.refused <= REPORTED_MAX {
-            self.report.push(same_requests(&kept, &other, is_decided));
-        }
-    }
-
     fn refuse(&mut self, path: &Path<'_>, method: &str, span: Span, reason: &str, fix: &str) {
         self.imported.refused += 1;
         if self.imported.refused > REPORTED_MAX {
@@ -386,12 +437,18 @@ impl<'d> Walk<'d, '_> {
     }
 
     /// Reports a key of a path item that is neither a method nor another key that OpenAPI defines.
-    fn check_key(&mut self, key: &Spanned<String>) {
+    ///
+    /// What it requires is required of the operations that answer its requests.
+    fn check_key(&mut self, path: &Path<'d>, key: &Spanned<String>, site: Site<'d>) {
         if key.value.starts_with("x-") || ITEM_KEYS.contains(&key.value.as_str()) {
             return;
         }
         if OPERATION_KEYS.contains(&key.value.as_str()) {
             return self.report_operation_key(key);
+        }
+        let method = closest(&key.value.to_ascii_lowercase(), METHODS.iter().map(|(name, _)| *name));
+        if let Some((_, method)) = METHODS.iter().find(|(name, _)| method == Some(name)) {
+            self.require_of(path, &[*method], key.span, site);
         }
         self.imported.refused += 1;
         if self.imported.refused > REPORTED_MAX {
@@ -437,6 +494,55 @@ impl<'d> Walk<'d, '_> {
             .fix("split the specification into several, one for each API"),
         );
     }
+}
+
+/// The places of the operations that are not routed, because another one for the same requests is stricter, or none is.
+///
+/// This is decided when all operations are known, so that their order has no effect.
+fn lost(
+    candidates: &[Candidate],
+    shapes: HashMap<(String, &'static str), Vec<usize>>,
+    imported: &mut Imported,
+    report: &mut Report,
+) -> HashSet<usize> {
+    let mut groups: Vec<Vec<usize>> = shapes.into_values().filter(|places| places.len() > 1).collect();
+    groups.sort_unstable();
+    let mut lost = HashSet::new();
+    for group in groups {
+        let operation = |place: usize| &candidates[place].operation;
+        let strictest = strictest(&group, operation);
+        let kept = strictest.or(group.first().copied()).unwrap_or_default();
+        imported.refused += usize::from(strictest.is_none());
+        for other in group.iter().copied().filter(|place| *place != kept) {
+            imported.refused += 1;
+            if imported.refused <= REPORTED_MAX {
+                report.push(same_requests(operation(kept), operation(other), strictest.is_some()));
+            }
+        }
+        lost.extend(group.into_iter().filter(|place| Some(*place) != strictest));
+    }
+    lost
+}
+
+/// The operation that requires all that the others require; none if they have different `x-tollgate`.
+///
+/// Only the last one that is stricter than the one before can be it, so each is compared twice at most.
+fn strictest<'o>(group: &[usize], operation: impl Fn(usize) -> &'o Operation) -> Option<usize> {
+    let stricter = |kept: usize, other: usize| {
+        let (kept_one, other_one) = (operation(kept), operation(other));
+        let is_other = other_one.is_as_strict_as(kept_one) && !kept_one.is_as_strict_as(other_one);
+        if is_other { other } else { kept }
+    };
+    let found = group.iter().copied().reduce(stricter)?;
+    let is_decided = |other: &usize| {
+        let (found, other) = (operation(found), operation(*other));
+        found.is_as_strict_as(other) && has_same_extensions(found, other)
+    };
+    group.iter().all(is_decided).then_some(found)
+}
+
+fn has_same_extensions(a: &Operation, b: &Operation) -> bool {
+    a.extensions.len() == b.extensions.len() && a.extensions.iter().zip(&b.extensions).all(|(a, b)| a.is_same(b))
 }
 
 /// The finding about two operations that match the same requests; both are not routed if it is not decided which is.

@@ -42,6 +42,14 @@ pub(crate) fn foreign(text: &str) -> Option<Foreign> {
     Some(Foreign { part, fix })
 }
 
+/// The paths that were probably meant by one in the syntax of another router; none if it has no such syntax.
+pub(crate) fn meant_paths(text: &str) -> Vec<String> {
+    if text.len() > EXAMINED_BYTES_MAX || is_plain(text) {
+        return Vec::new();
+    }
+    translated(text).filter(|found| found.part.is_some()).map(|found| found.routes).unwrap_or_default()
+}
+
 /// What to write instead of a route that is written as a text: `/users`, `GET /users`.
 pub(crate) fn route_fix(text: &str) -> String {
     let (method, path) = text.split_once([' ', '\t']).map_or(("", text), |(method, path)| (method, path.trim_start()));

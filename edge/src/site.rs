@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method};
 use tollgate_core::authn::KeyParameters;
-use tollgate_core::cache::{CacheKey, CacheSettings, resource_key};
+use tollgate_core::cache::{CacheKey, CacheSettings, Taken, resource_key};
 use tollgate_core::event::{RouteLabel, UpstreamLabel};
 use tollgate_core::forward::{FieldRules, Resource, UNREAD_IN_REQUESTS};
 use tollgate_core::kinds::{CredentialPlace, SlotPolicy};
@@ -37,6 +37,8 @@ pub(crate) struct Site {
     pub(crate) names_left_out: bool,
     /// Whether it has a cached route.
     pub(crate) caches: bool,
+    /// The fields that select other routes with the path of a cached route, by the index of that route.
+    siblings: HashMap<usize, Vec<String>>,
     /// The id of its stored form.
     pub(crate) id: Id,
     /// Bytes of its stored form, as a measure of its memory.
@@ -62,6 +64,7 @@ impl Site {
         let upstream_hosts = upstreams().map(|upstream| HeaderValue::from_str(upstream.url.authority()).ok()).collect();
         let keys = key_parameters(&settings);
         let fields = Arc::new(field_rules(&settings));
+        let siblings = siblings(&settings);
         let names_left_out = fields.names_any(&UNREAD_IN_REQUESTS);
         let caches = settings.routes.iter().any(|route| route.cache.is_some());
         Self {
@@ -73,6 +76,7 @@ impl Site {
             upstream_hosts,
             keys,
             fields,
+            siblings,
             names_left_out,
             caches,
             id,
@@ -90,6 +94,12 @@ impl Site {
     /// The label of the upstream at an index; coherent settings contain only indexes that exist.
     pub(crate) fn upstream_label(&self, index: usize) -> Arc<UpstreamLabel> {
         Arc::clone(&self.upstream_labels[index])
+    }
+
+    /// What decides the selection of a route of this part besides the URL; the index exists.
+    pub(crate) fn taken(&self, index: usize, inside: bool) -> Taken<'_> {
+        let siblings = self.siblings.get(&index).map_or(&[][..], Vec::as_slice);
+        Taken { when: &self.settings.routes[index].when, siblings, inside }
     }
 
     /// The cached routes that a GET for this URL can have, with any fields.
@@ -149,6 +159,24 @@ fn key_parameters(settings: &SiteSettings) -> KeyParameters {
     let mut parameters = KeyParameters::default();
     credential_places(settings).filter_map(|(_, place)| place.query).for_each(|name| parameters.add(name));
     parameters
+}
+
+/// The fields of the predicates of all routes with the path of a cached route; only where there are some.
+fn siblings(settings: &SiteSettings) -> HashMap<usize, Vec<String>> {
+    let mut by_path: HashMap<String, Vec<String>> = HashMap::new();
+    for route in &settings.routes {
+        for predicate in &route.when {
+            match &predicate.of {
+                Subject::Header(name) => by_path.entry(route.path.shape()).or_default().push(name.clone()),
+                Subject::Query(_) => {}
+            }
+        }
+    }
+    if by_path.is_empty() {
+        return HashMap::new();
+    }
+    let cached = settings.routes.iter().enumerate().filter(|(_, route)| route.cache.is_some());
+    cached.filter_map(|(index, route)| Some((index, by_path.get(&route.path.shape())?.clone()))).collect()
 }
 
 fn field_rules(settings: &SiteSettings) -> FieldRules {

@@ -1,8 +1,8 @@
 //! Header fields between the platform and `http`: received as lines, `name\nvalue\n`, and sent as edits of the received
 //! message, or as JSON for a new message.
 //!
-//! The platform decodes and encodes field values as UTF-8; invalid bytes are received as U+FFFD, and sent as U+FFFD,
-//! too.
+//! The platform decodes and encodes field values as UTF-8; invalid bytes are received as U+FFFD. The copy of a message has
+//! the bytes as they were sent.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_core::forward::{Edit, Edits};
@@ -11,14 +11,22 @@ use tollgate_core::json;
 /// Parses fields. Fields that `http` does not accept, and fields to omit, are not among them; the returned text has the
 /// edits that remove these from a copy of the message.
 pub(crate) fn parse(text: &str, mut left_out: impl FnMut(&HeaderName, &HeaderValue) -> bool) -> (HeaderMap, String) {
-    let (mut fields, mut hidden) = (HeaderMap::new(), String::new());
+    let (mut fields, mut hidden, mut invalid) = (HeaderMap::new(), String::new(), Vec::new());
     let mut lines = text.split('\n');
     while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
         // Blanks around a value are no part of it (RFC 9110, section 5.5); the platform leaves those behind it.
         let value = value.trim_matches([' ', '\t']);
         match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
             (Ok(name), Ok(value)) if !left_out(&name, &value) => drop(fields.append(name, value)),
+            (Ok(name), Err(_)) => invalid.push(name),
             _ => line(&mut hidden, REMOVE, name, ""),
+        }
+    }
+    for name in invalid {
+        line(&mut hidden, REMOVE, name.as_str(), "");
+        // Removing one line removes all of its name.
+        for value in fields.get_all(&name) {
+            line(&mut hidden, APPEND, name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
         }
     }
     (fields, hidden)
@@ -82,6 +90,13 @@ mod tests {
     fn omitted_fields_are_also_removed_from_the_copy() {
         let (fields, hidden) = super::parse("cf-ray\n8a\nbad name\nx\nok\n1\n", |name, _| name == "cf-ray");
         assert_eq!((to_json(&fields).as_str(), hidden.as_str()), (r#"{"ok":"1"}"#, "-\ncf-ray\n\n-\nbad name\n\n"));
+    }
+
+    #[test]
+    fn an_invalid_line_does_not_remove_the_valid_ones_of_its_name() {
+        let (fields, hidden) = super::parse("set-cookie\na=1\nset-cookie\nb=\u{1}\nset-cookie\nc=3\n", |_, _| false);
+        assert_eq!(fields.get_all("set-cookie").iter().count(), 2);
+        assert_eq!(hidden, "-\nset-cookie\n\n+\nset-cookie\na=1\n+\nset-cookie\nc=3\n");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub fn primary_key(
     taken.when.iter().for_each(|predicate| hash.predicate(predicate));
     hash.end();
     hash.add(&[settings.credentials as u8]);
-    selecting(settings, taken.when).iter().for_each(|name| hash.add(name.as_bytes()));
+    selecting(settings, taken).iter().for_each(|name| hash.add(name.as_bytes()));
     hash.end();
     hash.key()
 }
@@ -148,10 +148,10 @@ mod tests {
     use super::*;
     use crate::cache::{Bypass, CacheCredentials, Plan, plan};
     use crate::forward::{Ambiguity, Edits};
-    use http::{HeaderMap, Method};
+    use http::{HeaderMap, HeaderValue, Method};
     use wasm_bindgen_test::wasm_bindgen_test;
 
-    const PLAIN: Taken<'static> = Taken { when: &[], inside: false };
+    const PLAIN: Taken<'static> = Taken { when: &[], siblings: &[], inside: false };
 
     fn settings(credentials: CacheCredentials) -> CacheSettings {
         CacheSettings { ttl_ms: None, vary: vec!["accept-language".into()], credentials, key_query: None }
@@ -216,6 +216,33 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn a_field_that_selects_a_sibling_separates_responses() {
+        let s = settings(CacheCredentials::Never);
+        let siblings = ["x-version".to_owned()];
+        let key = |pairs: &[(&'static str, &str)], siblings| {
+            let fields = fields(pairs);
+            let request = get(&fields, None);
+            match plan(&s, Taken { siblings, ..PLAIN }, &request, None) {
+                Plan::Use(reading) => reading.variant(&reading.selecting, &request),
+                Plan::Bypass { why, .. } => panic!("{why:?}"),
+            }
+        };
+        assert_ne!(key(&[("x-version", "2,")], &siblings), key(&[], &siblings));
+        assert_eq!(key(&[("x-version", "2,")], &[]), key(&[], &[]));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn bytes_that_the_platform_could_not_decode_pass_by() {
+        let s = settings(CacheCredentials::Never);
+        for value in ["fr\u{fffd}", "\u{fffd}"] {
+            let fields = HeaderMap::from_iter([("x-l".parse().unwrap(), HeaderValue::from_str(value).unwrap())]);
+            assert_eq!(plan(&s, PLAIN, &get(&fields, None), None), bypass(Bypass::NotText));
+        }
+        let fields = HeaderMap::from_iter([("x-l".parse().unwrap(), HeaderValue::from_bytes(b"fr\xe9").unwrap())]);
+        assert!(matches!(plan(&s, PLAIN, &get(&fields, None), None), Plan::Use(_)), "the bytes are in the key");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn routes_that_share_a_url_have_keys_of_their_own_and_one_resource() {
         let s = settings(CacheCredentials::Never);
         let (header, query) = (Subject::Header("v".into()), Subject::Query("v".into()));
@@ -227,7 +254,7 @@ mod tests {
             }
         }
         let reading = |(when, inside): &(Vec<Predicate>, bool)| {
-            let taken = Taken { when, inside: *inside };
+            let taken = Taken { when, inside: *inside, ..PLAIN };
             match plan(&s, taken, &get(&fields(&[]), None), None) {
                 Plan::Use(reading) => reading,
                 Plan::Bypass { why, .. } => panic!("{why:?}"),

@@ -1,6 +1,6 @@
 //! Whether a request may use the cache, and what it reads there.
 
-use http::Method;
+use http::{HeaderValue, Method};
 use std::fmt;
 
 use http::header::{AUTHORIZATION, COOKIE, RANGE};
@@ -59,6 +59,8 @@ pub enum Bypass {
     Override,
     /// It has a field whose name some servers read as that of another, which may select the response.
     Spelling,
+    /// It has a field with U+FFFD, in place of bytes that the platform could not decode and the upstream may see.
+    NotText,
 }
 
 impl Bypass {
@@ -73,6 +75,7 @@ impl Bypass {
             Self::Content => "content",
             Self::Override => "override",
             Self::Spelling => "spelling",
+            Self::NotText => "not-text",
         }
     }
 }
@@ -87,6 +90,7 @@ impl fmt::Display for Bypass {
             Self::Content => "the request has content",
             Self::Override => "the request has a field that overrides its method",
             Self::Spelling => "the request has a field that some servers read under another name",
+            Self::NotText => "the request has a field with bytes that are not text",
         })
     }
 }
@@ -111,6 +115,9 @@ pub struct Reading {
 pub struct Taken<'r> {
     /// The predicates of the route.
     pub when: &'r [Predicate],
+    /// The fields that select other routes with the same path. A server may read one of them differently than a predicate
+    /// does, such as a field that is there twice.
+    pub siblings: &'r [String],
     /// Whether the client is internal: for it, a URL may have another route.
     pub inside: bool,
 }
@@ -129,6 +136,8 @@ pub fn plan(settings: &CacheSettings, taken: Taken<'_>, request: &Outbound<'_>, 
             Ambiguity::Method => Bypass::Override,
             Ambiguity::Spelling => Bypass::Spelling,
         }
+    } else if fields.iter().any(|(_, value)| has_replacement(value)) {
+        Bypass::NotText
     } else if request.has_content() {
         Bypass::Content
     } else if fields.contains(RANGE) {
@@ -140,7 +149,7 @@ pub fn plan(settings: &CacheSettings, taken: Taken<'_>, request: &Outbound<'_>, 
     } else {
         let resource = resource_key(settings, request.resource());
         let primary = primary_key(settings, taken, request.target(), fields, &resource);
-        let selecting = selecting(settings, taken.when);
+        let selecting = selecting(settings, taken);
         let is_own = settings.credentials == CacheCredentials::PerConsumer;
         let consumer = consumer.filter(|_| is_own).map(str::to_owned);
         return Plan::Use(Reading { resource, primary, selecting, consumer, control });
@@ -159,14 +168,23 @@ impl Reading {
     }
 }
 
+/// Whether a value has U+FFFD: platforms that decode values put it in place of bytes that are not UTF-8, and different bytes
+/// become the same text.
+fn has_replacement(value: &HeaderValue) -> bool {
+    value.as_bytes().windows(REPLACEMENT.len()).any(|bytes| bytes == REPLACEMENT)
+}
+
+const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+
 /// The names of the fields that select a variant by the configuration: the upstream's answer may depend on them whatever
 /// its `Vary` says.
-pub(super) fn selecting(settings: &CacheSettings, when: &[Predicate]) -> Vec<String> {
+pub(super) fn selecting(settings: &CacheSettings, taken: Taken<'_>) -> Vec<String> {
     let mut names = settings.vary.clone();
+    names.extend_from_slice(taken.siblings);
     if settings.credentials == CacheCredentials::PerConsumer {
         names.extend([AUTHORIZATION.as_str().to_owned(), COOKIE.as_str().to_owned()]);
     }
-    for predicate in when {
+    for predicate in taken.when {
         match &predicate.of {
             Subject::Header(name) => names.push(name.clone()),
             Subject::Query(_) => {}

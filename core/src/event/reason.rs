@@ -69,6 +69,8 @@ reasons! {
     LengthsDiffer = "lengths-differ", "content-length fields differ";
     /// A length that is not a number.
     LengthNotANumber = "length-not-a-number", "content-length is not a number";
+    /// Blanks around a value.
+    ValueNotTrimmed = "value-not-trimmed", "the value of a field begins or ends with a blank";
     /// A transfer coding other than `chunked`.
     CodingNotSupported = "coding-not-supported", "a transfer coding other than chunked";
     /// An invalid host, or several hosts.

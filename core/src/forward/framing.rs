@@ -68,6 +68,9 @@ pub fn check_response(status: StatusCode, fields: &HeaderMap) -> Result<(), Upst
     if fields.len() > RESPONSE_FIELD_LINES_MAX || bytes > RESPONSE_FIELD_BYTES_MAX {
         return Err(UpstreamError::HttpResponseHeaderSectionSize);
     }
+    if !fields.values().all(is_trimmed) {
+        return Err(UpstreamError::HttpProtocolError);
+    }
     if !(200..=599).contains(&status.as_u16()) {
         return Err(UpstreamError::HttpResponseStatus);
     }
@@ -76,6 +79,14 @@ pub fn check_response(status: StatusCode, fields: &HeaderMap) -> Result<(), Upst
         Err(FramingError::Coding) => Err(UpstreamError::HttpResponseTransferCoding),
         Err(FramingError::LengthsDiffer | FramingError::NotANumber) => Err(UpstreamError::HttpResponseLength),
     }
+}
+
+/// Whether a value has no blanks around it (RFC 9110, section 5.5).
+#[must_use]
+pub fn is_trimmed(value: &HeaderValue) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let bytes = value.as_bytes();
+    !is_blank(bytes.first()) && !is_blank(bytes.last())
 }
 
 /// Leaves at most one `Content-Length` line with one number, and none where it has no meaning.
@@ -122,6 +133,14 @@ mod tests {
             map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         map
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_value_with_blanks_around_it_is_not_forwarded() {
+        for (value, is_valid) in [("a", true), ("a b", true), ("", true), (" a", false), ("a\t", false), (" ", false)] {
+            let checked = check_response(StatusCode::OK, &fields(&[("x-a", value)]));
+            assert_eq!(checked.is_ok(), is_valid, "{value:?}");
+        }
     }
 
     const LENGTH: &str = "content-length";

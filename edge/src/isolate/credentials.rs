@@ -120,6 +120,9 @@ impl Credentials {
 
     /// Records that a credential was revoked, whatever the store still returns.
     pub(crate) fn revoke(&mut self, digest: KeyDigest, credential: Credential, now: MonotonicInstant) {
+        // The list of revoked keys may be full and cleared before these are old.
+        self.present.retain(|_, entry| entry.digest != digest);
+        self.absent.retain(|_, entry| entry.digest != digest);
         make_room(&mut self.revoked, |(_, at)| now.millis_since(*at) < REVOCATION_KEPT_MS);
         self.revoked.insert(digest, (Rc::new(Known::from(credential)), now));
     }
@@ -155,5 +158,39 @@ fn make_room<K: Eq + Hash, V, S: BuildHasher>(map: &mut HashMap<K, V, S>, is_fre
     }
     if map.len() >= CREDENTIALS_CACHED_MAX {
         map.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_core::authn::ApiKey;
+
+    fn credential(n: u32) -> (KeyDigest, Credential) {
+        let mut random = [0; 32];
+        random[..4].copy_from_slice(&n.to_be_bytes());
+        let key = ApiKey::generate("test", &random).expect("`test` is an environment");
+        let (id, scopes) = (key.public_id(), Vec::new());
+        let (not_before, expires) = (None, None);
+        let consumer = "acme".to_owned();
+        (key.digest(), Credential { id, consumer, plan: None, scopes, not_before, expires, revoked: true })
+    }
+
+    #[test]
+    fn a_revoked_key_is_forgotten_even_if_the_list_of_revoked_ones_is_cleared() {
+        let (now, mut all) = (MonotonicInstant::default(), Credentials::default());
+        let key = ApiKey::generate("test", &[7; 32]).expect("`test` is an environment");
+        let text = KeyText::parse(key.expose()).expect("it is a key");
+        let mark = text.mark(&MarkSecret::new([1; 16]));
+        let known = Rc::new(Known::from(Credential { revoked: false, ..credential(0).1 }));
+        all.put(mark, text.digest(), Some(known), now);
+        assert!(all.get(mark, now).is_some());
+        all.revoke(text.digest(), credential(0).1, now);
+        for n in 0..=u32::try_from(CREDENTIALS_CACHED_MAX).unwrap_or(u32::MAX) {
+            let (digest, credential) = credential(n);
+            all.revoke(digest, credential, now);
+        }
+        let is_valid = |known: &Rc<Known>| !known.credential.revoked;
+        assert!(!all.get(mark, now).flatten().as_ref().is_some_and(is_valid));
     }
 }

@@ -148,21 +148,21 @@ impl Exchange {
         &self.site.settings.upstreams[self.route().upstream]
     }
 
-    /// The route of a GET with the same URL and fields, and the part that has it.
-    pub(super) fn route_of_get(&self) -> Option<(&Site, &RouteSettings)> {
+    /// The route of a GET with the same URL and fields: the part that has it, and its index there.
+    pub(super) fn route_of_get(&self) -> Option<(&Site, usize)> {
         let (place, found) = Site::find(&self.sites, &self.received.head(&Method::GET));
         match found {
             Matched::Route(index) => {
                 let site = self.sites.get(place)?;
-                Some((site, site.settings.routes.get(index)?))
+                (index < site.settings.routes.len()).then_some((site, index))
             }
             Matched::OtherMethods(_) | Matched::Nothing => None,
         }
     }
 
-    /// The predicates that a route of this exchange has in addition to the URL.
-    pub(super) fn taken<'r>(&self, route: &'r RouteSettings) -> Taken<'r> {
-        Taken { when: &route.when, inside: self.received.client.inside }
+    /// What decided the selection of its route besides the URL.
+    pub(super) fn taken(&self) -> Taken<'_> {
+        self.site.taken(self.index, self.received.client.inside)
     }
 
     /// The policy at a position of the route.

@@ -47,7 +47,7 @@ pub(super) async fn look_up<'a, H: Host>(
     }
     let Some(settings) = &exchange.route().cache else { return Ok(None) };
     let consumer = principal.map(|p| p.consumer.as_str());
-    let reading = match plan(settings, exchange.taken(exchange.route()), outbound, consumer) {
+    let reading = match plan(settings, exchange.taken(), outbound, consumer) {
         Plan::Use(reading) => reading,
         Plan::Bypass { why, only_if_cached } => {
             may_forward(only_if_cached, journal)?;
@@ -180,11 +180,12 @@ fn changed_by(exchange: &Exchange, outbound: &Outbound<'_>) -> Option<Changes> {
     if resources.is_empty() {
         return None;
     }
-    let primary = exchange.route_of_get().and_then(|(site, route)| {
+    let primary = exchange.route_of_get().and_then(|(site, index)| {
+        let route = &site.settings.routes[index];
         let cache = route.cache.as_ref()?;
         let target = target(exchange, site, route, &Method::GET).ok()?;
         let resource = resource_key(cache, resource);
-        Some(primary_key(cache, exchange.taken(route), &target, outbound.fields(), &resource))
+        Some(primary_key(cache, site.taken(index, received.client.inside), &target, outbound.fields(), &resource))
     });
     Some(Changes { resources, primary })
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use tollgate_core::bounds::{FIELD_BYTES_MAX, FIELD_LINES_MAX, TARGET_BYTES_MAX};
 use tollgate_core::client::Origin;
 use tollgate_core::event::{Local, Phase, Reason};
-use tollgate_core::forward::{Framing, FramingError};
+use tollgate_core::forward::{Framing, FramingError, is_trimmed};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::{CanonicalPath, HostName, PathError};
 
@@ -47,6 +47,7 @@ fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Proble
     let http::request::Parts { method, uri, version, headers: mut fields, .. } = parts;
     join_cookies(&mut fields);
     check_size(&uri, &fields)?;
+    check_values(&fields)?;
     check_method(&method)?;
     check_framing(&mut fields)?;
     let is_for_https = is_for_https(&uri)?;
@@ -75,6 +76,16 @@ fn check_size(uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> {
         ));
     }
     Ok(())
+}
+
+/// A value has no blanks around it (RFC 9113, section 8.2.1): servers remove them, and would read another value than the
+/// gateway. HTTP/1.1 has them removed when it is parsed, HTTP/2 does not allow them.
+fn check_values(fields: &HeaderMap) -> Result<(), Problem> {
+    if fields.values().all(is_trimmed) {
+        return Ok(());
+    }
+    let detail = "The value of a field begins or ends with a blank.";
+    Err(Problem::new(ProblemKind::BadRequest, detail, Reason::ValueNotTrimmed))
 }
 
 /// TRACE would show a client the fields that the gateway adds, and CONNECT is for forward proxies.

@@ -37,6 +37,10 @@ fn only_routed_requests_reach_the_upstream() {
     check("GET", "/pets/1", &[("host", "a b")], (400, "bad-request"));
     check("GET", "/pets/1", &[("content-length", "1"), ("content-length", "2")], (400, "bad-request"));
     check("GET", "/pets/1", &[("content-length", "-1")], (400, "bad-request"));
+    for blanks in [" 2", "2 ", "\t2", " "] {
+        check("GET", "/pets/1", &[("x-version", blanks)], (400, "bad-request"));
+    }
+    check("GET", "/pets/1", &[("x-version", "2 3")], (200, ""));
 }
 
 #[test]

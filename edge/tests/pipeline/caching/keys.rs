@@ -49,6 +49,21 @@ fn requests_with_credentials_bypass_unless_the_route_allows_them() {
     );
 }
 
+/// The upstream reads the field, and says nothing of it in `Vary`.
+#[test]
+fn a_field_that_no_predicate_matches_does_not_poison_the_response_of_others() {
+    let bench = Bench::new(split(), |request: &http::Request<Content>| {
+        let version = request.headers().contains_key("x-v");
+        (0, Ok(answer(200, &[(CC, "max-age=60")], if version { "for versions" } else { "for all" })))
+    });
+    for odd in [&[("x-v", "2"), ("x-v", "")][..], &[("x-v", "2,")], &[("x-v", "")]] {
+        assert_eq!(&bench.get("/c", odd).content[..], b"for versions", "{odd:?}");
+    }
+    let plain = bench.get("/c", &[]);
+    assert_eq!((&plain.content[..], status(&plain).as_str()), (&b"for all"[..], "tollgate; fwd=uri-miss; stored"));
+    assert_eq!(status(&bench.get("/c", &[])), "tollgate; hit; ttl=60");
+}
+
 #[test]
 fn routes_that_share_a_url_do_not_share_stored_responses() {
     let bench = Bench::new(split(), ok(&[(CC, "max-age=60")], "hello"));

@@ -31,6 +31,7 @@ mod fetch;
 mod host;
 mod local;
 mod log;
+mod places;
 mod response_cache;
 mod secrets;
 mod server;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::clients::Place;
 use crate::local::Signal;
+use crate::places::ExchangePlace;
 
 /// What happens to a request while it is forwarded; clones are the same state.
 ///
@@ -21,8 +22,10 @@ struct State {
     left: Signal,
     /// Whether that is because the gateway ended the connection.
     was_cut_off: Cell<bool>,
+    /// Its place among all requests of the server.
+    of_server: RefCell<Option<ExchangePlace>>,
     /// Its place among the requests of its client.
-    place: RefCell<Option<Place>>,
+    of_client: RefCell<Option<Place>>,
 }
 
 /// The fault of a request's content, for callers that only see that its reader failed.
@@ -80,14 +83,32 @@ impl RequestState {
         self.has_left().unwrap_or(Left::ByClient)
     }
 
+    /// The state of a request that has this place in the server.
+    pub(crate) fn at(place: ExchangePlace) -> Self {
+        let state = Self::default();
+        state.0.of_server.replace(Some(place));
+        state
+    }
+
     /// Keeps the request's place among those of its client, until its work has ended.
     pub(crate) fn keep(&self, place: Place) {
-        self.0.place.replace(Some(place));
+        self.0.of_client.replace(Some(place));
+    }
+
+    /// The response is ready.
+    ///
+    /// A request without a place among those of its client gives up its place in the server: it was refused, and how long
+    /// its client takes for the refusal must not matter to others. Streams and connections bound such requests.
+    pub(crate) fn responded(&self) {
+        if self.0.of_client.borrow().is_none() {
+            self.0.of_server.take();
+        }
     }
 
     /// The work of the request has ended.
     pub(crate) fn ended(&self) {
-        self.0.place.replace(None);
+        self.0.of_client.take();
+        self.0.of_server.take();
     }
 
     /// A guard that the client's side holds until it has the response; `cut_off` is given before the gateway ends its

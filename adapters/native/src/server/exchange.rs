@@ -12,9 +12,9 @@ use super::activity::Activity;
 use super::answer::Answer;
 use super::delivering::Delivering;
 use super::isolate::Serving;
-use super::places::ExchangePlace;
 use crate::content::{NativeContent, RequestState};
 use crate::local::apart;
+use crate::places::ExchangePlace;
 
 /// Answers the request.
 ///
@@ -96,15 +96,16 @@ async fn serve(
     request: Request<Incoming>,
     place: ExchangePlace,
 ) -> Response<NativeContent> {
-    let tracking = (serving.exchanges.track(), activity.exchanges.track(), place);
-    let state = RequestState::default();
+    let tracking = (serving.exchanges.track(), activity.exchanges.track());
+    let state = RequestState::at(place);
     let waiting = state.waiting(&serving.cut_off);
     let version = request.version();
-    let ended = state.clone();
+    let of_request = state.clone();
     let request = request.map(|incoming| NativeContent::from_client(incoming, version, state));
     let serving = Rc::clone(serving);
     let answered = apart(|sender| async move {
         let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;
+        of_request.responded();
         let response = served.reply.into_response();
         // The client may have disconnected; then the response is dropped, and its delivery is recorded as aborted.
         if let Err(mut unsent) = sender.send(response)
@@ -113,7 +114,7 @@ async fn serve(
             unsent.body_mut().cut_off();
         }
         let _ = served.after.await;
-        ended.ended();
+        of_request.ended();
         drop(tracking);
     });
     let response = answered.await.unwrap_or_else(tollgate_edge::failed);

@@ -19,13 +19,13 @@ use tollgate_edge::{Client, Freshness, Isolate};
 use super::activity::Activity;
 use super::connection::{Streams, http, serve_connection};
 use super::connections::{Connections, Standing};
-use super::places::ExchangePlaces;
 use super::state::StateParts;
 use super::sweep::Sweep;
 use super::{Listener, Listeners};
 use crate::clock::SystemClock;
 use crate::host::NativeHost;
 use crate::local::{Signal, Tracker};
+use crate::places::ExchangePlaces;
 
 /// The parts from which an isolate's thread creates its state.
 pub(super) struct IsolateParts {

@@ -100,12 +100,7 @@ async fn a_client_that_never_opens_its_window_holds_no_upstream_past_the_timeout
     let server = Running::with(one_isolate).await;
     let (url, calls) = holding(&[ENDLESS, &[b'x'; 1000]].concat().leak()[..]).await;
     server.publish(&url, json!({"timeout_ms": 1_000}));
-    let builder = &mut h2::client::Builder::new();
-    let handshake = builder.initial_window_size(0).handshake::<_, bytes::Bytes>(server.connect().await);
-    let (sender, connection) = handshake.await.unwrap();
-    tokio::spawn(connection);
-    let mut sender = sender.ready().await.unwrap();
-    let mut bodies = Vec::new();
+    let (mut sender, mut bodies) = (without_window(&server).await, Vec::new());
     for _ in 0..5 {
         let request = Request::get("http://h/api/held").body(()).unwrap();
         let (response, _) = sender.send_request(request, true).unwrap();
@@ -187,6 +182,39 @@ async fn one_client_cannot_take_the_exchanges_of_others() {
     let lines = server.log.wait_for(4).await;
     assert!(lines.iter().any(|line| line.contains("\"reason\":\"client-busy\"")), "{lines:?}");
     assert!(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn refusals_that_a_client_does_not_take_leave_the_places_of_others() {
+    for path in ["/api/x", "/none", "/api//x"] {
+        let server = Running::with(|settings| {
+            one_isolate(settings);
+            (settings.exchanges_max, settings.exchanges_per_client_max) = (6, 2);
+        })
+        .await;
+        server.publish(&plain_upstream().await, json!({}));
+        let (mut sender, mut bodies) = (without_window(&server).await, Vec::new());
+        for _ in 0..20 {
+            let request = Request::get(format!("http://h{path}")).body(()).unwrap();
+            let (response, _) = sender.send_request(request, true).unwrap();
+            let response = response.await.unwrap();
+            assert_ne!(response.status(), 503, "{path}");
+            bodies.push(response.into_body());
+        }
+        ask(&mut connect_from(&server, 2).await).await;
+        drop((bodies, sender));
+        server.log.wait_for(21).await;
+        ask(&mut server.connect().await).await;
+    }
+}
+
+/// An HTTP/2 connection of a client that takes no content.
+async fn without_window(server: &Running) -> h2::client::SendRequest<bytes::Bytes> {
+    let builder = &mut h2::client::Builder::new();
+    let handshake = builder.initial_window_size(0).handshake::<_, bytes::Bytes>(server.connect().await);
+    let (sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    sender.ready().await.unwrap()
 }
 
 #[tokio::test]

@@ -12,15 +12,15 @@ pub(crate) struct ExchangePlaces {
 
 /// The place of one exchange, until it is dropped.
 #[derive(Debug)]
-pub(super) struct ExchangePlace(Arc<AtomicUsize>);
+pub(crate) struct ExchangePlace(Arc<AtomicUsize>);
 
 impl ExchangePlaces {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { taken: Arc::default(), most }
     }
 
     /// A place, if one is free.
-    pub(super) fn take(&self) -> Option<ExchangePlace> {
+    pub(crate) fn take(&self) -> Option<ExchangePlace> {
         let before = self.taken.fetch_add(1, Ordering::Relaxed);
         let place = ExchangePlace(Arc::clone(&self.taken));
         (before < self.most).then_some(place)

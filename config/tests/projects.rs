@@ -222,7 +222,12 @@ fn a_file_is_not_told_to_replace_another_one() {
         (
             &[("test/a.test.yaml", cases), ("tests/b.test.yaml", cases)],
             "test/a.test.yaml",
-            "move the files of the folder `test` to `tests`",
+            "move it to `tests/a.test.yaml`, and the other files of `test` likewise",
+        ),
+        (
+            &[("test/a.test.yaml", cases), ("tests/a.test.yaml", cases)],
+            "test/a.test.yaml",
+            "move its content to `tests/a.test.yaml`",
         ),
         (&[("apis/cats/routes.yaml", routes)], "apis/cats/routes.yaml", "rename it to `apis/cats/api.yaml`"),
         (

@@ -116,7 +116,9 @@ impl Search<'_> {
         match right {
             "dev" => self.unread_as(&file, Content::Fixtures),
             right if has_right => {
-                self.unread(&file, &format!("move the files of the folder `{folder}` to `{right}`"));
+                let within = file.split_once('/').map_or(file.as_str(), |(_, within)| within);
+                let fix = self.moved(&file, &format!("{right}/{within}"), "content");
+                self.unread(&file, &format!("{fix}, and the other files of `{folder}` likewise"));
             }
             right => self.unread(&file, &format!("rename the folder `{folder}` to `{right}`")),
         }

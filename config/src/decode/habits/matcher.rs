@@ -21,10 +21,14 @@ struct Call<'t> {
 impl Call<'_> {
     /// The paths of a condition for paths, as they are written here.
     fn paths(&self) -> Vec<String> {
-        if self.is_negated || !self.name.starts_with("path") {
+        if self.is_negated || !self.is_of_path() {
             return Vec::new();
         }
         self.arguments.iter().map(|path| path_fix(&self.name, path)).collect()
+    }
+
+    fn is_of_path(&self) -> bool {
+        ["path", "prefix", "starts"].iter().any(|word| self.name.contains(word))
     }
 
     /// Where a condition that is not for paths is written here.
@@ -32,7 +36,7 @@ impl Call<'_> {
         let name = self.name.as_str();
         match name {
             _ if self.is_negated => Some("there is no negation: write routes for what is meant".to_owned()),
-            _ if name.starts_with("path") => None,
+            _ if self.is_of_path() => None,
             _ if name.starts_with("method") => {
                 Some(format!("methods are written in the route: `methods: [{}]`", self.arguments.join(", ")))
             }
@@ -53,7 +57,7 @@ fn calls(text: &str) -> Option<Vec<Call<'_>>> {
         let bare = rest.trim_start_matches([' ', '!', '(']);
         let is_negated = rest[..rest.len() - bare.len()].contains('!');
         let (name, behind) = bare.split_once('(')?;
-        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
+        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         let (inside, behind) = is_name.then(|| inside(behind))??;
         all.push(Call { name: name.to_ascii_lowercase(), arguments: arguments(inside), is_negated });
         rest = behind.trim_start_matches([' ', ')']);
@@ -78,7 +82,7 @@ fn inside(text: &str) -> Option<(&str, &str)> {
 }
 
 fn arguments(inside: &str) -> Vec<&str> {
-    match inside.trim_start().chars().next().filter(|c| ['`', '"', '\''].contains(c)) {
+    match inside.chars().find(|c| ['`', '"', '\''].contains(c)) {
         Some(quote) => inside.split(quote).skip(1).step_by(2).collect(),
         None => inside.split(',').map(str::trim).filter(|argument| !argument.is_empty()).collect(),
     }
@@ -94,7 +98,8 @@ fn calls_fix(calls: &[Call<'_>]) -> Option<String> {
             parts.push(place);
         }
     }
-    let is_rule = calls.iter().any(|call| KNOWN.iter().any(|known| call.name.starts_with(known)));
+    let is_known = |call: &Call<'_>| call.is_of_path() || KNOWN.iter().any(|known| call.name.starts_with(known));
+    let is_rule = calls.iter().any(is_known);
     is_rule.then(|| parts.join("; "))
 }
 
@@ -129,8 +134,8 @@ fn is_regex(name: &str) -> bool {
     name.contains("reg")
 }
 
-/// The beginnings of the names of conditions.
-const KNOWN: &[&str] = &["path", "method", "host", "header", "query", "clientip"];
+/// The beginnings of the names of other conditions.
+const KNOWN: &[&str] = &["method", "host", "header", "query", "clientip"];
 
 #[cfg(test)]
 mod tests {
@@ -145,6 +150,11 @@ mod tests {
                 "PathPrefix(`/admin`)",
                 "write two routes, `/admin` and `/admin/{*rest}` for all paths below it; two more, `/admin{name}` and \
                  `/admin{name}/{*rest}`, if paths such as `/admin-2` are meant, too",
+            ),
+            ("Prefix(`/x/`)", "write two routes, `/x/` and `/x/{*rest}` for all paths below it"),
+            (
+                "starts_with(http.request.uri.path, \"/x/\")",
+                "write two routes, `/x/` and `/x/{*rest}` for all paths below it",
             ),
             ("prefix /x/", "write two routes, `/x/` and `/x/{*rest}` for all paths below it"),
             ("path_beg /x/", "write two routes, `/x/` and `/x/{*rest}` for all paths below it"),

@@ -121,12 +121,11 @@ fn piece<'t>(before: &str, rest: &'t str) -> Option<Found<'t>> {
         ':' if (next.is_ascii_alphabetic() || next == '_') && !before.ends_with(is_word_end) => Some(colon(rest)),
         '<' => Some(angle(rest).unwrap_or((1, Token::Unclear, true))),
         '[' => Some(bracket(rest).unwrap_or((1, Token::Unclear, true))),
-        '(' => group(rest),
+        '(' => group(rest).map(|found| below(before, rest, found)),
         '\\' => Some(escape(rest)),
         '.' if next == '*' || next == '+' => {
             let length = 1 + quantifier(&rest[1..]);
-            let is_end = length == rest.len() && !before.is_empty() && !before.ends_with('}');
-            Some((length, if is_end { Token::Below } else { Token::parameter("", ".*") }, true))
+            Some(below(before, rest, (length, Token::parameter("", ".*"), true)))
         }
         '*' => {
             let length = rest.len() - rest.trim_start_matches('*').len();
@@ -136,6 +135,17 @@ fn piece<'t>(before: &str, rest: &'t str) -> Option<Found<'t>> {
         '^' => Some((1, Token::Nothing, true)),
         '|' | ']' | '>' => Some((1, Token::Unclear, true)),
         _ => None,
+    }
+}
+
+/// Anything behind fixed text at the end of a segment is the rest of a prefix: `/users.*`, `/users(.*)`.
+fn below<'t>(before: &str, rest: &str, (length, token, is_foreign): Found<'t>) -> Found<'t> {
+    let is_end = length == rest.len() && !before.is_empty() && !before.ends_with('}');
+    match token {
+        Token::Parameter { name: "", of, .. } if is_end && matches(of) == Matches::Rest => {
+            (length, Token::Below, is_foreign)
+        }
+        token => (length, token, is_foreign),
     }
 }
 
@@ -232,7 +242,11 @@ fn colon(rest: &str) -> Found<'_> {
 fn angle(rest: &str) -> Option<Found<'_>> {
     let end = group_end(rest, '<', '>')?;
     let inside = &rest[1..end - 1];
-    let token = match inside.split_once(':') {
+    // A converter may have arguments: `<regex("[a-z]{2}"):lang>`.
+    let with_arguments = inside.rsplit_once(':').filter(|(of, name)| of.ends_with(')') && is_name(name));
+    let with_arguments = with_arguments.filter(|(of, _)| of.split_once('(').is_some_and(|(word, _)| is_name(word)));
+    let token = match with_arguments.or_else(|| inside.split_once(':')) {
+        Some((of, name)) if with_arguments.is_some() => Token::parameter(name, of),
         Some((of, name)) if CONVERTERS.contains(&of) => Token::parameter(name, of),
         Some((name, of)) => Token::parameter(name, of.trim_start_matches("re:")),
         None => Token::parameter(inside, ""),

@@ -81,10 +81,12 @@ fn paths_of_other_routers_are_found_with_what_was_meant() {
         ("~ ^/a/[a-z]+$", "`/a/{name}`; the parameter matches any text"),
         ("/img/*.(jpg|png)", "write two routes, `/img/{name}.jpg` and `/img/{name}.png`"),
         ("/img/*.(jpg|png|gif)", "one route for each of `/img/{name}.jpg`, `/img/{name}.png` and `/img/{name}.gif`"),
+        ("/a/<regex(\"[a-z]{2}\"):lang>", "`/a/{lang}`; the parameter matches any text, because `regex(\"[a-z]{2}\")`"),
         // A prefix of text matches longer names, too.
         ("/admin*", "for all paths below it; two more, `/admin{name}` and `/admin{name}/{*rest}`, if"),
         ("^/admin", "for all paths below it; two more, `/admin{name}`"),
         ("^~ /admin", "for all paths below it; two more, `/admin{name}`"),
+        ("/admin(.*)", "two routes, `/admin` and `/admin/{*rest}` for all paths below it; two more"),
         ("/admin/?(.*)", "for all paths below it; two more, `/admin{name}`"),
         // Fixed text remains fixed text.
         ("/user-[0-9]+", "write `/user-{id:int}`"),

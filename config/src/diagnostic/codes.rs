@@ -216,7 +216,9 @@ codes! {
         regular expressions as `/users/[0-9]+`. Here all of these would be plain text that no client sends. A parameter is \
         `{id}`, with a type `{id:int}`, and the rest of a path is `{*rest}`. A segment has at most one parameter, with fixed \
         text around it: `{from-to}` in place of `:from-:to`. What may be absent is a route of its own: `/users` and \
-        `/users/{id}` in place of `/users(/:id)?`. To match one of these characters itself, \
+        `/users/{id}` in place of `/users(/:id)?`. A parameter has no pattern: `{id}` in place of `{id:public-[a-z]+}` matches \
+        any text, so it may need another `authn`. A prefix such as `/admin*` is several routes: `/admin`, `/admin/{*rest}`, and \
+        `/admin{name}` for `/admin-2`. To match one of these characters itself, \
         percent-encode it: `%2A` is `*`, `%3A` is `:`. In an OpenAPI document it is only a warning, because there a path may \
         contain such text."
     NoScheme "TG0316" "An API key is read from `Authorization` without a scheme."

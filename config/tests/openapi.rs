@@ -163,6 +163,36 @@ fn entries_of_equal_specificity_must_not_conflict() {
 }
 
 #[test]
+fn a_conflict_that_a_more_specific_entry_overrides_is_none() {
+    let api = |key: &str, [first, second]: [&str; 2], third: &str| {
+        let third = if third.is_empty() { String::new() } else { format!(", {key}: {third}") };
+        format!(
+            "spec: openapi.yaml\nauthn: none\nlimit: none\noperations:
+  - {{select: {{tag: pets}}, {key}: {first}}}
+  - {{select: {{tag: reading}}, {key}: {second}}}
+  - {{select: {{path: /pets, method: [GET]}}, cost: 1{third}}}
+  - {{select: {{operation: getPet}}, cost: 1{third}}}\n"
+        )
+    };
+    for (key, both, third, is_conflict) in [
+        ("timeout", ["5s", "30s"], "", true),
+        ("timeout", ["5s", "30s"], "10s", false),
+        ("limit", ["burst", "none"], "burst", true),
+        ("limit", ["burst", "none"], "{replace: true, use: [burst]}", false),
+        ("limit", ["burst", "none"], "none", false),
+        ("authn", ["keys", "tokens"], "{replace: true, any: [keys]}", false),
+        ("authn", ["[keys]", "{any: [keys]}"], "", false),
+        ("authn", ["keys", "{any: [keys, tokens]}"], "", true),
+        ("scopes", ["[a]", "[b]"], "[c]", true),
+    ] {
+        let api = api(key, both, third);
+        let found = compile_files(&files(&api, &[])).err();
+        let has_conflict = found.iter().flat_map(|found| found.iter()).any(|one| one.code == Code::SelectConflict);
+        assert_eq!((has_conflict, found.is_some()), (is_conflict, is_conflict), "{api}{found:?}");
+    }
+}
+
+#[test]
 fn a_list_of_one_item_is_no_conflict_with_the_item() {
     let entries = |first: &str, second: &str| {
         format!(

@@ -11,7 +11,7 @@ use crate::model::operations::{By, Override, Settings};
 use crate::model::project::Project;
 use crate::openapi::{self, Operation, Raised, Spec};
 use crate::place::{Span, Spanned};
-use crate::source::{Loader, Node, Value};
+use crate::source::{Entry, Loader, Node, Value};
 
 /// Reads the specifications of APIs, and adds a route for each operation.
 pub(crate) fn expand(project: &mut Project, loader: &mut Loader, report: &mut Report) {
@@ -211,6 +211,12 @@ fn report_conflicts(
                 let Some(ours) = same_key.filter(|ours| !only(&ours.value).is_same(only(&theirs.value))) else {
                     continue;
                 };
+                let is_overridden = |third: &Selected<'_>| {
+                    third.entry.select.rank() > second.entry.select.rank() && overrides(third.entry, &theirs.key.value)
+                };
+                if selected.iter().any(is_overridden) {
+                    continue;
+                }
                 if !reported.insert((ours.key.span, theirs.key.span)) {
                     continue;
                 }
@@ -219,9 +225,13 @@ fn report_conflicts(
                     By::Operation(_) => {
                         format!("remove `{key}` from one of them, or write one entry for the operation")
                     }
+                    By::Tag(_) | By::Path(_) if key == "scopes" => {
+                        "write `scopes` in one of them: those of all entries are required together".to_owned()
+                    }
                     By::Tag(_) | By::Path(_) => {
+                        let with = if ADDED.contains(&key.as_str()) { "with `replace: true` " } else { "" };
                         format!(
-                            "set `{key}` in an entry with `select: {{operation: ...}}`, or remove it from one of them"
+                            "set `{key}` {with}in an entry with `select: {{operation: ...}}`, or remove it from one of them"
                         )
                     }
                 };
@@ -240,9 +250,28 @@ fn report_conflicts(
     }
 }
 
-/// The only item of a list, which has the same meaning as the list.
+/// Whether an entry sets a key to a value that replaces those of less specific entries.
+fn overrides(entry: &Override, key: &str) -> bool {
+    let is_true = |node: &Node| node.value == Value::Bool(true);
+    let replaces = |node: &Node| match &node.value {
+        Value::Text(word) => word == "none",
+        Value::Map(entries) => entries.iter().any(|entry| entry.key.value == "replace" && is_true(&entry.value)),
+        _ => false,
+    };
+    let written = entry.written.iter().find(|written| written.key.value == key);
+    written.is_some_and(|written| !ADDED.contains(&key) || (key != "scopes" && replaces(&written.value)))
+}
+
+/// Keys whose values are added to those of less specific entries.
+const ADDED: &[&str] = &["authn", "cache", "guard", "limit", "scopes"];
+
+/// The only item of a list, also of `{any: [...]}`, which has the same meaning as the list.
 fn only(node: &Node) -> &Node {
     match &node.value {
+        Value::Map(entries) => match entries.as_slice() {
+            [Entry { key, value }] if key.value == "any" => only(value),
+            _ => node,
+        },
         Value::List(items) if items.len() == 1 => items.first().unwrap_or(node),
         _ => node,
     }

@@ -110,6 +110,8 @@ enum CredentialPlace {
 struct Reader {
     policies: Vec<Policy>,
     places: HashMap<CredentialPlace, usize>,
+    /// The schemes whose credentials are keys of the gateway.
+    schemes: BTreeSet<String>,
     names: HashSet<String>,
     /// Schemes that the gateway cannot check, and the number of operations where a key replaces them.
     replaced: (BTreeSet<String>, usize),
@@ -150,8 +152,16 @@ impl Reader {
     /// The policies for credentials that are required together; an API key if the gateway can check none of them.
     fn together(&mut self, needs: &[SchemeRequirement]) -> Result<Vec<usize>, String> {
         let mut together = Vec::new();
+        let mut read: HashMap<usize, &Scheme> = HashMap::new();
         for scheme in needs.iter().map(|need| &*need.scheme) {
-            together.extend(place_of(scheme).map(|place| self.policy(place, Some(scheme))).transpose()?);
+            let Some(place) = place_of(scheme) else { continue };
+            let policy = self.policy(place, Some(scheme))?;
+            if let Some(other) = read.insert(policy, scheme).filter(|other| other.name != scheme.name) {
+                let (one, other) = (printable(&other.name), printable(&scheme.name));
+                return Err(format!("it requires {one} and {other} together, and both are sent in the same place"));
+            }
+            self.schemes.insert(printable(&scheme.name));
+            together.push(policy);
         }
         if together.is_empty() {
             together.push(self.policy(CredentialPlace::Field(REPLACEMENT.to_ascii_lowercase()), None)?);
@@ -201,7 +211,15 @@ impl Reader {
             1 => format!("one operation names {what}"),
             more => format!("{more} operations name {what}"),
         });
-        named.collect()
+        let shown: Vec<&str> = self.schemes.iter().take(SHOWN_MAX).map(String::as_str).collect();
+        let more = if self.schemes.len() > SHOWN_MAX { ", ..." } else { "" };
+        let alike = (shown.len() > 1).then(|| {
+            format!(
+                "a key of the gateway is valid for each of the schemes {}{more}: to distinguish callers, require scopes",
+                shown.join(", ")
+            )
+        });
+        named.chain(alike).collect()
     }
 }
 
@@ -351,7 +369,7 @@ mod tests {
         check("[{key: [], oauth: []}, {query: []}]", "any: [query, {all: [\"key\", oauth]}]", &[]);
         check("[{key: [], oauth: []}, {key: []}]", "any: [\"key\"]", &[]);
         check("[{key: []}, {same: []}]", "any: [\"key\"]", &[]);
-        check("[{oauth: [], bearer: []}]", "any: [oauth]", &[]);
+        check("[{oauth: []}, {bearer: []}]", "any: [oauth]", &[]);
     }
 
     #[test]
@@ -361,7 +379,7 @@ mod tests {
         check("[{oauth: [write, read]}, {key: []}]", "any: [oauth, \"key\"]", &["read", "write"]);
         check("[{oauth: ['write read', '']}]", "any: [oauth]", &["read", "write"]);
         assert!(access("[{oauth: [a]}, {key: [b]}]").notes.join(" ").contains("alternatives with different scopes"));
-        assert!(access("[{oauth: [a]}, {key: [a]}]").notes.is_empty());
+        assert!(!access("[{oauth: [a]}, {key: [a]}]").notes.join(" ").contains("different scopes"));
     }
 
     #[test]
@@ -378,6 +396,19 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_are_valid_for_several_schemes_are_noted() {
+        for (security, is_noted) in [
+            ("[{key: []}]", false),
+            ("[{key: []}, {basic: []}]", false),
+            ("[{oauth: []}, {bearer: []}]", true),
+            ("[{key: []}, {query: []}]", true),
+        ] {
+            let notes = access(security).notes.join(" ");
+            assert_eq!(notes.contains("is valid for each of the schemes"), is_noted, "{security} {notes}");
+        }
+    }
+
+    #[test]
     fn a_document_with_what_cannot_be_required_is_refused() {
         let scopes = |count: usize| (0..count).map(|n| format!("s{n}")).collect::<Vec<_>>().join(", ");
         assert_eq!(access(&format!("[{{oauth: [{}]}}]", scopes(64))).routes[0].scopes.len(), 64);
@@ -385,6 +416,8 @@ mod tests {
             (format!("[{{oauth: [{}]}}]", scopes(65)), "GET /a: it requires 65 scopes, and a route can require 64"),
             (format!("[{{oauth: [{}]}}, {{key: [t]}}]", scopes(64)), "it requires 65 scopes"),
             ("[{oauth: [é]}]".to_owned(), "which no credential can have"),
+            ("[{oauth: [], bearer: []}]".to_owned(), "oauth and bearer together, and both are sent in the same place"),
+            ("[{key: [], same: []}]".to_owned(), "both are sent in the same place"),
         ] {
             let found = read(&security).unwrap_err().to_string();
             assert!(found.contains("nothing was written") && found.contains(why), "{found}");

@@ -37,6 +37,8 @@ pub struct NativeContent {
     limit: Option<Limit>,
     copy: Option<CopySink>,
     watch: Option<Watch>,
+    /// How it ended, once it has.
+    end: Option<End>,
     /// The request's state, if this is a request's content.
     request: Option<RequestState>,
     /// The rules for trailers, if this goes to an upstream.
@@ -74,10 +76,26 @@ struct Limit {
     left: u64,
 }
 
+/// Whoever waits for the end of the delivery.
 #[derive(Debug)]
-struct Watch {
+pub(crate) struct Watch {
     delivered: u64,
     told: oneshot::Sender<Delivery>,
+}
+
+/// How content ended: all of it was read, or because of whom it was not.
+pub(crate) type End = Result<(), AbortedBy>;
+
+impl Watch {
+    /// Tells how the delivery ended, and how many bytes were delivered.
+    pub(crate) fn tell(self, bytes: u64, end: End) {
+        let delivery = match end {
+            Ok(()) => Delivery::Complete { bytes },
+            Err(by) => Delivery::Aborted { bytes, by },
+        };
+        // There may be no receiver any more: a process that drains has dropped the work after the reply.
+        let _ = self.told.send(delivery);
+    }
 }
 
 impl NativeContent {
@@ -130,6 +148,16 @@ impl NativeContent {
         }
     }
 
+    /// Whoever waits for the end of the delivery is told by the caller, who knows what the reader has done with the content.
+    pub(crate) fn take_watch(&mut self) -> Option<Watch> {
+        self.watch.take()
+    }
+
+    /// How the content ended, if it is not read any further.
+    pub(crate) fn end(&self) -> End {
+        self.end.unwrap_or_else(|| self.end_if(self.is_complete()))
+    }
+
     /// The deadline of an upstream's content.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         self.source.deadline()
@@ -144,7 +172,7 @@ impl NativeContent {
     }
 
     fn of(source: Source) -> Self {
-        Self { source, limit: None, copy: None, watch: None, request: None, trailer_rules: None }
+        Self { source, limit: None, copy: None, watch: None, end: None, request: None, trailer_rules: None }
     }
 
     /// Content that is observed twice in the same way is wrapped in new content.
@@ -204,10 +232,7 @@ impl NativeContent {
 
     fn abort(&mut self, by: AbortedBy) {
         self.copy = None;
-        if let Some(watch) = self.watch.take() {
-            let bytes = watch.delivered;
-            let _ = watch.told.send(Delivery::Aborted { bytes, by });
-        }
+        self.tell(Err(by));
     }
 
     /// The end was reached, or the content is dropped: observers get the number of bytes.
@@ -217,12 +242,18 @@ impl NativeContent {
         {
             sink.finish();
         }
+        self.tell(self.end_if(complete));
+    }
+
+    fn end_if(&self, complete: bool) -> End {
+        if complete { Ok(()) } else { Err(self.source.expired_by().unwrap_or(AbortedBy::Client)) }
+    }
+
+    fn tell(&mut self, end: End) {
+        let end = *self.end.get_or_insert(end);
         if let Some(watch) = self.watch.take() {
             let bytes = watch.delivered;
-            let by = self.source.expired_by().unwrap_or(AbortedBy::Client);
-            let delivery = if complete { Delivery::Complete { bytes } } else { Delivery::Aborted { bytes, by } };
-            // There may be no receiver any more: a process that drains has dropped the work after the reply.
-            let _ = watch.told.send(delivery);
+            watch.tell(bytes, end);
         }
     }
 }

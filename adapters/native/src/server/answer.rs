@@ -6,15 +6,18 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
+use tollgate_core::telemetry::AbortedBy;
 
 use super::activity::Busy;
 use super::delivering::Delivering;
 use super::sweep::Sweep;
-use crate::content::{ContentError, NativeContent};
+use crate::content::{ContentError, NativeContent, Watch};
 
 /// The content of a response; the connection is in use while it exists.
 pub(super) struct Answer {
     pub(super) content: NativeContent,
+    /// Whoever waits for the end of the delivery, over HTTP/2: to read the content is not to send it.
+    pub(super) watch: Option<Watch>,
     pub(super) delivering: Rc<Delivering>,
     /// Watches over the delivery.
     pub(super) sweep: Rc<Sweep>,
@@ -24,11 +27,11 @@ pub(super) struct Answer {
     pub(super) _busy: Busy,
 }
 
-/// A piece of content. Over HTTP/2, what is sent of it is the client's progress: the connection asks for the next piece only
-/// when this one is sent.
+/// A piece of content. Over HTTP/2 the connection keeps it until the client's window lets it out: what is sent of it is the
+/// client's progress, and only that was delivered.
 pub(super) struct Piece {
     bytes: Bytes,
-    progress: Option<Rc<Delivering>>,
+    stream: Option<Rc<Delivering>>,
 }
 
 impl Drop for Answer {
@@ -42,6 +45,9 @@ impl Drop for Answer {
         if activity.cut_off.is_given() {
             self.content.cut_off();
         }
+        if let Some(watch) = self.watch.take() {
+            self.delivering.leaving.ends(watch, self.content.end());
+        }
     }
 }
 
@@ -54,7 +60,7 @@ impl Body for Answer {
         let polled = Pin::new(&mut this.content).poll_frame(cx);
         this.delivering.asked(polled.is_pending());
         this.has_failed |= matches!(polled, Poll::Ready(Some(Err(_))));
-        polled.map_ok(|frame| frame.map_data(|bytes| Piece { bytes, progress: this.delivering.of_stream() }))
+        polled.map_ok(|frame| frame.map_data(|bytes| Piece::of(bytes, this.delivering.of_stream())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -63,6 +69,33 @@ impl Body for Answer {
 
     fn size_hint(&self) -> SizeHint {
         self.content.size_hint()
+    }
+}
+
+impl Piece {
+    fn of(bytes: Bytes, stream: Option<Rc<Delivering>>) -> Self {
+        if let Some(stream) = &stream {
+            stream.leaving.begins(bytes.len());
+        }
+        Self { bytes, stream }
+    }
+
+    fn leaves(&self, count: usize) {
+        if let Some(stream) = &self.stream {
+            stream.progressed();
+            stream.leaving.left(count);
+        }
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream
+            && self.bytes.has_remaining()
+        {
+            let by = if stream.activity().cut_off.is_given() { AbortedBy::Gateway } else { AbortedBy::Client };
+            stream.leaving.lost(self.bytes.len(), by);
+        }
     }
 }
 
@@ -77,15 +110,12 @@ impl Buf for Piece {
 
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
-        if let Some(delivering) = &self.progress {
-            delivering.progressed();
-        }
+        self.leaves(count);
     }
 
     fn copy_to_bytes(&mut self, length: usize) -> Bytes {
-        if let Some(delivering) = &self.progress {
-            delivering.progressed();
-        }
-        self.bytes.copy_to_bytes(length)
+        let bytes = self.bytes.copy_to_bytes(length);
+        self.leaves(length);
+        bytes
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tollgate_core::telemetry::AbortedBy;
 
 use super::activity::Activity;
+use super::leaving::Leaving;
 use super::sweep::Placed;
 use crate::content::Deadline;
 
@@ -23,6 +24,8 @@ pub(super) struct Delivering {
     /// Whether the connection waits for content.
     is_waiting: Cell<bool>,
     is_over: Cell<bool>,
+    /// What has left of it, over HTTP/2.
+    pub(super) leaving: Leaving,
     deadline: RefCell<Option<Deadline>>,
     /// When the deadline has ended the content.
     expired: Cell<Option<Instant>>,
@@ -58,6 +61,7 @@ impl Delivering {
             steps: Cell::new(0),
             is_waiting: Cell::new(false),
             is_over: Cell::new(false),
+            leaving: Leaving::default(),
             deadline: RefCell::new(None),
             expired: Cell::new(None),
             last: Cell::new(None),

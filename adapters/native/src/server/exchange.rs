@@ -50,7 +50,10 @@ pub(super) fn answer(
         delivering.begins(response.body().deadline());
         serving.sweep.deliveries.add(Rc::clone(&delivering));
         let sweep = Rc::clone(&serving.sweep);
-        response.map(|content| Answer { content, delivering, sweep, ends_by_close, has_failed: false, _busy: busy })
+        response.map(|mut content| {
+            let watch = if is_http2 { content.take_watch() } else { None };
+            Answer { content, watch, delivering, sweep, ends_by_close, has_failed: false, _busy: busy }
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod connections;
 mod delivering;
 mod exchange;
 mod isolate;
+mod leaving;
 mod limits;
 mod lingering;
 mod listen;

@@ -208,10 +208,50 @@ async fn refusals_that_a_client_does_not_take_leave_the_places_of_others() {
     }
 }
 
+#[tokio::test]
+async fn what_an_http2_client_has_not_taken_is_not_recorded_as_delivered() {
+    let server = Running::with(one_isolate).await;
+    server.publish(&plain_upstream().await, json!({}));
+    let cases =
+        [("/api/x", 0, true), ("/none", 0, true), ("/api/x", 1, true), ("/api/x", 0, false), ("/api/x", 1, false)];
+    for (number, (path, window, resets)) in cases.into_iter().enumerate() {
+        let mut sender = with_window(&server, window).await;
+        let request = Request::get(format!("http://h{path}")).body(()).unwrap();
+        let (response, mut stream) = sender.send_request(request, true).unwrap();
+        let mut body = response.await.unwrap().into_body();
+        if window > 0 {
+            assert_eq!(body.data().await.unwrap().unwrap(), "o");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(server.log.all().len(), number, "{path} {window}");
+        if resets {
+            stream.send_reset(h2::Reason::CANCEL);
+        }
+        // Without a reset, the connection is closed.
+        drop((sender, body, stream));
+        let lines = server.log.wait_for(number + 1).await;
+        let record: serde_json::Value = serde_json::from_str(&lines[number]).unwrap();
+        assert_eq!((&record["aborted_by"], &record["content_bytes"]), (&json!("client"), &json!(window)), "{record}");
+    }
+    let mut sender = with_window(&server, 1).await;
+    let (response, _) = sender.send_request(Request::get("http://h/api/x").body(()).unwrap(), true).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    while let Some(data) = body.data().await {
+        body.flow_control().release_capacity(data.unwrap().len()).unwrap();
+    }
+    let lines = server.log.wait_for(cases.len() + 1).await;
+    let record: serde_json::Value = serde_json::from_str(&lines[cases.len()]).unwrap();
+    assert_eq!((record.get("aborted_by"), &record["content_bytes"]), (None, &json!(2)), "{record}");
+}
+
 /// An HTTP/2 connection of a client that takes no content.
 async fn without_window(server: &Running) -> h2::client::SendRequest<bytes::Bytes> {
+    with_window(server, 0).await
+}
+
+async fn with_window(server: &Running, bytes: u32) -> h2::client::SendRequest<bytes::Bytes> {
     let builder = &mut h2::client::Builder::new();
-    let handshake = builder.initial_window_size(0).handshake::<_, bytes::Bytes>(server.connect().await);
+    let handshake = builder.initial_window_size(bytes).handshake::<_, bytes::Bytes>(server.connect().await);
     let (sender, connection) = handshake.await.unwrap();
     tokio::spawn(connection);
     sender.ready().await.unwrap()

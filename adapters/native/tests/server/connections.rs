@@ -168,6 +168,33 @@ async fn http2_is_spoken_to_those_who_begin_with_it() {
 }
 
 #[tokio::test]
+async fn an_invalid_field_of_http2_ends_the_connection_and_a_misplaced_one_its_stream() {
+    let server = Running::start().await;
+    const RST_STREAM: u8 = 3;
+    const GOAWAY: u8 = 7;
+    for (field, ends_by) in [("\0\x01x\x01\x01", GOAWAY), ("\0\x01X\x01y", GOAWAY), ("\0\x07upgrade\x01y", RST_STREAM)]
+    {
+        let mut stream = server.connect().await;
+        // GET, http, the path /, the host h, and the field, without Huffman coding.
+        let block = [b"\x82\x86\x84\x01\x01h", field.as_bytes()].concat();
+        let head = [&[0, 0, block.len() as u8, 1, 5, 0, 0, 0, 1], &block[..]].concat();
+        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..], &head].concat()).await.unwrap();
+        let code = loop {
+            let mut frame = [0; 9];
+            stream.read_exact(&mut frame).await.expect("the end is told");
+            let mut payload = vec![0; u32::from_be_bytes([0, frame[0], frame[1], frame[2]]) as usize];
+            stream.read_exact(&mut payload).await.unwrap();
+            if [RST_STREAM, GOAWAY].contains(&frame[3]) {
+                assert_eq!(frame[3], ends_by, "{field:?}");
+                break payload[payload.len().min(8) - 1];
+            }
+        };
+        assert_eq!(code, 1, "{field:?}: PROTOCOL_ERROR");
+    }
+}
+
+#[tokio::test]
 async fn tls_offers_http2_and_serves_both() {
     let signed = rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();

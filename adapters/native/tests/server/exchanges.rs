@@ -133,12 +133,18 @@ async fn a_client_that_disconnects_before_the_response_is_recorded_too() {
     })
     .await;
     server.publish(&slow, json!({}));
-    let mut stream = server.connect().await;
-    stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    drop(stream);
-    let lines = server.log.wait_for(1).await;
-    assert!(lines[0].contains("client-gone"), "{lines:?}");
+    for (number, closes_half) in [false, true].into_iter().enumerate() {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if closes_half {
+            stream.shutdown().await.unwrap();
+            assert_eq!(rest(&mut stream).await, "");
+        }
+        drop(stream);
+        let lines = server.log.wait_for(number + 1).await;
+        assert!(lines[number].contains("client-gone"), "{lines:?}");
+    }
 }
 
 #[tokio::test]
@@ -287,6 +293,9 @@ async fn what_the_parser_refuses_has_no_problem_document_and_what_the_pipeline_r
         (of("9.9", "x: y"), "400"),
         ("G@T / HTTP/1.1\r\nhost: h".to_owned(), "400"),
         ("SSH-2.0".to_owned(), "400"),
+        ("GET /a<b HTTP/1.1\r\nhost: h".to_owned(), "400"),
+        ("GET /a>b HTTP/1.1\r\nhost: h".to_owned(), "400"),
+        ("GET /a`b HTTP/1.1\r\nhost: h".to_owned(), "400"),
         (long, "431"),
         (many, "431"),
     ] {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::clients::Place;
 use crate::local::Signal;
-use crate::places::ExchangePlace;
+use crate::places::{ExchangePlace, ExchangePlaces};
 
 /// What happens to a request while it is forwarded; clones are the same state.
 ///
@@ -98,11 +98,15 @@ impl RequestState {
     /// The response is ready.
     ///
     /// A request without a place among those of its client gives up its place in the server: it was refused, and how long
-    /// its client takes for the refusal must not matter to others. Streams and connections bound such requests.
-    pub(crate) fn responded(&self) {
-        if self.0.of_client.borrow().is_none() {
-            self.0.of_server.take();
+    /// its client takes for the refusal must not matter to others. It gets a place among these instead; `false` if none is free.
+    pub(crate) fn responded(&self, refusals: &ExchangePlaces) -> bool {
+        if self.0.of_client.borrow().is_some() {
+            return true;
         }
+        let place = refusals.take();
+        let has_place = place.is_some();
+        self.0.of_server.replace(place);
+        has_place
     }
 
     /// The work of the request has ended.

@@ -39,11 +39,7 @@ pub(super) fn answer(
         activity.exchanges.below(EXCHANGES_PER_CONNECTION_MAX).await;
         let mut response = match serving.exchange_places.take() {
             Some(place) => serve(&serving, &activity, client, request, place).await,
-            None => {
-                serving.host.telemetry_sink().overloaded();
-                serving.complain("exchanges-full", "too many requests are handled at once");
-                tollgate_edge::overloaded()
-            }
+            None => overloaded(&serving),
         };
         busy.answered();
         let ends_by_close = hop.frame(&mut response);
@@ -108,8 +104,12 @@ async fn serve(
     let serving = Rc::clone(serving);
     let answered = apart(|sender| async move {
         let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;
-        of_request.responded();
-        let response = served.reply.into_response();
+        let mut response = served.reply.into_response();
+        if !of_request.responded(&serving.refusal_places) {
+            // Without work that waits for the delivery: the record says that the client did not get this response.
+            response.body_mut().cut_off();
+            response = overloaded(&serving);
+        }
         // The client may have disconnected; then the response is dropped, and its delivery is recorded as aborted.
         if let Err(mut unsent) = sender.send(response)
             && serving.cut_off.is_given()
@@ -123,6 +123,12 @@ async fn serve(
     let response = answered.await.unwrap_or_else(tollgate_edge::failed);
     waiting.answered();
     response
+}
+
+fn overloaded(serving: &Serving) -> Response<NativeContent> {
+    serving.host.telemetry_sink().overloaded();
+    serving.complain("exchanges-full", "too many requests are handled at once");
+    tollgate_edge::overloaded()
 }
 
 /// Exchanges of one connection until their work ends: all of its streams, and some whose clients have reset them.

@@ -33,6 +33,8 @@ pub(super) struct IsolateParts {
     pub(super) listeners: Listeners,
     pub(super) connections: Arc<Connections>,
     pub(super) exchange_places: ExchangePlaces,
+    /// Of refusals that are being delivered.
+    pub(super) refusal_places: ExchangePlaces,
 }
 
 /// State shared by all connections of the isolate.
@@ -52,6 +54,8 @@ pub(super) struct Serving {
     pub(super) exchanges: Tracker,
     /// Those of all isolates.
     pub(super) exchange_places: ExchangePlaces,
+    /// Of refusals that are being delivered.
+    pub(super) refusal_places: ExchangePlaces,
     pub(super) drain: Rc<Signal>,
     /// Given when the grace period is over, before connections are closed.
     pub(super) cut_off: Rc<Signal>,
@@ -77,6 +81,7 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
         sweep: Rc::default(),
         exchanges: Tracker::default(),
         exchange_places: parts.exchange_places,
+        refusal_places: parts.refusal_places,
         drain,
         cut_off: Rc::default(),
         complaints: RefCell::default(),

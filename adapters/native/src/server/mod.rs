@@ -194,11 +194,13 @@ impl Server {
             per_client: common.settings.connections_per_client_max,
         }));
         let exchange_places = ExchangePlaces::new(common.settings.exchanges_max);
+        let refusal_places = ExchangePlaces::new(common.settings.exchanges_max);
         let mut ended = Vec::new();
         for (number, (records, listeners)) in isolates.into_iter().enumerate() {
             let state = common.state(records, log.handle());
             let (connections, exchange_places) = (Arc::clone(&connections), exchange_places.clone());
-            let parts = IsolateParts { state, listeners, connections, exchange_places };
+            let refusal_places = refusal_places.clone();
+            let parts = IsolateParts { state, listeners, connections, exchange_places, refusal_places };
             let stopped = stopped.clone();
             let name = format!("tollgate-{number}");
             ended.push(on_thread(name, move || isolate::run(parts, stopped))?);

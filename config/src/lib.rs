@@ -47,6 +47,25 @@ mod source;
 mod tests;
 mod values;
 
+use decode::habits::path::meant_paths;
+use std::path::Path;
+
+/// Reads an OpenAPI document from one text; `name` is its name in diagnostics.
+///
+/// # Errors
+/// If the text is not a readable OpenAPI document.
+pub fn import_openapi(name: &str, text: &str) -> Result<(openapi::Spec, Diagnostics), Diagnostics> {
+    openapi::import(name, text, meant_paths)
+}
+
+/// Reads an OpenAPI document in a folder; `name` is the path of its root document in the folder, with `/` as the separator.
+///
+/// # Errors
+/// If it cannot be read, or is not an OpenAPI document.
+pub fn import_openapi_dir(folder: &Path, name: &str) -> Result<(openapi::Spec, Diagnostics), Diagnostics> {
+    openapi::import_dir(folder, name, meant_paths)
+}
+
 pub use compile::{Compiled, Draft, Encoded, Options, Project};
 pub use decode::parsed::{can_be_field, can_be_parameter, can_be_scope, usable_url};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Report, Severity, sarif};

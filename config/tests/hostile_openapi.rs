@@ -6,7 +6,8 @@ use std::fmt::Write;
 use proptest::prelude::*;
 use tollgate_analysis::compile_files;
 use tollgate_config::Code;
-use tollgate_config::openapi::{import, published};
+use tollgate_config::import_openapi as import;
+use tollgate_config::openapi::published;
 
 /// The number of routed operations, and the codes of the findings.
 fn read(name: &str, text: &str) -> (usize, Vec<Code>) {

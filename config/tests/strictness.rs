@@ -1,7 +1,7 @@
 //! An operation of a specification never answers requests of another one that requires more.
 
 use tollgate_analysis::compile_files;
-use tollgate_config::{Compiled, openapi};
+use tollgate_config::Compiled;
 
 /// A project with a document, whose operations are named by the first letter of their ids.
 fn compiled(api: &str, paths: &str) -> Compiled {
@@ -32,7 +32,7 @@ paths:
 
 /// The ids of the operations that are routed.
 fn routed(paths: &str) -> Vec<String> {
-    let (spec, _) = openapi::import("s.yaml", &document(paths)).expect("a document");
+    let (spec, _) = tollgate_config::import_openapi("s.yaml", &document(paths)).expect("a document");
     spec.operations().iter().filter_map(|operation| operation.id().map(str::to_owned)).collect()
 }
 
@@ -189,7 +189,7 @@ fn two_values_of_one_key_are_refused_where_routes_are_made_from_them() {
         ("  /p: {get: {summary: a, summary: b}}", false),
         ("  /p: {get: {responses: {'200': {content: a}, '200': {content: b}}}}", false),
     ] {
-        let found = openapi::import("s.yaml", &document(paths));
+        let found = tollgate_config::import_openapi("s.yaml", &document(paths));
         assert_eq!(found.is_err(), is_refused, "{paths}");
         let found = found.map_or_else(|found| found, |(_, found)| found).to_string();
         assert!(found.contains("duplicate key") && found.contains("fix: remove one of them"), "{found}");

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tollgate_config::Diagnostics;
-use tollgate_config::openapi::{self, Spec};
+use tollgate_config::openapi::Spec;
 
 use super::Output;
 use crate::failure::Failure;
@@ -77,7 +77,8 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
 
 fn import(args: &OpenApiArgs) -> Result<(), Failure> {
     let source = Source::of(&args.file)?;
-    let (spec, read) = openapi::import_dir(&source.root, &source.name).map_err(|found| refused(&found))?;
+    let (spec, read) =
+        tollgate_config::import_openapi_dir(&source.root, &source.name).map_err(|found| refused(&found))?;
     let choices = Choices::new(&spec, &source, args.name.as_deref(), args.upstream.as_deref(), &args.hosts)?;
     let folder = args.into.clone().unwrap_or_else(|| PathBuf::from(&choices.name));
     if spec.operations().is_empty() {

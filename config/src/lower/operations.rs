@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::decode::habits::path::meant_paths;
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report, closest};
 use crate::model::api::{Api, Route};
@@ -17,7 +18,7 @@ use crate::source::{Entry, Loader, Node, Value};
 pub(crate) fn expand(project: &mut Project, loader: &mut Loader, report: &mut Report) {
     for api in project.apis.iter_mut().filter_map(|(_, api)| api.as_mut()) {
         let Some(written) = &api.spec else { continue };
-        let Some(mut spec) = openapi::load(written, &api.overlays, loader, report) else { continue };
+        let Some(mut spec) = openapi::load(written, &api.overlays, meant_paths, loader, report) else { continue };
         let routes = routes(api, &mut spec, report);
         api.routes.extend(routes);
     }

@@ -23,6 +23,8 @@ mod strip;
 mod unrouted;
 mod walk;
 
+pub(crate) use walk::MeantPaths;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -97,24 +99,18 @@ impl Spec {
 }
 
 /// Reads a specification from one text; `name` is its name in diagnostics.
-///
-/// # Errors
-/// If the text is not a readable OpenAPI document.
-pub fn import(name: &str, text: &str) -> Result<(Spec, Diagnostics), Diagnostics> {
+pub(crate) fn import(name: &str, text: &str, meant: MeantPaths) -> Result<(Spec, Diagnostics), Diagnostics> {
     let (mut loader, mut report) = (Loader::new(Folder::Memory(BTreeMap::new())), Report::default());
     let file = loader.add(name, text);
-    let spec = build(file, &[], &mut loader, &mut report);
+    let spec = build(file, &[], meant, &mut loader, &mut report);
     finish(spec, loader, report)
 }
 
-/// Reads a specification in a folder; `name` is the path of its root document in the folder, with `/` as the separator.
-///
-/// # Errors
-/// If it cannot be read, or is not an OpenAPI document.
-pub fn import_dir(folder: &Path, name: &str) -> Result<(Spec, Diagnostics), Diagnostics> {
+/// Reads a specification in a folder.
+pub(crate) fn import_dir(folder: &Path, name: &str, meant: MeantPaths) -> Result<(Spec, Diagnostics), Diagnostics> {
     let (mut loader, mut report) = (Loader::new(Folder::Disk(folder.to_owned())), Report::default());
     let spec = match loader.load(name, &LIMITS, &mut report) {
-        Some(file) => build(file, &[], &mut loader, &mut report),
+        Some(file) => build(file, &[], meant, &mut loader, &mut report),
         None => None,
     };
     finish(spec, loader, report)
@@ -148,14 +144,21 @@ fn finish(spec: Option<Spec>, loader: Loader, report: Report) -> Result<(Spec, D
 pub(crate) fn load(
     written: &Spanned<String>,
     overlays: &[Spanned<String>],
+    meant: MeantPaths,
     loader: &mut Loader,
     report: &mut Report,
 ) -> Option<Spec> {
     let file = loader.load_beside(written, &LIMITS, report)?;
-    build(file, overlays, loader, report)
+    build(file, overlays, meant, loader, report)
 }
 
-fn build(file: FileId, overlays: &[Spanned<String>], loader: &mut Loader, report: &mut Report) -> Option<Spec> {
+fn build(
+    file: FileId,
+    overlays: &[Spanned<String>],
+    meant: MeantPaths,
+    loader: &mut Loader,
+    report: &mut Report,
+) -> Option<Spec> {
     let mut nodes = LIMITS.nodes;
     let name = loader.files().name(file).to_owned();
     let mut root = document::read(file, &name, loader.files().text(file), &LIMITS, &mut nodes, report)?;
@@ -171,7 +174,7 @@ fn build(file: FileId, overlays: &[Spanned<String>], loader: &mut Loader, report
     }
     let (title, servers) = (title(&root), servers::servers(&root, report));
     let documents = Documents::load(&name, root, &mut nodes, loader, report);
-    let imported = walk::operations(&documents, report);
+    let imported = walk::operations(&documents, meant, report);
     if imported.operations.is_empty() && imported.refused == 0 {
         report_no_operations(file, report);
     }

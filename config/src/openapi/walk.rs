@@ -12,10 +12,13 @@ use super::resolver::{Dangling, Resolver};
 use super::security::{self, Scheme, Schemes, SecurityRequirement, implies};
 use super::strip::EXTENSION;
 use super::unrouted::Unrouted;
-use crate::decode::habits::path::meant_paths;
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::place::{FileId, Span, Spanned};
 use crate::source::{Entry, Node, Value};
+
+/// Finds the paths that were probably meant by one in the syntax of another router. The decoder of configuration does; it is
+/// above this folder.
+pub(crate) type MeantPaths = fn(&str) -> Vec<String>;
 
 /// The operations of a specification.
 #[derive(Debug, Default)]
@@ -31,13 +34,14 @@ pub(super) struct Imported {
 }
 
 /// Reads the operations of a specification; those that cannot be routed are reported and omitted.
-pub(super) fn operations(documents: &Documents, report: &mut Report) -> Imported {
+pub(super) fn operations(documents: &Documents, meant: MeantPaths, report: &mut Report) -> Imported {
     let Some(root) = documents.root() else { return Imported::default() };
     let mut resolver = Resolver::new(documents);
     let schemes = security::schemes(root, &mut resolver, report);
     let requirement = get(root.node, "security").map(|node| security::requirement(node, &schemes, report));
     let mut walk = Walk {
         resolver,
+        meant,
         requirement,
         extension: get(root.node, EXTENSION).map(|node| Arc::new(node.clone())),
         extensions: HashMap::new(),
@@ -61,6 +65,7 @@ pub(super) fn operations(documents: &Documents, report: &mut Report) -> Imported
 
 struct Walk<'d, 'w> {
     resolver: Resolver<'d>,
+    meant: MeantPaths,
     requirement: Option<Arc<SecurityRequirement>>,
     extension: Option<Arc<Node>>,
     /// The results for nodes that several operations can share.
@@ -143,7 +148,7 @@ impl<'d> Walk<'d, '_> {
             security: items.iter().find_map(|item| get(item.node, "security")).map(|node| self.requirement(node)),
             has_servers: items.iter().any(|item| item.get("servers").is_some()),
             has_head: items.iter().any(|item| item.get("head").is_some()),
-            meant: meant_paths(text),
+            meant: (self.meant)(text),
         };
         let mut seen = Vec::new();
         for item in items {

@@ -43,7 +43,7 @@ pub fn yaml_reader(input: &[u8]) {
 pub fn openapi_import(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let name = if text.trim_start().starts_with('{') { "openapi.json" } else { "openapi.yaml" };
-    match openapi::import(name, &text) {
+    match tollgate_config::import_openapi(name, &text) {
         Ok((spec, found)) => {
             assert!(!spec.files().is_empty(), "an imported document has files");
             printable(&found);

@@ -324,7 +324,6 @@ const SHOWN_CHARS_MAX: usize = 60;
 
 #[cfg(test)]
 mod tests {
-    use tollgate_config::openapi;
 
     use super::*;
 
@@ -343,7 +342,7 @@ mod tests {
         let text = format!(
             "openapi: 3.1.0\nsecurity: {security}\npaths: {{/a: {{get: {{}}}}}}\ncomponents:\n  securitySchemes:{SCHEMES}"
         );
-        let (spec, _) = openapi::import("s.yaml", &text).unwrap();
+        let (spec, _) = tollgate_config::import_openapi("s.yaml", &text).unwrap();
         Access::of(&spec)
     }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use tollgate_config::openapi::{self, Operation};
+use tollgate_config::openapi::Operation;
 use tollgate_config::{Compiled, CompiledRoute, fmt, policy_tests};
 
 use super::{Output, import};
@@ -241,7 +241,7 @@ fn check(document: &Value) -> Result<(), TestCaseError> {
         let formatted = fmt::format_file(&folder, name).map_err(|found| TestCaseError::fail(found.to_string()))?;
         prop_assert_eq!(formatted.before, formatted.after);
     }
-    let (spec, _) = openapi::import_dir(root.path(), "openapi.json").unwrap();
+    let (spec, _) = tollgate_config::import_openapi_dir(root.path(), "openapi.json").unwrap();
     for operation in spec.operations() {
         let is_of = |route: &&CompiledRoute| {
             route.settings.path.label() == operation.template().label()

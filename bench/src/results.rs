@@ -71,7 +71,7 @@ fn machine() -> Value {
         "processor": line("/proc/cpuinfo", "model name"),
         "cores": std::thread::available_parallelism().map_or(0, usize::from),
         "memory": line("/proc/meminfo", "MemTotal"),
-        "system": fs::read_to_string("/proc/version").ok().map(|text| text.chars().take(64).collect::<String>()),
+        "system": fs::read_to_string("/proc/version").ok().and_then(|text| Some(text.split(['-', '(']).next()?.trim().to_owned())),
     })
 }
 

@@ -5,8 +5,8 @@
 //! number of references and the work for overlays are limited, and circular references are reported.
 //! Operations that cannot be routed are warnings with a reason, and the rest is routed.
 //!
-//! Where to start: [`import`]. `document` parses texts to trees, `overlay` changes the root document, `documents` reads
-//! all other files, and `walk` derives the operations.
+//! Where to start: [`import_openapi`](crate::import_openapi). `document` parses texts to trees, `overlay` changes the root
+//! document, `documents` reads all other files, and `walk` derives the operations.
 
 pub(crate) mod document;
 mod documents;

@@ -53,7 +53,7 @@ impl Host {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         let (project, store) = (folder.path().join("project"), folder.path().join("records.db"));
         for (name, text) in
-            [("tollgate.yaml", tollgate_yaml(upstream)), ("dev/fixtures.yaml", project::fixtures_yaml())]
+            [("tollgate.yaml", project::tollgate_yaml(upstream, true)), ("dev/fixtures.yaml", project::fixtures_yaml())]
         {
             let path = project.join(name);
             fs::create_dir_all(path.parent().unwrap_or(&project))
@@ -196,24 +196,3 @@ impl Counts {
 /// The beginning of names that the host gives to operations of its runtime.
 const RUNTIME: &str = "runtime:";
 const DELIVERED: &str = "runtime: deliver event";
-
-/// A route for each of [`Host::loads`]; the project says nothing about timeouts and telemetry.
-fn tollgate_yaml(upstream: SocketAddr) -> String {
-    format!(
-        r#"format: 1
-gateway: {{name: {}}}
-upstreams: {{one: "http://{upstream}"}}
-policies:
-  keys: {{kind: api-key}}
-  wide: {{kind: rate-limit, rate: 1000000/s, burst: 1000000, by: consumer}}
-apis:
-  one:
-    upstream: one
-    routes:
-      - {{path: /public, methods: [GET], authn: none}}
-      - {{path: /cached, methods: [GET], authn: none, cache: {{ttl: 1h}}}}
-      - {{path: /keyed, methods: [GET], authn: keys, limit: wide}}
-"#,
-        project::GATEWAY
-    )
-}

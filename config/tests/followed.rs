@@ -1,27 +1,11 @@
 //! What a finding tells to write is valid: many habits of other gateways, routers and formats, each followed.
 
 mod proposals;
+mod sound;
 
+use sound::PROJECT;
 use tollgate_analysis::compile_str;
 use tollgate_config::Diagnostics;
-
-const PROJECT: &str = "format: 1
-gateway:
-  name: acme
-  authn: none
-  limit: none
-upstreams:
-  pets: {url: \"https://pets.internal\"}
-policies:
-  burst: {kind: rate-limit, rate: 10/s}
-  keys: {kind: api-key}
-  office: {kind: ip-filter, allow: [10.0.0.0/8]}
-apis:
-  pets:
-    upstream: pets
-    routes:
-      - {path: /pets, methods: [GET], guard: office, authn: keys, limit: burst}
-";
 
 fn findings(text: &str) -> Diagnostics {
     compile_str("tollgate.yaml", text).map_or_else(|found| found, |compiled| compiled.warnings().clone())

@@ -1,29 +1,13 @@
 //! What is written as in another gateway, router or format is refused with what to write instead.
 
 mod proposals;
+mod sound;
 
 use std::path::Path;
 
+use sound::PROJECT;
 use tollgate_analysis::compile_str;
 use tollgate_config::{Diagnostics, fixtures};
-
-const PROJECT: &str = "format: 1
-gateway:
-  name: acme
-  authn: none
-  limit: none
-upstreams:
-  pets: {url: \"https://pets.internal\"}
-policies:
-  burst: {kind: rate-limit, rate: 10/s}
-  keys: {kind: api-key}
-  office: {kind: ip-filter, allow: [10.0.0.0/8]}
-apis:
-  pets:
-    upstream: pets
-    routes:
-      - {path: /pets, methods: [GET], guard: office, authn: keys, limit: burst}
-";
 
 fn found(from: &str, to: &str) -> Diagnostics {
     assert!(PROJECT.contains(from), "{from}");

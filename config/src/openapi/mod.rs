@@ -17,6 +17,7 @@ mod overlay;
 mod path;
 mod reference;
 mod resolver;
+mod rivals;
 mod security;
 mod servers;
 mod strip;

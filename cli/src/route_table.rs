@@ -26,7 +26,7 @@ pub(crate) fn route_table(whole: &Whole, routes: &[&CompiledRoute], wide: bool) 
 fn row(whole: &Whole, route: &CompiledRoute, is_guarded: bool) -> Vec<String> {
     let hosts = hosts(route);
     let CompiledRoute { settings: route, .. } = route;
-    let mut row = vec![methods(route), hosts, route.path.to_string(), route.id.clone()];
+    let mut row = vec![route.methods.to_string(), hosts, route.path.to_string(), route.id.clone()];
     if is_guarded {
         row.push(or_dash(guards(whole, route).join(",")));
     }
@@ -56,11 +56,6 @@ pub(crate) fn hosts(route: &CompiledRoute) -> String {
         [first, second] => format!("{first},{second}"),
         [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     }
-}
-
-/// The methods, separated by commas.
-pub(crate) fn methods(route: &RouteSettings) -> String {
-    if route.methods.is_empty() { "*".to_owned() } else { route.methods.join(",") }
 }
 
 /// The policies that run before the caller is authenticated, in the order in which they do.

@@ -5,7 +5,6 @@
 
 use std::num::NonZeroU32;
 
-use http::Method;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +16,7 @@ use crate::field_name::is_field_name;
 use crate::forward::UpstreamSettings;
 use crate::kinds::{AuthnPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
 use crate::limit::LimitBy;
-use crate::route::{HostPattern, PathTemplate, Predicate};
+use crate::route::{Entry, HostPattern, Methods, PathTemplate, Predicate};
 use crate::telemetry::TelemetrySettings;
 
 /// Settings of the gateway as a whole.
@@ -72,9 +71,9 @@ pub struct RouteSettings {
     /// The paths that it matches.
     #[n(2)]
     pub path: PathTemplate,
-    /// The methods that it matches, in upper case; empty means all.
-    #[cbor(n(3), skip_if = "codec::is_default", decode_with = "codec::list")]
-    pub methods: Vec<String>,
+    /// The methods that it matches.
+    #[cbor(n(3), skip_if = "codec::is_default")]
+    pub methods: Methods,
     /// Further conditions on a request, sorted; at most one predicate for each field or parameter.
     #[serde(default)]
     #[cbor(n(4), skip_if = "codec::is_default", decode_with = "codec::list")]
@@ -122,6 +121,12 @@ pub struct RouteSettings {
 }
 
 impl codec::Section for RouteSettings {}
+
+impl<'r> From<&'r RouteSettings> for Entry<'r> {
+    fn from(RouteSettings { path, methods, when, .. }: &'r RouteSettings) -> Self {
+        Self { path, methods, when }
+    }
+}
 
 impl RouteSettings {
     /// The properties of every policy that the route uses, slot by slot.
@@ -181,7 +186,6 @@ impl SiteSettings {
             && (route.scopes.is_empty() || !route.authn.is_empty())
             && route.scopes.len() <= ROUTE_LIST_MAX
             && route.methods.len() <= ROUTE_LIST_MAX
-            && route.methods.iter().all(|method| Method::from_bytes(method.as_bytes()).is_ok())
             && route.when.len() <= ROUTE_LIST_MAX
             && route.when.is_sorted_by(|a, b| a.of < b.of)
             && route.strip_segments <= PATH_SEGMENTS_MAX

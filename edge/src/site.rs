@@ -50,13 +50,7 @@ pub(crate) type Sites = Rc<[Rc<Site>]>;
 
 impl Site {
     pub(crate) fn compile(gateway: Rc<GatewaySettings>, settings: SiteSettings, id: Id, size: usize) -> Self {
-        let methods: Vec<Vec<Method>> = settings
-            .routes
-            .iter()
-            .map(|route| route.methods.iter().filter_map(|m| Method::from_bytes(m.as_bytes()).ok()).collect())
-            .collect();
-        let routes = settings.routes.iter().zip(&methods);
-        let router = Router::new(routes.map(|(r, methods)| Entry { path: &r.path, methods, when: &r.when }));
+        let router = Router::new(settings.routes.iter().map(Entry::from));
         let labels = settings.routes.iter().map(|_| OnceCell::new()).collect();
         let upstreams = || settings.upstreams.iter();
         let upstream_labels =

@@ -85,9 +85,10 @@ impl<'b> Section<'b> {
         record: &'static str,
         budget: &mut Budget,
     ) -> Result<Vec<T>, RecordError> {
+        let room = self.body.len() / ENTRY_BYTES_MIN;
         self.read_with(record, (T::OLDEST, T::VERSION), budget, |entries| {
             let count = definite(entries)?;
-            let mut list = Vec::with_capacity(count.min(codec::LIST_ROOM));
+            let mut list = Vec::with_capacity(count.min(room));
             for _ in 0..count {
                 list.push(T::read(self.version, entries)?);
             }
@@ -132,6 +133,11 @@ impl<'b> Section<'b> {
         if decoder.position() == self.body.len() { Ok(read) } else { Err(damaged("not of the expected form")) }
     }
 }
+
+/// A list has room for so many entries from the start as its bytes can hold; more of them make it grow.
+///
+/// Upstreams and routes that a compiler writes are longer.
+const ENTRY_BYTES_MIN: usize = 32;
 
 /// The number of entries, which precedes them.
 fn definite(decoder: &mut Decoder<'_>) -> Result<usize, minicbor::decode::Error> {

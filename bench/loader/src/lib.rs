@@ -66,10 +66,7 @@ pub fn load(packed: &[u8]) -> usize {
 fn load_json(json: &[u8]) -> Option<usize> {
     let _ = Id::of(json);
     let site: SiteSettings = serde_json::from_slice(json).ok().filter(SiteSettings::is_coherent)?;
-    let method = |method: &String| Method::from_bytes(method.as_bytes()).ok();
-    let methods: Vec<Vec<Method>> = site.routes.iter().map(|r| r.methods.iter().filter_map(method).collect()).collect();
-    let entries = site.routes.iter().zip(&methods);
-    let router = Router::new(entries.map(|(r, methods)| Entry { path: &r.path, methods, when: &r.when }));
+    let router = Router::new(site.routes.iter().map(Entry::from));
     Some(kept((site, router)).0.routes.len())
 }
 
@@ -138,7 +135,7 @@ fn route(n: usize) -> Option<RouteSettings> {
         id: format!("api{}.{}-{of}-{n}", n / 50, method.to_ascii_lowercase()),
         api: format!("api{}", n / 50),
         path: format!("/api/v{}/{of}/{{owner}}/{below}{last}", n / 1_024 + 1).parse().ok()?,
-        methods: vec![method.into()],
+        methods: [Method::from_bytes(method.as_bytes()).ok()?].into(),
         when: vec![],
         internal: false,
         guard: vec![],

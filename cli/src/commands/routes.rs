@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
+use http::Method;
 use serde_json::{Value, json};
 use tollgate_config::{CompiledRoute, Whole};
 use tollgate_core::route::HostName;
@@ -108,9 +109,8 @@ impl Filter {
             hosts.iter().any(|host| host.to_string() == wanted || name.as_ref().is_ok_and(|name| host.matches(name)))
         };
         let method = |wanted: &str| {
-            let named = |method: &String| method.eq_ignore_ascii_case(wanted);
-            let head = wanted.eq_ignore_ascii_case("HEAD") && settings.methods.iter().any(|method| method == "GET");
-            settings.methods.is_empty() || head || settings.methods.iter().any(named)
+            Method::from_bytes(wanted.to_ascii_uppercase().as_bytes())
+                .is_ok_and(|method| settings.methods.takes(&method))
         };
         let policy = |wanted: &str| settings.policies(&whole.policies).any(|policy| policy.name == wanted);
         let upstream = |wanted: &str| whole.upstreams.get(settings.upstream).is_some_and(|u| u.name == wanted);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use http::Method;
 use tollgate_config::{CompiledRoute, Whole};
 use tollgate_core::authn::Credential;
 use tollgate_core::kinds::CredentialPlace;
@@ -78,9 +79,7 @@ fn curl_lines(session: &Session, url: &str) -> Vec<String> {
 }
 
 fn is_plain_get(route: &RouteSettings) -> bool {
-    !route.internal
-        && route.when.is_empty()
-        && (route.methods.is_empty() || route.methods.iter().any(|method| method == "GET"))
+    !route.internal && route.when.is_empty() && route.methods.takes(&Method::GET)
 }
 
 fn may(credential: &Credential, route: &RouteSettings) -> bool {

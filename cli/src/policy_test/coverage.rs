@@ -139,8 +139,7 @@ impl Item {
 }
 
 fn described(route: &CompiledRoute) -> String {
-    let methods = if route.settings.methods.is_empty() { "*".to_owned() } else { route.settings.methods.join(",") };
-    format!("{methods} {}", route.settings.path)
+    format!("{} {}", route.settings.methods, route.settings.path)
 }
 
 /// The possible outcomes of a request on a route.

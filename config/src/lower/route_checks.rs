@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use http::Method;
+use tollgate_core::route::Methods;
+
 use super::merge::{At, Effective};
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::model::api::Route;
@@ -73,13 +76,13 @@ impl Uncached {
     pub(super) fn add(
         &mut self,
         id: &str,
-        methods: &[String],
+        methods: &Methods,
         levels: &[At<&Level>],
         effective: &Effective<'_>,
         report: &mut Report,
     ) {
         let Some(cache) = &effective.cache else { return };
-        let serves_get = methods.is_empty() || methods.iter().any(|method| method == "GET");
+        let serves_get = methods.takes(&Method::GET);
         let own = levels.last().and_then(|lowest| lowest.value.cache.as_ref());
         if let (Some(own), false) = (own, serves_get) {
             report_without_get(own.span, report);

@@ -9,7 +9,7 @@ use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::kinds::{CredentialPlace, NamedPolicy, Place, Policy, Slot, SlotPolicy};
 use tollgate_core::limit::LimitBy;
-use tollgate_core::route::{PathTemplate, Predicate};
+use tollgate_core::route::{Methods, PathTemplate, Predicate};
 use tollgate_core::settings::RouteSettings;
 
 use super::hosts::{ApiHosts, Hosts};
@@ -216,10 +216,10 @@ impl<'p> Lowering<'p, '_> {
     }
 
     /// The id of a route: as written, or made of methods, path and conditions.
-    fn id(&mut self, context: &Context<'_>, route: &Route, methods: &[String], when: &[Predicate]) -> String {
+    fn id(&mut self, context: &Context<'_>, route: &Route, methods: &Methods, when: &[Predicate]) -> String {
         let own = match &route.id {
             Some(id) => id.value.clone(),
-            None => title(methods, &route.path.value) + &when::title(when),
+            None => format!("{methods} {}{}", route.path.value, when::title(when)),
         };
         let internal = route.internal.unwrap_or(context.api.internal);
         let id = format!("{}.{own}", context.name.value);
@@ -382,10 +382,6 @@ fn scopes(route: &Route, report: &mut Report) -> Vec<String> {
     let mut scopes: Vec<String> = route.scopes.iter().filter_map(|scope| parsed::scope(scope, report)).collect();
     scopes.sort_unstable();
     scopes
-}
-
-fn title(methods: &[String], path: &str) -> String {
-    if methods.is_empty() { format!("* {path}") } else { format!("{} {path}", methods.join(",")) }
 }
 
 /// The maximum number of routes times hosts: twice that of the largest expected gateway.

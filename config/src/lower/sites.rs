@@ -9,9 +9,9 @@ use tollgate_core::settings::{RouteSettings, SiteSettings};
 use crate::lower::{CompiledRoute, Whole};
 
 /// The order of routes in a bundle. It has no effect on requests, but must depend only on the routes.
-pub(super) fn order(route: &CompiledRoute) -> (&[HostPattern], &str, &[String], &str) {
+pub(super) fn order(route: &CompiledRoute) -> (&[HostPattern], &str, Vec<&str>, &str) {
     let CompiledRoute { hosts, settings, .. } = route;
-    (hosts, settings.path.as_str(), &settings.methods, &settings.id)
+    (hosts, settings.path.as_str(), settings.methods.as_strs().collect(), &settings.id)
 }
 
 /// Builds the settings of every host pattern in use.

@@ -2,6 +2,7 @@
 //! wins.
 
 mod host;
+mod methods;
 mod parameter;
 mod path;
 mod predicate;
@@ -9,6 +10,7 @@ mod router;
 mod template;
 
 pub use host::{HostError, HostName, HostPattern, host_and_port};
+pub use methods::Methods;
 pub use parameter::ParameterType;
 pub use path::{CanonicalPath, PathError, PathSegments};
 pub use predicate::{Predicate, PredicatePrecedence, Subject, Test};

@@ -181,6 +181,10 @@ impl Node {
         let at = from + same.unwrap_or_else(|| tied.count());
         if same.is_none() {
             let (prefix, of, suffix) = (prefix.to_owned(), of.clone(), suffix.to_owned());
+            // Most nodes have one parameter, and a branch is large.
+            if self.parameters.is_empty() {
+                self.parameters.reserve_exact(1);
+            }
             self.parameters.insert(at, Branch { precedence, prefix, of, suffix, node: Self::default() });
         }
         &mut self.parameters[at].node
@@ -208,6 +212,10 @@ impl Leaf {
     fn add(&mut self, entry: Entry<'_>, index: RouteIndex) {
         if entry.methods.is_empty() {
             self.any_method.add(entry.when, index);
+        }
+        // Most paths have one route.
+        if self.by_method.is_empty() {
+            self.by_method.reserve_exact(entry.methods.len());
         }
         for method in entry.methods {
             let known = self.by_method.iter().position(|(m, _)| m == method);

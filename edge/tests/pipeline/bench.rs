@@ -163,7 +163,7 @@ pub(crate) fn route(path: &str, methods: &[&str]) -> RouteSettings {
         id: format!("api.{path}"),
         api: "api".into(),
         path: path.parse().unwrap(),
-        methods: methods.iter().map(|m| (*m).to_owned()).collect(),
+        methods: methods.iter().map(|method| method.parse().unwrap()).collect(),
         when: vec![],
         internal: false,
         guard: vec![],

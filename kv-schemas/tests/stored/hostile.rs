@@ -43,7 +43,7 @@ fn templates_cannot_exceed_the_memory_of_a_part() {
 
 #[test]
 fn incoherent_settings_are_refused() {
-    let spoil: [fn(&mut SiteSettings); 15] = [
+    let spoil: [fn(&mut SiteSettings); 13] = [
         |site| site.routes[0].upstream = 2,
         |site| site.routes[0].authn = vec![vec![Place::new(9)]],
         |site| site.routes[0].authn = vec![vec![]],
@@ -53,8 +53,6 @@ fn incoherent_settings_are_refused() {
         |site| site.routes[0].limit = vec![Place::new(9)],
         |site| site.routes[0].limit = site.routes[0].guard_limit.clone(),
         |site| site.routes[0].limit = vec![Place::new(1); 300],
-        |site| site.routes[0].methods = vec!["GE T".into()],
-        |site| site.routes[0].methods = vec![String::new()],
         |site| site.routes[0].strip_segments = usize::MAX,
         |site| site.upstreams[0].fields[0].0 = "X-Token".into(),
         |site| site.upstreams[0].fields[0].0 = "x\ntoken".into(),

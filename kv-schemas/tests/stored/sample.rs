@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use http::Method;
 use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
@@ -10,7 +11,7 @@ use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::kinds::{Named, Place, Policies, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
-use tollgate_core::route::{HostPattern, Predicate, Subject, Test};
+use tollgate_core::route::{HostPattern, Methods, Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
@@ -51,7 +52,7 @@ pub(crate) fn site() -> SiteSettings {
 
 fn full_route() -> RouteSettings {
     RouteSettings {
-        methods: vec!["GET".into()],
+        methods: [Method::GET].into(),
         guard: vec![Place::new(0)],
         guard_limit: vec![Place::new(1)],
         authn: vec![vec![Place::new(0), Place::new(1)], vec![Place::new(1)]],
@@ -92,7 +93,7 @@ pub(crate) fn route(id: &str, path: &str) -> RouteSettings {
         id: id.into(),
         api: "pets".into(),
         path: path.parse().unwrap(),
-        methods: vec![],
+        methods: Methods::ALL,
         when: vec![],
         internal: false,
         guard: vec![],

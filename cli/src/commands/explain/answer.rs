@@ -11,7 +11,7 @@ use super::ask::{Explained, Question};
 use super::origins;
 use crate::commands::routes::route_json;
 use crate::redaction::{redact, shown, shown_bytes};
-use crate::route_table::{authn, cache, duration, guards, hosts, methods, policies, upstream};
+use crate::route_table::{authn, cache, duration, guards, hosts, policies, upstream};
 use crate::terminal::{heading, table};
 
 /// The request to explain.
@@ -128,7 +128,7 @@ fn route_text(whole: &Whole, route: &CompiledRoute) -> String {
     let route = &route.settings;
     let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
     let upstream = format!("{}{}", upstream(whole, route), stripped(route));
-    let mut rows = vec![("id", route.id.clone()), ("matches", format!("{} {} on {hosts}", methods(route), route.path))];
+    let mut rows = vec![("id", route.id.clone()), ("matches", format!("{} {} on {hosts}", route.methods, route.path))];
     if route.is_guarded() {
         rows.push(("guard", guards(whole, route).join(",")));
     }

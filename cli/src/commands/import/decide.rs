@@ -129,7 +129,7 @@ impl Plan<'_> {
             operations.map(|(place, one)| (key(one), place)).collect();
         let routes = compiled.routes().iter().filter(|route| !route.settings.internal);
         let place = |route: &CompiledRoute| {
-            let method = route.settings.methods.first()?.clone();
+            let method = route.settings.methods.first()?.to_string();
             places.get(&(compiled.place(route.span), route.settings.path.label().to_owned(), method)).copied()
         };
         routes.filter_map(|route| Some((place(route)?, route))).collect()

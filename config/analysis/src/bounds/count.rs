@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use http::Method;
 use tollgate_config::Compiled;
 use tollgate_core::bounds::{EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX};
 use tollgate_core::kinds::CredentialPlace;
@@ -20,7 +21,7 @@ pub fn count(compiled: &Compiled) -> Vec<RouteBounds> {
     let loads = Loads::of(compiled);
     let mut cached = Overlaps::default();
     for route in &compiled.whole().routes {
-        if route.settings.cache.is_some() && takes(&route.settings, "GET") {
+        if route.settings.cache.is_some() && route.settings.methods.takes(&Method::GET) {
             cached.add(&route.settings.path, &route.hosts);
         }
     }
@@ -136,10 +137,11 @@ impl Count<'_> {
             ..Usage::default()
         };
         let mut outcomes = vec![(RequestOutcome::Refused, refused)];
-        if takes(self.route, "GET") || takes(self.route, "HEAD") {
+        if self.route.methods.takes(&Method::GET) || self.route.methods.takes(&Method::HEAD) {
             outcomes.push((RequestOutcome::Read, forwarded.plus(self.cache())));
         }
-        if self.route.methods.is_empty() || self.route.methods.iter().any(|m| m != "GET" && m != "HEAD") {
+        if self.route.methods.is_empty() || self.route.methods.iter().any(|m| ![Method::GET, Method::HEAD].contains(m))
+        {
             let cache_stores = u64::from(self.changes && takes_unsafe(self.route));
             outcomes.push((RequestOutcome::Change, forwarded.plus(Usage { cache_stores, ..Usage::default() })));
         }
@@ -185,7 +187,7 @@ impl Count<'_> {
         if self.route.cache.is_none() {
             return Usage::default();
         }
-        let stored = takes(self.route, "GET");
+        let stored = self.route.methods.takes(&Method::GET);
         Usage {
             cache_look_ups: 2,
             cache_stores: if stored { 2 } else { 0 },
@@ -242,12 +244,8 @@ fn same_scheme(a: Option<&str>, b: Option<&str>) -> bool {
     }
 }
 
-fn takes(route: &RouteSettings, method: &str) -> bool {
-    route.methods.is_empty() || route.methods.iter().any(|m| m == method) || (method == "HEAD" && takes(route, "GET"))
-}
-
 fn takes_unsafe(route: &RouteSettings) -> bool {
-    route.methods.is_empty() || route.methods.iter().any(|m| !["GET", "HEAD", "OPTIONS", "TRACE"].contains(&m.as_str()))
+    route.methods.is_empty() || route.methods.iter().any(|m| !m.is_safe())
 }
 
 /// `Config::load` reads both in parallel.

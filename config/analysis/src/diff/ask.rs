@@ -32,17 +32,14 @@ struct Point {
 pub(super) fn ask(from: &Compiled, to: &Compiled) -> Vec<Answered> {
     let mut methods: BTreeSet<&str> = METHODS.into_iter().collect();
     for compiled in [from, to] {
-        methods.extend(compiled.routes().iter().flat_map(|route| &route.settings.methods).map(String::as_str));
+        methods.extend(compiled.routes().iter().flat_map(|route| route.settings.methods.as_strs()));
     }
     let mut points: BTreeMap<Point, String> = BTreeMap::new();
     for compiled in [from, to] {
         for route in compiled.routes() {
             let named = &route.settings.methods;
-            let own: Vec<&str> = if named.is_empty() {
-                methods.iter().copied().collect()
-            } else {
-                named.iter().map(String::as_str).collect()
-            };
+            let own: Vec<&str> =
+                if named.is_empty() { methods.iter().copied().collect() } else { named.as_strs().collect() };
             for host in &route.hosts {
                 for method in &own {
                     let point = Point {
@@ -102,23 +99,14 @@ struct Routers(BTreeMap<String, (Router, Vec<usize>)>);
 impl Routers {
     fn of(compiled: &Compiled) -> Self {
         let routes = compiled.routes();
-        let parsed = |route: &tollgate_config::CompiledRoute| -> Vec<Method> {
-            route.settings.methods.iter().filter_map(|method| Method::from_bytes(method.as_bytes()).ok()).collect()
-        };
-        let methods: Vec<Vec<Method>> = routes.iter().map(parsed).collect();
         let mut by_host: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (place, route) in routes.iter().enumerate() {
             for host in &route.hosts {
                 by_host.entry(host.to_string()).or_default().push(place);
             }
         }
-        let router = |places: &Vec<usize>| {
-            Router::new(places.iter().map(|place| Entry {
-                path: &routes[*place].settings.path,
-                methods: &methods[*place],
-                when: &routes[*place].settings.when,
-            }))
-        };
+        let router =
+            |places: &Vec<usize>| Router::new(places.iter().map(|place| Entry::from(&routes[*place].settings)));
         Self(by_host.into_iter().map(|(host, places)| (host, (router(&places), places))).collect())
     }
 

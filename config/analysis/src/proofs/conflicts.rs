@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use tollgate_config::Witness;
-use tollgate_core::route::{HostPattern, ParameterType, PathTemplate, Predicate, Segment};
+use tollgate_core::route::{HostPattern, Methods, ParameterType, PathTemplate, Predicate, Segment};
 
 use super::budget::Budget;
 use super::cover::{Competitor, Cover, cover};
@@ -23,8 +23,7 @@ use super::segment::{is_same, path_of, shared_path};
 pub(super) struct Candidate<'r> {
     pub(crate) host: &'r HostPattern,
     pub(crate) path: &'r PathTemplate,
-    /// Empty for all methods.
-    pub(crate) methods: &'r [String],
+    pub(crate) methods: &'r Methods,
     pub(crate) when: &'r [Predicate],
 }
 
@@ -83,7 +82,7 @@ impl<'r> Group<'r> {
         }
         let by_method = &mut self.shapes[place].by_method;
         let all = candidate.methods.is_empty().then_some(ALL_METHODS);
-        for method in candidate.methods.iter().map(String::as_str).chain(all) {
+        for method in candidate.methods.as_strs().chain(all) {
             by_method.entry(method).or_default().push(index);
         }
     }
@@ -192,7 +191,7 @@ fn tied_request(
     let [a, b] = [x, y].map(|place| candidates[place].path.segments());
     let goes_first = |z: &&Candidate<'_>| {
         let is_first = |of: &[Segment]| path_order(z.path.segments(), of) == Some(Ordering::Less);
-        let takes_method = z.methods.is_empty() || z.methods.iter().any(|named| named == method);
+        let takes_method = z.methods.is_empty() || z.methods.as_strs().any(|named| named == method);
         takes_method && z.host == host && is_first(a) && is_first(b)
     };
     if budget.spend(candidates.len()).is_err() {
@@ -272,7 +271,7 @@ mod tests {
     use tollgate_core::route::{CanonicalPath, Entry, Matched, RequestHead, Router, Subject, Test};
 
     /// A candidate written as methods, path and predicates on header fields: `v` or `v=1|2`.
-    type Written = (Vec<String>, PathTemplate, Vec<Predicate>);
+    type Written = (Methods, PathTemplate, Vec<Predicate>);
 
     fn parse((methods, rest): (&str, &str)) -> Written {
         let mut words = rest.split(' ');
@@ -284,7 +283,11 @@ mod tests {
             };
             Predicate { of: Subject::Header(name.to_owned()), test }
         };
-        (methods.split_whitespace().map(str::to_owned).collect(), path, words.map(predicate).collect())
+        (
+            methods.split_whitespace().map(|method| method.parse().unwrap()).collect(),
+            path,
+            words.map(predicate).collect(),
+        )
     }
 
     #[track_caller]
@@ -410,7 +413,7 @@ mod tests {
         fn a_conflict_has_a_witness_and_without_a_conflict_the_order_has_no_effect(a in template(), b in template(), request in "(/(a|b|aa|ab|aba|abba|aab)){1,4}") {
             let host: HostPattern = "*".parse().unwrap();
             let paths: [PathTemplate; 2] = [a.parse().unwrap(), b.parse().unwrap()];
-            let methods = ["GET".to_owned()];
+            let methods = Methods::from([Method::GET]);
             let candidates: Vec<_> = paths.iter().map(|path| Candidate { host: &host, path, methods: &methods, when: &[] }).collect();
             let found = conflicts(&candidates).unwrap();
             let selected = |order: [usize; 2]| {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use http::Method;
 use tollgate_config::{Code, CompiledRoute, Diagnostic, Report, Witness};
 use tollgate_core::route::{CanonicalPath, Predicate, Segment};
 use tollgate_core::settings::RouteSettings;
@@ -110,7 +111,7 @@ impl Reach<'_> {
         let method = shared_method(&own.methods, &other.methods)?;
         let path = self.request_path(&shared)?;
         let hosts = self.route.hosts.iter().filter_map(|host| analysis.host_in(host));
-        let mut made = hosts.map(|host| Witness::new(&method, &host, path.as_str(), &when));
+        let mut made = hosts.map(|host| Witness::new(method.as_str(), &host, path.as_str(), &when));
         made.find(|witness| analysis.selected_route(witness) == Some(self.place))
     }
 
@@ -127,9 +128,9 @@ impl Reach<'_> {
     }
 }
 
-fn shared_method(a: &[String], b: &[String]) -> Option<String> {
+fn shared_method(a: &[Method], b: &[Method]) -> Option<Method> {
     match (a, b) {
-        ([], []) => Some("GET".to_owned()),
+        ([], []) => Some(Method::GET),
         ([], named) | (named, []) => named.first().cloned(),
         (a, b) => a.iter().find(|method| b.contains(method)).cloned(),
     }

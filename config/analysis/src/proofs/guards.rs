@@ -91,7 +91,7 @@ fn writes(route: &CompiledRoute) -> bool {
 /// The first write method that the route accepts.
 fn write_method(route: &CompiledRoute) -> Option<&'static str> {
     let methods = &route.settings.methods;
-    WRITES.iter().copied().find(|write| methods.is_empty() || methods.iter().any(|method| method == write))
+    WRITES.iter().copied().find(|write| methods.is_empty() || methods.as_strs().any(|method| method == *write))
 }
 
 /// The write methods. Others, such as `PURGE`, are not standardised, so their effect is unknown.

@@ -116,11 +116,7 @@ impl<'s> Selection<'s> {
 
     /// A selected method that the route accepts.
     fn method(&self, settings: &RouteSettings) -> Option<&str> {
-        let takes = |method: &&Method| {
-            let named = |name: &str| settings.methods.iter().any(|m| m == name);
-            settings.methods.is_empty() || named(method.as_str()) || (**method == Method::HEAD && named("GET"))
-        };
-        self.written.methods.iter().find(takes).map(Method::as_str)
+        self.written.methods.iter().find(|method| settings.methods.takes(method)).map(Method::as_str)
     }
 
     /// A request that the route serves, if possible a selected one.
@@ -128,7 +124,7 @@ impl<'s> Selection<'s> {
         let method = self.method(&route.settings);
         let on_path = || {
             let path = self.path.as_ref()?.shared(route.settings.path.segments())?;
-            let method = method.or(route.settings.methods.first().map(String::as_str)).unwrap_or("GET");
+            let method = method.or(route.settings.methods.first().map(Method::as_str)).unwrap_or("GET");
             let host = analysis.host_in(route.hosts.first()?)?;
             let witness = Witness::new(method, &host, path, &route.settings.when);
             (analysis.selected_route(&witness) == Some(place)).then_some(witness)

@@ -6,7 +6,8 @@ use std::collections::{HashMap, HashSet};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tollgate_config::{CompiledRoute, Whole, Witness};
 use tollgate_core::route::{
-    CanonicalPath, Entry, HostName, HostPattern, Matched, ParameterType, Predicate, RequestHead, Router, Segment,
+    CanonicalPath, Entry, HostName, HostPattern, Matched, Methods, ParameterType, Predicate, RequestHead, Router,
+    Segment,
 };
 
 use super::budget::Budget;
@@ -50,7 +51,6 @@ impl<'w> Analysis<'w> {
     /// Prepares the analysis of a gateway; `internal_hosts` are the internal hosts of its settings.
     #[must_use]
     pub fn new(whole: &'w Whole, internal_hosts: &[HostPattern]) -> Self {
-        let methods: Vec<Vec<Method>> = whole.routes.iter().map(methods).collect();
         let mut sites: HashMap<String, Site> = HashMap::new();
         for (place, route) in whole.routes.iter().enumerate() {
             for host in &route.hosts {
@@ -58,11 +58,7 @@ impl<'w> Analysis<'w> {
             }
         }
         for site in sites.values_mut() {
-            let entry = |place: &usize| {
-                let settings = &whole.routes[*place].settings;
-                Entry { path: &settings.path, methods: &methods[*place], when: &settings.when }
-            };
-            site.router = Router::new(site.routes.iter().map(entry));
+            site.router = Router::new(site.routes.iter().map(|place| Entry::from(&whole.routes[*place].settings)));
         }
         let internal = internal_hosts.iter().map(HostPattern::to_string).collect();
         Self { whole, sites, internal, budget: Budget::default() }
@@ -104,7 +100,7 @@ impl<'w> Analysis<'w> {
         let own: Vec<&str> = match method {
             Some(method) => vec![method],
             None if settings.methods.is_empty() => vec!["GET", "POST", "PURGE", "ANY"],
-            None => settings.methods.iter().map(String::as_str).collect(),
+            None => settings.methods.as_strs().collect(),
         };
         let wins = |witness: &Witness| self.selected_route(witness) == Some(place);
         for host in hosts.iter().take(HOSTS_TRIED).filter_map(|host| self.host_in(host)) {
@@ -214,7 +210,7 @@ impl Site {
 /// Whether a route accepts requests with this method and has precedence over another route on the same host.
 fn goes_before(route: &CompiledRoute, other: &CompiledRoute, method: &str) -> bool {
     let (a, b) = (&route.settings, &other.settings);
-    let names = |methods: &[String]| methods.iter().any(|m| m == method || (method == "HEAD" && m == "GET"));
+    let names = |methods: &Methods| methods.as_strs().any(|m| m == method || (method == "HEAD" && m == "GET"));
     if !a.methods.is_empty() && !names(&a.methods) {
         return false;
     }
@@ -239,13 +235,9 @@ pub(super) fn path_order(a: &[Segment], b: &[Segment]) -> Option<Ordering> {
     }
 }
 
-fn methods_or_any(methods: &[String]) -> impl Iterator<Item = &str> {
+fn methods_or_any(methods: &Methods) -> impl Iterator<Item = &str> {
     let any = methods.is_empty().then_some(UNNAMED_METHOD);
-    methods.iter().map(String::as_str).chain(any)
-}
-
-fn methods(route: &CompiledRoute) -> Vec<Method> {
-    route.settings.methods.iter().filter_map(|m| Method::from_bytes(m.as_bytes()).ok()).collect()
+    methods.as_strs().chain(any)
 }
 
 /// Paths that a template matches, the simplest first.

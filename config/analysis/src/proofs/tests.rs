@@ -25,7 +25,7 @@ fn whole(drawn: &[Drawn]) -> Whole {
             id: format!("r{place}"),
             api: "api".into(),
             path: drawn.path.parse::<PathTemplate>().unwrap(),
-            methods: drawn.methods.iter().map(|m| (*m).to_owned()).collect(),
+            methods: drawn.methods.iter().map(|method| method.parse().unwrap()).collect(),
             when: drawn.when.clone(),
             internal: false,
             guard: vec![],

@@ -1,7 +1,7 @@
 //! Paths and methods.
 
 use http::Method;
-use tollgate_core::route::{PathTemplate, Segment};
+use tollgate_core::route::{Methods, PathTemplate, Segment};
 
 use crate::decode::habits::{self, path::Foreign};
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -132,13 +132,11 @@ pub(crate) fn not_routed(text: &Spanned<String>, what: &str, report: &mut Report
 }
 
 /// Parses the methods of a route, sorted.
-pub(crate) fn methods(list: &[Spanned<String>], report: &mut Report) -> Vec<String> {
-    let mut all: Vec<String> = list.iter().filter_map(|text| method(text, report)).collect();
-    all.sort_unstable();
-    all
+pub(crate) fn methods(list: &[Spanned<String>], report: &mut Report) -> Methods {
+    list.iter().filter_map(|text| method(text, report)).collect()
 }
 
-fn method(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+fn method(text: &Spanned<String>, report: &mut Report) -> Option<Method> {
     let upper = text.value.to_ascii_uppercase();
     let fix = match Method::from_bytes(text.value.as_bytes()) {
         _ if ["*", "ANY", "ALL", "_ALL_"].contains(&upper.as_str()) => {
@@ -149,9 +147,9 @@ fn method(text: &Spanned<String>, report: &mut Report) -> Option<String> {
             format!("write each method as an item of the list: `[{}]`", methods.join(", "))
         }
         Ok(Method::CONNECT | Method::TRACE) => "remove it: `CONNECT` and `TRACE` are never routed".to_owned(),
-        Ok(_) if text.value == upper => {
+        Ok(method) if text.value == upper => {
             warn_unusual_method(text, report);
-            return Some(upper);
+            return Some(method);
         }
         Ok(_) => format!("write `{upper}`: methods are case-sensitive"),
         Err(_) => "write a method such as `GET`".to_owned(),

@@ -1,0 +1,139 @@
+//! The methods that a route matches.
+
+use std::fmt;
+use std::ops::Deref;
+
+use http::Method;
+use minicbor::decode::{self, Decoder};
+use minicbor::encode::{self, Encoder, Write};
+use minicbor::{Decode, Encode};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The methods that a route names, sorted; a route that names none matches all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Methods(Vec<Method>);
+
+impl Methods {
+    /// The methods that a route for all methods names: none.
+    pub const ALL: Self = Self(Vec::new());
+
+    /// Whether a request with this method matches: `HEAD` also where `GET` is named (RFC 9110, section 9.3.2).
+    #[must_use]
+    pub fn takes(&self, method: &Method) -> bool {
+        self.0.is_empty() || self.names(method)
+    }
+
+    /// Whether the method is named; `HEAD` also by `GET`.
+    #[must_use]
+    pub fn names(&self, method: &Method) -> bool {
+        self.0.contains(method) || (*method == Method::HEAD && self.0.contains(&Method::GET))
+    }
+
+    /// The names, in order.
+    pub fn as_strs(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Method::as_str)
+    }
+
+    /// The names with a separator between them.
+    #[must_use]
+    pub fn join(&self, separator: &str) -> String {
+        self.as_strs().collect::<Vec<_>>().join(separator)
+    }
+}
+
+/// The names separated by commas, as in the name of a route; `*` for all methods.
+impl fmt::Display for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "*" } else { "" })?;
+        for (place, method) in self.0.iter().enumerate() {
+            f.write_str(if place > 0 { "," } else { "" })?;
+            f.write_str(method.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl Deref for Methods {
+    type Target = [Method];
+
+    fn deref(&self) -> &[Method] {
+        &self.0
+    }
+}
+
+impl FromIterator<Method> for Methods {
+    fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> Self {
+        let mut methods: Vec<Method> = methods.into_iter().collect();
+        methods.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        Self(methods)
+    }
+}
+
+impl<const N: usize> From<[Method; N]> for Methods {
+    fn from(methods: [Method; N]) -> Self {
+        methods.into_iter().collect()
+    }
+}
+
+impl<C> Encode<C> for Methods {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        encoder.array(self.0.len() as u64)?;
+        self.as_strs().try_for_each(|method| encoder.str(method)?.ok())
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Methods {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        let length = decoder.array()?.and_then(|length| usize::try_from(length).ok());
+        let length = length.ok_or_else(|| decode::Error::message("a list without its length"))?;
+        let mut methods = Vec::with_capacity(length.min(crate::codec::LIST_ROOM));
+        for _ in 0..length {
+            let method = Method::from_bytes(decoder.str()?.as_bytes());
+            methods.push(method.map_err(|_| decode::Error::message("a method"))?);
+        }
+        Ok(Self(methods))
+    }
+}
+
+impl Serialize for Methods {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.as_strs())
+    }
+}
+
+impl<'de> Deserialize<'de> for Methods {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        let method = |name: String| Method::from_bytes(name.as_bytes()).map_err(D::Error::custom);
+        names.into_iter().map(method).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn get_includes_head_and_none_are_all() {
+        let read = Methods::from([Method::PUT, Method::GET]);
+        assert_eq!((read.to_string().as_str(), read.join(", ").as_str()), ("GET,PUT", "GET, PUT"));
+        assert!(read.takes(&Method::HEAD) && !read.takes(&Method::POST));
+        assert!(Methods::ALL.takes(&Method::POST) && !Methods::ALL.names(&Method::POST));
+        assert_eq!(Methods::ALL.to_string(), "*");
+        assert!(!Methods::from([Method::HEAD]).takes(&Method::GET));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn only_the_names_of_methods_are_read() {
+        let read = |names: &[&str]| {
+            let stored = minicbor::to_vec(names).unwrap();
+            minicbor::decode::<Methods>(&stored).map(|methods| methods.to_string()).ok()
+        };
+        assert_eq!(read(&["GET", "M-SEARCH"]).as_deref(), Some("GET,M-SEARCH"));
+        assert_eq!([read(&["GE T"]), read(&[""]), read(&["GET", "É"])], [None, None, None]);
+        let json = |text: &str| serde_json::from_str::<Methods>(text).map(|methods| methods.to_string()).ok();
+        assert_eq!((json(r#"["POST","GET"]"#).as_deref(), json(r#"["GE T"]"#)), (Some("GET,POST"), None));
+    }
+}

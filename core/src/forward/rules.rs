@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use rustc_hash::FxHasher;
 
 use super::fields::nominated;
+use super::framing::is_trimmed;
 use super::names::{as_read, may_trail};
 
 /// The fields that a part's policies, routes and upstreams name.
@@ -167,12 +168,14 @@ impl TrailerRules {
     }
 }
 
-/// Removes the trailer fields that must not be forwarded: those that belong in the head of a message, and those that its
-/// rules refuse.
+/// Removes the trailer fields that must not be forwarded: those that belong in the head of a message, those that its
+/// rules refuse, and those with blanks around a value, which its next reader would read as another value.
 pub fn filter_trailers(trailers: &mut HeaderMap, rules: Option<&TrailerRules>) {
     let is_refused = |name: &&HeaderName| {
         let read = as_read(name.as_str());
-        !may_trail(&read, matches!(read, Cow::Borrowed(_))) || rules.is_some_and(|rules| rules.refuse(name, &read))
+        !may_trail(&read, matches!(read, Cow::Borrowed(_)))
+            || rules.is_some_and(|rules| rules.refuse(name, &read))
+            || !trailers.get_all(*name).iter().all(is_trimmed)
     };
     let refused: Vec<HeaderName> = trailers.keys().filter(is_refused).cloned().collect();
     for name in refused {
@@ -294,5 +297,7 @@ mod tests {
             TrailerRules::of(&fields(&[("connection", "close, X-Checksum")]), vec![Arc::default(), Arc::new(rules())]);
         assert_eq!(left(Some(&of_host), &configured), ["grpc-status"]);
         assert_eq!(left(None, &configured), ["grpc-status", "x-api-key", "x-checksum", "x-version", "x_tenant"]);
+        let blanks = [("a", "1"), ("a", " 2"), ("b", "3\t"), ("c", "4 5"), ("d", "")];
+        assert_eq!(left(None, &blanks), ["c", "d", "grpc-status", "x-checksum"]);
     }
 }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub upstream_authorities: Option<PathBuf>,
     /// Timeout for a request's head, also for the first one of a connection.
     pub head_timeout: Duration,
+    /// How long a connection may stay open without a request, from when the client has taken the last response.
+    pub idle_timeout: Duration,
     /// Maximum number of connections from clients. If there are more, the ones that are idle longest are closed. This and
     /// the other maxima are for all isolates together.
     pub connections_max: usize,
@@ -98,6 +100,7 @@ impl Settings {
             secrets: SecretSource::Environment,
             upstream_authorities: None,
             head_timeout: HEAD_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
             connections_max: CONNECTIONS_MAX,
             connections_per_client_max: CONNECTIONS_PER_CLIENT_MAX,
             exchanges_max: EXCHANGES_MAX,
@@ -112,6 +115,9 @@ impl Settings {
 
 /// hyper's default, and similar to Apache's.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Below the 350 s of cloud load balancers, as nginx's 75 s is.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// What a process with the usual 65,536 file descriptors can hold, in addition to as many connections to upstreams.
 const CONNECTIONS_MAX: usize = 16_384;

@@ -12,6 +12,17 @@ use super::socket::{OverTcp, unacknowledged};
 use super::sweep::Placed;
 use crate::local::{Signal, Tracker};
 
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    /// For a request's head.
+    pub(super) head: Duration,
+    /// For the next request.
+    pub(super) idle: Duration,
+    /// For the next byte of a response.
+    pub(super) unread: Duration,
+}
+
 /// The use of one connection.
 #[derive(Debug)]
 pub(super) struct Activity {
@@ -25,18 +36,19 @@ pub(super) struct Activity {
     pub(super) cut_off: Rc<Signal>,
     /// Whether the connection accepts no further requests.
     retires: Cell<bool>,
-    /// When it was told to end because it was idle.
+    /// When it was told to end because it was idle, or left a response unread.
     leaves: Cell<Option<Instant>>,
     /// The client's stream, while it is served.
     stream: RefCell<Option<ClientSocket>>,
-    /// The timeout of a request's head.
-    head_timeout: Duration,
+    timeouts: Timeouts,
     open: Cell<usize>,
     begun: Cell<u64>,
     /// Exchanges whose client left before the response.
     abandoned: Cell<u64>,
-    /// When the last exchange ended, or the connection was opened.
+    /// When the client had taken the last response, or the connection was opened.
     since: Cell<Instant>,
+    /// Until it is known that the client has taken the last response.
+    taking: Cell<Option<Taking>>,
     /// Whether bytes have arrived since then: the head of a request, probably.
     has_heard: Cell<bool>,
     /// When that was noticed.
@@ -46,6 +58,13 @@ pub(super) struct Activity {
     /// Whether the last request had content: the client may still be sending it.
     had_content: Cell<bool>,
     place: Cell<usize>,
+}
+
+/// What a client has not acknowledged yet, and since when it has acknowledged nothing of that.
+#[derive(Clone, Copy, Debug)]
+struct Taking {
+    unacknowledged: Option<i32>,
+    since: Instant,
 }
 
 /// A weak reference, because its connection is served through the activity.
@@ -64,7 +83,7 @@ impl Placed for Activity {
 }
 
 impl Activity {
-    pub(super) fn new(standing: Arc<Standing>, head_timeout: Duration, cut_off: &Rc<Signal>) -> Self {
+    pub(super) fn new(standing: Arc<Standing>, timeouts: Timeouts, cut_off: &Rc<Signal>) -> Self {
         Self {
             standing,
             exchanges: Tracker::default(),
@@ -73,11 +92,12 @@ impl Activity {
             retires: Cell::new(false),
             leaves: Cell::new(None),
             stream: RefCell::new(None),
-            head_timeout,
+            timeouts,
             open: Cell::new(0),
             begun: Cell::new(0),
             abandoned: Cell::new(0),
             since: Cell::new(Instant::now()),
+            taking: Cell::new(None),
             has_heard: Cell::new(false),
             heard_at: Cell::new(None),
             is_http2: Cell::new(false),
@@ -105,9 +125,9 @@ impl Activity {
         self.retires.get()
     }
 
-    /// Ends the connection if it has been idle for too long, or waits for the rest of a head.
+    /// Ends the connection if it has been idle for too long, waits for the rest of a head, or leaves a response unread.
     pub(super) fn check(&self, now: Instant) {
-        if !self.is_idle() {
+        if !self.is_idle() || self.is_taking(now) {
             return;
         }
         if self.has_heard.get() && self.heard_at.get().is_none() {
@@ -115,23 +135,41 @@ impl Activity {
         }
         let is_first = self.begun.get() == 0;
         let head = self.heard_at.get().filter(|_| !is_first && !self.is_http2.get());
-        let until = match head {
-            Some(heard) => heard + self.head_timeout,
-            None => self.since.get() + if is_first { self.head_timeout } else { IDLE_MAX },
+        let until = match (head, self.leaves.get()) {
+            (Some(heard), _) => heard + self.timeouts.head,
+            (None, Some(leaves)) => leaves.max(self.since.get()) + CLOSING_MAX,
+            (None, None) => self.since.get() + if is_first { self.timeouts.head } else { self.timeouts.idle },
         };
         if now < until {
             return;
         }
-        match self.leaves.get() {
-            // Nothing was asked for, or it was not asked completely: there is no request to wait for.
-            _ if is_first || head.is_some() => self.standing.close(),
-            Some(since) if now >= since + CLOSING_MAX => self.standing.close(),
-            Some(_) => {}
-            None => {
-                self.leaves.set(Some(now));
-                self.retire();
-            }
+        // Nothing was asked for, or it was not asked completely: there is no request to wait for.
+        if is_first || head.is_some() || self.leaves.get().is_some() {
+            self.standing.close();
+        } else {
+            self.leave(now);
         }
+    }
+
+    /// Whether the client has not taken the last response yet, which only its system knows. If it has acknowledged nothing for
+    /// too long, the connection is closed.
+    fn is_taking(&self, now: Instant) -> bool {
+        let Some(before) = self.taking.get() else { return false };
+        let Some(left) = self.unacknowledged().filter(|left| *left > 0) else {
+            self.taking.set(None);
+            if before.unacknowledged.is_some() {
+                self.since.set(now);
+            }
+            self.standing.idle(self.since.get().into_std(), self.has_heard.get());
+            return false;
+        };
+        if before.unacknowledged.is_none_or(|before| left < before) {
+            self.taking.set(Some(Taking { unacknowledged: Some(left), since: now }));
+            self.standing.busy();
+        } else if now >= before.since + self.timeouts.unread {
+            self.standing.close();
+        }
+        true
     }
 
     /// Bytes have arrived.
@@ -166,13 +204,19 @@ impl Activity {
         }
     }
 
+    /// The connection ends as soon as it is idle.
+    pub(super) fn leave(&self, now: Instant) {
+        self.leaves.set(self.leaves.get().or(Some(now)));
+        self.retire();
+    }
+
     fn retire(&self) {
         self.retires.set(true);
         self.standing.wake();
     }
 }
 
-/// An open exchange on a connection: from the request's head until the end of the response.
+/// An open exchange on a connection: from the request's head until all of the response is handed to the client's socket.
 #[derive(Debug)]
 pub(super) struct Busy {
     activity: Rc<Activity>,
@@ -195,16 +239,14 @@ impl Drop for Busy {
         if activity.is_idle() {
             let now = Instant::now();
             activity.since.set(now);
-            activity.standing.idle(now.into_std());
+            activity.taking.set(Some(Taking { unacknowledged: None, since: now }));
+            activity.standing.sent(now.into_std());
         }
         if !self.is_answered {
             activity.abandon();
         }
     }
 }
-
-/// How long a connection may stay open without a request; below the 350 s of cloud load balancers, as nginx's 75 s is.
-const IDLE_MAX: Duration = Duration::from_secs(75);
 
 /// Timeout for closing an idle connection.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
@@ -218,11 +260,12 @@ mod tests {
     use super::*;
     use tollgate_core::client::ClientNetwork;
 
-    const HEAD: Duration = Duration::from_secs(30);
+    const TIMEOUTS: Timeouts =
+        Timeouts { head: Duration::from_secs(30), idle: Duration::from_secs(75), unread: Duration::from_secs(60) };
 
     fn activity() -> Rc<Activity> {
         let standing = Standing::of(ClientNetwork::of([192, 0, 2, 1].into()));
-        Rc::new(Activity::new(standing, HEAD, &Rc::default()))
+        Rc::new(Activity::new(standing, TIMEOUTS, &Rc::default()))
     }
 
     #[test]
@@ -271,5 +314,55 @@ mod tests {
         let busy = activity();
         let _exchange = busy.begin(false, false);
         assert_eq!(ends(&busy), [None, None], "in use");
+    }
+
+    /// A connection that has sent a response, of which its client has not read anything.
+    #[cfg(target_os = "linux")]
+    async fn sent() -> (tokio::net::TcpStream, Rc<RefCell<tokio::net::TcpStream>>, Rc<Activity>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (client, accepted) = tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+        let server = Rc::new(RefCell::new(accepted.unwrap().0));
+        let activity = activity();
+        activity.is_over(&server);
+        let exchange = activity.begin(false, false);
+        while server.borrow().try_write(&[0; 64 * 1024]).is_ok() {}
+        drop(exchange);
+        (client.unwrap(), server, activity)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_connection_is_idle_from_when_its_client_has_taken_the_response() {
+        use tokio::io::AsyncReadExt;
+        let (mut client, server, activity) = sent().await;
+        let begun = Instant::now();
+        let check = |second: u64| {
+            activity.check(begun + Duration::from_secs(second));
+            (activity.retires(), activity.standing.is_closing())
+        };
+        let mut block = vec![0; 200_000];
+        for second in [0, 50, 100, 150] {
+            assert_eq!(check(second), (false, false), "{second}: it reads slowly");
+            client.read_exact(&mut block).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(check(200), (false, false));
+        while unacknowledged(&server.borrow()) != Some(0) {
+            let _ = tokio::time::timeout(Duration::from_millis(50), client.read(&mut block)).await;
+        }
+        assert_eq!([201, 275, 277].map(check), [(false, false), (false, false), (true, false)]);
+        assert_eq!(check(282), (true, true), "idle since 201");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_of_a_response_is_cut_off() {
+        let (_client, _server, activity) = sent().await;
+        let begun = Instant::now();
+        for (second, closes) in [(0, false), (59, false), (61, true)] {
+            activity.check(begun + Duration::from_secs(second));
+            assert_eq!((activity.retires(), activity.standing.is_closing()), (false, closes), "{second}");
+        }
     }
 }

@@ -47,7 +47,12 @@ async fn serve_tls(
     client: Client,
     tls: Arc<ServerConfig>,
 ) {
-    let handshake = tokio::time::timeout(HANDSHAKE_MAX, TlsAcceptor::from(tls).accept(stream));
+    let handshake = async {
+        stream.readable().await?;
+        activity.heard();
+        TlsAcceptor::from(tls).accept(stream).await
+    };
+    let handshake = tokio::time::timeout(HANDSHAKE_MAX, handshake);
     let shaken = tokio::select! {
         () = activity.standing.closing() => return,
         shaken = handshake => shaken,

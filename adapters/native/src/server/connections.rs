@@ -40,7 +40,8 @@ pub(super) struct Standing {
     client: ClientNetwork,
     opened: Instant,
     /// The least is closed first: one that waits for a request, since these microseconds after it was opened; one that has
-    /// received a part of a head or of a handshake ([`BEGINNING`]); one with an exchange ([`BUSY`]).
+    /// received a part of a head or of a handshake ([`BEGINNING`]); one that has just sent a response ([`SENT`]); one with an
+    /// exchange, or whose client has not taken a response yet ([`BUSY`]).
     usefulness: AtomicU64,
     closes: AtomicBool,
     task: AtomicWaker,
@@ -153,10 +154,15 @@ impl Standing {
         self.usefulness.store(BUSY, Ordering::Relaxed);
     }
 
-    /// It waits for a request.
-    pub(super) fn idle(&self, since: Instant) {
-        let micros = since.saturating_duration_since(self.opened).as_micros();
-        self.usefulness.store(u64::try_from(micros).unwrap_or(BEGINNING - 1), Ordering::Relaxed);
+    /// It has sent a response, and it is not known whether its client has taken it.
+    pub(super) fn sent(&self, since: Instant) {
+        self.usefulness.store(SENT | self.micros(since), Ordering::Relaxed);
+    }
+
+    /// It waits for a request, or for the rest of its head.
+    pub(super) fn idle(&self, since: Instant, has_begun: bool) {
+        let begun = if has_begun { BEGINNING } else { 0 };
+        self.usefulness.store(begun | self.micros(since), Ordering::Relaxed);
     }
 
     /// It receives a head, or a handshake.
@@ -165,14 +171,18 @@ impl Standing {
         self.usefulness.store(before | BEGINNING, Ordering::Relaxed);
     }
 
+    fn micros(&self, since: Instant) -> u64 {
+        let micros = since.saturating_duration_since(self.opened).as_micros();
+        u64::try_from(micros).unwrap_or(TIME).min(TIME)
+    }
+
     /// Comparable with those of other connections.
     fn rank(&self) -> (u64, Instant) {
         let usefulness = self.usefulness.load(Ordering::Relaxed);
         if usefulness == BUSY {
             return (BUSY, self.opened);
         }
-        let since = std::time::Duration::from_micros(usefulness & !BEGINNING);
-        (usefulness & BEGINNING, self.opened + since)
+        (usefulness & !TIME, self.opened + std::time::Duration::from_micros(usefulness & TIME))
     }
 
     /// Ends the connection.
@@ -206,7 +216,13 @@ impl Standing {
 }
 
 /// Of a connection that has received a part of a request's head; with the time since when it waits.
-const BEGINNING: u64 = 1 << 62;
+const BEGINNING: u64 = 1 << 61;
+
+/// Of a connection that has sent a response, until the next look at what its client has taken.
+const SENT: u64 = 1 << 62;
+
+/// The bits of a time.
+const TIME: u64 = BEGINNING - 1;
 
 /// Of a connection with an exchange.
 const BUSY: u64 = u64::MAX;
@@ -235,6 +251,23 @@ mod tests {
     }
 
     #[test]
+    fn the_connection_that_has_just_sent_a_response_is_not_closed_before_idle_ones() {
+        let connections = connections(3, 9);
+        let open = [from(1), from(2), from(3)];
+        let _admitted = open.each_ref().map(|standing| connections.admit(standing).unwrap());
+        open[0].sent(open[0].opened);
+        open[1].idle(Instant::now(), false);
+        open[2].idle(open[2].opened, true);
+        let mut newer = Vec::new();
+        for closed in [[false, true, false], [false, true, true], [true; 3]] {
+            let standing = from(4);
+            standing.busy();
+            newer.push(connections.admit(&standing).unwrap());
+            assert_eq!(open.each_ref().map(|standing| standing.is_closing()), closed);
+        }
+    }
+
+    #[test]
     fn of_connections_opened_at_different_times_the_one_that_waits_longest_is_closed() {
         let connections = connections(2, 2);
         let first = from(1);
@@ -243,7 +276,7 @@ mod tests {
         let _admitted = [connections.admit(&first).unwrap(), connections.admit(&second).unwrap()];
         first.busy();
         std::thread::sleep(std::time::Duration::from_millis(2));
-        first.idle(Instant::now());
+        first.idle(Instant::now(), false);
         assert!(connections.admit(&from(3)).is_some());
         assert_eq!((first.is_closing(), second.is_closing()), (false, true));
     }

@@ -1,4 +1,7 @@
 //! The delivery of one response: whether its client takes it, and how to end it.
+//!
+//! It ends when the connection has handed everything that it read of the response to the client's socket, or has dropped it.
+//! Until then the connection is in use, and the client has to take something from time to time.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -8,24 +11,27 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tollgate_core::telemetry::AbortedBy;
 
-use super::activity::Activity;
+use super::activity::{Activity, Busy};
 use super::leaving::Leaving;
-use super::sweep::Placed;
-use crate::content::Deadline;
+use super::sweep::{Placed, Sweep};
+use crate::content::{Deadline, End, Watch};
 
 /// The delivery of one response.
 #[derive(Debug)]
 pub(super) struct Delivering {
     activity: Rc<Activity>,
+    /// The connection is in use until the delivery is over.
+    busy: RefCell<Option<Busy>>,
+    /// Watches over the delivery.
+    sweep: Rc<Sweep>,
     /// The task that sends the response, if the connection has others.
     pub(super) stream: OnceCell<AbortHandle>,
-    /// How often the connection has asked for content, or has sent some of it over HTTP/2.
+    /// How often the connection has asked for content, or has sent some of it.
     steps: Cell<u64>,
     /// Whether the connection waits for content.
     is_waiting: Cell<bool>,
-    is_over: Cell<bool>,
-    /// What has left of it, over HTTP/2.
-    pub(super) leaving: Leaving,
+    /// What has left of it.
+    leaving: Leaving,
     deadline: RefCell<Option<Deadline>>,
     /// When the deadline has ended the content.
     expired: Cell<Option<Instant>>,
@@ -54,13 +60,14 @@ impl Placed for Delivering {
 }
 
 impl Delivering {
-    pub(super) fn on(activity: &Rc<Activity>) -> Self {
+    pub(super) fn on(activity: &Rc<Activity>, busy: Busy, sweep: &Rc<Sweep>) -> Self {
         Self {
             activity: Rc::clone(activity),
+            busy: RefCell::new(Some(busy)),
+            sweep: Rc::clone(sweep),
             stream: OnceCell::new(),
             steps: Cell::new(0),
             is_waiting: Cell::new(false),
-            is_over: Cell::new(false),
             leaving: Leaving::default(),
             deadline: RefCell::new(None),
             expired: Cell::new(None),
@@ -73,14 +80,13 @@ impl Delivering {
         &self.activity
     }
 
-    /// The delivery begins; its content has this deadline.
-    pub(super) fn begins(&self, deadline: Option<Deadline>) {
+    /// The head of the response is ready, and its content has this deadline.
+    pub(super) fn answered(self: &Rc<Self>, deadline: Option<Deadline>) {
+        if let Some(busy) = &mut *self.busy.borrow_mut() {
+            busy.answered();
+        }
         self.deadline.replace(deadline);
-    }
-
-    /// The delivery of a stream, whose progress is what is sent of it.
-    pub(super) fn of_stream(self: &Rc<Self>) -> Option<Rc<Self>> {
-        self.stream.get().map(|_| Rc::clone(self))
+        self.sweep.deliveries.add(Rc::clone(self));
     }
 
     /// The connection has asked for content, and may have to wait for it.
@@ -89,13 +95,43 @@ impl Delivering {
         self.progressed();
     }
 
-    pub(super) fn progressed(&self) {
+    /// The connection has read these bytes.
+    pub(super) fn begins(&self, count: usize) {
+        self.leaving.begins(count);
+    }
+
+    /// These bytes are sent.
+    pub(super) fn left(&self, count: usize) {
+        self.progressed();
+        if self.leaving.left(count) {
+            self.over();
+        }
+    }
+
+    /// These bytes are dropped with their connection, or with their stream.
+    pub(super) fn lost(&self, count: usize) {
+        let by = if self.activity.cut_off.is_given() { AbortedBy::Gateway } else { AbortedBy::Client };
+        if self.leaving.lost(count, by) {
+            self.over();
+        }
+    }
+
+    /// The connection reads no more of the content, which has ended so.
+    pub(super) fn is_read(&self, watch: Option<Watch>, end: End) {
+        self.is_waiting.set(false);
+        self.deadline.take();
+        if self.leaving.ends(watch, end) {
+            self.over();
+        }
+    }
+
+    fn progressed(&self) {
         self.steps.set(self.steps.get() + 1);
     }
 
-    pub(super) fn over(&self) {
-        self.is_over.set(true);
-        self.deadline.take();
+    fn over(&self) {
+        self.sweep.deliveries.remove(self);
+        self.busy.take();
     }
 
     /// Ends the delivery if it takes too long: the deadline applies whether or not the client takes the content, and a
@@ -104,7 +140,7 @@ impl Delivering {
         match self.expired.get() {
             None => self.expire(now),
             // A client that reads is told by its connection before that.
-            Some(since) if now >= since + EXPIRY_NOTICED_MAX => self.cut(),
+            Some(since) if now >= since + EXPIRY_NOTICED_MAX => self.cut(now),
             Some(_) => {}
         }
         let last = self.last.get().unwrap_or(Check { progress: None, next: now + unread });
@@ -113,7 +149,7 @@ impl Delivering {
         }
         let mut progress = last.progress;
         if self.has_stalled(&mut progress) {
-            self.cut();
+            self.cut(now);
         }
         self.last.set(Some(Check { progress, next: now + unread }));
     }
@@ -148,10 +184,16 @@ impl Delivering {
         before.replace(now) == Some(now) && waits_for_client
     }
 
-    /// Ends the delivery, unless it is over: the HTTP/2 stream, or the connection.
-    fn cut(&self) {
+    /// Ends the delivery: the HTTP/2 stream, or the connection.
+    fn cut(&self, now: Instant) {
         match self.stream.get() {
-            _ if self.is_over.get() => {}
+            _ if self.busy.borrow().is_none() => {}
+            // Everything is read, so the task has ended, and only the end of the connection can end what is left.
+            Some(_) if self.leaving.is_last() => {
+                self.activity.leave(now);
+                self.leaving.gives_up(AbortedBy::Client);
+                self.over();
+            }
             Some(task) => task.abort(),
             None => self.activity.standing.close(),
         }

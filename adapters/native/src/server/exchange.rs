@@ -28,8 +28,8 @@ pub(super) fn answer(
 ) -> impl Future<Output = Response<Answer>> + use<> {
     let hop = Hop { version: request.version(), takes_trailers: request.headers().contains_key(TE) };
     let is_http2 = hop.version == Version::HTTP_2;
-    let mut busy = activity.begin(!Body::is_end_stream(request.body()), is_http2);
-    let delivering = Rc::new(Delivering::on(activity));
+    let busy = activity.begin(!Body::is_end_stream(request.body()), is_http2);
+    let delivering = Rc::new(Delivering::on(activity, busy, &serving.sweep));
     if is_http2 {
         serving.streams.announce(&delivering);
     }
@@ -41,15 +41,9 @@ pub(super) fn answer(
             Some(place) => serve(&serving, &activity, client, request, place).await,
             None => overloaded(&serving),
         };
-        busy.answered();
         let ends_by_close = hop.frame(&mut response);
-        delivering.begins(response.body().deadline());
-        serving.sweep.deliveries.add(Rc::clone(&delivering));
-        let sweep = Rc::clone(&serving.sweep);
-        response.map(|mut content| {
-            let watch = if is_http2 { content.take_watch() } else { None };
-            Answer { content, watch, delivering, sweep, ends_by_close, has_failed: false, _busy: busy }
-        })
+        delivering.answered(response.body().deadline());
+        response.map(|content| Answer { content, delivering, ends_by_close, has_failed: false })
     }
 }
 

@@ -16,7 +16,7 @@ use tollgate_core::telemetry::event_line;
 use tollgate_edge::ports::{Host, TelemetrySink};
 use tollgate_edge::{Client, Freshness, Isolate};
 
-use super::activity::Activity;
+use super::activity::{Activity, Timeouts};
 use super::connection::{Streams, http, serve_connection};
 use super::connections::{Connections, Standing};
 use super::state::StateParts;
@@ -44,7 +44,7 @@ pub(super) struct Serving {
     pub(super) host: NativeHost,
     pub(super) http: auto::Builder<Streams>,
     pub(super) streams: Streams,
-    pub(super) head_timeout: Duration,
+    timeouts: Timeouts,
     /// Those of all isolates.
     connections: Arc<Connections>,
     /// The connections of this isolate whose tasks have not ended.
@@ -75,7 +75,11 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
         host,
         http: http(streams.clone()),
         streams,
-        head_timeout: settings.head_timeout,
+        timeouts: Timeouts {
+            head: settings.head_timeout,
+            idle: settings.idle_timeout,
+            unread: settings.unread_timeout,
+        },
         connections: parts.connections,
         open: Tracker::default(),
         sweep: Rc::default(),
@@ -131,7 +135,7 @@ async fn accept(serving: Rc<Serving>, listener: Listener) {
         // Inherited from the listener on Linux; if neither works, responses may wait for acknowledgements.
         let _ = stream.set_nodelay(true);
         let client = Client { address: Some(peer.ip()), https: tls.is_some(), inside };
-        let activity = Rc::new(Activity::new(standing, serving.head_timeout, &serving.cut_off));
+        let activity = Rc::new(Activity::new(standing, serving.timeouts, &serving.cut_off));
         serving.sweep.connections.add(Rc::clone(&activity));
         let held = (admitted, serving.open.track());
         let (serving, tls) = (Rc::clone(&serving), tls.clone());

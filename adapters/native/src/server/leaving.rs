@@ -1,4 +1,4 @@
-//! What leaves of a response over HTTP/2: the connection reads content before the client's window lets it out.
+//! What leaves of a response: the connection reads content before the client's socket, or its window over HTTP/2, lets it out.
 
 use std::cell::{Cell, RefCell};
 
@@ -14,8 +14,8 @@ pub(super) struct Leaving {
     held: Cell<usize>,
     /// Because of whom bytes were dropped that the connection had read.
     lost_by: Cell<Option<AbortedBy>>,
-    /// Who is told when nothing is held any more.
-    ended: RefCell<Option<(Watch, End)>>,
+    /// How the content has ended, and who is told when nothing is held any more.
+    ended: RefCell<Option<(Option<Watch>, End)>>,
 }
 
 impl Leaving {
@@ -24,32 +24,47 @@ impl Leaving {
         self.held.set(self.held.get() + count);
     }
 
-    /// These of them are sent.
-    pub(super) fn left(&self, count: usize) {
+    /// These of them are sent; answers whether that ends the delivery.
+    pub(super) fn left(&self, count: usize) -> bool {
         self.sent.set(self.sent.get() + count as u64);
-        self.releases(count);
+        self.releases(count)
     }
 
-    /// These of them are dropped.
-    pub(super) fn lost(&self, count: usize, by: AbortedBy) {
+    /// These of them are dropped; answers whether that ends the delivery.
+    pub(super) fn lost(&self, count: usize, by: AbortedBy) -> bool {
         self.lost_by.set(Some(by));
-        self.releases(count);
+        self.releases(count)
     }
 
-    /// The connection reads no more: the content has ended so.
-    pub(super) fn ends(&self, watch: Watch, end: End) {
+    /// The connection reads no more: the content has ended so. Answers whether that ends the delivery.
+    pub(super) fn ends(&self, watch: Option<Watch>, end: End) -> bool {
         self.ended.replace(Some((watch, end)));
-        self.releases(0);
+        self.releases(0)
     }
 
-    fn releases(&self, count: usize) {
+    /// Whether the connection reads no more, and holds something still.
+    pub(super) fn is_last(&self) -> bool {
+        self.ended.borrow().is_some()
+    }
+
+    /// What is held does not count any more, because of this side.
+    pub(super) fn gives_up(&self, by: AbortedBy) {
+        self.lost_by.set(Some(by));
+        self.tell();
+    }
+
+    fn releases(&self, count: usize) -> bool {
         self.held.set(self.held.get() - count);
-        if self.held.get() == 0
-            && let Some((watch, end)) = self.ended.take()
-        {
+        self.held.get() == 0 && self.tell()
+    }
+
+    fn tell(&self) -> bool {
+        let Some((watch, end)) = self.ended.take() else { return false };
+        if let Some(watch) = watch {
             let lost = self.lost_by.get().map_or(Ok(()), Err);
             watch.tell(self.sent.get(), end.and(lost));
         }
+        true
     }
 }
 
@@ -60,16 +75,16 @@ mod tests {
     use tollgate_edge::ports::{Content, Delivery};
 
     #[track_caller]
-    fn check(end: End, happens: impl FnOnce(&Leaving), expected: Delivery) {
+    fn check(end: End, happens: impl FnOnce(&Leaving) -> bool, expected: Delivery) {
         let (mut content, delivery) = NativeContent::from_bytes("abc".into()).watched();
         let mut delivery = Box::pin(delivery);
         let leaving = Leaving::default();
         leaving.begins(3);
-        leaving.left(1);
-        leaving.ends(content.take_watch().unwrap(), end);
+        assert!(!leaving.left(1));
+        assert!(!leaving.ends(content.take_watch(), end));
         let mut poll = || delivery.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
         assert!(poll().is_pending());
-        happens(&leaving);
+        assert!(happens(&leaving));
         assert_eq!(poll(), std::task::Poll::Ready(expected));
     }
 

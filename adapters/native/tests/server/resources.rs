@@ -347,14 +347,7 @@ async fn a_client_that_reads_slowly_is_served_and_one_that_reads_nothing_is_not(
     let flood = [ENDLESS, &vec![b'x'; 30_000_000]].concat().leak();
     let (url, calls) = holding(flood).await;
     server.publish(&url, json!({"timeout_ms": null}));
-    let asking = async || {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
-        let mut stream = socket.connect(server.address).await.unwrap();
-        stream.write_all(b"GET /api/held HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
-        stream
-    };
-    let mut slow = asking().await;
+    let mut slow = asking_with_little_room(&server, "/api/held").await;
     calls.until(1).await;
     let mut block = [0; 1024];
     for _ in 0..40 {
@@ -399,6 +392,141 @@ async fn an_http2_client_that_reads_slowly_is_served_and_one_that_reads_nothing_
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     let lines = server.log.wait_for(1).await;
     assert!(lines[0].contains("\"aborted_by\":\"client\""), "{lines:?}");
+}
+
+/// A request from a client whose system takes few bytes that it does not read.
+async fn asking_with_little_room(server: &Running, path: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+}
+
+/// An upstream that sends so many bytes to everyone.
+async fn sending(bytes: usize) -> String {
+    let response =
+        [format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n").as_bytes(), &vec![b'x'; bytes]].concat();
+    upstream(move |mut stream| {
+        let response = response.clone();
+        async move {
+            while head(&mut stream).await.is_some() {
+                let _ = stream.write_all(&response).await;
+            }
+        }
+    })
+    .await
+}
+
+/// The parts of a record that say how the delivery ended.
+fn delivered(line: &str) -> (serde_json::Value, u64) {
+    let record: serde_json::Value = serde_json::from_str(line).unwrap();
+    (record["aborted_by"].clone(), record["content_bytes"].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn the_last_piece_of_a_response_is_delivered_when_the_client_takes_it() {
+    const LENGTH: u64 = 5_000_000;
+    let server = Running::with(|settings| {
+        one_isolate(settings);
+        settings.unread_timeout = Duration::from_millis(600);
+    })
+    .await;
+    // All of it has left the upstream, and the sockets do not hold it.
+    server.publish(&sending(LENGTH as usize).await, json!({"timeout_ms": null}));
+    let mut slow = asking_with_little_room(&server, "/api/x").await;
+    until(&mut slow, "\r\n\r\n").await;
+    let mut block = vec![0; 1000];
+    for _ in 0..20 {
+        slow.read_exact(&mut block).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(server.log.all().is_empty(), "it is still being delivered");
+    }
+    let mut rest = vec![0; LENGTH as usize - 20 * 1000];
+    slow.read_exact(&mut rest).await.unwrap();
+    assert_eq!(delivered(&server.log.wait_for(1).await[0]), (json!(null), LENGTH));
+    // It takes no more than its system has room for.
+    let _silent = asking_with_little_room(&server, "/api/x").await;
+    let (by, bytes) = delivered(&server.log.wait_for(2).await[1]);
+    assert!(by == "client" && bytes < LENGTH, "{by} {bytes}");
+    // It is known as soon as the connection ends, too.
+    drop(asking_with_little_room(&server, "/api/x").await);
+    let (by, bytes) = delivered(&server.log.wait_for(3).await[2]);
+    assert!(by == "client" && bytes < LENGTH, "{by} {bytes}");
+}
+
+#[tokio::test]
+async fn a_client_that_still_reads_a_response_is_not_idle() {
+    // All of the content, the socket's buffer, an HTTP/2 client's window.
+    for (length, window) in [(5_000_000, None), (30_000, None), (30_000, Some(1_000))] {
+        let server = Running::with(|settings| {
+            one_isolate(settings);
+            settings.connections_max = 2;
+            settings.idle_timeout = Duration::from_millis(300);
+        })
+        .await;
+        server.publish(&sending(length).await, json!({"timeout_ms": null}));
+        let mut slow = asking_with_little_room(&server, "/api/x").await;
+        let mut sender = None;
+        if let Some(window) = window {
+            drop(slow);
+            let mut stream = with_window(&server, window).await;
+            let request = Request::get("http://h/api/x").body(()).unwrap();
+            let mut body = stream.send_request(request, true).unwrap().0.await.unwrap().into_body();
+            assert_eq!(body.data().await.unwrap().unwrap().len(), 1_000);
+            sender = Some((stream, body));
+            slow = server.connect().await;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let mut others = Vec::new();
+        for _ in 0..3 {
+            let mut other = server.connect().await;
+            other.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+            let mut content = vec![0; length];
+            until(&mut other, "\r\n\r\n").await;
+            other.read_exact(&mut content).await.unwrap();
+            others.push(other);
+            tokio::time::sleep(Duration::from_millis(600)).await;
+        }
+        let (mut read, mut block) = (0, vec![0; 64 * 1024]);
+        match sender {
+            None => {
+                until(&mut slow, "\r\n\r\n").await;
+                while read < length {
+                    read += slow.read(&mut block).await.unwrap();
+                }
+            }
+            Some((_stream, mut body)) => {
+                read = 1_000;
+                body.flow_control().release_capacity(read).unwrap();
+                while let Some(data) = body.data().await {
+                    let data = data.unwrap().len();
+                    read += data;
+                    body.flow_control().release_capacity(data).unwrap();
+                }
+            }
+        }
+        assert_eq!(read, length, "{window:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_http2_client_that_takes_nothing_of_a_last_piece_is_recorded_and_asked_to_leave() {
+    let server = Running::with(|settings| {
+        one_isolate(settings);
+        settings.unread_timeout = Duration::from_millis(400);
+    })
+    .await;
+    server.publish(&sending(2_000).await, json!({"timeout_ms": null}));
+    let builder = &mut h2::client::Builder::new();
+    let handshake = builder.initial_window_size(1_000).handshake::<_, bytes::Bytes>(server.connect().await);
+    let (sender, connection) = handshake.await.unwrap();
+    let ended = tokio::spawn(connection);
+    let request = Request::get("http://h/api/x").body(()).unwrap();
+    let (response, _) = sender.ready().await.unwrap().send_request(request, true).unwrap();
+    let _response = response.await.unwrap();
+    assert_eq!(delivered(&server.log.wait_for(1).await[0]), (json!("client"), 1_000));
+    tokio::time::timeout(TIMEOUT, ended).await.expect("the connection is closed").unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -448,6 +576,8 @@ async fn idle_connections_are_closed_for_new_ones() {
     ask(&mut idle).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     ask(&mut kept).await;
+    // Until the system says that the client has taken its response.
+    tokio::time::sleep(Duration::from_millis(600)).await;
     let mut new = server.connect().await;
     ask(&mut new).await;
     assert!(is_closed(&mut idle).await, "it was idle longest");

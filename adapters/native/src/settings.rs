@@ -122,7 +122,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// What a process with the usual 65,536 file descriptors can hold, in addition to as many connections to upstreams.
 const CONNECTIONS_MAX: usize = 16_384;
 
-/// One client cannot take the connections of all others, and a load balancer in front has enough.
+/// One client cannot take the connections of all others, and a load balancer in front has enough. What its streams hold is
+/// bounded by itself: requests by [`EXCHANGES_PER_CLIENT_MAX`], refusals that it does not take in `server/connections.rs`.
 const CONNECTIONS_PER_CLIENT_MAX: usize = 4_096;
 
 /// As many as there are connections; HTTP/2 connections have several each.

@@ -81,10 +81,12 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", default_value = "16384")]
     connections: NonZeroUsize,
     /// The maximum number of connections from one address, or from one /64 network of IPv6. Raise it if a load balancer in
-    /// front keeps more.
+    /// front keeps more. What the streams of a client can hold is bounded by --exchanges and --exchanges-per-client, not by
+    /// this.
     #[arg(long, value_name = "N", default_value = "4096")]
     connections_per_client: NonZeroUsize,
-    /// The maximum number of requests that are handled at once; others are answered 503.
+    /// The maximum number of requests that are handled at once; others are answered 503, or refused if their client
+    /// leaves 1,024 such answers unread.
     #[arg(long, value_name = "N", default_value = "16384")]
     exchanges: NonZeroUsize,
     /// The maximum number of requests of one client (an address, or a /64 network of IPv6) that are handled at once; others are

@@ -11,6 +11,7 @@ use super::connections::Standing;
 use super::socket::{OverTcp, unacknowledged};
 use super::sweep::Placed;
 use crate::local::{Signal, Tracker};
+use crate::places::ExchangePlaces;
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,8 @@ pub(super) struct Timeouts {
 pub(super) struct Activity {
     /// How useful it is among all connections, and how to end it.
     pub(super) standing: Arc<Standing>,
+    /// For answers that requests beyond the bound of the server get: those of all connections of the client.
+    pub(super) overloaded: ExchangePlaces,
     /// Exchanges whose work has not ended, also if the client has reset their streams.
     pub(super) exchanges: Tracker,
     /// Whether the connection must end with a reset: its last response broke off, and nothing else would tell the client.
@@ -83,9 +86,15 @@ impl Placed for Activity {
 }
 
 impl Activity {
-    pub(super) fn new(standing: Arc<Standing>, timeouts: Timeouts, cut_off: &Rc<Signal>) -> Self {
+    pub(super) fn new(
+        standing: Arc<Standing>,
+        overloaded: ExchangePlaces,
+        timeouts: Timeouts,
+        cut_off: &Rc<Signal>,
+    ) -> Self {
         Self {
             standing,
+            overloaded,
             exchanges: Tracker::default(),
             resets: Cell::new(false),
             cut_off: Rc::clone(cut_off),
@@ -265,7 +274,7 @@ mod tests {
 
     fn activity() -> Rc<Activity> {
         let standing = Standing::of(ClientNetwork::of([192, 0, 2, 1].into()));
-        Rc::new(Activity::new(standing, TIMEOUTS, &Rc::default()))
+        Rc::new(Activity::new(standing, ExchangePlaces::new(1), TIMEOUTS, &Rc::default()))
     }
 
     #[test]

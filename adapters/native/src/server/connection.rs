@@ -1,7 +1,6 @@
 //! One connection from a client: TLS, HTTP/1.1 or HTTP/2, and its timeouts.
 
 use std::cell::RefCell;
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -100,10 +99,7 @@ async fn conversation<S>(serving: &Rc<Serving>, activity: &Rc<Activity>, stream:
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let service = service_fn(|request: hyper::Request<Incoming>| {
-        let answered = answer(serving, activity, client, request);
-        async move { Ok::<_, Infallible>(answered.await) }
-    });
+    let service = service_fn(|request: hyper::Request<Incoming>| answer(serving, activity, client, request));
     let mut connection = std::pin::pin!(serving.http.serve_connection(TokioIo::new(stream), service));
     let (mut closing, mut was_idle) = (false, false);
     poll_fn(|cx| {

@@ -10,6 +10,8 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 use tollgate_core::client::ClientNetwork;
 
+use crate::places::ExchangePlaces;
+
 /// The open connections of all isolates.
 #[derive(Debug)]
 pub(crate) struct Connections {
@@ -22,8 +24,15 @@ pub(crate) struct Connections {
 #[derive(Debug, Default)]
 struct Open {
     all: HashMap<u64, Arc<Standing>>,
-    clients: HashMap<ClientNetwork, usize>,
+    clients: HashMap<ClientNetwork, OfClient>,
     next: u64,
+}
+
+/// What one client has.
+#[derive(Debug)]
+struct OfClient {
+    connections: usize,
+    overloaded: ExchangePlaces,
 }
 
 /// The maximum number of connections.
@@ -52,6 +61,8 @@ pub(super) struct Standing {
 pub(super) struct Admitted {
     connections: Arc<Connections>,
     number: u64,
+    /// Those of all connections of its client, for answers that requests beyond the bound of the server get.
+    pub(super) overloaded: ExchangePlaces,
 }
 
 impl Connections {
@@ -73,7 +84,7 @@ impl Connections {
     pub(super) fn admit(self: &Arc<Self>, standing: &Arc<Standing>) -> Option<Admitted> {
         let mut open = self.open();
         let client = standing.client;
-        if open.clients.get(&client).is_some_and(|count| *count >= self.bounds.per_client) {
+        if open.clients.get(&client).is_some_and(|of| of.connections >= self.bounds.per_client) {
             let number = open.least_useful(|other| other.client == client)?;
             open.close(number);
         }
@@ -85,8 +96,10 @@ impl Connections {
         let number = open.next;
         open.next += 1;
         open.all.insert(number, Arc::clone(standing));
-        *open.clients.entry(client).or_default() += 1;
-        Some(Admitted { connections: Arc::clone(self), number })
+        let of_client = open.clients.entry(client).or_default();
+        of_client.connections += 1;
+        let overloaded = of_client.overloaded.clone();
+        Some(Admitted { connections: Arc::clone(self), number, overloaded })
     }
 
     /// How many more connections there may be.
@@ -120,13 +133,19 @@ impl Open {
 
     fn remove(&mut self, number: u64) -> Option<Arc<Standing>> {
         let standing = self.all.remove(&number)?;
-        if let Some(count) = self.clients.get_mut(&standing.client) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(of_client) = self.clients.get_mut(&standing.client) {
+            of_client.connections -= 1;
+            if of_client.connections == 0 {
                 self.clients.remove(&standing.client);
             }
         }
         Some(standing)
+    }
+}
+
+impl Default for OfClient {
+    fn default() -> Self {
+        Self { connections: 0, overloaded: ExchangePlaces::new(OVERLOADED_PER_CLIENT_MAX) }
     }
 }
 
@@ -214,6 +233,10 @@ impl Standing {
         .await;
     }
 }
+
+/// Answers that one client does not take, to requests beyond the bound of the server: 5 MB. Its connections could have 128
+/// streams each.
+const OVERLOADED_PER_CLIENT_MAX: usize = 1_024;
 
 /// Of a connection that has received a part of a request's head; with the time since when it waits.
 const BEGINNING: u64 = 1 << 61;

@@ -15,6 +15,7 @@ use super::activity::{Activity, Busy};
 use super::leaving::Leaving;
 use super::sweep::{Placed, Sweep};
 use crate::content::{Deadline, End, Watch};
+use crate::places::ExchangePlace;
 
 /// The delivery of one response.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) struct Delivering {
     activity: Rc<Activity>,
     /// The connection is in use until the delivery is over.
     busy: RefCell<Option<Busy>>,
+    /// Of an answer to a request beyond the bound of the server, until the client has taken it.
+    overloaded: RefCell<Option<ExchangePlace>>,
     /// Watches over the delivery.
     sweep: Rc<Sweep>,
     /// The task that sends the response, if the connection has others.
@@ -64,6 +67,7 @@ impl Delivering {
         Self {
             activity: Rc::clone(activity),
             busy: RefCell::new(Some(busy)),
+            overloaded: RefCell::default(),
             sweep: Rc::clone(sweep),
             stream: OnceCell::new(),
             steps: Cell::new(0),
@@ -80,11 +84,23 @@ impl Delivering {
         &self.activity
     }
 
-    /// The head of the response is ready, and its content has this deadline.
-    pub(super) fn answered(self: &Rc<Self>, deadline: Option<Deadline>) {
+    /// The head of the response is ready.
+    pub(super) fn answered(&self) {
         if let Some(busy) = &mut *self.busy.borrow_mut() {
             busy.answered();
         }
+    }
+
+    /// The response is the answer to a request beyond the bound of the server; `false` if the client has too many of these.
+    pub(super) fn is_overloaded(&self) -> bool {
+        let place = self.activity.overloaded.take();
+        let has_place = place.is_some();
+        self.overloaded.replace(place);
+        has_place
+    }
+
+    /// The delivery begins; its content has this deadline.
+    pub(super) fn begin(self: &Rc<Self>, deadline: Option<Deadline>) {
         self.deadline.replace(deadline);
         self.sweep.deliveries.add(Rc::clone(self));
     }
@@ -132,6 +148,7 @@ impl Delivering {
     fn over(&self) {
         self.sweep.deliveries.remove(self);
         self.busy.take();
+        self.overloaded.take();
     }
 
     /// Ends the delivery if it takes too long: the deadline applies whether or not the client takes the content, and a

@@ -16,7 +16,7 @@ use crate::content::{NativeContent, RequestState};
 use crate::local::apart;
 use crate::places::ExchangePlace;
 
-/// Answers the request.
+/// Answers the request; an error resets its stream, or closes the connection over HTTP/1.1.
 ///
 /// The pipeline runs to completion in its own task: if the client disconnects, the exchange is still recorded and
 /// refunds are made, and a panic affects this exchange only. A request whose client is gone before its turn is dropped.
@@ -25,7 +25,7 @@ pub(super) fn answer(
     activity: &Rc<Activity>,
     client: Client,
     request: Request<Incoming>,
-) -> impl Future<Output = Response<Answer>> + use<> {
+) -> impl Future<Output = Result<Response<Answer>, h2::Error>> + use<> {
     let hop = Hop { version: request.version(), takes_trailers: request.headers().contains_key(TE) };
     let is_http2 = hop.version == Version::HTTP_2;
     let busy = activity.begin(!Body::is_end_stream(request.body()), is_http2);
@@ -37,13 +37,18 @@ pub(super) fn answer(
     async move {
         // The work of an exchange may outlast its stream, so streams alone do not bound it.
         activity.exchanges.below(EXCHANGES_PER_CONNECTION_MAX).await;
-        let mut response = match serving.exchange_places.take() {
+        let served = match serving.exchange_places.take() {
             Some(place) => serve(&serving, &activity, client, request, place).await,
-            None => overloaded(&serving),
+            None => None,
+        };
+        delivering.answered();
+        let mut response = match served {
+            Some(response) => response,
+            None => overloaded(&serving, &delivering)?,
         };
         let ends_by_close = hop.frame(&mut response);
-        delivering.answered(response.body().deadline());
-        response.map(|content| Answer { content, delivering, ends_by_close, has_failed: false })
+        delivering.begin(response.body().deadline());
+        Ok(response.map(|content| Answer { content, delivering, ends_by_close, has_failed: false }))
     }
 }
 
@@ -82,13 +87,14 @@ impl Hop {
     }
 }
 
+/// The response; `None` if there is no place for its delivery.
 async fn serve(
     serving: &Rc<Serving>,
     activity: &Activity,
     client: Client,
     request: Request<Incoming>,
     place: ExchangePlace,
-) -> Response<NativeContent> {
+) -> Option<Response<NativeContent>> {
     let tracking = (serving.exchanges.track(), activity.exchanges.track());
     let state = RequestState::at(place);
     let waiting = state.waiting(&serving.cut_off);
@@ -98,31 +104,38 @@ async fn serve(
     let serving = Rc::clone(serving);
     let answered = apart(|sender| async move {
         let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;
-        let mut response = served.reply.into_response();
+        let mut response = Some(served.reply.into_response());
         if !of_request.responded(&serving.refusal_places) {
             // Without work that waits for the delivery: the record says that the client did not get this response.
-            response.body_mut().cut_off();
-            response = overloaded(&serving);
+            cut_off(response.take());
         }
         // The client may have disconnected; then the response is dropped, and its delivery is recorded as aborted.
-        if let Err(mut unsent) = sender.send(response)
+        if let Err(unsent) = sender.send(response)
             && serving.cut_off.is_given()
         {
-            unsent.body_mut().cut_off();
+            cut_off(unsent);
         }
         let _ = served.after.await;
         of_request.ended();
         drop(tracking);
     });
-    let response = answered.await.unwrap_or_else(tollgate_edge::failed);
+    let response = answered.await.unwrap_or_else(|| Some(tollgate_edge::failed()));
     waiting.answered();
     response
 }
 
-fn overloaded(serving: &Serving) -> Response<NativeContent> {
+fn cut_off(response: Option<Response<NativeContent>>) {
+    if let Some(mut response) = response {
+        response.body_mut().cut_off();
+    }
+}
+
+/// The answer to a request beyond the bound of the server. A client that does not take such answers gets no more of them: the
+/// request is refused in a way that costs no memory (RFC 9113, section 8.7: it was not processed).
+fn overloaded(serving: &Serving, delivering: &Delivering) -> Result<Response<NativeContent>, h2::Error> {
     serving.host.telemetry_sink().overloaded();
     serving.complain("exchanges-full", "too many requests are handled at once");
-    tollgate_edge::overloaded()
+    if delivering.is_overloaded() { Ok(tollgate_edge::overloaded()) } else { Err(h2::Reason::REFUSED_STREAM.into()) }
 }
 
 /// Exchanges of one connection until their work ends: all of its streams, and some whose clients have reset them.

@@ -135,7 +135,8 @@ async fn accept(serving: Rc<Serving>, listener: Listener) {
         // Inherited from the listener on Linux; if neither works, responses may wait for acknowledgements.
         let _ = stream.set_nodelay(true);
         let client = Client { address: Some(peer.ip()), https: tls.is_some(), inside };
-        let activity = Rc::new(Activity::new(standing, serving.timeouts, &serving.cut_off));
+        let activity =
+            Rc::new(Activity::new(standing, admitted.overloaded.clone(), serving.timeouts, &serving.cut_off));
         serving.sweep.connections.add(Rc::clone(&activity));
         let held = (admitted, serving.open.track());
         let (serving, tls) = (Rc::clone(&serving), tls.clone());

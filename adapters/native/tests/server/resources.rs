@@ -212,6 +212,41 @@ async fn refusals_that_a_client_does_not_take_leave_the_places_of_others() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_no_refusals_of_an_overloaded_server_gets_a_bounded_number() {
+    let server = Running::with(|settings| {
+        one_isolate(settings);
+        settings.exchanges_max = 0;
+    })
+    .await;
+    let (mut held, mut refused) = (Vec::new(), 0);
+    for _ in 0..9 {
+        let mut sender = without_window(&server).await;
+        let sent = (0..128).map(|_| sender.send_request(Request::get("http://h/").body(()).unwrap(), true).unwrap().0);
+        for response in sent.collect::<Vec<_>>() {
+            match response.await {
+                Ok(response) => {
+                    assert_eq!(response.status(), 503);
+                    held.push(response);
+                }
+                Err(error) => {
+                    assert_eq!(error.reason(), Some(h2::Reason::REFUSED_STREAM));
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert_eq!((held.len(), refused), (1_024, 128));
+    assert_eq!(server.get("/").await, "", "over HTTP/1.1 the connection is closed");
+    let mut other = connect_from(&server, 2).await;
+    other.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
+    assert!(rest(&mut other).await.starts_with("HTTP/1.1 503"));
+    drop(held);
+    while !server.get("/").await.starts_with("HTTP/1.1 503") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
 async fn what_an_http2_client_has_not_taken_is_not_recorded_as_delivered() {
     let server = Running::with(one_isolate).await;
     server.publish(&plain_upstream().await, json!({}));

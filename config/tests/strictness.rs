@@ -236,3 +236,115 @@ fn a_specification_whose_operations_are_all_hidden_is_reported() {
     let is_said = found.warnings().iter().any(|found| found.code.id() == "TG0712" && found.what.contains("hidden"));
     assert!(is_said, "{}", found.warnings());
 }
+
+/// Checks what is found about routes that answer requests of operations of others, by parts of the findings.
+#[track_caller]
+fn check_taken(project: &str, paths: &str, expected: &[&str]) {
+    let project = format!(
+        "format: 1
+gateway: {{name: test, limit: none, authn: none, hosts: [a.example, '*.b.example']}}
+upstreams: {{u: \"http://localhost:9000\"}}
+policies: {{k: {{kind: api-key}}, o: {{kind: api-key, header: Authorization, scheme: Bearer}}}}
+apis:
+{project}
+"
+    );
+    let used = "  /k: {get: {tags: [k], security: [{k: []}]}}\n  /o: {get: {tags: [o], security: [{o: []}]}}\n";
+    let files = [("tollgate.yaml", project), ("s.yaml", document(&format!("{used}{paths}")))];
+    let compiled = compile_files(&files.map(|(name, text)| (name.to_owned(), text)).into());
+    let compiled = compiled.map_err(|found| found.to_string()).expect("the project compiles");
+    let all: Vec<_> = compiled.warnings().iter().filter(|found| found.code.id() == "TG0706").collect();
+    let found: Vec<String> = all.iter().map(|found| format!("{}: {}", found.what, found.why)).collect();
+    assert_eq!(found.len(), expected.len(), "{}", compiled.warnings());
+    for (found, part) in found.iter().zip(expected) {
+        assert!(found.contains(part), "{part}\n{found}");
+    }
+}
+
+/// An API whose operations require what the document says, with these routes of its own.
+fn own(routes: &str) -> String {
+    format!(
+        "  pets: {{upstream: u, spec: s.yaml, operations: [{{select: {{tag: k}}, authn: k}}, {{select: {{tag: o}}, authn: o}}], routes: [{routes}]}}"
+    )
+}
+
+const BY_ID: &str = "  /orders/{id}: {get: {tags: [k], security: [{k: []}], parameters: [{name: id, in: path, schema: {type: integer}}]}}\n";
+const PLAIN: &str = "  /orders/{id}: {get: {tags: [k], security: [{k: []}]}}\n";
+
+#[test]
+fn a_route_written_by_hand_does_not_answer_requests_of_a_guarded_operation_silently() {
+    let of = "answers requests of `GET /orders/{id}`, and requires less";
+    check_taken(&own("{path: '/orders/{x}', id: x}"), BY_ID, &[of]);
+    check_taken(&own("{path: '/orders/{x}', id: x}"), BY_ID, &["curl https://a.example/orders/a"]);
+    check_taken(&own("{path: '/orders/{x}', id: x, authn: k}"), BY_ID, &[]);
+    check_taken(&own("{path: '/orders/{x}', id: x, authn: o}"), BY_ID, &[of]);
+    check_taken(&own("{path: '/orders/{x:(new|old)}', id: x}"), BY_ID, &["https://a.example/orders/new"]);
+    check_taken(&own("{path: /orders/new, id: x}"), PLAIN, &["https://a.example/orders/new"]);
+    check_taken(&own("{path: /orders/new, id: x, methods: [POST]}"), PLAIN, &[]);
+    check_taken(&own("{path: /orders/new, id: x, methods: [HEAD]}"), PLAIN, &["curl --head"]);
+    check_taken(&own("{path: '/{*rest}', id: x}"), PLAIN, &[]);
+    check_taken(&own("{path: '/{*rest}', id: x}"), BY_ID, &[of]);
+    check_taken(&own("{path: '/{a}/new', id: x}"), PLAIN, &[]);
+    check_taken(&own("{path: '/orders/{x}', id: x, methods: [GET], when: {query: {q: present}}}"), PLAIN, &["?q=any"]);
+    check_taken(&own("{path: '/orders/{id}', id: x, internal: true}"), PLAIN, &[]);
+}
+
+#[test]
+fn a_route_of_another_api_does_not_answer_requests_of_a_guarded_operation_silently() {
+    let other = |api: &str| format!("{}\n  other: {{upstream: u, {api}}}", own(""));
+    check_taken(&other("base: /orders, routes: [{path: /new, id: x}]"), PLAIN, &["`other.x` answers requests"]);
+    check_taken(&other("base: /orders, authn: k, routes: [{path: /new, id: x}]"), PLAIN, &[]);
+    check_taken(
+        &other("hosts: [a.example], routes: [{path: '/orders/{x}', id: x}]"),
+        BY_ID,
+        &["https://a.example/orders/a"],
+    );
+    check_taken(
+        &other("hosts: [c.b.example], routes: [{path: '/{*x}', id: x}]"),
+        PLAIN,
+        &["of `GET /k` and of 2 more operations"],
+    );
+}
+
+#[test]
+fn which_of_two_overlapping_operations_answers_is_reported_if_it_requires_less() {
+    let two = |a: &str, b: &str| format!("  /orders/{{id}}: {{get: {a}}}\n  '/{{tenant}}/admin': {{get: {b}}}\n");
+    let (public, k) = ("{security: []}", "{tags: [k], security: [{k: []}]}");
+    let o = "{tags: [o], security: [{o: []}]}";
+    check_taken(&own(""), &two(public, k), &["GET /orders/{id}` answers requests of `GET /{tenant}/admin`"]);
+    check_taken(&own(""), &two(k, public), &[]);
+    check_taken(&own(""), &two(o, k), &["https://a.example/orders/admin"]);
+    check_taken(&own(""), &two(k, k), &[]);
+    // OpenAPI: a path without parameters has precedence.
+    check_taken(&own(""), &format!("{PLAIN}  /orders/new: {{get: {{security: []}}}}\n"), &[]);
+}
+
+#[test]
+fn requests_that_the_document_describes_are_those_of_the_more_specific_operation() {
+    let hidden = format!("{PLAIN}  /orders/new: {{get: {{security: [], x-tollgate: {{hidden: true}}}}}}\n");
+    check_taken(&own("{path: /orders/new, id: x}"), &hidden, &[]);
+    check_taken(&own("{path: '/orders/{x:(new|old)}', id: x}"), &hidden, &["answers requests of"]);
+}
+
+#[test]
+fn advice_about_an_operation_that_is_not_routed_can_be_followed() {
+    let paths = "  /files/secret: {get: {operationId: s, tags: [o], security: [{o: []}], x-tollgate: {hidden: true}}}
+  /files/{name}: {get: {tags: [k], security: [{k: []}]}}";
+    check_taken(&own(""), paths, &["`GET /files/{name}` answers the requests of `GET /files/secret`"]);
+    check_taken(&own("{path: /files/secret, id: x, authn: o}"), paths, &[]);
+    check_taken(
+        &own("{path: /files/secret, id: x, authn: k}"),
+        paths,
+        &["`pets.x` answers requests of `GET /files/secret`"],
+    );
+    let unroutable = "  '/files/{name}.{ext}': {get: {security: [{o: []}]}}\n  /files/{name}: {get: {tags: [k], security: [{k: []}]}}";
+    check_taken(&own(""), unroutable, &["`GET /files/{name}` answers the requests of `GET /files/{name}.{ext}`"]);
+    let hidden = unroutable.replace("tags: [k], ", "x-tollgate: {hidden: true}, ");
+    let both = "{path: '/files/{x}', id: x, methods: [GET], authn: {any: [{all: [k, o]}]}}";
+    check_taken(&own(both), &hidden, &[]);
+    check_taken(
+        &own(&both.replace("[k, o]", "[k]")),
+        &hidden,
+        &["`pets.x` answers requests of `GET /files/{name}.{ext}`"],
+    );
+}

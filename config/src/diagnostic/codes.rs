@@ -369,8 +369,9 @@ codes! {
     WeakerThanSpec "TG0706" "The gateway requires less than the `security` of the specification."
         "Readers of the specification expect that an operation is protected as its `security` declares. The gateway is \
         less strict: it requires no credential, fewer scopes, or no client certificate. An operation that answers the \
-        requests of another one that is not routed is compared with what that one requires. Make the policy of the gateway \
-        stricter. If the upstream itself checks the credential, use an overlay to publish what the gateway requires."
+        requests of another one that is not routed is compared with what that one requires, and so is every route, also one \
+        under `routes:` or of another API, that has precedence for some requests of an operation. Make the policy of the \
+        gateway stricter. If the upstream itself checks the credential, use an overlay to publish what the gateway requires."
     OtherCredential "TG0707" "The specification declares another credential than the gateway reads."
         "A client that follows the specification would be refused: the gateway reads the key from one place, and the \
         specification names another. Configure the policy to read the key from that place, or correct the specification \

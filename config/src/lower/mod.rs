@@ -2,6 +2,7 @@
 //!
 //! [`lower`] converts the parts in the order of the file and reports every mistake.
 
+mod guarded;
 mod hosts;
 pub(crate) mod merge;
 pub(crate) mod operations;
@@ -16,11 +17,13 @@ mod when;
 mod whole;
 mod witness;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 
+pub use guarded::Guarded;
 use merge::At;
 pub(crate) use plans::check_plan;
 pub(crate) use policies::written;
@@ -45,7 +48,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     let mut policies = policies::policies(project, report);
     plans::plans(project, &mut policies, report);
     let hosts = hosts::Hosts::new(project, report);
-    let mut routes = routes::routes(project, &hosts, &mut upstreams, &mut policies, report);
+    let (mut routes, mut guarded) = routes::routes(project, &hosts, &mut upstreams, &mut policies, report);
     // A misspelt name leaves its definition unused; it is reported only once.
     if !report.has_errors() {
         upstreams.report_unused(report);
@@ -57,6 +60,12 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     // The order of the file has no meaning, so the bundle must not depend on it.
     routes.sort_by(|(a, _), (b, _)| sites::order(a).cmp(&sites::order(b)));
     let (routes, stated): (Vec<_>, Vec<_>) = routes.into_iter().unzip();
+    let places: HashMap<WrittenRoute, usize> =
+        routes.iter().enumerate().map(|(place, route)| (route.written, place)).collect();
+    for (written, operation) in &mut guarded {
+        operation.route = written.and_then(|written| places.get(&written).copied());
+    }
+    let guarded = guarded.into_iter().map(|(_, operation)| operation).collect();
     let whole =
         Whole { routes, policies: policies.all().cloned().collect(), upstreams: upstreams.all().cloned().collect() };
     if !report.has_errors() {
@@ -69,7 +78,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
         telemetry,
         internal_hosts: internal_hosts.clone(),
     });
-    Lowered { gateway, whole, internal_hosts, stated }
+    Lowered { gateway, whole, internal_hosts, stated, guarded }
 }
 
 /// The levels of a route, the highest first.

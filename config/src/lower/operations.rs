@@ -10,7 +10,7 @@ use crate::model::api::{Api, Route};
 use crate::model::level::Level;
 use crate::model::operations::{By, Override, Settings};
 use crate::model::project::Project;
-use crate::openapi::{self, Operation, Raised, Spec};
+use crate::openapi::{self, Answer, Described, Operation, Raised, Spec};
 use crate::place::{Span, Spanned};
 use crate::source::{Entry, Loader, Node, Value};
 
@@ -19,12 +19,14 @@ pub(crate) fn expand(project: &mut Project, loader: &mut Loader, report: &mut Re
     for api in project.apis.iter_mut().filter_map(|(_, api)| api.as_mut()) {
         let Some(written) = &api.spec else { continue };
         let Some(mut spec) = openapi::load(written, &api.overlays, meant_paths, loader, report) else { continue };
-        let routes = routes(api, &mut spec, report);
+        let (routes, described) = routes(api, &mut spec, report);
         api.routes.extend(routes);
+        api.described = described;
     }
 }
 
-fn routes(api: &Api, spec: &mut Spec, report: &mut Report) -> Vec<Route> {
+/// The routes of the operations, and all operations with the index of their route in the API.
+fn routes(api: &Api, spec: &mut Spec, report: &mut Report) -> (Vec<Route>, Vec<(Described, Option<usize>)>) {
     for methods in api.operations.iter().filter_map(|entry| entry.select.methods.as_ref()) {
         parsed::methods(methods, report);
     }
@@ -47,14 +49,30 @@ fn routes(api: &Api, spec: &mut Spec, report: &mut Report) -> Vec<Route> {
         internal.is_none_or(|internal| internal.value == api.internal)
     };
     let is_routed = |place: usize| all.get(place).is_some_and(|layers| !is_hidden(layers) && is_as_api(layers));
-    for raised in spec.raise(is_routed).iter().filter(|raised| !raised.is_met) {
+    let described = spec.described();
+    for raised in spec.raise(is_routed, &answers(api)).iter().filter(|raised| !raised.is_met) {
         report_unmet(spec, raised, report);
     }
     if all.iter().all(is_hidden) {
         report_all_hidden(api, spec, report);
     }
+    let mut indices = vec![None; all.len()];
+    let shown = all.iter().zip(&mut indices).filter(|(layers, _)| !is_hidden(layers));
+    shown.zip(api.routes.len()..).for_each(|((_, place), index)| *place = Some(index));
     let shown = spec.operations().iter().zip(&all).filter(|(_, layers)| !is_hidden(layers));
-    shown.map(|(operation, layers)| route(operation, layers)).collect()
+    let routes = shown.map(|(operation, layers)| route(operation, layers)).collect();
+    let index = |operation: Option<usize>| indices.get(operation?).copied().flatten();
+    (routes, described.into_iter().map(|one| (index(one.operation), one)).map(|(index, one)| (one, index)).collect())
+}
+
+/// The routes of an API that are written under `routes:`, and that clients can reach as its operations.
+fn answers(api: &Api) -> Vec<Answer> {
+    let reachable = api.routes.iter().filter(|route| route.internal.is_none_or(|internal| internal == api.internal));
+    let answer = |route: &Route| {
+        let methods = route.methods.iter().flatten().filter_map(|method| method.value.parse().ok()).collect();
+        Some(Answer { path: parsed::template_unreported(&route.path.value)?, methods, is_whole: route.when.is_none() })
+    };
+    reachable.filter_map(answer).collect()
 }
 
 /// The settings for an operation; later ones have precedence.

@@ -21,12 +21,15 @@ use super::when::{self, predicates};
 use super::whole::Stated;
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::lower::{CompiledRoute, WrittenRoute};
+use crate::lower::{CompiledRoute, Guarded, WrittenRoute};
 use crate::model::api::{Api, Route};
 use crate::model::level::{Item, Level, ListStatement, Timeout};
 use crate::model::project::Project;
 use crate::model::upstream::Upstream;
 use crate::place::{Span, Spanned};
+
+/// The operations of specifications, each with its route if clients can reach it.
+pub(super) type Operations = Vec<(Option<WrittenRoute>, Guarded)>;
 
 /// Lowers all routes of a project; routes with mistakes are reported and omitted.
 pub(super) fn routes(
@@ -35,7 +38,7 @@ pub(super) fn routes(
     upstreams: &mut Definitions<UpstreamSettings>,
     policies: &mut Definitions<NamedPolicy>,
     report: &mut Report,
-) -> Vec<(CompiledRoute, Stated)> {
+) -> (Vec<(CompiledRoute, Stated)>, Operations) {
     let mut lowering = Lowering {
         project,
         written: project.upstreams.iter().filter_map(|(name, u)| Some((name.value.as_str(), u.as_ref()?))).collect(),
@@ -47,6 +50,7 @@ pub(super) fn routes(
         ids: HashMap::new(),
         uncached: Uncached::default(),
         routes: Vec::new(),
+        guarded: Vec::new(),
         count: 0,
     };
     if let Some(gateway) = &project.gateway {
@@ -57,9 +61,9 @@ pub(super) fn routes(
             lowering.api(place, name, api);
         }
     }
-    let Lowering { uncached, routes, report, .. } = lowering;
+    let Lowering { uncached, routes, guarded, report, .. } = lowering;
     uncached.report(report);
-    routes
+    (routes, guarded)
 }
 
 struct Lowering<'p, 'w> {
@@ -76,6 +80,7 @@ struct Lowering<'p, 'w> {
     ids: HashMap<String, (Span, bool)>,
     uncached: Uncached,
     routes: Vec<(CompiledRoute, Stated)>,
+    guarded: Operations,
     /// The sum of the hosts of all routes.
     count: usize,
 }
@@ -111,11 +116,27 @@ impl<'p> Lowering<'p, '_> {
         for (place, route) in api.routes.iter().enumerate() {
             self.route(&context, (place, route), has_base, &mut weaknesses);
         }
+        self.guarded(&context);
         context.hosts.report_internal(api, self.report);
         weaknesses.report(name, self.report);
         // If a specification has no routes, the reason is reported there.
         if api.routes.is_empty() && api.spec.is_none() {
             report_empty(name, self.report);
+        }
+    }
+
+    /// Adds the operations that the specification describes; it describes what is public.
+    fn guarded(&mut self, context: &Context<'p>) {
+        let Context { name, place, api, hosts, base, .. } = context;
+        let is_internal = |route: usize| api.routes.get(route).and_then(|route| route.internal).unwrap_or(api.internal);
+        for (described, route) in &api.described {
+            if api.internal && route.is_none_or(is_internal) {
+                continue;
+            }
+            let written = route.filter(|route| !is_internal(*route)).map(|route| WrittenRoute { api: *place, route });
+            let compared = route.and_then(|route| api.routes.get(route)?.requirement.as_ref());
+            let operation = Guarded::new(described, &name.value, base, compared, hosts.of_route(false));
+            self.guarded.push((written, operation));
         }
     }
 

@@ -174,6 +174,33 @@ fn compare_credentials(all: &[Vec<SchemeRequirement>], accepted: &[Vec<Credentia
     }
 }
 
+/// Whether [`Weaknesses`] reports that less is required than this.
+pub(super) fn is_reported(
+    requirement: &SecurityRequirement,
+    accepted: &[Vec<CredentialPlace<'_>>],
+    scopes: &[String],
+) -> bool {
+    let all = &requirement.alternatives;
+    accepted.is_empty()
+        || matches!(compare_credentials(all, accepted), Some(Weakness::Certificate | Weakness::Together))
+        || accepted.iter().any(|keys| !missing_scopes(all, keys, scopes).is_empty())
+}
+
+/// Whether every caller with one of these alternatives of credentials, and with these scopes, has what is required.
+pub(super) fn is_met(
+    requirement: &SecurityRequirement,
+    accepted: &[Vec<CredentialPlace<'_>>],
+    scopes: &[String],
+) -> bool {
+    let has_all = |needs: &Vec<SchemeRequirement>, keys: &[CredentialPlace<'_>]| {
+        let is_checked = |need: &SchemeRequirement| need.scheme.kind != SchemeKind::MutualTls;
+        satisfies(needs, keys)
+            && needs.iter().all(|need| is_checked(need) && need.scopes.iter().all(|scope| scopes.contains(scope)))
+    };
+    !accepted.is_empty()
+        && accepted.iter().all(|keys| requirement.alternatives.iter().any(|needs| has_all(needs, keys)))
+}
+
 /// The scopes of the specification without which a caller with these credentials is accepted.
 ///
 /// Those of the alternatives that the credentials satisfy count, or of all if they satisfy none.

@@ -7,6 +7,7 @@ use tollgate_core::kinds::Policies;
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
 
+use super::Guarded;
 use crate::place::Span;
 
 /// A project converted to core's settings.
@@ -20,6 +21,8 @@ pub struct Lowered {
     pub internal_hosts: Vec<HostPattern>,
     /// For each route, which settings are written explicitly.
     pub stated: Vec<Stated>,
+    /// The operations of all specifications, whether they are routed or not.
+    pub guarded: Vec<Guarded>,
 }
 
 /// Routes, policies and upstreams of a gateway.
@@ -49,7 +52,7 @@ pub struct CompiledRoute {
 }
 
 /// The position of a route in the project as written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct WrittenRoute {
     /// The index of the API in the project.
     pub api: usize,

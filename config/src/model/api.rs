@@ -10,7 +10,7 @@ use super::when::When;
 use crate::decode::{self, Fields, Named, habits};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
-use crate::openapi::SecurityRequirement;
+use crate::openapi::{Described, SecurityRequirement};
 use crate::place::{Span, Spanned};
 use crate::policies::WrittenPolicy;
 use crate::source::{Node, Value};
@@ -32,6 +32,8 @@ pub(crate) struct Api {
     pub(crate) operations: Vec<Override>,
     /// The routes as written, followed by those of the operations.
     pub(crate) routes: Vec<Route>,
+    /// The operations of the document, each with the index of its route, if it has one.
+    pub(crate) described: Vec<(Described, Option<usize>)>,
     /// Upstreams that are visible only to this API.
     pub(crate) upstreams: Named<Upstream>,
     /// Policies that are visible only to this API.
@@ -109,6 +111,7 @@ impl Api {
             routes: fields
                 .optional("routes", report, |node, report| decode::list(node, report, Route::decode))
                 .unwrap_or_default(),
+            described: Vec::new(),
             upstreams: Named::new(),
             policies: Named::new(),
         }

@@ -8,6 +8,7 @@
 //! Where to start: [`import_openapi`](crate::import_openapi). `document` parses texts to trees, `overlay` changes the root
 //! document, `documents` reads all other files, and `walk` derives the operations.
 
+mod described;
 pub(crate) mod document;
 mod documents;
 mod narrowing;
@@ -15,6 +16,7 @@ mod operations;
 mod overlap;
 mod overlay;
 mod path;
+mod pattern;
 mod reference;
 mod resolver;
 mod rivals;
@@ -29,10 +31,12 @@ pub(crate) use walk::MeantPaths;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub(crate) use described::Described;
 pub use operations::Operation;
-pub(crate) use security::SecurityRequirement;
+pub(crate) use pattern::Pattern;
 pub use security::{Scheme, SchemeKind, SchemeRequirement};
-pub use unrouted::Raised;
+pub(crate) use security::{SecurityRequirement, implies};
+pub use unrouted::{Answer, Raised};
 
 use self::document::LIMITS;
 use self::documents::{Documents, get, text};

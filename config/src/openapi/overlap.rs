@@ -19,12 +19,12 @@ impl Spec {
         let mut groups: HashMap<(&str, usize), Vec<(&Operation, PathTemplate)>> = HashMap::new();
         for operation in &routed {
             let key = (operation.method, operation.template.segments().len());
-            groups.entry(key).or_default().push((operation, untyped(operation)));
+            groups.entry(key).or_default().push((operation, untyped(&operation.template)));
         }
         let mut remaining = COMPARED_MAX;
         let mut widened: HashSet<String> = HashSet::new();
         for operation in routed.iter().filter(|one| is_typed(one) && one.requires_credential()) {
-            let (label, count) = (untyped(operation), operation.template.segments().len());
+            let (label, count) = (untyped(&operation.template), operation.template.segments().len());
             let head = (operation.method == "GET" && !operation.has_head).then_some("HEAD");
             let methods = std::iter::once(operation.method).chain(head);
             let mut others = methods.filter_map(|method| groups.get(&(method, count))).flatten();
@@ -34,7 +34,7 @@ impl Spec {
         }
         for operation in &mut self.operations {
             if is_typed(operation) && widened.contains(operation.template.label()) {
-                operation.template = untyped(operation);
+                operation.template = untyped(&operation.template);
             }
         }
     }
@@ -69,9 +69,11 @@ fn is_typed(operation: &Operation) -> bool {
     operation.template.label() != operation.template.as_str()
 }
 
-fn untyped(operation: &Operation) -> PathTemplate {
-    let template = &operation.template;
-    if is_typed(operation) { template.label().parse().unwrap_or_else(|_| template.clone()) } else { template.clone() }
+/// The template without the types of its parameters.
+pub(super) fn untyped(template: &PathTemplate) -> PathTemplate {
+    let is_typed = template.label() != template.as_str();
+    let label = is_typed.then(|| template.label().parse().ok()).flatten();
+    label.unwrap_or_else(|| template.clone())
 }
 
 fn precedence(template: &PathTemplate) -> Vec<Precedence> {

@@ -10,7 +10,10 @@ use http::Method;
 use tollgate_core::route::{CanonicalPath, Entry, PathTemplate, Predicate, Router, Subject, Test};
 
 use super::Spec;
+use super::described::with_head;
 use super::operations::Operation;
+use super::overlap::untyped;
+use super::pattern::VALUE;
 use super::security::{SecurityRequirement, implies};
 
 /// An operation that is not routed, and that requires a credential.
@@ -50,14 +53,22 @@ impl Unrouted {
         Self::new(operation.path(), &[operation.method], operation.requirement.as_ref(), operation.has_head)
     }
 
-    fn name(&self) -> Arc<str> {
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn requirement(&self) -> &Arc<SecurityRequirement> {
+        &self.requirement
+    }
+
+    /// Method and path, for messages.
+    pub(super) fn name(&self) -> Arc<str> {
         format!("{} {}", self.methods.join(","), super::reference::short(&self.path)).into()
     }
 
     /// The methods of its requests.
-    fn methods(&self) -> Vec<Method> {
-        let head = (self.methods == ["GET"] && !self.has_head).then_some("HEAD");
-        self.methods.iter().copied().chain(head).filter_map(|method| method.parse().ok()).collect()
+    pub(super) fn methods(&self) -> Vec<&'static str> {
+        with_head(&self.methods, self.has_head)
     }
 
     /// Paths of its requests, none if no request can have its path.
@@ -71,22 +82,23 @@ impl Spec {
     /// Requires of each routed operation what operations that are not routed require and whose requests it answers.
     ///
     /// Operations that are not routed are those that cannot be, and those of [`Spec::operations`] for which `is_routed`
-    /// does not hold.
-    pub fn raise(&mut self, is_routed: impl Fn(usize) -> bool) -> Vec<Raised> {
+    /// does not hold. The requests that other routes of the API answer are not compared.
+    pub fn raise(&mut self, is_routed: impl Fn(usize) -> bool, others: &[Answer]) -> Vec<Raised> {
         self.widen(&is_routed);
         let places = 0..self.operations.len();
-        let (routed, others): (Vec<usize>, Vec<usize>) = places.partition(|place| is_routed(*place));
-        let others = others.iter().filter_map(|place| Unrouted::of(&self.operations[*place]));
-        let unrouted: Vec<Unrouted> = self.unrouted.iter().cloned().chain(others).collect();
+        let (routed, hidden): (Vec<usize>, Vec<usize>) = places.partition(|place| is_routed(*place));
+        let hidden = hidden.iter().filter_map(|place| Unrouted::of(&self.operations[*place]));
+        let unrouted: Vec<Unrouted> = self.unrouted.iter().cloned().chain(hidden).collect();
         if unrouted.is_empty() {
             return Vec::new();
         }
         let depth_max = routed.iter().map(|place| self.operations[*place].template.segments().len()).max();
         let depth_max = depth_max.unwrap_or_default().clamp(1, DEPTH_MAX);
-        let router = Answering::new(&self.operations, routed);
+        let router = Answering::new(&self.operations, routed, others);
         let (mut raised, mut seen) = (Vec::new(), HashSet::new());
         for one in &unrouted {
-            let (methods, paths, requirement) = (one.methods(), one.paths(depth_max), &one.requirement);
+            let methods: Vec<Method> = one.methods().iter().filter_map(|method| method.parse().ok()).collect();
+            let (paths, requirement) = (one.paths(depth_max), &one.requirement);
             // Many operations that differ in what follows `#` or in names of parameters have the same requests.
             let requests = paths.iter().flat_map(|path| methods.iter().map(move |method| (path, method)));
             let new = requests.filter(|(path, method)| {
@@ -112,6 +124,25 @@ impl Spec {
     }
 }
 
+/// A route of an API that is not one of its operations.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The path, without the base of the API.
+    pub path: PathTemplate,
+    /// The methods; none means all.
+    pub methods: Vec<Method>,
+    /// Whether it answers all of these requests: it has no further conditions.
+    pub is_whole: bool,
+}
+
+impl Answer {
+    fn of(operation: &Operation) -> Self {
+        let path = untyped(&operation.template);
+        let is_whole = path == operation.template;
+        Self { path, methods: operation.method.parse().into_iter().collect(), is_whole }
+    }
+}
+
 /// Finds the routed operations that answer a request.
 struct Answering {
     places: Vec<usize>,
@@ -119,22 +150,15 @@ struct Answering {
 }
 
 impl Answering {
-    fn new(operations: &[Operation], places: Vec<usize>) -> Self {
+    /// Other routes come after the operations, so they have no place.
+    fn new(operations: &[Operation], places: Vec<usize>, others: &[Answer]) -> Self {
         // An operation whose parameters have types answers only some of the requests with its path.
         let some = [Predicate { of: Subject::Query(String::new()), test: Test::Present }];
-        let routed = places.iter().filter_map(|place| operations.get(*place));
-        let all: Vec<(PathTemplate, [Method; 1], bool)> = routed
-            .map(|operation| {
-                let template = &operation.template;
-                let label = template.label().parse().unwrap_or_else(|_| template.clone());
-                let is_typed = label != *template;
-                (label, [operation.method.parse().unwrap_or_default()], is_typed)
-            })
-            .collect();
-        let router = Router::new(all.iter().map(|(path, methods, is_typed)| Entry {
+        let all: Vec<Answer> = places.iter().filter_map(|place| operations.get(*place)).map(Answer::of).collect();
+        let router = Router::new(all.iter().chain(others).map(|Answer { path, methods, is_whole }| Entry {
             path,
             methods,
-            when: if *is_typed { &some } else { &[] },
+            when: if *is_whole { &[] } else { &some },
         }));
         Self { places, router }
     }
@@ -189,9 +213,6 @@ fn request(path: &str, several: &str) -> String {
     out.push_str(rest);
     out
 }
-
-/// A value that is no fixed text of a path.
-const VALUE: &str = "~~";
 
 /// The number of segments up to which the requests of a parameter for several segments are tried, if a routed path has as
 /// many. The longest published paths have some twenty.

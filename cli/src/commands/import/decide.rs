@@ -69,7 +69,7 @@ impl Plan<'_> {
         // Each turn adds a decision about an operation, so there is an end.
         while (0..spec.operations().len()).any(|place| decisions.is_routed(place)) {
             let (met, unmet): (Vec<Raised>, Vec<Raised>) =
-                spec.raise(|place| decisions.is_routed(place)).into_iter().partition(|raised| raised.is_met);
+                spec.raise(|place| decisions.is_routed(place), &[]).into_iter().partition(|raised| raised.is_met);
             raised.extend(met.into_iter().map(|Raised { operation, of, .. }| (operation, of)));
             decisions.hidden.extend(unmet.iter().map(|raised| (raised.operation, UNMET)));
             if !unmet.is_empty() {

@@ -4,6 +4,7 @@
 //! all requests. The findings of the compiler are in `findings`, `exposure` and `guards`; `invariant` proves the invariants
 //! of a project.
 
+mod answers;
 mod budget;
 mod conflicts;
 mod cover;
@@ -11,6 +12,7 @@ mod exposure;
 mod findings;
 mod glob;
 mod guards;
+mod index;
 mod invariant;
 mod meet;
 mod routes;
@@ -26,7 +28,7 @@ use tollgate_config::{Lowered, Report};
 
 /// Reports errors and warnings about the routes of a gateway.
 pub(crate) fn report(lowered: &Lowered, report: &mut Report) {
-    let Lowered { whole, internal_hosts, stated, .. } = lowered;
+    let Lowered { whole, internal_hosts, stated, guarded, .. } = lowered;
     findings::conflicts(&whole.routes, report);
     // The following checks require that there are no conflicts.
     if report.has_errors() {
@@ -38,4 +40,5 @@ pub(crate) fn report(lowered: &Lowered, report: &mut Report) {
     findings::never_selected(&analysis, report);
     exposure::report(&analysis, report);
     guards::report(&analysis, stated, report);
+    answers::report(&analysis, guarded, report);
 }

@@ -47,6 +47,14 @@ pub enum Reachability {
     Unknown,
 }
 
+/// The requests of a route with one host pattern and method.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'p> {
+    pub(super) place: usize,
+    pub(super) host: &'p HostPattern,
+    pub(super) method: &'p str,
+}
+
 impl<'w> Analysis<'w> {
     /// Prepares the analysis of a gateway; `internal_hosts` are the internal hosts of its settings.
     #[must_use]
@@ -173,14 +181,41 @@ impl<'w> Analysis<'w> {
         taken.filter(|(other, _)| *other != place).map(|(other, witness)| Reachability::Shadowed(witness, other))
     }
 
+    /// Searches a request of a route, on this host and among these paths, which other routes of the host do not take.
+    pub(super) fn request_among(
+        &self,
+        Part { place, host, method }: Part<'_>,
+        paths: &[Segment],
+        is_meant: impl Fn(&Witness) -> bool,
+    ) -> Option<Witness> {
+        let example = self.host_in(host)?;
+        let when = &self.whole.routes.get(place)?.settings.when;
+        let wins = |witness: &Witness| is_meant(witness) && self.selected_route(witness) == Some(place);
+        let made = examples(paths).map(|path| Witness::new(method, &example, path.as_str(), when));
+        made.into_iter().find(wins).or_else(|| {
+            let Ok(Cover::Uncovered(texts, when)) = self.cover_among(Part { place, host, method }, paths) else {
+                return None;
+            };
+            Some(Witness::new(method, &example, path_of(&texts)?, &when)).filter(wins)
+        })
+    }
+
     fn cover(&self, place: usize, host: &HostPattern, method: &str) -> Result<Cover, super::budget::Spent> {
+        self.cover_among(Part { place, host, method }, self.whole.routes[place].settings.path.segments())
+    }
+
+    fn cover_among(
+        &self,
+        Part { place, host, method }: Part<'_>,
+        paths: &[Segment],
+    ) -> Result<Cover, super::budget::Spent> {
         let own = &self.whole.routes[place];
         let Some(site) = self.sites.get(&host.to_string()) else { return Ok(Cover::Covered) };
-        let near = match own.settings.path.segments().first() {
+        let near = match paths.first() {
             Some(Segment::Literal(text)) => site.by_first.get(text).map(Vec::as_slice).unwrap_or_default(),
             _ => &site.routes,
         };
-        let all: Box<dyn Iterator<Item = &usize>> = match own.settings.path.segments().first() {
+        let all: Box<dyn Iterator<Item = &usize>> = match paths.first() {
             Some(Segment::Literal(_)) => Box::new(near.iter().chain(&site.others)),
             _ => Box::new(near.iter()),
         };
@@ -193,7 +228,7 @@ impl<'w> Analysis<'w> {
                 Competitor { segments: settings.path.segments(), when: &settings.when }
             })
             .collect();
-        cover(own.settings.path.segments(), &own.settings.when, &competitors, &self.budget)
+        cover(paths, &own.settings.when, &competitors, &self.budget)
     }
 }
 

@@ -1,0 +1,233 @@
+//! Finds routes that answer requests of an operation of a specification, and require less than the specification does.
+//!
+//! The requests of an operation are those of its path and methods, whatever its parameters' types, except those that a
+//! more specific operation of the same specification describes.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use tollgate_config::{Code, CompiledRoute, Diagnostic, Guarded, Report, Witness};
+use tollgate_core::route::{HostPattern, PathTemplate, Segment};
+use tollgate_core::settings::RouteSettings;
+
+use super::budget::{Budget, Spent};
+use super::cover::takes_all;
+use super::index::Index;
+use super::meet::meets;
+use super::routes::{Analysis, Part};
+
+/// Reports the routes, each once.
+pub(super) fn report(analysis: &Analysis<'_>, guarded: &[Guarded], report: &mut Report) {
+    let required = || guarded.iter().filter(|operation| operation.required_at().is_some());
+    let Some(first) = required().find_map(Guarded::required_at) else { return };
+    let compared = Compared::new(analysis, guarded);
+    let (mut found, budget): (BTreeMap<usize, Answers<'_>>, _) = (BTreeMap::new(), Budget::default());
+    for operation in required() {
+        if compared.add(operation, &budget, &mut found).is_err() {
+            report.push(too_many(first));
+            break;
+        }
+    }
+    for (place, answers) in found {
+        report.push(answers.diagnostic(&analysis.whole.routes[place]));
+    }
+}
+
+/// The operations whose requests a route answers although it requires less, with a request.
+struct Answers<'g> {
+    first: &'g Guarded,
+    witness: Witness,
+    count: usize,
+}
+
+/// The routes and operations, prepared for comparison.
+struct Compared<'a, 'w> {
+    analysis: &'a Analysis<'w>,
+    /// The routes that clients can reach.
+    routes: Index<'a>,
+    /// The operations, and the one of each route.
+    operations: Index<'a>,
+    guarded: &'a [Guarded],
+    by_route: HashMap<usize, &'a Guarded>,
+}
+
+impl<'a, 'w> Compared<'a, 'w> {
+    fn new(analysis: &'a Analysis<'w>, guarded: &'a [Guarded]) -> Self {
+        let (mut routes, mut operations) = (Index::default(), Index::default());
+        for (place, route) in analysis.whole.routes.iter().enumerate().filter(|(_, route)| !route.settings.internal) {
+            routes.add(route.settings.path.segments(), place);
+        }
+        for (place, operation) in guarded.iter().enumerate() {
+            operation.paths.iter().for_each(|path| operations.add(path.segments(), place));
+        }
+        let by_route = guarded.iter().filter_map(|operation| Some((operation.route?, operation))).collect();
+        Self { analysis, routes, operations, guarded, by_route }
+    }
+
+    /// Adds the routes that answer requests of an operation.
+    fn add(
+        &self,
+        operation: &'a Guarded,
+        budget: &Budget,
+        found: &mut BTreeMap<usize, Answers<'a>>,
+    ) -> Result<(), Spent> {
+        let own = operation.route.and_then(|place| self.analysis.whole.routes.get(place));
+        let mut counted = HashSet::new();
+        for path in &operation.paths {
+            let mut places = Vec::new();
+            self.routes.meeting(path.segments(), budget, &mut places)?;
+            budget.spend(places.len().saturating_mul(1 + operation.parts()))?;
+            for place in places {
+                let route = &self.analysis.whole.routes[place];
+                if Some(place) == operation.route
+                    || counted.contains(&place)
+                    || own.is_some_and(|own| is_as_strict(&route.settings, &own.settings))
+                    || operation.is_met_by(&route.settings, &self.analysis.whole.policies)
+                {
+                    continue;
+                }
+                if let Some(known) = found.get_mut(&place).filter(|known| known.count >= COUNTED_MAX) {
+                    known.count += 1;
+                    continue;
+                }
+                if self.is_known(operation, path, place) || self.is_described(operation, path, place, budget)? {
+                    continue;
+                }
+                budget.spend(REQUEST_WORK)?;
+                if let Some(witness) = self.request(operation, path, place) {
+                    found.entry(place).or_insert(Answers { first: operation, witness, count: 0 }).count += 1;
+                    counted.insert(place);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the compiler reports it already: the route is an operation that answers the requests of one that is not
+    /// routed, or of which less is required than of both.
+    fn is_known(&self, operation: &Guarded, path: &PathTemplate, place: usize) -> bool {
+        let whole = self.analysis.whole;
+        let answering = self.by_route.get(&place).filter(|answering| answering.api == operation.api);
+        answering.is_some_and(|answering| {
+            if answering.is_as_strict_as(operation) {
+                answering.is_reported(&whole.routes[place].settings, &whole.policies)
+            } else {
+                operation.route.is_none() && answering.paths.iter().any(|wider| contains(wider, path))
+            }
+        })
+    }
+
+    /// Whether the specification describes all requests of the route as those of a more specific operation, with which the
+    /// route is compared, too.
+    fn is_described(
+        &self,
+        operation: &Guarded,
+        path: &PathTemplate,
+        place: usize,
+        budget: &Budget,
+    ) -> Result<bool, Spent> {
+        let settings = &self.analysis.whole.routes[place].settings;
+        let mut places = Vec::new();
+        self.operations.meeting(settings.path.segments(), budget, &mut places)?;
+        let is_narrower = |other: &Guarded| {
+            other.api == operation.api
+                && operation.methods.iter().all(|method| !accepts(settings, method) || other.methods.contains(method))
+                && other
+                    .paths
+                    .iter()
+                    .any(|own| contains(path, own) && !contains(own, path) && contains(own, &settings.path))
+        };
+        let narrower = places.iter().filter_map(|place| self.guarded.get(*place)).find(|other| is_narrower(other));
+        Ok(narrower.is_some())
+    }
+
+    /// A request of the operation that the route answers.
+    fn request(&self, operation: &Guarded, path: &PathTemplate, place: usize) -> Option<Witness> {
+        let CompiledRoute { hosts, settings, .. } = &self.analysis.whole.routes[place];
+        let shared =
+            meets(settings.path.segments(), path.segments()).unwrap_or_else(|| vec![settings.path.segments().to_vec()]);
+        let methods = operation.methods.iter().filter(|method| accepts(settings, method));
+        for method in methods {
+            for host in hosts.iter().flat_map(|own| operation.hosts.iter().filter_map(|host| narrower(own, host))) {
+                let is_meant = |witness: &Witness| operation.is_for(&witness.path);
+                let of = Part { place, host, method };
+                let found = shared.iter().find_map(|paths| self.analysis.request_among(of, paths, is_meant));
+                if found.is_some() {
+                    return found;
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Answers<'_> {
+    fn diagnostic(&self, route: &CompiledRoute) -> Diagnostic {
+        let (id, name) = (&route.settings.id, &self.first.name);
+        let more = match self.count {
+            1 => String::new(),
+            2 => " and of another operation".to_owned(),
+            count => format!(" and of {} more operations", count - 1),
+        };
+        let what = format!("`{id}` answers requests of `{name}`{more}, and requires less than the specification");
+        let why = format!("callers can send this request without what `{name}` requires: {}", self.witness.curl());
+        let mut diagnostic = Diagnostic::warning(Code::WeakerThanSpec, route.span, what).why(why).fix(
+            "require the same here, or narrow its path or methods; if this is meant, describe these requests in the \
+             specification as an operation with their own `security` (an overlay can, and can hide it)",
+        );
+        if let Some(required) = self.first.required_at() {
+            diagnostic = diagnostic.related(required, format!("required here of `{name}`"));
+        }
+        diagnostic
+    }
+}
+
+fn too_many(at: tollgate_config::Span) -> Diagnostic {
+    Diagnostic::warning(
+        Code::WeakerThanSpec,
+        at,
+        "not all operations could be compared with the routes that answer their requests",
+    )
+    .why("too many paths have requests in common, so a route that requires less may not be reported")
+    .fix("begin the paths of different resources with different segments without parameters")
+}
+
+/// Whether each caller of a route has what another one requires.
+fn is_as_strict(route: &RouteSettings, other: &RouteSettings) -> bool {
+    let has_all = |own: &Vec<_>| other.authn.iter().any(|needs| needs.iter().all(|need| own.contains(need)));
+    other.authn.is_empty()
+        || (!route.authn.is_empty()
+            && route.authn.iter().all(has_all)
+            && other.scopes.iter().all(|scope| route.scopes.contains(scope)))
+}
+
+/// Whether a route can be for this method; one for `GET` is for `HEAD`, too.
+fn accepts(route: &RouteSettings, method: &str) -> bool {
+    route.methods.is_empty() || route.methods.iter().any(|own| own == method || (method == "HEAD" && own == "GET"))
+}
+
+/// The more specific of two host patterns that match the same hosts.
+fn narrower<'h>(a: &'h HostPattern, b: &'h HostPattern) -> Option<&'h HostPattern> {
+    if b.covers(a) { Some(a) } else { a.covers(b).then_some(b) }
+}
+
+/// Whether a template matches all paths of another one.
+fn contains(wide: &PathTemplate, narrow: &PathTemplate) -> bool {
+    let is_taken = |wide: &Segment, narrow: &Segment| match narrow {
+        Segment::Literal(text) => wide.value_of(text).is_some(),
+        Segment::Parameter { .. } | Segment::Rest { .. } => takes_all(wide, narrow),
+    };
+    let (mut wide, mut narrow) = (wide.segments().iter(), narrow.segments().iter());
+    loop {
+        match (wide.next(), narrow.next()) {
+            (None, None) | (Some(Segment::Rest { .. }), Some(_)) => return true,
+            (Some(wide), Some(narrow)) if is_taken(wide, narrow) => {}
+            (Some(_) | None, _) => return false,
+        }
+    }
+}
+
+/// The number of operations for which requests are searched for one route.
+const COUNTED_MAX: usize = 100;
+
+/// The steps of the search for a request.
+const REQUEST_WORK: usize = 100;

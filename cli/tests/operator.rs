@@ -91,6 +91,28 @@ fn beside_a_folder_of_secrets_the_environment_is_not_read_and_serve_says_so() {
 }
 
 #[test]
+fn a_running_gateway_makes_no_key_for_a_plan_that_it_does_not_have() {
+    let project = Project::new();
+    project.edit("format: 1\n", "format: 1\nplans: {gold: {limits: {gentle: {rate: 50/s}}}, free: {}}\n");
+    let store = project.file("shop.db").display().to_string();
+    let ran = run(&["publish", &project.path(), "--to", "native", "--store", &store]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let mut serving = serve(&store, &["--operator-path", "/.tollgate"]);
+    serving.env("TOLLGATE_OPERATOR_OPERATE", TOKEN);
+    let serving = Running::start(serving);
+    let at = format!("http://{}", serving.word_after("listening on "));
+    let new = |plan: &str| {
+        let mut asked = tollgate(&["key", "new", "--consumer", "acme", "--plan", plan, "--at", &at]);
+        asked.env("TOLLGATE_OPERATOR_TOKEN", TOKEN);
+        ended(asked)
+    };
+    let ran = new("goldd");
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(ran.err.contains("Gateway quickstart has no plan goldd (it has free, gold)"), "{ran:?}");
+    assert_eq!((new("gold").code, new("free").code), (Some(0), Some(0)));
+}
+
+#[test]
 fn a_token_is_bound_once() {
     let (_project, store) = published();
     let mut serving = serve(&store, &[]);

@@ -226,8 +226,7 @@ fn a_key_is_only_made_for_a_gateway_and_a_plan_that_exist() {
         };
         for (words, says) in [
             (&["--gateway", "shop"][..], "has no configuration for gateway shop"),
-            (&["--gateway", "quickstart", "--plan", "goldd"], "has no plan goldd (it has gold)"),
-            (&["--gateway", "quickstart", "--plan", "free"], "--project"),
+            (&["--gateway", "quickstart", "--plan", "goldd"], "has no plan goldd (it has free, gold)"),
             (&["--project", &project.path(), "--plan", "goldd"], "has no plan goldd (it has free, gold)"),
         ] {
             let ran = new(words);
@@ -236,6 +235,7 @@ fn a_key_is_only_made_for_a_gateway_and_a_plan_that_exist() {
         }
         for words in [
             &["--gateway", "quickstart", "--plan", "gold"][..],
+            &["--gateway", "quickstart", "--plan", "free"],
             &["--gateway", "quickstart"],
             &["--project", &project.path(), "--plan", "free"],
         ] {

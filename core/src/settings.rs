@@ -38,6 +38,10 @@ pub struct GatewaySettings {
     #[serde(default)]
     #[cbor(n(3), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub internal_hosts: Vec<HostPattern>,
+    /// The names of all plans, sorted, also of those without numbers; absent if the compiler did not write them.
+    #[serde(default)]
+    #[n(5)]
+    pub plans: Option<Vec<String>>,
 }
 
 impl codec::Section for GatewaySettings {}

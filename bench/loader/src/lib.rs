@@ -96,6 +96,7 @@ fn gateway() -> GatewaySettings {
         proxies: None,
         telemetry: TelemetrySettings { log: true, otlp: None },
         internal_hosts: vec![],
+        plans: None,
     }
 }
 

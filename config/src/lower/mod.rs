@@ -77,6 +77,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
         proxies: proxies.clone(),
         telemetry,
         internal_hosts: internal_hosts.clone(),
+        plans: Some(plans::names(project)),
     });
     Lowered { gateway, whole, internal_hosts, stated, guarded }
 }

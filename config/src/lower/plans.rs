@@ -12,6 +12,13 @@ use crate::model::project::Project;
 use crate::place::{Span, Spanned};
 use crate::policies::{self, KINDS};
 
+/// The names of all plans, sorted.
+pub(super) fn names(project: &Project) -> Vec<String> {
+    let mut names: Vec<String> = project.plans.iter().map(|(name, _)| name.value.clone()).collect();
+    names.sort_unstable();
+    names
+}
+
 /// Adds the numbers of plans to each policy.
 pub(super) fn plans(project: &Project, definitions: &mut Definitions<NamedPolicy>, report: &mut Report) {
     if let Some((plan, _)) = project.plans.get(PLANS_MAX) {

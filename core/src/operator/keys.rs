@@ -128,6 +128,19 @@ impl KeyRequest {
         }
     }
 
+    /// Checks that the gateway has the plan; it is not checked if the plans of the gateway are not known.
+    ///
+    /// # Errors
+    /// A description of what is wrong.
+    pub fn check_plan(&self, gateway: &str, plans: Option<&[String]>) -> Result<(), String> {
+        let (Some(plan), Some(plans)) = (&self.plan, plans) else { return Ok(()) };
+        if plans.contains(plan) {
+            return Ok(());
+        }
+        let known = if plans.is_empty() { "it has none".to_owned() } else { format!("it has {}", plans.join(", ")) };
+        Err(format!("Gateway {gateway} has no plan {plan} ({known}), so the key would have the limits of no plan."))
+    }
+
     /// The key for these random bytes, and its record.
     ///
     /// # Errors
@@ -274,6 +287,18 @@ mod tests {
         let refused = request.check_expiry(end).unwrap_err();
         assert!(refused.contains("`expires` is 2021-01-01T00:00:00"), "{refused}");
         assert!(KeyRequest { expires: None, ..request }.check_expiry(end).is_ok());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_plan_that_the_gateway_does_not_have_is_refused() {
+        let request = KeyRequest::parse(br#"{"consumer":"a","plan":"goldd"}"#).unwrap();
+        let plans = ["free".to_owned(), "gold".to_owned()];
+        let refused = request.check_plan("shop", Some(&plans)).unwrap_err();
+        assert!(refused.contains("Gateway shop has no plan goldd (it has free, gold)"), "{refused}");
+        assert!(request.check_plan("shop", Some(&[])).unwrap_err().contains("it has none"));
+        assert!(request.check_plan("shop", None).is_ok());
+        assert!(KeyRequest { plan: Some("free".into()), ..request.clone() }.check_plan("shop", Some(&plans)).is_ok());
+        assert!(KeyRequest { plan: None, ..request }.check_plan("shop", Some(&[])).is_ok());
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -16,6 +16,7 @@ pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     let request = KeyRequest::parse(&task.content)?;
     let now = task.host.clock().now();
     request.check_expiry(now).map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))?;
+    task.check_plan(&request).await?;
     let (key, credential) = task.issue(request).await?;
     task.targets.push(credential.id.clone());
     for (key, value) in credential_records(task.gateway(), &key.digest(), &credential) {
@@ -47,6 +48,18 @@ pub(super) async fn revoke<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> 
 impl<H: Host> Task<'_, H> {
     fn gateway(&self) -> &str {
         &self.isolate.settings.gateway
+    }
+
+    /// Refuses a plan that the newest configuration does not have; without a configuration it is not known.
+    async fn check_plan(&self, request: &KeyRequest) -> Result<(), Problem> {
+        if request.plan.is_none() {
+            return Ok(());
+        }
+        self.isolate.refresh(self.host).await;
+        let gateway = self.isolate.gateway(self.host).await;
+        let plans = gateway.as_ref().and_then(|gateway| gateway.plans.as_deref());
+        let checked = request.check_plan(self.gateway(), plans);
+        checked.map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))
     }
 
     /// A key with an unused public id.

@@ -254,5 +254,6 @@ pub(crate) fn gateway() -> GatewaySettings {
         proxies: None,
         telemetry: TelemetrySettings { log: true, otlp: None },
         internal_hosts: vec!["ops.internal".parse().unwrap(), "*.svc.internal".parse().unwrap()],
+        plans: None,
     }
 }

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use tollgate_core::cache::{CacheCredentials, Purges};
 use tollgate_core::operator::{AuditEvent, Place, Role};
 use tollgate_core::route::HostName;
+use tollgate_core::settings::GatewaySettings;
 use tollgate_edge::memory::Content;
 use tollgate_edge::ports::{Clock as _, Records as _};
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, OperatorSettings, serve};
 use tollgate_kv_schemas::{decode, encode, keys};
 
-use crate::bench::{Answer, Bench, KEYS, cached, credential, key, ok, request, route};
+use crate::bench::{Answer, Bench, KEYS, cached, credential, gateway, key, ok, request, route};
 
 const PURGES: &str = "/.tollgate/v1/purges";
 const NEW_KEY: &str = "/.tollgate/v1/keys";
@@ -238,6 +239,24 @@ fn a_key_is_issued_used_shown_and_revoked() {
     assert_eq!(actions, ["key.new", "key.show", "key.revoke", "key.show"]);
     assert!(audit[..3].iter().all(|line| line["targets"] == json!([id])), "{audit:?}");
     assert!(!bench.host.sink.lines().join("\n").contains(&key), "a key in the log");
+}
+
+#[test]
+fn a_key_for_a_plan_that_the_gateway_does_not_have_is_refused() {
+    let bench = bench();
+    let new = |plan: &str| {
+        let content = format!(r#"{{"consumer":"acme-inc","plan":"{plan}"}}"#);
+        bench.ask(Role::Operate, "POST", NEW_KEY, &content)
+    };
+    assert_eq!(new("any").status, 201, "the plans of an older bundle are not known");
+    let plans = Some(vec!["free".to_owned(), "gold".to_owned()]);
+    bench.publish_with(&GatewaySettings { plans, ..gateway() }, vec![]);
+    let refused = new("goldd");
+    check(&refused, 400, "bad-request");
+    let detail = json(&refused)["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("Gateway acme has no plan goldd (it has free, gold)"), "{detail}");
+    assert_eq!(bench.audit().last().unwrap()["targets"], Value::Null, "no key was issued");
+    assert_eq!((new("free").status, new("gold").status), (201, 201));
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(crate) fn gateway() -> GatewaySettings {
         proxies: Some(proxies()),
         telemetry: TelemetrySettings { log: true, otlp: Some(otlp) },
         internal_hosts: vec!["ops.internal".parse().unwrap()],
+        plans: Some(vec!["free".into(), "gold".into()]),
     }
 }
 

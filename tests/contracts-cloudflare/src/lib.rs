@@ -40,6 +40,7 @@ struct Worker {
 
 impl Subject for Worker {
     type Host = CloudflareHost;
+    const LOSES_EMPTY_VALUES: bool = true;
 
     fn host(&self) -> &CloudflareHost {
         &self.host

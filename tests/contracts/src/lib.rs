@@ -31,6 +31,9 @@ pub trait Subject {
     /// The ports.
     type Host: Host;
 
+    /// Whether the platform sends no line for an empty value of a standard name.
+    const LOSES_EMPTY_VALUES: bool = false;
+
     /// Its ports; it has the secret `TOKEN` with the value `s3cret` and no other that a check reads.
     fn host(&self) -> &Self::Host;
 

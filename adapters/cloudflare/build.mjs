@@ -27,7 +27,8 @@ const CACHE = process.env.TOLLGATE_CACHE ?? join(homedir(), ".cache", "tollgate"
 
 async function main() {
   const esbuild = await load("esbuild");
-  const wasm = wasmOf("tollgate-cloudflare", []);
+  // Less inlining: what an isolate's first request does not run is not compiled for it, and the module is smaller.
+  const wasm = wasmOf("tollgate-cloudflare", ["--", "-Cllvm-args=-inline-threshold=5"]);
   // Exports and no imports, so that it needs no bindings.
   const counter = wasmOf("tollgate-counter", ["--", "-Cstrip=symbols"]);
   const bindgen = bindgenProgram();
@@ -105,7 +106,12 @@ async function bundle(esbuild, alias) {
     alias,
     loader: { ".wasm": "copy" },
     assetNames: "[name]",
+    // Less to parse when an isolate starts; names are kept, for the stacks of errors.
+    minifySyntax: true,
+    minifyWhitespace: true,
     logLevel: "warning",
+    // wasm-bindgen writes the module of imports once for each of its files.
+    logOverride: { "duplicate-object-key": "silent" },
     write: false,
   });
   mkdirSync(OUT, { recursive: true });

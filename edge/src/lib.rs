@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod apart;
 mod config;
 mod isolate;
 mod loading;

@@ -96,7 +96,8 @@ impl<'b> Section<'b> {
         })
     }
 
-    /// The same for a section with a name and members.
+    /// The same for a section with a name and members. A function for each kind, so that a Worker compiles those that it reads.
+    #[inline(never)]
     pub(crate) fn read_named<T: codec::Section>(
         &self,
         record: &'static str,

@@ -60,6 +60,7 @@ impl ProxySettings {
     /// hop that is not trusted; if all are, it is the last one. A hop that is not an address ends the walk, and the client
     /// is unknown: no filter and no limit may take a proxy for its client.
     #[must_use]
+    #[inline(never)]
     pub fn origin(&self, peer: Option<IpAddr>, https: bool, fields: &HeaderMap) -> Origin {
         let mut origin = Origin::of_peer(peer, https);
         if !self.trusts(Hop(peer), 0) {

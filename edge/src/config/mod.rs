@@ -20,6 +20,7 @@ use tollgate_core::telemetry::event_line;
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{Generation, Id, Pointer, decode, keys};
 
+use crate::apart::rare;
 use crate::ports::{Clock, Host, TelemetrySink};
 use crate::site::{Remembered, Site, Sites};
 use loaded::Loaded;
@@ -144,8 +145,7 @@ impl Config {
         if let Some(sites) = self.active.borrow().as_ref().and_then(|active| active.known(name, inside)) {
             return Ok(sites);
         }
-        // Boxed, because it is rare and would enlarge the future of every exchange.
-        Box::pin(self.read_sites(host, name, inside)).await
+        rare(self.read_sites(host, name, inside)).await
     }
 
     /// The parts for a host that was not asked for before.

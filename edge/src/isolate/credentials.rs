@@ -12,6 +12,7 @@ use tollgate_core::time::MonotonicInstant;
 use tollgate_kv_schemas::{RecordError, decode, keys};
 
 use super::{Freshness, Isolate};
+use crate::apart::rare;
 use crate::ports::{Clock, Entropy, Host, Records, Unavailable};
 use crate::timeout::within;
 
@@ -69,14 +70,13 @@ pub(crate) async fn credential<H: Host>(
     let now = host.clock().instant();
     let remember = isolate.settings.freshness == Freshness::Cached;
     if !remember {
-        return Box::pin(read_credential(isolate, host, key.digest(), None)).await;
+        return rare(read_credential(isolate, host, key.digest(), None)).await;
     }
     let mark = key.mark(&isolate.credentials.borrow_mut().secret(host));
     if let Some(known) = isolate.credentials.borrow().get(mark, now) {
         return Ok(known);
     }
-    // Boxed, because it is rare and would enlarge the future of every exchange.
-    Box::pin(read_credential(isolate, host, key.digest(), Some((mark, now)))).await
+    rare(read_credential(isolate, host, key.digest(), Some((mark, now)))).await
 }
 
 /// Reads a credential, and remembers it under a mark as what was known at an instant.

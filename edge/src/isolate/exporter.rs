@@ -32,7 +32,7 @@ const RETRY_WAITS_MS: [u64; EXPORT_ATTEMPTS_MAX - 1] = [500, 1_000, 2_000];
 
 impl Exporter {
     /// Adds a finished exchange; if the queue is full, the oldest one is dropped.
-    pub(crate) fn add(&mut self, record: ExchangeRecord) {
+    fn add(&mut self, record: ExchangeRecord) {
         if self.metrics.is_empty() {
             self.since = record.started;
         }
@@ -59,9 +59,10 @@ impl Exporter {
     }
 }
 
-/// Collects exchanges that finish within the interval and sends them, unless another exchange already does. What
+/// Adds a finished exchange to those that finish within the interval, and sends them, unless another exchange already does. What
 /// exceeds its maximum number of batches is left to the next exchange.
-pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings) {
+pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings, record: &ExchangeRecord) {
+    isolate.exporter.borrow_mut().add(record.clone());
     if !isolate.exporter.borrow_mut().claim(host.clock().instant()) {
         return;
     }

@@ -8,6 +8,7 @@ use tollgate_core::telemetry::ExchangeRecord;
 
 use super::exchange::{Journal, ToStore};
 use super::respond::AfterReply;
+use crate::apart::rare;
 use crate::isolate::exporter::export;
 use crate::isolate::{Freshness, Isolate};
 use crate::ports::{Clock, Delivery, Host, ResponseCache, TelemetrySink};
@@ -31,8 +32,8 @@ pub(super) async fn after<H: Host>(
     let record = if pending.to_store.is_empty() {
         recorded.await
     } else {
-        // Concurrently: a cache that hangs must not delay the record. Boxed, because most exchanges store nothing.
-        Box::pin(join(recorded, store(&host, pending.to_store))).await.0
+        // Concurrently: a cache that hangs must not delay the record.
+        rare(join(recorded, store(&host, pending.to_store))).await.0
     };
     refresh(&isolate, &host).await;
     record
@@ -41,8 +42,7 @@ pub(super) async fn after<H: Host>(
 /// Runs the undo steps, each once and all concurrently.
 async fn run_undos<H: Host>(host: &H, journal: &mut Journal) {
     if !journal.undos.is_empty() {
-        // Boxed, because it is rare.
-        Box::pin(join_all(std::mem::take(&mut journal.undos).into_iter().map(|undo| undo.run(host)))).await;
+        rare(join_all(std::mem::take(&mut journal.undos).into_iter().map(|undo| undo.run(host)))).await;
     }
 }
 
@@ -80,9 +80,7 @@ async fn emit<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
         sink.log(&isolate.lines.line(record));
     }
     if let Some(otlp) = settings.and_then(|settings| settings.otlp.as_ref()).filter(|_| isolate.exports) {
-        isolate.exporter.borrow_mut().add(record.clone());
-        // Boxed, as below: once in many exchanges there is something to send.
-        Box::pin(export(isolate, host, otlp)).await;
+        rare(export(isolate, host, otlp, record)).await;
     }
 }
 
@@ -92,7 +90,6 @@ async fn refresh<H: Host>(isolate: &Isolate, host: &H) {
     let due = isolate.checked_at.get().is_none_or(|at| now.millis_since(at) >= CONFIG_FRESH_MS);
     if isolate.settings.freshness == Freshness::Cached && isolate.is_ready() && due {
         isolate.checked_at.set(Some(now));
-        // Boxed, because it is rare and would enlarge the future of every exchange.
-        Box::pin(isolate.refresh(host)).await;
+        rare(isolate.refresh(host)).await;
     }
 }

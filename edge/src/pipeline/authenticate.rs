@@ -1,5 +1,6 @@
 //! authenticate: one of the route's alternatives must authenticate the caller; a route without alternatives is public.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::WWW_AUTHENTICATE;
@@ -9,6 +10,7 @@ use tollgate_core::kinds::{AuthnPolicy, Named, Place};
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::exchange::{Exchange, Journal};
+use crate::apart::apart;
 use crate::isolate::Isolate;
 use crate::policies::Authenticates;
 use crate::ports::Host;
@@ -24,10 +26,20 @@ pub(super) async fn authenticate<H: Host>(
         journal.note(Phase::Authenticate, Verdict::Skip, Reason::Public);
         return Ok(None);
     }
+    apart(pin!(by_any(isolate, host, exchange, journal))).await.map(Some)
+}
+
+/// Authenticates with the first alternative that identifies the caller.
+async fn by_any<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    exchange: &Exchange,
+    journal: &mut Journal,
+) -> Result<Arc<Principal>, Problem> {
     let mut furthest: Option<Failed> = None;
     for alternative in &exchange.route().authn {
         match by_all(isolate, host, exchange, alternative, journal).await {
-            Ok(principal) => return Ok(Some(principal)),
+            Ok(principal) => return Ok(principal),
             Err(failed) => {
                 furthest = Some(match furthest {
                     Some(earlier) => earlier.or_further(failed),

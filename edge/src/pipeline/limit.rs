@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::pin::pin;
 
 use futures_util::future::join_all;
 use http::header::RETRY_AFTER;
@@ -15,6 +16,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::exchange::{Exchange, Journal};
 use super::undo::{Undo, on_held};
+use crate::apart::{apart, rare};
 use crate::ports::{CounterFault, Counters, Host, Unavailable};
 use crate::timeout::{STORE_TIMEOUT_MS, counted};
 
@@ -78,14 +80,17 @@ pub(super) async fn charge<H: Host>(host: &H, limits: Limits<'_>, journal: &mut 
     if limits.places.is_empty() {
         return Ok(());
     }
+    apart(pin!(charge_all(host, limits, journal))).await
+}
+
+async fn charge_all<H: Host>(host: &H, limits: Limits<'_>, journal: &mut Journal) -> Result<(), Problem> {
     let updates = limits.updates(host.counters(), journal.next_operation());
     let is_held = updates.len() > 1;
     let mut charged = Charged::at(host, updates).await;
     let refused = charged.refusal(journal.quotas.retry_after_us()).map_or(Ok(()), Err);
     let mut decided = refused.and_then(|()| charged.decide_faults(&limits, journal));
     if decided.is_ok() && is_held {
-        // Boxed, because it is rare and would enlarge the future of every exchange.
-        decided = Box::pin(charged.unconfirmed(host)).await.decide_faults(&limits, journal);
+        decided = rare(charged.unconfirmed(host)).await.decide_faults(&limits, journal);
     }
     if decided.is_err() {
         charged.refund();
@@ -222,8 +227,7 @@ async fn ask<H: Host>(host: &H, updates: Vec<Update>) -> Vec<(Update, Result<Out
     };
     match <[Update; 1]>::try_from(updates) {
         Ok([update]) => vec![asked(update).await],
-        // Boxed, because it is rare and would enlarge the future of every exchange.
-        Err(updates) => Box::pin(join_all(updates.into_iter().map(asked))).await,
+        Err(updates) => rare(join_all(updates.into_iter().map(asked))).await,
     }
 }
 

@@ -1,5 +1,7 @@
 //! look up: reads the response cache, if the route has one and the request may use it.
 
+use std::pin::pin;
+
 use http::header::{AGE, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tollgate_core::authn::Principal;
@@ -15,6 +17,7 @@ use tollgate_core::time::Timestamp;
 use super::exchange::{Answer, Changes, Exchange, Journal};
 use super::outbound::target;
 use super::step::Step;
+use crate::apart::apart;
 use crate::isolate::Isolate;
 use crate::ports::{Content, Host, ResponseCache, Stored, Unavailable};
 use crate::site::Site;
@@ -45,7 +48,22 @@ pub(super) async fn look_up<'a, H: Host>(
     if !outbound.method().is_safe() {
         journal.changes = changed_by(exchange, outbound);
     }
-    let Some(settings) = &exchange.route().cache else { return Ok(None) };
+    match &exchange.route().cache {
+        None => Ok(None),
+        Some(settings) => apart(pin!(stored(isolate, host, exchange, settings, outbound, principal, journal))).await,
+    }
+}
+
+/// The answer, if it is stored; otherwise how the cache is used.
+async fn stored<'a, H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    exchange: &'a Exchange,
+    settings: &'a CacheSettings,
+    outbound: &Outbound<'_>,
+    principal: Option<&Principal>,
+    journal: &mut Journal,
+) -> Step<Option<Box<CacheUse<'a, H::Content>>>, H::Content> {
     let consumer = principal.map(|p| p.consumer.as_str());
     let reading = match plan(settings, exchange.taken(), outbound, consumer) {
         Plan::Use(reading) => reading,

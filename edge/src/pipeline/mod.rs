@@ -26,6 +26,7 @@ use tollgate_core::forward::Reply;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::telemetry::ExchangeRecord;
 
+use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::ports::{Content, Host};
 use crate::problems::problem_response;
@@ -93,8 +94,7 @@ async fn phases<H: Host>(
 ) -> Step<Answer<H::Content>, H::Content> {
     let (mut received, content) = receive::receive(request, client, journal)?;
     if operate::is_claimed(isolate, &received) {
-        // Boxed, because it is rare and would enlarge the future of every exchange.
-        return Box::pin(operate::operate(isolate, host, received, content, journal)).await;
+        return rare(operate::operate(isolate, host, received, content, journal)).await;
     }
     let sites = route::sites(isolate, host, &mut received, &content, journal).await?;
     let mut exchange = route::route(sites, received, journal)?;

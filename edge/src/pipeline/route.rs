@@ -12,6 +12,7 @@ use tollgate_core::route::{Matched, PathError, RequestHead};
 use super::exchange::{Answer, Exchange, Journal, Received};
 use super::receive::{admit, no_host, refused_path};
 use super::step::Step;
+use crate::apart::rare;
 use crate::config::NoSite;
 use crate::isolate::{Freshness, Isolate};
 use crate::ports::{Content, Host, complete};
@@ -26,9 +27,14 @@ pub(super) async fn sites<H: Host>(
     journal: &mut Journal,
 ) -> Result<Sites, Problem> {
     if isolate.settings.freshness == Freshness::EachRequest && isolate.is_ready() {
-        Box::pin(isolate.refresh(host)).await;
+        rare(isolate.refresh(host)).await;
     }
+    let is_first = !isolate.is_ready();
     let found = isolate.config.sites(host, &received.host, received.client.inside).await;
+    if is_first {
+        // It was read just now.
+        isolate.checked_at.set(Some(journal.begun));
+    }
     // A part may be of an older generation than the newest one.
     let gateway = match found.as_ref().ok().and_then(|sites| sites.first()) {
         Some(site) => Some(Rc::clone(&site.gateway)),

@@ -9,6 +9,7 @@ use tollgate_core::time::Timestamp;
 
 use super::exchange::{Answer, Changes, Exchange, Journal, ToStore};
 use super::look_up::{CacheUse, stored_response};
+use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::ports::{Content, Host, ResponseCache, Stored, complete};
 use crate::timeout::within;
@@ -19,18 +20,33 @@ pub(super) async fn store<H: Host>(
     host: &H,
     exchange: &Exchange,
     outbound: &Outbound<'_>,
-    mut response: Response<H::Content>,
+    response: Response<H::Content>,
     cache: Option<CacheUse<'_, H::Content>>,
     journal: &mut Journal,
 ) -> Answer<H::Content> {
     if let Some(changes) = journal.changes.take()
         && (response.status().is_success() || response.status().is_redirection())
     {
-        // Boxed, because it is rare and would enlarge the future of every exchange.
         let now = isolate.changed_at(isolate.time(host.clock()));
-        Box::pin(invalidate(isolate, host, changes, now)).await;
+        rare(invalidate(isolate, host, changes, now)).await;
     }
-    let Some(mut cache) = cache else { return Answer::new(Reply::of_upstream(response)) };
+    match cache {
+        None => Answer::new(Reply::of_upstream(response)),
+        Some(cache) => of_cached_route(isolate, host, exchange, outbound, response, cache, journal),
+    }
+}
+
+/// The answer of a route that is cached.
+#[inline(never)]
+fn of_cached_route<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    exchange: &Exchange,
+    outbound: &Outbound<'_>,
+    mut response: Response<H::Content>,
+    mut cache: CacheUse<'_, H::Content>,
+    journal: &mut Journal,
+) -> Answer<H::Content> {
     let now = isolate.time(host.clock());
     let left_out = response.body().left_out();
     complete(response.headers_mut(), left_out);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use futures_executor::block_on;
 use tollgate_core::bounds::CONFIG_FRESH_MS;
 use tollgate_core::route::HostPattern;
-use tollgate_edge::ports::Records as _;
+use tollgate_edge::ports::{Clock as _, Records as _};
 use tollgate_edge::{Freshness, Isolate, IsolateSettings};
 use tollgate_kv_schemas::{Bundle, keys};
 
@@ -162,4 +162,13 @@ fn a_wall_clock_that_steps_back_does_not_delay_a_new_configuration() {
     bench.host.clock.advance(CONFIG_FRESH_MS);
     assert_eq!(bench.get("/old", &[]).status, 200, "looked at behind the reply");
     assert_eq!((bench.get("/new", &[]).status, bench.get("/old", &[]).status), (200, 404));
+}
+
+#[test]
+fn the_first_request_reads_the_configuration_once() {
+    let bench = Bench::new(vec![route("/old", &["GET"])], ok(&[], "hello"));
+    bench.host.records.delay(keys::active("acme"), 500);
+    let before = bench.host.clock.now();
+    assert_eq!(bench.get("/old", &[]).status, 200);
+    assert_eq!(bench.host.clock.now(), before.plus_millis(500), "not again after the reply");
 }

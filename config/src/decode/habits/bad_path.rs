@@ -5,7 +5,7 @@ use tollgate_core::route::{PathTemplate, TemplateError};
 use super::EXAMINED_BYTES_MAX;
 use super::matcher;
 use super::path::{changed, foreign};
-use super::regex::{Matches, matches};
+use super::regex::{Matches, matches, parts};
 use crate::decode::parsed::can_be_parameter;
 
 /// What to write instead of a path that is refused.
@@ -188,9 +188,10 @@ fn parameter(inside: &str, names: &mut Vec<String>, note: &mut Option<String>) -
         (None, None) if words(inside).is_some() => Matches::OneOf(words(inside).unwrap_or_default()).parameter("name"),
         (None, None) => {
             let of = of.trim_matches([',', '<', '>', '|', ' ', ';']);
+            let (before, of, behind) = parts(of);
             let found = matches(of);
-            *note = note.take().or_else(|| changed(&found, of, true));
-            found.parameter(&free)
+            *note = note.take().or_else(|| changed(&found, of, before.is_empty() && behind.is_empty()));
+            format!("{before}{}{behind}", found.parameter(&free))
         }
     }
 }

@@ -58,6 +58,75 @@ pub(super) fn matches(text: &str) -> Matches {
     Matches::Pattern
 }
 
+/// The fixed text before and behind the part of a regular expression that a parameter stands for: `.+\.pdf` ends in `.pdf`.
+pub(super) fn parts(of: &str) -> (String, &str, String) {
+    let whole = || (String::new(), of, String::new());
+    if matches(of) != Matches::Pattern {
+        return whole();
+    }
+    let text = of.strip_prefix("regex(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(of);
+    let text = text.trim_start_matches('^').trim_end_matches('$');
+    let group = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).map(|all| all.trim_start_matches("?:"));
+    let text = group.filter(|all| !all.contains(['(', ')'])).unwrap_or(text);
+    let atoms = atoms(text);
+    let fixed = |atoms: &[Atom<'_>]| atoms.iter().filter_map(|atom| atom.fixed).collect::<String>();
+    let (Some(first), Some(last)) =
+        (atoms.iter().position(|atom| atom.fixed.is_none()), atoms.iter().rposition(|atom| atom.fixed.is_none()))
+    else {
+        return whole();
+    };
+    // `min(1)` is a type of another router.
+    let is_type = first == last && atoms[first].raw.starts_with('(') && atoms[first].raw.ends_with(')') && first > 0;
+    let (before, behind) = (fixed(&atoms[..first]), fixed(&atoms[last + 1..]));
+    let is_text = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
+    if is_type || !is_text(&before) || !is_text(&behind) || text.contains('|') {
+        return whole();
+    }
+    let inner = atoms[first].at..atoms[last].at + atoms[last].raw.len();
+    (before, &text[inner], behind)
+}
+
+/// A character of a regular expression, or a group or class, with its repetition.
+struct Atom<'t> {
+    at: usize,
+    raw: &'t str,
+    /// The character, if it stands for itself once.
+    fixed: Option<char>,
+}
+
+fn atoms(text: &str) -> Vec<Atom<'_>> {
+    let (mut all, mut at) = (Vec::new(), 0);
+    while let Some(first) = text[at..].chars().next() {
+        let rest = &text[at..];
+        let escaped = if first == '\\' { rest.chars().nth(1) } else { None };
+        let (length, fixed) = match (first, escaped) {
+            (_, Some(c)) => (1 + c.len_utf8(), (!c.is_alphanumeric()).then_some(c)),
+            ('[', None) => (rest.find(']').map_or(rest.len(), |end| end + 1), None),
+            ('(', None) => (rest.rfind(')').map_or(rest.len(), |end| end + 1), None),
+            ('.', None) => (1, None),
+            (c, None) => (c.len_utf8(), Some(c)),
+        };
+        let repeated = quantifier(&rest[length..]);
+        let fixed = fixed.filter(|_| repeated == 0);
+        all.push(Atom { at, raw: &rest[..length + repeated], fixed });
+        at += length + repeated;
+    }
+    all
+}
+
+/// The length of a repetition: `*`, `+`, `?`, `{1,9}`, each also with `?` or `+` behind it.
+pub(super) fn quantifier(rest: &str) -> usize {
+    let length = match rest.chars().next() {
+        Some('*' | '+' | '?') => 1,
+        Some('{') => match rest.find('}') {
+            Some(end) if rest[1..end].bytes().all(|b| b.is_ascii_digit() || b == b',') => end + 1,
+            _ => return 0,
+        },
+        _ => return 0,
+    };
+    length + usize::from(rest[length..].starts_with(['?', '+']))
+}
+
 /// Whether a regular expression or type of integers is one of all integers, and not of those in a range or of a length.
 pub(super) fn is_any_integer(text: &str) -> bool {
     let text = text.strip_prefix("regex(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(text);
@@ -132,6 +201,27 @@ mod tests {
             ("int:min(1)", false),
         ] {
             assert_eq!((matches(text), is_any_integer(text)), (Matches::Int, is_any), "{text}");
+        }
+    }
+
+    #[test]
+    fn fixed_text_at_the_ends_of_an_expression_is_kept() {
+        for (text, before, inner, behind) in [
+            (".+\\.pdf", "", ".+", ".pdf"),
+            ("^[a-z]+\\.tar\\.gz$", "", "[a-z]+", ".tar.gz"),
+            ("img-[0-9]+", "img-", "[0-9]+", ""),
+            ("v[0-9]+\\.[0-9]+b", "v", "[0-9]+\\.[0-9]+", "b"),
+            ("regex(^a.*$)", "a", ".*", ""),
+            ("ab*", "a", "b*", ""),
+            ("(?:[a-z]+\\.pdf)", "", "[a-z]+", ".pdf"),
+            ("[a-z]+", "", "[a-z]+", ""),
+            (".*", "", ".*", ""),
+            ("alpha", "", "alpha", ""),
+            ("min(1)", "", "min(1)", ""),
+            ("a|b.+", "", "a|b.+", ""),
+            (".+\\/x", "", ".+\\/x", ""),
+        ] {
+            assert_eq!(parts(text), (before.to_owned(), inner, behind.to_owned()), "{text}");
         }
     }
 

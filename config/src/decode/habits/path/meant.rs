@@ -3,7 +3,7 @@
 use tollgate_core::route::PathTemplate;
 
 use super::segment::{Piece, Token, pieces};
-use crate::decode::habits::regex::{Matches, is_any_integer, matches};
+use crate::decode::habits::regex::{Matches, is_any_integer, matches, parts};
 use crate::diagnostic::listed;
 
 /// A path as it is written here.
@@ -94,6 +94,8 @@ impl Meant {
 
     /// A parameter that matches about the same as a regular expression or a type of another router.
     fn parameter(&mut self, name: &str, of: &str, is_alone: bool) -> String {
+        let (before, of, behind) = parts(of);
+        let is_alone = is_alone && before.is_empty() && behind.is_empty();
         let found = if of.is_empty() { Matches::Any } else { matches(of) };
         self.notes.extend(changed(&found, of, is_alone));
         let found = if found == Matches::Rest && !is_alone { Matches::Any } else { found };
@@ -102,7 +104,7 @@ impl Meant {
         let free = std::iter::once(name.to_owned()).chain(numbered).find(|name| !self.names.contains(name));
         let name = free.unwrap_or_default();
         self.names.push(name.clone());
-        found.parameter(&name)
+        format!("{before}{}{behind}", found.parameter(&name))
     }
 }
 

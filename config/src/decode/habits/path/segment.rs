@@ -1,7 +1,7 @@
 //! The pieces of one segment: fixed text, and parameters as they are written here or in other routers.
 
 use super::meant::is_name;
-use crate::decode::habits::regex::{Matches, matches};
+use crate::decode::habits::regex::{Matches, matches, quantifier};
 
 /// A piece of a segment.
 #[derive(Debug)]
@@ -296,19 +296,6 @@ fn escape(rest: &str) -> Found<'_> {
         Some(c) if !c.is_alphanumeric() => (1 + c.len_utf8(), Token::Text(&rest[1..1 + c.len_utf8()]), true),
         Some(_) | None => (1, Token::Unclear, true),
     }
-}
-
-/// The length of a repetition: `*`, `+`, `?`, `{1,9}`, each also with `?` or `+` behind it.
-fn quantifier(rest: &str) -> usize {
-    let length = match rest.chars().next() {
-        Some('*' | '+' | '?') => 1,
-        Some('{') => match rest.find('}') {
-            Some(end) if rest[1..end].bytes().all(|b| b.is_ascii_digit() || b == b',') => end + 1,
-            _ => return 0,
-        },
-        _ => return 0,
-    };
-    length + usize::from(rest[length..].starts_with(['?', '+']))
 }
 
 /// The length of what the first bracket opens.

@@ -70,7 +70,10 @@ fn paths_of_other_routers_are_found_with_what_was_meant() {
         ("https://api.example.com/users", "`/users`; hosts are listed"),
         ("/a|/b", "two routes, `/a` and `/b`"),
         // What a pattern excluded, a parameter matches.
-        ("/api/{id:public-[a-z]+}", "`/api/{id}`; the parameter matches any text, because `public-[a-z]+` is not kept"),
+        ("/api/{id:public-[a-z]+}", "`/api/public-{id}`; the parameter matches any text, because `[a-z]+` is not kept"),
+        ("/files/{f:.+\\.pdf}", "`/files/{f}.pdf`; the parameter matches text without a slash"),
+        ("/files/:f([a-z]+\\.pdf)", "`/files/{f}.pdf`; the parameter matches any text, because `[a-z]+` is not kept"),
+        ("/files/{f:img-[0-9]+\\.png}", "write `/files/img-{f:int}.png`"),
         ("/api/{id:alpha}", "`/api/{id}`; the parameter matches any text, because `alpha` is not kept"),
         ("/api/[a-f0-9]+", "`/api/{name}`; the parameter matches any text, because `[a-f0-9]+` is not kept"),
         ("/api/{id:\\d{4}}", "`/api/{id:int}`; the parameter matches any integer, because `\\d{4}` is not kept"),

@@ -1,19 +1,23 @@
 //! Visits the paths of a specification. Each operation is converted for routing, or reported as not routable.
 
+mod parts;
+mod reports;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::documents::{Documents, Site, entries, get, report_broken, text};
+use self::parts::route_id;
+use super::documents::{Documents, Site, entries, get, text};
 use super::narrowing::{self, Narrowing};
 use super::operations::Operation;
 use super::path::RoutablePath;
 use super::reference::short;
-use super::resolver::{Dangling, Resolver};
+use super::resolver::Resolver;
 use super::rivals::lost;
-use super::security::{self, Scheme, Schemes, SecurityRequirement, implies};
+use super::security::{self, Scheme, Schemes, SecurityRequirement};
 use super::strip::EXTENSION;
 use super::unrouted::Unrouted;
-use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
+use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{FileId, Span, Spanned};
 use crate::source::{Entry, Node, Value};
 
@@ -248,44 +252,6 @@ impl<'d> Walk<'d, '_> {
         }
     }
 
-    /// OpenAPI defines no references for operations, so tools disagree on the keys next to one.
-    fn security_beside_reference(&mut self, path: &Path<'_>, method: &'static str, node: &Node) {
-        let Some(written) = get(node, "security") else { return };
-        let requirement = self.requirement(written);
-        self.add_unrouted(path, &[method], Some(&requirement));
-        self.report.push(
-            Diagnostic::warning(Code::SpecShape, written.span, "`security` stands next to the `$ref` of an operation")
-                .why("tools disagree on which of the two applies; the operation requires what both require")
-                .fix("write the operation here without `$ref`, or `security` in the operation that it refers to"),
-        );
-    }
-
-    /// What an operation requires; otherwise that of the document applies, or of the path item if it is stricter.
-    fn requirement_of(&mut self, site: Site<'d>, path: &Path<'_>) -> Option<Arc<SecurityRequirement>> {
-        if let Some(node) = get(site.node, "security").or_else(|| self.misspelled_security(site.node)) {
-            return Some(self.requirement(node));
-        }
-        let of_path = path.security.as_ref().filter(|own| implies(Some(own), self.requirement.as_ref()));
-        of_path.or(self.requirement.as_ref()).cloned()
-    }
-
-    /// A `security` that is not in lower case: read, because a credential is meant.
-    fn misspelled_security<'n>(&mut self, node: &'n Node) -> Option<&'n Node> {
-        let found = entries(node).iter().find(|entry| entry.key.value.eq_ignore_ascii_case("security"))?;
-        let what = format!("`{}` is not a key of OpenAPI", found.key.value);
-        self.report.push(
-            Diagnostic::warning(Code::SpecShape, found.key.span, what)
-                .why("other tools ignore it; here it is read as `security`")
-                .fix("write `security`"),
-        );
-        Some(&found.value)
-    }
-
-    fn requirement(&mut self, node: &Node) -> Arc<SecurityRequirement> {
-        let read = || security::requirement(node, self.schemes, self.report);
-        Arc::clone(self.requirements.entry(std::ptr::from_ref(node)).or_insert_with(read))
-    }
-
     fn add_unrouted(
         &mut self,
         path: &Path<'_>,
@@ -323,69 +289,6 @@ impl<'d> Walk<'d, '_> {
         }
     }
 
-    /// The path parameters that an operation or path item lists; those that cannot be resolved are reported.
-    fn parameters(&mut self, site: Site<'d>) -> Vec<Site<'d>> {
-        let Some(list) = site.get("parameters") else { return Vec::new() };
-        let Value::List(items) = &list.node.value else { return Vec::new() };
-        let mut found = Vec::new();
-        for node in items {
-            if !self.resolver.spend(1) {
-                break;
-            }
-            match self.resolver.follow(Site { node, ..list }) {
-                Ok(parameter) if get(parameter.node, "in").and_then(text) == Some("path") => found.push(parameter),
-                Ok(_) => {}
-                Err(Dangling { broken, text, span }) => report_broken(&broken, text, span, self.report),
-            }
-        }
-        found
-    }
-
-    /// The `operationId`, and whether no other operation already uses the route id derived from it.
-    fn operation_id(&mut self, node: &Node, method: &str, path: &str) -> Option<(Spanned<String>, bool)> {
-        let written = get(node, "operationId")?;
-        let Some(text) = text(written).filter(|text| !text.is_empty()) else {
-            self.report_shape(
-                written.span,
-                "`operationId` must be a string that is not empty",
-                "write a name, such as `listPets`",
-            );
-            return None;
-        };
-        let id = Spanned::new(text.to_owned(), written.span);
-        let Some(route_id) = route_id(text) else { return Some((id, true)) };
-        let Some(first) = self.ids.get(&route_id).copied() else {
-            self.ids.insert(route_id, written.span);
-            return Some((id, true));
-        };
-        self.report.push(
-            Diagnostic::warning(
-                Code::DuplicateOperation,
-                written.span,
-                format!("duplicate operationId `{}`", short(text)),
-            )
-            .why(format!(
-                "an operationId must be unique; the id of this route is made of `{method} {}` instead",
-                short(path)
-            ))
-            .fix("give one of them another `operationId`")
-            .related(first, "the other operation"),
-        );
-        Some((id, false))
-    }
-
-    fn tags(&mut self, node: &Node) -> Arc<[String]> {
-        let Some(Value::List(items)) = get(node, "tags").map(|node| &node.value) else { return Arc::new([]) };
-        self.resolver.spend(items.len());
-        items.iter().filter_map(text).map(str::to_owned).collect()
-    }
-
-    /// The `x-tollgate` of a node, copied once.
-    fn extension(&mut self, node: &Node) -> Option<Arc<Node>> {
-        let node = get(node, EXTENSION)?;
-        Some(Arc::clone(self.extensions.entry(std::ptr::from_ref(node)).or_insert_with(|| Arc::new(node.clone()))))
-    }
-
     /// The operations that are routed: of those for the same requests, the strictest.
     fn finish(self, root: FileId) -> Imported {
         let Self { mut imported, report, candidates, agreed, shapes, .. } = self;
@@ -417,89 +320,6 @@ impl<'d> Walk<'d, '_> {
         }
         imported
     }
-
-    fn refuse_path(&mut self, text: &str, span: Span, dangling: &Dangling<'_>) {
-        self.add_unknown(text, span);
-        let (what, _, fix) = dangling.broken.describe(dangling.text);
-        self.imported.refused += 1;
-        if self.imported.refused > REPORTED_MAX {
-            return;
-        }
-        self.report.push(
-            Diagnostic::warning(Code::NotRouted, span, format!("no operation of `{}` is routed: {what}", short(text)))
-                .why("the operations of the path are unknown")
-                .fix(fix)
-                .related(dangling.span, "the reference"),
-        );
-    }
-
-    fn refuse(&mut self, path: &Path<'_>, method: &str, span: Span, reason: &str, fix: &str) {
-        self.imported.refused += 1;
-        if self.imported.refused > REPORTED_MAX {
-            return;
-        }
-        let what = format!("`{method} {}` is not routed: {reason}", short(path.text));
-        self.report.push(Diagnostic::warning(Code::NotRouted, span, what).why(WHY_NOT_ROUTED).fix(fix));
-    }
-
-    /// Reports a key of a path item that is neither a method nor another key that OpenAPI defines.
-    ///
-    /// What it requires is required of the operations that answer its requests.
-    fn check_key(&mut self, path: &Path<'d>, key: &Spanned<String>, site: Site<'d>) {
-        if key.value.starts_with("x-") || ITEM_KEYS.contains(&key.value.as_str()) {
-            return;
-        }
-        if OPERATION_KEYS.contains(&key.value.as_str()) {
-            return self.report_operation_key(key);
-        }
-        let method = closest(&key.value.to_ascii_lowercase(), METHODS.iter().map(|(name, _)| *name));
-        if let Some((_, method)) = METHODS.iter().find(|(name, _)| method == Some(name)) {
-            self.require_of(path, &[*method], key.span, site);
-        }
-        self.imported.refused += 1;
-        if self.imported.refused > REPORTED_MAX {
-            return;
-        }
-        let names = || METHODS.iter().map(|(name, _)| *name).chain(ITEM_KEYS.iter().copied());
-        let fix = match closest(&key.value.to_ascii_lowercase(), names()) {
-            Some(known) => format!("write `{known}`"),
-            None => format!("define a route under `routes:`, or write one of {}", listed(names())),
-        };
-        self.report_shape(key.span, &format!("`{}` is not a method of OpenAPI", short(&key.value)), &fix);
-    }
-
-    /// Reports a key of operations that is written for a whole path.
-    fn report_operation_key(&mut self, key: &Spanned<String>) {
-        let name = &key.value;
-        let why = if name == "security" {
-            "OpenAPI defines it for the document and for operations, so other tools ignore it here; the gateway requires it \
-             if it is stricter than that of the document"
-        } else {
-            "OpenAPI defines it for operations, so it has no effect here"
-        };
-        self.report.push(
-            Diagnostic::warning(Code::SpecShape, key.span, format!("`{name}` is not a key of a path"))
-                .why(why)
-                .fix(format!("write `{name}` in each operation of the path")),
-        );
-    }
-
-    fn report_shape(&mut self, span: Span, what: &str, fix: &str) {
-        self.report
-            .push(Diagnostic::warning(Code::SpecShape, span, what).why("no route can be derived from it").fix(fix));
-    }
-
-    fn report_too_many(&mut self, span: Span) {
-        self.report.push(
-            Diagnostic::error(
-                Code::TooMany,
-                span,
-                "the specification has too many operations, or references repeat too much",
-            )
-            .why(format!("the maximum is {OPERATIONS_MAX} operations, and what references repeat is limited too"))
-            .fix("split the specification into several, one for each API"),
-        );
-    }
 }
 
 /// A parameter of the operation overrides that of the path item.
@@ -514,18 +334,6 @@ fn narrowing_of<'d>(
     narrowing::of_parameter(*parameter, resolver)
 }
 
-/// The id of a route for an `operationId`: characters that are not allowed in ids are replaced.
-fn route_id(operation_id: &str) -> Option<String> {
-    let replace = |c: char| match c {
-        '/' => '.',
-        c if c.is_ascii_alphanumeric() || "-_.".contains(c) => c,
-        _ => '-',
-    };
-    let id: String = operation_id.chars().take(ID_BYTES_MAX + 1).map(replace).collect();
-    let has_letter_or_digit = id.bytes().any(|b| b.is_ascii_alphanumeric());
-    (has_letter_or_digit && id.len() <= ID_BYTES_MAX).then_some(id)
-}
-
 /// The methods of a path item.
 const METHODS: &[(&str, &str)] = &[
     ("get", "GET"),
@@ -538,21 +346,8 @@ const METHODS: &[(&str, &str)] = &[
     ("trace", "TRACE"),
 ];
 
-/// The other keys of a path item.
-const ITEM_KEYS: &[&str] = &["$ref", "summary", "description", "servers", "parameters"];
-
-/// Keys of operations that are sometimes written in a path item.
-const OPERATION_KEYS: &[&str] =
-    &["security", "tags", "operationId", "requestBody", "responses", "callbacks", "deprecated", "externalDocs"];
-
-const WHY_NOT_ROUTED: &str =
-    "its requests are refused, or answered by another route that matches them; the other operations are routed";
-
 /// The maximum number of operations of one specification.
 const OPERATIONS_MAX: usize = 100_000;
 
 /// The number of operations that are reported individually; of more, only the number is reported.
 pub(super) const REPORTED_MAX: usize = 100;
-
-/// The maximum length of the id of a route.
-const ID_BYTES_MAX: usize = 80;

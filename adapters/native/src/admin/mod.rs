@@ -125,7 +125,7 @@ impl Admin {
 
 async fn converse(admin: Rc<Admin>, stream: TcpStream, peer: SocketAddr) {
     let stream = ClientStream::new(stream);
-    let connection = stream.handle();
+    let connection = stream.handle(Bytes::new());
     let service = service_fn(|request| {
         let admin = Rc::clone(&admin);
         async move { Ok::<_, Infallible>(admin.answer(request, peer).await) }

@@ -262,6 +262,11 @@ impl Drop for NativeContent {
     // hyper drops a body without polling for its end when the declared length has passed, and after trailers. Over HTTP/2
     // the end of the stream may then still arrive in a separate frame.
     fn drop(&mut self) {
+        if let (Some(request), Source::Client(content)) = (&self.request, &self.source)
+            && content.is_end_stream()
+        {
+            request.received();
+        }
         if self.copy.is_some() || self.watch.is_some() {
             self.ended(self.is_complete());
         }
@@ -279,6 +284,9 @@ impl Body for NativeContent {
             request.set_awaits_content(polled.is_pending());
         }
         let Some(polled) = ready!(polled) else {
+            if let Some(request) = &this.request {
+                request.received();
+            }
             this.ended(true);
             return Poll::Ready(None);
         };

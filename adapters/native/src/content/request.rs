@@ -18,6 +18,8 @@ struct State {
     fault: Cell<Option<RequestFault>>,
     /// Whether the reader of its content waits for the client.
     awaits_content: Cell<bool>,
+    /// Whether all of its content was received.
+    is_received: Cell<bool>,
     /// Nobody waits for the response any more.
     left: Signal,
     /// Whether that is because the gateway ended the connection.
@@ -69,6 +71,15 @@ impl RequestState {
 
     pub(super) fn set_awaits_content(&self, awaits: bool) {
         self.0.awaits_content.set(awaits);
+    }
+
+    /// Whether all of its content was received.
+    pub(crate) fn is_received(&self) -> bool {
+        self.0.is_received.get()
+    }
+
+    pub(super) fn received(&self) {
+        self.0.is_received.set(true);
     }
 
     /// Why nobody waits for its response, if nobody does.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::connections::Standing;
 use super::socket::{OverTcp, unacknowledged};
 use super::sweep::Placed;
+use crate::content::RequestState;
 use crate::local::{Signal, Tracker};
 use crate::places::ExchangePlaces;
 
@@ -60,6 +61,10 @@ pub(super) struct Activity {
     is_http2: Cell<bool>,
     /// Whether the last request had content: the client may still be sending it.
     had_content: Cell<bool>,
+    /// The last request with content that was handled.
+    receiving: RefCell<Option<RequestState>>,
+    /// Whether its conversation is dropped until the client sends something.
+    sleeps: Cell<bool>,
     place: Cell<usize>,
 }
 
@@ -111,6 +116,8 @@ impl Activity {
             heard_at: Cell::new(None),
             is_http2: Cell::new(false),
             had_content: Cell::new(false),
+            receiving: RefCell::default(),
+            sleeps: Cell::new(false),
             place: Cell::new(0),
         }
     }
@@ -121,6 +128,8 @@ impl Activity {
         self.open.set(self.open.get() + 1);
         self.begun.set(self.begun.get() + 1);
         self.had_content.set(has_content);
+        self.receiving.take();
+        self.sleeps.set(false);
         self.is_http2.set(is_http2);
         Busy { activity: Rc::clone(self), is_answered: false }
     }
@@ -142,6 +151,7 @@ impl Activity {
         if self.has_heard.get() && self.heard_at.get().is_none() {
             self.heard_at.set(Some(now));
         }
+        self.rest(now);
         let is_first = self.begun.get() == 0;
         let head = self.heard_at.get().filter(|_| !is_first && !self.is_http2.get());
         let until = match (head, self.leaves.get()) {
@@ -157,6 +167,16 @@ impl Activity {
             self.standing.close();
         } else {
             self.leave(now);
+        }
+    }
+
+    /// An HTTP/1.1 connection that has been idle for a while falls asleep, if everything has left hyper's buffers.
+    fn rest(&self, now: Instant) {
+        let has_pause = self.begun.get() > 0 && now >= self.since.get() + AWAKE;
+        let is_quiet = !self.has_heard.get() && !self.sleeps.get() && !self.is_http2.get() && !self.may_be_receiving();
+        if has_pause && is_quiet && self.unacknowledged() == Some(0) {
+            self.sleeps.set(true);
+            self.standing.wake();
         }
     }
 
@@ -190,7 +210,29 @@ impl Activity {
 
     /// Whether the client may still be sending the content of its last request.
     pub(super) fn may_be_receiving(&self) -> bool {
-        self.had_content.get()
+        self.had_content.get() && !self.receiving.borrow().as_ref().is_some_and(RequestState::is_received)
+    }
+
+    /// The last request, whose content is read, is handled with this state.
+    pub(super) fn receives(&self, request: &RequestState) {
+        self.receiving.replace(Some(request.clone()));
+    }
+
+    /// Whether nothing is said over the connection, so that the state of its conversation can be dropped. Asked after hyper has
+    /// found nothing to do.
+    pub(super) fn falls_asleep(&self) -> bool {
+        self.sleeps.get() && self.is_idle()
+    }
+
+    /// The conversation begins again, perhaps because the client had sent the beginning of a head together with its last request,
+    /// or before the end of the response.
+    pub(super) fn wakes(&self, has_begun: bool) {
+        self.sleeps.set(false);
+        if has_begun {
+            self.has_heard.set(true);
+            self.heard_at.set(Some(self.since.get()));
+            self.standing.beginning();
+        }
     }
 
     /// The connection is served over this stream.
@@ -256,6 +298,9 @@ impl Drop for Busy {
         }
     }
 }
+
+/// How long an idle connection keeps its buffers: to allocate them takes less than a thousandth of that.
+const AWAKE: Duration = Duration::from_secs(1);
 
 /// Timeout for closing an idle connection.
 const CLOSING_MAX: Duration = Duration::from_secs(5);

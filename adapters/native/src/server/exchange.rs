@@ -97,6 +97,9 @@ async fn serve(
 ) -> Option<Response<NativeContent>> {
     let tracking = (serving.exchanges.track(), activity.exchanges.track());
     let state = RequestState::at(place);
+    if !Body::is_end_stream(request.body()) {
+        activity.receives(&state);
+    }
     let waiting = state.waiting(&serving.cut_off);
     let version = request.version();
     let of_request = state.clone();
@@ -139,7 +142,7 @@ fn overloaded(serving: &Serving, delivering: &Delivering) -> Result<Response<Nat
 }
 
 /// Exchanges of one connection until their work ends: all of its streams, and some whose clients have reset them.
-const EXCHANGES_PER_CONNECTION_MAX: usize = super::connection::STREAMS_MAX as usize + 32;
+const EXCHANGES_PER_CONNECTION_MAX: usize = super::conversation::STREAMS_MAX as usize + 32;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -17,8 +16,9 @@ use tollgate_edge::ports::{Host, TelemetrySink};
 use tollgate_edge::{Client, Freshness, Isolate};
 
 use super::activity::{Activity, Timeouts};
-use super::connection::{Streams, http, serve_connection};
+use super::connection::serve_connection;
 use super::connections::{Connections, Standing};
+use super::conversation::{Http, Streams};
 use super::state::StateParts;
 use super::sweep::Sweep;
 use super::{Listener, Listeners};
@@ -42,7 +42,7 @@ pub(super) struct Serving {
     gateway: String,
     pub(super) isolate: Rc<Isolate>,
     pub(super) host: NativeHost,
-    pub(super) http: auto::Builder<Streams>,
+    pub(super) http: Http,
     pub(super) streams: Streams,
     timeouts: Timeouts,
     /// Those of all isolates.
@@ -73,7 +73,7 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
         gateway: settings.gateway.clone(),
         isolate: Rc::new(isolate),
         host,
-        http: http(streams.clone()),
+        http: Http::new(streams.clone()),
         streams,
         timeouts: Timeouts {
             head: settings.head_timeout,

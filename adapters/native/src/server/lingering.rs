@@ -4,55 +4,17 @@
 //! the response that it has not read yet (RFC 9112, section 9.6). So the sending side is closed first, and what still
 //! arrives is discarded for a while.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io::{IoSlice, Result};
 use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
-use super::activity::Activity;
-use super::socket::{OverTcp, reset_on_drop};
-
-/// A client's stream, which hyper uses and its connection keeps.
-pub(crate) struct ClientStream<S> {
-    stream: Rc<RefCell<S>>,
-    /// Is told that bytes have arrived.
-    activity: Option<Rc<Activity>>,
-}
+use super::stream::ClientStream;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream: Rc::new(RefCell::new(stream)), activity: None }
-    }
-
-    /// The same stream, which tells the activity that bytes have arrived.
-    pub(super) fn heard_by(mut self, activity: &Rc<Activity>) -> Self
-    where
-        S: OverTcp + 'static,
-    {
-        activity.is_over(&self.stream);
-        self.activity = Some(Rc::clone(activity));
-        self
-    }
-
-    /// The same stream, for hyper.
-    pub(crate) fn handle(&self) -> Self {
-        Self { stream: Rc::clone(&self.stream), activity: self.activity.clone() }
-    }
-
-    /// Ends the connection with a reset.
-    pub(super) fn reset(self)
-    where
-        S: OverTcp,
-    {
-        reset_on_drop(self.stream.borrow().tcp());
-    }
-
     /// Whether bytes or the client's end are there to be read now.
     pub(super) async fn has_unread(&mut self) -> bool {
         let mut bytes = [0; 1];
@@ -80,41 +42,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
                 Ok(_) | Err(_) => return,
             }
         }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buffer);
-        if let Some(activity) = &self.activity
-            && buffer.filled().len() > before
-        {
-            activity.heard();
-        }
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[IoSlice<'_>]) -> Poll<Result<usize>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.borrow().is_write_vectored()
     }
 }
 

@@ -4,6 +4,7 @@ mod activity;
 mod answer;
 mod connection;
 mod connections;
+mod conversation;
 mod delivering;
 mod exchange;
 mod isolate;
@@ -13,6 +14,7 @@ mod lingering;
 mod listen;
 mod socket;
 mod state;
+mod stream;
 mod sweep;
 mod tls;
 
@@ -39,9 +41,9 @@ use crate::store::{NativeRecords, RecordStore, StoreError};
 use crate::upstream::{TrustError, client_config};
 use connections::{Bounds, Connections};
 use isolate::IsolateParts;
-pub(crate) use lingering::ClientStream;
 pub use listen::ListenError;
 pub(crate) use state::{Shared, StateParts};
+pub(crate) use stream::ClientStream;
 pub use tls::TlsError;
 
 /// A server that listens, and serves when it runs.

@@ -222,6 +222,13 @@ async fn tls_offers_http2_and_serves_both() {
             let answer = http2_get(stream, "https://gateway.test/api/x").await;
             assert_eq!(answer, (StatusCode::OK, Bytes::from("ok")));
         } else {
+            stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+            let mut first = Vec::new();
+            while !first.ends_with(b"\r\n\r\nok") {
+                assert_ne!(stream.read_buf(&mut first).await.unwrap(), 0);
+            }
+            // The connection has been idle for a while.
+            tokio::time::sleep(Duration::from_millis(1_700)).await;
             stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
             let mut all = String::new();
             let _ = tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut all).await;

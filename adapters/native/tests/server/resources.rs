@@ -671,6 +671,64 @@ async fn a_client_that_leaves_ends_its_call() {
 }
 
 #[tokio::test]
+async fn the_beginning_of_a_head_that_came_with_other_bytes_has_the_heads_time() {
+    let server = Running::with(|settings| {
+        one_isolate(settings);
+        settings.head_timeout = Duration::from_millis(1_500);
+    })
+    .await;
+    server.publish(&sending(2).await, json!({}));
+    let get = "GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n";
+    let post = "POST /api/x HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\nabc";
+    let chunked = "POST /api/x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    for (request, is_complete) in [(get, false), (post, false), (chunked, false), (get, true)] {
+        let mut stream = server.connect().await;
+        let begun = Instant::now();
+        stream.write_all(format!("{request}GET /api/x HTTP/1.1\r\nhost:").as_bytes()).await.unwrap();
+        until(&mut stream, "\r\n\r\nxx").await;
+        if is_complete {
+            tokio::time::sleep(Duration::from_millis(1_300)).await;
+            stream.write_all(b" h\r\n\r\n").await.unwrap();
+            until(&mut stream, "\r\n\r\nxx").await;
+        } else {
+            assert_eq!(rest(&mut stream).await, "");
+            assert!(begun.elapsed() < Duration::from_secs(3), "{request}: {:?}", begun.elapsed());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_served_whatever_comes_next() {
+    let server = Running::with(one_isolate).await;
+    server.publish(&plain_upstream().await, json!({}));
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        let mut stream = server.connect().await;
+        ask(&mut stream).await;
+        open.push(stream);
+    }
+    let [whole, parts, repeated, ended, stopped] = &mut open[..] else { unreachable!("there are five") };
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(1_700)).await;
+        ask(whole).await;
+        for part in ["GET /api/x", " HTTP/1.1\r\nhost: h", "\r\n\r\n"] {
+            parts.write_all(part.as_bytes()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(until(parts, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
+        repeated.write_all("GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n".repeat(3).as_bytes()).await.unwrap();
+        for _ in 0..3 {
+            assert!(until(repeated, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
+        }
+    }
+    ended.shutdown().await.unwrap();
+    assert_eq!(rest(ended).await, "");
+    let (stop, _) = server.stop();
+    assert_eq!(rest(stopped).await, "");
+    tokio::time::timeout(TIMEOUT, stop).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_connection_with_a_slow_head_is_closed_in_time_though_others_come() {
     let server = Running::with(|settings| settings.head_timeout = Duration::from_millis(300)).await;
     let mut slow = server.connect().await;

@@ -130,8 +130,8 @@ impl Lowering {
 
     fn key(&mut self, consumer: &Consumer, key: &Key, report: &mut Report) {
         let parsed = api_key(&key.key, report);
-        let not_before = key.not_before.as_ref().map(|text| timestamp(text, report));
-        let expires = key.expires.as_ref().map(|text| timestamp(text, report));
+        let not_before = key.not_before.as_ref().map(|text| parsed::timestamp(text, report));
+        let expires = key.expires.as_ref().map(|text| parsed::timestamp(text, report));
         let Some(parsed) = parsed else { return };
         if let Some(first) = self.keys.insert(key.key.value.clone(), key.key.span) {
             let why = "a request with this key could belong to either of them";
@@ -170,18 +170,6 @@ fn api_key(text: &Spanned<String>, report: &mut Report) -> Option<ApiKey> {
             None
         }
     }
-}
-
-fn timestamp(text: &Spanned<String>, report: &mut Report) -> Option<Timestamp> {
-    let found = Timestamp::from_rfc3339(&text.value);
-    if found.is_none() {
-        report.push(
-            Diagnostic::error(Code::BadTimestamp, text.span, format!("`{}` is not a valid timestamp", text.value))
-                .why("timestamps are written as in RFC 3339, with a time zone offset")
-                .fix("write a timestamp such as `2026-01-31T23:59:50Z`"),
-        );
-    }
-    found
 }
 
 fn never_valid(key: &Key, credential: &Credential, report: &mut Report) {

@@ -302,7 +302,7 @@ fn a_route_of_another_api_does_not_answer_requests_of_a_guarded_operation_silent
     check_taken(
         &other("hosts: [c.b.example], routes: [{path: '/{*x}', id: x}]"),
         PLAIN,
-        &["of `GET /k` and of 2 more operations"],
+        &["of `GET /k` and of other operations"],
     );
 }
 
@@ -347,4 +347,18 @@ fn advice_about_an_operation_that_is_not_routed_can_be_followed() {
         &hidden,
         &["`pets.x` answers requests of `GET /files/{name}.{ext}`"],
     );
+}
+
+#[test]
+fn many_routes_that_require_less_are_reported_as_some() {
+    let path = |n: usize| {
+        format!(
+            "  '/r{n}/{{id}}': {{get: {{security: []}}}}\n  '/{{t}}/x{n}': {{get: {{tags: [k], security: [{{k: []}}]}}}}\n"
+        )
+    };
+    let paths: String = (0..110).map(path).collect();
+    let found = compiled("authn: none, operations: [{select: {tag: k}, authn: keys}]", &paths);
+    let found = found.warnings().iter().filter(|found| found.code.id() == "TG0706").collect::<Vec<_>>();
+    assert!(found.len() > 100 && found.len() < 115, "{}", found.len());
+    assert!(found.iter().any(|found| found.what.starts_with("not all operations are compared")));
 }

@@ -7,7 +7,7 @@ use tollgate_core::time::Timestamp;
 
 use super::file::duplicate;
 use crate::decode::{self, Fields, parsed};
-use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::diagnostic::Report;
 use crate::model::api::SCOPES_MAX;
 use crate::model::tables;
 use crate::place::{Span, Spanned};
@@ -114,15 +114,7 @@ impl Written {
 /// A timestamp in RFC 3339.
 pub(super) fn timestamp(node: &Node, report: &mut Report) -> Option<Timestamp> {
     let text = decode::text(node, report)?;
-    let found = Timestamp::from_rfc3339(&text.value);
-    if found.is_none() {
-        report.push(
-            Diagnostic::error(Code::BadTimestamp, text.span, format!("`{}` is not a valid timestamp", text.value))
-                .why("timestamps are written as in RFC 3339, with a time zone offset")
-                .fix("write a timestamp such as `2026-01-31T23:59:50Z`"),
-        );
-    }
-    found
+    parsed::timestamp(&text, report)
 }
 
 /// Generates the key for a name: pseudo-random, and the same in every run.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use tollgate_config::{Code, CompiledRoute, Diagnostic, Guarded, Report, Witness};
+use tollgate_config::{Code, CompiledRoute, Diagnostic, Guarded, Report, Span, Witness};
 use tollgate_core::route::{HostPattern, PathTemplate, Segment};
 use tollgate_core::settings::RouteSettings;
 
@@ -23,7 +23,7 @@ pub(super) fn report(analysis: &Analysis<'_>, guarded: &[Guarded], report: &mut 
     let (mut found, budget): (BTreeMap<usize, Answers<'_>>, _) = (BTreeMap::new(), Budget::default());
     for operation in required() {
         if compared.add(operation, &budget, &mut found).is_err() {
-            report.push(too_many(first));
+            report.push(incomplete(first));
             break;
         }
     }
@@ -32,11 +32,11 @@ pub(super) fn report(analysis: &Analysis<'_>, guarded: &[Guarded], report: &mut 
     }
 }
 
-/// The operations whose requests a route answers although it requires less, with a request.
+/// An operation whose requests a route answers although it requires less, with a request, and whether there are others.
 struct Answers<'g> {
     first: &'g Guarded,
     witness: Witness,
-    count: usize,
+    has_more: bool,
 }
 
 /// The routes and operations, prepared for comparison.
@@ -80,13 +80,10 @@ impl<'a, 'w> Compared<'a, 'w> {
                 let route = &self.analysis.whole.routes[place];
                 if Some(place) == operation.route
                     || counted.contains(&place)
+                    || found.get(&place).is_some_and(|known| known.has_more)
                     || own.is_some_and(|own| is_as_strict(&route.settings, &own.settings))
                     || operation.is_met_by(&route.settings, &self.analysis.whole.policies)
                 {
-                    continue;
-                }
-                if let Some(known) = found.get_mut(&place).filter(|known| known.count >= COUNTED_MAX) {
-                    known.count += 1;
                     continue;
                 }
                 if self.is_known(operation, path, place) || self.is_described(operation, path, place, budget)? {
@@ -94,8 +91,12 @@ impl<'a, 'w> Compared<'a, 'w> {
                 }
                 budget.spend(REQUEST_WORK)?;
                 if let Some(witness) = self.request(operation, path, place) {
-                    found.entry(place).or_insert(Answers { first: operation, witness, count: 0 }).count += 1;
+                    let new = Answers { first: operation, witness, has_more: false };
+                    found.entry(place).and_modify(|known| known.has_more = true).or_insert(new);
                     counted.insert(place);
+                    if found.len() > REPORTED_MAX {
+                        return Err(Spent);
+                    }
                 }
             }
         }
@@ -163,11 +164,7 @@ impl<'a, 'w> Compared<'a, 'w> {
 impl Answers<'_> {
     fn diagnostic(&self, route: &CompiledRoute) -> Diagnostic {
         let (id, name) = (&route.settings.id, &self.first.name);
-        let more = match self.count {
-            1 => String::new(),
-            2 => " and of another operation".to_owned(),
-            count => format!(" and of {} more operations", count - 1),
-        };
+        let more = if self.has_more { " and of other operations" } else { "" };
         let what = format!("`{id}` answers requests of `{name}`{more}, and requires less than the specification");
         let why = format!("callers can send this request without what `{name}` requires: {}", self.witness.curl());
         let mut diagnostic = Diagnostic::warning(Code::WeakerThanSpec, route.span, what).why(why).fix(
@@ -181,14 +178,12 @@ impl Answers<'_> {
     }
 }
 
-fn too_many(at: tollgate_config::Span) -> Diagnostic {
-    Diagnostic::warning(
-        Code::WeakerThanSpec,
-        at,
-        "not all operations could be compared with the routes that answer their requests",
-    )
-    .why("too many paths have requests in common, so a route that requires less may not be reported")
-    .fix("begin the paths of different resources with different segments without parameters")
+/// The finding that there may be more.
+fn incomplete(at: Span) -> Diagnostic {
+    let what = "not all operations are compared with the routes that answer their requests";
+    Diagnostic::warning(Code::WeakerThanSpec, at, what)
+        .why("too many paths have requests in common, so more routes may require less than the specification")
+        .fix("mend those that are reported, and begin the paths of different resources with different fixed text")
 }
 
 /// Whether each caller of a route has what another one requires.
@@ -226,8 +221,8 @@ fn contains(wide: &PathTemplate, narrow: &PathTemplate) -> bool {
     }
 }
 
-/// The number of operations for which requests are searched for one route.
-const COUNTED_MAX: usize = 100;
+/// The number of routes that are reported individually.
+const REPORTED_MAX: usize = 100;
 
 /// The steps of the search for a request.
 const REQUEST_WORK: usize = 100;

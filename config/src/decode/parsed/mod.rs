@@ -3,6 +3,7 @@
 mod address;
 mod field;
 mod path;
+mod time;
 
 pub(in crate::decode) use address::is_broken_address;
 pub use address::usable_url;
@@ -14,3 +15,4 @@ pub(crate) use field::{
 pub(crate) use path::{
     bad_path, base, methods, not_routed, report_blank, report_foreign, template, template_unreported,
 };
+pub(crate) use time::timestamp;

@@ -148,7 +148,8 @@ impl Count<'_> {
         outcomes
     }
 
-    /// `Config::load` and `Config::sites`, `credential` for each policy that is tried, and `refresh` after the response.
+    /// `Config::load` and `Config::sites`, `credential` for each policy that is tried, and `refresh` after the response, if the request took as long as
+    /// the configuration is fresh.
     fn record_reads(&self) -> u64 {
         POINTER_AND_PURGES + MANIFEST + self.load.parts + self.keys() + POINTER_AND_PURGES + MANIFEST
     }

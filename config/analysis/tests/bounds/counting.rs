@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use http::{HeaderMap, Response, StatusCode, Uri};
 use tollgate_analysis::bounds::Usage;
+use tollgate_core::bounds::CONFIG_FRESH_MS;
 use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_core::cell::{CellKey, CellOperations, Operation, Outcome, Update};
 use tollgate_core::forward::{Outbound, UpstreamError};
@@ -68,6 +69,8 @@ impl Records for CountingHost {
             && let Some((key, value)) = self.publishes.take()
         {
             self.inner.records.put(key, value);
+            // The configuration is read again after a reply only if it is not fresh any more.
+            self.inner.clock.advance(CONFIG_FRESH_MS);
         }
         if self.credentials_unavailable && key.contains(":credential:") {
             return Err(Unavailable::new("unavailable"));

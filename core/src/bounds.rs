@@ -66,6 +66,16 @@ pub const CLOCK_SET_BACK_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 /// remembered for longer, so that a response from before the change cannot be stored after it.
 pub const STORED_WITHIN_MS: u64 = 10 * TIMEOUT_MS_DEFAULT;
 
+/// How long an isolate on Cloudflare uses its own copy of a stored response before it asks the data centre's cache again. What
+/// other isolates write is seen after this time.
+pub const NEAR_MS: u64 = 1_000;
+
+/// Bytes of content of which an isolate keeps such a copy: content of APIs, not downloads.
+pub const NEAR_CONTENT_BYTES_MAX: u64 = 32 * 1024;
+
+/// Bytes of all such copies of an isolate, which has 128 MB for everything.
+pub const NEAR_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Bytes of the fields of a stored response: on Cloudflare they are one field of an entry, and an entry has 16 KiB of
 /// fields.
 pub const STORED_FIELDS_BYTES_MAX: usize = 12 * 1024;

@@ -1,6 +1,6 @@
 //! The fetch event: one request, one response, and the work after the reply.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -11,14 +11,14 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use tollgate_core::forward::{Reply, UNREAD_IN_REQUESTS, UNREAD_IN_RESPONSES};
 use tollgate_core::operator::{Place, Prefix, Role};
 use tollgate_core::route::HostName;
-use tollgate_core::telemetry::{ExchangeRecord, Metrics};
+use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_edge::OperatorSettings;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve, unreadable};
 use wasm_bindgen::prelude::*;
 use worker::Env;
 
 use crate::content::WorkerContent;
-use crate::host::CloudflareHost;
+use crate::host::{CloudflareHost, Shared};
 use crate::lifetime::Lifetime;
 use crate::platform::Exchange;
 use crate::{fields, outgoing, platform, task};
@@ -26,11 +26,11 @@ use crate::{fields, outgoing, platform, task};
 /// Serves a request; the answer goes to `exchange` (`js/instance.mjs`).
 #[wasm_bindgen]
 pub fn fetch(request: web_sys::Request, env: &Env, exchange: Exchange) -> Result<(), JsError> {
-    let Memory { isolate, gateway, counts } = memory(env)?;
+    let Memory { isolate, gateway, shared } = memory(env)?;
     match incoming(request) {
         Ok((request, client)) => {
             let lifetime = Lifetime::new(exchange);
-            let host = CloudflareHost::of_request(env, &gateway, counts, Some(lifetime.clone()));
+            let host = CloudflareHost::of_request(env, &gateway, shared, Some(lifetime.clone()));
             task::start(async move {
                 let served = serve(&isolate, &host, request, client).await;
                 outgoing::answer(lifetime.exchange(), served.reply);
@@ -77,8 +77,7 @@ async fn finish(lifetime: &Lifetime, after: impl Future<Output = ExchangeRecord>
 struct Memory {
     isolate: Rc<Isolate>,
     gateway: Rc<str>,
-    /// The metrics, if the operator endpoint is on.
-    counts: Option<Rc<RefCell<Metrics>>>,
+    shared: Shared,
 }
 
 thread_local! {
@@ -96,7 +95,8 @@ fn memory(env: &Env) -> worker::Result<Memory> {
     let isolate = Isolate::new(IsolateSettings { gateway: gateway.clone(), freshness });
     let isolate = Rc::new(isolate.with_operator(operator(env)?));
     let counts = [Role::Read, Role::Operate].iter().any(|role| text(env, role.secret_name()).is_some());
-    let memory = Memory { isolate, gateway: gateway.into(), counts: counts.then(Rc::default) };
+    let shared = Shared { counts: counts.then(Rc::default), near: Rc::default() };
+    let memory = Memory { isolate, gateway: gateway.into(), shared };
     Ok(MEMORY.with(|cell| cell.get_or_init(|| memory).clone()))
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use tollgate_core::telemetry::Metrics;
 use tollgate_edge::ports::Host;
+use tollgate_edge::{NearCache, NearResponses};
 use worker::Env;
 
 use crate::content::WorkerContent;
@@ -24,7 +25,7 @@ struct Ports {
     entropy: WorkerEntropy,
     records: KvRecords,
     counters: ObjectCounters,
-    response_cache: CacheApi,
+    response_cache: NearCache<CacheApi, WorkerClock>,
     fetch: WorkerFetch,
     upstream: FetchUpstream,
     secrets: WorkerSecrets,
@@ -33,30 +34,34 @@ struct Ports {
     lifetime: Option<Lifetime>,
 }
 
+/// What the ports of all requests of an isolate share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shared {
+    /// The metrics, if the operator endpoint is on.
+    pub(crate) counts: Option<Rc<RefCell<Metrics>>>,
+    /// Its copies of stored responses.
+    pub(crate) near: Rc<NearResponses>,
+}
+
 impl CloudflareHost {
     /// The ports outside of a request, whose stored keys begin with the gateway's name.
     #[must_use]
     pub fn new(env: &Env, gateway: &str) -> Self {
-        Self::of_request(env, gateway, None, None)
+        Self::of_request(env, gateway, Shared::default(), None)
     }
 
-    /// The ports of one request; `counts` has the metrics of the isolate.
-    pub(crate) fn of_request(
-        env: &Env,
-        gateway: &str,
-        counts: Option<Rc<RefCell<Metrics>>>,
-        lifetime: Option<Lifetime>,
-    ) -> Self {
+    /// The ports of one request.
+    pub(crate) fn of_request(env: &Env, gateway: &str, shared: Shared, lifetime: Option<Lifetime>) -> Self {
         Self(Rc::new(Ports {
             clock: WorkerClock,
             entropy: WorkerEntropy,
             records: KvRecords(env.clone()),
             counters: ObjectCounters { env: env.clone(), gateway: gateway.to_owned() },
-            response_cache: CacheApi { gateway: gateway.to_owned() },
+            response_cache: NearCache::new(CacheApi { gateway: gateway.to_owned() }, WorkerClock, shared.near),
             fetch: WorkerFetch,
             upstream: FetchUpstream,
             secrets: WorkerSecrets(env.clone()),
-            telemetry_sink: WorkerTelemetry { counts },
+            telemetry_sink: WorkerTelemetry { counts: shared.counts },
             lifetime,
         }))
     }
@@ -68,7 +73,7 @@ impl Host for CloudflareHost {
     type Entropy = WorkerEntropy;
     type Records = KvRecords;
     type Counters = ObjectCounters;
-    type ResponseCache = CacheApi;
+    type ResponseCache = NearCache<CacheApi, WorkerClock>;
     type Fetch = WorkerFetch;
     type Upstream = FetchUpstream;
     type Secrets = WorkerSecrets;
@@ -90,7 +95,7 @@ impl Host for CloudflareHost {
         &self.0.counters
     }
 
-    fn response_cache(&self) -> &CacheApi {
+    fn response_cache(&self) -> &NearCache<CacheApi, WorkerClock> {
         &self.0.response_cache
     }
 

@@ -107,6 +107,10 @@ impl IsolateLog {
     pub(crate) fn line(&self, line: &str) {
         let mut block = self.shared.block.borrow_mut();
         let is_first = block.lines == 0;
+        if is_first {
+            // At once: a block that grows is copied as often as its size doubles.
+            block.text.reserve(BLOCK_BYTES + line.len() + 1);
+        }
         block.text.extend_from_slice(line.as_bytes());
         block.text.push(b'\n');
         block.lines += 1;

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
@@ -18,7 +18,7 @@ use crate::content::NativeContent;
 /// Idle connections by origin, and the number of open ones.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    shelves: RefCell<HashMap<Origin, Shelf, FxBuildHasher>>,
+    shelves: RefCell<HashMap<Origin, Rc<Shelf>, FxBuildHasher>>,
     open: Rc<Cell<usize>>,
     /// The rule for addresses of its connections.
     pub(super) addresses: AddressRule,
@@ -41,11 +41,12 @@ pub(crate) struct Origin {
     pub(super) authority: Authority,
 }
 
+/// The connections to one origin.
 #[derive(Debug, Default)]
 struct Shelf {
     /// Last in, first out, so that unused connections become idle and are closed.
-    exclusive: Vec<Idle>,
-    shared: Vec<SharedConnection>,
+    exclusive: RefCell<Vec<Idle>>,
+    shared: RefCell<Vec<SharedConnection>>,
 }
 
 #[derive(Debug)]
@@ -91,7 +92,7 @@ pub(crate) struct Lease(Hold);
 
 #[derive(Debug)]
 enum Hold {
-    Exclusive { sender: Option<http1::SendRequest<NativeContent>>, origin: Origin, pool: Weak<Pool> },
+    Exclusive { sender: Option<http1::SendRequest<NativeContent>>, shelf: Rc<Shelf> },
     Shared { connection: SharedConnection, sent: Instant },
 }
 
@@ -106,29 +107,29 @@ impl Pool {
     }
 
     /// A connection that can accept a request now, if there is one.
-    pub(super) fn take(self: &Rc<Self>, origin: &Origin) -> Option<(Sender, Lease)> {
-        let mut shelves = self.shelves.borrow_mut();
-        let shelf = shelves.get_mut(origin)?;
-        if let Some(sender) = shelf.take_exclusive() {
-            drop(shelves);
-            return Some((Sender::Http1(sender), self.exclusive_lease(origin)));
+    pub(super) fn take(&self, origin: &Origin) -> Option<(Sender, Lease)> {
+        let shelves = self.shelves.borrow();
+        let shelf = shelves.get(origin)?;
+        match shelf.take_exclusive() {
+            Some(sender) => Some((Sender::Http1(sender), Lease::of(Rc::clone(shelf)))),
+            None => Some(shelf.choose_shared()?.lease()),
         }
-        let shared = shelf.choose_shared()?;
-        drop(shelves);
-        Some(shared.lease())
     }
 
     /// The lease of a new connection for one request at a time; [`Lease::returns`] gives it the sender to return.
-    pub(super) fn exclusive_lease(self: &Rc<Self>, origin: &Origin) -> Lease {
-        Lease(Hold::Exclusive { sender: None, origin: origin.clone(), pool: Rc::downgrade(self) })
+    pub(super) fn exclusive_lease(&self, origin: &Origin) -> Lease {
+        Lease::of(self.shelf(origin))
     }
 
     /// Adds a new HTTP/2 connection, and leases a stream of it.
     pub(super) fn share(&self, origin: &Origin, sender: http2::SendRequest<NativeContent>) -> (Sender, Lease) {
         let shared = SharedConnection { sender, health: Rc::default() };
-        let mut shelves = self.shelves.borrow_mut();
-        shelves.entry(origin.clone()).or_default().shared.push(shared.clone());
+        self.shelf(origin).shared.borrow_mut().push(shared.clone());
         shared.lease()
+    }
+
+    fn shelf(&self, origin: &Origin) -> Rc<Shelf> {
+        Rc::clone(self.shelves.borrow_mut().entry(origin.clone()).or_default())
     }
 
     /// Counts a connection that will be opened, unless there are too many.
@@ -143,43 +144,46 @@ impl Pool {
     /// Drops connections that have been idle for [`IDLE_MAX`], and closed ones.
     pub(super) fn drop_idle(&self) {
         self.shelves.borrow_mut().retain(|_, shelf| {
-            shelf.exclusive.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < IDLE_MAX);
-            shelf.shared.retain(|shared| {
+            let (mut exclusive, mut shared) = (shelf.exclusive.borrow_mut(), shelf.shared.borrow_mut());
+            exclusive.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < IDLE_MAX);
+            shared.retain(|shared| {
                 let health = &shared.health;
                 let idle = health.in_flight.get() == 0 && health.last_used.get().elapsed() >= IDLE_MAX;
                 !shared.sender.is_closed() && !health.benched.get() && !idle
             });
-            !shelf.exclusive.is_empty() || !shelf.shared.is_empty()
+            // Those that are leased will be returned.
+            !exclusive.is_empty() || !shared.is_empty() || Rc::strong_count(shelf) > 1
         });
-    }
-
-    fn put_back(&self, origin: Origin, sender: http1::SendRequest<NativeContent>) {
-        let mut shelves = self.shelves.borrow_mut();
-        let shelf = shelves.entry(origin).or_default();
-        if shelf.exclusive.len() < IDLE_PER_ORIGIN_MAX {
-            let since = Instant::now();
-            shelf.exclusive.push(Idle { sender, since });
-        }
     }
 }
 
 impl Shelf {
-    fn take_exclusive(&mut self) -> Option<http1::SendRequest<NativeContent>> {
-        for at in (0..self.exclusive.len()).rev() {
-            let sender = &self.exclusive[at].sender;
+    fn take_exclusive(&self) -> Option<http1::SendRequest<NativeContent>> {
+        let mut exclusive = self.exclusive.borrow_mut();
+        for at in (0..exclusive.len()).rev() {
+            let sender = &exclusive[at].sender;
             // One that is neither closed nor ready is still finishing its last exchange.
             if sender.is_closed() {
-                self.exclusive.remove(at);
+                exclusive.remove(at);
             } else if sender.is_ready() {
-                return Some(self.exclusive.remove(at).sender);
+                return Some(exclusive.remove(at).sender);
             }
         }
         None
     }
 
-    fn choose_shared(&mut self) -> Option<SharedConnection> {
-        self.shared.retain(|shared| !shared.sender.is_closed() && !shared.health.benched.get());
-        self.shared.iter().find(|shared| shared.health.in_flight.get() < STREAMS_MAX).cloned()
+    fn choose_shared(&self) -> Option<SharedConnection> {
+        let mut shared = self.shared.borrow_mut();
+        shared.retain(|shared| !shared.sender.is_closed() && !shared.health.benched.get());
+        shared.iter().find(|shared| shared.health.in_flight.get() < STREAMS_MAX).cloned()
+    }
+
+    fn put_back(&self, sender: http1::SendRequest<NativeContent>) {
+        let mut exclusive = self.exclusive.borrow_mut();
+        if exclusive.len() < IDLE_PER_ORIGIN_MAX {
+            let since = Instant::now();
+            exclusive.push(Idle { sender, since });
+        }
     }
 }
 
@@ -213,6 +217,10 @@ impl Trial {
 }
 
 impl Lease {
+    fn of(shelf: Rc<Shelf>) -> Self {
+        Self(Hold::Exclusive { sender: None, shelf })
+    }
+
     /// The trial of a connection that other requests would use, too.
     pub(super) fn trial(&self) -> Option<Trial> {
         match &self.0 {
@@ -247,11 +255,11 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         match &mut self.0 {
-            Hold::Exclusive { sender, origin, pool } => {
-                if let (Some(sender), Some(pool)) = (sender.take(), pool.upgrade())
+            Hold::Exclusive { sender, shelf } => {
+                if let Some(sender) = sender.take()
                     && !sender.is_closed()
                 {
-                    pool.put_back(origin.clone(), sender);
+                    shelf.put_back(sender);
                 }
             }
             Hold::Shared { connection, .. } => {

@@ -28,13 +28,25 @@ const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(3);
 const WARM_UP: Duration = Duration::from_secs(1);
 
+/// For benchmarks with many rows.
+const SHORT_ROUND: Duration = Duration::from_millis(1_800);
+
 /// Measures two programs under load, alternately, after a warm-up of each.
 pub(crate) fn compare(what: &str, tollgate: &Load, other: &Load) -> Result<Row, String> {
+    compare_for(ROUND, what, tollgate, other)
+}
+
+/// The same, in shorter rounds.
+pub(crate) fn compare_briefly(what: &str, tollgate: &Load, other: &Load) -> Result<Row, String> {
+    compare_for(SHORT_ROUND, what, tollgate, other)
+}
+
+fn compare_for(round: Duration, what: &str, tollgate: &Load, other: &Load) -> Result<Row, String> {
     run(tollgate, WARM_UP)?;
     run(other, WARM_UP)?;
     let mut pairs = Vec::new();
     for _ in 0..ROUNDS {
-        pairs.push((run(tollgate, ROUND)?, run(other, ROUND)?));
+        pairs.push((run(tollgate, round)?, run(other, round)?));
     }
     let mut ratios: Vec<f64> = pairs.iter().map(|(a, b)| a.per_second / b.per_second).collect();
     let mut cpu: Vec<f64> = pairs.iter().filter_map(|(a, b)| Some(b.cpu_us? / a.cpu_us?)).collect();

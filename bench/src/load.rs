@@ -2,11 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
 use crate::cpu::cpu_time;
+use crate::load_http2;
 
 /// The requests to send, and their destination.
 #[derive(Clone, Debug)]
@@ -18,6 +22,19 @@ pub(crate) struct Load {
     pub(crate) hosts: Vec<String>,
     pub(crate) path: String,
     pub(crate) fields: Vec<(String, String)>,
+    pub(crate) over: Over,
+}
+
+/// What requests are sent over.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Over {
+    /// HTTP/1.1 without TLS.
+    #[default]
+    Http1,
+    /// HTTP/1.1 with TLS, for the name `localhost`.
+    Tls(Arc<ClientConfig>),
+    /// HTTP/2 without TLS, by prior knowledge.
+    Http2,
 }
 
 /// The result of one measurement.
@@ -30,20 +47,27 @@ pub(crate) struct Sample {
     pub(crate) cpu_us: Option<f64>,
 }
 
-/// Concurrent connections: enough to keep one core of the gateway busy.
-const CONNECTIONS: usize = 32;
+/// Sends requests over the connection with this number until it is over; answers how long each took.
+type Send = fn(&Load, usize, &AtomicBool) -> Result<Vec<Duration>, String>;
+
+/// Concurrent connections, or streams: enough to keep one core of the gateway busy.
+pub(crate) const CONNECTIONS: usize = 32;
 
 /// Sends requests for a time; any answer other than 200 is an error, because it would distort the result.
 pub(crate) fn run(load: &Load, time: Duration) -> Result<Sample, String> {
     let over = AtomicBool::new(false);
     let cpu_before = cpu_time(load.process);
     let begun = Instant::now();
+    let (threads, send) = match load.over {
+        Over::Http1 | Over::Tls(_) => (CONNECTIONS, connection as Send),
+        Over::Http2 => (load_http2::CONNECTIONS, load_http2::connection as Send),
+    };
     let taken: Vec<Result<Vec<Duration>, String>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..CONNECTIONS)
+        let threads: Vec<_> = (0..threads)
             .map(|n| {
                 scope.spawn({
                     let over = &over;
-                    move || connection(load, n, over)
+                    move || send(load, n, over)
                 })
             })
             .collect();
@@ -91,9 +115,7 @@ pub(crate) fn in_turn(load: &Load, requests: usize) -> Result<(), String> {
 /// One connection; each begins with a different host, and iterates over all of them.
 fn connection(load: &Load, number: usize, over: &AtomicBool) -> Result<Vec<Duration>, String> {
     let say = |error: std::io::Error| format!("{}: {error}", load.address);
-    let mut stream = TcpStream::connect(load.address).map_err(say)?;
-    stream.set_nodelay(true).map_err(say)?;
-    let mut answers = BufReader::new(stream.try_clone().map_err(say)?);
+    let mut stream = BufReader::with_capacity(BLOCK_BYTES, open(load)?);
     let mut requests: Vec<Vec<u8>> = load.hosts.iter().map(|host| head(load, host)).collect();
     if requests.is_empty() {
         requests.push(head(load, &load.address.to_string()));
@@ -105,12 +127,30 @@ fn connection(load: &Load, number: usize, over: &AtomicBool) -> Result<Vec<Durat
             break;
         }
         let begun = Instant::now();
-        stream.write_all(request).map_err(say)?;
-        answer(&mut answers).map_err(|why| format!("{}{}: {why}", load.address, load.path))?;
+        stream.get_mut().write_all(request).map_err(say)?;
+        answer(&mut stream).map_err(|why| format!("{}{}: {why}", load.address, load.path))?;
         times.push(begun.elapsed());
     }
     Ok(times)
 }
+
+/// A stream of either kind.
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
+fn open(load: &Load) -> Result<Box<dyn Stream>, String> {
+    let say = |error: std::io::Error| format!("{}: {error}", load.address);
+    let stream = TcpStream::connect(load.address).map_err(say)?;
+    stream.set_nodelay(true).map_err(say)?;
+    let Over::Tls(config) = &load.over else { return Ok(Box::new(stream)) };
+    let name = "localhost".try_into().map_err(|_| "no name for TLS")?;
+    let tls = ClientConnection::new(Arc::clone(config), name).map_err(|error| error.to_string())?;
+    Ok(Box::new(StreamOwned::new(tls, stream)))
+}
+
+/// What is read at once.
+const BLOCK_BYTES: usize = 64 * 1024;
 
 fn head(load: &Load, host: &str) -> Vec<u8> {
     let usual = USUAL.iter().copied();
@@ -120,7 +160,7 @@ fn head(load: &Load, host: &str) -> Vec<u8> {
 }
 
 /// With `Host`, the ten fields of a usual request.
-const USUAL: [(&str, &str); 9] = [
+pub(crate) const USUAL: [(&str, &str); 9] = [
     ("accept", "application/json, text/plain, */*"),
     ("accept-encoding", "gzip, deflate, br"),
     ("accept-language", "en-GB,en;q=0.9,de;q=0.8"),

@@ -8,9 +8,12 @@
 mod attribution;
 mod compare;
 mod cpu;
+mod floor;
 mod load;
+mod load_http2;
 mod loading;
 mod native;
+mod peers;
 mod project;
 mod results;
 mod server;
@@ -27,6 +30,10 @@ use side::Side;
 
 /// The result of a benchmark: its measurements, or why there are none.
 type Measured = Result<Vec<Row>, String>;
+
+// The allocator of the native host, for the bare proxy beside it.
+#[global_allocator]
+static ALLOCATOR: tollgate_native::Allocator = tollgate_native::Allocator;
 
 /// A benchmark: its name, its measurement, and its comparison with another commit, if it has one.
 struct Bench {
@@ -50,6 +57,15 @@ fn main() -> ExitCode {
     let mut asked: Vec<String> = std::env::args().skip(1).collect();
     if asked == ["attribution"] {
         return attribution::check().map_or_else(
+            |why| {
+                eprintln!("bench: {why}");
+                ExitCode::FAILURE
+            },
+            |()| ExitCode::SUCCESS,
+        );
+    }
+    if let Some(("floor", words)) = asked.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return floor::serve(words).map_or_else(
             |why| {
                 eprintln!("bench: {why}");
                 ExitCode::FAILURE

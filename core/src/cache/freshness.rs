@@ -9,6 +9,7 @@ use crate::bounds::{
     CLOCK_SKEW_MS, STORED_CONTENT_BYTES_MAX, STORED_FIELDS_BYTES_MAX, STORED_WITHIN_MS, VARY_NAMES_MAX,
 };
 use crate::forward::{Fields, is_end_to_end};
+use crate::telemetry::TRACEPARENT;
 use crate::time::Timestamp;
 
 /// Whether and how a stored response can be used.
@@ -143,9 +144,10 @@ fn vary_names(fields: Fields<'_>) -> Result<Option<Vec<String>>, NotStored> {
     }
     names.sort_unstable();
     names.dedup();
-    // `*` is a token too, and what is no token may stand for any field.
-    let is_name = |name: &String| name != "*" && HeaderName::from_bytes(name.as_bytes()).is_ok();
-    if names.len() > VARY_NAMES_MAX || !names.iter().all(is_name) {
+    // `*` is a token too, and what is no token may stand for any field. The gateway sends another `traceparent` with each request,
+    // so a response that depends on it is for one request.
+    let selects = |name: &String| name != "*" && name != TRACEPARENT && HeaderName::from_bytes(name.as_bytes()).is_ok();
+    if names.len() > VARY_NAMES_MAX || !names.iter().all(selects) {
         return Err(NotStored::Varies);
     }
     Ok((!names.is_empty()).then_some(names))
@@ -238,7 +240,9 @@ mod tests {
         check(Some(9_000), 500, &[], Err(NotStored::Status));
         check(Some(9_000), 206, &[], Err(NotStored::Status));
         check(Some(9_000), 200, &[("set-cookie", "a=b")], Err(NotStored::SetCookie));
-        for vary in ["*", "Accept, *", "Accept-Language; Accept", "\"Accept-Language\"", "Accept Cookie", "a=b"] {
+        for vary in
+            ["*", "Accept, *", "Accept-Language; Accept", "\"Accept-Language\"", "Accept Cookie", "a=b", "Traceparent"]
+        {
             check(Some(9_000), 200, &[("vary", vary)], Err(NotStored::Varies));
         }
         check(Some(9_000), 200, &[("content-length", "99999999")], Err(NotStored::TooLarge));

@@ -179,6 +179,7 @@ mod tests {
             ("x-version", "2"),
             ("te", "gzip;q=0.5, Trailers"),
             ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABk"),
             ("authorization", "kept"),
             ("transfer-encoding", "chunked"),
             ("keep-alive", "1"),
@@ -186,7 +187,9 @@ mod tests {
             ("x-kept", "1"),
         ]);
         let f = request_fields(&f, &client(&[]));
-        for gone in ["connection", "x-gone", "upgrade", "transfer-encoding", "keep-alive", "expect", "host"] {
+        for gone in
+            ["connection", "x-gone", "upgrade", "http2-settings", "transfer-encoding", "keep-alive", "expect", "host"]
+        {
             assert!(!f.contains_key(gone), "{gone}");
         }
         assert_eq!(f["te"], "trailers");

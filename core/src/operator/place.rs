@@ -43,9 +43,16 @@ pub enum Claim<'p> {
 }
 
 impl Place {
-    /// Whether a request is for the endpoint.
+    /// Whether a request is for the endpoint. A path with matrix parameters never is, but some servers remove them: one that
+    /// would be for the endpoint without them is not routed either.
     #[must_use]
     pub fn claim<'p>(&self, host: &HostName, path: &'p CanonicalPath) -> Claim<'p> {
+        if path.has_parameters()
+            && let Ok(plain) = path.without_parameters()
+            && self.claim(host, &plain) != Claim::Foreign
+        {
+            return Claim::Reserved;
+        }
         let below = self.prefix.below(path.as_str());
         let here = self.host.as_ref().is_none_or(|own| own == host);
         match below {
@@ -117,6 +124,10 @@ mod tests {
         check(&place, "b.test", "/.tollgate", Claim::Mine(""));
         check(&place, "b.test", "/%2Etollgate/v1", Claim::Mine("v1"));
         check(&place, "b.test", "/.tollgates/v1", Claim::Foreign);
+        for path in ["/.tollgate;x/v1/metrics", "/.tollgate/v1;a=b/metrics", "/.tollgate;"] {
+            check(&place, "b.test", path, Claim::Reserved);
+        }
+        check(&place, "b.test", "/a;x/.tollgate", Claim::Foreign);
         check(&place, "b.test", "/x/.tollgate/v1", Claim::Foreign);
     }
 

@@ -5,7 +5,7 @@ use tollgate_core::secret::SecretText;
 use tollgate_core::settings::RouteSettings;
 use tollgate_edge::memory::Content;
 
-use crate::bench::{Bench, answer, ok, on_any_host, request, route, site};
+use crate::bench::{Bench, answer, key, ok, on_any_host, request, route, site};
 
 #[test]
 fn the_upstream_gets_the_request_with_its_own_host_and_ours_in_forwarded() {
@@ -24,6 +24,23 @@ fn the_upstream_gets_the_request_with_its_own_host_and_ours_in_forwarded() {
     assert_eq!(field("x-request-id"), answer.field("x-request-id"));
     assert_eq!(&received.body().bytes()[..], b"ping");
     assert_eq!((answer.field("via"), answer.field("server"), answer.field("keep-alive")), ("1.1 tollgate", "pets", ""));
+}
+
+#[test]
+fn an_empty_query_is_forwarded_and_what_is_left_of_a_key_is_not() {
+    let bench = Bench::new(vec![route("/a", &["GET"])], ok(&[], ""));
+    let key = key();
+    let text = key.expose();
+    for (sent, want) in [
+        ("/a".to_owned(), "/base/a"),
+        ("/a?".to_owned(), "/base/a?"),
+        (format!("/a?{text}"), "/base/a"),
+        (format!("/a?q=1&{text}"), "/base/a?q=1"),
+    ] {
+        bench.get(&sent, &[]);
+        let received = bench.host.upstream.take_received().remove(0);
+        assert_eq!(received.uri().path_and_query().unwrap().as_str(), want, "{sent}");
+    }
 }
 
 #[test]

@@ -140,3 +140,36 @@ fn the_origin_of_a_locked_setting_is_marked() {
     let locked: Vec<_> = compiled.origins(route).into_iter().filter(|o| o.is_locked).map(|o| o.setting).collect();
     assert_eq!(locked, ["limit", "body-limit"]);
 }
+
+/// The accepted credentials of the route, and what findings with this code tell to write for them.
+fn accepted(authn: &str, code: &str) -> (Vec<String>, Option<String>) {
+    let compiled = compiled("", "", &format!(", authn: {authn}"));
+    let route = compiled.routes().iter().find(|route| route.settings.id == "a.x").expect("a route");
+    let origins = compiled.origins(route).into_iter().filter(|origin| origin.setting == "authn");
+    let found = compiled.warnings().iter().find(|found| found.code.id() == code);
+    let told = found.and_then(|found| found.fix.split('`').nth(1)).map(str::to_owned);
+    (origins.map(|origin| origin.value).collect(), told)
+}
+
+#[test]
+fn what_is_told_about_credentials_accepts_only_those_that_are_written() {
+    // The API accepts `staff`.
+    for (authn, code, only) in [
+        ("partners", "TG0403", "partners"),
+        ("[partners]", "TG0403", "partners"),
+        ("{any: [partners]}", "TG0403", "partners"),
+        ("{all: [partners, staff]}", "TG0403", "partners + staff"),
+        ("[{all: [partners, staff]}]", "TG0403", "partners + staff"),
+        ("{all: [partners, staff], locked: true}", "TG0403", "partners + staff"),
+        ("{all: [partners, staff]}", "TG0417", "partners + staff"),
+        ("{all: [partners, staff], locked: true}", "TG0417", "partners + staff"),
+    ] {
+        let (_, told) = accepted(authn, code);
+        let told = told.expect(authn);
+        let (after, more) = accepted(&told, code);
+        assert_eq!((after, more), (vec![only.to_owned()], None), "{authn}: {told}");
+        assert_eq!(told.contains("locked: true"), authn.contains("locked: true"), "{authn}: {told}");
+    }
+    let (_, told) = accepted("[partners, {all: [partners, staff]}]", "TG0403");
+    assert_eq!(told.as_deref(), Some("{replace: true, any: [partners, {all: [partners, staff]}]}"));
+}

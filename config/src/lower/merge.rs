@@ -40,8 +40,9 @@ pub(crate) struct List<'p> {
     /// The items of higher levels that lower levels replaced.
     pub(crate) overridden: Vec<At<&'p Item>>,
     /// The lowest list, if it adds to a higher one without `replace: false`, and the inherited items.
-    pub(crate) widened: Option<(Span, Vec<&'p Item>)>,
-    locked: Option<At<Span>>,
+    pub(crate) widened: Option<(&'p ListStatement, Vec<&'p Item>)>,
+    /// The place of the lock, and its level.
+    pub(crate) locked: Option<At<Span>>,
 }
 
 /// The merged single value.
@@ -124,7 +125,8 @@ impl<'p> List<'p> {
         may_add: bool,
         violations: &mut Vec<Violation>,
     ) {
-        let At { level, value: ListStatement { span, items, replace, locked } } = statement;
+        let At { level, value: list } = statement;
+        let ListStatement { span, items, replace, locked } = list;
         let is_new = |item: &&Item| !self.items.iter().any(|known| known.value.is_same(item));
         if let Some(At { value: lock, .. }) = self.locked {
             if *replace == Some(true) {
@@ -148,7 +150,7 @@ impl<'p> List<'p> {
         }
         let others = inherited.into_iter().filter(|known| !items.iter().any(|item| item.is_same(known)));
         let others: Vec<_> = others.collect();
-        self.widened = (replace.is_none() && !others.is_empty()).then_some((*span, others));
+        self.widened = (replace.is_none() && !others.is_empty()).then_some((list, others));
         self.last = Some(At { level, value: *span });
         self.locked = self.locked.or(locked.map(|value| At { level, value }));
     }

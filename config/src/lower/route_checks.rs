@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use tollgate_core::route::Methods;
 
-use super::merge::{At, Effective};
+use super::merge::{At, Effective, List};
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::model::api::Route;
 use crate::model::level::{Item, Level};
@@ -27,25 +27,35 @@ pub(super) fn check(route: &Route, effective: &Effective<'_>, is_limited: bool, 
                 .fix("add `limit:` to the route or its API, or a limit to `guard:`, or remove `cost:`"),
         );
     }
-    if let Some((span, inherited)) = &effective.authn.widened {
+    if let Some((own, inherited)) = &effective.authn.widened {
         let titles: Vec<String> = inherited.iter().map(|item| item.title()).collect();
         let names = listed(titles.iter().map(String::as_str));
+        let what = format!("the route also accepts {names} of a higher level");
+        let (items, is_locked) = (own.items.iter().collect::<Vec<_>>(), own.locked.is_some());
+        let [only, added] = [true, false].map(|replace| alternatives(&items, replace, is_locked));
         report.push(
-            Diagnostic::warning(Code::AuthnWidened, *span, format!("the route also accepts {names} of a higher level"))
+            Diagnostic::warning(Code::AuthnWidened, own.span, what)
                 .why("lists of policies are appended, so this list adds to the accepted credentials")
-                .fix("write `{replace: true, any: [...]}` to accept only these, or `{replace: false, any: [...]}` to confirm the addition")
-                .related(inherited.first().map_or(*span, |name| name.span), "listed here"),
+                .fix(format!("write `{only}` to accept only these, or `{added}` to confirm the addition"))
+                .related(inherited.first().map_or(own.span, |name| name.span), "listed here"),
         );
     }
-    report_never_decides(&effective.authn.items().collect::<Vec<_>>(), report);
+    report_never_decides(&effective.authn, report);
 }
 
 /// Reports alternatives of `authn` that contain all policies of an earlier alternative, which then accepts the same callers.
-fn report_never_decides(alternatives: &[&Item], report: &mut Report) {
-    for (place, item) in alternatives.iter().enumerate() {
+fn report_never_decides(authn: &List<'_>, report: &mut Report) {
+    for (place, At { level, value: item }) in authn.items.iter().enumerate() {
         let has = |name: &Spanned<String>| item.names.iter().any(|own| own.value == name.value);
-        let Some(earlier) = alternatives[..place].iter().find(|earlier| earlier.names.iter().all(has)) else {
-            continue;
+        let mut before = authn.items[..place].iter();
+        let Some(earlier) = before.find(|earlier| earlier.value.names.iter().all(has)) else { continue };
+        let fix = if earlier.level == *level {
+            "remove it, or list it before the other one".to_owned()
+        } else {
+            // The list of a higher level comes first.
+            let own: Vec<&Item> = authn.items.iter().filter(|of| of.level == *level).map(|of| of.value).collect();
+            let is_locked = authn.locked.is_some_and(|lock| lock.level == *level);
+            format!("write `{}` to accept only these, or remove it", alternatives(&own, true, is_locked))
         };
         report.push(
             Diagnostic::warning(
@@ -53,11 +63,28 @@ fn report_never_decides(alternatives: &[&Item], report: &mut Report) {
                 item.span,
                 format!("the alternative `{}` is never used", item.title()),
             )
-            .why(format!("`{}` is tried first and accepts all of its callers", earlier.title()))
-            .fix("remove it, or list it before the other one")
-            .related(earlier.span, "tried first"),
+            .why(format!("`{}` is tried first and accepts all of its callers", earlier.value.title()))
+            .fix(fix)
+            .related(earlier.value.span, "tried first"),
         );
     }
+}
+
+/// A list of `authn` as it is written; policies that must all accept a caller never become alternatives.
+fn alternatives(items: &[&Item], replace: bool, is_locked: bool) -> String {
+    let names = |item: &Item| item.names.iter().map(|name| name.value.as_str()).collect::<Vec<_>>().join(", ");
+    let list = match items {
+        [Item { names: all, .. }] if all.len() > 1 => format!("all: [{}]", names(items[0])),
+        items => {
+            let alternative = |item: &&Item| match item.names.as_slice() {
+                [name] => name.value.clone(),
+                _ => format!("{{all: [{}]}}", names(item)),
+            };
+            format!("any: [{}]", items.iter().map(alternative).collect::<Vec<_>>().join(", "))
+        }
+    };
+    let lock = if is_locked { ", locked: true" } else { "" };
+    format!("{{replace: {replace}, {list}{lock}}}")
 }
 
 /// Statements about caching by which nothing is stored on some routes.

@@ -208,7 +208,11 @@ fn apis_and_routes_are_checked() {
     check_api("a: {upstream: pets, base: x, routes: [{path: /}]}", &[("TG0306", 1, 27)]);
     check_api("a: {upstream: pets, base: \"/{x}\", routes: [{path: /}]}", &[("TG0306", 1, 27)]);
     check_api("a: {upstream: pets, base: \"/x?y\", routes: [{path: /}]}", &[("TG0306", 1, 27)]);
-    check_api("a: {upstream: pets, routes: [{path: \"/%3F/{a:(b?|c)}\", methods: [GET], authn: none}]}", &[]);
+    check_api("a: {upstream: pets, routes: [{path: \"/%3F/{a:(b%3F|c)}\", methods: [GET], authn: none}]}", &[]);
+    for values in ["b?|c", "?:b|c", "?i:b|c", "^b|c$"] {
+        let route = format!("{{path: \"/{{a:({values})}}\", methods: [GET], authn: none}}");
+        check_api(&format!("a: {{upstream: pets, routes: [{route}]}}"), &[("TG0315", 1, 37)]);
+    }
     for path in [
         "a",
         "//",

@@ -220,7 +220,8 @@ codes! {
         any text, so it may need another `authn`. A prefix such as `/admin*` is several routes: `/admin`, `/admin/{*rest}`, and \
         `/admin{name}` for `/admin-2`. To match one of these characters itself, \
         percent-encode it: `%2A` is `*`, `%3A` is `:`. In an OpenAPI document it is only a warning, because there a path may \
-        contain such text."
+        contain such text. There the text in braces is only a name, also in `{id:int}` and `{v:(v1|v2)}`: the parameter matches \
+        any text, and its type is that of its `schema`."
     NoScheme "TG0316" "An API key is read from `Authorization` without a scheme."
         "The value of `Authorization` begins with a scheme (RFC 9110, section 11.6.2): `Authorization: Bearer tg_...`. Without \
         `scheme`, the policy expects the key alone, and refuses what HTTP clients send. Other gateways assume `Bearer`."
@@ -242,7 +243,8 @@ codes! {
     AuthnWidened "TG0403" "A route accepts more credentials than its own `authn` lists."
         "Lists of policies are appended: `authn` on a lower level adds to the policies of the levels above. If only the \
         route's own list was intended, the route accepts callers that its `authn` does not show. Write `{replace: true, \
-        any: [...]}` to accept only the listed policies, or `{replace: false, any: [...]}` to confirm the addition."
+        any: [...]}` to accept only the listed policies, or `{replace: false, any: [...]}` to confirm the addition; for a \
+        list that is written as `all: [...]`, keep the word `all`: `any` would accept a caller with one of them."
     DuplicateRouteId "TG0404" "Two routes have the same id."
         "The id of a route identifies it in logs, metrics and traces, so it must be unique in the gateway. Without `id`, \
         the id consists of the API's name, the methods and the path."
@@ -359,7 +361,8 @@ codes! {
         itself is an error."
     NotRouted "TG0704" "An operation cannot be routed."
         "Some OpenAPI paths cannot be matched unambiguously: a path with `?` or `#`, two paths that differ only in the \
-        names of their parameters, and two parameters in one segment. `TRACE` is never routed. Such an operation is \
+        names of their parameters, two parameters in one segment, and parameters for several segments (`{path+}`), for a query \
+        (`{?page}`) or with a regular expression (`{id:[0-9]+}`). `TRACE` is never routed. Such an operation is \
         skipped, and all others are routed. If it is needed, define it under `routes:`. Of two operations that match the \
         same requests the stricter one is routed: its `security` requires all that the other one requires. If neither is \
         stricter, none is routed."

@@ -43,6 +43,7 @@ fn routes(api: &Api, spec: &mut Spec, report: &mut Report) -> (Vec<Route>, Vec<(
         all.push(layers);
     }
     overrides.report_unused(spec, report);
+    report_paths(spec.operations().iter().zip(&all).filter(|(_, layers)| !is_hidden(layers)), report);
     // Requests of clients for hidden and internal operations go to other routes that match them.
     let is_as_api = |layers: &Layers| {
         let internal = layers.iter().rev().find_map(|layer| layer.internal.as_ref());
@@ -63,6 +64,16 @@ fn routes(api: &Api, spec: &mut Spec, report: &mut Report) -> (Vec<Route>, Vec<(
     let routes = shown.map(|(operation, layers)| route(operation, layers)).collect();
     let index = |operation: Option<usize>| indices.get(operation?).copied().flatten();
     (routes, described.into_iter().map(|one| (index(one.operation), one)).map(|(index, one)| (one, index)).collect())
+}
+
+/// Reports paths that are written as in a router, each once.
+fn report_paths<'s>(shown: impl Iterator<Item = (&'s Operation, &'s Layers)>, report: &mut Report) {
+    let mut seen = HashSet::new();
+    for (operation, _) in shown {
+        if seen.insert(operation.path.span) {
+            parsed::report_foreign_in_document(&operation.path, report);
+        }
+    }
 }
 
 /// The routes of an API that are written under `routes:`, and that clients can reach as its operations.

@@ -216,9 +216,11 @@ impl<'p> Lowering<'p, '_> {
     }
 
     fn path(&mut self, context: &Context<'_>, route: &Route) -> Option<PathTemplate> {
-        let is_foreign = parsed::report_foreign(&route.path, route.is_operation, self.report);
         // Paths of specifications are routed as they are written.
-        if !route.is_operation && (is_foreign || parsed::report_blank(&route.path, self.report)) {
+        let is_as_written = route.is_operation;
+        if !is_as_written
+            && (parsed::report_foreign(&route.path, self.report) || parsed::report_blank(&route.path, self.report))
+        {
             return None;
         }
         let path = parsed::template(&route.path, self.report)?;

@@ -20,7 +20,11 @@ pub(super) enum Unroutable {
     #[error("a segment of the path has two parameters, so the end of the first is ambiguous")]
     TwoParameters,
     #[error("`{{{0}}}` is a parameter for several segments, which OpenAPI does not define")]
+    Several(String),
+    #[error("`{{{0}}}` is an expression of a URI template (RFC 6570), which OpenAPI does not define")]
     Expression(String),
+    #[error("`{{{0}}}` has a regular expression, but in OpenAPI the text in braces is only a name")]
+    Regex(String),
     #[error(transparent)]
     Template(#[from] TemplateError),
 }
@@ -35,7 +39,17 @@ impl Unroutable {
                 "remove the `#` and the text after it; an overlay can change it without editing the document"
             }
             Self::TwoParameters => "define a route under `routes:` with one parameter for the whole segment",
-            Self::Expression(_) => "define a route under `routes:` with `{*name}` at the end",
+            Self::Several(_) => "define a route under `routes:` whose last segment is `{*name}`",
+            Self::Expression(text) => match text.chars().next() {
+                Some('?' | '&') => {
+                    "write the path without it: a query is no part of a path; list its parameters with `in: query`"
+                }
+                Some('#') => "write the path without it: a request has no fragment",
+                Some(';') => "write the path without it, and set `matrix-parameters: true`",
+                Some('.') => "write a dot and the parameter in its place, such as `.{name}`",
+                _ => "write `/{name}` in its place, or define a route under `routes:` whose last segment is `{*name}`",
+            },
+            Self::Regex(_) => "write `{name}` in its place, and restrict its values in the `schema` of the parameter",
             Self::Template(_) => "correct the path, or define a route under `routes:`",
         }
     }
@@ -118,8 +132,8 @@ fn pieces(path: &str) -> Result<Vec<Piece<'_>>, Unroutable> {
         let close = tail.find('}').ok_or(TemplateError::Brace)?;
         let name = &tail[1..close];
         pieces.push(Piece::Text(literal(before)?));
-        if is_expression(name) {
-            return Err(Unroutable::Expression(super::reference::short(name).into_owned()));
+        if let Some(reason) = not_a_name(name) {
+            return Err(reason);
         }
         if name.is_empty() || name.contains(['{', '/']) {
             return Err(TemplateError::Brace.into());
@@ -140,10 +154,23 @@ fn literal(text: &str) -> Result<&str, Unroutable> {
     }
 }
 
-/// Whether a name is an expression of a URI template (RFC 6570), or the notation of another tool for the rest of a path.
-fn is_expression(name: &str) -> bool {
-    name.starts_with(['+', '#', '.', '/', ';', '?', '&', '*']) || name.ends_with(['*', '+'])
+/// Why the text in braces is an expression of a URI template (RFC 6570), or of another tool, and not a name.
+fn not_a_name(text: &str) -> Option<Unroutable> {
+    let short = || super::reference::short(text).into_owned();
+    let of = text.split_once(':').map(|(_, of)| of);
+    if text.starts_with(['#', '.', '/', ';', '?', '&']) {
+        Some(Unroutable::Expression(short()))
+    } else if of.is_some_and(|of| !SEVERAL.contains(&of) && (of.ends_with(['*', '+']) || of.contains('{'))) {
+        Some(Unroutable::Regex(short()))
+    } else if text.starts_with(['+', '*']) || text.ends_with(['*', '+']) {
+        Some(Unroutable::Several(short()))
+    } else {
+        None
+    }
 }
+
+/// Types of parameters for several segments in other tools.
+const SEVERAL: &[&str] = &["*", "**", ".*", ".+", "(.*)", "(.+)"];
 
 /// Converts names of parameters for templates: in OpenAPI they may contain any characters.
 #[derive(Default)]
@@ -199,7 +226,27 @@ mod tests {
         check("/a/x}", Err(TemplateError::Brace.into()));
         check("/a/{}", Err(TemplateError::Brace.into()));
         check("/a/{x}/{x}", Err(TemplateError::DuplicateName.into()));
-        check("/{proxy+}", Err(Unroutable::Expression("proxy+".to_owned())));
+        check("/{proxy+}", Err(Unroutable::Several("proxy+".to_owned())));
+        check("/{+path}", Err(Unroutable::Several("+path".to_owned())));
+        check("/{path:.*}", Err(Unroutable::Several("path:.*".to_owned())));
         check("/a{?q}", Err(Unroutable::Expression("?q".to_owned())));
+        check("/a{/b}", Err(Unroutable::Expression("/b".to_owned())));
+        check("/a/{id:[0-9]+}", Err(Unroutable::Regex("id:[0-9]+".to_owned())));
+        check("/a/{id:[a-z]{2}}", Err(Unroutable::Regex("id:[a-z]{2".to_owned())));
+    }
+
+    #[test]
+    fn what_is_told_about_an_expression_is_of_its_kind() {
+        for (path, told) in [
+            ("/a{?page,size}", "without it: a query"),
+            ("/a?b={b}{&c}", "with `when: {query"),
+            ("/a/{id:[0-9]+}", "in the `schema`"),
+            ("/a{;b}", "`matrix-parameters: true`"),
+            ("/a{.b}", "`.{name}`"),
+            ("/a/{b*}", "whose last segment is `{*name}`"),
+        ] {
+            let reason = RoutablePath::parse(path).expect_err(path);
+            assert!(reason.fix().contains(told), "{path}: {}", reason.fix());
+        }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn matches(text: &str) -> Matches {
     let text = without_anchors(text);
     let text = text.strip_prefix("(?:").and_then(|rest| rest.strip_suffix(')')).unwrap_or(text);
     let inner = text.strip_prefix('(').map_or(text, |rest| rest.strip_suffix(')').unwrap_or(rest));
-    match inner {
+    match inner.to_ascii_lowercase().as_str() {
         ".*" | ".+" | "*" | "**" | "***" | "path" => return Matches::Rest,
         "[^/]+" | "[^/]*" | "[^/]+?" | "[^\\/]+" | "string" | "str" | "text" | "any" | "required" => {
             return Matches::Any;

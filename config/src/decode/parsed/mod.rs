@@ -13,6 +13,7 @@ pub(crate) use field::{
     compared_field, export_fields, field_name, fields, key_parameter, key_scheme, parameter_name, scope,
 };
 pub(crate) use path::{
-    bad_path, base, methods, not_routed, report_blank, report_foreign, template, template_unreported,
+    bad_path, base, methods, not_routed, report_blank, report_foreign, report_foreign_in_document, template,
+    template_unreported,
 };
 pub(crate) use time::timestamp;

@@ -7,19 +7,31 @@ use crate::decode::habits::{self, path::Foreign};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Spanned;
 
-/// Reports a path that is written as in another router; returns whether there is one. Paths of specifications are routed as
-/// they are written.
-pub(crate) fn report_foreign(text: &Spanned<String>, is_operation: bool, report: &mut Report) -> bool {
+/// Reports a path that is written as in another router; returns whether there is one.
+pub(crate) fn report_foreign(text: &Spanned<String>, report: &mut Report) -> bool {
     let Some(Foreign { part, fix }) = habits::path::foreign(&text.value) else { return false };
     let what = format!("`{part}` in `{}` is the syntax of another router", text.value);
-    let diagnostic = if is_operation {
-        Diagnostic::warning(Code::ForeignPath, text.span, what)
-    } else {
-        Diagnostic::error(Code::ForeignPath, text.span, what)
-    };
     let why = "here only `{...}` is a parameter: other characters match only themselves";
-    report.push(diagnostic.why(why).fix(fix));
+    report.push(Diagnostic::error(Code::ForeignPath, text.span, what).why(why).fix(fix));
     true
+}
+
+/// Reports a path of a specification that is written as in a router; it is routed as it is written.
+pub(crate) fn report_foreign_in_document(text: &Spanned<String>, report: &mut Report) {
+    let Some(Foreign { part, fix }) = habits::path::foreign_in_document(&text.value) else { return };
+    let (what, why) = if part.starts_with('{') {
+        (
+            "a type, a default or a sign in the name of a parameter",
+            "in an OpenAPI document the text in braces is only a name, so the parameter matches any text",
+        )
+    } else {
+        (
+            "the syntax of a router",
+            "in an OpenAPI document only `{...}` is a parameter: other characters match only themselves",
+        )
+    };
+    let what = format!("`{part}` in `{}` is {what}", text.value);
+    report.push(Diagnostic::warning(Code::ForeignPath, text.span, what).why(why).fix(fix));
 }
 
 /// Reports a path with a blank at one of its ends; returns whether there is one.

@@ -1,10 +1,12 @@
 //! Paths in the syntax of other routers: `/users/:id`, `/users/*`, `/users/[0-9]+`, `~ ^/users`.
 
+mod document;
 mod meant;
 mod optional;
 mod segment;
 mod whole;
 
+pub(crate) use document::foreign_in_document;
 pub(super) use meant::changed;
 pub(super) use whole::{instead, paths_fix};
 
@@ -32,14 +34,17 @@ pub(crate) fn foreign(text: &str) -> Option<Foreign> {
     }
     let Translated { routes, part, notes } = translated(text)?;
     let (part, fix) = (part?, routes_fix(&routes, &notes));
-    // Only a text that is a path here, too, can have been meant as it is written.
-    let is_path = text.parse::<PathTemplate>().is_ok() && !text.contains(['?', '#']);
-    let fix = if is_path && !part.contains('{') {
+    let fix = if is_literal(text, &part) {
         format!("{fix}; for these characters themselves, write `{}`", escaped(&part))
     } else {
         fix
     };
     Some(Foreign { part, fix })
+}
+
+/// Whether a part of a path can have been meant as it is written: the text is a path here, too.
+fn is_literal(text: &str, part: &str) -> bool {
+    !part.contains('{') && text.parse::<PathTemplate>().is_ok() && !text.contains(['?', '#'])
 }
 
 /// The paths that were probably meant by one in the syntax of another router; none if it has no such syntax.

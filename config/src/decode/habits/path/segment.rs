@@ -213,11 +213,14 @@ fn closing(rest: &str) -> Option<usize> {
 }
 
 fn is_our_type(of: &str) -> bool {
-    let is_list = of.len() > 2
-        && of.starts_with('(')
-        && of.ends_with(')')
-        && !of[1..of.len() - 1].contains(['(', ')', '\\', '[']);
-    ["", "int", "uuid", "bool"].contains(&of) || (is_list && !of.contains(['*', '+']))
+    let is_list =
+        of.len() > 2 && of.starts_with('(') && of.ends_with(')') && of[1..of.len() - 1].split('|').all(is_value);
+    ["", "int", "uuid", "bool"].contains(&of) || is_list
+}
+
+/// Whether a value of a list stands for itself, and is no part of a regular expression.
+fn is_value(value: &str) -> bool {
+    !value.contains(['(', ')', '\\', '[', '*', '+', '?', '^']) && !value.ends_with('$')
 }
 
 /// `:name`, `:name?`, `:name*`, `:name(regex)`, `:name<regex>`.

@@ -240,8 +240,7 @@ async fn the_query_is_passed_on_unchanged(world: Rc<World>) -> Outcome {
     for query in ["?a=1&b=2", "?a=%2e%2e%2f&b=%00", "?a=b=c;d&&e", "?x=/../y", "?", ""] {
         assert_eq!(world.client().get(&format!("/a{query}")).await?.status, 200, "{query}");
         let received = world.upstream.report().last().ok_or("not forwarded")?;
-        let seen = received.target.trim_end_matches('?');
-        assert_eq!(seen, format!("/a{query}").trim_end_matches('?'));
+        assert_eq!(received.target, format!("/a{query}"));
     }
     Ok(())
 }

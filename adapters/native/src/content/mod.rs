@@ -281,7 +281,7 @@ impl Body for NativeContent {
         let this = self.get_mut();
         let polled = this.source.poll_frame(cx);
         if let Some(request) = &this.request {
-            request.set_awaits_content(polled.is_pending());
+            request.polled(&polled);
         }
         let Some(polled) = ready!(polled) else {
             if let Some(request) = &this.request {

@@ -2,6 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::Poll;
+
+use http_body::Frame;
 
 use crate::clients::Place;
 use crate::local::Signal;
@@ -20,6 +23,8 @@ struct State {
     awaits_content: Cell<bool>,
     /// Whether all of its content was received.
     is_received: Cell<bool>,
+    /// Whether trailers were.
+    has_trailers: Cell<bool>,
     /// Nobody waits for the response any more.
     left: Signal,
     /// Whether that is because the gateway ended the connection.
@@ -69,13 +74,22 @@ impl RequestState {
         self.0.awaits_content.get()
     }
 
-    pub(super) fn set_awaits_content(&self, awaits: bool) {
-        self.0.awaits_content.set(awaits);
+    /// The reader of its content has asked for more, and got this.
+    pub(super) fn polled<D, E>(&self, polled: &Poll<Option<Result<Frame<D>, E>>>) {
+        self.0.awaits_content.set(polled.is_pending());
+        if matches!(polled, Poll::Ready(Some(Ok(frame))) if frame.is_trailers()) {
+            self.0.has_trailers.set(true);
+        }
     }
 
     /// Whether all of its content was received.
     pub(crate) fn is_received(&self) -> bool {
         self.0.is_received.get()
+    }
+
+    /// Whether it was, and no trailers were.
+    pub(crate) fn is_received_without_trailers(&self) -> bool {
+        self.is_received() && !self.0.has_trailers.get()
     }
 
     pub(super) fn received(&self) {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connections::Standing;
+use super::receiving::{Framing, Receiving};
 use super::socket::{OverTcp, unacknowledged};
 use super::sweep::Placed;
-use crate::content::RequestState;
 use crate::local::{Signal, Tracker};
 use crate::places::ExchangePlaces;
 
@@ -59,10 +59,8 @@ pub(super) struct Activity {
     heard_at: Cell<Option<Instant>>,
     /// Over HTTP/2, bytes are not necessarily a request.
     is_http2: Cell<bool>,
-    /// Whether the last request had content: the client may still be sending it.
-    had_content: Cell<bool>,
-    /// The last request with content that was handled.
-    receiving: RefCell<Option<RequestState>>,
+    /// The content of the last request.
+    pub(super) receiving: Receiving,
     /// Whether its conversation is dropped until the client sends something.
     sleeps: Cell<bool>,
     place: Cell<usize>,
@@ -115,20 +113,18 @@ impl Activity {
             has_heard: Cell::new(false),
             heard_at: Cell::new(None),
             is_http2: Cell::new(false),
-            had_content: Cell::new(false),
-            receiving: RefCell::default(),
+            receiving: Receiving::default(),
             sleeps: Cell::new(false),
             place: Cell::new(0),
         }
     }
 
     /// Begins an exchange.
-    pub(super) fn begin(self: &Rc<Self>, has_content: bool, is_http2: bool) -> Busy {
+    pub(super) fn begin(self: &Rc<Self>, content: Framing, is_http2: bool) -> Busy {
         self.standing.busy();
         self.open.set(self.open.get() + 1);
         self.begun.set(self.begun.get() + 1);
-        self.had_content.set(has_content);
-        self.receiving.take();
+        self.receiving.begin(content);
         self.sleeps.set(false);
         self.is_http2.set(is_http2);
         Busy { activity: Rc::clone(self), is_answered: false }
@@ -173,7 +169,7 @@ impl Activity {
     /// An HTTP/1.1 connection that has been idle for a while falls asleep, if everything has left hyper's buffers.
     fn rest(&self, now: Instant) {
         let has_pause = self.begun.get() > 0 && now >= self.since.get() + AWAKE;
-        let is_quiet = !self.has_heard.get() && !self.sleeps.get() && !self.is_http2.get() && !self.may_be_receiving();
+        let is_quiet = !self.has_heard.get() && !self.sleeps.get() && !self.is_http2.get() && !self.receiving.is_open();
         if has_pause && is_quiet && self.unacknowledged() == Some(0) {
             self.sleeps.set(true);
             self.standing.wake();
@@ -206,16 +202,6 @@ impl Activity {
         if self.is_idle() && !self.has_heard.replace(true) {
             self.standing.beginning();
         }
-    }
-
-    /// Whether the client may still be sending the content of its last request.
-    pub(super) fn may_be_receiving(&self) -> bool {
-        self.had_content.get() && !self.receiving.borrow().as_ref().is_some_and(RequestState::is_received)
-    }
-
-    /// The last request, whose content is read, is handled with this state.
-    pub(super) fn receives(&self, request: &RequestState) {
-        self.receiving.replace(Some(request.clone()));
     }
 
     /// Whether nothing is said over the connection, so that the state of its conversation can be dropped. Asked after hyper has
@@ -327,7 +313,7 @@ mod tests {
         let abandoned = |share: u64| {
             let activity = activity();
             for number in 0..3 * ABANDONED_MAX {
-                let mut exchange = activity.begin(false, true);
+                let mut exchange = activity.begin(Framing::Empty, true);
                 if number % share == 0 {
                     exchange.answered();
                 }
@@ -356,7 +342,7 @@ mod tests {
         assert_eq!(ends(&activity()), [None, Some(30)], "no request");
         let served = |is_http2: bool, hears: bool| {
             let activity = activity();
-            drop(activity.begin(false, is_http2));
+            drop(activity.begin(Framing::Empty, is_http2));
             if hears {
                 activity.heard();
             }
@@ -366,7 +352,7 @@ mod tests {
         assert_eq!(ends(&served(false, true)), [None, Some(30)], "a part of a head");
         assert_eq!(ends(&served(true, true)), [Some(75), Some(80)], "a frame of HTTP/2");
         let busy = activity();
-        let _exchange = busy.begin(false, false);
+        let _exchange = busy.begin(Framing::Empty, false);
         assert_eq!(ends(&busy), [None, None], "in use");
     }
 
@@ -379,7 +365,7 @@ mod tests {
         let server = Rc::new(RefCell::new(accepted.unwrap().0));
         let activity = activity();
         activity.is_over(&server);
-        let exchange = activity.begin(false, false);
+        let exchange = activity.begin(Framing::Empty, false);
         while server.borrow().try_write(&[0; 64 * 1024]).is_ok() {}
         drop(exchange);
         (client.unwrap(), server, activity)

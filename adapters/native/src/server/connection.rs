@@ -67,7 +67,7 @@ where
     let lingers = match end {
         End::Closed | End::Asleep(_) => false,
         End::Failed => true,
-        End::Complete => activity.may_be_receiving() || stream.has_unread().await,
+        End::Complete => activity.receiving.is_open() || stream.has_unread().await,
     };
     if lingers {
         tokio::select! {

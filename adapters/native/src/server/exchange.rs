@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use http::header::{CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, Version};
 use hyper::body::{Body, Incoming};
 use tollgate_edge::Client;
@@ -12,6 +12,7 @@ use super::activity::Activity;
 use super::answer::Answer;
 use super::delivering::Delivering;
 use super::isolate::Serving;
+use super::receiving::Framing;
 use crate::content::{NativeContent, RequestState};
 use crate::local::apart;
 use crate::places::ExchangePlace;
@@ -28,13 +29,17 @@ pub(super) fn answer(
 ) -> impl Future<Output = Result<Response<Answer>, h2::Error>> + use<> {
     let hop = Hop { version: request.version(), takes_trailers: request.headers().contains_key(TE) };
     let is_http2 = hop.version == Version::HTTP_2;
-    let busy = activity.begin(!Body::is_end_stream(request.body()), is_http2);
+    let is_request = activity.receiving.is_in_step();
+    let busy = activity.begin(Framing::of(request.body(), is_http2), is_http2);
     let delivering = Rc::new(Delivering::on(activity, busy, &serving.sweep));
     if is_http2 {
         serving.streams.announce(&delivering);
     }
     let (serving, activity) = (Rc::clone(serving), Rc::clone(activity));
     async move {
+        if !is_request {
+            return Err(h2::Reason::PROTOCOL_ERROR.into());
+        }
         // The work of an exchange may outlast its stream, so streams alone do not bound it.
         activity.exchanges.below(EXCHANGES_PER_CONNECTION_MAX).await;
         let served = match serving.exchange_places.take() {
@@ -47,6 +52,9 @@ pub(super) fn answer(
             None => overloaded(&serving, &delivering)?,
         };
         let ends_by_close = hop.frame(&mut response);
+        if activity.receiving.is_last() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         delivering.begin(response.body().deadline());
         Ok(response.map(|content| Answer { content, delivering, ends_by_close, has_failed: false }))
     }
@@ -97,9 +105,7 @@ async fn serve(
 ) -> Option<Response<NativeContent>> {
     let tracking = (serving.exchanges.track(), activity.exchanges.track());
     let state = RequestState::at(place);
-    if !Body::is_end_stream(request.body()) {
-        activity.receives(&state);
-    }
+    activity.receiving.of(&state);
     let waiting = state.waiting(&serving.cut_off);
     let version = request.version();
     let of_request = state.clone();

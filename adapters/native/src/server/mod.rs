@@ -12,6 +12,7 @@ mod leaving;
 mod limits;
 mod lingering;
 mod listen;
+mod receiving;
 mod socket;
 mod state;
 mod stream;

@@ -307,3 +307,95 @@ async fn what_the_parser_refuses_has_no_problem_document_and_what_the_pipeline_r
         assert_eq!(refused(&server, &of("1.1", field)).await, (status.to_owned(), true), "{field}");
     }
 }
+
+/// What a client receives that sends these bytes behind chunked content, and the heads that the upstream got.
+async fn behind_chunks(server: &Running, seen: &Heads, target: &str, chunks: &str) -> (Vec<String>, Vec<String>) {
+    let hidden = "GET /api/hidden HTTP/1.1\r\nhost: h\r\n\r\n";
+    let length = hidden.len();
+    let answers = server
+        .send(format!(
+            "POST {target} HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n{chunks}\
+             POST /api/two HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{hidden}"
+        ))
+        .await;
+    let heads = answers.split("HTTP/1.1 ").skip(1).map(str::to_owned).collect();
+    (heads, std::mem::take(&mut *seen.lock().unwrap()))
+}
+
+type Heads = Arc<std::sync::Mutex<Vec<String>>>;
+
+#[tokio::test]
+async fn nothing_behind_trailers_is_a_request() {
+    let seen = Heads::default();
+    let heads = Arc::clone(&seen);
+    let reading = upstream(move |mut stream| {
+        let heads = Arc::clone(&heads);
+        async move {
+            while let Some(head) = head(&mut stream).await {
+                heads.lock().unwrap().push(head.split(' ').nth(1).unwrap_or_default().to_owned());
+                let end = if head.contains("chunked") { "0\r\n\r\n" } else { "" };
+                if !end.is_empty() {
+                    until(&mut stream, end).await;
+                }
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+            }
+        }
+    })
+    .await;
+    let server = Running::start().await;
+    server.publish(&reading, json!({}));
+    for trailers in ["x: 1\n\r\n", "x: 1\r\n\r\n", "\n", "x: 1\n\n"] {
+        // Content that is read, and a request that is refused before.
+        for target in ["/api/one", "/none"] {
+            for chunks in ["0\r\n", "2\r\nok\r\n0\r\n"] {
+                let (answers, forwarded) = behind_chunks(&server, &seen, target, &format!("{chunks}{trailers}")).await;
+                let context = format!("{target} {chunks:?} {trailers:?}: {answers:?} {forwarded:?}");
+                assert!(!forwarded.iter().any(|target| target.contains("hidden")), "{context}");
+                assert!(answers.len() < 2, "{context}");
+                let says_so = |answer: &String| answer.to_lowercase().contains("\r\nconnection: close\r\n");
+                assert!(answers.iter().all(says_so), "{context}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn chunked_content_without_trailers_keeps_the_connection() {
+    let seen = Heads::default();
+    let server = Running::start().await;
+    server.publish(&plain_upstream().await, json!({}));
+    let (answers, _) = behind_chunks(&server, &seen, "/api/one", "2\r\nok\r\n0\r\n\r\n").await;
+    assert_eq!(answers.len(), 2, "{answers:?}");
+    assert!(!answers[0].contains("connection: close"), "{answers:?}");
+}
+
+#[tokio::test]
+async fn nothing_behind_trailers_is_a_request_after_an_early_answer() {
+    let server = Running::start().await;
+    let heads = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&heads);
+    let early = upstream(move |mut stream| {
+        let count = Arc::clone(&count);
+        async move {
+            while head(&mut stream).await.is_some() {
+                count.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+                until(&mut stream, "0\r\n\r\n").await;
+            }
+        }
+    })
+    .await;
+    server.publish(&early, json!({}));
+    let mut stream = server.connect().await;
+    stream
+        .write_all(b"POST /api/x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n")
+        .await
+        .unwrap();
+    until(&mut stream, "\r\n\r\nok").await;
+    stream
+        .write_all(b"0\r\nx: 1\n\r\nGET /x HTTP/1.1\r\n\r\nGET /api/hidden HTTP/1.1\r\nhost: h\r\n\r\n")
+        .await
+        .unwrap();
+    assert_eq!(rest(&mut stream).await, "");
+    assert_eq!(heads.load(Ordering::Relaxed), 1);
+}

@@ -126,3 +126,26 @@ fn the_request_of_a_client_that_is_gone_is_not_sent_and_its_call_ends() {
         assert_eq!(upstream.exchange(request, &call).await.map(drop), Err(UpstreamError::ClientGone));
     });
 }
+
+#[test]
+fn nothing_behind_trailers_with_a_bare_lf_answers_another_request() {
+    run(async || {
+        let fake = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfake";
+        for behind in [String::new(), fake.to_owned(), format!("{fake}{fake}")] {
+            let base = listen(move |number, mut stream| {
+                let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n";
+                let all = format!("{head}{number}\r\n0\r\nx-sum: 1\n\r\n{behind}");
+                async move { while answer(&mut stream, &all).await.is_some() {} }
+            })
+            .await;
+            let upstream = upstream();
+            let call = UpstreamCall { timeout_ms: Some(200), ..CALL };
+            for number in 0..3 {
+                let mut content = upstream.exchange(get(&base), &call).await.unwrap().into_body();
+                let first = content.frame().await.unwrap().unwrap().into_data().unwrap();
+                assert_eq!(first, number.to_string(), "on a new connection");
+                let _ = content.collect().await;
+            }
+        }
+    });
+}

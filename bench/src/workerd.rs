@@ -11,13 +11,14 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 
 use crate::compare::{Row, compare};
+use crate::cpu::cpu_time;
 use crate::load::{Load, Over, first_byte};
 use crate::project;
 use crate::server::{Program, next_json, upstream};
 use crate::side::{self, Side};
 
 /// The number of newly started workerd processes whose first request is timed.
-const COLD_STARTS: usize = 5;
+const COLD_STARTS: usize = 15;
 
 pub(crate) fn measure() -> Result<Vec<Row>, String> {
     let (upstream, own) = (upstream()?, Side::own());
@@ -56,19 +57,30 @@ pub(crate) fn against(other: &Side) -> Result<Vec<Row>, String> {
 /// Starts a worker.
 type Start<'a> = &'a dyn Fn() -> Result<Worker, String>;
 
-/// The time until the first byte of the first answer of a newly started workerd, which loads the worker for it.
+/// The time until the first byte of the first answer of a newly started workerd, and the CPU time of the process meanwhile: the mean,
+/// because each is only a few of the clock's ticks.
 fn cold_start(what: &str, start: [Start<'_>; 2]) -> Result<Row, String> {
-    let mut times = [Vec::new(), Vec::new()];
+    let mut taken = [Vec::new(), Vec::new()];
+    let mut cpu_ms = [0.0; 2];
     for _ in 0..COLD_STARTS {
-        for (start, times) in start.iter().zip(&mut times) {
-            times.push(first_byte(&start()?.forward())?.as_secs_f64() * 1000.0);
+        for ((start, taken), cpu_ms) in start.iter().zip(&mut taken).zip(&mut cpu_ms) {
+            let worker = start()?;
+            let load = worker.forward();
+            let before = cpu_time(load.process);
+            taken.push(first_byte(&load)?.as_secs_f64() * 1000.0);
+            let cpu = cpu_time(load.process).zip(before).map(|(after, before)| after.saturating_sub(before));
+            *cpu_ms += cpu.unwrap_or_default().as_secs_f64() * 1000.0;
         }
     }
-    let [a, b] = times.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        times[COLD_STARTS / 2]
+    let [a, b] = taken.map(|mut taken| {
+        taken.sort_by(f64::total_cmp);
+        taken[COLD_STARTS / 2]
     });
-    Ok(Row::plain(what, format!("{a:.1} ms"), format!("{b:.1} ms"), format!("{:.2} (more is slower)", a / b)))
+    let [cpu_a, cpu_b] = cpu_ms;
+    #[expect(clippy::cast_precision_loss, reason = "a few")]
+    let said = |wall: f64, cpu: f64| format!("{wall:.1} ms, {:.1} ms CPU", cpu / COLD_STARTS as f64);
+    let row = Row::plain(what, said(a, cpu_a), said(b, cpu_b), format!("{:.2} (more is slower)", a / b));
+    Ok(Row { cpu_ratio: format!("{:.2}", cpu_b / cpu_a), ..row })
 }
 
 /// A worker on a separate workerd.

@@ -17,7 +17,8 @@ use tollgate_core::fetch::AddressRule;
 use tollgate_core::forward::UpstreamError;
 
 use super::error;
-use super::pool::{Lease, OpenConnection, Origin, Pool, Sender};
+use super::pool::{Exclusive, Lease, OpenConnection, Origin, Pool, Sender};
+use super::stream::UpstreamStream;
 use crate::content::NativeContent;
 use crate::local::LocalExecutor;
 
@@ -104,27 +105,27 @@ async fn handshake<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let io = TokioIo::new(stream);
     if is_http2 {
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .max_header_list_size(RESPONSE_HEAD_BYTES_MAX as u32)
             .timer(TokioTimer::new())
             .keep_alive_interval(pool.pings.interval)
             .keep_alive_timeout(pool.pings.timeout)
-            .handshake::<_, NativeContent>(io)
+            .handshake::<_, NativeContent>(TokioIo::new(stream))
             .await
             .map_err(|e| error::of_request(&e))?;
         drive(connection, open);
         return Ok(pool.share(origin, sender));
     }
+    let (stream, cut) = UpstreamStream::new(stream);
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(RESPONSE_HEAD_BYTES_MAX)
-        .handshake::<_, NativeContent>(io)
+        .handshake::<_, NativeContent>(TokioIo::new(stream))
         .await
         .map_err(|e| error::of_request(&e))?;
     drive(connection, open);
     sender.ready().await.map_err(|e| error::of_request(&e))?;
-    Ok((Sender::Http1(sender), pool.exclusive_lease(origin)))
+    Ok((Sender::Http1(Exclusive { sender, cut }), pool.exclusive_lease(origin)))
 }
 
 /// Runs the connection in its own task until it closes; the affected exchange gets its errors.

@@ -4,6 +4,7 @@ mod connect;
 mod error;
 mod pool;
 mod send;
+mod stream;
 mod tls;
 
 use std::cell::RefCell;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tollgate_core::fetch::AddressRule;
 use tollgate_core::forward::UpstreamError;
 
+use super::stream::Cut;
 use crate::content::NativeContent;
 
 /// Idle connections by origin, and the number of open ones.
@@ -51,8 +52,15 @@ struct Shelf {
 
 #[derive(Debug)]
 struct Idle {
-    sender: http1::SendRequest<NativeContent>,
+    sender: Exclusive,
     since: Instant,
+}
+
+/// A connection that exchanges use one after another.
+#[derive(Debug)]
+pub(super) struct Exclusive {
+    pub(super) sender: http1::SendRequest<NativeContent>,
+    pub(super) cut: Cut,
 }
 
 #[derive(Clone, Debug)]
@@ -82,7 +90,7 @@ pub(super) struct Trial {
 /// A connection for one request.
 #[derive(Debug)]
 pub(super) enum Sender {
-    Http1(http1::SendRequest<NativeContent>),
+    Http1(Exclusive),
     Http2(http2::SendRequest<NativeContent>),
 }
 
@@ -92,7 +100,7 @@ pub(crate) struct Lease(Hold);
 
 #[derive(Debug)]
 enum Hold {
-    Exclusive { sender: Option<http1::SendRequest<NativeContent>>, shelf: Rc<Shelf> },
+    Exclusive { sender: Option<Exclusive>, shelf: Rc<Shelf> },
     Shared { connection: SharedConnection, sent: Instant },
 }
 
@@ -158,7 +166,7 @@ impl Pool {
 }
 
 impl Shelf {
-    fn take_exclusive(&self) -> Option<http1::SendRequest<NativeContent>> {
+    fn take_exclusive(&self) -> Option<Exclusive> {
         let mut exclusive = self.exclusive.borrow_mut();
         for at in (0..exclusive.len()).rev() {
             let sender = &exclusive[at].sender;
@@ -178,12 +186,23 @@ impl Shelf {
         shared.iter().find(|shared| shared.health.in_flight.get() < STREAMS_MAX).cloned()
     }
 
-    fn put_back(&self, sender: http1::SendRequest<NativeContent>) {
+    fn put_back(&self, sender: Exclusive) {
         let mut exclusive = self.exclusive.borrow_mut();
         if exclusive.len() < IDLE_PER_ORIGIN_MAX {
             let since = Instant::now();
             exclusive.push(Idle { sender, since });
         }
+    }
+}
+
+impl Exclusive {
+    /// Whether it can accept no further request.
+    fn is_closed(&self) -> bool {
+        self.cut.is_given() || self.sender.is_closed()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.sender.is_ready()
     }
 }
 

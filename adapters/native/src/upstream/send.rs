@@ -98,9 +98,9 @@ fn send_over(
     mut request: Request<NativeContent>,
 ) -> impl Future<Output = Result<(Response<Incoming>, Lease), Failure>> + use<> {
     let sent = match &mut sender {
-        Sender::Http1(sender) => {
+        Sender::Http1(exclusive) => {
             fit_http1(&mut request, origin);
-            Either::Left(sender.try_send_request(request))
+            Either::Left(exclusive.sender.try_send_request(request))
         }
         Sender::Http2(sender) => {
             fit_http2(&mut request, origin);

@@ -88,6 +88,41 @@ async fn a_refused_client_is_listened_to_for_a_bounded_time_and_length() {
     assert!(begun.elapsed() < Duration::from_secs(9));
 }
 
+/// What a client of an upstream gets that answers so when it has a request's head, and closes: that is a reset, because it has
+/// not read the content.
+async fn of_unread(server: &Running, chunked: bool) -> String {
+    let framing = if chunked { "transfer-encoding: chunked" } else { "content-length: 3000000" };
+    let mut stream = server.connect().await;
+    let head = format!("POST /api/x HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{framing}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let block = [b'x'; 20_000];
+    for _ in 0..150 {
+        let (size, end) = if chunked { ("4e20\r\n", "\r\n") } else { ("", "") };
+        // The gateway may close the connection after the response.
+        let _ = stream.write_all(&[size.as_bytes(), &block, end.as_bytes()].concat()).await;
+    }
+    let _ = stream.write_all(if chunked { b"0\r\n\r\n" } else { b"" }).await;
+    rest(&mut stream).await
+}
+
+#[tokio::test]
+async fn an_upstreams_answer_before_its_reset_is_the_answer() {
+    for (answered, status, ends) in
+        [("HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig", "413", "big"), ("", "502", "}")]
+    {
+        let server = Running::start().await;
+        let unread = upstream(async move |mut stream| {
+            crate::running::head(&mut stream).await;
+            let _ = stream.write_all(answered.as_bytes()).await;
+        });
+        server.publish(&unread.await, json!({"content_bytes_max": 100_000_000}));
+        for number in 0..20 {
+            let answer = of_unread(&server, number % 2 == 0).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.ends_with(ends), "{number}: {answer}");
+        }
+    }
+}
+
 /// Sends a head and the beginning of content, and does something when it has the head of the response.
 async fn after_early_head(server: &Running, framing: &str, then: impl AsyncFnOnce(&mut TcpStream)) -> Duration {
     let begun = Instant::now();

@@ -78,9 +78,9 @@ impl Admin {
     /// writes go on.
     async fn answer(self: Rc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
         let tracking = self.calls.track();
-        apart(|sender| async move {
+        apart(|giver| async move {
             // The client may have gone.
-            let _ = sender.send(self.respond(request, peer).await);
+            let _ = giver.give(self.respond(request, peer).await);
             drop(tracking);
         })
         .await

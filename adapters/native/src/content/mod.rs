@@ -14,11 +14,11 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Version};
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
-use tokio::sync::oneshot;
 use tollgate_core::forward::{TrailerRules, filter_trailers};
 use tollgate_core::telemetry::AbortedBy;
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
+use crate::local::{Giver, handover};
 pub use copy::ContentCopy;
 pub(crate) use copy::CopyBudget;
 use copy::CopySink;
@@ -35,7 +35,8 @@ pub(crate) use source::{Copies, Deadline, UpstreamContent};
 pub struct NativeContent {
     source: Source,
     limit: Option<Limit>,
-    copy: Option<CopySink>,
+    /// Boxed, as other rare members: content is moved often.
+    copy: Option<Box<CopySink>>,
     watch: Option<Watch>,
     /// How it ended, once it has.
     end: Option<End>,
@@ -80,7 +81,7 @@ struct Limit {
 #[derive(Debug)]
 pub(crate) struct Watch {
     delivered: u64,
-    told: oneshot::Sender<Delivery>,
+    told: Giver<Delivery>,
 }
 
 /// How content ended: all of it was read, or because of whom it was not.
@@ -94,7 +95,7 @@ impl Watch {
             Err(by) => Delivery::Aborted { bytes, by },
         };
         // There may be no receiver any more: a process that drains has dropped the work after the reply.
-        let _ = self.told.send(delivery);
+        let _ = self.told.give(delivery);
     }
 }
 
@@ -102,7 +103,7 @@ impl NativeContent {
     /// The content of a request as hyper received it.
     pub(crate) fn from_client(incoming: hyper::body::Incoming, version: Version, request: RequestState) -> Self {
         let content = Received::new(incoming, version);
-        let source = if content.is_end_stream() { Source::Ended } else { Source::Client(content) };
+        let source = if content.is_end_stream() { Source::Ended } else { Source::Client(Box::new(content)) };
         let mut content = Self::of(source);
         content.request = Some(request);
         content
@@ -344,7 +345,7 @@ impl Content for NativeContent {
         }
         let (sink, copy) = CopySink::new(max_bytes, self.source.copies());
         let mut teed = self;
-        teed.copy = Some(sink);
+        teed.copy = Some(Box::new(sink));
         (teed, copy)
     }
 
@@ -374,7 +375,7 @@ impl Content for NativeContent {
 
     fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
         let mut watched = if self.watch.is_some() { self.nested() } else { self };
-        let (told, delivery) = oneshot::channel();
+        let (told, delivery) = handover();
         watched.watch = Some(Watch { delivered: 0, told });
         let never_told = Delivery::Aborted { bytes: 0, by: AbortedBy::Client };
         (watched, async move { delivery.await.unwrap_or(never_told) })

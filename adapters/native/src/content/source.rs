@@ -20,7 +20,7 @@ use crate::upstream::Lease;
 pub(super) enum Source {
     Ended,
     Bytes(Bytes),
-    Client(Received),
+    Client(Box<Received>),
     Upstream(UpstreamContent),
     Nested(Box<NativeContent>),
     /// Content whose beginning was already read and comes first.

@@ -98,7 +98,8 @@ where
     };
     loop {
         match Box::pin(speaker.http1(stream.handle(ahead))).await {
-            End::Asleep(unread) if unread.is_empty() => {
+            // Empty lines before a request mean nothing (RFC 9112, section 2.2).
+            End::Asleep(unread) if unread.iter().all(|byte| b"\r\n".contains(byte)) => {
                 ahead = Bytes::new();
                 tokio::select! {
                     biased;

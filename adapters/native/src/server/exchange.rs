@@ -111,7 +111,7 @@ async fn serve(
     let of_request = state.clone();
     let request = request.map(|incoming| NativeContent::from_client(incoming, version, state));
     let serving = Rc::clone(serving);
-    let answered = apart(|sender| async move {
+    let answered = apart(|giver| async move {
         let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;
         let mut response = Some(served.reply.into_response());
         if !of_request.responded(&serving.refusal_places) {
@@ -119,7 +119,7 @@ async fn serve(
             cut_off(response.take());
         }
         // The client may have disconnected; then the response is dropped, and its delivery is recorded as aborted.
-        if let Err(unsent) = sender.send(response)
+        if let Err(unsent) = giver.give(response)
             && serving.cut_off.is_given()
         {
             cut_off(unsent);

@@ -143,7 +143,7 @@ fn a_connection_that_is_silent_until_a_timeout_gets_no_further_request() {
             serve_http2(number, stream, first)
         })
         .await;
-        let send = async || upstream.exchange(get(&base), &UpstreamCall { timeout_ms: Some(200), ..CALL }).await;
+        let send = async || upstream.exchange(get(&base), &UpstreamCall { timeout_ms: Some(700), ..CALL }).await;
         assert_eq!(text(send().await.unwrap()).await, "0");
         assert_eq!(send().await.map(drop), Err(UpstreamError::HttpResponseTimeout));
         assert_eq!(text(send().await.unwrap()).await, "1");

@@ -68,6 +68,12 @@ impl Guarded {
         self.pattern.as_ref().is_none_or(is_own)
     }
 
+    /// Whether all requests that the templates match are its own.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.pattern.is_none()
+    }
+
     /// Whether its route is compared with all that another operation requires.
     #[must_use]
     pub fn is_as_strict_as(&self, other: &Self) -> bool {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tollgate_config::{Code, CompiledRoute, Diagnostic, Guarded, Report, Span, Witness};
-use tollgate_core::route::{HostPattern, PathTemplate, Segment};
+use tollgate_core::route::{CanonicalPath, HostPattern, ParameterType, PathTemplate, Segment};
 use tollgate_core::settings::RouteSettings;
 
 use super::budget::{Budget, Spent};
@@ -36,6 +36,8 @@ pub(super) fn report(analysis: &Analysis<'_>, guarded: &[Guarded], report: &mut 
 struct Answers<'g> {
     first: &'g Guarded,
     witness: Witness,
+    /// Whether an operation of the specification could describe the request alone.
+    is_describable: bool,
     has_more: bool,
 }
 
@@ -86,12 +88,13 @@ impl<'a, 'w> Compared<'a, 'w> {
                 {
                     continue;
                 }
-                if self.is_known(operation, path, place) || self.is_described(operation, path, place, budget)? {
+                if self.is_known(operation, path, place) {
                     continue;
                 }
+                let narrower = self.narrower(operation, path, place, budget)?;
                 budget.spend(REQUEST_WORK)?;
-                if let Some(witness) = self.request(operation, path, place) {
-                    let new = Answers { first: operation, witness, has_more: false };
+                if let Some((witness, is_describable)) = self.request(operation, path, place, &narrower) {
+                    let new = Answers { first: operation, witness, is_describable, has_more: false };
                     found.entry(place).and_modify(|known| known.has_more = true).or_insert(new);
                     counted.insert(place);
                     if found.len() > REPORTED_MAX {
@@ -112,46 +115,65 @@ impl<'a, 'w> Compared<'a, 'w> {
             if answering.is_as_strict_as(operation) {
                 answering.is_reported(&whole.routes[place].settings, &whole.policies)
             } else {
-                operation.route.is_none() && answering.paths.iter().any(|wider| contains(wider, path))
+                operation.route.is_none()
+                    && answering.paths.iter().any(|wider| contains(wider.segments(), path.segments()))
             }
         })
     }
 
-    /// Whether the specification describes all requests of the route as those of a more specific operation, with which the
-    /// route is compared, too.
-    fn is_described(
+    /// The more specific operations of the same specification that describe requests of the route; the route is compared
+    /// with them, too.
+    fn narrower(
         &self,
         operation: &Guarded,
         path: &PathTemplate,
         place: usize,
         budget: &Budget,
-    ) -> Result<bool, Spent> {
-        let settings = &self.analysis.whole.routes[place].settings;
+    ) -> Result<Vec<Narrower<'a>>, Spent> {
         let mut places = Vec::new();
-        self.operations.meeting(settings.path.segments(), budget, &mut places)?;
-        let is_narrower = |other: &Guarded| {
-            other.api == operation.api
-                && operation.methods.iter().all(|method| !accepts(settings, method) || other.methods.contains(method))
-                && other
-                    .paths
-                    .iter()
-                    .any(|own| contains(path, own) && !contains(own, path) && contains(own, &settings.path))
+        self.operations.meeting(self.segments(place), budget, &mut places)?;
+        budget.spend(places.len())?;
+        let others = places.into_iter().filter_map(|place| self.guarded.get(place));
+        let is_narrower = |own: &&PathTemplate| {
+            contains(path.segments(), own.segments()) && !contains(own.segments(), path.segments())
         };
-        let narrower = places.iter().filter_map(|place| self.guarded.get(*place)).find(|other| is_narrower(other));
-        Ok(narrower.is_some())
+        let of = |other: &'a Guarded| {
+            other.paths.iter().filter(is_narrower).map(move |path| Narrower { operation: other, path: path.segments() })
+        };
+        Ok(others.filter(|other| other.api == operation.api).flat_map(of).collect())
     }
 
-    /// A request of the operation that the route answers.
-    fn request(&self, operation: &Guarded, path: &PathTemplate, place: usize) -> Option<Witness> {
+    fn segments(&self, place: usize) -> &'a [Segment] {
+        self.analysis.whole.routes[place].settings.path.segments()
+    }
+
+    /// A request of the operation that the route answers and that no narrower operation describes, and whether the
+    /// specification could describe it as an operation of its own.
+    fn request(
+        &self,
+        operation: &Guarded,
+        path: &PathTemplate,
+        place: usize,
+        narrower: &[Narrower<'_>],
+    ) -> Option<(Witness, bool)> {
         let CompiledRoute { hosts, settings, .. } = &self.analysis.whole.routes[place];
         let shared =
-            meets(settings.path.segments(), path.segments()).unwrap_or_else(|| vec![settings.path.segments().to_vec()]);
+            meets(self.segments(place), path.segments()).unwrap_or_else(|| vec![self.segments(place).to_vec()]);
         let methods = operation.methods.iter().filter(|method| accepts(settings, method));
         for method in methods {
-            for host in hosts.iter().flat_map(|own| operation.hosts.iter().filter_map(|host| narrower(own, host))) {
-                let is_meant = |witness: &Witness| operation.is_for(&witness.path);
+            let described: Vec<&Narrower<'_>> =
+                narrower.iter().filter(|other| other.operation.methods.contains(method)).collect();
+            let taken: Vec<&[Segment]> =
+                described.iter().filter(|other| other.operation.is_whole()).map(|other| other.path).collect();
+            let is_meant = |witness: &Witness| {
+                operation.is_for(&witness.path) && !described.iter().any(|other| other.has(&witness.path))
+            };
+            for host in hosts.iter().flat_map(|own| operation.hosts.iter().filter_map(|host| narrower_of(own, host))) {
                 let of = Part { place, host, method };
-                let found = shared.iter().find_map(|paths| self.analysis.request_among(of, paths, is_meant));
+                let found = shared.iter().find_map(|paths| {
+                    let witness = self.analysis.request_among(of, paths, &taken, is_meant)?;
+                    Some((witness, settings.when.is_empty() && !contains(&untyped(paths), path.segments())))
+                });
                 if found.is_some() {
                     return found;
                 }
@@ -161,16 +183,35 @@ impl<'a, 'w> Compared<'a, 'w> {
     }
 }
 
+/// A path of a more specific operation.
+struct Narrower<'g> {
+    operation: &'g Guarded,
+    path: &'g [Segment],
+}
+
+impl Narrower<'_> {
+    /// Whether a request with this path is one for the operation.
+    fn has(&self, path: &str) -> bool {
+        let Ok(parsed) = CanonicalPath::parse(path.as_bytes()) else { return false };
+        let texts: Vec<Segment> = parsed.segments().map(|text| Segment::Literal(text.to_owned())).collect();
+        contains(self.path, &texts) && self.operation.is_for(path)
+    }
+}
+
 impl Answers<'_> {
     fn diagnostic(&self, route: &CompiledRoute) -> Diagnostic {
         let (id, name) = (&route.settings.id, &self.first.name);
         let more = if self.has_more { " and of other operations" } else { "" };
         let what = format!("`{id}` answers requests of `{name}`{more}, and requires less than the specification");
         let why = format!("callers can send this request without what `{name}` requires: {}", self.witness.curl());
-        let mut diagnostic = Diagnostic::warning(Code::WeakerThanSpec, route.span, what).why(why).fix(
+        let fix = if self.is_describable {
             "require the same here, or narrow its path or methods; if this is meant, describe these requests in the \
-             specification as an operation with their own `security` (an overlay can, and can hide it)",
-        );
+             specification as an operation with their own `security` (an overlay can, and can hide it)"
+        } else {
+            "require the same here, or narrow its path or methods; a specification cannot describe these requests as an \
+             operation of their own"
+        };
+        let mut diagnostic = Diagnostic::warning(Code::WeakerThanSpec, route.span, what).why(why).fix(fix);
         if let Some(required) = self.first.required_at() {
             diagnostic = diagnostic.related(required, format!("required here of `{name}`"));
         }
@@ -201,17 +242,17 @@ fn accepts(route: &RouteSettings, method: &str) -> bool {
 }
 
 /// The more specific of two host patterns that match the same hosts.
-fn narrower<'h>(a: &'h HostPattern, b: &'h HostPattern) -> Option<&'h HostPattern> {
+fn narrower_of<'h>(a: &'h HostPattern, b: &'h HostPattern) -> Option<&'h HostPattern> {
     if b.covers(a) { Some(a) } else { a.covers(b).then_some(b) }
 }
 
 /// Whether a template matches all paths of another one.
-fn contains(wide: &PathTemplate, narrow: &PathTemplate) -> bool {
+fn contains(wide: &[Segment], narrow: &[Segment]) -> bool {
     let is_taken = |wide: &Segment, narrow: &Segment| match narrow {
         Segment::Literal(text) => wide.value_of(text).is_some(),
         Segment::Parameter { .. } | Segment::Rest { .. } => takes_all(wide, narrow),
     };
-    let (mut wide, mut narrow) = (wide.segments().iter(), narrow.segments().iter());
+    let (mut wide, mut narrow) = (wide.iter(), narrow.iter());
     loop {
         match (wide.next(), narrow.next()) {
             (None, None) | (Some(Segment::Rest { .. }), Some(_)) => return true,
@@ -219,6 +260,20 @@ fn contains(wide: &PathTemplate, narrow: &PathTemplate) -> bool {
             (Some(_) | None, _) => return false,
         }
     }
+}
+
+/// A template without the types of its parameters, which paths of specifications do not have.
+fn untyped(segments: &[Segment]) -> Vec<Segment> {
+    let untyped = |segment: &Segment| match segment {
+        Segment::Parameter { prefix, name, suffix, .. } => Segment::Parameter {
+            prefix: prefix.clone(),
+            name: name.clone(),
+            of: ParameterType::Any,
+            suffix: suffix.clone(),
+        },
+        Segment::Literal(_) | Segment::Rest { .. } => segment.clone(),
+    };
+    segments.iter().map(untyped).collect()
 }
 
 /// The number of routes that are reported individually.

@@ -181,11 +181,13 @@ impl<'w> Analysis<'w> {
         taken.filter(|(other, _)| *other != place).map(|(other, witness)| Reachability::Shadowed(witness, other))
     }
 
-    /// Searches a request of a route, on this host and among these paths, which other routes of the host do not take.
+    /// Searches a request of a route, on this host and among these paths, which other routes of the host do not take, and
+    /// whose path no other template matches.
     pub(super) fn request_among(
         &self,
         Part { place, host, method }: Part<'_>,
         paths: &[Segment],
+        others: &[&[Segment]],
         is_meant: impl Fn(&Witness) -> bool,
     ) -> Option<Witness> {
         let example = self.host_in(host)?;
@@ -193,7 +195,8 @@ impl<'w> Analysis<'w> {
         let wins = |witness: &Witness| is_meant(witness) && self.selected_route(witness) == Some(place);
         let made = examples(paths).map(|path| Witness::new(method, &example, path.as_str(), when));
         made.into_iter().find(wins).or_else(|| {
-            let Ok(Cover::Uncovered(texts, when)) = self.cover_among(Part { place, host, method }, paths) else {
+            let Ok(Cover::Uncovered(texts, when)) = self.cover_among(Part { place, host, method }, paths, others)
+            else {
                 return None;
             };
             Some(Witness::new(method, &example, path_of(&texts)?, &when)).filter(wins)
@@ -201,13 +204,14 @@ impl<'w> Analysis<'w> {
     }
 
     fn cover(&self, place: usize, host: &HostPattern, method: &str) -> Result<Cover, super::budget::Spent> {
-        self.cover_among(Part { place, host, method }, self.whole.routes[place].settings.path.segments())
+        self.cover_among(Part { place, host, method }, self.whole.routes[place].settings.path.segments(), &[])
     }
 
     fn cover_among(
         &self,
         Part { place, host, method }: Part<'_>,
         paths: &[Segment],
+        others: &[&[Segment]],
     ) -> Result<Cover, super::budget::Spent> {
         let own = &self.whole.routes[place];
         let Some(site) = self.sites.get(&host.to_string()) else { return Ok(Cover::Covered) };
@@ -227,6 +231,7 @@ impl<'w> Analysis<'w> {
                 let settings = &self.whole.routes[*other].settings;
                 Competitor { segments: settings.path.segments(), when: &settings.when }
             })
+            .chain(others.iter().map(|segments| Competitor { segments, when: &[] }))
             .collect();
         cover(paths, &own.settings.when, &competitors, &self.budget)
     }

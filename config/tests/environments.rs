@@ -123,7 +123,7 @@ fn check_use(setting: &str, expected: &[&str]) {
     let text = format!(
         "format: 1\ngateway: {{name: acme, authn: none}}\nupstreams: {{u: {{url: \"http://u\", headers: {{A: \"${{value.t}}\"}}}}}}\n\
          values:\n  t: {{type: text, default: some text}}\n  num: {{type: integer, default: 7}}\n  list: {{type: list, default: [A, B]}}\n  \
-         flag: {{type: boolean, default: true}}\n  s: {{type: text, default: \"${{secret.S}}\"}}\n  r: {{type: rate, default: 5/s}}\n\
+         flag: {{type: boolean, default: true}}\n  s: {{type: text, default: \"${{secret.S}}\"}}\n  r: {{type: rate, default: 9/s}}\n\
          policies: {{burst: {{kind: rate-limit, rate: \"${{value.r}}\"}}}}\n\
          apis: {{a: {{upstream: u, strip-base: \"${{value.flag}}\", authn: none, limit: burst, routes: [{{path: /x, cost: \"${{value.num}}\", cache: {{vary: \"${{value.list}}\"}}, {setting}}}]}}}}\n"
     );

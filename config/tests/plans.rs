@@ -108,3 +108,37 @@ fn limits_of_plans_that_never_apply_are_a_warning() {
     assert_eq!(never("authn: keys, guard: burst", &both), [], "one route is enough");
     assert_eq!(never("authn: keys", route), [], "it is reported as unused");
 }
+
+/// Checks what the finding about a cost says.
+#[track_caller]
+fn check_cost(policy: &str, plans: &str, route: &str, expected: Option<&str>) {
+    let text = format!(
+        "format: 1\ngateway: {{name: acme, authn: none}}\nupstreams: {{u: \"http://u\"}}\npolicies:\n  keys: {{kind: api-key}}\n  \
+         burst: {{kind: rate-limit, {policy}, by: address}}\nplans: {plans}\n\
+         apis: {{a: {{upstream: u, routes: [{{path: /x, methods: [GET], id: x, {route}}}, {{path: /y, methods: [GET], authn: keys, limit: burst}}]}}}}\n"
+    );
+    let found = found(&text);
+    let about: Vec<_> = found.iter().filter(|found| found.code.id() == "TG0319").collect();
+    assert_eq!(about.len(), usize::from(expected.is_some()), "{text}{found}");
+    assert!(
+        about.iter().all(|about| format!("{} {}", about.what, about.why).contains(expected.unwrap_or_default())),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_cost_that_a_limit_never_admits_is_reported() {
+    let own = "authn: keys, limit: burst, cost: 5";
+    check_cost("rate: 5/s", "{}", own, None);
+    check_cost("rate: 10/min, burst: 4", "{}", own, Some("every request would be"));
+    check_cost("rate: 4/min", "{}", own, Some("`cost` is 5, but policy `burst` admits at most 4 at once"));
+    check_cost("rate: 4/min", "{}", "guard: burst, cost: 5", Some("every request would be"));
+    let plans = "{big: {limits: {burst: {rate: 9/s}}}, small: {limits: {burst: {rate: 9/s, burst: 1}}}}";
+    check_cost("rate: 5/s", plans, own, Some("of consumers with the plan `small` would"));
+    check_cost("rate: 4/s", plans, own, Some("without a plan, and of consumers with the plan `small`, would"));
+    check_cost("rate: 4/s", "{big: {limits: {burst: {rate: 9/s}}}}", own, Some("without a plan would"));
+    check_cost("rate: 4/s", "{small: {limits: {burst: {rate: 1/s}}}}", own, Some("every request would be"));
+    // Plans have no effect before the caller is known.
+    check_cost("rate: 5/s", plans, "guard: burst, cost: 5", None);
+    check_cost("rate: 4/s", plans, "limit: burst, cost: 5", Some("every request would be"));
+}

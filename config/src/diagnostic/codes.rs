@@ -232,6 +232,10 @@ codes! {
         "Scopes are compared as a whole and as they are written, and a credential must have all scopes of a route: `pets.*`, \
         `!admin` and `a|b` are the names of single scopes. List each scope that is required; a route that several scopes may \
         call separately needs a scope that all of these credentials have."
+    CostAboveBurst "TG0319" "A request costs more than a limit admits at once."
+        "A limit admits at most `burst` at once, and without `burst` the number in `rate`. A request whose `cost` is more is \
+        always refused with 429, however long its caller waits. Plans have numbers of their own, and are \
+        compared on their own."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

@@ -2,6 +2,7 @@
 //!
 //! [`lower`] converts the parts in the order of the file and reports every mistake.
 
+mod costs;
 mod guarded;
 mod hosts;
 pub(crate) mod merge;
@@ -70,6 +71,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
         Whole { routes, policies: policies.all().cloned().collect(), upstreams: upstreams.all().cloned().collect() };
     if !report.has_errors() {
         plans::report_unapplied(project, &whole, report);
+        costs::report(project, &whole, &policies, report);
     }
     let internal_hosts = hosts.all_internal();
     let gateway = project.gateway.as_ref().zip(telemetry).map(|(gateway, telemetry)| GatewaySettings {

@@ -97,7 +97,7 @@ impl<T> Definitions<T> {
         let found = self.place(&name.value).or_else(own);
         match found {
             Some(place) => self.list[place].used = true,
-            None if self.is_complete => self.report_unknown(name, api, fits, report),
+            None if self.is_complete => self.report_unknown(name, api, self.habit(&name.value), fits, report),
             None => {}
         }
         found
@@ -112,7 +112,8 @@ impl<T> Definitions<T> {
     ) -> Option<usize> {
         let found = self.place(&name.value);
         if found.is_none() && self.is_complete {
-            self.report_unknown(name, None, fits, report);
+            // The keys of a plan are names, and never stand for something else.
+            self.report_unknown(name, None, None, fits, report);
         }
         found
     }
@@ -122,7 +123,7 @@ impl<T> Definitions<T> {
         self.list.get_mut(place).and_then(|definition| definition.value.as_mut())
     }
 
-    fn place(&self, name: &str) -> Option<usize> {
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
         self.list.binary_search_by(|definition| definition.name.as_str().cmp(name)).ok()
     }
 
@@ -154,10 +155,17 @@ impl<T> Definitions<T> {
         }
     }
 
+    /// What to write instead of a name that is written as something else in other gateways.
+    fn habit(&self, name: &str) -> Option<String> {
+        let is_upstream = self.unknown == Code::UnknownUpstream;
+        if is_upstream { word::upstream(name).map(str::to_owned) } else { word::policy(name) }
+    }
+
     fn report_unknown(
         &self,
         name: &Spanned<String>,
         api: Option<&str>,
+        habit: Option<String>,
         fits: impl Fn(&T) -> bool,
         report: &mut Report,
     ) {
@@ -168,9 +176,6 @@ impl<T> Definitions<T> {
         let short = |name: &'_ str| name.find('.').map_or(0, |dot| dot + 1);
         let known = || self.list.iter().filter(|d| is_visible(d)).map(|d| &d.name[short(&d.name)..]);
         let meant = if report.is_full() { None } else { closest(&name.value, known()) };
-        let is_upstream = self.unknown == Code::UnknownUpstream;
-        let habit =
-            if is_upstream { word::upstream(&name.value).map(str::to_owned) } else { word::policy(&name.value) };
         let fix = match (meant, habit) {
             (Some(known), _) => format!("did you mean `{known}`?"),
             (None, Some(habit)) => habit,

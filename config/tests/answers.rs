@@ -209,6 +209,24 @@ fn check(operations: &[Written], routes: &[Written]) -> Result<(), TestCaseError
     Ok(())
 }
 
+#[test]
+fn requests_that_were_once_missed_are_found() {
+    let one = |path: &[&'static str], required| Written {
+        path: path.to_vec(),
+        method: "GET",
+        required,
+        is_hidden: false,
+        is_conditional: false,
+        is_of_other: false,
+    };
+    let result = check(&[one(&["{e}.{f}", "{e}.{f}"], 5)], &[one(&["{d}.pdf", "{a}"], 0)]);
+    assert!(result.is_ok(), "{result:?}");
+    // The type of an operation gives it precedence over a route.
+    let hidden = Written { is_hidden: true, ..one(&["new", "5"], 1) };
+    let result = check(&[hidden, one(&["{w:(new|old)}", "{a}"], 0)], &[one(&["{a}", "5"], 0)]);
+    assert!(result.is_ok(), "{result:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 400, ..ProptestConfig::default() })]
 

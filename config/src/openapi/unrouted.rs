@@ -136,10 +136,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn of(operation: &Operation) -> Self {
+    /// An operation with types answers its requests before others do, and may answer those of its path without types.
+    fn of(operation: &Operation) -> Vec<Self> {
         let path = untyped(&operation.template);
         let is_whole = path == operation.template;
-        Self { path, methods: operation.method.parse().into_iter().collect(), is_whole }
+        let typed = (!is_whole).then(|| operation.template.clone());
+        let answer = |path| Self { path, methods: operation.method.parse().into_iter().collect(), is_whole };
+        std::iter::once(path).chain(typed).map(answer).collect()
     }
 }
 
@@ -154,7 +157,9 @@ impl Answering {
     fn new(operations: &[Operation], places: Vec<usize>, others: &[Answer]) -> Self {
         // An operation whose parameters have types answers only some of the requests with its path.
         let some = [Predicate { of: Subject::Query(String::new()), test: Test::Present }];
-        let all: Vec<Answer> = places.iter().filter_map(|place| operations.get(*place)).map(Answer::of).collect();
+        let of_place =
+            |place: usize| operations.get(place).into_iter().flat_map(Answer::of).map(move |one| (place, one));
+        let (places, all): (Vec<usize>, Vec<Answer>) = places.into_iter().flat_map(of_place).unzip();
         let router = Router::new(all.iter().chain(others).map(|Answer { path, methods, is_whole }| Entry {
             path,
             methods,

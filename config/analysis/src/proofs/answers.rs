@@ -140,7 +140,7 @@ impl<'a, 'w> Compared<'a, 'w> {
         let of = |other: &'a Guarded| {
             other.paths.iter().filter(is_narrower).map(move |path| Narrower { operation: other, path: path.segments() })
         };
-        Ok(others.filter(|other| other.api == operation.api).flat_map(of).collect())
+        Ok(others.filter(|other| other.api == operation.api && !std::ptr::eq(*other, operation)).flat_map(of).collect())
     }
 
     fn segments(&self, place: usize) -> &'a [Segment] {

@@ -9,7 +9,7 @@ use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::settings::RouteSettings;
 
 use super::ask::Answered;
-use super::authn::authn;
+use super::authn::{authn, shared};
 use super::policy::lists;
 use super::{Change, Differing, Effect};
 
@@ -20,6 +20,7 @@ pub(super) fn routes(from: &Compiled, to: &Compiled, asked: &[Answered]) -> Vec<
         pairs.entry((answered.from, answered.to)).or_default().push(answered);
     }
     let kept: BTreeSet<_> = pairs.keys().filter_map(|(from, to)| from.zip(*to)).collect();
+    let shared = shared(from, to);
     let mut changes = Vec::new();
     for ((old, new), asked) in &pairs {
         let (old, new) = (old.and_then(|place| from.routes().get(place)), new.and_then(|place| to.routes().get(place)));
@@ -29,7 +30,7 @@ pub(super) fn routes(from: &Compiled, to: &Compiled, asked: &[Answered]) -> Vec<
         match (old, new) {
             (Some(old), None) => changes.push(removed(old, asked, is_whole_route(asked[0].from, |pair| pair.0))),
             (None, Some(new)) => changes.push(added(new, asked, is_whole_route(asked[0].to, |pair| pair.1))),
-            (Some(old), Some(new)) => changes.extend(Pair { from, to, old, new, asked }.changes()),
+            (Some(old), Some(new)) => changes.extend(Pair { from, to, old, new, asked, shared: &shared }.changes()),
             (None, None) => {}
         }
     }
@@ -79,13 +80,15 @@ struct Pair<'c> {
     old: &'c CompiledRoute,
     new: &'c CompiledRoute,
     asked: &'c [&'c Answered],
+    /// The authenticators that routes of both use.
+    shared: &'c BTreeSet<&'c str>,
 }
 
 impl Pair<'_> {
     fn changes(&self) -> Vec<Change> {
         let mut all = self.route();
         let (old, new) = (&self.old.settings, &self.new.settings);
-        all.extend(authn((self.from, old), (self.to, new), self.subject()));
+        all.extend(authn((self.from, old), (self.to, new), self.shared, self.subject()));
         all.extend(self.scopes());
         all.extend(lists(self.from, self.to, old, new, self.subject()));
         all.extend(self.cache());

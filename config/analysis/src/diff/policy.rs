@@ -9,6 +9,7 @@ use tollgate_config::policies::{Change as ChangeRule, Setting, Settings, admitte
 use tollgate_core::kinds::{PolicyView, Slot};
 use tollgate_core::settings::RouteSettings;
 
+use super::authn::compare_places;
 use super::value::{Looseness, compare, compare_admitted, is_same};
 use super::{Change, Differing, Effect};
 
@@ -143,8 +144,9 @@ pub(super) fn policies(from: &Compiled, to: &Compiled) -> Vec<Change> {
     let both = old_uses.intersection(&new_uses).map(|(name, _)| *name);
     both.flat_map(|name| {
         let (old, new) = (settings(from.policies(), name), settings(to.policies(), name));
-        let addresses = compare_addresses(from, name, to, name);
-        old.zip(new).map(|(old, new)| policy(&format!("policy {name}"), &old, &new, addresses)).unwrap_or_default()
+        let places = || compare_places(from, name, to, name);
+        let together = compare_addresses(from, name, to, name).or_else(places);
+        old.zip(new).map(|(old, new)| policy(&format!("policy {name}"), &old, &new, together)).unwrap_or_default()
     })
     .collect()
 }
@@ -156,19 +158,19 @@ fn compare_addresses(from: &Compiled, old: &str, to: &Compiled, new: &str) -> Op
 }
 
 /// The policies that routes use, each with its slot.
-fn used(compiled: &Compiled) -> BTreeSet<(&str, Slot)> {
+pub(super) fn used(compiled: &Compiled) -> BTreeSet<(&str, Slot)> {
     let routes = compiled.routes().iter();
     routes
         .flat_map(|route| route.settings.policies(compiled.policies()).map(|policy| (policy.name, policy.slot)))
         .collect()
 }
 
-fn policy(subject: &str, old: &Settings, new: &Settings, addresses: Option<Looseness>) -> Vec<Change> {
+fn policy(subject: &str, old: &Settings, new: &Settings, together: Option<Looseness>) -> Vec<Change> {
     if old.kind != new.kind {
         let values = Differing { from: Some(old.kind.to_owned()), to: Some(new.kind.to_owned()) };
         return vec![Change::of(subject, "kind", values, Effect::Review, "the policy has another kind")];
     }
-    let mut all = keys(subject, "", old, new, addresses, |_| true);
+    let mut all = keys(subject, "", old, new, together, |_| true);
     // For keys that a plan does not set, the policy's own values apply.
     for plan in old.plans.iter().chain(&new.plans).map(|(plan, _)| plan).collect::<BTreeSet<_>>() {
         let replaced = |key: &str| [old, new].iter().any(|settings| settings.replaces(plan, key));
@@ -189,20 +191,21 @@ fn keys(
     prefix: &str,
     old: &Settings,
     new: &Settings,
-    addresses: Option<Looseness>,
+    together: Option<Looseness>,
     is_compared: impl Fn(&str) -> bool,
 ) -> Vec<Change> {
     let both = old.list.iter().zip(&new.list).filter(|(old, _)| is_compared(old.key));
-    both.filter_map(|(old, new)| compare_key(&format!("{prefix}{}", old.key), subject, old, new, addresses)).collect()
+    both.filter_map(|(old, new)| compare_key(&format!("{prefix}{}", old.key), subject, old, new, together)).collect()
 }
 
-/// The effect of another value of a key. For a policy that decides only by address, `addresses` is the effect of all keys.
+/// The effect of another value of a key. For a policy that decides only by address, or by the place of a credential,
+/// `together` is the effect of all keys.
 fn compare_key(
     setting: &str,
     subject: &str,
     old: &Setting,
     new: &Setting,
-    addresses: Option<Looseness>,
+    together: Option<Looseness>,
 ) -> Option<Change> {
     if is_same(old.value.as_ref(), new.value.as_ref()) {
         return None;
@@ -211,8 +214,14 @@ fn compare_key(
     let values = Differing { from: shown(old), to: shown(new) };
     let change = |effect, reason| Change::of(subject, setting, values, effect, reason);
     match old.change {
-        // Another identity is another policy, which is compared for each route.
-        ChangeRule::Identity => None,
+        ChangeRule::Identity => match together? {
+            Looseness::Same => None,
+            Looseness::Stricter => Some(change(Effect::Breaking, "credentials are read from fewer places")),
+            Looseness::Looser => {
+                Some(change(Effect::Compatible, "credentials are accepted in more places").loosening())
+            }
+            Looseness::Other => Some(change(Effect::Breaking, "credentials are read from other places").loosening()),
+        },
         ChangeRule::Review(why) => Some(change(Effect::Review, why)),
         ChangeRule::LoosestFirst { words, why } => {
             let place = |setting: &Setting| words.iter().position(|word| shown(setting).as_deref() == Some(word));
@@ -221,7 +230,7 @@ fn compare_key(
         }
         ChangeRule::MoreIsLooser | ChangeRule::MoreIsStricter => {
             let more_is_looser = old.change == ChangeRule::MoreIsLooser;
-            match addresses.unwrap_or_else(|| compare(old.value.as_ref(), new.value.as_ref(), more_is_looser)) {
+            match together.unwrap_or_else(|| compare(old.value.as_ref(), new.value.as_ref(), more_is_looser)) {
                 Looseness::Same => None,
                 Looseness::Stricter => Some(change(Effect::Breaking, "requests that were accepted may be refused")),
                 Looseness::Looser => Some(change(Effect::Compatible, "more requests are accepted").loosening()),
@@ -237,6 +246,6 @@ fn summary(settings: &Settings) -> String {
 }
 
 /// A setting with its key, where it has a value.
-pub(super) fn shown(setting: &Setting) -> Option<String> {
+fn shown(setting: &Setting) -> Option<String> {
     Some(format!("{} {}", setting.key, setting.value.as_ref()?))
 }

@@ -165,6 +165,44 @@ fn several_required_authenticators_accept_fewer_callers_than_each_alone() {
 }
 
 #[test]
+fn places_of_keys_are_compared_once_for_their_policy() {
+    use Effect::{Breaking, Compatible, Review};
+    let both = "{path: /a, authn: {any: [own], replace: true}}, {path: /b, authn: {any: [own], replace: true}}";
+    let own = |places: &str| format!("own: {{kind: api-key{places}}}");
+    for (from, to, expected) in [
+        ("", ", query: key", vec![("query", Compatible, true)]),
+        (", query: key", "", vec![("query", Breaking, false)]),
+        (", query: key", ", query: other", vec![("query", Breaking, true)]),
+        (", header: X-A", ", header: X-B", vec![("header", Breaking, true)]),
+        (", header: X-A", ", header: X-B, query: key", vec![("header", Breaking, true), ("query", Breaking, true)]),
+        (", header: X-A", ", header: X-A, scheme: Bearer", vec![("scheme", Breaking, true)]),
+        (", header: X-A", ", header: x-a", vec![]),
+    ] {
+        check((&own(from), both), (&own(to), both), &expected);
+        let changes = diff(&project(&own(from), both), &project(&own(to), both));
+        assert!(changes.iter().all(|change| change.subject == "policy own"), "{changes:#?}");
+    }
+    let other = "{path: /a, authn: {any: [other], replace: true}}";
+    let named = |name: &str| format!("{{path: /a, authn: {{any: [{name}], replace: true}}}}");
+    let with = |places: &str| format!("other: {{kind: api-key{places}}}, {}", own(", query: key"));
+    for (places, to, expected) in [
+        (", query: key", "own", vec![]),
+        ("", "own", vec![("authn", Compatible, true)]),
+        (", query: q", "own", vec![("authn", Breaking, true)]),
+        (", query: q", "{all: [own, other]}", vec![("authn", Breaking, false)]),
+        ("", "other, own", vec![("authn", Compatible, true)]),
+    ] {
+        check((&with(places), other), (&with(places), &named(to)), &expected);
+    }
+    // A request is accepted by one or the other of two policies, or by one policy with both places.
+    let split = "{path: /a, authn: {any: [keys, query], replace: true}}";
+    let policies = format!("query: {{kind: api-key, header: X-Other, query: key}}, {}", own(", query: key"));
+    check((&policies, &named("own")), (&policies, split), &[("authn", Compatible, true)]);
+    check((&policies, split), (&policies, &named("own")), &[("authn", Breaking, false)]);
+    check((&policies, &named("own, keys")), (&policies, &named("keys, own")), &[("authn", Review, false)]);
+}
+
+#[test]
 fn filters_are_classified_by_the_clients_that_they_allow() {
     use Effect::{Breaking, Compatible};
     let office = |lists: &str| format!("office: {{kind: ip-filter, {lists}}}");

@@ -2,7 +2,7 @@
 
 use tollgate_config::{CompiledRoute, Whole};
 use tollgate_core::kinds::{AuthnPolicy, Place, SlotPolicy};
-use tollgate_core::route::Subject;
+use tollgate_core::route::{Predicate, Subject, Test};
 use tollgate_core::settings::RouteSettings;
 
 use crate::terminal;
@@ -36,16 +36,25 @@ fn row(whole: &Whole, route: &CompiledRoute, is_guarded: bool) -> Vec<String> {
 
 /// The additional columns of a wide table.
 fn more(route: &RouteSettings) -> [String; 4] {
-    let when = route.when.iter().map(|predicate| match &predicate.of {
-        Subject::Header(name) => format!("{name}:"),
-        Subject::Query(name) => format!("?{name}"),
+    let when = route.when.iter().map(|Predicate { of, test }| match of {
+        Subject::Header(name) => format!("{name}: {}", condition(test)),
+        Subject::Query(name) => format!("?{name}: {}", condition(test)),
     });
     [
         route.timeout_ms.map_or_else(|| "none".to_owned(), duration),
         format!("{}", route.content_bytes_max),
         route.cost.to_string(),
-        or_dash(when.collect::<Vec<_>>().join(",")),
+        or_dash(when.collect::<Vec<_>>().join(", ")),
     ]
+}
+
+/// The values of a condition, or that any value or none is meant.
+fn condition(test: &Test) -> String {
+    match test {
+        Test::OneOf(values) => values.join("|"),
+        Test::Present => "present".to_owned(),
+        Test::Absent => "absent".to_owned(),
+    }
 }
 
 /// The host patterns; if there are many, the first one and the number of the others.

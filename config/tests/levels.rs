@@ -117,6 +117,15 @@ fn every_setting_of_a_route_has_an_origin() {
 }
 
 #[test]
+fn the_conditions_of_a_route_have_an_origin() {
+    let compiled = compiled("", "", ", when: {header: {X-Version: [\"2\", \"3\"], X-A: present}, query: {v: \"1\"}}");
+    let check = |setting, value| check_origin(&compiled, "a.x", setting, &[(value, OriginLevel::Operation, 12)]);
+    check("when.header.X-Version", "[2, 3]");
+    check("when.header.X-A", "present");
+    check("when.query.v", "1");
+}
+
+#[test]
 fn overridden_settings_are_listed_with_the_effective_one() {
     let compiled = compiled(", timeout: 1s, authn: partners", ", timeout: 2s", ", authn: none, timeout: none");
     let route = compiled.routes().iter().find(|route| route.settings.id == "a.x").expect("a route");

@@ -7,7 +7,7 @@ use clap::Args;
 use http::Method;
 use serde_json::{Value, json};
 use tollgate_config::{CompiledRoute, Whole};
-use tollgate_core::route::HostName;
+use tollgate_core::route::{HostName, Predicate, Subject, Test};
 
 use super::Output;
 use crate::failure::Failure;
@@ -185,6 +185,7 @@ pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
         "tags": tags.as_ref(),
         "path": route.path.to_string(),
         "methods": route.methods,
+        "when": when_json(&route.when),
         "internal": route.internal,
         "matrix_parameters": route.matrix_parameters,
         "authn": alternatives,
@@ -197,6 +198,24 @@ pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
         "content_bytes_max": route.content_bytes_max,
         "timeout_ms": route.timeout_ms,
     })
+}
+
+/// The conditions of a route, as they are written in a project: by field and by parameter.
+fn when_json(when: &[Predicate]) -> Value {
+    let (mut header, mut query) = (serde_json::Map::new(), serde_json::Map::new());
+    for Predicate { of, test } in when {
+        let (all, name) = match of {
+            Subject::Header(name) => (&mut header, name),
+            Subject::Query(name) => (&mut query, name),
+        };
+        let test = match test {
+            Test::OneOf(values) => json!(values),
+            Test::Present => json!("present"),
+            Test::Absent => json!("absent"),
+        };
+        all.insert(name.clone(), test);
+    }
+    json!({"header": header, "query": query})
 }
 
 #[cfg(test)]

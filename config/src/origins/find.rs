@@ -12,6 +12,7 @@ use crate::model::api::{Api, Route};
 use crate::model::level::{Item, OriginLevel, Setting};
 use crate::model::project::Project;
 use crate::model::upstream::Upstream;
+use crate::model::when::{Condition, When};
 use crate::place::Spanned;
 
 /// The data in which origins are found.
@@ -68,6 +69,7 @@ impl Finder<'_> {
             all.push(Origin::new("base", base.value.clone(), OfApi, Some(base.span)));
         }
         all.push(Origin::new("path", written.path.value.clone(), Operation, Some(written.path.span)));
+        all.extend(written.when.iter().flat_map(conditions));
         let methods = written.methods.as_ref();
         all.push(match methods {
             Some(methods) => Origin::new("methods", show::list(methods), Operation, first(Some(methods))),
@@ -123,6 +125,17 @@ impl Finder<'_> {
         let name = self.whole.upstreams.get(route.settings.upstream)?.name.as_str();
         lower::written(self.project, name, |project| &project.upstreams, |api| &api.upstreams).map(|(_, found)| found)
     }
+}
+
+/// The conditions of a route, each with its place.
+fn conditions(when: &When) -> impl Iterator<Item = Origin> + '_ {
+    let of = |place: &'static str| {
+        move |(name, condition): &(Spanned<String>, Condition)| {
+            let setting = format!("when.{place}.{}", name.value);
+            Origin::new(&setting, show::condition(condition), OriginLevel::Operation, Some(name.span))
+        }
+    };
+    when.header.iter().map(of("header")).chain(when.query.iter().map(of("query")))
 }
 
 fn lists(effective: &Effective<'_>) -> Vec<Origin> {

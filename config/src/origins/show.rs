@@ -3,6 +3,7 @@
 use tollgate_core::cache::CacheCredentials;
 
 use crate::model::level::{CREDENTIALS, Timeout};
+use crate::model::when::Condition;
 use crate::place::Spanned;
 pub(super) use crate::schema::written::{duration, rate, size};
 
@@ -19,6 +20,17 @@ pub(super) fn list(items: &[Spanned<String>]) -> String {
 
 pub(super) fn texts<'t>(items: impl Iterator<Item = &'t str>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
+pub(super) fn condition(condition: &Condition) -> String {
+    match condition {
+        Condition::Present => "present".to_owned(),
+        Condition::Absent => "absent".to_owned(),
+        Condition::OneOf { values, .. } => match values.as_slice() {
+            [value] => value.value.clone(),
+            values => list(values),
+        },
+    }
 }
 
 pub(super) fn credentials(value: CacheCredentials) -> String {

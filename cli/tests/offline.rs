@@ -245,3 +245,62 @@ fn every_record_of_a_bundle_can_be_read() {
     let missing = run(&["bundle", "show", "nothing", "--project", &quickstart]);
     assert!(missing.code == Some(1) && missing.err.contains("nothing"), "{}", missing.err);
 }
+
+/// A project with two hosts, and a route with conditions on the second.
+const TWO_HOSTS: &str = "format: 1
+gateway: {name: acme, authn: none, limit: none}
+upstreams: {u: \"http://127.0.0.1:1\"}
+apis:
+  a: {upstream: u, hosts: [a.example], routes: [{path: /x, methods: [GET]}]}
+  b:
+    upstream: u
+    hosts: [b.example]
+    routes:
+      - {path: /y, methods: [GET], id: plain}
+      - {path: /y, methods: [GET], id: second, when: {header: {X-Version: \"2\"}, query: {debug: present}}}
+";
+
+#[test]
+fn the_conditions_of_routes_are_shown_with_their_values() {
+    let project = Project::new();
+    std::fs::write(project.file("tollgate.yaml"), TWO_HOSTS).expect("a project");
+    let table = run(&["routes", &project.path(), "--wide"]);
+    assert!(table.out.contains("x-version: 2, ?debug: present"), "{table:?}");
+    let routes = run(&["routes", &project.path(), "--output", "json"]).json();
+    let when = |id: &str| {
+        routes.as_array().and_then(|all| all.iter().find(|one| one["id"] == id)).map(|one| one["when"].clone())
+    };
+    let expected = serde_json::json!({"header": {"x-version": ["2"]}, "query": {"debug": "present"}});
+    assert_eq!(when("b.second"), Some(expected), "{routes}");
+    assert_eq!(when("b.plain"), Some(serde_json::json!({"header": {}, "query": {}})), "{routes}");
+    let settings = run(&["explain", "b.second", &project.path()]);
+    assert!(
+        settings.out.contains("when.header.X-Version") && settings.out.contains("when.query.debug"),
+        "{settings:?}"
+    );
+}
+
+#[test]
+fn explain_asks_a_host_that_has_a_route_for_the_request() {
+    let project = Project::new();
+    std::fs::write(project.file("tollgate.yaml"), TWO_HOSTS).expect("a project");
+    for (path, field, route) in
+        [("/x", "X-A: 1", "GET /x"), ("/y", "X-A: 1", "b.plain"), ("/y?debug", "X-Version: 2", "b.second")]
+    {
+        let ran = run(&["explain", "GET", path, &project.path(), "-H", field]);
+        assert!(ran.out.contains(route), "{path}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_scope_that_is_written_as_several_is_noted() {
+    let new = |scope: &str| run(&["key", "new", "--consumer", "a", "--gateway", "g", "--scope", scope]);
+    assert!(new("a,b").err.contains("`a,b` is one scope as it is written"), "{:?}", new("a,b"));
+    assert!(!new("pets.read").err.contains("is one scope"), "{:?}", new("pets.read"));
+}
+
+#[test]
+fn the_options_of_a_store_fit_commands_that_read_it() {
+    let help = run(&["bundle", "show", "--help"]).out;
+    assert!(help.contains("Use the local store") && !help.contains("Write to the local store"), "{help}");
+}

@@ -67,7 +67,7 @@ pub fn import_openapi_dir(folder: &Path, name: &str) -> Result<(openapi::Spec, D
 }
 
 pub use compile::{Compiled, Draft, Encoded, Options, Project};
-pub use decode::parsed::{can_be_field, can_be_parameter, can_be_scope, usable_url};
+pub use decode::parsed::{can_be_field, can_be_parameter, can_be_scope, is_scope_pattern, usable_url};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Report, Severity, sarif};
 pub use lower::{CompiledRoute, Guarded, Lowered, Stated, Whole, Witness, WrittenRoute};
 pub use model::FileKind;

@@ -402,3 +402,35 @@ fn a_tab_after_a_key_is_no_mistake() {
     assert!(found("name: acme", "name:\tacme").is_empty());
     check("  name: acme", "\tname: acme", "TG0102", "tabs as indentation");
 }
+
+#[test]
+fn what_is_told_about_words_of_other_gateways_can_be_done() {
+    for (from, to, code, told) in [
+        ("{kind: api-key}", "{kind: api-key, header: none, query: key}", "TG0308", "remove the key"),
+        ("{kind: api-key}", "{kind: api-key, query: none}", "TG0311", "remove `query`"),
+        ("{kind: api-key}", "{kind: api-key, query: \"*\"}", "TG0311", "write the whole name of one parameter"),
+        ("allow: [10.0.0.0/8]", "allow: [10.0.0.0/8], deny: [10.0.0.0/8]", "TG0313", "remove it from one of the lists"),
+        (
+            "guard: office",
+            "when: {header: {X-A: \"a, b\"}}",
+            "TG0317",
+            "write the list `[\"a\", \"b\"]`, or `[\"a, b\"]`",
+        ),
+        ("upstream: pets\n", "upstream: pets\n    cost: 5\n", "TG0201", "write it in a route under `routes`"),
+        ("format: 1\n", "format: 1\ncors: {}\n", "TG0201", "this version has no such feature"),
+        ("format: 1\n", "format: 1\nplans: {a: {limits: {none: {rate: 1/s}}}}\n", "TG0302", "use one of `burst`"),
+        ("path: /pets", "path: '/users?page=*'", "TG0306", "write `/users` with `when: {query: {page: present}}`"),
+        (
+            "{url: \"https://pets.internal\"}",
+            "{url: \"https://pets.internal\", headers: {A: \"Bearer {vault://env/x}\"}}",
+            "TG0211",
+            "write `${secret.NAME}`",
+        ),
+        ("{url: \"https://pets.internal\"}", "\"${env.MY_URL}\"", "TG0602", "as `${value.my-url}`"),
+    ] {
+        check(from, to, code, told);
+    }
+    // Not every setting can be a secret.
+    let found = found("{url: \"https://pets.internal\"}", "\"${{ secrets.X }}\"");
+    assert!(found.to_string().contains("did you mean `${secret.X}`?"), "{found}");
+}

@@ -338,6 +338,18 @@ fn weaker_authentication_than_specified_is_reported() {
     check_security("authn: keys", "[{query: []}]", &[OtherCredential], "query parameter `key`");
     check_security("authn: keys", "[{cookie: []}]", &[OtherCredential], "cookie `sid`");
     check_security("authn: keys", "[{basic: []}]", &[OtherCredential], "Basic");
+    // No policy reads cookies, so none is told to.
+    let only_overlay = "= fix: declare the credential that the gateway reads with an overlay";
+    check_security("authn: keys", "[{cookie: []}]", &[OtherCredential], only_overlay);
+    check_security("authn: keys", "[{basic: []}]", &[OtherCredential], only_overlay);
+    check_security("authn: keys", "[{basic: []}, {query: []}]", &[OtherCredential], "configure a policy to read it");
+    check_security(
+        "authn: keys",
+        "[{key: [], cookie: []}]",
+        &[WeakerThanSpec],
+        "declare only the gateway's with an overlay",
+    );
+    check_security("authn: keys", "[{key: [], cookie: []}]", &[WeakerThanSpec], "with a part of the credentials");
     check_security("authn: keys", "[{oidc: []}]", &[OtherCredential], "OpenID Connect");
     check_security("authn: keys", "[{unheard: []}]", &[Code::SpecShape], "security scheme `unheard` is not defined");
     check_security("authn: none", "[{unheard: []}]", &[Code::SpecShape, WeakerThanSpec], "");

@@ -112,7 +112,7 @@ fn explain_request(args: &ExplainArgs, method: &str, url: &str) -> Result<(), Fa
     let fixtures = project.whole_fixtures(&compiled, at)?;
     let https = ask::is_https(url);
     let question = ask::Question {
-        request: ask::request(method, url, &args.fields, compiled.whole())?,
+        request: ask::request(method, url, &args.fields, &compiled)?,
         client: tollgate_edge::Client { address: Some(args.client), https, inside: args.inside },
         at,
         times: args.times,

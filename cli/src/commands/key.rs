@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use clap::{Arg, ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
+use tollgate_config::is_scope_pattern;
 use tollgate_core::authn::Credential;
 use tollgate_core::operator::{IssuedKey, KeyRequest, KeyView, Resource};
 use tollgate_core::time::Timestamp;
@@ -227,6 +228,9 @@ fn request(args: &NewArgs) -> Result<KeyRequest, Failure> {
         expires: args.expires,
     };
     request.check().map_err(Failure::usage)?;
+    for scope in request.scopes.iter().filter(|scope| is_scope_pattern(scope)) {
+        terminal::note(&format!("`{scope}` is one scope as it is written; `--scope` is given once for each scope"));
+    }
     // A running gateway compares it with its own clock.
     if args.at.at.is_none() {
         request.check_expiry(now()).map_err(Failure::usage)?;

@@ -45,10 +45,10 @@ pub(crate) struct StoreArgs {
     /// The KV namespace's binding in wrangler.toml (cloudflare; TOLLGATE_RECORDS where it is left out).
     #[arg(long, value_name = "NAME")]
     binding: Option<String>,
-    /// Write to the local store of `wrangler dev` (cloudflare; the default).
+    /// Use the local store of `wrangler dev` (cloudflare; the default).
     #[arg(long, conflicts_with = "remote")]
     local: bool,
-    /// Write to Cloudflare itself (cloudflare).
+    /// Use Cloudflare itself (cloudflare).
     #[arg(long)]
     remote: bool,
 }

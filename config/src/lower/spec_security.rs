@@ -25,8 +25,12 @@ pub(super) struct Weaknesses {
     public: Found,
     certificate: Found,
     together: Found,
+    /// As `together`, but no policy could read all of the credentials.
+    partly_read: Found,
     scopes: Found,
     elsewhere: Found,
+    /// As `elsewhere`, but no policy could read the credential.
+    unread: Found,
 }
 
 /// The operations with one weakness.
@@ -69,10 +73,14 @@ impl Weaknesses {
         }
         match compare_credentials(all, &required.alternatives) {
             Some(Weakness::Certificate) => self.certificate.add(route, requirement, String::new),
-            Some(Weakness::Together) => self.together.add(route, requirement, String::new),
+            Some(Weakness::Together) => {
+                let found = if can_be_met(all) { &mut self.together } else { &mut self.partly_read };
+                found.add(route, requirement, String::new);
+            }
             Some(Weakness::Elsewhere) => {
                 let places = || all.iter().flatten().map(|requirement| place(&requirement.scheme.kind));
-                self.elsewhere.add(route, requirement, || unique(places()).join(" or "));
+                let found = if can_be_met(all) { &mut self.elsewhere } else { &mut self.unread };
+                found.add(route, requirement, || unique(places()).join(" or "));
             }
             None => {}
         }
@@ -84,7 +92,7 @@ impl Weaknesses {
 
     /// Reports the weaknesses.
     pub(super) fn report(self, api: &Spanned<String>, report: &mut Report) {
-        let Self { public, certificate, together, scopes, elsewhere } = self;
+        let Self { public, certificate, together, partly_read, scopes, elsewhere, unread } = self;
         let (of, weaker) = (format!("of API `{}`", api.value), Code::WeakerThanSpec);
         report_weakness(&public, weaker, report, |count, schemes| Message {
             what: format!(
@@ -105,6 +113,11 @@ impl Weaknesses {
             fix: "list them in `all`; if the upstream checks the others, declare only the gateway's with an overlay"
                 .to_owned(),
         });
+        report_weakness(&partly_read, weaker, report, |count, _| Message {
+            what: format!("{count} {of} with a part of the credentials that the specification requires together"),
+            why: NOT_READ.to_owned(),
+            fix: "if the upstream checks the others, declare only the gateway's with an overlay".to_owned(),
+        });
         report_weakness(&scopes, weaker, report, |count, missing| Message {
             what: format!("{count} {of} without scopes that the specification requires: {missing}"),
             why: "a credential without these scopes is accepted".to_owned(),
@@ -117,6 +130,11 @@ impl Weaknesses {
             fix: "configure a policy to read it (`header:`, `scheme:`, `query:`), or correct the specification with an overlay"
                 .to_owned(),
         }
+        });
+        report_weakness(&unread, Code::OtherCredential, report, |count, place| Message {
+            what: format!("{count} {of} with {place} in the specification, which no policy can read"),
+            why: NOT_READ.to_owned(),
+            fix: "declare the credential that the gateway reads with an overlay".to_owned(),
         });
     }
 }
@@ -239,6 +257,15 @@ fn is_read(requirement: &SchemeRequirement, keys: &[CredentialPlace<'_>]) -> boo
         SchemeKind::MutualTls | SchemeKind::Unknown => true,
     }
 }
+
+/// Whether policies could read all credentials of one of these alternatives.
+fn can_be_met(all: &[Vec<SchemeRequirement>]) -> bool {
+    let is_unread = |need: &SchemeRequirement| matches!(need.scheme.kind, SchemeKind::CookieKey(_) | SchemeKind::Basic);
+    all.iter().any(|needs| !needs.iter().any(is_unread))
+}
+
+const NOT_READ: &str =
+    "policies read keys from header fields and the query, but not from cookies and not from `Authorization: Basic`";
 
 fn place(kind: &SchemeKind) -> String {
     match kind {

@@ -60,7 +60,7 @@ impl Kind for ApiKeySettings {
         if let (Some(header), Some("cookie")) = (&header, field.as_deref()) {
             report_cookie(header.span, report);
         }
-        let query = written.parsed("query", |name| parsed::parameter_name(name, report));
+        let query = written.parsed("query", |name| parsed::key_place(name, report));
         Some(Self { field: field?, scheme: scheme?, query: query? })
     }
 

@@ -1,12 +1,15 @@
 //! `kind: ip-filter`.
 
+use std::collections::HashMap;
+
 use tollgate_core::bounds::NETWORKS_MAX;
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::guard::{AddressSet, Cidr, Networks};
 
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
-use crate::diagnostic::Report;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::place::{Span, Spanned};
 use crate::schema::texts::NETWORK;
 use crate::schema::{Key, List, Object, Rule, Shape};
 
@@ -39,15 +42,39 @@ pub(super) static TABLE: Object = Object {
 
 const NETWORKS: Shape = Shape::List(&List::some_texts(Shape::Ruled(&NETWORK), NETWORKS_MAX));
 
+/// Reports networks that are both allowed and denied.
+fn report_in_both(allow: &[Spanned<Cidr>], deny: &[Spanned<Cidr>], report: &mut Report) {
+    let denied: HashMap<Cidr, Span> = deny.iter().map(|one| (one.value, one.span)).collect();
+    for (allowed, denied) in allow.iter().filter_map(|one| Some((one, denied.get(&one.value)?))) {
+        report.push(
+            Diagnostic::warning(
+                Code::BadNetwork,
+                allowed.span,
+                format!("`{}` is both allowed and denied", allowed.value),
+            )
+            .why("of two networks with the same prefix length, that in `deny` decides")
+            .fix("remove it from one of the lists")
+            .related(*denied, "denied here"),
+        );
+    }
+}
+
 impl Kind for IpFilterSettings {
     fn lower(written: &Written, report: &mut Report) -> Option<Self> {
         let mut networks = |key| {
             let list = written.list(key);
-            let read: Vec<Cidr> = list.iter().filter_map(|text| parsed::network(text, report)).collect();
-            (read.len() == list.len()).then(|| Networks::from(read))
+            let read: Vec<Spanned<Cidr>> = list
+                .iter()
+                .filter_map(|text| parsed::network(text, report).map(|network| Spanned::new(network, text.span)))
+                .collect();
+            (read.len() == list.len()).then_some(read)
         };
         let (allow, deny) = (networks("allow"), networks("deny"));
-        Some(Self { allow: allow?, deny: deny? })
+        let (allow, deny) = (allow?, deny?);
+        report_in_both(&allow, &deny, report);
+        let list =
+            |networks: Vec<Spanned<Cidr>>| Networks::from(networks.iter().map(|one| one.value).collect::<Vec<_>>());
+        Some(Self { allow: list(allow), deny: list(deny) })
     }
 
     fn values(&self) -> Vec<(&'static str, Value)> {

@@ -1,6 +1,7 @@
 //! Replaces references by values.
 
 use super::{Values, report_undeclared};
+use crate::decode::in_kebab_case;
 use crate::diagnostic::{Code, Diagnostic, Report, closest};
 use crate::place::{Span, Spanned};
 use crate::source::{Node, Value};
@@ -36,8 +37,13 @@ impl Values<'_> {
                 return Value::Refused;
             }
             Reference::Unknown { word, meant, rest } => {
-                let is_known = *meant == "secret" || !self.is_complete || self.given.contains_key(rest.as_str());
-                report_unknown(word, &format!("${{{meant}.{rest}}}"), is_known, span, report);
+                let name = if *meant == "secret" {
+                    rest.clone()
+                } else {
+                    in_kebab_case(rest).unwrap_or_else(|| "name".to_owned())
+                };
+                let is_known = *meant == "secret" || !self.is_complete || self.given.contains_key(name.as_str());
+                report_unknown(word, &format!("${{{meant}.{name}}}"), is_known, span, report);
                 return Value::Refused;
             }
         };
@@ -84,8 +90,10 @@ fn reference(text: &str) -> Option<Reference<'_>> {
         return Some(if is_whole { Reference::Whole(name) } else { Reference::Within(name) });
     }
     let inner = text.strip_prefix("${")?.strip_suffix('}')?;
-    let (word, rest) = inner.split_once('.')?;
-    if start > 0 || word == "secret" {
+    // Expressions of GitHub Actions have two braces.
+    let doubled = inner.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).map(str::trim);
+    let (word, rest) = doubled.unwrap_or(inner).split_once('.')?;
+    if start > 0 || (word == "secret" && doubled.is_none()) {
         return None;
     }
     let meant = closest(word, ["value", "secret"].into_iter()).unwrap_or("value");

@@ -1,12 +1,13 @@
 //! Sends the request through the pipeline, on in-memory ports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+use tollgate_analysis::proofs::Analysis;
 use tollgate_config::fixtures::Fixtures;
-use tollgate_config::{Compiled, Whole};
+use tollgate_config::{Compiled, Witness};
 use tollgate_core::route::HostPattern;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
@@ -67,13 +68,18 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
 }
 
 /// Builds a request from the arguments of the command line.
-pub(super) fn request(method: &str, url: &str, fields: &[String], whole: &Whole) -> Result<Request<Content>, Failure> {
+pub(super) fn request(
+    method: &str,
+    url: &str,
+    fields: &[String],
+    compiled: &Compiled,
+) -> Result<Request<Content>, Failure> {
     let method = Method::from_bytes(method.as_bytes())
         .map_err(|_| Failure::usage(format!("`{}` is not a method", crate::terminal::printable(method))))?;
     let uri: Uri = url.parse().map_err(|error| Failure::usage(format!("this is not a URL ({error}): {url}")))?;
     let authority = match (uri.authority(), url.starts_with('/')) {
         (Some(authority), _) if matches!(uri.scheme_str(), Some("http" | "https")) => authority.to_string(),
-        (None, true) => some_host(whole),
+        (None, true) => String::new(),
         _ => return Err(Failure::usage(format!("write the URL like http://host/path or /path, not {url}"))),
     };
     let mut request = Request::new(Content::default());
@@ -86,6 +92,7 @@ pub(super) fn request(method: &str, url: &str, fields: &[String], whole: &Whole)
         request.headers_mut().append(name, value);
     }
     if !request.headers().contains_key(HOST) {
+        let authority = if authority.is_empty() { host_for(&request, compiled) } else { authority };
         request.headers_mut().insert(HOST, HeaderValue::try_from(authority).map_err(Failure::usage)?);
     }
     Ok(request)
@@ -96,15 +103,36 @@ pub(super) fn is_https(url: &str) -> bool {
     url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
 }
 
-/// A host that the gateway answers on; `localhost` if it answers on any.
-fn some_host(whole: &Whole) -> String {
-    let hosts = whole.routes.iter().flat_map(|route| &route.hosts);
-    match hosts.min() {
-        None | Some(HostPattern::Any) => "localhost".to_owned(),
-        Some(HostPattern::Exact(host)) => host.to_string(),
-        Some(HostPattern::Wildcard(suffix)) => format!("any.{suffix}"),
+/// The first host that has a route for a request without one; the first of all if none has.
+fn host_for(request: &Request<Content>, compiled: &Compiled) -> String {
+    let hosts: BTreeSet<&HostPattern> = compiled.whole().routes.iter().flat_map(|route| &route.hosts).collect();
+    let analysis = Analysis::new(compiled.whole(), &compiled.settings().internal_hosts);
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let has_route = |host: &String| {
+        analysis.selected_route(&Witness {
+            method: request.method().to_string(),
+            host: host.clone(),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().map(str::to_owned),
+            fields: request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        })
+    };
+    let mut hosts = hosts.into_iter().take(HOSTS_TRIED_MAX).map(some_host).peekable();
+    let first = hosts.peek().cloned().unwrap_or_else(|| some_host(&HostPattern::Any));
+    hosts.find(|host| has_route(host).is_some()).unwrap_or(first)
+}
+
+/// A host that matches a pattern; `localhost` if any host does.
+fn some_host(pattern: &HostPattern) -> String {
+    match pattern {
+        HostPattern::Any => "localhost".to_owned(),
+        HostPattern::Exact(host) => host.to_string(),
+        HostPattern::Wildcard(suffix) => format!("any.{suffix}"),
     }
 }
+
+/// The number of hosts that are tried.
+const HOSTS_TRIED_MAX: usize = 64;
 
 fn field(line: &str) -> Result<(HeaderName, HeaderValue), Failure> {
     let parsed = line.split_once(':').and_then(|(name, value)| {

@@ -20,12 +20,20 @@ pub(in crate::decode) fn unmeant(name: &str) -> Option<String> {
     let variable =
         ["$http_", "$sent_http_", "$upstream_http_", "HTTP_"].iter().find_map(|from| name.strip_prefix(from));
     let bare = name.trim_start_matches(['+', '-', '!', '$', '~']);
+    if is_no_name(name) {
+        return Some("remove the key or item: this word is read as the name of a field".to_owned());
+    }
     match variable.map(|name| name.replace('_', "-")) {
         Some(written) if is_plain(&written) => Some(format!("write `{written}`")),
         _ if name.contains('*') => Some("write the whole name of each field: it is no pattern".to_owned()),
         _ if bare.len() < name.len() && is_plain(bare) => Some(format!("write `{bare}`")),
         _ => None,
     }
+}
+
+/// Whether a name is a word that means no name elsewhere.
+pub(in crate::decode) fn is_no_name(name: &str) -> bool {
+    ["none", "null", "false", "nil", "off", "disabled"].contains(&name.to_ascii_lowercase().as_str())
 }
 
 fn is_plain(name: &str) -> bool {
@@ -45,6 +53,8 @@ mod tests {
             ("*", "no pattern"),
             ("+X-Name", "write `X-Name`"),
             ("-X-Name", "write `X-Name`"),
+            ("none", "remove the key or item"),
+            ("False", "remove the key or item"),
         ] {
             assert!(unmeant(name).is_some_and(|fix| fix.contains(meant)), "{name}: {:?}", unmeant(name));
         }

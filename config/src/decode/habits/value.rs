@@ -12,8 +12,21 @@ pub(in crate::decode) fn unresolved(text: &str) -> Option<&str> {
     found.or(is_whole.then_some(text))
 }
 
-/// The beginnings of variables of Caddy and others.
-const BRACED: &[&str] = &["{$", "{http.", "{env.", "{request.", "{vars."];
+/// The beginnings of variables of Caddy, Kong and others.
+const BRACED: &[&str] = &[
+    "{$",
+    "{http.",
+    "{env.",
+    "{env:",
+    "{request.",
+    "{vars.",
+    "{vault://",
+    "{vault:",
+    "{file.",
+    "{file:",
+    "{secret:",
+    "{secrets.",
+];
 
 /// Whether a scope is written as a pattern or as several scopes.
 pub(in crate::decode) fn is_scope_pattern(text: &str) -> bool {
@@ -95,7 +108,14 @@ pub(crate) fn part_of_field(field: &str, value: &str) -> Option<(&'static str, S
                 serde_json::Value::from(format!("{value}; charset=utf-8"))
             ),
         )),
-        _ => None,
+        "accept" | "accept-language" | "accept-encoding" | "accept-charset" | "date" => None,
+        // Clients send such a value if they write the same list, in the same order.
+        _ => list(&value.replace(", ", ","), ',').filter(|_| value.contains(", ")).map(|fix| {
+            (
+                "values are compared as a whole, and one of several values is a list",
+                format!("{fix}, or `[{quoted}]` for this value"),
+            )
+        }),
     }
 }
 
@@ -175,6 +195,8 @@ mod tests {
             ("a {http.request.host}", "{http.request.host}"),
             ("{$.request.header.x}", "{$.request.header.x}"),
             ("<% x %>", "<% x %>"),
+            ("Bearer {vault://env/x}", "{vault://env/x}"),
+            ("a {file.secret.txt}", "{file.secret.txt}"),
             ("{token}", "{token}"),
             ("%TOKEN%", "%TOKEN%"),
         ] {

@@ -100,7 +100,7 @@ pub(crate) fn compared_field(text: &Spanned<String>, report: &mut Report) -> Opt
 /// Parses a scope (RFC 6749, section 3.3).
 pub(crate) fn scope(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     let valid = can_be_scope(&text.value);
-    if valid && habits::value::is_scope_pattern(&text.value) {
+    if valid && is_scope_pattern(&text.value) {
         report.push(
             Diagnostic::warning(
                 Code::PatternScope,
@@ -229,7 +229,7 @@ pub(crate) fn parameter_name(text: &Spanned<String>, report: &mut Report) -> Opt
             )
             .why("names are compared with the query as the client sends it, without decoding")
             .fix(match text.value.as_str() {
-                "*" => "remove the key if all parameters are meant, or list them",
+                "*" => "write the whole name of one parameter: a name stands for itself",
                 name if habits::value::pattern(name).is_some() => {
                     "write the whole name of one parameter: it is no pattern"
                 }
@@ -240,8 +240,38 @@ pub(crate) fn parameter_name(text: &Spanned<String>, report: &mut Report) -> Opt
     valid.then(|| text.value.clone())
 }
 
+/// Parses the name of the query parameter of an API key.
+pub(crate) fn key_place(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    if habits::field::is_no_name(&text.value) {
+        report.push(
+            Diagnostic::warning(
+                Code::BadQueryParameter,
+                text.span,
+                format!("keys are also read from the query parameter `{}`", text.value),
+            )
+            .why("a name stands for itself, also a word that means no parameter elsewhere")
+            .fix("remove `query` if keys are not read from the query"),
+        );
+    }
+    parameter_name(text, report)
+}
+
+/// Whether a scope is written as a pattern, or as several scopes; it is compared as it is written.
+#[must_use]
+pub fn is_scope_pattern(text: &str) -> bool {
+    habits::value::is_scope_pattern(text)
+}
+
 /// Parses the name of a query parameter in a cache key, which is no pattern.
 pub(crate) fn key_parameter(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    if text.value == "*" {
+        report.push(
+            Diagnostic::error(Code::BadQueryParameter, text.span, "`*` is not the name of a query parameter")
+                .why("without this key, the whole query is in the key")
+                .fix("remove the key if all parameters are meant, or list them"),
+        );
+        return None;
+    }
     let name = parameter_name(text, report)?;
     if name.contains('*') || name.starts_with('!') {
         report.push(

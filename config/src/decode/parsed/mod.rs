@@ -8,9 +8,9 @@ mod time;
 pub(in crate::decode) use address::is_broken_address;
 pub use address::usable_url;
 pub(crate) use address::{hosts, network, otlp_endpoint, url};
-pub use field::{can_be_field, can_be_parameter, can_be_scope};
+pub use field::{can_be_field, can_be_parameter, can_be_scope, is_scope_pattern};
 pub(crate) use field::{
-    compared_field, export_fields, field_name, fields, key_parameter, key_scheme, parameter_name, scope,
+    compared_field, export_fields, field_name, fields, key_parameter, key_place, key_scheme, parameter_name, scope,
 };
 pub(crate) use path::{
     bad_path, base, methods, not_routed, report_blank, report_foreign, report_foreign_in_document, template,

@@ -160,6 +160,8 @@ pub(super) const PROJECT_HABITS: &[Habit] = &[
     ),
     habit(APIS, &["connecttimeout", "connecttimeoutms"], "write `connect-timeout: 5s` on the upstream or the gateway"),
     habit(APIS, &["versions", "version", "apiversion"], "write one API for each version, with its own `base`"),
+    habit(APIS, &["cost", "scopes"], "write it in a route under `routes`, or in an entry of `operations`"),
+    habit(APIS, &["when", "methods"], "write it in a route under `routes`"),
     habit(APIS, &["route", "paths"], "write `routes:` with a list of routes"),
     habit(
         APIS,

@@ -5,6 +5,7 @@ use super::{Habit, habit};
 const ROUTE: &[&str] = &["route"];
 const ROUTES: &[&str] = &["route", "operation", "extension"];
 const LEVELS: &[&str] = &["gateway", "api", "api-file", "route", "operation", "extension"];
+const LEVELS_AND_PROJECT: &[&str] = &["project", "gateway", "api", "api-file", "route", "operation", "extension"];
 
 pub(super) const ROUTE_HABITS: &[Habit] = &[
     habit(ROUTE, &["paths", "uris", "urls", "patterns"], "write one route for each path, with `path`"),
@@ -201,7 +202,7 @@ pub(super) const ROUTE_HABITS: &[Habit] = &[
     ),
     habit(LEVELS, &["proxycache", "caching", "cachettl", "responsecache", "ttl"], "write `cache: {ttl: 10m}`"),
     habit(
-        LEVELS,
+        LEVELS_AND_PROJECT,
         &[
             "cors",
             "retries",

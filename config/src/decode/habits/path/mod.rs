@@ -26,7 +26,7 @@ pub(crate) struct Foreign {
 
 /// Finds the syntax of another router in a path; `None` for a path without any.
 pub(crate) fn foreign(text: &str) -> Option<Foreign> {
-    if text.len() > EXAMINED_BYTES_MAX || is_plain(text) {
+    if text.len() > EXAMINED_BYTES_MAX || is_plain(text) || is_plain_before_query(text) {
         return None;
     }
     if let Some(foreign) = whole::foreign(text) {
@@ -90,6 +90,11 @@ pub(in crate::decode) fn base_fix(text: &str) -> String {
 /// Whether a path has only characters that have no other meaning in any router.
 fn is_plain(text: &str) -> bool {
     text.starts_with('/') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.%".contains(&b))
+}
+
+/// Whether a plain path is followed by a query, whose signs are no part of the path: `/users?page=*`.
+fn is_plain_before_query(text: &str) -> bool {
+    text.split_once('?').is_some_and(|(path, query)| is_plain(path) && query.contains('=') && !query.contains('/'))
 }
 
 /// A path with what was probably meant by it.

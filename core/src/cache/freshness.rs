@@ -8,8 +8,8 @@ use super::{CacheControl, CacheSettings, NotStored, StoredMeta};
 use crate::bounds::{
     CLOCK_SKEW_MS, STORED_CONTENT_BYTES_MAX, STORED_FIELDS_BYTES_MAX, STORED_WITHIN_MS, VARY_NAMES_MAX,
 };
+use crate::field_name::TRACEPARENT;
 use crate::forward::{Fields, is_end_to_end};
-use crate::telemetry::TRACEPARENT;
 use crate::time::Timestamp;
 
 /// Whether and how a stored response can be used.

@@ -16,7 +16,7 @@ pub use log_line::{ExchangeLines, event_line};
 pub use metrics::{Histogram, Metrics};
 pub use otlp::{metrics_request, traces_request};
 pub use record::{AbortedBy, ClientRecord, ExchangeRecord, RequestId};
-pub use trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
+pub use trace_context::TraceContext;
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};

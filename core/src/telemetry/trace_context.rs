@@ -4,13 +4,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::bounds::TRACESTATE_BYTES_MAX;
 use crate::event::SpanId;
+use crate::field_name::{TRACEPARENT, TRACESTATE};
 use crate::forward::{Edits, Texts};
 use crate::hex;
-
-/// The field with the trace and the parent span.
-pub const TRACEPARENT: &str = "traceparent";
-/// The field with vendor-specific state.
-pub const TRACESTATE: &str = "tracestate";
 
 /// The ids of an exchange in a distributed trace.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,7 +23,7 @@ use tollgate_edge::ports::Content;
 use crate::content::{NativeContent, RequestState};
 use crate::host::NativeHost;
 use crate::local::{Tracker, apart};
-use crate::server::{ClientStream, StateParts};
+use crate::server::{ClientStream, Framing, StateParts};
 use guard::Guard;
 
 /// The parts from which the admin listener's thread creates its state.
@@ -126,9 +126,17 @@ impl Admin {
 async fn converse(admin: Rc<Admin>, stream: TcpStream, peer: SocketAddr) {
     let stream = ClientStream::new(stream);
     let connection = stream.handle(Bytes::new());
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
         let admin = Rc::clone(&admin);
-        async move { Ok::<_, Infallible>(admin.answer(request, peer).await) }
+        async move {
+            let is_last = Framing::of(request.body(), false) == Framing::Chunked;
+            let mut answer = admin.answer(request, peer).await;
+            if is_last {
+                // What follows may not be a request: see `Receiving::is_in_step`. Operators hardly send chunks.
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     // The result of a connection does not matter here.
     let _ = http1::Builder::new()

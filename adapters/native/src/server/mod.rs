@@ -43,6 +43,7 @@ use crate::upstream::{TrustError, client_config};
 use connections::{Bounds, Connections};
 use isolate::IsolateParts;
 pub use listen::ListenError;
+pub(crate) use receiving::Framing;
 pub(crate) use state::{Shared, StateParts};
 pub(crate) use stream::ClientStream;
 pub use tls::TlsError;

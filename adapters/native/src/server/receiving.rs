@@ -16,7 +16,7 @@ pub(super) struct Receiving {
 
 /// How a request says where its content ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     /// It has none.
     #[default]
     Empty,
@@ -27,7 +27,7 @@ pub(super) enum Framing {
 }
 
 impl Framing {
-    pub(super) fn of(content: &Incoming, is_http2: bool) -> Self {
+    pub(crate) fn of(content: &Incoming, is_http2: bool) -> Self {
         match content.size_hint().exact() {
             _ if content.is_end_stream() => Self::Empty,
             None if !is_http2 => Self::Chunked,

@@ -42,6 +42,22 @@ async fn health_is_immediate_and_readiness_needs_a_bundle() {
 }
 
 #[tokio::test]
+async fn nothing_behind_chunked_content_is_a_request() {
+    let server = Running::start().await;
+    for path in ["/healthz", "/.tollgate/v1/keys"] {
+        for trailers in ["", "x: 1\n\r\nGET / HTTP/1.1\r\n"] {
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n0\r\n{trailers}\r\n"
+            );
+            let answers =
+                send(server.admin, format!("{request}GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")).await;
+            assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{path} {trailers:?}: {answers}");
+            assert!(answers.contains("\r\nconnection: close\r\n"), "{path}: {answers}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn metrics_count_exchanges_of_every_isolate() {
     let server = Running::start().await;
     server.publish(&plain_upstream().await, json!({}));

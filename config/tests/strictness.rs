@@ -362,3 +362,23 @@ fn many_routes_that_require_less_are_reported_as_some() {
     assert!(found.len() > 100 && found.len() < 115, "{}", found.len());
     assert!(found.iter().any(|found| found.what.starts_with("not all operations are compared")));
 }
+
+#[test]
+fn a_security_in_another_case_is_one_everywhere() {
+    for key in ["security", "Security", "SECURITY"] {
+        let requirement = format!("{key}: [{{k: []}}]");
+        for paths in [
+            format!("  /a: {{get: {{operationId: a, {requirement}}}}}"),
+            format!("  /a: {{{requirement}, get: {{operationId: a}}}}"),
+            format!("  /a: {{$ref: '#/paths/~1b', {requirement}, get: {{operationId: a}}}}\n  /b: {{}}"),
+            format!("  /a: {{get: {{$ref: '#/paths/~1b/post', {requirement}}}}}\n  /b: {{post: {{security: []}}}}"),
+            format!("  /a: {{get: {{operationId: a}}}}\n{requirement}"),
+        ] {
+            check_answered(&paths, "", &["an operation of API `pets` without authentication"]);
+            let compiled = compiled("authn: none", &paths);
+            let told = compiled.warnings().iter().filter(|found| found.what.contains(&format!("`{key}` is not a ")));
+            let is_told = key != "security" || paths.contains(&format!("/a: {{{key}")) || paths.contains("b', sec");
+            assert_eq!(told.count(), usize::from(is_told), "{paths}\n{}", compiled.warnings());
+        }
+    }
+}

@@ -6,7 +6,7 @@ mod reports;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use self::parts::route_id;
+use self::parts::{find_security, route_id, written_security};
 use super::documents::{Documents, Site, entries, get, text};
 use super::narrowing::{self, Narrowing};
 use super::operations::Operation;
@@ -43,7 +43,8 @@ pub(super) fn operations(documents: &Documents, meant: MeantPaths, report: &mut 
     let Some(root) = documents.root() else { return Imported::default() };
     let mut resolver = Resolver::new(documents);
     let schemes = security::schemes(root, &mut resolver, report);
-    let requirement = get(root.node, "security").map(|node| security::requirement(node, &schemes, report));
+    let requirement = written_security(root.node, report);
+    let requirement = requirement.map(|node| security::requirement(node, &schemes, report));
     let mut walk = Walk {
         resolver,
         meant,
@@ -150,7 +151,7 @@ impl<'d> Walk<'d, '_> {
             span,
             parameters: items.iter().flat_map(|item| self.parameters(*item)).collect(),
             extension: items.iter().find_map(|item| self.extension(item.node)),
-            security: items.iter().find_map(|item| get(item.node, "security")).map(|node| self.requirement(node)),
+            security: items.iter().find_map(|item| find_security(item.node)).map(|one| self.requirement(&one.value)),
             has_servers: items.iter().any(|item| item.get("servers").is_some()),
             has_head: items.iter().any(|item| item.get("head").is_some()),
             meant: (self.meant)(text),

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use super::{Path, Walk};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::openapi::documents::{Site, entries, get, report_broken, text};
 use crate::openapi::reference::short;
 use crate::openapi::resolver::Dangling;
 use crate::openapi::security::{self, SecurityRequirement, implies};
 use crate::openapi::strip::EXTENSION;
 use crate::place::Spanned;
-use crate::source::{Node, Value};
+use crate::source::{Entry, Node, Value};
 
 impl<'d> Walk<'d, '_> {
     /// OpenAPI defines no references for operations, so tools disagree on the keys next to one.
     pub(super) fn security_beside_reference(&mut self, path: &Path<'_>, method: &'static str, node: &Node) {
-        let Some(written) = get(node, "security") else { return };
+        let Some(written) = written_security(node, self.report) else { return };
         let requirement = self.requirement(written);
         self.add_unrouted(path, &[method], Some(&requirement));
         self.report.push(
@@ -27,23 +27,11 @@ impl<'d> Walk<'d, '_> {
 
     /// What an operation requires; otherwise that of the document applies, or of the path item if it is stricter.
     pub(super) fn requirement_of(&mut self, site: Site<'d>, path: &Path<'_>) -> Option<Arc<SecurityRequirement>> {
-        if let Some(node) = get(site.node, "security").or_else(|| self.misspelled_security(site.node)) {
+        if let Some(node) = written_security(site.node, self.report) {
             return Some(self.requirement(node));
         }
         let of_path = path.security.as_ref().filter(|own| implies(Some(own), self.requirement.as_ref()));
         of_path.or(self.requirement.as_ref()).cloned()
-    }
-
-    /// A `security` that is not in lower case: read, because a credential is meant.
-    fn misspelled_security<'n>(&mut self, node: &'n Node) -> Option<&'n Node> {
-        let found = entries(node).iter().find(|entry| entry.key.value.eq_ignore_ascii_case("security"))?;
-        let what = format!("`{}` is not a key of OpenAPI", found.key.value);
-        self.report.push(
-            Diagnostic::warning(Code::SpecShape, found.key.span, what)
-                .why("other tools ignore it; here it is read as `security`")
-                .fix("write `security`"),
-        );
-        Some(&found.value)
     }
 
     pub(super) fn requirement(&mut self, node: &Node) -> Arc<SecurityRequirement> {
@@ -113,6 +101,31 @@ impl<'d> Walk<'d, '_> {
         let node = get(node, EXTENSION)?;
         Some(Arc::clone(self.extensions.entry(std::ptr::from_ref(node)).or_insert_with(|| Arc::new(node.clone()))))
     }
+}
+
+/// The `security` of the document or of an operation; one that is not in lower case is reported.
+pub(super) fn written_security<'n>(node: &'n Node, report: &mut Report) -> Option<&'n Node> {
+    let found = find_security(node)?;
+    if found.key.value != "security" {
+        let what = format!("`{}` is not a key of OpenAPI", found.key.value);
+        report.push(
+            Diagnostic::warning(Code::SpecShape, found.key.span, what)
+                .why("other tools ignore it; here it is read as `security`")
+                .fix("write `security`"),
+        );
+    }
+    Some(&found.value)
+}
+
+/// The `security` of a node, otherwise one that is not in lower case, because a credential is meant.
+pub(super) fn find_security(node: &Node) -> Option<&Entry> {
+    let exact = entries(node).iter().find(|entry| entry.key.value == "security");
+    exact.or_else(|| entries(node).iter().find(|entry| is_security(&entry.key.value)))
+}
+
+/// Whether a key is `security` in some case.
+pub(super) fn is_security(key: &str) -> bool {
+    key.eq_ignore_ascii_case("security")
 }
 
 /// The id of a route for an `operationId`: characters that are not allowed in ids are replaced.

@@ -1,5 +1,6 @@
 //! Findings about what cannot be routed, and about keys of a path item that are no operations.
 
+use super::parts::is_security;
 use super::{METHODS, OPERATIONS_MAX, Path, REPORTED_MAX, Walk};
 use crate::diagnostic::{Code, Diagnostic, closest, listed};
 use crate::openapi::documents::Site;
@@ -39,7 +40,7 @@ impl<'d> Walk<'d, '_> {
         if key.value.starts_with("x-") || ITEM_KEYS.contains(&key.value.as_str()) {
             return;
         }
-        if OPERATION_KEYS.contains(&key.value.as_str()) {
+        if OPERATION_KEYS.contains(&key.value.as_str()) || is_security(&key.value) {
             return self.report_operation_key(key);
         }
         let method = closest(&key.value.to_ascii_lowercase(), METHODS.iter().map(|(name, _)| *name));
@@ -61,7 +62,8 @@ impl<'d> Walk<'d, '_> {
     /// Reports a key of operations that is written for a whole path.
     fn report_operation_key(&mut self, key: &Spanned<String>) {
         let name = &key.value;
-        let why = if name == "security" {
+        let written = if is_security(name) { "security" } else { name };
+        let why = if is_security(name) {
             "OpenAPI defines it for the document and for operations, so other tools ignore it here; the gateway requires it \
              if it is stricter than that of the document"
         } else {
@@ -70,7 +72,7 @@ impl<'d> Walk<'d, '_> {
         self.report.push(
             Diagnostic::warning(Code::SpecShape, key.span, format!("`{name}` is not a key of a path"))
                 .why(why)
-                .fix(format!("write `{name}` in each operation of the path")),
+                .fix(format!("write `{written}` in each operation of the path")),
         );
     }
 
@@ -97,7 +99,7 @@ const ITEM_KEYS: &[&str] = &["$ref", "summary", "description", "servers", "param
 
 /// Keys of operations that are sometimes written in a path item.
 const OPERATION_KEYS: &[&str] =
-    &["security", "tags", "operationId", "requestBody", "responses", "callbacks", "deprecated", "externalDocs"];
+    &["tags", "operationId", "requestBody", "responses", "callbacks", "deprecated", "externalDocs"];
 
 const WHY_NOT_ROUTED: &str =
     "its requests are refused, or answered by another route that matches them; the other operations are routed";

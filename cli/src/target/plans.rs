@@ -21,7 +21,7 @@ impl Plans {
     ///
     /// # Errors
     /// If neither has the plan, or the store cannot be read.
-    pub(crate) fn check(mut self, plan: &str, target: &Target, gateway: &str) -> Result<(), Failure> {
+    pub(crate) fn check(self, plan: &str, target: &Target, gateway: &str) -> Result<(), Failure> {
         if self.0.contains(plan) {
             return Ok(());
         }
@@ -31,7 +31,13 @@ impl Plans {
         let missing = || Failure::problem(format!("{} has no record {key}: publish the project again", target.name()));
         let record = target.get(&key)?.ok_or_else(missing)?;
         let manifest = Manifest::decode(record, &bundle).map_err(|error| unreadable(&key, &error))?;
-        self.0.extend(manifest.gateway.plans.into_iter().flatten());
+        self.check_published(plan, manifest.gateway.plans, gateway)
+    }
+
+    /// Configurations of older versions do not name their plans, so one that is not known may be one of theirs.
+    fn check_published(mut self, plan: &str, published: Option<Vec<String>>, gateway: &str) -> Result<(), Failure> {
+        let Some(published) = published else { return Ok(()) };
+        self.0.extend(published);
         if self.0.contains(plan) { Ok(()) } else { Err(self.unknown(plan, gateway)) }
     }
 
@@ -55,4 +61,25 @@ impl Plans {
 
 fn unreadable(key: &str, error: &RecordError) -> Failure {
     Failure::problem(format!("{key}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_refused_only_if_all_plans_are_known() {
+        let published = |plans: &[&str]| Some(plans.iter().map(|plan| (*plan).to_owned()).collect());
+        for (published, refusal) in [
+            (None, None),
+            (published(&["gold"]), None),
+            (published(&["silver"]), Some("it has free, silver")),
+            (published(&[]), Some("it has free")),
+        ] {
+            let result = Plans::of(["free"].into_iter()).check_published("gold", published, "acme");
+            let found = result.err().map(|failure| failure.to_string());
+            assert_eq!(found.is_some(), refusal.is_some(), "{found:?}");
+            assert!(found.is_none_or(|found| found.contains(refusal.unwrap_or_default())));
+        }
+    }
 }

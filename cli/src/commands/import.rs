@@ -39,10 +39,11 @@ enum ImportCommand {
 
 /// Start a project from an OpenAPI document (3.0 or 3.1, YAML or JSON).
 ///
-/// The document is copied unchanged, with the files it refers to. Policies are suggested from its security schemes, and never
-/// require less, also where `x-tollgate` in the document does; operations that cannot be routed are reported, and another one
-/// that matches their requests requires the same. Nothing is overwritten, and if the project would not compile,
-/// would have no routes or would require less, nothing is written.
+/// The document is copied unchanged, with the files it refers to. Policies are suggested from its security schemes, and each
+/// operation requires no less than the document says, also where its `x-tollgate` does; operations that cannot be routed are
+/// reported, and another one that matches their requests requires the same. If the paths of two operations cross, one can
+/// answer requests of the other and require less, which is a warning (TG0706). Nothing is overwritten, and if the project
+/// would not compile, would have no routes or could not require what an operation requires, nothing is written.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

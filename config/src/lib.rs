@@ -74,6 +74,7 @@ pub use model::FileKind;
 pub use model::api::SCOPES_MAX;
 pub use model::level::{OriginLevel, POLICIES_MAX};
 pub use model::target::{Target, UnknownTarget};
+pub use openapi::FixedChars;
 pub use origins::{Origin, Overridden};
 pub use place::{FileId, Inputs, Place, Position, Span, Spanned};
 pub use schema::units::Rate;

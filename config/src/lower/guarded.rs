@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use tollgate_core::kinds::{CredentialPlace, Policies};
-use tollgate_core::route::{HostPattern, PathTemplate};
+use tollgate_core::route::{HostPattern, PathTemplate, Segment};
 use tollgate_core::settings::RouteSettings;
 
 use super::spec_security::{is_met, is_reported};
-use crate::openapi::{Described, Pattern, SecurityRequirement, implies};
+use crate::openapi::{Described, Paths, Pattern, SecurityRequirement, implies};
 use crate::place::Span;
 
 /// An operation as its specification describes it, on the hosts of its API.
@@ -19,17 +19,19 @@ pub struct Guarded {
     pub api: String,
     /// The public hosts of the API.
     pub hosts: Vec<HostPattern>,
-    /// The paths of its requests, without the types of parameters.
-    pub paths: Vec<PathTemplate>,
+    /// The paths of its requests, without the types of parameters, and maybe others; `None` if no request can have its path.
+    pub path: Option<PathTemplate>,
     /// The methods of its requests.
     pub methods: Vec<&'static str>,
     /// The index of its route in [`Whole::routes`](super::Whole::routes), if clients can reach it.
     pub route: Option<usize>,
-    /// Which of the paths are its own, without the base of the API, if not all of them.
-    pattern: Option<(String, Pattern)>,
+    /// Which of the paths are its own, if not all of them.
+    pattern: Option<Pattern>,
     requirement: Option<Arc<SecurityRequirement>>,
     /// What its route is compared with: also what operations require whose requests it answers.
     compared: Option<Arc<SecurityRequirement>>,
+    /// The names of operations whose requests its route is already reported to answer.
+    unmet: Vec<Arc<str>>,
 }
 
 impl Guarded {
@@ -41,15 +43,23 @@ impl Guarded {
         compared: Option<&Arc<SecurityRequirement>>,
         hosts: Vec<HostPattern>,
     ) -> Self {
+        let (path, pattern) = match &described.paths {
+            Paths::Template(path) => (path.below(base).ok(), None),
+            Paths::Pattern(pattern) => {
+                let pattern = pattern.below(base);
+                (pattern.template(), Some(pattern))
+            }
+        };
         Self {
             name: Arc::clone(&described.name),
             api: api.to_owned(),
             hosts,
-            paths: described.paths.iter().filter_map(|path| path.below(base).ok()).collect(),
+            path,
             methods: described.methods.clone(),
             route: None,
             compared: compared.cloned(),
-            pattern: described.pattern.clone().map(|pattern| (base.to_owned(), pattern)),
+            pattern,
+            unmet: described.unmet.clone(),
             requirement: described.requirement.clone().filter(|requirement| requirement.requires_credential()),
         }
     }
@@ -60,15 +70,54 @@ impl Guarded {
         self.requirement.as_ref().map(|requirement| requirement.span)
     }
 
-    /// Whether a request with this path, which one of the templates matches, is one for the operation.
+    /// Whether a request with this canonical path is one for the operation.
     #[must_use]
     pub fn is_for(&self, path: &str) -> bool {
-        let is_own =
-            |(base, pattern): &(String, Pattern)| path.strip_prefix(base).is_some_and(|path| pattern.has(path));
-        self.pattern.as_ref().is_none_or(is_own)
+        match (&self.pattern, &self.path) {
+            (Some(pattern), _) => pattern.has(path),
+            (None, Some(template)) => Pattern::of(template).has(path),
+            (None, None) => false,
+        }
     }
 
-    /// Whether all requests that the templates match are its own.
+    /// Whether its requests are those of another operation, and more.
+    #[must_use]
+    pub fn is_wider_than(&self, other: &Self) -> bool {
+        self.requests().zip(other.requests()).is_some_and(|(own, other)| own.is_wider_than(&other))
+    }
+
+    /// Whether its requests are those of a template, whatever the types of its parameters are, and more.
+    #[must_use]
+    pub fn has_more_than(&self, template: &PathTemplate) -> bool {
+        self.requests().is_some_and(|own| own.is_wider_than(&Pattern::of(template)))
+    }
+
+    fn requests(&self) -> Option<Pattern> {
+        self.pattern.clone().or_else(|| self.path.as_ref().map(Pattern::of))
+    }
+
+    /// Templates of its requests in the form of those that a route matches, with up to `depth` segments: all requests if
+    /// it has a template, otherwise some, in which `value` stands for values that are no parameters of a template.
+    #[must_use]
+    pub fn within(&self, route: &[Segment], value: &str, depth: usize) -> Vec<Vec<Segment>> {
+        match &self.pattern {
+            Some(pattern) => pattern.within(route, value, depth),
+            None => self.path.iter().map(|path| path.segments().to_vec()).collect(),
+        }
+    }
+
+    /// The fixed characters of its path, if it has no template.
+    pub fn chars(&self) -> impl Iterator<Item = char> {
+        self.pattern.iter().flat_map(Pattern::chars)
+    }
+
+    /// Whether it is already reported that its route answers requests of another operation.
+    #[must_use]
+    pub fn is_unmet(&self, other: &Self) -> bool {
+        self.unmet.contains(&other.name)
+    }
+
+    /// Whether all requests that the template matches are its own.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.pattern.is_none()

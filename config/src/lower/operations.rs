@@ -50,9 +50,13 @@ fn routes(api: &Api, spec: &mut Spec, report: &mut Report) -> (Vec<Route>, Vec<(
         internal.is_none_or(|internal| internal.value == api.internal)
     };
     let is_routed = |place: usize| all.get(place).is_some_and(|layers| !is_hidden(layers) && is_as_api(layers));
-    let described = spec.described();
+    let mut described = spec.described();
     for raised in spec.raise(is_routed, &answers(api)).iter().filter(|raised| !raised.is_met) {
         report_unmet(spec, raised, report);
+        // Those that can be routed are the first, in the same order.
+        if let Some(answering) = described.get_mut(raised.operation) {
+            answering.unmet.push(Arc::clone(&raised.of));
+        }
     }
     if all.iter().all(is_hidden) {
         report_all_hidden(api, spec, report);

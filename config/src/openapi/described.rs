@@ -19,12 +19,19 @@ pub(crate) struct Described {
     pub(crate) operation: Option<usize>,
     /// Method and path, for messages.
     pub(crate) name: Arc<str>,
-    /// Its paths, without the types of parameters; if it has no template, some of its paths, or more than its paths.
-    pub(crate) paths: Vec<PathTemplate>,
-    /// Which of these paths are its own, if not all of them.
-    pub(crate) pattern: Option<Pattern>,
+    pub(crate) paths: Paths,
     pub(crate) methods: Vec<&'static str>,
     pub(crate) requirement: Option<Arc<SecurityRequirement>>,
+    /// The names of operations whose requests it answers although it does not require what they require; each is reported.
+    pub(crate) unmet: Vec<Arc<str>>,
+}
+
+/// The paths of an operation, without the types of parameters.
+#[derive(Clone, Debug)]
+pub(crate) enum Paths {
+    Template(PathTemplate),
+    /// Paths that no template has.
+    Pattern(Pattern),
 }
 
 impl Spec {
@@ -40,29 +47,23 @@ impl Described {
         Self {
             operation: Some(place),
             name: format!("{} {}", operation.method, super::reference::short(operation.path())).into(),
-            paths: vec![untyped(&operation.template)],
-            pattern: None,
+            paths: Paths::Template(untyped(&operation.template)),
             methods: with_head(&[operation.method], operation.has_head),
             requirement: operation.requirement.clone(),
+            unmet: Vec::new(),
         }
     }
 
     fn of_unrouted(unrouted: &Unrouted) -> Self {
         let template = RoutablePath::parse(unrouted.path()).and_then(|path| Ok(path.template(&[])?));
-        let (paths, pattern) = match template {
-            Ok(template) => (vec![template], None),
-            Err(_) => {
-                let pattern = Pattern::new(unrouted.path());
-                (pattern.templates(), Some(pattern))
-            }
-        };
+        let pattern = || Paths::Pattern(Pattern::new(unrouted.path()));
         Self {
             operation: None,
             name: unrouted.name(),
-            paths,
-            pattern,
+            paths: template.map_or_else(|_| pattern(), Paths::Template),
             methods: unrouted.methods(),
             requirement: Some(Arc::clone(unrouted.requirement())),
+            unmet: Vec::new(),
         }
     }
 }

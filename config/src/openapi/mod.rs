@@ -31,8 +31,9 @@ pub(crate) use walk::MeantPaths;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub(crate) use described::Described;
+pub(crate) use described::{Described, Paths};
 pub use operations::Operation;
+pub use pattern::FixedChars;
 pub(crate) use pattern::Pattern;
 pub use security::{Scheme, SchemeKind, SchemeRequirement};
 pub(crate) use security::{SecurityRequirement, implies};

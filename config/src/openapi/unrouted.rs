@@ -13,7 +13,7 @@ use super::Spec;
 use super::described::with_head;
 use super::operations::Operation;
 use super::overlap::untyped;
-use super::pattern::VALUE;
+use super::pattern::{FixedChars, Piece, pieces};
 use super::security::{SecurityRequirement, implies};
 
 /// An operation that is not routed, and that requires a credential.
@@ -72,8 +72,8 @@ impl Unrouted {
     }
 
     /// Paths of its requests, none if no request can have its path.
-    fn paths(&self, depth_max: usize) -> Vec<CanonicalPath> {
-        let requests = requests(&self.path, depth_max);
+    fn paths(&self, value: &str, depth_max: usize) -> Vec<CanonicalPath> {
+        let requests = requests(&self.path, value, depth_max);
         requests.iter().filter_map(|text| CanonicalPath::parse(text.as_bytes()).ok()).collect()
     }
 }
@@ -94,11 +94,12 @@ impl Spec {
         }
         let depth_max = routed.iter().map(|place| self.operations[*place].template.segments().len()).max();
         let depth_max = depth_max.unwrap_or_default().clamp(1, DEPTH_MAX);
+        let value = other_value(&self.operations, &routed, others);
         let router = Answering::new(&self.operations, routed, others);
         let (mut raised, mut seen) = (Vec::new(), HashSet::new());
         for one in &unrouted {
             let methods: Vec<Method> = one.methods().iter().filter_map(|method| method.parse().ok()).collect();
-            let (paths, requirement) = (one.paths(depth_max), &one.requirement);
+            let (paths, requirement) = (one.paths(&value, depth_max), &one.requirement);
             // Many operations that differ in what follows `#` or in names of parameters have the same requests.
             let requests = paths.iter().flat_map(|path| methods.iter().map(move |method| (path, method)));
             let new = requests.filter(|(path, method)| {
@@ -177,46 +178,29 @@ impl Answering {
     }
 }
 
-/// Paths of requests for an operation, as a path of OpenAPI or of a URI template (RFC 6570).
-fn requests(path: &str, depth_max: usize) -> Vec<String> {
-    let mut requests = Vec::new();
-    for depth in 1..=depth_max {
-        let request = request(path, &vec![VALUE; depth].join("/"));
-        // Without a parameter for several segments there is one request.
-        if requests.last() == Some(&request) {
-            break;
-        }
-        requests.push(request);
-    }
-    requests
+/// A value that none of the routes takes only because of its fixed texts.
+fn other_value(operations: &[Operation], routed: &[usize], others: &[Answer]) -> String {
+    let mut chars = FixedChars::default();
+    let routed = routed.iter().filter_map(|place| operations.get(*place)).map(|one| &one.template);
+    routed.chain(others.iter().map(|other| &other.path)).for_each(|path| chars.add(path.segments()));
+    chars.other()
 }
 
-/// The path with values for parameters, and with others for parameters of several segments.
-fn request(path: &str, several: &str) -> String {
-    let mut out = if path.starts_with('/') { String::new() } else { "/".to_owned() };
-    let mut rest = path;
-    while let Some(at) = rest.find(['{', '?', '#']) {
-        out.push_str(&rest[..at]);
-        if !rest[at..].starts_with('{') {
-            return out;
-        }
-        let Some(end) = rest[at..].find('}') else {
-            // A brace that is not closed is a value until the end of the segment.
-            out.push_str(VALUE);
-            rest = rest[at..].find('/').map_or("", |end| &rest[at + end..]);
-            continue;
+/// Paths of requests for an operation with this value of each parameter.
+fn requests(path: &str, value: &str, depth_max: usize) -> Vec<String> {
+    let pieces = pieces(path);
+    // Without a parameter for several segments there is one request.
+    let depth_max = if pieces.contains(&Piece::Values) { depth_max } else { 1 };
+    let request = |depth: usize| {
+        let several = vec![value; depth].join("/");
+        let text = |piece: &Piece<'_>| match piece {
+            Piece::Text(text) => (*text).to_owned(),
+            Piece::Value => value.to_owned(),
+            Piece::Values => several.clone(),
         };
-        match &rest[at + 1..at + end] {
-            name if name.starts_with(['?', '&', '#', ';']) => {}
-            name if name.starts_with('/') => out.extend(["/", VALUE]),
-            name if name.starts_with('.') => out.extend([".", VALUE]),
-            name if name.starts_with(['+', '*']) || name.ends_with(['+', '*']) => out.push_str(several),
-            _ => out.push_str(VALUE),
-        }
-        rest = &rest[at + end + 1..];
-    }
-    out.push_str(rest);
-    out
+        pieces.iter().map(text).collect()
+    };
+    (1..=depth_max).map(request).collect()
 }
 
 /// The number of segments up to which the requests of a parameter for several segments are tried, if a routed path has as
@@ -240,7 +224,7 @@ mod tests {
             ("/a/{b", &["/a/~~"]),
             ("/a/{b/c", &["/a/~~/c"]),
         ] {
-            assert_eq!(requests(path, 4), all, "{path}");
+            assert_eq!(requests(path, "~~", 4), all, "{path}");
         }
     }
 }

@@ -3,10 +3,10 @@
 //! The requests of an operation are those of its path and methods, whatever its parameters' types, except those that a
 //! more specific operation of the same specification describes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
-use tollgate_config::{Code, CompiledRoute, Diagnostic, Guarded, Report, Span, Witness};
-use tollgate_core::route::{CanonicalPath, HostPattern, ParameterType, PathTemplate, Segment};
+use tollgate_config::{Code, CompiledRoute, Diagnostic, FixedChars, Guarded, Report, Span, Witness};
+use tollgate_core::route::{HostPattern, ParameterType, PathTemplate, Segment};
 use tollgate_core::settings::RouteSettings;
 
 use super::budget::{Budget, Spent};
@@ -14,6 +14,7 @@ use super::cover::takes_all;
 use super::index::Index;
 use super::meet::meets;
 use super::routes::{Analysis, Part};
+use super::segment::shared_texts;
 
 /// Reports the routes, each once.
 pub(super) fn report(analysis: &Analysis<'_>, guarded: &[Guarded], report: &mut Report) {
@@ -50,19 +51,32 @@ struct Compared<'a, 'w> {
     operations: Index<'a>,
     guarded: &'a [Guarded],
     by_route: HashMap<usize, &'a Guarded>,
+    /// Values for operations without a template: a simple one, and one that no fixed text of a path has.
+    values: [String; 2],
+    /// More segments than any route has.
+    depth: usize,
 }
 
 impl<'a, 'w> Compared<'a, 'w> {
     fn new(analysis: &'a Analysis<'w>, guarded: &'a [Guarded]) -> Self {
         let (mut routes, mut operations) = (Index::default(), Index::default());
+        let (mut chars, mut depth) = (FixedChars::default(), 0);
         for (place, route) in analysis.whole.routes.iter().enumerate().filter(|(_, route)| !route.settings.internal) {
-            routes.add(route.settings.path.segments(), place);
+            let segments = route.settings.path.segments();
+            routes.add(segments, place);
+            chars.add(segments);
+            depth = depth.max(segments.len() + 1);
         }
         for (place, operation) in guarded.iter().enumerate() {
-            operation.paths.iter().for_each(|path| operations.add(path.segments(), place));
+            if let Some(path) = &operation.path {
+                operations.add(path.segments(), place);
+                chars.add(path.segments());
+            }
+            chars.extend(operation.chars());
         }
         let by_route = guarded.iter().filter_map(|operation| Some((operation.route?, operation))).collect();
-        Self { analysis, routes, operations, guarded, by_route }
+        let values = ["a".to_owned(), chars.other()];
+        Self { analysis, routes, operations, guarded, by_route, values, depth }
     }
 
     /// Adds the routes that answer requests of an operation.
@@ -72,34 +86,26 @@ impl<'a, 'w> Compared<'a, 'w> {
         budget: &Budget,
         found: &mut BTreeMap<usize, Answers<'a>>,
     ) -> Result<(), Spent> {
+        let Some(path) = &operation.path else { return Ok(()) };
         let own = operation.route.and_then(|place| self.analysis.whole.routes.get(place));
-        let mut counted = HashSet::new();
-        for path in &operation.paths {
-            let mut places = Vec::new();
-            self.routes.meeting(path.segments(), budget, &mut places)?;
-            budget.spend(places.len().saturating_mul(1 + operation.parts()))?;
-            for place in places {
-                let route = &self.analysis.whole.routes[place];
-                if Some(place) == operation.route
-                    || counted.contains(&place)
-                    || found.get(&place).is_some_and(|known| known.has_more)
-                    || own.is_some_and(|own| is_as_strict(&route.settings, &own.settings))
-                    || operation.is_met_by(&route.settings, &self.analysis.whole.policies)
-                {
-                    continue;
-                }
-                if self.is_known(operation, path, place) {
-                    continue;
-                }
-                let narrower = self.narrower(operation, path, place, budget)?;
-                budget.spend(REQUEST_WORK)?;
-                if let Some((witness, is_describable)) = self.request(operation, path, place, &narrower) {
-                    let new = Answers { first: operation, witness, is_describable, has_more: false };
-                    found.entry(place).and_modify(|known| known.has_more = true).or_insert(new);
-                    counted.insert(place);
-                    if found.len() > REPORTED_MAX {
-                        return Err(Spent);
-                    }
+        let mut places = Vec::new();
+        self.routes.meeting(path.segments(), budget, &mut places)?;
+        budget.spend(places.len().saturating_mul(1 + operation.parts()))?;
+        for place in places {
+            let route = &self.analysis.whole.routes[place];
+            if Some(place) == operation.route
+                || found.get(&place).is_some_and(|known| known.has_more)
+                || own.is_some_and(|own| is_as_strict(&route.settings, &own.settings))
+                || operation.is_met_by(&route.settings, &self.analysis.whole.policies)
+                || self.is_known(operation, place)
+            {
+                continue;
+            }
+            if let Some((witness, is_describable)) = self.request(operation, path, place, budget)? {
+                let new = Answers { first: operation, witness, is_describable, has_more: false };
+                found.entry(place).and_modify(|known| known.has_more = true).or_insert(new);
+                if found.len() > REPORTED_MAX {
+                    return Err(Spent);
                 }
             }
         }
@@ -108,39 +114,26 @@ impl<'a, 'w> Compared<'a, 'w> {
 
     /// Whether the compiler reports it already: the route is an operation that answers the requests of one that is not
     /// routed, or of which less is required than of both.
-    fn is_known(&self, operation: &Guarded, path: &PathTemplate, place: usize) -> bool {
+    fn is_known(&self, operation: &Guarded, place: usize) -> bool {
         let whole = self.analysis.whole;
         let answering = self.by_route.get(&place).filter(|answering| answering.api == operation.api);
         answering.is_some_and(|answering| {
             if answering.is_as_strict_as(operation) {
                 answering.is_reported(&whole.routes[place].settings, &whole.policies)
             } else {
-                operation.route.is_none()
-                    && answering.paths.iter().any(|wider| contains(wider.segments(), path.segments()))
+                answering.is_unmet(operation)
             }
         })
     }
 
     /// The more specific operations of the same specification that describe requests of the route; the route is compared
     /// with them, too.
-    fn narrower(
-        &self,
-        operation: &Guarded,
-        path: &PathTemplate,
-        place: usize,
-        budget: &Budget,
-    ) -> Result<Vec<Narrower<'a>>, Spent> {
+    fn narrower(&self, operation: &Guarded, place: usize, budget: &Budget) -> Result<Vec<&'a Guarded>, Spent> {
         let mut places = Vec::new();
         self.operations.meeting(self.segments(place), budget, &mut places)?;
         budget.spend(places.len())?;
         let others = places.into_iter().filter_map(|place| self.guarded.get(place));
-        let is_narrower = |own: &&PathTemplate| {
-            contains(path.segments(), own.segments()) && !contains(own.segments(), path.segments())
-        };
-        let of = |other: &'a Guarded| {
-            other.paths.iter().filter(is_narrower).map(move |path| Narrower { operation: other, path: path.segments() })
-        };
-        Ok(others.filter(|other| other.api == operation.api && !std::ptr::eq(*other, operation)).flat_map(of).collect())
+        Ok(others.filter(|other| other.api == operation.api && is_wider(operation, other)).collect())
     }
 
     fn segments(&self, place: usize) -> &'a [Segment] {
@@ -154,47 +147,54 @@ impl<'a, 'w> Compared<'a, 'w> {
         operation: &Guarded,
         path: &PathTemplate,
         place: usize,
-        narrower: &[Narrower<'_>],
-    ) -> Option<(Witness, bool)> {
+        budget: &Budget,
+    ) -> Result<Option<(Witness, bool)>, Spent> {
+        let narrower = self.narrower(operation, place, budget)?;
         let CompiledRoute { hosts, settings, .. } = &self.analysis.whole.routes[place];
-        let shared =
-            meets(self.segments(place), path.segments()).unwrap_or_else(|| vec![self.segments(place).to_vec()]);
+        let shared = self.shared(operation, place);
         let methods = operation.methods.iter().filter(|method| accepts(settings, method));
         for method in methods {
-            let described: Vec<&Narrower<'_>> =
-                narrower.iter().filter(|other| other.operation.methods.contains(method)).collect();
-            let taken: Vec<&[Segment]> =
-                described.iter().filter(|other| other.operation.is_whole()).map(|other| other.path).collect();
+            let described: Vec<&&Guarded> = narrower.iter().filter(|other| other.methods.contains(method)).collect();
+            let whole = described.iter().filter(|other| other.is_whole());
+            let taken: Vec<&[Segment]> = whole.filter_map(|other| Some(other.path.as_ref()?.segments())).collect();
             let is_meant = |witness: &Witness| {
-                operation.is_for(&witness.path) && !described.iter().any(|other| other.has(&witness.path))
+                operation.is_for(&witness.path) && !described.iter().any(|other| other.is_for(&witness.path))
             };
             for host in hosts.iter().flat_map(|own| operation.hosts.iter().filter_map(|host| narrower_of(own, host))) {
                 let of = Part { place, host, method };
-                let found = shared.iter().find_map(|paths| {
-                    let witness = self.analysis.request_among(of, paths, &taken, is_meant)?;
-                    Some((witness, settings.when.is_empty() && !contains(&untyped(paths), path.segments())))
-                });
-                if found.is_some() {
-                    return found;
+                for paths in &shared {
+                    budget.spend(REQUEST_WORK)?;
+                    if let Some(witness) = self.analysis.request_among(of, paths, &taken, is_meant) {
+                        let is_describable = settings.when.is_empty()
+                            && if operation.is_whole() {
+                                !contains(&untyped(paths), path.segments())
+                            } else {
+                                operation.has_more_than(&settings.path)
+                            };
+                        return Ok(Some((witness, is_describable)));
+                    }
                 }
             }
         }
-        None
+        Ok(None)
     }
-}
 
-/// A path of a more specific operation.
-struct Narrower<'g> {
-    operation: &'g Guarded,
-    path: &'g [Segment],
-}
-
-impl Narrower<'_> {
-    /// Whether a request with this path is one for the operation.
-    fn has(&self, path: &str) -> bool {
-        let Ok(parsed) = CanonicalPath::parse(path.as_bytes()) else { return false };
-        let texts: Vec<Segment> = parsed.segments().map(|text| Segment::Literal(text.to_owned())).collect();
-        contains(self.path, &texts) && self.operation.is_for(path)
+    /// Templates of requests that both the operation and the route match: all of them, or some if there is no template for
+    /// all.
+    fn shared(&self, operation: &Guarded, place: usize) -> Vec<Vec<Segment>> {
+        let route = self.segments(place);
+        let values = if operation.is_whole() { &self.values[..1] } else { &self.values };
+        let own = values.iter().flat_map(|value| operation.within(route, value, self.depth));
+        let both = |own: Vec<Segment>| {
+            meets(route, &own).unwrap_or_else(|| {
+                let shared = shared_texts(route, &own).into_iter();
+                [route.to_vec()]
+                    .into_iter()
+                    .chain(shared.map(|texts| texts.into_iter().map(Segment::Literal).collect()))
+                    .collect()
+            })
+        };
+        own.flat_map(both).collect()
     }
 }
 
@@ -244,6 +244,16 @@ fn accepts(route: &RouteSettings, method: &str) -> bool {
 /// The more specific of two host patterns that match the same hosts.
 fn narrower_of<'h>(a: &'h HostPattern, b: &'h HostPattern) -> Option<&'h HostPattern> {
     if b.covers(a) { Some(a) } else { a.covers(b).then_some(b) }
+}
+
+/// Whether one operation is for all requests of another one, and for more.
+fn is_wider(operation: &Guarded, other: &Guarded) -> bool {
+    let (Some(wide), Some(narrow)) = (&operation.path, &other.path) else { return false };
+    if operation.is_whole() && other.is_whole() {
+        contains(wide.segments(), narrow.segments()) && !contains(narrow.segments(), wide.segments())
+    } else {
+        operation.is_wider_than(other)
+    }
 }
 
 /// Whether a template matches all paths of another one.

@@ -4,29 +4,29 @@ use tollgate_core::route::{CanonicalPath, ParameterType, Segment};
 
 /// A path that both templates match, in canonical form; `None` if they share no path.
 pub(crate) fn shared_path(a: &[Segment], b: &[Segment]) -> Option<String> {
+    path_of(&shared_texts(a, b)?)
+}
+
+/// The decoded segments of a path that both templates match; `None` if they share no path.
+pub(super) fn shared_texts(a: &[Segment], b: &[Segment]) -> Option<Vec<String>> {
     let mut texts: Vec<String> = Vec::with_capacity(a.len().max(b.len()));
     let (mut a, mut b) = (a.iter(), b.iter());
     loop {
         let (x, y) = match (a.next(), b.next()) {
-            (None, None) => break,
+            (None, None) => return Some(texts),
             (None, Some(_)) | (Some(_), None) => return None,
             (Some(x), Some(y)) => (x, y),
         };
         texts.push(shared_text(x, y)?);
-        match (x, y) {
-            (Segment::Rest { .. }, Segment::Rest { .. }) => break,
-            (Segment::Rest { .. }, _) => {
-                texts.extend(b.map(Segment::example));
-                break;
-            }
-            (_, Segment::Rest { .. }) => {
-                texts.extend(a.map(Segment::example));
-                break;
-            }
-            (_, _) => {}
-        }
+        let rest = match (x, y) {
+            (Segment::Rest { .. }, Segment::Rest { .. }) => return Some(texts),
+            (Segment::Rest { .. }, _) => b,
+            (_, Segment::Rest { .. }) => a,
+            (_, _) => continue,
+        };
+        texts.extend(rest.map(Segment::example));
+        return Some(texts);
     }
-    path_of(&texts)
 }
 
 /// The canonical path of decoded segments; `None` if no request can contain them.

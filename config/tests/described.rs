@@ -57,6 +57,50 @@ fn requests_that_are_described_only_in_part_are_still_reported() {
     assert_eq!(findings(&format!("{paths}{one}{other}"), route), []);
 }
 
+/// The codes of findings about operations that are not routed, and about entries that select none.
+fn unrouted(paths: &str, api: &str) -> Vec<String> {
+    let project = format!(
+        "format: 1
+gateway: {{name: test, limit: none, hosts: [a.example]}}
+upstreams: {{u: \"http://localhost:9000\"}}
+apis: {{a: {{upstream: u, spec: s.yaml, authn: none, {api}}}}}
+"
+    );
+    let document = format!("openapi: 3.1.0\npaths:\n  /always: {{get: {{}}}}\n{paths}");
+    let files = [("tollgate.yaml", project), ("s.yaml", document)];
+    let files = files.map(|(name, text)| (name.to_owned(), text)).into();
+    let found = compile_files(&files).map_or_else(|found| found, |compiled| compiled.warnings().clone());
+    found
+        .iter()
+        .map(|found| found.code.id().to_owned())
+        .filter(|code| ["TG0704", "TG0710"].contains(&code.as_str()))
+        .collect()
+}
+
+#[test]
+fn an_operation_that_cannot_be_routed_is_settled_by_a_route_or_hidden() {
+    let export = "  '/export/{file}.{ext}': {get: {operationId: export, tags: [t]}}\n";
+    let cart = "  '/carts/{id}?expand=1': {get: {}}\n";
+    let hidden = "  '/x/{a}.{b}': {get: {x-tollgate: {hidden: true}}}\n";
+    for (paths, api, codes) in [
+        (export, "", &["TG0704"][..]),
+        (export, "routes: [{path: '/export/{file}', methods: [GET]}]", &[]),
+        (export, "routes: [{path: '/export/{file}', methods: [POST]}]", &["TG0704"]),
+        (export, "routes: [{path: '/other/{file}', methods: [GET]}]", &["TG0704"]),
+        (export, "operations: [{select: {operation: export}, hidden: true}]", &[]),
+        (export, "operations: [{select: {tag: t}, hidden: true}]", &[]),
+        (export, "operations: [{select: {operation: export}, cost: 2}]", &["TG0704", "TG0710"]),
+        (export, "operations: [{select: {operation: exprt}, hidden: true}]", &["TG0704", "TG0710"]),
+        (cart, "", &["TG0704"]),
+        (cart, "routes: [{path: '/carts/{id}', methods: [GET], when: {query: {expand: \"1\"}}}]", &[]),
+        (hidden, "", &[]),
+    ] {
+        let mut found = unrouted(paths, api);
+        found.sort();
+        assert_eq!(found, codes, "{paths} {api}");
+    }
+}
+
 #[test]
 fn what_a_specification_cannot_describe_is_not_told() {
     let paths = "  /orders/{id}: {get: {security: [{k: []}], x-tollgate: {authn: k}}}\n";

@@ -367,7 +367,8 @@ codes! {
         "Some OpenAPI paths cannot be matched unambiguously: a path with `?` or `#`, two paths that differ only in the \
         names of their parameters, two parameters in one segment, and parameters for several segments (`{path+}`), for a query \
         (`{?page}`) or with a regular expression (`{id:[0-9]+}`). `TRACE` is never routed. Such an operation is \
-        skipped, and all others are routed. If it is needed, define it under `routes:`. Of two operations that match the \
+        skipped, and all others are routed. If it is needed, define it under `routes:`; if it is not, hide it with `hidden: true` \
+        in `x-tollgate` or `operations:`. Both end the warning about a path. Of two operations that match the \
         same requests the stricter one is routed: its `security` requires all that the other one requires. If neither is \
         stricter, none is routed."
     DuplicateOperation "TG0705" "Two operations have the same operationId."

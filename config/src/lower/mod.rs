@@ -12,6 +12,7 @@ mod policies;
 mod proxies;
 mod route_checks;
 mod routes;
+mod settling;
 mod sites;
 mod spec_security;
 mod when;

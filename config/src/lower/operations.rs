@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::settling::Settling;
 use crate::decode::habits::path::meant_paths;
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report, closest};
@@ -10,7 +11,7 @@ use crate::model::api::{Api, Route};
 use crate::model::level::Level;
 use crate::model::operations::{By, Override, Settings};
 use crate::model::project::Project;
-use crate::openapi::{self, Answer, Described, Operation, Raised, Spec};
+use crate::openapi::{self, Answer, Described, MeantPaths, Operation, Raised, Settled, Spec, Unroutable};
 use crate::place::{Span, Spanned};
 use crate::source::{Entry, Loader, Node, Value};
 
@@ -18,19 +19,29 @@ use crate::source::{Entry, Loader, Node, Value};
 pub(crate) fn expand(project: &mut Project, loader: &mut Loader, report: &mut Report) {
     for api in project.apis.iter_mut().filter_map(|(_, api)| api.as_mut()) {
         let Some(written) = &api.spec else { continue };
-        let Some(mut spec) = openapi::load(written, &api.overlays, meant_paths, loader, report) else { continue };
-        let (routes, described) = routes(api, &mut spec, report);
+        let settling = Settling::new(&api.operations, &answers(api));
+        let is_settled = |one: &Unroutable<'_>| settling.settles(one);
+        let known: (MeantPaths, Settled<'_>) = (meant_paths, &is_settled);
+        let Some(mut spec) = openapi::load(written, &api.overlays, known, loader, report) else { continue };
+        let (routes, described) = routes(api, &mut spec, &settling.hiding(), report);
         api.routes.extend(routes);
         api.described = described;
     }
 }
 
 /// The routes of the operations, and all operations with the index of their route in the API.
-fn routes(api: &Api, spec: &mut Spec, report: &mut Report) -> (Vec<Route>, Vec<(Described, Option<usize>)>) {
+///
+/// `hiding` has the entries of `operations:` that hide operations which cannot be routed.
+fn routes(
+    api: &Api,
+    spec: &mut Spec,
+    hiding: &HashSet<usize>,
+    report: &mut Report,
+) -> (Vec<Route>, Vec<(Described, Option<usize>)>) {
     for methods in api.operations.iter().filter_map(|entry| entry.select.methods.as_ref()) {
         parsed::methods(methods, report);
     }
-    let mut overrides = Overrides::new(&api.operations);
+    let mut overrides = Overrides::new(&api.operations, hiding);
     let mut extensions = Extensions::default();
     let mut reported = HashSet::new();
     let mut all = Vec::with_capacity(spec.operations().len());
@@ -169,7 +180,7 @@ struct Overrides<'a> {
 }
 
 impl<'a> Overrides<'a> {
-    fn new(entries: &'a [Override]) -> Self {
+    fn new(entries: &'a [Override], used: &HashSet<usize>) -> Self {
         let (mut by_tag, mut by_path, mut by_operation) = (HashMap::new(), HashMap::new(), HashMap::new());
         for (place, entry) in entries.iter().enumerate() {
             let (index, key): (&mut HashMap<&str, Vec<usize>>, &str) = match &entry.select.by {
@@ -179,7 +190,9 @@ impl<'a> Overrides<'a> {
             };
             index.entry(key).or_default().push(place);
         }
-        let entries = entries.iter().map(|entry| (entry, Arc::new(entry.settings.clone()), false)).collect();
+        let of =
+            |(place, entry): (usize, &'a Override)| (entry, Arc::new(entry.settings.clone()), used.contains(&place));
+        let entries = entries.iter().enumerate().map(of).collect();
         Self { entries, by_tag, by_path, by_operation }
     }
 

@@ -26,7 +26,8 @@ mod strip;
 mod unrouted;
 mod walk;
 
-pub(crate) use walk::MeantPaths;
+pub(crate) use unrouted::requests;
+pub(crate) use walk::{MeantPaths, Settled, Unroutable};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -108,7 +109,7 @@ impl Spec {
 pub(crate) fn import(name: &str, text: &str, meant: MeantPaths) -> Result<(Spec, Diagnostics), Diagnostics> {
     let (mut loader, mut report) = (Loader::new(Folder::Memory(BTreeMap::new())), Report::default());
     let file = loader.add(name, text);
-    let spec = build(file, &[], meant, &mut loader, &mut report);
+    let spec = build(file, &[], (meant, &|_| false), &mut loader, &mut report);
     finish(spec, loader, report)
 }
 
@@ -116,7 +117,7 @@ pub(crate) fn import(name: &str, text: &str, meant: MeantPaths) -> Result<(Spec,
 pub(crate) fn import_dir(folder: &Path, name: &str, meant: MeantPaths) -> Result<(Spec, Diagnostics), Diagnostics> {
     let (mut loader, mut report) = (Loader::new(Folder::Disk(folder.to_owned())), Report::default());
     let spec = match loader.load(name, &LIMITS, &mut report) {
-        Some(file) => build(file, &[], meant, &mut loader, &mut report),
+        Some(file) => build(file, &[], (meant, &|_| false), &mut loader, &mut report),
         None => None,
     };
     finish(spec, loader, report)
@@ -147,21 +148,22 @@ fn finish(spec: Option<Spec>, loader: Loader, report: Report) -> Result<(Spec, D
 }
 
 /// Reads the specification that a project names, relative to the file that names it; overlays apply in their order.
+/// Operations that cannot be routed are not reported if they are settled.
 pub(crate) fn load(
     written: &Spanned<String>,
     overlays: &[Spanned<String>],
-    meant: MeantPaths,
+    known: (MeantPaths, Settled<'_>),
     loader: &mut Loader,
     report: &mut Report,
 ) -> Option<Spec> {
     let file = loader.load_beside(written, &LIMITS, report)?;
-    build(file, overlays, meant, loader, report)
+    build(file, overlays, known, loader, report)
 }
 
 fn build(
     file: FileId,
     overlays: &[Spanned<String>],
-    meant: MeantPaths,
+    known: (MeantPaths, Settled<'_>),
     loader: &mut Loader,
     report: &mut Report,
 ) -> Option<Spec> {
@@ -180,7 +182,7 @@ fn build(
     }
     let (title, servers) = (title(&root), servers::servers(&root, report));
     let documents = Documents::load(&name, root, &mut nodes, loader, report);
-    let imported = walk::operations(&documents, meant, report);
+    let imported = walk::operations(&documents, known, report);
     if imported.operations.is_empty() && imported.refused == 0 {
         report_no_operations(file, report);
     }

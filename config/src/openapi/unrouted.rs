@@ -187,7 +187,7 @@ fn other_value(operations: &[Operation], routed: &[usize], others: &[Answer]) ->
 }
 
 /// Paths of requests for an operation with this value of each parameter.
-fn requests(path: &str, value: &str, depth_max: usize) -> Vec<String> {
+pub(crate) fn requests(path: &str, value: &str, depth_max: usize) -> Vec<String> {
     let pieces = pieces(path);
     // Without a parameter for several segments there is one request.
     let depth_max = if pieces.contains(&Piece::Values) { depth_max } else { 1 };

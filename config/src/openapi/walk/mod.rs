@@ -25,6 +25,17 @@ use crate::source::{Entry, Node, Value};
 /// above this folder.
 pub(crate) type MeantPaths = fn(&str) -> Vec<String>;
 
+/// Whether the project has routes for an operation that cannot be routed, or hides it.
+pub(crate) type Settled<'a> = &'a dyn Fn(&Unroutable<'_>) -> bool;
+
+/// An operation whose path cannot be a path of a route.
+pub(crate) struct Unroutable<'d> {
+    pub(crate) operation_id: Option<&'d str>,
+    pub(crate) path: &'d str,
+    pub(crate) method: &'static str,
+    pub(crate) tags: Arc<[String]>,
+}
+
 /// The operations of a specification.
 #[derive(Debug, Default)]
 pub(super) struct Imported {
@@ -39,7 +50,11 @@ pub(super) struct Imported {
 }
 
 /// Reads the operations of a specification; those that cannot be routed are reported and omitted.
-pub(super) fn operations(documents: &Documents, meant: MeantPaths, report: &mut Report) -> Imported {
+pub(super) fn operations(
+    documents: &Documents,
+    (meant, settled): (MeantPaths, Settled<'_>),
+    report: &mut Report,
+) -> Imported {
     let Some(root) = documents.root() else { return Imported::default() };
     let mut resolver = Resolver::new(documents);
     let schemes = security::schemes(root, &mut resolver, report);
@@ -48,6 +63,8 @@ pub(super) fn operations(documents: &Documents, meant: MeantPaths, report: &mut 
     let mut walk = Walk {
         resolver,
         meant,
+        settled,
+        unreported: 0,
         requirement,
         extension: get(root.node, EXTENSION).map(|node| Arc::new(node.clone())),
         extensions: HashMap::new(),
@@ -72,6 +89,9 @@ pub(super) fn operations(documents: &Documents, meant: MeantPaths, report: &mut 
 struct Walk<'d, 'w> {
     resolver: Resolver<'d>,
     meant: MeantPaths,
+    settled: Settled<'w>,
+    /// The number of settled operations.
+    unreported: usize,
     requirement: Option<Arc<SecurityRequirement>>,
     extension: Option<Arc<Node>>,
     /// The results for nodes that several operations can share.
@@ -219,6 +239,10 @@ impl<'d> Walk<'d, '_> {
             Ok(parsed) => parsed,
             Err(reason) => {
                 self.add_unrouted(path, &[method], requirement.as_ref());
+                if self.is_settled(path, method, site.node) {
+                    self.unreported += 1;
+                    return;
+                }
                 return self.refuse(path, method, span, &reason.to_string(), reason.fix());
             }
         };
@@ -292,7 +316,7 @@ impl<'d> Walk<'d, '_> {
 
     /// The operations that are routed: of those for the same requests, the strictest.
     fn finish(self, root: FileId) -> Imported {
-        let Self { mut imported, report, candidates, agreed, shapes, .. } = self;
+        let Self { mut imported, report, candidates, agreed, shapes, unreported, .. } = self;
         let lost = lost(&candidates, shapes, &mut imported, report);
         for (place, Candidate { mut operation, path, has_servers }) in candidates.into_iter().enumerate() {
             if lost.contains(&place) {
@@ -319,6 +343,7 @@ impl<'d> Walk<'d, '_> {
                 .fix("fix those first"),
             );
         }
+        imported.refused += unreported;
         imported
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Path, Walk};
+use super::{Path, Unroutable, Walk};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::openapi::documents::{Site, entries, get, report_broken, text};
 use crate::openapi::reference::short;
@@ -94,6 +94,15 @@ impl<'d> Walk<'d, '_> {
         let Some(Value::List(items)) = get(node, "tags").map(|node| &node.value) else { return Arc::new([]) };
         self.resolver.spend(items.len());
         items.iter().filter_map(text).map(str::to_owned).collect()
+    }
+
+    /// Whether an operation that cannot be routed is hidden, or the project has routes for it.
+    pub(super) fn is_settled(&mut self, path: &Path<'d>, method: &'static str, node: &'d Node) -> bool {
+        let extensions = [self.extension(node), path.extension.clone(), self.extension.clone()];
+        let hidden = extensions.iter().flatten().find_map(|settings| get(settings, "hidden"));
+        let operation_id = get(node, "operationId").and_then(text);
+        let one = Unroutable { operation_id, path: path.text, method, tags: self.tags(node) };
+        hidden.is_some_and(|hidden| hidden.value == Value::Bool(true)) || (self.settled)(&one)
     }
 
     /// The `x-tollgate` of a node, copied once.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_core::kinds::{CredentialPlace, Policies};
-use tollgate_core::route::{HostPattern, PathTemplate, Segment};
+use tollgate_core::route::{CanonicalPath, HostPattern, PathTemplate, Segment};
 use tollgate_core::settings::RouteSettings;
 
 use super::spec_security::{is_met, is_reported};
@@ -70,13 +70,12 @@ impl Guarded {
         self.requirement.as_ref().map(|requirement| requirement.span)
     }
 
-    /// Whether a request with this canonical path is one for the operation.
+    /// Whether a request with this path is one for the operation.
     #[must_use]
-    pub fn is_for(&self, path: &str) -> bool {
-        match (&self.pattern, &self.path) {
-            (Some(pattern), _) => pattern.has(path),
-            (None, Some(template)) => Pattern::of(template).has(path),
-            (None, None) => false,
+    pub fn is_for(&self, path: &CanonicalPath) -> bool {
+        match &self.pattern {
+            Some(pattern) => pattern.has(path),
+            None => self.path.as_ref().is_some_and(|template| matches(template, path)),
         }
     }
 
@@ -149,6 +148,19 @@ impl Guarded {
         let Some(requirement) = &self.requirement else { return true };
         is_met(requirement, &accepted(route, policies), &route.scopes)
     }
+}
+
+/// Whether a template without types matches a path.
+fn matches(template: &PathTemplate, path: &CanonicalPath) -> bool {
+    let mut texts = path.segments();
+    for segment in template.segments() {
+        match (segment, texts.next()) {
+            (Segment::Rest { .. }, Some(_)) => return true,
+            (segment, Some(text)) if segment.value_of(text).is_some() => {}
+            (_, _) => return false,
+        }
+    }
+    texts.next().is_none()
 }
 
 /// The places from which each alternative of a route reads credentials.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use tollgate_config::{Code, CompiledRoute, Diagnostic, FixedChars, Guarded, Report, Span, Witness};
-use tollgate_core::route::{HostPattern, ParameterType, PathTemplate, Segment};
+use tollgate_core::route::{CanonicalPath, HostPattern, ParameterType, PathTemplate, Segment};
 use tollgate_core::settings::RouteSettings;
 
 use super::budget::{Budget, Spent};
@@ -128,12 +128,33 @@ impl<'a, 'w> Compared<'a, 'w> {
 
     /// The more specific operations of the same specification that describe requests of the route; the route is compared
     /// with them, too.
-    fn narrower(&self, operation: &Guarded, place: usize, budget: &Budget) -> Result<Vec<&'a Guarded>, Spent> {
+    fn narrower(
+        &self,
+        operation: &Guarded,
+        path: &PathTemplate,
+        place: usize,
+        budget: &Budget,
+    ) -> Result<Vec<&'a Guarded>, Spent> {
         let mut places = Vec::new();
         self.operations.meeting(self.segments(place), budget, &mut places)?;
         budget.spend(places.len())?;
-        let others = places.into_iter().filter_map(|place| self.guarded.get(place));
-        Ok(others.filter(|other| other.api == operation.api && is_wider(operation, other)).collect())
+        let mut found = Vec::new();
+        for other in places.into_iter().filter_map(|place| self.guarded.get(place)) {
+            let Some(own) = other.path.as_ref().filter(|_| other.api == operation.api) else { continue };
+            if !contains(path.segments(), own.segments()) {
+                continue;
+            }
+            let is_narrower = if operation.is_whole() && other.is_whole() {
+                !contains(own.segments(), path.segments())
+            } else {
+                budget.spend(PATTERN_WORK)?;
+                operation.is_wider_than(other)
+            };
+            if is_narrower {
+                found.push(other);
+            }
+        }
+        Ok(found)
     }
 
     fn segments(&self, place: usize) -> &'a [Segment] {
@@ -149,16 +170,20 @@ impl<'a, 'w> Compared<'a, 'w> {
         place: usize,
         budget: &Budget,
     ) -> Result<Option<(Witness, bool)>, Spent> {
-        let narrower = self.narrower(operation, place, budget)?;
+        let narrower = self.narrower(operation, path, place, budget)?;
         let CompiledRoute { hosts, settings, .. } = &self.analysis.whole.routes[place];
         let shared = self.shared(operation, place);
+        if !operation.is_whole() {
+            budget.spend(shared.len().saturating_mul(PATTERN_WORK))?;
+        }
         let methods = operation.methods.iter().filter(|method| accepts(settings, method));
         for method in methods {
             let described: Vec<&&Guarded> = narrower.iter().filter(|other| other.methods.contains(method)).collect();
             let whole = described.iter().filter(|other| other.is_whole());
             let taken: Vec<&[Segment]> = whole.filter_map(|other| Some(other.path.as_ref()?.segments())).collect();
             let is_meant = |witness: &Witness| {
-                operation.is_for(&witness.path) && !described.iter().any(|other| other.is_for(&witness.path))
+                CanonicalPath::parse(witness.path.as_bytes())
+                    .is_ok_and(|path| operation.is_for(&path) && !described.iter().any(|other| other.is_for(&path)))
             };
             for host in hosts.iter().flat_map(|own| operation.hosts.iter().filter_map(|host| narrower_of(own, host))) {
                 let of = Part { place, host, method };
@@ -246,16 +271,6 @@ fn narrower_of<'h>(a: &'h HostPattern, b: &'h HostPattern) -> Option<&'h HostPat
     if b.covers(a) { Some(a) } else { a.covers(b).then_some(b) }
 }
 
-/// Whether one operation is for all requests of another one, and for more.
-fn is_wider(operation: &Guarded, other: &Guarded) -> bool {
-    let (Some(wide), Some(narrow)) = (&operation.path, &other.path) else { return false };
-    if operation.is_whole() && other.is_whole() {
-        contains(wide.segments(), narrow.segments()) && !contains(narrow.segments(), wide.segments())
-    } else {
-        operation.is_wider_than(other)
-    }
-}
-
 /// Whether a template matches all paths of another one.
 fn contains(wide: &[Segment], narrow: &[Segment]) -> bool {
     let is_taken = |wide: &Segment, narrow: &Segment| match narrow {
@@ -288,6 +303,9 @@ fn untyped(segments: &[Segment]) -> Vec<Segment> {
 
 /// The number of routes that are reported individually.
 const REPORTED_MAX: usize = 100;
+
+/// The steps to compare two patterns, or to make a template of one.
+const PATTERN_WORK: usize = 100;
 
 /// The steps of the search for a request.
 const REQUEST_WORK: usize = 100;
